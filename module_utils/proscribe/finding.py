@@ -125,7 +125,8 @@ def judge(
     covered = {finding: waiver for finding, waiver in zip(found, covering) if waiver}
     counting = tuple(finding for finding, waiver in zip(found, covering) if not waiver)
     if counting:
-        return Verdict(rule, NONCOMPLIANT, counting, reason=_also(covered), drifted=mode == "enforce")
+        reason = "; ".join(filter(None, [_also(covered), entry.get("unresolved", "")]))
+        return Verdict(rule, NONCOMPLIANT, counting, reason=reason, drifted=mode == "enforce")
     if unseen:  # what could not be checked may be what no waiver covers
         return Verdict(rule, UNKNOWN, reason="; ".join(filter(None, [unseen, _also(covered)])))
     if covered:

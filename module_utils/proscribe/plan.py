@@ -3,7 +3,11 @@
 A plan is plain JSON, so that it can be printed, compared and streamed:
 
     {"schema": "proscribe/plan/1", "digest": "sha256:<64 hex>", "catalog": "<release of the catalogue, if it has one>",
-     "contact": "who helps a refused user",
+     "contact": "who helps a refused user", "request_url": "https://... (where it is set)",
+     "watch": {"every": <seconds>, "max_age": <seconds>} (where it is not off),
+     "later": {"at": "2026-12-01T00:00:00Z", "plan": "sha256:<64 hex>"} (with watch, where something will change),
+     "waivers": {"<id>": {"expires": "2026-12-01T00:00:00Z", "users": [...], "services": ["<name>"],
+                          "posix_groups": [...], "request": "<16 hex>"}} (with watch; the last two where there are any),
      "browsers": [{"id", "family", "path", "browsers", "programs", "paths", "fallbacks", "present", "flatpaks", "snaps",
                    "elsewhere"}],
      "controls": {"<control>": {"mode": "enforce" | "audit",
@@ -18,9 +22,17 @@ A control that is off is not in it. `mode` of a service: `enforce`; `audit` (cou
 changed); `waived` (with `waiver`, the id); `upcoming` (with `effective_from`, a date); `report` (seen and reported,
 counts nothing).
 
+`later` names the plan that is in effect from `at` on, as a run would compile it then, and `waivers` are those that this
+plan names, for what the host says to people: to all of them where there are neither `users` nor `posix_groups`.
+
 A service that is waived in part keeps its mode and carries `"exceptions": [{"waiver": id, "users": [login names],
-"versions": [...], "paths": [...]}]`, with those keys that narrow it; what fits one of them in all its keys is waived
-(`finding.exception_for`). `users` are for apps and firewall, `versions` and `paths` for apps.
+"posix_groups": [names], "versions": [...], "paths": [...], "hours": [...]}]`, with those keys that narrow it; what fits
+one of them in all its keys is waived (`finding.exception_for`). `users` are for apps and firewall, `versions` and
+`paths` for apps. The members of `posix_groups` count as `users`, which are there too then, and may be none.
+
+`hours` are openings of a week on the host's own clock: `[[day (0 is Monday), minute of that day from which, and until
+which], ...]`. A service with `mode: waived` and `hours` has `otherwise`, its mode at other times, and in browser and
+dns `opens` {service: [names]}: what others allow while it is open. `run.here_and_now` resolves hours and groups.
 
 Identifiers by control:
     apps       packages {apt: [...], flatpak: [...], ...}, processes [base names], paths [absolute, or below ~/],
@@ -91,6 +103,12 @@ class Known(dict[str, object]):
             self["controls"] = {name: Known(section, follows) for name, section in plan["controls"].items()}
 
 
+class Resolved(dict[str, object]):
+    """A plan as it is on a host at a moment (run.here_and_now), with the digest of the compiled plan, which was checked
+    before: it is another content. What follows from it is not cached.
+    """
+
+
 def part_of(plan: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
     """Something made out of a plan, which is known where the plan is."""
     return Known(part, plan.follows) if isinstance(plan, Known) else part
@@ -109,8 +127,20 @@ def once(plan: Mapping[str, Any], name: str, work_out: Callable[[], Any]) -> Any
     return plan.follows[name]
 
 
+def has_hours_or_groups(plan: Mapping[str, Any]) -> bool:
+    """Whether a waiver of the plan says what only a host can resolve; run.here_and_now does."""
+    return any(
+        "hours" in one or "posix_groups" in one
+        for section in plan["controls"].values()
+        for entry in section["services"].values()
+        for one in (entry, *entry.get("exceptions", ()))
+    )
+
+
 def check(plan: Mapping[str, Any]) -> None:
     """Refuse a plan that this code cannot have been meant for. Raises ValueError."""
+    if isinstance(plan, Resolved):
+        return
     if plan.get("schema") != SCHEMA:
         raise ValueError(f"plan: schema is {plan.get('schema')!r}, expected {SCHEMA!r}")
     if plan.get("digest") != digest(plan):

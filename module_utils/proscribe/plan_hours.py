@@ -1,11 +1,61 @@
-"""What of a plan is open only at times, resolved for a moment."""
+"""A plan at a moment: which waivers are open at this hour of the host's own clock.
+
+Loaded only for a plan with hours. The plan that is resolved has the digest of the compiled one, so that nothing looks
+changed when an hour begins.
+"""
 
 from __future__ import annotations
 
 import time
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping, Sequence
+
+from .plan import RESTRICTED, Resolved
+
+RESOLVED = ("waiver", "hours", "otherwise", "opens", "exceptions")
 
 
 def at(plan: Mapping[str, Any], now: time.struct_time) -> Mapping[str, Any]:
-    """The plan as it is at a moment of the host's own zone."""
-    return plan
+    """The plan as it is at a local time, without `hours`; the same object where it has none."""
+    minute = now.tm_hour * 60 + now.tm_min
+
+    def is_open(hours: Sequence[Sequence[int]]) -> bool:
+        return any(day == now.tm_wday and begin <= minute < end for day, begin, end in hours)
+
+    sections = {name: _section(section, is_open) for name, section in plan["controls"].items()}
+    if all(section is plan["controls"][name] for name, section in sections.items()):
+        return plan
+    return Resolved({**plan, "controls": sections})
+
+
+def _section(section: Mapping[str, Any], is_open: Callable[[Sequence[Sequence[int]]], bool]) -> Mapping[str, Any]:
+    services = section["services"]
+    timed = {id_: entry for id_, entry in services.items() if _has_hours(entry)}
+    if not timed:
+        return section
+    resolved = {**services, **{id_: _entry(entry, is_open) for id_, entry in timed.items()}}
+    for id_, entry in timed.items():
+        if resolved[id_]["mode"] == "waived":
+            for one, names in entry.get("opens", {}).items():
+                if resolved[one]["mode"] in RESTRICTED:
+                    resolved[one] = {**resolved[one], "allow": sorted({*resolved[one].get("allow", ()), *names})}
+    return {**section, "services": resolved}
+
+
+def _has_hours(entry: Mapping[str, Any]) -> bool:
+    return "hours" in entry or any("hours" in exception for exception in entry.get("exceptions", ()))
+
+
+def _entry(entry: Mapping[str, Any], is_open: Callable[[Sequence[Sequence[int]]], bool]) -> dict[str, Any]:
+    """An entry without hours: waived by the first waiver that opens it whole now, or as it is at other times."""
+    left = {key: value for key, value in entry.items() if key not in RESOLVED}
+    if "hours" in entry and is_open(entry["hours"]):
+        return {**left, "mode": "waived", "waiver": entry["waiver"]}
+    now = [
+        {key: value for key, value in exception.items() if key != "hours"}
+        for exception in entry.get("exceptions", ())
+        if "hours" not in exception or is_open(exception["hours"])
+    ]
+    for exception in now:
+        if set(exception) == {"waiver"}:
+            return {**left, "mode": "waived", "waiver": exception["waiver"]}
+    return {**left, "mode": entry.get("otherwise", entry["mode"]), **({"exceptions": now} if now else {})}

@@ -62,6 +62,7 @@ def observe(
     observed with all controls (watch/installed.py). Raises ValueError for an unusable plan.
     """
     plans.once(plan, "checked", lambda: plans.check(plan))
+    plan, _ = here_and_now(host, plan)
     started = time.monotonic()
     checked_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     verdicts: list[Verdict] = []
@@ -118,6 +119,19 @@ def has_watch(host: Host, plan: Mapping[str, Any], only: Iterable[str]) -> bool:
         return WATCH in plan or host.stat(f"{STATE_DIRECTORY}/watch") is not None
     except Unseen:
         return False
+
+
+def here_and_now(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Refusal]]:
+    """The plan with what only the host can say of its waivers: which are open at this hour, and who is in their groups;
+    and the groups that waive nobody. The same object where no waiver of it has hours or groups.
+    """
+    if not plans.once(plan, "has hours or groups", lambda: plans.has_hours_or_groups(plan)):
+        return plan, []
+    from .plan_groups import resolved
+    from .plan_hours import at
+
+    plan, missed = resolved(host, at(plan, time.localtime()))
+    return plan, [Refusal(f"{one.control}/{one.service}", f"group:{one.group}", str(one)) for one in missed]
 
 
 def _observed(host: Host, plan: Mapping[str, Any], name: str) -> list[Verdict]:
@@ -213,6 +227,7 @@ def change(
     host.require_root()
     if host.system != "Linux":
         raise ControlError(f"{host.system} cannot be enforced yet; see docs/coverage.md")
+    plan, missed = here_and_now(host, plan)
     with host.exclusive():
         section = plan["controls"].get(name)
         found: list[Finding] = []
@@ -231,7 +246,8 @@ def change(
         if lift and not dry_run:
             forget(host)
             host.delete(PROGRAM)
-    refused = [refusal._asdict() for refusal in (*changes.refused, *refusals(left))]
+    missed = [one for one in missed if one.rule.partition("/")[0] == name and not lift]
+    refused = [refusal._asdict() for refusal in (*changes.refused, *refusals(left), *missed)]
     findings = [finding.as_dict() for finding in found]
     result = _result(changes.actions, more, left)
     notes = {"notes": list(changes.notes)} if result["changed"] and changes.notes else {}

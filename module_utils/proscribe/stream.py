@@ -45,6 +45,7 @@ HOST_SIDE = (
     "host_cache.py",
     "patterns.py",
     "plan.py",
+    "plan_groups.py",
     "plan_hours.py",
     "plan_text.py",
     "programs/__init__.py",

@@ -25,8 +25,14 @@ KEY = (
         "zones",
     ),
     ("users", f"only for these login names; {only('users')}"),
+    (
+        "posix_groups",
+        "only for the members of these groups of the host's users, beside `users`; with the same `controls`",
+    ),
     ("versions", f"only for what is installed in these versions; {only('versions')}"),
     ("paths", f"only for what is installed at these very paths; {only('paths')}"),
+    ("hours", f"open at these times only, in the host's own zone, `mon-fri 09:00-18:00`; {only('hours')}"),
+    ("request", "the id of the request that it answers"),
     ("valid_from", "the start; left out, or earlier than the approval, it is the approval"),
     (
         "review_by",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..plan import CONTROLS, canonical
+from .waivers.hours import DAYS
 
 OFF = "off"  # the mode of a control that a plan does not have
 
@@ -13,7 +14,9 @@ OFF = "off"  # the mode of a control that a plan does not have
 CONTROL, SERVICE, IDENTIFIER, SETTING, PLAN = "control", "service", "identifier", "setting", "plan"
 
 # Keys of a service's entry that say its standing, and not what it is made of.
-STANDING = ("name", "mode", "waiver", "effective_from", "exceptions")
+STANDING = ("name", "mode", "waiver", "hours", "otherwise", "opens", "effective_from", "exceptions")
+# What no control owns and has one value each.
+OF_PLAN = ("contact", "request_url", "watch")
 
 
 class Change(NamedTuple):
@@ -24,7 +27,8 @@ class Change(NamedTuple):
                               (`enforce`, `waived (w1)`), "" where it is not there
                 `identifier`  of a service that stays: `added` and `removed` of one kind (`domains`, `packages.apt`)
                 `setting`     a setting of the control: `before` and `after` (JSON), or `added` and `removed`
-                `plan`        what no control owns: `contact`, `browsers`
+                `plan`        what no control owns: `contact`, `request_url`, `watch`, `browsers`, `waivers` (with their
+                              ends), `later` (when the plan changes next)
     `service`   its id, else ""
     `subject`   the kind of identifier, or the setting, else ""
     `counts`    with `service`: how many identifiers of each kind come or go with it
@@ -52,9 +56,14 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, 
     changes: list[Change] = []
     for control in CONTROLS:
         changes += _control(control, old["controls"].get(control), new["controls"].get(control))
-    if old.get("contact") != new.get("contact"):
-        changes.append(Change("", PLAN, subject="contact", before=_text(old, "contact"), after=_text(new, "contact")))
+    for subject in OF_PLAN:
+        if old.get(subject) != new.get(subject):
+            changes.append(Change("", PLAN, subject=subject, before=_text(old, subject), after=_text(new, subject)))
     changes += _named("", PLAN, "browsers", _browsers(old), _browsers(new))
+    changes += _named("", PLAN, "waivers", _waivers(old), _waivers(new))
+    before, after = (plan.get("later", {}).get("at", "") for plan in (old, new))
+    if before != after:
+        changes.append(Change("", PLAN, subject="later", before=before, after=after))
     return tuple(changes)
 
 
@@ -118,16 +127,20 @@ def standing(entry: Mapping[str, Any] | None) -> str:
     if entry is None:
         return ""
     mode = str(entry["mode"])
-    if mode == "waived":
+    if mode == "waived" and "hours" not in entry:
         return f"waived ({entry['waiver']})"
     if mode == "upcoming":
         return f"upcoming ({entry['effective_from']})"
     parts = [_exception(exception) for exception in entry.get("exceptions", ())]
+    if mode == "waived":
+        mode = str(entry["otherwise"])
+        parts.insert(0, _exception({"waiver": entry["waiver"], "hours": entry["hours"]}))
     return f"{mode}, but for {' and '.join(parts)}" if parts else mode
 
 
 def _exception(exception: Mapping[str, Any]) -> str:
-    scope = "; ".join(f"{key} {', '.join(map(str, value))}" for key, value in exception.items() if key != "waiver")
+    said = {**exception, "hours": list(map(window, exception["hours"]))} if "hours" in exception else exception
+    scope = "; ".join(f"{key} {', '.join(map(str, value))}" for key, value in said.items() if key != "waiver" and value)
     return f"{exception['waiver']} ({scope})"
 
 
@@ -156,8 +169,18 @@ def _browsers(plan: Mapping[str, Any]) -> frozenset[str]:
     )
 
 
+def window(hours: Sequence[int]) -> str:
+    """An opening of a week in words: mon 09:00-18:00."""
+    day, *times = hours
+    return f"{DAYS[day]} " + "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in times)
+
+
+def _waivers(plan: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(f"{id_} (until {waiver['expires']})" for id_, waiver in plan.get("waivers", {}).items())
+
+
 def _text(plan: Mapping[str, Any], key: str) -> str:
-    return str(plan.get(key) or "")
+    return _shown(plan.get(key) or "")
 
 
 def _shown(value: Any) -> str:

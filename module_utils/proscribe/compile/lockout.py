@@ -61,8 +61,12 @@ class Needed(NamedTuple):
         return ""
 
 
-def find(hosts: Iterable[HostVariables], plans: Mapping[str, Mapping[str, Any]]) -> tuple[list[PolicyError], list[str]]:
-    """The mistakes, and what is exempted though a policy names it, in words. `plans` are the hosts' plans by name."""
+def find(
+    hosts: Iterable[HostVariables], plans: Mapping[str, Mapping[str, Any]], later: Mapping[str, Mapping[str, Any]] = {}
+) -> tuple[list[PolicyError], list[str]]:
+    """The mistakes, and what is exempted though a policy names it, in words. `plans` are the hosts' plans by name, and
+    `later` those that follow them, by digest: they take effect without a run that could refuse them.
+    """
     hosts = list(hosts)
     managed = {host.address: f"the address of host {host.name}" for host in hosts if host.address}
     own = dict.fromkeys(controller_addresses(managed), "this controller's own address")
@@ -71,16 +75,32 @@ def find(hosts: Iterable[HostVariables], plans: Mapping[str, Mapping[str, Any]])
     said: dict[str, None] = {}
     seen: set[tuple[str, int]] = set()
     for host in hosts:
-        plan = plans[host.name]
-        section = plan["controls"].get("firewall")
-        if section is None or (plan["digest"], host.ssh_port) in seen:
-            continue
-        seen.add((plan["digest"], host.ssh_port))
-        spared = [parsed(text) for text in section["settings"]["management"]]
-        for error in [*_services(section, services, spared), *_own_rules(section, controller, spared, host)]:
-            errors.setdefault(str(error), error)
-        said.update(dict.fromkeys(_exempted(section, spared)))
+        for begins, plan in _following(plans[host.name], later):
+            section = plan["controls"].get("firewall")
+            if section is None or (plan["digest"], host.ssh_port) in seen:
+                continue
+            seen.add((plan["digest"], host.ssh_port))
+            spared = [parsed(text) for text in section["settings"]["management"]]
+            for error in [*_services(section, services, spared), *_own_rules(section, controller, spared, host)]:
+                if str(error) not in errors and begins:
+                    expected = f"{error.expected}; it would be in force from {begins} on"
+                    error = PolicyError(error.where, error.key, error.value, expected)
+                errors.setdefault(str(error), error)
+            said.update(dict.fromkeys(() if begins else _exempted(section, spared)))
     return list(errors.values()), list(said)
+
+
+def _following(
+    plan: Mapping[str, Any], later: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """A plan and those that follow it, each with when it begins; "" for the first."""
+    begins = ""
+    while True:
+        yield begins, plan
+        follows = plan.get("later", {})
+        if follows.get("plan") not in later:
+            return
+        begins, plan = follows["at"], later[follows["plan"]]
 
 
 def controller_addresses(hosts: Iterable[str]) -> set[str]:
@@ -146,7 +166,7 @@ def _exempted(section: Mapping[str, Any], spared: Sequence[Network]) -> Iterator
 
 def _restricted(section: Mapping[str, Any]) -> Iterator[tuple[str, str, Network]]:
     for id_, entry in section["services"].items():
-        for text in entry["networks"] if entry["mode"] in RESTRICTED else ():
+        for text in entry["networks"] if entry.get("otherwise", entry["mode"]) in RESTRICTED else ():
             yield id_, text, parsed(text)
 
 

@@ -9,6 +9,7 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..duration import spelled
 from ..plan import CONTROLS, RESTRICTED, SCHEMA, sealed
 from ..policy_errors import PolicyError, PolicyErrors, close_to
 from .browsers import places, too_many_names
@@ -35,13 +36,20 @@ def compile_plan(
     `today` decides whether the ban is in force. Raises PolicyErrors for a service id that the catalogue does not have,
     and for more names than browsers take in a list.
     """
+    return sealed(compile_body(catalogue, restrictions, waivers, today))
+
+
+def compile_body(
+    catalogue: Catalogue, restrictions: Restrictions, waivers: Sequence[Waiver], today: datetime.date
+) -> dict[str, Any]:
+    """As `compile_plan`, without the digest, and without what follows this plan on a host (timeline.py)."""
     chosen = chosen_services(catalogue, restrictions)
     upcoming = today < restrictions.effective_from
     controls: dict[str, Any] = {}
     for control in CONTROLS:
         if restrictions.controls[control] == "off":
             continue
-        waived, exceptions = _waived(control, waivers)
+        waived, parts = _waived(control, waivers)
         services: dict[str, Any] = {}
         nothing_known: list[str] = []
         for service, enforced in chosen:
@@ -57,12 +65,10 @@ def compile_plan(
                 entry["mode"] = "report"
             elif upcoming:
                 entry |= {"mode": "upcoming", "effective_from": restrictions.effective_from.isoformat()}
-            elif service.id in waived:
-                entry |= {"mode": "waived", "waiver": waived[service.id]}
             else:
-                entry["mode"] = restrictions.controls[control]
-                if service.id in exceptions:
-                    entry["exceptions"] = exceptions[service.id]
+                entry |= _standing(
+                    restrictions.controls[control], waived.get(service.id, ()), parts.get(service.id, ())
+                )
             services[service.id] = {**entry, **identifiers}
         if control in WEB_NAMES:
             _allow_permitted(services, catalogue, *WEB_NAMES[control])
@@ -80,23 +86,66 @@ def compile_plan(
             raise PolicyErrors(errors)
     browsers = places(catalogue)
     body = {"schema": SCHEMA, "contact": restrictions.contact, "browsers": browsers, "controls": controls}
-    return sealed({**body, "catalog": catalogue.release.version} if catalogue.release.version else body)
+    if restrictions.request_url:
+        body["request_url"] = restrictions.request_url
+    if restrictions.watch:
+        body["watch"] = {"every": restrictions.watch, "max_age": restrictions.watch_max_age}
+        if named := _named(controls, waivers):
+            body["waivers"] = named
+    return {**body, "catalog": catalogue.release.version} if catalogue.release.version else body
 
 
-def _waived(control: str, waivers: Iterable[Waiver]) -> tuple[dict[str, str], dict[str, list[dict[str, Any]]]]:
-    """By service: the waiver that opens it whole, and those that open a part of it (to users, a version, a path).
-
-    Of several that open it whole the last one counts, which is the one that ends last.
-    """
-    whole: dict[str, str] = {}
-    parts: dict[str, list[dict[str, Any]]] = {}
+def _waived(control: str, waivers: Iterable[Waiver]) -> tuple[dict[str, list[Waiver]], dict[str, list[Waiver]]]:
+    """By service: the waivers that open it whole, and those that open a part of it (to users, a version, a path)."""
+    whole: dict[str, list[Waiver]] = {}
+    parts: dict[str, list[Waiver]] = {}
     for waiver in (waiver for waiver in waivers if control in waiver.controls):
         for service in waiver.services:
-            if waiver.partial:
-                parts.setdefault(service, []).append({"waiver": waiver.id, **waiver.partial})
-            else:
-                whole[service] = waiver.id
-    return whole, {service: sorted(listed, key=lambda one: one["waiver"]) for service, listed in parts.items()}
+            (parts if waiver.partial else whole).setdefault(service, []).append(waiver)
+    return whole, parts
+
+
+def _standing(mode: str, whole: Sequence[Waiver], parts: Sequence[Waiver]) -> dict[str, Any]:
+    """The mode of a service that is in force, and what waivers make of it; those that end last come last.
+
+    Of several that open it whole the last one counts; one that is open at all times before those that have hours. Where
+    all have hours, the others are exceptions that are narrowed by their hours alone.
+    """
+    if always := [waiver.id for waiver in whole if not waiver.hours]:
+        return {"mode": "waived", "waiver": always[-1]}
+    *others, last = whole if whole else (None,)
+    entry: dict[str, Any] = {"mode": mode}
+    if last is not None:
+        entry = {"mode": "waived", "waiver": last.id, "hours": _windows(last), "otherwise": mode}
+    exceptions = [
+        {"waiver": waiver.id, **waiver.partial, **({"hours": _windows(waiver)} if waiver.hours else {})}
+        for waiver in (*(waiver for waiver in others if waiver is not None), *parts)
+    ]
+    return {**entry, "exceptions": sorted(exceptions, key=lambda one: one["waiver"])} if exceptions else entry
+
+
+def _windows(waiver: Waiver) -> list[list[int]]:
+    return [list(window) for window in waiver.windows]
+
+
+def _named(controls: Mapping[str, Any], waivers: Iterable[Waiver]) -> dict[str, Any]:
+    """What a host says to people of the waivers that its plan names."""
+    services: dict[str, set[str]] = {}
+    for entry in (entry for section in controls.values() for entry in section["services"].values()):
+        for one in (entry, *entry.get("exceptions", ())):
+            if "waiver" in one:
+                services.setdefault(one["waiver"], set()).add(entry["name"])
+    return {
+        waiver.id: {
+            "expires": spelled(waiver.ends),
+            "users": list(waiver.users),
+            "services": sorted(services[waiver.id]),
+            **({"posix_groups": list(waiver.posix_groups)} if waiver.posix_groups else {}),
+            **({"request": waiver.request} if waiver.request else {}),
+        }
+        for waiver in waivers
+        if waiver.id in services
+    }
 
 
 def upcoming_services(plan: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -296,19 +345,28 @@ def is_below(host: str, domains: Iterable[str]) -> bool:
 
 
 def _allow_permitted(services: dict[str, Any], catalogue: Catalogue, named: str, allowed: str) -> None:
-    """Let names through that lie below a restricted domain but belong to a service that is not restricted here."""
-    restricted = {id_: entry for id_, entry in services.items() if entry["mode"] in RESTRICTED}
+    """Let names through that lie below a restricted domain but belong to a service that is not restricted here. One
+    that is waived at some hours names in `opens` what it lets through then, by the service that does.
+    """
+    restricted = {id_: entry for id_, entry in services.items() if entry.get("otherwise", entry["mode"]) in RESTRICTED}
     naming: dict[str, list[str]] = {}  # the services that restrict a name
     for id_, entry in restricted.items():
         for name in dict.fromkeys(entry.get(named, ())):
             naming.setdefault(name, []).append(id_)
-    below: dict[str, set[str]] = {}
+    always: dict[str, set[str]] = {}
+    opens: dict[str, dict[str, set[str]]] = {id_: {} for id_, entry in restricted.items() if "otherwise" in entry}
     for id_, service in catalogue.services.items():
-        for domain in () if id_ in restricted else service.domains:
+        if id_ in restricted and id_ not in opens:
+            continue
+        below = opens.get(id_, always)
+        for domain in service.domains:
             own, *names = above(domain)
             around = {one for name in names for one in naming.get(name, ())}
             for one in around.difference(naming.get(own, ())):
                 below.setdefault(one, set()).add(domain)
+    for id_, found in opens.items():
+        if found:
+            services[id_]["opens"] = {one: sorted(found[one]) for one in sorted(found)}
     for id_, entry in restricted.items():
-        if id_ in below or allowed in entry:
-            entry[allowed] = sorted({*entry.get(allowed, ()), *below.get(id_, ())})
+        if id_ in always or allowed in entry:
+            entry[allowed] = sorted({*entry.get(allowed, ()), *always.get(id_, ())})

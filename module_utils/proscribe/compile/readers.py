@@ -12,13 +12,20 @@ from ..policy_errors import Described, Expected
 from ..report import exports
 from . import grammar
 from .schema import TENANT_PROVIDERS
-from .values import choice, line, list_of_names, one_of, within
+from .values import choice, length_of, line, list_of_names, one_of, within
 
 # Each is shown to everybody, so more of them would be read by nobody.
 MOST_LANGUAGES = 6
 LANGUAGE = re.compile(r"(?!(?:true|false)\Z)[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}", re.IGNORECASE)
 CONTROL_MODES = ("enforce", "audit", "off")
 ALL_FEEDS = "all"
+OFF = "off"
+LONGEST_URL = 500  # characters
+# What browsers, JSON, INI files and terminals all take as it is: no quotes, no space, no user before an @.
+URL = re.compile(
+    r"https://(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
+    r"(?:[/?#][A-Za-z0-9._~/?#@!&*+,;=:%-]*)?"
+)
 
 
 def read_controls(value: object) -> Mapping[str, str]:
@@ -129,3 +136,23 @@ def read_exports(value: object) -> tuple[str, ...]:
         if other != name:
             raise Expected(f"[{index}]", name, f"one of {other} and {name}: both are {file}")
     return names
+
+
+def read_watch(value: object) -> int:
+    """How often a host observes itself, in seconds; 0 for off."""
+    if value is False or value == OFF:  # YAML 1.1 reads an unquoted off as false
+        return 0
+    try:
+        return length_of(1, 24 * 60)(value)
+    except Expected as wrong:
+        raise Expected(wrong.key, wrong.value, f"{wrong.expected}, or {OFF}") from None
+
+
+def read_request_url(value: object) -> str:
+    """The page at which people ask; "" for none."""
+    if value == "":
+        return ""
+    if not isinstance(value, str) or len(value) > LONGEST_URL or not URL.fullmatch(value):
+        expected = f"a URL such as https://portal.example.org/ask, at most {LONGEST_URL} characters, or nothing"
+        raise Expected("", value, expected)
+    return str(value)

@@ -16,13 +16,13 @@ from ..policy_errors import Described, Mistakes, PolicyError, PolicyErrors
 from ..report.evaluation.scope import Scope
 from ..store import PLANS, Store, Untrusted
 from ..watch_sent import named_for_hosts
-from . import freshness, lockout, retired
+from . import freshness, lockout, retired, timeline
 from .catalogue import Catalogue
 from .catalogue_cache import Catalogues
 from .departments import departments_of
 from .inventory import HostVariables, Question, left_out, read_as_hosts
 from .nested import nested
-from .plans import chosen_services, compile_plan, upcoming_services
+from .plans import chosen_services, compile_body, upcoming_services
 from .policy_folders import catalogue_folders, folders_of_registers, folders_of_waivers
 from .reporting import nothing_known, one_for_all, policies, reporting, rule_count
 from .reports_place import reports_of, require_reports
@@ -30,7 +30,7 @@ from .restrictions import PREFIX, STORED, Restrictions, read_in_part
 from .waivers import Judged, Waiver, judged_waivers, seen
 from .waivers.authority import read_register
 from .waivers.document import load_waivers
-from .waivers.reading import described, judge_all, warning
+from .waivers.reading import context_of, described, judge_all, warning
 
 # The restrictions that say how far a run reaches at once.
 ROLLOUT = ("batches", "max_change", "max_failures")
@@ -45,6 +45,7 @@ class Compiled(NamedTuple):
     waivers: list[Judged]  # by id
     plans: dict[str, dict[str, Any]]  # by digest
     hosts: dict[str, str]  # the digest of each host's plan
+    later: dict[str, dict[str, Any]]  # by digest: plans that follow them on hosts that observe themselves
 
 
 def compile_hosts(question: Question, now: datetime.datetime) -> Compiled:
@@ -81,12 +82,13 @@ def _compiled(question: Question, now: datetime.datetime, mistakes: Mistakes, ca
             if host.name in of_host:
                 with mistakes.noting(), placed(host):
                     chosen_services(of_host[host.name], restrictions[host.name])
-        return Compiled(of_host, restrictions, waivers, {}, {})
+        return Compiled(of_host, restrictions, waivers, {}, {}, {})
     plans: dict[str, dict[str, Any]] = {}
     hosts: dict[str, str] = {}
+    later: dict[str, dict[str, Any]] = {}
     with mistakes.noting():
-        plans, hosts = _plans(question, restrictions, of_host, waivers, now)
-    return Compiled(of_host, restrictions, waivers, plans, hosts)
+        plans, hosts, later = _plans(question, restrictions, of_host, waivers, now)
+    return Compiled(of_host, restrictions, waivers, plans, hosts, later)
 
 
 def waivers_of(question: Question, now: datetime.datetime) -> list[Judged]:
@@ -163,10 +165,10 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     now = now or datetime.datetime.now(datetime.timezone.utc)
     mistakes = Mistakes()
     loading = Catalogues(_store(question))
-    catalogues, restrictions, waivers, plans, hosts = _compiled(question, now, mistakes, loading)
+    catalogues, restrictions, waivers, plans, hosts, later = _compiled(question, now, mistakes, loading)
     exempted: list[str] = []
     if hosts:
-        errors, exempted = lockout.find(question.hosts, {name: plans[digest] for name, digest in hosts.items()})
+        errors, exempted = lockout.find(question.hosts, {name: plans[digest] for name, digest in hosts.items()}, later)
         mistakes.note(*errors)
     # What is wrong on a host has its default, which says nothing of whether the hosts agree.
     sound = [host for host in question.hosts if not mistakes or not _wrong(host)]
@@ -191,6 +193,8 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     except Untrusted as wrong:
         raise PolicyErrors([PolicyError(wrong.path, "", Described(wrong.found), wrong.expected)]) from None
     loading.note_down()
+    for digest, plan in later.items():
+        store.add(plan, digest)
     id_ = f"{now:%Y%m%dT%H%M%SZ}-{question.mode}-{secrets.token_hex(2)}"
     gone: list[str] = []
     if question.mode != LIFT:  # it opens everything, so no approval can be missed
@@ -324,30 +328,57 @@ def _plans(
     catalogues: dict[str, Catalogue],
     waivers: Sequence[Judged],
     now: datetime.datetime,
-) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """The distinct plans by digest, and each host's digest. Hosts with one answer to everything are compiled once."""
-    waived: dict[str, list[Waiver]] = {host.name: [] for host in question.hosts}
+) -> tuple[dict[str, dict[str, Any]], dict[str, str], dict[str, dict[str, Any]]]:
+    """The distinct plans by digest, each host's digest, and the plans that follow these. Hosts with one answer to
+    everything are compiled once.
+    """
+    watched = {host.name for host in question.hosts if restrictions[host.name].watch}
+    turns = _turns(question, restrictions, waivers, now) if watched else {}
+    waiving = {judged.waiver.id for judged in waivers if judged.standing.waives}
+    concern: dict[str, list[Waiver]] = {host.name: [] for host in question.hosts}  # now, or later on a watched one
     for waiver, worth in sorted(waivers, key=lambda judged: judged.waiver.ends):
-        for name in worth.hosts if worth.waives else ():
-            if name in waived:
-                waived[name].append(waiver)
-    today = now.astimezone().date()  # the controller's day
-    compiled: dict[tuple[str, int, tuple[str, ...]], dict[str, Any]] = {}
+        for name in worth.hosts if worth.waives or turns.get(waiver.id) else ():
+            if name in concern and (worth.waives or name in watched):
+                concern[name].append(waiver)
+    chains = timeline.Chains()
+    bodies: dict[tuple[str, int, tuple[str, ...], bool], dict[str, Any]] = {}
+    compiled: dict[tuple[str, int, tuple[str, ...]], list[dict[str, Any]]] = {}
     plans: dict[str, dict[str, Any]] = {}
     hosts: dict[str, str] = {}
     mistakes = Mistakes()
     policy_of: dict[int, str] = {}  # by restrictions; hosts whose variables are equal share them
+
+    def body(policy: str, catalogue: Catalogue, own: Restrictions, state: timeline.State) -> dict[str, Any]:
+        ids = tuple(waiver.id for waiver in state.waivers)
+        key = (policy, id(catalogue), ids, state.day < own.effective_from)
+        if key not in bodies:
+            bodies[key] = compile_body(catalogue, own, state.waivers, state.day)
+        return bodies[key]
+
     for host in question.hosts:
         own = restrictions[host.name]
-        mine, catalogue = waived[host.name], catalogues[host.name]
+        mine, catalogue = concern[host.name], catalogues[host.name]
         # A zone is for waivers to name, and no part of a plan.
         policy = policy_of.get(id(own)) or policy_of.setdefault(id(own), repr(dataclasses.replace(own, zone="")))
         key = (policy, id(catalogue), tuple(waiver.id for waiver in mine))
         with mistakes.noting(), placed(host):
             if key not in compiled:
-                compiled[key] = compile_plan(catalogue, own, mine, today)
-            plan = compiled[key]
+                begins = own.effective_from if own.watch else None
+                states = timeline.states(mine, waiving, turns if own.watch else {}, begins, now)
+                compiled[key] = chains.linked([(state.at, body(policy, catalogue, own, state)) for state in states])
+            plan = compiled[key][0]
             plans[plan["digest"]] = plan
             hosts[host.name] = plan["digest"]
     mistakes.settle()
-    return plans, hosts
+    later = {plan["digest"]: plan for chain in compiled.values() for plan in chain[1:]}
+    return plans, hosts, later
+
+
+def _turns(
+    question: Question, restrictions: dict[str, Restrictions], waivers: Sequence[Judged], now: datetime.datetime
+) -> dict[str, Sequence[timeline.Turn]]:
+    """When each waiver that is not over begins to waive, or ends."""
+    if not waivers:
+        return {}
+    context = context_of(question, restrictions)
+    return {one.waiver.id: timeline.turns(one, context, now) for one in waivers if now < one.waiver.ends}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-from proscribe.compile.waivers.waiver import NARROWER
+from proscribe.compile.readers import URL
+from proscribe.compile.waivers.document import REQUEST
+from proscribe.compile.waivers.waiver import PARTS
 from proscribe.plan import CONTROLS, SCHEMA
 
-from .shapes import ANYTHING, DAY, TEXT, TEXTS, Shape, about, by, keyed, listed, matching, one_of
+from .shapes import ANYTHING, DAY, SOME, TEXT, TEXTS, TIME, Shape, about, by, keyed, listed, matching, one_of
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 PORT: Shape = {"type": "integer", "minimum": 1, "maximum": 65535}
@@ -39,11 +41,29 @@ IDENTIFIERS: dict[str, dict[str, Shape]] = {
     "firewall": {"networks": TEXTS, "ports": listed(PORT)},
     "dns": {"domains": TEXTS, "allow": TEXTS, "canaries": TEXTS},
 }
-EXCEPTION = keyed({"waiver": TEXT, **dict.fromkeys(NARROWER, TEXTS)}, optional=NARROWER)
+MINUTE: Shape = {"type": "integer", "minimum": 0, "maximum": 1440}
+WINDOW: Shape = {"type": "array", "items": MINUTE, "minItems": 3, "maxItems": 3}
+HOURS = about(
+    listed(WINDOW, 1), "Openings of a week on the host's clock: the day (0 is Monday), from which minute, until which"
+)
+EXCEPTION = keyed({"waiver": TEXT, **dict.fromkeys(PARTS, TEXTS), "hours": HOURS}, optional=(*PARTS, "hours"))
+WAIVER = keyed(
+    {
+        "expires": TIME,
+        "users": TEXTS,
+        "services": about(TEXTS, "Their names"),
+        "posix_groups": TEXTS,
+        "request": about(matching(REQUEST), "The id of the request that it answers"),
+    },
+    optional=("posix_groups", "request"),
+)
 ENTRY = {
     "name": TEXT,
     "mode": one_of(("enforce", "audit", "waived", "upcoming", "report")),
     "waiver": about(TEXT, "With mode waived: the waiver's id"),
+    "hours": about(HOURS, "With mode waived: it is open at these times only"),
+    "otherwise": about(one_of(("enforce", "audit")), "With hours: the mode at other times"),
+    "opens": about(by(TEXTS), "With hours: the hosts that other services allow while this one is open"),
     "effective_from": about(DAY, "With mode upcoming: the day it begins"),
     "exceptions": about(listed(EXCEPTION), "Waivers for a part: what fits one in all keys that it has is waived"),
 }
@@ -68,6 +88,16 @@ def plan() -> Shape:
             "schema": {"const": SCHEMA},
             "digest": about(matching(DIGEST), "SHA-256 of the canonical JSON of all the rest"),
             "contact": about(TEXT, "Whom a refused user asks"),
+            "request_url": about(matching(URL), "Where a refused user can ask; not there where nothing is set"),
+            "watch": about(
+                keyed({"every": SOME, "max_age": SOME}),
+                "How often the host observes itself, and how long it takes the plan for current; not there where off",
+            ),
+            "later": about(
+                keyed({"at": TIME, "plan": about(matching(DIGEST), "Its digest")}),
+                "The plan that is in effect from then on; only with watch",
+            ),
+            "waivers": about(by(WAIVER), "The waivers that the plan names; only with watch"),
             "catalog": about(TEXT, "The release of the catalogue; not there where it has none"),
             "browsers": about(listed(ANYTHING), "Where the policies of browsers stand"),
             "controls": about(
@@ -75,7 +105,7 @@ def plan() -> Shape:
                 "A control that is off is left out",
             ),
         },
-        optional=("browsers", "catalog"),
+        optional=("browsers", "catalog", "request_url", "watch", "later", "waivers"),
     )
     description = "The compiled policy of the hosts that share it, in reports/plans/<digest>.json"
     return {"title": "Plan", "description": description, **schema}

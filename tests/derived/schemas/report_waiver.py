@@ -22,9 +22,13 @@ WAIVER = keyed(
         "review_overdue": FLAG,
         "hosts": about(TEXTS, "The hosts of this run that it is for"),
         **dict.fromkeys(
-            ("services", "controls", "zones", "users", "versions", "paths", "compensating_controls"), TEXTS
+            (
+                *("services", "controls", "zones", "users", "posix_groups", "versions", "paths", "hours"),
+                "compensating_controls",
+            ),
+            TEXTS,
         ),
-        **dict.fromkeys(("reason", "risk", "ticket", "requested_by", "approved_by"), TEXT),
+        **dict.fromkeys(("reason", "risk", "ticket", "request", "requested_by", "approved_by"), TEXT),
         "approved_on": TIME,
         "revoked": {"anyOf": [{"type": "null"}, REVOKED]},
         "signed_with": maybe(TEXT),

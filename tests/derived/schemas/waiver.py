@@ -27,6 +27,11 @@ def _of_key(key: str) -> Shape:
         return about(matching(document.ID), "The name of its file")
     if key == "controls":
         return listed(CONTROL)
+    if key == "hours":
+        one = matching(document.hours.HOURS)
+        return about({"anyOf": [one, listed(one)]}, "When it is open, in the host's own zone; one, or several")
+    if key == "request":
+        return about(matching(document.REQUEST), "The id of the request that it answers")
     if key in document.LISTS:
         pattern, what = document.LISTS[key]
         return listed(about(matching(pattern), what), 1 if key in document.REQUIRED else 0)

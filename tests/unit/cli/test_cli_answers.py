@@ -18,6 +18,7 @@ from proscribe.cli.explain.question import Question, read
 from proscribe.cli.explain.relations import Subject, remarks, subject
 from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.claims import SHARED, Claimant, check_claims
+from proscribe.compile.waivers.hours import windows
 from proscribe.controls.apps.desired import Desired
 from proscribe.controls.apps.portable import scan
 from proscribe.controls.apps.portable.names import Names
@@ -34,9 +35,14 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
 
 
 def waiver(
-    id_: str = "w1", services: tuple[str, ...] = ("parrot",), controls: tuple[str, ...] = CONTROLS, **partial: Any
+    id_: str = "w1",
+    services: tuple[str, ...] = ("parrot",),
+    controls: tuple[str, ...] = CONTROLS,
+    hours: tuple[str, ...] = (),
+    **partial: Any,
 ):
-    return SimpleNamespace(id=id_, services=services, controls=controls, partial=partial)
+    windows_ = windows(hours)
+    return SimpleNamespace(id=id_, services=services, controls=controls, partial=partial, hours=hours, windows=windows_)
 
 
 EVERYTHING = Facts(
@@ -161,6 +167,35 @@ def test_a_waiver_opens_what_it_says(
     assert "w1 of head, until then" in "".join(texts(found, control) for control in expected)
     if waivers[0].partial:
         assert "but open for users alice" in texts(found, next(iter(expected)))
+
+
+@pytest.mark.parametrize(
+    ("text", "partial", "status", "words"),
+    [
+        (
+            "parrot.example",
+            {},
+            "depends",
+            "open at mon 09:00-18:00, sat 10:00-12:00 (the host's time): waiver w1 of head",
+        ),
+        ("x.parrot.example", {}, "depends", "enforce at other times"),
+        ("198.51.100.77", {}, "depends", "enforce at other times"),
+        (
+            "198.51.100.77",
+            {"users": ["alice"], "posix_groups": ["press"]},
+            "blocked",
+            "but open for users alice or members of press and at mon 09:00-18:00, sat 10:00-12:00 (the host's time)",
+        ),
+    ],
+)
+def test_a_waiver_with_hours_is_open_at_these(
+    catalogue: Catalogue, text: str, partial: dict[str, Any], status: str, words: str
+) -> None:
+    controls = ("firewall",) if text[0].isdigit() else ("browser", "dns")
+    found = said(catalogue, text, [waiver(controls=controls, hours=("mon 09:00-18:00", "sat 10:00-12:00"), **partial)])
+    for control in controls:
+        assert found[control].status == status
+        assert words in "".join(texts(found, control))
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,13 @@ def test_a_new_waiver_reads_back_as_what_was_asked_for(words: Words, capsys: pyt
     assert [path.name for path in words.file().parent.iterdir()] == ["press01-parrot.yml"]
 
 
+def test_a_new_waiver_may_be_for_the_members_of_groups(words: Words, capsys: pytest.CaptureFixture[str]) -> None:
+    assert words(*NEW, "--posix-group", "press,photo", "--user", "alice", "--control", "apps,firewall") == 0
+    made = read_waiver(words.file())
+    assert (made.posix_groups, made.users) == (("press", "photo"), ("alice",))
+    assert "alice and the members of press, photo may use parrot" in capsys.readouterr().out
+
+
 def test_a_file_that_is_there_is_never_overwritten(words: Words) -> None:
     words(*NEW)
     before = words.file().read_bytes()
@@ -109,6 +116,10 @@ def test_all_that_is_missing_is_named_at_once_where_nobody_can_be_asked(words: W
         (("--host", "press1"), "did you mean 'press01'"),
         (("--control", "firewal"), "did you mean 'firewall'?"),
         (("--user", "alice"), "browser policies"),
+        (("--posix-group", "press"), "browser policies"),
+        (("--hours", "mon-fri 09:00-18:00"), "[browser, firewall, dns] or less beside hours"),
+        (("--hours", "mon-fri 9-18", "--control", "dns"), "such as mon-fri 09:00-18:00"),
+        (("--hours", "mon,wed 09:00-18:00", "--control", "dns"), "no hours, or proscribe_watch on press01: it is off"),
         (("--id", "../w"), "letters, digits"),
         (("--reason", "two\nlines"), "one line of text"),
     ],

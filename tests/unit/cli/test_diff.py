@@ -71,6 +71,50 @@ def dns(**services: Any) -> dict[str, Any]:
             [Change("dns", "service", "parrot", before="enforce", after="enforce, but for w2 (users alice, bob)")],
         ),
         (
+            dns(parrot=entry(exceptions=[{"waiver": "w2", "users": [], "posix_groups": ["press"]}])),
+            dns(
+                parrot=entry(
+                    "waived", waiver="w1", hours=[[0, 540, 1080], [6, 0, 1440]], otherwise="audit", opens={"b": ["c"]}
+                )
+            ),
+            [
+                Change(
+                    "dns",
+                    "service",
+                    "parrot",
+                    before="enforce, but for w2 (posix_groups press)",
+                    after="audit, but for w1 (hours mon 09:00-18:00, sun 00:00-24:00)",
+                )
+            ],
+        ),
+        # what no control owns; which plan follows says nothing but when it does
+        (
+            {**made(), "later": {"at": "2026-12-01T00:00:00Z", "plan": "sha256:a"}},
+            {**made(), "later": {"at": "2026-12-01T00:00:00Z", "plan": "sha256:b"}},
+            [],
+        ),
+        (
+            {**made(), "watch": {"every": 300, "max_age": 86400}, "request_url": "https://a.example/"},
+            {
+                **made(),
+                "watch": {"every": 60, "max_age": 86400},
+                "waivers": {"w1": {"expires": "2026-12-01T00:00:00Z"}},
+                "later": {"at": "2026-12-01T00:00:00Z", "plan": "sha256:b"},
+            },
+            [
+                Change("", "plan", subject="request_url", before="https://a.example/"),
+                Change(
+                    "",
+                    "plan",
+                    subject="watch",
+                    before='{"every":300,"max_age":86400}',
+                    after='{"every":60,"max_age":86400}',
+                ),
+                Change("", "plan", subject="waivers", added=("w1 (until 2026-12-01T00:00:00Z)",)),
+                Change("", "plan", subject="later", after="2026-12-01T00:00:00Z"),
+            ],
+        ),
+        (
             dns(parrot=entry("upcoming", effective_from="2027-01-01")),
             dns(parrot=entry()),
             [Change("dns", "service", "parrot", before="upcoming (2027-01-01)", after="enforce")],

@@ -77,6 +77,29 @@ def test_what_is_not_in_force_or_was_named_does_not(compiled: dict[str, Any], sa
     assert [text in line for text, line in zip(said, exempted, strict=True)] == [True] * len(said)
 
 
+@pytest.mark.usefixtures("controller")
+def test_what_takes_effect_later_without_a_run_stops_this_one() -> None:
+    """A waiver ends at night, and nobody is there who could name the network that the hosts are managed over."""
+    then = plan("203.0.113.0/24")
+    at = "2026-12-01T00:00:00Z"
+    now = plans.sealed({**plan("203.0.113.0/24", mode="waived"), "later": {"at": at, "plan": then["digest"]}})
+    hosts = [host("web", WEB), host("db", DB)]
+    (error,), _ = find(hosts, dict.fromkeys(("web", "db"), now), {then["digest"]: then})
+    assert NO_NETWORK in str(error) and str(error).endswith(f"it would be in force from {at} on")
+    # what is wrong today is told once, without a day
+    both = plans.sealed({**then, "later": {"at": at, "plan": then["digest"]}})
+    (error,), _ = find(hosts, dict.fromkeys(("web", "db"), both), {then["digest"]: plan("203.0.113.0/24", FREE)})
+    assert "in force from" not in str(error)
+
+
+@pytest.mark.usefixtures("controller")
+def test_what_is_open_at_some_hours_only_counts_as_closed() -> None:
+    timed = plan("203.0.113.0/24", mode="waived")
+    timed["controls"]["firewall"]["services"]["chat"] |= {"hours": [[0, 0, 60]], "otherwise": "enforce"}
+    (error,), _ = found(plans.sealed(timed))
+    assert NO_NETWORK in error
+
+
 RULE = {"direction": "in", "verdict": "drop"}
 OUT = {"direction": "out", "verdict": "reject"}
 MANAGED = ("198.51.100.0/24",)

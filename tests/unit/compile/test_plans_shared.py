@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +18,7 @@ from proscribe.compile.inventory import HostVariables, Question
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.compile.run import compile_hosts
 from proscribe.plan import CONTROLS, RESTRICTED
+from proscribe.plan_hours import at
 
 NOW = datetime.datetime(2026, 11, 2, 12, tzinfo=datetime.timezone.utc)
 
@@ -52,6 +55,40 @@ def test_a_permitted_name_below_a_restricted_one_is_let_through(made: dict[str, 
     for id_, one in made.items():
         below = {name for name in permitted if plans.is_below(name, one.domains) and name not in one.domains}
         assert services[id_].get("allow", []) == (sorted(below) if one.restricted else [])
+
+
+HOURS = [[day, 0, 1440] for day in range(7)]
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from("pqrst"), ENTRIES), st.sets(st.sampled_from("pqrst")), st.data())
+def test_hours_come_to_what_is_compiled_without_them(made: dict[str, Entry], timed: set[str], data: st.DataObject):
+    """Whichever services are open at a moment: others block and allow as if these were waived, and the rest not."""
+    open_ = data.draw(st.sets(st.sampled_from(sorted(timed)))) if timed else set()
+
+    def compiled(how: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+        services = {
+            id_: {"domains": list(one.domains), **(how(id_) if one.restricted else {"mode": "report"})}
+            for id_, one in made.items()
+        }
+        plans._allow_permitted(services, Services(made), "domains", "allow")  # type: ignore[arg-type]
+        return services
+
+    def waived(id_: str) -> dict[str, Any]:
+        return {"mode": "waived", "waiver": "w"} if id_ in open_ else {"mode": "enforce"}
+
+    def with_hours(id_: str) -> dict[str, Any]:
+        hours = HOURS if id_ in open_ else [[0, 0, 1]]
+        return (
+            {"mode": "waived", "waiver": "w", "hours": hours, "otherwise": "enforce"} if id_ in timed else waived(id_)
+        )
+
+    tuesday = time.struct_time((2026, 11, 24, 12, 0, 0, 1, 328, 0))
+    now = at({"controls": {"dns": {"services": compiled(with_hours)}}}, tuesday)["controls"]["dns"]["services"]
+    for id_, entry in compiled(waived).items():
+        if entry["mode"] == "waived":  # nobody reads what a waived service allows
+            entry["allow"] = now[id_]["allow"] = []
+        assert now[id_] == entry
 
 
 # -- plans of one catalogue
@@ -132,9 +169,9 @@ def test_hosts_that_differ_by_zone_or_name_share_plan_and_restrictions(tmp_path,
     assert gathered.times == len(fleet)
     assert len({id(host.values) for host in hosts}) == 4  # three zones, and the first host
     compiled_plans = []
-    compile_plan = run.compile_plan
+    compile_body = run.compile_body
     monkeypatch.setattr(
-        run, "compile_plan", lambda *given: compiled_plans.append(compile_plan(*given)) or compiled_plans[-1]
+        run, "compile_body", lambda *given: compiled_plans.append(compile_body(*given)) or compiled_plans[-1]
     )
     compiled = compile_hosts(question(tmp_path, hosts), NOW)
     assert len(compiled_plans) == len(compiled.plans) == 2

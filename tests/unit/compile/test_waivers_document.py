@@ -34,6 +34,7 @@ def test_every_key_is_read_and_times_become_utc(tmp_path):
             users=["alice", "EXAMPLE\\bob"],
             versions=["1:4.0~rc1-1"],
             paths=["/opt/whatsapp/whatsapp"],
+            request="00c0ffee00c0ffee",
             review_by="2026-11-20T00:00:00Z",
             reviewed_on="2026-11-10 08:00+08:00",
             revoked={"on": "2026-12-01T00:00:00-05:00", "by": "head.of.press", "why": "not needed"},
@@ -50,7 +51,41 @@ def test_every_key_is_read_and_times_become_utc(tmp_path):
         "versions": ["1:4.0~rc1-1"],
         "paths": ["/opt/whatsapp/whatsapp"],
     }
+    assert waiver.request == "00c0ffee00c0ffee"
     assert waiver.document.content == Path(waiver.file).read_bytes()
+
+
+def test_groups_of_users_are_read_beside_users_who_are_there_then_too(tmp_path):
+    apps = {"controls": ["apps"], "posix_groups": ["press", "EXAMPLE\\domain_users"]}
+    assert read_waiver(written(tmp_path, **apps)).partial == {"users": [], "posix_groups": apps["posix_groups"]}
+    both = read_waiver(written(tmp_path, **apps, users=["alice"]))
+    assert both.partial == {"users": ["alice"], "posix_groups": apps["posix_groups"]}
+
+
+@pytest.mark.parametrize(
+    ("hours", "windows"),
+    [
+        ("mon-fri 09:00-18:00", [(day, 540, 1080) for day in range(5)]),
+        ("weekdays 09:00-18:00", [(day, 540, 1080) for day in range(5)]),
+        ("weekends 10:00-12:30", [(5, 600, 750), (6, 600, 750)]),
+        ("sun 00:00-24:00", [(6, 0, 1440)]),
+        ("daily 00:00-24:00", [(day, 0, 1440) for day in range(7)]),  # the whole week
+        ("sat-mon 08:00-09:00", [(0, 480, 540), (5, 480, 540), (6, 480, 540)]),
+        ("mon,wed-thu 08:00-09:00", [(0, 480, 540), (2, 480, 540), (3, 480, 540)]),
+        # over midnight, and over the end of the week
+        ("fri 22:00-06:00", [(4, 1320, 1440), (5, 0, 360)]),
+        ("sun 22:00-06:00", [(0, 0, 360), (6, 1320, 1440)]),
+        ("mon 22:00-00:00", [(0, 1320, 1440)]),
+        ("mon 24:00-06:00", [(1, 0, 360)]),
+        # what touches is one
+        (["mon 09:00-12:00", "mon 12:00-13:00", "mon 10:00-11:00"], [(0, 540, 780)]),
+        (["mon 14:00-18:00", "mon 09:00-12:00"], [(0, 540, 720), (0, 840, 1080)]),
+    ],
+)
+def test_hours_are_openings_of_a_week(tmp_path, hours, windows):
+    waiver = read_waiver(written(tmp_path, hours=hours, controls=["browser", "firewall", "dns"]))
+    assert waiver.windows == windows
+    assert waiver.partial == {}  # they say when, and not what
 
 
 def test_what_is_left_out_has_its_default(tmp_path):
@@ -133,6 +168,30 @@ def test_a_review_is_due_a_month_after_the_last_look_unless_the_file_says_otherw
         ({"paths": ["/opt/../etc"], "controls": ["apps"]}, "paths[0]", "an absolute path"),
         ({"paths": ["/opt//x"], "controls": ["apps"]}, "paths[0]", "an absolute path"),
         ({"paths": ["/"], "controls": ["apps"]}, "paths[0]", "an absolute path"),
+        ({"posix_groups": ["press"]}, "controls", "[apps, firewall] or less beside posix_groups, because browser"),
+        ({"posix_groups": ["-rf"], "controls": ["apps"]}, "posix_groups[0]", "the name of a group of the host's users"),
+        ({"posix_groups": ["1000"], "controls": ["apps"]}, "posix_groups[0]", "the name of a group"),
+        ({"posix_groups": ["a:b"], "controls": ["apps"]}, "posix_groups[0]", "the name of a group"),
+        ({"posix_groups": [f"g{n}" for n in range(21)], "controls": ["apps"]}, "posix_groups", "at most 20"),
+        (
+            {"hours": "daily 09:00-18:00"},
+            "controls",
+            "[browser, firewall, dns] or less beside hours, because apps that",
+        ),
+        ({"hours": "daily 09:00-18:00", "controls": ["apps"]}, "controls", "[browser, firewall, dns] or less"),
+        ({"hours": "mon-fri 9-18", "controls": ["dns"]}, "hours[0]", "such as mon-fri 09:00-18:00"),
+        ({"hours": "mon-fri 09:00-24:01", "controls": ["dns"]}, "hours[0]", "days and times of the host's own zone"),
+        ({"hours": "Mon-Fri 09:00-18:00", "controls": ["dns"]}, "hours[0]", "days and times"),
+        ({"hours": "mon-fry 09:00-18:00", "controls": ["dns"]}, "hours[0]", "days and times"),
+        ({"hours": "mon\n09:00-18:00", "controls": ["dns"]}, "hours[0]", "days and times"),
+        ({"hours": ["mon 09:00-09:00"], "controls": ["dns"]}, "hours[0]", "ends at another minute"),
+        ({"hours": ["mon 24:00-00:00"], "controls": ["dns"]}, "hours[0]", "ends at another minute"),
+        ({"hours": ["mon 00:00-00:00"], "controls": ["dns"]}, "hours[0]", "ends at another minute"),
+        ({"hours": {"mon": "09:00-18:00"}, "controls": ["dns"]}, "hours", "a list"),
+        ({"hours": [f"mon 09:00-10:{n:02}" for n in range(21)], "controls": ["dns"]}, "hours", "at most 20"),
+        ({"request": "12345"}, "request", "16 of 0-9 and a-f"),
+        ({"request": "00C0FFEE00C0FFEE"}, "request", "16 of 0-9 and a-f"),
+        ({"request": ["00c0ffee00c0ffee"]}, "request", "one line of text"),
         # -- taken back
         ({"revoked": ""}, "revoked", "a mapping such as"),
         ({"revoked": "2026-12-01T00:00:00Z"}, "revoked", "a mapping such as"),

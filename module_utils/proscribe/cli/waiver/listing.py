@@ -134,11 +134,13 @@ def table(found: Sequence[Judged], now: datetime.datetime, width: int, colours: 
 def sentence(judged: Judged, now: datetime.datetime) -> str:
     """Who may do what where until when, and what is wrong with it."""
     waiver, worth = judged
-    who = some(waiver.users, 3) if waiver.users else "everybody"
+    groups = [f"the members of {some(waiver.posix_groups, 3)}"] if waiver.posix_groups else []
+    who = " and ".join([*([some(waiver.users, 3)] if waiver.users else []), *groups]) or "everybody"
     what = [some(waiver.services, 4)]
     what += [
         f"only {key[:-1]} {some(getattr(waiver, key), 3)}" for key in ("versions", "paths") if getattr(waiver, key)
     ]
+    what += [f"at {some(waiver.hours, 3)}"] if waiver.hours else []
     what += [f"by {' and '.join(waiver.controls)}"] if len(waiver.controls) < len(CONTROLS) else []
     where = f"on {counted(len(worth.hosts), 'host')} ({some(worth.hosts, 3)})" if worth.hosts else "on no host"
     parties = f"for {waiver.requested_by}, approved by {waiver.approved_by}"

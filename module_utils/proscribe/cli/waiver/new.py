@@ -33,7 +33,7 @@ QUESTIONS: Mapping[str, str] = {
 }
 # What stands in a waiver only if it is given, with the name of its option.
 SCOPES = ("hosts", "groups", "zones")
-LIST_OPTIONS = {key: key.removesuffix("s") for key in LISTS} | {"compensating_controls": "compensating-control"}
+LIST_OPTIONS = {key: key.removesuffix("s").replace("_", "-") for key in LISTS} | {"hours": "hours"}
 TEXT_OPTIONS: Mapping[str, str] = {
     "risk": "what may come of it, in a sentence",
     "ticket": "where the request was filed",
@@ -150,7 +150,7 @@ def _values(arguments: argparse.Namespace, now: datetime.datetime) -> dict[str, 
 
 def _split(key: str, given: Sequence[str]) -> list[str]:
     """The items of an option. A sentence keeps its commas."""
-    if key in ("compensating_controls", "paths"):
+    if key in ("compensating_controls", "paths", "hours"):
         return [item.strip() for item in given if item.strip()]
     return [item.strip() for text_ in given for item in text_.split(",") if item.strip()]
 

@@ -21,6 +21,7 @@ from .reporting import Reporting
 from .runs import Rollout, Schedule
 from .selection import Selection, Waivers
 from .variable import Variable, variable_of
+from .watching import Watch
 
 PREFIX = "proscribe_"
 ALL = "all"  # of proscribe_waivers_removed
@@ -42,7 +43,7 @@ REGISTERED = frozenset(
 
 # A dataclass has the fields of its last base first.
 @dataclass(frozen=True)
-class Restrictions(Schedule, Rollout, Network, Browsers, Apps, Reporting, Waivers, Selection):
+class Restrictions(Schedule, Rollout, Watch, Network, Browsers, Apps, Reporting, Waivers, Selection):
     """One host's restrictions, checked. Equal restrictions give equal plans."""
 
 

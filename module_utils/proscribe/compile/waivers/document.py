@@ -12,6 +12,7 @@ from typing import Any
 from ...plan import CONTROLS
 from ...policy_errors import Described, PolicyError, PolicyErrors, close_to
 from ..yaml_file import Document, KeyPath, read_yaml
+from . import hours
 from .waiver import NARROWER, Revocation, Waiver
 
 SUFFIXES = (".yml", ".yaml")
@@ -27,19 +28,23 @@ LISTS: Mapping[str, tuple[re.Pattern[str], str]] = {
     # As the user database has it: what a finding names, and what the packet filter's host resolves. Not a number, which
     # would be another user on another host.
     "users": (re.compile(r"""(?!-|\d+$)[^\s:/,"']{1,100}"""), "a user's login name"),
+    "posix_groups": (re.compile(r"""(?!-|\d+$)[^\s:/,"']{1,100}"""), "the name of a group of the host's users"),
     "versions": (re.compile(r"[!-~]{1,100}"), "a version as the package system says it, such as 4.0.1-1"),
     "paths": (re.compile(r"(?!.*(?://|/\.\.?(?:/|$)))/.{0,997}[^/]"), "an absolute path, such as /opt/wechat/wechat"),
+    "hours": (hours.HOURS, hours.EXPECTED),
     "compensating_controls": (re.compile(r"\S.{0,998}"), "a sentence"),
 }
 TIMES = ("requested_on", "approved_on", "valid_from", "expires", "review_by", "reviewed_on")
 PARTIES = ("requested_by", "approved_by")
-TEXTS = (*PARTIES, "reason", "risk", "ticket")
+TEXTS = (*PARTIES, "reason", "risk", "ticket", "request")
 REQUIRED = ("id", "services", "reason", "requested_by", "approved_by", "approved_on", "expires")
 REVOCATION = ("on", "by", "why")
 PLACES = ("hosts", "groups", "zones")  # one at least
 LONGEST = 1000  # characters of a text
 KEYS = ("id", *LISTS, *TIMES, *TEXTS, "revoked")
 
+REQUEST = re.compile(r"[0-9a-f]{16}")  # the id of a request, as hosts make it
+MOST_GROUPS = 20  # of one waiver: a host resolves each
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # One spelling of a moment: a day alone, or a time without its zone, is another moment for every reader.
 MOMENT = re.compile(
@@ -146,7 +151,12 @@ class _Reader:
         elif id_ and id_ != self.document.path.stem:
             self.wrong(("id",), id_, f"the name of its file, {self.document.path.stem}")
         texts = {key: self.text(key) for key in TEXTS}
+        if texts["request"] and not REQUEST.fullmatch(texts["request"]):
+            self.wrong(("request",), texts["request"], "the id of a request: 16 of 0-9 and a-f")
         lists = {key: self.list(key) for key in LISTS}
+        self.hours(lists["hours"])
+        if len(lists["posix_groups"]) > MOST_GROUPS:
+            self.wrong(("posix_groups",), f"{len(lists['posix_groups'])} groups", f"at most {MOST_GROUPS}")
         times = {key: self.moment((key,), self.data.get(key)) for key in TIMES}
         revoked = self.revoked()
         for index, name in enumerate(lists["controls"]):
@@ -176,12 +186,15 @@ class _Reader:
             groups=lists["groups"],
             zones=lists["zones"],
             users=lists["users"],
+            posix_groups=lists["posix_groups"],
             versions=lists["versions"],
             paths=lists["paths"],
+            hours=lists["hours"],
             reason=texts["reason"],
             risk=texts["risk"],
             compensating_controls=lists["compensating_controls"],
             ticket=texts["ticket"],
+            request=texts["request"],
             requested_by=texts["requested_by"],
             requested_on=times["requested_on"],
             approved_by=texts["approved_by"],
@@ -203,6 +216,17 @@ class _Reader:
                 value = ", ".join(controls) if controls else None
                 self.wrong(place, value, f"controls: [{', '.join(able)}] or less beside {key}, because {why}")
 
+    def hours(self, given: Sequence[str]) -> None:
+        """Times that are well formed and open nothing, or more of them than anybody can follow, are mistakes."""
+        if len(given) > hours.MOST:
+            self.wrong(("hours",), f"{len(given)} of them", f"at most {hours.MOST}")
+        for index, text in enumerate(given):
+            if hours.HOURS.fullmatch(text):
+                try:
+                    hours.windows([text])
+                except ValueError:
+                    self.wrong(("hours", index), text, "a time that ends at another minute than it begins at")
+
     def text(self, key: str) -> str:
         value = self.data.get(key, "")
         if not isinstance(value, str) or not value.isprintable() or len(value) > LONGEST or value != value.strip():
@@ -214,6 +238,8 @@ class _Reader:
         value = self.data.get(key, "")
         if value == "":
             return ()
+        if key == "hours" and isinstance(value, str):
+            value = [value]
         if not isinstance(value, list):
             self.wrong((key,), value, f"a list, such as [{value}]" if isinstance(value, str) else "a list")
             return ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...policy_errors import PolicyError, PolicyErrors
@@ -57,9 +57,22 @@ def judge_all(
             elsewhere = scope(waiver, context).isdisjoint(in_run)
             known = Known(frozenset(waiver.services if elsewhere else services), hosts, groups)
             errors += unknown_names(waiver, known)
+            errors += _never_closed(waiver, scope(waiver, context), restrictions)
     if errors:
         raise PolicyErrors(errors)
     return [Judged(waiver, standing(waiver, context, now)) for waiver in waivers]
+
+
+def _never_closed(
+    waiver: Waiver, hosts: Iterable[str], restrictions: Mapping[str, Restrictions]
+) -> Iterator[PolicyError]:
+    """Hours on hosts that do not observe themselves: nothing would close there what they open."""
+    if waiver.hours and (
+        open_ := sorted(host for host in hosts if host in restrictions and not restrictions[host].watch)
+    ):
+        more = f" (and {len(open_) - 1} more)" if len(open_) > 1 else ""
+        expected = f"no hours, or proscribe_watch on {open_[0]}{more}: it is off there, and nothing would close again"
+        yield waiver.document.error(("hours",), ", ".join(waiver.hours), expected)
 
 
 def context_of(question: Question, restrictions: Mapping[str, Restrictions]) -> Context:
@@ -98,12 +111,15 @@ def described(judged: Judged, question: Question) -> dict[str, Any]:
         "controls": list(waiver.controls),
         "zones": list(waiver.zones),
         "users": list(waiver.users),
+        "posix_groups": list(waiver.posix_groups),
         "versions": list(waiver.versions),
         "paths": list(waiver.paths),
+        "hours": list(waiver.hours),
         "reason": waiver.reason,
         "risk": waiver.risk,
         "compensating_controls": list(waiver.compensating_controls),
         "ticket": waiver.ticket,
+        "request": waiver.request,
         "requested_by": waiver.requested_by,
         "approved_by": waiver.approved_by,
         "approved_on": utc(waiver.approved_on),

@@ -21,8 +21,10 @@ LABELS = {
     "groups": "Groups",
     "zones": "Network zones",
     "users": "Users only",
+    "posix_groups": "Members of these groups only",
     "versions": "Versions only",
     "paths": "Paths only",
+    "hours": "Hours only",
     "requested_by": "Requested by",
     "requested_on": "Requested on",
     "approved_by": "Approved by",
@@ -36,6 +38,7 @@ LABELS = {
     "risk": "Risk",
     "compensating_controls": "Compensating controls",
     "ticket": "Ticket",
+    "request": "Request",
     "file": "File",
 }
 SAID = ("id", "status", "waives", "review_overdue")  # in the head of its panel

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ....compile.catalogue import Service
+from ....compile.difference import window
 from ....compile.plans import left_out, separated_by_tenant
 from ....compile.restrictions import Restrictions
 from ....finding import NOTHING_KNOWN
@@ -24,6 +25,7 @@ OPEN = "open"
 OFF = "off"  # the control is not looked at
 STATUSES = (BLOCKED, DEPENDS, AUDITED, WAIVED, TENANTS, UPCOMING, REPORTED, OPEN, OFF)
 
+WHO = {"users": "users", "posix_groups": "members of"}
 OF_MODE = {"enforce": BLOCKED, "audit": AUDITED, "waived": WAIVED, "upcoming": UPCOMING, "report": REPORTED}
 
 
@@ -67,18 +69,30 @@ def by_mode(policy: Policy, id_: str, entry: Mapping[str, Any], text: str) -> It
     mode = entry["mode"]
     if mode == "waived":
         text = f"waiver {entry['waiver']}{policy.waivers.get(entry['waiver'], '')}"
+        if "hours" in entry:
+            yield Reason(
+                DEPENDS, f"open {_at(entry)}: {text}; {entry['otherwise']} at other times", id_, entry["waiver"]
+            )
     elif mode == "upcoming":
         text += f", in force from {entry['effective_from']}"
     elif mode == "report":
         text += "; the catalogue only reports it"
-    yield Reason(OF_MODE[mode], text, id_, entry.get("waiver", ""))
+    if "hours" not in entry:
+        yield Reason(OF_MODE[mode], text, id_, entry.get("waiver", ""))
     for exception in entry.get("exceptions", ()):
-        beneficiaries = [
-            f"for {what} {some(exception[what], 5)}" for what in ("users", "versions", "paths") if exception.get(what)
+        who = [f"{word} {some(exception[key], 5)}" for key, word in WHO.items() if exception.get(key)]
+        beneficiaries = [f"for {' or '.join(who)}"] if who else []
+        beneficiaries += [
+            f"for {what} {some(exception[what], 5)}" for what in ("versions", "paths") if what in exception
         ]
+        beneficiaries += [_at(exception)] if "hours" in exception else []
         waiver = exception["waiver"]
         words = f"but open {' and '.join(beneficiaries)}: waiver {waiver}{policy.waivers.get(waiver, '')}"
-        yield Reason(OF_MODE[mode], words, id_, waiver)
+        yield Reason(OF_MODE[entry.get("otherwise", mode)], words, id_, waiver)
+
+
+def _at(opened: Mapping[str, Any]) -> str:
+    return f"at {some(list(map(window, opened['hours'])), 7)} (the host's time)"
 
 
 def missing(policy: Policy, control: str, service: Service, nothing: str) -> Reason:

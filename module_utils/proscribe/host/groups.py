@@ -1,0 +1,47 @@
+"""Who is in a group of the host's users, as its name service says. Loaded only where a waiver names a group."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import Host
+
+MOST = 1000  # members of one group
+
+
+def members(host: Host, name: str) -> list[str]:
+    """The accounts that a group lists, and those of this host whose own group it is, by name.
+
+    Raises LookupError with the reason for a group that the host does not have, that has too many members, or that has
+    another group among them: nobody would expect these to count, and some name services resolve them and some do not.
+    """
+    found = _listed(host, name)
+    if found is None:
+        raise LookupError("this host has no such group")
+    number, listed = found
+    if len(listed) > MOST:
+        raise LookupError(f"it has more than {MOST} members")
+    known = [member for member in listed if host.user_id(member) is not None]
+    nested = [member for member in listed if member not in known and _listed(host, member) is not None]
+    if nested:
+        raise LookupError(f"its member {nested[0]!a} is a group, and groups within groups are not followed")
+    own = [user.name for user in host.users() if user.gid == number and host.user_id(user.name) == user.uid]
+    return sorted({*known, *own})
+
+
+def _listed(host: Host, name: str) -> tuple[int, list[str]] | None:
+    """A group's number, and the members that it lists."""
+    if host.root == "/":  # the name service knows more than the file: LDAP, SSSD
+        import grp
+
+        with contextlib.suppress(KeyError, ValueError):
+            entry = grp.getgrnam(name)
+            return entry.gr_gid, list(entry.gr_mem)
+        return None
+    for line in (host.text("/etc/group") or "").splitlines():
+        fields = line.split(":")
+        if len(fields) == 4 and fields[0] == name and fields[2].isdigit():
+            return int(fields[2]), [member for member in fields[3].split(",") if member]
+    return None

@@ -1,0 +1,69 @@
+"""A plan on a host: who is in the groups that waivers name. Loaded only for a plan with such a waiver."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from .host import ControlError, Host, Unseen
+from .host.groups import members
+from .plan import Resolved
+from .tuples import NamedTuple
+
+
+class Unresolved(NamedTuple):
+    """A group that waives nobody."""
+
+    control: str
+    service: str
+    waiver: str
+    group: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"waiver {self.waiver} waives nobody for the group {self.group}: {self.why}"
+
+
+def resolved(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Unresolved]]:
+    """The plan with the members of groups among the `users` of its exceptions and waivers; and the groups of nobody. An
+    entry with such a group says so in `unresolved`. Where no waiver names a group, the plan is the same object.
+    """
+    known: dict[str, tuple[list[str], str]] = {}
+
+    def of(group: str) -> tuple[list[str], str]:
+        if group not in known:
+            try:
+                known[group] = members(host, group), ""
+            except LookupError as error:
+                known[group] = [], str(error.args[0])
+            except (ControlError, Unseen) as error:
+                known[group] = [], f"its members are not known ({error})"
+        return known[group]
+
+    problems: list[Unresolved] = []
+    sections: dict[str, Any] = {}
+    for control, section in plan["controls"].items():
+        changed: dict[str, Any] = {}
+        for id_, entry in section["services"].items():
+            if not any("posix_groups" in exception for exception in entry.get("exceptions", ())):
+                continue
+            exceptions, missed = [], []
+            for exception in entry["exceptions"]:
+                groups = exception.get("posix_groups", ())
+                named = {**exception, "users": sorted({*exception["users"], *(n for g in groups for n in of(g)[0])})}
+                exceptions.append({k: v for k, v in named.items() if k != "posix_groups"} if groups else exception)
+                missed += [Unresolved(control, id_, exception["waiver"], g, of(g)[1]) for g in groups if of(g)[1]]
+            changed[id_] = {**entry, "exceptions": exceptions}
+            if missed:
+                changed[id_]["unresolved"] = "; ".join(map(str, missed))
+                problems += missed
+        if changed:
+            sections[control] = {**section, "services": {**section["services"], **changed}}
+    if not sections:
+        return plan, problems
+    waivers = {
+        id_: {**waiver, "users": sorted({*waiver["users"], *(n for g in waiver["posix_groups"] for n in of(g)[0])})}
+        for id_, waiver in plan.get("waivers", {}).items()
+        if "posix_groups" in waiver
+    }
+    more = {"waivers": {**plan["waivers"], **waivers}} if waivers else {}
+    return Resolved({**plan, **more, "controls": {**plan["controls"], **sections}}), problems

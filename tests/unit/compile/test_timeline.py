@@ -1,0 +1,289 @@
+"""What a host's plan becomes on its own: whoever follows `later` has what a run at that moment would compile."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from made_waivers import OURS, Keys, Organisation, at
+from proscribe.compile import plans, run, timeline
+from proscribe.compile.run import Compiled, compile_hosts
+from proscribe.plan import canonical, check
+from proscribe.policy_errors import PolicyErrors
+from proscribe.store import Store
+
+NOW = at("2026-11-25T08:00:00+00:00")
+HOUR = datetime.timedelta(hours=1)
+
+
+@pytest.fixture
+def organisation(tmp_path: Path) -> Organisation:
+    made = Organisation(tmp_path)
+    made.variables["watch"] = "5m"
+    return made
+
+
+def compiled(organisation: Organisation, now: datetime.datetime, *hosts: str) -> Compiled:
+    return compile_hosts(organisation.question(*hosts), now)
+
+
+def followed(found: Compiled, host: str, moment: datetime.datetime) -> dict[str, Any]:
+    """The plan that a host has reached at a moment, from the one that it was given."""
+    plan = found.plans[found.hosts[host]]
+    while "later" in plan and at(plan["later"]["at"].replace("Z", "+00:00")) <= moment:
+        plan = found.later[plan["later"]["plan"]]
+    return plan
+
+
+def chain(found: Compiled, host: str = "press01") -> list[tuple[str, str]]:
+    """When a host's plan changes, and what it makes of whatsapp in `apps` from then on."""
+    plan, moment, seen = found.plans[found.hosts[host]], "now", []
+    while True:
+        check(plan)
+        seen.append((moment, plan["controls"]["apps"]["services"]["whatsapp"]["mode"]))
+        if "later" not in plan:
+            return seen
+        moment, plan = plan["later"]["at"], found.later[plan["later"]["plan"]]
+
+
+# -- what changes, and when
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        # it waives now, and ends
+        ({}, [("now", "waived"), ("2026-12-31T10:00:00Z", "enforce")]),
+        # it begins first
+        (
+            {"valid_from": "2026-12-01T00:00:00Z"},
+            [("now", "enforce"), ("2026-12-01T00:00:00Z", "waived"), ("2026-12-31T10:00:00Z", "enforce")],
+        ),
+        # it will be revoked before its end, and is no longer a waiver then
+        (
+            {"revoked": {"on": "2026-12-05T00:00:00Z", "by": "x", "why": "y"}},
+            [("now", "waived"), ("2026-12-05T00:00:00Z", "enforce")],
+        ),
+        # it is over, or never counts
+        ({"expires": "2026-11-25T08:00:00Z"}, [("now", "enforce")]),
+        ({"approved_by": "somebody.else"}, [("now", "enforce")]),
+        ({"approved_by": "somebody.else", "valid_from": "2026-12-01T00:00:00Z"}, [("now", "enforce")]),
+        # of another host, or of a service that nobody restricts here
+        ({"hosts": ["press02"]}, [("now", "enforce")]),
+        ({"services": ["slack"], "controls": ["firewall"]}, [("now", "enforce"), ("2026-12-31T10:00:00Z", "enforce")]),
+    ],
+)
+def test_a_waiver_begins_and_ends_by_itself(
+    organisation: Organisation, changes: Mapping[str, Any], expected: list[tuple[str, str]]
+) -> None:
+    organisation.waiver(**changes)
+    assert chain(compiled(organisation, NOW)) == expected
+
+
+def test_a_waiver_that_changes_nothing_of_a_plan_is_no_moment_of_it(organisation: Organisation) -> None:
+    organisation.variables["services_exclude"] = ["slack"]
+    organisation.waiver(services=["slack"])
+    assert chain(compiled(organisation, NOW)) == [("now", "enforce")]
+
+
+def test_the_ban_comes_into_force_at_the_midnight_of_the_controllers_day(
+    organisation: Organisation, zone_of_the_controller: str
+) -> None:
+    organisation.variables["effective_from"] = "2026-12-01"
+    moments = {
+        "UTC": "2026-12-01T00:00:00Z",
+        "Asia/Hong_Kong": "2026-11-30T16:00:00Z",
+        "EST5EDT": "2026-12-01T05:00:00Z",
+    }
+    assert chain(compiled(organisation, NOW)) == [("now", "upcoming"), (moments[zone_of_the_controller], "enforce")]
+
+
+@pytest.fixture(params=["UTC", "Asia/Hong_Kong", "EST5EDT"])
+def zone_of_the_controller(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield request.param
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
+def test_a_day_that_no_clock_shows_is_no_moment(organisation: Organisation, day: str) -> None:
+    organisation.variables["effective_from"] = day
+    (found,) = {plan["digest"] for plan in compiled(organisation, NOW).plans.values()}
+    assert found
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("", [("now", "waived"), ("2026-12-31T10:00:00Z", "enforce")]),
+        # ssh-keygen takes a key in the second that is named, and not after it
+        ('valid-before="20261210080000Z"', [("now", "waived"), ("2026-12-10T08:00:01Z", "enforce")]),
+        (
+            'valid-after="202612010800Z"',
+            [("now", "enforce"), ("2026-12-01T08:00:00Z", "waived"), ("2026-12-31T10:00:00Z", "enforce")],
+        ),
+        ('valid-before="20270101Z"', [("now", "waived"), ("2026-12-31T10:00:00Z", "enforce")]),
+    ],
+)
+def test_a_key_that_ceases_to_be_valid_ends_what_it_signed(
+    organisation: Organisation, option: str, expected: list[tuple[str, str]]
+) -> None:
+    keys = Keys(organisation.root, organisation.inventory)
+    key = keys.make("head")
+    keys.allow("head.of.press", key, *filter(None, [OURS, option]))
+    keys.sign(organisation.waiver(), key)
+    assert chain(compiled(organisation, NOW)) == expected
+
+
+def test_a_host_without_the_watch_has_no_successors_and_the_plan_that_it_always_had(organisation: Organisation) -> None:
+    organisation.waiver()
+    organisation.variables["effective_from"] = "2026-12-01"
+    watched = compiled(organisation, NOW)
+    del organisation.variables["watch"]
+    found = compiled(organisation, NOW)
+    assert watched.later and not found.later
+    assert all({"watch", "later", "waivers"}.isdisjoint(plan) for plan in found.plans.values())
+
+
+def test_a_plan_says_what_people_have_to_know_of_its_waivers(organisation: Organisation) -> None:
+    organisation.waiver(request="00c0ffee00c0ffee")
+    organisation.waiver("w2.yml", id="w2", services=["signal", "slack"], users=["alice"], controls=["apps"])
+    organisation.waiver("w3.yml", id="w3", posix_groups=["press"], controls=["apps"], expires="2026-12-01T00:00:00Z")
+    found = compiled(organisation, NOW)
+    plan = found.plans[found.hosts["press01"]]
+    assert plan["watch"] == {"every": 300, "max_age": 14 * 86400}
+    assert plan["waivers"] == {
+        "w1": {
+            "expires": "2026-12-31T10:00:00Z",
+            "users": [],
+            "services": ["whatsapp"],
+            "request": "00c0ffee00c0ffee",
+        },
+        "w2": {"expires": "2026-12-31T10:00:00Z", "users": ["alice"], "services": ["signal", "slack"]},
+    }  # w3 opens nothing here that w1 leaves closed
+    assert "waivers" not in found.plans[found.hosts["fin01"]]
+
+
+# -- the property
+
+
+MOMENTS = st.integers(-48, 48).map(lambda hours: NOW + hours * HOUR)
+
+
+@st.composite
+def waivers(draw: st.DrawFn) -> dict[str, Any]:
+    begin, end = sorted(draw(st.lists(MOMENTS, min_size=2, max_size=2, unique=True)))
+    made: dict[str, Any] = {
+        "valid_from": begin.isoformat(),
+        "expires": end.isoformat(),
+        "services": draw(st.lists(st.sampled_from(["whatsapp", "slack", "signal"]), min_size=1, unique=True)),
+        "hosts": draw(st.lists(st.sampled_from(["press01", "press02"]), min_size=1, unique=True)),
+        "approved_by": draw(st.sampled_from(["head.of.press", "head.of.press", "deputy.of.press", "nobody"])),
+    }
+    if draw(st.booleans()):
+        made["revoked"] = {"on": draw(MOMENTS).isoformat(), "by": "x", "why": "y"}
+    narrowed = draw(st.sampled_from(["", "users", "posix_groups", "hours"]))
+    if narrowed == "hours":
+        made |= {"hours": "mon-fri 09:00-18:00", "controls": ["browser", "firewall", "dns"]}
+    elif narrowed:
+        made |= {narrowed: ["alice"], "controls": ["apps"]}
+    return made
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(waivers(), max_size=4),
+    st.lists(MOMENTS, min_size=2, max_size=4),
+    st.sampled_from(["2024-10-31", "2026-11-25", "2026-11-26", "2026-11-27"]),
+)
+def test_whoever_follows_has_what_a_run_would_compile_then(
+    organisation: Organisation, made: list[dict[str, Any]], moments: list[datetime.datetime], effective: str
+) -> None:
+    for file in organisation.waivers.iterdir():
+        file.unlink()
+    for number, waiver in enumerate(made):
+        organisation.waiver(f"w{number}.yml", id=f"w{number}", **waiver)
+    organisation.variables["effective_from"] = effective
+    moments = sorted(moments)
+    first = compiled(organisation, moments[0])
+    for moment in moments:
+        then = compiled(organisation, moment)
+        for host, digest in then.hosts.items():
+            assert canonical(followed(first, host, moment)) == canonical(then.plans[digest])
+
+
+# -- how far it goes, and what it costs
+
+
+def test_a_chain_has_an_end_and_every_host_that_shares_it_has_it_for_one(
+    organisation: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        begin = NOW + datetime.timedelta(days=number)
+        organisation.waiver(
+            f"w{number:02}.yml",
+            id=f"w{number:02}",
+            hosts=["press01", "press02"],
+            valid_from=begin.isoformat(),
+            expires=(begin + 12 * HOUR).isoformat(),
+        )
+    times: list[int] = []
+    compile_body = plans.compile_body
+    monkeypatch.setattr(run, "compile_body", lambda *given: times.append(1) or compile_body(*given))
+    found = compiled(organisation, NOW)
+    assert len(chain(found)) == 1 + timeline.MOST
+    assert found.hosts["press01"] == found.hosts["press02"]
+    assert len(found.later) == timeline.MOST
+    assert len(times) == 41  # each waiver, and none
+
+
+def test_hosts_with_waivers_of_their_own_share_what_comes_after_them(organisation: Organisation) -> None:
+    organisation.groups["press"] = frozenset(f"press{number:03}" for number in range(200))
+    for number in range(200):
+        organisation.waiver(f"w{number}.yml", id=f"w{number}", hosts=[f"press{number:03}"])
+    found = compiled(organisation, NOW)
+    assert len(found.plans) > 200
+    assert len(found.later) == 1
+
+
+def test_a_run_stores_what_follows_and_the_chain_is_read_back(organisation: Organisation, tmp_path: Path) -> None:
+    organisation.waiver(valid_from="2026-12-01T00:00:00Z")
+    made = organisation.run()
+    store = Store(Path(made["plans"]))
+    digests = timeline.chain(store, made["hosts"]["press01"])
+    assert [store.stored(digest)["controls"]["dns"]["services"]["whatsapp"]["mode"] for digest in digests] == [
+        "enforce",
+        "waived",
+        "enforce",
+    ]
+    assert timeline.chain(store, made["hosts"]["fin01"]) == [made["hosts"]["fin01"]]
+    assert digests[1] not in made["policies"]  # no host has it yet
+    (store.directory / f"{digests[1][7:]}.json").unlink()
+    with pytest.raises(FileNotFoundError, match="is gone from"):
+        timeline.chain(store, digests[0])
+
+
+# -- hours need somebody who closes
+
+
+def test_hours_are_refused_where_nothing_would_close_again(organisation: Organisation) -> None:
+    hours = {"hours": "mon-fri 09:00-18:00", "controls": ["browser", "dns"]}
+    organisation.waiver(**hours)
+    assert compiled(organisation, NOW).plans
+    del organisation.variables["watch"]
+    with pytest.raises(PolicyErrors) as raised:
+        compiled(organisation, NOW)
+    (error,) = raised.value.errors
+    assert (error.key, error.value) == ("hours", "mon-fri 09:00-18:00")
+    assert "no hours, or proscribe_watch on press01: it is off there" in error.expected
+    assert ".yml:" in error.where
+    organisation.waiver(**hours, expires="2026-11-20T00:00:00Z")  # it is over, and opens nothing
+    assert compiled(organisation, NOW).plans

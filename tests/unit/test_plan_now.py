@@ -1,0 +1,303 @@
+"""A plan on a host at a moment: which hours are open by its own clock, and who is in the groups that waivers name."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe import plan as plans
+from proscribe import run
+from proscribe.compile.waivers.hours import DAYS, windows
+from proscribe.controls.browser.rendering import Verdicts
+from proscribe.controls.browser.rendering import name as name_of
+from proscribe.controls.firewall.exemptions import exempted_users
+from proscribe.finding import Finding, exception_for, judge
+from proscribe.host import Host, groups
+from proscribe.plan import Known
+from proscribe.plan_groups import resolved
+from proscribe.plan_hours import at
+
+OFFICE = [[day, 540, 1080] for day in range(5)]  # mon-fri 09:00-18:00
+
+
+def plan(control: str = "browser", **entries: Any) -> dict[str, Any]:
+    services = {id_: {"name": id_.title(), "mode": "enforce", **entry} for id_, entry in entries.items()}
+    section = {"mode": "enforce", "services": services, "settings": {}}
+    return plans.sealed({"schema": plans.SCHEMA, "contact": "x", "controls": {control: section}})
+
+
+def clock(text: str) -> time.struct_time:
+    """What the host's clock shows: 2026-11-27 is a Friday."""
+    return datetime.datetime.strptime(text, "%Y-%m-%d %H:%M").timetuple()  # noqa: DTZ007 - a clock without a zone
+
+
+def entry(found: Any, id_: str = "a", control: str = "browser") -> dict[str, Any]:
+    return {key: value for key, value in found["controls"][control]["services"][id_].items() if key != "name"}
+
+
+# -- hours
+
+WAIVED = {"mode": "waived", "waiver": "w1", "hours": OFFICE, "otherwise": "audit"}
+
+
+@pytest.mark.parametrize(
+    ("moment", "mode"),
+    [
+        ("2026-11-27 08:59", "audit"),
+        ("2026-11-27 09:00", "waived"),
+        ("2026-11-27 17:59", "waived"),
+        ("2026-11-27 18:00", "audit"),
+        ("2026-11-28 12:00", "audit"),  # Saturday
+        ("2026-11-30 12:00", "waived"),
+    ],
+)
+def test_a_service_is_open_in_its_hours_and_has_its_mode_at_others(moment: str, mode: str) -> None:
+    found = plan(a=WAIVED)
+    assert entry(at(found, clock(moment))) == ({"mode": mode, "waiver": "w1"} if mode == "waived" else {"mode": mode})
+    assert at(found, clock(moment))["digest"] == found["digest"]
+
+
+def test_what_was_resolved_was_checked_as_it_was_compiled() -> None:
+    found = plan(a=WAIVED)
+    plans.check(at(found, clock("2026-11-27 12:00")))
+    with pytest.raises(ValueError, match="the digest does not match"):
+        plans.check({**at(found, clock("2026-11-27 12:00"))})
+
+
+@pytest.mark.parametrize("without", [{}, {"exceptions": [{"waiver": "w1", "users": ["alice"]}]}])
+def test_a_plan_without_hours_is_the_same_object(without: dict[str, Any]) -> None:
+    found = Known(plan(a=without), {})
+    assert at(found, clock("2026-11-27 12:00")) is found
+    assert run.here_and_now(Host("/nonexistent"), found) == (found, [])
+    assert found.follows == {"has hours or groups": False}  # which the host remembers
+
+
+CLOSED, OPEN = "2026-11-27 20:00", "2026-11-27 12:00"
+
+
+@pytest.mark.parametrize(
+    ("moment", "exceptions", "expected"),
+    [
+        # a part of it, at hours of its own
+        (OPEN, [{"waiver": "w2", "users": ["a"], "hours": OFFICE}], {"exceptions": [{"waiver": "w2", "users": ["a"]}]}),
+        (CLOSED, [{"waiver": "w2", "users": ["a"], "hours": OFFICE}], {}),
+        (CLOSED, [{"waiver": "w2", "users": ["a"]}], {"exceptions": [{"waiver": "w2", "users": ["a"]}]}),
+        # the whole, at the hours of another waiver
+        (OPEN, [{"waiver": "w3", "hours": OFFICE}], {"mode": "waived", "waiver": "w3"}),
+        (CLOSED, [{"waiver": "w3", "hours": OFFICE}], {}),
+        (CLOSED, [{"waiver": "w3", "hours": [[4, 1200, 1440]]}], {"mode": "waived", "waiver": "w3"}),
+    ],
+)
+def test_exceptions_have_hours_too(moment: str, exceptions: list[dict[str, Any]], expected: dict[str, Any]) -> None:
+    found = entry(at(plan(a={"exceptions": exceptions}), clock(moment)))
+    assert found == {"mode": "enforce", **expected}
+    # beside a waiver for the whole that is closed at night only
+    both = entry(at(plan(a={**WAIVED, "otherwise": "enforce", "exceptions": exceptions}), clock(moment)))
+    assert both == ({"mode": "waived", "waiver": "w1"} if moment == OPEN else {"mode": "enforce", **expected})
+
+
+@pytest.mark.parametrize(("moment", "blocked"), [(OPEN, False), (CLOSED, True)])
+def test_what_lies_below_another_services_name_opens_with_its_own_service(moment: str, blocked: bool) -> None:
+    """example.com is b's, chat.example.com is a's: b alone would block it while a is open."""
+    found = plan(
+        a={**WAIVED, "otherwise": "enforce", "domains": ["chat.example.com"], "opens": {"b": ["chat.example.com"]}},
+        b={"domains": ["example.com"], "allow": ["www.example.com"]},
+    )
+    now = at(found, clock(moment))
+    assert entry(now, "b")["allow"] == [*([] if blocked else ["chat.example.com"]), "www.example.com"]
+    services = now["controls"]["browser"]["services"]
+    assert Verdicts(services).blocked(name_of("chat.example.com")) is blocked
+    assert Verdicts(services).blocked(name_of("example.com"))
+    assert "opens" not in services["a"] and entry(found, "b")["allow"] == ["www.example.com"]  # nothing was changed
+
+
+ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Hong_Kong", "Pacific/Apia")
+
+
+@pytest.fixture
+def in_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    def put(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    yield put
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("hours", "minutes"),
+    [
+        # 2027-03-28: 02:00 becomes 03:00, so that an hour of the night is not there
+        ("sun 01:00-04:00", 120),
+        ("sun 02:00-03:00", 0),
+        ("daily 00:00-24:00", 23 * 60),
+    ],
+)
+def test_when_the_clock_goes_forward_an_hour_is_missing(in_zone: Any, hours: str, minutes: int) -> None:
+    in_zone("Europe/Berlin")
+    assert opened(hours, 1806188400, 23) == minutes  # 2027-03-28 00:00
+
+
+@pytest.mark.parametrize(
+    ("hours", "minutes"), [("sun 01:00-04:00", 240), ("sun 02:00-03:00", 120), ("daily 00:00-24:00", 25 * 60)]
+)
+def test_when_the_clock_goes_back_an_hour_is_there_twice(in_zone: Any, hours: str, minutes: int) -> None:
+    in_zone("Europe/Berlin")
+    assert opened(hours, 1824933600, 25) == minutes  # 2027-10-31 00:00, and 03:00 becomes 02:00
+
+
+def opened(hours: str, begin: int, length: int) -> int:
+    """How many minutes of a day of that many hours are open."""
+    assert time.localtime(begin)[3:5] == (0, 0)
+    found = plan(a={**WAIVED, "hours": [list(window) for window in windows([hours])]})
+    moments = [time.localtime(begin + 60 * minute) for minute in range(length * 60)]
+    return sum(entry(at(found, moment))["mode"] == "waived" for moment in moments)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(DAYS), st.integers(0, 1439), st.integers(1, 1440)).filter(
+            lambda one: one[1] % 1440 != one[2] % 1440 or one[1:] == (0, 1440)
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    st.sampled_from(ZONES),
+    st.integers(1_700_000_000, 2_000_000_000),
+)
+def test_a_moment_is_open_where_some_text_says_so(texts: list[tuple[str, int, int]], zone: str, moment: int) -> None:
+    def written(minute: int) -> str:
+        return f"{minute // 60:02}:{minute % 60:02}"
+
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = zone
+    time.tzset()
+    try:
+        now = time.localtime(moment)
+    finally:
+        os.environ.pop("TZ") if before is None else os.environ.update(TZ=before)
+        time.tzset()
+    minute = now.tm_wday * 1440 + now.tm_hour * 60 + now.tm_min
+    expected = any(
+        (minute - (DAYS.index(day) * 1440 + begin)) % (7 * 1440) < ((end - begin) % 1440 or 1440)
+        for day, begin, end in texts
+    )
+    given_hours = windows(f"{day} {written(begin)}-{written(end)}" for day, begin, end in texts)
+    found = plan(a={**WAIVED, "hours": [list(window) for window in given_hours]})
+    assert (entry(at(found, now))["mode"] == "waived") is expected
+    assert given_hours == sorted(given_hours) and all(0 <= begin < end <= 1440 for _, begin, end in given_hours)
+
+
+# -- groups
+
+PASSWD = "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:2000::/home/bob:/bin/sh\n"
+GROUP = """\
+alice:x:1000:
+press:x:2000:alice,gone
+empty:x:2001:
+nested:x:2002:alice,press
+broken:x:2003
+huge:x:2004:{huge}
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text(PASSWD)
+    (tmp_path / "etc/group").write_text(GROUP.format(huge=",".join(f"u{number}" for number in range(groups.MOST + 1))))
+    return Host(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("group", "expected"),
+    [
+        ("press", ["alice", "bob"]),  # bob's own group, and nobody who has no account
+        ("alice", ["alice"]),
+        ("empty", []),
+        ("nosuch", "this host has no such group"),
+        ("broken", "this host has no such group"),
+        ("pre", "this host has no such group"),
+        ("nested", "its member 'press' is a group, and groups within groups are not followed"),
+        ("huge", "it has more than 1000 members"),
+    ],
+)
+def test_a_group_is_whom_it_lists_and_whose_own_it_is(host: Host, group: str, expected: list[str] | str) -> None:
+    if isinstance(expected, list):
+        assert groups.members(host, group) == expected
+    else:
+        with pytest.raises(LookupError) as raised:
+            groups.members(host, group)
+        assert raised.value.args == (expected,)
+
+
+def test_the_name_service_of_this_machine_is_asked_where_it_is_the_host() -> None:
+    assert "root" in groups.members(Host(), "root")
+    with pytest.raises(LookupError, match="no such group"):
+        groups.members(Host(), "no such group here")
+
+
+def of(user: str, id_: str = "wechat") -> Finding:
+    return Finding("appimage", id_, scope=f"user:{user}")
+
+
+def test_members_are_waived_and_nobody_else(host: Host) -> None:
+    exception = {"waiver": "w1", "users": ["carol"], "posix_groups": ["press"]}
+    found, missed = resolved(host, plan("apps", a={"exceptions": [exception]}))
+    (now,) = entry(found, control="apps")["exceptions"]
+    assert "waivers" not in found  # where nobody is to be told
+    assert (now, missed) == ({"waiver": "w1", "users": ["alice", "bob", "carol"]}, [])
+    who = {user: exception_for(entry(found, control="apps"), of(user)) for user in ("alice", "bob", "carol", "dave")}
+    assert who == {"alice": "w1", "bob": "w1", "carol": "w1", "dave": ""}
+
+
+def test_what_people_read_goes_to_the_members_too(host: Host) -> None:
+    reported = {"users": ["carol"], "posix_groups": ["press"]}
+    compiled = plan("apps", a={"exceptions": [{"waiver": "w1", **reported}]})
+    found, _ = resolved(host, {**compiled, "waivers": {"w1": reported, "w2": {"users": []}}})
+    assert found["waivers"] == {"w1": {**reported, "users": ["alice", "bob", "carol"]}, "w2": {"users": []}}
+
+
+def test_the_packets_of_members_pass_and_at_their_hours_only(host: Host) -> None:
+    exception = {"waiver": "w1", "users": [], "posix_groups": ["press"], "hours": OFFICE}
+    found = plan("firewall", a={"exceptions": [exception], "networks": ["192.0.2.0/24"]})
+    assert exempted_users(entry(found, control="firewall")) == []  # nobody, until both are resolved
+    for moment, users in ((OPEN, ["alice", "bob"]), (CLOSED, [])):
+        now, _ = resolved(host, at(found, clock(moment)))
+        assert exempted_users(entry(now, control="firewall")) == users
+
+
+def test_whoever_does_not_resolve_groups_lets_nobody_in_for_them() -> None:
+    """As a controller that says what becomes of a thing, or an older host."""
+    exception = {"waiver": "w1", "users": [], "posix_groups": ["press"]}
+    assert exception_for({"mode": "enforce", "exceptions": [exception]}, of("alice")) == ""
+
+
+@pytest.mark.parametrize("group", ["nosuch", "nested", "huge"])
+def test_a_group_of_nobody_waives_nobody_and_is_told(host: Host, group: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Host, "privileged", True)
+    monkeypatch.setattr(Host, "system", "Linux")
+    (Path(host.root) / "run").mkdir()
+    exception = {"waiver": "w1", "users": [], "posix_groups": [group]}
+    policy = plan("apps", a={"exceptions": [exception]}, b={})
+    found, (missed,) = resolved(host, policy)
+    verdict = judge("apps/a", found["controls"]["apps"]["services"]["a"], [of("alice")])
+    assert verdict.state == "noncompliant"
+    assert verdict.reason == f"waiver w1 waives nobody for the group {group}: {missed.why}"
+    assert judge("apps/b", found["controls"]["apps"]["services"]["b"], [of("alice")]).reason == ""
+
+    class Apps:
+        observe = staticmethod(lambda host, plan: [])
+        enforce = staticmethod(lambda host, plan: run.Changes())
+
+    monkeypatch.setattr(run, "control", lambda name: Apps)
+    (refused,) = run.change(host, policy, "apps")["refused"]
+    assert refused == {"rule": "apps/a", "subject": f"group:{group}", "reason": verdict.reason}
