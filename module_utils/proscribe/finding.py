@@ -30,6 +30,9 @@ NOTHING_KNOWN = "nothing known to look for"
 # Rules that a run evaluates only on request: a run without the request does not list them and says nothing of them.
 ON_REQUEST = frozenset({"browser/probe"})
 
+# Beside the controls: what has rules of its own (watch/watcher, watch/plan) on hosts that keep themselves in line.
+WATCH = "watch"
+
 # What proscribe_compliance_gate can be, mildest first, and the states that make a host fail then.
 GATES = {"never": (), "noncompliant": (ERROR, NONCOMPLIANT), "incomplete": OPEN}
 
