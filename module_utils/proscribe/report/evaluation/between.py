@@ -78,7 +78,9 @@ def remarks(record: Mapping[str, Any]) -> list[Remark]:
     if frozen := watch.get("frozen"):
         text = f"frozen until {moment(frozen['until'])} by {clean(frozen['by'])}: {clean(frozen['reason'])}"
         found.append(
-            Remark(FROZEN, text, user=frozen["by"], first=frozen["until"], until=frozen["until"], reason=frozen["reason"])
+            Remark(
+                FROZEN, text, user=frozen["by"], first=frozen["until"], until=frozen["until"], reason=frozen["reason"]
+            )
         )
     if watch["stale"]:
         since = f"since {day(watch['renewed'])}" if watch["renewed"] else "yet"
@@ -91,9 +93,7 @@ def remarks(record: Mapping[str, Any]) -> list[Remark]:
     for one in sorted(watch["ended"], key=lambda one: one["last"], reverse=True):
         text = f"ended {_often(one)}"
         found.append(
-            Remark(
-                ENDED, text, one["rule"], one["program"], one["user"], (), one["first"], one["last"], one["times"]
-            )
+            Remark(ENDED, text, one["rule"], one["program"], one["user"], (), one["first"], one["last"], one["times"])
         )
     return found
 
