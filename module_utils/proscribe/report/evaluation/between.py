@@ -145,6 +145,7 @@ class Together(NamedTuple):
     rule: str
     hosts: tuple[str, ...]
     text: str
+    open_now: bool = False
 
 
 def together(records: Iterable[Mapping[str, Any]]) -> list[Together]:
@@ -155,10 +156,16 @@ def together(records: Iterable[Mapping[str, Any]]) -> list[Together]:
     for record in records:
         for one in remarks(record):
             apart = record["host"] if one.kind == FROZEN else one.user
-            groups.setdefault((one.kind, one.rule, apart), []).append((record["host"], one))
+            groups.setdefault((*one.filed, one.kind, one.rule, apart), []).append((record["host"], one))
     found = [
-        Together(kind, rule, tuple(dict.fromkeys(host for host, _ in group)), _words([one for _, one in group]))
-        for (kind, rule, _), group in groups.items()
+        Together(
+            group[0][1].kind,
+            group[0][1].rule,
+            tuple(dict.fromkeys(host for host, _ in group)),
+            _words([one for _, one in group]),
+            group[0][1].open_now,
+        )
+        for group in groups.values()
     ]
     return sorted(found, key=lambda one: (KINDS.index(one.kind), -len(one.hosts), one.rule, one.hosts))
 
@@ -190,6 +197,7 @@ class Counts(NamedTuple):
 
     hosts: int = 0  # that keep themselves in line
     opened: int = 0  # on which something was open in between
+    closed_again: int = 0  # on which some of that is closed now
     incidents: int = 0
     ended: int = 0
     ended_on: int = 0
@@ -208,6 +216,8 @@ def count(records: Iterable[Mapping[str, Any]]) -> Counts | None:
             continue
         counts["hosts"] += 1
         counts["opened"] += bool(watch["incidents"])
+        wrong = {rule["rule"] for rule in record["rules"] if rule["state"] in OPEN} if watch["incidents"] else ()
+        counts["closed_again"] += any(one["rule"] not in wrong for one in watch["incidents"])
         counts["incidents"] += sum(one["times"] for one in watch["incidents"])
         counts["ended"] += sum(one["times"] for one in watch["ended"])
         counts["ended_on"] += bool(watch["ended"])
@@ -219,19 +229,16 @@ def count(records: Iterable[Mapping[str, Any]]) -> Counts | None:
 
 
 def headline(report: Mapping[str, Any]) -> list[str]:
-    """What to say beside a verdict of the fleet: `3 hosts closed again what was opened since the run before`; [] where
-    there is nothing.
-    """
+    """What to say beside a verdict of the fleet: `3 hosts open in between and closed again`; [] for nothing."""
     watch = report.get(WATCH) or {}
     parts = (
-        ("opened", "{} opened in between and closed again"),
+        ("closed_again", "{} open in between and closed again"),
         ("ended_on", "restricted programs ended on {}"),
         ("frozen", "{} frozen"),
         ("stale", "{} with a stale plan"),
         ("unobserved", "{} not observed by its own watcher"),
     )
-    said = [text.format(counted(watch[key], "host")) for key, text in parts if watch.get(key)]
-    return [*said, *([waiting(report)] if waiting(report) else [])]
+    return [text.format(counted(watch[key], "host")) for key, text in parts if watch.get(key)]
 
 
 def waiting(report: Mapping[str, Any]) -> str:
