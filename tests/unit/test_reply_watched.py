@@ -138,9 +138,7 @@ def test_the_rules_of_the_watch_are_rules_like_others():
     answer = fleets.clean_answer()
     rule = {"rule": "watch/watcher", "state": "noncompliant", "waiver": None, "reason": None, "findings": []}
     counts = {"watch": {"evaluated": 2, "not_applicable": 0}}
-    record = taken(
-        {**answer, "rules": [rule], "rules_evaluated": 5, "controls": {**answer["controls"], **counts}}
-    )
+    record = taken({**answer, "rules": [rule], "rules_evaluated": 5, "controls": {**answer["controls"], **counts}})
     assert record["state"] == "noncompliant"
     assert record["controls"]["watch"] == counts["watch"]
 

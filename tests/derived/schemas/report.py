@@ -172,7 +172,8 @@ WATCHED = made(
     {
         "hosts": about(SOME, "Hosts that keep themselves in line"),
         "opened": about(COUNT, "Hosts of these on which something was open in between"),
-        "incidents": about(COUNT, "How often"),
+        "closed_again": about(COUNT, "Hosts on which some of that is closed now"),
+        "incidents": about(COUNT, "How often something was open"),
         "ended": about(COUNT, "How often they ended a restricted program at its start"),
         "ended_on": about(COUNT, "On how many hosts"),
         "frozen": about(COUNT, "Hosts that root has frozen"),

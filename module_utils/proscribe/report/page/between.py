@@ -62,6 +62,6 @@ def requests(report: Mapping[str, Any], breakdown: Breakdown) -> Listing | None:
         (host, one["user"], one["service"], one["reason"], moment(one["at"]), one["id"]) for one, host in found[:MOST]
     ]
     columns = (("what", "Host"), ("", "User"), ("", "Service"), ("", "Reason"), ("", "Since"), ("", "Request"))
-    note = f"{waiting(report)}. ./proscribe requests lists them, and makes a waiver of one or refuses it."
+    note = f"{waiting(report)}. The command below, under Next, lists them; a waiver is made of one, or it is refused."
     more = beyond(found, "request", "hosts.jsonl")
     return Listing("requests", "Requests", "Requests", columns, rows, "request", FEW, "story", note=note, more=more)
