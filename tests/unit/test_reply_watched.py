@@ -107,9 +107,9 @@ def test_what_is_too_long_is_cut_and_what_is_too_many_is_counted():
     assert len(read["ended"][0]["program"]) == 4096
     assert len(read["frozen"]["reason"]) == 300
     requests = [{**REQUEST, "id": f"{number:016x}", "reason": "r" * 400} for number in range(130)]
-    asked_for = watched.requests(requests, 2)
-    assert (len(asked_for["requests"]), asked_for["requests_left_out"]) == (100, 32)
-    assert len(asked_for["requests"][0]["reason"]) == 300
+    found = watched.requests(requests, 2)
+    assert (len(found["requests"]), found["requests_left_out"]) == (100, 32)
+    assert len(found["requests"][0]["reason"]) == 300
 
 
 def test_a_request_twice_costs_neither_the_host_nor_the_first_one():

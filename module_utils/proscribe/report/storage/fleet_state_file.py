@@ -105,10 +105,10 @@ def _lines(fleet_state: FleetState) -> Iterator[dict[str, Any]]:
                 numbers[rules] = len(numbers)
                 yield {"rules": numbers[rules], "of": rules}
             observations.append([*said, numbers[rules] if rules else -1])
-        looks, watch = observations[: len(CONTROLS)], observations[len(CONTROLS) :]
+        by_control, watch = observations[: len(CONTROLS)], observations[len(CONTROLS) :]
         beside: dict[str, Any] = {"attempts": host.attempts} if host.attempts else {}
         beside |= {"watch_look": watch[0]} if watch else {}
         beside |= {"watch": host.watch} if host.watch else {}
         beside |= {"requests": host.requests} if host.requests else {}
-        line = {"host": host.name, "inventory": host.inventory, "looks": looks, "stale_after": host.stale_after}
+        line = {"host": host.name, "inventory": host.inventory, "looks": by_control, "stale_after": host.stale_after}
         yield {**line, **beside}
