@@ -326,7 +326,7 @@ press  expired
   ended       2026-11-25 09:30 UTC (expired)
 
 requests without an exception
-eeeeeeeeeeeeeeee  2026-11-24 10:00 UTC  alice on web01: whatsapp; =1+1"""
+eeeeeeeeeeeeeeee, 2026-11-24 10:00 UTC, alice on web01: whatsapp; =1+1"""
     )
     (row,) = csv.DictReader(io.StringIO(shown.table(found), newline=""))
     assert (row["waiver"], row["status"], row["approved_by"], row["request_user"], row["found"]) == (

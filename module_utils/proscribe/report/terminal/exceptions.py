@@ -158,7 +158,7 @@ def render(found: Mapping[str, Any], screen: Screen) -> str:
     if waiting:
         lines += ["", paint("requests without an exception", "bold", colours=screen.colours)]
     for request in waiting:
-        text = f"{request['id']}  {moment(request['at'])}  {clean(request['user'])} on {clean(request['host'])}: "
+        text = f"{request['id']}, {moment(request['at'])}, {clean(request['user'])} on {clean(request['host'])}: "
         lines += wrap(f"{text}{clean(request['service'])}; {clean(request['reason'])}", width, 3)
     return "\n".join(lines)
 
