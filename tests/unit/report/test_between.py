@@ -12,6 +12,7 @@ import pytest
 from export_fleet import FINISHED, exported
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proscribe.compile.reporting import policies
 from proscribe.reply.record import read
 from proscribe.report.evaluation import between
 from proscribe.report.evaluation.fleet_state import FleetState
@@ -220,6 +221,13 @@ def test_the_watch_is_a_control_of_the_hosts_that_have_it():
     assert settled(fleets.clean_answer(), ["apps"])["controls"]["watch"]["state"] is None
     (record,) = reconcile({"a": "other"}, [read("a", fleets.clean_answer(digest="other"))]).records
     assert "watch" not in record["controls"]
+
+
+def test_the_mode_of_the_watch_is_the_plans():
+    plan = {"controls": {}, "watch": {"every": 300, "max_age": 1209600}}
+    assert policies(plan)["watch"]["mode"] == "enforce"
+    assert policies(plan)["watch"] != policies({**plan, "watch": {"every": 60, "max_age": 1209600}})["watch"]
+    assert "watch" not in policies({"controls": {}})
 
 
 def test_enforcing_is_proposed_where_only_the_watcher_is_wrong():

@@ -13,7 +13,7 @@ import json
 import sqlite3
 
 import pytest
-from event_runs import EventRuns
+from event_runs import EventRuns, reported
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pasts import Past, bad, good, made_plan, waived
@@ -182,6 +182,20 @@ def test_events_are_sent_once(tmp_path):
     more = watched({**INCIDENT, "times": 4, "corrected": 4, "last": "2026-11-25T01:00:00Z"}, ended=[ENDED])
     assert sent(more) == [("between", "incident", True)]
     assert len(past.events({"web01": answer}, only_changed=False)) > 4
+
+
+def test_the_state_before_of_a_host_counts_the_rule_of_its_watcher(tmp_path):
+    past = EventRuns(open_history("sqlite", tmp_path))
+    rule = {"rule": "watch/watcher", "state": "noncompliant", "waiver": None, "reason": "stopped", "findings": []}
+    counts = {"watch": {"evaluated": 2, "not_applicable": 0}}
+    answer = watched(answer=good())
+    wrong = {**answer, "rules": [rule], "rules_evaluated": 4, "controls": {**answer["controls"], **counts}}
+    assert reported(past.events({"web01": wrong})) == [
+        ("web01", "", None, "noncompliant"), ("web01", "watch/watcher", None, "noncompliant"),
+    ]  # fmt: skip
+    assert reported(past.events({"web01": {**wrong, "rules": []}})) == [
+        ("web01", "", "noncompliant", "compliant"), ("web01", "watch/watcher", "noncompliant", "compliant"),
+    ]  # fmt: skip
 
 
 def test_what_was_closed_again_is_notified_once(tmp_path):

@@ -25,9 +25,11 @@ from ...finding import (
     STATES,
     UNKNOWN,
     WAIVED,
+    WATCH,
     Finding,
     worst,
 )
+from ...plan import CONTROLS
 from ..evaluation.between import ENDED, Remark, remarks
 from ..evaluation.observed import observed_at
 from ..history.between import identity
@@ -198,7 +200,11 @@ class Events:
         return False
 
     def _observed(self, rule: str) -> bool:
-        return not rule or self._controls is None or rule.partition("/")[0] in self._controls
+        if not rule or self._controls is None:
+            return True
+        control = rule.partition("/")[0]
+        # The watch is observed with all controls together.
+        return control in self._controls or (control == WATCH and self._controls.issuperset(CONTROLS))
 
     def _host(self, answer: Answer, before: Before, at: str, plan: str) -> None:
         record, state = answer.record, answer.state
