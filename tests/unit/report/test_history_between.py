@@ -6,6 +6,7 @@ What takes `past` is run with PostgreSQL too, by tests/integration/test_history_
 
 from __future__ import annotations
 
+import argparse
 import csv
 import datetime
 import io
@@ -17,6 +18,9 @@ from event_runs import EventRuns, reported
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pasts import Past, bad, good, made_plan, waived
+from proscribe.cli import Refused
+from proscribe.cli import report as word
+from proscribe.compile.reports_place import Place
 from proscribe.reply.record import read
 from proscribe.report import notification
 from proscribe.report.history import Scope, between, exceptions, open_history
@@ -347,6 +351,29 @@ eeeeeeeeeeeeeeee, 2026-11-24 10:00 UTC, alice on web01: whatsapp; =1+1"""
         "press", "expired", "mei.chan", "alice", "dpkg wechat 4.0",
     )  # fmt: skip
     assert json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (["--exceptions"], "press  expired"),
+        (["--exceptions", "--since", "2026-11-01", "--format", "csv"], "waiver,inventory,status"),
+        (["--exceptions", "--json"], '"schema": "proscribe/exceptions/1"'),
+        (["--exceptions", "--format", "sarif"], "--exceptions has the formats table, json and csv"),
+        (["--exceptions", "--host", "web01"], "--host does not go with it"),
+    ],
+)
+def test_the_command_prints_it(tmp_path, options, found):
+    past = Past(open_history("sqlite", tmp_path))
+    past.run({"web01": waived()}, waivers=[{**PRESS, "hours": ["weekdays 09:00-18:00"]}])
+    parser = argparse.ArgumentParser()
+    word.add_arguments(parser)
+    try:
+        text = word.answer(parser.parse_args(options), Screen(), Place(tmp_path, "the test"))
+    except Refused as refused:
+        text = str(refused)
+    assert found in text
+    assert found[:1] == "-" or "weekdays 09:00-18:00" in text
 
 
 # -- for any journal ---------------------------------------------------------------------------------------------------

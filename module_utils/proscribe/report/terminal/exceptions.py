@@ -24,8 +24,9 @@ from .summary import NARROWEST, Screen
 SCHEMA = "proscribe/exceptions/1"
 ACTIVE, EXPIRED, REVOKED = "active", "expired", "revoked"
 FEW = 8
+ONLY = ("users", "posix_groups", "hours", "versions", "paths")  # what a waiver may be limited to
 COLUMNS = (
-    "waiver", "inventory", "status", "services", "controls", "hosts", "users", "reason", "risk", "ticket",
+    "waiver", "inventory", "status", "services", "controls", "hosts", *ONLY, "reason", "risk", "ticket",
     "requested_by", "requested_on", "request", "request_host", "request_user", "request_reason", "request_at",
     "approved_by", "approved_on", "signed_with", "valid_from", "first_observed", "used_on", "used_first", "used_last",
     "found", "attempts_refused", "starts_ended", "expires", "ended_on", "ended_how",
@@ -81,7 +82,7 @@ def _exception(
         "waiver": last.id,
         "inventory": last.inventory,
         "status": status,
-        **{key: list(facts.get(key) or ()) for key in ("services", "controls", "users")},
+        **{key: list(facts.get(key) or ()) for key in ("services", "controls", *ONLY)},
         "hosts": hosts,
         **{key: facts.get(key) or "" for key in ("reason", "risk", "ticket")},
         "requested": {
@@ -127,7 +128,7 @@ def table(found: Mapping[str, Any]) -> str:
     stream.write(row(*COLUMNS) + END)
     for one in found["exceptions"]:
         requested, approved, opened, used = (one[key] for key in ("requested", "approved", "opened", "used"))
-        lists = (", ".join(map(str, one[key])) for key in ("services", "controls", "hosts", "users"))
+        lists = (", ".join(map(str, one[key])) for key in ("services", "controls", "hosts", *ONLY))
         stream.write(
             row(
                 *(one["waiver"], one["inventory"], one["status"], *lists, one["reason"], one["risk"], one["ticket"]),
@@ -167,7 +168,8 @@ def _chain(one: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     requested, approved, opened, used, ended = (
         one[key] for key in ("requested", "approved", "opened", "used", "ended")
     )
-    users = f", for {some(one['users'], FEW)} only" if one["users"] else ""
+    only = [f"{in_words(key)} {some(one[key], FEW)}" for key in ONLY if one[key]]
+    users = f", only {', '.join(only)}" if only else ""
     where = some(one["hosts"], FEW) or "no host of the last run"
     yield (
         "for",
