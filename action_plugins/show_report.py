@@ -27,7 +27,7 @@ PREFIX = "report_"  # of the variables that playbooks/report.yml takes, one for 
 OPTIONS = {
     **dict.fromkeys(("since", "host", "rule", "run", "history"), {"type": "str", "default": ""}),
     "format": {"type": "str", "choices": ["", *word.formats()], "default": ""},
-    **dict.fromkeys(("write", "json"), {"type": "bool", "default": False}),
+    **dict.fromkeys(("write", "json", "exceptions"), {"type": "bool", "default": False}),
     "merge": {"type": "list", "elements": "str", "default": []},
 }
 

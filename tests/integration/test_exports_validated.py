@@ -23,15 +23,18 @@ sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests" / "unit" / "report
 
 
 import machine  # noqa: E402
+import watched_hosts  # noqa: E402
 from export_fleet import ANSWERS, STATE, exported, hostile_answers  # noqa: E402
 
 pytestmark = pytest.mark.integration
 SCHEMAS = Path(__file__).parent / "schemas"
 HOSTILE = hostile_answers()
+WATCHED = watched_hosts.HOSTS
 FLEETS = {
     "each kind": (ANSWERS, tuple(STATE)),
     "none": ({}, ()),
     "hostile": (HOSTILE, tuple(HOSTILE)),
+    "watched": (WATCHED, tuple(WATCHED)),
 }
 
 
@@ -71,7 +74,10 @@ def test_prometheus_reads_the_metrics(fleet):
     folder, hosts = fleet
     families = list(text_string_to_metric_families((folder / "metrics.prom").read_text(encoding="utf-8")))
     samples = {family.name: family.samples for family in families}
-    assert all(family.type == "gauge" and family.documentation for family in families)
+    counters = {family.name for family in families if family.type == "counter"}
+    assert counters <= {"proscribe_watch_ended"}
+    assert all(family.documentation for family in families)
+    assert all(family.type == "gauge" for family in families if family.name not in counters)
     assert len(samples["proscribe_host_state"]) == hosts
     assert len({sample.labels["host"] for sample in samples["proscribe_host_state"]}) == hosts
     assert sum(sample.value for sample in samples["proscribe_hosts"]) == hosts
@@ -93,7 +99,7 @@ def test_promtool_takes_the_alerts_of_the_documentation(tmp_path):
     (tmp_path / "rules.yml").write_text(f"groups:\n- name: proscribe\n  rules:\n{lines}")
     command = [require_tool("promtool"), "check", "rules", str(tmp_path / "rules.yml")]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, "5 rules found" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert (done.returncode, "7 rules found" in done.stdout) == (0, True), done.stdout + done.stderr
 
 
 def test_sarif_fits_the_schema(fleet):

@@ -18,6 +18,7 @@ from conftest import missing
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "report"))
 
 import test_history
+import test_history_between
 import writers
 from pasts import Past, bad
 from proscribe.report.history import HistoryError, open_history
@@ -92,7 +93,7 @@ def past(where, tmp_path):
 
 
 # Every test of the history that takes `past` is run here again, on this database.
-for name, test in vars(test_history).items():
+for name, test in {**vars(test_history), **vars(test_history_between)}.items():
     if name.startswith("test_") and "past" in inspect.signature(test).parameters:
         globals()[name] = test
 del name, test

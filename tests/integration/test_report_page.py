@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from proscribe.finding import Finding, Verdict, host_record, judge
 from proscribe.report.collection.events import Collector
 from proscribe.report.evaluation.reconcile import fleet_report
 from proscribe.report.page.document import page as report_page
+
+sys.path[:0] = [str(Path(__file__).parents[1] / "unit" / "report")]
+
+import watched_hosts  # noqa: E402
 
 pytestmark = pytest.mark.integration
 
@@ -381,6 +386,25 @@ def test_nothing_is_wider_than_a_phone(browser, address):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     click(page, "#list tbody button")
     assert page.evaluate("document.getElementById('panel').scrollWidth") <= 390
+
+
+def test_what_happened_between_two_runs_is_in_its_section_and_with_each_host(browser, tmp_path):
+    address = write(tmp_path / "report.html", dict(watched_hosts.HOSTS), {})
+    page = browser.open(address, width=400, height=900)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert texts(page, "#between tbody th")[:3] == ["closed", "open", "once"]
+    assert texts(page, "#requests tbody tr")[0].startswith("asking")
+    page.close()
+    page = browser.open(f"{address}#host=closed", width=1280, height=900)
+    assert texts(page, "#panel .told li") == [
+        "apps/wechat: closed again 3 times since Monday 2026-11-23 08:00 UTC; logged in: alice, bob",
+        "apps/telegram: /home/alice/Telegram/Telegram of alice ended 7 times since Tuesday 2026-11-24 09:00 UTC",
+    ]
+    assert page.complaints() == []
+    page.close()
+    page = browser.open(f"{address}#words=closed%20again", width=1280, height=900)
+    assert sorted(texts(page, "#list tbody th")) == ["closed", "once"]
+    page.close()
 
 
 def test_a_run_of_no_hosts_has_a_page_too(browser, tmp_path):

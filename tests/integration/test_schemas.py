@@ -26,9 +26,11 @@ PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT / "tests" / "unit" / "report")]
 
 import fleets  # noqa: E402
+import watched_hosts  # noqa: E402
 from event_runs import EventRuns  # noqa: E402
 from export_fleet import ANSWERS, FINISHED, STATE, exported, hostile_answers  # noqa: E402
 from pasts import bad, good, repaired, unseen, waived  # noqa: E402
+from proscribe.report.exports.events import KINDS  # noqa: E402
 from proscribe.report.history import open_history  # noqa: E402
 
 pytestmark = pytest.mark.integration
@@ -92,6 +94,11 @@ EVERYTHING = {
     "logged_in": ["alice"],
     "commit": "0" * 40,
     "commit_trust": "first use",
+    "watch": watched_hosts.watch(
+        watched_hosts.INCIDENT, ended=[watched_hosts.ENDED], frozen=watched_hosts.FROZEN, renewed=None
+    ),
+    "requests": [watched_hosts.REQUEST],
+    "requests_left_out": 1,
 }
 
 
@@ -107,6 +114,14 @@ def test_a_report_fits():
     fits("report", fleet_report(run, settled, FINISHED))
 
 
+def test_a_report_of_hosts_that_keep_themselves_in_line_fits():
+    run = fleets.run(tuple(watched_hosts.HOSTS))
+    settled = reconcile(run["hosts"], [read(host, answer) for host, answer in watched_hosts.HOSTS.items()])
+    fits("report", fleet_report(run, settled, FINISHED))
+    for record in settled.records:
+        fits("host-record", record)
+
+
 def test_every_event_fits(tmp_path):
     """Of hosts in each state, of hostile ones, and of runs with a past."""
     verdict = {"gate": "noncompliant", "passed": False, "exit": 10, "reason": "not met"}
@@ -118,9 +133,11 @@ def test_every_event_fits(tmp_path):
         *past.events({"web02": bad()}, mode="enforce", actions=[moved], left_out=[]),
         *map(json.loads, exported(tmp_path, ["events"], not_served={"switch01": "a device"})["events"].splitlines()),
     ]
+    watched = watched_hosts.HOSTS
+    events += map(json.loads, exported(tmp_path, ["events"], watched, tuple(watched))["events"].splitlines())
     hostile = hostile_answers()
     events += map(json.loads, exported(tmp_path, ["events"], hostile, tuple(hostile))["events"].splitlines())
-    assert {event["kind"] for event in events} == {"host", "rule", "action", "gate", "run"}
+    assert {event["kind"] for event in events} == {*KINDS}
     assert {event.get("state") for event in events} > {*STATES, "gone", "not_served"}
     for event in events:
         fits("event", event)
@@ -130,7 +147,7 @@ def test_every_event_fits(tmp_path):
 def test_the_documentation_names_every_key_of_an_event():
     text = (PROJECT / "docs" / "exports.md").read_text(encoding="utf-8").partition("\n## Events for a SIEM\n")[2]
     of_kind = {kind["properties"]["kind"]["const"]: kind["properties"] for kind in SCHEMAS["event"]["oneOf"]}
-    keys = {key for kind in ("host", "rule") for key in of_kind[kind]}
+    keys = {key for kind in ("host", "rule", "between", "request") for key in of_kind[kind]}
     assert sorted(key for key in keys if f"`{key}`" not in text.partition("\n## ")[0]) == []
 
 

@@ -21,7 +21,7 @@ from ..report import exports
 from ..report.evaluation.advice import host_lists, shorter
 from ..report.evaluation.merge import Unmergeable
 from ..report.evaluation.scope import parts
-from ..report.history import HistoryError, Scope, Transitions, open_history
+from ..report.history import History, HistoryError, Scope, Transitions, open_history
 from ..report.history.names import NoSuchName
 from ..report.page import document
 from ..report.publishing import changes_of
@@ -37,7 +37,7 @@ from ..report.storage.complete import (
     sharing,
 )
 from ..report.storage.files import SUFFIX, rewrite
-from ..report.terminal import past_runs, summary
+from ..report.terminal import exceptions, past_runs, summary
 from ..report.text.wording import in_words
 from ..store import PLANS
 from . import Refused, merging
@@ -45,7 +45,7 @@ from .inventory import add_options, reports_place
 
 STALE_AFTER = 3 * 86400  # seconds; what proscribe_stale_after is where no report says otherwise
 
-TABLE, JSON = "table", "json"
+TABLE, JSON, CSV = "table", "json", "csv"
 
 EPILOG = """\
 Without --since, --host or --rule it shows the report of one run again: the latest, or --run's. With one of them it
@@ -57,6 +57,7 @@ repeatedly, which hosts no run has seen for longer than proscribe_stale_after, a
   ./proscribe report --since 2026-11-01 --host web01
   ./proscribe report --rule apps/wechat --json
   ./proscribe report --format csv > report.csv
+  ./proscribe report --exceptions --since 365d    all exceptions of a year; also with --format csv
 
   ./proscribe report --merge RUN RUN -i inventory/prod    parts of one run, such as job slices, as one report
   ./proscribe report --merge unmerged --since 12h         all since then that are in no such report yet
@@ -79,6 +80,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", type=since, metavar="WHEN", help="from then on: 30d, 12h, 2w, a day")
     parser.add_argument("--host", default="", help="only this host, and what happened on it")
     parser.add_argument("--rule", default="", help="only this rule, such as apps/wechat, and where it was broken")
+    parser.add_argument(
+        "--exceptions", action="store_true", help="the waivers, each from its request to its end; for auditors"
+    )
     parser.add_argument("--run", default="", metavar="ID", help="the report of this run: its id or its directory")
     parser.add_argument("--write", action="store_true", help="also write its report.html, host lists and exports anew")
     parser.add_argument("--merge", nargs="+", default=[], metavar="RUN", help="make one report of these, and show it")
@@ -126,6 +130,8 @@ def run(arguments: argparse.Namespace) -> int:
 def answer(arguments: argparse.Namespace, screen: summary.Screen, place: Place) -> str:
     """What the word has to say of the reports in that place, as text. Raises Refused."""
     history_options = arguments.since or arguments.host or arguments.rule
+    if arguments.exceptions:
+        return _exceptions(arguments, screen, place)
     if arguments.json and arguments.format not in (None, JSON):
         raise Refused(f"--json is --format json, and --format {arguments.format} is asked for too")
     format_ = _format(arguments)
@@ -155,7 +161,26 @@ def _read_from(place: Place, screen: summary.Screen) -> str:
     return f"reports are read from {shorter(str(place.directory), screen.here)} ({place.named_by})"
 
 
-def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
+def _exceptions(arguments: argparse.Namespace, screen: summary.Screen, place: Place) -> str:
+    """All exceptions of a period with their chain."""
+    format_ = _format(arguments)
+    if format_ not in (TABLE, JSON, CSV):
+        raise Refused(f"--exceptions has the formats {TABLE}, {JSON} and {CSV}")
+    for name in ("host", "rule", "run", "write", "merge"):
+        if getattr(arguments, name):
+            raise Refused(f"--exceptions is about all waivers: --{name} does not go with it")
+    try:
+        history, _ = _opened(arguments, place.directory)
+        found = exceptions.gather(history, arguments.since or "", _now())
+    except (UnreadableReport, HistoryError, OSError) as error:
+        raise Refused(f"{error} ({_read_from(place, screen)})") from error
+    if format_ == CSV:
+        return exceptions.table(found)
+    return json.dumps(found, indent=2) if format_ == JSON else exceptions.render(found, screen)
+
+
+def _opened(arguments: argparse.Namespace, reports: Path) -> tuple[History, Mapping[str, Any]]:
+    """The history that the latest run wrote into, or the one that is named; and what that run says of itself."""
     try:
         said = read_report(find_run(reports))["run"]
     except NoSuchRun:  # another controller's runs may be in the history all the same
@@ -163,6 +188,11 @@ def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
     history = open_history(arguments.history or said.get("history") or "sqlite", reports)
     if history is None:
         raise Refused("proscribe_history is off: no run is remembered, so there is nothing to answer from")
+    return history, said
+
+
+def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
+    history, said = _opened(arguments, reports)
     scope = Scope(arguments.since or "", arguments.host, arguments.rule)
     try:
         found = past_runs.gather(history, scope, _now(), said.get("stale_after") or STALE_AFTER)

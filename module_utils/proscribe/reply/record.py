@@ -10,14 +10,16 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ..finding import ERROR, RECORD_SCHEMA, STATES, UNKNOWN, Finding, worst
+from ..finding import ERROR, RECORD_SCHEMA, STATES, UNKNOWN, WATCH, Finding, worst
 from ..plan import CONTROLS
+from . import watched
 from .shapes import NAME, TOKEN, Unusable, count, line, listed, mapping, name, one_of, optional, said
 
 __all__ = ["RUN", "Unusable", "field", "read", "silent", "taken"]
 
 # The `control` of an error that is not one control's: the host could not be looked at again, or some task failed.
 RUN = "run"
+OBSERVED = (*CONTROLS, WATCH)  # what has rules
 
 # A host with the whole catalogue has some 800 rules; what is more than twelve times that was made up.
 MOST_RULES = 10_000
@@ -71,6 +73,8 @@ def taken(answer: object) -> dict[str, Any]:
         **_of_software(record),
         **_of_scan(record.get("full_scan")),
         **_of_quarantine(record.get("quarantine")),
+        **watched.watch(record.get("watch")),
+        **watched.requests(record.get("requests"), record.get("requests_left_out")),
     }
 
 
@@ -79,11 +83,11 @@ def _controls(value: object, rules: list[dict[str, Any]], evaluated: int) -> dic
     count fewer than it lists, or more in all than it evaluated.
     """
     counts = {
-        one_of(name_, CONTROLS, "controls"): {
+        one_of(name_, OBSERVED, "controls"): {
             key: count(mapping(said_, "controls").get(key), f"controls.{key}")
             for key in ("evaluated", "not_applicable")
         }
-        for name_, said_ in mapping(value, "controls", len(CONTROLS)).items()
+        for name_, said_ in mapping(value, "controls", len(OBSERVED)).items()
     }
     for name_, counted in counts.items():
         listed_ = sum(rule["rule"].startswith(f"{name_}/") for rule in rules)
@@ -172,20 +176,12 @@ def silent(host: str, reason: str) -> dict[str, Any]:
 def _rule(value: object) -> dict[str, Any]:
     rule = mapping(value, "a rule")
     return {
-        "rule": _rule_name(rule.get("rule")),
+        "rule": watched.rule_name(rule.get("rule")),
         "state": _state(rule.get("state")),
         "waiver": optional(_token, rule.get("waiver"), "waiver"),
         "reason": optional(line, rule.get("reason"), "reason"),
         "findings": _findings(rule.get("findings")),
     }
-
-
-def _rule_name(value: object) -> str:
-    found = name(value, "rule", TOKEN)
-    control, _, about = found.partition("/")
-    if control not in CONTROLS or not about:
-        raise Unusable(f"{said(found)} is no rule of a control")
-    return found
 
 
 def _findings(value: object) -> list[dict[str, str | None]]:
@@ -219,7 +215,7 @@ def _attempts(value: object) -> dict[str, int]:
 
 def _error(value: object) -> dict[str, str]:
     error = mapping(value, "an error")
-    control = one_of(error.get("control"), (*CONTROLS, RUN), "control")
+    control = one_of(error.get("control"), (*OBSERVED, RUN), "control")
     return {"control": control, "message": line(error.get("message"), "message")}
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from ..finding import Finding
 from ..loader import LACKING
-from ..plan import CONTROLS
 from ..quarantined import ID, MOST
 from . import record
 from .shapes import TOKEN, Unusable, count, cut, flag, line, lines, listed, mapping, name, one_of, said
@@ -43,7 +42,9 @@ def observation(value: object) -> dict[str, Any]:
             raise Unusable("it has no record")
         return result
     result["record"] = record.taken(answer["record"])
-    result["drifted"] = listed(lambda one: one_of(one, CONTROLS, "control"), answer.get("drifted", []), "drifted", 4)
+    most = len(record.OBSERVED)
+    drifted = listed(lambda one: one_of(one, record.OBSERVED, "control"), answer.get("drifted", []), "drifted", most)
+    result["drifted"] = drifted
     result["privileged"] = flag(answer.get("privileged"), "privileged")
     if "kept" in answer:
         result["kept"] = flag(answer["kept"], "kept")

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 from ..duration import moment_of, spelled
 from ..finding import COMPLIANT, OPEN, REPAIRED
+from .evaluation.between import ENDED, FROZEN, INCIDENT, Remark, remarks
 from .history import History
+from .history import between as history_between
 from .history import news as history_news
 from .text.wording import clean, counted, evidence, moment, some
 
@@ -22,6 +24,7 @@ MOST_HOSTS = 20  # that are told one by one
 MOST_RULES = 8  # of one host, or groups of them
 FEW_RULES = 3  # with more, those of one cause are only counted
 LONGEST = 160  # characters of evidence
+REPORTED = (INCIDENT, ENDED, FROZEN)  # what happened; that a plan is stale is a rule of its own
 
 
 class Notification(NamedTuple):
@@ -59,6 +62,7 @@ class Known(NamedTuple):
     changes: Sequence[history_news.Change] = ()
     times: Mapping[tuple[str, str], int] = {}
     first: bool = False
+    between: Mapping[str, frozenset[str]] = {}  # what the run brought of the time before it, by host
 
 
 def known(history: History | None, report: Mapping[str, Any]) -> Known | None:
@@ -72,6 +76,7 @@ def known(history: History | None, report: Mapping[str, Any]) -> Known | None:
             history_news.changes(session, run),
             history_news.times(session, run, since),
             history_news.is_first(session, run),
+            history_between.changed(session, run),
         )
 
 
@@ -83,11 +88,14 @@ def notification(
     """
     by_host: dict[str, list[dict[str, Any]]] = {}
     who: dict[str, Mapping[str, Any]] = {}
+    happened: dict[str, list[Remark]] = {}
     began = {(change.host, change.rule): change for change in (known.changes if known else ())}
     for record in records:
         host = record["host"]
         items = list(_of_record(record, began, known))
-        if items:
+        if between := _between(record, known):
+            happened[host] = between
+        if items or between:
             by_host[host] = items
             who[host] = record
     broken = {(host, item["rule"]) for host, items in by_host.items() for item in items if item["state"] != COMPLIANT}
@@ -95,10 +103,10 @@ def notification(
     stopped = (report.get("rollout") or {}).get("why")
     if not by_host and not stopped:
         return None
-    subject = _subject(by_host, who, stopped, known)
+    subject = _subject(by_host, who, stopped, known, happened)
     lines = [f"The run was stopped: {stopped}", ""] if stopped else []
     for host in list(by_host)[:MOST_HOSTS]:
-        lines += _host(host, by_host[host], who[host])
+        lines += _host(host, by_host[host], who[host], happened.get(host, ()))
     if len(by_host) > MOST_HOSTS:
         lines.append(f"... and {counted(len(by_host) - MOST_HOSTS, 'more host')}")
     if again:
@@ -115,6 +123,7 @@ def notification(
                 "number_of_changes": len(items),
                 "still_not_in_order": len(_still(who[host], items)),
                 "changes": items[: MOST_RULES * 5],
+                "between_runs": [_fact(one) for one in happened.get(host, ())][: MOST_RULES * 5],
             }
             for host, items in list(by_host.items())[: MOST_HOSTS * 5]
         ],
@@ -123,6 +132,20 @@ def notification(
         "stopped": stopped or None,
     }
     return made(subject, lines, **facts)
+
+
+def _between(record: Mapping[str, Any], known: Known | None) -> list[Remark]:
+    """What happened on a host between two runs that no run has reported yet; all of it, where no history can tell."""
+    found = [one for one in remarks(record) if one.kind in REPORTED]
+    if known is None:
+        return found
+    new = known.between.get(record["host"], frozenset())
+    return [one for one in found if history_between.of(one) in new]
+
+
+def _fact(one: Remark) -> dict[str, Any]:
+    facts = {key: getattr(one, key) for key in ("kind", "rule", "program", "user", "first", "last", "times")}
+    return {**facts, "users": list(one.users), "text": clean(one.text)}
 
 
 def _of_record(
@@ -191,6 +214,7 @@ def _subject(
     records: Mapping[str, Mapping[str, Any]],
     stopped: str | None,
     known: Known | None,
+    happened: Mapping[str, Sequence[Remark]],
 ) -> str:
     states = {host: {item["state"] for item in items} for host, items in by_host.items()}
     corrected = {host for host, found in states.items() if REPAIRED in found}
@@ -198,6 +222,9 @@ def _subject(
     # What was wrong in an earlier run already has not drifted since.
     drifted = {host for host in repaired if any(map(_drifted, by_host[host]))}
     wrong = sum(bool(found - {REPAIRED, COMPLIANT}) for found in states.values())
+    closed = sum(any(one.kind == INCIDENT and not one.open_now for one in found) for found in happened.values())
+    ended = sum(any(one.kind == ENDED for one in found) for found in happened.values())
+    frozen = sum(any(one.kind == FROZEN for one in found) for found in happened.values())
     mended = sum(found == {COMPLIANT} for found in states.values())
     first = bool(known and known.first)
     verbs = {
@@ -210,16 +237,21 @@ def _subject(
         *(f"{counted(len(hosts), 'host')} {verb}" for verb, hosts in verbs.items() if hosts),
         *([f"{counted(wrong, 'host')} newly not compliant"] if wrong else []),
         *([f"{counted(mended, 'host')} compliant again"] if mended else []),
+        *([f"{counted(closed, 'host')} open in between and closed again"] if closed else []),
+        *([f"programs ended on {counted(ended, 'host')}"] if ended else []),
+        *([f"{counted(frozen, 'host')} frozen"] if frozen else []),
         *(["stopped before all hosts were corrected"] if stopped else []),
     ]
-    return "Proscribe: " + ", ".join(parts)
+    return "Proscribe: " + ", ".join(parts or [f"events between two runs on {counted(len(happened), 'host')}"])
 
 
 def _drifted(item: Mapping[str, Any]) -> bool:
     return item["state"] == REPAIRED and not (item["since"] and item["since"] < item["found"])
 
 
-def _host(host: str, items: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> Iterable[str]:
+def _host(
+    host: str, items: Sequence[Mapping[str, Any]], record: Mapping[str, Any], happened: Sequence[Remark]
+) -> Iterable[str]:
     logged_in = record.get("logged_in")
     yield f"{host}{f' (logged in: {some(logged_in, 5)})' if logged_in else ''}"
     together: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
@@ -232,6 +264,11 @@ def _host(host: str, items: Sequence[Mapping[str, Any]], record: Mapping[str, An
         yield f"  {_item(group)}"
     if len(together) > MOST_RULES:
         yield f"  ... and more: {counted(sum(map(len, list(together.values())[MOST_RULES:])), 'rule')}"
+    for one in happened[:MOST_RULES]:
+        whose = f"{one.rule}, {one.program} of {one.user}" if one.kind == ENDED else one.rule or "the watcher"
+        yield f"  {whose}: {one.text}"
+    if len(happened) > MOST_RULES:
+        yield f"  ... and more between two runs: {counted(len(happened) - MOST_RULES, 'event')}"
     if still := _still(record, items):
         controls = {rule.partition("/")[0] for rule in still}
         why = [error["message"] for error in record["errors"] if error["control"] in controls][:1]

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from proscribe.finding import Finding
+from proscribe.report.evaluation import between
 from proscribe.report.evaluation.arithmetic import share
 from proscribe.report.evaluation.modes import AUDIT, ENFORCE, OFF
 from proscribe.report.exports.events import (
     ACTION,
+    BETWEEN,
+    COUNTED,
     ERROR_KEYS,
     EVENT_STATES,
     GATE,
     HOST,
     KINDS,
     LONGEST,
+    REQUEST,
     RULE,
     RUN,
     SCHEMA,
 )
 
-from .shapes import CONTROL, COUNT, FLAG, STATE, TEXT, TIME, Shape, about, by, keyed, listed, made, maybe, one_of
+from .shapes import CONTROL, COUNT, FLAG, STATE, TEXT, TEXTS, TIME, Shape, about, by, keyed, listed, made, maybe, one_of
 
 COMMON = {
     "schema": {"const": SCHEMA},
@@ -77,6 +81,33 @@ OF_KIND: dict[str, dict[str, Shape]] = {
         "quarantine_id": about(maybe(TEXT), "Where something was moved into the quarantine: the id to restore it by"),
         "plan": PLAN,
     },
+    BETWEEN: {
+        "what": about(
+            one_of(between.KINDS),
+            "What the host did between two runs, or what is to be known of its watcher: incident (it was open), ended "
+            "(a restricted program), frozen (by root), stale (no run renews its plan), unobserved (by its own watcher)",
+        ),
+        "rule": about(maybe(TEXT), "Of an incident and of an ended program"),
+        "program": maybe(TEXT),
+        "user": about(maybe(TEXT), "Whose program was ended, or who froze the watcher"),
+        "first": about(maybe(TEXT), "UTC, by the host's clock"),
+        "last": about(maybe(TEXT), "UTC, by the host's clock"),
+        "times": COUNT,
+        "corrected": about(COUNT, "How many of these times the host closed it again by itself"),
+        "users": about(TEXTS, "Who was logged in"),
+        "users_left_out": LEFT_OUT,
+        "until": about(maybe(TEXT), "Until when the watcher is frozen"),
+        "reason": maybe(TEXT),
+        "plan": PLAN,
+    },
+    REQUEST: {
+        "request": about(TEXT, "The id of the request"),
+        "user": TEXT,
+        "service": about(TEXT, "As the user typed it"),
+        "reason": about(TEXT, "As the user typed it"),
+        "requested": about(TIME, "By the host's clock"),
+        "plan": PLAN,
+    },
     GATE: {
         "gate": about(maybe(TEXT), "The strictest gate of the run's hosts; null where the run failed without one"),
         "passed": FLAG,
@@ -101,7 +132,7 @@ OF_KIND: dict[str, dict[str, Shape]] = {
         "compliance_strict": about(SHARE, "Hosts that meet the ban"),
         "compliance_with_waivers": about(SHARE, "Hosts that meet it, or have an approved exception"),
         "events": about(
-            maybe(made((HOST, RULE, ACTION), dict.fromkeys((HOST, RULE, ACTION), COUNT))),
+            maybe(made(COUNTED, dict.fromkeys(COUNTED, COUNT))),
             "How many events of these kinds changed, sent or not; null where the history does not tell",
         ),
         "events_left_out": about(COUNT, "How many events above the limit were not sent"),

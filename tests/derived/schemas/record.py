@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from proscribe.finding import RECORD_SCHEMA, Finding
+from proscribe.finding import RECORD_SCHEMA, WATCH, Finding
+from proscribe.plan import CONTROLS
+from proscribe.reply import watched
 from proscribe.reply.record import MOST_USERS_OF_QUARANTINE, PLATFORM, SOFTWARE, silent
 from proscribe.report.evaluation.modes import AUDIT, ENFORCE, OFF
 
 from .shapes import (
-    CONTROL,
     COUNT,
+    FLAG,
     QUARANTINE_ID,
+    SOME,
     STATE,
     TEXT,
     TEXTS,
+    TIME,
     Shape,
     about,
     by,
@@ -20,6 +24,7 @@ from .shapes import (
     listed,
     made,
     maybe,
+    one_of,
     shut,
 )
 
@@ -84,6 +89,50 @@ QUARANTINE = keyed(
         ),
     }
 )
+WHEN = about(TIME, "UTC, by the host's clock")
+INCIDENT = keyed(
+    {
+        "rule": TEXT,
+        "first": WHEN,
+        "last": WHEN,
+        "times": about(SOME, "How often the host found it open"),
+        "corrected": about(COUNT, "How many of these times the host closed it again by itself"),
+        "users": about({**TEXTS, "maxItems": watched.MOST_USERS}, "Who was logged in"),
+    }
+)
+ENDED = keyed(
+    {
+        "rule": TEXT,
+        "program": about(TEXT, "Its path"),
+        "user": TEXT,
+        "first": WHEN,
+        "last": WHEN,
+        "times": about(SOME, "How often it was started and ended"),
+    }
+)
+WATCHED = keyed(
+    {
+        "every": about(COUNT, "Seconds between two observations of its own"),
+        "renewed": about(maybe(TIME), "When a run last renewed the plan that the host holds"),
+        "stale": about(FLAG, "Whether that was longer ago than proscribe_watch_max_age"),
+        "last": about(maybe(TIME), "When the host last observed itself; null for never"),
+        "since": about(maybe(TIME), "How far back its journal reaches"),
+        "frozen": about(shut(keyed({"until": WHEN, "reason": TEXT, "by": TEXT})), "Only where root has frozen it"),
+        "incidents": {**listed(INCIDENT), "maxItems": watched.MOST_INCIDENTS},
+        "ended": {**listed(ENDED), "maxItems": watched.MOST_ENDED},
+        "left_out": about(COUNT, "How much more there was"),
+    },
+    optional=("frozen",),
+)
+REQUEST = keyed(
+    {
+        "id": about({"type": "string", "pattern": f"^{watched.ID.pattern}$"}, "Made by the host"),
+        "user": about(TEXT, "The account that requests it"),
+        "service": about(TEXT, "As the user typed it"),
+        "reason": about({**TEXT, "maxLength": watched.REASON}, "As the user typed it"),
+        "at": WHEN,
+    }
+)
 SOFTWARE_OF = {
     "package_systems": "The package systems that the host has for all of it; where apps was looked at",
     "user_package_systems": (
@@ -108,7 +157,8 @@ ALWAYS = {
     "rules_evaluated": COUNT,
     "rules_not_applicable": COUNT,
     "controls": about(
-        by(OF_CONTROL, CONTROL), "Each control: its mode, its state, and how many rules of it were evaluated"
+        by(OF_CONTROL, one_of((*CONTROLS, WATCH))),
+        "Each control: its mode, its state, and how many rules of it were evaluated",
     ),
     "rules": about(listed(RULE), "Rules that are not plainly compliant; the rest are only counted"),
     "attempts": about(by(COUNT), "Packets that the host's firewall refused, by rule, since its counters began"),
@@ -129,6 +179,11 @@ SOMETIMES = {
     ),
     "quarantine": about(shut(QUARANTINE), "Where there is something in the quarantine of the host: what it comes to"),
     "catalog": about(TEXT, "The release of the catalogue that the host's plan was compiled from"),
+    "watch": about(shut(WATCHED), "Only of a host that keeps itself in line: what it did between two runs"),
+    "requests": about(
+        {**listed(REQUEST), "maxItems": watched.MOST_REQUESTS}, "Only where users of the host request something"
+    ),
+    "requests_left_out": about(COUNT, "Beside requests: how many more there were"),
     "logged_in": about(TEXTS, "Only where something had drifted: the users who were logged in when it was found"),
     "commit": about(TEXT, "Only of a host that runs by itself: the commit of the policy that it ran"),
     "commit_trust": about(TEXT, "Only where nothing but that the host saw it first speaks for that commit: first use"),

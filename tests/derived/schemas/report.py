@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from proscribe.finding import GATES
+from proscribe.finding import GATES, WATCH
+from proscribe.plan import CONTROLS
 from proscribe.report.collection.events import Rollout
 from proscribe.report.evaluation.arithmetic import share
+from proscribe.report.evaluation.between import Counts
 from proscribe.report.evaluation.modes import AUDIT, ENFORCE, OFF
 from proscribe.report.evaluation.reconcile import REPORT_SCHEMA, UNEXPECTED, Fleet, Note, fleet_report
 from proscribe.report.evaluation.verdict import ANSIBLE, Verdict
@@ -135,7 +137,7 @@ SUMMARY = made(
         "compliance_strict": about(SHARE, "Hosts that meet the ban"),
         "compliance_with_waivers": about(SHARE, "Hosts that meet it, or have an approved exception"),
         "controls": about(
-            by(by(by(COUNT), one_of((ENFORCE, AUDIT, OFF))), CONTROL),
+            by(by(by(COUNT), one_of((ENFORCE, AUDIT, OFF))), one_of((*CONTROLS, WATCH))),
             "Hosts by the mode and the state of each control, not_looked_at where the run left it out, off where it "
             "is off",
         ),
@@ -165,6 +167,21 @@ ROLLOUT = made(
         ),
     },
 )
+WATCHED = made(
+    Counts._fields,
+    {
+        "hosts": about(SOME, "Hosts that keep themselves in line"),
+        "opened": about(COUNT, "Hosts of these on which something was open in between"),
+        "closed_again": about(COUNT, "Hosts on which some of that is closed now"),
+        "incidents": about(COUNT, "How often something was open"),
+        "ended": about(COUNT, "How often they ended a restricted program at its start"),
+        "ended_on": about(COUNT, "On how many hosts"),
+        "frozen": about(COUNT, "Hosts that root has frozen"),
+        "stale": about(COUNT, "Hosts of which no run has renewed the plan for too long"),
+        "unobserved": about(COUNT, "Hosts that have not observed themselves, or not for long"),
+        "left_out": about(COUNT, "What their records have no room for"),
+    },
+)
 TOGETHER = {
     "schema": {"const": REPORT_SCHEMA},
     "run": RUN,
@@ -188,6 +205,12 @@ TOGETHER = {
     "new": about(maybe(listed(ANYTHING)), "What was not there in the baseline; null without one"),
     "rollout": about(shut(maybe(ROLLOUT)), "How far an enforcing run came; null in any other"),
     "departments": about(by(TEXTS), "Hosts by department"),
+    "watch": about(
+        shut(maybe(WATCHED)), "What hosts that keep themselves in line did between two runs; null where there are none"
+    ),
+    "requests": about(
+        maybe(keyed({"waiting": COUNT, "hosts": COUNT, "left_out": COUNT})), "Of users, for exceptions; null for none"
+    ),
     "warnings": TEXTS,
 }
 

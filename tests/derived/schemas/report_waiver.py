@@ -32,6 +32,7 @@ WAIVER = keyed(
         "approved_on": TIME,
         "revoked": {"anyOf": [{"type": "null"}, REVOKED]},
         "signed_with": maybe(TEXT),
+        "requested_on": maybe(TIME),
         "file": TEXT,
     },
     required=("id", "status", "expires", "hosts"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pasts import bad, good, made_plan, repaired, unseen, waived
 from proscribe.finding import STATES, Finding, Verdict
 from proscribe.report.evaluation.observed import observed_at
-from proscribe.report.exports.events import ACTION, GATE, LONGEST, RUN, Before, _text
+from proscribe.report.exports.events import ACTION, COUNTED, GATE, LONGEST, RUN, Before, _text
 from proscribe.report.history import open_history
 from proscribe.report.history.transitions import Span
 
@@ -60,7 +60,11 @@ def test_what_changed_is_told_with_the_state_before(past, story):
     assert reported(events) == [("web01", *event) for event in expected]
     assert [event["kind"] for event in events][-1] == RUN
     assert all(event["changed"] is True for event in events)
-    assert events[-1]["events"] == {"host": bool(expected), "rule": max(len(expected) - 1, 0), "action": 0}
+    assert events[-1]["events"] == {
+        **dict.fromkeys(COUNTED, 0),
+        "host": bool(expected),
+        "rule": max(len(expected) - 1, 0),
+    }
 
 
 def test_all_that_was_observed_is_there_on_request_and_what_changed_is_the_same_line(past):
@@ -167,7 +171,7 @@ def test_an_unchanged_fleet_is_one_event(past):
     assert len(past.events(fleet)) == 40 * 2 + 1
     (run,) = past.events(fleet)
     assert run["hosts"] == {**dict.fromkeys(STATES, 0), WRONG: 40, RIGHT: 20}
-    assert run["events"] == {"host": 0, "rule": 0, "action": 0}
+    assert run["events"] == dict.fromkeys(COUNTED, 0)
 
 
 def test_the_same_report_gives_the_same_lines_and_no_id_twice(past):

@@ -121,6 +121,7 @@ def described(judged: Judged, question: Question) -> dict[str, Any]:
         "ticket": waiver.ticket,
         "request": waiver.request,
         "requested_by": waiver.requested_by,
+        "requested_on": waiver.requested_on and utc(waiver.requested_on),
         "approved_by": waiver.approved_by,
         "approved_on": utc(waiver.approved_on),
         "revoked": waiver.revoked

@@ -11,6 +11,7 @@ from typing import Any
 from ...finding import ERROR, NONCOMPLIANT, WAIVED
 from ..text.command import Call, Suggestion
 from ..text.wording import counted, not_in_force
+from . import between
 from .arithmetic import MET, covered
 from .groups import needs_root
 from .modes import correctable, stays_noncompliant
@@ -32,7 +33,7 @@ def host_lists(records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
 
 
 def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], directory: str = "") -> list[Suggestion]:
-    """At most six steps for the operator. `directory` is where the report is, "" if it is nowhere."""
+    """At most eight steps for the operator. `directory` is where the report is, "" if it is nowhere."""
     run, call = report["run"], Call.of(report["run"])
     bad = [record["host"] for record in records if record["state"] == NONCOMPLIANT]
     silent = [record["host"] for record in records if not covered(record)]
@@ -64,6 +65,8 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
         steps.append(Suggestion(f"ask {_these(silent)} again{', once reachable' if away else ''}:", command))
     if any(step.command for step in steps):
         steps[:0] = call.secrets()
+    if waiting := between.waiting(report):
+        steps.append(Suggestion(f"{waiting}:", call.command("requests", run["inventory"] or ())))
     if any(record["state"] == ERROR for record in records):
         steps.append(Suggestion("errors: correct what they name and run again; -v shows every task"))
     if idle := not_in_force(report):
@@ -75,6 +78,8 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
         served = f" that is served; {counted(apart, 'host')} not served" if apart else ""
         waiving = ", but for waivers" if waived else ""
         steps.append(Suggestion(f"nothing: {ban(run)} holds on {where}{served}{waiving}"))
+        if happened := between.headline(report):
+            steps.append(Suggestion(f"read what happened between two runs: {', '.join(happened)}"))
     return steps
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ...finding import NOT_APPLICABLE, OPEN, UNKNOWN, worst
+from ...finding import NOT_APPLICABLE, OPEN, UNKNOWN, WATCH, worst
 from ...plan import CONTROLS
 from .arithmetic import covered
 from .modes import AUDIT, OFF
@@ -54,6 +54,8 @@ class Host(NamedTuple):
     observations: Mapping[str, Observation] = NEVER
     attempts: Mapping[str, int] = {}
     stale_after: int = 0  # seconds; 0 where no run said
+    watch: Mapping[str, Any] = {}  # of a host that keeps itself in line, as its last record has it: see _of_watch
+    requests: int = 0  # of its users
 
     def counting(self) -> list[Observation]:
         """The looks at its controls that are not off."""
@@ -163,12 +165,12 @@ class FleetState:
         known = {control.get("state") for control in controls.values()}
         floor = [record["state"]] if record["state"] in OPEN and record["state"] not in known else []
         observations: dict[str, Observation] = {}
-        for name in CONTROLS:
+        for name in (*CONTROLS, WATCH) if WATCH in controls else CONTROLS:
             control, earlier = controls.get(name) or {}, before.observations.get(name) or Observation()
             mode, policy = control.get("mode") or "", control.get("policy") or ""
             if mode == OFF:
                 observations[name] = Observation(OFF, state=NOT_APPLICABLE, counts=True)
-            elif name not in controls_of(run):
+            elif name not in controls_of(run) if name != WATCH else not control.get("state"):
                 observations[name] = _under(earlier, mode, policy)
             elif covered(record) and not (mode or control.get("state")):  # nothing says that the plan has it
                 observations[name] = Observation(state=NOT_APPLICABLE, at=at, run=run["id"], counts=True)
@@ -184,8 +186,13 @@ class FleetState:
                     mode, policy, state, at, run["id"], *counted, counts, wrong.get(name, ())
                 )
         newest = any(observation.run == run["id"] for observation in observations.values())
+        if not newest:
+            return before._replace(observations=observations)
         return before._replace(
-            observations=observations, attempts=dict(record.get("attempts") or {}) if newest else before.attempts
+            observations=observations,
+            attempts=dict(record.get("attempts") or {}),
+            watch=_of_watch(record),
+            requests=len(record.get("requests") or ()),
         )
 
     def _wrong(self, rules: list[Mapping[str, Any]]) -> Mapping[str, Rules]:
@@ -207,6 +214,23 @@ class FleetState:
 def named(run: Mapping[str, Any]) -> str:
     """The inventory of a run as one text, whatever the order of its sources."""
     return ",".join(sorted(source.rstrip("/") or "/" for source in run.get("inventory") or ()))
+
+
+def _of_watch(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the fleet state has of a host's watch: its times, and how often each rule was open and programs ended."""
+    watch = record.get(WATCH)
+    if not watch:
+        return {}
+    ended: dict[str, int] = {}
+    for one in watch["ended"]:
+        ended[one["rule"]] = ended.get(one["rule"], 0) + one["times"]
+    return {
+        "last": watch["last"],
+        "stale": watch["stale"],
+        "frozen": (watch.get("frozen") or {}).get("until"),
+        "incidents": {one["rule"]: one["times"] for one in watch["incidents"]},
+        "ended": ended,
+    }
 
 
 def _under(earlier: Observation, mode: str, policy: str) -> Observation:

@@ -15,6 +15,7 @@ from ...finding import OPEN
 from ...plan import CONTROLS
 from ...reply.record import silent
 from ..text.wording import some
+from . import between
 from .arithmetic import by_rule, nothing_known, summarise
 from .baseline import New
 from .modes import Modes, by_control
@@ -219,5 +220,7 @@ def fleet_report(
         "rollout": None if rollout is None else dict(rollout),
         "new": None if new is None else [one._asdict() for one in new],
         "departments": dict(run.get("departments") or {}),
+        "watch": watch._asdict() if (watch := between.count(fleet.records)) else None,
+        "requests": between.count_requests(fleet.records),
         "warnings": [*run.get("warnings", ()), *fleet.warnings],
     }

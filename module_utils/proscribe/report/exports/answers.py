@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ...finding import COMPLIANT, ERROR, NOT_APPLICABLE, STATES
+from ..evaluation import between
 from ..evaluation.arithmetic import rule_states
 from ..evaluation.failures import failures
 from ..evaluation.modes import AUDIT
@@ -85,6 +86,13 @@ class Answer(NamedTuple):
     compliant: int
     idle: int
     record: Mapping[str, Any]
+    # What happened between two runs: no rule of a plan says it, and it does not count.
+    between: Sequence[Line] = ()
+
+    @property
+    def rows(self) -> list[Line]:
+        """A line at least for each host: of a compliant one, that it is; then what happened between two runs."""
+        return [*(self.lines or [Line(HOST, self.state, reason=self.summary)]), *self.between]
 
     @property
     def summary(self) -> str:
@@ -119,7 +127,7 @@ class Reader:
             listed = [rule["state"] for rule in record["rules"]]
             compliant = counts[COMPLIANT] - listed.count(COMPLIANT)
             idle = counts[NOT_APPLICABLE] - listed.count(NOT_APPLICABLE)
-        return Answer(clean(record["host"]), state, lines, compliant, idle, record)
+        return Answer(clean(record["host"]), state, lines, compliant, idle, record, _between(record))
 
     def _line(self, rule: Mapping[str, Any]) -> Line:
         known = self._lines.get(id(rule))
@@ -133,6 +141,14 @@ class Reader:
                 Line(clean(rule["rule"]), rule["state"], waiver, reason, rule["findings"], rule.get("mode") or ""),
             )
         return known[1]
+
+
+def _between(record: Mapping[str, Any]) -> list[Line]:
+    """One line for each kind of thing that happened, with its evidence."""
+    filed: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for one in between.remarks(record):
+        filed.setdefault(one.filed, []).append(one.finding.as_dict())
+    return [Line(rule, state, findings=found) for (rule, state), found in filed.items()]
 
 
 def _rank(lines: Sequence[Line]) -> int:

@@ -81,7 +81,7 @@ class Export:
             record["plan"],
             record["checked_at"],
         )
-        for line in answer.lines or [Line(HOST, answer.state, reason=answer.summary)]:
+        for line in answer.rows:
             self._stream.writelines(f"{head},{line_cells},{tail}{END}" for line_cells in line.once("csv", _cells))
 
     def not_served(self, host: str, why: str) -> None:

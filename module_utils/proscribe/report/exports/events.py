@@ -25,10 +25,15 @@ from ...finding import (
     STATES,
     UNKNOWN,
     WAIVED,
+    WATCH,
     Finding,
     worst,
 )
+from ...plan import CONTROLS
+from ..evaluation.between import ENDED, Remark, remarks
 from ..evaluation.observed import observed_at
+from ..history.between import identity
+from ..history.between import of as identity_of
 from ..history.recording import GONE, WITHDRAWN
 from ..history.transitions import Span, Transitions
 from ..text.wording import clean
@@ -38,8 +43,10 @@ from .format import Format
 SCHEMA = "proscribe/event/1"
 
 # The kinds of events.
-HOST, RULE, ACTION, GATE, RUN = "host", "rule", "action", "gate", "run"
-KINDS = (HOST, RULE, ACTION, GATE, RUN)
+HOST, RULE, ACTION, BETWEEN, REQUEST, GATE, RUN = "host", "rule", "action", "between", "request", "gate", "run"
+KINDS = (HOST, RULE, ACTION, BETWEEN, REQUEST, GATE, RUN)
+
+COUNTED = (HOST, RULE, ACTION, BETWEEN, REQUEST)  # of which a run says how many changed
 
 # Beside the states of rules: how an incident ends that nobody observes any more, and a host that is not served.
 EVENT_STATES = (*STATES, WITHDRAWN, GONE, NOT_SERVED)
@@ -137,7 +144,10 @@ class Events:
             if spans:
                 self._seen.add(record["host"])
         actions = record.get("actions") or ()
-        if self._only_changed and not spans and not actions:
+        brought = self._changes.between(record["host"]) if self._changes is not None else frozenset()
+        if brought:
+            self._seen.add(record["host"])
+        if self._only_changed and not spans and not actions and not brought:
             return
         before = Before.of(spans) if spans else NOTHING_CHANGED
         at = observed_at(record, self._run["started"], self._run["finished"])
@@ -152,6 +162,10 @@ class Events:
             self._rule(answer.host, Line(rule, state if state in EVENT_STATES else UNKNOWN), before, at, plan)
         for index, action in enumerate(actions):
             self._action(answer.host, index, action, at, plan)
+        for remark in remarks(record):
+            self._between(answer.host, remark, brought, at, plan)
+        for request in record.get("requests") or ():
+            self._request(answer.host, request, brought, at, plan)
 
     def not_served(self, host: str, why: str) -> None:
         """The event of a host that is not served."""
@@ -186,7 +200,11 @@ class Events:
         return False
 
     def _observed(self, rule: str) -> bool:
-        return not rule or self._controls is None or rule.partition("/")[0] in self._controls
+        if not rule or self._controls is None:
+            return True
+        control = rule.partition("/")[0]
+        # The watch is observed with all controls together.
+        return control in self._controls or (control == WATCH and self._controls.issuperset(CONTROLS))
 
     def _host(self, answer: Answer, before: Before, at: str, plan: str) -> None:
         record, state = answer.record, answer.state
@@ -270,6 +288,47 @@ class Events:
             about=str(index),
         )
 
+    def _between(self, host: str, remark: Remark, brought: frozenset[str], at: str, plan: str) -> None:
+        id_ = identity_of(remark)
+        changed = True if id_ in brought else self._unchanged
+        if self._skipped(BETWEEN, changed):
+            return
+        users, left_out = _names(remark.users)
+        self._put(
+            BETWEEN,
+            at,
+            host,
+            "",
+            "",
+            changed,
+            f'"what":"{remark.kind}","rule":{_text(remark.rule or None, NAME_MOST)},'
+            f'"program":{_text(remark.program or None, TEXT_MOST)},"user":{_text(remark.user or None, SHORT_MOST)},'
+            f'"first":{_word(remark.first or None)},"last":{_word(remark.last or None)},"times":{remark.times:d},'
+            f'"corrected":{remark.corrected:d},"users":{users},"users_left_out":{left_out},'
+            f'"until":{_word(remark.until or None)},"reason":{_text(remark.reason or None, TEXT_MOST)},"plan":{plan}',
+            about=id_,
+            severity=NOTEWORTHY if remark.kind == ENDED else SEVERITY[NONCOMPLIANT],
+        )
+
+    def _request(self, host: str, request: Mapping[str, str], brought: frozenset[str], at: str, plan: str) -> None:
+        id_ = identity(REQUEST, request["service"], request["id"], request["user"])
+        changed = True if id_ in brought else self._unchanged
+        if self._skipped(REQUEST, changed):
+            return
+        self._put(
+            REQUEST,
+            at,
+            host,
+            "",
+            "",
+            changed,
+            f'"request":{_text(request["id"], SHORT_MOST)},"user":{_text(request["user"], SHORT_MOST)},'
+            f'"service":{_text(request["service"], SHORT_MOST)},"reason":{_text(request["reason"], TEXT_MOST)},'
+            f'"requested":{_word(request["at"])},"plan":{plan}',
+            about=id_,
+            severity=NOTEWORTHY,
+        )
+
     def _gate(self) -> None:
         verdict = self._run.get("verdict") or {}
         if not verdict.get("gate") and verdict.get("exit") is None:
@@ -293,7 +352,7 @@ class Events:
             "not_served": summary.get("not_served", 0),
             **{key: summary[key] for key in shares},
             # What did not change is no event of a run whose changes alone are sent, and is not counted in either case.
-            "events": None if self._changes is None else {kind: self._counts[kind] for kind in (HOST, RULE, ACTION)},
+            "events": None if self._changes is None else {kind: self._counts[kind] for kind in COUNTED},
             "events_left_out": self.left_out,
             "warnings": len(self._report.get("warnings") or ()),
         }
@@ -362,6 +421,19 @@ def _of_line(line: Line) -> str:
         f'"waiver":{_text(line.waiver or None, SHORT_MOST)},"reason":{_text(line.reason or None, TEXT_MOST)},'
         f'"findings":{findings},"findings_left_out":{left_out}'
     )
+
+
+def _names(names: Sequence[str]) -> tuple[str, int]:
+    """Names as a JSON list of at most LISTED_MOST bytes, and how many were left out."""
+    shown: list[str] = []
+    size = 2
+    for name in names:
+        text = _text(name, SHORT_MOST)
+        if size + len(text) + 1 > LISTED_MOST:
+            break
+        shown.append(text)
+        size += len(text) + 1
+    return f"[{','.join(shown)}]", len(names) - len(shown)
 
 
 def _listed(items: Iterable[Mapping[str, Any]], keys: Sequence[str]) -> tuple[str, int]:

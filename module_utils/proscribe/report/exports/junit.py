@@ -55,6 +55,7 @@ def suite(answer: Answer) -> str:
         cases.append(("", _case("rules that hold", "", COMPLIANT, answer.summary)))
     elif not cases:
         cases.append(("skipped", _case("rules", "skipped", NOT_APPLICABLE, answer.summary)))
+    cases += [(RESULTS[line.state], _of_line(line)) for line in answer.between]
     record = answer.record
     milliseconds = record["duration_ms"]
     time = f' time="{milliseconds / 1000:.3f}"' if milliseconds is not None and milliseconds < 1_000_000 else ""

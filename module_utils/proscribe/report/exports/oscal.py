@@ -19,10 +19,11 @@ from itertools import chain
 from typing import Any, NamedTuple, TextIO
 
 from ...finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
+from ..evaluation.between import headline
 from ..evaluation.frameworks import clauses, oscal_controls
 from ..evaluation.scope import parts
 from ..text.wording import clean, counted, end_of, in_words
-from .answers import HOST, Answer, Line
+from .answers import Answer, Line
 from .format import Format
 
 VERSION = "1.1.2"
@@ -75,7 +76,7 @@ class Export:
         number = len(self._hosts)
         self._hosts.append(answer.host)
         self._host_ids.append(_id("host", answer.host))
-        for line in answer.lines or [Line(HOST, answer.state, reason=answer.summary)]:
+        for line in answer.rows:
             group = line.once("oscal", self._group)
             if not group.hosts or group.hosts[-1] != number:  # a control can fail twice on a host
                 group.hosts.append(number)
@@ -110,6 +111,7 @@ class Export:
                     limit=run["limit"],
                     controls=", ".join(run["controls"] or ()),
                     left_out="; ".join(parts(run)),
+                    between_runs="; ".join(headline(report)),
                 ),
                 *(_waiver(waiver) for waiver in report["waivers"]),
                 *self._unserved,

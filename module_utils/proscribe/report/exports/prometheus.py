@@ -47,6 +47,7 @@ def write(stream: TextIO, report: Mapping[str, Any], fleet_state: FleetState) ->
     """The fleet state as metrics; `report` is the fleet report of the newest run that is in it."""
     counts = _Counts()
     states, inventories, times, parts = Spool(), Spool(), Spool(), Spool()
+    observed, stale, frozen = Spool(), Spool(), Spool()
     for host in fleet_state.at(_oldest(fleet_state, report["run"]["finished"])):
         state, name = host.state, _label(host.name)
         counts.add(host, state)
@@ -54,6 +55,13 @@ def write(stream: TextIO, report: Mapping[str, Any], fleet_state: FleetState) ->
         inventories.add(f'proscribe_host_info{{host="{name}",inventory="{_label(host.inventory)}"}} 1\n')
         if (moment := seconds(host.checked_at)) is not None:
             times.add(f'proscribe_host_checked_timestamp_seconds{{host="{name}"}} {moment}\n')
+        if host.watch:
+            counts.watched(host)
+            last = seconds(host.watch.get("last")) or 0
+            observed.add(f'proscribe_watch_last_observation_timestamp_seconds{{host="{name}"}} {last}\n')
+            stale.add(f'proscribe_watch_stale{{host="{name}"}} {int(bool(host.watch.get("stale")))}\n')
+            if (until := seconds(host.watch.get("frozen"))) is not None:
+                frozen.add(f'proscribe_watch_frozen_until_timestamp_seconds{{host="{name}"}} {until}\n')
         for control, at in _apart(host):
             labels = f'host="{name}",control="{control}"'
             parts.add(f"proscribe_host_control_checked_timestamp_seconds{{{labels}}} {seconds(at) or 0}\n")
@@ -81,6 +89,13 @@ def write(stream: TextIO, report: Mapping[str, Any], fleet_state: FleetState) ->
             "When each control was checked, of hosts where the times differ; 0 for never.",
             parts,
         ),
+        (
+            "watch_last_observation_timestamp_seconds",
+            "When a host that keeps itself in line last observed itself; 0 for never.",
+            observed,
+        ),
+        ("watch_stale", "1 where no run has renewed the plan of such a host for too long.", stale),
+        ("watch_frozen_until_timestamp_seconds", "Until when root of such a host has frozen it.", frozen),
     ):
         if spool.pieces or spool is states:
             stream.write(_head(metric, meaning))
@@ -88,6 +103,7 @@ def write(stream: TextIO, report: Mapping[str, Any], fleet_state: FleetState) ->
     meaning = "Packets that the hosts' firewalls refused, and queries that their DNS filters refused."
     refused = [({"rule": rule}, packets) for rule, packets in sorted(counts.refused.items())]
     stream.writelines(_gauge("refused_packets", meaning, refused))
+    stream.writelines(counts.between())
 
 
 class _Listed:
@@ -106,6 +122,10 @@ class _Counts:
         self.rules = dict.fromkeys(STATES, 0)
         self.seen = 0
         self.refused: Counter[str] = Counter()
+        self.requests = 0
+        self._watching: Counter[str] = Counter()
+        self._incidents: Counter[str] = Counter()
+        self._ended: Counter[str] = Counter()
         self._by_rule: Counter[tuple[str, str]] = Counter()
         self._by_control: Counter[tuple[str, str, str]] = Counter()
         self._lists: dict[Rules, _Listed] = {}
@@ -115,6 +135,7 @@ class _Counts:
         self.hosts[state] += 1
         self.seen += host.seen
         self.refused.update(host.attempts)
+        self.requests += host.requests
         for control, observation in host.observations.items():
             self._by_control[
                 control, observation.mode or "unknown", OFF if observation.mode == OFF else observation.state
@@ -130,6 +151,27 @@ class _Counts:
             idle = min(unlisted, max(0, observation.idle - idle))
             self.rules[NOT_APPLICABLE] += idle
             self.rules[COMPLIANT] += unlisted - idle
+
+    def watched(self, host: Host) -> None:
+        """Count a host that keeps itself in line."""
+        self._watching["hosts"] += 1
+        self._watching["opened"] += bool(host.watch.get("incidents"))
+        self._incidents.update(host.watch.get("incidents") or {})
+        self._ended.update(host.watch.get("ended") or {})
+
+    def between(self) -> Iterator[str]:
+        """What hosts did between two runs, as their journals have it, and what their users request."""
+        if self._watching:
+            yield from _gauge("watch_hosts", "Hosts that keep themselves in line.", [({}, self._watching["hosts"])])
+            meaning = "Hosts of these on which something was open between two runs."
+            yield from _gauge("watch_opened_hosts", meaning, [({}, self._watching["opened"])])
+        by_rule = [({"rule": rule}, times) for rule, times in sorted(self._incidents.items())]
+        yield from _gauge("watch_incidents", "How often hosts found the rule open between two runs.", by_rule)
+        ended = [({"rule": rule}, times) for rule, times in sorted(self._ended.items())]
+        meaning = "Restricted programs that hosts ended at their start, as far as their journals reach back."
+        yield from _gauge("watch_ended_total", meaning, ended, "counter")
+        if self.requests:
+            yield from _gauge("requests_waiting", "Requests of users that wait.", [({}, self.requests)])
 
     def gauges(self) -> Iterator[str]:
         """What they come to."""
@@ -221,17 +263,19 @@ def seconds(time: object) -> int | None:
     return int(moment.timestamp()) if moment and moment.tzinfo else None
 
 
-def _gauge(name: str, meaning: str, series: Sequence[tuple[Mapping[str, object], float]]) -> Iterator[str]:
+def _gauge(
+    name: str, meaning: str, series: Sequence[tuple[Mapping[str, object], float]], type_: str = "gauge"
+) -> Iterator[str]:
     """A metric with its series; nothing where there is none."""
     if series:
-        yield _head(name, meaning)
+        yield _head(name, meaning, type_)
     for labels, value in series:
         inner = ",".join(f'{key}="{_label(label)}"' for key, label in labels.items() if label is not None)
         yield f"proscribe_{name}{'{' + inner + '}' if inner else ''} {value}\n"
 
 
-def _head(name: str, meaning: str) -> str:
-    return f"# HELP proscribe_{name} {meaning}\n# TYPE proscribe_{name} gauge\n"
+def _head(name: str, meaning: str, type_: str = "gauge") -> str:
+    return f"# HELP proscribe_{name} {meaning}\n# TYPE proscribe_{name} {type_}\n"
 
 
 def _label(value: object) -> str:

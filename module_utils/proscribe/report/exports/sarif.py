@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 from urllib.parse import quote
 
-from ...finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED
+from ...finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED, WATCH
+from ..evaluation.between import RULES
 from ..evaluation.frameworks import clauses
 from ..text.wording import clean
 from .answers import HOST, NOT_SERVED, Answer, Line
@@ -56,7 +57,7 @@ class Export:
 
     def add(self, answer: Answer) -> None:
         place = _json(location(answer.host))
-        for line in answer.lines or [Line(HOST, answer.state, reason=answer.summary)]:
+        for line in answer.rows:
             if line.state not in UNSEEN and (line.state != WAIVED or self.waived):
                 self._stream.write(
                     f'{"," if self._results else ""}\n{{{line.once("sarif", self._result)},"locations":[{place}],'
@@ -117,9 +118,10 @@ class Open(Export):
 
 def rules(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The rules that some host lists, and the one about the host itself, each with the clauses that it serves."""
-    for name in [HOST, *(clean(rule["rule"]) for rule in report["rules"])]:
+    between = RULES if report.get(WATCH) else {}
+    for name in [HOST, *between, *(clean(rule["rule"]) for rule in report["rules"])]:
         control, _, subject = name.partition("/")
-        text = "The host answered" if name == HOST else f"{subject}, by the control {control}"
+        text = "The host answered" if name == HOST else between.get(name) or f"{subject}, by the control {control}"
         yield {
             "id": name,
             "shortDescription": {"text": text},

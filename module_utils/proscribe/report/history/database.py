@@ -36,6 +36,9 @@ class Session(Protocol):
     def rows(self, query: str, values: Mapping[str, Any] | None = None) -> Iterator[Sequence[Any]]:
         """What a query finds, row by row."""
 
+    def has(self, table: str) -> bool:
+        """Whether there is a table of that name: a history that an earlier version wrote does not have all."""
+
 
 class Database(Protocol):
     """Where the history is kept. Both raise HistoryError for whatever the database does not do."""
@@ -116,6 +119,10 @@ class _SQLiteSession:
 
     def rows(self, query: str, values: Mapping[str, Any] | None = None) -> Iterator[Sequence[Any]]:
         yield from self._connection.execute(query, values or {})
+
+    def has(self, table: str) -> bool:
+        query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :table"
+        return bool(list(self.rows(query, {"table": table})))
 
 
 @contextmanager

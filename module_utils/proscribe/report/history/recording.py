@@ -27,6 +27,7 @@ from ...finding import (
     STATES,
     UNKNOWN,
     WAIVED,
+    WATCH,
     worst,
 )
 from ...plan import CONTROLS
@@ -36,6 +37,7 @@ from ..evaluation.observed import observed_at
 from ..evaluation.scope import EXAMPLE as EXAMPLE_INVENTORY
 from ..evaluation.scope import left_out
 from ..text.wording import clean, evidence
+from . import between, exceptions
 from .bundles import Bundles, Rules
 from .database import Session
 from .tables import (
@@ -50,6 +52,7 @@ from .tables import (
     select_open,
 )
 
+WATCH_RULES = frozenset({"watcher", "plan"})  # of the watch, without its name
 HOST = ""  # the rule of an episode that is about the host as a whole: it gave no answer, or a correction failed
 
 OPENING = (*OPEN, WAIVED)  # the states that open an episode
@@ -111,8 +114,9 @@ class Plans:
 
     def _load(self, digest: str) -> Mapping[str, frozenset[str]] | None:
         try:
-            controls = self._store.stored(digest)["controls"]
-            return {control: frozenset(part["services"]) for control, part in controls.items()}
+            plan = self._store.stored(digest)
+            found = {control: frozenset(part["services"]) for control, part in plan["controls"].items()}
+            return {**found, WATCH: WATCH_RULES} if WATCH in plan else found
         except (OSError, ValueError, KeyError):
             return None
 
@@ -130,7 +134,7 @@ def record(session: Session, report: Mapping[str, Any], records: Iterable[Mappin
     if list(session.rows("SELECT id FROM proscribe_run WHERE id = :id", {"id": run.id})):
         return Written()
     opened = closed = 0
-    bundles, said = Bundles(session), Said()
+    bundles, said, uses = Bundles(session), Said(), exceptions.Uses(report["run"])
     remaining = iter(records)
     while batch := list(islice(remaining, BATCH)):
         changes = _Batch(session, run, batch, plans, bundles, said)
@@ -138,8 +142,11 @@ def record(session: Session, report: Mapping[str, Any], records: Iterable[Mappin
         session.many(DROP_INCIDENT, changes.dropping)
         session.many(ADD_INCIDENT, changes.adding)
         session.many(SET_HOST, changes.hosts)
+        between.record(session, run.id, batch)
+        uses.record(session, ((one, observed_at(one, run.started, run.finished)) for one in batch))
         opened, closed = opened + changes.opened, closed + changes.closed
     _gone(session, run)
+    exceptions.waivers(session, report)
     session.run(ADD_RUN, run._asdict())
     return Written(opened, closed)
 
@@ -187,6 +194,8 @@ class _Batch:
         at = observed_at(record, self.run.started, self.run.finished)
         # A run that ends late may bring an older look than the one that is known already; it says nothing new.
         fresh = [control for control in self.controls if at >= getattr(before, control)] if covered(record) else []
+        if fresh and self._about_watch(record):
+            fresh.append(WATCH)
         expected = self.run.finished >= before.expected_at
         said = self.said.of(record, fresh, about_host=expected)
         about = {*fresh, HOST} if expected else set(fresh)
@@ -214,6 +223,10 @@ class _Batch:
             self.opened += len(rules)
         if expected or fresh:
             self.hosts.append(self._host(record, before, fresh, at, expected))
+
+    def _about_watch(self, record: Mapping[str, Any]) -> bool:
+        """Whether a record says how the host's watch is: a run over all controls, or one that observed it too."""
+        return len(self.controls) == len(CONTROLS) or WATCH in (record.get("controls") or {})
 
     def _end(
         self, rule: str, state: str, said: Mapping[str, tuple[str, str]], old: str, new: str, about: set[str]
@@ -255,7 +268,7 @@ class _Batch:
     def _host(
         self, record: Mapping[str, Any], before: HostRow, fresh: Iterable[str], at: str, expected: bool
     ) -> dict[str, Any]:
-        row = before._replace(**dict.fromkeys(fresh, at))
+        row = before._replace(**dict.fromkeys([control for control in fresh if control != WATCH], at))
         if fresh:
             row = row._replace(plan=record["plan"])
         if expected:
@@ -340,3 +353,5 @@ def prune(session: Session, before: str) -> None:
     session.run("DELETE FROM proscribe_host WHERE asked < :before", values)
     session.run("DELETE FROM proscribe_run WHERE finished < :before", values)
     session.run("DELETE FROM proscribe_bundle WHERE id NOT IN (SELECT bundle FROM proscribe_episode)")
+    between.prune(session, before)
+    exceptions.prune(session, before)

@@ -101,3 +101,6 @@ class _ServerSession:
     def rows(self, query: str, values: Mapping[str, Any] | None = None) -> Iterator[Sequence[Any]]:
         statement = self._text(query).execution_options(yield_per=2000)
         yield from self._connection.execute(statement, dict(values or {}))
+
+    def has(self, table: str) -> bool:
+        return bool(list(self.rows("SELECT 1 WHERE to_regclass(:table) IS NOT NULL", {"table": table})))

@@ -40,7 +40,27 @@ TABLES = (
         ON proscribe_episode (host, bundle, state) WHERE closed IS NULL""",
     "CREATE INDEX IF NOT EXISTS proscribe_episode_closed ON proscribe_episode (closed)",
     "CREATE INDEX IF NOT EXISTS proscribe_episode_host ON proscribe_episode (host)",
+    # What hosts did between two runs, and what their users requested (between.py). `id` is a digest of kind, rule,
+    # program and user, which may be longer than a key; `users` is a JSON list; `run` is the last that brought more.
+    """CREATE TABLE IF NOT EXISTS proscribe_between (
+        host TEXT NOT NULL, id TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, kind TEXT NOT NULL,
+        rule TEXT NOT NULL, program TEXT NOT NULL, who TEXT NOT NULL, times BIGINT NOT NULL, corrected BIGINT NOT NULL,
+        users TEXT NOT NULL, detail TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (host, id, first))""",
+    "CREATE INDEX IF NOT EXISTS proscribe_between_last ON proscribe_between (last)",
+    "CREATE INDEX IF NOT EXISTS proscribe_between_run ON proscribe_between (run)",
+    # One row for each stretch of time in which a waiver had the same terms and status, and what was observed under it
+    # (exceptions.py). `facts` and `hosts` are JSON.
+    """CREATE TABLE IF NOT EXISTS proscribe_waiver (
+        inventory TEXT NOT NULL, id TEXT NOT NULL, opened TEXT NOT NULL, seen TEXT NOT NULL, status TEXT NOT NULL,
+        facts TEXT NOT NULL, hosts TEXT NOT NULL, PRIMARY KEY (inventory, id, opened))""",
+    """CREATE TABLE IF NOT EXISTS proscribe_use (
+        inventory TEXT NOT NULL, waiver TEXT NOT NULL, host TEXT NOT NULL, rule TEXT NOT NULL, id TEXT NOT NULL,
+        what TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, attempts BIGINT NOT NULL,
+        PRIMARY KEY (inventory, waiver, host, rule, id))""",
 )
+
+# Tables that a history of an earlier version gets with the next run that is written into it.
+BETWEEN, WAIVERS, USES = "proscribe_between", "proscribe_waiver", "proscribe_use"
 
 # The episodes rule by rule: what all questions are about.
 STORY = """proscribe_episode e JOIN proscribe_bundle b ON b.id = e.bundle"""
@@ -80,18 +100,18 @@ class HostRow(NamedTuple):
 
 def select_hosts(count: int) -> str:
     """The query for so many hosts, by the parameters of `among`."""
-    return f"SELECT {', '.join(HOST_COLUMNS)} FROM proscribe_host WHERE name IN ({_places(count)})"
+    return f"SELECT {', '.join(HOST_COLUMNS)} FROM proscribe_host WHERE name IN ({places(count)})"
 
 
 def select_open(count: int) -> str:
     """The query for the open episodes (host, bundle, state, opened, opened_run) of so many hosts."""
     columns = "host, bundle, state, opened, opened_run"
-    return f"SELECT {columns} FROM proscribe_episode WHERE closed IS NULL AND host IN ({_places(count)})"
+    return f"SELECT {columns} FROM proscribe_episode WHERE closed IS NULL AND host IN ({places(count)})"
 
 
 def select_bundles(count: int) -> str:
     """The query for the rules (id, rule, evidence) of so many bundles."""
-    return f"SELECT id, rule, evidence FROM proscribe_bundle WHERE id IN ({_places(count)})"
+    return f"SELECT id, rule, evidence FROM proscribe_bundle WHERE id IN ({places(count)})"
 
 
 def among(values: Sequence[str]) -> dict[str, str]:
@@ -99,5 +119,6 @@ def among(values: Sequence[str]) -> dict[str, str]:
     return {f"p{index}": value for index, value in enumerate(values)}
 
 
-def _places(count: int) -> str:
+def places(count: int) -> str:
+    """The places of so many values in a query, for `among`."""
     return ", ".join(f":p{index}" for index in range(count))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from . import between
 from .database import Session
 
 
@@ -50,10 +51,15 @@ class Transitions:
         for host, bundle, state, opened, began, ended in session.rows(SPANS, values):
             state, opened, ended = (names.setdefault(word, word) for word in (state, opened, ended))
             self._hosts.setdefault(host, []).append(Span(rules[bundle], state, opened, bool(began), ended))
+        self._between = between.changed(session, run)
 
     def of(self, host: str) -> Sequence[Span]:
         """What changed on a host and what went on there, oldest first; nothing where nothing changed."""
         return self._hosts.get(host, ())
+
+    def between(self, host: str) -> frozenset[str]:
+        """What the run brought of the time before it: identities, as `between.of` and `between.identity` have them."""
+        return self._between.get(host, frozenset())
 
     def hosts(self) -> Iterator[str]:
         """The hosts on which something changed, by name."""

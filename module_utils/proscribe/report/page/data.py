@@ -6,7 +6,7 @@
      "actions": [[control, action, ...]], "controls": [[control, its mode and state, ...]],
      "hosts": [[name, state, [part], [department], platform, checked_at, reason, rules evaluated, not applicable,
                 plan, milliseconds, errors, actions, {part, or -1 for the host: since}, [rule, attempts, ...],
-                controls]]}
+                controls, [event between two runs, ...]]]}
 
 A number stands for a place in the list of its kind; -1 for nothing. Trailing nothings of a host are left out;
 `setting` is 1 for a rule that is no service's, `audited` 1 for a part that no run corrects.
@@ -22,11 +22,13 @@ from ...finding import STATES, Finding
 from ..evaluation.groups import Group, Part
 from ..evaluation.modes import AUDIT, ENFORCE, OFF
 from ..text.wording import clean, in_words
+from .between import sentence
 from .breakdown import Breakdown, Host
 
 # How much evidence the page carries, in characters; beyond it a rule stands there without its findings.
 MOST_EVIDENCE = 8_000_000
 MODES = {ENFORCE: "enforced", AUDIT: "only audited"}
+MOST_EVENTS = 50  # between two runs, of one host
 MOST_ATTEMPTS = 10  # rules of a host of which it says how often they refused something
 
 
@@ -147,6 +149,7 @@ def _host(host: Host, texts: Texts, departments: dict[str, int], lists: Mapping[
         {number: texts.number(when) for number, when in host.since.items()},
         [item for rule, times in _most(facts["attempts"]) for item in (texts.number(rule), times)],
         lists["controls"].number(texts.number(item) for pair in _controls(facts["controls"] or {}) for item in pair),
+        [texts.number(sentence(one)) for one in facts["between"][:MOST_EVENTS]],
     ]
     while row[-1] in (-1, {}, []):
         row.pop()

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import counts, facts, findings, headline, hosts, waivers
+from . import between, counts, facts, findings, headline, hosts, waivers
 from .breakdown import Since, break_down
 from .data import script_data
 from .trend import COLUMNS, Run, numbers, until
@@ -57,6 +57,8 @@ def page(
         not_served=findings.not_served(report),
         unexpected=findings.unexpected(report),
         attempts=findings.attempts(breakdown),
+        happened=between.happened(report, breakdown),
+        requests=between.requests(report, breakdown),
         waivers=waivers.waivers(report["waivers"]),
         upcoming=facts.upcoming(report["upcoming"]),
         unknown_rules=facts.unknown_rules(report),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ...finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN
+from ...finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN, WATCH
+from ..evaluation import between
 from ..evaluation.modes import described
 from ..evaluation.scope import ban, left_out, parts
 from ..text.wording import clean, counted, in_words, not_in_force
@@ -41,12 +42,24 @@ def title(report: Mapping[str, Any]) -> str:
         return idle[0].upper() + idle[1:]
     what = ban(report["run"])
     held = f"{what[0].upper()}{what[1:]} {'hold' if ' and ' in what else 'holds'} on"
+    but = _but(report)
     if apart:
         served = f"the {counted(expected, 'host')}{which} that {'is' if expected == 1 else 'are'} served"
-        return f"{held} {served}; {counted(apart, 'host')} {'is' if apart == 1 else 'are'} not"
+        return f"{held} {served}{but}; {counted(apart, 'host')} {'is' if apart == 1 else 'are'} not"
     if which:
-        return f"{held} the {counted(expected, 'host')}{which}"
-    return f"{held} {'this host' if expected == 1 else f'all {expected:,} hosts'}"
+        return f"{held} the {counted(expected, 'host')}{which}{but}"
+    return f"{held} {'this host' if expected == 1 else f'all {expected:,} hosts'}{but}"
+
+
+def _but(report: Mapping[str, Any]) -> str:
+    """What a ban that is in effect on all hosts was not at all times; "" for most reports."""
+    watch, one = report.get(WATCH) or {}, report["run"]["expected_hosts"] == 1
+    said = []
+    if opened := watch.get("opened"):
+        said.append("was open in between" if one else f"was open in between on {opened:,}")
+    if frozen := watch.get("frozen"):
+        said.append("its watcher is frozen" if one else f"{frozen:,} {'is' if frozen == 1 else 'are'} frozen")
+    return f", but {' and '.join(said)}" if said else ""
 
 
 class Header(NamedTuple):
@@ -62,6 +75,8 @@ class Header(NamedTuple):
     not_served: int
     figures: Sequence[tuple[str, Mapping[str, Any], str]]  # name, share, and of what
     trend: Drawing | None
+    between: Sequence[str]  # what hosts did between two runs
+    waiting: str  # the requests of users
 
 
 def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Header:
@@ -82,6 +97,8 @@ def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Header:
             for name, key, several, one in FIGURES
         ],
         trend=drawing(trend, "; ".join(parts(run))),
+        between=between.headline(report),
+        waiting=between.waiting(report),
     )
 
 

@@ -11,9 +11,11 @@ from ...finding import ERROR, NONCOMPLIANT, STATES
 from ..evaluation.arithmetic import MET
 from ..evaluation.groups import Group
 from ..text.wording import counted, in_words, moment
+from .between import sentence
 from .breakdown import Breakdown, Host
 
 ROWS = 400  # hosts that stand in the page with their evidence
+EVENTS = 5  # between two runs, of one host
 NAMES = 2000  # hosts that stand in it by name only
 
 
@@ -60,7 +62,7 @@ def _more(number: int) -> str:
 
 def _quiet(host: Host) -> bool:
     """Whether there is nothing to say of a host but its name."""
-    return host.state in MET and not host.facts["errors"]
+    return host.state in MET and not host.facts["errors"] and not host.facts["between"]
 
 
 def _row(host: Host, breakdown: Breakdown) -> Row:
@@ -69,6 +71,9 @@ def _row(host: Host, breakdown: Breakdown) -> Row:
         part = breakdown.parts[number]
         if part.group is not None:
             why.append(of_one(breakdown.groups[part.group], part.evidence))
+    why += [sentence(one) for one in host.facts["between"][:EVENTS]]
+    if (more := len(host.facts["between"]) - EVENTS) > 0:
+        why.append(f"and {counted(more, 'more event')} between two runs")
     platform = " ".join(filter(None, (host.facts["platform"].get("os"), host.facts["platform"].get("version"))))
     side = (", ".join(host.departments), platform, moment(host.facts["checked_at"] or ""))
     return Row(host.name, host.state, why, [said for said in side if said])

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...finding import WATCH
 from ...plan import CONTROLS
 from ..evaluation.fleet_state import FleetState, Host, Observation, Rules
 from .files import FILE_MODE, whole
@@ -68,12 +69,23 @@ def _line(fleet_state: FleetState, rules: dict[int, Rules], line: dict[str, Any]
         rules[line["rules"]] = fleet_state.same((str(rule), str(state)) for rule, state in line["of"])
     else:
         observations = {
-            name: Observation._make([*observation[:-1], rules[observation[-1]] if observation[-1] >= 0 else ()])
-            for name, observation in zip(CONTROLS, line["looks"], strict=True)
+            name: _observation(observation, rules) for name, observation in zip(CONTROLS, line["looks"], strict=True)
         }
+        if "watch_look" in line:
+            observations[WATCH] = _observation(line["watch_look"], rules)
         fleet_state.hosts[line["host"]] = Host(
-            line["host"], line["inventory"], observations, line.get("attempts") or {}, line["stale_after"]
+            line["host"],
+            line["inventory"],
+            observations,
+            line.get("attempts") or {},
+            line["stale_after"],
+            line.get("watch") or {},
+            line.get("requests") or 0,
         )
+
+
+def _observation(fields: list[Any], rules: dict[int, Rules]) -> Observation:
+    return Observation._make([*fields[:-1], rules[fields[-1]] if fields[-1] >= 0 else ()])
 
 
 def write(reports: Path, fleet_state: FleetState) -> None:
@@ -87,12 +99,16 @@ def _lines(fleet_state: FleetState) -> Iterator[dict[str, Any]]:
     numbers: dict[Rules, int] = {}
     for host in fleet_state.hosts.values():
         observations = []
-        for name in CONTROLS:
+        for name in (*CONTROLS, WATCH) if WATCH in host.observations else CONTROLS:
             *said, rules = host.observations.get(name) or Observation()
             if rules and rules not in numbers:
                 numbers[rules] = len(numbers)
                 yield {"rules": numbers[rules], "of": rules}
             observations.append([*said, numbers[rules] if rules else -1])
-        beside = {"attempts": host.attempts} if host.attempts else {}
-        line = {"host": host.name, "inventory": host.inventory, "looks": observations, "stale_after": host.stale_after}
+        by_control, watch = observations[: len(CONTROLS)], observations[len(CONTROLS) :]
+        beside: dict[str, Any] = {"attempts": host.attempts} if host.attempts else {}
+        beside |= {"watch_look": watch[0]} if watch else {}
+        beside |= {"watch": host.watch} if host.watch else {}
+        beside |= {"requests": host.requests} if host.requests else {}
+        line = {"host": host.name, "inventory": host.inventory, "looks": by_control, "stale_after": host.stale_after}
         yield {**line, **beside}

@@ -8,9 +8,10 @@ from typing import Any
 
 from ...duration import moment_of, shown, spelled
 from ...finding import OPEN
-from ..history import History, Scope, answers, names
+from ..evaluation.between import ENDED, FROZEN, INCIDENT
+from ..history import History, Scope, answers, between, names
 from ..text.layout import cells, clip, flow, paint, row, wrap
-from ..text.wording import clean, counted, in_words, moment, percent, ratio
+from ..text.wording import clean, counted, in_words, moment, percent, ratio, some
 from .summary import COLOUR, NARROWEST, Screen
 
 SCHEMA = "proscribe/history/1"
@@ -22,7 +23,8 @@ MOST_INCIDENTS = 1000  # in the answer for machines too: a host or a rule with m
 def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: int) -> dict[str, Any]:
     """The answer: {schema, now, since, host, rule, runs {number, first, last}, looked {hosts, never {control: hosts}},
     wrong, repaired, flapping, unseen, trend, episodes (where a host or a rule is asked for)}, as `history.answers` has
-    them. A host that no run has seen for `stale_after` seconds is unseen. Raises HistoryError, and NoSuchName for a
+    them, and `between`: what hosts did between two runs, and what their users requested, in that time, the newest
+    first. A host that no run has seen for `stale_after` seconds is unseen. Raises HistoryError, and NoSuchName for a
     host or a rule that no run knows.
     """
     before = spelled(now - datetime.timedelta(seconds=stale_after))
@@ -49,6 +51,7 @@ def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: 
             "repaired": answers.repairs(session, scope)._asdict(),
             "flapping": [one._asdict() for one in answers.flapping(session, scope)],
             "unseen": [one._asdict() for one in answers.unseen(session, scope, before)],
+            "between": [one.shown() for one in between.since(session, scope.since, scope.host, scope.rule)],
             "trend": answers.trend(session, scope.since),
             "episodes": incidents,
         }
@@ -70,6 +73,7 @@ def _lines(past: Mapping[str, Any], width: int, most: int, colours: bool) -> lis
     parts = [
         ("wrong now", _wrong(past, width, most, colours)),
         ("corrected", flow([_repaired(past["repaired"])], width)),
+        ("between two runs", _between(past, width, max(2, most // 2))),
         ("flapping", _flapping(past["flapping"], width, max(2, most // 2))),
         ("not seen any more", _unseen(past, width, max(2, most // 4))),
         ("what happened", _incidents(past, width, most, colours) if one else []),
@@ -134,6 +138,40 @@ def _repaired(repairs: Mapping[str, Any]) -> str:
         return f"once{about}, after {shown(repairs['longest'])}"
     times = f"{repairs['number']:,} times{about}"
     return f"{times}, half of them within {shown(repairs['median'])}, the slowest after {shown(repairs['longest'])}"
+
+
+def _between(past: Mapping[str, Any], width: int, most: int) -> list[str]:
+    entries = [f"{clean(one['host'])} {HAPPENED[one['kind']](one)}" for one in past.get("between", ())]
+    return [line for text in _limited(entries, most, "more") for line in wrap(text, width, 2)]
+
+
+def _incident(one: Mapping[str, Any]) -> str:
+    times, closed = one["times"], one["corrected"]
+    often = "once" if times == 1 else f"{times:,} times"
+    found = f"closed again {often}" if times == closed else f"open {often}, closed again {closed:,}"
+    users = f"; logged in: {some(one['users'], 5)}" if one["users"] else ""
+    return f"{clean(one['rule'])}: {found}, {_period(one)}{users}"
+
+
+def _ended(one: Mapping[str, Any]) -> str:
+    often = "once" if one["times"] == 1 else f"{one['times']:,} times"
+    return f"{clean(one['rule'])}: {clean(one['program'])} of {clean(one['who'])} ended {often}, {_period(one)}"
+
+
+def _frozen(one: Mapping[str, Any]) -> str:
+    return f"frozen until {moment(one['last'])} by {clean(one['who'])}: {clean(one['detail'])}"
+
+
+def _request(one: Mapping[str, Any]) -> str:
+    return f"request {one['program']} of {clean(one['who'])} for {clean(one['rule'])}, {moment(one['first'])}"
+
+
+def _period(one: Mapping[str, Any]) -> str:
+    first, last = moment(one["first"]), moment(one["last"])
+    return first if first == last else f"{first} to {last}"
+
+
+HAPPENED = {INCIDENT: _incident, ENDED: _ended, FROZEN: _frozen, between.REQUEST: _request}
 
 
 def _flapping(flaps: Sequence[Mapping[str, Any]], width: int, most: int) -> list[str]:

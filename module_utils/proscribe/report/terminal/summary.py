@@ -5,7 +5,7 @@ Nothing that came from a host reaches the terminal without `wording.clean`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...finding import (
@@ -19,8 +19,11 @@ from ...finding import (
     STATES,
     UNKNOWN,
     WAIVED,
+    WATCH,
 )
 from ..evaluation.advice import advice, shorter
+from ..evaluation.between import ENDED, FROZEN, INCIDENT, STALE, UNOBSERVED, Together, together
+from ..evaluation.between import headline as between_runs
 from ..evaluation.groups import Group, Silent, grouped, silences
 from ..evaluation.modes import described
 from ..evaluation.scope import parts as left_out_in_words
@@ -31,6 +34,14 @@ from ..text.wording import clean, counted, end_of, in_words, moment, nothing_kno
 NARROWEST = 40
 FEW_NAMED = 3  # services with nothing to look for that are named
 NOT_SERVED = "not served"
+HAPPENED = {
+    FROZEN: "frozen",
+    STALE: "stale plan",
+    UNOBSERVED: "not observed",
+    INCIDENT: "closed again",
+    ENDED: "ended",
+}
+OPEN_AGAIN = "open again"
 COLOUR = {
     ERROR: "red",
     NONCOMPLIANT: "red",
@@ -65,11 +76,11 @@ def render(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], scre
     width = max(screen.width, NARROWEST)
     head = _headline(report, records, width, screen.colours)
     foot = _foot(advice(report, records, directory), screen.here, width, shorter(directory, screen.here))
-    groups, silent = grouped(records), silences(records)
+    groups, silent, happened = grouped(records), silences(records), together(records)
     lines: list[str] = []
     # A fleet of thousands has to fit a screen too: show less of each thing until it does.
     for most, depth in ((16, 3), (12, 2), (12, 1), (8, 1), (4, 1)):
-        lines = [*head, *_table(report, groups, silent, most, depth, width, screen.colours), *foot]
+        lines = [*head, *_table(report, groups, silent, happened, most, depth, width, screen.colours), *foot]
         if sum(max(-(-cells(line) // width), 1) for line in lines) < screen.height:
             break
     return "\n".join(lines)
@@ -86,6 +97,7 @@ def _headline(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], w
     parts.append(f"compliant {ratio(strict)}" + (f", with waivers {percent(waived)}" if waived != strict else ""))
     parts += left_out_in_words(run)
     parts += described(summary.get("controls") or {})
+    parts += between_runs(report)
     if rollout := (report.get("rollout") or {}).get("not_reached"):
         parts.append(f"stopped: {counted(rollout, 'host')} not corrected")
     if run["mode"] == "check":
@@ -99,6 +111,7 @@ def _table(
     report: Mapping[str, Any],
     groups: Sequence[Group],
     silent: Sequence[Silent],
+    happened: Sequence[Together],
     most: int,
     depth: int,
     width: int,
@@ -110,6 +123,7 @@ def _table(
     rows = [
         *_limited([_of_group(group) for group in bad], most, "finding"),
         *(row_ for one in silent for row_ in _of_silent(one, max(1, most // 4))),
+        *_limited(_of_between(happened), max(2, most // 3), "event"),
         *_limited([_of_group(group) for group in good], max(2, most // 3), "finding"),
         *_limited(_of_waivers(report["waivers"]), max(2, most // 3), "waiver"),
         *_limited(_of_unserved(report.get("not_served") or ()), max(2, most // 4), "kind of host that is not served"),
@@ -133,7 +147,8 @@ def _table(
     return lines
 
 
-def _limited(rows: list[Row], most: int, noun: str) -> list[Row]:
+def _limited(found: Iterable[Row], most: int, noun: str) -> list[Row]:
+    rows = list(found)
     return [*rows[:most], *_rest(len(rows) - most, noun)]
 
 
@@ -150,6 +165,15 @@ def _of_silent(silent: Silent, most: int) -> Iterable[Row]:
     for host, rest in silent.hosts[:most]:
         yield Row(clean(host), UNKNOWN, f"{silent.kind}: {rest}" if rest else silent.kind, COLOUR[UNKNOWN])
     yield from _rest(len(silent.hosts) - most, f"{silent.kind} host")
+
+
+def _of_between(happened: Iterable[Together]) -> Iterator[Row]:
+    """What happened between two runs, and what is to be known of a host's watcher."""
+    for one in happened:
+        kind = OPEN_AGAIN if one.open_now else HAPPENED[one.kind]
+        where = clean(one.hosts[0]) if len(one.hosts) == 1 else counted(len(one.hosts), "host")
+        hosts = f"; {some(one.hosts, 3)}" if len(one.hosts) > 1 else ""
+        yield Row(clean(one.rule or WATCH), kind, f"{where}: {one.text}{hosts}", "yellow")
 
 
 def _of_waivers(waivers: Iterable[Mapping[str, Any]]) -> list[Row]:

@@ -97,6 +97,13 @@ class Call(NamedTuple):
             playbook = beside if _is_ours(beside, word, self.cwd) else _ours(word)
         return self._command(word, playbook, limit, (), dry)
 
+    def command(self, word: str, inventory: Sequence[str]) -> Command:
+        """A command that is about an inventory and touches no host."""
+        sources = tuple(part for source in inventory for part in ("-i", str(source)))
+        if self.playbook or installation.COLLECTION:
+            return Command(("ansible-playbook", _ours(word), *sources), self.cwd)
+        return Command((*self.program, word, *sources), self.cwd)
+
     def _command(self, word: str, playbook: str, limit: str, more: Sequence[str], dry: bool) -> Command:
         words = [*self.program, *([] if playbook else [word])]
         words += [*(DRY if dry else ()), *(["--limit", limit] if limit else [])]

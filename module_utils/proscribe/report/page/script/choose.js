@@ -13,9 +13,10 @@ const ruleText = lazily(index => {
 });
 const partText = lazily(index => [parts[index].control, why(parts[index])].join("\n"));
 const hostText = lazily(index => {
-  const [name, , , departments, platform, , reason, , , , , errors, actions] = data.hosts[index];
+  const [name, , , departments, platform, , reason, , , , , errors, actions, , , , between] = data.hosts[index];
   const beside = [...pairs("platforms", platform), ...pairs("errors", errors), ...pairs("actions", actions)].flat();
-  return [name, text(reason), ...departments.map(place => data.departments[place]), ...beside].join("\n");
+  const happened = (between || []).map(text);
+  return [name, text(reason), ...departments.map(place => data.departments[place]), ...beside, ...happened].join("\n");
 });
 
 // Made ready while nothing else is to be done, so that the first search is as quick as the next.

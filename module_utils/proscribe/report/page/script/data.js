@@ -20,7 +20,7 @@ const pairs = (kind, place) => (place === undefined || place < 0 ? [] : inPairs(
 
 // One host as the list and the panel want it; made anew each time, since only a page of them is ever shown.
 const hostAt = index => {
-  const [name, state, ofParts, departments, platform, checked, reason, evaluated, idle, plan, took, errors, actions, since, attempts, controls] = data.hosts[index];
+  const [name, state, ofParts, departments, platform, checked, reason, evaluated, idle, plan, took, errors, actions, since, attempts, controls, between] = data.hosts[index];
   return {
     index, name, state, evaluated, idle, took,
     parts: ofParts.map(place => ({ ...parts[place], since: text((since || {})[place]) })).sort((a, b) => a.state - b.state),
@@ -33,6 +33,7 @@ const hostAt = index => {
     errors: pairs("errors", errors),
     actions: pairs("actions", actions),
     controls: pairs("controls", controls),
+    between: (between || []).map(text),
     attempts: inPairs(attempts || []).map(([rule, times]) => [text(rule), `${number(times)} refused`]),
   };
 };

@@ -30,7 +30,9 @@ const saying = host => {
   const of = host.parts.filter(counts);
   const said = of.slice(0, FEW).map(part => el("p", {}, el("b", {}, about(part)), host.state === part.state ? "" : ` (${words(part.state)})`, ...(told(part) ? flowing(`: ${told(part)}`) : [])));
   if (of.length > FEW) said.push(el("p", { class: "soft" }, `and ${number(of.length - FEW)} more`));
-  return [host.reason ? el("p", {}, ...flowing(host.reason)) : "", ...said];
+  const between = host.between.slice(0, FEW).map(one => el("p", { class: "soft" }, ...flowing(one)));
+  if (host.between.length > FEW) between.push(el("p", { class: "soft" }, `and ${number(host.between.length - FEW)} more between two runs`));
+  return [host.reason ? el("p", {}, ...flowing(host.reason)) : "", ...said, ...between];
 };
 
 const row = index => {

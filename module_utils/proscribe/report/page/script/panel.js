@@ -79,6 +79,7 @@ const fill = index => {
     ...listed("What was done", host.actions),
     ...host.parts.filter(part => part.rules.length || !host.errors.length).map(section), // an error without rules stands above
     host.parts.length || host.reason ? "" : el("p", {}, "Every rule that was checked and applies to this host is compliant."),
+    ...(host.between.length ? [el("section", {}, el("h3", {}, "Between two runs"), el("ul", { class: "told" }, ...host.between.map(said => el("li", {}, ...flowing(said)))))] : []),
     ...listed("Attempts that the host refused", host.attempts),
     el("h3", {}, "The host"), facts(host));
   $("panel-before").disabled = place <= 0;
