@@ -15,6 +15,7 @@ from typing import Iterator, Sequence
 from ...host import ControlError, Host, Unseen, one_line
 from ...host.apart import Limits, run_apart
 from ..base import Action
+from .requests.command import hints
 
 SHOWN = ("end", "remove", "quarantine")  # verbs of which users notice something
 LONGEST = 400  # characters
@@ -27,14 +28,16 @@ def notifying(host: Host, text: str, actions: Sequence[Action], until: str = "")
     """The action that notifies users before these others happen; none if there is nothing to say, or nobody notices.
 
     A text in several languages has a line for each, and all are shown in their order: which language somebody reads is
-    not known here. `until` is when what is moved has been kept long enough (UTC); "" if it is kept for ever.
+    not known here. Last comes the command that requests an exception. `until` is when what is moved has been kept long enough (UTC); "" if it is kept for ever.
     """
     lines = [line for line in map(cleaned, text.split("\n")) if line]
     if lines and until and any(action.verb == "quarantine" for action in actions):
         lines[-1] = cleaned(f"{lines[-1][: LONGEST - 60]} What is moved is kept until {until[:10]}.")
-    if not lines or not any(action.verb in SHOWN for action in actions):
+    shown = [action for action in actions if action.verb in SHOWN]
+    if not lines or not shown:
         return []
-    text = "\n".join(lines)
+    services = {rule.partition("/")[2] for action in shown for rule in action.rules}
+    text = "\n".join([*lines, *hints(text, services.pop() if len(services) == 1 else "SERVICE")])
     return [Action("tell", "logged-in users", partial(notify, host, text), "", text + "\n")]
 
 
@@ -43,22 +46,24 @@ def cleaned(text: str) -> str:
     return one_line(text)[:LONGEST].translate(str.maketrans("<>&", "()+"))
 
 
-def notify(host: Host, text: str) -> None:
-    """Notify everybody who is logged in. Never raises, never blocks for long."""
+def notify(host: Host, text: str, uid: int | None = None) -> None:
+    """Notify everybody who is logged in, or the user of that number. Never raises, never blocks for long."""
     lines = "\r\n".join(f"proscribe: {line}" for line in text.split("\n"))
     message = f"\r\n\r\n{lines}\r\n\r\n".encode("utf-8", "replace")
     with contextlib.suppress(Unseen, ControlError):
-        for name in terminals(host):
+        for name in terminals(host, uid):
             _write(host, name, message)
     with contextlib.suppress(Unseen, ControlError):
         for name in host.list("/run/user"):
-            if name.isdigit():
+            if name.isdigit() and uid in (None, int(name)):
                 with contextlib.suppress(Unseen, ControlError):  # what is in there is that user's word
                     run_apart(partial(_notify, host, int(name), f"/run/user/{name}/bus", text), APART)
 
 
-def terminals(host: Host) -> Iterator[str]:
-    """The terminals of users who let others write to them (mesg(1)), but for those that this run itself talks to."""
+def terminals(host: Host, uid: int | None = None) -> Iterator[str]:
+    """The terminals of users (or of one) who let others write to them (mesg(1)), but for those that this run itself
+    talks to.
+    """
     ours = {_terminal(host, pid) for pid in host.lineage()}
     for folder in ("/dev/pts", "/dev"):
         for name in host.list(folder):
@@ -66,6 +71,8 @@ def terminals(host: Host) -> Iterator[str]:
                 continue
             seen = host.stat(f"{folder}/{name}")
             if seen is None or not stat.S_ISCHR(seen.st_mode) or not seen.st_mode & stat.S_IWGRP:
+                continue
+            if uid is not None and seen.st_uid != uid:
                 continue
             if seen.st_rdev not in ours and (folder == "/dev/pts" or seen.st_uid):  # an unused console is root's
                 yield f"{folder}/{name}"
