@@ -4,6 +4,7 @@ A plan is plain JSON, so that it can be printed, compared and streamed:
 
     {"schema": "proscribe/plan/1", "digest": "sha256:<64 hex>", "catalog": "<release of the catalogue, if it has one>",
      "contact": "who helps a refused user",
+     "answers": {"<id of a request>": {"answer": "refused" | "granted", ...}}  (compile/answers.py; absent for none),
      "browsers": [{"id", "family", "path", "browsers", "programs", "paths", "fallbacks", "present", "flatpaks", "snaps",
                    "elsewhere"}],
      "controls": {"<control>": {"mode": "enforce" | "audit",
@@ -37,7 +38,8 @@ Settings:
     apps       user_notice: text for logged-in users ("" for none), a line for each language; refusal_notice: the same
                for whose installation is refused; grace: seconds between TERM and KILL; quarantine_keep: seconds (0 for
                ever); exec_control: "fapolicyd" | "off"; full_scan_every: in how many runs homes are read whole once;
-               network_homes: "unknown" | "scan"; unmanaged_browsers: like a service, with mode "report" | "audit", and
+               network_homes: "unknown" | "scan"; requests: the
+               SHA-256 of the command proscribe-request, absent where hosts have none; unmanaged_browsers: like a service, with mode "report" | "audit", and
                copies [portable apps: programs that count in homes, with the rest of a browser around them]; absent if
                not scanned for
     browser    browsers {<setting>: how it is managed, of controls/browser/settings.py}; extensions_allowed [ids];

@@ -16,6 +16,7 @@ from ..policy_errors import Described, Mistakes, PolicyError, PolicyErrors
 from ..report.evaluation.scope import Scope
 from ..store import PLANS, Store, Untrusted
 from . import freshness, lockout, retired
+from .answers import answers_of, with_answers
 from .catalogue import Catalogue
 from .catalogue_cache import Catalogues
 from .departments import departments_of
@@ -30,6 +31,7 @@ from .waivers import Judged, Waiver, judged_waivers, seen
 from .waivers.authority import read_register
 from .waivers.document import load_waivers
 from .waivers.reading import described, judge_all, warning
+from .waivers.refusals import read_refusals
 
 # The restrictions that say how far a run reaches at once.
 ROLLOUT = ("batches", "max_change", "max_failures")
@@ -85,6 +87,8 @@ def _compiled(question: Question, now: datetime.datetime, mistakes: Mistakes, ca
     hosts: dict[str, str] = {}
     with mistakes.noting():
         plans, hosts = _plans(question, restrictions, of_host, waivers, now)
+        refusals = read_refusals(folders_of_waivers(question, restrictions))
+        plans, hosts = with_answers(plans, hosts, answers_of(refusals, waivers))
     return Compiled(of_host, restrictions, waivers, plans, hosts)
 
 

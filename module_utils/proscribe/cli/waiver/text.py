@@ -12,7 +12,7 @@ from ...compile.waivers.document import LISTS, MOMENT
 ORDER = (
     "id",
     *(key for key in LISTS if key != "compensating_controls"),
-    *("reason", "risk", "compensating_controls", "ticket"),
+    *("reason", "risk", "compensating_controls", "ticket", "request"),
     *("requested_by", "requested_on", "approved_by", "approved_on", "valid_from", "expires", "review_by"),
 )
 

@@ -33,9 +33,10 @@ LISTS: Mapping[str, tuple[re.Pattern[str], str]] = {
 }
 TIMES = ("requested_on", "approved_on", "valid_from", "expires", "review_by", "reviewed_on")
 PARTIES = ("requested_by", "approved_by")
-TEXTS = (*PARTIES, "reason", "risk", "ticket")
+TEXTS = (*PARTIES, "reason", "risk", "ticket", "request")
 REQUIRED = ("id", "services", "reason", "requested_by", "approved_by", "approved_on", "expires")
 REVOCATION = ("on", "by", "why")
+REQUEST = re.compile(r"[0-9a-f]{16}")  # the id of a request, as hosts make it
 PLACES = ("hosts", "groups", "zones")  # one at least
 LONGEST = 1000  # characters of a text
 KEYS = ("id", *LISTS, *TIMES, *TEXTS, "revoked")
@@ -154,6 +155,8 @@ class _Reader:
                 self.wrong(("controls", index), name, f"one of {', '.join(CONTROLS)}{close_to(name, CONTROLS)}")
         if not any(lists[key] for key in PLACES):
             self.wrong(("hosts",), None, "hosts, groups or zones that the waiver is for")
+        if texts["request"] and not REQUEST.fullmatch(texts["request"]):
+            self.wrong(("request",), texts["request"], "the id of a request: 16 of 0-9 and a-f")
         self.narrowing(lists)
         approved, expires = times["approved_on"], times["expires"]
         if approved is None or expires is None:
@@ -182,6 +185,7 @@ class _Reader:
             risk=texts["risk"],
             compensating_controls=lists["compensating_controls"],
             ticket=texts["ticket"],
+            request=texts["request"],
             requested_by=texts["requested_by"],
             requested_on=times["requested_on"],
             approved_by=texts["approved_by"],

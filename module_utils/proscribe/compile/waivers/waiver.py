@@ -46,6 +46,7 @@ class Waiver:
     risk: str
     compensating_controls: tuple[str, ...]
     ticket: str
+    request: str  # the id of the request that it answers, "" for none
     requested_by: str
     requested_on: datetime.datetime | None
     approved_by: str

@@ -42,7 +42,8 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
         *_set(host, [(part, command.required(plan)) for part in command.parts(plan)]),
         *fapolicyd_changes.enforce(host, section, observed.desired),
     ]
-    notified = user_notice.notifying(host, settings.get("user_notice", ""), going, capacity.until(seconds))
+    until, requests = capacity.until(seconds), bool(command.digest(plan))
+    notified = user_notice.notifying(host, settings.get("user_notice", ""), going, until, requests)
     actions = [*notified, *completing.unfinished(host), *capacity.pruning(host, seconds), *going, *blocking]
     return Changes(actions, [*spared, *left, *stays], independent=True, afterwards=partial(keep, host, observed.memory))
 

@@ -9,6 +9,7 @@ from ...host import Host, Unseen
 from .blocks.contact import in_each_language
 from .blocks.parts import MISSING, BlockPart
 from .desired import Desired
+from .requests import command
 from .requests.command import hints
 from .systems.registry import SYSTEMS
 
@@ -49,8 +50,8 @@ def expected(host: Host, plan: Mapping[str, Any], desired: Desired) -> Iterator[
     A block that has nothing left to refuse has to go, so that what is permitted can be installed.
     """
     paths = desired.closed_paths()
-    notice = str(plan["controls"]["apps"]["settings"].get("refusal_notice", ""))
-    messages = (*in_each_language(notice), *hints(notice))
+    text = str(plan["controls"]["apps"]["settings"].get("refusal_notice", ""))
+    messages = (*in_each_language(text), *(hints(text) if command.digest(plan) else ()))
     for system in SYSTEMS:
         ids = desired.restricted(system.MANAGER)
         permitted = desired.permitted(system.MANAGER)

@@ -86,7 +86,7 @@ def observe_users(host: Host, common: Common, others: Mapping[int, Sequence[tupl
                 seen.memory[str(unit.uid)] = text if room > 0 else DROPPED
         if why:
             seen.unseen.append(f"{unit.user.name}: {why}")
-    return seen._replace(requests=requests)
+    return seen._replace(requests=tuple(requests))
 
 
 def _each(

@@ -9,12 +9,14 @@ import json
 from typing import Any, Mapping
 
 from ....finding import Finding, Verdict, judge
-from ....host import WRITTEN_BY, Host, Unseen
+from ....hashing import sha256
+from ....host import WRITTEN_BY, ControlError, Host, Unseen
 from ....plan import once
-from ....programs import REQUEST
-from ..blocks.parts import BlockFile
+from ....tuples import NamedTuple
+from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, BlockFile, BlockPart, mode_of, unsafe
 
 COMMAND = "/usr/local/bin/proscribe-request"
+MODE = 0o755
 KNOWN = "/etc/proscribe/requests.json"
 RULE = "apps/request-command"
 SCHEMA = "proscribe/requests/1"
@@ -24,25 +26,67 @@ HINT_HANT = "申請例外許可：proscribe-request {service} 「理由」"
 HINT_HANS = "申请例外许可：proscribe-request {service} “理由”"
 # Of these a text in simplified characters has one, and a text in traditional ones none.
 HANS = frozenset("软请与设应员联组织这个许权禁规违讯络务门将结删单问题获")
-# The file is a program for sh, which runs the same file with a Python; to Python the lines for sh are a text.
-HEAD = f"""\
-#!/bin/sh
-# {WRITTEN_BY}
-''':'
-for python in /usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python /usr/bin/python3.[0-9]*[0-9]; do
-    [ -x "$python" ] && exec "$python" -I -S "$0" "$@"
-done
-echo 'This needs Python, which this host has not: please contact those who look after it.' >&2
-exit 1
-':'''
-"""
 
 
-def parts(plan: Mapping[str, Any]) -> tuple[BlockFile, ...]:
+class Program(NamedTuple):
+    """The command itself. A plan names it by its SHA-256, so that an audit need not have its text."""
+
+    digest: str
+    path: str = COMMAND
+
+    def concerns(self, host: Host) -> bool:
+        return True
+
+    def wrong(self, host: Host, called_for: bool) -> str:
+        if host.stat(self.path) is None:
+            return MISSING if called_for else ""
+        if not called_for:
+            return LEFT_OVER
+        if problem := unsafe(host, self.path):
+            return problem
+        if mode_of(host, self.path) != MODE:
+            return f"has mode {mode_of(host, self.path):04o} instead of {MODE:04o}"
+        return "" if self._seen(host) == self.digest else DIFFERS
+
+    def _seen(self, host: Host) -> str:
+        try:
+            content = host.read(self.path)
+        except ControlError:  # no file, or one of any size
+            content = b""
+        return "" if content is None else sha256(content).hexdigest()
+
+    def in_place(self, host: Host) -> bool:
+        return host.traces(self.path)
+
+    def text(self, host: Host) -> str:
+        found = self._seen(host)
+        return f"a program, SHA-256 {found}\n" if found else ""
+
+    def desired(self, host: Host) -> str:
+        return f"a program, SHA-256 {self.digest}\n"
+
+    def left(self, host: Host) -> str:
+        return ""
+
+    def enforce(self, host: Host) -> None:
+        from .command_text import text
+
+        host.write(self.path, text(), MODE)
+
+    def lift(self, host: Host) -> None:
+        host.delete(self.path)
+
+
+def parts(plan: Mapping[str, Any]) -> tuple[BlockPart, ...]:
     """The list and the command, in the order in which they are written."""
-    return BlockFile(KNOWN, once(plan, "apps/request list", lambda: known(plan))), BlockFile(
-        COMMAND, HEAD + REQUEST, 0o755
-    )
+    listed = BlockFile(KNOWN, once(plan, "apps/request list", lambda: known(plan)))
+    return listed, Program(digest(plan))
+
+
+def digest(plan: Mapping[str, Any]) -> str:
+    """Which command belongs on the host, by its SHA-256; "" for none."""
+    apps = plan["controls"].get("apps") or {}
+    return str(apps["settings"].get("requests") or "") if apps else ""
 
 
 def known(plan: Mapping[str, Any]) -> str:
@@ -65,7 +109,9 @@ def known(plan: Mapping[str, Any]) -> str:
 
 
 def required(plan: Mapping[str, Any]) -> bool:
-    """Whether the command belongs on a host: where `apps` is enforced, and something is closed by any control."""
+    """Whether the command belongs on a host: where the plan has one, `apps` is enforced, and something is closed by any
+    control.
+    """
     sections = plan["controls"].values()
     closed = (
         entry["mode"] == "enforce"
@@ -73,7 +119,7 @@ def required(plan: Mapping[str, Any]) -> bool:
         if section["mode"] == "enforce"
         for entry in section["services"].values()
     )
-    return plan["controls"]["apps"]["mode"] == "enforce" and any(closed)
+    return bool(digest(plan)) and plan["controls"]["apps"]["mode"] == "enforce" and any(closed)
 
 
 def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:

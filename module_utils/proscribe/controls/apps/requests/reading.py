@@ -51,7 +51,8 @@ def _of_directory(host: Host, directory: int, user: User) -> tuple[list[Row], in
         with os.scandir(listed) as entries:
             names = [entry.name for entry in islice(entries, MOST_NAMES)]
         _pay(host, "files", len(names))
-        found, left_out = [], 0
+        found: list[Row] = []
+        left_out = 0
         for name in filter(NAME.fullmatch, names):
             content = None
             with contextlib.suppress(OSError):
