@@ -27,7 +27,10 @@ KEY = (
     ("users", f"only for these login names; {only('users')}"),
     ("versions", f"only for what is installed in these versions; {only('versions')}"),
     ("paths", f"only for what is installed at these very paths; {only('paths')}"),
-    ("request", "the id of the request that it answers; it then waives only with a signature, also where others need none"),
+    (
+        "request",
+        "the id of the request that it answers; then it waives only with a signature, also where others need none",
+    ),
     ("valid_from", "the start; left out, or earlier than the approval, it is the approval"),
     (
         "review_by",

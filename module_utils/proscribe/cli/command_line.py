@@ -1,5 +1,5 @@
-"""`./proscribe explain | diff | waiver | requests | report | quarantine ...`: finds the command, and reports every mistake in
-a few plain lines.
+"""`./proscribe explain | diff | waiver | requests | report | quarantine ...`: finds the command, and reports every
+mistake in a few plain lines.
 """
 
 from __future__ import annotations

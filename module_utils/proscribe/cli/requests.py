@@ -1,6 +1,7 @@
 """`./proscribe requests`: what users request on their hosts, and the refusal of a request.
 
-What grants one is a waiver: `./proscribe waiver new --request ID`. The state of a request is in `waiver/requested.py`, for both.
+What grants one is a waiver: `./proscribe waiver new --request ID`. `waiver/requested.py` has the state of a request for
+both.
 """
 
 from __future__ import annotations

@@ -68,6 +68,7 @@ def plan() -> Shape:
             "schema": {"const": SCHEMA},
             "digest": about(matching(DIGEST), "SHA-256 of the canonical JSON of all the rest"),
             "contact": about(TEXT, "Whom a refused user asks"),
+            "answers": about(by(by(TEXT)), "By id of a request: the answer, which the host shows to its user"),
             "catalog": about(TEXT, "The release of the catalogue; not there where it has none"),
             "browsers": about(listed(ANYTHING), "Where the policies of browsers stand"),
             "controls": about(
@@ -75,7 +76,7 @@ def plan() -> Shape:
                 "A control that is off is left out",
             ),
         },
-        optional=("browsers", "catalog"),
+        optional=("answers", "browsers", "catalog"),
     )
     description = "The compiled policy of the hosts that share it, in reports/plans/<digest>.json"
     return {"title": "Plan", "description": description, **schema}

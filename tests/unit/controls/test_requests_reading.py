@@ -73,7 +73,7 @@ ODD: dict[str, Any] = {
     "a line of its own": {**GOOD, "reason": "please\napproved by: head"},
     "text that runs backwards": {**GOOD, "reason": "\u202egnp.exe\u202c"},
     "an isolate": {**GOOD, "reason": "a\u2066b\u2069"},
-    "half a pair": b'{"schema": "proscribe/request/1", "service": "wechat", "reason": "\\ud800", "at": "2026-11-25T08:00:00Z"}',
+    "half a pair": json.dumps(GOOD).encode().replace(b"Press", b"\\ud800"),
     "blanks around": {**GOOD, "reason": " x "},
     "no such day": {**GOOD, "at": "2026-02-30T08:00:00Z"},
     "no such hour": {**GOOD, "at": "2026-02-20T29:00:00Z"},
@@ -220,8 +220,10 @@ def test_a_service_that_the_plan_does_not_have_is_left_out() -> None:
     assert reading.reported(plan(wechat=WECHAT), [([], 0)]) == {}
 
 
+@pytest.mark.skipif(ME != 0, reason="only root can give files away")
 def test_the_record_has_them(host: MadeHost) -> None:
-    put(host)
+    Path(host.root, "etc/passwd").write_text("alice:x:1000:0::/home/alice:/bin/sh\n")
+    os.chown(put(host), 1000, 0)
     apps.observe(host, plan(wechat=WECHAT))
     (one,) = host.record_fields["requests"]
     assert (one["user"], one["service"], host.record_fields["requests_left_out"]) == ("alice", "wechat", 0)

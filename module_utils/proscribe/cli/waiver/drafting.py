@@ -27,8 +27,8 @@ def fill_in(arguments: argparse.Namespace, standing: Standing, now: datetime.dat
         raise Refused(f"nothing restricts {request.service} on {request.host}, so a waiver would open nothing")
     if not (opens.user or arguments.whole_host):
         raise Refused(
-            f"{' and '.join(opens.host)} restrict {request.service} on {request.host}, and these apply to a whole host, "
-            "whoever uses it; --whole-host opens it for everybody there"
+            f"{' and '.join(opens.host)} restrict {request.service} on {request.host}, and these apply to a whole host,"
+            " whoever uses it; --whole-host opens it for everybody there"
         )
     arguments.services, arguments.hosts = [request.service], [request.host]
     if not arguments.whole_host:

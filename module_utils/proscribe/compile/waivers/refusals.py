@@ -1,4 +1,4 @@
-"""Requests that were refused: `refused.jsonl` in a directory of waivers, one line for each, written whole or not at all.
+"""Requests that were refused: `refused.jsonl` in a directory of waivers, a line for each, written whole or not at all.
 
 It is an organisation's decision as a waiver is, so it lies with the waivers and is under version control with them.
 """

@@ -83,7 +83,8 @@ def _taken(before: Iterable[Request], run: Mapping[str, Any], records: Sequence[
     found = {key: one for key, one in known.items() if one.host not in seen | left}
     for record in records:
         for one in record.get("requests") or () if record["host"] in seen else ():
-            new = Request(record["host"], *(one[key] for key in Request._fields[1:6]), inventory, run["id"])
+            id_, user, service, reason, at = (one[key] for key in ("id", "user", "service", "reason", "at"))
+            new = Request(record["host"], id_, user, service, reason, at, inventory, run["id"])
             earlier = known.get(new.key)
             found[new.key] = new._replace(run=earlier.run) if earlier else new
     return sorted(found.values(), key=lambda one: (one.at, one.key))
