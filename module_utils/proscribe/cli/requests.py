@@ -125,7 +125,7 @@ def sentence(standing: Standing, now: datetime.datetime) -> str:
     """Who requests what where, for how long already, why, what a waiver would open, and what was answered."""
     request = standing.request
     whose = some(standing.departments, 3) or "no department"
-    age = shown(max(0.0, (now - standing.asked_at).total_seconds()))
+    age = shown(max(0.0, (now - standing.time).total_seconds()))
     said = f"{standing.why}. " if standing.why else ""
     return (
         f"{said}{request.user} on {request.host} ({whose}) requests {request.service}, {age} ago: {request.reason}. "

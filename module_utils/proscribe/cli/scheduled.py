@@ -236,7 +236,7 @@ def _left(reports: Path) -> tuple[str, int]:
 
 
 def _send(notification: Notification, options: Sequence[str], heads: Sequence[dict[str, Any]] = ()) -> bool:
-    """Have the notice sent to where the inventory's proscribe_notify says, and mails to heads; whether all went well."""
+    """Have the notice sent to where the inventory's proscribe_notify says, and mails to heads; if all went well."""
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:  # only this account can read it
         json.dump({"proscribe_notice": {**notification.as_dict(), "heads": [*heads]}}, file)
         file.flush()

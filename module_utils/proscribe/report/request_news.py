@@ -1,4 +1,4 @@
-"""What a scheduled run reports of requests: those that it brought first, to the channels and to heads of departments."""
+"""What a scheduled run reports of requests: those that it brought first, to the channels and to departments' heads."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Standing(NamedTuple):
     max_days: int  # that a waiver on its host may run
 
     @property
-    def asked_at(self) -> datetime.datetime:
+    def time(self) -> datetime.datetime:
         return moment_of(self.request.at)
 
 
