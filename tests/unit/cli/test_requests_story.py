@@ -24,6 +24,8 @@ from typing import Any
 import pytest
 from made_policy import NOW, question
 from proscribe.cli import Refused, inventory, requests, waiver
+from proscribe.cli.waiver import requested
+from proscribe.cli.waiver.drafting import fill_in
 from proscribe.compile.reports_place import Place
 from proscribe.compile.run import compile_hosts
 from proscribe.compile.waivers.refusals import read_refusals
@@ -46,7 +48,7 @@ class MadeHost(Host):
 
     def __init__(self, root: Path) -> None:
         super().__init__(str(root), self.answer)
-        for directory in ("etc", "proc", "home/wong", "usr/bin", "run/systemd/sessions"):
+        for directory in ("etc", "proc", "home/wong", "usr/bin", "run/systemd/sessions", "var/lib"):
             (root / directory).mkdir(parents=True)
         (root / "etc/passwd").write_text(f"wong:x:{WONG}:{WONG}::/home/wong:/bin/sh\n")
         (root / "proc/stat").write_text("btime 1700000000\n")
@@ -308,16 +310,35 @@ def test_an_id_that_another_user_copied_gets_nothing(story: Story) -> None:
     assert states == {"press01": "refused", "fin01": "open"}
 
 
-def test_what_only_a_whole_host_can_have_is_said_to_be_so(story: Story) -> None:
-    """owl is known by its names alone, which browsers and DNS filters refuse to everybody on a host."""
+def test_what_stays_closed_for_one_user_is_said_and_a_whole_host_can_have_it(story: Story) -> None:
+    """Browsers and DNS filters refuse to everybody on a host, so an exception for one user leaves them closed."""
     story.run()
-    story.types("owl", "mail of the union")
+    story.types("parrot", "Press calls")
     (request,) = story.run()["requests"]
-    with pytest.raises(Refused, match="--whole-host opens it for everybody there"):
-        story(waiver, "new", "--request", request["id"])
-    story(waiver, "new", "--request", request["id"], "--whole-host")
+    said = story(waiver, "new", "--request", request["id"])
+    assert "browser and dns stay closed for wong" in said and "--whole-host" in said
     (file,) = (story.where / "waivers").glob("*.yml")
+    assert "users: [wong]" in file.read_text() and "controls: [apps, firewall]" in file.read_text()
+    file.unlink()
+    story(waiver, "new", "--request", request["id"], "--whole-host")
     assert "users:" not in file.read_text() and "hosts: [press01]" in file.read_text()
+
+
+def test_an_exception_that_would_open_nothing_is_not_drafted(story: Story) -> None:
+    story.run()
+    story.types("parrot", "Press calls")
+    (request,) = story.run()["requests"]
+    arguments = argparse.Namespace(
+        **dict.fromkeys(("services", "hosts", "groups", "zones", "users"), []), whole_host=False
+    )
+    (one,) = requested.found(arguments, story.now)
+    for opens, expected in (
+        (requested.Opens("wong", (), ("browser", "dns")), "--whole-host opens it for everybody there"),
+        (requested.Opens("wong", (), ()), "nothing restricts parrot on press01"),
+    ):
+        with pytest.raises(Refused, match=expected):
+            fill_in(arguments, one._replace(opens=opens), story.now)
+    assert request["id"] == one.request.id
 
 
 @pytest.mark.parametrize("path", [command.COMMAND, command.KNOWN])

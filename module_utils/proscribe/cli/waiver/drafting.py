@@ -13,9 +13,10 @@ from .requested import DRAFTED, WAIVED, Standing
 DAYS = 90  # that a draft runs, where an organisation permits as many
 
 
-def fill_in(arguments: argparse.Namespace, standing: Standing, now: datetime.datetime) -> None:
+def fill_in(arguments: argparse.Namespace, standing: Standing, now: datetime.datetime) -> list[str]:
     """Fill in the options. The waiver is for the user and the host of the request, and for its service; it begins with
-    its approval. Raises Refused where it would open nothing, and where there is one already.
+    its approval. Returns what its approver should know. Raises Refused where it would open nothing, and where there is
+    one already.
     """
     request, opens = standing.request, standing.opens
     if standing.state in (DRAFTED, WAIVED):
@@ -42,3 +43,10 @@ def fill_in(arguments: argparse.Namespace, standing: Standing, now: datetime.dat
     arguments.expires = arguments.expires or f"{min(DAYS, standing.max_days)}d"
     words = f"{request.host}-{request.user}-{request.service}-{request.id[:4]}"
     arguments.id = arguments.id or re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-._")[-100:].lstrip("-._")
+    closed = [control for control in opens.host if control not in arguments.controls] if arguments.users else []
+    if not closed:
+        return []
+    stay = f"{' and '.join(closed)} stay{'s' if len(closed) == 1 else ''} closed for {request.user}"
+    return [
+        f"{stay}, because what they refuse they refuse to a whole host; --whole-host opens them for everybody there"
+    ]

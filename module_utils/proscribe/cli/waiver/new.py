@@ -102,8 +102,9 @@ def _needed(key: str) -> str:
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """Write the waiver, and say what it would be worth."""
+    remarks = []
     if arguments.request:
-        fill_in(arguments, named(arguments.request, found(arguments, now)), now)
+        remarks = fill_in(arguments, named(arguments.request, found(arguments, now)), now)
     elif arguments.whole_host:
         raise Refused("--whole-host: found without --request, expected with it")
     question = inventory.question(arguments)
@@ -123,6 +124,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     worth = "it waives" if judged.standing.waives else f"as written it waives nothing ({judged.standing.status})"
     line = f"{in_words(worth)}: {sentence(judged, now)}"
     print(clean(line), file=sys.stderr if arguments.print else sys.stdout)
+    print(*map(clean, remarks), sep="\n", end="\n" * bool(remarks), file=sys.stderr if arguments.print else sys.stdout)
     if not arguments.print:
         print(f"next: {clean(waiver.approved_by)} signs it, and it is committed:")
         for step in _sign(arguments, waiver.id):
