@@ -284,6 +284,8 @@ def test_a_refusal_reaches_its_user(story: Story) -> None:
     assert "refused on" in story.types("--list") and "use the press desk's own" in story.spoken[0]
     content = Path(story.host.root + answers.ANSWERS).read_text()
     assert "wong" not in content  # everybody may read it
+    for plan in ({**story.plan, "answers": {}}, story.plan):  # a plan without it, and the next one with it
+        assert waiver_notices(story.host, plan, story.now.timestamp()) == []
     with pytest.raises(Refused, match="is refused already"):
         story(requests, "refuse", request["id"], "again")
     # The same user may request again, and that is another request.
