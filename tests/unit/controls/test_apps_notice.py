@@ -129,7 +129,7 @@ def test_each_language_stands_on_a_line_of_its_own_on_a_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[bytes] = []
-    monkeypatch.setattr(user_notice, "terminals", lambda host: iter(["/dev/pts/1"]))
+    monkeypatch.setattr(user_notice, "terminals", lambda *_: iter(["/dev/pts/1"]))
     monkeypatch.setattr(user_notice, "_write", lambda host, name, message: written.append(message))
     user_notice.notify(Terminals(tmp_path), TWO)
     lines = [f"proscribe: {line}" for line in TWO.split("\n")]
