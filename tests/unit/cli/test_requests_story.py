@@ -31,7 +31,6 @@ from proscribe.compile.run import compile_hosts
 from proscribe.compile.waivers.refusals import read_refusals
 from proscribe.controls import apps
 from proscribe.controls.applying import carry_out
-from proscribe.controls.apps import user_notice
 from proscribe.controls.apps.requests import answers, command, command_text, notifications
 from proscribe.duration import spelled
 from proscribe.host import Host, Result
@@ -106,7 +105,7 @@ class Story:
         self.spoken: list[str] = []
         patch.setattr(program, "say", lambda text, where=1: self.spoken.append(text))
         self.shown: list[tuple[str, int | None]] = []
-        patch.setattr(user_notice, "notify", lambda host, text, uid=None: self.shown.append((text, uid)))
+        patch.setattr(notifications, "notify", lambda host, text, uid=None: self.shown.append((text, uid)))
         patch.setattr(notifications, "logged_in", lambda host: sorted(host.list("/run/systemd/sessions")))
         self.runs = 0
 
@@ -240,13 +239,13 @@ def test_from_refused_to_granted_to_closed(story: Story) -> None:
 
     # With a watch, the host's own observations notify: 7 days and 1 day before, and at the end.
     (granted,) = story.plan["answers"].values()
-    kept = {"expires": granted["until"], "users": ["wong"], "services": ["Parrot"], "request": id_}
-    plan = {**story.plan, "watch": {"every": 300}, "waivers": {file.stem: kept}}
+    waived = {"expires": granted["until"], "users": ["wong"], "services": ["Parrot"], "request": id_}
+    plan = {**story.plan, "watch": {"every": 300}, "waivers": {file.stem: waived}}
     end = datetime.datetime(2026, 12, 25, 4, tzinfo=datetime.timezone.utc).timestamp()
-    told = []
+    sent = []
     for days in (20, 8, 6.9, 6, 3, 0.9, 0.5, 0, -1):
-        told += [fields["about"] for _, _, fields in waiver_notices(host, plan, end - days * 86400)]
-    assert told == ["7 days: Parrot", "1 day: Parrot", "ended: Parrot"]
+        sent += [fields["about"] for _, _, fields in waiver_notices(host, plan, end - days * 86400)]
+    assert sent == ["7 days: Parrot", "1 day: Parrot", "ended: Parrot"]
 
     # It ends without anybody's doing: closed, and the request is over.
     story.now = datetime.datetime(2026, 12, 26, tzinfo=datetime.timezone.utc)

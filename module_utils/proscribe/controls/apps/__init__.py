@@ -23,7 +23,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
         host.state_savers.append(lambda begins: keep(host, memory, begins))
     host.record_fields.update(reading.reported(plan, observed.requests))
     if answers.concerned(host, plan):
-        host.state_savers.append(lambda begins: answers.bring(host, plan))
+        host.state_savers.append(lambda begins: _answer(host, plan))
     verdicts = []
     for service, entry in observed.desired.services.items():
         found = observed.findings(service)
@@ -39,6 +39,12 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     verdicts += fapolicyd.observe(host, plan, observed.desired)
     verdicts += command.observe(host, plan)
     return verdicts + install_block.observe(host, plan, observed.desired)
+
+
+def _answer(host: Host, plan: Mapping[str, Any]) -> None:
+    from .requests.notifications import answer
+
+    answer(host, plan)
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:

@@ -9,8 +9,8 @@ from ...host import Host, Unseen
 from .blocks.contact import in_each_language
 from .blocks.parts import MISSING, BlockPart
 from .desired import Desired
+from .request_hint import hints
 from .requests import command
-from .requests.command import hints
 from .systems.registry import SYSTEMS
 
 RULE = "apps/reinstall-gate"

@@ -15,7 +15,7 @@ from typing import Iterator, Sequence
 from ...host import ControlError, Host, Unseen, one_line
 from ...host.apart import Limits, run_apart
 from ..base import Action
-from .requests.command import hints
+from .request_hint import hints
 
 SHOWN = ("end", "remove", "quarantine")  # verbs of which users notice something
 LONGEST = 400  # characters

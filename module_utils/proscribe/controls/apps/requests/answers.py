@@ -34,18 +34,10 @@ def text(plan: Mapping[str, Any]) -> str:
 
 
 def bring(host: Host, plan: Mapping[str, Any]) -> None:
-    """Have the file as the plan has it, and notify the users whom something of it concerns. On a host with a watch,
-    its own observations notify them. Raises ControlError, Unseen.
-    """
+    """Have the file as the plan has it. Raises ControlError, Unseen."""
     content = text(plan)
     if not content:
         if host.stat(ANSWERS):
             host.delete(ANSWERS)
     elif host.text(ANSWERS) != content:
         host.write(ANSWERS, content)
-    if "watch" not in plan:
-        import time
-
-        from .notifications import deliver, due
-
-        deliver(host, due(host, plan, time.time()))

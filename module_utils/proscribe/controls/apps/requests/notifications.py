@@ -14,8 +14,9 @@ from typing import Any, Iterable, Mapping
 
 from ....host import ControlError, Host
 from ....host.sessions import users as logged_in
-from .answers import NOTIFIED
-from .command import HINT
+from ..request_hint import HINT
+from ..user_notice import notify
+from .answers import NOTIFIED, bring
 
 DAY = 86400
 # The last moment before an end at which something is due, the latest step first.
@@ -54,12 +55,19 @@ def due(host: Host, plan: Mapping[str, Any], now: float) -> list[tuple[str, str,
 
 def deliver(host: Host, messages: Iterable[tuple[str, str, Mapping[str, str]]]) -> None:
     """Show each message to its user, on terminals and desktop. Never raises, never blocks for long."""
-    from ..user_notice import notify
-
     for user, text, _ in messages:
         uid = host.user_id(user)
         if uid is not None:
             notify(host, text, uid)
+
+
+def answer(host: Host, plan: Mapping[str, Any]) -> None:
+    """Bring the answers of a plan to its host, and notify the users whom something of it concerns. On a host with a
+    watch, its own observations notify them. Raises ControlError, Unseen.
+    """
+    bring(host, plan)
+    if "watch" not in plan:
+        deliver(host, due(host, plan, time.time()))
 
 
 def _subjects(plan: Mapping[str, Any], before: Mapping[str, Any], now: float) -> dict[str, Any]:
