@@ -406,7 +406,10 @@ def number_of(name: str) -> str:
 def place(make: bool) -> Optional[int]:
     # The directory of the requests, step by step: root follows no link there, so none counts here.
     home = pwd.getpwuid(os.getuid()).pw_dir
-    at = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        at = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise Refused(f"Your home, {home}, cannot be opened: {error.strerror}.") from None
     passed = home
     for step in PLACE:
         passed += "/" + step

@@ -181,10 +181,17 @@ def test_thousands_of_files_are_not_read(host: MadeHost) -> None:
     assert time.monotonic() - began < 2
 
 
-def test_a_budget_that_is_spent_ends_it_quietly(host: MadeHost) -> None:
+def test_a_budget_that_is_spent_ends_it_quietly(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     put(host)
-    host.budget = Budget(entries=0)
+    monkeypatch.setattr(reading, "SECONDS", -1.0)
     assert reading.of_user(host, ALICE) == ([], 0)
+
+
+def test_what_the_rest_of_a_home_has_cost_hides_no_request(host: MadeHost) -> None:
+    put(host)
+    host.budget = spent = Budget(entries=0, size=0)
+    assert len(reading.of_user(host, ALICE)[0]) == 1
+    assert host.budget is spent
 
 
 def test_a_home_that_another_machine_answers_for_is_not_entered(

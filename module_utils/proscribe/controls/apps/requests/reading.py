@@ -2,7 +2,7 @@
 
 A request is a regular file of its user's own, of at most 4 KiB, at one place in the home. Nothing else is opened, no
 link is followed, and what is too much is left out and counted. It is all read in the process of that user's
-observation, on that user's budget (per_user.py), after everything else. So what is odd costs its owner only.
+observation (per_user.py), after everything else and on a small budget of its own. So what is odd costs its owner only.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Iterable, Mapping, Sequence
 
 from ....hashing import sha256
 from ....host import ControlError, Host, Unseen, User
+from ....host.budget import Budget
 from ....host.file_scan import mounts, remote
 from ....patterns import pattern
 
@@ -24,6 +25,7 @@ MOST = 20  # of one user
 MOST_OF_HOST = 100
 MOST_NAMES = 1000  # names in the directory that are read
 LARGEST = 4096  # bytes of one
+SECONDS = 2.0  # for those of one user, beside what the rest of the home has cost
 LONGEST = 300  # characters of a reason
 NAME = pattern(r"[0-9a-f]{16}\.json")
 SERVICE = pattern(r"[a-z0-9_]{1,100}")
@@ -36,6 +38,7 @@ Row = Sequence[str]  # id, user, service, reason, at
 def of_user(host: Host, user: User) -> tuple[list[Row], int]:
     """A user's requests, the newest first, and how many files were left out. Never raises for what a user made."""
     place = f"{user.home}/{PLACE}"
+    budget, host.budget = host.budget, Budget(MOST_NAMES, MOST_NAMES * (LARGEST + 1), SECONDS)
     try:
         if not host.enters_remote and remote(place, mounts(host)):  # what answers there might never do so
             return [], 0
@@ -43,6 +46,8 @@ def of_user(host: Host, user: User) -> tuple[list[Row], int]:
             return _of_directory(host, directory, user)
     except (OSError, ControlError, Unseen):  # there is none, a link leads to it, or the budget is spent
         return [], 0
+    finally:
+        host.budget = budget
 
 
 def _of_directory(host: Host, directory: int, user: User) -> tuple[list[Row], int]:
