@@ -88,8 +88,7 @@ class Story:
         self.where = folder / "inventory"
         self.reports = folder / "reports"
         self.reports.mkdir()
-        variables = {"request_url": "https://help.example/ask"} if False else {}
-        self.question = question(self.where, {"press01": variables, "fin01": {}}, press=["press01"], finance=["fin01"])
+        self.question = question(self.where, {"press01": {}, "fin01": {}}, press=["press01"], finance=["fin01"])
         (self.where / "approvers.yml").write_text(
             "press: {head: head.of.press, mail: head.press@example.org}\nfinance: {head: head.of.finance}\n"
         )
