@@ -8,6 +8,7 @@ A plan is plain JSON, so that it can be printed, compared and streamed:
      "later": {"at": "2026-12-01T00:00:00Z", "plan": "sha256:<64 hex>"} (with watch, where something will change),
      "waivers": {"<id>": {"expires": "2026-12-01T00:00:00Z", "users": [...], "services": ["<name>"],
                           "posix_groups": [...], "request": "<16 hex>"}} (with watch; the last two where there are any),
+     "answers": {"<id of a request>": {"answer": "refused" | "granted", ...}}  (compile/answers.py; absent for none),
      "browsers": [{"id", "family", "path", "browsers", "programs", "paths", "fallbacks", "present", "flatpaks", "snaps",
                    "elsewhere"}],
      "controls": {"<control>": {"mode": "enforce" | "audit",
@@ -49,9 +50,9 @@ Settings:
     apps       user_notice: text for logged-in users ("" for none), a line for each language; refusal_notice: the same
                for whose installation is refused; grace: seconds between TERM and KILL; quarantine_keep: seconds (0 for
                ever); exec_control: "fapolicyd" | "off"; full_scan_every: in how many runs homes are read whole once;
-               network_homes: "unknown" | "scan"; unmanaged_browsers: like a service, with mode "report" | "audit", and
-               copies [portable apps: programs that count in homes, with the rest of a browser around them]; absent if
-               not scanned for
+               network_homes: "unknown" | "scan"; requests: the SHA-256 of the command proscribe-request, absent where
+               hosts have none; unmanaged_browsers: like a service, with mode "report" | "audit", and copies [portable
+               apps: programs that count in homes, with the rest of a browser around them]; absent if not scanned for
     browser    browsers {<setting>: how it is managed, of controls/browser/settings.py}; extensions_allowed [ids];
                tenants {google: [domains], microsoft: [tenant ids]}
     firewall   dns_over_tls, quic: "blocked" | "unmanaged"; log: whether refusals are logged; confirm_within: seconds

@@ -32,7 +32,10 @@ KEY = (
     ("versions", f"only for what is installed in these versions; {only('versions')}"),
     ("paths", f"only for what is installed at these very paths; {only('paths')}"),
     ("hours", f"open at these times only, in the host's own zone, `mon-fri 09:00-18:00`; {only('hours')}"),
-    ("request", "the id of the request that it answers"),
+    (
+        "request",
+        "the id of the request that it answers; then it waives only with a signature, also where others need none",
+    ),
     ("valid_from", "the start; left out, or earlier than the approval, it is the approval"),
     (
         "review_by",

@@ -61,7 +61,8 @@ def test_a_package_system(checkout: Path, tmp_path: Path) -> None:
         ("acme", "telegram", "/opt/acme/telegram")
     ]
     assert seen["package systems"] == ["acme"]
-    assert seen["actions"] == ["remove telegram"]
+    command = ["write /etc/proscribe/requests.json", "write /usr/local/bin/proscribe-request"]
+    assert seen["actions"] == ["remove telegram", *command]
     assert [name for name, text in seen["exports"].items() if "apps/courier" not in text] == []
 
 

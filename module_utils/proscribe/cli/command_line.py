@@ -1,5 +1,5 @@
-"""`./proscribe explain | diff | waiver | report | quarantine ...`: finds the command, and reports every mistake in
-a few plain lines.
+"""`./proscribe explain | diff | waiver | requests | report | quarantine ...`: finds the command, and reports every
+mistake in a few plain lines.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..report.text.command import quoted
 from ..report.text.wording import clean
 from . import Help, Refused, program
 
-COMMANDS = ("explain", "diff", "waiver", "report", "catalog", "collection", "scheduled", "quarantine")
+COMMANDS = ("explain", "diff", "waiver", "requests", "report", "catalog", "collection", "scheduled", "quarantine")
 
 MISTAKE = 2  # argparse's own code for a wrong option, too
 INTERRUPTED = 130  # what shells say of Ctrl-C

@@ -12,12 +12,19 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import installation
+from ..compile.departments import departments_of
+from ..compile.policy_folders import folders_of_registers
 from ..compile.reports_place import ENVIRONMENT, reports_of
+from ..compile.run import read_all
+from ..compile.waivers.authority import read_register
 from ..policy_errors import PolicyErrors
+from ..report import request_news
 from ..report.history import HistoryError, open_history
 from ..report.notification import Notification, known, made, notification
+from ..report.storage import requests_file
 from ..report.storage.complete import NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
 from ..report.storage.files import SUFFIX, whole
 from ..report.text.wording import clean, counted
@@ -74,10 +81,13 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"proscribe: the run produced no report (it ended with {code})", file=sys.stderr)
             return NO_REPORT
         notification = news(directory, reports)
-    if notification is None:
-        return code
-    print(notification.subject, notification.text, sep="\n", flush=True)
-    return code if _send(notification, arguments.options) else code or NOT_SENT
+        requested, heads = requests_of(directory, reports, arguments.options)
+    sent = True
+    for one, mails in ((notification, []), (requested, heads)):
+        if one is not None:
+            print(one.subject, one.text, sep="\n", flush=True)
+            sent = _send(one, arguments.options, mails) and sent
+    return code if sent else code or NOT_SENT
 
 
 def reports_of_run(options: Sequence[str]) -> Path:
@@ -98,6 +108,33 @@ def news(directory: Path, reports: Path) -> Notification | None:
         print(f"proscribe: the history cannot be read, so what is wrong counts as new: {error}", file=sys.stderr)
         said = None
     return notification(report, read_records(directory), said, str(directory))
+
+
+def requests_of(
+    directory: Path, reports: Path, options: Sequence[str]
+) -> tuple[Notification | None, list[dict[str, Any]]]:
+    """The notification of the requests that a run brought first (None for none), and the mails to heads."""
+    try:
+        run = read_report(directory)["run"]["id"]
+        new = request_news.new_requests(requests_file.read(reports), run)
+        departments = _departments(options) if new else {}
+    except (OSError, ValueError, Refused, PolicyErrors) as error:
+        print(f"proscribe: new requests are not reported: {error}", file=sys.stderr)
+        return None, []
+    if not new:
+        return None, []
+    return request_news.notification(new, departments), request_news.for_heads(new, departments)
+
+
+def _departments(options: Sequence[str]) -> dict[str, request_news.Department]:
+    """The departments of an inventory, with the addresses of their heads. Raises Refused, PolicyErrors."""
+    question = inventory.question(_inventory_arguments(options))
+    restrictions = read_all(question.hosts)
+    register = read_register(folders_of_registers(question, restrictions), question.groups)
+    return {
+        name: request_news.Department(frozenset(hosts), register[name].mail if name in register else "")
+        for name, hosts in departments_of(question, restrictions).items()
+    }
 
 
 @contextlib.contextmanager
@@ -198,10 +235,10 @@ def _left(reports: Path) -> tuple[str, int]:
 # -- sending -----------------------------------------------------------------------------------------------------------
 
 
-def _send(notification: Notification, options: Sequence[str]) -> bool:
-    """Have the notice sent to where the inventory's proscribe_notify says; whether that went well."""
+def _send(notification: Notification, options: Sequence[str], heads: Sequence[dict[str, Any]] = ()) -> bool:
+    """Have the notice sent to where the inventory's proscribe_notify says, and mails to heads; if all went well."""
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:  # only this account can read it
-        json.dump({"proscribe_notice": notification.as_dict()}, file)
+        json.dump({"proscribe_notice": {**notification.as_dict(), "heads": [*heads]}}, file)
         file.flush()
         argv = [
             sys.executable,

@@ -9,6 +9,7 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..controls.apps.requests import command_text
 from ..duration import spelled
 from ..plan import CONTROLS, RESTRICTED, SCHEMA, sealed
 from ..policy_errors import PolicyError, PolicyErrors, close_to
@@ -300,6 +301,7 @@ def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> dict[
             "exec_control": "off" if upcoming else restrictions.exec_control,
             "full_scan_every": restrictions.full_scan_every,
             "network_homes": restrictions.network_homes,
+            **({"requests": command_text.digest()} if restrictions.requests and not upcoming else {}),
         }
     if control == "browser":
         return {

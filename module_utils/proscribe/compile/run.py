@@ -17,6 +17,7 @@ from ..report.evaluation.scope import Scope
 from ..store import PLANS, Store, Untrusted
 from ..watch_sent import named_for_hosts
 from . import freshness, lockout, retired, timeline
+from .answers import refused_by_host, with_answers
 from .catalogue import Catalogue
 from .catalogue_cache import Catalogues
 from .departments import departments_of
@@ -31,6 +32,7 @@ from .waivers import Judged, Waiver, judged_waivers, seen
 from .waivers.authority import read_register
 from .waivers.document import load_waivers
 from .waivers.reading import context_of, described, judge_all, warning
+from .waivers.refusals import Refusal, read_refusals
 
 # The restrictions that say how far a run reaches at once.
 ROLLOUT = ("batches", "max_change", "max_failures")
@@ -87,7 +89,8 @@ def _compiled(question: Question, now: datetime.datetime, mistakes: Mistakes, ca
     hosts: dict[str, str] = {}
     later: dict[str, dict[str, Any]] = {}
     with mistakes.noting():
-        plans, hosts, later = _plans(question, restrictions, of_host, waivers, now)
+        refusals = read_refusals(folders_of_waivers(question, restrictions))
+        plans, hosts, later = _plans(question, restrictions, of_host, waivers, refusals, now)
     return Compiled(of_host, restrictions, waivers, plans, hosts, later)
 
 
@@ -327,10 +330,11 @@ def _plans(
     restrictions: dict[str, Restrictions],
     catalogues: dict[str, Catalogue],
     waivers: Sequence[Judged],
+    refusals: Sequence[Refusal],
     now: datetime.datetime,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str], dict[str, dict[str, Any]]]:
     """The distinct plans by digest, each host's digest, and the plans that follow these. Hosts with one answer to
-    everything are compiled once.
+    everything are compiled once; one whose users have requested something has plans of its own.
     """
     watched = {host.name for host in question.hosts if restrictions[host.name].watch}
     turns = _turns(question, restrictions, waivers, now) if watched else {}
@@ -340,9 +344,10 @@ def _plans(
         for name in worth.hosts if worth.waives or turns.get(waiver.id) else ():
             if name in concern and (worth.waives or name in watched):
                 concern[name].append(waiver)
+    refused = refused_by_host(refusals)
     chains = timeline.Chains()
     bodies: dict[tuple[str, int, tuple[str, ...], bool], dict[str, Any]] = {}
-    compiled: dict[tuple[str, int, tuple[str, ...]], list[dict[str, Any]]] = {}
+    compiled: dict[tuple[str, int, tuple[str, ...], str], list[dict[str, Any]]] = {}
     plans: dict[str, dict[str, Any]] = {}
     hosts: dict[str, str] = {}
     mistakes = Mistakes()
@@ -360,12 +365,19 @@ def _plans(
         mine, catalogue = concern[host.name], catalogues[host.name]
         # A zone is for waivers to name, and no part of a plan.
         policy = policy_of.get(id(own)) or policy_of.setdefault(id(own), repr(dataclasses.replace(own, zone="")))
-        key = (policy, id(catalogue), tuple(waiver.id for waiver in mine))
+        requested = own.controls["apps"] == "enforce" and (
+            host.name in refused or any(waiver.request for waiver in mine)
+        )
+        key = (policy, id(catalogue), tuple(waiver.id for waiver in mine), host.name if requested else "")
         with mistakes.noting(), placed(host):
             if key not in compiled:
                 begins = own.effective_from if own.watch else None
                 states = timeline.states(mine, waiving, turns if own.watch else {}, begins, now)
-                compiled[key] = chains.linked([(state.at, body(policy, catalogue, own, state)) for state in states])
+                found = [(state, body(policy, catalogue, own, state)) for state in states]
+                if requested:
+                    answered = refused.get(host.name, {})
+                    found = [(state, with_answers(made, answered, state.waivers)) for state, made in found]
+                compiled[key] = chains.linked([(state.at, made) for state, made in found])
             plan = compiled[key][0]
             plans[plan["digest"]] = plan
             hosts[host.name] = plan["digest"]

@@ -11,7 +11,7 @@ from . import exports, sending
 from .evaluation.fleet_state import FleetState
 from .history import HistoryError, Transitions, open_history
 from .page import document
-from .storage import fleet_state_file, latest
+from .storage import fleet_state_file, latest, requests_file
 from .storage.complete import LATEST, NoSuchRun, find_run
 from .storage.files import ReportDirectory
 
@@ -89,6 +89,15 @@ def _send(
         report["warnings"].append(f"the events of this run could not be sent: {type(error).__name__}: {error}")
 
 
+def _take_requests(reports: Path, report: dict[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
+    """Bring the users' requests up to date; what goes wrong is told."""
+    try:
+        wrong = requests_file.take(reports, report, records)
+    except OSError as error:
+        wrong = f"the requests of this run are not stored: {error}"
+    report["warnings"] += [wrong] if wrong else []
+
+
 @contextlib.contextmanager
 def _brought_up(
     reports: Path, report: dict[str, Any], records: Sequence[Mapping[str, Any]], beyond: Beyond
@@ -103,6 +112,7 @@ def _brought_up(
                 report["warnings"].append(wrong)
             fleet_state.take(report, records, beyond.left_out, beyond.stale_after)
             fleet_state_file.write(reports, fleet_state)
+            _take_requests(reports, report, records)
         except OSError as error:
             report["warnings"].append(f"this run is not in the fleet state: {error}")
             fleet_state = None

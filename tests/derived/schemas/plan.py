@@ -98,6 +98,7 @@ def plan() -> Shape:
                 "The plan that is in effect from then on; only with watch",
             ),
             "waivers": about(by(WAIVER), "The waivers that the plan names; only with watch"),
+            "answers": about(by(by(TEXT)), "By id of a request: the answer, which the host shows to its user"),
             "catalog": about(TEXT, "The release of the catalogue; not there where it has none"),
             "browsers": about(listed(ANYTHING), "Where the policies of browsers stand"),
             "controls": about(
@@ -105,7 +106,7 @@ def plan() -> Shape:
                 "A control that is off is left out",
             ),
         },
-        optional=("browsers", "catalog", "request_url", "watch", "later", "waivers"),
+        optional=("answers", "browsers", "catalog", "request_url", "watch", "later", "waivers"),
     )
     description = "The compiled policy of the hosts that share it, in reports/plans/<digest>.json"
     return {"title": "Plan", "description": description, **schema}

@@ -18,8 +18,10 @@ from ...report.text.wording import clean, in_words
 from .. import Refused, inventory, program
 from . import text
 from .asking import answer, ask_for
+from .drafting import fill_in
 from .folder import checked, create, of_inventory
 from .listing import sentence
+from .requested import found, named
 from .times import written
 
 # What has to be known, and how it is asked for. `where` stands for hosts, groups or zones.
@@ -75,6 +77,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for metavar, options in (("TEXT", {**PARTIES_AND_REASON, **TEXT_OPTIONS}), ("TIME", TIME_OPTIONS)):
         for key, help_ in options.items():
             parser.add_argument(f"--{key.replace('_', '-')}", dest=key, metavar=metavar, help=help_ + _needed(key))
+    parser.add_argument(
+        "--request",
+        metavar="ID",
+        default="",
+        help="draft it from a user's request (./proscribe requests): for that user on that host, with the head of the "
+        "department as its approver; other options go before what the request says",
+    )
+    parser.add_argument(
+        "--whole-host", action="store_true", help="with --request: open all controls, for everybody on that host"
+    )
     parser.add_argument("--print", action="store_true", help="show the file instead of writing it")
 
 
@@ -90,6 +102,11 @@ def _needed(key: str) -> str:
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """Write the waiver, and say what it would be worth."""
+    remarks = []
+    if arguments.request:
+        remarks = fill_in(arguments, named(arguments.request, found(arguments, now)), now)
+    elif arguments.whole_host:
+        raise Refused("--whole-host: found without --request, expected with it")
     question = inventory.question(arguments)
     values = _values(arguments, now)
     path = of_inventory(question) / f"{values['id']}.yml"
@@ -107,6 +124,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     worth = "it waives" if judged.standing.waives else f"as written it waives nothing ({judged.standing.status})"
     line = f"{in_words(worth)}: {sentence(judged, now)}"
     print(clean(line), file=sys.stderr if arguments.print else sys.stdout)
+    print(*map(clean, remarks), sep="\n", end="\n" * bool(remarks), file=sys.stderr if arguments.print else sys.stdout)
     if not arguments.print:
         print(f"next: {clean(waiver.approved_by)} signs it, and it is committed:")
         for step in _sign(arguments, waiver.id):
@@ -144,6 +162,7 @@ def _values(arguments: argparse.Namespace, now: datetime.datetime) -> dict[str, 
         if given:
             option = f"--{key.replace('_', '-')}"
             values[key] = written(given, option, now, end=key in ("expires", "review_by"))
+    values["request"] = arguments.request
     values["id"] = arguments.id or _id(values)
     return values
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import re
 import shutil
 import subprocess
 import tempfile
@@ -11,11 +12,13 @@ from pathlib import Path
 
 from ...compile.run import waivers_of
 from ...compile.waivers import NAMESPACE, SIGNERS, Waiver, signature_of, signers_of, verify
+from ...duration import spelled
 from ...report.text.wording import clean
 from .. import Refused, inventory
-from .folder import named, replace
+from .folder import checked, named, replace
 
 KEY = Path("~/.ssh/id_ed25519")
+APPROVED_ON = re.compile(rb"(?m)^approved_on: .*$")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +49,9 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         print(clean(f"waiver {waiver.id} is signed by {waiver.approved_by} already"))
         return 0
     key = arguments.key.expanduser()
+    if waiver.request:  # an operator drafted it, and now it is approved
+        approved = f"approved_on: {spelled(now)}".encode()
+        waiver = checked(APPROVED_ON.sub(approved, waiver.document.content, count=1), file)
     signature = _signature(waiver, key)
     with tempfile.TemporaryDirectory() as folder:  # where it does no harm if it does not count
         candidate = Path(folder, file.name)
@@ -55,6 +61,8 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         raise Refused(
             f"that signature would not count, so nothing was written: {seen.problem}{_line(waiver, key, signers)}"
         )
+    if waiver.request:
+        replace(file, waiver.document.content)
     replace(signature_of(file), signature)
     print(clean(f"waiver {waiver.id} is signed by {waiver.approved_by} with {seen.key}; commit {signature_of(file)}"))
     return 0

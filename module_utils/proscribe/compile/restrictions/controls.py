@@ -32,6 +32,12 @@ class Apps:
         "The message below the refusal of a package: a text, or one by language as in proscribe_user_notice; "
         "docs/apps.md.",
     )
+    requests: bool = variable(
+        True,
+        flag,
+        "Whether enforced hosts have the command proscribe-request, by which users request exceptions, and refusals "
+        "name it; docs/requests.md.",
+    )
     # A minute is enough to save work; a longer grace would hold up the whole run.
     end_grace: int = variable(  # seconds
         5,

@@ -10,6 +10,7 @@ inventory:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from ...policy_errors import PolicyError, PolicyErrors, close_to
 from ..policy_folders import REGISTER
 from ..yaml_file import Document, read_yaml
 
-KEYS = ("head", "deputies")
+KEYS = ("head", "deputies", "mail")
+MAIL = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]{0,63}@[A-Za-z0-9.-]{1,255}")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Authority:
 
     head: str
     deputies: tuple[str, ...] = ()
+    mail: str = ""  # where the head reads of new requests
 
     def __contains__(self, name: str) -> bool:
         return name == self.head or name in self.deputies
@@ -114,7 +117,11 @@ def _departments(
         for index, name in enumerate(deputies):
             if not _is_name(name):
                 wrong((department, "deputies", index), name, "a deputy's name")
-        found.append((department, Authority(entry["head"], tuple(filter(_is_name, deputies)))))
+        mail = entry.get("mail") or ""
+        if mail and not (isinstance(mail, str) and MAIL.fullmatch(mail)):
+            wrong((department, "mail"), mail, "one mail address, such as head.of.press@example.org")
+            mail = ""
+        found.append((department, Authority(entry["head"], tuple(filter(_is_name, deputies)), mail)))
     return found
 
 

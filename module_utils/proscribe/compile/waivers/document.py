@@ -39,6 +39,7 @@ PARTIES = ("requested_by", "approved_by")
 TEXTS = (*PARTIES, "reason", "risk", "ticket", "request")
 REQUIRED = ("id", "services", "reason", "requested_by", "approved_by", "approved_on", "expires")
 REVOCATION = ("on", "by", "why")
+REQUEST = re.compile(r"[0-9a-f]{16}")  # the id of a request, as hosts make it
 PLACES = ("hosts", "groups", "zones")  # one at least
 LONGEST = 1000  # characters of a text
 KEYS = ("id", *LISTS, *TIMES, *TEXTS, "revoked")
@@ -164,6 +165,8 @@ class _Reader:
                 self.wrong(("controls", index), name, f"one of {', '.join(CONTROLS)}{close_to(name, CONTROLS)}")
         if not any(lists[key] for key in PLACES):
             self.wrong(("hosts",), None, "hosts, groups or zones that the waiver is for")
+        if texts["request"] and not REQUEST.fullmatch(texts["request"]):
+            self.wrong(("request",), texts["request"], "the id of a request: 16 of 0-9 and a-f")
         self.narrowing(lists)
         approved, expires = times["approved_on"], times["expires"]
         if approved is None or expires is None:

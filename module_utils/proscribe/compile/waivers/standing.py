@@ -127,9 +127,12 @@ def _signed(waiver: Waiver, mode: str, now: datetime.datetime) -> tuple[str, str
     """The status, the reason and the key of a waiver, as far as its signature has a say in it."""
     if mode == "off":
         return "", "", ""
+    if waiver.request:  # an operator drafted it; it is the approver's once it is signed
+        mode = "required"
     file = Path(waiver.file)
     if not signature_of(file).exists():
-        why = f"proscribe_waiver_signatures requires a signature by {waiver.approved_by}, {signature_of(file).name}"
+        rule = "a waiver from a request" if waiver.request else "proscribe_waiver_signatures"
+        why = f"{rule} requires a signature by {waiver.approved_by}, {signature_of(file).name}"
         return ("unsigned", why, "") if mode == "required" else ("", "", "")
     signature = verify(waiver.document.content, file, signers_of(file), waiver.approved_by, now)
     return (

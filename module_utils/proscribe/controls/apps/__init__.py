@@ -12,6 +12,7 @@ from .execution import fapolicyd
 from .observed import observe_apps
 from .portable.scan_cache import keep
 from .quarantine import unfinished
+from .requests import answers, command, reading
 
 
 def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
@@ -20,6 +21,9 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     if memory := observed.memory:
         host.record_fields["full_scan"] = {"at": memory.full_at, "runs": memory.runs}
         host.state_savers.append(lambda begins: keep(host, memory, begins))
+    host.record_fields.update(reading.reported(plan, observed.requests))
+    if answers.concerned(host, plan):
+        host.state_savers.append(lambda begins: _answer(host, plan))
     verdicts = []
     for service, entry in observed.desired.services.items():
         found = observed.findings(service)
@@ -33,7 +37,14 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
         verdicts.append(verdict._replace(drifted=verdict.drifted and not observed.uncertain(service)))
     verdicts += unfinished.observe(host, plan["controls"]["apps"]["mode"])
     verdicts += fapolicyd.observe(host, plan, observed.desired)
+    verdicts += command.observe(host, plan)
     return verdicts + install_block.observe(host, plan, observed.desired)
+
+
+def _answer(host: Host, plan: Mapping[str, Any]) -> None:
+    from .requests.notifications import answer
+
+    answer(host, plan)
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:

@@ -18,6 +18,8 @@ from .portable.scan import PortableApp
 from .portable.scan_cache import keep, traces
 from .quarantine import capacity, completing, restoring
 from .quarantine import moving as quarantine
+from .requests import command
+from .requests.answers import ANSWERS, NOTIFIED
 from .systems import dpkg_removal, pacman_removal
 from .systems.package import Package
 from .systems.registry import SYSTEMS
@@ -35,8 +37,13 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     seconds = settings.get("quarantine_keep", 0)
     moved, stays = _portable_apps(host, observed, seconds)
     going = [*ended, *removed, *moved]
-    blocking = [*_block(host, plan, observed, gone), *fapolicyd_changes.enforce(host, section, observed.desired)]
-    notified = user_notice.notifying(host, settings.get("user_notice", ""), going, capacity.until(seconds))
+    blocking = [
+        *_block(host, plan, observed, gone),
+        *_set(host, [(part, command.required(plan)) for part in command.parts(plan)]),
+        *fapolicyd_changes.enforce(host, section, observed.desired),
+    ]
+    until, requests = capacity.until(seconds), bool(command.digest(plan))
+    notified = user_notice.notifying(host, settings.get("user_notice", ""), going, until, requests)
     actions = [*notified, *completing.unfinished(host), *capacity.pruning(host, seconds), *going, *blocking]
     return Changes(actions, [*spared, *left, *stays], independent=True, afterwards=partial(keep, host, observed.memory))
 
@@ -46,9 +53,11 @@ def lift(host: Host) -> Changes:
     in the quarantine is restored.
     """
     parts = [part for system in SYSTEMS for part in system.block_parts(set(), "")]
+    parts += command.parts({"controls": {}})
     blocking = [*fapolicyd_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.in_place(host))]
     back = restoring.given_back(host)
-    marks = [path for path in (dpkg_removal.MARK, pacman_removal.MARK) if host.traces(path)]
+    files = (ANSWERS, NOTIFIED, dpkg_removal.MARK, pacman_removal.MARK)
+    marks = [path for path in files if host.traces(path)]
     forgotten = [Action("delete", path, partial(host.delete, path)) for path in [*traces(host), *marks]]
     return Changes([*blocking, *back.actions, *forgotten], back.refused, independent=True)
 
@@ -177,11 +186,19 @@ def _certain(host: Host, app: PortableApp, names: Names | None, service: str) ->
 
 
 def _block(host: Host, plan: Mapping[str, Any], observed: Observed, gone: Mapping[str, set[str]]) -> list[Action]:
-    up: list[Action] = []
-    down: list[Action] = []
+    parts: list[tuple[BlockPart, bool]] = []
     for manager, part, called_for in install_block.expected(host, plan, observed.desired):
         if isinstance(part, DependsOnPackages):
             part = part.without(gone.get(manager, set()))
+        parts.append((part, called_for))
+    return _set(host, parts)
+
+
+def _set(host: Host, parts: Sequence[tuple[BlockPart, bool]]) -> list[Action]:
+    """What puts up the parts that are called for, and takes down the others, in reverse and before that."""
+    up: list[Action] = []
+    down: list[Action] = []
+    for part, called_for in parts:
         if not part.wrong(host, called_for):
             continue
         if called_for:

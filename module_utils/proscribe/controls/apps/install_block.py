@@ -9,6 +9,8 @@ from ...host import Host, Unseen
 from .blocks.contact import in_each_language
 from .blocks.parts import MISSING, BlockPart
 from .desired import Desired
+from .request_hint import hints
+from .requests import command
 from .systems.registry import SYSTEMS
 
 RULE = "apps/reinstall-gate"
@@ -48,7 +50,8 @@ def expected(host: Host, plan: Mapping[str, Any], desired: Desired) -> Iterator[
     A block that has nothing left to refuse has to go, so that what is permitted can be installed.
     """
     paths = desired.closed_paths()
-    messages = in_each_language(str(plan["controls"]["apps"]["settings"].get("refusal_notice", "")))
+    text = str(plan["controls"]["apps"]["settings"].get("refusal_notice", ""))
+    messages = (*in_each_language(text), *(hints(text) if command.digest(plan) else ()))
     for system in SYSTEMS:
         ids = desired.restricted(system.MANAGER)
         permitted = desired.permitted(system.MANAGER)

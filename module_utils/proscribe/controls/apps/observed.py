@@ -39,6 +39,7 @@ class Observed(NamedTuple):
     portable_apps: Sequence[PortableApp] = ()
     memory: Memory | None = None  # for the next observation; None where nothing was scanned
     idle: Mapping[str, str] = {}  # by service that cannot be on this host: why
+    requests: Sequence[tuple[Sequence[Sequence[str]], int]] = ()  # of each user: rows, and how many were left out
 
     def findings(self, service: str) -> list[tuple[Finding, str]]:
         """The evidence for a service, each piece with the waiver that covers it, "" if none does."""
@@ -135,7 +136,9 @@ def observe_apps(host: Host, section: Mapping[str, Any]) -> Observed:
     why = {service: escaped("; ".join(dict.fromkeys(listed))) + hint for service, listed in unseen.items() if listed}
     there = theirs.there.union(s.MANAGER for s in SYSTEMS if s.MANAGER in sole and _has(host, s, roots))
     updated = memory._replace(known=scanned.known, packages=queried, users=theirs.memory) if names.any else None
-    return Observed(desired, packages, runs, identify, why, portable_apps, updated, _idle(desired, there))
+    return Observed(
+        desired, packages, runs, identify, why, portable_apps, updated, _idle(desired, there), theirs.requests
+    )
 
 
 def _has(host: Host, system: PackageSystem, roots: Iterable[User]) -> bool:

@@ -19,6 +19,7 @@ from .portable import launchers, scan, user_dirs
 from .portable.names import Names
 from .portable.scan import PortableApp, Region
 from .portable.scan_cache import DROPPED, Memory, of_user, stamped, text_of_user
+from .requests import reading
 from .running import below
 from .systems.installed import brought_by
 from .systems.package import Package, PackageSystem
@@ -50,6 +51,7 @@ class Seen(NamedTuple):
     there: set[str]  # the package systems that somebody has, of those that were queried
     memory: dict[str, str | None]  # by number, what the next observation need not read again: scan_cache.py
     systems: set[str]  # the package systems that some of them have brought along, by name
+    requests: Sequence[tuple[Sequence[reading.Row], int]] = ()  # of each user: requests, and how many were left out
 
 
 class Common(NamedTuple):
@@ -67,6 +69,7 @@ def observe_users(host: Host, common: Common, others: Mapping[int, Sequence[tupl
     """Observe all users but root. `others` is what the file scan of the host's places handed over."""
     seen = Seen([], [], [], [], set(), {}, set())
     room = MOST_REMEMBERED
+    requests: list[tuple[Sequence[reading.Row], int]] = []
     for unit, parts, why in _each(host, common, others):
         for part in parts:
             seen.packages.extend(restored_package(row) for row in part.get("packages", ()))
@@ -75,13 +78,15 @@ def observe_users(host: Host, common: Common, others: Mapping[int, Sequence[tupl
             seen.unseen.extend(f"{unit.user.name}: {reason}" for reason in part.get("unseen", ()))
             seen.there.update(part.get("there", ()))
             seen.systems.update(part.get("systems", ()))
+            if "requests" in part:
+                requests.append(part["requests"])
             if "memory" in part:
                 text = part["memory"]
                 room -= len(text or "")
                 seen.memory[str(unit.uid)] = text if room > 0 else DROPPED
         if why:
             seen.unseen.append(f"{unit.user.name}: {why}")
-    return seen
+    return seen._replace(requests=tuple(requests))
 
 
 def _each(
@@ -186,6 +191,10 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     remembered = {"memory": text_of_user(memory, known, scanned.known)} if host.learns and names.any else {}
     if scanned.found or web_apps or scanned.unseen or remembered:
         yield {"copies": [*scanned.found, *web_apps], "unseen": scanned.unseen, **remembered}
+    for user in home_users:  # last of all: what goes wrong here hides nothing
+        requests, left_out = reading.of_user(host, user)
+        if requests or left_out:
+            yield {"requests": [requests, left_out]}
 
 
 def _has_home(host: Host, user: User) -> bool:

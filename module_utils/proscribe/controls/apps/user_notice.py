@@ -15,6 +15,7 @@ from typing import Iterator, Sequence
 from ...host import ControlError, Host, Unseen, one_line
 from ...host.apart import Limits, run_apart
 from ..base import Action
+from .request_hint import hints
 
 SHOWN = ("end", "remove", "quarantine")  # verbs of which users notice something
 LONGEST = 400  # characters
@@ -23,18 +24,24 @@ APART = Limits(seconds=PATIENCE + 2, memory=0)
 _FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
 
 
-def notifying(host: Host, text: str, actions: Sequence[Action], until: str = "") -> list[Action]:
+def notifying(
+    host: Host, text: str, actions: Sequence[Action], until: str = "", requests: bool = False
+) -> list[Action]:
     """The action that notifies users before these others happen; none if there is nothing to say, or nobody notices.
 
     A text in several languages has a line for each, and all are shown in their order: which language somebody reads is
-    not known here. `until` is when what is moved has been kept long enough (UTC); "" if it is kept for ever.
+    not known here. Where hosts have the command for `requests`, it comes last. `until` is when what is moved has been
+    kept long enough (UTC); "" if it is kept for ever.
     """
     lines = [line for line in map(cleaned, text.split("\n")) if line]
     if lines and until and any(action.verb == "quarantine" for action in actions):
         lines[-1] = cleaned(f"{lines[-1][: LONGEST - 60]} What is moved is kept until {until[:10]}.")
-    if not lines or not any(action.verb in SHOWN for action in actions):
+    shown = [action for action in actions if action.verb in SHOWN]
+    if not lines or not shown:
         return []
-    text = "\n".join(lines)
+    services = {rule.partition("/")[2] for action in shown for rule in action.rules}
+    hint = hints(text, services.pop() if len(services) == 1 else "SERVICE") if requests else []
+    text = "\n".join([*lines, *hint])
     return [Action("tell", "logged-in users", partial(notify, host, text), "", text + "\n")]
 
 

@@ -26,7 +26,8 @@ class Desired:
     def rules(self) -> Rules:
         """All of it. Raises ControlError for a plan that no browser could follow."""
         if self._rules is None:
-            self._rules = rules(self._plan["controls"]["browser"])
+            url = str(self._plan.get("request_url") or "")
+            self._rules = rules(self._plan["controls"]["browser"])._replace(request_url=url)
         return self._rules
 
     def __bool__(self) -> bool:

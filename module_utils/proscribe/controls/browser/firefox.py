@@ -20,6 +20,8 @@ from .settings import ALLOW_LIST, BLOCKED, EXTENSIONS, GOOGLE_TENANTS, PRIVATE_L
 
 FILTER, DNS, TENANTS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
 PREFERENCES = "Preferences"
+# An entry of the menu Help. A blocked page itself has no place for a text or a link.
+SUPPORT_MENU = "SupportMenu"
 # Without it, Firefox (153) connects to a site of its command line before it checks whether that is blocked. It still
 # looks up the name: no preference was found that keeps it from that.
 NO_SPECULATION = {"network.http.speculative-parallel-limit": {"Value": 0, "Status": "locked"}}
@@ -120,6 +122,8 @@ def policies(rules: Rules, place: Place, listed: Lists) -> dict[str, Any]:
     if listed.block:
         said[FILTER] = {"Block": listed.block, **({"Exceptions": listed.exceptions} if listed.exceptions else {})}
         said[PREFERENCES] = dict(NO_SPECULATION)
+        if rules.request_url:
+            said[SUPPORT_MENU] = {"Title": "Request an exception", "URL": rules.request_url}
     for closed in closing(rules, place).values():
         for name, value in closed.items():  # several settings may have preferences, or say something of "*"
             said[name] = tables_joined(said[name], value) if name in said else value

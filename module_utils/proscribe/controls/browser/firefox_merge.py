@@ -30,7 +30,7 @@ from .extension_settings import (
     excepting,
 )
 from .extension_settings import closes as closes_proxies
-from .firefox import DNS, FILTER, NO_SPECULATION, PREFERENCES, TENANTS
+from .firefox import DNS, FILTER, NO_SPECULATION, PREFERENCES, SUPPORT_MENU, TENANTS
 from .observed import MARK
 from .settings import SETTINGS
 
@@ -88,6 +88,8 @@ def closes(name: str, theirs: Any, ours: Any) -> bool:
     """Whether a policy as it is closes what Proscribe's would close."""
     if name == TENANTS:
         return _narrower(theirs, ours)
+    if name == SUPPORT_MENU and isinstance(theirs, dict) and theirs:  # the organisation's own entry closes nothing less
+        return True
     if name == PROXY:  # the organisation's own, whatever it is, as long as users cannot change it
         return isinstance(theirs, dict) and theirs.get("Locked") is True and "Mode" in theirs
     if name == EXTENSION_SETTINGS:

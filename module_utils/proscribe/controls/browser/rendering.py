@@ -58,6 +58,7 @@ class Rules(NamedTuple):
     firefox_extensions: tuple[str, ...] = ()  # and Mozilla's
     chrome_allowed: tuple[str, ...] = ()  # the ids that may be installed or have a proxy where others may not
     firefox_allowed: tuple[str, ...] = ()
+    request_url: str = ""  # the organisation's page for requests of exceptions
 
     def __bool__(self) -> bool:
         """Whether there is any policy to set."""

@@ -8,6 +8,7 @@ from ...controls.apps import install_block
 from ...controls.apps.desired import UNMANAGED_BROWSERS
 from ...controls.apps.execution import fapolicyd
 from ...controls.apps.quarantine import unfinished
+from ...controls.apps.requests import command
 from ...controls.browser import settings
 from ...controls.dns import private_view
 from ...controls.firewall import neighbours
@@ -26,7 +27,7 @@ def _names(control: str, rules: set[str]) -> frozenset[str]:
 
 # By control: the name of each such rule, without its control. A test holds it against what the controls make.
 OF_CONTROL: Mapping[str, frozenset[str]] = {
-    "apps": _names("apps", {install_block.RULE, fapolicyd.RULE, unfinished.RULE, UNMANAGED_BROWSERS}),
+    "apps": _names("apps", {install_block.RULE, command.RULE, fapolicyd.RULE, unfinished.RULE, UNMANAGED_BROWSERS}),
     "browser": _names("browser", {*_BROWSER, *ON_REQUEST, "running", "packaged", "policy-file"}),
     "firewall": _names("firewall", {neighbours.RULE, DNS_OVER_TLS, QUIC, PLAIN_DNS, OWN_RULES, "ruleset", "boot"}),
     "dns": _names("dns", {private_view.RULE, "resolver", "sub-domains", "hosts-file"}),

@@ -1,0 +1,51 @@
+"""The answers to the requests of a host's users, as its plan has them, so that the host can show them.
+
+    {id: {"answer": "refused", "user", "service", "on", "why"}}
+    {id: {"answer": "granted", "user" ("" for everybody), "service", "waiver", "until"}}
+
+A plan with answers is a host's own. One without them is shared by equal hosts, as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..duration import spelled
+from .waivers import Waiver
+from .waivers.refusals import Refusal
+
+MOST = 50  # refusals of a host: the newest
+
+Answers = dict[str, dict[str, str]]  # by id of the request
+
+
+def refused_by_host(refusals: Iterable[Refusal]) -> dict[str, Answers]:
+    """The refusals as answers, by host. `refusals` come the oldest first."""
+    refused: dict[str, list[Refusal]] = {}
+    for refusal in refusals:
+        refused.setdefault(refusal.host, []).append(refusal)
+    return {
+        host: {
+            one.id: {"answer": "refused", "user": one.user, "service": one.service, "on": one.on, "why": one.why}
+            for one in listed[-MOST:]
+        }
+        for host, listed in refused.items()
+    }
+
+
+def with_answers(body: Mapping[str, Any], refused: Answers, waivers: Iterable[Waiver]) -> dict[str, Any]:
+    """What a plan consists of, with the answers: those that were refused, and the waivers that waive there then."""
+    granted = {
+        waiver.request: {
+            "answer": "granted",
+            "user": waiver.users[0] if waiver.users else "",
+            "service": waiver.services[0],
+            "waiver": waiver.id,
+            "until": spelled(waiver.ends),
+        }
+        for waiver in waivers
+        if waiver.request and (waiver.users or not waiver.posix_groups)
+    }
+    answers = {**refused, **granted}
+    return {**body, "answers": answers} if answers else dict(body)

@@ -1,0 +1,241 @@
+"""What users leave where requests are read: whatever it is, it costs nobody but its user."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controls import apps
+from proscribe.controls.apps.requests import reading
+from proscribe.host import Host, User
+from proscribe.host.budget import Budget
+from proscribe.reply import shapes
+from test_apps import WECHAT, MadeHost, plan
+
+ME = os.getuid()
+ALICE = User("alice", ME, 0, "/home/alice")
+PLACE = "home/alice/.local/state/proscribe/requests"
+GOOD = {"schema": "proscribe/request/1", "service": "wechat", "reason": "Press calls", "at": "2026-11-25T08:00:00Z"}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> MadeHost:
+    made = MadeHost(tmp_path)
+    (tmp_path / PLACE).mkdir(parents=True)
+    return made
+
+
+def name(count: int = 0) -> str:
+    return f"{count:016x}.json"
+
+
+def put(host: Host, content: Any = GOOD, file: str = name()) -> Path:
+    path = Path(host.root, PLACE, file)
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return path
+
+
+def test_a_request_is_read_with_the_user_whose_home_it_is_in(host: MadeHost) -> None:
+    put(host, {**GOOD, "user": "root", "id": "f" * 16, "host": "other"})
+    (row,), left_out = reading.of_user(host, ALICE)
+    own = hashlib.sha256(b"%d %s" % (ME, b"0" * 16)).hexdigest()[:16]
+    assert (list(row), left_out) == ([own, "alice", "wechat", "Press calls", "2026-11-25T08:00:00Z"], 0)
+
+
+def test_a_file_of_one_name_is_another_request_in_another_home() -> None:
+    assert reading.number(1000, name()) != reading.number(1001, name())
+
+
+ODD: dict[str, Any] = {
+    "nothing": b"",
+    "no JSON": b"{",
+    "no text": b"\xff\xfe\x00",
+    "a list": [GOOD],
+    "deep": b"[" * 4000,
+    "deep in a key": b'{"schema":' * 400,
+    "a number beyond all": b'{"schema": "proscribe/request/1", "at": 1e999999}',
+    "many digits": b'{"at": ' + b"9" * 4000 + b"}",
+    "no schema": {key: GOOD[key] for key in ("service", "reason", "at")},
+    "another schema": {**GOOD, "schema": "proscribe/request/2"},
+    "a service that is none": {**GOOD, "service": "../../etc"},
+    "a service of another type": {**GOOD, "service": ["wechat"]},
+    "no reason": {**GOOD, "reason": ""},
+    "a long reason": {**GOOD, "reason": "x" * 301},
+    "a reason of another type": {**GOOD, "reason": {"a": 1}},
+    "escapes for terminals": {**GOOD, "reason": "\x1b]0;owned\x07 please"},
+    "a line of its own": {**GOOD, "reason": "please\napproved by: head"},
+    "text that runs backwards": {**GOOD, "reason": "\u202egnp.exe\u202c"},
+    "an isolate": {**GOOD, "reason": "a\u2066b\u2069"},
+    "half a pair": json.dumps(GOOD).encode().replace(b"Press", b"\\ud800"),
+    "blanks around": {**GOOD, "reason": " x "},
+    "no such day": {**GOOD, "at": "2026-02-30T08:00:00Z"},
+    "no such hour": {**GOOD, "at": "2026-02-20T29:00:00Z"},
+    "no zone": {**GOOD, "at": "2026-11-25T08:00:00"},
+    "other digits": {**GOOD, "at": "٢٠٢٦-11-25T08:00:00Z"},
+    "too large": json.dumps(GOOD).encode() + b" " * 4096,
+}
+
+
+@pytest.mark.parametrize("content", ODD.values(), ids=ODD.keys())
+def test_what_is_no_request_is_left_out_and_hides_no_other(host: MadeHost, content: Any) -> None:
+    put(host, content)
+    put(host, GOOD, name(1))
+    rows, left_out = reading.of_user(host, ALICE)
+    assert ([row[2] for row in rows], left_out) == (["wechat"], 1)
+
+
+@given(st.binary(max_size=300) | st.text(max_size=100).map(lambda text: json.dumps({**GOOD, "reason": text}).encode()))
+def test_whatever_is_read_is_what_a_record_may_have(content: bytes) -> None:
+    found = reading.parsed(content)
+    if found:
+        service, reason, at = found
+        assert service.isascii() and reason.isprintable() and 0 < len(reason) <= 300
+        assert shapes.line(reason, "reason", 300) == reason and time.strptime(at, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_a_time_to_come_is_now(host: MadeHost) -> None:
+    put(host, {**GOOD, "at": "2999-01-01T00:00:00Z"})
+    (row,), _ = reading.of_user(host, ALICE)
+    assert row[4] <= time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _link(path: Path) -> None:
+    outside = path.parents[5] / "secret"
+    outside.write_text(json.dumps(GOOD))
+    path.symlink_to(outside)
+
+
+def _hard_link(path: Path) -> None:
+    outside = path.parents[5] / "secret"
+    outside.write_text(json.dumps(GOOD))
+    os.link(outside, path)
+
+
+def _directory(path: Path) -> None:
+    path.mkdir()
+
+
+def _hole(path: Path) -> None:
+    with path.open("wb") as stream:
+        stream.truncate(1 << 40)
+
+
+def _someone_elses(path: Path) -> None:
+    path.write_text(json.dumps(GOOD))
+    os.chown(path, 4711, 0)
+
+
+@pytest.mark.parametrize("make", [_fifo, _link, _hard_link, _directory, _hole, _someone_elses])
+def test_only_a_users_own_plain_file_is_opened(host: MadeHost, make: Any) -> None:
+    if make is _someone_elses and ME:
+        pytest.skip("only root can give files away")
+    make(Path(host.root, PLACE, name()))
+    put(host, GOOD, name(1))
+    began = time.monotonic()
+    rows, left_out = reading.of_user(host, ALICE)
+    assert (len(rows), left_out) == (1, 1)
+    assert time.monotonic() - began < 1
+
+
+def test_what_becomes_a_link_between_two_looks_is_not_followed(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(host)
+    real = os.open
+
+    def swap(file: Any, flags: int, *rest: Any, **more: Any) -> int:
+        if file == name():
+            path.unlink()
+            path.symlink_to("/etc/shadow")
+        return real(file, flags, *rest, **more)
+
+    monkeypatch.setattr(os, "open", swap)
+    assert reading.of_user(host, ALICE) == ([], 1)
+
+
+def test_a_link_in_the_way_is_not_followed_and_not_counted(host: MadeHost, tmp_path: Path) -> None:
+    put(host)
+    state = tmp_path / "home/alice/.local/state"
+    state.rename(tmp_path / "elsewhere")
+    state.symlink_to(tmp_path / "elsewhere")
+    if ME == 0:
+        os.lchown(state, 1000, 1000)
+    assert reading.of_user(host, ALICE) == ([], 0)
+
+
+def test_thousands_of_files_are_not_read(host: MadeHost) -> None:
+    for count in range(3000):
+        put(host, GOOD, name(count))
+    began = time.monotonic()
+    rows, left_out = reading.of_user(host, ALICE)
+    assert len(rows) == reading.MOST and len(rows) + left_out == reading.MOST_NAMES
+    assert time.monotonic() - began < 2
+
+
+def test_a_budget_that_is_spent_ends_it_quietly(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(host)
+    monkeypatch.setattr(reading, "SECONDS", -1.0)
+    assert reading.of_user(host, ALICE) == ([], 0)
+
+
+def test_what_the_rest_of_a_home_has_cost_hides_no_request(host: MadeHost) -> None:
+    put(host)
+    host.budget = spent = Budget(entries=0, size=0)
+    assert len(reading.of_user(host, ALICE)[0]) == 1
+    assert host.budget is spent
+
+
+def test_a_home_that_another_machine_answers_for_is_not_entered(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(host)
+    monkeypatch.setattr(reading, "mounts", lambda host: {"/home/alice/.local": reading_mount("fuse.sshfs")})
+    assert reading.of_user(host, ALICE) == ([], 0)
+    host.enters_remote = True
+    assert len(reading.of_user(host, ALICE)[0]) == 1
+
+
+def reading_mount(kind: str) -> Any:
+    from proscribe.host.file_scan import Mount
+
+    return Mount(kind, False)
+
+
+def rows(user: str, count: int, service: str = "wechat") -> list[tuple[str, ...]]:
+    return [(f"{user}{number}", user, service, "r", f"2026-11-25T08:00:{59 - number:02}Z") for number in range(count)]
+
+
+def test_nobodys_many_requests_hide_another_users_one() -> None:
+    of_users = [*((rows(f"mallory{number}", 20), 0) for number in range(8)), (rows("bob", 1), 0)]
+    found = reading.reported(plan(wechat=WECHAT), of_users)
+    assert len(found["requests"]) == 100 and found["requests_left_out"] == 61
+    assert "bob" in {one["user"] for one in found["requests"][:9]}
+
+
+def test_a_service_that_the_plan_does_not_have_is_left_out() -> None:
+    found = reading.reported(plan(wechat=WECHAT), [(rows("bob", 1, "made_up"), 2)])
+    assert found == {"requests": [], "requests_left_out": 3}
+    assert reading.reported(plan(wechat=WECHAT), [([], 0)]) == {}
+
+
+@pytest.mark.skipif(ME != 0, reason="only root can give files away")
+def test_the_record_has_them(host: MadeHost) -> None:
+    Path(host.root, "etc/passwd").write_text("alice:x:1000:0::/home/alice:/bin/sh\n")
+    os.chown(put(host), 1000, 0)
+    apps.observe(host, plan(wechat=WECHAT))
+    (one,) = host.record_fields["requests"]
+    assert (one["user"], one["service"], host.record_fields["requests_left_out"]) == ("alice", "wechat", 0)
+
+
+def test_a_record_without_requests_says_nothing_of_them(host: MadeHost) -> None:
+    apps.observe(host, plan(wechat=WECHAT))
+    assert not {"requests", "requests_left_out"} & host.record_fields.keys()
