@@ -7,6 +7,7 @@ import time
 from typing import Any, Mapping
 
 from ..host import Host
+from ..plan import has_hours_or_groups
 from . import clock, files
 from .moments import stamp
 
@@ -31,7 +32,14 @@ def stored(host: Host, known: files.Settings, digest: str) -> dict[str, Any]:
 
 
 def at_this_hour(host: Host, plan: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The plan as it is at this hour of the host's own zone: what is open only at times is resolved."""
+    """The plan as it is now on this host: which waivers are open at this hour of its zone, and who is in their groups.
+
+    The hour is that of the clock that cannot go back. The same object where no waiver has hours or groups.
+    """
+    if not has_hours_or_groups(plan):
+        return plan
+    from ..plan_groups import resolved
     from ..plan_hours import at
 
-    return at(plan, time.localtime(clock.effective(host)))
+    time.tzset()  # the zone may have changed since a process that stays began
+    return resolved(host, at(plan, time.localtime(clock.effective(host))))[0]

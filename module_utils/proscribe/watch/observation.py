@@ -12,6 +12,7 @@ import time
 from typing import Any, Callable, Mapping
 
 from ..controls.applying import carry_out
+from ..controls.apps.requests.answers import NOTIFIED
 from ..controls.base import Changes
 from ..finding import ERROR, NONCOMPLIANT, mark_repaired
 from ..host import ControlError, Host, Unseen
@@ -66,6 +67,7 @@ class Observation:
                 self._journal("corrected", rules=corrected)
             record = mark_repaired(record, after)
             wrong = [rule for rule in wrong if rule in still]
+        self._notify(plan)
         reported = [f"{name}: {message}"[:MOST_FAILURES] for name, message in failed.items()]
         self._store(record, digest, wrong, reported)
         return record
@@ -111,6 +113,16 @@ class Observation:
                 if f"{name}: {error}"[:MOST_FAILURES] not in self.before.get("failed", ()):
                     self._journal("failed", control=name, message=str(error))
         return failed
+
+    def _notify(self, plan: Plan) -> None:
+        """Notify users of answers to their requests, and of waivers that open, end soon, or have ended."""
+        with contextlib.suppress(ControlError, Unseen):
+            if plan.get("answers") or plan.get("waivers") or self.host.stat(NOTIFIED):
+                from ..controls.apps.requests.notifications import deliver, due
+
+                for message in due(self.host, plan, clock.effective(self.host)):
+                    deliver(self.host, [message])
+                    self._journal("notified", **message[2])
 
     def _store(self, record: Mapping[str, Any], digest: str, wrong: list[str], failed: list[str]) -> None:
         given = {

@@ -32,11 +32,11 @@ from proscribe.compile.waivers.refusals import read_refusals
 from proscribe.controls import apps
 from proscribe.controls.applying import carry_out
 from proscribe.controls.apps.requests import answers, command, command_text, notifications
+from proscribe.controls.apps.requests.notifications import due
 from proscribe.duration import spelled
 from proscribe.host import Host, Result
 from proscribe.report import request_news
 from proscribe.report.storage import requests_file
-from proscribe.watch.notices import waiver_notices
 
 WONG = 1000 if os.getuid() == 0 else os.getuid()
 program = importlib.import_module("proscribe.programs.request")
@@ -243,7 +243,7 @@ def test_from_refused_to_granted_to_closed(story: Story) -> None:
     end = datetime.datetime(2026, 12, 25, 4, tzinfo=datetime.timezone.utc).timestamp()
     sent = []
     for days in (20, 8, 6.9, 6, 3, 0.9, 0.5, 0, -1):
-        sent += [fields["about"] for _, _, fields in waiver_notices(host, plan, end - days * 86400)]
+        sent += [fields["about"] for _, _, fields in due(host, plan, end - days * 86400)]
     assert sent == ["7 days: Parrot", "1 day: Parrot", "ended: Parrot"]
 
     # It ends without anybody's doing: closed, and the request is over.
@@ -283,7 +283,7 @@ def test_a_refusal_reaches_its_user(story: Story) -> None:
     content = Path(story.host.root + answers.ANSWERS).read_text()
     assert "wong" not in content  # everybody may read it
     for plan in ({**story.plan, "answers": {}}, story.plan):  # a plan without it, and the next one with it
-        assert waiver_notices(story.host, plan, story.now.timestamp()) == []
+        assert due(story.host, plan, story.now.timestamp()) == []
     with pytest.raises(Refused, match="is refused already"):
         story(requests, "refuse", request["id"], "again")
     # The same user may request again, and that is another request.

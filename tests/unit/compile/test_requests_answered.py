@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.compile.answers import MOST, answers_of, with_answers
+from proscribe.compile.answers import MOST, refused_by_host, with_answers
 from proscribe.compile.waivers.authority import read_register
 from proscribe.compile.waivers.refusals import FILE, Refusal, alone, read_refusals, with_one_more
-from proscribe.plan import check, sealed
 from proscribe.policy_errors import PolicyErrors
 from proscribe.report.storage import requests_file
 
@@ -35,34 +34,19 @@ def test_a_line_that_is_no_refusal_is_a_mistake_with_its_number(tmp_path: Path, 
         read_refusals([tmp_path])
 
 
-def plan(mode: str = "enforce") -> dict[str, Any]:
-    return sealed({"schema": "proscribe/plan/1", "controls": {"apps": {"mode": mode, "services": {}, "settings": {}}}})
+BODY = {"schema": "proscribe/plan/1", "controls": {}}
 
 
-def test_only_the_plan_of_a_host_with_answers_is_its_own() -> None:
-    shared = plan()
-    hosts = dict.fromkeys(("press01", "press02"), shared["digest"])
-    plans, own = with_answers({shared["digest"]: shared}, hosts, answers_of([ONE], []))
-    assert own["press02"] == shared["digest"] != own["press01"] and len(plans) == 2
-    check(plans[own["press01"]])
-    assert plans[own["press01"]]["answers"][ONE.id]["why"] == "no"
-
-
-def test_a_plan_that_no_host_has_any_more_is_not_sent() -> None:
-    shared = plan()
-    plans, _ = with_answers({shared["digest"]: shared}, {"press01": shared["digest"]}, answers_of([ONE], []))
-    assert shared["digest"] not in plans
-
-
-def test_a_host_that_is_not_enforced_gets_no_answers() -> None:
-    audited = plan("audit")
-    hosts = {"press01": audited["digest"]}
-    assert with_answers({audited["digest"]: audited}, hosts, answers_of([ONE], []))[1] == hosts
+def test_a_refusal_is_in_what_the_plan_of_its_host_consists_of() -> None:
+    refused = refused_by_host([ONE])
+    assert with_answers(BODY, refused["press01"], [])["answers"][ONE.id]["why"] == "no"
+    assert "press02" not in refused
+    assert with_answers(BODY, {}, []) == BODY
 
 
 def test_the_newest_refusals_of_a_host_are_in_its_plan() -> None:
     many = [ONE._replace(id=f"{number:016x}") for number in range(MOST + 5)]
-    assert [*answers_of(many, [])["press01"]] == [one.id for one in many[5:]]
+    assert [*refused_by_host(many)["press01"]] == [one.id for one in many[5:]]
 
 
 @pytest.mark.parametrize(

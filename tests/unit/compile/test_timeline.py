@@ -154,7 +154,10 @@ def test_a_host_without_the_watch_has_no_successors_and_the_plan_that_it_always_
 
 
 def test_a_plan_says_what_people_have_to_know_of_its_waivers(organisation: Organisation) -> None:
-    organisation.waiver(request="00c0ffee00c0ffee")
+    keys = Keys(organisation.root, organisation.inventory)
+    key = keys.make("head")
+    keys.allow("head.of.press", key, OURS)
+    keys.sign(organisation.waiver(request="00c0ffee00c0ffee"), key)  # one that answers a request has to be signed
     organisation.waiver("w2.yml", id="w2", services=["signal", "slack"], users=["alice"], controls=["apps"])
     organisation.waiver("w3.yml", id="w3", posix_groups=["press"], controls=["apps"], expires="2026-12-01T00:00:00Z")
     found = compiled(organisation, NOW)

@@ -136,7 +136,7 @@ def _answers(judged: Judged, request: Request) -> bool:
         waiver.request == request.id
         and request.host in worth.hosts
         and request.service in waiver.services
-        and (not waiver.users or request.user in waiver.users)
+        and (request.user in waiver.users or not (waiver.users or waiver.posix_groups))
     )
 
 

@@ -82,6 +82,8 @@ def _subjects(plan: Mapping[str, Any], before: Mapping[str, Any], now: float) ->
         elif answer["waiver"] not in waivers:  # without a watch a plan names no waivers
             waivers[answer["waiver"]] = {**about, "expires": answer["until"]}
     for id_, waiver in waivers.items():
+        if waiver.get("posix_groups") and not waiver["users"]:  # nobody is in them here
+            continue
         end = waiver["expires"]
         found[f"waiver {id_}"] = {
             "waiver": id_,
