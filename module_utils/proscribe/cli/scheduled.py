@@ -27,6 +27,7 @@ from ..report.notification import Notification, known, made, notification
 from ..report.storage import requests_file
 from ..report.storage.complete import NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
 from ..report.storage.files import SUFFIX, whole
+from ..report.text.command import Call
 from ..report.text.wording import clean, counted
 from ..schedule.timers import DRIFT
 from ..store import PLANS, Store, Untrusted
@@ -115,15 +116,16 @@ def requests_of(
 ) -> tuple[Notification | None, list[dict[str, Any]]]:
     """The notification of the requests that a run brought first (None for none), and the mails to heads."""
     try:
-        run = read_report(directory)["run"]["id"]
-        new = request_news.new_requests(requests_file.read(reports), run)
+        run = read_report(directory)["run"]
+        new = request_news.new_requests(requests_file.read(reports), run["id"])
         departments = _departments(options) if new else {}
     except (OSError, ValueError, Refused, PolicyErrors) as error:
         print(f"proscribe: new requests are not reported: {error}", file=sys.stderr)
         return None, []
     if not new:
         return None, []
-    return request_news.notification(new, departments), request_news.for_heads(new, departments)
+    command = Call.of(run).command("requests", run["inventory"] or ()).line()
+    return request_news.notification(new, departments, command), request_news.for_heads(new, departments, command)
 
 
 def _departments(options: Sequence[str]) -> dict[str, request_news.Department]:

@@ -24,8 +24,8 @@ def new_requests(stored: Sequence[Request], run: str) -> list[Request]:
     return [one for one in stored if one.run == run]
 
 
-def notification(requests: Sequence[Request], departments: Mapping[str, Department]) -> Notification:
-    """The notification of new requests. Users wrote the reasons; they are shown as one line each."""
+def notification(requests: Sequence[Request], departments: Mapping[str, Department], command: str) -> Notification:
+    """The notification of new requests; `command` lists all. Users wrote the reasons, each is shown as one line."""
     hosts = sorted({one.host for one in requests})
     subject = f"Proscribe: {counted(len(requests), 'new request')} for an exception on {some(hosts, 3)}"
     lines = []
@@ -35,20 +35,19 @@ def notification(requests: Sequence[Request], departments: Mapping[str, Departme
         lines.append(f"  its id: {one.id}")
     if len(requests) > MOST:
         lines.append(f"... and {counted(len(requests) - MOST, 'more request')}")
-    lines += ["", "All of them: ./proscribe requests", "To grant one: ./proscribe waiver new --request ID"]
-    lines.append("To refuse one: ./proscribe requests refuse ID 'why'")
+    lines += ["", f"All of them, and how one is granted or refused: {command}"]
     facts = [{key: getattr(one, key) for key in Request._fields[:6]} for one in requests[:MOST]]
     return made(subject, lines, requests=facts, number_of_requests=len(requests))
 
 
-def for_heads(requests: Sequence[Request], departments: Mapping[str, Department]) -> list[dict[str, Any]]:
+def for_heads(requests: Sequence[Request], departments: Mapping[str, Department], command: str) -> list[dict[str, Any]]:
     """For each head with an address, a mail about the requests of the own department only: {mail, message}."""
     found: dict[str, list[Request]] = {}
     for one in requests:
         for mail in {departments[name].mail for name in _of(one, departments)} - {""}:
             found.setdefault(mail, []).append(one)
     return [
-        {"mail": mail, "message": notification(listed, departments).as_dict()["message"]}
+        {"mail": mail, "message": notification(listed, departments, command).as_dict()["message"]}
         for mail, listed in sorted(found.items())
     ]
 

@@ -184,8 +184,9 @@ def test_from_refused_to_granted_to_closed(story: Story) -> None:
     stored = requests_file.read(story.reports)
     departments = {"press": request_news.Department(frozenset({"press01"}), "head.press@example.org")}
     assert [one.id for one in request_news.new_requests(stored, "run2")] == [id_]
-    (mail,) = request_news.for_heads(stored, departments)
+    (mail,) = request_news.for_heads(stored, departments, "./proscribe requests -i inv")
     assert mail["mail"] == "head.press@example.org" and id_ in mail["message"]
+    assert mail["message"].endswith("./proscribe requests -i inv\n")
     story.run()
     assert request_news.new_requests(requests_file.read(story.reports), "run3") == []
 
