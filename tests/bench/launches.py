@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(PROJECT / part) for part in ("module_utils", "tests", "tests/integration")]
+sys.path[:0] = [str(PROJECT / part) for part in ("module_utils", "tests/integration", "tests")]
 
 import launches_host as launches
 from machines import Machine, booted, image
