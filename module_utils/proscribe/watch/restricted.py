@@ -54,7 +54,9 @@ class Restricted:
     def __init__(self, host: Host, section: Mapping[str, Any] | None) -> None:
         self.host = host
         self.section = section
-        self.text: str = section["settings"].get("user_notice", "") if section else ""
+        settings = section["settings"] if section else {}
+        self.text: str = settings.get("user_notice", "")
+        self.requests = bool(settings.get("requests"))  # whether hosts have the command for requests
         if section is None:
             return
         self.desired = Desired(section)

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Callable, Collection, Mapping, Sequence
 
 from ..controls.apps.running import Running
-from ..controls.apps.user_notice import cleaned, notify
+from ..controls.apps.user_notice import cleaned, notify, with_hints
 from ..host import ControlError, Host, Process, Unseen
 from . import clock, effective, files, frozen, journal
 from .attempts import Attempts
@@ -180,6 +180,7 @@ class Verifying:
         self.notified = {key: until for key, until in self.notified.items() if until > now}
         text = "\n".join(filter(None, map(cleaned, self.restricted.text.split("\n"))))
         key = (running.user, program)
+        text = with_hints(text, running.identity.services, self.restricted.requests)
         if not text or key in self.notified or len(self.notifiers) >= MOST_NOTIFIERS:
             return
         uid = self.host.user_id(running.user)

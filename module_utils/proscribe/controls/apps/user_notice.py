@@ -10,7 +10,7 @@ import contextlib
 import os
 import stat
 from functools import partial
-from typing import Iterator, Sequence
+from typing import Collection, Iterator, Sequence
 
 from ...host import ControlError, Host, Unseen, one_line
 from ...host.apart import Limits, run_apart
@@ -40,9 +40,16 @@ def notifying(
     if not lines or not shown:
         return []
     services = {rule.partition("/")[2] for action in shown for rule in action.rules}
-    hint = hints(text, services.pop() if len(services) == 1 else "SERVICE") if requests else []
-    text = "\n".join([*lines, *hint])
+    text = with_hints("\n".join(lines), services, requests)
     return [Action("tell", "logged-in users", partial(notify, host, text), "", text + "\n")]
+
+
+def with_hints(text: str, services: Collection[str], requests: bool) -> str:
+    """A text, and last how its readers request an exception for the services; "" for no text."""
+    if not text or not requests:
+        return text
+    (named,) = services if len(services) == 1 else ("SERVICE",)
+    return "\n".join([text, *hints(text, named)])
 
 
 def cleaned(text: str) -> str:
