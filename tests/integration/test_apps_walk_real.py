@@ -125,7 +125,7 @@ def test_the_whole_catalogue_finds_what_people_bring_along_and_nothing_else(mach
     (home / ".config/autostart/clock.desktop").write_text(entry.format("/usr/bin/xclock"))
 
     catalogue = load([PROJECT / "catalog"])
-    plan = compile_plan(catalogue, read_restrictions({}, str), [], datetime.date(2026, 1, 1))
+    plan = compile_plan(catalogue, read_restrictions({"proscribe_requests": False}, str), [], datetime.date(2026, 1, 1))
     before = {path: path.lstat() for path in machine.rglob("*")}
     verdicts = apps.observe(Host(str(machine)), plan)
     assert {path: path.lstat() for path in machine.rglob("*")}.keys() == before.keys()
@@ -177,7 +177,7 @@ def test_enforcing_moves_certain_copies_away_and_lifting_brings_them_back(
         (home / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(shutil.which("true") or "/bin/true", home / path)
     (home / "Telegram/chats").write_text("dear diary")
-    plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions({}, str), [], datetime.date(2026, 1, 1))
+    plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions({"proscribe_requests": False}, str), [], datetime.date(2026, 1, 1))
     host = Host(str(machine))
 
     def wrong() -> list[str]:
