@@ -20,6 +20,7 @@ REASONS = {
     "*tests/bench/compile_scale.py *": "minutes of processor time; test_bench_compile.py has its parts",
     "python tests/bench/soak.py *": "hours",
     "ansible-playbook playbooks/notify.yml *": "needs a server of ntfy",
+    "proscribe-watch *": "of a host that observes itself: tests/integration/test_watch.py",
     "./proscribe requests*": "no user of a made host has requested anything; test_requests_story.py runs it",
     "./proscribe waiver new *--request *": "test_requests_story.py drafts from a request",
     "./proscribe waiver sign *press01-wong-*": "test_requests_story.py signs a draft",
