@@ -96,14 +96,14 @@ def main() -> None:
         gc.disable()  # nothing is collected in a process that ends with its answer
     os.chdir("/")
     os.umask(0o077)
-    by = os.environ.get("SUDO_USER", "root")
+    by, started_by = os.environ.get("SUDO_USER", "root"), os.environ.get("TRIGGER_UNIT", "")
     os.environ.clear()
     os.environ.update(PATH=PATHS, LC_ALL="C.UTF-8", HOME="/root")
     code: Any = loaded()
     sys.meta_path.insert(0, code)
     from .watch_commands import main as work
 
-    ended = work(sys.argv[1:], by, code.marshalled)
+    ended = work(sys.argv[1:], by, started_by, code.marshalled)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(ended)

@@ -22,11 +22,12 @@ HASH = 64  # hexadecimal digits, which a cached file begins with
 NOT_INSTALLED = "the watch is not installed: an enforcing run with proscribe_watch installs it"
 
 
-def main(words: Sequence[str], by: str, marshalled: Callable[[], bytes | None]) -> int:
-    """Do what the words ask for; the exit code. `by` is who calls, `marshalled` gives the compiled code where it did
-    not come out of the cache.
+def main(words: Sequence[str], by: str, started_by: str, marshalled: Callable[[], bytes | None]) -> int:
+    """Do what the words ask for; the exit code. `by` is who calls, `started_by` the unit that had systemd do so ("" for
+    none); `marshalled` gives the compiled code where it did not come out of the cache.
     """
     host = Host()
+    host.started_by = started_by
     try:
         known = files.settings(host)
         if known is None:
