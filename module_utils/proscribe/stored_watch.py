@@ -73,7 +73,8 @@ def damaged(name: str) -> NoReturn:
         journal = os.open(f"{WATCH}/../journal.jsonl", flags, 0o600)
         end = os.pread(journal, LINE, max(0, os.fstat(journal).st_size - LINE))
         if not end.endswith(f"{event}\n".encode()):
-            os.write(journal, f'{{"at": "{at}", {event}\n'.encode())
+            begin = "\n" if end and not end.endswith(b"\n") else ""  # the last line is half
+            os.write(journal, f'{begin}{{"at": "{at}", {event}\n'.encode())
     sys.exit(f"{WATCH}/{name} is not what was installed: nothing was run; the next run of the controller repairs it")
 
 

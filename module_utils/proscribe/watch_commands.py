@@ -81,7 +81,7 @@ def _observe(host: Host, known: files.Settings, marshalled: Callable[[], bytes |
     def keep(digest: str, content: Any) -> None:
         parts[f"{named}-{digest.rpartition(':')[2]}"] = marshal.dumps(content)
 
-    observed(host, known, Operations(run.observe, run.change), cached, keep)
+    unsaved = observed(host, known, Operations(run.observe, run.change), cached, keep)
     if compiled := marshalled():
         parts[named] = compiled
     if parts:
@@ -90,7 +90,9 @@ def _observe(host: Host, known: files.Settings, marshalled: Callable[[], bytes |
                 host.delete(f"{files.CACHE}/{name}")
             for name, content in parts.items():
                 host.write(f"{files.CACHE}/{name}", files.hash_of(content).encode() + content, 0o600)
-    return 0
+    for why in unsaved:
+        print(f"proscribe-watch: {why}", file=sys.stderr)
+    return 1 if unsaved else 0
 
 
 def _cached(host: Host, name: str) -> Any:

@@ -113,3 +113,12 @@ def test_a_broken_cache_only_costs_time(installed: Installed, content: bytes) ->
     named = files.hash_of(installed.code.read_bytes())
     (installed.place / f"cache/{named}-{MAGIC_NUMBER.hex()}").write_bytes(content)
     assert "the watch is not installed" in installed.run("status").stderr
+
+
+def test_damage_is_written_down_behind_a_line_that_is_half(installed: Installed) -> None:
+    damage(installed, "empty")
+    path = installed.place.parent / journal.NAME
+    path.write_bytes(b'{"at": "2026-11-27T03:00:00Z", "event": "tha')
+    installed.run("status")
+    half, event = installed.events()
+    assert half is None and event and event["event"] == "damaged"
