@@ -121,9 +121,9 @@ def _wrong_units(host: Host, texts: Mapping[str, str]) -> Iterator[Finding]:
             whole = False
             yield Finding("unit", name, path=path, detail=detail)
     if whole:
-        asked = [name for name in texts if name in units.ENABLED and not _evidently_runs(host, name)]
-        states = host.run(["systemctl", "is-active", *asked]).out.split("\n") if asked else []
-        for name, state in zip(asked, states):
+        unclear = [name for name in texts if name in units.ENABLED and not _evidently_runs(host, name)]
+        states = host.run(["systemctl", "is-active", *unclear]).out.split("\n") if unclear else []
+        for name, state in zip(unclear, states):
             if state not in ("active", "activating", "reloading"):
                 yield Finding("unit", name, detail=f"does not run: {state or 'unknown'}")
 

@@ -98,7 +98,7 @@ def killed_after(step: int, work: Callable[[], object]) -> bool:
     return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
 
 
-def told(host: Made) -> list[tuple[str, Any]]:
+def noted(host: Made) -> list[tuple[str, Any]]:
     lines, left_out = journal.read(host)
     assert left_out == 0
     return [(line["event"], line.get("rules", line.get("renewed"))) for line in lines]
@@ -145,8 +145,8 @@ def test_what_a_killed_observation_has_not_done_the_next_one_does_and_nothing_st
         assert observe(host, ban) == []
         assert ban.broken() == set(), step
         assert files.settings(host) and clock.effective(host) >= before
-        events = [event for event, _ in told(host)]
-        assert max(map(events.count, events), default=0) <= 1, (step, told(host))
+        events = [event for event, _ in noted(host)]
+        assert max(map(events.count, events), default=0) <= 1, (step, noted(host))
         account = summary.summary(host, mine)
         assert all(one["times"] == 1 and one["corrected"] <= 1 for one in account["incidents"]), (step, account)
         if fault is not clock_back:
@@ -155,9 +155,9 @@ def test_what_a_killed_observation_has_not_done_the_next_one_does_and_nothing_st
             assert events == ["clock"], step
         assert record(host)["state"] in (COMPLIANT, REPAIRED)
         assert list(tmp_path.rglob(".*proscribe~")) == [], step
-        again = told(host)
+        again = noted(host)
         observe(host, ban)
-        assert told(host) == again and record(host)["state"] == COMPLIANT
+        assert noted(host) == again and record(host)["state"] == COMPLIANT
         if not died:
             break
     assert not died and killed > 10
@@ -171,7 +171,7 @@ def test_what_is_not_seen_after_a_correction_is_not_written_down_as_corrected(
     ban = Ban(tmp_path / "ban", seen=state)
     ban.breaks("dns/wechat")
     observe(host, ban)
-    assert told(host) == [("drift", ["dns/wechat"])]
+    assert noted(host) == [("drift", ["dns/wechat"])]
     assert REPAIRED not in {rule["state"] for rule in record(host)["rules"]}
 
 
@@ -189,10 +189,10 @@ def test_lines_that_the_journal_cannot_take_are_written_by_a_later_observation(
         patched.setattr(journal, "write_down", full)
         (why,) = observe(host, ban)
         assert why.startswith("2 lines cannot be written")
-    assert ban.broken() == set() and told(host) == []
+    assert ban.broken() == set() and noted(host) == []
     began = files.state(host)["last"]
     assert observe(host, ban) == []
-    assert told(host) == [("drift", ["dns/wechat"]), ("corrected", ["dns/wechat"])]
+    assert noted(host) == [("drift", ["dns/wechat"]), ("corrected", ["dns/wechat"])]
     assert all(line["at"] <= began for line in journal.read(host)[0]), "of when it was"
     assert "unwritten" not in files.state(host)
 
@@ -204,7 +204,7 @@ def test_what_is_no_line_in_a_state_costs_itself_only(watched: Watched, tmp_path
     host, _ = watched
     more = [{"event": "drift", "at": "2026-01-01T00:00:00Z", "rules": 5, "users": None}]
     host.write(files.STATE, json.dumps({"unwritten": lines + more}), 0o600)
-    assert observe(host, Ban(tmp_path / "ban")) == [] and told(host) == []
+    assert observe(host, Ban(tmp_path / "ban")) == [] and noted(host) == []
 
 
 def test_an_observation_that_cannot_save_what_it_saw_says_so(
