@@ -7,6 +7,7 @@ that is not what was installed, by its hash, is not run; that is written into th
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
+import binascii
 import contextlib
 import gc
 import json
@@ -21,7 +22,7 @@ from .hashing import sha256
 from .loader import Modules, opened
 
 WATCH = "@WATCH@"  # watch.files.PLACE; derived/watch_text.py fills it in
-HASH = 64  # hexadecimal digits, which a cached file begins with
+CHECKSUM = 8  # hexadecimal digits, which a cached file begins with
 LARGEST = 16 * 1024 * 1024  # bytes
 LINE = 4096  # bytes of a line of the journal, at most
 PATIENCE = 5  # seconds in which a run that installs it anew is expected to have done so
@@ -37,15 +38,11 @@ def content_of(name: str) -> bytes:
         return file.read(LARGEST)
 
 
-def hash_of(content: bytes) -> str:
-    return str(sha256(content).hexdigest())
-
-
 def code_named() -> tuple[str, bytes]:
     """The code, and its hash, which is the one that was installed. Raises OSError and ValueError."""
     named = json.loads(content_of("settings.json"))["files"][f"{WATCH}/code"]
     packed = content_of("code")
-    if hash_of(packed) != named:
+    if sha256(packed).hexdigest() != named:
         raise ValueError
     return named, packed
 
@@ -55,8 +52,9 @@ def modules() -> Modules:
     named, packed = code_named()
     try:
         cached = content_of(f"cache/{named}-{MAGIC_NUMBER.hex()}")
-        if hash_of(cached[HASH:]) == cached[:HASH].decode("ascii"):
-            return Modules(marshal.loads(cached[HASH:]), None)
+        # Against damage. More than that no hash in the file itself is good for, and SHA-256 of all of it takes 4 ms.
+        if b"%08x" % binascii.crc32(cached[CHECKSUM:]) == cached[:CHECKSUM]:
+            return Modules(marshal.loads(cached[CHECKSUM:]), None)
     except (OSError, ValueError, EOFError, TypeError):
         pass
     import lzma

@@ -54,6 +54,7 @@ if not MYPY:
         raise ImportError(names)
     sha256 = _first(("_sha2", "_sha256", "hashlib"))
 import _signal
+import binascii
 import contextlib
 import gc
 import json
@@ -63,7 +64,7 @@ import sys
 import time
 from importlib._bootstrap_external import MAGIC_NUMBER
 WATCH = "/var/lib/proscribe/watch"
-HASH = 64
+CHECKSUM = 8
 LARGEST = 16 * 1024 * 1024
 LINE = 4096
 PATIENCE = 5
@@ -74,20 +75,18 @@ def content_of(name):
     opened("..", os.O_DIRECTORY, place)
     with open(opened(base, os.O_NONBLOCK, place), "rb") as file:
         return file.read(LARGEST)
-def hash_of(content):
-    return str(sha256(content).hexdigest())
 def code_named():
     named = json.loads(content_of("settings.json"))["files"][f"{WATCH}/code"]
     packed = content_of("code")
-    if hash_of(packed) != named:
+    if sha256(packed).hexdigest() != named:
         raise ValueError
     return named, packed
 def modules():
     named, packed = code_named()
     try:
         cached = content_of(f"cache/{named}-{MAGIC_NUMBER.hex()}")
-        if hash_of(cached[HASH:]) == cached[:HASH].decode("ascii"):
-            return Modules(marshal.loads(cached[HASH:]), None)
+        if b"%08x" % binascii.crc32(cached[CHECKSUM:]) == cached[:CHECKSUM]:
+            return Modules(marshal.loads(cached[CHECKSUM:]), None)
     except (OSError, ValueError, EOFError, TypeError):
         pass
     import lzma
