@@ -141,6 +141,9 @@ def test_what_a_killed_observation_has_not_done_the_next_one_does_and_nothing_st
         fault(host, ban)
         before = clock.effective(host)
         died = killed_after(step, lambda: observe(host, ban))
+        if fault is clock_back:  # the next observation comes later
+            host.write(files.CLOCK, stamp(time.time() + 3590) + "\n", 0o600)
+            before = clock.effective(host)
         killed += died
         assert observe(host, ban) == []
         assert ban.broken() == set(), step
