@@ -199,14 +199,26 @@ def host_record(
     }
 
 
+def _unseen(record: Mapping[str, Any]) -> set[str]:
+    """The controls of which an observation saw nothing: each rule that the plan names for them is in doubt."""
+    doubts: dict[str, int] = {}
+    for rule in record["rules"]:
+        name = rule["rule"].partition("/")[0]
+        doubts[name] = doubts.get(name, 0) + (rule["state"] in (ERROR, UNKNOWN))
+    counts = record.get("controls", {}).items()
+    return {name for name, one in counts if 0 < one["evaluated"] - one["not_applicable"] == doubts.get(name)}
+
+
 def mark_repaired(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """The second record of an enforcing run, with the rules that were wrong before and are compliant now as `repaired`.
 
     `found_at` is then when they were seen to be wrong, `checked_at` when they were seen to be compliant, `logged_in`
     who was there when they were found. Only a rule that the fresh observation no longer lists, or lists as compliant,
-    is repaired; what else it lists stays as it was seen.
+    is repaired; what else it lists stays as it was seen, and of a control that it could not see nothing is.
     """
     still = {rule["rule"] for rule in after["rules"] if rule["state"] != COMPLIANT}
+    unseen = _unseen(after)
+    still |= {rule["rule"] for rule in before["rules"] if rule["rule"].partition("/")[0] in unseen}
     wrong = {r["rule"]: r for r in before["rules"] if r["state"] in (ERROR, NONCOMPLIANT) and r["rule"] not in still}
     rules = [rule for rule in after["rules"] if rule["rule"] not in wrong]
     rules += [{**rule, "state": REPAIRED} for rule in wrong.values()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import contextlib
 import marshal
 import sys
@@ -18,15 +19,16 @@ proscribe-watch freeze 2h "reason"  correct nothing for a while, at most 7d; the
 proscribe-watch thaw                end that now
 proscribe-watch status              what the watch does, and what it saw last
 """
-HASH = 64  # hexadecimal digits, which a cached file begins with
+CHECKSUM = 8  # hexadecimal digits, which a cached file begins with, against damage (stored_watch.py)
 NOT_INSTALLED = "the watch is not installed: an enforcing run with proscribe_watch installs it"
 
 
-def main(words: Sequence[str], by: str, marshalled: Callable[[], bytes | None]) -> int:
-    """Do what the words ask for; the exit code. `by` is who calls, `marshalled` gives the compiled code where it did
-    not come out of the cache.
+def main(words: Sequence[str], by: str, started_by: str, marshalled: Callable[[], bytes | None]) -> int:
+    """Do what the words ask for; the exit code. `by` is who calls, `started_by` the unit that had systemd do so ("" for
+    none); `marshalled` gives the compiled code where it did not come out of the cache.
     """
     host = Host()
+    host.started_by = started_by
     try:
         known = files.settings(host)
         if known is None:
@@ -80,7 +82,7 @@ def _observe(host: Host, known: files.Settings, marshalled: Callable[[], bytes |
     def keep(digest: str, content: Any) -> None:
         parts[f"{named}-{digest.rpartition(':')[2]}"] = marshal.dumps(content)
 
-    observed(host, known, Operations(run.observe, run.change), cached, keep)
+    unsaved = observed(host, known, Operations(run.observe, run.change), cached, keep)
     if compiled := marshalled():
         parts[named] = compiled
     if parts:
@@ -88,14 +90,16 @@ def _observe(host: Host, known: files.Settings, marshalled: Callable[[], bytes |
             for name in {*host.list(files.CACHE)} - used:
                 host.delete(f"{files.CACHE}/{name}")
             for name, content in parts.items():
-                host.write(f"{files.CACHE}/{name}", files.hash_of(content).encode() + content, 0o600)
-    return 0
+                host.write(f"{files.CACHE}/{name}", b"%08x" % binascii.crc32(content) + content, 0o600)
+    for why in unsaved:
+        print(f"proscribe-watch: {why}", file=sys.stderr)
+    return 1 if unsaved else 0
 
 
 def _cached(host: Host, name: str) -> Any:
     """What an earlier observation cached under a name; None for nothing, and for what is not what it cached."""
     with contextlib.suppress(files.Damaged, Unseen, ValueError, EOFError, TypeError):
         content = files.content_of(host, f"{files.CACHE}/{name}") or b""
-        if content and files.hash_of(content[HASH:]) == content[:HASH].decode("ascii", "replace"):
-            return marshal.loads(content[HASH:])
+        if content and b"%08x" % binascii.crc32(content[CHECKSUM:]) == content[:CHECKSUM]:
+            return marshal.loads(content[CHECKSUM:])
     return None

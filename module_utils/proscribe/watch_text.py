@@ -54,6 +54,7 @@ if not MYPY:
         raise ImportError(names)
     sha256 = _first(("_sha2", "_sha256", "hashlib"))
 import _signal
+import binascii
 import contextlib
 import gc
 import json
@@ -63,7 +64,7 @@ import sys
 import time
 from importlib._bootstrap_external import MAGIC_NUMBER
 WATCH = "/var/lib/proscribe/watch"
-HASH = 64
+CHECKSUM = 8
 LARGEST = 16 * 1024 * 1024
 LINE = 4096
 PATIENCE = 5
@@ -74,20 +75,18 @@ def content_of(name):
     opened("..", os.O_DIRECTORY, place)
     with open(opened(base, os.O_NONBLOCK, place), "rb") as file:
         return file.read(LARGEST)
-def hash_of(content):
-    return str(sha256(content).hexdigest())
 def code_named():
     named = json.loads(content_of("settings.json"))["files"][f"{WATCH}/code"]
     packed = content_of("code")
-    if hash_of(packed) != named:
+    if sha256(packed).hexdigest() != named:
         raise ValueError
     return named, packed
 def modules():
     named, packed = code_named()
     try:
         cached = content_of(f"cache/{named}-{MAGIC_NUMBER.hex()}")
-        if hash_of(cached[HASH:]) == cached[:HASH].decode("ascii"):
-            return Modules(marshal.loads(cached[HASH:]), None)
+        if b"%08x" % binascii.crc32(cached[CHECKSUM:]) == cached[:CHECKSUM]:
+            return Modules(marshal.loads(cached[CHECKSUM:]), None)
     except (OSError, ValueError, EOFError, TypeError):
         pass
     import lzma
@@ -100,7 +99,8 @@ def damaged(name):
         journal = os.open(f"{WATCH}/../journal.jsonl", flags, 0o600)
         end = os.pread(journal, LINE, max(0, os.fstat(journal).st_size - LINE))
         if not end.endswith(f"{event}\n".encode()):
-            os.write(journal, f'{{"at": "{at}", {event}\n'.encode())
+            begin = "\n" if end and not end.endswith(b"\n") else ""
+            os.write(journal, f'{begin}{{"at": "{at}", {event}\n'.encode())
     sys.exit(f"{WATCH}/{name} is not what was installed: nothing was run; the next run of the controller repairs it")
 def loaded():
     for last in (False, True):
@@ -118,13 +118,13 @@ def main():
         gc.disable()
     os.chdir("/")
     os.umask(0o077)
-    by = os.environ.get("SUDO_USER", "root")
+    by, started_by = os.environ.get("SUDO_USER", "root"), os.environ.get("TRIGGER_UNIT", "")
     os.environ.clear()
     os.environ.update(PATH=PATHS, LC_ALL="C.UTF-8", HOME="/root")
     code = loaded()
     sys.meta_path.insert(0, code)
     from proscribe.watch_commands import main as work
-    ended = work(sys.argv[1:], by, code.marshalled)
+    ended = work(sys.argv[1:], by, started_by, code.marshalled)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(ended)

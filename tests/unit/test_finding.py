@@ -11,6 +11,7 @@ from proscribe.finding import (
     NONCOMPLIANT,
     REPAIRED,
     STATES,
+    UNKNOWN,
     Finding,
     Verdict,
     exception_for,
@@ -289,3 +290,18 @@ def test_a_compliant_rule_with_something_to_tell_is_listed_and_a_repaired_one_re
     repaired = mark_repaired(before, after)
     assert [(rule["rule"], rule["state"]) for rule in repaired["rules"]] == [("browser/probe", REPAIRED)]
     assert repaired["state"] == REPAIRED
+
+
+def test_of_a_control_that_could_not_be_observed_again_nothing_is_repaired():
+    """Rules that are no services (the gate of dpkg) are not listed then: that says nothing about them."""
+
+    def record(*verdicts):
+        facts = {"plan_digest": "", "checked_at": "", "platform": {}, "errors": [], "duration_ms": 1}
+        return host_record(verdicts=verdicts, nothing_known={"apps": 2}, **facts)
+
+    wrong = [Verdict("apps/reinstall-gate", NONCOMPLIANT, (FOUND,)), Verdict("dns/x", NONCOMPLIANT, (FOUND,))]
+    seen = Verdict("apps/wechat", UNKNOWN, reason="x")
+    after = mark_repaired(record(Verdict("apps/wechat", COMPLIANT), *wrong), record(seen, Verdict("dns/x", COMPLIANT)))
+    assert {rule["rule"]: rule["state"] for rule in after["rules"]} == {"apps/wechat": UNKNOWN, "dns/x": REPAIRED}
+    both = record(seen, Verdict("apps/reinstall-gate", COMPLIANT), Verdict("dns/x", COMPLIANT))
+    assert {r["rule"] for r in mark_repaired(record(*wrong), both)["rules"]} >= {"apps/reinstall-gate", "dns/x"}

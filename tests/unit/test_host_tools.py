@@ -179,22 +179,81 @@ def test_no_descriptor_is_left_open_while_somebody_holds_the_error():
 
 
 def test_a_tool_that_works_on_is_looked_after_now_and_then(monkeypatch):
-    """And one that no signal ends is left to the kernel after a while: the run has other things to do."""
-    waits, pauses = [], []
-    real = subprocess.Popen.wait
-
-    def wait(self, timeout=None):
-        waits.append(timeout)
-        return real(self, timeout)
+    pauses = []
 
     def sleep(length):
         pauses.append(length)
         time.sleep(length)
 
-    monkeypatch.setattr(subprocess.Popen, "wait", wait)
     monkeypatch.setattr(tools, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
     assert run_tool(python("import os, time\nos.close(1)\nos.close(2)\ntime.sleep(0.5)\nos._exit(4)")).rc == 4
-    assert pauses[:3] == [0.001, 0.002, 0.004] and max(pauses) <= 0.05 and waits == [5]
+    assert pauses[:3] == [0.001, 0.002, 0.004] and max(pauses) <= 0.05
+
+
+def test_a_tool_that_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatch):
+    """The run has other things to do."""
+    now = [0.0]
+
+    def sleep(length):
+        now[0] += length
+
+    monkeypatch.setattr(tools, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    tools._wait(SimpleNamespace(poll=lambda: None))
+    assert 5 <= now[0] < 5.1
+
+
+# What a tool sees of how it was started, but for its number.
+SEEN = """\
+import json, os
+status = dict(line.split(":", 1) for line in open("/proc/self/status") if line.startswith("Sig"))
+names = sorted(name for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}"))
+print(json.dumps([os.getsid(0) == os.getpid(), status["SigIgn"], status["SigBlk"], names, os.getcwd(), dict(os.environ),
+    os.path.realpath("/proc/self/fd/0") == "/dev/null", os.read(0, 9).decode(), os.stat("/proc/self/fd/1").st_mode]))
+"""
+
+
+@pytest.mark.parametrize("given", [None, "", "words"])
+def test_a_tool_of_roots_is_started_as_subprocess_would_start_it(given):
+    """Beside a descriptor that this process got from whoever started it, and passes on to nobody."""
+    inherited = os.dup(0)
+    os.set_inheritable(inherited, True)
+    try:
+        known = subprocess.run(
+            python(SEEN),
+            env=tools.TOOL_ENVIRONMENT,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            **({"stdin": subprocess.DEVNULL} if given is None else {"input": given.encode()}),
+            check=True,
+        )
+        assert json.loads(run_tool(python(SEEN), stdin=given).out) == json.loads(known.stdout)
+    finally:
+        os.close(inherited)
+
+
+@pytest.mark.parametrize("end", ["os._exit(3)", "os.kill(os.getpid(), 9)", "os.kill(os.getpid(), 13)"])
+def test_how_a_tool_ended_is_what_subprocess_says(end):
+    code = f"import os\n{end}"
+    assert run_tool(python(code)).rc == subprocess.run(python(code), check=False).returncode
+
+
+def test_a_caller_without_standard_files_starts_tools_too():
+    code = (
+        "import os, sys\nsys.path.insert(0, sys.argv[1])\nfrom proscribe.host import run_tool\n"
+        "answer = os.dup(1)\nos.closerange(0, 3)\n"
+        "os.write(answer, run_tool(['cat'], stdin='given').out.encode() + run_tool(['echo', 'said']).out.encode())"
+    )
+    place = str(Path(tools.__file__).parents[2])
+    said = subprocess.run([sys.executable, "-I", "-c", code, place], stdout=subprocess.PIPE, check=True).stdout
+    assert said == b"givensaid\n"
+
+
+@pytest.mark.parametrize("name", ["no-such-tool", "/no/such/tool", "/etc/passwd", "/"])
+def test_what_cannot_be_run_leaves_no_descriptor(name):
+    before = sorted(os.listdir("/proc/self/fd"))
+    with pytest.raises(ControlError, match="is not installed|cannot be run: Permission denied"):
+        run_tool([name], stdin="x")
+    assert sorted(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.parametrize(

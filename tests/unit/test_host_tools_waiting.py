@@ -72,7 +72,7 @@ def test_a_tool_that_cannot_become_its_user_says_so(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(subprocess, "Popen", refused)
     with pytest.raises(ControlError) as wrong:
-        run_tool(["/bin/x", "y"])
+        run_tool(["/bin/x", "y"], user=User("x", 1 << 40, 1 << 40, "/"))
     assert str(wrong.value) == "/bin/x cannot be run: no such number"
 
 

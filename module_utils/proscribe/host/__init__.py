@@ -50,7 +50,7 @@ class Host(Processes):
 
     `record_fields` go into the record as they are. `state_savers` save for later runs what a run that may write
     has learnt; each takes whether its run begins with this observation. Where nothing will be saved, `learns` is false,
-    and observing costs less.
+    and observing costs less. `started_by` is the unit that had systemd start this process, and so runs; "" for none.
     """
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
@@ -58,6 +58,7 @@ class Host(Processes):
         self.record_fields: dict[str, Any] = {}
         self.state_savers: list[Callable[[bool], None]] = []
         self.learns = True
+        self.started_by = ""
 
     @property
     def system(self) -> str:
@@ -123,17 +124,18 @@ class Host(Processes):
         """Send one datagram and return the answer; None if none comes within `timeout` seconds. Raises OSError where
         there is nobody to come from: nothing listens there (ConnectionRefusedError), or no packet gets there.
         """
-        import socket  # only a host with a resolver of its own pays for it
+        import _socket  # only a host with a resolver of its own pays for it, and not for the larger module socket
 
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        with socket.socket(family, socket.SOCK_DGRAM) as channel:
+        channel = _socket.socket(_socket.AF_INET6 if ":" in address else _socket.AF_INET, _socket.SOCK_DGRAM)
+        try:
             channel.settimeout(timeout)
             channel.connect((address, port))  # so only that address and port can answer
-            try:
-                channel.send(message)
-                return channel.recv(65535)
-            except socket.timeout:  # its name until Python 3.9
-                return None
+            channel.send(message)
+            return channel.recv(65535)
+        except _socket.timeout:
+            return None
+        finally:
+            channel.close()
 
     def get(self, path: str, resource: str, timeout: float) -> bytes | None:
         """The answer of a service of the host about a resource, over its local socket (HTTP); None if it does not

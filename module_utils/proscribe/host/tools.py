@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # the module signal costs more than a tool
 import contextlib
 import os
 import select
@@ -13,6 +14,9 @@ from .types import ControlError, Result, User
 
 if TYPE_CHECKING:
     import subprocess
+    from typing import Union
+
+    Started = Union["_Tool", subprocess.Popen[bytes]]
 
 TOOL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TOOL_ENVIRONMENT = {"PATH": TOOL_PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
@@ -39,29 +43,13 @@ def run_tool(
     What a user's tool leaves running is ended with it. Raises ControlError when the tool is missing, does not end
     within `timeout` seconds, or prints more than `MOST` (`MOST_OF_USER`) bytes.
     """
-    import subprocess  # a host that runs no tool does not pay for it
-
     env = {**TOOL_ENVIRONMENT, **(environment or {})}
-    identity: dict[str, Any] = {}
-    if user is not None:
-        env.update(HOME=user.home, USER=user.name, LOGNAME=user.name)
-        identity = {"user": user.uid, "group": user.gid, "extra_groups": [user.gid], "cwd": "/"}
     try:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=env,
-            start_new_session=True,
-            **identity,
-        )
+        process = _started(list(argv), env, user, stdin is not None)
     except FileNotFoundError:
         raise ControlError(f"{argv[0]} is not installed on this host") from None
     except OSError as error:
         raise ControlError(f"{argv[0]} cannot be run: {error.strerror}") from None
-    except subprocess.SubprocessError as error:  # the user's number cannot be taken on
-        raise ControlError(f"{argv[0]} cannot be run: {error}") from None
     most = MOST if user is None else MOST_OF_USER
     ended = False
     try:
@@ -76,16 +64,111 @@ def run_tool(
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(5)
-    return Result(process.returncode, _text(out), _text(err))
+        _wait(process)
+    return Result(process.poll() or 0, _text(out), _text(err))
+
+
+def _started(argv: list[str], env: Mapping[str, str], user: User | None, talks: bool) -> Started:
+    """A tool that runs, in a session of its own; `talks` where it gets an input. Raises OSError and ControlError."""
+    if user is None and min(pipe := os.pipe()) > 2:  # a caller whose standard files are closed is left to subprocess
+        return _Tool(argv, env, talks, pipe)
+    import subprocess  # a host that runs no tool as a user does not pay for it
+
+    identity: dict[str, Any] = {}
+    if user is not None:
+        env = {**env, "HOME": user.home, "USER": user.name, "LOGNAME": user.name}
+        identity = {"user": user.uid, "group": user.gid, "extra_groups": [user.gid], "cwd": "/"}
+    else:
+        for descriptor in pipe:
+            os.close(descriptor)
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=env,
+            start_new_session=True,
+            **identity,
+        )
+    except subprocess.SubprocessError as error:  # the user's number cannot be taken on
+        raise ControlError(f"{argv[0]} cannot be run: {error}") from None
+
+
+class _Tool:
+    """A tool that runs as root, as subprocess.Popen would run it. Loading that takes longer than most tools, and most
+    observations run some.
+    """
+
+    def __init__(self, argv: list[str], env: Mapping[str, str], talks: bool, out: tuple[int, int]) -> None:
+        err = os.pipe()
+        given = os.pipe() if talks else None
+        ours, theirs = [out[0], err[0]], [out[1], err[1]]
+        if given:
+            ours.append(given[1])
+            theirs.append(given[0])
+        inherited = [int(name) for name in os.listdir("/proc/self/fd")]
+        actions: list[Any] = [(os.POSIX_SPAWN_DUP2, end, to) for end, to in zip(theirs, (1, 2, 0))]
+        if not given:
+            actions.append((os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0))
+        actions += [(os.POSIX_SPAWN_CLOSE, one) for one in inherited if one > 2 and _is_inherited(one)]
+        try:
+            default = (_signal.SIGPIPE, _signal.SIGXFSZ)  # which Python ignores
+            path = _found(argv[0], env["PATH"])
+            self.pid = os.posix_spawn(path, argv, env, file_actions=actions, setsid=True, setsigdef=default)
+        except BaseException:
+            for end in ours:
+                os.close(end)
+            raise
+        finally:
+            for end in theirs:
+                os.close(end)
+        self.returncode: int | None = None
+        self.stdout, self.stderr = os.fdopen(out[0], "rb", 0), os.fdopen(err[0], "rb", 0)
+        self.stdin = os.fdopen(given[1], "wb", 0) if given else None
+
+    def poll(self) -> int | None:
+        """How it ended, as subprocess says it; None while it runs."""
+        if self.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # a caller that ignores the ends of its children
+                pid, status = self.pid, 0
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+
+def _is_inherited(descriptor: int) -> bool:
+    """Whether programs that this process starts have a descriptor, too. Those that Python opens they have not."""
+    try:
+        return os.get_inheritable(descriptor)
+    except OSError:  # that of the listing itself
+        return False
+
+
+def _found(name: str, places: str) -> str:
+    """The path of a tool. Raises FileNotFoundError."""
+    if "/" in name:
+        return name
+    for place in places.split(":"):
+        if os.access(path := f"{place}/{name}", os.X_OK):
+            return path
+    raise FileNotFoundError(name)
+
+
+def _wait(process: Started) -> None:
+    """Wait a little for a tool that has ended, or was ended."""
+    end = time.monotonic() + 5
+    while process.poll() is None and time.monotonic() < end:
+        time.sleep(0.001)
 
 
 class _Spent(Exception):
     """A tool that takes too long or says too much."""
 
 
-def _conversation(process: subprocess.Popen[bytes], given: bytes, most: int, timeout: float) -> tuple[bytes, bytes]:
+def _conversation(process: Started, given: bytes, most: int, timeout: float) -> tuple[bytes, bytes]:
     """Give a tool its input and take its output, until it ends. Nobody waits for what it has started and left behind,
     which may hold its output open. Raises _Spent.
     """

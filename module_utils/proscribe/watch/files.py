@@ -166,7 +166,7 @@ def state(host: Host) -> dict[str, Any]:
     except (Damaged, Unseen):
         return {}
     types: Mapping[str, Any] = {"last": is_stamp, "plan": _is_text, "drifted": _are_texts, "failed": _are_texts}
-    types = {**types, "reported": _are_texts}
+    types = {**types, "reported": _are_texts, "unwritten": _are_mappings}
     return {key: given[key] for key, fits in types.items() if key in given and fits(given[key])}
 
 
@@ -176,3 +176,7 @@ def _is_text(value: object) -> bool:
 
 def _are_texts(value: object) -> bool:
     return type(value) is list and all(type(one) is str for one in value)
+
+
+def _are_mappings(value: object) -> bool:
+    return type(value) is list and all(type(one) is dict for one in value)

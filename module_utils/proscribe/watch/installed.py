@@ -19,6 +19,7 @@ from .summary import is_stale
 WATCHER, PLAN = "watch/watcher", "watch/plan"
 RULES = ("watcher", "plan")
 SYSTEMD_RUNS = "/run/systemd/system"  # sd_booted(3)
+INVOCATIONS = "/run/systemd/units/invocation"  # for journald: a link for each unit that runs and has processes
 # Where somebody could put a unit of the same name, or a part of one, in front of ours.
 BEFORE_OURS = ("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient")
 BESIDE_OURS = ("/etc/systemd/system", "/run/systemd/system")
@@ -120,11 +121,18 @@ def _wrong_units(host: Host, texts: Mapping[str, str]) -> Iterator[Finding]:
             whole = False
             yield Finding("unit", name, path=path, detail=detail)
     if whole:
-        running = [name for name in texts if name in units.ENABLED]
-        states = host.run(["systemctl", "is-active", *running]).out.split("\n")
-        for name, state in zip(running, states):
+        unclear = [name for name in texts if name in units.ENABLED and not _evidently_runs(host, name)]
+        states = host.run(["systemctl", "is-active", *unclear]).out.split("\n") if unclear else []
+        for name, state in zip(unclear, states):
             if state not in ("active", "activating", "reloading"):
                 yield Finding("unit", name, detail=f"does not run: {state or 'unknown'}")
+
+
+def _evidently_runs(host: Host, name: str) -> bool:
+    """Whether it shows without systemctl that a unit runs: it started this process, or is a service of which systemd
+    has the invocation noted, which it deletes when the service has ended. An observation by itself is that cheap.
+    """
+    return name == host.started_by or bool(host.started_by) and host.stat(f"{INVOCATIONS}:{name}") is not None
 
 
 def text_of_unit(host: Host, path: str) -> str | None:

@@ -56,10 +56,10 @@ def append(host: Host, event: str, **fields: Any) -> None:
     write_down(host, event, fields)
 
 
-def write_down(host: Host, event: str, fields: Mapping[str, Any]) -> None:
-    """As `append`. No stream has it: an audit reads the journal, and writes nothing."""
-    at = stamp(time.time())
-    if event not in EVENTS or fields.keys() != EVENTS[event].keys():
+def write_down(host: Host, event: str, fields: Mapping[str, Any], at: str = "") -> None:
+    """As `append`, of a moment. No stream has it: an audit reads the journal, and writes nothing."""
+    at = at or stamp(time.time())
+    if not is_stamp(at) or event not in EVENTS or fields.keys() != EVENTS[event].keys():
         raise ValueError(f"no event of the journal: {event} with {', '.join(sorted(fields)) or 'nothing'}")
     rules = list(fields.get("rules", ()))
     for first in range(0, len(rules) or 1, MOST_NAMES):
@@ -69,7 +69,7 @@ def write_down(host: Host, event: str, fields: Mapping[str, Any]) -> None:
 
 def read(host: Host) -> tuple[list[dict[str, Any]], int]:
     """The journal's lines, the newest last, and how many were left out because they are none: {at, event, and the
-    fields of EVENTS}. Raises Unseen and ControlError where the files cannot be read.
+    fields of EVENTS}. What is no file is left out as one. Raises Unseen where the files cannot be read.
     """
     lines: list[dict[str, Any]] = []
     left_out = 0
@@ -78,7 +78,11 @@ def read(host: Host) -> tuple[list[dict[str, Any]], int]:
         if seen is None:
             continue
         begin = max(0, seen.st_size - LARGEST)  # of a file that somebody else has let grow, the end
-        content = host.piece(path, begin, LARGEST)
+        try:
+            content = host.piece(path, begin, LARGEST)
+        except ControlError:
+            left_out += 1
+            continue
         for number, text in enumerate(content.split(b"\n")):
             if begin and not number or not text:
                 continue
@@ -192,8 +196,19 @@ def _opened(host: Host) -> int:
                     os.fchmod(descriptor, 0o600)
                     return descriptor
                 os.close(descriptor)
-            os.unlink(NAME, dir_fd=directory)
+            _take_away(directory, NAME)
     raise ControlError(f"cannot write {JOURNAL}: it is no file")
+
+
+def _take_away(directory: int, name: str) -> None:
+    """Take away what is no file in place of a journal. A directory that is not empty stays, under another name."""
+    try:
+        os.unlink(name, dir_fd=directory)
+    except (IsADirectoryError, PermissionError):  # Linux says the first of a directory, POSIX the second
+        try:
+            os.rmdir(name, dir_fd=directory)
+        except OSError:
+            os.rename(name, f"{name}.{time.time_ns()}", src_dir_fd=directory, dst_dir_fd=directory)
 
 
 def _locked(host: Host, descriptor: int, end: float) -> bool:
@@ -214,6 +229,10 @@ def _written(host: Host, descriptor: int, line: bytes) -> bool:
     """Whether the line is in the file; False where this has become the older one. All of the line, or nothing."""
     size = os.fstat(descriptor).st_size
     if size and size + len(line) + 1 > LARGEST:
+        older = host.stat(OLDER_JOURNAL)
+        if older and stat.S_ISDIR(older.st_mode):
+            with host.directory(STATE_DIRECTORY) as directory:
+                _take_away(directory, OLDER)
         host.rename(JOURNAL, OLDER)
         return False
     if size and os.pread(descriptor, 1, size - 1) != b"\n":

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
 from ..controls.applying import carry_out
 from ..controls.apps.requests.answers import NOTIFIED
 from ..controls.base import Changes
-from ..finding import ERROR, NONCOMPLIANT, mark_repaired
+from ..finding import NONCOMPLIANT, REPAIRED, mark_repaired
 from ..host import ControlError, Host, Unseen
 from ..plan import CONTROLS, Known
 from ..tuples import NamedTuple
@@ -25,6 +25,7 @@ from .summary import is_stale
 MOST_REMOVALS = 25  # packages that one observation removes
 LOAD_TIME = 20.0  # seconds for a new table of the firewall to be loaded
 MOST_FAILURES = 300  # characters of a message
+MOST_UNWRITTEN = 50  # lines of the journal that wait for it to be writable
 
 Plan = Mapping[str, Any]
 
@@ -43,10 +44,14 @@ class Observation:
         self.host, self.known, self.operations = host, known, operations
         self.before = files.state(host)
         self.reported: list[str] = []  # what is wrong and need not be written down again
+        self.unwritten: list[dict[str, Any]] = []  # lines that the journal could not take
+        self.unsaved: list[str] = []  # why the record and the state of this observation are not on the disk
+        self.ended_early: list[dict[str, Any]] | None = None  # lines of one that did not come to its end
 
     def run(self, plan: Plan) -> dict[str, Any]:
         """Observe and correct; the record. Raises ValueError for an unusable plan."""
         digest = str(plan["digest"])
+        self._write(self.before.get("unwritten", []))
         self._note_time()
         if self.before.get("plan", digest) != digest:
             self._journal("plan", plan=digest)
@@ -62,11 +67,11 @@ class Observation:
         if drifted and not frozen.active(self.host):
             failed = self._correct(plan, [name for name in drifted if name in CONTROLS])
             after, _ = self.operations.observe(self.host, plan)
-            still = {rule["rule"] for rule in after["rules"] if rule["state"] in (ERROR, NONCOMPLIANT)}
-            if corrected := [rule for rule in wrong if rule not in still]:
-                self._journal("corrected", rules=corrected)
             record = mark_repaired(record, after)
-            wrong = [rule for rule in wrong if rule in still]
+            repaired = {rule["rule"] for rule in record["rules"] if rule["state"] == REPAIRED}
+            if corrected := [rule for rule in wrong if rule in repaired]:
+                self._journal("corrected", rules=corrected)
+            wrong = [rule for rule in wrong if rule not in repaired]
         self._notify(plan)
         reported = [f"{name}: {message}"[:MOST_FAILURES] for name, message in failed.items()]
         self._store(record, digest, wrong, reported)
@@ -75,7 +80,7 @@ class Observation:
     def _note_time(self) -> None:
         try:
             back = clock.advance(self.host)
-        except ControlError:
+        except (ControlError, Unseen):
             back = 0
         if back and self._fresh("clock"):
             self._journal("clock", back=back)
@@ -99,8 +104,42 @@ class Observation:
         return what not in self.before.get("reported", ())
 
     def _journal(self, event: str, **fields: Any) -> None:
-        with contextlib.suppress(ControlError):  # a full disk does not keep a host from being corrected
-            journal.append(self.host, event, **fields)
+        """Write an event down, once: an observation that was killed may have done so before its end."""
+        if event == "drift":
+            fields["rules"] = [rule for rule in fields["rules"] if not self._is_open(rule)]
+            if not fields["rules"]:
+                return
+        elif event != "corrected":
+            last = next((line for line in reversed(self._of_killed()) if line["event"] == event), None)
+            if last and (event == "clock" or {**last, **fields} == last):  # the clock is behind by less by now
+                return
+        self._write([{"at": stamp(time.time()), "event": event, **fields}])
+
+    def _is_open(self, rule: str) -> bool:
+        """Whether an observation that was killed wrote down that a rule drifted, and not that it was corrected."""
+        lines = [one for one in self._of_killed() if one["event"] in ("drift", "corrected") and rule in one["rules"]]
+        return bool(lines) and lines[-1]["event"] == "drift"
+
+    def _of_killed(self) -> list[dict[str, Any]]:
+        """The lines that were written since the last observation that came to its end."""
+        if self.ended_early is None:
+            last = self.before.get("last", "")
+            lines: list[dict[str, Any]] = []
+            with contextlib.suppress(Unseen):
+                lines = journal.read(self.host)[0]
+            self.ended_early = [line for line in lines if line["at"] > last]
+        return self.ended_early
+
+    def _write(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Have lines in the journal. A full disk does not keep a host from being corrected: they wait."""
+        for line in lines:
+            fields = {name: value for name, value in line.items() if name not in ("at", "event")}
+            try:
+                journal.write_down(self.host, str(line.get("event")), fields, str(line.get("at")))
+            except (ControlError, Unseen):
+                self.unwritten.append(dict(line))
+            except (ValueError, TypeError):  # no line, in what an earlier observation left
+                continue
 
     def _correct(self, plan: Plan, names: list[str]) -> dict[str, str]:
         """Correct controls, each by itself; the messages of those that failed."""
@@ -125,16 +164,23 @@ class Observation:
                     self._journal("notified", **message[2])
 
     def _store(self, record: Mapping[str, Any], digest: str, wrong: list[str], failed: list[str]) -> None:
+        waiting, self.unwritten = self.unwritten, []
+        self._write(waiting)  # what was corrected may have made room
         given = {
             "last": stamp(time.time()),
             "plan": digest,
             "drifted": wrong,
             "failed": failed,
             "reported": self.reported,
+            **({"unwritten": self.unwritten[:MOST_UNWRITTEN]} if self.unwritten else {}),
         }
         for path, content in ((files.STATE, given), (files.RECORD, record)):
-            with contextlib.suppress(ControlError):
+            try:
                 self.host.write(path, json.dumps(content, separators=(",", ":")), 0o600)
+            except (ControlError, Unseen) as error:
+                self.unsaved.append(str(error))
+        if self.unwritten:
+            self.unsaved.append(f"{len(self.unwritten)} lines cannot be written to {journal.JOURNAL}")
 
 
 def _wrong(record: Mapping[str, Any], drifted: list[str]) -> list[str]:
@@ -192,13 +238,15 @@ def observed(
     operations: Operations,
     cached: Callable[[str], Any],
     keep: Callable[[str, Any], None],
-) -> None:
-    """Observe and correct by the plan in effect. `cached` gives (plan, follows) of a digest, or None; `keep` caches
-    such. Raises Damaged, Unseen and ValueError.
+) -> list[str]:
+    """Observe and correct by the plan in effect; why what was seen is not all on the disk. `cached` gives (plan,
+    follows) of a digest, or None; `keep` caches such. Raises Damaged, Unseen and ValueError.
     """
     digest = known.in_effect(stamp(clock.effective(host)))
     plan, follows = cached(digest) or (effective.stored(host, known, digest), {})
     count = len(follows)
-    Observation(host, known, operations).run(Known(plan, follows))
+    observation = Observation(host, known, operations)
+    observation.run(Known(plan, follows))
     if len(follows) != count or not count:
         keep(digest, (plan, follows))
+    return observation.unsaved

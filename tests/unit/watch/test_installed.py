@@ -267,3 +267,17 @@ def test_a_host_without_systemd_is_told_and_nothing_is_tried(made: Made) -> None
     assert (verdict.state, verdict.drifted) == ("noncompliant", False)
     with pytest.raises(ControlError, match="systemd"):
         installing.change(made, plan(), given(plan()))
+
+
+def test_an_observation_that_systemd_had_started_calls_no_tool_for_what_shows_that_it_runs(made: Made) -> None:
+    mine = plan()
+    installing.change(made, mine, given(mine, launches=True))
+    made.started_by = units.TIMER
+    made.write(f"{installed.INVOCATIONS}:{units.LAUNCHES}", "a link")
+    made.ran.clear()
+    assert {verdict.state for verdict in installed.observe(made, mine)} == {"compliant"} and made.ran == []
+    made.delete(f"{installed.INVOCATIONS}:{units.LAUNCHES}")
+    made.stopped = {units.LAUNCHES}
+    assert any(finding.id == units.LAUNCHES for one in installed.observe(made, mine) for finding in one.findings)
+    made.started_by, made.stopped = "", {units.TIMER}
+    assert any(finding.id == units.TIMER for one in installed.observe(made, mine) for finding in one.findings)

@@ -115,10 +115,28 @@ class TestWriting:
         assert without_time(journal.read(made)[0]) == [{"event": "thawed"}]
         assert not target.exists() or target.read_text() == "mine"
 
-    def test_a_directory_in_its_place_is_told(self, made: Host) -> None:
+    def test_an_empty_directory_in_its_place_is_replaced(self, made: Host) -> None:
         here(made).mkdir(parents=True)
-        with pytest.raises(ControlError, match="journal"):
-            journal.append(made, "thawed")
+        journal.append(made, "thawed")
+        assert without_time(journal.read(made)[0]) == [{"event": "thawed"}]
+
+    def test_a_directory_with_somebodys_files_is_moved_aside(self, made: Host) -> None:
+        here(made).mkdir(parents=True)
+        (here(made) / "theirs").write_text("x")
+        journal.append(made, "thawed")
+        assert without_time(journal.read(made)[0]) == [{"event": "thawed"}]
+        assert [path.read_text() for path in here(made).parent.glob("journal.jsonl.*/theirs")] == ["x"]
+
+    def test_of_two_files_one_that_cannot_be_read_costs_itself_only(self, made: Host) -> None:
+        journal.append(made, "thawed")
+        older = here(made, journal.OLDER_JOURNAL)
+        older.unlink(missing_ok=True)
+        older.mkdir()
+        lines, left_out = journal.read(made)
+        assert (without_time(lines), left_out) == ([{"event": "thawed"}], 1)
+        here(made).write_bytes(b"x\n" * (journal.LARGEST // 2))
+        journal.append(made, "thawed")  # the file is full, and becomes the older one
+        assert without_time(journal.read(made)[0]) == [{"event": "thawed"}] and older.is_file()
 
     def test_a_lock_that_is_held_is_not_waited_for_without_end(
         self, made: Host, monkeypatch: pytest.MonkeyPatch

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from binascii import crc32
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,9 @@ def test_what_is_not_what_was_installed_is_not_run_and_written_down_once(install
     assert event and (event["event"], event["file"]) == ("damaged", f"{installed.place}/code")
 
 
-@pytest.mark.parametrize("content", [b"", b"x" * 64, b"0" * 64 + b"nonsense", b"\xff" * 100])
+@pytest.mark.parametrize(
+    "content", [b"", b"x" * 64, b"00000000nonsense", b"\xff" * 100, b"%08x" % crc32(b"nonsense") + b"nonsense"]
+)
 @pytest.mark.skipif(os.path.exists(files.PLACE), reason="this machine has a watch of its own")
 def test_a_broken_cache_only_costs_time(installed: Installed, content: bytes) -> None:
     from importlib._bootstrap_external import MAGIC_NUMBER
@@ -113,3 +116,12 @@ def test_a_broken_cache_only_costs_time(installed: Installed, content: bytes) ->
     named = files.hash_of(installed.code.read_bytes())
     (installed.place / f"cache/{named}-{MAGIC_NUMBER.hex()}").write_bytes(content)
     assert "the watch is not installed" in installed.run("status").stderr
+
+
+def test_damage_is_written_down_behind_a_line_that_is_half(installed: Installed) -> None:
+    damage(installed, "empty")
+    path = installed.place.parent / journal.NAME
+    path.write_bytes(b'{"at": "2026-11-27T03:00:00Z", "event": "tha')
+    installed.run("status")
+    half, event = installed.events()
+    assert half is None and event and event["event"] == "damaged"

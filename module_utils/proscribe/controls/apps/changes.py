@@ -9,7 +9,7 @@ from ...host import ControlError, Host, Process, Unseen, escaped
 from ...host.apart import run_apart
 from ..base import Action, Changes, Refusal
 from . import install_block, protected, user_notice
-from .blocks.parts import BlockPart, DependsOnPackages
+from .blocks.parts import BlockPart
 from .execution import fapolicyd_changes
 from .observed import Observed, Running, observe_apps
 from .portable import evidence
@@ -188,7 +188,7 @@ def _certain(host: Host, app: PortableApp, names: Names | None, service: str) ->
 def _block(host: Host, plan: Mapping[str, Any], observed: Observed, gone: Mapping[str, set[str]]) -> list[Action]:
     parts: list[tuple[BlockPart, bool]] = []
     for manager, part, called_for in install_block.expected(host, plan, observed.desired):
-        if isinstance(part, DependsOnPackages):
+        if hasattr(part, "without"):
             part = part.without(gone.get(manager, set()))
         parts.append((part, called_for))
     return _set(host, parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from typing import AbstractSet, Callable, Protocol, runtime_checkable
+from typing import Callable, Protocol
 
 from ....host import ControlError, Host
 from ....tuples import NamedTuple
@@ -16,6 +16,9 @@ DIFFERS = "does not say what this plan calls for"
 class BlockPart(Protocol):
     """A part of an install block, with the three verbs of a control. It is put up after those before it, and taken down
     before them. What only `enforce` and `lift` need is imported inside them, as everywhere.
+
+    One that must coexist with what is still installed has `without(packages)`: the part as it has to be once these
+    packages have been removed.
     """
 
     @property
@@ -47,14 +50,6 @@ class BlockPart(Protocol):
 
     def lift(self, host: Host) -> None:
         """Take it away, and leave what others have there as it is. Raises ControlError."""
-
-
-@runtime_checkable
-class DependsOnPackages(Protocol):
-    """A part of an install block that must coexist with what is still installed."""
-
-    def without(self, gone: AbstractSet[str]) -> BlockPart:
-        """The part as it has to be once these packages have been removed."""
 
 
 class BlockFile(NamedTuple):

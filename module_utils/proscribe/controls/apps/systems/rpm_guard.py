@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import re
 import struct
-from typing import Iterable, List, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Iterable, List, Sequence
 
 from ....host import LIFT, Host
 from .rpm_conflicts import GUARD, PLACE, Conflict
@@ -21,8 +21,11 @@ LONGEST = 200  # characters of a version
 
 INT32, STRING, BINARY, STRINGS, TRANSLATED = 4, 6, 7, 8, 9
 SENSE = {"": 0, "<": 2, ">": 4, "=": 8}
-Value = Union[str, Sequence[str], Sequence[int]]
-Entry = Tuple[int, int, Value]  # tag, type, value
+if TYPE_CHECKING:
+    from typing import Tuple, Union
+
+    Value = Union[str, Sequence[str], Sequence[int]]
+    Entry = Tuple[int, int, Value]  # tag, type, value
 
 SIGNATURES, IMMUTABLE = 62, 63  # the tags that hold a header together
 EMPTY_CPIO = b"07070100000000" + b"0" * 24 + b"00000001" + b"0" * 48 + b"0000000b" + b"0" * 8 + b"TRAILER!!!\0\0\0\0"

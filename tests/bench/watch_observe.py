@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""What it costs a host to observe itself when nothing has drifted, beside an audit of the same host.
+
+    tests/bench/watch_observe.py [--rounds R] [--every SECONDS] [--host CONTAINER]
+
+On a host of its own (a Debian container with systemd, made by root with podman), enforced with a watch. Processor time,
+user and system, the least of R rounds in which all take turns:
+
+    Python's start    `python3 -I -S -c pass`
+    streamed audit    what an audit costs the host that has the code and the plan in its cache
+    own observation   `watch observe`, begun by its timer, with what it writes
+
+and for each the seconds of a day with one every so many seconds. Ends with 1 where own observations take more than 20 s
+of a day. What the daemon costs is in launches.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(PROJECT / part) for part in ("module_utils", "tests/integration", "tests")]
+
+from proscribe.bootstrap import BOOTSTRAP
+from proscribe.host_cache import PLACE
+from proscribe.watch import files, units
+from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
+
+NAME = "proscribe-watch-bench"
+GROUP = f"{CHECKOUT}/fleet/group_vars/all.yml"
+DAY, MOST = 24 * 3600, 20.0  # seconds; of a processor in a day
+OBSERVATION = "own observation"
+# Takes {name: [argv, standard input]} and a number of rounds; prints {name: the least seconds of a processor}.
+MEASURED = """\
+import json, resource, subprocess, sys
+def spent(argv, given):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(argv, input=given.encode(), stdout=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+commands, rounds = json.load(sys.stdin)
+found = {name: [] for name in commands}
+for _ in range(rounds):
+    for name, command in commands.items():
+        found[name].append(spent(*command))
+print(json.dumps({name: min(seconds) for name, seconds in found.items()}))
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tests/bench/watch_observe.py", description="What an own observation costs.")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--every", type=int, default=300, help="seconds between two observations (default: 300)")
+    parser.add_argument("--host", help="a container that was enforced with a watch, instead of a new one")
+    given = parser.parse_args()
+    with contextlib.nullcontext(Scheduled(given.host)) if given.host else enforced() as host:
+        found = measured(host, given.rounds)
+    for name, seconds in found.items():
+        print(f"{name:<16} {seconds * 1000:6.1f} ms, {seconds * DAY / given.every:5.1f} s a day")
+    return int(found[OBSERVATION] * DAY / given.every > MOST)
+
+
+@contextlib.contextmanager
+def enforced() -> Iterator[Scheduled]:
+    """A host that an enforcing run has left with a watch; its timer does not come in between."""
+    with scheduled_machine(NAME) as host:
+        host.write(GROUP, f"{host.read(GROUP)}proscribe_watch: 1d\n")
+        host.proscribe("enforce")
+        host.proscribe("enforce")  # what the first one has done is seen, and cached
+        yield host
+
+
+def measured(host: Scheduled, rounds: int) -> dict[str, float]:
+    """Seconds of a processor by name."""
+    cached = host.run("ls", PLACE).split()
+    code, _, plan = max(cached, key=len).replace("-", " ", 1).rpartition("-")
+    call = {"controls": [], "gate": "never", "will_correct": False, "watch": None}
+    stream = json.dumps({"code": code.split()[0], "plan": plan, "sizes": [0, 0], "call": call, "seconds": 0}) + "\n"
+    python = host.run("head", "-n1", files.PROGRAM).split()[0].removeprefix("#!")
+    assert '"record"' in host.run(python, "-I", "-S", "-c", BOOTSTRAP, stdin=stream)
+    host.run(files.PROGRAM, "observe")
+    commands = {
+        "Python's start": [[python, "-I", "-S", "-c", "pass"], ""],
+        "streamed audit": [[python, "-I", "-S", "-c", BOOTSTRAP], stream],
+        OBSERVATION: [["env", f"TRIGGER_UNIT={units.TIMER}", files.PROGRAM, "observe"], ""],
+    }
+    found: dict[str, float] = json.loads(
+        host.run("python3", "-c", MEASURED, stdin=json.dumps([commands, rounds]), timeout=600)
+    )
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

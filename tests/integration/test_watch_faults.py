@@ -1,0 +1,177 @@
+"""A host that keeps itself in line while its disk is full, its file systems are read-only or its journal is broken: it
+corrects what it can, says that it could not save the rest, and the next observation on a sound disk completes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import require_root, require_tool
+from machines import podman
+from patience import until
+from proscribe.host import STATE_DIRECTORY
+from proscribe.watch import files, journal, units
+from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
+from tampering import CHROMIUM, GATE, TEN
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+
+NAME = "proscribe-faults"
+GROUP = f"{CHECKOUT}/fleet/group_vars/all.yml"
+POLICY = TEN["a policy file is removed"]
+# The state of the project on a small file system of its own, with all that is there.
+SMALL = f"""\
+cp -a {STATE_DIRECTORY} /root/state
+mount -t tmpfs -o size=8m,mode=755 tmpfs {STATE_DIRECTORY}
+cp -a /root/state/. {STATE_DIRECTORY}
+rm -r /root/state
+"""
+FULL = f"cat /dev/zero >{STATE_DIRECTORY}/filler 2>/dev/null || true"
+LARGE = f"""\
+rm -f {STATE_DIRECTORY}/filler
+cp -a {STATE_DIRECTORY} /root/state
+umount {STATE_DIRECTORY}
+cp -a /root/state/. {STATE_DIRECTORY}
+rm -r /root/state
+"""
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Scheduled]:
+    require_root()
+    for tool in ("podman", "runc", "mmdebstrap"):
+        require_tool(tool)
+    with scheduled_machine(NAME) as booted:
+        booted.write(GROUP, f"{booted.read(GROUP)}proscribe_watch: 1d\n")  # its timer does not come in between
+        booted.proscribe("enforce")
+        until(lambda: booted.run("systemctl", "is-active", units.SERVICE, check=False).strip() == "inactive")
+        yield booted
+
+
+@pytest.fixture(autouse=True)
+def in_line(machine: Scheduled) -> None:
+    """Each test begins with a host in line that has observed so, and an empty journal."""
+    assert observed(machine) == (0, "")
+    machine.run("rm", "-rf", journal.JOURNAL, journal.OLDER_JOURNAL)
+    assert machine.json(files.RECORD)["state"] in ("compliant", "repaired")
+
+
+def observed(machine: Scheduled) -> tuple[int, str]:
+    """How an own observation ended, and what it said."""
+    done = podman("exec", machine.name, files.PROGRAM, "observe", check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def account(machine: Scheduled) -> dict[str, Any]:
+    """The account of the time between two runs, as an audit's record has it."""
+    machine.proscribe("audit")
+    return dict(machine.record()["watch"])
+
+
+def lines(machine: Scheduled, *names: str) -> list[dict[str, Any]]:
+    begun = machine.run("grep", "--text", '^{"at"', journal.JOURNAL, check=False)  # what is none may be no text either
+    found = [journal.parsed(text.encode()) for text in begun.splitlines()]
+    return [line for line in found if line and line["event"] in names]
+
+
+def drifted(machine: Scheduled) -> list[str]:
+    return [rule for line in lines(machine, "drift") for rule in line["rules"]]
+
+
+def test_a_full_disk(machine: Scheduled) -> None:
+    machine.script(SMALL)
+    try:
+        machine.script(FULL)
+        before = machine.read(files.RECORD)
+        machine.script(POLICY.done)
+        code, said = observed(machine)
+        assert code == 1 and "No space left on device" in said, said
+        assert machine.succeeds("sh", "-c", POLICY.right), "what lies on another disk is corrected"
+        assert machine.read(files.RECORD) == before, "the record is a whole one: the last"
+        assert observed(machine)[0] == 1
+        machine.script(f"rm {STATE_DIRECTORY}/filler")
+        machine.script(POLICY.done)
+        assert observed(machine) == (0, "")
+        assert machine.succeeds("sh", "-c", POLICY.right)
+        assert machine.json(files.RECORD)["state"] == "repaired"
+        assert len(drifted(machine)) == len(set(drifted(machine))) > 0, "once: the disk had no room for the other"
+        assert machine.run("find", STATE_DIRECTORY, "-name", ".*proscribe~") == ""
+    finally:
+        machine.script(LARGE)
+
+
+def test_a_full_disk_while_enforcing_needs_it(machine: Scheduled) -> None:
+    """A browser's folder that cannot take its policy: the control fails, and is tried again."""
+    folder = CHROMIUM.rpartition("/")[0]
+    machine.script(f"mount -t tmpfs -o size=64k,mode=755 tmpfs {folder}; cat /dev/zero >{folder}/filler || true")
+    try:
+        for _ in range(2):
+            code, said = observed(machine)
+            assert (code, said) == (0, "")
+            assert machine.json(files.RECORD)["state"] == "noncompliant"
+        (failed,) = lines(machine, "failed")
+        assert (failed["control"], "No space left" in failed["message"]) == ("browser", True), failed
+        assert not lines(machine, "corrected")
+    finally:
+        machine.run("umount", folder)
+    machine.script(POLICY.done)
+    assert observed(machine) == (0, "")
+    assert machine.succeeds("sh", "-c", POLICY.right)
+
+
+def test_a_read_only_root(machine: Scheduled) -> None:
+    """All that the host would write lies on file systems that take nothing."""
+    places = ("/etc", STATE_DIRECTORY)
+    machine.script(f"rm {GATE}; {POLICY.done}")
+    machine.script("".join(f"mount --bind {place} {place}; mount -o remount,bind,ro {place}\n" for place in places))
+    try:
+        before, last = machine.read(files.RECORD), machine.json(files.STATE)["last"]
+        for _ in range(2):
+            code, said = observed(machine)
+            assert code == 1 and "Read-only file system" in said, said
+        assert machine.read(files.RECORD) == before
+        assert not machine.succeeds("sh", "-c", POLICY.right)
+        machine.proscribe("audit")
+        record = machine.record()
+        assert record["state"] == "noncompliant"
+        assert record["watch"]["last"] == last, "what was seen since is not on the disk"
+    finally:
+        machine.script("".join(f"umount {place}\n" for place in places))
+    assert observed(machine) == (0, "")
+    assert machine.succeeds("sh", "-c", f"{POLICY.right} && test -s {GATE}")
+    incidents = account(machine)["incidents"]
+    assert {one["rule"] for one in incidents} >= {"apps/reinstall-gate"}
+    assert all((one["times"], one["corrected"]) == (1, 1) for one in incidents), incidents
+
+
+LINE = '{"at": "2026-11-01T00:00:00Z", "event": "drift", "rules": ["dns/wechat"], "users": []}'
+# What was done to the journal, and how many lines of it the record counts as none.
+BROKEN = {
+    "cut in the middle of a line": (f"printf '%s\\n%s' '{LINE}' '{LINE[:40]}' >{journal.JOURNAL}", 1),
+    "garbage": (f"head -c 20000 /dev/urandom | tr '\\n' x >{journal.JOURNAL}", 1),
+    "a line without end": (f"head -c 2000000 /dev/zero | tr '\\0' '[' >{journal.JOURNAL}", 0),
+    "a directory": (f"mkdir {journal.JOURNAL}", 0),
+    "a directory with files": (f"mkdir {journal.JOURNAL}; touch {journal.JOURNAL}/theirs", 0),
+    "a link": (f"echo mine >/root/target; ln -s /root/target {journal.JOURNAL}", 0),
+    "a pipe": (f"mkfifo {journal.JOURNAL}", 0),
+    "the older one is a directory": (f"mkdir {journal.OLDER_JOURNAL}", 1),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_journal_costs_what_is_broken_only(machine: Scheduled, how: str) -> None:
+    done, left_out = BROKEN[how]
+    machine.script(f"rm -rf {journal.JOURNAL}* /root/target; {done}")
+    machine.script(POLICY.done)
+    assert observed(machine) == (0, "")
+    assert machine.succeeds("sh", "-c", POLICY.right)
+    assert machine.run("stat", "--format=%F %a %U", journal.JOURNAL) == "regular file 600 root\n"
+    again = [rule for line in lines(machine, "corrected") for rule in line["rules"]]
+    assert again and sorted(again) == sorted(rule for rule in drifted(machine) if rule != "dns/wechat")
+    found = machine.json(files.RECORD)["watch"]
+    assert found["left_out"] == left_out, found
+    assert all(one["times"] == 1 for one in found["incidents"]), found
+    assert not machine.there("/root/target") or machine.read("/root/target") == "mine\n"
+    machine.run("rm", "-rf", journal.OLDER_JOURNAL)

@@ -1,0 +1,230 @@
+"""An own observation that is killed after any step, or that cannot write: the next one completes it, and the journal,
+the state and the record claim nothing twice, and nothing that was not seen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.finding import COMPLIANT, ERROR, NONCOMPLIANT, REPAIRED, UNKNOWN, Finding, Verdict, host_record
+from proscribe.host import ControlError, Unseen
+from proscribe.watch import clock, files, journal, observation, summary
+from proscribe.watch.moments import stamp
+from proscribe.watch.observation import Operations, observed
+from watch_host import ROOT, Made
+
+pytestmark = ROOT
+
+RULES = ("apps/wechat", "dns/wechat")
+# What an observation, its corrections and its notes do to a disk.
+STEPS = ("write", "rename", "unlink", "fsync", "fdatasync", "fchmod", "ftruncate", "mkdir")
+
+
+class Ban:
+    """A ban on the disk, so that a killed process leaves it as it was then: each broken rule is a file. A correction
+    has two steps. `seen` says what the second observation sees of a rule.
+    """
+
+    def __init__(self, directory: Path, seen: str = COMPLIANT) -> None:
+        self.directory, self.seen, self.observations = directory, seen, 0
+        directory.mkdir(exist_ok=True)
+
+    def breaks(self, *rules: str) -> None:
+        for rule in rules:
+            (self.directory / rule.replace("/", " ")).touch()
+            (self.directory / f"{rule.replace('/', ' ')} too").touch()
+
+    def broken(self) -> set[str]:
+        return {" ".join(path.name.split()[:2]).replace(" ", "/") for path in self.directory.iterdir()}
+
+    def observe(self, host: Made, plan: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        self.observations += 1
+        verdicts = []
+        for rule in RULES:
+            wrong = rule in self.broken()
+            state = NONCOMPLIANT if wrong else COMPLIANT if self.observations == 1 else self.seen
+            found = (Finding("package", "wechat"),) if wrong else ()
+            verdicts.append(Verdict(rule, state, found, "" if state == COMPLIANT else "why", drifted=wrong))
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        record = host_record(
+            plan_digest=plan["digest"], checked_at=now, platform={}, verdicts=verdicts, errors=[], duration_ms=1
+        )
+        return {**record, "logged_in": ["mara"]}, [one.rule.partition("/")[0] for one in verdicts if one.drifted]
+
+    def change(self, _: Made, __: Mapping[str, Any], name: str, **___: Any) -> dict[str, Any]:
+        for path in sorted(self.directory.glob(f"{name} *")):
+            os.unlink(path)
+        return {}
+
+
+def observe(host: Made, ban: Ban) -> list[str]:
+    """One whole observation; why it could not save all."""
+    known = files.settings(host)
+    assert known
+    ban.observations = 0
+    return observed(host, known, Operations(ban.observe, ban.change), lambda _: None, lambda *_: None)
+
+
+def killed_after(step: int, work: Callable[[], object]) -> bool:
+    """Whether a process that is to be killed after so many steps on the disk was; it has ended in any case."""
+    pid = os.fork()
+    if not pid:
+        left = [step]
+
+        def dying(real: Callable[..., Any]) -> Callable[..., Any]:
+            def wrapped(*words: Any, **options: Any) -> Any:
+                try:
+                    return real(*words, **options)
+                finally:
+                    left[0] -= 1
+                    if not left[0]:
+                        os.kill(os.getpid(), signal.SIGKILL)
+
+            return wrapped
+
+        for name in STEPS:
+            setattr(os, name, dying(getattr(os, name)))
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+
+
+def noted(host: Made) -> list[tuple[str, Any]]:
+    lines, left_out = journal.read(host)
+    assert left_out == 0
+    return [(line["event"], line.get("rules", line.get("renewed"))) for line in lines]
+
+
+def record(host: Made) -> dict[str, Any]:
+    return dict(json.loads(host.text(files.RECORD) or "{}"))
+
+
+Watched = tuple[Made, dict[str, Any]]
+
+
+def drift(host: Made, ban: Ban) -> None:
+    ban.breaks(*RULES)
+
+
+def stale(host: Made, ban: Ban) -> None:
+    host.write(files.RENEWED, "2026-01-01T00:00:00Z\n", 0o600)
+    ban.breaks(*RULES)
+
+
+def clock_back(host: Made, ban: Ban) -> None:
+    host.write(files.CLOCK, stamp(time.time() + 3600) + "\n", 0o600)
+
+
+@pytest.mark.parametrize("fault", [drift, stale, clock_back])
+def test_what_a_killed_observation_has_not_done_the_next_one_does_and_nothing_stands_twice(
+    watched: Watched, tmp_path: Path, fault: Callable[[Made, Ban], None]
+) -> None:
+    host, mine = watched
+    ban = Ban(tmp_path / "ban")
+    killed = 0
+    for step in range(1, 200):
+        for path in (journal.JOURNAL, journal.OLDER_JOURNAL, files.STATE, files.RECORD, files.CLOCK):
+            host.delete(path)
+        observe(host, ban)  # a host in line
+        host.delete(journal.JOURNAL)
+        earlier = {**files.state(host), "last": stamp(time.time() - 300)}
+        host.write(files.STATE, json.dumps(earlier), 0o600)
+        fault(host, ban)
+        before = clock.effective(host)
+        died = killed_after(step, lambda: observe(host, ban))
+        if fault is clock_back:  # the next observation comes later
+            host.write(files.CLOCK, stamp(time.time() + 3590) + "\n", 0o600)
+            before = clock.effective(host)
+        killed += died
+        assert observe(host, ban) == []
+        assert ban.broken() == set(), step
+        assert files.settings(host) and clock.effective(host) >= before
+        events = [event for event, _ in noted(host)]
+        assert max(map(events.count, events), default=0) <= 1, (step, noted(host))
+        account = summary.summary(host, mine)
+        assert all(one["times"] == 1 and one["corrected"] <= 1 for one in account["incidents"]), (step, account)
+        if fault is not clock_back:
+            assert {one["rule"] for one in account["incidents"]} == {*RULES}, step
+        else:
+            assert events == ["clock"], step
+        assert record(host)["state"] in (COMPLIANT, REPAIRED)
+        assert list(tmp_path.rglob(".*proscribe~")) == [], step
+        again = noted(host)
+        observe(host, ban)
+        assert noted(host) == again and record(host)["state"] == COMPLIANT
+        if not died:
+            break
+    assert not died and killed > 10
+
+
+@pytest.mark.parametrize("state", [UNKNOWN, ERROR])
+def test_what_is_not_seen_after_a_correction_is_not_written_down_as_corrected(
+    watched: Watched, tmp_path: Path, state: str
+) -> None:
+    host, _ = watched
+    ban = Ban(tmp_path / "ban", seen=state)
+    ban.breaks("dns/wechat")
+    observe(host, ban)
+    assert noted(host) == [("drift", ["dns/wechat"])]
+    assert REPAIRED not in {rule["state"] for rule in record(host)["rules"]}
+
+
+def test_lines_that_the_journal_cannot_take_are_written_by_a_later_observation(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, _ = watched
+    ban = Ban(tmp_path / "ban")
+    ban.breaks("dns/wechat")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise ControlError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journal, "write_down", full)
+        (why,) = observe(host, ban)
+        assert why.startswith("2 lines cannot be written")
+    assert ban.broken() == set() and noted(host) == []
+    began = files.state(host)["last"]
+    assert observe(host, ban) == []
+    assert noted(host) == [("drift", ["dns/wechat"]), ("corrected", ["dns/wechat"])]
+    assert all(line["at"] <= began for line in journal.read(host)[0]), "of when it was"
+    assert "unwritten" not in files.state(host)
+
+
+@pytest.mark.parametrize(
+    "lines", [[{}], [{"event": "drift", "at": "x", "rules": ["a/b"], "users": []}], [{"at": "2026-01-01T00:00:00Z"}]]
+)
+def test_what_is_no_line_in_a_state_costs_itself_only(watched: Watched, tmp_path: Path, lines: Any) -> None:
+    host, _ = watched
+    more = [{"event": "drift", "at": "2026-01-01T00:00:00Z", "rules": 5, "users": None}]
+    host.write(files.STATE, json.dumps({"unwritten": lines + more}), 0o600)
+    assert observe(host, Ban(tmp_path / "ban")) == [] and noted(host) == []
+
+
+def test_an_observation_that_cannot_save_what_it_saw_says_so(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, _ = watched
+    ban = Ban(tmp_path / "ban")
+    observe(host, ban)
+    before = record(host)
+    ban.breaks("apps/wechat")
+
+    def refused(path: str, *_: Any, **__: Any) -> None:
+        raise (Unseen if path == files.STATE else ControlError)(f"cannot write {path}: Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(host, "write", refused)
+        wrong = observe(host, ban)
+    assert [files.STATE in wrong[0], files.RECORD in wrong[1]] == [True, True]
+    assert ban.broken() == set() and record(host) == before
+    assert observation.Observation(host, files.settings(host), Operations(ban.observe, ban.change)).before  # type: ignore[arg-type]
