@@ -81,9 +81,12 @@ class Observation:
         """Of rules that are wrong, those that are so by the plan that was in effect until now, too: all of them where
         no other plan has followed it, and where nobody knows.
         """
+        plans = self.known.plans()
         earlier = self.before.get("plan", digest)
-        if not wrong or earlier == digest or earlier not in self.known.plans():
+        if not wrong or earlier == digest or digest == self.known.plan:
             return set(wrong)
+        if earlier not in plans:  # a run has brought others since the last own observation
+            earlier = plans[plans.index(digest) - 1]
         try:
             stored = effective.stored(self.host, self.known, earlier)
             record, drifted = self.operations.observe(self.host, Known(stored, {}))

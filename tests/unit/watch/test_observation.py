@@ -178,11 +178,15 @@ class TestTime:
         assert [(line["event"], line["plan"]) for line in journal.read(made)[0]] == [("plan", plans[1]["digest"])]
 
     @pytest.mark.parametrize("refused", [False, True])
+    @pytest.mark.parametrize("run_since", [False, True])
     def test_what_only_a_later_plan_forbids_has_not_drifted(
-        self, made: Made, plans: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, refused: bool
+        self, made: Made, plans: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, refused: bool, run_since: bool
     ) -> None:
         ban = Ban()
         observe_once(made, ban)
+        if run_since:  # the last own observation was by a plan that is here no more
+            state = json.loads(made.text(files.STATE) or "")
+            made.write(files.STATE, json.dumps({**state, "plan": "sha256:another"}), 0o600)
         by_plan = {plans[0]["digest"]: {"apps/wechat"}, plans[1]["digest"]: {"apps/wechat", "dns/line"}}
         closed: set[str] = set()
         monkeypatch.setattr(ban, "change", ban_of(ban, "dns" if refused else "", closed))
