@@ -42,15 +42,21 @@ approved_by: somebody.else
 approved_on: {begin}
 expires: {end}
 """
-NET = "ip link add wlan0 type dummy && ip addr add 192.0.2.5/24 dev wlan0 && ip link set wlan0 up"
+NET = """\
+ip link add wlan0 type veth peer name beyond && ip addr add 192.0.2.5/24 dev wlan0
+ip link set beyond up && ip link set wlan0 up && ip route add default via 192.0.2.1
+"""
 NO_NET = "ip link delete wlan0"
 # Plays looks of the day: before each what has happened, then one observation at its time; prints what came of it.
 PLAY = r"""
 import json, os, subprocess, sys, time
 given = json.load(sys.stdin)
-begin, found = given["begin"], []
+begin, found, held = given["begin"], [], 0.0
 for look in given["looks"]:
-    subprocess.run(["systemctl", "restart", given["timer"]], check=True)  # its own observations are not of this day
+    if time.monotonic() - held > 20:  # its own observations, a minute after its start, are not of this day
+        held = time.monotonic()
+        for verb in ("reset-failed", "restart"):
+            subprocess.run(["systemctl", verb, given["timer"]], check=True)
     for script in look["before"]:
         subprocess.run(["sh", "-euc", script], check=True, stdout=subprocess.DEVNULL)
     seen = os.path.getsize(given["journal"]) if os.path.exists(given["journal"]) else 0
@@ -155,7 +161,7 @@ def test_a_day_of_a_laptop_without_a_controller(machine: Scheduled) -> None:
         assert all(stamp(begin + at - 60) <= event["at"] <= stamp(begin + at + 60) for event in events), where
         # The waiver holds to its end, and the ban from then on; that is another plan, and no drift.
         assert (states.get("apps/wechat") == "waived") == (at < closed_by_plan), (where, states)
-        assert ([event["event"] for event in events] == ["plan"] or bool(names)) or not events, where
+        assert {event["event"] for event in events} <= {"drift", "corrected", "plan", "notified"}, where
         assert any(event["event"] == "plan" for event in events) == (at == closed_by_plan), where
         if not names and at != closed_by_plan:
             assert record["state"] == ("waived" if at < closed_by_plan else "compliant"), where
