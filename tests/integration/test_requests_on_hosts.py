@@ -28,9 +28,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 NAME, NETWORK = "proscribe-story", "10.91.17"
 CONTROLLER = f"{NETWORK}.10"
 A, B = "press01", "fin01"
-NOTICE = "This is not permitted here; ask the IT service desk."
+NOTIFICATION = "This is not permitted here; ask the IT service desk."
 # The hosts' own timer is far away, so every observation here is one that the story makes.
-POLICY = f"{RESTRICTIONS}proscribe_watch: 6h\nproscribe_user_notice: {NOTICE}\n"
+POLICY = f"{RESTRICTIONS}proscribe_watch: 6h\nproscribe_user_notice: {NOTIFICATION}\n"
 APPROVERS = "press: {head: head.of.press}\nfinance: {head: head.of.finance}\n"
 TELEGRAM = "149.154.167.51"  # an address of Telegram's; here the controller has it
 RULE = "firewall/telegram"
@@ -43,7 +43,7 @@ for user in alice bob; do
     chown -R $user: /home/$user/Telegram
 done
 """
-PEOPLE = f"""\
+USERS = f"""\
 useradd --create-home --shell /bin/bash bob
 echo 'alice ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/alice
 install -d -o alice -g alice -m 700 /home/alice/.ssh
@@ -107,7 +107,7 @@ def fleet() -> Iterator[Fleet]:
         booted.controller.write(f"{CHECKOUT}/fleet/approvers.yml", APPROVERS)
         booted.controller.script(SERVICE)
         for host in booted.hosts.values():
-            host.script(PEOPLE)
+            host.script(USERS)
         yield booted
 
 
@@ -158,10 +158,10 @@ class Story:
 
     def observes(self, host: str) -> None:
         """One own observation, as the timer makes it."""
-        self.holds_timers()
+        self.delay_timers()
         assert self.fleet.hosts[host].start(units.SERVICE)
 
-    def holds_timers(self) -> None:
+    def delay_timers(self) -> None:
         """The first own observation of a timer is a minute after its start, so it is started anew."""
         for host in self.fleet.hosts.values():
             for verb in ("reset-failed", "try-restart"):  # more than five times in ten seconds, too
@@ -180,7 +180,7 @@ class Story:
 
     def proscribe(self, *words: str) -> str:
         """What a command says, with the inventory of the story."""
-        self.holds_timers()
+        self.delay_timers()
         return self.controller.run("sh", "-c", f"cd {CHECKOUT} && ./proscribe {' '.join(words)} -i fleet 2>/dev/null")
 
     def outputs(self) -> dict[str, str]:

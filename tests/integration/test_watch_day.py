@@ -47,20 +47,20 @@ ip link add wlan0 type veth peer name beyond && ip addr add 192.0.2.5/24 dev wla
 ip link set beyond up && ip link set wlan0 up && ip route add default via 192.0.2.1
 """
 NO_NET = "ip link delete wlan0"
-# Plays looks of the day: before each what has happened, then one observation at its time; prints what came of it.
+# Plays the moments of the day: before each what has happened, then one observation at its time; prints what came of it.
 PLAY = r"""
 import json, os, subprocess, sys, time
 given = json.load(sys.stdin)
 begin, found, held = given["begin"], [], 0.0
-for look in given["looks"]:
+for moment in given["moments"]:
     if time.monotonic() - held > 20:  # its own observations, a minute after its start, are not of this day
         held = time.monotonic()
         for verb in ("reset-failed", "restart"):
             subprocess.run(["systemctl", verb, given["timer"]], check=True)
-    for script in look["before"]:
+    for script in moment["before"]:
         subprocess.run(["sh", "-euc", script], check=True, stdout=subprocess.DEVNULL)
     seen = os.path.getsize(given["journal"]) if os.path.exists(given["journal"]) else 0
-    offset = int(begin + look["at"] - time.time())
+    offset = int(begin + moment["at"] - time.time())
     settings = {"LD_PRELOAD": "/usr/$LIB/faketime/libfaketime.so.1", "FAKETIME": "%+d" % offset, "NO_FAKE_STAT": "1"}
     settings["FAKETIME_DONT_FAKE_MONOTONIC"] = "1"
     started = subprocess.Popen([given["program"], "observe"], env={**os.environ, **settings})
@@ -73,7 +73,7 @@ for look in given["looks"]:
     with open(given["record"]) as stream:
         record = json.load(stream)
     right = [subprocess.run(["sh", "-c", one], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
-             for one in look["right"]]
+             for one in moment["right"]]
     found.append({"code": code, "cpu": used.ru_utime + used.ru_stime, "events": events, "record": record,
                   "right": right})
 print(json.dumps(found))
@@ -121,17 +121,17 @@ def test_a_day_of_a_laptop_without_a_controller(machine: Scheduled) -> None:
     machine.run("env", preload, offset, f"{CHECKOUT}/proscribe", "enforce", "-i", f"{CHECKOUT}/fleet")
     machine.run("mv", CHECKOUT, f"{CHECKOUT}-away")
 
-    looks: list[dict[str, Any]] = []
+    moments: list[dict[str, Any]] = []
     offline = False
     for at, names in day.items():
         before = [TAMPERING[name].done for name in names]
         if (OFFLINE[0] <= at < OFFLINE[1]) != offline:
             offline = not offline
             before.insert(0, NO_NET if offline else NET)
-        looks.append({"at": at, "before": before, "right": [TAMPERING[name].right for name in names]})
+        moments.append({"at": at, "before": before, "right": [TAMPERING[name].right for name in names]})
     given = {
         "begin": begin,
-        "looks": looks,
+        "moments": moments,
         "timer": units.TIMER,
         "journal": journal.JOURNAL,
         "program": files.PROGRAM,
@@ -142,7 +142,7 @@ def test_a_day_of_a_laptop_without_a_controller(machine: Scheduled) -> None:
     found = json.loads(said[said.index("[") :])
 
     quiet = []
-    closed_by_plan = [look["at"] for look in looks if begin + look["at"] >= end][0]
+    closed_by_plan = [moment["at"] for moment in moments if begin + moment["at"] >= end][0]
     for (at, names), one in zip(day.items(), found):
         where = f"at {at / HOUR:.2f} h: {names} {one['events']}"
         assert one["code"] == 0, where
