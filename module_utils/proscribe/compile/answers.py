@@ -2,6 +2,7 @@
 
     {id: {"answer": "refused", "user", "service", "on", "why"}}
     {id: {"answer": "granted", "user" ("" for everybody), "service", "waiver", "until"}}
+    {id: {"answer": "ended", "user" ("" for everybody), "service", "waiver", "on"}}
 
 A plan with answers is a host's own. One without them is shared by equal hosts, as ever.
 """
@@ -15,7 +16,7 @@ from ..duration import spelled
 from .waivers import Waiver
 from .waivers.refusals import Refusal
 
-MOST = 50  # refusals of a host: the newest
+MOST = 50  # refusals of a host, and exceptions that have ended there: the newest
 
 Answers = dict[str, dict[str, str]]  # by id of the request
 
@@ -34,8 +35,22 @@ def refused_by_host(refusals: Iterable[Refusal]) -> dict[str, Answers]:
     }
 
 
-def with_answers(body: Mapping[str, Any], refused: Answers, waivers: Iterable[Waiver]) -> dict[str, Any]:
-    """What a plan consists of, with the answers: those that were refused, and the waivers that waive there then."""
+def with_answers(
+    body: Mapping[str, Any], refused: Answers, waivers: Iterable[Waiver], over: Iterable[Waiver] = ()
+) -> dict[str, Any]:
+    """What a plan consists of, with the answers: those that were refused, the waivers that waive there then, and those
+    of `over` that have ended, the oldest first: so a host knows that their requests do not wait, and may be made again.
+    """
+    ended = {
+        waiver.request: {
+            "answer": "ended",
+            "user": waiver.users[0] if waiver.users else "",
+            "service": waiver.services[0],
+            "waiver": waiver.id,
+            "on": spelled(waiver.ends),
+        }
+        for waiver in [*over][-MOST:]
+    }
     granted = {
         waiver.request: {
             "answer": "granted",
@@ -47,5 +62,5 @@ def with_answers(body: Mapping[str, Any], refused: Answers, waivers: Iterable[Wa
         for waiver in waivers
         if waiver.request and (waiver.users or not waiver.posix_groups)
     }
-    answers = {**refused, **granted}
+    answers = {**ended, **refused, **granted}
     return {**body, "answers": answers} if answers else dict(body)

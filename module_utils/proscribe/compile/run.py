@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import datetime
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +33,7 @@ from .waivers.authority import read_register
 from .waivers.document import load_waivers
 from .waivers.reading import context_of, described, judge_all, warning
 from .waivers.refusals import Refusal, read_refusals
+from .waivers.signatures import signature_of
 
 # The restrictions that say how far a run reaches at once.
 ROLLOUT = ("batches", "max_change", "max_failures")
@@ -345,6 +346,7 @@ def _plans(
             if name in concern and (worth.waives or name in watched):
                 concern[name].append(waiver)
     refused = refused_by_host(refusals)
+    answering = _answering(waivers, restrictions)
     chains = timeline.Chains()
     bodies: dict[tuple[str, int, tuple[str, ...], bool], dict[str, Any]] = {}
     compiled: dict[tuple[str, int, tuple[str, ...], str], list[dict[str, Any]]] = {}
@@ -366,7 +368,7 @@ def _plans(
         # A zone is for waivers to name, and no part of a plan.
         policy = policy_of.get(id(own)) or policy_of.setdefault(id(own), repr(dataclasses.replace(own, zone="")))
         requested = own.controls["apps"] == "enforce" and (
-            host.name in refused or any(waiver.request for waiver in mine)
+            host.name in refused or host.name in answering or any(waiver.request for waiver in mine)
         )
         key = (policy, id(catalogue), tuple(waiver.id for waiver in mine), host.name if requested else "")
         with mistakes.noting(), placed(host):
@@ -376,7 +378,11 @@ def _plans(
                 found = [(state, body(policy, catalogue, own, state)) for state in states]
                 if requested:
                     answered = refused.get(host.name, {})
-                    found = [(state, with_answers(made, answered, state.waivers)) for state, made in found]
+                    signed = answering.get(host.name, ())
+                    found = [
+                        (state, with_answers(made, answered, state.waivers, [w for w in signed if w.ends <= state.at]))
+                        for state, made in found
+                    ]
                 compiled[key] = chains.linked([(state.at, made) for state, made in found])
             plan = compiled[key][0]
             plans[plan["digest"]] = plan
@@ -384,6 +390,21 @@ def _plans(
     mistakes.settle()
     later = {plan["digest"]: plan for chain in compiled.values() for plan in chain[1:]}
     return plans, hosts, later
+
+
+def _answering(waivers: Sequence[Judged], restrictions: Mapping[str, Restrictions]) -> dict[str, list[Waiver]]:
+    """The waivers that answer a request and were signed, by host, those that end first before the others. A draft that
+    nobody signed has answered nothing, and its end is no moment at which a plan changes.
+    """
+    found: dict[str, list[Waiver]] = {}
+    for waiver, worth in sorted(waivers, key=lambda judged: judged.waiver.ends):
+        if not waiver.request or (waiver.posix_groups and not waiver.users):
+            continue
+        signed = signature_of(Path(waiver.file)).exists()
+        for name in worth.hosts:
+            if signed or (name in restrictions and restrictions[name].waiver_signatures == "off"):
+                found.setdefault(name, []).append(waiver)
+    return found
 
 
 def _turns(

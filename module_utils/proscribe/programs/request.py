@@ -152,6 +152,8 @@ def listing() -> None:
         said = "not answered yet"
         if answer.get("answer") == "refused":
             said = f"refused on {answer.get('on', '')[:10]}: {answer.get('why', '')}"
+        elif answer.get("answer") == "ended":
+            said = f"granted, and ended on {answer.get('on', '')[:10]}"
         elif answer.get("answer") == "granted":
             until = answer.get("until", "").replace("T", " ").replace("Z", " UTC")
             said = f"granted until {until}"

@@ -19,6 +19,7 @@ MOST_INCIDENTS = 200
 MOST_ENDED = 200
 MOST_USERS = 20  # of one incident
 MOST_REQUESTS = 100
+ANSWERS = ("granted", "refused", "ended")  # to a request
 REASON = 300  # characters of a reason, as a user or root typed it
 ID = re.compile("[0-9a-f]{16}")
 MOMENT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
@@ -114,7 +115,16 @@ def _request(value: object) -> dict[str, str]:
         "service": name(given.get("service"), "service", TOKEN),
         "reason": line(given.get("reason"), "reason", REASON),
         "at": _moment(given.get("at"), "at"),
+        **_answer(given.get("answer")),
     }
+
+
+def _answer(value: object) -> dict[str, str]:
+    if value is None:
+        return {}
+    if value not in ANSWERS:
+        raise Unusable(f"{said(value)} is no answer to a request")
+    return {"answer": str(value)}
 
 
 def _frozen(value: object) -> dict[str, Any]:

@@ -60,7 +60,10 @@ class Observation:
             with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
                 save(False)  # no run: homes are read whole once in so many runs of the controller
         wrong = _wrong(record, drifted)
-        if new := [rule for rule in wrong if rule not in self.before.get("drifted", ())]:
+        new = [rule for rule in wrong if rule not in self.before.get("drifted", ())]
+        # What only the plan that has just taken effect forbids has not drifted: it was as the one before had it.
+        turned = set(new) - self._by_earlier_plan(digest, new)
+        if new := [rule for rule in new if rule not in turned]:
             self._journal("drift", rules=new, users=record.get("logged_in", []))
         self._note_damage(record)
         failed: dict[str, str] = {}
@@ -69,13 +72,32 @@ class Observation:
             after, _ = self.operations.observe(self.host, plan)
             record = mark_repaired(record, after)
             repaired = {rule["rule"] for rule in record["rules"] if rule["state"] == REPAIRED}
-            if corrected := [rule for rule in wrong if rule in repaired]:
+            if corrected := [rule for rule in wrong if rule in repaired and rule not in turned]:
                 self._journal("corrected", rules=corrected)
             wrong = [rule for rule in wrong if rule not in repaired]
+        if left := [rule for rule in wrong if rule in turned]:
+            self._journal("drift", rules=left, users=record.get("logged_in", []))
         self._notify(plan)
         reported = [f"{name}: {message}"[:MOST_FAILURES] for name, message in failed.items()]
         self._store(record, digest, wrong, reported)
         return record
+
+    def _by_earlier_plan(self, digest: str, wrong: list[str]) -> set[str]:
+        """Of rules that are wrong, those that are so by the plan that was in effect until now, too: all of them where
+        no other plan has followed it, and where nobody knows.
+        """
+        plans = self.known.plans()
+        earlier = self.before.get("plan", digest)
+        if not wrong or earlier == digest or digest == self.known.plan:
+            return set(wrong)
+        if earlier not in plans:  # a run has brought others since the last own observation
+            earlier = plans[plans.index(digest) - 1]
+        try:
+            stored = effective.stored(self.host, self.known, earlier)
+            record, drifted = self.operations.observe(self.host, Known(stored, {}))
+        except (files.Damaged, ControlError, Unseen, ValueError):
+            return set(wrong)
+        return set(_wrong(record, drifted))
 
     def _note_time(self) -> None:
         try:

@@ -131,7 +131,11 @@ REQUEST = keyed(
         "service": about(TEXT, "As the user typed it"),
         "reason": about({**TEXT, "maxLength": watched.REASON}, "As the user typed it"),
         "at": WHEN,
-    }
+        "answer": about(
+            {"enum": [*watched.ANSWERS]}, "Only where the plan of the host answers it: then it does not wait"
+        ),
+    },
+    optional=("answer",),
 )
 SOFTWARE_OF = {
     "package_systems": "The package systems that the host has for all of it; where apps was looked at",

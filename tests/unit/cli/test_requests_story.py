@@ -250,9 +250,14 @@ def test_from_refused_to_granted_to_closed(story: Story) -> None:
     # It ends without anybody's doing: closed, and the request is over.
     story.now = datetime.datetime(2026, 12, 26, tzinfo=datetime.timezone.utc)
     assert "exceptions" not in story.plan["controls"]["apps"]["services"]["parrot"]
-    assert "answers" not in story.plan
-    story.run()
-    assert host.stat(answers.ANSWERS) is None
+    assert story.plan["answers"][id_]["answer"] == "ended"
+    (request,) = story.run()["requests"]
+    assert request["answer"] == "ended"
+    assert "granted, and ended on 2026-12-25" in story.types("--list")
+
+    # Whoever needs it for longer requests it anew.
+    assert "is written down" in story.types("parrot", "Press calls go on")
+    assert ["answer" in one for one in story.run()["requests"]].count(False) == 1
 
     # A lift takes all of it away.
     carry_out(apps.lift(host, story.plan))

@@ -48,6 +48,18 @@ class Ban:
         return {}
 
 
+def ban_of(ban: Ban, refusing: str, closed: set[str]) -> Callable[..., dict[str, Any]]:
+    """A correction that one control refuses, and that closes the others."""
+
+    def change(_: Made, __: Mapping[str, Any], name: str, **___: Any) -> dict[str, Any]:
+        if name == refusing:
+            raise ControlError("no")
+        closed.add(name)
+        return {}
+
+    return change
+
+
 def observe_once(host: Made, ban: Ban, cached: Callable[[str], Any] = lambda _: None) -> dict[str, Any]:
     """One observation, and the record that it stored."""
     known = files.settings(host)
@@ -164,6 +176,32 @@ class TestTime:
             observe_once(made, ban)
         assert ban.plans == [plans[0]["digest"], plans[1]["digest"], plans[1]["digest"]]
         assert [(line["event"], line["plan"]) for line in journal.read(made)[0]] == [("plan", plans[1]["digest"])]
+
+    @pytest.mark.parametrize("refused", [False, True])
+    @pytest.mark.parametrize("run_since", [False, True])
+    def test_what_only_a_later_plan_forbids_has_not_drifted(
+        self, made: Made, plans: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, refused: bool, run_since: bool
+    ) -> None:
+        ban = Ban()
+        observe_once(made, ban)
+        if run_since:  # the last own observation was by a plan that is here no more
+            state = json.loads(made.text(files.STATE) or "")
+            made.write(files.STATE, json.dumps({**state, "plan": "sha256:another"}), 0o600)
+        by_plan = {plans[0]["digest"]: {"apps/wechat"}, plans[1]["digest"]: {"apps/wechat", "dns/line"}}
+        closed: set[str] = set()
+        monkeypatch.setattr(ban, "change", ban_of(ban, "dns" if refused else "", closed))
+
+        def seen(host: Made, plan_: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+            ban.broken = {rule for rule in by_plan[plan_["digest"]] if rule.partition("/")[0] not in closed}
+            return Ban.observe(ban, host, plan_)
+
+        monkeypatch.setattr(ban, "observe", seen)
+        with monkeypatch.context() as patched:
+            self.at(patched, 61)
+            observe_once(made, ban)
+        found = [(line["event"], line["rules"]) for line in journal.read(made)[0] if "rules" in line]
+        expected = [("drift", ["apps/wechat"]), ("corrected", ["apps/wechat"])]
+        assert found == ([*expected, ("drift", ["dns/line"])] if refused else expected)
 
     def test_a_clock_that_goes_back_does_not_bring_the_earlier_plan_again(
         self, made: Made, plans: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch

@@ -248,11 +248,16 @@ def waiting(report: Mapping[str, Any]) -> str:
 
 
 def count_requests(records: Iterable[Mapping[str, Any]]) -> dict[str, int] | None:
-    """The requests of a fleet's users: {waiting, hosts, left_out}; None for none."""
+    """The requests of a fleet's users that wait: {waiting, hosts, left_out}; None for none."""
     found = {"waiting": 0, "hosts": 0, "left_out": 0}
     for record in records:
-        if record.get("requests") or record.get("requests_left_out"):
-            found["waiting"] += len(record.get("requests") or ())
+        if (waiting := open_requests(record)) or record.get("requests_left_out"):
+            found["waiting"] += len(waiting)
             found["hosts"] += 1
             found["left_out"] += record.get("requests_left_out") or 0
     return found if found["hosts"] else None
+
+
+def open_requests(record: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """The requests of a host that its plan does not answer."""
+    return [one for one in record.get("requests") or () if "answer" not in one]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ...finding import NOT_APPLICABLE, OPEN, UNKNOWN, WATCH, worst
 from ...plan import CONTROLS
+from . import between
 from .arithmetic import covered
 from .modes import AUDIT, OFF
 from .scope import EXAMPLE, controls_of, is_whole
@@ -192,7 +193,7 @@ class FleetState:
             observations=observations,
             attempts=dict(record.get("attempts") or {}),
             watch=_of_watch(record),
-            requests=len(record.get("requests") or ()),
+            requests=len(between.open_requests(record)),
         )
 
     def _wrong(self, rules: list[Mapping[str, Any]]) -> Mapping[str, Rules]:

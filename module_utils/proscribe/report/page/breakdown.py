@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...finding import STATES
-from ..evaluation.between import remarks
+from ..evaluation.between import open_requests, remarks
 from ..evaluation.groups import Group, Grouping, Part, worst_first
 
 # (host, rule) -> since when it has been so, a UTC time such as 2026-11-25T00:31:00Z
@@ -105,7 +105,7 @@ def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
     facts["actions"] = record.get("actions") or ()
     facts["attempts"] = record.get("attempts") or {}
     facts["between"] = remarks(record)
-    facts["requests"] = record.get("requests") or ()
+    facts["requests"] = open_requests(record)
     return facts
 
 

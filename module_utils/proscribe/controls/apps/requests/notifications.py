@@ -22,6 +22,7 @@ DAY = 86400
 # The last moment before an end at which something is due, the latest step first.
 STEPS = ((0, "ended"), (DAY, "1 day"), (7 * DAY, "7 days"))
 OPENED, REFUSED, ENDED = "opened", "refused", "ended"
+GRANTED = "granted"
 FORGOTTEN = 14 * DAY  # after an end
 MOST = 500  # waivers and answers that are remembered
 MOST_SERVICES = 3  # that a text names
@@ -79,7 +80,7 @@ def _subjects(plan: Mapping[str, Any], before: Mapping[str, Any], now: float) ->
         about = {"services": [answer["service"]], "users": [answer["user"]]}
         if answer["answer"] == REFUSED:
             found[f"request {id_}"] = {"waiver": "", **about, "expires": "", "why": answer["why"]}
-        elif answer["waiver"] not in waivers:  # without a watch a plan names no waivers
+        elif answer["answer"] == GRANTED and answer["waiver"] not in waivers:  # without a watch a plan names no waivers
             waivers[answer["waiver"]] = {**about, "expires": answer["until"]}
     for id_, waiver in waivers.items():
         if waiver.get("posix_groups") and not waiver["users"]:  # nobody is in them here

@@ -125,7 +125,8 @@ def parsed(content: bytes) -> tuple[str, str, str] | None:
 
 
 def reported(plan: Mapping[str, Any], of_users: Iterable[tuple[Sequence[Row], int]]) -> dict[str, Any]:
-    """What a record has of the requests: {requests, requests_left_out}, and nothing where there are none.
+    """What a record has of the requests: {requests, requests_left_out}, and nothing where there are none. One that the
+    plan answers says how: it does not wait.
 
     Each user's newest comes before anybody's second, so that nobody's many requests hide another user's one.
     """
@@ -139,6 +140,14 @@ def reported(plan: Mapping[str, Any], of_users: Iterable[tuple[Sequence[Row], in
         return {}
     keys = ("id", "user", "service", "reason", "at")
     return {
-        "requests": [dict(zip(keys, row)) for row in ordered[:MOST_OF_HOST]],
+        "requests": [{**dict(zip(keys, row)), **_answer(plan, row)} for row in ordered[:MOST_OF_HOST]],
         "requests_left_out": left_out + len(ordered[MOST_OF_HOST:]),
     }
+
+
+def _answer(plan: Mapping[str, Any], row: Row) -> dict[str, str]:
+    """{answer} of a request that the plan answers for this user and service; {} of one that waits."""
+    given = (plan.get("answers") or {}).get(row[0])
+    if not given or given["service"] != row[2] or given["user"] not in ("", row[1]):
+        return {}
+    return {"answer": given["answer"]}

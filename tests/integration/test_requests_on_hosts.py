@@ -1,0 +1,343 @@
+"""From refused to granted to closed, on two real hosts and their controller: a user is refused, requests an exception,
+it is drafted, signed, opens for exactly that user on that host, is about to end, ends without a controller.
+
+At every run all outputs are held against each other: record, report, page, history, exceptions, CSV, metrics.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import require_root, require_tool
+from machines import TOOLS
+from patience import until
+from proscribe.duration import spelled
+from proscribe.watch import files, journal, units
+from scheduled_fleet import REPORTS, Fleet, scheduled_fleet
+from scheduled_machine import CHECKOUT, RESTRICTIONS
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+
+NAME, NETWORK = "proscribe-story", "10.91.17"
+CONTROLLER = f"{NETWORK}.10"
+A, B = "press01", "fin01"
+NOTIFICATION = "This is not permitted here; ask the IT service desk."
+# The hosts' own timer is far away, so every observation here is one that the story makes.
+POLICY = f"{RESTRICTIONS}proscribe_watch: 6h\nproscribe_user_notice: {NOTIFICATION}\n"
+APPROVERS = "press: {head: head.of.press}\nfinance: {head: head.of.finance}\n"
+TELEGRAM = "149.154.167.51"  # an address of Telegram's; here the controller has it
+RULE = "firewall/telegram"
+
+# A portable Telegram in a home, as one unpacks it.
+UNPACK = """\
+for user in alice bob; do
+    mkdir -p /home/$user/Telegram && cd /home/$user/Telegram
+    cp /usr/bin/sleep Telegram; cp /bin/true Updater; cp /bin/true libqt.so.6
+    chown -R $user: /home/$user/Telegram
+done
+"""
+USERS = f"""\
+useradd --create-home --shell /bin/bash bob
+echo 'alice ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/alice
+install -d -o alice -g alice -m 700 /home/alice/.ssh
+install -o alice -g alice -m 600 /root/.ssh/authorized_keys /home/alice/.ssh/authorized_keys
+mkdir -p /srv/made/DEBIAN /srv/made/opt/telegram
+printf '%s\\n' 'Package: telegram-desktop' 'Version: 5.1' 'Architecture: all' 'Maintainer: T <t@example.org>' \\
+    'Description: made' >/srv/made/DEBIAN/control
+dpkg-deb --root-owner-group --build /srv/made /srv/telegram-desktop.deb
+echo "127.0.1.1 $(hostname)" >>/etc/hosts
+ip route replace {TELEGRAM}/32 via {CONTROLLER}
+{UNPACK}"""
+SERVICE = f"""\
+ip addr add {TELEGRAM}/32 dev eth0
+mkdir -p /srv/www
+systemd-run --quiet --unit telegram-of-the-test python3 -m http.server 443 --bind {TELEGRAM} --directory /srv/www
+"""
+# What a user gets: whether Telegram answers, and what became of the program within some seconds ("" for it runs).
+CONNECT = f"""\
+import errno, socket
+try:
+    socket.create_connection(("{TELEGRAM}", 443), 20)
+    print("open")
+except OSError as error:
+    print(errno.errorcode[error.errno])
+"""
+START = """\
+import os, subprocess, sys
+started = subprocess.Popen([os.path.expanduser("~/Telegram/Telegram"), "600"], cwd="/")
+try:
+    print(started.wait(float(sys.argv[1])))
+except subprocess.TimeoutExpired:
+    started.kill()
+    print("runs")
+"""
+# What the host's DNS filter answers for telegram.org: 3 is that there is no such name, 5 that it has nobody to ask.
+ASK = r"""
+import socket
+asking = socket.socket(type=socket.SOCK_DGRAM)
+asking.settimeout(60)
+asking.sendto(b"\0\1\1\0\0\1\0\0\0\0\0\0\10telegram\3org\0\0\1\0\1", ("127.0.0.1", 53))
+print(asking.recv(512)[3] & 15)
+"""
+OUTPUTS = {
+    "requests": "requests --json",
+    "history": "report --since 1d --json",
+    "exceptions": "report --exceptions --json",
+    "csv": "report --format csv",
+    "metrics": "report --format prometheus",
+}
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    require_root()
+    for tool in TOOLS:
+        require_tool(tool)
+    with scheduled_fleet(NAME, NETWORK, (A, B), POLICY) as booted:
+        groups = {"press": {"hosts": {A: {}}}, "finance": {"hosts": {B: {}}}}
+        inventory = {"all": {"hosts": booted.variables, "children": groups}}
+        booted.controller.write(f"{CHECKOUT}/fleet/hosts.yml", json.dumps(inventory))
+        booted.controller.write(f"{CHECKOUT}/fleet/approvers.yml", APPROVERS)
+        booted.controller.script(SERVICE)
+        for host in booted.hosts.values():
+            host.script(USERS)
+        yield booted
+
+
+class Terminal:
+    """A session of alice's on a host, over SSH, and what stands on its terminal."""
+
+    def __init__(self, fleet: Fleet, host: str) -> None:
+        self.controller, self.file, self.read_to = fleet.controller, f"/srv/terminal-{host}", 0
+        ssh = f"ssh -tt alice@{fleet.addresses[host]} 'echo ready; exec sleep infinity'"
+        self.controller.run("systemd-run", "--quiet", "sh", "-c", f"sleep infinity | {ssh} >{self.file} 2>&1")
+        until(lambda: "ready" in self.shown())
+
+    def shown(self) -> str:
+        """What came since the last time."""
+        text = self.controller.run("sh", "-c", f"cat {self.file} 2>/dev/null || true")
+        new, self.read_to = text[self.read_to :], len(text)
+        return " ".join(new.split())
+
+    def shows(self, text: str) -> None:
+        """Wait until a text has come; it has not come twice."""
+        seen: list[str] = []
+        until(lambda: seen.append(self.shown()) or text in " ".join(seen), seconds=20)
+        assert " ".join(seen).count(text) == 1, seen
+
+
+class Story:
+    """The people of the story, and what they can see."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet, self.controller = fleet, fleet.controller
+
+    def as_user(self, user: str, host: str, *argv: str, check: bool = True, stdin: str | None = None) -> str:
+        return self.fleet.hosts[host].run(
+            "runuser", "-u", user, "--", *argv, check=check, stdin=stdin
+        )  # no session of its own
+
+    def reaches(self, user: str, host: str) -> bool:
+        """Whether the firewall lets a user through. A refusal is one at once."""
+        said = self.as_user(user, host, "python3", "-", stdin=CONNECT).strip()
+        assert said in ("open", "ECONNREFUSED"), said
+        return said == "open"
+
+    def starts(self, user: str, host: str) -> bool:
+        """Whether the user's own copy of the program goes on running."""
+        said = self.as_user(user, host, "python3", "-", "3", stdin=START).strip()
+        assert said in ("runs", "-15", "-9"), said
+        return said == "runs"
+
+    def observes(self, host: str) -> None:
+        """One own observation, as the timer makes it."""
+        self.delay_timers()
+        assert self.fleet.hosts[host].start(units.SERVICE)
+
+    def delay_timers(self) -> None:
+        """The first own observation of a timer is a minute after its start, so it is started anew."""
+        for host in self.fleet.hosts.values():
+            for verb in ("reset-failed", "try-restart"):  # more than five times in ten seconds, too
+                host.run("systemctl", verb, units.TIMER, check=False)
+
+    def opened_for(self) -> set[tuple[str, str]]:
+        """The users and hosts to whom the service is open; what is for whole hosts is closed everywhere."""
+        for host in self.fleet.hosts.values():
+            host.script(UNPACK)
+            assert host.run("python3", "-", stdin=ASK) == "3\n"
+            assert "telegram.org" in host.read("/etc/chromium/policies/managed/proscribe.json")
+        everybody = [(user, host) for host in (A, B) for user in ("alice", "bob")]
+        found = {one for one in everybody if self.reaches(*one)}
+        assert found == {one for one in everybody if self.starts(*one)}
+        return found
+
+    def proscribe(self, *words: str) -> str:
+        """What a command says, with the inventory of the story."""
+        self.delay_timers()
+        return self.controller.run("sh", "-c", f"cd {CHECKOUT} && ./proscribe {' '.join(words)} -i fleet 2>/dev/null")
+
+    def outputs(self) -> dict[str, str]:
+        """Everything that the controller says of the last run."""
+        commands = " ".join(
+            f"./proscribe {words} -i fleet >/srv/said-{name} 2>/dev/null &" for name, words in OUTPUTS.items()
+        )
+        self.controller.script(f"cd {CHECKOUT}; {commands} wait")
+        said = {name: self.controller.read(f"/srv/said-{name}") for name in OUTPUTS}
+        return {**said, "page": self.controller.read(f"{REPORTS}/latest/report.html")}
+
+    def agree(self, request: str, state: str, waits: int, waiver: str = "", status: str = "") -> dict[str, Any]:
+        """All outputs say of a request that its state is so, how many requests wait, and of which status a waiver is;
+        the exception's chain, {} for none.
+        """
+        said = self.outputs()
+        record = self.fleet.records()[A]
+        report = self.controller.json(f"{REPORTS}/latest/report.json")
+        waived = status == "active"
+
+        # The request: in the record, in the list, in the history.
+        (own,) = [one for one in record["requests"] if one["id"] == request]
+        assert own.get("answer") == {"open": None, "waived": "granted"}.get(state, state)
+        listed = {one["id"]: one for one in json.loads(said["requests"])["requests"]}
+        assert (listed[request]["state"], listed[request]["waiver"] or "") == (state, waiver)
+        history = json.loads(said["history"])
+        assert request in json.dumps(history)
+        # How many wait: in the report, on the page, in the metrics.
+        assert (report["requests"] or {"waiting": 0})["waiting"] == waits
+        assert ('id="requests"' in said["page"]) == bool(waits)
+        assert (f"\nproscribe_requests_waiting {waits}\n" in said["metrics"]) == bool(waits)
+        assert ("\nproscribe_requests_waiting" in said["metrics"]) == bool(waits)
+
+        # The rule: waived in all of them, or in none.
+        rules = {rule["rule"]: rule["state"] for rule in record["rules"]}
+        assert (rules.get(RULE) == "waived") == waived, rules
+        assert (record["state"] == "waived") == waived, record["state"]
+        rows = [row for row in csv.DictReader(io.StringIO(said["csv"])) if row["rule"] == RULE and row["host"] == A]
+        assert ([row["waiver"] for row in rows if row["state"] == "waived"] == [waiver]) == waived, rows
+        wrong = [(one["host"], one["state"]) for one in history["wrong"] if one["rule"] == RULE]
+        assert wrong == [(A, "waived")] * waived
+
+        # The waiver, with the same status.
+        assert [(one["id"], one["status"]) for one in report["waivers"]] == [(waiver, status)] * bool(status)
+        exceptions = json.loads(said["exceptions"])
+        assert [(one["waiver"], one["status"]) for one in exceptions["exceptions"]] == [(waiver, status)] * bool(status)
+        assert (waiver in said["page"]) == bool(status) or not waiver
+        gauge = f'proscribe_waiver_hosts{{waiver="{waiver}",status="{status}"}} 1'
+        assert (gauge in said["metrics"]) == bool(status)
+        return dict(next(iter(exceptions["exceptions"]), {}))
+
+    def events(self, event: str) -> list[dict[str, Any]]:
+        """The lines of A's journal of one kind."""
+        lines = self.fleet.hosts[A].run("sh", "-c", f"cat {journal.JOURNAL} 2>/dev/null || true").splitlines()
+        return [line for line in map(json.loads, lines) if line["event"] == event]
+
+    def move_clock(self, to: datetime.datetime) -> None:
+        """A's own time goes on: the mark of the latest time that it has seen counts."""
+        self.fleet.hosts[A].write(files.CLOCK, f"{spelled(to)}\n", "0600")
+
+
+def utc() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+
+
+def test_from_refused_to_granted_to_closed_again(fleet: Fleet) -> None:
+    story, host = Story(fleet), fleet.hosts[A]
+    terminal = Terminal(fleet, A)
+    story.proscribe("enforce")
+    assert story.opened_for() == set()
+
+    # Alice is refused: a package, and a program, each with the command that she can use. Others do not see hers.
+    refused = story.as_user("alice", A, "sudo", "dpkg", "--install", "/srv/telegram-desktop.deb", check=False)
+    assert "does not allow telegram-desktop" in refused and "proscribe-request" in refused
+    assert 'To request an exception: proscribe-request telegram "reason"' in terminal.shown()
+    assert "Root cannot request" in host.run("proscribe-request", "telegram", "x", check=False)
+    said = story.as_user("alice", A, "proscribe-request", "telegram", "Readers write there")
+    id_ = said.partition("is written down: ")[2][:16]
+
+    # The hosts observe themselves, and a run collects that.
+    for name in (A, B):
+        story.observes(name)
+    story.proscribe("collect")
+    assert story.agree(id_, "open", 1) == {}
+    (ended,) = [one for one in fleet.records()[A]["watch"]["ended"] if one["user"] == "alice"]
+    assert (ended["rule"], ended["program"]) == ("apps/telegram", "Telegram")
+
+    # The draft waives nothing; the head's signature does, from the next run on.
+    story.proscribe("waiver", "new", "--request", id_, "--expires", "9d")
+    waiver = f"{A}-alice-telegram-{id_[:4]}"
+    file = f"{CHECKOUT}/fleet/waivers/{waiver}.yml"
+    assert "users: [alice]" in fleet.controller.read(file) and "approved_by: head.of.press" in fleet.controller.read(
+        file
+    )
+    fleet.controller.script(
+        "ssh-keygen -q -t ed25519 -N '' -f /root/head;"
+        f' echo "head.of.press namespaces=\\"proscribe-waiver\\" $(cut -d\' \' -f1,2 /root/head.pub)"'
+        f" >{CHECKOUT}/fleet/allowed_signers"
+    )
+    story.proscribe("waiver", "sign", waiver, "--key", "/root/head")
+    began = time.monotonic()
+    story.proscribe("drift")
+    took = time.monotonic() - began
+    chain = story.agree(id_, "waived", 0, waiver, "active")
+    assert (chain["requested"]["user"], chain["approved"]["by"]) == ("alice", "head.of.press")
+
+    # It is open for her, there.
+    assert story.opened_for() == {("alice", A)}
+    terminal.shown()
+    story.observes(A)
+    terminal.shows("You may use Telegram on this host until")
+    assert "telegram: granted until" in story.as_user("alice", A, "proscribe-request", "--list")
+
+    # Before the end she reads of it, each time once.
+    end = moment(chain["expires"])
+    for before in (datetime.timedelta(days=6), datetime.timedelta(hours=12)):
+        story.move_clock(end - before)
+        story.observes(A)
+        terminal.shows("The exception for Telegram on this host ends on")
+        story.observes(A)
+        assert "ends on" not in terminal.shown()
+    assert [one["about"] for one in story.events("notified")] == [
+        "opened: Telegram", "7 days: Telegram", "1 day: Telegram",
+    ]  # fmt: skip
+
+    # The head makes it shorter. The run brings the true time, too.
+    end = utc() + datetime.timedelta(seconds=round(2 * took) + 8)
+    fleet.controller.script(f"sed -i 's/^expires: .*/expires: {spelled(end)}/' {file}")
+    story.proscribe("waiver", "sign", waiver, "--key", "/root/head")
+    story.proscribe("drift")
+    assert utc() < end, "the run came too late for this step"
+    assert story.reaches("alice", A)
+    assert abs((moment(host.read(files.CLOCK).strip()) - utc()).total_seconds()) < 120
+
+    # It ends, with nobody's doing: the host closes it by itself, and that is no drift.
+    until(lambda: utc() > end, seconds=180)
+    drifted = len(story.events("drift"))
+    terminal.shown()
+    story.observes(A)
+    assert not story.reaches("alice", A)
+    terminal.shows("The exception for Telegram on this host has ended.")
+    assert story.events("plan") and RULE not in str(story.events("drift")[drifted:])
+    assert "telegram: granted, and ended on" in story.as_user("alice", A, "proscribe-request", "--list")
+    said = story.as_user("alice", A, "proscribe-request", "telegram", "Readers write there still")
+    again = said.partition("is written down: ")[2][:16]
+
+    # What the host did is what the controller would have had it do: no answer for another plan.
+    story.observes(A)
+    story.proscribe("collect")
+    assert fleet.records()[A]["state"] in ("compliant", "repaired"), fleet.records()[A]["reason"]
+    chain = story.agree(id_, "ended", 1, waiver, "expired")
+    assert (chain["ended"]["how"], chain["ended"]["on"]) == ("expired", spelled(end))
+    assert chain["used"]["hosts"] == [A] and chain["requested"]["reason"] == "Readers write there"
+    assert [one["id"] for one in json.loads(story.outputs()["exceptions"])["requests"]] == [again]
+    assert RULE not in str(fleet.records()[A]["watch"]["incidents"])
+    assert story.opened_for() == set()
+
+
+def moment(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
