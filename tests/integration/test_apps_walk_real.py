@@ -49,6 +49,7 @@ os.chdir("/")
 walked = file_scan.scan(Host("/"), ["/home/alice", "/opt"], lambda d, names: {"wechat"}.intersection(names), {})
 print(json.dumps([walked.hits, walked.unseen]))
 """
+SCANNED = {"proscribe_requests": False}  # the command for requests is no part of the scan
 
 
 def test_a_walk_stays_on_its_file_system_and_in_no_loop(
@@ -125,7 +126,7 @@ def test_the_whole_catalogue_finds_what_people_bring_along_and_nothing_else(mach
     (home / ".config/autostart/clock.desktop").write_text(entry.format("/usr/bin/xclock"))
 
     catalogue = load([PROJECT / "catalog"])
-    plan = compile_plan(catalogue, read_restrictions({"proscribe_requests": False}, str), [], datetime.date(2026, 1, 1))
+    plan = compile_plan(catalogue, read_restrictions(SCANNED, str), [], datetime.date(2026, 1, 1))
     before = {path: path.lstat() for path in machine.rglob("*")}
     verdicts = apps.observe(Host(str(machine)), plan)
     assert {path: path.lstat() for path in machine.rglob("*")}.keys() == before.keys()
@@ -177,7 +178,7 @@ def test_enforcing_moves_certain_copies_away_and_lifting_brings_them_back(
         (home / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(shutil.which("true") or "/bin/true", home / path)
     (home / "Telegram/chats").write_text("dear diary")
-    plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions({"proscribe_requests": False}, str), [], datetime.date(2026, 1, 1))
+    plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions(SCANNED, str), [], datetime.date(2026, 1, 1))
     host = Host(str(machine))
 
     def wrong() -> list[str]:

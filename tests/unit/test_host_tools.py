@@ -306,3 +306,13 @@ def test_the_first_directory_of_the_system_has_it(tmp_path):
         (place / "nft").chmod(0o755)
         assert of.tool("nft") == f"{directory}/nft"
     assert of.tool("nf") is None
+
+
+def test_a_c_library_that_begins_no_session_is_left_to_subprocess(monkeypatch):
+    def refuse(*args, **named):
+        raise NotImplementedError("setsid")
+
+    before = os.listdir("/proc/self/fd")
+    monkeypatch.setattr(os, "posix_spawn", refuse)
+    assert run_tool(["sh", "-c", "cat; exit 3"], stdin="x") == Result(3, "x", "")
+    assert len(os.listdir("/proc/self/fd")) == len(before)

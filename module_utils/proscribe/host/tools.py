@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Started = Union["_Tool", subprocess.Popen[bytes]]
 
+NOT_ENDED = -9  # the code of a tool that does not end, not even by KILL
 TOOL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TOOL_ENVIRONMENT = {"PATH": TOOL_PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
 
@@ -65,22 +66,26 @@ def run_tool(
                 with contextlib.suppress(OSError):
                     stream.close()
         _wait(process)
-    return Result(process.poll() or 0, _text(out), _text(err))
+    code = process.poll()
+    return Result(NOT_ENDED if code is None else code, _text(out), _text(err))
 
 
 def _started(argv: list[str], env: Mapping[str, str], user: User | None, talks: bool) -> Started:
     """A tool that runs, in a session of its own; `talks` where it gets an input. Raises OSError and ControlError."""
-    if user is None and min(pipe := os.pipe()) > 2:  # a caller whose standard files are closed is left to subprocess
-        return _Tool(argv, env, talks, pipe)
+    if user is None:
+        pipe = os.pipe()
+        if min(pipe) > 2:
+            with contextlib.suppress(NotImplementedError):  # a C library that does not begin a session for it
+                return _Tool(argv, env, talks, pipe)
+        else:  # a caller whose standard files are closed
+            for descriptor in pipe:
+                os.close(descriptor)
     import subprocess  # a host that runs no tool as a user does not pay for it
 
     identity: dict[str, Any] = {}
     if user is not None:
         env = {**env, "HOME": user.home, "USER": user.name, "LOGNAME": user.name}
         identity = {"user": user.uid, "group": user.gid, "extra_groups": [user.gid], "cwd": "/"}
-    else:
-        for descriptor in pipe:
-            os.close(descriptor)
     try:
         return subprocess.Popen(
             argv,
