@@ -256,7 +256,9 @@ def test_an_exception_has_its_whole_chain(past):
     past.run({"web01": asking(REQUEST, answer=bad())})
     past.run({"web01": waived() | {"attempts": {"apps/wechat": 4}}}, waivers=[PRESS])
     past.run({"web01": waived()}, waivers=[PRESS])
-    past.run({"web01": watched(answer=bad(), ended=[{**ENDED, "rule": "apps/wechat"}])}, waivers=[
+    before = {**ENDED, "rule": "apps/wechat", "user": "bob"}  # over before the waiver began
+    meanwhile = {**before, "user": "carol", "first": "2026-11-25T02:00:00Z", "last": "2026-11-25T03:00:00Z"}
+    past.run({"web01": watched(answer=bad(), ended=[before, meanwhile])}, waivers=[
         {**PRESS, "status": "expired", "waives": False}
     ])  # fmt: skip
     (one,) = chain(past)["exceptions"]

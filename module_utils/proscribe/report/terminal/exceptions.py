@@ -73,7 +73,12 @@ def _exception(
     observed = [one.opened for one in stretches if one.status == ACTIVE]
     hosts = json.loads(last.hosts)
     services = [str(one) for one in facts.get("services") or ()]
-    starts = [one for one in ended if one.host in hosts and one.rule.partition("/")[2] in services]
+    begin, end = facts.get("valid_from") or min(observed, default=""), ended_on or now
+    starts = [
+        one
+        for one in ended
+        if one.host in hosts and one.rule.partition("/")[2] in services and begin <= one.last and one.first <= end
+    ]
     attempts: dict[tuple[str, str], int] = {}
     for use in uses:
         attempts[use.host, use.rule] = max(use.attempts, attempts.get((use.host, use.rule), 0))
