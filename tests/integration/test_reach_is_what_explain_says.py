@@ -84,7 +84,9 @@ class Policy:
         hosts: dict[str, dict[str, Any]] = {name: {"proscribe_dns_backend": name} for name in (*BACKENDS, "auto")}
         hosts[FORCED] = {"proscribe_dns_backend": "unbound", "proscribe_dns_force": True}
         hosts[FORCED]["proscribe_firewall_quic"] = "blocked"
-        (folder / "hosts.yml").write_text(yaml.safe_dump({"press": {"hosts": hosts, "vars": VARIABLES}}))
+        (folder / "hosts.yml").write_text(
+            yaml.safe_dump({"press": {"hosts": hosts, "vars": {**VARIABLES, "proscribe_requests": False}}})
+        )
         (folder / "approvers.yml").write_text("press: {head: b}\n")
         (folder / "waivers/w1.yml").write_text(yaml.safe_dump(WAIVER))
         parser = argparse.ArgumentParser()

@@ -42,7 +42,9 @@ class Fleet:
                 f"    {name}: {{ansible_connection: local, ansible_python_interpreter: {directory}/{name}/py}}"
             )
         (directory / "fleet").mkdir()
-        text = "department:\n  hosts:\n" + "\n".join(lines) + "\n  vars: {proscribe_dns_backend: hosts}\n"
+        # Their /usr/local is this machine's.
+        variables = "{proscribe_dns_backend: hosts, proscribe_requests: false}"
+        text = "department:\n  hosts:\n" + "\n".join(lines) + f"\n  vars: {variables}\n"
         (directory / "fleet" / "hosts.yml").write_text(text)
 
     def hosts_file(self, name: str) -> Path:

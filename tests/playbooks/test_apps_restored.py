@@ -93,6 +93,7 @@ class Made:
             "proscribe_categories": [],
             "proscribe_services_include": ["made_parrot"],
             "proscribe_contact": "it-security@example.org",
+            "proscribe_requests": False,  # its /usr/local is this machine's
         }
         hosts = {"department": {"hosts": {"pc17": variables}}}
         (directory / "fleet/hosts.yml").write_text(json.dumps(hosts))
