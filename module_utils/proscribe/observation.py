@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from .audit_program import installable
 from .audit_text import AUDIT_TEXT
 from .loader import LACKING
+from .moments import stamp
 from .reply import results
 from .store import Store
 from .stream import Part, answer, payload
@@ -70,7 +71,7 @@ def of_host(run: Mapping[str, Any], host: str, text: str, call: Mapping[str, Any
     if call["remember"] and "audit_stored" in run:
         call = {**call, "program": installable(AUDIT_TEXT) if host in run["audit_stored"] else ""}
     if "watch" in run:
-        call = {**call, "watch": {**run["watch"], "now": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}}
+        call = {**call, "watch": {**run["watch"], "now": stamp(time.time())}}
     return Observation(store, host, code, plan, call, seconds)
 
 

@@ -43,6 +43,7 @@ HOST_SIDE = (
     "folding.py",
     "hashing.py",
     "host_cache.py",
+    "moments.py",
     "patterns.py",
     "plan.py",
     "plan_groups.py",

@@ -36,7 +36,7 @@ def main(words: Sequence[str], by: str, started_by: str, marshalled: Callable[[]
         if list(words) == ["observe"]:
             return _observe(host, known, marshalled)
         if list(words) == ["launches"]:
-            from .watch import launches  # type: ignore[attr-defined, unused-ignore] # where the daemon is installed
+            from .watch import launches
 
             launches.main(host)
             return 0

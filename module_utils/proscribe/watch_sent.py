@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from .audit_program import installable
+from .moments import stamp
 from .store import Store
 from .stream import packed_watch
 from .watch.files import MOST_PLANS
 from .watch.installed import release_of
-from .watch.moments import FORM
 from .watch_text import WATCH_TEXT
 
 
@@ -45,6 +45,6 @@ def packed(store: Store, plan: Mapping[str, Any]) -> str:
         "code": base64.b64encode(packed_watch()).decode(),
         "plans": plans,
         "launches": has_launches(),
-        "now": time.strftime(FORM, time.gmtime()),
+        "now": stamp(time.time()),
     }
     return base64.b64encode(lzma.compress(json.dumps(sent).encode())).decode()

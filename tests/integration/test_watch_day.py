@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 from conftest import require_root, require_tool
+from proscribe.moments import stamp
 from proscribe.watch import files, journal, units
-from proscribe.watch.moments import stamp
 from scheduled_machine import CHECKOUT, HOSTS, RESTRICTIONS, Scheduled, scheduled_machine
 from tampering import TEN
 

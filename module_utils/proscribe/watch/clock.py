@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 
 from ..host import Host
+from ..moments import is_stamp, seconds, stamp
 from . import files
-from .moments import is_stamp, seconds, stamp
 
 SLACK = 60  # seconds that a clock may be set back by, as time synchronisation does
 

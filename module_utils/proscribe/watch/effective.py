@@ -7,9 +7,9 @@ import time
 from typing import Any, Mapping
 
 from ..host import Host
+from ..moments import stamp
 from ..plan import has_hours_or_groups
 from . import clock, files
-from .moments import stamp
 
 
 def plan_in_effect(host: Host, known: files.Settings) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import Any, Mapping
 
 from ..hashing import sha256
 from ..host import STATE_DIRECTORY, ControlError, Host, Unseen
+from ..moments import is_stamp
 from ..tuples import NamedTuple
-from .moments import is_stamp
 
 PLACE = f"{STATE_DIRECTORY}/watch"
 PROGRAM = "/usr/libexec/proscribe/watch"

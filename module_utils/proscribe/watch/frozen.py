@@ -9,8 +9,8 @@ import json
 import time
 
 from ..host import ControlError, Host, Unseen, one_line
+from ..moments import is_stamp, seconds, stamp
 from . import clock, files, journal
-from .moments import is_stamp, seconds, stamp
 
 LONGEST = 7 * 24 * 3600  # seconds
 LONGEST_REASON = 300  # characters

@@ -12,8 +12,8 @@ from typing import Any, Iterator, Mapping
 from ..finding import COMPLIANT, NONCOMPLIANT, Finding, Verdict
 from ..host import ControlError, Host, Unseen
 from ..host.units import unit_text
+from ..moments import stamp
 from . import clock, files, units
-from .moments import stamp
 from .summary import is_stale
 
 WATCHER, PLAN = "watch/watcher", "watch/plan"

@@ -11,11 +11,11 @@ from ..audit_program import interpreter
 from ..controls.applying import carry_out
 from ..controls.base import Action, Changes
 from ..host import ControlError, Host, Unseen
+from ..moments import is_stamp, stamp
 from ..plan import canonical
 from ..plan import digest as digest_of
 from . import clock, files, journal, units
 from .installed import SYSTEMD_RUNS, foreign_to, release_of, text_of_unit
-from .moments import is_stamp, stamp
 
 RUNNING = ("/run/proscribe-launches", "/run/proscribe-launches.new")  # what the daemon says of itself
 PULL = "/usr/libexec/proscribe/pull"  # the program of a host's own scheduled runs

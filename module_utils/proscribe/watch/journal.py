@@ -16,7 +16,7 @@ import time
 from typing import Any, Mapping
 
 from ..host import STATE_DIRECTORY, ControlError, Host, Unseen
-from .moments import is_stamp, stamp
+from ..moments import is_stamp, stamp
 
 NAME = "journal.jsonl"
 OLDER = NAME + ".1"

@@ -16,10 +16,10 @@ from ..controls.apps.requests.answers import NOTIFIED
 from ..controls.base import Changes
 from ..finding import NONCOMPLIANT, REPAIRED, mark_repaired
 from ..host import ControlError, Host, Unseen
+from ..moments import stamp
 from ..plan import CONTROLS, Known
 from ..tuples import NamedTuple
 from . import clock, effective, files, frozen, journal
-from .moments import stamp
 from .summary import is_stale
 
 MOST_REMOVALS = 25  # packages that one observation removes

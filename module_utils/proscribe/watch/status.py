@@ -27,7 +27,7 @@ def _lines(host: Host, known: files.Settings) -> Iterator[str]:
     if known.chain:
         yield f"other plans take effect {', '.join(at for at, _ in known.chain)}"
     if known.launches:
-        from . import launches  # type: ignore[attr-defined, unused-ignore] # where the daemon is installed
+        from . import launches
 
         yield str(launches.status(host))
     if "frozen" in seen:

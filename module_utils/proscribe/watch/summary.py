@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Iterable, Mapping
 
 from ..host import ControlError, Host
+from ..moments import seconds
 from . import files, frozen, journal
 from .clock import effective
-from .moments import seconds
 
 MOST = 200  # incidents, and programs that were ended
 MOST_USERS = 20

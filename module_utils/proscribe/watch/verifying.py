@@ -20,10 +20,10 @@ from typing import Any, Callable, Collection, Mapping, Sequence
 from ..controls.apps.running import Running
 from ..controls.apps.user_notice import cleaned, notify, with_hints
 from ..host import ControlError, Host, Process, Unseen
+from ..moments import seconds
 from . import clock, effective, files, frozen, journal
 from .attempts import Attempts
 from .ending import Endings
-from .moments import seconds
 from .restricted import BWRAP, Restricted, sets
 
 LINGERS = 70.0  # seconds without a request; longer than what is counted waits to be written

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from proscribe.controls.base import Action, Changes
 from proscribe.host import ControlError, Unseen
+from proscribe.moments import stamp
 from proscribe.watch import clock, effective, files, frozen, installed, installing, journal, observation
-from proscribe.watch.moments import stamp
 from proscribe.watch.observation import Operations, limited, observed
 from watch_host import ROOT, Made, given, plan
 

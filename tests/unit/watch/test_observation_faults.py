@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from proscribe.finding import COMPLIANT, ERROR, NONCOMPLIANT, REPAIRED, UNKNOWN, Finding, Verdict, host_record
 from proscribe.host import ControlError, Unseen
+from proscribe.moments import stamp
 from proscribe.watch import clock, files, journal, observation, summary
-from proscribe.watch.moments import stamp
 from proscribe.watch.observation import Operations, observed
 from watch_host import ROOT, Made
 

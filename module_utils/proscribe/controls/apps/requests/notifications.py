@@ -7,13 +7,13 @@ root's remembers what somebody was notified of, so nobody reads it twice.
 
 from __future__ import annotations
 
-import calendar
 import json
 import time
 from typing import Any, Iterable, Mapping
 
 from ....host import ControlError, Host
 from ....host.sessions import users as logged_in
+from ....moments import seconds, stamp
 from ..request_hint import HINT
 from ..user_notice import notify
 from .answers import NOTIFIED, bring
@@ -96,7 +96,7 @@ def _subjects(plan: Mapping[str, Any], before: Mapping[str, Any], now: float) ->
     for key, subject in before.items():
         if key not in found and subject["waiver"]:  # it has ended, or was revoked
             subject = {name: subject[name] for name in ("waiver", "services", "users", "expires", "why")}
-            end = min(subject["expires"], _spelled(now))
+            end = min(subject["expires"], stamp(now))
             if _seconds(end) > now - FORGOTTEN:
                 found[key] = {**subject, "expires": end} if end != subject["expires"] else subject
     return found
@@ -130,13 +130,9 @@ def _text(subject: Mapping[str, Any], step: str) -> str:
 
 def _seconds(moment: str) -> float:
     try:
-        return calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ"))
+        return seconds(moment)
     except ValueError:
         return 0.0
-
-
-def _spelled(now: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
 
 
 def _remembered(host: Host) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Moments as the journal and the plan write them: `2026-11-27T03:00:00Z`, UTC, to the second; they sort as texts.
+"""Moments as hosts write them, and plans: `2026-11-27T03:00:00Z`, UTC, to the second; they sort as texts.
 
 The standard library's parsers take longer to load than an observation may take.
 """
