@@ -33,7 +33,7 @@ one of them in all its keys is waived (`finding.exception_for`). `users` are for
 
 `hours` are openings of a week on the host's own clock: `[[day (0 is Monday), minute of that day from which, and until
 which], ...]`. A service with `mode: waived` and `hours` has `otherwise`, its mode at other times, and in browser and
-dns `opens` {service: [names]}: what others allow while it is open. `run.here_and_now` resolves hours and groups.
+dns `opens` {service: [names]}: what others allow while it is open. plan_groups.here_and_now resolves hours and groups.
 
 Identifiers by control:
     apps       packages {apt: [...], flatpak: [...], ...}, processes [base names], paths [absolute, or below ~/],
@@ -105,8 +105,8 @@ class Known(dict[str, object]):
 
 
 class Resolved(dict[str, object]):
-    """A plan as it is on a host at a moment (run.here_and_now), with the digest of the compiled plan, which was checked
-    before: it is another content. What follows from it is not cached.
+    """A plan as it is on a host at a moment (plan_groups.here_and_now), with the digest of the compiled plan, which was
+    checked before: it is another content. What follows from it is not cached.
     """
 
 
@@ -129,7 +129,7 @@ def once(plan: Mapping[str, Any], name: str, work_out: Callable[[], Any]) -> Any
 
 
 def has_hours_or_groups(plan: Mapping[str, Any]) -> bool:
-    """Whether a waiver of the plan says what only a host can resolve; run.here_and_now does."""
+    """Whether a waiver of the plan says what only a host can resolve; plan_groups.here_and_now does."""
     return any(
         "hours" in one or "posix_groups" in one
         for section in plan["controls"].values()

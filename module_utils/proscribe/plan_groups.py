@@ -1,12 +1,17 @@
-"""A plan on a host: who is in the groups that waivers name. Loaded only for a plan with such a waiver."""
+"""A plan on a host now: which waivers are open at this hour, and who is in the groups that they name.
+
+Loaded only for a plan with such a waiver.
+"""
 
 from __future__ import annotations
 
+import time
 from typing import Any, Mapping
 
 from .host import ControlError, Host, Unseen
 from .host.groups import members
 from .plan import Resolved
+from .plan_hours import at
 from .tuples import NamedTuple
 
 
@@ -21,6 +26,14 @@ class Unresolved(NamedTuple):
 
     def __str__(self) -> str:
         return f"waiver {self.waiver} waives nobody for the group {self.group}: {self.why}"
+
+
+def here_and_now(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Unresolved]]:
+    """The plan as it is on a host at this hour of its zone, by the host's clock; and the groups of nobody. The same
+    object where no waiver has hours or groups.
+    """
+    time.tzset()  # the zone may have changed since a process that stays began
+    return resolved(host, at(plan, time.localtime(host.clock())))
 
 
 def resolved(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Unresolved]]:

@@ -62,7 +62,7 @@ def observe(
     observed with all controls (watch/installed.py). Raises ValueError for an unusable plan.
     """
     plans.once(plan, "checked", lambda: plans.check(plan))
-    plan, _ = here_and_now(host, plan)
+    plan, _ = resolved_here(host, plan)
     started = time.monotonic()
     checked_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     verdicts: list[Verdict] = []
@@ -121,16 +121,15 @@ def has_watch(host: Host, plan: Mapping[str, Any], only: Iterable[str]) -> bool:
         return False
 
 
-def here_and_now(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Refusal]]:
+def resolved_here(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Refusal]]:
     """The plan with what only the host can say of its waivers: which are open at this hour, and who is in their groups;
     and the groups that waive nobody. The same object where no waiver of it has hours or groups.
     """
     if not plans.once(plan, "has hours or groups", lambda: plans.has_hours_or_groups(plan)):
         return plan, []
-    from .plan_groups import resolved
-    from .plan_hours import at
+    from .plan_groups import here_and_now
 
-    plan, missed = resolved(host, at(plan, time.localtime()))
+    plan, missed = here_and_now(host, plan)
     return plan, [Refusal(f"{one.control}/{one.service}", f"group:{one.group}", str(one)) for one in missed]
 
 
@@ -227,7 +226,7 @@ def change(
     host.require_root()
     if host.system != "Linux":
         raise ControlError(f"{host.system} cannot be enforced yet; see docs/coverage.md")
-    plan, missed = here_and_now(host, plan)
+    plan, missed = resolved_here(host, plan)
     with host.exclusive():
         section = plan["controls"].get(name)
         found: list[Finding] = []

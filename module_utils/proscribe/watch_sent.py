@@ -11,7 +11,6 @@ import json
 import lzma
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from .audit_program import installable
@@ -25,14 +24,8 @@ from .watch_text import WATCH_TEXT
 
 @functools.cache
 def named_for_hosts() -> dict[str, Any]:
-    """What an observation of a host needs to see whether its watcher is this run's: {release, launches}."""
-    release = release_of(installable(WATCH_TEXT).encode(), packed_watch())
-    return {"release": release, "launches": has_launches()}
-
-
-def has_launches() -> bool:
-    """Whether there is code for the daemon that sees programs when they start."""
-    return Path(__file__).with_name("watch").joinpath("launches.py").is_file()
+    """What an observation of a host needs to see whether its watcher is this run's: {release}."""
+    return {"release": release_of(installable(WATCH_TEXT).encode(), packed_watch())}
 
 
 def packed(store: Store, plan: Mapping[str, Any]) -> str:
@@ -44,7 +37,6 @@ def packed(store: Store, plan: Mapping[str, Any]) -> str:
         "program": installable(WATCH_TEXT),
         "code": base64.b64encode(packed_watch()).decode(),
         "plans": plans,
-        "launches": has_launches(),
         "now": stamp(time.time()),
     }
     return base64.b64encode(lzma.compress(json.dumps(sent).encode())).decode()

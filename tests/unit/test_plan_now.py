@@ -75,7 +75,7 @@ def test_what_was_resolved_was_checked_as_it_was_compiled() -> None:
 def test_a_plan_without_hours_is_the_same_object(without: dict[str, Any]) -> None:
     found = Known(plan(a=without), {})
     assert at(found, clock("2026-11-27 12:00")) is found
-    assert run.here_and_now(Host("/nonexistent"), found) == (found, [])
+    assert run.resolved_here(Host("/nonexistent"), found) == (found, [])
     assert found.follows == {"has hours or groups": False}  # which the host remembers
 
 

@@ -51,6 +51,7 @@ class Host(Processes):
     `record_fields` go into the record as they are. `state_savers` save for later runs what a run that may write
     has learnt; each takes whether its run begins with this observation. Where nothing will be saved, `learns` is false,
     and observing costs less. `started_by` is the unit that had systemd start this process, and so runs; "" for none.
+    `clock` says what time it is, in seconds since 1970: on a watched host one that does not go back (watch/clock.py).
     """
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
@@ -59,6 +60,7 @@ class Host(Processes):
         self.state_savers: list[Callable[[bool], None]] = []
         self.learns = True
         self.started_by = ""
+        self.clock: Callable[[], float] = time.time
 
     @property
     def system(self) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
-from typing import Any, Mapping
+from typing import Any
 
 from ..host import Host
 from ..moments import stamp
-from ..plan import has_hours_or_groups
 from . import clock, files
 
 
@@ -29,17 +27,3 @@ def stored(host: Host, known: files.Settings, digest: str) -> dict[str, Any]:
     if type(plan) is not dict or plan.get("digest") != digest:
         raise files.Damaged(path, "is another plan")
     return plan
-
-
-def at_this_hour(host: Host, plan: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The plan as it is now on this host: which waivers are open at this hour of its zone, and who is in their groups.
-
-    The hour is that of the clock that cannot go back. The same object where no waiver has hours or groups.
-    """
-    if not has_hours_or_groups(plan):
-        return plan
-    from ..plan_groups import resolved
-    from ..plan_hours import at
-
-    time.tzset()  # the zone may have changed since a process that stays began
-    return resolved(host, at(plan, time.localtime(clock.effective(host))))[0]

@@ -47,7 +47,6 @@ class Settings(NamedTuple):
     release: str  # of the program and the code, as the controller names them
     every: int  # seconds
     max_age: int  # seconds
-    launches: bool  # whether the daemon is installed
     plan: str  # the digest of the first plan
     chain: tuple[tuple[str, str], ...]  # (moment, digest) of its successors, in their order
     files: Mapping[str, str]  # SHA-256 by path
@@ -72,7 +71,6 @@ def settings(host: Host) -> Settings | None:
     sound = (
         all(type(given.get(key)) is str for key in ("release", "plan"))
         and all(type(given.get(key)) is int and given[key] > 0 for key in ("every", "max_age"))
-        and type(given.get("launches")) is bool
         and type(chain) is list
         and len(chain) < MOST_PLANS
         and all(type(one) is dict and is_stamp(one.get("at")) and type(one.get("plan")) is str for one in chain)
@@ -82,8 +80,7 @@ def settings(host: Host) -> Settings | None:
     if not sound:
         raise Damaged(SETTINGS, "is not what was installed")
     successors = tuple((one["at"], one["plan"]) for one in given["chain"])
-    named = (given["release"], given["every"], given["max_age"], given["launches"], given["plan"])
-    return Settings(*named, successors, given["files"])
+    return Settings(given["release"], given["every"], given["max_age"], given["plan"], successors, given["files"])
 
 
 def settings_text(made: Settings) -> str:

@@ -28,7 +28,7 @@ HEAD = " -ISXutf8\n"  # of the program, behind its interpreter
 
 def observe(host: Host, plan: Mapping[str, Any], controller: Mapping[str, Any] | None = None) -> list[Verdict]:
     """The verdicts of the watch, of a host that has one or should have. `controller` is what a run knows: {release,
-    launches, now}; None where nobody but the host itself says what is right. Raises Unseen and ControlError.
+    now}; None where nobody but the host itself says what is right. Raises Unseen and ControlError.
     """
     if not host.privileged:
         raise Unseen("what keeps this host in line can only be read by root")
@@ -71,16 +71,13 @@ def _wrong(
         yield Finding("plan", known.plan, detail="it holds another plan")
     if (known.every, known.max_age) != (desired["every"], desired["max_age"]):
         yield Finding("file", files.SETTINGS, detail="it has other intervals than the plan")
-    launches = known.launches
-    if controller:
-        launches = bool(controller.get("launches"))
-        if launches != known.launches or controller.get("release") != release(host):
-            yield Finding("file", files.PROGRAM, detail="its program or its code are not those of this run")
+    if controller and controller.get("release") != release(host):
+        yield Finding("file", files.PROGRAM, detail="its program or its code are not those of this run")
     yield from _damaged(host, known, plan["digest"])
     with contextlib.suppress(ControlError):
         if host.target(files.COMMAND) != files.PROGRAM:
             yield Finding("file", files.COMMAND, detail=f"is no link to {files.PROGRAM}")
-    yield from _wrong_units(host, units.texts(known.every, launches))
+    yield from _wrong_units(host, units.texts(known.every))
 
 
 def _damaged(host: Host, known: files.Settings, digest: str) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ TIMEOUT = 120  # seconds for a call of systemctl
 
 def enforce(host: Host, plan: Mapping[str, Any], given: Mapping[str, Any]) -> Changes:
     """What installs the watch, or removes it where the plan has none. `given` is what the controller sent: {program:
-    text, code: bytes, plans: [the plans, the host's first], launches, now}. Raises ControlError.
+    text, code: bytes, plans: [the plans, the host's first], now}. Raises ControlError.
     """
     if "watch" not in plan:
         return lift(host)
@@ -38,7 +38,6 @@ def enforce(host: Host, plan: Mapping[str, Any], given: Mapping[str, Any]) -> Ch
         release_of(program, code),
         plan["watch"]["every"],
         plan["watch"]["max_age"],
-        bool(given["launches"]),
         plan["digest"],
         tuple(chain),
         {path: files.hash_of(content) for path, content in contents.items()},
@@ -85,7 +84,7 @@ def _chain(plan: Mapping[str, Any], plans: Sequence[Mapping[str, Any]]) -> list[
 def _starting(host: Host, made: files.Settings, anew: bool) -> list[Action]:
     """What has systemd run the units; `anew` where what they run has changed."""
     actions: list[Action] = []
-    texts = units.texts(made.every, made.launches)
+    texts = units.texts(made.every)
     written = []
     for name, text in texts.items():
         path = f"{units.FOLDER}/{name}"
@@ -95,13 +94,9 @@ def _starting(host: Host, made: files.Settings, anew: bool) -> list[Action]:
         for foreign in foreign_to(host, name):
             written.append(name)
             actions.append(_delete(host, foreign))
-    if units.LAUNCHES not in texts and host.stat(f"{units.FOLDER}/{units.LAUNCHES}"):
-        actions += _stopping(host, [units.LAUNCHES])
     if written:
         actions.append(Action("load", "systemd's units", partial(_systemctl, host, "daemon-reload")))
     for name in units.ENABLED:
-        if name not in texts:
-            continue
         if host.stat(units.ENABLED[name]) is None or name in written:
             actions.append(Action("enable", name, partial(_systemctl, host, "reenable", "--quiet", name)))
         active = host.run(["systemctl", "is-active", "--quiet", name], timeout=TIMEOUT).rc == 0

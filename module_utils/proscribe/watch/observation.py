@@ -264,7 +264,7 @@ def observed(
     """Observe and correct by the plan in effect; why what was seen is not all on the disk. `cached` gives (plan,
     follows) of a digest, or None; `keep` caches such. Raises Damaged, Unseen and ValueError.
     """
-    digest = known.in_effect(stamp(clock.effective(host)))
+    digest = known.in_effect(stamp(clock.that_does_not_go_back(host).clock()))
     plan, follows = cached(digest) or (effective.stored(host, known, digest), {})
     count = len(follows)
     observation = Observation(host, known, operations)

@@ -6,7 +6,7 @@ from typing import Iterator
 
 from ..duration import shown
 from ..host import Host, escaped
-from . import effective, files
+from . import effective, files, launches
 from .summary import summary
 
 LAST = 5  # incidents that are shown
@@ -26,10 +26,7 @@ def _lines(host: Host, known: files.Settings) -> Iterator[str]:
     yield f"{age}renewed by a run {seen['renewed'] or 'at an unknown time'}, to be renewed every {shown(known.max_age)}"
     if known.chain:
         yield f"other plans take effect {', '.join(at for at, _ in known.chain)}"
-    if known.launches:
-        from . import launches
-
-        yield str(launches.status(host))
+    yield str(launches.status(host))
     if "frozen" in seen:
         pause = seen["frozen"]
         yield f"frozen until {pause['until']} by {pause['by']}: {pause['reason']}"

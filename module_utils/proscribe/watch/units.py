@@ -28,10 +28,9 @@ CapabilityBoundingSet=~CAP_SYS_TTY_CONFIG CAP_WAKE_ALARM
 """
 
 
-def texts(every: int, launches: bool) -> dict[str, str]:
-    """The texts of the units by name. `every` is in seconds; `launches` whether there is the daemon."""
-    found = {TIMER: _timer(every), SERVICE: _SERVICE_TEXT}
-    return {**found, LAUNCHES: _LAUNCHES_TEXT} if launches else found
+def texts(every: int) -> dict[str, str]:
+    """The texts of the units by name. `every` is in seconds."""
+    return {TIMER: _timer(every), SERVICE: _SERVICE_TEXT, LAUNCHES: _LAUNCHES_TEXT}
 
 
 def _timer(every: int) -> str:

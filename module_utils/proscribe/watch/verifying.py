@@ -21,6 +21,7 @@ from ..controls.apps.running import Running
 from ..controls.apps.user_notice import cleaned, notify, with_hints
 from ..host import ControlError, Host, Process, Unseen
 from ..moments import seconds
+from ..plan import has_hours_or_groups
 from . import clock, effective, files, frozen, journal
 from .attempts import Attempts
 from .ending import Endings
@@ -63,9 +64,13 @@ class Verifying:
         if stamp == self.settings and now < self.read_at + RELOADED:
             return
         self.settings, self.read_at = stamp, now
-        self.host = self.made()
+        self.host = clock.that_does_not_go_back(self.made())
         known = files.settings(self.host)
-        plan = effective.at_this_hour(self.host, effective.plan_in_effect(self.host, known)) if known else None
+        plan: Mapping[str, Any] | None = effective.plan_in_effect(self.host, known) if known else None
+        if plan and has_hours_or_groups(plan):
+            from ..plan_groups import here_and_now
+
+            plan, _ = here_and_now(self.host, plan)
         self.restricted = Restricted(self.host, _section(plan) if plan else None)
 
     def sets(self, now: float) -> dict[str, Any]:

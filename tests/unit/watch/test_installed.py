@@ -15,7 +15,7 @@ from watch_host import AT, ROOT, Made, given, plan
 pytestmark = ROOT
 
 Watched = tuple[Made, dict[str, Any]]
-CONTROLLER = {"release": installed.release_of(b" -ISXutf8\n# x\n", b"code"), "launches": False, "now": AT}
+CONTROLLER = {"release": installed.release_of(b" -ISXutf8\n# x\n", b"code"), "now": AT}
 
 
 def wrong(host: Made, mine: dict[str, Any], controller: Any = CONTROLLER) -> list[str]:
@@ -165,25 +165,21 @@ class TestChains:
         assert not made.stat(files.PLACE)
 
 
-def test_the_daemon_is_installed_where_there_is_one_and_goes_where_there_is_none(made: Made) -> None:
+def test_the_daemon_that_does_not_run_is_started(made: Made) -> None:
     mine = plan()
-    installing.change(made, mine, given(mine, launches=True))
-    controller = {**CONTROLLER, "launches": True}
-    assert wrong(made, mine, controller) == []
-    made.stopped.add(units.LAUNCHES)
-    assert wrong(made, mine, controller) == [f"{units.LAUNCHES}: does not run: inactive"]
-    installing.change(made, mine, given(mine, launches=True))
-    assert wrong(made, mine, controller) == []
     installing.change(made, mine, given(mine))
     assert wrong(made, mine) == []
-    assert not made.stat(f"{units.FOLDER}/{units.LAUNCHES}") and not made.stat(units.ENABLED[units.LAUNCHES])
+    made.stopped.add(units.LAUNCHES)
+    assert wrong(made, mine) == [f"{units.LAUNCHES}: does not run: inactive"]
+    installing.change(made, mine, given(mine))
+    assert wrong(made, mine) == []
 
 
 class TestRemoval:
     def test_a_lift_leaves_nothing(self, made: Made) -> None:
         before = tree(made)
         mine = plan()
-        installing.change(made, mine, given(mine, launches=True))
+        installing.change(made, mine, given(mine))
         journal.append(made, "thawed")
         for path in (files.RECORD, files.FROZEN, files.STATE, f"{files.CACHE}/x", f"{files.PLACE}/unknown"):
             made.write(path, "{}")
@@ -217,7 +213,7 @@ class TestRemoval:
         mine = plan()
         for count in range(100):
             if lift:
-                installing.change(made, mine, given(mine, launches=True))
+                installing.change(made, mine, given(mine))
             changes = installing.lift(made) if lift else installing.enforce(made, mine, given(mine))
             for action in changes.actions[:count]:
                 action.apply()
@@ -271,7 +267,7 @@ def test_a_host_without_systemd_is_told_and_nothing_is_tried(made: Made) -> None
 
 def test_an_observation_that_systemd_had_started_calls_no_tool_for_what_shows_that_it_runs(made: Made) -> None:
     mine = plan()
-    installing.change(made, mine, given(mine, launches=True))
+    installing.change(made, mine, given(mine))
     made.started_by = units.TIMER
     made.write(f"{installed.INVOCATIONS}:{units.LAUNCHES}", "a link")
     made.ran.clear()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import calendar
 import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from proscribe import run
 from proscribe.controls.base import Action, Changes
 from proscribe.host import ControlError, Unseen
 from proscribe.moments import stamp
@@ -214,6 +216,29 @@ class TestTime:
         assert ban.plans == [plans[1]["digest"]] * 3
         clocks = [line for line in journal.read(made)[0] if line["event"] == "clock"]
         assert [round(line["back"], -2) for line in clocks] == [7200], "once, and as far as it was"
+
+    def test_a_clock_that_goes_back_does_not_bring_hours_again(
+        self, made: Made, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TZ", "UTC0")
+        evening = calendar.timegm((2027, 1, 4, 20, 0, 0))  # a Monday
+        waived = {"name": "A", "mode": "waived", "waiver": "w1", "hours": [[0, 540, 1080]], "otherwise": "enforce"}
+        section = {"mode": "enforce", "services": {"a": waived}, "settings": {}}
+        mine = plan(controls={"browser": section})
+        installing.change(made, mine, given(mine))
+        ban, modes = Ban(), []
+
+        def seen(host: Made, plan_: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+            resolved, _ = run.resolved_here(host, plan_)
+            modes.append(resolved["controls"]["browser"]["services"]["a"]["mode"])
+            return Ban.observe(ban, host, plan_)
+
+        monkeypatch.setattr(ban, "observe", seen)
+        for moment in (evening - 3 * 3600, evening, evening - 3 * 3600):
+            with monkeypatch.context() as patched:
+                patched.setattr(clock.time, "time", lambda now=moment: now)
+                observe_once(made, ban)
+        assert modes == ["waived", "enforce", "enforce"]
 
     def test_a_successor_that_is_not_what_was_installed_is_not_enforced(
         self, made: Made, plans: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch

@@ -52,9 +52,9 @@ def plan(every: int = 300, **more: Any) -> dict[str, Any]:
     return sealed({**body, "watch": {"every": every, "max_age": 1209600}, **more})
 
 
-def given(*plans: dict[str, Any], launches: bool = False) -> dict[str, Any]:
+def given(*plans: dict[str, Any]) -> dict[str, Any]:
     """What the controller sends."""
-    return {"program": " -ISXutf8\n# x\n", "code": b"code", "plans": list(plans), "launches": launches, "now": AT}
+    return {"program": " -ISXutf8\n# x\n", "code": b"code", "plans": list(plans), "now": AT}
 
 
 @pytest.fixture
