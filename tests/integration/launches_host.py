@@ -106,7 +106,7 @@ def install(host: Machine, made: Mapping[str, Any]) -> None:
         capture_output=True,
         check=True,
     )
-    _write(host, f"/etc/systemd/system/{units.LAUNCHES}", units.texts(300, True)[units.LAUNCHES], "644")
+    _write(host, f"/etc/systemd/system/{units.LAUNCHES}", units.texts(300)[units.LAUNCHES], "644")
     write_plan(host, made)
     host.run("systemctl", "daemon-reload")
     host.run("systemctl", "restart", units.LAUNCHES)
@@ -118,7 +118,7 @@ def write_plan(host: Machine, made: Mapping[str, Any]) -> None:
     text = plans.canonical(made)
     path = files.plan_file(made["digest"])
     hashes = {path: files.hash_of(text.encode()), files.CODE: files.hash_of(_code())}
-    settings = files.Settings("release", 300, 1209600, True, made["digest"], (), hashes)
+    settings = files.Settings("release", 300, 1209600, made["digest"], (), hashes)
     _write(host, path, text, "600")
     _write(host, files.SETTINGS, files.settings_text(settings), "600")
 
