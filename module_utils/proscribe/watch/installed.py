@@ -11,7 +11,7 @@ from typing import Any, Iterator, Mapping
 
 from ..finding import COMPLIANT, NONCOMPLIANT, Finding, Verdict
 from ..host import ControlError, Host, Unseen
-from ..host.units import unit_text
+from ..host.units import evidently_active, unit_text
 from ..moments import stamp
 from . import clock, files, units
 from .summary import is_stale
@@ -19,7 +19,6 @@ from .summary import is_stale
 WATCHER, PLAN = "watch/watcher", "watch/plan"
 RULES = ("watcher", "plan")
 SYSTEMD_RUNS = "/run/systemd/system"  # sd_booted(3)
-INVOCATIONS = "/run/systemd/units/invocation"  # for journald: a link for each unit that runs and has processes
 # Where somebody could put a unit of the same name, or a part of one, in front of ours.
 BEFORE_OURS = ("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient")
 BESIDE_OURS = ("/etc/systemd/system", "/run/systemd/system")
@@ -126,10 +125,8 @@ def _wrong_units(host: Host, texts: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _evidently_runs(host: Host, name: str) -> bool:
-    """Whether it shows without systemctl that a unit runs: it started this process, or is a service of which systemd
-    has the invocation noted, which it deletes when the service has ended. An observation by itself is that cheap.
-    """
-    return name == host.started_by or bool(host.started_by) and host.stat(f"{INVOCATIONS}:{name}") is not None
+    """Whether it shows without systemctl that a unit runs. It may be the one that had systemd start this process."""
+    return name == host.started_by or evidently_active(host, name)
 
 
 def text_of_unit(host: Host, path: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from proscribe.controls.firewall import boot, program
-from proscribe.host import Host, Result
+from proscribe.host import Host, Result, units
 
 TEXT = "table inet proscribe {\n}\n"
 NFT = "/usr/sbin/nft"
@@ -89,6 +89,17 @@ def test_a_watcher_that_does_not_run_is_named_where_systemd_runs(tmp_path: Path)
     assert [(f.id, f.detail) for f in boot.wrong(host, NFT, TEXT)] == [(boot.WATCH_NAME, "not running")]
     host.path("/run/systemd/system").rmdir()  # an image that is being made
     assert boot.wrong(host, NFT, TEXT) == []
+
+
+def test_no_tool_is_called_for_a_watcher_whose_invocation_systemd_has_noted(tmp_path: Path) -> None:
+    host = BootHost(tmp_path)
+    host.watching = False  # what systemctl would answer
+    host.path("/run/systemd/units").mkdir()
+    noted = host.path(f"{units.INVOCATIONS}:{boot.WATCH_NAME}")
+    noted.symlink_to("0123456789abcdef0123456789abcdef")
+    assert boot.wrong(host, NFT, TEXT) == []
+    noted.unlink()
+    assert [finding.detail for finding in boot.wrong(host, NFT, TEXT)] == ["not running"]
 
 
 PENDING = f"{program.RUN}/pending-0123456789ab"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from proscribe.host import ControlError, Unseen
+from proscribe.host import units as host_units
 from proscribe.watch import files, installed, installing, journal, units
 from watch_host import AT, ROOT, Made, given, plan
 
@@ -269,10 +270,10 @@ def test_an_observation_that_systemd_had_started_calls_no_tool_for_what_shows_th
     mine = plan()
     installing.change(made, mine, given(mine))
     made.started_by = units.TIMER
-    made.write(f"{installed.INVOCATIONS}:{units.LAUNCHES}", "a link")
+    made.write(f"{host_units.INVOCATIONS}:{units.LAUNCHES}", "a link")
     made.ran.clear()
     assert {verdict.state for verdict in installed.observe(made, mine)} == {"compliant"} and made.ran == []
-    made.delete(f"{installed.INVOCATIONS}:{units.LAUNCHES}")
+    made.delete(f"{host_units.INVOCATIONS}:{units.LAUNCHES}")
     made.stopped = {units.LAUNCHES}
     assert any(finding.id == units.LAUNCHES for one in installed.observe(made, mine) for finding in one.findings)
     made.started_by, made.stopped = "", {units.TIMER}

@@ -13,7 +13,7 @@ from typing import Sequence
 
 from ...finding import Finding
 from ...host import WRITTEN_BY, Host
-from ...host.units import unit_text
+from ...host.units import evidently_active, unit_text
 from ...tuples import NamedTuple
 from . import program
 from .ruleset import TABLE
@@ -125,7 +125,7 @@ def has_systemd(host: Host) -> bool:
 
 def is_active(host: Host, name: str) -> bool:
     """Whether a unit is active. Only for a host that systemd runs."""
-    return host.run(["systemctl", "is-active", "--quiet", name]).rc == 0
+    return evidently_active(host, name) or host.run(["systemctl", "is-active", "--quiet", name]).rc == 0
 
 
 class TakenBack(NamedTuple):
