@@ -6,11 +6,12 @@ Loaded only for a plan with such a waiver, or such a restriction.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from typing import Any, Callable, Mapping
+from typing import Any, Iterable, Mapping
 
 from .host import ControlError, Host, Unseen
-from .host.groups import members
+from .host.groups import also_in, members
 from .plan import Resolved
 from .plan_hours import at
 from .tuples import NamedTuple
@@ -56,14 +57,27 @@ def resolved(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], li
                 known[group] = [], f"its members are not known ({error})"
         return known[group]
 
+    meant: dict[str, set[str]] = {}
+
+    def restricted(group: str) -> set[str]:
+        """For whom a group restricts something: nobody gets out of it because a service lists the group in part."""
+        if group not in meant:
+            meant[group] = _users(host, of(group)[0])
+            with contextlib.suppress(ControlError, Unseen):  # then `of` says why
+                meant[group] |= _users(host, also_in(host, group))
+        return meant[group]
+
     problems: list[Unresolved] = []
     sections: dict[str, Any] = {}
     for control, section in plan["controls"].items():
         changed: dict[str, Any] = {}
         for id_, entry in section["services"].items():
             if "only" in entry:
-                changed[id_], unknown = _only(host, entry, control, id_, of)
-                entry = changed[id_]
+                groups = entry["only"]["posix_groups"]
+                unknown = [Unresolved(control, id_, "", group, of(group)[1]) for group in groups if of(group)[1]]
+                doubt = {"unresolved": "; ".join(map(str, unknown))} if unknown else {}
+                users = sorted({name for group in groups for name in restricted(group)})
+                changed[id_] = entry = {**entry, "only": {"users": users, **doubt}}
                 problems += unknown
             if not any("posix_groups" in exception for exception in entry.get("exceptions", ())):
                 continue
@@ -90,16 +104,8 @@ def resolved(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], li
     return Resolved({**plan, **more, "controls": {**plan["controls"], **sections}}), problems
 
 
-def _only(
-    host: Host, entry: Mapping[str, Any], control: str, id_: str, of: Callable[[str], tuple[list[str], str]]
-) -> tuple[dict[str, Any], list[Unresolved]]:
-    """An entry that is restricted for the members of groups, with these by name. Root is none of them: what it runs
-    serves everybody. Of an account with several names, all its names count, and the one that findings have.
-    """
-    groups = entry["only"]["posix_groups"]
-    numbers = {name: host.user_id(name) for group in groups for name in of(group)[0]}
-    users = {name for name, number in numbers.items() if number}
-    users.update(host.account(number).name for number in numbers.values() if number)
-    unknown = [Unresolved(control, id_, "", group, of(group)[1]) for group in groups if of(group)[1]]
-    doubt = {"unresolved": "; ".join(map(str, unknown))} if unknown else {}
-    return {**entry, "only": {"users": sorted(users), **doubt}}, unknown
+def _users(host: Host, names: Iterable[str]) -> set[str]:
+    """Accounts by all names that they may be found under. Root is none of them: what it runs serves everybody."""
+    numbers = {name: host.user_id(name) for name in names}
+    known = {name for name, number in numbers.items() if number}
+    return known.union(host.account(number).name for number in numbers.values() if number)

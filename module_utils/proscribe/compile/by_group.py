@@ -15,7 +15,7 @@ from .values import list_of_names, within
 
 VARIABLE = "proscribe_groups_restricted"
 KEYS = ("services", "groups", "controls")
-TELLING = ("apps", "firewall")  # the controls that can tell users apart
+BY_USER = ("apps", "firewall")  # the controls that can tell users apart
 WHY_NOT = {
     "browser": "browser policies apply to a whole host, whoever uses it",
     "dns": "the DNS filter applies to a whole host, whoever uses it",
@@ -54,14 +54,14 @@ def _entry(value: object) -> ByGroup:
     for index, group in enumerate(groups):
         if not POSIX_GROUP.fullmatch(group):
             raise Expected(f".groups[{index}]", group, GROUP)
-    controls = within(".controls", _some, value.get("controls", list(TELLING)), "controls")
+    controls = within(".controls", _some, value.get("controls", list(BY_USER)), "controls")
     for index, control in enumerate(controls):
-        if control not in TELLING:
-            reason = f": {WHY_NOT[control]}" if control in WHY_NOT else close_to(control, TELLING)
+        if control not in BY_USER:
+            reason = f": {WHY_NOT[control]}" if control in WHY_NOT else close_to(control, BY_USER)
             raise Expected(
                 f".controls[{index}]", control, f"a control that can tell users apart, apps or firewall{reason}"
             )
-    return ByGroup(services, groups, tuple(control for control in TELLING if control in controls))
+    return ByGroup(services, groups, tuple(control for control in BY_USER if control in controls))
 
 
 def _some(value: object, what: str) -> tuple[str, ...]:

@@ -42,8 +42,8 @@ class Observed(NamedTuple):
     requests: Sequence[tuple[Sequence[Sequence[str]], int]] = ()  # of each user: rows, and how many were left out
 
     def findings(self, service: str) -> list[tuple[Finding, str]]:
-        """The evidence for a service, each piece with the waiver that covers it, "" if none does. What belongs to others
-        than those for whom the service is restricted is none.
+        """The evidence for a service, each piece with the waiver that covers it, "" if none does. What belongs to
+        others than those for whom the service is restricted is none.
         """
         entry = self.desired.services[service]
         packages = [package.finding() for services, package in self.packages if service in services]

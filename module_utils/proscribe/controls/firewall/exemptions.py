@@ -134,10 +134,8 @@ def _members(host: Host, section: Mapping[str, Any], boot_file: str) -> dict[str
         if "only" in entry:
             numbers = {number for name in entry["only"]["users"] if (number := host.user_id(name)) is not None}
             if "unresolved" in entry["only"]:
-                before = re.search(
-                    rf"^\tset {MEMBERS}{id_} \{{\s+type uid\s+elements = \{{([\d,\s]+)\}}", boot_file, re.M
-                )
-                numbers.update(map(int, before[1].split(",")) if before else ())
+                before = re.search(rf"\tset {MEMBERS}{id_} \{{\s+type uid\s+elements = \{{([\d,\s]+)\}}", boot_file)
+                numbers.update(map(int, re.findall(r"\d+", before[1])) if before else ())
             found[id_] = sorted(numbers)
     return found
 
