@@ -48,7 +48,10 @@ except OSError as error:
     print(errno.errorcode.get(error.errno, "nothing"))
 """
 POLICY: dict[str, Any] = {
-    "proscribe_groups_restricted": [{"services": ["viber", "telegram"], "groups": ["contractors"]}],
+    "proscribe_groups_restricted": [
+        {"services": ["telegram"], "groups": ["contractors"]},
+        {"services": ["viber"], "groups": ["contractors"], "controls": ["apps"]},  # the catalogue has no networks of it
+    ],
     "proscribe_controls": {"browser": "audit", "dns": "audit"},
 }
 

@@ -105,6 +105,18 @@ def mistakes(
                     "this one nothing would be restricted, since browser and dns cannot tell users apart"
                 )
                 yield PolicyError("", key, id_, expected)
+            elif _opens_its_pages(entry, id_, finds):
+                expected = (
+                    "a service of which firewall can find networks on this host, or controls: [apps], for its programs "
+                    "alone: nothing would close its pages to the members, since browser and dns cannot tell users apart"
+                )
+                yield PolicyError("", key, id_, expected)
+
+
+def _opens_its_pages(entry: ByGroup, id_: str, finds: Callable[[str, str], bool]) -> bool:
+    """Whether an entry that seems to close a service to the members would open its pages to them."""
+    closed = any(finds(control, id_) for control in WHY_NOT)
+    return closed and "firewall" in entry.controls and not finds("firewall", id_)
 
 
 def open_elsewhere(entries: Iterable[ByGroup], modes: Mapping[str, str]) -> Iterator[str]:

@@ -79,7 +79,14 @@ def test_a_mistake_in_the_variable_is_named_with_its_place(value: Any, key: str,
         (["parrot", "dodo"], {}, "[0].services[1]: a service that is restricted on this host: it is only reported"),
         (["parrot_work"], {}, "its audience, enterprise, is not among proscribe_audiences"),
         # only pages and names are known of it, which everybody on a host shares
+        (
+            ["parrot_work"],
+            {"services_include": ["parrot_work"]},
+            "can find programs or networks on this host: of this one",
+        ),
         (["owl"], {}, "can find programs or networks on this host: of this one nothing would be restricted, since"),
+        # the firewall would have refused its addresses
+        (["parrot"], {"controls": {"firewall": "off"}}, "or controls: [apps], for its programs alone: nothing would"),
         (["dns_nine"], {"controls": {"firewall": "off"}}, "nothing would be restricted"),
         (["gull"], {"tenants": {"google": ["example.org"]}}, "nothing would be restricted"),
     ],
@@ -121,6 +128,26 @@ def test_the_named_controls_have_it_for_the_groups_and_no_other_has_it(
     )
 
 
+@pytest.mark.parametrize(
+    ("services", "more"),
+    [
+        (["parrot"], {"controls": {"firewall": "off", "browser": "off", "dns": "off"}}),
+        (["parrot", "dns_nine"], {}),
+        (["dodo"], {"services_include": ["dodo"]}),
+    ],
+)
+def test_what_has_no_pages_that_would_open_is_for_both_controls(
+    services: list[str], more: dict[str, Any], catalogue: Catalogue
+) -> None:
+    plan(catalogue, [], groups_restricted=[{**PARROT, "services": services}], **more)
+
+
+def test_pages_are_opened_where_somebody_says_that_programs_are_all(catalogue: Catalogue) -> None:
+    more = {"controls": {"firewall": "off"}}
+    found = plan(catalogue, [], groups_restricted=[{**PARROT, "controls": ["apps"]}], **more)["controls"]
+    assert [name for name, part in found.items() if "parrot" in part["services"]] == ["apps"]
+
+
 def test_a_plan_without_it_is_as_it_was(catalogue: Catalogue) -> None:
     assert plan(catalogue, [], groups_restricted=[]) == plan(catalogue, [])
 
@@ -132,7 +159,9 @@ def test_names_of_it_below_a_service_that_is_banned_for_all_are_open(catalogue: 
     assert "office.parrot.example" not in closed["parrot"]["allow"]
     office = dataclasses.replace(catalogue.services["parrot_work"], packages={"apt": ("parrot-work",)})
     another = dataclasses.replace(catalogue, services={**catalogue.services, "parrot_work": office}, follows={})
-    by_group = plan(another, [], **more, groups_restricted=[{**PARROT, "services": ["parrot_work"]}])
+    by_group = plan(
+        another, [], **more, groups_restricted=[{"services": ["parrot_work"], "groups": ["x"], "controls": ["apps"]}]
+    )
     for control, allowed in (("browser", "allow"), ("dns", "allow"), ("apps", "web_allow")):
         assert "office.parrot.example" in by_group["controls"][control]["services"]["parrot"][allowed], control
 
