@@ -93,6 +93,13 @@ def exception_for(entry: Mapping[str, Any], finding: Finding, place: str = "") -
     return ""
 
 
+def concerns(entry: Mapping[str, Any], finding: Finding) -> bool:
+    """Whether a service is restricted for whom something seen belongs to: the members of `only`, or everybody. What
+    belongs to no user serves the others too.
+    """
+    return "only" not in entry or finding.scope.partition("user:")[2] in entry["only"]["users"]
+
+
 def _proven(finding: Finding) -> bool:
     """Whether a finding has a version that root can trust; a process has none but such a one (apps/running.py)."""
     return bool(finding.version) and (
@@ -111,10 +118,12 @@ def judge(
 
     `entry` is the rule's part of the plan (its `mode`, and `waiver`, `exceptions` or `effective_from` where these
     apply), `violations` is the evidence against it, `unseen` says what could not be checked ("" if everything was).
+    What is restricted for the members of groups only (`concerns`) is in doubt where a group's members are not known.
     `waiver_of` says which waiver covers a finding, where that takes more than the finding itself (`exception_for`).
     """
     found = tuple(violations)
     mode = entry["mode"]
+    members_unknown = entry.get("only", {}).get("unresolved", "")
     if mode == "upcoming":
         return Verdict(rule, NOT_APPLICABLE, found, reason=f"upcoming: in force from {entry['effective_from']}")
     if mode == "report":
@@ -125,10 +134,10 @@ def judge(
     covered = {finding: waiver for finding, waiver in zip(found, covering) if waiver}
     counting = tuple(finding for finding, waiver in zip(found, covering) if not waiver)
     if counting:
-        reason = "; ".join(filter(None, [_also(covered), entry.get("unresolved", "")]))
+        reason = "; ".join(filter(None, [_also(covered), entry.get("unresolved", ""), members_unknown]))
         return Verdict(rule, NONCOMPLIANT, counting, reason=reason, drifted=mode == "enforce")
-    if unseen:  # what could not be checked may be what no waiver covers
-        return Verdict(rule, UNKNOWN, reason="; ".join(filter(None, [unseen, _also(covered)])))
+    if unseen or members_unknown:  # what could not be checked may be what no waiver covers
+        return Verdict(rule, UNKNOWN, reason="; ".join(filter(None, [unseen, members_unknown, _also(covered)])))
     if covered:
         waiver, *others = dict.fromkeys(covering)
         return Verdict(rule, WAIVED, found, waiver=waiver, reason=_also(covered) if others else "")

@@ -31,6 +31,10 @@ A service that is waived in part keeps its mode and carries `"exceptions": [{"wa
 one of them in all its keys is waived (`finding.exception_for`). `users` are for apps and firewall, `versions` and
 `paths` for apps. The members of `posix_groups` count as `users`, which are there too then, and may be none.
 
+`"only": {"posix_groups": [names]}` says that a service is restricted for the members of these groups alone, and open to
+everybody else; for apps and firewall. On the host it becomes `{"users": [login names]}`, and `unresolved` in it says
+which groups' members are not known, and why: then they are not restricted, and the rule is unknown (`finding.judge`).
+
 `hours` are openings of a week on the host's own clock: `[[day (0 is Monday), minute of that day from which, and until
 which], ...]`. A service with `mode: waived` and `hours` has `otherwise`, its mode at other times, and in browser and
 dns `opens` {service: [names]}: what others allow while it is open. plan_groups.here_and_now resolves hours and groups.
@@ -129,9 +133,9 @@ def once(plan: Mapping[str, Any], name: str, work_out: Callable[[], Any]) -> Any
 
 
 def has_hours_or_groups(plan: Mapping[str, Any]) -> bool:
-    """Whether a waiver of the plan says what only a host can resolve; plan_groups.here_and_now does."""
+    """Whether the plan says what only a host can resolve; plan_groups.here_and_now does."""
     return any(
-        "hours" in one or "posix_groups" in one
+        "hours" in one or "posix_groups" in one or "only" in one
         for section in plan["controls"].values()
         for entry in section["services"].values()
         for one in (entry, *entry.get("exceptions", ()))

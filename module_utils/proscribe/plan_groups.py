@@ -1,44 +1,49 @@
-"""A plan on a host now: which waivers are open at this hour, and who is in the groups that they name.
+"""A plan on a host now: which waivers are open at this hour, and who is in the groups that they name, or for whose
+members alone something is restricted.
 
-Loaded only for a plan with such a waiver.
+Loaded only for a plan with such a waiver, or such a restriction.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from .host import ControlError, Host, Unseen
-from .host.groups import members
+from .host.groups import also_in, members
 from .plan import Resolved
 from .plan_hours import at
 from .tuples import NamedTuple
 
 
 class Unresolved(NamedTuple):
-    """A group that waives nobody."""
+    """A group whose members are not known."""
 
     control: str
     service: str
-    waiver: str
+    waiver: str  # that names it; "" where a restriction does
     group: str
     why: str
 
     def __str__(self) -> str:
+        if not self.waiver:
+            return f"nobody is known for whom the group {self.group} restricts this: {self.why}"
         return f"waiver {self.waiver} waives nobody for the group {self.group}: {self.why}"
 
 
 def here_and_now(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Unresolved]]:
     """The plan as it is on a host at this hour of its zone, by the host's clock; and the groups of nobody. The same
-    object where no waiver has hours or groups.
+    object where nothing in it has hours or groups.
     """
     time.tzset()  # the zone may have changed since a process that stays began
     return resolved(host, at(plan, time.localtime(host.clock())))
 
 
 def resolved(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Unresolved]]:
-    """The plan with the members of groups among the `users` of its exceptions and waivers; and the groups of nobody. An
-    entry with such a group says so in `unresolved`. Where no waiver names a group, the plan is the same object.
+    """The plan with the members of groups among the `users` of its exceptions and waivers, and as the `users` of what
+    is restricted for some only; and the groups of nobody. An entry with such a group says so in `unresolved`, or its
+    `only` does. Where nothing names a group, the plan is the same object.
     """
     known: dict[str, tuple[list[str], str]] = {}
 
@@ -52,11 +57,28 @@ def resolved(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], li
                 known[group] = [], f"its members are not known ({error})"
         return known[group]
 
+    meant: dict[str, set[str]] = {}
+
+    def restricted(group: str) -> set[str]:
+        """For whom a group restricts something: nobody gets out of it because a service lists the group in part."""
+        if group not in meant:
+            meant[group] = _users(host, of(group)[0])
+            with contextlib.suppress(ControlError, Unseen):  # then `of` says why
+                meant[group] |= _users(host, also_in(host, group))
+        return meant[group]
+
     problems: list[Unresolved] = []
     sections: dict[str, Any] = {}
     for control, section in plan["controls"].items():
         changed: dict[str, Any] = {}
         for id_, entry in section["services"].items():
+            if "only" in entry:
+                groups = entry["only"]["posix_groups"]
+                unknown = [Unresolved(control, id_, "", group, of(group)[1]) for group in groups if of(group)[1]]
+                doubt = {"unresolved": "; ".join(map(str, unknown))} if unknown else {}
+                users = sorted({name for group in groups for name in restricted(group)})
+                changed[id_] = entry = {**entry, "only": {"users": users, **doubt}}
+                problems += unknown
             if not any("posix_groups" in exception for exception in entry.get("exceptions", ())):
                 continue
             exceptions, missed = [], []
@@ -80,3 +102,10 @@ def resolved(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], li
     }
     more = {"waivers": {**plan["waivers"], **waivers}} if waivers else {}
     return Resolved({**plan, **more, "controls": {**plan["controls"], **sections}}), problems
+
+
+def _users(host: Host, names: Iterable[str]) -> set[str]:
+    """Accounts by all names that they may be found under. Root is none of them: what it runs serves everybody."""
+    numbers = {name: host.user_id(name) for name in names}
+    known = {name for name, number in numbers.items() if number}
+    return known.union(host.account(number).name for number in numbers.values() if number)

@@ -122,8 +122,8 @@ def has_watch(host: Host, plan: Mapping[str, Any], only: Iterable[str]) -> bool:
 
 
 def resolved_here(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Refusal]]:
-    """The plan with what only the host can say of its waivers: which are open at this hour, and who is in their groups;
-    and the groups that waive nobody. The same object where no waiver of it has hours or groups.
+    """The plan with what only the host can say of it: which waivers are open at this hour, and who is in its groups;
+    and the groups whose members are not known. The same object where nothing of it has hours or groups.
     """
     if not plans.once(plan, "has hours or groups", lambda: plans.has_hours_or_groups(plan)):
         return plan, []

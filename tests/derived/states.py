@@ -45,8 +45,8 @@ OF_QUESTION = (
     (
         reason.DEPENDS,
         "closed or open by something that only the host knows, and the reason says what: which address a name leads "
-        "to, or whether the host has a DNS filter (which blocks what lies below a domain too) or only `/etc/hosts` "
-        "(which has exact names)",
+        "to, who uses it, or whether the host has a DNS filter (which blocks what lies below a domain too) or only "
+        "`/etc/hosts` (which has exact names)",
     ),
     (reason.AUDITED, "counts against the host; nothing is changed"),
     (reason.WAIVED, "open by a waiver, which is named with its approver and its end"),

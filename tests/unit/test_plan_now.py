@@ -18,8 +18,8 @@ from proscribe.compile.waivers.hours import DAYS, windows
 from proscribe.controls.browser.rendering import Verdicts
 from proscribe.controls.browser.rendering import name as name_of
 from proscribe.controls.firewall.exemptions import exempted_users
-from proscribe.finding import Finding, exception_for, judge
-from proscribe.host import Host, groups
+from proscribe.finding import Finding, concerns, exception_for, judge
+from proscribe.host import Host, User, groups
 from proscribe.plan import Known
 from proscribe.plan_groups import resolved
 from proscribe.plan_hours import at
@@ -301,3 +301,82 @@ def test_a_group_of_nobody_waives_nobody_and_is_told(host: Host, group: str, mon
     monkeypatch.setattr(run, "control", lambda name: Apps)
     (refused,) = run.change(host, policy, "apps")["refused"]
     assert refused == {"rule": "apps/a", "subject": f"group:{group}", "reason": verdict.reason}
+
+
+# -- restricted for the members of groups only
+
+
+@pytest.mark.parametrize(
+    ("groups", "members"),
+    [
+        (["press"], ["alice", "bob"]),
+        (["empty", "press"], ["alice", "bob"]),
+        (["empty"], []),  # nobody is in it: that is known
+        (["staff"], ["alice", "ally"]),  # root serves everybody; ally and alice are one account
+    ],
+)
+def test_it_is_restricted_for_the_members_on_this_host(host: Host, groups: list[str], members: list[str]) -> None:
+    (Path(host.root) / "etc/passwd").write_text(f"{PASSWD}ally:x:1000:1000::/home/ally:/bin/sh\n")
+    (Path(host.root) / "etc/group").write_text(f"{GROUP}staff:x:2005:root,ally\n")
+    policy = plan("apps", a={"only": {"posix_groups": groups}}, b={})
+    found, missed = resolved(host, policy)
+    assert (entry(found, control="apps")["only"], missed) == ({"users": members}, [])
+    who = {
+        user for user in ("root", "alice", "ally", "bob", "carol") if concerns(entry(found, control="apps"), of(user))
+    }
+    assert who == set(members)
+    assert not concerns(entry(found, control="apps"), Finding("package", "wechat", scope="system"))
+    assert "only" not in entry(found, "b", "apps")
+    assert plans.has_hours_or_groups(policy) and not plans.has_hours_or_groups(plan("apps", b={}))
+
+
+@pytest.mark.parametrize("group", ["nosuch", "nested", "huge"])
+def test_a_group_that_is_not_known_here_leaves_the_rule_unknown(
+    host: Host, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is neither compliant, nor is anybody restricted who may not be meant."""
+    monkeypatch.setattr(Host, "privileged", True)
+    monkeypatch.setattr(Host, "system", "Linux")
+    (Path(host.root) / "run").mkdir()
+    policy = plan("apps", a={"only": {"posix_groups": [group, "alice"]}})
+    found, (missed,) = resolved(host, policy)
+    now = entry(found, control="apps")
+    said = f"nobody is known for whom the group {group} restricts this: {missed.why}"
+    assert now["only"] == {"users": ["alice"], "unresolved": said}
+    assert not concerns(now, of("bob"))
+    assert judge("apps/a", now, [])[1:5] == ("unknown", (), "", said)
+    assert judge("apps/a", now, [], "no root")[4] == f"no root; {said}"
+    seen = judge("apps/a", now, [of("alice")])
+    assert (seen.state, seen.reason, seen.drifted) == ("noncompliant", said, True)
+
+    class Apps:
+        observe = staticmethod(lambda host, plan: [])
+        enforce = staticmethod(lambda host, plan: run.Changes())
+
+    monkeypatch.setattr(run, "control", lambda name: Apps)
+    (refused,) = run.change(host, policy, "apps")["refused"]
+    assert refused == {"rule": "apps/a", "subject": f"group:{group}", "reason": said}
+
+
+def test_whom_a_directory_does_not_list_is_restricted_and_not_waived(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SSSD with ignore_group_members lists nobody, and an own group is only in the account's entry."""
+    host = Host()
+    monkeypatch.setattr(groups, "_listed", lambda host, name: (60000, []) if name == "contractors" else None)
+    monkeypatch.setattr(Host, "users", lambda self: [User("daemon", 1, 1, "/usr/sbin"), User("bin", 2, 2, "/bin")])
+    monkeypatch.setattr(os, "getgrouplist", lambda name, gid: [gid, 60000] if name == "daemon" else [gid])
+    exception = {"waiver": "w1", "users": [], "posix_groups": ["contractors"]}
+    found, missed = resolved(
+        host, plan("apps", a={"only": {"posix_groups": ["contractors"]}, "exceptions": [exception]})
+    )
+    now = entry(found, control="apps")
+    assert (now["only"], missed) == ({"users": ["daemon"]}, [])
+    assert now["exceptions"] == [{"waiver": "w1", "users": []}]
+
+
+def test_waivers_hours_and_groups_of_one_service_are_all_resolved(host: Host) -> None:
+    exception = {"waiver": "w1", "users": [], "posix_groups": ["alice"], "hours": OFFICE}
+    policy = plan("apps", a={"only": {"posix_groups": ["press"]}, "exceptions": [exception]})
+    for moment, waiver in ((OPEN, "w1"), (CLOSED, "")):
+        now = entry(resolved(host, at(policy, clock(moment)))[0], control="apps")
+        assert now["only"] == {"users": ["alice", "bob"]}
+        assert (exception_for(now, of("alice")), exception_for(now, of("bob"))) == (waiver, "")

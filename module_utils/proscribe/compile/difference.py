@@ -14,7 +14,7 @@ OFF = "off"  # the mode of a control that a plan does not have
 CONTROL, SERVICE, IDENTIFIER, SETTING, PLAN = "control", "service", "identifier", "setting", "plan"
 
 # Keys of a service's entry that say its standing, and not what it is made of.
-STANDING = ("name", "mode", "waiver", "hours", "otherwise", "opens", "effective_from", "exceptions")
+STANDING = ("name", "mode", "waiver", "hours", "otherwise", "opens", "effective_from", "exceptions", "only")
 # What no control owns and has one value each.
 OF_PLAN = ("contact", "request_url", "watch")
 
@@ -127,15 +127,16 @@ def standing(entry: Mapping[str, Any] | None) -> str:
     if entry is None:
         return ""
     mode = str(entry["mode"])
+    who = f" for members of {', '.join(entry['only']['posix_groups'])}" if "only" in entry else ""
     if mode == "waived" and "hours" not in entry:
-        return f"waived ({entry['waiver']})"
+        return f"waived ({entry['waiver']}){who}"
     if mode == "upcoming":
-        return f"upcoming ({entry['effective_from']})"
+        return f"upcoming ({entry['effective_from']}){who}"
     parts = [_exception(exception) for exception in entry.get("exceptions", ())]
     if mode == "waived":
         mode = str(entry["otherwise"])
         parts.insert(0, _exception({"waiver": entry["waiver"], "hours": entry["hours"]}))
-    return f"{mode}, but for {' and '.join(parts)}" if parts else mode
+    return f"{mode}{who}, but for {' and '.join(parts)}" if parts else f"{mode}{who}"
 
 
 def _exception(exception: Mapping[str, Any]) -> str:

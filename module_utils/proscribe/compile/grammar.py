@@ -32,6 +32,10 @@ _URL_PATH = re.compile(r"/[A-Za-z0-9._~/-]+")
 
 HOST = "a host name such as mail.example.com"
 
+# As the user database has them. Not a number, which would be another one on another host.
+POSIX_GROUP = re.compile(r"""(?!-|\d+$)[^\s:/,"']{1,100}""")
+MOST_GROUPS = 20  # of one waiver, or of one restriction: a host resolves each
+
 
 def domain(text: str) -> str:
     """A host name in lower case (RFC 1123), of two labels or more, not a public suffix. All below it is meant."""

@@ -13,6 +13,7 @@ from ..controls.apps.requests import command_text
 from ..duration import spelled
 from ..plan import CONTROLS, RESTRICTED, SCHEMA, sealed
 from ..policy_errors import PolicyError, PolicyErrors, close_to
+from . import by_group
 from .browsers import places, too_many_names
 from .catalogue import Catalogue, Service
 from .claims import above
@@ -54,6 +55,9 @@ def compile_body(
         services: dict[str, Any] = {}
         nothing_known: list[str] = []
         for service, enforced in chosen:
+            groups = by_group.groups_of(restrictions.groups_restricted, service.id)
+            if groups and control not in groups:
+                continue
             identifiers = _identifiers(catalogue, control, service, restrictions.feeds if enforced else ())
             if enforced and not identifiers:
                 nothing_known.append(service.id)
@@ -70,6 +74,8 @@ def compile_body(
                 entry |= _standing(
                     restrictions.controls[control], waived.get(service.id, ()), parts.get(service.id, ())
                 )
+            if groups:
+                entry["only"] = {"posix_groups": groups[control]}
             services[service.id] = {**entry, **identifiers}
         if control in WEB_NAMES:
             _allow_permitted(services, catalogue, *WEB_NAMES[control])
@@ -177,6 +183,12 @@ def chosen_services(catalogue: Catalogue, restrictions: Restrictions) -> list[tu
         for index, id_ in enumerate(restrictions.feeds if isinstance(restrictions.feeds, tuple) else ())
         if id_ not in catalogue.feeds
     ]
+    errors += by_group.mistakes(
+        restrictions.groups_restricted,
+        catalogue.services,
+        lambda id_: _not_restricted(catalogue.services[id_], restrictions),
+        lambda control, id_: _finds(catalogue, restrictions, control, catalogue.services[id_]),
+    )
     if errors:
         raise PolicyErrors(errors)
     services = [catalogue.services[id_] for id_ in sorted(catalogue.services)]
@@ -204,6 +216,22 @@ def left_out(service: Service, restrictions: Restrictions) -> str:
     if service.audience not in restrictions.audiences:
         return f"its audience, {service.audience}, is not among {PREFIX}audiences"
     return ""
+
+
+def _not_restricted(service: Service, restrictions: Restrictions) -> str:
+    """Why the restrictions do not restrict a service, in words; "" where they do."""
+    if why := left_out(service, restrictions):
+        return why
+    only_reported = f"it is only reported, unless {PREFIX}services_include names it"
+    return "" if _enforced(service, restrictions) else only_reported
+
+
+def _finds(catalogue: Catalogue, restrictions: Restrictions, control: str, service: Service) -> bool:
+    """Whether a control is on and can find more of a service than its pages in browsers."""
+    if restrictions.controls[control] == "off" or (control != "apps" and separated_by_tenant(service, restrictions)):
+        return False
+    identifiers = _identifiers(catalogue, control, service, restrictions.feeds)
+    return bool(without_web(identifiers) if control == "apps" else identifiers)
 
 
 def separated_by_tenant(service: Service, restrictions: Restrictions) -> bool:
@@ -356,9 +384,12 @@ def _allow_permitted(services: dict[str, Any], catalogue: Catalogue, named: str,
         for name in dict.fromkeys(entry.get(named, ())):
             naming.setdefault(name, []).append(id_)
     always: dict[str, set[str]] = {}
-    opens: dict[str, dict[str, set[str]]] = {id_: {} for id_, entry in restricted.items() if "otherwise" in entry}
+    some = {id_ for id_, entry in restricted.items() if "only" in entry}  # restricted for some users only
+    opens: dict[str, dict[str, set[str]]] = {
+        id_: {} for id_, entry in restricted.items() if "otherwise" in entry and id_ not in some
+    }
     for id_, service in catalogue.services.items():
-        if id_ in restricted and id_ not in opens:
+        if id_ in restricted and id_ not in opens and id_ not in some:
             continue
         below = opens.get(id_, always)
         for domain in service.domains:

@@ -16,7 +16,7 @@ from ..policy_errors import Described, Mistakes, PolicyError, PolicyErrors
 from ..report.evaluation.scope import Scope
 from ..store import PLANS, Store, Untrusted
 from ..watch_sent import named_for_hosts
-from . import freshness, lockout, retired, timeline
+from . import by_group, freshness, lockout, retired, timeline
 from .answers import refused_by_host, with_answers
 from .catalogue import Catalogue
 from .catalogue_cache import Catalogues
@@ -245,6 +245,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
             *exempted,
             *_stale(catalogues, restrictions, hosts, now, max_age),
             *_unseparated(restrictions),
+            *_open_to_members(restrictions),
         ],
     }
 
@@ -288,6 +289,18 @@ def _unseparated(restrictions: dict[str, Restrictions]) -> list[str]:
     return [
         f"proscribe_tenants keeps what private and business accounts share open on {hosts[0]}{more}, and with the"
         " control browser off nothing there distinguishes these accounts: enforce browser, or remove the tenants"
+    ]
+
+
+def _open_to_members(restrictions: dict[str, Restrictions]) -> list[str]:
+    """A warning for what stays open to those for whom it is restricted, where a control cannot tell users apart."""
+    found: dict[str, list[str]] = {}
+    for name, own in restrictions.items():
+        for text in by_group.open_elsewhere(own.groups_restricted, own.controls):
+            found.setdefault(text, []).append(name)
+    return [
+        f"{by_group.VARIABLE} on {hosts[0]}{f' (and {len(hosts) - 1} more)' if hosts[1:] else ''}: {text}"
+        for text, hosts in ((text, sorted(named)) for text, named in found.items())
     ]
 
 

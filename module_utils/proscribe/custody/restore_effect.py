@@ -49,6 +49,8 @@ def _of(section: Mapping[str, Any], service: str, item: Mapping[str, Any]) -> tu
         return LEFT, f"{service} is not restricted there"
     if entry["mode"] == "waived":
         return WAIVED, str(entry["waiver"])
+    if "only" in entry and not item["place_of"]:
+        return LEFT, f"{service} is restricted there for the members of {', '.join(entry['only']['posix_groups'])} only"
     if waiver := _exception(entry, item):
         return WAIVED, waiver
     if entry["mode"] == "upcoming":

@@ -1,8 +1,9 @@
-"""Who is in a group of the host's users, as its name service says. Loaded only where a waiver names a group."""
+"""Who is in a group of the host's users, as its name service says. Loaded only where a plan names a group."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +30,16 @@ def members(host: Host, name: str) -> list[str]:
         raise LookupError(f"its member {nested[0]!a} is a group, and groups within groups are not followed")
     own = [user.name for user in host.users() if user.gid == number and host.user_id(user.name) == user.uid]
     return sorted({*known, *own})
+
+
+def also_in(host: Host, name: str) -> list[str]:
+    """The accounts with something on this host that have a group by their own lists of groups: also whom it does not
+    list itself, as a directory service may have it, and who is in it by another group.
+    """
+    found = _listed(host, name) if host.root == "/" else None
+    if found is None:
+        return []
+    return [user.name for user in host.users() if found[0] in os.getgrouplist(user.name, user.gid)]
 
 
 def _listed(host: Host, name: str) -> tuple[int, list[str]] | None:

@@ -65,6 +65,9 @@ ENTRY = {
     "otherwise": about(one_of(("enforce", "audit")), "With hours: the mode at other times"),
     "opens": about(by(TEXTS), "With hours: the hosts that other services allow while this one is open"),
     "effective_from": about(DAY, "With mode upcoming: the day it begins"),
+    "only": about(
+        keyed({"posix_groups": TEXTS}), "For apps and firewall: it is restricted for the members of these groups alone"
+    ),
     "exceptions": about(listed(EXCEPTION), "Waivers for a part: what fits one in all keys that it has is waived"),
 }
 

@@ -145,6 +145,7 @@ def test_a_service_that_is_restricted_is_known_although_nothing_of_it_is_kept() 
 NO_WAIVER = "no waiver covers wechat there"
 W1 = "covered by waiver w1 (until 2027-01-01T00:00:00Z)"
 AUDITED = "wechat is only audited there: the next run reports it noncompliant"
+SOME = {"mode": "enforce", "only": {"posix_groups": ["x", "y"]}}
 PARTLY = {"mode": "enforce", "exceptions": [{"waiver": "w1", "users": ["alice"]}]}
 
 
@@ -165,6 +166,9 @@ PARTLY = {"mode": "enforce", "exceptions": [{"waiver": "w1", "users": ["alice"]}
             "waived",
             W1,
         ),
+        # the members are known to the host alone
+        (plan(wechat=SOME), {"place_of": "bob"}, "taken", NO_WAIVER),
+        (plan(wechat=SOME), {"place_of": ""}, "left", "wechat is restricted there for the members of x, y only"),
         (plan("audit", wechat="enforce"), {}, "left", AUDITED),
         (plan(wechat="audit"), {}, "left", AUDITED),
         (plan(wechat="report"), {}, "left", "wechat is only reported there"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 
+from ..by_group import ByGroup, read_groups_restricted
 from ..readers import ALL_FEEDS, read_controls, read_feeds, read_removed, read_tenants
 from ..schema import AUDIENCES, BANNED, CATEGORIES
 from ..values import choice, day, flag, length_or_forever, line, list_of_names, pattern, whole_number
@@ -43,6 +44,12 @@ class Selection:
     )
     services_exclude: tuple[str, ...] = variable(
         [], list_of_names(None, "service ids"), "Service ids removed from the categories."
+    )
+    groups_restricted: tuple[ByGroup, ...] = variable(
+        [],
+        read_groups_restricted,
+        "Services that apps and firewall restrict for the members of some groups of the host's users only: a list of "
+        "{services, groups, controls}. See below.",
     )
     effective_from: datetime.date = variable(
         "2024-10-31",

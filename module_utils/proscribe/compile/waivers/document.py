@@ -11,6 +11,7 @@ from typing import Any
 
 from ...plan import CONTROLS
 from ...policy_errors import Described, PolicyError, PolicyErrors, close_to
+from ..grammar import MOST_GROUPS, POSIX_GROUP
 from ..yaml_file import Document, KeyPath, read_yaml
 from . import hours
 from .waiver import NARROWER, Revocation, Waiver
@@ -28,7 +29,7 @@ LISTS: Mapping[str, tuple[re.Pattern[str], str]] = {
     # As the user database has it: what a finding names, and what the packet filter's host resolves. Not a number, which
     # would be another user on another host.
     "users": (re.compile(r"""(?!-|\d+$)[^\s:/,"']{1,100}"""), "a user's login name"),
-    "posix_groups": (re.compile(r"""(?!-|\d+$)[^\s:/,"']{1,100}"""), "the name of a group of the host's users"),
+    "posix_groups": (POSIX_GROUP, "the name of a group of the host's users"),
     "versions": (re.compile(r"[!-~]{1,100}"), "a version as the package system says it, such as 4.0.1-1"),
     "paths": (re.compile(r"(?!.*(?://|/\.\.?(?:/|$)))/.{0,997}[^/]"), "an absolute path, such as /opt/wechat/wechat"),
     "hours": (hours.HOURS, hours.EXPECTED),
@@ -45,7 +46,6 @@ LONGEST = 1000  # characters of a text
 KEYS = ("id", *LISTS, *TIMES, *TEXTS, "revoked")
 
 REQUEST = re.compile(r"[0-9a-f]{16}")  # the id of a request, as hosts make it
-MOST_GROUPS = 20  # of one waiver: a host resolves each
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # One spelling of a moment: a day alone, or a time without its zone, is another moment for every reader.
 MOMENT = re.compile(

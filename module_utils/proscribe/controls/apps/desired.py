@@ -79,15 +79,21 @@ class Desired:
         return str(once(self.services, "apps/stamp", work_out))
 
     def restricted(self, manager: str) -> set[str]:
-        """The packages of one system that enforcing keeps off the host."""
+        """The packages of one system that enforcing keeps off the host. What is restricted for some users only is none
+        of these: an install block does not know for whom a package is.
+        """
         found: set[str] = once(self.services, f"apps/restricted {manager}", lambda: self._restricted(manager))
         return found
 
     def _restricted(self, manager: str) -> set[str]:
-        return {id_ for id_, services in self.packages[manager].items() if self.enforced(services)}
+        return {id_ for id_, services in self.packages[manager].items() if self.for_everybody(services)}
 
     def enforced(self, services: list[str]) -> list[str]:
         return [service for service in services if self.services[service]["mode"] == "enforce"]
+
+    def for_everybody(self, services: list[str]) -> list[str]:
+        """Those that are enforced, whoever has them."""
+        return [service for service in self.enforced(services) if "only" not in self.services[service]]
 
     def permitted(self, manager: str) -> dict[str, list[str]]:
         """The versions of restricted packages that somebody's waiver lets in, whoever uses them."""
@@ -108,7 +114,7 @@ class Desired:
             path
             for path, services in self.paths.items()
             if path.startswith("/")
-            and self.enforced(services)
+            and self.for_everybody(services)
             and all("users" in e for s in services for e in self.services[s].get("exceptions", ()))
         ]
 

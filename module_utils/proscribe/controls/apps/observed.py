@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from ...finding import NOTHING_KNOWN, Finding, exception_for
+from ...finding import NOTHING_KNOWN, Finding, concerns, exception_for
 from ...host import Host, Process, User, escaped
 from ...host.apart import each
 from ...host.processes import RootNotRead
@@ -42,18 +42,25 @@ class Observed(NamedTuple):
     requests: Sequence[tuple[Sequence[Sequence[str]], int]] = ()  # of each user: rows, and how many were left out
 
     def findings(self, service: str) -> list[tuple[Finding, str]]:
-        """The evidence for a service, each piece with the waiver that covers it, "" if none does."""
+        """The evidence for a service, each piece with the waiver that covers it, "" if none does. What belongs to
+        others than those for whom the service is restricted is none.
+        """
         entry = self.desired.services[service]
         packages = [package.finding() for services, package in self.packages if service in services]
         running = [program for program in self.running if service in program.identity.services]
         portable_apps = [app.finding() for app in self.portable_apps if service in app.services]
         found = [(finding, exception_for(entry, finding)) for finding in (*packages, *portable_apps)]
-        return found + [(p.finding(), exception_for(entry, p.finding(), p.place)) for p in running]
+        found += [(p.finding(), exception_for(entry, p.finding(), p.place)) for p in running]
+        return [(finding, waiver) for finding, waiver in found if concerns(entry, finding)]
 
     def enforced(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
         """Those of some services on whose behalf something seen has to go."""
         entries = self.desired.services
-        return [s for s in self.desired.enforced(services) if not exception_for(entries[s], finding, place)]
+        return [
+            s
+            for s in self.desired.enforced(services)
+            if concerns(entries[s], finding) and not exception_for(entries[s], finding, place)
+        ]
 
     def placed(self, running: Running) -> Running:
         """See running.placed."""

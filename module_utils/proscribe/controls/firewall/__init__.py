@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Mapping, Sequence
 
-from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
+from ...finding import NOT_APPLICABLE, Finding, Verdict, concerns, judge
 from ...host import Generation, Host, Unseen
 from ...plan import RESTRICTED
 from ..base import Changes
@@ -37,7 +37,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     settings = [*refused_everywhere(section), *[PLAIN_DNS] * bool(askers), *[OWN_RULES] * bool(own_rules(section))]
     needed = bool(refused(section)) or bool(settings)
     if nft is None and needed:
-        wrong = dict.fromkeys([*section["services"], *settings, "ruleset"], [listing.NO_NFT])
+        wrong = dict.fromkeys([*refused(section), *settings, "ruleset"], [listing.NO_NFT])
         wrong_at_boot = [listing.NO_NFT]
     elif not host.privileged:
         unseen = unseen_boot = NEEDS_ROOT
@@ -86,7 +86,8 @@ def _let_through(host: Host, id_: str, entry: Mapping[str, Any]) -> list[Finding
     """The users of this host whom a waiver lets through: evidence of what is open."""
     names = exemptions.exempted_users(entry)
     known = [name for name in dict.fromkeys(names) if host.user_id(name) is not None]
-    return [Finding("network", id_, scope=f"user:{name}", detail="not refused, by waiver") for name in known]
+    found = [Finding("network", id_, scope=f"user:{name}", detail="not refused, by waiver") for name in known]
+    return [finding for finding in found if concerns(entry, finding)]
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:

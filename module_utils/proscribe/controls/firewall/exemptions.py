@@ -6,6 +6,8 @@ What only an enforcing run can know is remembered in the boot file, and an audit
 resolving anew:
 
     addresses of package sources     resolving takes time and answers differ; kept while a source has the name
+    users to whom alone a service    kept while the members of their groups are not known
+    is refused
     port of the control connection   kept for good, because its rule opens nothing to connections that start on the host
     its other side                   kept for good where the organisation has rules for what comes in
 
@@ -22,7 +24,7 @@ from ...host import Host
 from ...patterns import pattern
 from ...tuples import NamedTuple
 from .. import management_exemptions
-from .rule_text import MANAGEMENT, OWN_RULES, Exempt, Exemptions, Network, spelled
+from .rule_text import MANAGEMENT, MEMBERS, OWN_RULES, Exempt, Exemptions, Network, spelled
 from .ruleset import own_rules, refused
 
 SOURCE = "package source "
@@ -97,6 +99,7 @@ def collect(
         ephemeral=_ephemeral(host),
         controllers=_controllers(section, [*known.peers, *connections]),
         users=_known_users(numbers),
+        only=_members(host, section, boot_file),
         askers=askers,
         unknown_users=[of for of, number in numbers.items() if number is None],
     )
@@ -120,6 +123,21 @@ def exempted_users(entry: Mapping[str, Any]) -> list[str]:
     """The names of the users whom a waiver lets through, of a service's part of the plan."""
     whole = (e for e in entry.get("exceptions", ()) if e.keys() <= {"waiver", "users"})  # packets have no version
     return [name for exception in whole for name in exception.get("users", ())]
+
+
+def _members(host: Host, section: Mapping[str, Any], boot_file: str) -> dict[str, list[int]]:
+    """The numbers of those to whom alone a service is refused, by service. While a group's members are not known, whom
+    an earlier run refused stays among them: else a cut line to the directory would let everybody through.
+    """
+    found: dict[str, list[int]] = {}
+    for id_, entry in refused(section).items():
+        if "only" in entry:
+            numbers = {number for name in entry["only"]["users"] if (number := host.user_id(name)) is not None}
+            if "unresolved" in entry["only"]:
+                before = re.search(rf"\tset {MEMBERS}{id_} \{{\s+type uid\s+elements = \{{([\d,\s]+)\}}", boot_file)
+                numbers.update(map(int, re.findall(r"\d+", before[1])) if before else ())
+            found[id_] = sorted(numbers)
+    return found
 
 
 class _Remembered(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Iterable, Iterator, Mapping, Sequence, Union
 from ...tuples import NamedTuple
 
 OWN_RULES = "own-rules"
+MEMBERS = "only_"  # the set of the users to whom alone a service is refused
 MANAGEMENT = "management"  # the reason of an exemption, and where the organisation manages its hosts from
 DIRECTIONS = {"in": "input", "out": "output", "forward": "forward"}  # of the organisation's own rules, to hooks
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -40,6 +41,7 @@ class Exemptions(NamedTuple):
     ephemeral: tuple[int, int] = (32768, 60999)
     controllers: Sequence[tuple[Network, int]] = ()  # who manages this host over which port, for the input hook
     users: Mapping[str, Sequence[int]] = {}  # whom a waiver lets through, by service
+    only: Mapping[str, Sequence[int]] = {}  # who alone is refused, by service; a service that is not there: everybody
     # The accounts that alone may ask name servers; none: everybody may.
     askers: Sequence[int] = ()
     unknown_users: Sequence[
@@ -88,6 +90,12 @@ def sets(
                 said = [f'{text} comment "{reasons[text]}"' for text in members] if reasons else members
                 elements = "elements = { " + ",\n\t\t\t     ".join(said) + " }"
                 yield f"{family} {field} @{set_name}", block_of(f"set {set_name}", [f"type {type_}", *flags, elements])
+
+
+def numbered(name: str, numbers: Iterable[int]) -> str:
+    """A set of users, by their numbers."""
+    elements = ",\n\t\t\t     ".join(map(str, sorted(numbers)))
+    return block_of(f"set {name}", ["type uid", f"elements = {{ {elements} }}"])
 
 
 def block_of(head: str, lines: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ...host import WRITTEN_BY
 from ...plan import RESTRICTED
-from .rule_text import Exemptions, Network, block_of, either, refusing, sets, spelled
+from .rule_text import MEMBERS, Exemptions, Network, block_of, either, numbered, refusing, sets, spelled
 
 TABLE = "proscribe"
 DNS_OVER_TLS = "dns-over-tls"
@@ -30,9 +30,12 @@ PLAIN_DNS = "plain-dns"
 
 
 def refused(section: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The services of a plan's section whose networks have to be refused, by id."""
-    services = section["services"].items()
-    return {id_: entry for id_, entry in sorted(services) if entry["mode"] in RESTRICTED and entry["networks"]}
+    """The services of a plan's section whose networks have to be refused to somebody, by id."""
+    return {
+        id_: entry
+        for id_, entry in sorted(section["services"].items())
+        if entry["mode"] in RESTRICTED and entry["networks"] and ("only" not in entry or any(entry["only"].values()))
+    }
 
 
 def own_rules(section: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -70,8 +73,14 @@ def render(section: Mapping[str, Any], exemptions: Exemptions) -> str:
         blocks += refusing(f"-{rule}", logged)
         rules.append(f"{match} jump refuse-{rule}")
     for id_, entry in refused(section).items():
-        blocks += refusing(f"_{id_}", logged, let=exemptions.users.get(id_, ()))
         ports = _over_tcp_and_udp("dport", entry["ports"]) + " " if entry["ports"] else ""
+        if "only" in entry:
+            if not exemptions.only.get(id_):
+                continue
+            # What belongs to no user's socket (a guest's packets, the kernel's) fits no such match, and passes.
+            blocks.append(numbered(f"{MEMBERS}{id_}", exemptions.only[id_]))
+            ports += f"meta skuid @{MEMBERS}{id_} "
+        blocks += refusing(f"_{id_}", logged, let=exemptions.users.get(id_, ()))
         for match, block in sets(entry["networks"], f"nets_{id_}"):
             blocks.append(block)
             rules.append(f"{match} {ports}jump refuse_{id_}")

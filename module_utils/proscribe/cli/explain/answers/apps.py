@@ -113,7 +113,7 @@ def _service(policy: Policy, id_: str, entry: Mapping[str, Any]) -> Iterator[Rea
 def _where(reasons_: Iterator[Reason], where: str) -> Iterator[Reason]:
     """Reasons that are so only on a condition that nobody but the host knows."""
     for reason in reasons_:
-        if reason.status == BLOCKED and not reason.waiver:
+        if reason.status in (BLOCKED, DEPENDS) and not reason.waiver:
             yield reason._replace(status=DEPENDS, text=f"{reason.text}, {where}")
         else:
             yield reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ....compile.by_group import WHY_NOT, groups_of
 from ....compile.catalogue import Service
 from ....compile.difference import window
 from ....compile.plans import left_out, separated_by_tenant
@@ -77,8 +78,12 @@ def by_mode(policy: Policy, id_: str, entry: Mapping[str, Any], text: str) -> It
         text += f", in force from {entry['effective_from']}"
     elif mode == "report":
         text += "; the catalogue only reports it"
+    status = OF_MODE[mode]
+    if "only" in entry and mode != "waived":
+        text += f", for the members of {some(entry['only']['posix_groups'], 5)} only, and open to everybody else"
+        status = DEPENDS if status == BLOCKED else status
     if "hours" not in entry:
-        yield Reason(OF_MODE[mode], text, id_, entry.get("waiver", ""))
+        yield Reason(status, text, id_, entry.get("waiver", ""))
     for exception in entry.get("exceptions", ()):
         who = [f"{word} {some(exception[key], 5)}" for key, word in WHO.items() if exception.get(key)]
         beneficiaries = [f"for {' or '.join(who)}"] if who else []
@@ -99,6 +104,11 @@ def missing(policy: Policy, control: str, service: Service, nothing: str) -> Rea
     """Why a service has no entry in a control's part of the plan."""
     if why := left_out(service, policy.restrictions):
         return Reason(OPEN, f"{service.name} is not restricted here: {why}", service.id)
+    if (groups := groups_of(policy.restrictions.groups_restricted, service.id)) and control not in groups:
+        who = some(sorted({name for named in groups.values() for name in named}), 5)
+        why = f" ({WHY_NOT[control]})" if control in WHY_NOT else ""
+        by = f"restricted by {' and '.join(groups)} alone, for the members of {who}"
+        return Reason(OPEN, f"{by}: open to everybody here{why}", service.id)
     if control != "apps" and separated_by_tenant(service, policy.restrictions):
         tenants = some(policy.restrictions.tenants[service.tenants], 3)
         how = "the browsers let in accounts of" if control == "browser" else "left to the browsers, which let in"

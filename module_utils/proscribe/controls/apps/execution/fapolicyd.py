@@ -9,7 +9,7 @@ Debian.
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterable, Iterator, Mapping
 
 from ....finding import Finding, Verdict, judge
 from ....host import WRITTEN_BY, ControlError, Host, Unseen
@@ -108,15 +108,31 @@ def rules(host: Host, desired: Desired) -> Iterator[str]:
             else:
                 for exception in exceptions:
                     allowed.update(dict.fromkeys(_let_through(host, exception, path)))
-                denied += [f"deny_syslog perm=execute all : {what}" for what in _objects(path)]
+                denied += [
+                    f"deny_syslog perm=execute {who} : {what}"
+                    for who in _denied_to(host, desired, services)
+                    for what in _objects(path)
+                ]
     yield from allowed
     yield from denied
 
 
+def _denied_to(host: Host, desired: Desired, services: list[str]) -> list[str]:
+    """Whom some services are denied to: all, or the users for whom alone they are restricted."""
+    if desired.for_everybody(services):
+        return ["all"]
+    return _numbered(host, {name for service in services for name in desired.services[service]["only"]["users"]})
+
+
+def _numbered(host: Host, names: Iterable[str]) -> list[str]:
+    """Some users, as subjects of rules."""
+    numbers = {number for name in names if (number := host.user_id(name)) is not None}
+    return [f"uid={number}" for number in sorted(numbers)]
+
+
 def _let_through(host: Host, exception: Mapping[str, Any], path: str) -> Iterator[str]:
     """What a waiver lets through of a path: for its users, or for all; the whole, or the paths that it names."""
-    numbers = [number for name in exception.get("users", ()) if (number := host.user_id(name)) is not None]
-    subjects = [f"uid={number}" for number in sorted(numbers)] if "users" in exception else ["all"]
+    subjects = _numbered(host, exception["users"]) if "users" in exception else ["all"]
     for place in filter(PLAIN.fullmatch, exception.get("paths", [path])):
         yield from (f"allow perm=execute {who} : {what}" for who in subjects for what in _objects(place))
 

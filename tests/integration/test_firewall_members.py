@@ -1,0 +1,121 @@
+"""A service that is refused to the members of a group only, with real packets between network namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.controls import firewall
+from proscribe.plan_groups import resolved
+from traffic_world import BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, World, plan, world_in
+
+pytestmark = pytest.mark.integration
+
+ALICE, BOB = 51004, 51005
+
+
+@pytest.fixture
+def world(tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None]) -> Iterator[World]:
+    with world_in(tmp_path, require_tool, require_root) as made:
+        made.user("alice", ALICE)
+        made.user("bob", BOB)
+        yield made
+
+
+def ban(world: World, *exceptions: dict[str, Any]) -> dict[str, Any]:
+    """The plan as it is on this host: telegram for contractors only, signal for everybody."""
+    compiled = plan("203.0.113.0/24", "2001:db8::/48", signal=[BLOCKED_HOST])
+    telegram = compiled["controls"]["firewall"]["services"]["telegram"]
+    telegram.update(only={"posix_groups": ["contractors"]}, exceptions=list(exceptions))
+    return dict(resolved(world.host, compiled)[0])
+
+
+def members(world: World, *names: str) -> None:
+    world.file("/etc/group", f"contractors:x:60000:{','.join(names)}\n")
+
+
+def states(world: World, of: dict[str, Any]) -> dict[str, str]:
+    seen = firewall.observe(world.host, of)
+    return {one.rule: one.state for one in seen if one.rule in ("firewall/telegram", "firewall/ruleset")}
+
+
+RIGHT = {"firewall/telegram": "compliant", "firewall/ruleset": "compliant"}
+
+
+def test_a_member_is_refused_and_everybody_else_gets_through(world: World) -> None:
+    members(world, "alice")
+    world.enforce(ban(world))
+    for address in (BLOCKED, BLOCKED_6):
+        assert world.send_command("alice", "connect", address, 443) == "ECONNREFUSED"
+        assert world.send_command("alice", "send", address, 443) == "EPERM"
+        for other in ("bob", "local", "inner"):  # another user, root, a guest behind the host
+            assert world.send_command(other, "connect", address, 443) == "ok", other
+    assert world.refused() >= 4
+    for who in ("alice", "bob", "local"):  # what is for everybody stays so
+        assert world.send_command(who, "connect", BLOCKED_HOST, 443) == "ECONNREFUSED"
+        assert world.send_command(who, "connect", FREE, 443) == "ok"
+    assert states(world, ban(world)) == RIGHT
+    assert "load inet proscribe" not in map(str, firewall.enforce(world.host, ban(world)).actions)
+
+
+def test_an_open_connection_of_a_member_dies_and_that_of_another_goes_on(world: World) -> None:
+    members(world, "alice")
+    for who in ("alice", "bob"):
+        assert world.send_command(who, "connect", BLOCKED, 443) == "ok"
+    world.enforce(ban(world))
+    assert world.send_command("bob", "say") == "ok"
+    assert "nothing" not in {world.send_command("alice", "say"), world.send_command("alice", "hear")}
+    assert world.send_command("alice", "say") in ("EPIPE", "ECONNRESET", "ECONNREFUSED")
+
+
+def test_what_another_sends_last_arrives_although_the_program_has_ended(world: World) -> None:
+    """Then the packets belong to no socket of a user any more, and are not a member's for that."""
+    members(world, "alice")
+    world.enforce(ban(world))
+    assert world.send_command("bob", "pour", BLOCKED, 443, 300_000) == "ok"
+    world.peers["bob"].kill()
+    world.peers["bob"].communicate()
+    assert world.send_command("outside", "drain", 300_000) == "ok"
+    assert world.refused() == 0
+
+
+def test_who_becomes_a_member_is_drift_and_then_refused(world: World) -> None:
+    members(world, "alice")
+    world.enforce(ban(world))
+    members(world, "bob")
+    assert states(world, ban(world)) == {**RIGHT, "firewall/telegram": "noncompliant"}
+    world.enforce(ban(world))
+    assert world.send_command("bob", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert world.send_command("alice", "connect", BLOCKED, 443) == "ok"
+    assert states(world, ban(world)) == RIGHT
+
+
+def test_while_the_group_cannot_be_resolved_it_is_unknown_and_members_stay_refused(world: World) -> None:
+    members(world, "alice")
+    world.enforce(ban(world))
+    world.file("/etc/group", "")
+    assert states(world, ban(world)) == {**RIGHT, "firewall/telegram": "unknown"}
+    world.enforce(ban(world))
+    assert world.send_command("alice", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert world.send_command("bob", "connect", BLOCKED, 443) == "ok"
+
+
+def test_a_member_with_a_waiver_gets_through_and_the_others_do_not(world: World) -> None:
+    members(world, "alice", "bob")
+    of = ban(world, {"waiver": "w1", "users": ["bob"]})
+    world.enforce(of)
+    assert world.send_command("bob", "connect", BLOCKED, 443) == "ok"
+    assert world.send_command("alice", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert states(world, of) == {**RIGHT, "firewall/telegram": "waived"}
+
+
+def test_a_set_that_somebody_emptied_is_noncompliant_and_filled_again(world: World) -> None:
+    members(world, "alice")
+    world.enforce(ban(world))
+    world.run(["nft", "flush", "set", "inet", "proscribe", "only_telegram"])
+    assert world.send_command("alice", "connect", BLOCKED, 443) == "ok"
+    assert states(world, ban(world)) == {**RIGHT, "firewall/telegram": "noncompliant"}
+    world.enforce(ban(world))
+    assert world.send_command("alice", "connect", BLOCKED, 443) == "ECONNREFUSED"
