@@ -52,5 +52,5 @@ class Format(NamedTuple):
     render: Callable[[Decision], Rendered]  # pure, deterministic; raises NotExportable and ControlError
     accepted_by: str = ""  # "named-checkzone (BIND 9.20)": what a test feeds it to
     main: str = ""  # the names of its files, for docs
-    # Whether the point blocks a host, as far as this format can say: (plan, host name) -> blocked. For `explain`.
-    blocks: Callable[[Mapping[str, Any], str], bool] | None = None
+    # For `explain`: whether the point blocks a host name or an address, by the plan; None where it cannot say.
+    blocks: Callable[[Mapping[str, Any], str], bool | None] | None = None

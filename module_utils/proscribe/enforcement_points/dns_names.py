@@ -1,4 +1,4 @@
-"""What the DNS formats share: the names to block and those that stay open below them, each list as short as it can be."""
+"""What the DNS formats share: the names to block and those that stay open below them, each list minimal."""
 
 from __future__ import annotations
 
@@ -51,6 +51,12 @@ def blocks(plan: Mapping[str, Any], host: str) -> bool:
     desired = of_plan(section, {}, canaries=True)
     names = desired.names
     return covering(host, names | desired.through) in names
+
+
+def blocks_exactly(plan: Mapping[str, Any], host: str) -> bool:
+    """Whether a name itself is blocked in a section, by a point that knows no "all below"."""
+    section = plan["controls"].get(CONTROL)
+    return section is not None and host in of_plan(section, {}, canaries=False).names
 
 
 def _said(name: str, same: Collection[str], other: Collection[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What every file of an export says of itself, in letters that end no comment and begin nothing, whatever is in them."""
+"""What every file of an export says of itself, in characters that neither end a comment nor begin anything."""
 
 from __future__ import annotations
 

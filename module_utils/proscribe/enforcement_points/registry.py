@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 
-from . import formats, names
+from . import formats
 from .declaration import Format
+from .names import names
 
 
 def _found() -> Mapping[str, Format]:
