@@ -19,11 +19,11 @@ from .explain import at
 MOST_NAMED = 3  # for each reason
 
 EPILOG = """\
-The hosts of the inventory, or of a group of it, say for whom the decision is: their variables and waivers count, whether
-Proscribe serves them or not. A group of phones or of guests has one host that stands for them. All of the hosts have to
-have one policy. A waiver opens a service only if every one of them has it, for all users and at all hours.
+The decision is for the hosts of the inventory, or of a group of it: their variables and waivers count, whether
+Proscribe serves them or not. A group of phones or of guests has one host that represents them. All of the hosts need
+one policy. A waiver opens a service only if every one of them has it, for all users and at all hours.
 
-DIR is made, or it is empty, or it has an earlier export, which is replaced as a whole. manifest.json in it has the plan,
+DIR is made, or it is empty, or it has an earlier export, which is replaced as a whole. Its manifest.json has the plan,
 what is in the export, and what is not. The same policy at the same --at gives the same bytes.
 
   ./proscribe export rpz --group guests -o /srv/dns/guests

@@ -168,9 +168,9 @@ def _members(group: str, groups: Mapping[str, frozenset[str]], names: Sequence[s
         raise Refused(f"the inventory has no group {group!r}{close_to(group, groups)}")
     if not groups[group]:
         raise Refused(
-            f"the group {group!r} has no host, so nothing says what is decided for it. Add one that stands for all of its"
-            f" devices, which is never connected to:\n  {group}: {{hosts: {{{group}-devices: {{}}}}}}\n  all: {{vars:"
-            f' {{proscribe_hosts: "all:!{group}"}}}}'
+            f"the group {group!r} has no host, so no policy is decided for it. Add one that represents its devices, and"
+            f" leave it out of the runs:\n  {group}: {{hosts: {{{group}-devices: {{}}}}}}\n"
+            f'  all: {{vars: {{proscribe_hosts: "all:!{group}"}}}}'
         )
     members = [name for name in names if name in groups[group]]
     if not members:

@@ -1,4 +1,4 @@
-"""What the formats for proxies share: the sites to block out of a plan's browser section; the rest is for browsers alone."""
+"""What the formats for proxies share: the sites of a plan's browser section. The rest of it is for browsers alone."""
 
 from __future__ import annotations
 
