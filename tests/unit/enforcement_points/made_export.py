@@ -47,7 +47,7 @@ def plan(changes: dict[str, dict[str, dict[str, Any]]] | None = None, **top: Any
         services = {id_: {"name": id_.title(), **entry} for id_, entry in SERVICES.get(control, {}).items()}
         for id_, entry in (changes or {}).get(control, {}).items():
             services[id_] = {"name": id_.title(), **services.get(id_, {}), **entry}
-        controls[control] = {"mode": "enforce", "services": services, "settings": SETTINGS[control]}
+        controls[control] = {"mode": "enforce", "services": services, "settings": dict(SETTINGS[control])}
     body = {"schema": "proscribe/plan/1", "catalog": "2026.11.1", "contact": "IT", "browsers": [], "controls": controls}
     return sealed({**body, **top})
 
