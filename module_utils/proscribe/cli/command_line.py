@@ -15,7 +15,10 @@ from ..report.text.command import quoted
 from ..report.text.wording import clean
 from . import Help, Refused, program
 
-COMMANDS = ("explain", "diff", "waiver", "requests", "report", "catalog", "collection", "scheduled", "quarantine")
+COMMANDS = (
+    *("explain", "diff", "export", "waiver", "requests", "report", "catalog", "collection", "scheduled"),
+    "quarantine",
+)
 
 MISTAKE = 2  # argparse's own code for a wrong option, too
 INTERRUPTED = 130  # what shells say of Ctrl-C

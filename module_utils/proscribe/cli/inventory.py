@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ from ansible.vars.manager import VariableManager
 from .. import installation
 from ..compile.inventory import Question, place_of, zones
 from ..compile.reports_place import ENVIRONMENT, VARIABLE, Place, place_of_reports
-from ..compile.selection import select
+from ..compile.selection import audience, select
 from ..plan import CONTROLS
+from ..policy_errors import close_to
 from ..report.collection.invocation import Argument
 from . import Refused
 
@@ -93,8 +94,11 @@ def reports_place(arguments: argparse.Namespace) -> Place:
     return place_of_reports(about.hosts, about.inventory)
 
 
-def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question:
-    """What the inventory says of the hosts that `arguments` choose (see add_options).
+def question(
+    arguments: argparse.Namespace, project: Path = PROJECT, *, group: str = "", served: bool = True
+) -> Question:
+    """What the inventory says of the hosts that `arguments` choose (see add_options), or of those of a `group` among
+    them. Unless only hosts that Proscribe serves count, all of them are in it.
 
     Raises Refused for an inventory, a vault or a choice that Ansible cannot read, and for one without any host;
     PolicyErrors for a variable that cannot be templated.
@@ -125,8 +129,10 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
             inventory.subset(arguments.limit)
         names = [str(host.name) for host in inventory.list_hosts("all")]
         hostvars = HostVars(inventory=inventory, variable_manager=variables, loader=loader)
-        selection = select(names, hostvars)
-        groups = {str(group): frozenset(map(str, hosts)) for group, hosts in inventory.get_groups_dict().items()}
+        groups = {str(name): frozenset(map(str, hosts)) for name, hosts in inventory.get_groups_dict().items()}
+        if group:
+            names = _members(group, groups, names)
+        selection = select(names, hostvars) if served else audience(names, hostvars)
     except AnsibleError as error:
         place = place_of(error)
         raise Refused(f"{place}: {error}" if place else str(error)) from None
@@ -154,3 +160,19 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
         pattern=selection.pattern,
         about=selection.about,
     )
+
+
+def _members(group: str, groups: Mapping[str, frozenset[str]], names: Sequence[str]) -> list[str]:
+    """Those of some hosts that are in a group, which may have none that Ansible reaches. Raises Refused for none."""
+    if group not in groups:
+        raise Refused(f"the inventory has no group {group!r}{close_to(group, groups)}")
+    if not groups[group]:
+        raise Refused(
+            f"the group {group!r} has no host, so no policy is decided for it. Add one that represents its devices, and"
+            f" leave it out of the runs:\n  {group}: {{hosts: {{{group}-devices: {{}}}}}}\n"
+            f'  all: {{vars: {{proscribe_hosts: "all:!{group}"}}}}'
+        )
+    members = [name for name in names if name in groups[group]]
+    if not members:
+        raise Refused(f"no host of the group {group!r} is among those of --limit")
+    return members

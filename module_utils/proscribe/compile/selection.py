@@ -47,6 +47,12 @@ def select(names: Iterable[str], hostvars: Any) -> Selection:
     return chosen([HostVariables.of(name, hostvars, shared=shared) for name in names], matching)
 
 
+def audience(names: Iterable[str], hostvars: Any) -> Selection:
+    """All of some hosts, whether Proscribe serves them or not: those that a decision is for which others enforce."""
+    shared: dict[str, Mapping[str, Any]] = {}
+    return Selection([HostVariables.of(name, hostvars, shared=shared) for name in names], {}, EVERY)
+
+
 def chosen(hosts: Sequence[HostVariables], matching: Callable[[str], set[str]]) -> Selection:
     """As `select`; `matching` gives the names of the inventory's hosts that a pattern fits."""
     pattern = _pattern(hosts)

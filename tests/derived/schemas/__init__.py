@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from ..part import Part
 from .event import event
+from .export import export
 from .plan import plan
 from .quarantine_list import quarantine_list
 from .record import record
@@ -19,6 +20,7 @@ from .waiver import waiver
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: dict[str, Callable[[], Shape]] = {
     "event": event,
+    "export": export,
     "host-record": record,
     "plan": plan,
     "quarantine-list": quarantine_list,

@@ -20,7 +20,7 @@ from ...report.text.layout import paint, row, wrap
 from ...report.text.wording import clean, counted, in_words, some
 from ...report.text.wording import moment as times
 from .. import Refused, inventory
-from . import expectations, facts
+from . import expectations, facts, points
 from .answers import DECIDING, answers, decided
 from .answers.reason import AUDITED, BLOCKED, DEPENDS, OFF, OPEN, STATUSES, Answer, Policy, Reason
 from .question import Question, read
@@ -64,6 +64,7 @@ class Group(NamedTuple):
     hosts: tuple[str, ...]
     known: int = 0  # of how many of them the package systems and browsers are known
     oldest: str = ""  # when the oldest of that was seen: UTC
+    given: tuple[points.Given, ...] = ()  # what the enforcement points that are fed do
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -134,7 +135,8 @@ def explain(
     if not subjects and unknown is not None:
         raise unknown
     said: dict[str, dict[str, Answer]] = {}
-    groups: dict[str, tuple[dict[str, Answer], list[str]]] = {}
+    groups: dict[str, tuple[dict[str, Answer], tuple[points.Given, ...], list[str]]] = {}
+    given: dict[str, tuple[points.Given, ...]] = {}
     about = max(subjects.values(), key=lambda one: len(one.relations))
     terms = {waiver.id: f" of {waiver.approved_by}, until {moment(waiver.expires)}" for waiver, _ in compiled.waivers}
     for host, digest in compiled.hosts.items():
@@ -143,8 +145,9 @@ def explain(
         has = known.get(host, facts.NOTHING).without_time()
         key = repr((digest, compiled.catalogues[host].version, restrictions, has))
         if key not in said:
-            said[key] = answers(own, Policy(compiled.plans[digest], restrictions, terms, has))
-        groups.setdefault(repr(said[key]), (said[key], []))[1].append(host)
+            policy = Policy(compiled.plans[digest], restrictions, terms, has)
+            said[key], given[key] = answers(own, policy), points.given(own, policy)
+        groups.setdefault(repr((said[key], given[key])), (said[key], given[key], []))[2].append(host)
     found = [
         Group(
             decided(about, said),
@@ -153,8 +156,9 @@ def explain(
             tuple(hosts),
             sum(known.get(host, facts.NOTHING).known for host in hosts),
             min(filter(None, (known[host].at for host in hosts if host in known)), default=""),
+            fed,
         )
-        for said, hosts in groups.values()
+        for said, fed, hosts in groups.values()
     ]
     return about, sorted(found, key=lambda group: (STATUSES.index(group.answer), -len(group.hosts), group.hosts))
 
@@ -245,6 +249,9 @@ def render(about: Subject, groups: Sequence[Group], width: int, colours: bool) -
                 text = row(first, status, aside + clean(reason.text), widths, width, 3)
                 lines += [_painted(text[0], status, colours), *text[1:]]
                 first = ""
+        if group.given:
+            also = ", ".join(map(str, group.given))
+            lines += wrap(f"  also given to: {clean(also)}", width, 3)
         lines += [line for note in group.notes for line in wrap(f"  {clean(note)}", width, 3)]
     return "\n".join(lines)
 
@@ -313,6 +320,9 @@ def as_json(about: Subject, groups: Iterable[Group]) -> dict[str, Any]:
                     }
                     for control, answer in group.controls.items()
                 },
+                "given_to": [
+                    {"format": one.format, "answer": one.answer or None, "why": one.why or None} for one in group.given
+                ],
                 "notes": list(group.notes),
             }
             for group in groups

@@ -1,0 +1,1 @@
+"""The formats, one file each: `FORMATS = (Format(...),)`, see ../declaration.py."""

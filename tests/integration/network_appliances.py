@@ -1,0 +1,169 @@
+"""Real name servers and a real Squid in a throw-away root, on loopback addresses, with an export for each of them.
+
+Nothing of them is installed on the machine that runs the tests, and nothing starts there by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from name_server import ask
+from patience import LONGEST
+from proscribe.enforcement_points.decision import decide
+from proscribe.enforcement_points.declaration import Decision, Rendered
+from proscribe.enforcement_points.registry import FORMATS
+from test_apps_real_dpkg import Machine
+from throwaway import made_root
+
+PACKAGES = ("bind9", "bind9-utils", "dnsmasq-base", "duktape", "ipset", "iptables", "squid", "unbound")
+UPSTREAM = "127.83.0.1"
+# named listens on addresses of interfaces only, so it has a port of its own.
+PLACES = {
+    "bind": ("127.0.0.1", 8353),
+    "unbound": ("127.83.0.3", 53),
+    "dnsmasq": ("127.83.0.4", 53),
+    "squid": ("127.83.0.5", 3128),
+}
+PATIENCE = 60  # seconds until a daemon answers
+AT = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
+
+NAMED = """
+options {
+    directory "/tmp"; pid-file none; session-keyfile none; listen-on port 8353 { 127.0.0.1; }; listen-on-v6 { none; };
+    recursion yes; allow-query { any; }; dnssec-validation no; forward only; forwarders { 127.83.0.1; };
+    minimal-responses yes; empty-zones-enable no; qname-minimization off;
+    response-policy { zone "proscribe.rpz"; } qname-wait-recurse no;
+};
+controls { };
+zone "proscribe.rpz" { type primary; file "/export/proscribe.rpz"; allow-query { none; }; };
+"""
+UNBOUND = """
+server:
+  interface: 127.83.0.3
+  chroot: ""
+  username: ""
+  pidfile: ""
+  do-daemonize: no
+  use-syslog: no
+  do-not-query-localhost: no
+  module-config: "iterator"
+  access-control: 127.0.0.0/8 allow
+forward-zone:
+  name: "."
+  forward-addr: 127.83.0.1
+include: "/export/proscribe.conf"
+"""
+DNSMASQ = """
+listen-address=127.83.0.4
+bind-interfaces
+no-resolv
+no-hosts
+user=root
+server=127.83.0.1
+conf-file=/export/proscribe.conf
+"""
+# Squid refuses what the export says, and cannot reach the rest: it has nobody to forward it to.
+SQUID = """
+http_port 127.83.0.5:3128
+pid_filename none
+access_log none
+cache_log /tmp/cache.log
+cache deny all
+visible_hostname proxy.test
+dns_nameservers 127.83.0.1
+include /export/proscribe.conf
+http_access allow all
+never_direct allow all
+"""
+STARTED = {
+    "bind": (NAMED, ["named", "-g", "-c", "/conf"]),
+    "unbound": (UNBOUND, ["unbound", "-d", "-c", "/conf"]),
+    "dnsmasq": (DNSMASQ, ["dnsmasq", "--keep-in-foreground", "--conf-file=/conf"]),
+    "squid": (SQUID, ["squid", "-N", "-f", "/conf"]),
+}
+FORMAT_OF = {"bind": "rpz", "unbound": "unbound", "dnsmasq": "dnsmasq", "squid": "squid"}
+
+
+def decided(plan: Mapping[str, Any], format_: str) -> Decision:
+    """The decision for one host with a plan."""
+    return decide({"host1": plan}, AT, needed=FORMATS[format_].controls)
+
+
+def rendered(plan: Mapping[str, Any], format_: str) -> Rendered:
+    """The export of a plan for one host."""
+    return FORMATS[format_].render(decided(plan, format_))
+
+
+def root() -> Path:
+    """The root, from the cache or made now."""
+    return made_root("network-appliances", PACKAGES)
+
+
+class Appliance(Machine):
+    """A throw-away root with an export in /export, and what reads it."""
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write a file in the root."""
+        self.sh(f"mkdir -p {Path(path).parent}")
+        done = subprocess.run([*self.enter, "tee", path], input=content, stdout=subprocess.DEVNULL, timeout=LONGEST)
+        assert done.returncode == 0
+
+    def put_export(self, export: Rendered) -> None:
+        """Write the files of an export."""
+        for name, content in export.files.items():
+            self.put(f"/export/{name}", content)
+
+    @contextlib.contextmanager
+    def serving(self, kind: str) -> Iterator[tuple[str, int]]:
+        """The daemon of a kind, with the export in /export; gives its address and port."""
+        conf, command = STARTED[kind]
+        self.put("/conf", conf.encode())
+        with tempfile.TemporaryFile() as log:
+            process = subprocess.Popen(
+                [*self.enter, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+            try:
+                self._await(kind, process, log)
+                yield PLACES[kind]
+            finally:
+                os.killpg(process.pid, signal.SIGTERM)  # what enters the root waits for the daemon, as its parent
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(10)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def _await(self, kind: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+        until = time.monotonic() + PATIENCE
+        while True:
+            assert process.poll() is None, (log.seek(0), log.read().decode()[-3000:])
+            with contextlib.suppress(OSError):
+                if kind == "squid":
+                    socket.create_connection(PLACES[kind], 1).close()
+                else:
+                    ask(PLACES[kind][0], "ready.test", port=PLACES[kind][1], timeout=1)
+                return
+            assert time.monotonic() < until, (kind, log.seek(0), log.read().decode()[-3000:])
+            time.sleep(0.1)
+
+
+def refused(proxy: tuple[str, int], url: str) -> bool:
+    """Whether a proxy refuses an address: a host with a port (CONNECT, as browsers do for HTTPS), or an http URL."""
+    verb = "GET" if "://" in url else "CONNECT"
+    host = url.split("://")[-1].split("/")[0]
+    with socket.create_connection(proxy, LONGEST) as channel:
+        channel.settimeout(LONGEST)
+        channel.sendall(f"{verb} {url} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        status = channel.makefile("rb").readline().split()[1]
+    assert status in (b"403", b"500", b"502", b"503"), (url, status)  # it may, and has nobody to go on to
+    return status == b"403"

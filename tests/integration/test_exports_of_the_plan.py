@@ -1,0 +1,417 @@
+"""One decision, many points: real name servers, a real proxy, a JavaScript engine and the kernel's packet filters give
+the answer of the plan, for every name of the project's own catalogue and for names that lie within one another.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import network_appliances
+import pytest
+from name_server import NameServer, ask
+from network_appliances import Appliance, refused, rendered
+from proscribe.compile.catalogue import Catalogue
+from proscribe.compile.plans import compile_plan
+from proscribe.compile.restrictions import read_restrictions
+from proscribe.controls.browser.rendering import Name, Verdicts
+from proscribe.controls.dns.desired import covering, of_plan
+from proscribe.enforcement_points.registry import FORMATS
+from proscribe.plan import sealed
+from three_namespaces import ThreeNamespaces
+
+pytestmark = pytest.mark.integration
+
+NO_SUCH_NAME, FOUND = (3, 0), (0, 1)
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def entry(domains: list[str], allow: list[str], **more: Any) -> dict[str, Any]:
+    return {"name": "Made", "mode": "enforce", "domains": domains, "allow": allow, "urls": [], **more}
+
+
+# Six levels within one another, names between them that nobody lists, and a name that only looks like one below.
+NESTED = [
+    ("l0.made", True),
+    ("l1.x.l0.made", False),
+    ("l2.l1.x.l0.made", True),
+    ("l3.y.z.l2.l1.x.l0.made", False),
+    ("l4.l3.y.z.l2.l1.x.l0.made", True),
+    ("l5.l4.l3.y.z.l2.l1.x.l0.made", False),
+]
+BETWEEN = {
+    "x.l0.made": True,
+    "other.x.l0.made": True,
+    "y.z.l2.l1.x.l0.made": True,
+    "other.z.l2.l1.x.l0.made": True,
+    "nl0.made": False,
+    "l0.made.example": False,
+    "made": False,
+    "canary.made": True,
+}
+
+
+def nested_plan() -> dict[str, Any]:
+    services = {
+        f"s{number}": entry([one], [other for other, _ in NESTED[number + 1 : number + 2]])
+        for number, (one, blocked) in enumerate(NESTED)
+        if blocked
+    }
+    # Above an open name that somebody blocks again, the upper one has to leave all of it to the lower ones.
+    services["canary"] = entry([], [], canaries=["canary.made"])
+    services["web"] = entry([], [], urls=["path.made/drive", "l1.x.l0.made/drive"])
+    services["web"]["allow"] = []
+    browser = {id_: {key: value for key, value in one.items() if key != "canaries"} for id_, one in services.items()}
+    dns = {id_: {key: value for key, value in one.items() if key != "urls"} for id_, one in services.items()}
+    settings: dict[str, Any] = {"browsers": {}, "extensions_allowed": [], "tenants": {}}
+    controls = {
+        "browser": {"mode": "enforce", "services": browser, "settings": settings},
+        "dns": {"mode": "enforce", "services": dns, "settings": {}},
+    }
+    return sealed({"schema": "proscribe/plan/1", "contact": "IT", "browsers": [], "controls": controls})
+
+
+@pytest.fixture(scope="session")
+def own_plan(own_catalogue: Catalogue) -> dict[str, Any]:
+    return compile_plan(own_catalogue, read_restrictions({}, str), [], datetime.date(2026, 11, 27))
+
+
+@pytest.fixture(scope="module")
+def upstream(require_root: Callable[[], None]) -> Iterator[NameServer]:
+    require_root()
+    server = NameServer(network_appliances.UPSTREAM)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def appliance(
+    tmp_path_factory: pytest.TempPathFactory, require_root: Callable[[], None], require_tool: Callable[[str], str]
+) -> Iterator[Appliance]:
+    require_root()
+    require_tool("mmdebstrap")
+    scratch, empty = tmp_path_factory.mktemp("scratch"), tmp_path_factory.mktemp("empty")
+    made = Appliance(scratch, network_appliances.root(), empty, empty)
+    yield made
+    made.stop()
+
+
+def names_of(plan: Mapping[str, Any]) -> list[str]:
+    """All names of a plan's sections, a name below each, and the names above them."""
+    found = set()
+    for control in ("dns", "browser"):
+        for one in plan["controls"][control]["services"].values():
+            found |= {*one["domains"], *one["allow"], *one.get("canaries", ())}
+    below = {f"a.{one}" for one in found} | {f"a.b.{one}" for one in found}
+    above = {one.partition(".")[2] for one in found if one.count(".") > 1}
+    return sorted({*found, *below, *above, "www.example.org", "example", "gov.hk", *BETWEEN})
+
+
+def in_dns(plan: Mapping[str, Any], names: list[str]) -> dict[str, bool]:
+    """Which names are blocked in DNS, as hosts decide it."""
+    desired = of_plan(plan["controls"]["dns"], {}, canaries=True)
+    blocked, both = desired.names, desired.names | desired.through
+    return {one: covering(one, both) in blocked for one in names}
+
+
+SQUID_PARSES = """
+printf 'visible_hostname proxy.made\\ninclude /export/proscribe.conf\\n' >/parsed
+squid -k parse -f /parsed >/parsed.log 2>&1 && ! grep -E 'WARNING: .*(acl|domain|http_access)|ERROR|FATAL' /parsed.log
+"""
+
+RESOLVERS = ("bind", "unbound", "dnsmasq")
+
+
+@pytest.mark.parametrize("kind", RESOLVERS)
+@pytest.mark.parametrize("which", ["nested", "own"])
+def test_resolvers_answer_as_the_plan_says(
+    appliance: Appliance, upstream: NameServer, own_plan: dict[str, Any], kind: str, which: str
+) -> None:
+    plan = nested_plan() if which == "nested" else own_plan
+    format_ = FORMATS[network_appliances.FORMAT_OF[kind]]
+    export = rendered(plan, format_.name)
+    appliance.put_export(export)
+    expected = in_dns(plan, names_of(plan))
+    if which == "nested":
+        assert {one: expected[one] for one in BETWEEN} == BETWEEN
+        assert {one: expected[f"a.{one}"] for one, _ in NESTED} == dict(NESTED)
+    assert set(expected.values()) == {True, False}
+    with appliance.serving(kind) as (address, port):
+        upstream.queries.clear()
+        answers = {one: ask(address, one, port=port) for one in expected}
+        assert {one: answers[one] == NO_SUCH_NAME for one in expected} == expected
+        assert all(answers[one] == FOUND for one, blocked in expected.items() if not blocked)
+        asked_for = set(upstream.queries)
+        assert asked_for >= {one for one, blocked in expected.items() if not blocked and "." in one}
+        assert not asked_for & {one for one, blocked in expected.items() if blocked}  # what is blocked goes nowhere
+        blocked = next(one for one, is_blocked in expected.items() if is_blocked)
+        assert ask(address, blocked.upper(), 65, port) == NO_SUCH_NAME  # HTTPS records too
+        assert ask(address, "export.proscribe.internal", 16, port) == FOUND
+
+
+@pytest.mark.parametrize(
+    ("format_", "command"),
+    [
+        ("rpz", ["named-checkzone", "-k", "fail", "proscribe.rpz", "/export/proscribe.rpz"]),
+        ("unbound", ["unbound-checkconf", "/export/proscribe.conf"]),
+        ("dnsmasq", ["dnsmasq", "--test", "--conf-file=/export/proscribe.conf"]),
+        ("squid", ["sh", "-c", SQUID_PARSES]),
+    ],
+)
+@pytest.mark.parametrize("which", ["nested", "own", "nothing"])
+def test_the_tools_accept_the_files(
+    appliance: Appliance, own_plan: dict[str, Any], format_: str, command: list[str], which: str
+) -> None:
+    nothing = {"mode": "enforce", "services": {}, "settings": {}}
+    empty = sealed({**nested_plan(), "controls": {"dns": nothing, "browser": nothing}})
+    plan = {"nested": nested_plan(), "own": own_plan, "nothing": empty}[which]
+    appliance.put_export(rendered(plan, format_))
+    appliance.run(*command)
+
+
+def test_a_hosts_file_resolves_exact_names(appliance: Appliance, own_plan: dict[str, Any]) -> None:
+    export = rendered(own_plan, "hosts")
+    appliance.put("/etc/hosts", export.files["hosts"])
+    blocked = sorted(of_plan(own_plan["controls"]["dns"], {}, canaries=False).names)
+    answers = appliance.sh(f"getent -s files ahosts {' '.join(blocked[:50])} | awk '{{print $1}}' | sort -u").stdout
+    assert set(answers.split()) <= {"0.0.0.0", "::"}
+    lines = appliance.sh("cat /etc/hosts").stdout.splitlines()
+    assert {line.split()[1] for line in lines if not line.startswith("#")} == set(blocked)
+
+
+def test_a_proxy_refuses_what_the_plan_says(
+    appliance: Appliance, upstream: NameServer, own_plan: dict[str, Any]
+) -> None:
+    for plan in (nested_plan(), own_plan):
+        appliance.put_export(rendered(plan, "squid"))
+        verdicts = Verdicts(plan["controls"]["browser"]["services"])
+        paths = [one for one in verdicts.all_names() if one.path] + [
+            Name("path.made", "/drive/a"),
+            Name("path.made", "/d"),
+        ]
+        with appliance.serving("squid") as proxy:
+            hosts = [one for one in names_of(plan) if "." in one]
+            expected = {one: verdicts.blocked(Name(one)) for one in hosts}
+            assert {one: refused(proxy, f"{one}:443") for one in hosts} == expected
+            assert refused(proxy, f"{next(one for one in hosts if expected[one]).upper()}.:443")
+            seen = {one: refused(proxy, f"http://{one}/".removesuffix("/")) for one in paths}
+            assert seen == {one: verdicts.blocked(one) for one in paths}
+
+
+ASK = """
+var fs = require("fs"), vm = require("vm");
+var context = vm.createContext({});
+vm.runInContext(fs.readFileSync(process.argv[1], "utf8"), context);
+var hosts = JSON.parse(fs.readFileSync(0, "utf8"));
+var answers = hosts.map(function (host) { return context.FindProxyForURL("https://" + host + "/", host); });
+console.log(JSON.stringify(answers));
+"""
+
+
+def test_a_proxy_configuration_answers_as_the_plan_says(
+    own_plan: dict[str, Any], tmp_path: Path, require_tool: Callable[[str], str]
+) -> None:
+    node = require_tool("node")
+    odd = ["", "localhost", "__proto__", "constructor", "l0.made.", "A.L0.MADE..", "192.0.2.1", "[2001:db8::1]"]
+    for plan in (nested_plan(), own_plan):
+        hosts = [*names_of(plan), *odd]
+        file = tmp_path / "proscribe.pac"
+        file.write_bytes(rendered(plan, "pac").files["proscribe.pac"])
+        done = subprocess.run([node, "-e", ASK, str(file)], input=json.dumps(hosts), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        verdicts = Verdicts(plan["controls"]["browser"]["services"])
+        expected = [
+            "." in host.strip(".") and "[" not in host and verdicts.blocked(Name(host.lower().rstrip(".")))
+            for host in hosts
+        ]
+        assert json.loads(done.stdout) == ["PROXY 127.0.0.1:9" if blocked else "DIRECT" for blocked in expected]
+
+
+def test_an_engine_of_the_language_as_it_was_in_2009_takes_it(appliance: Appliance, own_plan: dict[str, Any]) -> None:
+    blocked = own_plan["controls"]["browser"]["services"]["whatsapp"]["domains"][0]
+    ask_for = f'print(FindProxyForURL("", "www.{blocked}"), FindProxyForURL("", "www.example.org"));'
+    appliance.put("/pac.js", rendered(own_plan, "pac").files["proscribe.pac"] + ask_for.encode())
+    assert appliance.run("duk", "/pac.js").stdout == "PROXY 127.0.0.1:9 DIRECT\n"
+
+
+def test_what_a_format_says_of_a_name_is_what_explain_repeats(own_plan: dict[str, Any]) -> None:
+    some = names_of(own_plan)[::97]
+    for format_ in ("rpz", "unbound", "dnsmasq", "adguard", "domains"):
+        blocks = FORMATS[format_].blocks
+        assert blocks is not None
+        assert {one: blocks(own_plan, one) for one in some} == in_dns(own_plan, some)
+
+
+class Router(ThreeNamespaces):
+    """A client, a router and the rest of the world; the router's tools run in its namespace."""
+
+    def sh(self, *command: str, stdin: bytes = b"", check: bool = True) -> str:
+        """What a command prints on the router."""
+        done = subprocess.run([*self.enter("local"), *command], input=stdin, capture_output=True, timeout=60)
+        assert not check or done.returncode == 0, (command, done.stderr.decode())
+        return done.stdout.decode()
+
+    def reaches(self, address: str, port: int = 443, udp: bool = False) -> str:
+        """What becomes of a packet of the client's: `passed`, `refused`, or `lost`."""
+        done = subprocess.run(
+            [*self.enter("inner"), sys.executable, "-I", "-c", TRY, address, str(port), "udp" if udp else "tcp"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+# A closed port of the other side is reached too; what the router refuses comes from the router, by ICMP or as a reset
+# that the other side, which has a listener on that port, would not have sent.
+TRY = """
+import socket, sys
+address, port, protocol = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+family = socket.AF_INET6 if ":" in address else socket.AF_INET
+with socket.socket(family, socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM) as channel:
+    channel.settimeout(3)
+    try:
+        channel.connect((address, port))
+        if protocol == "udp":
+            channel.send(b"?")
+            channel.recv(10)
+        print("passed")
+    except TimeoutError:
+        print("lost")
+    except OSError:
+        print("refused")
+"""
+LISTEN = """
+import select, socket, sys
+servers = []
+for address in sys.argv[1:]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for port in (53, 443, 853, 8080):
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            one = socket.socket(family, kind)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind((address, port))
+            if kind == socket.SOCK_STREAM:
+                one.listen(64)
+            servers.append(one)
+print("ready", flush=True)
+while True:
+    for one in select.select(servers, [], [])[0]:
+        if one.type == socket.SOCK_STREAM:
+            one.accept()[0].close()
+        else:
+            data, client = one.recvfrom(100)
+            one.sendto(data, client)
+"""
+BLOCKED, RESOLVER, OPEN = (
+    ("198.51.100.7", "2001:db8::7"),
+    ("203.0.113.9", "2001:db9::9"),
+    ("192.0.2.80", "2001:dba::80"),
+)
+
+
+@pytest.fixture
+def router(require_root: Callable[[], None], require_tool: Callable[[str], str]) -> Iterator[Router]:
+    require_root()
+    for tool in ("ip", "nft"):
+        require_tool(tool)
+    made = Router("proscribe-export")
+    addresses = [*BLOCKED, *RESOLVER, *OPEN]
+    made.build([f"{one}/{128 if ':' in one else 32} nodad" for one in addresses])
+    made.sh("sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0")  # or some refusals are silent
+    listen = [*made.enter("outside"), sys.executable, "-I", "-c", LISTEN, *addresses]
+    world = subprocess.Popen(listen, stdout=subprocess.PIPE)
+    try:
+        assert world.stdout is not None
+        assert world.stdout.readline() == b"ready\n"
+        yield made
+    finally:
+        world.kill()
+        world.wait()
+        made.close()
+
+
+def router_plan(own_plan: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    services = {
+        "chat": {"name": "Chat", "mode": "enforce", "networks": ["198.51.100.0/24", "2001:db8::/32"], "ports": []},
+        "resolver": {"name": "R", "mode": "enforce", "networks": list(RESOLVER), "ports": [53, 443, 853]},
+        "x" * 64: {"name": "X", "mode": "audit", "networks": ["100.64.7.0/24"], "ports": []},
+    }
+    chosen = {"dns_over_tls": "blocked", "quic": "unmanaged", "log": True, "rules": [], "management": [], **settings}
+    section = {"mode": "enforce", "services": services, "settings": chosen}
+    return sealed({**own_plan, "controls": {"firewall": section}})
+
+
+def reached(router: Router, addresses: tuple[str, ...], *ports: int) -> set[str]:
+    return {
+        router.reaches(address, port, udp)
+        for address in addresses
+        for port in ports or (8080,)
+        for udp in (False, True)
+    }
+
+
+def test_a_router_refuses_what_the_plan_says(router: Router, own_plan: dict[str, Any]) -> None:
+    plan = router_plan(own_plan)
+    file = rendered(plan, "nft").files["proscribe.nft"]
+    assert reached(router, (*BLOCKED, *RESOLVER, *OPEN)) == {"passed"}
+    router.sh("nft", "-c", "-f", "-", stdin=file)
+    router.sh("nft", "add", "table", "inet", "other")
+    for _ in range(2):  # and again, over itself
+        router.sh("nft", "-f", "-", stdin=file)
+        assert reached(router, BLOCKED, 8080, 443) == {"refused"}
+        assert reached(router, RESOLVER, 53, 443, 853) == {"refused"}
+        assert reached(router, RESOLVER, 8080) == reached(router, OPEN, 8080, 443, 53) == {"passed"}
+        assert reached(router, OPEN, 853) == {"refused"}  # DNS over TLS, wherever to
+    assert "packets" in router.sh("nft", "list", "counter", "inet", "proscribe_forward", "refused_chat")
+    empty = sealed({**plan, "controls": {"firewall": {"mode": "enforce", "services": {}, "settings": {}}}})
+    router.sh("nft", "-f", "-", stdin=rendered(empty, "nft").files["proscribe.nft"])
+    assert router.sh("nft", "list", "tables").split() == ["table", "inet", "other"]
+    assert reached(router, (*BLOCKED, *RESOLVER, *OPEN)) == {"passed"}
+
+
+def test_networks_of_the_management_stay_reachable(router: Router, own_plan: dict[str, Any]) -> None:
+    plan = router_plan(own_plan, management=["198.51.100.7", "2001:db8::7"])
+    router.sh("nft", "-f", "-", stdin=rendered(plan, "nft").files["proscribe.nft"])
+    assert reached(router, BLOCKED) == {"passed"}
+
+
+def test_the_own_catalogue_loads_into_the_kernel(
+    router: Router, appliance: Appliance, own_plan: dict[str, Any]
+) -> None:
+    router.sh("nft", "-f", "-", stdin=rendered(own_plan, "nft").files["proscribe.nft"])
+    into = [*router.enter("local"), *appliance.enter, "ipset", "restore"]
+    for _ in range(2):
+        file = rendered(own_plan, "ipset").files["proscribe.ipset"]
+        done = subprocess.run(into, input=file, capture_output=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+
+
+def test_sets_for_iptables_refuse_what_the_plan_says(
+    router: Router, appliance: Appliance, own_plan: dict[str, Any]
+) -> None:
+    def within(*command: str, stdin: bytes = b"") -> str:
+        done = subprocess.run([*router.enter("local"), *appliance.enter, *command], input=stdin, capture_output=True)
+        assert done.returncode == 0, (command, done.stderr.decode())
+        return done.stdout.decode()
+
+    plan = router_plan(own_plan)
+    within("ipset", "restore", stdin=rendered(plan, "ipset").files["proscribe.ipset"])
+    match = ["-m", "set", "--match-set", "proscribe", "dst,dst", "-j", "REJECT"]
+    for iptables in ("iptables", "ip6tables"):
+        within(iptables, "-I", "FORWARD", *match)
+    assert reached(router, BLOCKED, 8080, 443) == {"refused"}
+    assert reached(router, RESOLVER, 53, 443, 853) == {"refused"}
+    assert reached(router, RESOLVER, 8080) == reached(router, OPEN, 8080, 443) == {"passed"}
+    fewer = router_plan(own_plan)
+    del fewer["controls"]["firewall"]["services"]["chat"]
+    within("ipset", "restore", stdin=rendered(sealed(fewer), "ipset").files["proscribe.ipset"])  # under the rule in use
+    assert reached(router, BLOCKED, 8080) == {"passed"}
+    assert reached(router, RESOLVER, 53) == {"refused"}
+    assert all(len(name) <= 31 for name in within("ipset", "list", "-n").split())

@@ -1,0 +1,145 @@
+"""`export`: from an inventory to a directory, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from proscribe.cli.command_line import main
+from proscribe.enforcement_points.registry import FORMATS
+
+INVENTORY = """\
+all:
+  vars:
+    proscribe_hosts: "all:!guests:!empty"
+    proscribe_categories: [instant_messaging]
+    proscribe_exports_fed: [rpz, nft]
+  children:
+    office:
+      hosts:
+        desk1: {}
+        win1: {ansible_connection: winrm}
+    guests:
+      hosts:
+        guests-devices: {}
+    kiosks:
+      hosts:
+        kiosk1: {proscribe_categories: [webmail]}
+    empty: {}
+"""
+AT = ["--at", "2026-11-27T08:00:00Z"]
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> list[str]:
+    (tmp_path / "hosts.yml").write_text(INVENTORY)
+    return ["-i", str(tmp_path / "hosts.yml")]
+
+
+def manifest(directory: Path) -> dict:
+    return json.loads((directory / "manifest.json").read_text())
+
+
+def test_a_group_whether_it_is_served_or_not(inventory, tmp_path, capsys):
+    for group, hosts in {"office": ["desk1", "win1"], "guests": ["guests-devices"]}.items():
+        out = tmp_path / group
+        assert main(["export", "rpz", *inventory, "--group", group, "-o", str(out), *AT]) == 0
+        said = manifest(out)
+        assert (said["format"], said["group"], said["hosts"]) == ("rpz", group, hosts)
+        assert said["at"] == "2026-11-27T08:00:00Z"
+        assert "dns/whatsapp" in said["included"]
+        assert "dns/gmail" not in said["included"]
+    printed = capsys.readouterr().out
+    assert "for 2 hosts of group office" in printed
+    assert "Not as on hosts (manifest.json has all of it):" in printed
+
+
+def test_the_same_policy_gives_the_same_bytes(inventory, tmp_path):
+    for out in ("one", "two"):
+        for name in ("domains", "squid", "nft"):
+            command = ["export", name, *inventory, "--limit", "office", "-o", str(tmp_path / out / name), *AT]
+            assert main(command) == 0
+    files = [sorted((tmp_path / out).rglob("*.*")) for out in ("one", "two")]
+    assert [file.read_bytes() for file in files[0]] == [file.read_bytes() for file in files[1]]
+    assert len(files[0]) > 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "the hosts desk1 and kiosk1 have different policies: controls.dns.services."),
+        (["--group", "emty"], "no group 'emty', did you mean 'empty'?"),
+        (["--group", "empty"], "empty: {hosts: {empty-devices: {}}}"),
+        (["--group", "guests", "--limit", "office"], "no host of the group 'guests' is among those of --limit"),
+    ],
+)
+def test_what_is_refused(inventory, tmp_path, capsys, options, message):
+    assert main(["export", "rpz", *inventory, "-o", str(tmp_path / "out"), *AT, *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        ("proscribe_controls: {dns: 'off'}", "dns is off in proscribe_controls of hosts desk1, win1"),
+        ("proscribe_exports_fed: [rpzz]", "proscribe_exports_fed[0]: found 'rpzz', expected one of adguard, "),
+    ],
+)
+def test_variables_that_it_cannot_export(tmp_path, capsys, variable, message):
+    text = INVENTORY.replace("proscribe_exports_fed: [rpz, nft]", variable)
+    (tmp_path / "hosts.yml").write_text(text)
+    command = ["export", "rpz", "-i", str(tmp_path / "hosts.yml"), "--group", "office", "-o", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_what_is_in_the_directory_stays(inventory, tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("mine")
+    assert main(["export", "rpz", *inventory, "--group", "office", "-o", str(tmp_path)]) == 2
+    assert "is not empty, and no earlier export" in capsys.readouterr().err
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_the_help_lists_every_format(capsys):
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    printed = capsys.readouterr().out
+    for one in FORMATS.values():
+        assert f"  {one.name} " in printed
+        assert one.meant_for in printed
+
+
+@pytest.mark.parametrize(
+    ("name", "also"),
+    [
+        ("web.whatsapp.com", "also given to: rpz: blocked, nft\n"),
+        ("www.example.org", "also given to: rpz: open, nft\n"),
+        ("whatsapp", "also given to: rpz: blocked, nft: blocked\n"),
+        ("149.154.167.99", "also given to: rpz: open, nft: blocked\n"),
+    ],
+)
+def test_explain_says_what_the_points_do(inventory, capsys, name, also):
+    main(["explain", name, *inventory, "--limit", "desk1"])
+    assert also in capsys.readouterr().out
+    main(["explain", name, *inventory, "--limit", "desk1", "--json"])
+    (answer,) = json.loads(capsys.readouterr().out)["answers"]
+    assert [one["format"] for one in answer["given_to"]] == ["rpz", "nft"]
+
+
+def test_explain_says_what_a_waiver_does_not_open_there(inventory, tmp_path, capsys):
+    (tmp_path / "approvers.yml").write_text("office: {head: b}\n")
+    (tmp_path / "waivers").mkdir()
+    (tmp_path / "waivers/w1.yml").write_text(
+        "{id: w1, services: [whatsapp], controls: [dns], hosts: [desk1], reason: r, requested_by: a, approved_by: b,"
+        " approved_on: '2026-11-01T00:00:00Z', expires: '2026-12-31T00:00:00Z', hours: ['mon-fri 12:00-13:00']}\n"
+    )
+    (tmp_path / "hosts.yml").write_text(
+        INVENTORY.replace("  vars:", "  vars:\n    proscribe_waiver_signatures: 'off'\n    proscribe_watch: 5m")
+    )
+    main(["explain", "whatsapp", *inventory, "--limit", "desk1", *AT])
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    printed = " ".join(captured.out.split())
+    assert "rpz: blocked (waiver w1: This point does not know hours" in printed

@@ -1,0 +1,130 @@
+"""Readers of exports as their points read them, as small as can be, for tests that need thousands of plans. That the
+real tools read them the same is tested with the real ones (tests/integration/test_exports_of_the_plan.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+Blocks = Callable[[str], bool]
+
+
+def lines(text: bytes, sign: str) -> list[str]:
+    """The lines that are no comments; every comment is one line."""
+    return [line for line in text.decode("ascii").split("\n") if line and not line.startswith(sign)]
+
+
+def uppers(host: str) -> list[str]:
+    parts = host.split(".")
+    return [".".join(parts[place:]) for place in range(len(parts))]
+
+
+def nearest(host: str, verdicts: dict[str, bool]) -> bool:
+    return next((verdicts[one] for one in uppers(host) if one in verdicts), False)
+
+
+def rpz(text: bytes) -> Blocks:
+    """A zone: the name, else the wildcard below the closest name that exists (RFC 4592)."""
+    records = {}
+    for line in lines(text, ";"):
+        found = re.fullmatch(r"((?:\*\.)?[a-z0-9_.-]+) CNAME (\.|rpz-passthru\.)", line)
+        if found:
+            assert found[1] not in records, line
+            records[found[1]] = found[2] == "."
+        else:
+            assert re.fullmatch(r"\$TTL 300|@ (SOA|NS) .*|export\.proscribe\.internal TXT \"[^\"]*\"", line), line
+    existing = {upper for name in records for upper in uppers(name.removeprefix("*."))}
+
+    def blocks(host: str) -> bool:
+        if host in records:
+            return records[host]
+        closest = next((one for one in uppers(host) if one in existing), None)
+        return False if closest in (None, host) else records.get(f"*.{closest}", False)
+
+    return blocks
+
+
+def unbound(text: bytes) -> Blocks:
+    verdicts = {}
+    for line in lines(text, "#"):
+        found = re.fullmatch(r'  local-zone: "([a-z0-9_.-]+)\." (always_nxdomain|transparent)', line)
+        if found:
+            assert found[1] not in verdicts, line
+            verdicts[found[1]] = found[2] == "always_nxdomain"
+        else:
+            assert re.fullmatch(r"server:|  local-data: '[^']*'", line), line
+    return lambda host: nearest(host, verdicts)
+
+
+def dnsmasq(text: bytes) -> Blocks:
+    verdicts = {}
+    for line in lines(text, "#"):
+        found = re.fullmatch(r"(local|server)=/([a-z0-9_.-]+)/(#?)", line)
+        if found:
+            assert (found[1] == "server") == bool(found[3])
+            verdicts[found[2]] = found[1] == "local"
+        else:
+            assert re.fullmatch(r'txt-record=export\.proscribe\.internal,"[^"]*"', line), line
+    return lambda host: nearest(host, verdicts)
+
+
+def adguard(text: bytes) -> Blocks:
+    """Important exceptions, important rules, exceptions, rules."""
+    found: dict[tuple[bool, bool], set[str]] = {}
+    for line in lines(text, "!"):
+        rule = re.fullmatch(r"(@@)?\|\|([a-z0-9_.-]+)\^(\$important)?", line)
+        assert rule, line
+        found.setdefault((bool(rule[3]), not rule[1]), set()).add(rule[2])
+
+    def blocks(host: str) -> bool:
+        for key in ((True, False), (True, True), (False, False), (False, True)):
+            if found.get(key, set()).intersection(uppers(host)):
+                return key[1]
+        return False
+
+    return blocks
+
+
+def hosts(text: bytes) -> Blocks:
+    seen = [line.split(" ") for line in lines(text, "#")]
+    assert all(len(words) == 2 and words[0] in ("0.0.0.0", "::") for words in seen)
+    return lambda host: ["0.0.0.0", host] in seen and ["::", host] in seen
+
+
+def squid(text: bytes) -> Callable[[str, str], bool]:
+    """Whether a host and a path are refused; no path for an HTTPS connection."""
+    domains: dict[str, list[str]] = {}
+    paths: dict[str, str] = {}
+    both: dict[str, list[str]] = {}
+    rules: list[list[str]] = []
+    for line in lines(text, "#"):
+        words = line.split(" ")
+        if words[:1] == ["http_access"]:
+            assert words[1] == "deny"
+            rules.append(words[2:])
+            continue
+        assert words[0] == "acl", line
+        if words[2] == "dstdomain":
+            assert words[3] == "-n"
+            assert len(words) == 5
+            assert words[4].startswith(".")
+            assert not set(uppers(words[4][1:])) & set(domains.get(words[1], ())), f"{line}: in it already"
+            domains.setdefault(words[1], []).append(words[4][1:])
+        elif words[2] == "urlpath_regex":
+            assert len(words) == 4
+            paths[words[1]] = words[3]
+        else:
+            assert words[2] == "all-of", line
+            both[words[1]] = words[3:]
+
+    def fits(acl: str, host: str, path: str) -> bool:
+        if acl in both:
+            return all(fits(one, host, path) for one in both[acl])
+        if acl in paths:
+            return re.match(paths[acl], path) is not None
+        return bool(set(uppers(host)) & set(domains[acl]))
+
+    return lambda host, path: any(
+        all(fits(acl.removeprefix("!"), host, path) != acl.startswith("!") for acl in rule) for rule in rules
+    )

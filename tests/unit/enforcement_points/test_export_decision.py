@@ -1,0 +1,144 @@
+"""The plans of many hosts become one: the strictest, never wider, and what is lost is said."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_export import AT, HOURS, decision, plan
+from proscribe.enforcement_points.decision import decide, join, waived
+from proscribe.enforcement_points.declaration import LeftOut, NotExportable
+from proscribe.plan import RESTRICTED, check
+
+WAIVED = {"mode": "waived", "waiver": "W-1"}
+AT_NOON = {**WAIVED, "hours": HOURS, "otherwise": "enforce"}
+FOR_ALICE = {"exceptions": [{"waiver": "W-2", "users": ["alice"]}]}
+NOT_ALL = "Not every host of this export has the waiver, so the service stays blocked for all."
+
+
+def chat(entry, control="dns"):
+    return plan({control: {"chat": entry}})
+
+
+def test_hosts_with_one_plan_have_that_plan():
+    made = plan()
+    found = decision(made)
+    assert found.plan == made
+    assert found.digest == made["digest"]
+    assert (found.catalogue, found.group, found.hosts, found.at) == ("2026.11.1", "", ("host1", "host2"), AT)
+    assert found.left_out == ()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "mode", "left_out"),
+    [
+        (WAIVED, WAIVED, "waived", []),
+        (WAIVED, {"mode": "waived", "waiver": "W-9"}, "waived", []),
+        (WAIVED, {}, "enforce", [("waiver W-1 for host host1", NOT_ALL)]),
+        ({}, WAIVED, "enforce", [("waiver W-1 for host host2", NOT_ALL)]),
+        (
+            AT_NOON,
+            AT_NOON,
+            "enforce",
+            [
+                (
+                    "waiver W-1 for hosts host1, host2",
+                    "This point does not know hours, so the service stays blocked for all.",
+                )
+            ],
+        ),
+        (
+            WAIVED,
+            AT_NOON,
+            "enforce",
+            [
+                ("waiver W-1 for host host1", NOT_ALL),
+                ("waiver W-1 for host host2", "This point does not know hours, so the service stays blocked for all."),
+            ],
+        ),
+        (
+            FOR_ALICE,
+            {},
+            "enforce",
+            [("waiver W-2 for host host1", "This point does not know users, so the service stays blocked for all.")],
+        ),
+    ],
+)
+def test_what_waivers_come_to(first, second, mode, left_out):
+    joined, said = join({"host1": chat(first), "host2": chat(second)}, ("dns",))
+    check(joined)
+    entry = joined["controls"]["dns"]["services"]["chat"]
+    assert entry["mode"] == mode
+    assert not {"hours", "otherwise", "opens", "exceptions"} & set(entry)
+    assert sorted(said) == sorted(LeftOut("dns/chat", what, why) for what, why in left_out)
+
+
+def test_what_a_waiver_opens_below_another_service_stays_closed_too():
+    opened = {"allow": ["help.chat.example", "mail.chat.example"]}
+    joined, _ = join({"host1": chat(opened), "host2": chat({})}, ("dns",))
+    assert joined["controls"]["dns"]["services"]["chat"]["allow"] == ["help.chat.example"]
+
+
+def test_a_service_that_is_not_restricted_yet_is_said():
+    made = plan(
+        {"dns": {"later": {"mode": "upcoming", "effective_from": "2027-01-01", "domains": ["later.example"]}}}
+        | {"firewall": {"seen": {"mode": "report", "networks": ["192.0.2.1"], "ports": []}}}
+    )
+    assert decision(made).left_out == (
+        LeftOut("firewall/seen", "the service", "It is reported where it is found, and not restricted."),
+        LeftOut("dns/later", "the service", "It is restricted from 2027-01-01 on."),
+    )
+    assert decision(made).digest == made["digest"]
+
+
+@pytest.mark.parametrize(
+    ("other", "where"),
+    [
+        (plan({"dns": {"chat": {"domains": ["other.example"]}}}), "controls.dns.services.chat.domains"),
+        (plan({"dns": {"more": {"mode": "enforce", "domains": [], "allow": []}}}), "controls.dns.services.more"),
+        (plan({"dns": {"chat": {"mode": "audit"}}}), "controls.dns.services.chat.mode"),
+        (plan(contact="elsewhere"), "contact"),
+    ],
+)
+def test_hosts_with_different_policies_are_refused(other, where):
+    with pytest.raises(NotExportable, match=rf"the hosts a and c .*{re.escape(where)} differs.*--group or --limit"):
+        join({"a": plan(), "b": plan(), "c": other})
+
+
+def test_hosts_may_differ_in_what_a_format_does_not_take():
+    other = plan({"browser": {"chat": {"domains": ["other.example"]}}})
+    joined, _ = join({"a": plan(), "b": other}, ("dns",))
+    check(joined)
+    assert sorted(joined["controls"]) == ["apps", "dns", "firewall"]
+    with pytest.raises(NotExportable, match="controls.browser.services.chat.domains"):
+        join({"a": plan(), "b": other}, ("dns", "browser"))
+
+
+def test_a_control_that_is_off_is_said_or_refused():
+    made = plan()
+    del made["controls"]["dns"]
+    found = decide({"a": made}, AT, needed=("dns", "browser"))
+    assert found.left_out == (LeftOut("", "the control dns", "It is off in proscribe_controls."),)
+    with pytest.raises(NotExportable, match="dns is off in proscribe_controls of host a"):
+        decide({"a": made}, AT, needed=("dns",))
+    with pytest.raises(NotExportable, match="no host"):
+        join({})
+
+
+def test_what_waivers_open_is_named():
+    assert waived(decision(chat(WAIVED)), ("dns", "browser")) == {"dns/chat": "W-1"}
+
+
+ENTRIES = st.sampled_from([{}, WAIVED, AT_NOON, FOR_ALICE, {**AT_NOON, **FOR_ALICE}])
+
+
+@given(st.lists(ENTRIES, min_size=1, max_size=5))
+def test_a_decision_is_never_wider_than_a_host(entries):
+    plans = {f"host{number}": chat(entry) for number, entry in enumerate(entries)}
+    joined, said = join(plans, ("dns",))
+    open_there = joined["controls"]["dns"]["services"]["chat"]["mode"] not in RESTRICTED
+    assert open_there == all(entry == WAIVED for entry in entries)
+    assert bool(said) == any(entry not in ({}, WAIVED) for entry in entries) or WAIVED in entries
+    assert join(dict(reversed(plans.items())), ("dns",)) == (joined, said)

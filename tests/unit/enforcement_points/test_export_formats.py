@@ -1,0 +1,298 @@
+"""The formats: what each makes of a plan, and that none is wider than it, for any names within one another."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import readers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_export import decision, plan
+from proscribe.controls.browser.rendering import Name, Verdicts
+from proscribe.controls.dns.desired import covering, of_plan
+from proscribe.enforcement_points.declaration import LeftOut, NotExportable
+from proscribe.enforcement_points.registry import FORMATS
+from proscribe.host import ControlError
+
+DNS = {
+    "domains": None,
+    "hosts": readers.hosts,
+    "rpz": readers.rpz,
+    "unbound": readers.unbound,
+    "dnsmasq": readers.dnsmasq,
+    "adguard": readers.adguard,
+}
+LABELS = ["a", "b", "c"]
+NAMES = st.lists(st.sampled_from(LABELS), min_size=1, max_size=5).map(lambda labels: ".".join([*labels, "example"]))
+PATHS = st.sampled_from(["", "/d", "/d/e", "/d/e/f", "/x"])
+MODES = st.sampled_from(["enforce", "enforce", "audit", "waived", "report"])
+
+
+def export(name, made=None):
+    return FORMATS[name].render(decision(made))
+
+
+def only(text, sign="#"):
+    return readers.lines(text, sign)
+
+
+def test_two_lists():
+    files = export("domains").files
+    assert only(files["blocked.txt"]) == ["bad.help.chat.example", "canary.example", "chat.example", "mail.example"]
+    assert only(files["allowed.txt"]) == ["help.chat.example"]
+
+
+def test_a_hosts_file():
+    made = export("hosts")
+    names = ["bad.help.chat.example", "chat.example", "mail.example", "web.chat.example"]
+    assert only(made.files["hosts"]) == [f"{sink} {name}" for name in names for sink in ("0.0.0.0", "::")]
+    assert LeftOut("", "all names below the listed ones", "A hosts file has exact names only.") in made.left_out
+    assert [one.what for one in made.left_out if one.rule == "dns/chat"] == ["name canary.example"]
+
+
+def test_a_policy_zone():
+    assert only(export("rpz").files["proscribe.rpz"], ";") == [
+        "$TTL 300",
+        "@ SOA localhost. root.localhost. 1795766400 3600 600 86400 300",
+        "@ NS localhost.",
+        f'export.proscribe.internal TXT "plan={plan()["digest"]} at=2026-11-27T08:00:00Z"',
+        *("bad.help.chat.example CNAME .", "*.bad.help.chat.example CNAME ."),
+        *("canary.example CNAME .", "*.canary.example CNAME ."),
+        *("chat.example CNAME .", "*.chat.example CNAME ."),
+        *("help.chat.example CNAME rpz-passthru.", "*.help.chat.example CNAME rpz-passthru."),
+        *("mail.example CNAME .", "*.mail.example CNAME ."),
+    ]
+
+
+def test_a_filter_list():
+    assert only(export("adguard").files["proscribe.txt"], "!") == [
+        "||bad.help.chat.example^$important",
+        "||canary.example^",
+        "||chat.example^",
+        "||mail.example^",
+        "@@||help.chat.example^",
+    ]
+
+
+def test_what_a_filter_list_cannot_open_stays_blocked():
+    names = ["d.example", "c.d.example", "b.c.d.example", "a.b.c.d.example", "z.a.b.c.d.example"]
+    services = {
+        f"s{place}": {"mode": "enforce", "domains": [names[place]], "allow": names[place + 1 : place + 2]}
+        for place in (0, 2, 4)
+    }
+    made = export("adguard", plan({"dns": services}))
+    why = "What is blocked below it could not be blocked again, so all of it stays blocked."
+    assert LeftOut("", "name a.b.c.d.example, open below b.c.d.example", why) in made.left_out
+    blocks = readers.adguard(made.files["proscribe.txt"])
+    assert [blocks(one) for one in names] == [True, False, True, True, True]
+
+
+def test_rules_for_squid():
+    made = export("squid")
+    assert only(made.files["proscribe.conf"]) == [
+        "acl proscribe_blocked_0 dstdomain -n .chat.example",
+        "acl proscribe_blocked_0 dstdomain -n .mail.example",
+        "acl proscribe_open_1 dstdomain -n .help.chat.example",
+        "acl proscribe_blocked_2 dstdomain -n .bad.help.chat.example",
+        "http_access deny proscribe_blocked_0 !proscribe_open_1",
+        "http_access deny proscribe_blocked_2",
+        "acl proscribe_path_1_host dstdomain -n .www.corp.example",
+        "acl proscribe_path_1_path urlpath_regex ^/drive",
+        "http_access deny proscribe_path_1_host proscribe_path_1_path",
+    ]
+    why = "Over HTTPS it stays open, unless Squid opens the connections (ssl_bump)."
+    assert made.left_out == [LeftOut("browser/drive", "path www.corp.example/drive", why)]
+
+
+def test_what_is_for_browsers_alone_is_said():
+    made = plan({"browser": {"chat": {"extensions": {"chrome": ["a" * 32]}}}})
+    made["controls"]["browser"]["settings"] = {"browsers": {"proxies": "blocked"}, "tenants": {"google": ["a.example"]}}
+    for name in ("squid", "pac"):
+        said = {one.rule for one in FORMATS[name].render(decision(made)).left_out}
+        assert said >= {"browser/chat", "browser/proxies", "browser/google_tenants"}
+
+
+def test_networks():
+    files = export("cidr").files
+    assert only(files["networks.txt"]) == ["192.0.2.0/24", "198.51.100.7/32", "2001:db8::/32"]
+    assert only(files["networks/chat.txt"]) == only(files["networks.txt"])
+    assert only(files["ports/resolver.txt"]) == ["203.0.113.9/32", "2001:db9::9/128"]
+    assert "# resolver: TCP and UDP ports 53, 443, 853 only" in files["ports/resolver.txt"].decode()
+    sets = export("ipset").files["proscribe.ipset"].decode()
+    assert "create p4_chat hash:net family inet maxelem 65536 -exist\n" in sets
+    assert "add p6_resolver_new 2001:db9::9,tcp:853\n" in sets
+    assert "add proscribe_new p4_chat\n" in sets
+
+
+def test_a_tables_own_rules_and_ports():
+    made = plan()
+    made["controls"]["firewall"]["settings"] |= {
+        "dns_over_tls": "blocked",
+        "rules": [{"direction": "in"}],
+        "force_dns": True,
+        "management": ["192.0.2.5"],
+    }
+    found = export("nft", made)
+    text = found.files["proscribe.nft"].decode()
+    assert "\t\tip daddr @management-hosts4 accept\n" in text
+    assert "th dport 853 jump refuse-dns-over-tls\n" in text
+    assert (
+        "ip daddr @hosts4_resolver meta l4proto { tcp, udp } th dport { 53, 443, 853 } jump refuse_resolver\n" in text
+    )
+    assert found.included == ["firewall/chat", "firewall/resolver", "firewall/dns-over-tls"]
+    assert [one.rule for one in found.left_out] == ["firewall/own-rules", "firewall/plain-dns"]
+    assert "firewall/dns-over-tls" in [one.rule for one in export("cidr", made).left_out]
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_one_decision_gives_one_set_of_bytes(name):
+    if not set(FORMATS[name].controls) <= {"dns", "browser", "firewall"}:
+        pytest.skip("its own test has plans for it")
+    assert export(name) == export(name)
+    shuffled = plan()
+    for section in shuffled["controls"].values():
+        section["services"] = dict(reversed(section["services"].items()))
+    assert export(name, shuffled).files == export(name).files
+
+
+@st.composite
+def dns_plans(draw):
+    services = {}
+    for number in range(draw(st.integers(1, 6))):
+        mode = draw(MODES)
+        services[f"s{number}"] = {
+            "mode": mode,
+            "domains": draw(st.lists(NAMES, min_size=1, max_size=3, unique=True)),
+            "allow": draw(st.lists(NAMES, max_size=2, unique=True)),
+            **({"waiver": "W-1"} if mode == "waived" else {}),
+        }
+    made = plan()
+    made["controls"]["dns"]["services"] = services
+    return plan() | {"controls": {**made["controls"]}}
+
+
+@given(dns_plans(), st.lists(NAMES, min_size=1, max_size=30))
+def test_every_dns_format_answers_as_a_host_does(made, hosts):
+    desired = of_plan(made["controls"]["dns"], {}, canaries=True)
+    both = desired.names | desired.through
+    for name in ("rpz", "unbound", "dnsmasq", "adguard", "hosts"):
+        rendered = export(name, made)
+        (text,) = rendered.files.values()
+        blocks = DNS[name](text)
+        for host in hosts:
+            blocked = covering(host, both) in desired.names
+            if name == "hosts":
+                blocked = host in desired.names
+            if name == "adguard" and any("open below" in one.what for one in rendered.left_out):
+                assert blocks(host) or not blocked, (name, host)
+            else:
+                assert blocks(host) == blocked, (name, host)
+
+
+@st.composite
+def web_plans(draw):
+    services = {}
+    for number in range(draw(st.integers(1, 6))):
+        mode = draw(MODES)
+        services[f"s{number}"] = {
+            "mode": mode,
+            "domains": draw(st.lists(NAMES, max_size=2, unique=True)),
+            "urls": [a + b for a, b in draw(st.lists(st.tuples(NAMES, PATHS), max_size=3, unique=True))],
+            "allow": draw(st.lists(NAMES, max_size=2, unique=True)),
+            **({"waiver": "W-1"} if mode == "waived" else {}),
+        }
+    made = plan()
+    made["controls"]["browser"]["services"] = services
+    return made
+
+
+@given(web_plans(), st.lists(st.tuples(NAMES, PATHS), min_size=1, max_size=30))
+def test_squid_answers_as_browsers_do_where_it_sees_the_path(made, addresses):
+    rendered = export("squid", made)
+    refuses = readers.squid(rendered.files["proscribe.conf"])
+    verdicts = Verdicts(made["controls"]["browser"]["services"])
+    said = {one.what for one in rendered.left_out}
+    for host, path in addresses:
+        blocked = verdicts.blocked(Name(host, path))
+        if not path or not any("open on a blocked host" in what for what in said):
+            assert refuses(host, path) == blocked, (host, path)
+        else:
+            assert refuses(host, path) or not blocked, (host, path)  # never wider
+
+
+HOSTILE = st.text(
+    st.sampled_from("aZ09.-_/*:;#!|^$@%&{}()[]<>\"'`\\ \n\r\t\0é\u2028,=+~") | st.characters(), min_size=1, max_size=30
+)
+
+
+def hostile_plan(text, where):
+    made = plan()
+    controls = made["controls"]
+    if where == "id":
+        for control in ("browser", "dns", "firewall"):
+            services = controls[control]["services"]
+            services[text] = services["chat"]
+    elif where == "catalogue":
+        made["catalog"] = text
+    elif where == "digest":
+        made["digest"] = text
+    elif where == "waiver":
+        for section in controls.values():
+            for entry in section["services"].values():
+                entry.update(mode="waived", waiver=text)
+    else:
+        for control, key in (("browser", where), ("dns", where), ("firewall", where)):
+            if key in controls[control]["services"]["chat"]:
+                controls[control]["services"]["chat"][key] = [text]
+    return made
+
+
+PLACES = ["domains", "allow", "urls", "canaries", "networks", "ports", "id", "catalogue", "waiver"]
+OURS = ("domains", "hosts", "rpz", "unbound", "dnsmasq", "adguard", "squid", "pac", "nft", "ipset", "cidr")
+
+
+@pytest.mark.parametrize("name", OURS)  # 11,000 cases of all
+@settings(max_examples=1_000)
+@given(text=HOSTILE, where=st.sampled_from(PLACES))
+def test_nothing_injects(name, text, where):
+    """Whatever a plan has for a name: the export is refused, or each of its lines is one that its reader expects."""
+    try:
+        files = FORMATS[name].render(decision(hostile_plan(text, where))).files
+    except (ControlError, NotExportable):
+        return
+    for path, content in files.items():
+        assert re.fullmatch(r"[a-z0-9_/.]+", path), path
+        if name in LINES:
+            for line in content.decode("ascii").split("\n"):
+                assert any(re.fullmatch(pattern, line) for pattern in LINES[name]), line
+        else:
+            (DNS.get(name) or readers.squid)(content)
+
+
+NET = r"[0-9a-f.:]+(/[0-9]+)?"
+LINES = {
+    "domains": [r"#.*", r"", r"[a-z0-9_.-]+"],
+    "pac": [
+        *(r"//.*", r"", r"var proscribeNames =", r"\{", r"\{\};", r"\};", r'"[a-z0-9_.-]+": [01],?'),
+        *map(re.escape, FORMATS["pac"].render.__globals__["SCRIPT"].split("\n")),
+    ],
+    "nft": [
+        *(r"#.*", r"", r"(table|delete table) inet proscribe_forward( \{)?", r"\}", r"\t\}"),
+        r'\tcomment "Written by Proscribe, export nft\."',
+        r"\t(set|chain|counter) [a-z0-9_-]+ \{",
+        r"\t\t(type ipv[46]_addr|flags interval|meta l4proto tcp reject with tcp reset)",
+        r"\t\treject with icmpx type admin-prohibited",
+        r"\t\ttype filter hook forward priority filter - 10; policy accept;",
+        rf"\t\t(elements = \{{ |\t+ +)?{NET}(,| \}})",
+        r'\t\tcounter name "refused_[a-z0-9_]+"',
+        r'\t\tlimit rate 6/minute burst 20 packets log prefix "proscribe [a-z0-9_]+ " flags skuid',
+        r"\t\tip6? daddr @[a-z0-9_]+ (meta l4proto \{ tcp, udp \} th dport [0-9{}, ]+ )?jump refuse_[a-z0-9_]+",
+    ],
+    "ipset": [
+        *(r"#.*", r"", r"create [a-z0-9_]+ [a-z0-9:, ]+ -exist", r"(flush|destroy) [a-z0-9_]+"),
+        rf"add [a-z0-9_]+ ([a-z0-9_]+|{NET}(,(tcp|udp):[0-9]+)?)",
+        r"swap [a-z0-9_]+ [a-z0-9_]+",
+    ],
+    "cidr": [r"# [A-Za-z0-9 ._:+@/?,()-]*", r"", NET],
+}
