@@ -84,6 +84,8 @@ def entries(plan: Mapping[str, Any]) -> list[Entry]:
 def of_program(program: Program, said: Mapping[str, Any]) -> list[Entry]:
     """The values of a program that say its policies."""
     nested = program.family != CHROMIUM
+    if firefox.FILTER in said:  # likewise, in the key that no list of exceptions would come from
+        said = {**said, firefox.FILTER: {"Exceptions": [], **said[firefox.FILTER]}}
     return [entry for name in sorted(said) for entry in _values(program.key, name, said[name], nested)]
 
 

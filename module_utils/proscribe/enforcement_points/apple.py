@@ -1,0 +1,99 @@
+"""What Macs take of a decision: the browsers' policies as a configuration profile, and the programs by identifier.
+
+A browser on macOS reads as its policies what a profile manages in its domain of preferences; a payload whose type is
+the domain does that. Chromium's relatives take the values as they are documented, Firefox and Thunderbird too, beside a
+switch. macOS 11 and later install such a profile from device management only, or by hand with the user's consent.
+
+Keys of profiles: https://developer.apple.com/documentation/devicemanagement/toplevel
+"""
+
+from __future__ import annotations
+
+import plistlib
+import re
+from typing import Any
+
+from ..controls.group_policy import policies
+from ..plan import RESTRICTED
+from .declaration import Decision, LeftOut
+from .group_policy.identity import unique
+from .header import header, safe
+
+IDENTIFIER = "internal.proscribe"  # "internal" is reserved for private use (ICANN, 2024)
+# Firefox and Thunderbird follow policies of preferences only beside this one.
+SWITCH = "EnterprisePoliciesEnabled"
+_BUNDLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,254}", re.ASCII)
+
+
+def identifier(decision: Decision, *parts: str) -> str:
+    """By what device management knows something of a group again: the next export replaces it."""
+    return ".".join((IDENTIFIER, str(unique("identifier", decision.group)), *parts))
+
+
+def token(decision: Decision, *parts: str) -> str:
+    """A UUID that is another one with another plan: what has changed since."""
+    return str(unique("content", decision.group, decision.digest, *parts)).upper()
+
+
+def profile(decision: Decision) -> bytes:
+    """The configuration profile, in XML; b"" where no browser has a policy. Raises ValueError for a text that no
+    property list can have.
+    """
+    payloads = [_payload(decision, program, said) for program, said in policies.of_programs(decision.plan).items()]
+    if not payloads:
+        return b""
+    document = {
+        "PayloadContent": payloads,
+        "PayloadDescription": " ".join(header(decision, "mobileconfig")),
+        "PayloadDisplayName": f"Proscribe: browsers {safe(decision.group)}".rstrip(),
+        "PayloadIdentifier": identifier(decision, "browsers"),
+        # What device management installs, only device management removes, whatever this says (macOS 10.15). One that
+        # was installed by hand asks for an administrator.
+        "PayloadRemovalDisallowed": True,
+        "PayloadScope": "System",
+        "PayloadType": "Configuration",
+        "PayloadUUID": token(decision, "browsers"),
+        "PayloadVersion": 1,
+    }
+    return plistlib.dumps(document, fmt=plistlib.FMT_XML, sort_keys=True)
+
+
+def _payload(decision: Decision, program: policies.Program, said: dict[str, Any]) -> dict[str, Any]:
+    if program.family != policies.CHROMIUM:
+        said = {SWITCH: True, **said}
+    return {
+        **said,
+        "PayloadDisplayName": program.name,
+        "PayloadIdentifier": identifier(decision, "browsers", program.domain),
+        "PayloadType": program.domain,
+        "PayloadUUID": token(decision, "browsers", program.domain),
+        "PayloadVersion": 1,
+    }
+
+
+def bundle_ids(decision: Decision) -> dict[str, list[str]]:
+    """By restricted service that has any: the identifiers of its programs on macOS. Raises ValueError for one that is
+    more than an identifier.
+    """
+    found = {}
+    for id_, entry in sorted(decision.plan["controls"]["apps"]["services"].items()):
+        ids = sorted(decision.identifiers.get(id_, {}).get("bundle_ids", ()))
+        if entry["mode"] in RESTRICTED and ids:
+            for one in ids:
+                if not _BUNDLE.fullmatch(one):
+                    raise ValueError(f"{id_}: {one!r} is no identifier of a program on macOS")
+            found[id_] = ids
+    return found
+
+
+def without_bundle_id(decision: Decision) -> list[LeftOut]:
+    """The restricted services of which nothing is known that device management could tell on macOS."""
+    known = bundle_ids(decision)
+    services = decision.plan["controls"]["apps"]["services"]
+    teams = {id_ for id_ in services if decision.identifiers.get(id_, {}).get("team_ids")}
+    why = ("The catalogue has no bundle id of it.", "A team id alone would stop every program of that vendor.")
+    return [
+        LeftOut(f"apps/{id_}", "the service", why[id_ in teams])
+        for id_, entry in sorted(services.items())
+        if entry["mode"] in RESTRICTED and id_ not in known
+    ]
