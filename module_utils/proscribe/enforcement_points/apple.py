@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import plistlib
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..controls.group_policy import policies
 from ..plan import RESTRICTED
-from .declaration import Decision, LeftOut
+from .declaration import Decision, LeftOut, NotExportable
 from .group_policy.identity import unique
 from .header import header, safe
 
 IDENTIFIER = "internal.proscribe"  # "internal" is reserved for private use (ICANN, 2024)
 # Firefox and Thunderbird follow policies of preferences only beside this one.
 SWITCH = "EnterprisePoliciesEnabled"
-_BUNDLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,254}", re.ASCII)
+_BUNDLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", re.ASCII)
 
 
 def identifier(decision: Decision, *parts: str) -> str:
@@ -36,8 +37,8 @@ def token(decision: Decision, *parts: str) -> str:
 
 
 def profile(decision: Decision) -> bytes:
-    """The configuration profile, in XML; b"" where no browser has a policy. Raises ValueError for a text that no
-    property list can have.
+    """The configuration profile, in XML; b"" where no browser has a policy. Raises NotExportable for a text
+    that no property list can have.
     """
     payloads = [_payload(decision, program, said) for program, said in policies.of_programs(decision.plan).items()]
     if not payloads:
@@ -55,7 +56,10 @@ def profile(decision: Decision) -> bytes:
         "PayloadUUID": token(decision, "browsers"),
         "PayloadVersion": 1,
     }
-    return plistlib.dumps(document, fmt=plistlib.FMT_XML, sort_keys=True)
+    try:
+        return plistlib.dumps(document, fmt=plistlib.FMT_XML, sort_keys=True)
+    except ValueError as wrong:
+        raise NotExportable(f"the policies of browsers have a text that no profile takes: {wrong}") from None
 
 
 def _payload(decision: Decision, program: policies.Program, said: dict[str, Any]) -> dict[str, Any]:
@@ -72,28 +76,29 @@ def _payload(decision: Decision, program: policies.Program, said: dict[str, Any]
 
 
 def bundle_ids(decision: Decision) -> dict[str, list[str]]:
-    """By restricted service that has any: the identifiers of its programs on macOS. Raises ValueError for one that is
-    more than an identifier.
+    """By restricted service that has any: the identifiers of its programs on macOS. Raises NotExportable for one that
+    is more than an identifier.
     """
     found = {}
-    for id_, entry in sorted(decision.plan["controls"]["apps"]["services"].items()):
-        ids = sorted(decision.identifiers.get(id_, {}).get("bundle_ids", ()))
-        if entry["mode"] in RESTRICTED and ids:
+    for id_, entry in sorted(_restricted(decision)):
+        if ids := sorted(entry.get("bundle_ids", ())):
             for one in ids:
                 if not _BUNDLE.fullmatch(one):
-                    raise ValueError(f"{id_}: {one!r} is no identifier of a program on macOS")
+                    raise NotExportable(f"{id_}: {one!r} is no identifier of a program on macOS")
             found[id_] = ids
     return found
 
 
 def without_bundle_id(decision: Decision) -> list[LeftOut]:
-    """The restricted services of which nothing is known that device management could tell on macOS."""
-    known = bundle_ids(decision)
-    services = decision.plan["controls"]["apps"]["services"]
-    teams = {id_ for id_ in services if decision.identifiers.get(id_, {}).get("team_ids")}
-    why = ("The catalogue has no bundle id of it.", "A team id alone would stop every program of that vendor.")
+    """The restricted services of which nothing is known that a Mac could be given."""
     return [
-        LeftOut(f"apps/{id_}", "the service", why[id_ in teams])
-        for id_, entry in sorted(services.items())
-        if entry["mode"] in RESTRICTED and id_ not in known
+        LeftOut(f"apps/{id_}", "the programs", "The catalogue has no identifier (bundle id) of them.")
+        for id_, entry in sorted(_restricted(decision))
+        if not entry.get("bundle_ids")
     ]
+
+
+def _restricted(decision: Decision) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for id_, entry in decision.plan["controls"]["apps"]["services"].items():
+        if entry["mode"] in RESTRICTED:
+            yield id_, entry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import copy
 import re
 from typing import Any
 from xml.etree import ElementTree
@@ -91,7 +92,9 @@ def test_what_is_in_it_and_what_is_not() -> None:
         "nameless": {"mode": "enforce", "domains": [], "urls": []},
         "half": {"mode": "audit", "urls": ["a.b/c"]},
     }
-    made = plan({"browser": {**services, "mail": {"mode": "waived", "waiver": "W-1", "domains": ["mail.example"]}}})
+    made = copy.deepcopy(
+        plan({"browser": {**services, "mail": {"mode": "waived", "waiver": "W-1", "domains": ["mail.example"]}}})
+    )
     made["controls"]["browser"]["settings"]["browsers"] = {"dns_over_https": "blocked", "quic": "unmanaged"}
     rendered = render(decision(made))
     assert rendered.included == ("browser/chat", "browser/drive", "browser/half", "browser/dns-over-https")

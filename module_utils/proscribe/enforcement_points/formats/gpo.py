@@ -17,9 +17,13 @@ from ..header import header
 
 def render(decision: Decision) -> Rendered:
     """The files. Raises NotExportable for a plan with no policy in it."""
-    if not (values := entries(decision.plan)):
+    try:
+        values = entries(decision.plan)
+        policy = registry_pol(values)
+    except ValueError as wrong:
+        raise NotExportable(f"the policies of browsers have a text that the registry does not take: {wrong}") from None
+    if not values:
         raise NotExportable("nothing to export: the plan has no site, no extension and no setting for a browser")
-    policy = registry_pol(values)
     object_ = f"sysvol/{guid(decision)}"
     ini = f"[General]\r\nVersion={version(decision)}\r\ndisplayName={display_name(decision)}\r\n"
     comment = header(decision, "gpo")
