@@ -111,7 +111,7 @@ def test_wine_has_the_values_of_the_export_and_loses_them_again(registry: Regist
 
 def test_texts_that_look_like_a_file_stay_texts(registry: Registry) -> None:
     key = "Software\\Policies\\Hostile"
-    kept = [number("Software\\Policies\\Kept", "Value", 1)]
+    others = [number("Software\\Policies\\Kept", "Value", 1)]
     hostile = [
         text(key, "1", '"\\'),
         text(key, "2", '\\"=-'),
@@ -124,10 +124,10 @@ def test_texts_that_look_like_a_file_stay_texts(registry: Registry) -> None:
         text(f"{key}\\List", "1", "hex(1):00,00"),
         Entry(key, "8", DWORD, b"\xff\xff\xff\xff"),
     ]
-    registry.imports(registry_file.setting([*kept, *hostile], ["[-HKEY_LOCAL_MACHINE\\Software\\Policies\\Kept]"]))
-    assert registry.values() == expected([*kept, *hostile])
+    registry.imports(registry_file.setting([*others, *hostile], ["[-HKEY_LOCAL_MACHINE\\Software\\Policies\\Kept]"]))
+    assert registry.values() == expected([*others, *hostile])
     lines = text(key, "9", f'x"\r\n[-{BELOW}\\Kept]\r\n')
     registry.imports(registry_file.setting([lines], []))
-    assert expected(kept).items() <= registry.values().items()
+    assert expected(others).items() <= registry.values().items()
     registry.imports(registry_file.removing([*hostile, lines], []))
-    assert registry.values() == expected(kept)
+    assert registry.values() == expected(others)
