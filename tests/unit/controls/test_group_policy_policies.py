@@ -11,7 +11,7 @@ from proscribe.controls.browser.observed import MARK
 from proscribe.controls.browser.rendering import rules
 from proscribe.controls.browser.settings import SETTINGS
 from proscribe.controls.group_policy.policies import PROGRAMS, entries, of_programs
-from proscribe.controls.group_policy.registry_pol import DWORD, SZ, render, said_by
+from proscribe.controls.group_policy.registry_pol import DWORD, EMPTY_KEY, SZ, Entry, render, said_by
 
 CHROME = "Software\\Policies\\Google\\Chrome"
 FIREFOX = "Software\\Policies\\Mozilla\\Firefox"
@@ -95,8 +95,9 @@ def values(made: dict[str, Any], below: str) -> dict[str, Any]:
                 "Block\\**delvals.": " ",
                 "Block\\1": "*://*.chat.example/*",
                 "Exceptions\\**delvals.": " ",
+                "Exceptions\\1": "*://nothing.proscribe.internal/*",
             },
-            id="an exception of somebody else's does not stay in Firefox",
+            id="without exceptions, somebody else's do not stay in Firefox, and the key is not empty",
         ),
         pytest.param(plan(), "Software", {}, id="nothing"),
     ],
@@ -134,6 +135,39 @@ def test_what_has_structure_is_one_text_of_json() -> None:
         assert entry.type == SZ
         assert json.loads(str(said_by(entry)))
     assert {one.type for one in found.values()} == {SZ, DWORD}
+
+
+def as_firefox_reads(made: list[Entry], below: str) -> Any:
+    """What Firefox makes of a key and those below it, as its WindowsGPOParser.sys.mjs does: a list is where the first
+    value is called 1, and everything else is a table. A key that was emptied is there.
+    """
+    values: dict[str, Any] = {}
+    keys: dict[str, list[Entry]] = {}
+    for one in made:
+        if one.key == below and one.value != EMPTY_KEY:
+            values[one.value] = said_by(one)
+        elif one.key.startswith(below + "\\"):
+            keys.setdefault(one.key[len(below) + 1 :].partition("\\")[0], []).append(one)
+    if next(iter(values), "") == "1":
+        return list(values.values())
+    return {**values, **{name: as_firefox_reads(entries_, f"{below}\\{name}") for name, entries_ in keys.items()}}
+
+
+@pytest.mark.parametrize("made", [EVERYTHING, plan(CHAT), plan({"chat": {"domains": ["chat.example"]}})])
+def test_firefox_reads_the_policies_that_went_in_and_no_empty_table(made: dict[str, Any]) -> None:
+    """An empty table where a list belongs makes Firefox (153) drop the whole policy: tried with a policies.json."""
+    for program, said in of_programs(made).items():
+        if program.family == "chromium":
+            continue
+        found = as_firefox_reads(entries(made), program.key)
+        for name in ("ExtensionSettings", "Preferences"):
+            if name in found:
+                found[name] = json.loads(found[name])
+        if "WebsiteFilter" in said:
+            said["WebsiteFilter"].setdefault("Exceptions", ["*://nothing.proscribe.internal/*"])
+        assert found == said
+        assert {} not in found.values()
+        assert {} not in found.get("WebsiteFilter", {}).values()
 
 
 def test_no_value_is_there_twice_and_the_spelling_is_what_samba_compares() -> None:
