@@ -33,7 +33,9 @@ def included(decision: Decision) -> tuple[str, ...]:
 def left_out(
     decision: Decision, platform: str, programs: Sequence[policies.Program] = policies.PROGRAMS
 ) -> list[LeftOut]:
-    """What the browsers of a platform do not get as the plan has it. `programs` are those of the format."""
+    """What the browsers of a platform do not get as the plan has it. `programs` are those of the format, `platform`
+    is "" where it has none.
+    """
     section = decision.plan["controls"][CONTROL]
     found = [
         LeftOut(f"{CONTROL}/{id_}", "the service", "The catalogue has no site and no extension of it.")
@@ -43,8 +45,8 @@ def left_out(
     if any(one.family == policies.FIREFOX for one in programs):
         found += _closed_in_firefox(section)
     names_ = ", ".join(one.name for one in programs)
-    why = f"Nobody has verified where they read policies on {platform}. This export is for {names_}."
-    found.append(LeftOut("", "other browsers", why))
+    unknown = f"Nobody has verified where they read policies on {platform}. " if platform else ""
+    found.append(LeftOut("", "other browsers", f"{unknown}This export is for {names_}."))
     return found
 
 

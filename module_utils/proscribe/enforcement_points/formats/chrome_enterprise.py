@@ -30,7 +30,7 @@ def render(decision: Decision) -> Rendered:
     if not found:
         raise NotExportable("nothing to export: the plan has no site, no extension and no setting for a browser")
     files = {f"{id_}.json": _json(said) for id_, said in found.items()}
-    missing = left_out(decision, "any platform", PROGRAMS)
+    missing = left_out(decision, "", PROGRAMS)
     lists = found.get("google_chrome", {})
     if chromium.BLOCK in lists:
         files[REQUEST] = _json(_request(lists))
