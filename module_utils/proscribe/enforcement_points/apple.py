@@ -13,6 +13,7 @@ import plistlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from xml.parsers.expat import ExpatError
 
 from ..controls.group_policy import policies
 from ..plan import RESTRICTED
@@ -57,9 +58,11 @@ def profile(decision: Decision) -> bytes:
         "PayloadVersion": 1,
     }
     try:
-        return plistlib.dumps(document, fmt=plistlib.FMT_XML, sort_keys=True)
-    except ValueError as wrong:
+        content = plistlib.dumps(document, fmt=plistlib.FMT_XML, sort_keys=True)
+        plistlib.loads(content)  # it writes some characters that no XML can have
+    except (ValueError, ExpatError) as wrong:
         raise NotExportable(f"the policies of browsers have a text that no profile takes: {wrong}") from None
+    return content
 
 
 def _payload(decision: Decision, program: policies.Program, said: dict[str, Any]) -> dict[str, Any]:

@@ -190,9 +190,10 @@ def test_an_identifier_that_is_more_than_one_is_refused(hostile: str) -> None:
             format_.render(decision(one))
 
 
-def test_a_text_that_no_profile_can_have_is_refused() -> None:
+@pytest.mark.parametrize("hostile", ["\0", "\x1b", "\ufffe", "\ud800"])
+def test_a_text_that_no_profile_can_have_is_refused(hostile: str) -> None:
     with pytest.raises(NotExportable, match="a text that no profile takes"):
-        mobileconfig.render(decision(made(request_url="https://corp.example/\x00")))
+        mobileconfig.render(decision(made(request_url="https://corp.example/" + hostile)))
 
 
 PLAIN = [
@@ -212,7 +213,7 @@ def test_no_text_gets_out_of_its_place_in_a_profile(hostile: str) -> None:
     try:
         content = mobileconfig.render(chosen).files["browsers.mobileconfig"]
     except NotExportable:
-        assert any(ord(one) < 32 for one in hostile)
+        assert any(one < " " or one in "\ufffe\uffff" for one in hostile)
         return
     (firefox,) = [
         one for one in plistlib.loads(content)["PayloadContent"] if one["PayloadType"] == "org.mozilla.firefox"
