@@ -222,3 +222,11 @@ def test_no_text_gets_out_of_its_place_in_a_profile(hostile: str) -> None:
     one_end = ("https://a.example/" + hostile).replace("\r\n", "\n").replace("\r", "\n")  # as XML has it
     assert url == one_end
     assert [one.tag for one in ElementTree.fromstring(content).iter()] == PLAIN
+
+
+@pytest.mark.parametrize("format_", [mobileconfig, ddm, intune, chrome_enterprise])
+def test_one_plan_gives_one_set_of_bytes_in_whatever_order_it_came(format_: Any) -> None:
+    shuffled = made()
+    for section in shuffled["controls"].values():
+        section["services"] = dict(reversed(section["services"].items()))
+    assert format_.render(decision(shuffled)) == format_.render(decision(made()))
