@@ -1,0 +1,67 @@
+"""What the formats for browsers share: which rules are in them, and what these browsers do not get.
+
+The policies themselves are controls/group_policy/policies.py, which a domain controller's code has too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..controls.browser import firefox
+from ..controls.browser.rendering import Name, Verdicts, extensions, names, rules
+from ..controls.browser.settings import rule
+from ..controls.group_policy import policies
+from ..plan import RESTRICTED
+from .declaration import Decision, LeftOut
+
+CONTROL = "browser"
+STORES = ("chrome", "firefox")
+
+
+def included(decision: Decision) -> tuple[str, ...]:
+    """The rules that the policies enforce: the services, and the bypasses of browsers."""
+    section = decision.plan["controls"][CONTROL]
+    services = [
+        f"{CONTROL}/{id_}"
+        for id_, entry in sorted(section["services"].items())
+        if entry["mode"] in RESTRICTED and _known(entry)
+    ]
+    return (*services, *(rule(id_) for id_ in rules(section).closed))
+
+
+def left_out(
+    decision: Decision, platform: str, programs: Sequence[policies.Program] = policies.PROGRAMS
+) -> list[LeftOut]:
+    """What the browsers of a platform do not get as the plan has it. `programs` are those of the format, `platform`
+    is "" where it has none.
+    """
+    section = decision.plan["controls"][CONTROL]
+    found = [
+        LeftOut(f"{CONTROL}/{id_}", "the service", "The catalogue has no site and no extension of it.")
+        for id_, entry in sorted(section["services"].items())
+        if entry["mode"] in RESTRICTED and not _known(entry)
+    ]
+    if any(one.family == policies.FIREFOX for one in programs):
+        found += _closed_in_firefox(section)
+    names_ = ", ".join(one.name for one in programs)
+    unknown = f"Nobody has verified where they read policies on {platform}. " if platform else ""
+    found.append(LeftOut("", "other browsers", f"{unknown}This export is for {names_}."))
+    return found
+
+
+def _closed_in_firefox(section: Mapping[str, Any]) -> list[LeftOut]:
+    return [
+        LeftOut("", f"Firefox: {opened}", f"An exception there would open {closed} too, so it stays blocked.")
+        for opened, closed in firefox.lists(rules(section)).closed
+    ]
+
+
+def blocks(plan: Mapping[str, Any], host: str) -> bool:
+    """Whether the page of a host is blocked."""
+    section = plan["controls"].get(CONTROL)
+    return section is not None and Verdicts(section["services"]).blocked(Name(host))
+
+
+def _known(entry: Mapping[str, Any]) -> bool:
+    return bool(names(entry) or any(extensions(entry, store) for store in STORES))

@@ -1,0 +1,50 @@
+"""Group Policy: the browsers' policies for machines with Windows, in three forms for three ways in.
+
+`sysvol` has the folder of one object as a domain controller's SYSVOL has it, `backup` what Import-GPO reads, and
+`registry` what a machine without a domain imports. All three say the same entries.
+"""
+
+from __future__ import annotations
+
+from ...controls.group_policy.policies import entries
+from ...controls.group_policy.registry_pol import render as registry_pol
+from ..browsers import CONTROL, blocks, included, left_out
+from ..declaration import Decision, Format, NotExportable, Rendered
+from ..group_policy import backup, registry_file
+from ..group_policy.identity import display_name, guid, version
+from ..header import header
+
+
+def render(decision: Decision) -> Rendered:
+    """The files. Raises NotExportable for a plan with no policy in it."""
+    try:
+        values = entries(decision.plan)
+        policy = registry_pol(values)
+    except ValueError as wrong:
+        raise NotExportable(f"the policies of browsers have a text that the registry does not take: {wrong}") from None
+    if not values:
+        raise NotExportable("nothing to export: the plan has no site, no extension and no setting for a browser")
+    object_ = f"sysvol/{guid(decision)}"
+    ini = f"[General]\r\nVersion={version(decision)}\r\ndisplayName={display_name(decision)}\r\n"
+    comment = header(decision, "gpo")
+    files = {
+        f"{object_}/GPT.INI": ini.encode("ascii"),
+        f"{object_}/Machine/Registry.pol": policy,
+        **{f"backup/{name}": content for name, content in backup.files(decision, policy).items()},
+        "registry/proscribe.reg": registry_file.setting(values, comment),
+        "registry/remove.reg": registry_file.removing(values, comment),
+    }
+    return Rendered(files, included(decision), left_out(decision, "Windows"))
+
+
+FORMATS = (
+    Format(
+        name="gpo",
+        meant_for="browsers on Windows: a Group Policy object for SYSVOL, its backup for Import-GPO, .reg files",
+        controls=(CONTROL,),
+        render=render,
+        accepted_by="Samba's parser of Registry.pol (4.22), Wine's registry (10.0)",
+        main="sysvol/{GUID}/Machine/Registry.pol, backup/manifest.xml, registry/proscribe.reg, registry/remove.reg",
+        blocks=blocks,
+    ),
+)

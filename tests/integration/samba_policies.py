@@ -1,0 +1,41 @@
+"""What Samba reads in a Registry.pol: run by Debian's own Python, beside the modules of python3-samba.
+
+    python3 samba_policies.py Registry.pol
+    {"entries": [[key, value, type, data], ...], "again": "<the file as Samba writes it, in base64>",
+     "chrome": {...}, "chromium": {...}, "firefox": {...}}
+
+The last three are what samba-gpupdate writes for these browsers on a Linux host. Standard library and Samba only.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from pathlib import Path
+
+from samba.dcerpc import preg  # type: ignore[import-not-found]
+from samba.gp import gp_chromium_ext, gp_firefox_ext  # type: ignore[import-not-found]
+from samba.ndr import ndr_pack, ndr_unpack  # type: ignore[import-not-found]
+
+SECTIONS = {"chrome": "Google\\Chrome", "chromium": "Chromium"}
+
+
+def main() -> None:
+    content = Path(sys.argv[1]).read_bytes()
+    read = ndr_unpack(preg.file, content)
+    found = {
+        "entries": [[one.keyname, one.valuename, one.type, one.data] for one in read.entries],
+        "again": base64.b64encode(ndr_pack(read)).decode("ascii"),
+        "firefox": gp_firefox_ext.convert_pol_to_json("Software\\Policies\\Mozilla\\Firefox", read.entries),
+    }
+    for name, below in SECTIONS.items():
+        managed, recommended = gp_chromium_ext.convert_pol_to_json(f"Software\\Policies\\{below}", read.entries)
+        if recommended:
+            raise ValueError(f"{name}: only recommended are {recommended}")
+        found[name] = managed
+    json.dump(found, sys.stdout, default=list)  # bytes as numbers
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The files for the registry editor, imported into Wine's registry: its values are read back, and removed again.
+
+Wine's registry and its `reg` are real implementations of Windows' own (10.0); what Windows does with them is not tested
+here. The root with Wine is 1.1 GB, so this is on request.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from browser_setup import real_plan
+from proscribe.controls.browser.settings import BLOCKED, SETTINGS
+from proscribe.controls.group_policy.policies import entries
+from proscribe.controls.group_policy.registry_pol import DWORD, EMPTY_KEY, Entry, emptied, number, said_by, text
+from proscribe.enforcement_points.decision import decide
+from proscribe.enforcement_points.formats.gpo import render
+from proscribe.enforcement_points.group_policy import registry_file
+from test_apps_real_dpkg import SOURCE, Machine
+from throwaway import made_root
+
+pytestmark = [pytest.mark.integration, pytest.mark.on_request]
+
+ENVIRONMENT = ("HOME=/root", "WINEDEBUG=-all", "WINEDLLOVERRIDES=mscoree,mshtml=", "XDG_RUNTIME_DIR=/tmp")
+BELOW = "HKEY_LOCAL_MACHINE\\Software\\Policies"
+VALUE = re.compile(r'"(?P<name>[^"]*)"=(?:"(?P<text>.*)"|dword:(?P<number>.*)|hex\(1\):(?P<bytes>.*))')
+Values = dict[tuple[str, str], str | int]
+
+
+class Registry:
+    """Wine's registry on a throw-away Debian."""
+
+    def __init__(self, machine: Machine, files: Path) -> None:
+        self._machine, self._files = machine, files
+        self._wine("wineboot", "-i")
+
+    def _wine(self, *words: str, check: bool = True) -> bool:
+        return self._machine.run("env", *ENVIRONMENT, "wine", *words, check=check).returncode == 0
+
+    def imports(self, content: bytes) -> None:
+        (self._files / "x.reg").write_bytes(content)
+        self._wine("reg", "import", "Z:\\debs\\x.reg")
+
+    def values(self) -> Values:
+        """All values below the policies, by key and name, as `reg export` has them."""
+        if not self._wine("reg", "export", BELOW, "Z:\\tmp\\out.reg", "/y", check=False):
+            return {}
+        exported = base64.b64decode(self._machine.run("base64", "/tmp/out.reg").stdout).decode("utf-16")
+        found: Values = {}
+        key = ""
+        for line in exported.replace("\\\r\n  ", "").split("\r\n"):
+            if line.startswith("["):
+                key = line[1:-1].partition("\\")[2].lower()
+            elif said := VALUE.fullmatch(line):
+                found[key, said["name"]] = data(said)
+        return found
+
+
+def data(said: re.Match[str]) -> str | int:
+    """What a value of an exported file says."""
+    if said["number"]:
+        return int(said["number"], 16)
+    if said["bytes"]:
+        return bytes.fromhex(said["bytes"].replace(",", "")).decode("utf-16-le")[:-1]
+    return re.sub(r"\\(.)", r"\1", said["text"])
+
+
+@pytest.fixture
+def registry(
+    tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str], str], require_root: Callable[[], None]
+) -> Iterator[Registry]:
+    require_root()
+    for tool in ("mmdebstrap", "unshare", "nsenter"):
+        require_tool(tool)
+    files = tmp_path_factory.mktemp("files")
+    machine = Machine(tmp_path_factory.mktemp("wine"), made_root("wine", ("wine",)), SOURCE, files)
+    try:
+        yield Registry(machine, files)
+    finally:
+        machine.stop()
+
+
+def expected(made: list[Entry]) -> Values:
+    said = {(one.key.lower(), one.value): said_by(one) for one in made if one.value != EMPTY_KEY}
+    return {name: value for name, value in said.items() if isinstance(value, (str, int))}
+
+
+def test_wine_has_the_values_of_the_export_and_loses_them_again(registry: Registry) -> None:
+    plan = real_plan(browser_settings=dict.fromkeys(SETTINGS, BLOCKED), request_url="https://corp.example/ask")
+    moment = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
+    files = render(decide({"host1": plan}, moment, needed=("browser",))).files
+    ours = expected(entries(plan))
+    assert len(ours) > 1000
+    chrome = "Software\\Policies\\Google\\Chrome"
+    theirs = [text(chrome, "HomepageLocation", "https://corp.example"), text("Software\\Policies\\X", "Y", "z")]
+    earlier = [text(f"{chrome}\\URLAllowlist", "900", "chat.example"), number(chrome, "BuiltInDnsClientEnabled", 1)]
+    registry.imports(registry_file.setting([*theirs, *earlier], []))
+    assert registry.values() == expected([*theirs, *earlier])
+
+    registry.imports(files["registry/proscribe.reg"])
+    assert registry.values() == {**expected(theirs), **ours}
+    registry.imports(files["registry/proscribe.reg"])
+    assert registry.values() == {**expected(theirs), **ours}
+    registry.imports(files["registry/remove.reg"])
+    assert registry.values() == expected(theirs)
+
+
+def test_texts_that_look_like_a_file_stay_texts(registry: Registry) -> None:
+    key = "Software\\Policies\\Hostile"
+    others = [number("Software\\Policies\\Kept", "Value", 1)]
+    hostile = [
+        text(key, "1", '"\\'),
+        text(key, "2", '\\"=-'),
+        text(key, "3", f"[-{BELOW}\\Kept]"),
+        text(key, "4", "; comment"),
+        text(key, "5", "%SystemRoot%"),
+        text(key, "6", "caf\u00e9 \u4e2d"),
+        text(key, "7", "a\tb"),
+        emptied(f"{key}\\List"),
+        text(f"{key}\\List", "1", "hex(1):00,00"),
+        Entry(key, "8", DWORD, b"\xff\xff\xff\xff"),
+    ]
+    registry.imports(registry_file.setting([*others, *hostile], ["[-HKEY_LOCAL_MACHINE\\Software\\Policies\\Kept]"]))
+    assert registry.values() == expected([*others, *hostile])
+    lines = text(key, "9", f'x"\r\n[-{BELOW}\\Kept]\r\n')
+    registry.imports(registry_file.setting([lines], []))
+    assert expected(others).items() <= registry.values().items()
+    registry.imports(registry_file.removing([*hostile, lines], []))
+    assert registry.values() == expected(others)

@@ -1,0 +1,202 @@
+"""Registry.pol: what is written is read again, and what is read may be anybody's."""
+
+from __future__ import annotations
+
+import struct
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from proscribe.controls.group_policy import registry_pol
+from proscribe.controls.group_policy.registry_pol import (
+    BINARY,
+    DWORD,
+    HEADER,
+    MULTI_SZ,
+    SZ,
+    Entry,
+    emptied,
+    number,
+    parse,
+    render,
+    said_by,
+    text,
+)
+
+
+def written(key: bytes, value: bytes, kind: int, data: bytes, size: int | None = None) -> bytes:
+    """An entry byte by byte, as [MS-GPREG] has it."""
+    length = len(data) if size is None else size
+    return (
+        b"[\0"
+        + key
+        + b";\0"
+        + value
+        + b";\0"
+        + struct.pack("<I", kind)
+        + b";\0"
+        + struct.pack("<I", length)
+        + (b";\0" + data + b"]\0")
+    )
+
+
+def utf16(said: str) -> bytes:
+    return (said + "\0").encode("utf-16-le")
+
+
+@pytest.mark.parametrize(
+    ("entry", "content"),
+    [
+        pytest.param(
+            text("Software\\Policies\\Google\\Chrome", "ProxyMode", "system"),
+            written(utf16("Software\\Policies\\Google\\Chrome"), utf16("ProxyMode"), 1, utf16("system")),
+            id="a text",
+        ),
+        pytest.param(number("K", "V", 2), written(utf16("K"), utf16("V"), 4, b"\2\0\0\0"), id="a number"),
+        pytest.param(number("K", "V", True), written(utf16("K"), utf16("V"), 4, b"\1\0\0\0"), id="a boolean"),
+        pytest.param(emptied("K"), written(utf16("K"), utf16("**delvals."), 1, utf16(" ")), id="a key is emptied"),
+        pytest.param(text("K", "V", "a];[b"), written(utf16("K"), utf16("V"), 1, utf16("a];[b")), id="marks in a text"),
+        pytest.param(text("K;[", "V];", ""), written(utf16("K;["), utf16("V];"), 1, utf16("")), id="marks in names"),
+        pytest.param(text("K", "V", "\u0a00\u000a"), written(utf16("K"), utf16("V"), 1, b"\0\n\n\0\0\0"), id="halves"),
+        pytest.param(Entry("K", "", 0, b""), written(utf16("K"), utf16(""), 0, b""), id="a key alone"),
+        pytest.param(Entry("K", "V", BINARY, b"\1\2\3"), written(utf16("K"), utf16("V"), 3, b"\1\2\3"), id="odd bytes"),
+        pytest.param(
+            Entry("\u0a00", "V", MULTI_SZ, b"a\0\0\0\0\0"),
+            written(utf16("\u0a00"), utf16("V"), 7, b"a\0\0\0\0\0"),
+            id="a name whose first half is NUL",
+        ),
+    ],
+)
+def test_an_entry_is_these_bytes_and_these_bytes_are_the_entry(entry: Entry, content: bytes) -> None:
+    assert render([entry]) == HEADER + content
+    assert parse(HEADER + content) == [entry]
+
+
+GOOD = written(utf16("K"), utf16("V"), 1, utf16("x"))
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        pytest.param(b"", "byte 0: no Registry.pol", id="empty"),
+        pytest.param(b"PReg\2\0\0\0", "byte 0: no Registry.pol of version 1", id="another version"),
+        pytest.param(HEADER + b"x", "byte 8: expected '['", id="no entry"),
+        pytest.param(HEADER + GOOD[:-2], "byte 38: expected ']'", id="cut at the end"),
+        pytest.param(HEADER + GOOD + b"]", "byte 40: expected '['", id="something after it"),
+        pytest.param(HEADER + b"[\0" + b"K\0" * 9, "byte 10: a name without its end", id="a key without its end"),
+        pytest.param(HEADER + b"[\0" + utf16("k" * 4097), "byte 10: a name without its end within 4096", id="long key"),
+        pytest.param(
+            HEADER + b"[\0" + utf16("K") + b";\0" + utf16("v" * 260),
+            "a name without its end within 259",
+            id="long value",
+        ),
+        pytest.param(HEADER + written(utf16("K"), utf16("V"), 99, b""), "byte 8: there is no type 99", id="a type"),
+        pytest.param(
+            HEADER + written(utf16("K"), utf16("V"), 1, b"x", 0xFFFFFFFF),
+            "4294967295 bytes of data",
+            id="a size past it",
+        ),
+        pytest.param(
+            HEADER + written(utf16("K"), utf16("V"), 1, b"x", 0xFFFF), "65535 bytes of data, but only 3", id="a size"
+        ),
+        pytest.param(HEADER + written(utf16(""), utf16("V"), 1, b""), "0 characters in the name of a key", id="no key"),
+        pytest.param(HEADER + written(b"\0\xd8\0\0", utf16("V"), 1, b""), "no text in UTF-16LE", id="half a character"),
+        pytest.param(HEADER + written(utf16("K\n"), utf16("V"), 1, b""), "a control character", id="a line end"),
+        pytest.param(HEADER + b"[\0K\0\0\0;\0V\0\0\0;\0\1", "the file ends within a number", id="cut in a number"),
+    ],
+)
+def test_what_is_no_such_file_is_refused_with_the_place(content: bytes, why: str) -> None:
+    with pytest.raises(ValueError, match="byte") as refused:
+        parse(content)
+    assert why in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry("", "V", SZ, b""),
+        Entry("K\0", "V", SZ, b""),
+        Entry("K", "V\r\n", SZ, b""),
+        Entry("K", "V", 6000, b""),
+        Entry("K", "V", SZ, b"x" * 65536),
+        Entry("k" * 4097, "V", SZ, b""),
+        Entry("K\ud800", "V", SZ, b""),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(entry: Entry) -> None:
+    with pytest.raises(ValueError, match="entry 1"):
+        render([entry])
+
+
+def test_files_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_pol, "MOST_ENTRIES", 2)
+    with pytest.raises(ValueError, match="at most 2 entries"):
+        render([number("K", "V", 1)] * 3)
+    with pytest.raises(ValueError, match="more than 2 entries"):
+        parse(HEADER + GOOD * 3)
+    monkeypatch.setattr(registry_pol, "MOST_BYTES", 39)
+    with pytest.raises(ValueError, match="at most 39 are allowed"):
+        render([number("K", "V", 1)])
+    with pytest.raises(ValueError, match="at most 39 are allowed"):
+        parse(HEADER + GOOD)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"[\0" + b"\1\0\0\1" * (1 << 20), id="ends of names at odd places only"),
+        pytest.param((b"[\0" + b"K\0" * 4096 + b"\0\0") * 1000, id="names of the greatest length"),
+        pytest.param(written(utf16("K"), utf16(""), 0, b"") * 100_001, id="more entries than are allowed"),
+    ],
+)
+def test_hostile_content_is_refused_soon(content: bytes) -> None:
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="byte"):
+        parse(HEADER + content[: (16 << 20) - 8])
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry("K", "V", DWORD, b"\1"),
+        Entry("K", "V", SZ, b"a\0"),
+        Entry("K", "V", SZ, b"a"),
+        Entry("K", "V", SZ, b"a\0\0\0b\0\0\0"),
+        Entry("K", "V", SZ, b"\0\xd8\0\0"),
+    ],
+)
+def test_data_that_are_not_of_their_type_say_nothing(entry: Entry) -> None:
+    with pytest.raises(ValueError, match=r"K\\V"):
+        said_by(entry)
+
+
+CHARACTERS = st.characters(exclude_categories=["Cs"], min_codepoint=32).filter(lambda one: one != "\x7f")
+NAMES = st.text(CHARACTERS, max_size=20)
+ENTRIES = st.builds(Entry, NAMES.filter(bool), NAMES, st.sampled_from(registry_pol.TYPES), st.binary(max_size=40))
+SAID = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
+PARTS = st.sampled_from([GOOD[place : place + 2] for place in range(0, len(GOOD), 2)])
+
+
+@pytest.mark.slow
+@settings(max_examples=10_000, deadline=None)
+@given(st.lists(ENTRIES, max_size=2), SAID, st.integers(0, 0xFFFFFFFF))
+def test_what_is_written_is_read_again(entries: list[Entry], said: str, count: int) -> None:
+    written_ = [*entries, text("K", "V", said), number("K", "W", count)]
+    content = render(written_)
+    assert parse(content) == written_
+    assert render(parse(content)) == content
+    assert [said_by(one) for one in written_[-2:]] == [said, count]
+
+
+@pytest.mark.slow
+@settings(max_examples=10_000, deadline=None)
+@given(st.binary(max_size=60) | st.lists(PARTS, max_size=20).map(b"".join), st.integers(0, len(GOOD)))
+def test_whatever_is_accepted_is_written_back_byte_for_byte(content: bytes, place: int) -> None:
+    damaged = HEADER + GOOD + GOOD[:place] + content + GOOD[place:]
+    try:
+        entries = parse(damaged)
+    except ValueError:
+        return
+    assert render(entries) == damaged
