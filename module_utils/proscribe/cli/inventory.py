@@ -148,6 +148,7 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
         hosts=selection.hosts,
         groups=groups,
         zone_of=zones(hostvars),
+        variables_of=variables_reader(hostvars),
         playbook_folder=None if installation.COLLECTION else project / "playbooks",
         user_project=installation.user_project(),
         not_served=selection.not_served,

@@ -1,0 +1,56 @@
+"""How a format declares itself, what it gets, and what it gives: the whole interface of `formats/`.
+
+A renderer is pure: one decision gives one set of files, byte for byte. It never writes more than it was given: what its
+point cannot express is stricter there, or is left out, and said in both cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+
+class NotExportable(Exception):
+    """There is no one decision for these hosts, or none that this format can express; the text says why."""
+
+
+class LeftOut(NamedTuple):
+    """Something of the hosts' plans that the point does not get as it is."""
+
+    rule: str  # "browser/whatsapp", "dns/line", "browser/tenant-google", or "" for all
+    what: str  # "waiver W-2026-001 for host fin01", "path drive.google.com/drive", ...
+    why: str  # one short sentence
+
+
+class Decision(NamedTuple):
+    """What one point has to enforce. `plan` needs no clock and no user: waivers that do are resolved to `closed`."""
+
+    plan: Mapping[str, Any]  # one plan in the form of plan.py (its docstring), sealed
+    digest: str  # plan["digest"]
+    catalogue: str  # release of the catalogue, "" if it has none
+    group: str  # "": all hosts of the inventory
+    hosts: tuple[str, ...]  # sorted
+    at: datetime  # the moment it was compiled for, UTC; header lines and serials of zones come from it
+    left_out: tuple[LeftOut, ...] = ()  # what of the hosts' plans is not in `plan`
+
+
+class Rendered(NamedTuple):
+    """The files of an export."""
+
+    files: Mapping[str, bytes]  # by relative name, in which "/" is allowed, and ".." is not
+    included: Sequence[str]  # the rules that are in it
+    left_out: Sequence[LeftOut] = ()
+
+
+class Format(NamedTuple):
+    """A format. Its name is that of its module."""
+
+    name: str  # what is typed: "rpz"
+    meant_for: str  # one line of docs and --help
+    controls: tuple[str, ...]  # which sections of the plan it needs: ("dns",)
+    render: Callable[[Decision], Rendered]  # pure, deterministic; raises NotExportable and ControlError
+    accepted_by: str = ""  # "named-checkzone (BIND 9.20)": what a test feeds it to
+    main: str = ""  # the names of its files, for docs
+    # For `explain`: whether the point blocks a host name or an address, by the plan; None where it cannot say.
+    blocks: Callable[[Mapping[str, Any], str], bool | None] | None = None
