@@ -24,7 +24,7 @@ from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
 from .. import installation
-from ..compile.inventory import Question, place_of, zones
+from ..compile.inventory import Question, place_of, variables_reader, zones
 from ..compile.reports_place import ENVIRONMENT, VARIABLE, Place, place_of_reports
 from ..compile.selection import select
 from ..plan import CONTROLS

@@ -27,7 +27,9 @@ class Killed(Exception):
 
 
 class Controller(Host):
-    """`objects` has those of the directory by name, `permissions` what files have, by inode; `tools` are left until it is killed."""
+    """`objects` has those of the directory by name, `permissions` what files have, by inode; it is killed after so many
+    `tools`.
+    """
 
     def __init__(self, root: Path) -> None:
         super().__init__(str(root), self.answer)

@@ -110,7 +110,7 @@ def test_a_change_of_the_plan_is_a_new_version(controller: Controller) -> None:
     more = planned(chat={"name": "Chat", "mode": "enforce", "domains": ["chat.test"], "urls": [], "allow": []})
     state, found = rules(controller, more)["group_policy/ours"]
     assert state == "noncompliant"
-    assert "policy Software\\Policies\\Google\\Chrome\\URLBlocklist\\2: is missing" in found
+    assert "policy Software\\Policies\\Google\\Chrome\\URLBlocklist\\2: is missing: 'mail.test'" in found
     enforce(controller, more)
     assert b"Version=2\r\n" in read(controller, INI) and controller.objects[OBJECT]["versionNumber"] == ["2"]
     assert rules(controller, more) == {"all": ("compliant", [])}
@@ -147,11 +147,11 @@ TAMPERED: dict[str, tuple[Callable[[Controller], object], str]] = {
         lambda c: put(
             c, POLICY, read(c, POLICY).replace("mail.test".encode("utf-16-le"), "mail.tesu".encode("utf-16-le"))
         ),
-        "policy Software\\Policies\\BraveSoftware\\Brave\\URLBlocklist\\1: was changed",
+        "policy Software\\Policies\\BraveSoftware\\Brave\\URLBlocklist\\1: is 'mail.tesu' instead of 'mail.test'",
     ),
     "a value of theirs": (
         lambda c: put(c, POLICY, render([*parse(read(c, POLICY)), text("Software\\Policies\\X", "Y", "z")])),
-        "policy Software\\Policies\\X\\Y: is not of the plan",
+        "policy Software\\Policies\\X\\Y: is not of the plan: 'z'",
     ),
     "the order of the values": (
         lambda c: put(c, POLICY, render(reversed(parse(read(c, POLICY))))),

@@ -18,7 +18,8 @@ from .desired import Desired, desired, ini
 from .domain import WHOLE_FOREST, Domain, domain_of, plain, same, search
 from .identity import EXTENSIONS, MARK, guid, marked, rule
 from .ldif import Entry
-from .registry_pol import MOST_BYTES, parse
+from .registry_pol import MOST_BYTES, parse, said_by
+from .registry_pol import Entry as Value
 from .state import State
 from .state import read as read_state
 
@@ -32,6 +33,7 @@ UNFINISHED = frozenset(
 )
 MOST_FILES, DEEPEST = 1000, 12
 MOST_NAMED = 10  # values of the registry, or files
+LONGEST_SHOWN = 80  # characters of a value
 OFF, ENFORCED = 1, 2  # of a link
 MACHINE_OFF = ("2", "3")  # of an object
 
@@ -280,17 +282,29 @@ def _values(one: Desired, seen: Seen, path: str) -> Iterator[Finding]:
         yield Finding("policy", POLICY, "samba", path=path, detail=f"cannot be read: {wrong}")
         return
     right = {(entry.key, entry.value): entry for entry in parse(one.policy)}
-    details = []
-    for name in sorted({*there, *right}):
-        if there.get(name) != right.get(name):
-            detail = "is missing" if name not in there else "is not of the plan" if name not in right else "was changed"
-            details.append(("\\".join(name), detail))
-    for value, detail in details[:MOST_NAMED]:
-        yield Finding("policy", one_line(value)[:200], "samba", path=path, detail=detail)
-    if more := len(details[MOST_NAMED:]):
+    names = [name for name in sorted({*there, *right}) if there.get(name) != right.get(name)]
+    for name in names[:MOST_NAMED]:
+        detail = _value(there.get(name), right.get(name))
+        yield Finding("policy", one_line("\\".join(name))[:200], "samba", path=path, detail=detail)
+    if more := len(names[MOST_NAMED:]):
         yield Finding("policy", POLICY, "samba", path=path, detail=f"{more} more values differ")
-    if not details:
+    if not names:
         yield Finding("policy", POLICY, "samba", path=path, detail="the order of its values was changed")
+
+
+def _value(there: Value | None, right: Value | None) -> str:
+    if there is None:
+        return f"is missing: {_shown(right)}"
+    if right is None:
+        return f"is not of the plan: {_shown(there)}"
+    return f"is {_shown(there)} instead of {_shown(right)}"
+
+
+def _shown(value: Value | None) -> str:
+    try:
+        return ascii(said_by(value))[:LONGEST_SHOWN] if value else ""
+    except ValueError:
+        return "no value of its type"
 
 
 def of_permissions(host: Host, found: Observed, seen: Seen) -> Iterator[tuple[str, str]]:
