@@ -108,6 +108,8 @@ def domain(name: str, network: str, directory: Path) -> Iterator[tuple[Controlle
         controller.run("sh", "-s", controller.address, stdin=PROVISION)
         until(lambda: "sysvol" in controller.run("smbclient", "-L", "localhost", ADMINISTRATOR, check=False))
         until(lambda: controller.run("wbinfo", "-p", check=False) != "")
+        # What a new controller writes of itself into the directory, some seconds later.
+        until(lambda: "GC/dc1" in controller.run("ldbsearch", "-H", DATABASE, "(cn=DC1)", "servicePrincipalName"))
         controller.run("samba-tool", "ou", "create", OU)
         desktop.run("sh", "-s", controller.address, stdin=JOIN)
         desktop.run("mkdir", "-p", "/opt/probe")
