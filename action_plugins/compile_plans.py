@@ -14,11 +14,11 @@ from ansible.plugins.action import ActionBase
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe import installation
-from proscribe.compile.inventory import Question, plain, zones
+from proscribe.compile.inventory import Question, plain, variables_reader, zones
 from proscribe.compile.run import compile_run
 from proscribe.compile.selection import select
 from proscribe.compile.tags import unknown_tags
-from proscribe.finding import WATCH
+from proscribe.finding import BESIDE
 from proscribe.observation import compiled_run
 from proscribe.plan import CONTROLS
 from proscribe.policy_errors import PolicyErrors
@@ -74,6 +74,7 @@ class ActionModule(ActionBase):
                     str(group): frozenset(map(str, hosts)) for group, hosts in (variables.get("groups") or {}).items()
                 },
                 zone_of=zones(hostvars),
+                variables_of=variables_reader(hostvars),
                 playbook_folder=_playbook_folder(variables),
                 user_project=installation.user_project(),
                 not_served=selection.not_served,
@@ -131,10 +132,10 @@ class ActionModule(ActionBase):
 
 def _controls(roles: list[str], tags: list[str]) -> list[str]:
     """The controls that a run is about: of those that its roles are for, the ones that --tags asks for. All, where none
-    of either names a control; all where a role is for the watch, which corrects by the whole plan.
+    of either names a control; all where a role is for what is beside the controls, which is observed with all of them.
     """
     named = {ENFORCING.get(role.rpartition(".")[2]) for role in roles}
-    of_roles = [control for control in CONTROLS if control in named and WATCH not in named] or list(CONTROLS)
+    of_roles = [control for control in CONTROLS if control in named and named.isdisjoint(BESIDE)] or list(CONTROLS)
     tagged = [control for control in CONTROLS if control in tags] or list(CONTROLS)
     both = [control for control in of_roles if control in tagged]
     if not both:

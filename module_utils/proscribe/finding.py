@@ -32,6 +32,9 @@ ON_REQUEST = frozenset({"browser/probe"})
 
 # Beside the controls: what has rules of its own (watch/watcher, watch/plan) on hosts that keep themselves in line.
 WATCH = "watch"
+# The same on domain controllers: a rule for each Group Policy object that is ours (controls/group_policy).
+GROUP_POLICY = "group_policy"
+BESIDE = (GROUP_POLICY, WATCH)
 
 # What proscribe_compliance_gate can be, mildest first, and the states that make a host fail then.
 GATES = {"never": (), "noncompliant": (ERROR, NONCOMPLIANT), "incomplete": OPEN}

@@ -6,6 +6,8 @@ A plan is plain JSON, so that it can be printed, compared and streamed:
      "contact": "who helps a refused user", "request_url": "https://... (where it is set)",
      "watch": {"every": <seconds>, "max_age": <seconds>} (where it is not off),
      "later": {"at": "2026-12-01T00:00:00Z", "plan": "sha256:<64 hex>"} (with watch, where something will change),
+     "group_policy": {"objects": [{"name", "group", "ous": [...], "enforced": <whether>, "request_url": "...",
+                                   "browser": <the section of this control for the group's hosts>}]} (where set),
      "waivers": {"<id>": {"expires": "2026-12-01T00:00:00Z", "users": [...], "services": ["<name>"],
                           "posix_groups": [...], "request": "<16 hex>"}} (with watch; the last two where there are any),
      "answers": {"<id of a request>": {"answer": "refused" | "granted", ...}}  (compile/answers.py; absent for none),

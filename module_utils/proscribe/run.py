@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from . import plan as plans
 from .controls.applying import carry_out
 from .controls.base import Action, Changes, Control, Refusal
-from .finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN, WATCH, Finding, Verdict, host_record
+from .finding import BESIDE, ERROR, GATES, GROUP_POLICY, NONCOMPLIANT, UNKNOWN, WATCH, Finding, Verdict, host_record
 from .host import STATE_DIRECTORY, ControlError, Host, Unseen
 from .quarantined import DONE, LIST
 
@@ -43,6 +43,10 @@ def control(name: str) -> Control:
         from .controls import firewall
 
         return firewall
+    if name == GROUP_POLICY:
+        from .controls import group_policy
+
+        return group_policy
     from .controls import dns
 
     return dns
@@ -83,6 +87,11 @@ def observe(
             add(name, plan["controls"][name]["services"], partial(_observed, host, plan, name))
     if probe and "browser" in names:
         add("browser", ["probe"], lambda: [probed(host, plan)])
+    if has_group_policy(host, plan, only):
+        from .controls.group_policy.identity import slug
+
+        slugs = [slug(one["name"]) for one in plan.get(GROUP_POLICY, {}).get("objects", ())]
+        add(GROUP_POLICY, slugs, partial(_observed, host, plan, GROUP_POLICY))
     watched = has_watch(host, plan, only)
     if watched:
         from .watch import installed
@@ -108,7 +117,7 @@ def observe(
 
         with contextlib.suppress(Unseen):
             record[WATCH] = summary(host, plan)
-    return record, [name for name in (*CONTROLS, WATCH) if name in drifted]
+    return record, [name for name in (*CONTROLS, *BESIDE) if name in drifted]
 
 
 def has_watch(host: Host, plan: Mapping[str, Any], only: Iterable[str]) -> bool:
@@ -117,6 +126,16 @@ def has_watch(host: Host, plan: Mapping[str, Any], only: Iterable[str]) -> bool:
         return False
     try:
         return WATCH in plan or host.stat(f"{STATE_DIRECTORY}/watch") is not None
+    except Unseen:
+        return False
+
+
+def has_group_policy(host: Host, plan: Mapping[str, Any], only: Iterable[str]) -> bool:
+    """Whether an observation of these controls (none: of all) is about a domain controller with objects of ours."""
+    if set(CONTROLS) - (set(only) or set(CONTROLS)):
+        return False
+    try:
+        return GROUP_POLICY in plan or host.stat(f"{STATE_DIRECTORY}/group_policy/state.json") is not None
     except Unseen:
         return False
 
@@ -228,7 +247,8 @@ def change(
         raise ControlError(f"{host.system} cannot be enforced yet; see docs/coverage.md")
     plan, missed = resolved_here(host, plan)
     with host.exclusive():
-        section = plan["controls"].get(name)
+        # What is beside the controls has its mode in each of its parts, and is also about what the plan has no longer.
+        section = {"mode": "enforce"} if name == GROUP_POLICY else plan["controls"].get(name)
         found: list[Finding] = []
         changes = Changes()
         if lift:

@@ -100,10 +100,7 @@ class Machine:
         self, name: str, variables: Mapping[str, Any], reports: Path, longest: float = LONGEST
     ) -> subprocess.CompletedProcess[str]:
         """Run a playbook of the project on this host alone."""
-        command = [f"{ANSIBLE}-playbook", str(PROJECT / f"playbooks/{name}.yml"), "-i", self._inventory(**variables)]
-        own = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(reports)}
-        environment = {**_without_ansible(), **own}
-        return subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=longest)
+        return run_ansible(name, Path(self._inventory(**variables)), reports, longest)
 
     def controller(
         self, module: str, arguments: Mapping[str, Any], checkout: Path = PROJECT, *options: str
@@ -168,6 +165,16 @@ class Controller:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
+
+
+def run_ansible(
+    playbook: str, inventory: Path, reports: Path, longest: float = LONGEST, *options: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook of the project on the hosts of an inventory."""
+    command = [f"{ANSIBLE}-playbook", str(PROJECT / f"playbooks/{playbook}.yml"), "-i", str(inventory), *options]
+    own = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(reports)}
+    environment = {**_without_ansible(), **own}
+    return subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=longest)
 
 
 def _without_ansible() -> dict[str, str]:

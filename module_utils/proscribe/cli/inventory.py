@@ -24,7 +24,7 @@ from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
 from .. import installation
-from ..compile.inventory import Question, place_of, zones
+from ..compile.inventory import Question, place_of, variables_reader, zones
 from ..compile.reports_place import ENVIRONMENT, VARIABLE, Place, place_of_reports
 from ..compile.selection import audience, select
 from ..plan import CONTROLS
@@ -154,6 +154,7 @@ def question(
         hosts=selection.hosts,
         groups=groups,
         zone_of=zones(hostvars),
+        variables_of=variables_reader(hostvars),
         playbook_folder=None if installation.COLLECTION else project / "playbooks",
         user_project=installation.user_project(),
         not_served=selection.not_served,

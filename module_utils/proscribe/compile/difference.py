@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..plan import CONTROLS, canonical
+from ..finding import GROUP_POLICY
+from ..plan import CONTROLS, canonical, digest
 from .waivers.hours import DAYS
 
 OFF = "off"  # the mode of a control that a plan does not have
@@ -28,7 +29,8 @@ class Change(NamedTuple):
                 `identifier`  of a service that stays: `added` and `removed` of one kind (`domains`, `packages.apt`)
                 `setting`     a setting of the control: `before` and `after` (JSON), or `added` and `removed`
                 `plan`        what no control owns: `contact`, `request_url`, `watch`, `browsers`, `waivers` (with their
-                              ends), `later` (when the plan changes next)
+                              ends), `group_policy` (objects, each with a digest of what it says), `later` (when the
+                              plan changes next)
     `service`   its id, else ""
     `subject`   the kind of identifier, or the setting, else ""
     `counts`    with `service`: how many identifiers of each kind come or go with it
@@ -61,6 +63,7 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, 
             changes.append(Change("", PLAN, subject=subject, before=_text(old, subject), after=_text(new, subject)))
     changes += _named("", PLAN, "browsers", _browsers(old), _browsers(new))
     changes += _named("", PLAN, "waivers", _waivers(old), _waivers(new))
+    changes += _named("", PLAN, GROUP_POLICY, _objects(old), _objects(new))
     before, after = (plan.get("later", {}).get("at", "") for plan in (old, new))
     if before != after:
         changes.append(Change("", PLAN, subject="later", before=before, after=after))
@@ -178,6 +181,12 @@ def window(hours: Sequence[int]) -> str:
 
 def _waivers(plan: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(f"{id_} (until {waiver['expires']})" for id_, waiver in plan.get("waivers", {}).items())
+
+
+def _objects(plan: Mapping[str, Any]) -> frozenset[str]:
+    """The Group Policy objects of a plan; one that says something else counts as gone and come."""
+    objects = plan.get(GROUP_POLICY, {}).get("objects", ())
+    return frozenset(f"{one['name']} for {one['group']} ({digest(one)[:19]})" for one in objects)
 
 
 def _text(plan: Mapping[str, Any], key: str) -> str:

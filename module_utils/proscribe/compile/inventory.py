@@ -115,6 +115,9 @@ class Question:
     not_served: Mapping[str, str] = field(default_factory=dict)
     pattern: str = "all"  # proscribe_hosts
     about: frozenset[str] = frozenset()  # all hosts of the inventory that it chooses; none where that is every host
+    # Any host's variables, for what is decided by hosts that are not of the run (group_policy.py).
+    variables_of: Callable[[str], HostVariables] | None = None
+    audience: bool = False  # whether this is about such hosts
 
 
 def left_out(question: Question) -> list[str]:
@@ -134,6 +137,11 @@ def zones(hostvars: Any) -> Callable[[str], str]:
         return str(host.values.get(PREFIX + "zone") or "")
 
     return zone_of
+
+
+def variables_reader(hostvars: Any) -> Callable[[str], HostVariables]:
+    """What `Question.variables_of` is, out of Ansible's `hostvars`."""
+    return functools.partial(HostVariables.of, hostvars=hostvars)
 
 
 def inventory_folders(sources: list[str]) -> list[Path]:

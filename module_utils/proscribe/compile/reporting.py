@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..finding import WATCH
+from ..finding import GROUP_POLICY, WATCH
 from ..plan import CONTROLS, digest
 from ..policy_errors import PolicyError, PolicyErrors
 from ..report.evaluation.scope import Scope
@@ -93,6 +93,8 @@ def policies(plan: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     for name, section in plan["controls"].items():
         policy = digest({"browsers": plan.get("browsers"), "section": section})
         said[name] = {"mode": section["mode"], "policy": policy[: len("sha256:") + 16]}
+    if GROUP_POLICY in plan:  # on a domain controller
+        said[GROUP_POLICY] = {"mode": "enforce", "policy": digest(plan[GROUP_POLICY])[: len("sha256:") + 16]}
     if WATCH in plan:  # on a host that keeps itself in line
         said[WATCH] = {"mode": "enforce", "policy": digest(plan[WATCH])[: len("sha256:") + 16]}
     return said

@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import functools
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import installation
+from ..finding import GROUP_POLICY
 from ..plan import canonical
 from ..policy_errors import Described, Mistakes, PolicyError, PolicyErrors
 from ..report.evaluation.scope import Scope
 from ..store import PLANS, Store, Untrusted
 from ..watch_sent import named_for_hosts
-from . import by_group, freshness, lockout, retired, timeline
+from . import by_group, freshness, group_policy, lockout, retired, timeline
 from .answers import refused_by_host, with_answers
 from .catalogue import Catalogue
 from .catalogue_cache import Catalogues
@@ -368,11 +370,15 @@ def _plans(
     mistakes = Mistakes()
     policy_of: dict[int, str] = {}  # by restrictions; hosts whose variables are equal share them
 
+    objects = {} if question.audience else _objects(question, restrictions, now, mistakes)
+
     def body(policy: str, catalogue: Catalogue, own: Restrictions, state: timeline.State) -> dict[str, Any]:
         ids = tuple(waiver.id for waiver in state.waivers)
         key = (policy, id(catalogue), ids, state.day < own.effective_from)
         if key not in bodies:
             bodies[key] = compile_body(catalogue, own, state.waivers, state.day)
+            if own.group_policy in objects:
+                bodies[key][GROUP_POLICY] = objects[own.group_policy]
         return bodies[key]
 
     for host in question.hosts:
@@ -403,6 +409,32 @@ def _plans(
     mistakes.settle()
     later = {plan["digest"]: plan for chain in compiled.values() for plan in chain[1:]}
     return plans, hosts, later
+
+
+def _objects(
+    question: Question, restrictions: Mapping[str, Restrictions], now: datetime.datetime, mistakes: Mistakes
+) -> dict[tuple[group_policy.Object, ...], Any]:
+    """What domain controllers have of Group Policy, by the variable. Notes the mistakes."""
+    found: dict[tuple[group_policy.Object, ...], Any] = {}
+    plans_of = functools.cache(functools.partial(_audience, question, now))
+    for host in question.hosts:
+        own = restrictions[host.name].group_policy
+        if own and own not in found:
+            try:
+                found[own] = group_policy.section(own, question.groups, plans_of)
+            except PolicyErrors as wrong:  # those of a group's hosts know where they are
+                places = ((error, error.where or host.where(error.key, error.value)) for error in wrong.errors)
+                mistakes.note(*(PolicyError(where, e.key, e.value, e.expected) for e, where in places))
+    return found
+
+
+def _audience(question: Question, now: datetime.datetime, group: str) -> dict[str, dict[str, Any]]:
+    """The plans of a group's hosts, whether Proscribe serves them or not. Raises PolicyErrors."""
+    known = {host.name: host for host in question.hosts}
+    read = question.variables_of or known.__getitem__
+    hosts = [known.get(name) or read(name) for name in sorted(question.groups[group])]
+    compiled = compile_hosts(dataclasses.replace(question, hosts=hosts, audience=True), now)
+    return {name: compiled.plans[digest] for name, digest in compiled.hosts.items()}
 
 
 def _answering(waivers: Sequence[Judged], restrictions: Mapping[str, Restrictions]) -> dict[str, list[Waiver]]:

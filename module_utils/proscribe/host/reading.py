@@ -253,6 +253,17 @@ class FileReader:
             raise ControlError(f"{path} is not a regular file")
         return descriptor
 
+    def attribute(self, path: str, name: str) -> bytes | None:
+        """An extended attribute of the entry at a path (a link is itself); None where it has none. Raises ControlError
+        for a link in the path that a user made.
+        """
+        parent, _, base = path.rpartition("/")
+        try:
+            with self._directory(parent) as directory:
+                return os.getxattr(f"/proc/self/fd/{directory}/{base}", name, follow_symlinks=False)
+        except OSError:
+            return None
+
     def search(self, path: str, pattern: Pattern[bytes], longest: int = 256) -> List[bytes]:
         """What a pattern finds in a file of any size, each match once. A match is at most `longest` bytes long.
 

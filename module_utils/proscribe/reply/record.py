@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ..finding import ERROR, RECORD_SCHEMA, STATES, UNKNOWN, WATCH, Finding, worst
+from ..finding import BESIDE, ERROR, RECORD_SCHEMA, STATES, UNKNOWN, Finding, worst
 from ..plan import CONTROLS
 from . import watched
 from .shapes import NAME, TOKEN, Unusable, count, line, listed, mapping, name, one_of, optional, said
@@ -19,7 +19,7 @@ __all__ = ["RUN", "Unusable", "field", "read", "silent", "taken"]
 
 # The `control` of an error that is not one control's: the host could not be looked at again, or some task failed.
 RUN = "run"
-OBSERVED = (*CONTROLS, WATCH)  # what has rules
+OBSERVED = (*CONTROLS, *BESIDE)  # what has rules
 
 # A host with the whole catalogue has some 800 rules; what is more than twelve times that was made up.
 MOST_RULES = 10_000

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from ..duration import moment_of
-from ..finding import WATCH
+from ..finding import BESIDE, WATCH
 from ..plan import CONTROLS
 from .shapes import GREATEST, MANY, TOKEN, Unusable, count, cut, flag, line, listed, mapping, name, said
 
@@ -69,10 +69,10 @@ def requests(value: object, left_out: object) -> dict[str, Any]:
 
 
 def rule_name(value: object) -> str:
-    """`<control>/<what>`, where the watch counts as a control. Raises Unusable."""
+    """`<control>/<what>`, where what is beside the controls counts as one. Raises Unusable."""
     found = name(value, "rule", TOKEN)
     control, _, about = found.partition("/")
-    if control not in (*CONTROLS, WATCH) or not about:
+    if control not in (*CONTROLS, *BESIDE) or not about:
         raise Unusable(f"{said(found)} is no rule of a control")
     return found
 

@@ -14,10 +14,10 @@ from typing import Any, Callable, Mapping, Sequence
 from ..controls.applying import carry_out
 from ..controls.apps.requests.answers import NOTIFIED
 from ..controls.base import Changes
-from ..finding import NONCOMPLIANT, REPAIRED, mark_repaired
+from ..finding import NONCOMPLIANT, REPAIRED, WATCH, mark_repaired
 from ..host import ControlError, Host, Unseen
 from ..moments import stamp
-from ..plan import CONTROLS, Known
+from ..plan import Known
 from ..tuples import NamedTuple
 from . import clock, effective, files, frozen, journal
 from .summary import is_stale
@@ -68,7 +68,7 @@ class Observation:
         self._note_damage(record)
         failed: dict[str, str] = {}
         if drifted and not frozen.active(self.host):
-            failed = self._correct(plan, [name for name in drifted if name in CONTROLS])
+            failed = self._correct(plan, [name for name in drifted if name != WATCH])
             after, _ = self.operations.observe(self.host, plan)
             record = mark_repaired(record, after)
             repaired = {rule["rule"] for rule in record["rules"] if rule["state"] == REPAIRED}
@@ -207,7 +207,7 @@ class Observation:
 
 def _wrong(record: Mapping[str, Any], drifted: list[str]) -> list[str]:
     """The rules that were seen to be wrong, of controls that a correction is for."""
-    names = [name for name in drifted if name in CONTROLS]
+    names = [name for name in drifted if name != WATCH]
     rules = [rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT]
     return [rule for rule in rules if rule.partition("/")[0] in names]
 

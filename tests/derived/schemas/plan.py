@@ -85,6 +85,19 @@ def section(control: str) -> Shape:
     )
 
 
+GROUP_POLICY_OBJECT = keyed(
+    {
+        "name": about(TEXT, "What administrators see"),
+        "group": about(TEXT, "Of the inventory: whose hosts' policy it has"),
+        "ous": about(TEXTS, "Where it is linked"),
+        "enforced": about({"type": "boolean"}, "Whether it applies below units that block inheritance"),
+        "browser": about(section("browser"), "The one policy of the group's hosts, never wider than any of theirs"),
+        "request_url": about(matching(URL), "Where a refused user can ask; not there where nothing is set"),
+    },
+    optional=("request_url",),
+)
+
+
 def plan() -> Shape:
     schema = keyed(
         {
@@ -102,6 +115,10 @@ def plan() -> Shape:
             ),
             "waivers": about(by(WAIVER), "The waivers that the plan names; only with watch"),
             "answers": about(by(by(TEXT)), "By id of a request: the answer, which the host shows to its user"),
+            "group_policy": about(
+                keyed({"objects": listed(GROUP_POLICY_OBJECT)}),
+                "What a Samba domain controller has for the machines of its domain",
+            ),
             "catalog": about(TEXT, "The release of the catalogue; not there where it has none"),
             "browsers": about(listed(ANYTHING), "Where the policies of browsers stand"),
             "controls": about(
@@ -109,7 +126,7 @@ def plan() -> Shape:
                 "A control that is off is left out",
             ),
         },
-        optional=("answers", "browsers", "catalog", "request_url", "watch", "later", "waivers"),
+        optional=("answers", "browsers", "catalog", "group_policy", "request_url", "watch", "later", "waivers"),
     )
     description = "The compiled policy of the hosts that share it, in reports/plans/<digest>.json"
     return {"title": "Plan", "description": description, **schema}

@@ -16,6 +16,7 @@ from ...policy_errors import Expected, PolicyError, PolicyErrors, close_to
 from ..unquoted import written_right
 from .controls import DNS_BACKENDS as DNS_BACKENDS
 from .controls import Apps, Browsers, Network
+from .directory import Directory
 from .points import Points
 from .reporting import STORED as STORED
 from .reporting import Reporting
@@ -44,7 +45,7 @@ REGISTERED = frozenset(
 
 # A dataclass has the fields of its last base first.
 @dataclass(frozen=True)
-class Restrictions(Schedule, Rollout, Points, Watch, Network, Browsers, Apps, Reporting, Waivers, Selection):
+class Restrictions(Schedule, Rollout, Points, Watch, Directory, Network, Browsers, Apps, Reporting, Waivers, Selection):
     """One host's restrictions, checked. Equal restrictions give equal plans."""
 
 

@@ -16,12 +16,13 @@ DECIDING = "rollout"  # the task that says how far the run reaches, and stops it
 CUSTODY = "quarantine"  # the task that lists, restores or prunes what a host keeps in its quarantine
 CHOOSING = "quarantine_choice"  # the task that says which of it is meant, and stops the run where that is a mistake
 
-# The modules that change a host, and the control that each one is; the watch counts as one.
+# The modules that change a host, and the control that each one is; what is beside the controls counts as one.
 ENFORCING = {
     "restricted_apps": "apps",
     "browser_policy": "browser",
     "host_firewall": "firewall",
     "dns_filter": "dns",
+    "group_policy": "group_policy",
     "host_watch": "watch",
 }
 

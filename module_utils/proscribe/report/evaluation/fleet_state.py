@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ...finding import NOT_APPLICABLE, OPEN, UNKNOWN, WATCH, worst
+from ...finding import BESIDE, NOT_APPLICABLE, OPEN, UNKNOWN, WATCH, worst
 from ...plan import CONTROLS
 from . import between
 from .arithmetic import covered
@@ -166,12 +166,12 @@ class FleetState:
         known = {control.get("state") for control in controls.values()}
         floor = [record["state"]] if record["state"] in OPEN and record["state"] not in known else []
         observations: dict[str, Observation] = {}
-        for name in (*CONTROLS, WATCH) if WATCH in controls else CONTROLS:
+        for name in (*CONTROLS, *(name for name in BESIDE if name in controls)):
             control, earlier = controls.get(name) or {}, before.observations.get(name) or Observation()
             mode, policy = control.get("mode") or "", control.get("policy") or ""
             if mode == OFF:
                 observations[name] = Observation(OFF, state=NOT_APPLICABLE, counts=True)
-            elif name not in controls_of(run) if name != WATCH else not control.get("state"):
+            elif name not in controls_of(run) if name not in BESIDE else not control.get("state"):
                 observations[name] = _under(earlier, mode, policy)
             elif covered(record) and not (mode or control.get("state")):  # nothing says that the plan has it
                 observations[name] = Observation(state=NOT_APPLICABLE, at=at, run=run["id"], counts=True)

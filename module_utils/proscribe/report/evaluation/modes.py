@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ...finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WATCH, worst
+from ...finding import BESIDE, COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, worst
 from ...plan import CONTROLS
 from ..text.wording import counted
 from .arithmetic import covered
@@ -39,7 +39,7 @@ class Modes:
         rules = [self._rule(rule, policies) for rule in record["rules"]]
         made = {**record, "rules": rules}
         counts = record.get("controls") or {}
-        names = (*CONTROLS, WATCH) if WATCH in policies or WATCH in counts else CONTROLS
+        names = [*CONTROLS, *(name for name in BESIDE if name in policies or name in counts)]
         made["controls"] = {name: self._control(name, made, policies.get(name) or {}, counts) for name in names}
         evaluated = sum(control["evaluated"] for control in made["controls"].values())
         made["rules_evaluated"] = max(record["rules_evaluated"], evaluated)
@@ -59,8 +59,8 @@ class Modes:
         made: dict[str, Any] = {"mode": mode, "policy": policy.get("policy"), "state": None}
         made |= {"evaluated": 0, "not_applicable": 0}
         observed = name in self._observed
-        if name == WATCH:  # which a run over some controls may observe, or not
-            observed = WATCH in counts or set(CONTROLS) <= {*self._observed}
+        if name in BESIDE:  # which a run over some controls may observe, or not
+            observed = name in counts or set(CONTROLS) <= {*self._observed}
         if not observed or mode == OFF:
             return made
         if not covered(record):
@@ -107,7 +107,7 @@ def by_control(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict
             if mode := control["mode"]:
                 counts[name, mode, OFF if mode == OFF else control["state"] or NOT_OBSERVED] += 1
     found: dict[str, dict[str, dict[str, int]]] = {}
-    for (name, mode, state), hosts in sorted(counts.items(), key=lambda item: (*CONTROLS, WATCH).index(item[0][0])):
+    for (name, mode, state), hosts in sorted(counts.items(), key=lambda item: (*CONTROLS, *BESIDE).index(item[0][0])):
         found.setdefault(name, {}).setdefault(mode, {})[state] = hosts
     return found
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TextIO
 
 from ...finding import (
+    BESIDE,
     COMPLIANT,
     ERROR,
     NONCOMPLIANT,
@@ -25,7 +26,6 @@ from ...finding import (
     STATES,
     UNKNOWN,
     WAIVED,
-    WATCH,
     Finding,
     worst,
 )
@@ -203,8 +203,8 @@ class Events:
         if not rule or self._controls is None:
             return True
         control = rule.partition("/")[0]
-        # The watch is observed with all controls together.
-        return control in self._controls or (control == WATCH and self._controls.issuperset(CONTROLS))
+        # What is beside the controls is observed with all of them together.
+        return control in self._controls or (control in BESIDE and self._controls.issuperset(CONTROLS))
 
     def _host(self, answer: Answer, before: Before, at: str, plan: str) -> None:
         record, state = answer.record, answer.state

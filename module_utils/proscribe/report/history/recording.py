@@ -16,9 +16,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...controls.group_policy.identity import slug
 from ...finding import (
+    BESIDE,
     COMPLIANT,
     ERROR,
+    GROUP_POLICY,
     NONCOMPLIANT,
     NOT_APPLICABLE,
     ON_REQUEST,
@@ -116,6 +119,8 @@ class Plans:
         try:
             plan = self._store.stored(digest)
             found = {control: frozenset(part["services"]) for control, part in plan["controls"].items()}
+            if GROUP_POLICY in plan:
+                found[GROUP_POLICY] = frozenset(slug(one["name"]) for one in plan[GROUP_POLICY]["objects"])
             return {**found, WATCH: WATCH_RULES} if WATCH in plan else found
         except (OSError, ValueError, KeyError):
             return None
@@ -194,8 +199,8 @@ class _Batch:
         at = observed_at(record, self.run.started, self.run.finished)
         # A run that ends late may bring an older look than the one that is known already; it says nothing new.
         fresh = [control for control in self.controls if at >= getattr(before, control)] if covered(record) else []
-        if fresh and self._about_watch(record):
-            fresh.append(WATCH)
+        if fresh:
+            fresh += [name for name in BESIDE if self._about(name, record)]
         expected = self.run.finished >= before.expected_at
         said = self.said.of(record, fresh, about_host=expected)
         about = {*fresh, HOST} if expected else set(fresh)
@@ -224,9 +229,11 @@ class _Batch:
         if expected or fresh:
             self.hosts.append(self._host(record, before, fresh, at, expected))
 
-    def _about_watch(self, record: Mapping[str, Any]) -> bool:
-        """Whether a record says how the host's watch is: a run over all controls, or one that observed it too."""
-        return len(self.controls) == len(CONTROLS) or WATCH in (record.get("controls") or {})
+    def _about(self, name: str, record: Mapping[str, Any]) -> bool:
+        """Whether a record says how something beside the controls is: a run over all of these, or one that observed it
+        too.
+        """
+        return len(self.controls) == len(CONTROLS) or name in (record.get("controls") or {})
 
     def _end(
         self, rule: str, state: str, said: Mapping[str, tuple[str, str]], old: str, new: str, about: set[str]
@@ -268,7 +275,7 @@ class _Batch:
     def _host(
         self, record: Mapping[str, Any], before: HostRow, fresh: Iterable[str], at: str, expected: bool
     ) -> dict[str, Any]:
-        row = before._replace(**dict.fromkeys([control for control in fresh if control != WATCH], at))
+        row = before._replace(**dict.fromkeys([control for control in fresh if control not in BESIDE], at))
         if fresh:
             row = row._replace(plan=record["plan"])
         if expected:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...finding import WATCH
+from ...finding import BESIDE
 from ...plan import CONTROLS
 from ..evaluation.fleet_state import FleetState, Host, Observation, Rules
 from .files import FILE_MODE, whole
@@ -71,8 +71,9 @@ def _line(fleet_state: FleetState, rules: dict[int, Rules], line: dict[str, Any]
         observations = {
             name: _observation(observation, rules) for name, observation in zip(CONTROLS, line["looks"], strict=True)
         }
-        if "watch_look" in line:
-            observations[WATCH] = _observation(line["watch_look"], rules)
+        for name in BESIDE:
+            if f"{name}_look" in line:
+                observations[name] = _observation(line[f"{name}_look"], rules)
         fleet_state.hosts[line["host"]] = Host(
             line["host"],
             line["inventory"],
@@ -98,16 +99,16 @@ def _lines(fleet_state: FleetState) -> Iterator[dict[str, Any]]:
     yield {"schema": SCHEMA, "whole": fleet_state.whole, "waivers": fleet_state.waivers, "used": fleet_state.used}
     numbers: dict[Rules, int] = {}
     for host in fleet_state.hosts.values():
-        observations = []
-        for name in (*CONTROLS, WATCH) if WATCH in host.observations else CONTROLS:
+        observations = {}
+        for name in (*CONTROLS, *(name for name in BESIDE if name in host.observations)):
             *said, rules = host.observations.get(name) or Observation()
             if rules and rules not in numbers:
                 numbers[rules] = len(numbers)
                 yield {"rules": numbers[rules], "of": rules}
-            observations.append([*said, numbers[rules] if rules else -1])
-        by_control, watch = observations[: len(CONTROLS)], observations[len(CONTROLS) :]
+            observations[name] = [*said, numbers[rules] if rules else -1]
+        by_control = [observations.pop(name) for name in CONTROLS]
         beside: dict[str, Any] = {"attempts": host.attempts} if host.attempts else {}
-        beside |= {"watch_look": watch[0]} if watch else {}
+        beside |= {f"{name}_look": observation for name, observation in observations.items()}
         beside |= {"watch": host.watch} if host.watch else {}
         beside |= {"requests": host.requests} if host.requests else {}
         line = {"host": host.name, "inventory": host.inventory, "looks": by_control, "stale_after": host.stale_after}

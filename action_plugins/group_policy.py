@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action: runs the module of its name, and lets through what its answer may hold."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
+
+from proscribe_action import HostAction, results
+
+
+class ActionModule(HostAction):
+    """Changes the Group Policy objects of one domain controller."""
+
+    reader = staticmethod(results.change)

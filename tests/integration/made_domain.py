@@ -1,0 +1,134 @@
+"""A Samba domain for a test: a controller of it, and a Debian desktop that has joined it. Both are whole hosts of a
+network that leads nowhere else (machines.py); the domain is provisioned by Samba's own tool.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from machines import PROJECT, Machine, booted, image, run_ansible
+from patience import until
+
+PACKAGES = ("samba", "samba-ad-dc", "samba-ad-provision", "winbind", "smbclient", "krb5-user", "ldb-tools", "chromium")
+REALM, DOMAIN, DN = "EXAMPLE.TEST", "EXAMPLE", "DC=example,DC=test"
+OU = f"OU=Desktops,{DN}"
+PASSWORD = "Passw0rd-made"
+ADMINISTRATOR = f"-UAdministrator%{PASSWORD}"
+SYSVOL = "/var/lib/samba/sysvol"
+DATABASE = "/var/lib/samba/private/sam.ldb"
+PROBE = ("browser_probe.py", "chromium.py", "listener.py", "marionette.py")
+
+PROVISION = f"""\
+set -eu
+systemctl disable --quiet --now smbd nmbd winbind
+rm -f /etc/samba/smb.conf
+samba-tool domain provision --realm={REALM} --domain={DOMAIN} --server-role=dc --dns-backend=SAMBA_INTERNAL \\
+    --adminpass='{PASSWORD}' --host-ip=$1 >&2
+cp /var/lib/samba/private/krb5.conf /etc/krb5.conf
+printf 'search example.test\\nnameserver %s\\n' "$1" >/etc/resolv.conf
+printf '%s dc1.example.test dc1\\n' "$1" >>/etc/hosts
+net cache flush  # of what the services knew before there was a domain
+systemctl unmask --quiet samba-ad-dc
+systemctl enable --quiet --now samba-ad-dc
+"""
+
+JOIN = f"""\
+set -eu
+systemctl disable --quiet --now smbd nmbd winbind samba-ad-dc
+printf 'search example.test\\nnameserver %s\\n' "$1" >/etc/resolv.conf
+cat >/etc/samba/smb.conf <<END
+[global]
+workgroup = {DOMAIN}
+realm = {REALM}
+security = ADS
+kerberos method = secrets and keytab
+dedicated keytab file = /etc/krb5.keytab
+idmap config * : backend = tdb
+idmap config * : range = 3000-7999
+idmap config {DOMAIN} : backend = rid
+idmap config {DOMAIN} : range = 10000-999999
+END
+printf '[libdefaults]\\ndefault_realm = {REALM}\\ndns_lookup_kdc = true\\ndns_lookup_realm = false\\n' >/etc/krb5.conf
+net cache flush
+net ads join {ADMINISTRATOR} --no-dns-updates createcomputer=Desktops
+net cache flush
+systemctl start winbind
+"""
+
+
+class Controller(Machine):
+    """A domain controller, as Ansible and as its administrators have it."""
+
+    variables: Mapping[str, Any]
+
+    def proscribe(self, playbook: str, reports: Path, **variables: Any) -> subprocess.CompletedProcess[str]:
+        """Run a playbook on it, from an inventory that also has the audience: one Windows machine."""
+        ssh = " ".join(["-F none", *self._ssh_options()])
+        of_host = {"ansible_host": self.address, "ansible_user": "root", "ansible_ssh_common_args": ssh}
+        off = dict.fromkeys(("apps", "browser", "firewall", "dns"), "off")
+        desktops = {"hosts": {"pc1": {"ansible_connection": "winrm"}}}
+        inventory = self.directory / "inventory.yml"
+        inventory.write_text(
+            json.dumps(
+                {
+                    "windows_desktops": desktops,
+                    "controllers": {"hosts": {"dc1": {**of_host, "proscribe_controls": off, **variables}}},
+                }
+            )
+        )
+        return run_ansible(playbook, inventory, reports)
+
+    def record(self, reports: Path) -> dict[str, Any]:
+        """Its record in the newest report."""
+        lines = (reports / "latest/hosts.jsonl").read_text().splitlines()
+        record: dict[str, Any] = next(one for one in map(json.loads, lines) if one["host"] == "dc1")
+        return record
+
+    def samba(self, *words: str) -> str:
+        """What samba-tool prints for the administrator of the domain."""
+        return self.run("samba-tool", *words, ADMINISTRATOR)
+
+    def ldif(self, text: str) -> None:
+        """Change the directory as somebody with the rights for it does."""
+        self.run("ldbmodify", "-H", DATABASE, stdin=text)
+
+
+@contextlib.contextmanager
+def domain(name: str, network: str, directory: Path) -> Iterator[tuple[Controller, Machine]]:
+    """A domain controller, and a desktop that has joined the domain."""
+    with booted(image("trixie", *PACKAGES), name, network, directory, 2, ("running", "degraded")) as (first, desktop):
+        controller = Controller(first.name, first.address, first.directory)
+        for host, called in ((controller, "dc1"), (desktop, "desk1")):
+            host.run("hostname", called)
+        controller.run("sh", "-s", controller.address, stdin=PROVISION)
+        until(lambda: "sysvol" in controller.run("smbclient", "-L", "localhost", ADMINISTRATOR, check=False))
+        until(lambda: controller.run("wbinfo", "-p", check=False) != "")
+        # What a new controller writes of itself into the directory, some seconds later.
+        until(lambda: "GC/dc1" in controller.run("ldbsearch", "-H", DATABASE, "(cn=DC1)", "servicePrincipalName"))
+        controller.run("samba-tool", "ou", "create", OU)
+        desktop.run("sh", "-s", controller.address, stdin=JOIN)
+        desktop.run("mkdir", "-p", "/opt/probe")
+        for file in PROBE:
+            text = (PROJECT / "tests/integration" / file).read_text()
+            desktop.run("sh", "-c", f"cat >/opt/probe/{file}", stdin=text)
+        yield controller, desktop
+
+
+def refreshed(desktop: Machine) -> dict[str, Any]:
+    """Have a desktop take its Group Policy; Chromium's policies there afterwards."""
+    desktop.run("samba-gpupdate", "--force")
+    text = desktop.run("sh", "-c", "cat /etc/chromium/policies/managed/*.json 2>/dev/null || echo '{}'")
+    policies: dict[str, Any] = json.loads(text)
+    return policies
+
+
+def visits(desktop: Machine, urls: list[str]) -> dict[str, tuple[int, str]]:
+    """How many connections each address leads to in the desktop's Chromium, and what the browser says of it."""
+    words = ("--said", "--browser", "chromium", "--listen", "127.0.0.1", *urls)
+    answer: dict[str, tuple[int, str]] = json.loads(desktop.run("python3", "-B", "/opt/probe/browser_probe.py", *words))
+    return answer

@@ -1,0 +1,259 @@
+"""Group Policy from a plan, in a real domain: a Samba domain controller that the playbooks reach over SSH, and a Debian
+desktop that has joined the domain and takes its policies with Samba's own client. Chromium there blocks and opens what
+the plan says; what is changed by hand is named and repaired; a lift leaves the domain as it was, object by object.
+"""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from conftest import require_root, require_tool
+from machines import PROJECT, TOOLS, Machine
+from made_domain import ADMINISTRATOR, DATABASE, DN, OU, SYSVOL, Controller, domain, refreshed, visits
+from proscribe.controls.group_policy.identity import guid
+from proscribe.controls.group_policy.observed import INI, POLICY
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+
+NAME = "Proscribe desktops"
+RULE = "group_policy/proscribe-desktops"
+GUID = guid("example.test", NAME)
+OBJECT = f"CN={GUID},CN=Policies,CN=System,{DN}"
+FOLDER = f"{SYSVOL}/example.test/Policies/{GUID}"
+OBJECTS = {"proscribe_group_policy": [{"name": NAME, "group": "windows_desktops", "ous": [OU]}]}
+BLOCKED = ["https://web.whatsapp.com/", "https://mail.google.com/", "https://www.dropbox.com/"]
+OPEN = ["https://www.example.org/", "https://www.debian.org/"]
+# What changes with every logon, or with every change of an object or of one below it.
+VOLATILE = (
+    "uSNChanged",
+    "whenChanged",
+    "lastLogon",
+    "lastLogonTimestamp",
+    "logonCount",
+    "badPasswordTime",
+    "dSCorePropagationData",
+)
+
+
+LISTING = """
+import hashlib, os, sys
+for folder, names, files in sorted(os.walk(sys.argv[1])):
+    for name in ["", *sorted(files)]:
+        path = os.path.join(folder, name)
+        seen = os.stat(path)
+        print(path, seen.st_uid, seen.st_gid, oct(seen.st_mode), *(
+            f"{one}={hashlib.sha256(os.getxattr(path, one)).hexdigest()}" for one in sorted(os.listxattr(path))
+        ), hashlib.sha256(open(path, "rb").read()).hexdigest() if name else "")
+"""
+# Ends after so many of the actions of a run, as a kill does.
+KILLED = """
+import json, os, sys
+sys.path.insert(0, "/opt/checkout")
+from proscribe.host import Host
+from proscribe.run import change
+
+def some(changes):
+    for action in changes.actions[:int(sys.argv[1])]:
+        action.apply()
+    os._exit(9)
+
+change(Host(), json.load(open("/opt/checkout/plan.json")), "group_policy", doing=some)
+"""
+
+
+class World(NamedTuple):
+    controller: Controller
+    desktop: Machine
+    reports: Path
+    before: tuple[Mapping[str, str], str]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    require_root()
+    for tool in TOOLS:
+        require_tool(tool)
+    directory = tmp_path_factory.mktemp("domain")
+    with domain("proscribe-domain", "10.91.23", directory) as (controller, desktop):
+        refreshed(desktop)  # so that all that a client makes of itself is there
+        yield World(controller, desktop, directory / "reports", state_of(controller))
+
+
+def state_of(controller: Controller) -> tuple[Mapping[str, str], str]:
+    """The whole directory by object, but for what is volatile; and SYSVOL, with permissions and contents."""
+    objects = {}
+    for base in (DN, f"CN=Configuration,{DN}"):
+        said = controller.run("ldbsearch", "-H", DATABASE, "-b", base, "*", "nTSecurityDescriptor")
+        for block in said.replace("\n ", "").split("\n\n"):
+            lines = [line for line in block.splitlines() if line and not line.startswith("#")]
+            if lines and lines[0].startswith("dn:"):
+                objects[lines[0]] = "\n".join(sorted(one for one in lines if one.partition(":")[0] not in VOLATILE))
+    return objects, controller.run("python3", "-", SYSVOL, stdin=LISTING)
+
+
+def rule(world: World) -> dict[str, Any]:
+    record = world.controller.record(world.reports)
+    return next((one for one in record["rules"] if one["rule"] == RULE), {"state": record["state"], "findings": []})
+
+
+def enforce(world: World, **variables: Any) -> str:
+    done = world.controller.proscribe("enforce", world.reports, **{**OBJECTS, **variables})
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def version(world: World) -> str:
+    said = world.controller.run("cat", f"{FOLDER}/{INI}")
+    return said.partition("Version=")[2].strip()
+
+
+def test_an_enforcing_run_puts_the_object_in_place(world: World) -> None:
+    enforce(world)
+    assert rule(world)["state"] == "repaired"
+    said = world.controller.run("samba-tool", "gpo", "getlink", OU)
+    assert GUID in said and NAME in said
+    assert "Registry.pol" in world.controller.run("ls", f"{FOLDER}/Machine")
+    world.controller.samba("gpo", "aclcheck")
+    world.controller.run("samba-tool", "ntacl", "sysvolcheck")
+    assert version(world) == "1"
+
+
+def test_a_second_run_changes_nothing(world: World) -> None:
+    before = state_of(world.controller)
+    enforce(world)
+    assert world.controller.record(world.reports)["state"] == "compliant"
+    assert state_of(world.controller) == before
+
+
+def test_a_desktop_of_the_domain_blocks_and_opens_what_the_plan_says(world: World) -> None:
+    policies = refreshed(world.desktop)
+    assert "whatsapp.com" in policies["URLBlocklist"] and policies["DnsOverHttpsMode"] == "off"
+    seen = visits(world.desktop, BLOCKED + OPEN)
+    assert {url: seen[url] for url in BLOCKED} == {url: [0, "net::ERR_BLOCKED_BY_ADMINISTRATOR"] for url in BLOCKED}
+    assert [url for url in OPEN if not seen[url][0]] == []
+
+
+def tampered(world: World, *commands: str, ldif: str = "") -> list[str]:
+    """What an audit names once somebody has done this: `kind id: detail` of each finding."""
+    for command in commands:
+        world.controller.run("sh", "-c", command)
+    if ldif:
+        world.controller.ldif(f"dn: {OBJECT}\nchangetype: modify\n{ldif}\n")
+    world.controller.proscribe("audit", world.reports, **OBJECTS)
+    found = rule(world)
+    assert found["state"] == "noncompliant"
+    return [f"{one['kind']} {one['id']}: {one['detail']}" for one in found["findings"]]
+
+
+def test_what_is_changed_by_hand_is_named_and_repaired(world: World) -> None:
+    """A value is changed in SYSVOL; others are let in; the audience is narrowed; a script is added."""
+    before, number = state_of(world.controller), version(world)
+    blocked = "b'whatsapp.com'.decode().encode('utf-16-le')"
+    write = f"p = {FOLDER + '/' + POLICY!r}; c = open(p, 'rb').read(); open(p, 'r+b').write"
+    named = tampered(
+        world,
+        f'python3 -c "{write}(c.replace({blocked}, {blocked.replace(".com", ".org")}))"',
+        f"mkdir -p '{FOLDER}/Machine/Scripts/Startup' && echo evil >'{FOLDER}/Machine/Scripts/Startup/evil.cmd'",
+        f"samba-tool ntacl set 'O:DAG:DAD:P(A;OICI;FA;;;AU)' '{FOLDER}/{INI}'",
+        f"samba-tool gpo dellink {OU} '{GUID}' {ADMINISTRATOR}",
+        f"samba-tool gpo setlink {OU} '{GUID}' --disable {ADMINISTRATOR}",
+        f"samba-tool gpo setlink 'OU=Domain Controllers,{DN}' '{GUID}' {ADMINISTRATOR}",
+        ldif="replace: displayName\ndisplayName: Nothing\n-\nadd: gPCWQLFilter\ngPCWQLFilter: [x;{1};0]\n-\n"
+        "replace: gPCUserExtensionNames\ngPCUserExtensionNames: [{42B5FAAE-6536-11D2-AE5A-0000F87571E3}]\n-\n"
+        "replace: nTSecurityDescriptor\nnTSecurityDescriptor: O:DAG:DAD:P(A;CI;CCDCLCSWRPWPDTLOSDRCWDWO;;;AU)",
+    )
+    for what in (
+        "is 'whatsapp.org' instead of 'whatsapp.com'",
+        "file Machine/Scripts/Startup/evil.cmd: it is not of this object",
+        f"permissions {INI}: AU has 0x1f01ff",
+        f"link {OU}: its link there is switched off",
+        f"link OU=Domain Controllers,{DN}: the object is linked there, and the plan does not name it",
+        "displayName is not ours: 'Nothing'",
+        "gPCWQLFilter is not ours",
+        "gPCUserExtensionNames is not ours",
+        "its permissions differ: AU has 0xf00ff",
+    ):
+        assert any(what in one for one in named), (what, named)
+
+    enforce(world)
+    assert rule(world)["state"] == "repaired"
+    world.controller.samba("gpo", "aclcheck")
+    world.controller.run("samba-tool", "ntacl", "sysvolcheck")
+    assert int(version(world)) == int(number) + 1
+    aside = "/var/lib/proscribe/group_policy/aside"
+    assert world.controller.run("cat", f"{aside}/{GUID}/Machine/Scripts/Startup/evil.cmd") == "evil\n"
+    world.controller.run("rm", "-r", aside)
+    after = state_of(world.controller)
+    assert {name for name, text in after[0].items() if before[0].get(name) != text} == {f"dn: {OBJECT}"}
+    assert "whatsapp.com" in refreshed(world.desktop)["URLBlocklist"]
+
+
+def test_versions_that_differ_and_an_object_that_is_gone_are_named_and_repaired(world: World) -> None:
+    number = version(world)
+    named = tampered(world, ldif="replace: versionNumber\nversionNumber: 60")
+    assert f"version {GUID}: the directory has version 60, and SYSVOL {number}" in named
+    named = tampered(world, f"samba-tool gpo dellink {OU} '{GUID}' {ADMINISTRATOR}")
+    assert f"link {OU}: the object is not linked there" in named
+    enforce(world)
+    assert rule(world)["state"] == "repaired" and version(world) == "60"
+    named = tampered(world, f"samba-tool gpo del '{GUID}' {ADMINISTRATOR}")
+    assert f"gpo {GUID}: the directory does not have it" in named
+    enforce(world)
+    assert rule(world)["state"] == "repaired" and GUID in world.controller.run("samba-tool", "gpo", "getlink", OU)
+    world.controller.samba("gpo", "aclcheck")
+
+
+def test_an_object_of_the_same_name_is_not_taken(world: World) -> None:
+    enforce(world, proscribe_group_policy=[])
+    assert world.controller.there(FOLDER) is False
+    said = world.controller.samba("gpo", "create", NAME)
+    theirs = said.partition("{")[2].partition("}")[0]
+    before = state_of(world.controller)
+    enforce(world)
+    found = rule(world)
+    assert found["state"] == "noncompliant" and "not ours" in found["findings"][0]["detail"]
+    assert state_of(world.controller) == before
+    world.controller.samba("gpo", "del", f"{{{theirs}}}")
+
+
+@pytest.mark.parametrize("actions", [5, 7])  # before GPT.INI is there, and before the object is linked
+def test_the_next_run_goes_on_where_one_was_ended(world: World, actions: int) -> None:
+    controller = world.controller
+    controller.proscribe("lift", world.reports, **OBJECTS)
+    digest = controller.proscribe("audit", world.reports, **OBJECTS) and controller.record(world.reports)["plan"]
+    plan = (world.reports / f"plans/{digest.partition(':')[2]}.json").read_text()
+    checkout(controller)
+    controller.run("sh", "-c", "cat >/opt/checkout/plan.json", stdin=plan)
+    controller.run("python3", "-B", "-", str(actions), stdin=KILLED, check=False)
+    enforce(world)
+    assert rule(world)["state"] == "repaired"
+    controller.samba("gpo", "aclcheck")
+    controller.run("samba-tool", "ntacl", "sysvolcheck")
+    controller.run("rm", "-r", "/opt/checkout")
+
+
+def checkout(controller: Controller) -> None:
+    done = subprocess.run(
+        ["tar", "-C", str(PROJECT / "module_utils"), "--exclude=__pycache__", "-c", "proscribe"], capture_output=True
+    )
+    text = base64.b64encode(done.stdout).decode()
+    controller.run("sh", "-c", "mkdir -p /opt/checkout && base64 -d | tar -C /opt/checkout -x", stdin=text)
+
+
+def test_a_lift_leaves_the_domain_as_it_was(world: World) -> None:
+    enforce(world)
+    done = world.controller.proscribe("lift", world.reports, **OBJECTS)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert state_of(world.controller) == world.before
+    assert not world.controller.there("/var/lib/proscribe")
+    # What remains are the graves that the directory has of every object for half a year.
+    said = world.controller.run("ldbsearch", "-H", DATABASE, "--show-deleted", "(isDeleted=TRUE)", "lastKnownParent")
+    assert said.count(f"CN=Policies,CN=System,{DN}") >= 1
+    assert refreshed(world.desktop).get("URLBlocklist") is None
+    seen = visits(world.desktop, BLOCKED[:2])
+    assert [url for url in BLOCKED[:2] if not seen[url][0]] == []

@@ -1,0 +1,180 @@
+"""Group Policy in a domain controller's plan: what the variable may say, and the one policy of a group's hosts."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_waivers import Organisation, at
+from proscribe.compile.difference import difference
+from proscribe.compile.group_policy_values import Object, read_group_policy
+from proscribe.compile.inventory import HostVariables
+from proscribe.compile.run import Compiled, compile_hosts
+from proscribe.plan import check
+from proscribe.policy_errors import Expected, PolicyErrors
+
+NOW = at("2026-11-25T08:00:00+00:00")
+OU = "OU=Desktops,DC=example,DC=com"
+ONE: dict[str, Any] = {"name": "Ours", "group": "press", "ous": [OU]}
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ([], ()),
+        ([ONE], (Object("Ours", "press", (OU,)),)),
+        (
+            [{**ONE, "ous": [OU, "ou=desktops, dc=example,dc=com".replace(", ", ",")], "enforced": "true"}],
+            (Object("Ours", "press", (OU,), True),),
+        ),
+        (
+            [{**ONE, "ous": ["DC=example,DC=com", "OU=A\\, B,CN=Büro,DC=example,DC=com"]}],
+            (Object("Ours", "press", ("DC=example,DC=com", "OU=A\\, B,CN=Büro,DC=example,DC=com")),),
+        ),
+    ],
+)
+def test_what_may_be_said(value: object, read: object) -> None:
+    assert read_group_policy(value) == read
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "expected"),
+    [
+        ({}, "", "a list of {name, group, ous, enforced}"),
+        (["x"], "[0]", "{name, group, ous, enforced}"),
+        ([{**ONE, "group_": 1}], "[0].group_", "one of name, group, ous, enforced, did you mean 'group'?"),
+        ([{"name": "x"}], "[0].group", "a value: each object has name, group, ous"),
+        ([{**ONE, "name": "a\nb"}], "[0].name", "a name of letters"),
+        ([{**ONE, "name": "*)(cn=*"}], "[0].name", "a name of letters"),
+        ([{**ONE, "name": "x" * 65}], "[0].name", "a name of letters"),
+        ([ONE, {**ONE, "name": "OURS."}], "[1].name", "a name that differs from 'Ours' in a letter or a digit"),
+        ([{**ONE, "ous": []}], "[0].ous", "a list of 1 to 100 organisational units"),
+        ([{**ONE, "ous": "OU=x"}], "[0].ous", "a list of 1 to 100 organisational units"),
+        ([{**ONE, "ous": ["OU=x"]}], "[0].ous[0]", "a unit as the directory names it"),
+        ([{**ONE, "ous": [f"{OU}\nchangetype: delete"]}], "[0].ous[0]", "a unit as the directory names it"),
+        ([{**ONE, "ous": [f"OU={'x' * 600},DC=a"]}], "[0].ous[0]", "a unit as the directory names it"),
+        ([{**ONE, "enforced": "maybe"}], "[0].enforced", "true or false"),
+    ],
+)
+def test_what_may_not(value: object, key: str, expected: str) -> None:
+    with pytest.raises(Expected) as wrong:
+        read_group_policy(value)
+    assert wrong.value.key == key and wrong.value.expected.startswith(expected)
+
+
+@given(st.text(), st.text())
+def test_whatever_is_accepted_is_one_line_of_a_record(name: str, unit: str) -> None:
+    try:
+        (one,) = read_group_policy([{"name": name, "group": "g", "ous": [f"OU={unit},DC=x"]}])
+    except Expected:
+        return
+    assert one.name.isprintable() and all(ou.isprintable() for ou in one.ous)
+
+
+@pytest.fixture
+def organisation(tmp_path: Path) -> Organisation:
+    return Organisation(tmp_path)
+
+
+def compiled(organisation: Organisation, value: object, *hosts: str, read: Any = None, **more: Any) -> Compiled:
+    """What a run over these hosts compiles, of which lab01 is the domain controller."""
+    question = organisation.question(*(hosts or ("lab01", "press01", "fin01")))
+    variables = {f"proscribe_{name}": one for name, one in {"group_policy": value, **more}.items()}
+    made = [
+        dataclasses.replace(host, values={**host.values, **variables}) if host.name == "lab01" else host
+        for host in question.hosts
+    ]
+    every = {host.name: host for host in organisation.question().hosts}
+    return compile_hosts(dataclasses.replace(question, hosts=made, variables_of=read or every.__getitem__), NOW)
+
+
+def of_controller(found: Compiled) -> dict[str, Any]:
+    plan = found.plans[found.hosts["lab01"]]
+    check(plan)
+    return plan["group_policy"]["objects"][0]  # type: ignore[no-any-return]
+
+
+def test_the_policy_is_that_of_the_group_and_only_the_controller_has_it(organisation: Organisation) -> None:
+    found = compiled(organisation, [ONE])
+    one = of_controller(found)
+    audience = found.plans[found.hosts["press01"]]
+    assert one == {**ONE, "enforced": False, "browser": audience["controls"]["browser"]}
+    assert "group_policy" not in audience and "group_policy" not in found.plans[found.hosts["fin01"]]
+
+
+def test_hosts_of_the_group_need_not_be_of_the_run_nor_be_served(organisation: Organisation) -> None:
+    """Windows machines, and a run with --limit."""
+    read: list[str] = []
+
+    def variables_of(name: str) -> HostVariables:
+        read.append(name)
+        (host,) = organisation.question(name).hosts
+        return dataclasses.replace(host, unserved="a Windows host (ansible_connection: winrm)")
+
+    assert "whatsapp" in of_controller(compiled(organisation, [ONE], "lab01", read=variables_of))["browser"]["services"]
+    assert read == ["press01", "press02", "shared01"]
+
+
+def test_a_waiver_opens_only_where_the_whole_group_has_it(organisation: Organisation) -> None:
+    organisation.waiver(controls=["browser"])
+    assert of_controller(compiled(organisation, [ONE]))["browser"]["services"]["whatsapp"]["mode"] == "enforce"
+    organisation.waiver(controls=["browser"], hosts=["press01", "press02", "shared01"], approved_by="head.of.both")
+    assert of_controller(compiled(organisation, [ONE]))["browser"]["services"]["whatsapp"]["mode"] == "waived"
+
+
+def test_a_controller_may_be_in_its_own_audience(organisation: Organisation) -> None:
+    one = of_controller(compiled(organisation, [{**ONE, "group": "lab"}]))
+    assert one["browser"]["mode"] == "enforce"
+
+
+@pytest.mark.parametrize(
+    ("group", "variables", "expected"),
+    [
+        ("pres", {}, "a group of the inventory, did you mean 'press'?"),
+        ("empty", {}, "a group with a host"),
+        ("lab", {"controls": {"browser": "off"}}, "a group whose proscribe_controls has browser: enforce or audit"),
+    ],
+)
+def test_a_group_without_one_policy_is_refused(
+    organisation: Organisation, group: str, variables: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(PolicyErrors) as wrong:
+        compiled(organisation, [{**ONE, "group": group}], **variables)
+    (error,) = wrong.value.errors
+    assert error.key == "proscribe_group_policy[0].group" and error.where == "host lab01"
+    assert error.expected.startswith(expected)
+
+
+def test_a_group_with_two_policies_is_refused(organisation: Organisation) -> None:
+    def variables_of(name: str) -> HostVariables:
+        (host,) = organisation.question(name).hosts
+        own = {"proscribe_services_exclude": ["slack"]} if name == "press02" else {}
+        return dataclasses.replace(host, values={**host.values, **own})
+
+    with pytest.raises(PolicyErrors, match="the hosts press01 and press02 have different policies"):
+        compiled(organisation, [ONE], "lab01", read=variables_of)
+
+
+def test_a_mistake_in_the_variables_of_the_group_is_reported_where_it_is(organisation: Organisation) -> None:
+    def variables_of(name: str) -> HostVariables:
+        (host,) = organisation.question(name).hosts
+        return dataclasses.replace(host, values={**host.values, "proscribe_categories": ["nope"]})
+
+    with pytest.raises(PolicyErrors) as wrong:
+        compiled(organisation, [ONE], "lab01", read=variables_of)
+    assert "host press01" in str(wrong.value)
+
+
+def test_a_difference_names_the_objects(organisation: Organisation) -> None:
+    plans = []
+    for value in ([], [ONE], [{**ONE, "ous": [OU, "DC=example,DC=com"]}]):
+        found = compiled(organisation, value)
+        plans.append(found.plans[found.hosts["lab01"]])
+    (added,) = difference(plans[0], plans[1])
+    assert (added.subject, added.removed) == ("group_policy", ()) and added.added[0].startswith("Ours for press (")
+    (changed,) = difference(plans[1], plans[2])
+    assert len(changed.added) == len(changed.removed) == 1
