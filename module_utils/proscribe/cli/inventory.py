@@ -125,7 +125,7 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
             inventory.subset(arguments.limit)
         names = [str(host.name) for host in inventory.list_hosts("all")]
         hostvars = HostVars(inventory=inventory, variable_manager=variables, loader=loader)
-        selection = select(names, hostvars)
+        selection = select(names, hostvars, observes=True)
         groups = {str(group): frozenset(map(str, hosts)) for group, hosts in inventory.get_groups_dict().items()}
     except AnsibleError as error:
         place = place_of(error)
@@ -136,7 +136,7 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
     if not selection.hosts:
         raise Refused(
             f"none of the {len(names)} hosts is served: proscribe_hosts is {selection.pattern!r},"
-            f" and {len(selection.not_served)} are network devices or Windows hosts"
+            f" and {len(selection.not_served)} are network devices"
         )
     return Question(
         project=project,
@@ -151,6 +151,7 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
         playbook_folder=None if installation.COLLECTION else project / "playbooks",
         user_project=installation.user_project(),
         not_served=selection.not_served,
+        windows=selection.windows,
         pattern=selection.pattern,
         about=selection.about,
     )

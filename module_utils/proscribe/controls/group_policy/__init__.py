@@ -1,0 +1,1 @@
+"""Group Policy, the way by which machines in a Windows domain get their settings."""

@@ -1,0 +1,96 @@
+"""A Windows host of Wine's, and a made Mac, behind a real sshd: what Ansible reaches with `ansible_shell_type: cmd`,
+and with a Python that takes itself for one on macOS.
+
+Wine's registry, `reg`, `tasklist` and `cmd` are real implementations. It is no Windows: the shell of its account hands
+a command line to Wine's cmd as it is, in a variable, since arguments would be quoted another time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from machines import Machine
+from patience import until
+from proscribe.controls.group_policy.policies import entries
+from proscribe.controls.group_policy.registry_pol import DWORD, Entry, said_by
+
+WINE = ("wine", "wine64")  # Debian packages
+PREFIX = "/root/wine"
+SHELL = f"""\
+#!/bin/sh
+export WINEPREFIX={PREFIX} WINEDEBUG=-all LINE="$2"
+exec wine cmd /c '%LINE%'
+"""
+OVER_SSH = {"ansible_shell_type": "cmd"}
+UNINSTALL = r"HKEY_LOCAL_MACHINE\Software\Microsoft\Windows\CurrentVersion\Uninstall"
+CLIENTS = r"HKEY_LOCAL_MACHINE\Software\Clients\StartMenuInternet"
+PLACES = {
+    "Google Chrome": r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+    "Microsoft Edge": r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+    "Firefox-308046B0AF4A39CB": r"C:\Program Files\Mozilla Firefox\firefox.exe",
+}
+
+
+def into_windows(host: Machine) -> None:
+    """Make a Windows host of a booted container."""
+    host.run("sh", "-c", "cat >/usr/local/bin/wine-shell && chmod 755 /usr/local/bin/wine-shell", stdin=SHELL)
+    wine(host, "wineboot", "-i")
+    host.run("usermod", "--shell", "/usr/local/bin/wine-shell", "root")
+
+
+def wine(host: Machine, *argv: str, stdin: str | None = None) -> str:
+    """What a program of Windows prints in the host."""
+    environment = (f"WINEPREFIX={PREFIX}", "WINEDEBUG=-all", "XDG_RUNTIME_DIR=/run")
+    return host.run("env", *environment, "wine", *argv, stdin=stdin)
+
+
+def import_registry(host: Machine, text: str) -> None:
+    """Have the host import a file of `.reg`."""
+    host.run("sh", "-c", "iconv -f utf-8 -t utf-16 >/tmp/made.reg", stdin=text)
+    wine(host, "reg", "import", r"Z:\tmp\made.reg")
+
+
+def registry_file(values: Iterable[tuple[str, str, str | int]]) -> str:
+    """A file of `.reg` with some values: key, name ("" for the key's own), and text or number."""
+    lines = ["Windows Registry Editor Version 5.00"]
+    for key, name, data in values:
+        shown = f'"{_escaped(data)}"' if isinstance(data, str) else f"dword:{data:08x}"
+        lines += ["", f"[{key}]", f'"{_escaped(name)}"={shown}' if name else f"@={shown}"]
+    return "\n".join([*lines, ""])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def policies(plan: Mapping[str, Any]) -> str:
+    """A plan's browser policies as a file of `.reg`, as a domain's policy would have set them."""
+    found = [one for one in entries(plan) if not one.value.startswith("**")]
+    return registry_file((f"HKEY_LOCAL_MACHINE\\{one.key}", one.value, _said(one)) for one in found)
+
+
+def _said(entry: Entry) -> str | int:
+    said = said_by(entry)
+    assert isinstance(said, int if entry.type == DWORD else str), entry
+    return said
+
+
+def browsers(*names: str) -> str:
+    """A file of `.reg` with browsers registered as their installers do it."""
+    return registry_file((rf"{CLIENTS}\{one}\shell\open\command", "", f'"{PLACES[one]}"') for one in names)
+
+
+def installed(key: str, **values: str) -> str:
+    """A file of `.reg` with an uninstall key."""
+    return registry_file((rf"{UNINSTALL}\{key}", name, value) for name, value in values.items())
+
+
+def start(host: Machine, image: str) -> None:
+    """Start a program of that image's name, which waits for a key: Wine's own cmd under another name."""
+    program = f"{PREFIX}/drive_c/{image}"
+    host.run("cp", f"{PREFIX}/drive_c/windows/system32/cmd.exe", program)
+    environment = ("--setenv", f"WINEPREFIX={PREFIX}", "--setenv", "WINEDEBUG=-all")
+    waiting = f"sleep infinity | wine 'C:\\{image}' /c pause"
+    host.run("systemd-run", "--quiet", "--unit", "made-program", *environment, "sh", "-c", waiting)
+    until(lambda: image.casefold() in wine(host, "tasklist").casefold())
