@@ -17,9 +17,10 @@ from proscribe.controls.group_policy.registry_pol import DWORD, Entry, said_by
 
 WINE = ("wine", "wine64")  # Debian packages
 PREFIX = "/root/wine"
+ENVIRONMENT = (f"WINEPREFIX={PREFIX}", "WINEDEBUG=-all")
 SHELL = f"""\
 #!/bin/sh
-export WINEPREFIX={PREFIX} WINEDEBUG=-all LINE="$2"
+export {" ".join(ENVIRONMENT)} LINE="$2"
 exec wine cmd /c '%LINE%'
 """
 OVER_SSH = {"ansible_shell_type": "cmd"}
@@ -35,14 +36,16 @@ PLACES = {
 def into_windows(host: Machine) -> None:
     """Make a Windows host of a booted container."""
     host.run("sh", "-c", "cat >/usr/local/bin/wine-shell && chmod 755 /usr/local/bin/wine-shell", stdin=SHELL)
+    # One server of Wine's for all sessions: it is found below /run/user, which would go with the last of them.
+    host.run("loginctl", "enable-linger", "root")
+    until(lambda: host.there("/run/user/0"))
     wine(host, "wineboot", "-i")
     host.run("usermod", "--shell", "/usr/local/bin/wine-shell", "root")
 
 
 def wine(host: Machine, *argv: str, stdin: str | None = None) -> str:
     """What a program of Windows prints in the host."""
-    environment = (f"WINEPREFIX={PREFIX}", "WINEDEBUG=-all", "XDG_RUNTIME_DIR=/run")
-    return host.run("env", *environment, "wine", *argv, stdin=stdin)
+    return host.run("env", *ENVIRONMENT, "wine", *argv, stdin=stdin)
 
 
 def import_registry(host: Machine, text: str) -> None:
@@ -90,7 +93,7 @@ def start(host: Machine, image: str) -> None:
     """Start a program of that image's name, which waits for a key: Wine's own cmd under another name."""
     program = f"{PREFIX}/drive_c/{image}"
     host.run("cp", f"{PREFIX}/drive_c/windows/system32/cmd.exe", program)
-    environment = ("--setenv", f"WINEPREFIX={PREFIX}", "--setenv", "WINEDEBUG=-all")
+    environment = [word for one in ENVIRONMENT for word in ("--setenv", one)]
     waiting = f"sleep infinity | wine 'C:\\{image}' /c pause"
     host.run("systemd-run", "--quiet", "--unit", "made-program", *environment, "sh", "-c", waiting)
     until(lambda: image.casefold() in wine(host, "tasklist").casefold())

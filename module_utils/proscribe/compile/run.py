@@ -157,8 +157,8 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     """Compile the plans of all hosts, write each to the plan store, and return the run.
 
     The run: {id, playbook, mode, started, catalog_version, catalog (its release: {version, released}), inventory,
-    limit, pattern (proscribe_hosts), not_served {name: why}, windows [hosts that are only observed], controls, directory, plans, code and packed (what goes to
-    hosts, see store.py), hosts {name: digest},
+    limit, pattern (proscribe_hosts), not_served {name: why}, windows [hosts that are only observed], controls,
+    directory, plans, code and packed (what goes to hosts, see store.py), hosts {name: digest},
     departments {name: [hosts]}, probe and audit_stored [hosts], gate {name: gate}, policies {digest: what `policies`
     says of the plan}, services [ids that some plan names], left_out [hosts of the inventory that are not observed],
     rollout {batches, max_change, max_failures}, (what `reporting` says), upcoming [...], waivers [...],

@@ -36,8 +36,8 @@ class Selection(NamedTuple):
 
 
 def select(names: Iterable[str], hostvars: Any, observes: bool = False) -> Selection:
-    """Those of some hosts that the inventory's `proscribe_hosts` chooses, out of Ansible's `hostvars`. Windows hosts are
-    among them only where what the hosts are for `observes` them.
+    """Those of some hosts that the inventory's `proscribe_hosts` chooses, out of Ansible's `hostvars`. Windows hosts
+    are among them only where what the hosts are for `observes` them.
 
     Raises PolicyErrors where hosts have different patterns, or one that fits no host.
     """

@@ -47,9 +47,9 @@ class _Files:
 
 
 def check(desired: Desired, place: Place, due: Mapping[str, Any], said: Mapping[str, Any] | None) -> Observed:
-    """What the policies of a place's browsers come to. `due` are those that the plan has for this platform, `said` those
-    that are there, with the types that they have in JSON; None where there is no table at all. Raises ControlError for
-    a plan that no browser could follow.
+    """What the policies of a place's browsers come to. `due` are those that the plan has for this platform, `said`
+    those that are there, with the types that they have in JSON; None where there is no table at all. Raises
+    ControlError for a plan that no browser could follow.
     """
     place = place._replace(path=f"{DIRECTORY}/{OWN}", fallbacks=())
     own = desired.file(place)
