@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe import installation
 from proscribe.duration import shown
-from proscribe.observation import ANY_PYTHON, Observation, answered, compiled_run, lacks, of_host
+from proscribe.observation import ANY_PYTHON, Observation, answered, compiled_run, is_macos, lacks, of_host
 from proscribe.plan import canonical
 from proscribe.reply.shapes import LINE, Unusable
 from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
@@ -105,6 +105,8 @@ class ActionModule(HostAction):
                     result = None
                 if result is not None and not lacks(result):
                     return result
+                if is_macos(result) and "macos" not in observed.call:
+                    return self._exchanged(observed.for_macos(), variables)
                 if time.monotonic() >= end:  # the host has ended it, and would end it again
                     self.leash.cut(f"it took longer than {shown(observed.seconds)}")
                     return {}

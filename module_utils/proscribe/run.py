@@ -18,6 +18,10 @@ CONTROLS = plans.CONTROLS
 FAILED = "could not be changed"
 MISSED = 5  # items that a message names
 
+DARWIN = "Darwin"  # the kernel of macOS
+# The answer of a Mac to code that was not made for one: it lacks what it was sent (loader.LACKING).
+NOT_FOR_MACS = {"lacking": True, "system": DARWIN}
+
 # The arguments of `compliance_state`, as Ansible declares them: of the module, and of the action that streams it.
 COMPLIANCE_STATE_ARGUMENTS = {
     "plan": {"type": "dict"},
@@ -137,7 +141,7 @@ def here_and_now(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any]
 def _observed(host: Host, plan: Mapping[str, Any], name: str) -> list[Verdict]:
     """The verdicts of a control on a host."""
     if host.system != "Linux":
-        raise Unseen(f"{host.system} is not supported yet")
+        raise Unseen(f"{host.system} is not supported")
     return control(name).observe(host, plan)
 
 
@@ -155,6 +159,29 @@ def probed(host: Host, plan: Mapping[str, Any]) -> Verdict:
     return check_by_probe(host, plan)
 
 
+def on_macos(host: Host, plan: Mapping[str, Any], controls: Iterable[str], gate: str) -> dict[str, Any]:
+    """What a Mac answers. Only Macs get the code for it (see stream.py), and nothing is changed there."""
+    from .macos.observing import record_of
+
+    try:
+        record = record_of(host, plan, controls)
+    except ValueError as error:
+        return {"changed": False, "failed": True, "msg": str(error)}
+    return gated({"changed": False, "record": record, "drifted": [], "privileged": host.privileged}, gate)
+
+
+def gated(answer: Mapping[str, Any], gate: str) -> dict[str, Any]:
+    """An answer, with {failed, msg} where the gate makes the host fail."""
+    state = answer["record"]["state"]
+    if state not in GATES[gate]:
+        return dict(answer)
+    return {
+        **answer,
+        "failed": True,
+        "msg": f"this host is {state}, which proscribe_compliance_gate does not allow",
+    }
+
+
 def compliance_state(
     host: Host,
     plan: Mapping[str, Any],
@@ -165,14 +192,17 @@ def compliance_state(
     remember: bool = False,
     program: str | None = None,
     watch: Mapping[str, Any] | None = None,
+    macos: bool = False,
 ) -> dict[str, Any]:
     """The answer of the module `compliance_state`, however its code came to the host: {changed, record, drifted,
     privileged}, and {failed, msg} where the gate makes the host fail or the plan cannot be used.
 
     `program` is the text of the program for audits without root that the host has from now on; an empty one removes
     it. Where that cannot be, the answer has the reason as {not_installed}. `watch` is as for `observe`; a run that
-    remembers is also what renews the plan that a watcher holds.
+    remembers is also what renews the plan that a watcher holds. `macos`: this code was made for a Mac.
     """
+    if host.system == DARWIN:
+        return on_macos(host, plan, controls, gate) if macos else dict(NOT_FOR_MACS)
     host.learns = remember
     if remember and host.privileged and has_watch(host, plan, controls):
         from .watch.installed import renew
@@ -195,10 +225,7 @@ def compliance_state(
             install(host, program)
         except (ControlError, Unseen) as error:
             answer["not_installed"] = str(error)
-    if record["state"] in GATES[gate] and not (drifted and will_correct):
-        message = f"this host is {record['state']}, which proscribe_compliance_gate does not allow"
-        return {**answer, "failed": True, "msg": message}
-    return answer
+    return answer if drifted and will_correct else gated(answer, gate)
 
 
 def refusals(left: Iterable[tuple[Action, str]]) -> list[Refusal]:

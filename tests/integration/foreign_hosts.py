@@ -7,12 +7,14 @@ a command line to Wine's cmd as it is, in a variable, since arguments would be q
 
 from __future__ import annotations
 
+import base64
+import plistlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from machines import Machine
 from patience import until
-from proscribe.controls.group_policy.policies import entries
+from proscribe.controls.group_policy.policies import entries, of_programs
 from proscribe.controls.group_policy.registry_pol import DWORD, Entry, said_by
 
 WINE = ("wine", "wine64")  # Debian packages
@@ -97,3 +99,69 @@ def start(host: Machine, image: str) -> None:
     waiting = f"sleep infinity | wine 'C:\\{image}' /c pause"
     host.run("systemd-run", "--quiet", "--unit", "made-program", *environment, "sh", "-c", waiting)
     until(lambda: image.casefold() in wine(host, "tasklist").casefold())
+
+
+# -- a made Mac -------------------------------------------------------------------------------------------------------
+
+# What makes a Python take itself for one on macOS: it says so, and lacks what Python has on Linux only.
+DARWIN = """\
+import os, signal, sys
+for name in ("O_PATH", "pidfd_open", "listxattr", "getxattr", "setxattr", "copy_file_range", "posix_fadvise"):
+    if hasattr(os, name):
+        delattr(os, name)
+sys.platform = "darwin"
+real = os.uname()
+os.uname = lambda: os.uname_result(("Darwin", "mac", "24.6.0", "Darwin Kernel Version 24.6.0", "arm64"))
+"""
+PYTHON = "/usr/local/bin/python3-of-macos"
+# Ansible's streamed call is `python3 -I -S -c <program>`.
+INTERPRETER = f"""\
+#!/usr/bin/python3
+import os, sys
+before = {DARWIN!r}
+*options, program = sys.argv[1:]
+os.execv("/usr/bin/python3", ["python3", *options, before + "\\n" + program])
+"""
+PS = """\
+#!/bin/sh
+test "$*" = "-axo pid=,uid=,comm=" || exit 1
+cat <<'END'
+    1     0 /sbin/launchd
+  412     0 /usr/libexec/logd
+ 1010   501 /Applications/WeChat.app/Contents/MacOS/WeChat
+ 1011   501 /Applications/WeChat.app/Contents/MacOS/WeChatAppEx.app/Contents/MacOS/WeChatAppEx
+ 1102   501 /System/Library/CoreServices/Finder.app/Contents/MacOS/Finder
+ 2044   501 /Users/alice/Downloads/Chat.app/Contents/MacOS/Chat
+END
+"""
+
+
+def into_mac(host: Machine) -> None:
+    """Make what Proscribe reads of a Mac in a booted container."""
+    place(host, PYTHON, INTERPRETER.encode(), mode=0o755)
+    place(host, "/bin/ps", PS.encode(), mode=0o755)
+    host.run("mkdir", "-p", "/private/etc", "/Applications", "/Users/alice/Applications", "/Users/Shared")
+    release = {"ProductName": "macOS", "ProductVersion": "15.6.1"}
+    place(host, "/System/Library/CoreServices/SystemVersion.plist", plistlib.dumps(release))
+    place(host, "/private/etc/hosts", b"127.0.0.1 localhost\n255.255.255.255 broadcasthost\n")
+
+
+def bundle(host: Machine, path: str, identifier: str, **more: Any) -> None:
+    """An application at a path."""
+    said = {"CFBundleIdentifier": identifier, "CFBundlePackageType": "APPL", **more}
+    place(host, f"{path}/Contents/Info.plist", plistlib.dumps(said, fmt=plistlib.FMT_BINARY))
+
+
+def preferences(host: Machine, plan: Mapping[str, Any]) -> None:
+    """A plan's browser policies as managed preferences, as an MDM's profile would have set them."""
+    for program, said in of_programs(plan).items():
+        enabled = {} if program.family == "chromium" else {"EnterprisePoliciesEnabled": True}
+        path = f"/Library/Managed Preferences/{program.domain}.plist"
+        place(host, path, plistlib.dumps({**enabled, **said}))
+
+
+def place(host: Machine, path: str, content: bytes, mode: int = 0o644) -> None:
+    """Write a file in the host."""
+    text = base64.b64encode(content).decode()
+    script = f'mkdir -p "$(dirname "$1")" && rm -f "$1" && base64 -d >"$1" && chmod {mode:o} "$1"'
+    host.run("sh", "-c", script, "-", path, stdin=text)

@@ -10,12 +10,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..controls.browser import ObservedPlace, faulty, judge_policies, unclear
+from ..controls.browser import ObservedPlace
 from ..controls.browser.desired import Desired
-from ..controls.browser.managed import check, spelled_as
+from ..controls.browser.managed import check, spelled_as, verdicts
 from ..controls.browser.observed import Observed
 from ..controls.group_policy.policies import PROGRAMS, Program, of_programs
-from ..finding import NOT_APPLICABLE, UNKNOWN, Finding, Verdict, judge
+from ..finding import Verdict
 from ..host.types import escaped
 from .answer import Answer
 from .apps import Installed
@@ -33,11 +33,7 @@ IMAGES = {
 }
 CHROMIUM_FOLDER = "\\chromium\\"
 OLD = "iexplore.exe"  # Internet Explorer, which every Windows still registers
-NONE_HERE = "no browser of which policies are known is installed"
 UNREAD = "{} cannot be read there"
-RUNNING = "whether browsers that run go by the policies of the registry is not observed on Windows"
-NOT_HERE = "Windows has no flatpaks and no snaps"
-OTHER = "a browser of which no policies are known"
 
 
 class Browsers(NamedTuple):
@@ -83,26 +79,11 @@ def _known(path: str) -> str:
 
 
 def observe(plan: Mapping[str, Any], answer: Answer, browsers: Browsers) -> list[Verdict]:
-    """A verdict for every service of the plan, every bypass that it closes, and the keys themselves. Raises
-    ControlError for a plan that no browser could follow.
-    """
-    section = plan["controls"]["browser"]
+    """The verdicts of `browser` (managed.verdicts). Raises ControlError for a plan that no browser could follow."""
     desired = Desired(plan)
     due = of_programs(plan)
     seen = [ObservedPlace(_place(one), _observed(one, desired, due.get(one, {}), answer)) for one in browsers.known]
-    verdicts = judge_policies(section, desired, seen)
-    if not any(one.place.sites for one in seen):
-        state, why = (UNKNOWN, browsers.unseen) if browsers.unseen else (NOT_APPLICABLE, NONE_HERE)
-        verdicts = [Verdict(verdict.rule, state, reason=why) for verdict in verdicts]
-    if not desired:
-        return [*verdicts, Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]
-    others = [Finding("browser", name, detail=OTHER) for name in browsers.others]
-    missed = "; ".join(filter(None, (unclear(seen), browsers.unseen)))
-    policies = judge("browser/policy-file", section, [*faulty(seen), *others], missed)
-    if not seen and not others and not missed:
-        policies = Verdict("browser/policy-file", NOT_APPLICABLE, reason=NONE_HERE)
-    running = Verdict("browser/running", UNKNOWN if seen else NOT_APPLICABLE, reason=RUNNING if seen else NONE_HERE)
-    return [*verdicts, running, Verdict("browser/packaged", NOT_APPLICABLE, reason=NOT_HERE), policies]
+    return verdicts(plan, desired, seen, browsers.others, browsers.unseen, "Windows")
 
 
 def _place(program: Program) -> Any:

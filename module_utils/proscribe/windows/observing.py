@@ -6,11 +6,12 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from ..finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN, Verdict, host_record
+from ..finding import ERROR, NONCOMPLIANT, UNKNOWN, Verdict, host_record
 from ..host import ControlError
 from ..moments import stamp
 from ..plan import CONTROLS, check
 from ..plan_hours import at
+from ..run import gated
 from . import apps, browsers
 from .answer import Answer
 
@@ -85,8 +86,4 @@ def answered(record: Mapping[str, Any], gate: str) -> dict[str, Any]:
     """What the module that observes answers: {changed, record, drifted, privileged}, and {failed, msg} where the gate
     makes the host fail. Nothing is ever corrected.
     """
-    answer: dict[str, Any] = {"changed": False, "record": dict(record), "drifted": [], "privileged": False}
-    if record["state"] in GATES[gate]:
-        message = f"this host is {record['state']}, which proscribe_compliance_gate does not allow"
-        return {**answer, "failed": True, "msg": message}
-    return answer
+    return gated({"changed": False, "record": dict(record), "drifted": [], "privileged": False}, gate)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping, Sequence
 
+from ...finding import NOT_APPLICABLE, UNKNOWN, Finding, Verdict, judge
 from ...host import WRITTEN_BY
 from ...plan import canonical
-from . import chromium, firefox
+from . import ObservedPlace, chromium, faulty, firefox, judge_policies, unclear
 from .chromium import MERGE
 from .desired import Desired
 from .first_check import CHECKS
@@ -21,8 +22,42 @@ from .places import Place
 
 DIRECTORY, OWN, OTHERS = "/managed", "the policy", "another policy"  # sorted so that the plan's comes last
 NOTHING = "no policy is set"
+NONE_HERE = "no browser of which policies are known is installed"
+OTHER = "a browser of which no policies are known"
+RUNNING = "whether browsers that run go by these policies is not observed on {}"
+NOT_HERE = "{} has no flatpaks and no snaps"
 # What the check of files says where there are none, and of the order of what is in one.
 _NO_FILE, _SPELLED = "no policy file", "written in another format"
+
+
+def verdicts(
+    plan: Mapping[str, Any],
+    desired: Desired,
+    seen: Sequence[ObservedPlace],
+    others: Iterable[str],
+    unseen: str,
+    platform: str,
+) -> list[Verdict]:
+    """A verdict for every service of the plan, every bypass that it closes, and the policies themselves. `seen` are the
+    installed browsers, `others` those of which no policies are known, `unseen` is why these may not be all.
+    """
+    section = plan["controls"]["browser"]
+    found = judge_policies(section, desired, seen)
+    if not any(one.place.sites for one in seen):
+        state, why = (UNKNOWN, unseen) if unseen else (NOT_APPLICABLE, NONE_HERE)
+        found = [Verdict(verdict.rule, state, reason=why) for verdict in found]
+    if not desired:
+        return [*found, Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]
+    unknown = [Finding("browser", name, detail=OTHER) for name in others]
+    missed = "; ".join(filter(None, (unclear(seen), unseen)))
+    policies = judge("browser/policy-file", section, [*faulty(seen), *unknown], missed)
+    if not (seen or unknown or missed):
+        policies = Verdict("browser/policy-file", NOT_APPLICABLE, reason=NONE_HERE)
+    running = Verdict("browser/running", NOT_APPLICABLE, reason=NONE_HERE)
+    if seen:
+        running = Verdict("browser/running", UNKNOWN, reason=RUNNING.format(platform))
+    packaged = Verdict("browser/packaged", NOT_APPLICABLE, reason=NOT_HERE.format(platform))
+    return [*found, running, packaged, policies]
 
 
 class _Files:
