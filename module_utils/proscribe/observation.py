@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from .audit_program import installable
 from .audit_text import AUDIT_TEXT
+from .host import DARWIN
 from .loader import LACKING
 from .moments import stamp
 from .reply import results
-from .run import DARWIN
 from .store import Store
 from .stream import Part, answer, payload
 

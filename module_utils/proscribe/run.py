@@ -11,14 +11,13 @@ from . import plan as plans
 from .controls.applying import carry_out
 from .controls.base import Action, Changes, Control, Refusal
 from .finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN, WATCH, Finding, Verdict, host_record
-from .host import STATE_DIRECTORY, ControlError, Host, Unseen
+from .host import DARWIN, STATE_DIRECTORY, ControlError, Host, Unseen
 from .quarantined import DONE, LIST
 
 CONTROLS = plans.CONTROLS
 FAILED = "could not be changed"
 MISSED = 5  # items that a message names
 
-DARWIN = "Darwin"  # the kernel of macOS
 # The answer of a Mac to code that was not made for one: it lacks what it was sent (loader.LACKING).
 NOT_FOR_MACS = {"lacking": True, "system": DARWIN}
 
@@ -141,7 +140,7 @@ def here_and_now(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any]
 def _observed(host: Host, plan: Mapping[str, Any], name: str) -> list[Verdict]:
     """The verdicts of a control on a host."""
     if host.system != "Linux":
-        raise Unseen(f"{host.system} is not supported")
+        raise Unseen(f"{host.system} is not supported yet")
     return control(name).observe(host, plan)
 
 
@@ -252,6 +251,8 @@ def change(
 
     plans.check(plan)
     host.require_root()
+    if host.system == DARWIN and lift:  # nothing was ever changed there
+        return {**_result([], {}, []), "refused": [], "findings": []}
     if host.system != "Linux":
         raise ControlError(f"{host.system} cannot be enforced yet; see docs/coverage.md")
     plan, missed = here_and_now(host, plan)

@@ -114,12 +114,18 @@ real = os.uname()
 os.uname = lambda: os.uname_result(("Darwin", "mac", "24.6.0", "Darwin Kernel Version 24.6.0", "arm64"))
 """
 PYTHON = "/usr/local/bin/python3-of-macos"
-# Ansible's streamed call is `python3 -I -S -c <program>`.
+# What Ansible has it run: a streamed call (`-I -S -c <program>`), a module's file, or a module in its input.
 INTERPRETER = f"""\
 #!/usr/bin/python3
 import os, sys
-before = {DARWIN!r}
-*options, program = sys.argv[1:]
+before, given = {DARWIN!r}, sys.argv[1:]
+if "-c" in given:
+    *options, program = given
+elif given:
+    run = f"import runpy; runpy.run_path({{given[0]!r}}, run_name='__main__')"
+    options, program = ["-c"], f"sys.argv = {{given!r}}; {{run}}"
+else:
+    options, program = ["-c"], "exec(sys.stdin.read())"
 os.execv("/usr/bin/python3", ["python3", *options, before + "\\n" + program])
 """
 PS = """\

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..finding import Finding
+from ..host import DARWIN
 from ..loader import LACKING
 from ..quarantined import ID, MOST
-from ..run import DARWIN
 from . import record
 from .shapes import TOKEN, Unusable, count, cut, flag, line, lines, listed, mapping, name, one_of, said
 

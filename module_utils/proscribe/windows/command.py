@@ -20,7 +20,7 @@ CODE_PAGES = "HKLM\\System\\CurrentControlSet\\Control\\Nls\\CodePage"
 
 # Keys that are read with all below them. Of one that is not there, its parent has to say so: the exit code of
 # `reg query` is the same for a key that this account may not read.
-TREES = (
+WHOLE_KEYS = (
     f"{POLICIES}\\Google",
     f"{POLICIES}\\Microsoft\\Edge",
     f"{POLICIES}\\BraveSoftware",
@@ -31,7 +31,7 @@ TREES = (
     f"{MACHINE}\\{BROWSERS}",
 )
 # And those of which only the names of keys and the values of their own are read.
-LISTS = (
+LISTED_KEYS = (
     f"{MACHINE}\\Software",
     POLICIES,
     f"{POLICIES}\\Microsoft",
@@ -70,7 +70,7 @@ def line(mark: str) -> str:
     def queried(kind: str, key: str, options: str = "") -> str:
         return f"echo {mark} {kind} {key}& reg query {key}{options} 2>nul {ended}"
 
-    lists, trees = (" ".join(f'"{key}"' if " " in key else key for key in keys) for keys in (LISTS, TREES))
+    listed, whole = (" ".join(f'"{key}"' if " " in key else key for key in keys) for keys in (LISTED_KEYS, WHOLE_KEYS))
     of_user = UNINSTALL.rpartition("\\")[0]
     parts = [
         f"echo {mark} {BEGIN}",
@@ -84,8 +84,8 @@ def line(mark: str) -> str:
         f"echo {mark} {TASKS}",
         f"tasklist /fo csv /nh 2>nul {ended}",
         # A loop is in parentheses, since what follows one on its line would belong to it.
-        f"(for %k in ({lists}) do @({queried(LIST, '%k')}))",
-        f"(for %k in ({trees}) do @({queried(TREE, '%k', ' /s')}))",
+        f"(for %k in ({listed}) do @({queried(LIST, '%k')}))",
+        f"(for %k in ({whole}) do @({queried(TREE, '%k', ' /s')}))",
         f"(for /f %u in ('reg query {USERS}') do @("
         f"{queried(LIST, f'%u{chr(92)}{of_user}')}& {queried(TREE, f'%u{chr(92)}{UNINSTALL}', ' /s')}))",
         f"echo {mark} {END}",

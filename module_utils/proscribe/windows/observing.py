@@ -19,7 +19,7 @@ SYSTEM = "windows"
 # No opening of a week has this day: nobody knows the hour on the host's clock, so what waivers open by it is closed.
 NEVER = time.struct_time((1970, 1, 1, 0, 0, 0, 7, 1, 0))
 NOT_OBSERVED = "{} is not observed on Windows"
-IN_PART = "a waiver ({}) opens it at some hours or to a group, which cannot be told apart on Windows"
+IN_PART = "a waiver ({}) opens it at some hours or to a group, which is not known of a Windows host"
 
 
 def observe(plan: Mapping[str, Any], answer: Answer, only: Collection[str], started: float) -> dict[str, Any]:

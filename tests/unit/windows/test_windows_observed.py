@@ -1,5 +1,5 @@
-"""The rules of a Windows host, judged from what it printed: installed and running programs, policies in effect, and what
-nobody looked for.
+"""The rules of a Windows host, judged from what it printed: installed and running programs, policies in effect, and
+what nobody looked for.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from windows_answers import (
     BOB,
     BROWSERS,
     MARK,
+    NOTHING,
     SITES,
     TELEGRAM,
     WECHAT,
@@ -36,14 +37,14 @@ CHROME, EDGE, FIREFOX = (f"{POLICIES}\\{name}" for name in ("Google\\Chrome", "M
 
 
 def rules(
-    values: Values = {}, compiled: Mapping[str, Any] | None = None, only: Sequence[str] = (), **named: Any
+    values: Values = NOTHING, compiled: Mapping[str, Any] | None = None, only: Sequence[str] = (), **named: Any
 ) -> dict[str, dict[str, Any]]:
     """The rules that a host's record lists, by their names, once it has passed the reader of answers."""
     return {rule["rule"]: rule for rule in record(values, compiled, only, **named)["rules"]}
 
 
 def record(
-    values: Values = {}, compiled: Mapping[str, Any] | None = None, only: Sequence[str] = (), **named: Any
+    values: Values = NOTHING, compiled: Mapping[str, Any] | None = None, only: Sequence[str] = (), **named: Any
 ) -> dict[str, Any]:
     made = observing.observe(compiled or plan(), answered(values, **named), only, time.monotonic())
     result = results.observation(observing.answered(made, "never"))
@@ -56,7 +57,7 @@ def state(values: Values, rule: str = "apps/wechat", **named: Any) -> str:
     return str(found[rule]["state"]) if rule in found else COMPLIANT
 
 
-GOOD = {"code_page": ["65001"]}
+GOOD: dict[str, Any] = {"code_page": ["65001"]}
 
 
 @pytest.mark.parametrize(

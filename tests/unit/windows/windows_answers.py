@@ -9,13 +9,14 @@ from proscribe.controls.group_policy.policies import entries
 from proscribe.controls.group_policy.registry_pol import said_by
 from proscribe.plan import SCHEMA, sealed
 from proscribe.windows.answer import Answer, read
-from proscribe.windows.command import CODE_PAGES, LISTS, PROFILES, TREES, UNINSTALL, USERS
+from proscribe.windows.command import CODE_PAGES, LISTED_KEYS, PROFILES, WHOLE_KEYS, UNINSTALL, USERS
 
 MARK = "proscribe-0123456789abcdef"
 ALICE, BOB = "S-1-5-21-1-2-3-1001", "S-1-5-21-1-2-3-1002"
 NT = "Microsoft Windows [Version 10.0.22631.4317]"
 HIVES = {"HKLM": "HKEY_LOCAL_MACHINE", "HKU": "HKEY_USERS"}
 Values = Mapping[str, Sequence[tuple[str, str, str]]]  # by key: name, type, data
+NOTHING: Values = {}
 
 
 def whole(key: str) -> str:
@@ -25,7 +26,7 @@ def whole(key: str) -> str:
 
 
 def printed(
-    values: Values = {},
+    values: Values = NOTHING,
     tasks: Iterable[tuple[str, int]] = (("System", 4), ("explorer.exe", 4321)),
     *,
     users: Iterable[str] = (ALICE,),
@@ -53,7 +54,7 @@ def printed(
     parts = [f"{MARK} begin", "", version, f"{MARK} codepage", *code_page, f"{MARK} architecture"]
     parts += ["PROCESSOR_ARCHITECTURE=AMD64", f"{MARK} tasks"]
     parts += [f'"{image}","{pid}","Console","1","{memory}"' for image, pid in tasks] + [f"{MARK} done"]
-    queries = [("list", key) for key in LISTS] + [("tree", key) for key in TREES]
+    queries = [("list", key) for key in LISTED_KEYS] + [("tree", key) for key in WHOLE_KEYS]
     for user in (".DEFAULT", *users, *(f"{one}_Classes" for one in users)):
         above = f"{USERS}\\{user}\\{UNINSTALL}".rpartition("\\")[0]
         queries += [("list", above), ("tree", f"{USERS}\\{user}\\{UNINSTALL}")]
@@ -125,7 +126,11 @@ WECHAT: dict[str, Any] = {
     "windows_packages": {"winget": ["Tencent.WeChat"]},
 }
 TELEGRAM: dict[str, Any] = {
-    **{"name": "Telegram", "mode": "enforce", "packages": {}, "processes": [], "paths": []},
+    "name": "Telegram",
+    "mode": "enforce",
+    "packages": {},
+    "processes": [],
+    "paths": [],
     "windows_packages": {"winget": ["Telegram.TelegramDesktop"]},
 }
 APPS_SETTINGS: dict[str, Any] = {"exec_control": "off"}

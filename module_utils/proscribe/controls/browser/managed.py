@@ -99,8 +99,8 @@ def check(desired: Desired, place: Place, due: Mapping[str, Any], said: Mapping[
     elif own is not None and said is not None and canonical(said) == canonical(due):
         contents[OWN] = own
     elif said is not None:
-        notice = {MARK: WRITTEN_BY} if any(name in said for name in due) else {}
-        contents[OWN] = firefox.render({**notice, "policies": dict(said)})
+        marked = {MARK: WRITTEN_BY} if any(name in said for name in due) else {}
+        contents[OWN] = firefox.render({**marked, "policies": dict(said)})
     seen = CHECKS[place.family](_Files(contents), place, desired)  # type: ignore[arg-type]
     return _in_other_words(seen)
 
