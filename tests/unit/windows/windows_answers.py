@@ -9,7 +9,7 @@ from proscribe.controls.group_policy.policies import entries
 from proscribe.controls.group_policy.registry_pol import said_by
 from proscribe.plan import SCHEMA, sealed
 from proscribe.windows.answer import Answer, read
-from proscribe.windows.command import CODE_PAGES, LISTED_KEYS, PROFILES, WHOLE_KEYS, UNINSTALL, USERS
+from proscribe.windows.command import CODE_PAGES, LISTED_KEYS, PROFILES, UNINSTALL, USERS, WHOLE_KEYS
 
 MARK = "proscribe-0123456789abcdef"
 ALICE, BOB = "S-1-5-21-1-2-3-1001", "S-1-5-21-1-2-3-1002"
