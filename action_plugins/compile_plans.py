@@ -45,9 +45,11 @@ class ActionModule(ActionBase):
             {
                 "mode": {"type": "str", "choices": ["audit", "enforce", "lift", "quarantine"], "required": True},
                 "for_roles": {"type": "list", "elements": "str", "default": []},
+                "observes": {"type": "bool", "default": True},
             }
         )
         mode = arguments["mode"]
+        observes = arguments["observes"] and mode in ("audit", "enforce")
         self._require_a_run_with_a_report(mode)
         # Other playbooks may have tags of their own.
         if installation.is_below(str(self._task.get_path()), installation.PLAYBOOKS):
@@ -61,7 +63,7 @@ class ActionModule(ActionBase):
         if earlier := self._of_this_play(variables, names, mode, controls):
             return {**result, "proscribe_run": earlier}
         try:
-            selection = select(names, hostvars)
+            selection = select(names, hostvars, observes)
             question = Question(
                 project=installation.ROOT,
                 mode=mode,
@@ -78,6 +80,7 @@ class ActionModule(ActionBase):
                 playbook_folder=_playbook_folder(variables),
                 user_project=installation.user_project(),
                 not_served=selection.not_served,
+                windows=selection.windows,
                 pattern=selection.pattern,
                 about=selection.about,
             )

@@ -18,12 +18,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe import installation
 from proscribe.duration import shown
-from proscribe.observation import ANY_PYTHON, Observation, answered, compiled_run, lacks, of_host
+from proscribe.observation import ANY_PYTHON, Observation, answered, compiled_run, is_macos, lacks, of_host
 from proscribe.plan import canonical
 from proscribe.reply.shapes import LINE, Unusable
 from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
+from proscribe.store import Store
 from proscribe.stream import BOOTSTRAP
-from proscribe_action import HostAction, observe_timeout, results
+from proscribe.windows import command as windows_command
+from proscribe.windows import observing as windows_observing
+from proscribe.windows.answer import read as windows_answer
+from proscribe_action import HostAction, observe_timeout, printable, results
 from proscribe_sweep import Captured, handover
 
 # An own text for every host would be a warning for each; Ansible tells one text once.
@@ -43,6 +47,8 @@ class ActionModule(HostAction):
     def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
         """Look at the host."""
         run, host = compiled_run(variables), str(variables.get("inventory_hostname"))
+        if host in run.get("windows", ()):
+            return self._of_windows(run, host)
         if host in handover.outcomes:
             observed, outcome = handover.outcomes.pop(host)
             return self._finished(observed, outcome(self.leash))
@@ -52,6 +58,24 @@ class ActionModule(HostAction):
         if handover.capturing:
             raise Captured(self, self.command(variables))
         return self._finished(observed, self._exchanged(observed, variables))
+
+    def _of_windows(self, run: Mapping[str, Any], host: str) -> dict[str, Any]:
+        """The answer of a Windows host, judged here: its own programs are asked, in one exec."""
+        text, call = self._arguments(run, host)
+        plan = json.loads(text) if text else Store(Path(run["plans"])).stored(run["hosts"][host])
+        mark, began = windows_command.token(), time.monotonic()
+        line, connection = windows_command.line(mark), self._connection
+        command = windows_command.command(line, connection._shell.SHELL_FAMILY, connection.transport)
+        done = self._low_level_execute_command(command, sudoable=False)
+        if self.leash.why:
+            return {}
+        try:
+            answer = windows_answer(done["stdout"].encode("utf-8", "surrogateescape"), mark)
+        except Unusable as wrong:
+            said = " ".join((done["stderr"] or done["stdout"])[-LINE:].split())
+            raise Unusable(f"{wrong} (exit code {done['rc']}){said and f': {printable(said)}'}") from None
+        record = windows_observing.observe(plan, answer, call["controls"], began)
+        return results.observation(windows_observing.answered(record, call["gate"]))
 
     def _finished(self, observed: Observation, result: dict[str, Any]) -> dict[str, Any]:
         """The result of the task, once it is noted what the host stores now."""
@@ -81,6 +105,8 @@ class ActionModule(HostAction):
                     result = None
                 if result is not None and not lacks(result):
                     return result
+                if is_macos(result) and "macos" not in observed.call:
+                    return self._exchanged(observed.for_macos(), variables)
                 if time.monotonic() >= end:  # the host has ended it, and would end it again
                     self.leash.cut(f"it took longer than {shown(observed.seconds)}")
                     return {}

@@ -26,6 +26,10 @@ options:
     type: list
     elements: str
     default: []
+  observes:
+    description: Whether the play observes hosts (C(compliance_state)). Where it does not, Windows hosts are not served.
+    type: bool
+    default: true
 attributes:
   check_mode:
     support: full

@@ -271,9 +271,12 @@ def _suits(strategy: Any, member: Member) -> bool:
 
 
 def _stored(variables: dict[str, Any]) -> Any:
-    """The hosts that a program of their own audits, over which an account that is not root has no other right."""
+    """The hosts that a program of their own audits, over which an account that is not root has no other right, and
+    Windows hosts.
+    """
     run = compiled_run(variables)
-    return run.get("audit_stored", ()) if run.get("mode") == "audit" else ()
+    windows = run.get("windows", ())
+    return [*run.get("audit_stored", ()), *windows] if run.get("mode") == "audit" else windows
 
 
 def _start(strategy: Any, gathering: _Gathering) -> None:

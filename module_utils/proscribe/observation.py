@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from .audit_program import installable
 from .audit_text import AUDIT_TEXT
+from .host import DARWIN
 from .loader import LACKING
 from .moments import stamp
 from .reply import results
@@ -54,6 +55,13 @@ class Observation(NamedTuple):
         for whole in (False, True) if self.store.has(self.host, self.code, self.plan) else (True,):
             yield payload(self.code, self.plan, self.call, whole, self.seconds)
 
+    def for_macos(self) -> Observation:
+        """The same for a Mac, which has said that it is one. It stores nothing."""
+        call = {key: value for key, value in self.call.items() if key not in ("program", "watch")}
+        return self._replace(
+            code=self.store.code_for_macos(), call={**call, "probe": False, "remember": False, "macos": True}
+        )
+
     def noted(self, result: dict[str, Any]) -> dict[str, Any]:
         """The result, once it is noted what the host stores now."""
         if "kept" in result:
@@ -73,6 +81,11 @@ def of_host(run: Mapping[str, Any], host: str, text: str, call: Mapping[str, Any
     if "watch" in run:
         call = {**call, "watch": {**run["watch"], "now": stamp(time.time())}}
     return Observation(store, host, code, plan, call, seconds)
+
+
+def is_macos(result: Mapping[str, Any] | None) -> bool:
+    """Whether a host said that it is a Mac, to code that is for others."""
+    return result is not None and result.get("system") == DARWIN
 
 
 def lacks(result: Mapping[str, Any] | None) -> bool:

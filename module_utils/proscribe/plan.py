@@ -46,8 +46,9 @@ Identifiers by control:
                desktop_files [names], names [what people call the service in their own script, for AppImages and
                launchers], markers {go: [packages that a program is built from], gecko: [vendors of a Gecko
                program], programs: [base names that count with such a mark only]}, windows [paths of programs
-               below a folder of programs], web_hosts [hosts, or host/path], web_allow [hosts below them that are no
-               web app of the service]
+               below a folder of programs], windows_processes [image names], windows_packages {winget: [...],
+               appx: [...]}, bundle_ids [of applications on macOS], web_hosts [hosts, or host/path], web_allow [hosts
+               below them that are no web app of the service]
     browser    domains [suffixes], urls [host or host/path], allow [hosts that stay reachable below the domains],
                extensions {chrome: [ids], firefox: [ids]}
     firewall   networks [CIDR, merged; one address without a length], ports [numbers; none means all]

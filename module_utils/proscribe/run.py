@@ -11,12 +11,15 @@ from . import plan as plans
 from .controls.applying import carry_out
 from .controls.base import Action, Changes, Control, Refusal
 from .finding import BESIDE, ERROR, GATES, GROUP_POLICY, NONCOMPLIANT, UNKNOWN, WATCH, Finding, Verdict, host_record
-from .host import STATE_DIRECTORY, ControlError, Host, Unseen
+from .host import DARWIN, STATE_DIRECTORY, ControlError, Host, Unseen
 from .quarantined import DONE, LIST
 
 CONTROLS = plans.CONTROLS
 FAILED = "could not be changed"
 MISSED = 5  # items that a message names
+
+# The answer of a Mac to code that was not made for one: it lacks what it was sent (loader.LACKING).
+NOT_FOR_MACS = {"lacking": True, "system": DARWIN}
 
 # The arguments of `compliance_state`, as Ansible declares them: of the module, and of the action that streams it.
 COMPLIANCE_STATE_ARGUMENTS = {
@@ -173,6 +176,29 @@ def probed(host: Host, plan: Mapping[str, Any]) -> Verdict:
     return check_by_probe(host, plan)
 
 
+def on_macos(host: Host, plan: Mapping[str, Any], controls: Iterable[str], gate: str) -> dict[str, Any]:
+    """What a Mac answers. Only Macs get the code for it (see stream.py), and nothing is changed there."""
+    from .macos.observing import record_of
+
+    try:
+        record = record_of(host, plan, controls)
+    except ValueError as error:
+        return {"changed": False, "failed": True, "msg": str(error)}
+    return gated({"changed": False, "record": record, "drifted": [], "privileged": host.privileged}, gate)
+
+
+def gated(answer: Mapping[str, Any], gate: str) -> dict[str, Any]:
+    """An answer, with {failed, msg} where the gate makes the host fail."""
+    state = answer["record"]["state"]
+    if state not in GATES[gate]:
+        return dict(answer)
+    return {
+        **answer,
+        "failed": True,
+        "msg": f"this host is {state}, which proscribe_compliance_gate does not allow",
+    }
+
+
 def compliance_state(
     host: Host,
     plan: Mapping[str, Any],
@@ -183,14 +209,17 @@ def compliance_state(
     remember: bool = False,
     program: str | None = None,
     watch: Mapping[str, Any] | None = None,
+    macos: bool = False,
 ) -> dict[str, Any]:
     """The answer of the module `compliance_state`, however its code came to the host: {changed, record, drifted,
     privileged}, and {failed, msg} where the gate makes the host fail or the plan cannot be used.
 
     `program` is the text of the program for audits without root that the host has from now on; an empty one removes
     it. Where that cannot be, the answer has the reason as {not_installed}. `watch` is as for `observe`; a run that
-    remembers is also what renews the plan that a watcher holds.
+    remembers is also what renews the plan that a watcher holds. `macos`: this code was made for a Mac.
     """
+    if host.system == DARWIN:
+        return on_macos(host, plan, controls, gate) if macos else dict(NOT_FOR_MACS)
     host.learns = remember
     if remember and host.privileged and has_watch(host, plan, controls):
         from .watch.installed import renew
@@ -213,10 +242,7 @@ def compliance_state(
             install(host, program)
         except (ControlError, Unseen) as error:
             answer["not_installed"] = str(error)
-    if record["state"] in GATES[gate] and not (drifted and will_correct):
-        message = f"this host is {record['state']}, which proscribe_compliance_gate does not allow"
-        return {**answer, "failed": True, "msg": message}
-    return answer
+    return answer if drifted and will_correct else gated(answer, gate)
 
 
 def refusals(left: Iterable[tuple[Action, str]]) -> list[Refusal]:
@@ -243,6 +269,8 @@ def change(
 
     plans.check(plan)
     host.require_root()
+    if host.system == DARWIN and lift:  # nothing was ever changed there
+        return {**_result([], {}, []), "refused": [], "findings": []}
     if host.system != "Linux":
         raise ControlError(f"{host.system} cannot be enforced yet; see docs/coverage.md")
     plan, missed = resolved_here(host, plan)

@@ -24,7 +24,7 @@ from .ownership import name_of, who_else
 from .plan import canonical
 from .plan import digest as digest_of
 from .plan_text import serialised
-from .stream import Part, packed_code
+from .stream import Part, packed_code, packed_macos
 
 PLANS = "plans"  # the store's name in the folder of reports
 
@@ -106,7 +106,13 @@ class Store:
 
     def code(self, probe: bool) -> Part:
         """The observing code; with what the browsers' probe needs, on request."""
-        packed = packed_code(probe)
+        return self._code(packed_code(probe))
+
+    def code_for_macos(self) -> Part:
+        """The observing code for Macs."""
+        return self._code(packed_macos())
+
+    def _code(self, packed: bytes) -> Part:
         name = hashlib.sha256(packed).hexdigest()
         if self._checked(f"{name}.code", name) != packed:
             self._keep(f"{name}.code", packed)

@@ -55,12 +55,15 @@ HOST_SIDE = (
     "tuples.py",
     "host/**/*.py",
     "controls/**/*.py",
+    "macos/*.py",
     "watch/*.py",
     "watch_commands.py",
 )
 # These change a host, and a stream changes nothing.
 CHANGING = frozenset({"enforce", "lift", "restore", "removal", "change", "carry_out", "write_down"})
 PROBING = frozenset({"probed"})  # and these are for what is only done on request
+FOR_MACS = frozenset({"on_macos"})  # what only a Mac gets, which says that it is one
+NOT_FOR_MACS = frozenset({"observe", "control"})  # of the module `run`
 WATCH_ENTRY = f"{PACKAGE}.watch_commands"
 
 
@@ -105,6 +108,11 @@ def packed_watch() -> bytes:
     return _once("watch", _put_together_for_watch)
 
 
+def packed_macos() -> bytes:
+    """The observing code for Macs. Cached in the same way."""
+    return _once("macos", _put_together_for_macos)
+
+
 def _once(kind: str, put_together: Callable[[], bytes]) -> bytes:
     cache = _cache(kind)
     state = _state()
@@ -125,9 +133,10 @@ def _once(kind: str, put_together: Callable[[], bytes]) -> bytes:
 
 
 def prepared() -> dict[str, bytes]:
-    """What a collection is built with: for each of KINDS, and for the watch, what a checkout caches."""
+    """What a collection is built with: for each of KINDS, the watch and Macs, what a checkout caches."""
     code = {kind: packed_code(probe) for kind, probe in KINDS.items()}
-    return {kind: _state() + packed for kind, packed in {**code, "watch": packed_watch()}.items()}
+    more = {"watch": packed_watch(), "macos": packed_macos()}
+    return {kind: _state() + packed for kind, packed in {**code, **more}.items()}
 
 
 def _state() -> bytes:
@@ -161,12 +170,17 @@ def _cache(kind: str) -> Path | None:
 
 @functools.cache
 def _put_together(probe: bool) -> bytes:
-    return _packed(ENTRIES, ROOTS, CHANGING if probe else CHANGING | PROBING)
+    return _packed(ENTRIES, ROOTS, (CHANGING if probe else CHANGING | PROBING) | FOR_MACS)
+
+
+@functools.cache
+def _put_together_for_macos() -> bytes:
+    return _packed(ENTRIES, ROOTS, CHANGING | PROBING | NOT_FOR_MACS)
 
 
 @functools.cache
 def _put_together_for_watch() -> bytes:
-    return _packed((WATCH_ENTRY,), ("main",), PROBING)
+    return _packed((WATCH_ENTRY,), ("main",), PROBING | FOR_MACS)
 
 
 def _packed(entries: Iterable[str], roots: Iterable[str], left_out: Collection[str]) -> bytes:

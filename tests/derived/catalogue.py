@@ -6,7 +6,7 @@ from pathlib import Path
 
 from proscribe.compile.catalogue import load
 from proscribe.compile.grammar import PACKAGE_NAMES, Matching, OneOf
-from proscribe.compile.plans import IDENTIFIERS
+from proscribe.compile.plans import IDENTIFIERS, OF_WINDOWS
 from proscribe.compile.schema import BROWSER, FLAG, SERVICE, Group, Text
 from proscribe.controls.apps.systems.registry import SYSTEMS
 from public_lists import names, standing
@@ -33,6 +33,8 @@ def _expected(key: str) -> str:
 def _managers(key: str) -> str:
     """The package systems of hosts that are searched for the names of a key."""
     found = [f"`{system.MANAGER}`" for system in SYSTEMS if key == system.CATALOGUE_KEY]
+    if key in OF_WINDOWS:
+        return "Windows hosts"
     return ", ".join(found) or "none: data for other tools"
 
 

@@ -1,4 +1,6 @@
-"""Network devices and Windows hosts in an inventory: nobody connects to them, and no run ends because of them."""
+"""Network devices in an inventory, and Windows hosts where a run does not observe: nobody connects to them, and no run
+ends because of them.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +50,8 @@ class Mixed:
         where = f"ansible_host: 127.0.0.1, ansible_port: {port}"
         lines = [
             f"a_switch: {{ansible_connection: ansible.netcommon.network_cli, ansible_network_os: ios, {where}}}",
-            f"a_windows: {{ansible_connection: winrm, {where}}}",
-            f"a_windows_over_ssh: {{ansible_shell_type: powershell, {where}}}",
+            f"b_switch: {{ansible_connection: local, ansible_network_os: ios, {where}}}",
+            f"c_switch: {{ansible_connection: httpapi, {where}}}",
             "here: {ansible_connection: local}",
         ]
         (directory / "fleet").mkdir()
@@ -75,7 +77,7 @@ def mixed(tmp_path: Path, port: Port) -> Mixed:
     return Mixed(tmp_path, port.number)
 
 
-UNSERVED = ["a_switch", "a_windows", "a_windows_over_ssh"]
+UNSERVED = ["a_switch", "b_switch", "c_switch"]
 
 
 def test_what_cannot_be_served_is_counted_apart_and_never_connected_to(mixed: Mixed, port: Port) -> None:
@@ -103,6 +105,20 @@ def test_no_other_run_connects_to_them_or_ends_because_of_them(
     assert port.connections == 0
 
 
+@pytest.mark.parametrize("words", [("lift", "--check"), ("collect",)])
+@pytest.mark.parametrize("how", ["ansible_connection: winrm", "ansible_shell_type: powershell"])
+def test_windows_hosts_are_not_served_where_a_run_does_not_observe(
+    words: tuple[str, ...], how: str, mixed: Mixed, port: Port
+) -> None:
+    """Only audits and runs that enforce observe them, with the connection that their inventory names."""
+    host = f"all:\n  hosts:\n    a_windows: {{ansible_host: 127.0.0.1, ansible_port: {port.number}, {how}}}\n"
+    (mixed.directory / "fleet/windows.yml").write_text(host)
+    ended = mixed.launch(*words, "-i", "fleet", "--tags", "dns")
+    said = " ".join(ended.said.split())
+    assert f"a_windows, a Windows host ({how})" in said or "4 not served" in said, ended.said
+    assert port.connections == 0
+
+
 def test_a_gate_that_asks_for_a_complete_picture_is_not_met_until_they_are_left_out(mixed: Mixed) -> None:
     gate = ["-e", "proscribe_compliance_gate=incomplete", "--tags", "dns", "-e", "proscribe_effective_from=2999-01-01"]
     first = mixed.launch("audit", "-i", "fleet", *gate)
@@ -114,11 +130,11 @@ def test_a_gate_that_asks_for_a_complete_picture_is_not_met_until_they_are_left_
 
 def test_the_inventory_says_whom_runs_are_about(mixed: Mixed, port: Port) -> None:
     (mixed.directory / "fleet/group_vars").mkdir()
-    (mixed.directory / "fleet/group_vars/all.yml").write_text("proscribe_hosts: all:!a_windows*\n")
+    (mixed.directory / "fleet/group_vars/all.yml").write_text("proscribe_hosts: all:!b_switch:!c_switch\n")
     ended = mixed.launch("audit", "-i", "fleet", "--tags", "dns")
     assert ended.code == 0, ended.said
     assert [one["host"] for one in mixed.report["not_served"]] == ["a_switch"]
-    ended = mixed.launch("audit", "-i", "fleet", "--tags", "dns", "--limit", "a_windows")
+    ended = mixed.launch("audit", "-i", "fleet", "--tags", "dns", "--limit", "b_switch")
     assert ended.code == 12, ended.said
     assert port.connections == 0
 

@@ -132,7 +132,7 @@ def question(
         groups = {str(name): frozenset(map(str, hosts)) for name, hosts in inventory.get_groups_dict().items()}
         if group:
             names = _members(group, groups, names)
-        selection = select(names, hostvars) if served else audience(names, hostvars)
+        selection = select(names, hostvars, observes=True) if served else audience(names, hostvars)
     except AnsibleError as error:
         place = place_of(error)
         raise Refused(f"{place}: {error}" if place else str(error)) from None
@@ -142,7 +142,7 @@ def question(
     if not selection.hosts:
         raise Refused(
             f"none of the {len(names)} hosts is served: proscribe_hosts is {selection.pattern!r},"
-            f" and {len(selection.not_served)} are network devices or Windows hosts"
+            f" and {len(selection.not_served)} are network devices"
         )
     return Question(
         project=project,
@@ -158,6 +158,7 @@ def question(
         playbook_folder=None if installation.COLLECTION else project / "playbooks",
         user_project=installation.user_project(),
         not_served=selection.not_served,
+        windows=selection.windows,
         pattern=selection.pattern,
         about=selection.about,
     )

@@ -44,6 +44,8 @@ class Service:
     processes: tuple[str, ...]
     paths: tuple[str, ...]
     windows_programs: tuple[str, ...]  # below a folder of programs: Tencent/Weixin/Weixin.exe
+    windows_processes: tuple[str, ...]
+    bundle_ids: tuple[str, ...]  # of applications on macOS
     desktop_files: tuple[str, ...]
     markers: Mapping[str, tuple[str, ...]]
     user_data: tuple[str, ...]
@@ -197,6 +199,8 @@ def _service(entry: Entry) -> Service:
         processes=tuple(data.get("processes", {}).get("linux", ())),
         paths=tuple(data.get("paths", {}).get("linux", ())),
         windows_programs=tuple(_windows_programs(data.get("paths", {}).get("windows", ()))),
+        windows_processes=tuple(data.get("processes", {}).get("windows", ())),
+        bundle_ids=tuple(data.get("bundle_ids", ())),
         desktop_files=tuple(data.get("desktop_files", ())),
         markers=_tuples(data.get("markers", {})),
         user_data=tuple(data.get("user_data", ())),

@@ -19,7 +19,7 @@ from ansible.inventory.manager import IGNORED
 from ..policy_errors import PolicyError, PolicyErrors
 from .places import origin, place_within, set_in
 from .restrictions import PREFIX, REGISTERED
-from .served import CONNECTION_VARIABLES, unserved
+from .served import CONNECTION_VARIABLES, is_windows, unserved
 
 _NAME = re.compile(r"\w*")
 _NOWHERE: Mapping[str, str] = {}
@@ -36,6 +36,7 @@ class HostVariables:
     address: str = ""  # over which Ansible reaches the host, where the inventory names one and not a name
     ssh_port: int = 22
     unserved: str = ""  # why Proscribe cannot serve it, by how it is reached; "" if it can
+    windows: bool = False  # whether that is because it is a Windows host, which can be observed
     wrong: tuple[PolicyError, ...] = ()  # variables that cannot be templated, which `values` is without
     # Where a part of a variable was written, by the variable, the steps to the part and the value that is wrong.
     locate: Callable[[str, str, object], str] | None = None
@@ -67,9 +68,10 @@ class HostVariables:
         simple = functools.partial(_simple, raw, templated)
         address, port = _reached_at(name, simple("ansible_host"), simple("ansible_port"))
         folder = sys.intern(str(raw.get("inventory_dir") or "."))
-        reached = unserved({variable: simple(variable) for variable in CONNECTION_VARIABLES})
+        how = {variable: simple(variable) for variable in CONNECTION_VARIABLES}
         same = values if shared is None else shared.setdefault(repr(values), values)
-        return cls(name, same, _NOWHERE, folder, address, port, reached, tuple(wrong), locate)
+        reached = unserved(how), is_windows(how)
+        return cls(name, same, _NOWHERE, folder, address, port, *reached, tuple(wrong), locate)
 
     def where(self, key: str, wrong: object = None) -> str:
         """Where a variable of this host was set, for a message; `key` may lead to a part of it
@@ -113,6 +115,7 @@ class Question:
     user_project: Path | None = None  # for a collection: the project of its user, in which relative folders may be
     # Hosts of the run that Proscribe cannot serve, each with why; they are not among `hosts`.
     not_served: Mapping[str, str] = field(default_factory=dict)
+    windows: tuple[str, ...] = ()  # those of `hosts` that are Windows hosts, which are only observed
     pattern: str = "all"  # proscribe_hosts
     about: frozenset[str] = frozenset()  # all hosts of the inventory that it chooses; none where that is every host
     # Any host's variables, for what is decided by hosts that are not of the run (group_policy.py).

@@ -24,8 +24,10 @@ from .restrictions import PREFIX, Restrictions
 from .unmanaged_browsers import unmanaged_browsers
 from .waivers import Waiver
 
-# The package systems whose names hosts search. The catalogue also has names for other systems (winget, choco, appx).
+# The package systems whose names hosts search, and those of Windows, whose names are compared on the controller. The
+# catalogue also has names for Chocolatey.
 PACKAGE_SYSTEMS = tuple(sorted(NAMES))
+OF_WINDOWS = ("appx", "winget")
 # Addresses of public resolvers are blocked for name resolution only; the same machines answer to other purposes too.
 RESOLVER_PORTS = (53, 443, 853)
 
@@ -249,6 +251,9 @@ def _apps(service: Service) -> dict[str, Any]:
         "desktop_files": list(service.desktop_files),
         "markers": {key: list(names) for key, names in service.markers.items()},
         "windows": list(service.windows_programs),
+        "windows_processes": list(service.windows_processes),
+        "windows_packages": {key: list(service.packages[key]) for key in OF_WINDOWS if service.packages.get(key)},
+        "bundle_ids": list(service.bundle_ids),
         "web_hosts": [
             *service.domains,
             *(url for url in service.urls if "/" in url or not is_below(url, service.domains)),

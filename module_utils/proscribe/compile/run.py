@@ -159,8 +159,8 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     """Compile the plans of all hosts, write each to the plan store, and return the run.
 
     The run: {id, playbook, mode, started, catalog_version, catalog (its release: {version, released}), inventory,
-    limit, pattern (proscribe_hosts), not_served {name: why}, controls, directory, plans, code and packed (what goes to
-    hosts, see store.py), hosts {name: digest},
+    limit, pattern (proscribe_hosts), not_served {name: why}, windows [hosts that are only observed], controls,
+    directory, plans, code and packed (what goes to hosts, see store.py), hosts {name: digest},
     departments {name: [hosts]}, probe and audit_stored [hosts], gate {name: gate}, policies {digest: what `policies`
     says of the plan}, services [ids that some plan names], left_out [hosts of the inventory that are not observed],
     rollout {batches, max_change, max_failures}, (what `reporting` says), upcoming [...], waivers [...],
@@ -174,7 +174,8 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     catalogues, restrictions, waivers, plans, hosts, later = _compiled(question, now, mistakes, loading)
     exempted: list[str] = []
     if hosts:
-        errors, exempted = lockout.find(question.hosts, {name: plans[digest] for name, digest in hosts.items()}, later)
+        changed = [host for host in question.hosts if host.name not in question.windows]
+        errors, exempted = lockout.find(changed, {name: plans[digest] for name, digest in hosts.items()}, later)
         mistakes.note(*errors)
     # What is wrong on a host has its default, which says nothing of whether the hosts agree.
     sound = [host for host in question.hosts if not mistakes or not _wrong(host)]
@@ -217,6 +218,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         "limit": question.limit,
         "pattern": question.pattern,
         "not_served": dict(question.not_served),
+        "windows": list(question.windows),
         "controls": question.controls,
         "directory": str(reports / f"{id_}.partial"),
         "plans": str(store.directory),
@@ -230,8 +232,10 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         ),
         "rules": {digest: rule_count(plan, question.controls) for digest, plan in plans.items()},
         "nothing_known": {digest: nothing_known(plan, question.controls) for digest, plan in plans.items()},
-        "probe": [name for name, r in restrictions.items() if r.probe],
-        "audit_stored": [name for name, r in restrictions.items() if r.audit_with == STORED],
+        "probe": [name for name, r in restrictions.items() if r.probe and name not in question.windows],
+        "audit_stored": [
+            name for name, r in restrictions.items() if r.audit_with == STORED and name not in question.windows
+        ],
         "gate": {name: r.compliance_gate for name, r in restrictions.items() if r.compliance_gate != "never"},
         "rollout": rollout,
         **({"watch": named_for_hosts()} if any("watch" in plan for plan in plans.values()) else {}),
@@ -248,6 +252,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
             *_stale(catalogues, restrictions, hosts, now, max_age),
             *_unseparated(restrictions),
             *_open_to_members(restrictions),
+            *_only_observed(question),
         ],
     }
 
@@ -278,6 +283,15 @@ def _stale(
 
 def _wrong(host: HostVariables) -> bool:
     return bool(host.wrong or read_in_part(host.values, host.where)[1])
+
+
+def _only_observed(question: Question) -> list[str]:
+    """A warning where a run corrects hosts, and some of them are Windows hosts."""
+    if question.mode == "audit" or not question.windows:
+        return []
+    first, *others = question.windows
+    more = f" (and {len(others)} more)" if others else ""
+    return [f"Windows hosts are only observed, and nothing is corrected on them: {first}{more}"]
 
 
 def _unseparated(restrictions: dict[str, Restrictions]) -> list[str]:

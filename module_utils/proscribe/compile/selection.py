@@ -1,7 +1,8 @@
 """Which hosts of a run Proscribe observes: those of the pattern `proscribe_hosts`, but for those that it cannot serve.
 
-A network device and a Windows host have no Linux to observe. The inventory says how they are reached, so they
-are known without a connection; they are counted apart and are never compliant.
+A network device has nothing to observe. The inventory says how it is reached, so it is known without a connection; it
+is counted apart and is never compliant. A Windows host is one of the hosts where a run observes, and not served where a
+run only changes hosts.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Selection(NamedTuple):
     not_served: dict[str, str]  # by name, why not
     pattern: str  # proscribe_hosts
     about: frozenset[str] = frozenset()  # all hosts of the inventory that it chooses; none where that is every host
+    windows: tuple[str, ...] = ()  # those of `hosts` that are Windows hosts
 
     @property
     def names(self) -> list[str]:
@@ -33,8 +35,9 @@ class Selection(NamedTuple):
         return [host.name for host in self.hosts]
 
 
-def select(names: Iterable[str], hostvars: Any) -> Selection:
-    """Those of some hosts that the inventory's `proscribe_hosts` chooses, out of Ansible's `hostvars`.
+def select(names: Iterable[str], hostvars: Any, observes: bool = False) -> Selection:
+    """Those of some hosts that the inventory's `proscribe_hosts` chooses, out of Ansible's `hostvars`. Windows hosts
+    are among them only where what the hosts are for `observes` them.
 
     Raises PolicyErrors where hosts have different patterns, or one that fits no host.
     """
@@ -44,7 +47,7 @@ def select(names: Iterable[str], hostvars: Any) -> Selection:
         return {str(host.name) for host in found}
 
     shared: dict[str, Mapping[str, Any]] = {}
-    return chosen([HostVariables.of(name, hostvars, shared=shared) for name in names], matching)
+    return chosen([HostVariables.of(name, hostvars, shared=shared) for name in names], matching, observes)
 
 
 def audience(names: Iterable[str], hostvars: Any) -> Selection:
@@ -53,7 +56,7 @@ def audience(names: Iterable[str], hostvars: Any) -> Selection:
     return Selection([HostVariables.of(name, hostvars, shared=shared) for name in names], {}, EVERY)
 
 
-def chosen(hosts: Sequence[HostVariables], matching: Callable[[str], set[str]]) -> Selection:
+def chosen(hosts: Sequence[HostVariables], matching: Callable[[str], set[str]], observes: bool = False) -> Selection:
     """As `select`; `matching` gives the names of the inventory's hosts that a pattern fits."""
     pattern = _pattern(hosts)
     about: frozenset[str] = frozenset()
@@ -68,8 +71,9 @@ def chosen(hosts: Sequence[HostVariables], matching: Callable[[str], set[str]]) 
             raise PolicyErrors([PolicyError(where, VARIABLE, pattern, "a pattern that fits a host of the inventory")])
         about = frozenset(named)
         hosts = [host for host in hosts if host.name in about]
-    unserved = {host.name: host.unserved for host in hosts if host.unserved}
-    return Selection([host for host in hosts if not host.unserved], unserved, pattern, about)
+    windows = tuple(host.name for host in hosts if host.windows and observes)
+    unserved = {host.name: host.unserved for host in hosts if host.unserved and host.name not in set(windows)}
+    return Selection([host for host in hosts if host.name not in unserved], unserved, pattern, about, windows)
 
 
 def _pattern(hosts: Sequence[HostVariables]) -> str:

@@ -1,4 +1,7 @@
-"""Which hosts cannot be served, by what the inventory says of how they are reached. Pure."""
+"""Which hosts Proscribe does not serve as it serves Linux, by what the inventory says of how they are reached. Pure.
+
+A network device is never connected to. A Windows host is observed, where a run observes, and never changed.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,17 @@ WINDOWS_SHELLS = frozenset({"powershell", "cmd"})
 CONNECTION_VARIABLES = ("ansible_connection", "ansible_shell_type", "ansible_network_os")
 
 
+def is_windows(variables: Mapping[str, str]) -> bool:
+    """Whether a host is a Windows host. `variables` are those of CONNECTION_VARIABLES, "" where one is not set."""
+    connection, shell, _ = (variables.get(name, "") for name in CONNECTION_VARIABLES)
+    return _short(connection) in WINDOWS or (
+        _short(shell) in WINDOWS_SHELLS and _short(connection) not in (NETWORK | {"local"})
+    )
+
+
 def unserved(variables: Mapping[str, str]) -> str:
     """Why a host cannot be served, in words; "" if it can, or if nothing says that it cannot. `variables` are those of
-    ASKED, "" where one is not set.
+    CONNECTION_VARIABLES, "" where one is not set.
     """
     connection, shell, network_os = (variables.get(name, "") for name in CONNECTION_VARIABLES)
     if _short(connection) in NETWORK:

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from .file_scan import Known, Scanned
 
 LOCK = "/run/proscribe.lock"
+DARWIN = "Darwin"  # the kernel of macOS, where nothing is ever changed
 
 __all__ = [
+    "DARWIN",
     "LEDGER",
     "STATE_DIRECTORY",
     "SIGNED",

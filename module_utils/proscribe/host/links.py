@@ -13,7 +13,8 @@ import stat
 from .types import ControlError
 
 MOST = 32  # links in the path of one file; the kernel follows 40
-PLACE = os.O_PATH | os.O_DIRECTORY
+PATH = getattr(os, "O_PATH", 0)  # macOS has no such flag: there no link is followed, and places are opened for reading
+PLACE = PATH | os.O_DIRECTORY
 FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
@@ -33,9 +34,8 @@ class Traversal:
         try:
             return os.open(name, PLACE | os.O_NOFOLLOW, dir_fd=directory)
         except OSError as error:
-            to = (
-                link_target(directory, name, path) if error.errno == errno.ENOTDIR else ""
-            )  # of a link too, with O_PATH
+            # ENOTDIR of a link too, with O_PATH; without it, ELOOP.
+            to = link_target(directory, name, path) if error.errno == (errno.ENOTDIR if PATH else errno.ELOOP) else ""
             if not to:
                 raise
         return self._along(directory, to, path)
@@ -75,7 +75,9 @@ class Traversal:
 
 def link_target(directory: int, name: str, path: str) -> str:
     """What a link of root's says; "" for what is none. Raises OSError, and ControlError for a link that a user made."""
-    link = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory)
+    if not PATH:
+        raise ControlError(f"{path} is a link: not followed")
+    link = os.open(name, PATH | os.O_NOFOLLOW, dir_fd=directory)
     try:
         seen = os.fstat(link)
         if not stat.S_ISLNK(seen.st_mode):

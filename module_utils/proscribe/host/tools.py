@@ -74,7 +74,7 @@ def _started(argv: list[str], env: Mapping[str, str], user: User | None, talks: 
     """A tool that runs, in a session of its own; `talks` where it gets an input. Raises OSError and ControlError."""
     if user is None:
         pipe = os.pipe()
-        if min(pipe) > 2:
+        if min(pipe) > 2 and hasattr(os, "pidfd_open"):  # not on macOS, which has no /proc either
             with contextlib.suppress(NotImplementedError):  # a C library that does not begin a session for it
                 return _Tool(argv, env, talks, pipe)
         else:  # a caller whose standard files are closed
@@ -253,7 +253,7 @@ def _descendants(leader: int) -> list[int]:
     """The living processes of a session, and those that descend from one of them; from /proc/PID/stat."""
     parents: dict[int, int] = {}
     found: set[int] = set()
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc") if hasattr(os, "pidfd_open") else ():
         if name.isdigit():
             with (
                 contextlib.suppress(OSError, IndexError, ValueError),

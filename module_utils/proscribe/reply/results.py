@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..finding import Finding
+from ..host import DARWIN
 from ..loader import LACKING
 from ..quarantined import ID, MOST
 from . import record
@@ -30,13 +31,13 @@ RUN_TOKEN = re.compile(r"[0-9a-f]{12}")
 
 def observation(value: object) -> dict[str, Any]:
     """The answer of `compliance_state`: {changed, record, drifted, privileged}, and {failed, msg} where the gate makes
-    the host fail; {failed, msg} alone where there is no record; {lacking} or with {kept} of a streamed call;
-    {not_installed} where the program for audits without root is not.
+    the host fail; {failed, msg} alone where there is no record; {lacking}, with {system} of a Mac that was sent code
+    for Linux, or with {kept} of a streamed call; {not_installed} where the program for audits without root is not.
     """
     answer = mapping(value, "the answer")
     result: dict[str, Any] = {"changed": False, **_failed(answer)}
     if answer.get(LACKING) is True:
-        return {**result, LACKING: True}
+        return {**result, LACKING: True, **({"system": DARWIN} if answer.get("system") == DARWIN else {})}
     if "record" not in answer:
         if "failed" not in result:
             raise Unusable("it has no record")

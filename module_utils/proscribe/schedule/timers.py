@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from functools import partial
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from ..controls.base import Action, Changes
-from ..host import WRITTEN_BY, ControlError, Host
+from ..host import DARWIN, WRITTEN_BY, ControlError, Host
 from ..host.units import unit_text
 from .reach import require_own
 
@@ -77,7 +78,7 @@ def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
     own is ended, since it would enforce again what is lifted next.
     """
     actions: list[Action] = []
-    for part in parts:
+    for part in () if host.system == DARWIN else parts:  # it has no systemd, and so nothing of ours
         known = DRIFT_FILES if part == DRIFT else PULL_FILES
         there = [path for path in known if host.stat(path)]
         timer = f"{part}.timer"
@@ -104,7 +105,7 @@ def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
 def change(host: Host, work: Callable[[], Changes], dry_run: bool) -> dict[str, Any]:
     """Do what is planned and say what was done: {changed, actions, diff}. Raises ControlError."""
     host.require_root()
-    with host.exclusive():
+    with host.exclusive() if host.system != DARWIN else contextlib.nullcontext():
         actions = work().actions
         done: list[str] = []
         for action in () if dry_run else actions:

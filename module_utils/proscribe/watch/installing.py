@@ -10,7 +10,7 @@ from typing import Any, Iterable, Mapping, Sequence
 from ..audit_program import interpreter
 from ..controls.applying import carry_out
 from ..controls.base import Action, Changes
-from ..host import ControlError, Host, Unseen
+from ..host import DARWIN, ControlError, Host, Unseen
 from ..moments import is_stamp, stamp
 from ..plan import canonical
 from ..plan import digest as digest_of
@@ -110,6 +110,8 @@ def change(
 ) -> dict[str, Any]:
     """Install the watch, or remove it, and report what was done, as run.change does. Raises ControlError."""
     host.require_root()
+    if host.system == DARWIN and lift_it:  # nothing was ever changed there
+        return {"changed": False, "actions": [], "refused": [], "findings": [], "diff": []}
     with host.exclusive():
         changes = lift(host) if lift_it else enforce(host, plan, given)
         done = [] if dry_run else list(carry_out(changes)["done"])

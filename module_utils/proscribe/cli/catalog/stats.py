@@ -13,7 +13,7 @@ from .chosen import Chosen
 from .listing import columns
 
 SCHEMA = "proscribe/catalog-stats/1"
-# Other platforms' names are data for other tools: nothing of Proscribe runs there.
+# Other platforms' names: Windows hosts and Macs are only observed, the others are data for other tools.
 ELSEWHERE = {"windows": ("winget", "choco", "appx"), "macos": ("brew", "brew_cask"), "android": ("android",)}
 
 

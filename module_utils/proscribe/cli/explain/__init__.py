@@ -100,6 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     hosts = inventory.question(arguments)
     compiled = compile_hosts(hosts, now)
     known = facts.known(reports_of(hosts.hosts, hosts.inventory), compiled.hosts)
+    known.update(dict.fromkeys(hosts.windows, facts.Facts(os="windows")))
     if question is None:
         results = compare(Path(arguments.expect), hosts.groups, compiled, known)
         if arguments.json:

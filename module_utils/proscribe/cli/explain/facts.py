@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...controls.apps.systems.registry import OF_THE_HOST, ON_DEMAND, SYSTEMS
+from ...report.evaluation.modes import ONLY_OBSERVED
 from ...report.storage.complete import UnreadableReport, read_records, runs
 
 MOST_RUNS = 10  # that are read, the newest first: what is known of a host may stand in an older one
-# How Python calls the systems that Proscribe does not look at yet (sys.platform); a Linux host tells its distribution.
-NOT_LINUX = ("darwin", "freebsd", "openbsd", "netbsd", "sunos", "aix", "cygwin", "win32")
+# How Python calls the systems on which nothing is enforced (sys.platform), and how records call those that are only
+# observed; a Linux host says its distribution.
+NOT_LINUX = ("darwin", "freebsd", "openbsd", "netbsd", "sunos", "aix", "cygwin", "win32", *ONLY_OBSERVED)
 
 
 class Facts(NamedTuple):
@@ -30,7 +32,7 @@ class Facts(NamedTuple):
 
     @property
     def served(self) -> bool:
-        """Whether the host's system is one that is looked at, as far as anybody knows."""
+        """Whether the ban is enforced on the host's system, as far as anybody knows."""
         return not self.os.startswith(NOT_LINUX)
 
     def has(self, key: str) -> bool | None:

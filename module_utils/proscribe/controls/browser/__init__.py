@@ -48,6 +48,24 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     found_here = {place.id for place in places(host, plan, everywhere=True) if place.sites and place.there(host)}
     host.record_fields["browsers"] = sorted({*found_here, *(fork.id[:100] for fork in others if fork.policies)})
     seen = [ObservedPlace(place, CHECKS[place.family](host, place, desired)) for place in everywhere]
+    verdicts = judge_policies(section, desired, seen)
+    found = faulty(seen)
+    if desired:
+        found += [Finding("browser", fork.id, path=fork.binary, detail=UNKNOWN) for fork in others if not fork.policies]
+        running = running_browsers(host, everywhere)
+        # Enforcing does not end a browser under its user's hands.
+        verdicts.append(judge("browser/running", section, *running)._replace(drifted=False))
+        verdicts.append(judge("browser/packaged", section, *_packaged(host, plan, everywhere))._replace(drifted=False))
+    if desired or found:
+        files = judge("browser/policy-file", section, found, unclear(seen))
+        verdicts.append(files._replace(findings=(*files.findings, *unread.find_unread(host))))
+    else:
+        verdicts.append(Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set"))
+    return verdicts
+
+
+def judge_policies(section: Mapping[str, Any], desired: Desired, seen: Sequence[ObservedPlace]) -> list[Verdict]:
+    """The verdicts of a plan's services, and of the bypasses that it closes."""
     unseen = _reasons(one.observed.unseen for one in seen)
     verdicts = [
         judge(f"browser/{id_}", entry, _service_findings(seen, entry), unseen)
@@ -63,26 +81,23 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
         if verdict.state == COMPLIANT and setting in (GOOGLE_TENANTS, MICROSOFT_TENANTS):
             from .tenants import mechanisms
 
-            verdict = verdict._replace(findings=tuple(mechanisms(setting, desired.rules, everywhere)))
+            verdict = verdict._replace(findings=tuple(mechanisms(setting, desired.rules, [one.place for one in seen])))
         verdicts.append(verdict)
-    found = [
+    return verdicts
+
+
+def faulty(seen: Sequence[ObservedPlace]) -> list[Finding]:
+    """What else is wrong with policies, a finding for each place."""
+    return [
         _finding(one.place, one.place.path.rpartition("/")[2], "; ".join(one.observed.wrong))
         for one in seen
         if one.observed.wrong
     ]
-    if desired:
-        found += [Finding("browser", fork.id, path=fork.binary, detail=UNKNOWN) for fork in others if not fork.policies]
-        running = running_browsers(host, everywhere)
-        # Enforcing does not end a browser under its user's hands.
-        verdicts.append(judge("browser/running", section, *running)._replace(drifted=False))
-        verdicts.append(judge("browser/packaged", section, *_packaged(host, plan, everywhere))._replace(drifted=False))
-    if desired or found:
-        unclear = _reasons(one.observed.unseen or one.observed.unclear for one in seen)
-        files = judge("browser/policy-file", section, found, unclear)
-        verdicts.append(files._replace(findings=(*files.findings, *unread.find_unread(host))))
-    else:
-        verdicts.append(Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set"))
-    return verdicts
+
+
+def unclear(seen: Sequence[ObservedPlace]) -> str:
+    """Why it is unknown whether something else is wrong; "" where it is known."""
+    return _reasons(one.observed.unseen or one.observed.unclear for one in seen)
 
 
 def _packaged(host: Host, plan: Mapping[str, Any], known: Sequence[Place]) -> tuple[Sequence[Finding], str]:
@@ -95,7 +110,7 @@ def _packaged(host: Host, plan: Mapping[str, Any], known: Sequence[Place]) -> tu
     return packaged.check_packaged(host, known, others)
 
 
-def _service_findings(seen: list[ObservedPlace], entry: Mapping[str, Any]) -> Iterator[Finding]:
+def _service_findings(seen: Sequence[ObservedPlace], entry: Mapping[str, Any]) -> Iterator[Finding]:
     """The evidence against one service: one finding for all places that lack the same for the same reason."""
     if entry["mode"] == "waived":
         yield Finding("policy", entry["name"], detail="not blocked, by waiver")

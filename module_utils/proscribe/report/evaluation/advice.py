@@ -14,7 +14,7 @@ from ..text.wording import counted, not_in_force
 from . import between
 from .arithmetic import MET, covered
 from .groups import needs_root
-from .modes import correctable, stays_noncompliant
+from .modes import correctable, only_observed, stays_noncompliant
 from .scope import ban, left_out
 
 FEW_HOSTS = 4  # so many are named in a command
@@ -41,7 +41,7 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
     steps: list[Suggestion] = []
     apart = len(report.get("not_served") or ())
     if not records and apart:
-        return [Suggestion("Proscribe serves none of these hosts: it checks Linux hosts only")]
+        return [Suggestion("Proscribe serves none of these hosts: it observes no network devices")]
     if not records:
         return [Suggestion("no host was selected: check the inventory (-i), the limit (-l) and the tags")]
     rollout = report.get("rollout") or {}
@@ -50,6 +50,8 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
     elif wrong := [record["host"] for record in records if correctable(record)]:
         stays = any(map(stays_noncompliant, records))
         steps += _correct(run, call, wrong, directory, "corrects what is enforced" if stays else "corrects it")
+    elif bad and all(only_observed(record) for record in records if record["state"] == NONCOMPLIANT):
+        steps.append(Suggestion("Windows hosts and Macs are only observed: correct them by their own management"))
     elif bad:
         steps.append(
             Suggestion("what is noncompliant is only audited: enforcing leaves it as it is (proscribe_controls)")

@@ -16,6 +16,7 @@ from .arithmetic import covered
 from .failures import failures
 
 ENFORCE, AUDIT, OFF = "enforce", "audit", "off"
+ONLY_OBSERVED = ("windows", "macos")  # systems, as records call them, on which nothing is changed
 NOT_OBSERVED = "not_looked_at"  # instead of a state, in counts: the run did not look at the control
 
 
@@ -80,11 +81,18 @@ class Modes:
         return {**made, "state": worst(states)}  # unknown where nothing of it was evaluated
 
 
+def only_observed(record: Mapping[str, Any]) -> bool:
+    """Whether a host is one on which nothing is ever changed, by the system that it says it has."""
+    return (record.get("platform") or {}).get("os") in ONLY_OBSERVED
+
+
 def correctable(record: Mapping[str, Any]) -> bool:
     """Whether enforcing would correct something of a host: a control that is enforced there is not in line. What is
     only audited stays as it is. Where the mode is not known it may be enforced.
     """
     controls = record.get("controls") or {}
+    if only_observed(record):
+        return False
     if not any(control["mode"] for control in controls.values()):
         return bool(record["state"] == NONCOMPLIANT)
     wrong = [c for c in controls.values() if c["state"] in (NONCOMPLIANT, ERROR)]

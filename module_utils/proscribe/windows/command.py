@@ -1,0 +1,115 @@
+"""The one command line that a Windows host is asked with: lines of cmd, whatever shell it goes through.
+
+`reg query` and `tasklist` print names and numbers that no language of Windows translates, in forms that are documented.
+Their messages are translated, so whether a program did what it was asked for is told by its exit code. Each part begins
+and ends with a line that nobody on the host can foresee: a user's value in the registry may hold any line.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+
+MACHINE, USERS = "HKLM", "HKU"
+POLICIES = "HKLM\\Software\\Policies"
+UNINSTALL = "Software\\Microsoft\\Windows\\CurrentVersion\\Uninstall"
+UNINSTALL_32 = "Software\\WOW6432Node\\Microsoft\\Windows\\CurrentVersion\\Uninstall"
+BROWSERS = "Software\\Clients\\StartMenuInternet"
+PROFILES = "HKLM\\Software\\Microsoft\\Windows NT\\CurrentVersion\\ProfileList"
+CODE_PAGES = "HKLM\\System\\CurrentControlSet\\Control\\Nls\\CodePage"
+
+# Keys that are read with all below them. Of one that is not there, its parent has to say so: the exit code of
+# `reg query` is the same for a key that this account may not read.
+WHOLE_KEYS = (
+    f"{POLICIES}\\Google",
+    f"{POLICIES}\\Microsoft\\Edge",
+    f"{POLICIES}\\BraveSoftware",
+    f"{POLICIES}\\Chromium",
+    f"{POLICIES}\\Mozilla",
+    f"{MACHINE}\\{UNINSTALL}",
+    f"{MACHINE}\\{UNINSTALL_32}",
+    f"{MACHINE}\\{BROWSERS}",
+)
+# And those of which only the names of keys and the values of their own are read.
+LISTED_KEYS = (
+    f"{MACHINE}\\Software",
+    POLICIES,
+    f"{POLICIES}\\Microsoft",
+    f"{MACHINE}\\{UNINSTALL.rpartition(chr(92))[0]}",
+    f"{MACHINE}\\{UNINSTALL_32.rpartition(chr(92))[0]}",
+    f"{MACHINE}\\Software\\Clients",
+    PROFILES,
+    CODE_PAGES,
+    USERS,
+)
+LONGEST = 8191  # characters of a line that cmd takes
+
+# What the lines between the parts of an answer say, after the token.
+BEGIN, CODE_PAGE, ARCHITECTURE, TASKS, LIST, TREE, DONE, FAILED, END = (
+    "begin",
+    "codepage",
+    "architecture",
+    "tasks",
+    "list",
+    "tree",
+    "done",
+    "failed",
+    "end",
+)
+
+
+def token() -> str:
+    """The word that begins the lines between the parts of one answer."""
+    return f"proscribe-{secrets.token_hex(8)}"
+
+
+def line(mark: str) -> str:
+    """The line for cmd; `mark` is the answer's token."""
+    ended = f"&& echo {mark} {DONE}|| echo {mark} {FAILED}"
+
+    def queried(kind: str, key: str, options: str = "") -> str:
+        return f"echo {mark} {kind} {key}& reg query {key}{options} 2>nul {ended}"
+
+    listed, whole = (" ".join(f'"{key}"' if " " in key else key for key in keys) for keys in (LISTED_KEYS, WHOLE_KEYS))
+    of_user = UNINSTALL.rpartition("\\")[0]
+    parts = [
+        f"echo {mark} {BEGIN}",
+        "ver",
+        f"echo {mark} {CODE_PAGE}",
+        "chcp",
+        "chcp 65001>nul",  # where there is a console; where not, the system's own code page is used
+        "chcp",
+        f"echo {mark} {ARCHITECTURE}",
+        "set PROCESSOR_ARCHITECTURE",
+        f"echo {mark} {TASKS}",
+        f"tasklist /fo csv /nh 2>nul {ended}",
+        # A loop is in parentheses, since what follows one on its line would belong to it.
+        f"(for %k in ({listed}) do @({queried(LIST, '%k')}))",
+        f"(for %k in ({whole}) do @({queried(TREE, '%k', ' /s')}))",
+        f"(for /f %u in ('reg query {USERS}') do @("
+        f"{queried(LIST, f'%u{chr(92)}{of_user}')}& {queried(TREE, f'%u{chr(92)}{UNINSTALL}', ' /s')}))",
+        f"echo {mark} {END}",
+    ]
+    return "& ".join(parts)
+
+
+def command(given: str, shell: str, transport: str) -> str:
+    """What a connection is given to run a line: `shell` is the family of its shell, `transport` its plugin. Over WinRM
+    and PSRP Ansible's own plugins make a command of a script.
+    """
+    if shell == "cmd":
+        return given
+    script = _through_powershell(given)
+    return script if transport in ("winrm", "psrp") else _encoded(script)
+
+
+def _through_powershell(given: str) -> str:
+    """A script of PowerShell that has cmd run a line, and what it prints in UTF-8."""
+    quoted = given.replace("'", "''")
+    return f"try{{[Console]::OutputEncoding=[Text.Encoding]::UTF8}}catch{{}};cmd /c '{quoted}'"
+
+
+def _encoded(script: str) -> str:
+    """A command that runs a script of PowerShell, and which no shell takes for something else."""
+    packed = base64.b64encode(script.encode("utf-16-le")).decode()
+    return f"powershell -NoProfile -NonInteractive -EncodedCommand {packed}"

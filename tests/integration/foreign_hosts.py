@@ -1,0 +1,173 @@
+"""A Windows host of Wine's, and a made Mac, behind a real sshd: what Ansible reaches with `ansible_shell_type: cmd`,
+and with a Python that takes itself for one on macOS.
+
+Wine's registry, `reg`, `tasklist` and `cmd` are real implementations. It is no Windows: the shell of its account hands
+a command line to Wine's cmd as it is, in a variable, since arguments would be quoted another time.
+"""
+
+from __future__ import annotations
+
+import base64
+import plistlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from machines import Machine
+from patience import until
+from proscribe.controls.group_policy.policies import entries, of_programs
+from proscribe.controls.group_policy.registry_pol import DWORD, Entry, said_by
+
+WINE = ("wine", "wine64")  # Debian packages
+PREFIX = "/root/wine"
+ENVIRONMENT = (f"WINEPREFIX={PREFIX}", "WINEDEBUG=-all")
+SHELL = f"""\
+#!/bin/sh
+export {" ".join(ENVIRONMENT)} LINE="$2"
+exec wine cmd /c '%LINE%'
+"""
+OVER_SSH = {"ansible_shell_type": "cmd"}
+UNINSTALL = r"HKEY_LOCAL_MACHINE\Software\Microsoft\Windows\CurrentVersion\Uninstall"
+CLIENTS = r"HKEY_LOCAL_MACHINE\Software\Clients\StartMenuInternet"
+PLACES = {
+    "Google Chrome": r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+    "Microsoft Edge": r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+    "Firefox-308046B0AF4A39CB": r"C:\Program Files\Mozilla Firefox\firefox.exe",
+}
+
+
+def into_windows(host: Machine) -> None:
+    """Make a Windows host of a booted container."""
+    host.run("sh", "-c", "cat >/usr/local/bin/wine-shell && chmod 755 /usr/local/bin/wine-shell", stdin=SHELL)
+    # One server of Wine's for all sessions: it is found below /run/user, which would go with the last of them.
+    host.run("loginctl", "enable-linger", "root")
+    until(lambda: host.there("/run/user/0"))
+    wine(host, "wineboot", "-i")
+    host.run("usermod", "--shell", "/usr/local/bin/wine-shell", "root")
+
+
+def wine(host: Machine, *argv: str, stdin: str | None = None) -> str:
+    """What a program of Windows prints in the host."""
+    return host.run("env", *ENVIRONMENT, "wine", *argv, stdin=stdin)
+
+
+def import_registry(host: Machine, text: str) -> None:
+    """Have the host import a file of `.reg`."""
+    host.run("sh", "-c", "iconv -f utf-8 -t utf-16 >/tmp/made.reg", stdin=text)
+    wine(host, "reg", "import", r"Z:\tmp\made.reg")
+
+
+def registry_file(values: Iterable[tuple[str, str, str | int]]) -> str:
+    """A file of `.reg` with some values: key, name ("" for the key's own), and text or number."""
+    lines = ["Windows Registry Editor Version 5.00"]
+    for key, name, data in values:
+        shown = f'"{_escaped(data)}"' if isinstance(data, str) else f"dword:{data:08x}"
+        lines += ["", f"[{key}]", f'"{_escaped(name)}"={shown}' if name else f"@={shown}"]
+    return "\n".join([*lines, ""])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def policies(plan: Mapping[str, Any]) -> str:
+    """A plan's browser policies as a file of `.reg`, as a domain's policy would have set them."""
+    found = [one for one in entries(plan) if not one.value.startswith("**")]
+    return registry_file((f"HKEY_LOCAL_MACHINE\\{one.key}", one.value, _said(one)) for one in found)
+
+
+def _said(entry: Entry) -> str | int:
+    said = said_by(entry)
+    assert isinstance(said, int if entry.type == DWORD else str), entry
+    return said
+
+
+def browsers(*names: str) -> str:
+    """A file of `.reg` with browsers registered as their installers do it."""
+    return registry_file((rf"{CLIENTS}\{one}\shell\open\command", "", f'"{PLACES[one]}"') for one in names)
+
+
+def installed(key: str, **values: str) -> str:
+    """A file of `.reg` with an uninstall key."""
+    return registry_file((rf"{UNINSTALL}\{key}", name, value) for name, value in values.items())
+
+
+def start(host: Machine, image: str) -> None:
+    """Start a program of that image's name, which waits for a key: Wine's own cmd under another name."""
+    program = f"{PREFIX}/drive_c/{image}"
+    host.run("cp", f"{PREFIX}/drive_c/windows/system32/cmd.exe", program)
+    environment = [word for one in ENVIRONMENT for word in ("--setenv", one)]
+    waiting = f"sleep infinity | wine 'C:\\{image}' /c pause"
+    host.run("systemd-run", "--quiet", "--unit", "made-program", *environment, "sh", "-c", waiting)
+    until(lambda: image.casefold() in wine(host, "tasklist").casefold())
+
+
+# -- a made Mac -------------------------------------------------------------------------------------------------------
+
+# What makes a Python take itself for one on macOS: it says so, and lacks what Python has on Linux only.
+DARWIN = """\
+import os, signal, sys
+for name in ("O_PATH", "pidfd_open", "listxattr", "getxattr", "setxattr", "copy_file_range", "posix_fadvise"):
+    if hasattr(os, name):
+        delattr(os, name)
+sys.platform = "darwin"
+real = os.uname()
+os.uname = lambda: os.uname_result(("Darwin", "mac", "24.6.0", "Darwin Kernel Version 24.6.0", "arm64"))
+"""
+PYTHON = "/usr/local/bin/python3-of-macos"
+# What Ansible has it run: a streamed call (`-I -S -c <program>`), a module's file, or a module in its input.
+INTERPRETER = f"""\
+#!/usr/bin/python3
+import os, sys
+before, given = {DARWIN!r}, sys.argv[1:]
+if "-c" in given:
+    *options, program = given
+elif given:
+    run = f"import runpy; runpy.run_path({{given[0]!r}}, run_name='__main__')"
+    options, program = ["-c"], f"sys.argv = {{given!r}}; {{run}}"
+else:
+    options, program = ["-c"], "exec(sys.stdin.read())"
+os.execv("/usr/bin/python3", ["python3", *options, before + "\\n" + program])
+"""
+PS = """\
+#!/bin/sh
+test "$*" = "-axo pid=,uid=,comm=" || exit 1
+cat <<'END'
+    1     0 /sbin/launchd
+  412     0 /usr/libexec/logd
+ 1010   501 /Applications/WeChat.app/Contents/MacOS/WeChat
+ 1011   501 /Applications/WeChat.app/Contents/MacOS/WeChatAppEx.app/Contents/MacOS/WeChatAppEx
+ 1102   501 /System/Library/CoreServices/Finder.app/Contents/MacOS/Finder
+ 2044   501 /Users/alice/Downloads/Chat.app/Contents/MacOS/Chat
+END
+"""
+
+
+def into_mac(host: Machine) -> None:
+    """Make what Proscribe reads of a Mac in a booted container."""
+    place(host, PYTHON, INTERPRETER.encode(), mode=0o755)
+    place(host, "/bin/ps", PS.encode(), mode=0o755)
+    host.run("mkdir", "-p", "/private/etc", "/Applications", "/Users/alice/Applications", "/Users/Shared")
+    release = {"ProductName": "macOS", "ProductVersion": "15.6.1"}
+    place(host, "/System/Library/CoreServices/SystemVersion.plist", plistlib.dumps(release))
+    place(host, "/private/etc/hosts", b"127.0.0.1 localhost\n255.255.255.255 broadcasthost\n")
+
+
+def bundle(host: Machine, path: str, identifier: str, **more: Any) -> None:
+    """An application at a path."""
+    said = {"CFBundleIdentifier": identifier, "CFBundlePackageType": "APPL", **more}
+    place(host, f"{path}/Contents/Info.plist", plistlib.dumps(said, fmt=plistlib.FMT_BINARY))
+
+
+def preferences(host: Machine, plan: Mapping[str, Any]) -> None:
+    """A plan's browser policies as managed preferences, as an MDM's profile would have set them."""
+    for program, said in of_programs(plan).items():
+        enabled = {} if program.family == "chromium" else {"EnterprisePoliciesEnabled": True}
+        path = f"/Library/Managed Preferences/{program.domain}.plist"
+        place(host, path, plistlib.dumps({**enabled, **said}))
+
+
+def place(host: Machine, path: str, content: bytes, mode: int = 0o644) -> None:
+    """Write a file in the host."""
+    text = base64.b64encode(content).decode()
+    script = f'mkdir -p "$(dirname "$1")" && rm -f "$1" && base64 -d >"$1" && chmod {mode:o} "$1"'
+    host.run("sh", "-c", script, "-", path, stdin=text)

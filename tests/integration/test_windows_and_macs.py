@@ -1,0 +1,234 @@
+"""Two Windows hosts and a Mac in one report with two Debian hosts: each kind is asked in its own way, in one run.
+
+The Windows hosts are Wine's real registry and programs behind a real sshd, the Mac is a made one (foreign_hosts.py).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import foreign_hosts as foreign
+import pytest
+from conftest import require_root, require_tool
+from machines import ANSIBLE, PROJECT, TOOLS, Machine, booted, image
+from patience import LONGEST
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+
+CONTROLS = {"apps": "enforce", "browser": "enforce", "firewall": "audit", "dns": "enforce"}
+NAMES = ("win-managed", "win-other", "mac", "deb-1", "deb-2")
+CHROME, EDGE, FIREFOX = foreign.PLACES
+WECHAT = r"C:\Program Files (x86)\Tencent\WeChat"
+
+
+class Fleet:
+    """The hosts, and runs over all of them."""
+
+    def __init__(self, hosts: list[Machine], directory: Path) -> None:
+        self.directory, self.hosts = directory, dict(zip(NAMES, hosts, strict=True))
+        own: dict[str, dict[str, Any]] = {
+            **dict.fromkeys(NAMES[:2], foreign.OVER_SSH),
+            "mac": {"ansible_python_interpreter": foreign.PYTHON},
+        }
+        inventory = {
+            name: {
+                "ansible_host": host.address,
+                "ansible_user": "root",
+                "ansible_ssh_common_args": " ".join(["-F none", *host._ssh_options()]),
+                **own.get(name, {}),
+            }
+            for name, host in self.hosts.items()
+        }
+        common = {"proscribe_controls": CONTROLS, "proscribe_history": "off", "proscribe_effective_from": "2024-10-31"}
+        (directory / "fleet.json").write_text(json.dumps({"all": {"hosts": inventory, "vars": common}}))
+
+    def run(self, playbook: str, *options: str) -> str:
+        """What a run prints."""
+        rest = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
+        own = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(self.directory / "reports")}
+        command = [f"{ANSIBLE}-playbook", str(PROJECT / f"playbooks/{playbook}.yml"), "-i"]
+        done = subprocess.run(
+            [*command, str(self.directory / "fleet.json"), *options],
+            env={**rest, **own},
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST,
+        )
+        return done.stdout + done.stderr
+
+    @property
+    def latest(self) -> Path:
+        return (self.directory / "reports/latest").resolve()
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        lines = (self.latest / "hosts.jsonl").read_text().splitlines()
+        return {record["host"]: record for record in map(json.loads, lines)}
+
+    def plan(self) -> dict[str, Any]:
+        """The plan of all of them."""
+        [digest] = {record["plan"] for record in self.records().values()}
+        text = (self.directory / f"reports/plans/{digest.rpartition(':')[2]}.json").read_text()
+        return dict(json.loads(text))
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    require_root()
+    for tool in TOOLS:
+        require_tool(tool)
+    with (
+        tempfile.TemporaryDirectory() as place,
+        booted(image("trixie", *foreign.WINE), "proscribe-test-foreign", "198.18.227", Path(place), 5) as hosts,
+    ):
+        made = Fleet(hosts, Path(place))
+        managed, other, mac = hosts[:3]
+        foreign.into_mac(mac)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(foreign.into_windows, (managed, other)))
+        made.run("audit", "--limit", "deb-1")
+        plan = made.plan()
+        for host in (managed, other):
+            foreign.import_registry(host, foreign.browsers(CHROME, EDGE, FIREFOX))
+        foreign.import_registry(managed, foreign.policies(plan))
+        foreign.import_registry(other, foreign.installed("WeChat", DisplayName="微信", InstallLocation=WECHAT))
+        foreign.import_registry(
+            other, foreign.installed("{1}", DisplayName="Telegram Desktop 5.1", Publisher="Telegram FZ-LLC")
+        )
+        foreign.start(other, "WeChat.exe")
+        foreign.bundle(mac, "/Applications/WeChat.app", "com.tencent.xinWeChat", CFBundleShortVersionString="4.0.1")
+        foreign.bundle(mac, "/Applications/Google Chrome.app", "com.google.Chrome")
+        foreign.bundle(mac, "/Applications/Firefox.app", "org.mozilla.firefox")
+        foreign.bundle(mac, "/Users/alice/Downloads/Chat.app", "ru.keepcoder.Telegram")
+        mac.run("mkdir", "-p", "/opt/homebrew/Caskroom/signal/7.1")
+        foreign.preferences(mac, plan)
+        yield made
+
+
+def states(record: dict[str, Any], control: str) -> dict[str, str]:
+    """The rules of a control that a record lists, with their states."""
+    return {
+        rule["rule"].partition("/")[2]: rule["state"]
+        for rule in record["rules"]
+        if rule["rule"].startswith(f"{control}/") and rule["state"] != "not_applicable"
+    }
+
+
+@pytest.fixture(scope="module")
+def audited(fleet: Fleet) -> dict[str, dict[str, Any]]:
+    """The records of an audit of all of them."""
+    fleet.run("audit")
+    return fleet.records()
+
+
+def test_every_host_stands_in_one_report_with_the_state_that_it_has(audited: dict[str, dict[str, Any]]) -> None:
+    found = {name: (record["state"], record["platform"]["os"]) for name, record in audited.items()}
+    assert found == {
+        "win-managed": ("unknown", "windows"),
+        "win-other": ("noncompliant", "windows"),
+        "mac": ("noncompliant", "macos"),
+        "deb-1": ("noncompliant", "debian"),
+        "deb-2": ("noncompliant", "debian"),
+    }
+    assert all(record["errors"] == [] for record in audited.values())
+
+
+def test_policies_in_the_registry_are_judged_as_files_are(audited: dict[str, dict[str, Any]]) -> None:
+    assert states(audited["win-managed"], "browser") == {"running": "unknown"}
+    assert audited["win-managed"]["browsers"] == ["firefox", "google_chrome", "microsoft_edge"]
+    there, without = (states(audited[name], "browser") for name in ("deb-1", "win-other"))
+    shared = set(there) & set(without) - {"running", "packaged"}
+    assert len(shared) > 150 and {there[rule] for rule in shared} == {without[rule] for rule in shared} == {
+        "noncompliant"
+    }
+
+
+def test_installed_and_running_apps_are_found_on_each(audited: dict[str, dict[str, Any]]) -> None:
+    wrong = {
+        name: {rule for rule, state in states(audited[name], "apps").items() if state == "noncompliant"}
+        for name in NAMES[:3]
+    }
+    assert wrong == {"win-managed": set(), "win-other": {"wechat", "telegram"}, "mac": {"wechat", "telegram", "signal"}}
+    findings = {
+        name: [
+            (finding["kind"], finding["path"] or finding["id"])
+            for rule in audited[name]["rules"]
+            if rule["rule"] == "apps/wechat"
+            for finding in rule["findings"]
+        ]
+        for name in ("win-other", "mac")
+    }
+    assert findings["win-other"] == [("package", WECHAT), ("process", "WeChat.exe")]
+    assert findings["mac"] == [("package", "/Applications/WeChat.app"), ("process", "/Applications/WeChat.app")]
+
+
+def test_what_nobody_looked_for_is_unknown_on_each(audited: dict[str, dict[str, Any]]) -> None:
+    for name in NAMES[:3]:
+        for control in ("firewall", "dns"):
+            assert set(states(audited[name], control).values()) == {"unknown"}, (name, control)
+    assert set(states(audited["mac"], "browser")) == {"running", "policy-file"}  # what Safari opens
+
+
+def test_coverage_page_and_exports_agree(fleet: Fleet, audited: dict[str, dict[str, Any]]) -> None:
+    report = json.loads((fleet.latest / "report.json").read_text())
+    summary = report["summary"]
+    assert (summary["not_served"], report["run"]["expected_hosts"]) == (0, 5)
+    assert (summary["coverage"]["numerator"], summary["coverage"]["denominator"]) == (5, 5)
+    metrics = (fleet.latest / "metrics.prom").read_text()
+    found = dict(re.findall(r'^proscribe_host_state\{host="([^"]+)",state="([^"]+)"\} 1$', metrics, re.MULTILINE))
+    assert found == {name: record["state"] for name, record in audited.items()}
+    with (fleet.latest / "report.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for name, record in audited.items():
+        listed = {(row["rule"], row["state"]) for row in rows if row["host"] == name and row["rule"]}
+        assert {(r["rule"], r["state"]) for r in record["rules"] if r["state"] == "noncompliant"} <= listed
+    page = (fleet.latest / "report.html").read_text()
+    for name in ("report.sarif", "oscal.json", "junit.xml"):
+        text = (fleet.latest / name).read_text()
+        assert all(host in text for host in NAMES), name
+    assert all(host in page for host in NAMES) and "macos 15.6.1" in page.replace('","', " ")
+
+
+def registry(host: Machine) -> str:
+    """All that a host's registry has of a machine's software, as text."""
+    return foreign.wine(host, "reg", "query", r"HKLM\Software", "/s")
+
+
+def test_a_run_that_enforces_observes_them_and_says_so(fleet: Fleet, audited: dict[str, dict[str, Any]]) -> None:
+    windows, mac = fleet.hosts["win-other"], fleet.hosts["mac"]
+    files = "find / -xdev -newer /run/began -type f -not -path '/proc/*' -not -path '/run/*' -not -path '/tmp/*'"
+    mac.run("touch", "/run/began")
+    before = registry(windows)
+    said = fleet.run("enforce")
+    assert "Windows hosts are only observed" in " ".join(said.split()), said
+    records = fleet.records()
+    for name in NAMES[:3]:
+        assert states(records[name], "apps") == states(audited[name], "apps"), name
+        assert states(records[name], "browser") == states(audited[name], "browser"), name
+    for name in NAMES[3:]:
+        assert "noncompliant" not in {
+            *states(records[name], "browser").values(),
+            *states(records[name], "dns").values(),
+        }
+    assert registry(windows) == before
+    changed = [path for path in mac.run("sh", "-c", files).splitlines() if "/var/log/" not in path]
+    assert [path for path in changed if "proscribe" in path] == []
+    assert not mac.there("/var/lib/proscribe")
+
+
+def test_a_lift_leaves_windows_hosts_and_macs_alone(fleet: Fleet) -> None:
+    before = registry(fleet.hosts["win-managed"])
+    said = fleet.run("lift", "--limit", "win-managed,win-other,mac,deb-1")
+    words = " ".join(said.split())
+    assert "not served, and left alone: win-managed, a Windows host (ansible_shell_type: cmd)" in words, said
+    assert "Could not lift" not in words, said
+    assert registry(fleet.hosts["win-managed"]) == before and not fleet.hosts["mac"].there("/var/lib/proscribe")

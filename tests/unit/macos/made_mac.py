@@ -1,0 +1,102 @@
+"""What Proscribe reads of a Mac, made below a directory, and a `ps` that prints what macOS prints."""
+
+from __future__ import annotations
+
+import plistlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from proscribe.controls.group_policy.policies import of_programs
+from proscribe.host import Host, Result
+from proscribe.plan import SCHEMA, sealed
+
+RUNNING = (
+    "    1     0 /sbin/launchd",
+    "  412     0 /usr/libexec/logd",
+    "  600   501 /System/Library/CoreServices/Finder.app/Contents/MacOS/Finder",
+    "  601    -2 /usr/libexec/nobodys helper",
+)
+
+
+class Mac:
+    """A Mac below a directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.running: Sequence[str] = RUNNING
+        self.file(
+            "/etc/passwd", b"root:*:0:0:System Administrator:/var/root:/bin/sh\nalice:*:501:20::/Users/alice:/bin/zsh\n"
+        )
+        self.file("/private/etc/hosts", b"127.0.0.1 localhost\n")
+        for folder in ("/Applications", "/Users/alice/Applications", "/Users/Shared"):
+            (root / folder[1:]).mkdir(parents=True)
+        self.file("/System/Library/CoreServices/SystemVersion.plist", plistlib.dumps({"ProductVersion": "15.6.1"}))
+
+    def file(self, path: str, content: bytes) -> Path:
+        place = self.root / path[1:]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+        return place
+
+    def bundle(self, path: str, identifier: Any, binary: bool = True, **more: Any) -> None:
+        """An application."""
+        form = plistlib.FMT_BINARY if binary else plistlib.FMT_XML
+        said = {"CFBundleIdentifier": identifier, **more}
+        self.file(f"{path}/Contents/Info.plist", plistlib.dumps(said, fmt=form))
+
+    def preferences(self, plan: Mapping[str, Any], user: str = "") -> None:
+        """The policies of a plan, as a profile of an MDM leaves them."""
+        for program, said in of_programs(plan).items():
+            self.prefer(program.domain, {**({} if program.family == "chromium" else ENABLED), **said}, user)
+
+    def prefer(self, domain: str, said: Mapping[str, Any], user: str = "") -> None:
+        folder = "/".join(filter(None, ("/Library/Managed Preferences", user)))
+        self.file(f"{folder}/{domain}.plist", plistlib.dumps(dict(said)))
+
+    @property
+    def host(self) -> Host:
+        def run(argv: Sequence[str], **_: Any) -> Result:
+            assert list(argv) == ["/bin/ps", "-axo", "pid=,uid=,comm="]
+            return Result(0, "".join(f"{line}\n" for line in self.running), "")
+
+        return Host(str(self.root), run)
+
+
+ENABLED = {"EnterprisePoliciesEnabled": True}
+BARE: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}
+WECHAT: dict[str, Any] = {
+    **BARE,
+    "name": "WeChat",
+    "mode": "enforce",
+    "packages": {"brew_cask": ["wechat"]},
+    "processes": ["wechat"],
+    "bundle_ids": ["com.tencent.xinWeChat"],
+}
+SITES = {
+    "name": "WeChat",
+    "mode": "enforce",
+    "domains": ["wechat.example"],
+    "urls": [],
+    "allow": ["work.wechat.example"],
+}
+SETTINGS = {"browsers": {"dns_over_https": "blocked", "proxies": "blocked"}, "extensions_allowed": [], "tenants": {}}
+
+
+def plan(
+    apps: Mapping[str, Any] = {"wechat": WECHAT}, controls: Iterable[str] = ("apps", "browser", "firewall", "dns")
+) -> dict[str, Any]:
+    """A plan with one service."""
+    sections: dict[str, Any] = {
+        "apps": {"mode": "enforce", "services": dict(apps), "settings": {}},
+        "browser": {"mode": "enforce", "services": {"wechat": SITES}, "settings": SETTINGS},
+        "firewall": {
+            "mode": "enforce",
+            "services": {"wechat": {**SITES, "networks": ["192.0.2.0/24"]}},
+            "settings": {},
+        },
+        "dns": {"mode": "enforce", "services": {"wechat": SITES}, "settings": {}},
+    }
+    return sealed(
+        {"schema": SCHEMA, "contact": "", "browsers": [], "controls": {name: sections[name] for name in controls}}
+    )

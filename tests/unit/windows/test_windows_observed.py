@@ -1,0 +1,294 @@
+"""The rules of a Windows host, judged from what it printed: installed and running programs, policies in effect, and
+what nobody looked for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN
+from proscribe.plan import sealed
+from proscribe.reply import results
+from proscribe.windows import observing
+from proscribe.windows.answer import read
+from proscribe.windows.command import POLICIES
+from windows_answers import (
+    ALICE,
+    BOB,
+    BROWSERS,
+    MARK,
+    NOTHING,
+    SITES,
+    TELEGRAM,
+    WECHAT,
+    Values,
+    answered,
+    installed,
+    plan,
+    policies_of,
+)
+
+WINE = Path(__file__).parent / "recorded/wine_10.txt"
+CHROME, EDGE, FIREFOX = (f"{POLICIES}\\{name}" for name in ("Google\\Chrome", "Microsoft\\Edge", "Mozilla\\Firefox"))
+
+
+def rules(
+    values: Values = NOTHING, compiled: Mapping[str, Any] | None = None, only: Sequence[str] = (), **named: Any
+) -> dict[str, dict[str, Any]]:
+    """The rules that a host's record lists, by their names, once it has passed the reader of answers."""
+    return {rule["rule"]: rule for rule in record(values, compiled, only, **named)["rules"]}
+
+
+def record(
+    values: Values = NOTHING, compiled: Mapping[str, Any] | None = None, only: Sequence[str] = (), **named: Any
+) -> dict[str, Any]:
+    made = observing.observe(compiled or plan(), answered(values, **named), only, time.monotonic())
+    result = results.observation(observing.answered(made, "never"))
+    assert result["drifted"] == [] and result["changed"] is False
+    return dict(result["record"])
+
+
+def state(values: Values, rule: str = "apps/wechat", **named: Any) -> str:
+    found = rules(values, **named)
+    return str(found[rule]["state"]) if rule in found else COMPLIANT
+
+
+GOOD: dict[str, Any] = {"code_page": ["65001"]}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        installed("{1}", InstallLocation="C:\\Program Files\\Tencent\\WeChat"),
+        installed("{1}", InstallLocation='"D:\\programs\\tencent\\WECHAT\\"'),
+        installed("{1}", DisplayIcon="C:\\Program Files (x86)\\Tencent\\WeChat\\WeChat.exe,0"),
+        installed("{1}", UninstallString='"C:\\Program Files\\Tencent\\WeChat\\WeChat.exe" /uninstall'),
+        installed("Tencent.WeChat_Microsoft.Winget.Source_8wekyb3d8bbwe", DisplayName="WeChat portable"),
+        installed("{1}", DisplayName="微信"),
+        installed("{1}", DisplayName="微信 3.9.12"),
+        installed("{1}", DisplayName="WeChat (x64)", Publisher="Tencent Technology"),
+        installed("{1}", f"HKU\\{ALICE}", DisplayName="微信"),
+    ],
+)
+def test_a_restricted_app_that_is_registered_is_found(values: Values) -> None:
+    found = rules(values, **GOOD)["apps/wechat"]
+    assert found["state"] == NONCOMPLIANT
+    [finding] = found["findings"]
+    assert (finding["kind"], finding["manager"]) == ("package", "windows")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        installed("{1}", DisplayName="WeChat", Publisher="Somebody else"),
+        installed("{1}", DisplayName="WeChat Work", Publisher="Tencent"),
+        installed("Tencent.WeChatting_x", DisplayName="x"),
+        installed("Tencent.WeChat", DisplayName="x"),
+        installed("{1}", InstallLocation="C:\\NotTencent\\WeChat"),
+        installed("{1}", DisplayIcon="C:\\x\\MyTencent\\WeChat\\WeChat.exe"),
+        installed("{1}", DisplayName="", Publisher="", InstallLocation="\\"),
+        installed("{1}", InstallLocation="C:\\Program Files"),
+    ],
+)
+def test_what_only_looks_like_it_is_not_taken_for_it(values: Values) -> None:
+    assert state(values, **GOOD) == COMPLIANT
+
+
+def test_names_alone_are_reported_as_such() -> None:
+    details = {
+        "windows": installed("{1}", InstallLocation="C:\\Program Files\\Tencent\\WeChat"),
+        "names": installed("{1}", DisplayName="微信"),
+    }
+    found = {key: rules(values, **GOOD)["apps/wechat"]["findings"][0]["detail"] for key, values in details.items()}
+    assert found == {"windows": None, "names": "known by its names alone"}
+    [process] = rules({}, tasks=[("wechat.exe", 7), ("wechat.exe", 9)], **GOOD)["apps/wechat"]["findings"]
+    assert (process["kind"], process["id"]) == ("process", "wechat.exe")
+    assert process["detail"] == "pid 7 and 1 more, known by its image's name alone"
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ({"profiles": (ALICE, BOB)}, "what a user who is not logged in installed"),
+        ({"profiles": (ALICE, BOB, BOB + "1")}, "what 2 users who are not logged in installed"),
+        ({"tasks": ()}, "the programs that run cannot be listed"),
+        ({"refused": [f"HKU\\{ALICE}\\Software\\Microsoft\\Windows\\CurrentVersion"]}, "uninstall keys of a user"),
+        ({"code_page": ["437"]}, "names in other scripts"),
+        ({"refused": ["HKU"]}, "which users the host has"),
+    ],
+)
+def test_what_could_not_be_seen_is_unknown_and_never_compliant(named: dict[str, Any], why: str) -> None:
+    found = rules({}, **{**GOOD, **named})["apps/wechat"]
+    assert found["state"] == UNKNOWN and why in found["reason"]
+    there = rules(installed("{1}", DisplayIcon="C:\\Tencent\\WeChat\\WeChat.exe"), **{**GOOD, **named})["apps/wechat"]
+    assert there["state"] == NONCOMPLIANT
+
+
+def test_apps_of_the_store_and_those_without_windows_are_said_to_be_so() -> None:
+    store = {**TELEGRAM, "windows_packages": {"winget": ["msstore:9NT1R1C2HH7J"]}}
+    linux = {**TELEGRAM, "windows_packages": {}}
+    found = rules({}, plan({"store": store, "linux": linux}), **GOOD)
+    assert found["apps/store"]["state"] == UNKNOWN and "Store" in found["apps/store"]["reason"]
+    assert found["apps/linux"]["state"] == NOT_APPLICABLE
+    assert found["apps/linux"]["reason"].startswith("nothing known to look for")
+
+
+def test_a_waiver_for_users_or_hours_opens_nothing_that_the_host_cannot_show() -> None:
+    icon = installed("{1}", DisplayIcon="C:\\Tencent\\WeChat\\WeChat.exe", DisplayVersion="3.9")
+    always = {**WECHAT, "mode": "waived", "waiver": "W-1"}
+    assert rules(icon, plan({"wechat": always}), **GOOD)["apps/wechat"]["state"] == "waived"
+    users = {**WECHAT, "exceptions": [{"waiver": "W-1", "users": ["alice"]}]}
+    assert rules(icon, plan({"wechat": users}), **GOOD)["apps/wechat"]["state"] == NONCOMPLIANT
+    version = {**WECHAT, "exceptions": [{"waiver": "W-1", "versions": ["3.9"]}]}
+    assert rules(icon, plan({"wechat": version}), **GOOD)["apps/wechat"]["state"] == "waived"
+    hours = {**always, "hours": [[0, 0, 1440]], "otherwise": "enforce"}
+    found = rules(icon, plan({"wechat": hours}), **GOOD)["apps/wechat"]
+    assert found["state"] == UNKNOWN and "W-1" in found["reason"] and found["findings"]
+    assert "apps/wechat" not in rules({}, plan({"wechat": hours}), **GOOD)
+
+
+def test_policies_of_the_plan_are_in_effect_in_every_installed_browser() -> None:
+    compiled = plan()
+    found = record({**BROWSERS, **policies_of(compiled)}, compiled, ["browser"])
+    assert found["browsers"] == ["firefox", "google_chrome", "microsoft_edge"]
+    assert {rule["rule"]: rule["state"] for rule in found["rules"]} == {"browser/running": UNKNOWN}
+    assert found["controls"]["browser"] == {"evaluated": 8, "not_applicable": 1}
+
+
+@pytest.mark.parametrize("missing", [CHROME, EDGE, FIREFOX])
+def test_a_browser_without_policies_is_noncompliant_by_its_key(missing: str) -> None:
+    compiled = plan()
+    values = {key: said for key, said in policies_of(compiled).items() if not key.startswith(missing)}
+    found = rules({**BROWSERS, **values}, compiled, ["browser"])
+    for rule in ("browser/wechat", "browser/dns-over-https", "browser/proxies", "browser/policy-file"):
+        assert found[rule]["state"] == NONCOMPLIANT, rule
+        assert [finding["path"] for finding in found[rule]["findings"]] == [missing]
+        assert "no policy is set" in found[rule]["findings"][0]["detail"]
+
+
+def test_a_key_that_cannot_be_read_is_unknown() -> None:
+    compiled = plan()
+    values = {**BROWSERS, **policies_of(compiled)}
+    found = rules(values, compiled, ["browser"], refused=[f"{POLICIES}\\Google"])
+    assert found["browser/wechat"]["state"] == UNKNOWN
+    assert "HKLM\\Software\\Policies\\Google\\Chrome cannot be read" in found["browser/wechat"]["reason"]
+
+
+def changed(key: str, *said: tuple[str, str, str], without: str = "") -> Values:
+    """The browsers with the plan's policies, but for some values of a key."""
+    values = dict(policies_of(plan()))
+    names = {name for name, _, _ in said} | {without}
+    values[key] = [one for one in values.get(key, []) if one[0] not in names] + list(said)
+    return {**BROWSERS, **values}
+
+
+@pytest.mark.parametrize(
+    ("values", "rule", "words"),
+    [
+        (
+            changed(CHROME, ("DnsOverHttpsMode", "REG_SZ", "automatic")),
+            "dns-over-https",
+            'DnsOverHttpsMode to "automatic"',
+        ),
+        (changed(CHROME, ("BuiltInDnsClientEnabled", "REG_DWORD", "0x1")), "dns-over-https", "to true"),
+        (changed(f"{CHROME}\\URLBlocklist", without="1"), "wechat", "wechat.example"),
+        (changed(f"{EDGE}\\URLAllowlist", ("9", "REG_SZ", "wechat.example")), "wechat", "another policy allows"),
+        (changed(f"{CHROME}\\URLBlocklist", ("2", "REG_DWORD", "0x1")), "wechat", ""),
+        (changed(f"{FIREFOX}\\WebsiteFilter\\Exceptions", ("7", "REG_SZ", "*://*.wechat.example/*")), "wechat", ""),
+        (changed(f"{FIREFOX}\\DNSOverHTTPS", ("Enabled", "REG_DWORD", "0x1")), "dns-over-https", "DNSOverHTTPS"),
+        (changed(CHROME, ("ExtensionSettings", "REG_SZ", "{not json")), "proxy-extensions", ""),
+    ],
+)
+def test_what_somebody_changed_in_the_registry_is_named(values: Values, rule: str, words: str) -> None:
+    found = rules(values, plan(), ["browser"])[f"browser/{rule}"]
+    assert found["state"] == NONCOMPLIANT
+    assert words in str(found["findings"])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        changed(
+            CHROME, ("HomepageLocation", "REG_SZ", "https://intranet.example"), ("ShowHomeButton", "REG_DWORD", "0x1")
+        ),
+        changed(f"{CHROME}\\URLBlocklist", ("77", "REG_SZ", "other.example")),
+        changed(f"{FIREFOX}\\Homepage", ("URL", "REG_SZ", "https://intranet.example")),
+        changed(CHROME, ("ProxyMode", "REG_SZ", "fixed_servers"), ("ProxyServer", "REG_SZ", "proxy.example:3128")),
+        changed(CHROME, ("dnsoverhttpsmode", "REG_SZ", "off"), without="DnsOverHttpsMode"),
+    ],
+)
+def test_what_the_organisation_sets_beside_the_plan_is_its_own(values: Values) -> None:
+    assert rules(values, plan(), ["browser"]).keys() == {"browser/running"}
+
+
+def test_browsers_are_found_by_what_is_registered_and_what_runs() -> None:
+    compiled = plan()
+    assert rules({}, compiled, ["browser"], tasks=[("brave.exe", 4)])["browser/wechat"]["state"] == NONCOMPLIANT
+    icon = installed("{1}", DisplayIcon="C:\\Users\\alice\\AppData\\Local\\Chromium\\Application\\chrome.exe,0")
+    assert record(icon, compiled, ["browser"])["browsers"] == ["chromium"]
+    other = {
+        "HKLM\\Software\\Clients\\StartMenuInternet\\OperaStable\\shell\\open\\command": [("", "REG_SZ", "opera.exe")]
+    }
+    [finding] = rules(other, compiled, ["browser"])["browser/policy-file"]["findings"]
+    assert (finding["kind"], finding["id"]) == ("browser", "OperaStable")
+
+
+def test_without_any_browser_nothing_of_it_applies_and_nothing_is_compliant() -> None:
+    found = record({}, plan(), ["browser"])
+    assert found["controls"]["browser"]["evaluated"] == found["controls"]["browser"]["not_applicable"] > 0
+    unread = rules({}, plan(), ["browser"], refused=["HKLM\\Software\\Clients\\StartMenuInternet"])
+    assert {unread[rule]["state"] for rule in ("browser/wechat", "browser/policy-file")} == {UNKNOWN}
+
+
+def test_controls_that_are_not_observed_there_are_unknown_rule_by_rule() -> None:
+    more = {
+        "firewall": {
+            "mode": "enforce",
+            "services": {"wechat": {**SITES, "networks": ["192.0.2.0/24"]}},
+            "settings": {},
+        },
+        "dns": {"mode": "enforce", "services": {"wechat": SITES}, "settings": {}},
+    }
+    found = record({}, plan(**more), **GOOD)
+    states = {rule["rule"]: (rule["state"], rule["reason"]) for rule in found["rules"]}
+    assert states["firewall/wechat"] == (UNKNOWN, "firewall is not observed on Windows")
+    assert states["dns/wechat"] == (UNKNOWN, "dns is not observed on Windows")
+    assert (found["state"], found["platform"]["os"], found["platform"]["version"]) == (
+        UNKNOWN,
+        "windows",
+        "10.0.22631.4317",
+    )
+
+
+@pytest.mark.parametrize(("gate", "failed"), [("never", False), ("noncompliant", True), ("incomplete", True)])
+def test_a_gate_holds_for_a_windows_host_too(gate: str, failed: bool) -> None:
+    made = observing.observe(plan(), answered({}, tasks=[("WeChat.exe", 3)], **GOOD), ["apps"], time.monotonic())
+    assert bool(observing.answered(made, gate).get("failed")) == failed
+
+
+def test_what_users_named_their_programs_stays_printable() -> None:
+    values = installed("{1}", f"HKU\\{ALICE}", DisplayName="微信\x1b[31m", InstallLocation="C:\\Tencent\\WeChat")
+    [finding] = rules(values, **GOOD)["apps/wechat"]["findings"]
+    assert all(text is None or text.isprintable() for text in finding.values())
+    assert finding["scope"] == f"user:{ALICE}"
+
+
+def test_the_record_of_a_real_registry_says_what_is_installed_and_runs_there() -> None:
+    """Recorded from Wine 10.0: WeChat is registered and runs, and three browsers have no policies."""
+    compiled = plan()
+    made = observing.observe(compiled, read(WINE.read_bytes(), MARK), (), time.monotonic())
+    found = {rule["rule"]: rule for rule in made["rules"]}
+    kinds = [finding["kind"] for finding in found["apps/wechat"]["findings"]]
+    assert kinds == ["package", "process"] and found["browser/wechat"]["state"] == NONCOMPLIANT
+    assert found["apps/telegram"]["findings"][0]["detail"] == "known by its names alone"
+
+
+def test_a_plan_that_somebody_changed_is_refused() -> None:
+    with pytest.raises(ValueError, match="digest"):
+        observing.observe({**plan(), "contact": "x"}, answered(), (), time.monotonic())
+    sealed(plan())

@@ -1,0 +1,167 @@
+"""What Windows hosts print, made in the forms that Microsoft documents, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from proscribe.controls.group_policy.policies import entries
+from proscribe.controls.group_policy.registry_pol import said_by
+from proscribe.plan import SCHEMA, sealed
+from proscribe.windows.answer import Answer, read
+from proscribe.windows.command import CODE_PAGES, LISTED_KEYS, PROFILES, UNINSTALL, USERS, WHOLE_KEYS
+
+MARK = "proscribe-0123456789abcdef"
+ALICE, BOB = "S-1-5-21-1-2-3-1001", "S-1-5-21-1-2-3-1002"
+NT = "Microsoft Windows [Version 10.0.22631.4317]"
+HIVES = {"HKLM": "HKEY_LOCAL_MACHINE", "HKU": "HKEY_USERS"}
+Values = Mapping[str, Sequence[tuple[str, str, str]]]  # by key: name, type, data
+NOTHING: Values = {}
+
+
+def whole(key: str) -> str:
+    """A key as `reg query` prints it."""
+    hive, _, rest = key.partition("\\")
+    return f"{HIVES.get(hive, hive)}\\{rest}" if rest else HIVES.get(hive, hive)
+
+
+def printed(
+    values: Values = NOTHING,
+    tasks: Iterable[tuple[str, int]] = (("System", 4), ("explorer.exe", 4321)),
+    *,
+    users: Iterable[str] = (ALICE,),
+    profiles: Iterable[str] = (ALICE,),
+    code_page: Sequence[str] = ("Active code page: 437", "Active code page: 65001"),
+    version: str = NT,
+    memory: str = "12,345 K",
+    not_found: str = "ERROR: The system was unable to find the specified registry key or value.",
+    refused: Iterable[str] = (),
+) -> str:
+    """The answer of a host whose registry has these values, and those keys that every Windows has."""
+    keys = {
+        "HKLM\\Software\\Policies",
+        "HKLM\\Software\\Microsoft\\Windows\\CurrentVersion\\Uninstall",
+        "HKLM\\Software\\WOW6432Node\\Microsoft\\Windows\\CurrentVersion\\Uninstall",
+        "HKLM\\Software\\Clients\\StartMenuInternet",
+        PROFILES,
+        CODE_PAGES,
+        *(f"{PROFILES}\\{one}" for one in ("S-1-5-18", *profiles)),
+        *(f"{USERS}\\{one}\\Software\\Microsoft\\Windows\\CurrentVersion" for one in (".DEFAULT", *users)),
+        *(f"{USERS}\\{one}_Classes" for one in users),
+        *values,
+    }
+    keys |= {key.rsplit("\\", count)[0] for key in keys for count in range(1, key.count("\\") + 1)}
+    parts = [f"{MARK} begin", "", version, f"{MARK} codepage", *code_page, f"{MARK} architecture"]
+    parts += ["PROCESSOR_ARCHITECTURE=AMD64", f"{MARK} tasks"]
+    parts += [f'"{image}","{pid}","Console","1","{memory}"' for image, pid in tasks] + [f"{MARK} done"]
+    queries = [("list", key) for key in LISTED_KEYS] + [("tree", key) for key in WHOLE_KEYS]
+    for user in (".DEFAULT", *users, *(f"{one}_Classes" for one in users)):
+        above = f"{USERS}\\{user}\\{UNINSTALL}".rpartition("\\")[0]
+        queries += [("list", above), ("tree", f"{USERS}\\{user}\\{UNINSTALL}")]
+    for kind, key in queries:
+        parts.append(f"{MARK} {kind} {chr(34) + key + chr(34) if ' ' in key else key}")
+        if key not in keys or key in refused:
+            parts += ["", not_found, f"{MARK} failed"]
+            continue
+        parts += _queried(key, sorted(keys), values, kind == "tree")
+        parts.append(f"{MARK} done")
+    return "\r\n".join([*parts, f"{MARK} end", ""])
+
+
+def _queried(top: str, keys: list[str], values: Values, recursive: bool) -> list[str]:
+    lines = []
+    below = [key for key in keys if key.startswith(top + "\\")]
+    for key in [top, *(below if recursive else [])]:
+        if key in values or (recursive and key != top):
+            lines += [
+                "",
+                whole(key),
+                *(f"    {name}    {type_}    {data}" for name, type_, data in values.get(key, ())),
+            ]
+    if not recursive:
+        lines += ["", *(whole(key) for key in below if key.count("\\") == top.count("\\") + 1)]
+    return lines
+
+
+def answered(*args: Any, encoding: str = "utf-8", **named: Any) -> Answer:
+    """The same, read."""
+    return read(printed(*args, **named).encode(encoding, "replace"), MARK)
+
+
+def policies_of(plan: Mapping[str, Any]) -> dict[str, list[tuple[str, str, str]]]:
+    """The registry as a domain's policy made from a plan leaves it."""
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for entry in entries(plan):
+        said = said_by(entry)
+        if not entry.value.startswith("**"):
+            type_, data = ("REG_DWORD", hex(said)) if isinstance(said, int) else ("REG_SZ", str(said))
+            found.setdefault(f"HKLM\\{entry.key}", []).append((entry.value, type_, data))
+    return found
+
+
+def installed(key: str, hive: str = "HKLM", **values: str) -> dict[str, list[tuple[str, str, str]]]:
+    """An uninstall key."""
+    return {f"{hive}\\{UNINSTALL}\\{key}": [(name, "REG_SZ", data) for name, data in values.items()]}
+
+
+BROWSERS: dict[str, list[tuple[str, str, str]]] = {
+    f"HKLM\\Software\\Clients\\StartMenuInternet\\{name}\\shell\\open\\command": [("(Standard)", "REG_SZ", f'"{path}"')]
+    for name, path in {
+        "Google Chrome": "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
+        "Microsoft Edge": "C:\\Program Files (x86)\\Microsoft\\Edge\\Application\\msedge.exe",
+        "Firefox-308046B0AF4A39CB": "C:\\Program Files\\Mozilla Firefox\\firefox.exe",
+        "IEXPLORE.EXE": "C:\\Program Files\\Internet Explorer\\iexplore.exe",
+    }.items()
+}
+
+WECHAT: dict[str, Any] = {
+    "name": "WeChat",
+    "mode": "enforce",
+    "packages": {"apt": ["wechat"]},
+    "processes": ["wechat"],
+    "paths": [],
+    "names": ["\u5fae\u4fe1"],
+    "windows": ["Tencent/WeChat/WeChat.exe"],
+    "windows_processes": ["WeChat.exe"],
+    "windows_packages": {"winget": ["Tencent.WeChat"]},
+}
+TELEGRAM: dict[str, Any] = {
+    "name": "Telegram",
+    "mode": "enforce",
+    "packages": {},
+    "processes": [],
+    "paths": [],
+    "windows_packages": {"winget": ["Telegram.TelegramDesktop"]},
+}
+APPS_SETTINGS: dict[str, Any] = {"exec_control": "off"}
+SITES = {
+    "name": "WeChat",
+    "mode": "enforce",
+    "domains": ["wechat.example"],
+    "urls": [],
+    "allow": ["work.wechat.example"],
+}
+BROWSER_SETTINGS: dict[str, Any] = {
+    "browsers": {
+        "dns_over_https": "blocked",
+        "proxies": "blocked",
+        "proxy_extensions": "blocked",
+        "extensions": "blocked",
+    },
+    "extensions_allowed": [],
+    "tenants": {},
+}
+
+
+def plan(
+    apps: Mapping[str, Any] = {"wechat": WECHAT, "telegram": TELEGRAM},
+    sites: Mapping[str, Any] = {"wechat": SITES},
+    **more: Any,
+) -> dict[str, Any]:
+    """A plan with these services."""
+    controls = {
+        "apps": {"mode": "enforce", "services": dict(apps), "settings": APPS_SETTINGS},
+        "browser": {"mode": "enforce", "services": dict(sites), "settings": BROWSER_SETTINGS},
+        **more,
+    }
+    return sealed({"schema": SCHEMA, "contact": "", "browsers": [], "controls": controls})
