@@ -40,6 +40,10 @@ class ActionModule(HostAction):
 
     reader = staticmethod(results.observation)
 
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._calls: dict[str, dict[str, Any]] = {}  # what was checked, by what was compiled for a host
+
     def limit(self, variables: dict[str, Any]) -> float:
         """How long the look may take."""
         return observe_timeout(variables)
@@ -128,20 +132,29 @@ class ActionModule(HostAction):
         """The plan as JSON text, and the rest of the call. What the task does not give is what was compiled for the
         host ("" for the plan): an expression in the playbook would have to be compiled once more for every host.
         """
-        given = {**_compiled(run, host), **self._task.args}
+        compiled = _compiled(run, host)
+        given = {**compiled, **self._task.args}
         plan = _text(given["plan"]) if "plan" in given else ""
         if not plan and host not in run.get("hosts", {}):
             raise AnsibleActionFail(
                 f"no plan was compiled for {host}: compile_plans did not run for it (--start-at-task and --step can "
                 "leave it out); the host was not touched"
             )
+        # Of a batch, one action has the arguments of all hosts, and to check them costs more than all else here.
+        key = repr(compiled)
+        if key not in self._calls:
+            self._calls[key] = self._checked(given)
+        return plan, self._calls[key]
+
+    def _checked(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The call, as the module declares it. Raises AnsibleActionFail."""
         arguments, self._task.args = self._task.args, {**given, "plan": {}}  # checking would copy all of the plan
         try:
             _, call = self.validate_argument_spec(COMPLIANCE_STATE_ARGUMENTS)
         finally:
             self._task.args = arguments
         rest = {name: value for name, value in call.items() if name != "plan"}
-        return plan, {**rest, "remember": rest["remember"] and not self._task.check_mode}
+        return {**rest, "remember": rest["remember"] and not self._task.check_mode}
 
     def can_stream(self) -> bool:
         """As for Ansible's own pipelining: the connection can pipe, and the configuration lets it."""

@@ -91,6 +91,7 @@ from proscribe_sweep import install as gather_hosts
 QUARANTINE = "quarantine"  # the mode of a run over quarantines
 UNREPORTED = ("lift", QUARANTINE)  # the modes of runs that observe nothing
 OURS = {COMPILING, *OBSERVING, *ENFORCING, DECIDING, CUSTODY, CHOOSING}
+COLLECTED = 20_000  # new objects that Python looks through for garbage
 WHOLE_RESULTS = 3  # the verbosity from which Ansible, too, prints all of a result
 # Screens that are one document for a program; what is said beside it goes to stderr.
 DOCUMENTS = ("json", "jsonl")
@@ -126,6 +127,12 @@ def _suits(strategy: str) -> bool:
     return found is None or issubclass(found, strategy_loader.get("linear", class_only=True))
 
 
+def _whole(result: Any) -> Mapping[str, Any]:
+    """A result, of which nothing is changed. Until ansible-core 2.20 `result.result` is one more copy of all of it."""
+    whole = getattr(result, "_return_data", None)
+    return whole if isinstance(whole, Mapping) else result.result
+
+
 def _ours(play: Any) -> bool:
     """Whether a play is Proscribe's own, or has tasks of its."""
     return concerns(play) or file_of(play).startswith(f"{PROJECT}/playbooks/")
@@ -146,8 +153,10 @@ def load_once() -> None:
         loader.get(name, class_only=True)
     shell_loader.get("sh")
     # What is here stays, and is not worth being collected first; a worker that looked through it would copy the memory
-    # it shares with the others.
+    # it shares with the others. And what a run makes is nearly all of it no garbage that has to be looked for.
     gc.freeze()
+    first, *others = gc.get_threshold()
+    gc.set_threshold(max(first, COLLECTED), *others)
 
 
 class CallbackModule(CallbackBase):
@@ -241,7 +250,7 @@ class CallbackModule(CallbackBase):
         elif self._course is not None:
             self._in_quarantine(self._course, action, host, result.result)
         elif action in OBSERVING and self._collector is not None:
-            self._answered(self._collector, host, result.result.get("record"))
+            self._answered(self._collector, host, _whole(result).get("record"))
         elif action in ENFORCING and self._collector is not None:
             self._collector.changed(host, ENFORCING[action], result.result, dry=result.task.check_mode)
             self._show_progress()

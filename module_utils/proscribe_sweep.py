@@ -3,16 +3,18 @@
 Ansible forks a worker for each host of a task. It starts an `ssh`, templates the task, and ends: most of what an
 observation costs the controller. Here the hosts that can be observed over SSH are gathered, and one worker is forked
 for a batch of them (proscribe_batch.py). It asks them all, a number of them at a time (`forks`), and when a host has
-answered it runs Ansible's own executor for this host, in which the action finds the answer instead of asking for it. So
-what becomes of an answer (conditions, results, registered variables, callbacks, the recap) is Ansible's in both ways.
+answered it runs Ansible's own executor for this host, in which the action finds the answer instead of asking for it
+(proscribe_executor.py). So what becomes of an answer (conditions, results, registered variables, callbacks, the recap)
+is Ansible's in both ways.
 
 Whatever is unusual goes the ordinary way, by itself: another connection than ssh, a task with a loop, a host that
 answers something else than expected. The batch reports no result for such a host, and a worker is forked for it as
 ever.
 
-This file and proscribe_batch.py use what ansible-core does not promise (tried with 2.19, 2.20 and 2.21): NEEDED, the
-parameters of WorkerProcess, and `_queued_task_cache`, `_pending_results`, `_results`, `_workers`, `_tqm` of a strategy.
-Where one of those that can be seen beforehand is not there, every host has a worker of its own.
+This file and proscribe_executor.py use what ansible-core does not promise (tried with 2.19, 2.20 and 2.21): NEEDED,
+REHYDRATES, the parameters of WorkerProcess, `_queued_task_cache`, `_pending_results`, `_results`, `_results_lock`,
+`_workers`, `_tqm` of a strategy, and the parts of a result. Where one of those that can be seen beforehand is not there,
+every host has a worker of its own.
 """
 
 from __future__ import annotations
@@ -23,9 +25,11 @@ import gc
 import inspect
 import itertools
 import os
+import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ansible.executor.process import worker as workers
@@ -44,9 +48,15 @@ SWITCH = "PROSCRIBE_SWEEP"  # an environment variable; "off" forks a worker for 
 BATCH = 250  # hosts of one process; their variables are in memory until it has started
 PROCESSES = os.cpu_count() or 1
 PAUSE = 0.01  # seconds between two looks at what has ended
+LONG_PAUSE = 0.1  # the same where a batch says that it has results
 SSH = ("ssh", "ansible.builtin.ssh")
 LINEAR = "ansible.plugins.strategy.linear"
-GIVEN_UP = "proscribe_hosts_given_up"  # the name of what a batch has the strategy's process do with such hosts
+# The names of what a batch has the strategy's process do.
+GIVEN_UP = "proscribe_hosts_given_up"
+ANSWERED = "proscribe_hosts_answered"
+ANSWER = {"record", "drifted", "privileged"}  # in what the answers of two hosts may differ
+# Makes a result of what a worker sends: until ansible-core 2.20, and since.
+REHYDRATES = ("_convert_wire_task_result_to_raw", "_convert_wire_task_result_to_host_task_result")
 NEEDED = {
     StrategyBase: ("_queue_task", "_wait_on_pending_results", "_process_pending_results"),
     WorkerProcess: ("run", "_run", "_detach", "_term", "_hard_exit"),
@@ -136,6 +146,8 @@ _making: list[_Batch] = []
 _processes: list[WorkerProcess] = []
 _numbers = itertools.count()
 _given_up: list[tuple[int, list[str]]] = []  # the number of a batch, and the names of hosts that it has given up
+_strategies: weakref.WeakValueDictionary[int, StrategyBase] = weakref.WeakValueDictionary()  # by the number of a batch
+_news = threading.Event()  # a batch has sent something
 
 
 class Worker(WorkerProcess):
@@ -171,7 +183,12 @@ class Worker(WorkerProcess):
         there after all results that were sent before.
         """
         if self.batch is not None:
-            self._final_q.send_display(GIVEN_UP, (self.batch.number, names))
+            self._final_q.send_display(GIVEN_UP, self.batch.number, names)
+
+    def answered(self, wire: Any, answers: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Give the strategy's process the results of hosts, which are as one that was sent but for their answers."""
+        if self.batch is not None:
+            self._final_q.send_display(ANSWERED, self.batch.number, wire, answers)
 
 
 def install() -> None:
@@ -180,10 +197,12 @@ def install() -> None:
         return
     there = all(hasattr(owner, name) for owner, names in NEEDED.items() for name in names)
     there = there and getattr(workers, "TaskExecutor", None) is TaskExecutor
+    there = there and any(hasattr(StrategyBase, name) for name in REHYDRATES)
     if not there or not inspect.signature(WorkerProcess.__init__).parameters.keys() >= PARAMETERS:
         return
     strategies.WorkerProcess = Worker
-    setattr(Display(), GIVEN_UP, _given_up.append)
+    setattr(Display(), GIVEN_UP, _give_up)
+    setattr(Display(), ANSWERED, _take_answers)
     for method in (_queue_task, _wait_on_pending_results, _process_pending_results):
         _ansible[method.__name__] = original = getattr(StrategyBase, method.__name__)
         setattr(StrategyBase, method.__name__, functools.wraps(original)(method))
@@ -208,12 +227,16 @@ def _wait_on_pending_results(self: Any, iterator: Any) -> Any:
     # Ansible looks for results a thousand times a second, and copies a table of all hosts each time.
     waits = _waits_for_ours(self)
     while waits and not self._tqm._terminated:
+        _news.clear()
         if self._results or _given_up:
             results += self._process_pending_results(iterator)
             waits = _waits_for_ours(self)
         elif self._tqm.has_dead_workers():
             break
-        time.sleep(PAUSE)
+        elif gathering and gathering.waiting:
+            _news.wait(LONG_PAUSE)
+        else:
+            time.sleep(PAUSE)
     return results + _ansible["_wait_on_pending_results"](self, iterator)
 
 
@@ -224,7 +247,45 @@ def _waits_for_ours(strategy: Any) -> bool:
     return strategy._pending_results > 0 and queued is not None and queued["task"].action in ours
 
 
+def _give_up(number: int, names: list[str]) -> None:
+    """Take hosts that a batch has given up; Ansible's thread for results calls it."""
+    _given_up.append((number, names))
+    _news.set()
+
+
+def _take_answers(number: int, wire: Any, answers: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Take the results of hosts that are as one that was sent; Ansible's thread for results calls it."""
+    strategy: Any = _strategies[number]
+    waiting = _gatherings[strategy].waiting
+    hosts = {name: waiting[name][1].host for name, _ in answers if waiting.get(name, (None,))[0] == number}
+    if not hosts:
+        return
+    try:
+        rehydrate = next(getattr(strategy, name) for name in REHYDRATES if hasattr(strategy, name))
+        model = rehydrate(replace(wire, host_name=next(iter(hosts))))  # of the one that was sent, no more is known
+        results = [_like(model, hosts[name], answer) for name, answer in answers if name in hosts]
+    except Exception as error:  # whatever it was, the ordinary way may be free of it
+        Display().warning(f"hosts are observed one by one, which takes longer: {type(error).__name__}: {error}")
+        _give_up(number, list(hosts))
+        return
+    with strategy._results_lock:
+        strategy._results.extend(results)
+    _news.set()
+
+
+def _like(model: Any, host: Any, answer: dict[str, Any]) -> Any:
+    """A result as the `model`, of another host with another answer."""
+    if not hasattr(model, "utr"):
+        return type(model)(host, model.task, {**model._return_data, **answer}, model.task_fields)
+    unified = model.utr  # since ansible-core 2.21: with the variables that the task registers
+    registered = {variable: {**value, **answer} for variable, value in (unified.registered_values or {}).items()}
+    data = {**unified.result_data, **answer}
+    return replace(model, host=host, utr=replace(unified, result_data=data, registered_values=registered or None))
+
+
 def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any) -> Any:
+    if not (self._results or _given_up):
+        return []  # Ansible would copy a table of all hosts, which for each of them is much
     given_up = list(_given_up)  # as of now: what comes together with the last results is for the next time
     results = _ansible["_process_pending_results"](self, iterator, *args, **named)
     gathering = _gatherings.get(self)
@@ -291,6 +352,7 @@ def _start(strategy: Any, gathering: _Gathering) -> None:
             time.sleep(PAUSE)
         batch = _Batch(next(_numbers), members, max(1, len(strategy._workers) // batches))
         _making.append(batch)
+        _strategies[batch.number] = strategy
         gathering.waiting.update({member.name: (batch.number, member) for member in members})
         for member in others:
             # What Ansible's own method does for a host, but for its worker.

@@ -6,6 +6,7 @@ answer passes the same reader.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -73,7 +74,7 @@ def of_host(run: Mapping[str, Any], host: str, text: str, call: Mapping[str, Any
     """The observation of a host. `run` is what `compile_plans` said of the run, and `text` a plan that was given to the
     task instead of the compiled one.
     """
-    store = Store(Path(run["plans"]) if "plans" in run else None, run.get("packed"))
+    store = _store(run.get("plans"), tuple((run.get("packed") or {}).items()))
     plan = store.plan(text) if text else store.plan(digest=run["hosts"][host])
     code = store.prepared(run["code"]) if "code" in run and not call["probe"] else store.code(call["probe"])
     if call["remember"] and "audit_stored" in run:
@@ -81,6 +82,12 @@ def of_host(run: Mapping[str, Any], host: str, text: str, call: Mapping[str, Any
     if "watch" in run:
         call = {**call, "watch": {**run["watch"], "now": stamp(time.time())}}
     return Observation(store, host, code, plan, call, seconds)
+
+
+@functools.lru_cache(maxsize=1)
+def _store(plans: str | None, packed: tuple[tuple[str, str], ...]) -> Store:
+    """The store of a run: one for all hosts that a process observes."""
+    return Store(Path(plans) if plans is not None else None, dict(packed))
 
 
 def is_macos(result: Mapping[str, Any] | None) -> bool:

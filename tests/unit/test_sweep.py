@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import proscribe_batch
+import proscribe_alike
+import proscribe_executor
 import proscribe_sweep
 import pytest
 from ansible.playbook.handler import Handler
@@ -23,7 +25,7 @@ UTILS = Path(proscribe_sweep.__file__).parent
 
 def task(**keywords: Any) -> Any:
     """A task of one of our playbooks that observes."""
-    usual = dict.fromkeys((*proscribe_sweep.UNUSUAL, "when", *proscribe_batch.KEYWORDS))
+    usual = dict.fromkeys((*proscribe_sweep.UNUSUAL, "when", *proscribe_alike.KEYWORDS))
     place = f"{installation.PLAYBOOKS}/audit.yml:28"
     return SimpleNamespace(
         **{
@@ -59,6 +61,7 @@ class Linear:
         self.queued: list[str] = []
         self.results: list[Any] = []
         self._results: list[Any] = []
+        self._results_lock = threading.Lock()
 
 
 @pytest.fixture
@@ -72,6 +75,7 @@ def ansible(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def process(self: Linear, _iterator: Any) -> list[Any]:
         found, self.results = self.results, []
+        self._results = [one for one in self._results if one not in found]
         self._pending_results -= len(found)
         return found
 
@@ -146,7 +150,7 @@ def test_who_has_no_result_when_the_batch_has_ended_gets_a_worker_and_no_second_
     strategy = Linear(3)
     queued(strategy, "h1", "h2", "h3")
     proscribe_sweep._wait_on_pending_results(strategy, None)
-    strategy.results = [SimpleNamespace(host=SimpleNamespace(name="h3"))]
+    strategy.results = strategy._results = [SimpleNamespace(host=SimpleNamespace(name="h3"))]
     proscribe_sweep._process_pending_results(strategy, None)
     assert strategy.queued == ["h1"]
     strategy.results = [SimpleNamespace(host=SimpleNamespace(name="h1"))]
@@ -195,7 +199,7 @@ print(strategies.WorkerProcess.__name__, StrategyBase._queue_task.__module__)
 
 # -- what hosts have in common ----------------------------------------------------------------------------------------
 
-NAMES = proscribe_batch._names(("connection", "ssh"), ("shell", "sh"), ("become", "sudo"))
+NAMES = proscribe_alike.names_of(*proscribe_alike.USUAL)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +224,7 @@ NAMES = proscribe_batch._names(("connection", "ssh"), ("shell", "sh"), ("become"
 def test_hosts_are_alike_if_everything_but_their_address_is(one, other, alike):
     hosts = [{name: trust_as_template(value) if isinstance(value, str) else value for name, value in given.items()}
              for given in (one, other)]  # fmt: skip
-    values = [proscribe_batch._values(member(**given), NAMES) for given in hosts]
+    values = [proscribe_alike.values(member(**given), NAMES) for given in hosts]
     assert (values[0] == values[1]) is alike
 
 
@@ -238,7 +242,7 @@ def test_hosts_are_alike_if_everything_but_their_address_is(one, other, alike):
     ],
 )
 def test_a_task_with_expressions_is_evaluated_for_each_host(keywords, constant):
-    assert proscribe_batch._is_constant(task(**keywords)) is constant
+    assert proscribe_alike.is_constant(task(**keywords)) is constant
 
 
 # -- results that are as another one ----------------------------------------------------------------------------------
@@ -250,6 +254,13 @@ class Plain:
 
     host_name: str
     return_data: dict[str, Any]
+
+
+class Raw:
+    """And where it has arrived."""
+
+    def __init__(self, host: Any, task: Any, return_data: dict[str, Any], task_fields: dict[str, Any]) -> None:
+        self.host, self.task, self._return_data, self.task_fields = host, task, return_data, task_fields
 
 
 @dataclass
@@ -267,18 +278,59 @@ class Wire:
     utr: Unified
 
 
+@dataclass(frozen=True)
+class HostResult:
+    """And where it has arrived."""
+
+    host: Any
+    utr: Unified
+
+
 FIRST = {"changed": False, "record": {"host": 1}, "drifted": [], "privileged": True}
-SECOND = {"changed": False, "record": {"host": 2}, "drifted": ["dns"], "privileged": True}
+ANSWER = {"record": {"host": 2}, "drifted": ["dns"], "privileged": True}
+SECOND = {"changed": False, **ANSWER}
 
 
 def test_a_result_as_another_one_has_the_host_and_its_answer():
-    plain = proscribe_batch._like(Plain("h1", {**FIRST, "failed": False}), "h2", SECOND)
-    assert plain == Plain("h2", {**SECOND, "failed": False})
+    first = Raw("h1", "task", {**FIRST, "failed": False}, {"name": "x"})
+    plain = proscribe_sweep._like(first, "h2", ANSWER)
+    assert vars(plain) == vars(Raw("h2", "task", {**SECOND, "failed": False}, {"name": "x"}))
     unified = Unified({**FIRST}, {"seen": {**FIRST, "failed": False}})
-    found = proscribe_batch._like(Wire("h1", unified), "h2", SECOND)
-    assert found == Wire("h2", Unified({**SECOND}, {"seen": {**SECOND, "failed": False}}))
-    assert unified.result_data == FIRST  # it stays the first one's
-    assert proscribe_batch._like(Wire("h1", Unified({**FIRST})), "h2", SECOND).utr.registered_values is None
+    found = proscribe_sweep._like(HostResult("h1", unified), "h2", ANSWER)
+    assert found == HostResult("h2", Unified({**SECOND}, {"seen": {**SECOND, "failed": False}}))
+    assert (first._return_data, unified.result_data) == ({**FIRST, "failed": False}, FIRST)  # they stay the first one's
+    assert proscribe_sweep._like(HostResult("h1", Unified({**FIRST})), "h2", ANSWER).utr.registered_values is None
+
+
+@pytest.mark.parametrize("rehydrate", proscribe_sweep.REHYDRATES)
+def test_answers_that_come_together_are_results_of_the_hosts_that_wait_for_them(ansible, rehydrate):
+    strategy = Linear(4)
+    queued(strategy, "h1", "h2", "h3", "h4")
+    proscribe_sweep._wait_on_pending_results(strategy, None)
+    [batch] = proscribe_sweep._making
+    hosts = {one.name: one.host for one in batch.members}
+    strategy.results = strategy._results = [SimpleNamespace(host=hosts["h1"])]
+    proscribe_sweep._process_pending_results(strategy, None)
+    setattr(strategy, rehydrate, lambda wire: Raw(hosts[wire.host_name], "task", wire.return_data, {}))
+    answers = [("h1", ANSWER), ("h2", ANSWER), ("h4", ANSWER), ("somebody else", ANSWER)]
+    proscribe_sweep._take_answers(batch.number, Plain("h1", FIRST), answers)
+    assert [result.host.name for result in strategy._results] == ["h2", "h4"]  # h1 has one
+    assert [result._return_data for result in strategy._results] == [SECOND, SECOND]
+    assert proscribe_sweep._given_up == []
+
+
+def test_answers_that_cannot_become_results_are_asked_for_again_one_by_one(ansible):
+    strategy = Linear(2)
+    queued(strategy, "h1", "h2")
+    proscribe_sweep._wait_on_pending_results(strategy, None)
+    [batch] = proscribe_sweep._making
+
+    def rehydrate(wire: Any) -> None:
+        raise TypeError("ansible-core is another")
+
+    setattr(strategy, proscribe_sweep.REHYDRATES[0], rehydrate)
+    proscribe_sweep._take_answers(batch.number, Plain("h1", FIRST), [("h2", ANSWER)])
+    assert (list(strategy._results), proscribe_sweep._given_up) == ([], [(batch.number, ["h2"])])
 
 
 @pytest.mark.parametrize(
@@ -291,7 +343,7 @@ def test_a_result_as_another_one_has_the_host_and_its_answer():
     ],
 )
 def test_a_result_with_a_warning_is_no_model(wire, warns):
-    assert proscribe_batch._warns(wire) is warns
+    assert proscribe_executor._warns(wire) is warns
 
 
 @pytest.mark.parametrize(
@@ -310,12 +362,12 @@ def test_a_result_with_a_warning_is_no_model(wire, warns):
 )
 def test_a_task_that_says_more_of_its_result_is_run_for_each_host(keywords, plain):
     usual = {"register": None, "name": "Observe the host"}
-    assert proscribe_batch._is_plain(task(**{**usual, **keywords})) is plain
+    assert proscribe_executor._is_plain(task(**{**usual, **keywords})) is plain
 
 
 def test_hosts_whose_results_differ_in_more_than_the_answer_are_told_apart():
-    assert proscribe_batch._differ_in(FIRST, SECOND) == {"record", "drifted"}
-    assert proscribe_batch._differ_in(FIRST, {**SECOND, "failed": True, "msg": "x"}) == {
+    assert proscribe_executor._differ_in(FIRST, SECOND) == {"record", "drifted"}
+    assert proscribe_executor._differ_in(FIRST, {**SECOND, "failed": True, "msg": "x"}) == {
         "record",
         "drifted",
         "failed",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,11 @@ from proscribe.sweep import crew
 StepAside = Callable[[], None]
 
 
+def answers(*arguments: Any) -> list[tuple[Any, Any]]:
+    """All results, one after the other."""
+    return [one for together in crew.answers(*arguments) for one in together]
+
+
 @given(st.dictionaries(st.text(), st.integers()), st.integers(1, 5), st.integers(0, 3))
 def test_every_task_has_its_result(tasks, width, beside):
     def do(number: int, step_aside: StepAside) -> int:
@@ -21,7 +27,7 @@ def test_every_task_has_its_result(tasks, width, beside):
             step_aside()
         return -number
 
-    assert dict(crew.answers(tasks.items(), do, width, beside)) == {key: -number for key, number in tasks.items()}
+    assert dict(answers(tasks.items(), do, width, beside)) == {key: -number for key, number in tasks.items()}
 
 
 def test_no_more_are_done_at_a_time_than_there_is_room_for():
@@ -36,7 +42,7 @@ def test_no_more_are_done_at_a_time_than_there_is_room_for():
         with lock:
             now[0] -= 1
 
-    assert len(list(crew.answers(((n, n) for n in range(200)), do, 3, 9))) == 200
+    assert len(answers(((n, n) for n in range(200)), do, 3, 9)) == 200
     assert most[0] <= 3
 
 
@@ -54,7 +60,7 @@ def test_who_waits_for_somebody_silent_holds_nobody_up():
         order.append(name)
 
     names = ["silent 1", "silent 2", "loud"]
-    assert len(list(crew.answers(((name, name) for name in names), do, 1, 2))) == 3
+    assert len(answers(((name, name) for name in names), do, 1, 2)) == 3
     assert order[0] == "loud"
 
 
@@ -65,7 +71,7 @@ def test_where_there_is_no_room_beside_the_others_wait():
         step_aside()
         order.append(name)
 
-    assert len(list(crew.answers(((name, name) for name in "abc"), do, 1, 0))) == 3
+    assert len(answers(((name, name) for name in "abc"), do, 1, 0)) == 3
     assert order == ["a", "b", "c"]
 
 
@@ -74,4 +80,4 @@ def test_what_a_task_raises_is_raised():
         return 1 // task
 
     with pytest.raises(ZeroDivisionError):
-        list(crew.answers([("a", 1), ("b", 0)], do, 1, 0))
+        answers([("a", 1), ("b", 0)], do, 1, 0)

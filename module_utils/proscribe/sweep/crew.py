@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+TOGETHER = 0.2  # seconds
+
 Key = TypeVar("Key")
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -19,9 +21,10 @@ def answers(
     do: Callable[[Task, Callable[[], None]], Result],
     width: int,
     beside: int,
-) -> Iterator[tuple[Key, Result]]:
-    """The result of each task, as they come. `do` is called with the task and with what it calls to step aside. At most
-    `width` tasks are done at a time, and `beside` that have stepped aside. Raises what a task raises.
+) -> Iterator[list[tuple[Key, Result]]]:
+    """The result of each task, as they come: those of some time together, since to wake for each costs more than most
+    have to do with it. `do` is called with the task and with what it calls to step aside. At most `width` tasks are
+    done at a time, and `beside` that have stepped aside. Raises what a task raises.
     """
     waiting = queue.SimpleQueue[tuple[Key, Task]]()
     done = queue.SimpleQueue[tuple[Key, Result] | BaseException]()
@@ -30,6 +33,15 @@ def answers(
     for task in tasks:
         waiting.put(task)
         count += 1
+    left, counting, nothing_left = count, threading.Lock(), threading.Event()
+
+    def end(result: tuple[Key, Result] | BaseException) -> None:
+        nonlocal left
+        done.put(result)
+        with counting:
+            left -= 1
+        if not left or isinstance(result, BaseException):
+            nothing_left.set()
 
     def work() -> None:
         replaced = False
@@ -46,9 +58,9 @@ def answers(
             except queue.Empty:
                 return
             try:
-                done.put((key, do(task, step_aside)))
+                end((key, do(task, step_aside)))
             except BaseException as error:
-                done.put(error)
+                end(error)
         places.release()
 
     def start() -> None:
@@ -56,8 +68,12 @@ def answers(
 
     for _ in range(min(width, count)):
         start()
-    for _ in range(count):
-        found = done.get()
-        if isinstance(found, BaseException):
-            raise found
-        yield found
+    while count:
+        found = [done.get()]
+        nothing_left.wait(TOGETHER)
+        found += [done.get() for _ in range(done.qsize())]
+        yield [one for one in found if not isinstance(one, BaseException)]
+        for one in found:
+            if isinstance(one, BaseException):
+                raise one
+        count -= len(found)

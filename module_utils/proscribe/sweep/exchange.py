@@ -118,13 +118,16 @@ def exchange(
                 os.close(descriptor)
 
         stack.callback(lambda: close(*list(open_)))
-        running = start((theirs_in, theirs_out, theirs_err))
-        stack.callback(running.close)
-        close(theirs_in, theirs_out, theirs_err)
         conversation = _Conversation(data, limits.most, password)
         for descriptor in (ours_in, ours_out, ours_err):
             os.set_blocking(descriptor, False)
-        with selectors.DefaultSelector() as selector:
+        # What fits into the pipe is there when the command starts, so that nobody has to wake for it.
+        if conversation.due and _written(ours_in, conversation) and conversation.all_due and not conversation.due:
+            close(ours_in)
+        running = start((theirs_in, theirs_out, theirs_err))
+        stack.callback(running.close)
+        close(theirs_in, theirs_out, theirs_err)
+        with selectors.PollSelector() as selector:
             selector.register(ours_out, selectors.EVENT_READ)
             selector.register(ours_err, selectors.EVENT_READ)
             writing, quiet = False, time.monotonic() + QUIET
