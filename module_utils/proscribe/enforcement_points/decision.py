@@ -137,6 +137,11 @@ def _entry(
     """A service of the joined plan: waived if it is everywhere, at all hours; else as it is without waivers."""
     first, section = entries[0]
     mode = usual_mode(first, section)
+    if "only" in first:
+        members = some(first["only"]["posix_groups"], MOST_HOSTS)
+        why = f"It is restricted for the members of {members} only. This point knows no users, so it stays open there."
+        left_out.append(LeftOut(rule, "the service", why))
+        return {**first, "mode": "report"}
     if mode == "upcoming":
         left_out.append(LeftOut(rule, "the service", f"It is restricted from {first['effective_from']} on."))
     elif mode not in RESTRICTED:

@@ -81,6 +81,15 @@ def test_what_a_waiver_opens_below_another_service_stays_closed_too():
     assert joined["controls"]["dns"]["services"]["chat"]["allow"] == ["help.chat.example"]
 
 
+def test_what_is_restricted_for_a_group_of_users_is_open_at_a_point_that_knows_none():
+    made = plan({"firewall": {"chat": {"networks": ["203.0.113.0/24"], "only": {"posix_groups": ["contractors"]}}}})
+    found = decision(made)
+    assert found.plan["controls"]["firewall"]["services"]["chat"]["mode"] == "report"
+    [left_out] = found.left_out
+    assert (left_out.rule, left_out.what) == ("firewall/chat", "the service")
+    assert "members of contractors only" in left_out.why
+
+
 def test_a_service_that_is_not_restricted_yet_is_said():
     made = plan(
         {"dns": {"later": {"mode": "upcoming", "effective_from": "2027-01-01", "domains": ["later.example"]}}}
