@@ -103,3 +103,24 @@ except PolicyErrors as errors:
     print("did you mean 'pager'" in str(errors))
 """
     assert run(checkout, "-c", script) == "{'pager': 'ops@example.org'} True\nTrue\n"
+
+
+def test_a_format_for_enforcement_points(checkout: Path, tmp_path: Path) -> None:
+    formats = checkout / "module_utils/proscribe/enforcement_points/formats"
+    text = (formats / "domains.py").read_text()
+    meant_for = "whatever takes a list of names: firewalls, DNS services, mail gateways"
+    assert meant_for in text
+    (formats / "carrier.py").write_text(text.replace('"domains"', '"carrier"').replace(meant_for, "pigeons"))
+    assert "docs/enforcement_points.md" in derived(checkout)
+    assert "| `carrier` | pigeons | dns |" in (checkout / "docs/enforcement_points.md").read_text()
+    script = """
+import sys
+sys.path.insert(0, "module_utils")
+from proscribe.cli.command_line import main, read
+from proscribe.compile.restrictions import read_restrictions
+print(read_restrictions({"proscribe_exports_fed": ["carrier"]}, str).exports_fed)
+run, arguments = read("export", ["carrier", "-o", sys.argv[1]])
+from proscribe.enforcement_points.registry import FORMATS
+print(arguments.format, FORMATS["carrier"].meant_for)
+"""
+    assert run(checkout, "-c", script, str(tmp_path)) == "('carrier',)\ncarrier pigeons\n"
