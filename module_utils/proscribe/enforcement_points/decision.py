@@ -82,7 +82,7 @@ def _policy(plan: Mapping[str, Any], needed: Sequence[str]) -> dict[str, Any]:
         **{key: value for key, value in plan.items() if key not in OF_HOSTS},
         "controls": {
             control: {
-                **section,
+                **{key: value for key, value in section.items() if key != "nothing_known"},
                 "services": {
                     id_: {
                         "mode": usual_mode(entry, section),

@@ -33,6 +33,7 @@ UNFINISHED = frozenset(
 )
 MOST_FILES, DEEPEST = 1000, 12
 MOST_NAMED = 10  # values of the registry, or files
+LINKING = ("organizationalUnit", "domainDNS", "site", "container")  # what can have links
 LONGEST_SHOWN = 80  # characters of a value
 OFF, ENFORCED = 1, 2  # of a link
 MACHINE_OFF = ("2", "3")  # of an object
@@ -166,7 +167,9 @@ def _linked(host: Host, domain: Domain, ids: Iterable[str], objects: Iterable[De
     of_units = "".join(f"(distinguishedName={plain(ou)})" for one in objects for ou in one.ous)
     if not of_ids:
         return []
-    condition = f"(|{of_ids}{of_units}(gPOptions=1))"
+    # The class is what the directory has an index for: a large one has a hundred objects that no link is at for each.
+    classes = "".join(f"(objectClass={name})" for name in LINKING)
+    condition = f"(&(|{classes})(|{of_ids}{of_units}(gPOptions=1)))"
     return search(host, domain.database, domain.dn, condition, ["gPLink", "gPOptions"], control=WHOLE_FOREST)
 
 
