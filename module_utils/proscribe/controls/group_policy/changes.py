@@ -103,7 +103,7 @@ def _in_line(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[
         yield Action("change", domain.dn_of(seen.guid), partial(_change_entry, host, domain, one, seen, version))
     for path in FOLDERS:
         if path not in seen.there:
-            yield Action("make", f"{folder}/{path}", partial(_make_folder, host, folder, path))
+            yield Action("make", f"{folder}/{path}".rstrip("/"), partial(_make_folder, host, folder, path))
     text = ini(version)
     written = {*([POLICY] if new else []), *([INI] if seen.ini != text else [])}
     # Before anything is written: whoever may not write there any more replaces none of it.

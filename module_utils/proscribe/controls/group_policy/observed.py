@@ -223,7 +223,7 @@ def differences(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterat
     folder = found.domain.folder_of(seen.guid)
     for path in OURS if "" in seen.there else ("",):
         if path not in seen.there:
-            yield Finding("file", path or seen.guid, "samba", path=f"{folder}/{path}", detail="SYSVOL lacks it"), True
+            yield Finding("file", path or seen.guid, "samba", path=_at(folder, path), detail="SYSVOL lacks it"), True
     for finding in _values(one, seen, f"{folder}/{POLICY}"):
         yield finding, True
     if seen.entry and INI in seen.there and (detail := _of_versions(seen)):
@@ -232,8 +232,12 @@ def differences(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterat
         detail = "a run that was ended left it" if path in UNFINISHED else "it is not of this object"
         yield Finding("file", escaped(path), "samba", path=escaped(f"{folder}/{path}"), detail=detail), True
     for path, detail in of_permissions(host, found, seen):
-        yield Finding("permissions", path or seen.guid, "samba", path=f"{folder}/{path}", detail=detail), True
+        yield Finding("permissions", path or seen.guid, "samba", path=_at(folder, path), detail=detail), True
     yield from _links(found, one, seen)
+
+
+def _at(folder: str, path: str) -> str:
+    return f"{folder}/{path}".rstrip("/")
 
 
 def _gpo(id_: str, detail: str) -> Finding:
@@ -319,7 +323,7 @@ def of_permissions(host: Host, found: Observed, seen: Seen) -> Iterator[tuple[st
     for path in OURS:
         if path not in seen.there:
             continue
-        whole = f"{folder}/{path}".rstrip("/")
+        whole = _at(folder, path)
         kind = permissions.print_of_file(host, whole) or whole
         if kind not in known:
             known[kind] = permissions.wrong(permissions.of_file(host, whole), permissions.FILES)
