@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proscribe.finding import RECORD_SCHEMA, WATCH, Finding
+from proscribe.finding import BESIDE, RECORD_SCHEMA, Finding
 from proscribe.plan import CONTROLS
 from proscribe.reply import watched
 from proscribe.reply.record import MOST_USERS_OF_QUARANTINE, PLATFORM, SOFTWARE, silent
@@ -161,7 +161,7 @@ ALWAYS = {
     "rules_evaluated": COUNT,
     "rules_not_applicable": COUNT,
     "controls": about(
-        by(OF_CONTROL, one_of((*CONTROLS, WATCH))),
+        by(OF_CONTROL, one_of((*CONTROLS, *BESIDE))),
         "Each control: its mode, its state, and how many rules of it were evaluated",
     ),
     "rules": about(listed(RULE), "Rules that are not plainly compliant; the rest are only counted"),

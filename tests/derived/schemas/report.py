@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proscribe.finding import GATES, WATCH
+from proscribe.finding import BESIDE, GATES
 from proscribe.plan import CONTROLS
 from proscribe.report.collection.events import Rollout
 from proscribe.report.evaluation.arithmetic import share
@@ -137,7 +137,7 @@ SUMMARY = made(
         "compliance_strict": about(SHARE, "Hosts that meet the ban"),
         "compliance_with_waivers": about(SHARE, "Hosts that meet it, or have an approved exception"),
         "controls": about(
-            by(by(by(COUNT), one_of((ENFORCE, AUDIT, OFF))), one_of((*CONTROLS, WATCH))),
+            by(by(by(COUNT), one_of((ENFORCE, AUDIT, OFF))), one_of((*CONTROLS, *BESIDE))),
             "Hosts by the mode and the state of each control, not_looked_at where the run left it out, off where it "
             "is off",
         ),

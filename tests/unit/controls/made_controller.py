@@ -41,7 +41,7 @@ class Controller(Host):
         (root / DATABASE[1:]).touch()
         theirs = f"CN={THEIRS},{POLICIES}"
         self.objects: dict[str, dict[str, list[str]]] = {
-            DN: {"gPLink": [f"[LDAP://{theirs};0]"]},
+            DN: {"objectClass": ["domainDNS"], "gPLink": [f"[LDAP://{theirs};0]"]},
             theirs: {"objectClass": ["groupPolicyContainer"], "cn": [THEIRS], "displayName": ["Default Domain Policy"]},
             DESKTOPS: {"objectClass": ["organizationalUnit"], "gPLink": [f"[LDAP://{theirs};2]"]},
             LAPTOPS: {"objectClass": ["organizationalUnit"]},

@@ -5,10 +5,13 @@ Nothing of anybody else's is ever changed. The directory is made; the real one i
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_controller import (
     DATABASE,
     DESKTOPS,
@@ -20,9 +23,12 @@ from made_controller import (
     Controller,
     Killed,
     files_of,
+    fits,
     none,
 )
 from made_controller import plan as planned
+from proscribe.controls.group_policy import ldif, permissions
+from proscribe.controls.group_policy.domain import plain, same
 from proscribe.controls.group_policy.identity import EXTENSIONS, MARK, guid, slug
 from proscribe.controls.group_policy.observed import INI, POLICY
 from proscribe.controls.group_policy.permissions import DIRECTORY, FILES
@@ -219,6 +225,10 @@ TAMPERED: dict[str, tuple[Callable[[Controller], object], str]] = {
         lambda c: put(c, "MACHINE/Registry.pol", b"x"),
         "file MACHINE/Registry.pol: it is not of this object",
     ),
+    "a link in place of the folder": (
+        lambda c: ((Path(c.root) / FOLDER[1:]).rename(Path(c.root) / "away"), _link(c, "", "/etc")),
+        f"file {GUID}: SYSVOL lacks it",
+    ),
     "a name for a terminal": (lambda c: put(c, "\x1b[2J", b""), "file \\x1b[2J: it is not of this object"),
     "no link": (
         lambda c: c.objects[DESKTOPS].pop("gPLink"),
@@ -283,6 +293,15 @@ def test_another_object_of_the_name_is_never_touched(controller: Controller) -> 
     assert [one["reason"] for one in result["refused"]] == [f"another object, {THEIRS}, has this name and is not ours"]
     assert "not ours" in rules(controller)["group_policy/ours"][1][0]
     assert everything(controller)[0] == before[0]
+
+
+def test_a_later_object_of_the_name_does_not_keep_ours_from_being_repaired(controller: Controller) -> None:
+    enforce(controller)
+    controller.objects[f"CN={THEIRS},{POLICIES}"]["displayName"] = ["Ours"]
+    put(controller, POLICY, b"")
+    assert enforce(controller)["refused"] == []
+    assert read(controller, POLICY) and "not ours" in rules(controller)["group_policy/ours"][1][0]
+    assert observe(controller, PLAN)[1] == []  # which is left is nothing that enforcing would correct
 
 
 def test_a_mark_on_an_object_of_somebody_else_makes_it_not_ours(controller: Controller) -> None:
@@ -405,6 +424,34 @@ def _lifted(controller: Controller, before: tuple[dict, dict], tools: int) -> No
     controller.tools = tools
     change(controller, PLAN, "group_policy", lift=True)
     assert everything(controller) == before
+
+
+# -- what is read of others
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z]+", fullmatch=True).filter("dn".__ne__), TEXTS, min_size=1))
+def test_whatever_a_value_is_it_is_one_value(values: dict[str, str]) -> None:
+    record = ldif.added("CN=x", values.items())
+    (entry,) = ldif.parse(record)
+    assert {key: entry.one(key) for key in values} == values
+    assert entry.dn == "CN=x" and set(entry.values) == {"changetype", *values}
+
+
+@given(st.text())
+def test_an_answer_that_is_none_is_read_as_far_as_it_goes(text: str) -> None:
+    for entry in ldif.parse(f"dn: x\n{text}\n\ndn:: {text}\n"):
+        assert isinstance(entry.dn, str)
+    assert permissions.wrong(text, DIRECTORY)
+    assert isinstance(same(text), str) and fits(f"(a={plain(text)})", {"a": [text]})
+
+
+def test_a_long_answer_costs_no_more_than_its_length() -> None:
+    for sddl in ("O:DAG:DAD:" + "(A;;FA;;;DA)" * 50_000, "O:DAG:DAD:" + "(" * 500_000, "O:S-" + "1-" * 500_000):
+        started = time.process_time()
+        assert permissions.wrong(sddl, DIRECTORY)
+        assert time.process_time() - started < 20
 
 
 def test_names() -> None:

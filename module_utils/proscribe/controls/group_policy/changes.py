@@ -56,7 +56,8 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     for one, seen in zip(objects, found.objects):
         if not one.drifts:
             continue
-        if id_ := found.taken.get(one.name.casefold()):
+        id_ = found.taken.get(one.name.casefold())
+        if id_ and seen.entry is None:
             refused.append(Refusal(rule(one.name), one.name, f"another object, {id_}, has this name and is not ours"))
             continue
         refused += _refused(found, one)
@@ -102,18 +103,18 @@ def _in_line(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[
         yield Action("change", domain.dn_of(seen.guid), partial(_change_entry, host, domain, one, seen, version))
     for path in FOLDERS:
         if path not in seen.there:
-            yield Action("make", f"{folder}/{path}", partial(_make_folder, host, folder, path))
-    if new:
-        yield _write(host, folder, POLICY, one.policy, _about(one, seen))
+            yield Action("make", f"{folder}/{path}".rstrip("/"), partial(_make_folder, host, folder, path))
     text = ini(version)
-    if seen.ini != text or INI not in seen.there:
-        yield _write(host, folder, INI, text, (seen.ini.decode("utf-8", "replace"), text.decode()))
-    written = {POLICY} if new else set()
-    written |= {INI} if seen.ini != text else set()
+    written = {*([POLICY] if new else []), *([INI] if seen.ini != text else [])}
+    # Before anything is written: whoever may not write there any more replaces none of it.
     for path in dict.fromkeys(path for path, _ in of_permissions(host, found, seen)):
         if path not in written:
             whole = f"{folder}/{path}".rstrip("/")
             yield Action("set the permissions of", whole, partial(permissions.give_file, host, whole))
+    if POLICY in written:
+        yield _write(host, folder, POLICY, one.policy, _about(one, seen))
+    if INI in written:
+        yield _write(host, folder, INI, text, (seen.ini.decode("utf-8", "replace"), text.decode()))
     if seen.entry is None:
         yield Action("add", domain.dn_of(seen.guid), partial(_add_entry, host, domain, one, seen.guid, version))
     yield from _linking(host, found, one, seen)
@@ -255,11 +256,11 @@ def _set_aside(host: Host, folder: str, path: str, seen: Seen) -> str:
         content = b""
     if len(content) > MOST_ASIDE:
         raise ControlError(f"{whole} is larger than {MOST_ASIDE} bytes: remove it, it is not of this object")
-    place = f"{state.ASIDE}/{seen.guid}/{path}"
+    first = place = f"{state.ASIDE}/{seen.guid}/{path or 'folder'}"
     number = 1
     while host.stat(place) is not None:
         number += 1
-        place = f"{state.ASIDE}/{seen.guid}/{path}.{number}"
+        place = f"{first}.{number}"
     if content:
         host.write(place, content, 0o600)
     host.delete(whole)

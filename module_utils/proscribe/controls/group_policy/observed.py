@@ -33,6 +33,7 @@ UNFINISHED = frozenset(
 )
 MOST_FILES, DEEPEST = 1000, 12
 MOST_NAMED = 10  # values of the registry, or files
+LINKING = ("organizationalUnit", "domainDNS", "site", "container")  # what can have links
 LONGEST_SHOWN = 80  # characters of a value
 OFF, ENFORCED = 1, 2  # of a link
 MACHINE_OFF = ("2", "3")  # of an object
@@ -166,7 +167,9 @@ def _linked(host: Host, domain: Domain, ids: Iterable[str], objects: Iterable[De
     of_units = "".join(f"(distinguishedName={plain(ou)})" for one in objects for ou in one.ous)
     if not of_ids:
         return []
-    condition = f"(|{of_ids}{of_units}(gPOptions=1))"
+    # The class is what the directory has an index for: a large one has a hundred objects that no link is at for each.
+    classes = "".join(f"(objectClass={name})" for name in LINKING)
+    condition = f"(&(|{classes})(|{of_ids}{of_units}(gPOptions=1)))"
     return search(host, domain.database, domain.dn, condition, ["gPLink", "gPOptions"], control=WHOLE_FOREST)
 
 
@@ -220,7 +223,7 @@ def differences(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterat
     folder = found.domain.folder_of(seen.guid)
     for path in OURS if "" in seen.there else ("",):
         if path not in seen.there:
-            yield Finding("file", path or seen.guid, "samba", path=f"{folder}/{path}", detail="SYSVOL lacks it"), True
+            yield Finding("file", path or seen.guid, "samba", path=_at(folder, path), detail="SYSVOL lacks it"), True
     for finding in _values(one, seen, f"{folder}/{POLICY}"):
         yield finding, True
     if seen.entry and INI in seen.there and (detail := _of_versions(seen)):
@@ -229,8 +232,12 @@ def differences(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterat
         detail = "a run that was ended left it" if path in UNFINISHED else "it is not of this object"
         yield Finding("file", escaped(path), "samba", path=escaped(f"{folder}/{path}"), detail=detail), True
     for path, detail in of_permissions(host, found, seen):
-        yield Finding("permissions", path or seen.guid, "samba", path=f"{folder}/{path}", detail=detail), True
+        yield Finding("permissions", path or seen.guid, "samba", path=_at(folder, path), detail=detail), True
     yield from _links(found, one, seen)
+
+
+def _at(folder: str, path: str) -> str:
+    return f"{folder}/{path}".rstrip("/")
 
 
 def _gpo(id_: str, detail: str) -> Finding:
@@ -316,7 +323,7 @@ def of_permissions(host: Host, found: Observed, seen: Seen) -> Iterator[tuple[st
     for path in OURS:
         if path not in seen.there:
             continue
-        whole = f"{folder}/{path}".rstrip("/")
+        whole = _at(folder, path)
         kind = permissions.print_of_file(host, whole) or whole
         if kind not in known:
             known[kind] = permissions.wrong(permissions.of_file(host, whole), permissions.FILES)
