@@ -52,6 +52,10 @@ PROGRAMS = (
 )
 # The policies of Firefox that are one text of JSON, because their entries have names of their own.
 JSON_TEXTS = (EXTENSION_SETTINGS, firefox.PREFERENCES)
+# Firefox (153) takes a key without values for a table, not for an empty list, and then drops the whole WebsiteFilter
+# unsaid. A key of exceptions may be there from an earlier policy, so it always gets one, for a name that leads nowhere:
+# "internal" is reserved for private use (ICANN, 2024).
+NO_EXCEPTION = "*://nothing.proscribe.internal/*"
 
 
 def of_programs(plan: Mapping[str, Any]) -> dict[Program, dict[str, Any]]:
@@ -84,6 +88,8 @@ def entries(plan: Mapping[str, Any]) -> list[Entry]:
 def of_program(program: Program, said: Mapping[str, Any]) -> list[Entry]:
     """The values of a program that say its policies."""
     nested = program.family != CHROMIUM
+    if firefox.FILTER in said:
+        said = {**said, firefox.FILTER: {"Exceptions": [NO_EXCEPTION], **said[firefox.FILTER]}}
     return [entry for name in sorted(said) for entry in _values(program.key, name, said[name], nested)]
 
 
