@@ -328,16 +328,14 @@ def _suits(strategy: Any, member: Member) -> bool:
         and not any(getattr(task, keyword) for keyword in UNUSUAL)
         and variables.get("ansible_connection", task.connection) in SSH
         and member.name not in _stored(variables)
+        and member.name not in compiled_run(variables).get("windows", ())
     )
 
 
 def _stored(variables: dict[str, Any]) -> Any:
-    """The hosts that a program of their own audits, over which an account that is not root has no other right, and
-    Windows hosts.
-    """
+    """The hosts that a program of their own audits, over which an account that is not root has no other right."""
     run = compiled_run(variables)
-    windows = run.get("windows", ())
-    return [*run.get("audit_stored", ()), *windows] if run.get("mode") == "audit" else windows
+    return run.get("audit_stored", ()) if run.get("mode") == "audit" else ()
 
 
 def _start(strategy: Any, gathering: _Gathering) -> None:

@@ -28,6 +28,8 @@ _NO_WORD = re.compile(r"[\W_]+")
 _TAIL = re.compile(
     r"(?:\s+|\s*\()(?:v?\d[\d.]*|x64|x86|arm64|64-bit|32-bit|user|machine|[a-z]{2}-[a-z]{2})\)?\s*$", re.I
 )
+TAILS = 4  # times that a name is compared, each time without one more of them
+LONGEST_NAME = 200  # characters of a name that is compared
 STORE = "apps of the Microsoft Store are not observed"
 NO_TASKS = "the programs that run cannot be listed there"
 NO_KEYS = "the uninstall keys of {} cannot be read there"
@@ -143,12 +145,11 @@ class Catalogued:
         return found
 
     def _by_names(self, one: Installed) -> Iterator[str]:
-        name = one.name[:500]
-        yield from self.names.get(name.strip().casefold(), ())
-        while (shorter := _TAIL.sub("", name)) != name:
-            name = shorter
-            yield from self.names.get(name.strip().casefold(), ())
-        publisher = _word(one.publisher[:500])
+        name = one.name[:LONGEST_NAME].strip()
+        for _ in range(TAILS):
+            yield from self.names.get(name.casefold(), ())
+            name = _TAIL.sub("", name)
+        publisher = _word(one.publisher[:LONGEST_NAME])
         for vendor, service in self.published.get(_word(name), ()):
             if vendor and publisher.startswith(vendor):
                 yield service

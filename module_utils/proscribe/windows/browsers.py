@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from ..controls.browser import ObservedPlace
 from ..controls.browser.desired import Desired
+from ..controls.browser.firefox import FILTER
 from ..controls.browser.managed import check, spelled_as, verdicts
 from ..controls.browser.observed import Observed
-from ..controls.group_policy.policies import PROGRAMS, Program, of_programs
+from ..controls.group_policy.policies import CHROMIUM, PROGRAMS, Program, of_programs
 from ..finding import Verdict
 from ..host.types import escaped
 from .answer import Answer
@@ -95,7 +96,14 @@ def _observed(program: Program, desired: Desired, due: Mapping[str, Any], answer
     if not answer.registry.complete(key):
         return Observed(unseen=UNREAD.format(f"HKLM\\{program.key}"))
     said = table(answer.registry, key, due) if answer.registry.there(key) else None
+    if said is not None and program.family != CHROMIUM and not _is_filter(said.get(FILTER)):
+        said.pop(FILTER, None)
     return check(desired, program.place, due, said)
+
+
+def _is_filter(value: Any) -> bool:
+    """Whether Firefox takes a list of sites. A key without values is no list to it, and costs the other list, too."""
+    return isinstance(value, dict) and all(isinstance(one, list) and one for one in value.values())
 
 
 def table(registry: Registry, key: str, due: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ MOST_VALUES = 200_000  # of a whole answer
 MOST_KEYS = 100_000
 LONGEST_TEXT = 1 << 20  # characters of one value
 LONGEST_NAME = 16_383  # of a name, as the registry has it
+DEEPEST = 128  # keys below each other; the registry has 512 at the most, and no key of ours a tenth of that
 HIVES = {"hklm": "hkey_local_machine", "hku": "hkey_users"}
 _VALUE = re.compile(r" {4}(.*?) {4}(REG_[A-Z_]{1,40})(?: {4}(.*))?", re.DOTALL)
 _NUMBER = re.compile(r"0x[0-9a-fA-F]{1,8}")
@@ -50,29 +51,39 @@ class Registry:
         """Take in what a query of a key printed, which ended well. `whole`: with all below it. Raises Unusable."""
         top = folded(key)
         current: str | None = None
-        last: Value | None = None
+        text: list[str] = []  # of the last value, line by line
         values, keys = self._left
         for line in lines:
             at = folded(line) if line[:5].casefold() == "hkey_" else ""
             if at and (at == top or at.startswith(f"{top}\\")):
                 keys -= 1
-                current, last = at, None
+                if at.count("\\") > DEEPEST:
+                    raise Unusable(f"its registry has keys that are deeper than {DEEPEST}")
+                self._complete(current, text)
+                current = at
                 self._add_key(top, at, line.strip())
             elif current is not None and (found := _VALUE.fullmatch(line)):
                 values -= 1
-                last = _value(*found.groups(default=""))
-                self._values.setdefault(current, []).append(last)
-            elif current is not None and last is not None and isinstance(last.data, str) and line:
-                if len(last.data) + len(line) > LONGEST_TEXT:
-                    raise Unusable(f"a value of its registry has more than {LONGEST_TEXT:,} characters")
-                last = last._replace(data=f"{last.data}\n{line}")
-                self._values[current][-1] = last
+                self._complete(current, text)
+                name, type_, data = found.groups(default="")
+                self._values.setdefault(current, []).append(_value(name, type_, data))
+                text.append(data)
+            elif text and line:
+                text.append(line)
             if values < 0 or keys < 0:
                 raise Unusable(f"its registry has more than {MOST_VALUES:,} values or {MOST_KEYS:,} keys")
+        self._complete(current, text)
         self._left = values, keys
         self._listed.add(top)
         if whole:
             self._read.add(top)
+
+    def _complete(self, key: str | None, text: list[str]) -> None:
+        """Give the last value of a key all lines of its text, and begin another text."""
+        if key is not None and len(text) > 1:
+            last = self._values[key][-1]
+            self._values[key][-1] = _value(last.name, last.type, "\n".join(text))
+        text.clear()
 
     def _add_key(self, top: str, key: str, spelled: str) -> None:
         """Note a key with those above it, as far as the one that was asked for."""

@@ -15,7 +15,7 @@ from ansible.vars.manager import VariableManager
 from proscribe.compile.inventory import HostVariables, Question, left_out
 from proscribe.compile.selection import Selection, chosen
 from proscribe.compile.selection import select as select_of_inventory
-from proscribe.compile.served import unserved
+from proscribe.compile.served import is_windows, unserved
 from proscribe.policy_errors import PolicyErrors
 
 WHY = {
@@ -44,10 +44,17 @@ def test_other_hosts_are_served(connection: str) -> None:
     assert unserved({"ansible_connection": connection, "ansible_shell_type": "sh"}) == ""
 
 
-def select(*hosts: tuple[str, Any, str]) -> Selection:
+def select(*hosts: tuple[str, Any, str], observes: bool = False) -> Selection:
     """Selected out of (name, proscribe_hosts, why it is not served)."""
     made = [
-        HostVariables(name, {} if pattern is None else {"proscribe_hosts": pattern}, {}, ".", unserved=why)
+        HostVariables(
+            name,
+            {} if pattern is None else {"proscribe_hosts": pattern},
+            {},
+            ".",
+            unserved=why,
+            windows=why == "a Windows host",
+        )
         for name, pattern, why in hosts
     ]
 
@@ -56,12 +63,39 @@ def select(*hosts: tuple[str, Any, str]) -> Selection:
             raise AnsibleError("no pattern")
         return {host.name for host in made if fnmatch.fnmatch(host.name, pattern)}
 
-    return chosen(made, matching)
+    return chosen(made, matching, observes)
 
 
 def test_what_the_pattern_leaves_out_is_no_part_of_the_run_and_what_it_takes_may_not_be_served() -> None:
     found = select(("web1", "web*", ""), ("web2", "web*", "a Windows host"), ("db1", "web*", "a network device"))
     assert (found.names, found.not_served, found.pattern) == (["web1"], {"web2": "a Windows host"}, "web*")
+
+
+def test_windows_hosts_are_among_the_hosts_where_a_run_observes() -> None:
+    fleet = (("web1", None, ""), ("desk1", None, "a Windows host"), ("switch1", None, "a network device"))
+    found = select(*fleet, observes=True)
+    assert (found.names, found.windows) == (["web1", "desk1"], ("desk1",))
+    assert found.not_served == {"switch1": "a network device"}
+    lift = select(*fleet)
+    assert (lift.names, lift.windows, set(lift.not_served)) == (["web1"], (), {"desk1", "switch1"})
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"ansible_connection": "winrm"}, True),
+        ({"ansible_connection": "ansible.builtin.psrp"}, True),
+        ({"ansible_shell_type": "cmd"}, True),
+        ({"ansible_connection": "ssh", "ansible_shell_type": "PowerShell"}, True),
+        ({"ansible_connection": "local", "ansible_shell_type": "cmd"}, False),  # it would be the controller
+        ({"ansible_connection": "network_cli", "ansible_shell_type": "cmd"}, False),
+        ({"ansible_connection": "ssh"}, False),
+        ({}, False),
+    ],
+)
+def test_a_windows_host_is_one_that_can_be_observed(variables: dict[str, str], expected: bool) -> None:
+    assert is_windows(variables) == expected
+    assert not expected or unserved(variables).startswith("a Windows host")
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def observation(tmp_path: Path) -> Observation:
     return Observation(store, "mac", store.code(probe=False), store.plan(json.dumps(made)), {**CALL, "program": ""}, 60)
 
 
-def asked(stream: bytes) -> dict[str, Any]:
+def answer_of(stream: bytes) -> dict[str, Any]:
     """The answer of a Mac to a stream."""
     program = [sys.executable, "-I", "-S", "-c", MAC + BOOTSTRAP]
     done = subprocess.run(program, input=stream, capture_output=True, timeout=120)
@@ -56,10 +56,10 @@ def asked(stream: bytes) -> dict[str, Any]:
 
 def test_a_mac_says_that_it_is_one_and_answers_its_own_code(observation: Observation) -> None:
     [stream] = observation.streams()
-    first = asked(stream)
+    first = answer_of(stream)
     assert lacks(first) and is_macos(first)
     [stream] = observation.for_macos().streams()
-    found = asked(stream)
+    found = answer_of(stream)
     record = found["record"]
     assert record["platform"]["os"] == "macos" and record["platform"]["kernel"] == "24.6.0"
     assert found["drifted"] == [] and "kept" in found and not found["kept"]

@@ -134,8 +134,10 @@ def test_an_answer_of_any_size_is_limited(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(module, "MOST_TASKS", 100)
     with pytest.raises(Unusable, match="more than 100 programs"):
         answered(tasks=[("a.exe", number) for number in range(101)])
-    with pytest.raises(Unusable, match="characters"):
+    with pytest.raises(Unusable, match="longer than the registry takes"):
         answered(installed("{1}", DisplayName="\n".join(["x" * 1000] * 1100)))
+    with pytest.raises(Unusable, match="deeper than 128"):
+        answered({**installed("{1}", DisplayName="x"), f"HKLM\\{UNINSTALL}" + "\\x" * 130: []})
     monkeypatch.setattr(registry_module, "MOST_VALUES", 50)
     with pytest.raises(Unusable, match="more than 50 values"):
         answered(installed("{1}", **{f"v{number}": "x" for number in range(60)}))
@@ -149,6 +151,13 @@ def test_long_lines_of_a_hostile_host_are_read_in_linear_time() -> None:
     text = "    " * 100_000 + "REG_" * 50_000 + "    " * 100_000
     found = answered(installed("{1}", DisplayName="x", Other=text[:900_000]))
     assert found.registry.values(KEY)["displayname"].data == "x"
+    assert time.process_time() - began < 5
+
+
+def test_a_value_of_very_many_lines_is_read_in_linear_time() -> None:
+    began = time.process_time()
+    found = answered(installed("{1}", DisplayName="x\n" * 300_000))
+    assert len(str(found.registry.values(KEY)["displayname"].data)) == 600_000 - 1
     assert time.process_time() - began < 5
 
 

@@ -200,6 +200,7 @@ def changed(key: str, *said: tuple[str, str, str], without: str = "") -> Values:
         (changed(f"{EDGE}\\URLAllowlist", ("9", "REG_SZ", "wechat.example")), "wechat", "another policy allows"),
         (changed(f"{CHROME}\\URLBlocklist", ("2", "REG_DWORD", "0x1")), "wechat", ""),
         (changed(f"{FIREFOX}\\WebsiteFilter\\Exceptions", ("7", "REG_SZ", "*://*.wechat.example/*")), "wechat", ""),
+        ({**changed(FIREFOX), f"{FIREFOX}\\WebsiteFilter\\Exceptions": []}, "wechat", "wechat.example"),
         (changed(f"{FIREFOX}\\DNSOverHTTPS", ("Enabled", "REG_DWORD", "0x1")), "dns-over-https", "DNSOverHTTPS"),
         (changed(CHROME, ("ExtensionSettings", "REG_SZ", "{not json")), "proxy-extensions", ""),
     ],
