@@ -92,7 +92,8 @@ def connections(tree: Path, name: str, urls: list[str]) -> dict[str, int]:
     return counted
 
 
-def visits(tree: Path, name: str, urls: list[str], *more: str) -> dict[str, tuple[int, str]]:
+def visits(tree: Path, name: str, urls: list[str], *more: str, seconds: int = 120) -> dict[str, tuple[int, str]]:
     """How many connections each address leads to, and what the browser says of it."""
     words = ["--said", "--browser", name, *more, *urls]
-    return {url: (n, said) for url, (n, said) in in_place_of_etc(tree, HERE / "browser_probe.py", *words).items()}
+    came = in_place_of_etc(tree, HERE / "browser_probe.py", *words, seconds=seconds)
+    return {url: (n, said) for url, (n, said) in came.items()}

@@ -42,7 +42,7 @@ options {
     directory "/tmp"; pid-file none; session-keyfile none; listen-on port 8353 { 127.0.0.1; }; listen-on-v6 { none; };
     recursion yes; allow-query { any; }; dnssec-validation no; forward only; forwarders { 127.83.0.1; };
     minimal-responses yes; empty-zones-enable no; qname-minimization off;
-    response-policy { zone "proscribe.rpz"; } qname-wait-recurse no;
+    response-policy { zone "proscribe.rpz"; } qname-wait-recurse no servfail-until-ready yes;
 };
 controls { };
 zone "proscribe.rpz" { type primary; file "/export/proscribe.rpz"; allow-query { none; }; };
@@ -150,9 +150,9 @@ class Appliance(Machine):
             with contextlib.suppress(OSError):
                 if kind == "squid":
                     socket.create_connection(PLACES[kind], 1).close()
-                else:
-                    ask(PLACES[kind][0], "ready.test", port=PLACES[kind][1], timeout=1)
-                return
+                    return
+                if ask(PLACES[kind][0], "ready.example.org", port=PLACES[kind][1], timeout=1) == (0, 1):
+                    return
             assert time.monotonic() < until, (kind, log.seek(0), log.read().decode()[-3000:])
             time.sleep(0.1)
 

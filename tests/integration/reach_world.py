@@ -8,6 +8,7 @@ import json
 import select
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,15 @@ class World:
     def build(self) -> None:
         probed = [split(text)[0] for text in ADDRESSES if split(text)[0] != GATEWAY]
         named = [address for addresses in NAMES.values() for address in addresses]
-        self.spaces.build(dict.fromkeys([V4, V6, RESOLVER, *probed, *named]))
+        self.connect([*probed, *named], NAMES)
+        self.start_apart(HOST, "managed_host.py", "etc", "run", "var/lib", "usr/libexec")
+        self.start_apart(NESTED, "reaching.py", "etc")
+
+    def connect(self, addresses: Iterable[str], names: Mapping[str, Sequence[str]]) -> None:
+        """Make the namespaces, and the rest of the world with these addresses; a name that is not given leads to V4 and
+        V6.
+        """
+        self.spaces.build(dict.fromkeys([V4, V6, RESOLVER, *addresses]))
         # Every refusal of a datagram is to be told at once, or a client waits for as long as it has patience.
         at_once = ["sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0"]
         subprocess.run([*self.spaces.enter(HOST), *at_once], check=True)
@@ -84,19 +93,18 @@ class World:
         made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         subprocess.run([*made, "-subj", "/CN=outside", "-keyout", key, "-out", key], check=True, capture_output=True)
         self.start("outside", "rest_of_the_world.py")
-        names = {name.lower(): addresses for name, addresses in NAMES.items()}
-        self.places["outside"].ask({"names": names, "others": [V4, V6], "certificate": key, **PORTS})
-        for role, program, private in (
-            (HOST, "managed_host.py", ("etc", "run", "var/lib", "usr/libexec")),
-            (NESTED, "reaching.py", ("etc",)),
-        ):
-            for folder in private:
-                (self.root / role / folder).mkdir(parents=True)
-            for name, content in ETC.items():
-                path = self.root / role / "etc" / name
-                path.parent.mkdir(exist_ok=True)
-                path.write_text(content)
-            self.start(role, program, *private)
+        named = {name.lower(): addresses for name, addresses in names.items()}
+        self.places["outside"].ask({"names": named, "others": [V4, V6], "certificate": key, **PORTS})
+
+    def start_apart(self, role: str, program: str, *private: str) -> None:
+        """A process in a namespace that has such directories of its own, and in /etc what name resolution needs."""
+        for folder in private:
+            (self.root / role / folder).mkdir(parents=True)
+        for name, content in ETC.items():
+            path = self.root / role / "etc" / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(content)
+        self.start(role, program, *private)
 
     def start(self, role: str, program: str, *private: str) -> None:
         """A process in a namespace, for which the `private` directories of the machine are those of the role's tree."""

@@ -46,8 +46,11 @@ TEXTS = {"HttpHeaderInjection"}
 
 @pytest.fixture(scope="session")
 def samba(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Samba's Python modules and the libraries that they need, unpacked."""
-    folder = tmp_path_factory.mktemp("samba")
+    return unpacked(tmp_path_factory.mktemp("samba"))
+
+
+def unpacked(folder: Path) -> Path:
+    """Samba's Python modules and the libraries that they need, unpacked in a folder."""
     got = subprocess.run(["apt-get", "download", "-q", *PACKAGES], cwd=folder, capture_output=True, text=True)
     if got.returncode:
         missing(f"needs Debian's packages of Samba: {got.stderr[-300:]}")

@@ -13,19 +13,16 @@ DNS. Browsers have policies of their own and no part in this.
 
 from __future__ import annotations
 
-import argparse
 import datetime
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from proscribe.cli import explain, inventory
+from explained import Explained, closed
+from proscribe.cli import explain
 from proscribe.cli.explain.answers.reason import REPORTED
-from proscribe.cli.explain.question import read
-from proscribe.compile.run import compile_hosts
 from reach_cases import (
     ADDRESSES,
     CLOSED_ADDRESSES,
@@ -74,7 +71,7 @@ WAIVER = {
 }
 
 
-class Policy:
+class Policy(Explained):
     """The policy of one host for each way of filtering names, from an inventory as people write them. The hosts have
     the names of the ways.
     """
@@ -89,39 +86,7 @@ class Policy:
         )
         (folder / "approvers.yml").write_text("press: {head: b}\n")
         (folder / "waivers/w1.yml").write_text(yaml.safe_dump(WAIVER))
-        parser = argparse.ArgumentParser()
-        explain.add_arguments(parser)
-        question = inventory.question(parser.parse_args(["-i", str(folder / "hosts.yml"), "x"]))
-        self.compiled = compile_hosts(question, NOW)
-        self._answers: dict[str, list[Any]] = {}
-
-    def plan(self, backend: str) -> dict[str, Any]:
-        return self.compiled.plans[self.compiled.hosts[backend]]
-
-    def says(self, backend: str, word: str) -> dict[str, str]:
-        """Each control's answer about a name or an address."""
-        return {control: answer["answer"] for control, answer in self._controls(backend, word).items()}
-
-    def reasons(self, backend: str, word: str) -> dict[str, list[str]]:
-        """Each control's reasons, in words."""
-        answers = self._controls(backend, word)
-        return {control: [reason["text"] for reason in answer["reasons"]] for control, answer in answers.items()}
-
-    def _controls(self, backend: str, word: str) -> dict[str, Any]:
-        """What `explain --json` prints of one host."""
-        if word not in self._answers:
-            answers = json.loads(json.dumps(explain.as_json(*explain.explain(read(word), self.compiled))))
-            self._answers[word] = answers["answers"]
-        (group,) = (group for group in self._answers[word] if backend in group["hosts"])
-        return dict(group["controls"])
-
-
-def closed(answer: str) -> bool:
-    """Whether an answer says that something cannot be reached; one that leaves it open to what the host is like does
-    not say it.
-    """
-    assert answer not in (explain.DEPENDS, explain.AUDITED), answer
-    return answer == explain.BLOCKED
+        super().__init__(folder / "hosts.yml", NOW)
 
 
 CONNECTIONS = list(

@@ -57,10 +57,11 @@ def _closed_in_firefox(section: Mapping[str, Any]) -> list[LeftOut]:
     ]
 
 
-def blocks(plan: Mapping[str, Any], host: str) -> bool:
-    """Whether the page of a host is blocked."""
+def blocks(plan: Mapping[str, Any], host: str, port: int | None = None) -> bool:
+    """Whether the page of a host is blocked, or what it has at a path."""
     section = plan["controls"].get(CONTROL)
-    return section is not None and Verdicts(section["services"]).blocked(Name(host))
+    bare, slash, path = host.partition("/")
+    return section is not None and Verdicts(section["services"]).blocked(Name(bare, slash + path))
 
 
 def _known(entry: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 
 class NotExportable(Exception):
@@ -43,6 +43,16 @@ class Rendered(NamedTuple):
     left_out: Sequence[LeftOut] = ()
 
 
+# Of which addresses a point sees the path.
+NO_PATHS, HTTP, HTTPS = "", "plain HTTP only", "HTTPS too"
+
+
+class Blocks(Protocol):
+    """Whether a point blocks a host name or an address, and a port of it, by a plan; None where it cannot say."""
+
+    def __call__(self, plan: Mapping[str, Any], host: str, port: int | None = None, /) -> bool | None: ...
+
+
 class Format(NamedTuple):
     """A format. Its name is that of its module."""
 
@@ -53,4 +63,5 @@ class Format(NamedTuple):
     accepted_by: str = ""  # "named-checkzone (BIND 9.20)": what a test feeds it to
     main: str = ""  # the names of its files, for docs
     # For `explain`: whether the point blocks a host name or an address, by the plan; None where it cannot say.
-    blocks: Callable[[Mapping[str, Any], str], bool | None] | None = None
+    blocks: Blocks | None = None
+    paths: str = NO_PATHS  # whose paths the point sees; it gets these in `blocks`, as "proton.me/drive"

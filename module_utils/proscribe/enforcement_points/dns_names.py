@@ -43,7 +43,7 @@ def dns_names(decision: Decision, *, canaries: bool = True, exact: bool = False)
     )
 
 
-def blocks(plan: Mapping[str, Any], host: str) -> bool:
+def blocks(plan: Mapping[str, Any], host: str, port: int | None = None) -> bool:
     """Whether a name is blocked in a section."""
     section = plan["controls"].get(CONTROL)
     if section is None:
@@ -53,7 +53,7 @@ def blocks(plan: Mapping[str, Any], host: str) -> bool:
     return covering(host, names | desired.through) in names
 
 
-def blocks_exactly(plan: Mapping[str, Any], host: str) -> bool:
+def blocks_exactly(plan: Mapping[str, Any], host: str, port: int | None = None) -> bool:
     """Whether a name itself is blocked in a section, by a point that knows no "all below"."""
     section = plan["controls"].get(CONTROL)
     return section is not None and host in of_plan(section, {}, canaries=False).names

@@ -48,10 +48,14 @@ def rule_of(decision: Decision, one: Name) -> str:
     return next((f"{CONTROL}/{id_}" for id_ in found), "")
 
 
-def blocks(plan: Mapping[str, Any], host: str) -> bool:
-    """Whether a host is blocked in a section, whatever the path."""
+def blocks(plan: Mapping[str, Any], host: str, port: int | None = None) -> bool:
+    """Whether a host is blocked in a section, or what it has at a path."""
     section = plan["controls"].get(CONTROL)
-    return section is not None and "." in host and Verdicts(section["services"]).blocked(name(host))
+    bare, slash, path = host.partition("/")
+    if section is None or "." not in bare:
+        return False
+    verdicts, whole = Verdicts(section["services"]), name(bare)
+    return verdicts.blocked(whole) or verdicts.blocked(whole._replace(path=slash + path))
 
 
 def _restricts(entry: Mapping[str, Any]) -> bool:

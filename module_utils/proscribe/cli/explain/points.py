@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...enforcement_points.decision import decide
-from ...enforcement_points.declaration import Format, NotExportable
+from ...enforcement_points.declaration import HTTP, HTTPS, Format, NotExportable
 from ...host import ControlError
 from .answers.reason import BLOCKED, OPEN, Policy
 from .relations import ADDRESS, NAME, SERVICE, Subject
 
+PLAIN = 80  # HTTP that a proxy can read
 NO_CLOCK = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)  # the moment is for headers, which nobody reads
 
 
@@ -51,14 +52,17 @@ def _given(about: Subject, policy: Policy, format_: Format) -> Given:
             return Given(format_.name, BLOCKED if rules & set(rendered.included) else OPEN, why)
         if format_.blocks is None or about.kind not in (NAME, ADDRESS):
             return Given(format_.name, "")
-        answers = {format_.blocks(decision.plan, host) for host in _hosts(about)}
+        question = about.question
+        seen = format_.paths == HTTPS or (format_.paths == HTTP and question.port == PLAIN)
+        path = question.path if seen else ""
+        answers = {format_.blocks(decision.plan, host + path, question.port) for host in _hosts(about)}
     except (NotExportable, ControlError) as wrong:
         return Given(format_.name, OPEN, str(wrong))
     if len(answers) != 1 or None in answers:
         return Given(format_.name, "")
     blocked = answers.pop()
-    path = "it decides by host, whatever the path" if about.question.path.strip("/") else ""
-    return Given(format_.name, BLOCKED if blocked else OPEN, path)
+    why = "it decides by host, whatever the path" if question.path.strip("/") and not seen else ""
+    return Given(format_.name, BLOCKED if blocked else OPEN, why)
 
 
 def _hosts(about: Subject) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from ...controls.browser import chromium
 from ...controls.group_policy import policies
 from ..browsers import CONTROL, blocks, included, left_out
-from ..declaration import Decision, Format, LeftOut, NotExportable, Rendered
+from ..declaration import HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
 
 REQUEST = "chrome_policy_api.json"
 SCHEMA = "chrome.users.UrlBlocking"
@@ -67,5 +67,6 @@ FORMATS = (
         accepted_by="Chromium (156) on Linux, as its managed policy",
         main=f"google_chrome.json, microsoft_edge.json, brave.json, chromium.json, {REQUEST}",
         blocks=blocks,
+        paths=HTTPS,
     ),
 )

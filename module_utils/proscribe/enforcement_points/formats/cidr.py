@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ..declaration import Decision, Format, LeftOut, Rendered
 from ..header import comment, text
-from ..network_lists import blocks, for_hosts, included, services
+from ..network_lists import blocks, for_hosts, included, management, services
 
 
 def render(decision: Decision) -> Rendered:
     """The files: those of services whose networks are restricted as a whole, and apart from them those with ports."""
-    found = services(decision)
+    found = services(decision, but=management(decision))
     files = {}
     left_out = list(for_hosts(decision, everywhere=False))
     for one in found:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ...controls.group_policy.policies import entries
 from ...controls.group_policy.registry_pol import render as registry_pol
 from ..browsers import CONTROL, blocks, included, left_out
-from ..declaration import Decision, Format, NotExportable, Rendered
+from ..declaration import HTTPS, Decision, Format, NotExportable, Rendered
 from ..group_policy import backup, registry_file
 from ..group_policy.identity import display_name, guid, version
 from ..header import header
@@ -46,5 +46,6 @@ FORMATS = (
         accepted_by="Samba's parser of Registry.pol (4.22), Wine's registry (10.0)",
         main="sysvol/{GUID}/Machine/Registry.pol, backup/manifest.xml, registry/proscribe.reg, registry/remove.reg",
         blocks=blocks,
+        paths=HTTPS,
     ),
 )

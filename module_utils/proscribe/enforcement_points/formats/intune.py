@@ -22,7 +22,7 @@ from ...controls.browser import chromium
 from ...controls.group_policy import policies
 from .. import apple
 from ..browsers import CONTROL, blocks, included, left_out
-from ..declaration import Decision, Format, LeftOut, NotExportable, Rendered
+from ..declaration import HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
 from ..group_policy.identity import display_name
 from ..header import header
 
@@ -155,5 +155,6 @@ FORMATS = (
         accepted_by="nothing that can be run here; the form is Microsoft Graph's documentation",
         main="macos_browsers.json, macos_restricted_apps.json, windows_chrome.json, windows_edge.json",
         blocks=blocks,
+        paths=HTTPS,
     ),
 )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ..declaration import Decision, Format, Rendered
 from ..header import comment, text
-from ..network_lists import Service, blocks, for_hosts, included, services
+from ..network_lists import Service, blocks, for_hosts, included, management, services
 
 ALL = "proscribe"
 # 31 characters are the most that the kernel takes (IPSET_MAXNAMELEN); "p4_" and "_new" are added.
@@ -20,7 +20,7 @@ FAMILIES = ((4, "inet"), (6, "inet6"))
 
 def render(decision: Decision) -> Rendered:
     """The file, and one that says how sets are called, where that is not by the id of their service."""
-    found = services(decision)
+    found = services(decision, but=management(decision))
     lines = comment(decision, "ipset")
     members: list[str] = []
     for one in found:

@@ -10,7 +10,7 @@ import json
 
 from .. import apple
 from ..browsers import CONTROL, blocks, included, left_out
-from ..declaration import Decision, Format, LeftOut, NotExportable, Rendered
+from ..declaration import HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
 from ..header import header
 
 PROFILE, LIST = "browsers.mobileconfig", "restricted_bundle_ids.json"
@@ -51,5 +51,6 @@ FORMATS = (
         accepted_by="Python's plistlib",
         main=f"{PROFILE}, {LIST}",
         blocks=blocks,
+        paths=HTTPS,
     ),
 )

@@ -6,13 +6,14 @@ an accept here ends this table's chain, and other tables still judge the packet.
 
 from __future__ import annotations
 
-import ipaddress
+from collections.abc import Mapping
+from typing import Any
 
 from ...controls.firewall.rule_text import block_of, either, refusing, sets
 from ...controls.firewall.ruleset import refused_everywhere
-from ..declaration import Decision, Format, NotExportable, Rendered
+from ..declaration import Decision, Format, Rendered
 from ..header import comment, text
-from ..network_lists import CONTROL, Service, blocks, for_hosts, included, services
+from ..network_lists import CONTROL, Service, blocks, for_hosts, included, management, services
 
 TABLE = "proscribe_forward"
 WRITTEN_BY = "Written by Proscribe, export nft."
@@ -26,8 +27,8 @@ def render(decision: Decision) -> Rendered:
     everywhere = refused_everywhere(section)
     blocks_: list[str] = []
     rules: list[str] = []
-    management = _management(section["settings"].get("management", ()))
-    for match, block in sets(management, "management-nets"):
+    exempt = Service("", management(decision), ())
+    for match, block in sets([*exempt.of(4), *exempt.of(6)], "management-nets"):
         blocks_.append(block)
         rules.append(f"{match} accept")
     for rule, match in everywhere.items():
@@ -50,12 +51,8 @@ def _ports(one: Service) -> str:
     return f"meta l4proto {{ tcp, udp }} th dport {either(one.ports)} " if one.ports else ""
 
 
-def _management(texts: list[str]) -> list[str]:
-    try:
-        service = Service("", tuple(map(ipaddress.ip_network, texts)), ())
-    except ValueError as wrong:
-        raise NotExportable(f"the plan has a management network that is none: {ascii(str(wrong))}") from None
-    return [*service.of(4), *service.of(6)]
+def _blocks(plan: Mapping[str, Any], host: str, port: int | None = None) -> bool | None:
+    return blocks(plan, host, port, everywhere=True)
 
 
 FORMATS = (
@@ -66,6 +63,6 @@ FORMATS = (
         render=render,
         accepted_by="nft -c and the kernel",
         main="proscribe.nft",
-        blocks=blocks,
+        blocks=_blocks,
     ),
 )

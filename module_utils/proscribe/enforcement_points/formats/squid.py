@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ...controls.browser.rendering import Name, above
-from ..declaration import Decision, Format, LeftOut, Rendered
+from ..declaration import HTTP, Decision, Format, LeftOut, Rendered
 from ..header import comment, text
 from ..web_names import WebNames, blocks, rule_of, web_names
 
@@ -108,5 +108,6 @@ FORMATS = (
         accepted_by="squid -k parse and squid (6.13)",
         main="proscribe.conf",
         blocks=blocks,
+        paths=HTTP,
     ),
 )

@@ -18,6 +18,7 @@ from ..relations import ADDRESS, EXTENSION, FILE, PROGRAM, SERVICE, Subject
 from .reason import AUDITED, BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, missing, off, within
 
 FAMILIES = ("chromium", "firefox")
+MOST_READINGS = 64  # plans
 OF_STORE = {"chrome": "chromium", "firefox": "firefox"}  # whose browsers take extensions of which store
 
 
@@ -105,14 +106,52 @@ def _by_switches(id_: str, store: str, policy: Policy, section: Mapping[str, Any
         yield Reason(DEPENDS, f"{PROXY_EXTENSIONS}: refused if it wants the permission {PERMISSION}" + where)
 
 
+class _Reading:
+    """What a section comes to, and what browsers make of it: the same for every question about a plan."""
+
+    def __init__(self, section: Mapping[str, Any]) -> None:
+        services = section["services"]
+        self.names = {id_: names(entry) for id_, entry in services.items()}
+        self.verdicts = Verdicts(services)
+        self.families: tuple[tuple[str, str, Closest | Unless], ...] = ()
+        self.error = ""
+        try:
+            desired_rules = rules(section)
+        except ControlError as error:
+            self.error = str(error)
+            return
+        listed = firefox.lists(desired_rules)
+        chromium = Closest(map(str, desired_rules.block), map(str, desired_rules.allow))
+        self.families = (
+            ("chromium", "Chromium and its relatives", chromium),
+            ("firefox", "Firefox", Unless(listed.block, listed.exceptions)),
+        )
+
+
+_readings: dict[str, _Reading] = {}  # by the digest of the plan
+
+
+def _reading(policy: Policy, section: Mapping[str, Any]) -> _Reading:
+    digest = policy.plan.get("digest")
+    if digest is None:
+        return _Reading(section)
+    if digest not in _readings:
+        if len(_readings) >= MOST_READINGS:
+            _readings.clear()
+        _readings[digest] = _Reading(section)
+    return _readings[digest]
+
+
 def _site(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
     target = Name(about.question.host, about.question.path)
     services = section["services"]
+    reading = _reading(policy, section)
     waived = {id_: entry for id_, entry in services.items() if entry["mode"] == "waived"}
     for id_, entry in services.items():
-        fits = [one for one in names(entry) if covers(one, target)]
+        its = reading.names[id_]
+        fits = [one for one in its if covers(one, target)]
         if not fits:
-            pages = [str(one) for one in names(entry) if one.path and covers(Name(one.host), Name(target.host))]
+            pages = [str(one) for one in its if one.path and covers(Name(one.host), Name(target.host))]
             if pages and entry["mode"] in RESTRICTED:
                 yield Reason(OPEN, f"of this host only {some(pages, 3)} is blocked, for {entry['name']}", id_)
             continue
@@ -127,31 +166,19 @@ def _site(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterato
     for service in about.services("blocks"):
         if service.id not in services:
             yield missing(policy, "browser", service, "not a site in the browser policies")
-    yield from _as_browsers_read_it(target, section, _families(policy))
+    if section["mode"] == "enforce":
+        yield from _as_browsers_read_it(target, reading, _families(policy))
 
 
 def _closeness(one: Name) -> tuple[int, int]:
     return len(one.host), len(one.path)
 
 
-def _as_browsers_read_it(target: Name, section: Mapping[str, Any], families: Collection[str]) -> Iterator[Reason]:
+def _as_browsers_read_it(target: Name, reading: _Reading, families: Collection[str]) -> Iterator[Reason]:
     """Where a family of browsers that is here cannot do just what is wanted."""
-    if section["mode"] != "enforce":
-        return
-    try:
-        desired_rules = rules(section)
-    except ControlError as error:
-        yield Reason(DEPENDS, f"browser policies cannot express this: {error}")
-        return
-    blocked = Verdicts(section["services"]).blocked(target)
-    listed = firefox.lists(desired_rules)
-    for family, title, does in (
-        (
-            "chromium",
-            "Chromium and its relatives",
-            Closest(map(str, desired_rules.block), map(str, desired_rules.allow)),
-        ),
-        ("firefox", "Firefox", Unless(listed.block, listed.exceptions)),
-    ):
+    if reading.error:
+        yield Reason(DEPENDS, f"browser policies cannot express this: {reading.error}")
+    blocked = reading.verdicts.blocked(target)
+    for family, title, does in reading.families:
         if family in families and does.blocked(target) != blocked:
             yield Reason(DEPENDS, f"{title} cannot tell it apart and {'opens' if blocked else 'blocks'} it")

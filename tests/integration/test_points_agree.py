@@ -1,0 +1,356 @@
+"""They agree: what hosts enforce and what the exports make of the same policy at every point that runs here.
+
+An inventory with waivers is compiled from the real catalogue, and exported by the command itself. 300 addresses
+(agreeing_cases) are asked of real name servers, a real proxy, real browsers, a JavaScript engine, the C library and the
+kernel's packet filters. Names and the hosts of URLs are for name servers and proxies, URLs for browsers, addresses for
+packet filters.
+
+Every answer is that of `explain`, host by host, unless the export's manifest says that it is another one. And what the
+manifest says is so: a point that does more than its manifest says fails as one that does less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import network_appliances
+import pytest
+import reach_world
+import yaml
+from agreeing_cases import MEANT, NUMBER, Case, cases
+from browser_setup import PROJECT, enforce, lift, made_tree, put, visits
+from explained import Explained
+from patience import LONGEST
+from proscribe.cli import explain, export
+from proscribe.cli.explain.answers.reason import STATUSES
+from proscribe.compile.known_good import read_known_good
+from proscribe.controls.browser.rendering import Name, covers, name
+from reach_cases import RESOLVER, VARIABLES, WAIVED
+from reach_world import HOST, NESTED, World, connections, split
+from test_group_policy_samba import of_samba, unpacked
+
+pytestmark = pytest.mark.integration
+
+NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
+STRICT, OTHER = "desk1", "desk2"  # the second one has waivers of its own, which no point for both of them can have
+GROUP = "desks"
+OF_OTHER, WITH_HOURS, FOR_USERS = "discord", "mega", "telegram"
+OF_OTHER_NAME, WITH_HOURS_NAME = "discord.com", "mega.nz"
+# Services with much that stays open below their names.
+INCLUDED = ["deepseek", "facebook", "github", "gitlab_com", "sourceforge", "web_translate_archive_proxies"]
+TOOLS = (*reach_world.TOOLS, "apt-get", "chromium", "dpkg-deb", "firefox-esr", "mmdebstrap", "node")
+
+# How explain says that a browser's lists cannot express something, and which browsers it calls how.
+CANNOT, NOBODY = "cannot tell it apart", "\0"
+FAMILIES = {"chromium": "Chromium", "chromium in a domain": "Chromium", "firefox": "Firefox"}
+
+Closed = dict[str, bool]  # by address: whether a point refuses it
+
+
+class Point(NamedTuple):
+    """An enforcement point."""
+
+    control: str  # whose answer of `explain` it has to give
+    format: str = ""  # the export that it reads; "" for one that has the policy of the host itself
+
+
+POINTS = {
+    "bind": Point("dns", "rpz"),
+    "unbound": Point("dns", "unbound"),
+    "dnsmasq": Point("dns", "dnsmasq"),
+    "the C library": Point("dns", "hosts"),
+    "squid": Point("browser", "squid"),
+    "a JavaScript engine": Point("browser", "pac"),
+    "chromium": Point("browser"),
+    "firefox": Point("browser"),
+    "chromium in a domain": Point("browser", "gpo"),
+    "nftables": Point("firewall", "nft"),
+    "iptables": Point("firewall", "ipset"),
+}
+
+
+def waiver(id_: str, service: str, **places: Any) -> dict[str, Any]:
+    persons = {"reason": "r", "requested_by": "a", "approved_by": "b"}
+    times = {"approved_on": "2026-11-20T00:00:00Z", "expires": "2026-12-31T18:00:00Z"}
+    return {"id": id_, "services": [service], **persons, **times, **places}
+
+
+class Exported(Explained):
+    """The policy of two hosts, and what was exported for both of them."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "waivers").mkdir(parents=True)
+        variables = {
+            **VARIABLES,
+            "proscribe_requests": False,
+            "proscribe_dns_backend": "unbound",
+            "proscribe_services_include": INCLUDED,
+            "proscribe_watch": "5m",
+        }
+        fed = sorted({point.format for point in POINTS.values() if point.format})
+        hosts: dict[str, Any] = {STRICT: {"proscribe_exports_fed": fed}, OTHER: {}}
+        groups = {GROUP: {"hosts": hosts, "vars": variables}, "others": {"hosts": {"another": {}}}}
+        (folder / "hosts.yml").write_text(yaml.safe_dump(groups))
+        (folder / "approvers.yml").write_text(f"{GROUP}: {{head: b}}\n")
+        for made in (
+            waiver("w1", WAIVED, groups=[GROUP]),
+            waiver("w2", OF_OTHER, hosts=[OTHER]),
+            waiver("w3", WITH_HOURS, hosts=[OTHER], hours=["mon-fri 12:00-13:00"], controls=["browser", "dns"]),
+            waiver("w4", FOR_USERS, groups=[GROUP], users=["alice"], controls=["firewall"]),
+        ):
+            (folder / f"waivers/{made['id']}.yml").write_text(yaml.safe_dump(made))
+        super().__init__(folder / "hosts.yml", NOW, GROUP)
+        self.folder = folder
+
+    def export(self, format_: str) -> Path:
+        """The directory of an export."""
+        parser = argparse.ArgumentParser()
+        export.add_arguments(parser)
+        place = self.folder / "exports" / format_
+        words = [format_, "-i", str(self.folder / "hosts.yml"), "--group", GROUP, "-o", str(place)]
+        assert export.run(parser.parse_args([*words, "--at", NOW.isoformat()])) == 0
+        return place
+
+    def files(self, format_: str) -> dict[str, str]:
+        """Its files in the directory itself, but for the manifest, which `left_out` reads."""
+        files = [file for file in self.export(format_).iterdir() if file.name != "manifest.json"]
+        return {file.name: file.read_text("ascii") for file in files}
+
+    def left_out(self, format_: str) -> list[dict[str, str]]:
+        """What the manifest of an export says that its point does not do as hosts do."""
+        manifest = json.loads((self.folder / "exports" / format_ / "manifest.json").read_text())
+        listed: list[dict[str, str]] = manifest["left_out"]
+        return listed
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return Exported(tmp_path_factory.mktemp("inventory") / "inventory")
+
+
+@pytest.fixture(scope="module")
+def chosen(policy: Exported) -> list[Case]:
+    return cases(policy.plan(STRICT), read_known_good([PROJECT / "catalog"]))
+
+
+def is_address(word: str) -> bool:
+    return not word.startswith("http") and word.rpartition(":")[2].isdecimal()
+
+
+def host_of(word: str) -> str:
+    """The name of a host in an address that has one."""
+    return urlsplit(word).hostname or "" if "://" in word else word.lower()
+
+
+def url_of(word: str) -> str:
+    return word if "://" in word else f"https://{word}/"
+
+
+@pytest.fixture(scope="module")
+def world(
+    tmp_path_factory: pytest.TempPathFactory,
+    chosen: list[Case],
+    require_tool: Callable[[str], str],
+    require_root: Callable[[], None],
+) -> Iterator[World]:
+    require_root()
+    for tool in TOOLS:
+        require_tool(tool)
+    made = World(tmp_path_factory.mktemp("points"))
+    try:
+        made.connect([split(case.word)[0] for case in chosen if is_address(case.word)], {})
+        made.start_apart(NESTED, "reaching.py", "etc")
+        made.start(HOST, "network_points.py")
+        (made.root / "appliance").mkdir()
+        assert made.host("appliance", str(network_appliances.root()), str(made.root / "appliance")) == "ok"
+        yield made
+    finally:
+        made.close()
+
+
+PAC = """
+var fs = require("fs"), vm = require("vm"), context = vm.createContext({});
+vm.runInContext(fs.readFileSync(process.argv[1], "utf8"), context);
+var questions = JSON.parse(fs.readFileSync(0, "utf8"));
+console.log(JSON.stringify(questions.map(function (one) { return context.FindProxyForURL(one[0], one[1]); })));
+"""
+
+
+def by_engine(script: str, urls: Sequence[str], scratch: Path) -> list[bool]:
+    """Which addresses a PAC file sends nowhere. Of one with https, browsers show it the host alone."""
+    file = scratch / "proscribe.pac"
+    file.write_text(script)
+    shown = [(url if url.startswith("http:") else f"https://{host_of(url)}/", host_of(url)) for url in urls]
+    done = subprocess.run(["node", "-e", PAC, str(file)], input=json.dumps(shown), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout)
+    assert set(answers) <= {"DIRECT", "PROXY 127.0.0.1:9"}
+    return [answer != "DIRECT" for answer in answers]
+
+
+def through(world: World, words: Sequence[str]) -> Closed:
+    """Which addresses cannot be reached by a guest behind the packet filter, over TCP and over UDP alike."""
+    reached = world.probe(NESTED, [probe for word in words for probe in connections(*split(word))])
+    seen = {word: {reached[probe] == "ok" for probe in connections(*split(word))} for word in words}
+    assert {word: both for word, both in seen.items() if len(both) > 1} == {}
+    return {word: both == {False} for word, both in seen.items()}
+
+
+def by_browser(tree: Path, browser: str, words: Sequence[str]) -> Closed:
+    """Which addresses a browser makes no connection for, in one session."""
+    came = visits(tree, browser, [url_of(word) for word in words], seconds=LONGEST)
+    return {word: came[url_of(word)][0] == 0 for word in words}
+
+
+@pytest.fixture(scope="module")
+def refused(
+    world: World, policy: Exported, chosen: list[Case], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Closed]:
+    """What each point refuses."""
+    scratch = tmp_path_factory.mktemp("scratch")
+    addresses = [case.word for case in chosen if is_address(case.word)]
+    words = [case.word for case in chosen if not is_address(case.word)]
+    hosts, urls = [host_of(word) for word in words], [url_of(word) for word in words]
+    found: dict[str, Closed] = {}
+    for kind in ("bind", "unbound", "dnsmasq"):
+        answers = world.host("resolver", kind, policy.files(POINTS[kind].format), hosts)
+        found[kind] = dict(zip(words, answers, strict=True))
+    (world.root / NESTED / "etc/resolv.conf").write_text(f"nameserver {RESOLVER}\nsearch .\n")
+    (world.root / NESTED / "etc/hosts").write_text(policy.files("hosts")["hosts"])
+    reached = world.probe(NESTED, [("name", host) for host in hosts])
+    found["the C library"] = {word: reached["name", host] == [] for word, host in zip(words, hosts, strict=True)}
+    found["squid"] = dict(zip(words, world.host("proxy", policy.files("squid"), urls), strict=True))
+    script = policy.files("pac")["proscribe.pac"]
+    found["a JavaScript engine"] = dict(zip(words, by_engine(script, urls, scratch), strict=True))
+    assert not any(through(world, addresses).values())
+    for point, verb in (("nftables", "nft"), ("iptables", "ipset")):
+        assert world.host(verb, policy.files(POINTS[point].format)) == "ok"
+        found[point] = through(world, addresses)
+    (registry,) = policy.export("gpo").glob("sysvol/*/Machine/Registry.pol")
+    computed = of_samba(unpacked(tmp_path_factory.mktemp("samba")), registry.read_bytes(), scratch)["chromium"]
+    for tree in made_tree(tmp_path_factory.mktemp("browsers")):
+        enforce(tree, policy.plan(STRICT))
+        found["chromium"] = by_browser(tree, "chromium", words)
+        found["firefox"] = by_browser(tree, "firefox", words)
+        lift(tree, policy.plan(STRICT))
+        put(tree, {"/etc/chromium/policies/managed/gpo.json": computed})
+        found["chromium in a domain"] = by_browser(tree, "chromium", words)
+    return found
+
+
+class Answer(NamedTuple):
+    """What `explain` says for a control of a host."""
+
+    status: str
+    reasons: Sequence[Mapping[str, Any]]
+
+    def closed(self, point: str) -> bool:
+        """Whether it is closed at a point: browsers whose lists cannot say it are named, and count for themselves."""
+        cannot = {one["text"] for one in self.reasons if CANNOT in one["text"]}
+        for text in cannot:
+            if text.startswith(FAMILIES.get(point, NOBODY)):
+                return text.endswith("blocks it")
+        others = [one["answer"] for one in self.reasons if one["text"] not in cannot]
+        status = min(others, key=STATUSES.index, default=explain.OPEN) if cannot else self.status
+        assert status not in (explain.DEPENDS, explain.AUDITED), self
+        return status == explain.BLOCKED
+
+
+def stated(point: str, word: str, answer: Answer, left_out: Sequence[Mapping[str, str]], listed: set[str]) -> bool:
+    """Whether a point refuses an address, by the answer for a host and what the manifest says of the differences."""
+    opened_by = {(reason["service"], reason["waiver"]) for reason in answer.reasons if reason["waiver"]}
+    for one in left_out:
+        if one["what"].startswith("waiver "):
+            service, id_ = one["rule"].partition("/")[2], one["what"].split()[1]
+            if (service, id_) in opened_by:
+                return True
+    closed = answer.closed(point)
+    for one in left_out:
+        kind, _, what = one["what"].partition(" ")
+        if kind == "path" and "://" in word:
+            path, _, note = what.partition(", ")
+            target = urlsplit(word)
+            if covers(name(path), Name(host_of(word), target.path)):
+                over_tls = target.scheme == "https"
+                closed = bool(note) or (closed and point == "squid" and not over_tls)
+        elif one["what"] == "all names below the listed ones":
+            closed = closed and host_of(word) in listed
+        elif kind == "name" and host_of(word) == what:
+            closed = False
+        elif one["rule"] == "firewall/own-rules":
+            own = all("proscribe_firewall_rules" in one["text"] for one in answer.reasons if one["answer"] == "blocked")
+            closed = closed and not own
+        elif one["what"] == "the port that is refused everywhere":
+            everywhere = all("DNS over TLS" in one["text"] for one in answer.reasons if one["answer"] == "blocked")
+            closed = closed and not everywhere
+    return closed
+
+
+@pytest.mark.parametrize(
+    ("point", "host"),
+    [(name, host) for host in (STRICT, OTHER) for name, point in POINTS.items() if point.format or host == STRICT],
+)
+def test_a_point_answers_as_explain_does_and_its_manifest_says(
+    refused: dict[str, Closed], policy: Exported, point: str, host: str
+) -> None:
+    control, format_ = POINTS[point]
+    left_out = policy.left_out(format_) if format_ else []
+    listed = {name for one in policy.plan(STRICT)["controls"]["dns"]["services"].values() for name in one["domains"]}
+    expected = {}
+    for word in refused[point]:
+        said = policy.controls(host, word)[control]
+        expected[word] = stated(point, word, Answer(said["answer"], said["reasons"]), left_out, listed)
+    assert {word: closed for word, closed in refused[point].items() if closed != expected[word]} == {}
+    assert set(expected.values()) == {True, False}
+
+
+# Where the answer is another one than that of `explain`, which the manifest says, or `explain` itself of Firefox.
+DIFFERENT = ("the C library", "squid", "a JavaScript engine", "firefox", "nftables", "iptables")
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_what_manifests_say_of_differences_occurs_and_is_needed(
+    refused: dict[str, Closed], policy: Exported, point: str
+) -> None:
+    control, format_ = POINTS[point]
+    other = {
+        word
+        for word, closed in refused[point].items()
+        if closed != (policy.says(STRICT, word)[control] == explain.BLOCKED)
+    }
+    assert bool(other) == (point in DIFFERENT), other
+    if format_ and control != "firewall":
+        for word in (OF_OTHER_NAME, WITH_HOURS_NAME):  # closed for both, since one of them may not have it
+            assert refused[point][word]
+            assert policy.says(OTHER, word)[control] != explain.BLOCKED
+
+
+FED = {point.format: name for name, point in POINTS.items() if point.format}
+
+
+@pytest.mark.parametrize("format_", FED)
+def test_a_point_answers_as_explain_says_of_what_is_fed(
+    refused: dict[str, Closed], policy: Exported, format_: str
+) -> None:
+    found = refused[FED[format_]]
+    expected = {word: explain.BLOCKED if closed else explain.OPEN for word, closed in found.items()}
+    assert {word: policy.fed(STRICT, word)[format_] for word in found} == expected
+
+
+def test_there_are_300_addresses_and_they_are_what_they_are_called(policy: Exported, chosen: list[Case]) -> None:
+    assert len({case.word for case in chosen}) == len(chosen) == NUMBER
+    wrong = {}
+    for case in chosen:
+        says = policy.says(STRICT, case.word)
+        control = ("firewall",) if is_address(case.word) else ("dns", "browser")
+        closed = any(says[one] == explain.BLOCKED for one in control)
+        if MEANT[case.kind] not in (None, closed):
+            wrong[case] = says
+    assert wrong == {}
