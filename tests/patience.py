@@ -15,11 +15,13 @@ LONGEST = 600
 BUSY = 60
 
 
-def until(condition: Callable[[], object], seconds: float = LONGEST) -> float:
-    """Wait until something is so; for how many seconds it was not."""
+def until(
+    condition: Callable[[], object], seconds: float = LONGEST, on_timeout: Callable[[], str] = lambda: ""
+) -> float:
+    """Wait until something is so; for how many seconds it was not. `on_timeout` says more about why it is not."""
     started = time.monotonic()
     while not condition():
-        assert time.monotonic() - started < seconds, f"not within {seconds} s"
+        assert time.monotonic() - started < seconds, f"not within {seconds} s {on_timeout()}".rstrip()
         time.sleep(0.05)
     return time.monotonic() - started
 
