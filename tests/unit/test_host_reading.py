@@ -220,3 +220,16 @@ def test_no_look_leaves_anything_open(host: Host, still: bool) -> None:
     else:
         all_of_it()
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_an_extended_attribute_is_that_of_the_entry_itself(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    try:
+        os.setxattr(tmp_path / "file", "user.made", b"value")
+    except OSError:
+        pytest.skip("this file system has no extended attributes")
+    (tmp_path / "link").symlink_to("file")
+    host = Host(str(tmp_path))
+    assert host.attribute("/file", "user.made") == b"value"
+    assert [host.attribute(path, "user.made") for path in ("/link", "/none", "/none/file")] == [None, None, None]
+    assert host.attribute("/file", "user.other") is None
