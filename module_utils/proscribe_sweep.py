@@ -13,8 +13,8 @@ ever.
 
 This file and proscribe_executor.py use what ansible-core does not promise (tried with 2.19, 2.20 and 2.21): NEEDED,
 REHYDRATES, the parameters of WorkerProcess, `_queued_task_cache`, `_pending_results`, `_results`, `_results_lock`,
-`_workers`, `_tqm` of a strategy, and the parts of a result. Where one of those that can be seen beforehand is not there,
-every host has a worker of its own.
+`_workers`, `_tqm` of a strategy, and the parts of a result. Where one of those that can be seen beforehand is not
+there, every host has a worker of its own.
 """
 
 from __future__ import annotations
