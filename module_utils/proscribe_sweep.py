@@ -243,7 +243,7 @@ def _wait_on_pending_results(self: Any, iterator: Any) -> Any:
 def _waits_for_ours(strategy: Any) -> bool:
     """Whether the task that is run now, which is one at a time, is one of these."""
     queued = next(iter(strategy._queued_task_cache.values()), None)
-    ours = map(installation.called, ("compile_plans", "compliance_state"))
+    ours = map(installation.called, ("compile_plans", "compliance_state", "rollout"))
     return strategy._pending_results > 0 and queued is not None and queued["task"].action in ours
 
 
