@@ -1,4 +1,4 @@
-"""What the worker of a batch does: it asks all hosts of the batch, and hands on what each answered (proscribe_sweep.py).
+"""What the worker of a batch does: it asks all its hosts, and hands on what each answered (proscribe_sweep.py).
 
 For one of the hosts that are reached alike (proscribe_alike.py), Ansible's executor is run until the action would ask.
 The others are asked the same, at their own addresses.
@@ -76,8 +76,7 @@ def observe(batch: Any, members: Sequence[Member], width: int) -> None:
                     if outcome is None:
                         batch.give_up([name])
                     else:
-                        answer = outcome.args[0] if getattr(outcome, "func", None) is _answered else None
-                        results.send(by_name[name], questions[name], answer, outcome)
+                        results.send(by_name[name], questions[name], _answer_in(outcome), outcome)
             finally:
                 results.flush()
     except Exception as error:  # whatever it was, the ordinary way may be free of it
@@ -247,6 +246,11 @@ def _ending(question: _Question, ended: Ended) -> Outcome | None:
 
 def _answered(result: dict[str, Any], _leash: Leash) -> dict[str, Any]:
     return result
+
+
+def _answer_in(outcome: Any) -> dict[str, Any] | None:
+    """What a host answered well; None for another outcome."""
+    return outcome.args[0] if isinstance(outcome, partial) and outcome.func is _answered else None
 
 
 def _raised(error: Exception, _leash: Leash) -> dict[str, Any]:

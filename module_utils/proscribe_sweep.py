@@ -13,8 +13,8 @@ ever.
 
 This file and proscribe_executor.py use what ansible-core does not promise (tried with 2.19, 2.20 and 2.21): NEEDED,
 REHYDRATES, the parameters of WorkerProcess, `_queued_task_cache`, `_pending_results`, `_results`, `_results_lock`,
-`_workers`, `_tqm` of a strategy, and the parts of a result. Where one of those that can be seen beforehand is not there,
-every host has a worker of its own.
+`_workers`, `_tqm` of a strategy, and the parts of a result. Where one of those that can be seen beforehand is not
+there, every host has a worker of its own.
 """
 
 from __future__ import annotations
@@ -243,7 +243,7 @@ def _wait_on_pending_results(self: Any, iterator: Any) -> Any:
 def _waits_for_ours(strategy: Any) -> bool:
     """Whether the task that is run now, which is one at a time, is one of these."""
     queued = next(iter(strategy._queued_task_cache.values()), None)
-    ours = map(installation.called, ("compile_plans", "compliance_state"))
+    ours = map(installation.called, ("compile_plans", "compliance_state", "rollout"))
     return strategy._pending_results > 0 and queued is not None and queued["task"].action in ours
 
 

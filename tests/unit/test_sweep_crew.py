@@ -30,6 +30,12 @@ def test_every_task_has_its_result(tasks, width, beside):
     assert dict(answers(tasks.items(), do, width, beside)) == {key: -number for key, number in tasks.items()}
 
 
+def test_who_takes_the_results_wakes_once_for_many():
+    together = [len(come) for come in crew.answers(((n, n) for n in range(500)), lambda n, _: n, 20, 0)]
+    assert sum(together) == 500
+    assert len(together) < 50
+
+
 def test_no_more_are_done_at_a_time_than_there_is_room_for():
     lock, now, most = threading.Lock(), [0], [0]
 

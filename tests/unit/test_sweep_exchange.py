@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from patience import until
 from proscribe.reply.output_limits import Leash
 from proscribe.sweep import exchange as exchanges
-from proscribe.sweep.exchange import Ended, Limits, Password, by_client, exchange, over_connection
+from proscribe.sweep.exchange import Ended, Limits, Password, Running, by_client, exchange, over_connection
 from proscribe.sweep.multiplexing import EXIT, FAILURE, HELLO, LOST, OPENED, NoSession
 
 LIMITS = Limits(1 << 20, 30)
@@ -58,6 +58,18 @@ def known(text: bytes) -> Password:
 )
 def test_what_a_command_prints_and_how_it_ends(script, data, expected):
     assert shell(script, data) == expected
+
+
+def test_what_fits_into_its_pipe_is_there_with_its_end_when_a_command_starts():
+    read = list[bytes]()
+
+    def start(descriptors: tuple[int, int, int]) -> Running:
+        os.set_blocking(descriptors[0], False)
+        read.extend([os.read(descriptors[0], 100), os.read(descriptors[0], 100)])
+        return by_client([b"/bin/true"])(descriptors)
+
+    assert exchange(start, b"all of it", LIMITS).code == 0
+    assert read == [b"all of it", b""]
 
 
 @given(st.binary(max_size=200_000))

@@ -119,7 +119,7 @@ def test_with_options_no_part_of_pytest_is_divided(run: ModuleType, monkeypatch:
 
 
 def test_every_test_of_the_whole_hosts_is_in_one_of_its_parts(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, hosts, documents, _ = made_parts(run, monkeypatch, "integration").values()
+    hosts, _, documents, _ = made_parts(run, monkeypatch, "integration").values()
     (left_out,) = [argument.partition("=")[2] for argument in hosts if argument.startswith("--ignore=")]
     assert left_out in documents and Path(run.PROJECT, left_out).is_file()
     assert "-m" not in documents[3:]

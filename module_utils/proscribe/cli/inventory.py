@@ -161,6 +161,7 @@ def question(
         windows=selection.windows,
         pattern=selection.pattern,
         about=selection.about,
+        audience=not served,
     )
 
 

@@ -44,16 +44,23 @@ class Catalogues:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._new: list[tuple[str, bytes]] = []
+        self._states: dict[int, tuple[Catalogue, bytes]] = {}  # of those that were loaded, by id
+
+    def state(self, catalogue: Catalogue) -> bytes:
+        """The hash of all that a catalogue of this run, and the plans that are made of it, depend on; b"" for none."""
+        return self._states.get(id(catalogue), (catalogue, b""))[1]
 
     def load(self, directories: Sequence[Path]) -> Catalogue:
         """The catalogue of these directories. Raises PolicyErrors as catalogue.load does."""
         before = state(directories)
         name = _name(directories)
         if before and (noted := _read(self._store.noted(name), before)):
+            self._states[id(noted)] = noted, before
             return noted
         catalogue = load(directories)
         if before and before == state(directories):  # nobody wrote there meanwhile
             self._new.append((name, _written(catalogue, before)))
+            self._states[id(catalogue)] = catalogue, before
         return catalogue
 
     def note_down(self) -> None:
@@ -80,8 +87,9 @@ def state(directories: Sequence[Path]) -> bytes:
 
 
 def code() -> dict[str, Path]:
-    """The files of the code on which a load may depend, by a name of their own."""
-    compiling = {path.name: path for path in sorted(Path(__file__).parent.glob("*.py"))}
+    """The files of the code on which a load may depend, and a plan, by a name of their own."""
+    here = Path(__file__).parent
+    compiling = {str(path.relative_to(here)): path for path in sorted(here.glob("**/*.py"))}
     return {**host_side(), **compiling, "policy_errors": Path(policy_errors.__file__)}
 
 

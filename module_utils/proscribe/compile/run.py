@@ -7,7 +7,8 @@ import dataclasses
 import datetime
 import functools
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from .catalogue_cache import Catalogues
 from .departments import departments_of
 from .inventory import HostVariables, Question, left_out, read_as_hosts
 from .nested import nested
+from .plan_cache import PlanCache
 from .plans import chosen_services, compile_body, upcoming_services
 from .policy_folders import catalogue_folders, folders_of_registers, folders_of_waivers
 from .reporting import nothing_known, one_for_all, policies, reporting, rule_count
@@ -56,7 +58,8 @@ class Compiled(NamedTuple):
 def compile_hosts(question: Question, now: datetime.datetime) -> Compiled:
     """Compile the plans of all hosts. Raises PolicyErrors with every mistake of every host."""
     mistakes = Mistakes()
-    compiled = _compiled(question, now, mistakes, Catalogues(_store(question)))
+    store = _store(question)
+    compiled = _compiled(question, now, mistakes, Catalogues(store), PlanCache(store))
     mistakes.settle()
     return compiled
 
@@ -69,7 +72,9 @@ def _store(question: Question) -> Store:
     return Store(reports / PLANS)
 
 
-def _compiled(question: Question, now: datetime.datetime, mistakes: Mistakes, catalogues: Catalogues) -> Compiled:
+def _compiled(
+    question: Question, now: datetime.datetime, mistakes: Mistakes, catalogues: Catalogues, cache: PlanCache
+) -> Compiled:
     """What can be compiled, with what cannot in `mistakes`: a wrong restriction hides no wrong waiver."""
     restrictions, of_host = _policy(question, mistakes, catalogues)
     waivers: list[Judged] = []
@@ -93,7 +98,14 @@ def _compiled(question: Question, now: datetime.datetime, mistakes: Mistakes, ca
     later: dict[str, dict[str, Any]] = {}
     with mistakes.noting():
         refusals = read_refusals(folders_of_waivers(question, restrictions))
-        plans, hosts, later = _plans(question, restrictions, of_host, waivers, refusals, now)
+
+        def made(policy: str, catalogue: Catalogue, own: Restrictions, state: timeline.State) -> dict[str, Any]:
+            compiled = partial(compile_body, catalogue, own, state.waivers, state.day)
+            if state.waivers:
+                return compiled()
+            return cache.body(catalogues.state(catalogue), policy, state.day >= own.effective_from, compiled)
+
+        plans, hosts, later = _plans(question, restrictions, of_host, waivers, refusals, now, made)
     return Compiled(of_host, restrictions, waivers, plans, hosts, later)
 
 
@@ -170,8 +182,9 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
     mistakes = Mistakes()
-    loading = Catalogues(_store(question))
-    catalogues, restrictions, waivers, plans, hosts, later = _compiled(question, now, mistakes, loading)
+    known = _store(question)
+    loading, cache = Catalogues(known), PlanCache(known)
+    catalogues, restrictions, waivers, plans, hosts, later = _compiled(question, now, mistakes, loading, cache)
     exempted: list[str] = []
     if hosts:
         changed = [host for host in question.hosts if host.name not in question.windows]
@@ -200,6 +213,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     except Untrusted as wrong:
         raise PolicyErrors([PolicyError(wrong.path, "", Described(wrong.found), wrong.expected)]) from None
     loading.note_down()
+    cache.note_down()
     for digest, plan in later.items():
         store.add(plan, digest)
     id_ = f"{now:%Y%m%dT%H%M%SZ}-{question.mode}-{secrets.token_hex(2)}"
@@ -362,6 +376,7 @@ def _plans(
     waivers: Sequence[Judged],
     refusals: Sequence[Refusal],
     now: datetime.datetime,
+    made_body: Callable[[str, Catalogue, Restrictions, timeline.State], dict[str, Any]],
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str], dict[str, dict[str, Any]]]:
     """The distinct plans by digest, each host's digest, and the plans that follow these. Hosts with one answer to
     everything are compiled once; one whose users have requested something has plans of its own.
@@ -390,9 +405,9 @@ def _plans(
         ids = tuple(waiver.id for waiver in state.waivers)
         key = (policy, id(catalogue), ids, state.day < own.effective_from)
         if key not in bodies:
-            bodies[key] = compile_body(catalogue, own, state.waivers, state.day)
+            bodies[key] = made_body(policy, catalogue, own, state)
             if own.group_policy in objects:
-                bodies[key][GROUP_POLICY] = objects[own.group_policy]
+                bodies[key] = {**bodies[key], GROUP_POLICY: objects[own.group_policy]}
         return bodies[key]
 
     for host in question.hosts:

@@ -15,7 +15,7 @@ from ..report.text.wording import some
 from .declaration import Decision, LeftOut, NotExportable
 
 # What hosts' plans have beside the policy: what follows later, whom to answer what.
-OF_HOSTS = ("digest", "later", "waivers", "answers")
+OF_HOSTS = ("digest", "later", "waivers", "answers", "group_policy")
 # What waivers make of an entry, and of those of other services (allow).
 WAIVED = ("mode", "waiver", "hours", "otherwise", "opens", "exceptions", "allow")
 NARROWED = {
