@@ -38,7 +38,7 @@ REASONS = {
     "git submodule add *": "test_vendored.py adds a clone of this checkout",
     "*vendor/proscribe/proscribe *": "test_vendored.py runs it in a team's repository",
     "ansible-navigator run *": "test_vendored.py runs it in a team's repository",
-    "./proscribe export *": "needs groups of the reader's; test_cli_export.py and test_exports_of_the_plan.py have some",
+    "./proscribe export *": "needs a group of the reader's; test_cli_export.py has some",
     "node_exporter *": "another project's program, which runs until it is ended",
     ".venv/bin/python -m pip install *": "needs a package index",
     "python3 -m pip download *": "needs a package index; test_without_the_internet.py does it",
