@@ -384,6 +384,7 @@ ELSEWHERE = {
     "cli": (
         *("report.py", "diff/__init__.py", "explain/__init__.py", "quarantine.py", "scheduled.py", "waiver/new.py"),
         "requests.py",
+        "export.py",
         "collection/__init__.py",
         "__init__.py",
     ),
