@@ -38,6 +38,7 @@ REASONS = {
     "git submodule add *": "test_vendored.py adds a clone of this checkout",
     "*vendor/proscribe/proscribe *": "test_vendored.py runs it in a team's repository",
     "ansible-navigator run *": "test_vendored.py runs it in a team's repository",
+    "./proscribe * --limit dc1": "test_group_policy.py runs it on a domain controller",
     "./proscribe export *": "needs a group of the reader's; test_cli_export.py has some",
     "node_exporter *": "another project's program, which runs until it is ended",
     ".venv/bin/python -m pip install *": "needs a package index",
