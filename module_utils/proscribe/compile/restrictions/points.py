@@ -13,7 +13,7 @@ class Points:
 
     exports_fed: tuple[str, ...] = variable(
         [],
-        list_of_names(names(), "formats of ./proscribe export"),
-        "The formats of ./proscribe export that the organisation gives to name servers, proxies and so on: "
+        list_of_names(names(), "formats of exports"),
+        "The formats of exports that the organisation gives to name servers, proxies and so on: "
         "explain then also says what these do; docs/enforcement_points.md.",
     )
