@@ -67,16 +67,17 @@ class Controller(Machine):
     variables: Mapping[str, Any]
 
     def proscribe(self, playbook: str, reports: Path, **variables: Any) -> subprocess.CompletedProcess[str]:
-        """Run a playbook on it, from an inventory that also has the audience: one Windows machine."""
+        """Run a playbook on it, from an inventory that also has the audience: one machine."""
         ssh = " ".join(["-F none", *self._ssh_options()])
         of_host = {"ansible_host": self.address, "ansible_user": "root", "ansible_ssh_common_args": ssh}
         off = dict.fromkeys(("apps", "browser", "firewall", "dns"), "off")
-        desktops = {"hosts": {"pc1": {"ansible_connection": "winrm"}}}
+        desktops = {"hosts": {"pc1": {}}}  # stands for them: no run connects to it
         inventory = self.directory / "inventory.yml"
         inventory.write_text(
             json.dumps(
                 {
                     "windows_desktops": desktops,
+                    "all": {"vars": {"proscribe_hosts": "all:!windows_desktops"}},
                     "controllers": {"hosts": {"dc1": {**of_host, "proscribe_controls": off, **variables}}},
                 }
             )
