@@ -18,7 +18,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe import installation
 from proscribe.duration import shown
-from proscribe.observation import ANY_PYTHON, Observation, answered, compiled_run, is_macos, lacks, of_host
+from proscribe.observation import (
+    ANY_PYTHON,
+    Observation,
+    answered,
+    compiled_run,
+    is_macos,
+    lacks,
+    of_host,
+)
 from proscribe.plan import canonical
 from proscribe.reply.shapes import LINE, Unusable
 from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
