@@ -125,20 +125,22 @@ def observe(
 
 def has_watch(host: Host, plan: Mapping[str, Any], only: Iterable[str]) -> bool:
     """Whether an observation of these controls (none: of all) is about a host that has a watcher, or should have."""
-    if set(CONTROLS) - (set(only) or set(CONTROLS)):
-        return False
-    try:
-        return WATCH in plan or host.stat(f"{STATE_DIRECTORY}/watch") is not None
-    except Unseen:
-        return False
+    return _has_beside(host, plan, only, WATCH, "watch")
 
 
 def has_group_policy(host: Host, plan: Mapping[str, Any], only: Iterable[str]) -> bool:
     """Whether an observation of these controls (none: of all) is about a domain controller with objects of ours."""
+    return _has_beside(host, plan, only, GROUP_POLICY, "group_policy/state.json")
+
+
+def _has_beside(host: Host, plan: Mapping[str, Any], only: Iterable[str], name: str, state: str) -> bool:
+    """Whether an observation of these controls is about what the plan has beside them under a name, or what the host
+    still has of it: its `state`, below our directory.
+    """
     if set(CONTROLS) - (set(only) or set(CONTROLS)):
         return False
     try:
-        return GROUP_POLICY in plan or host.stat(f"{STATE_DIRECTORY}/group_policy/state.json") is not None
+        return name in plan or host.stat(f"{STATE_DIRECTORY}/{state}") is not None
     except Unseen:
         return False
 

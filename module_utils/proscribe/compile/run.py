@@ -8,7 +8,6 @@ import datetime
 import functools
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,7 +99,7 @@ def _compiled(
         refusals = read_refusals(folders_of_waivers(question, restrictions))
 
         def made(policy: str, catalogue: Catalogue, own: Restrictions, state: timeline.State) -> dict[str, Any]:
-            compiled = partial(compile_body, catalogue, own, state.waivers, state.day)
+            compiled = functools.partial(compile_body, catalogue, own, state.waivers, state.day)
             if state.waivers:
                 return compiled()
             return cache.body(catalogues.state(catalogue), policy, state.day >= own.effective_from, compiled)
