@@ -74,6 +74,55 @@ def test_one_that_is_slow_says_how_far_it_is(
     assert "... made: 0 min, half of it" in capsys.readouterr().out
 
 
+# -- a second attempt --------------------------------------------------------------------------------------------------
+
+# What stands for pytest: of the tests that it is given, those fail of which there is a file; of all, without any.
+PYTEST = """
+import pathlib, sys
+failed = [one for one in sys.argv[1:] or ("one", "two", "six") if pathlib.Path(one).exists()]
+for one in failed:
+    print(f"FAILED {one} - assert 1 == 2")
+    if one != "six":
+        pathlib.Path(one).unlink()
+raise SystemExit(1 if failed else 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("failing", "again", "most", "state", "note"),
+    [
+        pytest.param([], True, 5, "passed", "", id="nothing failed"),
+        pytest.param(["one", "two"], True, 5, "passed", "2 of it at a second attempt, alone", id="not a second time"),
+        pytest.param(["one", "six"], True, 5, "FAILED", "exit code 1, a second time, too", id="one of them does"),
+        pytest.param(["one", "two"], True, 1, "FAILED", "exit code 1", id="too many for an accident"),
+        pytest.param(["one"], False, 5, "FAILED", "exit code 1", id="a part without a second attempt"),
+    ],
+)
+def test_few_tests_that_failed_beside_others_are_run_once_more_and_named(
+    run: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failing: Sequence[str],
+    again: bool,
+    most: int,
+    state: str,
+    note: str,
+) -> None:
+    monkeypatch.setattr(run, "PROJECT", tmp_path)
+    monkeypatch.setattr(run, "MOST_AGAIN", most)
+    for name in failing:
+        (tmp_path / name).touch()
+    command = [sys.executable, "-c", PYTEST]
+    outcome = run.second_attempt(run.run(run.Part("made", command, {}, again=command if again else ())))
+    assert (outcome.state, outcome.note, list(outcome.failed)) == (state, note, failing)
+
+
+def test_unit_tests_have_no_second_attempt(run: ModuleType) -> None:
+    tools = run.Environment("core", Path("/core"))
+    assert not run.pytest("unit", tools).again
+    assert run.pytest("integration", tools, options=["--numprocesses=2"]).again[-1].startswith("--hypothesis-profile")
+
+
 def test_the_logs_of_python_are_written_at_once(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     part = run.Part(
