@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from conftest import require_root, require_tool
 from machines import TOOLS
-from patience import LONGEST, until
+from patience import BUSY, until
 from proscribe.duration import spelled
 from proscribe.watch import files, journal, units
 from scheduled_fleet import REPORTS, Fleet, scheduled_fleet
@@ -176,7 +176,7 @@ class Story:
         everybody = [(user, host) for host in (A, B) for user in ("alice", "bob")]
         found = {one for one in everybody if self.reaches(*one)}
         # A program that has to end is waited for: what ends it has its turn when the processor is free.
-        assert found == {one for one in everybody if self.starts(*one, seconds=3 if one in found else LONGEST)}
+        assert found == {one for one in everybody if self.starts(*one, seconds=3 if one in found else BUSY)}
         return found
 
     def proscribe(self, *words: str) -> str:

@@ -12,8 +12,12 @@ from . import clock, files
 
 def plan_in_effect(host: Host, known: files.Settings) -> dict[str, Any]:
     """The plan in effect, which is what a run installed, without what its hours say. Raises Damaged and Unseen."""
-    digest = known.in_effect(stamp(clock.effective(host)))
-    return stored(host, known, digest)
+    return stored(host, known, digest_in_effect(host, known))
+
+
+def digest_in_effect(host: Host, known: files.Settings) -> str:
+    """The digest of the plan in effect, by the clock that does not go back. Raises Damaged and Unseen."""
+    return known.in_effect(stamp(clock.effective(host)))
 
 
 def stored(host: Host, known: files.Settings, digest: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from .ending import Endings
 from .restricted import BWRAP, Restricted, sets
 
 LINGERS = 70.0  # seconds without a request; longer than what is counted waits to be written
-RELOADED = 60.0  # seconds after which the plan is read again: what is open at some hours follows to the minute
+RELOADED = 60.0  # seconds after which the plan is read again: who is in a group follows to the minute
 SUCCESSORS = 3  # plans after this one that the prefilter knows as well
 MOST_NOTIFIERS = 4
 NOTIFIED_WITHIN = 12.0  # seconds
@@ -45,6 +45,8 @@ class Verifying:
         self.host = made()
         self.restricted = Restricted(self.host, None)
         self.settings: object = None  # which file they were read from
+        self.known: files.Settings | None = None
+        self.digest = ""  # of the plan that was in effect
         self.read_at = -RELOADED
         self.endings = Endings()
         self.attempts = Attempts(self._write)
@@ -58,30 +60,39 @@ class Verifying:
     # -- what is restricted
 
     def reload(self, now: float) -> None:
-        """Read the plan, where that is due. Raises Damaged, Unseen and ControlError."""
+        """Read the plan, where that is due: at the moment from which another one is in effect, too. Raises Damaged,
+        Unseen and ControlError.
+        """
         seen = self.host.stat(files.SETTINGS)
         stamp = (seen.st_ino, seen.st_ctime_ns) if seen else None
-        if stamp == self.settings and now < self.read_at + RELOADED:
+        if stamp == self.settings and now < self.read_at + RELOADED and self._in_effect() == self.digest:
             return
         self.settings, self.read_at = stamp, now
         self.host = clock.that_does_not_go_back(self.made())
-        known = files.settings(self.host)
-        plan: Mapping[str, Any] | None = effective.plan_in_effect(self.host, known) if known else None
+        self.known = files.settings(self.host)
+        self.digest = self._in_effect()
+        plan: Mapping[str, Any] | None = None
+        if self.known:
+            plan = effective.stored(self.host, self.known, self.digest)
         if plan and has_hours_or_groups(plan):
             from ..plan_groups import here_and_now
 
             plan, _ = here_and_now(self.host, plan)
         self.restricted = Restricted(self.host, _section(plan) if plan else None)
 
+    def _in_effect(self) -> str:
+        """The digest of the plan that is in effect now; "" where none is known."""
+        return effective.digest_in_effect(self.host, self.known) if self.known else ""
+
     def sets(self, now: float) -> dict[str, Any]:
         """What the daemon lets through."""
         self.read_at = -RELOADED
         self.reload(now)
-        known = files.settings(self.host)
+        known = self.known
         sections: list[Mapping[str, Any]] = []
         again = 0.0
         if known:
-            plan = effective.plan_in_effect(self.host, known)
+            plan = effective.stored(self.host, known, self.digest)
             present = clock.effective(self.host)
             later = [(seconds(at), digest) for at, digest in known.chain if seconds(at) > present]
             plans = [plan, *(effective.stored(self.host, known, digest) for _, digest in later[:SUCCESSORS])]
