@@ -115,3 +115,21 @@ def test_no_directory_is_made_that_is_not_in_the_ledger(made: Host, monkeypatch:
         made.write("/etc/new/file", "text")
     assert str(wrong.value) == f"cannot write {LEDGER}: No space left on device"
     assert os.listdir(f"{made.root}/etc") == []
+
+
+def test_processes_that_make_directories_at_once_remember_all_of_them(made: Host) -> None:
+    """The timer's observation, the daemon and a run: what one of them forgot would stay on the host for ever."""
+    children = []
+    for child in range(4):
+        pid = os.fork()
+        if not pid:
+            for number in range(10):
+                made.write(f"/etc/{child}/{number}/file", "text")
+            os._exit(0)
+        children.append(pid)
+    assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0, 0]
+    directories = {f"/etc/{child}{below}" for child in range(4) for below in ("", *(f"/{n}" for n in range(10)))}
+    assert set((made.text(LEDGER) or "").splitlines()) == {*directories, "/var/lib/proscribe"}
+    for directory in directories:
+        made.delete(f"{directory}/file")
+    assert os.listdir(f"{made.root}/etc") == os.listdir(f"{made.root}/var/lib") == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from typing import List, Sequence  # List: Files has a method `list`
+from typing import Iterator, List, Sequence, Set  # List: Files has a method `list`
 
 from .reading import LARGEST_FILE as LARGEST_FILE
 from .reading import FileReader
@@ -39,7 +39,7 @@ class Files(FileReader):
         """
         data = content.encode() if isinstance(content, str) else content
         parent, _, name = path.rpartition("/")
-        self._make_directories(parent)
+        self.make_directories(parent)
         try:
             with self._directory(parent) as directory:
                 self._replace(directory, name, data, mode, owner, modified)
@@ -149,26 +149,49 @@ class Files(FileReader):
             return made and self.list(parent) == ["directories"] and not any(map(self.stat, {*known} - {parent}))
         return made  # only the ledger is left of them
 
-    def _ledger(self) -> List[str]:
-        return (self.text(LEDGER) or "").splitlines()
+    def _ledger(self) -> Set[str]:
+        return set((self.text(LEDGER) or "").splitlines())
 
-    def _make_directories(self, path: str) -> None:
-        """Make the missing directories of a path; each is in the ledger before it is on the disk."""
+    def make_directories(self, path: str) -> None:
+        """Make the missing directories of a path (0755); each is in the ledger before it is on the disk, so that
+        `delete` can take it away again. Raises ControlError and Unseen.
+        """
         missing: List[str] = []
         while path and self.stat(path) is None:
             missing.append(path)
             path = path.rpartition("/")[0]
         if not missing:
             return
-        known = self._ledger()
-        if path_is_new := [step for step in missing if step not in known]:
-            if STATE_DIRECTORY in path_is_new:  # the ledger's own home comes first
-                self._mkdir(STATE_DIRECTORY)
-            else:
-                self._make_directories(STATE_DIRECTORY)
-            self._write_ledger(sorted({*self._ledger(), *path_is_new}))
+        if STATE_DIRECTORY in missing:  # the ledger's own home comes first
+            self._mkdir(STATE_DIRECTORY)
+        else:
+            self.make_directories(STATE_DIRECTORY)
+        with self._changing_ledger():
+            known = self._ledger()
+            if not known.issuperset(missing):
+                self._write_ledger(known.union(missing))
         for step in reversed(missing):
             self._mkdir(step)
+
+    @contextlib.contextmanager
+    def _changing_ledger(self) -> Iterator[None]:
+        """Only one process at a time changes the ledger: it would write what another one has just remembered away."""
+        from .locking import deadline, locked  # a host is changed seldom, and observed often
+
+        end = deadline()
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        while True:
+            try:
+                with self._directory(STATE_DIRECTORY) as directory:
+                    descriptor = os.open("directories", flags, 0o600, dir_fd=directory)
+            except OSError as error:
+                raise ControlError(f"cannot write {LEDGER}: {error.strerror}") from None
+            try:
+                if locked(self, LEDGER, descriptor, end):
+                    yield
+                    return
+            finally:
+                os.close(descriptor)
 
     def _mkdir(self, path: str) -> None:
         parent, _, name = path.rpartition("/")
@@ -181,36 +204,43 @@ class Files(FileReader):
         except OSError as error:
             raise ControlError(f"cannot make the directory {path}: {error.strerror}") from None
 
-    def _write_ledger(self, paths: Sequence[str]) -> None:
+    def _write_ledger(self, paths: Set[str]) -> None:
+        lines = "".join(f"{path}\n" for path in sorted(paths))
         try:
             with self._directory(STATE_DIRECTORY) as directory:
-                self._replace(directory, "directories", "".join(f"{path}\n" for path in paths).encode(), 0o600)
+                self._replace(directory, "directories", lines.encode(), 0o600)
         except OSError as error:
             raise ControlError(f"cannot write {LEDGER}: {error.strerror}") from None
 
     def _remove_directories(self, path: str) -> None:
-        known = self._ledger()
-        beside = self._beside("directories")
-        left = list(known)
-        while path and path not in left and self.stat(path) is None:
-            path = path.rpartition("/")[0]  # a kill came before it was made
-        while path in left and path != STATE_DIRECTORY:
-            if not self._rmdir(path):
-                break
-            left.remove(path)
-            path = path.rpartition("/")[0]
-        left = [directory for directory in left if self.stat(directory)]  # those below /run go with a reboot
-        if set(left) <= {STATE_DIRECTORY} and set(self.list(STATE_DIRECTORY)) - {beside} == {"directories"}:
-            try:
-                with self._directory(STATE_DIRECTORY) as directory:
-                    with contextlib.suppress(FileNotFoundError):
-                        os.unlink(beside, dir_fd=directory)
-                    os.unlink("directories", dir_fd=directory)
-            except OSError as error:
-                raise ControlError(f"cannot delete {LEDGER}: {error.strerror}") from None
-            self._rmdir(STATE_DIRECTORY)
-        elif left != known:
-            self._write_ledger(left)
+        if self.stat(LEDGER) is None:
+            return
+        with self._changing_ledger():
+            known = self._ledger()
+            left = set(known)
+            while path and path not in left and self.stat(path) is None:
+                path = path.rpartition("/")[0]  # a kill came before it was made
+            while path in left and path != STATE_DIRECTORY:
+                if not self._rmdir(path):
+                    break
+                left.remove(path)
+                path = path.rpartition("/")[0]
+            left = {directory for directory in left if self.stat(directory)}  # those below /run go with a reboot
+            beside = self._beside("directories")
+            if left <= {STATE_DIRECTORY} and set(self.list(STATE_DIRECTORY)) - {beside} == {"directories"}:
+                self._delete_ledger(beside)
+                self._rmdir(STATE_DIRECTORY)
+            elif left != known:
+                self._write_ledger(left)
+
+    def _delete_ledger(self, beside: str) -> None:
+        try:
+            with self._directory(STATE_DIRECTORY) as directory:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(beside, dir_fd=directory)
+                os.unlink("directories", dir_fd=directory)
+        except OSError as error:
+            raise ControlError(f"cannot delete {LEDGER}: {error.strerror}") from None
 
     def _rmdir(self, path: str) -> bool:
         parent, _, name = path.rpartition("/")

@@ -8,7 +8,6 @@ counted. What is read is data again: typed, known keys, texts of one line.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import stat
@@ -16,6 +15,7 @@ import time
 from typing import Any, Mapping
 
 from ..host import STATE_DIRECTORY, ControlError, Host, Unseen
+from ..host.locking import deadline, locked
 from ..moments import is_stamp, stamp
 
 NAME = "journal.jsonl"
@@ -29,7 +29,6 @@ MOST_NAMES = 20  # rules or users of one line; more rules are more lines
 LONGEST = 300  # characters of a text
 LONGEST_NAME = 100  # characters of the name of a rule or a user
 MOST_COUNT = 1 << 53  # of a number: what every reader of JSON has exactly
-PATIENCE = 5.0  # seconds to wait for the lock
 
 TEXT, NAMES, COUNT, WHEN = "text", "names", "count", "moment"
 # The events, and the type of each of their fields.
@@ -163,12 +162,12 @@ def _line(given: Mapping[str, Any]) -> bytes:
 
 
 def _write(host: Host, line: bytes) -> None:
-    end = time.monotonic() + PATIENCE
+    end = deadline()
     try:
         while True:
             descriptor = _opened(host)
             try:
-                if _locked(host, descriptor, end) and _written(host, descriptor, line):
+                if locked(host, JOURNAL, descriptor, end) and _written(host, descriptor, line):
                     return
             finally:
                 os.close(descriptor)
@@ -182,8 +181,7 @@ def _opened(host: Host) -> int:
     """The journal, made where it is missing. What is no file there (root alone can have put it) is taken away."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     for _ in range(3):
-        if host.stat(STATE_DIRECTORY) is None:
-            host.write(OLDER_JOURNAL, b"", 0o600)  # makes the directory; nothing that another process has written goes
+        host.make_directories(STATE_DIRECTORY)
         with host.directory(STATE_DIRECTORY) as directory:
             try:
                 descriptor = os.open(NAME, flags, 0o600, dir_fd=directory)
@@ -209,20 +207,6 @@ def _take_away(directory: int, name: str) -> None:
             os.rmdir(name, dir_fd=directory)
         except OSError:
             os.rename(name, f"{name}.{time.time_ns()}", src_dir_fd=directory, dst_dir_fd=directory)
-
-
-def _locked(host: Host, descriptor: int, end: float) -> bool:
-    """Whether the file is locked, and still the journal: another process may have made it the older one."""
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                raise ControlError(f"another process has held {JOURNAL} for {PATIENCE:g} s") from None
-            time.sleep(0.01)
-            continue
-        now = host.stat(JOURNAL)
-        return now is not None and os.path.samestat(os.fstat(descriptor), now)
 
 
 def _written(host: Host, descriptor: int, line: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from proscribe.host import ControlError, Host
+from proscribe.host import ControlError, Host, locking
 from proscribe.watch import journal
 
 AT = "2026-11-27T03:00:00Z"
@@ -141,16 +142,16 @@ class TestWriting:
     def test_a_lock_that_is_held_is_not_waited_for_without_end(
         self, made: Host, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(journal, "PATIENCE", 0.05)
+        monkeypatch.setattr(locking, "PATIENCE", 0.05)
         journal.append(made, "thawed")
         with here(made).open() as file:
-            journal.fcntl.flock(file, journal.fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX)
             with pytest.raises(ControlError, match="another process"):
                 journal.append(made, "renewed")
 
     def test_processes_that_write_at_once_lose_nothing(self, made: Host, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(journal, "LARGEST", 4096)  # so that the file turns over several times meanwhile
-        monkeypatch.setattr(journal, "PATIENCE", 60.0)
+        monkeypatch.setattr(locking, "PATIENCE", 60.0)
         children = []
         for child in range(4):
             pid = os.fork()
