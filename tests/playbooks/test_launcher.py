@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
+import sys
 import time
 import tomllib
 from collections.abc import Callable
@@ -105,17 +107,56 @@ def test_nothing_is_left_in_the_temporary_directory(launcher: Path, tmp_path: Pa
     assert list(temporary.iterdir()) == []
 
 
+# What Ansible's script may begin with, and what becomes of it: run by that Python itself, or started as any program.
+BY_PYTHON, AS_A_PROGRAM = 100_000, gc.get_threshold()[0]
+SAYS = "import gc, os, sys; print(gc.get_threshold()[0], sys.argv, sys.flags.no_user_site, sys.path[:1] == [''])"
+LONG_PATH = f"#!/bin/sh\n'''exec' {sys.executable} \"$0\" \"$@\"\n' '''"
+
+
+@pytest.mark.parametrize(
+    ("first", "threshold", "no_user_site"),
+    [
+        pytest.param(f"#!{sys.executable}", BY_PYTHON, 0, id="a virtual environment"),
+        pytest.param(f"#!{sys.executable} -sP", BY_PYTHON, 1, id="with a flag, as on Fedora"),
+        pytest.param("#!/usr/bin/env python3", AS_A_PROGRAM, 0, id="whatever is on the PATH"),
+        pytest.param(f"#!/usr/bin/env -S {sys.executable} -s", AS_A_PROGRAM, 1, id="with words of env"),
+        pytest.param(LONG_PATH, AS_A_PROGRAM, 0, id="a path that is too long for a first line"),
+    ],
+)
+def test_ansible_is_run_by_its_own_python(
+    launcher: Path, tmp_path: Path, first: str, threshold: int, no_user_site: int
+) -> None:
+    """With its flags, from its own file, with nothing of the directory that one stands in."""
+    for name in ("gc", "runpy", "signal"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('taken out of the working directory')")
+    (tmp_path / "bin").mkdir()
+    ansible = made_ansible(tmp_path / "bin" / "made ansible", f"{first}\n{SAYS}\n")
+    variables = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=ansible)
+    ended = launch(launcher, "audit", "--limit", "a b", cwd=tmp_path, environment=variables)
+    argv = [str(ansible), f"{launcher.parent}/playbooks/audit.yml", "--limit", "a b"]
+    assert (ended.code, ended.said) == (0, f"{threshold} {argv} {no_user_site} False\n")
+
+
+def test_a_name_on_the_path_is_found(launcher: Path, tmp_path: Path) -> None:
+    ansible = made_ansible(tmp_path / "other-ansible", f"#!{sys.executable}\n{SAYS}\n")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    variables = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK="other-ansible", PATH=path)
+    said = launch(launcher, "audit", cwd=Path("/"), environment=variables).said
+    assert said.startswith(f"{BY_PYTHON} ['{ansible}', ")
+
+
+@pytest.mark.parametrize("first", ["#!/usr/bin/env python3", f"#!{sys.executable}"], ids=["a program", "its Python"])
 @pytest.mark.parametrize(
     ("number", "send"),
     [(signal.SIGTERM, os.kill), (signal.SIGTERM, os.killpg), (signal.SIGINT, os.killpg)],
     ids=["TERM to the launcher alone", "TERM to its whole group", "Ctrl-C, which a terminal sends to the whole group"],
 )
 def test_a_signal_reaches_ansible_and_its_code_comes_back(
-    launcher: Path, tmp_path: Path, number: signal.Signals, send: Callable[[int, int], None]
+    launcher: Path, tmp_path: Path, number: signal.Signals, send: Callable[[int, int], None], first: str
 ) -> None:
     ansible = made_ansible(
         tmp_path / "ansible-playbook",
-        "#!/usr/bin/env python3\n"
+        f"{first}\n"
         "import pathlib, signal, sys, time\n"
         "for number in (signal.SIGTERM, signal.SIGINT):\n"
         "    assert signal.getsignal(number) is not signal.SIG_IGN\n"

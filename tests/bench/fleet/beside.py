@@ -90,7 +90,7 @@ def measure(made: Fleet, bench: Any) -> None:
     bench.inventory(range(1))
     role = Path(bench.directory, "role.yml")
     role.write_text(ROLE.replace("PACKAGES", json.dumps(packages)).replace("PATHS", json.dumps(paths)))
-    bench.playbooks["role"] = role
+    bench.commands["role"] = [bench.commands["ping"][0], *bench.options, str(role)]
     made.put(0, "/root/goss.yaml", goss(packages, paths).encode())
     made.put(0, "/root/oval.xml", oval(packages, paths).encode())
     code, piped = bench.streamed()

@@ -1,4 +1,4 @@
-"""The controller: an inventory of the fleet, the playbooks, and how any command of it is run and counted."""
+"""The controller: an inventory of the fleet, the commands, and how any of them is run and counted."""
 
 from __future__ import annotations
 
@@ -51,18 +51,22 @@ class Bench:
         self.sockets = directory / "cp"
         self.sockets.mkdir(mode=0o700)
         (directory / "ping.yml").write_text(PING)
-        self.playbooks = {"ping": directory / "ping.yml"}
-        self.playbooks |= {name: PROJECT / "playbooks" / f"{name}.yml" for name in ("audit", "drift", "enforce")}
         ansible = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or shutil.which("ansible-playbook")
         if not ansible:
             raise SystemExit("needs ansible-playbook on the PATH, or PROSCRIBE_ANSIBLE_PLAYBOOK")
-        self.command = [ansible, "--forks", str(forks), "-i", str(directory / "hosts.yml")]
+        self.options = ["--forks", str(forks), "-i", str(directory / "hosts.yml")]
+        # As people type it: a playbook of theirs, and the project's own commands, of which the launcher is a part.
+        self.commands = {"ping": [ansible, *self.options, str(directory / "ping.yml")]}
+        self.commands |= {
+            name: [str(PROJECT / "proscribe"), name, *self.options] for name in ("audit", "drift", "enforce")
+        }
         # Some machines forbid Python to cache what it has compiled; the peers' packages are compiled when installed.
         strange = ("ANSIBLE_", "PYTHONDONTWRITEBYTECODE")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(strange)}
         self.environment = {
             **inherited,
             "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
+            "PROSCRIBE_ANSIBLE_PLAYBOOK": ansible,
             "ANSIBLE_SSH_ARGS": " ".join(self.persist),
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.sockets),
             "PROSCRIBE_REPORTS": str(self.reports),
@@ -107,9 +111,8 @@ class Bench:
         (self.directory / "hosts.yml").write_text(json.dumps({"all": {"vars": variables, "hosts": hosts}}))
 
     def run(self, name: str, ends: int = 0, **environment: str) -> Cost:
-        """Run a playbook. Raises NoResult with its output unless it ends with that."""
-        argv = [*self.command, str(self.playbooks[name])]
-        return self.count(name, argv, {**self.environment, **environment}, ends)[0]
+        """Run one of the commands. Raises NoResult with its output unless it ends with that."""
+        return self.count(name, self.commands[name], {**self.environment, **environment}, ends)[0]
 
     def count(
         self, what: str, argv: Sequence[str], environment: Mapping[str, str], ends: int = 0

@@ -170,7 +170,7 @@ class Mitogen(Peer):
         }
 
     def run(self) -> Cost:
-        argv = [*self.bench.command, str(self.bench.playbooks["ping"])]
+        argv = self.bench.commands["ping"]
         cost, done = self.bench.count(self.name, argv, {**self.bench.environment, **self.settings})
         self.complete(len(re.findall(r"^host\d+ +: ok=1 .*unreachable=0", done.stdout, re.MULTILINE)), done.stdout)
         return cost
