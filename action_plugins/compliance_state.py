@@ -32,9 +32,6 @@ from proscribe.reply.shapes import LINE, Unusable
 from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
 from proscribe.store import Store
 from proscribe.stream import BOOTSTRAP
-from proscribe.windows import command as windows_command
-from proscribe.windows import observing as windows_observing
-from proscribe.windows.answer import read as windows_answer
 from proscribe_action import HostAction, observe_timeout, printable, results
 from proscribe_sweep import Captured, handover
 
@@ -73,21 +70,23 @@ class ActionModule(HostAction):
 
     def _of_windows(self, run: Mapping[str, Any], host: str) -> dict[str, Any]:
         """The answer of a Windows host, judged here: its own programs are asked, in one exec."""
+        from proscribe.windows import answer, command, observing  # few inventories have one
+
         text, call = self._arguments(run, host)
         plan = json.loads(text) if text else Store(Path(run["plans"])).stored(run["hosts"][host])
-        mark, began = windows_command.token(), time.monotonic()
-        line, connection = windows_command.line(mark), self._connection
-        command = windows_command.command(line, connection._shell.SHELL_FAMILY, connection.transport)
-        done = self._low_level_execute_command(command, sudoable=False)
+        mark, began = command.token(), time.monotonic()
+        line, connection = command.line(mark), self._connection
+        typed = command.command(line, connection._shell.SHELL_FAMILY, connection.transport)
+        done = self._low_level_execute_command(typed, sudoable=False)
         if self.leash.why:
             return {}
         try:
-            answer = windows_answer(done["stdout"].encode("utf-8", "surrogateescape"), mark)
+            said_there = answer.read(done["stdout"].encode("utf-8", "surrogateescape"), mark)
         except Unusable as wrong:
             said = " ".join((done["stderr"] or done["stdout"])[-LINE:].split())
             raise Unusable(f"{wrong} (exit code {done['rc']}){said and f': {printable(said)}'}") from None
-        record = windows_observing.observe(plan, answer, call["controls"], began)
-        return results.observation(windows_observing.answered(record, call["gate"]))
+        record = observing.observe(plan, said_there, call["controls"], began)
+        return results.observation(observing.answered(record, call["gate"]))
 
     def _finished(self, observed: Observation, result: dict[str, Any]) -> dict[str, Any]:
         """The result of the task, once it is noted what the host stores now."""

@@ -9,7 +9,6 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..controls.apps.requests import command_text
 from ..duration import spelled
 from ..plan import CONTROLS, RESTRICTED, SCHEMA, sealed
 from ..policy_errors import PolicyError, PolicyErrors, close_to
@@ -323,6 +322,13 @@ FEEDS_OF = {"domains": "dns", "networks": "firewall"}
 WITH_FEED = {"dns": _dns_with_feed, "firewall": _firewall_with_feed}
 
 
+def _command_for_requests() -> str:
+    """The digest of the command by which users request an exception."""
+    from ..controls.apps.requests import command_text  # with all of `apps`, which compiling needs for nothing else
+
+    return command_text.digest()
+
+
 def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> dict[str, Any]:
     tenants = {provider: list(names) for provider, names in restrictions.tenants.items() if names and not upcoming}
     if control == "apps":
@@ -334,7 +340,7 @@ def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> dict[
             "exec_control": "off" if upcoming else restrictions.exec_control,
             "full_scan_every": restrictions.full_scan_every,
             "network_homes": restrictions.network_homes,
-            **({"requests": command_text.digest()} if restrictions.requests and not upcoming else {}),
+            **({"requests": _command_for_requests()} if restrictions.requests and not upcoming else {}),
         }
     if control == "browser":
         return {
