@@ -84,10 +84,11 @@ def payload(code: Part, plan: Part, call: Mapping[str, Any], whole: bool = True,
     return b"".join([json.dumps(head).encode(), b"\n", *parts])
 
 
-def _files() -> dict[str, Path]:
+def _files() -> dict[str, str]:
+    """The files of the code that observes and changes hosts, by the names of their modules."""
     package = os.path.dirname(__file__)
     found = [name for pattern in HOST_SIDE for name in glob.iglob(pattern, root_dir=package, recursive=True)]
-    return {f"{PACKAGE}.{name.removesuffix('.py').replace(os.sep, '.')}": Path(package, name) for name in sorted(found)}
+    return {f"{PACKAGE}.{name[:-3].replace(os.sep, '.')}": os.path.join(package, name) for name in sorted(found)}
 
 
 KINDS = {"observe": False, "probe": True}  # whether the browsers' probe is in it
@@ -115,7 +116,7 @@ def packed_macos() -> bytes:
 
 def _once(kind: str, put_together: Callable[[], bytes]) -> bytes:
     cache = _cache(kind)
-    state = _state()
+    state = sources_hash()
     with contextlib.suppress(OSError):
         if cache and not who_else(cache.lstat(), {os.geteuid(), Path(__file__).stat().st_uid}):
             cached = cache.read_bytes()
@@ -136,27 +137,24 @@ def prepared() -> dict[str, bytes]:
     """What a collection is built with: for each of KINDS, the watch and Macs, what a checkout caches."""
     code = {kind: packed_code(probe) for kind, probe in KINDS.items()}
     more = {"watch": packed_watch(), "macos": packed_macos()}
-    return {kind: _state() + packed for kind, packed in {**code, **more}.items()}
+    return {kind: sources_hash() + packed for kind, packed in {**code, **more}.items()}
 
 
-def _state() -> bytes:
-    """The hash of the sources: of what is sent, and of what says what is sent."""
-    own = {path.name: path for path in (Path(__file__), Path(__file__).with_name("sources.py"))}
-    return hashed({**_files(), **own})
+@functools.cache
+def sources_hash() -> bytes:
+    """The SHA-256 of the sources: of what is sent to hosts, and of what says what is sent. Raises OSError."""
+    own = (__file__, os.path.join(os.path.dirname(__file__), "sources.py"))
+    return hashed([*_files().values(), *own])
 
 
-def hashed(files: Mapping[str, Path]) -> bytes:
-    """The SHA-256 of some files, by their names and their whole content. Raises OSError."""
-    found = hashlib.sha256()
-    for name, path in files.items():
-        content = path.read_bytes()
-        found.update(repr((name, path.name, len(content))).encode() + content)
+def hashed(files: Iterable[str]) -> bytes:
+    """The SHA-256 of some files, by their names below the project's code and their whole content. Raises OSError."""
+    found, above = hashlib.sha256(), len(os.path.dirname(__file__))
+    for path in files:
+        with open(path, "rb", buffering=0) as stream:
+            content = stream.read()
+        found.update(repr((path[above:], len(content))).encode() + content)
     return found.digest()
-
-
-def host_side() -> dict[str, Path]:
-    """The files of the code that observes and changes hosts, by the names of their modules."""
-    return _files()
 
 
 def _cache(kind: str) -> Path | None:
@@ -188,7 +186,7 @@ def _packed(entries: Iterable[str], roots: Iterable[str], left_out: Collection[s
 
     files = _files()
     packages = {name.removesuffix(".__init__") for name in files if name.endswith(".__init__")}
-    texts = {name.removesuffix(".__init__"): path.read_text(encoding="utf-8") for name, path in files.items()}
+    texts = {name.removesuffix(".__init__"): Path(path).read_text(encoding="utf-8") for name, path in files.items()}
     sent = reached(Whole(texts, packages), entries, roots, left_out)
     code = {"packages": sorted(packages.intersection(sent)), "texts": sent}
     return lzma.compress(json.dumps(code).encode(), preset=9)

@@ -10,6 +10,7 @@ The store says whose file may be read (store.py). The note is JSON: it can make 
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -24,7 +25,7 @@ import yaml
 
 from .. import policy_errors
 from ..store import Store
-from ..stream import hashed, host_side
+from ..stream import hashed, sources_hash
 from .catalogue import Browser, Catalogue, Service, load
 from .catalogue_files import passed_over
 from .feeds import Feed
@@ -77,7 +78,7 @@ def state(directories: Sequence[Path]) -> bytes:
     """
     found = hashlib.sha256(repr((sys.version, yaml.__version__, list(map(str, directories)))).encode())
     try:
-        found.update(hashed(code()))
+        found.update(sources_hash() + hashed(code()))
         for directory in directories:
             for part in _contents(str(directory)):
                 found.update(part)
@@ -86,11 +87,10 @@ def state(directories: Sequence[Path]) -> bytes:
     return found.hexdigest().encode()
 
 
-def code() -> dict[str, Path]:
-    """The files of the code on which a load may depend, and a plan, by a name of their own."""
-    here = Path(__file__).parent
-    compiling = {str(path.relative_to(here)): path for path in sorted(here.glob("**/*.py"))}
-    return {**host_side(), **compiling, "policy_errors": Path(policy_errors.__file__)}
+def code() -> list[str]:
+    """The files of the code on which a load may depend, and a plan, beside those of hosts."""
+    compiling = glob.iglob(os.path.join(os.path.dirname(__file__), "**", "*.py"), recursive=True)
+    return [*sorted(compiling), policy_errors.__file__]
 
 
 def _contents(directory: str, deep: int = 0) -> Iterator[bytes]:

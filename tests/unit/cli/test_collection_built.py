@@ -137,7 +137,7 @@ def test_the_code_that_goes_to_hosts_is_that_of_the_checkout(here: tuple[Path, M
     for kind, probe in stream.KINDS.items():
         packed = here[1][f"plugins/module_utils/proscribe/stream.{kind}"]
         assert packed.endswith(stream.packed_code(probe))
-    for path in stream._files().values():
+    for path in map(Path, stream._files().values()):
         relative = path.relative_to(PROJECT / "module_utils")
         assert here[1][f"plugins/module_utils/{relative}"] == path.read_bytes(), "hosts get the same"
 
