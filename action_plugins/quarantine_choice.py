@@ -19,6 +19,7 @@ from proscribe.cli.variables import typed_variables
 from proscribe.custody.request import ARGUMENTS, Request, Wrong, hosts_of, mistyped, read
 from proscribe.custody.selection import choose
 from proscribe.custody.wording import before, losses, not_accepted
+from proscribe.observation import registered
 from proscribe.quarantined import LIST, RESTORE
 from proscribe.report.text.wording import clean, end_of
 from proscribe.store import Store
@@ -63,8 +64,7 @@ class ActionModule(ActionBase):
         hostvars = variables["hostvars"]
         listed = {}
         for host in selection["hosts"]:
-            # Untemplated: what a host answered is data.
-            answer = hostvars.raw_get(host).get("proscribe_custody") or {}
+            answer = registered(hostvars, host, "proscribe_custody")
             if "items" in answer:
                 listed[host] = answer["items"]
         store = Store(Path(run["plans"]))

@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
+from proscribe.observation import registered
 from proscribe.rollout import decide, objection, seen, where
 from proscribe.rollout.before import run_before
 
@@ -47,8 +48,7 @@ class ActionModule(ActionBase):
         hostvars = variables["hostvars"]
         fleet = []
         for name in map(str, variables["ansible_play_hosts"]):
-            # Untemplated: what a host answered is data, and templating every host's variables would take minutes.
-            observed = hostvars.raw_get(name).get("proscribe_observed") or {}
+            observed = registered(hostvars, name, "proscribe_observed")
             if "record" in observed:
                 fleet.append(seen(name, observed))
         dry = bool(self._task.check_mode)

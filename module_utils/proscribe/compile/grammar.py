@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..folding import folded
+from ..patterns import pattern
 from ..policy_errors import close_to
 from . import package_names
 from .networks import NetworkTable
@@ -24,16 +25,16 @@ Check = Callable[[str], str]
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _TOP_LABEL = r"(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})"
-_HOST = re.compile(rf"(?=.{{4,253}}\Z)(?:{_LABEL}\.)+{_TOP_LABEL}")
+_HOST = pattern(rf"(?=.{{4,253}}\Z)(?:{_LABEL}\.)+{_TOP_LABEL}")
 # Second-level names under which everybody registers, in nearly every country that has them; the rest of the Public
 # Suffix List is not worth its 300 kB here.
-_PUBLIC_SUFFIX = re.compile(r"(?:(?:ac|co|com|edu|gov|mil|ne|net|or|org)\.[a-z]{2}|(?:ltd|me|plc|sch)\.uk)")
-_URL_PATH = re.compile(r"/[A-Za-z0-9._~/-]+")
+_PUBLIC_SUFFIX = pattern(r"(?:(?:ac|co|com|edu|gov|mil|ne|net|or|org)\.[a-z]{2}|(?:ltd|me|plc|sch)\.uk)")
+_URL_PATH = pattern(r"/[A-Za-z0-9._~/-]+")
 
 HOST = "a host name such as mail.example.com"
 
 # As the user database has them. Not a number, which would be another one on another host.
-POSIX_GROUP = re.compile(r"""(?!-|\d+$)[^\s:/,"']{1,100}""")
+POSIX_GROUP = pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}""")
 MOST_GROUPS = 20  # of one waiver, or of one restriction: a host resolves each
 
 
@@ -122,9 +123,9 @@ class OneOf:
         return "" if text in self.words else f"one of {', '.join(self.words)}{close_to(text, self.words)}"
 
 
-def matching(pattern: str, expected: str) -> Check:
+def matching(expression: str, expected: str) -> Check:
     """A check by a regular expression."""
-    return Matching(re.compile(pattern), expected)
+    return Matching(pattern(expression), expected)
 
 
 def one_of(*words: str) -> Check:
@@ -182,7 +183,7 @@ PACKAGE_NAMES: dict[str, Check] = {
 }
 
 # Programs that serve others too: ending them, or keeping them from starting, takes along what nobody meant.
-_SHARED_PROGRAMS = re.compile(
+_SHARED_PROGRAMS = pattern(
     r"(?:python|perl|ruby|node|php|lua)[0-9.]*|pypy.*|(?:ba|da|z|k|c|tc|fi)?sh|busybox|env|sudo|su|java|mono|wine.*|electron[0-9]*"
     r"|systemd.*|init|sshd.*|ssh|dbus-.*|flatpak|snap|bwrap|apt.*|dpkg.*|rpm|dnf.*|pacman|cron|crond|login|Xorg|gnome-shell"
 )
@@ -195,7 +196,7 @@ def program(text: str) -> str:
     return "a program of this service alone: other software runs it too" if _SHARED_PROGRAMS.fullmatch(text) else ""
 
 
-_GO_PACKAGE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[A-Za-z0-9._~-]+)*")
+_GO_PACKAGE = pattern(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[A-Za-z0-9._~-]+)*")
 
 
 def go_package(text: str) -> str:
@@ -203,9 +204,9 @@ def go_package(text: str) -> str:
     return "" if _GO_PACKAGE.fullmatch(text) else "the path of a Go module or package, such as github.com/owner/name"
 
 
-_PATH = re.compile(r"(?:~|/[A-Za-z0-9._+@-]+)(?:/[A-Za-z0-9 ._+@()=,&-]+)*")
-_SYSTEM_DIRECTORIES = re.compile(r"/(?:bin|boot|dev|etc|lib|lib32|lib64|proc|root|run|sbin|sys|lost\+found)(?:/.*)?")
-_SHARED_DIRECTORIES = re.compile(
+_PATH = pattern(r"(?:~|/[A-Za-z0-9._+@-]+)(?:/[A-Za-z0-9 ._+@()=,&-]+)*")
+_SYSTEM_DIRECTORIES = pattern(r"/(?:bin|boot|dev|etc|lib|lib32|lib64|proc|root|run|sbin|sys|lost\+found)(?:/.*)?")
+_SHARED_DIRECTORIES = pattern(
     r"/[^/]+|/opt/(?:apps|google|local)|/usr/(?:local/)?[a-z0-9]+|/usr/lib/[a-z0-9_]+-linux-gnu[a-z0-9]*|/usr/(?:local/)?share/[a-z]+s"
     r"|/var/[a-z]+|/var/lib/(?:apt|dpkg|flatpak|rpm|pacman|snapd|proscribe)(?:/.*)?"
     r"|~|~/(?:\.cache|\.config|\.local|\.local/[a-z]+|\.mozilla|\.var|\.var/app|Desktop|Documents|Downloads|Pictures|Music|Videos)"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..controls.group_policy.domain import same
 from ..controls.group_policy.identity import LONGEST_NAME, slug
+from ..patterns import pattern
 from ..policy_errors import Expected, close_to
 from .values import flag, within
 
@@ -19,8 +20,8 @@ LONGEST_UNIT = 500  # characters
 # A name as RFC 4514 has it, of organisational units, containers or the domain itself.
 _PART = r"(?:OU|CN)=(?:[^,=+<>#;\\\"\x00-\x1f\x7f]|\\[,=+<>#;\\\" ])+"
 _DC = r"DC=[A-Za-z0-9-]{1,63}"
-_UNIT = re.compile(rf"(?:{_PART},)*{_DC}(?:,{_DC})*", re.IGNORECASE)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._()-]*")
+_UNIT = pattern(rf"(?:{_PART},)*{_DC}(?:,{_DC})*", re.IGNORECASE)
+_NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9 ._()-]*")
 
 
 class Object(NamedTuple):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..duration import spelled
+from ..patterns import pattern
 from ..plan import sealed
 from ..store import Store
 from .waivers import Context, Judged, Waiver, signature_of, signers_of, standing
@@ -22,8 +23,8 @@ from .waivers import Context, Judged, Waiver, signature_of, signers_of, standing
 MOST = 32  # plans that follow one; a run adds what comes after them
 
 # The options of a signer that say when a key is valid (ALLOWED SIGNERS in ssh-keygen(1)); a time without Z is local.
-_VALID = re.compile(r'\bvalid-(?:after|before)="?(\d{8}(?:\d{4}(?:\d\d)?)?)(Z?)"?(?=[,\s])', re.ASCII)
-_SIGNER = re.compile(r'\s*(?:"([^"]*)"|([^\s#]\S*))\s')
+_VALID = pattern(r'\bvalid-(?:after|before)="?(\d{8}(?:\d{4}(?:\d\d)?)?)(Z?)"?(?=[,\s])', re.ASCII)
+_SIGNER = pattern(r'\s*(?:"([^"]*)"|([^\s#]\S*))\s')
 _SPELLINGS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _MOST_SIGNERS = 1024 * 1024  # characters
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...patterns import pattern
 from ...plan import CONTROLS
 from ...policy_errors import Described, PolicyError, PolicyErrors, close_to
 from ..grammar import MOST_GROUPS, POSIX_GROUP
@@ -19,36 +20,36 @@ from .waiver import NARROWER, Revocation, Waiver
 SUFFIXES = (".yml", ".yaml")
 
 # The key and what one item of it has to be.
-NAMES = re.compile(r"\S(?:.{0,98}\S)?")
+NAMES = pattern(r"\S(?:.{0,98}\S)?")
 LISTS: Mapping[str, tuple[re.Pattern[str], str]] = {
-    "services": (re.compile(r"[a-z0-9_]+"), "a service's id"),
+    "services": (pattern(r"[a-z0-9_]+"), "a service's id"),
     "controls": (NAMES, f"one of {', '.join(CONTROLS)}"),
     "hosts": (NAMES, "a host's name"),
     "groups": (NAMES, "a group's name"),
     "zones": (NAMES, "a zone, as proscribe_zone names it"),
     # As the user database has it: what a finding names, and what the packet filter's host resolves. Not a number, which
     # would be another user on another host.
-    "users": (re.compile(r"""(?!-|\d+$)[^\s:/,"']{1,100}"""), "a user's login name"),
+    "users": (pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}"""), "a user's login name"),
     "posix_groups": (POSIX_GROUP, "the name of a group of the host's users"),
-    "versions": (re.compile(r"[!-~]{1,100}"), "a version as the package system says it, such as 4.0.1-1"),
-    "paths": (re.compile(r"(?!.*(?://|/\.\.?(?:/|$)))/.{0,997}[^/]"), "an absolute path, such as /opt/wechat/wechat"),
+    "versions": (pattern(r"[!-~]{1,100}"), "a version as the package system says it, such as 4.0.1-1"),
+    "paths": (pattern(r"(?!.*(?://|/\.\.?(?:/|$)))/.{0,997}[^/]"), "an absolute path, such as /opt/wechat/wechat"),
     "hours": (hours.HOURS, hours.EXPECTED),
-    "compensating_controls": (re.compile(r"\S.{0,998}"), "a sentence"),
+    "compensating_controls": (pattern(r"\S.{0,998}"), "a sentence"),
 }
 TIMES = ("requested_on", "approved_on", "valid_from", "expires", "review_by", "reviewed_on")
 PARTIES = ("requested_by", "approved_by")
 TEXTS = (*PARTIES, "reason", "risk", "ticket", "request")
 REQUIRED = ("id", "services", "reason", "requested_by", "approved_by", "approved_on", "expires")
 REVOCATION = ("on", "by", "why")
-REQUEST = re.compile(r"[0-9a-f]{16}")  # the id of a request, as hosts make it
+REQUEST = pattern(r"[0-9a-f]{16}")  # the id of a request, as hosts make it
 PLACES = ("hosts", "groups", "zones")  # one at least
 LONGEST = 1000  # characters of a text
 KEYS = ("id", *LISTS, *TIMES, *TEXTS, "revoked")
 
-REQUEST = re.compile(r"[0-9a-f]{16}")  # the id of a request, as hosts make it
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+REQUEST = pattern(r"[0-9a-f]{16}")  # the id of a request, as hosts make it
+ID = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # One spelling of a moment: a day alone, or a time without its zone, is another moment for every reader.
-MOMENT = re.compile(
+MOMENT = pattern(
     r"(?:19|20|21)\d\d-\d\d-\d\d[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)",
     re.ASCII,  # digits are 0 to 9
 )
@@ -246,9 +247,9 @@ class _Reader:
         if not isinstance(value, list):
             self.wrong((key,), value, f"a list, such as [{value}]" if isinstance(value, str) else "a list")
             return ()
-        pattern, what = LISTS[key]
+        form, what = LISTS[key]
         for index, item in enumerate(value):
-            if not isinstance(item, str) or not item.isprintable() or not pattern.fullmatch(item):
+            if not isinstance(item, str) or not item.isprintable() or not form.fullmatch(item):
                 self.wrong((key, index), item, what)
         return tuple(dict.fromkeys(item for item in value if isinstance(item, str)))
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from ... import installation
+from ...patterns import pattern
 from ..text.command import SECRETS_FILE, Call
 
 # For each option of ansible-playbook the name of what it sets, and whether it takes a value.
@@ -44,12 +45,12 @@ FROM_ENVIRONMENT = (
 AS_VARIABLE = {name: f"ansible_{name}" for name in ("ssh_common_args", "ssh_extra_args", "sftp_extra_args")}
 AS_VARIABLE["scp_extra_args"] = "ansible_scp_extra_args"
 
-SECRET_NAME = re.compile(r"pass|pwd|secret|token|credential|auth|webhook|vault|cookie|bearer|key(?!_file)", re.I)
-SECRET_VALUE = re.compile(
+SECRET_NAME = pattern(r"pass|pwd|secret|token|credential|auth|webhook|vault|cookie|bearer|key(?!_file)", re.I)
+SECRET_VALUE = pattern(
     r"\$ANSIBLE_VAULT|-----BEGIN|sshpass|\b(?:gh[opsu]_|github_pat_|glpat-|xox[a-z]-|AKIA|eyJ)\w"
     r"|://[^/\s@:]*:[^/\s@]*@|\b[0-9a-fA-F]{32,}\b"
 )
-LONG_TOKEN = re.compile(r"\w{24,}", re.ASCII)  # with small and capital letters and digits, it is made for machines
+LONG_TOKEN = pattern(r"\w{24,}", re.ASCII)  # with small and capital letters and digits, it is made for machines
 DEEPEST = 20  # levels of a value that is looked through
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...finding import ERROR, NONCOMPLIANT, WAIVED
+from ...patterns import pattern
 from ..text.command import Call, Suggestion
 from ..text.wording import counted, not_in_force
 from . import between
@@ -20,7 +20,7 @@ from .scope import ban, left_out
 FEW_HOSTS = 4  # so many are named in a command
 NOT_REACHED = "not_reached.txt"  # the hosts whose turn did not come, beside the report of a run that was stopped
 ENFORCING = "enforce"
-PLAIN = re.compile(r"[A-Za-z0-9_.-]+")  # a host name that means only itself, to the shell and in a host pattern
+PLAIN = pattern(r"[A-Za-z0-9_.-]+")  # a host name that means only itself, to the shell and in a host pattern
 
 
 def host_lists(records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:

@@ -11,18 +11,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...finding import NOT_APPLICABLE
+from ...patterns import pattern
 from ...reply.shapes import LINE, cut
 
 MUCH = 10 * LINE  # characters of evidence, or of causes, that are said in one place; the rest is in hosts.jsonl
 
 # What `ansible` puts before a message, which tells an operator nothing.
-PREFIXES = re.compile(r"^(?:(?:Task failed|Module failed|Action failed|Failed to connect to the host via ssh): ?)+")
+PREFIXES = pattern(r"^(?:(?:Task failed|Module failed|Action failed|Failed to connect to the host via ssh): ?)+")
 
 # What a name goes on with, to the left and to the right; a full stop may end a sentence.
-BEFORE, AFTER = re.compile(r"[\w.-]"), re.compile(r"[\w-]")
+BEFORE, AFTER = pattern(r"[\w.-]"), pattern(r"[\w-]")
 
 # What a finding says when it stands for several names of one service; how many they are is no part of the cause.
-ALONGSIDE = re.compile(r"(?:, )?and \d+ more(?: of \d+ \w+)?(?:: )?")
+ALONGSIDE = pattern(r"(?:, )?and \d+ more(?: of \d+ \w+)?(?:: )?")
 
 
 def clean(value: object) -> str:
