@@ -147,6 +147,7 @@ _processes: list[WorkerProcess] = []
 _numbers = itertools.count()
 _given_up: list[tuple[int, list[str]]] = []  # the number of a batch, and the names of hosts that it has given up
 _strategies: weakref.WeakValueDictionary[int, StrategyBase] = weakref.WeakValueDictionary()  # by the number of a batch
+_usual: list[Any] = []  # the task that was seen last, and whether it is one: a strategy queues it for each host
 _news = threading.Event()  # a batch has sent something
 
 
@@ -321,14 +322,23 @@ def _started(manager: Any) -> Iterator[None]:
 def _suits(strategy: Any, member: Member) -> bool:
     """Whether a host may be observed with others."""
     task, variables = member.task, member.variables
+    if not _usual or _usual[0] is not task:
+        _usual[:] = task, _is_usual(task)
     return (
-        task.action == installation.called("compliance_state")
+        _usual[1]
         and type(strategy).__module__ == LINEAR
-        and not isinstance(task, Handler)
-        and not any(getattr(task, keyword) for keyword in UNUSUAL)
         and variables.get("ansible_connection", task.connection) in SSH
         and member.name not in _stored(variables)
         and member.name not in compiled_run(variables).get("windows", ())
+    )
+
+
+def _is_usual(task: Any) -> bool:
+    """Whether a task is one question and its answer."""
+    return (
+        task.action == installation.called("compliance_state")
+        and not isinstance(task, Handler)
+        and not any(getattr(task, keyword) for keyword in UNUSUAL)
     )
 
 

@@ -140,11 +140,15 @@ def prepared() -> dict[str, bytes]:
     return {kind: sources_hash() + packed for kind, packed in {**code, **more}.items()}
 
 
+def sources() -> list[str]:
+    """The files of what is sent to hosts, and of what says what is sent."""
+    return [*_files().values(), __file__, os.path.join(os.path.dirname(__file__), "sources.py")]
+
+
 @functools.cache
 def sources_hash() -> bytes:
-    """The SHA-256 of the sources: of what is sent to hosts, and of what says what is sent. Raises OSError."""
-    own = (__file__, os.path.join(os.path.dirname(__file__), "sources.py"))
-    return hashed([*_files().values(), *own])
+    """The SHA-256 of the sources. Raises OSError."""
+    return hashed(sources())
 
 
 def hashed(files: Iterable[str]) -> bytes:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_catalogue import GOOD, OWN, Made
-from proscribe import installation
+from proscribe import installation, stream
 from proscribe.compile import catalogue_cache
 from proscribe.compile.catalogue import Catalogue, load
 from proscribe.compile.catalogue_cache import Catalogues, state
@@ -266,7 +266,7 @@ def test_all_code_that_a_load_runs_is_part_of_the_state() -> None:
         text=True,
         check=True,
     )
-    hashed = {path.resolve() for path in catalogue_cache.code().values()}
+    hashed = {Path(path).resolve() for path in (*catalogue_cache.code(), *stream.sources())}
     run = {Path(line).resolve() for line in done.stdout.split()}
     # An empty package says nothing.
     assert {path for path in run - hashed if "\nimport" in path.read_text() or "def " in path.read_text()} == set()
@@ -278,5 +278,5 @@ def test_other_code_loads_anew(store, directory, tmp_path, monkeypatch) -> None:
     other = tmp_path / "schema.py"
     other.write_text("# another one\n")
     before = catalogue_cache.code()
-    monkeypatch.setattr(catalogue_cache, "code", lambda: {**before, "schema.py": other})
+    monkeypatch.setattr(catalogue_cache, "code", lambda: [*before, str(other)])
     assert not noted(store, directory)
