@@ -165,8 +165,7 @@ class Worker(WorkerProcess):
         """Fork. Ansible keeps a worker that has ended until another one takes its place, and a host's variables name
         every other host: a quarter of a megabyte for each of 10,000.
         """
-        if not gc.get_freeze_count():
-            gc.freeze()  # what was imported is never garbage, so neither process has to look through it again
+        _freeze()
         super().start()
         self.batch = None  # only the forked process needs it
 
@@ -190,6 +189,14 @@ class Worker(WorkerProcess):
         """Give the strategy's process the results of hosts, which are as one that was sent but for their answers."""
         if self.batch is not None:
             self._final_q.send_display(ANSWERED, self.batch.number, wire, answers)
+
+
+@functools.cache
+def _freeze() -> None:
+    """Once: what was imported is never garbage, so no process has to look through it again. To count what is frozen
+    takes longer than the fork.
+    """
+    gc.freeze()
 
 
 def install() -> None:
