@@ -37,10 +37,10 @@ def registered(hostvars: Any, host: str, name: str) -> Mapping[str, Any]:
     """What a task has registered under a name for a host, untemplated; empty for nothing.
 
     `hostvars` gathers all variables of a host to give one of them, which for 10,000 hosts takes seconds. So it is taken
-    from where Ansible's variable manager keeps it, where that is there (tried with ansible-core 2.19 and 2.21).
+    from where Ansible's variable manager has it, where that is there (tried with ansible-core 2.19 and 2.21).
     """
-    kept = getattr(getattr(hostvars, "_variable_manager", None), "_nonpersistent_fact_cache", None)
-    variables = kept.get(host, {}) if isinstance(kept, Mapping) else hostvars.raw_get(host)
+    facts = getattr(getattr(hostvars, "_variable_manager", None), "_nonpersistent_fact_cache", None)
+    variables = facts.get(host, {}) if isinstance(facts, Mapping) else hostvars.raw_get(host)
     found: Mapping[str, Any] = variables.get(name) or {}
     return found
 

@@ -153,11 +153,11 @@ def sources_hash() -> bytes:
 
 def hashed(files: Iterable[str]) -> bytes:
     """The SHA-256 of some files, by their names below the project's code and their whole content. Raises OSError."""
-    found, above = hashlib.sha256(), len(os.path.dirname(__file__))
+    found, above = hashlib.sha256(), os.path.dirname(__file__)
     for path in files:
         with open(path, "rb", buffering=0) as stream:
             content = stream.read()
-        found.update(repr((path[above:], len(content))).encode() + content)
+        found.update(repr((path.removeprefix(above), len(content))).encode() + content)
     return found.digest()
 
 
