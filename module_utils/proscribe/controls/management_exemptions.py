@@ -72,11 +72,12 @@ def resolvers(host: Host) -> list[str]:
     """The addresses of the name servers that the host asks, itself or through a resolver of its own, without zones; as
     they are written, valid or not.
     """
-    lines = (line.split() for path in RESOLVER_FILES for line in _lines(host, path))
-    found = [field[1].partition("%")[0] for field in lines if len(field) > 1 and field[0] == "nameserver"]
+    fields = (line.split() for path in RESOLVER_FILES for line in _lines(host, path))
+    found = [field[1].partition("%")[0] for field in fields if len(field) > 1 and field[0] == "nameserver"]
     for path in FORWARDER_FILES:
         for file in _files(host, path):
-            found += [address for line in _lines(host, file) for address in _forwarders(line)]
+            lines = (line for line in _lines(host, file) if line.startswith(("server", "forward-addr", "DNS")))
+            found += [address for line in lines for address in _forwarders(line)]
     return list(dict.fromkeys(found))
 
 

@@ -80,14 +80,21 @@ class Mount(NamedTuple):
     whole: bool  # a disk of its own from its root on, and no second view of something
 
 
-def mounts(host: Files) -> dict[str, Mount]:
+def mounts(host: Files) -> Mapping[str, Mount]:
     """By mount point, from /proc/self/mountinfo (proc_pid_mountinfo(5)). Nobody pays for that list."""
-    found: dict[str, Mount] = {}
+
+    def table(path: str) -> Mapping[str, Mount]:
+        return _mounts(host.read(path) or b"")
+
     budget, host.budget = host.budget, None
     try:
-        content = host.read("/proc/self/mountinfo") or b""
+        return host._once(table, "/proc/self/mountinfo")
     finally:
         host.budget = budget
+
+
+def _mounts(content: bytes) -> dict[str, Mount]:
+    found: dict[str, Mount] = {}
     for line in os.fsdecode(content).split("\n"):
         fields = line.split(" ")
         if "-" in fields[6:]:
