@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import gc
 import importlib
-import json
 import marshal
 import os
 import subprocess

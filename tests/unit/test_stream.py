@@ -136,6 +136,19 @@ def test_a_plan_that_cannot_be_used_is_told():
     assert (reply["failed"], "schema" in reply["msg"]) == (True, True)
 
 
+class AnsibleText(str):
+    """A text as ansible-core 2.19 passes arguments on, with where they come from."""
+
+
+def test_what_ansible_says_is_plain_for_a_host():
+    """The form of the head has no other kinds of texts than one, and every Python has to read it."""
+    call = {"gate": AnsibleText("never"), "controls": [AnsibleText("dns")], "watch": {AnsibleText("now"): 5}}
+    head = marshal.loads(payload(Store().code(False), Store().plan(SHORT), call, whole=False, seconds=7))
+    assert (
+        head["call"] == call and type(head["call"]["gate"]) is str and (head["sizes"], head["seconds"]) == ([0, 0], 7)
+    )
+
+
 def test_a_host_that_does_not_have_the_code_says_so_and_does_nothing():
     assert streamed(sent(whole=False)) == {LACKING: True}
 

@@ -18,7 +18,7 @@ from .desired import Desired
 from .portable import launchers, scan, user_dirs
 from .portable.names import Names
 from .portable.scan import PortableApp, Region
-from .portable.scan_cache import DROPPED, Memory, of_user, stamped, text_of_user
+from .portable.scan_cache import DROPPED, Memory, is_remembered, of_user, stamped, text_of_user
 from .requests import reading
 from .running import below
 from .systems.installed import brought_by
@@ -49,7 +49,7 @@ class Seen(NamedTuple):
     blind: list[tuple[str, str]]  # by the name of a package system, why some of its packages could not be checked
     unseen: list[str]  # why something else could not be
     there: set[str]  # the package systems that somebody has, of those that were queried
-    memory: dict[str, str | None]  # by number, what the next observation need not read again: scan_cache.py
+    memory: dict[str, str | None]  # by number, as Memory.users: what the next observation need not read again
     systems: set[str]  # the package systems that some of them have brought along, by name
     requests: Sequence[tuple[Sequence[reading.Row], int]] = ()  # of each user: requests, and how many were left out
 
@@ -86,6 +86,8 @@ def observe_users(host: Host, common: Common, others: Mapping[int, Sequence[tupl
                 seen.memory[str(unit.uid)] = text if room > 0 else DROPPED
         if why:
             seen.unseen.append(f"{unit.user.name}: {why}")
+        else:  # of whom nothing new is said, what is remembered stays
+            seen.memory.setdefault(str(unit.uid), None)
     return seen._replace(requests=tuple(requests))
 
 
@@ -153,6 +155,8 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
         yield {"unseen": list(unit.unseen)}
     at_home = [user for user in unit.users if _has_home(host, user)]
     if not (at_home or unit.places or any(system.there(host, None) for system in BY_NAME)):
+        if is_remembered(host, unit.uid):
+            yield {"memory": DROPPED}
         return
     host.budget = budget = Budget()
     home_users = [user for user in at_home if scan.is_home(user)]
@@ -188,7 +192,8 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     region = Region(homes, roots, files, unit.user, owned)
     scanned = scan.scan_files(host, desired.services, names, region, common.packages, known)
     web_apps = launchers.installed(host, desired.services, scanned.web_apps, lambda path: unit.user)
-    remembered = {"memory": text_of_user(memory, known, scanned.known)} if host.learns and names.any else {}
+    text = text_of_user(memory, known, scanned.known) if host.learns and names.any else None
+    remembered = {} if text is None else {"memory": text}
     if scanned.found or web_apps or scanned.unseen or remembered:
         yield {"copies": [*scanned.found, *web_apps], "unseen": scanned.unseen, **remembered}
     for user in home_users:  # last of all: what goes wrong here hides nothing

@@ -73,9 +73,14 @@ def of_user(host: Host, memory: Memory, uid: int) -> Mapping[str, Any]:
     return {}
 
 
+def is_remembered(host: Host, uid: int) -> bool:
+    """Whether there is a file of a user."""
+    return host.stat(f"{FOLDER}/{OF_USER.format(uid)}") is not None
+
+
 def text_of_user(memory: Memory, before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """What to remember of a user, in the place of what was remembered before; None if that stays as it is."""
-    if before and before == now:
+    if before == now and not memory.fresh:
         return None
     text = _text({"stamp": memory.stamp, "full_at": memory.full_at, "directories": now})
     return text if len(text) <= LARGEST else DROPPED
