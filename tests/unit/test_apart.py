@@ -146,10 +146,12 @@ def test_the_bounds_are_these():
     assert (apart.KILL, apart.CPU_SPENT) == (signal.SIGKILL, signal.SIGXCPU)
 
 
-@pytest.mark.parametrize(("room", "why"), [(13, ""), (12, "over budget: an answer of more than 0 MB")])
-def test_an_answer_may_have_as_many_bytes_as_there_is_room_for(room, why):
+@pytest.mark.parametrize(
+    ("room", "parts", "why"), [(13, ["x"], ""), (12, [], "over budget: an answer of more than 0 MB")]
+)
+def test_an_answer_may_have_as_many_bytes_as_there_is_room_for(room, parts, why):
     assert len('{"part": "x"}') == 13
-    assert list(each([1], lambda item: ["x"], Limits(answer=room))) == [(1, ["x"], why)]
+    assert list(each([1], lambda item: ["x"], Limits(answer=room))) == [(1, parts, why)]
 
 
 @pytest.mark.parametrize(("do", "seconds"), [("end", 1), ("_why", 5)])

@@ -19,14 +19,14 @@ class Machine(Host):
 
     def __init__(self, root: Path, answer: str = "") -> None:
         super().__init__(str(root), lambda argv, **_: self._answered(list(argv)))
-        self.answer, self.asked = answer, []  # type: ignore[var-annotated]
+        self.answer, self.called = answer, []  # type: ignore[var-annotated]
         self.process(1, "/usr/lib/systemd/systemd", 0, OURS)
         self.put(f"{SYSTEMD_RUNS}/any.unit", None)
         self.put("/usr/bin/systemctl", "")
         (root / "usr/bin/systemctl").chmod(0o755)
 
     def _answered(self, argv: list[str]) -> Result:
-        self.asked.append(argv[argv.index("--") + 1 :])
+        self.called.append(argv[argv.index("--") + 1 :])
         return Result(0, self.answer, "")
 
     def put(self, path: str, content: str | None) -> None:
@@ -117,7 +117,7 @@ def test_systemd_is_asked_only_about_resolvers_of_which_nothing_shows(tmp_path: 
     machine.noted()
     machine.process(70, "/usr/sbin/dnsmasq", 1, GROUP)
     units = (UNIT, "unbound.service", "NetworkManager.service")
-    assert running(machine, units) == {UNIT: 70} and machine.asked == []
+    assert running(machine, units) == {UNIT: 70} and machine.called == []
     machine.put("/usr/lib/systemd/system/unbound.service", "[Service]\n")  # installed, and it does not run
     assert running(machine, units) == {UNIT: 70, "unbound.service": 0}
-    assert machine.asked == [["unbound.service"]]
+    assert machine.called == [["unbound.service"]]

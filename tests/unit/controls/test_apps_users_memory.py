@@ -130,6 +130,16 @@ def test_what_is_remembered_of_a_user_stays_while_nothing_is_new_and_goes_with_h
     assert not is_remembered(host, 1000) and said() == []
 
 
+def test_what_a_users_own_process_says_is_remembered_of_nobody(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """He may be able to trace it, and root would read with `marshal` what he makes it say."""
+    said = [{"memory": "an attack", "there": ["npm"]}]
+    monkeypatch.setattr(per_user, "units", lambda *_: ([], [Unit(1000, [ALICE], ())]))
+    monkeypatch.setattr(per_user, "each", lambda items, work, user=None: [(item, said, "") for item in items])
+    common: Any = SimpleNamespace(desired=SimpleNamespace(network_homes="scan"))
+    seen = per_user.observe_users(host, common, {})
+    assert (seen.memory, seen.there) == ({"1000": None}, {"npm"})
+
+
 def test_what_is_remembered_is_read_on_nobodys_budget_and_the_rest_on_his(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:

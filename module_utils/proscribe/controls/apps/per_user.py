@@ -102,7 +102,13 @@ def _each(
     if networks:
         _load()
     for unit in networks:
-        yield from each([unit], lambda unit: _as_user(host, common, unit), user=unit.user)
+        for item, parts, why in each([unit], lambda unit: _as_user(host, common, unit), user=unit.user):
+            yield item, [_without_memory(part) for part in parts], why
+
+
+def _without_memory(part: Mapping[str, Any]) -> dict[str, Any]:
+    """What a user's own process said: he may be able to trace it, and what root remembers is not his to say."""
+    return {key: value for key, value in part.items() if key != "memory"}
 
 
 def _load() -> list[Any]:
