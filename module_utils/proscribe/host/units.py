@@ -43,10 +43,10 @@ def evidently_active(host: Files, name: str) -> bool:
 def main_process(host: Processes, name: str) -> int:
     """The number of the main process of a service that is active, where that shows without systemctl; else 0.
 
-    It is the one that has the service's name, was started by systemd, and is in the service's own control group, into
-    which nobody but root can put a process.
+    It is the process that has the service's name, was started by systemd, and is in the service's own control group,
+    into which nobody but root can put one. Who is not root does not see all of that.
     """
-    if host.stat(SYSTEMD_RUNS) is None or not evidently_active(host, name):
+    if not host.privileged or host.stat(SYSTEMD_RUNS) is None or not evidently_active(host, name):
         return 0
     program = "/" + name.rpartition(".")[0]
     slice_ = _control_group(host, 1).removesuffix("/init.scope") + "/system.slice/"
@@ -62,12 +62,13 @@ def main_process(host: Processes, name: str) -> int:
 
 def _control_group(host: Processes, pid: int) -> str:
     """The control group of a process in the unified hierarchy (cgroups(7)); "" where there is none."""
-    return host.of_process(pid, "cgroup").rpartition("0::")[2].rstrip("\n")
+    lines = host.of_process(pid, "cgroup").split("\n")
+    return next((line[3:] for line in lines if line.startswith("0::")), "")
 
 
 def evidently_absent(host: Files, name: str) -> bool:
     """Whether it shows without systemctl that a unit neither runs nor is to be started."""
-    if host.stat(SYSTEMD_RUNS) is None or evidently_active(host, name):
+    if not host.privileged or host.stat(SYSTEMD_RUNS) is None or evidently_active(host, name):
         return False
     return not any(host.stat(f"{folder}/{name}") for folder in FOLDERS)
 

@@ -14,7 +14,7 @@ from proscribe.controls.apps.portable import desktop_entries
 from proscribe.controls.apps.systems import flatpak_remotes, rpm_block, site_packages
 from proscribe.controls.dns import desired, override_lines, rendering
 from proscribe.controls.dns.backends import dnsmasq, unbound
-from proscribe.controls.firewall import listing
+from proscribe.controls.firewall import exemptions, listing
 from proscribe.host import ControlError, Host
 from proscribe.host.file_scan import is_remote
 
@@ -49,7 +49,7 @@ def test_what_is_a_name(names: list[str]) -> None:
             desired.plain(names)
 
 
-@given(st.lists(COUNTERS))
+@given(st.lists(COUNTERS, unique_by=lambda counter: counter[0]))
 def test_what_was_refused(counters: list[tuple[str, int, str]]) -> None:
     text = "table inet proscribe {\n" + "".join(
         f"\tcounter refused{name} {{\n\t\tpackets {packets} bytes {60 * packets}{end}}}\n"
@@ -58,6 +58,28 @@ def test_what_was_refused(counters: list[tuple[str, int, str]]) -> None:
     text += "\tcounter refused_none {\n\t}\n\tchain out {\n\t\tcounter name refused_telegram jump refuse\n\t}\n}\n"
     found = {name: (int(packets), int(size)) for name, packets, size in COUNTED.findall(text) if packets != "0"}
     assert listing.refusals(text) == found
+
+
+@pytest.mark.parametrize(
+    "end", ["", " {", " {\n\tpackets", " {\n\tpackets 2 bytes", " {\n\tpackets 2 bytes x\n}", " { }"]
+)
+def test_a_counter_that_is_cut_short_is_none(end: str) -> None:
+    assert listing.refusals(f"counter refused_telegram{end}") == {}
+
+
+@pytest.mark.parametrize(
+    ("rules", "ports"),
+    [
+        ("\t\ttcp sport { 22, 2222 } tcp flags & (syn | ack) != syn accept", [22, 2222]),
+        ("\t\ttcp sport 22 tcp flags != syn / syn,ack accept", [22]),
+        ("\t\ttcp sport { 22, ssh } tcp flags x", [22]),  # somebody has edited it
+        ("\t\ttcp sport 22 accept\n\t\tmeta x tcp flags", []),
+        ("\t\tmeta x tcp sport 22 tcp flags", []),
+        ("", []),
+    ],
+)
+def test_the_ports_that_an_earlier_run_left_open(rules: str, ports: list[int]) -> None:
+    assert exemptions._Remembered.in_file(f"\tchain out {{\n{rules}\n\t}}\n").ports == ports
 
 
 @given(st.text("a %U@=/\t\u3000-", max_size=20))

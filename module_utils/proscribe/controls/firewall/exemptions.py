@@ -150,9 +150,14 @@ class _Remembered(NamedTuple):
     @classmethod
     def in_file(cls, text: str) -> _Remembered:
         sources = _REMEMBERED_SOURCE.findall(text) if SOURCE in text else []  # large sets have many lines to check
-        ports = text.partition("\t\ttcp sport ")[2].partition(" tcp flags")[0].strip("{ }").replace(",", " ").split()
+        listed, mark, _ = text.partition("\n\t\ttcp sport ")[2].partition("\n")[0].partition(" tcp flags")
+        ports = [port.strip() for port in listed.strip("{ }").split(",")] if mark else []
         peers = _REMEMBERED_PEER.findall(text) if _CONTROL in text else []
-        return cls(sources, [int(port) for port in ports], [(address, int(port)) for address, port in peers])
+        return cls(
+            sources,
+            [int(port) for port in ports if port.isdecimal()],
+            [(address, int(port)) for address, port in peers],
+        )
 
 
 def _refused(section: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
