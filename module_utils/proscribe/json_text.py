@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+FEW = 100  # items; more are written faster by the module
+
 
 def from_json(text: str | bytes) -> Any:
     """What `json.loads` makes of a text. Raises ValueError."""
@@ -30,8 +32,8 @@ def written(value: Any) -> str:
         return str(value)
     if value is None or kind is bool:
         return {None: "null", True: "true", False: "false"}[value]
-    if kind is list or kind is tuple:
+    if (kind is list or kind is tuple) and len(value) <= FEW:
         return "[" + ", ".join(map(written, value)) + "]"
-    if kind is dict and all(type(key) is str for key in value):
+    if kind is dict and len(value) <= FEW and all(type(key) is str for key in value):
         return "{" + ", ".join([f"{written(key)}: {written(item)}" for key, item in value.items()]) + "}"
     return to_json(value)

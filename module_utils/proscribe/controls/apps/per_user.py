@@ -23,7 +23,7 @@ from .requests import reading
 from .running import below
 from .systems.installed import brought_by
 from .systems.package import Package, PackageSystem
-from .systems.registry import BY_NAME, SYSTEMS
+from .systems.registry import BY_NAME, ON_DEMAND, SYSTEMS
 
 MOST_REMEMBERED = 32 * 1024 * 1024  # characters, of all users together
 
@@ -116,7 +116,6 @@ def _load() -> list[Any]:
     import hashlib
 
     from .portable import container_launchers, evidence
-    from .systems.registry import ON_DEMAND
 
     return [hashlib, container_launchers, evidence, *(system.inner() for system in ON_DEMAND)]
 
@@ -173,10 +172,13 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     known = of_user(host, memory, unit.uid)
     host.budget = budget
     packages: list[Package] = []
+    systems: dict[str, Sequence[PackageSystem]] = {}  # by home, those of which something may be there
     for user in unit.users:
         if brought := brought_by(host, user):
             yield {"systems": brought}
-        for system in SYSTEMS if user in at_home else BY_NAME:
+        all_of_them = SYSTEMS if user in at_home else BY_NAME
+        systems[user.home] = [one for one in all_of_them if one.MANAGER in brought or one not in ON_DEMAND]
+        for system in systems[user.home]:
             ids = desired.packages[system.MANAGER].keys()
             found, blind = _guarded(host, system.query_of, host, user, ids) if ids else ([], "")
             packages += found
@@ -191,7 +193,7 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     )
     if started or unseen:
         yield {"copies": started, "unseen": _reasons(unseen)}
-    owned, _ = _guarded(host, _owned, host, home_users)
+    owned, _ = _guarded(host, _owned, host, [(user, systems[user.home]) for user in home_users])
     homes = {user.home: user for user in home_users}
     roots = [*homes, *(directory for directory, files in unit.places if not files)]
     files = [(directory, names) for directory, names in unit.places if names]
@@ -226,8 +228,8 @@ def _has(host: Host, system: PackageSystem, user: User) -> bool:
         return True
 
 
-def _owned(host: Host, users: Iterable[User]) -> tuple[list[str], str]:
-    return [tree for user in users for system in SYSTEMS for tree in system.owned_directories(host, user)], ""
+def _owned(host: Host, systems: Iterable[tuple[User, Sequence[PackageSystem]]]) -> tuple[list[str], str]:
+    return [tree for user, his in systems for system in his for tree in system.owned_directories(host, user)], ""
 
 
 def _guarded(host: Host, question: Any, *arguments: Any) -> tuple[list[Any], Any]:
