@@ -62,6 +62,8 @@ def test_a_kind_of_text_is_a_text(given_: object, text: str) -> None:
     [
         ({"changed": False, "record": {"rules": [], "n": -5, "at": "2026-11-27T08:00:00Z", "last": None}}, False),
         ((True, [], {}, ""), False),
+        (["a"] * 999, False),
+        (["a"] * 1000, True),
         ("/home/josé", True),
         ({"size": 1.5}, True),
     ],
