@@ -4,7 +4,6 @@
 """
 
 AUDIT_TEXT = r"""import _signal
-import json
 import marshal
 import os
 import sys
@@ -28,6 +27,9 @@ def load(name):
             return marshal.loads(file.read())
     except (OSError, ValueError, EOFError, TypeError):
         return None
+def from_json(text):
+    import json
+    return json.loads(text)
 class Modules:
     def __init__(self, code, sources):
         self.code = code
@@ -63,8 +65,8 @@ def answer_to(head, stream):
     sources = None
     if code is None:
         import lzma
-        sources = json.loads(lzma.decompress(packed))
-    plan, follows = known or (json.loads(zlib.decompress(packed_plan)), {})
+        sources = from_json(lzma.decompress(packed))
+    plan, follows = known or (from_json(zlib.decompress(packed_plan)), {})
     modules = Modules(code or {}, sources)
     sys.meta_path.insert(0, modules)
     from proscribe.host import Host

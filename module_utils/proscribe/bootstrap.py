@@ -7,7 +7,6 @@ BOOTSTRAP = r"""import gc
 if __name__ == "__main__":
  gc.disable()
 import _signal
-import json
 import marshal
 import os
 import sys
@@ -32,13 +31,22 @@ def load(name):
  except (OSError, ValueError, EOFError, TypeError):
   return None
 def answered(stream):
- head = json.loads(stream.readline())
+ head = marshal.load(stream)
  _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
  _signal.alarm(head.get("seconds", 0))
  try:
   return answer_to(head, stream)
  finally:
   _signal.alarm(0)
+def from_json(text):
+ import json
+ return json.loads(text)
+def text_of(answer):
+ if LACKING in answer:
+  import json
+  return json.dumps(answer)
+ from proscribe.json_text import written
+ return written(answer)
 class Modules:
  def __init__(self, code, sources):
   self.code = code
@@ -74,8 +82,8 @@ def answer_to(head, stream):
  sources = None
  if code is None:
   import lzma
-  sources = json.loads(lzma.decompress(packed))
- plan, follows = known or (json.loads(zlib.decompress(packed_plan)), {})
+  sources = from_json(lzma.decompress(packed))
+ plan, follows = known or (from_json(zlib.decompress(packed_plan)), {})
  modules = Modules(code or {}, sources)
  sys.meta_path.insert(0, modules)
  from proscribe.host import Host
@@ -94,6 +102,6 @@ def answer_to(head, stream):
   complete = keep(host, parts)
  return {**answer, "kept": complete}
 if __name__ == "__main__":
- print("\n" + MARK + json.dumps(answered(sys.stdin.buffer)), flush=True)
+ print("\n" + MARK + text_of(answered(sys.stdin.buffer)), flush=True)
  os._exit(0)
 """

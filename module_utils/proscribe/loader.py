@@ -4,6 +4,9 @@ stream.py sends this text, without what only people need, to `python3 -I -S -c`.
 library/compliance_state.py executes it and calls `answered`. It has nothing of the project until it has the code, which
 comes out of the stream, or out of this host's cache of an earlier one (which nobody but root can have written). A
 name that is not in it is the standard library's.
+
+What comes from the controller may be in a form that is only for friends (marshal, which every Python reads without
+loading anything); what goes back is JSON, since the controller trusts no host (json_text.py writes it).
 """
 
 from __future__ import annotations
@@ -15,7 +18,6 @@ if __name__ == "__main__":
     gc.disable()
 
 import _signal  # type: ignore[import-not-found]
-import json
 import marshal
 import os
 import sys
@@ -54,7 +56,7 @@ def load(name: str) -> Any:
 
 def answered(stream: BinaryIO) -> dict[str, Any]:
     """The answer to one stream. The process is ended where that takes longer than the stream permits."""
-    head = json.loads(stream.readline())
+    head = marshal.load(stream)
     # The signal's default action ends a process wherever it is, also within a system call or an endless match. The
     # module signal is this one with enumerations, which are a fiftieth of the cost of an observation.
     _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
@@ -63,6 +65,24 @@ def answered(stream: BinaryIO) -> dict[str, Any]:
         return answer_to(head, stream)
     finally:
         _signal.alarm(0)
+
+
+def from_json(text: bytes) -> Any:
+    """What a text says; a host that has all of it in its cache does not pay for the module."""
+    import json
+
+    return json.loads(text)
+
+
+def text_of(answer: dict[str, Any]) -> str:
+    """An answer as JSON."""
+    if LACKING in answer:  # also what would write it
+        import json
+
+        return json.dumps(answer)
+    from proscribe.json_text import written
+
+    return written(answer)
 
 
 class Modules:
@@ -112,8 +132,8 @@ def answer_to(head: dict[str, Any], stream: BinaryIO) -> dict[str, Any]:
     if code is None:
         import lzma
 
-        sources = json.loads(lzma.decompress(packed))
-    plan, follows = known or (json.loads(zlib.decompress(packed_plan)), {})
+        sources = from_json(lzma.decompress(packed))
+    plan, follows = known or (from_json(zlib.decompress(packed_plan)), {})
     modules = Modules(code or {}, sources)
     sys.meta_path.insert(0, modules)
     from proscribe.host import Host
@@ -137,5 +157,5 @@ def answer_to(head: dict[str, Any], stream: BinaryIO) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print("\n" + MARK + json.dumps(answered(sys.stdin.buffer)), flush=True)
+    print("\n" + MARK + text_of(answered(sys.stdin.buffer)), flush=True)
     os._exit(0)

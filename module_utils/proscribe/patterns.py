@@ -1,14 +1,17 @@
-"""Regular expressions that are compiled where they are first used. The observation of a compliant host uses few of
-those that its modules name; compiling all of them is an eighth of its cost.
+"""Regular expressions that are compiled where they are first used. The observation of a compliant host uses none of
+those that its modules name: compiling them all is an eighth of its cost, and so is loading the module re.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, AnyStr
 
 if TYPE_CHECKING:
     from typing import Pattern
+
+
+# As in `re`, which has had the same numbers in every version.
+IGNORECASE, MULTILINE, DOTALL, ASCII = 2, 8, 16, 256
 
 
 def pattern(text: AnyStr, flags: int = 0) -> Pattern[AnyStr]:
@@ -21,6 +24,8 @@ class _Pattern:
         self._given = text, flags
 
     def __getattr__(self, name: str) -> Any:
+        import re
+
         value = getattr(re.compile(*self._given), name)
         setattr(self, name, value)
         return value

@@ -71,10 +71,10 @@ Settings:
 
 from __future__ import annotations
 
-import json
 from typing import Any, Callable, Mapping
 
 from .hashing import sha256
+from .json_text import to_json
 
 SCHEMA = "proscribe/plan/1"
 CONTROLS = ("apps", "browser", "firewall", "dns")
@@ -85,7 +85,7 @@ RESTRICTED = ("enforce", "audit")
 
 def canonical(value: Any) -> str:
     """JSON with one spelling for one value: sorted keys, no spaces, ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return to_json(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def digest(body: Mapping[str, Any]) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
+from .patterns import pattern
 
 # <service or kind>-<eight hexadecimal digits>: never a step of a path, nor anything to a shell.
-ID = re.compile(r"[a-z][a-z0-9_]{0,63}-[0-9a-f]{8}")
+ID = pattern(r"[a-z][a-z0-9_]{0,63}-[0-9a-f]{8}")
 VERB = "quarantine"  # of the actions that move something
 LIST, RESTORE, PRUNE = "list", "restore", "prune"  # what can be done with a quarantine
 DONE = {RESTORE: "restored", PRUNE: "pruned"}

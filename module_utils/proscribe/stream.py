@@ -4,10 +4,11 @@ Four fifths of what a module call costs a host is Python compiling Ansible's own
 needs none of it, so it can be piped to `python3 -I -S -c BOOTSTRAP` (loader.py), which takes it from standard input,
 answers one call, and leaves nothing behind. Controller side.
 
-A stream is a line of JSON (which code and which plan, how long they are, the call), the code, and the plan. What is the
-same for many hosts is made once, before any host is contacted, and stored beside the plans for the processes that
-Ansible starts for each host. A host that an enforcing run has seen caches both too, the code compiled and the plan with
-what follows from it; they are then named by their hashes and not sent.
+A stream is a head (which code and which plan, how long they are, the call), the code, and the plan. The head is in the
+form of `marshal`, which a host reads without loading anything for it. What is the same for many hosts is made once,
+before any host is contacted, and stored beside the plans for the processes that Ansible starts for each host. A host
+that an enforcing run has seen caches both too, the code compiled and the plan with what follows from it; they are then
+named by their hashes and not sent.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import hashlib
 import importlib.util
 import json
 import lzma
+import marshal
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -33,8 +35,8 @@ from .reply.parsing import parsed
 from .reply.shapes import mapping
 
 PACKAGE = "proscribe"
-ENTRIES = tuple(f"{PACKAGE}.{module}" for module in ("run", "audit_program", "host_cache", "plan_text"))
-ROOTS = ("compliance_state", "Host", "keep", "whole")  # what the loader calls
+ENTRIES = tuple(f"{PACKAGE}.{module}" for module in ("run", "audit_program", "host_cache", "json_text", "plan_text"))
+ROOTS = ("compliance_state", "Host", "keep", "whole", "written")  # what the loader calls
 HOST_SIDE = (
     "__init__.py",
     "audit_program.py",
@@ -43,6 +45,7 @@ HOST_SIDE = (
     "folding.py",
     "hashing.py",
     "host_cache.py",
+    "json_text.py",
     "moments.py",
     "patterns.py",
     "plan.py",
@@ -64,6 +67,7 @@ CHANGING = frozenset({"enforce", "lift", "restore", "removal", "change", "carry_
 PROBING = frozenset({"probed"})  # and these are for what is only done on request
 FOR_MACS = frozenset({"on_macos"})  # what only a Mac gets, which says that it is one
 NOT_FOR_MACS = frozenset({"observe", "control"})  # of the module `run`
+FOR_EVERY_PYTHON = 2  # the version of marshal's format: without references, which are newer ones' own
 WATCH_ENTRY = f"{PACKAGE}.watch_commands"
 
 
@@ -81,7 +85,8 @@ def payload(code: Part, plan: Part, call: Mapping[str, Any], whole: bool = True,
     parts = [code.packed(), plan.packed()] if whole else [b"", b""]
     sizes = [len(part) for part in parts]
     head = {"code": code.name, "plan": plan.name, "sizes": sizes, "call": call, "seconds": seconds}
-    return b"".join([json.dumps(head).encode(), b"\n", *parts])
+    plain = json.loads(json.dumps(head))  # Ansible's texts are of types of its own, which only JSON takes for texts
+    return b"".join([marshal.dumps(plain, FOR_EVERY_PYTHON), *parts])
 
 
 def _files() -> dict[str, str]:

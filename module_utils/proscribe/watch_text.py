@@ -5,7 +5,6 @@
 
 WATCH_TEXT = r"""import gc
 import _signal
-import json
 import marshal
 import os
 import sys

@@ -26,8 +26,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT / part) for part in ("module_utils", "tests/integration", "tests")]
 
-from proscribe.bootstrap import BOOTSTRAP
 from proscribe.host_cache import PLACE
+from proscribe.stream import BOOTSTRAP, Part, payload
 from proscribe.watch import files, units
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 
@@ -80,7 +80,8 @@ def measured(host: Scheduled, rounds: int) -> dict[str, float]:
     cached = host.run("ls", PLACE).split()
     code, _, plan = max(cached, key=len).replace("-", " ", 1).rpartition("-")
     call = {"controls": [], "gate": "never", "will_correct": False, "watch": None}
-    stream = json.dumps({"code": code.split()[0], "plan": plan, "sizes": [0, 0], "call": call, "seconds": 0}) + "\n"
+    named = [Part(name, bytes) for name in (code.split()[0], plan)]
+    stream = payload(*named, call, whole=False).decode("ascii")
     python = host.run("head", "-n1", files.PROGRAM).split()[0].removeprefix("#!")
     assert '"record"' in host.run(python, "-I", "-S", "-c", BOOTSTRAP, stdin=stream)
     host.run(files.PROGRAM, "observe")

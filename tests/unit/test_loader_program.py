@@ -31,6 +31,7 @@ CODE = {
     "proscribe": "",
     "proscribe.host": "class Host: pass",
     "proscribe.plan": "def Known(plan, follows): return plan, follows",
+    "proscribe.json_text": "from json import dumps as written",
     "proscribe.plan_text": "def whole(plan): return plan",
     "proscribe.run": (
         "import _signal, os\n"
@@ -81,7 +82,7 @@ def stream(
     packed_plan = zlib.compress(json.dumps(PLAN).encode()) if plan else b""
     sizes = [len(packed), len(packed_plan)]
     head = {"code": "code", "plan": "plan", "sizes": sizes, "call": call, **(limit or {})}
-    return json.dumps(head).encode() + b"\n" + packed + packed_plan
+    return marshal.dumps(head, 2) + packed + packed_plan
 
 
 def program(place: Path) -> list[str]:
@@ -225,8 +226,8 @@ def test_who_calls_it_instead_has_no_alarm_afterwards(place):
     """The module, where a connection cannot pipe; Ansible's process goes on after it."""
     calling = (
         "import io, signal\nfrom proscribe import loader\n"
-        f"head = {json.dumps({'code': 'x', 'plan': 'x', 'sizes': [0, 0], 'call': {}, 'seconds': 300}).encode()!r}\n"
-        "print(loader.answered(io.BytesIO(head + b'\\n')), signal.alarm(0))\n"
+        f"head = {marshal.dumps({'code': 'x', 'plan': 'x', 'sizes': [0, 0], 'call': {}, 'seconds': 300}, 2)!r}\n"
+        "print(loader.answered(io.BytesIO(head)), signal.alarm(0))\n"
     )
     package = str(Path(loader.__file__).parents[1])
     done = subprocess.run([sys.executable, "-c", calling], env={"PYTHONPATH": package}, capture_output=True, check=True)

@@ -136,6 +136,19 @@ def test_a_plan_that_cannot_be_used_is_told():
     assert (reply["failed"], "schema" in reply["msg"]) == (True, True)
 
 
+class AnsibleText(str):
+    """A text as ansible-core 2.19 passes arguments on, with where they come from."""
+
+
+def test_what_ansible_says_is_plain_for_a_host():
+    """The form of the head has no other kinds of texts than one, and every Python has to read it."""
+    call = {"gate": AnsibleText("never"), "controls": [AnsibleText("dns")], "watch": {AnsibleText("now"): 5}}
+    head = marshal.loads(payload(Store().code(False), Store().plan(SHORT), call, whole=False, seconds=7))
+    assert (
+        head["call"] == call and type(head["call"]["gate"]) is str and (head["sizes"], head["seconds"]) == ([0, 0], 7)
+    )
+
+
 def test_a_host_that_does_not_have_the_code_says_so_and_does_nothing():
     assert streamed(sent(whole=False)) == {LACKING: True}
 
@@ -189,6 +202,7 @@ def test_code_that_a_host_keeps_is_used_if_nobody_else_can_have_written_it(tmp_p
         "proscribe.host": ("Host = dict", True),
         "proscribe.plan": ("Known = dict.__or__", False),
         "proscribe.run": (RUN, False),
+        "proscribe.json_text": ("from json import dumps as written", False),
     }
     packed = {name: (marshal.dumps(compile(text, name, "exec")), package) for name, (text, package) in code.items()}
     named = f"{Store().code(False).name}-{MAGIC_NUMBER.hex()}"
@@ -229,6 +243,7 @@ def test_nothing_is_used_of_a_place_where_others_can_rename_files(tmp_path, whic
         "proscribe.host": "Host = dict",
         "proscribe.plan": "Known = dict.__or__",
         "proscribe.run": RUN,
+        "proscribe.json_text": "from json import dumps as written",
     }
     packed = {name: (marshal.dumps(compile(text, name, "exec")), "." not in name) for name, text in code.items()}
     for part, value in ((named, packed), (f"{named}-{Store().plan(SHORT).name}", ({"the": "plan"}, {}))):
@@ -271,7 +286,7 @@ def test_what_changes_a_host_is_not_sent():
 # With the plan of the whole catalogue, which the playbooks' tests have: about 24 KiB named, 110 KiB with the code.
 def test_a_stream_that_only_names_its_code_is_small():
     assert len(sent(whole=False)) + len(BOOTSTRAP) < 8 * 1024
-    assert len(sent()) < 120 * 1024
+    assert len(sent()) < 122 * 1024
 
 
 def test_the_stream_needs_nothing_but_the_standard_library():

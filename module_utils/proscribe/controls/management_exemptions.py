@@ -7,12 +7,11 @@ Read from files only: nothing is queried over the network here. What an ordinary
 from __future__ import annotations
 
 import os
-import re
 import sys
 from typing import Iterator
 
 from ..host import ControlError, Host, Unseen
-from ..patterns import pattern
+from ..patterns import MULTILINE, pattern
 
 RESOLVER_FILES = (
     "/etc/resolv.conf",
@@ -32,8 +31,8 @@ FORWARDER_FILES = (
     "/etc/systemd/resolved.conf.d",
 )
 # dnsmasq's server=/example.org/192.0.2.1#53, unbound's forward-addr: 192.0.2.1@853#name, systemd-resolved's DNS=...
-_FORWARDER = pattern(r"(?:server\s*=|forward-addr:|DNS\s*=)(.*)")
-_ADDRESS = pattern(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w.])")
+_FORWARDERS = ("server=", "forward-addr:", "DNS=")
+_HEX = frozenset("0123456789ABCDEFabcdef")
 # Files and folders in which package managers name their mirrors and their proxy.
 SOURCE_FILES = (
     "/etc/apt/sources.list",
@@ -47,9 +46,10 @@ SOURCE_FILES = (
     "/etc/apk/repositories",
     "/etc/environment",
 )
-_URL_HOST = pattern(
-    r"(?:https?|ftp)://(?:[^@/\s\"']*@)?(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?))"
-)
+_SCHEMES = ("http", "https", "ftp")
+_BEHIND = str.maketrans(dict.fromkeys(" \t\"'", "/"))  # what ends the part of a URL that has the host
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
+_PARENT = pattern(r"^PPid:\s*(\d+)", MULTILINE)
 _GATEWAY_FLAG = 0x2  # RTF_GATEWAY of linux/route.h and linux/ipv6_route.h
 
 
@@ -72,13 +72,39 @@ def resolvers(host: Host) -> list[str]:
     """The addresses of the name servers that the host asks, itself or through a resolver of its own, without zones; as
     they are written, valid or not.
     """
-    lines = (line.split() for path in RESOLVER_FILES for line in _lines(host, path))
-    found = [field[1].partition("%")[0] for field in lines if len(field) > 1 and field[0] == "nameserver"]
+    fields = (line.split() for path in RESOLVER_FILES for line in _lines(host, path))
+    found = [field[1].partition("%")[0] for field in fields if len(field) > 1 and field[0] == "nameserver"]
     for path in FORWARDER_FILES:
         for file in _files(host, path):
-            said = (_FORWARDER.match(line) for line in _lines(host, file))
-            found += [address for match in said if match for address in _ADDRESS.findall(match[1])]
+            lines = (line for line in _lines(host, file) if line.startswith(("server", "forward-addr", "DNS")))
+            found += [address for line in lines for address in _forwarders(line)]
     return list(dict.fromkeys(found))
+
+
+def _forwarders(line: str) -> Iterator[str]:
+    """The addresses in a line of a resolver that names its servers, without ports."""
+    key, mark, value = line.partition(":" if line.startswith("forward-addr") else "=")
+    if key.rstrip() + mark not in _FORWARDERS:
+        return
+    for word in "".join(letter if letter.isalnum() or letter in "_.:" else " " for letter in value).split():
+        v4, v6 = word.partition(":")[0].split("."), word.split(":")
+        if len(v4) == 4 and all(part.isdecimal() and len(part) <= 3 for part in v4):
+            yield ".".join(v4)
+        elif 3 <= len(v6) <= 8 and all(len(part) <= 4 and _HEX.issuperset(part) for part in v6):
+            yield word
+
+
+def _hosts_of_urls(line: str) -> Iterator[str]:
+    """The hosts of the URLs in a line, in lower case."""
+    scheme, *rest = line.split("://")
+    for text in rest:
+        host = text.translate(_BEHIND).partition("/")[0].rpartition("@")[2].lower()
+        name = host.partition(":")[0].rstrip(".-")
+        if scheme.endswith(_SCHEMES) and host.startswith("["):
+            yield host[1:].partition("]")[0]
+        elif scheme.endswith(_SCHEMES) and name[:1].isalnum() and _LETTERS.issuperset(name):
+            yield name
+        scheme = text
 
 
 def resolvers_need_tls(host: Host) -> bool:
@@ -96,7 +122,7 @@ def package_sources(host: Host) -> list[str]:
         for file in _files(host, path):
             for line in _lines(host, file):
                 if not line.startswith(("#", "//")):
-                    found.update((v6 or name.lower(), None) for v6, name in _URL_HOST.findall(line))
+                    found.update(dict.fromkeys(_hosts_of_urls(line)))
     return list(found)
 
 
@@ -130,7 +156,7 @@ def control_connections(host: Host) -> list[tuple[str, int]]:
             value = variable.partition("SSH_CONNECTION=")[2].split() if variable.startswith("SSH_CONNECTION=") else []
             if len(value) == 4 and value[3].isdigit():
                 found[value[0].partition("%")[0], int(value[3])] = None
-        parent = re.search(r"^PPid:\s*(\d+)", status, re.MULTILINE)
+        parent = _PARENT.search(status)
         if parent is None or parent[1] == "0":
             break
         process = parent[1]

@@ -9,12 +9,12 @@ The child holds none of this process's output: whoever waits for that to end wou
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import time
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Sequence
 
+from ..json_text import from_json, written
 from ..tuples import NamedTuple
 from .types import ControlError, Unseen, User
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MEGABYTE = 1024 * 1024
 KILL, CPU_SPENT = 9, 24  # numbers of signals on Linux; the module `signal` takes longer to load than a child to start
 GROWN = 32 * MEGABYTE  # after an item for which it grew by that much, a child makes room for a new one
-HEADER = 8  # bytes: how long the answer is that follows
+HEADER = 8  # bytes: how long the answer is that follows; 0 says that the child is done with an item and goes on
 
 
 class Limits(NamedTuple):
@@ -122,7 +122,9 @@ class _Child:
                 size = int.from_bytes(self._read(HEADER, end), "big")
                 if (room := room - size) < 0:
                     raise Unseen(f"over budget: an answer of more than {self.limits.answer // MEGABYTE} MB")
-                outcome = json.loads(self._read(size, end))
+                if not size:
+                    return parts, {}, True
+                outcome = from_json(self._read(size, end))
                 if "part" not in outcome:
                     return parts, outcome, bool(outcome["more"])
                 parts.append(outcome["part"])
@@ -185,7 +187,10 @@ def _labour(
     for descriptor in (0, 1, 2):
         os.dup2(silent, descriptor)
     if user is not None:
-        import resource  # noqa: F401  `_limit` needs it; the user may not be able to read the directory of this Python
+        # What is else loaded where it is needed: the user may not be able to read the directory of this Python.
+        import json  # noqa: F401
+        import re  # noqa: F401
+        import resource  # noqa: F401
 
         os.setgroups(os.getgrouplist(user.name, user.gid))
         os.setresgid(user.gid, user.gid, user.gid)
@@ -209,14 +214,14 @@ def _labour(
         except Exception as error:  # whatever it is, it is about this item and no other
             outcome = {"unseen": f"cannot be observed: {type(error).__name__}: {error}"}
         more = _size() - began < GROWN
-        _send(writing, {**outcome, "more": more})
+        _send(writing, {**outcome, "more": more} if outcome or not more else {})
         if not more:
             break
     os._exit(0)
 
 
 def _send(descriptor: int, outcome: dict[str, Any]) -> None:
-    content = json.dumps(outcome).encode()
+    content = written(outcome).encode() if outcome else b""
     view = memoryview(len(content).to_bytes(HEADER, "big") + content)
     while view:
         view = view[os.write(descriptor, view) :]

@@ -15,20 +15,27 @@ import errno
 import gc
 import itertools
 import os
-import re
 import stat
 import time
 from typing import TYPE_CHECKING, Any, Callable, Collection, Mapping, Sequence
 
+from ..patterns import pattern
 from ..tuples import NamedTuple
 from .files import Files
 from .types import ControlError, Unseen
 
-# File systems whose answers come from another machine or from a user's own program: they may never come.
-REMOTE = re.compile(r"fuse.*|nfs\d?|cifs|smb\d?|smbfs|9p|afs|autofs|ceph|coda|gfs2|glusterfs|gpfs|lustre|ncpfs|ocfs2")
+# File systems whose answers come from another machine or from a user's own program (FUSE): they may never come. The
+# number of a version is not in it (nfs4).
+REMOTE = frozenset(
+    (
+        *("nfs", "cifs", "smb", "smbfs", "9p", "afs", "autofs", "ceph", "coda", "gfs2", "glusterfs", "gpfs", "lustre"),
+        *("ncpfs", "ocfs2"),
+    )
+)
 # Where an AppImage that runs has its own archive mounted (type2-runtime, src/runtime/runtime.c: /tmp/.mount_QQaBcDeF).
 # Nothing new is in there: the AppImage is a file of its own, and what runs out of it is seen running.
-IMAGES = re.compile(r"/tmp/\.mount_[^/]+")
+IMAGES = "/tmp/.mount_"
+_OCTAL = pattern(r"\\([0-7]{3})")
 FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 SHARED = stat.S_IWGRP | stat.S_IWOTH
 PIECE = 20_000  # entries taken at a time: a directory may have millions
@@ -73,19 +80,28 @@ class Mount(NamedTuple):
     whole: bool  # a disk of its own from its root on, and no second view of something
 
 
-def mounts(host: Files) -> dict[str, Mount]:
+def mounts(host: Files) -> Mapping[str, Mount]:
     """By mount point, from /proc/self/mountinfo (proc_pid_mountinfo(5)). Nobody pays for that list."""
-    found: dict[str, Mount] = {}
+
+    def table(path: str) -> Mapping[str, Mount]:
+        return _mounts(host.read(path) or b"")
+
     budget, host.budget = host.budget, None
     try:
-        content = host.read("/proc/self/mountinfo") or b""
+        return host._once(table, "/proc/self/mountinfo")
     finally:
         host.budget = budget
+
+
+def _mounts(content: bytes) -> dict[str, Mount]:
+    found: dict[str, Mount] = {}
     for line in os.fsdecode(content).split("\n"):
         fields = line.split(" ")
         if "-" in fields[6:]:
             kind, source = fields[fields.index("-", 6) + 1 :][:2]
-            place = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
+            place = fields[4]
+            if "\\" in place:
+                place = _OCTAL.sub(lambda octal: chr(int(octal[1], 8)), place)
             found[place] = Mount(kind, fields[3] == "/" and source.startswith("/dev/"))
     return found
 
@@ -129,7 +145,17 @@ def remote(path: str, table: Mapping[str, Mount]) -> str:
     """Which file system of another machine, or of a user's program, a path is on; "" for none. "/" never counts."""
     while path and path not in table:
         path = path.rpartition("/")[0]
-    return table[path].type if path and REMOTE.fullmatch(table[path].type) else ""
+    return table[path].type if path and is_remote(table[path].type) else ""
+
+
+def is_remote(type_: str) -> bool:
+    """Whether a type of file system is one of these."""
+    return type_ in REMOTE or type_.rstrip("0123456789") in REMOTE or type_.startswith("fuse")
+
+
+def _is_image(path: str) -> bool:
+    """Whether an AppImage may be mounted there."""
+    return path.rpartition("/")[0] == "/tmp" and path.startswith(IMAGES) and path != IMAGES
 
 
 def not_entered(path: str, type_: str) -> str:
@@ -277,7 +303,7 @@ class _Scan:
         if path not in self.table or self.table[path].whole:
             return ""
         type_ = remote(path, self.table)
-        return "" if type_.startswith("fuse") and IMAGES.fullmatch(path) else type_
+        return "" if type_.startswith("fuse") and _is_image(path) else type_
 
     def _unchanged(self, path: str) -> Known | None:
         node = self.known[path]
@@ -367,7 +393,7 @@ class _Scan:
                 if seen is None or seen.st_uid in self.trusted:
                     if seen is not None or child in self.closed:
                         ours[kind].append(name)
-                    elif not IMAGES.fullmatch(child):
+                    elif not _is_image(child):
                         self.refused.append(f"{child} is a mount point that has just been made")
                 elif kind:
                     self.others.setdefault(seen.st_uid, []).append((path, (name,)))

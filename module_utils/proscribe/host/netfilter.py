@@ -30,7 +30,7 @@ def generation() -> Generation | None:
     import struct
 
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
             place = f"{file.read().strip()} {os.readlink('/proc/self/ns/net')}"
         asking = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, _NETLINK_NETFILTER)
         try:

@@ -141,7 +141,7 @@ class Processes(Tools):
         return None if uid is None else self.account(uid)
 
     def _real_user(self, process: Process) -> int | None:
-        ids = f"\n{self._of_process(process.pid, 'status')}".partition("\nUid:")[2].split()
+        ids = f"\n{self.of_process(process.pid, 'status')}".partition("\nUid:")[2].split()
         return int(ids[0]) if ids else None
 
     def user_of(self, process: Process) -> int:
@@ -179,7 +179,7 @@ class Processes(Tools):
 
     def _fields(self, process: Process) -> List[str]:
         """What /proc/PID/stat has behind the name of the program, from the state on."""
-        return self._of_process(process.pid, "stat").rpartition(")")[2].split()
+        return self.of_process(process.pid, "stat").rpartition(")")[2].split()
 
     def sees(self, process: Process, path: str) -> bool | None:
         """Whether a process that opens a path gets the very file that the host has there; None if nobody can tell.
@@ -236,7 +236,8 @@ class Processes(Tools):
             pid = self.parent(Process(pid, ""))
         return pids
 
-    def _of_process(self, pid: int, name: str) -> str:
+    def of_process(self, pid: int, name: str) -> str:
+        """What the kernel says of a process in one of its files in /proc; "" if it has ended."""
         try:
             with open(self._real(f"/proc/{pid}/{name}"), encoding="utf-8", errors="replace") as stream:
                 return stream.read()

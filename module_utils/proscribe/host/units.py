@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from .files import Files
+from .processes import Processes
 
 NOWHERE = "/dev/null"
+SYSTEMD_RUNS = "/run/systemd/system"  # sd_booted(3)
 INVOCATIONS = "/run/systemd/units/invocation"  # for journald: a link for each unit that has started processes
+# Where systemd loads units from (systemd.unit(5)).
+FOLDERS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+    "/etc/systemd/system.attached",
+    "/run/systemd/system.attached",
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
+    "/run/systemd/generator",
+    "/run/systemd/generator.early",
+    "/run/systemd/generator.late",
+)
 
 
 def masked(host: Files, path: str) -> bool:
@@ -20,6 +38,39 @@ def evidently_active(host: Files, name: str) -> bool:
     (unit_notify in systemd's src/core/unit.c). Of a unit without processes, a timer, it notes none.
     """
     return host.stat(f"{INVOCATIONS}:{name}") is not None
+
+
+def main_process(host: Processes, name: str) -> int:
+    """The number of the main process of a service that is active, where that shows without systemctl; else 0.
+
+    It is the process that has the service's name, was started by systemd, and is in the service's own control group,
+    into which nobody but root can put one. Who is not root does not see all of that.
+    """
+    if not host.privileged or host.stat(SYSTEMD_RUNS) is None or not evidently_active(host, name):
+        return 0
+    program = "/" + name.rpartition(".")[0]
+    slice_ = _control_group(host, 1).removesuffix("/init.scope") + "/system.slice/"
+    found = [
+        process.pid
+        for process in host.processes()[0]
+        if process.exe.endswith(program)
+        and host.parent(process) == 1
+        and _control_group(host, process.pid) == slice_ + name
+    ]
+    return found[0] if len(found) == 1 else 0
+
+
+def _control_group(host: Processes, pid: int) -> str:
+    """The control group of a process in the unified hierarchy (cgroups(7)); "" where there is none."""
+    lines = host.of_process(pid, "cgroup").split("\n")
+    return next((line[3:] for line in lines if line.startswith("0::")), "")
+
+
+def evidently_absent(host: Files, name: str) -> bool:
+    """Whether it shows without systemctl that a unit neither runs nor is to be started."""
+    if not host.privileged or host.stat(SYSTEMD_RUNS) is None or evidently_active(host, name):
+        return False
+    return not any(host.stat(f"{folder}/{name}") for folder in FOLDERS)
 
 
 def unit_text(host: Files, path: str) -> str | None:

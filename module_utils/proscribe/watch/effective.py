@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ..host import Host
+from ..json_text import from_json
 from ..moments import stamp
 from . import clock, files
 
@@ -25,7 +25,7 @@ def stored(host: Host, known: files.Settings, digest: str) -> dict[str, Any]:
     path = files.plan_file(digest)
     content = files.require(host, known, path)
     try:
-        plan = json.loads(content)
+        plan = from_json(content)
     except (ValueError, RecursionError):
         raise files.Damaged(path, "is no plan") from None
     if type(plan) is not dict or plan.get("digest") != digest:

@@ -6,11 +6,11 @@ whoever is root can write new ones. That is why a run compares the program and t
 
 from __future__ import annotations
 
-import json
 from typing import Any, Mapping
 
 from ..hashing import sha256
 from ..host import STATE_DIRECTORY, ControlError, Host, Unseen
+from ..json_text import from_json, to_json
 from ..moments import is_stamp
 from ..tuples import NamedTuple
 
@@ -90,13 +90,13 @@ def settings_text(made: Settings) -> str:
         "chain": [{"at": at, "plan": plan} for at, plan in made.chain],
         "files": dict(made.files),
     }
-    return json.dumps(given, indent=1, sort_keys=True) + "\n"
+    return to_json(given, indent=1, sort_keys=True) + "\n"
 
 
 def given_in(content: bytes) -> dict[str, Any]:
     """A mapping out of JSON that root alone can have written; {} for what is none."""
     try:
-        given = json.loads(content.decode("utf-8"))
+        given = from_json(content.decode("utf-8"))
     except (ValueError, RecursionError):
         return {}
     return given if type(given) is dict else {}

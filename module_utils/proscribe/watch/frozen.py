@@ -5,10 +5,10 @@ Meanwhile the host is still observed, and what drifts is written down; nothing i
 
 from __future__ import annotations
 
-import json
 import time
 
 from ..host import ControlError, Host, Unseen, one_line
+from ..json_text import to_json
 from ..moments import is_stamp, seconds, stamp
 from . import clock, files, journal
 
@@ -45,7 +45,7 @@ def freeze(host: Host, duration: str, reason: str, by: str) -> str:
     until = stamp(clock.effective(host) + length)
     given = {"until": until, "reason": reason, "by": one_line(by)[:100]}
     more = {"boot": _boot(host), "uptime": _uptime() + length}
-    host.write(files.FROZEN, json.dumps({**given, **more}) + "\n", 0o600)
+    host.write(files.FROZEN, to_json({**given, **more}) + "\n", 0o600)
     journal.append(host, "frozen", **given)
     return until
 

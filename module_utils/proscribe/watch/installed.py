@@ -11,6 +11,7 @@ from typing import Any, Iterator, Mapping
 
 from ..finding import COMPLIANT, NONCOMPLIANT, Finding, Verdict
 from ..host import ControlError, Host, Unseen
+from ..host.units import SYSTEMD_RUNS as SYSTEMD_RUNS
 from ..host.units import evidently_active, unit_text
 from ..moments import stamp
 from . import clock, files, units
@@ -18,7 +19,6 @@ from .summary import is_stale
 
 WATCHER, PLAN = "watch/watcher", "watch/plan"
 RULES = ("watcher", "plan")
-SYSTEMD_RUNS = "/run/systemd/system"  # sd_booted(3)
 # Where somebody could put a unit of the same name, or a part of one, in front of ours.
 BEFORE_OURS = ("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient")
 BESIDE_OURS = ("/etc/systemd/system", "/run/systemd/system")

@@ -8,7 +8,6 @@ counted. What is read is data again: typed, known keys, texts of one line.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import stat
 import time
@@ -16,6 +15,7 @@ from typing import Any, Mapping
 
 from ..host import STATE_DIRECTORY, ControlError, Host, Unseen
 from ..host.locking import deadline, locked
+from ..json_text import from_json, to_json
 from ..moments import is_stamp, stamp
 
 NAME = "journal.jsonl"
@@ -98,7 +98,7 @@ def parsed(text: bytes) -> dict[str, Any] | None:
     if len(text) >= LARGEST_LINE:
         return None
     try:
-        given = json.loads(text.decode("ascii"))
+        given = from_json(text.decode("ascii"))
     except (ValueError, RecursionError):
         return None
     if type(given) is not dict:
@@ -153,11 +153,11 @@ def _line(given: Mapping[str, Any]) -> bytes:
     """A line that is short enough: users go first, then the ends of what is longest."""
     line: dict[str, Any] = dict(given)
     while True:
-        text = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        text = to_json(line, separators=(",", ":")).encode() + b"\n"
         if len(text) <= LARGEST_LINE:
             return text
         fields = (name for name in line if name not in ("at", "event"))
-        longest = max(fields, key=lambda name: (name == "users" and bool(line[name]), len(json.dumps(line[name]))))
+        longest = max(fields, key=lambda name: (name == "users" and bool(line[name]), len(to_json(line[name]))))
         line[longest] = line[longest][: len(line[longest]) // 2]
 
 

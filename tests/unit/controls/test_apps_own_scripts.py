@@ -264,6 +264,7 @@ def test_a_plans_words_for_a_refusal_reach_the_gates(host: Host) -> None:
     from proscribe.controls.apps.systems import dpkg
 
     put(host, "/var/lib/dpkg/status")
+    put(host, "/usr/bin/dpkg-query")
     own = {**section(), "settings": {"refusal_notice": "Not here.\n此處不得安裝。"}}
     parts = {
         part.path: part

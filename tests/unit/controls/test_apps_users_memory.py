@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import marshal
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +18,7 @@ from proscribe.controls.apps.desired import Desired
 from proscribe.controls.apps.per_user import Common, Seen, Unit
 from proscribe.controls.apps.portable.names import Names
 from proscribe.controls.apps.portable.scan import PortableApp
-from proscribe.controls.apps.portable.scan_cache import DROPPED, Memory, stamped
+from proscribe.controls.apps.portable.scan_cache import DROPPED, Memory, is_remembered, keep, of_user, stamped
 from proscribe.controls.apps.systems.package import Package
 from proscribe.host import Host, Process, User, file_scan
 from proscribe.host.budget import Budget
@@ -49,7 +51,13 @@ def test_all_that_comes_of_a_user_is_put_together(host: MadeHost, monkeypatch: p
         (BOB, [{"copies": [through[1]], "systems": ["conda"], "there": ["brew"]}], "over budget"),
     )
     assert seen == Seen(
-        [package], [app], [("npm", "alice: odd")], ["alice: closed", "bob: over budget"], {"npm", "brew"}, {}, {"conda"}
+        [package],
+        [app],
+        [("npm", "alice: odd")],
+        ["alice: closed", "bob: over budget"],
+        {"npm", "brew"},
+        {"1000": None},  # what is remembered of Alice stays, and of Bob nobody knows whether it is right
+        {"conda"},
     )
 
 
@@ -86,7 +94,7 @@ def test_a_users_own_folders_are_part_of_what_his_look_is_remembered_by(host: Ma
     made.put(Path(host.root + "/home/alice"), {".config/user-dirs.dirs": b'XDG_DOWNLOAD_DIR="$HOME/Laden"\n'})
     host.learns = True
     (text,) = [part["memory"] for part in parts(host, Unit(1000, [ALICE], ())) if part.get("memory")]
-    assert json.loads(text)["stamp"] == stamped("s", ["/home/alice/Laden"]) != "s"
+    assert marshal.loads(base64.b64decode(text))["stamp"] == stamped("s", ["/home/alice/Laden"]) != "s"
 
 
 def test_only_what_is_learnt_of_is_remembered(host: MadeHost) -> None:
@@ -97,6 +105,39 @@ def test_only_what_is_learnt_of_is_remembered(host: MadeHost) -> None:
     assert not [
         part for part in parts(host, Unit(1000, [ALICE], ()), a={"packages": {"apt": ["a"]}}) if "memory" in part
     ]
+
+
+def test_what_is_remembered_of_a_user_stays_while_nothing_is_new_and_goes_with_his_home(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_scan, "SETTLED", -(10**12))  # what has just been made will not change unnoticed
+    made.put(Path(host.root + "/home/alice"), {"x/y": b""})
+    memory = Memory({}, "s", "now", 0)
+
+    def said() -> list[Any]:
+        return [part["memory"] for part in parts(host, Unit(1000, [ALICE], ()), memory) if "memory" in part]
+
+    (text,) = said()
+    keep(host, memory._replace(users={"1000": text}))
+    assert of_user(host, memory, 1000).keys() == {"/home/alice", "/home/alice/x"} and said() == []
+    keep(host, memory._replace(users={"1000": None}))
+    assert is_remembered(host, 1000)
+    (Path(host.root) / "home/alice/z").mkdir()
+    assert len(said()) == 1
+    (Path(host.root) / "home/alice").rename(Path(host.root) / "gone")
+    assert said() == [DROPPED]
+    keep(host, memory._replace(users={"1000": DROPPED}))
+    assert not is_remembered(host, 1000) and said() == []
+
+
+def test_what_a_users_own_process_says_is_remembered_of_nobody(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """He may be able to trace it, and root would read with `marshal` what he makes it say."""
+    said = [{"memory": "an attack", "there": ["npm"]}]
+    monkeypatch.setattr(per_user, "units", lambda *_: ([], [Unit(1000, [ALICE], ())]))
+    monkeypatch.setattr(per_user, "each", lambda items, work, user=None: [(item, said, "") for item in items])
+    common: Any = SimpleNamespace(desired=SimpleNamespace(network_homes="scan"))
+    seen = per_user.observe_users(host, common, {})
+    assert (seen.memory, seen.there) == ({"1000": None}, {"npm"})
 
 
 def test_what_is_remembered_is_read_on_nobodys_budget_and_the_rest_on_his(

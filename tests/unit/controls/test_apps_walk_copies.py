@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import marshal
 import os
 import re
 from pathlib import Path
@@ -434,12 +436,52 @@ def test_a_second_look_of_a_run_and_an_audit_do_not_count(host, monkeypatch):
         host.state_savers[0](begins)
 
 
-@pytest.mark.parametrize("content", [b"", b"[", b"[]", b'{"stamp": 1}', b"\xff"])
+def remembering(stored: object) -> bytes:
+    return base64.b64encode(marshal.dumps(stored, 2))
+
+
+BROKEN = [
+    *(b"", b"[", b"\xff", b"A", remembering({"stamp": 1})[:-8], remembering([1]), remembering({"stamp": 1})),
+    b'{"stamp": "of an earlier release"}',
+]
+
+
+@pytest.mark.parametrize("content", BROKEN)
 def test_a_broken_memory_is_no_memory(host, content):
     put(host, f"{HOME}/x/megasync")
     before = found(host)
     put(host, MEMORY, content, 0o600)
     assert found(host) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize(("mode", "owner"), [(0o620, 0), (0o602, 0), (0o600, 65534)])
+def test_a_memory_that_others_could_have_written_is_none(host, mode, owner):
+    """It would hide an app by saying that its directory has nothing in it; and its form is only for friends."""
+    put(host, f"{HOME}/x/megasync")
+    plan = {"contact": "", "controls": {"apps": section()}}
+    apps.observe(host, plan)
+    host.state_savers[0](True)
+    path = Path(host.root + MEMORY)
+    stored = marshal.loads(base64.b64decode(path.read_bytes()))
+    runs = []
+    for given in ((0o600, 0), (mode, owner)):
+        path.write_bytes(remembering({**stored, "runs": 3}))
+        path.chmod(given[0])
+        os.chown(path, given[1], given[1])
+        host.record_fields = {}
+        apps.observe(host, plan)
+        runs.append(host.record_fields["full_scan"]["runs"])
+    assert runs == [3, 0]
+
+
+@pytest.mark.parametrize("name", ["walk.json", "walk-1000.json"])
+def test_what_an_earlier_release_remembered_is_removed(host, name):
+    folder = MEMORY.rpartition("/")[0]
+    put(host, f"{folder}/{name}", b"{}", 0o600)
+    apps.observe(host, {"contact": "", "controls": {"apps": section()}})
+    host.state_savers[0](True)
+    assert "walk" in (left := os.listdir(host.root + folder)) and name not in left
 
 
 BROWSERS = {"mode": "report", "name": "", "packages": {}, "processes": ["dillo"], "paths": [], "copies": ["chrome"]}

@@ -103,7 +103,7 @@ READERS: dict[str, tuple[Callable[[str], Any], int]] = {  # and the length of th
     "control group": (lambda text: snap.GROUP.search(f"/snap.{text}"), 16_000),
     "file of a snap": (snap.parse_file, 16_000),
     "path of a distribution": (lambda text: pip_removal.interpreter(f"/usr/lib/python3/{text}"), 16_000),
-    "type of a file system": (file_scan.REMOTE.fullmatch, 16_000),
+    "type of a file system": (file_scan.is_remote, 16_000),
     "a name in print": (escaped, 16_000),
     "a line in print": (one_line, 16_000),
 }  # fmt: skip

@@ -54,7 +54,10 @@ def expected(host: Host, plan: Mapping[str, Any], desired: Desired) -> Iterator[
     messages = (*in_each_language(text), *(hints(text) if command.digest(plan) else ()))
     for system in SYSTEMS:
         ids = desired.restricted(system.MANAGER)
-        permitted = desired.permitted(system.MANAGER)
-        called_for = bool(ids) and system.gated(host)
-        for part in system.block_parts(ids, str(plan.get("contact") or ""), permitted, paths, messages):
-            yield system.MANAGER, part, called_for and part.concerns(host)
+        if ids and system.gated(host):
+            permitted = desired.permitted(system.MANAGER)
+            for part in system.block_parts(ids, str(plan.get("contact") or ""), permitted, paths, messages):
+                yield system.MANAGER, part, part.concerns(host)
+        else:  # what may be left over, whatever it says
+            for part in system.block_parts(frozenset(), ""):
+                yield system.MANAGER, part, False

@@ -18,12 +18,12 @@ from .desired import Desired
 from .portable import launchers, scan, user_dirs
 from .portable.names import Names
 from .portable.scan import PortableApp, Region
-from .portable.scan_cache import DROPPED, Memory, of_user, stamped, text_of_user
+from .portable.scan_cache import DROPPED, Memory, is_remembered, of_user, stamped, text_of_user
 from .requests import reading
 from .running import below
 from .systems.installed import brought_by
 from .systems.package import Package, PackageSystem
-from .systems.registry import BY_NAME, SYSTEMS
+from .systems.registry import BY_NAME, ON_DEMAND, SYSTEMS
 
 MOST_REMEMBERED = 32 * 1024 * 1024  # characters, of all users together
 
@@ -49,7 +49,7 @@ class Seen(NamedTuple):
     blind: list[tuple[str, str]]  # by the name of a package system, why some of its packages could not be checked
     unseen: list[str]  # why something else could not be
     there: set[str]  # the package systems that somebody has, of those that were queried
-    memory: dict[str, str | None]  # by number, what the next observation need not read again: scan_cache.py
+    memory: dict[str, str | None]  # by number, as Memory.users: what the next observation need not read again
     systems: set[str]  # the package systems that some of them have brought along, by name
     requests: Sequence[tuple[Sequence[reading.Row], int]] = ()  # of each user: requests, and how many were left out
 
@@ -86,6 +86,8 @@ def observe_users(host: Host, common: Common, others: Mapping[int, Sequence[tupl
                 seen.memory[str(unit.uid)] = text if room > 0 else DROPPED
         if why:
             seen.unseen.append(f"{unit.user.name}: {why}")
+        else:  # of whom nothing new is said, what is remembered stays
+            seen.memory.setdefault(str(unit.uid), None)
     return seen._replace(requests=tuple(requests))
 
 
@@ -100,7 +102,13 @@ def _each(
     if networks:
         _load()
     for unit in networks:
-        yield from each([unit], lambda unit: _as_user(host, common, unit), user=unit.user)
+        for item, parts, why in each([unit], lambda unit: _as_user(host, common, unit), user=unit.user):
+            yield item, [_without_memory(part) for part in parts], why
+
+
+def _without_memory(part: Mapping[str, Any]) -> dict[str, Any]:
+    """What a user's own process said: he may be able to trace it, and what root remembers is not his to say."""
+    return {key: value for key, value in part.items() if key != "memory"}
 
 
 def _load() -> list[Any]:
@@ -108,7 +116,6 @@ def _load() -> list[Any]:
     import hashlib
 
     from .portable import container_launchers, evidence
-    from .systems.registry import ON_DEMAND
 
     return [hashlib, container_launchers, evidence, *(system.inner() for system in ON_DEMAND)]
 
@@ -153,6 +160,8 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
         yield {"unseen": list(unit.unseen)}
     at_home = [user for user in unit.users if _has_home(host, user)]
     if not (at_home or unit.places or any(system.there(host, None) for system in BY_NAME)):
+        if is_remembered(host, unit.uid):
+            yield {"memory": DROPPED}
         return
     host.budget = budget = Budget()
     home_users = [user for user in at_home if scan.is_home(user)]
@@ -163,10 +172,13 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     known = of_user(host, memory, unit.uid)
     host.budget = budget
     packages: list[Package] = []
+    systems: dict[str, Sequence[PackageSystem]] = {}  # by home, those of which something may be there
     for user in unit.users:
         if brought := brought_by(host, user):
             yield {"systems": brought}
-        for system in SYSTEMS if user in at_home else BY_NAME:
+        all_of_them = SYSTEMS if user in at_home else BY_NAME
+        systems[user.home] = [one for one in all_of_them if one.MANAGER in brought or one not in ON_DEMAND]
+        for system in systems[user.home]:
             ids = desired.packages[system.MANAGER].keys()
             found, blind = _guarded(host, system.query_of, host, user, ids) if ids else ([], "")
             packages += found
@@ -181,14 +193,15 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     )
     if started or unseen:
         yield {"copies": started, "unseen": _reasons(unseen)}
-    owned, _ = _guarded(host, _owned, host, home_users)
+    owned, _ = _guarded(host, _owned, host, [(user, systems[user.home]) for user in home_users])
     homes = {user.home: user for user in home_users}
     roots = [*homes, *(directory for directory, files in unit.places if not files)]
     files = [(directory, names) for directory, names in unit.places if names]
     region = Region(homes, roots, files, unit.user, owned)
     scanned = scan.scan_files(host, desired.services, names, region, common.packages, known)
     web_apps = launchers.installed(host, desired.services, scanned.web_apps, lambda path: unit.user)
-    remembered = {"memory": text_of_user(memory, known, scanned.known)} if host.learns and names.any else {}
+    text = text_of_user(memory, known, scanned.known) if host.learns and names.any else None
+    remembered = {} if text is None else {"memory": text}
     if scanned.found or web_apps or scanned.unseen or remembered:
         yield {"copies": [*scanned.found, *web_apps], "unseen": scanned.unseen, **remembered}
     for user in home_users:  # last of all: what goes wrong here hides nothing
@@ -215,8 +228,8 @@ def _has(host: Host, system: PackageSystem, user: User) -> bool:
         return True
 
 
-def _owned(host: Host, users: Iterable[User]) -> tuple[list[str], str]:
-    return [tree for user in users for system in SYSTEMS for tree in system.owned_directories(host, user)], ""
+def _owned(host: Host, systems: Iterable[tuple[User, Sequence[PackageSystem]]]) -> tuple[list[str], str]:
+    return [tree for user, his in systems for system in his for tree in system.owned_directories(host, user)], ""
 
 
 def _guarded(host: Host, question: Any, *arguments: Any) -> tuple[list[Any], Any]:

@@ -9,10 +9,10 @@ chromium_folder.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Collection, Iterable, Mapping
 
 from ...host import WRITTEN_BY
+from ...json_text import to_json
 from .extension_settings import EXTENSION_SETTINGS, due
 from .observed import MARK
 from .places import Place
@@ -125,7 +125,7 @@ def _microsoft(tenants: tuple[str, ...]) -> list[dict[str, Any]]:
 
 def render(said: dict[str, Any]) -> bytes:
     """The file, one entry a line."""
-    return (json.dumps(said, indent=1) + "\n").encode()
+    return (to_json(said, indent=1) + "\n").encode()
 
 
 def alone(rules: Rules, place: Place) -> bytes | None:

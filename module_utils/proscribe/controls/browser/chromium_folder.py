@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import stat
 from typing import Any, Iterator, Mapping
 
 from ...host import Host
+from ...json_text import to_json
 from ...plan import canonical
 from .chromium import (
     ALLOW,
@@ -271,7 +271,7 @@ class Folder:
         if isinstance(value, list):
             missing = [one for one in value if one not in self.effective(policy)]
             return f"{policy} is without {missing[0]}" if missing else ""
-        return "" if canonical(found) == canonical(value) else f"{name} sets {policy} to {json.dumps(found)}"
+        return "" if canonical(found) == canonical(value) else f"{name} sets {policy} to {to_json(found)}"
 
     def _proxies(self) -> str:
         """Why extensions may have a proxy that should not; "" if none may."""

@@ -7,10 +7,10 @@ A file in which nothing but Proscribe's own part stands needs no more than a com
 
 from __future__ import annotations
 
-import json
 from typing import Any, Iterable, Mapping
 
 from ...host import WRITTEN_BY
+from ...json_text import to_json
 from ...tuples import NamedTuple
 from .extension_settings import EXTENSION_SETTINGS, MODE, due
 from .observed import MARK
@@ -138,7 +138,7 @@ def tables_joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str,
 
 def render(document: dict[str, Any]) -> bytes:
     """A file, one entry a line. Strict JSON in ASCII: after anything else Firefox would ignore all of it."""
-    return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
+    return (to_json(document, indent=1, allow_nan=False) + "\n").encode()
 
 
 def alone(rules: Rules, place: Place) -> bytes | None:

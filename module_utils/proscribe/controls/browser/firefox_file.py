@@ -14,11 +14,11 @@ merged into and what came of it. The rule for what stands at the path now:
 
 from __future__ import annotations
 
-import json
 import stat
 from typing import Any, Mapping, Sequence
 
 from ...host import SIGNED, STATE_DIRECTORY, ControlError, Host, Unseen
+from ...json_text import from_json
 from ...plan import canonical
 from ...tuples import NamedTuple
 from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, PERMISSION, entry_of
@@ -114,7 +114,7 @@ class PolicyFile:
         note = host.read(self.note_path)
         self.original = host.read(self.original_path)
         try:
-            self.note = Note(**json.loads(note)) if note is not None else None
+            self.note = Note(**from_json(note)) if note is not None else None
         except (ValueError, TypeError):
             self.note = None  # as if it were lost
 

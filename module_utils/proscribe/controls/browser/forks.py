@@ -7,14 +7,13 @@ of a second for a binary of this size, so what was found is remembered for as lo
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import stat
 from typing import Iterator, Mapping, Sequence
 
 from ...host import STATE_DIRECTORY, ControlError, Host, Unseen
-from ...patterns import pattern
+from ...json_text import from_json, written
+from ...patterns import MULTILINE, pattern
 from ...tuples import NamedTuple
 from .places import OWN_FILE, Place
 
@@ -22,8 +21,8 @@ REMEMBERED = STATE_DIRECTORY + "/browser/forks.json"
 ENTRIES = ("/usr/share/applications", "/usr/local/share/applications")
 PATH = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/games")
 LEAST = 20 * 1024 * 1024  # bytes; the binary of a browser is ten times as large, a launcher a thousandth
-_OPENS_WEB = pattern(r"^MimeType=(?:.*;)?x-scheme-handler/https?(?:;|$)", re.MULTILINE)
-_EXEC = pattern(r"^Exec=(.+)$", re.MULTILINE)
+_OPENS_WEB = pattern(r"^MimeType=(?:.*;)?x-scheme-handler/https?(?:;|$)", MULTILINE)
+_EXEC = pattern(r"^Exec=(.+)$", MULTILINE)
 _PROGRAMS = pattern(rb"/(?:opt|usr/lib|usr/lib64|usr/share)/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}")
 _POLICIES = pattern(rb"/etc/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}/policies(?=\x00)")
 
@@ -73,7 +72,7 @@ def find_forks(host: Host, known: Sequence[Place]) -> Found:
             forks[binary] = Fork(id_, binary, policies)
     # What is gone may have left its policy behind, which a lift takes away.
     facts = {**{binary: fact for binary, fact in earlier.items() if fact[2]}, **facts}
-    remembered = json.dumps(facts, sort_keys=True) + "\n"
+    remembered = written(dict(sorted(facts.items()))) + "\n"
     paths = {place.path for place in known}
     unknown = [fork for fork in forks.values() if not fork.policies or fork.place.path not in paths]
     return Found(unknown, remembered, facts != earlier)
@@ -87,7 +86,10 @@ def earlier_places(host: Host) -> list[Place]:
 
 def _earlier(host: Host) -> Mapping[str, list[object]]:
     try:
-        noted = json.loads(host.read(REMEMBERED) or b"{}")
+        content = host.read(REMEMBERED)
+        if not content:
+            return {}
+        noted = from_json(content)
         return {str(key): [int(fact[0]), int(fact[1]), str(fact[2])] for key, fact in noted.items()}
     except (Unseen, ControlError, ValueError, TypeError, AttributeError, IndexError):
         return {}  # it only saves time
@@ -100,7 +102,7 @@ def _openers(host: Host) -> Iterator[tuple[str, str]]:
             if name.endswith(".desktop"):
                 try:
                     text = host.text(f"{folder}/{name}") or ""
-                    if _OPENS_WEB.search(text) and (command := _EXEC.search(text)):
+                    if "x-scheme-handler/http" in text and _OPENS_WEB.search(text) and (command := _EXEC.search(text)):
                         yield name[: -len(".desktop")], _program(host, command[1])
                 except (Unseen, ControlError, ValueError):
                     continue  # no desktop would start it either
@@ -151,7 +153,8 @@ def _led_to(host: Host, target: str) -> Iterator[str]:
 def _policies(host: Host, binary: str) -> str:
     """The folder of a binary's policies; "" where none is found, or more than one."""
     try:
-        found = {match.decode() for match in host.search(binary, _POLICIES) if not re.search(rb"\.\.|//", match)}
+        found = {match.decode() for match in host.search(binary, _POLICIES)}
     except (Unseen, ControlError):
         return ""
+    found = {path for path in found if ".." not in path and "//" not in path}
     return found.pop() if len(found) == 1 else ""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...patterns import pattern
+from ...json_text import from_json
+from ...patterns import DOTALL, pattern
+
+if TYPE_CHECKING:
+    from typing import Match
 
 # A string is matched first, so that what looks like a comment inside it is none.
 _STRING = r'"(?:[^"\\]|\\.)*"'
-_COMMENT = pattern(_STRING + r"|//[^\n]*|/\*.*?\*/", re.DOTALL)
-_COMMA = pattern(_STRING + r"|,(?=\s*[\]}])", re.DOTALL)
+_COMMENT = pattern(_STRING + r"|//[^\n]*|/\*.*?\*/", DOTALL)
+_COMMA = pattern(_STRING + r"|,(?=\s*[\]}])", DOTALL)
 
 
 def parse(content: bytes) -> Any:
@@ -19,13 +21,13 @@ def parse(content: bytes) -> Any:
     try:
         text = content.decode("utf-8-sig")
         try:
-            return json.loads(text)
+            return from_json(text)
         except ValueError:
             without_comments = _COMMENT.sub(_strings_only, text)
-            return json.loads(_COMMA.sub(_strings_only, without_comments))
+            return from_json(_COMMA.sub(_strings_only, without_comments))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _strings_only(found: re.Match[str]) -> str:
+def _strings_only(found: Match[str]) -> str:
     return found[0] if found[0].startswith('"') else " "

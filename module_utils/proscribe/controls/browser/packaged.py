@@ -9,7 +9,6 @@ is only reported.
 from __future__ import annotations
 
 import contextlib
-import re
 import stat
 from typing import Iterator, Sequence
 
@@ -17,7 +16,7 @@ from ...finding import Finding
 from ...host import ControlError, Host, Unseen, User
 from ...host.apart import each
 from ...host.budget import Budget
-from ...patterns import pattern
+from ...patterns import MULTILINE, pattern
 from ...tuples import NamedTuple
 from .places import OWN_EXTENSION, PACKAGERS, Place
 
@@ -25,7 +24,7 @@ SYSTEM, PERSONAL = "/var/lib/flatpak", "/.local/share/flatpak"  # the latter bel
 SNAPS = PACKAGERS[-2:]
 PROFILES = "/var/lib/snapd/apparmor/profiles"
 # What an interface of a snap opens, as snapd writes it (interfaces/builtin/common_files.go).
-_OPENED = pattern(r'^"(/etc[^"{]*)\{,/,/\*\*\}" r', re.MULTILINE)
+_OPENED = pattern(r'^"(/etc[^"{]*)\{,/,/\*\*\}" r', MULTILINE)
 UNPLACED = "nobody knows where it reads policies: docs/browsers.md"
 
 

@@ -6,18 +6,17 @@ stays and counts. One that the host hangs on: a source of its packages, its own 
 
 from __future__ import annotations
 
-from typing import AbstractSet, Any, Iterable, Mapping
+from typing import AbstractSet, Any, Iterable, Mapping, Sequence
 
 from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import ControlError, Host
-from ...patterns import pattern
 from ...plan import RESTRICTED, once
 from ...tuples import NamedTuple
 from .. import management_exemptions
 
 # What a name may consist of. A resolver's file is written by root out of these names, so one that could say more than
 # a name is refused here too, whatever the compile step let pass.
-_NAME = pattern(r"(?=.{1,253}\Z)[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_][a-z0-9_-]{0,62})*")
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 
 
 class Desired(NamedTuple):
@@ -70,7 +69,7 @@ def of_plan(section: Mapping[str, Any], reasons: Mapping[str, str], *, canaries:
         if entry["mode"] in RESTRICTED
     }
     restricted = {name for names in services.values() for name in names}
-    left = {name: reason for name, reason in reasons.items() if _NAME.fullmatch(name) and covering(name, restricted)}
+    left = {name: reason for name, reason in reasons.items() if covering(name, restricted) and _are_names([name])}
     allowed = {name for entry in entries if entry["mode"] in RESTRICTED for name in entry["allow"]}
     blocked = restricted - set(left)
     through = {name for name in {*waived, *allowed, *left} - blocked if covering(name, blocked)}
@@ -89,12 +88,19 @@ def covering(name: str, names: AbstractSet[str]) -> str:
 def plain(names: Iterable[str]) -> list[str]:
     """The names, sorted. Raises ControlError for one that is more than a name."""
     ordered = sorted(names)
-    for name in ordered:
-        if not _NAME.fullmatch(name):
-            raise ControlError(
-                f"the plan has {ascii(name)} for a name, expected letters, digits, dots and hyphens only"
-            )
+    if not _are_names(ordered):
+        wrong = next(name for name in ordered if not _are_names([name]))
+        raise ControlError(f"the plan has {ascii(wrong)} for a name, expected letters, digits, dots and hyphens only")
     return ordered
+
+
+def _are_names(names: Sequence[str]) -> bool:
+    labels = ".".join(names).split(".") if names else []
+    return (
+        all(len(name) <= 253 for name in names)
+        and all(0 < len(label) <= 63 and label[0] != "-" for label in labels)
+        and _LETTERS.issuperset("".join(labels))
+    )
 
 
 def service_verdicts(

@@ -64,7 +64,8 @@ def observe(
     idle, unseen = _idle(host, stages, text) if current == text else ("", "")
     if idle:
         wrong.append(Finding("resolver", filter_.manager, manager=filter_.manager, detail=idle))
-    verdicts = service_verdicts(section, desired, rendering.blocked(current), pattern, idle, unseen)
+    blocked = desired.names if current == text else rendering.blocked(current)
+    verdicts = service_verdicts(section, desired, blocked, pattern, idle, unseen)
     if filter_.logs and not idle:
         from . import hits  # a host without a filter has no use for it
 

@@ -6,10 +6,10 @@ the plan knows. The newest LINES lines are read: a journal may be large, and mor
 
 from __future__ import annotations
 
-import re
 from typing import AbstractSet, Iterator, Mapping
 
 from ...host import ControlError, Host
+from ...patterns import pattern
 from .desired import covering
 
 LINES = 5000
@@ -17,7 +17,7 @@ PATIENCE = 5  # seconds
 
 # unbound (log-local-actions): `info: wechat.com. always_nxdomain 127.0.0.1@39478 photos.wechat.com. A IN`.
 # dnsmasq (log-queries): `config photos.wechat.com is NXDOMAIN`.
-_HIT = re.compile(r"(?:^| )(?:(\S+)\. always_nxdomain \S+@\d+ \S+ \S+ IN|config (\S+) is NXDOMAIN)$")
+_HIT = pattern(r"(?:^| )(?:(\S+)\. always_nxdomain \S+@\d+ \S+ \S+ IN|config (\S+) is NXDOMAIN)$")
 
 
 def count(host: Host, unit: str, services: Mapping[str, AbstractSet[str]]) -> dict[str, int]:

@@ -6,18 +6,19 @@ Nothing is asked of what a user has mounted but the content of a regular file on
 from __future__ import annotations
 
 import os
-import re
 import stat
 from typing import Iterator, Mapping
 
 from ...host import ControlError, Host, Process, Unseen
-from ...host.file_scan import REMOTE
+from ...host.file_scan import is_remote
 from ...host.files import Files
+from ...patterns import pattern
 from ...tuples import NamedTuple
 
 FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf")
 TABLE = 4 * 1024 * 1024  # bytes of a list of mounts; the kernel lets a user have 100,000 mounts
 LARGEST = 1024 * 1024  # bytes of such a file that are compared
+_OCTAL = pattern(r"\\([0-7]{3})")
 
 
 class Mounted(NamedTuple):
@@ -43,7 +44,9 @@ def parse(text: str) -> dict[str, Mounted]:
         fields = line.split(" ")
         if len(fields) > 6 and "-" in fields[6:-1]:
             kind = fields[fields.index("-", 6) + 1]
-            place = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8) & 0xFF), fields[4])
+            place = fields[4]
+            if "\\" in place:
+                place = _OCTAL.sub(lambda octal: chr(int(octal[1], 8) & 0xFF), place)
             found[place] = Mounted(fields[2], fields[3], kind)
     return found
 
@@ -78,7 +81,7 @@ def _hosts_own(host: Host, process: Process, its: Table) -> bool:
 
 
 def _remote(path: str, table: Table) -> bool:
-    return any(above in table and REMOTE.fullmatch(table[above].type) for above in _upwards(path))
+    return any(above in table and is_remote(table[above].type) for above in _upwards(path))
 
 
 def _differs(host: Host, process: Process, path: str, ours: Table, its: Table, inside: bool) -> bool:
@@ -90,7 +93,7 @@ def _differs(host: Host, process: Process, path: str, ours: Table, its: Table, i
         mine = [(above, ours.get(above), its.get(above)) for above in _upwards(place)]
         if not inside and all(left == right for _, left, right in mine):
             continue
-        if any(right and left != right and REMOTE.fullmatch(right.type) for _, left, right in mine):
+        if any(right and left != right and is_remote(right.type) for _, left, right in mine):
             return True
         if host.sees(process, place):
             continue

@@ -4,18 +4,25 @@ blocked; and whether dnsmasq is to log.
 
 from __future__ import annotations
 
-import re
 from typing import Iterable
+
+from ...patterns import pattern
 
 # The kinds of local zones in which a name may get an address (unbound.conf(5)).
 _OPEN_ZONES = ("transparent", "typetransparent", "redirect", "inform", "always_transparent", "nodefault")
+
+_COMMENT = pattern(r"\s+#")
 
 
 def dnsmasq(text: str) -> list[tuple[str, str]]:
     """(line, name) for every `server`, `address`, `host-record` and `cname` that leads a name somewhere."""
     found = []
     for line in text.splitlines():
-        line = re.split(r"(?:^|\s)#", line.strip())[0].strip()  # a mark within a word is none: server=/example.org/#
+        line = line.strip()
+        if line.startswith("#"):
+            continue
+        if "#" in line:  # a mark within a word is none: server=/example.org/#
+            line = _COMMENT.split(line)[0]
         key, _, value = line.partition("=")
         key, value = key.strip(), value.strip()
         names: list[str] = []
@@ -45,4 +52,5 @@ def unbound(text: str) -> list[tuple[str, str]]:
 
 def logs_queries(texts: Iterable[str]) -> bool:
     """Whether some files have dnsmasq log. It logs all that everybody asks, or nothing."""
-    return any(re.search(r"^\s*log-queries\b", text, re.MULTILINE) for text in texts)
+    lines = (line for text in texts for line in text.splitlines() if "log-queries" in line)
+    return any(line.partition("#")[0].partition("=")[0].strip() == "log-queries" for line in lines)

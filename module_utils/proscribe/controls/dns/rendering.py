@@ -9,17 +9,16 @@ resolver that runs has read this very file, and, over the route that programs ta
 
 from __future__ import annotations
 
-import re
-
 from ...hashing import sha256
 from ...host import WRITTEN_BY
+from ...patterns import MULTILINE, pattern
 from .desired import Desired, plain
 
 # "internal" is reserved for private use (ICANN, 2024); "invalid" will not do, since systemd-resolved answers it itself.
 WITNESS = "filter.proscribe.internal"
 
-_DNSMASQ = re.compile(r"^local=/([^/]+)/$", re.MULTILINE)
-_UNBOUND = re.compile(r'^  local-zone: "([^"]+)\." always_nxdomain$', re.MULTILINE)
+_DNSMASQ = pattern(r"^local=/([^/]+)/$", MULTILINE)
+_UNBOUND = pattern(r'^  local-zone: "([^"]+)\." always_nxdomain$', MULTILINE)
 
 
 def dnsmasq(desired: Desired) -> str:
@@ -49,8 +48,8 @@ def blocked(text: str) -> set[str]:
 
 def digest_in(text: str) -> str:
     """The digest that a file makes its resolver answer with; "" if it has none."""
-    found = re.search(rf'{re.escape(WITNESS)}\b.*"([0-9a-f]+)"', text)
-    return found[1] if found else ""
+    said = text.partition(WITNESS)[2].partition("\n")[0].split('"')
+    return said[1] if len(said) == 3 and not said[1].strip("0123456789abcdef") else ""
 
 
 def _digest(lines: list[str]) -> str:

@@ -13,6 +13,7 @@ from typing import Sequence
 
 from ...finding import Finding
 from ...host import WRITTEN_BY, Host
+from ...host.units import SYSTEMD_RUNS as SYSTEMD_RUNS
 from ...host.units import evidently_active, unit_text
 from ...tuples import NamedTuple
 from . import program
@@ -27,7 +28,6 @@ UNIT_FILE = f"{UNITS}/{UNIT_NAME}"
 WATCH_FILE = f"{UNITS}/{WATCH_NAME}"
 ENABLED = f"{UNITS}/sysinit.target.wants/{UNIT_NAME}"
 WATCH_ENABLED = f"{UNITS}/multi-user.target.wants/{WATCH_NAME}"
-SYSTEMD_RUNS = "/run/systemd/system"  # sd_booted(3)
 
 # Before the network is up, and without an ExecStop: stopping the unit does not open the host. DefaultDependencies would
 # put it after sysinit.target, that is after what may already talk to the network.

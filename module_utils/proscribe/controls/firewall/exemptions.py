@@ -17,11 +17,10 @@ So a timer without SSH_CONNECTION and without a resolver sees the same ruleset a
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ...host import Host
-from ...patterns import pattern
+from ...patterns import MULTILINE, pattern
 from ...tuples import NamedTuple
 from .. import management_exemptions
 from .rule_text import MANAGEMENT, MEMBERS, OWN_RULES, Exempt, Exemptions, Network, spelled
@@ -29,8 +28,8 @@ from .ruleset import own_rules, refused
 
 SOURCE = "package source "
 _REMEMBERED_SOURCE = pattern(rf'([0-9a-f.:]+) comment "{SOURCE}([^"\n]+)"')
-_REMEMBERED_PORTS = pattern(r"^\t\ttcp sport (?:\{ )?([0-9, ]+?)(?: \})? tcp flags", re.MULTILINE)
-_REMEMBERED_PEER = pattern(r'^\t\tip6? saddr (\S+) tcp dport (\d+) accept comment "control', re.MULTILINE)
+_CONTROL = 'accept comment "control'
+_REMEMBERED_PEER = pattern(rf"^\t\tip6? saddr (\S+) tcp dport (\d+) {_CONTROL}", MULTILINE)
 _LONGEST_NAME = 100  # characters; the comment of an element may have 128
 _EVERYWHERE = ("0.0.0.0/0", "::/0")
 
@@ -134,8 +133,9 @@ def _members(host: Host, section: Mapping[str, Any], boot_file: str) -> dict[str
         if "only" in entry:
             numbers = {number for name in entry["only"]["users"] if (number := host.user_id(name)) is not None}
             if "unresolved" in entry["only"]:
-                before = re.search(rf"\tset {MEMBERS}{id_} \{{\s+type uid\s+elements = \{{([\d,\s]+)\}}", boot_file)
-                numbers.update(map(int, re.findall(r"\d+", before[1])) if before else ())
+                members = pattern(rf"\tset {MEMBERS}{id_} \{{\s+type uid\s+elements = \{{([\d,\s]+)\}}")
+                before = members.search(boot_file)
+                numbers.update(map(int, before[1].replace(",", " ").split()) if before else ())
             found[id_] = sorted(numbers)
     return found
 
@@ -150,9 +150,14 @@ class _Remembered(NamedTuple):
     @classmethod
     def in_file(cls, text: str) -> _Remembered:
         sources = _REMEMBERED_SOURCE.findall(text) if SOURCE in text else []  # large sets have many lines to check
-        ports = _REMEMBERED_PORTS.search(text)
-        peers = [(address, int(port)) for address, port in _REMEMBERED_PEER.findall(text)]
-        return cls(sources, [int(port) for port in ports[1].split(",")] if ports else [], peers)
+        listed, mark, _ = text.partition("\n\t\ttcp sport ")[2].partition("\n")[0].partition(" tcp flags")
+        ports = [port.strip() for port in listed.strip("{ }").split(",")] if mark else []
+        peers = _REMEMBERED_PEER.findall(text) if _CONTROL in text else []
+        return cls(
+            sources,
+            [int(port) for port in ports if port.isdecimal()],
+            [(address, int(port)) for address, port in peers],
+        )
 
 
 def _refused(section: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:

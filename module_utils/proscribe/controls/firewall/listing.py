@@ -31,7 +31,6 @@ SPELLINGS = (
 MANY = 1000  # elements of a set: a diff that showed all of them could not be read
 
 _HELD = pattern(r"elements = \{([^}]*)\}")
-_COUNTED = pattern(r"counter refused[_-](\S+) \{\s+packets (\d+) bytes (\d+)")
 
 
 class Part(NamedTuple):
@@ -116,7 +115,12 @@ def _list(host: Host, nft: str, *what: str) -> str:
 
 def refusals(listing: str) -> dict[str, tuple[int, int]]:
     """How many packets and bytes were refused, by rule, for those that were."""
-    return {name: (int(packets), int(size)) for name, packets, size in _COUNTED.findall(listing) if packets != "0"}
+    found: dict[str, tuple[int, int]] = {}
+    for counter in listing.split("counter refused")[1:]:
+        words = counter.split(maxsplit=6)[:6]  # _telegram { packets 2 bytes 120
+        if len(words) == 6 and words[1:3] == ["{", "packets"] and words[3].isdecimal() and words[5].isdecimal():
+            found[words[0][1:]] = int(words[3]), int(words[5])
+    return {name: (packets, size) for name, (packets, size) in found.items() if packets}
 
 
 def _as_listed(host: Host, nft: str, text: str) -> Parts | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Iterable, Sequence
 
 from ....host import WRITTEN_BY
+from ....json_text import written
 from .contact import printable
 from .parts import BlockFile
 
@@ -26,7 +26,7 @@ action.id.indexOf("org.freedesktop.packagekit.package-") == 0
 def packagekit(manager: str, ids: Iterable[str], contact: str) -> BlockFile:
     """For the graphical shops, which ask root's PackageKit to install with one of the host's package systems."""
     reason = f"Restricted packages are not installed here; ask {printable(contact)}"
-    return rule(f"packagekit-{manager}", reason, NAMED.format(ids=json.dumps(sorted(ids))), (PACKAGEKIT,))
+    return rule(f"packagekit-{manager}", reason, NAMED.format(ids=written(sorted(ids))), (PACKAGEKIT,))
 
 
 def rule(name: str, reason: str, condition: str, needs: Sequence[str] = DIRECTORIES) -> BlockFile:

@@ -8,12 +8,11 @@ Debian.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Iterable, Iterator, Mapping
 
 from ....finding import Finding, Verdict, judge
 from ....host import WRITTEN_BY, ControlError, Host, Unseen
-from ....patterns import pattern
+from ....patterns import MULTILINE, pattern
 from ..desired import Desired
 
 RULE = "apps/execution-control"
@@ -22,6 +21,7 @@ RULES = FOLDER + "/15-proscribe.rules"
 REST = FOLDER + "/99-proscribe.rules"  # lets all else pass; only where the host has no rules of its own
 OLD = "/etc/fapolicyd/fapolicyd.rules"  # fagenrules does nothing while this file exists
 COMPILED = "/etc/fapolicyd/compiled.rules"
+_PERMISSIVE = pattern(r"^\s*permissive\s*=\s*1", MULTILINE)
 PLAIN = pattern(r"/[A-Za-z0-9._+@,:/-]+")  # fapolicyd before 2.0 cannot express a space
 
 
@@ -62,7 +62,7 @@ def _wrong(host: Host, section: Mapping[str, Any], desired: Desired) -> tuple[li
         others.append((OLD, "an old rules file is beside rules.d, so fagenrules does nothing"))
     if not runs(host):
         others.append((RULES, "fapolicyd does not run, so that nothing is denied"))
-    elif re.search(r"^\s*permissive\s*=\s*1", host.text("/etc/fapolicyd/fapolicyd.conf") or "", re.MULTILINE):
+    elif _PERMISSIVE.search(host.text("/etc/fapolicyd/fapolicyd.conf") or ""):
         others.append(("/etc/fapolicyd/fapolicyd.conf", "fapolicyd only watches (permissive = 1)"))
     elif not differing and not in_force(host):
         differing = [(COMPILED, "was compiled without these rules")]

@@ -23,7 +23,6 @@ _BESIDE = frozenset(
 _LENGTHS = sorted({len(word) for word in _BESIDE})
 _BETWEEN = "-_. "
 _ATTACHED = "linux"  # also without anything between
-_NUMBER = pattern(r"v?\d")
 _IN_VERSION = frozenset("0123456789.abcdefghijklmnopqrstuvwxyz")
 _VERSION = pattern(r"(?:^|[-_ v])(\d+(?:\.\d+)+)")
 
@@ -62,9 +61,9 @@ def _tail(name: str) -> int:
         after = after if letter in _IN_VERSION else i
         if letter not in _BETWEEN:
             word_at = i
-            number = _NUMBER.match(name, i)
-            starts[i] = any(rest[i + n] and name[i : i + n] in _BESIDE for n in _LENGTHS if i + n <= length) or bool(
-                number and nearest[number.end()] <= after
+            digit = i + (letter == "v")  # a version begins with one
+            starts[i] = any(rest[i + n] and name[i : i + n] in _BESIDE for n in _LENGTHS if i + n <= length) or (
+                name[digit : digit + 1].isdecimal() and nearest[digit + 1] <= after
             )
             rest[i] = name.startswith(_ATTACHED, i) and rest[i + len(_ATTACHED)]
             begins = rest[i]

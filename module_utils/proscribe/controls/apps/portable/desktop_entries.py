@@ -6,20 +6,19 @@ A desktop entry is `[Group]` lines and `Key=value` lines (Desktop Entry Specific
 from __future__ import annotations
 
 import itertools
-import re
 from typing import Any, Iterator, Mapping, Sequence
 
-from ....patterns import pattern
+from ....patterns import DOTALL, IGNORECASE, pattern
 from ....plan import once
 from ....tuples import NamedTuple
 
-ADDRESS = pattern(r"https?://[^\s\"'<>`|]+", re.IGNORECASE)
+ADDRESS = pattern(r"https?://[^\s\"'<>`|]+", IGNORECASE)
 APP_ID = pattern(r"(?:^|[^A-Za-z])(?:--app-id=|crx_)([a-p]{32})(?![a-z])")
 ESCAPES = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 # An argument's parts: each text is cut in one way only, so that cutting takes as long as the text is.
-_PIECES = pattern(r'"|\\.?|\s+|[^"\\\s]+', re.DOTALL)
-_ASSIGNS = pattern(r"[A-Za-z_][A-Za-z0-9_]*=")
-_FIELD = pattern(r"%[a-zA-Z]|@@u?")
+_PIECES = pattern(r'"|\\.?|\s+|[^"\\\s]+', DOTALL)
+_ESCAPE = pattern(r"\\([sntr\\])")
+_OF_AUTHORITY, _OF_PATH = pattern(r"[/?#\\]"), pattern(r"[?#]")  # what ends them
 LONGEST_TITLE = 80  # characters of a name that is compared; the catalogue's are shorter
 LONGEST_HOST = 253  # characters of a name (RFC 1035)
 # What starts another program, which the rest of its line names.
@@ -54,8 +53,8 @@ def parse(text: str, keys: Sequence[str] = ("Exec",), group: str = "Desktop Entr
     said = [value for key, value in found if key in (*keys, "URL", "X-WebApp-URL")]
     return Launcher(
         [command for value in lines if (command := arguments(value))],
-        list(dict.fromkeys(address for value in said for address in ADDRESS.findall(value))),
-        list(dict.fromkeys(id_ for value in said for id_ in APP_ID.findall(value))),
+        list(dict.fromkeys(address for value in said if "://" in value for address in ADDRESS.findall(value))),
+        list(dict.fromkeys(id_ for value in said if _is_of_web_app(value) for id_ in APP_ID.findall(value))),
         any(key == "Hidden" and value.lower() == "true" for key, value in found),
         tuple(
             dict.fromkeys(
@@ -69,13 +68,19 @@ def _is_name(key: str) -> bool:
     return key == "Name" or (key.startswith("Name[") and key.endswith("]"))
 
 
+def _is_of_web_app(value: str) -> bool:
+    return "--app-id=" in value or "crx_" in value
+
+
 def unescaped(value: str) -> str:
     """A value without the escapes of the format."""
-    return re.sub(r"\\([sntr\\])", lambda escape: ESCAPES[escape[1]], value)
+    return _ESCAPE.sub(lambda escape: ESCAPES[escape[1]], value) if "\\" in value else value
 
 
 def arguments(command: str) -> list[str]:
     """The arguments of an `Exec` line, without its field codes (%U); a quotation that does not end, ends with it."""
+    if '"' not in command and "\\" not in command:
+        return [word for word in command.split() if not _is_field(word)]
     words: list[list[str]] = [[]]
     quoted = False
     for piece in _PIECES.findall(command):
@@ -94,7 +99,11 @@ def arguments(command: str) -> list[str]:
         else:
             words[-1].append(piece)
     found = map("".join, words)
-    return [word for word in found if word and not _FIELD.fullmatch(word)]
+    return [word for word in found if word and not _is_field(word)]
+
+
+def _is_field(word: str) -> bool:
+    return word in ("@@", "@@u") or (len(word) == 2 and word[0] == "%" and word.isascii() and word[1].isalpha())
 
 
 def bare(command: Sequence[str]) -> list[str]:
@@ -117,15 +126,20 @@ def started(command: Sequence[str]) -> tuple[str, str]:
 
 def _before(word: str) -> bool:
     """Whether a word stands before the program that a line starts."""
-    return word.rpartition("/")[2] in STARTERS or word.startswith("-") or _ASSIGNS.match(word) is not None
+    return word.rpartition("/")[2] in STARTERS or word.startswith("-") or _assigns(word)
+
+
+def _assigns(word: str) -> bool:
+    name, mark, _ = word.partition("=")
+    return bool(mark) and name.isascii() and name.isidentifier()
 
 
 def split(address: str) -> tuple[str, str]:
     """Host and path of a web address, both as compared: the host without user, port and last dot, in lower case."""
     rest = address.partition("://")[2]
-    authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
+    authority = _OF_AUTHORITY.split(rest, maxsplit=1)[0]
     host = authority.rpartition("@")[2].partition(":")[0].rstrip(".").lower()
-    path = re.split(r"[?#]", rest[len(authority) :], maxsplit=1)[0]
+    path = _OF_PATH.split(rest[len(authority) :], maxsplit=1)[0]
     return host, path.replace("\\", "/")
 
 

@@ -7,23 +7,30 @@ everything: in every so many enforcing runs (proscribe_full_scan_every).
 
 What is remembered of a user's directories is a file of its own, which no other user's observation reads, and which
 is bounded: whoever fills his home slows his own observation only.
+
+The files are in the form of `marshal`, which is read ten times as fast as JSON, and without loading anything.
 """
 
 from __future__ import annotations
 
-import json
+import binascii
+import marshal
+import os
 import time
 from typing import Any, Iterable, Mapping
 
 from ....hashing import sha256
 from ....host import ControlError, Host, Unseen
+from ....host.reading import LARGEST_FILE
 from ....tuples import NamedTuple
 
 FOLDER = "/var/lib/proscribe/apps"
-MEMORY = FOLDER + "/walk.json"  # of the host's own places
-OF_USER = "walk-{}.json"  # beside it, by the number of the user
-VERSION = 5  # of what is remembered, and of how names are chosen
+MEMORY = FOLDER + "/walk"  # of the host's own places
+OF_USER = "walk-{}"  # beside it, by the number of the user
+VERSION = 6  # of what is remembered, and of how names are chosen
 LARGEST = 16 * 1024 * 1024  # bytes of one user's; file_scan.ROOM keeps it below that
+FOR_EVERY_PYTHON = 2  # the version of marshal's format
+UNREADABLE = (Unseen, ControlError, ValueError, EOFError, KeyError, TypeError)
 DROPPED = ""  # in place of what is too much to be remembered
 
 
@@ -45,10 +52,10 @@ def remembered(host: Host, names: str, every: int) -> Memory:
     """What earlier scans remembered, if they had the same names and no full scan is due."""
     stamp = f"{VERSION} {names}"
     try:
-        stored = json.loads(host.read(MEMORY) or b"{}")
+        stored = _stored(host, MEMORY)
         if isinstance(stored, dict) and stored.get("stamp") == stamp and stored["runs"] < every:
             return Memory(stored["directories"], stamp, stored["full_at"], stored["runs"], stored["packages"])
-    except (Unseen, ControlError, ValueError, KeyError, TypeError):
+    except UNREADABLE:
         pass  # an ordinary user may not read it; without it all is read anew
     return Memory({}, stamp, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), 0, fresh=True)
 
@@ -58,17 +65,22 @@ def of_user(host: Host, memory: Memory, uid: int) -> Mapping[str, Any]:
     if memory.fresh:
         return {}
     try:
-        stored = json.loads(host.read(f"{FOLDER}/{OF_USER.format(uid)}", LARGEST) or b"{}")
+        stored = _stored(host, f"{FOLDER}/{OF_USER.format(uid)}")
         if isinstance(stored, dict) and (stored.get("stamp"), stored.get("full_at")) == (memory.stamp, memory.full_at):
             return dict(stored["directories"])
-    except (Unseen, ControlError, ValueError, KeyError, TypeError):
+    except UNREADABLE:
         pass
     return {}
 
 
+def is_remembered(host: Host, uid: int) -> bool:
+    """Whether there is a file of a user."""
+    return host.stat(f"{FOLDER}/{OF_USER.format(uid)}") is not None
+
+
 def text_of_user(memory: Memory, before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """What to remember of a user, in the place of what was remembered before; None if that stays as it is."""
-    if before and before == {path: list(node) for path, node in now.items()}:
+    if before == now and not memory.fresh:
         return None
     text = _text({"stamp": memory.stamp, "full_at": memory.full_at, "directories": now})
     return text if len(text) <= LARGEST else DROPPED
@@ -81,7 +93,17 @@ def stamped(stamp: str, folders: Iterable[str]) -> str:
 
 
 def _text(stored: Mapping[str, Any]) -> str:
-    return json.dumps(stored, separators=(",", ":"))
+    return binascii.b2a_base64(marshal.dumps(dict(stored), FOR_EVERY_PYTHON), newline=False).decode("ascii")
+
+
+def _stored(host: Host, path: str) -> Any:
+    """What was saved; None for nothing, and for what others than root could have written, for whom `marshal` is not
+    made. Raises ValueError, EOFError and TypeError for what is damaged.
+    """
+    seen = host.stat(path)
+    if seen is None or seen.st_uid not in (0, os.geteuid()) or seen.st_mode & 0o022:
+        return None
+    return marshal.loads(binascii.a2b_base64(host.read(path, LARGEST_FILE) or b""))
 
 
 def keep(host: Host, memory: Memory | None, begins: bool = False) -> None:
@@ -115,6 +137,6 @@ def _replace(host: Host, path: str, text: str) -> None:
 
 def traces(host: Host) -> list[str]:
     """The files of a memory on a host."""
-    prefix, suffix = OF_USER.split("{}")
-    files = [f"{FOLDER}/{n}" for n in host.list(FOLDER) if n.startswith(prefix) and n.endswith(suffix)]
-    return [*files, *([MEMORY] if host.traces(MEMORY) else [])]
+    prefix = MEMORY.rpartition("/")[2]  # those of earlier releases end in .json
+    files = [f"{FOLDER}/{name}" for name in host.list(FOLDER) if name.startswith(prefix)]
+    return [*files, *([MEMORY] if MEMORY not in files and host.traces(MEMORY) else [])]

@@ -4,11 +4,11 @@ of it, that was cut short and has to be completed.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ....finding import Finding, Verdict, judge
 from ....host import STATE_DIRECTORY, ControlError, Host, Unseen
+from ....json_text import from_json
 from ....patterns import pattern
 
 HOME = STATE_DIRECTORY + "/quarantine"
@@ -42,7 +42,7 @@ def held(host: Host, names: list[str]) -> dict[str, Any]:
     folders = [name for name in names if name != "README"]
     for name in folders[:COUNTED]:
         try:
-            manifest = json.loads(host.read(f"{HOME}/{name}/manifest.json") or b"{}")
+            manifest = from_json(host.read(f"{HOME}/{name}/manifest.json") or b"{}")
             size, owner, at = (
                 int(manifest.get("disk") or manifest.get("size") or 0),
                 str(manifest.get("owner")),

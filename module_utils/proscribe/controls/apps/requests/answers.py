@@ -6,10 +6,10 @@ it says nothing of the ban. So runs that may write bring it along, and no verdic
 
 from __future__ import annotations
 
-import json
 from typing import Any, Mapping
 
 from ....host import STATE_DIRECTORY, WRITTEN_BY, Host
+from ....json_text import to_json
 
 ANSWERS = "/etc/proscribe/answers.json"
 NOTIFIED = STATE_DIRECTORY + "/notified.json"  # what users were notified of
@@ -30,7 +30,7 @@ def text(plan: Mapping[str, Any]) -> str:
     if not given:
         return ""
     shown = {id_: {key: one[key] for key in SHOWN if key in one} for id_, one in sorted(given.items())}
-    return json.dumps({"written_by": WRITTEN_BY, "answers": shown}, indent=1) + "\n"
+    return to_json({"written_by": WRITTEN_BY, "answers": shown}, indent=1) + "\n"
 
 
 def bring(host: Host, plan: Mapping[str, Any]) -> None:

@@ -5,12 +5,12 @@ Everybody may read and run both, and root alone can change them. One that was ed
 
 from __future__ import annotations
 
-import json
 from typing import Any, Mapping
 
 from ....finding import Finding, Verdict, judge
 from ....hashing import sha256
 from ....host import WRITTEN_BY, ControlError, Host, Unseen
+from ....json_text import to_json
 from ....plan import once
 from ....tuples import NamedTuple
 from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, BlockFile, BlockPart, mode_of, unsafe
@@ -99,7 +99,7 @@ def known(plan: Mapping[str, Any]) -> str:
         "request_url": str(plan.get("request_url") or ""),
         "services": [{"id": id_, "names": [*names[id_]]} for id_ in sorted(names)],
     }
-    return json.dumps(content, indent=1) + "\n"
+    return to_json(content, indent=1) + "\n"
 
 
 def required(plan: Mapping[str, Any]) -> bool:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
 from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
 
 from ....host import Host, Process, User
+from ....json_text import written
 from ....patterns import pattern
 from ....tuples import NamedTuple
 from ...base import Action
@@ -71,7 +70,7 @@ def _deployed(host: Host, app: _App) -> Iterator[Package]:
 
 def _version(host: Host, path: str, there: Sequence[str]) -> str:
     """The version that a deployed app states, or the beginning of its commit; "" while there are two deployments."""
-    commits = [name for name in there if re.fullmatch(r"[0-9a-f]{64}", name)]
+    commits = [name for name in there if len(name) == 64 and not name.strip("0123456789abcdef")]
     if len(commits) != 1:
         return ""
     said = APP_VERSION.search(host.read(f"{path}/{commits[0]}/deploy") or b"")
@@ -135,7 +134,7 @@ def block_parts(
     """
     refused = sorted(ids - permitted.keys())
     reason = f"Restricted apps, and bundles, are not installed here; ask {printable(contact)}"
-    return RemoteFilters(tuple(refused)), rule("flatpak", reason, REFUSED.format(ids=json.dumps(refused)))
+    return RemoteFilters(tuple(refused)), rule("flatpak", reason, REFUSED.format(ids=written(refused)))
 
 
 DECLARED = (

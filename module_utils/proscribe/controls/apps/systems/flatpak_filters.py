@@ -6,7 +6,6 @@ has only one, so ours holds the lines of theirs too, and says in its head which 
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Iterator, Sequence
 
 from ....host import WRITTEN_BY, Host
@@ -54,7 +53,12 @@ class RemoteFilters(NamedTuple):
 
     def undone(self, host: Host, remote: Remote) -> str:
         """The first line of a foreign filter that allows what ours denies: allowing goes first (flatpak-remote(5))."""
-        for line in _foreign(host, former(host, remote)):
+        lines = _foreign(host, former(host, remote))
+        if not lines:
+            return ""
+        from fnmatch import fnmatchcase  # it loads the regular expressions
+
+        for line in lines:
             if any(fnmatchcase(id_, name) for name in _allowed(line) for id_ in self.ids):
                 return line.strip()
         return ""

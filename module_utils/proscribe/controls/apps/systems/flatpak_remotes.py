@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from ....host import Host
 from ....tuples import NamedTuple
 from ..blocks.parts import text_of
@@ -13,6 +11,7 @@ SYSTEM = "/var/lib/flatpak"
 CONFIGURED = "/etc/flatpak/installations.d"
 DIRECTORY = "/etc/proscribe/flatpak"
 INSTEAD = "# Instead of: "
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 ODD = "has a name that no file can have"
 
 
@@ -64,7 +63,7 @@ def own_file(remote: Remote) -> str:
 
 def odd(remote: Remote) -> bool:
     """Whether one of a remote's names cannot be a part of a path."""
-    return not all(re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII) for name in remote[:2])
+    return not all(name[:1].isalnum() and _LETTERS.issuperset(name) for name in remote[:2])
 
 
 def ours(path: str) -> bool:

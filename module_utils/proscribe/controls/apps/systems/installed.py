@@ -41,5 +41,5 @@ def installed(
         return [Package(*row)._replace(handles=tuple(row[3])) for row in rows], ""
     found, blind = system.query(host, ids)
     if any(seen) and not blind and all(s is None or s.st_ctime_ns < time.time_ns() - SETTLED for s in seen):
-        queried[system.MANAGER] = database, found
+        queried[system.MANAGER] = database, [tuple(package) for package in found]
     return found, blind

@@ -5,7 +5,6 @@ npm removes a package, as the one whose prefix it is in.
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from functools import partial
@@ -13,6 +12,7 @@ from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
 
 from ....host import ControlError, Host, Process, User
 from ....host.tools import TOOL_PATH
+from ....json_text import from_json
 from ...base import Action
 from ..blocks.parts import BlockPart
 from ..file_owner import owner
@@ -95,7 +95,7 @@ def _manifest(host: Host, path: str) -> Mapping[str, Any] | None:
     if content is None:
         return None
     try:
-        joined = json.loads(content)
+        joined = from_json(content)
     except (ValueError, RecursionError):
         return {}
     return joined if isinstance(joined, dict) else {}

@@ -83,18 +83,22 @@ def block_parts(
     Updates of what is still installed pass too, as everywhere: to refuse them would only keep the old version, and
     stop every other update that comes with it.
     """
-    import shlex  # only a host with pacman needs it
-
     # A hook without a target is an error that stops every transaction. No package has this one's name.
     targets = sorted(ids - permitted.keys()) or ["/"]
-    lines = "".join(f"\nprintf 'proscribe: %s\\n' {shlex.quote(message)}" for message in messages)
-    script = PACMAN_BLOCK.format(written_by=WRITTEN_BY, hook=HOOK, whom=shlex.quote(printable(contact)), messages=lines)
+    script = _script(contact, messages) if ids else ""
     # Script first: pacman stops where it has to run one that is not there.
     return (
         BlockFile(SCRIPT, script, 0o755),
         BlockFile(HOOK, TRIGGER + "".join(f"Target = {name}\n" for name in targets) + ACTION),
         packagekit(MANAGER, ids - permitted.keys(), contact),
     )
+
+
+def _script(contact: str, messages: Sequence[str]) -> str:
+    import shlex  # only a host with pacman needs it
+
+    lines = "".join(f"\nprintf 'proscribe: %s\\n' {shlex.quote(message)}" for message in messages)
+    return PACMAN_BLOCK.format(written_by=WRITTEN_BY, hook=HOOK, whom=shlex.quote(printable(contact)), messages=lines)
 
 
 TRIGGER = f"""\

@@ -9,7 +9,6 @@ somebody has erased the guard with rpm.
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import AbstractSet, Mapping, Sequence
 
@@ -30,14 +29,14 @@ DNF_PROTECTED = "/etc/dnf/protected.d/proscribe.conf"
 ZYPPER_LOCKS = "/etc/zypp/locks"
 
 # What rpm's own tools accept in the name of a package; a pattern or a separator would reach further than one name.
-NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-")
 
 
 def parts(
     ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]], messages: Sequence[str] = ()
 ) -> tuple[BlockPart, ...]:
     """A package of which a waiver lets a version in is left to the guard, which can distinguish versions."""
-    names = sorted(filter(NAME.fullmatch, ids))
+    names = sorted(id_ for id_ in ids if id_[:1].isalnum() and LETTERS.issuperset(id_))
     closed = [name for name in names if name not in permitted]
     policy = f"Restricted by the policy of this organisation; ask {printable(contact)}."
     # The words for the guard stand after it, and fall before it.
@@ -55,8 +54,6 @@ def parts(
 
 BEGIN = "# proscribe: begin. "
 END = "# proscribe: end"
-# In words, since only a host with dnf pays for making a pattern of them.
-BLOCK = rf"(?ms)^{BEGIN}.*?^{END}\n|\n?^{BEGIN}.*?^{END}\Z"
 
 
 def excluded(names: Sequence[str], policy: str, text: str) -> str:
@@ -81,7 +78,17 @@ def excluded(names: Sequence[str], policy: str, text: str) -> str:
 
 
 def without_excludes(text: str) -> str:
-    return re.sub(BLOCK, "", text)
+    lines = text.split("\n")
+    last = max((number for number, line in enumerate(lines) if line == END), default=0)
+    rest: list[str] = []
+    at = 0
+    while at < len(lines):
+        if at < last and lines[at].startswith(BEGIN):
+            at = lines.index(END, at)
+        else:
+            rest.append(lines[at])
+        at += 1
+    return "\n".join(rest)
 
 
 def _main(lines: Sequence[str]) -> tuple[int, dict[str, str]]:
@@ -106,16 +113,16 @@ def _main(lines: Sequence[str]) -> tuple[int, dict[str, str]]:
 
 LOCK = "\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {name}\ncomment: {comment}\n\n"
 # zypper rewrites the file whole, in its own order, and drops what it does not know. A lock's comment it keeps.
-OURS = r"(?m)(?:^\n)?(?:^\w+: .*\n)+?comment: Written by Proscribe.*\n(?:^\n)?"
-STANZA = r"(?m)(?:^\w+: .*(?:\n|\Z))+"
+OURS = pattern(r"(?m)(?:^\n)?(?:^\w+: .*\n)+?comment: Written by Proscribe.*\n(?:^\n)?")
+STANZA = pattern(r"(?m)(?:^\w+: .*(?:\n|\Z))+")
 
 
 def locked(names: Sequence[str], policy: str, text: str) -> str:
     """zypper's locks with one for each name. One that the administrator has made stays the administrator's."""
     comment = f"{WRITTEN_BY}. {policy}"
-    mine = [stanza for stanza in re.findall(STANZA, text) if "\ncomment: Written by Proscribe" in stanza]
+    mine = [stanza for stanza in STANZA.findall(text) if "\ncomment: Written by Proscribe" in stanza]
     rest = without_locks(text)
-    theirs = {stanza.strip() for stanza in re.findall(STANZA, rest)}
+    theirs = {stanza.strip() for stanza in STANZA.findall(rest)}
     desired = [LOCK.format(name=name, comment=comment) for name in names if _plain(name) not in theirs]
     if sorted(mine) == sorted(stanza.strip("\n") + "\n" for stanza in desired):
         return text
@@ -128,12 +135,12 @@ def _plain(name: str) -> str:
 
 
 def without_locks(text: str) -> str:
-    return re.sub(OURS, "", text)
+    return OURS.sub("", text) if "comment: Written by Proscribe" in text else text
 
 
 def locks(text: str) -> set[str]:
     """The names that our locks are on."""
-    ours = [match[0] for match in re.finditer(OURS, text)]
+    ours = [match[0] for match in OURS.finditer(text)]
     return {line.partition(": ")[2] for one in ours for line in one.splitlines() if line.startswith("solvable_name: ")}
 
 

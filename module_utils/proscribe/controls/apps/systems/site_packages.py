@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from typing import AbstractSet, Iterator
 
 from ....host import Host, User
+from ....patterns import ASCII, pattern
 from .package import Package
 
 HEAD = 64 * 1024  # bytes of metadata; its fields come first, and the long text after them
 KINDS = {"dist-info": "METADATA", "egg-info": "PKG-INFO"}
+_VERSION = pattern(r"[\w.+!~:-]{1,64}", ASCII)
 
 
 def normal(name: str) -> str:
     """The one spelling of a name that has many (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    name = name.replace("_", "-").replace(".", "-")
+    while "--" in name:
+        name = name.replace("--", "-")
+    return name.lower()
 
 
 def directories(host: Host, library: str) -> Iterator[str]:
     """The directories of packages below a `lib`."""
     for python in host.list(library):
-        if re.fullmatch(r"python3(\.\d+)?", python):
+        if python == "python3" or (python.startswith("python3.") and python[8:].isdecimal()):
             yield f"{library}/{python}/site-packages"
             yield f"{library}/{python}/dist-packages"  # Debian's name for it
 
@@ -51,4 +55,4 @@ def parse(metadata: str) -> dict[str, str]:
 
 def claimed_version(text: object) -> str:
     """A version that a user may have written, if it looks like one; else ""."""
-    return text if isinstance(text, str) and re.fullmatch(r"[\w.+!~:-]{1,64}", text, re.ASCII) else ""
+    return text if isinstance(text, str) and _VERSION.fullmatch(text) else ""

@@ -5,12 +5,11 @@ snapd removes a snap after a snapshot of its users' data that no retention takes
 
 from __future__ import annotations
 
-import json
-import re
 from functools import partial
 from typing import AbstractSet, Any, Callable, Mapping, Sequence
 
 from ....host import Host, Process, User
+from ....json_text import from_json
 from ....patterns import pattern
 from ...base import Action
 from ..blocks.contact import printable
@@ -25,6 +24,7 @@ DATABASE_FILES: tuple[str, ...] = ()
 # A file for every installed revision, mounted at /snap/<name>/<revision>; `snap try` leaves a link to a directory.
 SNAPS = "/var/lib/snapd/snaps"
 SOCKET = "/run/snapd.socket"  # anybody may ask here what is installed
+FILE = pattern(r"(([a-z0-9-]+)(?:_[a-z0-9]+)?)_(x?[0-9]+)\.snap")
 MOUNTED = pattern(r"(?:/var/lib/snapd)?/snap/([a-z0-9-]+)(?:_[a-z0-9]+)?/")
 GROUP = pattern(r"/snap\.([a-z0-9-]+)(?:_[a-z0-9]+)?\.")
 
@@ -33,6 +33,8 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     """snapd is asked only where there is something to ask about, and what it does not answer is known in short."""
     instances: dict[str, list[str]] = {}
     for file in host.list(SNAPS) if ids else ():
+        if file.partition("_")[0] not in ids:
+            continue
         name, instance, revision = parse_file(file)
         if name in ids:
             instances.setdefault(instance, []).append(revision)
@@ -59,7 +61,7 @@ def owned_directories(host: Host, user: User | None) -> Sequence[str]:
 
 def parse_file(file: str) -> tuple[str, str, str]:
     """Name, instance and revision out of `<name>[_<key>]_<revision>.snap`; empty for another file."""
-    match = re.fullmatch(r"(([a-z0-9-]+)(?:_[a-z0-9]+)?)_(x?[0-9]+)\.snap", file)
+    match = FILE.fullmatch(file)
     return (match[2], match[1], match[3]) if match else ("", "", "")
 
 
@@ -74,7 +76,7 @@ def _answer(host: Host) -> bytes:
 def parse(answer: bytes) -> dict[str, str]:
     """The version of every installed snap, by its instance; what is not understood is left out (snapd REST API)."""
     try:
-        reply: Any = json.loads(answer)
+        reply: Any = from_json(answer)
     except (ValueError, RecursionError):
         return {}
     listed = reply.get("result") if isinstance(reply, dict) else None

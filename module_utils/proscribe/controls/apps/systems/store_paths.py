@@ -6,14 +6,14 @@ counts if it says the name of a directory of the store.
 
 from __future__ import annotations
 
-import re
 from typing import Callable, Iterator
 
 from ....host import ControlError, Host, Process, Unseen
+from ....patterns import pattern
 from .user_links import link
 
-NAME = re.compile(r"[0-9a-z]{32}-[A-Za-z0-9+._?=-]{1,211}")  # the digest of what it is made of, and a name
-GENERATION = re.compile(r".{0,100}-[0-9]{1,9}-link")
+NAME = pattern(r"[0-9a-z]{32}-[A-Za-z0-9+._?=-]{1,211}")  # the digest of what it is made of, and a name
+GENERATION = pattern(r".{0,100}-[0-9]{1,9}-link")
 MOST_PROFILES = 200  # in a directory of them
 
 

@@ -5,8 +5,6 @@ dnsmasq reads its files only at start, so it is started again: that also empties
 
 from __future__ import annotations
 
-import re
-
 from ....host import Host
 from .. import override_lines, rendering
 from ..filtering import Filter, Stage, restarting
@@ -59,8 +57,9 @@ def _folders(host: Host, pid: int) -> list[str]:
     command = (host.text(f"/proc/{pid}/cmdline") or "").split("\0") if pid else []
     said = [word.partition("=")[2] for word in command if word.startswith("--conf-dir=")]
     said += [after for word, after in zip(command, command[1:]) if word in ("-7", "--conf-dir")]
-    said += [word[2:] for word in command if re.match(r"-7.", word)]
-    said += re.findall(r"^\s*conf-dir\s*=\s*(\S+)", content(host, CONF), re.MULTILINE)
+    said += [word[2:] for word in command if word.startswith("-7") and word != "-7"]
+    options = (line.partition("=") for line in content(host, CONF).splitlines() if "conf-dir" in line)
+    said += [word for key, _, value in options if key.strip() == "conf-dir" for word in value.split()[:1]]
     folders = [folder.partition(",")[0].rstrip("/") for folder in said]
     if not pid and host.stat(FOLDER) is not None:
         folders.append(FOLDER)

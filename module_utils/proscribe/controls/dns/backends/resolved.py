@@ -8,11 +8,11 @@ the filter has such a port: it never asks itself. The port is below 1024: no use
 
 from __future__ import annotations
 
-import re
 from typing import Sequence
 
 from ....finding import Finding
 from ....host import WRITTEN_BY, Host
+from ....patterns import pattern
 from ... import management_exemptions
 from .. import rendering
 from ..desired import Desired
@@ -31,6 +31,8 @@ DROP_IN = "/etc/systemd/resolved.conf.d/zz-proscribe.conf"
 # In the order in which systemd-resolved reads them (resolved.conf(5)); of two drop-ins with one name the first counts.
 MAIN_FILES = ("/etc/systemd/resolved.conf", "/run/systemd/resolved.conf", "/usr/lib/systemd/resolved.conf")
 DROP_INS = ("/etc/systemd/resolved.conf.d", "/run/systemd/resolved.conf.d", "/usr/lib/systemd/resolved.conf.d")
+_SERVER = pattern(r"\[([0-9a-fA-F:.]+)\](?::(\d+))?|([0-9.]+)(?::(\d+))?|([0-9a-fA-F:.]+)")
+_LINK = pattern(r".*\((.*)\).*")
 
 # dnsmasq can log all that everybody asks, or nothing. What sed leaves of it for the journal is the names that were
 # refused, and what dnsmasq says of itself. Whichever of the two ends, both are started again.
@@ -142,14 +144,14 @@ def _global(host: Host, ours: bool) -> list[str]:
         for line in content(host, path).splitlines() if ours or path != DROP_IN else ():
             key, mark, value = line.partition("=")
             if mark and key.strip() == "DNS":
-                servers = [*servers, *re.split(r"[\s,]+", value.strip())] if value.strip() else []
+                servers = [*servers, *value.replace(",", " ").split()] if value.strip() else []
     return servers
 
 
 def _for_dnsmasq(server: str) -> str:
     """A server as in resolved.conf, ADDRESS[:PORT][%INTERFACE][#NAME], in dnsmasq's spelling; "" if it is none."""
     server = server.partition("#")[0].partition("%")[0]
-    match = re.fullmatch(r"\[([0-9a-fA-F:.]+)\](?::(\d+))?|([0-9.]+)(?::(\d+))?|([0-9a-fA-F:.]+)", server)
+    match = _SERVER.fullmatch(server)
     if not match:
         return ""
     address, port = match[1] or match[3] or match[5], match[2] or match[4]
@@ -178,7 +180,7 @@ def _links(host: Host) -> list[Finding]:
     for line in answer.splitlines():
         link, _, domains = line.partition(":")
         if link.startswith("Link") and "~." in domains.split():
-            name = re.sub(r".*\((.*)\).*", r"\1", link)
+            name = _LINK.sub(r"\1", link)
             found.append(
                 Finding("link", name, manager=NAME, detail="its own name servers are asked for every name too")
             )

@@ -5,8 +5,6 @@ It is started again and not reloaded: so a file that it cannot live with shows a
 
 from __future__ import annotations
 
-import re
-
 from ....host import Host
 from .. import override_lines, rendering
 from ..filtering import Filter, Stage, restarting
@@ -57,8 +55,10 @@ def standing(host: Host, observed: Observed) -> list[Stage]:
 def _folders(host: Host) -> list[str]:
     """The folders whose *.conf files unbound includes."""
     text = content(host, CONF)
-    included = re.findall(r'^\s*include(?:-toplevel)?:\s*"?([^"\s#]+)/\*(?:\.conf)?"?\s*$', text, re.MULTILINE)
-    return list(dict.fromkeys(included))
+    options = (line.partition(":") for line in text.splitlines() if "include" in line)
+    said = [value.strip().strip('"') for key, _, value in options if key.strip() in ("include", "include-toplevel")]
+    names = [path.rpartition("/") for path in said if len(path.split()) == 1 and "#" not in path]
+    return list(dict.fromkeys(folder for folder, _, name in names if folder and name in ("*", "*.conf")))
 
 
 DECLARED = Declared(NAME, SERVER, UNIT, tuple(f"{folder}/{FILE_NAME}" for folder in FOLDERS))

@@ -1,0 +1,73 @@
+"""What an audit does on a real host that is as an enforcing run left it: it loads little, asks systemd nothing, and
+answers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from conftest import require_root, require_tool
+from proscribe.controls.apps.portable.scan_cache import FOLDER, MEMORY
+from proscribe.host_cache import PLACE
+from proscribe.loader import MARK
+from proscribe.stream import BOOTSTRAP, Part, payload
+from scheduled_machine import Scheduled, scheduled_machine
+from unchanged_audit import NOT_LOADED
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+
+NAME = "proscribe-unchanged"
+CALL = {"controls": [], "gate": "never", "will_correct": False, "watch": None}
+LISTING = BOOTSTRAP.replace(" os._exit(0)", " print(*sys.modules, flush=True)\n os._exit(0)")
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Scheduled]:
+    require_root()
+    for tool in ("podman", "runc", "mmdebstrap"):
+        require_tool(tool)
+    with scheduled_machine(NAME) as booted:
+        booted.write(f"{FOLDER}/walk.json", "what an earlier release remembered")
+        booted.proscribe("enforce")
+        booted.proscribe("enforce")  # what the first one has done is seen, and cached
+        yield booted
+
+
+def audited(machine: Scheduled) -> tuple[dict, set[str]]:
+    """The record of an audit that only names code and plan, and the modules that it loaded."""
+    code, _, plan = max(machine.run("ls", PLACE).split(), key=len).replace("-", " ", 1).rpartition("-")
+    head = payload(Part(code.split()[0], bytes), Part(plan, bytes), CALL, whole=False).decode("ascii")
+    said = machine.run("python3", "-I", "-S", "-c", LISTING, stdin=head).partition(MARK)[2].splitlines()
+    return json.loads(said[0])["record"], {name.partition(".")[0] for name in said[1].split()}
+
+
+def test_it_is_compliant_and_loads_none_of_what_it_does_not_need(machine: Scheduled) -> None:
+    record, loaded = audited(machine)
+    assert (record["state"], record["errors"]) == ("compliant", []) and record["rules_evaluated"] > 100
+    assert "proscribe" in loaded and loaded.isdisjoint(NOT_LOADED)
+
+
+def test_it_needs_no_answer_of_systemd(machine: Scheduled) -> None:
+    """The host runs a resolver of its own and our units, of which systemd's notes say enough."""
+    machine.run("mount", "--bind", "/bin/false", "/usr/bin/systemctl")
+    try:
+        assert audited(machine)[0]["state"] == "compliant"
+    finally:
+        machine.run("umount", "/usr/bin/systemctl")
+
+
+def test_a_resolver_that_was_stopped_is_seen_all_the_same(machine: Scheduled) -> None:
+    machine.run("systemctl", "stop", "dnsmasq")
+    try:
+        record = audited(machine)[0]
+        wrong = [rule["rule"] for rule in record["rules"] if rule["state"] not in ("compliant", "not_applicable")]
+        assert record["state"] != "compliant" and any(rule.startswith("dns/") for rule in wrong)
+    finally:
+        machine.run("systemctl", "start", "dnsmasq")
+    assert audited(machine)[0]["state"] == "compliant"
+
+
+def test_what_an_earlier_release_remembered_is_gone(machine: Scheduled) -> None:
+    assert not machine.there(f"{FOLDER}/walk.json") and machine.there(MEMORY)

@@ -1,0 +1,174 @@
+"""What an audit reads with methods of texts, where a pattern would say it in a line: the pattern is the reference."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from proscribe.controls import management_exemptions
+from proscribe.controls.apps.portable import desktop_entries
+from proscribe.controls.apps.systems import flatpak_remotes, rpm_block, site_packages
+from proscribe.controls.dns import desired, override_lines, rendering
+from proscribe.controls.dns.backends import dnsmasq, unbound
+from proscribe.controls.firewall import exemptions, listing
+from proscribe.host import ControlError, Host
+from proscribe.host.file_scan import is_remote
+
+BLOCK = re.compile(
+    rf"(?ms)^{re.escape(rpm_block.BEGIN)}.*?^{rpm_block.END}\n|\n?^{re.escape(rpm_block.BEGIN)}.*?^{rpm_block.END}\Z"
+)
+DNF = st.sampled_from(["[main]", f"{rpm_block.BEGIN}x", rpm_block.END, f"{rpm_block.END} ", "", "a=1"])
+NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_][a-z0-9_-]{0,62})*")
+LABELS = st.text("ab0_-", max_size=3) | st.sampled_from(["a" * 63, "a" * 64, "A", "é", "a\n", "\n", "a/b", ""])
+COUNTED = re.compile(r"counter refused[_-](\S+) \{\s+packets (\d+) bytes (\d+)")
+COUNTERS = st.tuples(st.sampled_from(["_telegram", "-quic"]), st.integers(0, 3), st.sampled_from(["\n\t", "\t"]))
+
+
+@given(st.lists(DNF).map("\n".join))
+def test_our_block_in_dnfs_file(text: str) -> None:
+    # At the end of a file that does not end in a line's end, the pattern takes what is between two blocks, too.
+    assume(text.endswith("\n") or text.split("\n").count(rpm_block.END) < 2)
+    assert rpm_block.without_excludes(text) == BLOCK.sub("", text)
+
+
+@given(st.text("aB-_.", max_size=12))
+def test_the_one_spelling_of_a_distribution(name: str) -> None:
+    assert site_packages.normal(name) == re.sub(r"[-_.]+", "-", name).lower()
+
+
+@given(st.lists(st.lists(LABELS, max_size=5).map(".".join), max_size=3))
+def test_what_is_a_name(names: list[str]) -> None:
+    if all(map(NAME.fullmatch, names)):
+        assert desired.plain(names) == sorted(names)
+    else:
+        with pytest.raises(ControlError, match="for a name"):
+            desired.plain(names)
+
+
+@given(st.lists(COUNTERS, unique_by=lambda counter: counter[0]))
+def test_what_was_refused(counters: list[tuple[str, int, str]]) -> None:
+    text = "table inet proscribe {\n" + "".join(
+        f"\tcounter refused{name} {{\n\t\tpackets {packets} bytes {60 * packets}{end}}}\n"
+        for name, packets, end in counters
+    )
+    text += "\tcounter refused_none {\n\t}\n\tchain out {\n\t\tcounter name refused_telegram jump refuse\n\t}\n}\n"
+    found = {name: (int(packets), int(size)) for name, packets, size in COUNTED.findall(text) if packets != "0"}
+    assert listing.refusals(text) == found
+
+
+@pytest.mark.parametrize(
+    "end", ["", " {", " {\n\tpackets", " {\n\tpackets 2 bytes", " {\n\tpackets 2 bytes x\n}", " { }"]
+)
+def test_a_counter_that_is_cut_short_is_none(end: str) -> None:
+    assert listing.refusals(f"counter refused_telegram{end}") == {}
+
+
+@pytest.mark.parametrize(
+    ("rules", "ports"),
+    [
+        ("\t\ttcp sport { 22, 2222 } tcp flags & (syn | ack) != syn accept", [22, 2222]),
+        ("\t\ttcp sport 22 tcp flags != syn / syn,ack accept", [22]),
+        ("\t\ttcp sport { 22, ssh } tcp flags x", [22]),  # somebody has edited it
+        ("\t\ttcp sport 22 accept\n\t\tmeta x tcp flags", []),
+        ("\t\tmeta x tcp sport 22 tcp flags", []),
+        ("", []),
+    ],
+)
+def test_the_ports_that_an_earlier_run_left_open(rules: str, ports: list[int]) -> None:
+    assert exemptions._Remembered.in_file(f"\tchain out {{\n{rules}\n\t}}\n").ports == ports
+
+
+@given(st.text("a %U@=/\t\u3000-", max_size=20))
+def test_the_arguments_of_a_command_without_quotations(command: str) -> None:
+    assert desktop_entries.arguments(command) == desktop_entries.arguments(f'"" {command}')
+
+
+@given(st.text("aB_.-/é1", max_size=4), st.text("aB_.-/é1", max_size=4))
+def test_a_remotes_names_that_can_be_parts_of_a_path(one: str, other: str) -> None:
+    good = [re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII) for name in (one, other)]
+    assert flatpak_remotes.odd(flatpak_remotes.Remote(one, other, "")) is not all(good)
+
+
+@pytest.mark.parametrize(
+    ("type_", "is_one"),
+    [
+        *((type_, True) for type_ in ("fuse", "fuse.sshfs", "fuseblk", "nfs", "nfs4", "cifs", "smb3", "9p", "gfs2")),
+        *((type_, False) for type_ in ("ext4", "xfs", "btrfs", "tmpfs", "overlay", "iso9660", "p", "fs2", "", "4")),
+    ],
+)
+def test_file_systems_whose_answers_may_never_come(type_: str, is_one: bool) -> None:
+    assert is_remote(type_) is is_one
+
+
+def host(root: Path, files: dict[str, str]) -> Host:
+    for path, text in files.items():
+        (root / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        (root / path.lstrip("/")).write_text(text)
+    return Host(str(root))
+
+
+@given(st.lists(st.ip_addresses(), max_size=3))
+def test_the_servers_of_a_hosts_own_resolver(addresses: list[IPv4Address | IPv6Address]) -> None:
+    for line in ("server={}", "server = /example.org/{}#53", "forward-addr: {}@853#dns.example", "DNS=  {}%eth0#name"):
+        texts = [found for one in addresses for found in management_exemptions._forwarders(line.format(one))]
+        assert texts == [str(one) for one in addresses]
+    assert list(management_exemptions._forwarders("DNS=192.0.2.1:853 [2001:db8::1]:853")) == [
+        "192.0.2.1",
+        "2001:db8::1",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["address=/x/192.0.2.1", "servers=192.0.2.1", "FallbackDNS=192.0.2.1", "server=/a.example/#", "server="]
+)
+def test_lines_that_name_no_server(line: str) -> None:
+    assert list(management_exemptions._forwarders(line)) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "hosts"),
+    [
+        ("deb [arch=amd64] https://Deb.example.org/debian x", ["deb.example.org"]),
+        ('Acquire::http::Proxy "http://user:x@proxy.example:3128";', ["proxy.example"]),
+        (
+            "URIs: http://203.0.113.9/d http://[2001:db8::9]:8080/x ftp://a.example",
+            ["203.0.113.9", "2001:db8::9", "a.example"],
+        ),
+        ("mirrorlist=https://m.example/?u=http://b.example/", ["m.example", "b.example"]),
+        ("Server = https://mirror.example/$repo/os/$arch", ["mirror.example"]),
+        ("baseurl=https://$host.example/ file:///srv/x cdrom:[Debian]/ http:// http:///x http://-a/", []),
+    ],
+)
+def test_where_packages_come_from(line: str, hosts: list[str]) -> None:
+    assert list(management_exemptions._hosts_of_urls(line)) == hosts
+
+
+def test_folders_that_resolvers_read(tmp_path: Path) -> None:
+    text = "#conf-dir=/no\nconf-dir = /etc/a.d,*.conf\n conf-dir=/etc/b.d/\nconf-dir=\nconf-directory=/no\n"
+    assert dnsmasq._folders(host(tmp_path, {dnsmasq.CONF: text}), 0) == ["/etc/a.d", "/etc/b.d"]
+    text = (
+        'include: "/etc/u/a.d/*.conf"\n  include-toplevel: /etc/u/b.d/*\ninclude: /etc/u/one.conf\n'
+        "#include: /no/*.conf\n"
+        'include: "/etc/u/c d/*.conf"\n    include:/etc/u/e.d/*.conf\n'
+    )
+    assert unbound._folders(host(tmp_path, {unbound.CONF: text})) == ["/etc/u/a.d", "/etc/u/b.d", "/etc/u/e.d"]
+
+
+@pytest.mark.parametrize(
+    ("text", "logs"),
+    [("log-queries", True), ("a\n log-queries=extra # all", True), ("#log-queries", False), ("xlog-queries", False)],
+)
+def test_whether_dnsmasq_logs(text: str, logs: bool) -> None:
+    assert override_lines.logs_queries([text]) is logs
+
+
+@pytest.mark.parametrize("render", [rendering.dnsmasq, rendering.unbound])
+def test_the_digest_of_a_filter_is_the_one_in_it(render) -> None:  # type: ignore[no-untyped-def]
+    text = render(desired.Desired({"a": ["a.example"]}, {}, frozenset()))
+    digest = rendering.digest_in(text)
+    assert re.fullmatch("[0-9a-f]{32}", digest) and text.count(digest) == 1
+    assert rendering.digest_in(text.replace(digest, "x")) == rendering.digest_in("") == ""

@@ -1,0 +1,75 @@
+"""JSON without the module json, as far as values are plain: letter for letter what that writes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe import json_text
+
+LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.text('ab/. "\\\n\x7fé\ud800', max_size=5)
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner) | st.tuples(inner) | st.dictionaries(st.text() | st.integers() | st.none(), inner),
+    max_leaves=20,
+)
+LOADED = """\
+import sys
+sys.path.insert(0, sys.argv[1])
+from proscribe.json_text import written
+written({value})
+print("json" in sys.modules)
+"""
+
+
+@given(VALUES)
+def test_it_is_what_json_writes(value: object) -> None:
+    assert json_text.written(value) == json.dumps(value)
+
+
+@given(VALUES)
+def test_an_answer_is_one_line_that_no_name_in_it_can_end(value: object) -> None:
+    """What begins a line is the controller's mark of an answer (loader.MARK)."""
+    assert len(json_text.written(value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("value", [object(), {"a": {1, 2}}, b"bytes"])
+def test_what_json_cannot_write_is_an_error_here_too(value: object) -> None:
+    with pytest.raises(TypeError):
+        json_text.written(value)
+
+
+class Text(str):
+    """As Ansible's own kinds of texts."""
+
+
+@pytest.mark.parametrize(
+    ("given_", "text"), [(Text('a"b'), '"a\\"b"'), ([Text("a")], '["a"]'), ({Text("a"): 1}, '{"a": 1}')]
+)
+def test_a_kind_of_text_is_a_text(given_: object, text: str) -> None:
+    assert json_text.written(given_) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "loads"),
+    [
+        ({"changed": False, "record": {"rules": [], "n": -5, "at": "2026-11-27T08:00:00Z", "last": None}}, False),
+        ((True, [], {}, ""), False),
+        (["a"] * 999, False),
+        (["a"] * 1000, True),
+        ("/home/josé", True),
+        ({"size": 1.5}, True),
+    ],
+)
+def test_only_what_is_not_plain_loads_it(value: object, loads: bool) -> None:
+    path = str(Path(json_text.__file__).parents[1])
+    code = LOADED.replace("{value}", repr(value))
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code, path], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{loads}\n"
