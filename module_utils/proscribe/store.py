@@ -64,6 +64,7 @@ class Store:
         self.directory = directory
         self._packed = packed or {}
         self._trusted = {os.geteuid(), Path(__file__).stat().st_uid, *trusted}
+        self._marks: dict[str, bytes] = {}  # what hosts store, as far as it was read
 
     # -- making it -----------------------------------------------------------------------------------------------------
 
@@ -170,12 +171,15 @@ class Store:
 
     def has(self, host: str, code: Part, plan: Part) -> bool:
         """Whether that host has reported that it stores these."""
-        return self._read(_mark(host), "kept") == _names(code, plan)
+        if host not in self._marks:
+            self._marks[host] = self._read(_mark(host), "kept")
+        return self._marks[host] == _names(code, plan)
 
     def note(self, host: str, code: Part, plan: Part, has: bool) -> None:
         """Record whether a host stores these."""
         if has == self.has(host, code, plan):
             return
+        del self._marks[host]  # to be read again: it may not have been possible to write it
         if has:
             self._keep(_mark(host), _names(code, plan), "kept")
             return
