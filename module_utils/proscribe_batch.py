@@ -11,6 +11,7 @@ import functools
 import os
 import re
 import shlex
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -127,8 +128,14 @@ def _route(captured: Captured) -> _Route | None:
     action._low_level_execute_command(captured.command, in_data=b"-")
     del connection.exec_command
     [(remote, sudoable)] = taken
-    # To take a command's options apart costs more than all else of it, and they are the same for every host.
+    # To take a command's options apart, and to find the directory of sockets, costs more than all else of a command.
+    # Both are the same for every host, and this process has no other use for the plugin.
     connection._split_ssh_args = functools.cache(connection._split_ssh_args)
+    plugin = sys.modules[type(connection).__module__]
+    for name in ("unfrackpath", "makedirs_safe"):
+        function = getattr(plugin, name, None)
+        if function is not None and not hasattr(function, "cache_info"):
+            setattr(plugin, name, functools.cache(function))
     password = None
     if become is not None and become.expect_prompt():
         text = to_bytes(become.get_option("become_pass", playcontext=connection._play_context))
