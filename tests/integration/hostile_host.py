@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import marshal
 import os
 import signal
 import socket
@@ -38,8 +39,9 @@ class Call(NamedTuple):
         return b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
 
     def head(self) -> dict[str, Any]:
-        """The first line of a streamed observation. The rest is read too, or ssh would report a broken pipe."""
-        return dict(json.loads(self.read().partition(b"\n")[0] or b"{}"))
+        """The head of a streamed observation, {} for none. The rest is read too, or ssh would report a broken pipe."""
+        sent = self.read()
+        return dict(marshal.loads(sent)) if sent else {}
 
 
 def session_call() -> Call:
