@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -54,6 +55,13 @@ def require_root() -> None:
     """The end of the test for an ordinary user."""
     if os.geteuid() != 0:
         missing("needs root: run the tests as root")
+
+
+def open_to_others(path: Path) -> None:
+    """Let other users reach a directory of a test. What they may enter already stays as it is, such as /tmp."""
+    for step in (path, *path.parents):
+        if not step.stat().st_mode & 0o001:
+            step.chmod(0o755)
 
 
 @pytest.fixture(name="require_tool", scope="session")

@@ -13,6 +13,7 @@ from typing import Any
 import proscribe
 import pytest
 import quarantine_under_attack as attack
+from conftest import open_to_others
 from patience import LONGEST
 
 pytestmark = pytest.mark.integration
@@ -37,9 +38,7 @@ def victim(root: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("file_systems", [1, 2])
 def test_nothing_of_anybody_else_moves(tmp_path: Path, require_root: Callable[[], None], file_systems: int) -> None:
     require_root()
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)  # the user has to reach what is his
+    open_to_others(tmp_path)  # the user has to reach what is his
     attack.make(tmp_path)
     before = victim(tmp_path)
     mount = 'mount -t tmpfs tmpfs "$1/home" && ' if file_systems == 2 else ""

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from attacked_host import BOB, HERE, MALLORY, MEGABYTES, SECONDS, image, made_host, observe_root, put, whole_plan
+from conftest import open_to_others
 from proscribe.plan import sealed
 
 pytestmark = [
@@ -300,9 +301,7 @@ def test_a_home_on_a_network_is_unknown_and_scanned_as_its_user_where_asked_for(
     secret.parent.chmod(0o700)  # root's own: as mallory nobody enters it
     line = "36 35 0:50 / /home/mallory rw - nfs4 server:/export rw\n"
     (root / "proc/self/mountinfo").write_text(line)
-    for step in tmp_path, *tmp_path.parents:
-        if step != Path("/"):
-            step.chmod(step.stat().st_mode | 0o711)
+    open_to_others(tmp_path)
     reason = "mallory: /home/mallory is on a network or FUSE file system (nfs4), which is not entered"
     report = observe_root(root, plan)
     assert reason in judged(report) and not any("QQ_1" in finding for finding in report["findings"])

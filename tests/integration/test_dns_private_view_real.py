@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from conftest import open_to_others
 from proscribe.controls.dns import other_files, private_view
 from proscribe.host import Host
 
@@ -34,8 +35,7 @@ class Observed:
         self.own.write_text("203.0.113.7 web.telegram.org\n")
         self.copy = scratch / "copy"
         self.copy.write_bytes(Path("/etc/hosts").read_bytes())
-        for path in (scratch, scratch.parent, scratch.parent.parent):
-            path.chmod(0o755)
+        open_to_others(scratch)
 
     def start(self, *command: str, uid: int = UID, then: Sequence[str] = SLEEPS) -> None:
         """Run a command as a user, and wait until it sleeps."""
