@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+from proscribe import installation
+
 NOT_LOADED = {
     "re": "2.3 ms, with enum: patterns.pattern compiles at the first use",
     "enum": "within re, signal, socket and subprocess",
@@ -22,3 +27,11 @@ NOT_LOADED = {
     "base64": "binascii",
     "http": "only for who asks a service of the host",
 }
+
+
+def printed(code: str) -> list[str]:
+    """The lines that some code prints which has the project's modules, in a Python as a host starts it."""
+    argv = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, sys.argv[1])\n{code}"]
+    return subprocess.run(
+        [*argv, str(installation.CODE)], capture_output=True, text=True, check=True
+    ).stdout.splitlines()

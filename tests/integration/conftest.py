@@ -57,6 +57,13 @@ def require_root() -> None:
         missing("needs root: run the tests as root")
 
 
+def require_whole_hosts() -> None:
+    """The end of the test where no host can be booted."""
+    require_root()
+    for tool in ("podman", "runc", "mmdebstrap"):
+        require_tool(tool)
+
+
 def open_to_others(path: Path) -> None:
     """Let other users reach a directory of a test. What they may enter already stays as it is, such as /tmp."""
     for step in (path, *path.parents):

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import require_root, require_tool
+from conftest import require_whole_hosts
 from name_server import NameServer
 from patience import LONGEST, until
 from vendored import EXAMPLE, PROJECT, Repository, bin_directory, collection, collection_repository, podman_collection
@@ -307,9 +307,7 @@ def throw_away(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The variables with which Molecule makes hosts from this disk's image, in a network that leads nowhere else. Its
     gateway answers every name.
     """
-    require_root()
-    for tool in ("podman", "runc", "mmdebstrap"):
-        require_tool(tool)
+    require_whole_hosts()
     image = subprocess.run([str(PROJECT / "tests/molecule/image"), "trixie"], capture_output=True, text=True)
     assert image.returncode == 0, image.stderr
     configuration = tmp_path / "containers.conf"

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 import pytest
-from conftest import require_root, require_tool
+from conftest import require_whole_hosts
 from patience import until
 from scheduled_machine import CHECKOUT, Scheduled, frozen, scheduled_machine, thawed
 from tampering import TEN, named
@@ -29,9 +29,7 @@ HANGS = "#!/bin/sh\nexec sleep 1000\n"
 @pytest.fixture(scope="module")
 def images() -> Iterator[Mapping[str, str]]:
     """The images that the tests' machines boot from: `new`, and `in line`, after the first scheduled run."""
-    require_root()
-    for tool in ("podman", "runc", "mmdebstrap"):
-        require_tool(tool)
+    require_whole_hosts()
     name = f"proscribe-schedule-{os.getpid()}"
     with contextlib.ExitStack() as stack:
         with scheduled_machine(f"{name}-made") as machine:

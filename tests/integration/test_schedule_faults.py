@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from conftest import require_root, require_tool
+from conftest import require_whole_hosts
 from patience import until
 from scheduled_fleet import REPORTS, SERVICE, Fleet, scheduled_fleet
 
@@ -88,9 +88,7 @@ PYTHONS = {"oldpython": TOO_OLD, "late": LATE, "cut": CUT}
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    require_root()
-    for tool in ("podman", "runc", "mmdebstrap"):
-        require_tool(tool)
+    require_whole_hosts()
     with scheduled_fleet("proscribe-faults", "10.87.234", list(FAULTS), RESTRICTIONS) as booted:
         booted.hosts["sudo"].script(
             "install -d -o admin -m 700 /home/admin/.ssh; install -o admin /root/.ssh/authorized_keys /home/admin/.ssh/"

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from conftest import require_root, require_tool
+from conftest import require_whole_hosts
 from patience import until
 from proscribe.audit_program import PROGRAM
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
@@ -45,9 +45,7 @@ echo "127.0.1.1 $(hostname)" >>/etc/hosts
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Scheduled]:
-    require_root()
-    for tool in ("podman", "runc", "mmdebstrap"):
-        require_tool(tool)
+    require_whole_hosts()
     with scheduled_machine("proscribe-pull") as booted:
         booted.script(MAKE_REPOSITORY)
         commit(booted, "signer")

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from conftest import require_root, require_tool
+from conftest import require_whole_hosts
 from proscribe.controls.apps.portable.scan_cache import FOLDER, MEMORY
 from proscribe.host_cache import PLACE
 from proscribe.loader import MARK
@@ -25,9 +25,7 @@ LISTING = BOOTSTRAP.replace(" os._exit(0)", " print(*sys.modules, flush=True)\n 
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Scheduled]:
-    require_root()
-    for tool in ("podman", "runc", "mmdebstrap"):
-        require_tool(tool)
+    require_whole_hosts()
     with scheduled_machine(NAME) as booted:
         booted.write(f"{FOLDER}/walk.json", "what an earlier release remembered")
         booted.proscribe("enforce")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import require_root, require_tool
+from conftest import require_whole_hosts
 from vendored import EXAMPLE, PROJECT, Repository, bin_directory, collection, collection_repository
 
 __all__ = ["bin_directory", "collection", "collection_repository"]  # fixtures
@@ -190,9 +190,7 @@ UID = 1000  # of a job in an image of ansible-builder
 
 @pytest.mark.on_request
 def test_an_execution_environment_is_built_and_audits(team: Repository, tmp_path: Path, collection: Path) -> None:
-    require_root()
-    for tool in ("podman", "runc", "mmdebstrap"):
-        require_tool(tool)
+    require_whole_hosts()
     image = team.run(str(PROJECT / "tests/molecule/image"), "trixie", *PACKAGES).split()[-1]
     configuration = tmp_path / "containers.conf"
     configuration.write_text('[engine]\nruntime = "runc"\n')

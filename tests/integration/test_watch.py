@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import require_root, require_tool
+from conftest import require_whole_hosts
 from patience import until
 from proscribe.host import STATE_DIRECTORY
 from proscribe.watch import files, journal, units
@@ -29,9 +29,7 @@ LEFT = (
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Scheduled]:
-    require_root()
-    for tool in ("podman", "runc", "mmdebstrap"):
-        require_tool(tool)
+    require_whole_hosts()
     with scheduled_machine(NAME) as booted:
         booted.write(GROUP, f"{booted.read(GROUP)}proscribe_watch: 1m\n")
         booted.proscribe("enforce")

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import require_root, require_tool
+from conftest import require_whole_hosts
 from proscribe.moments import stamp
 from proscribe.watch import files, journal, units
 from scheduled_machine import CHECKOUT, HOSTS, RESTRICTIONS, Scheduled, scheduled_machine
@@ -82,9 +82,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Scheduled]:
-    require_root()
-    for tool in ("podman", "runc", "mmdebstrap"):
-        require_tool(tool)
+    require_whole_hosts()
     with scheduled_machine(NAME) as booted:
         booted.write(f"{CHECKOUT}/fleet/hosts.yml", f"{HOSTS}  children: {{press: {{hosts: {{web01: }}}}}}\n")
         booted.write(f"{CHECKOUT}/fleet/approvers.yml", "press: {head: somebody.else}\n")

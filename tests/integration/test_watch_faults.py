@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import require_root, require_tool
+from conftest import require_whole_hosts
 from machines import podman
 from patience import until
 from proscribe.host import STATE_DIRECTORY
@@ -40,9 +40,7 @@ rm -r /root/state
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Scheduled]:
-    require_root()
-    for tool in ("podman", "runc", "mmdebstrap"):
-        require_tool(tool)
+    require_whole_hosts()
     with scheduled_machine(NAME) as booted:
         booted.write(GROUP, f"{booted.read(GROUP)}proscribe_watch: 1d\n")  # its timer does not come in between
         booted.proscribe("enforce")

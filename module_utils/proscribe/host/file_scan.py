@@ -93,16 +93,18 @@ def mounts(host: Files) -> Mapping[str, Mount]:
         host.budget = budget
 
 
+def mount_point(field: str) -> str:
+    """A mount point out of its field in a table of mounts, where some characters are in octal (proc_pid_mounts(5))."""
+    return _OCTAL.sub(lambda octal: chr(int(octal[1], 8) & 0xFF), field) if "\\" in field else field
+
+
 def _mounts(content: bytes) -> dict[str, Mount]:
     found: dict[str, Mount] = {}
     for line in os.fsdecode(content).split("\n"):
         fields = line.split(" ")
         if "-" in fields[6:]:
             kind, source = fields[fields.index("-", 6) + 1 :][:2]
-            place = fields[4]
-            if "\\" in place:
-                place = _OCTAL.sub(lambda octal: chr(int(octal[1], 8)), place)
-            found[place] = Mount(kind, fields[3] == "/" and source.startswith("/dev/"))
+            found[mount_point(fields[4])] = Mount(kind, fields[3] == "/" and source.startswith("/dev/"))
     return found
 
 

@@ -41,7 +41,6 @@ PARTIES = ("requested_by", "approved_by")
 TEXTS = (*PARTIES, "reason", "risk", "ticket", "request")
 REQUIRED = ("id", "services", "reason", "requested_by", "approved_by", "approved_on", "expires")
 REVOCATION = ("on", "by", "why")
-REQUEST = pattern(r"[0-9a-f]{16}")  # the id of a request, as hosts make it
 PLACES = ("hosts", "groups", "zones")  # one at least
 LONGEST = 1000  # characters of a text
 KEYS = ("id", *LISTS, *TIMES, *TEXTS, "revoked")

@@ -10,15 +10,13 @@ import stat
 from typing import Iterator, Mapping
 
 from ...host import ControlError, Host, Process, Unseen
-from ...host.file_scan import is_remote
+from ...host.file_scan import is_remote, mount_point
 from ...host.files import Files
-from ...patterns import pattern
 from ...tuples import NamedTuple
 
 FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf")
 TABLE = 4 * 1024 * 1024  # bytes of a list of mounts; the kernel lets a user have 100,000 mounts
 LARGEST = 1024 * 1024  # bytes of such a file that are compared
-_OCTAL = pattern(r"\\([0-7]{3})")
 
 
 class Mounted(NamedTuple):
@@ -44,10 +42,7 @@ def parse(text: str) -> dict[str, Mounted]:
         fields = line.split(" ")
         if len(fields) > 6 and "-" in fields[6:-1]:
             kind = fields[fields.index("-", 6) + 1]
-            place = fields[4]
-            if "\\" in place:
-                place = _OCTAL.sub(lambda octal: chr(int(octal[1], 8) & 0xFF), place)
-            found[place] = Mounted(fields[2], fields[3], kind)
+            found[mount_point(fields[4])] = Mounted(fields[2], fields[3], kind)
     return found
 
 
