@@ -7,11 +7,9 @@ The others are asked the same, at their own addresses.
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import re
 import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -33,6 +31,7 @@ from proscribe_executor import Results, run_inside
 from proscribe_sweep import Captured, Member, Outcome, handover
 
 SILENT = 64  # hosts of a batch that may be waited for beside those that `forks` allows
+MODELS = ("a.invalid", "b.invalid")  # addresses
 CONTROL_PATH = re.compile(rb'controlpath[ =]"?([^"]*)"?', re.IGNORECASE)
 
 # What ssh's plugin says where `ssh` has no connection and there was something to be written.
@@ -41,13 +40,16 @@ UNREACHABLE = 'Data could not be sent to remote host "{}". Make sure this host c
 display = Display()
 
 
+Client = Callable[[str], tuple[bytes, ...]]  # `ssh` with all its arguments, at an address
+
+
 class _Route(NamedTuple):
     """How hosts that are reached alike are asked."""
 
     action: Any
     connection: Any
     remote: str  # the command, with what becomes root
-    sudoable: bool
+    client: Client
     password: Password | None
     login: bool  # whether a new connection needs a password
     retries: bool  # whether Ansible tries again where there is no connection
@@ -128,14 +130,6 @@ def _route(captured: Captured) -> _Route | None:
     action._low_level_execute_command(captured.command, in_data=b"-")
     del connection.exec_command
     [(remote, sudoable)] = taken
-    # To take a command's options apart, and to find the directory of sockets, costs more than all else of a command.
-    # Both are the same for every host, and this process has no other use for the plugin.
-    connection._split_ssh_args = functools.cache(connection._split_ssh_args)
-    plugin = sys.modules[type(connection).__module__]
-    for name in ("unfrackpath", "makedirs_safe"):
-        function = getattr(plugin, name, None)
-        if function is not None and not hasattr(function, "cache_info"):
-            setattr(plugin, name, functools.cache(function))
     password = None
     if become is not None and become.expect_prompt():
         text = to_bytes(become.get_option("become_pass", playcontext=connection._play_context))
@@ -149,7 +143,8 @@ def _route(captured: Captured) -> _Route | None:
     given = connection._play_context.password
     login = given or any(connection.get_option(name) for name in ("password", "pkcs11_provider"))
     retries = bool(connection.get_option("reconnection_retries"))
-    return _Route(action, connection, remote, sudoable, password, bool(login), retries)
+    client = _client(connection, remote, sudoable)
+    return _Route(action, connection, remote, client, password, bool(login), retries)
 
 
 def _question(route: _Route, member: Member, model: Member) -> _Question | None:
@@ -167,23 +162,48 @@ def _question(route: _Route, member: Member, model: Member) -> _Question | None:
     except AnsibleError:
         return None
     address = str(next((value_of(variables, name) for name in ADDRESSES if name in variables), member.name))
-    taken: list[list[bytes]] = []
-
-    def take(client: list[bytes], _data: object, sudoable: bool = True) -> tuple[int, bytes, bytes]:
-        taken.append(client)
-        return 0, b"", b""
-
-    connection.set_option("host", address)
-    connection._run = take
-    connection.exec_command(route.remote, in_data=b"-", sudoable=route.sudoable)
-    del connection._run
-    for descriptor in connection.sshpass_pipe or ():  # of a program that will not be started
-        os.close(descriptor)
-    connection.sshpass_pipe = None
-    client = tuple(map(to_bytes, taken[0]))
+    client = route.client(address)
     paths = [found[1].decode() for one in client if (found := CONTROL_PATH.fullmatch(one))]
     path = paths[0] if paths and paths[0].startswith("/") and "%" not in paths[0] else ""
     return _Question(observation, route, address, client, path)
+
+
+def _client(connection: Any, remote: str, sudoable: bool) -> Client:
+    """How `ssh` is started at an address. Ansible's plugin makes it for two addresses. What differs between them is the
+    address and the socket of the connection that is kept open, and for the rest these are put in.
+    """
+
+    def made(address: str) -> tuple[bytes, ...]:
+        taken: list[list[bytes]] = []
+
+        def take(client: list[bytes], _data: object, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+            taken.append(client)
+            return 0, b"", b""
+
+        connection.set_option("host", address)
+        connection._run = take
+        connection.exec_command(remote, in_data=b"-", sudoable=sudoable)
+        del connection._run
+        for descriptor in connection.sshpass_pipe or ():  # of a program that will not be started
+            os.close(descriptor)
+        connection.sshpass_pipe = None
+        return tuple(map(to_bytes, taken[0]))
+
+    def socket_of(address: str) -> bytes:
+        path = connection._create_control_path(address, connection.port, connection.user)
+        return to_bytes(os.path.basename(path))
+
+    first, second = (made(address) for address in MODELS)
+    differing = [place for place, two in enumerate(zip(first, second)) if two[0] != two[1]]
+    model, socket = to_bytes(MODELS[0]), socket_of(MODELS[0])
+
+    def filled(address: str) -> tuple[bytes, ...]:
+        client, own = list(first), socket_of(address)
+        for place in differing:
+            client[place] = to_bytes(address) if first[place] == model else first[place].replace(socket, own)
+        return tuple(client)
+
+    return filled if filled(MODELS[1]) == second else made
 
 
 # -- in threads -------------------------------------------------------------------------------------------------------

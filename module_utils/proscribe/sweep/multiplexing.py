@@ -19,6 +19,7 @@ EXIT = 0x80000004
 OPENED = 0x80000006
 VERSION = 4
 LARGEST = 256 * 1024  # bytes of a packet; OpenSSH itself refuses more
+CHUNK = 4096  # bytes that are read at once; most packets have some 20
 NO_ESCAPE = 0xFFFFFFFF
 REQUEST = 1  # of ours there is one in a conversation
 LOST = 255  # what `ssh` ends with where the connection does
@@ -35,6 +36,7 @@ class Session:
     """
 
     def __init__(self, path: str, command: str, descriptors: tuple[int, int, int], timeout: float) -> None:
+        self._received = b""  # and not yet taken
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             self._socket.settimeout(timeout)
@@ -62,23 +64,22 @@ class Session:
         self._socket.close()
 
     def _open(self, command: str, descriptors: tuple[int, int, int]) -> None:
-        self._send(struct.pack(">II", HELLO, VERSION))
-        kind, rest = self._receive()
-        if kind != HELLO or len(rest) < 4 or struct.unpack(">I", rest[:4])[0] != VERSION:
-            raise NoSession("another version of the protocol")
         # no terminal, no X11, no agent, no subsystem
         flags = struct.pack(">IIII", 0, 0, 0, 0)
         texts = _text(b"") + _text(command.encode("utf-8", "surrogateescape"))  # the kind of terminal, the command
-        self._send(struct.pack(">II", NEW_SESSION, REQUEST) + _text(b"") + flags + struct.pack(">I", NO_ESCAPE) + texts)
+        session = struct.pack(">II", NEW_SESSION, REQUEST) + _text(b"") + flags + struct.pack(">I", NO_ESCAPE) + texts
+        # The greeting is not waited for: who reads it ends the conversation at another version, and reads not one byte
+        # beyond a packet, because the descriptors come beside bytes of their own.
+        self._socket.sendall(_text(struct.pack(">II", HELLO, VERSION)) + _text(session))
         for descriptor in descriptors:
             socket.send_fds(self._socket, [b"\0"], [descriptor])
+        kind, rest = self._receive()
+        if kind != HELLO or len(rest) < 4 or struct.unpack(">I", rest[:4])[0] != VERSION:
+            raise NoSession("another version of the protocol")
         kind, rest = self._receive()
         if kind != OPENED:
             reason = rest[8:].decode("utf-8", "replace") if kind in (DENIED, FAILURE) else f"message {kind:#x}"
             raise NoSession(f"it takes no command: {reason}")
-
-    def _send(self, packet: bytes) -> None:
-        self._socket.sendall(_text(packet))
 
     def _receive(self) -> tuple[int, bytes]:
         """A packet: what kind it is, and the rest. Raises ValueError for one that is none."""
@@ -89,13 +90,13 @@ class Session:
         return struct.unpack(">I", packet[:4])[0], packet[4:]
 
     def _exactly(self, count: int) -> bytes:
-        parts = b""
-        while len(parts) < count:
-            part = self._socket.recv(count - len(parts))
+        while len(self._received) < count:
+            part = self._socket.recv(CHUNK)
             if not part:
                 raise ConnectionResetError("the connection has ended")
-            parts += part
-        return parts
+            self._received += part
+        found, self._received = self._received[:count], self._received[count:]
+        return found
 
 
 def _text(content: bytes) -> bytes:
