@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: how far a run reaches at once. The deciding is in proscribe.rollout; this gathers its input."""
+"""Action: whether a run goes on with a batch, or at all. The deciding is in proscribe.rollout."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.observation import registered
-from proscribe.rollout import decide, objection, seen, where
-from proscribe.rollout.before import run_before
+from proscribe.rollout import Seen, objection, seen, where
+from proscribe.rollout.deciding import decided, decision_on
 
 
 class ActionModule(ActionBase):
-    """Decides for all hosts of the play at once, or lets a batch of them begin."""
+    """Lets a batch of hosts begin, or decides for all hosts of a play."""
 
     BYPASS_HOST_LOOP = True
     TRANSFERS_FILES = False
@@ -27,35 +29,27 @@ class ActionModule(ActionBase):
         """Answer the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(
-            {"step": {"type": "str", "choices": ["decide", "next", "whole"], "required": True}}
+            {"step": {"type": "str", "choices": ["next", "whole"], "required": True}}
         )
-        variables = task_vars or {}
-        if arguments["step"] in ("decide", "whole"):
-            decided = result["rollout"] = self._decide(variables)
-            if arguments["step"] == "whole" and decided["stop"] and not self._task.check_mode:
-                result.update(failed=True, stopped=True, msg=f"stopped {where(0)}: {decided['stop']}")
+        variables, dry = task_vars or {}, bool(self._task.check_mode)
+        alive = [str(name) for name in variables["ansible_play_hosts"]]
+        if arguments["step"] == "whole":
+            run = variables["proscribe_compiled"]["proscribe_run"]
+            decision = decision_on(_fleet(variables["hostvars"], alive), run, dry, self._display.warning)
+            result["rollout"] = decision._asdict()
+            refusal = f"stopped {where(0)}: {decision.stop}" if decision.stop else ""
         else:
-            decided = variables["proscribe_rollout"]["rollout"]
-            alive = frozenset(map(str, variables["ansible_play_hosts"]))
-            first = str(variables["ansible_play_batch"][0])
-            if not self._task.check_mode and (refusal := objection(decided, first, alive)):
-                # Not raised: the callbacks tell a run that stops from a step that fails.
-                result.update(failed=True, stopped=True, msg=refusal)
+            going = decided()
+            if going is None:
+                raise AnsibleError(f"{self._task.get_path()}: next expected hosts that proscribe_rollout('hosts') gave")
+            refusal = objection(going, str(variables["ansible_play_batch"][0]), frozenset(alive))
+        if refusal and not dry:
+            # Not raised: the callbacks tell a run that stops from a step that fails.
+            result.update(failed=True, stopped=True, msg=refusal)
         return result
 
-    def _decide(self, variables: dict[str, Any]) -> dict[str, Any]:
-        run = variables["proscribe_compiled"]["proscribe_run"]
-        hostvars = variables["hostvars"]
-        fleet = []
-        for name in map(str, variables["ansible_play_hosts"]):
-            observed = registered(hostvars, name, "proscribe_observed")
-            if "record" in observed:
-                fleet.append(seen(name, observed))
-        dry = bool(self._task.check_mode)
-        decision = decide(fleet, run["rollout"], dry)
-        if decision.stop:
-            before = run_before(Path(run["directory"]).parent, decision.hosts)
-            decision = decide(fleet, run["rollout"], dry, before)
-            if dry:
-                self._display.warning(f"a run without --check would stop {where(decision.reach)}: {decision.stop}")
-        return decision._asdict()
+
+def _fleet(hostvars: Any, names: Iterable[str]) -> list[Seen]:
+    """What these hosts answered, those that did."""
+    answers = ((name, registered(hostvars, name, "proscribe_observed")) for name in names)
+    return [seen(name, observed) for name, observed in answers if "record" in observed]

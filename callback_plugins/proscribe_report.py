@@ -72,6 +72,7 @@ from proscribe.report.collection.plays import (
     compiles,
     concerns,
     file_of,
+    has,
     tags_of,
 )
 from proscribe.report.collection.progress import Line, Progress
@@ -85,6 +86,7 @@ from proscribe.report.storage.files import ReportDirectory
 from proscribe.report.terminal import lifting, summary
 from proscribe.report.text.command import Call
 from proscribe.report.text.wording import PREFIXES, clean, message
+from proscribe.rollout import deciding
 from proscribe_registration import be_last, failures, manager_of, shorten_failures
 from proscribe_sweep import install as gather_hosts
 
@@ -235,6 +237,10 @@ class CallbackModule(CallbackBase):
         self._count()
         active.plays_now(play, _suits)
         self._playing = ours
+        decision = deciding.decided() if has(play, DECIDING) else None
+        # A play with batches begins once for each.
+        if decision is not None and self._collector is not None and self._collector.rollout() is None:
+            self._collector.decided(decision._asdict())
 
     def _count(self) -> None:
         """Count the failures of a play that is over, if it was ours. Those of other plays are Ansible's alone."""
@@ -251,6 +257,7 @@ class CallbackModule(CallbackBase):
             self._in_quarantine(self._course, action, host, result.result)
         elif action in OBSERVING and self._collector is not None:
             self._answered(self._collector, host, _whole(result).get("record"))
+            deciding.answered(host, _whole(result))
         elif action in ENFORCING and self._collector is not None:
             self._collector.changed(host, ENFORCING[action], result.result, dry=result.task.check_mode)
             self._show_progress()
@@ -315,6 +322,7 @@ class CallbackModule(CallbackBase):
         self._playing = True
         self._collector, self._directory = Collector(run), None
         self._course = Course(list(run["hosts"])) if run["mode"] == QUARANTINE else None
+        deciding.begins(run)
         name = run["mode"] if run["mode"] in UNREPORTED else run["playbook"]
         self._progress = Progress(name, len(run["hosts"]), self._rewriting(), time.monotonic)
         if run["mode"] not in UNREPORTED and run["hosts"]:

@@ -1,29 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter: what the action `rollout` decided, for the head of the play that corrects."""
+"""Filter: how far a run reaches, for the head of the play that corrects. The deciding is in proscribe.rollout."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from pathlib import Path
 from typing import Any
+
+from ansible.utils.display import Display
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
+
+from proscribe.rollout.deciding import decision
 
 DOCUMENTATION = r"""
 name: proscribe_rollout
 short_description: The hosts to correct, or the sizes of their batches
 description:
-  - Gives C(hosts) and C(serial) of a play what the task registered as C(proscribe_rollout) decided.
-  - Where nothing was decided, or no host has to be corrected, it is a pattern that matches no host, without a warning.
+  - Gives C(hosts) and C(serial) of a play which hosts are corrected, in what order, and in batches of what size
+    (C(proscribe_batches)). It is decided once in a run, from what its hosts answered, before any of them is changed.
+  - Where no host answered, or none has to be corrected, it is a pattern that matches no host, without a warning.
 version_added: "0.1.0"
 author: The Proscribe developers
-positional: expected, part
+positional: part
 options:
   _input:
     description: C(hostvars); empty where Ansible only lists or checks the playbook.
     type: dict
-    required: true
-  expected:
-    description: The hosts of the run.
-    type: list
-    elements: str
     required: true
   part:
     description: What is wanted.
@@ -34,8 +37,8 @@ options:
 
 EXAMPLES = r"""
 - name: Correct
-  hosts: "{{ hostvars | default({}) | proscribe_rollout(ansible_play_hosts_all, 'hosts') }}"
-  serial: "{{ hostvars | default({}) | proscribe_rollout(ansible_play_hosts_all, 'batches') }}"
+  hosts: "{{ hostvars | default({}) | proscribe_rollout('hosts') }}"
+  serial: "{{ hostvars | default({}) | proscribe_rollout('batches') }}"
 """
 
 RETURN = r"""
@@ -47,18 +50,14 @@ _value:
 NOBODY = ["all", "!all"]
 
 
-def proscribe_rollout(hostvars: Any, expected: Iterable[str], part: str) -> list[Any]:
-    """That part of the decision. Every host that was reached has it, so the first one that does will do."""
-    for name in expected if hostvars else ():
-        decided = hostvars.raw_get(name).get("proscribe_rollout")
-        if decided and decided.get("rollout"):
-            found = list(decided["rollout"][part])
-            return found or _nothing(part)
-    return _nothing(part)
-
-
-def _nothing(part: str) -> list[Any]:
-    return list(NOBODY) if part == "hosts" else [1]
+def proscribe_rollout(hostvars: Any, part: str) -> list[Any]:
+    """That part of the decision. Jinja would keep a value that is worked out from constants alone, so this has a
+    variable.
+    """
+    decided = decision(Display().warning) if hostvars else None
+    if part == "hosts":
+        return list(decided.hosts if decided and decided.hosts else NOBODY)
+    return list(decided.batches if decided and decided.batches else [1])
 
 
 class FilterModule:

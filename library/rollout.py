@@ -8,12 +8,11 @@ DOCUMENTATION = r"""
 module: rollout
 short_description: Decide how far a run reaches at once
 description:
-  - Between checking the hosts and correcting them, V(decide) says from what was observed which hosts are corrected,
-    in what order and in batches of what size (C(proscribe_batches)), and whether the whole is more than
-    C(proscribe_max_change) allows. The filter C(proscribe_rollout) gives the answer to the play that corrects.
-  - V(next) is the first task of every batch. It fails, and with it the play, where the run must not go on; the hosts of
-    the batch have not been changed then.
-  - V(whole) decides too, and fails at once where the whole is more than C(proscribe_max_change) allows. It is for plays
+  - The filter C(proscribe_rollout) gives the play that corrects its hosts, in the order and in the batches that were
+    decided. V(next) is the first task of every batch. It fails, and with it the play, where the run must not go on,
+    because the whole is more than C(proscribe_max_change) allows or too many hosts have failed; the hosts of the batch
+    have not been changed then.
+  - V(whole) decides, and fails at once where the whole is more than C(proscribe_max_change) allows. It is for plays
     that correct all their hosts at once, or in batches of their own (C(serial)), each of which is decided by itself.
   - Runs on the controller, once; no host is connected to. C(docs/operations.md) has the rules.
 version_added: "0.1.0"
@@ -21,10 +20,10 @@ options:
   step:
     description: What is asked.
     type: str
-    choices: [decide, next, whole]
+    choices: [next, whole]
     required: true
 notes:
-  - Reads what the tasks before it registered as C(proscribe_compiled), C(proscribe_observed) and C(proscribe_rollout).
+  - Reads what the tasks before it registered as C(proscribe_compiled) and C(proscribe_observed).
 attributes:
   check_mode:
     support: full
@@ -36,17 +35,21 @@ author: The Proscribe developers
 """
 
 EXAMPLES = r"""
-- name: Decide how far this run reaches
+- name: Start the batch, unless the run has to stop
   rollout:
-    step: decide
+    step: next
   run_once: true
-  register: proscribe_rollout
+
+- name: Stop before any change where the whole is more than proscribe_max_change allows
+  rollout:
+    step: whole
+  run_once: true
 """
 
 RETURN = r"""
 rollout:
   description: The decision.
-  returned: when O(step=decide) or O(step=whole)
+  returned: when O(step=whole)
   type: dict
   sample:
     hosts: [web01, web02]

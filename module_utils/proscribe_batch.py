@@ -191,7 +191,7 @@ def _client(connection: Any, remote: str, sudoable: bool) -> Client:
 
     def socket_of(address: str) -> bytes:
         path = connection._create_control_path(address, connection.port, connection.user)
-        return to_bytes(os.path.basename(path))
+        return bytes(to_bytes(os.path.basename(path)))
 
     first, second = (made(address) for address in MODELS)
     differing = [place for place, two in enumerate(zip(first, second)) if two[0] != two[1]]

@@ -60,9 +60,17 @@ class Fleet:
         self.interpreter(name, "-o ro")
 
     def launch(self, *words: str) -> Ended:
-        reports = str(self.directory / "reports")
-        environment = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=reports)
-        return launch(PROJECT / "proscribe", *words, cwd=self.directory, environment=environment)
+        return self._launch(PROJECT / "proscribe", *words, PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE)
+
+    def play(self, playbook: str, *options: str) -> Ended:
+        """Run a playbook of one's own, by Ansible itself."""
+        configuration = str(PROJECT / "ansible.cfg")
+        words = ("-i", "fleet", "--tags", "dns,untagged", *options, playbook)
+        return self._launch(Path(REAL_ANSIBLE), *words, ANSIBLE_CONFIG=configuration)
+
+    def _launch(self, program: Path, *words: str, **environment: str) -> Ended:
+        known = clean_environment(PROSCRIBE_REPORTS=str(self.directory / "reports"), **environment)
+        return launch(program, *words, cwd=self.directory, environment=known)
 
     def enforce(self, *options: str, **restrictions: Any) -> Ended:
         extra = json.dumps({f"proscribe_{name}": value for name, value in restrictions.items()})

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import PROJECT
 from made_fleet import Fleet
 from pasting import commands
 
@@ -90,6 +92,28 @@ def test_a_freeze_changes_nothing_at_all(tmp_path: Path) -> None:
     assert ended.code == 13, ended.said
     assert (fleet.corrected, set(fleet.states.values())) == (set(), {"noncompliant"})
     assert "stopped before any change" in ended.said
+
+
+AGAIN = """\
+- import_playbook: {project}/playbooks/enforce.yml
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.copy: {{content: "127.0.0.1 localhost\\n", dest: "{hosts}/{{{{ inventory_hostname }}}}/etc/hosts"}}
+      vars: {{ansible_python_interpreter: "{python}"}}
+    - ansible.builtin.fail:
+      when: inventory_hostname == 'h1'
+- import_playbook: {project}/playbooks/enforce.yml
+"""
+
+
+def test_of_two_runs_of_one_playbook_each_decides_on_the_hosts_that_it_reached(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, 3)
+    (tmp_path / "site.yml").write_text(AGAIN.format(project=PROJECT, hosts=tmp_path, python=sys.executable))
+    ended = fleet.play("site.yml", "-e", '{"proscribe_batches": ["100%"], "proscribe_max_change": "100%"}')
+    assert fleet.corrected == {"h2", "h3"}, ended.said
+    assert fleet.rollout["to_correct"] == 2, "h1 had drifted in the first run, and is not in the second"
+    assert fleet.rollout["batches"] == [2]
 
 
 @pytest.mark.parametrize("option", ["--list-hosts", "--list-tasks", "--syntax-check"])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.policy_errors import Expected
-from proscribe.rollout import Before, Seen, decide, objection, seen, where
+from proscribe.rollout import Before, Decision, Seen, decide, objection, seen, where
 from proscribe.rollout.before import run_before
 from proscribe.rollout.limits import (
     allowed_hosts,
@@ -222,13 +222,15 @@ def test_whatever_the_fleet_no_more_is_changed_than_is_allowed(hosts: Any, max_c
 
 # -- from batch to batch -----------------------------------------------------------------------------------------------
 
-GOING = {
-    "hosts": [f"d{n}" for n in range(31)],
-    "batches": [1, 5, 25],
-    "reach": 31,
-    "stop": "",
-    "max_failures": "10%",
-}
+GOING = Decision(
+    hosts=tuple(f"d{n}" for n in range(31)),
+    batches=(1, 5, 25),
+    reach=31,
+    changes={},
+    stop="",
+    max_failures="10%",
+    allow={},
+)
 
 
 @pytest.mark.parametrize(
@@ -237,15 +239,15 @@ GOING = {
         ({}, "d0", [], ""),
         ({}, "d1", [], ""),
         ({}, "d1", ["d0"], "stopped after the canary batch (1 host): 1 of 1 failed, and none may"),
-        ({"batches": [3, 28]}, "d3", ["d1"], "stopped after the canary batch (3 hosts): 1 of 3 failed, and none may"),
+        ({"batches": (3, 28)}, "d3", ["d1"], "stopped after the canary batch (3 hosts): 1 of 3 failed, and none may"),
         (
-            {"batches": [1, 5, 5, 20]},
+            {"batches": (1, 5, 5, 20)},
             "d6",
             ["d4"],
             "stopped after 6 hosts: 1 of 6 failed, and 10% (proscribe_max_failures) may",
         ),
-        ({"batches": [1, 10, 20]}, "d11", ["d4"], ""),
-        ({"batches": [1, 5, 25], "max_failures": "100%"}, "d6", ["d1", "d2", "d3", "d4", "d5"], ""),
+        ({"batches": (1, 10, 20)}, "d11", ["d4"], ""),
+        ({"batches": (1, 5, 25), "max_failures": "100%"}, "d6", ["d1", "d2", "d3", "d4", "d5"], ""),
         ({"reach": 1, "stop": "too many"}, "d0", [], ""),
         ({"reach": 1, "stop": "too many"}, "d1", [], "stopped after the canary batch (1 host): too many"),
         ({"reach": 0, "stop": "too many"}, "d0", [], "stopped before any change: too many"),
@@ -254,8 +256,8 @@ GOING = {
 def test_a_batch_begins_only_where_nothing_is_against_it(
     changes: dict[str, Any], first: str, lost: list[str], message: str
 ) -> None:
-    decision = {**GOING, **changes}
-    assert objection(decision, first, {host for host in decision["hosts"] if host not in lost}) == message
+    decision = GOING._replace(**changes)
+    assert objection(decision, first, {host for host in decision.hosts if host not in lost}) == message
 
 
 def test_where_a_run_stops_is_said() -> None:

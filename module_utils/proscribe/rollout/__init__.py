@@ -102,18 +102,18 @@ def decide(
     )
 
 
-def objection(decision: Mapping[str, Any], first: str, alive: Collection[str]) -> str:
+def objection(decision: Decision, first: str, alive: Collection[str]) -> str:
     """Why the batch that begins with the host `first` must not begin; "" if it may.
 
-    `decision` is a Decision as a mapping; `alive` are the hosts that have not failed so far.
+    `alive` are the hosts that have not failed so far.
     """
-    done = decision["hosts"].index(first)
-    if done >= decision["reach"]:
-        return f"stopped {where(done)}: {decision['stop']}"
-    lost = sum(host not in alive for host in decision["hosts"][:done])
-    canary = done == decision["batches"][0]
-    if lost > (0 if canary else share(decision["max_failures"], done)):
-        allowed = "none" if canary else f"{decision['max_failures']} (proscribe_max_failures)"
+    done = decision.hosts.index(first)
+    if done >= decision.reach:
+        return f"stopped {where(done)}: {decision.stop}"
+    lost = sum(host not in alive for host in decision.hosts[:done])
+    canary = done == decision.batches[0]
+    if lost > (0 if canary else share(decision.max_failures, done)):
+        allowed = "none" if canary else f"{decision.max_failures} (proscribe_max_failures)"
         after = where(done) if canary else f"after {counted(done, 'host')}"
         return f"stopped {after}: {lost:,} of {done:,} failed, and {allowed} may"
     return ""

@@ -37,7 +37,6 @@ REGISTERED = frozenset(
         "proscribe_failed",
         "proscribe_notice",
         "proscribe_observed",
-        "proscribe_rollout",
         "proscribe_scheduled",
     }
 )

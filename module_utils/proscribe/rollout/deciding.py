@@ -1,0 +1,67 @@
+"""The decision of the run that goes on, for the play that corrects.
+
+It is made in Ansible's main process, where the hosts and the batches of that play are worked out: to fork a worker for
+it costs as much as observing ten hosts. The callback `proscribe_report` lives in the same process and says what the
+hosts answer; the workers of the play, in which the action `rollout` runs, are forked from it after that. What joins
+them is this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import Decision, Seen, decide, seen, where
+from .before import run_before
+
+ENFORCE, CHECK = "enforce", "check"  # the modes of a run that corrects, and of one that says what it would correct
+
+
+class _Run:
+    """A run, and what its hosts answered before one of them was changed."""
+
+    def __init__(self, run: Mapping[str, Any]) -> None:
+        self.run = run
+        self.answers: dict[str, Seen] = {}
+        self.decision: Decision | None = None
+
+
+_now: _Run | None = None
+
+
+def begins(run: Mapping[str, Any]) -> None:
+    """A run begins; `run` is what `compile_plans` said of it."""
+    global _now
+    _now = _Run(run) if run["mode"] in (ENFORCE, CHECK) else None
+
+
+def answered(host: str, observed: Mapping[str, Any]) -> None:
+    """A host answered, and goes on. What it answers once it is decided is how well it was corrected."""
+    if _now is not None and _now.decision is None and "record" in observed:
+        _now.answers[host] = seen(host, observed)
+
+
+def decided() -> Decision | None:
+    """What was decided of the run; None for nothing yet."""
+    return None if _now is None else _now.decision
+
+
+def decision(warn: Callable[[str], None]) -> Decision | None:
+    """The decision, made now if that was not before; None where no host answered. `warn` is told what a run that may
+    change would do.
+    """
+    if _now is not None and _now.decision is None and _now.answers:
+        fleet = [_now.answers[name] for name in _now.run["hosts"] if name in _now.answers]
+        _now.decision = decision_on(fleet, _now.run, _now.run["mode"] == CHECK, warn)
+    return decided()
+
+
+def decision_on(fleet: Sequence[Seen], run: Mapping[str, Any], dry: bool, warn: Callable[[str], None]) -> Decision:
+    """The decision for hosts that answered. `run` is what `compile_plans` said of it."""
+    made = decide(fleet, run["rollout"], dry)
+    if made.stop:
+        made = decide(fleet, run["rollout"], dry, run_before(Path(run["directory"]).parent, made.hosts))
+        if dry:
+            warn(f"a run without --check would stop {where(made.reach)}: {made.stop}")
+    return made
