@@ -187,6 +187,7 @@ class CallbackModule(CallbackBase):
         self._mistake = ""
         self._exits: list[str] = []
         self._broken = False
+        deciding.reset()
 
     # -- events --------------------------------------------------------------------------------------------------------
 

@@ -99,7 +99,9 @@ AGAIN = """\
 - hosts: all
   gather_facts: false
   tasks:
-    - ansible.builtin.copy: {{content: "127.0.0.1 localhost\\n", dest: "{hosts}/{{{{ inventory_hostname }}}}/etc/hosts"}}
+    - ansible.builtin.copy:
+        content: "127.0.0.1 localhost\\n"
+        dest: "{hosts}/{{{{ inventory_hostname }}}}/etc/hosts"
       vars: {{ansible_python_interpreter: "{python}"}}
     - ansible.builtin.fail:
       when: inventory_hostname == 'h1'

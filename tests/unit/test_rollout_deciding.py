@@ -20,7 +20,7 @@ KNOWN = {"h1": {}}
 @pytest.fixture
 def warned() -> Iterator[list[str]]:
     yield []
-    deciding.begins({"mode": "audit"})
+    deciding.reset()
 
 
 def begins(reports: Path, mode: str = "enforce", hosts: int = 4, most: Any = "100%") -> None:

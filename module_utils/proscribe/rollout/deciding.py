@@ -36,6 +36,12 @@ def begins(run: Mapping[str, Any]) -> None:
     _now = _Run(run) if run["mode"] in (ENFORCE, CHECK) else None
 
 
+def reset() -> None:
+    """Another playbook begins."""
+    global _now
+    _now = None
+
+
 def answered(host: str, observed: Mapping[str, Any]) -> None:
     """A host answered, and goes on. What it answers once it is decided is how well it was corrected."""
     if _now is not None and _now.decision is None and "record" in observed:
