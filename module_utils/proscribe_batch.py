@@ -31,7 +31,7 @@ from proscribe_executor import Results, run_inside
 from proscribe_sweep import Captured, Member, Outcome, handover
 
 SILENT = 64  # hosts of a batch that may be waited for beside those that `forks` allows
-MODELS = ("a.invalid", "b.invalid")  # addresses
+MODELS = ("a.invalid", "b.invalid")  # the addresses at which the plugin is asked for the command
 CONTROL_PATH = re.compile(rb'controlpath[ =]"?([^"]*)"?', re.IGNORECASE)
 
 # What ssh's plugin says where `ssh` has no connection and there was something to be written.

@@ -30,7 +30,7 @@ REASONS = {"apps": apps.reasons, "browser": browser.reasons, "firewall": firewal
 def answers(about: Subject, policy: Policy) -> dict[str, Answer]:
     """Every control's answer."""
     if not policy.facts.served:
-        reason = Reason(OPEN, f"nothing is enforced on {policy.facts.os}")
+        reason = Reason(OPEN, f"no control is enforced on {policy.facts.os}")
         return dict.fromkeys(CONTROLS, Answer(OPEN, (reason,)))
     return {control: _answer(list(REASONS[control](about, policy))) for control in CONTROLS}
 
