@@ -187,7 +187,7 @@ class CallbackModule(CallbackBase):
         self._mistake = ""
         self._exits: list[str] = []
         self._broken = False
-        deciding.reset()
+        deciding.begins(None)
 
     # -- events --------------------------------------------------------------------------------------------------------
 
@@ -257,8 +257,9 @@ class CallbackModule(CallbackBase):
         elif self._course is not None:
             self._in_quarantine(self._course, action, host, result.result)
         elif action in OBSERVING and self._collector is not None:
-            self._answered(self._collector, host, _whole(result).get("record"))
-            deciding.answered(host, _whole(result))
+            whole = _whole(result)
+            if record := self._answered(self._collector, host, whole.get("record")):
+                deciding.answered(host, {**whole, "record": record})
         elif action in ENFORCING and self._collector is not None:
             self._collector.changed(host, ENFORCING[action], result.result, dry=result.task.check_mode)
             self._show_progress()
@@ -323,7 +324,7 @@ class CallbackModule(CallbackBase):
         self._playing = True
         self._collector, self._directory = Collector(run), None
         self._course = Course(list(run["hosts"])) if run["mode"] == QUARANTINE else None
-        deciding.begins(run)
+        deciding.begins(run if self._collector.changing else None)
         name = run["mode"] if run["mode"] in UNREPORTED else run["playbook"]
         self._progress = Progress(name, len(run["hosts"]), self._rewriting(), time.monotonic)
         if run["mode"] not in UNREPORTED and run["hosts"]:
@@ -332,7 +333,7 @@ class CallbackModule(CallbackBase):
             except (OSError, ValueError) as error:
                 self.broken(f"the report cannot be written: {clean(error)}")
 
-    def _answered(self, collector: Collector, host: str, answer: object) -> None:
+    def _answered(self, collector: Collector, host: str, answer: object) -> dict[str, Any] | None:
         record = collector.answered(host, answer)
         if record is not None and self._directory is not None:
             try:
@@ -341,6 +342,7 @@ class CallbackModule(CallbackBase):
                 self._directory.close()
                 self.broken(f"the report cannot be written: {clean(error)}")
         self._show_progress()
+        return record
 
     def _end(self, collector: Collector, ansible_failed: bool) -> None:
         self._collector = None

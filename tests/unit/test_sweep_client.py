@@ -67,9 +67,9 @@ def test_a_plugin_whose_commands_differ_in_more_is_asked_for_each_host(tmp_path:
 
 
 def test_the_plugin_is_asked_for_two_hosts_of_a_hundred(tmp_path: Path) -> None:
-    connection, asked = plugin(ansible_control_path_dir=str(tmp_path)), []
+    connection, built = plugin(ansible_control_path_dir=str(tmp_path)), []
     build = connection._build_command
-    connection._build_command = lambda *arguments: asked.append(1) or build(*arguments)
+    connection._build_command = lambda *arguments: built.append(1) or build(*arguments)
     made = proscribe_batch._client(connection, REMOTE, sudoable=True)
     assert len({made(f"10.77.0.{number}") for number in range(100)}) == 100
-    assert len(asked) == 2
+    assert len(built) == 2

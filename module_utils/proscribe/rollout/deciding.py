@@ -15,7 +15,7 @@ from typing import Any
 from . import Decision, Seen, decide, seen, where
 from .before import run_before
 
-ENFORCE, CHECK = "enforce", "check"  # the modes of a run that corrects, and of one that says what it would correct
+CHECK = "check"  # the mode of a run that only says what it would correct
 
 
 class _Run:
@@ -30,21 +30,19 @@ class _Run:
 _now: _Run | None = None
 
 
-def begins(run: Mapping[str, Any]) -> None:
-    """A run begins; `run` is what `compile_plans` said of it."""
+def begins(run: Mapping[str, Any] | None) -> None:
+    """A run begins that corrects; `run` is what `compile_plans` said of it. None for one that corrects nothing, and
+    for a playbook that begins.
+    """
     global _now
-    _now = _Run(run) if run["mode"] in (ENFORCE, CHECK) else None
-
-
-def reset() -> None:
-    """Another playbook begins."""
-    global _now
-    _now = None
+    _now = None if run is None else _Run(run)
 
 
 def answered(host: str, observed: Mapping[str, Any]) -> None:
-    """A host answered, and goes on. What it answers once it is decided is how well it was corrected."""
-    if _now is not None and _now.decision is None and "record" in observed:
+    """A host answered, and goes on; `observed` is the result, with a record that was checked. What a host answers once
+    it is decided is how well it was corrected.
+    """
+    if _now is not None and _now.decision is None:
         _now.answers[host] = seen(host, observed)
 
 

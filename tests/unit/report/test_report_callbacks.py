@@ -32,11 +32,17 @@ def compiled(project, hosts=HOSTS, mode="audit", **changes):
     return {"all": {"proscribe_run": made}}
 
 
+def observation(record):
+    """What compliance_state returns."""
+    drifted = ["apps"] if record.get("state") == "noncompliant" else []
+    return {"record": record, "drifted": drifted, "privileged": True}
+
+
 def answers(project, observed, enforced=None, **compiling):
     """Canned answers: host records by host (or host/second), and results of restricted_apps by host."""
     return {
         "compile_plans": compiled(project, **compiling),
-        "compliance_state": {host: {"record": record} for host, record in observed.items()},
+        "compliance_state": {host: observation(record) for host, record in observed.items()},
         "restricted_apps": enforced or {},
     }
 
@@ -140,9 +146,12 @@ def test_a_pattern_that_matches_no_host_is_no_success(project):
     assert "exit 12: nothing was evaluated: no host was selected" in done.stdout
 
 
-def test_a_host_that_answers_rubbish_costs_only_itself(project):
-    canned = answers(project, {"web01": clean_answer(), "web02": {"schema": ["\x1b[2J"], "rules": 7}})
-    done = project.run(AUDIT, canned, HOSTS)
+@pytest.mark.parametrize(("playbook", "mode"), [(AUDIT, "audit"), (ENFORCE, "enforce")], ids=["audit", "enforce"])
+def test_a_host_that_answers_rubbish_costs_only_itself(project, playbook, mode):
+    rubbish = {"schema": ["\x1b[2J"], "rules": 7, "state": "noncompliant"}
+    observed = {"web01": clean_answer(), "web02": rubbish, "web02/second": rubbish}
+    done = project.run(playbook, answers(project, observed, mode=mode), HOSTS)
+    assert project.exit != "250"
     records = project.report()[1]
     assert (records["web01"]["state"], records["web02"]["state"]) == ("compliant", "unknown")
     assert "\x1b" not in done.stdout
