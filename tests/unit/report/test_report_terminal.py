@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proscribe.finding import Finding, Verdict
 from proscribe.report.collection.events import Collector
+from proscribe.report.evaluation.groups import needs_root
 from proscribe.report.evaluation.reconcile import fleet_report
 from proscribe.report.terminal import lifting
 from proscribe.report.terminal.summary import Screen, render
@@ -67,6 +68,23 @@ def test_the_machine_it_stands_on_as_an_ordinary_user():
                 ./proscribe audit -i inventory/prod -b
         """
     )
+
+
+@pytest.mark.parametrize(
+    ("reason", "needs"),
+    [
+        ("this needs root: run it as root, or let Ansible become root", True),
+        ("only root can start a browser as somebody else", True),
+        ("the firewall's rules can only be listed by root: run the audit as root, or with -b", True),
+        ("12 processes of other users are only seen by root", True),
+        ("/root/d/d is more than 128 directories down", False),
+        ("/srv/of-root/x, /home/rootless/y is more than 128 directories down", False),
+        ("dpkg-query ended with code 2", False),
+    ],
+)
+def test_root_is_advised_where_it_would_see_more(reason: str, needs: bool) -> None:
+    records = [{"host": "h1", "rules": [{"state": "unknown", "reason": reason}]}]
+    assert needs_root(records) == (["h1"] if needs else [])
 
 
 @pytest.mark.parametrize(

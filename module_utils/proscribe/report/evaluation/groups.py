@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ...finding import NOT_APPLICABLE, STATES, UNKNOWN
+from ...patterns import pattern
 from ...reply.shapes import cut
 from ..text.wording import MUCH, Cause, cause, causes, clean, counted, evidence, some
 from .failures import failures
 
 AUDITED = " (audited)"  # behind what is only audited, wherever it is named
+# How a reason says that an ordinary user cannot see it; a path may hold the word as well.
+BY_ROOT = pattern(r"\b(?:as|by|needs|only) root\b")
 FEW_RULES = 3  # up to so many rules of a group are named
 
 
@@ -222,5 +225,5 @@ def needs_root(records: Iterable[Mapping[str, Any]]) -> list[str]:
     return [
         record["host"]
         for record in records
-        if any(rule["state"] == UNKNOWN and "root" in str(rule["reason"]) for rule in record["rules"])
+        if any(rule["state"] == UNKNOWN and BY_ROOT.search(str(rule["reason"])) for rule in record["rules"])
     ]
