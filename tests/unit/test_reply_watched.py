@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from proscribe.reply import watched
 from proscribe.reply.record import taken
 from proscribe.reply.shapes import GREATEST, MANY, Unusable
@@ -151,7 +152,7 @@ json_values = st.recursive(
 
 
 @given(st.sampled_from(sorted(watch(frozen=FROZEN))), json_values)
-@settings(max_examples=300)
+@examples(300)
 def test_any_value_anywhere_is_read_or_refused(key, value):
     for given_watch in (value, {**watch(), key: value}, watch({**INCIDENT, "users": value}), watch(value)):
         try:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from proscribe import plan as plans
 from proscribe import stream
 from proscribe.plan_text import serialised
@@ -301,7 +302,7 @@ def test_it_is_noted_which_hosts_keep_the_code_until_there_is_another(place: Pat
     assert not Store().has(host, code, plan)
 
 
-@settings(deadline=None, max_examples=30)  # each makes a store
+@examples(30)  # each makes a store
 @given(st.binary(max_size=200))
 def test_whatever_stands_in_a_file_only_what_fits_its_name_is_sent(tmp_path_factory, junk: bytes) -> None:
     place = tmp_path_factory.mktemp("made") / "plans"

@@ -7,9 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import Phase, example, given, settings
+from hypothesis import Phase, example, given
 from hypothesis import strategies as st
 from made_policy import NOW, made_catalogue
+from properties import examples
 from proscribe.cli import inventory
 from proscribe.cli.diff import earlier_plans
 from proscribe.compile.run import compile_hosts
@@ -64,7 +65,7 @@ CALLED_ALIKE["own"] = "called as the project's"
 
 
 @pytest.mark.slow
-@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # each runs git a lot
+@examples(8, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # each runs git a lot
 @example(CALLED_ALIKE, CALLED_ALIKE, False)
 @given(STATES, STATES, st.booleans())
 def test_the_plans_of_a_revision_are_those_that_were_compiled_then(tmp_path_factory, old, new, waivers_apart) -> None:

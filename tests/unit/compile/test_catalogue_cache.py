@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_catalogue import GOOD, OWN, Made
+from properties import examples
 from proscribe import installation, stream
 from proscribe.compile import catalogue_cache
 from proscribe.compile.catalogue import Catalogue, load
@@ -207,7 +208,7 @@ def test_a_note_that_is_no_catalogue_is_loaded_anew(content, store, directory) -
     assert noted(store, directory)
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(junk=st.binary(max_size=200), cut=st.integers(min_value=0))
 def test_a_damaged_note_is_loaded_anew(junk, cut, tmp_path_factory) -> None:
     root = tmp_path_factory.mktemp("made")

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from made_catalogue import GOOD, Made, errors_of
+from properties import examples
 from proscribe.compile import yaml_file
 from proscribe.compile.schema import SERVICE
 
@@ -121,7 +122,7 @@ _data = st.recursive(
 
 @pytest.mark.slow
 @given(tree=_data)
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(200, HealthCheck.function_scoped_fixture)
 def test_whatever_a_file_holds_nothing_but_a_policy_error_comes_of_it(tree: Any, write: Made) -> None:
     directory = write(yaml.safe_dump(tree, allow_unicode=True))
     for error in errors_of(directory):
@@ -130,7 +131,7 @@ def test_whatever_a_file_holds_nothing_but_a_policy_error_comes_of_it(tree: Any,
 
 @pytest.mark.slow
 @given(changes=st.dictionaries(st.sampled_from(list(SERVICE.keys)), _data, min_size=1, max_size=3))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(200, HealthCheck.function_scoped_fixture)
 def test_a_good_entry_with_arbitrary_changes_loads_or_is_refused(changes: dict[str, Any], write: Made) -> None:
     directory = write(yaml.safe_dump({**yaml.safe_load(GOOD), **changes}))
     for error in errors_of(directory):
@@ -138,7 +139,7 @@ def test_a_good_entry_with_arbitrary_changes_loads_or_is_refused(changes: dict[s
 
 
 @given(text=st.text(alphabet=st.sampled_from("ab:-[]{}&*!|>'\"#%@? \n\t,.0\u2028"), max_size=60))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(200, HealthCheck.function_scoped_fixture)
 def test_whatever_text_a_file_holds_nothing_but_a_policy_error_comes_of_it(text: str, write: Made) -> None:
     errors_of(write(text))
 

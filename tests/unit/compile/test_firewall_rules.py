@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from properties import examples
 from proscribe.compile.firewall_rules import read_rules
 from proscribe.compile.networks import merged
 from proscribe.compile.schema import check_service
@@ -153,7 +154,7 @@ def test_no_service_puts_a_word_of_its_own_into_the_file(id_: str, networks: lis
     assert foreign(rendered({id_: service}, [])) == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@examples(100, HealthCheck.function_scoped_fixture)
 @given(names=st.lists(HOSTILE, max_size=4))
 def test_no_source_of_packages_puts_a_word_of_its_own_into_the_file(names: list[str], tmp_path: Path) -> None:
     (tmp_path / "etc/apt").mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.compile.networks import NetworkTable, merged, packed
 
@@ -30,7 +30,6 @@ def test_what_is_no_network_of_a_rule(text: str) -> None:
     assert packed(text) is None
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(22, 32)), max_size=12), st.integers(0, 1023))
 def test_the_same_addresses_are_meant_and_none_twice(made: list[tuple[int, int]], offset: int) -> None:
     networks = [str(ipaddress.ip_network((f"198.51.100.{number}", length), strict=False)) for number, length in made]
@@ -39,7 +38,6 @@ def test_the_same_addresses_are_meant_and_none_twice(made: list[tuple[int, int]]
     assert len(holding) == any(address in ipaddress.ip_network(network) for network in networks)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 255), st.integers(24, 32)), max_size=12),
     st.tuples(st.integers(0, 255), st.integers(8, 32)),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_catalogue import GOOD, OWN, Made
 from proscribe.compile import inventory, plans, run
@@ -43,7 +43,6 @@ class Services(NamedTuple):
     services: dict[str, Entry]
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("pqrst"), ENTRIES))
 def test_a_permitted_name_below_a_restricted_one_is_let_through(made: dict[str, Entry]) -> None:
     services: dict[str, Any] = {
@@ -60,7 +59,6 @@ def test_a_permitted_name_below_a_restricted_one_is_let_through(made: dict[str, 
 HOURS = [[day, 0, 1440] for day in range(7)]
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("pqrst"), ENTRIES), st.sets(st.sampled_from("pqrst")), st.data())
 def test_hours_come_to_what_is_compiled_without_them(made: dict[str, Entry], timed: set[str], data: st.DataObject):
     """Whichever services are open at a moment: others block and allow as if these were waived, and the rest not."""

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from made_waivers import OURS, Keys, Organisation, at
+from properties import examples
 from proscribe.compile import plans, run, timeline
 from proscribe.compile.run import Compiled, compile_hosts
 from proscribe.plan import canonical, check
@@ -201,7 +202,7 @@ def waivers(draw: st.DrawFn) -> dict[str, Any]:
     return made
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40, HealthCheck.function_scoped_fixture)
 @given(
     st.lists(waivers(), max_size=4),
     st.lists(MOMENTS, min_size=2, max_size=4),

@@ -15,9 +15,10 @@ from typing import Any
 
 import made_apps as made
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from made_apps import Read
+from properties import examples
 from proscribe.controls.apps.portable import appimage_contents, asar, elf, evidence, program_parts, squashfs
 from proscribe.controls.apps.portable.names import Names
 from proscribe.host import Host
@@ -26,7 +27,7 @@ PACKAGE = "github.com/jpillora/chisel"
 WECHAT = frozenset({"wechat", "com.tencent.wechat"})
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.data())
 def test_a_spoilt_program_is_read_within_bounds(data: st.DataObject) -> None:
     """Whatever stands in its tables, no reader asks for more than a megabyte, and none raises."""
@@ -43,7 +44,7 @@ def test_a_spoilt_program_is_read_within_bounds(data: st.DataObject) -> None:
     assert isinstance(appimage_contents.doubt(read, WECHAT), str)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.data())
 def test_a_spoilt_archive_is_unreadable_and_nothing_else(data: st.DataObject) -> None:
     content = bytearray(made.squashfs({"a.desktop": made.entry("a"), "link": b"x", "AppRun": made.elf()}))
@@ -62,7 +63,7 @@ def test_a_spoilt_archive_is_unreadable_and_nothing_else(data: st.DataObject) ->
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(max_size=5), lambda inner: st.dictionaries(st.text(max_size=5), inner)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_quarantine import (
     FILE,
@@ -27,6 +27,7 @@ from made_quarantine import (
     picture,
     restored,
 )
+from properties import examples
 from proscribe.controls.apps.quarantine import completing, manifest, moving, operator, restoring, unfinished
 from proscribe.host import ControlError, Unseen
 
@@ -257,7 +258,7 @@ def test_what_is_gone_by_then(tmp_path: Path) -> None:
     assert host.list(ITEMS) == []
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.binary(min_size=1, max_size=60).filter(lambda name: name not in (b".", b"..") and not set(name) & {0, 47}))
 def test_any_name_there_and_back(name: bytes) -> None:
     with tempfile.TemporaryDirectory() as made:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from made_places import BROWSERS
+from properties import examples
 from proscribe.controls import browser
 from proscribe.controls.applying import carry_out
 from proscribe.controls.browser import forks, packaged
@@ -585,7 +586,7 @@ def plant(path: Path, foreign: Any) -> None:
 
 @pytest.mark.slow
 @given(chromium=FOLDERS, firefox=st.none() | FOREIGN, beside=FOLDERS, rights=st.sampled_from([0o755, 0o775, 0o700]))
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(120, HealthCheck.function_scoped_fixture)
 def test_enforce_and_lift_leave_every_foreign_file_as_it_was(
     scratch: Path, chromium: dict[str, Any], firefox: Any, beside: dict[str, Any], rights: int
 ) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_places import BROWSERS
+from properties import examples
 from proscribe.controls import browser
 from proscribe.controls.browser import firefox, firefox_merge
 from proscribe.host import ControlError, Host, Unseen
@@ -412,7 +413,7 @@ def fresh(place: Path) -> Tree:
 
 @pytest.mark.slow
 @given(original=FILES)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_lift_after_enforce_is_the_original_whatever_it_was(place: Path, original: bytes) -> None:
     tree = fresh(place)
     tree.put(PATH, original)
@@ -423,7 +424,6 @@ def test_lift_after_enforce_is_the_original_whatever_it_was(place: Path, origina
 
 
 @given(base=DOCUMENTS, ours=st.lists(PATTERNS, min_size=1, max_size=2, unique=True), later=POLICIES)
-@settings(deadline=None)
 def test_taking_out_undoes_the_merge_and_nothing_but_the_merge(
     base: dict[str, Any], ours: list[str], later: dict[str, Any]
 ) -> None:

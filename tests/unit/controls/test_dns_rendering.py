@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from properties import examples
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls.dns import block, override_lines, rendering
 from proscribe.controls.dns.backends import networkmanager, resolved
@@ -159,7 +160,7 @@ OWN_LINE = re.compile(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(100, HealthCheck.function_scoped_fixture)
 @given(servers=st.lists(SERVERS, max_size=3))
 def test_no_name_server_of_the_inventory_or_the_host_can_put_a_line_of_its_own_into_the_filters_file(
     tmp_path: Path, servers: list[str]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controls import management_exemptions
 from proscribe.controls.firewall.exemptions import Blocked, collect
@@ -244,7 +244,6 @@ NETWORK = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(NETWORK, max_size=6), NETWORK)
 def test_what_lies_in_what_is_found_without_looking_through_all(networks: list[Any], network_: Any) -> None:
     same = [network for network in networks if network.version == network_.version]

@@ -6,7 +6,7 @@ import ipaddress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.compile.networks import merged
 from proscribe.controls.firewall.listing import differences, refusals, take_apart
@@ -216,7 +216,6 @@ NETWORKS = st.one_of(st.ip_addresses().map(str), st.builds(
 ))  # fmt: skip
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), st.lists(NETWORKS, max_size=8), max_size=4)
 )

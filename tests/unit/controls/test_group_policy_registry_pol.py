@@ -6,8 +6,9 @@ import struct
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from proscribe.controls.group_policy import registry_pol
 from proscribe.controls.group_policy.registry_pol import (
     BINARY,
@@ -180,7 +181,7 @@ PARTS = st.sampled_from([GOOD[place : place + 2] for place in range(0, len(GOOD)
 
 
 @pytest.mark.slow
-@settings(max_examples=10_000, deadline=None)
+@examples(10_000)
 @given(st.lists(ENTRIES, max_size=2), SAID, st.integers(0, 0xFFFFFFFF))
 def test_what_is_written_is_read_again(entries: list[Entry], said: str, count: int) -> None:
     written_ = [*entries, text("K", "V", said), number("K", "W", count)]
@@ -191,7 +192,7 @@ def test_what_is_written_is_read_again(entries: list[Entry], said: str, count: i
 
 
 @pytest.mark.slow
-@settings(max_examples=10_000, deadline=None)
+@examples(10_000)
 @given(st.binary(max_size=60) | st.lists(PARTS, max_size=20).map(b"".join), st.integers(0, len(GOOD)))
 def test_whatever_is_accepted_is_written_back_byte_for_byte(content: bytes, place: int) -> None:
     damaged = HEADER + GOOD + GOOD[:place] + content + GOOD[place:]

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from proscribe.controls.apps import running
 from proscribe.controls.apps.portable import appimage, desktop_entries, user_dirs
 from proscribe.controls.apps.portable.names import Names
@@ -159,7 +160,7 @@ def test_a_reader_that_tries_its_text_in_many_ways_would_be_noticed():
         run_apart(lambda: grows(exponential.match, 4_000), Limits(seconds=1))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.sampled_from(sorted(READERS)), st.lists(st.sampled_from(PIECES), min_size=1, max_size=6), st.text(max_size=3))
 def test_no_text_keeps_a_reader_busy(reader, pieces, end):
     read, length = READERS[reader]

@@ -11,9 +11,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_export import AT, decision, plan
+from properties import examples
 from proscribe.controls.group_policy.policies import of_programs
 from proscribe.enforcement_points.declaration import NotExportable, Rendered
 from proscribe.enforcement_points.formats import chrome_enterprise, ddm, intune, mobileconfig
@@ -205,7 +206,7 @@ PLAIN = [
 
 
 @pytest.mark.slow
-@settings(max_examples=10_000, deadline=None)
+@examples(10_000)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 def test_no_text_gets_out_of_its_place_in_a_profile(hostile: str) -> None:
     """The link for requests, the name of a group and that of a release are the texts that come from outside."""

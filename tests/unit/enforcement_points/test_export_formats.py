@@ -6,9 +6,10 @@ import re
 
 import pytest
 import readers
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_export import decision, plan
+from properties import examples
 from proscribe.controls.browser.rendering import Name, Verdicts
 from proscribe.controls.dns.desired import covering, of_plan
 from proscribe.enforcement_points.declaration import LeftOut, NotExportable
@@ -253,7 +254,7 @@ OURS = ("domains", "hosts", "rpz", "unbound", "dnsmasq", "adguard", "squid", "pa
 
 
 @pytest.mark.parametrize("name", OURS)  # 11,000 cases of all
-@settings(max_examples=1_000)
+@examples(1_000)
 @given(text=HOSTILE, where=st.sampled_from(PLACES))
 def test_nothing_injects(name, text, where):
     """Whatever a plan has for a name: the export is refused, or each of its lines is one that its reader expects."""

@@ -9,9 +9,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_export import AT, decision, plan
+from properties import examples
 from proscribe.controls.group_policy.policies import entries
 from proscribe.controls.group_policy.registry_pol import BINARY, DWORD, EMPTY_KEY, SZ, Entry, emptied, parse, text
 from proscribe.enforcement_points.declaration import NotExportable
@@ -189,7 +190,7 @@ WHOLE_LINE = re.compile(
 
 
 @pytest.mark.slow
-@settings(max_examples=10_000, deadline=None)
+@examples(10_000)
 @given(SAID, SAID, st.binary(max_size=20))
 def test_no_text_becomes_a_line_of_its_own(one: str, other: str, data: bytes) -> None:
     chosen = [

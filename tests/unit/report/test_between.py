@@ -10,8 +10,9 @@ import xml.etree.ElementTree as ET
 import fleets
 import pytest
 from export_fleet import FINISHED, exported
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from proscribe.compile.reporting import policies
 from proscribe.reply.record import read
 from proscribe.report.evaluation import between
@@ -297,7 +298,7 @@ def test_no_text_of_a_host_breaks_out(tmp_path):
     st.booleans(),
     st.booleans(),
 )
-@settings(max_examples=60)
+@examples(60)
 def test_no_incident_is_lost_between_a_record_and_its_words(incidents, frozen, stale):
     listed = [
         {**INCIDENT, "rule": f"apps/a{number}", "times": times, "corrected": min(times, corrected), "users": []}

@@ -10,9 +10,10 @@ import pytest
 from event_runs import EventRuns, made, reported
 from export_fleet import HOSTILE, exported, hostile_answers
 from fleets import answer, no_policy, wechat
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pasts import bad, good, made_plan, repaired, unseen, waived
+from properties import examples
 from proscribe.finding import STATES, Finding, Verdict
 from proscribe.report.evaluation.observed import observed_at
 from proscribe.report.exports.events import ACTION, COUNTED, GATE, LONGEST, RUN, Before, _text
@@ -230,7 +231,7 @@ TEXTS = st.one_of(ANY, LONG)
 FINDINGS = st.lists(st.builds(Finding, *[TEXTS] * len(Finding._fields)), min_size=1, max_size=6)
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(
     host=TEXTS,
     service=st.text(min_size=1, max_size=190),

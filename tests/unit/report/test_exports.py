@@ -13,8 +13,9 @@ from pathlib import Path
 import fleets
 import pytest
 from export_fleet import ANSWERS, FINISHED, STATE, exported
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from proscribe.finding import STATES, Finding, Verdict
 from proscribe.plan import CONTROLS
 from proscribe.reply.record import read
@@ -466,7 +467,7 @@ def answers(draw):
     }
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(
     st.dictionaries(st.text(min_size=1, max_size=8), answers() | st.none(), max_size=4).map(
         lambda hosts: {f"{number}{host}": answer for number, (host, answer) in enumerate(hosts.items())}

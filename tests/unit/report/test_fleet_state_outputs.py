@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from fleets import DIGEST, answer, run
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from proscribe.finding import COMPLIANT, OPEN, Finding, Verdict, judge, worst
 from proscribe.plan import CONTROLS
 from proscribe.report.collection.events import Collector
@@ -321,7 +322,7 @@ ONE_RUN = st.fixed_dictionaries(
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(40)
 @given(runs=st.lists(ONE_RUN, min_size=1, max_size=5))
 def test_whatever_runs_over_whatever_parts_no_output_is_better_than_what_was_looked_at(tmp_path_factory, runs):
     fleet = Fleet(tmp_path_factory.mktemp("fleet"))

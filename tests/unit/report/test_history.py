@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from fleets import SERVICES, answer, no_policy
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pasts import Past, bad, good, made_plan, repaired, unseen, waived
+from properties import examples
 from proscribe.duration import spelled
 from proscribe.finding import Finding, Verdict
 from proscribe.reply.record import read
@@ -282,7 +283,7 @@ def test_a_plan_is_read_by_its_digest_only(tmp_path):
 hostile = st.text(max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(id_=hostile, path=hostile, rule=st.text(min_size=1, max_size=40), reason=hostile)
 def test_whatever_a_host_says_can_be_kept(tmp_path_factory, id_, path, rule, reason):
     verdicts = [
@@ -299,7 +300,7 @@ def test_whatever_a_host_says_can_be_kept(tmp_path_factory, id_, path, rule, rea
 STATES = st.sampled_from([good, bad, waived, unseen, repaired, None])
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(runs=st.lists(st.tuples(STATES, STATES), min_size=1, max_size=8))
 def test_after_any_runs_what_is_open_is_what_the_last_run_found(tmp_path_factory, runs):
     past = Past(open_history("sqlite", Path(tmp_path_factory.mktemp("h"))))

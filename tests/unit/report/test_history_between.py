@@ -15,9 +15,10 @@ import sqlite3
 
 import pytest
 from event_runs import EventRuns, reported
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from pasts import Past, bad, good, made_plan, waived
+from properties import examples
 from proscribe.cli import Refused
 from proscribe.cli import report as word
 from proscribe.compile.reports_place import Place
@@ -385,7 +386,7 @@ def test_the_command_prints_it(tmp_path, options, found):
     st.lists(st.integers(1, 28), min_size=1, max_size=12).map(sorted),
     st.lists(st.tuples(st.integers(0, 11), st.integers(1, 12)), min_size=1, max_size=6),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40, HealthCheck.function_scoped_fixture)
 def test_never_more_than_happened_is_counted(tmp_path_factory, happened, journals):
     """A host where something is open on some days, and journals that reach over any part of them, in order."""
     past = Past(open_history("sqlite", tmp_path_factory.mktemp("history")))

@@ -15,8 +15,9 @@ import time
 
 import fleets
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from properties import examples
 from proscribe.custody import wording
 from proscribe.custody.outcome import Course
 from proscribe.custody.request import Request
@@ -211,7 +212,7 @@ def directory(tmp_path_factory):
 
 
 @pytest.mark.slow
-@settings(max_examples=MANY, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(MANY, *HealthCheck)
 @given(data=st.data())
 def test_an_answer_of_a_hostile_host_harms_nobody(directory, data):
     run = fleets.run(["web01", "web02", "web03"], data.draw(st.sampled_from(["audit", "enforce"])))
@@ -268,7 +269,7 @@ RESTRICTED = {"controls": {"apps": {"mode": "enforce", "services": {"wechat": {"
 
 
 @pytest.mark.slow
-@settings(max_examples=MANY, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(MANY, *HealthCheck)
 @given(data=st.data())
 def test_what_a_hostile_host_says_of_its_quarantine_harms_nobody(data):
     course = Course(["web01", "web02"])
@@ -296,7 +297,7 @@ def test_what_a_hostile_host_says_of_its_quarantine_harms_nobody(data):
     json.dumps(course.document()).encode()
 
 
-@settings(max_examples=max(MANY // 20, 5), deadline=None, suppress_health_check=list(HealthCheck))
+@examples(max(MANY // 20, 5), *HealthCheck)
 @given(data=st.data())
 def test_the_history_takes_what_the_reader_lets_through(tmp_path_factory, data):
     try:

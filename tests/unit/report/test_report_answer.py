@@ -7,8 +7,9 @@ import json
 
 import pytest
 from fleets import PROCESS, WECHAT, answer, clean_answer, wechat
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from proscribe.finding import STATES
 from proscribe.reply.record import SOFTWARE, Unusable, read, silent
 
@@ -80,7 +81,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(data=st.data())
 def test_any_answer_is_a_whole_record_or_refused(data):
     record = copy.deepcopy(answer(wechat(WECHAT, PROCESS), evaluated=["apps/x"]))

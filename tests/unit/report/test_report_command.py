@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from fleets import PROCESS, WECHAT, answer, clean_answer, judge, run, wechat
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pasting import SHELLS, Shell, commands, recorded, recorder
+from properties import examples
 from proscribe.controls.apps.quarantine import moving
 from proscribe.host import LIFT, WRITTEN_BY
 from proscribe.installation import LAUNCHER
@@ -190,7 +191,7 @@ def test_a_password_in_the_options_of_ssh_is_asked_for_as_a_variable() -> None:
     assert call.options == ("-e", f"@{SECRETS_FILE}")
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.text(max_size=60))
 def test_any_text_is_read_without_an_error(text: str) -> None:
     repeated(parsed(["-e", text, f"-{text}", f"--{text}"], OPTIONS))

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from fleets import answer, wechat
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pasts import PACKAGE, Past, bad, good, made_plan
+from properties import examples
 from proscribe.cli import Refused
 from proscribe.cli import report as word
 from proscribe.compile.reports_place import Place
@@ -119,7 +120,7 @@ def test_a_plan_that_is_gone_makes_no_rule_of_it_right(ask):
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)  # each one is a history of its own
+@examples(30)  # each one is a history of its own
 @given(
     st.one_of(
         st.sampled_from(["apps/wechat", "apps/signal", "dns/x", "apps/x", "dns/wechat", "browser/wechat", "wechat"]),

@@ -7,8 +7,9 @@ from textwrap import dedent
 
 import pytest
 from fleets import PROCESS, SERVICES, WAIVERS, WECHAT, answer, clean_answer, judge, no_policy, run, wechat
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from proscribe.finding import Finding, Verdict
 from proscribe.report.collection.events import Collector
 from proscribe.report.evaluation.groups import needs_root
@@ -270,7 +271,7 @@ HOSTILE = st.text(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(data=st.data(), width=st.integers(20, 140))
 def test_nothing_from_a_host_steers_the_terminal(data, width):
     def text():

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from properties import examples
 from proscribe.host import ControlError, Host, locking
 from proscribe.watch import journal
 
@@ -194,7 +195,7 @@ class TestReading:
     def test_a_host_without_one(self, made: Host) -> None:
         assert journal.read(made) == ([], 0)
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @examples(150, HealthCheck.function_scoped_fixture)
     @given(st.lists(BROKEN | st.just(json.dumps({"at": AT, **DRIFT}).encode()), max_size=8))
     def test_what_is_no_line_is_counted_and_the_rest_is_read(self, made: Host, parts: list[bytes]) -> None:
         here(made).parent.mkdir(exist_ok=True)
