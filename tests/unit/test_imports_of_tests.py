@@ -164,4 +164,4 @@ def test_the_whole_checkout():
     own = Path(__file__).relative_to(PROJECT).as_posix()  # names files of the checkout, and reads none
     tests = [path for path in found if path.startswith("tests/unit/") and "/test_" in path and path != own]
     unreached = set(product).difference(*(reaches(found, path) for path in tests))
-    assert {Path(path).stem for path in unreached} == {"proscribe_command"}  # tests/playbooks/test_launcher.py
+    assert unreached <= {"module_utils/proscribe_command.py"}  # tests/playbooks/test_launcher.py runs it
