@@ -1,0 +1,316 @@
+#!/usr/bin/env python3
+"""Debian roots for the tests: one made by mmdebstrap for each suite, and layers over it that apt-get installs.
+
+A root is a stack of directories for an overlay, the newest first. Each is made once, on first use, as root, and kept in
+`.cache/roots` under the hash of its recipe, its parent's with it. A half-made one is never used: it is made beside its
+place and gets its name last, under a lock of its suite.
+
+    tests/roots.py NAME...       makes these and prints their directories
+    tests/roots.py --list        names all that a usual run needs, of every part (--list integration: of one)
+    tests/roots.py --clean       removes those whose recipe is no more
+
+A name is a suite, or a suite and a layer of LAYERS: trixie, trixie-host, bookworm-host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import machine
+
+ROOTS = machine.CACHE / "roots"
+LIMIT = 3600  # seconds for an installation
+
+
+class Layer(NamedTuple):
+    """What is added to another layer of the same suite, or to the suite itself where `over` is empty."""
+
+    over: str = ""
+    packages: tuple[str, ...] = ()
+    setup: str = ""  # a script, as root in there, after the installation
+
+
+# Accounts, and names that are known without a name server. No module of the machine's kernel is loaded.
+HOST = r"""
+printf '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n' >/etc/hosts
+for user in admin alice; do useradd --create-home --shell /bin/bash $user; done
+echo 'admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/admin
+systemctl --quiet mask systemd-modules-load.service
+"""
+LAYERS = {
+    # Whole hosts: they boot with systemd and answer SSH. What a test wants to run it starts itself.
+    "host": Layer(
+        "",
+        (
+            *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "sudo", "nftables", "iproute2"),
+            *("procps", "ca-certificates"),
+        ),
+        HOST,
+    ),
+    "managed": Layer(
+        "host",
+        (
+            *("firewalld", "ufw", "dnsmasq", "rsyslog", "logrotate"),
+            *("ansible-core", "git", "faketime", "python3-venv"),
+        ),
+        "systemctl --quiet disable firewalld ufw dnsmasq rsyslog",
+    ),
+    "docker": Layer("managed", ("docker.io",), "systemctl --quiet disable docker.socket docker containerd"),
+    "resolvers": Layer("host", ("dnsmasq", "unbound", "network-manager", "systemd-resolved", "libnss-resolve"), ""),
+    "snap": Layer("host", ("snapd", "polkitd")),
+    "wine": Layer("host", ("wine", "wine64")),
+    "chromium": Layer("host", ("chromium",)),
+    "domain": Layer(
+        "chromium",
+        ("samba", "samba-ad-dc", "samba-ad-provision", "winbind", "smbclient", "krb5-user", "ldb-tools"),
+        "systemctl --quiet disable smbd nmbd winbind samba-ad-dc",
+    ),
+    "desktop": Layer("chromium", ("flatpak", "firefox-esr", "gajim", "megatools")),
+    "bench": Layer("host", ("goss", "openscap-scanner", "openssh-sftp-server")),
+    "builder": Layer("host", ("python3-pip", "python3-venv", "git", "openssh-client")),
+    # Roots in which a test runs single programs.
+    "systems": Layer("", ("python3-pip", "pipx", "npm", "pacman-package-manager", "nix-bin", "rpm", "dnf", "zypper")),
+    "dnf5": Layer("", ("rpm", "dnf5")),
+    "appliances": Layer(
+        "", ("bind9", "bind9-utils", "dnsmasq-base", "duktape", "ipset", "iptables", "squid", "unbound")
+    ),
+}
+USUAL = {
+    "integration": (
+        *("trixie", "trixie-host", "trixie-managed", "trixie-resolvers", "trixie-snap", "trixie-wine"),
+        *("trixie-domain", "trixie-systems", "trixie-appliances", "sid-managed", "sid-dnf5"),
+    ),
+    "molecule": ("bookworm-host", "trixie-desktop"),
+}
+# What a layer has when it is made of the suite alone, and what no package is asked for there.
+BASE = ("apt", "python3")
+LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
+INSTALL = r"""
+set -eu
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin
+printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d  # no service starts
+chmod 755 /usr/sbin/policy-rc.d
+apt-get -qq -o Acquire::AllowReleaseInfoChange=1 update
+apt-get -qq --yes --no-install-recommends -o Dpkg::Options::=--force-unsafe-io -o Dpkg::Use-Pty=0 \
+    -o Binary::apt-get::APT::Keep-Downloaded-Packages=1 install "$@"
+rm /usr/sbin/policy-rc.d
+"""
+# That /etc and /var are up to date with /usr is said too, so no boot works that out.
+FINISH = r"""
+rm -f /var/cache/apt/*.bin /var/log/apt/* /var/log/*.log /var/lib/dpkg/*-old /var/cache/ldconfig/aux-cache
+if [ -e /etc/machine-id ]; then : >/etc/machine-id; fi  # empty: this is no first boot, and yet each host has its own
+touch /etc/.updated /var/.updated
+"""
+# In mounts and processes of its own: the overlay, what an installation needs, and the directories of apt that all
+# installations of a suite share. $1 is the place, $2 the layers below, $3 apt's directories; the rest are packages.
+CHROOT = r"""
+set -eu
+root=$1/root apt=$3
+mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work,redirect_dir=off,index=off" "$root"
+shift 3
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+for directory in /run /tmp; do mount -t tmpfs -o mode=1777 tmpfs "$root$directory"; done
+chmod 755 "$root/run"
+mount --bind "$apt/lists" "$root/var/lib/apt/lists"
+mount --bind "$apt/archives" "$root/var/cache/apt/archives"
+cp /etc/resolv.conf "$root/etc/"  # a file: some packages make it a link
+exec chroot "$root" sh -c "$SCRIPT" sh "$@"
+"""
+
+
+class NotMade(Exception):
+    """A root could not be made; what the tool said last."""
+
+    def __init__(self, name: str, errors: str) -> None:
+        super().__init__(f"no Debian {name} could be made: {errors[-1000:].strip()}")
+        self.suite = name.partition("-")[0]
+
+
+def mirrors() -> tuple[str, str]:
+    """The mirrors of Debian and of its security updates that this machine's own apt uses; "" for none."""
+    command = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    debian = [line.removeprefix("Debian ") for line in lines if line.startswith("Debian ")]
+    security = [uri for uri in debian if "security" in uri]
+    return next((uri for uri in debian if uri not in security), ""), next(iter(security), "")
+
+
+def recipe(name: str) -> Layer:
+    """The recipe of a root above its suite."""
+    return LAYERS[name.partition("-")[2]]
+
+
+def parents(name: str) -> Iterator[str]:
+    """A root and all below it, the newest first."""
+    yield name
+    suite, _, label = name.partition("-")
+    if label:
+        over = LAYERS[label].over
+        yield from parents(f"{suite}-{over}" if over else suite)
+
+
+def place(name: str) -> Path:
+    """The directory of the newest layer of a root: what its recipe says is in its name."""
+    said: list[object] = []
+    for part in parents(name):
+        of_layer: tuple[object, ...] = (INSTALL, *recipe(part)) if "-" in part else (BASE, LEFT_OUT)
+        said += [part.partition("-")[0], *of_layer, FINISH]
+    return ROOTS / f"{name}-{hashlib.sha256(repr(said).encode()).hexdigest()[:12]}"
+
+
+def layers(name: str) -> tuple[Path, ...]:
+    """The layers of a root, the newest first; what is not there yet is made."""
+    stack: list[Path] = []
+    for part in reversed(list(parents(name))):
+        directory = place(part)
+        if not directory.is_dir():
+            with _locked(part.partition("-")[0]):
+                if not directory.is_dir():  # nobody else has made it meanwhile
+                    _make(part, stack, directory)
+        stack.insert(0, directory)
+    return tuple(stack)
+
+
+@contextlib.contextmanager
+def mounted(stack: Sequence[Path], directory: Path) -> Iterator[Path]:
+    """A root to be written to, DIRECTORY/root. What is written is in DIRECTORY/upper, and is kept."""
+    root = mount(stack, directory)
+    try:
+        yield root
+    finally:
+        unmount(root)
+
+
+def mount(stack: Sequence[Path], directory: Path) -> Path:
+    """The same; `unmount` has to follow."""
+    for part in ("root", "upper", "work"):
+        (directory / part).mkdir(parents=True, exist_ok=True)
+        (directory / part).chmod(0o755)
+    below = ":".join(map(str, stack))
+    options = f"lowerdir={below},upperdir={directory}/upper,workdir={directory}/work,redirect_dir=off,index=off"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(directory / "root")], check=True)
+    return directory / "root"
+
+
+def unmount(root: Path) -> None:
+    """Take a root of `mount` away, whoever still uses it."""
+    subprocess.run(["umount", "--lazy", "--recursive", str(root)], check=False)
+
+
+def stale() -> list[Path]:
+    """The layers whose recipe is no more, and what was never finished."""
+    suites = {name.partition("-")[0] for names in USUAL.values() for name in names}
+    known = {place(name) for suite in suites for name in (suite, *(f"{suite}-{label}" for label in LAYERS))}
+    return sorted(found for found in ROOTS.glob("*-*") if found not in known and not found.name.startswith("apt-"))
+
+
+def remove(directories: Sequence[Path]) -> None:
+    """Remove layers, unless one is being made."""
+    for directory in directories:
+        with _locked(directory.name.strip(".").partition("-")[0]):
+            subprocess.run(["rm", "-rf", "--one-file-system", str(directory)], check=True)
+
+
+@contextlib.contextmanager
+def _locked(suite: str) -> Iterator[None]:
+    ROOTS.mkdir(parents=True, exist_ok=True)
+    with (ROOTS / f".{suite}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make(name: str, below: Sequence[Path], directory: Path) -> None:
+    print(f"Making a root: Debian {name}", file=sys.stderr, flush=True)
+    beside = Path(tempfile.mkdtemp(prefix=f"{name}-making-", dir=ROOTS))
+    try:
+        for part in ("root", "upper", "work"):
+            (beside / part).mkdir()
+            (beside / part).chmod(0o755)
+        if below:
+            _install(name, below, beside)
+        else:
+            _bootstrap(name, beside)
+        (beside / "upper").rename(directory)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _bootstrap(suite: str, beside: Path) -> None:
+    """Have mmdebstrap make the root of a suite, from this machine's own mirror and by its own ways to it."""
+    configuration = beside / "apt.conf"
+    command = ["apt-config", "dump", "--format", '%F "%v";%n', "Acquire"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    kept = ("Acquire::Check-", "Acquire::http::", "Acquire::https::")
+    lines = [line for line in said if line.startswith(kept) and not line.endswith(' "";')]
+    # A mirror that does not answer once is no failure of what is tested, nor is one that is behind.
+    lines += ['Acquire::Retries "5";', 'Acquire::Check-Valid-Until "false";']
+    configuration.write_text("".join(f"{line}\n" for line in lines))
+    options = [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
+    command = ["mmdebstrap", "--quiet", "--variant=minbase", "--format=directory", f"--include={','.join(BASE)}"]
+    finish = f"--customize-hook=chroot \"$1\" sh -c '{FINISH}'"
+    where = [suite, str(beside / "upper"), *filter(None, mirrors()[:1])]
+    _done(suite, [*command, f"--aptopt={configuration}", *options, finish, *where])
+    for name, text in {"resolv.conf": "", "hostname": "debian\n"}.items():  # mmdebstrap leaves this machine's there
+        (beside / "upper/etc" / name).write_text(text)
+
+
+def _install(name: str, below: Sequence[Path], beside: Path) -> None:
+    apt = ROOTS / f"apt-{name.partition('-')[0]}"
+    for folder in ("lists/partial", "archives/partial"):
+        (apt / folder).mkdir(parents=True, exist_ok=True)
+    packages, setup = recipe(name)[1:]
+    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", CHROOT, "sh"]
+    arguments = [str(beside), ":".join(map(str, below)), str(apt), *packages]
+    _done(name, [*command, *arguments], {**os.environ, "SCRIPT": INSTALL + setup + FINISH})
+    resolver = beside / "upper/etc/resolv.conf"
+    if not resolver.is_symlink():
+        resolver.unlink()  # the empty one below is seen again
+
+
+def _done(name: str, command: Sequence[str], environment: dict[str, str] | None = None) -> None:
+    done = subprocess.run(
+        machine.outside(command),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT,
+    )
+    if done.returncode:
+        raise NotMade(name, done.stdout[-400:] + done.stderr)
+
+
+def main(words: Sequence[str]) -> int:
+    """What the words of the command line ask for."""
+    if words[:1] == ["--list"]:
+        names = [name for part in (words[1:] or USUAL) for name in USUAL[part]]
+        print("\n".join(dict.fromkeys(names)))
+    elif list(words) == ["--clean"]:
+        remove(stale())
+    elif not words or words[0].startswith("-"):
+        print(__doc__)
+        return 2
+    failed = False
+    for name in [] if words[0].startswith("-") else words:
+        try:
+            print(*layers(name), sep="\n", flush=True)
+        except NotMade as error:
+            print(error, file=sys.stderr)
+            failed = True
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
