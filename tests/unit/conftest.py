@@ -1,0 +1,36 @@
+"""What unit tests share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from proscribe.compile import catalogue
+from proscribe.compile.catalogue_files import Entry
+from proscribe.policy_errors import PolicyError
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_files_read_once(project: Path) -> Iterator[None]:
+    """No test changes a file of the project's own catalogue. To read and check them all takes a third of a second, and
+    hundreds of tests load it, alone or with others. `catalogue.read_entries` is what they have of it.
+    """
+    own, read = (project / "catalog", 0), catalogue.read_entries
+
+    @functools.cache
+    def known() -> tuple[list[Entry], list[PolicyError]]:
+        errors: list[PolicyError] = []
+        return list(read(*own, errors)), errors
+
+    def read_entries(directory: Path, rank: int, errors: list[PolicyError]) -> Iterator[Entry]:
+        if (directory, rank) != own:
+            yield from read(directory, rank, errors)
+            return
+        errors += known()[1]
+        yield from known()[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalogue, "read_entries", read_entries)
+        yield
