@@ -15,6 +15,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from patience import LONGEST
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "bench" / "fleet"))
 
@@ -157,7 +158,7 @@ def test_the_link_carries_packets_both_directions_until_it_is_ended():
     with contextlib.ExitStack() as stack:
         for one in (*ours, *theirs):
             stack.enter_context(one)
-            one.settimeout(60 if one in ours else 0)
+            one.settimeout(LONGEST if one in ours else 0)
         thread = threading.Thread(target=carry, args=(line, theirs[0].fileno(), theirs[1].fileno(), until))
         thread.start()
         for here, there in (ours, ours[::-1]):
@@ -167,7 +168,7 @@ def test_the_link_carries_packets_both_directions_until_it_is_ended():
             assert [there.recv(65536) for _ in packets] == packets
             assert time.monotonic() - started >= delay
         os.close(end)
-        thread.join(60)
+        thread.join(LONGEST)
         assert not thread.is_alive()
     os.close(until)
     assert (line.came, line.lost, line.refused) == (10, 0, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from patience import LONGEST
 from proscribe.host import ControlError, Result, User, run_tool, tools
 
 
@@ -78,8 +80,10 @@ def test_a_tool_that_cannot_become_its_user_says_so(monkeypatch: pytest.MonkeyPa
 
 def test_what_its_last_words_are_is_taken_although_somebody_holds_its_output() -> None:
     """It ends between two looks; what it has started meanwhile holds the output open."""
-    code = "sleep 30 & i=0; while [ $i -lt 300 ]; do echo 123456789; i=$((i + 1)); done; echo end >&2"
-    out, err = run_tool(sh(code), timeout=25)[1:]
+    code = "sleep 1000 & echo $!; i=0; while [ $i -lt 300 ]; do echo 123456789; i=$((i + 1)); done; echo end >&2"
+    out, err = run_tool(sh(code), timeout=LONGEST)[1:]
+    holder, _, out = out.partition("\n")
+    os.kill(int(holder), signal.SIGKILL)  # it is there
     assert (out, err) == ("123456789\n" * 300, "end\n")
 
 

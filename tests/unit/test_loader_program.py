@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import LONGEST
 from proscribe import loader
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are believed")
@@ -199,7 +200,7 @@ def test_a_link_in_the_place_of_what_is_cached_is_not_followed(place):
 def test_a_pipe_in_the_place_of_what_is_cached_does_not_hold_the_host(place):
     os.mkfifo(place / NAMED, 0o600)
     done = subprocess.run(
-        program(place), input=stream(place, False, False), capture_output=True, check=True, timeout=60
+        program(place), input=stream(place, False, False), capture_output=True, check=True, timeout=LONGEST
     )
     assert json.loads(done.stdout.decode().partition(":")[2]) == LACKING
 
@@ -208,7 +209,7 @@ def test_a_call_that_takes_too_long_ends_its_process(place):
     """Whatever the process that started it has made of the signal."""
     ignoring = ["sh", "-c", 'trap "" ALRM; exec "$@"', "sh"]
     sent = stream(place, limit={"seconds": 1}, work="import time; time.sleep(60)")
-    done = subprocess.run([*ignoring, *program(place)], input=sent, capture_output=True, timeout=50)
+    done = subprocess.run([*ignoring, *program(place)], input=sent, capture_output=True, timeout=LONGEST)
     assert (done.returncode, done.stdout) == (-signal.SIGALRM, b"")
     assert 0 < answered(place, limit={"seconds": 300})["left"] <= 300
     assert answered(place, limit={"seconds": 0})["left"] == 0

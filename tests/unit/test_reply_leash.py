@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import until
 from proscribe.reply.output_limits import Leash, TookTooLong
 
 FLOOD = [sys.executable, "-c", "while True: print('x' * 65536)"]
@@ -81,10 +82,7 @@ def test_a_silent_program_is_ended_when_the_time_is_over_with_what_it_started(ru
         process, out = run_program(["sh", "-c", "sleep 1000 & echo $!; wait"])
         assert (process.returncode, len(out.split())) == (-signal.SIGKILL, 1)
     assert leash.why == "it took longer than 1 second"
-    end = time.monotonic() + 60
-    while not ended(int(out)):  # killed it is, and the kernel has yet to say so
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    until(lambda: ended(int(out)))  # killed it is, and the kernel has yet to say so
 
 
 def test_what_is_no_program_is_given_up_too():
@@ -96,9 +94,7 @@ def test_what_is_no_program_is_given_up_too():
 def leash_again(leash):
     """The exception comes some seconds after the killing; here at once."""
     signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        time.sleep(0.1)
+    until(lambda: False)
 
 
 def test_nothing_is_left_when_the_block_ends_otherwise():

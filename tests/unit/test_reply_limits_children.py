@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+from patience import LONGEST
 from proscribe.reply import output_limits
 from proscribe.reply.output_limits import Leash
 
@@ -82,7 +83,7 @@ def test_a_program_has_the_time_that_its_caller_gives_it_and_no_more() -> None:
         process = subprocess.Popen(["sh", "-c", "exec >&- 2>&-; sleep 0.8"], **PIPES)  # type: ignore[call-overload]
         with pytest.raises(subprocess.TimeoutExpired):
             process.communicate(timeout=0.2)
-        assert process.wait(50) == 0
+        assert process.wait(LONGEST) == 0
         process = subprocess.Popen(["sleep", "60"], **PIPES)  # type: ignore[call-overload]
         with pytest.raises(subprocess.TimeoutExpired) as late:
             process.communicate(timeout=0)

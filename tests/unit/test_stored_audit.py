@@ -11,12 +11,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import LONGEST
 from proscribe import audit_program, finding, stored_audit
 from proscribe.audit_text import AUDIT_TEXT
 from proscribe.host import LIFT, SIGNED, STATE_DIRECTORY, ControlError, Host
@@ -249,13 +249,13 @@ def test_nothing_of_the_callers_environment_counts(installed: Installed, tmp_pat
 @needs_root
 def test_a_caller_that_sends_nothing_is_waited_for_only_shortly(installed: Installed) -> None:
     with subprocess.Popen([installed.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.wait(30) == -signal.SIGALRM
+        assert process.wait(LONGEST) == -signal.SIGALRM
 
 
 @needs_root
 def test_an_endless_line_is_read_no_further_than_a_request_may_be_long(installed: Installed) -> None:
     with open("/dev/zero", "rb") as endless:
-        done = subprocess.run([installed.path], stdin=endless, capture_output=True, timeout=60)
+        done = subprocess.run([installed.path], stdin=endless, capture_output=True, timeout=LONGEST)
     assert b'"refused": "it is longer than 4096 bytes"' in done.stdout
 
 
@@ -283,7 +283,7 @@ def test_a_caller_that_reads_no_answer_holds_it_no_longer(installed: Installed) 
     reading, writing = os.pipe()
     sent = json.dumps({**REQUEST, "seconds": 1}).encode()
     try:
-        done = subprocess.run([installed.path], input=sent, stdout=writing, timeout=60)
+        done = subprocess.run([installed.path], input=sent, stdout=writing, timeout=LONGEST)
     finally:
         os.close(reading)
         os.close(writing)
@@ -295,10 +295,8 @@ def test_one_runs_at_a_time_and_the_others_end_at_once(installed: Installed) -> 
     """Processes of root that wait for each other would be memory that the caller does not pay for."""
     with open(installed.path, "rb") as first:
         fcntl.flock(first, fcntl.LOCK_EX)
-        began = time.monotonic()
         with subprocess.Popen([installed.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as second:
             assert second.stdout and b'{"busy": true}' in second.stdout.read()
-        assert time.monotonic() - began < 30
     assert "record" in installed.answer(REQUEST)
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from patience import until
+from patience import LONGEST, until
 from proscribe.host import Process
 from proscribe.watch.ending import GRACE, Endings
 
@@ -29,11 +29,11 @@ def test_who_listens_gets_term_and_who_does_not_gets_kill_all_at_once() -> None:
     began = time.monotonic()
     for process in (listens, *others):
         assert endings.begin(Process(process.pid, "/x"), lambda: True)
-    assert listens.wait(60) == -signal.SIGTERM
+    assert listens.wait(LONGEST) == -signal.SIGTERM
     due = endings.due()
     assert due is not None and began + GRACE <= due <= time.monotonic() + GRACE
     assert endings.proceed(due + GRACE) == []  # as if that time had passed
-    assert [process.wait(60) for process in others] == [-signal.SIGKILL] * 3
+    assert [process.wait(LONGEST) for process in others] == [-signal.SIGKILL] * 3
     until(lambda: endings.proceed(time.monotonic()) == [] and not endings)
 
 
