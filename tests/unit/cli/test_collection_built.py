@@ -10,6 +10,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 import yaml
 from proscribe import stream
 from proscribe.cli import Refused, collection
-from proscribe.cli.collection import building, layout
+from proscribe.cli.collection import building, layout, placing
 from proscribe.cli.collection.full_names import Names
 from proscribe.cli.whole_file import write_whole
 
@@ -114,14 +115,36 @@ def test_its_checksums_are_those_of_its_files(here: tuple[Path, Mapping[str, byt
     assert manifest["file_manifest_file"]["chksum_sha256"] == hashlib.sha256(here[1]["FILES.json"]).hexdigest()
 
 
-def test_the_same_files_give_the_same_bytes_and_no_trace_of_this_machine(
-    here: tuple[Path, Mapping[str, bytes]], tmp_path: Path
-) -> None:
-    again, files = built(tmp_path / "again")
-    assert again.read_bytes() == here[0].read_bytes()
-    with tarfile.open(again) as tar:
+def test_no_trace_of_this_machine_is_in_it(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    with tarfile.open(here[0]) as tar:
         assert {(one.uid, one.gid, one.uname, one.mtime) for one in tar} == {(0, 0, "root", building.EPOCH)}
-    assert not any(str(PROJECT).encode() in content for content in files.values())
+    assert not any(str(PROJECT).encode() in content for content in here[1].values())
+
+
+def test_ansible_takes_it_for_an_installed_collection_of_the_same_bytes(
+    here: tuple[Path, Mapping[str, bytes]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Built anew, and placed straight in a collections path; it is its own the second time."""
+    archives: list[bytes] = []
+
+    def packed(*what: Any) -> bytes:
+        archives.append(building.packed(*what))
+        return archives[0]
+
+    monkeypatch.setattr(collection, "packed", packed)
+    parser = argparse.ArgumentParser()
+    collection.add_arguments(parser)
+    assert collection.run(parser.parse_args(["--directory", str(tmp_path)])) == 0
+    assert archives == [here[0].read_bytes()]
+    target = tmp_path / "ansible_collections/proscribe/ban"
+    assert capsys.readouterr().out == f"{target}\n"
+    placing.place(archives[0], target)
+    verify = ["-m", "ansible", "galaxy", "collection", "verify", "--offline", "-p", str(tmp_path), "proscribe.ban"]
+    done = subprocess.run([sys.executable, *verify], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "Successfully verified" in done.stdout, done.stdout + done.stderr
 
 
 def test_another_name(tmp_path: Path) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import os
-import subprocess
-import sys
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from proscribe.cli import Refused, collection
+from proscribe.cli import Refused
 from proscribe.cli.collection import placing
 from proscribe.cli.collection.full_names import Names
 
@@ -131,27 +128,3 @@ def test_what_is_not_its_own_is_left_as_it_is(tmp_path: Path, change: object, me
 def test_the_collections_path_has_to_be_there(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="--directory: found '.*nosuch', expected a directory that is there"):
         placing.target_of(tmp_path / "nosuch", NAMES)
-
-
-@pytest.mark.slow
-def test_ansible_takes_it_for_an_installed_collection(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser()
-    collection.add_arguments(parser)
-    for _ in range(2):  # it is its own the second time
-        assert collection.run(parser.parse_args(["--directory", str(tmp_path)])) == 0
-    target = tmp_path / "ansible_collections/proscribe/ban"
-    assert capsys.readouterr().out == f"{target}\n" * 2
-    verify = [
-        sys.executable,
-        "-m",
-        "ansible",
-        "galaxy",
-        "collection",
-        "verify",
-        "--offline",
-        "-p",
-        str(tmp_path),
-        "proscribe.ban",
-    ]
-    done = subprocess.run(verify, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "Successfully verified" in done.stdout, done.stdout + done.stderr
