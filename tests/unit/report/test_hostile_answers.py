@@ -1,7 +1,5 @@
 """Thousands of answers that no honest host gives, each a good one with something changed, all the way from the bytes
 that come in to what people read. None ends the run, touches another host's record, or steers a terminal.
-
-PROSCRIBE_FUZZ=10000 plays as many; a few hundred are played otherwise.
 """
 
 from __future__ import annotations
@@ -9,7 +7,6 @@ from __future__ import annotations
 import copy
 import datetime
 import json
-import os
 import re
 import time
 
@@ -36,7 +33,7 @@ from proscribe.report.terminal import summary
 from proscribe.stream import answer
 
 FINISHED = "2026-11-25T00:31:00Z"
-MANY = int(os.environ.get("PROSCRIBE_FUZZ") or 200)
+MANY = 3_000
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 OBSERVATION = {"changed", "failed", "msg", "record", "drifted", "privileged", "kept", "lacking"}
 QUARANTINE = {"changed", "failed", "msg", "items", "broken", "left_out", "outcomes", "actions", "diff"}
@@ -297,7 +294,7 @@ def test_what_a_hostile_host_says_of_its_quarantine_harms_nobody(data):
     json.dumps(course.document()).encode()
 
 
-@examples(max(MANY // 20, 5), *HealthCheck)
+@examples(MANY // 20, *HealthCheck)
 @given(data=st.data())
 def test_the_history_takes_what_the_reader_lets_through(tmp_path_factory, data):
     try:
