@@ -1,7 +1,9 @@
 """Do the tests notice a mistake? `python tests/mutation [module...]` makes small ones and runs the tests on each.
 
-    python tests/mutation                        the modules of table.py, 40 mutants of each
-    python tests/mutation finding report/verdict --sample 0        all of two modules
+    python tests/mutation finding report/verdict --sample 0        all mutants of two modules
+    python tests/mutation watch windows                            40 of each module of two rooms
+    python tests/mutation --sample 3 --every 20 --seed 12          3 of each of 1 module in 20: seeds 0 to 19 take all
+    python tests/mutation --worst                                  the mistakes of worst.toml, which must be noticed
 
 Run it with the Python of a test environment (.cache/core2.19-python3.11/bin/python). The checkout is only read: mutants
 live in copies of it, one for each process. As root these run in namespaces of their own, where the rest of the machine
@@ -12,38 +14,33 @@ removes files would otherwise remove them. The sample is the same for the same s
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
-import contextlib
 import os
 import queue
 import random
-import shutil
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from mutants import Mutant, mutants
-from table import PACKAGE, TESTS, equivalents, tests_of
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parents[1]
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-PROJECT = Path(__file__).resolve().parents[2]
-LEFT_OUT = shutil.ignore_patterns(".git", ".cache", ".venv", "reports", "__pycache__", ".hypothesis", ".*_cache")
-# What a mutant may not write to; /tmp, where its copy and its tests' directories are, is left, and /run is its own.
-READ_ONLY = ("/bin", "/boot", "/etc", "/home", "/lib", "/opt", "/root", "/srv", "/usr", "/var", "/work")
-# The agent of GnuPG has its socket in /run/user; below the home of a test the path would be too long for one.
-APART = (
-    "ip link set lo up 2>/dev/null; mount -t tmpfs -o mode=755 run /run && mkdir -p -m 700 /run/user/0 || exit 99; "
-    'for place in $READ_ONLY; do test -d "$place" || continue; '
-    'mount --bind "$place" "$place" && mount -o remount,bind,ro "$place" || exit 99; done; "$@"; exit $?'
-)
+import worst  # noqa: E402
+from copies import Copy, Times, remove, times  # noqa: E402
+from imports import graph  # noqa: E402
+from mutants import Mutant, mutants  # noqa: E402
+from table import TESTS, equivalents, file_of, modules, room_of, tests_of  # noqa: E402
+
 NOTICED = "killed"
 SURVIVED = "SURVIVED"
 EQUIVALENT = "equivalent"
+NOT_RUN = "not run"
+# The tests of one mutant: where the nearest dozen files take longer, the last of them are left out.
+MOST_SECONDS = 240.0
 
 
 class Outcome(NamedTuple):
@@ -52,78 +49,18 @@ class Outcome(NamedTuple):
     module: str
     mutant: Mutant
     state: str
-    seconds: float
 
 
-class Copy:
-    """A copy of the checkout in which one mutant at a time is tested."""
+class Work(NamedTuple):
+    """The mutants to run, and the test files of each module."""
 
-    def __init__(self, place: Path) -> None:
-        self.tree = place
-        shutil.copytree(PROJECT, place, ignore=LEFT_OUT, symlinks=True)
-
-    def run(self, tests: Sequence[str], limit: float, mutant: bool) -> int | None:
-        """The exit code of pytest for some tests; None if they did not end within `limit` seconds. The bytecode of one
-        without a mutant is kept, and saves time in those with one.
-        """
-        # Without the plugins of Ansible's tools, which take longer to load than most tests take to run.
-        plugins = ["-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin"]
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", *plugins, *tests]
-        place = str(self.tree.parent / f"{self.tree.name}.tmp")  # Ansible wants a home, too
-        os.makedirs(place)
-        os.chmod(place, 0o755)  # some tests become an ordinary user
-        environment = {**os.environ, "TMPDIR": place, "HOME": place}
-        environment["PYTHONDONTWRITEBYTECODE"] = "1" if mutant else ""
-        environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-        if os.geteuid() == 0:
-            apart = ["unshare", "--mount", "--pid", "--net", "--fork", "--mount-proc", "--kill-child"]
-            command = [*apart, "sh", "-c", APART, "apart", *command]
-            environment["READ_ONLY"] = " ".join(READ_ONLY)
-        with (self.tree.parent / f"{self.tree.name}.log").open("w") as log:
-            process = subprocess.Popen(
-                command, cwd=self.tree, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
-            try:
-                return process.wait(limit)
-            except subprocess.TimeoutExpired:
-                return None
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                _remove(place)
-
-    def said(self) -> str:
-        return (self.tree.parent / f"{self.tree.name}.log").read_text(errors="replace")
-
-    def try_out(self, module: str, mutant: Mutant, tests: Sequence[str], limit: float) -> Outcome:
-        """Run the tests on a mutant; a run that takes too long, or cannot even begin, has noticed it too."""
-        path = self.tree / PACKAGE / f"{module}.py"
-        original = path.read_text()
-        path.write_text(mutant.text)
-        began = time.monotonic()
-        try:
-            code = self.run(tests, limit, mutant=True)
-        finally:
-            path.write_text(original)
-        if code == 99:
-            raise SystemExit(f"the namespaces for the mutants cannot be made: {self.said()}")
-        return Outcome(module, mutant, SURVIVED if code == 0 else NOTICED, time.monotonic() - began)
-
-
-def _remove(place: str) -> None:
-    """Tests leave trees that are deeper than shutil can go."""
-    subprocess.run(["rm", "-rf", place], check=True)
-
-
-def _text(module: str) -> str:
-    return (PROJECT / PACKAGE / f"{module}.py").read_text()
+    items: Sequence[tuple[str, Mutant]]
+    tests: Mapping[str, Sequence[str]]
 
 
 def chosen(module: str, sample: int, seed: int) -> list[Mutant]:
     """The mutants of a module that are run: all for `sample` 0, else that many, the same ones for the same seed."""
-    found = mutants(_text(module))
+    found = mutants((PROJECT / file_of(module, PROJECT)).read_text())
     if not sample or sample >= len(found):
         return found
     return sorted(random.Random(f"{seed} {module}").sample(found, sample), key=lambda one: (one.line, one.change))
@@ -131,84 +68,139 @@ def chosen(module: str, sample: int, seed: int) -> list[Mutant]:
 
 def share(outcomes: Sequence[Outcome]) -> str:
     """How many were noticed, without those that nothing could notice."""
-    counted = [outcome for outcome in outcomes if outcome.state != EQUIVALENT]
+    counted = [outcome for outcome in outcomes if outcome.state in (NOTICED, SURVIVED)]
     noticed = sum(outcome.state == NOTICED for outcome in counted)
-    skipped = len(outcomes) - len(counted)
     figure = f"{noticed} of {len(counted)}, {noticed * 100 / len(counted):.1f} %" if counted else "none"
-    return figure + (f" ({skipped} equivalent left out)" if skipped else "")
+    for state in (EQUIVALENT, NOT_RUN):
+        if left_out := sum(outcome.state == state for outcome in outcomes):
+            figure += f" ({left_out} {state} left out)"
+    return figure
+
+
+def named(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The modules that are named, each by its path or by a directory above it. Raises KeyError for an unknown name."""
+    found: list[str] = []
+    for name in names:
+        below = [module for module in known if module == name or module.startswith(f"{name.rstrip('/')}/")]
+        if not below:
+            raise KeyError(name)
+        found += below
+    return list(dict.fromkeys(found))
+
+
+def slice_of(known: Sequence[str], every: int, seed: int) -> list[str]:
+    """One module in `every`, of all rooms: as many seeds in a row as `every` says take each module once."""
+    mixed = sorted(known)
+    random.Random("modules").shuffle(mixed)
+    return sorted(mixed[seed % every :: every])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python tests/mutation", description="Do the tests notice a mistake?")
-    parser.add_argument("module", nargs="*", help=f"some of: {', '.join(TESTS)} (default: all)")
+    parser.add_argument("module", nargs="*", help="modules by their path below the package, or rooms (default: all)")
     parser.add_argument("--sample", type=int, default=40, help="mutants of each module (default 40; 0 is all)")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only one module in N; the seed says which")
     parser.add_argument("--seed", type=int, default=1, help="for another sample")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: the cores)")
+    parser.add_argument("--minutes", type=float, default=0, help="begin no mutant after so long (default: no limit)")
+    parser.add_argument("--at-least", type=float, default=100, metavar="PERCENT", help="else exit code 1 (default 100)")
     parser.add_argument("--only", default="", help="the mutants whose change has this in it, all of them")
     parser.add_argument("--list", action="store_true", help="only print the mutants")
+    parser.add_argument("--worst", action="store_true", help="the mistakes of worst.toml; MODULE is then one's name")
     arguments = parser.parse_args()
-    modules = arguments.module or list(TESTS)
-    if unknown := [module for module in modules if module not in TESTS]:
-        parser.error(f"tests/mutation/table.py names no tests for {unknown[0]!r}; it has {', '.join(TESTS)}")
+    place = Path(tempfile.mkdtemp(prefix="proscribe-mutation-"))
+    os.chmod(place, 0o755)  # some tests become an ordinary user
+    try:
+        if arguments.worst:
+            return worst.main(PROJECT, place, arguments.module, arguments.jobs)
+        try:
+            work = work_of(arguments)
+        except KeyError as unknown:
+            parser.error(f"there is no module {unknown} below module_utils/proscribe")
+        if arguments.list:
+            print(*(f"{module}:{mutant.line}: {mutant.change}" for module, mutant in work.items), sep="\n")
+            return 0
+        outcomes = run(work, place, arguments.jobs, arguments.minutes)
+    finally:
+        remove(str(place))
+    return 0 if summary(outcomes) >= arguments.at_least else 1
+
+
+def work_of(arguments: argparse.Namespace) -> Work:
+    """What the arguments ask for. Raises KeyError for an unknown module."""
+    known = modules(PROJECT)
+    found = slice_of(named(arguments.module, known) if arguments.module else known, arguments.every, arguments.seed)
     sample = 0 if arguments.only else arguments.sample
-    work = [
+    items = [
         (module, mutant)
-        for module in modules
+        for module in found
         for mutant in chosen(module, sample, arguments.seed)
         if arguments.only in mutant.change
     ]
-    if arguments.list:
-        print(*(f"{module}:{mutant.line}: {mutant.change}" for module, mutant in work), sep="\n")
-        return 0
-    place = tempfile.mkdtemp(prefix="proscribe-mutation-")
-    os.chmod(place, 0o755)  # some tests become an ordinary user
-    try:
-        outcomes = run(work, Path(place), arguments.jobs)
-    finally:
-        _remove(place)
+    files = graph(PROJECT)
+    return Work(items, {module: tests_of(module, PROJECT, files) for module in dict(items)})
+
+
+def summary(outcomes: Sequence[Outcome]) -> float:
+    """Print the shares of the rooms; the share of all, in per cent."""
+    rooms: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        rooms.setdefault(room_of(outcome.module), []).append(outcome)
+    print("\nby room:")
+    for room, of_room in sorted(rooms.items()):
+        print(f"{room:28} {share(of_room)}")
     print(f"{'all':28} {share(outcomes)}")
-    return 1 if any(outcome.state == SURVIVED for outcome in outcomes) else 0
+    counted = [outcome.state for outcome in outcomes if outcome.state in (NOTICED, SURVIVED)]
+    return counted.count(NOTICED) * 100 / len(counted) if counted else 100
 
 
-def run(work: Sequence[tuple[str, Mutant]], place: Path, jobs: int) -> list[Outcome]:
-    """Run all mutants and print each that survives. Ends the program where tests fail without any mutant."""
-    same = {module: equivalents(module, _text(module)) for module, _ in work}
-    checkouts: queue.Queue[Copy] = queue.Queue()
-    for number in range(jobs):
-        checkouts.put(Copy(place / f"copy{number}"))
-    limits: dict[str, float] = {}
-    turn = threading.Lock()
-
-    def limit(module: str, copy: Copy) -> float:
-        """How long a mutant may take: four times what the tests take without any, when the module's turn comes."""
-        with turn:
-            if module not in limits:
-                began = time.monotonic()
-                if copy.run(tests_of(module, copy.tree), 900, mutant=False) != 0:
-                    raise SystemExit(f"the tests of {module} fail without any mutant:\n{copy.said()}")
-                limits[module] = 30 + 4 * (time.monotonic() - began)
-            return limits[module]
+def run(work: Work, place: Path, jobs: int, minutes: float) -> list[Outcome]:
+    """Run all mutants and print each that survives."""
+    same = {module: equivalents(module, (PROJECT / file_of(module, PROJECT)).read_text()) for module in work.tests}
+    copies = [Copy(PROJECT, place / f"copy{number}") for number in range(jobs)]
+    free: queue.Queue[Copy] = queue.Queue()
+    for copy in copies:
+        free.put(copy)
+    until = time.monotonic() + minutes * 60 if minutes else float("inf")
+    taken = times(copies, sorted({test for tests in work.tests.values() for test in tests}))
 
     def one(module: str, mutant: Mutant) -> Outcome:
         if mutant in same[module]:
-            return Outcome(module, mutant, EQUIVALENT, 0)
-        copy = checkouts.get()
+            return Outcome(module, mutant, EQUIVALENT)
+        if time.monotonic() > until:
+            return Outcome(module, mutant, NOT_RUN)
+        tests = within(work.tests[module], taken, () if module not in TESTS else work.tests[module])
+        copy = free.get()
         try:
-            return copy.try_out(module, mutant, tests_of(module, copy.tree), limit(module, copy))
+            noticed = copy.notices(file_of(module, PROJECT), mutant.text, tests, taken)
         finally:
-            checkouts.put(copy)
+            free.put(copy)
+        return Outcome(module, mutant, NOTICED if noticed else SURVIVED)
 
     outcomes = []
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for number, outcome in enumerate(pool.map(lambda item: one(*item), work), 1):
+    with ThreadPoolExecutor(jobs) as pool:
+        for number, outcome in enumerate(pool.map(lambda item: one(*item), work.items), 1):
             outcomes.append(outcome)
             if outcome.state == SURVIVED:
-                where = f"{PACKAGE}/{outcome.module}.py:{outcome.mutant.line}"
+                where = f"{file_of(outcome.module, PROJECT)}:{outcome.mutant.line}"
                 print(f"{outcome.state} {where}: {outcome.mutant.change}", flush=True)
-            if number == len(work) or work[number][0] != outcome.module:  # printed at once: the rest may take hours
+            if number == len(work.items) or work.items[number][0] != outcome.module:  # at once: the rest may take hours
                 of_module = [done for done in outcomes if done.module == outcome.module]
                 print(f"{outcome.module:28} {share(of_module)}", flush=True)
     return outcomes
+
+
+def within(tests: Sequence[str], taken: Times, kept: Sequence[str]) -> list[str]:
+    """The first of the test files that take no longer than a mutant may; at least the first, and those of a row of the
+    table.
+    """
+    found: list[str] = []
+    total = 0.0
+    for test in tests:
+        total += taken.seconds.get(test, 0)
+        if not found or total <= MOST_SECONDS or test in kept:
+            found.append(test)
+    return found
 
 
 if __name__ == "__main__":
