@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import reaching
-from patience import until
+from patience import LONGEST, until
 from proscribe import run
 from proscribe.controls.firewall import confirm, program
 from proscribe.host import Host, Result, run_tool
@@ -79,7 +79,7 @@ class Services:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(LONGEST)
         self.process = None
 
     def run(self, argv: list[str], **options: Any) -> Result:

@@ -34,7 +34,7 @@ PLACES = {
     "dnsmasq": ("127.83.0.4", 53),
     "squid": ("127.83.0.5", 3128),
 }
-PATIENCE = 60  # seconds until a daemon answers
+PATIENCE = LONGEST  # seconds until a daemon answers
 AT = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
 
 NAMED = """

@@ -200,7 +200,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     place = tmp_path_factory.mktemp("collection")
     launched = {**os.environ, "PROSCRIBE_ANSIBLE_PLAYBOOK": f"{ANSIBLE}-playbook"}
     made = [str(PROJECT / "proscribe"), "collection", "--output", str(place)]
-    done = subprocess.run(made, env=launched, capture_output=True, text=True, timeout=LONGEST)
+    done = subprocess.run(made, env=launched, capture_output=True, text=True, timeout=3 * LONGEST)
     assert done.returncode == 0, done.stderr
     minor = sys.version_info.minor  # both ends of ansible-core may be tested at once
     with machines(f"proscribe-collection-{minor}", f"10.91.{minor}", place, 2) as hosts:

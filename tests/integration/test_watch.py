@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import require_whole_hosts
-from patience import until
+from patience import BUSY, until
 from proscribe.host import STATE_DIRECTORY
 from proscribe.watch import files, journal, units
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
@@ -77,10 +77,7 @@ def test_ten_ways_of_tampering_are_closed_within_two_intervals(machine: Schedule
             machine.script(tampering.done)
             assert not machine.succeeds("sh", "-c", tampering.right), tampering
         machine.run(files.COMMAND, "thaw")
-        began = time.monotonic()
-        until(lambda: all(machine.succeeds("sh", "-c", one.right) for one in TEN.values()), seconds=2 * EVERY + 60)
-        took = time.monotonic() - began
-        assert took < 2 * EVERY + 30, took  # the correction itself takes some seconds
+        until(lambda: all(machine.succeeds("sh", "-c", one.right) for one in TEN.values()), seconds=2 * EVERY + BUSY)
         until(lambda: bool(events(machine, "corrected")))
         drifted = {name for event in events(machine, "drift") for name in event["rules"]}
         assert [one.rule for one in TEN.values() if not any(name.startswith(one.rule) for name in drifted)] == []
