@@ -12,6 +12,7 @@ import pytest
 from proscribe.controls import apps
 from proscribe.host import Process
 from proscribe.host.apart import Limits
+from proscribe.host.file_scan import Mount
 from proscribe.watch import restricted
 from proscribe.watch.prefilter import Prefilter
 from proscribe.watch.restricted import Restricted, Verified, sets
@@ -188,3 +189,25 @@ def test_nobody_waits_for_what_a_user_makes_slow(host: MadeHost, monkeypatch: py
     assert later.unclear == [8] and later.slow == [os.getuid()]
     first, *others = one.verify(processes, later.slow)
     assert first.unclear == [8] and not others
+
+
+@pytest.mark.parametrize(
+    ("exe", "remote", "looked"),
+    [
+        ("/home/alice/Downloads/v/Viber", "", True),
+        ("/opt/made/Viber", "", True),
+        ("/usr/libexec/v/Viber", "", False),  # no place of portable apps
+        ("/home/alice/Downloads/v/Viber", "/home/alice", False),  # of a server that may not answer
+        ("/opt/made/Viber", "/opt/made", False),
+    ],
+)
+def test_what_lies_around_a_program_is_looked_at_where_users_have_programs_and_no_server_is_asked(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, exe: str, remote: str, looked: bool
+) -> None:
+    at_home(host, 7, exe)
+    made.put(Path(host.root) / exe.rpartition("/")[0].lstrip("/"), {"Viber": made.elf()})
+    mounted = {"/": Mount("ext4", True), **({remote: Mount("nfs4", True)} if remote else {})}
+    monkeypatch.setattr(restricted, "mounts", lambda _: mounted)
+    monkeypatch.setattr(restricted.scan, "check_file", lambda *_: pytest.fail("it was looked at"))
+    found = verified(host, plan(viber={"processes": ["Viber"], "paths": ["/opt/viber"]}), 7)
+    assert (found.unclear, found.innocent) == (([7], []) if looked else ([], [7]))

@@ -18,6 +18,7 @@ from properties import examples
 from proscribe.controls.group_policy.policies import of_programs
 from proscribe.enforcement_points.declaration import NotExportable, Rendered
 from proscribe.enforcement_points.formats import chrome_enterprise, ddm, intune, mobileconfig
+from proscribe.enforcement_points.group_policy.identity import display_name
 
 APPS = {
     "chat": {"mode": "enforce", "bundle_ids": ["com.example.chat", "com.example.Chat_2"]},
@@ -172,6 +173,15 @@ def test_intune_gets_the_profile_the_programs_and_the_lists_of_two_browsers() ->
         "bad.help.chat.example",
         "chat.example",
     ]
+    for file, browser in (("windows_chrome.json", "Google Chrome"), ("windows_edge.json", "Microsoft Edge")):
+        policy = {key: value for key, value in document(rendered, file).items() if key != "settings"}
+        assert decision(made()).digest in policy.pop("description")
+        assert policy == {
+            "name": f"{display_name(decision(made()))}: {browser} on Windows",  # else an administrator sees two alike
+            "platforms": "windows10",
+            "technologies": "mdm",
+            "roleScopeTagIds": ["0"],
+        }
     edge = document(rendered, "windows_edge.json")["settings"]
     assert [one["settingInstance"]["settingDefinitionId"].rpartition("microsoft_edge")[2] for one in edge] == [
         "_urlblocklist",
