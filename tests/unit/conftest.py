@@ -11,21 +11,23 @@ from proscribe.compile import catalogue
 from proscribe.compile.catalogue_files import Entry
 from proscribe.policy_errors import PolicyError
 
+OWN = Path(__file__).resolve().parents[2] / "catalog"
+
 
 @pytest.fixture(scope="session", autouse=True)
-def own_files_read_once(project: Path) -> Iterator[None]:
+def own_files_read_once() -> Iterator[None]:
     """No test changes a file of the project's own catalogue. To read and check them all takes a third of a second, and
     hundreds of tests load it, alone or with others. `catalogue.read_entries` is what they have of it.
     """
-    own, read = (project / "catalog", 0), catalogue.read_entries
+    read = catalogue.read_entries
 
     @functools.cache
     def known() -> tuple[list[Entry], list[PolicyError]]:
         errors: list[PolicyError] = []
-        return list(read(*own, errors)), errors
+        return list(read(OWN, 0, errors)), errors
 
     def read_entries(directory: Path, rank: int, errors: list[PolicyError]) -> Iterator[Entry]:
-        if (directory, rank) != own:
+        if (directory, rank) != (OWN, 0):
             yield from read(directory, rank, errors)
             return
         errors += known()[1]
