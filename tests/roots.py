@@ -8,6 +8,10 @@ place and gets its name last, under a lock of its suite.
     tests/roots.py NAME...       makes these and prints their directories
     tests/roots.py --list        names all that a usual run needs, of every part (--list integration: of one)
     tests/roots.py --clean       removes those whose recipe is no more
+    tests/roots.py --mount NAME DIRECTORY
+                                 mounts one to be written to, as DIRECTORY/root
+    tests/roots.py --unmount DIRECTORY
+                                 and removes it with all that was written
 
 A name is a suite, or a suite and a layer of LAYERS: trixie, trixie-host, bookworm-host.
 """
@@ -22,6 +26,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -40,12 +45,13 @@ class Layer(NamedTuple):
     setup: str = ""  # a script, as root in there, after the installation
 
 
-# Accounts, and names that are known without a name server. No module of the machine's kernel is loaded.
+# Accounts, and names that are known without a name server. Nothing of the machine's kernel is changed at a boot.
 HOST = r"""
 printf '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n' >/etc/hosts
 for user in admin alice; do useradd --create-home --shell /bin/bash $user; done
 echo 'admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/admin
-systemctl --quiet mask systemd-modules-load.service
+systemctl --quiet mask systemd-modules-load.service systemd-sysctl.service systemd-binfmt.service \
+    proc-sys-fs-binfmt_misc.automount
 """
 LAYERS = {
     # Whole hosts: they boot with systemd and answer SSH. What a test wants to run it starts itself.
@@ -193,13 +199,16 @@ def mounted(stack: Sequence[Path], directory: Path) -> Iterator[Path]:
 
 
 def mount(stack: Sequence[Path], directory: Path) -> Path:
-    """The same; `unmount` has to follow."""
+    """The same; `unmount` has to follow. A host that has never booted gets an identity of its own."""
     for part in ("root", "upper", "work"):
         (directory / part).mkdir(parents=True, exist_ok=True)
         (directory / part).chmod(0o755)
     below = ":".join(map(str, stack))
     options = f"lowerdir={below},upperdir={directory}/upper,workdir={directory}/work,redirect_dir=off,index=off"
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(directory / "root")], check=True)
+    identity = directory / "root/etc/machine-id"
+    if identity.exists() and not identity.read_text():
+        identity.write_text(f"{uuid.uuid4().hex}\n")
     return directory / "root"
 
 
@@ -299,6 +308,11 @@ def main(words: Sequence[str]) -> int:
         print("\n".join(dict.fromkeys(names)))
     elif list(words) == ["--clean"]:
         remove(stale())
+    elif words[:1] == ["--mount"] and len(words) == 3:
+        mount(layers(words[1]), Path(words[2]))
+    elif words[:1] == ["--unmount"] and len(words) == 2:
+        unmount(Path(words[1]) / "root")
+        shutil.rmtree(words[1], ignore_errors=True)
     elif not words or words[0].startswith("-"):
         print(__doc__)
         return 2

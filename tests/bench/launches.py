@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -27,7 +26,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT / part) for part in ("module_utils", "tests/integration", "tests")]
 
 import launches_host as launches
-from machines import Machine, booted, image
+from machines import Machine, booted
 
 UID = 2001
 ROOTS, PORTABLE, NAMED, INNOCENT = "/opt/viber/Viber", "/home/frida/viber/Viber", "/srv/tools/Viber", "/usr/bin/true"
@@ -42,15 +41,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="of each burst (default: 20)")
     parser.add_argument("--idle", type=float, default=60.0, help="seconds without a start (default: 60)")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        name, states = "proscribe-launches-bench", ("running", "degraded")
-        with booted(image("trixie"), name, "10.91.9", Path(directory), 1, states) as (host,):
-            launches.install(host, launches.plan())
-            return int(
-                not all(
-                    [_starts(host, given.starts), *_bursts(host, given.rate, given.seconds), _idle(host, given.idle)]
-                )
-            )
+    with booted("launches-bench", root="trixie-host") as (host,):
+        launches.install(host, launches.plan())
+        done = [_starts(host, given.starts), *_bursts(host, given.rate, given.seconds), _idle(host, given.idle)]
+        return int(not all(done))
 
 
 def _starts(host: Machine, number: int) -> bool:

@@ -23,7 +23,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "integration"), str(TESTS)]
 
 from machines import podman, until
 from scheduled_fleet import REPORTS, SERVICE, Fleet, scheduled_fleet
@@ -289,7 +290,7 @@ def main() -> int:
     hosts = [f"web{number:02}" for number in range(1, arguments.hosts + 1)]
     with (
         arguments.log.open("w") as stream,
-        scheduled_fleet("proscribe-soak", "10.87.233", hosts, RESTRICTIONS) as fleet,
+        scheduled_fleet("soak", hosts, RESTRICTIONS) as fleet,
     ):
 
         def log(line: Mapping[str, Any]) -> None:

@@ -68,7 +68,7 @@ def main() -> int:
 @contextlib.contextmanager
 def enforced() -> Iterator[Scheduled]:
     """A host that an enforcing run has left with a watch; its timer does not come in between."""
-    with scheduled_machine(NAME) as host:
+    with scheduled_machine("watch-bench") as host:
         host.write(GROUP, f"{host.read(GROUP)}proscribe_watch: 1d\n")
         host.proscribe("enforce")
         host.proscribe("enforce")  # what the first one has done is seen, and cached

@@ -6,9 +6,9 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
+import roots
 
 # The Debian package that has a tool, where it is not named like it.
 PACKAGES = {
@@ -35,14 +35,6 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
-def not_made(suite: str, errors: str) -> NoReturn:
-    """No root could be made. On some days sid cannot be installed, which is no fault of what is tested."""
-    reason = f"no Debian {suite} could be made: {errors[-600:].strip()}"
-    if suite == "sid":
-        pytest.skip(reason)
-    pytest.fail(reason)
-
-
 def require_tool(name: str) -> str:
     """The path of a tool, or the end of the test with the package to install."""
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
@@ -57,10 +49,24 @@ def require_root() -> None:
         missing("needs root: run the tests as root")
 
 
+def layers(root: str) -> tuple[Path, ...]:
+    """The layers of one of the tests' Debian roots (tests/roots.py), made on first use, or the end of the test.
+
+    On some days sid cannot be installed, which is no fault of what is tested.
+    """
+    require_root()
+    for tool in ("mmdebstrap", "unshare", "nsenter"):
+        require_tool(tool)
+    try:
+        return roots.layers(root)
+    except roots.NotMade as error:
+        (pytest.skip if error.suite == "sid" else pytest.fail)(str(error))
+
+
 def require_whole_hosts() -> None:
     """The end of the test where no host can be booted."""
     require_root()
-    for tool in ("podman", "runc", "mmdebstrap"):
+    for tool in ("podman", "runc", "mmdebstrap", "ssh", "ssh-keygen", "ip"):
         require_tool(tool)
 
 

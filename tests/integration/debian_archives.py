@@ -1,6 +1,6 @@
-"""Debian hosts with every package of Debian's archives that the catalogue names, as images.
+"""Debian hosts with every package of Debian's archives that the catalogue names, as layers of roots (tests/roots.py).
 
-apt installs the names, and what they need. A second image of a suite has what excludes another package, a third one
+apt installs the names, and what they need. A second layer of a suite has what excludes another package, a third one
 what the backports have. All downloaded archives stay in apt's cache, so that apt can install the names again on a host
 without a network.
 """
@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import subprocess
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 from typing import NamedTuple
 
-from machines import IMAGE, podman
+import roots
+from conftest import layers
+from machine import outside
 from patience import LONGEST
+from roots import mirrors
 
 COMPONENTS = "main contrib non-free non-free-firmware"
 CACHE = "/var/cache/apt/archives"
 # What a desktop had and a package needs, once an administrator has removed that desktop: an agent for polkit.
 ELSE = ("lxpolkit",)
 LIMIT = 12 * LONGEST  # seconds for the installation of some thousand packages
-# In a container that is only filled, no service starts, no disk is waited for, and no Python module is compiled, which
+# In a root that is only filled, no service starts, no disk is waited for, and no Python module is compiled, which
 # is most of the work of an installation.
 PREPARE = r"""
 set -e
@@ -39,6 +44,8 @@ apt-get -q update
 FINISH = r"""
 set -e
 rm /usr/sbin/policy-rc.d /etc/dpkg/dpkg.cfg.d/filled /usr/local/bin/py3compile /usr/local/sbin/update-initramfs
+: >/etc/machine-id
+: >/etc/resolv.conf
 systemctl set-default multi-user.target
 systemctl enable ssh
 """
@@ -58,22 +65,22 @@ done
 """
 
 
-class Image(NamedTuple):
-    """An image, and which of the catalogue's packages are installed in it."""
+# In mounts and processes of its own, a script in the root.
+ENTER = """\
+mount -t proc proc "$0/proc"
+mount --rbind /dev "$0/dev"
+mount -t tmpfs tmpfs "$0/run"
+exec chroot "$0" "$@"
+"""
 
-    id: str
+
+class Filled(NamedTuple):
+    """The layers of a root, and which of the catalogue's packages are installed in it."""
+
+    layers: tuple[Path, ...]
     packages: tuple[str, ...]
     size: int  # bytes
     installed: int  # packages of all kinds
-
-
-def mirrors() -> tuple[str, str]:
-    """The mirrors of Debian and of its security updates that this machine's own apt uses; "" for none."""
-    command = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"]
-    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
-    debian = [line.removeprefix("Debian ") for line in lines if line.startswith("Debian ")]
-    security = [uri for uri in debian if "security" in uri]
-    return next((uri for uri in debian if uri not in security), ""), next(iter(security), "")
 
 
 def sources(suite: str) -> str:
@@ -90,16 +97,23 @@ def alternatives(clause: str) -> set[str]:
 
 
 class Archives:
-    """A container of a suite whose apt knows all of Debian's archives."""
+    """A root of a suite whose apt knows all of Debian's archives."""
 
-    def __init__(self, name: str, suite: str) -> None:
-        self.name, self.suite = name, suite
+    def __init__(self, suite: str, root: Path, below: Sequence[Path]) -> None:
+        self.suite, self.root, self.below = suite, root, below
 
     def sh(self, script: str, *arguments: str, stdin: str = "") -> str:
-        """What a script prints in the container."""
-        quiet = ("--env", "DEBIAN_FRONTEND=noninteractive", "--env", "LC_ALL=C.UTF-8")
-        command = ("exec", "--interactive", *quiet, self.name, "sh", "-c", script, "sh", *arguments)
-        done = podman(*command, stdin=stdin, check=False, timeout=LIMIT)
+        """What a script prints in the root."""
+        quiet = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+        apart = outside(["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", ENTER, str(self.root)])
+        done = subprocess.run(
+            [*apart, "sh", "-c", script, "sh", *arguments],
+            env=quiet,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+        )
         assert done.returncode == 0, (script, done.stdout[-3000:], done.stderr[-3000:])
         return done.stdout
 
@@ -124,29 +138,23 @@ class Archives:
         """Have apt take what is in the backports from there."""
         self.sh(f"echo 'APT::Default-Release \"{self.suite}-backports\";' >/etc/apt/apt.conf.d/backports")
 
-    def fill(self, names: Collection[str], restricted: AbstractSet[str], image: str) -> Image:
-        """Install these packages and make the image. What came with them is known by `restricted`, all names."""
+    def fill(self, names: Collection[str], restricted: AbstractSet[str]) -> Filled:
+        """Install these packages. What came with them is known by `restricted`, all names."""
         self.sh('apt-get -q --yes --no-install-recommends install "$@"', *sorted(names))
         self.sh('apt-get -q --yes --no-install-recommends --download-only install "$@"', *ELSE)
         installed = set(self.sh("dpkg-query -W -f '${Package}\\n'").split())
         self.sh(FINISH)
-        podman("commit", "--quiet", self.name, image, timeout=LIMIT)
-        size = int(podman("image", "inspect", "--format", "{{.Size}}", image).stdout)
-        return Image(image, tuple(sorted(installed & restricted)), size, len(installed))
+        upper = self.root.with_name("upper")
+        size = int(subprocess.check_output(["du", "--summarize", "--bytes", upper]).split()[0])
+        return Filled((upper, *self.below), tuple(sorted(installed & restricted)), size, len(installed))
 
 
 @contextlib.contextmanager
-def archives(suite: str) -> Iterator[Archives]:
-    """A container of the suite, from the image that Molecule's hosts are made from."""
-    base = subprocess.run([str(IMAGE), suite], capture_output=True, text=True, timeout=3 * LONGEST, check=False)
-    assert base.returncode == 0, base.stderr
-    name = f"proscribe-test-archives-{suite}"
-    podman(
-        "run", "--detach", "--replace", "--name", name, "--network", "host", base.stdout.strip(), "sleep", "infinity"
-    )
-    try:
-        made = Archives(name, suite)
+def archives(suite: str, directory: Path) -> Iterator[Archives]:
+    """A root of the suite to be filled. What is filled in stays in the directory."""
+    below = layers(f"{suite}-host")
+    with roots.mounted(below, directory) as root:
+        shutil.copy("/etc/resolv.conf", root / "etc")
+        made = Archives(suite, root, below)
         made.sh(PREPARE, stdin=sources(suite))
         yield made
-    finally:
-        podman("rm", "--force", "--ignore", "--time", "2", name, check=False)

@@ -56,9 +56,9 @@ def shell(fleet: Fleet, directory: str, **environment: str) -> DocShell:
 
 
 @contextlib.contextmanager
-def desk(name: str, network: str) -> Iterator[Fleet]:
+def desk(called: str) -> Iterator[Fleet]:
     """The controller and the hosts, booted, and nothing of Proscribe set up."""
-    with scheduled_fleet(name, network, HOSTS) as fleet:
+    with scheduled_fleet(called, HOSTS) as fleet:
         controller = fleet.controller
         controller.send_checkout(MORE)
         controller.script('echo "127.0.1.1 $(hostname)" >>/etc/hosts')  # sudo asks for it

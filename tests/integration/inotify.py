@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+import ledger
+
 INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
 ENOUGH = 1024
 
@@ -26,7 +28,9 @@ def room(limit: Path = INSTANCES, present: Path = PRESENT, before: Path = BEFORE
         with _locked(stored):
             fcntl.flock(presence, fcntl.LOCK_SH)
             stored.seek(0)
-            if not stored.read():
+            known = stored.read()
+            ledger.add(sysctl="fs.inotify.max_user_instances", value=(known or limit.read_text()).strip())
+            if not known:
                 stored.write(limit.read_text())
                 stored.flush()
             if int(limit.read_text()) < ENOUGH:

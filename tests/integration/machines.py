@@ -1,6 +1,6 @@
 """Whole hosts for a test: containers that boot with systemd and are reached over SSH by the real Ansible.
 
-Their network leads nowhere else. Made by root with podman, from the images that Molecule's hosts are made from.
+Their network leads nowhere else. Made by root with podman, from the roots of tests/roots.py.
 
 Most of what such a test does is waiting. So a test may be a story of one host, and stories are played side by side on
 several hosts (`played`).
@@ -12,20 +12,24 @@ import contextlib
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import ledger
 import pytest
-from conftest import not_made, require_root, require_tool
+import roots
+from conftest import layers, require_whole_hosts
+from inotify import room
 from patience import LONGEST, until
 
 PROJECT = Path(__file__).resolve().parents[2]
-IMAGE = PROJECT / "tests/molecule/image"
 BOOT = ("/bin/sh", "-c", (PROJECT / "tests/molecule/boot").read_text())  # the first process of a host
 # More accounts for a host, beside root and admin: sudo asks bob and carol for a password.
 ACCOUNTS = """\
@@ -40,7 +44,6 @@ for user in bob carol admin; do
     install -o $user -g $user -m 600 /root/.ssh/authorized_keys /home/$user/.ssh/authorized_keys
 done
 """
-TOOLS = ("podman", "runc", "mmdebstrap", "ssh", "ssh-keygen", "ip")
 ANSIBLE = Path(os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or Path(sys.executable).parent / "x").parent / "ansible"
 
 
@@ -49,6 +52,11 @@ class Machine:
 
     def __init__(self, name: str, address: str, directory: Path) -> None:
         self.name, self.address, self.directory = name, address, directory
+
+    @property
+    def subnet(self) -> str:
+        """The network of its controller and itself."""
+        return f"{self.address.rpartition('.')[0]}.0/24"
 
     def run(self, *argv: str, check: bool = True, stdin: str | None = None) -> str:
         """What a command in the container prints; not over SSH."""
@@ -84,9 +92,10 @@ class Machine:
         key = self.directory / "key"
         if not key.exists():
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-        authorize = "umask 077 && mkdir -p /root/.ssh && cat >/root/.ssh/authorized_keys"
-        self.run("sh", "-c", authorize, stdin=key.with_suffix(".pub").read_text())
-        host_key = self.run("cat", "/etc/ssh/ssh_host_ed25519_key.pub")
+        root = self.directory / "machine/root"
+        (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)  # or a boot makes it
+        shutil.copy(key.with_suffix(".pub"), root / "root/.ssh/authorized_keys")
+        host_key = (root / "etc/ssh/ssh_host_ed25519_key.pub").read_text()
         (self.directory / "known_hosts").write_text(f"{self.address} {host_key}")
 
     def _inventory(self, **more: Any) -> str:
@@ -192,52 +201,74 @@ def podman(
     return done
 
 
-def image(suite: str, *packages: str) -> str:
-    """The image of hosts of that Debian, made on first use."""
-    made = subprocess.run([str(IMAGE), suite, *packages], capture_output=True, text=True, timeout=3 * LONGEST)
-    if made.returncode:
-        not_made(suite, made.stderr)
-    return made.stdout.strip()
-
-
 @contextlib.contextmanager
 def booted(
-    made: str, name: str, network: str, directory: Path, number: int, states: Sequence[str] = ("running",)
+    called: str, number: int = 1, root: str | Sequence[Path] = "trixie-managed", states: Sequence[str] = ("running",)
 ) -> Iterator[list[Machine]]:
-    """Hosts of an image that have booted, to one of these states of systemd. `network` begins the addresses of their
-    own /24: the controller is .1, the hosts are .2 and so on.
+    """Hosts that have booted, to one of these states of systemd, on a network that leads nowhere else: the controller
+    is .1 in it, the hosts are .2 and so on.
     """
-    subnet = ("--subnet", f"{network}.0/24", "--gateway", f"{network}.1")
-    podman("network", "create", "--ignore", "--internal", "--disable-dns", *subnet, name)
-    hosts = [Machine(f"{name}-{n}", f"{network}.{n + 2}", directory / str(n)) for n in range(number)]
-    try:
-        for host in hosts:
-            # --no-hosts: podman would mount /etc/hosts, and a real host's is a file.
-            who = ("--name", host.name, "--hostname", host.name, "--no-hosts")
-            place = ("--network", name, "--ip", host.address)
-            how = ("--systemd", "always", "--privileged", made, *BOOT)
-            podman("run", "--detach", "--replace", *who, *place, *how)
-        for host in hosts:
-            host.directory.mkdir()
-            host.wait_until_booted(states)
-            host.let_in()
-        yield hosts
-    finally:
-        podman("rm", "--force", "--ignore", "--time", "2", *(host.name for host in hosts), check=False)
-        podman("network", "rm", "--force", name, check=False)
+    with tempfile.TemporaryDirectory(prefix=f"proscribe-{called}-") as place, network(called) as (net, prefix):
+        hosts = [Machine(f"{net}-{n}", f"{prefix}.{n + 2}", Path(place) / str(n)) for n in range(number)]
+        with contextlib.ExitStack() as stack:
+            for host in hosts:
+                where = ("--network", net, "--ip", host.address)
+                stack.enter_context(booting(host.name, root, host.directory, *where))
+            for host in hosts:
+                host.wait_until_booted(states)
+                host.let_in()
+            yield hosts
 
 
 @contextlib.contextmanager
-def machines(
-    name: str, network: str, directory: Path, number: int, packages: Sequence[str] = (), suite: str = "trixie"
-) -> Iterator[list[Machine]]:
-    """Booted hosts with firewalld and ufw, neither of them running, and with some `packages` more (see `booted`)."""
-    with booted(image(suite, "firewalld", "ufw", *packages), name, network, directory, number) as hosts:
-        for host in hosts:
-            docker = ["docker.socket", "docker"] * ("docker.io" in packages)
-            host.run("systemctl", "--quiet", "disable", "--now", "firewalld", "ufw", *docker)
-            host.run("nft", "flush", "ruleset")
-        yield hosts
+def booting(
+    name: str,
+    root: str | Sequence[Path],
+    directory: Path,
+    *options: str,
+    hostname: str = "",
+) -> Iterator[tuple[Path, ...]]:
+    """A host that boots, of a root by its name or of these layers; `options` are podman's. Gives its layers, of which
+    the newest has what it writes, and is there as long as it is.
+    """
+    require_whole_hosts()
+    stack = layers(root) if isinstance(root, str) else root
+    place = directory / "machine"
+    try:
+        with room(), roots.mounted(stack, place) as merged:
+            # --no-hosts: podman would mount /etc/hosts, and a real host's is a file.
+            who = ("--name", name, "--hostname", hostname or name, "--no-hosts")
+            how = ("--systemd", "always", "--privileged", *options, "--rootfs", str(merged), *BOOT)
+            ledger.add(cgroup=f"libpod-{podman('run', '--detach', *who, *how).stdout.strip()}")
+            # What tests/molecule/boot may make.
+            ledger.add(cgroup=f"proscribe-test-{(merged / 'etc/machine-id').read_text().strip()}")
+            try:
+                yield (place / "upper", *stack)
+            finally:
+                podman("rm", "--force", "--ignore", "--time", "2", name, check=False)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def network(called: str) -> Iterator[tuple[str, str]]:
+    """A network of podman's that leads nowhere else and that nobody has: its name, and how its addresses begin. It is
+    for tests (RFC 2544) and no private one, which a catalogue would not take.
+    """
+    name = f"proscribe-{called}-{os.getpid()}"
+    taken = " ".join(route["dst"] for route in json.loads(subprocess.check_output(["ip", "-j", "route"])))
+    for third in range(256):
+        prefix = f"198.18.{third}"
+        subnet = ("--subnet", f"{prefix}.0/24", "--gateway", f"{prefix}.1")
+        create = ("network", "create", "--internal", "--disable-dns", *subnet, name)
+        if f"{prefix}." not in taken and podman(*create, check=False).returncode == 0:
+            break
+    else:
+        podman(*create)  # and see it say why not
+    try:
+        yield name, prefix
+    finally:
+        podman("network", "rm", "--force", name, check=False)
 
 
 Story = Callable[[Machine], None]
@@ -246,24 +277,19 @@ Story = Callable[[Machine], None]
 @contextlib.contextmanager
 def played(
     request: pytest.FixtureRequest,
-    name: str,
-    network: str,
+    called: str,
     number: int,
     afterwards: Story = lambda host: None,
-    packages: Sequence[str] = (),
+    root: str = "trixie-managed",
 ) -> Iterator[Mapping[Story, Future[None]]]:
     """The stories of a test module's parameters `story` that are to be run, each on one of some hosts, side by side.
 
     Each leaves its host as it found it, for the next one, or `afterwards` does.
     """
-    require_root()
-    for tool in TOOLS:
-        require_tool(tool)
     here = [item for item in request.session.items if item.path == request.path]
     parameters: list[Mapping[str, Any]] = [item.callspec.params for item in here if hasattr(item, "callspec")]
     stories: Sequence[Story] = [each["story"] for each in parameters if "story" in each]
-    factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
-    with machines(name, network, factory.mktemp(name), min(number, len(stories)), packages) as hosts:
+    with booted(called, min(number, len(stories)), root) as hosts:
         free: queue.SimpleQueue[Machine] = queue.SimpleQueue()
         for host in hosts:
             free.put(host)

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from machines import PROJECT, Machine, booted, image, run_ansible
+from machines import PROJECT, Machine, booted, run_ansible
 from patience import until
 
-PACKAGES = ("samba", "samba-ad-dc", "samba-ad-provision", "winbind", "smbclient", "krb5-user", "ldb-tools", "chromium")
 REALM, DOMAIN, DN = "EXAMPLE.TEST", "EXAMPLE", "DC=example,DC=test"
 OU = f"OU=Desktops,{DN}"
 PASSWORD = "Passw0rd-made"
@@ -25,7 +24,6 @@ PROBE = ("browser_probe.py", "chromium.py", "listener.py", "marionette.py")
 
 PROVISION = f"""\
 set -eu
-systemctl disable --quiet --now smbd nmbd winbind
 rm -f /etc/samba/smb.conf
 samba-tool domain provision --realm={REALM} --domain={DOMAIN} --server-role=dc --dns-backend=SAMBA_INTERNAL \\
     --adminpass='{PASSWORD}' --host-ip=$1 >&2
@@ -39,7 +37,6 @@ systemctl enable --quiet --now samba-ad-dc
 
 JOIN = f"""\
 set -eu
-systemctl disable --quiet --now smbd nmbd winbind samba-ad-dc
 printf 'search example.test\\nnameserver %s\\n' "$1" >/etc/resolv.conf
 cat >/etc/samba/smb.conf <<END
 [global]
@@ -100,9 +97,9 @@ class Controller(Machine):
 
 
 @contextlib.contextmanager
-def domain(name: str, network: str, directory: Path) -> Iterator[tuple[Controller, Machine]]:
+def domain() -> Iterator[tuple[Controller, Machine]]:
     """A domain controller, and a desktop that has joined the domain."""
-    with booted(image("trixie", *PACKAGES), name, network, directory, 2, ("running", "degraded")) as (first, desktop):
+    with booted("domain", 2, "trixie-domain") as (first, desktop):
         controller = Controller(first.name, first.address, first.directory)
         for host, called in ((controller, "dc1"), (desktop, "desk1")):
             host.run("hostname", called)

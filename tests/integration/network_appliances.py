@@ -23,9 +23,8 @@ from proscribe.enforcement_points.decision import decide
 from proscribe.enforcement_points.declaration import Decision, Rendered
 from proscribe.enforcement_points.registry import FORMATS
 from test_apps_real_dpkg import Machine
-from throwaway import made_root
 
-PACKAGES = ("bind9", "bind9-utils", "dnsmasq-base", "duktape", "ipset", "iptables", "squid", "unbound")
+ROOT = "trixie-appliances"
 UPSTREAM = "127.83.0.1"
 # named listens on addresses of interfaces only, so it has a port of its own.
 PLACES = {
@@ -102,11 +101,6 @@ def decided(plan: Mapping[str, Any], format_: str) -> Decision:
 def rendered(plan: Mapping[str, Any], format_: str) -> Rendered:
     """The export of a plan for one host."""
     return FORMATS[format_].render(decided(plan, format_))
-
-
-def root() -> Path:
-    """The root, from the cache or made now."""
-    return made_root("network-appliances", PACKAGES)
 
 
 class Appliance(Machine):

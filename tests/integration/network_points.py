@@ -1,7 +1,7 @@
 """The enforcement points of a network, real ones, with exports in them: a program in a network namespace, which answers
 what `reaching` answers, and:
 
-    ["appliance", ROOT, SCRATCH]        the file system that has the programs; first of all
+    ["appliance", LAYERS, SCRATCH]      the file system that has the programs; first of all
     ["resolver", KIND, FILES, NAMES]    the name server of that kind with the files of an export: for each name whether
                                         it is refused
     ["proxy", FILES, URLS]              the same of Squid: with CONNECT for https, as browsers do, and GET for http
@@ -28,11 +28,11 @@ _made: list[Appliance] = []
 Files = Mapping[str, str]
 
 
-def appliance(root: str, scratch: str) -> str:
+def appliance(layers: str, scratch: str) -> str:
     own, empty = Path(scratch, "own"), Path(scratch, "empty")
     own.mkdir()
     empty.mkdir()
-    _made.append(Appliance(own, Path(root), empty, empty))
+    _made.append(Appliance(own, [Path(layer) for layer in layers.split(":")], empty, empty))
     NameServer(UPSTREAM)
     return "ok"
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from inotify import room
-from machines import podman
-from scheduled_machine import CHECKOUT, RESTRICTIONS, Scheduled, remove, start
+from machines import booting, network
+from scheduled_machine import CHECKOUT, RESTRICTIONS, ROOT, Scheduled
 
 REPORTS = f"{CHECKOUT}/reports"
 SERVICE = "proscribe-drift.service"
@@ -64,34 +65,26 @@ class Fleet:
 
 
 @contextlib.contextmanager
-def scheduled_fleet(name: str, network: str, hosts: Sequence[str], restrictions: str = RESTRICTIONS) -> Iterator[Fleet]:
-    """The fleet, booted. `network` begins the addresses of its own /24; the machines are called NAME-HOST."""
-    with room(), _booted(name, network, hosts, restrictions) as fleet:
-        yield fleet
-
-
-@contextlib.contextmanager
-def _booted(name: str, network: str, hosts: Sequence[str], restrictions: str) -> Iterator[Fleet]:
-    subnet = ("--subnet", f"{network}.0/24", "--gateway", f"{network}.1")
-    podman("network", "create", "--ignore", "--internal", "--disable-dns", *subnet, name)
-    machines = {
-        host: (f"{name}-{host}", f"{network}.{number}") for number, host in enumerate(("controller", *hosts), start=10)
-    }
-    try:
-        booted = {
+def scheduled_fleet(called: str, hosts: Sequence[str], restrictions: str = RESTRICTIONS) -> Iterator[Fleet]:
+    """The fleet, booted. Its addresses are .10 and so on of a network of its own."""
+    with (
+        tempfile.TemporaryDirectory(prefix="proscribe-") as place,
+        network(called) as (net, prefix),
+        contextlib.ExitStack() as stack,
+    ):
+        booted, addresses = {}, {}
+        for number, host in enumerate(("controller", *hosts), start=10):
             # Podman writes resolv.conf again at each boot.
-            host: start(machine, "--network", name, "--ip", address, "--dns", "127.0.0.1")
-            for host, (machine, address) in machines.items()
-        }
+            options = ("--network", net, "--ip", f"{prefix}.{number}", "--dns", "127.0.0.1")
+            booted[host] = Scheduled(f"{net}-{host}")
+            stack.enter_context(booting(booted[host].name, ROOT, Path(place) / host, *options))
+            addresses[host] = f"{prefix}.{number}"
         for machine in booted.values():
             machine.wait_until_booted()
-        controller = booted.pop("controller")
-        fleet = Fleet(controller, booted, {host: machines[host][1] for host in hosts})
+        controller, _ = booted.pop("controller"), addresses.pop("controller")
+        fleet = Fleet(controller, booted, addresses)
         for host, machine in booted.items():
             machine.become_host()
             fleet.let_in(host)
         controller.become_controller(fleet.inventory, restrictions)
         yield fleet
-    finally:
-        remove(*(machine for machine, _ in machines.values()))
-        podman("network", "rm", "--force", name, check=False)

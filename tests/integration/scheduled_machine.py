@@ -8,15 +8,18 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from machines import BOOT, PROJECT, image, podman
+from machines import PROJECT, booting, podman
 from patience import LONGEST, until
 
-PACKAGES = ("ansible-core", "git", "dnsmasq", "faketime")
+ROOT = "trixie-managed"
 CHECKOUT = "/srv/proscribe"
 PARTS = (
     "action_plugins",
@@ -70,8 +73,8 @@ echo "127.0.0.1 $(cat /etc/ssh/ssh_host_ed25519_key.pub)" >/root/.ssh/known_host
 class Scheduled:
     """The machine, and what stands on it."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, layers: Sequence[Path] = ()) -> None:
+        self.name, self.layers = name, layers
         self.ansible = "/usr/bin/ansible-playbook"
 
     def run(self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = LONGEST) -> str:
@@ -154,48 +157,32 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if "__pycache__" in entry.name else entry
 
 
-def start(name: str, *network: str, of: str = "", hostname: str = "") -> Scheduled:
-    """Have a machine begin to boot; `network` are podman's options for it. `of` is an image other than the usual."""
-    options = ("--hostname", hostname or name, "--no-hosts", "--systemd", "always", "--privileged", *network)
-    podman("run", "--detach", "--replace", "--name", name, *options, of or image("trixie", *PACKAGES), *BOOT)
-    return Scheduled(name)
-
-
 @contextlib.contextmanager
-def frozen(machine: Scheduled, name: str) -> Iterator[str]:
-    """An image of a machine as it is now, which is shut down for it; gone afterwards."""
-    podman("stop", "--time", str(LONGEST), machine.name)
-    podman("commit", "--quiet", machine.name, name)
-    try:
-        yield name
-    finally:
-        podman("rmi", "--force", name, check=False)
-
-
-@contextlib.contextmanager
-def thawed(image_name: str, name: str) -> Iterator[Scheduled]:
-    """A machine that boots from such an image, without a network."""
-    try:
-        machine = start(name, "--network", "none", of=image_name, hostname="proscribe-schedule")
+def thawed(called: str, root: str | Sequence[Path] = ROOT) -> Iterator[Scheduled]:
+    """A machine without a network, from a root or from what `frozen` has given."""
+    name = f"proscribe-{called}-{os.getpid()}"
+    with (
+        tempfile.TemporaryDirectory(prefix="proscribe-") as place,
+        booting(name, root, Path(place), "--network", "none", hostname=f"proscribe-{called}") as layers,
+    ):
+        machine = Scheduled(name, layers)
         machine.wait_until_booted()
         yield machine
-    finally:
-        remove(name)
 
 
-def remove(*names: str) -> None:
-    podman("rm", "--force", "--ignore", "--time", "2", *names, check=False)
+def frozen(machine: Scheduled, place: Path) -> tuple[Path, ...]:
+    """The layers of a machine as it is now, the newest of them moved to that place. The machine is shut down for it."""
+    podman("stop", "--time", str(LONGEST), machine.name)
+    upper, *below = machine.layers
+    upper.rename(place)
+    return (place, *below)
 
 
 @contextlib.contextmanager
-def scheduled_machine(name: str, packages: Sequence[str] = ()) -> Iterator[Scheduled]:
+def scheduled_machine(called: str) -> Iterator[Scheduled]:
     """The machine, booted, without a network, with the checkout and an inventory of itself."""
-    try:
-        machine = start(name, "--network", "none", of=image("trixie", *PACKAGES, *packages))
-        machine.wait_until_booted()
+    with thawed(called) as machine:
         machine.script(REACH_ITSELF)
         machine.become_host()
         machine.become_controller(HOSTS, RESTRICTIONS)
         yield machine
-    finally:
-        remove(name)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import test_apps_real_dpkg as real
+from machine import outside
 
 pytestmark = pytest.mark.integration
-debian, debs, machine = real.debian, real.debs, real.machine  # the fixtures
+debs, machine = real.debs, real.machine  # the fixtures
 
 RUN = """
 import json, sys
@@ -38,7 +39,7 @@ def fapolicyd(tmp_path_factory: pytest.TempPathFactory, machine: real.Machine) -
     """The tools of fapolicyd and the libraries that they need, unpacked; without the daemon."""
     folder = tmp_path_factory.mktemp("fapolicyd")
     subprocess.run(
-        ["apt-get", "download", "-q", "fapolicyd", "liblmdb0", "libmagic1t64", "libudev1"],
+        outside(["apt-get", "download", "-q", "fapolicyd", "liblmdb0", "libmagic1t64", "libudev1"]),
         cwd=folder,
         check=True,
         capture_output=True,

@@ -11,7 +11,7 @@ import pytest
 import test_apps_real_dpkg as real
 
 pytestmark = pytest.mark.integration
-debian, debs, machine = real.debian, real.debs, real.machine  # the fixtures
+debs, machine = real.debs, real.machine  # the fixtures
 
 # One run that dies: after so many actions, or at so many steps of the quarantine (0: it does not die there).
 RUN = """

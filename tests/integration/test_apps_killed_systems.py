@@ -17,7 +17,7 @@ import test_apps_real_npm as npm
 import test_apps_real_pacman as arch
 import test_apps_real_pip as pip
 import test_apps_real_rpm as rpm
-from throwaway import TwoUsers, archive
+from throwaway import TwoUsers, archive, two_users
 
 pytestmark = pytest.mark.integration
 debian, debs, rpms = deb.debian, deb.debs, rpm.rpms  # the fixtures
@@ -104,16 +104,8 @@ def test_rpm(rpm_machine: rpm.Machine) -> None:
 
 
 @pytest.fixture
-def others(
-    tmp_path: Any,
-    require_tool: Callable[[str], str],
-    require_root: Callable[[], None],
-    request: pytest.FixtureRequest,
-) -> Any:
+def others(tmp_path: Any, request: pytest.FixtureRequest) -> Any:
     """A root with pacman, pip, pipx and npm, and made packages of each."""
-    require_root()
-    for tool in ("mmdebstrap", "unshare", "nsenter"):
-        require_tool(tool)
     made = tmp_path / "made"
     made.mkdir()
     made.chmod(0o755)
@@ -122,10 +114,9 @@ def others(
             (made / file.name).write_bytes(file.read_bytes())
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    machine = TwoUsers(scratch, arch.made_root(), deb.SOURCE, made)
-    machine.sh(arch.CONFIGURE)
-    yield machine
-    machine.stop()
+    with two_users(scratch, made) as machine:
+        machine.sh(arch.CONFIGURE)
+        yield machine
 
 
 def together(*plans: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The control `apps` on a real Debian: real dpkg, real apt, real processes, in a throw-away overlay of a small root.
 
-The root (Debian 13 with apt and python3) is made once by mmdebstrap, in about ten seconds, and kept in the cache.
+The root is Debian 13 with apt and python3 (tests/roots.py).
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import proscribe
 import pytest
+from conftest import layers, require_tool
 from patience import LONGEST
 from proscribe.controls.apps.systems import dpkg
 
 pytestmark = pytest.mark.integration
 
-SUITE = "trixie"
 SOURCE = Path(proscribe.__file__).parents[1]  # what has to be on sys.path for `import proscribe`
 
 # What runs inside: one verb of the control, over the plan on standard input; the answer as JSON.
@@ -65,36 +65,7 @@ exec chroot . /bin/sh -c 'while read -r line; do :; done'
 
 
 @pytest.fixture(scope="session")
-def debian() -> Path:
-    """The root, from the cache or made now."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "proscribe-tests"
-    root = cache / f"{SUITE}-apt-python3"
-    if not root.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        beside = cache / f"{root.name}.{os.getpid()}"
-        beside.mkdir()
-        os.chmod(beside, 0o755)
-        command = ["mmdebstrap", "--variant=apt", "--include=python3", "--format=directory", "--quiet"]
-        made = subprocess.run([*command, SUITE, str(beside), *mirror()], capture_output=True, text=True, check=False)
-        if made.returncode:
-            shutil.rmtree(beside, ignore_errors=True)
-            pytest.fail(f"no Debian root could be made: {made.stderr[-600:]}")
-        try:
-            beside.rename(root)
-        except OSError:  # another run was faster
-            shutil.rmtree(beside, ignore_errors=True)
-    return root
-
-
-def mirror() -> list[str]:
-    """The Debian mirror that this machine's own apt uses; none elsewhere: mmdebstrap knows one."""
-    command = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"]
-    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
-    return [line.removeprefix("Debian ") for line in lines if line.startswith("Debian ") and "security" not in line][:1]
-
-
-@pytest.fixture(scope="session")
-def debs(tmp_path_factory: pytest.TempPathFactory, debian: Path) -> Path:
+def debs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made packages, each with a file `/opt/<name>/<name>` that is a real program."""
     directory = tmp_path_factory.mktemp("debs")
     directory.chmod(0o755)
@@ -147,11 +118,11 @@ def listing(directory: Path) -> bytes:
 class Machine:
     """A throw-away Debian: its own file system, mounts and processes."""
 
-    def __init__(self, scratch: Path, debian: Path, source: Path, debs: Path) -> None:
+    def __init__(self, scratch: Path, root: Sequence[Path], source: Path, debs: Path) -> None:
         self.root = str(scratch / "root")
         unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", SETUP, "sh"]
         self.keeper = subprocess.Popen(
-            [*unshare, str(scratch), str(debian), str(source), str(debs)],
+            [*unshare, str(scratch), ":".join(map(str, root)), str(source), str(debs)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -201,17 +172,9 @@ class Machine:
 
 
 @pytest.fixture
-def machine(
-    tmp_path: Path,
-    require_tool: Callable[[str], str],
-    require_root: Callable[[], None],
-    request: pytest.FixtureRequest,
-) -> Iterator[Machine]:
-    require_root()
-    for tool in ("mmdebstrap", "unshare", "nsenter", "dpkg-deb"):
-        require_tool(tool)
-    debian, debs = (request.getfixturevalue(name) for name in ("debian", "debs"))
-    made = Machine(tmp_path, debian, SOURCE, debs)
+def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Machine]:
+    require_tool("dpkg-deb")
+    made = Machine(tmp_path, layers("trixie"), SOURCE, request.getfixturevalue("debs"))
     yield made
     made.stop()
 

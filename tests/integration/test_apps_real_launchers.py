@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from test_apps_real_dpkg import SOURCE
-from throwaway import TwoUsers, made_root, plan
+from throwaway import TwoUsers, plan, two_users
 
 pytestmark = pytest.mark.integration
 
@@ -44,17 +43,12 @@ def machine(
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
     require_tool: Callable[[str], str],
-    require_root: Callable[[], None],
 ) -> Iterator[TwoUsers]:
-    require_root()
-    for tool in ("mmdebstrap", "unshare", "nsenter"):
-        require_tool(tool)
     brought = tmp_path_factory.mktemp("distrobox")
     brought.chmod(0o755)
     shutil.copy(require_tool("distrobox-export"), brought)
-    made = TwoUsers(tmp_path, made_root("own", ("python3", "nix-bin")), SOURCE, brought)
-    yield made
-    made.stop()
+    with two_users(tmp_path, brought) as made:
+        yield made
 
 
 def test_what_distrobox_exports_is_seen_and_moved_where_it_is_certain(machine: TwoUsers) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_apps_real_dpkg import SOURCE, TREE
-from throwaway import TwoUsers, archive, made_root, plan, seen
+from test_apps_real_dpkg import TREE
+from throwaway import TwoUsers, archive, plan, seen, two_users
 
 pytestmark = pytest.mark.integration
 
@@ -26,18 +26,9 @@ def tarballs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def machine(
-    tmp_path: Path,
-    require_tool: Callable[[str], str],
-    require_root: Callable[[], None],
-    request: pytest.FixtureRequest,
-) -> Iterator[TwoUsers]:
-    require_root()
-    for tool in ("mmdebstrap", "unshare", "nsenter"):
-        require_tool(tool)
-    made = TwoUsers(tmp_path, made_root(), SOURCE, request.getfixturevalue("tarballs"))
-    yield made
-    made.stop()
+def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TwoUsers]:
+    with two_users(tmp_path, request.getfixturevalue("tarballs")) as made:
+        yield made
 
 
 NPM = "npm install --global --offline --no-audit --no-fund --no-update-notifier"

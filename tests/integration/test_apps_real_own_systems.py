@@ -13,14 +13,13 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from conftest import missing
-from test_apps_real_dpkg import SOURCE
 from test_apps_real_pip import build
-from throwaway import USERS, TwoUsers, made_root, plan, seen
+from throwaway import USERS, TwoUsers, plan, seen, two_users
 
 pytestmark = pytest.mark.integration
 
@@ -103,18 +102,9 @@ def brought(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def machine(
-    tmp_path: Path,
-    require_tool: Callable[[str], str],
-    require_root: Callable[[], None],
-    request: pytest.FixtureRequest,
-) -> Iterator[TwoUsers]:
-    require_root()
-    for tool in ("mmdebstrap", "unshare", "nsenter"):
-        require_tool(tool)
-    made = TwoUsers(tmp_path, made_root("own", ("python3", "nix-bin")), SOURCE, request.getfixturevalue("brought"))
-    yield made
-    made.stop()
+def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TwoUsers]:
+    with two_users(tmp_path, request.getfixturevalue("brought")) as made:
+        yield made
 
 
 def packages(machine: TwoUsers, banned: dict[str, object], service: str) -> list[tuple[str, ...]]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from patience import LONGEST
 from proscribe.controls.apps.systems import pacman
-from test_apps_real_dpkg import SOURCE, TREE
-from throwaway import TwoUsers, archive, made_root, plan, seen
+from test_apps_real_dpkg import TREE
+from throwaway import TwoUsers, archive, plan, seen, two_users
 
 pytestmark = pytest.mark.integration
 
@@ -62,19 +62,10 @@ def entry(file: Path) -> tuple[str, str]:
 
 
 @pytest.fixture
-def machine(
-    tmp_path: Path,
-    require_tool: Callable[[str], str],
-    require_root: Callable[[], None],
-    request: pytest.FixtureRequest,
-) -> Iterator[TwoUsers]:
-    require_root()
-    for tool in ("mmdebstrap", "unshare", "nsenter"):
-        require_tool(tool)
-    made = TwoUsers(tmp_path, made_root(), SOURCE, request.getfixturevalue("packages"))
-    made.sh(CONFIGURE)
-    yield made
-    made.stop()
+def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TwoUsers]:
+    with two_users(tmp_path, request.getfixturevalue("packages")) as made:
+        made.sh(CONFIGURE)
+        yield made
 
 
 # CheckSpace looks for mount points, which an overlay in a chroot does not show.

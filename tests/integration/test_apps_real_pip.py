@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_apps_real_dpkg import SOURCE, TREE
-from throwaway import TwoUsers, made_root, plan, seen
+from test_apps_real_dpkg import TREE
+from throwaway import TwoUsers, plan, seen, two_users
 
 pytestmark = pytest.mark.integration
 
@@ -40,18 +40,9 @@ def build(directory: Path, name: str, version: str, *fields: str) -> None:
 
 
 @pytest.fixture
-def machine(
-    tmp_path: Path,
-    require_tool: Callable[[str], str],
-    require_root: Callable[[], None],
-    request: pytest.FixtureRequest,
-) -> Iterator[TwoUsers]:
-    require_root()
-    for tool in ("mmdebstrap", "unshare", "nsenter"):
-        require_tool(tool)
-    made = TwoUsers(tmp_path, made_root(), SOURCE, request.getfixturevalue("wheels"))
-    yield made
-    made.stop()
+def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TwoUsers]:
+    with two_users(tmp_path, request.getfixturevalue("wheels")) as made:
+        yield made
 
 
 PIP = "python3 -m pip install --quiet --no-index --find-links /debs --break-system-packages --root-user-action ignore"

@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import layers
 from patience import LONGEST
 from proscribe.controls.apps.systems.rpm_conflicts import Conflict
 from proscribe.controls.apps.systems.rpm_guard import package
 from test_apps_real_dpkg import DRIVER, SOURCE, TREE
-from throwaway import TwoUsers, made_root, plan, seen
+from throwaway import TwoUsers, plan, seen
 
 pytestmark = pytest.mark.integration
 
-ROOT = ("rpm-dnf-zypper", ("python3", "rpm", "dnf", "zypper"))
-SID = ("rpm-dnf5", ("python3", "rpm", "dnf5"), "sid")
 REPOSITORY = "[made]\\nname=made\\nbaseurl=file:///debs\\nenabled=1\\ngpgcheck=0\\n"
 # The rest of dnf.conf is an administrator's.
 CONFIGURE = f"""
@@ -102,18 +101,12 @@ class Machine(TwoUsers):
 
 
 @pytest.fixture
-def machine(
-    tmp_path: Path,
-    require_tool: Callable[[str], str],
-    require_root: Callable[[], None],
-    request: pytest.FixtureRequest,
-) -> Iterator[Machine]:
+def machine(tmp_path: Path, require_tool: Callable[[str], str], request: pytest.FixtureRequest) -> Iterator[Machine]:
     """With dnf and zypper, or only with the front end that the test is for."""
-    require_root()
-    for tool in ("mmdebstrap", "unshare", "nsenter", "rpmbuild", "createrepo_c"):
+    for tool in ("rpmbuild", "createrepo_c"):
         require_tool(tool)
     front = getattr(request, "param", "")
-    root = made_root(*SID) if front == "dnf5" else made_root(*ROOT)
+    root = layers("sid-dnf5" if front == "dnf5" else "trixie-systems")
     made = Machine(tmp_path, root, SOURCE, request.getfixturevalue("rpms"))
     made.sh(CONFIGURE)
     if front in ("dnf", "zypper"):

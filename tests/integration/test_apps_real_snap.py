@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from machines import IMAGE, Machine, podman
+from machines import Machine, booting, podman
 from patience import LONGEST, until
 from test_apps_real_dpkg import DRIVER, SOURCE
 from throwaway import plan, seen
@@ -108,28 +108,18 @@ class Host(Machine):
 
 
 @pytest.fixture
-def host(require_tool: Callable[[str], str], require_root: Callable[[], None]) -> Iterator[Host]:
-    require_root()
-    for tool in ("mmdebstrap", "podman", "runc"):
-        require_tool(tool)
-    made = subprocess.run([str(IMAGE), "trixie", "snapd", "polkitd"], capture_output=True, text=True)
-    assert made.returncode == 0, made.stderr
-    options = ("--hostname", NAME, "--network", "none", "--systemd", "always", "--privileged")
+def host(tmp_path: Path) -> Iterator[Host]:
     # snapd keeps a snap's mount namespace by binding it. Linux refuses that for one with a lower number than our own,
     # against loops, and on 6.18 these numbers rise only on each processor by itself.
-    options += ("--cpuset-cpus", str(min(os.sched_getaffinity(0))))
+    options = ("--cpuset-cpus", str(min(os.sched_getaffinity(0))), "--network", "none")
     source = ("--volume", f"{SOURCE}:/source:ro")
-    image = made.stdout.strip()
-    try:
-        podman("run", "--detach", "--replace", "--name", NAME, *options, *source, image, "/lib/systemd/systemd")
+    with booting(NAME, "trixie-snap", tmp_path, *options, *source):
         host = Host(NAME, "", Path())
         # Without the Snap Store the boot as a whole waits half a minute for nothing.
         until(lambda: host.run("systemctl", "is-active", "snapd.socket", check=False) == "active\n")
         host.run("sh", "-c", MAKE, stdin=json.dumps(STATE))
         until(lambda: "bare" in host.run("snap", "list", check=False))
         yield host
-    finally:
-        podman("rm", "--force", "--ignore", "--time", "2", NAME, check=False)
 
 
 PLAN = plan("snap", telegram=["telegram-desktop"])

@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import require_root, require_tool
-from machines import ANSIBLE, PROJECT, TOOLS, Machine, machines
+from machines import ANSIBLE, PROJECT, Machine, booted
 from patience import LONGEST
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
@@ -194,16 +193,12 @@ def contents(directory: Path) -> dict[str, tuple[int, str]]:
 
 @pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
-    require_root()
-    for tool in TOOLS:
-        require_tool(tool)
     place = tmp_path_factory.mktemp("collection")
     launched = {**os.environ, "PROSCRIBE_ANSIBLE_PLAYBOOK": f"{ANSIBLE}-playbook"}
     made = [str(PROJECT / "proscribe"), "collection", "--output", str(place)]
     done = subprocess.run(made, env=launched, capture_output=True, text=True, timeout=3 * LONGEST)
     assert done.returncode == 0, done.stderr
-    minor = sys.version_info.minor  # both ends of ansible-core may be tested at once
-    with machines(f"proscribe-collection-{minor}", f"10.91.{minor}", place, 2) as hosts:
+    with booted("collection", 2) as hosts:
         found = Team(place / "team", hosts)
         install = [f"{ANSIBLE}-galaxy", "collection", "install", "--offline", "-p", "vendor", done.stdout.strip()]
         found.run(install, 0)

@@ -11,11 +11,12 @@ import itertools
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from machines import booting
 from patience import LONGEST, until
 from proscribe.finding import COMPLIANT, NONCOMPLIANT
 
@@ -249,34 +250,14 @@ class Container:
         assert self.files() == self.before
 
 
-@pytest.fixture(scope="module")
-def image(require_tool: Callable[[str], str], require_root: Callable[[], None]) -> str:
-    require_root()
-    for tool in ("podman", "runc", "mmdebstrap"):
-        require_tool(tool)
-    packages = ("dnsmasq", "unbound", "network-manager", "systemd-resolved", "libnss-resolve")
-    made = subprocess.run([PROJECT / "tests/molecule/image", "trixie", *packages], capture_output=True, text=True)
-    assert made.returncode == 0, made.stderr
-    return made.stdout.strip()
-
-
 @pytest.fixture
-def host(image: str) -> Iterator[Container]:
-    container = Container(f"proscribe-dns-test-{os.getpid()}-{next(NUMBERS)}")
-    podman = ["podman", "--runtime", "runc"]
-    try:
-        subprocess.run(
-            [*podman, "run", "--detach", "--name", container.name, "--hostname", "desk", "--no-hosts",
-             "--systemd", "always", "--privileged", "--network", "none",
-             "--volume", f"{PROJECT}/module_utils:/proscribe:ro",
-             "--volume", f"{PROJECT}/tests/integration:/tests:ro", image, "/lib/systemd/systemd"],
-            check=True, capture_output=True,
-        )  # fmt: skip
+def host(tmp_path: Path) -> Iterator[Container]:
+    container = Container(f"proscribe-dns-{os.getpid()}-{next(NUMBERS)}")
+    here = ("--volume", f"{PROJECT}/module_utils:/proscribe:ro", "--volume", f"{PROJECT}/tests/integration:/tests:ro")
+    with booting(container.name, "trixie-resolvers", tmp_path, "--network", "none", *here, hostname="desk"):
         container.until(BOOTED)
         container.sh(NETWORK)
         yield container
-    finally:
-        subprocess.run([*podman, "rm", "--force", "--time", "0", container.name], capture_output=True, check=False)
 
 
 def test_systemd_resolved_with_a_filter_behind_it(host: Container) -> None:

@@ -6,20 +6,17 @@ commands of the other documents are run on the same hosts, each document with a 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import doc_not_run
 import pytest
-from conftest import require_root, require_tool
 from desk import REPOSITORY, desk, shell
 from desk_of_docs import CHECKOUT, CODES, ON_HOSTS, PLACEHOLDERS, Prepared
 from doc_blocks import CONSOLE, Command, File, blocks, commands_of, parts, read
 from doc_not_run import without_comment
 from doc_shell import DocShell, codes, missing, written
-from machines import TOOLS
 from scheduled_fleet import Fleet
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
@@ -48,10 +45,7 @@ DONE_OTHERWISE = {
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    require_root()
-    for tool in TOOLS:
-        require_tool(tool)
-    with desk(f"proscribe-docs-{os.getpid()}", "10.87.241") as booted:
+    with desk("docs") as booted:
         yield booted
 
 

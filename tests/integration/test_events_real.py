@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 import pytest
-from conftest import require_whole_hosts
 from patience import until
 from proscribe.schedule import units
 from scheduled_machine import CHECKOUT, HOSTS, PROJECT, RESTRICTIONS, Scheduled, scheduled_machine
@@ -47,8 +45,7 @@ if $programname == "proscribe" then { action(type="omfile" file="/var/log/by-rsy
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Scheduled]:
-    require_whole_hosts()
-    with scheduled_machine(f"proscribe-events-{os.getpid()}", ("rsyslog", "logrotate")) as booted:
+    with scheduled_machine("events") as booted:
         booted.write(f"{CHECKOUT}/fleet/hosts.yml", HOSTS + "  children: {press: {hosts: {web01: }}}\n")
         booted.write(f"{CHECKOUT}/fleet/approvers.yml", "press: {head: somebody.else}\n")
         configure(booted, FILE)

@@ -14,6 +14,7 @@ from typing import Any
 
 import network_appliances
 import pytest
+from conftest import layers
 from name_server import NameServer, ask
 from network_appliances import Appliance, refused, rendered
 from proscribe.compile.catalogue import Catalogue
@@ -90,13 +91,9 @@ def upstream(require_root: Callable[[], None]) -> Iterator[NameServer]:
 
 
 @pytest.fixture(scope="module")
-def appliance(
-    tmp_path_factory: pytest.TempPathFactory, require_root: Callable[[], None], require_tool: Callable[[str], str]
-) -> Iterator[Appliance]:
-    require_root()
-    require_tool("mmdebstrap")
+def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
     scratch, empty = tmp_path_factory.mktemp("scratch"), tmp_path_factory.mktemp("empty")
-    made = Appliance(scratch, network_appliances.root(), empty, empty)
+    made = Appliance(scratch, layers(network_appliances.ROOT), empty, empty)
     yield made
     made.stop()
 
@@ -427,7 +424,7 @@ console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map(blocked)));
 """
 
 
-@pytest.mark.on_request
+@pytest.mark.nightly
 def test_adguards_own_engine_answers_as_the_plan_says(
     own_plan: dict[str, Any], tmp_path: Path, require_tool: Callable[[str], str]
 ) -> None:

@@ -20,7 +20,7 @@ from proscribe.plan import SCHEMA, sealed
 
 pytestmark = pytest.mark.integration
 
-NETWORK, HOSTS = f"198.19.{os.getpid() % 250}", 3  # of this run
+HOSTS = 3  # side by side
 WITH_DOCKER = os.environ.get("PROSCRIBE_TESTS_DOCKER") == "1"
 WITHIN = 20  # seconds until the ban is back: at once, and not when a timer looks, twice a minute
 SERVICES = {"telegram": {"name": "Telegram", "mode": "enforce", "networks": ["203.0.113.0/24"], "ports": []}}
@@ -68,7 +68,7 @@ def back_within(host: Machine) -> float:
 def banned(host: Machine) -> None:
     """The host keeps the ban."""
     if not host.run("ip", "route", "show", "default"):
-        host.run("ip", "route", "add", "default", "via", f"{NETWORK}.1")
+        host.run("ip", "route", "add", "default", "via", host.subnet.replace(".0/24", ".1"))
     answer = host.call("host_firewall", {"plan": BAN})
     assert not answer["failed"], answer
 
@@ -207,9 +207,8 @@ STORIES = (
 
 @pytest.fixture(scope="module")
 def futures(request: pytest.FixtureRequest) -> Iterator[Mapping[Story, Future[None]]]:
-    with played(
-        request, f"proscribe-coexistence-{os.getpid()}", NETWORK, HOSTS, packages=["docker.io"] * WITH_DOCKER
-    ) as stories:
+    root = "trixie-docker" if WITH_DOCKER else "trixie-managed"
+    with played(request, "coexistence", HOSTS, root=root) as stories:
         yield stories
 
 

@@ -26,21 +26,18 @@ from proscribe.plan import SCHEMA, sealed
 
 pytestmark = pytest.mark.integration
 
-# Of the hosts of this run; the controller is in it. For tests (RFC 2544) and no private one, which the catalogue would
-# not take.
-NETWORK = f"198.18.{os.getpid() % 250}"
 HOSTS = 3  # side by side
 WITHIN = int(os.environ.get("PROSCRIBE_LOCKOUT_WITHIN", "15"))  # seconds, so that nobody need wait for a minute
 
 # The mistake in the policy.
-PARROT = f"""\
+PARROT = """\
 id: parrot
 name: Parrot
 category: instant_messaging
 vendor: Example
 audience: consumer
 enforce: true
-networks: [{NETWORK}.0/24]
+networks: [{subnet}]
 sources: [a test]
 """
 # The mistake that gets the same past what a host does against it, made in a copy of the checkout: nothing is let pass
@@ -63,7 +60,7 @@ def plan(*networks: str) -> dict[str, Any]:
     return sealed({"schema": SCHEMA, "contact": "", "controls": {"firewall": section}})
 
 
-GOOD, OTHER, MISTAKEN = plan("203.0.113.0/24"), plan("198.51.100.0/24"), plan(f"{NETWORK}.0/24")
+GOOD, OTHER = plan("203.0.113.0/24"), plan("198.51.100.0/24")
 
 
 @contextlib.contextmanager
@@ -124,10 +121,10 @@ def rules_that_cut_the_controller_off_take_themselves_back(host: Machine) -> Non
     host.call("host_firewall", {"plan": GOOD})
     before = host.run("nft", "list", "table", "inet", "proscribe")
     with checkout_with_the_mistake() as mistaken:
-        controller = host.controller("host_firewall", {"plan": MISTAKEN}, mistaken)
-        until(lambda: f"{NETWORK}.0/24" in table(host))
+        controller = host.controller("host_firewall", {"plan": plan(host.subnet)}, mistaken)
+        until(lambda: host.subnet in table(host))
         assert not host.answers(1)
-        seconds = until(lambda: f"{NETWORK}.0/24" not in table(host))
+        seconds = until(lambda: host.subnet not in table(host))
         print(f"taken back after {seconds:.1f} s")
         assert seconds < WITHIN + BUSY
         until(host.answers)
@@ -136,7 +133,7 @@ def rules_that_cut_the_controller_off_take_themselves_back(host: Machine) -> Non
         assert "taken back at" in answer["msg"]
         assert host.run("nft", "list", "table", "inet", "proscribe") == before
         assert "203.0.113.0/24" in host.run("cat", boot.FILE)
-        details = boot_rule(host, MISTAKEN, mistaken)
+        details = boot_rule(host, plan(host.subnet), mistaken)
         assert [detail for detail in details if detail.startswith("the last change was taken back at")], details
     # What is in force is what this plan calls for, so nothing is wrong with it.
     assert boot_rule(host, GOOD) == []
@@ -203,11 +200,12 @@ def two_controllers_at_once_take_turns(host: Machine) -> None:
 def a_policy_that_blocks_the_controllers_network_is_refused_before_the_host_is_touched(host: Machine) -> None:
     folder = host.directory / "policy"
     (folder / "catalog/instant_messaging").mkdir(parents=True)
-    (folder / "catalog/instant_messaging/parrot.yml").write_text(PARROT)
+    (folder / "catalog/instant_messaging/parrot.yml").write_text(PARROT.format(subnet=host.subnet))
     variables = {"proscribe_catalog_dirs": [str(folder / "catalog")], "ansible_become": False}
     said = host.playbook("enforce", variables, reports=folder / "reports")
     assert said.returncode != 0
-    assert f"found '{NETWORK}.0/24', expected no network that contains {NETWORK}." in said.stdout
+    found = f"found '{host.subnet}', expected no network that contains {host.subnet.removesuffix('0/24')}"
+    assert found in said.stdout
     assert re.search(r"the address of host proscribe-lockout|this controller's own address", said.stdout)
     assert (table(host), host.there("/etc/proscribe"), host.there(program.PATH)) == ("", False, False)
 
@@ -227,7 +225,7 @@ STORIES = (
 
 @pytest.fixture(scope="module")
 def futures(request: pytest.FixtureRequest) -> Iterator[Mapping[Story, Future[None]]]:
-    with played(request, f"proscribe-lockout-{os.getpid()}", NETWORK, HOSTS, afterwards=lift) as stories:
+    with played(request, "lockout", HOSTS, afterwards=lift) as stories:
         yield stories
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import require_root, require_tool
-from machines import PROJECT, TOOLS, Machine
+from machines import PROJECT, Machine
 from made_domain import ADMINISTRATOR, DATABASE, DN, OU, SYSVOL, Controller, domain, refreshed, visits
 from proscribe.controls.group_policy.identity import guid
 from proscribe.controls.group_policy.observed import INI, POLICY
@@ -75,11 +74,8 @@ class World(NamedTuple):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    require_root()
-    for tool in TOOLS:
-        require_tool(tool)
     directory = tmp_path_factory.mktemp("domain")
-    with domain("proscribe-domain", "10.91.23", directory) as (controller, desktop):
+    with domain() as (controller, desktop):
         refreshed(desktop)  # so that all that a client makes of itself is there
         yield World(controller, desktop, directory / "reports", state_of(controller))
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from browser_setup import HERE, in_place_of_etc, made_tree, put, real_plan
 from conftest import missing
+from machine import outside
 from proscribe.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
 from proscribe.controls.group_policy.policies import PROGRAMS, entries, of_programs
 from proscribe.controls.group_policy.registry_pol import Entry, parse, render, said_by
@@ -51,7 +52,7 @@ def samba(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def unpacked(folder: Path) -> Path:
     """Samba's Python modules and the libraries that they need, unpacked in a folder."""
-    got = subprocess.run(["apt-get", "download", "-q", *PACKAGES], cwd=folder, capture_output=True, text=True)
+    got = subprocess.run(outside(["apt-get", "download", "-q", *PACKAGES]), cwd=folder, capture_output=True, text=True)
     if got.returncode:
         missing(f"needs Debian's packages of Samba: {got.stderr[-300:]}")
     for package in folder.glob("*.deb"):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import datetime
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from browser_setup import real_plan
+from conftest import layers
 from proscribe.controls.browser.settings import BLOCKED, SETTINGS
 from proscribe.controls.group_policy.policies import entries
 from proscribe.controls.group_policy.registry_pol import DWORD, EMPTY_KEY, Entry, emptied, number, said_by, text
@@ -21,9 +22,8 @@ from proscribe.enforcement_points.decision import decide
 from proscribe.enforcement_points.formats.gpo import render
 from proscribe.enforcement_points.group_policy import registry_file
 from test_apps_real_dpkg import SOURCE, Machine
-from throwaway import made_root
 
-pytestmark = [pytest.mark.integration, pytest.mark.on_request]
+pytestmark = [pytest.mark.integration, pytest.mark.nightly]
 
 ENVIRONMENT = ("HOME=/root", "WINEDEBUG=-all", "WINEDLLOVERRIDES=mscoree,mshtml=", "XDG_RUNTIME_DIR=/tmp")
 BELOW = "HKEY_LOCAL_MACHINE\\Software\\Policies"
@@ -70,14 +70,9 @@ def data(said: re.Match[str]) -> str | int:
 
 
 @pytest.fixture
-def registry(
-    tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str], str], require_root: Callable[[], None]
-) -> Iterator[Registry]:
-    require_root()
-    for tool in ("mmdebstrap", "unshare", "nsenter"):
-        require_tool(tool)
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     files = tmp_path_factory.mktemp("files")
-    machine = Machine(tmp_path_factory.mktemp("wine"), made_root("wine", ("wine",)), SOURCE, files)
+    machine = Machine(tmp_path_factory.mktemp("wine"), layers("trixie-wine"), SOURCE, files)
     try:
         yield Registry(machine, files)
     finally:

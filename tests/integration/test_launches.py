@@ -12,9 +12,8 @@ from collections.abc import Iterator, Sequence
 
 import launches_host as launches
 import pytest
-from conftest import require_root, require_tool
 from launches_host import NOTIFICATION, UNIT
-from machines import TOOLS, Machine, booted, image
+from machines import Machine, booted
 from patience import BUSY, until
 from proscribe.watch import files
 
@@ -53,11 +52,7 @@ print(said.decode("utf-8", "replace"))
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    require_root()
-    for tool in TOOLS:
-        require_tool(tool)
-    directory = tmp_path_factory.mktemp("launches")
-    with booted(image("trixie"), "proscribe-launches", "10.91.8", directory, 1, ("running", "degraded")) as (one,):
+    with booted("launches", root="trixie-host") as (one,):
         launches.install(one, launches.plan(WAIVED))
         yield one
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import require_root, require_tool
 from doc_blocks import blocks
-from machines import PROJECT, TOOLS, Machine, machines
+from machines import PROJECT, Machine, booted
 from patience import LONGEST
 from proscribe.audit_program import PROGRAM
 from proscribe.loader import MARK
@@ -47,22 +45,16 @@ def sudoers() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    require_root()
-    for tool in TOOLS:
-        require_tool(tool)
-    with (
-        tempfile.TemporaryDirectory(prefix="proscribe-rights-") as directory,
-        machines("proscribe-test-rights", "10.87.217", Path(directory), 1) as (booted,),
-    ):
-        booted.run("sh", "-c", f"echo '127.0.1.1 {booted.name}' >>/etc/hosts")  # sudo asks for it
+    with booted("rights") as (host,):
+        host.run("sh", "-c", f"echo '127.0.1.1 {host.name}' >>/etc/hosts")  # sudo asks for it
         for account in (CORRECTING, ASKING, AUDITING):
-            booted.run("sh", "-eus", stdin=ACCOUNT.format(account))
-        booted.run("sed", "-i", "s/^/restrict /", f"/home/{AUDITING}/.ssh/authorized_keys")
-        booted.run("chpasswd", stdin=f"{ASKING}:{SECRET}\n")
+            host.run("sh", "-eus", stdin=ACCOUNT.format(account))
+        host.run("sed", "-i", "s/^/restrict /", f"/home/{AUDITING}/.ssh/authorized_keys")
+        host.run("chpasswd", stdin=f"{ASKING}:{SECRET}\n")
         for name, text in sudoers().items():
-            booted.run("sh", "-c", f"umask 0227; cat >/etc/sudoers.d/{name}", stdin=text)
-        booted.run("sh", "-c", "chmod 0440 /etc/sudoers.d/* && visudo --check")
-        yield booted
+            host.run("sh", "-c", f"umask 0227; cat >/etc/sudoers.d/{name}", stdin=text)
+        host.run("sh", "-c", "chmod 0440 /etc/sudoers.d/* && visudo --check")
+        yield host
 
 
 def run(machine: Machine, playbook: str, account: str, reports: Path, **variables: Any) -> dict[str, Any]:

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import require_root, require_tool
-from machines import TOOLS, Machine, booted, image
+from machines import Machine, booted
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
@@ -58,11 +57,7 @@ POLICY: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    require_root()
-    for tool in TOOLS:
-        require_tool(tool)
-    directory = tmp_path_factory.mktemp("members")
-    with booted(image("trixie"), "proscribe-members", "10.91.23", directory, 1, ("running", "degraded")) as (one,):
+    with booted("members", root="trixie-host") as (one,):
         one.run("sh", "-c", SETUP)
         yield one
 

@@ -26,6 +26,7 @@ import reach_world
 import yaml
 from agreeing_cases import MEANT, NUMBER, Case, cases
 from browser_setup import PROJECT, enforce, lift, made_tree, put, visits
+from conftest import layers
 from explained import Explained
 from patience import LONGEST
 from proscribe.cli import explain, export
@@ -45,7 +46,7 @@ OF_OTHER, WITH_HOURS, FOR_USERS = "discord", "mega", "telegram"
 OF_OTHER_NAME, WITH_HOURS_NAME = "discord.com", "mega.nz"
 # Services with much that stays open below their names.
 INCLUDED = ["deepseek", "facebook", "github", "gitlab_com", "sourceforge", "web_translate_archive_proxies"]
-TOOLS = (*reach_world.TOOLS, "apt-get", "chromium", "dpkg-deb", "firefox-esr", "mmdebstrap", "node")
+TOOLS = (*reach_world.TOOLS, "apt-get", "chromium", "dpkg-deb", "firefox-esr", "node")
 
 # How explain says that a browser's lists cannot express something, and which browsers it calls how.
 CANNOT, NOBODY = "cannot tell it apart", "\0"
@@ -169,7 +170,10 @@ def world(
         made.start_apart(NESTED, "reaching.py", "etc")
         made.start(HOST, "network_points.py")
         (made.root / "appliance").mkdir()
-        assert made.host("appliance", str(network_appliances.root()), str(made.root / "appliance")) == "ok"
+        assert (
+            made.host("appliance", ":".join(map(str, layers(network_appliances.ROOT))), str(made.root / "appliance"))
+            == "ok"
+        )
         yield made
     finally:
         made.close()

@@ -6,6 +6,7 @@ Only the servers are not theirs: git is a directory, and the comments go to a se
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import os
@@ -20,17 +21,16 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import require_whole_hosts
+from machines import network, podman
 from name_server import NameServer
 from patience import LONGEST, until
-from vendored import EXAMPLE, PROJECT, Repository, bin_directory, collection, collection_repository, podman_collection
+from vendored import EXAMPLE, Repository, bin_directory, collection, collection_repository, image, podman_collection
 
 __all__ = ["bin_directory", "collection", "collection_repository"]  # fixtures
 pytestmark = pytest.mark.integration
 
 GITHUB, GITLAB = ".github/workflows/policy.yml", ".gitlab-ci.yml"
 MOLECULE = ("molecule.yml", "converge.yml", "verify.yml")
-NETWORK, SUBNET = "proscribe-policy-test", "10.97.32"
 TOKEN = "a-secret-token"
 # An audit of this machine that is short, in which the policy is what it is.
 SHORT = (
@@ -296,61 +296,37 @@ def test_the_token_goes_nowhere_else_and_a_refusal_is_one_line(
 # -- throw-away hosts --------------------------------------------------------------------------------------------------
 
 
-def podman(*argv: str, check: bool = True) -> str:
-    done = subprocess.run(["podman", *argv], capture_output=True, text=True, timeout=3 * LONGEST)
-    assert not check or done.returncode == 0, (argv, done.stderr)
-    return done.stdout
-
-
 @pytest.fixture
 def throw_away(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The variables with which Molecule makes hosts from this disk's image, in a network that leads nowhere else. Its
-    gateway answers every name.
+    """The variables with which Molecule makes hosts from one of the tests' roots, in a network that leads nowhere else.
+    Its gateway answers every name.
     """
-    require_whole_hosts()
-    image = subprocess.run([str(PROJECT / "tests/molecule/image"), "trixie"], capture_output=True, text=True)
-    assert image.returncode == 0, image.stderr
-    configuration = tmp_path / "containers.conf"
-    configuration.write_text(
-        f'[containers]\ndns_servers = ["{SUBNET}.1"]\n[engine]\nruntime = "runc"\n'
-        f'[network]\ndefault_network = "{NETWORK}"\n'
-    )
-    subnet = ("--subnet", f"{SUBNET}.0/24", "--gateway", f"{SUBNET}.1")
-    podman("network", "create", "--ignore", "--internal", "--disable-dns", *subnet, NETWORK)
-    # The gateway has its address while a container is there.
-    podman(
-        "--runtime",
-        "runc",
-        "run",
-        "--detach",
-        "--network",
-        NETWORK,
-        "--name",
-        NETWORK,
-        image.stdout.strip(),
-        "sleep",
-        "inf",
-    )
-    server: list[NameServer] = []
+    with contextlib.ExitStack() as stack:
+        net, prefix = stack.enter_context(network("policy"))
+        configuration = tmp_path / "containers.conf"
+        configuration.write_text(
+            f'[containers]\ndns_servers = ["{prefix}.1"]\n[engine]\nruntime = "runc"\n'
+            f'[network]\ndefault_network = "{net}"\n'
+        )
+        environment = {"CONTAINERS_CONF_OVERRIDE": str(configuration)}
+        name = stack.enter_context(image("trixie-host", environment))
+        # The gateway has its address while a container is there.
+        podman("run", "--detach", "--network", net, "--name", f"{net}-gateway", name, "sleep", "inf")
+        left = ("rm", "--force", "--ignore", "--time", "0", f"{net}-gateway", "policy-finance", "policy-press")
+        stack.callback(podman, *left, check=False)
+        server: list[NameServer] = []
 
-    def answers() -> bool:
-        try:
-            server.append(NameServer(f"{SUBNET}.1"))
-        except OSError:
-            return False
-        return True
+        def answers() -> bool:
+            with contextlib.suppress(OSError):
+                server.append(NameServer(f"{prefix}.1"))
+            return bool(server)
 
-    try:
-        until(answers, "the gateway has its address")
-        yield {"CONTAINERS_CONF": str(configuration), "POLICY_IMAGE": image.stdout.strip()}
-    finally:
-        for one in server:
-            one.close()
-        podman("rm", "--force", "--ignore", "--time", "0", NETWORK, "policy-finance", "policy-press", check=False)
-        podman("network", "rm", "--force", NETWORK, check=False)
+        until(answers, on_timeout=lambda: "the gateway has its address")
+        stack.callback(server[0].close)
+        yield {**environment, "POLICY_IMAGE": name}
 
 
-@pytest.mark.on_request
+@pytest.mark.nightly
 def test_molecule_proves_the_policy_on_throw_away_hosts(policy: Repository, throw_away: dict[str, str]) -> None:
     said = policy.run("molecule", "test", **throw_away)
     assert "expectations.yml: 9 of 9 names as expected" in said
@@ -358,5 +334,5 @@ def test_molecule_proves_the_policy_on_throw_away_hosts(policy: Repository, thro
     for host in ("policy-finance", "policy-press"):
         assert re.search(rf"ok: \[{host}\] => \(item=web\.telegram\.org\)", said)
         assert re.search(rf"ok: \[{host}\] => \(item=www\.debian\.org\)", said)
-    left = podman("ps", "--all", "--format", "{{.Names}}").split()
+    left = podman("ps", "--all", "--format", "{{.Names}}").stdout.split()
     assert not {"policy-finance", "policy-press"}.intersection(left)

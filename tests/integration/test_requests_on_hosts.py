@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import require_root, require_tool
-from machines import TOOLS
 from patience import BUSY, until
 from proscribe.duration import spelled
 from proscribe.watch import files, journal, units
@@ -25,8 +23,6 @@ from scheduled_machine import CHECKOUT, RESTRICTIONS
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
-NAME, NETWORK = "proscribe-story", "10.91.17"
-CONTROLLER = f"{NETWORK}.10"
 A, B = "press01", "fin01"
 NOTIFICATION = "This is not permitted here; ask the IT service desk."
 # The hosts' own timer is far away, so every observation here is one that the story makes.
@@ -53,7 +49,7 @@ printf '%s\\n' 'Package: telegram-desktop' 'Version: 5.1' 'Architecture: all' 'M
     'Description: made' >/srv/made/DEBIAN/control
 dpkg-deb --root-owner-group --build /srv/made /srv/telegram-desktop.deb
 echo "127.0.1.1 $(hostname)" >>/etc/hosts
-ip route replace {TELEGRAM}/32 via {CONTROLLER}
+ip route replace {TELEGRAM}/32 dev eth0
 {UNPACK}"""
 SERVICE = f"""\
 ip addr add {TELEGRAM}/32 dev eth0
@@ -97,10 +93,7 @@ OUTPUTS = {
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    require_root()
-    for tool in TOOLS:
-        require_tool(tool)
-    with scheduled_fleet(NAME, NETWORK, (A, B), POLICY) as booted:
+    with scheduled_fleet("story", (A, B), POLICY) as booted:
         groups = {"press": {"hosts": {A: {}}}, "finance": {"hosts": {B: {}}}}
         inventory = {"all": {"hosts": booted.variables, "children": groups}}
         booted.controller.write(f"{CHECKOUT}/fleet/hosts.yml", json.dumps(inventory))

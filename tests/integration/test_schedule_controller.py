@@ -6,12 +6,11 @@ test boots from a copy of one of them. So what a test leaves, or leaves undone, 
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
-from conftest import require_whole_hosts
 from patience import until
 from scheduled_machine import CHECKOUT, Scheduled, frozen, scheduled_machine, thawed
 from tampering import TEN, named
@@ -27,30 +26,28 @@ HANGS = "#!/bin/sh\nexec sleep 1000\n"
 
 
 @pytest.fixture(scope="module")
-def images() -> Iterator[Mapping[str, str]]:
-    """The images that the tests' machines boot from: `new`, and `in line`, after the first scheduled run."""
-    require_whole_hosts()
-    name = f"proscribe-schedule-{os.getpid()}"
-    with contextlib.ExitStack() as stack:
-        with scheduled_machine(f"{name}-made") as machine:
-            new = stack.enter_context(frozen(machine, f"localhost/{name}:new"))
-        with thawed(new, f"{name}-first") as machine:
+def made() -> Iterator[Mapping[str, Sequence[Path]]]:
+    """The layers that the tests' machines boot from: `new`, and `in line`, after the first scheduled run."""
+    with tempfile.TemporaryDirectory(prefix="proscribe-") as place:
+        with scheduled_machine("schedule") as machine:
+            new = frozen(machine, Path(place) / "new")
+        with thawed("schedule", new) as machine:
             first_run(machine)
-            in_line = stack.enter_context(frozen(machine, f"localhost/{name}:in-line"))
+            in_line = frozen(machine, Path(place) / "in-line")
         yield {"new": new, "in line": in_line}
 
 
 @pytest.fixture
-def fresh(images: Mapping[str, str]) -> Iterator[Scheduled]:
+def fresh(made: Mapping[str, Sequence[Path]]) -> Iterator[Scheduled]:
     """A machine on which nothing is scheduled."""
-    with thawed(images["new"], f"proscribe-schedule-{os.getpid()}") as booted:
+    with thawed("schedule", made["new"]) as booted:
         yield booted
 
 
 @pytest.fixture
-def machine(images: Mapping[str, str]) -> Iterator[Scheduled]:
+def machine(made: Mapping[str, Sequence[Path]]) -> Iterator[Scheduled]:
     """A machine that has a schedule, and is in line since its first run; no run is under way."""
-    with thawed(images["in line"], f"proscribe-schedule-{os.getpid()}") as booted:
+    with thawed("schedule", made["in line"]) as booted:
         until(lambda: not booted.succeeds("systemctl", "is-active", SERVICE))
         yield booted
 

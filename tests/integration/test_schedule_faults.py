@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from conftest import require_whole_hosts
 from patience import until
 from scheduled_fleet import REPORTS, SERVICE, Fleet, scheduled_fleet
 
@@ -88,8 +87,7 @@ PYTHONS = {"oldpython": TOO_OLD, "late": LATE, "cut": CUT}
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    require_whole_hosts()
-    with scheduled_fleet("proscribe-faults", "10.87.234", list(FAULTS), RESTRICTIONS) as booted:
+    with scheduled_fleet("faults", list(FAULTS)) as booted:
         booted.hosts["sudo"].script(
             "install -d -o admin -m 700 /home/admin/.ssh; install -o admin /root/.ssh/authorized_keys /home/admin/.ssh/"
         )

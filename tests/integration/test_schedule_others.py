@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from conftest import require_whole_hosts
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
@@ -17,8 +16,7 @@ NO_MAIL = ("-e", '{"proscribe_notify": {}}')
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Scheduled]:
-    require_whole_hosts()
-    with scheduled_machine("proscribe-others") as booted:
+    with scheduled_machine("others") as booted:
         booted.script(f"""
             id alice >/dev/null 2>&1 || useradd --create-home alice
             cp -r {CHECKOUT} {THEIRS} && chown -R alice: {THEIRS}

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from conftest import require_whole_hosts
 from patience import until
 from proscribe.audit_program import PROGRAM
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
@@ -45,8 +44,7 @@ echo "127.0.1.1 $(hostname)" >>/etc/hosts
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Scheduled]:
-    require_whole_hosts()
-    with scheduled_machine("proscribe-pull") as booted:
+    with scheduled_machine("pull") as booted:
         booted.script(MAKE_REPOSITORY)
         commit(booted, "signer")
         signer = " ".join(["ops@example.org", *booted.read("/root/signer.pub").split()[:2]])

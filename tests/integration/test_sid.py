@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import require_root, require_tool
-from machines import TOOLS, Machine, machines, podman
+from conftest import require_tool
+from machine import outside
+from machines import Machine, booted, podman
 from patience import LONGEST
 from scheduled_machine import CHECKOUT, REACH_ITSELF, RESTRICTIONS, Scheduled
 from tampering import FIREFOX, TEN, named
@@ -24,10 +25,8 @@ from test_apps_what_moves import appimage, of
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
-PACKAGES = ("ansible-core", "dnsmasq", "python3-venv")
 # Those that are made for its Python; what it has itself is younger than what is supported.
 RELEASED = ("2.20", "2.21") if os.environ.get("PROSCRIBE_TESTS_EVERY_CORE") == "1" else ("2.21",)
-NETWORK = "10.87.243"
 VARIABLES = {"proscribe_categories": ["instant_messaging"], "proscribe_schedule_spread": "0"}
 APPIMAGE = "/home/alice/Signal-7.1.AppImage"
 DEB = "/root/wechat.deb"
@@ -63,18 +62,16 @@ WAIVER = [
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    require_root()
-    for tool in (*TOOLS, "mksquashfs"):
-        require_tool(tool)
+    require_tool("mksquashfs")
     directory = tmp_path_factory.mktemp("sid")
-    with machines("proscribe-sid", NETWORK, directory, 1, PACKAGES, suite="sid") as (booted,):
-        sid = Scheduled(booted.name)
+    with booted("sid", root="sid-managed") as (one,):
+        sid = Scheduled(one.name)
         sid.become_host()
-        booted.run("dpkg", "-i", DEB)
+        one.run("dpkg", "-i", DEB)
         appimage(directory, "made", of("signal-desktop"), "zstd")
-        podman("cp", str(directory / "made"), f"{booted.name}:{APPIMAGE}")
-        booted.run("chown", "alice:alice", APPIMAGE)
-        yield booted
+        podman("cp", str(directory / "made"), f"{one.name}:{APPIMAGE}")
+        one.run("chown", "alice:alice", APPIMAGE)
+        yield one
 
 
 def tree(host: Machine) -> set[str]:
@@ -178,7 +175,7 @@ def released(sid: Scheduled, core: str, directory: Path) -> str:
     """An environment in sid with that ansible-core, and sid's own libraries below it."""
     pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "download", "--no-deps"]
     only = ["--only-binary=:all:", "--python-version=3.14", f"--dest={directory}", f"ansible-core=={core}.*"]
-    subprocess.run([*pip, *only], check=True, timeout=LONGEST)
+    subprocess.run(outside([*pip, *only]), check=True, timeout=LONGEST)
     (wheel,) = directory.glob("*.whl")
     podman("cp", str(wheel), f"{sid.name}:/srv/{wheel.name}")
     place = f"/srv/core{core}"

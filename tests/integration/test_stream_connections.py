@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import require_root, require_tool
-from machines import ACCOUNTS, PROJECT, TOOLS, Machine, machines
+from machines import ACCOUNTS, PROJECT, Machine, booted
 from patience import LONGEST
 from proscribe.plan import SCHEMA, sealed
 
@@ -60,13 +57,7 @@ PLACE = "/var/lib/proscribe/observe"
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[Machine]:
-    require_root()
-    for tool in TOOLS:
-        require_tool(tool)
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        machines("proscribe-test-stream", "198.18.217", Path(directory), 1) as (machine,),
-    ):
+    with booted("stream") as (machine,):
         machine.run("sh", "-c", ACCOUNTS + PREPARE)
         yield machine
 

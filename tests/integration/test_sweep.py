@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import require_root, require_tool
-from machines import ACCOUNTS, ANSIBLE, PROJECT, TOOLS, Machine, machines
+from machines import ACCOUNTS, ANSIBLE, PROJECT, Machine, booted
 from patience import LONGEST
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
@@ -187,12 +186,9 @@ def settled(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def controller() -> Iterator[Controller]:
-    require_root()
-    for tool in TOOLS:
-        require_tool(tool)
     with (
         tempfile.TemporaryDirectory() as directory,
-        machines("proscribe-test-sweep", "198.18.223", Path(directory), 1) as (machine,),
+        booted("sweep") as (machine,),
     ):
         machine.run("sh", "-c", ACCOUNTS + PREPARE)
         yield Controller(machine, Path(directory))

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from conftest import require_whole_hosts
 from proscribe.controls.apps.portable.scan_cache import FOLDER, MEMORY
 from proscribe.host_cache import PLACE
 from proscribe.loader import MARK
@@ -18,15 +17,13 @@ from unchanged_audit import NOT_LOADED
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
-NAME = "proscribe-unchanged"
 CALL = {"controls": [], "gate": "never", "will_correct": False, "watch": None}
 LISTING = BOOTSTRAP.replace(" os._exit(0)", " print(*sys.modules, flush=True)\n os._exit(0)")
 
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Scheduled]:
-    require_whole_hosts()
-    with scheduled_machine(NAME) as booted:
+    with scheduled_machine("unchanged") as booted:
         booted.write(f"{FOLDER}/walk.json", "what an earlier release remembered")
         booted.proscribe("enforce")
         booted.proscribe("enforce")  # what the first one has done is seen, and cached

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import require_whole_hosts
-from vendored import EXAMPLE, PROJECT, Repository, bin_directory, collection, collection_repository
+from vendored import EXAMPLE, PROJECT, Repository, bin_directory, collection, collection_repository, image
 
 __all__ = ["bin_directory", "collection", "collection_repository"]  # fixtures
 pytestmark = pytest.mark.integration
@@ -182,26 +181,24 @@ options:
   skip_pip_install: true
   package_manager_path: /usr/bin/apt-get
 """
-PACKAGES = ("python3-pip", "python3-venv", "git", "openssh-client")
 # A build in a container that may not raise its limits.
 BUILD = "--layers=false --network=host --pull=never --ulimit nofile=20000:20000 --ulimit nproc=20000:20000"
 UID = 1000  # of a job in an image of ansible-builder
 
 
-@pytest.mark.on_request
+@pytest.mark.nightly
 def test_an_execution_environment_is_built_and_audits(team: Repository, tmp_path: Path, collection: Path) -> None:
-    require_whole_hosts()
-    image = team.run(str(PROJECT / "tests/molecule/image"), "trixie", *PACKAGES).split()[-1]
     configuration = tmp_path / "containers.conf"
     configuration.write_text('[engine]\nruntime = "runc"\n')
-    environment = {"CONTAINERS_CONF": str(configuration), "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
+    environment = {"CONTAINERS_CONF_OVERRIDE": str(configuration), "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
     base, tag = "localhost/proscribe-test-base", "localhost/proscribe-test-ee"
     build = tmp_path / "build"
     build.mkdir()
     shutil.copy("/etc/ssl/certs/ca-certificates.crt", build)
-    (build / "Containerfile").write_text(BASE.format(image=image))
     try:
-        team.run("podman", "build", "--quiet", "--tag", base, str(build), **environment)
+        with image("trixie-builder", environment) as name:
+            (build / "Containerfile").write_text(BASE.format(image=name))
+            team.run("podman", "build", "--quiet", "--tag", base, str(build), **environment)
         shutil.copy(collection, team.directory)
         definition = (EXAMPLE / "execution-environment.yml").read_text() + OF_DEBIAN.format(file=collection.name)
         entry = f"{{name: ./galaxy/{collection.name}, type: file}}"

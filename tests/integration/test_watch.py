@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import require_whole_hosts
 from patience import BUSY, until
 from proscribe.host import STATE_DIRECTORY
 from proscribe.watch import files, journal, units
@@ -18,7 +17,6 @@ from tampering import TEN
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
-NAME = "proscribe-core"
 EVERY = 60  # seconds
 GROUP = f"{CHECKOUT}/fleet/group_vars/all.yml"
 # Somebody comes back to the machine: sshd, and what a service of another makes.
@@ -29,8 +27,7 @@ LEFT = (
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Scheduled]:
-    require_whole_hosts()
-    with scheduled_machine(NAME) as booted:
+    with scheduled_machine("watch") as booted:
         booted.write(GROUP, f"{booted.read(GROUP)}proscribe_watch: 1m\n")
         booted.proscribe("enforce")
         yield booted

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import require_whole_hosts
 from proscribe.moments import stamp
 from proscribe.watch import files, journal, units
 from scheduled_machine import CHECKOUT, HOSTS, RESTRICTIONS, Scheduled, scheduled_machine
@@ -23,7 +22,6 @@ from tampering import TEN
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
-NAME = "proscribe-story-day"
 HOUR, DAY, EVERY = 3600, 86400, 1200
 WAIVED_FOR = 10 * HOUR
 ASLEEP = (14 * HOUR, 21 * HOUR)
@@ -82,8 +80,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Scheduled]:
-    require_whole_hosts()
-    with scheduled_machine(NAME) as booted:
+    with scheduled_machine("day") as booted:
         booted.write(f"{CHECKOUT}/fleet/hosts.yml", f"{HOSTS}  children: {{press: {{hosts: {{web01: }}}}}}\n")
         booted.write(f"{CHECKOUT}/fleet/approvers.yml", "press: {head: somebody.else}\n")
         booted.write(f"{CHECKOUT}/fleet/group_vars/all.yml", f"{RESTRICTIONS}proscribe_watch: 20m\n")

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import require_whole_hosts
 from machines import podman
 from patience import until
 from proscribe.host import STATE_DIRECTORY
@@ -18,7 +17,6 @@ from tampering import CHROMIUM, GATE, TEN
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
-NAME = "proscribe-faults"
 GROUP = f"{CHECKOUT}/fleet/group_vars/all.yml"
 POLICY = TEN["a policy file is removed"]
 # The state of the project on a small file system of its own, with all that is there.
@@ -40,8 +38,7 @@ rm -r /root/state
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Scheduled]:
-    require_whole_hosts()
-    with scheduled_machine(NAME) as booted:
+    with scheduled_machine("faults") as booted:
         booted.write(GROUP, f"{booted.read(GROUP)}proscribe_watch: 1d\n")  # its timer does not come in between
         booted.proscribe("enforce")
         until(lambda: booted.run("systemctl", "is-active", units.SERVICE, check=False).strip() == "inactive")

@@ -18,8 +18,7 @@ from typing import Any
 
 import foreign_hosts as foreign
 import pytest
-from conftest import require_root, require_tool
-from machines import ANSIBLE, PROJECT, TOOLS, Machine, booted, image
+from machines import ANSIBLE, PROJECT, Machine, booted
 from patience import LONGEST
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
@@ -83,12 +82,9 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    require_root()
-    for tool in TOOLS:
-        require_tool(tool)
     with (
         tempfile.TemporaryDirectory() as place,
-        booted(image("trixie", *foreign.WINE), "proscribe-test-foreign", "198.18.227", Path(place), 5) as hosts,
+        booted("foreign", 5, "trixie-wine") as hosts,
     ):
         made = Fleet(hosts, Path(place))
         managed, other, mac = hosts[:3]

@@ -1,56 +1,28 @@
-"""Throw-away Debian roots with package systems that are not Debian's own: pacman, pip, pipx and npm, all of them real.
-
-The root is made once by mmdebstrap, in about half a minute, and kept in the cache; every test has an overlay over it.
+"""Throw-away Debian roots with package systems that are not Debian's own, all of them real: pacman, pip, pipx, npm, rpm
+with dnf and zypper, and Nix. Every test has an overlay over them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
-import os
-import shutil
 import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conftest import not_made
-from test_apps_real_dpkg import DRIVER, SUITE, Machine, mirror
+from conftest import layers
+from test_apps_real_dpkg import DRIVER, SOURCE, Machine
 
-PACKAGES = ("python3", "python3-pip", "pipx", "npm", "pacman-package-manager")
-CHECKS = (
-    '--aptopt=Acquire::Check-Valid-Until "false"',
-)  # a mirror may be older than sid's lists say they are good for
 USERS = {"alice": 71001, "bob": 71002}
-
-
-def made_root(label: str = "others", packages: tuple[str, ...] = PACKAGES, suite: str = SUITE) -> Path:
-    """A root with these packages, from the cache or made now."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "proscribe-tests"
-    root = cache / f"{suite}-{label}"
-    if not root.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        beside = cache / f"{root.name}.{os.getpid()}"
-        beside.mkdir()
-        beside.chmod(0o755)
-        include = f"--include={','.join(packages)}"
-        command = ["mmdebstrap", "--variant=apt", include, "--format=directory", "--quiet", *CHECKS, suite, str(beside)]
-        made = subprocess.run([*command, *mirror()], capture_output=True, text=True, check=False)
-        if made.returncode:
-            shutil.rmtree(beside, ignore_errors=True)
-            not_made(suite, made.stderr)
-        try:
-            beside.rename(root)
-        except OSError:  # another run was faster
-            shutil.rmtree(beside, ignore_errors=True)
-    return root
 
 
 class TwoUsers(Machine):
     """A throw-away root with two users in it. What a test has made for it is in /debs, whatever it is."""
 
-    def __init__(self, scratch: Path, root: Path, source: Path, made: Path) -> None:
+    def __init__(self, scratch: Path, root: Sequence[Path], source: Path, made: Path) -> None:
         super().__init__(scratch, root, source, made)
         for name, uid in USERS.items():
             self.sh(
@@ -67,6 +39,16 @@ class TwoUsers(Machine):
         become = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "env", "-i", "-C", f"/home/{user}"]
         home = [f"HOME=/home/{user}", "PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8"]
         return self.run(*become, *home, "sh", "-c", script, check=check)
+
+
+@contextlib.contextmanager
+def two_users(scratch: Path, made: Path, root: str = "trixie-systems") -> Iterator[TwoUsers]:
+    """One of the tests' roots, with what a test has made for it."""
+    machine = TwoUsers(scratch, layers(root), SOURCE, made)
+    try:
+        yield machine
+    finally:
+        machine.stop()
 
 
 def plan(system: str, **names: list[str]) -> dict[str, Any]:

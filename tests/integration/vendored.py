@@ -5,18 +5,21 @@ The collection comes from a git repository on this disk, as it comes from a serv
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import machine
 import pytest
-from conftest import missing
+import roots
+from conftest import layers, missing, require_whole_hosts
 from patience import LONGEST
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -39,7 +42,7 @@ def podman_collection() -> Path:
     if not place.is_dir():
         beside = place.with_name(f"{place.name}.{os.getpid()}")
         pip = [str(tools() / "python"), "-m", "pip", "-q", "--disable-pip-version-check", "download", "--no-deps"]
-        if subprocess.run([*pip, "--dest", str(beside), "ansible>=12,<13"]).returncode:
+        if subprocess.run(machine.outside([*pip, "--dest", str(beside), "ansible>=12,<13"])).returncode:
             missing("needs the package ansible, for the collection containers.podman")
         (wheel,) = beside.glob("*.whl")
         inside = "ansible_collections/containers/podman/"
@@ -51,6 +54,25 @@ def podman_collection() -> Path:
         except OSError:  # another run was faster
             shutil.rmtree(beside)
     return place / "ansible_collections/containers/podman"
+
+
+@contextlib.contextmanager
+def image(root: str, environment: Mapping[str, str]) -> Iterator[str]:
+    """One of the tests' roots as an image of podman's, for tools that take nothing else."""
+    require_whole_hosts()
+    name = f"localhost/proscribe-test-{root}-{os.getpid()}"
+    podman = ["podman", "--runtime", "runc"]
+    env = {**os.environ, **environment}
+    with (
+        tempfile.TemporaryDirectory(prefix="proscribe-") as place,
+        roots.mounted(layers(root), Path(place)) as merged,
+        subprocess.Popen(["tar", "-C", merged, "-c", "."], stdout=subprocess.PIPE) as packed,
+    ):
+        subprocess.run([*podman, "import", "--quiet", "-", name], stdin=packed.stdout, env=env, check=True)
+    try:
+        yield name
+    finally:
+        subprocess.run([*podman, "rmi", "--force", name], env=env, capture_output=True)
 
 
 class Repository:

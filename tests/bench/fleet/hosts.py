@@ -16,14 +16,16 @@ import io
 import os
 import resource
 import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[3]
-IMAGE = PROJECT / "tests/molecule/image"
-PACKAGES = ("goss", "openscap-scanner", "openssh-sftp-server")  # what is measured beside ours; how modules get there
+sys.path.insert(0, str(PROJECT / "tests"))
+import roots
+
 NETWORK = "10.77"
 SILENT = "10.78"  # addresses that say nothing
 CONTROLLER = "10.76.0.1"  # whom the hosts see
@@ -63,46 +65,35 @@ exec nsenter --target "$pid" --mount --pid --net --uts --root --wdns=/root /usr/
 """
 
 
-def base(directory: Path) -> Path:
-    """The tree that all hosts begin with, unpacked there; it needs podman and mmdebstrap once for its image."""
-    made = subprocess.run([str(IMAGE), "trixie", *PACKAGES], capture_output=True, text=True, timeout=900)
-    if made.returncode != 0:
-        raise SystemExit(f"the hosts' image could not be made: {made.stderr[-2000:]}")
-    image = made.stdout.strip()
-    root = directory / image.rpartition(":")[2]
-    if not (root / "ready").exists():
-        root.mkdir(parents=True)
-        quiet = {**os.environ, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
-        runtime = ["podman", "--runtime", "runc"]
-        made = subprocess.run(
-            [*runtime, "create", image, "true"], env=quiet, capture_output=True, text=True, check=True
-        )
-        container = made.stdout.split()[-1]
-        try:
-            with subprocess.Popen([*runtime, "export", container], env=quiet, stdout=subprocess.PIPE) as exported:
-                subprocess.run(["tar", "-xf", "-", "-C", str(root)], stdin=exported.stdout, check=True)
-        finally:
-            subprocess.run([*runtime, "rm", container], env=quiet, capture_output=True)
+def base(directory: Path) -> list[Path]:
+    """The layers that all hosts begin with, the uppermost first: it is made there, and has their homes."""
+    try:
+        below = roots.layers("trixie-bench")
+    except roots.NotMade as error:
+        raise SystemExit(str(error)) from error
+    top = directory / f"{below[0].name}-homes"
+    if not (top / "ready").exists():
         for number in range(HOMES):
-            folder = root / f"home/alice/work/{number // 20}/{number}"
+            folder = top / f"home/alice/work/{number // 20}/{number}"
             folder.mkdir(parents=True)
             for name in range(10):
                 (folder / f"{name}.txt").write_text("minutes of a meeting\n")
-        subprocess.run(
-            ["chown", "-R", "--reference", str(root / "home/alice"), str(root / "home/alice/work")], check=True
-        )
-        (root / "etc/resolv.conf").write_text("nameserver 10.77.255.1\n")
+        of_alice = next(found for layer in below if (found := layer / "home/alice").exists())
+        for change in (["chown", "-R"], ["chmod"]):
+            subprocess.run([*change, "--reference", str(of_alice), str(top / "home/alice")], check=True)
+        (top / "etc").mkdir()
+        (top / "etc/resolv.conf").write_text("nameserver 10.77.255.1\n")
         time.sleep(3)  # what changed just now is not relied on by the next walk
-        (root / "ready").touch()
-    return root
+        (top / "ready").touch()
+    return [top, *below]
 
 
 class Fleet:
     """Hosts that run. `directory` is theirs; it has to be on a file system that an overlay can be upon."""
 
-    def __init__(self, directory: Path, root: Path, namespace: str) -> None:
+    def __init__(self, directory: Path, layers: Sequence[Path], namespace: str) -> None:
         self.directory, self.namespace = directory, namespace
-        self.layers = [root]  # what new hosts begin with, the uppermost first
+        self.layers = list(layers)  # what new hosts begin with, the uppermost first
         self.first: list[subprocess.Popen[str]] = []  # the first process of each host, as seen from here
 
     @property
