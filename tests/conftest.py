@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
+import properties
 import pytest
-from hypothesis import HealthCheck, settings
 from proscribe.compile.catalogue import Catalogue, load
+from suite.sizes import DEFAULT, FAST, NIGHTLY, SIZES
 
-# How long an example takes says how busy the machine is. `--hypothesis-profile=ci` says the same, and repeats itself.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
-# Where the same properties are tried in full elsewhere: with another Python, what can differ differs soon.
-settings.register_profile("once more", settings.get_profile("ci"), max_examples=15)
+RESULTS = "PROSCRIBE_TESTS_RESULTS"  # names the file for what fails and what is skipped (suite/running.py)
+
+properties.register()
 
 
 @pytest.fixture(scope="session")
@@ -28,19 +29,48 @@ def own_catalogue(project: Path) -> Catalogue:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--without-slow", action="store_true", help="skip what is marked as slow")
-    parser.addoption("--on-request", action="store_true", help="run also what is marked as on_request")
+    parser.addoption("--size", choices=SIZES, default=DEFAULT, help="leave out what is in larger sizes only")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skipped and not deselected: xdist does not say how many tests were deselected. What only a request runs is no
-    part of a run without one, so it is deselected.
-    """
-    if not config.getoption("--on-request"):
-        left_out = [item for item in items if item.get_closest_marker("on_request")]
-        items[:] = [item for item in items if item not in left_out]
+    """Tests of a larger size are no part of this run: they are not skipped."""
+    size = SIZES.index(config.getoption("--size"))
+    left_out = [item for item in items if SIZES.index(smallest_size(item)) > size]
+    if left_out:
+        items[:] = [item for item in items if item not in set(left_out)]
         config.hook.pytest_deselected(items=left_out)
-    if config.getoption("--without-slow"):
-        for item in items:
-            if item.get_closest_marker("slow"):
-                item.add_marker(pytest.mark.skip(reason="slow"))
+
+
+def smallest_size(item: pytest.Item) -> str:
+    """The smallest size of a run that a test of a file that is run is part of."""
+    marks = {mark.name for mark in item.iter_markers()}
+    return NIGHTLY if "nightly" in marks else DEFAULT if "slow" in marks else FAST
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What fails and what is skipped is named to whoever runs the parts; a process of xdist names it to its own."""
+    if (place := os.environ.get(RESULTS)) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Results(Path(place)))
+
+
+class Results:
+    """Names what fails, and what is skipped, as it happens."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.passed:
+            return
+        line = json.dumps({"outcome": report.outcome, "test": report.nodeid, "why": first_line(report)})
+        with self.place.open("a", encoding="utf-8") as stream:
+            stream.write(f"{line}\n")
+
+
+def first_line(report: pytest.TestReport) -> str:
+    """Of a skip its reason, of a failure the first line of its message."""
+    if isinstance(report.longrepr, tuple):
+        return report.longrepr[2].removeprefix("Skipped: ")
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = (crash.message if crash else str(report.longrepr or "")).strip().splitlines()
+    return lines[0][:300] if lines else "no message"

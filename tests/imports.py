@@ -27,6 +27,7 @@ UTILS = "module_utils"
 ANSIBLE = ("ansible.module_utils.", "ansible_collections.proscribe.proscribe.plugins.module_utils.")
 PLUGINS = ("library", "action_plugins", "callback_plugins", "filter_plugins", "doc_fragments")
 SCRIPTS = ("tests/run",)  # Python without the suffix
+RUNNER = "tests/suite/"  # the paths that it names are tests to run
 OWN = "tests/imports.py"
 # Texts that `python tests/derived` writes from programs: who runs the text runs the program.
 DERIVED = {
@@ -138,7 +139,7 @@ class _Checkout:
         names = {file for one in found for file in one.files}
         if path.startswith(f"{UTILS}/"):
             names |= reader.programs(tree) | self.sources(path)
-        if path.startswith("tests/") and path not in SCRIPTS and path != OWN:
+        if path.startswith("tests/") and path not in SCRIPTS and path != OWN and not path.startswith(RUNNER):
             names |= reader.named(tree)
             self.argument_names[path] = reader.arguments
         return names

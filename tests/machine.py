@@ -2,60 +2,99 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import isolated
 
 PROJECT = Path(__file__).resolve().parent.parent
 CACHE = (PROJECT / ".cache").resolve()  # a work tree may share that of another
 PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
 HOST_PYTHONS = range(9, 15)  # 3.9 to 3.14: what a managed host may have
 
-# What the tests run on, by the tool or file that shows whether it is there, and Debian's package for it.
-TOOLS = {
-    "/usr/lib/postgresql": "postgresql",
-    "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",  # Ubuntu's mmdebstrap comes without
-    "chromium": "chromium",
-    "createrepo_c": "createrepo-c",
-    "bwrap": "bubblewrap",
-    "distrobox-export": "distrobox",
-    "dnsmasq": "dnsmasq-base",
-    "faketime": "faketime",
-    "firefox-esr": "firefox-esr",
-    "flatpak": "flatpak",
-    "goss": "goss",
-    "gpg": "gpg",
-    "git": "git",
-    "ip": "iproute2",
-    "mmdebstrap": "mmdebstrap",
-    "mksquashfs": "squashfs-tools",
-    "nft": "nftables",
-    "node": "nodejs",
-    "openssl": "openssl",
-    "ostree": "ostree",
-    "podman": "podman",
-    "promtool": "promtool",
-    "rpmbuild": "rpm",
-    "runc": "runc",
-    "shellcheck": "shellcheck",
-    "ssh": "openssh-client",
-    "sshd": "openssh-server",
-    "sudo": "sudo",
-    "systemd-analyze": "systemd",
-    "thunderbird": "thunderbird",
-    "unbound": "unbound",
-    "unshare": "util-linux",
+
+class Tool(NamedTuple):
+    """Debian's package for a tool, and the parts of a test run that need it."""
+
+    package: str
+    parts: frozenset[str]
+
+
+def _tool(package: str, *parts: str) -> Tool:
+    return Tool(package, frozenset(parts or ("integration",)))
+
+
+# What the tests run on, by the tool or file that shows whether it is there.
+TOOLS: Mapping[str, Tool] = {
+    "/usr/lib/postgresql": _tool("postgresql"),
+    # Ubuntu's mmdebstrap comes without
+    "/usr/share/keyrings/debian-archive-keyring.gpg": _tool("debian-archive-keyring", "integration", "molecule"),
+    "chromium": _tool("chromium"),
+    "createrepo_c": _tool("createrepo-c"),
+    "bwrap": _tool("bubblewrap"),
+    "distrobox-export": _tool("distrobox"),
+    "dnsmasq": _tool("dnsmasq-base"),
+    "faketime": _tool("faketime", "integration", "playbooks"),
+    "firefox-esr": _tool("firefox-esr"),
+    "flatpak": _tool("flatpak"),
+    "goss": _tool("goss", "molecule"),
+    "gpg": _tool("gpg", "integration", "playbooks"),
+    "git": _tool("git", "integration", "playbooks", "lint"),
+    "ip": _tool("iproute2", "integration", "playbooks", "molecule"),
+    "mmdebstrap": _tool("mmdebstrap", "integration", "molecule"),
+    "mksquashfs": _tool("squashfs-tools"),
+    "nft": _tool("nftables"),
+    "node": _tool("nodejs"),
+    "openssl": _tool("openssl"),
+    "ostree": _tool("ostree"),
+    "podman": _tool("podman", "integration", "molecule"),
+    "promtool": _tool("promtool"),
+    "rpmbuild": _tool("rpm"),
+    "runc": _tool("runc", "integration", "molecule"),
+    "shellcheck": _tool("shellcheck", "lint"),
+    "ssh": _tool("openssh-client", "integration", "playbooks", "molecule"),
+    "sshd": _tool("openssh-server"),
+    "sudo": _tool("sudo", "integration", "playbooks"),
+    "systemd-analyze": _tool("systemd"),
+    "thunderbird": _tool("thunderbird"),
+    "unbound": _tool("unbound"),
+    "unshare": _tool("util-linux", "integration", "playbooks"),
 }
+# While packages are installed: none of their servers is started (invoke-rc.d(8)), which a laptop would then have.
+POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def which(tool: str) -> str | None:
     """Where a tool is, also for a user whose PATH leaves out what is meant for root."""
     return shutil.which(tool, path=PATH)
+
+
+def outside(argv: Sequence[str]) -> list[str]:
+    """The command as one that has the network of the machine, for downloads: tests of root have one of their own."""
+    network = os.environ.get(isolated.OUTSIDE)
+    return ["nsenter", f"--net={network}", *argv] if network else list(argv)
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def hosts_at_a_time() -> int:
+    """How many tests with hosts of their own run side by side: each takes up to 2 GiB, half of the memory is left."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return 2
+    available = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    return max(1, min(6, available // (4 << 20)))
 
 
 def becoming_root() -> list[str] | None:
@@ -68,22 +107,50 @@ def becoming_root() -> list[str] | None:
     return None
 
 
-def install_tools() -> None:
-    """Install the missing tools with apt where that is possible, and name them where it is not."""
-    packages = sorted({package for tool, package in TOOLS.items() if not which(tool) and not os.path.exists(tool)})
+def install_tools(parts: Collection[str]) -> None:
+    """Install with apt what these parts need and the machine lacks, or name it where that is not possible."""
+    lacking = [(tool, needed) for tool, needed in TOOLS.items() if not which(tool) and not os.path.exists(tool)]
+    packages = sorted({needed.package for _, needed in lacking if needed.parts & set(parts)})
     if not packages:
         return
     root, apt = becoming_root(), which("apt-get")
     if root is None or apt is None:
         print(f"The tests need these too; install them, by whatever name they have here: {' '.join(packages)}\n")
         return
-    print(f"Installing {' '.join(packages)}", flush=True)
+    print(f"Installing for {', '.join(parts)} (no server of it is started): {' '.join(packages)}", flush=True)
     get = [*root, "env", "DEBIAN_FRONTEND=noninteractive", apt, "-q", "-y"]
     install = [*get, "install", "--no-install-recommends"]
-    subprocess.run([*get, "update"], stdout=subprocess.DEVNULL)
-    if subprocess.run([*install, *packages], stdout=subprocess.DEVNULL).returncode != 0:
-        for package in packages:  # one that is not to be had here must not keep the others away
-            subprocess.run([*install, package], stdout=subprocess.DEVNULL)
+    with starting_nothing(root):
+        subprocess.run([*get, "update"], stdout=subprocess.DEVNULL)
+        if subprocess.run([*install, *packages], stdout=subprocess.DEVNULL).returncode != 0:
+            for package in packages:  # one that is not to be had here must not keep the others away
+                subprocess.run([*install, package], stdout=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def starting_nothing(root: Sequence[str]) -> Iterator[None]:
+    """What is installed meanwhile starts no server, neither now nor at the next boot."""
+    before = enabled_units()
+    own = not POLICY.exists()
+    if own:
+        script = f"printf '#!/bin/sh\\nexit 101\\n' >{POLICY} && chmod 755 {POLICY}"
+        subprocess.run([*root, "sh", "-c", script], check=True)
+    try:
+        yield
+    finally:
+        if own:
+            subprocess.run([*root, "rm", "-f", str(POLICY)], check=True)
+        if units := sorted(enabled_units() - before):
+            subprocess.run([*root, "systemctl", "--root=/", "--quiet", "disable", *units])
+
+
+def enabled_units() -> set[str]:
+    """The units that start when the machine does."""
+    if not which("systemctl"):
+        return set()
+    listing = ["systemctl", "--root=/", "list-unit-files", "--state=enabled", "--no-legend", "--plain"]
+    lines = subprocess.run(listing, capture_output=True, text=True).stdout.splitlines()
+    return {line.split()[0] for line in lines if line.strip()}
 
 
 def find_pythons() -> dict[int, str]:
@@ -149,7 +216,7 @@ def made(label: str, directory: Path, python: str, packages: Sequence[str]) -> E
     shutil.rmtree(directory, ignore_errors=True)
     pip = [str(directory / "bin/python"), "-m", "pip", "-q", "--disable-pip-version-check", "install"]
     for command in [[python, "-m", "venv", str(directory)], [*pip, *packages]]:
-        code = subprocess.run(command).returncode
+        code = subprocess.run(outside(command)).returncode
         if code != 0:
             return Environment(label, directory, f"{' '.join(command[:3])} ended with {code}")
     mark.write_text(fingerprint)

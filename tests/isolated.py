@@ -1,0 +1,93 @@
+"""Namespaces in which a part of a test run cannot leave anything on the machine: `isolated.py DIRECTORY COMMAND...`
+
+Root's tests boot hosts, load firewall rules, and mount file systems. In here they have a process tree, mounts, a
+network and a podman storage of their own, with /tmp and /var/tmp below DIRECTORY. All of it ends with the process that
+was started, however that ends: the kernel kills the process tree, and with it go the mounts and the network. Two runs,
+and two parts of one, never meet, whatever they call their hosts and networks.
+
+DIRECTORY/network is the network that the machine has, for downloads (`machine.outside`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+OUTSIDE = "PROSCRIBE_TESTS_OUTSIDE"  # the environment variable that names the network of the machine
+# What programs share on a machine under one name, and has to be each run's own.
+PRIVATE = ("/run/netns", "/run/containers", "/run/libpod")
+STORAGE = '[storage]\ndriver = "overlay"\ngraphroot = "{0}/podman/storage"\nrunroot = "/run/containers/storage"\n'
+CONTAINERS = """\
+[network]
+network_config_dir = "{0}/podman/networks"
+[engine]
+runtime = "runc"
+tmp_dir = "/run/libpod"
+static_dir = "{0}/podman/libpod"
+volume_path = "{0}/podman/volumes"
+"""
+# In the new network. /sys shows the interfaces of the network in which it was mounted; control groups are below it.
+SETUP = """\
+set -eu
+ip link set lo up
+mkdir -p "$0/sys"
+mount -t sysfs sysfs "$0/sys"
+mount --rbind /sys/fs/cgroup "$0/sys/fs/cgroup"
+mount --rbind "$0/sys" /sys
+exec "$@"
+"""
+
+
+def command(directory: Path, argv: Sequence[str], downloads: bool = False) -> list[str]:
+    """The command that runs `argv` in namespaces of its own, by root. What downloads has the network of the machine."""
+    unshare = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    network = [] if downloads else ["unshare", "--net", "sh", "-c", SETUP, str(directory)]
+    return [*unshare, sys.executable, "-I", __file__, str(directory), *network, *argv]
+
+
+def prepare(directory: Path) -> dict[str, str]:
+    """Make the mounts, and return what the environment has to name."""
+    for name, place in (("tmp", "/tmp"), ("var-tmp", "/var/tmp")):
+        own = directory / name
+        own.mkdir(parents=True, exist_ok=True)
+        own.chmod(0o1777)
+        _mount("--bind", str(own), place)
+    for place in PRIVATE:
+        Path(place).mkdir(parents=True, exist_ok=True)
+        _mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", place)
+    network = directory / "network"
+    network.touch()
+    _mount("--bind", "/proc/self/ns/net", str(network))
+    (directory / "podman").mkdir(exist_ok=True)
+    files = {
+        "CONTAINERS_STORAGE_CONF": ("storage.conf", STORAGE),
+        "CONTAINERS_CONF_OVERRIDE": ("containers.conf", CONTAINERS),
+    }
+    for name, text in files.values():
+        (directory / "podman" / name).write_text(text.format(directory))
+    own_files = {variable: str(directory / "podman" / name) for variable, (name, _) in files.items()}
+    return {**own_files, OUTSIDE: str(network), "TMPDIR": "/tmp"}
+
+
+def _mount(*words: str) -> None:
+    subprocess.run(["mount", *words], check=True)
+
+
+def main(directory: str, *argv: str) -> int:
+    """The first process of the tree: starts the command, and waits for all that the tree leaves to it."""
+    environment = {**os.environ, **prepare(Path(directory))}
+    child = subprocess.Popen(argv, env=environment)
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group, or to this process alone by a person
+        signal.signal(number, lambda number, frame: None)
+    while True:
+        pid, status = os.wait()
+        if pid == child.pid:
+            return os.waitstatus_to_exitcode(status) % 256
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""What `./proscribe test` is made of: the sizes of a run, what a change reaches, the parts, and how they are run."""

@@ -1,0 +1,265 @@
+"""The parts of a test run: what is run, on which end of what is supported, and in which size."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import tomllib
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import imports
+import machine
+from machine import BETWEEN, NEWEST, OLDEST, PATH, PROJECT, End, Environment, which
+
+from suite import changed, sizes
+from suite.running import QUIET, Part
+from suite.sizes import FAST, NIGHTLY
+
+WORDS = ("lint", "docs", "unit", "integration", "playbooks", "molecule", "collection", "mutation")
+WITH_PYTEST = ("unit", "integration", "playbooks")
+QUICK = ("ruff check", "ruff format", "mypy --strict")  # of lint, what is in `fast`
+WAITS = "mark.whole_hosts"  # in a file whose tests boot hosts, and mostly wait for them
+MACHINE_ITSELF = "integration/test_launches_connector.py"  # what the kernel shows outside of namespaces only
+# The tests of the launcher run on one end: it runs no Ansible of its own. These run playbooks.
+WITH_ANSIBLE = ("test_runs.py", "test_report_options.py", "test_own_configuration.py")
+MUTANTS = 3  # of each module of a nightly sample
+
+
+class Choice(NamedTuple):
+    """What is to be run: a size, some of its parts, and options of pytest."""
+
+    size: str
+    words: Sequence[str]
+    changed: frozenset[str]  # paths of the checkout
+    near: frozenset[str] | None = None  # where a change alone decides: the files of tests that it reaches
+    options: Sequence[str] = ()
+    complete: bool = False  # a tool that is missing is a failure
+    every_core: bool = False  # also the release between the ends of what is supported
+
+
+def lint(tools: Environment) -> Iterator[Part]:
+    """What reads the source: it is not run, and nothing is made."""
+    commands = {
+        "ruff check": ["ruff", "check", "."],
+        "ruff format": ["ruff", "format", "--check", "."],
+        "mypy --strict": ["mypy"],
+        "yamllint": ["yamllint", "--strict", "."],
+        "ansible-lint (production)": ["ansible-lint", "--offline", "-q"],
+    }
+    part = functools.partial(Part, missing=tools.missing, isolated=False)
+    for name, (tool, *arguments) in commands.items():
+        # ansible-lint calls ansible by name.
+        path = f"{tools.directory}/bin:{PATH}"
+        yield part(name, [tools.tool(tool), *arguments], {"PATH": path, "NO_COLOR": "1"})
+    folders = ("tests", "module_utils")
+    scripts = ["proscribe", ".ci/run", "tests/molecule/boot", "tests/tool"]
+    scripts += [str(path) for folder in folders for path in sorted((PROJECT / folder).glob("**/*.sh"))]
+    contracts = [tools.tool("lint-imports"), "--no-cache"]
+    yield part("imports run one way", contracts, {"PYTHONPATH": "module_utils", "NO_COLOR": "1"}, tail=6)
+    yield part("derived files", [tools.tool("python"), "tests/derived", "--check"])
+    yield part("terms of the glossary", [tools.tool("python"), "tests/terms.py"], tail=10)
+    missing = "" if which("shellcheck") else "shellcheck is not installed"
+    yield Part("shellcheck", ["shellcheck", "--severity=warning", *scripts], missing=missing, isolated=False)
+
+
+def docs(tools: Environment) -> Part:
+    """The site of the documents, in .cache/site; a dead link fails. With --quiet, mkdocs would let it pass."""
+    return Part("docs site", [tools.tool("mkdocs"), "build", "--strict"], missing=tools.missing, isolated=False)
+
+
+def pytest(
+    choice: Choice,
+    name: str,
+    environment: Environment,
+    files: Sequence[str],
+    detail: str = "",
+    workers: int = 0,
+    profile: str = "",
+    waits: bool = False,
+    isolated: bool = True,
+) -> Part:
+    """Files of tests on one end of what is supported, by so many processes. The profile (of hypothesis) says how many
+    examples of a property are tried: that of the size, where none is named.
+    """
+    command = [
+        environment.tool("python"),
+        "-m",
+        "pytest",
+        "-q",
+        "-rfE",  # what is skipped is in the last lines of the run
+        f"--override-ini=faulthandler_timeout={QUIET // 2}",  # says where a test hangs that is about to be ended
+        f"--hypothesis-profile={profile or choice.size}",
+        f"--size={choice.size}",
+    ]
+    processes = (
+        [f"--numprocesses={workers}", "--dist=loadfile" if waits or name != "unit" else "--dist=load"]
+        if workers > 1
+        else []
+    )
+    return Part(
+        f"{name}{detail} ({environment.label})",
+        [*command, *processes, *files, *choice.options],
+        {
+            "PATH": f"{environment.directory}/bin:{PATH}",
+            "PROSCRIBE_ANSIBLE_PLAYBOOK": environment.tool("ansible-playbook"),
+            "PROSCRIBE_TESTS_COMPLETE": "1" if choice.complete else "0",
+        },
+        environment.missing,
+        waits=waits,
+        isolated=isolated,
+    )
+
+
+def host_code(pythons: dict[int, str]) -> Part:
+    """What runs on managed hosts, on every Python of theirs that is here."""
+    here = [minor for minor in machine.HOST_PYTHONS if minor in pythons]
+    absent = ", ".join(f"3.{minor}" for minor in machine.HOST_PYTHONS if minor not in pythons)
+    name = "host code on Python " + ", ".join(f"3.{minor}" for minor in here)
+    name += f" (not here: {absent})" if absent else ""
+    return Part(name, [sys.executable, "tests/host_code.py", *(pythons[minor] for minor in here)])
+
+
+def molecule(tools: Environment) -> Part:
+    """Two real hosts over SSH."""
+    needed = ("podman", "runc", "mmdebstrap", "goss", "ssh", "ip")
+    absent = [machine.TOOLS[tool].package for tool in needed if not which(tool)]
+    missing = tools.missing or (f"not installed: {' '.join(absent)}" if absent else "")
+    if not missing and machine.becoming_root() is None:
+        missing = "making hosts needs root, or a sudo that asks for no password"
+    return Part(
+        f"molecule, two hosts over SSH ({tools.label})",
+        [tools.tool("molecule"), "test", "--no-command-borders", "--report"],
+        {
+            "PATH": f"{tools.directory}/bin:{PATH}",
+            "MOLECULE_GLOB": "tests/molecule/*/molecule.yml",
+            "NO_COLOR": "1",
+        },
+        missing,
+        refuse=r"missing=[1-9]",  # a step whose playbook it did not find is no failure to Molecule
+        tail=32,
+        waits=True,
+    )
+
+
+def collection(end: End, pythons: dict[int, str], requirements: Sequence[str]) -> Iterator[Part]:
+    """What the makers of Ansible check in a collection, with their own tools."""
+    minor = next((minor for minor in end.pythons if minor in pythons), None)
+    label, directory = f"checks of collections, core {end.core}", machine.CACHE / "collection-tools"
+    if minor is None:
+        tools = Environment(label, directory, f"ansible-core {end.core} needs a Python that is not found here")
+    else:
+        tools = machine.made(label, directory, pythons[minor], [f"ansible-core=={end.core}.*", *requirements])
+    for check in ("docs", "sanity", "lint", "importer"):
+        argv = [tools.tool("python"), "tests/collection_checks.py", check]
+        yield Part(f"collection: {check}", argv, {"NO_COLOR": "1"}, tools.missing, tail=8, downloads=True)
+
+
+def mutation(tools: Environment) -> Iterator[Part]:
+    """Whether the tests notice mistakes: the worst ones, and a sample of small ones, another one each day."""
+    argv = [tools.tool("python"), "tests/mutation"]
+    yield Part("mutation: the worst mistakes", [*argv, "--worst"], missing=tools.missing, isolated=False)
+    yield Part("mutation: a sample", [*argv, "--nightly"], missing=tools.missing, tail=20, isolated=False)
+
+
+def integration(choice: Choice, tools: Environment, files: Sequence[str]) -> Iterator[Part]:
+    """Real tools and hosts. Files that boot hosts mostly wait for them, so they have processes of their own."""
+    tests = functools.partial(pytest, choice, "integration", tools)
+    alone = [path for path in files if path.endswith(MACHINE_ITSELF)]
+    hosts = [path for path in files if WAITS in (PROJECT / path).read_text()]
+    others = [path for path in files if path not in {*hosts, *alone}]
+    if hosts:
+        yield tests(hosts, detail=", whole hosts", workers=min(len(hosts), machine.hosts_at_a_time()), waits=True)
+    if others:
+        yield tests(others, workers=min(len(others), machine.processors()))
+    if alone:
+        yield tests(alone, detail=", the machine's own kernel", isolated=False)
+
+
+def unit(choice: Choice, oldest: Environment, others: Sequence[Environment], files: Sequence[str]) -> Iterator[Part]:
+    """On the oldest end all; on the others what can differ there, because what it imports reaches Ansible."""
+    workers = machine.processors()
+    tests = functools.partial(pytest, choice, "unit", workers=workers)
+    yield tests(oldest, files)
+    differing = files if choice.size == NIGHTLY else [path for path in reaching_ansible() if path in set(files)]
+    profile = "" if choice.size == NIGHTLY else FAST
+    if differing and not oldest.missing:
+        for environment in others:
+            yield tests(environment, differing, profile=profile)
+
+
+def reaching_ansible() -> list[str]:
+    """The unit tests whose imports reach Ansible."""
+    graph = changed.graph(PROJECT)
+    names = {path for path in graph if imports_ansible(PROJECT / path)}
+    return [path for path in graph if path.startswith(sizes.UNIT) and names & imports.reaches(graph, path)]
+
+
+def imports_ansible(path: Path) -> bool:
+    """Whether a line of a file imports a module of ansible-core."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return any(line.lstrip().startswith(("import ansible", "from ansible")) for line in lines)
+
+
+def chosen_files(choice: Choice, word: str) -> list[str]:
+    """The files of a part that are run: those that the options name, else those of the size."""
+    room = f"tests/{word}/"
+    if any(option.startswith(room) for option in choice.options):
+        return []
+    files = [path for path in sizes.files(PROJECT) if path.startswith(room)]
+    if choice.near is not None:
+        return [path for path in files if path in choice.near]
+    # With options, another choice of files might leave nothing of what they choose.
+    return files if choice.options else [path for path in files if sizes.chosen(choice.size, path, choice.changed)]
+
+
+def chosen(choice: Choice) -> Iterator[Part]:
+    """The parts to run: what shows a mistake soonest comes first, then what takes longest."""
+    pythons = machine.find_pythons()
+    extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    requirements = extras["test"]
+    oldest = machine.environment(OLDEST, pythons, requirements)
+    tools, others = oldest, []
+    if oldest.missing or choice.size != FAST:
+        tests_only = [line for line in requirements if line.startswith(("pytest", "hypothesis"))]
+        ends = [*([BETWEEN] if choice.every_core or choice.size == NIGHTLY else []), NEWEST]
+        others = [machine.environment(end, pythons, requirements if oldest.missing else tests_only) for end in ends]
+        tools = others[-1] if oldest.missing else oldest
+
+    def files(word: str) -> list[str]:
+        return chosen_files(choice, word)
+
+    if "lint" in choice.words:
+        yield from (part for part in lint(tools) if choice.size != FAST or part.name in QUICK)
+    if "docs" in choice.words:
+        yield docs(tools)
+    if "integration" in choice.words and choice.options:
+        yield pytest(choice, "integration", tools, files("integration"))
+    elif "integration" in choice.words:
+        yield from integration(choice, tools, files("integration"))
+    if "molecule" in choice.words:
+        yield molecule(tools)
+    if "playbooks" in choice.words and (chosen := files("playbooks") or list(choice.options)):
+        yield pytest(choice, "playbooks", tools, files("playbooks"), workers=machine.processors())
+        again = chosen if choice.size == NIGHTLY else [path for path in chosen if path.endswith(WITH_ANSIBLE)]
+        if again and not oldest.missing:
+            yield from (pytest(choice, "playbooks", end, again, workers=machine.processors()) for end in others)
+    if "unit" in choice.words and (files("unit") or choice.options):
+        yield from unit(choice, tools, others, files("unit"))
+        if not choice.options and choice.size != FAST:
+            yield host_code(pythons)
+    if "collection" in choice.words:
+        yield from collection(OLDEST, pythons, extras["test-collection"])
+    if "mutation" in choice.words:
+        yield from mutation(tools)
+
+
+def near(project: Path, size: str, changes: Collection[str]) -> frozenset[str]:
+    """The files of tests that a change reaches; for `fast`, the unit tests that are near to it."""
+    reached = changed.reached(project, changes)
+    if size != FAST:
+        return frozenset(reached)
+    return frozenset(
+        path for path, distance in reached.items() if path.startswith(sizes.UNIT) and distance <= changed.NEAR
+    )

@@ -1,0 +1,256 @@
+"""How the parts of a test run are run: side by side, with what fails named at once, and nothing left behind."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import isolated
+import machine
+
+from suite import leftovers
+
+QUIET = 30 * 60  # seconds without a word in its log until a part is ended: it hangs. What is only slow goes on
+REPORT_EVERY = 2 * 60  # seconds between two prints of the progress of the parts
+# Minutes after which all is ended that still runs, 0 for never: less than what a CI allows, so that it is named.
+WITHIN = int(os.environ.get("PROSCRIBE_TESTS_WITHIN") or 0)
+STARTED = time.monotonic()
+LOGS = machine.CACHE / "logs"
+# Seconds that a part has to run its finalisers once it is interrupted, and once it is asked to end.
+PATIENCE = {signal.SIGINT: 60, signal.SIGTERM: 10, signal.SIGKILL: 10}
+NONE_SELECTED = 5  # the exit code of pytest when it has run no test
+RESULTS = (
+    "PROSCRIBE_TESTS_RESULTS"  # the file in which pytest's processes name what failed or was skipped (conftest.py)
+)
+POLL = 0.2  # seconds between two questions whether a part has ended
+PERCENT = re.compile(rb"\[ *(\d+%)\]")
+
+
+class Part(NamedTuple):
+    """One thing to run and to report."""
+
+    name: str
+    argv: Sequence[str]
+    environment: Mapping[str, str] = {}
+    missing: str = ""  # why it cannot run
+    refuse: str = ""  # what its output must not have (a pattern), though its exit code was 0
+    tail: int = 1  # lines of its output to show when all is well
+    waits: bool = False  # it mostly waits for hosts: it starts at once, beside what needs the processors
+    isolated: bool = True  # as root it runs in namespaces of its own
+    downloads: bool = False  # these have the network of the machine
+
+
+class Outcome(NamedTuple):
+    """What became of a part."""
+
+    part: Part
+    state: str  # passed, FAILED, NOT RUN
+    seconds: float = 0
+    working: float = 0  # seconds of the processor
+    note: str = ""
+    failed: Sequence[tuple[str, str]] = ()  # the tests that failed, each with the first line of its message
+    skipped: Sequence[tuple[str, str]] = ()  # likewise
+
+
+class Progress:
+    """Whether a part gets on: that its log grows is all that is known of it."""
+
+    def __init__(self, now: float) -> None:
+        self.size = -1
+        self.grew = self.reported = now
+
+    def given_up(self, size: int, now: float) -> str:
+        """Why the part has to be ended; "" as long as it gets on. `size` is that of its log."""
+        if size != self.size:
+            self.size, self.grew = size, now
+        if now - self.grew > QUIET:
+            return f"it printed nothing for {QUIET // 60} minutes"
+        if WITHIN and now - STARTED > WITHIN * 60:
+            return f"it was not done after the {WITHIN} minutes that all parts have (PROSCRIBE_TESTS_WITHIN)"
+        return ""
+
+    def due(self, now: float) -> bool:
+        """Whether it is time to print the progress."""
+        due = now - self.reported > REPORT_EVERY
+        self.reported = now if due else self.reported
+        return due
+
+
+class Results:
+    """What the tests of a part came to, as far as it is known."""
+
+    def __init__(self, path: Path, part: str) -> None:
+        self.path, self.part = path, part
+        self.read = 0
+        self.failed: list[tuple[str, str]] = []
+        self.skipped: list[tuple[str, str]] = []
+        path.touch()
+
+    def news(self) -> None:
+        """Read what has come since, and print each failure at once."""
+        with self.path.open("rb") as stream:
+            stream.seek(self.read)
+            lines = stream.read().splitlines(keepends=True)
+        for line in lines:
+            if not line.endswith(b"\n"):  # it is being written
+                break
+            self.read += len(line)
+            result = json.loads(line)
+            found = (result["test"], result["why"])
+            if result["outcome"] == "failed" and found not in self.failed:
+                self.failed.append(found)
+                show(f"FAILED in {self.part}: {': '.join(found)}")
+            elif result["outcome"] == "skipped":
+                self.skipped.append(found)
+
+
+printing = threading.Lock()
+running: set[subprocess.Popen[str]] = set()
+interrupted = threading.Event()
+
+
+def show(*lines: str) -> None:
+    """Print lines that no other part's come between."""
+    with printing:
+        print(*lines, sep="\n", flush=True)
+
+
+def command(part: Part, own: Path) -> list[str]:
+    """The command of a part: it ends with the process that runs it, and root's runs in namespaces of its own."""
+    argv = list(part.argv)
+    if part.isolated and os.geteuid() == 0 and shutil.which("unshare"):
+        argv = isolated.command(own, argv, downloads=part.downloads)
+    return [*(["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []), *argv]
+
+
+def run(part: Part, runs: Path) -> Outcome:
+    """Run one part, with its output in .cache/logs/ and what it makes below `runs`."""
+    if part.missing:
+        return Outcome(part, "NOT RUN", note=part.missing)
+    name = re.sub(r"[^a-z0-9.]+", "-", part.name.lower()).strip("-")[:60]
+    own, log = runs / name, LOGS / f"{name}.log"
+    (own / "tmp").mkdir(parents=True)
+    results = Results(own / "results.jsonl", part.name)
+    places = {
+        "TMPDIR": str(own / "tmp"),
+        RESULTS: str(results.path),
+        "PROSCRIBE_TESTS_LEDGER": str(runs / leftovers.LEDGER),
+    }
+    started = time.monotonic()
+    with log.open("w+", encoding="utf-8", errors="replace") as stream:
+        process = subprocess.Popen(
+            command(part, own),
+            cwd=machine.PROJECT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **places, **part.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        running.add(process)
+        note, working = watched(process, part, log, results)
+        running.discard(process)
+        stream.seek(0)
+        output = stream.read()
+    results.news()
+    if part.refuse and (refused := re.search(part.refuse, output)):
+        note = note or f"its output says {refused[0]!r}"
+    if process.returncode != 0:
+        found_none = process.returncode == NONE_SELECTED and "pytest" in part.argv
+        note = note or ("no test is selected" if found_none else f"exit code {process.returncode}")
+    lines = output.rstrip().splitlines()
+    seconds = time.monotonic() - started
+    show(
+        f"\n=== {part.name}: {'FAILED' if note else 'passed'} in {seconds:.0f} s",
+        *(lines if note else lines[-part.tail :]),
+        "",
+    )
+    return Outcome(part, "FAILED" if note else "passed", seconds, working, note, results.failed, results.skipped)
+
+
+def watched(process: subprocess.Popen[str], part: Part, log: Path, results: Results) -> tuple[str, float]:
+    """Wait for a part, and end it if it hangs or somebody interrupts the run: why it had to be ended, and the seconds
+    of the processor that it took. First it can run its finalisers.
+    """
+    started = deadline = time.monotonic()
+    progress = Progress(started)
+    signals = iter(PATIENCE.items())
+    note = ""
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return note, usage.ru_utime + usage.ru_stime
+        now = time.monotonic()
+        results.news()
+        if not note:
+            note = "interrupted" if interrupted.is_set() else progress.given_up(log.stat().st_size, now)
+            deadline = now
+        if note and now >= deadline and (step := next(signals, None)):
+            number, patience = step
+            deadline = now + patience
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+        elif progress.due(now):
+            show(f"... {part.name}: {(now - started) / 60:.0f} min{far(log)}")
+        time.sleep(POLL)
+
+
+def far(log: Path) -> str:
+    """How far pytest is, by the last share that it printed; "" where none is printed."""
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - 1000))
+        shares = PERCENT.findall(stream.read())
+    return f", {shares[-1].decode()}" if shares else ""
+
+
+def run_all(parts: Sequence[Part], runs: Path) -> list[Outcome]:
+    """Run the parts: those that wait at once, as many as memory allows, and beside them those that need the processors,
+    one for each processor. On Ctrl-C they end in order, and a second one does not wait for that.
+    """
+    pools = {
+        True: concurrent.futures.ThreadPoolExecutor(max_workers=machine.hosts_at_a_time()),
+        False: concurrent.futures.ThreadPoolExecutor(max_workers=machine.processors()),
+    }
+    futures = [pools[part.waits].submit(run, part, runs) for part in parts]
+    try:
+        return [future.result() for future in futures]
+    except KeyboardInterrupt:
+        show("", "Interrupted: the parts that run clean up (Ctrl-C again does not wait for that)")
+        interrupted.set()
+        for pool in pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            concurrent.futures.wait(futures)
+        for process in list(running):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        raise
+
+
+def table(outcomes: Sequence[Outcome]) -> list[str]:
+    """The last lines of a run: each part with its time, and what failed or was skipped."""
+    width = max(len(outcome.part.name) for outcome in outcomes)
+    lines = [f"{'part':<{width}}  minutes  working"]
+    for outcome in outcomes:
+        took = f"{outcome.seconds / 60:7.1f}  {outcome.working / 60:7.1f}" if outcome.state != "NOT RUN" else " " * 16
+        lines.append(f"{outcome.part.name:<{width}}  {took}  {outcome.state:<7}  {outcome.note}".rstrip())
+        lines += [f"    {test}: {why}" for test, why in outcome.failed]
+        if outcome.skipped:
+            reasons = collections.Counter(why for _, why in outcome.skipped)
+            named = "; ".join(f"{why} ({number})" for why, number in reasons.most_common())
+            lines.append(f"    {len(outcome.skipped)} skipped: {named}")
+    return lines

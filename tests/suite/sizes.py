@@ -1,0 +1,259 @@
+"""The three sizes of a test run, and which tests are in which: one table.
+
+`fast` is what one runs while one writes, `default` all that must hold before a change lands, `nightly` everything. Each
+test is in one smallest size, and in those above it:
+
+- A unit test is in `fast`, one that is marked `slow` in `default`.
+- A file with real tools, hosts or playbooks is in `default` if the table says ALWAYS: it represents its room. The
+  others of the room are in `default` where the room has changed (CHANGED), or only in `nightly` (NIGHTLY).
+- A single test that is marked `nightly` is in no smaller size.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+FAST, DEFAULT, NIGHTLY = SIZES = ("fast", "default", "nightly")
+ALWAYS, CHANGED = "always", "changed"
+UNIT = "tests/unit/"
+# In one of these rooms are the files of the table.
+WITH_TABLE = ("tests/integration/", "tests/playbooks/")
+
+
+class Row(NamedTuple):
+    """Files of tests, and what they are about."""
+
+    tests: str  # a pattern of their paths below tests/
+    when: str  # ALWAYS, CHANGED or NIGHTLY
+    about: tuple[str, ...]  # patterns of the checkout's paths; what a test imports need not be named
+
+
+_CONTROLS = "module_utils/proscribe/controls/"
+_APPS = (f"{_CONTROLS}apps/*", "roles/restricted_apps/*")
+_SYSTEMS = f"{_CONTROLS}apps/systems/"
+_EVERY_SYSTEM = tuple(
+    f"{_SYSTEMS}{name}.py"
+    for name in ("__init__", "as_owner", "declaration", "each_place", "installed", "package", "registry")
+)
+_BROWSER = (f"{_CONTROLS}browser/*", "catalog/browsers.yml", "roles/browser_policy/*")
+_FIREWALL = (f"{_CONTROLS}firewall/*", "roles/host_firewall/*")
+_DNS = (f"{_CONTROLS}dns/*", "roles/dns_filter/*")
+_GROUP_POLICY = (f"{_CONTROLS}group_policy/*", "roles/group_policy/*", "module_utils/proscribe/windows/*")
+_POINTS = ("module_utils/proscribe/enforcement_points/*",)
+_REPORT = ("module_utils/proscribe/report/*", "callback_plugins/*")
+_SCHEDULE = (
+    "module_utils/proscribe/schedule/*",
+    "roles/drift_schedule/*",
+    "playbooks/schedule.yml",
+    "playbooks/drift.yml",
+)
+_WATCH = ("module_utils/proscribe/watch*", "roles/host_watch/*", "module_utils/proscribe/stored_watch.py")
+_SWEEP = (
+    "module_utils/proscribe/sweep/*",
+    "module_utils/proscribe/reply/*",
+    "module_utils/proscribe/stream.py",
+    "module_utils/proscribe/loader.py",
+    "module_utils/proscribe/store.py",
+    "module_utils/proscribe_*.py",
+    "action_plugins/*",
+)
+_RUNS = (
+    "playbooks/*",
+    "roles/*",
+    "action_plugins/*",
+    "callback_plugins/*",
+    "filter_plugins/*",
+    "library/*",
+    "ansible.cfg",
+)
+_LAUNCHER = ("proscribe", "pyproject.toml")
+_CUSTODY = ("module_utils/proscribe/custody/*",)
+_COMMANDS = ("module_utils/proscribe/cli/*",)
+_COLLECTION = (
+    "module_utils/proscribe/cli/collection*",
+    "library/*",
+    "action_plugins/*",
+    "roles/*/meta/*",
+    "doc_fragments/*",
+)
+_DOCUMENTS = ("docs/*", "README.md", "tests/doc_*.py")
+
+
+def _system(*names: str) -> tuple[str, ...]:
+    """What the tests of a package system are about: its modules, and those that all have in common."""
+    return (*(f"{_SYSTEMS}{name}*" for name in names), *_EVERY_SYSTEM)
+
+
+TABLE = (
+    # apps: the package systems, each with its real tool
+    Row("integration/test_apps_real_dpkg.py", ALWAYS, _system("dpkg")),
+    Row("integration/test_apps_real_flatpak.py", CHANGED, _system("flatpak")),
+    Row("integration/test_apps_real_npm.py", CHANGED, _system("npm")),
+    Row(
+        "integration/test_apps_real_own_systems.py", CHANGED, _system("uv", "nix", "guix", "brew", "conda", "on_demand")
+    ),
+    Row("integration/test_apps_real_pacman.py", CHANGED, _system("pacman")),
+    Row("integration/test_apps_real_pip.py", CHANGED, _system("pip", "pipx", "site_packages")),
+    Row("integration/test_apps_real_rpm.py", CHANGED, _system("rpm")),
+    Row("integration/test_apps_real_snap.py", CHANGED, _system("snap")),
+    Row("integration/test_apps_killed_systems.py", NIGHTLY, (f"{_SYSTEMS}*",)),
+    Row("integration/test_debian_archives.py", NIGHTLY, ("catalog/*",)),
+    # apps: what lies in homes, the quarantine, execution control
+    Row("integration/test_apps_fapolicyd.py", CHANGED, (f"{_CONTROLS}apps/execution/*",)),
+    Row("integration/test_apps_hostile_homes.py", CHANGED, (f"{_CONTROLS}apps/portable/*",)),
+    Row("integration/test_apps_killed.py", CHANGED, (f"{_CONTROLS}apps/quarantine/*",)),
+    Row("integration/test_apps_quarantine_race.py", CHANGED, (f"{_CONTROLS}apps/quarantine/*",)),
+    Row("integration/test_apps_quarantine_real.py", ALWAYS, (f"{_CONTROLS}apps/quarantine/*",)),
+    Row("integration/test_apps_real_launchers.py", CHANGED, (f"{_CONTROLS}apps/portable/*",)),
+    Row(
+        "integration/test_apps_under_attack.py",
+        CHANGED,
+        (f"{_CONTROLS}apps/portable/*", "module_utils/proscribe/host/*"),
+    ),
+    Row("integration/test_apps_walk_real.py", CHANGED, (f"{_CONTROLS}apps/portable/*",)),
+    Row("integration/test_apps_what_moves.py", ALWAYS, _APPS),
+    # browsers
+    Row("integration/test_browser_effect.py", ALWAYS, _BROWSER),
+    Row("integration/test_browser_thunderbird.py", CHANGED, _BROWSER),
+    Row("integration/test_browser_urls.py", NIGHTLY, _BROWSER),
+    Row("integration/test_browser_[!etu]*.py", CHANGED, _BROWSER),
+    Row("integration/test_browser_extensions.py", CHANGED, _BROWSER),
+    Row("integration/test_browser_tenants.py", ALWAYS, _BROWSER),
+    # dns and firewall
+    Row("integration/test_dns_resolution.py", ALWAYS, _DNS),
+    Row("integration/test_dns_resolvers.py", ALWAYS, _DNS),
+    Row("integration/test_dns_[!r]*.py", CHANGED, _DNS),
+    Row("integration/test_firewall_table.py", ALWAYS, _FIREWALL),
+    Row("integration/test_firewall_traffic.py", ALWAYS, _FIREWALL),
+    Row("integration/test_firewall_lockout.py", ALWAYS, _FIREWALL),
+    Row("integration/test_firewall_[!lt]*.py", CHANGED, _FIREWALL),
+    # Group Policy, Windows and Macs, and what is exported
+    Row("integration/test_group_policy_samba.py", CHANGED, _GROUP_POLICY),
+    Row("integration/test_group_policy.py", NIGHTLY, _GROUP_POLICY),
+    Row("integration/test_group_policy_wine.py", NIGHTLY, _GROUP_POLICY),
+    Row(
+        "integration/test_windows_and_macs.py",
+        NIGHTLY,
+        ("module_utils/proscribe/windows/*", "module_utils/proscribe/macos/*"),
+    ),
+    Row("integration/test_exports_of_the_plan.py", CHANGED, _POINTS),
+    Row("integration/test_points_agree.py", NIGHTLY, _POINTS),
+    Row("integration/test_reach_is_what_explain_says.py", CHANGED, (f"{_COMMANDS[0]}", *_POINTS)),
+    # reports, history, events
+    Row("integration/test_events_real.py", CHANGED, _REPORT),
+    Row("integration/test_exports_validated.py", CHANGED, _REPORT),
+    Row("integration/test_history_postgres.py", CHANGED, ("module_utils/proscribe/report/history*",)),
+    Row("integration/test_report_page.py", CHANGED, ("module_utils/proscribe/report/page/*",)),
+    Row("integration/test_schemas.py", ALWAYS, ("docs/schema/*", *_REPORT)),
+    # hosts: swept, attacked, watched, on a schedule
+    Row("integration/test_hostile_hosts.py", CHANGED, _SWEEP),
+    Row("integration/test_least_privilege.py", CHANGED, _RUNS),
+    Row("integration/test_members_on_hosts.py", CHANGED, ("module_utils/proscribe/plan_groups.py", *_RUNS)),
+    Row(
+        "integration/test_requests_on_hosts.py",
+        CHANGED,
+        (f"{_CONTROLS}apps/requests/*", *_CUSTODY),
+    ),
+    Row("integration/test_stream_connections.py", CHANGED, _SWEEP),
+    Row("integration/test_sweep.py", ALWAYS, _SWEEP),
+    Row("integration/test_unchanged_audit.py", CHANGED, _SWEEP),
+    Row("integration/test_launches.py", CHANGED, _WATCH),
+    Row("integration/test_launches_connector.py", ALWAYS, _WATCH),
+    Row("integration/test_watch.py", ALWAYS, _WATCH),
+    Row("integration/test_watch_*.py", CHANGED, _WATCH),
+    Row("integration/test_schedule_commits.py", CHANGED, _SCHEDULE),
+    Row("integration/test_schedule_controller.py", CHANGED, _SCHEDULE),
+    Row("integration/test_schedule_faults.py", NIGHTLY, _SCHEDULE),
+    Row("integration/test_schedule_others.py", CHANGED, _SCHEDULE),
+    Row("integration/test_schedule_pull.py", ALWAYS, _SCHEDULE),
+    Row("integration/test_sid.py", NIGHTLY, ()),
+    # the documents, the collection, other people's repositories
+    Row("integration/test_catalog_refresh.py", CHANGED, ("module_utils/proscribe/cli/catalog*",)),
+    Row("integration/test_collection.py", NIGHTLY, _COLLECTION),
+    Row("integration/test_docs.py", NIGHTLY, _DOCUMENTS),
+    Row("integration/test_policy_repository.py", CHANGED, ("examples/*",)),
+    Row("integration/test_vendored.py", NIGHTLY, _COLLECTION),
+    # the launcher and the playbooks, on the machine of the tests
+    # the launcher and the playbooks, on the machine of the tests
+    Row("playbooks/test_launcher.py", ALWAYS, _LAUNCHER),
+    Row("playbooks/test_launcher_isolated.py", CHANGED, _LAUNCHER),
+    Row("playbooks/test_environment.py", CHANGED, _LAUNCHER),
+    Row("playbooks/test_ordinary_user.py", CHANGED, _LAUNCHER),
+    Row("playbooks/test_without_the_internet.py", NIGHTLY, _LAUNCHER),
+    Row("playbooks/test_runs.py", ALWAYS, _RUNS),
+    Row("playbooks/test_batches.py", ALWAYS, ("module_utils/proscribe/rollout/*", *_RUNS)),
+    Row("playbooks/test_commands_pasted.py", ALWAYS, (*_REPORT, *_RUNS)),
+    Row("playbooks/test_report_options.py", ALWAYS, _REPORT),
+    Row("playbooks/test_own_configuration.py", ALWAYS, _RUNS),
+    Row("playbooks/test_words.py", ALWAYS, _COMMANDS),
+    Row(
+        "playbooks/test_apps_restored.py",
+        CHANGED,
+        (f"{_CONTROLS}apps/quarantine/*", *_CUSTODY),
+    ),
+    Row("playbooks/test_automation_controller.py", CHANGED, _RUNS),
+    Row("playbooks/test_beside_others.py", NIGHTLY, _REPORT),
+    Row("playbooks/test_diff_word.py", CHANGED, _COMMANDS),
+    Row("playbooks/test_failed_gate.py", CHANGED, _REPORT),
+    Row("playbooks/test_named_reports.py", CHANGED, (*_REPORT, *_COMMANDS)),
+    Row("playbooks/test_not_served.py", CHANGED, _RUNS),
+    Row("playbooks/test_one_users_refusal.py", CHANGED, _APPS),
+    Row("playbooks/test_report_word.py", CHANGED, (*_REPORT, *_COMMANDS)),
+    Row("playbooks/test_role_readmes.py", CHANGED, _RUNS),
+    Row("playbooks/test_scheduled_word.py", CHANGED, _SCHEDULE),
+    Row("playbooks/test_slices.py", CHANGED, _REPORT),
+    Row("playbooks/test_store_attacked.py", CHANGED, _SWEEP),
+    Row("playbooks/test_tags.py", CHANGED, _RUNS),
+)
+
+# Parts that are no files of tests, and what they are about.
+PARTS = {
+    "docs": Row("docs", ALWAYS, (*_DOCUMENTS, "*.md", "mkdocs.yml", "tests/site_pages.py")),
+    "molecule": Row("molecule", ALWAYS, (*_RUNS, f"{_CONTROLS}*", "tests/molecule/*")),
+    "collection": Row("collection", CHANGED, (*_COLLECTION, "tests/collection_checks.py")),
+    "mutation": Row("mutation", NIGHTLY, ()),
+}
+
+
+def row(path: str) -> Row | None:
+    """The row of a file of tests (its path in the checkout); None for one that needs none, as the unit tests."""
+    if not path.startswith(WITH_TABLE):
+        return None
+    rows = [each for each in TABLE if fnmatch.fnmatchcase(path, f"tests/{each.tests}")]
+    if len(rows) != 1:
+        found = ", ".join(each.tests for each in rows) or "no row"
+        raise LookupError(f"{path}: found {found} of tests/suite/sizes.py, expected one row")
+    return rows[0]
+
+
+def files(project: Path) -> Iterator[str]:
+    """All files with tests, by their path in the checkout."""
+    for room in (UNIT, *WITH_TABLE):
+        yield from (str(path.relative_to(project)) for path in sorted((project / room).rglob("test_*.py")))
+
+
+def chosen(size: str, path: str, changed: Collection[str]) -> bool:
+    """Whether a file of tests is run in that size. `changed`: paths of the checkout."""
+    about = row(path)
+    if about is None or size == FAST:
+        return about is None
+    return _chosen(about, size, changed) or (about.when == CHANGED and path in changed)
+
+
+def words(size: str, changed: Collection[str], all_words: Collection[str]) -> list[str]:
+    """The parts of a size, where somebody names none."""
+    if size == FAST:
+        return [word for word in all_words if word in ("lint", "unit")]
+    return [word for word in all_words if word not in PARTS or _chosen(PARTS[word], size, changed)]
+
+
+def _chosen(row: Row, size: str, changed: Collection[str]) -> bool:
+    return size == NIGHTLY or row.when == ALWAYS or (row.when == CHANGED and concerns(row, changed))
+
+
+def concerns(about: Row, changed: Collection[str]) -> bool:
+    """Whether something changed that the tests of a row are about."""
+    return any(fnmatch.fnmatchcase(path, pattern) for path in changed for pattern in about.about)
