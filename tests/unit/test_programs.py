@@ -19,6 +19,7 @@ from types import SimpleNamespace
 
 import pytest
 from derived import programs as derived
+from patience import LONGEST
 from proscribe import programs
 from proscribe.controls.apps.systems import dpkg, pacman
 from proscribe.controls.firewall import boot
@@ -125,7 +126,7 @@ def test_only_ways_that_the_kernel_takes_are_printed():
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-c", programs.SEND, *targets], text=True, capture_output=True
         )
-        there.settimeout(30)
+        there.settimeout(LONGEST)
         assert there.recv(1) == b""
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [targets[0], *targets[2:]]
