@@ -1,6 +1,6 @@
 """Whatever there are several of is added with one file: `python tests/derived` finds it, and everything knows it then.
 
-Each test adds a fictitious one to a copy of the checkout.
+A fictitious one of each is added to a copy of the checkout.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ pytestmark = pytest.mark.slow
 ADDED = Path(__file__).parent / "added"
 PARTS = (*FOR_DERIVED, "tests/unit/report/fleets.py")
 SYSTEMS = "module_utils/proscribe/controls/apps/systems"
+BACKENDS = "module_utils/proscribe/controls/dns/backends"
+FORMATS = "module_utils/proscribe/enforcement_points/formats"
+MEANT_FOR = "whatever takes a list of names: firewalls, DNS services, mail gateways"
 COURIER = """\
 id: courier
 name: Courier
@@ -32,14 +35,30 @@ sources:
 """
 
 
-@pytest.fixture
-def checkout(project: Path, tmp_path: Path) -> Path:
-    return copied(project, tmp_path / "checkout", PARTS)
+@pytest.fixture(scope="module")
+def checkout(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy with one of each more, whose derived files are written."""
+    checkout = copied(project, tmp_path_factory.mktemp("checkout"), PARTS)
+    shutil.copy(ADDED / "acme.py", checkout / SYSTEMS)
+    like(checkout / BACKENDS / "unbound.py", "knot", ('"unbound"', '"knot"'), ("unbound.service", "kresd.service"))
+    like(checkout / FORMATS / "domains.py", "carrier", ('"domains"', '"carrier"'), (MEANT_FOR, "pigeons"))
+    like(checkout / "playbooks/tasks/notify/mail.yml", "pager", ("proscribe_notify.mail", "proscribe_notify.pager"))
+    written = derived(checkout)
+    for path in (f"{SYSTEMS}/registry.py", f"{BACKENDS}/registry.py", "docs/enforcement_points.md"):
+        assert path in written
+    return checkout
+
+
+def like(path: Path, name: str, *changes: tuple[str, str]) -> None:
+    """Add a file that is like another one but for some of its words."""
+    text = path.read_text()
+    for word, other in changes:
+        assert word in text
+        text = text.replace(word, other)
+    path.with_stem(name).write_text(text)
 
 
 def test_a_package_system(checkout: Path, tmp_path: Path) -> None:
-    shutil.copy(ADDED / "acme.py", checkout / SYSTEMS)
-    assert f"{SYSTEMS}/registry.py" in derived(checkout)
     assert "| acme: packages of the Acme store |" in (checkout / "docs/coverage.md").read_text()
     root = tmp_path / "root"
     (root / "opt/acme/telegram").mkdir(parents=True)
@@ -67,10 +86,6 @@ def test_a_package_system(checkout: Path, tmp_path: Path) -> None:
 
 
 def test_a_filter_of_names(checkout: Path) -> None:
-    backends = checkout / "module_utils/proscribe/controls/dns/backends"
-    text = (backends / "unbound.py").read_text()
-    (backends / "knot.py").write_text(text.replace('"unbound"', '"knot"').replace("unbound.service", "kresd.service"))
-    assert "dns/backends/registry.py" in derived(checkout)
     page = (checkout / "docs/restrictions.md").read_text()
     (row,) = re.findall(r"^\| `proscribe_dns_backend` .*", page, re.MULTILINE)
     assert "knot" in row
@@ -85,10 +100,6 @@ print(read_restrictions({"proscribe_dns_backend": "knot"}, str).dns_backend, FIL
 
 
 def test_a_channel_of_notifications(checkout: Path) -> None:
-    tasks = checkout / "playbooks/tasks/notify"
-    (tasks / "pager.yml").write_text(
-        (tasks / "mail.yml").read_text().replace("proscribe_notify.mail", "proscribe_notify.pager")
-    )
     script = """
 import sys
 sys.path.insert(0, "module_utils")
@@ -106,12 +117,6 @@ except PolicyErrors as errors:
 
 
 def test_a_format_for_enforcement_points(checkout: Path, tmp_path: Path) -> None:
-    formats = checkout / "module_utils/proscribe/enforcement_points/formats"
-    text = (formats / "domains.py").read_text()
-    meant_for = "whatever takes a list of names: firewalls, DNS services, mail gateways"
-    assert meant_for in text
-    (formats / "carrier.py").write_text(text.replace('"domains"', '"carrier"').replace(meant_for, "pigeons"))
-    assert "docs/enforcement_points.md" in derived(checkout)
     assert "| `carrier` | pigeons | dns |" in (checkout / "docs/enforcement_points.md").read_text()
     script = """
 import sys
