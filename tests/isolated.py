@@ -89,5 +89,19 @@ def main(directory: str, *argv: str) -> int:
             return os.waitstatus_to_exitcode(status) % 256
 
 
+def alone(*argv: str) -> int:
+    """Run a command in namespaces and a directory of its own, which goes with it: how `tests/tool` runs pytest."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    import machine
+    from suite import leftovers
+
+    if OUTSIDE in os.environ:  # a test that runs tests
+        os.execv(argv[0], argv)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the terminal sends them to the whole group, which ends in order
+        signal.signal(number, lambda number, frame: None)
+    with leftovers.directory(machine.CACHE) as own:
+        return subprocess.run(command(own, argv)).returncode
+
+
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(alone(*sys.argv[2:]) if sys.argv[1] == "--own" else main(*sys.argv[1:]))

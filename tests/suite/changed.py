@@ -13,9 +13,7 @@ import imports
 
 from suite import sizes
 
-# What a CI system says of the revision before the change, in the order in which it is asked.
-SINCE = "PROSCRIBE_TESTS_SINCE"
-NONE = "0" * 40  # what it says where there is none
+SINCE = "PROSCRIBE_TESTS_SINCE"  # in the environment: what a CI system names as the revision before the change
 # Changes that are no imports, and the tests that they reach. Paths and tests are patterns.
 REACHES: Mapping[str, tuple[str, ...]] = {
     "catalog/*": (
@@ -56,9 +54,9 @@ def git(project: Path, *words: str) -> str:
 
 def revision(project: Path) -> str | None:
     """What to compare with: what the CI names, else where this branch left its upstream, else the commit before. None
-    where there is none, as in a first commit or without git.
+    where there is none, as in a first commit or without git. A commit that a forced push has removed is none.
     """
-    if (named := os.environ.get(SINCE, "")) and named != NONE:
+    if (named := os.environ.get(SINCE, "")) and _known(project, "--verify", "--end-of-options", f"{named}^{{commit}}"):
         return named
     here = _known(project, "HEAD")
     for words in (("merge-base", "HEAD", "@{upstream}"), ("rev-parse", "HEAD~1")):

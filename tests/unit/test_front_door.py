@@ -43,14 +43,20 @@ def test_a_tool_is_that_of_the_environment_with_its_ansible(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("path", "commands"),
+    ("path", "commands", "expected"),
     [
-        (".github/workflows/ci.yml", lambda ci: [step.get("run") for step in ci["jobs"]["all"]["steps"]]),
-        (".gitlab-ci.yml", lambda ci: ci["all"]["script"]),
+        (".github/workflows/ci.yml", lambda ci: [step.get("run") for step in ci["jobs"]["all"]["steps"]], ".ci/run"),
+        (
+            ".github/workflows/nightly.yml",
+            lambda ci: [step.get("run") for step in ci["jobs"]["nightly"]["steps"]],
+            "./proscribe test nightly",
+        ),
+        (".gitlab-ci.yml", lambda ci: ci["all"]["script"], ".ci/run"),
+        (".gitlab-ci.yml", lambda ci: ci["nightly"]["script"], "./proscribe test nightly"),
     ],
 )
-def test_ci_runs_the_one_command(path: str, commands: Any) -> None:
-    assert ".ci/run" in commands(read(path))
+def test_ci_runs_the_one_command_and_everything_at_night(path: str, commands: Any, expected: str) -> None:
+    assert expected in commands(read(path))
 
 
 @pytest.mark.parametrize("name", FORMS)
