@@ -45,13 +45,15 @@ class Layer(NamedTuple):
     setup: str = ""  # a script, as root in there, after the installation
 
 
-# Accounts, and names that are known without a name server. Nothing of the machine's kernel is changed at a boot.
+# Accounts, and names that are known without a name server. A boot changes nothing of the machine's kernel, and loads no
+# module of it.
 HOST = r"""
 printf '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n' >/etc/hosts
 for user in admin alice; do useradd --create-home --shell /bin/bash $user; done
 echo 'admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/admin
-systemctl --quiet mask systemd-modules-load.service systemd-sysctl.service systemd-binfmt.service \
-    proc-sys-fs-binfmt_misc.automount
+systemctl --quiet mask systemd-modules-load.service systemd-sysctl.service systemd-binfmt.service modprobe@.service \
+    proc-sys-fs-binfmt_misc.automount dev-hugepages.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
+    sys-kernel-config.mount sys-fs-fuse-connections.mount
 """
 LAYERS = {
     # Whole hosts: they boot with systemd and answer SSH. What a test wants to run it starts itself.

@@ -184,7 +184,7 @@ def test_memory_is_of_the_processes_that_still_run():
 
 
 def test_each_address_is_served_by_one_of_the_hosts_that_run(tmp_path):
-    made = Fleet(tmp_path, tmp_path, "none")
+    made = Fleet(tmp_path, [tmp_path], "none")
     for number in range(3):
         (tmp_path / "hosts" / str(number)).mkdir(parents=True)
         (tmp_path / "hosts" / str(number) / "pid").write_text(f"{number}\n")

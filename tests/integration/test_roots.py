@@ -1,0 +1,87 @@
+"""The tests' own Debian roots: each layer is made once, whoever asks first, and a half-made one is never used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import roots
+
+pytestmark = pytest.mark.integration
+
+# It notes that it was called, and takes a moment. What it makes is its last argument but for the mirror.
+MMDEBSTRAP = """\
+#!/bin/sh
+echo called >>"{calls}"
+sleep 0.3
+for place in "$@"; do case $place in */upper) mkdir -p "$place/etc" ;; esac; done
+exit {code}
+"""
+ASK = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import roots
+roots.ROOTS = Path(sys.argv[2])
+print(*roots.layers("trixie"))
+"""
+
+
+def asked(directory: Path, code: int, times: int) -> list[subprocess.CompletedProcess[str]]:
+    """What some processes answer that ask for the same root at once, of a mmdebstrap that ends with that code."""
+    tool = directory / "bin/mmdebstrap"
+    tool.parent.mkdir()
+    tool.write_text(MMDEBSTRAP.format(calls=directory / "calls", code=code))
+    tool.chmod(0o755)
+    argv = [sys.executable, "-c", ASK, str(Path(roots.__file__).parent), str(directory / "roots")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    path = {"PATH": f"{tool.parent}:/usr/sbin:/usr/bin:/sbin:/bin"}
+    running = [subprocess.Popen(argv, env=path, text=True, **pipes) for _ in range(times)]
+    said = [process.communicate() for process in running]
+    return [subprocess.CompletedProcess(argv, one.returncode, *words) for one, words in zip(running, said, strict=True)]
+
+
+def test_two_processes_make_it_once(tmp_path: Path) -> None:
+    answers = asked(tmp_path, 0, 3)
+    assert [answer.returncode for answer in answers] == [0, 0, 0], answers
+    (made,) = {answer.stdout.strip() for answer in answers}
+    assert Path(made).is_dir() and Path(made).parent == tmp_path / "roots"
+    assert (tmp_path / "calls").read_text() == "called\n"
+
+
+def test_what_failed_halfway_is_no_root(tmp_path: Path) -> None:
+    (answer,) = asked(tmp_path, 1, 1)
+    assert answer.returncode == 1 and "NotMade: no Debian trixie could be made" in answer.stderr
+    assert [path.name for path in (tmp_path / "roots").iterdir()] == [".trixie.lock"]
+
+
+def test_another_recipe_is_another_root_and_so_are_all_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roots, "ROOTS", tmp_path)
+    names = [name for part in roots.USUAL.values() for name in part]
+    before = {name: roots.place(name) for name in names}
+    for place in before.values():
+        place.mkdir()
+    assert roots.stale() == []
+    monkeypatch.setitem(roots.LAYERS, "chromium", roots.LAYERS["chromium"]._replace(packages=("chromium", "more")))
+    changed = {name for name in names if roots.place(name) != before[name]}
+    assert changed == {"trixie-domain", "trixie-desktop"}
+    assert roots.stale() == sorted(before[name] for name in changed)
+    roots.remove(roots.stale())
+    assert roots.stale() == []
+
+
+def test_what_is_written_is_in_the_upper_layer_alone(tmp_path: Path, require_root: object) -> None:
+    assert callable(require_root)
+    require_root()
+    below = tmp_path / "below"
+    (below / "etc").mkdir(parents=True)
+    (below / "etc/machine-id").touch()
+    with roots.mounted([below], tmp_path / "one") as root:
+        assert len((root / "etc/machine-id").read_text().strip()) == 32
+        (root / "new").touch()
+    assert (tmp_path / "one/upper/new").exists() and not list((tmp_path / "one/root").iterdir())
+    assert (below / "etc/machine-id").read_text() == ""
