@@ -78,6 +78,7 @@ class _Maker:
         self.starts = starts
         self.tree = ast.parse(text)
         self.function = ""
+        self.limit = False
 
     def all(self) -> Iterator[Mutant]:
         yield from self._below(self.tree, "")
@@ -88,10 +89,14 @@ class _Maker:
         outer = self.function
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             self.function = f"{outer}.{node.name}".lstrip(".")
+        if _is_limit(node):
+            self.limit = True
         for child in _parts(node):
             yield from self._of(child, returns)
             yield from self._below(child, returns)
         self.function = outer
+        if _is_limit(node):
+            self.limit = False
 
     def _of(self, node: ast.AST, returns: str) -> Iterator[Mutant]:
         if isinstance(node, ast.Compare):
@@ -154,7 +159,8 @@ class _Maker:
         if isinstance(value, bool):
             yield from self._instead(node, ast.Constant(not value))
         elif isinstance(value, (int, float)):
-            yield from self._instead(node, ast.Constant(value + 1))
+            if not self.limit:
+                yield from self._instead(node, ast.Constant(value + 1))
             if value:
                 yield from self._instead(node, ast.Constant(0))
         elif isinstance(value, (str, bytes)):
@@ -249,6 +255,23 @@ def _parts(node: ast.AST) -> Iterator[ast.AST]:
             if isinstance(child, ast.Assign) and (ast.unparse(child.targets[0]) == "__all__" or _alias(child.value)):
                 continue
             yield child
+
+
+def _is_limit(node: ast.AST) -> bool:
+    """Whether it gives a number a name in capitals. Which number that is, is a decision: a test could only repeat it.
+    What the code does at the limit is tested with the name, and a limit that is lost (0) is a mistake.
+    """
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    value = getattr(node, "value", None)
+    return (
+        bool(targets)
+        and all(isinstance(target, ast.Name) and target.id.isupper() for target in targets)
+        and value is not None
+        and all(
+            isinstance(part, (ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Constant))
+            for part in ast.walk(value)
+        )
+    )
 
 
 def _alias(value: ast.expr) -> bool:

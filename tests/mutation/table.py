@@ -85,7 +85,6 @@ TESTS: Mapping[str, Sequence[str]] = {
     ),
     "controls/browser/matching": ("controls/test_browser_matching.py", "controls/test_browser_rendering.py"),
     "controls/browser/rendering": (
-        "controls/test_browser_entry_limits.py",
         "controls/test_browser_rendering.py",
         "controls/test_browser_settings.py",
         "controls/test_browser_chromium.py",
@@ -109,11 +108,6 @@ TESTS: Mapping[str, Sequence[str]] = {
         "report/test_report_baseline.py",
     ),
     "schedule/reach": ("test_ownership.py", "schedule/test_*.py"),
-    "schedule/commits": (
-        "schedule/test_schedule_repository_kept.py",
-        "schedule/test_*.py",
-        "../integration/test_schedule_commits.py",
-    ),
     "stream": ("test_store_untrusted.py", "test_stream.py", "test_known_plan.py", "test_sources.py"),
 }
 

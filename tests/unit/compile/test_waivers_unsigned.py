@@ -14,3 +14,14 @@ def test_a_waiver_without_a_signature_is_signed_with_no_key(tmp_path, monkeypatc
     organisation.waiver()
     (waiver,) = organisation.run()["waivers"]
     assert (waiver["status"], waiver["signed_with"]) == ("active", "")
+
+
+@pytest.mark.parametrize("mode", ["optional", "required"])
+def test_a_waiver_from_a_request_waives_nothing_before_it_is_signed(tmp_path, monkeypatch, mode):
+    """An operator drafted it: what an approver did not sign is nobody's decision."""
+    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
+    organisation = Organisation(tmp_path)
+    organisation.variables = {"waiver_signatures": mode}
+    organisation.waiver(request="0123456789abcdef")
+    (waiver,) = organisation.run()["waivers"]
+    assert waiver["status"] == "unsigned" and "a waiver from a request requires a signature by" in waiver["why"]

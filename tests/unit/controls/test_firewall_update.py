@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controls.firewall import known, update
+from proscribe.controls import firewall
+from proscribe.controls.firewall import boot, exemptions, known, update
 from proscribe.controls.firewall.listing import Observed, take_apart
 from proscribe.controls.firewall.rule_text import Exemptions
 from proscribe.controls.firewall.ruleset import render
+from proscribe.finding import COMPLIANT
 from proscribe.host import ControlError, Generation, Host, Result
 
 
@@ -124,3 +126,25 @@ def test_a_table_that_the_kernel_does_not_take_is_an_error(root: Path) -> None:
 
 def test_a_generation_wraps_as_the_kernels_does() -> None:
     assert Generation(2**32 - 1, "here").next() == Generation(1, "here")
+
+
+def test_observing_writes_nothing_and_what_is_learnt_is_saved_by_the_run(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An audit in check mode, or of a user, observes too. Only what a run saves afterwards is written."""
+    host = Kernel(root)
+    entry = {"name": "telegram", "mode": "enforce", "networks": [ONE], "ports": []}
+    section = {"mode": "enforce", "services": {"telegram": entry}, "settings": {"management": []}}
+    text = render(section, exemptions.collect(host, section, ""))
+    monkeypatch.setattr(Kernel, "privileged", True)
+    monkeypatch.setattr(host, "tool", lambda name: f"/usr/sbin/{name}")
+    monkeypatch.setattr(host, "run", lambda argv, **_: Result(0, text if argv[2] == "table" else "", ""))
+    (root / boot.FILE.lstrip("/")).parent.mkdir(parents=True)
+    (root / boot.FILE.lstrip("/")).write_text(text)
+    before = sorted(root.rglob("*"))
+    verdicts = {one.rule: one.state for one in firewall.observe(host, {"controls": {"firewall": section}})}
+    assert verdicts["firewall/telegram"] == COMPLIANT
+    assert sorted(root.rglob("*")) == before
+    for save in host.state_savers:
+        save(False)
+    assert known.unchanged(host, text)

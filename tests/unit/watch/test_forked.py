@@ -103,3 +103,23 @@ def test_a_flood_of_programs_is_not_remembered_without_end(monkeypatch: pytest.M
         process = Process(1000 + number, f"/tmp/{number}")
         one._end(running("alice", process), {process.pid: 1}, [process.pid], 100.0)
     assert len(one.forking) == MOST_FORKED
+
+
+@pytest.mark.parametrize(
+    ("now", "started", "before", "still"),
+    [
+        (OWL, 1.0, (1.0, OWL), True),
+        ("/usr/bin/true", 1.0, (1.0, OWL), False),  # it has become another program
+        (OWL, 2.0, (1.0, OWL), False),  # another process has its number
+        (OWL, None, (1.0, OWL), False),
+        ("", 1.0, (1.0, OWL), False),  # it has ended
+        (OWL, 1.0, None, False),  # it was not seen before
+    ],
+)
+def test_only_what_was_verified_is_ended(
+    monkeypatch: pytest.MonkeyPatch, now: str, started: float | None, before: Any, still: bool
+) -> None:
+    host = Seen({})
+    monkeypatch.setattr(host, "process", lambda pid: Process(pid, now) if now else None)
+    monkeypatch.setattr(host, "start_time", lambda process: started)
+    assert Verifying(lambda: host)._still(Process(7, OWL), before) is still
