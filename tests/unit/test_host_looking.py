@@ -21,12 +21,6 @@ def host(tmp_path: Path) -> Host:
     return Host(str(tmp_path))
 
 
-def test_the_bounds_are_these() -> None:
-    assert (reading.LARGEST_FILE, reading.LARGEST) == (64 << 20, 1 << 20)
-    assert (reading.PIECE, reading.SEARCHED) == (256 << 10, 4 << 20)
-    assert (reading.NAMES, reading.MOST_OPEN) == (20_000, 128)
-
-
 READS = {
     "read": lambda host: host.read("/etc/file"),
     "head": lambda host: host.head("/etc/file", 4),

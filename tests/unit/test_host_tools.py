@@ -122,10 +122,6 @@ def test_a_tool_has_nothing_of_the_runs_surroundings(user, monkeypatch):
     assert environment == expected and leads, "it leads a session of its own, which can be ended whole"
 
 
-def test_the_bounds_are_these():
-    assert (tools.MOST, tools.MOST_OF_USER, tools.AWAKE, tools.ROUNDS) == (16 << 20, 256 << 10, 0.05, 5)
-
-
 @pytest.mark.parametrize("stream", [1, 2])
 def test_as_much_as_a_tool_may_print_is_taken_and_no_more(stream, monkeypatch):
     monkeypatch.setattr(tools, "MOST", 200_000)

@@ -61,10 +61,6 @@ def test_a_pipe_gives_all_where_nothing_is_said() -> None:
         process.communicate()
 
 
-def test_the_bounds_are_these() -> None:
-    assert (output_limits.CHUNK, output_limits.AGAIN) == (65536, 5.0)
-
-
 def test_a_program_without_pipes_has_none() -> None:
     with Leash(1_000_000, 60):
         process = subprocess.Popen(["true"])

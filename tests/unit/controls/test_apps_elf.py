@@ -13,10 +13,6 @@ from proscribe.controls.apps.portable import elf
 PACKAGE = "github.com/jpillora/chisel"
 
 
-def test_the_bounds_are_these() -> None:
-    assert (elf.HEAD, elf.MOST, elf.NAMES, elf.TEXT) == (64, 512, 64 * 1024, 16 * 1024)
-
-
 def go_package(content: bytes) -> str:
     read = Read(content)
     binary = elf.read(read)

@@ -174,11 +174,6 @@ def test_an_absent_file_has_nothing_in_it(tmp_path: Path) -> None:
 # -- how a program is known for certain --------------------------------------------------------------------------------
 
 
-def test_the_bounds_of_a_look_at_a_program_are_these() -> None:
-    assert (evidence.MOST_NAMES, evidence.MOST_PARTS, evidence.SHOWN) == (200, 200, 3)
-    assert (evidence.PE_HEAD, evidence.INI) == (4096, 16 * 1024)
-
-
 CERTAIN, DOUBT, NONE = "certain", "doubt", "none"
 
 

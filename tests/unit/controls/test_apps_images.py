@@ -83,7 +83,6 @@ def test_what_begins_as_an_archive_does(at: int, value: int, is_one: bool) -> No
 
 def test_the_bounds_of_an_electron_archive_are_these() -> None:
     """A larger header is not read, and of a larger package.json the beginning, which is no JSON."""
-    assert (asar.LARGEST, asar.MANIFEST, asar.DEEPEST) == (2**20, 2**18, 40)
     entry = {"package.json": {"size": len(MANIFEST), "offset": "0"}}
     long = 2**20 - len(json.dumps({"files": {**entry, "": ""}}))
     for more, found in ((0, True), (1, False)):

@@ -12,7 +12,6 @@ import pytest
 from made_apps import Read
 from proscribe.controls.apps.portable import (
     appimage_contents,
-    container_launchers,
     elf,
     program_parts,
     squashfs,
@@ -44,10 +43,6 @@ ALICE = User("alice", 1000, 1000, "/home/alice")
 def test_what_a_launcher_runs_in_a_container(command: str, program: str) -> None:
     words = command.split()
     assert launched(words) == (Inside(words[0], program) if program else None)
-
-
-def test_so_much_of_a_launchers_script_is_read() -> None:
-    assert (container_launchers.HEAD, container_launchers.LONGEST_PATH) == (16 * 1024, 4096)
 
 
 @pytest.mark.parametrize(("flags", "found"), [(6, True), (7, True), (5, False), (4, False)])

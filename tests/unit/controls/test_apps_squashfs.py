@@ -104,13 +104,6 @@ def test_what_is_no_directory_lists_nothing_and_an_empty_one_neither() -> None:
         assert node and list(archive.listed(node)) == []
 
 
-def test_the_bounds_are_these() -> None:
-    assert (squashfs.BLOCK, squashfs.LARGEST_BLOCK, squashfs.MOST_BLOCKS, squashfs.MOST_NAMES) == (
-        8192, 2**20, 200, 4_000
-    )  # fmt: skip
-    assert (squashfs.MOST_LINKS, squashfs.MOST_STEPS, squashfs.MEMORY) == (8, 32, 64 * 2**20)
-
-
 @pytest.mark.parametrize(
     ("other", "why"),
     [

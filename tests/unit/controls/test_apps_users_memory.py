@@ -75,7 +75,6 @@ def test_so_much_of_all_users_is_remembered_and_no_more(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch, texts: list[Any], remembered: list[Any]
 ) -> None:
     """It is in the memory of the run; who fills his home makes looks slow and does not end them."""
-    assert per_user.MOST_REMEMBERED == 32 * 1024 * 1024
     monkeypatch.setattr(per_user, "MOST_REMEMBERED", 10)
     users = zip((ALICE, BOB), texts)
     seen = of_parts(monkeypatch, host, *((user, [{"memory": text}], "") for user, text in users))

@@ -242,13 +242,6 @@ def test_no_file_stays_open(tmp_path):
 
 def test_the_bounds_are_these():
     assert Limits(3_000_000, 120, 128) == LIMITS
-    assert (file_scan.PIECE, file_scan.OFTEN, file_scan.MOST_SHARED, file_scan.MOST_HITS) == (
-        20_000,
-        16,
-        100_000,
-        10_000,
-    )
-    assert (file_scan.ROOM, file_scan.NODE, file_scan.SETTLED) == (8 * 2**20, 60, 2 * 10**9)
 
 
 def test_nobody_waits_at_a_pipe_that_was_a_directory_when_it_was_listed(tmp_path):

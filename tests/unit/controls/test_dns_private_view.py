@@ -207,7 +207,6 @@ def test_a_finding_says_whose_program_it_is_and_how_many_there_are(tmp_path: Pat
 def test_of_one_user_so_many_views_are_looked_at_and_that_there_are_more_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: int, detail: str
 ) -> None:
-    assert private_view.MOST == 256
     monkeypatch.setattr(private_view, "MOST", 2)
     machine = Machine(tree(tmp_path), ROOT + OVER)  # the same lines as the host's: compliant where all was looked at
     for number in range(1, views):

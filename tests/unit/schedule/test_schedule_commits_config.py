@@ -163,8 +163,7 @@ def test_of_what_a_program_said_the_end_is_told_as_one_line() -> None:
     assert commits.ended([sys.executable, "-I", "-S", "-c", code], 60) == (3, "a" * 297 + "\ufffd b", b"out")
 
 
-def test_the_bounds_are_these() -> None:
-    assert (commits.FETCHING, commits.LARGEST, commits.MEMORY) == (600, 512 << 20, 2 << 30)
+def test_what_hosts_have_under_these_names() -> None:
     assert (commits.SIGNERS, commits.GOOD, commits.FETCHED) == (
         "/etc/proscribe/pull_signers", "refs/proscribe/good", "refs/proscribe/fetched"
     )  # fmt: skip
