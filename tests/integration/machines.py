@@ -239,13 +239,17 @@ def booting(
             # --no-hosts: podman would mount /etc/hosts, and a real host's is a file.
             who = ("--name", name, "--hostname", hostname or name, "--no-hosts")
             how = ("--systemd", "always", "--privileged", *options, "--rootfs", str(merged), *BOOT)
-            ledger.add(cgroup=f"libpod-{podman('run', '--detach', *who, *how).stdout.strip()}")
-            # What tests/molecule/boot may make.
-            ledger.add(cgroup=f"proscribe-test-{(merged / 'etc/machine-id').read_text().strip()}")
+            group = (
+                f"proscribe-test-{(merged / 'etc/machine-id').read_text().strip()}"  # tests/molecule/boot may make it
+            )
+            ledger.add(cgroup=group)
             try:
+                ledger.add(cgroup=f"libpod-{podman('run', '--detach', *who, *how).stdout.strip()}")
                 yield (place / "upper", *stack)
             finally:
-                podman("rm", "--force", "--ignore", "--time", "2", name, check=False)
+                podman("rm", "--force", "--ignore", "--time", "0", name, check=False)
+                for found in Path("/sys/fs/cgroup").glob(f"*/{group}"):
+                    subprocess.run(["find", str(found), "-depth", "-type", "d", "-delete"], check=False)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

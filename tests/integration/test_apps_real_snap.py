@@ -20,7 +20,7 @@ from test_apps_real_dpkg import DRIVER, SOURCE
 from throwaway import plan, seen
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
-NAME = "proscribe-test-snap"
+NAME = f"proscribe-snap-{os.getpid()}"
 TELEGRAM = "/var/lib/snapd/snaps/telegram-desktop_x1.snap"
 
 PRESENT = {"bare": "base", "snapd": "snapd"}
