@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import HealthCheck, settings
+from suite.sizes import DEFAULT, FAST, NIGHTLY
 
-FAST, DEFAULT, NIGHTLY = "fast", "default", "nightly"
 MOST = {FAST: 15, DEFAULT: 100, NIGHTLY: 300}  # of a property that names no number
 SHARE = 30  # of a number above that, a 30th is tried in `default`
 # How long an example takes says how busy the machine is.

@@ -18,7 +18,10 @@ SHOWN = {
     if path.startswith("docs/how-to/add-")
 }
 GUIDES = {path: parts for path, parts in SHOWN.items() if any(isinstance(part, File) for part in parts)}
-PARTS = (*FOR_DERIVED, "pyproject.toml", "tests/conftest.py", "tests/unit/controls/made_users.py", "tests/unit/report")
+PARTS = (
+    *(*FOR_DERIVED, "pyproject.toml", "tests/conftest.py", "tests/properties.py", "tests/suite"),
+    *("tests/unit/controls/made_users.py", "tests/unit/report"),
+)
 # What a service and a channel are read by.
 READ = """
 import sys
