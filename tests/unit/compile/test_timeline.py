@@ -202,6 +202,7 @@ def waivers(draw: st.DrawFn) -> dict[str, Any]:
     return made
 
 
+@pytest.mark.slow
 @examples(40, HealthCheck.function_scoped_fixture)
 @given(
     st.lists(waivers(), max_size=4),

@@ -143,6 +143,7 @@ def test_files_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
         parse(HEADER + GOOD)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [

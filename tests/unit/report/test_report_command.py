@@ -402,7 +402,10 @@ def test_no_other_source_has_a_command_in_a_text() -> None:
     found = []
     for folder in ("module_utils", "action_plugins", "callback_plugins", "filter_plugins", "library"):
         for path in sorted((root / folder).rglob("*.py")):
-            tree = ast.parse(path.read_text())
+            source = path.read_text()
+            if "./proscribe" not in source:  # to parse all would take seconds
+                continue
+            tree = ast.parse(source)
             documented = {
                 id(node.body[0].value)
                 for node in ast.walk(tree)

@@ -319,6 +319,7 @@ def test_refused_attempts_are_added_up():
     assert "firewall/telegram 21 3" in words(reader)
 
 
+@pytest.mark.slow
 def test_a_large_fleet_stands_in_the_page_as_data_and_not_as_rows():
     collector = Collector(run([f"host{number:04}" for number in range(5000)]))
     for number, host in enumerate(collector.expected):
