@@ -167,6 +167,8 @@ def run(work: Work, place: Path, jobs: int, minutes: float) -> list[Outcome]:
     def one(module: str, mutant: Mutant) -> Outcome:
         if mutant in same[module]:
             return Outcome(module, mutant, EQUIVALENT)
+        if not work.tests[module]:
+            return Outcome(module, mutant, SURVIVED)
         if time.monotonic() > until:
             return Outcome(module, mutant, NOT_RUN)
         tests = within(work.tests[module], taken, () if module not in TESTS else work.tests[module])

@@ -1,0 +1,63 @@
+"""The table of tests/mutation is about the code as it is: which tests a module has, and which mutants mean the same."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path.append(str(PROJECT / "tests/mutation"))
+
+import table  # noqa: E402
+from imports import graph  # noqa: E402
+from mutants import mutants  # noqa: E402
+
+LISTED = tomllib.loads((PROJECT / "tests/mutation/equivalents.toml").read_text())["equivalent"]
+
+
+def test_every_module_has_tests() -> None:
+    files = graph(PROJECT)
+    found = table.modules(PROJECT)
+    assert {"watch/verifying", "cli/command_line", "proscribe_batch", "windows/command"} <= set(found)
+    assert set(table.TESTS) <= set(found)
+    assert not {"watch_text", "bootstrap", "programs/__init__"}.intersection(found)  # their sources have them
+    for module in found:
+        tests = table.tests_of(module, PROJECT, files)
+        assert all((PROJECT / test).is_file() for test in tests)
+        assert tests or module.endswith("__init__") or module == "proscribe_command", module
+
+
+@pytest.mark.parametrize(
+    ("module", "room"), [("watch/verifying", "watch"), ("finding", "proscribe"), ("proscribe_batch", "ansible")]
+)
+def test_a_module_is_in_a_room(module: str, room: str) -> None:
+    assert table.room_of(module) == room
+
+
+def test_the_nearest_tests_come_first() -> None:
+    files = {
+        "tests/unit/test_far.py": {"m/b.py"},
+        "tests/unit/test_near.py": {"m/a.py", "m/c.py"},
+        "tests/unit/room/test_a.py": {"m/a.py", "m/c.py"},
+        "tests/unit/room/helper.py": {"m/a.py"},
+        "tests/unit/test_through.py": {"tests/unit/room/helper.py"},
+        "tests/integration/test_it.py": {"m/a.py"},
+        "m/b.py": {"m/a.py"},
+    }
+    found = table.nearest("m/a.py", files)
+    assert found == [f"tests/unit/{name}.py" for name in ("room/test_a", "test_near", "test_far", "test_through")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", sorted({one["module"] for one in LISTED}))
+def test_each_mutant_that_means_the_same_is_there(module: str) -> None:
+    assert table.equivalents(module, (PROJECT / table.file_of(module, PROJECT)).read_text())
+
+
+def test_a_number_in_capitals_is_not_made_one_larger() -> None:
+    """A test could only repeat it. A limit that is lost is a mistake, and so is another number anywhere else."""
+    found = {one.change for one in mutants("LIMIT = 2 * 5\nlow = 3\n")}
+    assert found == {"2 -> (0)", "5 -> (0)", "2 * 5 -> (2 // 5)", "3 -> (4)", "3 -> (0)"}
