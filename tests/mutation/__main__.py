@@ -17,6 +17,7 @@ import argparse
 import os
 import queue
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -30,17 +31,15 @@ PROJECT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import worst  # noqa: E402
-from copies import Copy, Times, remove, times  # noqa: E402
+from copies import Copy, Known, remove  # noqa: E402
 from imports import graph  # noqa: E402
 from mutants import Mutant, mutants  # noqa: E402
-from table import TESTS, equivalents, file_of, modules, room_of, tests_of  # noqa: E402
+from table import equivalents, file_of, modules, room_of, tests_of  # noqa: E402
 
 NOTICED = "killed"
 SURVIVED = "SURVIVED"
 EQUIVALENT = "equivalent"
 NOT_RUN = "not run"
-# The tests of one mutant: where the nearest dozen files take longer, the last of them are left out.
-MOST_SECONDS = 240.0
 
 
 class Outcome(NamedTuple):
@@ -89,10 +88,14 @@ def named(names: Sequence[str], known: Sequence[str]) -> list[str]:
 
 
 def slice_of(known: Sequence[str], every: int, seed: int) -> list[str]:
-    """One module in `every`, of all rooms: as many seeds in a row as `every` says take each module once."""
+    """One module in `every`, of all rooms: as many seeds in a row as `every` says take each module once. Their order is
+    mixed, so that what a run with --minutes comes to is of all rooms, too.
+    """
+    if every == 1:
+        return list(known)
     mixed = sorted(known)
     random.Random("modules").shuffle(mixed)
-    return sorted(mixed[seed % every :: every])
+    return mixed[seed % every :: every]
 
 
 def main() -> int:
@@ -108,6 +111,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="only print the mutants")
     parser.add_argument("--worst", action="store_true", help="the mistakes of worst.toml; MODULE is then one's name")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing stays in the temporary directory
     place = Path(tempfile.mkdtemp(prefix="proscribe-mutation-"))
     os.chmod(place, 0o755)  # some tests become an ordinary user
     try:
@@ -157,12 +161,11 @@ def summary(outcomes: Sequence[Outcome]) -> float:
 def run(work: Work, place: Path, jobs: int, minutes: float) -> list[Outcome]:
     """Run all mutants and print each that survives."""
     same = {module: equivalents(module, (PROJECT / file_of(module, PROJECT)).read_text()) for module in work.tests}
-    copies = [Copy(PROJECT, place / f"copy{number}") for number in range(jobs)]
     free: queue.Queue[Copy] = queue.Queue()
-    for copy in copies:
-        free.put(copy)
+    known = Known()
+    for number in range(jobs):
+        free.put(Copy(PROJECT, place / f"copy{number}", known))
     until = time.monotonic() + minutes * 60 if minutes else float("inf")
-    taken = times(copies, sorted({test for tests in work.tests.values() for test in tests}))
 
     def one(module: str, mutant: Mutant) -> Outcome:
         if mutant in same[module]:
@@ -171,10 +174,9 @@ def run(work: Work, place: Path, jobs: int, minutes: float) -> list[Outcome]:
             return Outcome(module, mutant, SURVIVED)
         if time.monotonic() > until:
             return Outcome(module, mutant, NOT_RUN)
-        tests = within(work.tests[module], taken, () if module not in TESTS else work.tests[module])
         copy = free.get()
         try:
-            noticed = copy.notices(file_of(module, PROJECT), mutant.text, tests, taken)
+            noticed = copy.notices(file_of(module, PROJECT), mutant.text, work.tests[module])
         finally:
             free.put(copy)
         return Outcome(module, mutant, NOTICED if noticed else SURVIVED)
@@ -190,19 +192,6 @@ def run(work: Work, place: Path, jobs: int, minutes: float) -> list[Outcome]:
                 of_module = [done for done in outcomes if done.module == outcome.module]
                 print(f"{outcome.module:28} {share(of_module)}", flush=True)
     return outcomes
-
-
-def within(tests: Sequence[str], taken: Times, kept: Sequence[str]) -> list[str]:
-    """The first of the test files that take no longer than a mutant may; at least the first, and those of a row of the
-    table.
-    """
-    found: list[str] = []
-    total = 0.0
-    for test in tests:
-        total += taken.seconds.get(test, 0)
-        if not found or total <= MOST_SECONDS or test in kept:
-            found.append(test)
-    return found
 
 
 if __name__ == "__main__":

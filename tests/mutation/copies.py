@@ -8,16 +8,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
-from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import NamedTuple
 
 from imports import DERIVED
 
-LEFT_OUT = shutil.ignore_patterns(".git", ".cache", ".venv", "reports", "__pycache__", ".hypothesis", ".*_cache")
+LEFT_OUT = shutil.ignore_patterns(".git", ".cache", ".venv", "reports", ".hypothesis", ".*_cache")
 # What a mutant may not write to; /tmp, where its copy and its tests' directories are, is left, and /run is its own.
 READ_ONLY = ("/bin", "/boot", "/etc", "/home", "/lib", "/opt", "/root", "/srv", "/usr", "/var", "/work")
 # /proc is mounted in the place of the old one and not over it: what is mounted there is read in tests. The agent of
@@ -29,7 +28,9 @@ APART = (
     'mount --bind "$place" "$place" && mount -o remount,bind,ro "$place" || exit 99; done; "$@"; exit $?'
 )
 NO_NAMESPACES = 99
-WHOLE_RUN = 3600.0  # seconds that all tests may take without a mutant
+LONGEST = 900.0  # seconds for some test files: what takes longer hangs, unless it does without a mistake, too
+CHUNKS = (2, 4)  # files that run together, the nearest first; then all that are left
+ENOUGH = 240.0  # seconds after which no more of them are begun
 # Writes what `python tests/derived` writes from a source, for the texts named.
 DERIVE = """
 import importlib, pathlib, sys
@@ -40,28 +41,24 @@ for name in sys.argv[1:]:
 """
 
 
-class Times(NamedTuple):
-    """What the test files take without a mistake, and which tests fail without one."""
+class Known:
+    """What is known of tests without any mistake, by all copies."""
 
-    seconds: Mapping[str, float]
-    failing: Collection[str]
-
-    def limit(self, tests: Sequence[str]) -> float:
-        """How long the tests may take on a mistake: another process may have the machine then."""
-        return 60 + sum(2 + 4 * self.seconds.get(test, 0) for test in tests)
+    def __init__(self) -> None:
+        self.passes: dict[tuple[str, ...], bool] = {}  # by tests, or files that run together
+        self.failing: set[str] = set()
 
 
 class Copy:
     """A copy of the checkout in which one mistake at a time is tested."""
 
-    def __init__(self, project: Path, place: Path) -> None:
+    def __init__(self, project: Path, place: Path, known: Known) -> None:
         self.directory = place
+        self.known = known
         shutil.copytree(project, place, ignore=LEFT_OUT, symlinks=True)
 
-    def run(self, words: Sequence[str], limit: float, mistake: bool) -> int | None:
-        """The exit code of pytest for some tests; None if they did not end within `limit` seconds. The bytecode of one
-        without a mistake is kept, and saves time in those with one.
-        """
+    def run(self, words: Sequence[str], limit: float = LONGEST) -> int | None:
+        """The exit code of pytest for some tests; None if they did not end within `limit` seconds."""
         # Without the plugins of Ansible's tools, which take longer to load than most tests take to run.
         plugins = ["-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin"]
         command = [sys.executable, "-m", "pytest", "-q", "--no-header", *plugins, *words]
@@ -69,7 +66,7 @@ class Copy:
         os.makedirs(place)
         os.chmod(place, 0o755)  # some tests become an ordinary user
         environment = {**os.environ, "TMPDIR": place, "HOME": place}
-        environment["PYTHONDONTWRITEBYTECODE"] = "1" if mistake else ""
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"  # what the checkout has of it came along
         environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         if os.geteuid() == 0:
             apart = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child"]
@@ -100,21 +97,57 @@ class Copy:
     def _beside(self, suffix: str) -> Path:
         return self.directory.parent / f"{self.directory.name}{suffix}"
 
-    def notices(self, file: str, text: str, tests: Sequence[str], taken: Times) -> bool:
-        """Whether a test fails where a file has another text. A run that takes too long, or cannot even begin, has
-        noticed it too; a test that fails in any case has not.
+    def notices(self, file: str, text: str, tests: Sequence[str]) -> bool:
+        """Whether a test fails where a file has another text, and only there. A run that takes too long, or cannot even
+        begin, has noticed it too.
         """
         derived = [path for path, sources in DERIVED.items() if any(fnmatch(file, f"*/{name}") for name in sources)]
         before = {path: (self.directory / path).read_text() for path in (file, *derived)}
-        (self.directory / file).write_text(text)
-        deselected = [f"--deselect={test}" for test in taken.failing if test.partition("::")[0] in tests]
-        try:
-            if derived and not self._derive(derived):
-                return True
-            return self.run(["-x", *deselected, *tests], taken.limit(tests), mistake=True) != 0
-        finally:
-            for path, original in before.items():
-                (self.directory / path).write_text(original)
+        began = time.monotonic()
+        for chunk in chunks(tests):
+            if time.monotonic() > began + ENOUGH:
+                break
+            while True:
+                (self.directory / file).write_text(text)
+                try:
+                    if derived and not self._derive(derived):
+                        return True
+                    code, failed = self._failing(chunk)
+                finally:
+                    for path, original in before.items():
+                        (self.directory / path).write_text(original)
+                if code == 0:
+                    break
+                if code == 1 and failed:
+                    if self._passes((failed,)):
+                        return True
+                    self.known.failing.add(failed)
+                    print(f"left out, since it fails without any mistake: {failed}", flush=True)
+                elif self._passes(tuple(chunk)):
+                    return True
+                else:
+                    print(f"left out, since they fail without any mistake: {' '.join(chunk)}", flush=True)
+                    break
+        return False
+
+    def _failing(self, tests: Sequence[str]) -> tuple[int | None, str]:
+        """How some test files end, and the first test that fails."""
+        results = self._beside(".xml")
+        results.unlink(missing_ok=True)
+        deselected = [f"--deselect={test}" for test in self.known.failing if test.partition("::")[0] in tests]
+        code = self.run(["-x", f"--junitxml={results}", "-o", "junit_family=xunit1", *deselected, *tests])
+        for case in ET.parse(results).iter("testcase") if code == 1 and results.exists() else ():
+            if case.find("failure") is not None or case.find("error") is not None:
+                file = case.get("file", "")
+                inside = case.get("classname", "").removeprefix(file.removesuffix(".py").replace("/", ".")).strip(".")
+                return code, "::".join(part for part in (file, *inside.split("."), case.get("name")) if part)
+        return (0 if code == 5 else code), ""  # 5: no test is left
+
+    def _passes(self, tests: tuple[str, ...]) -> bool:
+        """Whether some tests pass without any mistake."""
+        if tests not in self.known.passes:
+            self.known.passes[tests] = self.run(["-x", *tests]) in (0, 5)
+        return self.known.passes[tests]
 
     def _derive(self, paths: Sequence[str]) -> bool:
         """Write the texts that follow from a source with a mistake in it; False where none follow."""
@@ -122,34 +155,14 @@ class Copy:
         done = subprocess.run([sys.executable, "-c", DERIVE, *names], cwd=self.directory, capture_output=True)
         return done.returncode == 0
 
-    def tried(self, tests: Sequence[str]) -> Times:
-        """What test files take without a mistake, and which tests fail. Raises SystemExit where pytest cannot run."""
-        if not tests:
-            return Times({}, ())
-        results = self._beside(".xml")
-        code = self.run([f"--junitxml={results}", "-o", "junit_family=xunit1", *tests], WHOLE_RUN, mistake=False)
-        if code not in (0, 1):
-            raise SystemExit(f"the tests do not run without any mutant:\n{self.printed()}")
-        seconds = dict.fromkeys(tests, 0.0)
-        failing = []
-        for case in ET.parse(results).iter("testcase"):
-            file = case.get("file", "")
-            seconds[file] = seconds.get(file, 0) + float(case.get("time", 0))
-            if case.find("failure") is not None or case.find("error") is not None:
-                inside = case.get("classname", "").removeprefix(file.removesuffix(".py").replace("/", ".")).strip(".")
-                failing.append("::".join(part for part in (file, *inside.split("."), case.get("name")) if part))
-        return Times(seconds, failing)
 
-
-def times(copies: Sequence[Copy], tests: Sequence[str]) -> Times:
-    """What test files take without a mistake, each run once. Prints the tests that fail, which can notice nothing."""
-    shares = [tests[number :: len(copies)] for number in range(len(copies))]
-    with ThreadPoolExecutor(len(copies)) as pool:
-        found = list(pool.map(Copy.tried, copies, shares))
-    failing = [test for one in found for test in one.failing]
-    for test in failing:
-        print(f"left out, since it fails without any mutant: {test}", flush=True)
-    return Times({file: seconds for one in found for file, seconds in one.seconds.items()}, failing)
+def chunks(tests: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Test files in the portions in which they run: most mistakes are noticed by the nearest."""
+    first = 0
+    for size in (*CHUNKS, len(tests)):
+        if tests[first : first + size]:
+            yield tests[first : first + size]
+        first += size
 
 
 def remove(place: str) -> None:

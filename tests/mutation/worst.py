@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from copies import Copy, times
+from copies import Copy, Known
 
 TABLE = Path(__file__).resolve().with_name("worst.toml")
 
@@ -39,11 +39,10 @@ def main(project: Path, place: Path, names: Collection[str], jobs: int) -> int:
         found = mistakes(names)
     except ValueError as error:
         raise SystemExit(str(error)) from None
-    copies = [Copy(project, place / f"copy{number}") for number in range(jobs)]
     free: queue.Queue[Copy] = queue.Queue()
-    for copy in copies:
-        free.put(copy)
-    taken = times(copies, sorted({test for one in found for test in one.tests}))
+    known = Known()
+    for number in range(jobs):
+        free.put(Copy(project, place / f"copy{number}", known))
 
     def noticed(one: Mistake) -> bool:
         text = (project / one.file).read_text(encoding="utf-8")
@@ -51,7 +50,7 @@ def main(project: Path, place: Path, names: Collection[str], jobs: int) -> int:
             raise SystemExit(f"worst.toml: {one.name}: {one.file} has the old text {text.count(one.old)} times, not 1")
         copy = free.get()
         try:
-            return copy.notices(one.file, text.replace(one.old, one.new), one.tests, taken)
+            return copy.notices(one.file, text.replace(one.old, one.new), one.tests)
         finally:
             free.put(copy)
 
