@@ -18,18 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 OUTSIDE = "PROSCRIBE_TESTS_OUTSIDE"  # the environment variable that names the network of the machine
-# What programs share on a machine under one name, and has to be each run's own.
-PRIVATE = ("/run/netns", "/run/containers", "/run/libpod")
-STORAGE = '[storage]\ndriver = "overlay"\ngraphroot = "{0}/podman/storage"\nrunroot = "/run/containers/storage"\n'
-CONTAINERS = """\
-[network]
-network_config_dir = "{0}/podman/networks"
-[engine]
-runtime = "runc"
-tmp_dir = "/run/libpod"
-static_dir = "{0}/podman/libpod"
-volume_path = "{0}/podman/volumes"
-"""
+# What programs write or share on a machine under one name, and has to be each run's own: below DIRECTORY, or in memory.
+ON_DISK = ("/tmp", "/var/tmp", "/var/lib/containers", "/etc/containers/networks")
+IN_MEMORY = ("/run/netns", "/run/containers", "/run/libpod")
 # In the new network. /sys shows the interfaces of the network in which it was mounted; control groups are below it.
 SETUP = """\
 set -eu
@@ -51,26 +42,19 @@ def command(directory: Path, argv: Sequence[str], downloads: bool = False) -> li
 
 def prepare(directory: Path) -> dict[str, str]:
     """Make the mounts, and return what the environment has to name."""
-    for name, place in (("tmp", "/tmp"), ("var-tmp", "/var/tmp")):
-        own = directory / name
+    for place in ON_DISK:
+        own = directory / place.strip("/").replace("/", "-")
         own.mkdir(parents=True, exist_ok=True)
-        own.chmod(0o1777)
+        own.chmod(0o1777 if place.endswith("tmp") else 0o755)
+        Path(place).mkdir(parents=True, exist_ok=True)
         _mount("--bind", str(own), place)
-    for place in PRIVATE:
+    for place in IN_MEMORY:
         Path(place).mkdir(parents=True, exist_ok=True)
         _mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", place)
     network = directory / "network"
     network.touch()
     _mount("--bind", "/proc/self/ns/net", str(network))
-    (directory / "podman").mkdir(exist_ok=True)
-    files = {
-        "CONTAINERS_STORAGE_CONF": ("storage.conf", STORAGE),
-        "CONTAINERS_CONF_OVERRIDE": ("containers.conf", CONTAINERS),
-    }
-    for name, text in files.values():
-        (directory / "podman" / name).write_text(text.format(directory))
-    own_files = {variable: str(directory / "podman" / name) for variable, (name, _) in files.items()}
-    return {**own_files, OUTSIDE: str(network), "TMPDIR": "/tmp"}
+    return {OUTSIDE: str(network), "TMPDIR": "/tmp"}
 
 
 def _mount(*words: str) -> None:

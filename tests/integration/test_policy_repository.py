@@ -1,7 +1,7 @@
 """examples/policy-repository, run as an organisation runs it: its commands, its pipelines, its Molecule scenario.
 
 Only the servers are not theirs: git is a directory, and the comments go to a server of this test.
---on-request also runs Molecule, whose throw-away hosts take some minutes.
+`--size nightly` also runs Molecule, whose throw-away hosts take some minutes.
 """
 
 from __future__ import annotations

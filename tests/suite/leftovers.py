@@ -1,7 +1,8 @@
 """What a run of the tests may leave: all of it is below one directory, and whoever comes next removes it.
 
 Root's parts run in namespaces of their own (`isolated.py`), which end with the run, however it ends. So what is left of
-a run that was killed is its directory, and what its ledger names: settings of the kernel that all namespaces share.
+a run that was killed is its directory, and what its ledger names: settings of the kernel that all namespaces share, and
+control groups.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pathlib import Path
 RUNS = "runs"  # below .cache
 LEDGER = "ledger.jsonl"
 SYSCTLS = Path("/proc/sys")
+CGROUPS = Path("/sys/fs/cgroup")
+IN_USE = Path("/run/lock/proscribe-tests-inotify")  # locked by runs that need more than a kernel allows (inotify.py)
 
 
 @contextlib.contextmanager
@@ -56,11 +59,29 @@ def _held(run: Path) -> Iterator[None]:
 
 
 def _remove(run: Path) -> None:
-    """Put back what a run has set in the kernel, the oldest value last, and remove its directory."""
+    """Undo what a run's ledger names (tests/integration/ledger.py), the oldest entry last, and remove its directory."""
     ledger = run / LEDGER
     lines = ledger.read_text().splitlines() if ledger.exists() else []
     for line in reversed(lines):
         entry = json.loads(line)
-        (SYSCTLS / entry["sysctl"].replace(".", "/")).write_text(entry["value"])
+        if "sysctl" in entry:
+            _set_back(entry["sysctl"], entry["value"])
+        else:
+            _remove_groups(entry["cgroup"])
     # What root's namespaces had is mounted nowhere any more: their mounts ended with their last process.
     shutil.rmtree(run, ignore_errors=True)
+
+
+def _set_back(name: str, value: str) -> None:
+    """Set a limit of the kernel as it was, unless another run needs it: the last one sets it back."""
+    with contextlib.suppress(BlockingIOError), IN_USE.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (SYSCTLS / name.replace(".", "/")).write_text(value)
+
+
+def _remove_groups(name: str) -> None:
+    """Remove the control groups of a host: its processes are gone, and directories are left."""
+    for top in (*CGROUPS.glob(f"*/{name}"), *CGROUPS.glob(f"*/libpod_parent/{name}")):
+        for path, _, _ in os.walk(top, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -452,17 +453,39 @@ def test_a_run_leaves_nothing_and_one_that_was_killed_is_cleaned_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leftovers, "SYSCTLS", tmp_path / "sys")
+    monkeypatch.setattr(leftovers, "CGROUPS", tmp_path / "groups")
+    monkeypatch.setattr(leftovers, "IN_USE", tmp_path / "in-use")
+    for group in ("pids/libpod_parent/libpod-1/init.scope", "unified/proscribe-test-1", "pids/libpod_parent/libpod-2"):
+        (tmp_path / "groups" / group).mkdir(parents=True)
     limit = tmp_path / "sys/fs/inotify/max_user_instances"
     limit.parent.mkdir(parents=True)
     limit.write_text("1024")
     killed = tmp_path / leftovers.RUNS / "1"
     (killed / "part/tmp").mkdir(parents=True)
     lines = [{"sysctl": "fs.inotify.max_user_instances", "value": value} for value in ("128", "512")]
+    lines += [{"cgroup": "libpod-1"}, {"cgroup": "proscribe-test-1"}]
     (killed / leftovers.LEDGER).write_text("".join(json.dumps(line) + "\n" for line in lines))
     with leftovers.directory(tmp_path) as own:
         assert not killed.exists() and limit.read_text() == "128"
         assert leftovers.clean(tmp_path) == [] and own.is_dir(), "one that goes on keeps its own"
     assert list((tmp_path / leftovers.RUNS).iterdir()) == []
+    assert [path.name for path in sorted((tmp_path / "groups").glob("*/**/*-*"))] == ["libpod-2"]
+
+
+def test_a_limit_that_another_run_needs_stays_until_that_one_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "SYSCTLS", tmp_path)
+    monkeypatch.setattr(leftovers, "IN_USE", tmp_path / "in-use")
+    (tmp_path / "fs").mkdir()
+    (tmp_path / "fs/limit").write_text("1024")
+    killed = tmp_path / leftovers.RUNS / "1"
+    killed.mkdir(parents=True)
+    (killed / leftovers.LEDGER).write_text('{"sysctl": "fs.limit", "value": "128"}\n')
+    with (tmp_path / "in-use").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        assert leftovers.clean(tmp_path) == ["1"]
+    assert (tmp_path / "fs/limit").read_text() == "1024"
 
 
 @pytest.mark.slow
