@@ -20,7 +20,7 @@ from machines import booting
 from patience import LONGEST, until
 from proscribe.finding import COMPLIANT, NONCOMPLIANT
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
 PROJECT = Path(__file__).resolve().parents[2]
 UPSTREAM, ANOTHER = "198.51.100.53", "198.51.100.54"

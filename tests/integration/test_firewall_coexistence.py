@@ -18,7 +18,7 @@ from patience import until
 from proscribe.controls.firewall import boot
 from proscribe.plan import SCHEMA, sealed
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
 HOSTS = 3  # side by side
 WITH_DOCKER = os.environ.get("PROSCRIBE_TESTS_DOCKER") == "1"

@@ -186,8 +186,8 @@ TABLE = (
     Row("playbooks/test_runs.py", ALWAYS, _RUNS),
     Row("playbooks/test_batches.py", ALWAYS, ("module_utils/proscribe/rollout/*", *_RUNS)),
     Row("playbooks/test_commands_pasted.py", ALWAYS, (*_REPORT, *_RUNS)),
-    Row("playbooks/test_report_options.py", ALWAYS, _REPORT),
-    Row("playbooks/test_own_configuration.py", ALWAYS, _RUNS),
+    Row("playbooks/test_report_options.py", CHANGED, _REPORT),
+    Row("playbooks/test_own_configuration.py", CHANGED, _RUNS),
     Row("playbooks/test_words.py", ALWAYS, _COMMANDS),
     Row(
         "playbooks/test_apps_restored.py",
