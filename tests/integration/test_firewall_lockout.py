@@ -1,5 +1,4 @@
-"""New firewall rules that cut the controller off undo themselves: on real hosts, over real SSH.
-"""
+"""New firewall rules that cut the controller off undo themselves: on real hosts, over real SSH."""
 
 from __future__ import annotations
 
