@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -83,6 +86,30 @@ def test_chromium_is_timed_where_its_developer_tools_are_locked(
     host = Host(str(tmp_path))
     assert probe._redirect(host, Place("x", "chromium", "/etc/x/managed/proscribe.json")) is method
     assert probe._redirect(host, FIREFOX.place) is probe._firefox
+
+
+def test_firefox_has_every_name_at_the_listener_and_asks_nobody_else() -> None:
+    """A proxy of the system would have the connections, and nothing would come to the listener."""
+    written: dict[str, str] = {}
+    started: list[Sequence[str]] = []
+
+    @contextlib.contextmanager
+    def running(argv: Sequence[str], limit: float, more: dict[str, str]) -> Iterator[SimpleNamespace]:
+        started.append(argv)
+        yield SimpleNamespace(poll=lambda: None)
+
+    somebody: Any = SimpleNamespace(home="/home/x", write=written.__setitem__, running=running, said=lambda: "a word")
+    listener: Any = SimpleNamespace(address="127.0.0.9", port=4433, hits=lambda host: 1)
+    assert probe._firefox(somebody, "/usr/bin/firefox", listener, GMAIL) == "a word"
+    lines = [line.removeprefix("user_pref(").removesuffix(");") for line in written["profile/user.js"].splitlines()]
+    preferences = dict(json.loads(f"[{line}]") for line in lines)
+    assert preferences["network.proxy.type"] == 0  # none
+    assert preferences["network.dns.forceResolve"] == "127.0.0.9"
+    assert preferences["network.socket.forcePort"] == "443=4433;80=4433"
+    calls = [name for name, value in preferences.items() if value is not False and not name.startswith("network.")]
+    assert calls == []  # nothing else of Firefox's own that would go out
+    assert list(started[0][-2:]) == ["https://mail.google.com/", f"https://{CONTROL.host}{CONTROL.path or '/'}"]
+    assert "/home/x/profile" in started[0]
 
 
 @pytest.mark.parametrize(
