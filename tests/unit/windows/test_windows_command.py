@@ -37,3 +37,5 @@ def test_every_part_of_an_answer_begins_with_its_line() -> None:
         "end",
     ]
     assert all(key in line(mark) for key in (*LISTED_KEYS, *WHOLE_KEYS))
+    assert f"echo {mark} architecture& set PROCESSOR_ARCHITECTURE&" in line(mark)
+    assert line(mark).startswith(f"echo {mark} begin& ver&")
