@@ -74,7 +74,7 @@ def test_of_the_same_program_and_user(monkeypatch: pytest.MonkeyPatch, user: str
     one = verifier(monkeypatch, Seen(users), sent)
     program = [Process(7, OWL), Process(8, HELPER)]
     one._end(running(user, *program), {7: 1, 8: 1}, [7, 8], 100.0)
-    assert sent == [7, 8] and one.forked_at == 100.0 + FORKED
+    assert sent == [7, 8] and one.forked_at == 100.0 + FORKED and bool(one.forking) is (user in USERS)
     one._end(running(user, *program), {7: 1, 8: 1}, [7, 8], 100.1)
     assert one.forked_at == 100.0 + FORKED  # the first one decides
     sent.clear()
