@@ -110,7 +110,7 @@ def test_an_account_that_is_trusted_may_own_the_store(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("probe", [False, True])
 def test_of_what_changes_a_host_or_probes_it_nothing_is_sent_that_was_not_asked_for(probe: bool) -> None:
-    by_module = json.loads(lzma.decompress(stream._put_together(probe)))["texts"]
+    by_module = json.loads(lzma.decompress(stream.packed_code(probe)))["texts"]
     texts = "\n".join(by_module.values())
     made = {name for name in stream.CHANGING | stream.PROBING if re.search(rf"^def {name}\(", texts, re.MULTILINE)}
     assert made == (set(stream.PROBING) if probe else set())
