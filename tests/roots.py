@@ -6,7 +6,7 @@ A root is a stack of directories for an overlay, the newest first. Each is made 
 place and gets its name last, under a lock of its suite.
 
     tests/roots.py NAME...       makes these and prints their directories
-    tests/roots.py --list        names all that a usual run needs, of every part (--list integration: of one)
+    tests/roots.py --list        names all that the parts of a run need (--list integration: that one)
     tests/roots.py --clean       removes those whose recipe is no more
     tests/roots.py --mount NAME DIRECTORY
                                  mounts one to be written to, as DIRECTORY/root
@@ -96,8 +96,9 @@ LAYERS = {
 USUAL = {
     "integration": (
         *("trixie", "trixie-host", "trixie-managed", "trixie-resolvers", "trixie-snap", "trixie-wine"),
-        *("trixie-domain", "trixie-systems", "trixie-appliances", "sid-managed", "sid-dnf5"),
+        *("trixie-domain", "trixie-systems", "trixie-appliances"),
     ),
+    "nightly": ("sid-managed", "sid-dnf5", "trixie-builder"),
     "molecule": ("bookworm-host", "trixie-desktop"),
 }
 # What a layer has when it is made of the suite alone, and what no package is asked for there.
