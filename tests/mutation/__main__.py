@@ -190,7 +190,8 @@ def run(work: Work, place: Path, jobs: int, minutes: float) -> list[Outcome]:
                 print(f"{outcome.state} {where}: {outcome.mutant.change}", flush=True)
             if number == len(work.items) or work.items[number][0] != outcome.module:  # at once: the rest may take hours
                 of_module = [done for done in outcomes if done.module == outcome.module]
-                print(f"{outcome.module:28} {share(of_module)}", flush=True)
+                if any(done.state != NOT_RUN for done in of_module):
+                    print(f"{outcome.module:28} {share(of_module)}", flush=True)
     return outcomes
 
 
