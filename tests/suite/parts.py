@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import sys
 import tomllib
@@ -24,7 +25,8 @@ WAITS = "mark.whole_hosts"  # in a file whose tests boot hosts, and mostly wait 
 MACHINE_ITSELF = "integration/test_launches_connector.py"  # what the kernel shows outside of namespaces only
 # The tests of the launcher run on one end: it runs no Ansible of its own. These run playbooks.
 WITH_ANSIBLE = ("test_runs.py", "test_report_options.py", "test_own_configuration.py")
-MUTANTS = 3  # of each module of a nightly sample
+# A night runs so many mutants of one module in so many, and so many of a hundred have to be noticed.
+MUTANTS, NIGHTS, NOTICED = 3, 20, 95
 
 
 class Choice(NamedTuple):
@@ -157,10 +159,19 @@ def collection(end: End, pythons: dict[int, str], requirements: Sequence[str]) -
 
 
 def mutation(tools: Environment) -> Iterator[Part]:
-    """Whether the tests notice mistakes: the worst ones, and a sample of small ones, another one each day."""
+    """Whether the tests notice mistakes: the worst ones, and a sample of small ones, of other modules each night."""
     argv = [tools.tool("python"), "tests/mutation"]
-    yield Part("mutation: the worst mistakes", [*argv, "--worst"], missing=tools.missing, isolated=False)
-    yield Part("mutation: a sample", [*argv, "--nightly"], missing=tools.missing, tail=20, isolated=False)
+    slices = [
+        "--every",
+        str(NIGHTS),
+        "--seed",
+        str(datetime.datetime.now(datetime.timezone.utc).toordinal()),
+        "--minutes",
+        "60",
+    ]
+    sample = ["--sample", str(MUTANTS), *slices, "--at-least", str(NOTICED)]
+    for name, options in (("the worst mistakes", ["--worst"]), ("a sample", sample)):
+        yield Part(f"mutation: {name}", [*argv, *options], missing=tools.missing, tail=20, isolated=False)
 
 
 def integration(choice: Choice, tools: Environment, files: Sequence[str]) -> Iterator[Part]:
