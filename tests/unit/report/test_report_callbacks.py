@@ -237,12 +237,12 @@ def test_a_run_is_remembered_and_exported(project):
 
 def test_a_history_and_an_export_that_cannot_be_written_are_told_and_cost_nothing_else(project):
     (project.path / "reports" / "history.db").mkdir(parents=True)
-    wanted = {**REMEMBERED, "exports": ["csv", "nosuch"]}
-    done = project.run(AUDIT, answers(project, {"web01": BAD, "web02": clean_answer()}, **wanted), HOSTS)
+    both = {**REMEMBERED, "exports": ["csv", "nosuch"]}
+    done = project.run(AUDIT, answers(project, {"web01": BAD, "web02": clean_answer()}, **both), HOSTS)
     assert (done.returncode, project.exit) == (0, "ansible")
-    for told in ("this run is not in the history", "an export could not be written"):
-        assert told in done.stderr
-        assert any(told in warning for warning in project.report()[0]["warnings"])
+    for text in ("this run is not in the history", "an export could not be written"):
+        assert text in done.stderr
+        assert any(text in warning for warning in project.report()[0]["warnings"])
 
 
 @pytest.mark.parametrize(("keep", "stay"), [(0, True), (86400, False)])

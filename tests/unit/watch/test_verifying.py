@@ -37,15 +37,15 @@ def test_a_start_is_verified_by_the_plan_of_its_own_moment(
     """A waiver ends in thirty seconds, and no run and no own observation comes by."""
     sections: list[Any] = []
     monkeypatch.setattr(verifying, "Restricted", lambda host, section: sections.append(section))
-    later = of_apps(False, number=1)
-    now = of_apps(True, later={"at": stamp(time.time() + 30), "plan": later["digest"]})
-    installing.change(made, now, {**given(now, later), "now": stamp(time.time())})
+    later, begun = of_apps(False, number=1), time.time()
+    monkeypatch.setattr(clock.time, "time", lambda: begun)
+    now = of_apps(True, later={"at": stamp(begun + 30), "plan": later["digest"]})
+    installing.change(made, now, {**given(now, later), "now": stamp(begun)})
     verifier = Verifying(lambda: made)
     verifier.reload(0.0)
     assert "exceptions" in sections[-1]["services"]["a"]
 
-    moment = time.time() + passed
-    monkeypatch.setattr(clock.time, "time", lambda: moment)
+    monkeypatch.setattr(clock.time, "time", lambda: begun + passed)
     verifier.reload(read)
     assert ("exceptions" in sections[-1]["services"]["a"]) == waived
 
