@@ -170,6 +170,7 @@ TABLE = (
     Row("integration/test_schedule_others.py", CHANGED, _SCHEDULE),
     Row("integration/test_schedule_pull.py", ALWAYS, _SCHEDULE),
     Row("integration/test_sid.py", NIGHTLY, ()),
+    Row("integration/test_roots.py", CHANGED, ("tests/roots.py", "tests/integration/machines.py")),
     # the documents, the collection, other people's repositories
     Row("integration/test_catalog_refresh.py", CHANGED, ("module_utils/proscribe/cli/catalog*",)),
     Row("integration/test_collection.py", NIGHTLY, _COLLECTION),
