@@ -48,7 +48,12 @@ def smallest_size(item: pytest.Item) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What fails and what is skipped is named to whoever runs the parts; a process of xdist names it to its own."""
+    """What fails and what is skipped is named to whoever runs the parts; a process of xdist names it to its own. What
+    tests start is not to write into the cache of bytecode that is theirs (suite/parts.py).
+    """
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        os.environ.pop("PYTHONPYCACHEPREFIX", None)
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     if (place := os.environ.get(RESULTS)) and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Results(Path(place)))
 

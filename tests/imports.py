@@ -162,7 +162,7 @@ class _Checkout:
         arguments: dict[str, frozenset[str]] = {}
         used: set[str] = set()
         for node in tree.body:
-            names = {one.id for one in _walk(node) if isinstance(one, ast.Name)}
+            names = {one.id for one in _nodes_below(node) if isinstance(one, ast.Name)}
             decorators = [ast.unparse(one) for one in getattr(node, "decorator_list", [])]
             if isinstance(node, ast.FunctionDef) and any("fixture" in one for one in decorators):
                 files = {file for name in names for file in of_name.get(name, ())}
@@ -285,7 +285,7 @@ class _Reader:
 
     def dynamic(self, tree: ast.AST, locals_: Mapping[str, frozenset[str]]) -> Iterator[_Import]:
         """What `import_module` and its like may import: a module, or all modules of a package."""
-        for node in _walk(tree):
+        for node in _nodes_below(tree):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -339,7 +339,7 @@ class _Reader:
         """The files that a test names in strings; notes the arguments of its functions, which may be fixtures."""
         found: set[str] = set()
         arguments: set[str] = set()
-        for node in _walk(tree):
+        for node in _nodes_below(tree):
             if isinstance(node, ast.Constant):
                 if isinstance(node.value, str):
                     found |= self._string(node.value)
@@ -394,7 +394,7 @@ class _Reader:
         }
 
 
-def _walk(tree: ast.AST) -> Iterator[ast.AST]:
+def _nodes_below(tree: ast.AST) -> Iterator[ast.AST]:
     """As ast.walk, in another order and in half of the time."""
     waiting = [tree]
     while waiting:
@@ -437,7 +437,7 @@ def _defined(tree: ast.Module) -> frozenset[str]:
             found.add(node.name)
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            found.update(one.id for target in targets for one in _walk(target) if isinstance(one, ast.Name))
+            found.update(one.id for target in targets for one in _nodes_below(target) if isinstance(one, ast.Name))
         elif isinstance(node, ast.ImportFrom):
             found.update(alias.asname or alias.name for alias in node.names)
     return frozenset(found)

@@ -263,8 +263,8 @@ def _bootstrap(suite: str, beside: Path) -> None:
     configuration = beside / "apt.conf"
     command = ["apt-config", "dump", "--format", '%F "%v";%n', "Acquire"]
     said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
-    kept = ("Acquire::Check-", "Acquire::http::", "Acquire::https::")
-    lines = [line for line in said if line.startswith(kept) and not line.endswith(' "";')]
+    lasting = ("Acquire::Check-", "Acquire::http::", "Acquire::https::")
+    lines = [line for line in said if line.startswith(lasting) and not line.endswith(' "";')]
     # A mirror that does not answer once is no failure of what is tested, nor is one that is behind.
     lines += ['Acquire::Retries "5";', 'Acquire::Check-Valid-Until "false";']
     configuration.write_text("".join(f"{line}\n" for line in lines))

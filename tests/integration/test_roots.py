@@ -29,7 +29,7 @@ print(*roots.layers("trixie"))
 """
 
 
-def asked(directory: Path, code: int, times: int) -> list[subprocess.CompletedProcess[str]]:
+def answers_of(directory: Path, code: int, times: int) -> list[subprocess.CompletedProcess[str]]:
     """What some processes answer that ask for the same root at once, of a mmdebstrap that ends with that code."""
     tool = directory / "bin/mmdebstrap"
     tool.parent.mkdir()
@@ -44,7 +44,7 @@ def asked(directory: Path, code: int, times: int) -> list[subprocess.CompletedPr
 
 
 def test_two_processes_make_it_once(tmp_path: Path) -> None:
-    answers = asked(tmp_path, 0, 3)
+    answers = answers_of(tmp_path, 0, 3)
     assert [answer.returncode for answer in answers] == [0, 0, 0], answers
     (made,) = {answer.stdout.strip() for answer in answers}
     assert Path(made).is_dir() and Path(made).parent == tmp_path / "roots"
@@ -52,7 +52,7 @@ def test_two_processes_make_it_once(tmp_path: Path) -> None:
 
 
 def test_what_failed_halfway_is_no_root(tmp_path: Path) -> None:
-    (answer,) = asked(tmp_path, 1, 1)
+    (answer,) = answers_of(tmp_path, 1, 1)
     assert answer.returncode == 1 and "NotMade: no Debian trixie could be made" in answer.stderr
     assert [path.name for path in (tmp_path / "roots").iterdir()] == [".trixie.lock"]
 

@@ -31,9 +31,9 @@ PROJECT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import worst  # noqa: E402
-from copies import Copy, Known, remove  # noqa: E402
 from imports import graph  # noqa: E402
 from mutants import Mutant, mutants  # noqa: E402
+from mutated import Copy, Known, remove  # noqa: E402
 from table import equivalents, file_of, modules, room_of, tests_of  # noqa: E402
 
 NOTICED = "killed"

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from copies import Copy, Known
+from mutated import Copy, Known
 
 TABLE = Path(__file__).resolve().with_name("worst.toml")
 

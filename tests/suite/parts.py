@@ -25,6 +25,8 @@ WAITS = "mark.whole_hosts"  # in a file whose tests boot hosts, and mostly wait 
 MACHINE_ITSELF = "integration/test_launches_connector.py"  # what the kernel shows outside of namespaces only
 # The tests of the launcher run on one end: it runs no Ansible of its own. These run playbooks.
 WITH_ANSIBLE = ("test_runs.py", "test_report_options.py", "test_own_configuration.py")
+# Of the tests, for pytest alone (conftest.py takes it away from what they start): without it each process compiles all.
+BYTECODE = {"PYTHONPYCACHEPREFIX": str(machine.CACHE / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
 # A night runs so many mutants of one module in so many, and so many of a hundred have to be noticed.
 MUTANTS, NIGHTS, NOTICED = 3, 20, 95
 
@@ -107,6 +109,7 @@ def pytest(
             "PATH": f"{environment.directory}/bin:{PATH}",
             "PROSCRIBE_ANSIBLE_PLAYBOOK": environment.tool("ansible-playbook"),
             "PROSCRIBE_TESTS_COMPLETE": "1" if choice.complete else "0",
+            **BYTECODE,
         },
         environment.missing,
         waits=waits,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from imports import DERIVED, distances, graph, reaches
+from suite import changed
 
 PROJECT = Path(__file__).resolve().parents[2]
 FILES = {
@@ -157,7 +158,7 @@ def test_distances_and_what_is_reached():
 
 def test_the_whole_checkout():
     """Every module of the product is reached by a unit test, but for what only another process runs."""
-    found = graph(PROJECT)
+    found = changed.graph(PROJECT)
     assert {file for names in found.values() for file in names if not (PROJECT / file).is_file()} == set()
     assert all((PROJECT / name).is_file() and found[name] for name in DERIVED)
     product = [path for path in found if path.startswith("module_utils/") and not path.endswith("/__init__.py")]

@@ -12,14 +12,14 @@ PROJECT = Path(__file__).resolve().parents[2]
 sys.path.append(str(PROJECT / "tests/mutation"))
 
 import table  # noqa: E402
-from imports import graph  # noqa: E402
 from mutants import mutants  # noqa: E402
+from suite import changed  # noqa: E402
 
 LISTED = tomllib.loads((PROJECT / "tests/mutation/equivalents.toml").read_text())["equivalent"]
 
 
 def test_modules_and_their_tests() -> None:
-    files = graph(PROJECT)
+    files = changed.graph(PROJECT)
     found = table.modules(PROJECT)
     assert {"watch/verifying", "cli/command_line", "proscribe_batch", "windows/command"} <= set(found)
     assert set(table.TESTS) <= set(found)

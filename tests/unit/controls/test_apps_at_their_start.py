@@ -192,7 +192,7 @@ def test_nobody_waits_for_what_a_user_makes_slow(host: MadeHost, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("exe", "remote", "looked"),
+    ("exe", "remote", "checked"),
     [
         ("/home/alice/Downloads/v/Viber", "", True),
         ("/opt/made/Viber", "", True),
@@ -202,7 +202,7 @@ def test_nobody_waits_for_what_a_user_makes_slow(host: MadeHost, monkeypatch: py
     ],
 )
 def test_what_lies_around_a_program_is_looked_at_where_users_have_programs_and_no_server_is_asked(
-    host: MadeHost, monkeypatch: pytest.MonkeyPatch, exe: str, remote: str, looked: bool
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, exe: str, remote: str, checked: bool
 ) -> None:
     at_home(host, 7, exe)
     made.put(Path(host.root) / exe.rpartition("/")[0].lstrip("/"), {"Viber": made.elf()})
@@ -210,4 +210,4 @@ def test_what_lies_around_a_program_is_looked_at_where_users_have_programs_and_n
     monkeypatch.setattr(restricted, "mounts", lambda _: mounted)
     monkeypatch.setattr(restricted.scan, "check_file", lambda *_: pytest.fail("it was looked at"))
     found = verified(host, plan(viber={"processes": ["Viber"], "paths": ["/opt/viber"]}), 7)
-    assert (found.unclear, found.innocent) == (([7], []) if looked else ([], [7]))
+    assert (found.unclear, found.innocent) == (([7], []) if checked else ([], [7]))

@@ -29,7 +29,7 @@ def there(reports: Path, hosts: Sequence[str] = HOSTS, **more: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("new", "asked", "why"),
+    ("new", "named", "why"),
     [
         pytest.param({}, HOSTS, "", id="the whole"),
         pytest.param({}, ("web01",), "", id="the whole of an inventory that has shrunk"),
@@ -39,9 +39,9 @@ def there(reports: Path, hosts: Sequence[str] = HOSTS, **more: Any) -> None:
         pytest.param(OTHER, ("web01",), "which lacks db01 of inventory/prod", id="another inventory without some"),
     ],
 )
-def test_over_a_report_of_the_whole(tmp_path: Path, new: dict[str, Any], asked: Sequence[str], why: str) -> None:
+def test_over_a_report_of_the_whole(tmp_path: Path, new: dict[str, Any], named: Sequence[str], why: str) -> None:
     there(tmp_path)
-    found = stays(tmp_path, run(**new), asked)
+    found = stays(tmp_path, run(**new), named)
     assert why in found and bool(found) is bool(why)
 
 
