@@ -19,7 +19,8 @@ from pathlib import Path
 
 OUTSIDE = "PROSCRIBE_TESTS_OUTSIDE"  # the environment variable that names the network of the machine
 # What programs write or share on a machine under one name, and has to be each run's own: below DIRECTORY, or in memory.
-ON_DISK = ("/tmp", "/var/tmp", "/var/lib/containers", "/etc/containers/networks")
+# Ansible's connections stay open below its directory, under the address of the host, which several runs have.
+ON_DISK = ("/tmp", "/var/tmp", "/var/lib/containers", "/etc/containers/networks", str(Path.home() / ".ansible"))
 IN_MEMORY = ("/run/netns", "/run/containers", "/run/libpod")
 # In the new network. /sys shows the interfaces of the network in which it was mounted; control groups are below it.
 SETUP = """\
