@@ -88,13 +88,15 @@ def processors() -> int:
 
 
 def hosts_at_a_time() -> int:
-    """How many tests with hosts of their own run side by side: each takes up to 2 GiB, half of the memory is left."""
+    """How many tests with hosts of their own run side by side: each takes up to 2 GiB, half of the memory is left, and
+    one of them more than there are processors waits.
+    """
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
         return 2
     available = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    return max(1, min(6, available // (4 << 20)))
+    return max(1, min(processors() + 1, available // (4 << 20)))
 
 
 def becoming_root() -> list[str] | None:

@@ -51,7 +51,7 @@ def machine() -> Iterator[Scheduled]:
         configure(booted, FILE)
         booted.run("install", "-d", "-m", "0750", "/var/log/proscribe")
         booted.write("/etc/rsyslog.d/30-proscribe.conf", RSYSLOG)
-        booted.run("systemctl", "restart", "rsyslog")
+        booted.run("systemctl", "--quiet", "enable", "--now", "rsyslog")
         booted.run("dpkg", "-i", "/root/wechat.deb")
         yield booted
 

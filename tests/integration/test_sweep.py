@@ -157,6 +157,7 @@ class Controller:
             "ANSIBLE_CALLBACKS_ENABLED": "events,proscribe_report",
             "EVENTS": str(events),
             "PROSCRIBE_REPORTS": str(reports),
+            "ANSIBLE_TIMEOUT": str(LONGEST),  # for the prompt of sudo: Ansible gives a host that is busy 10 seconds
         }
         command = [f"{ANSIBLE}-playbook", str(playbook), "-i"]
         done = subprocess.run(

@@ -219,11 +219,12 @@ def far(log: Path) -> str:
 
 def run_all(parts: Sequence[Part], runs: Path) -> list[Outcome]:
     """Run the parts: those that wait at once, as many as memory allows, and beside them those that need the processors,
-    one for each processor. On Ctrl-C they end in order, and a second one does not wait for that.
+    one for two processors, since most have two processes. On Ctrl-C they end in order, and a second one does not wait
+    for that.
     """
     pools = {
         True: concurrent.futures.ThreadPoolExecutor(max_workers=machine.hosts_at_a_time()),
-        False: concurrent.futures.ThreadPoolExecutor(max_workers=machine.processors()),
+        False: concurrent.futures.ThreadPoolExecutor(max_workers=max(1, machine.processors() // 2)),
     }
     futures = [pools[part.waits].submit(run, part, runs) for part in parts]
     try:
