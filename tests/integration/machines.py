@@ -236,8 +236,9 @@ def booting(
     place = directory / "machine"
     try:
         with room(), roots.mounted(stack, place) as merged:
-            # --no-hosts: podman would mount /etc/hosts, and a real host's is a file.
-            who = ("--name", name, "--hostname", hostname or name, "--no-hosts")
+            # --no-hosts: podman would mount /etc/hosts, and a real host's is a file. Without the variable, which podman
+            # sets for images alone, systemd takes the machine for its own, and changes limits of the kernel.
+            who = ("--name", name, "--hostname", hostname or name, "--no-hosts", "--env", "container=podman")
             how = ("--systemd", "always", "--privileged", *options, "--rootfs", str(merged), *BOOT)
             group = (
                 f"proscribe-test-{(merged / 'etc/machine-id').read_text().strip()}"  # tests/molecule/boot may make it
