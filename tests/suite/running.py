@@ -219,12 +219,11 @@ def far(log: Path) -> str:
 
 def run_all(parts: Sequence[Part], runs: Path) -> list[Outcome]:
     """Run the parts: those that wait at once, as many as memory allows, and beside them those that need the processors,
-    one for two processors, since most have two processes. On Ctrl-C they end in order, and a second one does not wait
-    for that.
+    one for each processor. On Ctrl-C they end in order, and a second one does not wait for that.
     """
     pools = {
         True: concurrent.futures.ThreadPoolExecutor(max_workers=machine.hosts_at_a_time()),
-        False: concurrent.futures.ThreadPoolExecutor(max_workers=max(1, machine.processors() // 2)),
+        False: concurrent.futures.ThreadPoolExecutor(max_workers=machine.processors()),
     }
     futures = [pools[part.waits].submit(run, part, runs) for part in parts]
     try:
@@ -234,8 +233,8 @@ def run_all(parts: Sequence[Part], runs: Path) -> list[Outcome]:
         interrupted.set()
         for pool in pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            concurrent.futures.wait(futures)
+        with contextlib.suppress(KeyboardInterrupt):  # one that was never started is never "done" for wait()
+            concurrent.futures.wait([future for future in futures if not future.cancelled()])
         for process in list(running):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

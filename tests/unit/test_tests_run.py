@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,25 @@ def test_one_that_is_ended_finalises_first_and_leaves_no_process(
     assert (tmp_path / "finalised").exists()
     child = int((tmp_path / "child").read_text())
     until(lambda: not alive(child))
+
+
+def test_an_interrupted_run_ends_though_parts_of_it_never_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(running, "LOGS", tmp_path)
+    monkeypatch.setattr(running, "interrupted", threading.Event())
+    monkeypatch.setattr(machine, "processors", lambda: 1)
+    parts_of_it = [Part(f"part {number}", ["sleep", "900"], isolated=False) for number in range(3)]
+
+    def interrupt() -> None:
+        until(lambda: running.running)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        running.run_all(parts_of_it, tmp_path / "runs")
+    assert not running.running
+    assert "Interrupted" in capsys.readouterr().out
 
 
 def alive(pid: int) -> bool:
