@@ -34,7 +34,7 @@ import worst  # noqa: E402
 from imports import graph  # noqa: E402
 from mutants import Mutant, mutants  # noqa: E402
 from mutated import Copy, Known, remove  # noqa: E402
-from table import equivalents, file_of, modules, room_of, tests_of  # noqa: E402
+from mutation_table import equivalents, file_of, modules, room_of, tests_of  # noqa: E402
 
 NOTICED = "killed"
 SURVIVED = "SURVIVED"

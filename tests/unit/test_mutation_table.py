@@ -11,7 +11,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.append(str(PROJECT / "tests/mutation"))
 
-import table  # noqa: E402
+import mutation_table as table  # noqa: E402
 from mutants import mutants  # noqa: E402
 from suite import changed  # noqa: E402
 
