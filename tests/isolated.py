@@ -22,6 +22,8 @@ OUTSIDE = "PROSCRIBE_TESTS_OUTSIDE"  # the environment variable that names the n
 # Ansible's connections stay open below its directory, under the address of the host, which several runs have.
 ON_DISK = ("/tmp", "/var/tmp", "/var/lib/containers", "/etc/containers/networks", str(Path.home() / ".ansible"))
 IN_MEMORY = ("/run/netns", "/run/containers", "/run/libpod")
+# In the new process tree. The mount is in the place of the old one and not over it: tests read what is mounted there.
+PROC = 'umount -R -l /proc && mount -t proc proc /proc && exec "$@"'
 # In the new network. /sys shows the interfaces of the network in which it was mounted; control groups are below it.
 SETUP = """\
 set -eu
@@ -36,7 +38,19 @@ exec "$@"
 
 def command(directory: Path, argv: Sequence[str], downloads: bool = False) -> list[str]:
     """The command that runs `argv` in namespaces of its own, by root. What downloads has the network of the machine."""
-    unshare = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    unshare = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "sh",
+        "-c",
+        PROC,
+        "sh",
+    ]
     network = [] if downloads else ["unshare", "--net", "sh", "-c", SETUP, str(directory)]
     return [*unshare, sys.executable, "-I", __file__, str(directory), *network, *argv]
 
