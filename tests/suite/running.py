@@ -233,11 +233,13 @@ def run_all(parts: Sequence[Part], runs: Path) -> list[Outcome]:
         interrupted.set()
         for pool in pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
-        with contextlib.suppress(KeyboardInterrupt):  # one that was never started is never "done" for wait()
-            concurrent.futures.wait([future for future in futures if not future.cancelled()])
+        begun = [future for future in futures if not future.cancelled()]  # for wait() the others are never done
+        with contextlib.suppress(KeyboardInterrupt):
+            concurrent.futures.wait(begun)
         for process in list(running):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+        concurrent.futures.wait(begun, PATIENCE[signal.SIGKILL])  # or what they hold would still be in use
         raise
 
 
