@@ -97,11 +97,8 @@ def pytest(
         f"--hypothesis-profile={profile or choice.size}",
         f"--size={choice.size}",
     ]
-    processes = (
-        [f"--numprocesses={workers}", "--dist=loadfile" if waits or name != "unit" else "--dist=load"]
-        if workers > 1
-        else []
-    )
+    by = "load" if name == "unit" else "loadfile"  # the tests of a file with real tools share its fixtures
+    processes = [f"--numprocesses={workers}", f"--dist={by}"] if workers > 1 else []
     return Part(
         f"{name}{detail} ({environment.label})",
         [*command, *processes, *files, *choice.options],
@@ -196,18 +193,19 @@ def unit(choice: Choice, oldest: Environment, others: Sequence[Environment], fil
     workers = machine.processors()
     tests = functools.partial(pytest, choice, "unit", workers=workers)
     yield tests(oldest, files)
-    differing = files if choice.size == NIGHTLY else [path for path in reaching_ansible() if path in set(files)]
+    differing = files if choice.size == NIGHTLY else [path for path in files if path in reaching_ansible()]
     profile = "" if choice.size == NIGHTLY else FAST
     if differing and not oldest.missing:
         for environment in others:
             yield tests(environment, differing, profile=profile)
 
 
-def reaching_ansible() -> list[str]:
+@functools.cache
+def reaching_ansible() -> frozenset[str]:
     """The unit tests whose imports reach Ansible."""
     graph = changed.graph(PROJECT)
     names = {path for path in graph if imports_ansible(PROJECT / path)}
-    return [path for path in graph if path.startswith(sizes.UNIT) and names & imports.reaches(graph, path)]
+    return frozenset(path for path in graph if path.startswith(sizes.UNIT) and names & imports.reaches(graph, path))
 
 
 def imports_ansible(path: Path) -> bool:
@@ -254,11 +252,14 @@ def chosen(choice: Choice) -> Iterator[Part]:
         yield from integration(choice, tools, files("integration"))
     if "molecule" in choice.words:
         yield molecule(tools)
-    if "playbooks" in choice.words and (chosen := files("playbooks") or list(choice.options)):
-        yield pytest(choice, "playbooks", tools, files("playbooks"), workers=machine.processors())
-        again = chosen if choice.size == NIGHTLY else [path for path in chosen if path.endswith(WITH_ANSIBLE)]
+    playbooks = files("playbooks")
+    if "playbooks" in choice.words and (playbooks or choice.options):
+        named = playbooks or choice.options
+        again = named if choice.size == NIGHTLY else [path for path in named if path.endswith(WITH_ANSIBLE)]
+        tests = functools.partial(pytest, choice, "playbooks", workers=machine.processors())
+        yield tests(tools, playbooks)
         if again and not oldest.missing:
-            yield from (pytest(choice, "playbooks", end, again, workers=machine.processors()) for end in others)
+            yield from (tests(end, again) for end in others)
     if "unit" in choice.words and (files("unit") or choice.options):
         yield from unit(choice, tools, others, files("unit"))
         if not choice.options and choice.size != FAST:
