@@ -99,6 +99,7 @@ class Organisation:
         hosts = sorted(frozenset().union(*self.groups.values()))
         own = {f"proscribe_{key}": value for key, value in self.variables.items()}
         own.setdefault("proscribe_catalog_max_age", "forever")  # cases are of any day
+        own.setdefault("proscribe_reports", "../reports")  # not those of the checkout, which other tests write, too
         return Question(
             project=self.root,
             mode="audit",
