@@ -6,6 +6,7 @@ import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 SENTINEL = bytes(range(16))
 
@@ -174,6 +175,15 @@ def tor_browser() -> dict[str, bytes]:
         "Browser/TorBrowser/Data/Browser/profile.default/places.sqlite": b"SQLite format 3\0",
         "Browser/Downloads/thesis.pdf": b"%PDF-1.7",
     }
+
+
+def lay(host: Any, path: str, content: bytes | str = elf(), mode: int = 0o755) -> Path:
+    """A file on a made host, with the directories above it."""
+    place = Path(host.root + path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(content.encode() if isinstance(content, str) else content)
+    place.chmod(mode)
+    return place
 
 
 def put(root: Path, files: Mapping[str, bytes], uid: int = -1) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import made_apps as made
 import pytest
+from made_host import WECHAT, MadeHost, plan
 from proscribe.controls import apps
 from proscribe.host import Process
 from proscribe.host.apart import Limits
@@ -16,7 +17,6 @@ from proscribe.host.file_scan import Mount
 from proscribe.watch import restricted
 from proscribe.watch.prefilter import Prefilter
 from proscribe.watch.restricted import Restricted, Verified, sets
-from test_apps import WECHAT, MadeHost, plan
 
 VIBER = {"processes": ["Viber"], "paths": ["/opt/viber", "~/viber"]}
 WEB = {"paths": ["~/.local/share/x/bin"], "processes": ["x-web"]}

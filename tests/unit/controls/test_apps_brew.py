@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_users import ALICE, everywhere, put, tree
+from made_tools import absent
+from made_users import ALICE, everywhere, put
 from proscribe.controls.apps.systems import brew, waydroid
 from proscribe.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host import ControlError, Host, Process, Result
@@ -18,11 +19,6 @@ from proscribe.host import ControlError, Host, Process, Result
 ROWS = {system.MANAGER: system for system in ON_DEMAND}
 COMMON = "/home/linuxbrew/.linuxbrew"
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's directory")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tree(tmp_path)
 
 
 def formula(root: Path, prefix: str, name: str = "rclone", *versions: str, room: str = "Cellar") -> str:
@@ -95,11 +91,8 @@ def test_brew_takes_it_away_as_its_owner_with_all_versions_and_nothing_else(root
 
 
 def test_what_is_roots_or_has_no_brew_stays(root: Path) -> None:
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        raise ControlError(f"{argv[0]} is not installed on this host")
-
     formula(root, "/home/alice/.linuxbrew")
-    host = Host(str(root), run)
+    host = Host(str(root), absent)
     (package,) = brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0]
     refused = [
         why for one in (package, package._replace(owner=None)) for _, why in brew.FORMULAE.removal(host, [one])[1]

@@ -7,27 +7,19 @@ from typing import Any
 
 import made_apps
 import pytest
+from made_host import MadeHost, carry_out, plan, states
 from made_quarantine import restored
 from proscribe.controls import apps
 from proscribe.controls.apps import user_notice
 from proscribe.host import Host, Process
-from test_apps import GATE, MadeHost, carry_out, plan, states
+from test_apps import GATE
 
 TELEGRAM = {"processes": ["Telegram"], "paths": ["~/Telegram"]}
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> MadeHost:
-    return MadeHost(tmp_path)
-
-
 def copy(host: Host, place: str = "home/alice/Telegram") -> Path:
     tree = Path(host.root) / place
-    tree.mkdir(parents=True)
-    for name in ("Telegram", "Updater"):
-        (tree / name).write_bytes(made_apps.elf())
-        (tree / name).chmod(0o755)
-    (tree / "Updater").touch()
+    made_apps.put(tree, dict.fromkeys(("Telegram", "Updater"), made_apps.elf()))
     return tree
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_users import ALICE, everywhere, put, tree
+from made_tools import absent
+from made_users import ALICE, everywhere, put
 from proscribe.controls.apps.systems import conda
 from proscribe.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host import ControlError, Host, Process, Result
@@ -26,11 +27,6 @@ def package(root: Path, prefix: str, name: str = "rclone", version: str = "1.70.
     path = f"{prefix}/conda-meta/{name}-{version}-h1_0.json"
     put(root, path, json.dumps({"name": name, "version": version, "build": "h1_0", "files": [f"bin/{name}"], **said}))
     return path
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tree(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -222,11 +218,8 @@ def test_a_tool_of_a_users_that_does_not_answer_is_asked_once(root: Path) -> Non
 
 
 def test_without_a_tool_it_stays(root: Path) -> None:
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        raise ControlError(f"{argv[0]} is not installed on this host")
-
     package(root, "/home/alice/.pixi/envs/rclone")
-    host = Host(str(root), run)
+    host = Host(str(root), absent)
     assert [why for _, why in conda.removal(host, conda.query_of(host, ALICE, IDS)[0])[1]] == [
         "neither conda, mamba nor micromamba is there to remove it with"
     ]

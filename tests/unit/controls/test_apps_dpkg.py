@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_tools import Tools
 from proscribe.controls.apps.systems import dpkg, dpkg_removal
-from proscribe.controls.apps.systems.package import Package
+from proscribe.controls.apps.systems.package import Package, place
 from proscribe.host import ControlError, Host, Process, Result
 
 RECORDED = Path(__file__).parent / "apps"
@@ -20,21 +21,6 @@ NAMES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,20}", fullmatch=True)
 
 def recorded(name: str) -> str:
     return (RECORDED / f"{name}.txt").read_text()
-
-
-class Tools:
-    """Answers tools from a table: words that a command line has to have -> its answer; the first row that fits."""
-
-    def __init__(self, *rows: tuple[str, Result]) -> None:
-        self.rows = rows
-        self.calls: list[str] = []
-
-    def __call__(self, argv: Sequence[str], **options: Any) -> Result:
-        self.calls.append(" ".join(argv))
-        for words, result in self.rows:
-            if set(words.split()) <= set(argv):
-                return result
-        raise AssertionError(f"unexpected: {argv}")
 
 
 NATIVE = ("--print-architecture", Result(0, "amd64\n", ""))
@@ -227,3 +213,19 @@ def test_dpkg_reads_the_gates_configuration() -> None:
 def test_every_file_of_the_gate_says_who_wrote_it_and_how_to_lift_it() -> None:
     for file in dpkg.block_parts({"wechat"}, "it@example.org"):
         assert "Written by Proscribe" in file.content and "./proscribe lift" in file.content
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (["/usr/share/doc/x", "/opt/wechat/files/wechat", "/opt/other/x"], "/opt/wechat"),
+        (["/usr/bin/wechat", "/opt/wechat/wechat"], "/opt/wechat"),  # a program in /usr/bin may only start it
+        (["/usr/bin/wechat-bin", "/usr/bin/wechat"], "/usr/bin/wechat"),
+        (["/usr/sbin/tor"], "/usr/sbin/tor"),
+        (["/usr/games/x"], "/usr/games/x"),
+        (["/usr/share/x", "/usr/lib/opt/x", "/optional/x"], ""),
+        ([], ""),
+    ],
+)
+def test_a_package_has_a_place(files: list[str], found: str) -> None:
+    assert place(files) == found

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,29 +10,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_users import everywhere, put
+from made_tools import DONE, Tools
+from made_users import ALICE, BOB, everywhere, put
 from proscribe.controls.apps.systems import flatpak
 from proscribe.controls.apps.systems.flatpak_filters import RemoteFilters
 from proscribe.controls.apps.systems.flatpak_remotes import DIRECTORY, groups, installations
 from proscribe.controls.apps.systems.package import Package
-from proscribe.host import ControlError, Host, Process, Result, User
+from proscribe.host import ControlError, Host, Process, Result
 
 WECHAT = "com.tencent.WeChat"
 COMMIT = "0123abcd" * 8
 SYSTEM = "/var/lib/flatpak/app"
 PERSONAL = "/.local/share/flatpak/app"
-ALICE = User("alice", 1000, 1000, "/home/alice")
-BOB = User("bob", 1001, 1001, "/home/bob")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    for directory in ("etc", "proc", "home/alice", "home/bob"):
-        (tmp_path / directory).mkdir(parents=True)
-    (tmp_path / "etc/passwd").write_text(
-        "".join(f"{u.name}:x:{u.uid}:{u.gid}::{u.home}:/bin/sh\n" for u in (ALICE, BOB))
-    )
-    return tmp_path
 
 
 def deploy(
@@ -194,21 +181,16 @@ def test_a_process_is_known_by_its_sandbox_whatever_its_executable(root: Path) -
 
 
 def test_a_user_s_app_is_removed_as_that_user_and_data_and_runtimes_stay(root: Path) -> None:
-    calls: list[tuple[Sequence[str], Any]] = []
-
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        calls.append((argv, options["user"]))
-        return Result(0, "", "")
-
     (root / "usr/bin").mkdir(parents=True)
     (root / "usr/bin/flatpak").touch(0o755)
     system = Package("flatpak", WECHAT, handles=(f"app/{WECHAT}/x86_64/stable",))
-    actions, refused = flatpak.removal(Host(str(root), run), [system, system._replace(owner=ALICE)])
+    tools = Tools(("flatpak", DONE))
+    actions, refused = flatpak.removal(Host(str(root), tools), [system, system._replace(owner=ALICE)])
     assert ([str(a) for a in actions], refused) == ([f"remove {WECHAT} (system)", f"remove {WECHAT} (user:alice)"], [])
     for action in actions:
         action.apply()
     uninstall = ["flatpak", "uninstall", "--assumeyes", "--noninteractive", f"app/{WECHAT}/x86_64/stable"]
-    assert calls == [
+    assert tools.ran == [
         ([*uninstall[:2], "--installation=default", *uninstall[2:]], None),
         ([*uninstall[:2], "--user", *uninstall[2:]], ALICE),
     ]
@@ -332,29 +314,3 @@ def test_the_origin_of_a_bundle_is_no_remote_to_install_from(root: Path) -> None
 @given(st.text())
 def test_any_configuration_is_read_without_an_error(text: str) -> None:
     assert isinstance(groups(text, "remote"), list)
-
-
-RULE = """
-let verdicts = [];
-const polkit = {addRule: f => verdicts.push(f), log: () => {}, Result: {NO: "no"}};
-eval(require("fs").readFileSync(0, "utf8"));
-const details = ref => key => key == "ref" ? ref : undefined;
-const ask = (id, ref, user) => verdicts[0]({id: id, lookup: details(ref)}, {user: user}) || "-";
-const flatpak = "org.freedesktop.Flatpak.";
-console.log([
-    ask(flatpak + "app-install", "app/com.tencent.WeChat/x86_64/stable", "alice"),
-    ask(flatpak + "install-bundle", undefined, "alice"),
-    ask(flatpak + "app-install", "app/com.tencent.WeChatter/x86_64/stable", "alice"),
-    ask(flatpak + "app-install", undefined, "alice"),
-    ask(flatpak + "app-update", "app/com.tencent.WeChat/x86_64/stable", "alice"),
-    ask(flatpak + "app-install", "app/com.tencent.WeChat/x86_64/stable", "root"),
-].join(" "));
-"""
-
-
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs node: reads the rule as polkit does")
-@pytest.mark.parametrize("contact", ["it@example.org", "*/ }); throw 1; // \u2028 throw 2"])
-def test_what_the_rule_of_polkit_refuses(contact: str) -> None:
-    rule = flatpak.block_parts({WECHAT}, contact)[1]
-    done = subprocess.run(["node", "-e", RULE], input=rule.content, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["no", "no", "-", "-", "-", "-"]

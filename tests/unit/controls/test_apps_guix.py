@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_users import ALICE, everywhere, put, tree
+from made_users import ALICE, everywhere, put
 from proscribe.controls.apps.systems import guix
 from proscribe.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host import ControlError, Host, Process, Result
@@ -48,11 +48,6 @@ def profile(root: Path, manifest: str, place: str = PROFILE) -> None:
     put(root, f"{STORE}-profile/manifest", manifest)
     (root / place.lstrip("/")).symlink_to(f"{base}-12-link")
     (root / f"{place}-12-link".lstrip("/")).symlink_to(f"{STORE}-profile")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tree(tmp_path)
 
 
 @pytest.mark.parametrize("manifest", [VERSION_0, VERSION_3, VERSION_4])

@@ -8,6 +8,7 @@ from typing import Any
 
 import made_apps as made
 import pytest
+from made_host import WECHAT, MadeHost, plan
 from proscribe.controls import apps
 from proscribe.controls.apps.desired import Desired
 from proscribe.controls.apps.execution import fapolicyd
@@ -17,7 +18,6 @@ from proscribe.host import Host, Process, User
 from proscribe.plan_groups import resolved
 from proscribe.watch.restricted import Restricted
 from proscribe.watch.restricted import sets as prefiltered
-from test_apps import WECHAT, MadeHost, plan
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 
@@ -32,9 +32,7 @@ class Shared(MadeHost):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         (root / "home/bob").mkdir()
-        (root / "etc/passwd").write_text(
-            "root:x:0:0::/root:/bin/sh\nalice:x:51004:51004::/home/alice:/bin/sh\nbob:x:51005:51005::/home/bob:/bin/sh\n"
-        )
+        self.has_accounts(User("root", 0, 0, "/root"), ALICE, BOB)
         (root / "etc/group").write_text("contractors:x:60000:alice,root\n")
         for user in (ALICE, BOB):
             os.chown(root / user.home.lstrip("/"), user.uid, user.gid)

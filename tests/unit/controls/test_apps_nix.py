@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_users import ALICE, BOB, everywhere, put, tree
+from made_users import ALICE, BOB, everywhere, put
 from proscribe.controls.apps.systems import nix, store_paths
 from proscribe.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host import ControlError, Host, Process, Result, Unseen
@@ -56,11 +56,6 @@ def profile(root: Path, place: str, manifest: str, name: str = "manifest.json", 
     old.symlink_to(f"/nix/store/{DIGESTS[1]}-user-environment")
     (root / f"{place}-{generation}-link".lstrip("/")).symlink_to(ENVIRONMENT)
     (root / place.lstrip("/")).symlink_to(f"{base}-{generation}-link")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tree(tmp_path)
 
 
 @pytest.mark.parametrize(

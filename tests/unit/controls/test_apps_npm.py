@@ -11,16 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_users import ALICE, BOB, everywhere, put, tree
+from made_users import ALICE, BOB, everywhere, put
 from proscribe.controls.apps.systems import npm
 from proscribe.host import ControlError, Host, Result
 
 IDS = {"wechaty", "@made/telegram"}
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tree(tmp_path)
 
 
 def package(root: Path, prefix: str, id_: str = "wechaty", manifest: str = '{"version": "1.2.3"}') -> str:

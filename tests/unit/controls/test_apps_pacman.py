@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_users import put, tree
+from made_users import put
 from proscribe.controls.apps.systems import pacman, pacman_removal
 from proscribe.controls.apps.systems.package import Package
 from proscribe.host import ControlError, Host, Process, Result
@@ -22,11 +22,6 @@ error: failed to prepare transaction (could not satisfy dependencies)
 :: removing linuxqq breaks dependency 'linuxqq>=1' required by qq-or-tim
 :: removing linuxqq breaks dependency 'linuxqq' required by another
 """
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tree(tmp_path)
 
 
 @pytest.mark.parametrize(

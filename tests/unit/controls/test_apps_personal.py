@@ -13,6 +13,9 @@ from typing import Any
 
 import made_apps as made
 import pytest
+from made_host import MadeHost, plan, states
+from made_tools import package_system
+from made_users import ALICE, BOB
 from proscribe.controls import apps
 from proscribe.controls.apps import observed, per_user, running
 from proscribe.controls.apps.desired import Desired
@@ -21,15 +24,9 @@ from proscribe.controls.apps.systems.package import Package
 from proscribe.host import ControlError, Host, Process, Unseen, User
 from proscribe.host.budget import Budget
 from proscribe.host.file_scan import not_entered
-from test_apps import MadeHost, plan, states
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
-ALICE, BOB = User("alice", 1000, 1000, "/home/alice"), User("bob", 1001, 1001, "/home/bob")
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> MadeHost:
-    return MadeHost(tmp_path)
+SUPER = User("root", 0, 0, "/root")
 
 
 def desired(**services: dict[str, Any]) -> Desired:
@@ -200,9 +197,7 @@ def test_when_enforcing_would_change_nothing(
     ],
 )
 def test_whose_a_copy_is(host: MadeHost, path: str, owner: int | None, scope: str) -> None:
-    Path(host.root + "/etc/passwd").write_text(
-        "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nodd:x:1002:1002::/usr/lib/odd:/bin/sh\n"
-    )
+    host.has_accounts(SUPER, ALICE, User("odd", 1002, 1002, "/usr/lib/odd"))
     made.put(Path(host.root + path), {"wechat": made.elf(), "libcef.so": made.elf()}, -1 if owner is None else owner)
     seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
     assert [copy.finding().scope for copy in seen.portable_apps] == ([scope] if scope else [])
@@ -212,7 +207,7 @@ def test_whose_a_copy_is(host: MadeHost, path: str, owner: int | None, scope: st
 def test_a_web_app_in_roots_home_is_roots(host: MadeHost) -> None:
     from proscribe.controls.apps.portable import desktop_entries, names
 
-    Path(host.root + "/etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n")
+    host.has_accounts(SUPER, ALICE)
     for home in ("/root", "/home/alice"):
         folder = f"{home}/.config/google-chrome/Default/{names.WEB_APPS}"
         made.put(
@@ -237,9 +232,7 @@ def test_what_the_host_starts_with_every_session_is_whose_program_it_starts(host
 def test_what_one_user_hides_is_told_with_his_name_and_hides_nothing_of_others(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Path(host.root + "/etc/passwd").write_text(
-        "alice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n"
-    )
+    host.has_accounts(ALICE, BOB)
     made.put(Path(host.root + "/home/bob"), {"Telegram/Telegram": made.elf(), "Telegram/Updater": made.elf()})
     real = per_user.launchers.find_launchers
 
@@ -285,10 +278,7 @@ def test_reasons_are_a_list(unseen: Any, listed: list[str]) -> None:
 
 
 def test_who_has_a_part_of_a_look(host: MadeHost) -> None:
-    Path(host.root + "/etc/passwd").write_text(
-        "root:x:0:0::/root:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n"
-        "alice2:x:1000:1000::/home/alice2:/bin/sh\n"
-    )
+    host.has_accounts(SUPER, BOB, ALICE, User("alice2", 1000, 1000, "/home/alice2"))
     shared = [("/tmp/x", ())]
     found, networks = per_user.units(host, {4321: shared, 1001: shared})
     assert networks == []
@@ -301,9 +291,7 @@ def test_who_has_a_part_of_a_look(host: MadeHost) -> None:
 
 @pytest.mark.parametrize("scanned", [False, True])
 def test_a_home_on_a_network_is_a_unit_of_its_own_or_unseen(host: MadeHost, scanned: bool) -> None:
-    Path(host.root + "/etc/passwd").write_text(
-        "alice:x:1000:1000::/home/alice:/bin/sh\nnobody:x:65534:65534::/home/nobody:/bin/sh\n"
-    )
+    host.has_accounts(ALICE, User("nobody", 65534, 65534, "/home/nobody"))
     (Path(host.root) / "proc/self").mkdir()
     (Path(host.root) / "proc/self/mountinfo").write_text("36 35 0:50 / /home rw - nfs4 server:/home rw\n")
     found, networks = per_user.units(host, {}, scanned)
@@ -322,7 +310,7 @@ def test_a_home_on_a_network_is_scanned_as_its_user_where_that_is_asked_for(
     host: MadeHost, tmp_path: Path, scanned: bool
 ) -> None:
     """Where it is asked for and not done, an app there would pass for none."""
-    Path(host.root + "/etc/passwd").write_text("alice:x:4321:4321::/home/alice:/bin/sh\n")
+    host.has_accounts(User("alice", 4321, 4321, "/home/alice"))
     made.put(Path(host.root + "/home/alice"), {"Telegram/Telegram": made.elf(), "Telegram/Updater": made.elf()}, 4321)
     (Path(host.root) / "proc/self").mkdir()
     (Path(host.root) / "proc/self/mountinfo").write_text("36 35 0:50 / /home/alice rw - nfs4 server:/home rw\n")
@@ -396,33 +384,15 @@ def test_only_root_is_asked_about_in_the_process_that_looks_at_the_host(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What belongs to another user may hang or lie, so it is looked at apart, within his budget."""
-    Path(host.root + "/etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n")
+    host.has_accounts(SUPER, ALICE)
     queried: list[str] = []
 
-    class Made:
-        MANAGER = "npm"
-        DATABASE_FILES = ()
+    def noted(door: Host, user: User | None, *ids: Any) -> Any:
+        queried.append(user.name if user else "the host")
+        return ([], "") if ids else ()
 
-        @staticmethod
-        def query(door: Host, ids: Any) -> Any:
-            return [], ""
-
-        @staticmethod
-        def query_of(door: Host, user: User, ids: Any) -> Any:
-            queried.append(user.name)
-            return [], ""
-
-        @staticmethod
-        def owned_directories(door: Host, user: User | None) -> Sequence[str]:
-            queried.append(user.name if user else "the host")
-            return ()
-
-        @staticmethod
-        def there(door: Host, user: User | None) -> bool:
-            queried.append(user.name if user else "the host")
-            return False
-
-    monkeypatch.setattr(observed, "SYSTEMS", [Made])
+    system = package_system(query_of=noted, owned_directories=noted, there=noted)
+    monkeypatch.setattr(observed, "SYSTEMS", [system])
     observed.observe_apps(host, plan(wechat={"packages": {"npm": ["wechat"]}})["controls"]["apps"])
     assert set(queried) == {"root", "the host"}
 
@@ -431,29 +401,13 @@ def test_only_root_is_asked_about_in_the_process_that_looks_at_the_host(
 def test_a_package_system_that_cannot_be_asked_is_unknown_for_its_services_alone(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch, whose: str
 ) -> None:
-    Path(host.root + "/etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+    host.has_accounts(SUPER)
 
-    class Made:
-        MANAGER = "npm"
-        DATABASE_FILES = ()
+    def odd(door: Host, *what: Any) -> Any:
+        name = what[0].name if len(what) > 1 else "the host"
+        return [], "its list is odd" if whose == name else ""
 
-        @staticmethod
-        def query(door: Host, ids: Any) -> Any:
-            return [], "its list is odd" if whose == "the host" else ""
-
-        @staticmethod
-        def query_of(door: Host, user: User, ids: Any) -> Any:
-            return [], "its list is odd" if whose == user.name else ""
-
-        @staticmethod
-        def owned_directories(door: Host, user: User | None) -> Sequence[str]:
-            return ()
-
-        @staticmethod
-        def there(door: Host, user: User | None) -> bool:
-            return True
-
-    monkeypatch.setattr(observed, "SYSTEMS", [Made])
+    monkeypatch.setattr(observed, "SYSTEMS", [package_system(query=odd, query_of=odd)])
     of = plan(wechat={"packages": {"npm": ["wechat"]}}, other={"processes": ["other"]})
     assert observed.observe_apps(host, of["controls"]["apps"]).unseen == {"wechat": "its list is odd"}
 
@@ -476,7 +430,7 @@ def test_which_package_systems_users_have_is_told_where_all_of_them_were_seen(
 
 
 def test_a_package_system_that_a_user_has_brought_is_told(host: MadeHost) -> None:
-    Path(host.root + "/etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
+    host.has_accounts(ALICE)
     (Path(host.root) / "home/alice/.nix-profile").mkdir()
     observed.observe_apps(host, plan(wechat={"packages": {"npm": ["wechat"]}})["controls"]["apps"])
     assert host.record_fields["user_package_systems"] == ["nix"]
@@ -487,7 +441,7 @@ def test_what_was_not_seen_of_a_user_is_told_whatever_else_there_is(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch, learns: bool
 ) -> None:
     """Also where nothing is remembered, as of a home on another machine: else what is hidden there would pass."""
-    Path(host.root + "/etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
+    host.has_accounts(ALICE)
     real = per_user.scan.scan_files
 
     def scan_files(door: Host, services: Any, names: Any, region: Any, *more: Any) -> Any:
@@ -506,8 +460,7 @@ def test_nothing_moves_out_of_what_a_package_system_of_the_host_or_of_roots_owns
 ) -> None:
     system = SimpleNamespace(owned_directories=lambda door, user: [f"/opt/{user.name if user else 'host'}"])
     monkeypatch.setattr(observed, "SYSTEMS", [system])
-    root = User("root", 0, 0, "/root")
-    assert list(observed._of_host(host, {"/root": root}).owned) == ["/opt/host", "/opt/root"]
+    assert list(observed._of_host(host, {"/root": SUPER}).owned) == ["/opt/host", "/opt/root"]
 
 
 def test_what_runs_from_what_stays_of_a_copy_is_not_ended(host: MadeHost) -> None:
@@ -521,9 +474,7 @@ def test_what_runs_from_what_stays_of_a_copy_is_not_ended(host: MadeHost) -> Non
 
 
 def test_all_reasons_are_told_each_once(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    Path(host.root + "/etc/passwd").write_text(
-        "alice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n"
-    )
+    host.has_accounts(ALICE, BOB)
     made.put(Path(host.root + "/home/bob"), {"x": b""})
 
     def refused(door: Host, services: Any, services_of: Any, users: Any, system: bool, *more: Any) -> Any:
@@ -575,24 +526,12 @@ def test_what_a_package_system_says_of_a_user_comes_through(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch, found: list[str], blind: str
 ) -> None:
     """A package of a user's own is his finding, and what cannot be asked is unknown: neither gets lost on the way."""
-    Path(host.root + "/etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
+    host.has_accounts(ALICE)
 
-    class Made:
-        MANAGER = "npm"
+    def query_of(door: Host, user: User, ids: Any) -> Any:
+        return [Package("npm", id_, "1", owner=user, path="/p") for id_ in found if id_ in ids], blind
 
-        @staticmethod
-        def query_of(door: Host, user: User, ids: Any) -> Any:
-            return [Package("npm", id_, "1", owner=user, path="/p") for id_ in found if id_ in ids], blind
-
-        @staticmethod
-        def owned_directories(door: Host, user: User | None) -> Sequence[str]:
-            return ()
-
-        @staticmethod
-        def there(door: Host, user: User | None) -> bool:
-            return True
-
-    monkeypatch.setattr(per_user, "SYSTEMS", [Made])
+    monkeypatch.setattr(per_user, "SYSTEMS", [package_system(query_of=query_of)])
     of = plan(wechat={"packages": {"npm": ["wechat"]}}, other={"processes": ["other"]})
     seen = observed.observe_apps(host, of["controls"]["apps"])
     assert [(services, package.id, package.owner and package.owner.name) for services, package in seen.packages] == [

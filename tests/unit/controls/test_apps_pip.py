@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_users import ALICE, BOB, everywhere, put, tree
+from made_tools import DONE, Tools
+from made_users import ALICE, BOB, everywhere, put
 from proscribe.controls.apps.systems import pip, pip_removal, pipx, site_packages
 from proscribe.controls.apps.systems.package import Package
 from proscribe.host import ControlError, Host, Result
 
 IDS = {"telethon", "Signalbot.cli-tool"}
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tree(tmp_path)
+NOT_OWNED = Result(1, "", "")
 
 
 def distribution(
@@ -121,18 +117,9 @@ def test_nothing_is_looked_at_where_nothing_is_asked_for(root: Path, monkeypatch
     assert pip.query_of(host, ALICE, set()) == pipx.query_of(host, ALICE, set()) == ([], "")
 
 
-def recorded(root: Path, answers: dict[str, Result]) -> tuple[Host, list[tuple[Sequence[str], Any]]]:
-    calls: list[tuple[Sequence[str], Any]] = []
-
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        calls.append((argv, options.get("user")))
-        return answers.get(argv[0], Result(0, "", ""))
-
-    return Host(str(root), run), calls
-
-
 def test_a_package_goes_by_its_own_pythons_pip_as_its_owner(root: Path) -> None:
-    host, calls = recorded(root, {"dpkg-query": Result(1, "", "")})
+    tools = Tools(("dpkg-query", NOT_OWNED), ("", DONE))
+    host = Host(str(root), tools)
     for tool in ("dpkg-query", "python3.13", "python3.9"):
         put(root, f"usr/bin/{tool}", mode=0o755)
     for directory in (
@@ -143,12 +130,12 @@ def test_a_package_goes_by_its_own_pythons_pip_as_its_owner(root: Path) -> None:
         distribution(root, directory, "telethon-1.0.dist-info", "telethon")
     actions, refused = pip.removal(host, everywhere(pip, host, IDS)[0])
     assert (len(actions), refused) == (3, [])
-    del calls[:]
+    tools.ran.clear()
     for action in actions:
         with pytest.raises(ControlError, match="is still there"):  # this pip only says that it did it
             action.apply()
     uninstall = ["-m", "pip", "uninstall", "--yes", "telethon"]
-    assert calls == [
+    assert tools.ran == [
         (["/usr/bin/python3.13", "-I", *uninstall], None),
         (["/usr/bin/python3.9", *uninstall], ALICE),
         (["/home/bob/.pyenv/versions/3.12.1/bin/python3.12", *uninstall], BOB),
@@ -156,21 +143,21 @@ def test_a_package_goes_by_its_own_pythons_pip_as_its_owner(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("installer", "answers", "reason"),
+    ("installer", "answer", "reason"),
     [
-        ("rpm", {}, "pip did not install it ('rpm' did), so it is not pip's to remove"),
-        ("", {}, "pip did not install it (nothing says who did), so it is not pip's to remove"),
-        ("pip", {"python3.13": Result(1, "", "No module named pip")}, "python3.13 has no pip to remove it with"),
+        ("rpm", (), "pip did not install it ('rpm' did), so it is not pip's to remove"),
+        ("", (), "pip did not install it (nothing says who did), so it is not pip's to remove"),
+        ("pip", ("python3.13", Result(1, "", "No module named pip")), "python3.13 has no pip to remove it with"),
         (
             "pip",
-            {"dpkg-query": Result(0, "python3-telethon: /usr/lib/x\n", "")},
+            ("dpkg-query", Result(0, "python3-telethon: /usr/lib/x\n", "")),
             "it belongs to the dpkg package python3-telethon",
         ),
     ],
 )
-def test_what_is_not_certain_is_refused(root: Path, installer: str, answers: dict[str, Result], reason: str) -> None:
+def test_what_is_not_certain_is_refused(root: Path, installer: str, answer: Any, reason: str) -> None:
     put(root, "usr/bin/dpkg-query", mode=0o755)
-    host, _ = recorded(root, {"dpkg-query": Result(1, "", ""), **answers})
+    host = Host(str(root), Tools(*filter(None, [answer]), ("dpkg-query", NOT_OWNED), ("", DONE)))
     distribution(root, "/usr/local/lib/python3.13/dist-packages", "telethon-1.0.dist-info", "telethon", "1", installer)
     actions, refused = pip.removal(host, everywhere(pip, host, IDS)[0])
     assert (actions, [why for _, why in refused]) == ([], [reason])
@@ -178,7 +165,8 @@ def test_what_is_not_certain_is_refused(root: Path, installer: str, answers: dic
 
 def test_an_environment_of_pipx_goes_only_if_it_is_the_packages_own(root: Path) -> None:
     put(root, "usr/bin/pipx", mode=0o755)
-    host, calls = recorded(root, {})
+    tools = Tools(("", DONE))
+    host = Host(str(root), tools)
     for environment in ("telethon", "notifier"):
         site = f"/home/alice/.local/share/pipx/venvs/{environment}/lib/python3.13/site-packages"
         distribution(root, site, "telethon-1.0.dist-info", "telethon")
@@ -190,7 +178,7 @@ def test_an_environment_of_pipx_goes_only_if_it_is_the_packages_own(root: Path) 
     for action in actions:
         with pytest.raises(ControlError, match="is still there"):
             action.apply()
-    assert calls == [
+    assert tools.ran == [
         (["/usr/bin/pipx", "uninstall", "Telethon"], None),
         (["/usr/bin/pipx", "uninstall", "telethon"], ALICE),
     ]

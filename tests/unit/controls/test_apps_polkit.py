@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from proscribe.controls.apps.blocks import polkit
-from proscribe.controls.apps.systems import snap
+from proscribe.controls.apps.systems import flatpak, snap
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs node: reads the rules as polkit does")
 CONTACTS = ["it@example.org", "*/ }); throw 1; // \u2028 throw 2"]
@@ -61,3 +61,19 @@ def test_snap(contact: str) -> None:
     manage = "io.snapcraft.snapd.manage"
     questions = ((manage, {}, "alice"), (manage, {}, "root"), ("io.snapcraft.snapd.login", {}, "alice"))
     assert answers(rule.content, *questions) == ["no", "-", "-"]
+
+
+@pytest.mark.parametrize("contact", CONTACTS)
+def test_flatpak(contact: str) -> None:
+    rule = flatpak.block_parts({"com.tencent.WeChat"}, contact)[1]
+    install = "org.freedesktop.Flatpak.app-install"
+    wechat, like = ({"ref": f"app/com.tencent.{name}/x86_64/stable"} for name in ("WeChat", "WeChatter"))
+    assert answers(
+        rule.content,
+        (install, wechat, "alice"),
+        ("org.freedesktop.Flatpak.install-bundle", {}, "alice"),
+        (install, like, "alice"),
+        (install, {}, "alice"),
+        ("org.freedesktop.Flatpak.app-update", wechat, "alice"),
+        (install, wechat, "root"),
+    ) == ["no", "no", *"----"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import made_apps as made
@@ -15,34 +14,11 @@ from proscribe.controls.apps.portable import (
     elf,
     program_parts,
     squashfs,
-    user_dirs,
 )
-from proscribe.controls.apps.portable.container_launchers import Inside, launched
-from proscribe.controls.apps.systems.on_demand import OnDemand
-from proscribe.host import ControlError, Host, Unseen, User
+from proscribe.host import Host, User
 
 PACKAGE = "github.com/jpillora/chisel"
 ALICE = User("alice", 1000, 1000, "/home/alice")
-
-
-@pytest.mark.parametrize(
-    ("command", "program"),
-    [
-        ("distrobox enter box -- wechat", "wechat"),
-        ("distrobox enter box wechat", ""),  # it takes these for its own arguments
-        ("distrobox-enter -n box -- wechat", "wechat"),
-        ("distrobox-enter box wechat", ""),
-        ("podman exec box wechat", "wechat"),
-        ("toolbox run wechat", "wechat"),
-        ("toolbox run -c box wechat", "wechat"),
-        ("podman exec box", ""),
-        ("podman run box wechat", ""),
-        ("other exec box wechat", ""),
-    ],
-)
-def test_what_a_launcher_runs_in_a_container(command: str, program: str) -> None:
-    words = command.split()
-    assert launched(words) == (Inside(words[0], program) if program else None)
 
 
 @pytest.mark.parametrize(("flags", "found"), [(6, True), (7, True), (5, False), (4, False)])
@@ -103,85 +79,4 @@ def test_a_piece_of_an_archive_with_nothing_in_it_ends_it() -> None:
     assert archive._bytes(0, 1, 2) == b"bc", "over two pieces"
 
 
-@pytest.mark.parametrize(
-    ("line", "path"),
-    [
-        ('XDG_DESKTOP_DIR="$HOME/xy"', "/home/alice/xy"),
-        ('  XDG_DESKTOP_DIR="$HOME/xy"  ', "/home/alice/xy"),
-        ('XDG_DESKTOP_DIR="$HOME/xy', ""),  # a shell reads on, and takes no such directory
-        ("XDG_DESKTOP_DIR=$HOME/xy", ""),
-        ('XDG_DESKTOP_DIR="$HOME/"', ""),
-        ('#XDG_DESKTOP_DIR="$HOME/xy"', ""),
-    ],
-)
-def test_a_line_of_a_users_own_directories_is_one_as_a_whole(line: str, path: str) -> None:
-    assert user_dirs.parse(line, "/home/alice") == ({"DESKTOP": path} if path else {})
-
-
 # -- package systems that few hosts have -------------------------------------------------------------------------------
-
-
-class Noted:
-    """The part of a package system that is loaded on demand, which notes what it is asked."""
-
-    def __init__(self) -> None:
-        self.requests: list[Any] = []
-
-    def __getattr__(self, name: str) -> Any:
-        def answer(*what: Any) -> Any:
-            self.requests.append((name, *what))
-            return name
-
-        return answer
-
-
-def test_what_is_asked_of_a_system_that_is_there_reaches_it_as_it_is(tmp_path: Path) -> None:
-    inner = Noted()
-    one = OnDemand("npm", "npm", lambda: inner, ["/opt/npm", "~/.npm"])
-    host, packages = Host(str(tmp_path)), [SimpleNamespace()]
-    ids = {"a"}
-    assert one.query(host, ids) == ([], "") == one.query_of(host, ALICE, ids)
-    assert one.owned_directories(host, None) == () == one.owned_directories(host, ALICE)
-    assert one.programs(host, ids, [])(SimpleNamespace()) == ""  # type: ignore[arg-type]
-    assert inner.requests == [], "nothing of it is loaded where it is not"
-    (tmp_path / "opt/npm").mkdir(parents=True)
-    (tmp_path / "home/alice/.npm").mkdir(parents=True)
-    assert [one.there(host, who) for who in (None, ALICE, ALICE._replace(home="/home/bob"))] == [True, True, True]
-    assert (one.query(host, ids), one.query_of(host, ALICE, ids)) == ("query", "query_of")
-    assert one.owned_directories(host, ALICE) == "owned_directories"
-    assert one.programs(host, ids, []) == "programs"
-    assert one.removal(host, packages) == "removal"  # type: ignore[arg-type, comparison-overlap]
-    assert inner.requests == [
-        ("query", host, ids),
-        ("query_of", host, ALICE, ids),
-        ("owned_directories", host, ALICE),
-        ("programs", host, ids, []),
-        ("removal", host, packages),
-    ]
-    inner.requests.clear()
-    assert one.query(host, set()) == ([], "") == one.query_of(host, ALICE, set())
-    assert one.programs(host, set(), packages)(SimpleNamespace()) == ""  # type: ignore[arg-type]
-    assert inner.requests == [], "nor where nothing is looked for"
-
-
-def test_a_package_without_a_trace_of_its_system_has_programs_all_the_same(tmp_path: Path) -> None:
-    """A user's own, for instance: then there is nothing of the host's."""
-    inner = Noted()
-    one = OnDemand("npm", "npm", lambda: inner, ["~/.npm"])
-    host = Host(str(tmp_path))
-    assert one.programs(host, {"a"}, ["a package"]) == "programs"  # type: ignore[list-item, comparison-overlap]
-    assert not one.there(host, None), "a home is none of the host's"
-    assert one.gated(host) is False and one.block_parts({"a"}, "contact") == ()
-
-
-@pytest.mark.parametrize("error", [Unseen("a dead mount"), ControlError("a link")])
-def test_a_trace_that_cannot_be_seen_may_be_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    host = Host(str(tmp_path))
-
-    def refuse(path: str) -> None:
-        raise error
-
-    monkeypatch.setattr(host, "stat", refuse)
-    assert OnDemand("npm", "npm", lambda: Noted(), ["/opt/npm"]).there(host, None)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from made_tools import Tools
 from proscribe.controls.apps.blocks.parts import DIFFERS, LEFT_OVER, MISSING, SharedFile
 from proscribe.controls.apps.systems import rpm, rpm_block, rpm_conflicts, rpm_guard, rpm_removal, rpm_transaction
 from proscribe.controls.apps.systems.package import Package
@@ -17,21 +18,6 @@ from proscribe.host import ControlError, Host, Result, Unseen
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True)
 POLICY = "Restricted by the policy of this organisation; ask it@example.org."
-
-
-class Tools:
-    """Answers tools from a table: words that a command line has to have -> its answer; the first row that fits."""
-
-    def __init__(self, *rows: tuple[str, Result]) -> None:
-        self.rows = rows
-        self.calls: list[str] = []
-
-    def __call__(self, argv: Sequence[str], **options: Any) -> Result:
-        self.calls.append(" ".join(argv))
-        for words, result in self.rows:
-            if set(words.split()) <= set(argv):
-                return result
-        raise AssertionError(f"unexpected: {argv}")
 
 
 def host(root: Path, *rows: tuple[str, Result], tools: Sequence[str] = ("rpm",)) -> Host:

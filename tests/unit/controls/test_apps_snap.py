@@ -9,17 +9,17 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_tools import DONE, Tools
 from made_users import put, tree
 from proscribe.controls.apps.systems import snap
 from proscribe.controls.apps.systems.package import Package
-from proscribe.host import Host, Process, Result
+from proscribe.host import Host, Process
 
 ANSWER = {
     "type": "sync",
@@ -172,16 +172,13 @@ def test_whose_a_program_is(root: Path, exe: str, group: str, id_: str) -> None:
 
 
 def test_data_is_saved_before_a_snap_goes(root: Path) -> None:
-    calls: list[Sequence[str]] = []
-
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        calls.append(argv)
-        return Result(0, "", "")
-
+    tools = Tools(("snap", DONE))
     package = Package("snap", "slack", "1", ("slack_work",))
-    assert snap.removal(Host(str(root), run), [package])[1] == [(package, "snap itself is not installed on this host")]
+    assert snap.removal(Host(str(root), tools), [package])[1] == [
+        (package, "snap itself is not installed on this host")
+    ]
     put(root, "usr/bin/snap", mode=0o755)
-    [action], refused = snap.removal(Host(str(root), run), [package])
+    [action], refused = snap.removal(Host(str(root), tools), [package])
     action.apply()
     assert (str(action), refused) == ("remove slack_work (system)", [])
-    assert calls == [["snap", "save", "slack_work"], ["snap", "remove", "slack_work"]]
+    assert tools.calls == ["snap save slack_work", "snap remove slack_work"]

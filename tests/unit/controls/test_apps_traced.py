@@ -93,8 +93,12 @@ def test_its_file_is_asked_only_where_something_is_there_and_looked_for(tmp_path
         queried.clear()
     assert system.programs(host, ids, [])(Process(1, "/x")) == ("p" if is_queried else "")
     assert system.programs(host, ids, ["p"])(Process(1, "/x")) == ("p" if ids else ""), "of a user's, there is one"
+    assert queried == [(host, ids, packages) for packages, is_one in (([], is_queried), (["p"], ids)) if is_one]
     assert system.removal(host, ["p"]) == (host, ["p"])
+    queried.clear()
     assert [system.owned_directories(host, user) for user in (None, ALICE)] == ([["t"], ["t"]] if there else [(), ()])
+    assert queried == ([(host, None), (host, ALICE)] if there else [])
+    assert not system.gated(host) and system.block_parts(ids, "contact") == ()
 
 
 def test_these_keep_what_a_user_has_below_his_name() -> None:

@@ -36,35 +36,22 @@ SECTION = {
 }
 
 
-def huge(place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("wb") as stream:
-        stream.truncate(1 << 30)
-
-
-def pipe(place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    os.mkfifo(place)
-
-
-def link(place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.symlink_to("/etc/shadow")
-
-
-def deep(place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text('{"a":' * 150_000)
-
-
 def many(place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
     for number in range(3000):
         (place.parent / f"telethon-{number}-0.json").write_text("")
 
 
+MADE: dict[str, Callable[[Path], object]] = {
+    "huge": lambda place: (place.touch(), os.truncate(place, 1 << 30)),
+    "a pipe": os.mkfifo,
+    "a link": lambda place: place.symlink_to("/etc/shadow"),
+    "deep": lambda place: place.write_text('{"a":' * 150_000),
+    "many": many,
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("made", [huge, pipe, link, deep, many], ids=lambda made: made.__name__)
+@pytest.mark.parametrize("kind", MADE)
 @pytest.mark.parametrize(
     "path",
     [
@@ -79,11 +66,11 @@ def many(place: Path) -> None:
         ".local/share/applications/waydroid.x.desktop",
     ],
 )
-def test_a_users_places_cost_a_bounded_amount_and_hide_nothing_of_others(
-    tmp_path: Path, path: str, made: Callable[[Path], None]
-) -> None:
+def test_a_users_places_cost_a_bounded_amount_and_hide_nothing_of_others(tmp_path: Path, path: str, kind: str) -> None:
     root = tree(tmp_path)
-    made(root / f"{HOME}/{path}".lstrip("/"))
+    place = root / f"{HOME}/{path}".lstrip("/")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    MADE[kind](place)
     for directory, names, files in os.walk(root / HOME.lstrip("/")):
         for name in (*names, *files):
             os.lchown(f"{directory}/{name}", ALICE.uid, ALICE.gid)

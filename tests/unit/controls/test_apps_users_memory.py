@@ -6,13 +6,15 @@ import base64
 import json
 import marshal
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import made_apps as made
 import pytest
+from made_host import MadeHost, plan
+from made_tools import package_system
+from made_users import ALICE, BOB
 from proscribe.controls.apps import observed, per_user
 from proscribe.controls.apps.desired import Desired
 from proscribe.controls.apps.per_user import Common, Seen, Unit
@@ -22,14 +24,6 @@ from proscribe.controls.apps.portable.scan_cache import DROPPED, Memory, is_reme
 from proscribe.controls.apps.systems.package import Package
 from proscribe.host import Host, Process, User, file_scan
 from proscribe.host.budget import Budget
-from test_apps import MadeHost, plan
-
-ALICE, BOB = User("alice", 1000, 1000, "/home/alice"), User("bob", 1001, 1001, "/home/bob")
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> MadeHost:
-    return MadeHost(tmp_path)
 
 
 def of_parts(monkeypatch: pytest.MonkeyPatch, host: Host, *units: tuple[User, list[Any], str]) -> Seen:
@@ -174,24 +168,8 @@ def test_that_a_user_has_a_package_system_is_told_where_nothing_else_is_known(
     host: MadeHost, has: bool, requests: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then a service is no one that this host could not have."""
-
-    class Made:
-        MANAGER = "npm"
-
-        @staticmethod
-        def query_of(door: Host, user: User, ids: Any) -> Any:
-            return [], ""
-
-        @staticmethod
-        def owned_directories(door: Host, user: User | None) -> Sequence[str]:
-            return ()
-
-        @staticmethod
-        def there(door: Host, user: User | None) -> bool:
-            return has
-
-    monkeypatch.setattr(per_user, "SYSTEMS", [Made])
-    Path(host.root + "/etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
+    monkeypatch.setattr(per_user, "SYSTEMS", [package_system(there=lambda host, user: has)])
+    host.has_accounts(ALICE)
     sole = {"parrot": {"packages": {"npm": ["parrot"]}}}
     known_otherwise = {"parrot": {"packages": {"npm": ["parrot"]}, "processes": ["parrot"]}}
     desired = Desired(plan(**(sole if requests else known_otherwise))["controls"]["apps"])

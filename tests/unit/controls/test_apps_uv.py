@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_users import ALICE, put, tree
+from made_tools import absent
+from made_users import ALICE, put
 from proscribe.controls.apps.systems import uv
 from proscribe.host import ControlError, Host, Result
 
 IDS = {"Telethon", "pyrogram"}
 TOOLS = "/home/alice/.local/share/uv/tools"
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tree(tmp_path)
 
 
 def tool(root: Path, name: str, packages: dict[str, str], tools: str = TOOLS) -> None:
@@ -113,10 +109,7 @@ def test_uv_takes_away_whole_tools_as_their_owner_and_nothing_that_came_along(ro
 def test_without_uv_it_stays(root: Path) -> None:
     tool(root, "telethon", {"telethon": "1.36.0"})
 
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        raise ControlError(f"{argv[0]} is not installed on this host")
-
-    host = Host(str(root), run)
+    host = Host(str(root), absent)
     assert [why for _, why in uv.removal(host, uv.query_of(host, ALICE, IDS)[0])[1]] == [
         "uv itself is not installed on this host"
     ]

@@ -6,18 +6,19 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_host import WECHAT, MadeHost, plan
 from proscribe.controls import apps
 from proscribe.controls.apps.requests import reading
 from proscribe.host import Host, User
 from proscribe.host.budget import Budget
 from proscribe.reply import shapes
-from test_apps import WECHAT, MadeHost, plan
 
 ME = os.getuid()
 ALICE = User("alice", ME, 0, "/home/alice")
@@ -106,41 +107,28 @@ def test_a_time_to_come_is_now(host: MadeHost) -> None:
     assert row[4] <= time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def _fifo(path: Path) -> None:
-    os.mkfifo(path)
+def outside(path: Path) -> Path:
+    """A request that lies somewhere else."""
+    secret = path.parents[5] / "secret"
+    secret.write_text(json.dumps(GOOD))
+    return secret
 
 
-def _link(path: Path) -> None:
-    outside = path.parents[5] / "secret"
-    outside.write_text(json.dumps(GOOD))
-    path.symlink_to(outside)
+PLANTED: dict[str, Callable[[Path], object]] = {
+    "a pipe": os.mkfifo,
+    "a link": lambda path: path.symlink_to(outside(path)),
+    "another name of a file": lambda path: os.link(outside(path), path),
+    "a directory": os.mkdir,
+    "a hole": lambda path: (path.touch(), os.truncate(path, 1 << 40)),
+    "somebody else's": lambda path: (path.write_text(json.dumps(GOOD)), os.chown(path, 4711, 0)),
+}
 
 
-def _hard_link(path: Path) -> None:
-    outside = path.parents[5] / "secret"
-    outside.write_text(json.dumps(GOOD))
-    os.link(outside, path)
-
-
-def _directory(path: Path) -> None:
-    path.mkdir()
-
-
-def _hole(path: Path) -> None:
-    with path.open("wb") as stream:
-        stream.truncate(1 << 40)
-
-
-def _someone_elses(path: Path) -> None:
-    path.write_text(json.dumps(GOOD))
-    os.chown(path, 4711, 0)
-
-
-@pytest.mark.parametrize("make", [_fifo, _link, _hard_link, _directory, _hole, _someone_elses])
-def test_only_a_users_own_plain_file_is_opened(host: MadeHost, make: Any) -> None:
-    if make is _someone_elses and ME:
+@pytest.mark.parametrize("kind", PLANTED)
+def test_only_a_users_own_plain_file_is_opened(host: MadeHost, kind: str) -> None:
+    if kind == "somebody else's" and ME:
         pytest.skip("only root can give files away")
-    make(Path(host.root, PLACE, name()))
+    PLANTED[kind](Path(host.root, PLACE, name()))
     put(host, GOOD, name(1))
     rows, left_out = reading.of_user(host, ALICE)
     assert (len(rows), left_out) == (1, 1)

@@ -1,0 +1,99 @@
+"""A made host with dpkg, packages and programs, the plans for it, and what is said of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from proscribe.controls import apps
+from proscribe.controls.apps.systems import dpkg
+from proscribe.controls.base import Action
+from proscribe.host import Host, Process, Result, User
+
+
+def plan(mode: str = "enforce", **services: dict[str, Any]) -> dict[str, Any]:
+    """A plan's `apps` section; what a service does not name is empty, and its mode is the control's."""
+    entry = {"mode": mode, "packages": {}, "processes": [], "paths": []}
+    entries = {id_: {"name": id_, **entry, **given} for id_, given in services.items()}
+    section = {"mode": mode, "services": entries, "settings": {}}
+    return {"contact": "it-security@example.org", "controls": {"apps": section}}
+
+
+WECHAT = {"packages": {"apt": ["wechat"], "flatpak": ["com.tencent.WeChat"]}, "paths": ["/opt/wechat"]}
+TOR = {"processes": ["tor"], "paths": ["/usr/bin/tor", "~/.local/share/torbrowser"]}
+
+
+class MadeHost(Host):
+    """A made tree with dpkg, packages from a table, and processes that end when they are told to."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(str(root), self.answer)
+        self.packages: dict[str, str] = {}
+        self.dependents: dict[str, str] = {}
+        self.calls: list[str] = []
+        self.root_user = True
+        for directory in ("etc/dpkg/dpkg.cfg.d", "usr/bin", "var/lib/dpkg/info", "home/alice", "proc"):
+            (root / directory).mkdir(parents=True)
+        (root / "etc/passwd").write_text(f"alice:x:{os.getuid()}:0::/home/alice:/bin/sh\n")
+        (root / "var/lib/dpkg/status").touch()
+        (root / "proc/stat").write_text("btime 1700000000\n")
+        for tool in ("dpkg-query", "dpkg", "apt-get"):
+            (root / "usr/bin" / tool).touch(0o755)
+
+    @property
+    def privileged(self) -> bool:
+        return self.root_user
+
+    def has_accounts(self, *users: User) -> None:
+        lines = [f"{one.name}:x:{one.uid}:{one.gid}::{one.home}:/bin/sh\n" for one in users]
+        Path(self.root + "/etc/passwd").write_text("".join(lines))
+
+    def answer(self, argv: Sequence[str], **options: Any) -> Result:
+        self.calls.append(" ".join(argv))
+        names = [word for word in argv if word in self.packages]
+        if argv[0] == "dpkg-query" and not names:
+            rows = (f"{status} \t{name}\t{name}\t1.0\n" for name, status in self.packages.items())
+            return Result(0, "".join(rows), "")
+        if argv[0] == "dpkg-query":
+            return Result(0, "no no ", "")
+        if "--print-architecture" in argv:
+            return Result(0, "amd64\n", "")
+        if "--simulate" in argv:
+            taken = [*names, *(self.dependents[name] for name in names if name in self.dependents)]
+            return Result(0, "".join(f"Remv {name} [1.0]\n" for name in taken), "")
+        if "remove" in argv:
+            for name in names:
+                self.packages[name] = "rc"
+            return Result(0, "", "")
+        if argv[0] == dpkg.SCRIPT:
+            return Result(0 if self.text(dpkg.SCRIPT) == dpkg.GATE else 2, "", "")
+        raise AssertionError(argv)
+
+    def program(self, pid: int, exe: str, contained: bool = False) -> None:
+        place = Path(self.root) / "proc" / str(pid)
+        place.mkdir()
+        (place / "exe").symlink_to(exe)
+        (place / "stat").write_text(f"{pid} (x) S 1 " + " ".join(["0"] * 17) + f" {pid}00 0")
+        (place / "status").write_text(f"Name:\tx\nUid:\t{os.getuid()}\t0\t0\t0\n")
+        (place / "root").mkdir() if contained else (place / "root").symlink_to(self.root)
+
+    def end(self, process: Process, still: Callable[[Process], bool], grace: float = 5) -> None:
+        exe = Path(self.root) / "proc" / str(process.pid) / "exe"
+        if still(process._replace(exe=os.readlink(exe))):
+            exe.unlink()
+
+
+def states(host: Host, of: dict[str, Any]) -> dict[str, str]:
+    return {verdict.rule: verdict.state for verdict in apps.observe(host, of)}
+
+
+def evidence(host: Host, of: dict[str, Any], rule: str) -> list[tuple[str, ...]]:
+    verdict = next(verdict for verdict in apps.observe(host, of) if verdict.rule == rule)
+    return [(f.kind, f.id, f.scope, f.path, f.detail) for f in verdict.findings]
+
+
+def carry_out(actions: Sequence[Action]) -> None:
+    for action in actions:
+        action.apply()
