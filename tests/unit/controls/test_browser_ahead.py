@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_browser import section
 from made_places import BROWSERS
 from proscribe import run
 from proscribe.compile.browsers import places
@@ -14,9 +15,6 @@ from proscribe.controls import browser
 from proscribe.host import Host
 from proscribe.plan import SCHEMA, sealed
 from proscribe.reply import results
-
-ENTRY = {"name": "Mail", "mode": "enforce", "domains": ["mail.example"], "urls": [], "allow": []}
-SECTION = {"mode": "enforce", "services": {"mail": ENTRY}, "settings": {"browsers": {}, "tenants": {}}}
 
 
 @pytest.fixture
@@ -27,7 +25,8 @@ def host(tmp_path: Path) -> Host:
 
 
 def plan(browsers: Any) -> dict[str, Any]:
-    body = {"schema": SCHEMA, "contact": "", "browsers": browsers, "controls": {"browser": SECTION}}
+    of = section({"mail": {"domains": ["mail.example"]}})
+    body = {"schema": SCHEMA, "contact": "", "browsers": browsers, "controls": {"browser": of}}
     return sealed(body)
 
 

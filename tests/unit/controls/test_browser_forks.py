@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
-from made_places import BROWSERS
+from made_browser import Tree, section
 from proscribe.controls import browser
 from proscribe.controls.browser import forks
 from proscribe.controls.browser.places import Place
@@ -16,36 +14,24 @@ from proscribe.host import Host
 
 ENTRY = "[Desktop Entry]\nName=Owl\nExec={}\nMimeType=text/html;x-scheme-handler/http;\n"
 OWL = "/etc/owl/policies"
-SECTION = {
-    "mode": "enforce",
-    "services": {"mail": {"name": "Mail", "mode": "enforce", "domains": ["mail.example"], "urls": [], "allow": []}},
-    "settings": {},
-}
-PLAN: dict[str, Any] = {"browsers": BROWSERS, "controls": {"browser": SECTION}}
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
     monkeypatch.setattr(forks, "LEAST", 100)
-    tmp_path.chmod(0o755)
-    for folder in ("usr/share/applications", "usr/bin", "opt/owl", "var/lib", "etc"):
-        (tmp_path / folder).mkdir(parents=True)
-    return tmp_path
-
-
-def install(root: Path, path: str, content: bytes, mode: int = 0o755) -> None:
-    file = root / path.lstrip("/")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)
-    file.chmod(mode)
+    return Tree(tmp_path, section({"mail": {"domains": ["mail.example"]}}))
 
 
 def binary(*policies: str) -> bytes:
     return b"\x7fELF" + b"x" * 200 + b"".join(b"\0" + one.encode() + b"\0" for one in policies)
 
 
-def entry(root: Path, command: str, name: str = "owl", text: str = ENTRY) -> None:
-    (root / "usr/share/applications" / f"{name}.desktop").write_text(text.format(command))
+def install(tree: Tree, path: str, content: bytes, mode: int = 0o755) -> None:
+    tree.put(path[1:], content, mode)
+
+
+def entry(tree: Tree, command: str, name: str = "owl", text: str = ENTRY) -> None:
+    tree.put(f"usr/share/applications/{name}.desktop", text.format(command))
 
 
 LAUNCHER = b'#!/bin/sh\nexec /opt/owl/owl "$@"\n'
@@ -70,12 +56,12 @@ COMMANDS = [
 
 @pytest.mark.parametrize(("command", "files", "policies"), COMMANDS)
 def test_where_an_unknown_browser_reads_policies(
-    command: str, files: dict[str, bytes], policies: str, root: Path
+    command: str, files: dict[str, bytes], policies: str, tree: Tree
 ) -> None:
     for path, content in files.items():
-        install(root, path, content)
-    entry(root, command)
-    (fork,) = forks.find_forks(Host(str(root)), []).forks
+        install(tree, path, content)
+    entry(tree, command)
+    (fork,) = forks.find_forks(tree.host, []).forks
     assert (fork.id, fork.policies) == ("owl", policies)
 
 
@@ -89,62 +75,54 @@ NONE = [
 
 
 @pytest.mark.parametrize(("text", "mode", "command"), NONE)
-def test_what_is_left_out(text: str, mode: int, command: str, root: Path) -> None:
-    install(root, "/opt/owl/owl", binary(OWL), mode)
-    entry(root, command, text=text)
-    assert forks.find_forks(Host(str(root)), []).forks == []
+def test_what_is_left_out(text: str, mode: int, command: str, tree: Tree) -> None:
+    install(tree, "/opt/owl/owl", binary(OWL), mode)
+    entry(tree, command, text=text)
+    assert forks.find_forks(tree.host, []).forks == []
 
 
-def test_a_browser_of_the_catalogue_is_no_fork(root: Path) -> None:
-    install(root, "/opt/owl/owl", binary(OWL))
-    entry(root, "/opt/owl/owl")
+def test_a_browser_of_the_catalogue_is_no_fork(tree: Tree) -> None:
+    install(tree, "/opt/owl/owl", binary(OWL))
+    entry(tree, "/opt/owl/owl")
     known = Place("owl", "chromium", "/etc/owl/x", browsers=("owl",), programs=("owl",))
-    assert forks.find_forks(Host(str(root)), [known]).forks == []
+    assert forks.find_forks(tree.host, [known]).forks == []
     by_path = known._replace(programs=(), paths=("/opt/owl/something",))
-    assert forks.find_forks(Host(str(root)), [by_path]).forks == []
+    assert forks.find_forks(tree.host, [by_path]).forks == []
 
 
-def test_it_is_enforced_remembered_and_lifted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(root, "/opt/owl/owl", binary(OWL))
-    entry(root, "/opt/owl/owl")
-    host = Host(str(root))
-    before = sorted(str(path) for path in root.rglob("*"))
-    assert browser.observe(host, PLAN)[0].findings[0].manager == "chromium,google_chrome,firefox,owl"
-    for action in browser.enforce(host, PLAN).actions:
-        action.apply()
-    said = json.loads((root / "etc/owl/policies/managed/proscribe.json").read_text())
+def test_it_is_enforced_remembered_and_lifted(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tree, "/opt/owl/owl", binary(OWL))
+    entry(tree, "/opt/owl/owl")
+    before = sorted(str(path) for path in tree.root.rglob("*"))
+    assert tree.verdicts()["mail"].findings[0].manager == "chromium,google_chrome,firefox,owl"
+    tree.enforce()
+    said = tree.read("etc/owl/policies/managed/proscribe.json")
     assert said["URLBlocklist"] == ["mail.example"]
     monkeypatch.setattr(Host, "search", lambda *_: pytest.fail("the binary is the same, so nobody looks into it again"))
-    assert {verdict.state for verdict in browser.observe(host, PLAN)} == {"compliant"}
-    assert browser.enforce(host, PLAN).actions == []
-    os.unlink(root / "opt/owl/owl")  # the policy goes all the same
-    for action in browser.lift(host, PLAN).actions:
-        action.apply()
-    assert sorted(str(path) for path in root.rglob("*")) == [
+    assert tree.states() == {"compliant"}
+    assert browser.enforce(tree.host, tree.plan).actions == []
+    os.unlink(tree.root / "opt/owl/owl")  # the policy goes all the same
+    tree.lift()
+    assert sorted(str(path) for path in tree.root.rglob("*")) == [
         path for path in before if not path.endswith("/opt/owl/owl")
     ]
 
 
-def test_the_policy_of_a_browser_that_is_gone_is_lifted_although_another_one_came(root: Path) -> None:
-    host = Host(str(root))
+def test_the_policy_of_a_browser_that_is_gone_is_lifted_although_another_one_came(tree: Tree) -> None:
     for name in ("owl", "eagle"):
-        install(root, f"/opt/{name}/{name}", binary(f"/etc/{name}/policies"))
-        entry(root, f"/opt/{name}/{name}", name)
-        for action in browser.enforce(host, PLAN).actions:
-            action.apply()
-        os.unlink(root / f"opt/{name}/{name}")
-    for action in browser.lift(host, PLAN).actions:
-        action.apply()
-    assert list((root / "etc").iterdir()) == []
+        install(tree, f"/opt/{name}/{name}", binary(f"/etc/{name}/policies"))
+        entry(tree, f"/opt/{name}/{name}", name)
+        tree.enforce()
+        os.unlink(tree.root / f"opt/{name}/{name}")
+    tree.lift()
+    assert list((tree.root / "etc").iterdir()) == []
 
 
-def test_a_browser_without_a_policy_folder_is_told(root: Path) -> None:
-    install(root, "/opt/owl/owl", binary())
-    entry(root, "/opt/owl/owl")
-    host = Host(str(root))
-    for action in browser.enforce(host, PLAN).actions:
-        action.apply()
-    (verdict,) = [verdict for verdict in browser.observe(host, PLAN) if verdict.state != "compliant"]
+def test_a_browser_without_a_policy_folder_is_told(tree: Tree) -> None:
+    install(tree, "/opt/owl/owl", binary())
+    entry(tree, "/opt/owl/owl")
+    tree.enforce()
+    (verdict,) = [verdict for verdict in browser.observe(tree.host, tree.plan) if verdict.state != "compliant"]
     (finding,) = verdict.findings
     assert (verdict.rule, finding.kind, finding.id, finding.path) == (
         "browser/policy-file",

@@ -209,16 +209,3 @@ def test_the_lists_of_a_plan_mean_to_the_browsers_what_the_plan_means(
     listed = firefox.lists(desired)
     if meant:
         assert firefox_says(listed.block, listed.exceptions, address)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "address", "blocked"),
-    [
-        ("*://*.a.com/*", Name("a.com"), True),
-        ("*://*.a.com/*", Name("xa.com"), False),
-        ("*://a.com/*", Name("b.a.com"), False),
-        ("*://*.a.com/X*", Name("a.com", "/xy"), True),
-    ],
-)
-def test_the_plain_reading_itself_is_plain(pattern: str, address: Name, blocked: bool) -> None:
-    assert firefox_says([pattern], [], address) is blocked

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_users import put
 from proscribe import plan as plans
 from proscribe import run
 from proscribe.controls.browser import probe
@@ -195,17 +196,6 @@ def place(id_: str, *paths: str, family: str = "chromium") -> dict[str, Any]:
     return {"id": id_, "family": family, "path": f"/etc/{id_}.json", "browsers": [id_], "paths": list(paths)}
 
 
-@pytest.fixture
-def install(tmp_path: Path) -> Callable[[str, int], None]:
-    def make(path: str, mode: int) -> None:
-        file = tmp_path / path.lstrip("/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("#!/bin/sh\n")
-        file.chmod(mode)
-
-    return make
-
-
 @pytest.mark.parametrize(
     ("installed", "browsers", "started"),
     [
@@ -262,10 +252,9 @@ def test_each_browser_that_is_installed_is_started_once(
     browsers: list[dict[str, Any]],
     started: list[str],
     tmp_path: Path,
-    install: Callable[[str, int], None],
 ) -> None:
     for path, mode in installed.items():
-        install(path, mode)
+        put(tmp_path, path, "#!/bin/sh\n", mode)
     found = probe.candidates(Host(str(tmp_path)), plan(browsers))
     assert [candidate.binary for candidate in found] == started
 
@@ -278,10 +267,6 @@ def test_flatpaks_and_snaps_are_named_since_they_are_not_started(tmp_path: Path)
     mail = {**place("mail", family="thunderbird"), **packed}
     found = probe.packed(Host(str(tmp_path)), plan([firefox, mail]))
     assert [one.binary for one in found] == ["/var/lib/flatpak/app/org.mozilla.firefox", "/snap/firefox"]
-
-
-def test_the_control_name_is_one_that_no_catalogue_can_have() -> None:
-    assert CONTROL.host.endswith(".invalid")
 
 
 HELLO = b"\x16\x03\x01\x00\x00\x01\x00\x00\x00\x03\x03" + bytes(32) + b"\x00\x00\x02\x13\x01\x01\x00"

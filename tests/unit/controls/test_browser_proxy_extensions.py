@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls import browser
 from proscribe.controls.browser import firefox, firefox_merge
 from proscribe.controls.browser.chromium import MERGE_DICTIONARIES
 from proscribe.controls.browser.chromium_extensions import Lists, deciding, effective, fitted, flawed, openings
@@ -18,7 +17,7 @@ from proscribe.controls.browser.chromium_file import File
 from proscribe.controls.browser.extension_settings import EXTENSION_SETTINGS, closes, due
 from proscribe.controls.browser.rendering import Rules, rules
 from proscribe.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
-from test_browser_settings import CHROMIUM, FIREFOX, LISTS, MERGE, Tree, place, said, section
+from test_browser_settings import BIRD, CHROMIUM, FIREFOX, FOX, LISTS, MERGE, Tree, place, said, section
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 REFUSED, ALLOWED, FORCED = ({"installation_mode": mode} for mode in ("blocked", "allowed", "force_installed"))
@@ -28,7 +27,6 @@ VPN = {"extensions": {"chrome": [A], "firefox": ["vpn@example"]}}
 WAIVED = {"mode": "waived", "extensions": {"chrome": [B], "firefox": ["waived@example"]}}
 MANAGED = {EXTENSIONS: BLOCKED, PROXY_EXTENSIONS: BLOCKED}
 ORGANISATIONS = [C, "own@example"]
-FOX = place("firefox", family="firefox")
 
 
 def files(*said: Mapping[str, Any], names: str = "abcdef") -> list[File]:
@@ -81,7 +79,7 @@ def test_an_allowed_extension_of_a_restricted_service_stays_refused() -> None:
 
 
 def test_thunderbird_and_hosts_that_leave_it_alone_get_nothing() -> None:
-    assert said(place("thunderbird", family="thunderbird"), MANAGED, {"vpn": VPN}) == {}
+    assert said(BIRD, MANAGED, {"vpn": VPN}) == {}
     left = {**MANAGED, PROXY_EXTENSIONS: "unmanaged"}
     assert EXTENSION_SETTINGS not in said(place("chromium"), left, {"vpn": VPN})
     assert said(FOX, left, {"vpn": VPN}) == {EXTENSION_SETTINGS: {"vpn@example": REFUSED}}
@@ -327,12 +325,12 @@ def test_what_is_reported_beside_files_of_the_organisation(
     tree = Tree(tmp_path, section(MANAGED, SERVICES, extensions_allowed=ORGANISATIONS))
     for name, content in foreign.items():
         tree.put(CHROMIUM + name, content)
-    tree.change(browser.enforce)
+    tree.enforce()
     assert tree.wrong() == wrong
-    assert tree.change(browser.enforce) == 0
-    refused = [refusal.reason for refusal in browser.enforce(tree.host, tree.plan).refused]
-    assert refused == ([NO_ROOM] if FILE in wrong else [])
-    tree.change(browser.lift)
+    again = tree.enforce()
+    assert again.actions == []
+    assert [refusal.reason for refusal in again.refused] == ([NO_ROOM] if FILE in wrong else [])
+    tree.lift()
     left = {path.name: json.loads(path.read_bytes()) for path in (tmp_path / CHROMIUM).glob("*")}
     assert left == foreign
 
@@ -351,7 +349,7 @@ def test_what_is_reported_beside_files_of_the_organisation(
 )
 def test_what_comes_after_the_run_is_reported_as_it_is(file: str, content: Any, why: str, tmp_path: Path) -> None:
     tree = Tree(tmp_path, section(MANAGED, SERVICES, extensions_allowed=ORGANISATIONS))
-    tree.change(browser.enforce)
+    tree.enforce()
     if content is None:
         (tmp_path / CHROMIUM / file).unlink()
     else:
@@ -361,7 +359,7 @@ def test_what_comes_after_the_run_is_reported_as_it_is(file: str, content: Any, 
 
 def test_a_copy_of_our_file_with_extension_settings_is_still_known_as_one(tmp_path: Path) -> None:
     tree = Tree(tmp_path, section(MANAGED, SERVICES, extensions_allowed=ORGANISATIONS))
-    tree.change(browser.enforce)
+    tree.enforce()
     tree.put(CHROMIUM + "zz.bak", tree.read(CHROMIUM + OWN))
     assert tree.wrong() == {FILE: ["chromium proscribe.json: zz.bak beside it is a copy of it, and counts"]}
 
@@ -378,7 +376,7 @@ def test_firefox_settings_of_the_organisation_stay_and_its_own_extensions_are_re
     own = {"policies": {EXTENSION_SETTINGS: theirs}}
     tree = Tree(tmp_path, section(MANAGED, SERVICES, extensions_allowed=ORGANISATIONS))
     tree.put(FIREFOX, own)
-    tree.change(browser.enforce)
+    tree.enforce()
     merged = tree.read(FIREFOX)["policies"][EXTENSION_SETTINGS]
     assert merged == {
         "*": {"install_sources": ["https://x.example/*"], "blocked_permissions": ["debugger", "proxy"]},
@@ -389,11 +387,11 @@ def test_firefox_settings_of_the_organisation_stay_and_its_own_extensions_are_re
     }
     words = f"the organisation's ExtensionSettings let theirs@example {NAME_IT}"
     assert tree.wrong() == {RULE: [f"firefox proxy-extensions: {words}"]}
-    assert tree.change(browser.enforce) == 0
+    assert len(tree.enforce().actions) == 0
     merged["*"]["blocked_install_message"] = "Ask IT"
     merged["*"]["blocked_permissions"].append("history")
     tree.put(FIREFOX, {**tree.read(FIREFOX), "policies": {EXTENSION_SETTINGS: merged}})
-    tree.change(browser.lift)
+    tree.lift()
     theirs["*"] = {**theirs["*"], "blocked_install_message": "Ask IT", "blocked_permissions": ["debugger", "history"]}
     assert tree.read(FIREFOX) == own
 
@@ -408,7 +406,7 @@ def test_firefox_settings_of_the_organisation_stay_and_its_own_extensions_are_re
 )
 def test_what_firefox_does_not_take_counts_as_open(default: dict[str, Any], why: str, tmp_path: Path) -> None:
     tree = Tree(tmp_path, section({PROXY_EXTENSIONS: BLOCKED}))
-    tree.change(browser.enforce)
+    tree.enforce()
     document = tree.read(FIREFOX)
     document["policies"][EXTENSION_SETTINGS]["*"] = default
     tree.put(FIREFOX, document)

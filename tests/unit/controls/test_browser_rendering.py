@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_browser import section
 from made_places import CHROMIUM, FIREFOX
 from proscribe.controls.browser import chromium, firefox, rendering
 from proscribe.controls.browser.rendering import Name
@@ -16,11 +17,6 @@ from proscribe.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANT
 from proscribe.host import WRITTEN_BY, ControlError
 
 Address = tuple[str, str]  # host, path
-
-
-def section(services: dict[str, dict[str, Any]], **settings: Any) -> dict[str, Any]:
-    entries = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in services.items()}
-    return {"mode": "enforce", "services": entries, "settings": settings}
 
 
 def lists(services: dict[str, dict[str, Any]]) -> tuple[list[str], list[str]]:
@@ -98,7 +94,6 @@ WECHAT = {"domains": ["weixin.qq.com", "wx.qq.com"], "urls": ["wx.qq.com"], "all
 @pytest.mark.parametrize(
     ("services", "block", "allow"),
     [
-        pytest.param({}, [], [], id="nothing restricted"),
         pytest.param({"a": {"domains": ["b.example", "a.example"]}}, ["a.example", "b.example"], [], id="in one order"),
         pytest.param(
             {"a": {"domains": ["mail.example"], "urls": ["www.mail.example/inbox"]}},
@@ -109,18 +104,6 @@ WECHAT = {"domains": ["weixin.qq.com", "wx.qq.com"], "urls": ["wx.qq.com"], "all
         pytest.param({"a": {"urls": ["proton.example/drive"]}}, ["proton.example/drive"], [], id="a path"),
         pytest.param(
             {"wechat": WECHAT}, ["weixin.qq.com", "wx.qq.com"], ["work.weixin.qq.com"], id="a permitted name below"
-        ),
-        pytest.param(
-            {"wechat": WECHAT, "wecom": {"domains": ["work.weixin.qq.com"]}},
-            ["weixin.qq.com", "wx.qq.com"],
-            [],
-            id="permitted by one service, blocked by another",
-        ),
-        pytest.param(
-            {"wechat": WECHAT, "portal": {"domains": ["qq.com"]}},
-            ["qq.com"],
-            [],
-            id="permission is for the own service only",
         ),
         pytest.param(
             {"wechat": {**WECHAT, "allow": []}, "wecom": {"mode": "waived", "domains": ["work.weixin.qq.com"]}},

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+import made_browser
 import pytest
-from made_places import BROWSERS
 from proscribe.controls import browser
 from proscribe.controls.browser import chromium, firefox
 from proscribe.controls.browser.places import Place
 from proscribe.controls.browser.rendering import rules
 from proscribe.controls.browser.settings import SETTINGS, UNMANAGED, rule
 from proscribe.finding import Verdict
-from proscribe.host import Host
 
 CHROMIUM = "etc/chromium/policies/managed/"
 FIREFOX = "etc/firefox/policies/policies.json"
@@ -24,12 +22,14 @@ BLOCKED = {"installation_mode": "blocked"}
 
 
 def section(managed: dict[str, str], services: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
-    entries = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in (services or {}).items()}
-    return {"mode": "enforce", "services": entries, "settings": {"browsers": managed, **settings}}
+    return made_browser.section(services or {}, browsers=managed, **settings)
 
 
 def place(*browsers: str, family: str = "chromium") -> Place:
     return Place(browsers[0], family, "/etc/x/policies.json", browsers=browsers)
+
+
+FOX, BIRD = place("firefox", family="firefox"), place("thunderbird", family="thunderbird")
 
 
 def said(where: Place, managed: dict[str, str], services: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
@@ -48,23 +48,15 @@ def said(where: Place, managed: dict[str, str], services: dict[str, Any] | None 
 def test_a_program_without_sites_has_no_extensions_to_refuse_either(tmp_path: Path) -> None:
     """Else a merged file of Thunderbird would never be what it has to be."""
     path = "/etc/thunderbird/policies/policies.json"
-    (tmp_path / path[1:]).parent.mkdir(parents=True)
-    (tmp_path / path[1:]).write_text('{"policies": {"DisableAppUpdate": true}}')
+    tree = Tree(tmp_path, section({"extensions": "blocked", "dns_over_https": "blocked"}, {"vpn": VPN}))
+    tree.put(path[1:], {"policies": {"DisableAppUpdate": True}})
     browsers = [{"id": "thunderbird", "family": "thunderbird", "path": path, "browsers": ["thunderbird"]}]
-    policy = section({"extensions": "blocked", "dns_over_https": "blocked"}, {"vpn": VPN})
-    plan = {"browsers": browsers, "controls": {"browser": policy}}
-    host = Host(str(tmp_path))
-    for action in browser.enforce(host, plan).actions:
-        action.apply()
-    assert [verdict for verdict in browser.observe(host, plan) if verdict.state != "compliant"] == []
+    plan = {**tree.plan, "browsers": browsers}
+    tree.enforce(plan)
+    assert tree.states(plan) == {"compliant"}
 
 
-def test_a_plan_gives_one_file_in_whatever_order_its_keys_came() -> None:
-    chosen = {"quic": "blocked", "dns_over_https": "blocked"}
-    one, other = (rules(section(dict(order))) for order in (chosen.items(), reversed(chosen.items())))
-    assert one == other
-
-
+SWITCHED_OFF = {"Value": False, "Status": "locked"}
 MERGE = "PolicyListMultipleSourceMergeList"
 LISTS = ["URLAllowlist", "URLBlocklist"]
 
@@ -100,15 +92,15 @@ def test_what_chromium_and_its_relatives_are_told(
     ("where", "managed", "policies"),
     [
         (
-            place("firefox", family="firefox"),
+            FOX,
             {"quic": "blocked"},
             {"Preferences": {"network.http.http3.enable": {"Value": False, "Status": "locked"}}},
         ),
-        (place("firefox", family="firefox"), {"proxies": "blocked"}, {"Proxy": {"Mode": "system", "Locked": True}}),
-        (place("firefox", family="firefox"), {"browser_vpn": "blocked"}, {"IPProtectionAvailable": False}),
+        (FOX, {"proxies": "blocked"}, {"Proxy": {"Mode": "system", "Locked": True}}),
+        (FOX, {"browser_vpn": "blocked"}, {"IPProtectionAvailable": False}),
         (place("librewolf", family="firefox"), {"browser_vpn": "blocked"}, {}),
-        (place("thunderbird", family="thunderbird"), {"private_windows": "blocked", "sign_in": "blocked"}, {}),
-        (place("thunderbird", family="thunderbird"), {"about_config": "blocked"}, {"BlockAboutConfig": True}),
+        (BIRD, {"private_windows": "blocked", "sign_in": "blocked"}, {}),
+        (BIRD, {"about_config": "blocked"}, {"BlockAboutConfig": True}),
     ],
 )
 def test_what_firefox_and_thunderbird_are_told(where: Place, managed: dict[str, str], policies: dict[str, Any]) -> None:
@@ -120,9 +112,7 @@ def test_extensions_of_restricted_services_are_refused_by_their_ids() -> None:
     managed = {"extensions": "blocked"}
     assert said(place("chromium"), managed, services)["ExtensionInstallBlocklist"] == [A]
     assert "ExtensionInstallBlocklist" in said(place("chromium"), managed, services)[MERGE]
-    assert said(place("firefox", family="firefox"), managed, services) == {
-        "ExtensionSettings": {"vpn@example": BLOCKED}
-    }
+    assert said(FOX, managed, services) == {"ExtensionSettings": {"vpn@example": BLOCKED}}
 
 
 def test_only_listed_extensions() -> None:
@@ -132,7 +122,7 @@ def test_only_listed_extensions() -> None:
         "ExtensionInstallAllowlist": [A],
         MERGE: ["ExtensionInstallAllowlist", "ExtensionInstallBlocklist", *LISTS],
     }
-    assert said(place("firefox", family="firefox"), managed, {"vpn": VPN}, extensions_allowed=allowed) == {
+    assert said(FOX, managed, {"vpn": VPN}, extensions_allowed=allowed) == {
         "ExtensionSettings": {"*": BLOCKED, "notes@example": {"installation_mode": "allowed"}}
     }
 
@@ -152,7 +142,7 @@ def test_where_tenants_are_told_apart_the_report_says_by_what_in_which_browser(t
     tenants = {"google": ["a.example", "b.example", "c.example", "d.example"], "microsoft": ["tenant-1"]}
     tree = Tree(tmp_path, section({}, tenants=tenants))
     assert {state for state, _ in tree.tenants().values()} == {"noncompliant"}
-    tree.change(browser.enforce)
+    tree.enforce()
     assert tree.tenants() == {
         "browser/google-tenants": (
             "compliant",
@@ -182,37 +172,14 @@ def test_every_setting_says_something_to_somebody_and_has_a_default_that_it_may_
         assert rule(id_) == "browser/" + id_.replace("_", "-")
 
 
-class Tree:
+class Tree(made_browser.Tree):
     """A made host on which a browser section is enforced."""
-
-    def __init__(self, root: Path, browser: dict[str, Any]) -> None:
-        root.chmod(0o755)
-        self.root, self.host = root, Host(str(root))
-        (root / "etc/chromium/policies/managed").mkdir(parents=True)
-        (root / "etc/firefox/policies").mkdir(parents=True)
-        (root / "var/lib").mkdir(parents=True)
-        self.plan = {"browsers": BROWSERS, "controls": {"browser": browser}}
-
-    def put(self, path: str, document: Any) -> None:
-        (self.root / path).write_text(json.dumps(document), encoding="utf-8")
-        (self.root / path).chmod(0o644)
-
-    def read(self, path: str) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads((self.root / path).read_bytes())
-        return document
-
-    def change(self, verb: Any) -> int:
-        changes = verb(self.host, self.plan)
-        for action in changes.actions:
-            action.apply()
-        return len(changes.actions)
 
     def wrong(self) -> dict[str, list[str]]:
         def reported(verdict: Verdict) -> list[str]:
             return [f"{finding.manager} {finding.id}: {finding.detail}" for finding in verdict.findings]
 
-        seen = browser.observe(self.host, self.plan)
-        return {v.rule.partition("/")[2]: reported(v) for v in seen if v.state == "noncompliant"}
+        return {rule: reported(verdict) for rule, verdict in self.verdicts().items() if verdict.state == "noncompliant"}
 
     def tenants(self) -> dict[str, tuple[str, dict[tuple[str, str], str]]]:
         seen = [v for v in browser.observe(self.host, self.plan) if v.rule.endswith("-tenants")]
@@ -222,10 +189,10 @@ class Tree:
 def test_every_setting_is_enforced_seen_and_taken_back(tmp_path: Path) -> None:
     tree = Tree(tmp_path, section(dict.fromkeys(SETTINGS, "blocked"), {"vpn": VPN}))
     assert set(tree.wrong()) >= {rule(id_).partition("/")[2] for id_ in SETTINGS if id_ != "tor_windows"}
-    assert tree.change(browser.enforce) == 3
+    assert len(tree.enforce().actions) == 3
     assert tree.wrong() == {}
-    assert tree.change(browser.enforce) == 0
-    tree.change(browser.lift)
+    assert len(tree.enforce().actions) == 0
+    tree.lift()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
@@ -262,9 +229,9 @@ def test_what_another_file_does_to_a_setting(
 ) -> None:
     tree = Tree(tmp_path, section({setting: "blocked"}, {"vpn": VPN}))
     tree.put(CHROMIUM + "zz.json", foreign)
-    tree.change(browser.enforce)
+    tree.enforce()
     assert tree.wrong() == wrong
-    assert tree.change(browser.enforce) == 0
+    assert len(tree.enforce().actions) == 0
     if setting == "proxies":
         assert "ProxyMode" not in tree.read(CHROMIUM + "proscribe.json")
 
@@ -285,8 +252,7 @@ def test_firefox_settings_of_the_organisation_stay_and_come_back(tmp_path: Path)
     managed = dict.fromkeys(("extensions", "quic", "proxies", "sign_in"), "blocked")
     tree = Tree(tmp_path, section(managed, {"vpn": {**VPN, "domains": ["vpn.example"]}}))
     tree.put(FIREFOX, own)
-    before = (tmp_path / FIREFOX).read_bytes()
-    assert tree.change(browser.enforce) == 3
+    assert len(tree.enforce().actions) == 3
     assert tree.wrong() == {}
     now = tree.read(FIREFOX)["policies"]
     assert now["ExtensionSettings"] == {
@@ -295,15 +261,14 @@ def test_firefox_settings_of_the_organisation_stay_and_come_back(tmp_path: Path)
     }
     assert now["Preferences"] == {
         "browser.x": {"Value": 1},
-        "network.http.http3.enable": {"Value": False, "Status": "locked"},
+        "network.http.http3.enable": SWITCHED_OFF,
         **firefox.NO_SPECULATION,
     }
     assert now["Proxy"] == {"Mode": "autoConfig", "AutoConfigURL": "http://proxy.example/pac", "Locked": True}
     now["ExtensionSettings"]["later@example"] = {"installation_mode": "allowed"}
     tree.put(FIREFOX, {**tree.read(FIREFOX), "policies": now})
-    tree.change(browser.enforce)
+    tree.enforce()
     assert tree.wrong() == {}
-    tree.change(browser.lift)
+    tree.lift()
     own["policies"]["ExtensionSettings"]["later@example"] = {"installation_mode": "allowed"}
     assert tree.read(FIREFOX) == own
-    assert before != (tmp_path / FIREFOX).read_bytes()

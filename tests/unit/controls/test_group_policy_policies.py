@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from made_browser import section
 from proscribe.controls.browser import chromium, firefox
 from proscribe.controls.browser.observed import MARK
 from proscribe.controls.browser.rendering import rules
@@ -19,9 +20,8 @@ TENANT = "6babcaad-604b-40ac-a9d7-9fd97c0b779f"
 
 
 def plan(services: dict[str, dict[str, Any]] | None = None, **settings: Any) -> dict[str, Any]:
-    listed = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in (services or {}).items()}
-    section = {"mode": "enforce", "services": listed, "settings": settings}
-    return {"controls": {"browser": section}, "request_url": "https://corp.example/ask"}
+    of = section(services or {}, **settings)
+    return {"controls": {"browser": of}, "request_url": "https://corp.example/ask"}
 
 
 CHAT = {"chat": {"domains": ["chat.example"], "urls": ["www.corp.example/drive"], "allow": ["help.chat.example"]}}
@@ -31,6 +31,13 @@ EVERYTHING = plan(
     tenants={"google": ["corp.example"], "microsoft": [TENANT]},
     extensions_allowed=["b" * 32],
 )
+
+
+JOINED = {
+    "PolicyListMultipleSourceMergeList\\**delvals.": " ",
+    "PolicyListMultipleSourceMergeList\\1": "URLAllowlist",
+    "PolicyListMultipleSourceMergeList\\2": "URLBlocklist",
+}
 
 
 def values(made: dict[str, Any], below: str) -> dict[str, Any]:
@@ -50,9 +57,7 @@ def values(made: dict[str, Any], below: str) -> dict[str, Any]:
             CHROME,
             {
                 "NetworkPredictionOptions": 2,
-                "PolicyListMultipleSourceMergeList\\**delvals.": " ",
-                "PolicyListMultipleSourceMergeList\\1": "URLAllowlist",
-                "PolicyListMultipleSourceMergeList\\2": "URLBlocklist",
+                **JOINED,
                 "URLAllowlist\\**delvals.": " ",
                 "URLAllowlist\\1": "help.chat.example",
                 "URLBlocklist\\**delvals.": " ",
@@ -67,9 +72,7 @@ def values(made: dict[str, Any], below: str) -> dict[str, Any]:
             {
                 "BuiltInDnsClientEnabled": 0,
                 "DnsOverHttpsMode": "off",
-                "PolicyListMultipleSourceMergeList\\**delvals.": " ",
-                "PolicyListMultipleSourceMergeList\\1": "URLAllowlist",
-                "PolicyListMultipleSourceMergeList\\2": "URLBlocklist",
+                **JOINED,
             },
             id="without a site, the organisation's lists stay",
         ),

@@ -1,0 +1,58 @@
+"""A made host whose browsers have policies, and what a plan says to them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from made_places import BROWSERS
+from proscribe.controls import browser
+from proscribe.controls.applying import carry_out
+from proscribe.controls.base import Changes
+from proscribe.finding import Verdict
+from proscribe.host import Host
+
+
+def section(services: Mapping[str, Mapping[str, Any]] = {}, **settings: Any) -> dict[str, Any]:
+    """A plan's section for browsers; a service is enforced where it has no other mode."""
+    entries = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in services.items()}
+    return {"mode": "enforce", "services": entries, "settings": settings}
+
+
+class Tree:
+    """A made host, and its plan: what is not asked about another one is asked about that."""
+
+    def __init__(self, root: Path, of: dict[str, Any]) -> None:
+        root.chmod(0o755)
+        self.root, self.host = root, Host(str(root))
+        self.plan = {"browsers": BROWSERS, "controls": {"browser": of}}
+        for folder in ("etc", "var/lib"):
+            (root / folder).mkdir(parents=True)
+
+    def put(self, path: str, content: Any = "", mode: int = 0o644) -> bytes:
+        """A file, with the directories above it; JSON where it is no text. Returns what is in it."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        text = content if isinstance(content, (bytes, str)) else json.dumps(content)
+        file.write_bytes(text.encode() if isinstance(text, str) else text)
+        file.chmod(mode)
+        return file.read_bytes()
+
+    def read(self, path: str) -> Any:
+        return json.loads((self.root / path).read_bytes())
+
+    def enforce(self, of: dict[str, Any] | None = None) -> Changes:
+        changes = browser.enforce(self.host, of or self.plan)
+        carry_out(changes)
+        return changes
+
+    def lift(self) -> None:
+        carry_out(browser.lift(self.host, self.plan))
+
+    def verdicts(self, of: dict[str, Any] | None = None) -> dict[str, Verdict]:
+        return {verdict.rule.partition("/")[2]: verdict for verdict in browser.observe(self.host, of or self.plan)}
+
+    def states(self, of: dict[str, Any] | None = None) -> set[str]:
+        return {verdict.state for verdict in self.verdicts(of).values()}
