@@ -56,12 +56,17 @@ def services_of(program: str, flatpak: str) -> list[str]:
             ("distrobox-enter", "wechat", ""),
         ),
         ("distrobox enter box", None),
+        ("distrobox enter box wechat", None),  # it takes these for its own arguments
+        ("distrobox-enter box wechat", None),
         ("toolbox run -c box wechat --x", ("toolbox", "wechat", "")),
         ("toolbox run wechat", ("toolbox", "wechat", "")),
         ("toolbox --verbose run --container box wechat", ("toolbox", "wechat", "")),
         ("toolbox enter box", None),
         ("podman exec -it --user 1000 box /usr/bin/wechat", ("podman", "/usr/bin/wechat", "")),
         ("podman run wechat", None),
+        ("podman run box wechat", None),
+        ("podman exec box", None),
+        ("other exec box wechat", None),
         *(
             (f"podman exec {option} wechat box /opt/x", ("podman", "/opt/x", ""))  # a value is no container
             for option in ("-e", "--env", "-u", "--user", "-w", "--workdir")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_quarantine import (
@@ -18,6 +20,7 @@ from made_quarantine import (
     picture,
 )
 from proscribe.controls.apps.quarantine import manifest, unfinished
+from proscribe.host import Host
 
 pytestmark = pytest.mark.parametrize("two", [False, True], ids=["one file system", "two file systems"])
 MOST = 100  # steps; a run has far fewer
@@ -27,10 +30,12 @@ def contents(root: Path) -> set[bytes]:
     return {fields[-1] for fields in picture(root).values()}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("path", [TREE, FILE], ids=["tree", "file"])
-def test_taking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: bool, path: str) -> None:
-    steps = []
+def killed_at_each_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: bool, begin: Callable[[Host], Callable[[], object]]
+) -> Iterator[tuple[Host, dict[str, Any], str]]:
+    """Hosts on which what `begin` returns was killed at its first step, its second, and so on, until it came through;
+    each with what was there before it began, and with the name of the step.
+    """
     for step in range(1, MOST):
         root = tmp_path / str(step)
         root.mkdir()
@@ -39,49 +44,53 @@ def test_taking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: bool, path
                 in_two_file_systems(patch, root)
             host = made_host(root)
             before = picture(root)
-            name = killed_at(step, lambda host=host: enforced(host, path))  # type: ignore[misc]
+            name = killed_at(step, begin(host))
             assert contents(root) >= {fields[-1] for fields in before.values()}, name
-            assert host.stat(path) is not None or list(folders(host)), name
-            for item in manifest.begun(host):
-                assert unfinished.observe(host, "enforce")[0].drifted, item
-            enforced(host, path)
-            assert host.stat(path) is None, name
-            assert [folder.endswith(".unfinished") for folder in folders(host)] == [False], name
-            assert not list((root / "home").glob("**/.proscribe*")), name
-            lifted(host)
-            assert picture(root) == before, name
+            yield host, before, name
         if not name:
-            break
-        steps.append(name)
-    assert {"folder made", "written", "moved", "sealed", "kept"} <= set(steps)
-    assert not two or {"hold made", "copied", "compared", "original gone", "hold gone"} <= set(steps)
+            return
+
+
+def completed(host: Host, path: str, name: str) -> None:
+    """The next run takes it, and leaves nothing else."""
+    enforced(host, path)
+    assert host.stat(path) is None, name
+    assert [folder.endswith(".unfinished") for folder in folders(host)] == [False], name
+    assert not list((Path(host.root) / "home").glob("**/.proscribe*")), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [TREE, FILE], ids=["tree", "file"])
+def test_taking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: bool, path: str) -> None:
+    steps = set()
+    for host, before, name in killed_at_each_step(
+        tmp_path, monkeypatch, two, lambda host: lambda: enforced(host, path)
+    ):
+        assert host.stat(path) is not None or list(folders(host)), name
+        for item in manifest.begun(host):
+            assert unfinished.observe(host, "enforce")[0].drifted, item
+        completed(host, path, name)
+        lifted(host)
+        assert picture(Path(host.root)) == before, name
+        steps.add(name)
+    assert {"folder made", "written", "moved", "sealed", "kept"} <= steps
+    assert not two or {"hold made", "copied", "compared", "original gone", "hold gone"} <= steps
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", [TREE, FILE], ids=["tree", "file"])
 @pytest.mark.parametrize("then", ["lift", "enforce"])
 def test_restoring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: bool, path: str, then: str) -> None:
-    steps = []
-    for step in range(1, MOST):
-        root = tmp_path / str(step)
-        root.mkdir()
-        with monkeypatch.context() as patch:
-            if two:
-                in_two_file_systems(patch, root)
-            host = made_host(root)
-            before = picture(root)
-            enforced(host, path)
-            name = killed_at(step, lambda host=host: lifted(host))  # type: ignore[misc]
-            assert contents(root) >= {fields[-1] for fields in before.values()}, name
-            if then == "enforce":
-                enforced(host, path)
-                assert host.stat(path) is None, name
-                assert [folder.endswith(".unfinished") for folder in folders(host)] == [False], name
-                assert not list((root / "home").glob("**/.proscribe*")), name
-            lifted(host)
-            assert picture(root) == before, name
-            assert host.list(ITEMS) == []
-        if not name:
-            break
-        steps.append(name)
-    assert {"opened", "unsealed", "placed", "dropped"} <= set(steps)
+    def begin(host: Host) -> Callable[[], object]:
+        enforced(host, path)
+        return lambda: lifted(host)
+
+    steps = set()
+    for host, before, name in killed_at_each_step(tmp_path, monkeypatch, two, begin):
+        if then == "enforce":
+            completed(host, path, name)
+        lifted(host)
+        assert picture(Path(host.root)) == before, name
+        assert host.list(ITEMS) == []
+        steps.add(name)
+    assert {"opened", "unsealed", "placed", "dropped"} <= steps

@@ -14,12 +14,12 @@ from proscribe.controls.apps.quarantine import capacity, completing, manifest, m
 from proscribe.host import ControlError, Host, Unseen
 
 
-def test_a_manifest_says_of_which_kind_it_is(tmp_path: Path) -> None:
-    """Scripts and later versions read it by that."""
+def test_a_manifest_says_of_which_kind_it_is_and_how_it_is_lifted(tmp_path: Path) -> None:
+    """Scripts and later versions read it by its kind."""
     host = made_host(tmp_path)
     enforced(host, FILE)
     text = json.loads((tmp_path / ITEMS[1:] / next(folders(host)) / "manifest.json").read_text())
-    assert text["schema"] == "proscribe/quarantine/1"
+    assert text["schema"] == "proscribe/quarantine/1" and "lift" in text["written_by"]
 
 
 def test_what_stands_on_a_disk_has_these_names(tmp_path: Path) -> None:
@@ -109,10 +109,6 @@ def test_a_host_without_a_quarantine_has_nothing_to_give_back(tmp_path: Path) ->
     host: Host = made_host(tmp_path)
     changes = restoring.given_back(host)
     assert (list(changes.actions), list(changes.refused), changes.independent) == ([], [], True)
-    enforced(host, FILE)
-    (restore, close) = restoring.given_back(host).actions
-    assert (restore.verb, restore.before, restore.after) == ("restore", "", f"{FILE}\n")
-    assert (close.verb, close.before, close.after) == ("delete", host.text(f"{ITEMS}/README"), "")
 
 
 def test_each_folder_is_roots_alone_from_its_first_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

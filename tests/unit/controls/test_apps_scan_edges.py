@@ -9,6 +9,7 @@ from typing import Any
 
 import made_apps as made
 import pytest
+from made_apps import lay as put
 from proscribe.controls.apps.portable import appimage, scan
 from proscribe.controls.apps.portable.names import Names
 from proscribe.controls.apps.portable.scan import PortableApp, PortableApps, Region, scan_files
@@ -43,13 +44,6 @@ def host(tmp_path: Path) -> Host:
     return Host(str(tmp_path), lambda argv, **options: Result(1, "", ""))
 
 
-def put(host: Host, path: str, content: bytes = made.elf(), mode: int = 0o755) -> None:
-    place = Path(host.root + path)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(content)
-    place.chmod(mode)
-
-
 def scanned(host: Host, region: Region, packages: Any = (), **more: Any) -> PortableApps:
     given = services(**more)
     return scan_files(host, given, Names(given, region.homes), region, packages, {})
@@ -71,14 +65,8 @@ def test_what_is_no_file_hides_no_program_behind_it(host: Host, odd: str) -> Non
     """A user has made it; the names of a directory are gone through in their order."""
     put(host, "/home/alice/x/wechat")
     first = Path(f"{host.root}/home/alice/x/signal-desktop")
-    if odd == "pipe":
-        os.mkfifo(first)
-    elif odd == "directory":
-        first.mkdir()
-    elif odd == "link":
-        first.symlink_to("/bin/sh")
-    else:
-        put(host, "/home/alice/x/_crx_abc")
+    make = {"pipe": os.mkfifo, "directory": os.mkdir, "link": lambda place: place.symlink_to("/bin/sh")}
+    make.get(odd, lambda place: put(host, "/home/alice/x/_crx_abc"))(first)
     one = scan._Search(host, Names(services()), Region(HOMES, ["/home"]), (), {})
     one.directory("/home/alice/x", ["signal-desktop", "_crx_abc", "wechat", "gone"])
     assert [app.path for app in one.found] == ["/home/alice/x/wechat"] and one.unseen == []
@@ -147,16 +135,15 @@ def test_a_path_of_the_catalogue_is_looked_at_where_the_scan_goes(
 def test_what_stands_at_a_path_below_a_home_is_a_file_or_a_directory_with_a_program(host: Host, kind: str) -> None:
     place = Path(f"{host.root}/home/alice/.wechat")
     place.parent.mkdir(parents=True)
-    if kind == "file":
-        put(host, "/home/alice/.wechat")
-    elif kind == "directory":
-        put(host, "/home/alice/.wechat/run")
-    elif kind == "empty":
-        place.mkdir()
-    elif kind == "pipe":
-        os.mkfifo(place)
-    elif kind == "link":
-        place.symlink_to("/bin/sh")
+    make = {
+        "file": lambda: put(host, "/home/alice/.wechat"),
+        "directory": lambda: put(host, "/home/alice/.wechat/run"),
+        "empty": place.mkdir,
+        "pipe": lambda: os.mkfifo(place),
+        "link": lambda: place.symlink_to("/bin/sh"),
+        "none": lambda: None,
+    }
+    make[kind]()
     found = scanned(host, Region(HOMES, ["/home/alice"], user=ALICE))
     expected = {"file": [("program", str(place))], "directory": [("tree", str(place))]}.get(kind, [])
     assert paths(found) == [(kind_, path.removeprefix(host.root)) for kind_, path in expected] and not found.unseen
@@ -207,9 +194,9 @@ def test_a_program_that_two_services_name_is_looked_at_for_each_of_them(host: Ho
     assert services_of["/home/alice/y/chisel"] == ["third", "tunnels", "other"]
 
 
-def test_of_one_file_its_services_are_told_in_their_order() -> None:
-    """Whichever was found first: else a report differs from run to run."""
-    both = [PortableApp([service], "program", "/x/tool", "tool", None, "") for service in ("b", "c", "a")]
+def test_of_one_file_its_services_are_told_each_once_and_in_their_order() -> None:
+    """Whichever was found first: else a report differs from run to run, or one finding is written over the other."""
+    both = [PortableApp([service], "program", "/x/tool", "tool", None, "") for service in ("b", "c", "a", "b")]
     assert [app.services for app in scan._outermost(both)] == [["a", "b", "c"]]
 
 
@@ -262,7 +249,3 @@ def test_what_is_found_says_whose_it_is_and_how_it_is_known(host: Host) -> None:
     detail = "a program of that name, known by its name alone, so it is not moved"
     assert app.finding() == Finding("file", "wechat", "program", "", "user:alice", "/home/alice/x/wechat", detail)
     assert (app.uid, app.parts, app.stays) == (os.getuid(), (), "")
-    plain = PortableApp([], "program", "/x", "x", None, "")
-    assert (plain.doubt, plain.version, plain.uid, plain.stays) == ("", "", -1, "")
-    region = Region({}, [])
-    assert (region.files, region.user, region.owned) == ((), None, ())

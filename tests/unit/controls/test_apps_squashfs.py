@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import struct
 import zlib
+from contextlib import nullcontext
 
 import pytest
 from made_apps import Read
@@ -142,22 +143,16 @@ def test_so_many_blocks_are_unpacked_and_no_more(monkeypatch: pytest.MonkeyPatch
     """For `a` one of inodes, one of names, three of its own, one of fragments, and its end."""
     monkeypatch.setattr(squashfs, "MOST_BLOCKS", blocks)
     archive = opened(Maker({"a": filled(3 * BLOCK + 1)}).archive())
-    if fine:
+    with nullcontext() if fine else pytest.raises(Unreadable, match="too much in it to search"):
         assert content_of(archive, "a") == filled(3 * BLOCK + 1)
-    else:
-        with pytest.raises(Unreadable, match="too much in it to search"):
-            content_of(archive, "a")
 
 
 @pytest.mark.parametrize(("names", "fine"), [(10, True), (9, False)])
 def test_so_many_names_are_read_of_a_directory(monkeypatch: pytest.MonkeyPatch, names: int, fine: bool) -> None:
     monkeypatch.setattr(squashfs, "MOST_NAMES", names)
     archive = opened(Maker({f"a{number}": b"" for number in range(10)}).archive())
-    if fine:
+    with nullcontext() if fine else pytest.raises(Unreadable, match="a directory of its archive is too large"):
         assert len(list(archive.listed(archive.node(archive.root)))) == 10
-    else:
-        with pytest.raises(Unreadable, match="a directory of its archive is too large"):
-            list(archive.listed(archive.node(archive.root)))
 
 
 @pytest.mark.parametrize(("links", "content"), [(8, b"it"), (9, None)])

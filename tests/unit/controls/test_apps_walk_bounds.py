@@ -12,21 +12,14 @@ from typing import Any
 import pytest
 from proscribe.host import Host, Unseen, file_scan
 from proscribe.host.budget import Budget
-from proscribe.host.file_scan import LIMITS, Limits, Scanned, here, mount_of, mounts, scan
+from proscribe.host.file_scan import LIMITS, Limits, here, mount_of, mounts, scan
+from test_apps_walk import ROOT, hits, make, settle
 
-ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 WHY = "the file scan ended after"
 
 
 def choose(directory: str, names: Sequence[str]) -> list[str]:
     return [name for name in names if name.startswith("wechat")]
-
-
-def make(root: Path, *paths: str) -> Host:
-    for path in paths:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).touch()
-    return Host(str(root))
 
 
 def mounted(root: Path, *lines: str) -> None:
@@ -37,22 +30,17 @@ def mounted(root: Path, *lines: str) -> None:
     (root / "proc/self/mountinfo").write_text(text)
 
 
-def names(scanned: Scanned) -> list[str]:
-    return sorted(f"{directory}/{name}" for directory, found in scanned.hits for name in found)
-
-
 def found_by(
     host: Host, known: Mapping[str, Any] | None = None, limits: Limits = LIMITS, roots: Sequence[str] = ("/home/a",)
 ) -> tuple[list[str], list[str]]:
     """What was found, and what was not looked at."""
     scanned = scan(host, roots, choose, known or {}, limits=limits)
-    return names(scanned), scanned.unseen
+    return hits(scanned), scanned.unseen
 
 
 @pytest.fixture
 def old(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was just made counts as old enough to be remembered."""
-    monkeypatch.setattr(file_scan, "SETTLED", -(10**10))
+    settle(monkeypatch)
 
 
 # -- entries and time --------------------------------------------------------------------------------------------------
@@ -109,7 +97,7 @@ def test_what_was_found_in_a_huge_directory_until_the_end_counts(
         (tmp_path / f"home/a/wechat{number}").rename(tmp_path / f"home/a/{number}")
     host.budget = Budget(entries=3) if of_a_user else None
     scanned = scan(host, ["/home/a"], choose, {}, limits=limits)
-    assert names(scanned) == [] and len(scanned.unseen) == 1
+    assert hits(scanned) == [] and len(scanned.unseen) == 1
 
 
 def test_a_walk_for_which_there_is_no_memory_says_so_and_keeps_what_it_found(
@@ -126,7 +114,7 @@ def test_a_walk_for_which_there_is_no_memory_says_so_and_keeps_what_it_found(
         raise MemoryError
 
     scanned = scan(host, ["/home/a", "/home/b"], full, {})
-    assert (len(names(scanned)), scanned.unseen) == (2, ["over budget: memory, in /home/a"])
+    assert (len(hits(scanned)), scanned.unseen) == (2, ["over budget: memory, in /home/a"])
 
 
 # -- what is remembered ------------------------------------------------------------------------------------------------
@@ -144,7 +132,7 @@ def test_so_much_is_remembered_of_one_users_directories(
     host.budget = Budget()
     scanned = scan(host, ["/home/a"], choose, {})
     assert [*scanned.known] == ["/home/a", "/home/a/sub"][:remembered]
-    assert names(scanned) == ["/home/a/sub/wechat", "/home/a/wechat1"]
+    assert hits(scanned) == ["/home/a/sub/wechat", "/home/a/wechat1"]
     host.budget = None
     assert len(scan(host, ["/home/a"], choose, {}).known) == 2, "the host's own are as large as root made them"
 
@@ -233,23 +221,13 @@ def test_what_is_mounted_below_a_place_is_entered_or_told_once(
     assert found_by(host) == (found, unseen)
 
 
+@pytest.mark.parametrize("place", ["/home", "/home/a"])
 @pytest.mark.parametrize("enters", [True, False])
-def test_a_home_on_another_machine_is_only_entered_as_its_user(tmp_path: Path, enters: bool) -> None:
+def test_a_home_on_another_machine_is_only_entered_as_its_user(tmp_path: Path, enters: bool, place: str) -> None:
     host = make(tmp_path, "home/a/wechat")
-    mounted(tmp_path, "0:50 / /home - nfs4 s:/x")
+    mounted(tmp_path, f"0:50 / {place} - nfs4 s:/x")
     host.enters_remote = enters
     assert found_by(host) == ((["/home/a/wechat"], []) if enters else ([], [file_scan.not_entered("/home/a", "nfs4")]))
-
-
-@ROOT
-@pytest.mark.parametrize("end", ["", "/"])
-def test_a_home_that_is_a_link_to_another_machine_is_not_entered(tmp_path: Path, end: str) -> None:
-    """However the root is written: that of a host ends with a slash."""
-    make(tmp_path, "net/a/wechat")
-    mounted(tmp_path, "0:50 / /net - nfs4 s:/x")
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home/a").symlink_to("../net/a")
-    assert found_by(Host(f"{tmp_path}{end}")) == ([], [file_scan.not_entered("/home/a", "nfs4")])
 
 
 @ROOT
@@ -326,9 +304,9 @@ def test_a_place_is_shared_if_its_group_or_everybody_may_write_to_it(tmp_path: P
     (tmp_path / "srv").chmod(mode)
     scanned = scan(host, ["/srv"], choose, {}, apart=True)
     others = {1000: [("/srv", ("wechat",))]}
-    assert (names(scanned), scanned.others) == (([], others) if shared else (["/srv/wechat"], {}))
+    assert (hits(scanned), scanned.others) == (([], others) if shared else (["/srv/wechat"], {}))
     plain = scan(host, ["/srv"], choose, {})
-    assert (names(plain), plain.others) == (["/srv/wechat"], {}), "on somebody's behalf all is his"
+    assert (hits(plain), plain.others) == (["/srv/wechat"], {}), "on somebody's behalf all is his"
 
 
 @ROOT
@@ -340,7 +318,7 @@ def test_an_ordinary_user_who_looks_takes_roots_and_his_own_for_his(
         os.chown(tmp_path / f"srv/{uid}", uid, uid)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     scanned = scan(host, ["/srv"], choose, {}, apart=True)
-    assert names(scanned) == ["/srv/0/wechat", "/srv/1000/wechat"]
+    assert hits(scanned) == ["/srv/0/wechat", "/srv/1000/wechat"]
     assert scanned.others == {1001: [("/srv/1001", ())]}
 
 

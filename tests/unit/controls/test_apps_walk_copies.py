@@ -11,6 +11,7 @@ from typing import Any
 
 import made_apps as made
 import pytest
+from made_apps import lay as put
 from proscribe.controls import apps
 from proscribe.controls.apps.observed import observe_apps
 from proscribe.controls.apps.portable import appimage, evidence, names
@@ -125,14 +126,6 @@ def test_a_copy_of_a_browser_counts_in_a_home_with_the_rest_of_one_around_it(
     assert [(copy.kind, copy.path) for copy in one.found] == ([("program", f"{directory}/firefox")] if counts else [])
 
 
-def test_a_web_app_beside_a_program_does_not_hide_it(host: Host) -> None:
-    put(host, "/opt/x/wechat")
-    put(host, "/opt/x/_crx_abc", b"")
-    one = search(host)
-    one.directory("/opt/x", ["_crx_abc", "wechat"])
-    assert [copy.path for copy in one.found] == ["/opt/x/wechat"]
-
-
 @pytest.mark.parametrize("user", [None, ALICE])
 def test_a_walk_hands_over_what_is_others_unless_it_is_on_somebodys_behalf(
     host: Host, monkeypatch: pytest.MonkeyPatch, user: User | None
@@ -173,13 +166,6 @@ def test_an_image_under_a_programs_name_is_one_whatever_its_size(host: Host, nam
     assert len(image) < appimage.SMALLEST
     put(host, f"/home/alice/bin/{name}", image)
     assert [copy.kind for copy in observe_apps(host, section()).portable_apps] == ["appimage"]
-
-
-def put(host: Host, path: str, content: bytes = ELF, mode: int = 0o755) -> None:
-    place = Path(host.root + path)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(content)
-    place.chmod(mode)
 
 
 def found(host: Host, **changes: Any) -> list[tuple[str, ...]]:
@@ -323,14 +309,6 @@ def test_what_a_package_put_there_goes_with_the_package(host, monkeypatch):
 
     host._run = answer
     assert found(host) == [("wechat", "program", f"{HOME}/wechat/wechat", "doubt")]
-
-
-def test_what_another_package_put_there_is_told_and_stays(host):
-    put(host, "/opt/Signal.AppImage", IMAGE)
-    put(host, "/usr/bin/dpkg-query")
-    host._run = lambda argv, **options: Result(0, "images: /opt/Signal.AppImage\n", "")
-    (copy,) = observe_apps(host, section()).portable_apps
-    assert copy.doubt == "it belongs to the dpkg package images, so it is not moved"
 
 
 def test_a_finding_says_who_which_version_and_how_it_is_known(host):
@@ -649,13 +627,6 @@ def test_each_kind_of_copy_is_moved_and_comes_back(host, files, moved):
     for action in apps.lift(host, plan).actions:
         action.apply()
     assert {path: host.read(path) for path in files} == files
-
-
-def test_a_file_that_two_services_claim_is_evidence_for_both(host):
-    """One of them must not write the other's finding over: its user would be told of one ban and break another."""
-    both = [PortableApp([service], "program", "/home/alice/x/tool", "tool", None, "") for service in ("a", "b", "a")]
-    (copy,) = portable._outermost(both)
-    assert copy.services == ["a", "b"]
 
 
 @pytest.mark.parametrize(

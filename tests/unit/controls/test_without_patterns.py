@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from proscribe.controls import management_exemptions
 from proscribe.controls.apps.portable import desktop_entries
 from proscribe.controls.apps.systems import flatpak_remotes, rpm_block, site_packages
-from proscribe.controls.dns import desired, override_lines, rendering
+from proscribe.controls.dns import desired, rendering
 from proscribe.controls.dns.backends import dnsmasq, unbound
 from proscribe.controls.firewall import exemptions, listing
 from proscribe.host import ControlError, Host
@@ -97,6 +97,7 @@ def test_a_remotes_names_that_can_be_parts_of_a_path(one: str, other: str) -> No
     ("type_", "is_one"),
     [
         *((type_, True) for type_ in ("fuse", "fuse.sshfs", "fuseblk", "nfs", "nfs4", "cifs", "smb3", "9p", "gfs2")),
+        ("ocfs2", True),
         *((type_, False) for type_ in ("ext4", "xfs", "btrfs", "tmpfs", "overlay", "iso9660", "p", "fs2", "", "4")),
     ],
 )
@@ -156,14 +157,6 @@ def test_folders_that_resolvers_read(tmp_path: Path) -> None:
         'include: "/etc/u/c d/*.conf"\n    include:/etc/u/e.d/*.conf\n'
     )
     assert unbound._folders(host(tmp_path, {unbound.CONF: text})) == ["/etc/u/a.d", "/etc/u/b.d", "/etc/u/e.d"]
-
-
-@pytest.mark.parametrize(
-    ("text", "logs"),
-    [("log-queries", True), ("a\n log-queries=extra # all", True), ("#log-queries", False), ("xlog-queries", False)],
-)
-def test_whether_dnsmasq_logs(text: str, logs: bool) -> None:
-    assert override_lines.logs_queries([text]) is logs
 
 
 @pytest.mark.parametrize("render", [rendering.dnsmasq, rendering.unbound])
