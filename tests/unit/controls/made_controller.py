@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from proscribe.controls.group_policy.domain import same
-from proscribe.host import ControlError, Host, Result
+from proscribe.host import Host, Result
 from proscribe.plan import sealed
 
 SYSVOL, DATABASE = "/var/lib/samba/sysvol", "/var/lib/samba/private/sam.ldb"
@@ -204,6 +204,3 @@ def files_of(root: Path) -> Iterator[tuple[str, bytes]]:
     """What a made tree has, but for the database."""
     for path in sorted(root.rglob("*")):
         yield str(path.relative_to(root)), path.read_bytes() if path.is_file() else b"/"
-
-
-__all__ = ["ControlError", "Controller", "Killed", "files_of", "none", "plan"]

@@ -139,19 +139,6 @@ def test_a_name_that_a_changed_file_still_blocks_is_blocked(tmp_path: Path) -> N
     assert (whole.state, len(whole.findings), whole.reason) == ("noncompliant", 1, "")
 
 
-@pytest.mark.parametrize(
-    ("answers", "idle", "unseen"),
-    [
-        ("the file's", "", ""),
-        ("another", "127.0.0.2 port 53 does not answer with what the file says", ""),
-        (None, "", "no answer from 127.0.0.2 port 53"),
-    ],
-)
-def test_what_is_in_effect_is_known_or_it_is_not(tmp_path: Path, answers: Any, idle: str, unseen: str) -> None:
-    answer = filtering._idle(Machine(tmp_path, answers), made().stages(TEXT), TEXT)
-    assert (answer[0], answer[1][: len(unseen)], bool(answer[1])) == (idle, unseen, bool(unseen))
-
-
 def test_ways_round_it_count_and_leftovers_are_a_drift(tmp_path: Path) -> None:
     bypass, leftover = Finding("line", "server=192.0.2.1"), Finding("file", "/etc/old")
     _, whole = observed(Machine(tmp_path), made(bypasses=[bypass]))

@@ -97,6 +97,8 @@ def test_reading_a_log_never_fails(text: str) -> None:
         ("port=53\n log-queries=extra\n", True),
         ("# log-queries\n", False),
         ("no-log-queries\n", False),
+        ("a\n log-queries=extra # all", True),
+        ("xlog-queries", False),
         ("", False),
     ],
 )

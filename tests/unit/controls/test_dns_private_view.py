@@ -71,6 +71,7 @@ class Machine:
 
     def link(self, path: str, target: str) -> None:
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).unlink(missing_ok=True)
         (self.root / path).symlink_to(target)
 
     def state(self) -> tuple[str, str]:
@@ -123,16 +124,14 @@ def test_what_cannot_be_looked_at_is_unknown_unless_it_has_ended(
 def test_what_is_no_file_is_another(tmp_path: Path, kind: str) -> None:
     machine = Machine(tree(tmp_path), ROOT + OVER)
     place = machine.view / "etc/hosts"
-    content = place.read_bytes()
-    place.unlink()
+    if kind == "huge":
+        os.truncate(place, 1 << 40)
+    else:
+        place.unlink()
     if kind == "link":  # to the very file of the host's: what it leads to in there, only the program knows
         place.symlink_to(tmp_path / "etc/hosts")
     elif kind == "directory":
         place.mkdir()
-    elif kind == "huge":
-        with place.open("wb") as stream:
-            stream.write(content)
-            stream.truncate(1 << 40)
     assert machine.state()[0] == NONCOMPLIANT
 
 
@@ -142,7 +141,6 @@ def test_a_link_of_the_hosts_own_counts_with_what_it_leads_to(tmp_path: Path) ->
     stub = "92 21 8:1 /home/alice/own /run/resolve/stub.conf rw - ext4 /dev/sda1 rw\n"
     machine = Machine(tree(tmp_path), ROOT + stub)
     machine.put("run/resolve/stub.conf", "nameserver 127.0.0.53\n")
-    (tmp_path / "etc/resolv.conf").unlink()
     machine.link("etc/resolv.conf", "../run/resolve/stub.conf")
     machine.put("view/run/resolve/stub.conf", "nameserver 203.0.113.9\n")
     assert machine.state() == (NONCOMPLIANT, "pid 77 sees another /etc/resolv.conf than the host has")
@@ -174,10 +172,33 @@ def more(machine: Machine, pid: int, namespace: int, uid: int = 1000) -> None:
 
 
 @root_only
-def test_what_the_first_process_sees_is_the_hosts_view_too(tmp_path: Path) -> None:
-    """Where Proscribe itself runs in a namespace of its own (a service with PrivateTmp=)."""
+@pytest.mark.parametrize(("namespace", "state"), [(1, COMPLIANT), (2, COMPLIANT), (3, NONCOMPLIANT)])
+def test_what_proscribe_itself_sees_is_the_hosts_view_as_what_the_first_process_sees(
+    tmp_path: Path, namespace: int, state: str
+) -> None:
+    """Proscribe itself may run in a namespace of its own (a service with PrivateTmp=)."""
     machine = Machine(tree(tmp_path), ROOT + FUSE)
     machine.link("proc/1/ns/mnt", "mnt:[2]")
+    machine.link("proc/77/ns/mnt", f"mnt:[{namespace}]")
+    assert machine.state()[0] == state
+
+
+@root_only
+def test_a_view_with_another_root_is_another_one(tmp_path: Path) -> None:
+    """In one namespace a program may have gone into a directory (chroot) that others have not."""
+    machine = Machine(tree(tmp_path), ROOT + FUSE)
+    more(machine, 78, 2)
+    more(machine, 79, 2)
+    machine.link("proc/79/root", "/elsewhere")
+    found = [process.pid for _, process in private_view._views(Host(str(tmp_path)), [])]
+    assert found == [77, 79]
+
+
+@root_only
+def test_a_process_that_has_just_ended_has_no_view(tmp_path: Path) -> None:
+    machine = Machine(tree(tmp_path), ROOT + FUSE)
+    machine.link("proc/1/ns/mnt", "mnt:[1]")
+    os.unlink(tmp_path / "proc/77/ns/mnt")
     assert machine.state() == (COMPLIANT, "")
 
 
@@ -201,20 +222,23 @@ def test_a_finding_says_whose_program_it_is_and_how_many_there_are(tmp_path: Pat
 
 
 @root_only
-@pytest.mark.parametrize(
-    ("views", "detail"), [(2, ""), (3, "alice has more than 2 views"), (5, "alice has more than 2")]
-)
-def test_of_one_user_so_many_views_are_looked_at_and_that_there_are_more_is_told_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: int, detail: str
+@pytest.mark.parametrize(("views", "all_of_them"), [(2, True), (3, False), (5, False)])
+def test_of_one_user_so_many_views_are_looked_at_those_of_others_too_and_that_there_are_more_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: int, all_of_them: bool
 ) -> None:
     monkeypatch.setattr(private_view, "MOST", 2)
     machine = Machine(tree(tmp_path), ROOT + OVER)  # the same lines as the host's: compliant where all was looked at
     for number in range(1, views):
         more(machine, 77 + number, 2 + number)
+    more(machine, 90, 90, uid=1001)
     unseen: list[str] = []
-    assert len(list(private_view._views(Host(str(tmp_path)), unseen))) == 2
-    assert len(unseen) == bool(detail) and "".join(unseen).startswith(detail)
-    assert machine.state()[0] == (UNKNOWN if detail else COMPLIANT)
+    found = [(user, process.pid) for user, process in private_view._views(Host(str(tmp_path)), unseen)]
+    assert found == [("alice", 77), ("alice", 78), ("bob", 90)]
+    too_many = "alice has more than 2 views of the file system: not all were checked"
+    assert unseen == ([] if all_of_them else [too_many])
+    assert machine.state() == ((COMPLIANT, "") if all_of_them else (UNKNOWN, too_many))
+    machine.put("view/etc/hosts", "another")
+    assert machine.state()[0] == NONCOMPLIANT, "what was seen counts although not all was"
 
 
 @root_only

@@ -25,11 +25,11 @@ class Canned(Host):
     def __init__(self, *replies: bytes | None | OSError) -> None:
         super().__init__("/nonexistent")
         self.replies = list(replies)
-        self.sent = b""
+        self.sent: tuple[str, int, bytes] | None = None
         self.waited: list[float] = []
 
     def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
-        self.sent = message
+        self.sent = (address, port, message)
         self.waited.append(timeout)
         reply = self.replies[min(len(self.waited), len(self.replies)) - 1]
         if isinstance(reply, OSError):
@@ -54,8 +54,8 @@ class Canned(Host):
 )
 def test_what_an_answer_says(reply: bytes | OSError, answer: Answer | None) -> None:
     host = Canned(reply)
-    assert ask(host, "127.0.0.1", 53, "filter.proscribe.internal", TXT) == answer
-    assert host.sent == b"PR\x01\0\0\1\0\0\0\0\0\0" + QUESTION
+    assert ask(host, "127.0.0.1", 5353, "filter.proscribe.internal", TXT) == answer
+    assert host.sent == ("127.0.0.1", 5353, b"PR\x01\0\0\1\0\0\0\0\0\0" + QUESTION)
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_whether_a_resolver_answers_out_of_the_file(address: str, reply: bytes |
 
 def test_the_root_of_all_names_is_asked_for() -> None:
     host = Canned(b"")
-    ask(host, "127.0.0.1", 53, "", NS)
-    assert host.sent == b"PR\x01\0\0\1\0\0\0\0\0\0" + b"\0\0\x02\0\x01"
+    ask(host, "::1", 53, "", NS)
+    assert host.sent == ("::1", 53, b"PR\x01\0\0\1\0\0\0\0\0\0" + b"\0\0\x02\0\x01")
 
 
 NOTHING = b"PR\x81\x83\0\0\0\0\0\0\0\0"

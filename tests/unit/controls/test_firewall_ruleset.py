@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.compile.networks import merged
-from proscribe.controls.firewall.listing import differences, refusals, take_apart
+from proscribe.controls.firewall.listing import differences, take_apart
 from proscribe.controls.firewall.rule_text import Exempt, Exemptions
 from proscribe.controls.firewall.ruleset import render
 
@@ -232,11 +232,3 @@ def test_every_address_of_a_service_is_in_its_sets_and_no_other(services: dict[s
             desired = [n for n in map(ipaddress.ip_network, given_networks) if n.version == family]
             mine = [n for n in held if n.version == family]
             assert list(ipaddress.collapse_addresses(desired)) == sorted(mine)  # type: ignore[type-var]
-
-
-def test_what_was_refused_is_read_from_the_counters() -> None:
-    counters = "".join(
-        f"\tcounter refused{name} {{\n\t\tpackets {packets} bytes {60 * packets}\n\t}}\n"
-        for name, packets in (("_telegram", 3), ("-dns-over-tls", 1), ("_signal", 0), ("_we_chat", 7))
-    )
-    assert refusals(counters) == {"telegram": (3, 180), "dns-over-tls": (1, 60), "we_chat": (7, 420)}
