@@ -21,22 +21,35 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import datetime
 import json
+import random
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from apps_file_scan import AFTER, AGAIN, MEMORY, PLAIN, PROJECT, make, spent, streamed
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT / "module_utils"))
+
 from proscribe.compile.catalogue import load
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls import apps
+from proscribe.controls.apps.portable.scan_cache import MEMORY
 from proscribe.host import Host, Result, run_tool
-from proscribe.stream import BOOTSTRAP
+from proscribe.plan import canonical
+from proscribe.store import Store
+from proscribe.stream import BOOTSTRAP, payload
+
+PLAIN = 1.5  # times the plain tools
+AGAIN = 0.3  # seconds
+PER_DIRECTORY = 12
+AFTER = datetime.date(2026, 1, 1)  # the ban is in force
 
 # On a made tree, dpkg's database is that of the tree.
 HOST = """
@@ -46,6 +59,46 @@ HOST = """
   return run_tool([argv[0], *there, *argv[1:]], **options)
  host = Host("{root}", run)
 """
+
+
+def make(root: Path, files: int) -> None:
+    """Four homes with the files of people who write software, deterministic."""
+    choose = random.Random(1)
+    (root / "etc").mkdir(parents=True)
+    users = [f"user{number}" for number in range(4)]
+    lines = [f"{user}:x:{2000 + number}:100::/home/{user}:/bin/sh" for number, user in enumerate(users)]
+    (root / "etc/passwd").write_text("\n".join(lines) + "\n")
+    for place in ("var/lib/dpkg/info", "usr/bin", "opt", "proc"):
+        (root / place).mkdir(parents=True)
+    (root / "var/lib/dpkg/status").touch()
+    (root / "usr/bin/dpkg-query").touch(0o755)
+    directories = [root / "home" / user for user in users]
+    for directory in directories:
+        directory.mkdir(parents=True)
+    for made in range(0, files, PER_DIRECTORY):
+        directory = choose.choice(directories) / f"package-{made}"
+        directory.mkdir()
+        directories.append(directory)
+        for number in range(PER_DIRECTORY):
+            (directory / f"module-{number}.{choose.choice(['js', 'py', 'txt', 'png'])}").touch()
+
+
+def streamed(plan: Mapping[str, Any]) -> bytes:
+    """The stream of an audit of the apps, to a host that keeps nothing of the code yet."""
+    store = Store()
+    call = {"controls": ["apps"], "gate": "never", "will_correct": False, "probe": False, "remember": False}
+    return payload(store.code(probe=False), store.plan(canonical(plan)), call)
+
+
+def spent(command: Sequence[str], rounds: int, given: bytes = b"") -> float:
+    """Seconds of processor time that a command and what it starts take, the least of some runs."""
+    times = []
+    for _ in range(rounds):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, input=given, stdout=subprocess.DEVNULL, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(times)
 
 
 def taking(root: Path) -> list[str]:

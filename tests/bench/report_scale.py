@@ -26,10 +26,12 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT / "module_utils"))
+sys.path[:0] = [str(PROJECT / part) for part in ("module_utils", "tests/unit/report")]
 
+import fleets
+from fleets import ENFORCED, WAIVERS
 from peak import peak_memory
-from proscribe.finding import Finding, Verdict, host_record, judge
+from proscribe.finding import Finding, Verdict, judge
 from proscribe.report.collection.events import Collector
 from proscribe.report.evaluation.reconcile import fleet_report
 from proscribe.report.exports import formats, usual, write
@@ -38,39 +40,12 @@ from proscribe.report.sending import send
 from proscribe.report.sending.transport import CHANGES
 from proscribe.report.storage.files import ReportDirectory
 
-DIGEST = "sha256:" + "a" * 64
-PLATFORM = {"os": "debian", "version": "13", "kernel": "6.12.48", "architecture": "x86_64", "python": "3.13.5"}
-ENFORCED = {"mode": "enforce"}
-WAIVER = "press-office"
+WAIVER = {**WAIVERS[0], "hosts": [], "services": ["service007"]}
 
 
 def fleet_run(hosts: int) -> dict[str, Any]:
     """What `compile_plans` says of the run."""
-    waiver = {
-        "id": WAIVER,
-        "status": "active",
-        "expires": "2027-03-31T10:00:00Z",
-        "hosts": [],
-        "services": ["service007"],
-        "controls": ["apps"],
-        "approved_by": "mei.chan",
-        "reason": "answers readers of the ministry",
-    }
-    return {
-        "id": "20261125T003000Z-audit-1a2b",
-        "playbook": "audit",
-        "mode": "audit",
-        "started": "2026-11-25T00:30:00Z",
-        "catalog_version": "2026.11.1",
-        "inventory": ["inventory/prod"],
-        "limit": "",
-        "controls": ["apps", "browser", "firewall", "dns"],
-        "gate": {},
-        "hosts": {f"host{number:06}.example.org": DIGEST for number in range(hosts)},
-        "waivers": [waiver],
-        "upcoming": [],
-        "warnings": [],
-    }
+    return dict(fleets.run([f"host{number:06}.example.org" for number in range(hosts)], waivers=[WAIVER]))
 
 
 def answer(number: int, rules: int, first_audit: bool) -> dict[str, Any]:
@@ -78,20 +53,18 @@ def answer(number: int, rules: int, first_audit: bool) -> dict[str, Any]:
     share = number % 100
     verdicts: list[Verdict] = []
     if first_audit or share >= 97:
-        verdicts += no_policy(rules * 6 // 10)
+        services = [f"service{index:03}" for index in range(rules * 6 // 10)]
+        verdicts += fleets.no_policy(("chromium",), services)
     if 70 <= share < 90:
         verdicts += [app(number, service) for service in range(number % 4 + 1)]
     if 90 <= share < 93:
         found = Finding("package", "service007", manager="dpkg", version="4.0", scope="system")
-        verdicts.append(judge("apps/service007", {"mode": "waived", "waiver": WAIVER}, [found]))
-    holding = rules - len(verdicts)
-    return host_record(
-        plan_digest=DIGEST,
+        verdicts.append(judge("apps/service007", {"mode": "waived", "waiver": WAIVER["id"]}, [found]))
+    return fleets.answer(
+        *verdicts,
+        evaluated=[f"dns/service{index:03}" for index in range(rules - len(verdicts))],
         checked_at=f"2026-11-25T00:{30 + number % 25}:{number % 60:02}Z",
-        platform=PLATFORM,
-        verdicts=[*verdicts, *(Verdict(f"dns/service{index:03}", "compliant") for index in range(holding))],
         errors=[{"control": "dns", "message": "dnsmasq ended with 2"}] if share == 96 else [],
-        duration_ms=100 + number % 400,
     )
 
 
@@ -101,18 +74,6 @@ def app(number: int, service: int) -> Verdict:
     package = Finding("package", id_, manager="dpkg", version=f"4.{number % 7}", scope="system")
     process = Finding("process", id_, scope=f"pid:{number} user:user{number % 3000}", path=f"/opt/{id_}/{id_}")
     return judge(f"apps/{id_}", ENFORCED, [package, process])
-
-
-def no_policy(services: int) -> list[Verdict]:
-    path = "/etc/chromium/policies/managed/proscribe.json"
-    return [
-        judge(
-            f"browser/service{index:03}",
-            ENFORCED,
-            [Finding("policy", f"www.service{index:03}.example", "chromium", path=path, detail="no such file")],
-        )
-        for index in range(services)
-    ]
 
 
 class Table:
