@@ -212,15 +212,17 @@ def test_one_question_is_answered_or_raises_as_the_work_does():
         run_apart(lambda: next(fail("x")))
 
 
-def test_where_no_process_can_be_made_nothing_was_seen(monkeypatch):
+def test_where_no_process_can_be_made_nothing_was_seen_and_no_descriptor_is_left(monkeypatch):
     def full() -> int:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(os, "fork", full)
+    before = sorted(os.listdir("/proc/self/fd"))
     why = "cannot be observed in a process of its own: Resource temporarily unavailable"
     assert [(item, parts, said) for item, parts, said in each([1, 2], lambda _: [1])] == [(1, [], why), (2, [], why)]
     with pytest.raises(Unseen, match=why):
         run_apart(lambda: 1)
+    assert sorted(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes somebody else")

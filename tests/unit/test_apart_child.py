@@ -155,16 +155,6 @@ def test_an_answer_in_pieces_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(each(["alice"], lambda item: [item, "b" * 100])) == [("alice", ["alice", "b" * 100], "")]
 
 
-def test_where_no_process_can_be_made_no_descriptor_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full() -> int:
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-
-    monkeypatch.setattr(os, "fork", full)
-    before = sorted(os.listdir("/proc/self/fd"))
-    list(each([1, 2], lambda item: [item]))
-    assert sorted(os.listdir("/proc/self/fd")) == before
-
-
 def test_the_child_has_no_end_of_the_pipe_but_its_own() -> None:
     """With the other one, it would never learn that nobody listens any more."""
 

@@ -46,22 +46,6 @@ def test_a_name_is_on_the_disk_too(made: Host, monkeypatch: pytest.MonkeyPatch) 
     assert steps == [], "nothing is there to be taken away"
 
 
-@pytest.mark.parametrize("step", ["fsync", "rename", "fchmod"])
-def test_a_write_that_fails_leaves_what_was_there_and_nothing_beside_it(
-    made: Host, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    made.write("/etc/a", "old")
-
-    def full(*what: object, **how: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, step, full)
-        with pytest.raises(ControlError, match="No space left on device"):
-            made.write("/etc/a", "new")
-    assert made.text("/etc/a") == "old" and os.listdir(f"{made.root}/etc") == ["a"]
-
-
 def test_traces_are_what_delete_would_take_away(made: Host) -> None:
     """A file, what a killed write left of it, or the empty directories that were made for it: and then nothing."""
     path = "/etc/new/deep/file"

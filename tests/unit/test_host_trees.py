@@ -468,8 +468,6 @@ def test_all_of_a_copy_is_on_the_disk_before_the_original_goes(
 def test_a_file_system_without_owners_is_no_error_and_a_broken_one_is(
     tmp_path: Path, here: int, monkeypatch: pytest.MonkeyPatch, call: str, error: str
 ) -> None:
-    import errno
-
     (tmp_path / "file").touch()
 
     def refused(*what: object, **how: object) -> None:

@@ -62,7 +62,9 @@ def test_a_directory_below_home_is_its_owners_home(tmp_path: Path, homes: dict[s
     """A directory service lists nobody, so a home that no list names would otherwise never be looked at."""
     host = made(tmp_path, "alice:x:1000:1001::/home/alice:/bin/sh\n", homes)
     (tmp_path / "home/file").touch()
-    os.chown(tmp_path / "home/file", 5009, 5009)
+    (tmp_path / "home/link").symlink_to("/")
+    for name in ("file", "link"):
+        os.lchown(tmp_path / "home" / name, 5009, 5009)
     assert host.users() == users
 
 

@@ -35,6 +35,12 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "checkout"
 
 
+def in_reach(path: str) -> str:
+    """The first thing that others can change, or nothing."""
+    found = exposed(path, ())
+    return found.path if found else ""
+
+
 def seen(uid: int, gid: int, mode: int) -> os.stat_result:
     return os.stat_result((mode | 0o100000, 1, 1, 1, uid, gid, 0, 0, 0, 0))
 
@@ -105,21 +111,18 @@ def test_the_first_thing_in_others_reach_is_named(place: Path, which: str, how: 
     else:
         os.chown(there, 0, NOBODY)
         there.chmod(0o757 if how == "everybody" else 0o775)
-    found = exposed(str(place), ())
-    assert found is not None and found.path == str(there)
-    assert exposed(str(place), {NOBODY}) is None if how == "owner" else found
+    assert in_reach(str(place)) == str(there)
+    assert how != "owner" or exposed(str(place), {NOBODY}) is None
 
 
 def test_in_a_sticky_directory_only_the_owner_replaces_what_is_there(place: Path) -> None:
     place.parent.chmod(0o1777)
     assert exposed(str(place), ()) is None
-    found = exposed(str(place.parent / "not there"), ())
-    assert found is not None and found.path == str(place.parent), "anybody could make it"
+    assert in_reach(str(place.parent / "not there")) == str(place.parent), "anybody could make it"
     (place.parent / "link").symlink_to(place)
     assert exposed(str(place.parent / "link"), ()) is None
     os.lchown(place.parent / "link", NOBODY, NOBODY)
-    found = exposed(str(place.parent / "link"), ())
-    assert found is not None and found.path == str(place.parent / "link")
+    assert in_reach(str(place.parent / "link")) == str(place.parent / "link")
     (place / "roles").chmod(0o1777)  # but there anybody can add something
     assert exposed(str(place), ()) is not None
 
@@ -141,8 +144,7 @@ def test_a_directory_that_is_gone_meanwhile_hides_no_other(
         return real(path)
 
     monkeypatch.setattr(os, "listdir", listdir)
-    found = exposed(str(place), ())
-    assert found is not None and found.path == str(place / "z" / "open")
+    assert in_reach(str(place)) == str(place / "z" / "open")
 
 
 def test_a_sticky_directory_of_a_trusted_account_is_as_good_as_roots(place: Path) -> None:
@@ -171,8 +173,7 @@ def test_what_a_link_leads_to_is_open_however_the_link_spells_it(place: Path, ta
     (place / "open").mkdir()
     (place / "open").chmod(0o1777)  # where anybody can add a file that is read, too
     (place.parent / "link").symlink_to(f"{place}/{target}")
-    found = exposed(str(place.parent / "link"), ())
-    assert found is not None and found.path == str(place / "open")
+    assert in_reach(str(place.parent / "link")) == str(place / "open")
 
 
 @pytest.mark.parametrize("target", ["./open/./sub", "open//sub", "roles/../open/sub/", "open/sub/."])
@@ -181,16 +182,14 @@ def test_what_a_link_leads_to_is_named_as_it_is(place: Path, target: str) -> Non
     (place / "open" / "sub").mkdir(parents=True)
     os.chown(place / "open" / "sub", NOBODY, 0)
     (place.parent / "link").symlink_to(f"checkout/{target}")
-    found = exposed(str(place.parent / "link"), ())
-    assert found is not None and found.path == str(place / "open" / "sub")
+    assert in_reach(str(place.parent / "link")) == str(place / "open" / "sub")
 
 
 def test_a_link_to_a_file_that_is_spelled_as_a_directory_is_seen_all_the_same(place: Path) -> None:
     (place / "link").symlink_to("roles/main.yml/")
     assert exposed(str(place / "link"), ()) is None
     os.chown(place / "roles" / "main.yml", NOBODY, 0)
-    found = exposed(str(place / "link"), ())
-    assert found is not None and found.path == str(place / "roles" / "main.yml")
+    assert in_reach(str(place / "link")) == str(place / "roles" / "main.yml")
 
 
 @pytest.mark.parametrize(("mode", "open_"), [(0o41777, False), (0o40777, True), (0o40755, False)])
@@ -201,8 +200,7 @@ def test_the_root_itself_is_a_directory_on_the_way(
     monkeypatch.setattr(
         os, "lstat", lambda path: os.stat_result((mode, *real(path)[1:])) if path == "/" else real(path)
     )
-    found = exposed(str(place), ())
-    assert (found.path if found else "") == ("/" if open_ else "")
+    assert in_reach(str(place)) == ("/" if open_ else "")
 
 
 def test_a_directory_with_as_many_files_as_are_checked_is_checked_and_a_larger_one_is_an_error(
@@ -226,8 +224,7 @@ def test_links_are_followed(place: Path, tmp_path: Path, where: str, absolute: b
     path = str(place / "link" / "file") if where == "on the way" else str(place)
     assert exposed(path, ()) is None
     os.chown(theirs, NOBODY, NOBODY)
-    found = exposed(path, ())
-    assert found is not None and found.path == str(theirs)
+    assert in_reach(path) == str(theirs)
 
 
 def test_links_in_a_circle_end(place: Path) -> None:
@@ -258,8 +255,7 @@ def test_a_link_to_what_others_could_make_is_in_their_reach(place: Path, tmp_pat
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o1777)
     (place / "link").symlink_to(tmp_path / "open" / "later")
-    found = exposed(str(place), ())
-    assert found is not None and found.path == str(tmp_path / "open")
+    assert in_reach(str(place)) == str(tmp_path / "open")
 
 
 # -- a schedule --------------------------------------------------------------------------------------------------------

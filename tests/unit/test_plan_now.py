@@ -133,33 +133,26 @@ def in_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(
-    ("hours", "minutes"),
+    ("begin", "length", "hours", "minutes"),
     [
         # 2027-03-28: 02:00 becomes 03:00, so that an hour of the night is not there
-        ("sun 01:00-04:00", 120),
-        ("sun 02:00-03:00", 0),
-        ("daily 00:00-24:00", 23 * 60),
+        (1806188400, 23, "sun 01:00-04:00", 120),
+        (1806188400, 23, "sun 02:00-03:00", 0),
+        (1806188400, 23, "daily 00:00-24:00", 23 * 60),
+        # 2027-10-31: 03:00 becomes 02:00, so that an hour is there twice
+        (1824933600, 25, "sun 01:00-04:00", 240),
+        (1824933600, 25, "sun 02:00-03:00", 120),
+        (1824933600, 25, "daily 00:00-24:00", 25 * 60),
     ],
 )
-def test_when_the_clock_goes_forward_an_hour_is_missing(in_zone: Any, hours: str, minutes: int) -> None:
+def test_so_many_minutes_are_open_when_the_clock_is_put_forward_or_back(
+    in_zone: Any, begin: int, length: int, hours: str, minutes: int
+) -> None:
     in_zone("Europe/Berlin")
-    assert opened(hours, 1806188400, 23) == minutes  # 2027-03-28 00:00
-
-
-@pytest.mark.parametrize(
-    ("hours", "minutes"), [("sun 01:00-04:00", 240), ("sun 02:00-03:00", 120), ("daily 00:00-24:00", 25 * 60)]
-)
-def test_when_the_clock_goes_back_an_hour_is_there_twice(in_zone: Any, hours: str, minutes: int) -> None:
-    in_zone("Europe/Berlin")
-    assert opened(hours, 1824933600, 25) == minutes  # 2027-10-31 00:00, and 03:00 becomes 02:00
-
-
-def opened(hours: str, begin: int, length: int) -> int:
-    """How many minutes of a day of that many hours are open."""
     assert time.localtime(begin)[3:5] == (0, 0)
     found = plan(a={**WAIVED, "hours": [list(window) for window in windows([hours])]})
     moments = [time.localtime(begin + 60 * minute) for minute in range(length * 60)]
-    return sum(entry(at(found, moment))["mode"] == "waived" for moment in moments)
+    assert sum(entry(at(found, moment))["mode"] == "waived" for moment in moments) == minutes
 
 
 @given(
@@ -249,6 +242,20 @@ def of(user: str, id_: str = "wechat") -> Finding:
     return Finding("appimage", id_, scope=f"user:{user}")
 
 
+def refusals(host: Host, policy: Any, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """What a change tells that it did not do."""
+
+    class Apps:
+        observe = staticmethod(lambda host, plan: [])
+        enforce = staticmethod(lambda host, plan: run.Changes())
+
+    monkeypatch.setattr(Host, "privileged", True)
+    monkeypatch.setattr(Host, "system", "Linux")
+    monkeypatch.setattr(run, "control", lambda name: Apps)
+    (Path(host.root) / "run").mkdir()
+    return list(run.change(host, policy, "apps")["refused"])
+
+
 def test_members_are_waived_and_nobody_else(host: Host) -> None:
     exception = {"waiver": "w1", "users": ["carol"], "posix_groups": ["press"]}
     found, missed = resolved(host, plan("apps", a={"exceptions": [exception]}))
@@ -283,9 +290,6 @@ def test_whoever_does_not_resolve_groups_lets_nobody_in_for_them() -> None:
 
 @pytest.mark.parametrize("group", ["nosuch", "nested", "huge"])
 def test_a_group_of_nobody_waives_nobody_and_is_told(host: Host, group: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Host, "privileged", True)
-    monkeypatch.setattr(Host, "system", "Linux")
-    (Path(host.root) / "run").mkdir()
     exception = {"waiver": "w1", "users": [], "posix_groups": [group]}
     policy = plan("apps", a={"exceptions": [exception]}, b={})
     found, (missed,) = resolved(host, policy)
@@ -294,12 +298,7 @@ def test_a_group_of_nobody_waives_nobody_and_is_told(host: Host, group: str, mon
     assert verdict.reason == f"waiver w1 waives nobody for the group {group}: {missed.why}"
     assert judge("apps/b", found["controls"]["apps"]["services"]["b"], [of("alice")]).reason == ""
 
-    class Apps:
-        observe = staticmethod(lambda host, plan: [])
-        enforce = staticmethod(lambda host, plan: run.Changes())
-
-    monkeypatch.setattr(run, "control", lambda name: Apps)
-    (refused,) = run.change(host, policy, "apps")["refused"]
+    (refused,) = refusals(host, policy, monkeypatch)
     assert refused == {"rule": "apps/a", "subject": f"group:{group}", "reason": verdict.reason}
 
 
@@ -335,9 +334,6 @@ def test_a_group_that_is_not_known_here_leaves_the_rule_unknown(
     host: Host, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is neither compliant, nor is anybody restricted who may not be meant."""
-    monkeypatch.setattr(Host, "privileged", True)
-    monkeypatch.setattr(Host, "system", "Linux")
-    (Path(host.root) / "run").mkdir()
     policy = plan("apps", a={"only": {"posix_groups": [group, "alice"]}})
     found, (missed,) = resolved(host, policy)
     now = entry(found, control="apps")
@@ -349,12 +345,7 @@ def test_a_group_that_is_not_known_here_leaves_the_rule_unknown(
     seen = judge("apps/a", now, [of("alice")])
     assert (seen.state, seen.reason, seen.drifted) == ("noncompliant", said, True)
 
-    class Apps:
-        observe = staticmethod(lambda host, plan: [])
-        enforce = staticmethod(lambda host, plan: run.Changes())
-
-    monkeypatch.setattr(run, "control", lambda name: Apps)
-    (refused,) = run.change(host, policy, "apps")["refused"]
+    (refused,) = refusals(host, policy, monkeypatch)
     assert refused == {"rule": "apps/a", "subject": f"group:{group}", "reason": said}
 
 

@@ -10,12 +10,6 @@ from proscribe.reply import shapes
 from proscribe.reply.shapes import Unusable
 
 
-def test_the_bounds_are_these() -> None:
-    """What a controller has to take of the worst host, and what the best one never reaches."""
-    bounds = (shapes.GREATEST, shapes.LINE, shapes.NAME, shapes.TOKEN, shapes.MANY)
-    assert bounds == (2**53, 2000, 4096, 200, 10_000)
-
-
 @pytest.mark.parametrize(
     ("text", "most", "expected"),
     [("", 5, ""), ("12345", 5, "12345"), ("123456", 5, "12..."), ("123456789", 6, "123..."), ("x" * 9, 3, "...")],

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.policy_errors import Expected
-from proscribe.rollout import Before, Decision, Seen, decide, objection, seen, where
+from proscribe.rollout import Before, Decision, Seen, decide, objection, seen
 from proscribe.rollout.before import run_before
 from proscribe.rollout.limits import (
     allowed_hosts,
@@ -258,14 +258,6 @@ def test_a_batch_begins_only_where_nothing_is_against_it(
 ) -> None:
     decision = GOING._replace(**changes)
     assert objection(decision, first, {host for host in decision.hosts if host not in lost}) == message
-
-
-def test_where_a_run_stops_is_said() -> None:
-    assert [where(0), where(1), where(20)] == [
-        "before any change",
-        "after the canary batch (1 host)",
-        "after the canary batch (20 hosts)",
-    ]
 
 
 # -- what was observed -------------------------------------------------------------------------------------------------

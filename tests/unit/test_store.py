@@ -18,7 +18,7 @@ from proscribe import plan as plans
 from proscribe import stream
 from proscribe.plan_text import serialised
 from proscribe.store import Store, Untrusted
-from proscribe.stream import BOOTSTRAP, Part, packed_code, payload
+from proscribe.stream import Part, packed_code, payload
 
 PLAN = plans.sealed({"schema": plans.SCHEMA, "contact": "x", "browsers": [], "controls": {}})
 OTHER = plans.sealed({"schema": plans.SCHEMA, "contact": "mallory", "browsers": [], "controls": {}})
@@ -315,25 +315,6 @@ def test_whatever_stands_in_a_file_only_what_fits_its_name_is_sent(tmp_path_fact
 
 
 # -- the code, put together once ---------------------------------------------------------------------------------------
-
-
-def test_the_code_is_put_together_anew_when_a_source_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "_cache", lambda kind: tmp_path / "__pycache__" / kind)
-    made: list[bool] = []
-    monkeypatch.setattr(stream, "_put_together", lambda probe: (made.append(probe), b"code")[1])
-    assert [packed_code(False), packed_code(False)] == [b"code", b"code"] and made == [False]
-    source = tmp_path / "run.py"
-    source.touch()
-    monkeypatch.setattr(stream, "_files", lambda: {"proscribe.run": str(source)})
-    monkeypatch.setattr(stream, "sources_hash", stream.sources_hash.__wrapped__)  # as another process would
-    assert packed_code(False) == b"code" and made == [False, False]
-    if os.geteuid() == 0:
-        os.chown(tmp_path / "__pycache__" / "observe", NOBODY, NOBODY)
-        assert packed_code(False) == b"code" and len(made) == 3
-
-
-def test_nothing_of_the_controllers_is_in_the_bootstrap() -> None:
-    assert "ansible" not in BOOTSTRAP
 
 
 def test_what_a_run_notes_is_what_a_later_one_reads(place: Path) -> None:

@@ -184,60 +184,9 @@ def test_a_look_that_takes_too_long_is_ended_by_the_host_itself_wherever_it_is(w
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are believed")
-@pytest.mark.parametrize(
-    ("mode", "owner", "content", "used"),
-    [
-        (0o600, 0, None, True),
-        (0o620, 0, None, False),
-        (0o602, 0, None, False),
-        (0o600, 65534, None, False),
-        (0o600, 0, b"no code", False),
-        (0o600, 0, b"", False),
-    ],
-)
-def test_code_that_a_host_keeps_is_used_if_nobody_else_can_have_written_it(tmp_path, mode, owner, content, used):
+def test_code_that_a_host_keeps_is_used_unless_somebody_else_can_have_written_it(tmp_path):
+    """What else is not used is in test_loader_program.py."""
     loader = BOOTSTRAP.replace(PLACE, str(tmp_path))
-    code = {
-        "proscribe": ("", True),
-        "proscribe.host": ("Host = dict", True),
-        "proscribe.plan": ("Known = dict.__or__", False),
-        "proscribe.run": (RUN, False),
-        "proscribe.json_text": ("from json import dumps as written", False),
-    }
-    packed = {name: (marshal.dumps(compile(text, name, "exec")), package) for name, (text, package) in code.items()}
-    named = f"{Store().code(False).name}-{MAGIC_NUMBER.hex()}"
-    files = [tmp_path / named, tmp_path / f"{named}-{Store().plan(SHORT).name}"]
-    for part, value in zip(files, (packed, ({"the": "plan"}, {}))):
-        part.write_bytes(marshal.dumps(value))
-        part.chmod(0o600)
-    assert streamed(sent(plan=SHORT, whole=False), code=loader) == {"kept code": {"the": "plan"}}
-    for part in files:
-        before = part.read_bytes()
-        part.write_bytes(before if content is None else content)
-        os.chown(part, owner, owner)
-        part.chmod(mode)
-        reply = streamed(sent(plan=SHORT, whole=False), code=loader)
-        assert reply == ({"kept code": {"the": "plan"}} if used else {LACKING: True})
-        assert "record" in streamed(sent(plan=SHORT), code=loader), "what is sent comes before what is kept"
-        link = tmp_path / "link"
-        part.rename(link)
-        part.symlink_to(link)
-        assert streamed(sent(plan=SHORT, whole=False), code=loader) == {LACKING: True}
-        part.unlink()
-        part.write_bytes(before)
-        part.chmod(0o600)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are believed")
-@pytest.mark.parametrize("which", ["its directory", "the directory above"])
-@pytest.mark.parametrize(("mode", "owner"), [(0o777, 0), (0o1777, 0), (0o770, 0), (0o700, 65534)])
-def test_nothing_is_used_of_a_place_where_others_can_rename_files(tmp_path, which, mode, owner):
-    """Root's own files of another time, put in the place of these, would be used otherwise."""
-    place = tmp_path / "proscribe" / "observe"
-    place.mkdir(parents=True, mode=0o700)
-    (tmp_path / "proscribe").chmod(0o755)
-    loader = BOOTSTRAP.replace(PLACE, str(place))
-    named = f"{Store().code(False).name}-{MAGIC_NUMBER.hex()}"
     code = {
         "proscribe": "",
         "proscribe.host": "Host = dict",
@@ -246,22 +195,17 @@ def test_nothing_is_used_of_a_place_where_others_can_rename_files(tmp_path, whic
         "proscribe.json_text": "from json import dumps as written",
     }
     packed = {name: (marshal.dumps(compile(text, name, "exec")), "." not in name) for name, text in code.items()}
-    for part, value in ((named, packed), (f"{named}-{Store().plan(SHORT).name}", ({"the": "plan"}, {}))):
-        (place / part).write_bytes(marshal.dumps(value))
-        (place / part).chmod(0o600)
-    assert streamed(sent(plan=SHORT, whole=False), code=loader) == {"kept code": {"the": "plan"}}
-    theirs = place if which == "its directory" else place.parent
-    os.chown(theirs, owner, owner)
-    theirs.chmod(mode)
-    assert streamed(sent(plan=SHORT, whole=False), code=loader) == {LACKING: True}
-    assert "record" in streamed(sent(plan=SHORT), code=loader)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are believed")
-def test_a_pipe_in_the_place_of_what_is_kept_does_not_hold_the_host(tmp_path):
     named = f"{Store().code(False).name}-{MAGIC_NUMBER.hex()}"
-    os.mkfifo(tmp_path / named, 0o600)
-    assert streamed(sent(whole=False), code=BOOTSTRAP.replace(PLACE, str(tmp_path))) == {LACKING: True}
+    files = [tmp_path / named, tmp_path / f"{named}-{Store().plan(SHORT).name}"]
+    for part, value in zip(files, (packed, ({"the": "plan"}, {}))):
+        part.write_bytes(marshal.dumps(value))
+        part.chmod(0o600)
+    assert streamed(sent(plan=SHORT, whole=False), code=loader) == {"kept code": {"the": "plan"}}
+    assert "record" in streamed(sent(plan=SHORT), code=loader), "what is sent comes before what is kept"
+    for part in files:
+        part.chmod(0o620)
+        assert streamed(sent(plan=SHORT, whole=False), code=loader) == {LACKING: True}
+        part.chmod(0o600)
 
 
 def code_of(store, probe):
