@@ -49,6 +49,12 @@ def launch(launcher: Path, *words: str, cwd: Path = PROJECT, stdin: str = "", en
     return Ended(done.returncode, done.stdout)
 
 
+def proscribe(*words: str, reports: Path, cwd: Path = PROJECT, **environment: str) -> Ended:
+    """This checkout's launcher, with a real Ansible and a place for reports."""
+    known = {"PROSCRIBE_ANSIBLE_PLAYBOOK": REAL_ANSIBLE, "PROSCRIBE_REPORTS": str(reports), **environment}
+    return launch(PROJECT / "proscribe", *words, cwd=cwd, environment=clean_environment(**known))
+
+
 def made_checkout(where: Path, requirement: str = "made-ansible") -> Path:
     """A checkout with the real launcher and nothing else that is real; returns the launcher."""
     (where / "playbooks").mkdir(parents=True)

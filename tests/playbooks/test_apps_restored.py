@@ -17,7 +17,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch, proscribe
 from patience import LONGEST
 
 pytestmark = [
@@ -120,10 +120,8 @@ class Made:
         (waivers / "parrot.yml").write_text(WAIVER.format(ends=ends))
 
     def __call__(self, word: str, *options: str) -> Ended:
-        reports = str(self.directory / "reports")
-        environment = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=reports)
         words = (*word.split(), "-i", "fleet", "--tags", "apps", *options)
-        return launch(PROJECT / "proscribe", *words, cwd=self.directory, environment=environment)
+        return proscribe(*words, reports=self.directory / "reports", cwd=self.directory)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -248,34 +246,23 @@ def test_the_playbook_alone_refuses_a_mistyped_variable(made: Made) -> None:
     made.app()
     assert made("enforce").code == 0
     (id_,) = made.quarantined
-    playbook = [REAL_ANSIBLE, str(PROJECT / "playbooks/quarantine.yml"), "-i", "fleet", "-e", "quarantine_do=prune"]
-    environment = clean_environment(
-        ANSIBLE_CONFIG=str(PROJECT / "ansible.cfg"), PROSCRIBE_REPORTS=str(made.directory / "reports")
-    )
+    reports = str(made.directory / "reports")
+    environment = clean_environment(ANSIBLE_CONFIG=str(PROJECT / "ansible.cfg"), PROSCRIBE_REPORTS=reports)
+
+    def played(variables: str) -> Ended:
+        words = (str(PROJECT / "playbooks/quarantine.yml"), "-i", "fleet", "-e", f"quarantine_do=prune {variables}")
+        return launch(Path(REAL_ANSIBLE), *words, cwd=made.directory, environment=environment)
+
     for variables, message in (
         ("quarantine_all=true quarantine_users=bob", "quarantine_users: found an unknown variable"),
         ("quarantine_ids=x", "quarantine_ids: found an unknown variable, expected quarantine_id; "),
         ("x=y", "prune: found no selector"),
     ):
-        done = subprocess.run(
-            [*playbook, "-e", variables],
-            cwd=made.directory,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=LONGEST,
-        )
-        assert done.returncode and message in done.stdout, done.stdout
+        ended = played(variables)
+        assert ended.code and message in ended.said, ended.said
         assert made.quarantined == [id_]
-    done = subprocess.run(
-        [*playbook, "-e", f"quarantine_id={id_}"],
-        cwd=made.directory,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST,
-    )
-    assert not done.returncode and made.quarantined == [], done.stdout
+    ended = played(f"quarantine_id={id_}")
+    assert not ended.code and made.quarantined == [], ended.said
 
 
 def test_pruned_for_ever_by_age_and_selector(made: Made) -> None:

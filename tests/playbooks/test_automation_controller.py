@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+from checkout import Ended, proscribe
 
 pytestmark = pytest.mark.playbook
 
@@ -42,14 +42,9 @@ def test_a_job_honours_the_projects_waivers_and_stops_where_it_finds_them_no_mor
     days = tuple(f"{now + datetime.timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}" for days in (-1, 1))
     (policy / "waivers" / "press-whatsapp.yml").write_text(WAIVER % days)
     (policy / "approvers.yml").write_text("press: {head: head.of.press}\n")
-    environment = clean_environment(
-        PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(tmp_path / "reports")
-    )
 
     def job(*options: str) -> Ended:
-        return launch(
-            PROJECT / "proscribe", "audit", "-i", str(script), "--tags", "dns", *options, environment=environment
-        )
+        return proscribe("audit", "-i", str(script), "--tags", "dns", *options, reports=tmp_path / "reports")
 
     named = ("-e", f"proscribe_waivers_dir={policy / 'waivers'}")
     first = job(*named)

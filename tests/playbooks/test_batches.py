@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from checkout import PROJECT
@@ -123,21 +122,3 @@ def test_the_playbook_may_be_listed_and_checked(tmp_path: Path, option: str) -> 
     ended = Fleet(tmp_path, 1).launch("enforce", "-i", "fleet", option)
     assert ended.code == 0, ended.said
     assert "WARNING" not in ended.usual and "ERROR" not in ended.said
-
-
-@pytest.mark.parametrize(
-    ("restrictions", "message"),
-    [
-        ({"batches": [1, 0]}, "proscribe_batches[1]"),
-        ({"max_change": {"host": 3}}, "did you mean 'hosts'?"),
-        ({"max_failures": 3}, "a share of the hosts such as '10%'"),
-    ],
-    ids=["batches", "max_change", "max_failures"],
-)
-def test_a_mistake_is_told_before_any_host_is_touched(
-    tmp_path: Path, restrictions: dict[str, Any], message: str
-) -> None:
-    fleet = Fleet(tmp_path, 1)
-    ended = fleet.enforce(**restrictions)
-    assert (ended.code, message in " ".join(ended.said.split())) == (2, True), ended.said
-    assert fleet.corrected == set() and not fleet.latest.exists()

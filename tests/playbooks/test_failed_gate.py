@@ -59,9 +59,9 @@ print(json.dumps({"failed": True, "msg": "no", "record": "a record of the team"}
 """
 SCREENS = {
     "default": {"ANSIBLE_STDOUT_CALLBACK": "default"},
-    "yaml": {"ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"},
-    "minimal": {"ANSIBLE_STDOUT_CALLBACK": "minimal"},
-    "oneline": {"ANSIBLE_STDOUT_CALLBACK": "oneline"},
+    "yaml": {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"},
+    "minimal": {"ANSIBLE_STDOUT_CALLBACK": "minimal", "ANSIBLE_VERBOSITY": "1"},
+    "oneline": {"ANSIBLE_STDOUT_CALLBACK": "oneline", "ANSIBLE_VERBOSITY": "1"},
     "json": {"ANSIBLE_STDOUT_CALLBACK": "json"},
 }
 MESSAGE = "which proscribe_compliance_gate does not allow"
@@ -88,6 +88,8 @@ def test_the_message_is_printed_and_the_record_is_registered(organisation: Organ
     if screen == "json":
         printed = json.loads(done.stdout)
         assert [sorted(one) for one in printed] == [sorted(printed[0])] * 3 and printed[0]["record"] == LEFT_OUT
+    assert (done.stderr if screen == "json" else said).count("coverage 3 of 3") == 1, said
+    assert "Traceback" not in said and "Callback dispatch" not in said
     for host in ("one", "two", "three"):
         observed = json.loads((organisation.directory / f"{host}.json").read_text())
         assert observed["failed"] and observed["record"]["state"] == "noncompliant" and observed["record"]["rules"]

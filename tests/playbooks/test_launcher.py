@@ -69,8 +69,11 @@ def test_a_word_whose_playbook_is_not_there_yet_says_so(launcher: Path) -> None:
 def test_the_exit_code_is_the_reports_where_it_asks_for_one(
     launcher: Path, tmp_path: Path, ansible: int, exit_code: str, expected: int
 ) -> None:
-    ended = play(launcher, tmp_path, f'printf %s "{exit_code}" >"$PROSCRIBE_EXIT_FILE"; exit {ansible}')
-    assert ended.code == expected
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    script = f'printf %s "{exit_code}" >"$PROSCRIBE_EXIT_FILE"; exit {ansible}'
+    ended = play(launcher, tmp_path, script, TMPDIR=str(temporary))
+    assert (ended.code, list(temporary.iterdir())) == (expected, [])
     assert ("nothing was evaluated" in ended.said) == (ansible == 1)
 
 
@@ -98,13 +101,6 @@ def test_what_the_environment_says_wins(launcher: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("locale", ["C", "POSIX"])
 def test_text_is_utf_8_even_where_the_locale_says_otherwise(launcher: Path, tmp_path: Path, locale: str) -> None:
     assert play(launcher, tmp_path, 'echo "$LC_ALL"', LC_ALL=locale).said == "C.UTF-8\n"
-
-
-def test_nothing_is_left_in_the_temporary_directory(launcher: Path, tmp_path: Path) -> None:
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
-    play(launcher, tmp_path, "exit 3", TMPDIR=str(temporary))
-    assert list(temporary.iterdir()) == []
 
 
 # What Ansible's script may begin with, and what becomes of it: run by that Python itself, or started as any program.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+from checkout import Ended, proscribe
 
 pytestmark = pytest.mark.playbook
 
@@ -59,10 +59,7 @@ class Mixed:
         (directory / "fleet/hosts.yml").write_text(text)
 
     def launch(self, *words: str) -> Ended:
-        environment = clean_environment(
-            PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(self.directory / "reports")
-        )
-        return launch(PROJECT / "proscribe", *words, cwd=self.directory, environment=environment)
+        return proscribe(*words, reports=self.directory / "reports", cwd=self.directory)
 
     @property
     def report(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, clean_environment, launch
+from checkout import PROJECT, REAL_ANSIBLE, proscribe
 from organisation import COLLECTED, Organisation
 
 pytestmark = pytest.mark.playbook
@@ -57,12 +57,8 @@ def test_a_run_ends_with_one_report_whether_the_callback_is_enabled_or_not(
 
 def test_the_launcher_reports_too_where_another_configuration_is_asked_for(organisation: Organisation) -> None:
     own = organisation.configured("")
-    environment = clean_environment(
-        PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(organisation.reports), ANSIBLE_CONFIG=str(own)
-    )
-    ended = launch(
-        PROJECT / "proscribe", "audit", "-i", "hosts.yml", cwd=organisation.directory, environment=environment
-    )
+    where = {"reports": organisation.reports, "cwd": organisation.directory}
+    ended = proscribe("audit", "-i", "hosts.yml", **where, ANSIBLE_CONFIG=str(own))
     assert ended.code == 0, ended.said
     assert organisation.covered == [(4, 4)]
 
@@ -101,15 +97,6 @@ def test_an_ansible_that_lets_nothing_register_itself_is_refused_before_any_host
 
 
 # -- batches and strategies --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("keyword", ["serial: 1", "serial: [1, 2]", "serial: 2\n  order: reverse_inventory"])
-def test_a_play_in_batches_is_one_run_with_one_report(organisation: Organisation, keyword: str) -> None:
-    organisation.configured(COLLECTED)
-    ended = organisation.run(plays(organisation, keyword))
-    assert ended.code == 0, ended.said
-    assert organisation.covered == [(4, 4)]
-    assert not list(organisation.reports.glob("*.partial"))
 
 
 def test_hosts_of_batches_that_never_began_are_unknown_in_the_one_report(organisation: Organisation) -> None:

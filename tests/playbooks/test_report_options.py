@@ -4,7 +4,6 @@ gate and its exit code, or with one clear sentence before any host is touched. N
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -292,22 +291,6 @@ def test_several_playbooks_on_the_command_line_are_several_runs(organisation: Or
 # -- other callbacks ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("callback", "format_"),
-    [("minimal", "json"), ("oneline", "yaml"), ("default", "json"), ("ansible.builtin.default", "yaml")],
-)
-def test_the_screens_of_ansible_work_beside_it(organisation: Organisation, callback: str, format_: str) -> None:
-    ended = organisation.run(
-        organisation.playbook(play()),
-        "-v",
-        ANSIBLE_STDOUT_CALLBACK=callback,
-        ANSIBLE_CALLBACK_RESULT_FORMAT=format_,
-    )
-    assert (ended.code, organisation.covered) == (0, [(3, 3)]), ended.said
-    assert ended.said.count("coverage 3 of 3") == 1
-    assert "Traceback" not in ended.said and "Callback dispatch" not in ended.said
-
-
 def test_other_callbacks_have_their_last_word_before_the_exit_code(organisation: Organisation) -> None:
     organisation.inventory(proscribe_compliance_gate="noncompliant")
     results = organisation.directory / "junit"
@@ -318,27 +301,3 @@ def test_other_callbacks_have_their_last_word_before_the_exit_code(organisation:
     )
     assert ended.code == 10, ended.said
     assert list(results.glob("site-*.xml")), "junit writes its file at the end of a run"
-
-
-DOCUMENT = """
-from __future__ import annotations
-import json
-DOCUMENTATION = "name: json\\ntype: stdout\\nshort_description: one document\\ndescription: one document"
-from ansible.plugins.callback import CallbackBase
-
-class CallbackModule(CallbackBase):
-    CALLBACK_VERSION, CALLBACK_TYPE, CALLBACK_NAME = 2.0, "stdout", "json"
-
-    def v2_playbook_on_stats(self, stats):
-        self._display.display(json.dumps({"stats": {host: stats.summarize(host) for host in stats.processed}}))
-"""
-
-
-def test_a_screen_that_is_one_document_stays_one(organisation: Organisation) -> None:
-    """As that of the callback `ansible.posix.json`."""
-    (organisation.directory / "callback_plugins").mkdir()
-    (organisation.directory / "callback_plugins" / "json.py").write_text(DOCUMENT)
-    organisation.playbook(play())
-    done = organisation.started("site.yml", ANSIBLE_STDOUT_CALLBACK="json")
-    assert set(json.loads(done.stdout)["stats"]) == {"one", "two", "three"}
-    assert "coverage 3 of 3" in done.stderr

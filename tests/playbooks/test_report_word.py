@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, proscribe
 from patience import LONGEST
 
 pytestmark = pytest.mark.playbook
@@ -20,13 +20,10 @@ def run(tmp_path: Path):
     """The launcher, over an inventory and a place for reports of its own."""
     (tmp_path / "inventory").mkdir()
     (tmp_path / "inventory" / "hosts.yml").write_text(HOSTS)
-    environment = clean_environment(
-        PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(tmp_path / "reports")
-    )
 
     def launched(word: str, *options: str) -> Ended:
         inventory = ("-i", str(tmp_path / "inventory")) if word == "audit" else ()
-        return launch(PROJECT / "proscribe", word, *inventory, *options, cwd=tmp_path, environment=environment)
+        return proscribe(word, *inventory, *options, reports=tmp_path / "reports", cwd=tmp_path)
 
     return launched
 

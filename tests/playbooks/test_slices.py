@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+from checkout import REAL_ANSIBLE, Ended, clean_environment, launch, proscribe
 
 pytestmark = pytest.mark.playbook
 
@@ -30,11 +29,8 @@ class Sliced:
         path.write_text(f"press:\n  hosts:\n{lines}{RESTRICTIONS}")
         return str(path)
 
-    def environment(self) -> dict[str, str]:
-        return clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(self.reports))
-
     def launch(self, *words: str) -> Ended:
-        return launch(PROJECT / "proscribe", *words, environment=self.environment())
+        return proscribe(*words, reports=self.reports)
 
     def slice(self, *hosts: str) -> str:
         """One job: its run's id."""
@@ -69,9 +65,10 @@ def test_slices_become_one_report_with_every_host_accounted_for(tmp_path: Path) 
     # The slice that had died comes later, and the automation controller merges by its playbook.
     late = sliced.slice("web03")
     more = {"report_merge": ["unmerged"], "report_since": "12h", "report_history": "sqlite"}
-    argv = [REAL_ANSIBLE, "playbooks/report.yml", "-i", whole, "-e", json.dumps(more)]
-    done = subprocess.run(argv, cwd=PROJECT, env=sliced.environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    environment = clean_environment(PROSCRIBE_REPORTS=str(sliced.reports))
+    words = ("playbooks/report.yml", "-i", whole, "-e", json.dumps(more))
+    ended = launch(Path(REAL_ANSIBLE), *words, environment=environment)
+    assert ended.code == 0, ended.said
     assert sliced.latest["run"]["parts"] == [late]  # the others are in a merged report already
     ended = sliced.launch("report", "--merge", *ids, late, "-i", whole)
     assert (ended.code, set(sliced.states.values())) == (0, {"noncompliant"}), ended.said

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+from checkout import Ended, proscribe
 
 pytestmark = pytest.mark.playbook
 
@@ -27,9 +27,7 @@ class Controller:
         self.inventory = directory / "hosts.yml"
 
     def audit(self) -> Ended:
-        variables = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(self.reports))
-        words = ("audit", "-i", str(self.inventory), "--tags", "dns")
-        ended = launch(PROJECT / "proscribe", *words, environment=variables)
+        ended = proscribe("audit", "-i", str(self.inventory), "--tags", "dns", reports=self.reports)
         assert not self.marker.exists(), "what was planted ran"
         return ended
 
@@ -85,49 +83,12 @@ def test_an_edited_plan_is_not_enforced(controller: Controller) -> None:
     assert ended.code == 0 and controller.answered, ended.said
 
 
-@pytest.mark.parametrize("what", ["link", "pipe"])
-def test_a_file_that_is_none_is_not_followed_and_holds_nothing(controller: Controller, what: str) -> None:
-    path = controller.code
-    evil = controller.evil(path.read_bytes())
-    path.unlink()
-    if what == "pipe":
-        os.mkfifo(path)
-    else:
-        (controller.reports / "evil").write_bytes(evil)
-        path.symlink_to(controller.reports / "evil")
-    ended = controller.audit()
-    assert ended.code == 0 and controller.answered, ended.said
-
-
-def test_a_mark_that_is_a_link_overwrites_nothing(controller: Controller, tmp_path: Path) -> None:
-    precious = tmp_path / "precious"
-    precious.write_text("precious")
-    host_state = controller.plans / "kept"
-    host_state.mkdir(exist_ok=True)
-    (host_state / "host-localhost").symlink_to(precious)
-    assert controller.audit().code == 0
-    assert precious.read_text() == "precious"
-
-
-@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])
-@pytest.mark.parametrize("which", ["reports", "plans"])
-def test_a_folder_that_others_can_write_is_refused(controller: Controller, which: str, mode: int) -> None:
-    folder = controller.reports if which == "reports" else controller.plans
-    folder.chmod(mode)
-    ended = controller.audit()
-    assert ended.code not in (0, 10, 11)
-    said = " ".join(ended.said.split())
-    assert "no host was touched" in said
-    assert f"{folder}: found a directory of" in said and "that can be changed by everybody" in said, said
-    assert "chmod go-w" in said and "Traceback" not in said
-
-
 @as_root
 def test_a_folder_of_somebody_elses_is_refused(controller: Controller) -> None:
     os.chown(controller.plans, NOBODY, NOBODY)
     ended = controller.audit()
     assert ended.code not in (0, 10, 11)
-    assert "a directory of nobody's" in " ".join(ended.said.split())
+    assert "a directory of nobody's" in " ".join(ended.said.split()) and "Traceback" not in ended.said
 
 
 def test_a_link_in_place_of_the_store_is_refused_and_not_written_through(controller: Controller) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, clean_environment, launch
+from checkout import proscribe
 
 pytestmark = pytest.mark.playbook
 
@@ -13,10 +13,7 @@ pytestmark = pytest.mark.playbook
 def tried(tmp_path: Path, *options: str):
     inventory = tmp_path / "hosts.yml"
     inventory.write_text("all: {hosts: {localhost: {ansible_connection: local}}}\n")
-    environment = clean_environment(
-        PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(tmp_path / "reports")
-    )
-    return launch(PROJECT / "proscribe", "audit", "-i", str(inventory), *options, cwd=tmp_path, environment=environment)
+    return proscribe("audit", "-i", str(inventory), *options, reports=tmp_path / "reports", cwd=tmp_path)
 
 
 def test_a_tag_that_no_task_has_is_named_with_the_one_that_is_close(tmp_path: Path) -> None:

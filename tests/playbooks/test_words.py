@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch, made_ansible
+from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch, made_ansible, proscribe
 
 pytestmark = pytest.mark.playbook
 
@@ -55,9 +55,8 @@ class Desk:
         path.write_text(content)
 
     def __call__(self, *words: str, ansible: str = REAL_ANSIBLE, **environment: str) -> Ended:
-        variables = {"PROSCRIBE_ANSIBLE_PLAYBOOK": ansible, "PROSCRIBE_REPORTS": str(self.reports), **environment}
-        argv = [*words, "-i", str(self.inventory)]
-        return launch(PROJECT / "proscribe", *argv, cwd=self.cwd, environment=clean_environment(**variables))
+        named = {"PROSCRIBE_ANSIBLE_PLAYBOOK": ansible, **environment}
+        return proscribe(*words, "-i", str(self.inventory), reports=self.reports, cwd=self.cwd, **named)
 
     def json(self, *words: str) -> dict[str, Any]:
         return dict(json.loads(self(*words, "--json").said))
