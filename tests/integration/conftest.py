@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -87,3 +87,11 @@ def require_tool_fixture() -> Callable[[str], str]:
 def require_root_fixture() -> Callable[[], None]:
     """`require_root()`, for tests that take it as an argument."""
     return require_root
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Path]:
+    """A made tree for a test of real browsers."""
+    from browser_setup import made_tree  # which needs this module
+
+    yield from made_tree(tmp_path)

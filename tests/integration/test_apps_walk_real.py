@@ -18,7 +18,6 @@ from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls import apps
 from proscribe.controls.apps.observed import observe_apps
-from proscribe.controls.base import Changes
 from proscribe.host import Host
 from proscribe.host.file_scan import scan
 
@@ -167,59 +166,3 @@ def test_a_program_that_runs_from_a_certain_copy_is_ended_for_certain(machine: P
     }
     (running,) = observe_apps(Host(str(machine)), section).running
     assert running.identity.doubt == ""
-
-
-def test_enforcing_moves_certain_copies_away_and_lifting_brings_them_back(
-    machine: Path, require_root: Callable[[], None]
-) -> None:
-    require_root()
-    home = machine / "home/alice"
-    for path in ("Telegram/Telegram", "Telegram/Updater", "bin/signal-cli"):
-        (home / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(shutil.which("true") or "/bin/true", home / path)
-    (home / "Telegram/chats").write_text("dear diary")
-    plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions(SCANNED, str), [], datetime.date(2026, 1, 1))
-    host = Host(str(machine))
-
-    def wrong() -> list[str]:
-        return [verdict.rule for verdict in apps.observe(host, plan) if verdict.state == "noncompliant"]
-
-    def listed() -> list[str]:
-        return sorted(str(path.relative_to(home)) for path in home.rglob("*"))
-
-    def carry_out(changes: Changes) -> None:
-        for action in changes.actions:
-            action.apply()
-
-    def download() -> None:
-        made.put(home, {"Downloads/QQ_3.2.15_241224_x86_64_01.AppImage": made.image("qq")})
-
-    image = home / "Downloads/QQ_3.2.15_241224_x86_64_01.AppImage"
-    download()
-    before = listed()
-    assert wrong() == ["apps/qq", "apps/signal", "apps/telegram"]
-    (found,) = next(verdict.findings for verdict in apps.observe(host, plan) if verdict.rule == "apps/qq")
-    assert (found.manager, found.version, found.scope) == ("appimage", "3.2.15", "user:alice")
-    changes = apps.enforce(host, plan)
-    for action in changes.actions:
-        action.apply()
-    if changes.afterwards:
-        changes.afterwards()
-    assert os.listdir(home / "Telegram") == ["chats"] and (home / "bin/signal-cli").exists()
-    assert wrong() == ["apps/signal"]
-    assert apps.enforce(host, plan).actions == []
-    download()  # nobody is asked about a file, so the next look sees it and the next run takes it as well
-    assert wrong() == ["apps/qq", "apps/signal"]
-    carry_out(apps.enforce(host, plan))
-    assert wrong() == ["apps/signal"] and not image.exists()
-    lifting = apps.lift(host, plan)
-    assert [(refusal.rule, refusal.reason[:23]) for refusal in lifting.refused] == [
-        ("apps/qq", "what was there later go")
-    ]
-    carry_out(lifting)
-    assert listed() == before
-    assert [refusal.reason[:23] for refusal in apps.lift(host, plan).refused] == ["something is there now;"]
-    image.unlink()
-    carry_out(apps.lift(host, plan))  # the second copy has its place now
-    assert listed() == before and not (machine / "var/lib/proscribe/quarantine").exists()
-    assert (home / "Telegram/chats").read_text() == "dear diary"

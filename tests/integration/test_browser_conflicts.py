@@ -8,12 +8,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_setup import HERE, PROJECT, UNSHARE, enforce, in_place_of_etc, made_tree, put, real_plan
+from browser_setup import HERE, PROJECT, UNSHARE, enforce, in_place_of_etc, put, real_plan
 from conftest import missing
 from proscribe.controls import browser
 from proscribe.controls.applying import carry_out
@@ -29,11 +29,6 @@ MANAGED = "/etc/chromium/policies/managed"
 CHROMIUM = Place("chromium", "chromium", f"{MANAGED}/proscribe.json", browsers=("chromium",))
 LISTS = ("URLBlocklist", "URLAllowlist")
 MERGE = "PolicyListMultipleSourceMergeList"
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Path]:
-    yield from made_tree(tmp_path)
 
 
 FILES: Mapping[str, Mapping[str, Any]] = {

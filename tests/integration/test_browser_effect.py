@@ -4,12 +4,12 @@ organisation has keeps its effect, and after the lift everything is open again a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_setup import PROJECT, connections, enforce, lift, made_tree, put, unmet
+from browser_setup import PROJECT, connections, enforce, lift, put, unmet
 from proscribe.compile.browsers import places
 from proscribe.compile.catalogue import load
 
@@ -57,11 +57,6 @@ OWN_FILES = {
 def section() -> dict[str, Any]:
     services = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in SERVICES.items()}
     return {"mode": "enforce", "services": services, "settings": {"browsers": {"dns_over_https": "blocked"}}}
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Path]:
-    yield from made_tree(tmp_path)
 
 
 @pytest.mark.parametrize(("name", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_setup import HERE, PROJECT, enforce, in_place_of_etc, made_tree
+from browser_setup import HERE, PROJECT, enforce, in_place_of_etc
 from proscribe.compile.browsers import places
 from proscribe.compile.catalogue import load
 from proscribe.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS
@@ -34,11 +34,6 @@ SAYS = {
     BLOCKED: "is blocked by the administrator",
     ALLOW_LIST: "Loading of unpacked extensions is disabled by the administrator",
 }
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Path]:
-    yield from made_tree(tmp_path)
 
 
 def id_in(browser: str, folder: Path) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from browser_setup import enforce, lift, made_tree, real_plan, unmet, visits
+from browser_setup import enforce, lift, real_plan, unmet, visits
 from conftest import missing
 from proscribe.controls.browser import probe
 from proscribe.host import Host
@@ -24,11 +24,6 @@ Exec=/usr/bin/nightowl %U
 MimeType=text/html;x-scheme-handler/http;x-scheme-handler/https;
 """
 URLS = ["https://mail.google.com/", "https://www.example.org/"]
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Path]:
-    yield from made_tree(tmp_path)
 
 
 def install_nightowl(tree: Path) -> Path:

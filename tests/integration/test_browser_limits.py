@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_setup import made_tree, put, visits
+from browser_setup import put, visits
 from proscribe.controls.browser.rendering import CHROMIUM_ENTRIES, MOST_ENTRIES
 
 pytestmark = pytest.mark.integration
@@ -19,11 +19,6 @@ LAST, TWICE = "last.test", "twice.test"
 
 def hosts(count: int, prefix: str = "n") -> list[str]:
     return [f"{prefix}{number}.test" for number in range(count)]
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Path]:
-    yield from made_tree(tmp_path)
 
 
 def blocked(tree: Path, browser: str, names: Sequence[str]) -> set[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_setup import PROJECT, enforce, in_place_of_etc, made_tree, put, real_plan
+from browser_setup import PROJECT, enforce, in_place_of_etc, put, real_plan
 from conftest import missing
 from patience import BUSY, until
 from proscribe.controls.browser import probe
@@ -47,11 +47,6 @@ with transient_user.transient_user(Host()) as somebody, somebody.running(["sleep
 
 def rooms() -> list[str]:
     return glob.glob(f"{transient_user.ROOM}/{transient_user.PREFIX}{os.getpid()}-*")
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Path]:
-    yield from made_tree(tmp_path)
 
 
 @pytest.fixture

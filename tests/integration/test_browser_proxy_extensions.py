@@ -5,12 +5,12 @@ policy files of the organisation do to that.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_setup import HERE, PROJECT, enforce, in_place_of_etc, made_tree, put, unmet
+from browser_setup import HERE, PROJECT, enforce, in_place_of_etc, put, unmet
 from proscribe.compile.browsers import places
 from proscribe.compile.catalogue import load
 from proscribe.controls.browser.chromium import MERGE_DICTIONARIES
@@ -32,11 +32,6 @@ PERMISSIONS: Mapping[str, Any] = {
     REFUSED: {},
 }
 BROWSERS = [("chromium", "chromium"), ("firefox", "firefox-esr")]
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Path]:
-    yield from made_tree(tmp_path)
 
 
 def made(browser: str, tree: Path) -> dict[str, str]:

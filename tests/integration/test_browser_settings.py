@@ -6,12 +6,12 @@ in a distribution.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_setup import HERE, enforce, in_place_of_etc, made_tree, real_plan
+from browser_setup import HERE, enforce, in_place_of_etc, real_plan
 from proscribe.controls.browser import chromium, firefox
 from proscribe.controls.browser.observed import MARK
 from proscribe.controls.browser.places import Place
@@ -38,11 +38,6 @@ PLANS: Mapping[str, Mapping[str, Any]] = {
         "tenants": TENANTS,
     },
 }
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Path]:
-    yield from made_tree(tmp_path)
 
 
 @pytest.mark.parametrize("restrictions", PLANS.values(), ids=PLANS)

@@ -5,11 +5,11 @@ What Google and Microsoft make of it is theirs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from browser_setup import HERE, enforce, in_place_of_etc, made_tree, real_plan
+from browser_setup import HERE, enforce, in_place_of_etc, real_plan
 
 pytestmark = pytest.mark.integration
 
@@ -34,11 +34,6 @@ SITES: Mapping[str, tuple[Mapping[str, str] | None, Mapping[str, str] | None]] =
     "https://www.microsoft.com/": ({}, {}),
     "https://web.whatsapp.com/": (None, None),
 }
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Path]:
-    yield from made_tree(tmp_path)
 
 
 @pytest.mark.parametrize(("name", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from browser_setup import HERE, enforce, in_place_of_etc, lift, made_tree, put, real_plan, unmet
+from browser_setup import HERE, enforce, in_place_of_etc, lift, put, real_plan, unmet
 from proscribe.controls.browser.settings import BLOCKED, SETTINGS
 
 pytestmark = pytest.mark.integration
@@ -15,11 +15,6 @@ pytestmark = pytest.mark.integration
 FILE = "/etc/thunderbird/policies/policies.json"
 OWN = {"policies": {"DisableAppUpdate": True}}
 LOCKED = 'Services.prefs.prefIsLocked("network.trr.mode")'
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Path]:
-    yield from made_tree(tmp_path)
 
 
 def test_thunderbird_takes_our_part_beside_the_organisations_until_the_lift(

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from browser_probe import host_of, target
-from browser_setup import enforce, made_tree, real_plan, visits
+from browser_setup import enforce, real_plan, visits
 from proscribe.controls.browser import firefox
 from proscribe.controls.browser.matching import Closest, Unless
 from proscribe.controls.browser.rendering import Name, rules
@@ -150,11 +150,6 @@ def address(url: str) -> Name:
 @pytest.fixture(scope="module")
 def plan() -> dict[str, Any]:
     return real_plan(services_include=["web_translate_archive_proxies"])
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Path]:
-    yield from made_tree(tmp_path)
 
 
 def reading(name: str, plan: Mapping[str, Any]) -> Closest | Unless:

@@ -135,14 +135,6 @@ def test_a_running_resolver_that_has_not_read_the_file_is_told_and_corrected(mad
     assert ask(made.address, "signal.org") == NO_SUCH_NAME
 
 
-def test_a_resolver_that_was_stopped_is_started_again(made: MadeHost) -> None:
-    made.enforce()
-    made.stop()
-    assert made.states()["resolver"] == NONCOMPLIANT
-    assert made.enforce() == [f"restart {made.kind}.service"]
-    assert made.states() == FINE
-
-
 @pytest.mark.parametrize("tampering", ["a name is taken out", "the file is emptied", "the file is deleted"])
 def test_tampering_is_told_by_service_and_corrected(made: MadeHost, tampering: str) -> None:
     made.enforce()

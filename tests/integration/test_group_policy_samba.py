@@ -9,12 +9,12 @@ import base64
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_setup import HERE, in_place_of_etc, made_tree, put, real_plan
+from browser_setup import HERE, in_place_of_etc, put, real_plan
 from conftest import missing
 from machine import outside
 from proscribe.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
@@ -129,11 +129,6 @@ def test_samba_computes_the_policies_that_hosts_have(restrictions: dict[str, Any
         for key, value in found["firefox"].items()
     }
     assert texts == of_hosts["firefox"]
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Path]:
-    yield from made_tree(tmp_path)
 
 
 def test_chromium_takes_what_samba_computed_and_what_the_export_has(

@@ -334,14 +334,6 @@ def test_the_keyboard_alone_finds_a_host_looks_and_comes_back(page):
 # -- everyone ----------------------------------------------------------------------------------------------------------
 
 
-AXE = """
-axe.run().then(({ violations, passes }) => ({
-  violations: violations.map(({ id, nodes }) => [id, ...nodes.map(node => node.html)]),
-  passes: passes.length,
-}))
-"""
-
-
 def test_the_page_is_accessible_by_the_rules_of_axe(browser, address):
     found = importlib.util.find_spec("axe_core_python")
     if found is None or found.origin is None:
