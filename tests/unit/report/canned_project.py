@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 NAMES = ("compile_plans", "compliance_state", "restricted_apps")
 
-AUDIT = """
+COMPILE = """
 - name: Compile the plans
   hosts: all
   gather_facts: false
@@ -25,7 +25,11 @@ AUDIT = """
         host: all
       run_once: true
       delegate_to: localhost
+"""
 
+AUDIT = (
+    COMPILE
+    + """
 - name: Audit
   hosts: all
   gather_facts: false
@@ -35,6 +39,7 @@ AUDIT = """
         host: "{{ inventory_hostname }}"
       tags: [observe]
 """
+)
 
 ENFORCE = (
     AUDIT
@@ -50,17 +55,9 @@ ENFORCE = (
 """
 )
 
-LIFT = """
-- name: Compile the plans
-  hosts: all
-  gather_facts: false
-  tasks:
-    - name: Compile every host's plan
-      compile_plans:
-        host: all
-      run_once: true
-      delegate_to: localhost
-
+LIFT = (
+    COMPILE
+    + """
 - name: Lift
   hosts: all
   gather_facts: false
@@ -70,6 +67,7 @@ LIFT = """
         host: "{{ inventory_hostname }}"
         state: absent
 """
+)
 
 FOREIGN = """
 - name: Somebody else's play

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 
-from fleets import DIGEST, run
 from pasts import Past
-from proscribe.reply.record import read
-from proscribe.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.report.exports import fill
 from proscribe.report.exports.events import Events
 
@@ -17,21 +14,17 @@ SETTINGS = {"file": "", "journald": False, "syslog": False, "facility": "daemon"
 class EventRuns(Past):
     """Runs with a history, and their events."""
 
-    def report(self, hosts, mode="audit", record=True, actions=(), **changes):
+    def report(self, hosts, record=True, actions=(), **changes):
         """The report and the records of one more run, and what it changed (None: it is not in the history)."""
         if record:
-            self.run(hosts, mode=mode, **changes)
-        else:
-            self.number += 1
-        time = f"2026-11-25T{self.number:02}"
-        digests = {host: one["plan"] if one else DIGEST for host, one in hosts.items()}
-        facts = {"id": f"run{self.number}", "started": f"{time}:00:00Z", **changes}
-        made = {**run(list(hosts), mode, **facts), "hosts": digests}
-        records = [read(host, {**one, "checked_at": f"{time}:00:30Z"}) for host, one in hosts.items() if one]
-        records = [{**one, "actions": list(actions)} if actions else one for one in records]
-        fleet = reconcile(digests, records, dict.fromkeys(hosts, "unreachable: no route"))
-        report = fleet_report(made, fleet, f"{time}:01:00Z")
-        return report, fleet.records, self.history.transitions(report["run"]["id"])
+            self.run(hosts, **changes)
+        number = self.number if record else None
+
+        def acted(one):
+            return {**one, "actions": list(actions)} if actions else one
+
+        report, records = self.made(hosts, number=number, change=acted, **changes)
+        return report, records, self.history.transitions(report["run"]["id"])
 
     def events(self, hosts, only_changed=True, verdict=None, **changes):
         """The events of one more run."""

@@ -11,6 +11,7 @@ from proscribe.plan import sealed
 from proscribe.reply.record import read
 from proscribe.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.report.history import Scope, answers
+from proscribe.report.storage.files import ReportDirectory
 
 PACKAGE = Finding("package", "wechat", manager="dpkg", version="4.0", scope="system")
 
@@ -57,17 +58,26 @@ class Past:
         self.history = history
         self.number = 0
 
-    def run(self, hosts, day=25, hour=None, keep=0, mode="audit", number=None, **changes):
-        """Record a run: host -> what it answers, None for no answer; returns what it changed."""
+    def made(self, hosts, day=25, hour=None, mode="audit", number=None, change=lambda record: record, **changes):
+        """The report and the records of one more run: host -> what it answers, None for no answer."""
         self.number = number or self.number + 1
         time = f"2026-11-{day:02}T{self.number if hour is None else hour:02}"
         digests = {host: one["plan"] if one else DIGEST for host, one in hosts.items()}
         facts = {"id": f"run{self.number}", "started": f"{time}:00:00Z", **changes}
         made = {**run(list(hosts), mode, **facts), "hosts": digests}
         records = [read(host, {**one, "checked_at": f"{time}:00:30Z"}) for host, one in hosts.items() if one]
-        fleet = reconcile(digests, records, dict.fromkeys(hosts, "unreachable: no route"))
-        report = fleet_report(made, fleet, f"{time}:01:00Z")
-        return self.history.record(report, fleet.records, keep)
+        fleet = reconcile(digests, map(change, records), dict.fromkeys(hosts, "unreachable: no route"))
+        return fleet_report(made, fleet, f"{time}:01:00Z"), fleet.records
+
+    def run(self, hosts, keep=0, **how):
+        """Record one more run; returns what it changed."""
+        return self.history.record(*self.made(hosts, **how), keep)
+
+    def stored(self, reports, hosts, name, **how):
+        """Record one more run and keep its report; returns the directory."""
+        report, records = self.made(hosts, id=name, history="sqlite", exports=["csv"], **how)
+        self.history.record(report, records)
+        return ReportDirectory(reports / f"{name}.partial").finish(records, report, ["old page"])
 
     def ask(self, name, **scope):
         """An answer of `answers`, about everything unless a scope is given."""

@@ -7,7 +7,7 @@ import json
 
 import fleets
 import pytest
-from event_runs import EventRuns, made, reported
+from event_runs import made, reported
 from export_fleet import HOSTILE, exported, hostile_answers
 from fleets import answer, no_policy, wechat
 from hypothesis import given
@@ -17,15 +17,9 @@ from properties import examples
 from proscribe.finding import STATES, Finding, Verdict
 from proscribe.report.evaluation.observed import observed_at
 from proscribe.report.exports.events import ACTION, COUNTED, GATE, LONGEST, RUN, Before, _text
-from proscribe.report.history import open_history
 from proscribe.report.history.transitions import Span
 
 WRONG, RIGHT, BLIND, EXCUSED, MENDED = "noncompliant", "compliant", "unknown", "waived", "repaired"
-
-
-@pytest.fixture
-def past(tmp_path):
-    return EventRuns(open_history("sqlite", tmp_path))
 
 
 # -- what changed ------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import fleets
 import pytest
-from export_fleet import ANSWERS, FINISHED, STATE, exported
+from export_fleet import FINISHED, STATE, exported
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
@@ -319,12 +319,6 @@ def test_sarif_knows_a_result_again_in_the_next_run(texts, tmp_path):
     assert len(set(prints(again))) == len(prints(again))
 
 
-def test_sarif_of_a_run_that_saw_everything_is_successful(tmp_path):
-    answers = {"holds": ANSWERS["holds"], "broken": ANSWERS["broken"]}
-    text = exported(tmp_path, ["sarif"], answers, tuple(answers))["sarif"]
-    assert json.loads(text)["runs"][0]["invocations"][0]["executionSuccessful"] is True
-
-
 # -- OSCAL -------------------------------------------------------------------------------------------------------------
 
 
@@ -370,11 +364,6 @@ def assert_references_lead_somewhere(text):
     for kind, names in used.items():
         assert names <= kinds[kind]
     return kinds
-
-
-def test_oscal_references_lead_somewhere(texts):
-    kinds = assert_references_lead_somewhere(texts["oscal"])
-    assert len(kinds["subject-uuid"]) == len(STATE)
 
 
 def test_oscal_observes_each_rule_in_each_state_with_its_hosts(texts):

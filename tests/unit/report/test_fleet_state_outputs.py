@@ -19,7 +19,6 @@ from proscribe.plan import CONTROLS
 from proscribe.report.collection.events import Collector
 from proscribe.report.evaluation import verdict
 from proscribe.report.evaluation.arithmetic import covered
-from proscribe.report.evaluation.fleet_state import FleetState
 from proscribe.report.evaluation.reconcile import fleet_report
 from proscribe.report.evaluation.scope import EXAMPLE
 from proscribe.report.exports import usual
@@ -190,45 +189,6 @@ def test_what_a_partial_run_finds_broken_is_in_the_metrics_of_latest_at_once(tmp
     assert 'proscribe_rule_hosts{rule="dns/wechat",state="noncompliant"} 1' in fleet.latest()
 
 
-def test_hosts_that_a_first_limited_run_leaves_out_are_unknown(tmp_path):
-    fleet = Fleet(tmp_path)
-    fleet.run(all_are("compliant"), hosts=["ops1"])
-    assert fleet.metric_states() == {"ops1": "compliant", "web01": "unknown", "web02": "unknown"}
-    assert "proscribe_coverage_hosts 1\n" in fleet.latest()
-
-
-def test_a_look_under_an_earlier_policy_does_not_say_that_the_new_one_is_met(tmp_path):
-    fleet = Fleet(tmp_path)
-    fleet.run(all_are("compliant"))
-    policies = {control: {"mode": "enforce", "policy": "p2" if control == "apps" else "p1"} for control in CONTROLS}
-    fleet.run(all_are("compliant"), hosts=["ops1"], controls=["dns"], policies=policies)
-    assert fleet.metric_states()["ops1"] == "unknown"
-
-
-def test_a_look_that_is_too_old_says_nothing_good_but_still_what_was_bad(tmp_path):
-    fleet_state = FleetState()
-    made = run(("good", "bad"), policies={}, left_out=[], stale_after={"usual": 3600, "hosts": {}})
-    collector = Collector(made)
-    collector.answered("good", record_of(dict.fromkeys(CONTROLS, "compliant"), "2026-11-25T00:30:00Z"))
-    collector.answered("bad", record_of(dict.fromkeys(CONTROLS, "noncompliant"), "2026-11-25T00:30:00Z"))
-    fleet = collector.fleet()
-    fleet_state.take(fleet_report(made, fleet, "2026-11-25T00:31:00Z"), fleet.records)
-    now = {host.name: host.state for host in fleet_state.at({3600: "2026-11-25T00:00:00Z"})}
-    later = {host.name: (host.state, host.seen) for host in fleet_state.at({3600: "2026-11-25T02:00:00Z"})}
-    assert now == {"good": "compliant", "bad": "noncompliant"}
-    assert later == {"good": ("unknown", False), "bad": ("noncompliant", False)}
-
-
-def test_a_host_that_left_the_inventory_goes_with_a_whole_run_and_not_before(tmp_path, monkeypatch):
-    fleet = Fleet(tmp_path)
-    fleet.run(all_are("compliant"))
-    monkeypatch.setitem(INVENTORIES, "inventory/prod", ("web01", "ops1"))
-    fleet.run(all_are("compliant"), hosts=["ops1"])
-    assert "web02" in fleet.metric_states()
-    fleet.run(all_are("compliant"))
-    assert "web02" not in fleet.metric_states()
-
-
 def test_another_inventory_takes_latest_only_where_it_has_all_hosts_and_is_in_the_metrics_beside(tmp_path):
     fleet = Fleet(tmp_path)
     fleet.run(all_are("noncompliant"))
@@ -238,14 +198,6 @@ def test_another_inventory_takes_latest_only_where_it_has_all_hosts_and_is_in_th
     assert fleet.metric_states() == {
         "web01": "noncompliant", "web02": "noncompliant", "ops1": "compliant", "lab1": "compliant",
     }  # fmt: skip
-
-
-def test_the_controller_alone_that_a_first_audit_looks_at_gives_way_to_a_fleet(tmp_path, monkeypatch):
-    monkeypatch.setitem(INVENTORIES, "inventory", ("localhost",))
-    fleet = Fleet(tmp_path)
-    fleet.run(all_are("compliant"), inventory="inventory")
-    fleet.run(all_are("compliant"))
-    assert (fleet.reports / "latest").readlink().name.endswith("0002")
 
 
 @pytest.mark.parametrize(("mode", "left"), [("audit", set()), ("enforce", {"localhost"})])

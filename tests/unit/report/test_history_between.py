@@ -22,22 +22,15 @@ from properties import examples
 from proscribe.cli import Refused
 from proscribe.cli import report as word
 from proscribe.compile.reports_place import Place
-from proscribe.reply.record import read
-from proscribe.report import notification
 from proscribe.report.history import Scope, between, exceptions, open_history
 from proscribe.report.history.recording import prune
 from proscribe.report.terminal import exceptions as shown
 from proscribe.report.terminal import past_runs
 from proscribe.report.terminal.summary import Screen
-from test_report_news import NotifiedRuns
+from test_report_news import NotifiedRuns, without_history
 from watched_hosts import ENDED, FROZEN, INCIDENT, REQUEST, asking, watched
 
 NOW = datetime.datetime(2026, 11, 26, tzinfo=datetime.timezone.utc)
-
-
-@pytest.fixture
-def past(tmp_path):
-    return Past(open_history("sqlite", tmp_path))
 
 
 def entries(past, **scope):
@@ -215,13 +208,7 @@ def test_what_was_closed_again_is_notified_once(tmp_path):
 
 
 def test_without_a_history_all_of_it_is_notified():
-    from fleets import run
-    from proscribe.report.evaluation.reconcile import fleet_report, reconcile
-
-    made = run(("web01",))
-    fleet = reconcile(made["hosts"], [read("web01", watched(INCIDENT))])
-    report = fleet_report(made, fleet, "2026-11-25T00:31:00Z")
-    sent = notification.notification(report, fleet.records, None, "reports/x")
+    sent = without_history(watched(INCIDENT))
     assert sent.subject == "Proscribe: 1 host open in between and closed again"
 
 

@@ -8,13 +8,8 @@ import stat
 
 import pytest
 import writers
-from pasts import Past, bad, good
+from pasts import bad, good
 from proscribe.report.history import HistoryError, database, open_history
-
-
-@pytest.fixture
-def past(tmp_path):
-    return Past(open_history("sqlite", tmp_path))
 
 
 def test_the_history_is_for_the_owner_and_the_group_whatever_the_umask(past, tmp_path):

@@ -97,20 +97,8 @@ GOOD_DONE = {
     "diff": [],
 }
 
-NASTY = [
-    "\x1b[2J",
-    "\x9b31m",
-    "\u202egnp",
-    "\u2028",
-    "\r",
-    "\n",
-    "\x00",
-    "\ud800",
-    "\udcff",
-    "\ufeff",
-    "{{ 1 }}",
-    "</script>",
-]
+NASTY = ["\x1b[2J", "\x9b31m", "\u202egnp", "\u2028", "\r", "\n", "\x00", "\ud800", "\udcff", "\ufeff"]
+NASTY += ["{{ 1 }}", "</script>"]
 TEXTS = st.one_of(
     st.text(max_size=12),
     st.sampled_from(NASTY),
@@ -126,30 +114,11 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=6,
 )
-KEYS = st.sampled_from(
-    [
-        "add_host",
-        "add_group",
-        "ansible_facts",
-        "ansible_stats",
-        "_ansible_notify",
-        "warnings",
-        "deprecations",
-        "results",
-    ]
-    + [
-        "exception",
-        "invocation",
-        "unreachable",
-        "skipped",
-        "__ansible_type",
-        "host",
-        "record",
-        "rules",
-        "state",
-        "stdout",
-    ]
+OF_ANSIBLE = (
+    "add_host add_group ansible_facts ansible_stats _ansible_notify warnings deprecations results exception "
+    "invocation unreachable skipped __ansible_type host record rules state stdout"
 )
+KEYS = st.sampled_from(OF_ANSIBLE.split())
 
 
 def places(value, path=()):

@@ -34,15 +34,22 @@ def test_what_was_moved_is_told_with_the_id_to_restore_it_by():
     assert not any("quarantine_id" in action for action in record["actions"])
 
 
-def test_without_a_second_look_nothing_is_repaired():
-    assert (
-        one("enforce", ("answered", BAD), ("changed", "apps", {"actions": ["remove wechat"]}))["state"]
-        == "noncompliant"
-    )
+REMOVED, LOCKED = ("changed", "apps", {"actions": ["remove wechat"]}), ("failed", "apps", "apt is locked")
+OTHER = clean_answer(digest=OTHER_DIGEST, checked_at="2026-11-26")
 
 
-def test_a_repair_that_did_not_hold_stays_noncompliant():
-    assert one("enforce", ("answered", BAD), ("answered", BAD))["state"] == "noncompliant"
+@pytest.mark.parametrize(
+    ("mode", "events", "state"),
+    [
+        pytest.param("enforce", [("answered", BAD), REMOVED], "noncompliant", id="no second look repairs nothing"),
+        pytest.param("enforce", [("answered", BAD)] * 2, "noncompliant", id="a repair that did not hold"),
+        pytest.param("enforce", [("answered", BAD), LOCKED, ("answered", GOOD)], "error", id="a failure is kept"),
+        pytest.param("audit", [("unreachable", "x"), ("answered", GOOD)], "compliant", id="a record after a failure"),
+        pytest.param("enforce", [("answered", BAD), ("answered", OTHER)], "unknown", id="records for two plans"),
+    ],
+)
+def test_the_state_after_some_events(mode, events, state):
+    assert one(mode, *events)["state"] == state
 
 
 def test_a_failed_correction_keeps_the_first_record_and_its_error():
@@ -50,12 +57,6 @@ def test_a_failed_correction_keeps_the_first_record_and_its_error():
     assert record["state"] == "error"
     assert record["errors"] == [{"control": "apps", "message": "apt is locked"}]
     assert [(rule["rule"], rule["state"]) for rule in record["rules"]] == [("apps/wechat", "noncompliant")]
-
-
-def test_a_failed_correction_is_not_forgotten_for_a_good_second_look():
-    assert (
-        one("enforce", ("answered", BAD), ("failed", "apps", "apt is locked"), ("answered", GOOD))["state"] == "error"
-    )
 
 
 def test_a_host_that_is_lost_after_the_first_look_is_an_error():
@@ -95,24 +96,6 @@ def test_a_refused_removal_stands_in_the_record():
 def test_without_a_record_the_host_is_unknown_with_the_reason(event, reason):
     record = one("audit", event)
     assert (record["state"], record["reason"]) == ("unknown", reason)
-
-
-def test_a_record_that_comes_after_a_failure_counts():
-    assert one("audit", ("unreachable", "timed out"), ("answered", GOOD))["state"] == "compliant"
-
-
-def test_two_records_in_an_audit_are_a_duplicate():
-    collector = Collector(run(["web01"]))
-    collector.answered("web01", BAD)
-    collector.answered("web01", GOOD)
-    fleet = collector.fleet()
-    assert fleet.records[0]["state"] == "compliant"
-    assert fleet.warnings == ["web01 answered more than once; its last record counts"]
-
-
-def test_records_for_two_plans_are_not_taken_together():
-    record = one("enforce", ("answered", BAD), ("answered", clean_answer(digest=OTHER_DIGEST, checked_at="2026-11-26")))
-    assert record["state"] == "unknown"
 
 
 def test_progress_counts_expected_hosts_once():

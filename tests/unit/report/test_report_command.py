@@ -136,12 +136,6 @@ def test_the_name_of_the_launcher_that_a_run_inherits_from_another_one_counts_fo
     assert call.program == ("ansible-playbook",)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root was started by sudo")
-def test_what_was_started_with_sudo_is_proposed_with_sudo() -> None:
-    assert launched(SUDO_COMMAND="/srv/proscribe audit").program == ("sudo", "./proscribe")
-    assert launched(SUDO_COMMAND="/bin/bash").program == ("./proscribe",)  # a root shell
-
-
 # -- secrets -----------------------------------------------------------------------------------------------------------
 
 

@@ -346,18 +346,11 @@ def test_what_many_hosts_share_is_written_once():
     collector = Collector(run([f"web{number}" for number in range(50)]))
     for host in collector.expected:
         collector.answered(host, answer(*no_policy(), wechat(WECHAT)))
-    data = data_of(collector.fleet().records)
+    copies = (json.loads(json.dumps(record)) for record in collector.fleet().records)  # as they are read from a file
+    data = data_of(copies)
     assert (len(data["rules"]), len(data["parts"]), len(data["groups"])) == (119, 2, 2)
     assert data["groups"][0][1].startswith("the file is not there") or data["groups"][0][0] == "apps/wechat"
     assert {tuple(host[2]) for host in data["hosts"]} == {(0, 1)}
-
-
-def test_equal_rules_are_written_once_though_each_record_has_its_own_copy():
-    collector = Collector(run(["web1", "web2"]))
-    for host in collector.expected:
-        collector.answered(host, answer(wechat(WECHAT)))
-    streamed = (json.loads(json.dumps(record)) for record in collector.fleet().records)
-    assert len(data_of(streamed)["rules"]) == 1
 
 
 def test_records_that_are_read_and_forgotten_are_not_taken_for_each_other():

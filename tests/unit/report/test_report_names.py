@@ -23,7 +23,6 @@ from proscribe.report.evaluation.rules import OF_CONTROL
 from proscribe.report.history import open_history
 from proscribe.report.publishing import changes_of
 from proscribe.report.storage.complete import read_records, read_report, sharing
-from proscribe.report.storage.files import ReportDirectory
 from proscribe.report.terminal.summary import Screen
 
 CONTROLS_OF_THE_HOST = Path(__file__).parents[3] / "module_utils" / "proscribe" / "controls"
@@ -40,16 +39,7 @@ class ReportCommand:
         self.run({"web01": {**bad(), "plan": self.plan}, "db01": {**good(), "plan": self.names_only}})
 
     def run(self, hosts, name="20261125T080000Z-audit-1a2b", **changes) -> None:
-        call = {}
-        record = type(self.past.history).record
-
-        def keep(report, records, keep_):
-            call.update(report=report, records=records)
-            return record(self.past.history, report, records, keep_)
-
-        self.past.history.record = keep
-        self.past.run(hosts, id=name, history="sqlite", exports=["csv"], **changes)
-        ReportDirectory(self.reports / f"{name}.partial").finish(call["records"], call["report"], ["page"])
+        self.past.stored(self.reports, hosts, name, **changes)
 
     def __call__(self, *options: str) -> str:
         parser = argparse.ArgumentParser()

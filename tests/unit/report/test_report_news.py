@@ -19,15 +19,13 @@ class NotifiedRuns(Past):
 
     def notification_of(self, hosts, refused=(), **changes):
         self.run(hosts, **changes)
-        time = f"2026-11-25T{self.number:02}"
-        digests = dict.fromkeys(hosts, DIGEST)
-        records = [read(host, {**one, "checked_at": f"{time}:00:30Z"}) for host, one in hosts.items() if one]
-        records = [{**record, "errors": [*record["errors"], *refused]} for record in records]
-        fleet = reconcile(digests, records, dict.fromkeys(hosts, "unreachable: no route"))
-        made = {**run(list(hosts)), "hosts": digests, "id": f"run{self.number}"}
-        report = fleet_report(made, fleet, f"{time}:01:00Z")
+
+        def left(record):
+            return {**record, "errors": [*record["errors"], *refused]}
+
+        report, records = self.made(hosts, number=self.number, change=left)
         report["rollout"] = changes.get("rollout")
-        return notification.notification(report, fleet.records, notification.known(self.history, report), "reports/x")
+        return notification.notification(report, records, notification.known(self.history, report), "reports/x")
 
 
 @pytest.fixture

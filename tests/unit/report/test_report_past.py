@@ -8,22 +8,16 @@ import json
 
 import pytest
 from fleets import answer, no_policy, wechat
-from pasts import PACKAGE, Past, bad, good
+from pasts import PACKAGE, bad, good
 from proscribe.cli import Refused
 from proscribe.cli import report as word
 from proscribe.compile.reports_place import Place
-from proscribe.report.history import Scope, open_history
-from proscribe.report.storage.files import ReportDirectory
+from proscribe.report.history import Scope
 from proscribe.report.terminal import past_runs as pasts
 from proscribe.report.terminal.summary import Screen
 
 DAY = 86400
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
-
-
-@pytest.fixture
-def past(tmp_path):
-    return Past(open_history("sqlite", tmp_path))
 
 
 def story(past):
@@ -128,16 +122,7 @@ def ask(tmp_path):
 
 def stored(past, tmp_path, name="20261125T080000Z-audit-1a2b", **hosts):
     """Record a run and keep its report; returns its directory."""
-    call = {}
-
-    def keep(report, records, keep_):
-        call.update(report=report, records=records)
-        return type(past.history).record(past.history, report, records, keep_)
-
-    past.history.record, original = keep, past.history.record
-    past.run(hosts or {"web01": bad()}, id=name, history="sqlite", exports=["csv"])
-    past.history.record = original
-    return ReportDirectory(tmp_path / f"{name}.partial").finish(call["records"], call["report"], ["old page"])
+    return past.stored(tmp_path, hosts or {"web01": bad()}, name)
 
 
 def test_without_options_the_latest_run_is_shown_again(past, tmp_path, ask):

@@ -18,13 +18,6 @@ def states(fleet):
     return {record["host"]: record["state"] for record in fleet.records}
 
 
-def test_every_expected_host_has_one_record_in_their_order():
-    fleet = reconcile(EXPECTED, [read("web02", clean_answer()), read("web01", answer(wechat(WECHAT)))])
-    assert states(fleet) == {"web01": "noncompliant", "web02": "compliant"}
-    assert [record["host"] for record in fleet.records] == ["web01", "web02"]
-    assert not fleet.warnings
-
-
 def test_a_host_without_a_record_is_unknown_with_the_reason():
     fleet = reconcile(EXPECTED, [], {"web01": "unreachable: no route to host"})
     assert states(fleet) == {"web01": "unknown", "web02": "unknown"}

@@ -9,20 +9,12 @@ from fleets import WECHAT, answer, clean_answer, run, wechat
 from proscribe.report.collection.events import Collector
 from proscribe.report.evaluation.advice import advice
 from proscribe.report.evaluation.reconcile import fleet_report
-from proscribe.report.evaluation.verdict import (
-    ANSIBLE,
-    BROKEN_EXIT,
-    NOTHING_EXIT,
-    STOPPED_EXIT,
-    Verdict,
-    stopped,
-    worst_exit,
-)
 from proscribe.report.terminal.summary import Screen, render
 
 BAD = answer(wechat(WECHAT), evaluated=["apps/x"])
 DECIDED = {"hosts": ["web01", "web02", "web03"], "batches": [1, 2], "allow": {"hosts": 3}}
 NOW = "2026-11-25T08:00:00Z"
+GO_ON = "go on with the other 2 hosts, once the failure is corrected:"
 
 
 def collected(hosts: int = 4, **decided: Any) -> Collector:
@@ -67,10 +59,8 @@ def test_a_run_that_ansible_ends_after_a_batch_says_so_too() -> None:
     collector.failed("web01", "apps", "no space left")
     rollout = collector.rollout()
     assert rollout is not None
-    assert (rollout.not_reached, rollout.why) == (
-        ("web02", "web03"),
-        "stopped, because every host of a batch failed",
-    )
+    expected = (("web02", "web03"), "stopped, because every host of a batch failed")
+    assert (rollout.not_reached, rollout.why) == expected
 
 
 @pytest.mark.parametrize("lost", ["failed", "unreachable", "refused"])
@@ -89,28 +79,6 @@ def test_a_host_that_had_its_turn_is_not_left(lost: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("decided", "exit_"),
-    [
-        (Verdict(ANSIBLE), STOPPED_EXIT),
-        (Verdict("10", "gate"), STOPPED_EXIT),
-        (Verdict(NOTHING_EXIT, "nothing"), NOTHING_EXIT),
-        (Verdict(BROKEN_EXIT, "broken"), BROKEN_EXIT),
-    ],
-)
-def test_a_stopped_run_ends_with_a_code_of_its_own(decided: Verdict, exit_: str) -> None:
-    found = stopped(decided, "stopped before any change: too much", 1200)
-    assert found.exit == exit_
-    assert (
-        found.exit != STOPPED_EXIT or found.reason == "stopped before any change: too much; 1,200 hosts left as found"
-    )
-
-
-def test_of_several_runs_the_stopped_one_counts_before_a_gate() -> None:
-    assert worst_exit([ANSIBLE, "10", STOPPED_EXIT]) == STOPPED_EXIT
-    assert worst_exit([STOPPED_EXIT, NOTHING_EXIT]) == NOTHING_EXIT
-
-
-@pytest.mark.parametrize(
     ("allow", "directory", "steps"),
     [
         (
@@ -124,22 +92,8 @@ def test_of_several_runs_the_stopped_one_counts_before_a_gate() -> None:
                 '-e \'{"proscribe_max_change": {"hosts": 3}}\'',
             ],
         ),
-        (
-            {},
-            "/r",
-            [
-                "go on with the other 2 hosts, once the failure is corrected:",
-                "./proscribe enforce --limit @/r/not_reached.txt --tags apps",
-            ],
-        ),
-        (
-            {},
-            "",
-            [
-                "go on with the other 2 hosts, once the failure is corrected:",
-                "./proscribe enforce --tags apps",
-            ],
-        ),
+        ({}, "/r", [GO_ON, "./proscribe enforce --limit @/r/not_reached.txt --tags apps"]),
+        ({}, "", [GO_ON, "./proscribe enforce --tags apps"]),
     ],
 )
 def test_what_to_do_next_goes_on_with_the_hosts_that_are_left(

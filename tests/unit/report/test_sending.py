@@ -11,11 +11,10 @@ import struct
 import time
 
 import pytest
-from event_runs import SETTINGS, EventRuns
+from event_runs import SETTINGS
 from pasts import bad, good
 from proscribe.report import sending
 from proscribe.report.exports.events import LONGEST, Event
-from proscribe.report.history import open_history
 from proscribe.report.publishing import Beyond, publish
 from proscribe.report.sending import datagrams, log_file
 from proscribe.report.sending.log_file import LogFile
@@ -25,11 +24,6 @@ from proscribe.report.storage.complete import read_report
 from proscribe.report.storage.files import ReportDirectory
 
 EVENT = Event('{"kind":"rule"}', "rule", "web01", "apps/wechat", "noncompliant", True, 4)
-
-
-@pytest.fixture
-def past(tmp_path):
-    return EventRuns(open_history("sqlite", tmp_path))
 
 
 @pytest.fixture
@@ -96,49 +90,30 @@ def test_without_a_history_the_run_is_sent_and_the_rest_is_said_not_to_be_known(
 # -- the file ----------------------------------------------------------------------------------------------------------
 
 
-def other(path):
-    path.mkdir()
-    path.chmod(0o777)
-    return path / "events.jsonl"
+def in_a_place_of_everybodys(file):
+    file.parent.chmod(0o777)
 
 
-def linked(path):
-    path.mkdir()
-    (path / "events.jsonl").symlink_to(path / "elsewhere")
-    return path / "events.jsonl"
-
-
-def piped(path):
-    path.mkdir()
-    os.mkfifo(path / "events.jsonl", 0o600)
-    return path / "events.jsonl"
-
-
-def writable(path):
-    path.mkdir()
-    (path / "events.jsonl").touch()
-    (path / "events.jsonl").chmod(0o666)
-    return path / "events.jsonl"
-
-
-def directory(path):
-    (path / "events.jsonl").mkdir(parents=True)
-    return path / "events.jsonl"
+def writable(file):
+    file.touch()
+    file.chmod(0o666)
 
 
 @pytest.mark.parametrize(
     ("made", "why"),
     [
-        (other, "can be changed by everybody"),
+        (in_a_place_of_everybodys, "can be changed by everybody"),
         (writable, "can be changed by everybody"),
-        (linked, "Too many levels of symbolic links"),
-        (piped, "is no ordinary file"),
-        (directory, "Is a directory"),
-        (lambda path: path / "gone" / "events.jsonl", "No such file or directory"),
+        (lambda file: file.symlink_to(file.with_name("elsewhere")), "Too many levels of symbolic links"),
+        (lambda file: os.mkfifo(file, 0o600), "is no ordinary file"),
+        (lambda file: file.mkdir(), "Is a directory"),
+        (lambda file: file.parent.rmdir(), "No such file or directory"),
     ],
 )
 def test_a_file_that_others_could_lead_elsewhere_or_that_is_none_is_refused(past, own, made, why):
-    file = made(own / "place")
+    file = own / "place" / "events.jsonl"
+    file.parent.mkdir()
+    made(file)
     (warning,) = send(*past.report({"web01": bad()}), {**SETTINGS, "file": str(file)})
     assert warning.startswith("events could not be sent to file: ") and why in warning and "0 events sent" in warning
     assert not (own / "place" / "elsewhere").exists()

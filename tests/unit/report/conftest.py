@@ -1,0 +1,15 @@
+"""What the tests of the report share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from event_runs import EventRuns
+from proscribe.report.history import open_history
+
+
+@pytest.fixture
+def past(tmp_path: Path) -> EventRuns:
+    """Runs with a history in a file."""
+    return EventRuns(open_history("sqlite", tmp_path))
