@@ -10,6 +10,15 @@ from made_catalogue import OWN, Made
 from proscribe.compile.browsers import places, too_many_names
 from proscribe.compile.catalogue import Catalogue, load
 
+MANAGED = "policies/managed/proscribe.json"
+LIKE_CHROMIUM = ["chromium", "helium", "ungoogled_chromium", "thorium", "vivaldi"]
+THUNDERBIRDS = [f"/var/lib/flatpak/app/{who}.Thunderbird" for who in ("org.mozilla", "net.thunderbird")]
+
+
+def in_flatpak(app: str) -> str:
+    """The file of policies in an extension of an app."""
+    return f"/var/lib/flatpak/extension/{app}.systemconfig/<arch>/<branch>/policies/policies.json"
+
 
 @pytest.fixture(scope="module")
 def own(own_catalogue: Catalogue) -> dict[str, dict[str, object]]:
@@ -19,32 +28,17 @@ def own(own_catalogue: Catalogue) -> dict[str, dict[str, object]]:
 @pytest.mark.parametrize(
     ("path", "family", "browsers", "present"),
     [
-        (
-            "/etc/chromium/policies/managed/proscribe.json",
-            "chromium",
-            ["chromium", "helium", "ungoogled_chromium", "thorium", "vivaldi"],
-            None,
-        ),
-        ("/etc/chromium-browser/policies/managed/proscribe.json", "chromium", ["chromium"], None),
-        ("/etc/opt/chrome/policies/managed/proscribe.json", "chromium", ["google_chrome"], None),
-        ("/etc/opt/edge/policies/managed/proscribe.json", "chromium", ["microsoft_edge"], None),
-        ("/etc/brave/policies/managed/proscribe.json", "chromium", ["brave"], None),
-        ("/etc/opt/yandex/browser/policies/managed/proscribe.json", "chromium", ["yandex_browser"], None),
-        ("/etc/vivaldi/policies/managed/proscribe.json", "chromium", ["vivaldi"], ["/opt/vivaldi/vivaldi-bin"]),
+        (f"/etc/chromium/{MANAGED}", "chromium", LIKE_CHROMIUM, None),
+        (f"/etc/chromium-browser/{MANAGED}", "chromium", ["chromium"], None),
+        (f"/etc/opt/chrome/{MANAGED}", "chromium", ["google_chrome"], None),
+        (f"/etc/opt/edge/{MANAGED}", "chromium", ["microsoft_edge"], None),
+        (f"/etc/brave/{MANAGED}", "chromium", ["brave"], None),
+        (f"/etc/opt/yandex/browser/{MANAGED}", "chromium", ["yandex_browser"], None),
+        (f"/etc/vivaldi/{MANAGED}", "chromium", ["vivaldi"], ["/opt/vivaldi/vivaldi-bin"]),
         ("/etc/firefox/policies/policies.json", "firefox", ["firefox", "firefox_esr"], None),
         ("/etc/thunderbird/policies/policies.json", "thunderbird", ["thunderbird"], None),
-        (
-            "/var/lib/flatpak/extension/org.mozilla.firefox.systemconfig/<arch>/<branch>/policies/policies.json",
-            "firefox",
-            ["firefox"],
-            ["/var/lib/flatpak"],
-        ),
-        (
-            "/var/lib/flatpak/extension/net.thunderbird.Thunderbird.systemconfig/<arch>/<branch>/policies/policies.json",
-            "thunderbird",
-            ["thunderbird"],
-            ["/var/lib/flatpak/app/org.mozilla.Thunderbird", "/var/lib/flatpak/app/net.thunderbird.Thunderbird"],
-        ),
+        (in_flatpak("org.mozilla.firefox"), "firefox", ["firefox"], ["/var/lib/flatpak"]),
+        (in_flatpak("net.thunderbird.Thunderbird"), "thunderbird", ["thunderbird"], THUNDERBIRDS),
     ],
 )
 def test_a_place_of_the_project_s_own_catalogue(
@@ -70,17 +64,11 @@ def test_a_browser_that_no_policy_reaches_has_no_place(own: dict[str, dict[str, 
 @pytest.mark.parametrize(
     ("path", "packaged"),
     [
-        ("/etc/opt/chrome/policies/managed/proscribe.json", {"flatpaks": ["com.google.Chrome"]}),
-        ("/etc/chromium-browser/policies/managed/proscribe.json", {"snaps": ["chromium"]}),
+        (f"/etc/opt/chrome/{MANAGED}", {"flatpaks": ["com.google.Chrome"]}),
+        (f"/etc/chromium-browser/{MANAGED}", {"snaps": ["chromium"]}),
         ("/etc/firefox/policies/policies.json", {"snaps": ["firefox"]}),
-        (
-            "/var/lib/flatpak/extension/org.mozilla.firefox.systemconfig/<arch>/<branch>/policies/policies.json",
-            {"flatpaks": ["org.mozilla.firefox"]},
-        ),
-        (
-            "/etc/brave/policies/managed/proscribe.json",
-            {"flatpaks": ["com.brave.Browser"], "elsewhere": ["snap brave"]},
-        ),
+        (in_flatpak("org.mozilla.firefox"), {"flatpaks": ["org.mozilla.firefox"]}),
+        (f"/etc/brave/{MANAGED}", {"flatpaks": ["com.brave.Browser"], "elsewhere": ["snap brave"]}),
         ("/etc/thunderbird/policies/policies.json", {}),
     ],
 )
@@ -130,11 +118,6 @@ browsers:
 """,
         "browsers.yml",
     )
-    owl: dict[str, object] = {
-        "id": "owl",
-        "family": "chromium",
-        "path": "/etc/owl/policies/managed/proscribe.json",
-        "browsers": ["owl"],
-    }
-    owl["programs"] = ["owl"]
+    owl: dict[str, object] = {"id": "owl", "family": "chromium", "path": f"/etc/owl/{MANAGED}"}
+    owl |= {"browsers": ["owl"], "programs": ["owl"]}
     assert owl in places(load([OWN, folder]))

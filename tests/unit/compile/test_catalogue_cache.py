@@ -30,13 +30,6 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make file
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = Store(tmp_path / "reports" / "plans")
-    made.require()
-    return made
-
-
-@pytest.fixture
 def directory(tmp_path: Path) -> Path:
     write = Made(tmp_path)
     write(LIST, "feeds/birds.yml")

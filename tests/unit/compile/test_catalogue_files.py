@@ -17,11 +17,6 @@ from proscribe.compile import yaml_file
 from proscribe.compile.schema import SERVICE
 
 
-@pytest.fixture
-def write(tmp_path: Path) -> Made:
-    return Made(tmp_path)
-
-
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
@@ -94,23 +89,8 @@ def test_a_directory_that_is_missing_is_told(tmp_path: Path) -> None:
     assert (error.where, error.value) == (str(tmp_path / "nowhere"), "No such file or directory")
 
 
-_words = st.text(max_size=12) | st.sampled_from(
-    [
-        "id",
-        "domains",
-        "packages",
-        "apt",
-        "linux",
-        "name",
-        "true",
-        "parrot",
-        "a.example",
-        "10.0.0.0/8",
-        "1.2.3.4/32",
-        "~",
-        "/",
-    ]
-)
+KNOWN = "id domains packages apt linux name true parrot a.example 10.0.0.0/8 1.2.3.4/32 ~ /"
+_words = st.text(max_size=12) | st.sampled_from(KNOWN.split())
 _data = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | _words | st.dates(),
     lambda inner: (

@@ -13,17 +13,6 @@ from proscribe.compile.run import compile_run
 from proscribe.policy_errors import PolicyErrors
 
 NOW = datetime.datetime(2026, 11, 25, 8, 0, tzinfo=datetime.timezone.utc)
-WAIVER = """\
-id: w1
-services: [whatsapp]
-groups: [press]
-reason: Press enquiries
-requested_by: alice
-approved_by: head.of.press
-approved_on: 2026-11-01T00:00:00+00:00
-review_by: 2027-01-01T00:00:00+00:00
-expires: {expires}
-"""
 
 
 @pytest.fixture
@@ -70,26 +59,6 @@ def test_a_second_run_stores_nothing_new(ask):
 
 
 @pytest.mark.parametrize(
-    ("expires", "status", "mode", "warned"),
-    [("2027-01-01T00:00:00+00:00", "active", "waived", 0), ("2026-11-25T08:00:00+00:00", "expired", "enforce", 1)],
-)
-def test_a_waiver_reaches_the_members_of_its_group_until_it_expires(ask, tmp_path, expires, status, mode, warned):
-    (tmp_path / "waivers").mkdir()
-    (tmp_path / "approvers.yml").write_text("press: {head: head.of.press}\n", encoding="utf-8")
-    (tmp_path / "waivers" / "w1.yml").write_text(WAIVER.format(expires=expires), encoding="utf-8")
-    usual = {"catalog_max_age": "forever"}
-    run = ask({"web01": usual, "press01": usual}, {"press": frozenset({"press01"})})
-    assert [(w["id"], w["status"], w["hosts"]) for w in run["waivers"]] == [("w1", status, ["press01"])]
-    assert len(run["warnings"]) == warned
-
-    def whatsapp(host):
-        path = Path(run["plans"], run["hosts"][host].removeprefix("sha256:") + ".json")
-        return json.loads(path.read_text(encoding="utf-8"))["controls"]["browser"]["services"]["whatsapp"]["mode"]
-
-    assert (whatsapp("press01"), whatsapp("web01")) == (mode, "enforce")
-
-
-@pytest.mark.parametrize(
     ("browser", "tenants", "warned"),
     [("off", ["example.org"], True), ("audit", ["example.org"], False), ("off", [], False)],
 )
@@ -107,11 +76,6 @@ def test_a_mistake_that_many_hosts_share_is_told_once_and_nothing_is_written(ask
         ask({f"web{number:02}": {"contact": 3} for number in range(20)} | {"db01": {"catagories": []}})
     assert len({error.key for error in raised.value.errors}) == 2
     assert not (tmp_path / "reports").exists()
-
-
-def test_an_unknown_service_is_told_with_the_close_ones(ask):
-    with pytest.raises(PolicyErrors, match=r"host web01: proscribe_services_include: .*did you mean 'whatsapp'"):
-        ask({"web01": {"services_include": ["whatsap"]}})
 
 
 def test_the_organisations_own_services_come_from_its_own_directory(ask, tmp_path):

@@ -66,22 +66,6 @@ def test_the_restrictions_become_settings(values: dict[str, Any], settings: dict
     assert {name: found[name] for name in settings} == settings
 
 
-@pytest.mark.parametrize(
-    ("network", "owner"),
-    [
-        ("104.16.5.0/24", "Cloudflare's content network"),
-        ("104.0.0.0/11", "Cloudflare's content network"),
-        ("2606:4700::6810:84e5/128", "Cloudflare's content network"),
-        ("2606:4700:4700::1111/128", ""),  # a resolver
-        ("151.101.1.140/32", "Fastly's content network"),
-        ("40.97.0.0/16", "Microsoft 365"),
-        ("91.108.4.0/22", ""),
-    ],
-)
-def test_networks_on_which_many_stand_are_known(network: str, owner: str) -> None:
-    assert shared_by(network) == owner
-
-
 def test_no_plan_of_the_whole_catalogue_has_a_shared_or_unverified_network(own_catalogue: Catalogue) -> None:
     restrictions = read_restrictions({"proscribe_categories": list(CATEGORIES)}, str)
     services = compile_plan(own_catalogue, restrictions, (), TODAY)["controls"]["firewall"]["services"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,11 +72,6 @@ def test_whatever_is_accepted_is_one_line_of_a_record(name: str, unit: str) -> N
     except Expected:
         return
     assert one.name.isprintable() and all(ou.isprintable() for ou in one.ous)
-
-
-@pytest.fixture
-def organisation(tmp_path: Path) -> Organisation:
-    return Organisation(tmp_path)
 
 
 def compiled(organisation: Organisation, value: object, *hosts: str, read: Any = None, **more: Any) -> Compiled:

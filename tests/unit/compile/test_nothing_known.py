@@ -34,6 +34,13 @@ def compiled(**restrictions: Any) -> dict[str, Any]:
     return compile_plan(made, read_, [], DAY)
 
 
+def answered(plan: dict[str, Any], **counts: int) -> dict[str, Any]:
+    """What a host answers that has so many rules of each control with nothing to look for, and no other."""
+    facts: dict[str, Any] = {"platform": {}, "verdicts": [], "errors": [], "duration_ms": 1}
+    at = "2026-11-25T08:00:00Z"
+    return host_record(plan_digest=plan["digest"], checked_at=at, nothing_known=counts, **facts)
+
+
 def test_a_plan_names_what_it_has_nothing_to_look_for_by_control() -> None:
     controls = compiled(services_exclude=["crane"])["controls"]
     assert {name: part.get("nothing_known") for name, part in controls.items()} == {
@@ -47,15 +54,7 @@ def test_a_plan_names_what_it_has_nothing_to_look_for_by_control() -> None:
 def test_they_are_rules_that_a_host_evaluates_and_none_of_them_is_compliant() -> None:
     plan = compiled(services_exclude=["crane", "heron"])
     assert rule_count(plan, ["apps"]) == 1 and nothing_known(plan, ["apps"]) == ["apps/parrot"]
-    record = host_record(
-        plan_digest=plan["digest"],
-        checked_at="x",
-        platform={},
-        verdicts=[],
-        errors=[],
-        duration_ms=1,
-        nothing_known={"apps": 1},
-    )
+    record = answered(plan, apps=1)
     assert (record["state"], record["rules_evaluated"], record["rules_not_applicable"]) == (NOT_APPLICABLE, 1, 1)
 
 
@@ -63,15 +62,7 @@ def test_they_are_rules_that_a_host_evaluates_and_none_of_them_is_compliant() ->
 def report() -> tuple[dict[str, Any], Any]:
     plan = compiled(services_exclude=["crane"])
     digest = plan["digest"]
-    answer = host_record(
-        plan_digest=digest,
-        checked_at="2026-11-25T08:00:00Z",
-        platform={},
-        verdicts=[],
-        errors=[],
-        duration_ms=1,
-        nothing_known={"apps": 1, "browser": 1, "firewall": 2, "dns": 1},
-    )
+    answer = answered(plan, apps=1, browser=1, firewall=2, dns=1)
     run = {
         **dict.fromkeys(("id", "playbook", "mode", "catalog_version", "limit"), ""),
         "started": "2026-11-25T08:00:00Z",

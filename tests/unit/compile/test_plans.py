@@ -102,13 +102,6 @@ def test_the_ban_is_in_force_from_its_first_day(today, mode):
     )
 
 
-def test_a_waiver_opens_its_services_for_its_controls_only(waiver):
-    plan = compiled(waiver(controls=("browser",)))
-    assert plan["controls"]["browser"]["services"]["whatsapp"]["waiver"] == "w1"
-    assert modes(plan, "browser")["whatsapp"] == "waived"
-    assert modes(plan, "dns")["whatsapp"] == "enforce"
-
-
 def test_a_waiver_for_what_is_not_restricted_changes_nothing(waiver):
     assert compiled(waiver(services=("wecom",))) == compiled()
 
@@ -133,12 +126,6 @@ def test_a_waived_service_below_a_restricted_one_is_let_through(waiver):
 def test_names_for_the_filter_leave_out_paths_and_shared_mail_hosts():
     names = compiled()["controls"]["dns"]["services"]["outlook"]["domains"]
     assert names == ["outlook.live.com", "www.outlook.live.com", "smtp-mail.outlook.com"]
-
-
-def test_public_resolvers_are_blocked_for_name_resolution_only():
-    firewall = compiled()["controls"]["firewall"]["services"]
-    assert firewall["quad9"]["ports"] == [53, 443, 853]
-    assert firewall["whatsapp"]["ports"] == []
 
 
 def test_only_package_systems_of_linux_are_in_the_plan():

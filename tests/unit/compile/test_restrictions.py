@@ -15,10 +15,17 @@ def read(**values: object):
     )
 
 
+ENFORCED = {"apps": "enforce", "browser": "enforce", "firewall": "enforce", "dns": "enforce"}
+EVENTS = {"file": "", "journald": False, "syslog": False, "facility": "daemon", "send": "changes", "limit": 10_000}
+WITH_ALL = {"file": "/var/log/e.jsonl", "syslog": True, "facility": "local3", "send": "all", "limit": 5}
+PORTAL = "https://portal.example.org"
+MORNING = datetime.datetime(2024, 10, 31, 8, tzinfo=datetime.timezone.utc)
+
+
 def test_nothing_set_is_the_whole_ban_enforced():
     restrictions = read()
     assert restrictions.categories == ("instant_messaging", "webmail", "cloud_storage", "circumvention")
-    assert restrictions.controls == {"apps": "enforce", "browser": "enforce", "firewall": "enforce", "dns": "enforce"}
+    assert restrictions.controls == ENFORCED
     assert restrictions.effective_from == datetime.date(2024, 10, 31)
     assert restrictions.compliance_gate == "never"
 
@@ -29,12 +36,8 @@ def test_nothing_set_is_the_whole_ban_enforced():
         ("effective_from", "2027-01-02", datetime.date(2027, 1, 2)),
         ("effective_from", datetime.date(2027, 1, 2), datetime.date(2027, 1, 2)),
         # what is not named keeps being enforced; an unquoted off is false in YAML 1.1
-        ("controls", {"dns": False}, {"apps": "enforce", "browser": "enforce", "firewall": "enforce", "dns": "off"}),
-        (
-            "controls",
-            {"apps": "audit"},
-            {"apps": "audit", "browser": "enforce", "firewall": "enforce", "dns": "enforce"},
-        ),
+        ("controls", {"dns": False}, {**ENFORCED, "dns": "off"}),
+        ("controls", {"apps": "audit"}, {**ENFORCED, "apps": "audit"}),
         ("tenants", {"google": ["example.org"]}, {"google": ("example.org",), "microsoft": ()}),
         ("services_include", ["slack", "slack"], ("slack",)),
         ("management", ["10.1.2.3", "2001:db8::/32"], ("10.1.2.3/32", "2001:db8::/32")),
@@ -46,34 +49,19 @@ def test_nothing_set_is_the_whole_ban_enforced():
         ("watch", "1d", 86400),
         ("watch_max_age", "365d", 365 * 86400),
         ("request_url", "", ""),
-        (
-            "request_url",
-            "https://portal.example.org/ask?from=proscribe",
-            "https://portal.example.org/ask?from=proscribe",
-        ),
-        ("request_url", "https://[2001:db8::1]:8443/", "https://[2001:db8::1]:8443/"),
+        *(("request_url", url, url) for url in (f"{PORTAL}/ask?from=proscribe", "https://[2001:db8::1]:8443/")),
         ("events", {}, {}),
-        (
-            "events",
-            {"journald": "true"},
-            {"file": "", "journald": True, "syslog": False, "facility": "daemon", "send": "changes", "limit": 10_000},
-        ),
-        (
-            "events",
-            {"file": "/var/log/e.jsonl", "syslog": True, "facility": "local3", "send": "all", "limit": 5},
-            {
-                "file": "/var/log/e.jsonl",
-                "journald": False,
-                "syslog": True,
-                "facility": "local3",
-                "send": "all",
-                "limit": 5,
-            },
-        ),
+        ("events", {"journald": "true"}, {**EVENTS, "journald": True}),
+        ("events", WITH_ALL, {**EVENTS, **WITH_ALL}),
     ],
 )
 def test_a_good_value_is_read(name, value, read_as):
     assert getattr(read(**{name: value}), name) == read_as
+
+
+NO_FILES = ("events.jsonl", "/var/log/../x", "/var/log/", "/var/log/\n", f"/{'x' * 5000}", True)
+NO_URLS = ["http://portal.example.org/", f"{PORTAL}/\n", "https://user@portal.example.org/", "javascript:alert(1)"]
+NO_URLS += [f"{PORTAL}/'\"><script>", [PORTAL]]
 
 
 @pytest.mark.parametrize(
@@ -83,12 +71,7 @@ def test_a_good_value_is_read(name, value, read_as):
         ("exports", ["sarif", "sarif_open"], "[1]", "one of sarif and sarif_open: both are report.sarif"),
         ("events", True, "", "a mapping such as {file: /var/log/proscribe/events.jsonl, journald: true}"),
         ("events", {"fille": "/x"}, ".fille", "did you mean 'file'?"),
-        ("events", {"file": "events.jsonl"}, ".file", "an absolute path"),
-        ("events", {"file": "/var/log/../x"}, ".file", "an absolute path"),
-        ("events", {"file": "/var/log/"}, ".file", "an absolute path"),
-        ("events", {"file": "/var/log/\n"}, ".file", "an absolute path"),
-        ("events", {"file": f"/{'x' * 5000}"}, ".file", "an absolute path"),
-        ("events", {"file": True}, ".file", "an absolute path"),
+        *(("events", {"file": file}, ".file", "an absolute path") for file in NO_FILES),
         ("events", {"journald": "maybe"}, ".journald", "true or false"),
         ("events", {"syslog": True, "facility": "kern"}, ".facility", "one of user, daemon, auth"),
         ("events", {"syslog": True, "send": "change"}, ".send", "did you mean 'changes'?"),
@@ -98,14 +81,7 @@ def test_a_good_value_is_read(name, value, read_as):
         ("categories", ["webmial"], "[0]", "did you mean 'webmail'?"),
         ("audiences", ["consumer", "everybody"], "[1]", "one of consumer, enterprise, both"),
         ("services_include", [7], "[0]", "service ids"),
-        ("effective_from", "31.10.2024", "", "a day such as 2024-10-31"),
-        (
-            "effective_from",
-            datetime.datetime(2024, 10, 31, 8, tzinfo=datetime.timezone.utc),
-            "",
-            "a day such as 2024-10-31",
-        ),
-        ("effective_from", 20241031, "", "a day such as 2024-10-31"),
+        *(("effective_from", day, "", "a day such as 2024-10-31") for day in ("31.10.2024", MORNING, 20241031)),
         ("controls", ["apps"], "", "a mapping such as"),
         ("controls", {"app": "enforce"}, ".app", "did you mean 'apps'?"),
         ("controls", {"apps": "enforced"}, ".apps", "did you mean 'enforce'?"),
@@ -116,9 +92,7 @@ def test_a_good_value_is_read(name, value, read_as):
         ("compliance_gate", "always", "", "one of never, noncompliant, incomplete"),
         ("contact", "a\nb", "", "one line"),
         ("management", ["10.1.2.0/8"], "[0]", "an address or a network"),
-        ("waiver_max_days", "365", "", "a whole number of days"),
-        ("waiver_max_days", 0, "", "a whole number of days"),
-        ("waiver_max_days", True, "", "a whole number of days"),
+        *(("waiver_max_days", days, "", "a whole number of days") for days in ("365", 0, True)),
         ("waiver_signatures", "require", "", "did you mean 'required'?"),
         ("waiver_signatures", True, "", "one of required, optional, off"),
         ("waiver_blanket", "yes", "", "true or false"),
@@ -129,13 +103,8 @@ def test_a_good_value_is_read(name, value, read_as):
         ("watch", 300, "", "a length of time such as 12h"),
         ("watch_max_age", "12h", "", "from 1 day to 365 days"),
         ("watch_max_age", "forever", "", "a length of time"),
-        ("request_url", "http://portal.example.org/", "", "a URL such as https://"),
-        ("request_url", "https://portal.example.org/\n", "", "a URL such as https://"),
-        ("request_url", "https://user@portal.example.org/", "", "a URL such as https://"),
-        ("request_url", "https://portal.example.org/'\"><script>", "", "a URL such as https://"),
-        ("request_url", "javascript:alert(1)", "", "a URL such as https://"),
-        ("request_url", f"https://portal.example.org/{'x' * 500}", "", "at most 500 characters"),
-        ("request_url", ["https://portal.example.org"], "", "a URL such as https://"),
+        *(("request_url", url, "", "a URL such as https://") for url in NO_URLS),
+        ("request_url", f"{PORTAL}/{'x' * 500}", "", "at most 500 characters"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_place_and_what_was_expected(name, value, key, expected):

@@ -32,9 +32,7 @@ def test_a_host_that_is_no_linux_host_is_told_by_its_connection(connection: str)
     assert unserved({"ansible_connection": connection}) == WHY[connection]
 
 
-def test_windows_over_ssh_is_told_by_its_shell_and_an_old_network_device_by_its_system() -> None:
-    assert unserved({"ansible_shell_type": "powershell"}).startswith("a Windows host")
-    assert unserved({"ansible_connection": "ssh", "ansible_shell_type": "cmd"}).startswith("a Windows host")
+def test_an_old_network_device_is_told_by_its_system() -> None:
     # What `local` reaches is the controller: looked at, it would stand for the switch.
     assert unserved({"ansible_connection": "local", "ansible_network_os": "ios"}).startswith("a network device")
 

@@ -21,6 +21,8 @@ from proscribe.store import Store
 
 NOW = at("2026-11-25T08:00:00+00:00")
 HOUR = datetime.timedelta(hours=1)
+CLOSED = ("2026-12-31T10:00:00Z", "enforce")  # at the end of the made waiver
+START = "2026-12-01T00:00:00Z"
 
 
 @pytest.fixture
@@ -60,24 +62,18 @@ def chain(found: Compiled, host: str = "press01") -> list[tuple[str, str]]:
     ("changes", "expected"),
     [
         # it waives now, and ends
-        ({}, [("now", "waived"), ("2026-12-31T10:00:00Z", "enforce")]),
+        ({}, [("now", "waived"), CLOSED]),
         # it begins first
-        (
-            {"valid_from": "2026-12-01T00:00:00Z"},
-            [("now", "enforce"), ("2026-12-01T00:00:00Z", "waived"), ("2026-12-31T10:00:00Z", "enforce")],
-        ),
+        ({"valid_from": START}, [("now", "enforce"), (START, "waived"), CLOSED]),
         # it will be revoked before its end, and is no longer a waiver then
-        (
-            {"revoked": {"on": "2026-12-05T00:00:00Z", "by": "x", "why": "y"}},
-            [("now", "waived"), ("2026-12-05T00:00:00Z", "enforce")],
-        ),
+        ({"revoked": {"on": START, "by": "x", "why": "y"}}, [("now", "waived"), (START, "enforce")]),
         # it is over, or never counts
         ({"expires": "2026-11-25T08:00:00Z"}, [("now", "enforce")]),
         ({"approved_by": "somebody.else"}, [("now", "enforce")]),
-        ({"approved_by": "somebody.else", "valid_from": "2026-12-01T00:00:00Z"}, [("now", "enforce")]),
+        ({"approved_by": "somebody.else", "valid_from": START}, [("now", "enforce")]),
         # of another host, or of a service that nobody restricts here
         ({"hosts": ["press02"]}, [("now", "enforce")]),
-        ({"services": ["slack"], "controls": ["firewall"]}, [("now", "enforce"), ("2026-12-31T10:00:00Z", "enforce")]),
+        ({"services": ["slack"], "controls": ["firewall"]}, [("now", "enforce"), CLOSED]),
     ],
 )
 def test_a_waiver_begins_and_ends_by_itself(
@@ -124,14 +120,11 @@ def test_a_day_that_no_clock_shows_is_no_moment(organisation: Organisation, day:
 @pytest.mark.parametrize(
     ("option", "expected"),
     [
-        ("", [("now", "waived"), ("2026-12-31T10:00:00Z", "enforce")]),
+        ("", [("now", "waived"), CLOSED]),
         # ssh-keygen takes a key in the second that is named, and not after it
         ('valid-before="20261210080000Z"', [("now", "waived"), ("2026-12-10T08:00:01Z", "enforce")]),
-        (
-            'valid-after="202612010800Z"',
-            [("now", "enforce"), ("2026-12-01T08:00:00Z", "waived"), ("2026-12-31T10:00:00Z", "enforce")],
-        ),
-        ('valid-before="20270101Z"', [("now", "waived"), ("2026-12-31T10:00:00Z", "enforce")]),
+        ('valid-after="202612010800Z"', [("now", "enforce"), ("2026-12-01T08:00:00Z", "waived"), CLOSED]),
+        ('valid-before="20270101Z"', [("now", "waived"), CLOSED]),
     ],
 )
 def test_a_key_that_ceases_to_be_valid_ends_what_it_signed(

@@ -6,11 +6,9 @@ what is open is told as waived and all else as noncompliant; each output is read
 
 from __future__ import annotations
 
-import argparse
-
 import pytest
 from derived.schemas.report_waiver import REVOKED, WAIVER
-from made_waivers import NOW, Keys, Organisation, at
+from made_waivers import NOW, Keys, at
 from proscribe.cli import explain, inventory, waiver
 from proscribe.compile.waivers import STATUSES
 from proscribe.finding import Finding
@@ -18,21 +16,10 @@ from proscribe.policy_errors import PolicyErrors
 from proscribe.report.page import document
 from proscribe.report.terminal import summary
 from waiver_cases import CASES, MISTAKES, OPEN, SIGNED, Case
-from waiver_outputs import Outputs, Shown
+from waiver_outputs import Outputs, Shown, parsed
 
 FOUND = Finding("package", "made", manager="dpkg", version="1.0", scope="system")
 OF_ALICE = Finding("package", "made", manager="flatpak", version="1.0", scope="user:alice", path="/home/alice/made")
-
-
-@pytest.fixture(scope="module")
-def key_folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("keys")
-
-
-@pytest.fixture
-def organisation(tmp_path, monkeypatch):
-    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
-    return Organisation(tmp_path)
 
 
 def test_the_schema_of_the_report_describes_just_what_is_said_of_a_waiver(organisation):
@@ -116,7 +103,7 @@ def test_a_waiver_that_will_be_taken_back_ends_then_in_every_output(organisation
     assert "until 2026-11-26 08:00 UTC" in "".join(document.page(outputs.report, outputs.records))
     table = " ".join(summary.render(outputs.report, outputs.records, summary.Screen(200, 100)).split())
     assert "waiver w1 active until 2026-11-26 08:00 UTC: whatsapp on press01" in table
-    arguments = _read(waiver, ["list"])
+    arguments = parsed(waiver, ["list"])
     arguments.run_subcommand(arguments, at(NOW))
     assert "1 day left, until 2026-11-26 08:00:00 UTC" in " ".join(capsys.readouterr().out.split())
 
@@ -136,18 +123,12 @@ def test_a_mistake_stops_the_run_and_every_word_with_one_message(organisation, m
             if words is None:
                 organisation.run()
             elif isinstance(words, str):
-                explain.run(_read(explain, [words, "--at", NOW]))
+                explain.run(parsed(explain, [words, "--at", NOW]))
             else:
-                arguments = _read(waiver, words)
+                arguments = parsed(waiver, words)
                 arguments.run_subcommand(arguments, at(NOW))
         said.add(str(wrong.value))
     (message,) = said
     assert mistake.message in message
     assert str(organisation.inventory) in message
     assert file.read_bytes() == before and not (organisation.root / "reports").exists()
-
-
-def _read(word, words):
-    parser = argparse.ArgumentParser()
-    word.add_arguments(parser)
-    return parser.parse_args(words)

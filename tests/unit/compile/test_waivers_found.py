@@ -20,9 +20,11 @@ LATER = "2027-12-01T08:00:00+00:00"
 
 
 @pytest.fixture
-def organisation(tmp_path, monkeypatch):
-    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
-    return Organisation(tmp_path)
+def ran(organisation):
+    """An organisation with a waiver, after a run."""
+    organisation.waiver()
+    organisation.run(NOW)
+    return organisation
 
 
 def in_controller(organisation: Organisation, *names: str, sources=None, **variables):
@@ -149,48 +151,38 @@ def test_a_run_that_finds_none_of_the_waivers_of_the_last_one_stops_and_names_bo
         compile_run(organisation.question(), at(NOW))
 
 
-def test_the_same_hosts_out_of_another_file_are_the_same_inventory(organisation):
-    organisation.waiver()
-    compile_run(organisation.question(), at(NOW))
+def test_the_same_hosts_out_of_another_file_are_the_same_inventory(ran):
     with pytest.raises(PolicyErrors, match="none of the waivers w1"):
-        compile_run(in_controller(organisation), at(NOW))
-    assert compile_run(in_controller(organisation, waivers_dir="inventory/waivers"), at(NOW))["waivers"]
+        compile_run(in_controller(ran), at(NOW))
+    assert compile_run(in_controller(ran, waivers_dir="inventory/waivers"), at(NOW))["waivers"]
 
 
-def test_another_inventory_misses_nothing(organisation):
-    organisation.waiver()
-    compile_run(organisation.question(), at(NOW))
-    other = in_controller(organisation)
+def test_another_inventory_misses_nothing(ran):
+    other = in_controller(ran)
     fewer = dataclasses.replace(other, hosts=other.hosts[:1], groups={"all": frozenset({other.hosts[0].name})})
     compile_run(fewer, at(NOW))
 
 
 @pytest.mark.parametrize("removed", ["w1", ["w1"], "all", "w0,w1"])
-def test_waivers_that_were_removed_on_purpose_are_said_so_once(organisation, removed):
-    organisation.waiver()
-    compile_run(organisation.question(), at(NOW))
-    shutil.rmtree(organisation.waivers)
-    organisation.variables["waivers_removed"] = "w9"
+def test_waivers_that_were_removed_on_purpose_are_said_so_once(ran, removed):
+    shutil.rmtree(ran.waivers)
+    ran.variables["waivers_removed"] = "w9"
     with pytest.raises(PolicyErrors):
-        compile_run(organisation.question(), at(NOW))
-    organisation.variables["waivers_removed"] = removed
-    compile_run(organisation.question(), at(NOW))
-    del organisation.variables["waivers_removed"]
-    compile_run(organisation.question(), at(NOW))
+        ran.run(NOW)
+    ran.variables["waivers_removed"] = removed
+    ran.run(NOW)
+    del ran.variables["waivers_removed"]
+    ran.run(NOW)
 
 
-def test_what_has_ended_is_not_missed(organisation):
-    organisation.waiver()
-    compile_run(organisation.question(), at(NOW))
-    shutil.rmtree(organisation.waivers)
-    compile_run(organisation.question(), at(LATER))
+def test_what_has_ended_is_not_missed(ran):
+    shutil.rmtree(ran.waivers)
+    ran.run(LATER)
 
 
-def test_lifting_asks_for_no_waiver(organisation):
-    organisation.waiver()
-    compile_run(organisation.question(), at(NOW))
-    shutil.rmtree(organisation.waivers)
-    compile_run(dataclasses.replace(organisation.question(), mode="lift"), at(NOW))
+def test_lifting_asks_for_no_waiver(ran):
+    shutil.rmtree(ran.waivers)
+    compile_run(dataclasses.replace(ran.question(), mode="lift"), at(NOW))
 
 
 def test_one_waiver_that_is_gone_from_a_folder_of_several_is_warned_of(organisation):
@@ -219,19 +211,15 @@ def test_a_partial_run_misses_what_is_for_its_hosts_and_forgets_nothing_of_other
         compile_run(organisation.question(), at(NOW))
 
 
-def test_waivers_without_their_register_are_as_good_as_lost(organisation):
-    organisation.waiver()
-    compile_run(organisation.question(), at(NOW))
-    register = organisation.inventory / "approvers.yml"
-    register.rename(organisation.root / "approvers.yml")
+def test_waivers_without_their_register_are_as_good_as_lost(ran):
+    register = ran.inventory / "approvers.yml"
+    register.rename(ran.root / "approvers.yml")
     with pytest.raises(PolicyErrors, match=r"without their approvers\.yml"):
-        compile_run(organisation.question(), at(NOW))
+        ran.run(NOW)
 
 
-def test_a_note_that_is_none_stops_the_run_and_is_named(organisation):
-    organisation.waiver()
-    compile_run(organisation.question(), at(NOW))
-    note = Path(organisation.root, "reports", PLANS, "seen-waivers")
+def test_a_note_that_is_none_stops_the_run_and_is_named(ran):
+    note = Path(ran.root, "reports", PLANS, "seen-waivers")
     note.write_text("{}", encoding="utf-8")
     with pytest.raises(PolicyErrors, match="seen-waivers"):
-        compile_run(organisation.question(), at(NOW))
+        ran.run(NOW)

@@ -24,12 +24,6 @@ from proscribe.policy_errors import PolicyErrors
 from waiver_cases import CASES, OPEN, SHUT, TAKEN_BACK
 
 
-@pytest.fixture
-def organisation(tmp_path, monkeypatch):
-    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
-    return Organisation(tmp_path)
-
-
 @pytest.mark.parametrize("case", CASES, ids=[case.shows for case in CASES])
 def test_a_case_has_its_status_in_the_report_and_its_effect_in_every_plan(organisation, case):
     organisation.waiver(**case.waiver)
@@ -53,14 +47,6 @@ def test_a_run_over_a_part_of_the_hosts_does_not_change_what_a_waiver_is_worth(o
     organisation.variables = case.variables
     for name in ("press02", "lab01"):
         assert organisation.status(case.now, name) == "active"
-
-
-def test_what_the_report_says_is_what_words_for_people_are_told(organisation):
-    organisation.waiver()
-    organisation.waiver("w2.yml", id="w2", approved_by="mallory")
-    judged = waivers_of(organisation.question(), at(NOW))
-    listed = organisation.run()["waivers"]
-    assert [(w.id, s.status, list(s.hosts)) for w, s in judged] == [(w["id"], w["status"], w["hosts"]) for w in listed]
 
 
 def test_the_worst_comes_first(organisation):
@@ -111,14 +97,6 @@ def test_at_the_end_of_a_waiver_exactly_its_hosts_get_another_plan(organisation)
     assert len(set(after.values())) == 1
 
 
-def test_a_revocation_takes_it_back_at_once(organisation):
-    organisation.waiver()
-    open_ = organisation.run()["hosts"]
-    organisation.waiver(revoked=TAKEN_BACK)
-    shut = organisation.run()["hosts"]
-    assert {host for host in open_ if open_[host] != shut[host]} == {"press01"}
-
-
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
     """A waiver, and what makes it a good one."""
@@ -126,11 +104,6 @@ def good(tmp_path_factory):
     waiver = read_waiver(organisation.waiver())
     register = {"press": Authority("head.of.press")}
     return waiver, Context(organisation.question().groups, register, Rules(), lambda host: "")
-
-
-def test_the_rules_of_an_organisation_that_sets_none():
-    """A year at most, no waiver for everybody, and a signature that is there has to be good."""
-    assert Rules() == Rules(max_days=365, signatures="optional", blanket=False)
 
 
 MOMENTS = st.integers(0, 10).map(lambda hours: at(NOW) + datetime.timedelta(hours=hours))
@@ -188,37 +161,15 @@ def test_of_two_whole_waivers_the_one_that_ends_last_is_named(organisation):
 
 
 @pytest.mark.parametrize(
-    ("changes", "key", "expected"),
-    [
-        ({"services": ["whatsap"]}, "services[0]", "did you mean 'whatsapp'?"),
-        ({"hosts": ["press1"]}, "hosts[0]", "a host of the inventory"),
-        ({"hosts": None, "groups": ["pres"]}, "groups[0]", "did you mean 'press'?"),
-    ],
+    "changes", [{"services": ["whatsap"]}, {"hosts": ["press1"]}, {"hosts": None, "groups": ["pres"]}], ids=str
 )
-def test_an_unknown_name_stops_the_run_as_long_as_the_waiver_could_still_hold(organisation, changes, key, expected):
-    file = organisation.waiver(**changes)
-    with pytest.raises(PolicyErrors) as raised:
+def test_an_unknown_name_is_no_mistake_of_a_waiver_that_is_over(organisation, changes):
+    organisation.waiver(**changes)
+    with pytest.raises(PolicyErrors):
         organisation.run()
-    (error,) = raised.value.errors
-    assert (error.where.rpartition(":")[0], error.key) == (str(file), key)
-    assert expected in error.expected
-    assert not (organisation.root / "reports").exists()
     assert organisation.status("2026-12-31T10:00:00Z") == "expired"
     organisation.waiver(**changes, revoked=TAKEN_BACK)
     assert organisation.status() == "revoked"
-
-
-def test_a_group_that_got_another_name_stops_the_run_in_the_waiver_and_in_the_register(organisation):
-    organisation.groups["media"] = organisation.groups.pop("press")
-    file = organisation.waiver(hosts=None, groups=["press"])
-    with pytest.raises(PolicyErrors, match=r"approvers\.yml:\d+: press: found 'press', expected a group"):
-        organisation.run()
-    organisation.approvers({"media": APPROVERS["press"], "finance": APPROVERS["finance"]})
-    with pytest.raises(PolicyErrors, match=r"w1\.yml:\d+: groups\[0\]: found 'press', expected a group"):
-        organisation.run()
-    file.unlink()
-    organisation.waiver(hosts=None, groups=["media"], approved_by="head.of.both")
-    assert organisation.status() == "active"
 
 
 def test_a_service_of_another_departments_catalogue_is_no_mistake_in_a_run_without_its_hosts(organisation):
@@ -226,15 +177,6 @@ def test_a_service_of_another_departments_catalogue_is_no_mistake_in_a_run_witho
     assert organisation.status(NOW, "fin01") == "active"
     with pytest.raises(PolicyErrors, match="a service of the catalogue"):
         organisation.run(NOW, "press01")
-
-
-def test_an_id_stands_once(organisation):
-    organisation.waiver()
-    organisation.waiver("w1.yaml")
-    with pytest.raises(
-        PolicyErrors, match=r"w1\.yml:\d+: id: found 'w1', expected an id that .*w1\.yaml does not have"
-    ):
-        organisation.run()
 
 
 def test_the_rules_for_waivers_are_the_same_for_all_hosts(organisation):

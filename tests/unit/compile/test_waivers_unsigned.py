@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from made_waivers import Organisation
 
 
 @pytest.mark.parametrize("mode", ["optional", "off"])
-def test_a_waiver_without_a_signature_is_signed_with_no_key(tmp_path, monkeypatch, mode):
-    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
-    organisation = Organisation(tmp_path)
+def test_a_waiver_without_a_signature_is_signed_with_no_key(organisation, mode):
     organisation.variables = {"waiver_signatures": mode}
     organisation.waiver()
     (waiver,) = organisation.run()["waivers"]
@@ -17,10 +14,8 @@ def test_a_waiver_without_a_signature_is_signed_with_no_key(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("mode", ["optional", "required"])
-def test_a_waiver_from_a_request_waives_nothing_before_it_is_signed(tmp_path, monkeypatch, mode):
+def test_a_waiver_from_a_request_waives_nothing_before_it_is_signed(organisation, mode):
     """An operator drafted it: what an approver did not sign is nobody's decision."""
-    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
-    organisation = Organisation(tmp_path)
     organisation.variables = {"waiver_signatures": mode}
     organisation.waiver(request="0123456789abcdef")
     (waiver,) = organisation.run()["waivers"]

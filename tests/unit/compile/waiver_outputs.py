@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from made_waivers import NETWORKS, NOW, Organisation, at
+from made_waivers import NETWORKS, Organisation, at
 from proscribe.cli import explain, inventory, waiver
 from proscribe.compile.run import compile_hosts, compile_run
 from proscribe.finding import Finding, Verdict, host_record, judge
@@ -109,9 +109,7 @@ class Outputs:
         """`open` for what it says is open by the waiver, and the status out of the remark for what waives nothing."""
         status, opened = "active", set()
         for service in NETWORKS:
-            parser = argparse.ArgumentParser()
-            explain.add_arguments(parser)
-            explain.run(parser.parse_args([service, "--json", "--at", self._now]))
+            explain.run(parsed(explain, [service, "--json", "--at", self._now]))
             for group in json.loads(self._capsys.readouterr().out)["answers"]:
                 for note in group["notes"]:
                     if said := re.match(rf"waiver {ID}\b.* waives nothing \(([a-z ]+)\)", note):
@@ -126,13 +124,10 @@ class Outputs:
         return Shown(status, frozenset(opened))
 
     def _word(self, *words: str) -> Any:
-        said = self._words(*words)
-        return json.loads(said)
+        return json.loads(self._words(*words))
 
     def _words(self, *words: str) -> str:
-        parser = argparse.ArgumentParser()
-        waiver.add_arguments(parser)
-        arguments = parser.parse_args(words)
+        arguments = parsed(waiver, words)
         arguments.run_subcommand(arguments, at(self._now))
         return self._capsys.readouterr().out
 
@@ -229,4 +224,8 @@ def _by_rule(opened: Iterable[tuple[str, str]]) -> dict[str, int]:
     return counts
 
 
-__all__ = ["NOW", "Opened", "Outputs", "Shown"]
+def parsed(word: Any, words: Iterable[str]) -> argparse.Namespace:
+    """The arguments of a command, as somebody types them."""
+    parser = argparse.ArgumentParser()
+    word.add_arguments(parser)
+    return parser.parse_args(list(words))
