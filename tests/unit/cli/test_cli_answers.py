@@ -169,23 +169,17 @@ def test_a_waiver_opens_what_it_says(
         assert "but open for users alice" in texts(found, next(iter(expected)))
 
 
+AT_HOURS = "at mon 09:00-18:00, sat 10:00-12:00 (the host's time)"
+OF_PRESS = {"users": ["alice"], "posix_groups": ["press"]}
+
+
 @pytest.mark.parametrize(
     ("text", "partial", "status", "words"),
     [
-        (
-            "parrot.example",
-            {},
-            "depends",
-            "open at mon 09:00-18:00, sat 10:00-12:00 (the host's time): waiver w1 of head",
-        ),
+        ("parrot.example", {}, "depends", f"open {AT_HOURS}: waiver w1 of head"),
         ("x.parrot.example", {}, "depends", "enforce at other times"),
         ("198.51.100.77", {}, "depends", "enforce at other times"),
-        (
-            "198.51.100.77",
-            {"users": ["alice"], "posix_groups": ["press"]},
-            "blocked",
-            "but open for users alice or members of press and at mon 09:00-18:00, sat 10:00-12:00 (the host's time)",
-        ),
+        ("198.51.100.77", OF_PRESS, "blocked", f"but open for users alice or members of press and {AT_HOURS}"),
     ],
 )
 def test_a_waiver_with_hours_is_open_at_these(
@@ -269,13 +263,8 @@ def test_the_real_catalogue_knows_its_own_names(own_catalogue: Catalogue) -> Non
         ("Google Drive", "service", "google_drive"),
     ):
         about = subject(read(text), own_catalogue)
-        assert (
-            about.kind,
-            id_ in [service.id for service in about.services("is", "blocks", "program", "address")],
-        ) == (
-            kind,
-            True,
-        )
+        assert about.kind == kind
+        assert id_ in [service.id for service in about.services("is", "blocks", "program", "address")]
 
 
 INNOCENT = [
@@ -543,7 +532,7 @@ OTHER_ID = "p" * 32
         (OTHER_ID, {"controls": {"browser": "audit"}}, "audited", "nothing is changed"),
         (OTHER_ID, {"controls": {"browser": "off"}}, "off", "leaves browser off"),
         (
-            "abcdefghijklmnopabcdefghijklmnop",
+            "abcdefghijklmnop" * 2,
             {"services_exclude": ["parrot"]},
             "depends",
             "refused if it wants the permission proxy",

@@ -22,7 +22,6 @@ from proscribe import stream
 from proscribe.cli import Refused, collection
 from proscribe.cli.collection import building, layout, placing
 from proscribe.cli.collection.full_names import Names
-from proscribe.cli.whole_file import write_whole
 
 PROJECT = Path(__file__).resolve().parents[3]
 MODULES = {path.stem for path in (PROJECT / "library").glob("*.py")}
@@ -225,14 +224,4 @@ def test_what_galaxy_refuses_leaves_nothing(tmp_path: Path) -> None:
     names = Names("acme.ban", frozenset(), frozenset(), frozenset(), frozenset())
     with pytest.raises(Refused, match="ansible-galaxy cannot build the collection"):
         building.build({"README.md": b"x"}, names, "1.0.0", tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(Refused, match="x.tar.gz: No space left on device"):
-        write_whole(tmp_path / "x.tar.gz", b"archive")
     assert list(tmp_path.iterdir()) == []

@@ -20,44 +20,27 @@ SOURCE = {
 }
 NAMES = Names.of(SOURCE, "acme", "ban")
 
-TASKS = """\
+# Tasks, with a sign where a short name becomes a full one.
+MARKED = """\
 # quarantine: stays, it is a comment
 - name: Compile | proscribe_plan
-  compile_plans:
+  @compile_plans:
     mode: quarantine # a value
-  vars: {quarantine: "{{ x | default('a|proscribe_plan') | proscribe_plan('b') }}"}
-  when: x | proscribe_plan(1) and "proscribe_plan" not in y
+  vars: {quarantine: "{{ x | default('a|proscribe_plan') | @proscribe_plan('b') }}"}
+  when: x | @proscribe_plan(1) and "proscribe_plan" not in y
 - block:
-    - "quarantine":
+    - "@quarantine":
         ids: "{{ ids[0] | map('int') | list }}"
   rescue:
     - ansible.builtin.include_role:
-        name: dns_filter
+        name: @dns_filter
 - vars:
-    table: {apps: restricted_apps, dns: dns_filter}
+    table: {apps: @restricted_apps, dns: @dns_filter}
   block:
     - ansible.builtin.include_role:
         name: "{{ table[control] }}"
 """
-FULL = """\
-# quarantine: stays, it is a comment
-- name: Compile | proscribe_plan
-  acme.ban.compile_plans:
-    mode: quarantine # a value
-  vars: {quarantine: "{{ x | default('a|proscribe_plan') | acme.ban.proscribe_plan('b') }}"}
-  when: x | acme.ban.proscribe_plan(1) and "proscribe_plan" not in y
-- block:
-    - "acme.ban.quarantine":
-        ids: "{{ ids[0] | map('int') | list }}"
-  rescue:
-    - ansible.builtin.include_role:
-        name: acme.ban.dns_filter
-- vars:
-    table: {apps: acme.ban.restricted_apps, dns: acme.ban.dns_filter}
-  block:
-    - ansible.builtin.include_role:
-        name: "{{ table[control] }}"
-"""
+TASKS, FULL = MARKED.replace("@", ""), MARKED.replace("@", "acme.ban.")
 
 
 def test_names_of_tasks() -> None:

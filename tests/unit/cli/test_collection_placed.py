@@ -87,24 +87,14 @@ def a_file(target: Path) -> None:
     target.touch()
 
 
-def a_checkout(target: Path) -> None:
-    (target / "MANIFEST.json").unlink()
-
-
-def another(target: Path) -> None:
-    (target / "MANIFEST.json").write_text('{"collection_info": {"namespace": "acme", "name": "ban"}}')
-
-
-def no_document(target: Path) -> None:
-    (target / "FILES.json").write_text('["files"]')
-
-
+NO_COLLECTION = "found a directory without the MANIFEST.json and FILES.json of a collection"
+ACME = '{"collection_info": {"namespace": "acme", "name": "ban"}}'
 OTHERS = {
     a_link: "found a link",
     a_file: "found no directory",
-    a_checkout: "found a directory without the MANIFEST.json and FILES.json of a collection",
-    no_document: "found a directory without the MANIFEST.json and FILES.json of a collection",
-    another: "found the collection acme.ban",
+    lambda target: (target / "MANIFEST.json").unlink(): NO_COLLECTION,
+    lambda target: (target / "FILES.json").write_text('["files"]'): NO_COLLECTION,
+    lambda target: (target / "MANIFEST.json").write_text(ACME): "found the collection acme.ban",
     lambda target: (
         target / "plugins/ours.py"
     ).touch(): "found the file plugins/ours.py, which the collection does not have",

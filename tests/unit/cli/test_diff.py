@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from made_policy import NOW, made_catalogue, plan, question
 from proscribe.cli import Refused, diff
 from proscribe.cli.diff.earlier_plans import Earlier, earlier
-from proscribe.cli.diff.revision import repository_of
 from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.difference import Change, difference
 from proscribe.compile.run import compile_hosts
@@ -41,65 +39,54 @@ def dns(**services: Any) -> dict[str, Any]:
     return made(dns=section(services=services))
 
 
+FOR_PRESS = entry(exceptions=[{"waiver": "w2", "users": [], "posix_groups": ["press"]}])
+AT_HOURS = entry("waived", waiver="w1", hours=[[0, 540, 1080], [6, 0, 1440]], otherwise="audit", opens={"b": ["c"]})
+W1, W2 = "audit, but for w1 (hours mon 09:00-18:00, sun 00:00-24:00)", "enforce, but for w2 (posix_groups press)"
+LATER, LATER_ANOTHER = ({"at": "2026-12-01T00:00:00Z", "plan": f"sha256:{one}"} for one in "ab")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "change"),
+    [
+        (None, entry(domains=["a", "b"], allow=[]), {"after": "enforce", "counts": (("domains", 2),)}),
+        (entry(domains=["a.example"]), None, {"before": "enforce", "counts": (("domains", 1),)}),
+        (entry(), entry("waived", waiver="w1"), {"before": "enforce", "after": "waived (w1)"}),
+        (
+            entry(),
+            entry(exceptions=[{"waiver": "w2", "users": ["alice", "bob"]}]),
+            {"before": "enforce", "after": "enforce, but for w2 (users alice, bob)"},
+        ),
+        (FOR_PRESS, AT_HOURS, {"before": W2, "after": W1}),
+        (
+            entry("upcoming", effective_from="2027-01-01"),
+            entry(),
+            {"before": "upcoming (2027-01-01)", "after": "enforce"},
+        ),
+    ],
+)
+def test_what_changes_for_a_service_is_told(old: Any, new: Any, change: dict[str, Any]) -> None:
+    plans = (dns(**({"parrot": one} if one else {})) for one in (old, new))
+    assert list(difference(*plans)) == [Change("dns", "service", "parrot", **change)]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "changes"),
     [
         (dns(), dns(), []),
         (
-            dns(),
-            dns(parrot=entry(domains=["a.example", "b.example"], allow=[])),
-            [Change("dns", "service", "parrot", after="enforce", counts=(("domains", 2),))],
-        ),
-        (
-            dns(parrot=entry(domains=["a.example"])),
-            dns(),
-            [Change("dns", "service", "parrot", before="enforce", counts=(("domains", 1),))],
-        ),
-        (
             dns(parrot=entry(domains=["a.example", "b.example"])),
             dns(parrot=entry(domains=["b.example", "c.example"])),
             [Change("dns", "identifier", "parrot", "domains", added=("c.example",), removed=("a.example",))],
         ),
-        (
-            dns(parrot=entry()),
-            dns(parrot=entry("waived", waiver="w1")),
-            [Change("dns", "service", "parrot", before="enforce", after="waived (w1)")],
-        ),
-        (
-            dns(parrot=entry()),
-            dns(parrot=entry(exceptions=[{"waiver": "w2", "users": ["alice", "bob"]}])),
-            [Change("dns", "service", "parrot", before="enforce", after="enforce, but for w2 (users alice, bob)")],
-        ),
-        (
-            dns(parrot=entry(exceptions=[{"waiver": "w2", "users": [], "posix_groups": ["press"]}])),
-            dns(
-                parrot=entry(
-                    "waived", waiver="w1", hours=[[0, 540, 1080], [6, 0, 1440]], otherwise="audit", opens={"b": ["c"]}
-                )
-            ),
-            [
-                Change(
-                    "dns",
-                    "service",
-                    "parrot",
-                    before="enforce, but for w2 (posix_groups press)",
-                    after="audit, but for w1 (hours mon 09:00-18:00, sun 00:00-24:00)",
-                )
-            ],
-        ),
         # what no control owns; which plan follows says nothing but when it does
-        (
-            {**made(), "later": {"at": "2026-12-01T00:00:00Z", "plan": "sha256:a"}},
-            {**made(), "later": {"at": "2026-12-01T00:00:00Z", "plan": "sha256:b"}},
-            [],
-        ),
+        ({**made(), "later": LATER}, {**made(), "later": LATER_ANOTHER}, []),
         (
             {**made(), "watch": {"every": 300, "max_age": 86400}, "request_url": "https://a.example/"},
             {
                 **made(),
                 "watch": {"every": 60, "max_age": 86400},
                 "waivers": {"w1": {"expires": "2026-12-01T00:00:00Z"}},
-                "later": {"at": "2026-12-01T00:00:00Z", "plan": "sha256:b"},
+                "later": LATER,
             },
             [
                 Change("", "plan", subject="request_url", before="https://a.example/"),
@@ -114,11 +101,6 @@ def dns(**services: Any) -> dict[str, Any]:
                 Change("", "plan", subject="later", after="2026-12-01T00:00:00Z"),
             ],
         ),
-        (
-            dns(parrot=entry("upcoming", effective_from="2027-01-01")),
-            dns(parrot=entry()),
-            [Change("dns", "service", "parrot", before="upcoming (2027-01-01)", after="enforce")],
-        ),
         (  # a service that is packaged for one more system
             made(apps=section(services={"parrot": entry(packages={"apt": ["parrot"]})})),
             made(apps=section(services={"parrot": entry(packages={"apt": ["parrot"], "rpm": ["parrot"]})})),
@@ -132,11 +114,7 @@ def dns(**services: Any) -> dict[str, Any]:
                 Change("dns", "service", "owl", before="waived (w1)", after="audit"),
             ],
         ),
-        (
-            made(dns=section(services={"parrot": entry()})),
-            made(),
-            [Change("dns", "control", before="enforce", after="off")],
-        ),
+        (dns(parrot=entry()), made(), [Change("dns", "control", before="enforce", after="off")]),
         (
             made(firewall=section(log=True, management=["10.0.0.0/8"], rules=[{"port": 22}], tenants={"google": []})),
             made(firewall=section(log=False, management=["10.1.0.0/16"], rules=[], tenants={"google": ["a"]}, zone="")),
@@ -153,10 +131,7 @@ def dns(**services: Any) -> dict[str, Any]:
             made(dns=section(upstreams=["10.0.0.2", "10.0.0.1"])),
             [
                 Change(
-                    "dns",
-                    "setting",
-                    "",
-                    "upstreams",
+                    *("dns", "setting", "", "upstreams"),
                     before='["10.0.0.1","10.0.0.2"]',
                     after='["10.0.0.2","10.0.0.1"]',
                 )
@@ -321,69 +296,3 @@ def test_a_run_takes_no_other_inventory(stored: Path) -> None:
 def test_latest_without_any_run_is_told(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="there is none yet"):
         earlier("latest", arguments(), NOW, tmp_path / "nothing")
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A repository with two commits; in the first, `policy/a.yml` says 1."""
-    top = tmp_path / "repository"
-    (top / "policy").mkdir(parents=True)
-    for text in ("1", "2"):
-        (top / "policy" / "a.yml").write_text(text)
-        (top / "policy" / f"only{text}.yml").touch()
-        git = (
-            "git",
-            "-C",
-            str(top),
-            "-c",
-            "user.name=x",
-            "-c",
-            "user.email=x@example.org",
-            "-c",
-            "commit.gpgsign=false",
-        )
-        subprocess.run(["git", "init", "--quiet", str(top)], check=True)
-        subprocess.run([*git, "add", "--all"], check=True)
-        subprocess.run([*git, "commit", "--quiet", "--message", text], check=True)
-        (top / "policy" / "only1.yml").unlink(missing_ok=True)
-    (top / "policy" / "a.yml").write_text("of the working tree")
-    return top
-
-
-def test_an_earlier_state_comes_out_of_git_and_the_working_tree_stays(repository: Path, tmp_path: Path) -> None:
-    found = repository_of(repository / "policy")
-    assert found is not None
-    into = tmp_path / "into"
-    into.mkdir()
-    brought = found.extract(found.revision("HEAD~1"), [Path("policy"), Path("no such")], into)
-    assert (brought.there, brought.leads_out) == ([Path("policy")], [])
-    assert sorted(path.name for path in (into / "policy").iterdir()) == ["a.yml", "only1.yml"]
-    assert (into / "policy" / "a.yml").read_text() == "1"
-    assert (repository / "policy" / "a.yml").read_text() == "of the working tree"
-
-
-def test_the_whole_of_a_revision_can_be_had(repository: Path, tmp_path: Path) -> None:
-    found = repository_of(repository)
-    assert found is not None
-    into = tmp_path / "into"
-    into.mkdir()
-    found.extract(found.revision("HEAD"), [Path()], into)
-    assert [path.name for path in into.iterdir()] == ["policy"]
-
-
-@pytest.mark.parametrize("name", ["nonsense", "--output=/tmp/x", "HEAD~9", "HEAD:policy"])
-def test_what_is_no_revision_is_refused(repository: Path, name: str) -> None:
-    found = repository_of(repository)
-    assert found is not None
-    with pytest.raises(Refused, match="is no revision of"):
-        found.revision(name)
-
-
-def test_a_directory_outside_any_repository_has_none(tmp_path: Path) -> None:
-    assert repository_of(tmp_path) is None
-
-
-def test_without_git_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Refused, match="git is not installed"):
-        repository_of(tmp_path)

@@ -14,7 +14,6 @@ from proscribe.compile.run import compile_hosts
 from proscribe.controls.apps.systems import installed, registry
 from proscribe.controls.browser.places import Place
 from proscribe.host import Host
-from proscribe.reply.record import read as taken
 
 DEBIAN = {"os": "debian", "version": "13"}
 
@@ -86,20 +85,3 @@ def test_a_host_says_which_package_systems_and_browsers_it_has(tmp_path: Path) -
     assert not place.there(host)
     (tmp_path / "var/lib/flatpak/app/org.mozilla.firefox").mkdir(parents=True)
     assert place.there(host)
-
-
-def test_the_record_of_a_host_keeps_what_it_has() -> None:
-    answer = {
-        "schema": "proscribe/host/1",
-        "state": "compliant",
-        "plan": "sha256:x",
-        "checked_at": "2026-11-25T08:00:00Z",
-        "platform": DEBIAN,
-        "rules_evaluated": 1,
-        "rules": [],
-        "errors": [],
-        "duration_ms": 1,
-    }
-    assert "package_systems" not in taken("a", answer)
-    record = taken("a", {**answer, "package_systems": ["dpkg"], "browsers": []})
-    assert (record["package_systems"], record["browsers"]) == (["dpkg"], [])

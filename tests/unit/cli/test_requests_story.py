@@ -62,9 +62,6 @@ class MadeHost(Host):
         path = Path(self.root, "run/systemd/sessions", user)
         path.write_text(f"USER={user}\nCLASS=user\nLEADER=77\n")
 
-    def logs_out(self) -> None:
-        Path(self.root, "run/systemd/sessions/wong").unlink()
-
 
 @contextlib.contextmanager
 def as_user() -> Iterator[None]:
@@ -377,32 +374,31 @@ def test_the_file_is_a_program_for_sh_and_for_python(tmp_path: Path, shell: list
     assert "Root cannot request anything" in said if os.getuid() == 0 else "proscribe-request SERVICE" in said
 
 
-HOSTILE_PLACES = ("a link", "a file", "full", "a long reason", "no reason")
+def linked(home: Path) -> None:
+    (home / ".local").mkdir()
+    (home / ".local/state").symlink_to("/tmp")
 
 
-@pytest.mark.parametrize("case", HOSTILE_PLACES)
-def test_the_command_says_plainly_what_it_cannot_do(story: Story, case: str) -> None:
+def full(home: Path) -> None:
+    place = home.joinpath(*program.PLACE)
+    place.mkdir(parents=True)
+    for number in range(20):
+        one = {"schema": program.SCHEMA, "service": f"s{number}", "reason": "r", "at": "2026-11-25T08:00:00Z"}
+        (place / f"{number:016x}.json").write_text(json.dumps(one))
+
+
+@pytest.mark.parametrize(
+    ("reason", "prepare", "said"),
+    [
+        ("Press calls", linked, "is a link or a file"),
+        ("Press calls", lambda home: (home / ".local").write_text(""), "is a link or a file"),
+        ("Press calls", full, "which are the most"),
+        ("x" * 301, lambda home: None, "301 characters"),
+        ("\x07", lambda home: None, "Give the reason"),
+    ],
+)
+def test_the_command_says_plainly_what_it_cannot_do(story: Story, reason: str, prepare: Any, said: str) -> None:
     story.run()
-    home = Path(story.host.root, "home/wong")
     with as_user():
-        if case == "a link":
-            (home / ".local").mkdir()
-            (home / ".local/state").symlink_to("/tmp")
-        elif case == "a file":
-            (home / ".local").write_text("")
-    reason = {"a long reason": "x" * 301, "no reason": "\x07"}.get(case, "Press calls")
-    if case == "full":
-        place = home.joinpath(*program.PLACE)
-        with as_user():
-            place.mkdir(parents=True)
-            for number in range(20):
-                one = {"schema": program.SCHEMA, "service": f"s{number}", "reason": "r", "at": "2026-11-25T08:00:00Z"}
-                (place / f"{number:016x}.json").write_text(json.dumps(one))
-    expected = {
-        "a link": "is a link or a file",
-        "a file": "is a link or a file",
-        "full": "which are the most",
-        "a long reason": "301 characters",
-        "no reason": "Give the reason",
-    }
-    assert expected[case] in story.types("parrot", reason)
+        prepare(Path(story.host.root, "home/wong"))
+    assert said in story.types("parrot", reason)

@@ -216,3 +216,17 @@ def test_a_length_is_that_long_ago(two) -> None:
     assert found is not None
     with pytest.raises(Refused, match="has no commit before"):
         found.revision("2026-10-01")
+
+
+@pytest.mark.parametrize("name", ["nonsense", "--output=/tmp/x", "HEAD~9", "HEAD:in"])
+def test_what_is_no_revision_is_refused(two, name: str) -> None:
+    found = repository_of(two[0].top)
+    assert found is not None
+    with pytest.raises(Refused, match="is no revision of"):
+        found.revision(name)
+
+
+def test_without_git_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Refused, match="git is not installed"):
+        repository_of(tmp_path)

@@ -103,39 +103,30 @@ def test_a_mistake_says_of_how_many_hosts_that_is_known(answered: int, silent: i
     assert wrong.value.mistakes == (expected,)
 
 
+OF_HOSTS = "the 2 hosts that answered (3 did not)"
+A_USER = f"a user with an item in a quarantine of {OF_HOSTS}"
+A_SERVICE = f"a service that is restricted, or in quarantine, on {OF_HOSTS}"
+
+
 @pytest.mark.parametrize(
-    ("selectors", "mistake_start", "close"),
+    ("selectors", "mistake", "close"),
     [
-        (
-            {"users": ["alicia"]},
-            "--user: found 'alicia', expected a user with an item in a quarantine",
-            ", did you mean 'alice'?",
-        ),
-        (
-            {"services": ["wechatt"]},
-            "--service: found 'wechatt', expected a service that is restricted, or in quarantine,",
-            ", did you mean 'wechat'?",
-        ),
+        ({"users": ["alicia"]}, f"--user: found 'alicia', expected {A_USER}", ", did you mean 'alice'?"),
+        ({"services": ["wechatt"]}, f"--service: found 'wechatt', expected {A_SERVICE}", ", did you mean 'wechat'?"),
         (
             {"ids": ["signal-00000009"]},
-            "--id: found 'signal-00000009', expected an id in a quarantine",
+            f"--id: found 'signal-00000009', expected an id in a quarantine of {OF_HOSTS}",
             ", did you mean 'signal-00000006' or 'signal-00000005'?",
         ),
-        (
-            {"users": ["zoe"]},
-            "--user: found 'zoe', expected a user with an item in a quarantine",
-            "",
-        ),
+        ({"users": ["zoe"]}, f"--user: found 'zoe', expected {A_USER}", ""),
     ],
 )
 def test_what_nothing_is_known_by_is_a_mistake_with_what_is_close(
-    selectors: dict[str, Any], mistake_start: str, close: str
+    selectors: dict[str, Any], mistake: str, close: str
 ) -> None:
     with pytest.raises(Wrong) as wrong:
         choose(request(do="restore", **selectors), LISTED, 3, lambda host: PLAN, {}, NOW)
-    (mistake,) = wrong.value.mistakes
-    where = "on" if "services" in selectors else "of"
-    assert mistake == f"{mistake_start} {where} the 2 hosts that answered (3 did not){close}"
+    assert wrong.value.mistakes == (mistake + close,)
 
 
 def test_a_service_that_is_restricted_is_known_although_nothing_of_it_is_kept() -> None:

@@ -158,22 +158,26 @@ def test_one_decision_gives_one_set_of_bytes(name):
 
 
 @st.composite
-def dns_plans(draw):
+def plans(draw, control, **keys):
+    """Plans of a control with a few services that have these keys."""
     services = {}
     for number in range(draw(st.integers(1, 6))):
         mode = draw(MODES)
-        services[f"s{number}"] = {
-            "mode": mode,
-            "domains": draw(st.lists(NAMES, min_size=1, max_size=3, unique=True)),
-            "allow": draw(st.lists(NAMES, max_size=2, unique=True)),
-            **({"waiver": "W-1"} if mode == "waived" else {}),
-        }
+        waiver = {"waiver": "W-1"} if mode == "waived" else {}
+        services[f"s{number}"] = {"mode": mode, **{key: draw(values) for key, values in keys.items()}, **waiver}
     made = plan()
-    made["controls"]["dns"]["services"] = services
-    return plan() | {"controls": {**made["controls"]}}
+    made["controls"][control]["services"] = services
+    return made
 
 
-@given(dns_plans(), st.lists(NAMES, min_size=1, max_size=30))
+SOME = st.lists(NAMES, max_size=2, unique=True)
+URLS = st.lists(st.tuples(NAMES, PATHS).map("".join), max_size=3, unique=True)
+
+
+@given(
+    plans("dns", domains=st.lists(NAMES, min_size=1, max_size=3, unique=True), allow=SOME),
+    st.lists(NAMES, min_size=1, max_size=30),
+)
 def test_every_dns_format_answers_as_a_host_does(made, hosts):
     desired = of_plan(made["controls"]["dns"], {}, canaries=True)
     both = desired.names | desired.through
@@ -191,24 +195,9 @@ def test_every_dns_format_answers_as_a_host_does(made, hosts):
                 assert blocks(host) == blocked, (name, host)
 
 
-@st.composite
-def web_plans(draw):
-    services = {}
-    for number in range(draw(st.integers(1, 6))):
-        mode = draw(MODES)
-        services[f"s{number}"] = {
-            "mode": mode,
-            "domains": draw(st.lists(NAMES, max_size=2, unique=True)),
-            "urls": [a + b for a, b in draw(st.lists(st.tuples(NAMES, PATHS), max_size=3, unique=True))],
-            "allow": draw(st.lists(NAMES, max_size=2, unique=True)),
-            **({"waiver": "W-1"} if mode == "waived" else {}),
-        }
-    made = plan()
-    made["controls"]["browser"]["services"] = services
-    return made
-
-
-@given(web_plans(), st.lists(st.tuples(NAMES, PATHS), min_size=1, max_size=30))
+@given(
+    plans("browser", domains=SOME, urls=URLS, allow=SOME), st.lists(st.tuples(NAMES, PATHS), min_size=1, max_size=30)
+)
 def test_squid_answers_as_browsers_do_where_it_sees_the_path(made, addresses):
     rendered = export("squid", made)
     refuses = readers.squid(rendered.files["proscribe.conf"])
