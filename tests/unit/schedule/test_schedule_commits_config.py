@@ -86,15 +86,24 @@ def test_what_stood_in_a_repository_is_gone_before_git_reads_it(tmp_path: Path) 
     files = ("hooks/post-checkout", "info/attributes", "worktrees/x", "modules/x", "refs/replace/x", "config.worktree",
              "shallow", "objects/info/alternates", "objects/info/http-alternates", "objects/info/commit-graph",
              "objects/info/commit-graphs/x")  # fmt: skip
-    for name in (*files, "config", "refs/heads/main", "../checkout/.git/config"):
+    for name in (*files, "config", "objects/kept", "refs/heads/main", "../checkout/.git/config"):
         (store / name).parent.mkdir(parents=True, exist_ok=True)
         (store / name).write_text("evil")
     (tmp_path / "state/checkout/.git/config").unlink()
     of.prepare()
     left = sorted(str(path.relative_to(store)) for path in store.rglob("*") if path.is_file())
-    assert left == ["config", "refs/heads/main"]
+    assert left == ["config", "objects/kept", "refs/heads/main"]
     assert (store / "config").read_text() == commits.CONFIG.format(scheme="https")
     assert not (tmp_path / "state/checkout/.git").exists()
+
+
+def test_what_is_no_repository_is_made_anew(tmp_path: Path) -> None:
+    of = commits.Checkout(str(tmp_path), {"repository": "https://x/y", "branch": "main", "signed": True})
+    (tmp_path / "repository").mkdir()
+    (tmp_path / "repository/rest").touch()
+    of.prepare()
+    assert not (tmp_path / "repository/rest").exists() and (tmp_path / "repository/objects").is_dir()
+    assert of.good() == ""
 
 
 def test_a_run_that_was_killed_leaves_no_lock_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,9 +170,3 @@ def test_a_program_that_is_not_there_or_does_not_end_is_a_problem(
 def test_of_what_a_program_said_the_end_is_told_as_one_line() -> None:
     code = "import sys\nsys.stderr.buffer.write(b'a' * 400 + b'\\xff\\n  b\\n')\nsys.stdout.write('out')\nsys.exit(3)"
     assert commits.ended([sys.executable, "-I", "-S", "-c", code], 60) == (3, "a" * 297 + "\ufffd b", b"out")
-
-
-def test_what_hosts_have_under_these_names() -> None:
-    assert (commits.SIGNERS, commits.GOOD, commits.FETCHED) == (
-        "/etc/proscribe/pull_signers", "refs/proscribe/good", "refs/proscribe/fetched"
-    )  # fmt: skip

@@ -9,6 +9,10 @@ from proscribe.policy_errors import Expected
 
 KEY = "ops@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ"
 
+REPOSITORIES = ["https://git.example.org/it/proscribe.git", "ssh://git@git.example.org/proscribe"]
+REPOSITORIES += ["git@git.example.org:it/proscribe.git", "/srv/git/proscribe.git"]
+WEBHOOK = {"webhook": "https://chat.example.org/x?y=z"}
+
 TAKEN = [
     (RESTRICTIONS["schedule"].read, "pull", "pull"),
     (RESTRICTIONS["schedule"].read, False, "off"),
@@ -26,14 +30,7 @@ TAKEN = [
     (schedule_values.read_program, "", ""),
     (schedule_values.read_inventory, "inventory/prod", "inventory/prod"),
     (schedule_values.read_repository, "", ""),
-    (
-        schedule_values.read_repository,
-        "https://git.example.org/it/proscribe.git",
-        "https://git.example.org/it/proscribe.git",
-    ),
-    (schedule_values.read_repository, "ssh://git@git.example.org/proscribe", "ssh://git@git.example.org/proscribe"),
-    (schedule_values.read_repository, "git@git.example.org:it/proscribe.git", "git@git.example.org:it/proscribe.git"),
-    (schedule_values.read_repository, "/srv/git/proscribe.git", "/srv/git/proscribe.git"),
+    *((schedule_values.read_repository, url, url) for url in REPOSITORIES),
     (schedule_values.read_branch, "main", "main"),
     (schedule_values.read_commit, "", ""),
     (schedule_values.read_commit, "0123456789abcdef" * 4, "0123456789abcdef" * 4),
@@ -41,11 +38,7 @@ TAKEN = [
     (schedule_values.read_signers, [KEY], (KEY,)),
     (schedule_values.read_signers, [f'* namespaces="git" {KEY[16:]}'], (f'* namespaces="git" {KEY[16:]}',)),
     (channels.read_notify, {"mail": "it@example.org"}, {"mail": "it@example.org"}),
-    (
-        channels.read_notify,
-        {"webhook": "https://chat.example.org/x?y=z"},
-        {"webhook": "https://chat.example.org/x?y=z"},
-    ),
+    (channels.read_notify, WEBHOOK, WEBHOOK),
 ]
 
 REFUSED = [

@@ -88,6 +88,7 @@ CHANGED = {
     "timer masked": (relinked(TIMER, "/dev/null"), f"{units.TIMER}: masked"),
     "timer disabled": (lambda host: os.unlink(host.root + units.ENABLED[units.TIMER]), f"{units.TIMER}: not enabled"),
     "timer stopped": (lambda host: host.stopped.add(units.TIMER), f"{units.TIMER}: does not run: inactive"),
+    "daemon stopped": (lambda host: host.stopped.add(units.LAUNCHES), f"{units.LAUNCHES}: does not run: inactive"),
     "timer overridden": (
         lambda host: host.write(f"/etc/systemd/system/{units.TIMER}.d/x.conf", "[Timer]\n"),
         f"{units.TIMER}: overridden",
@@ -164,16 +165,6 @@ class TestChains:
         with pytest.raises(ControlError, match="moments"):
             installing.change(made, circle[0], given(*circle))
         assert not made.stat(files.PLACE)
-
-
-def test_the_daemon_that_does_not_run_is_started(made: Made) -> None:
-    mine = plan()
-    installing.change(made, mine, given(mine))
-    assert wrong(made, mine) == []
-    made.stopped.add(units.LAUNCHES)
-    assert wrong(made, mine) == [f"{units.LAUNCHES}: does not run: inactive"]
-    installing.change(made, mine, given(mine))
-    assert wrong(made, mine) == []
 
 
 class TestRemoval:

@@ -128,21 +128,6 @@ def test_while_frozen_drift_is_written_down_and_left(watched: Watched) -> None:
     assert ban.changed == ["dns"] and events(host) == ["frozen", "drift", "thawed", "corrected"]
 
 
-def test_a_journal_that_cannot_be_written_keeps_no_host_from_being_corrected(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    host, _ = watched
-
-    def full(*_: Any, **__: Any) -> None:
-        raise ControlError("the disk is full")
-
-    monkeypatch.setattr(journal, "append", full)
-    monkeypatch.setattr(host, "write", full)
-    ban = Ban("dns/wechat")
-    observe_once(host, ban)
-    assert ban.broken == set()
-
-
 @pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"drifted": 5, "reported": [1], "last": "x", "plan": {}}'])
 def test_a_broken_state_of_the_last_time_is_as_none(watched: Watched, text: str) -> None:
     host, _ = watched

@@ -19,19 +19,17 @@ MADE = Prefilter(
 )
 
 
+RESTRICTED = (
+    "/opt/viber/lib/helper /home/alice/viber/Viber /usr/bin/signal-desktop /usr/bin/tor /snap/signal-desktop/612/opt/x "
+    "/usr/bin/bwrap /app/bin/anything /home/alice/Downloads/Telegram-4.8-x86_64.AppImage /usr/local/bin/telegram-bin "
+    "/tmp/TELEGRAM"
+)
+
+
 @pytest.mark.parametrize(
     "path",
     [
-        "/opt/viber/lib/helper",
-        "/home/alice/viber/Viber",
-        "/usr/bin/signal-desktop",
-        "/usr/bin/tor",
-        "/snap/signal-desktop/612/opt/x",
-        "/usr/bin/bwrap",
-        "/app/bin/anything",
-        "/home/alice/Downloads/Telegram-4.8-x86_64.AppImage",
-        "/usr/local/bin/telegram-bin",
-        "/tmp/TELEGRAM",
+        *RESTRICTED.split(),
         "/home/alice/電報",  # what a letter of another script may stand for is not decided here
         "/nix/store/" + "a" * 32 + "-signal-desktop-7.1/bin/.x-wrapped",
     ],

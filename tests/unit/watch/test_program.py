@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from binascii import crc32
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -64,40 +65,34 @@ def test_of_other_words_it_says_which_there_are(installed: Installed) -> None:
     assert done.returncode in (1, 2) and "proscribe-watch" in done.stderr
 
 
-def damage(installed: Installed, how: str) -> None:
-    if how == "a byte more":
-        installed.code.write_bytes(installed.code.read_bytes() + b"x")
-    elif how == "empty":
-        installed.code.write_bytes(b"")
-    elif how == "gone":
-        installed.code.unlink()
-    elif how == "a link":
-        installed.code.rename(installed.place / "elsewhere")
-        installed.code.symlink_to(installed.place / "elsewhere")
-    elif how == "a pipe":
-        installed.code.unlink()
-        os.mkfifo(installed.code)
-    elif how == "others can write it":
-        installed.code.chmod(0o666)
-    elif how == "others can write its directory":
-        installed.place.chmod(0o777)
-    elif how == "of another's":
-        os.chown(installed.code, 65534, 0)
-    elif how == "no settings":
-        installed.settings.unlink()
-    elif how == "settings without end":
-        installed.settings.write_text("[" * 1_000_000)
-    elif how == "other settings":
-        installed.settings.write_text('{"files": 5}')
+def linked(one: Installed) -> None:
+    one.code.rename(one.place / "elsewhere")
+    one.code.symlink_to(one.place / "elsewhere")
 
 
-HOW = ["a byte more", "empty", "gone", "a link", "a pipe", "others can write it", "others can write its directory"]
-HOW += ["of another's", "no settings", "settings without end", "other settings"]
+def piped(one: Installed) -> None:
+    one.code.unlink()
+    os.mkfifo(one.code)
 
 
-@pytest.mark.parametrize("how", HOW)
+DAMAGE: dict[str, Callable[[Installed], object]] = {
+    "a byte more": lambda one: one.code.write_bytes(one.code.read_bytes() + b"x"),
+    "empty": lambda one: one.code.write_bytes(b""),
+    "gone": lambda one: one.code.unlink(),
+    "a link": linked,
+    "a pipe": piped,
+    "others can write it": lambda one: one.code.chmod(0o666),
+    "others can write its directory": lambda one: one.place.chmod(0o777),
+    "of another's": lambda one: os.chown(one.code, 65534, 0),
+    "no settings": lambda one: one.settings.unlink(),
+    "settings without end": lambda one: one.settings.write_text("[" * 1_000_000),
+    "other settings": lambda one: one.settings.write_text('{"files": 5}'),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
 def test_what_is_not_what_was_installed_is_not_run_and_written_down_once(installed: Installed, how: str) -> None:
-    damage(installed, how)
+    DAMAGE[how](installed)
     for _ in range(2):
         done = installed.run("status")
         assert done.returncode == 1
@@ -119,7 +114,7 @@ def test_a_broken_cache_only_costs_time(installed: Installed, content: bytes) ->
 
 
 def test_damage_is_written_down_behind_a_line_that_is_half(installed: Installed) -> None:
-    damage(installed, "empty")
+    DAMAGE["empty"](installed)
     path = installed.place.parent / journal.NAME
     path.write_bytes(b'{"at": "2026-11-27T03:00:00Z", "event": "tha')
     installed.run("status")
