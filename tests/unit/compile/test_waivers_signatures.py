@@ -13,11 +13,11 @@ def keys(organisation, key_folder):
     return Keys(key_folder, organisation.inventory)
 
 
-def signed(organisation, keys):
+def signed(organisation, keys, *options):
     """The made waiver, signed by the head of press."""
     file = organisation.waiver()
     key = keys.make("head")
-    keys.allow("head.of.press", key, OURS)
+    keys.allow("head.of.press", key, OURS, *options)
     keys.sign(file, key)
     return file
 
@@ -51,6 +51,13 @@ def test_one_changed_byte_and_it_waives_nothing(organisation, keys, mode):
         assert organisation.status() == "bad_signature"
     file.write_bytes(content)
     assert organisation.opened() == OPEN
+
+
+def test_a_key_that_expires_ends_what_it_signed(organisation, keys):
+    """Nobody could tell a waiver signed then from one that is signed with the same key, and dated back, today."""
+    signed(organisation, keys, 'valid-before="20261201"')
+    assert organisation.status("2026-11-30T00:00:00Z") == "active"
+    assert organisation.status("2026-12-02T00:00:00Z") == "bad_signature"
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,14 @@ def test_at_the_end_of_a_waiver_exactly_its_hosts_get_another_plan(organisation)
     assert len(set(after.values())) == 1
 
 
+def test_a_revocation_takes_it_back_at_once(organisation):
+    organisation.waiver()
+    open_ = organisation.run()["hosts"]
+    organisation.waiver(revoked=TAKEN_BACK)
+    shut = organisation.run()["hosts"]
+    assert {host for host in open_ if open_[host] != shut[host]} == {"press01"}
+
+
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
     """A waiver, and what makes it a good one."""

@@ -346,8 +346,8 @@ def test_what_many_hosts_share_is_written_once():
     collector = Collector(run([f"web{number}" for number in range(50)]))
     for host in collector.expected:
         collector.answered(host, answer(*no_policy(), wechat(WECHAT)))
-    copies = (json.loads(json.dumps(record)) for record in collector.fleet().records)  # as they are read from a file
-    data = data_of(copies)
+    streamed = (json.loads(json.dumps(record)) for record in collector.fleet().records)  # as they are read from a file
+    data = data_of(streamed)
     assert (len(data["rules"]), len(data["parts"]), len(data["groups"])) == (119, 2, 2)
     assert data["groups"][0][1].startswith("the file is not there") or data["groups"][0][0] == "apps/wechat"
     assert {tuple(host[2]) for host in data["hosts"]} == {(0, 1)}
