@@ -14,20 +14,28 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
+import isolated
 from imports import DERIVED
+from machine import CACHE
+from roots import ROOTS
+from suite import sizes
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".cache", ".venv", "reports", ".hypothesis", ".*_cache")
-# What a mutant may not write to; /tmp, where its copy and its tests' directories are, is left, and /run is its own.
+# What a mutant may not write to; /tmp, where its copy and its tests' directories are, is left, and /run is its own. So
+# are the roots of hosts, with the locks of those who mount them.
 READ_ONLY = ("/bin", "/boot", "/etc", "/home", "/lib", "/opt", "/root", "/srv", "/usr", "/var", "/work")
 # /proc is mounted in the place of the old one and not over it: what is mounted there is read in tests. The agent of
 # GnuPG has its socket in /run/user; below the home of a test the path would be too long for one.
 APART = (
     "umount -R -l /proc && mount -t proc proc /proc || exit 99; "
     "ip link set lo up 2>/dev/null; mount -t tmpfs -o mode=755 run /run && mkdir -p -m 700 /run/user/0 || exit 99; "
-    'for place in $READ_ONLY; do test -d "$place" || continue; '
-    'mount --bind "$place" "$place" && mount -o remount,bind,ro "$place" || exit 99; done; "$@"; exit $?'
+    'exec 9<"$ROOTS"; for place in $READ_ONLY; do test -d "$place" || continue; '
+    'mount --bind "$place" "$place" && mount -o remount,bind,ro "$place" || exit 99; done; '
+    'mount --no-canonicalize --bind /proc/self/fd/9 "$ROOTS" || exit 99; exec 9<&-; '
+    'mkdir /run/checkout && mount --bind "$PWD" /run/checkout && cd /run/checkout || exit 99; "$@"; exit $?'
 )
 NO_NAMESPACES = 99
+ENDING = 10  # seconds that the processes of a run which was ended may take
 LONGEST = 900.0  # seconds for some test files: what takes longer hangs, unless it does without a mistake, too
 CHUNKS = (2, 4)  # files that run together, the nearest first; then all that are left
 ENOUGH = 240.0  # seconds after which no more of them are begun
@@ -56,9 +64,12 @@ class Copy:
         self.directory = place
         self.known = known
         shutil.copytree(project, place, ignore=LEFT_OUT, symlinks=True)
+        (place / ".cache").symlink_to(CACHE)
 
     def run(self, words: Sequence[str], limit: float = LONGEST) -> int | None:
-        """The exit code of pytest for some tests; None if they did not end within `limit` seconds."""
+        """The exit code of pytest for some tests; None if they did not end within `limit` seconds. Tests with real tools
+        and hosts have what the runner of the tests gives them.
+        """
         # Without the plugins of Ansible's tools, which take longer to load than most tests take to run.
         plugins = ["-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin"]
         command = [sys.executable, "-m", "pytest", "-q", "--no-header", *plugins, *words]
@@ -69,9 +80,14 @@ class Copy:
         environment["PYTHONDONTWRITEBYTECODE"] = "1"  # what the checkout has of it came along
         environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         if os.geteuid() == 0:
+            if any(word.startswith(sizes.WITH_TABLE) for word in words):
+                command = isolated.command(Path(place), command)
+                tools = Path(sys.executable).parent
+                environment["PATH"] = f"{tools}:{os.environ['PATH']}"
+                environment["PROSCRIBE_ANSIBLE_PLAYBOOK"] = str(tools / "ansible-playbook")
             apart = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child"]
             command = [*apart, "sh", "-c", APART, "apart", *command]
-            environment["READ_ONLY"] = " ".join(READ_ONLY)
+            environment |= {"READ_ONLY": " ".join(READ_ONLY), "ROOTS": str(ROOTS)}
         with self._beside(".log").open("w") as log:
             process = subprocess.Popen(
                 command, cwd=self.directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -166,5 +182,8 @@ def chunks(tests: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def remove(place: str) -> None:
-    """Remove a directory, which tests have made deeper than shutil can go."""
-    subprocess.run(["rm", "-rf", place], check=True)
+    """Remove a directory, which tests have made deeper than shutil can go; what was ended may still write there."""
+    for _ in range(ENDING):
+        if subprocess.run(["rm", "-rf", place]).returncode == 0:
+            return
+        time.sleep(1)

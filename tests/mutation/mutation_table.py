@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from imports import distances
 from mutants import Mutant, mutants
+from suite import sizes
 
 HERE = Path(__file__).resolve().parent
 UTILS = "module_utils"
@@ -141,13 +142,24 @@ def room_of(module: str) -> str:
 
 
 def tests_of(module: str, project: Path, files: Mapping[str, Collection[str]]) -> list[str]:
-    """The test files of a module, as paths below the checkout, the ones that notice the most first. `files` is what
-    imports.graph has for it.
+    """The test files of a module, as paths below the checkout, the ones that notice the most first; those with real
+    tools last. `files` is what imports.graph has for it.
     """
     unit = project / "tests/unit"
-    found = [path for pattern in TESTS.get(module, ()) for path in sorted(unit.glob(pattern))]
-    listed = list(dict.fromkeys(Path(os.path.relpath(path, project)).as_posix() for path in found))
-    return listed or nearest(file_of(module, project), files)
+    path = file_of(module, project)
+    found = [file for pattern in TESTS.get(module, ()) for file in sorted(unit.glob(pattern))]
+    listed = list(dict.fromkeys(Path(os.path.relpath(file, project)).as_posix() for file in found))
+    return [*(listed or nearest(path, files)), *(with_real_tools(path, project) if os.geteuid() == 0 else ())]
+
+
+def with_real_tools(path: str, project: Path) -> list[str]:
+    """The tests with real tools and hosts that are about a file, of the default size where the file has changed."""
+    found = []
+    for test in sizes.files(project):
+        about = sizes.row(test)
+        if about and about.when != sizes.NIGHTLY and sizes.concerns(about, [path]):
+            found.append(test)
+    return found
 
 
 def nearest(path: str, files: Mapping[str, Collection[str]]) -> list[str]:

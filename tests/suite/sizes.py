@@ -179,7 +179,6 @@ TABLE = (
     Row("integration/test_policy_repository.py", CHANGED, ("examples/*",)),
     Row("integration/test_vendored.py", NIGHTLY, _COLLECTION),
     # the launcher and the playbooks, on the machine of the tests
-    # the launcher and the playbooks, on the machine of the tests
     Row("playbooks/test_launcher.py", ALWAYS, _LAUNCHER),
     Row("playbooks/test_launcher_isolated.py", CHANGED, _LAUNCHER),
     Row("playbooks/test_environment.py", CHANGED, _LAUNCHER),

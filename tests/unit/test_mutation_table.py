@@ -50,6 +50,12 @@ def test_the_nearest_tests_come_first() -> None:
     assert found == [f"tests/unit/{name}.py" for name in ("room/test_a", "test_near", "test_far", "test_through")]
 
 
+def test_tests_with_real_tools_are_those_that_a_change_of_the_file_would_run() -> None:
+    found = table.with_real_tools(table.file_of("controls/apps/systems/dpkg", PROJECT), PROJECT)
+    assert {f"tests/integration/test_apps_{name}.py" for name in ("real_dpkg", "what_moves")} <= set(found)
+    assert not any(name in test for test in found for name in ("rpm", "debian_archives"))  # another's, and nightly
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("module", sorted({one["module"] for one in LISTED}))
 def test_each_mutant_that_means_the_same_is_there(module: str) -> None:
