@@ -22,7 +22,8 @@ from suite import sizes
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".cache", ".venv", "reports", ".hypothesis", ".*_cache")
 # What a mutant may not write to; /tmp, where its copy and its tests' directories are, is left, and /run is its own. So
-# are the roots of hosts, with the locks of those who mount them.
+# are the roots of hosts, with the locks of those who mount them. The copy is at /mnt, which no test has a use for: those
+# with real tools have a /tmp and a /run of their own.
 READ_ONLY = ("/bin", "/boot", "/etc", "/home", "/lib", "/opt", "/root", "/srv", "/usr", "/var", "/work")
 # /proc is mounted in the place of the old one and not over it: what is mounted there is read in tests. The agent of
 # GnuPG has its socket in /run/user; below the home of a test the path would be too long for one.
@@ -32,9 +33,10 @@ APART = (
     'exec 9<"$ROOTS"; for place in $READ_ONLY; do test -d "$place" || continue; '
     'mount --bind "$place" "$place" && mount -o remount,bind,ro "$place" || exit 99; done; '
     'mount --no-canonicalize --bind /proc/self/fd/9 "$ROOTS" || exit 99; exec 9<&-; '
-    'mkdir /run/checkout && mount --bind "$PWD" /run/checkout && cd /run/checkout || exit 99; "$@"; exit $?'
+    'mount --bind "$PWD" /mnt && cd /mnt || exit 99; "$@"; exit $?'
 )
 NO_NAMESPACES = 99
+RESULTS = ".results.xml"  # in the copy
 ENDING = 10  # seconds that the processes of a run which was ended may take
 LONGEST = 900.0  # seconds for some test files: what takes longer hangs, unless it does without a mistake, too
 CHUNKS = (2, 4)  # files that run together, the nearest first; then all that are left
@@ -148,10 +150,10 @@ class Copy:
 
     def _failing(self, tests: Sequence[str]) -> tuple[int | None, str]:
         """How some test files end, and the first test that fails."""
-        results = self._beside(".xml")
+        results = self.directory / RESULTS
         results.unlink(missing_ok=True)
         deselected = [f"--deselect={test}" for test in self.known.failing if test.partition("::")[0] in tests]
-        code = self.run(["-x", f"--junitxml={results}", "-o", "junit_family=xunit1", *deselected, *tests])
+        code = self.run(["-x", f"--junitxml={RESULTS}", "-o", "junit_family=xunit1", *deselected, *tests])
         for case in ET.parse(results).iter("testcase") if code == 1 and results.exists() else ():
             if case.find("failure") is not None or case.find("error") is not None:
                 file = case.get("file", "")
