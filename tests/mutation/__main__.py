@@ -14,6 +14,7 @@ removes files would otherwise remove them. The sample is the same for the same s
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import queue
 import random
@@ -182,7 +183,9 @@ def run(work: Work, place: Path, jobs: int, minutes: float) -> list[Outcome]:
         return Outcome(module, mutant, NOTICED if noticed else SURVIVED)
 
     outcomes = []
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(jobs) as pool, contextlib.ExitStack() as ending:
+        ending.callback(pool.shutdown, wait=False, cancel_futures=True)  # where somebody ends the run
+        ending.callback(known.end)
         for number, outcome in enumerate(pool.map(lambda item: one(*item), work.items), 1):
             outcomes.append(outcome)
             if outcome.state == SURVIVED:

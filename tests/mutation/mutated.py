@@ -57,6 +57,14 @@ class Known:
     def __init__(self) -> None:
         self.passes: dict[tuple[str, ...], bool] = {}  # by tests, or files that run together
         self.failing: set[str] = set()
+        self.running: set[subprocess.Popen[bytes]] = set()
+        self.ended = False
+
+    def end(self) -> None:
+        """End the tests that run, of all copies, and begin none any more."""
+        self.ended = True
+        for process in list(self.running):
+            _end(process)
 
 
 class Copy:
@@ -72,6 +80,8 @@ class Copy:
         """The exit code of pytest for some tests; None if they did not end within `limit` seconds. Tests with real tools
         and hosts have what the runner of the tests gives them.
         """
+        if self.known.ended:
+            return None
         # Without the plugins of Ansible's tools, which take longer to load than most tests take to run.
         plugins = ["-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin"]
         command = [sys.executable, "-m", "pytest", "-q", "--no-header", *plugins, *words]
@@ -95,13 +105,14 @@ class Copy:
                 command, cwd=self.directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
+            self.known.running.add(process)
             try:
                 code = process.wait(limit)
             except subprocess.TimeoutExpired:
                 return None
             finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                _end(process)
+                self.known.running.discard(process)
                 process.wait()
                 remove(place)
         if code == NO_NAMESPACES:
@@ -172,6 +183,11 @@ class Copy:
         names = [Path(path).stem if Path(path).stem != "__init__" else Path(path).parent.name for path in paths]
         done = subprocess.run([sys.executable, "-c", DERIVE, *names], cwd=self.directory, capture_output=True)
         return done.returncode == 0
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def chunks(tests: Sequence[str]) -> Iterator[Sequence[str]]:
