@@ -22,8 +22,8 @@ from suite import sizes
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".cache", ".venv", "reports", ".hypothesis", ".*_cache")
 # What a mutant may not write to; /tmp, where its copy and its tests' directories are, is left, and /run is its own. So
-# are the roots of hosts, with the locks of those who mount them. The copy is at /mnt, which no test has a use for: those
-# with real tools have a /tmp and a /run of their own.
+# are the roots of hosts, with the locks of those who mount them. The copy is at /mnt, which no test has a use for:
+# tests with real tools have a /tmp and a /run of their own.
 READ_ONLY = ("/bin", "/boot", "/etc", "/home", "/lib", "/opt", "/root", "/srv", "/usr", "/var", "/work")
 # /proc is mounted in the place of the old one and not over it: what is mounted there is read in tests. The agent of
 # GnuPG has its socket in /run/user; below the home of a test the path would be too long for one.
@@ -77,8 +77,8 @@ class Copy:
         (place / ".cache").symlink_to(CACHE)
 
     def run(self, words: Sequence[str], limit: float = LONGEST) -> int | None:
-        """The exit code of pytest for some tests; None if they did not end within `limit` seconds. Tests with real tools
-        and hosts have what the runner of the tests gives them.
+        """The exit code of pytest for some tests; None if they did not end within `limit` seconds. Tests with real
+        tools and hosts have what the runner of the tests gives them.
         """
         if self.known.ended:
             return None
