@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
@@ -18,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 UTILS = "module_utils"
 PACKAGE = f"{UTILS}/proscribe"
 NEAREST = 12  # files, for a module without a row in TESTS
+MOST_REAL = 3  # files with real tools: they take minutes
 # They compare texts with the code, so that they fail for a mutant that every other test would let through; or they test
 # the tests.
 OF_NOTHING = frozenset(
@@ -153,13 +155,20 @@ def tests_of(module: str, project: Path, files: Mapping[str, Collection[str]]) -
 
 
 def with_real_tools(path: str, project: Path) -> list[str]:
-    """The tests with real tools and hosts that are about a file, of the default size where the file has changed."""
+    """The tests with real tools and hosts that are about a file, of the default size where the file has changed: those
+    that are about the fewest files first.
+    """
     found = []
     for test in sizes.files(project):
         about = sizes.row(test)
         if about and about.when != sizes.NIGHTLY and sizes.concerns(about, [path]):
-            found.append(test)
-    return found
+            found.append((sum(sizes.concerns(about, [one]) for one in _code(project)), test))
+    return [test for _, test in sorted(found)[:MOST_REAL]]
+
+
+@functools.cache
+def _code(project: Path) -> tuple[str, ...]:
+    return tuple(file_of(module, project) for module in modules(project))
 
 
 def nearest(path: str, files: Mapping[str, Collection[str]]) -> list[str]:
