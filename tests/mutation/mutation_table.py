@@ -1,4 +1,4 @@
-"""Which tests belong to which module, and which of its mutants mean the same as the module."""
+"""Which tests belong to which module."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ import functools
 import itertools
 import os
 import re
-import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from imports import distances
-from mutants import Mutant, mutants
 from suite import sizes
 
-HERE = Path(__file__).resolve().parent
 UTILS = "module_utils"
 PACKAGE = f"{UTILS}/proscribe"
 NEAREST = 12  # files, for a module without a row in TESTS
@@ -183,41 +179,3 @@ def nearest(path: str, files: Mapping[str, Collection[str]]) -> list[str]:
         return steps[test], -len(words.intersection(re.findall(r"[a-z]+", test))), len(files[test]), test
 
     return sorted(tests, key=rank)[:NEAREST]
-
-
-class Equivalent(NamedTuple):
-    """A mutant that no test can tell from its module: the change as a run prints it, and the text of the line where it
-    is, which may be empty where the change has only one. Where such lines have the change several times, `which` says
-    of which it is true, counted from 1; 0 is all of them.
-    """
-
-    change: str
-    line: str
-    which: int
-
-    def is_of(self, mutant: Mutant, lines: Sequence[str]) -> bool:
-        """Whether this is a mutant of the module with these lines."""
-        return mutant.change == self.change and self.line in ("", lines[mutant.line - 1].strip())
-
-
-def equivalents(module: str, text: str) -> frozenset[Mutant]:
-    """The mutants of a module with this text that no test can tell from it. Raises ValueError for an entry that stands
-    for none of them any more, or for those of several lines: each line needs a reason of its own.
-    """
-    listed = tomllib.loads((HERE / "equivalents.toml").read_text())["equivalent"]
-    lines, made = text.splitlines(), mutants(text)
-    entries = [
-        Equivalent(one["change"], one.get("line", ""), one.get("which", 0)) for one in listed if one["module"] == module
-    ]
-    found: set[Mutant] = set()
-    for entry in entries:
-        its = [mutant for mutant in made if entry.is_of(mutant, lines)]
-        if entry.which:
-            its = its[entry.which - 1 : entry.which]
-        if len({mutant.line for mutant in its}) != 1:
-            where = ", ".join(str(mutant.line) for mutant in its) or "no line"
-            raise ValueError(
-                f"equivalents.toml: {module}: {entry.change!r} is on {where}; expected one (name it by `line`)"
-            )
-        found.update(its)
-    return frozenset(found)

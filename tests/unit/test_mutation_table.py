@@ -1,9 +1,8 @@
-"""The table of tests/mutation is about the code as it is: which tests a module has, and which mutants mean the same."""
+"""The table of tests/mutation is about the code as it is: which tests a module has."""
 
 from __future__ import annotations
 
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,6 @@ sys.path.append(str(PROJECT / "tests/mutation"))
 import mutation_table as table  # noqa: E402
 from mutants import mutants  # noqa: E402
 from suite import changed  # noqa: E402
-
-LISTED = tomllib.loads((PROJECT / "tests/mutation/equivalents.toml").read_text())["equivalent"]
 
 
 def test_modules_and_their_tests() -> None:
@@ -54,12 +51,6 @@ def test_tests_with_real_tools_are_those_that_a_change_of_the_file_would_run() -
     found = table.with_real_tools(table.file_of("controls/apps/systems/dpkg", PROJECT), PROJECT)
     assert {f"tests/integration/test_apps_{name}.py" for name in ("real_dpkg", "what_moves")} <= set(found)
     assert not any(name in test for test in found for name in ("rpm", "debian_archives"))  # another's, and nightly
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("module", sorted({one["module"] for one in LISTED}))
-def test_each_mutant_that_means_the_same_is_there(module: str) -> None:
-    assert table.equivalents(module, (PROJECT / table.file_of(module, PROJECT)).read_text())
 
 
 def test_a_number_in_capitals_is_not_made_one_larger() -> None:
