@@ -250,6 +250,16 @@ def to_plain_http(request: Requests) -> None:
     request.end_headers()
 
 
+def test_a_redirection_to_https_is_followed(refresh: Any, publisher: Publisher) -> None:
+    def moved(request: Requests) -> None:
+        request.send_response(302)
+        request.send_header("Location", f"https://127.0.0.1:{publisher.server_port}/elsewhere")
+        request.end_headers()
+
+    publisher.answers |= {"birds": moved, "elsewhere": PUBLISHED["birds"]}
+    assert refresh("birds") == (0, "birds: unchanged\n")
+
+
 HOSTILE = {
     "cut short": ("birds", cut_short, "could not be fetched|ended after"),
     "without an end": ("birds", without_end, "larger than"),

@@ -39,7 +39,12 @@ _EVERY_SYSTEM = tuple(
     for name in ("__init__", "as_owner", "declaration", "each_place", "installed", "package", "registry")
 )
 _BROWSER = (f"{_CONTROLS}browser/*", "catalog/browsers.yml", "roles/browser_policy/*")
-_FIREWALL = (f"{_CONTROLS}firewall/*", "roles/host_firewall/*")
+_PROGRAMS = "module_utils/proscribe/programs/"  # what hosts get as text
+_FIREWALL = (
+    f"{_CONTROLS}firewall/*",
+    "roles/host_firewall/*",
+    *(f"{_PROGRAMS}{name}" for name in ("firewall.sh", "load_and_list.py", "table_events.py")),
+)
 _DNS = (f"{_CONTROLS}dns/*", "roles/dns_filter/*")
 _GROUP_POLICY = (f"{_CONTROLS}group_policy/*", "roles/group_policy/*", "module_utils/proscribe/windows/*")
 _POINTS = ("module_utils/proscribe/enforcement_points/*",)
@@ -89,13 +94,13 @@ def _system(*names: str) -> tuple[str, ...]:
 
 TABLE = (
     # apps: the package systems, each with its real tool
-    Row("integration/test_apps_real_dpkg.py", ALWAYS, _system("dpkg")),
+    Row("integration/test_apps_real_dpkg.py", ALWAYS, (*_system("dpkg"), f"{_PROGRAMS}dpkg_block.sh")),
     Row("integration/test_apps_real_flatpak.py", CHANGED, _system("flatpak")),
     Row("integration/test_apps_real_npm.py", CHANGED, _system("npm")),
     Row(
         "integration/test_apps_real_own_systems.py", CHANGED, _system("uv", "nix", "guix", "brew", "conda", "on_demand")
     ),
-    Row("integration/test_apps_real_pacman.py", CHANGED, _system("pacman")),
+    Row("integration/test_apps_real_pacman.py", CHANGED, (*_system("pacman"), f"{_PROGRAMS}pacman_block.sh")),
     Row("integration/test_apps_real_pip.py", CHANGED, _system("pip", "pipx", "site_packages")),
     Row("integration/test_apps_real_rpm.py", CHANGED, _system("rpm")),
     Row("integration/test_apps_real_snap.py", CHANGED, _system("snap")),
@@ -155,7 +160,7 @@ TABLE = (
     Row(
         "integration/test_requests_on_hosts.py",
         CHANGED,
-        (f"{_CONTROLS}apps/requests/*", *_CUSTODY),
+        (f"{_CONTROLS}apps/requests/*", f"{_PROGRAMS}request.py", f"{_PROGRAMS}send.py", *_CUSTODY),
     ),
     Row("integration/test_stream_connections.py", CHANGED, _SWEEP),
     Row("integration/test_sweep.py", CHANGED, _SWEEP),

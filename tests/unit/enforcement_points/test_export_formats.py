@@ -147,6 +147,15 @@ def test_a_tables_own_rules_and_ports():
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
+def test_the_files_that_a_format_names_are_those_that_it_writes(name):
+    if not set(FORMATS[name].controls) <= {"dns", "browser", "firewall"}:
+        pytest.skip("its own test has plans for it")
+    written = [re.sub(r"\{[0-9A-F-]{36}\}", "{GUID}", file) for file in export(name).files]
+    named = [file for file in FORMATS[name].main.split(", ") if "<" not in file]
+    assert set(named) <= set(written)
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
 def test_one_decision_gives_one_set_of_bytes(name):
     if not set(FORMATS[name].controls) <= {"dns", "browser", "firewall"}:
         pytest.skip("its own test has plans for it")

@@ -16,6 +16,7 @@ from proscribe.finding import Finding
 from proscribe.reply import shapes
 from proscribe.report.collection.events import Collector
 from proscribe.report.evaluation.reconcile import fleet_report
+from proscribe.report.page import facts
 from proscribe.report.page.breakdown import break_down, natural
 from proscribe.report.page.data import script_data
 from proscribe.report.page.document import page
@@ -397,6 +398,14 @@ def test_any_text_comes_through_the_data_as_it_is_cleaned_and_ends_no_script(tex
     assert data["hosts"][0][0] == clean(text)
     assert [data["texts"][place] for place in data["findings"][0]][1] == shapes.name(text, "a name", 500)
     assert data["departments"] == [clean(text)]
+
+
+def test_what_is_announced_is_listed_by_day() -> None:
+    days = {"signal": "2027-02-01", "whatsapp": "2027-01-01", "line": "2027-01-01"}
+    found = facts.upcoming([{"service": service, "effective_from": day} for service, day in days.items()])
+    assert found is not None and found.rows == [("from 2027-01-01", "line, whatsapp"), ("from 2027-02-01", "signal")]
+    assert found[:3] == ("upcoming", "Upcoming", "Upcoming")  # the anchor that other parts of the page lead to
+    assert facts.upcoming([]) is None
 
 
 # -- hostile hosts -----------------------------------------------------------------------------------------------------
