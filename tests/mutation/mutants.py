@@ -198,7 +198,7 @@ class _Maker:
             swapped = [node.args[1], node.args[0], *node.args[2:]]
             yield from self._instead(node, ast.Call(node.func, swapped, node.keywords))
         for index, keyword in enumerate(node.keywords):
-            if keyword.arg is not None:
+            if keyword.arg is not None and not _is_prose(keyword.value):
                 left = [*node.keywords[:index], *node.keywords[index + 1 :]]
                 yield from self._instead(node, ast.Call(node.func, node.args, left), keyword)
         if isinstance(node.func, ast.Name) and node.func.id in ("any", "all"):
@@ -283,6 +283,13 @@ def _like(node: ast.List | ast.Tuple | ast.Set, elements: list[ast.expr]) -> ast
     if isinstance(node, ast.Set):
         return ast.Set(elements) if elements else ast.parse("set()", mode="eval").body
     return type(node)(elts=elements, ctx=ast.Load())
+
+
+def _is_prose(value: ast.expr) -> bool:
+    """Whether it is a text for people: one with a space, formatted or not."""
+    if isinstance(value, ast.JoinedStr):
+        return any(isinstance(part, ast.Constant) and " " in str(part.value) for part in value.values)
+    return isinstance(value, ast.Constant) and isinstance(value.value, str) and " " in value.value.strip()
 
 
 def _prose(value: str) -> bool:

@@ -57,3 +57,9 @@ def test_a_number_in_capitals_is_not_made_one_larger() -> None:
     """A test could only repeat it. A limit that is lost is a mistake, and so is another number anywhere else."""
     found = {one.change for one in mutants("LIMIT = 2 * 5\nlow = 3\n")}
     assert found == {"2 -> (0)", "5 -> (0)", "2 * 5 -> (2 // 5)", "3 -> (4)", "3 -> (0)"}
+
+
+def test_a_text_for_people_is_left_as_it_is() -> None:
+    found = {one.change for one in mutants('add("--out", help="the directory to write", dest="out")\n')}
+    assert 'dest="out" -> (dropped)' in found
+    assert 'help="the directory to write" -> (dropped)' not in found
