@@ -26,6 +26,8 @@ OPEN = (ERROR, NONCOMPLIANT, UNKNOWN)  # of these, the ones in which the ban is 
 
 # Why a rule does not apply of which nobody knows what to look for. It is counted and shown, and never compliant.
 NOTHING_KNOWN = "nothing known to look for"
+# Why a program is only reported that a catalogue knows as one for restricted and for permitted accounts.
+SERVES_BOTH = "serves both: its programs are used with permitted accounts, too"
 
 # Rules that a run evaluates only on request: a run without the request does not list them and says nothing of them.
 ON_REQUEST = frozenset({"browser/probe"})
@@ -130,7 +132,8 @@ def judge(
     if mode == "upcoming":
         return Verdict(rule, NOT_APPLICABLE, found, reason=f"upcoming: in force from {entry['effective_from']}")
     if mode == "report":
-        return Verdict(rule, NOT_APPLICABLE, found, reason="report only: the catalogue does not restrict it by itself")
+        why = SERVES_BOTH if entry.get("serves_both") else "the catalogue does not restrict it by itself"
+        return Verdict(rule, NOT_APPLICABLE, found, reason=f"report only: {why}")
     if found and mode == "waived":
         return Verdict(rule, WAIVED, found, waiver=entry["waiver"])
     covering = [waiver_of(finding) if waiver_of else exception_for(entry, finding) for finding in found]

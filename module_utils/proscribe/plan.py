@@ -23,7 +23,7 @@ there where there is none.
 
 A control that is off is not in it. `mode` of a service: `enforce`; `audit` (counts against the host, nothing is
 changed); `waived` (with `waiver`, the id); `upcoming` (with `effective_from`, a date); `report` (seen and reported,
-counts nothing).
+counts nothing; `serves_both: true` where the reason is that its programs serve permitted accounts, too).
 
 `later` names the plan that is in effect from `at` on, as a run would compile it then, and `waivers` are those that this
 plan names, for what the host says to people: to all of them where there are neither `users` nor `posix_groups`.

@@ -5,6 +5,7 @@ The root is Debian 13 with apt and python3 (tests/roots.py).
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import os
@@ -19,6 +20,9 @@ import proscribe
 import pytest
 from conftest import layers, require_tool
 from patience import LONGEST
+from proscribe.compile.catalogue import Catalogue
+from proscribe.compile.plans import compile_plan
+from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls.apps.systems import dpkg
 
 pytestmark = pytest.mark.integration
@@ -82,6 +86,8 @@ def debs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build(directory, "viber", "1.0", "Depends: viber-library")
     build(directory, "viber-library", "1.0")
     build(directory, "broken", "1.0", postinst="exit 1")
+    build(directory, "teams-for-linux", "2.6")
+    build(directory, "onedrive", "2.5")
     (directory / "Packages").write_bytes(listing(directory))
     return directory
 
@@ -230,6 +236,22 @@ def test_audit_enforce_and_lift(machine: Machine) -> None:
     assert machine.verb("lift", WECHAT)["actions"] == []
     machine.install("wechat")
     machine.run("dpkg", "--purge", "weechat")
+
+
+def test_a_program_that_serves_both_stays_by_the_default_policy(machine: Machine, own_catalogue: Catalogue) -> None:
+    """Teams and OneDrive are one program for private and for business accounts."""
+    machine.install("wechat", "teams-for-linux")
+    running = machine.start("/opt/teams-for-linux/teams-for-linux")
+    default = compile_plan(own_catalogue, read_restrictions({}, str), [], datetime.date(2026, 11, 29))
+    assert machine.verb("enforce", default)["error"] is None
+    machine.install("onedrive")
+    assert machine.installed() >= {"teams-for-linux", "onedrive"}
+    assert "wechat" not in machine.installed() and running.poll() is None
+    seen = machine.verb("observe", default)
+    for service in ("teams_personal", "onedrive_personal"):
+        verdict = seen[f"apps/{service}"]
+        assert verdict["state"] == "not_applicable" and "serves both" in verdict["reason"]
+        assert verdict["findings"][0]["kind"] == "package"
 
 
 def test_lifting_leaves_the_tree_as_it_was(machine: Machine) -> None:

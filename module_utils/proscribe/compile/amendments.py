@@ -16,7 +16,7 @@ from .yaml_file import Document, KeyPath
 
 FOLDER = "amends"
 # Keys of an amendment that take the place of the entry's own.
-REPLACED = ("audience", "enforce", "checked", "networks_checked", "networks_note")
+REPLACED = ("audience", "enforce", "programs", "checked", "networks_checked", "networks_note")
 
 # Where values come from that the entry's own file does not have: (list, value) -> the file and the place in it.
 Origins = dict[tuple[KeyPath, str], tuple[Document, KeyPath]]

@@ -15,7 +15,7 @@ from .catalogue_files import Entry, read_entries
 from .claims import Claimant, check_claims
 from .feeds import Feed
 from .release import Release, read_release
-from .schema import CATEGORIES, check_service
+from .schema import CATEGORIES, PRIVATE, check_service
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Service:
     vendor: str
     audience: str  # an entry without one (circumvention) is for consumers
     enforce: bool
+    programs: str  # whom they serve: "private" or "both" (schema.PROGRAMS)
     service_class: str
     domains: tuple[str, ...]
     urls: tuple[str, ...]
@@ -187,6 +188,7 @@ def _service(entry: Entry) -> Service:
         vendor=data["vendor"],
         audience=data.get("audience", "consumer"),
         enforce=data["enforce"] == "true",
+        programs=data.get("programs", PRIVATE),
         service_class=data.get("class", ""),
         domains=tuple(data.get("domains", ())),
         urls=tuple(data.get("urls", ())),

@@ -246,7 +246,6 @@ firefox_extension = matching(
     "the id of a Firefox add-on, {guid} or name@vendor",
 )
 bundle_id = matching(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9_-]+)+", "a macOS bundle identifier such as com.example.App")
-team_id = matching(r"[A-Z0-9]{10}", "an Apple team id: ten capitals or digits")
 # RFC 9110, section 5.6.2: a field name is a token.
 header_name = matching(r"[A-Za-z0-9-]{1,80}", "the name of an HTTP header")
 header_value = matching(r"[A-Za-z0-9.,:/_-]{1,200}", "the value of an HTTP header")

@@ -20,6 +20,7 @@ from .networks import merged
 from .package_names import NAMES
 from .readers import ALL_FEEDS
 from .restrictions import PREFIX, Restrictions
+from .schema import BOTH
 from .unmanaged_browsers import unmanaged_browsers
 from .waivers import Waiver
 
@@ -69,6 +70,8 @@ def compile_body(
             entry: dict[str, Any] = {"name": service.name}
             if not enforced:
                 entry["mode"] = "report"
+            elif control == "apps" and serves_both(service, restrictions):
+                entry |= {"mode": "report", "serves_both": True}
             elif upcoming:
                 entry |= {"mode": "upcoming", "effective_from": restrictions.effective_from.isoformat()}
             else:
@@ -231,6 +234,8 @@ def _finds(catalogue: Catalogue, restrictions: Restrictions, control: str, servi
     """Whether a control is on and can find more of a service than its pages in browsers."""
     if restrictions.controls[control] == "off" or (control != "apps" and separated_by_tenant(service, restrictions)):
         return False
+    if control == "apps" and serves_both(service, restrictions):
+        return False
     identifiers = _identifiers(catalogue, control, service, restrictions.feeds)
     return bool(without_web(identifiers) if control == "apps" else identifiers)
 
@@ -241,6 +246,14 @@ def separated_by_tenant(service: Service, restrictions: Restrictions) -> bool:
     Then the hosts stay open, and the browser's tenant control distinguishes the accounts.
     """
     return bool(service.tenants and restrictions.tenants[service.tenants])
+
+
+def serves_both(service: Service, restrictions: Restrictions) -> bool:
+    """Whether this service's programs serve permitted accounts, too, and the organisation does not want them removed.
+
+    Then they are reported and stay; the browser, the DNS filter and the policies of tenants distinguish the accounts.
+    """
+    return service.programs == BOTH and restrictions.programs_for_both == "report"
 
 
 def _apps(service: Service) -> dict[str, Any]:

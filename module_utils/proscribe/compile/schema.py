@@ -32,6 +32,9 @@ CLASSES = (
     "web_proxy",
 )
 TENANT_PROVIDERS = ("google", "microsoft")
+# Whom the programs of an entry serve: what it restricts alone, or permitted accounts of the vendor, too.
+PRIVATE, BOTH = PROGRAMS = ("private", "both")
+OF_PROGRAMS = ("packages", "processes", "paths", "bundle_ids", "desktop_files", "markers")
 # What was decided about a name that public lists have: it carries permitted services too, or it is not of this service.
 DECISIONS = ("shared", "refused")
 
@@ -133,7 +136,6 @@ _IDENTIFIERS: Mapping[str, Kind] = {
     "browser_extensions": Group(
         {"chrome": Listed(Text(grammar.chrome_extension)), "firefox": Listed(Text(grammar.firefox_extension))}
     ),
-    "macos_team_ids": Listed(Text(grammar.team_id)),
     "tenants": Text(grammar.one_of(*TENANT_PROVIDERS)),
     "tenant_control": Group(
         {
@@ -159,6 +161,7 @@ SERVICE = Group(
         "vendor": _LABEL,
         "audience": Text(grammar.one_of(*AUDIENCES)),
         "enforce": FLAG,
+        "programs": Text(grammar.one_of(*PROGRAMS)),
         "class": Text(grammar.one_of(*CLASSES)),
         **_IDENTIFIERS,
         "front_doors": _URLS,
@@ -197,6 +200,7 @@ AMENDMENT = Group(
         "accept": Group({key: kind for key, kind in _AMENDABLE.items() if key not in ("front_doors", "overlaps_with")}),
         "audience": Text(grammar.one_of(*AUDIENCES)),
         "enforce": FLAG,
+        "programs": Text(grammar.one_of(*PROGRAMS)),
         "checked": _DAY,
         "networks_checked": _DAY,
         "networks_note": _PROSE,
@@ -263,6 +267,8 @@ def check_service(entry: Any) -> Iterator[Mistake]:
         yield ("tenants",), entry["tenants"], "tenant_control beside it: how the accounts are distinguished"
     if not set(entry) & set(_IDENTIFIERS) and not entry.get("unverified"):
         yield ("domains",), None, "at least one key that identifies the service, such as domains or packages"
+    if "programs" in entry and not set(entry) & set(OF_PROGRAMS):
+        yield ("programs",), entry["programs"], f"a key of programs beside it, such as {' or '.join(OF_PROGRAMS[:2])}"
     yield from _said_twice(entry, entry.get("unverified"), ())
     yield from _front_doors(entry)
     yield from _decisions(entry)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.parsers.expat import ExpatError
 
-from ..controls.group_policy import policies
+from ..controls.group_policy import accounts, policies
 from ..plan import RESTRICTED
 from .declaration import Decision, LeftOut, NotExportable
 from .group_policy.identity import unique
@@ -42,6 +42,9 @@ def profile(decision: Decision) -> bytes:
     that no property list can have.
     """
     payloads = [_payload(decision, program, said) for program, said in policies.of_programs(decision.plan).items()]
+    payloads += [
+        _managed(decision, one.domain, one.name, one.preferences) for one in accounts.of_programs(decision.plan)
+    ]
     if not payloads:
         return b""
     document = {
@@ -68,12 +71,17 @@ def profile(decision: Decision) -> bytes:
 def _payload(decision: Decision, program: policies.Program, said: dict[str, Any]) -> dict[str, Any]:
     if program.family != policies.CHROMIUM:
         said = {SWITCH: True, **said}
+    return _managed(decision, program.domain, program.name, said)
+
+
+def _managed(decision: Decision, domain: str, name: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """The payload that manages a program's preferences."""
     return {
         **said,
-        "PayloadDisplayName": program.name,
-        "PayloadIdentifier": identifier(decision, "browsers", program.domain),
-        "PayloadType": program.domain,
-        "PayloadUUID": token(decision, "browsers", program.domain),
+        "PayloadDisplayName": name,
+        "PayloadIdentifier": identifier(decision, "browsers", domain),
+        "PayloadType": domain,
+        "PayloadUUID": token(decision, "browsers", domain),
         "PayloadVersion": 1,
     }
 

@@ -144,6 +144,8 @@ def _entry(
         return {**first, "mode": "report"}
     if mode == "upcoming":
         left_out.append(LeftOut(rule, "the service", f"It is restricted from {first['effective_from']} on."))
+    elif first.get("serves_both"):
+        left_out.append(LeftOut(rule, "the programs", "They serve permitted accounts, too, so they are only reported."))
     elif mode not in RESTRICTED:
         left_out.append(LeftOut(rule, "the service", "It is reported where it is found, and not restricted."))
     permitted = set.intersection(*(set(entry.get("allow", ())) for entry, _ in entries))

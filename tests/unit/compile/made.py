@@ -19,6 +19,7 @@ BLANK |= {
     "origins": {},
     "category": "instant_messaging",
     "enforce": True,
+    "programs": "private",
     "packages": {},
     "markers": {},
     "retired": False,

@@ -66,7 +66,6 @@ BAD_ITEMS = [
     ("desktop_files", "parrot", "the file name of a desktop entry, without directory"),
     ("browser_extensions.chrome", "z" * 32, "the id of a Chrome extension: 32 letters from a to p"),
     ("browser_extensions.firefox", "parrot", "the id of a Firefox add-on, {guid} or name@vendor"),
-    ("macos_team_ids", "abc", "an Apple team id: ten capitals or digits"),
     ("nxdomain_canaries", "canary", SUFFIX),
 ]
 

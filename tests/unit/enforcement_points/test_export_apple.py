@@ -58,6 +58,7 @@ def test_a_profile_has_a_payload_for_the_domain_of_each_browser_with_its_policie
         "org.chromium.Chromium",
         "org.mozilla.firefox",
         "org.mozilla.thunderbird",
+        "com.google.drivefs.settings",  # beside the browsers: the accounts of a program that serves both
     ]
     for program, payload in zip(said, found["PayloadContent"]):
         own = {name: value for name, value in payload.items() if not name.startswith("Payload")}
@@ -82,7 +83,7 @@ def test_the_next_profile_replaces_this_one_and_differs_where_the_plan_does() ->
     assert named(first) == named(other)
     assert not set(named(first)) & set(named(group))
     assert not set(uuids(first)) & set(uuids(other))
-    assert len({uuid.UUID(one) for one in uuids(first)}) == 7
+    assert len({uuid.UUID(one) for one in uuids(first)}) == 8
 
 
 def test_programs_are_a_list_beside_the_profile_which_cannot_deny_them() -> None:

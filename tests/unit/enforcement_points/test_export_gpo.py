@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from made_export import AT, decision, plan
 from properties import examples
 from proscribe.controls.group_policy.policies import entries
-from proscribe.controls.group_policy.registry_pol import BINARY, DWORD, EMPTY_KEY, SZ, Entry, emptied, parse, text
+from proscribe.controls.group_policy.registry_pol import (
+    BINARY,
+    DWORD,
+    EMPTY_KEY,
+    SZ,
+    Entry,
+    emptied,
+    parse,
+    said_by,
+    text,
+)
 from proscribe.enforcement_points.declaration import NotExportable
 from proscribe.enforcement_points.formats.gpo import render
 from proscribe.enforcement_points.group_policy import registry_file
@@ -44,6 +54,21 @@ def test_the_files_of_an_export_are_these() -> None:
     policies = [content for name, content in made.items() if name.lower().endswith("registry.pol")]
     assert policies[0] == policies[1]
     assert parse(policies[0]) == entries(plan())
+
+
+def test_what_a_program_reads_of_its_user_is_in_the_users_part_of_the_object() -> None:
+    made = plan({"browser": {"onedrive_personal": {"mode": "enforce", "domains": ["onedrive.example"]}}})
+    found = render(decision(made))
+    users = [content for name, content in found.files.items() if name.lower().endswith("user/registry.pol")]
+    assert [(one.value, said_by(one)) for one in parse(users[0])] == [("DisablePersonalSync", 1)]
+    assert users[0] == users[1]  # in SYSVOL, and in the backup
+    ini = configparser.ConfigParser()
+    ini.read_string(next(content for name, content in found.files.items() if name.endswith("GPT.INI")).decode("ascii"))
+    machine, user = int(ini["General"]["Version"]) & 0xFFFF, int(ini["General"]["Version"]) >> 16
+    assert machine == user > 0
+    backup = next(content for name, content in found.files.items() if name.endswith("Backup.xml")).decode()
+    assert f"<UserVersionNumber>{user}</UserVersionNumber>" in backup and "%GPO_USER_FSPATH%" in backup
+    assert any("private accounts" in one.what for one in found.left_out)  # a .reg file is of a machine
 
 
 def test_an_object_is_the_same_one_with_every_export_and_of_a_version_that_follows_from_the_plan() -> None:

@@ -69,6 +69,12 @@ class Apps:
         "Homes on network and FUSE file systems: unknown (not entered, so their rules are unknown) or scan (scanned as "
         "the user they belong to); docs/apps.md.",
     )
+    programs_for_both: str = variable(
+        "report",
+        choice("report", "remove"),
+        "Programs that serve permitted accounts of their vendor, too (Teams, OneDrive, Google Drive): report (they "
+        "stay) or remove, for an organisation that has no such accounts; docs/catalogue.md.",
+    )
     unmanaged_browsers: str = variable(
         "report",
         choice("report", "audit", "off"),

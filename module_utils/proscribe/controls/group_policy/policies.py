@@ -19,6 +19,7 @@ from ..browser.desired import Desired
 from ..browser.extension_settings import EXTENSION_SETTINGS
 from ..browser.observed import MARK
 from ..browser.places import THUNDERBIRD, Place
+from . import accounts
 from .registry_pol import Entry, emptied, number, text
 
 CHROMIUM, FIREFOX = "chromium", "firefox"
@@ -82,7 +83,8 @@ def entries(plan: Mapping[str, Any]) -> list[Entry]:
     """The values of all programs, in one order for one plan. Raises ControlError for a plan that no browser could
     follow, and ValueError for a text that the registry does not take.
     """
-    return [entry for program, said in of_programs(plan).items() for entry in of_program(program, said)]
+    found = [entry for program, said in of_programs(plan).items() for entry in of_program(program, said)]
+    return [*found, *accounts.machine(plan)]
 
 
 def of_program(program: Program, said: Mapping[str, Any]) -> list[Entry]:

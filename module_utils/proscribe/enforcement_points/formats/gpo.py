@@ -6,35 +6,47 @@
 
 from __future__ import annotations
 
+from ...controls.group_policy import accounts
 from ...controls.group_policy.policies import entries
 from ...controls.group_policy.registry_pol import render as registry_pol
 from ..browsers import CONTROL, blocks, included, left_out
-from ..declaration import HTTPS, Decision, Format, NotExportable, Rendered
+from ..declaration import HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
 from ..group_policy import backup, registry_file
 from ..group_policy.identity import display_name, guid, version
 from ..header import header
+
+FOR_USERS = (
+    "They read these values for each user. A file for a machine has none of them; the object has, where users are in "
+    "its units, or with loopback processing."
+)
 
 
 def render(decision: Decision) -> Rendered:
     """The files. Raises NotExportable for a plan with no policy in it."""
     try:
         values = entries(decision.plan)
-        policy = registry_pol(values)
+        of_users = list(accounts.user(decision.plan))
+        policy, user_policy = registry_pol(values), registry_pol(of_users) if of_users else b""
     except ValueError as wrong:
         raise NotExportable(f"the policies of browsers have a text that the registry does not take: {wrong}") from None
     if not values:
         raise NotExportable("nothing to export: the plan has no site, no extension and no setting for a browser")
     object_ = f"sysvol/{guid(decision)}"
-    ini = f"[General]\r\nVersion={version(decision)}\r\ndisplayName={display_name(decision)}\r\n"
+    both = version(decision) * (0x10001 if of_users else 1)  # the users' part is the upper half
+    ini = f"[General]\r\nVersion={both}\r\ndisplayName={display_name(decision)}\r\n"
     comment = header(decision, "gpo")
     files = {
         f"{object_}/GPT.INI": ini.encode("ascii"),
         f"{object_}/Machine/Registry.pol": policy,
-        **{f"backup/{name}": content for name, content in backup.files(decision, policy).items()},
+        **({f"{object_}/User/Registry.pol": user_policy} if of_users else {}),
+        **{f"backup/{name}": content for name, content in backup.files(decision, policy, user_policy).items()},
         "registry/proscribe.reg": registry_file.setting(values, comment),
         "registry/remove.reg": registry_file.removing(values, comment),
     }
-    return Rendered(files, included(decision), left_out(decision, "Windows"))
+    missing = left_out(decision, "Windows")
+    if of_users:
+        missing.append(LeftOut("", "registry/proscribe.reg: private accounts of OneDrive, and Teams", FOR_USERS))
+    return Rendered(files, included(decision), missing)
 
 
 FORMATS = (

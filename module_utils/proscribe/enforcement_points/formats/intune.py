@@ -3,6 +3,7 @@
 - `macos_browsers.json`: the configuration profile of `mobileconfig`, as a macOSCustomConfiguration.
 - `macos_restricted_apps.json`: the bundle ids, as the list of a macOSGeneralDeviceConfiguration. Intune reports Macs
   that have one of them; it stops none.
+- `windows_accounts.json`: which accounts OneDrive and Teams take, as policies of the settings catalogue.
 - `windows_chrome.json`, `windows_edge.json`: sites and extensions as policies of the settings catalogue. Its names of
   settings are taken from policies that administrators have exported. The names of other settings are not published, so
   these are left out, and Group Policy has them.
@@ -15,11 +16,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ...controls.browser import chromium
-from ...controls.group_policy import policies
+from ...controls.group_policy import accounts, policies
 from .. import apple
 from ..browsers import CONTROL, blocks, included, left_out
 from ..declaration import HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
@@ -39,6 +40,11 @@ LISTS = {
     chromium.NO_EXTENSIONS: "~extensions",
     chromium.SOME_EXTENSIONS: "~extensions",
 }
+# Of the programs that serve both kinds of account. Drive for desktop is not in Intune's catalogue of settings.
+_ONEDRIVE = "vendor_msft_policy_config_onedrivengscv2~policy~onedrivengsc"
+NO_PRIVATE = f"user_{_ONEDRIVE}_{accounts.NO_PRIVATE.lower()}"
+TENANTS = f"device_{_ONEDRIVE}_{accounts.TENANTS.lower()}"
+SIGN_IN = "user_vendor_msft_policy_config_teamsv3~policy~l_teams_string_teams_signinrestriction_policy"
 MOST_APPS = 10_000  # of a list of apps, in Graph
 
 
@@ -54,8 +60,15 @@ def render(decision: Decision) -> Rendered:
             missing += left_out(decision, "macOS")
         for program, said in policies.of_programs(decision.plan).items():
             if program.id in WINDOWS and (settings := list(_settings(program, said))):
-                files[WINDOWS[program.id][0]] = _catalogue(decision, program, settings)
+                files[WINDOWS[program.id][0]] = _catalogue(decision, program.name, settings)
         missing += _left_out(policies.of_programs(decision.plan))
+        if settings := list(_of_accounts(accounts.of_programs(decision.plan))):
+            files["windows_accounts.json"] = _catalogue(decision, "accounts of programs", settings)
+        missing += [
+            LeftOut("", f"{one.name} on Windows: accounts", "Intune has no published name of it; gpo has it.")
+            for one in accounts.of_programs(decision.plan)
+            if accounts.PATTERN in one.preferences
+        ]
     if "apps" in decision.plan["controls"]:
         if ids := apple.bundle_ids(decision):
             files["macos_restricted_apps.json"] = _restricted(decision, ids)
@@ -107,9 +120,9 @@ def _restricted(decision: Decision, ids: Mapping[str, list[str]]) -> dict[str, A
     }
 
 
-def _catalogue(decision: Decision, program: policies.Program, settings: list[dict[str, Any]]) -> dict[str, Any]:
+def _catalogue(decision: Decision, name: str, settings: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "name": f"{display_name(decision)}: {program.name} on Windows",
+        "name": f"{display_name(decision)}: {name} on Windows",
         "description": " ".join(header(decision, "intune")),
         "platforms": "windows10",
         "technologies": "mdm",
@@ -122,18 +135,38 @@ def _settings(program: policies.Program, said: Mapping[str, Any]) -> Iterator[di
     for name, category in LISTS.items():
         if values := said.get(name):
             setting = f"{WINDOWS[program.id][1]}{category}_{name.lower()}"
-            yield {
-                "@odata.type": CATALOGUE + "Setting",
-                "settingInstance": {
-                    "@odata.type": CATALOGUE + "ChoiceSettingInstance",
-                    "settingDefinitionId": setting,
-                    "choiceSettingValue": {
-                        "@odata.type": CATALOGUE + "ChoiceSettingValue",
-                        "value": f"{setting}_1",
-                        "children": [_values(f"{setting}_{name.lower()}desc", values)],
-                    },
-                },
+            yield _enabled(setting, _values(f"{setting}_{name.lower()}desc", values))
+
+
+def _of_accounts(found: Iterable[accounts.Accounts]) -> Iterator[dict[str, Any]]:
+    for one in found:
+        if accounts.NO_PRIVATE in one.preferences:
+            yield _enabled(NO_PRIVATE)
+        if tenants := one.preferences.get(accounts.TENANTS):
+            yield _enabled(TENANTS, _values(f"{TENANTS}_allowtenantlistbox", list(tenants)))
+        if listed := one.preferences.get(accounts.SIGN_IN):
+            value = {"@odata.type": CATALOGUE + "StringSettingValue", "value": listed}
+            instance = {
+                "@odata.type": CATALOGUE + "SimpleSettingInstance",
+                "settingDefinitionId": f"{SIGN_IN}_{accounts.SIGN_IN.lower()}",
+                "simpleSettingValue": value,
             }
+            yield _enabled(SIGN_IN, instance)
+
+
+def _enabled(setting: str, *children: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "@odata.type": CATALOGUE + "Setting",
+        "settingInstance": {
+            "@odata.type": CATALOGUE + "ChoiceSettingInstance",
+            "settingDefinitionId": setting,
+            "choiceSettingValue": {
+                "@odata.type": CATALOGUE + "ChoiceSettingValue",
+                "value": f"{setting}_1",
+                "children": list(children),
+            },
+        },
+    }
 
 
 def _values(setting: str, values: list[str]) -> dict[str, Any]:
@@ -153,7 +186,7 @@ FORMATS = (
         controls=(CONTROL, "apps"),
         render=render,
         accepted_by="nothing that can be run here; the form is Microsoft Graph's documentation",
-        main="macos_browsers.json, macos_restricted_apps.json, windows_chrome.json, windows_edge.json",
+        main="macos_browsers.json, macos_restricted_apps.json, windows_{accounts,chrome,edge}.json",
         blocks=blocks,
         paths=HTTPS,
     ),

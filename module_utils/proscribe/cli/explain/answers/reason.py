@@ -10,7 +10,7 @@ from ....compile.catalogue import Service
 from ....compile.difference import window
 from ....compile.plans import left_out, separated_by_tenant
 from ....compile.restrictions import Restrictions
-from ....finding import NOTHING_KNOWN
+from ....finding import NOTHING_KNOWN, SERVES_BOTH
 from ....report.text.wording import some
 from ..facts import NOTHING, Facts
 
@@ -77,7 +77,7 @@ def by_mode(policy: Policy, id_: str, entry: Mapping[str, Any], text: str) -> It
     elif mode == "upcoming":
         text += f", in force from {entry['effective_from']}"
     elif mode == "report":
-        text += "; the catalogue only reports it"
+        text += f"; {SERVES_BOTH}" if entry.get("serves_both") else "; the catalogue only reports it"
     status = OF_MODE[mode]
     if "only" in entry and mode != "waived":
         text += f", for the members of {some(entry['only']['posix_groups'], 5)} only, and open to everybody else"

@@ -1,0 +1,121 @@
+"""Programs that serve permitted accounts, too: they are reported, and never removed, ended or denied."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from made import catalogue, service
+from proscribe.compile.catalogue import Catalogue
+from proscribe.compile.plans import compile_plan
+from proscribe.compile.restrictions import read_restrictions
+from proscribe.compile.schema import OF_PROGRAMS
+from proscribe.enforcement_points.decision import decide
+from proscribe.enforcement_points.formats import ddm, intune, mobileconfig
+from proscribe.finding import Finding, judge
+from proscribe.plan import RESTRICTED
+from proscribe.policy_errors import PolicyErrors
+
+TODAY = datetime.date(2026, 11, 29)
+NOW = datetime.datetime(2026, 11, 29, 8, tzinfo=datetime.timezone.utc)
+TENANTS = {"google": ["example.org"], "microsoft": ["2fd6bb84-ad40-4ec5-9369-a215b25c9952"]}
+EVERY = [
+    "instant_messaging",
+    "webmail",
+    "cloud_storage",
+    "circumvention",
+    "remote_control",
+    "ai_assistants",
+    "social_media",
+    "code_hosting",
+]
+MADE = catalogue(
+    service(
+        "drive", category="cloud_storage", domains=("private.example",), packages={"apt": ("drive",)}, programs="both"
+    ),
+    service("chat", domains=("chat.example",), packages={"apt": ("chat",)}),
+)
+
+
+def compiled(made: Catalogue, **restrictions: object) -> dict[str, Any]:
+    read = read_restrictions({f"proscribe_{name}": value for name, value in restrictions.items()}, str)
+    return compile_plan(made, read, [], TODAY)
+
+
+def modes(made: Catalogue, control: str, **restrictions: object) -> dict[str, str]:
+    services = compiled(made, **restrictions)["controls"][control]["services"]
+    return {id_: entry["mode"] for id_, entry in services.items()}
+
+
+@pytest.mark.parametrize(
+    ("restrictions", "drive"),
+    [
+        ({}, "report"),
+        ({"services_include": ["drive"]}, "report"),
+        ({"controls": {"apps": "audit"}}, "report"),
+        ({"programs_for_both": "remove"}, "enforce"),
+        ({"programs_for_both": "remove", "controls": {"apps": "audit"}}, "audit"),
+    ],
+)
+def test_the_programs_stay_and_the_names_of_the_private_edition_are_blocked(
+    restrictions: dict[str, object], drive: str
+) -> None:
+    assert modes(MADE, "apps", **restrictions)["drive"] == drive
+    assert modes(MADE, "browser", **restrictions) == modes(MADE, "dns", **restrictions)
+    assert modes(MADE, "dns", **restrictions)["drive"] == "enforce"
+
+
+def test_what_is_found_is_reported_and_does_not_count() -> None:
+    entry = compiled(MADE)["controls"]["apps"]["services"]["drive"]
+    found = Finding("package", "drive", manager="apt", version="1")
+    verdict = judge("apps/drive", entry, [found])
+    assert (verdict.state, verdict.findings, verdict.drifted) == ("not_applicable", (found,), False)
+    assert "serves both" in verdict.reason
+
+
+def test_groups_of_users_cannot_be_denied_the_program_either() -> None:
+    with pytest.raises(PolicyErrors, match=r"groups_restricted\[0\].services\[0\]: found 'drive'"):
+        compiled(MADE, groups_restricted=[{"services": ["drive"], "groups": ["staff"], "controls": ["apps"]}])
+
+
+# -- the project's own catalogue
+
+
+@pytest.mark.parametrize(
+    "restrictions",
+    [{}, {"tenants": TENANTS}, {"categories": EVERY}, {"categories": EVERY, "tenants": TENANTS}],
+    ids=["default", "tenants", "every category", "every category and tenants"],
+)
+def test_no_policy_denies_what_offices_depend_on(
+    project: Path, own_catalogue: Catalogue, restrictions: dict[str, object]
+) -> None:
+    office = yaml.safe_load((project / "tests/catalog/office_programs.yml").read_text())
+    plan = compiled(own_catalogue, **restrictions)
+    for id_, entry in plan["controls"]["apps"]["services"].items():
+        if entry["mode"] in RESTRICTED:
+            named = {**entry["packages"], **entry.get("windows_packages", {}), **entry}
+            for key, programs in office.items():
+                assert not folded(programs) & folded(named.get(key, ())), (id_, key)
+    exported = json.dumps(
+        [
+            content.decode(errors="replace")
+            for export in (ddm, intune, mobileconfig)
+            for content in export.render(decide({"host": plan}, NOW, "", ("apps", "browser"))).files.values()
+        ]
+    )
+    assert not [one for one in office["bundle_ids"] if f'"{one}"' in exported.replace("\\", "")]
+
+
+def folded(names: list[str]) -> set[str]:
+    return {name.casefold() for name in names}
+
+
+def test_each_entry_with_programs_says_whom_they_serve(own_catalogue: Catalogue) -> None:
+    """Written down, and not the default: somebody has judged it."""
+    for entry in own_catalogue.services.values():
+        data = yaml.safe_load(Path(entry.file).read_text())
+        assert ("programs" in data) == bool(set(data) & set(OF_PROGRAMS)), entry.id
