@@ -187,6 +187,25 @@ def test_a_changed_list_gives_a_change_to_review_and_nothing_beside_it(
     }
 
 
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+@pytest.mark.parametrize(
+    ("id_", "bad"), [("birds", "www.gov.example"), ("nets", "8.8.8.0/25"), ("v2fly", "gov.example")]
+)
+def test_a_list_with_what_nobody_may_block_changes_nothing(
+    refresh: Any, catalog: Path, publisher: Publisher, id_: str, bad: str, options: tuple[str, ...]
+) -> None:
+    (catalog / "known_good.txt").write_text("www.gov.example\n")
+    (catalog / "known_good_networks.txt").write_text("8.8.8.0/26\n")
+    (catalog / "instant_messaging/parrot.yml").write_text(ENTRY.replace("  - 8.8.8.0/24\n", ""))
+    publisher.answers["birds"] = "\n".join([*NAMES, bad])
+    publisher.answers["nets"] = "8.8.4.0/24\n8.8.8.0/25\n"
+    publisher.answers["v2fly"] = f"{bad}\n"
+    before = content(catalog)
+    code, printed = refresh(id_, *options)
+    assert code == 1 and f"{id_}: refused, nothing is changed: found '{bad}'" in printed and "as: blocked" in printed
+    assert content(catalog) == before
+
+
 def test_a_feed_keeps_its_head(refresh: Any, catalog: Path, publisher: Publisher) -> None:
     publisher.answers["birds"] = "\n".join([*NAMES[1:], "wren.example"])
     assert refresh("birds")[0] == 0

@@ -31,7 +31,7 @@ from explained import Explained
 from patience import LONGEST
 from proscribe.cli import explain, export
 from proscribe.cli.explain.answers.reason import STATUSES
-from proscribe.compile.known_good import read_known_good
+from proscribe.compile.known_good import read_lists
 from proscribe.controls.browser.rendering import Name, covers, name
 from reach_cases import RESOLVER, VARIABLES, WAIVED
 from reach_world import HOST, NESTED, World, connections, split
@@ -138,7 +138,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Exported:
 
 @pytest.fixture(scope="module")
 def chosen(policy: Exported) -> list[Case]:
-    return cases(policy.plan(STRICT), read_known_good([PROJECT / "catalog"]))
+    return cases(policy.plan(STRICT), read_lists([PROJECT / "catalog"])[0].names)
 
 
 def is_address(word: str) -> bool:

@@ -63,6 +63,8 @@ def amended(entry: Mapping[str, Any], origins: Origins, document: Document) -> t
             expected = f"a value that {entry['id']} has{close_to(value, present)}"
             mistakes.append((("remove", *path, index), value, expected))
     data.update({key: amendment[key] for key in REPLACED if key in amendment})
+    if "decided" in amendment:
+        data["decided"] = [*data.get("decided", ()), *amendment["decided"]]
     data["sources"] = [*data["sources"], *(one for one in amendment["sources"] if one not in data["sources"])]
     return Amended(_pruned(data), origins), mistakes
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..plan import canonical
 from ..policy_errors import PolicyError, PolicyErrors, close_to
-from . import amendments, feeds, guard_list
+from . import amendments, feeds, guard_list, known_good
 from .catalogue_files import Entry, read_entries
 from .claims import Claimant, check_claims
 from .feeds import Feed
@@ -133,6 +133,7 @@ def load(directories: Sequence[Path]) -> Catalogue:
     claimants = {id_: _claimant(entry) for id_, entry in services.items()}
     ids = {file.stem for directory in directories for name in CATEGORIES for file in directory.glob(f"{name}/*.yml")}
     errors += [services[id_].error(mistake) for id_, mistake in check_claims(claimants, ids)]
+    errors += _known_good(directories, services, [one for one in of_feeds.values() if one]) if not errors else []
     if errors:
         raise PolicyErrors(errors)
     content: list[Any] = [{id_: entry.data for id_, entry in same.items()} for same in (services, browsers)]
@@ -171,6 +172,21 @@ def _feed(entry: Entry, services: Mapping[str, Entry], errors: list[PolicyError]
     feed, wrong = feeds.read_feed(entry.document)
     errors += wrong
     return feed
+
+
+def _known_good(directories: Sequence[Path], services: Mapping[str, Entry], found: Sequence[Feed]) -> list[PolicyError]:
+    """What of the entries and feeds blocks something that nobody may block."""
+    lists, errors = known_good.read_lists(directories)
+    if errors:
+        return errors
+    of_feeds = {one.id: one for one in found}
+    for one in known_good.blocked({id_: entry.data for id_, entry in services.items()}, found, lists):
+        expected = known_good.expected(one)
+        if one.feed:
+            errors.append(feeds.placed(of_feeds[one.feed], one.value, expected))
+        else:
+            errors.append(services[one.service].error((one.path, one.value, expected)))
+    return errors
 
 
 def _claimant(entry: Entry) -> Claimant:

@@ -2,7 +2,7 @@
 
 <category>/<id>.yml  a service         amends/<id>.yml        changes a service (amendments.py)
 browsers.yml         the browsers      feeds/<id>.yml, .txt   a large list (feeds.py)
-release.yml, known_good.txt, publishers.yml: others read them (release.py)
+release.yml, known_good.txt, known_good_networks.txt, publishers.yml: others read them (release.py)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..policy_errors import Described, PolicyError, close_to
 from . import amendments, feeds, guard_list
 from .release import FILE as RELEASE_FILE
-from .release import KNOWN_GOOD, PUBLISHERS
+from .release import KNOWN_GOOD, KNOWN_GOOD_NETWORKS, PUBLISHERS
 from .schema import AMENDMENT, BROWSERS, CATEGORIES, FEED, Mistake, check_browser, check_service
 from .yaml_file import Document, KeyPath, read_yaml
 
@@ -92,7 +92,7 @@ def _files(directory: Path, errors: list[PolicyError]) -> Iterator[Path]:
             candidates = [(file, "<service id>.yml") for file in _listed(path, errors)]
         elif path.is_dir() and path.name == feeds.FOLDER:
             candidates = [(file, "<feed id>.yml") for file in _listed(path, errors) if file.suffix != ".txt"]
-        elif path.name in (RELEASE_FILE, KNOWN_GOOD, PUBLISHERS):
+        elif path.name in (RELEASE_FILE, KNOWN_GOOD, KNOWN_GOOD_NETWORKS, PUBLISHERS):
             continue  # release.py, known_good.py and `catalog refresh` read them
         else:
             candidates = [(path, BROWSERS_FILE)]

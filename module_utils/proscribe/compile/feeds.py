@@ -27,6 +27,7 @@ KINDS: Mapping[str, Callable[[str], str]] = {
     "domains": grammar.domain,
     "networks": grammar.network,
     "hosts": grammar.domain,  # names that a list only speaks of
+    "addresses": grammar.network,  # the same of networks
 }
 
 
@@ -81,6 +82,13 @@ def values_of(text: str) -> Iterator[tuple[str, int]]:
             yield value, number
 
 
+def placed(feed: Feed, value: str, expected: str) -> PolicyError:
+    """What is wrong with a value of a feed, at its line."""
+    path = Path(feed.file).with_suffix(".txt")
+    lines = dict(values_of(path.read_text(encoding="ascii")))
+    return PolicyError(f"{path}:{lines.get(value, 0)}", "", value, expected)
+
+
 def _wrong(path: Path, values: Mapping[str, int], kind: str) -> Iterator[PolicyError]:
     for value, number in values.items():
         if expected := wrong_value(value, kind):
@@ -95,7 +103,7 @@ def wrong_value(value: str, kind: str) -> str:
 
 def _too_much(value: str, kind: str) -> str:
     """What was expected instead of a value that would block what others stand on; "" for one that does not."""
-    if kind == "hosts":
+    if kind in ("hosts", "addresses"):
         return ""
     if kind == "networks":
         owner = shared_by(value)

@@ -16,7 +16,8 @@ from .yaml_file import read_yaml
 
 FILE = "release.yml"
 PUBLISHERS = "publishers.yml"  # beside it: who publishes lists, for `catalog refresh`
-KNOWN_GOOD = "known_good.txt"  # beside it: names that nobody may block (known_good.py)
+# Beside it: names and networks that nobody may block (known_good.py).
+KNOWN_GOOD, KNOWN_GOOD_NETWORKS = "known_good.txt", "known_good_networks.txt"
 SCHEMA = "proscribe/catalog/1"
 
 _RELEASE = Group(

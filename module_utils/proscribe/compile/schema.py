@@ -36,7 +36,8 @@ TENANT_PROVIDERS = ("google", "microsoft")
 PRIVATE, BOTH = PROGRAMS = ("private", "both")
 OF_PROGRAMS = ("packages", "processes", "paths", "bundle_ids", "desktop_files", "markers")
 # What was decided about a name that public lists have: it carries permitted services too, or it is not of this service.
-DECISIONS = ("shared", "refused")
+# About one that is known to be good: it is blocked all the same (known_good.py).
+DECISIONS = ("shared", "refused", "blocked")
 
 Mistake = tuple[KeyPath, object, str]  # the path to a value, the value, and what was expected
 
@@ -152,6 +153,10 @@ _IDENTIFIERS: Mapping[str, Kind] = {
     "nxdomain_canaries": _HOSTS,
 }
 
+_DECIDED = Listed(
+    Group({"names": _PROSES, "as": Text(grammar.one_of(*DECISIONS)), "why": _PROSE}, ("names", "as", "why"))
+)
+
 SERVICE = Group(
     {
         "id": Text(grammar.service_id),
@@ -165,9 +170,7 @@ SERVICE = Group(
         "class": Text(grammar.one_of(*CLASSES)),
         **_IDENTIFIERS,
         "front_doors": _URLS,
-        "decided": Listed(
-            Group({"names": _PROSES, "as": Text(grammar.one_of(*DECISIONS)), "why": _PROSE}, ("names", "as", "why"))
-        ),
+        "decided": _DECIDED,
         "overlaps_with": Listed(Text(grammar.service_id)),
         "retired": FLAG,
         "checked": _DAY,
@@ -201,6 +204,7 @@ AMENDMENT = Group(
         "audience": Text(grammar.one_of(*AUDIENCES)),
         "enforce": FLAG,
         "programs": Text(grammar.one_of(*PROGRAMS)),
+        "decided": _DECIDED,
         "checked": _DAY,
         "networks_checked": _DAY,
         "networks_note": _PROSE,

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ...compile.known_good import blocked, read_known_good
+from ...compile.known_good import read_lists
 from ...compile.plans import IDENTIFIERS
 from ...report.text.wording import clean, counted
 from .chosen import Chosen
@@ -27,10 +27,10 @@ class Problem(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `check`."""
     parser.epilog = (
-        "A catalogue that cannot be loaded is refused with every mistake (exit code 2). Of one that can, this reports\n"
-        "known-good names that are blocked (known_good.txt), enforced services of which no control has anything,\n"
-        "enforced services without a front door, entries and networks without a day of checking. Exit code 1 where\n"
-        "there is one."
+        "A catalogue that cannot be loaded is refused with every mistake (exit code 2), and so is one that blocks\n"
+        "what nobody may block (known_good.txt). Of one that can, this reports enforced services of which no control\n"
+        "has anything, those without a front door, entries and networks without a day of checking. Exit code 1\n"
+        "where there is one."
     )
     parser.add_argument("--json", action="store_true", help="the same for machines")
 
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
     else:
         for one in found:
             print(clean(f"{one.file}: {one.service}: {one.what}"))
-        names = len(read_known_good(chosen.directories))
+        names = len(read_lists(chosen.directories)[0].names)
         services = counted(len(chosen.catalogue.services), "service")
         print(f"{counted(len(found), 'problem')} in {services}; {names:,} known-good names")
     return FOUND if found else 0
@@ -52,8 +52,6 @@ def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
 def problems(chosen: Chosen) -> Iterator[Problem]:
     """Everything that is wrong with a catalogue that loads."""
     services = chosen.catalogue.services
-    for name, id_, by in blocked(chosen.catalogue, read_known_good(chosen.directories)):
-        yield Problem(id_, f"blocks {name} by {by}, a known-good name", services[id_].file)
     for service in services.values():
         if not service.enforce:
             continue

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ...compile import known_good
 from ...compile.catalogue import load
 from ...compile.feeds import wrong_value
 from ...compile.networks import merged
@@ -118,7 +119,9 @@ def _kind(publisher: Publisher, chosen: Chosen) -> str:
 
 def changed(publisher: Publisher, fetched: Fetched, chosen: Chosen, most: int, stamp: bool = False) -> Change | None:
     """What a list changes in the catalogue; None for nothing. Raises Unreadable, NotEdited."""
-    values = values_of(publisher, fetched.text, _kind(publisher, chosen))
+    kind = _kind(publisher, chosen)
+    values = values_of(publisher, fetched.text, kind)
+    _require_guarded(publisher, values, kind, chosen)
     edit: Callable[[Publisher, Sequence[str], str, Chosen, bool], Change | None] = EDITS[publisher.into]
     change = edit(publisher, values, fetched.day.isoformat(), chosen, stamp)
     if change:
@@ -130,6 +133,15 @@ def changed(publisher: Publisher, fetched: Fetched, chosen: Chosen, most: int, s
                     f"{len(names):,} values are {what}, {share} % of {before:,}: more than --max-change {most}"
                 )
     return change
+
+
+def _require_guarded(publisher: Publisher, values: Sequence[str], kind: str, chosen: Chosen) -> None:
+    """Raises Unreadable for a value that nobody may block: before anything is written, and in a dry run, too."""
+    id_ = chosen.catalogue.feeds[publisher.of].service if publisher.into == "feed" else publisher.of
+    service = chosen.service(id_)
+    entry = {kind: values, "decided": service.decided, "allow_domains": service.allow_domains}
+    for found in known_good.blocked({id_: entry}, (), known_good.read_lists(chosen.directories)[0]):
+        raise Unreadable(f"found {shown(found.value)}, expected {known_good.expected(found)}")
 
 
 def _feed(publisher: Publisher, values: Sequence[str], day: str, chosen: Chosen, stamp: bool) -> Change | None:
