@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import bisect
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..controls.browser.places import OWN_FILE, THUNDERBIRD
-from ..controls.browser.rendering import MOST_ENTRIES, minimal
+from ..controls.browser.rendering import MOST_ENTRIES, Verdicts, above, covers, fitting, minimal, name
 from ..plan import RESTRICTED
-from ..policy_errors import Described, PolicyError
 from .catalogue import Browser, Catalogue
 
 # Flatpak's extension points are made only where flatpak is in use.
@@ -86,31 +86,61 @@ def _unconfirmed(browser: Browser) -> Iterator[tuple[str, str]]:
         yield from ((packaging, file) for file in files)
 
 
-def too_many_names(section: Mapping[str, Any], key: str) -> list[PolicyError]:
-    """What is wrong with a plan's browser section where its lists are longer than what browsers take of them.
+def unlisted(section: Mapping[str, Any], front_doors: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    """By service of a plan's browser section: the names that do not fit into the lists that browsers take, which ignore
+    the rest unsaid, and not all the same part of it. {} where all fit.
 
-    They ignore the rest unsaid, and not all the same part of it. `key` is the variable that chooses the services.
+    What is typed comes first: `front_doors` of a service, then pages, which the DNS filter does not have, then names,
+    in turn one of each service, the shorter ones before. Who uses what is in no source, so the length stands for it:
+    people type example.com, and pages load a7.cdn.example.com.
     """
     services = section["services"]
-    sizes = {
-        id_: len(entry["domains"]) + len(entry["urls"])
-        for id_, entry in services.items()
-        if entry["mode"] in RESTRICTED
-    }
-    more = 1 if section["settings"]["tenants"].get("microsoft") else 0  # Firefox: where private accounts sign in
-    if sum(sizes.values()) + sum(len(entry["allow"]) for entry in services.values()) + more <= MOST_ENTRIES:
-        return []
-    listed = minimal(services)
-    counts = {"blocked": sum(listed.values()) + more, "permitted": len(listed) - sum(listed.values())}
-    largest = sorted(sizes, key=lambda id_: (-sizes[id_], id_))[:3]
-    return [
-        PolicyError(
-            "",
-            key,
-            Described(f"{count} {kind} names in the browsers' list"),
-            f"at most {MOST_ENTRIES}, since browsers ignore the rest: leave out a category, or services by"
-            f" proscribe_services_exclude; the largest are {', '.join(f'{id_} ({sizes[id_]})' for id_ in largest)}",
-        )
-        for kind, count in counts.items()
-        if count > MOST_ENTRIES
-    ]
+    restricted = {id_: entry for id_, entry in services.items() if entry["mode"] in RESTRICTED}
+    # Firefox: where private accounts sign in.
+    room = MOST_ENTRIES - (1 if section["settings"]["tenants"].get("microsoft") else 0)
+    sizes = [len(entry[key]) for entry in services.values() for key in ("domains", "urls", "allow")]
+    if sum(sizes) <= room or _fits(services, room):
+        return {}
+    ordered = sorted(
+        (rank, place, id_, text)
+        for id_, entry in restricted.items()
+        for place, (rank, _, text) in enumerate(_by_rank(entry, front_doors.get(id_, ())))
+    )
+
+    def without(count: int) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for _, _, id_, text in ordered[count:]:
+            found.setdefault(id_, []).append(text)
+        return found
+
+    def fit(count: int) -> bool:
+        more = without(count)
+        return _fits({id_: {**entry, "unlisted": more.get(id_, ())} for id_, entry in services.items()}, room)
+
+    most = bisect.bisect_left(range(len(ordered) + 1), True, key=lambda count: not fit(count))
+    beyond = without(max(most - 1, 0))
+    given = Verdicts(fitting({id_: {**entry, "unlisted": beyond.get(id_, ())} for id_, entry in services.items()}))
+    # What another name of the lists covers takes no room.
+    left = {id_: sorted(text for text in texts if not given.blocked(name(text))) for id_, texts in beyond.items()}
+    return {id_: texts for id_, texts in sorted(left.items()) if texts}
+
+
+def _by_rank(entry: Mapping[str, Any], doors: Collection[str]) -> list[tuple[int, int, str]]:
+    """The names of a service, those first that have to be listed most: rank, labels, name."""
+    found = {*((1, text) for text in entry["urls"]), *((2, text) for text in entry["domains"])}
+    least = {text: rank for rank, text in sorted(found, reverse=True)}
+    typed = {text for text in least if any(covers(name(text), name(door)) for door in doors)}
+    return sorted((0 if text in typed else rank, text.count("."), text) for text, rank in least.items())
+
+
+def _fits(services: Mapping[str, Mapping[str, Any]], room: int) -> bool:
+    smallest = minimal(fitting(services))
+    blocked = sum(smallest.values())
+    return blocked <= room and len(smallest) - blocked <= MOST_ENTRIES
+
+
+def open_names(texts: Collection[str], dns: Mapping[str, Any], id_: str) -> list[str]:
+    """Which of a service's names that browsers are not given the DNS filter of the same plan does not close."""
+    entry = dns.get("services", {}).get(id_, {})
+    closed = entry.get("domains", ()) if entry.get("mode") == "enforce" else ()
+    return [text for text in texts if "/" in text or not set(above(text)) & set(closed)]

@@ -13,7 +13,7 @@ from ..duration import spelled
 from ..plan import CONTROLS, RESTRICTED, SCHEMA, sealed
 from ..policy_errors import PolicyError, PolicyErrors, close_to
 from . import by_group
-from .browsers import places, too_many_names
+from .browsers import open_names, places, unlisted
 from .catalogue import Catalogue, Service
 from .claims import above
 from .networks import merged
@@ -37,8 +37,7 @@ def compile_plan(
 ) -> dict[str, Any]:
     """The plan of every host that has these restrictions and these waivers (the active ones that cover it).
 
-    `today` decides whether the ban is in force. Raises PolicyErrors for a service id that the catalogue does not have,
-    and for more names than browsers take in a list.
+    `today` decides whether the ban is in force. Raises PolicyErrors for a service id that the catalogue does not have.
     """
     return sealed(compile_body(catalogue, restrictions, waivers, today))
 
@@ -93,8 +92,8 @@ def compile_body(
             mode = "report" if upcoming else restrictions.unmanaged_browsers
             found = unmanaged_browsers(catalogue, mode, [service for service, _ in chosen])
             controls[control]["settings"]["unmanaged_browsers"] = found
-        if control == "browser" and (errors := too_many_names(controls[control], f"{PREFIX}categories")):
-            raise PolicyErrors(errors)
+    if "browser" in controls:
+        _unlisted(controls, catalogue)
     browsers = places(catalogue)
     body = {"schema": SCHEMA, "contact": restrictions.contact, "browsers": browsers, "controls": controls}
     if restrictions.request_url:
@@ -104,6 +103,17 @@ def compile_body(
         if named := _named(controls, waivers):
             body["waivers"] = named
     return {**body, "catalog": catalogue.release.version} if catalogue.release.version else body
+
+
+def _unlisted(controls: Mapping[str, Any], catalogue: Catalogue) -> None:
+    """Say of the browser's section which names do not fit into the lists that browsers take, and which of these no DNS
+    filter closes.
+    """
+    services = controls["browser"]["services"]
+    front_doors = {id_: catalogue.services[id_].front_doors for id_ in services}
+    for id_, texts in unlisted(controls["browser"], front_doors).items():
+        services[id_]["unlisted"] = texts
+        services[id_]["open"] = open_names(texts, controls.get("dns", {}), id_)
 
 
 def _waived(control: str, waivers: Iterable[Waiver]) -> tuple[dict[str, list[Waiver]], dict[str, list[Waiver]]]:

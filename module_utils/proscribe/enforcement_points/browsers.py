@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..controls.browser import firefox
-from ..controls.browser.rendering import Name, Verdicts, extensions, names, rules
+from ..controls.browser.rendering import MOST_ENTRIES, Name, Verdicts, extensions, fitting, names, rules
 from ..controls.browser.settings import rule
 from ..controls.group_policy import policies
 from ..plan import RESTRICTED
@@ -17,6 +17,7 @@ from .declaration import Decision, LeftOut
 
 CONTROL = "browser"
 STORES = ("chrome", "firefox")
+_FULL = f"The lists of browsers take {MOST_ENTRIES} names. Exports for name servers and proxies have all of them."
 
 
 def included(decision: Decision) -> tuple[str, ...]:
@@ -42,6 +43,11 @@ def left_out(
         for id_, entry in sorted(section["services"].items())
         if entry["mode"] in RESTRICTED and not _known(entry)
     ]
+    found += [
+        LeftOut(f"{CONTROL}/{id_}", f"{len(entry['unlisted'])} names", _FULL)
+        for id_, entry in sorted(section["services"].items())
+        if entry["mode"] in RESTRICTED and entry.get("unlisted")
+    ]
     if any(one.family == policies.FIREFOX for one in programs):
         found += _closed_in_firefox(section)
     names_ = ", ".join(one.name for one in programs)
@@ -61,7 +67,7 @@ def blocks(plan: Mapping[str, Any], host: str, port: int | None = None) -> bool:
     """Whether the page of a host is blocked, or what it has at a path."""
     section = plan["controls"].get(CONTROL)
     bare, slash, path = host.partition("/")
-    return section is not None and Verdicts(section["services"]).blocked(Name(bare, slash + path))
+    return section is not None and Verdicts(fitting(section["services"])).blocked(Name(bare, slash + path))
 
 
 def _known(entry: Mapping[str, Any]) -> bool:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_browser import section
 from made_places import CHROMIUM, FIREFOX
-from proscribe.controls.browser import chromium, firefox, rendering
+from proscribe.controls.browser import chromium, firefox, judge_policies, rendering
+from proscribe.controls.browser.desired import Desired
 from proscribe.controls.browser.rendering import Name
 from proscribe.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS
 from proscribe.host import WRITTEN_BY, ControlError
@@ -159,6 +160,26 @@ def test_too_many_names_are_refused_and_never_cut() -> None:
         lists(services)
     services["a"]["domains"].pop()
     assert len(lists(services)[0]) == 1000
+
+
+def test_what_browsers_are_not_given_is_in_no_list_and_open_unless_the_dns_filter_closes_it() -> None:
+    entry = {
+        "name": "A",
+        "mode": "enforce",
+        "domains": ["a.example", "b.example", "c.example"],
+        "urls": [],
+        "allow": [],
+    }
+    entry |= {"unlisted": ["b.example", "c.example"], "open": ["c.example"]}
+    made = section({"a": entry})
+    assert [str(one) for one in rendering.rules(made).block] == ["a.example"]
+    desired = Desired({"controls": {"browser": made}})
+    for filtered, expected in ((True, ["c.example"]), (False, ["b.example", "c.example"])):
+        (verdict,) = judge_policies(made, desired, [], filtered)
+        assert ([one.id for one in verdict.findings], verdict.state) == (expected, "noncompliant")
+        assert not verdict.drifted, "no run can correct it"
+    del made["services"]["a"]["open"]
+    assert judge_policies(made, desired, [])[0].state == "compliant"
 
 
 def test_the_chromium_file_is_json_that_says_who_wrote_it_and_joins_the_lists_of_others() -> None:

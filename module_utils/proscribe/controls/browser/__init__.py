@@ -24,7 +24,7 @@ from .desired import Desired
 from .first_check import CHECKS
 from .observed import Observed
 from .places import PACKAGERS, Place, places
-from .rendering import extensions, names
+from .rendering import MOST_ENTRIES, extensions, listed
 from .running import check_running as running_browsers
 from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, rule
 
@@ -64,11 +64,15 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     return verdicts
 
 
-def judge_policies(section: Mapping[str, Any], desired: Desired, seen: Sequence[ObservedPlace]) -> list[Verdict]:
-    """The verdicts of a plan's services, and of the bypasses that it closes."""
+def judge_policies(
+    section: Mapping[str, Any], desired: Desired, seen: Sequence[ObservedPlace], filtered: bool = True
+) -> list[Verdict]:
+    """The verdicts of a plan's services, and of the bypasses that it closes. `filtered`: whether the host has the DNS
+    filter of the plan, too.
+    """
     unseen = _reasons(one.observed.unseen for one in seen)
     verdicts = [
-        judge(f"browser/{id_}", entry, _service_findings(seen, entry), unseen)
+        _of_service(f"browser/{id_}", entry, list(_service_findings(seen, entry)), unseen, filtered)
         for id_, entry in section["services"].items()
     ]
     for setting in desired.closed:
@@ -84,6 +88,16 @@ def judge_policies(section: Mapping[str, Any], desired: Desired, seen: Sequence[
             verdict = verdict._replace(findings=tuple(mechanisms(setting, desired.rules, [one.place for one in seen])))
         verdicts.append(verdict)
     return verdicts
+
+
+def _of_service(rule: str, entry: Mapping[str, Any], found: Sequence[Finding], unseen: str, filtered: bool) -> Verdict:
+    """The verdict of a service. What does not fit into the lists of browsers is open, unless the DNS filter closes it;
+    no run can correct that.
+    """
+    beyond = entry.get("open" if filtered else "unlisted", ()) if entry["mode"] in RESTRICTED else ()
+    more = [Finding("policy", one, detail=f"open in browsers: their lists take {MOST_ENTRIES} names") for one in beyond]
+    verdict = judge(rule, entry, [*found, *more], unseen)
+    return verdict if found else verdict._replace(drifted=False)
 
 
 def faulty(seen: Sequence[ObservedPlace]) -> list[Finding]:
@@ -119,7 +133,7 @@ def _service_findings(seen: Sequence[ObservedPlace], entry: Mapping[str, Any]) -
         for place, observed in seen:
             if observed.complete:
                 continue
-            named = observed.opened(names(entry)) if place.sites else []
+            named = observed.opened(listed(entry)) if place.sites else []
             why = observed.why_open(named[0]) if named else observed.why
             opened = [str(one) for one in named]
             store = "chrome" if place.family == "chromium" else "firefox"

@@ -103,6 +103,22 @@ def names(entry: Mapping[str, Any]) -> list[Name]:
     return [name(text) for text in (*entry.get("domains", ()), *entry.get("urls", ()))]
 
 
+def listed(entry: Mapping[str, Any]) -> list[Name]:
+    """The names of a service that browsers are given: all, but for those that do not fit into their lists."""
+    unlisted = set(entry.get("unlisted", ()))
+    return [one for one in names(entry) if str(one) not in unlisted] if unlisted else names(entry)
+
+
+def fitting(services: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The services with the names that browsers are given."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for id_, entry in services.items():
+        unlisted = set(entry.get("unlisted", ()))
+        lists = {key: [one for one in entry.get(key, ()) if one not in unlisted] for key in ("domains", "urls")}
+        found[id_] = {**entry, **lists} if unlisted else entry
+    return found
+
+
 def above(host: str) -> Iterator[str]:
     """A host and the domains that it lies below, the longest first."""
     yield host
@@ -171,7 +187,7 @@ class Verdicts:
 
 def rules(section: Mapping[str, Any]) -> Rules:
     """The rules of a plan's browser section. Raises ControlError for an unusable name or more than MOST_ENTRIES."""
-    smallest = minimal(section["services"])
+    smallest = minimal(fitting(section["services"]))
     settings = section["settings"]
     managed = settings.get("browsers", {})
     tenants = settings.get("tenants", {})

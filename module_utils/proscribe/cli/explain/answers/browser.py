@@ -9,7 +9,7 @@ from ....compile import grammar
 from ....controls.browser import firefox
 from ....controls.browser.extension_settings import PERMISSION
 from ....controls.browser.matching import Closest, Unless
-from ....controls.browser.rendering import Name, Verdicts, covers, name, names, rules
+from ....controls.browser.rendering import MOST_ENTRIES, Name, Verdicts, covers, fitting, listed, name, names, rules
 from ....controls.browser.settings import ALLOW_LIST, EXTENSIONS, PROXY_EXTENSIONS
 from ....host import ControlError
 from ....plan import RESTRICTED
@@ -112,7 +112,7 @@ class _Reading:
     def __init__(self, section: Mapping[str, Any]) -> None:
         services = section["services"]
         self.names = {id_: names(entry) for id_, entry in services.items()}
-        self.verdicts = Verdicts(services)
+        self.verdicts = Verdicts(fitting(services))
         self.families: tuple[tuple[str, str, Closest | Unless], ...] = ()
         self.error = ""
         try:
@@ -159,7 +159,10 @@ def _site(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterato
         where = f"{within(target.host, str(nearest))}, of {entry['name']}"
         allowed = [one for one in map(name, entry["allow"]) if covers(one, target)]
         # What blocks together is what at least one blocks; so each service is asked with the waived ones alone.
-        if entry["mode"] not in RESTRICTED or Verdicts({**waived, id_: entry}).blocked(target):
+        if entry["mode"] in RESTRICTED and not any(covers(one, target) for one in listed(entry)):
+            text = f"{where}: browsers' lists take {MOST_ENTRIES} names, and this is not one of them"
+            yield Reason(OPEN, text, id_)
+        elif entry["mode"] not in RESTRICTED or Verdicts({**waived, id_: entry}).blocked(target):
             yield from by_mode(policy, id_, entry, where)
         elif allowed:
             yield Reason(OPEN, f"{max(allowed, key=_closeness)} stays open, though {nearest} is blocked", id_)
