@@ -204,6 +204,17 @@ def test_versions_that_differ_and_an_object_that_is_gone_are_named_and_repaired(
     world.controller.samba("gpo", "aclcheck")
 
 
+def test_a_unit_that_is_not_there_takes_the_ban_from_no_desktop(world: World) -> None:
+    """The unit was renamed in the inventory alone, or mistyped."""
+    mistyped = {**OBJECTS["proscribe_group_policy"][0], "ous": [OU.replace("OU=", "OU=no ", 1)]}
+    done = world.controller.proscribe("enforce", world.reports, proscribe_group_policy=[mistyped])
+    assert "the domain has no such object" in done.stdout
+    assert GUID in world.controller.run("samba-tool", "gpo", "getlink", OU)
+    assert "whatsapp.com" in refreshed(world.desktop)["URLBlocklist"]
+    enforce(world)
+    assert rule(world)["state"] == "compliant"
+
+
 def test_an_object_of_the_same_name_is_not_taken(world: World) -> None:
     enforce(world, proscribe_group_policy=[])
     assert world.controller.there(FOLDER) is False

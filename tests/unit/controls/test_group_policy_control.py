@@ -321,6 +321,18 @@ def test_a_unit_that_the_domain_does_not_have_is_named_and_refused(controller: C
     assert observe(controller, plan)[1] == []  # nothing that enforcing would correct
 
 
+def test_a_unit_that_is_not_there_takes_the_policy_from_no_other(controller: Controller) -> None:
+    """One that was renamed, or is mistyped: its machines would be without the ban."""
+    enforce(controller)
+    renamed = planned({"ous": [f"OU=Desktop,{DN}", LAPTOPS]})
+    (refusal,) = enforce(controller, renamed)["refused"]
+    assert refusal["subject"] == f"OU=Desktop,{DN}" and "stay as they are" in refusal["reason"]
+    assert all(OBJECT in controller.objects[unit]["gPLink"][0] for unit in (DESKTOPS, LAPTOPS))
+    assert observe(controller, renamed)[1] == []
+    links = [action for action in enforce(controller, planned({"ous": [LAPTOPS]}))["actions"] if "link" in action]
+    assert len(links) == 1 and OBJECT not in str(controller.objects[DESKTOPS].get("gPLink"))
+
+
 def test_links_that_somebody_changes_meanwhile_stay(controller: Controller) -> None:
     def others(changes):
         controller.objects[DESKTOPS]["gPLink"] = ["[LDAP://CN=other;0]"]

@@ -87,7 +87,7 @@ def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
 def _refused(found: Observed, one: Desired) -> Iterator[Refusal]:
     for ou in one.ous:
         if same(ou) not in found.units:
-            yield Refusal(rule(one.name), ou, "the domain has no such object")
+            yield Refusal(rule(one.name), ou, "the domain has no such object; links to other units stay as they are")
 
 
 def _in_line(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[Action]:
@@ -188,6 +188,9 @@ def _add_entry(host: Host, domain: Domain, one: Desired, id_: str, version: int)
 
 
 def _linking(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[Action]:
+    """All new links, then those that go: none does before the new ones are there, nor while one cannot be there. A unit
+    that was renamed or mistyped would otherwise leave its machines without the policy.
+    """
     places = {same(ou): ou for ou in one.ous}
     for key in places:
         if key not in found.units:
@@ -199,7 +202,8 @@ def _linking(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[
             # In front, where `samba-tool gpo setlink` has a new one; a link that is there keeps its place.
             after = link.before.replace(link.text, text, 1) if link.text else text + link.before
             yield _relink(host, found.domain, "link", link, after)
-    yield from _unlinking(host, found.domain, (link for key, link in seen.links.items() if key not in places))
+    if all(key in found.units for key in places):
+        yield from _unlinking(host, found.domain, (link for key, link in seen.links.items() if key not in places))
 
 
 def _unlinking(host: Host, domain: Domain, links: Iterable[Link]) -> Iterator[Action]:

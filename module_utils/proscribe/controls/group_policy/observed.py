@@ -343,9 +343,10 @@ def _links(found: Observed, one: Desired, seen: Seen) -> Iterator[tuple[Finding,
             yield _link(ou, "its link there is switched off"), True
         elif one.enforced and not link.options & ENFORCED:
             yield _link(ou, "its link there is not enforced"), True
+    whole = all(key in found.units for key in places)  # else no link is taken away (changes.py)
     for key, link in seen.links.items():
         if link.text and key not in places:
-            yield _link(link.dn, "the object is linked there, and the plan does not name it"), True
+            yield _link(link.dn, "the object is linked there, and the plan does not name it"), whole
     if not one.enforced:
         for unit in found.shut:
             key = same(unit.dn)
