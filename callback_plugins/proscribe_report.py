@@ -394,7 +394,7 @@ class CallbackModule(CallbackBase):
 
     def _end_lift(self, collector: Collector, ansible_failed: bool) -> None:
         check = bool(context.CLIARGS.get("check"))
-        back = Call.of(collector.run).instead("enforce", collector.run["limit"])
+        back = Call.of(collector.run).instead("enforce", collector.run["limit"], dry=False)
         apart = collector.run.get("not_served") or {}
         self._print(
             lambda screen: lifting.render(
@@ -402,7 +402,7 @@ class CallbackModule(CallbackBase):
                 collector.heard,
                 check=check,
                 width=screen.width,
-                back=back.line(screen.here),
+                back=back.line(screen.here) if back else "",
                 apart=apart,
                 controls=collector.run["controls"],
             )

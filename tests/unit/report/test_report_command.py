@@ -70,13 +70,13 @@ def launched(word="audit", options=(), program="./proscribe", here="/srv", **env
 def test_the_scope_of_a_run_is_kept_in_what_it_proposes() -> None:
     call = launched(options=[*SCOPE, "-Cl", "web*:!web3", "--diff", "--list-hosts"])
     assert (call.word, call.options, call.withheld) == ("audit", REPEATED, ())
-    assert call.instead("enforce", "web01", dry=True) == Command(
+    assert call.instead("enforce", "web01") == Command(
         ("./proscribe", "enforce", "--check", "--diff", "--limit", "web01", *REPEATED), "/srv"
     )
 
 
 def test_what_narrows_a_command_comes_before_anything_that_a_line_could_be_cut_at() -> None:
-    line = launched(options=SCOPE).instead("enforce", "web01", dry=True).line("/srv")
+    line = launched(options=SCOPE).instead("enforce", "web01").line("/srv")
     assert line.startswith("./proscribe enforce --check --diff --limit web01 ")
 
 
@@ -119,16 +119,17 @@ def test_plain_ansible_playbook_is_proposed_where_it_was_called(tmp_path: Path, 
     assert call.again("web01").argv == (
         *started, "--limit", "web01", "playbooks/audit.yml", "-i", "prod", "-t", "apps",
     )  # fmt: skip
-    assert call.instead("enforce", dry=True).argv == (
+    assert call.instead("enforce").argv == (
         *started, "--check", "--diff", "playbooks/enforce.yml", "-i", "prod", "-t", "apps",
     )  # fmt: skip
 
 
-def test_a_playbook_of_somebody_elses_proposes_ours(tmp_path: Path) -> None:
+def test_a_playbook_of_somebody_else_is_proposed_again_and_none_of_ours_in_its_place(tmp_path: Path) -> None:
+    """Its `hosts:` and `vars:` are in there: ours would reach every host, by another policy."""
     call = called(["ansible-playbook", "site.yml"], {}, OPTIONS, str(tmp_path))
     assert call.again().argv == ("ansible-playbook", "site.yml")
     assert call.again(more=["-b"]).argv == ("ansible-playbook", "site.yml", "-b")
-    assert call.instead("enforce").argv == ("ansible-playbook", f"{PROJECT}/playbooks/enforce.yml")
+    assert call.instead("enforce") is None
 
 
 def test_the_name_of_the_launcher_that_a_run_inherits_from_another_one_counts_for_nothing(tmp_path: Path) -> None:
@@ -265,12 +266,55 @@ def test_every_printed_command_reaches_the_program_as_it_was_meant_at_any_width(
                             shell.paste(f"cd {here}")
 
 
+CALLED = {
+    "the launcher": Call(("./proscribe",), "audit", "", REPEATED, "/srv"),
+    "plain": Call(("ansible-playbook",), "", f"{PROJECT}/playbooks/enforce.yml", REPEATED, "/srv"),
+    "their own": Call(("ansible-playbook",), "", "site.yml", REPEATED, "/srv"),
+}
+# What hosts answer: one to correct, one to observe as root, one that does not answer; and how the run was stopped.
+SEEN = [answer(wechat(WECHAT)), answer(judge("apps/x", {"mode": "enforce"}, [], "this needs root")), clean_answer()]
+STOPS = [None, {"not_reached": 1, "allow": {}}, {"not_reached": 1, "allow": {"hosts": 9}}]
+
+
+@pytest.mark.parametrize("limit", ["", "web*", "web01,web01,web02,web03"])
+@pytest.mark.parametrize("mode", ["audit", "check", "enforce"])
+@pytest.mark.parametrize("who", CALLED)
+def test_no_advice_reaches_further_than_its_run(who: str, mode: str, limit: str) -> None:
+    """Every kind of advice. After a dry run none changes anything, unless the words say so, and after an audit none
+    does; options, tags, inventories and variables stay; only hosts of the run are named.
+    """
+    call = CALLED[who]
+    call = call._replace(word=mode.replace("check", "enforce")) if call.word else call
+    commands_ = []
+    for silent in (0, 1):
+        for stopped in STOPS:
+            collector = Collector(run(HOSTS, mode, limit=limit, command=call.as_dict()))
+            for host, answered in list(zip(HOSTS, SEEN))[silent:]:
+                collector.answered(host, answered)
+            fleet = collector.fleet()
+            report = fleet_report(collector.run, fleet, "2026-11-25T00:31:00Z", None, stopped)
+            commands_ += [step for step in advice(report, fleet.records, "/srv/reports/x") if step.command]
+    assert len({step.text for step in commands_}) >= 4
+    for step in commands_:
+        words = step.command.argv
+        dry = words.count("--check") == words.count("--diff") == 1
+        if mode == "check":
+            assert dry or "to make these changes" in step.text or "if all of these changes" in step.text, step
+        if mode == "audit" and who == "the launcher":
+            assert dry or "audit" in words, step
+        if who == "their own":
+            assert "site.yml" in words and not any("enforce.yml" in word for word in words), step
+        assert " ".join(REPEATED) in " ".join(words), step
+        hosts = words[words.index("--limit") + 1] if "--limit" in words else ""
+        assert hosts == limit or hosts.startswith("@") or set(hosts.split(",")) < set(HOSTS), step
+
+
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_what_puts_a_lifted_ban_back_is_one_line_in_the_scope_of_the_run(columns: int) -> None:
     collector = Collector(run(HOSTS, "lift"))
     for host in HOSTS:
         collector.changed(host, "apps", {"actions": ["unblock"]})
-    back = Call(("./proscribe",), "lift", "", REPEATED, "/srv").instead("enforce", "web*")
+    back = Call(("./proscribe",), "lift", "", REPEATED, "/srv").instead("enforce", "web*", dry=False)
     text = lifting.render(collector.expected, collector.heard, check=False, width=columns, back=back.line("/srv"))
     assert commands(text) == [back.line("/srv")]
 

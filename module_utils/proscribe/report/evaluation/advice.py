@@ -9,7 +9,7 @@ from typing import Any
 
 from ...finding import ERROR, NONCOMPLIANT, WAIVED
 from ...patterns import pattern
-from ..text.command import Call, Suggestion
+from ..text.command import CHECK, Call, Suggestion
 from ..text.wording import counted, not_in_force
 from . import between
 from .arithmetic import MET, covered
@@ -92,14 +92,15 @@ def shorter(path: str, here: str) -> str:
 
 def _correct(run: Mapping[str, Any], call: Call, bad: Sequence[str], directory: str, does: str) -> list[Suggestion]:
     limit = _limit(run, bad, directory and f"{directory}/noncompliant.txt")
-    if run["mode"] == "check":
-        return [Suggestion("nothing was changed; to make these changes:", call.again(limit))]
+    if run["mode"] == CHECK:
+        return [Suggestion("nothing was changed; to make these changes:", call.again(limit, dry=False))]
     if run["mode"] == "enforce":
         return [Suggestion("enforcing did not correct everything: see what was refused or is only audited, above")]
-    return [
-        Suggestion("see what would change:", call.instead(ENFORCING, limit, dry=True)),
-        Suggestion(f"the same without --check --diff {does}"),
-    ]
+    dry = call.instead(ENFORCING, limit)
+    if dry is None:
+        whose = os.path.basename(call.playbook)
+        return [Suggestion(f"enforce by a play with the hosts and variables of {whose}: it {does}")]
+    return [Suggestion("see what would change:", dry), Suggestion(f"the same without --check --diff {does}")]
 
 
 def _go_on(run: Mapping[str, Any], call: Call, rollout: Mapping[str, Any], directory: str) -> list[Suggestion]:
@@ -122,6 +123,6 @@ def _these(hosts: Sequence[str]) -> str:
 def _limit(run: Mapping[str, Any], hosts: Sequence[str], listed: str = "") -> str:
     """The --limit that means these hosts of the run; `listed` is the file that `host_lists` gives for them."""
     fewer = len(hosts) < run["expected_hosts"]
-    if fewer and len(hosts) <= FEW_HOSTS and all(PLAIN.fullmatch(host) for host in hosts):
+    if (fewer or run["limit"]) and len(hosts) <= FEW_HOSTS and all(PLAIN.fullmatch(host) for host in hosts):
         return ",".join(hosts)
     return f"@{listed}" if fewer and len(hosts) > FEW_HOSTS and listed else str(run["limit"] or "")

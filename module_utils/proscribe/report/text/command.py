@@ -22,6 +22,7 @@ from ...plan import CONTROLS
 SECRETS_FILE = "proscribe-secret-vars.yml"
 
 DRY = ("--check", "--diff")
+CHECK = "check"  # the mode of a dry run (report.json)
 
 
 class Command(NamedTuple):
@@ -48,7 +49,8 @@ class Call(NamedTuple):
 
     `word` is the launcher's (audit), or "" for plain ansible-playbook, of which `playbook` is the file as typed.
     `options` are all others than --limit, --check and --diff; `withheld` names the variables whose values are not
-    repeated, because they look like secrets.
+    repeated, because they look like secrets. `dry` says that the run was a dry one: then so is each command that is
+    made of it, unless the words before the command say otherwise.
     """
 
     program: tuple[str, ...] = (installation.LAUNCHER,)
@@ -57,43 +59,49 @@ class Call(NamedTuple):
     options: tuple[str, ...] = ()
     cwd: str = ""
     withheld: tuple[str, ...] = ()
+    dry: bool = False
 
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> Call:
         """The call of a run of report.json. What older reports, and merged ones, do not say is made up from the rest:
         the launcher of this checkout, the inventory and the controls.
         """
-        command = run.get("command")
+        command, dry = run.get("command"), run.get("mode") == CHECK
         if isinstance(command, Mapping) and command.get("program"):
             program, options, withheld = (
                 tuple(map(str, command.get(name) or ())) for name in ("program", "options", "withheld")
             )
             word, playbook, cwd = (str(command.get(name) or "") for name in ("word", "playbook", "cwd"))
-            return cls(program, word, playbook, options, cwd, withheld)
+            return cls(program, word, playbook, options, cwd, withheld, dry)
         made_up = [part for source in run.get("inventory") or () for part in ("-i", str(source))]
         if len(run.get("controls") or ()) not in (0, len(CONTROLS)):
             made_up += ["--tags", ",".join(run["controls"])]
         word, options = str(run["playbook"]), tuple(made_up)
         if installation.COLLECTION:
-            return cls(("ansible-playbook",), playbook=installation.playbook(word), options=options)
-        return cls(word=word, options=options)
+            return cls(("ansible-playbook",), playbook=installation.playbook(word), options=options, dry=dry)
+        return cls(word=word, options=options, dry=dry)
 
     def as_dict(self) -> dict[str, Any]:
-        """As it stands in report.json."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in self._asdict().items()}
+        """As it stands in report.json, which has `dry` as the mode of the run."""
+        found = {name: list(value) if isinstance(value, tuple) else value for name, value in self._asdict().items()}
+        del found["dry"]
+        return found
 
-    def again(self, limit: str = "", more: Sequence[str] = (), *, dry: bool = False) -> Command:
-        """The same once more, on the hosts of `limit` ("" for all) and with `more` options; `dry`: only to see what
-        it would do.
+    def again(self, limit: str = "", more: Sequence[str] = (), *, dry: bool | None = None) -> Command:
+        """The same once more, on the hosts of `limit` ("" for all) and with `more` options. `dry`: only to see what it
+        would do, or for real; None is as the run was.
         """
-        return self._command(self.word, self.playbook, limit, more, dry)
+        return self._command(self.word, self.playbook, limit, more, self.dry if dry is None else dry)
 
-    def instead(self, word: str, limit: str = "", *, dry: bool = False) -> Command:
-        """Another of the playbooks, with the same options."""
+    def instead(self, word: str, limit: str = "", *, dry: bool = True) -> Command | None:
+        """Another of the playbooks with the same options, dry or for real. None for a run of somebody's own playbook:
+        its hosts and variables are said in there, and a playbook of ours has neither.
+        """
         playbook = ""
         if self.playbook:
+            if not installation.is_playbook(self.playbook, self.cwd):
+                return None
             beside = os.path.join(os.path.dirname(self.playbook), f"{word}.yml")
-            # A playbook of somebody else's stands where there is no such one of ours.
             playbook = beside if _is_ours(beside, word, self.cwd) else _ours(word)
         return self._command(word, playbook, limit, (), dry)
 
