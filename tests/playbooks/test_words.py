@@ -87,7 +87,7 @@ def test_the_example_inventory_is_explained_from_anywhere(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("explain", "example.org"), 0, "example.org: open on every host asked for"),
+        (("explain", "example.org"), 0, "example.org: policy: open on every host asked for"),
         (("explain", "telegram", "--host", "fin01"), 0, "proscribe_services_exclude names it"),
         (("explain", "telegram", "--limit", "press"), 1, "on press01"),
         (("explain", "telegram", "-e", "proscribe_categories=[]"), 2, "proscribe_categories"),

@@ -38,6 +38,10 @@ PROJECT = installation.ROOT
 DEFAULT = "what ansible.cfg names" if installation.COLLECTION else "inventory/"
 
 
+class NoneServed(Refused):
+    """All of the chosen hosts are such as runs leave out."""
+
+
 def add_options(parser: argparse.ArgumentParser, limited: bool = True) -> None:
     """The options that choose hosts and read their variables, as ansible-playbook has them; --limit, if `limited`."""
     group = parser.add_argument_group("inventory (as for ansible-playbook)")
@@ -140,7 +144,7 @@ def question(
         where = f" matches --limit {arguments.limit}" if arguments.limit else ""
         raise Refused(f"no host of the inventory ({', '.join(chosen) or 'which is empty'}){where}")
     if not selection.hosts:
-        raise Refused(
+        raise NoneServed(
             f"none of the {len(names)} hosts is served: proscribe_hosts is {selection.pattern!r},"
             f" and {len(selection.not_served)} are network devices"
         )

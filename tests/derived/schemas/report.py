@@ -39,7 +39,7 @@ from .shapes import (
 
 EMPTY = fleet_report({}, Fleet(()), "")
 COMMAND = made(
-    Call._fields,
+    Call().as_dict(),
     {
         "program": about(TEXTS, "The launcher or ansible-playbook, as typed"),
         "word": about(TEXT, "The launcher's, such as audit; empty for ansible-playbook"),

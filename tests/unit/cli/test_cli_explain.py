@@ -11,6 +11,7 @@ import pytest
 import yaml
 from made_policy import NOW, question
 from proscribe.cli import Refused, explain, inventory
+from proscribe.cli.explain.facts import Facts
 from proscribe.cli.explain.question import read
 from proscribe.cli.explain.relations import SERVICE, Subject, subject
 from proscribe.compile.catalogue import Catalogue
@@ -59,16 +60,41 @@ def test_hosts_with_one_answer_stand_together_the_most_closed_first(tmp_path: Pa
     [
         (
             "gull.example",
-            "gull.example (Gull: gull): blocked on 2 of 4 hosts, audited on 1 of 4 hosts, tenants on 1 of 4 hosts",
+            "gull.example (Gull: gull): policy: blocked on 2 of 4 hosts, audited on 1 of 4 hosts, tenants on 1 of 4"
+            " hosts",
         ),
-        ("example.org", "example.org: open on every host asked for; no service of the catalogue has it"),
-        ("parrot-desktop", "parrot-desktop (Parrot: parrot): it depends (see below) on every host asked for"),
+        ("example.org", "example.org: policy: open on every host asked for; no service of the catalogue has it"),
+        ("parrot-desktop", "parrot-desktop (Parrot: parrot): policy: it depends (see below) on every host asked for"),
     ],
 )
 def test_the_short_answer_comes_first(tmp_path: Path, text: str, headline: str) -> None:
     about, groups = explained(tmp_path, text)
     assert explain.headline(about, groups) == headline
     assert explain.render(about, groups, 200, colours=False).splitlines()[0] == headline
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        ({}, ""),
+        (
+            {"press01": ("2026-11-29T05:00:00Z", "noncompliant"), "lab01": ("2026-11-28T05:00:00Z", "not_applicable")},
+            "; last seen: 1 noncompliant, 1 not applicable, 2 never (the oldest 2026-11-28 05:00 UTC)",
+        ),
+    ],
+)
+def test_the_first_line_says_what_the_last_observations_said(
+    tmp_path: Path, records: dict[str, tuple[str, str]], said: str
+) -> None:
+    """The answer is that of the policy, whatever a host has made of it."""
+    known = {host: Facts(observed=at, state=state) for host, (at, state) in records.items()}
+    compiled = compile_hosts(question(tmp_path, HOSTS, **GROUPS), NOW)
+    about, groups = explain.explain(read("parrot.example"), compiled, known)
+    assert len(groups) == len(explain.explain(read("parrot.example"), compiled)[1])  # no answer of its own for a state
+    assert ": policy: " in explain.headline(about, groups) and explain.headline(about, groups).endswith(said or "hosts")
+    one = [groups[0]._replace(hosts=("press01",), seen=tuple(records.values())[:1])]
+    if records:
+        assert explain.headline(about, one).endswith("; last seen 2026-11-29 05:00 UTC: noncompliant")
 
 
 def test_a_waiver_stands_with_who_approved_it_and_its_end(tmp_path: Path) -> None:

@@ -143,3 +143,12 @@ def test_explain_says_what_a_waiver_does_not_open_there(inventory, tmp_path, cap
     assert captured.err == ""
     printed = " ".join(captured.out.split())
     assert "rpz: blocked (waiver w1: This point does not know hours" in printed
+
+
+def test_explain_answers_for_the_audience_of_an_export_that_runs_leave_out(inventory, capsys):
+    assert main(["explain", "whatsapp.com", *inventory, "--limit", "guests-devices", *AT]) == 1
+    first, second = capsys.readouterr().out.splitlines()[:2]
+    assert "proscribe_hosts is 'all:!guests:!empty'" in first and "as an audience" in first
+    assert second.startswith("whatsapp.com (WhatsApp: whatsapp): policy: blocked on guests-devices")
+    assert main(["explain", "whatsapp.com", *inventory, "--limit", "guests-devices", "--json", *AT]) == 1
+    assert json.loads(capsys.readouterr().out)["audience"] is True

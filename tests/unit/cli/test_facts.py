@@ -30,7 +30,11 @@ def test_each_fact_is_that_of_the_newest_record_that_has_it(tmp_path: Path) -> N
     report(tmp_path, "20261101", {"host": "a", "platform": DEBIAN, **old})
     report(tmp_path, "20261125", {"host": "a", "platform": DEBIAN, "package_systems": ["dpkg"]}, {"host": "b"})
     found = known(tmp_path, ["a", "b", "c"])
-    assert found == {"a": Facts("debian", frozenset({"dpkg"}), None, frozenset({"firefox"}), "2026-11-01T08:00:00Z")}
+    last = {"state": "unknown", "observed": "2026-11-25T08:00:00Z"}
+    assert found == {
+        "a": Facts("debian", frozenset({"dpkg"}), None, frozenset({"firefox"}), "2026-11-01T08:00:00Z", **last),
+        "b": Facts(**last),
+    }
 
 
 def test_a_broken_report_says_nothing_and_few_are_read(tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ import datetime
 import json
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...compile.inventory import Question as Hosts
 from ...compile.reports_place import reports_of
 from ...compile.run import Compiled, compile_hosts
 from ...compile.waivers.standing import moment
@@ -65,6 +67,7 @@ class Group(NamedTuple):
     known: int = 0  # of how many of them the package systems and browsers are known
     oldest: str = ""  # when the oldest of that was seen: UTC
     given: tuple[points.Given, ...] = ()  # what the enforcement points that are fed do
+    seen: tuple[tuple[str, str], ...] = ()  # of each host that has a record: when it was last observed, and its state
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Answer on the standard output; returns the exit code."""
     question = read(arguments.name) if arguments.name else None
     now = arguments.at or datetime.datetime.now(datetime.timezone.utc)
-    hosts = inventory.question(arguments)
+    hosts, aside = _hosts(arguments)
     compiled = compile_hosts(hosts, now)
     known = facts.known(reports_of(hosts.hosts, hosts.inventory), compiled.hosts)
     known.update(dict.fromkeys(hosts.windows, facts.Facts(os="windows")))
@@ -110,12 +113,25 @@ def run(arguments: argparse.Namespace) -> int:
         return DIFFERENT if any(result.differences for result in results) else AS_EXPECTED
     about, groups = explain(question, compiled, known)
     if arguments.json:
-        print(json.dumps(as_json(about, groups), indent=2))
+        print(json.dumps({**as_json(about, groups), "audience": bool(aside)}, indent=2))
     else:
         colours = sys.stdout.isatty()
+        if aside:
+            print(clean(aside))
         print(render(about, groups, shutil.get_terminal_size((100, 24)).columns, colours))
     closed = any(group.answer in (BLOCKED, DEPENDS) for group in groups)
     return CLOSED_SOMEWHERE if closed else OPEN_EVERYWHERE
+
+
+def _hosts(arguments: argparse.Namespace) -> tuple[Hosts, str]:
+    """The hosts that are chosen, and "". Where runs leave all of them out they are an audience, for which exports
+    decide: with that in words.
+    """
+    try:
+        return inventory.question(arguments), ""
+    except inventory.NoneServed as none:
+        why = f"{none}. What follows is what exports decide for them as an audience, and no run observes it."
+        return inventory.question(arguments, served=False), why
 
 
 def explain(
@@ -158,6 +174,7 @@ def explain(
             sum(known.get(host, facts.NOTHING).known for host in hosts),
             min(filter(None, (known[host].at for host in hosts if host in known)), default=""),
             fed,
+            tuple((known[host].observed, known[host].state) for host in hosts if known.get(host, facts.NOTHING).state),
         )
         for said, fed, hosts in groups.values()
     ]
@@ -224,7 +241,21 @@ def headline(about: Subject, groups: Sequence[Group]) -> str:
     else:
         answer = ", ".join(f"{_is(status)} on {count:,} of {total:,} hosts" for status, count in counts.items())
     unknown = "" if about.relations else "; no service of the catalogue has it"
-    return clean(f"{about.question.word}{who}: {answer}{unknown}")
+    return clean(f"{about.question.word}{who}: policy: {answer}{unknown}{_last_seen(groups, total)}")
+
+
+def _last_seen(groups: Sequence[Group], total: int) -> str:
+    """What the newest observations of the hosts said: the policy alone says nothing of them. "" where there is none."""
+    seen = [one for group in groups for one in group.seen]
+    if not seen:
+        return ""
+    states = Counter(state for _, state in seen)
+    said = [f"{counts:,} {in_words(state)}" for state, counts in states.most_common()]
+    if len(seen) < total:
+        said.append(f"{total - len(seen):,} never")
+    if total == 1:
+        return f"; last seen {times(seen[0][0])}: {in_words(seen[0][1])}"
+    return f"; last seen: {', '.join(said)} (the oldest {times(min(seen)[0])})"
 
 
 def _is(status: str) -> str:

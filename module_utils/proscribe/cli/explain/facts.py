@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...controls.apps.systems.registry import OF_THE_HOST, ON_DEMAND, SYSTEMS
+from ...finding import UNKNOWN
 from ...report.evaluation.modes import ONLY_OBSERVED
 from ...report.storage.complete import UnreadableReport, read_records, runs
 
@@ -24,6 +25,8 @@ class Facts(NamedTuple):
     brought: frozenset[str] | None = None  # of those that users have brought along: nix
     browsers: frozenset[str] | None = None  # by the id of the place that they read
     at: str = ""  # when the oldest of this was seen: UTC
+    state: str = ""  # what the newest record says of the host as a whole
+    observed: str = ""  # when that was: UTC
 
     @property
     def known(self) -> bool:
@@ -49,7 +52,7 @@ class Facts(NamedTuple):
 
     def without_time(self) -> Facts:
         """The same, for comparing hosts."""
-        return self._replace(at="")
+        return self._replace(at="", state="", observed="")
 
 
 NOTHING = Facts()
@@ -80,6 +83,9 @@ def known(reports: Path, hosts: Collection[str]) -> dict[str, Facts]:
 def _with(newer: Facts, record: Mapping[str, Any]) -> Facts:
     """What is known, and what an older record says beyond it."""
     platform, said = record.get("platform"), newer
+    if not said.observed and record.get("checked_at"):
+        observed = str(record["checked_at"])
+        said = newer = newer._replace(state=str(record.get("state") or UNKNOWN), observed=observed)
     if not said.os and isinstance(platform, Mapping):
         said = said._replace(os=str(platform.get("os") or ""))
     if said.managers is None and isinstance(named := record.get("package_systems"), list):
