@@ -19,6 +19,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from marionette import Firefox, FirefoxError
 
 DEAF = 4  # seconds from its start in which Chromium may not notice that its policies change
 PATIENCE = 60  # seconds for it to look at them again; it takes 5
+SAME = 4  # looks in a row that see the same, half a second apart
 
 STATES_OF_CHROMIUM = """
 new Promise(done => chrome.developerPrivate.getExtensionsInfo({includeDisabled: true},
@@ -58,7 +60,7 @@ def of_chromium(home: str, folders: list[str], policy: tuple[str, str]) -> dict[
         end = time.monotonic() + PATIENCE
         while after == before and time.monotonic() < end:
             time.sleep(0.5)
-            after = _states(page, ids)
+            after = _settled(lambda: _states(page, ids))
         again = {}
         for id_, folder in ids.items():
             try:
@@ -67,6 +69,24 @@ def of_chromium(home: str, folders: list[str], policy: tuple[str, str]) -> dict[
             except ChromiumError as error:
                 again[id_] = str(error)
         return {"before": before, "after": after, "again": again}
+
+
+def _settled(states: Callable[[], dict[str, bool]]) -> dict[str, bool]:
+    """What a browser has come to: it turns extensions on and off one by one."""
+    found = [states()]
+    end = time.monotonic() + PATIENCE
+    while len(found) < SAME or len(set(map(str, found[-SAME:]))) > 1:
+        if time.monotonic() > end:
+            break
+        time.sleep(0.5)
+        found.append(states())
+    return found[-1]
+
+
+def _states_of_firefox(browser: Firefox, folders: list[str]) -> dict[str, bool]:
+    script_call = {"script": STATES_OF_FIREFOX, "args": []}
+    every = json.loads(browser.ask("WebDriver:ExecuteAsyncScript", script_call)["value"])
+    return {Path(folder).name: every.get(Path(folder).name, False) for folder in folders}
 
 
 def _states(page: Page, ids: dict[str, str]) -> dict[str, bool]:
@@ -101,9 +121,7 @@ def of_firefox(home: str, folders: list[str], policy: list[str] | None) -> dict[
             os.rename(*policy)
         with Firefox(shutil.which("firefox-esr") or "firefox-esr", home, UNSIGNED) as browser:
             browser.ask("Marionette:SetContext", {"value": "chrome"})
-            script_call = {"script": STATES_OF_FIREFOX, "args": []}
-            every = json.loads(browser.ask("WebDriver:ExecuteAsyncScript", script_call)["value"])
-            states.append({Path(folder).name: every.get(Path(folder).name, False) for folder in folders})
+            states.append(_settled(lambda: _states_of_firefox(browser, folders)))
             browser.quit()
     return {"before": states[0], "after": states[1], "again": {}} if policy else {"loaded": states[0]}
 
