@@ -16,10 +16,11 @@ A plan is plain JSON, so that it can be printed, compared and streamed:
      "controls": {"<control>": {"mode": "enforce" | "audit",
                                 "services": {"<service id>": {"name": "...", "mode": "<see below>", ...identifiers...}},
                                 "settings": {...},
-                                "nothing_known": [ids]}}}
+                                "nothing_known": [ids], "by_tenant": [ids]}}}
 
-`nothing_known` are the services that are restricted and of which the catalogue has nothing for the control; it is not
-there where there is none.
+`nothing_known` are the services that are restricted and of which the catalogue has nothing for the control, and
+`by_tenant` those that the control leaves open, because accounts of the organisation's tenants have the same hosts. Both
+are not there where there is none.
 
 A control that is off is not in it. `mode` of a service: `enforce`; `audit` (counts against the host, nothing is
 changed); `waived` (with `waiver`, the id); `upcoming` (with `effective_from`, a date); `report` (seen and reported,

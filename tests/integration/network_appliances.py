@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import http.server
 import os
+import re
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +36,8 @@ PLACES = {
     "unbound": ("127.83.0.3", 53),
     "dnsmasq": ("127.83.0.4", 53),
     "squid": ("127.83.0.5", 3128),
+    "squid_opening": ("127.83.0.5", 3128),
+    "origin": ("127.83.0.6", 8080),
 }
 PATIENCE = LONGEST  # seconds until a daemon answers
 AT = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
@@ -84,11 +90,14 @@ include /export/proscribe.conf
 http_access allow all
 never_direct allow all
 """
+# All that it lets through goes to one server, which says what came.
+PEER = "cache_peer 127.83.0.6 parent 8080 0 no-query no-digest default\n"
 STARTED = {
     "bind": (NAMED, ["named", "-g", "-c", "/conf"]),
     "unbound": (UNBOUND, ["unbound", "-d", "-c", "/conf"]),
     "dnsmasq": (DNSMASQ, ["dnsmasq", "--keep-in-foreground", "--conf-file=/conf"]),
     "squid": (SQUID, ["squid", "-N", "-f", "/conf"]),
+    "squid_opening": (SQUID + PEER, ["squid", "-N", "-f", "/conf"]),
 }
 FORMAT_OF = {"bind": "rpz", "unbound": "unbound", "dnsmasq": "dnsmasq", "squid": "squid"}
 
@@ -142,13 +151,52 @@ class Appliance(Machine):
         while True:
             assert process.poll() is None, (log.seek(0), log.read().decode()[-3000:])
             with contextlib.suppress(OSError):
-                if kind == "squid":
+                if kind.startswith("squid"):
                     socket.create_connection(PLACES[kind], 1).close()
                     return
                 if ask(PLACES[kind][0], "ready.example.org", port=PLACES[kind][1], timeout=1) == (0, 1):
                     return
             assert time.monotonic() < until, (kind, log.seek(0), log.read().decode()[-3000:])
             time.sleep(0.1)
+
+
+class Origin(http.server.ThreadingHTTPServer):
+    """A server behind a proxy: which headers of tenants came, by host. The proxy tries it with an idle connection."""
+
+    def __init__(self, place: tuple[str, int]) -> None:
+        super().__init__(place, _Heard)
+        self.headers: dict[str, dict[str, str]] = {}
+        self._thread = threading.Thread(target=self.serve_forever, daemon=True)
+
+    def __enter__(self) -> Origin:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+        self._thread.join()
+
+
+class _Heard(http.server.BaseHTTPRequestHandler):
+    server: Origin
+
+    def do_GET(self) -> None:
+        of_tenants = {name: value for name, value in self.headers.items() if re.search("Restrict|Goog", name)}
+        self.server.headers[self.headers["Host"]] = of_tenants
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def visit(proxy: tuple[str, int], url: str, headers: Mapping[str, str]) -> None:
+    """Read a page of plain HTTP through a proxy, with headers of the client's own."""
+    handler = urllib.request.ProxyHandler({"http": f"http://{proxy[0]}:{proxy[1]}"})
+    opener = urllib.request.build_opener(handler)
+    opener.open(urllib.request.Request(url, headers=dict(headers)), timeout=LONGEST).close()
 
 
 def refused(proxy: tuple[str, int], url: str) -> bool:

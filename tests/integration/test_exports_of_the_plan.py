@@ -16,7 +16,7 @@ import network_appliances
 import pytest
 from conftest import layers
 from name_server import NameServer, ask
-from network_appliances import Appliance, refused, rendered
+from network_appliances import PLACES, Appliance, Origin, refused, rendered, visit
 from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.integration
 
 NO_SUCH_NAME, FOUND = (3, 0), (0, 1)
 PROJECT = Path(__file__).resolve().parents[2]
+TENANT = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
 
 
 def entry(domains: list[str], allow: list[str], **more: Any) -> dict[str, Any]:
@@ -158,6 +159,7 @@ def test_resolvers_answer_as_the_plan_says(
         ("unbound", ["unbound-checkconf", "/export/proscribe.conf"]),
         ("dnsmasq", ["dnsmasq", "--test", "--conf-file=/export/proscribe.conf"]),
         ("squid", ["sh", "-c", SQUID_PARSES]),
+        ("squid_opening", ["sh", "-c", SQUID_PARSES]),
     ],
 )
 @pytest.mark.parametrize("which", ["nested", "own", "nothing"])
@@ -179,6 +181,25 @@ def test_a_hosts_file_resolves_exact_names(appliance: Appliance, own_plan: dict[
     assert set(answers.split()) <= {"0.0.0.0", "::"}
     lines = appliance.sh("cat /etc/hosts").stdout.splitlines()
     assert {line.split()[1] for line in lines if not line.startswith("#")} == set(blocked)
+
+
+def test_a_proxy_that_opens_connections_says_whose_accounts_to_let_in(
+    appliance: Appliance, upstream: NameServer
+) -> None:
+    """Over plain HTTP, which is what such a proxy has once it has opened HTTPS. What a client says is replaced."""
+    plan = nested_plan()
+    plan["controls"]["browser"]["settings"]["tenants"] = {"google": ["example.org", "b.example"], "microsoft": [TENANT]}
+    appliance.put_export(rendered(sealed(plan), "squid_opening"))
+    own = {"X-GoogApps-Allowed-Domains": "gmail.com", "Restrict-Access-Context": "mine"}
+    with Origin(PLACES["origin"]) as origin, appliance.serving("squid_opening") as proxy:
+        for host in ("mail.google.com", "login.microsoftonline.com", "login.live.com", "www.example.org"):
+            visit(proxy, f"http://{host}/", own)
+    assert origin.headers == {
+        "mail.google.com": {"X-GoogApps-Allowed-Domains": "example.org,b.example"},
+        "login.microsoftonline.com": {"Restrict-Access-To-Tenants": TENANT, "Restrict-Access-Context": TENANT},
+        "login.live.com": {"sec-Restrict-Tenant-Access-Policy": "restrict-msa"},
+        "www.example.org": {},
+    }
 
 
 def test_a_proxy_refuses_what_the_plan_says(

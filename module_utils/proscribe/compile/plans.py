@@ -55,6 +55,7 @@ def compile_body(
         waived, parts = _waived(control, waivers)
         services: dict[str, Any] = {}
         nothing_known: list[str] = []
+        by_tenant: list[str] = []
         for service, enforced in chosen:
             groups = by_group.groups_of(restrictions.groups_restricted, service.id)
             if groups and control not in groups:
@@ -63,6 +64,7 @@ def compile_body(
             if enforced and not identifiers:
                 nothing_known.append(service.id)
             if separated_by_tenant(service, restrictions):
+                by_tenant += [service.id] if enforced and identifiers and control != "apps" else []
                 identifiers = without_web(identifiers) if control == "apps" else {}
             if not identifiers:
                 continue
@@ -87,6 +89,7 @@ def compile_body(
             "services": services,
             "settings": _settings(control, restrictions, upcoming),
             **({"nothing_known": nothing_known} if nothing_known else {}),
+            **({"by_tenant": by_tenant} if by_tenant else {}),
         }
         if control == "apps" and restrictions.unmanaged_browsers != "off":
             mode = "report" if upcoming else restrictions.unmanaged_browsers

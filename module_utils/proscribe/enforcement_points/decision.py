@@ -12,7 +12,7 @@ from typing import Any
 
 from ..plan import CONTROLS, RESTRICTED, sealed
 from ..report.text.wording import some
-from .declaration import Decision, LeftOut, NotExportable
+from .declaration import BY_TENANT, Decision, LeftOut, NotExportable
 
 # What hosts' plans have beside the policy: what follows later, whom to answer what.
 OF_HOSTS = ("digest", "later", "waivers", "answers", "group_policy")
@@ -40,7 +40,15 @@ def decide(
         names = " and ".join(off)
         raise NotExportable(f"nothing to export: {names} is off in proscribe_controls of {_hosts(sorted(plans))}")
     left_out += tuple(LeftOut("", f"the control {control}", "It is off in proscribe_controls.") for control in off)
+    # Browsers distinguish the accounts; a format of their section says whether it can.
+    left_out += tuple(one for control in needed if control != "browser" for one in open_for_tenants(plan, control))
     return Decision(plan, plan["digest"], str(plan.get("catalog", "")), group, tuple(sorted(plans)), at, left_out)
+
+
+def open_for_tenants(plan: Mapping[str, Any], control: str) -> list[LeftOut]:
+    """The restricted services that a control leaves open for the organisation's tenants."""
+    services = plan["controls"].get(control, {}).get("by_tenant", ())
+    return [LeftOut(f"{control}/{id_}", "the service", BY_TENANT) for id_ in services]
 
 
 def join(

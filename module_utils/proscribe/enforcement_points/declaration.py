@@ -23,6 +23,12 @@ class LeftOut(NamedTuple):
     why: str  # one short sentence
 
 
+# Why a point leaves a service open that browsers on hosts open to some accounts only.
+BY_TENANT = (
+    "Accounts of the organisation's tenants have the same hosts (proscribe_tenants), so it is open to all accounts."
+)
+
+
 class Decision(NamedTuple):
     """What one point has to enforce. `plan` needs no clock and no user: waivers that do are resolved to `closed`."""
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ..controls.browser.rendering import Name, Verdicts, above, minimal, name, names
 from ..controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, UNMANAGED
 from ..plan import RESTRICTED
+from .decision import open_for_tenants
 from .declaration import Decision, LeftOut
 
 CONTROL = "browser"
@@ -37,7 +38,7 @@ def web_names(decision: Decision) -> WebNames:
         {one.host: blocked for one, blocked in smallest if not one.path},
         {one: blocked for one, blocked in smallest if one.path},
         tuple(f"{CONTROL}/{id_}" for id_, entry in sorted(services.items()) if _restricts(entry)),
-        tuple(_for_browsers(section)),
+        (*open_for_tenants(decision.plan, CONTROL), *_for_browsers(section)),
     )
 
 

@@ -39,8 +39,16 @@ IDENTIFIERS: dict[str, dict[str, Shape]] = {
             TEXTS, "Hosts, or host/path, of which a web app in a window of its own is one of the service"
         ),
         "web_allow": about(TEXTS, "Hosts below these that are none"),
+        "serves_both": about({"const": True}, "With mode report: its programs serve permitted accounts, too"),
     },
-    "browser": {"domains": TEXTS, "urls": TEXTS, "allow": TEXTS, "extensions": by(TEXTS)},
+    "browser": {
+        "domains": TEXTS,
+        "urls": TEXTS,
+        "allow": TEXTS,
+        "extensions": by(TEXTS),
+        "unlisted": about(TEXTS, "Those of the names that browsers are not given, because their lists are full"),
+        "open": about(TEXTS, "Those of these that the plan's DNS filter does not close"),
+    },
     "firewall": {"networks": TEXTS, "ports": listed(PORT)},
     "dns": {"domains": TEXTS, "allow": TEXTS, "canaries": TEXTS},
 }
@@ -83,8 +91,9 @@ def section(control: str) -> Shape:
             "services": by(keyed({**ENTRY, **IDENTIFIERS[control]}, required=("name", "mode"))),
             "settings": about(ANYTHING, "As plan.py describes them"),
             "nothing_known": about(TEXTS, "Restricted services of which the catalogue has nothing for this control"),
+            "by_tenant": about(TEXTS, "Restricted services that it leaves open for the organisation's tenants"),
         },
-        optional=("nothing_known",),
+        optional=("nothing_known", "by_tenant"),
     )
 
 

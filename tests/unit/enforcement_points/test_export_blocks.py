@@ -98,4 +98,4 @@ def test_an_answer_for_one_address(format_, host, port, expected):
 def test_which_points_see_paths():
     seen = {name: one.paths for name, one in FORMATS.items() if one.paths != NO_PATHS}
     browsers = ("chrome_enterprise", "gpo", "intune", "mobileconfig")
-    assert seen == {"squid": HTTP, **dict.fromkeys(browsers, HTTPS)}
+    assert seen == {"squid": HTTP, "squid_opening": HTTPS, **dict.fromkeys(browsers, HTTPS)}

@@ -12,7 +12,7 @@ from made_export import decision, plan
 from properties import examples
 from proscribe.controls.browser.rendering import Name, Verdicts
 from proscribe.controls.dns.desired import covering, of_plan
-from proscribe.enforcement_points.declaration import LeftOut, NotExportable
+from proscribe.enforcement_points.declaration import BY_TENANT, LeftOut, NotExportable
 from proscribe.enforcement_points.registry import FORMATS
 from proscribe.host import ControlError
 
@@ -295,3 +295,17 @@ LINES = {
     ],
     "cidr": [r"# [A-Za-z0-9 ._:+@/?,()-]*", r"", NET],
 }
+
+
+@pytest.mark.parametrize("name", ["rpz", "unbound", "domains", "hosts", "squid", "pac", "squid_opening"])
+def test_what_is_open_for_tenants_is_named_in_the_manifest_and_in_the_head(name):
+    made = plan()
+    for control in ("dns", "browser"):
+        made["controls"][control]["by_tenant"] = ["gmail", "google_drive"]
+    about = decision(made, FORMATS[name].controls)
+    found = FORMATS[name].render(about)
+    left_out = {one.rule for one in (*about.left_out, *found.left_out) if one.why == BY_TENANT}
+    head = "for the organisation's tenants: gmail google_drive" in b"".join(found.files.values()).decode()
+    control = FORMATS[name].controls[0]
+    expected = set() if name == "squid_opening" else {f"{control}/gmail", f"{control}/google_drive"}
+    assert (left_out, head) == (expected, bool(expected))

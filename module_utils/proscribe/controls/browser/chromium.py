@@ -71,7 +71,7 @@ def closing(rules: Rules, place: Place) -> dict[str, dict[str, Any]]:
     if rules.google_domains:
         found[GOOGLE_TENANTS] = {TENANT_DOMAINS: ",".join(rules.google_domains)}
     if rules.microsoft_tenants:
-        found[MICROSOFT_TENANTS] = {TENANT_HEADERS: _microsoft(rules.microsoft_tenants)}
+        found[MICROSOFT_TENANTS] = {TENANT_HEADERS: microsoft_headers(rules.microsoft_tenants)}
     return found
 
 
@@ -114,7 +114,8 @@ def policies(
     return said
 
 
-def _microsoft(tenants: tuple[str, ...]) -> list[dict[str, Any]]:
+def microsoft_headers(tenants: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Which headers tell Microsoft whom to refuse, and at which hosts."""
     work = {"Restrict-Access-To-Tenants": ",".join(tenants), "Restrict-Access-Context": tenants[0]}
     private = {"sec-Restrict-Tenant-Access-Policy": "restrict-msa"}
     return [

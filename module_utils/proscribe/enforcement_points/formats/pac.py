@@ -40,7 +40,7 @@ def render(decision: Decision) -> Rendered:
     names = web_names(decision)
     table = json.dumps({host: int(blocked) for host, blocked in names.hosts.items()}, indent=0)
     lines = [
-        *comment(decision, "pac", "//"),
+        *comment(decision._replace(left_out=(*decision.left_out, *names.left_out)), "pac", "//"),
         "// 1: blocked, 0: open; the longest name decides.",
         "var proscribeNames =",
     ]

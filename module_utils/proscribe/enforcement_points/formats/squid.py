@@ -4,7 +4,7 @@ A list of `dstdomain` must not have a name and another one below it. So the name
 those that stay open below them, those that are blocked below these. A name is refused if it is in a level of blocked
 names and not in the next one. `-n` keeps Squid from resolving addresses to names for it.
 
-A path is seen in plain HTTP, and in HTTPS only where Squid opens the connections (ssl_bump).
+A path is seen in plain HTTP, and in HTTPS only where Squid opens the connections (ssl_bump): squid_opening.py.
 """
 
 from __future__ import annotations
@@ -24,9 +24,16 @@ _SPECIAL = re.compile(r"[^A-Za-z0-9/_~%&,;=:@!-]")
 def render(decision: Decision) -> Rendered:
     """A file to be included before the organisation's own http_access lines."""
     names = web_names(decision)
-    lines = [*comment(decision, "squid"), *_hosts(names.hosts), *_paths(names)]
-    left_out = [*names.left_out, *_unseen(decision, names)]
+    about = decision._replace(left_out=(*decision.left_out, *names.left_out))
+    lines = [*comment(about, "squid"), *rules(names)]
+    left_out = [*names.left_out, *unseen(decision, names)]
     return Rendered({"proscribe.conf": text(lines)}, names.included, left_out)
+
+
+def rules(names: WebNames) -> Iterator[str]:
+    """The rules that refuse what is blocked."""
+    yield from _hosts(names.hosts)
+    yield from _paths(names)
 
 
 def _levels(hosts: Iterable[str]) -> list[list[str]]:
@@ -47,7 +54,7 @@ def _hosts(hosts: Mapping[str, bool]) -> Iterator[str]:
     levels = _levels(hosts)
     called = [f"proscribe_{'open' if number % 2 else 'blocked'}_{number}" for number in range(len(levels))]
     for acl, level in zip(called, levels):
-        yield from _domains(acl, level)
+        yield from domains(acl, level)
     for number in range(0, len(levels), 2):
         yield " ".join(["http_access deny", called[number], *(f"!{acl}" for acl in called[number + 1 : number + 2])])
 
@@ -58,16 +65,16 @@ def _paths(names: WebNames) -> Iterator[str]:
     opened = [one for one, blocked in names.paths.items() if not blocked]
     for number, one in enumerate(closed, 1):
         acl = f"proscribe_path_{number}"
-        yield from _domains(f"{acl}_host", [one.host])
+        yield from domains(f"{acl}_host", [one.host])
         yield f"acl {acl}_path urlpath_regex {_start(one.path)}"
         denied = [f"{acl}_host", f"{acl}_path"]
         below = [host for host, blocked in names.hosts.items() if not blocked and host.endswith(f".{one.host}")]
         if below:
-            yield from _domains(f"{acl}_open", _levels(below)[0])
+            yield from domains(f"{acl}_open", _levels(below)[0])
             denied.append(f"!{acl}_open")
         for place, other in enumerate((other for other in opened if _closer(other, one)), 1):
             inner = f"{acl}_open_{place}"
-            yield from _domains(f"{inner}_host", [other.host])
+            yield from domains(f"{inner}_host", [other.host])
             yield f"acl {inner}_path urlpath_regex {_start(other.path)}"
             yield f"acl {inner} all-of {inner}_host {inner}_path"
             denied.append(f"!{inner}")
@@ -82,7 +89,8 @@ def _closer(one: Name, other: Name) -> bool:
     return common and one.host.endswith(f".{other.host}")
 
 
-def _domains(acl: str, hosts: Sequence[str]) -> Iterator[str]:
+def domains(acl: str, hosts: Sequence[str]) -> Iterator[str]:
+    """A list of hosts, each with all below it."""
     return (f"acl {acl} dstdomain -n .{host}" for host in hosts)
 
 
@@ -90,7 +98,8 @@ def _start(path: str) -> str:
     return "^" + _SPECIAL.sub(lambda found: f"[{found[0]}]", path)
 
 
-def _unseen(decision: Decision, names: WebNames) -> Iterator[LeftOut]:
+def unseen(decision: Decision, names: WebNames) -> Iterator[LeftOut]:
+    """What of paths is not as on hosts, where Squid opens no connection."""
     for one, blocked in names.paths.items():
         if blocked:
             why = "Over HTTPS it stays open, unless Squid opens the connections (ssl_bump)."
