@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
 from pathlib import Path
 
-from ..compile.run import compile_hosts
+from ..compile.run import Compiled, compile_hosts
+from ..compile.timeline import first_moment
 from ..enforcement_points import manifest, writing
 from ..enforcement_points.decision import decide
-from ..enforcement_points.declaration import Decision, NotExportable, Rendered
+from ..enforcement_points.declaration import Decision, Format, NotExportable, Rendered
 from ..enforcement_points.registry import FORMATS
 from ..host import ControlError
 from ..report.text.wording import clean, counted
@@ -17,6 +19,7 @@ from . import Refused, inventory
 from .explain import at
 
 MOST_NAMED = 3  # for each reason
+NOT_UP_TO_DATE = 1
 
 EPILOG = """\
 The decision is for the hosts of the inventory, or of a group of it: their variables and waivers count, whether
@@ -24,7 +27,8 @@ Proscribe serves them or not. A group of phones or of guests has one host that r
 one policy. A waiver opens a service only if every one of them has it, for all users and at all hours.
 
 DIR is made, or it is empty, or it has an earlier export, which is replaced as a whole. Its manifest.json has the plan,
-what is in the export, and what is not. The same policy at the same --at gives the same bytes.
+what is in the export, what is not, and until when it is valid: the first begin or end of a waiver in it. The same
+policy at the same --at gives the same bytes. --check says whether DIR is what would be written now.
 
   ./proscribe export rpz --group guests -o /srv/dns/guests
   ./proscribe export nft -i inventory/prod --group site_routers -o build/router --at 2027-01-01T00:00:00+08:00"""
@@ -40,25 +44,85 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="the directory to write")
     parser.add_argument("--group", metavar="GROUP", default="", help="for the hosts of this group only")
     parser.add_argument("--at", type=at, metavar="TIME", help="as of that time, with its zone (default: now)")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true", help="write nothing: exit code 1 where DIR is not up to date")
+    what.add_argument("--replace", action="store_true", help="also an earlier export of another format or group")
     inventory.add_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the directory, and print what is in it and what is not; returns the exit code."""
-    format_ = FORMATS[arguments.format]
+    format_, directory = FORMATS[arguments.format], Path(arguments.output)
     now = (arguments.at or datetime.datetime.now(datetime.timezone.utc)).replace(microsecond=0)
     compiled = compile_hosts(inventory.question(arguments, group=arguments.group, served=False), now)
-    plans = {host: compiled.plans[digest] for host, digest in compiled.hosts.items()}
+    before = writing.earlier(directory)
+    other = before is not None and (before.format, before.group) != (format_.name, arguments.group)
+    if before is not None and other and not arguments.replace:
+        of = f" of group {before.group}" if before.group else ""
+        expected = "another directory, or --replace where it is meant"
+        raise Refused(clean(f"{directory} has an export {before.format}{of}; expected {expected}"))
     try:
-        decision = decide(plans, now, arguments.group, format_.controls)
-        rendered = format_.render(decision)
+        if arguments.check:
+            return _check(format_, compiled, now, arguments.group, directory, before)
+        decision, rendered = _decided(format_, compiled, now, arguments.group)
         document = manifest.manifest(format_, decision, rendered)
         files = {**rendered.files, manifest.NAME: manifest.text(document)}
-        writing.write(Path(arguments.output), files)
+        writing.write(directory, files)
     except (NotExportable, ControlError) as wrong:
         raise Refused(f"export {format_.name}: {wrong}") from None
     print("\n".join(_summary(decision, rendered, arguments.output)))
     return 0
+
+
+def _decided(format_: Format, compiled: Compiled, at: datetime.datetime, group: str) -> tuple[Decision, Rendered]:
+    """What an export of the compiled policy says, in the bytes that it has as of a moment."""
+    plans = {host: compiled.plans[digest] for host, digest in compiled.hosts.items()}
+    decision = decide(plans, at, group, format_.controls)
+    decision = decision._replace(valid_until=_valid_until(compiled, format_, at))
+    return decision, format_.render(decision)
+
+
+def _valid_until(compiled: Compiled, format_: Format, at: datetime.datetime) -> datetime.datetime | None:
+    """The first moment after `at` at which the ban, or a waiver of one of the hosts, begins or ends."""
+    moments = {
+        moment
+        for waiver, worth in compiled.waivers
+        if (worth.waives or waiver.starts > at) and set(worth.hosts) & compiled.hosts.keys()
+        if set(waiver.controls) & set(format_.controls)
+        for moment in (waiver.starts, waiver.ends)
+    }
+    moments |= {first for one in compiled.restrictions.values() if (first := first_moment(one.effective_from))}
+    return min((moment for moment in moments if moment > at), default=None)
+
+
+def _check(
+    format_: Format,
+    compiled: Compiled,
+    now: datetime.datetime,
+    group: str,
+    directory: Path,
+    before: manifest.Earlier | None,
+) -> int:
+    """Whether a directory has what would be written now; prints what differs. The policy is that of now, and the bytes
+    are compared as of the moment of the export, which its files name.
+    """
+    if before is None:
+        raise NotExportable(f"{directory} has no export to check")
+    _, rendered = _decided(format_, compiled, at(before.at), group)
+    differs = []
+    if before.valid_until and at(before.valid_until) <= now:
+        differs.append(f"it was valid until {before.valid_until}")
+    for path in sorted({*rendered.files, *before.files}):
+        due, on_disk = rendered.files.get(path), writing.content_of(directory / path)
+        if on_disk is None or hashlib.sha256(on_disk).hexdigest() != before.files.get(path):
+            differs.append(f"{path} was changed, or is gone, since it was written")
+        elif due is None or hashlib.sha256(due).hexdigest() != before.files[path]:
+            differs.append(f"{path} has another content by the policy of now")
+    for line in differs:
+        print(clean(f"{directory}: {line}"))
+    if not differs:
+        print(clean(f"{directory}: up to date, export {before.format} as of {before.at}, plan {before.plan[:19]}"))
+    return NOT_UP_TO_DATE if differs else 0
 
 
 def _summary(decision: Decision, rendered: Rendered, directory: str) -> list[str]:

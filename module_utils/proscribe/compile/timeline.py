@@ -101,7 +101,7 @@ def states(
     """
     turns = {waiver.id: turns_of.get(waiver.id, ()) for waiver in waivers}
     moments = {turn.at for own in turns.values() for turn in own}
-    if begins is not None and (first := _first_moment(begins)) is not None and first > now:
+    if begins is not None and (first := first_moment(begins)) is not None and first > now:
         moments.add(first)
     for moment in (now, *sorted(moments)):
         in_force = tuple(one for one in waivers if _waives(one.id in waiving, turns[one.id], moment))
@@ -112,7 +112,7 @@ def _waives(waives: bool, turns: Sequence[Turn], moment: datetime.datetime) -> b
     return next((turn.waives for turn in reversed(turns) if turn.at <= moment), waives)
 
 
-def _first_moment(day: datetime.date) -> datetime.datetime | None:
+def first_moment(day: datetime.date) -> datetime.datetime | None:
     """When a day begins on the controller; None for one that no clock shows."""
     try:
         return datetime.datetime.combine(day, datetime.time()).astimezone().astimezone(datetime.timezone.utc)

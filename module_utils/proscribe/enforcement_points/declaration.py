@@ -39,6 +39,7 @@ class Decision(NamedTuple):
     hosts: tuple[str, ...]  # sorted
     at: datetime  # the moment it was compiled for, UTC; header lines and serials of zones come from it
     left_out: tuple[LeftOut, ...] = ()  # what of the hosts' plans is not in `plan`
+    valid_until: datetime | None = None  # when something of it begins or ends, UTC; None for nothing that is known
 
 
 class Rendered(NamedTuple):

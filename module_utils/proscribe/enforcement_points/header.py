@@ -22,10 +22,11 @@ def header(decision: Decision, format_: str) -> list[str]:
     """The lines that a file begins with, without the sign of a comment."""
     group = f"of group {safe(decision.group)}" if decision.group else "of the inventory"
     catalogue = f"catalogue {safe(decision.catalogue)}, " if decision.catalogue else ""
+    until = f", valid until {spelled(decision.valid_until)}" if decision.valid_until else ""
     tenants = sorted({one.rule.partition("/")[2] for one in decision.left_out if one.why == BY_TENANT})
     return [
         f"Written by Proscribe, export {format_}. The next export replaces this file, so changes to it are lost.",
-        f"For {len(decision.hosts)} host(s) {group}, as of {spelled(decision.at)}",
+        f"For {len(decision.hosts)} host(s) {group}, as of {spelled(decision.at)}{until}",
         f"{catalogue}plan {safe(decision.digest)}",
         *([f"Open to all accounts, for the organisation's tenants: {' '.join(map(safe, tenants))}"] if tenants else []),
     ]

@@ -83,13 +83,13 @@ def _ours(directory: Path) -> frozenset[str] | None:
         return None
     if not os.listdir(directory):
         return None
-    named = _named(directory / manifest.NAME)
+    named = earlier(directory)
     if named is None:
         raise NotExportable(
             f"{directory} is not empty, and no earlier export: it has no {manifest.NAME} of one. Name another directory"
         )
     found = frozenset(_files(directory))
-    if foreign := sorted(found - named - {manifest.NAME}):
+    if foreign := sorted(found - named.files.keys() - {manifest.NAME}):
         raise NotExportable(
             f"{directory} has a file that the earlier export does not name: {ascii(foreign[0])}. Move it away, since an"
             " export replaces the whole directory"
@@ -109,7 +109,14 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _named(path: Path) -> frozenset[str] | None:
+def earlier(directory: Path) -> manifest.Earlier | None:
+    """What the manifest of the export in a directory says; None where there is none of ours."""
+    content = content_of(directory / manifest.NAME)
+    return None if content is None else manifest.read(content)
+
+
+def content_of(path: Path) -> bytes | None:
+    """A file of an export; None for what is no file, or too large for one."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -118,7 +125,7 @@ def _named(path: Path) -> frozenset[str] | None:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             return None
         content = stream.read(manifest.LARGEST + 1)
-    return manifest.listed(content) if len(content) <= manifest.LARGEST else None
+    return content if len(content) <= manifest.LARGEST else None
 
 
 def _exchange(one: Path, other: Path) -> None:

@@ -7,7 +7,7 @@ import datetime
 from proscribe.enforcement_points.declaration import Decision, Format, LeftOut, Rendered
 from proscribe.enforcement_points.manifest import SCHEMA, manifest
 
-from .shapes import COUNT, TEXT, TEXTS, TIME, Shape, about, listed, made
+from .shapes import COUNT, TEXT, TEXTS, TIME, Shape, about, listed, made, maybe
 
 LEFT_OUT = {
     "rule": about(TEXT, "<control>/<service> or <control>/<setting>; empty where it is about all of the export"),
@@ -34,6 +34,7 @@ def export() -> Shape:
             "group": about(TEXT, "The group of the inventory; empty for all hosts"),
             "hosts": about(TEXTS, "For whom the decision is"),
             "at": about(TIME, "The moment that the policy was compiled for"),
+            "valid_until": about(maybe(TIME), "When something of it begins or ends next; null for nothing known"),
             "plan": about(TEXT, "The digest of the plan that was exported"),
             "catalogue": about(TEXT, "The release of the catalogue; empty if it has none"),
             "included": about(TEXTS, "The rules that are in it"),

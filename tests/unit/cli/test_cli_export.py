@@ -152,3 +152,47 @@ def test_explain_answers_for_the_audience_of_an_export_that_runs_leave_out(inven
     assert second.startswith("whatsapp.com (WhatsApp: whatsapp): policy: blocked on guests-devices")
     assert main(["explain", "whatsapp.com", *inventory, "--limit", "guests-devices", "--json", *AT]) == 1
     assert json.loads(capsys.readouterr().out)["audience"] is True
+
+
+@pytest.fixture
+def waived(inventory, tmp_path):
+    """A waiver of both hosts of the office for one service, which ends."""
+    (tmp_path / "approvers.yml").write_text("office: {head: head}\n")
+    (tmp_path / "waivers").mkdir()
+    (tmp_path / "waivers/w1.yml").write_text(
+        "{id: w1, services: [telegram], controls: [dns], groups: [office], reason: r, requested_by: a, approved_by: head,"
+        " approved_on: 2026-11-01T00:00:00Z, valid_from: 2026-11-01T00:00:00Z, expires: 2026-12-24T18:00:00Z,"
+        " risk: r, compensating_controls: [c], ticket: t}\n"
+    )
+    return inventory
+
+
+def test_an_export_says_until_when_it_is_valid_and_a_check_whether_it_is_what_would_be_written(
+    waived, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    export = ["export", "rpz", *waived, "--group", "office", "-o", str(out)]
+    assert main([*export, *AT]) == 0
+    assert manifest(out)["valid_until"] == "2026-12-24T18:00:00Z"
+    assert b"as of 2026-11-27T08:00:00Z, valid until 2026-12-24T18:00:00Z" in (out / "proscribe.rpz").read_bytes()
+    assert main([*export, "--check", "--at", "2026-12-24T17:59:59Z"]) == 0
+    capsys.readouterr()
+    assert main([*export, "--check", "--at", "2026-12-24T18:00:00Z"]) == 1
+    printed = capsys.readouterr().out
+    assert "it was valid until 2026-12-24T18:00:00Z" in printed and "another content by the policy of now" in printed
+    assert main([*export, "--at", "2026-12-25T00:00:00Z"]) == 0
+    assert main([*export, "--check", "--at", "2026-12-25T00:00:00Z"]) == 0 and manifest(out)["valid_until"] is None
+    (out / "proscribe.rpz").write_bytes(b"; changed by hand\n")
+    assert main([*export, "--check", "--at", "2026-12-25T00:00:00Z"]) == 1
+    assert "proscribe.rpz was changed, or is gone" in capsys.readouterr().out
+
+
+def test_an_export_of_another_format_or_group_is_replaced_only_where_it_is_meant(inventory, tmp_path, capsys):
+    out = str(tmp_path / "out")
+    assert main(["export", "rpz", *inventory, "--group", "office", "-o", out, *AT]) == 0
+    for other in (["cidr", "--group", "office"], ["rpz", "--group", "kiosks"]):
+        assert main(["export", *other, *inventory, "-o", out, *AT]) == 2
+        assert "has an export rpz of group office; expected another directory, or --replace" in capsys.readouterr().err
+        assert manifest(Path(out))["format"] == "rpz"
+    assert main(["export", "cidr", "--group", "office", *inventory, "-o", out, *AT, "--replace"]) == 0
+    assert main(["export", "cidr", "--group", "office", *inventory, "-o", str(tmp_path / "new"), "--check"]) == 2
