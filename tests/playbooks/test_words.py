@@ -79,7 +79,7 @@ def desk(tmp_path: Path) -> Desk:
 def test_the_example_inventory_is_explained_from_anywhere(tmp_path: Path) -> None:
     environment = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE)
     ended = launch(PROJECT / "proscribe", "explain", "mail.google.com", cwd=tmp_path, environment=environment)
-    assert ended.said.startswith("mail.google.com (Gmail: gmail): blocked on localhost\n")
+    assert ended.said.startswith("mail.google.com (Gmail: gmail): policy: blocked on localhost")
     assert ended.code == 1
     assert list(tmp_path.iterdir()) == []
 
