@@ -160,8 +160,9 @@ def waived(inventory, tmp_path):
     (tmp_path / "approvers.yml").write_text("office: {head: head}\n")
     (tmp_path / "waivers").mkdir()
     (tmp_path / "waivers/w1.yml").write_text(
-        "{id: w1, services: [telegram], controls: [dns], groups: [office], reason: r, requested_by: a, approved_by: head,"
-        " approved_on: 2026-11-01T00:00:00Z, valid_from: 2026-11-01T00:00:00Z, expires: 2026-12-24T18:00:00Z,"
+        "{id: w1, services: [telegram], controls: [dns], groups: [office], reason: r, requested_by: a,"
+        " approved_by: head, approved_on: 2026-11-01T00:00:00Z, valid_from: 2026-11-01T00:00:00Z,"
+        " expires: 2026-12-24T18:00:00Z,"
         " risk: r, compensating_controls: [c], ticket: t}\n"
     )
     return inventory

@@ -123,6 +123,9 @@ def _these(hosts: Sequence[str]) -> str:
 def _limit(run: Mapping[str, Any], hosts: Sequence[str], listed: str = "") -> str:
     """The --limit that means these hosts of the run; `listed` is the file that `host_lists` gives for them."""
     fewer = len(hosts) < run["expected_hosts"]
-    if (fewer or run["limit"]) and len(hosts) <= FEW_HOSTS and all(PLAIN.fullmatch(host) for host in hosts):
+    if fewer and len(hosts) <= FEW_HOSTS and all(PLAIN.fullmatch(host) for host in hosts):
         return ",".join(hosts)
-    return f"@{listed}" if fewer and len(hosts) > FEW_HOSTS and listed else str(run["limit"] or "")
+    if fewer and len(hosts) > FEW_HOSTS and listed:
+        return f"@{listed}"
+    # ansible-pull names each host that it may be, and some of these are one name.
+    return ",".join(dict.fromkeys(str(run["limit"] or "").split(",")))
