@@ -191,6 +191,18 @@ def test_tor_browser_goes_and_what_was_downloaded_with_it_stays(machine: Path, p
     assert not {f"Browser/{name}" for name in programs} & set(left)
 
 
+def test_an_electron_app_goes_whole_and_with_a_document_in_parts(machine: Path, plan: Mapping[str, Any]) -> None:
+    files = made.electron("signal-desktop", "signal-desktop")
+    made.put(machine / "home/alice/signal", files, ALICE)
+    made.put(machine / "home/bob/signal", {**files, "resources/notes.txt": b"mine"}, BOB)
+    enforce(machine, plan)
+    assert not (machine / "home/alice/signal").exists()
+    assert listed(machine / "home/bob/signal") == ["resources/notes.txt"]
+    carry_out(apps.lift(Host(str(machine)), plan))
+    assert listed(machine / "home/alice/signal") == sorted(files)
+    assert listed(machine / "home/bob/signal") == sorted([*files, "resources/notes.txt"])
+
+
 def test_tunnels_in_one_file(machine: Path, plan: Mapping[str, Any]) -> None:
     tools = {
         "cloudflared": "github.com/cloudflare/cloudflared/cmd/cloudflared",
