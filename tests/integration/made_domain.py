@@ -52,6 +52,7 @@ idmap config {DOMAIN} : range = 10000-999999
 END
 printf '[libdefaults]\\ndefault_realm = {REALM}\\ndns_lookup_kdc = true\\ndns_lookup_realm = false\\n' >/etc/krb5.conf
 net cache flush
+until net ads info >/dev/null 2>&1; do sleep 1; done  # the controller's directory answers later than its shares
 net ads join {ADMINISTRATOR} --no-dns-updates createcomputer=Desktops
 net cache flush
 systemctl start winbind
