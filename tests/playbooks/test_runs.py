@@ -81,6 +81,7 @@ def test_the_browsers_are_started_where_that_is_asked_for(run: Run, piped: str) 
     ended = run("audit", "--tags", "browser")
     assert (ended.code, "browser/probe" in rules(run)) == (0, False)
     ended = run("audit", "--tags", "browser", "-e", "proscribe_probe=true")
+    assert "browser/probe" in rules(run), ended.said
     probe_rule = rules(run)["browser/probe"]
     if os.geteuid() == 0:
         details = {found["path"]: found["detail"] for found in probe_rule["findings"]}
