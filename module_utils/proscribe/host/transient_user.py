@@ -7,6 +7,7 @@ on the host belongs to it. Everything that carries its number is ended with it.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import re
@@ -93,6 +94,7 @@ def transient_user(host: Host) -> Iterator[TransientUser]:
         raise ControlError(f"no user number between {NUMBERS[0]} and {NUMBERS[-1]} is free")
     try:
         room = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=ROOM)
+        held = _held(room)
         os.chmod(room, 0o711)
         home = os.path.join(room, "home")
         os.mkdir(home, 0o700)
@@ -104,6 +106,8 @@ def transient_user(host: Host) -> Iterator[TransientUser]:
     finally:
         end_all_of(uid)
         _remove(room)
+        if held is not None:
+            os.close(held)
 
 
 def end_all_of(uid: int) -> None:
@@ -141,19 +145,37 @@ def _known(uid: int) -> bool:
     return bool(_processes(uid))
 
 
+def _held(room: str) -> int | None:
+    """A lock on a room, which ends with its maker; None for a room that is in use. A number of a process says less:
+    where /run is shared and the processes are not, as in a container, another one has it, or none.
+    """
+    descriptor = os.open(room, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
 def _sweep() -> None:
     """Take away what a run left that was killed half way."""
     for name in os.listdir(ROOM):
         maker = name[len(PREFIX) :].partition("-")[0]
         if name.startswith(PREFIX) and maker.isdigit() and not os.path.exists(f"/proc/{maker}"):
-            room = os.path.join(ROOM, name)
-            seen = os.lstat(room)
-            if stat.S_ISDIR(seen.st_mode) and seen.st_uid == 0:
-                with contextlib.suppress(OSError):
-                    owner = os.lstat(os.path.join(room, "home")).st_uid
-                    if owner in NUMBERS:
-                        end_all_of(owner)
-                _remove(room)
+            with contextlib.suppress(FileNotFoundError):  # another run takes it away
+                _take_away(os.path.join(ROOM, name))
+
+
+def _take_away(room: str) -> None:
+    seen = os.lstat(room)
+    if stat.S_ISDIR(seen.st_mode) and seen.st_uid == 0 and (held := _held(room)) is not None:
+        with contextlib.suppress(OSError):
+            owner = os.lstat(os.path.join(room, "home")).st_uid
+            if owner in NUMBERS:
+                end_all_of(owner)
+        _remove(room)
+        os.close(held)
 
 
 def _remove(room: str) -> None:
