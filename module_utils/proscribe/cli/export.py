@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..compile.run import Compiled, compile_hosts
 from ..compile.timeline import first_moment
+from ..duration import spelled
 from ..enforcement_points import manifest, writing
 from ..enforcement_points.decision import decide
 from ..enforcement_points.declaration import Decision, Format, NotExportable, Rendered
@@ -106,12 +107,12 @@ def _check(
     """Whether a directory has what would be written now; prints what differs. The policy is that of now, and the bytes
     are compared as of the moment of the export, which its files name.
     """
-    if before is None:
+    if before is None or before.at is None:
         raise NotExportable(f"{directory} has no export to check")
-    _, rendered = _decided(format_, compiled, at(before.at), group)
+    _, rendered = _decided(format_, compiled, before.at, group)
     differs = []
-    if before.valid_until and at(before.valid_until) <= now:
-        differs.append(f"it was valid until {before.valid_until}")
+    if before.valid_until and before.valid_until <= now:
+        differs.append(f"it was valid until {spelled(before.valid_until)}")
     for path in sorted({*rendered.files, *before.files}):
         due, on_disk = rendered.files.get(path), writing.content_of(directory / path)
         if on_disk is None or hashlib.sha256(on_disk).hexdigest() != before.files.get(path):
@@ -121,7 +122,11 @@ def _check(
     for line in differs:
         print(clean(f"{directory}: {line}"))
     if not differs:
-        print(clean(f"{directory}: up to date, export {before.format} as of {before.at}, plan {before.plan[:19]}"))
+        print(
+            clean(
+                f"{directory}: up to date, export {before.format} as of {spelled(before.at)}, plan {before.plan[:19]}"
+            )
+        )
     return NOT_UP_TO_DATE if differs else 0
 
 

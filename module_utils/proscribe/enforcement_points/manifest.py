@@ -10,16 +10,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from ..duration import spelled
+from ..duration import moment_of, spelled
 from .decision import waived
 from .declaration import Decision, Format, Rendered
 
 SCHEMA = "proscribe/export/1"
 NAME = "manifest.json"
 LARGEST = 64 << 20  # bytes: a fleet of 100,000 hosts and all rules take a tenth of it
+# A part of a name that no file system and no shell takes for more. GPO backups have braces.
+_PART = re.compile(r"(?!\.)[A-Za-z0-9._{}-]{1,100}", re.ASCII)
+DEEPEST = 10  # directories
 
 
 def manifest(format_: Format, decision: Decision, rendered: Rendered) -> dict[str, Any]:
@@ -54,9 +59,9 @@ class Earlier(NamedTuple):
 
     format: str
     group: str
-    at: str
+    at: datetime | None
     plan: str
-    valid_until: str  # "" for none
+    valid_until: datetime | None
     files: Mapping[str, str]  # by path, the SHA-256
 
 
@@ -66,8 +71,17 @@ def read(content: bytes) -> Earlier | None:
         document = json.loads(content)
         if document["schema"] != SCHEMA:
             return None
-        files = {str(one["path"]): str(one.get("sha256") or "") for one in document["files"]}
-        format_, group, at, plan = (str(document.get(key) or "") for key in ("format", "group", "at", "plan"))
-        return Earlier(format_, group, at, plan, str(document.get("valid_until") or ""), files)
+        files = {checked(one["path"]): str(one.get("sha256") or "") for one in document["files"]}
+        format_, group, plan = (str(document.get(key) or "") for key in ("format", "group", "plan"))
+        at, until = (None if document.get(key) is None else moment_of(document[key]) for key in ("at", "valid_until"))
+        return Earlier(format_, group, at, plan, until, files)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+def checked(name: str) -> str:
+    """The name of a file of an export, which stays in its directory. Raises ValueError for any other."""
+    parts = name.split("/")
+    if len(parts) > DEEPEST or not all(_PART.fullmatch(part) for part in parts):
+        raise ValueError(f"{name!r} is no name for a file of an export")
+    return name

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import re
 import stat
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
@@ -19,9 +18,6 @@ from . import manifest
 from .declaration import NotExportable
 
 DIRECTORY_MODE, FILE_MODE = 0o755, 0o644
-# A part of a name that no file system and no shell takes for more. GPO backups have braces.
-_PART = re.compile(r"(?!\.)[A-Za-z0-9._{}-]{1,100}", re.ASCII)
-DEEPEST = 10  # directories
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
@@ -30,7 +26,7 @@ def write(directory: Path, files: Mapping[str, bytes]) -> None:
     an earlier export. Raises NotExportable for one with anything else in it, and OSError.
     """
     for name in files:
-        checked(name)
+        manifest.checked(name)
     directory = Path(os.path.abspath(directory))
     directory.parent.mkdir(parents=True, exist_ok=True)
     _ours(directory)
@@ -48,14 +44,6 @@ def write(directory: Path, files: Mapping[str, bytes]) -> None:
     finally:
         with contextlib.suppress(OSError):  # what somebody has put there just now stays
             _remove(beside, left)
-
-
-def checked(name: str) -> str:
-    """A relative name that stays in its directory. Raises ValueError for any other."""
-    parts = name.split("/")
-    if len(parts) > DEEPEST or not all(_PART.fullmatch(part) for part in parts):
-        raise ValueError(f"{name!r} is no name for a file of an export")
-    return name
 
 
 def _fill(directory: Path, files: Mapping[str, bytes]) -> None:

@@ -197,3 +197,27 @@ def test_an_export_of_another_format_or_group_is_replaced_only_where_it_is_meant
         assert manifest(Path(out))["format"] == "rpz"
     assert main(["export", "cidr", "--group", "office", *inventory, "-o", out, *AT, "--replace"]) == 0
     assert main(["export", "cidr", "--group", "office", *inventory, "-o", str(tmp_path / "new"), "--check"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("at", ""),
+        ("at", "yesterday"),
+        ("at", "0001-01-01T00:00:00+23:59"),
+        ("at", 7),
+        ("valid_until", "never"),
+        ("files", [{"path": "../../etc/passwd", "sha256": "0" * 64}]),
+        ("files", [{"path": "/etc/passwd", "sha256": "0" * 64}]),
+    ],
+)
+def test_a_manifest_that_no_export_would_have_written_is_none_of_an_earlier_one(
+    inventory, tmp_path, capsys, key, value
+):
+    out = tmp_path / "out"
+    export = ["export", "rpz", *inventory, "--group", "office", "-o", str(out), *AT]
+    assert main(export) == 0
+    (out / "manifest.json").write_text(json.dumps({**manifest(out), key: value}))
+    for more, why in (([], "no earlier export"), (["--check"], "has no export to check")):
+        assert main([*export, *more]) == 2
+        assert why in capsys.readouterr().err
