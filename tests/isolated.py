@@ -23,7 +23,7 @@ OUTSIDE = "PROSCRIBE_TESTS_OUTSIDE"  # the environment variable that names the n
 ON_DISK = ("/tmp", "/var/tmp", "/var/lib/containers", "/etc/containers/networks", str(Path.home() / ".ansible"))
 IN_MEMORY = ("/run/netns", "/run/containers", "/run/libpod")
 # In the new process tree. The mount is in the place of the old one and not over it: tests read what is mounted there.
-PROC = 'umount -R -l /proc && mount -t proc proc /proc && exec "$@"'
+PROC = "umount -R -l /proc && mount -t proc proc /proc"
 # In the new network. /sys shows the interfaces of the network in which it was mounted; control groups are below it.
 SETUP = """\
 set -eu
@@ -48,7 +48,7 @@ def command(directory: Path, argv: Sequence[str], downloads: bool = False) -> li
         "--kill-child",
         "sh",
         "-c",
-        PROC,
+        PROC + ' && exec "$@"',
         "sh",
     ]
     network = [] if downloads else ["unshare", "--net", "sh", "-c", SETUP, str(directory)]

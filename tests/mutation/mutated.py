@@ -25,10 +25,9 @@ LEFT_OUT = shutil.ignore_patterns(".git", ".cache", ".venv", "reports", ".hypoth
 # are the roots of hosts, with the locks of those who mount them. The copy is at /mnt, which no test has a use for:
 # tests with real tools have a /tmp and a /run of their own.
 READ_ONLY = ("/bin", "/boot", "/etc", "/home", "/lib", "/opt", "/root", "/srv", "/usr", "/var", "/work")
-# /proc is mounted in the place of the old one and not over it: what is mounted there is read in tests. The agent of
-# GnuPG has its socket in /run/user; below the home of a test the path would be too long for one.
+# The agent of GnuPG has its socket in /run/user; below the home of a test the path would be too long for one.
 APART = (
-    "umount -R -l /proc && mount -t proc proc /proc || exit 99; "
+    f"{isolated.PROC} || exit 99; "
     "ip link set lo up 2>/dev/null; mount -t tmpfs -o mode=755 run /run && mkdir -p -m 700 /run/user/0 || exit 99; "
     'exec 9<"$ROOTS"; for place in $READ_ONLY; do test -d "$place" || continue; '
     'mount --bind "$place" "$place" && mount -o remount,bind,ro "$place" || exit 99; done; '

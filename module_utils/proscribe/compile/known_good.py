@@ -65,22 +65,22 @@ def blocked(entries: Mapping[str, Mapping[str, Any]], feeds: Iterable[Feed], lis
         for one in above(name):
             needed.setdefault(one, []).append(name)
     table = NetworkTable(dict.fromkeys(merged(lists.networks), KNOWN_GOOD_NETWORKS))
+
+    def needing(value: str, permitted: set[str]) -> tuple[str, ...]:
+        if "/" not in value:
+            return tuple(name for name in needed.get(value, ()) if not permitted.intersection(above(name)))
+        listed = "" if value in permitted else table.of(parsed(value))
+        return (listed,) if listed else ()
+
     for id_, entry in entries.items():
         permitted = {*entry.get("allow_domains", ()), *meant[id_]}
         for path, value in _values(entry):
-            if path[0] == "networks":
-                if value not in meant[id_] and (listed := table.of(parsed(value))):
-                    yield Blocked(id_, "", path, value, (listed,))
-            elif names := _need(needed.get(value, ()), permitted):
-                yield Blocked(id_, "", path, value, names)
+            if needed_by := needing(value, permitted):
+                yield Blocked(id_, "", path, value, needed_by)
     for feed in feeds:
-        permitted = meant.get(feed.service, set())
         for value in feed.values:
-            if feed.kind == "networks":
-                if value not in permitted and (listed := table.of(parsed(value))):
-                    yield Blocked(feed.service, feed.id, (), value, (listed,))
-            elif names := _need(needed.get(value, ()), permitted):
-                yield Blocked(feed.service, feed.id, (), value, names)
+            if needed_by := needing(value, meant.get(feed.service, set())):
+                yield Blocked(feed.service, feed.id, (), value, needed_by)
 
 
 def expected(found: Blocked) -> str:
@@ -102,11 +102,6 @@ def _values(entry: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
                 yield (key, index), value
     for index, value in enumerate(entry.get("networks", ())):
         yield ("networks", index), value
-
-
-def _need(names: Iterable[str], permitted: set[str]) -> tuple[str, ...]:
-    """Those of some names that are not let through, nor decided to be blocked."""
-    return tuple(name for name in names if not permitted.intersection(above(name)))
 
 
 def _meant(entry: Mapping[str, Any]) -> set[str]:

@@ -42,6 +42,11 @@ def web_names(decision: Decision) -> WebNames:
     )
 
 
+def with_left_out(decision: Decision, names: WebNames) -> Decision:
+    """A decision that says as well what its names leave out, for the head of a file."""
+    return decision._replace(left_out=(*decision.left_out, *names.left_out))
+
+
 def rule_of(decision: Decision, one: Name) -> str:
     """The rule of the first restricted service that has a name; "" where it follows from several."""
     services = decision.plan["controls"][CONTROL]["services"]

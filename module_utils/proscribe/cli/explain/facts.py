@@ -82,10 +82,10 @@ def known(reports: Path, hosts: Collection[str]) -> dict[str, Facts]:
 
 def _with(newer: Facts, record: Mapping[str, Any]) -> Facts:
     """What is known, and what an older record says beyond it."""
+    at = str(record.get("checked_at") or "")
+    if at and not newer.observed:
+        newer = newer._replace(state=str(record.get("state") or UNKNOWN), observed=at)
     platform, said = record.get("platform"), newer
-    if not said.observed and record.get("checked_at"):
-        observed = str(record["checked_at"])
-        said = newer = newer._replace(state=str(record.get("state") or UNKNOWN), observed=observed)
     if not said.os and isinstance(platform, Mapping):
         said = said._replace(os=str(platform.get("os") or ""))
     if said.managers is None and isinstance(named := record.get("package_systems"), list):
@@ -94,5 +94,4 @@ def _with(newer: Facts, record: Mapping[str, Any]) -> Facts:
         said = said._replace(brought=frozenset(map(str, named)))
     if said.browsers is None and isinstance(named := record.get("browsers"), list):
         said = said._replace(browsers=frozenset(map(str, named)))
-    at = str(record.get("checked_at") or "")
     return said if said == newer else said._replace(at=min(filter(None, (newer.at, at)), default=""))

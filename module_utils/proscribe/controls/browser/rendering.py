@@ -105,18 +105,19 @@ def names(entry: Mapping[str, Any]) -> list[Name]:
 
 def listed(entry: Mapping[str, Any]) -> list[Name]:
     """The names of a service that browsers are given: all, but for those that do not fit into their lists."""
-    unlisted = set(entry.get("unlisted", ()))
-    return [one for one in names(entry) if str(one) not in unlisted] if unlisted else names(entry)
+    return names(_fitted(entry))
 
 
 def fitting(services: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """The services with the names that browsers are given."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for id_, entry in services.items():
-        unlisted = set(entry.get("unlisted", ()))
-        lists = {key: [one for one in entry.get(key, ()) if one not in unlisted] for key in ("domains", "urls")}
-        found[id_] = {**entry, **lists} if unlisted else entry
-    return found
+    return {id_: _fitted(entry) for id_, entry in services.items()}
+
+
+def _fitted(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    unlisted = set(entry.get("unlisted", ()))
+    if not unlisted:
+        return entry
+    return {**entry, **{key: [one for one in entry.get(key, ()) if one not in unlisted] for key in ("domains", "urls")}}
 
 
 def above(host: str) -> Iterator[str]:

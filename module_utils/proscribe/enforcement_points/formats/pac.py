@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ..declaration import Decision, Format, LeftOut, Rendered
 from ..header import comment, text
-from ..web_names import WebNames, blocks, rule_of, web_names
+from ..web_names import WebNames, blocks, rule_of, web_names, with_left_out
 
 # The discard port of this machine: nothing listens there, so a connection is refused at once.
 NOWHERE = "PROXY 127.0.0.1:9"
@@ -40,7 +40,7 @@ def render(decision: Decision) -> Rendered:
     names = web_names(decision)
     table = json.dumps({host: int(blocked) for host, blocked in names.hosts.items()}, indent=0)
     lines = [
-        *comment(decision._replace(left_out=(*decision.left_out, *names.left_out)), "pac", "//"),
+        *comment(with_left_out(decision, names), "pac", "//"),
         "// 1: blocked, 0: open; the longest name decides.",
         "var proscribeNames =",
     ]

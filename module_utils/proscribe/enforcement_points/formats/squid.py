@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ...controls.browser.rendering import Name, above
 from ..declaration import HTTP, Decision, Format, LeftOut, Rendered
 from ..header import comment, text
-from ..web_names import WebNames, blocks, rule_of, web_names
+from ..web_names import WebNames, blocks, rule_of, web_names, with_left_out
 
 # A backslash before some characters means more to the C library's expressions than the character.
 _SPECIAL = re.compile(r"[^A-Za-z0-9/_~%&,;=:@!-]")
@@ -24,8 +24,7 @@ _SPECIAL = re.compile(r"[^A-Za-z0-9/_~%&,;=:@!-]")
 def render(decision: Decision) -> Rendered:
     """A file to be included before the organisation's own http_access lines."""
     names = web_names(decision)
-    about = decision._replace(left_out=(*decision.left_out, *names.left_out))
-    lines = [*comment(about, "squid"), *rules(names)]
+    lines = [*comment(with_left_out(decision, names), "squid"), *rules(names)]
     left_out = [*names.left_out, *unseen(decision, names)]
     return Rendered({"proscribe.conf": text(lines)}, names.included, left_out)
 
