@@ -176,8 +176,10 @@ def test_an_export_says_until_when_it_is_valid_and_a_check_whether_it_is_what_wo
     assert main([*export, *AT]) == 0
     assert manifest(out)["valid_until"] == "2026-12-24T18:00:00Z"
     assert b"as of 2026-11-27T08:00:00Z, valid until 2026-12-24T18:00:00Z" in (out / "proscribe.rpz").read_bytes()
-    assert main([*export, "--check", "--at", "2026-12-24T17:59:59Z"]) == 0
     capsys.readouterr()
+    assert main([*export, "--check", "--at", "2026-12-24T17:59:59Z"]) == 0
+    plan = manifest(out)["plan"][:19]
+    assert f"up to date, export rpz as of 2026-11-27T08:00:00Z, plan {plan}\n" in capsys.readouterr().out
     assert main([*export, "--check", "--at", "2026-12-24T18:00:00Z"]) == 1
     printed = capsys.readouterr().out
     assert "it was valid until 2026-12-24T18:00:00Z" in printed and "another content by the policy of now" in printed

@@ -108,11 +108,16 @@ def test_a_feed_is_refused_with_its_line(lists: Lists, where: str, kind: str, go
     assert f"{where}/feeds/birds.txt:{number}: found '{bad}'" in lists.refused()
 
 
-def test_an_amendment_is_refused_where_it_adds_the_name_and_can_say_that_it_is_meant(lists: Lists) -> None:
-    adds = "add:\n  domains: [gov.example]\n"
+@pytest.mark.parametrize(
+    ("key", "value"), [("domains", "gov.example"), ("networks", "198.51.100.0/24"), ("networks", "2001:4860:7::/48")]
+)
+def test_an_amendment_is_refused_where_it_adds_the_value_and_can_say_that_it_is_meant(
+    lists: Lists, key: str, value: str
+) -> None:
+    adds = f"add:\n  {key}: [{value}]\n"
     lists.write("ours/amends/parrot.yml", AMENDED.format(what=adds))
-    assert "ours/amends/parrot.yml:5: add.domains[0]: found 'gov.example'" in lists.refused()
-    meant = "decided:\n  - names: [gov.example]\n    as: blocked\n    why: Ministry order 7\n"
+    assert f"ours/amends/parrot.yml:5: add.{key}[0]: found '{value}'" in lists.refused()
+    meant = f"decided:\n  - names: ['{value}']\n    as: blocked\n    why: Ministry order 7\n"
     lists.write("ours/amends/parrot.yml", AMENDED.format(what=adds + meant))
     assert lists.refused() == ""
 
