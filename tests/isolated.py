@@ -1,9 +1,10 @@
 """Namespaces in which a part of a test run cannot leave anything on the machine: `isolated.py DIRECTORY COMMAND...`
 
 Root's tests boot hosts, load firewall rules, and mount file systems. In here they have a process tree, mounts, a
-network and a podman storage of their own, with /tmp and /var/tmp below DIRECTORY. All of it ends with the process that
-was started, however that ends: the kernel kills the process tree, and with it go the mounts and the network. Two runs,
-and two parts of one, never meet, whatever they call their hosts and networks.
+network and a podman storage of their own, with /tmp and /var/tmp below DIRECTORY, and what they write in /etc and
+/var/lib. All of it ends with the process that was started, however that ends: the kernel kills the process tree, and
+with it go the mounts and the network. Two runs, and two parts of one, never meet, whatever they call their hosts and
+networks.
 
 DIRECTORY/network is the network that the machine has, for downloads (`machine.outside`).
 """
@@ -11,6 +12,7 @@ DIRECTORY/network is the network that the machine has, for downloads (`machine.o
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +24,8 @@ OUTSIDE = "PROSCRIBE_TESTS_OUTSIDE"  # the environment variable that names the n
 # Ansible's connections stay open below its directory, under the address of the host, which several runs have.
 ON_DISK = ("/tmp", "/var/tmp", "/var/lib/containers", "/etc/containers/networks", str(Path.home() / ".ansible"))
 IN_MEMORY = ("/run/netns", "/run/containers", "/run/libpod")
+# What the machine has there is to be seen, and what is written there goes: users, settings, states.
+LAID_OVER = ("/etc", "/var/lib")
 # In the new process tree. The mount is in the place of the old one and not over it: tests read what is mounted there.
 PROC = "umount -R -l /proc && mount -t proc proc /proc"
 # In the new network. /sys shows the interfaces of the network in which it was mounted; control groups are below it.
@@ -57,6 +61,8 @@ def command(directory: Path, argv: Sequence[str], downloads: bool = False) -> li
 
 def prepare(directory: Path) -> dict[str, str]:
     """Make the mounts, and return what the environment has to name."""
+    for place in LAID_OVER:
+        _lay_over(place, directory)
     for place in ON_DISK:
         own = directory / place.strip("/").replace("/", "-")
         own.mkdir(parents=True, exist_ok=True)
@@ -70,6 +76,21 @@ def prepare(directory: Path) -> dict[str, str]:
     network.touch()
     _mount("--bind", "/proc/self/ns/net", str(network))
     return {OUTSIDE: str(network), "TMPDIR": "/tmp"}
+
+
+def _lay_over(place: str, directory: Path) -> None:
+    """Keep what is written below a place apart. What is mounted below it, such as a container's /etc/hosts, stays."""
+    name = place.strip("/").replace("/", "-")
+    own, upper, work = (directory / f"{name}{role}" for role in ("", "-written", "-work"))
+    for made in (own, upper, work):
+        made.mkdir(parents=True, exist_ok=True)
+    shutil.copystat(place, upper)
+    _mount("-t", "overlay", "-o", f"lowerdir={place},upperdir={upper},workdir={work}", "overlay", str(own))
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        point = line.split()[4]
+        if point.startswith(place + "/"):
+            _mount("--bind", point, str(own) + point.removeprefix(place))
+    _mount("--rbind", str(own), place)
 
 
 def _mount(*words: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import isolated
 import machine
 import pytest
 from own_scripts import script_of_tests
@@ -528,3 +529,21 @@ def test_parts_end_with_the_run_that_is_killed(tmp_path: Path) -> None:
     own.send_signal(signal.SIGKILL)
     own.wait()
     until(lambda: not alive(int((tmp_path / "pid").read_text())))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: namespaces")
+def test_what_a_part_of_root_writes_on_the_machine_goes_with_it(tmp_path: Path) -> None:
+    name = f"proscribe-written-{os.getpid()}"
+    places = ["/etc", "/var/lib", "/var/tmp", "/run/netns"]
+    (tmp_path / "hosts").write_text("192.0.2.1 mounted\n")
+    writing = [f"echo > {place}/{name}" for place in places]
+    inside = isolated.command(
+        tmp_path / "own", ["sh", "-ec", "; ".join([*writing, "cat /etc/hosts; test -s /etc/passwd"])]
+    )
+    # As in a container, where the machine's /etc/hosts is a mount of its own.
+    script = 'mount --bind "$0" /etc/hosts; exec "$@"'
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, str(tmp_path / "hosts"), *inside]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "192.0.2.1 mounted\n"), done.stderr
+    assert [place for place in places if Path(place, name).exists()] == []
