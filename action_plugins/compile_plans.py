@@ -8,22 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
+from ansible import context
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe import installation
+from proscribe.compile.in_play import InPlay, for_another_role, given_to
 from proscribe.compile.inventory import Question, plain, variables_reader, zones
 from proscribe.compile.run import compile_run
 from proscribe.compile.selection import select
 from proscribe.compile.tags import unknown_tags
+from proscribe.compile.unread import unread
 from proscribe.finding import BESIDE
 from proscribe.observation import compiled_run
 from proscribe.plan import CONTROLS
 from proscribe.policy_errors import PolicyErrors
 from proscribe.report.collection.active import objection
-from proscribe.report.collection.plays import ENFORCING
+from proscribe.report.collection.plays import ENFORCING, included, of_our_roles, tasks_of
 from proscribe_registration import register
 
 # Here, in Ansible's main process; the action itself runs in a worker.
@@ -58,12 +61,17 @@ class ActionModule(ActionBase):
                     raise AnsibleError(f"{mistake}; no host was touched")
         hostvars = variables["hostvars"]
         names = [str(name) for name in variables["ansible_play_hosts_all"]]
-        controls = _controls(arguments["for_roles"], variables.get("ansible_run_tags") or [])
+        tags = variables.get("ansible_run_tags") or []
+        entry = "lift" if mode == "lift" else "main"
+        controls = _controls([*arguments["for_roles"], *included(self._task.get_play(), entry)], tags)
         mode = "check" if self._task.check_mode and mode == "enforce" else mode
-        if earlier := self._of_this_play(variables, names, mode, controls):
+        if earlier := self._of_this_play(variables, names, mode):
+            self._require_its_role_in(earlier, tags)
             return {**result, "proscribe_run": earlier}
         try:
-            selection = select(names, hostvars, observes)
+            self._require_one_policy(hostvars, names)
+            seen = InPlay(hostvars, self._task, names)
+            selection = select(names, seen, observes)
             question = Question(
                 project=installation.ROOT,
                 mode=mode,
@@ -75,8 +83,8 @@ class ActionModule(ActionBase):
                 groups={
                     str(group): frozenset(map(str, hosts)) for group, hosts in (variables.get("groups") or {}).items()
                 },
-                zone_of=zones(hostvars),
-                variables_of=variables_reader(hostvars),
+                zone_of=zones(seen),
+                variables_of=variables_reader(seen),
                 playbook_folder=_playbook_folder(variables),
                 user_project=installation.user_project(),
                 not_served=selection.not_served,
@@ -90,6 +98,7 @@ class ActionModule(ActionBase):
                 "become": bool(self._task.become),
                 "task": str(self._task._uuid),
                 "play": str(self._task.get_play()._uuid),
+                "given": given_to(self._task),
                 # the hosts of the plays that follow: all of them without a word where nobody is left out
                 "selected": ["all"] if len(selection.hosts) == len(names) else selection.names,
             }
@@ -113,9 +122,32 @@ class ActionModule(ActionBase):
                 "Mitogen does not send what modules import by relative names; no host was touched"
             )
 
-    def _of_this_play(
-        self, variables: dict[str, Any], names: list[str], mode: str, controls: list[str]
-    ) -> dict[str, Any] | None:
+    def _require_one_policy(self, hostvars: Any, names: list[str]) -> None:
+        """Refuse what this play would ignore of what was written. Raises PolicyErrors."""
+        play = self._task.get_play()
+        mistakes = [
+            *for_another_role(self._task, (task for task in tasks_of(play) if of_our_roles(task))),
+            *unread(hostvars, names, context.CLIARGS.get("args") or (), self._task),
+        ]
+        if mistakes:
+            raise PolicyErrors({str(one): one for one in mistakes}.values())
+
+    def _require_its_role_in(self, earlier: dict[str, Any], tags: list[str]) -> None:
+        """Refuse a role that was included when the plans had been compiled without it, or for which something else was
+        written: nobody can know of it before it is included.
+        """
+        role = next(iter(self._task._role.get_dep_chain()[-1:]), None) if self._task._role else None
+        missing = set(_controls([role.get_name()], tags) if role else []).difference(earlier["controls"])
+        differing = dict(given_to(self._task).items() ^ earlier.get("given", {}).items())
+        if missing or differing:
+            found = f"is for {', '.join(sorted(missing))}" if missing else f"has its own {', '.join(sorted(differing))}"
+            raise AnsibleError(
+                f"{role.get_role_path() if role else self._task.get_path()}: this role {found}, which the plans of "
+                "this play were compiled without: expected all roles of Proscribe's in the play itself (roles, "
+                "import_role, or include_role by its name), with one policy, or a play for each"
+            )
+
+    def _of_this_play(self, variables: dict[str, Any], names: list[str], mode: str) -> dict[str, Any] | None:
         """What was compiled in this play before, by this task in an earlier batch (`serial`), or by that of another
         role: the run is one, and so is its report.
         """
@@ -128,7 +160,7 @@ class ActionModule(ActionBase):
             run = compiled_run(variables["hostvars"].raw_get(name))
             again = run.get("task") == task and name not in batch
             of_a_role = of_roles and run.get("play") == play and run.get("task") != task
-            if again or (of_a_role and (run["mode"], run["controls"]) == (mode, controls)):
+            if again or (of_a_role and run["mode"] == mode):
                 return dict(plain(run))
         return None
 

@@ -17,6 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 from proscribe import installation
 from proscribe.cli import Refused
 from proscribe.cli.variables import COMMANDS, arguments_of, typed_variables
+from proscribe.compile.in_play import in_play_only
+from proscribe.compile.unread import unread
+from proscribe.policy_errors import PolicyErrors
 from proscribe.report.text.wording import clean
 
 ANSWERS = ("explain", "diff")  # whose exit code 1 is one of two good answers
@@ -37,6 +40,17 @@ class ActionModule(ActionBase):
             {"command": {"type": "str", "choices": list(COMMANDS), "required": True}}
         )
         command = options["command"]
+        here = [str(variables["inventory_hostname"])]
+        if mistakes := [
+            *in_play_only(variables["hostvars"], self._task, here).values(),
+            *unread(
+                variables["hostvars"],
+                (variables.get("groups") or {}).get("all", ()),
+                context.CLIARGS["args"],
+                self._task,
+            ),
+        ]:
+            raise AnsibleError(str(PolicyErrors(mistakes)))
         named = {name: self._templar.template(variables[name]) for name in variables if name.startswith(f"{command}_")}
         try:
             words = arguments_of(command, named, typed_variables(self._loader))

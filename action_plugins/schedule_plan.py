@@ -6,22 +6,30 @@ from __future__ import annotations
 import os
 import pwd
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ansible import context
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe import installation
-from proscribe.compile.reports_place import ENVIRONMENT, reports_of
+from proscribe.compile.in_play import InPlay, in_play_only, of_policy
+from proscribe.compile.reports_place import ENVIRONMENT, VARIABLE, reports_of
+from proscribe.compile.restrictions import PREFIX, RESTRICTIONS, Restrictions
 from proscribe.compile.run import read_all
 from proscribe.compile.selection import select
-from proscribe.policy_errors import PolicyErrors
+from proscribe.compile.unread import unread
+from proscribe.policy_errors import PolicyError, PolicyErrors
 from proscribe.schedule.rendered import Here, plan
 
 CONTROLLER = "proscribe_controller"  # the group that names another machine to run the schedule
+EXTRA = {"-e", "--extra-vars"}
+IN_UNITS = {VARIABLE, *(PREFIX + name for name in RESTRICTIONS if name.startswith("schedule"))}
 HANDED_ON = "PROSCRIBE_ANSIBLE_PLAYBOOK"
 
 
@@ -47,7 +55,9 @@ class ActionModule(ActionBase):
             elsewhere = ""
         sources = [str(source) for source in variables.get("ansible_inventory_sources") or []]
         try:
-            selection = select(names, hostvars)
+            selection = select(names, InPlay(hostvars, self._task, names))
+            restrictions = read_all(selection.hosts)
+            self._require_what_runs_see(hostvars, names, restrictions.values())
             environment = {ENVIRONMENT: str(reports_of(selection.hosts, sources))}
             if program := os.environ.get(HANDED_ON):
                 environment[HANDED_ON] = program
@@ -60,7 +70,7 @@ class ActionModule(ActionBase):
                 environment,
             )
             local = any(self._is_here(hostvars, name) for name in selection.names)
-            made = plan(selection.hosts, read_all(selection.hosts), here, elsewhere, local)
+            made = plan(selection.hosts, restrictions, here, elsewhere, local)
             result["schedule"] = {**made, "selected": selection.names}
         except PolicyErrors as wrong:
             count = f"{len(wrong.errors)} mistakes" if len(wrong.errors) > 1 else "a mistake"
@@ -68,6 +78,21 @@ class ActionModule(ActionBase):
         for warning in result["schedule"]["warnings"]:
             self._display.warning(warning)
         return result
+
+    def _require_what_runs_see(self, hostvars: Any, names: list[str], restrictions: Iterable[Restrictions]) -> None:
+        """Refuse what the runs that are scheduled would not know of the policy: they read the inventory, and what
+        their own options give. What is about the schedule is in the units. Raises PolicyErrors.
+        """
+        elsewhere = in_play_only(hostvars, self._task, names)
+        options = {word.partition("=")[0] for one in restrictions for word in one.schedule_options}
+        typed = {} if options & EXTRA else of_policy(load_extra_vars(self._loader))
+        for variable, value in typed.items():
+            expected = "it in the inventory, or in proscribe_schedule_options: scheduled runs do not get this -e"
+            elsewhere[variable] = PolicyError("-e", variable, value, expected)
+        mistakes = [wrong for variable, wrong in elsewhere.items() if variable not in IN_UNITS]
+        mistakes += unread(hostvars, names, context.CLIARGS.get("args") or (), self._task)
+        if mistakes:
+            raise PolicyErrors(mistakes)
 
     @staticmethod
     def _is_here(hostvars: Any, name: str) -> bool:

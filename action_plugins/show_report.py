@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 from proscribe.cli import Refused
 from proscribe.cli import report as word
 from proscribe.cli.variables import typed_variables
+from proscribe.compile.in_play import InPlay
 from proscribe.compile.reports_place import place_of_reports
 from proscribe.compile.selection import select
 from proscribe.policy_errors import PolicyErrors, unknown_variables
@@ -53,8 +54,9 @@ class ActionModule(ActionBase):
             since = word.since(options["since"]) if options["since"] else ""
             # Where parts of a run are merged, every host of the inventory is expected in one of them.
             inventory = [str(source) for source in variables.get("ansible_inventory_sources") or []]
-            names = (variables.get("groups") or {}).get("all", ())
-            place = place_of_reports(select(map(str, names), variables["hostvars"]).hosts, inventory)
+            names = [str(name) for name in (variables.get("groups") or {}).get("all", ())]
+            seen = InPlay(variables["hostvars"], self._task, names)
+            place = place_of_reports(select(names, seen).hosts, inventory)
             arguments = argparse.Namespace(
                 **{**options, "since": since, "format": options["format"] or None}, inventory=inventory
             )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+OPTIONS = " " * 6  # before what a role's entry point takes, in argument_specs.yml
+
 
 class StaleMarks(Exception):
     """A document lacks the marks of a part, or has them twice."""
@@ -21,7 +23,8 @@ class Part(NamedTuple):
         """The document with this part in it. Raises StaleMarks."""
         if not self.name:
             return self.text()
-        begin, end = f"<!-- derived: {self.name} -->\n", f"<!-- end of {self.name} -->\n"
+        opened, closed = (f"{OPTIONS}# ", "") if self.path.endswith(".yml") else ("<!-- ", " -->")
+        begin, end = (f"{opened}{words}{self.name}{closed}\n" for words in ("derived: ", "end of "))
         if (document.count(begin), document.count(end)) != (1, 1) or document.index(begin) > document.index(end):
             raise StaleMarks(f"expected the marks {begin.strip()!r} and {end.strip()!r}, once each and in this order")
         before, _, rest = document.partition(begin)

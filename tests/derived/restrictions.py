@@ -1,13 +1,18 @@
-"""The table of all variables, in docs/restrictions.md."""
+"""The table of all variables, in docs/restrictions.md, and their entries in what roles say that they take."""
 
 from __future__ import annotations
 
+import json
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 from proscribe.compile.restrictions import RESTRICTIONS
+from proscribe.report.collection.plays import ENFORCING
 
-from .part import Part, table
+from .part import OPTIONS, Part, table
+
+LINE = 110  # characters
 
 
 def written(value: Any) -> str:
@@ -30,4 +35,20 @@ def variables() -> str:
     )
 
 
-DERIVED = (Part("docs/restrictions.md", variables, "variables"),)
+def options() -> str:
+    """For `options` of an entry point. Their values are of type `raw`: the compiler reads them, and says where a wrong
+    one was written.
+    """
+    lines = []
+    for name, one in RESTRICTIONS.items():
+        meaning = textwrap.wrap(one.meaning, LINE, break_on_hyphens=False, break_long_words=False)
+        lines += [f"proscribe_{name}:", "  description: >-", *(f"    {line}" for line in meaning), "  type: raw"]
+        lines += [f"  default: {json.dumps(one.default)}"] if one.default is not None else []
+    return "".join(f"{OPTIONS}{line}\n" for line in lines)
+
+
+ROLES = ("compliance", "drift_schedule", *ENFORCING)
+DERIVED = (
+    Part("docs/restrictions.md", variables, "variables"),
+    *(Part(f"roles/{role}/meta/argument_specs.yml", options, "variables") for role in ROLES),
+)

@@ -34,6 +34,7 @@ class Organisation:
         self.directory = directory
         self.ansible = ansible
         self.reports = directory / "reports"
+        self.source = "hosts.yml"  # as the command names it
         self.inventory()
 
     def inventory(self, dead: str = "", enforced: str = "dns", **variables: str) -> None:
@@ -69,7 +70,7 @@ class Organisation:
     def started(self, *words: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         """Run ansible-playbook, and keep what it prints apart."""
         return subprocess.run(
-            [self.ansible, "-i", "hosts.yml", *words],
+            [self.ansible, "-i", self.source, *words],
             cwd=self.directory,
             env=clean_environment(PROSCRIBE_REPORTS=str(self.reports), **environment),
             input=stdin,

@@ -11,6 +11,7 @@ import yaml
 from checkout import PROJECT, REAL_ANSIBLE, clean_environment, launch
 from made_fleet import Fleet
 from organisation import ROLES, Organisation
+from proscribe.compile.restrictions import RESTRICTIONS
 
 pytestmark = pytest.mark.playbook
 
@@ -29,6 +30,7 @@ def test_every_role_shows_its_usage_and_its_options() -> None:
     for path in READMES:
         entries = yaml.safe_load((path.parent / "meta" / "argument_specs.yml").read_text())["argument_specs"]
         options = {option for entry in entries.values() for option in entry.get("options", {})}
+        options -= {f"proscribe_{name}" for name in RESTRICTIONS}  # docs/restrictions.md
         assert options == set(re.findall(r"^\| `(\w+)` \|", path.read_text(), re.MULTILINE)), path
 
 

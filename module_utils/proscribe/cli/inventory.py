@@ -27,8 +27,9 @@ from .. import installation
 from ..compile.inventory import Question, place_of, variables_reader, zones
 from ..compile.reports_place import ENVIRONMENT, VARIABLE, Place, place_of_reports
 from ..compile.selection import audience, select
+from ..compile.unread import unread
 from ..plan import CONTROLS
-from ..policy_errors import close_to
+from ..policy_errors import PolicyErrors, close_to
 from ..report.collection.invocation import Argument
 from . import Refused
 
@@ -105,7 +106,7 @@ def question(
     them. Unless only hosts that Proscribe serves count, all of them are in it.
 
     Raises Refused for an inventory, a vault or a choice that Ansible cannot read, and for one without any host;
-    PolicyErrors for a variable that cannot be templated.
+    PolicyErrors for a variable that cannot be templated, and for one where Ansible does not read it.
     """
     chosen = sources(arguments.inventory)
     context._init_global_context(  # it is where Ansible's managers look for the options of a command
@@ -134,6 +135,8 @@ def question(
         names = [str(host.name) for host in inventory.list_hosts("all")]
         hostvars = HostVars(inventory=inventory, variable_manager=variables, loader=loader)
         groups = {str(name): frozenset(map(str, hosts)) for name, hosts in inventory.get_groups_dict().items()}
+        if mistakes := list(unread(hostvars, names)):
+            raise PolicyErrors(mistakes)
         if group:
             names = _members(group, groups, names)
         selection = select(names, hostvars, observes=True) if served else audience(names, hostvars)

@@ -90,6 +90,8 @@ def _layers(hostvars: Any, name: str) -> Iterator[Mapping[str, Any]]:
             yield get_vars_from_inventory_sources(loader, [source], [entity], "task")
 
     yield manager.extra_vars
+    if of_play := getattr(hostvars, "layers", None):  # in_play.py
+        yield from of_play(name)
     yield from files(host)
     yield host.vars
     for some in (groups, everybody):

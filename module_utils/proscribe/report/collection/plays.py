@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ...installation import COLLECTION
+
+ENTRIES = ("main", "lift")  # the tasks files of a control's role that compile plans
+INCLUDING = "include_role"
 COMPILING = "compile_plans"  # the task that says what a run is, and whom it expects
 # The tasks that bring a host's record: a fresh one, or the one that the host's own run has kept.
 OBSERVING = ("compliance_state", "collect_record")
@@ -51,9 +55,30 @@ def concerns(play: Any) -> bool:
 def tasks_of(play: Any) -> Iterator[Any]:
     """The tasks of a play and of the roles that it names; not those that a task includes while the play runs."""
     yield from _within(play.get_tasks())
-    for role in getattr(play, "roles", None) or ():
+    named = [role for role in getattr(play, "roles", None) or () if not getattr(role, "from_include", False)]
+    for role in named:  # the tasks of one that is imported are among the play's
         for one in (*role.get_all_dependencies(), role):
             yield from _within(one.get_task_blocks())
+
+
+def included(play: Any, entry: str) -> Iterator[str]:
+    """The names of those of our roles that tasks of a play include while it runs, from the tasks file `entry`."""
+    for task in tasks_of(play):
+        if of_our_roles(task) and action_of(task) == INCLUDING and _entry_of(task) == entry:
+            yield str(task._role_name)
+
+
+def of_our_roles(task: Any) -> bool:
+    """Whether a task compiles the plans, or includes a role that does while the play runs."""
+    if action_of(task) != INCLUDING:
+        return action_of(task) == COMPILING
+    named = str(getattr(task, "_role_name", ""))
+    collection, _, name = named.rpartition(".")
+    return name in ENFORCING and collection in ("", COLLECTION) and _entry_of(task) in ENTRIES
+
+
+def _entry_of(task: Any) -> str:
+    return str(getattr(task, "_from_files", {}).get("tasks", "main")).removesuffix(".yml")
 
 
 def _within(items: Iterable[Any]) -> Iterator[Any]:

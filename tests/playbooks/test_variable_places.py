@@ -1,0 +1,280 @@
+"""Every place in which Ansible lets a team put a variable: its own precedence decides, or the run is refused.
+
+Each place bans one service of its own, and the inventory bans another for all hosts. The record of the host says which
+of them counted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from checkout import PROJECT, proscribe
+from organisation import PATHS, ROLES, Organisation
+
+pytestmark = [pytest.mark.playbook, pytest.mark.slow]
+
+BAN = "proscribe_services_include"
+INVENTORY = "signal"  # what it bans for all hosts; each place bans another
+OF_PLACE = "slack"
+SAYS = f"{BAN}: [{OF_PLACE}]\n"
+USES = {  # how a team uses a role of Proscribe's, in a play of its own
+    "roles": "  roles:\n    - role: {role}\n",
+    "import_role": "  tasks:\n    - import_role: {{name: {role}}}\n",
+    "include_role": "  tasks:\n    - include_role: {{name: {role}}}\n",
+}
+PLAY = "- hosts: one\n  gather_facts: false\n"
+
+
+class Place(NamedTuple):
+    """A place, and what of the project is there."""
+
+    files: Mapping[str, str] = {}
+    head: str = ""  # of the play
+    before: str = ""  # a task before the role
+    at: str = ""  # at the role, deeper by so many spaces
+    options: tuple[str, ...] = ()
+
+
+# By the numbers of Ansible's list (docs.ansible.com, "Understanding variable precedence"); 1 are options, no variables.
+PLACES = {
+    "2 defaults of a role": Place({"roles/wraps/defaults/main.yml": SAYS}),
+    "3 group vars in the inventory": Place(
+        {"more.yml": f"department:\n  vars:\n    {SAYS}"}, options=("-i", "more.yml")
+    ),
+    "4 group_vars/all beside the inventory": Place({"group_vars/all.yml": SAYS}),
+    "5 group_vars/all beside the playbook": Place({"plays/group_vars/all.yml": SAYS}),
+    "6 group_vars of a group beside the inventory": Place({"group_vars/department.yml": SAYS}),
+    "7 group_vars of a group beside the playbook": Place({"plays/group_vars/department/ban.yml": SAYS}),
+    "8 host vars in the inventory": Place(
+        {"more.yml": f"all:\n  hosts:\n    one: {{{SAYS.strip()}}}\n"}, options=("-i", "more.yml")
+    ),
+    "9 host_vars beside the inventory": Place({"host_vars/one.yml": SAYS}),
+    "10 host_vars beside the playbook": Place({"plays/host_vars/one.yml": SAYS}),
+    "12 vars of the play": Place(head=f"  vars: {{{SAYS.strip()}}}\n"),
+    "13 vars_prompt": Place(
+        head=f"  vars_prompt: [{{name: asked, default: {OF_PLACE}}}]\n  vars: {{{BAN}: ['{{{{ asked }}}}']}}\n"
+    ),
+    "14 vars_files": Place(
+        {"plays/policy/one.yml": SAYS}, head="  vars_files: ['policy/{{ inventory_hostname }}.yml']\n"
+    ),
+    "15 vars of a role": Place({"roles/wraps/vars/main.yml": SAYS}),
+    "16 vars of a block": Place(at="block"),
+    "17 vars of the task": Place(at="vars"),
+    "18 include_vars": Place({"plays/vars/ban.yml": SAYS}, before="    - include_vars: ban.yml\n"),
+    "19 set_fact": Place(before=f"    - set_fact: {{{SAYS.strip()}}}\n"),
+    "20 parameters of a role": Place(at="parameter"),
+    "22 extra variables": Place(options=("-e", f'{{"{BAN}": ["{OF_PLACE}"]}}')),
+}
+# A place that the inventory's own for all hosts counts before, and one that a use of a role does not have.
+WEAKER = {"2 defaults of a role"}
+LACKING = {
+    "roles": {"16 vars of a block"},
+    "import_role": {"20 parameters of a role"},
+    "include_role": {"20 parameters of a role"},
+}
+
+
+def play(use: str, place: str, role: str) -> str:
+    """A playbook that uses a role so, with a variable in this place."""
+    there = PLACES[place]
+    used = USES[use].format(role=role)
+    own = f"{{{SAYS.strip()}}}"
+    if there.at == "parameter":
+        used += f"      {SAYS}"
+    elif there.at == "vars":
+        used += f"      vars: {own}\n"
+    elif there.at == "block":
+        used = used.replace("    - ", f"    - vars: {own}\n      block:\n        - ", 1)
+    if there.before and use == "roles":
+        used = f"  pre_tasks:\n{there.before}{used}"
+    elif there.before:
+        used = used.replace("  tasks:\n", f"  tasks:\n{there.before}")
+    return PLAY + there.head + used
+
+
+@pytest.fixture
+def organisation(tmp_path: Path) -> Organisation:
+    made = Organisation(tmp_path)
+    made.inventory(enforced="", proscribe_categories="[]", **{BAN: f"[{INVENTORY}]"})
+    hosts = (tmp_path / "hosts.yml").read_text()
+    (tmp_path / "hosts.yml").write_text(hosts.replace("dns: 'off'", "dns: audit"))
+    return made
+
+
+def wrapped(organisation: Organisation, files: Mapping[str, str], role: str) -> str:
+    """Write files; the role to use: a team's own that depends on ours where one of the files is of such a role."""
+    for path, text in files.items():
+        (organisation.directory / path).parent.mkdir(parents=True, exist_ok=True)
+        (organisation.directory / path).write_text(text)
+    if not any(path.startswith("roles/wraps/") for path in files):
+        return role
+    (organisation.directory / "roles/wraps/meta").mkdir(parents=True)
+    (organisation.directory / "roles/wraps/meta/main.yml").write_text(f"dependencies: [{role}]\n")
+    return "wraps"
+
+
+def banned(organisation: Organisation) -> set[str]:
+    """The services of the rules that the newest report has of the host."""
+    lines = (organisation.reports / "newest/hosts.jsonl").read_text().splitlines()
+    (record,) = (json.loads(line) for line in lines if '"one"' in line)
+    return {rule["rule"].partition("/")[2] for rule in record["rules"]} & {INVENTORY, OF_PLACE}
+
+
+def run(organisation: Organisation, playbook: str, config: str = ROLES, *options: str) -> str:
+    """What a run of a playbook prints that was refused."""
+    organisation.configured("", config)
+    ended = organisation.run(organisation.playbook(playbook), "--check", *options)
+    assert ended.code == 2, ended.said
+    assert not (organisation.reports / "newest").exists(), "no host was observed"
+    return " ".join(ended.said.split())
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("use", "place"), [(use, place) for use in USES for place in PLACES if place not in LACKING[use]]
+)
+def test_a_role_counts_what_ansible_counts(organisation: Organisation, use: str, place: str) -> None:
+    own = f"roles_path = {organisation.directory / 'roles'}:{PROJECT / 'roles'}\n"
+    organisation.configured("", own)
+    role = wrapped(organisation, PLACES[place].files, "dns_filter")
+    (organisation.directory / "plays").mkdir(exist_ok=True)
+    playbook = organisation.playbook(play(use, place, role), "plays/site.yml")
+    ended = organisation.run(playbook, "--check", *PLACES[place].options)
+    assert ended.code == 0, ended.said
+    assert banned(organisation) == {INVENTORY if place in WEAKER else OF_PLACE}, ended.said
+
+
+def test_a_task_that_compiles_has_its_own_variables(organisation: Organisation) -> None:
+    organisation.configured("", PATHS)
+    tasks = (
+        f"  tasks:\n    - compile_plans: {{mode: audit}}\n      run_once: true\n      vars: {{{SAYS.strip()}}}\n"
+        "      register: proscribe_compiled\n    - compliance_state:\n"
+    )
+    ended = organisation.run(organisation.playbook(PLAY + tasks))
+    assert ended.code == 0, ended.said
+    assert banned(organisation) == {OF_PLACE}
+
+
+def imported(more: str = "", playbook: str = str(PROJECT / "playbooks/audit.yml")) -> str:
+    """A playbook that imports one of ours."""
+    return f"- import_playbook: {playbook}\n{more}"
+
+
+def test_what_import_playbook_is_given_counts(organisation: Organisation) -> None:
+    organisation.configured("", PATHS)
+    ended = organisation.run(organisation.playbook(imported(f"  vars: {{{SAYS.strip()}}}\n")), "--limit", "one")
+    assert ended.code == 0, ended.said
+    assert banned(organisation) == {OF_PLACE}
+
+
+@pytest.fixture(scope="module")
+def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collections path with the collection in it."""
+    path = tmp_path_factory.mktemp("collections")
+    ended = proscribe("collection", "--directory", str(path), reports=path)
+    assert ended.code == 0, ended.said
+    return path
+
+
+@pytest.mark.parametrize("named", ["an imported playbook", "an imported FQCN", "an FQCN"])
+@pytest.mark.parametrize("file", ["group_vars/all.yml", "host_vars/one.yml", "group_vars/department/ban.yml"])
+def test_what_ansible_does_not_read_is_refused(
+    organisation: Organisation, collections: Path, named: str, file: str
+) -> None:
+    organisation.configured("", f"{PATHS}collections_path = {collections}\n")
+    wrapped(organisation, {f"team/{file}": SAYS}, "")
+    text = imported() if named == "an imported playbook" else imported(playbook="proscribe.ban.audit")
+    playbook = organisation.playbook(text, "team/site.yml")
+    if named == "an FQCN":
+        organisation.directory /= "team"
+        organisation.source = "../hosts.yml"
+        (organisation.directory / "ansible.cfg").write_text(f"[defaults]\ncollections_path = {collections}\n")
+        playbook = Path("proscribe.ban.audit")
+    ended = organisation.run(playbook)
+    said = " ".join(ended.said.split())
+    assert (ended.code, "no host was touched" in said) == (2, True), ended.said
+    assert f"team/{file}:1: {BAN}: found a list, expected nothing of Proscribe's there" in said
+    assert "Set it beside the inventory" in said
+
+
+@pytest.mark.parametrize("word", ["explain", "audit"])
+def test_nor_does_the_launcher_ignore_what_lies_where_it_is_started(organisation: Organisation, word: str) -> None:
+    wrapped(organisation, {"team/group_vars/all.yml": SAYS}, "")
+    words = [word, *(["slack"] if word == "explain" else []), "-i", "../hosts.yml"]
+    ended = proscribe(*words, reports=organisation.reports, cwd=organisation.directory / "team")
+    assert ended.code != 0
+    assert f"team/group_vars/all.yml:1: {BAN}: found a list, expected nothing of Proscribe's there" in ended.said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{PLAY}  vars: {{{BAN}s: [slack]}}\n  roles: [dns_filter]\n",
+        f"{PLAY}  roles: [{{role: dns_filter, {BAN}s: [slack]}}]\n",
+        f"{PLAY}  tasks:\n    - include_role: {{name: dns_filter}}\n      vars: {{{BAN}s: [slack]}}\n",
+    ],
+)
+def test_what_is_mistyped_in_a_play_is_refused(organisation: Organisation, text: str) -> None:
+    assert f"{BAN}s" in run(organisation, text)
+
+
+def test_a_role_alone_cannot_have_a_policy(organisation: Organisation) -> None:
+    said = run(
+        organisation, f"{PLAY}  roles:\n    - dns_filter\n    - {{role: restricted_apps, vars: {{{SAYS.strip()}}}}}\n"
+    )
+    assert f"site.yml:5: {BAN}: found a list, expected the same for all roles of the play" in said
+    assert "no host was touched" in said
+    said = run(
+        organisation,
+        f"{PLAY}  tasks:\n    - include_role: {{name: dns_filter}}\n"
+        f"    - include_role: {{name: restricted_apps, apply: {{vars: {{{SAYS.strip()}}}}}}}\n",
+    )
+    assert f"site.yml:5: {BAN}: found a list, expected the same for all roles of the play" in said
+
+
+def test_roles_that_a_play_includes_are_one_run(organisation: Organisation) -> None:
+    organisation.configured("", ROLES)
+    roles = "".join(f"    - include_role: {{name: {role}}}\n" for role in ("dns_filter", "restricted_apps"))
+    ended = organisation.run(organisation.playbook(f"{PLAY}  tasks:\n{roles}"), "--check")
+    assert ended.code == 0, ended.said
+    (report,) = organisation.complete
+    assert report["run"]["controls"] == ["apps", "dns"]
+
+
+@pytest.mark.parametrize(
+    ("task", "found"),
+    [
+        ("- include_role: {name: restricted_apps}\n", "this role is for apps"),
+        (f"- include_role: {{name: dns_filter}}\n  vars: {{{SAYS.strip()}}}\n", f"this role has its own {BAN}"),
+    ],
+)
+def test_a_role_of_which_nobody_could_know_is_not_passed_over(
+    organisation: Organisation, task: str, found: str
+) -> None:
+    organisation.configured("", ROLES)
+    (organisation.directory / "more.yml").write_text(task)
+    text = f"{PLAY}  tasks:\n    - include_role: {{name: dns_filter}}\n    - include_tasks: more.yml\n"
+    ended = organisation.run(organisation.playbook(text), "--check")
+    assert ended.code == 2, ended.said
+    assert found in ended.said and "expected all roles of Proscribe's in the play itself" in " ".join(
+        ended.said.split()
+    )
+
+
+@pytest.mark.parametrize(
+    ("playbook", "more", "options", "wrong"),
+    [
+        ("explain", f"  vars: {{explain_name: slack, {SAYS.strip()}}}\n", (), "expected it in the inventory"),
+        ("schedule", f"  vars: {{{SAYS.strip()}}}\n", (), "expected it in the inventory"),
+        ("schedule", "", ("-e", f'{{"{BAN}": ["slack"]}}'), "scheduled runs do not get this -e"),
+    ],
+)
+def test_what_reads_the_inventory_alone_refuses_what_is_elsewhere(
+    organisation: Organisation, playbook: str, more: str, options: tuple[str, ...], wrong: str
+) -> None:
+    said = run(organisation, imported(more, f"{PROJECT}/playbooks/{playbook}.yml"), PATHS, *options)
+    assert f"{BAN}: found a list" in said and wrong in said
