@@ -1,0 +1,220 @@
+"""For any policy of the project's own catalogue: nothing that is permitted is closed at any point, and nothing that is
+banned is open without being named.
+
+What is permitted, and what is banned, is worked out here from the entries alone. The points are read as their own
+programs read them (readers.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import ipaddress
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import readers
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import examples
+from proscribe.compile.catalogue import Catalogue, Service, load
+from proscribe.compile.known_good import read_lists
+from proscribe.compile.plans import compile_plan
+from proscribe.compile.restrictions import read_restrictions
+from proscribe.compile.schema import AUDIENCES, CATEGORIES
+from proscribe.compile.waivers.waiver import Waiver
+from proscribe.enforcement_points.decision import decide, waived
+from proscribe.enforcement_points.registry import FORMATS
+from proscribe.plan import CONTROLS, RESTRICTED
+
+CATALOG = Path(__file__).resolve().parents[3] / "catalog"
+NOW = datetime.datetime(2026, 11, 29, 8, tzinfo=datetime.timezone.utc)
+TENANTS = {"google": ["example.org"], "microsoft": ["2fd6bb84-ad40-4ec5-9369-a215b25c9952"]}
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+POINTS = {  # by format: whether its text closes a name
+    "rpz": lambda files: readers.rpz(*files),
+    "unbound": lambda files: readers.unbound(*files),
+    "dnsmasq": lambda files: readers.dnsmasq(*files),
+    "adguard": lambda files: readers.adguard(*files),
+    "squid": lambda files: functools.partial(_at_squid, readers.squid(*files)),
+}
+NO_TIMES = dict.fromkeys(("approved_on", "valid_from", "expires", "review_by"), NOW)
+
+
+def _at_squid(refuses: Any, name: str) -> bool:
+    return bool(refuses(name, ""))
+
+
+@functools.cache
+def own() -> Catalogue:
+    return load([CATALOG])
+
+
+@functools.cache
+def guarded() -> tuple[list[str], list[Network]]:
+    """Names and networks that nobody may block."""
+    lists, errors = read_lists([CATALOG])
+    assert not errors
+    return lists.names, [ipaddress.ip_network(one) for one in lists.networks]
+
+
+class Policy(NamedTuple):
+    """What an inventory says, and which waivers cover the host, each a service and its controls."""
+
+    variables: dict[str, Any]
+    waivers: tuple[tuple[str, tuple[str, ...]], ...]
+
+    def bans(self, service: Service) -> bool:
+        named = self.variables
+        by_category = (
+            service.enforce
+            and service.category in named["categories"]
+            and (service.audience or "consumer") in named["audiences"]
+        )
+        return (by_category or service.id in named["services_include"]) and service.id not in named["services_exclude"]
+
+    def waives(self, service: Service, control: str) -> bool:
+        return any(service.id == one and control in controls for one, controls in self.waivers)
+
+    def opens(self, service: Service) -> bool:
+        """Whether it is open on the web because the organisation has a tenant."""
+        return bool(service.tenants) and bool(self.variables["tenants"].get(service.tenants))
+
+
+IDS = st.sampled_from(sorted(own().services))
+POLICIES = st.builds(
+    lambda variables, excluded, waivers: Policy(
+        {**variables, "services_exclude": sorted(set(excluded) - set(variables["services_include"]))}, tuple(waivers)
+    ),
+    st.fixed_dictionaries(
+        {
+            "categories": st.lists(st.sampled_from(sorted(CATEGORIES)), unique=True),
+            "audiences": st.lists(st.sampled_from(sorted(AUDIENCES)), min_size=1, unique=True),
+            "services_include": st.lists(IDS, max_size=4, unique=True),
+            "tenants": st.sampled_from([{}, TENANTS]),
+            "programs_for_both": st.sampled_from(["report", "remove"]),
+            "feeds": st.sampled_from(["all", "off"]),
+        }
+    ),
+    st.lists(IDS, max_size=4),
+    st.lists(st.tuples(IDS, st.lists(st.sampled_from(CONTROLS), min_size=1, unique=True).map(tuple)), max_size=4),
+)
+
+
+def plan_of(policy: Policy) -> dict[str, Any]:
+    read = read_restrictions({f"proscribe_{name}": value for name, value in policy.variables.items()}, str)
+    blank: dict[str, Any] = {field.name: () for field in dataclasses.fields(Waiver)} | NO_TIMES
+    made = [
+        Waiver(**{**blank, "id": f"w{number}", "services": (service,), "controls": controls, "hosts": ("host",)})
+        for number, (service, controls) in enumerate(policy.waivers)
+    ]
+    return compile_plan(own(), read, made, NOW.date())
+
+
+def above(name: str) -> Iterator[str]:
+    labels = name.split(".")
+    return (".".join(labels[start:]) for start in range(len(labels)))
+
+
+def names_of(service: Service, control: str) -> set[str]:
+    """The names that an entry closes, without those of its feeds. A page beside its domains (`urls`) is for browsers
+    alone; people open no resolver in them, so its names are for the DNS filter alone (docs/catalogue.md).
+    """
+    if control == "browser":
+        domains = () if service.service_class == "encrypted_dns" else service.domains
+        return {*domains, *(url for url in service.urls if "/" not in url)}
+    return {*service.domains, *_mail(service), *service.nxdomain_canaries}
+
+
+def _mail(service: Service) -> set[str]:
+    return set(service.mail_hosts) - set(service.shared_domains)
+
+
+def closed_by(services: Iterable[Service], control: str, with_feeds: bool) -> dict[str, list[Service]]:
+    """By name, the entries that close it with all below it."""
+    found: dict[str, list[Service]] = {}
+    fed = own().feeds.values() if with_feeds and control == "dns" else ()
+    for service in services:
+        long = (name for feed in fed if feed.service == service.id for name in feed.values)
+        for name in {*names_of(service, control), *long}:
+            found.setdefault(name, []).append(service)
+    return found
+
+
+MEANT = frozenset(
+    name
+    for service in own().services.values()
+    for one in service.decided
+    if one["as"] == "blocked"
+    for name in one["names"]
+)
+
+
+@pytest.mark.slow
+@examples(600)
+@given(POLICIES)
+def test_no_permitted_name_is_closed_and_no_banned_one_is_open_unsaid(policy: Policy) -> None:
+    plan = plan_of(policy)
+    everything = own().services.values()
+    for format_, read in POINTS.items():
+        control = FORMATS[format_].controls[0]
+        decision = decide({"host": plan}, NOW, "", (control,))
+        rendered = FORMATS[format_].render(decision)
+        blocks = read([rendered.files[FORMATS[format_].main]])
+        banned = [service for service in everything if policy.bans(service)]
+        open_ = [service for service in banned if policy.waives(service, control) or policy.opens(service)]
+        closing = [service for service in banned if service not in open_]
+        closed = closed_by(closing, control, policy.variables["feeds"] == "all")
+
+        permitted = {name for name in guarded()[0] if MEANT.isdisjoint(above(name))}
+        for service in everything:
+            permitted.update(service.allow_domains)
+            if service not in closing:
+                permitted.update(names_of(service, control))
+        for name in permitted:
+            upper = set(above(name))
+            by = [one for each in upper for one in closed.get(each, ()) if upper.isdisjoint(one.allow_domains)]
+            assert by or not blocks(name), f"{format_} closes {name}, which nothing bans"
+
+        said = {one.rule for one in (*decision.left_out, *rendered.left_out)}
+        for service in closing:
+            rule = f"{control}/{service.id}"
+            for name in names_of(service, control):
+                assert blocks(name) or rule in said, (
+                    f"{format_} leaves {name} of {service.id} open, and does not say so"
+                )
+        named = said | set(waived(decision, (control,)))
+        for service in open_:
+            rule = f"{control}/{service.id}"
+            assert rule in named or not names_of(service, control), f"{format_} does not say that {rule} is open"
+
+
+@pytest.mark.slow
+@examples(600)
+@given(POLICIES)
+def test_no_permitted_program_and_no_permitted_network_is_denied(policy: Policy) -> None:
+    controls = plan_of(policy)["controls"]
+    for service in own().services.values():
+        entry = controls["apps"]["services"].get(service.id, {"mode": "report"})
+        serves_both = service.programs == "both" and policy.variables["programs_for_both"] == "report"
+        if not policy.bans(service) or policy.waives(service, "apps") or serves_both:
+            assert entry["mode"] not in RESTRICTED, service.id
+    for id_, entry in controls["firewall"]["services"].items():
+        service = own().services[id_]
+        if not policy.bans(service) or policy.waives(service, "firewall"):
+            assert entry["mode"] not in RESTRICTED, id_
+        elif entry["mode"] in RESTRICTED:
+            own_networks = [ipaddress.ip_network(one) for one in entry["networks"]]
+            held = [
+                one
+                for one in own_networks
+                if str(one) not in MEANT and any(_within(one, good) for good in guarded()[1])
+            ]
+            assert held == [], id_
+
+
+def _within(one: Network, other: Network) -> bool:
+    return one.version == other.version and one.overlaps(other)
