@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ class ActionModule(ActionBase):
         written: nobody can know of it before it is included.
         """
         role = next(iter(self._task._role.get_dep_chain()[-1:]), None) if self._task._role else None
-        missing = set(_controls([role.get_name()], tags) if role else []).difference(earlier["controls"])
+        missing = set(_of_tags(_of_roles([role.get_name()]), tags) if role else []).difference(earlier["controls"])
         differing = dict(given_to(self._task).items() ^ earlier.get("given", {}).items())
         if missing or differing:
             found = f"is for {', '.join(sorted(missing))}" if missing else f"has its own {', '.join(sorted(differing))}"
@@ -166,17 +167,27 @@ class ActionModule(ActionBase):
 
 
 def _controls(roles: list[str], tags: list[str]) -> list[str]:
-    """The controls that a run is about: of those that its roles are for, the ones that --tags asks for. All, where none
-    of either names a control; all where a role is for what is beside the controls, which is observed with all of them.
-    """
-    named = {ENFORCING.get(role.rpartition(".")[2]) for role in roles}
-    of_roles = [control for control in CONTROLS if control in named and named.isdisjoint(BESIDE)] or list(CONTROLS)
-    tagged = [control for control in CONTROLS if control in tags] or list(CONTROLS)
-    both = [control for control in of_roles if control in tagged]
+    """The controls that a run is about: of those that its roles are for, the ones that --tags asks for."""
+    of_roles = _of_roles(roles)
+    both = _of_tags(of_roles, tags)
     if not both:
-        given, there = " and ".join(tagged), " and ".join(of_roles)
+        given, there = " and ".join(_of_tags(CONTROLS, tags)), " and ".join(of_roles)
         raise AnsibleError(f"--tags names {given}, and the roles of this play are for {there}; no host was touched")
     return both
+
+
+def _of_roles(roles: list[str]) -> list[str]:
+    """The controls that roles are for. All, where none of them is for a control, and where one is for what is beside
+    the controls, which is observed with all of them.
+    """
+    named = {ENFORCING.get(role.rpartition(".")[2]) for role in roles}
+    return [control for control in CONTROLS if control in named and named.isdisjoint(BESIDE)] or list(CONTROLS)
+
+
+def _of_tags(controls: Iterable[str], tags: list[str]) -> list[str]:
+    """Those of some controls that --tags asks for: all of them, where it names no control."""
+    tagged = [control for control in CONTROLS if control in tags] or CONTROLS
+    return [control for control in controls if control in tagged]
 
 
 def _playbook_folder(variables: dict[str, Any]) -> Path | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
+from proscribe.compile.catalogue import Catalogue
 
 PROJECT = Path(__file__).resolve().parents[1]
 KNOWN_GOOD = PROJECT / "catalog/known_good.txt"
@@ -57,4 +58,13 @@ def left_out() -> list[LeftOut]:
     content = yaml.safe_load(LISTS.read_text(encoding="utf-8"))
     found = [LeftOut(**one) for one in content["left_out"]]
     assert {name for one in found for name in one.lists} == set(content["lists"])
+    return found
+
+
+def blocked_on_purpose(catalogue: Catalogue) -> dict[str, set[str]]:
+    """The names that entries block all the same, and say why: by name, the services."""
+    found: dict[str, set[str]] = {}
+    for service in catalogue.services.values():
+        for name in itertools.chain.from_iterable(one["names"] for one in service.decided if one["as"] == "blocked"):
+            found.setdefault(name, set()).add(service.id)
     return found

@@ -23,10 +23,11 @@ VARIABLES: dict[str, Any] = {
         {"direction": "forward", "verdict": "reject", "addresses": [CLOSED_TO_NESTED]},
     ],
 }
-WAIVED = "line"
+WAIVED = "dropbox"
 
 _TELEGRAM = ("149.154.167.99", "2001:67c:4e8:f004::9")
 _DROPBOX = ("162.125.66.18", "2620:100:6022:18::a27d:4212")
+_LINE = ("147.92.191.1", "2400:dcc0::1")
 _GOOGLE = ("142.250.74.110", "2a00:1450:400f:80c::200e")
 _MICROSOFT = ("52.96.165.18", "2603:1026:c0a::2")
 _ELSEWHERE = (V4, V6)
@@ -40,8 +41,8 @@ CLOSED_NAMES = {
     "zws2.web.telegram.org": _TELEGRAM,
     "web.whatsapp.com": ("31.13.64.60", V6),
     "media-fra3-1.cdn.whatsapp.net": ("3.33.221.48", V6),
-    "dropbox.com": _DROPBOX,
-    "www.dropbox.com": _DROPBOX,
+    "line.me": _LINE,
+    "gw.line.naver.jp": _LINE,
     "wechat.com": _ELSEWHERE,
     "wx.qq.com": _ELSEWHERE,
     "long.weixin.qq.com": _ELSEWHERE,
@@ -76,11 +77,12 @@ KNOWN_NAMES = {
     "api.telegram.org": ("149.154.167.220", _TELEGRAM[1]),  # its addresses are Telegram's all the same
     "work.weixin.qq.com": _ELSEWHERE,
     "open.work.weixin.qq.com": _ELSEWHERE,
+    "access.line.me": _LINE,
     "teams.skype.com": _MICROSOFT,
     "skype.com": _MICROSOFT,
     "storage.live.com": _MICROSOFT,
-    "line.me": ("147.92.191.1", "2400:dcc0::1"),
-    "gw.line.naver.jp": ("147.92.191.2", "2400:dcc0::2"),
+    "dropbox.com": _DROPBOX,
+    "www.dropbox.com": _DROPBOX,
     "slack.com": _ELSEWHERE,
     "mediafire.com": _ELSEWHERE,
     "12ft.io": _ELSEWHERE,
@@ -125,9 +127,6 @@ CLOSED_ADDRESSES = (
     "[2001:67c:4e8:ffff:ffff:ffff:ffff:ffff]:5222",
     "31.13.64.60:443",
     "31.13.64.61:5222",
-    "162.125.0.0:443",
-    "162.125.255.255:80",
-    "[2620:100:6000::1]:443",
     "1.1.1.1:53",
     "1.1.1.1:443",
     "1.1.1.1:853",
@@ -144,14 +143,17 @@ CLOSED_ADDRESSES = (
 KNOWN_ADDRESSES = (
     "91.108.8.0:443",
     "[2a0a:f280:ad::1]:443",
-    "147.92.128.1:443",
-    "[2400:dcc0::1]:5222",
+    "162.125.0.0:443",
+    "162.125.255.255:80",
+    "[2620:100:6000::1]:443",
     "1.1.1.1:80",
     "[2620:fe::fe]:8443",
     f"{OPENED_BY_RULE}:443",
     f"{CLOSED_TO_NESTED}:443",
 )
 INNOCENT_ADDRESSES = (
+    "147.92.128.1:443",  # LINE's, with its sign-in to other sites
+    "[2400:dcc0::1]:5222",
     "91.108.3.255:443",
     "91.108.24.0:443",
     "149.154.159.255:443",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,8 +13,13 @@ from made_catalogue import OWN
 from proscribe.compile.catalogue import Catalogue, load
 from proscribe.compile.feeds import read_list
 from proscribe.compile.known_good import read_lists
+from proscribe.compile.plans import compile_plan
+from proscribe.compile.restrictions import read_restrictions
+from proscribe.compile.schema import AUDIENCES, CATEGORIES
+from proscribe.controls.browser.rendering import Name, Verdicts
+from proscribe.plan import RESTRICTED
 from proscribe.policy_errors import PolicyErrors
-from published_lists import KNOWN_GOOD, LeftOut, left_out, patterns, sections
+from published_lists import KNOWN_GOOD, LeftOut, Section, blocked_on_purpose, left_out, patterns, sections
 
 PARROT = """\
 ---
@@ -32,6 +39,8 @@ ENTRY = "social_media/parrot.yml"
 FEED = "id: birds\nname: Birds\nservice: parrot\nkind: {kind}\nchecked: 2026-01-02\nsources: [a test]\n"
 AMENDED = "---\namends: parrot\nsources: [a test]\n{what}"
 NAMES = "# public bodies\nwww.gov.example\nhsbc.example\n"
+BLOCK = "Sign-in, payment, maps and widgets: "
+BUILDING_BLOCKS = [one for one in sections() if one.title.startswith(BLOCK)]
 NETWORKS = "198.51.0.0/16\n2001:4860::/32\n"
 
 
@@ -154,6 +163,55 @@ def test_nothing_below_a_pattern_of_a_publisher_is_blocked_but_what_was_left_out
     ends = tuple(pattern.removeprefix("*") for pattern in patterns())
     decided = {name for one in left_out() for name in one.names}
     assert len(ends) > 100 and sorted(host for host in hosts - decided if host.endswith(ends)) == []
+
+
+class Everything:
+    """A plan that restricts whatever the catalogue has, and what each of its services closes by name."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        restrictions = {
+            "proscribe_categories": list(CATEGORIES),
+            "proscribe_audiences": list(AUDIENCES),
+            "proscribe_services_include": [id_ for id_, one in catalogue.services.items() if not one.enforce],
+        }
+        plan = compile_plan(catalogue, read_restrictions(restrictions, str), (), datetime.date(2026, 11, 29))
+        sections = [plan["controls"][control]["services"] for control in ("browser", "dns")]
+        modes = {id_: entry["mode"] for section in sections for id_, entry in section.items()}
+        assert {one.id for one in catalogue.services.values() if one.domains or one.urls} <= set(modes)
+        assert set(modes.values()) <= set(RESTRICTED)
+        self._each = [(id_, Verdicts({id_: entry})) for section in sections for id_, entry in section.items()]
+
+    def closed_by(self, host: str) -> set[str]:
+        return {id_ for id_, verdicts in self._each if verdicts.blocked(Name(host))}
+
+
+@pytest.fixture(scope="module")
+def everything(own_catalogue: Catalogue) -> Everything:
+    return Everything(own_catalogue)
+
+
+@pytest.mark.parametrize("vendor", BUILDING_BLOCKS, ids=lambda one: one.title.removeprefix(BLOCK))
+def test_what_other_sites_load_is_open_with_everything_restricted_or_the_entry_says_why(
+    own_catalogue: Catalogue, everything: Everything, vendor: Section
+) -> None:
+    meant = blocked_on_purpose(own_catalogue)
+    said = {name: meant.get(name, set()) for name in vendor.names}
+    assert said and {name: everything.closed_by(name) for name in vendor.names} == said
+
+
+def test_the_list_has_the_building_blocks_of_every_vendor_that_was_closed_whole() -> None:
+    names = {name for vendor in BUILDING_BLOCKS for name in vendor.names}
+    assert names >= {"accounts.kakao.com", "access.line.me", "api.weixin.qq.com", "id.vk.com", "oauth.mail.ru"}
+
+
+@pytest.mark.parametrize("address", ["147.92.191.1/32", "2400:dcc0::1/128"])
+def test_networks_with_building_blocks_are_in_no_entry(own_catalogue: Catalogue, address: str) -> None:
+    """They are LINE's, whose sign-in and scripts other sites load."""
+    networks = {network for one in own_catalogue.services.values() for network in one.networks}
+    networks |= {value for feed in own_catalogue.feeds.values() if feed.kind == "networks" for value in feed.values}
+    one = ipaddress.ip_network(address)
+    found = [ipaddress.ip_network(network) for network in networks]
+    assert found and [other for other in found if other.version == one.version and other.supernet_of(one)] == []
 
 
 def _whole(urls: Iterable[str]) -> Iterator[str]:
