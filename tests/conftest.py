@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import properties
@@ -32,13 +33,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--size", choices=SIZES, default=DEFAULT, help="leave out what is in larger sizes only")
 
 
+@pytest.hookimpl(trylast=True)  # after what shuffles
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests of a larger size are no part of this run: they are not skipped."""
+    """Tests of a larger size are no part of this run: they are not skipped. The steps of one host stay in order."""
     size = SIZES.index(config.getoption("--size"))
     left_out = [item for item in items if SIZES.index(smallest_size(item)) > size]
     if left_out:
         items[:] = [item for item in items if item not in set(left_out)]
         config.hook.pytest_deselected(items=left_out)
+    items[:] = in_steps(items)
+
+
+def in_steps(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """The tests in the order that they have, but for those of a file that is marked `steps`: these are where the first
+    of them is, in the order of the file.
+    """
+    by_file: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("steps"):
+            by_file.setdefault(item.path, []).append(item)
+    ordered: list[pytest.Item] = []
+    for item in items:
+        steps = by_file.get(item.path)
+        if steps is None:
+            ordered.append(item)
+        elif item is steps[0]:
+            ordered += sorted(steps, key=place_in_file)
+    return ordered
+
+
+def place_in_file(item: pytest.Item) -> tuple[int, tuple[int, ...]]:
+    """The line of a test, and which of its parameters it has."""
+    parameters = getattr(item, "callspec", None)
+    return item.location[1] or 0, tuple(parameters.indices.values()) if parameters else ()
 
 
 def smallest_size(item: pytest.Item) -> str:

@@ -245,6 +245,26 @@ def test_a_mark_says_the_smallest_size_of_one_test(tmp_path: Path, size: str) ->
     assert set(re.findall(r"test_it\.py::test_(\w+) PASSED", said)) == set(expected)
 
 
+@pytest.mark.slow
+def test_the_steps_of_one_host_stay_in_order_where_a_run_shuffles(tmp_path: Path) -> None:
+    steps = (
+        "import pytest\npytestmark = pytest.mark.steps\ndef test_b(): pass\n"
+        "@pytest.mark.parametrize('to', [2, 1])\ndef test_a(to): pass\n"
+    )
+    (tmp_path / "test_steps.py").write_text(steps)
+    (tmp_path / "test_others.py").write_text("def test_one(): pass\ndef test_two(): pass\n")
+    (tmp_path / "conftest.py").write_text((TESTS / "conftest.py").read_text())
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  steps\n  slow\n  nightly\n")
+    hook = "@pytest.hookimpl(tryfirst=True)\ndef pytest_collection_modifyitems(items): items.reverse()\n"
+    (tmp_path / "backwards.py").write_text(f"import pytest\n{hook}")
+    argv = [sys.executable, "-m", "pytest", "-v", "-p", "backwards", "-c", str(tmp_path / "pytest.ini"), str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{PROJECT / 'module_utils'}:{TESTS}"}
+    said = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout
+    ran = re.findall(r"::test_(\S+) PASSED", said)
+    assert [one for one in ran if one[0] in "ab"] == ["b", "a[2]", "a[1]"]
+    assert sorted(ran) == ["a[1]", "a[2]", "b", "one", "two"]
+
+
 # -- which parts are run -----------------------------------------------------------------------------------------------
 
 
