@@ -100,3 +100,37 @@ def test_a_notice_that_cannot_be_sent_is_tried_again_then_told(tmp_path: Path, c
     assert (ended.code, len(chat.got)) == (76, 5), ended.said
     assert "the notification could not be sent" in ended.said and "token=secret" not in ended.said
     assert fleet.corrected == {"h1"}
+
+
+def test_fed_exports_are_written_again_where_the_policy_is_another(tmp_path: Path, chat: Any) -> None:
+    fleet = Fleet(tmp_path, 1)
+    place, mine = tmp_path / "served" / "rpz", tmp_path / "mine"
+    mine.mkdir()
+    (mine / "notes").write_text("mine")
+    text = (tmp_path / "fleet/hosts.yml").read_text()
+
+    def says(*fed: Path, **more: Any) -> None:
+        exports = [{"format": "rpz", "directory": str(one), "group": "department"} for one in fed]
+        more |= {"proscribe_exports_fed": exports, "proscribe_dns_backend": "hosts", "proscribe_requests": False}
+        (tmp_path / "fleet/hosts.yml").write_text(text[: text.index("  vars:")] + f"  vars: {json.dumps(more)}\n")
+
+    says(place)
+    ended = scheduled(fleet, chat)
+    assert (ended.code, (place / "manifest.json").exists()) == (0, True), ended.said
+    assert [one["subject"] for _, one in chat.got][1:] == ["Proscribe: 1 export written again"]
+    ended = scheduled(fleet, chat)
+    assert (ended.code, len(chat.got)) == (0, 2), "it is up to date"
+
+    before = (place / "proscribe.rpz").read_text()
+    says(place, mine, proscribe_services_exclude=["whatsapp"])
+    ended = scheduled(fleet, chat, "--limit", "h1")
+    assert ended.code == 74, ended.said
+    notice = chat.got[-1][1]
+    assert notice["subject"] == "Proscribe: 1 export not written, 1 export written again"
+    assert [one["directory"] for one in notice["not_written"]] == [str(mine)]
+    assert (
+        f"{place} (rpz of group department): proscribe.rpz has another content by the policy of now" in notice["text"]
+    )
+    after = (place / "proscribe.rpz").read_text()
+    assert ("whatsapp.com CNAME" in before, "whatsapp.com CNAME" in after) == (True, False)
+    assert (mine / "notes").read_text() == "mine" and len(list(mine.iterdir())) == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 # What `python tests/derived` reads and writes.
 FOR_DERIVED = (
     *("module_utils", "tests/derived", "docs", "playbooks", "catalog", "README.md", "proscribe"),
-    *("tests/public_lists.py", "tests/published_lists.py", "tests/catalog"),
+    *("tests/public_lists.py", "tests/published_lists.py", "tests/catalog", "roles"),
 )
 
 

@@ -123,9 +123,9 @@ import sys
 sys.path.insert(0, "module_utils")
 from proscribe.cli.command_line import main, read
 from proscribe.compile.restrictions import read_restrictions
-print(read_restrictions({"proscribe_exports_fed": ["carrier"]}, str).exports_fed)
+print(read_restrictions({"proscribe_exports_fed": ["carrier"]}, str).exports_fed[0].format)
 run, arguments = read("export", ["carrier", "-o", sys.argv[1]])
 from proscribe.enforcement_points.registry import FORMATS
 print(arguments.format, FORMATS["carrier"].meant_for)
 """
-    assert run(checkout, "-c", script, str(tmp_path)) == "('carrier',)\ncarrier pigeons\n"
+    assert run(checkout, "-c", script, str(tmp_path)) == "carrier\ncarrier pigeons\n"

@@ -7,6 +7,7 @@ import datetime
 import hashlib
 from pathlib import Path
 
+from ..compile.restrictions.points import Fed
 from ..compile.run import Compiled, compile_hosts
 from ..compile.timeline import first_moment
 from ..duration import spelled
@@ -56,23 +57,52 @@ def run(arguments: argparse.Namespace) -> int:
     format_, directory = FORMATS[arguments.format], Path(arguments.output)
     now = (arguments.at or datetime.datetime.now(datetime.timezone.utc)).replace(microsecond=0)
     compiled = compile_hosts(inventory.question(arguments, group=arguments.group, served=False), now)
-    before = writing.earlier(directory)
-    other = before is not None and (before.format, before.group) != (format_.name, arguments.group)
-    if before is not None and other and not arguments.replace:
-        of = f" of group {before.group}" if before.group else ""
-        expected = "another directory, or --replace where it is meant"
-        raise Refused(clean(f"{directory} has an export {before.format}{of}; expected {expected}"))
     try:
+        before = _earlier(format_, arguments.group, directory, replace=arguments.replace)
         if arguments.check:
-            return _check(format_, compiled, now, arguments.group, directory, before)
-        decision, rendered = _decided(format_, compiled, now, arguments.group)
-        document = manifest.manifest(format_, decision, rendered)
-        files = {**rendered.files, manifest.NAME: manifest.text(document)}
-        writing.write(directory, files)
+            return _check(format_, compiled, now, directory, before)
+        decision, rendered = _write(format_, compiled, now, arguments.group, directory)
     except (NotExportable, ControlError) as wrong:
         raise Refused(f"export {format_.name}: {wrong}") from None
     print("\n".join(_summary(decision, rendered, arguments.output)))
     return 0
+
+
+def renew(fed: Fed, compiled: Compiled, now: datetime.datetime) -> list[str]:
+    """Write an export again where its directory is not up to date, or has none; what was not. Raises Refused and
+    OSError where it cannot be written.
+    """
+    format_, directory = FORMATS[fed.format], Path(fed.directory)
+    try:
+        before = _earlier(format_, fed.group, directory)
+        differs = ["there was none"]
+        if before is not None and before.at is not None:
+            differs = _differences(format_, compiled, now, directory, before, before.at)
+        if differs:
+            _write(format_, compiled, now, fed.group, directory)
+    except (NotExportable, ControlError) as wrong:
+        raise Refused(f"export {format_.name}: {wrong}") from None
+    return differs
+
+
+def _earlier(format_: Format, group: str, directory: Path, replace: bool = False) -> manifest.Earlier | None:
+    """The export that a directory has; None for none. Raises Refused for one of another format or group."""
+    before = writing.earlier(directory)
+    if before is not None and (before.format, before.group) != (format_.name, group) and not replace:
+        of = f" of group {before.group}" if before.group else ""
+        expected = "another directory, or --replace where it is meant"
+        raise Refused(clean(f"{directory} has an export {before.format}{of}; expected {expected}"))
+    return before
+
+
+def _write(
+    format_: Format, compiled: Compiled, now: datetime.datetime, group: str, directory: Path
+) -> tuple[Decision, Rendered]:
+    """Write a directory. Raises NotExportable, ControlError, OSError."""
+    decision, rendered = _decided(format_, compiled, now, group)
+    document = manifest.manifest(format_, decision, rendered)
+    writing.write(directory, {**rendered.files, manifest.NAME: manifest.text(document)})
+    return decision, rendered
 
 
 def _decided(format_: Format, compiled: Compiled, at: datetime.datetime, group: str) -> tuple[Decision, Rendered]:
@@ -97,19 +127,30 @@ def _valid_until(compiled: Compiled, format_: Format, at: datetime.datetime) -> 
 
 
 def _check(
+    format_: Format, compiled: Compiled, now: datetime.datetime, directory: Path, before: manifest.Earlier | None
+) -> int:
+    """Whether a directory has what would be written now; prints what differs."""
+    if before is None or before.at is None:
+        raise NotExportable(f"{directory} has no export to check")
+    differs = _differences(format_, compiled, now, directory, before, before.at)
+    same = f"up to date, export {before.format} as of {spelled(before.at)}, plan {before.plan[:19]}"
+    for line in differs or [same]:
+        print(clean(f"{directory}: {line}"))
+    return NOT_UP_TO_DATE if differs else 0
+
+
+def _differences(
     format_: Format,
     compiled: Compiled,
     now: datetime.datetime,
-    group: str,
     directory: Path,
-    before: manifest.Earlier | None,
-) -> int:
-    """Whether a directory has what would be written now; prints what differs. The policy is that of now, and the bytes
-    are compared as of the moment of the export, which its files name.
+    before: manifest.Earlier,
+    at: datetime.datetime,
+) -> list[str]:
+    """How a directory differs from what would be written now. The policy is that of now, and the bytes are compared as
+    of the moment of the export, `at`, which its files name.
     """
-    if before is None or before.at is None:
-        raise NotExportable(f"{directory} has no export to check")
-    _, rendered = _decided(format_, compiled, before.at, group)
+    _, rendered = _decided(format_, compiled, at, before.group)
     differs = []
     if before.valid_until and before.valid_until <= now:
         differs.append(f"it was valid until {spelled(before.valid_until)}")
@@ -119,15 +160,7 @@ def _check(
             differs.append(f"{path} was changed, or is gone, since it was written")
         elif due is None or hashlib.sha256(due).hexdigest() != before.files[path]:
             differs.append(f"{path} has another content by the policy of now")
-    for line in differs:
-        print(clean(f"{directory}: {line}"))
-    if not differs:
-        print(
-            clean(
-                f"{directory}: up to date, export {before.format} as of {spelled(before.at)}, plan {before.plan[:19]}"
-            )
-        )
-    return NOT_UP_TO_DATE if differs else 0
+    return differs
 
 
 def _summary(decision: Decision, rendered: Rendered, directory: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import datetime
 import fcntl
 import json
 import os
@@ -18,7 +19,8 @@ from .. import installation
 from ..compile.departments import departments_of
 from ..compile.policy_folders import folders_of_registers
 from ..compile.reports_place import ENVIRONMENT, reports_of
-from ..compile.run import read_all
+from ..compile.restrictions.points import Fed
+from ..compile.run import compile_hosts, read_all
 from ..compile.waivers.authority import read_register
 from ..policy_errors import PolicyErrors
 from ..report import request_news
@@ -35,9 +37,10 @@ from . import Refused, inventory
 
 NO_REPORT = 78  # the run produced no report; systemd's OnFailure= then tells of it
 NOT_SENT = 76  # all went well but for the notice
+NOT_WRITTEN = 74  # all went well but for an export
 
 # The codes of runs that came to a report and have told what there was to tell.
-REPORTED = (2, 4, 10, 11, 13, NOT_SENT)
+REPORTED = (2, 4, 10, 11, 13, NOT_WRITTEN, NOT_SENT)
 
 EPILOG = """\
 The units that `./proscribe schedule` sets up call it; by hand it does the same:
@@ -45,8 +48,9 @@ The units that `./proscribe schedule` sets up call it; by hand it does the same:
   ./proscribe scheduled drift -- -i inventory/prod        checks, corrects what has drifted, reports what changed
   ./proscribe scheduled collect -- -i inventory/prod      collects the results of hosts that run by themselves
 
-Only one runs at a time. The exit code is the run's own; 78 if the run produced no report; 76 if only the notification
-could not be sent."""
+Only one runs at a time. Exports with a directory in proscribe_exports_fed are written again where they are not up to
+date. The exit code is the run's own; 78 if the run produced no report; 74 if only an export could not be written; 76 if
+only the notification could not be sent."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,8 +87,10 @@ def run(arguments: argparse.Namespace) -> int:
             return NO_REPORT
         notification = news(directory, reports)
         requested, heads = requests_of(directory, reports, arguments.options)
+        exported = renewed(directory, arguments.options)
+        code = code or (NOT_WRITTEN if exported is not None and exported.facts["not_written"] else 0)
     sent = True
-    for one, mails in ((notification, []), (requested, heads)):
+    for one, mails in ((notification, []), (requested, heads), (exported, [])):
         if one is not None:
             print(one.subject, one.text, sep="\n", flush=True)
             sent = _send(one, arguments.options, mails) and sent
@@ -137,6 +143,46 @@ def _departments(options: Sequence[str]) -> dict[str, request_news.Department]:
         name: request_news.Department(frozenset(hosts), register[name].mail if name in register else "")
         for name, hosts in departments_of(question, restrictions).items()
     }
+
+
+def renewed(directory: Path, options: Sequence[str]) -> Notification | None:
+    """The notification of the fed exports of a run that were written again, or could not be; None where all are up to
+    date.
+    """
+    kept = [Fed(**one) for one in read_report(directory)["run"].get("exports_fed") or ()]
+    if not kept:
+        return None
+    from . import export  # with all its formats
+
+    now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+    every = argparse.Namespace(**{**vars(_inventory_arguments(options)), "limit": ""})
+    written: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    for fed in kept:
+        try:
+            compiled = compile_hosts(inventory.question(every, group=fed.group, served=False), now)
+            if differs := export.renew(fed, compiled, now):
+                written.append({**fed._asdict(), "why": differs[0], "differences": len(differs)})
+        except (Refused, PolicyErrors, OSError) as wrong:
+            failed.append({**fed._asdict(), "why": str(wrong)})
+    return export_news(written, failed) if written or failed else None
+
+
+def export_news(written: Sequence[dict[str, Any]], failed: Sequence[dict[str, Any]]) -> Notification:
+    """The notice of exports."""
+    lines = []
+    for head, those in (
+        ("Not written:", failed),
+        ("Written again; whoever is fed with them has to load them:", written),
+    ):
+        lines += [head] if those else []
+        for one in those:
+            of = f" of group {one['group']}" if one["group"] else ""
+            more = f", and {one['differences'] - 1} more" if one.get("differences", 1) > 1 else ""
+            lines.append(f"  {one['directory']} ({one['format']}{of}): {one['why']}{more}")
+    said = [f"{counted(len(failed), 'export')} not written"] if failed else []
+    said += [f"{counted(len(written), 'export')} written again"] if written else []
+    return made(f"Proscribe: {', '.join(said)}", lines, written=[*written], not_written=[*failed])
 
 
 @contextlib.contextmanager

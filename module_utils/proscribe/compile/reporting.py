@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..report.storage.complete import LATEST, NoSuchRun, find_run
 from ..report.storage.last_passed import latest_passed
 from .inventory import HostVariables
 from .restrictions import PREFIX, RESTRICTIONS, Restrictions
+from .restrictions.points import Fed
 
 # What remembers runs in PostgreSQL needs; the optional extra `history` of pyproject.toml.
 DRIVER = "sqlalchemy"
@@ -29,7 +30,8 @@ EACH = ("stale_after", "observe_timeout")  # what each host may say for itself
 def reporting(
     hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path, scope: Scope = EVERYTHING
 ) -> dict[str, Any]:
-    """The run-level values: {exports (their names), events (how they are sent; empty: not), history, history_keep and
+    """The run-level values: {exports (their names), exports_fed (those that scheduled runs write again: {format,
+    directory, group}), events (how they are sent; empty: not), history, history_keep and
     reports_keep (seconds; 0: forever), baseline (the directory of a complete report, "" for none), stale_after and
     observe_timeout {usual: seconds, hosts {name: seconds; only where it is another}}}. `reports` is the folder of
     reports, `scope` is what the run observes: `latest` as a baseline is the latest run over all of that that passed.
@@ -52,6 +54,7 @@ def reporting(
             ) from None
     return {
         "exports": list(one_for_all("exports", hosts, restrictions)),
+        "exports_fed": [one._asdict() for one in _kept(restrictions.values())],
         "events": dict(one_for_all("events", hosts, restrictions)),
         "history": history,
         "history_keep": one_for_all("history_keep", hosts, restrictions),
@@ -59,6 +62,11 @@ def reporting(
         "baseline": directory,
         **{name: _each(name, restrictions) for name in EACH},
     }
+
+
+def _kept(restrictions: Iterable[Restrictions]) -> list[Fed]:
+    """The fed exports that have a directory."""
+    return list(dict.fromkeys(fed for one in restrictions for fed in one.exports_fed if fed.directory))
 
 
 def _each(name: str, restrictions: Mapping[str, Restrictions]) -> dict[str, Any]:

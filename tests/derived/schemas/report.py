@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proscribe.compile.restrictions.points import Fed
 from proscribe.finding import BESIDE, GATES
 from proscribe.plan import CONTROLS
 from proscribe.report.collection.events import Rollout
@@ -78,6 +79,7 @@ EVENTS = keyed(
     },
     required=(),
 )
+FED = made(Fed("", "", "")._asdict(), {"format": TEXT, "directory": TEXT, "group": TEXT})
 RUN = made(
     EMPTY["run"],
     {
@@ -100,6 +102,9 @@ RUN = made(
         "expected_hosts": COUNT,
         "history": about(maybe(TEXT), "Where the run is remembered"),
         "exports": about(maybe(TEXTS), "The exports that were asked for"),
+        "exports_fed": about(
+            maybe(listed(FED)), "The exports to points that scheduled runs keep up to date: proscribe_exports_fed"
+        ),
         "events": about(maybe(EVENTS), "How the run sent its events: proscribe_events; empty where it sent none"),
         "baseline": about(maybe(TEXT), "The run that this one was compared with"),
         "stale_after": about({"type": ["integer", "null"]}, "How old a record may be, in seconds"),

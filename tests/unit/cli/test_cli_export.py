@@ -85,6 +85,30 @@ def test_what_is_refused(inventory, tmp_path, capsys, options, message):
     [
         ("proscribe_controls: {dns: 'off'}", "dns is off in proscribe_controls of hosts desk1, win1"),
         ("proscribe_exports_fed: [rpzz]", "proscribe_exports_fed[0]: found 'rpzz', expected one of adguard, "),
+        (
+            "proscribe_exports_fed: rpz",
+            "proscribe_exports_fed: found 'rpz', expected a list, each of it a format, or {",
+        ),
+        (
+            "proscribe_exports_fed: [{directory: /srv/x}]",
+            "proscribe_exports_fed[0]: found a mapping, expected a format",
+        ),
+        (
+            "proscribe_exports_fed: [{format: rpz, dir: /x}]",
+            "proscribe_exports_fed[0]: found a mapping, expected a for",
+        ),
+        (
+            "proscribe_exports_fed: [{format: rpz, directory: out}]",
+            "proscribe_exports_fed[0].directory: found 'out', expected an absolute path",
+        ),
+        (
+            "proscribe_exports_fed: [{format: rpz, group: office}]",
+            "proscribe_exports_fed[0]: found a mapping, expected a directory, of which the group is",
+        ),
+        (
+            "proscribe_exports_fed: [{format: rpz, directory: /srv/x}, {format: nft, directory: /srv/x}]",
+            "proscribe_exports_fed: found '/srv/x', expected a directory of its own for each export",
+        ),
     ],
 )
 def test_variables_that_it_cannot_export(tmp_path, capsys, variable, message):

@@ -37,7 +37,8 @@ def given(about: Subject, policy: Policy) -> tuple[Given, ...]:
         return ()
     from ...enforcement_points.registry import FORMATS  # few have any, and they take time to load
 
-    return tuple(_given(about, policy, FORMATS[name]) for name in policy.restrictions.exports_fed)
+    formats = dict.fromkeys(fed.format for fed in policy.restrictions.exports_fed)
+    return tuple(_given(about, policy, FORMATS[name]) for name in formats)
 
 
 def _given(about: Subject, policy: Policy, format_: Format) -> Given:

@@ -191,6 +191,7 @@ def fleet_report(
         "controls",
         "history",
         "exports",
+        "exports_fed",
         "events",
     )
     services = run.get("services")
