@@ -17,7 +17,7 @@ from made_domain import ADMINISTRATOR, DATABASE, DN, OU, SYSVOL, Controller, dom
 from proscribe.controls.group_policy.identity import guid
 from proscribe.controls.group_policy.observed import INI, POLICY
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts, pytest.mark.steps]
 
 NAME = "Proscribe desktops"
 RULE = "group_policy/proscribe-desktops"
