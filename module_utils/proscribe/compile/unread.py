@@ -6,6 +6,7 @@ that is one of Proscribe's, this is the folder of that playbook, and not of the 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,10 @@ def unread(
     for folder in dict.fromkeys(one.resolve() for one in folders):
         if folder in read:
             continue
-        try:
-            found = of_policy(get_vars_from_path(loader, str(folder), entities, "task"))
-        except AnsibleError:
-            continue
+        found: dict[str, Any] = {}
+        for entity in entities:
+            with contextlib.suppress(AnsibleError):
+                found |= of_policy(get_vars_from_path(loader, str(folder), [entity], "task"))
         for variable, value in found.items():
             expected = (
                 f"nothing of Proscribe's there: in this play Ansible does not read what is beside {folder}. Set it "
