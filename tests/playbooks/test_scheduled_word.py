@@ -125,11 +125,12 @@ def test_fed_exports_are_written_again_where_the_policy_is_another(tmp_path: Pat
     says(place, mine, proscribe_services_exclude=["whatsapp"])
     ended = scheduled(fleet, chat, "--limit", "h1")
     assert ended.code == 74, ended.said
-    notice = chat.got[-1][1]
-    assert notice["subject"] == "Proscribe: 1 export not written, 1 export written again"
-    assert [one["directory"] for one in notice["not_written"]] == [str(mine)]
+    notification = chat.got[-1][1]
+    assert notification["subject"] == "Proscribe: 1 export not written, 1 export written again"
+    assert [one["directory"] for one in notification["not_written"]] == [str(mine)]
     assert (
-        f"{place} (rpz of group department): proscribe.rpz has another content by the policy of now" in notice["text"]
+        f"{place} (rpz of group department): proscribe.rpz has another content by the policy of now"
+        in notification["text"]
     )
     after = (place / "proscribe.rpz").read_text()
     assert ("whatsapp.com CNAME" in before, "whatsapp.com CNAME" in after) == (True, False)

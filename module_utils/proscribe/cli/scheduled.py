@@ -149,8 +149,8 @@ def renewed(directory: Path, options: Sequence[str]) -> Notification | None:
     """The notification of the fed exports of a run that were written again, or could not be; None where all are up to
     date.
     """
-    kept = [Fed(**one) for one in read_report(directory)["run"].get("exports_fed") or ()]
-    if not kept:
+    fed_exports = [Fed(**one) for one in read_report(directory)["run"].get("exports_fed") or ()]
+    if not fed_exports:
         return None
     from . import export  # with all its formats
 
@@ -158,7 +158,7 @@ def renewed(directory: Path, options: Sequence[str]) -> Notification | None:
     every = argparse.Namespace(**{**vars(_inventory_arguments(options)), "limit": ""})
     written: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
-    for fed in kept:
+    for fed in fed_exports:
         try:
             compiled = compile_hosts(inventory.question(every, group=fed.group, served=False), now)
             if differs := export.renew(fed, compiled, now):

@@ -54,7 +54,7 @@ def reporting(
             ) from None
     return {
         "exports": list(one_for_all("exports", hosts, restrictions)),
-        "exports_fed": [one._asdict() for one in _kept(restrictions.values())],
+        "exports_fed": [one._asdict() for one in _with_a_directory(restrictions.values())],
         "events": dict(one_for_all("events", hosts, restrictions)),
         "history": history,
         "history_keep": one_for_all("history_keep", hosts, restrictions),
@@ -64,7 +64,7 @@ def reporting(
     }
 
 
-def _kept(restrictions: Iterable[Restrictions]) -> list[Fed]:
+def _with_a_directory(restrictions: Iterable[Restrictions]) -> list[Fed]:
     """The fed exports that have a directory."""
     return list(dict.fromkeys(fed for one in restrictions for fed in one.exports_fed if fed.directory))
 
