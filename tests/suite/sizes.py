@@ -50,6 +50,7 @@ _GROUP_POLICY = (f"{_CONTROLS}group_policy/*", "roles/group_policy/*", "module_u
 _POINTS = ("module_utils/proscribe/enforcement_points/*",)
 _REPORT = ("module_utils/proscribe/report/*", "callback_plugins/*")
 _SCHEDULE = (
+    "module_utils/proscribe/cli/scheduled.py",
     "module_utils/proscribe/schedule/*",
     "roles/drift_schedule/*",
     "playbooks/schedule.yml",
