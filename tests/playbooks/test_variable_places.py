@@ -7,12 +7,13 @@ of them counted.
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from checkout import PROJECT, proscribe
+from checkout import PROJECT, REAL_ANSIBLE, clean_environment, proscribe
 from organisation import PATHS, ROLES, Organisation
 
 pytestmark = [pytest.mark.playbook, pytest.mark.slow]
@@ -173,10 +174,14 @@ def test_what_import_playbook_is_given_counts(organisation: Organisation) -> Non
 
 @pytest.fixture(scope="module")
 def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A collections path with the collection in it."""
+    """A collections path in which the collection is installed."""
     path = tmp_path_factory.mktemp("collections")
-    ended = proscribe("collection", "--directory", str(path), reports=path)
+    ended = proscribe("collection", "--output", str(path), reports=path)
     assert ended.code == 0, ended.said
+    galaxy = Path(REAL_ANSIBLE).with_name("ansible-galaxy")
+    (archive,) = path.glob("*.tar.gz")
+    argv = [galaxy, "collection", "install", "--offline", archive, "-p", path]
+    subprocess.run(argv, env=clean_environment(), check=True, capture_output=True)
     return path
 
 
