@@ -256,7 +256,7 @@ def test_the_commands_without_a_playbook(team: Team) -> None:
     said = team.ansible(
         "proscribe.ban.explain", "-e", "explain_name=whatsapp", "-e", "explain_host=" + team.hosts[0].name
     )
-    assert "whatsapp (WhatsApp: whatsapp): blocked" in said and team.hosts[1].name not in said
+    assert "whatsapp (WhatsApp: whatsapp): policy: blocked" in said and team.hosts[1].name not in said
     assert "no waivers" in team.ansible("proscribe.ban.waiver", "-e", "waiver_do=list")
     assert "vendor: Meta" in team.ansible(
         "proscribe.ban.catalog", "-e", "catalog_do=show", "-e", "catalog_service=whatsapp"

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
 SERVICE, UNIT = "proscribe-drift.service", "/etc/systemd/system/proscribe-drift.service"
 THEIRS = "/home/alice/proscribe"
-NO_MAIL = ("-e", '{"proscribe_notify": {}}')
+NO_MAIL = f"sed -i /proscribe_notify/d {CHECKOUT}/fleet/group_vars/all.yml"  # which needs programs that are setgid
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,8 @@ def test_runs_of_the_account_that_owns_it_are_no_danger_and_work_locked_in(machi
 
 
 def test_roots_own_runs_work_locked_in(machine: Scheduled) -> None:
-    machine.proscribe("schedule", *NO_MAIL)
+    machine.script(NO_MAIL)
+    machine.proscribe("schedule")
     unit = machine.read(UNIT)
     assert "User=root" in unit and "SystemCallFilter=@system-service" in unit
     machine.script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
@@ -102,7 +103,8 @@ def test_roots_runs_on_its_own_machine_change_what_they_have_to(machine: Schedul
     """Without a connection, so within the unit itself."""
     machine.write(f"{CHECKOUT}/fleet/hosts.yml", "all: {hosts: {web01: {ansible_connection: local}}}\n")
     machine.proscribe("lift")
-    machine.proscribe("schedule", *NO_MAIL)
+    machine.script(NO_MAIL)
+    machine.proscribe("schedule")
     assert "SystemCallFilter=~@clock" in machine.read(UNIT)
     machine.script("dpkg --install /root/wechat.deb")
     for state in ("repaired", "compliant"):
