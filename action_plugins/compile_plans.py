@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
-from ansible import context
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe import installation
-from proscribe.compile.in_play import InPlay, for_another_role, given_to
+from proscribe.compile.in_play import InPlay, for_another_role, given_to, unlike
 from proscribe.compile.inventory import Question, plain, variables_reader, zones
 from proscribe.compile.run import compile_run
 from proscribe.compile.selection import select
@@ -128,7 +127,7 @@ class ActionModule(ActionBase):
         play = self._task.get_play()
         mistakes = [
             *for_another_role(self._task, (task for task in tasks_of(play) if of_our_roles(task))),
-            *unread(hostvars, names, context.CLIARGS.get("args") or (), self._task),
+            *unread(hostvars, names, self._task),
         ]
         if mistakes:
             raise PolicyErrors({str(one): one for one in mistakes}.values())
@@ -139,9 +138,9 @@ class ActionModule(ActionBase):
         """
         role = next(iter(self._task._role.get_dep_chain()[-1:]), None) if self._task._role else None
         missing = set(_of_tags(_of_roles([role.get_name()]), tags) if role else []).difference(earlier["controls"])
-        differing = dict(given_to(self._task).items() ^ earlier.get("given", {}).items())
+        differing = unlike(given_to(self._task), earlier.get("given", {}))
         if missing or differing:
-            found = f"is for {', '.join(sorted(missing))}" if missing else f"has its own {', '.join(sorted(differing))}"
+            found = f"is for {', '.join(sorted(missing))}" if missing else f"has its own {', '.join(differing)}"
             raise AnsibleError(
                 f"{role.get_role_path() if role else self._task.get_path()}: this role {found}, which the plans of "
                 "this play were compiled without: expected all roles of Proscribe's in the play itself (roles, "

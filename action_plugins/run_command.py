@@ -43,12 +43,7 @@ class ActionModule(ActionBase):
         here = [str(variables["inventory_hostname"])]
         if mistakes := [
             *in_play_only(variables["hostvars"], self._task, here).values(),
-            *unread(
-                variables["hostvars"],
-                (variables.get("groups") or {}).get("all", ()),
-                context.CLIARGS["args"],
-                self._task,
-            ),
+            *unread(variables["hostvars"], (variables.get("groups") or {}).get("all", ()), self._task),
         ]:
             raise AnsibleError(str(PolicyErrors(mistakes)))
         named = {name: self._templar.template(variables[name]) for name in variables if name.startswith(f"{command}_")}

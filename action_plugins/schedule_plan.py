@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ansible import context
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
@@ -90,7 +89,7 @@ class ActionModule(ActionBase):
             expected = "it in the inventory, or in proscribe_schedule_options: scheduled runs do not get this -e"
             elsewhere[variable] = PolicyError("-e", variable, value, expected)
         mistakes = [wrong for variable, wrong in elsewhere.items() if variable not in IN_UNITS]
-        mistakes += unread(hostvars, names, context.CLIARGS.get("args") or (), self._task)
+        mistakes += unread(hostvars, names, self._task)
         if mistakes:
             raise PolicyErrors(mistakes)
 

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import datetime
 import fcntl
+import functools
 import json
 import os
 import subprocess
@@ -20,7 +21,7 @@ from ..compile.departments import departments_of
 from ..compile.policy_folders import folders_of_registers
 from ..compile.reports_place import ENVIRONMENT, reports_of
 from ..compile.restrictions.points import Fed
-from ..compile.run import compile_hosts, read_all
+from ..compile.run import Compiled, compile_hosts, read_all
 from ..compile.waivers.authority import read_register
 from ..policy_errors import PolicyErrors
 from ..report import request_news
@@ -158,10 +159,14 @@ def renewed(directory: Path, options: Sequence[str]) -> Notification | None:
     every = argparse.Namespace(**{**vars(_inventory_arguments(options)), "limit": ""})
     written: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
+
+    @functools.cache
+    def compiled(group: str) -> Compiled:
+        return compile_hosts(inventory.question(every, group=group, served=False), now)
+
     for fed in fed_exports:
         try:
-            compiled = compile_hosts(inventory.question(every, group=fed.group, served=False), now)
-            if differs := export.renew(fed, compiled, now):
+            if differs := export.renew(fed, compiled(fed.group), now):
                 written.append({**fed._asdict(), "why": differs[0], "differences": len(differs)})
         except (Refused, PolicyErrors, OSError) as wrong:
             failed.append({**fed._asdict(), "why": str(wrong)})

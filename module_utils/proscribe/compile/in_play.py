@@ -79,6 +79,11 @@ def given_to(task: Any) -> dict[str, str]:
     return {name: hashlib.sha256(repr(value).encode()).hexdigest()[:16] for name, value in sorted(found.items())}
 
 
+def unlike(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    """The names of what only one of two has, or has another value of."""
+    return sorted({name for name, _ in one.items() ^ other.items()})
+
+
 def _layers_of(task: Any) -> Iterator[Mapping[str, Any]]:
     """Which variables a task has from its role and from what includes it, the source with the last word first."""
     role = task._role
@@ -95,8 +100,7 @@ def for_another_role(task: Any, others: Iterable[Any]) -> Iterator[PolicyError]:
     """What others of a play's tasks that compile have of the policy, and this one has not."""
     own = given_to(task)
     for other in others:
-        differing = dict(given_to(other).items() ^ own.items())
-        for variable in sorted(differing):
+        for variable in unlike(given_to(other), own):
             (value, place) = next(
                 (layer[key], origin(layer[key]) or origin(key))
                 for one in (other, task)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
+from ansible import context
 from ansible.errors import AnsibleError
 from ansible.vars.plugins import get_vars_from_path
 
@@ -23,17 +24,15 @@ IMPORTS = ("import_playbook", "ansible.builtin.import_playbook")
 MOST_PLAYBOOKS = 1000  # that import each other
 
 
-def unread(
-    hostvars: Any, names: Iterable[str], playbooks: Iterable[str] = (), task: Any = None
-) -> Iterator[PolicyError]:
-    """What stands of the policy beside one of the `playbooks` that a command names, beside one that these import, or
+def unread(hostvars: Any, names: Iterable[str], task: Any = None) -> Iterator[PolicyError]:
+    """What stands of the policy beside one of the playbooks that the command names, beside one that these import, or
     where the command was started, and is not read for these hosts in the play of this task. A file that cannot be read
     is left out, as Ansible itself leaves it out.
     """
     loader, inventory = hostvars._loader, hostvars._inventory
     entities = [*inventory.groups.values(), *filter(None, map(inventory.get_host, names))]
     read = {folder.resolve() for folder in (*_beside_plays(task, loader), *_beside_inventory(inventory))}
-    folders = [Path.cwd(), *(playbook.parent for playbook in _with_imported(playbooks, loader))]
+    folders = [Path.cwd(), *(playbook.parent for playbook in _with_imported(context.CLIARGS.get("args") or (), loader))]
     for folder in dict.fromkeys(one.resolve() for one in folders):
         if folder in read:
             continue
