@@ -86,11 +86,20 @@ def _lay_over(place: str, directory: Path) -> None:
         made.mkdir(parents=True, exist_ok=True)
     shutil.copystat(place, upper)
     _mount("-t", "overlay", "-o", f"lowerdir={place},upperdir={upper},workdir={work}", "overlay", str(own))
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        point = line.split()[4]
-        if point.startswith(place + "/"):
+    for point in _mounted_below(place):
+        try:
             _mount("--bind", point, str(own) + point.removeprefix(place))
+        except subprocess.CalledProcessError:
+            if os.path.ismount(point):  # else somebody has unmounted it meanwhile, or removed what it was on
+                raise
     _mount("--rbind", str(own), place)
+
+
+def _mounted_below(place: str) -> list[str]:
+    """What is mounted below a place, but for what a part has of its own: containers of others come and go."""
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    own = tuple(f"{one}/" for one in (*ON_DISK, *IN_MEMORY))
+    return [point for point in points if point.startswith(f"{place}/") and not f"{point}/".startswith(own)]
 
 
 def _mount(*words: str) -> None:

@@ -562,7 +562,15 @@ def test_what_a_part_of_root_writes_on_the_machine_goes_with_it(tmp_path: Path) 
         tmp_path / "own", ["sh", "-ec", "; ".join([*writing, "cat /etc/hosts; test -s /etc/passwd"])]
     )
     # As in a container, where the machine's /etc/hosts is a mount of its own.
-    script = 'mount --bind "$0" /etc/hosts; exec "$@"'
+    # And a container of somebody, which has its mounts below a place that the part has of its own.
+    script = """
+    mount --bind "$0" /etc/hosts
+    mkdir -p /var/lib/containers
+    mount -t tmpfs others /var/lib/containers
+    mkdir /var/lib/containers/shm
+    mount -t tmpfs shm /var/lib/containers/shm
+    exec "$@"
+    """
     argv = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, str(tmp_path / "hosts"), *inside]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "192.0.2.1 mounted\n"), done.stderr
