@@ -285,8 +285,10 @@ def test_from_refused_to_granted_to_closed_again(fleet: Fleet) -> None:
     assert story.opened_for() == {("alice", A)}
     terminal.shown()
     story.observes(A)
-    terminal.shows("You may use Telegram on this host until")
-    assert "telegram: granted until" in story.as_user("alice", A, "proscribe-request", "--list")
+    limits = "open: programs, network addresses; closed to everybody on this host: pages in browsers, names (DNS)"
+    terminal.shows(f"UTC: {limits}.")
+    said = story.as_user("alice", A, "proscribe-request", "--list")
+    assert "telegram: granted until" in said and f"UTC ({limits})" in said
 
     # Before the end she reads of it, each time once.
     end = moment(chain["expires"])

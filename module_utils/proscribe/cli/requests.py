@@ -15,7 +15,9 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from ..compile.waivers.refusals import FILE, LONGEST, Refusal, alone, with_one_more
+from ..compile.run import read_all
+from ..compile.waivers.reading import context_of
+from ..compile.waivers.refusals import FILE, LONGEST, Refusal, alone, invalid, with_one_more
 from ..duration import shown, spelled
 from ..report.text.layout import cells, clip, paint, row
 from ..report.text.wording import clean, counted, in_words, some
@@ -44,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "why", nargs="?", default="", metavar="WHY", help="one sentence, which everybody on the host may read"
     )
-    parser.add_argument("--by", default="", metavar="NAME", help="who refuses it (default: this account)")
+    parser.add_argument(
+        "--by", default="", metavar="NAME", help="who refuses it, one who may approve it (default: this account)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     inventory.add_options(parser)
 
@@ -81,7 +85,10 @@ def _refuse(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         raise Refused(f"request {standing.request.id} is {standing.state} already: {standing.why}{also}")
     request = standing.request
     refusal = Refusal(request.id, request.host, request.user, request.service, why, by, spelled(now))
-    path = of_inventory(inventory.question(arguments)) / FILE
+    question = inventory.question(arguments)
+    if why := invalid(refusal, context_of(question, read_all(question.hosts))):
+        raise Refused(f"{why}; who refuses a request has to be one who may approve it (--by)")
+    path = of_inventory(question) / FILE
     with alone(path.parent):
         replace(path, with_one_more(path, refusal))
     print(

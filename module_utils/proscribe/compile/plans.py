@@ -329,6 +329,11 @@ def without_web(identifiers: Mapping[str, Any]) -> dict[str, Any]:
     return left if any(value for key, value in left.items() if key != "names") else {}
 
 
+def programs_of(service: Service) -> Mapping[str, Any]:
+    """What is known of a service's programs; {} of one that is only pages."""
+    return without_web(_apps(service))
+
+
 # What a control names hosts by, and the hosts below them that stay reachable.
 WEB_NAMES = {"apps": ("web_hosts", "web_allow"), "browser": ("domains", "allow"), "dns": ("domains", "allow")}
 IDENTIFIERS = {"apps": _apps, "browser": _browser, "firewall": _firewall, "dns": _dns}

@@ -35,7 +35,8 @@ from .waivers import Judged, Waiver, judged_waivers, seen
 from .waivers.authority import read_register
 from .waivers.document import load_waivers
 from .waivers.reading import context_of, described, judge_all, warning
-from .waivers.refusals import Refusal, read_refusals
+from .waivers.refusals import Refusal, in_force, read_refusals
+from .waivers.refusals import warning as disregarding
 from .waivers.signatures import signature_of
 
 # The restrictions that say how far a run reaches at once.
@@ -52,6 +53,8 @@ class Compiled(NamedTuple):
     plans: dict[str, dict[str, Any]]  # by digest
     hosts: dict[str, str]  # the digest of each host's plan
     later: dict[str, dict[str, Any]]  # by digest: plans that follow them on hosts that observe themselves
+    refusals: list[Refusal]  # of requests, those that count, the oldest first
+    warnings: list[str]
 
 
 def compile_hosts(question: Question, now: datetime.datetime) -> Compiled:
@@ -91,12 +94,16 @@ def _compiled(
             if host.name in of_host:
                 with mistakes.noting(), placed(host):
                     chosen_services(of_host[host.name], restrictions[host.name])
-        return Compiled(of_host, restrictions, waivers, {}, {}, {})
+        return Compiled(of_host, restrictions, waivers, {}, {}, {}, [], [])
     plans: dict[str, dict[str, Any]] = {}
     hosts: dict[str, str] = {}
     later: dict[str, dict[str, Any]] = {}
+    refusals: list[Refusal] = []
+    warnings = [text for judged in waivers if (text := warning(judged))]
     with mistakes.noting():
-        refusals = read_refusals(folders_of_waivers(question, restrictions))
+        if refusals := read_refusals(folders_of_waivers(question, restrictions)):
+            refusals, disregarded = in_force(refusals, context_of(question, restrictions))
+            warnings += [disregarding(disregarded)] if disregarded else []
 
         def made(policy: str, catalogue: Catalogue, own: Restrictions, state: timeline.State) -> dict[str, Any]:
             compiled = functools.partial(compile_body, catalogue, own, state.waivers, state.day)
@@ -105,7 +112,7 @@ def _compiled(
             return cache.body(catalogues.state(catalogue), policy, state.day >= own.effective_from, compiled)
 
         plans, hosts, later = _plans(question, restrictions, of_host, waivers, refusals, now, made)
-    return Compiled(of_host, restrictions, waivers, plans, hosts, later)
+    return Compiled(of_host, restrictions, waivers, plans, hosts, later, refusals, warnings)
 
 
 def waivers_of(question: Question, now: datetime.datetime) -> list[Judged]:
@@ -183,7 +190,8 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     mistakes = Mistakes()
     known = _store(question)
     loading, cache = Catalogues(known), PlanCache(known)
-    catalogues, restrictions, waivers, plans, hosts, later = _compiled(question, now, mistakes, loading, cache)
+    compiled = _compiled(question, now, mistakes, loading, cache)
+    catalogues, restrictions, waivers, plans, hosts, later, _, warnings = compiled
     exempted: list[str] = []
     if hosts:
         changed = [host for host in question.hosts if host.name not in question.windows]
@@ -259,7 +267,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         ),
         "waivers": [described(judged, question) for judged in waivers],
         "warnings": [
-            *(text for judged in waivers if (text := warning(judged))),
+            *warnings,
             *gone,
             *exempted,
             *_stale(catalogues, restrictions, hosts, now, max_age),

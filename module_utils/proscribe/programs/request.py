@@ -157,6 +157,8 @@ def listing() -> None:
         elif answer.get("answer") == "granted":
             until = answer.get("until", "").replace("T", " ").replace("Z", " UTC")
             said = f"granted until {until}"
+            if answer.get("limits"):
+                said += f" ({answer['limits']})"
         say(f"{number}  {one['at'][:10]}  {one['service']}: {said}")
 
 

@@ -14,6 +14,7 @@ import importlib
 import io
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -24,10 +25,11 @@ from typing import Any
 import pytest
 from made_policy import NOW, question
 from proscribe.cli import Refused, inventory, requests, waiver
-from proscribe.cli.waiver import requested
+from proscribe.cli.waiver import new, requested
 from proscribe.cli.waiver.drafting import fill_in
 from proscribe.compile.reports_place import Place
 from proscribe.compile.run import compile_hosts
+from proscribe.compile.waivers import refusals
 from proscribe.compile.waivers.refusals import read_refusals
 from proscribe.controls import apps
 from proscribe.controls.applying import carry_out
@@ -231,8 +233,10 @@ def test_from_refused_to_granted_to_closed(story: Story) -> None:
     story.run()
     story.run()
     ((text, uid),) = story.shown
-    assert "You may use parrot on this host until 2026-12-25" in text and uid == WONG
-    assert "granted until 2026-12-25" in story.types("--list")
+    limits = "open: programs, network addresses; closed to everybody on this host: pages in browsers, names (DNS)"
+    assert text == f"Exception {file.stem} for parrot on this host until 2026-12-25 04:00:00 UTC: {limits}."
+    assert uid == WONG
+    assert f"granted until 2026-12-25 04:00:00 UTC ({limits})" in story.types("--list")
 
     # With a watch, the host's own observations notify: 7 days and 1 day before, and at the end.
     (granted,) = story.plan["answers"].values()
@@ -288,7 +292,7 @@ def test_a_refusal_reaches_its_user(story: Story) -> None:
     for plan in ({**story.plan, "answers": {}}, story.plan):  # a plan without it, and the next one with it
         assert due(story.host, plan, story.now.timestamp()) == []
     with pytest.raises(Refused, match="is refused already"):
-        story(requests, "refuse", request["id"], "again")
+        story(requests, "refuse", request["id"], "again", "--by", "head.of.press")
     # The same user may request again, and that is another request.
     assert "is written down" in story.types("parrot", "for the elections")
 
@@ -307,7 +311,7 @@ def test_an_id_that_another_user_copied_gets_nothing(story: Story) -> None:
     story.question = dataclasses.replace(
         whole, hosts=[host for host in whole.hosts if host.name == "press01"]
     )  # --limit
-    story(requests, "refuse", request["id"], "no", "--by", "head")
+    story(requests, "refuse", request["id"], "no", "--by", "head.of.press")
     story.question = whole
     states = {one["host"]: one["state"] for one in json.loads(story(requests, "--json"))["requests"]}
     assert states == {"press01": "refused", "fin01": "open"}
@@ -327,21 +331,102 @@ def test_what_stays_closed_for_one_user_is_said_and_a_whole_host_can_have_it(sto
     assert "users:" not in file.read_text() and "hosts: [press01]" in file.read_text()
 
 
-def test_an_exception_that_would_open_nothing_is_not_drafted(story: Story) -> None:
+OUT_OF_REACH = "would leave it out of reach. --whole-host opens it for everybody there"
+
+
+@pytest.mark.parametrize(
+    ("user", "host", "closed", "web_only", "controls", "expected"),
+    [
+        ((), ("browser", "dns"), ("browser", "dns"), True, [], OUT_OF_REACH),  # Gmail, whose programs are permitted
+        (("apps",), ("apps", "browser", "dns"), ("browser", "dns"), False, [], f"{OUT_OF_REACH}; --control apps"),
+        (("apps",), ("apps", "browser"), ("browser",), True, [], OUT_OF_REACH),  # AOL Mail without a DNS filter
+        (("apps",), ("apps", "browser"), ("browser",), False, [], ""),  # a program that finds its names
+        (("apps", "firewall"), ("apps", "firewall", "dns"), ("dns",), False, [], ""),  # Telegram knows addresses
+        (("apps",), ("apps", "browser", "dns"), ("browser",), False, [], ""),  # another waiver has opened its names
+        (("apps",), ("apps", "browser", "dns"), ("browser", "dns"), False, ["apps,firewall"], ""),  # as typed
+        (("apps",), ("apps", "dns"), ("dns",), False, ["firewall"], OUT_OF_REACH),  # where nothing closes it
+        ((), (), (), False, [], "nothing restricts parrot on press01"),
+    ],
+)
+def test_a_draft_opens_what_its_user_asked_for_or_is_refused(
+    story: Story,
+    user: tuple[str, ...],
+    host: tuple[str, ...],
+    closed: tuple[str, ...],
+    web_only: bool,
+    controls: list[str],
+    expected: str,
+) -> None:
+    story.run()
+    story.types("parrot", "Press calls")
+    story.run()
+    parser = argparse.ArgumentParser()
+    new.add_arguments(parser)
+    inventory.add_options(parser)
+    arguments = parser.parse_args([word for one in controls for word in ("--control", one)])
+    (one,) = requested.found(arguments, story.now)
+    one = one._replace(opens=requested.Opens("wong", user, host, closed, web_only))
+    with pytest.raises(Refused, match=re.escape(expected)) if expected else contextlib.nullcontext():
+        remarks = fill_in(arguments, one, story.now)
+        assert arguments.users == ["wong"] and set(arguments.controls) <= {"apps", "firewall"}
+        assert "stays closed for wong" in remarks[0] or "stay closed for wong" in remarks[0]
+    if expected.startswith(OUT_OF_REACH):
+        assert "One for wong alone would leave it out of reach" in str(one.opens) or controls
+        arguments.whole_host, arguments.controls = True, []
+        assert fill_in(arguments, one, story.now) == [] and arguments.users == []
+
+
+@pytest.mark.parametrize(
+    ("plan", "limits"),
+    [
+        ({"apps": {"mode": "waived", "waiver": "w"}, "dns": {"mode": "waived", "waiver": "w"}}, ""),
+        ({"apps": {"mode": "enforce", "exceptions": [{"waiver": "w"}]}, "dns": {"mode": "audit"}}, ""),
+        (
+            {"apps": {"mode": "enforce", "exceptions": [{"waiver": "w"}]}, "dns": {"mode": "enforce"}},
+            "open: programs; closed to everybody on this host: names (DNS)",
+        ),
+        ({"browser": {"mode": "enforce"}}, "open: nothing; closed to everybody on this host: pages in browsers"),
+        (
+            {"browser": {"mode": "waived", "waiver": "w", "hours": [[0, 5]], "otherwise": "enforce"}},
+            "open: pages in browsers, at set hours only",
+        ),
+        (  # another waiver has no hours
+            {"apps": {"mode": "enforce", "exceptions": [{"waiver": "w", "versions": ["4.0"]}], "paths": ["/opt/p"]}},
+            "open: programs, some versions only",
+        ),
+        ({"apps": {"mode": "enforce", "exceptions": [{"waiver": "other"}]}}, "open: nothing; "),
+    ],
+)
+def test_a_user_reads_what_is_open_and_what_is_not(plan: dict[str, Any], limits: str) -> None:
+    controls = {control: {"mode": "enforce", "services": {"parrot": entry}} for control, entry in plan.items()}
+    answer = {"answer": "granted", "user": "wong", "service": "parrot", "waiver": "w", "until": "2026-12-25T04:00:00Z"}
+    content = json.loads(answers.text({"controls": controls, "answers": {"0" * 16: answer}}))
+    said = content["answers"]["0" * 16].get("limits", "")
+    assert said == limits or (limits.endswith("; ") and said.startswith(limits))
+
+
+def test_who_refuses_is_one_who_may_approve(story: Story) -> None:
+    """A refusal of another department's head is not accepted, and one that is in the file stops no right one."""
     story.run()
     story.types("parrot", "Press calls")
     (request,) = story.run()["requests"]
-    arguments = argparse.Namespace(
-        **dict.fromkeys(("services", "hosts", "groups", "zones", "users"), []), whole_host=False
-    )
-    (one,) = requested.found(arguments, story.now)
-    for opens, expected in (
-        (requested.Opens("wong", (), ("browser", "dns")), "--whole-host opens it for everybody there"),
-        (requested.Opens("wong", (), ()), "nothing restricts parrot on press01"),
-    ):
-        with pytest.raises(Refused, match=expected):
-            fill_in(arguments, one._replace(opens=opens), story.now)
-    assert request["id"] == one.request.id
+    for by, why in (("head.of.finance", "may not approve for press (head head.of.press)"), ("wong", "have to be two")):
+        with pytest.raises(Refused, match=re.escape(why)):
+            story(requests, "refuse", request["id"], "no", "--by", by)
+    file = story.where / "waivers" / refusals.FILE
+    assert not file.exists()
+    wrong = {key: request[key] for key in ("id", "user", "service")}
+    line = {**wrong, "host": "press01", "why": "no", "by": "head.of.finance", "on": "2027-01-01T00:00:00Z"}
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(line) + "\n")
+    assert story.listed()["state"] == "open" and "answers" not in story.plan
+    (warning,) = compile_hosts(story.question, story.now).warnings
+    assert f"the refusal of request {request['id']} on press01 counts for nothing: head.of.finance may not" in warning
+    story(requests, "refuse", request["id"], "use the desk", "--by", "head.of.press")
+    assert story.listed()["why"].startswith("refused by head.of.press") and len(file.read_text().splitlines()) == 2
+    # A later line of the wrong person takes nothing of the right one's answer away.
+    assert story.plan["answers"][request["id"]]["why"] == "use the desk"
+    assert compile_hosts(story.question, story.now).warnings == []
 
 
 @pytest.mark.parametrize("path", [command.COMMAND, command.KNOWN])

@@ -26,15 +26,13 @@ def fill_in(arguments: argparse.Namespace, standing: Standing, now: datetime.dat
             raise Refused(f"--request {request.id} names the service, the host and the user; leave these options out")
     if not opens.host:
         raise Refused(f"nothing restricts {request.service} on {request.host}, so a waiver would open nothing")
-    if not (opens.user or arguments.whole_host):
-        raise Refused(
-            f"{' and '.join(opens.host)} restrict {request.service} on {request.host}, and these apply to a whole host,"
-            " whoever uses it; --whole-host opens it for everybody there"
-        )
+    controls = [control for text in arguments.controls for control in text.split(",")]
+    if not arguments.whole_host and (opens.useless if not controls else not {*controls} & {*opens.user}):
+        raise Refused(_out_of_reach(standing))
     arguments.services, arguments.hosts = [request.service], [request.host]
     if not arguments.whole_host:
         arguments.users = [request.user]
-        arguments.controls = arguments.controls or list(opens.user)
+        arguments.controls = controls = controls or list(opens.user)
     arguments.reason = arguments.reason or request.reason
     arguments.requested_by = arguments.requested_by or request.user
     arguments.requested_on = arguments.requested_on or min(request.at, spelled(now))
@@ -43,10 +41,25 @@ def fill_in(arguments: argparse.Namespace, standing: Standing, now: datetime.dat
     arguments.expires = arguments.expires or f"{min(DAYS, standing.max_days)}d"
     words = f"{request.host}-{request.user}-{request.service}-{request.id[:4]}"
     arguments.id = arguments.id or re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-._")[-100:].lstrip("-._")
-    closed = [control for control in opens.host if control not in arguments.controls] if arguments.users else []
+    closed = [control for control in opens.host if controls and control not in controls]
     if not closed:
         return []
-    stay = f"{' and '.join(closed)} stay{'s' if len(closed) == 1 else ''} closed for {request.user}"
+    stay = f"{' and '.join(closed)} stay{'s' if len(closed) == 1 else ''} closed"
+    if arguments.whole_host:
+        return [f"{stay}, because --control leaves {'it' if len(closed) == 1 else 'them'} out"]
     return [
-        f"{stay}, because what they refuse they refuse to a whole host; --whole-host opens them for everybody there"
+        f"{stay} for {request.user}, because what they refuse they refuse to a whole host; --whole-host opens them for"
+        " everybody there"
     ]
+
+
+def _out_of_reach(standing: Standing) -> str:
+    """Why no waiver is drafted for the user alone, and what can be."""
+    request, opens = standing.request, standing.opens
+    closed = opens.closed or opens.host
+    close, it = ("closes", "it does") if len(closed) == 1 else ("close", "they do")
+    why = f"{' and '.join(closed)} {close} {request.service} on {request.host}, and {it} so for a whole host"
+    instead = "--whole-host opens it for everybody there"
+    if opens.user:
+        instead += f"; --control {','.join(opens.user)} drafts what can be opened for {request.user} alone"
+    return f"{why}: a waiver for {request.user} alone would leave it out of reach. {instead}"

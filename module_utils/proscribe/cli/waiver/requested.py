@@ -12,12 +12,14 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ...compile.catalogue import Catalogue
 from ...compile.departments import departments_of
-from ...compile.policy_folders import folders_of_registers, folders_of_waivers
+from ...compile.plans import programs_of
+from ...compile.policy_folders import folders_of_registers
 from ...compile.run import Compiled, compile_hosts
 from ...compile.waivers import Judged
 from ...compile.waivers.authority import Register, read_register
-from ...compile.waivers.refusals import Refusal, read_refusals
+from ...compile.waivers.refusals import Refusal
 from ...compile.waivers.standing import moment
 from ...compile.waivers.waiver import NARROWER
 from ...duration import moment_of
@@ -29,23 +31,36 @@ from .. import Refused, inventory
 
 OPEN, DRAFTED, WAIVED, REFUSED, ENDED = "open", "drafted", "waived", "refused", "ended"
 ORDER = (OPEN, DRAFTED, WAIVED, REFUSED, ENDED)
+BROWSER, FIREWALL, DNS = "browser", "firewall", "dns"
 OVER = ("expired", "revoked")  # statuses of waivers that answer nothing any more
 
 
 class Opens(NamedTuple):
-    """The controls that a waiver would open: for the user alone, and for everybody on the host."""
+    """The controls that a waiver would open: for the user alone, and for everybody on the host. `closed` are those that
+    stay closed where it is for the user alone.
+    """
 
     who: str
     user: tuple[str, ...]
     host: tuple[str, ...]
+    closed: tuple[str, ...] = ()
+    web_only: bool = False  # nothing is known of programs of the service, only of pages
+
+    @property
+    def useless(self) -> bool:
+        """Whether a waiver for the user alone leaves the service out of reach: programs may run and find no name, or
+        there are only pages. Programs that know addresses, which the firewall has, need no names.
+        """
+        names = DNS in self.closed and FIREWALL not in self.user
+        return not self.user or names or (self.web_only and BROWSER in self.closed)
 
     def __str__(self) -> str:
         if not self.host:
             return "Nothing restricts it there, so a waiver would open nothing"
-        closed = [control for control in self.host if control not in self.user]
-        if not self.user:
-            return f"A waiver would open {' and '.join(self.host)} for everybody on the host: none can tell users apart"
-        rest = f"; {' and '.join(closed)} would stay closed, being for a whole host" if closed else ""
+        if self.useless:
+            alone = f"One for {self.who} alone would leave it out of reach"
+            return f"A waiver would open {' and '.join(self.host)} for everybody on the host. {alone}"
+        rest = f"; {' and '.join(self.closed)} would stay closed, being for a whole host" if self.closed else ""
         return f"A waiver would open {' and '.join(self.user)} for {self.who}{rest}"
 
 
@@ -81,7 +96,7 @@ def found(arguments: argparse.Namespace, now: datetime.datetime) -> list[Standin
     question = dataclasses.replace(question, hosts=[host for host in question.hosts if host.name in having])
     compiled = compile_hosts(question, now)
     register = read_register(folders_of_registers(question, compiled.restrictions), question.groups)
-    refusals = {one.key: one for one in read_refusals(folders_of_waivers(question, compiled.restrictions))}
+    refusals = {one.key: one for one in compiled.refusals}
     departments = departments_of(question, compiled.restrictions)
     listed = [_standing(one, compiled, register, departments, refusals) for one in requests]
     return sorted(listed, key=lambda one: (ORDER.index(one.state), one.request.at, one.request.key))
@@ -111,7 +126,8 @@ def _standing(
     state, why, waiver = _answer(request, compiled.waivers, refusals.get(request.key))
     plan = compiled.plans[compiled.hosts[request.host]]
     days = compiled.restrictions[request.host].waiver_max_days
-    return Standing(request, own, _approvers(own, register), state, why, waiver, _opens(request, plan), days)
+    opens = _opens(request, plan, compiled.catalogues[request.host])
+    return Standing(request, own, _approvers(own, register), state, why, waiver, opens, days)
 
 
 def _answer(request: Request, waivers: Sequence[Judged], refusal: Refusal | None) -> tuple[str, str, str]:
@@ -146,11 +162,14 @@ def _approvers(departments: Sequence[str], register: Register) -> tuple[str, ...
     return tuple(sorted(heads, key=lambda head: not all(head in authority for authority in authorities)))
 
 
-def _opens(request: Request, plan: Mapping[str, Any]) -> Opens:
-    closing = tuple(
-        name
-        for name, section in plan["controls"].items()
-        if section["services"].get(request.service, {}).get("mode") in (*RESTRICTED, "upcoming", "waived")
-    )
+def _opens(request: Request, plan: Mapping[str, Any], catalogue: Catalogue) -> Opens:
+    modes = {name: part["services"].get(request.service, {}).get("mode") for name, part in plan["controls"].items()}
+    closing = tuple(name for name, mode in modes.items() if mode in (*RESTRICTED, "upcoming", "waived"))
     able = NARROWER["users"][0]
-    return Opens(request.user, tuple(name for name in closing if name in able), closing)
+    return Opens(
+        request.user,
+        tuple(name for name in closing if name in able),
+        closing,
+        tuple(name for name in closing if name not in able and modes[name] in ("enforce", "upcoming")),
+        not (request.service in catalogue.services and programs_of(catalogue.services[request.service])),
+    )

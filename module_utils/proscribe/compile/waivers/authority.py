@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...folding import folded
 from ...policy_errors import PolicyError, PolicyErrors, close_to
 from ..policy_folders import REGISTER
 from ..yaml_file import Document, read_yaml
 
+SELF_APPROVED, UNAUTHORISED = "self_approved", "unauthorised"
 KEYS = ("head", "deputies", "mail")
 MAIL = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]{0,63}@[A-Za-z0-9.-]{1,255}")
 
@@ -63,6 +65,18 @@ def read_register(folders: Sequence[Path], groups: Mapping[str, Set[str]]) -> Re
     if errors:
         raise PolicyErrors(errors)
     return register
+
+
+def disqualified(
+    requester: str, name: str, hosts: Set[str], register: Register, groups: Mapping[str, Set[str]]
+) -> tuple[str, str]:
+    """The status and the reason why somebody's answer to a need, an approval or a refusal, does not count; ("", "") if
+    it does.
+    """
+    if folded(requester) == folded(name):
+        return SELF_APPROVED, f"{requester} requested and decided it; these have to be two people"
+    why = objection(name, hosts, register, groups)
+    return (UNAUTHORISED, why) if why else ("", "")
 
 
 def objection(approver: str, hosts: Set[str], register: Register, groups: Mapping[str, Set[str]]) -> str:

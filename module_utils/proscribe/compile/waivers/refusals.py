@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...policy_errors import Described, PolicyError, PolicyErrors
+from .authority import disqualified
+from .standing import Context
 
 FILE = "refused.jsonl"
 LARGEST = 16 * 1024 * 1024  # bytes
@@ -37,16 +39,49 @@ class Refusal(NamedTuple):
         return self.host, self.user, self.id
 
 
+class Disregarded(NamedTuple):
+    """A refusal that does not count, and why."""
+
+    refusal: Refusal
+    why: str
+
+
 def read_refusals(folders: Sequence[Path]) -> list[Refusal]:
     """The refusals of some directories of waivers, the oldest first. Raises PolicyErrors with every mistake."""
     errors: list[PolicyError] = []
-    found: dict[tuple[str, str, str], Refusal] = {}
-    for folder in folders:
-        for refusal in _of_file(folder / FILE, errors):
-            found[refusal.key] = refusal
+    found = [refusal for folder in folders for refusal in _of_file(folder / FILE, errors)]
     if errors:
         raise PolicyErrors(errors)
-    return sorted(found.values(), key=lambda refusal: (refusal.on, refusal.key))
+    return sorted(found, key=lambda refusal: (refusal.on, refusal.key))
+
+
+def in_force(refusals: Sequence[Refusal], context: Context) -> tuple[list[Refusal], list[Disregarded]]:
+    """The refusals that count, one of each request, and those that do not, each with why. They are of hosts of the
+    inventory, since another host has no request.
+    """
+    found: dict[tuple[str, str, str], Refusal] = {}
+    disregarded: list[Disregarded] = []
+    for refusal in refusals:
+        if refusal.host not in context.groups.get("all", ()):
+            continue
+        if why := invalid(refusal, context):
+            disregarded.append(Disregarded(refusal, why))
+        else:  # the newest one, and never one that does not count in place of one that does
+            found[refusal.key] = refusal
+    return [*found.values()], [one for one in disregarded if one.refusal.key not in found]
+
+
+def invalid(refusal: Refusal, context: Context) -> str:
+    """Why a refusal does not count; "" for one that does. Who refuses has to be one who may approve."""
+    hosts = frozenset({refusal.host})
+    return disqualified(refusal.user, refusal.by, hosts, context.register, context.groups)[1]
+
+
+def warning(disregarded: Sequence[Disregarded]) -> str:
+    """What every run says of refusals that somebody may rely on in error."""
+    refusal, why = disregarded[0]
+    more = f" (and {len(disregarded) - 1} more)" if disregarded[1:] else ""
+    return f"the refusal of request {refusal.id} on {refusal.host} counts for nothing{more}: {why} [{FILE}]"
 
 
 def _of_file(path: Path, errors: list[PolicyError]) -> Iterator[Refusal]:

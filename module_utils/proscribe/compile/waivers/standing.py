@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ...folding import folded
-from .authority import Register, objection
+from .authority import SELF_APPROVED, UNAUTHORISED, Register, disqualified
 from .signatures import signature_of, signers_of, verify
 from .waiver import Waiver
 
@@ -18,8 +17,8 @@ ACTIVE = "active"
 STATUSES = (
     "bad_signature",
     "unsigned",
-    "self_approved",
-    "unauthorised",
+    SELF_APPROVED,
+    UNAUTHORISED,
     "blanket",
     "too_long",
     "no_hosts",
@@ -87,7 +86,7 @@ def standing(waiver: Waiver, context: Context, now: datetime.datetime) -> Standi
         return Standing("expired", f"it ended on {moment(waiver.expires)}", ordered)
     status, why = _mistrust(waiver, hosts, context)
     if status:
-        return Standing(status, why, ordered, unregistered=status == "unauthorised" and not context.register)
+        return Standing(status, why, ordered, unregistered=status == UNAUTHORISED and not context.register)
     status, why, key = _signed(waiver, context.rules.signatures, now)
     if status:
         return Standing(status, why, ordered)
@@ -107,10 +106,9 @@ def _mistrust(waiver: Waiver, hosts: Set[str], context: Context) -> tuple[str, s
     """The status and the reason of a waiver that was not approved as it has to be; ("", "") otherwise."""
     if not hosts:
         return "no_hosts", "it covers no host of the inventory"
-    if folded(waiver.requested_by) == folded(waiver.approved_by):
-        return "self_approved", f"{waiver.requested_by} requested and approved it; these have to be two people"
-    if why := objection(waiver.approved_by, hosts, context.register, context.groups):
-        return "unauthorised", why
+    status, why = disqualified(waiver.requested_by, waiver.approved_by, hosts, context.register, context.groups)
+    if status:
+        return status, why
     everywhere = context.groups.get("all", frozenset())
     # In an inventory of one host, to name that host is as narrow as it gets.
     if not context.rules.blanket and ("all" in waiver.groups or (hosts >= everywhere and len(everywhere) > 1)):

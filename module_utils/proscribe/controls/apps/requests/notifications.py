@@ -16,13 +16,12 @@ from ....host.sessions import users as logged_in
 from ....moments import seconds, stamp
 from ..request_hint import HINT
 from ..user_notice import notify
-from .answers import NOTIFIED, bring
+from .answers import GRANTED, NOTIFIED, bring, limited
 
 DAY = 86400
 # The last moment before an end at which something is due, the latest step first.
 STEPS = ((0, "ended"), (DAY, "1 day"), (7 * DAY, "7 days"))
 OPENED, REFUSED, ENDED = "opened", "refused", "ended"
-GRANTED = "granted"
 FORGOTTEN = 14 * DAY  # after an end
 MOST = 500  # waivers and answers that are remembered
 MOST_SERVICES = 3  # that a text names
@@ -47,7 +46,7 @@ def due(host: Host, plan: Mapping[str, Any], now: float) -> list[tuple[str, str,
             if notified.get(user) != step and (not subject["users"] or user in subject["users"]):
                 if step != ENDED or user in earlier["notified"]:  # who never knew of it need not know that it ended
                     fields = {"user": user, "waiver": subject["waiver"], "about": f"{step}: {_named(subject)}"}
-                    found.append((user, _text(subject, step), fields))
+                    found.append((user, _text(subject, step, plan), fields))
                 notified[user] = step
         after[key] = {**subject, "notified": notified}
     _remember(host, before, dict([*after.items()][-2 * MOST :]))
@@ -115,12 +114,14 @@ def _named(subject: Mapping[str, Any]) -> str:
     return ", ".join(services[:MOST_SERVICES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _text(subject: Mapping[str, Any], step: str) -> str:
+def _text(subject: Mapping[str, Any], step: str, plan: Mapping[str, Any]) -> str:
     service = subject["services"][0] if len(subject["services"]) == 1 else "SERVICE"
     until = subject["expires"].replace("T", " ").replace("Z", " UTC")
     if step == REFUSED:
         return f"Your request for {_named(subject)} was refused: {subject['why']}"
     if step == OPENED:
+        if limits := limited(plan, subject["waiver"], subject["services"]):
+            return f"Exception {subject['waiver']} for {_named(subject)} on this host until {until}: {limits}."
         return f"You may use {_named(subject)} on this host until {until} (exception {subject['waiver']})."
     more = HINT.format(service=service)
     if step == ENDED:
