@@ -27,6 +27,7 @@ from proscribe.plan import CONTROLS
 from proscribe.policy_errors import PolicyErrors
 from proscribe.report.collection.active import objection
 from proscribe.report.collection.plays import ENFORCING, included, of_our_roles, tasks_of
+from proscribe.report.text.layout import warning as in_lines
 from proscribe_registration import register
 
 # Here, in Ansible's main process; the action itself runs in a worker.
@@ -106,7 +107,7 @@ class ActionModule(ActionBase):
             count = f"{len(wrong.errors)} mistakes" if len(wrong.errors) > 1 else "a mistake"
             raise AnsibleError(f"{count} in the policy; no host was touched\n{wrong}") from None
         for warning in result["proscribe_run"]["warnings"]:
-            self._display.warning(warning)
+            self._display.warning(in_lines(warning))
         return result
 
     def _require_a_run_with_a_report(self, mode: str) -> None:

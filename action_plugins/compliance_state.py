@@ -29,6 +29,7 @@ from proscribe.observation import (
 )
 from proscribe.plan import canonical
 from proscribe.reply.shapes import LINE, Unusable
+from proscribe.report.text.layout import warning as in_lines
 from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
 from proscribe.store import Store
 from proscribe.stream import BOOTSTRAP
@@ -91,7 +92,8 @@ class ActionModule(HostAction):
     def _finished(self, observed: Observation, result: dict[str, Any]) -> dict[str, Any]:
         """The result of the task, once it is noted what the host stores now."""
         if reason := observed.noted(result).pop("not_installed", ""):
-            self._display.warning(f"{observed.host}: the program for audits without root is not installed: {reason}")
+            why = f"{observed.host}: the program for audits without root is not installed: {reason}"
+            self._display.warning(in_lines(why))
         return result
 
     def observation(self, run: Mapping[str, Any], host: str, seconds: int) -> Observation:
@@ -104,7 +106,7 @@ class ActionModule(HostAction):
         end = time.monotonic() + observed.seconds
         transports = [self._streamed] if self.can_stream() else []
         if not transports:
-            self._display.warning(CANNOT_PIPE)
+            self._display.warning(in_lines(CANNOT_PIPE))
         result = None
         for transport in [*transports, self._as_module]:
             for stream in observed.streams():
@@ -173,7 +175,7 @@ class ActionModule(HostAction):
             return {}
         result = answered(done["stdout"])
         if result is None:
-            self._display.warning(NO_ANSWER)
+            self._display.warning(in_lines(NO_ANSWER))
             said = {"rc": done["rc"], **{name: done[name][-LINE:] for name in ("stdout", "stderr")}}
             self._display.vvv(f"no answer to the streamed code: {json.dumps(said)}")
         return result

@@ -21,6 +21,7 @@ from proscribe.custody.selection import choose
 from proscribe.custody.wording import before, losses, not_accepted
 from proscribe.observation import registered
 from proscribe.quarantined import LIST, RESTORE
+from proscribe.report.text.layout import fitted, screen_width
 from proscribe.report.text.wording import clean, end_of
 from proscribe.store import Store
 
@@ -83,7 +84,8 @@ class ActionModule(ActionBase):
         if request.do == RESTORE and not rows:
             raise Wrong(["restore: found no item that matches all of the selectors, expected at least one"])
         check = bool(self._task.check_mode)
-        self._display.display("\n".join(map(clean, before(request.do, rows, check))))
+        lines = map(clean, before(request.do, rows, check))
+        self._display.display(fitted("\n".join(lines), screen_width()))
         if request.do == RESTORE and losses(rows) and not (request.accept_loss or check):
             raise AnsibleError(not_accepted(rows))
         ids: dict[str, list[str]] = {}

@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.observation import registered
+from proscribe.report.text.layout import warning as in_lines
 from proscribe.rollout import Seen, objection, seen, where
 from proscribe.rollout.deciding import decided, decision_on
 
@@ -35,7 +36,8 @@ class ActionModule(ActionBase):
         alive = [str(name) for name in variables["ansible_play_hosts"]]
         if arguments["step"] == "whole":
             run = variables["proscribe_compiled"]["proscribe_run"]
-            decision = decision_on(_fleet(variables["hostvars"], alive), run, dry, self._display.warning)
+            fleet = _fleet(variables["hostvars"], alive)
+            decision = decision_on(fleet, run, dry, lambda text: self._display.warning(in_lines(text)))
             result["rollout"] = decision._asdict()
             refusal = f"stopped {where(0)}: {decision.stop}" if decision.stop else ""
         else:

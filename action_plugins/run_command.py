@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from proscribe.cli.variables import COMMANDS, arguments_of, typed_variables
 from proscribe.compile.in_play import in_play_only
 from proscribe.compile.unread import unread
 from proscribe.policy_errors import PolicyErrors
+from proscribe.report.text.layout import screen_width
 from proscribe.report.text.wording import clean
 
 ANSWERS = ("explain", "diff")  # whose exit code 1 is one of two good answers
@@ -55,7 +57,8 @@ class ActionModule(ActionBase):
         end = words.index("--") if "--" in words else len(words)
         own = _of_the_run(variables) if command != "catalog" else []
         argv = [sys.executable, str(installation.COMMAND), command, *words[:end], *own, *words[end:]]
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        wide = {**os.environ, "COLUMNS": str(screen_width())}
+        done = subprocess.run(argv, env=wide, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         lines = [clean(line) for line in (done.stdout + done.stderr).splitlines()]
         text = "\n".join(lines)
         both = command in ANSWERS and "explain_expect" not in named

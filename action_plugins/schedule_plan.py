@@ -24,6 +24,7 @@ from proscribe.compile.run import read_all
 from proscribe.compile.selection import select
 from proscribe.compile.unread import unread
 from proscribe.policy_errors import PolicyError, PolicyErrors
+from proscribe.report.text.layout import warning as in_lines
 from proscribe.schedule.rendered import Here, plan
 
 CONTROLLER = "proscribe_controller"  # the group that names another machine to run the schedule
@@ -75,7 +76,7 @@ class ActionModule(ActionBase):
             count = f"{len(wrong.errors)} mistakes" if len(wrong.errors) > 1 else "a mistake"
             raise AnsibleError(f"{count} in the policy; no machine was touched\n{wrong}") from None
         for warning in result["schedule"]["warnings"]:
-            self._display.warning(warning)
+            self._display.warning(in_lines(warning))
         return result
 
     def _require_what_runs_see(self, hostvars: Any, names: list[str], restrictions: Iterable[Restrictions]) -> None:

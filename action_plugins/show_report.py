@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from proscribe.compile.reports_place import place_of_reports
 from proscribe.compile.selection import select
 from proscribe.policy_errors import PolicyErrors, unknown_variables
 from proscribe.report.terminal.summary import Screen
+from proscribe.report.text.layout import screen_width
 
 PREFIX = "report_"  # of the variables that playbooks/report.yml takes, one for each option
 OPTIONS = {
@@ -60,8 +60,7 @@ class ActionModule(ActionBase):
             arguments = argparse.Namespace(
                 **{**options, "since": since, "format": options["format"] or None}, inventory=inventory
             )
-            columns = shutil.get_terminal_size((80, 40)).columns
-            result["text"] = word.answer(arguments, Screen(columns, sys.maxsize, False, os.getcwd()), place)
+            result["text"] = word.answer(arguments, Screen(screen_width(), sys.maxsize, False, os.getcwd()), place)
         except (Refused, PolicyErrors, argparse.ArgumentTypeError) as error:
             raise AnsibleError(str(error)) from None
         self._display.display(result["text"])

@@ -85,6 +85,8 @@ from proscribe.report.storage import complete, pruning
 from proscribe.report.storage.files import ReportDirectory
 from proscribe.report.terminal import lifting, summary
 from proscribe.report.text.command import Call
+from proscribe.report.text.layout import fitted, screen_width
+from proscribe.report.text.layout import warning as in_lines
 from proscribe.report.text.wording import PREFIXES, clean, message
 from proscribe.rollout import deciding
 from proscribe_registration import be_last, failures, manager_of, shorten_failures
@@ -376,7 +378,7 @@ class CallbackModule(CallbackBase):
             self.broken(f"the report cannot be written: {type(error).__name__}: {clean(error)}")
         # What `compile_plans` warned of was shown then.
         for warning in report["warnings"][len(run.get("warnings", ())) :]:
-            self._display.warning(clean(warning))
+            self._display.warning(in_lines(clean(warning)))
         self._print(lambda screen: summary.render(report, fleet.records, screen, where))
         self._conclude(decided)
 
@@ -427,7 +429,7 @@ class CallbackModule(CallbackBase):
         elif course.format == request.JSON:
             self._hand_over(json.dumps(course.document(), indent=2))
         else:
-            self._print(lambda screen: wording.table(course))
+            self._print(lambda screen: wording.table(course, screen.width))
         self._conclude(verdict.judge_quarantine(len(course.hosts), len(course.listed), ansible_failed))
 
     def _hand_over(self, text: str) -> None:
@@ -481,7 +483,8 @@ class CallbackModule(CallbackBase):
             decided = verdict.judge([], [], ansible_failed=False)
             self._conclude(decided._replace(reason=f"nothing was evaluated{why}") if why else decided)
         elif not given:
-            self._display.warning("Proscribe evaluated nothing in this run: no plans were compiled for its plays")
+            why = "Proscribe evaluated nothing in this run: no plans were compiled for its plays"
+            self._display.warning(in_lines(why))
 
     @staticmethod
     def _given(option: str) -> bool:
@@ -492,7 +495,7 @@ class CallbackModule(CallbackBase):
         self._exits.append(decided.exit)
         if decided.reason:
             code = f"exit {decided.exit}: " if self._decides() else ""
-            self._show(f"\n{code}{decided.reason}", color=C.COLOR_ERROR)
+            self._show(fitted(f"\n{code}{decided.reason}", screen_width()), color=C.COLOR_ERROR)
 
     def _decides(self) -> bool:
         """Whether the exit code of this run is the report's."""
@@ -535,12 +538,13 @@ class CallbackModule(CallbackBase):
     def _print(self, render: Callable[[summary.Screen], str]) -> None:
         """Print what `render` makes for the screen; a log file gets it without colours."""
         interactive = sys.stdout.isatty()
-        size = shutil.get_terminal_size((80, 40))
+        # What is piped or kept in a file has no screen to fit.
+        width, lines = screen_width(), shutil.get_terminal_size().lines if interactive else sys.maxsize
         colours = interactive and color.ANSIBLE_COLOR and not os.environ.get("NO_COLOR")
         here = where_we_are(os.environ)
-        self._show(render(summary.Screen(size.columns, size.lines, colours, here)), screen_only=True)
+        self._show(render(summary.Screen(width, lines, colours, here)), screen_only=True)
         if C.DEFAULT_LOG_PATH:
-            self._display.display(render(summary.Screen(size.columns, size.lines, False, here)), log_only=True)
+            self._display.display(render(summary.Screen(width, lines, False, here)), log_only=True)
 
     def broken(self, what: str) -> None:
         """Say that the report failed, and see to it that the run does not end well."""

@@ -22,6 +22,7 @@ from proscribe.duration import shown
 from proscribe.observation import Observation, answered, compiled_run, lacks
 from proscribe.reply.output_limits import Leash
 from proscribe.reply.shapes import Unusable
+from proscribe.report.text.layout import warning as in_lines
 from proscribe.sweep import crew
 from proscribe.sweep.exchange import Ended, Limits, Password, by_client, exchange, over_connection
 from proscribe.sweep.multiplexing import LOST, NoSession
@@ -83,7 +84,8 @@ def observe(batch: Any, members: Sequence[Member], width: int) -> None:
             finally:
                 results.flush()
     except Exception as error:  # whatever it was, the ordinary way may be free of it
-        display.warning(f"hosts are observed one by one, which takes longer: {type(error).__name__}: {error}")
+        why = f"hosts are observed one by one, which takes longer: {type(error).__name__}: {error}"
+        display.warning(in_lines(why))
 
 
 # -- the question -----------------------------------------------------------------------------------------------------

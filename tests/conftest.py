@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,13 @@ from suite.sizes import DEFAULT, FAST, NIGHTLY, SIZES
 RESULTS = "PROSCRIBE_TESTS_RESULTS"  # names the file for what fails and what is skipped (suite/running.py)
 
 properties.register()
+# What is printed is compared by its words; where a line ends is for the tests that say how wide their screen is.
+PYTESTS = shutil.get_terminal_size().columns
+os.environ["COLUMNS"] = "10000"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.get_terminal_writer().fullwidth = PYTESTS
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,8 @@ cp /bin/true opt/Telegram/libqt.so.6 && echo 'dear diary' >letter && chown -R al
 
 
 # What a terminal and its owner would have said.
-TERMINAL = {"COLUMNS": "100", "LANG": "C.UTF-8", "NO_COLOR": "1", "HOME": "/root", "USER": "root"}
+WIDTH = 80  # columns, of the narrowest screen that nobody has to scroll sideways
+TERMINAL = {"COLUMNS": str(WIDTH), "LANG": "C.UTF-8", "NO_COLOR": "1", "HOME": "/root", "USER": "root"}
 
 
 def shell(fleet: Fleet, directory: str, **environment: str) -> DocShell:

@@ -174,7 +174,7 @@ class Fleet:
         home = self.directory / "reports"
         ansible = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or str(Path(sys.executable).parent / "ansible-playbook")
         rest = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
-        more = {"NO_COLOR": "1", "COLUMNS": "100", "PROSCRIBE_REPORTS": str(home), "LC_ALL": "C.UTF-8"}
+        more = {"NO_COLOR": "1", "COLUMNS": "10000", "PROSCRIBE_REPORTS": str(home), "LC_ALL": "C.UTF-8"}
         path = f"{Path(ansible).parent}:{rest['PATH']}"
         exit_file = self.directory / "exit"
         exit_file.unlink(missing_ok=True)

@@ -60,7 +60,7 @@ class Machine:
 
     def run(self, *argv: str, check: bool = True, stdin: str | None = None) -> str:
         """What a command in the container prints; not over SSH."""
-        done = podman("exec", "--interactive", self.name, *argv, stdin=stdin, check=False)
+        done = podman("exec", "--interactive", "--env", "COLUMNS", self.name, *argv, stdin=stdin, check=False)
         assert not check or done.returncode == 0, (argv, done.stdout, done.stderr)
         return done.stdout
 

@@ -79,9 +79,9 @@ class Scheduled:
 
     def run(self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = LONGEST) -> str:
         """What a command prints, both ways."""
-        with_ansible = ("--env", f"PROSCRIBE_ANSIBLE_PLAYBOOK={self.ansible}")
+        environment = ("--env", "COLUMNS", "--env", f"PROSCRIBE_ANSIBLE_PLAYBOOK={self.ansible}")
         done = podman(
-            "exec", "--interactive", *with_ansible, self.name, *argv, stdin=stdin, check=False, timeout=timeout
+            "exec", "--interactive", *environment, self.name, *argv, stdin=stdin, check=False, timeout=timeout
         )
         assert not check or done.returncode == 0, (argv, done.returncode, done.stdout[-3000:], done.stderr[-3000:])
         return done.stdout + done.stderr

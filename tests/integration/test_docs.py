@@ -6,17 +6,20 @@ commands of the other documents are run on the same hosts, each document with a 
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import doc_not_run
 import pytest
-from desk import REPOSITORY, desk, shell
+from desk import REPOSITORY, WIDTH, desk, shell
 from desk_of_docs import CHECKOUT, CODES, ON_HOSTS, PLACEHOLDERS, Prepared
 from doc_blocks import CONSOLE, Command, File, blocks, commands_of, parts, read
 from doc_not_run import without_comment
 from doc_shell import DocShell, codes, missing, written
+from printed import too_wide, unread
 from scheduled_fleet import Fleet
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
@@ -36,6 +39,10 @@ OTHERS = sorted(
     ),
     key=lambda path: (path in LAST and LAST.index(path) + 1, path),
 )
+REPORTS = "/opt/proscribe/reports"
+PROSCRIBES = re.compile(r"(?:^|[;&|] *)\./proscribe ")
+# What ansible-core itself says, in one line, of a limit that matches no host.
+ANSIBLES = "[ERROR]: Specified inventory, host pattern and/or --limit leaves us with no hosts to target."
 # What a reader's own hands do: the rest of the working day passes for the controller alone, and at once.
 DONE_OTHERWISE = {
     "<this repository>": REPOSITORY,
@@ -65,9 +72,29 @@ def test_the_day_of_the_tutorial_is_as_it_is_written(fleet: Fleet) -> None:
             text = part.text
             for said, meant in DONE_OTHERWISE.items():
                 text = text.replace(said, meant)
+            runs = reports(fleet)
             done = typed.run(text)
             assert done.code == ends_with[part], (part.where, part.text, done)
             assert missing(part.output, done.printed) == [], f"{part.where}: {part.text}\n{done.printed}"
+            if PROSCRIBES.search(text):
+                wide = too_wide(done.printed.replace(ANSIBLES, ""), WIDTH)
+                assert wide == [], f"{part.where}: {part.text}\n{done.printed}"
+                for run in reports(fleet) - runs:
+                    assert unread(reasons(fleet, run), done.printed) == [], f"{part.where}: {part.text}\n{done.printed}"
+
+
+def reports(fleet: Fleet) -> set[str]:
+    """The runs that have a report by now."""
+    return set(fleet.controller.run("sh", "-c", f"ls {REPORTS}/*/hosts.jsonl 2>/dev/null || true").split())
+
+
+def reasons(fleet: Fleet, path: str) -> list[str]:
+    """What a report says of what failed and of what is unknown."""
+    records = [json.loads(line) for line in fleet.controller.read(path).splitlines()]
+    found = [record["reason"] for record in records if record["reason"]]
+    found += [error["message"] for record in records for error in record["errors"]]
+    states = ("error", "unknown")
+    return found + [rule["reason"] for record in records for rule in record["rules"] if rule["state"] in states]
 
 
 @pytest.mark.parametrize("path", OTHERS)

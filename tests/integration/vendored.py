@@ -93,7 +93,7 @@ class Repository:
             "PATH": f"{bin_directory}:{inherited.get('PATH', '')}:/usr/sbin:/sbin",
             "HOME": str(scratch),
             "NO_COLOR": "1",
-            "COLUMNS": "120",
+            "COLUMNS": "10000",
         }
 
     def write(self, files: Mapping[str, str]) -> None:

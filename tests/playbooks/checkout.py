@@ -31,7 +31,7 @@ class Ended(NamedTuple):
 def clean_environment(**more: str) -> dict[str, str]:
     """This environment without what would reach into the launcher."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
-    return {**inherited, "NO_COLOR": "1", "COLUMNS": "120", **more}
+    return {**inherited, "NO_COLOR": "1", "COLUMNS": "10000", **more}
 
 
 def launch(launcher: Path, *words: str, cwd: Path = PROJECT, stdin: str = "", environment: Mapping[str, str]) -> Ended:

@@ -91,7 +91,7 @@ def test_a_requirement_that_cannot_be_had_is_told_and_leaves_nothing_to_be_trust
     [
         (
             "ensurepip",
-            "cannot make virtual environments here. On Debian and Ubuntu: apt-get install python3-venv",
+            "cannot make virtual environments here. On Debian and Ubuntu:\nproscribe:   apt-get install python3-venv",
         ),
         ("version_info", "this needs Python 3.11 or newer"),
     ],

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from ..policy_errors import PolicyErrors
 from ..report.text.command import quoted
 from ..report.text.wording import clean
-from . import Help, Refused, program
+from . import Help, Refused, program, say
 
 COMMANDS = (
     *("explain", "diff", "export", "waiver", "requests", "report", "catalog", "collection", "scheduled"),
@@ -67,7 +67,7 @@ def read(command: str, options: Sequence[str]) -> tuple[Callable[[argparse.Names
 
 def _wrong(message: str) -> int:
     for line in message.splitlines():
-        print(f"proscribe: {clean(line)}", file=sys.stderr)
+        say(line if line.startswith("  ") else f"proscribe: {line}", error=True)
     return MISTAKE
 
 

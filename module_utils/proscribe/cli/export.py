@@ -16,8 +16,9 @@ from ..enforcement_points.decision import decide
 from ..enforcement_points.declaration import Decision, Format, NotExportable, Rendered
 from ..enforcement_points.registry import FORMATS
 from ..host import ControlError
+from ..report.text.layout import fitted, screen_width
 from ..report.text.wording import clean, counted
-from . import Refused, inventory
+from . import Refused, inventory, say
 from .explain import at
 
 MOST_NAMED = 3  # for each reason
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         decision, rendered = _write(format_, compiled, now, arguments.group, directory)
     except (NotExportable, ControlError) as wrong:
         raise Refused(f"export {format_.name}: {wrong}") from None
-    print("\n".join(_summary(decision, rendered, arguments.output)))
+    print(fitted("\n".join(_summary(decision, rendered, arguments.output)), screen_width()))
     return 0
 
 
@@ -135,7 +136,7 @@ def _check(
     differs = _differences(format_, compiled, now, directory, before, before.at)
     same = f"up to date, export {before.format} as of {spelled(before.at)}, plan {before.plan[:19]}"
     for line in differs or [same]:
-        print(clean(f"{directory}: {line}"))
+        say(f"{directory}: {line}")
     return NOT_UP_TO_DATE if differs else 0
 
 

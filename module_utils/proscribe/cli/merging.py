@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import datetime
 import secrets
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from ..report.publishing import Beyond, publish
 from ..report.storage.complete import NoSuchRun, find_run, read_records, read_report, runs, sharing
 from ..report.storage.files import SUFFIX, ReportDirectory
 from ..store import PLANS, Store, Untrusted
-from . import Refused
+from . import Refused, say
 from .inventory import sources
 
 UNMERGED = "unmerged"
@@ -101,7 +100,7 @@ def _remember(report: dict[str, Any], records: Sequence[Mapping[str, Any]], repo
     except HistoryError as error:
         warning = f"this run is not in the history: {error}"
         report["warnings"].append(warning)
-        print(f"proscribe: {warning}", file=sys.stderr)
+        say(f"proscribe: {warning}", error=True)
         return {}
 
 

@@ -40,7 +40,7 @@ was done; 12: no host answered; otherwise Ansible's own code (2: something was n
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.usage = "./proscribe quarantine list|restore|prune [options] [any option of ansible-playbook]"
+    parser.usage = "./proscribe quarantine list|restore|prune [options]\n  [any option of ansible-playbook]"
     parser.description = "List, restore or prune what was moved into quarantine. Nothing of the ban is lifted."
     parser.epilog = EPILOG
     parser.add_argument("do", choices=VERBS, help="what to do; list only reads")

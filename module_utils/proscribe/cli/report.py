@@ -38,9 +38,10 @@ from ..report.storage.complete import (
 )
 from ..report.storage.files import SUFFIX, rewrite
 from ..report.terminal import exceptions, past_runs, summary
+from ..report.text.layout import fitted, screen_width
 from ..report.text.wording import in_words
 from ..store import PLANS
-from . import Refused, merging
+from . import Refused, merging, say
 from .inventory import add_options, reports_place
 
 STALE_AFTER = 3 * 86400  # seconds; what proscribe_stale_after is where no report says otherwise
@@ -115,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     interactive = sys.stdout.isatty()
     colours = interactive and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     # What is piped or kept in a file has no screen to fit.
-    screen = summary.Screen(size.columns, size.lines if interactive else sys.maxsize, colours, os.getcwd())
+    screen = summary.Screen(screen_width(), size.lines if interactive else sys.maxsize, colours, os.getcwd())
     place = reports_place(arguments)
     text = answer(arguments, screen, place)
     if (arguments.format or TABLE) in exports.formats():  # to the byte what its file would be, whatever the locale says
@@ -123,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(text)
     if _format(arguments) != TABLE and sys.stderr.isatty():  # a table has it in its text; a file is for a program
-        print(f"proscribe: {_read_from(place, screen)}", file=sys.stderr)
+        say(f"proscribe: {_read_from(place, screen)}", error=True)
     return 0
 
 
@@ -150,7 +151,7 @@ def answer(arguments: argparse.Namespace, screen: summary.Screen, place: Place) 
         text = _history(arguments, reports, screen) if history_options else _one_run(arguments, reports, screen)
     except (NoSuchRun, UnreadableReport, Unmergeable, HistoryError, OSError) as error:
         raise Refused(f"{error} ({_read_from(place, screen)})") from error
-    return f"{text}\nnote: {_read_from(place, screen)}" if format_ == TABLE else text
+    return f"{text}\n{fitted(f'note: {_read_from(place, screen)}', screen.width)}" if format_ == TABLE else text
 
 
 def _format(arguments: argparse.Namespace) -> str:
@@ -218,7 +219,12 @@ def _one_run(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
         exports.pour(stream, report, sharing(read_records(directory)), arguments.format, changes)
         return stream.getvalue()
     text = summary.render(report, sharing(read_records(directory)), screen, str(directory))
-    return "\n".join([text, *(f"note: {note}" for note in _notes(report, directory, reports, not arguments.run))])
+    return "\n".join(
+        [
+            text,
+            *(fitted(f"note: {note}", screen.width) for note in _notes(report, directory, reports, not arguments.run)),
+        ]
+    )
 
 
 def _notes(report: dict[str, Any], directory: Path, reports: Path, latest: bool) -> list[str]:
@@ -272,7 +278,7 @@ def _changes(names: Collection[str], reports: Path, run: Mapping[str, Any], hist
     try:
         return changes_of(reports, run, history) if exports.of_history(names) else None
     except HistoryError as error:
-        print(f"proscribe: what the run changed is not known: {error}", file=sys.stderr)
+        say(f"proscribe: what the run changed is not known: {error}", error=True)
         return None
 
 

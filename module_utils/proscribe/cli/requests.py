@@ -11,7 +11,6 @@ import datetime
 import json
 import os
 import pwd
-import shutil
 import sys
 from collections.abc import Sequence
 
@@ -19,9 +18,9 @@ from ..compile.run import read_all
 from ..compile.waivers.reading import context_of
 from ..compile.waivers.refusals import FILE, LONGEST, Refusal, alone, invalid, with_one_more
 from ..duration import shown, spelled
-from ..report.text.layout import cells, clip, paint, row
+from ..report.text.layout import cells, paint, row, screen_width
 from ..report.text.wording import clean, counted, in_words, some
-from . import Refused, inventory
+from . import Refused, inventory, say
 from .waiver.folder import of_inventory, replace
 from .waiver.requested import DRAFTED, ENDED, OPEN, REFUSED, WAIVED, Standing, found, named
 
@@ -65,9 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
         document = {"schema": SCHEMA, "at": spelled(now), "requests": [as_dict(one) for one in listed]}
         print(json.dumps(document, indent=2))
     elif not listed:
-        print("no requests: no host of this inventory has reported one")
+        say("no requests: no host of this inventory has reported one")
     else:
-        print(table(listed, now, shutil.get_terminal_size((100, 24)).columns, sys.stdout.isatty()))
+        print(table(listed, now, screen_width(), sys.stdout.isatty()))
     return 0
 
 
@@ -81,7 +80,7 @@ def _refuse(arguments: argparse.Namespace, now: datetime.datetime) -> int:
             raise Refused(f"{option}: found {len(text)} characters, expected one printable line of at most {LONGEST}")
     standing = named(arguments.id, found(arguments, now))
     if standing.state in (REFUSED, WAIVED):
-        also = f"; ./proscribe waiver revoke {standing.waiver} ends it" if standing.waiver else ""
+        also = f"; to end it, revoke the waiver {standing.waiver}" if standing.waiver else ""
         raise Refused(f"request {standing.request.id} is {standing.state} already: {standing.why}{also}")
     request = standing.request
     refusal = Refusal(request.id, request.host, request.user, request.service, why, by, spelled(now))
@@ -91,14 +90,10 @@ def _refuse(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     path = of_inventory(question) / FILE
     with alone(path.parent):
         replace(path, with_one_more(path, refusal))
-    print(
-        clean(
-            f"request {request.id} of {request.user} on {request.host} for {request.service} is refused; commit {path}"
-        )
-    )
-    print(clean(f"{request.host} has the answer with its next enforcing or drift run"))
+    say(f"request {request.id} of {request.user} on {request.host} for {request.service} is refused; commit {path}")
+    say(f"{request.host} has the answer with its next enforcing or drift run")
     if standing.state == DRAFTED:
-        print(clean(f"the draft {standing.waiver} is left as it is: delete it"))
+        say(f"the draft {standing.waiver} is left as it is: delete it")
     return 0
 
 
@@ -120,10 +115,10 @@ def table(listed: Sequence[Standing], now: datetime.datetime, width: int, colour
     waiting = sum(one.state == OPEN for one in listed)
     lines = [paint(f"{counted(len(listed), 'request')}: {waiting:,} open", "bold", colours=colours), ""]
     words = [in_words(one.state) for one in listed]
-    names = [clip(clean(one.request.id), width // 3) for one in listed]
-    widths = (max(map(cells, names)), max(map(cells, words)))
+    names = [clean(one.request.id) for one in listed]
+    widths = (min(max(map(cells, names)), width // 3), max(map(cells, words)))
     for one, name, word in zip(listed, names, words):
-        first, *rest = row(name, word, clean(sentence(one, now)), widths, width, 8)
+        first, *rest = row(name, word, clean(sentence(one, now)), widths, width)
         lines += [first.replace(f" {word}", " " + paint(word, COLOUR[one.state], colours=colours), 1), *rest]
     return "\n".join(lines)
 

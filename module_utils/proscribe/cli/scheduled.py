@@ -34,7 +34,7 @@ from ..report.text.command import Call
 from ..report.text.wording import clean, counted
 from ..schedule.timers import DRIFT
 from ..store import PLANS, Store, Untrusted
-from . import Refused, inventory
+from . import Refused, inventory, say
 
 NO_REPORT = 78  # the run produced no report; systemd's OnFailure= then tells of it
 NOT_SENT = 76  # all went well but for the notice
@@ -71,9 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (Refused, PolicyErrors) as wrong:
         if arguments.what == "failed":
             return _failed(installation.reports(), arguments.options)
-        print(
-            f"proscribe: no run is started, since its inventory does not say where reports go\n{wrong}", file=sys.stderr
-        )
+        say(f"proscribe: no run is started, since its inventory does not say where reports go\n{wrong}", error=True)
         return NO_REPORT
     if arguments.what == "failed":
         return _failed(reports, arguments.options)
@@ -84,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         directory = _newest(reports)
         if directory is None or directory == before:
-            print(f"proscribe: the run produced no report (it ended with {code})", file=sys.stderr)
+            say(f"proscribe: the run produced no report (it ended with {code})", error=True)
             return NO_REPORT
         notification = news(directory, reports)
         requested, heads = requests_of(directory, reports, arguments.options)
@@ -113,7 +111,7 @@ def news(directory: Path, reports: Path) -> Notification | None:
         history = open_history(report["run"].get("history") or "off", reports)
         said = known(history, report)
     except HistoryError as error:
-        print(f"proscribe: the history cannot be read, so what is wrong counts as new: {error}", file=sys.stderr)
+        say(f"proscribe: the history cannot be read, so what is wrong counts as new: {error}", error=True)
         said = None
     return notification(report, read_records(directory), said, str(directory))
 
@@ -127,7 +125,7 @@ def requests_of(
         new = request_news.new_requests(requests_file.read(reports), run["id"])
         departments = _departments(options) if new else {}
     except (OSError, ValueError, Refused, PolicyErrors) as error:
-        print(f"proscribe: new requests are not reported: {error}", file=sys.stderr)
+        say(f"proscribe: new requests are not reported: {error}", error=True)
         return None, []
     if not new:
         return None, []

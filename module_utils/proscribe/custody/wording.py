@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..quarantined import DONE, PRUNE
-from ..report.text.layout import cells, wrap
+from ..report.text.layout import fitted, wrap
+from ..report.text.layout import table as columns
 from ..report.text.wording import clean, counted, moment
 from . import TAKEN
 from .outcome import Course, Fate
@@ -74,13 +75,14 @@ def _next(row: Mapping[str, Any]) -> str:
     return str(next_run["why"])
 
 
-def table(course: Course) -> str:
-    """What was found, one line for each thing (for what was taken in several parts, one for all of them)."""
-    lines = _columns([HEADS, *map(_row, _together(course.rows))]) if course.rows else []
+def table(course: Course, width: int) -> str:
+    """What was found, one row for each thing (for what was taken in several parts, one for all of them)."""
+    rows = [tuple(map(clean, _row(parts))) for parts in _together(course.rows)]
+    lines = list(columns([HEADS, *rows], width)) if rows else []
     size = sized(sum(int(row["bytes"]) for row in course.rows))
     hosts = f"{len(course.listed):,} of {counted(len(course.hosts), 'host')}"
     lines += ["", f"{counted(len(course.rows), 'item')}, {size}; {hosts} answered"]
-    return "\n".join(["", *lines, *_unseen(course)])
+    return "\n".join(["", *lines, *(fitted(line, width) for line in _unseen(course))])
 
 
 def _together(rows: Rows) -> list[list[Mapping[str, Any]]]:
@@ -108,16 +110,6 @@ def _row(parts: Rows) -> tuple[str, ...]:
     )
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table whose last column, the path, is as long as it is: nothing that is to be copied is cut."""
-    printable = [[clean(cell) for cell in row] for row in rows]
-    widths = [max(cells(row[column]) for row in printable) for column in range(len(HEADS) - 1)]
-    return [
-        "  ".join([*(cell + " " * (width - cells(cell)) for cell, width in zip(row, widths)), row[-1]]).rstrip()
-        for row in printable
-    ]
-
-
 def _unseen(course: Course) -> list[str]:
     """What was not looked at, or could not be read."""
     silent = course.silent
@@ -139,11 +131,11 @@ def ended(course: Course, *, check: bool, width: int) -> str:
     word = DONE[course.do]
     done_text = f"{word} {_of(done, fates)}"
     head = f"would have {done_text}; nothing was changed" if check else done_text
-    lines = wrap(f"{head}{_after(course.do, done, check)}", width, 6)
+    lines = wrap(f"{head}{_after(course.do, done, check)}", width)
     for fate in fates:
         if not fate.done:
-            lines += wrap(clean(f"not {word}: {fate.row['host']}: {fate.row['id']}: {fate.why}"), width, 4)
-    return "\n".join(["", *lines, *_unseen(course)])
+            lines += wrap(clean(f"not {word}: {fate.row['host']}: {fate.row['id']}: {fate.why}"), width)
+    return "\n".join(["", *lines, *(fitted(line, width) for line in _unseen(course))])
 
 
 def _of(done: Sequence[Fate], fates: Sequence[Fate]) -> str:

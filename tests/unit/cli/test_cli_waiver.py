@@ -394,7 +394,7 @@ def test_a_signature_is_made_and_verified(words: Words, key: Path, capsys: pytes
 
 @pytest.mark.parametrize(
     ("who", "message"),
-    [("", "needs this line:\nhead.of.press namespaces="), ("deputy", "it is by deputy, not by head.of.press")],
+    [("", "needs this line:\n  head.of.press namespaces="), ("deputy", "it is by deputy, not by head.of.press")],
 )
 def test_a_signature_that_would_not_count_is_not_written(words: Words, key: Path, who: str, message: str) -> None:
     words(*NEW)

@@ -57,7 +57,7 @@ def test_before_anything_is_pruned_it_says_what_goes_for_ever() -> None:
 def test_the_table_has_every_column_and_the_hosts_that_nobody_saw() -> None:
     made = course(broken=[{"id": "odd", "why": "no JSON"}], left_out=3)
     made.failed("web02", "unreachable: no route")
-    lines = wording.table(made).splitlines()
+    lines = wording.table(made, 200).splitlines()
     assert lines[1].split() == ["host", "id", "when", "user", "service", "what", "size", "kept", "until", "path"]
     cells = ("web01", "wechat-00000001", "2026-11-20 08:00 UTC", "alice", "wechat", "AppImage", "5,000 B", "2027-02-18")
     assert re.split(r" {2,}", lines[3]) == [*cells, "/home/alice/WeChat.AppImage"]
@@ -72,7 +72,7 @@ def test_the_table_has_every_column_and_the_hosts_that_nobody_saw() -> None:
 def test_nobody_answered_is_never_an_empty_quarantine() -> None:
     made = course(listed=False)
     made.failed("web01", "unreachable: x")
-    text = wording.table(made)
+    text = wording.table(made, 200)
     assert "0 items, 0 B; 0 of 2 hosts answered" in text
     assert "unknown: web01: unreachable: x" in text and "unknown: web02: no answer" in text
     document = made.document()
@@ -84,7 +84,7 @@ def test_what_was_taken_in_parts_is_one_line() -> None:
     parts = rows(*(item(id_, group="wechat-00000001", path=path, kind="tree") for id_, path in paths.items()))
     made = course()
     made.chose({"rows": parts})
-    (line,) = [line for line in wording.table(made).splitlines() if "wechat-0000000" in line]
+    (line,) = [line for line in wording.table(made, 200).splitlines() if "wechat-0000000" in line]
     assert "directory (3 parts)" in line and line.endswith("/home/alice/W/1 and 2 more parts") and "14 KiB" in line
 
 
@@ -125,7 +125,11 @@ def test_what_a_host_says_steers_no_terminal() -> None:
     made.chose({"rows": nasty})
     made.failed("web02", HOSTILE)
     made.do = "restore"
-    texts = [wording.table(made), wording.ended(made, check=False, width=80), *wording.before("prune", nasty, True)]
+    texts = [
+        wording.table(made, 200),
+        wording.ended(made, check=False, width=80),
+        *wording.before("prune", nasty, True),
+    ]
     assert not set("".join(texts)) & set(HOSTILE[:1] + "\u202e")
 
 

@@ -8,19 +8,56 @@ from hypothesis import strategies as st
 from proscribe.finding import Finding
 from proscribe.report.collection.progress import Line, Progress
 from proscribe.report.evaluation.advice import host_lists, shorter
-from proscribe.report.text.layout import cells, clip, flow, wrap
+from proscribe.report.text.layout import cells, clip, flow, row, screen_width, table, wrap
 from proscribe.report.text.wording import Cause, cause, causes, clean, counted, evidence, message, moment, some
 
 PRINTABLE = st.text(st.characters(codec="utf-8").filter(str.isprintable), max_size=80)
 
 
-@given(text=PRINTABLE, width=st.integers(10, 60), most=st.integers(1, 5))
-def test_wrapped_lines_fit(text, width, most):
+@given(text=PRINTABLE, width=st.integers(10, 60), most=st.integers(0, 5))
+def test_lines_fit_or_are_one_word_and_nothing_is_lost(text, width, most):
     lines = wrap(text, width, most)
-    assert 1 <= len(lines) <= most
-    assert all(cells(line) <= width for line in lines)
-    if len(lines) < most:
+    assert all(cells(line) <= width or len(line.split()) == 1 for line in lines)
+    if most:  # what it takes of the screen
+        assert 1 <= sum(max(1, -(-cells(line) // width)) for line in lines) <= most
+    if not most or not lines[-1].endswith("..."):
         assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("微信微信微信", 4, ["微信", "微信", "微信"]),  # Chinese has no blanks
+        ("为 /home/李/下载/微信 的", 8, ["为", "/home/李/下载/微信", "的"]),
+        ("e\u0301" * 4 + " x", 6, ["e\u0301" * 4 + " x"]),
+        ("a /srv/very/long/path b", 10, ["a", "/srv/very/long/path", "b"]),
+        ("x" * 12, 4, ["x" * 12]),
+        ("", 4, [""]),
+    ],
+)
+def test_a_line_ends_between_words_and_a_path_is_whole(text, width, lines):
+    assert wrap(text, width) == lines
+
+
+@given(text=PRINTABLE, first=PRINTABLE.filter(str.split), width=st.integers(40, 90))
+def test_a_row_fits_and_has_all_of_its_text(text, first, width):
+    lines = row(first, "unknown", text, (20, 12), width)
+    assert all(cells(line) <= width or len(line.split()) == 1 for line in lines)
+    assert sorted("".join("".join(lines).split())) == sorted("".join(f"{first}unknown{text}".split()))
+
+
+@given(st.lists(st.tuples(*[PRINTABLE.filter(str.split)] * 3), min_size=2, max_size=4), st.integers(40, 90))
+def test_a_table_fits_in_columns_or_row_by_row(rows, width):
+    lines = list(table(rows, width))
+    assert all(cells(line) <= width or len(line.split()) <= 2 for line in lines)
+    printed, shown = "".join("".join(lines).split()), [cell for row_ in rows[1:] for cell in row_ if cell != "-"]
+    assert all("".join(cell.split()) in printed for cell in shown)
+
+
+@pytest.mark.parametrize(("columns", "width"), [("", 80), ("120", 120), ("40", 40), ("7", 40), ("0", 80), ("wide", 80)])
+def test_the_width_is_that_of_columns_or_80_where_there_is_no_terminal(columns, width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert screen_width() == width
 
 
 @given(text=PRINTABLE, width=st.integers(4, 60))
@@ -32,7 +69,7 @@ def test_a_clipped_text_fits_and_shows_the_cut(text, width):
 
 def test_wide_characters_take_two_columns():
     assert cells("微信 4.0") == 8
-    assert wrap("微信微信微信", 4, 9) == ["微信", "微信", "微信"]
+    assert (cells("e\u0301"), cells("\u2600\ufe0f")) == (1, 1)  # marks stand on what is before them
 
 
 def test_parts_stand_side_by_side_while_they_fit():

@@ -9,6 +9,7 @@ import pytest
 from fleets import PROCESS, SERVICES, WAIVERS, WECHAT, answer, clean_answer, judge, no_policy, run, wechat
 from hypothesis import given
 from hypothesis import strategies as st
+from printed import too_wide, unread
 from properties import examples
 from proscribe.finding import Finding, Verdict
 from proscribe.report.collection.events import Collector
@@ -113,7 +114,7 @@ def test_a_compliant_fleet_is_two_lines():
         """
         2 hosts: 2 compliant   coverage 2 of 2 (100 %)   compliant 2 of 2 (100 %)
 
-        next: nothing: the ban holds on every host
+        next: nothing: the ban is in effect on every host
         """
     )
 
@@ -155,14 +156,40 @@ def test_an_enforcing_run_with_a_repair_a_refusal_and_a_failure():
     )
 
 
+# What a host says of a firewall that it took back, and ssh of a host that it cannot reach: longer than three lines.
+TAKEN_BACK = (
+    "the new rules were taken back at 2026-11-25 00:30:09 UTC: no connection of the controller came in for 60 s; what "
+    "refuses it is in /var/lib/proscribe/firewall/refused-0123456789abcdef0123456789abcdef0123456789abcdef/rules.nft "
+    "and the chain output of inet proscribe; add the controller to proscribe_firewall_allow and enforce again"
+)
+GONE = 'Data could not be sent to remote host "{}". Make sure this host can be reached over ssh: ' + "no route " * 20
+
+
+@pytest.mark.parametrize("width", [40, 80, 100])
+@pytest.mark.parametrize("hosts", [1, 3, 40])
+def test_the_reason_of_an_error_and_of_what_is_unknown_is_whole_and_said_once(width, hosts):
+    names = [f"web{number:02}" for number in range(hosts)]
+    collector = Collector(run([*names, "gone1", "gone2", "db01"], "enforce"))
+    unseen = judge("dns/gmail", {"mode": "enforce"}, [], f"/etc/hosts cannot be read: {'it is locked ' * 12}")
+    for host in names:
+        collector.answered(host, answer(unseen, errors=[{"control": "firewall", "message": TAKEN_BACK}]))
+    for host in ("gone1", "gone2"):
+        collector.unreachable(host, GONE.format(host))
+    collector.failed("db01", None, "sudo: " + "a password is required " * 9)
+    printed = shown(collector, "reports/r1", width=width, height=40)
+    reasons = [TAKEN_BACK, unseen.reason, GONE.format("(name)"), "sudo: " + "a password is required " * 9]
+    assert unread(reasons, printed) == []
+    assert too_wide(printed, width) == []
+    said = "".join(printed.split())
+    assert [said.count("".join(reason.split())) for reason in reasons] == [1, 1, 1, 1]
+
+
 def test_an_overdue_review_is_said_before_all_that_may_be_cut_off():
     overdue = {**WAIVERS[0], "review_overdue": True, "review_by": "2026-11-15T02:00:00Z"}
     collector = Collector(run(["web02"], waivers=[overdue]))
     collector.answered("web02", answer(evaluated=["apps/wechat"]))
     text = " ".join(shown(collector, width=60).split())
-    assert (
-        "waiver press-office active review overdue since 2026-11-15, waives until 2027-03-31 10:00 UTC: wechat" in text
-    )
+    assert "waiver press-office active review overdue since 2026-11-15, waives until 2027-03-31 10:00 UTC: ..." in text
 
 
 def test_a_waiver_that_ends_today_is_not_said_to_last_until_the_end_of_the_day():
@@ -188,7 +215,7 @@ def test_waivers_that_waive_nothing_come_first_and_aloud():
         waiver press-office  active      until 2027-03-31 10:00 UTC: wechat on web02, approved by mei.chan
         upcoming             2027-01-01  1 service: signal
 
-        next: nothing: the ban holds on this host, but for waivers
+        next: nothing: the ban is in effect on this host, but for waivers
         """
     )
 
@@ -291,8 +318,8 @@ def test_nothing_from_a_host_steers_the_terminal(data, width):
     collector.unreachable(other, text())
     lines = shown(collector, "reports/r1", width=width).split("\n")
     assert all(line.isprintable() for line in lines)
-    # A command has its line whole: every terminal goes on in its next row.
-    assert max(cells(line) for line in lines if "./proscribe " not in line) <= max(width, 40)
+    # A command has its line whole, and so has a word: every terminal goes on in its next row.
+    assert too_wide("\n".join(lines), max(width, 40)) == []
 
 
 def test_colours_only_where_they_are_asked_for():

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from ...compile.known_good import read_lists
 from ...compile.plans import IDENTIFIERS
-from ...report.text.wording import clean, counted
+from ...report.text.wording import counted
+from .. import say
 from .chosen import Chosen
 
 SCHEMA = "proscribe/catalog-check/1"
@@ -42,10 +43,10 @@ def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
         print(json.dumps({"schema": SCHEMA, "problems": [one._asdict() for one in found]}, indent=2))
     else:
         for one in found:
-            print(clean(f"{one.file}: {one.service}: {one.what}"))
+            say(f"{one.file}: {one.service}: {one.what}")
         names = len(read_lists(chosen.directories)[0].names)
         services = counted(len(chosen.catalogue.services), "service")
-        print(f"{counted(len(found), 'problem')} in {services}; {names:,} known-good names")
+        say(f"{counted(len(found), 'problem')} in {services}; {names:,} known-good names")
     return FOUND if found else 0
 
 

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import datetime
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...compile.catalogue import Service
@@ -14,8 +14,9 @@ from ...compile.freshness import stale
 from ...compile.plans import IDENTIFIERS
 from ...compile.schema import CATEGORIES
 from ...duration import seconds_of, shown
-from ...report.text.layout import cells
+from ...report.text.layout import fitted, screen_width, table
 from ...report.text.wording import clean
+from .. import say
 from .chosen import Chosen
 
 LIST_SCHEMA, SERVICE_SCHEMA, STALE_SCHEMA = "proscribe/catalog-list/1", "proscribe/service/1", "proscribe/stale/1"
@@ -24,7 +25,9 @@ FOUND = 1  # stale: something is
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `list`."""
-    parser.add_argument("--category", choices=CATEGORIES, help="only the services of this category")
+    parser.add_argument(
+        "--category", choices=CATEGORIES, metavar="NAME", help=f"only the services of one: {', '.join(CATEGORIES)}"
+    )
     parser.add_argument("--json", action="store_true", help="the same for machines")
 
 
@@ -37,12 +40,12 @@ def list_all(arguments: argparse.Namespace, chosen: Chosen) -> int:
         release = chosen.catalogue.release._asdict()
         print(json.dumps({"schema": LIST_SCHEMA, "release": release, "services": listed}, indent=2))
         return 0
-    head = ("service", "category", "enforced", "checked", "controls with something to look for")
+    head = ("service", "category", "enforced", "checked", "controls")
     rows = [
         (one.id, one.category, "yes" if one.enforce else "no", one.checked or "never", _controls(one))
         for one in services
     ]
-    print("\n".join(columns([head, *rows])))
+    print("\n".join(table([head, *rows], screen_width())))
     return 0
 
 
@@ -59,15 +62,6 @@ def _facts(service: Service) -> dict[str, Any]:
 
 def _controls(service: Service) -> str:
     return ", ".join(control for control, find in IDENTIFIERS.items() if find(service)) or "none"
-
-
-def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows of texts as lines of a table, the last column as wide as it is."""
-    clear = [[clean(cell) for cell in row] for row in rows]
-    widths = [max(cells(row[index]) for row in clear) for index in range(len(clear[0]) - 1)]
-    for row in clear:
-        padded = [cell + " " * (width - cells(cell)) for cell, width in zip(row, widths, strict=False)]
-        yield "  ".join([*padded, row[-1]]).rstrip()
 
 
 def add_show_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +86,7 @@ def show(arguments: argparse.Namespace, chosen: Chosen) -> int:
     for decision in service.decided:
         lines.append(f"  {decision['as']}: {', '.join(decision['names'])}: {decision['why']}")
     lines += [f"  feed {one.id}: {len(one.values):,} {one.kind}, checked {one.checked}" for one in feeds]
-    print("\n".join(map(clean, lines)))
+    print(fitted("\n".join(map(clean, lines)), screen_width()))
     return 0
 
 
@@ -133,7 +127,7 @@ def list_stale(arguments: argparse.Namespace, chosen: Chosen) -> int:
     if arguments.json:
         print(json.dumps({"schema": STALE_SCHEMA, "stale": [one._asdict() for one in found]}, indent=2))
     elif found:
-        print("\n".join(clean(str(one)) for one in found))
+        say("\n".join(map(str, found)))
     else:
-        print(f"everything that is enforced was checked within {shown(arguments.max_age * 86400)}")
+        say(f"everything that is enforced was checked within {shown(arguments.max_age * 86400)}")
     return FOUND if found else 0

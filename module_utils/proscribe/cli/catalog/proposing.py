@@ -12,8 +12,8 @@ from ...compile.amendments import FOLDER
 from ...compile.catalogue import Service
 from ...compile.claims import above, carried
 from ...compile.schema import blocks
-from ...report.text.wording import clean, counted
-from .. import Refused
+from ...report.text.wording import counted
+from .. import Refused, say
 from .chosen import Chosen
 from .files import write
 
@@ -48,9 +48,9 @@ def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
         raise Refused(f"--source: expected {wrong}")
     proposal = propose(service, names_of(_text(arguments.list)))
     for name, why in proposal.left.items():
-        print(clean(f"left out {name}: {why}"), file=sys.stderr)
+        say(f"left out {name}: {why}", error=True)
     if not proposal.add:
-        print(f"nothing to add to {service.id}", file=sys.stderr)
+        say(f"nothing to add to {service.id}", error=True)
         return 0
     text = amendment(service, proposal.add, arguments.source)
     if not arguments.dir:
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
     if path.exists():
         raise Refused(f"{path} is there already; add these under add.domains: {', '.join(proposal.add)}")
     write(path, text)
-    print(f"{path}: {counted(len(proposal.add), 'name')} to add; review it, then commit", file=sys.stderr)
+    say(f"{path}: {counted(len(proposal.add), 'name')} to add; review it, then commit", error=True)
     return 0
 
 

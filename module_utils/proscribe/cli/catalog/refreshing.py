@@ -17,8 +17,8 @@ from ...compile.catalogue import load
 from ...compile.feeds import wrong_value
 from ...compile.networks import merged
 from ...policy_errors import PolicyErrors, close_to, shown
-from ...report.text.wording import clean, counted
-from .. import Refused
+from ...report.text.wording import counted
+from .. import Refused, say
 from .chosen import Chosen
 from .editing import NotEdited, with_dates, with_list
 from .fetching import Fetched, NotFetched, fetch, from_folder
@@ -89,11 +89,11 @@ def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
             if change and not arguments.dry_run:
                 chosen = _write(change, chosen)  # the next list may be of the same entry
         except (NotFetched, Unreadable, NotEdited) as error:
-            print(clean(f"{publisher.id}: refused, nothing is changed: {error}"))
+            say(f"{publisher.id}: refused, nothing is changed: {error}")
             wrong += 1
             continue
         for line in _described(publisher, change):
-            print(clean(line))
+            say(line)
     return FOUND_WRONG if wrong else 0
 
 

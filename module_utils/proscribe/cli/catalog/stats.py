@@ -9,8 +9,9 @@ from typing import NamedTuple
 from ...compile.catalogue import Catalogue, Service
 from ...compile.package_names import NAMES
 from ...compile.schema import CATEGORIES
+from ...report.text.layout import screen_width, table
+from .. import say
 from .chosen import Chosen
-from .listing import columns
 
 SCHEMA = "proscribe/catalog-stats/1"
 # Other platforms' names: Windows hosts and Macs are only observed, the others are data for other tools.
@@ -64,7 +65,9 @@ def _leaves(value: object) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `stats`."""
-    parser.add_argument("--category", choices=CATEGORIES, help="only the services of this category")
+    parser.add_argument(
+        "--category", choices=CATEGORIES, metavar="NAME", help=f"only the services of one: {', '.join(CATEGORIES)}"
+    )
     parser.add_argument("--json", action="store_true", help="the same for machines")
 
 
@@ -81,6 +84,7 @@ def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
         print(json.dumps(content | {"nothing_known": unknown}, indent=2))
         return 0
     rows = [(id_, *(f"{value or '-'}" for value in one)) for id_, one in found.items()]
-    print("\n".join(columns([("service", *Counts._fields), *rows, ("total", *(f"{n:,}" for n in total.values()))])))
-    print(f"\nnothing is known of {len(unknown)} enforced services{': ' if unknown else ''}{', '.join(unknown)}")
+    rows.append(("total", *(f"{n:,}" for n in total.values())))
+    print("\n".join(table([("service", *Counts._fields), *rows], screen_width())))
+    say(f"\nnothing is known of {len(unknown)} enforced services{': ' if unknown else ''}{', '.join(unknown)}")
     return 0

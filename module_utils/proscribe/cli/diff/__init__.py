@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from ...compile.departments import departments_of
 from ...compile.difference import CONTROL, IDENTIFIER, PLAN, SERVICE, SETTING, Change, difference
 from ...compile.reports_place import reports_of
 from ...compile.run import Compiled, compile_hosts
-from ...report.text.layout import paint, row, wrap
+from ...report.text.layout import paint, row, screen_width, wrap
 from ...report.text.wording import clean, counted, some
 from .. import inventory
 from .earlier_plans import Earlier, earlier
@@ -93,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(as_json(before, found, departments), indent=2))
     else:
-        width = shutil.get_terminal_size((100, 24)).columns
+        width = screen_width()
         print("\n".join(render(before, found, departments, width, sys.stdout.isatty())))
     return DIFFERENT if found.different else SAME
 
@@ -172,15 +171,15 @@ def render(
         if changed
         else (f"nothing changes on {counted(found.compared, 'host')}")
     )
-    yield from (paint(line, "bold", colours=colours) for line in wrap(head, width, 3))
+    yield from (paint(line, "bold", colours=colours) for line in wrap(head, width))
     summary = totals(change for group in found.groups for change in group.changes)
     if summary:
-        yield from wrap("; ".join(f"{noun} {_counts(by_how)}" for noun, by_how in summary.items()), width, 4)
+        yield from wrap("; ".join(f"{noun} {_counts(by_how)}" for noun, by_how in summary.items()), width)
     for hosts, what in ((found.fresh, "without an earlier plan"), (found.gone, "no longer with a plan")):
         if hosts:
-            yield from wrap(f"{counted(len(hosts), 'host')} {what}: {some(hosts, MOST_HOSTS)}", width, 2)
+            yield from wrap(f"{counted(len(hosts), 'host')} {what}: {some(hosts, MOST_HOSTS)}", width)
     for note in before.notes:
-        yield from wrap(f"note: {clean(note)}", width, 3)
+        yield from wrap(f"note: {clean(note)}", width)
     for group in found.groups:
         whose = ", ".join(
             f"{clean(name)} {part:,} of {whole:,}"
@@ -188,7 +187,7 @@ def render(
         )
         yield ""
         several = counted(len(group.hosts), "host") + (f" ({whose})" if whose else "")
-        yield from wrap(f"{several}: {some(group.hosts, MOST_HOSTS)}", width, 3)
+        yield from wrap(f"{several}: {some(group.hosts, MOST_HOSTS)}", width)
         yield from _lines(group.changes, width, colours)
 
 
@@ -199,7 +198,7 @@ def _lines(changes: Sequence[Change], width: int, colours: bool) -> Iterator[str
         first = f"  {change.control or 'all'}" if change.control != control else ""
         control = change.control
         sign, colour = _sign(change)
-        lines = row(first, _subject(change), f"{sign} {_text(change)}", widths, width, 3)
+        lines = row(first, _subject(change), f"{sign} {_text(change)}", widths, width)
         yield lines[0].replace(f"  {sign} ", "  " + paint(sign, colour, colours=colours) + " ", 1)
         yield from lines[1:]
     if (more := len(changes) - MOST_LINES) > 0:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,10 +17,10 @@ from ...compile.run import Compiled, compile_hosts
 from ...compile.waivers.standing import moment
 from ...plan import CONTROLS
 from ...policy_errors import PolicyError, PolicyErrors
-from ...report.text.layout import paint, row, wrap
+from ...report.text.layout import paint, row, screen_width, wrap
 from ...report.text.wording import clean, counted, in_words, some
 from ...report.text.wording import moment as times
-from .. import Refused, inventory
+from .. import Refused, inventory, say
 from . import expectations, facts, points
 from .answers import DECIDING, answers, decided
 from .answers.reason import AUDITED, BLOCKED, DEPENDS, OFF, OPEN, STATUSES, Answer, Policy, Reason
@@ -109,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps(expectations.as_json(arguments.expect, results), indent=2))
         else:
-            print(expectations.render(arguments.expect, results, shutil.get_terminal_size((100, 24)).columns))
+            print(expectations.render(arguments.expect, results, screen_width()))
         return DIFFERENT if any(result.differences for result in results) else AS_EXPECTED
     about, groups = explain(question, compiled, known)
     if arguments.json:
@@ -117,8 +116,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         colours = sys.stdout.isatty()
         if aside:
-            print(clean(aside))
-        print(render(about, groups, shutil.get_terminal_size((100, 24)).columns, colours))
+            say(aside)
+        print(render(about, groups, screen_width(), colours))
     closed = any(group.answer in (BLOCKED, DEPENDS) for group in groups)
     return CLOSED_SOMEWHERE if closed else OPEN_EVERYWHERE
 
@@ -264,13 +263,13 @@ def _is(status: str) -> str:
 
 def render(about: Subject, groups: Sequence[Group], width: int, colours: bool) -> str:
     """The answer as text: the short one, then each group of hosts with every control's reasons."""
-    lines = [paint(line, "bold", colours=colours) for line in wrap(headline(about, groups), width, 3)]
-    lines += [line for remark in remarks(about) for line in wrap(clean(remark), width, 3)]
+    lines = [paint(line, "bold", colours=colours) for line in wrap(headline(about, groups), width)]
+    lines += [line for remark in remarks(about) for line in wrap(clean(remark), width)]
     widths = (2 + max(map(len, CONTROLS)), max(map(len, STATUSES)))
     for group in groups:
         several = f"on {counted(len(group.hosts), 'host')}: " if len(group.hosts) > 1 else "on "
-        lines += ["", *wrap(several + some(group.hosts, MOST_HOSTS), width, 2)]
-        lines += wrap(f"  {_of_hosts(group)}", width, 2) if about.kind != ADDRESS else []
+        lines += ["", *wrap(several + some(group.hosts, MOST_HOSTS), width)]
+        lines += wrap(f"  {_of_hosts(group)}", width) if about.kind != ADDRESS else []
         for control, answer in group.controls.items():
             decides_here = about.kind in (NAME, ADDRESS) and control in DECIDING[NAME]
             reasons = answer.reasons or [Reason(answer.status, _nothing(about))] * decides_here
@@ -278,13 +277,13 @@ def render(about: Subject, groups: Sequence[Group], width: int, colours: bool) -
             for reason in reasons:
                 aside = "" if reason.status == answer.status else f"({reason.status}) "
                 status = answer.status if first else ""
-                text = row(first, status, aside + clean(reason.text), widths, width, 3)
+                text = row(first, status, aside + clean(reason.text), widths, width)
                 lines += [_painted(text[0], status, colours), *text[1:]]
                 first = ""
         if group.given:
             also = ", ".join(map(str, group.given))
-            lines += wrap(f"  also given to: {clean(also)}", width, 3)
-        lines += [line for note in group.notes for line in wrap(f"  {clean(note)}", width, 3)]
+            lines += wrap(f"  also given to: {clean(also)}", width)
+        lines += [line for note in group.notes for line in wrap(f"  {clean(note)}", width)]
     return "\n".join(lines)
 
 

@@ -105,10 +105,10 @@ def render(file: str, results: Sequence[Result], width: int) -> str:
     )
     for expectation, differences in results:
         head = f"{expectation.name}" if not differences else f"{expectation.name}: not as expected"
-        lines += row(clean(expectation.hosts), expectation.answer, clean(head), widths, width, 3)
+        lines += row(clean(expectation.hosts), expectation.answer, clean(head), widths, width)
         for answer, hosts, why in differences:
             text = " on ".join(filter(None, (answer, some(hosts, MOST_HOSTS)))) + (f": {why}" if why else "")
-            lines += ["  " + line for line in wrap(clean(text), width - 2, 3)]
+            lines += ["  " + line for line in wrap(clean(text), width - 2)]
     return "\n".join(lines)
 
 

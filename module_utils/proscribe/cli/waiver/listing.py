@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -17,9 +16,9 @@ from ...compile.waivers.reading import described
 from ...compile.waivers.standing import moment
 from ...duration import seconds_of, shown
 from ...plan import CONTROLS
-from ...report.text.layout import cells, clip, paint, row
+from ...report.text.layout import cells, paint, row, screen_width
 from ...report.text.wording import clean, counted, in_words, some
-from .. import inventory
+from .. import inventory, say
 
 SCHEMA = "proscribe/waivers/1"
 FOUND = 1  # expire-soon: something ends soon
@@ -98,9 +97,9 @@ def _describe(found: Sequence[Judged], question: Question, now: datetime.datetim
         document: dict[str, Any] = {"schema": SCHEMA, "at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "waivers": listed}
         print(json.dumps(document, indent=2))
     elif not found:
-        print(none)
+        say(none)
     else:
-        print(table(found, now, shutil.get_terminal_size((100, 24)).columns, sys.stdout.isatty()))
+        print(table(found, now, screen_width(), sys.stdout.isatty()))
 
 
 def _left(judged: Judged, now: datetime.datetime) -> int:
@@ -120,10 +119,10 @@ def table(found: Sequence[Judged], now: datetime.datetime, width: int, colours: 
     head += [f"{ending:,} {'ends' if ending == 1 else 'end'} within {shown(SOON.total_seconds())}"] * bool(ending)
     lines = [paint(": ".join([head[0], ", ".join(head[1:])]), "bold", colours=colours), ""]
     words = [in_words(judged.standing.status) for judged in found]
-    names = [clip(clean(judged.waiver.id), width // 3) for judged in found]
-    widths = (max(map(cells, names)), max(map(cells, words)))
+    names = [clean(judged.waiver.id) for judged in found]
+    widths = (min(max(map(cells, names)), width // 3), max(map(cells, words)))
     for judged, name, word in zip(found, names, words):
-        first, *rest = row(name, word, clean(sentence(judged, now)), widths, width, 6)
+        first, *rest = row(name, word, clean(sentence(judged, now)), widths, width)
         lines += [
             first.replace(f" {word}", " " + paint(word, COLOUR[judged.standing.waives], colours=colours), 1),
             *rest,

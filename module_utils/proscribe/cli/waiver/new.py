@@ -14,8 +14,9 @@ from ...compile.waivers.document import LISTS, TIMES
 from ...compile.waivers.waiver import NARROWER
 from ...report.collection.invocation import repeated, where_we_are
 from ...report.text.command import Call, Suggestion
-from ...report.text.wording import clean, in_words
-from .. import Refused, inventory, program
+from ...report.text.layout import fitted, screen_width
+from ...report.text.wording import in_words
+from .. import Refused, inventory, program, say
 from . import text
 from .asking import answer, ask_for
 from .drafting import fill_in
@@ -61,8 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Options that take several may be repeated, or have commas between. What is required and not given is asked\n"
         "for at a terminal. A file that is there is never overwritten.\n\n"
-        "  ./proscribe waiver new --service whatsapp --host press01 --reason 'Press enquiries come in there' \\\n"
-        "      --requested-by chan.tai.man --approved-by head.of.press --approved-on now --expires 90d"
+        "  ./proscribe waiver new --service whatsapp --host press01 \\\n"
+        "      --reason 'Press enquiries come in there' --requested-by chan.tai.man \\\n"
+        "      --approved-by head.of.press --approved-on now --expires 90d"
     )
     parser.add_argument("--id", help="also the file's name (default: out of the place and the service)")
     for key, option in LIST_OPTIONS.items():
@@ -120,15 +122,16 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         print(content.decode(), end="")
     else:
         create(path, content)
-        print(clean(f"wrote {path}"))
+        say(f"wrote {path}")
     worth = "it waives" if judged.standing.waives else f"as written it waives nothing ({judged.standing.status})"
     line = f"{in_words(worth)}: {sentence(judged, now)}"
-    print(clean(line), file=sys.stderr if arguments.print else sys.stdout)
-    print(*map(clean, remarks), sep="\n", end="\n" * bool(remarks), file=sys.stderr if arguments.print else sys.stdout)
+    for one in (line, *remarks):
+        say(one, error=arguments.print)
     if not arguments.print:
-        print(f"next: {clean(waiver.approved_by)} signs it, and it is committed:")
+        say(f"next: {waiver.approved_by} signs it, and it is committed:")
         for step in _sign(arguments, waiver.id):
-            print(f"  {step.command.line(step.command.cwd)}" if step.command else f"  {step.text}")
+            words = fitted(f"  {step.text}", screen_width())
+            print(f"  {step.command.line(step.command.cwd)}" if step.command else words)
     return 0
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from ...compile.run import waivers_of
 from ...compile.waivers import signature_of
 from ...policy_errors import PolicyErrors
-from ...report.text.wording import clean
-from .. import Refused, inventory
+from .. import Refused, inventory, say
 from . import text
 from .asking import ask_for
 from .folder import checked, named, replace
@@ -47,9 +46,9 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     if after.revoked is None:
         raise Refused(f"{path} reads as if nothing had been added; add the revocation by hand")
     replace(path, content)
-    print(clean(f"waiver {waiver.id} is revoked as of {on}; commit {path}"))
+    say(f"waiver {waiver.id} is revoked as of {on}; commit {path}")
     if signature_of(path).exists():
-        print(clean(f"{signature_of(path).name} no longer fits the file; that does not matter, and it may be deleted"))
+        say(f"{signature_of(path).name} no longer fits the file; that does not matter, and it may be deleted")
     return 0
 
 

@@ -13,8 +13,7 @@ from pathlib import Path
 from ...compile.run import waivers_of
 from ...compile.waivers import NAMESPACE, SIGNERS, Waiver, signature_of, signers_of, verify
 from ...duration import spelled
-from ...report.text.wording import clean
-from .. import Refused, inventory
+from .. import Refused, inventory, say
 from .folder import checked, named, replace
 
 KEY = Path("~/.ssh/id_ed25519")
@@ -46,7 +45,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         signature_of(file).exists()
         and not verify(waiver.document.content, file, signers, waiver.approved_by, now).problem
     ):
-        print(clean(f"waiver {waiver.id} is signed by {waiver.approved_by} already"))
+        say(f"waiver {waiver.id} is signed by {waiver.approved_by} already")
         return 0
     key = arguments.key.expanduser()
     if waiver.request:  # an operator drafted it, and now it is approved
@@ -64,7 +63,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     if waiver.request:
         replace(file, waiver.document.content)
     replace(signature_of(file), signature)
-    print(clean(f"waiver {waiver.id} is signed by {waiver.approved_by} with {seen.key}; commit {signature_of(file)}"))
+    say(f"waiver {waiver.id} is signed by {waiver.approved_by} with {seen.key}; commit {signature_of(file)}")
     return 0
 
 
@@ -92,4 +91,4 @@ def _line(waiver: Waiver, key: Path, signers: Path) -> str:
         return ""
     who = f'"{waiver.approved_by}"' if " " in waiver.approved_by else waiver.approved_by
     line = f'{who} namespaces="{NAMESPACE}" {kind} {blob}'
-    return f"\nIf {key} is the key of {waiver.approved_by}, {signers} needs this line:\n{line}"
+    return f"\nIf {key} is the key of {waiver.approved_by}, {signers} needs this line:\n  {line}"

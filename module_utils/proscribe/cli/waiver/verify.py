@@ -10,8 +10,8 @@ from typing import Any
 
 from ...compile.run import waivers_of
 from ...compile.waivers import Judged, signature_of, signers_of, verify
-from ...report.text.wording import clean, in_words
-from .. import inventory
+from ...report.text.wording import in_words
+from .. import inventory, say
 from .folder import named
 
 FALLEN = 1  # some waiver that was asked for does not waive
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         print(json.dumps({"schema": "proscribe/waiver-verification/1", "waivers": results}, indent=2))
     else:
         for one in results:
-            print(clean(f"{one['id']}: {one['signature']}; {in_words(one['status'])}") + _because(one["why"]))
+            say(f"{one['id']}: {one['signature']}; {in_words(one['status'])}{_because(one['why'])}")
         if not results:
             print("no waivers in this inventory")
     return 0 if all(one["waives"] for one in results) else FALLEN
@@ -65,4 +65,4 @@ def verified(judged: Judged, now: datetime.datetime) -> dict[str, Any]:
 
 
 def _because(why: str) -> str:
-    return clean(f": {why}") if why else ""
+    return f": {why}" if why else ""

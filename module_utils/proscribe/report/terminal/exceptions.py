@@ -17,9 +17,9 @@ from ..evaluation.between import ENDED
 from ..exports.csv import END, row
 from ..history import History, between, exceptions
 from ..history.exceptions import REMOVED, Stretch, Use
-from ..text.layout import paint, wrap
+from ..text.layout import NARROWEST, paint, wrap
 from ..text.wording import clean, counted, end_of, in_words, moment, some
-from .summary import NARROWEST, Screen
+from .summary import Screen
 
 SCHEMA = "proscribe/exceptions/1"
 ACTIVE, EXPIRED, REVOKED = "active", "expired", "revoked"
@@ -159,13 +159,13 @@ def render(found: Mapping[str, Any], screen: Screen) -> str:
         title = f"{clean(one['waiver'])}  {in_words(one['status'])}"
         lines += ["", paint(title, "bold", colours=screen.colours)]
         for name, text in _chain(one):
-            first, *rest = wrap(text, width - 14, 6)
+            first, *rest = wrap(text, width - 14)
             lines += [f"  {name:<10}  {first}", *(f"{'':14}{line}" for line in rest)]
     if waiting:
         lines += ["", paint("requests without an exception", "bold", colours=screen.colours)]
     for request in waiting:
         text = f"{request['id']}, {moment(request['at'])}, {clean(request['user'])} on {clean(request['host'])}: "
-        lines += wrap(f"{text}{clean(request['service'])}; {clean(request['reason'])}", width, 3)
+        lines += wrap(f"{text}{clean(request['service'])}; {clean(request['reason'])}", width)
     return "\n".join(lines)
 
 

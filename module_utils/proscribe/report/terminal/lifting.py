@@ -35,24 +35,24 @@ def render(
     actions = sum(len(heard[host].actions) for host in lifted)
     where = f"on {len(lifted):,} of {counted(len(expected), 'host')} ({counted(actions, 'action')})"
     if check:
-        lines = wrap(f"would lift {where}; nothing was changed", width, 3)
+        lines = wrap(f"would lift {where}; nothing was changed", width)
     else:
         part = "" if len(controls) == len(CONTROLS) else f" for {', '.join(controls)}"
         rest = f"; the ban is not in force there{part}" if lifted else ""
-        lines = wrap(f"lifted {where}{rest}", width, 3)
+        lines = wrap(f"lifted {where}{rest}", width)
         lines += ["this enforces it again:", f"  {back}"] if lifted and back else []
     missed = [host for host in expected if host not in lifted]
     for host in missed[:MOST]:
-        lines += wrap(f"not lifted on {clean(host)}: {_why(heard.get(host))}", width, 2)
+        lines += wrap(f"not lifted on {clean(host)}: {_why(heard.get(host))}", width)
     if len(missed) > MOST:
         lines.append(f"... and {counted(len(missed) - MOST, 'more host')}")
     for host, why in list(apart.items())[:MOST]:
-        lines += wrap(f"not served, and left alone: {clean(host)}, {clean(why)}", width, 2)
+        lines += wrap(f"not served, and left alone: {clean(host)}, {clean(why)}", width)
     if len(apart) > MOST:
         lines.append(f"... and {counted(len(apart) - MOST, 'more host')} not served")
     refused = [(host, error["message"]) for host in lifted for error in heard[host].errors]
     for host, message in refused[:MOST]:
-        lines += wrap(f"{clean(host)}: {clean(message)}", width, 2)
+        lines += wrap(f"{clean(host)}: {clean(message)}", width)
     return "\n".join(["", *lines])
 
 

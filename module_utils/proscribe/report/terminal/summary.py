@@ -28,10 +28,20 @@ from ..evaluation.groups import Group, Silent, grouped, silences
 from ..evaluation.modes import described
 from ..evaluation.scope import parts as left_out_in_words
 from ..text.command import Suggestion
-from ..text.layout import cells, clip, flow, paint, row, wrap
-from ..text.wording import clean, counted, end_of, in_words, moment, nothing_known, percent, ratio, some
+from ..text.layout import NARROWEST, USUAL, cells, flow, paint, row, wrap
+from ..text.wording import (
+    clean,
+    counted,
+    end_of,
+    in_words,
+    moment,
+    nothing_known,
+    percent,
+    ratio,
+    some,
+    without_name,
+)
 
-NARROWEST = 40
 FEW_NAMED = 3  # services with nothing to look for that are named
 NOT_SERVED = "not served"
 HAPPENED = {
@@ -56,19 +66,20 @@ COLOUR = {
 class Screen(NamedTuple):
     """The terminal: its size in characters, whether it shows colours, and the directory that commands are typed in."""
 
-    width: int = 80
+    width: int = USUAL
     height: int = 40
     colours: bool = False
     here: str = ""
 
 
 class Row(NamedTuple):
-    """One line of the table: what it is about, its state, and the text."""
+    """One line of the table: what it is about, its state, and the text, of which nothing is cut where it is `whole`."""
 
     subject: str
     state: str
     text: str
     colour: str
+    whole: bool = False
 
 
 def render(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], screen: Screen, directory: str = "") -> str:
@@ -138,12 +149,10 @@ def _table(
     widths = (min(max(cells(r.subject) for r in rows), width // 3), max(cells(r.state) for r in rows))
     lines = [""]
     for item in rows:
-        first, second = clip(item.subject, width // 3 if width >= 60 else width - 2 - cells(item.state)), item.state
-        text = row(first, second, item.text, widths, width, depth)
-        text[0] = (
-            text[0].replace(f"  {second}", "  " + paint(second, item.colour, colours=colours), 1) if second else text[0]
-        )
-        lines += text
+        first, *rest = row(item.subject, item.state, item.text, widths, width, 0 if item.whole else depth)
+        if item.state:
+            first = first.replace(f"  {item.state}", "  " + paint(item.state, item.colour, colours=colours), 1)
+        lines += [first, *rest]
     return lines
 
 
@@ -157,14 +166,26 @@ def _rest(more: int, noun: str) -> list[Row]:
 
 
 def _of_group(group: Group) -> Row:
-    state = "not counted" if group.state == NOT_APPLICABLE else group.state
-    return Row(group.subject, state, group.text(), COLOUR[group.state])
+    """A group; the reason of what failed, or was left as it is, is whole."""
+    whole = group.state in (ERROR, UNKNOWN) or not group.rules
+    return Row(group.subject, in_words(group.state), group.text(), COLOUR[group.state], whole)
 
 
 def _of_silent(silent: Silent, most: int) -> Iterable[Row]:
-    for host, rest in silent.hosts[:most]:
-        yield Row(clean(host), UNKNOWN, f"{silent.kind}: {rest}" if rest else silent.kind, COLOUR[UNKNOWN])
-    yield from _rest(len(silent.hosts) - most, f"{silent.kind} host")
+    """The hosts without an answer; a reason that several have is said once, whatever each is called in it."""
+    reasons: dict[str, list[tuple[str, str]]] = {}
+    for host, rest in silent.hosts:
+        reasons.setdefault(without_name(rest, host), []).append((host, rest))
+    several = sorted(reasons.items(), key=lambda reason: -len(reason[1]))
+    for shared, hosts in several[:most]:
+        rest = shared if len(hosts) > 1 else hosts[0][1]
+        names = [clean(host) for host, _ in hosts]
+        said = ": ".join(filter(None, (silent.kind, rest)))
+        if len(names) > 1:
+            yield Row(counted(len(names), "host"), UNKNOWN, f"{said}; {some(names, 3)}", COLOUR[UNKNOWN], True)
+        else:
+            yield Row(names[0], UNKNOWN, said, COLOUR[UNKNOWN], True)
+    yield from _rest(sum(len(hosts) for _, hosts in several[most:]), f"{silent.kind} host")
 
 
 def _of_between(happened: Iterable[Together]) -> Iterator[Row]:
@@ -205,7 +226,7 @@ def _of_nothing_known(report: Mapping[str, Any]) -> list[Row]:
         f"{control}: {some(names, FEW_NAMED) if len(names) <= FEW_NAMED else counted(len(names), 'service')}"
         for control, names in sorted(known.items(), key=lambda item: len(item[1]))
     ]
-    return [Row(NOTHING_KNOWN.partition(" to ")[0], "not counted", "; ".join(parts), "grey")]
+    return [Row(NOTHING_KNOWN.partition(" to ")[0], in_words(NOT_APPLICABLE), "; ".join(parts), "grey")]
 
 
 def _of_unserved(hosts: Iterable[Mapping[str, str]]) -> list[Row]:
@@ -241,7 +262,7 @@ def _foot(steps: Sequence[Suggestion], here: str, width: int, directory: str) ->
     """What to do next. A command has a line to itself and is never wrapped: see command.py."""
     lines: list[str] = []
     for step in steps:
-        lines += wrap(step.text, width - 6, 4)
+        lines += wrap(step.text, width - 6)
         lines += [f"  {step.command.line(here)}"] if step.command else []
     lines += [f"{directory}/report.html"] if directory else []
     return ["", *(f"{'      ' if number else 'next: '}{line}" for number, line in enumerate(lines))]

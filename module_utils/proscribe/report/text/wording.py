@@ -126,11 +126,11 @@ class Cause(NamedTuple):
 def cause(finding: Mapping[str, Any]) -> Cause:
     """The cause that a finding shares with those of other rules: all of it but the name that it is about."""
     detail, id_ = ALONGSIDE.sub("", str(finding["detail"] or "")), str(finding["id"] or "")
-    text = _without_name(detail, id_) if id_ else detail
+    text = without_name(detail, id_) if id_ else detail
     return Cause(clean(text or "not as required"), clean(finding["manager"] or ""), clean(finding["path"] or ""))
 
 
-def _without_name(text: str, name: str) -> str:
+def without_name(text: str, name: str) -> str:
     """The text with `(name)` for that name, where it stands as a word of its own. An expression that looks for both
     would try each place of the text with all of the name.
     """

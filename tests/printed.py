@@ -1,0 +1,24 @@
+"""What is printed, as somebody with a narrow screen reads it."""
+
+from __future__ import annotations
+
+import re
+
+from proscribe.report.text.layout import cells
+
+# A command is one line, however wide the screen is (report/text/command.py).
+COMMAND = re.compile(r"\s*(?:next: )?(?:cd \S+ && )?(?:env (?:\S+=\S+ )+)?(?:\S+/)?(?:proscribe|ansible-\w+)\s")
+
+
+def too_wide(printed: str, width: int) -> list[str]:
+    """The lines that are wider than the screen and need not be: a command, and a path or an identifier that has a line
+    of its own, stay whole to be copied.
+    """
+    wide = [line for line in printed.splitlines() if cells(line) > width]
+    return [line for line in wide if len(line.split()) > 1 and not COMMAND.match(line)]
+
+
+def unread(reasons: list[str], printed: str) -> list[str]:
+    """The reasons of which the screen does not have every word, wherever its lines end."""
+    screen = "".join(printed.split())
+    return [reason for reason in reasons if "".join(reason.split()) not in screen]
