@@ -9,8 +9,8 @@ type: stdout
 short_description: Shows changes, failures and diffs, and leaves the rest to the report
 description:
   - In Proscribe's own playbooks, and in plays that name its tasks or roles, it says nothing of tasks that went well. It
-    shows one line for every change, for every failure and for every host that is not reachable, and the diffs with
-    C(--diff).
+    shows every change, with its difference where C(--diff) asks for it, every failure and every host that is not
+    reachable. In check mode it shows at the end what would change, once for all hosts that have it in common.
   - With C(-v), and for every other play, it is Ansible's C(default) callback.
 version_added: "0.1.0"
 extends_documentation_fragment:
@@ -21,6 +21,8 @@ requirements:
 author: The Proscribe developers
 """
 
+import hashlib
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -53,7 +55,11 @@ from proscribe.report.collection.progress import Line
 from proscribe.report.evaluation.advice import shorter
 from proscribe.report.storage.difference_files import DifferenceFiles
 from proscribe.report.terminal import differences
+from proscribe.report.terminal.dry_run import DryRun
+from proscribe.report.text.layout import fitted, screen_width
 from proscribe.report.text.wording import PREFIXES, clean, message
+
+OURS = (*ENFORCING, *SCHEDULING, CUSTODY)  # the modules that say what they change, action by action
 
 
 class CallbackModule(Default):
@@ -69,6 +75,8 @@ class CallbackModule(Default):
         self._quiet = False
         self._mistakes: set[str] = set()
         self._files: DifferenceFiles | None = None
+        self._dry_run = DryRun()
+        self._differing: tuple[Any, list[Mapping[str, Any]]] = (None, [])  # a result, and its differences to be shown
 
     # -- which plays are ours ------------------------------------------------------------------------------------------
 
@@ -86,6 +94,7 @@ class CallbackModule(Default):
         if self._quiet:
             self._play = play  # the default callback looks at its strategy
         else:
+            self._would_change()
             super().v2_playbook_on_play_start(play)
 
     def _ours(self, play: Any) -> bool:
@@ -137,32 +146,54 @@ class CallbackModule(Default):
         if not (diff and result.result.get("changed") and not result.task.loop):
             return
         found = [one for one in (diff if isinstance(diff, list) else [diff]) if isinstance(one, Mapping)]
-        said, host = differences.shown(found), self._host(result)
-        lines = [f"{host}:", *(f"  {line}" for line in said.lines)]
-        if said.lines:
-            self._say("\n".join([*lines, *([] if said.whole else [f"  {self._in_full(result, found)}"])]))
+        if action_of(result.task) in OURS:  # its actions are reported with them, as soon as it is known how it ended
+            self._differing = (_identity(result), found)
+        elif said := differences.changes(found):
+            lines = [f"{self._host(result)}:", *(f"  {line}" for line in differences.listed(said))]
+            lines += [] if all(one.whole for one in said) else [f"  all of it: {self._in_full(result, found)}"]
+            self._say("\n".join(lines))
 
     def _in_full(self, result: Any, found: Sequence[Mapping[str, Any]]) -> str:
         """Where the whole difference is."""
         if self._files is None:
-            return "-v shows all of it"
-        module = action_of(result.task)
+            return "-v shows it"
         try:
-            path = self._files.write(result.host.get_name(), module, differences.text_of(found))
+            host, module = result.host.get_name(), action_of(result.task)
+            path = self._files.write(host, module, _digest(found), differences.text_of(found))
         except OSError as error:
-            return f"all of it could not be written: {clean(error)}"
-        return f"all of it: {clean(shorter(str(path), where_we_are(os.environ)))}"
+            return f"could not be written: {clean(error)}"
+        return clean(shorter(str(path), where_we_are(os.environ)))
 
     def _changes(self, result: Any) -> None:
-        """One line for each action; for a task without a list of them, one with its name."""
-        ours = action_of(result.task) in (*ENFORCING, *SCHEDULING, CUSTODY)
+        """What a task has changed or would change: each action with its difference where that is to be shown; for a
+        task without a list of them, one line with its name.
+        """
+        ours = action_of(result.task) in OURS
         actions = result.result.get("actions") if ours else None
-        word = "would change" if result.task.check_mode else "changed"
-        for action in actions if isinstance(actions, list) else [result.task.get_name()]:
-            self._say(f"{word}: {self._host(result)} {clean(action)}", C.COLOR_CHANGED)
         notes = result.result.get("notes") if ours else None
-        for note in notes if isinstance(notes, list) else []:
-            self._say(f"note: {self._host(result)}: {clean(note)}")
+        notes = notes if isinstance(notes, list) else []
+        shown, differing = self._differing
+        differing = differing if shown == _identity(result) else []
+        found = differences.changes(differing, actions if isinstance(actions, list) else [result.task.get_name()])
+        file = "" if all(one.whole for one in found) else self._in_full(result, differing)
+        host = self._host(result)
+        if ours and result.task.check_mode:
+            self._dry_run.add(host, action_of(result.task), found, notes, file)
+            return
+        word = "would change" if result.task.check_mode else "changed"
+        for line in differences.listed(found):
+            self._say(f"  {line}" if line.startswith(" ") else f"{word}: {host} {line}", C.COLOR_CHANGED)
+        if file:
+            self._say(f"    all of it: {file}")
+        for note in notes:
+            self._say(f"note: {host}: {clean(note)}")
+
+    def _would_change(self) -> None:
+        """Show what the dry run has found so far."""
+        for block in self._dry_run.taken():
+            head, *lines = block
+            self._say(head, C.COLOR_CHANGED)
+            self._say("\n".join(lines))
 
     def _mistake(self, result: Any) -> None:
         """A mistake in the policy: whole, line by line, at every verbosity, once however many hosts share it."""
@@ -190,6 +221,7 @@ class CallbackModule(Default):
 
     def _say(self, text: str, color: str | None = None, failure: bool = False) -> None:
         self._take_line_away()
+        text = fitted(text, screen_width())
         self._display.display(text, color=color, stderr=failure and self.get_option("display_failed_stderr"))
 
     def _take_line_away(self) -> None:
@@ -236,5 +268,15 @@ class CallbackModule(Default):
             super().v2_playbook_on_no_hosts_remaining()
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
+        self._would_change()
         if not self._quiet:
             super().v2_playbook_on_stats(stats)
+
+
+def _identity(result: Any) -> tuple[Any, Any]:
+    """Which result it is; a callback has another object of it for each event."""
+    return result.host.get_name(), result.task._uuid
+
+
+def _digest(found: Sequence[Mapping[str, Any]]) -> str:
+    return hashlib.sha256(json.dumps(found, sort_keys=True, default=str).encode("utf-8", "replace")).hexdigest()

@@ -268,7 +268,7 @@ def test_hosts_that_do_not_answer_are_given_up_and_the_others_are_corrected(host
     reasons = [hosts.records()[name]["reason"] for name in states]
     assert sum("longer than 1 minute" in reason for reason in reasons) == len(reasons) - 1
     assert sum("another plan" in reason for reason in reasons) == 1  # it answered, and only then fell silent
-    assert f"would change: {hosts.names[-1]} block a.example" in ended.said
+    assert f"would change on {hosts.names[-1]}\n  block a.example\n" in ended.said
     assert len(hosts.connections()) <= len(hosts.names) - len(states), hosts.connections()
 
 

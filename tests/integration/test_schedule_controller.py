@@ -68,7 +68,7 @@ def latest(machine: Scheduled) -> str:
 def test_the_timer_is_set_up_once(fresh: Scheduled) -> None:
     machine = fresh
     would = machine.proscribe("schedule", "--check")
-    assert f"would change: web01 -> localhost enable {TIMER}" in would
+    assert "would change on web01 -> localhost\n" in would and f"\n  enable {TIMER}\n" in would
     assert not machine.there(f"/etc/systemd/system/{TIMER}")
     keys = machine.script(KEYS)
     assert f"start {TIMER}" in machine.proscribe("schedule")

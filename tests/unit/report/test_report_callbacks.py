@@ -18,6 +18,17 @@ pytestmark = pytest.mark.slow
 
 BAD = answer(wechat(WECHAT, PROCESS), evaluated=["apps/x"])
 HOSTS = ["web01", "web02"]
+TEAMS = """
+- name: Somebody else's play
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: A file of theirs
+      ansible.builtin.copy:
+        content: "theirs\\n"
+        dest: "{{ playbook_dir }}/theirs-{{ inventory_hostname }}"
+        mode: "0644"
+"""
 
 
 @pytest.fixture
@@ -96,7 +107,7 @@ def test_enforcing_shows_changes_and_diffs_and_what_was_repaired(project):
     done = project.run(ENFORCE, canned, HOSTS, "--diff")
     assert (done.returncode, project.exit) == (0, "ansible")
     assert "changed: web01 end 311\nchanged: web01 remove wechat\ufffd[2J\n" in done.stdout
-    assert "-wechat \ufffd[2J4.0\n" in done.stdout
+    assert "changed: web01 remove wechat\n    -wechat \ufffd[2J4.0\n" in done.stdout
     assert "\x1b" not in done.stdout
     assert "TASK [" not in done.stdout
     record = project.report()[1]["web01"]
@@ -114,13 +125,23 @@ def test_a_failed_correction_is_an_error_of_its_host(project):
     assert (record["state"], record["errors"]) == ("error", [{"control": "apps", "message": "apt is locked"}])
 
 
-def test_check_mode_says_would(project):
-    changed = {"web01": {"changed": True, "actions": ["remove wechat"], "refused": [], "notes": ["why\x1b[2J"]}}
-    done = project.run(
-        ENFORCE, answers(project, {"web01": BAD, "web02": clean_answer()}, changed, mode="check"), HOSTS, "-C"
-    )
-    assert "would change: web01 remove wechat\nnote: web01: why\ufffd[2J\n" in done.stdout
-    assert project.report()[1]["web01"]["state"] == "noncompliant"
+def test_a_dry_run_says_each_change_once_for_all_hosts_that_would_have_it(project):
+    diff = [{"before_header": "remove wechat", "after_header": "remove wechat", "before": "wechat 4.0\n", "after": ""}]
+    changed = {"changed": True, "actions": ["remove wechat", "end 311\x1b[2J"], "refused": [], "notes": ["why\x1b[2J"]}
+    canned = answers(project, dict.fromkeys(HOSTS, BAD), {host: changed | {"diff": diff} for host in HOSTS})
+    done = project.run(ENFORCE + TEAMS, canned, HOSTS, "-C", "--diff")
+    block = """\
+would change on 2 hosts: web01, web02
+  remove wechat
+    -wechat 4.0
+  end 311\ufffd[2J
+  note: why\ufffd[2J
+
+PLAY [Somebody else's play]"""
+    assert block in done.stdout
+    assert done.stdout.count("remove wechat") == 1
+    # What is a team's own is Ansible's to show, host by host.
+    assert done.stdout.count("+++ after: ") == len(HOSTS) == done.stdout.count("\n+theirs\n")
 
 
 def test_a_mistake_in_the_policy_is_told_once_and_keeps_ansibles_code(project):

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from proscribe.report.storage import difference_files
 from proscribe.report.storage.difference_files import DifferenceFiles
 from proscribe.report.storage.pruning import prune
-from proscribe.report.terminal.differences import MOST, shown, text_of
+from proscribe.report.terminal.differences import MOST, changes, listed, text_of
+from proscribe.report.terminal.dry_run import DryRun
 
 
 def changed(before: str, after: str, header: str = "write /etc/x") -> dict[str, str]:
@@ -22,7 +23,7 @@ def changed(before: str, after: str, header: str = "write /etc/x") -> dict[str, 
 
 def said(before: str, after: str) -> list[str]:
     """What is said of one change, without its heading."""
-    lines = shown([changed(before, after)]).lines
+    lines = listed(changes([changed(before, after)]))
     assert lines[0] == "write /etc/x"
     return [line.strip() for line in lines[1:]]
 
@@ -70,22 +71,26 @@ def test_of_each_set_of_the_firewall_is_said_how_much_without_its_type() -> None
 
 
 def test_what_is_short_is_shown_as_it_is_and_needs_no_file() -> None:
-    found = shown([changed("a\nb\n", "a\nc\n")])
-    assert (found.lines, found.whole) == (["write /etc/x", "  -b", "  +c"], True)
-    assert shown([changed("same", "same")]).lines == []
+    found = changes([changed("a\nb\n", "a\nc\n")])
+    assert (listed(found), found[0].whole) == (["write /etc/x", "  -b", "  +c"], True)
+    assert changes([changed("same", "same")]) == []
 
 
 def test_files_that_change_alike_are_told_once() -> None:
     after = policy([f"s{number}.example" for number in range(99)])
-    found = shown([changed("", after, f"write /etc/{name}") for name in ("brave", "chromium")])
-    assert found.lines[:2] == ["write /etc/brave", "write /etc/chromium"]
-    assert len(found.lines) == 3 and not found.whole
+    found = changes([changed("", after, f"write /etc/{name}") for name in ("brave", "chromium")])
+    assert listed(found)[:2] == ["write /etc/brave", "write /etc/chromium"]
+    assert len(listed(found)) == 3 and not any(one.whole for one in found)
 
 
 def test_a_thousand_changes_of_a_hostile_host_stay_a_screenful() -> None:
-    found = shown([changed("", f"{number}\n" * 20, f"quarantine /home/a/{number}\x1b[2J\n") for number in range(1000)])
-    assert len(found.lines) <= 3 * MOST and not found.whole
-    assert all(line.isprintable() for line in found.lines)
+    found = changes(
+        [changed("", f"{number}\n" * 20, f"quarantine /home/a/{number}\x1b[2J\n") for number in range(1000)]
+    )
+    lines = listed(found)
+    assert len(lines) <= 3 * MOST and not found[-1].whole
+    assert lines[-1] == "... and 960 more changes"
+    assert all(line.isprintable() for line in lines)
 
 
 TEXT = st.lists(st.sampled_from(["a", "b", "set x", "    c", "{", '{"a": [', "]}", "0.0.0.0 a.b", "\x1b"]), max_size=30)
@@ -94,9 +99,9 @@ TEXT = st.lists(st.sampled_from(["a", "b", "set x", "    c", "{", '{"a": [', "]}
 @given(TEXT, TEXT)
 def test_any_two_texts_are_told_and_the_whole_is_a_difference_that_leads_from_one_to_the_other(before, after) -> None:
     one = changed("".join(f"{line}\n" for line in before), "".join(f"{line}\n" for line in after))
-    found = shown([one])
-    assert all(line.isprintable() for line in found.lines)
-    assert bool(found.lines) == (before != after)
+    lines = listed(changes([one]))
+    assert all(line.isprintable() for line in lines)
+    assert bool(lines) == (before != after)
     body = [line[:-1] for line in text_of([one])][2:]
     signs = [line[:1] for line in body if not line.startswith("@@")]
     assert signs.count("-") - signs.count("+") == len(before) - len(after)
@@ -115,13 +120,14 @@ def test_texts_too_large_for_the_shortest_difference_are_compared_from_both_ends
 def test_the_whole_is_for_the_account_alone_and_no_name_of_a_host_leads_elsewhere(tmp_path: Path) -> None:
     os.umask(0o022)
     files = DifferenceFiles(tmp_path, "r1")
-    path = files.write("../../etc/web01\n", "dns_filter", ["+a\n"])
+    path = files.write("../../etc/web01\n", "dns_filter", "digest1", ["+a\n"])
     assert path == tmp_path / "diffs" / "r1" / ".._.._etc_web01_.dns_filter.diff"
     assert path.read_text() == "+a\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == stat.S_IMODE(path.parent.parent.stat().st_mode) == 0o700
-    second = files.write("../../etc/web01\n", "dns_filter", ["+b\n"])
+    second = files.write("../../etc/web01\n", "dns_filter", "digest2", ["+b\n"])
     assert second != path and path.read_text() == "+a\n"
+    assert files.write("web02", "dns_filter", "digest2", ["+b\n"]) == second  # equal hosts share one
 
 
 def test_a_write_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
@@ -130,7 +136,7 @@ def test_a_write_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        DifferenceFiles(tmp_path, "r1").write("web01", "dns_filter", pieces())
+        DifferenceFiles(tmp_path, "r1").write("web01", "dns_filter", "digest3", pieces())
     assert os.listdir(tmp_path / "diffs" / "r1") == []
 
 
@@ -138,16 +144,86 @@ def test_files_are_bounded_each_and_all_together(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(difference_files, "OF_ONE", 10)
     monkeypatch.setattr(difference_files, "OF_ALL", 15)
     files = DifferenceFiles(tmp_path, "r1")
-    path = files.write("web01", "dns_filter", ["+aaaa\n"] * 9)
+    path = files.write("web01", "dns_filter", "digest4", ["+aaaa\n"] * 9)
     assert path.read_text() == "+aaaa\n... cut here: it is larger than is kept\n"
-    files.write("web02", "dns_filter", ["+aaaa\n"] * 9)
+    files.write("web02", "dns_filter", "digest5", ["+aaaa\n"] * 9)
     with pytest.raises(OSError, match="this run has written"):
-        files.write("web03", "dns_filter", ["+a\n"])
+        files.write("web03", "dns_filter", "digest6", ["+a\n"])
 
 
 def test_they_are_taken_away_with_old_reports(tmp_path: Path) -> None:
     old, new = "20250101T000000Z-check-1a2b", "20261125T000000Z-check-1a2b"
     for run in (old, new):
-        DifferenceFiles(tmp_path, run).write("web01", "dns_filter", ["+a\n"])
+        DifferenceFiles(tmp_path, run).write("web01", "dns_filter", "digest7", ["+a\n"])
     assert prune(tmp_path, "2026-11-26T00:00:00Z", 86400 * 30) == []
     assert os.listdir(tmp_path / "diffs") == [new]
+
+
+# -- a dry run of many hosts -------------------------------------------------------------------------------------------
+
+
+def dry(*answers: tuple[str, list[dict[str, str]], list[str], str]) -> list[list[str]]:
+    """The blocks of a dry run; of each host its differences, its actions without one, and the file of all of it."""
+    found = DryRun()
+    for host, differences, actions, file in answers:
+        headings = [one["after_header"] for one in differences]
+        found.add(host, "browser_policy", changes(differences, [*headings, *actions]), ["why"] if file else [], file)
+    return list(found.taken())
+
+
+SMALL, LARGE = changed("", "+x\n", "write /etc/a"), changed("", "x\n" * 9, "write /etc/b")
+GONE = changed("wechat 4.0\n", "", "remove wechat")
+
+
+@pytest.mark.parametrize(
+    ("answers", "blocks"),
+    [
+        ([], []),
+        (
+            [(host, [SMALL, LARGE], ["load units"], "/r/web01.diff") for host in ("web01", "web02", "web03")],
+            [
+                [
+                    "would change on 3 hosts: web01, web02, web03",
+                    "  write /etc/a",
+                    "    ++x",
+                    "  write /etc/b",
+                    "    9 lines added: x, x, x and 6 more",
+                    "  load units",
+                    "  note: why",
+                    "  all of it: /r/web01.diff",
+                ]
+            ],
+        ),
+        (  # what has no difference to be shown keeps its place
+            [("web01", [changed("", "", "start a"), SMALL, changed("", "", "start b")], [], "")],
+            [["would change on web01", "  start a", "  write /etc/a", "    ++x", "  start b"]],
+        ),
+        (  # what they share is told once, what one of them has beyond it apart
+            [("web02", [SMALL], [], ""), ("web01", [GONE, SMALL], [], "")],
+            [
+                ["would change on 2 hosts: web01, web02", "  write /etc/a", "    ++x"],
+                ["would change on web01", "  remove wechat", "    -wechat 4.0"],
+            ],
+        ),
+        (  # alike as they are shown, and not in full
+            [("web01", [LARGE], [], "/r/web01.diff"), ("web02", [LARGE], [], "/r/web02.diff")],
+            [
+                [
+                    "would change on 2 hosts: web01, web02",
+                    "  write /etc/b",
+                    "    9 lines added: x, x, x and 6 more",
+                    "  note: why",
+                    "  all of it: /r/web01.diff and 1 more file beside it",
+                ]
+            ],
+        ),
+    ],
+)
+def test_hosts_with_the_same_changes_are_one_block_and_each_change_is_told_once(answers, blocks) -> None:
+    assert dry(*answers) == blocks
+
+
+def test_ten_thousand_equal_hosts_are_one_block() -> None:
+    (block,) = dry(*((f"host{number:05}", [SMALL, LARGE], ["load units"], "/r/host.diff") for number in range(10_000)))
+    assert block[0].startswith("would change on 10,000 hosts: host00000, ") and block[0].endswith(" and 9,992 more")
+    assert len(block) == 8

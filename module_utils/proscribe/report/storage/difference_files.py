@@ -30,9 +30,17 @@ class DifferenceFiles:
     def __init__(self, reports: Path, run: str) -> None:
         self.directory = reports / DIFFS / run
         self._left = OF_ALL
+        self._written: dict[tuple[str, str], Path] = {}
 
-    def write(self, host: str, module: str, pieces: Iterable[str]) -> Path:
-        """Write a text, whole or not at all; returns where it is. Raises OSError."""
+    def write(self, host: str, module: str, digest: str, pieces: Iterable[str]) -> Path:
+        """Write a text, whole or not at all; returns where it is. What is the same by its digest is written once for
+        all hosts, under the name of the first. Raises OSError.
+        """
+        if (module, digest) not in self._written:
+            self._written[module, digest] = self._write(host, module, pieces)
+        return self._written[module, digest]
+
+    def _write(self, host: str, module: str, pieces: Iterable[str]) -> Path:
         if self._left <= 0:
             raise TooMuch(f"this run has written {OF_ALL >> 20} MiB of them")
         for directory in (self.directory.parent, self.directory):

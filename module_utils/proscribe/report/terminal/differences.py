@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...patterns import pattern
@@ -20,7 +20,7 @@ from ..text.wording import clean, counted, some
 SHORT = 6  # changed lines that are shown as they are
 FEW = 3  # items that are named of a list
 ITEM = 60  # columns of one of them
-MOST = 40  # changes that are told of one answer
+MOST = 40  # kinds of changes of one answer whose differences are summed up
 DEEPEST = 20  # levels of a JSON text
 COMPARED = 1_000_000  # lines of one text times lines of the other, up to which the shortest difference is looked for
 
@@ -30,31 +30,46 @@ COMMENT = ("#", "//")
 OF_NAMES = 0.8  # the share of the changed lines with a name in them that makes a text a list of names
 
 
-class Shown(NamedTuple):
-    """What is said of an answer's differences, in lines, and whether that is all of them."""
+class Change(NamedTuple):
+    """One change: what it is called (its action), its difference in lines, and whether these are all of it."""
 
-    lines: list[str]
-    whole: bool
+    heading: str
+    lines: tuple[str, ...] = ()
+    whole: bool = True
 
 
-def shown(differences: Sequence[Mapping[str, Any]]) -> Shown:
-    """The differences of one module's answer ({before_header, before, after}); those that are alike are told once."""
-    alike: dict[tuple[str, ...], list[str]] = {}
-    whole = True
+def changes(differences: Sequence[Mapping[str, Any]], actions: Sequence[Any] = ()) -> list[Change]:
+    """What a module's answer has changed: its `actions`, each with what its differences say of it ({before_header,
+    before, after}), and those that no action is called by.
+    """
+    found: dict[str, Change] = {clean(action): Change(clean(action)) for action in actions}
+    kinds: set[tuple[str, ...]] = set()
+    more = 0
     for one in differences:
         before, after = _text(one.get("before")), _text(one.get("after"))
         if before == after:
             continue
-        lines, short = _change(before, after)
-        whole = whole and short
-        alike.setdefault(tuple(lines), []).append(clean(one.get("after_header") or one.get("before_header") or ""))
+        heading = clean(one.get("after_header") or one.get("before_header") or "")
+        if heading not in found and len(found) >= len(actions) + MOST:
+            more += 1
+            continue
+        lines, whole = _change(before, after) if len(kinds) < MOST else ((), False)
+        kinds.add(tuple(lines))
+        had = found.get(heading, Change(heading))
+        found[heading] = Change(heading, (*had.lines, *lines), had.whole and whole)
+    rest = [Change(f"... and {counted(more, 'more change')}", whole=False)] if more else []
+    return [*found.values(), *rest]
+
+
+def listed(found: Iterable[Change]) -> list[str]:
+    """Changes in lines, in their order; of those that are alike the difference is shown once, below their headings."""
+    alike: dict[tuple[str, ...], list[Change]] = {}
+    for one in found:
+        alike.setdefault(one.lines or ("", one.heading), []).append(one)
     said: list[str] = []
-    for changes, headers in list(alike.items())[:MOST]:
-        said += [*headers[:MOST], *([f"... and {len(headers) - MOST} more"] if len(headers) > MOST else [])]
-        said += [f"  {line}" for line in changes]
-    if len(alike) > MOST:
-        said.append(f"... and {counted(len(alike) - MOST, 'more change')}")
-    return Shown(said, whole and len(alike) <= MOST and all(len(headers) <= MOST for headers in alike.values()))
+    for same in alike.values():
+        said += [*(one.heading for one in same), *(f"  {line}" for line in same[0].lines)]
+    return said
 
 
 def text_of(differences: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -72,7 +87,7 @@ def text_of(differences: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 # -- one change --------------------------------------------------------------------------------------------------------
 
 
-def _change(before: str, after: str) -> tuple[list[str], bool]:
+def _change(before: str, after: str) -> tuple[Sequence[str], bool]:
     """One change in lines, and whether that is all of it."""
     old, new = _lines(before), _lines(after)
     removed, added = list((Counter(old) - Counter(new)).elements()), list((Counter(new) - Counter(old)).elements())
