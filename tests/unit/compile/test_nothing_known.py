@@ -92,7 +92,7 @@ def test_explain_says_that_nothing_is_known() -> None:
     plan = compiled(services_exclude=["crane"])
     policy = Policy(plan, read_restrictions({}, str), {})
     result = missing(policy, "apps", service("parrot"), "Parrot has no app")
-    assert result.text == "Parrot has no app; nothing known to look for, so it is not counted"
+    assert result.text == "Parrot has no app; nothing known to look for, so it is not applicable"
 
 
 def test_what_the_own_tenants_keep_open_is_nothing_that_is_not_known() -> None:

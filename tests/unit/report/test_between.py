@@ -84,9 +84,9 @@ def test_hosts_that_say_the_same_are_one_row():
     assert "30 hosts: closed again 90 times since Monday 2026-11-23 08:00 UTC; lap0, lap1, lap2 and 27 more" in row
 
 
-def test_a_fleet_that_holds_says_that_it_did_not_at_all_times():
+def test_a_compliant_fleet_says_that_it_did_not_at_all_times():
     report, records = fleet({"a": watched(INCIDENT), "b": watched(frozen=FROZEN), "c": fleets.clean_answer()})
-    assert "<h1>The ban holds on all 3 hosts, but was open in between on 1 and 1 is frozen</h1>" in "".join(
+    assert "<h1>The ban is in effect on all 3 hosts, but was open in between on 1 and 1 is frozen</h1>" in "".join(
         page(report, records)
     )
     text = render(report, records, Screen(200, 80))

@@ -304,16 +304,16 @@ def every_output_of_the_run_is_no_better(fleet, report, records, worst_states, c
             assert said["mode"] == "enforce"
     whole_run = set(worst_states) == set(everyone) and len(controls) == 4
     assert report["run"]["whole"] is whole_run
-    # What is said in sentences: that the ban holds is said of no more than the run looked at.
+    # What is said in sentences: that the ban is in effect is said of no more than the run looked at.
     screen = summary.render(report, records, summary.Screen(120, 60), str(directory))
     page = (directory / "report.html").read_text()
     for said in (screen, page):
-        good = re.findall(r"(?<!hether )([Tt]he ban(?:'s|&#39;s)? (?!does not)[a-z ]*?holds? on [a-z0-9 ]+)", said)
+        good = re.findall(r"(?<!hether )([Tt]he ban(?:'s|&#39;s)? [a-z ]*?(?:is|are) in effect on [a-z0-9 ]+)", said)
         if not whole_run:
             assert f"{' and '.join(controls)} only" in said or len(controls) == 4
             assert "--limit" in said or set(worst_states) == set(everyone)
             assert all("that w" in text or set(worst_states) == set(everyone) for text in good)
-            assert all(text.lower().startswith("the ban holds") is (len(controls) == 4) for text in good)
+            assert all(text.lower().startswith("the ban is in effect") is (len(controls) == 4) for text in good)
         if set(worst_states.values()) != {COMPLIANT}:
             assert good == []
         elif said is page:
@@ -385,5 +385,5 @@ def test_the_page_of_a_run_over_a_part_says_so(tmp_path):
     fleet = Fleet(tmp_path)
     fleet.run(all_are("compliant"), hosts=["ops1"], controls=["dns"])
     page = (fleet.reports / "newest" / "report.html").read_text()
-    assert re.search(r"<h1>(.*)</h1>", page)[1] == "The ban&#39;s dns holds on the 1 host that was selected"
+    assert re.search(r"<h1>(.*)</h1>", page)[1] == "The ban&#39;s dns is in effect on the 1 host that was selected"
     assert "2 hosts not selected (--limit ops1)" in page

@@ -6,17 +6,18 @@ import base64
 import hashlib
 import json
 import re
+from collections import Counter
 from html.parser import HTMLParser
 
 import pytest
-from fleets import PROCESS, WAIVERS, WECHAT, answer, clean_answer, judge, no_policy, run, wechat
+from fleets import ENFORCED, PROCESS, SERVICES, WAIVERS, WECHAT, answer, clean_answer, judge, no_policy, run, wechat
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.finding import Finding
+from proscribe.finding import STATES, Finding
 from proscribe.reply import shapes
 from proscribe.report.collection.events import Collector
 from proscribe.report.evaluation.reconcile import fleet_report
-from proscribe.report.page import facts
+from proscribe.report.page import facts, headline
 from proscribe.report.page.breakdown import break_down, natural
 from proscribe.report.page.data import script_data
 from proscribe.report.page.document import page
@@ -154,7 +155,7 @@ def test_references_inside_the_page_lead_somewhere():
 @pytest.mark.parametrize(
     "expected",
     [
-        "The ban does not hold on 1 of 3 hosts, and is unknown for 1",
+        "1 of 3 hosts is not compliant, and 1 is unknown",
         "66.6 %",
         "2 of 3 hosts evaluated",
         "dpkg wechat 4.0, process /opt/wechat/wechat (alice) web01",
@@ -174,8 +175,51 @@ def test_the_page_says_what_there_is_to_say(expected):
 def test_departments_controls_and_services_are_counted_by_the_worst_that_a_host_has():
     text = words(read(mixed(), {"press": ["web01", "db01"], "registry": ["web02", "elsewhere"]})[1])
     assert "press 1 noncompliant, 1 unknown registry 1 compliant" in text
-    assert "Control Hosts apps 1 noncompliant browser 1 noncompliant" in text
-    assert "wechat 1 noncompliant" in text.partition("By service")[2]
+    assert "By control" not in text  # it is one host in each of them
+
+
+def test_what_was_found_is_apart_from_what_is_not_blocked_yet():
+    """Before the first enforcing run each service lacks its blocks, which says nothing of what somebody has."""
+    boot = judge("firewall/boot", ENFORCED, [Finding("unit", "boot", detail="missing")])
+    signal = judge("apps/signal", ENFORCED, [Finding("package", "signal-desktop", manager="dpkg")])
+    collector = Collector(run(["web01", "web02", "db01"], services=["wechat", "signal", *SERVICES]))
+    collector.answered("web01", answer(wechat(WECHAT), boot, *no_policy()))
+    collector.answered("web02", answer(wechat(WECHAT), signal, boot, *no_policy()))
+    collector.answered("db01", answer(boot, *no_policy()))
+    page_, reader = read(collector)
+    found = "Hosts on which something of the service was found. Services found "
+    missing = "browser 118 services hosts: 3 noncompliant Which service000 service001 "
+    assert f"{found}Service Hosts wechat 2 noncompliant signal 1 noncompliant" in words(reader)
+    assert f"Controls What is missing {missing}" in words(reader).partition("Services not blocked yet")[2]
+    assert "firewall 1 setting hosts: 3 noncompliant Which firewall/boot" in words(reader)
+    assert "<svg" not in page_.partition("Services not blocked yet")[2].partition("</section>")[0]
+
+
+@pytest.mark.parametrize("hosts", [["web01"], ["web01", "web02"]])
+def test_a_breakdown_is_only_there_where_it_tells_something_apart(hosts):
+    collector = Collector(run(hosts))
+    for host in hosts:
+        collector.answered(host, answer(wechat(WECHAT)))
+    assert 'id="breakdown"' not in read(collector, {"press": hosts})[0]
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        (("compliant", "repaired", "compliant"), "The ban is in effect on all 3 hosts"),
+        (("waived", "compliant", "waived"), "The ban is in effect on all 3 hosts, but for waivers on 2"),
+        (("waived",), "The ban is in effect on this host, but for waivers"),
+        (("noncompliant", "waived", "unknown"), "1 of 3 hosts is not compliant, and 1 is unknown"),
+        (("error", "noncompliant"), "2 of 2 hosts are not compliant"),
+        (("noncompliant",), "This host is not compliant"),
+        (("unknown",), "Whether the ban is in effect on this host is unknown"),
+        (("unknown", "compliant"), "Whether the ban is in effect is unknown for 1 of 2 hosts"),
+    ],
+)
+def test_the_headline_claims_no_more_than_the_hosts_say(states, said):
+    report = {"run": {"expected_hosts": len(states)}, "summary": {"hosts": {**dict.fromkeys(STATES, 0)}}}
+    report["summary"]["hosts"] |= Counter(states)
+    assert headline.title(report) == said
 
 
 def test_a_host_of_no_department_is_counted_too():

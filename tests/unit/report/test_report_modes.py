@@ -27,15 +27,16 @@ def modes(**changed):
     return {DIGEST: {name: {"mode": mode, "policy": "p"} for name, mode in modes_.items()}}
 
 
-def made(*verdicts, changed=(), mode="audit", **policy):
-    """A fleet report and its records of a host that says so."""
-    facts = run(["web01"], mode, policies=modes(**policy), left_out=[], services=SERVICES)
+def made(*verdicts, changed=(), mode="audit", hosts=1, **policy):
+    """A fleet report and its records of hosts that say so."""
+    names = [f"web{number:02}" for number in range(1, hosts + 1)]
+    facts = run(names, mode, policies=modes(**policy), left_out=[], services=SERVICES)
     collector = Collector(facts)
     evaluated = [
         f"{name}/x" for name, mode_ in {**dict.fromkeys(CONTROLS, "enforce"), **policy}.items() if mode_ != "off"
     ]
-    for _ in range(2 if changed else 1):
-        collector.answered("web01", answer(*verdicts, evaluated=evaluated))
+    for host in [*facts["hosts"]] * (2 if changed else 1):
+        collector.answered(host, answer(*verdicts, evaluated=evaluated))
         for control, refused in changed:
             collector.changed("web01", control, {"actions": [], "refused": [refused]})
     fleet = collector.fleet()
@@ -85,7 +86,7 @@ def test_where_some_is_enforced_and_some_audited_only_the_one_is_said_to_be_put_
 
 
 def test_the_page_tells_audited_controls_from_enforced_ones():
-    report, records = made(wechat(WECHAT), *no_policy(), apps="audit", firewall="off")
+    report, records = made(wechat(WECHAT), *no_policy(), hosts=2, apps="audit", firewall="off")
     page = "".join(document.page(report, records, directory="reports/r1"))
     assert "only audited: apps" in page
     assert "apps/wechat (audited)" in re.sub("<wbr>", "", page)
@@ -104,14 +105,17 @@ def test_the_page_tells_audited_controls_from_enforced_ones():
 
 
 def test_a_setting_such_as_boot_is_no_service_in_the_report_and_on_the_page():
-    report, records = made(wechat(WECHAT), Verdict("firewall/boot", "noncompliant"))
+    report, records = made(
+        wechat(WECHAT), Verdict("firewall/boot", "noncompliant"), Verdict("dns/wechat", "noncompliant"), hosts=2
+    )
     assert {rule["rule"]: rule["kind"] for rule in report["rules"]} == {
         "apps/wechat": "service",
         "firewall/boot": "setting",
+        "dns/wechat": "service",
     }
     page = "".join(document.page(report, records))
-    services = page.partition("<h2>By service</h2>")[2].partition("</div>")[0]
-    settings = page.partition("<h2>By setting</h2>")[2].partition("</div>")[0]
+    services = page.partition("<h2>Services not blocked yet</h2>")[2].partition("</div>")[0]
+    settings = page.partition("<h2>Settings not in effect</h2>")[2].partition("</div>")[0]
     assert ('data-service="wechat"' in services, "boot" in services) == (True, False)
     assert 'data-service="firewall/boot"' in settings
 
@@ -274,7 +278,7 @@ def test_what_own_firewall_rules_leave_reachable_is_no_error_on_a_host_that_is_c
     report, records = made(changed=[("firewall", STAYS)], mode="enforce")
     assert report["summary"]["compliance_strict"]["percent"] == 100
     said = screen(report, records)
-    assert "firewall  not counted  web01: firewall/own-rules: 10.0.0.1 was left as it is" in said
+    assert "firewall  not applicable  web01: firewall/own-rules: 10.0.0.1 was left as it is" in said
     assert "error" not in said
     page = "".join(document.page(report, records))
     assert 'class="icon error"' not in page.partition("<main>")[2]

@@ -135,6 +135,18 @@ def test_without_options_the_latest_run_is_shown_again(past, tmp_path, ask):
     assert json.loads(ask("--json"))["run"]["id"] == directory.name
 
 
+def test_what_a_waiver_covers_is_not_wrong(past, tmp_path, ask):
+    waived = answer(wechat(PACKAGE, entry={"mode": "waived", "waiver": "press-office"}))
+    stored(past, tmp_path, web01=waived, web02=bad())
+    text = ask("--since", "2026-11-01")
+    wrong, _, rest = text.partition("\nwaived now\n")
+    assert "web02" in wrong and "web01" not in wrong
+    assert rest.startswith("apps/wechat  waived  web01, since ")
+    found = json.loads(ask("--since", "2026-11-01", "--json"))
+    assert [one["host"] for one in found["wrong"]] == ["web02"]
+    assert [(one["host"], one["state"]) for one in found["waived"]] == [("web01", "waived")]
+
+
 def test_an_old_run_and_a_newer_one_that_did_not_end_are_told(past, tmp_path, ask, monkeypatch):
     stored(past, tmp_path)
     monkeypatch.setattr(word, "_now", lambda: NOW + datetime.timedelta(days=9))

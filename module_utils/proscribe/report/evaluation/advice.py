@@ -15,7 +15,7 @@ from . import between
 from .arithmetic import MET, covered
 from .groups import needs_root
 from .modes import correctable, only_observed, stays_noncompliant
-from .scope import ban, left_out
+from .scope import in_effect, left_out
 
 FEW_HOSTS = 4  # so many are named in a command
 NOT_REACHED = "not_reached.txt"  # the hosts whose turn did not come, beside the report of a run that was stopped
@@ -79,7 +79,7 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
         where += "" if left_out(run) == 0 else " that was selected"
         served = f" that is served; {counted(apart, 'host')} not served" if apart else ""
         waiving = ", but for waivers" if waived else ""
-        steps.append(Suggestion(f"nothing: {ban(run)} holds on {where}{served}{waiving}"))
+        steps.append(Suggestion(f"nothing: {in_effect(run)} on {where}{served}{waiving}"))
         if happened := between.headline(report):
             steps.append(Suggestion(f"read what happened between two runs: {', '.join(happened)}"))
     return steps

@@ -76,7 +76,9 @@ def parts(run: Run) -> list[str]:
     return restrictions
 
 
-def ban(run: Run) -> str:
-    """What a run can say that it holds: the ban, or the controls of it that were looked at."""
+def in_effect(run: Run) -> str:
+    """What a run can say where all is as required: `the ban is in effect`, or the controls of it that it observed."""
     controls = controls_of(run)
-    return "the ban" if controls == CONTROLS else f"the ban's {' and '.join(controls)}"
+    if controls == CONTROLS:
+        return "the ban is in effect"
+    return f"the ban's {' and '.join(controls)} {'are' if len(controls) > 1 else 'is'} in effect"

@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ...finding import STATES
+from ...finding import OPEN, STATES
+from ...plan import CONTROLS
 from ..evaluation.between import open_requests, remarks
 from ..evaluation.groups import Group, Grouping, Part, worst_first
 
@@ -30,6 +31,14 @@ class Host(NamedTuple):
     since: Mapping[int, str]  # by number of the part (or WHOLE), where known: since when the first has been so
 
 
+class Missing(NamedTuple):
+    """Services or settings that the same controls lack on as many hosts: what should block them is not there."""
+
+    controls: tuple[str, ...]
+    names: tuple[str, ...]
+    hosts: Counts
+
+
 class Breakdown(NamedTuple):
     """A fleet as the page shows it. `groups` are worst first; `Part.group` is a place in them."""
 
@@ -39,8 +48,10 @@ class Breakdown(NamedTuple):
     groups: Sequence[Group]
     group_since: Sequence[str]  # for each group, "" if not known
     departments: Mapping[str, Counts]  # hosts by state; worst first
-    services: Mapping[str, Counts]  # hosts that list a rule of it, by the worst state of these
-    settings: Mapping[str, Counts]  # the same of the rules that are no service's, by their whole names
+    found: Mapping[str, Counts]  # hosts on which something of a service was found, by the worst state of that
+    unblocked: Sequence[Missing]  # services that are not blocked, or not known to be; no sign of anybody's use
+    unset: Sequence[Missing]  # the same of the rules that are no service's, by their whole names
+    settings: Collection[str]  # the names of all such rules
     controls: Mapping[str, Counts]
     attempts: Mapping[str, tuple[int, int]]  # by rule: how often it was refused, and on how many hosts; most first
 
@@ -85,8 +96,10 @@ def break_down(
         groups=[found[number] for number in order],
         group_since=[group_since.get(number, "") for number in order],
         departments=_by_department(hosts, departments),
-        services=_by(hosts, parts_, lambda part: _services(part, grouping.rules, settings)),
-        settings=_by(hosts, parts_, lambda part: _settings(part, grouping.rules, settings)),
+        found=_by(hosts, parts_, lambda part: _services(part, grouping.rules, settings) if part.evidence else ()),
+        unblocked=_missing(hosts, parts_, lambda part: _services(part, grouping.rules, settings)),
+        unset=_missing(hosts, parts_, lambda part: _settings(part, grouping.rules, settings)),
+        settings=settings,
         controls=_by(hosts, parts_, lambda part: [part.control]),
         attempts=_attempts(hosts),
     )
@@ -145,6 +158,31 @@ def _by(hosts: Iterable[Host], parts: Sequence[Part], names_of: Callable[[Part],
         for name, state in worst.items():
             counts[name][state] += times
     return _worst_first(counts)
+
+
+def _missing(
+    hosts: Iterable[Host], parts: Sequence[Part], names_of: Callable[[Part], Iterable[str]]
+) -> Sequence[Missing]:
+    """What is not in effect, with names that have the same controls and hosts put together; those of most names first.
+    What was found is apart: that is what somebody has, and not what is missing.
+    """
+    controls: defaultdict[str, set[str]] = defaultdict(set)
+
+    def open_names(part: Part) -> list[str]:
+        names = list(names_of(part)) if part.state in OPEN and not part.evidence else []
+        for name in names:
+            controls[name].add(part.control)
+        return names
+
+    alike: defaultdict[tuple[tuple[str, ...], tuple[tuple[str, int], ...]], list[str]] = defaultdict(list)
+    for name, counts in _by(hosts, parts, open_names).items():
+        alike[tuple(sorted(controls[name], key=_place)), tuple(sorted(counts.items()))].append(name)
+    found = [Missing(of, tuple(sorted(names, key=natural)), dict(counts)) for (of, counts), names in alike.items()]
+    return sorted(found, key=lambda one: (-len(one.names), one.names))
+
+
+def _place(control: str) -> tuple[int, str]:
+    return (CONTROLS.index(control) if control in CONTROLS else len(CONTROLS), control)
 
 
 def _attempts(hosts: Iterable[Host]) -> dict[str, tuple[int, int]]:

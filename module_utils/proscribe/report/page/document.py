@@ -53,6 +53,7 @@ def page(
         new=findings.new(report),
         steps=facts.suggestions(report, breakdown, directory),
         tables=counts.tables(breakdown, report["summary"].get("controls") or {}),
+        gaps=counts.gaps(breakdown),
         hosts=hosts.hosts(breakdown),
         not_served=findings.not_served(report),
         unexpected=findings.unexpected(report),

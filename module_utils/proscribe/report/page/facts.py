@@ -47,7 +47,7 @@ def unknown_rules(report: Mapping[str, Any]) -> Listing | None:
         (control, counted(len(names), "service"), ", ".join(names)) for control, names in nothing_known(report).items()
     ]
     columns = (("what", "Control"), ("", "Services"), ("", "Which"))
-    note = "The catalogue gives these controls nothing to look for, so these services are not counted."
+    note = "The catalogue gives these controls nothing to look for, so they are not applicable to these services."
     heading = "Nothing known to look for"
     return Listing("nothing-known", heading, "Nothing known", columns, rows, note=note) if rows else None
 

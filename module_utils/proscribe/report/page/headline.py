@@ -1,14 +1,14 @@
-"""The first screenful: does the ban hold, on how many hosts, and is it getting better."""
+"""The first screenful: is the ban in effect, on how many hosts, and is it getting better."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ...finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN, WATCH
+from ...finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN, WAIVED, WATCH
 from ..evaluation import between
 from ..evaluation.modes import described
-from ..evaluation.scope import ban, left_out, parts
+from ..evaluation.scope import in_effect, left_out, parts
 from ..text.wording import clean, counted, in_words, not_in_force
 from .bars import Piece, bar
 from .trend import Drawing, Run, drawing
@@ -31,35 +31,42 @@ def title(report: Mapping[str, Any]) -> str:
         return "No host was selected"
     bad = hosts[ERROR] + hosts[NONCOMPLIANT]
     if expected == 1 and (bad or hosts[UNKNOWN]):
-        return "The ban does not hold on this host" if bad else "Whether the ban holds on this host is unknown"
+        return "This host is not compliant" if bad else "Whether the ban is in effect on this host is unknown"
     which = "" if left_out(report["run"]) == 0 else " that was selected" if expected == 1 else " that were selected"
     if bad:
-        rest = f", and is unknown for {hosts[UNKNOWN]:,}" if hosts[UNKNOWN] else ""
-        return f"The ban does not hold on {bad:,} of {counted(expected, 'host')}{which}{rest}"
+        rest = f", and {hosts[UNKNOWN]:,} {_is(hosts[UNKNOWN])} unknown" if hosts[UNKNOWN] else ""
+        return f"{bad:,} of {counted(expected, 'host')}{which} {_is(bad)} not compliant{rest}"
     if hosts[UNKNOWN]:
-        return f"Whether the ban holds is unknown for {hosts[UNKNOWN]:,} of {counted(expected, 'host')}{which}"
+        return f"Whether the ban is in effect is unknown for {hosts[UNKNOWN]:,} of {counted(expected, 'host')}{which}"
     if idle := not_in_force(report):
         return idle[0].upper() + idle[1:]
-    what = ban(report["run"])
-    held = f"{what[0].upper()}{what[1:]} {'hold' if ' and ' in what else 'holds'} on"
+    what = in_effect(report["run"])
+    held = f"{what[0].upper()}{what[1:]} on"
     but = _but(report)
     if apart:
-        served = f"the {counted(expected, 'host')}{which} that {'is' if expected == 1 else 'are'} served"
-        return f"{held} {served}{but}; {counted(apart, 'host')} {'is' if apart == 1 else 'are'} not"
+        served = f"the {counted(expected, 'host')}{which} that {_is(expected)} served"
+        return f"{held} {served}{but}; {counted(apart, 'host')} {_is(apart)} not"
     if which:
         return f"{held} the {counted(expected, 'host')}{which}{but}"
     return f"{held} {'this host' if expected == 1 else f'all {expected:,} hosts'}{but}"
 
 
 def _but(report: Mapping[str, Any]) -> str:
-    """What a ban that is in effect on all hosts was not at all times; "" for most reports."""
+    """What a ban that is in effect on all hosts leaves out by waivers, and when it was not in effect."""
     watch, one = report.get(WATCH) or {}, report["run"]["expected_hosts"] == 1
+    waived = report["summary"]["hosts"][WAIVED]
+    waivers = [f"for waivers{'' if one else f' on {waived:,}'}"] if waived else []
     said = []
     if opened := watch.get("opened"):
         said.append("was open in between" if one else f"was open in between on {opened:,}")
     if frozen := watch.get("frozen"):
-        said.append("its watcher is frozen" if one else f"{frozen:,} {'is' if frozen == 1 else 'are'} frozen")
-    return f", but {' and '.join(said)}" if said else ""
+        said.append("its watcher is frozen" if one else f"{frozen:,} {_is(frozen)} frozen")
+    but = ", and ".join([*waivers, *([" and ".join(said)] if said else [])])
+    return f", but {but}" if but else ""
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 class Header(NamedTuple):

@@ -39,7 +39,7 @@ MEANING = {
     "unknown": "could not be seen",
     "waived": "is broken, and an active waiver covers it",
     "repaired": "was broken, was corrected in this run, and was compliant when checked again",
-    "compliant": "holds",
+    "compliant": "is in effect",
     "not_applicable": "does not count here",
 }
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ...duration import moment_of, shown, spelled
-from ...finding import OPEN
+from ...finding import ERROR, OPEN, UNKNOWN, WAIVED
 from ..evaluation.between import ENDED, FROZEN, INCIDENT
 from ..history import History, Scope, answers, between, names
-from ..text.layout import cells, clip, flow, paint, row, wrap
+from ..text.layout import NARROWEST, cells, flow, paint, row, wrap
 from ..text.wording import clean, counted, in_words, moment, percent, ratio, some
-from .summary import COLOUR, NARROWEST, Screen
+from .summary import COLOUR, Screen
 
 SCHEMA = "proscribe/history/1"
 THE_HOST = "(the host)"  # instead of a rule, for an episode of the host as a whole
@@ -22,10 +22,10 @@ MOST_INCIDENTS = 1000  # in the answer for machines too: a host or a rule with m
 
 def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: int) -> dict[str, Any]:
     """The answer: {schema, now, since, host, rule, runs {number, first, last}, looked {hosts, never {control: hosts}},
-    wrong, repaired, flapping, unseen, trend, episodes (where a host or a rule is asked for)}, as `history.answers` has
-    them, and `between`: what hosts did between two runs, and what their users requested, in that time, the newest
-    first. A host that no run has seen for `stale_after` seconds is unseen. Raises HistoryError, and NoSuchName for a
-    host or a rule that no run knows.
+    wrong, waived, repaired, flapping, unseen, trend, episodes (where a host or a rule is asked for)}, as
+    `history.answers` has them, and `between`: what hosts did between two runs, and what their users requested, in that
+    time, the newest first. A host that no run has seen for `stale_after` seconds is unseen. Raises HistoryError, and
+    NoSuchName for a host or a rule that no run knows.
     """
     before = spelled(now - datetime.timedelta(seconds=stale_after))
     with history.database.reading() as session:
@@ -38,6 +38,7 @@ def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: 
                 incidents.append(incident._asdict())
                 if len(incidents) == MOST_INCIDENTS:
                     break
+        open_now = [one._asdict() for one in answers.wrong(session, scope)]
         return {
             "schema": SCHEMA,
             "now": spelled(now),
@@ -47,7 +48,8 @@ def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: 
                 "hosts": len(hosts),
                 "never": answers.never(hosts, history.plans, scope.rule.partition("/")[0]),
             },
-            "wrong": [one._asdict() for one in answers.wrong(session, scope)],
+            "wrong": [one for one in open_now if one["state"] != WAIVED],
+            WAIVED: [one for one in open_now if one["state"] == WAIVED],
             "repaired": answers.repairs(session, scope)._asdict(),
             "flapping": [one._asdict() for one in answers.flapping(session, scope)],
             "unseen": [one._asdict() for one in answers.unseen(session, scope, before)],
@@ -72,6 +74,7 @@ def _lines(past: Mapping[str, Any], width: int, most: int, colours: bool) -> lis
     one = bool(past["host"] or past["rule"])
     parts = [
         ("wrong now", _wrong(past, width, most, colours)),
+        ("waived now", _table(_rows(past, WAIVED), width, max(2, most // 2), colours, "item")),
         ("corrected", flow([_repaired(past["repaired"])], width)),
         ("between two runs", _between(past, width, max(2, most // 2))),
         ("flapping", _flapping(past["flapping"], width, max(2, most // 2))),
@@ -95,8 +98,20 @@ def _headline(past: Mapping[str, Any], width: int) -> list[str]:
 
 
 def _wrong(past: Mapping[str, Any], width: int, most: int, colours: bool) -> list[str]:
+    rows = _rows(past, "wrong")
+    lines = _table(rows, width, most, colours, "item")
+    never = [f"{control} on {counted(hosts, 'host')}" for control, hosts in past["looked"]["never"].items()]
+    if not rows and not past["looked"]["hosts"]:
+        lines = [f"not known: no run covers {'this host' if past['host'] else 'any host'} any more"]
+    elif not rows:
+        lines = ["nothing on what a run has checked" if never else "nothing"]
+    return [*lines, *(wrap(f"not checked yet: {', '.join(never)}", width) if never else [])]
+
+
+def _rows(past: Mapping[str, Any], key: str) -> list[tuple[str, str, str]]:
+    """What is wrong or waived: its rule, its state, and on which hosts since when."""
     rows = []
-    for group in _grouped(past["wrong"]):
+    for group in _grouped(past.get(key, ())):
         first = group[0]
         control = first["rule"].partition("/")[0]
         subject = first["rule"] or THE_HOST if len(group) == 1 else f"{control}, {counted(len(group), 'rule')}"
@@ -108,13 +123,7 @@ def _wrong(past: Mapping[str, Any], width: int, most: int, colours: bool) -> lis
             f"{clean(first['host'])}: {clean(first['evidence'])}" if first["hosts"] > 1 else clean(first["evidence"])
         )
         rows.append((clean(subject), first["state"], f"{for_}; {found}" if first["evidence"] else for_))
-    lines = _table(rows, width, most, colours, "item")
-    never = [f"{control} on {counted(hosts, 'host')}" for control, hosts in past["looked"]["never"].items()]
-    if not rows and not past["looked"]["hosts"]:
-        lines = [f"not known: no run covers {'this host' if past['host'] else 'any host'} any more"]
-    elif not rows:
-        lines = ["nothing on what a run has checked" if never else "nothing"]
-    return [*lines, *(wrap(f"not checked yet: {', '.join(never)}", width, 2) if never else [])]
+    return rows
 
 
 def _grouped(wrong: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
@@ -142,7 +151,7 @@ def _repaired(repairs: Mapping[str, Any]) -> str:
 
 def _between(past: Mapping[str, Any], width: int, most: int) -> list[str]:
     entries = [f"{clean(one['host'])} {HAPPENED[one['kind']](one)}" for one in past.get("between", ())]
-    return [line for text in _limited(entries, most, "more") for line in wrap(text, width, 2)]
+    return [line for text in _limited(entries, most, "more") for line in wrap(text, width)]
 
 
 def _incident(one: Mapping[str, Any]) -> str:
@@ -179,7 +188,7 @@ def _flapping(flaps: Sequence[Mapping[str, Any]], width: int, most: int) -> list
         f"{clean(one['host'])} {clean(one['rule'])}: drifted {one['times']} times, last {moment(one['last'])}"
         for one in flaps
     ]
-    return [line for text in _limited(entries, most, "more") for line in wrap(text, width, 2)]
+    return [line for text in _limited(entries, most, "more") for line in wrap(text, width)]
 
 
 def _unseen(past: Mapping[str, Any], width: int, most: int) -> list[str]:
@@ -189,7 +198,7 @@ def _unseen(past: Mapping[str, Any], width: int, most: int) -> list[str]:
         else f"{clean(one['host'])}, ever"
         for one in past["unseen"]
     ]
-    return [line for text in _limited(entries, most, "more hosts") for line in wrap(text, width, 2)]
+    return [line for text in _limited(entries, most, "more hosts") for line in wrap(text, width)]
 
 
 def _incidents(past: Mapping[str, Any], width: int, most: int, colours: bool) -> list[str]:
@@ -218,7 +227,7 @@ def _trend(trend: Sequence[Mapping[str, Any]], width: int, most: int) -> list[st
         if cells(line) > width:  # the share is what people compare, so it is not what is cut off
             text = text.replace(counted(total, "host"), f"{total:,}")
             line = f"{text}, {percent(point['compliance_strict'])} compliant"
-        lines.append(clip(line, width))
+        lines += wrap(line, width) if cells(line) > width else [line]
     return lines
 
 
@@ -229,7 +238,8 @@ def _table(rows: Sequence[tuple[str, str, str]], width: int, most: int, colours:
     widths = (min(max(cells(first) for first, _, _ in shown_), width // 3), max(cells(state) for _, state, _ in shown_))
     lines: list[str] = []
     for first, state, text in shown_:
-        printed = row(clip(first, width // 3), state, text, widths, width, 2)
+        whole = state in (ERROR, UNKNOWN)  # it is the reason
+        printed = row(first, state, text, widths, width, 0 if whole else 2)
         printed[0] = printed[0].replace(f"  {state}", "  " + paint(state, COLOUR.get(state, ""), colours=colours), 1)
         lines += printed
     more = len(rows) - most

@@ -115,7 +115,7 @@ def missing(policy: Policy, control: str, service: Service, nothing: str) -> Rea
         return Reason(TENANTS, f"{how} {tenants} only", service.id)
     section = policy.section(control) or {}
     if service.id in section.get("nothing_known", ()):
-        return Reason(OPEN, f"{nothing}; {NOTHING_KNOWN}, so it is not counted", service.id)
+        return Reason(OPEN, f"{nothing}; {NOTHING_KNOWN}, so it is not applicable", service.id)
     return Reason(OPEN, nothing, service.id)
 
 

@@ -58,7 +58,7 @@ const wire = () => {
   });
   for (const place of document.querySelectorAll("[data-group]")) makeButton(place, { group: place.dataset.group }, `Show ${place.textContent} hosts with ${data.groups[place.dataset.group][0]}`);
   for (const place of document.querySelectorAll("[data-words]")) makeButton(place, { words: place.dataset.words, state: "unknown" }, `Show ${place.textContent} hosts: ${place.dataset.words}`);
-  for (const name of ["department", "control", "service"]) for (const place of document.querySelectorAll(`th[data-${name}]`)) makeButton(place, { [name]: place.dataset[name] || NO_DEPARTMENT });
+  for (const name of ["department", "control", "service"]) for (const place of document.querySelectorAll(`:is(th, li)[data-${name}]`)) makeButton(place, { [name]: place.dataset[name] || NO_DEPARTMENT });
   for (const place of document.querySelectorAll(".legend [data-state]")) makeButton(place, { state: place.dataset.state });
 };
 
