@@ -9,6 +9,7 @@ from proscribe.compile.grammar import PACKAGE_NAMES, Matching, OneOf
 from proscribe.compile.plans import IDENTIFIERS, OF_WINDOWS
 from proscribe.compile.schema import BROWSER, FLAG, SERVICE, Group, Text
 from proscribe.controls.apps.systems.registry import SYSTEMS
+from proscribe.windows.apps import lacking
 from public_lists import names, standing
 from published_lists import left_out, sections
 
@@ -62,6 +63,20 @@ def nothing_known() -> str:
     return f"No control has an identifier of {len(found)} services: {', '.join(f'`{id_}`' for id_ in found)}.\n"
 
 
+def windows_programs() -> str:
+    """Of which services a Windows host can be compliant, and what the catalogue lacks of the others."""
+    entries = {one.id: IDENTIFIERS["apps"](one) for one in load([CATALOG]).services.values() if one.enforce}
+    known = {id_: lacks for id_, entry in entries.items() if (lacks := lacking(entry)) is not None}
+    rows = [(f"`{id_}`", "; ".join(lacks)) for id_, lacks in known.items() if lacks]
+    ids = [f"`{id_}`" for id_, entry in entries.items() if entry.get("windows_packages") and id_ not in known]
+    return (
+        f"The catalogue knows a Windows program of {len(known)} of {len(entries)} enforced services. Of "
+        f"{len(known) - len(rows)} of them it has both what is installed and what runs. Of {len(ids)} more "
+        f"({', '.join(ids)}) it has a package's id alone, which is not counted.\n\n"
+        + table(("service", "never compliant on Windows, since"), rows)
+    )
+
+
 def public_lists() -> str:
     """What becomes of the names that two or more public lists have, by service."""
     catalogue = load([CATALOG])
@@ -93,4 +108,5 @@ DERIVED = (
     Part("docs/catalogue.md", package_systems, "package systems"),
     Part("docs/catalogue.md", words, "words"),
     Part("docs/catalogue.md", nothing_known, "services with nothing to look for"),
+    Part("docs/windows_and_macs.md", windows_programs, "Windows programs"),
 )

@@ -46,6 +46,7 @@ class Service:
     paths: tuple[str, ...]
     windows_programs: tuple[str, ...]  # below a folder of programs: Tencent/Weixin/Weixin.exe
     windows_processes: tuple[str, ...]
+    windows_registered: Mapping[str, tuple[str, ...]]  # by what it is: keys, names
     bundle_ids: tuple[str, ...]  # of applications on macOS
     desktop_files: tuple[str, ...]
     markers: Mapping[str, tuple[str, ...]]
@@ -218,6 +219,7 @@ def _service(entry: Entry) -> Service:
         paths=tuple(data.get("paths", {}).get("linux", ())),
         windows_programs=tuple(_windows_programs(data.get("paths", {}).get("windows", ()))),
         windows_processes=tuple(data.get("processes", {}).get("windows", ())),
+        windows_registered=_tuples(data.get("registered", {})),
         bundle_ids=tuple(data.get("bundle_ids", ())),
         desktop_files=tuple(data.get("desktop_files", ())),
         markers=_tuples(data.get("markers", {})),

@@ -236,7 +236,28 @@ policy_path = matching(
 windows_path = matching(
     r"%[A-Za-z()0-9]+%(?:\\[A-Za-z0-9 ._()+-]+)+", "a path such as %ProgramFiles%\\Vendor\\Program.exe"
 )
-windows_program = matching(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*\.exe", "the base name of a program, ending in .exe")
+# Image names of many programs: parts of Windows, runtimes, and what every other installer calls its parts.
+_SHARED_IMAGES = pattern(
+    r"(?:agent|app|application|browser|brave|chrome|client|cmd|conhost|crashpad_handler|cscript|dashboard|dllhost|electron"
+    r"|explorer|firefox|helper|host|iexplore|install(?:er)?|javaw?|launcher|main|msedge(?:webview2)?|mshta|msiexec|node"
+    r"|nw|powershell|program|pwsh|pythonw?|regsvr32|rundll32|server|service|setup|start|stub|svchost|taskhostw|tray"
+    r"|unins[0-9]*|uninstall(?:er)?|updater?|winword|excel|wscript)\.exe"
+)
+
+
+def windows_program(text: str) -> str:
+    """The image name of a program on Windows that serves nothing else."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*\.exe", text):
+        return "the base name of a program, ending in .exe"
+    shared = _SHARED_IMAGES.fullmatch(text.lower())
+    return "an image name of this service alone: other programs have it too" if shared else ""
+
+
+uninstall_key = matching(r"[^\s\\/][^\\/\x00-\x1f\x7f]{1,118}[^\s\\/]", "the name of an uninstall key, without a path")
+registered_name = matching(
+    r"[^\s\\][^\\\x00-\x1f\x7f]{0,98} by [^\s\\][^\\\x00-\x1f\x7f]{1,98}",
+    "the name that an installer registers, and its publisher: Parrot by Parrot Messaging Ltd",
+)
 desktop_file = matching(
     r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,120}\.desktop", "the file name of a desktop entry, without directory"
 )

@@ -277,6 +277,7 @@ def _apps(service: Service) -> dict[str, Any]:
         "markers": {key: list(names) for key, names in service.markers.items()},
         "windows": list(service.windows_programs),
         "windows_processes": list(service.windows_processes),
+        "windows_registered": {key: list(names) for key, names in service.windows_registered.items()},
         "windows_packages": {key: list(service.packages[key]) for key in OF_WINDOWS if service.packages.get(key)},
         "bundle_ids": list(service.bundle_ids),
         "web_hosts": [

@@ -34,7 +34,7 @@ CLASSES = (
 TENANT_PROVIDERS = ("google", "microsoft")
 # Whom the programs of an entry serve: what it restricts alone, or permitted accounts of the vendor, too.
 PRIVATE, BOTH = PROGRAMS = ("private", "both")
-OF_PROGRAMS = ("packages", "processes", "paths", "bundle_ids", "desktop_files", "markers")
+OF_PROGRAMS = ("packages", "processes", "paths", "registered", "bundle_ids", "desktop_files", "markers")
 # What was decided about a name that public lists have: it carries permitted services too, or it is not of this service.
 # About one that is known to be good: it is blocked all the same (known_good.py).
 DECISIONS = ("shared", "refused", "blocked")
@@ -125,6 +125,7 @@ _IDENTIFIERS: Mapping[str, Kind] = {
     "bundle_ids": Listed(Text(grammar.bundle_id)),
     "processes": Group({"linux": Listed(Text(grammar.program)), "windows": Listed(Text(grammar.windows_program))}),
     "paths": Group({"linux": Listed(Text(grammar.path)), "windows": Listed(Text(grammar.windows_path))}),
+    "registered": Group({"keys": Listed(Text(grammar.uninstall_key)), "names": Listed(Text(grammar.registered_name))}),
     "desktop_files": Listed(Text(grammar.desktop_file)),
     "markers": Group(
         {

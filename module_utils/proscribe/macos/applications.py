@@ -1,7 +1,8 @@
 """The applications of a Mac: bundles by their own identifier, and what Homebrew installed.
 
 An application is a directory that ends with .app; what it calls itself is in its Info.plist. They are looked for in
-/Applications, in that of every home, and one directory below. Wherever else one lies, it is found while it runs.
+/Applications, in that of every home, and in the directories below. What is deeper than these are read, or cannot be
+read, is unknown. Wherever else one lies, it is found while it runs.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ INFO = "Contents/Info.plist"
 IDENTIFIER, VERSION = "CFBundleIdentifier", "CFBundleShortVersionString"
 HOMEBREW = ("/opt/homebrew", "/usr/local")
 MOST = 5000  # applications of one folder
+DEEPEST = 6  # directories below each other in a folder
+MOST_DIRECTORIES = 5000  # of one folder
 SECONDS = 10.0  # for a home
 
 
@@ -82,7 +85,7 @@ def _of_folder(host: Host, folder: str, user: str) -> Found:
         if not stat.S_ISDIR(seen.st_mode):
             found.unseen.append(f"{escaped(folder)} is no directory")
             return found
-        for path in _bundles(host, folder, below=True):
+        for path in _bundles(host, folder, found.unseen):
             if len(found.applications) >= MOST:
                 raise Unseen(f"{folder} has more than {MOST:,} applications")
             _add(host, path, user, found)
@@ -91,16 +94,38 @@ def _of_folder(host: Host, folder: str, user: str) -> Found:
     return found
 
 
-def _bundles(host: Host, folder: str, below: bool) -> Iterator[str]:
-    for name in host.list(folder):
-        path = f"{folder}/{name}"
-        seen = host.stat(path)
-        if seen is None or not stat.S_ISDIR(seen.st_mode):  # a link is followed nowhere
-            continue
-        if name.endswith(".app"):
-            yield path
-        elif below:
-            yield from _bundles(host, path, below=False)
+def _bundles(host: Host, folder: str, unseen: list[str]) -> Iterator[str]:
+    """The applications in a folder and below. What cannot be read, or is too deep or too much, is noted; all else is
+    read.
+    """
+    missed = []
+    left = [(folder, 0)]
+    for _ in range(MOST_DIRECTORIES):
+        if not left:
+            break
+        directory, depth = left.pop()
+        try:
+            if depth > DEEPEST:
+                raise Unseen(f"{directory} is too deep to be read")
+            for path in _directories(host, directory):
+                if path.endswith(".app") and host.stat(f"{path}/{INFO}") is not None:
+                    yield path
+                else:
+                    left.append((path, depth + 1))
+        except (Unseen, ControlError) as why:
+            missed.append(escaped(str(why)))
+    if left:
+        missed.append(f"{folder} has more than {MOST_DIRECTORIES:,} directories")
+    if missed:
+        unseen.append(missed[0] + (f", and {len(missed) - 1} more directories" if len(missed) > 1 else ""))
+
+
+def _directories(host: Host, directory: str) -> Iterator[str]:
+    """The directories in one; a link is followed nowhere."""
+    for name in host.list(directory):
+        seen = host.stat(f"{directory}/{name}")
+        if seen is not None and stat.S_ISDIR(seen.st_mode):
+            yield f"{directory}/{name}"
 
 
 def _add(host: Host, path: str, user: str, found: Found) -> None:

@@ -38,6 +38,7 @@ class Answer(NamedTuple):
 
     version: str  # of Windows, "" where it does not say
     architecture: str
+    narrow: bool  # whether a program of 32 bits answered on a host of 64, which sees the registry of the former
     exact: bool  # whether names of every script come through, so that one can be compared
     tasks: Sequence[Task] | None  # None: they could not be listed
     registry: Registry
@@ -64,9 +65,10 @@ def read(printed: bytes, mark: str) -> Answer:
         elif part.kind == TASKS and part.ended:
             tasks = _tasks(part.lines) or None  # what prints the list runs itself
     version = _VERSION.search(" ".join(parts[0].lines)[:1000])
-    said = next((line for part in parts if part.kind == ARCHITECTURE for line in part.lines), "")
-    architecture = name(said.partition("=")[2], "architecture", 40)
-    return Answer(version[0] if version else "", architecture, exact, tasks, registry)
+    said = dict(line.partition("=")[::2] for part in parts if part.kind == ARCHITECTURE for line in part.lines)
+    wider = said.get("PROCESSOR_ARCHITEW6432", "")
+    architecture = name(wider or said.get("PROCESSOR_ARCHITECTURE", ""), "architecture", 40)
+    return Answer(version[0] if version else "", architecture, bool(wider), exact, tasks, registry)
 
 
 def _parts(text: str, mark: str) -> Iterator[_Part]:

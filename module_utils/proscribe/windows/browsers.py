@@ -19,8 +19,8 @@ from ..controls.group_policy.policies import CHROMIUM, PROGRAMS, Program, of_pro
 from ..finding import Verdict
 from ..host.types import escaped
 from .answer import Answer
-from .apps import Installed
-from .command import BROWSERS, MACHINE
+from .apps import NARROW, Installed, accounts, away, names_of
+from .command import APP_PATHS, BROWSERS, MACHINE, USERS
 from .registry import Registry, Value
 
 DEEPEST = 8  # keys below each other that a policy has
@@ -32,6 +32,55 @@ IMAGES = {
     "firefox.exe": "firefox",
     "thunderbird.exe": "thunderbird",
 }
+# Browsers of which no policies are known, by image, and by the names that they register (microsoft/winget-pkgs and
+# ScoopInstaller/Extras of 2026-08-22). Others are found where they register as browsers.
+OTHER_IMAGES = frozenset(
+    (
+        "360chrome.exe",
+        "360se.exe",
+        "duckduckgo.exe",
+        "floorp.exe",
+        "librewolf.exe",
+        "maxthon.exe",
+        "mullvadbrowser.exe",
+        "opera.exe",
+        "palemoon.exe",
+        "qqbrowser.exe",
+        "qutebrowser.exe",
+        "seamonkey.exe",
+        "thorium.exe",
+        "vivaldi.exe",
+        "waterfox.exe",
+        "whale.exe",
+        "zen.exe",
+    )
+)
+OTHER_NAMES = frozenset(
+    (
+        "ablaze floorp",
+        "comodo dragon",
+        "c\u1ed1c c\u1ed1c",
+        "duckduckgo",
+        "librewolf",
+        "mullvad browser",
+        "naver whale",
+        "opera",
+        "opera air",
+        "opera beta",
+        "opera developer",
+        "opera gx stable",
+        "opera stable",
+        "pale moon",
+        "seamonkey",
+        "srware iron",
+        "thorium",
+        "vivaldi",
+        "vivaldi (snapshot)",
+        "waterfox",
+        "yandex browser",
+        "zen browser",
+    )
+)
 CHROMIUM_FOLDER = "\\chromium\\"
 OLD = "iexplore.exe"  # Internet Explorer, which every Windows still registers
 UNREAD = "{} cannot be read there"
@@ -48,20 +97,39 @@ class Browsers(NamedTuple):
 
 
 def find_browsers(answer: Answer, installed: list[Installed]) -> Browsers:
-    """The browsers of a host, by what is registered and what runs."""
+    """The browsers of a host: those that are registered as such for the machine or for a user who is logged in, have an
+    uninstall key or a path of their own, or run.
+    """
     registry = answer.registry
-    starts = []
-    for name in registry.names(f"{MACHINE}\\{BROWSERS}"):
-        command = registry.values(f"{MACHINE}\\{BROWSERS}\\{name}\\shell\\open\\command")
-        started = next((str(value.data) for value in command.values() if value.type.endswith("SZ")), "")
-        starts.append((name, _program_of(started) or name.casefold()))
-    found = {_known(start) for _, start in starts}
-    found |= {_known(_program_of(place)) for one in installed for place in (one.icon, one.uninstall)}
-    found |= {_known(task.image.casefold()) for task in answer.tasks or ()}
-    others = [name for name, start in starts if not _known(start) and not start.endswith(OLD)]
-    unread = [] if registry.complete(f"{MACHINE}\\{BROWSERS}") else [UNREAD.format("the list of browsers")]
+    tops = [MACHINE, *(f"{USERS}\\{name}" for name in accounts(answer))]
+    starts = [start for top in tops for start in _registered(registry, f"{top}\\{BROWSERS}")]
+    images = [_program_of(place) for one in installed for place in (one.icon, one.uninstall)]
+    images += [name.casefold() for top in tops for name in registry.names(f"{top}\\{APP_PATHS}")]
+    images += [task.image.casefold() for task in answer.tasks or ()]
+    found = {_known(start) for _, start in starts} | {_known(image) for image in images}
+    others = {name: None for name, start in starts if not _known(start) and not start.endswith(OLD)}
+    others |= {one.name: None for one in installed if any(name.casefold() in OTHER_NAMES for name in names_of(one))}
+    seen = {start.rpartition("\\")[2] for _, start in starts}
+    others |= dict.fromkeys(sorted(({image.rpartition("\\")[2] for image in images} & OTHER_IMAGES) - seen))
     programs = tuple(program for program in PROGRAMS if program.id in found)
-    return Browsers(programs, tuple(escaped(name[:200]) for name in others), "; ".join(unread))
+    return Browsers(programs, tuple(escaped(name[:200]) for name in others), "; ".join(_unseen(answer, tops)))
+
+
+def _registered(registry: Registry, key: str) -> Iterator[tuple[str, str]]:
+    """What a list of browsers has: each name, and the program that it starts."""
+    for name in registry.names(key):
+        command = registry.values(f"{key}\\{name}\\shell\\open\\command")
+        started = next((str(value.data) for value in command.values() if value.type.endswith("SZ")), "")
+        yield name, _program_of(started) or name.casefold()
+
+
+def _unseen(answer: Answer, tops: list[str]) -> list[str]:
+    """Why a host may have more browsers than were found."""
+    unread = [NARROW] if answer.narrow else []
+    for top in tops:
+        if not answer.registry.complete(f"{top}\\{BROWSERS}"):
+            unread.append(UNREAD.format("the list of browsers" + ("" if top == MACHINE else " of a user")))
+    return list(dict.fromkeys([*unread, *away(answer, "installed for themselves")]))
 
 
 def _program_of(command: str) -> str:

@@ -14,7 +14,13 @@ MACHINE, USERS = "HKLM", "HKU"
 POLICIES = "HKLM\\Software\\Policies"
 UNINSTALL = "Software\\Microsoft\\Windows\\CurrentVersion\\Uninstall"
 UNINSTALL_32 = "Software\\WOW6432Node\\Microsoft\\Windows\\CurrentVersion\\Uninstall"
-BROWSERS = "Software\\Clients\\StartMenuInternet"
+CLIENTS = "Software\\Clients"
+BROWSERS = f"{CLIENTS}\\StartMenuInternet"
+APP_PATHS = "Software\\Microsoft\\Windows\\CurrentVersion\\App Paths"
+# The app packages of a user, those of the Microsoft Store among them, by their full names.
+APP_PACKAGES = (
+    "Software\\Classes\\Local Settings\\Software\\Microsoft\\Windows\\CurrentVersion\\AppModel\\Repository\\Packages"
+)
 PROFILES = "HKLM\\Software\\Microsoft\\Windows NT\\CurrentVersion\\ProfileList"
 CODE_PAGES = "HKLM\\System\\CurrentControlSet\\Control\\Nls\\CodePage"
 
@@ -37,11 +43,15 @@ LISTED_KEYS = (
     f"{POLICIES}\\Microsoft",
     f"{MACHINE}\\{UNINSTALL.rpartition(chr(92))[0]}",
     f"{MACHINE}\\{UNINSTALL_32.rpartition(chr(92))[0]}",
-    f"{MACHINE}\\Software\\Clients",
+    f"{MACHINE}\\{CLIENTS}",
+    f"{MACHINE}\\{APP_PATHS}",
     PROFILES,
     CODE_PAGES,
     USERS,
 )
+# The same of each user whose part of the registry is loaded. Programs of 32 bits have no part of their own there.
+WHOLE_OF_USERS = (UNINSTALL, CLIENTS)
+LISTED_OF_USERS = ("Software", UNINSTALL.rpartition("\\")[0], APP_PATHS, APP_PACKAGES)
 LONGEST = 8191  # characters of a line that cmd takes
 
 # What the lines between the parts of an answer say, after the token.
@@ -70,8 +80,8 @@ def line(mark: str) -> str:
     def queried(kind: str, key: str, options: str = "") -> str:
         return f"echo {mark} {kind} {key}& reg query {key}{options} 2>nul {ended}"
 
-    listed, whole = (" ".join(f'"{key}"' if " " in key else key for key in keys) for keys in (LISTED_KEYS, WHOLE_KEYS))
-    of_user = UNINSTALL.rpartition("\\")[0]
+    listed, whole = (" ".join(map(_quoted, keys)) for keys in (LISTED_KEYS, WHOLE_KEYS))
+    of_users = [(LIST, key, "") for key in LISTED_OF_USERS] + [(TREE, key, " /s") for key in WHOLE_OF_USERS]
     parts = [
         f"echo {mark} {BEGIN}",
         "ver",
@@ -80,17 +90,22 @@ def line(mark: str) -> str:
         "chcp 65001>nul",  # where there is a console; where not, the system's own code page is used
         "chcp",
         f"echo {mark} {ARCHITECTURE}",
-        "set PROCESSOR_ARCHITECTURE",
+        "set PROCESSOR_ARCHITE",  # and ..W6432, which a program of 32 bits has on a host of 64
         f"echo {mark} {TASKS}",
         f"tasklist /fo csv /nh 2>nul {ended}",
         # A loop is in parentheses, since what follows one on its line would belong to it.
         f"(for %k in ({listed}) do @({queried(LIST, '%k')}))",
         f"(for %k in ({whole}) do @({queried(TREE, '%k', ' /s')}))",
         f"(for /f %u in ('reg query {USERS}') do @("
-        f"{queried(LIST, f'%u{chr(92)}{of_user}')}& {queried(TREE, f'%u{chr(92)}{UNINSTALL}', ' /s')}))",
+        + "& ".join(queried(kind, _quoted(f"%u\\{key}"), options) for kind, key, options in of_users)
+        + "))",
         f"echo {mark} {END}",
     ]
     return "& ".join(parts)
+
+
+def _quoted(key: str) -> str:
+    return f'"{key}"' if " " in key else key
 
 
 def command(given: str, shell: str, transport: str) -> str:

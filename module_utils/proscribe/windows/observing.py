@@ -30,14 +30,14 @@ def observe(plan: Mapping[str, Any], answer: Answer, only: Collection[str], star
     compiled, plan = plan, at(plan, NEVER)
     verdicts: list[Verdict] = []
     errors: list[dict[str, str]] = []
-    installed, missed = apps.find_installed(answer)
-    here = browsers.find_browsers(answer, installed)
+    seen = apps.find(answer)
+    here = browsers.find_browsers(answer, seen.programs)
     names = [name for name in CONTROLS if name in plan["controls"] and name in (only or CONTROLS)]
     for name in names:
         section = plan["controls"][name]
         try:
             if name == "apps":
-                found = apps.observe(section, answer, installed, missed)
+                found = apps.observe(section, answer, seen)
             elif name == "browser":
                 found = browsers.observe(plan, answer, here)
             else:

@@ -34,6 +34,9 @@ IDENTIFIERS: dict[str, dict[str, Shape]] = {
         "windows": about(TEXTS, "Paths of Windows programs, below a folder of programs"),
         "windows_processes": about(TEXTS, "Image names of Windows programs"),
         "windows_packages": about(by(TEXTS), "Ids of Windows packages: winget, appx"),
+        "windows_registered": about(
+            by(TEXTS), "What installers register on Windows: names of uninstall keys, and names with their publishers"
+        ),
         "bundle_ids": about(TEXTS, "Identifiers of applications on macOS"),
         "web_hosts": about(
             TEXTS, "Hosts, or host/path, of which a web app in a window of its own is one of the service"

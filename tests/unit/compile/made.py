@@ -25,6 +25,7 @@ BLANK |= {
     "retired": False,
     "tenant_control": {},
     "unverified": {},
+    "windows_registered": {},
 }
 
 

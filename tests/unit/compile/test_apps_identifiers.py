@@ -48,6 +48,21 @@ def test_windows_programs_are_named_below_the_folder_of_programs(apps):
     assert "Tencent/WeChat/WeChat.exe" in apps()["services"]["wechat"]["windows"]
 
 
+def test_no_two_services_have_one_name_on_windows(own_catalogue: Catalogue) -> None:
+    """One program would be evidence of both."""
+    services: dict[tuple[str, str], set[str]] = {}
+    for service in own_catalogue.services.values():
+        named = {
+            "image": service.windows_processes,
+            "app": service.packages.get("appx", ()),
+            **service.windows_registered,
+        }
+        for kind, names in named.items():
+            for name in names:
+                services.setdefault((kind, name.casefold()), set()).add(service.id)
+    assert len(services) > 200 and not {name: ids for name, ids in services.items() if len(ids) > 1}
+
+
 @pytest.mark.parametrize(
     ("today", "chosen", "mode"),
     [(AFTER, {}, "report"), (AFTER, {"unmanaged_browsers": "audit"}, "audit"), (BEFORE, {}, "report")],

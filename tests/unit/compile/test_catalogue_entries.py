@@ -24,6 +24,12 @@ WITHOUT = "without scheme and path (a page has its place under urls)"
 URL = "a host, or a host with a path such as www.example.com/mail, without scheme, query and wildcard"
 OTHER_NETWORKS = "10.20.0.0/16 127.0.0.0/24 169.254.169.254/32 224.0.0.0/24 255.255.255.255/32 fe80::/64 fd00::/48 "
 OTHER_NETWORKS += "ff02::1/128 64:ff9b::/96 ::ffff:0:0/96"
+IMAGE, OTHERS_IMAGE = (
+    "the base name of a program, ending in .exe",
+    "an image name of this service alone: other programs have it too",
+)
+KEY = "the name of an uninstall key, without a path"
+REGISTERED = "the name that an installer registers, and its publisher: Parrot by Parrot Messaging Ltd"
 APT = "a Debian package name: lower case letters, digits, + . -"
 FLATPAK = "a flatpak application id such as org.example.App, without branch or architecture"
 
@@ -58,6 +64,13 @@ BAD_ITEMS = [
     *(("packages.snap", text, "a snap name: lower case letters, digits, single hyphens") for text in ("Par_1", "a--b")),
     *(("processes.linux", text, PROGRAM) for text in ("/usr/bin/parrot", "par*")),
     *(("processes.linux", text, OTHERS_PROGRAM) for text in ("python3", "bash", "sshd")),
+    *(("processes.windows", text, IMAGE) for text in ("parrot", "C:\\parrot.exe", "par*.exe")),
+    *(
+        ("processes.windows", text, OTHERS_IMAGE)
+        for text in ("Update.exe", "launcher.exe", "Electron.exe", "unins000.exe")
+    ),
+    *(("registered.keys", text, KEY) for text in ("ab", "Uninstall\\Parrot", " Parrot", "Par\nrot")),
+    *(("registered.names", text, REGISTERED) for text in ("Parrot", "by Parrot", "Parrot by ", "Par\\rot by Parrot")),
     *(("paths.linux", text, PATH) for text in ("opt/parrot", "/opt/../etc", "/opt/parrot*", "/opt/parrot/")),
     *(("paths.linux", text, PATH) for text in ("/opt//parrot", "/opt/par\nrot", "~root/parrot", "/")),
     *(("paths.linux", text, OTHERS_PATH) for text in ("/opt", "/usr/bin", "/usr/lib/x86_64-linux-gnu", "/etc/passwd")),

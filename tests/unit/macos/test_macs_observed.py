@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_mac import BARE, RUNNING, WECHAT, Mac, plan
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN
-from proscribe.host import ControlError, Host
-from proscribe.macos import property_list
+from proscribe.host import ControlError, Host, Unseen
+from proscribe.macos import applications, property_list
 from proscribe.macos.observing import record_of
 from proscribe.reply import record as replies
 
@@ -46,6 +46,8 @@ def state(mac: Mac, rule: str = "apps/wechat", compiled: dict[str, Any] | None =
         ("/Applications/Chat/Another name.app", "system"),
         ("/Users/alice/Applications/x.app", "user:alice"),
         ("/Users/alice/Applications/Chrome Apps/x.app", "user:alice"),
+        ("/Applications/a/b/c/d/e/f/x.app", "system"),
+        ("/Users/alice/Applications/no bundle.app/a/x.app", "user:alice"),
     ],
 )
 def test_an_application_is_known_by_its_identifier(mac: Mac, path: str, scope: str, binary: bool) -> None:
@@ -61,6 +63,48 @@ def test_what_is_none_is_compliant(mac: Mac) -> None:
     mac.bundle("/Users/Shared/Applications/WeChat.app", "com.tencent.xinWeChat")  # nobody's home
     mac.file("/Applications/file.app", b"")
     assert state(mac) == COMPLIANT
+
+
+@pytest.mark.parametrize("folder", ["/Applications", "/Users/alice/Applications"])
+@pytest.mark.parametrize(
+    ("below", "patched", "why"),
+    [
+        ("a/b/c/d/e/f/g/x.app", {}, "is too deep to be read"),
+        ("a/x.app", {"MOST_DIRECTORIES": 1}, "has more than 1 directories"),
+        ("x.app", {"MOST": 0}, "has more than 0 applications"),
+    ],
+)
+def test_what_is_deeper_or_more_than_is_read_is_unknown_and_not_absent(
+    mac: Mac, monkeypatch: pytest.MonkeyPatch, folder: str, below: str, patched: dict[str, int], why: str
+) -> None:
+    for name, value in patched.items():
+        monkeypatch.setattr(applications, name, value)
+    mac.bundle(f"{folder}/{below}", "com.tencent.xinWeChat")
+    found = rules(mac)["apps/wechat"]
+    assert (found["state"], why in found["reason"]) == (UNKNOWN, True)
+    mac.bundle(f"{folder}/there.app", "com.tencent.xinWeChat")
+    if not patched:
+        assert state(mac) == NONCOMPLIANT
+
+
+def test_one_directory_that_cannot_be_read_hides_no_other(mac: Mac) -> None:
+    class Unreadable(Host):
+        def list(self, path: str) -> list[str]:
+            if path in ("/Applications/a", "/Applications/z"):
+                raise Unseen(f"{path} cannot be read")
+            return super().list(path)
+
+    def rule(identifier: str) -> dict[str, Any]:
+        host = Unreadable(str(mac.root), mac.host._run)
+        made = record_of(host, plan({"chat": {**WECHAT, "bundle_ids": [identifier]}}), ["apps"])
+        return dict(replies.taken(made)["rules"][0])
+
+    for name in ("a", "z"):
+        (mac.root / "Applications" / name).mkdir()
+    mac.bundle("/Applications/m/x.app", "example.chat")
+    assert [finding["path"] for finding in rule("example.chat")["findings"]] == ["/Applications/m/x.app"]
+    other = rule("example.other")
+    assert (other["state"], "cannot be read, and 1 more directories" in other["reason"]) == (UNKNOWN, True)
 
 
 def test_links_are_followed_nowhere(mac: Mac, tmp_path: Path) -> None:

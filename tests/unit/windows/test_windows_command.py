@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from proscribe.windows.command import LISTED_KEYS, WHOLE_KEYS, line, token
+from proscribe.windows.command import LISTED_KEYS, LISTED_OF_USERS, LONGEST, WHOLE_KEYS, WHOLE_OF_USERS, line, token
 
 
 def test_all_that_has_names_is_printed_in_unicode() -> None:
@@ -32,10 +32,11 @@ def test_every_part_of_an_answer_begins_with_its_line() -> None:
         "tasks",
         "list",
         "tree",
-        "list",  # and of every user
-        "tree",
+        *["list"] * len(LISTED_OF_USERS),
+        *["tree"] * len(WHOLE_OF_USERS),
         "end",
     ]
-    assert all(key in line(mark) for key in (*LISTED_KEYS, *WHOLE_KEYS))
-    assert f"echo {mark} architecture& set PROCESSOR_ARCHITECTURE&" in line(mark)
+    assert all(key in line(mark) for key in (*LISTED_KEYS, *WHOLE_KEYS, *LISTED_OF_USERS, *WHOLE_OF_USERS))
+    assert f"echo {mark} architecture& set PROCESSOR_ARCHITE&" in line(mark)
+    assert len(line(mark)) < LONGEST
     assert line(mark).startswith(f"echo {mark} begin& ver&")

@@ -4,18 +4,24 @@ what nobody looked for.
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from proscribe.compile.catalogue import load
+from proscribe.compile.plans import compile_plan
+from proscribe.compile.restrictions import read_restrictions
+from proscribe.compile.schema import CATEGORIES
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN
-from proscribe.plan import sealed
+from proscribe.plan import RESTRICTED, sealed
 from proscribe.reply import results
-from proscribe.windows import observing
+from proscribe.windows import apps, observing
 from proscribe.windows.answer import read
-from proscribe.windows.command import POLICIES
+from proscribe.windows.command import APP_PACKAGES, POLICIES, UNINSTALL_32
 from windows_answers import (
     ALICE,
     BOB,
@@ -27,6 +33,7 @@ from windows_answers import (
     WECHAT,
     Values,
     answered,
+    app_package,
     installed,
     plan,
     policies_of,
@@ -71,7 +78,11 @@ GOOD: dict[str, Any] = {"code_page": ["65001"]}
         installed("{1}", DisplayName="微信"),
         installed("{1}", DisplayName="微信 3.9.12"),
         installed("{1}", DisplayName="WeChat (x64)", Publisher="Tencent Technology"),
+        installed("{1}", DisplayName="WeChat 3.9.12.57", Publisher="tencent technology co ltd"),
         installed("{1}", f"HKU\\{ALICE}", DisplayName="微信"),
+        installed("WECHAT", DisplayName="something", Publisher="somebody"),
+        {f"HKLM\\{UNINSTALL_32}\\WeChat": [("DisplayName", "REG_SZ", "x")]},
+        app_package("TencentWeChatLimited.WeChatUWP_1.2.0.0_x64__sdtnhv12zgd7a"),
     ],
 )
 def test_a_restricted_app_that_is_registered_is_found(values: Values) -> None:
@@ -89,6 +100,10 @@ def test_a_restricted_app_that_is_registered_is_found(values: Values) -> None:
         installed("{1}", DisplayName="WeChat Work", Publisher="Tencent"),
         installed("Tencent.WeChatting_x", DisplayName="x"),
         installed("Tencent.WeChat", DisplayName="x"),
+        installed("WeChat2", DisplayName="x"),
+        installed("{1}", DisplayName="WeChat", Publisher="Tencent Technology Wireless"),
+        app_package("TencentWeChatLimited.WeChatUWP_1.2.0.0_x64__8wekyb3d8bbwe"),
+        app_package("TencentWeChatLimited.WeChatUWP"),
         installed("{1}", InstallLocation="C:\\NotTencent\\WeChat"),
         installed("{1}", DisplayIcon="C:\\x\\MyTencent\\WeChat\\WeChat.exe"),
         installed("{1}", DisplayName="", Publisher="", InstallLocation="\\"),
@@ -120,6 +135,8 @@ def test_names_alone_are_reported_as_such() -> None:
         ({"refused": [f"HKU\\{ALICE}\\Software\\Microsoft\\Windows\\CurrentVersion"]}, "uninstall keys of a user"),
         ({"code_page": ["437"]}, "names in other scripts"),
         ({"refused": ["HKU"]}, "which users the host has"),
+        ({"refused": [f"HKU\\{ALICE}\\{APP_PACKAGES}"]}, "the app packages of a user who is logged in"),
+        ({"architecture": ["PROCESSOR_ARCHITECTURE=x86", "PROCESSOR_ARCHITEW6432=AMD64"]}, "a program of 32 bits"),
     ],
 )
 def test_what_could_not_be_seen_is_unknown_and_never_compliant(named: dict[str, Any], why: str) -> None:
@@ -129,13 +146,88 @@ def test_what_could_not_be_seen_is_unknown_and_never_compliant(named: dict[str, 
     assert there["state"] == NONCOMPLIANT
 
 
-def test_apps_of_the_store_and_those_without_windows_are_said_to_be_so() -> None:
-    store = {**TELEGRAM, "windows_packages": {"winget": ["msstore:9NT1R1C2HH7J"]}}
-    linux = {**TELEGRAM, "windows_packages": {}}
-    found = rules({}, plan({"store": store, "linux": linux}), **GOOD)
-    assert found["apps/store"]["state"] == UNKNOWN and "Store" in found["apps/store"]["reason"]
-    assert found["apps/linux"]["state"] == NOT_APPLICABLE
-    assert found["apps/linux"]["reason"].startswith("nothing known to look for")
+@pytest.fixture(scope="module")
+def own_plan(project: Path) -> dict[str, Any]:
+    """What the project's own catalogue makes of every category."""
+    restrictions = read_restrictions({"proscribe_categories": list(CATEGORIES)}, str)
+    compiled = compile_plan(load([project / "catalog"]), restrictions, [], datetime.date(2026, 11, 29))
+    return sealed({**compiled, "controls": {"apps": compiled["controls"]["apps"]}})
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "service"),
+    [
+        ({}, "Signal.exe", "signal"),
+        ({}, "Dropbox.exe", "dropbox"),
+        ({}, "tor.exe", "tor"),
+        ({}, "MEGAsync.exe", "mega"),
+        ({}, "claude.exe", "claude"),
+        (installed("{1}", DisplayName="Signal 8.24.1", Publisher="Signal Messenger, LLC"), "", "signal"),
+        (installed("7D96CAEE-06e6-597c-9f2f-c7bb2e0948b4", f"HKU\\{ALICE}", DisplayName="x"), "", "signal"),
+        (installed("Proton VPN_is1", DisplayName="Proton VPN"), "", "protonvpn"),
+        (app_package("Claude_1.30096.1.0_x64__pzs8sxrjxfjjc"), "", "claude"),
+        (app_package("5319275A.WhatsAppDesktop_2.2.0.0_x64__cv1g1gvanyjgm"), "", "whatsapp"),
+    ],
+)
+def test_programs_of_the_projects_own_catalogue_are_found(
+    own_plan: dict[str, Any], values: Values, task: str, service: str
+) -> None:
+    found = rules(values, own_plan, ["apps"], tasks=[(task or "System", 4)], **GOOD)
+    counted = [rule for rule, said in found.items() if said["state"] == NONCOMPLIANT]
+    assert counted == [f"apps/{service}"]
+
+
+def test_what_offices_have_is_nothing_of_the_projects_own_catalogue(project: Path, own_plan: dict[str, Any]) -> None:
+    office = yaml.safe_load((project / "tests/catalog/office_programs.yml").read_text())
+    running = [(image, 4) for image in office["windows_processes"]]
+    found = rules({}, own_plan, ["apps"], tasks=running, **GOOD)
+    assert [rule for rule, said in found.items() if said["state"] == NONCOMPLIANT] == []
+
+
+def test_each_service_is_counted_as_far_as_the_catalogue_knows_its_programs(own_plan: dict[str, Any]) -> None:
+    found = rules({}, own_plan, ["apps"], **GOOD)
+    states: dict[str, int] = {}
+    for id_, entry in own_plan["controls"]["apps"]["services"].items():
+        if entry["mode"] in RESTRICTED:
+            lacks = apps.lacking(entry)
+            expected = NOT_APPLICABLE if lacks is None else UNKNOWN if lacks else COMPLIANT
+            assert found.get(f"apps/{id_}", {"state": COMPLIANT})["state"] == expected, id_
+            states[expected] = states.get(expected, 0) + 1
+    assert states[COMPLIANT] > 80 and states[NOT_APPLICABLE] > 100 and states[UNKNOWN] < 20
+
+
+IMAGE = {"windows_processes": ["Parrot.exe"]}
+INSTALLER = {"windows_registered": {"keys": ["Parrot"]}}
+APP = {"windows_packages": {"winget": ["msstore:9NT1R1C2HH7J"], "appx": ["Example.Parrot"]}}
+
+
+@pytest.mark.parametrize(
+    ("known", "expected", "why"),
+    [
+        ({}, NOT_APPLICABLE, "nothing known to look for"),
+        ({"windows_packages": {"winget": ["Example.Parrot"]}}, NOT_APPLICABLE, "nothing known to look for"),
+        (IMAGE, UNKNOWN, "what its installer registers"),
+        (INSTALLER, UNKNOWN, "no image name of it"),
+        (APP, UNKNOWN, "no image name of it"),
+        ({**IMAGE, "windows_packages": {"winget": ["msstore:9NT1R1C2HH7J"]}}, UNKNOWN, "the Microsoft Store"),
+        ({**IMAGE, **INSTALLER}, COMPLIANT, ""),
+        ({**IMAGE, **APP}, COMPLIANT, ""),
+        ({**IMAGE, "windows": ["Parrot/Parrot.exe"]}, COMPLIANT, ""),
+    ],
+)
+def test_only_what_could_be_looked_for_in_both_places_is_compliant(
+    known: dict[str, Any], expected: str, why: str
+) -> None:
+    """Installed and running: a program that nobody can name while it runs is not absent."""
+    entry = {"name": "Parrot", "mode": "enforce", "packages": {}, "processes": [], "paths": [], **known}
+    found = rules({}, plan({"parrot": entry}), **GOOD).get("apps/parrot", {"state": COMPLIANT, "reason": ""})
+    assert found["state"] == expected and why in found["reason"]
+
+
+def test_a_portable_program_that_winget_installed_is_found_by_its_id_alone() -> None:
+    entry = {**TELEGRAM, "windows_processes": [], "windows_registered": {}}
+    there = installed("Telegram.TelegramDesktop_Microsoft.Winget.Source_8wekyb3d8bbwe", DisplayName="x")
+    assert rules(there, plan({"telegram": entry}), **GOOD)["apps/telegram"]["state"] == NONCOMPLIANT
 
 
 def test_a_waiver_for_users_or_hours_opens_nothing_that_the_host_cannot_show() -> None:
@@ -227,16 +319,71 @@ def test_what_the_organisation_sets_beside_the_plan_is_its_own(values: Values) -
     assert rules(values, plan(), ["browser"]).keys() == {"browser/running"}
 
 
-def test_browsers_are_found_by_what_is_registered_and_what_runs() -> None:
+CHROMIUM = "C:\\Users\\alice\\AppData\\Local\\Chromium\\Application\\chrome.exe,0"
+
+
+def registered_browser(name: str, program: str, hive: str = "HKLM") -> Values:
+    key = f"{hive}\\Software\\Clients\\StartMenuInternet\\{name}\\shell\\open\\command"
+    return {key: [("", "REG_SZ", program)]}
+
+
+def app_path(image: str, hive: str = "HKLM") -> Values:
+    return {f"{hive}\\Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\{image}": [("", "REG_SZ", "C:\\x")]}
+
+
+@pytest.mark.parametrize(
+    ("values", "tasks", "known"),
+    [
+        ({}, ["brave.exe"], "brave"),
+        (installed("{1}", DisplayIcon=CHROMIUM), [], "chromium"),
+        (installed("{1}", f"HKU\\{ALICE}", DisplayIcon=CHROMIUM), [], "chromium"),
+        (app_path("firefox.exe"), [], "firefox"),
+        (app_path("BRAVE.EXE", f"HKU\\{ALICE}"), [], "brave"),
+        (registered_browser("Firefox-1", "C:\\Users\\a\\firefox.exe", f"HKU\\{ALICE}"), [], "firefox"),
+    ],
+)
+def test_browsers_are_found_for_the_machine_and_for_a_user(values: Values, tasks: list[str], known: str) -> None:
+    running = [(image, 4) for image in tasks] or [("System", 4)]
+    found = record(values, plan(), ["browser"], tasks=running)
+    assert found["browsers"] == [known]
+    assert {rule["rule"]: rule["state"] for rule in found["rules"]}["browser/policy-file"] == NONCOMPLIANT
+
+
+@pytest.mark.parametrize(
+    ("values", "tasks", "others"),
+    [
+        (registered_browser("OperaStable", "C:\\Opera\\launcher.exe"), [], ["OperaStable"]),
+        (registered_browser("OperaStable", "C:\\Opera\\opera.exe", f"HKU\\{ALICE}"), ["opera.exe"], ["OperaStable"]),
+        (installed("Opera 135.0", f"HKU\\{ALICE}", DisplayName="Opera Stable 135.0"), [], ["Opera Stable 135.0"]),
+        (installed("Vivaldi", f"HKU\\{ALICE}", DisplayIcon="C:\\Users\\a\\vivaldi.exe,0"), [], ["vivaldi.exe"]),
+        (app_path("vivaldi.exe", f"HKU\\{ALICE}"), [], ["vivaldi.exe"]),
+        ({}, ["Opera.exe", "vivaldi.exe", "vivaldi.exe"], ["opera.exe", "vivaldi.exe"]),
+        (installed("{1}", DisplayName="Operation Manual", Publisher="x"), ["operator.exe"], []),
+        (registered_browser("IEXPLORE.EXE", "C:\\x\\iexplore.exe"), [], []),
+    ],
+)
+def test_browsers_that_no_policy_reaches_are_found_where_a_user_installed_them_and_while_they_run(
+    values: Values, tasks: list[str], others: list[str]
+) -> None:
+    running = [(image, 4) for image in tasks] or [("System", 4)]
+    found = rules(values, plan(), ["browser"], tasks=running).get("browser/policy-file", {"findings": []})
+    named = [finding["id"] for finding in found["findings"]]
+    assert named == others
+    assert ("state" in found and found["state"] == NONCOMPLIANT) == bool(named)
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ({"refused": [f"HKU\\{ALICE}\\Software"]}, "the list of browsers of a user cannot be read"),
+        ({"profiles": (ALICE, BOB)}, "what a user who is not logged in installed"),
+        ({"architecture": ["PROCESSOR_ARCHITECTURE=x86", "PROCESSOR_ARCHITEW6432=AMD64"]}, "a program of 32 bits"),
+    ],
+)
+def test_browsers_that_nobody_could_see_are_unknown(named: dict[str, Any], why: str) -> None:
     compiled = plan()
-    assert rules({}, compiled, ["browser"], tasks=[("brave.exe", 4)])["browser/wechat"]["state"] == NONCOMPLIANT
-    icon = installed("{1}", DisplayIcon="C:\\Users\\alice\\AppData\\Local\\Chromium\\Application\\chrome.exe,0")
-    assert record(icon, compiled, ["browser"])["browsers"] == ["chromium"]
-    other = {
-        "HKLM\\Software\\Clients\\StartMenuInternet\\OperaStable\\shell\\open\\command": [("", "REG_SZ", "opera.exe")]
-    }
-    [finding] = rules(other, compiled, ["browser"])["browser/policy-file"]["findings"]
-    assert (finding["kind"], finding["id"]) == ("browser", "OperaStable")
+    found = rules({**BROWSERS, **policies_of(compiled)}, compiled, ["browser"], **named)["browser/policy-file"]
+    assert (found["state"], why in found["reason"]) == (UNKNOWN, True)
 
 
 def test_without_any_browser_nothing_of_it_applies_and_nothing_is_compliant() -> None:

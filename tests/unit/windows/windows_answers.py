@@ -9,7 +9,17 @@ from proscribe.controls.group_policy.policies import entries
 from proscribe.controls.group_policy.registry_pol import said_by
 from proscribe.plan import SCHEMA, sealed
 from proscribe.windows.answer import Answer, read
-from proscribe.windows.command import CODE_PAGES, LISTED_KEYS, PROFILES, UNINSTALL, USERS, WHOLE_KEYS
+from proscribe.windows.command import (
+    APP_PACKAGES,
+    CODE_PAGES,
+    LISTED_KEYS,
+    LISTED_OF_USERS,
+    PROFILES,
+    UNINSTALL,
+    USERS,
+    WHOLE_KEYS,
+    WHOLE_OF_USERS,
+)
 
 MARK = "proscribe-0123456789abcdef"
 ALICE, BOB = "S-1-5-21-1-2-3-1001", "S-1-5-21-1-2-3-1002"
@@ -33,6 +43,7 @@ def printed(
     profiles: Iterable[str] = (ALICE,),
     code_page: Sequence[str] = ("Active code page: 437", "Active code page: 65001"),
     version: str = NT,
+    architecture: Sequence[str] = ("PROCESSOR_ARCHITECTURE=AMD64",),
     memory: str = "12,345 K",
     not_found: str = "ERROR: The system was unable to find the specified registry key or value.",
     refused: Iterable[str] = (),
@@ -48,16 +59,17 @@ def printed(
         *(f"{PROFILES}\\{one}" for one in ("S-1-5-18", *profiles)),
         *(f"{USERS}\\{one}\\Software\\Microsoft\\Windows\\CurrentVersion" for one in (".DEFAULT", *users)),
         *(f"{USERS}\\{one}_Classes" for one in users),
+        *(f"{USERS}\\{one}\\{APP_PACKAGES}" for one in users),
         *values,
     }
     keys |= {key.rsplit("\\", count)[0] for key in keys for count in range(1, key.count("\\") + 1)}
     parts = [f"{MARK} begin", "", version, f"{MARK} codepage", *code_page, f"{MARK} architecture"]
-    parts += ["PROCESSOR_ARCHITECTURE=AMD64", f"{MARK} tasks"]
+    parts += [*architecture, f"{MARK} tasks"]
     parts += [f'"{image}","{pid}","Console","1","{memory}"' for image, pid in tasks] + [f"{MARK} done"]
     queries = [("list", key) for key in LISTED_KEYS] + [("tree", key) for key in WHOLE_KEYS]
     for user in (".DEFAULT", *users, *(f"{one}_Classes" for one in users)):
-        above = f"{USERS}\\{user}\\{UNINSTALL}".rpartition("\\")[0]
-        queries += [("list", above), ("tree", f"{USERS}\\{user}\\{UNINSTALL}")]
+        queries += [("list", f"{USERS}\\{user}\\{key}") for key in LISTED_OF_USERS]
+        queries += [("tree", f"{USERS}\\{user}\\{key}") for key in WHOLE_OF_USERS]
     for kind, key in queries:
         parts.append(f"{MARK} {kind} {chr(34) + key + chr(34) if ' ' in key else key}")
         if key not in keys or key in refused:
@@ -99,6 +111,11 @@ def policies_of(plan: Mapping[str, Any]) -> dict[str, list[tuple[str, str, str]]
     return found
 
 
+def app_package(full_name: str, account: str = ALICE) -> dict[str, list[tuple[str, str, str]]]:
+    """An app package that a user has."""
+    return {f"{USERS}\\{account}\\{APP_PACKAGES}\\{full_name}": [("PackageID", "REG_SZ", full_name)]}
+
+
 def installed(key: str, hive: str = "HKLM", **values: str) -> dict[str, list[tuple[str, str, str]]]:
     """An uninstall key."""
     return {f"{hive}\\{UNINSTALL}\\{key}": [(name, "REG_SZ", data) for name, data in values.items()]}
@@ -123,7 +140,8 @@ WECHAT: dict[str, Any] = {
     "names": ["\u5fae\u4fe1"],
     "windows": ["Tencent/WeChat/WeChat.exe"],
     "windows_processes": ["WeChat.exe"],
-    "windows_packages": {"winget": ["Tencent.WeChat"]},
+    "windows_packages": {"winget": ["Tencent.WeChat"], "appx": ["TencentWeChatLimited.WeChatUWP_sdtnhv12zgd7a"]},
+    "windows_registered": {"keys": ["WeChat"], "names": ["WeChat by Tencent Technology Co., Ltd."]},
 }
 TELEGRAM: dict[str, Any] = {
     "name": "Telegram",
@@ -131,7 +149,9 @@ TELEGRAM: dict[str, Any] = {
     "packages": {},
     "processes": [],
     "paths": [],
+    "windows_processes": ["Telegram.exe"],
     "windows_packages": {"winget": ["Telegram.TelegramDesktop"]},
+    "windows_registered": {"names": ["Telegram Desktop by Telegram FZ-LLC"]},
 }
 APPS_SETTINGS: dict[str, Any] = {"exec_control": "off"}
 SITES = {

@@ -46,6 +46,9 @@ def counts(service: Service, catalogue: Catalogue) -> Counts:
     elsewhere = {
         platform: sum(len(service.packages.get(key, ())) for key in keys) for platform, keys in ELSEWHERE.items()
     }
+    registered = sum(map(len, service.windows_registered.values()))
+    elsewhere["windows"] += len(service.windows_programs) + len(service.windows_processes) + registered
+    elsewhere["macos"] += len(service.bundle_ids)
     return Counts(
         seen=packages + files + programs,
         removed=packages + len(service.paths),
