@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from proscribe.compile.catalogue import load
@@ -69,12 +70,12 @@ def windows_programs() -> str:
     known = {id_: lacks for id_, entry in entries.items() if (lacks := lacking(entry)) is not None}
     rows = [(f"`{id_}`", "; ".join(lacks)) for id_, lacks in known.items() if lacks]
     ids = [f"`{id_}`" for id_, entry in entries.items() if entry.get("windows_packages") and id_ not in known]
-    return (
+    text = (
         f"The catalogue knows a Windows program of {len(known)} of {len(entries)} enforced services. Of "
         f"{len(known) - len(rows)} of them it has both what is installed and what runs. Of {len(ids)} more "
-        f"({', '.join(ids)}) it has a package's id alone, which is not counted.\n\n"
-        + table(("service", "never compliant on Windows, since"), rows)
+        f"({', '.join(ids)}) it has a package's id alone, which is not counted."
     )
+    return f"{textwrap.fill(text, 120)}\n\n{table(('service', 'never compliant on Windows, since'), rows)}"
 
 
 def public_lists() -> str:

@@ -91,6 +91,11 @@ def installed(key: str, **values: str) -> str:
     return registry_file((rf"{UNINSTALL}\{key}", name, value) for name, value in values.items())
 
 
+def of_user(key: str, name: str, value: str) -> str:
+    """A file of `.reg` with a value of the user who is logged in, as Wine calls the account."""
+    return registry_file([(rf"HKEY_USERS\S-1-5-21-0-0-0-1000\{key}", name, value)])
+
+
 def start(host: Machine, image: str) -> None:
     """Start a program of that image's name, which waits for a key: Wine's own cmd under another name."""
     program = f"{PREFIX}/drive_c/{image}"

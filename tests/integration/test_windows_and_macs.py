@@ -20,12 +20,15 @@ import foreign_hosts as foreign
 import pytest
 from machines import ANSIBLE, PROJECT, Machine, booted
 from patience import LONGEST
+from proscribe.windows.command import APP_PACKAGES, BROWSERS
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
 CONTROLS = {"apps": "enforce", "browser": "enforce", "firewall": "audit", "dns": "enforce"}
 NAMES = ("win-managed", "win-other", "mac", "deb-1", "deb-2")
 CHROME, EDGE, FIREFOX = foreign.PLACES
+WHATSAPP = "5319275A.WhatsAppDesktop_2.2.0.0_x64__cv1g1gvanyjgm"
+OPERA = r'"C:\users\root\AppData\Local\Programs\Opera\launcher.exe"'
 WECHAT = r"C:\Program Files (x86)\Tencent\WeChat"
 
 
@@ -100,11 +103,17 @@ def fleet() -> Iterator[Fleet]:
         foreign.import_registry(
             other, foreign.installed("{1}", DisplayName="Telegram Desktop 5.1", Publisher="Telegram FZ-LLC")
         )
+        foreign.import_registry(
+            other, foreign.installed("{2}", DisplayName="Signal 8.24.1", Publisher="Signal Messenger, LLC")
+        )
+        foreign.import_registry(other, foreign.of_user(rf"{APP_PACKAGES}\{WHATSAPP}", "PackageID", WHATSAPP))
+        foreign.import_registry(other, foreign.of_user(rf"{BROWSERS}\OperaStable\shell\open\command", "", OPERA))
         foreign.start(other, "WeChat.exe")
         foreign.bundle(mac, "/Applications/WeChat.app", "com.tencent.xinWeChat", CFBundleShortVersionString="4.0.1")
         foreign.bundle(mac, "/Applications/Google Chrome.app", "com.google.Chrome")
         foreign.bundle(mac, "/Applications/Firefox.app", "org.mozilla.firefox")
         foreign.bundle(mac, "/Users/alice/Downloads/Chat.app", "ru.keepcoder.Telegram")
+        foreign.bundle(mac, "/Applications/Work/2026/x.app", "org.torproject.torbrowser")
         mac.run("mkdir", "-p", "/opt/homebrew/Caskroom/signal/7.1")
         foreign.preferences(mac, plan)
         yield made
@@ -153,7 +162,11 @@ def test_installed_and_running_apps_are_found_on_each(audited: dict[str, dict[st
         name: {rule for rule, state in states(audited[name], "apps").items() if state == "noncompliant"}
         for name in NAMES[:3]
     }
-    assert wrong == {"win-managed": set(), "win-other": {"wechat", "telegram"}, "mac": {"wechat", "telegram", "signal"}}
+    assert wrong == {
+        "win-managed": set(),
+        "win-other": {"wechat", "telegram", "signal", "whatsapp"},
+        "mac": {"wechat", "telegram", "signal", "tor"},
+    }
     findings = {
         name: [
             (finding["kind"], finding["path"] or finding["id"])
@@ -165,6 +178,11 @@ def test_installed_and_running_apps_are_found_on_each(audited: dict[str, dict[st
     }
     assert findings["win-other"] == [("package", WECHAT), ("process", "WeChat.exe")]
     assert findings["mac"] == [("package", "/Applications/WeChat.app"), ("process", "/Applications/WeChat.app")]
+
+
+def test_a_browser_that_a_user_installed_is_found(audited: dict[str, dict[str, Any]]) -> None:
+    [rule] = [one for one in audited["win-other"]["rules"] if one["rule"] == "browser/policy-file"]
+    assert (rule["state"], "OperaStable") == ("noncompliant", rule["findings"][-1]["id"])
 
 
 def test_what_nobody_looked_for_is_unknown_on_each(audited: dict[str, dict[str, Any]]) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..reply.shapes import Unusable, name
-from .command import ARCHITECTURE, BEGIN, CODE_PAGE, CODE_PAGES, DONE, END, FAILED, LIST, TASKS, TREE
-from .registry import Registry
+from .command import ARCHITECTURE, BEGIN, CODE_PAGE, CODE_PAGES, DONE, END, FAILED, LIST, TASKS, TREE, USERS
+from .registry import Registry, folded
 
 MOST_LINES = 1_000_000
 MOST_TASKS = 50_000
@@ -23,6 +23,7 @@ UTF_8 = 65001
 CODECS = {UTF_8: "utf-8", 936: "gbk", 54936: "gb18030", 20127: "ascii", 20866: "koi8-r", 28591: "latin-1"}
 _NUMBER = re.compile(r"\d{3,5}")
 _VERSION = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,6}(?:\.\d{1,6})?")
+OF_USERS = folded(f"{USERS}\\x").removesuffix("x")
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -61,7 +62,7 @@ def read(printed: bytes, mark: str) -> Answer:
     tasks: list[Task] | None = None
     for part in parts:
         if part.kind in (LIST, TREE) and part.ended:
-            registry.take(part.argument, part.lines, part.kind == TREE)
+            _take(registry, part)
         elif part.kind == TASKS and part.ended:
             tasks = _tasks(part.lines) or None  # what prints the list runs itself
     version = _VERSION.search(" ".join(parts[0].lines)[:1000])
@@ -69,6 +70,15 @@ def read(printed: bytes, mark: str) -> Answer:
     wider = said.get("PROCESSOR_ARCHITEW6432", "")
     architecture = name(wider or said.get("PROCESSOR_ARCHITECTURE", ""), "architecture", 40)
     return Answer(version[0] if version else "", architecture, bool(wider), exact, tasks, registry)
+
+
+def _take(registry: Registry, part: _Part) -> None:
+    """Take in a part of the registry. What is too much is unknown where a user wrote it, and else no answer at all."""
+    try:
+        registry.take(part.argument, part.lines, part.kind == TREE)
+    except Unusable:
+        if not folded(part.argument).startswith(OF_USERS):
+            raise
 
 
 def _parts(text: str, mark: str) -> Iterator[_Part]:

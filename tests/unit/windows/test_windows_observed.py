@@ -19,9 +19,9 @@ from proscribe.compile.schema import CATEGORIES
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN
 from proscribe.plan import RESTRICTED, sealed
 from proscribe.reply import results
-from proscribe.windows import apps, observing
+from proscribe.windows import apps, observing, registry
 from proscribe.windows.answer import read
-from proscribe.windows.command import APP_PACKAGES, POLICIES, UNINSTALL_32
+from proscribe.windows.command import APP_PACKAGES, POLICIES, UNINSTALL, UNINSTALL_32
 from windows_answers import (
     ALICE,
     BOB,
@@ -144,6 +144,23 @@ def test_what_could_not_be_seen_is_unknown_and_never_compliant(named: dict[str, 
     assert found["state"] == UNKNOWN and why in found["reason"]
     there = rules(installed("{1}", DisplayIcon="C:\\Tencent\\WeChat\\WeChat.exe"), **{**GOOD, **named})["apps/wechat"]
     assert there["state"] == NONCOMPLIANT
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        installed("{1}", f"HKU\\{ALICE}", DisplayName="x" * 400),
+        {f"HKU\\{ALICE}\\{UNINSTALL}" + "\\x" * 130: [("DisplayName", "REG_SZ", "x")]},
+    ],
+)
+def test_too_much_of_one_user_is_unknown_and_hides_nothing_else(
+    values: Values, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "LONGEST_TEXT", 300)
+    found = rules(values, **GOOD)["apps/wechat"]
+    assert found["state"] == UNKNOWN and "uninstall keys of a user" in found["reason"]
+    there = installed("{1}", InstallLocation="C:\\Program Files\\Tencent\\WeChat")
+    assert state({**values, **there}, **GOOD) == NONCOMPLIANT
 
 
 @pytest.fixture(scope="module")
