@@ -59,3 +59,19 @@ def _entry(entry: Mapping[str, Any], is_open: Callable[[Sequence[Sequence[int]]]
         if set(exception) == {"waiver"}:
             return {**left, "mode": "waived", "waiver": exception["waiver"]}
     return {**left, "mode": entry.get("otherwise", entry["mode"]), **({"exceptions": now} if now else {})}
+
+
+def difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The rules that are more open in a plan at one moment (`at`) than at another, and those that are less."""
+    opened: list[str] = []
+    closed: list[str] = []
+    for control, section in now["controls"].items():
+        for id_, entry in section["services"].items():
+            before, after = (_openness(one) for one in (was["controls"][control]["services"][id_], entry))
+            if before != after:
+                (opened if after > before else closed).append(f"{control}/{id_}")
+    return opened, closed
+
+
+def _openness(entry: Mapping[str, Any]) -> tuple[bool, int]:
+    return entry["mode"] == "waived", len(entry.get("exceptions", ()))

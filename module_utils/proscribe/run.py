@@ -85,6 +85,8 @@ def observe(
             verdicts.extend(Verdict(f"{name}/{id_}", ERROR, reason=str(error)) for id_ in rules)
 
     names = [name for name in CONTROLS if name in plan["controls"] and name in (set(only) or CONTROLS)]
+    watched = has_watch(host, plan, only)
+    heartbeat = begun_heartbeat(host) if watched and host.privileged and "watch" in plan else None
     with host.still():
         for name in names:
             add(name, plan["controls"][name]["services"], partial(_observed, host, plan, name))
@@ -95,11 +97,10 @@ def observe(
 
         slugs = [slug(one["name"]) for one in plan.get(GROUP_POLICY, {}).get("objects", ())]
         add(GROUP_POLICY, slugs, partial(_observed, host, plan, GROUP_POLICY))
-    watched = has_watch(host, plan, only)
     if watched:
         from .watch import installed
 
-        add(WATCH, installed.RULES, lambda: installed.observe(host, plan, watch))
+        add(WATCH, installed.RULES, lambda: installed.observe(host, plan, watch, heartbeat))
     record = host_record(
         plan_digest=plan["digest"],
         checked_at=checked_at,
@@ -121,6 +122,13 @@ def observe(
         with contextlib.suppress(Unseen):
             record[WATCH] = summary(host, plan)
     return record, [name for name in (*CONTROLS, *BESIDE) if name in drifted]
+
+
+def begun_heartbeat(host: Host) -> Any:
+    """The heartbeat of an observation, whose answer is there at its end; only a watched host pays for the code."""
+    from .watch.heartbeat import Heartbeat
+
+    return Heartbeat(host)
 
 
 def has_watch(host: Host, plan: Mapping[str, Any], only: Iterable[str]) -> bool:

@@ -61,6 +61,7 @@ HOST_SIDE = (
     "macos/*.py",
     "watch/*.py",
     "watch_commands.py",
+    "watch_text.py",
 )
 # These change a host, and a stream changes nothing.
 CHANGING = frozenset({"enforce", "lift", "restore", "removal", "change", "carry_out", "write_down"})

@@ -18,7 +18,7 @@ from patience import until
 from proscribe import plan as plans
 from proscribe.audit_program import installable
 from proscribe.stream import packed_watch
-from proscribe.watch import files, noticing, units
+from proscribe.watch import files, heartbeat, reported, units
 from proscribe.watch.journal import JOURNAL
 from proscribe.watch_text import WATCH_TEXT
 
@@ -107,6 +107,7 @@ def install(host: Machine, made: Mapping[str, Any]) -> None:
         capture_output=True,
         check=True,
     )
+    _write(host, reported.HEARTBEAT, heartbeat.TEXT, "700")
     _write(host, f"/etc/systemd/system/{units.LAUNCHES}", units.texts(300)[units.LAUNCHES], "644")
     write_plan(host, made)
     host.run("systemctl", "daemon-reload")
@@ -132,13 +133,17 @@ def _write(host: Machine, path: str, text: str, mode: str) -> None:
 
 def is_ready(host: Machine) -> bool:
     """Whether the daemon that runs now knows what is restricted."""
-    said = host.run("cat", noticing.STATE, check=False)
-    return f"pid {daemon(host)}\n" in said and "\nplan read" in said
+    said = _reported(host)
+    return said.get("pid") == str(daemon(host)) and bool(said.get("read"))
+
+
+def _reported(host: Machine) -> dict[str, str]:
+    return reported.parsed(host.run("cat", reported.STATE, check=False))
 
 
 def _refused(host: Machine) -> str:
     """Why the daemon sees no starts; "" where it does, and where it does not run yet."""
-    said = dict(line.partition(" ")[::2] for line in host.run("cat", noticing.STATE, check=False).splitlines())
+    said = _reported(host)
     return "" if said.get("by") else said.get("refused", "")
 
 

@@ -85,7 +85,7 @@ def test_ten_ways_of_tampering_are_closed_within_two_intervals(machine: Schedule
     assert stored["state"] in ("repaired", "compliant")
     machine.proscribe("audit")
     account = machine.record()["watch"]
-    wechat = next(one for one in account["incidents"] if one["rule"] == "apps/wechat")
+    wechat = next(one for one in account["incidents"] if one["rules"] == ["apps/wechat"])
     assert (wechat["times"], wechat["corrected"]) == (1, 1)
 
 

@@ -175,6 +175,6 @@ def test_a_day_of_a_laptop_without_a_controller(machine: Scheduled) -> None:
     account = record["watch"]
     assert {one["times"] - one["corrected"] for one in account["incidents"]} == {0} and not account["left_out"]
     for name, one in TAMPERING.items():
-        assert any(incident["rule"].startswith(one.rule) for incident in account["incidents"]), name
-    assert "apps/wechat" not in {incident["rule"] for incident in account["incidents"]}
+        assert any(rule.startswith(one.rule) for incident in account["incidents"] for rule in incident["rules"]), name
+    assert "apps/wechat" not in {rule for incident in account["incidents"] for rule in incident["rules"]}
     assert not machine.there("/opt/wechat/wechat")

@@ -137,11 +137,11 @@ def test_a_read_only_root(machine: Scheduled) -> None:
     assert observed(machine) == (0, "")
     assert machine.succeeds("sh", "-c", f"{POLICY.right} && test -s {GATE}")
     incidents = account(machine)["incidents"]
-    assert {one["rule"] for one in incidents} >= {"apps/reinstall-gate"}
+    assert {rule for one in incidents for rule in one["rules"]} >= {"apps/reinstall-gate"}
     assert all((one["times"], one["corrected"]) == (1, 1) for one in incidents), incidents
 
 
-LINE = '{"at": "2026-11-01T00:00:00Z", "event": "drift", "rules": ["dns/wechat"], "users": []}'
+LINE = '{"at": "2026-11-01T00:00:00Z", "event": "drift", "rules": ["dns/wechat"], "users": [], "cause": "x"}'
 # What was done to the journal, and how many lines of it the record counts as none.
 BROKEN = {
     "cut in the middle of a line": (f"printf '%s\\n%s' '{LINE}' '{LINE[:40]}' >{journal.JOURNAL}", 1),

@@ -171,6 +171,7 @@ TABLE = (
     Row("integration/test_watch.py", CHANGED, _WATCH),
     Row("integration/test_watch_day.py", ALWAYS, _WATCH),
     Row("integration/test_watch_faults.py", CHANGED, _WATCH),
+    Row("integration/test_watch_tampered.py", CHANGED, _WATCH),
     Row("integration/test_schedule_commits.py", ALWAYS, _SCHEDULE),
     Row("integration/test_schedule_controller.py", CHANGED, _SCHEDULE),
     Row("integration/test_schedule_faults.py", NIGHTLY, _SCHEDULE),

@@ -16,7 +16,7 @@ from proscribe.reply.shapes import GREATEST, MANY, Unusable
 sys.path[:0] = [str(Path(__file__).parent / "report")]
 
 import fleets  # noqa: E402
-from watched_hosts import ENDED, FROZEN, HOSTS, INCIDENT, REQUEST, asking, watch  # noqa: E402
+from watched_hosts import ENDED, FROZEN, HOSTS, INCIDENT, POLICY, REQUEST, asking, watch  # noqa: E402
 
 HOSTILE = "a\x1b[31m\u202e\r\nb"
 
@@ -30,6 +30,11 @@ def test_what_our_own_hosts_say_comes_through_whole(host):
     record = taken(HOSTS[host])
     for key in ("watch", "requests", "requests_left_out"):
         assert record.get(key) == HOSTS[host].get(key)
+
+
+def test_an_incident_of_many_rules_comes_through_whole():
+    mine = watch(POLICY, left_out={"browser": 2, "journal": 1})
+    assert watched.watch(mine) == {"watch": mine}
 
 
 def test_a_host_without_any_of_it_has_no_such_keys():
@@ -53,20 +58,27 @@ def test_a_host_without_any_of_it_has_no_such_keys():
         ({"frozen": {**FROZEN, "by": 0}}, "watch.frozen.by is no text"),
         ({"incidents": {}}, "watch.incidents is no list"),
         ({"incidents": [7]}, "an incident is no mapping"),
-        ({"incidents": [{**INCIDENT, "rule": "no rule"}]}, "'no rule' is no rule of a control"),
-        ({"incidents": [{**INCIDENT, "rule": "watch/"}]}, "'watch/' is no rule of a control"),
+        ({"incidents": [{**INCIDENT, "rules": ["no rule"]}]}, "'no rule' is no rule of a control"),
+        ({"incidents": [{**INCIDENT, "rules": ["watch/"]}]}, "'watch/' is no rule of a control"),
         ({"incidents": [{**INCIDENT, "times": 0}]}, "it lists what never happened"),
         ({"incidents": [{**INCIDENT, "times": True}]}, "times is no count"),
         ({"incidents": [{**INCIDENT, "times": GREATEST + 1}]}, "times is more than"),
         ({"incidents": [{**INCIDENT, "corrected": 4}]}, "corrected 4 times and found 3 times"),
         ({"incidents": [{**INCIDENT, "users": "alice"}]}, "users is no list"),
         ({"incidents": [{**INCIDENT, "users": [7]}]}, "users is no text"),
-        ({"incidents": [INCIDENT, INCIDENT]}, "it lists an incident of one rule twice"),
+        ({"incidents": [INCIDENT, INCIDENT]}, "it lists an incident twice"),
+        ({"incidents": [{**INCIDENT, "rules": []}]}, "an incident is of no control, or of several"),
+        ({"incidents": [{**INCIDENT, "rules": ["apps/wechat", "dns/wechat"]}]}, "of no control, or of several"),
+        ({"incidents": [{**INCIDENT, "rules": "apps/wechat"}]}, "rules is no list"),
+        ({"incidents": [{**INCIDENT, "rules_left_out": -1}]}, "rules_left_out is no count"),
+        ({"incidents": [{**INCIDENT, "cause": 7}]}, "cause is no text"),
         ({"incidents": [INCIDENT] * (MANY + 1)}, "watch.incidents has 10,001 items"),
         ({"ended": [{**ENDED, "program": None}]}, "program is no text"),
         ({"ended": [{**ENDED, "user": ["alice"]}]}, "user is no text"),
         ({"ended": [ENDED, {**ENDED, "times": 1}]}, "it lists an ended program of one user twice"),
-        ({"left_out": -1}, "watch.left_out is no count"),
+        ({"left_out": 3}, "watch.left_out is no mapping"),
+        ({"left_out": {"apps": -1}}, "watch.left_out.apps is no count"),
+        ({"left_out": {"kernel": 1}}, "watch.left_out names 'kernel', no control"),
     ],
 )
 def test_what_no_host_of_ours_says_of_its_watch(change, why):
@@ -99,11 +111,18 @@ def test_what_is_no_list_of_requests(value, left_out, why):
 
 
 def test_what_is_too_long_is_cut_and_what_is_too_many_is_counted():
-    incidents = [{**INCIDENT, "rule": f"apps/a{number}", "users": ["u" * 900] * 50} for number in range(250)]
+    rules = [f"apps/r{number}" for number in range(30)]
+    incidents = [
+        {**INCIDENT, "rules": [f"apps/a{number}", *rules], "users": ["u" * 900] * 50, "cause": "c" * 900}
+        for number in range(250)
+    ]
     ended = [{**ENDED, "user": f"u{number}", "program": "/" + "p" * 9000} for number in range(201)]
-    read = read_watch(*incidents, ended=ended, left_out=4, frozen={**FROZEN, "reason": "r" * 5000})
-    assert (len(read["incidents"]), len(read["ended"]), read["left_out"]) == (200, 200, 4 + 50 + 1)
+    read = read_watch(*incidents, ended=ended, left_out={"apps": 4}, frozen={**FROZEN, "reason": "r" * 5000})
+    assert (len(read["incidents"]), len(read["ended"]), read["left_out"]) == (200, 200, {"apps": 4 + 1, "journal": 50})
     assert {len(one["users"]) for one in read["incidents"]} == {20}
+    assert {(len(one["rules"]), one["rules_left_out"], len(one["cause"])) for one in read["incidents"]} == {
+        (20, 11, 300)
+    }
     assert len(read["incidents"][0]["users"][0]) == 200
     assert len(read["ended"][0]["program"]) == 4096
     assert len(read["frozen"]["reason"]) == 300
@@ -122,7 +141,7 @@ def test_a_request_twice_costs_neither_the_host_nor_the_first_one():
 
 def test_nothing_that_is_said_can_steer_a_terminal():
     said = read_watch(
-        {**INCIDENT, "rule": f"apps/{HOSTILE}", "users": [HOSTILE]},
+        {**INCIDENT, "rules": [f"apps/{HOSTILE}"], "cause": HOSTILE, "users": [HOSTILE]},
         ended=[{**ENDED, "program": HOSTILE, "user": HOSTILE}],
         frozen={**FROZEN, "reason": HOSTILE, "by": HOSTILE},
     )

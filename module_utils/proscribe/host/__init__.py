@@ -73,6 +73,15 @@ class Host(Processes):
         """The state of the packet filter's tables, which changes with every change to any of them; None if unknown."""
         return generation() if self.root == "/" else None  # a fixture has no kernel of its own
 
+    def refused_execution(self, path: str) -> int:
+        """Try to execute a file that the caller has seen to be no program: the kernel reports the start to whoever
+        listens, refuses it, and this process goes on. The number of the kernel's error.
+        """
+        try:
+            os.execve(self._real(path), [path], {})
+        except OSError as error:
+            return error.errno or 0
+
     def require_root(self) -> None:
         """Raises ControlError for an ordinary user: nothing on a host is changed half."""
         if not self.privileged:

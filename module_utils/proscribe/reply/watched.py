@@ -18,6 +18,9 @@ from .shapes import GREATEST, MANY, TOKEN, Unusable, count, cut, flag, line, lis
 MOST_INCIDENTS = 200
 MOST_ENDED = 200
 MOST_USERS = 20  # of one incident
+MOST_RULES = 20  # of one incident
+JOURNAL = "journal"  # what lines of the journal that are none are left out of
+CAUSE = 300  # characters of what was found
 MOST_REQUESTS = 100
 ANSWERS = ("granted", "refused", "ended")  # to a request
 REASON = 300  # characters of a reason, as a user or root typed it
@@ -34,7 +37,7 @@ def watch(value: object) -> dict[str, Any]:
     given = mapping(value, WATCH)
     incidents, more = _first(_incident, given.get("incidents", []), "watch.incidents", MOST_INCIDENTS)
     ended, more_ended = _first(_ended, given.get("ended", []), "watch.ended", MOST_ENDED)
-    _once([one["rule"] for one in incidents], "an incident of one rule")
+    _once([(one["cause"], *one["rules"]) for one in incidents], "an incident")
     _once([(one["rule"], one["program"], one["user"]) for one in ended], "an ended program of one user")
     return {
         WATCH: {
@@ -46,7 +49,7 @@ def watch(value: object) -> dict[str, Any]:
             **_frozen(given.get("frozen")),
             "incidents": incidents,
             "ended": ended,
-            "left_out": _sum(given.get("left_out", 0), more + more_ended, "watch.left_out"),
+            "left_out": _left_out(given.get("left_out", {}), {"apps": more_ended, JOURNAL: more}),
         }
     }
 
@@ -84,13 +87,30 @@ def _incident(value: object) -> dict[str, Any]:
     if corrected > times:
         raise Unusable(f"an incident was corrected {corrected} times and found {times} times")
     users = listed(lambda user: name(user, "users", TOKEN), given.get("users", []), "users")
+    rules = listed(rule_name, given.get("rules"), "rules")
+    if not rules or len({rule.partition("/")[0] for rule in rules}) > 1:
+        raise Unusable("an incident is of no control, or of several")
+    left_out = _sum(given.get("rules_left_out", 0), len(rules[MOST_RULES:]), "rules_left_out")
     return {
-        "rule": rule_name(given.get("rule")),
+        "control": rules[0].partition("/")[0],
+        "cause": line(given.get("cause"), "cause", CAUSE),
+        "rules": rules[:MOST_RULES],
+        "rules_left_out": left_out,
         **_period(given),
         "times": times,
         "corrected": corrected,
         "users": users[:MOST_USERS],
     }
+
+
+def _left_out(value: object, more: Mapping[str, int]) -> dict[str, int]:
+    """How much more there was, of each control and of the journal."""
+    given = mapping(value, "watch.left_out")
+    names = (*CONTROLS, *BESIDE, JOURNAL)
+    if unknown := [key for key in given if key not in names]:
+        raise Unusable(f"watch.left_out names {said(unknown[0])}, no control")
+    found = {key: _sum(given.get(key, 0), more.get(key, 0), f"watch.left_out.{key}") for key in names}
+    return {key: number for key, number in found.items() if number}
 
 
 def _ended(value: object) -> dict[str, Any]:

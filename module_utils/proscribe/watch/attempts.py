@@ -12,6 +12,7 @@ from ..host import ControlError
 
 EVERY = 60.0  # seconds
 MOST = 200  # kinds that are counted by themselves: users give their programs any names
+MOST_OF_USER = 20  # of these: who starts many kinds leaves the journal to others
 OTHERS = "(others)"
 
 
@@ -26,6 +27,9 @@ class Attempts:
     def note(self, rule: str, program: str, user: str, now: float) -> bool:
         """Count an attempt; whether it is the first one of its kind in this minute."""
         key = (rule, program, user)
+        own = sum(whose == user for _, _, whose in self._next)
+        if key not in self._next and own >= MOST_OF_USER:
+            key = (rule, OTHERS, user)
         if key not in self._next and len(self._next) >= MOST:
             key = (rule, OTHERS, user) if len(self._next) < 2 * MOST else (OTHERS, OTHERS, OTHERS)
         first = now >= self._next.get(key, now)

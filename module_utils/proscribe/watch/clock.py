@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from ..host import Host
+from ..host import ControlError, Host, Unseen
 from ..moments import is_stamp, seconds, stamp
 from . import files
 
+BOOT = "/proc/sys/kernel/random/boot_id"
 SLACK = 60  # seconds that a clock may be set back by, as time synchronisation does
 
 
@@ -45,3 +46,16 @@ def set_by_controller(host: Host, now: object) -> None:
     moment = now if is_stamp(now) else stamp(time.time())
     if files.clock_mark(host) != moment:
         host.write(files.CLOCK, f"{moment}\n", 0o600)
+
+
+def boot_id(host: Host) -> str:
+    """What names this start of the host; "" where nobody says."""
+    try:
+        return (host.text(BOOT) or "").strip()
+    except (ControlError, Unseen):
+        return ""
+
+
+def awake() -> int:
+    """For how many seconds the host has run since its start, without those that it slept: as its timers count."""
+    return int(time.clock_gettime(time.CLOCK_MONOTONIC))

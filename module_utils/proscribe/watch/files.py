@@ -93,6 +93,11 @@ def settings_text(made: Settings) -> str:
     return to_json(given, indent=1, sort_keys=True) + "\n"
 
 
+def identity(known: Settings) -> str:
+    """What names settings, with the plans and the files that they name: for who follows them, and who compares."""
+    return hash_of(settings_text(known).encode())
+
+
 def given_in(content: bytes) -> dict[str, Any]:
     """A mapping out of JSON that root alone can have written; {} for what is none."""
     try:
@@ -163,12 +168,24 @@ def state(host: Host) -> dict[str, Any]:
     except (Damaged, Unseen):
         return {}
     types: Mapping[str, Any] = {"last": is_stamp, "plan": _is_text, "drifted": _are_texts, "failed": _are_texts}
-    types = {**types, "reported": _are_texts, "unwritten": _are_mappings}
+    types = {
+        **types,
+        "reported": _are_texts,
+        "unwritten": _are_mappings,
+        "clock": _is_count,
+        "up": _is_count,
+        "boot": _is_text,
+    }
+    types = {**types, "journal": lambda value: type(value) is list and len(value) == 2 and all(map(_is_count, value))}
     return {key: given[key] for key, fits in types.items() if key in given and fits(given[key])}
 
 
 def _is_text(value: object) -> bool:
     return type(value) is str
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
 
 
 def _are_texts(value: object) -> bool:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import time
 
-from ..host import ControlError, Host, Unseen, one_line
+from ..host import Host, Unseen, one_line
 from ..json_text import to_json
 from ..moments import is_stamp, seconds, stamp
 from . import clock, files, journal
 
 LONGEST = 7 * 24 * 3600  # seconds
 LONGEST_REASON = 300  # characters
-BOOT = "/proc/sys/kernel/random/boot_id"
 
 
 def active(host: Host) -> dict[str, str] | None:
@@ -30,7 +29,7 @@ def active(host: Host) -> dict[str, str] | None:
         return None
     # A clock that was set back does not make a pause longer, as long as the host does not start anew.
     ends = given.get("uptime")
-    if type(ends) is int and given.get("boot") == _boot(host) and _uptime() >= ends:
+    if type(ends) is int and given.get("boot") == clock.boot_id(host) and _uptime() >= ends:
         return None
     cut = {key: one_line(given[key])[:LONGEST_REASON] for key in ("reason", "by")}
     return {"until": given["until"], **cut}
@@ -44,7 +43,7 @@ def freeze(host: Host, duration: str, reason: str, by: str) -> str:
         raise ValueError(f"a reason is needed, of at most {LONGEST_REASON} characters: it goes into the host's record")
     until = stamp(clock.effective(host) + length)
     given = {"until": until, "reason": reason, "by": one_line(by)[:100]}
-    more = {"boot": _boot(host), "uptime": _uptime() + length}
+    more = {"boot": clock.boot_id(host), "uptime": _uptime() + length}
     host.write(files.FROZEN, to_json({**given, **more}) + "\n", 0o600)
     journal.append(host, "frozen", **given)
     return until
@@ -67,13 +66,6 @@ def _length(duration: str) -> int:
     if length > LONGEST:
         raise ValueError("a pause lasts at most 7d")
     return length
-
-
-def _boot(host: Host) -> str:
-    try:
-        return (host.text(BOOT) or "").strip()
-    except (ControlError, Unseen):
-        return ""
 
 
 def _uptime() -> int:

@@ -9,6 +9,7 @@ import struct
 CLOEXEC, NONBLOCK = 0o2000000, 0o4000
 # Written and closed, moved in, out, deleted; only a directory, and never through a link.
 MASK = 0x8 | 0x40 | 0x80 | 0x200 | 0x01000000 | 0x02000000
+OPENED = 0x20 | 0x01000000 | 0x02000000
 OVERFLOW, GONE = 0x4000, 0x8000  # events were lost; a directory is no longer watched
 HEAD = struct.Struct("=iIII")  # watch, mask, cookie, length of the name
 BUFFER = 16384
@@ -46,9 +47,9 @@ class Inotify:
     def fileno(self) -> int:
         return self.descriptor
 
-    def watch(self, path: str) -> bool:
+    def watch(self, path: str, mask: int = MASK) -> bool:
         """Watch a directory, once however often this is called; whether that is possible."""
-        return bool(self._libc.inotify_add_watch(self.descriptor, os.fsencode(path), MASK) >= 0)
+        return bool(self._libc.inotify_add_watch(self.descriptor, os.fsencode(path), mask) >= 0)
 
     def read(self) -> tuple[set[str], bool]:
         """The names that something happened to, and whether something else may have changed too."""

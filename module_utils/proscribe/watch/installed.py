@@ -7,27 +7,42 @@ run has confirmed its plan in time.
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterable, Iterator, Mapping
 
-from ..finding import COMPLIANT, NONCOMPLIANT, Finding, Verdict
+from ..finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Finding, Verdict
 from ..host import ControlError, Host, Unseen
 from ..host.units import SYSTEMD_RUNS as SYSTEMD_RUNS
 from ..host.units import evidently_active, unit_text
 from ..moments import stamp
 from . import clock, files, units
+from .heartbeat import Heartbeat, verdict
+from .reported import HEARTBEAT
 from .summary import is_stale
 
 WATCHER, PLAN = "watch/watcher", "watch/plan"
-RULES = ("watcher", "plan")
-# Where somebody could put a unit of the same name, or a part of one, in front of ours.
-BEFORE_OURS = ("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient")
-BESIDE_OURS = ("/etc/systemd/system", "/run/systemd/system")
+RULES = ("watcher", "launches", "plan")
+# Where somebody could put a unit of the same name, or a part of one, in front of ours or beside it (systemd.unit(5)).
+BEFORE_OURS = (
+    *("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient"),
+    "/run/systemd/system",
+)
+BESIDE_OURS = (units.FOLDER, *BEFORE_OURS)
+BEHIND_OURS = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system")  # hundreds of units, of packages
+OURS = "proscribe-"  # what is in `proscribe-.timer.d` is part of every timer whose name begins so
+RUNS = ("active", "activating", "reloading")
+SLACK = 300  # seconds that an own observation may be late by
 HEAD = " -ISXutf8\n"  # of the program, behind its interpreter
 
 
-def observe(host: Host, plan: Mapping[str, Any], controller: Mapping[str, Any] | None = None) -> list[Verdict]:
+def observe(
+    host: Host,
+    plan: Mapping[str, Any],
+    controller: Mapping[str, Any] | None = None,
+    heartbeat: Heartbeat | None = None,
+) -> list[Verdict]:
     """The verdicts of the watch, of a host that has one or should have. `controller` is what a run knows: {release,
-    now}; None where nobody but the host itself says what is right. Raises Unseen and ControlError.
+    now}; None where nobody but the host itself says what is right. `heartbeat` is this observation's, which it began
+    with. Raises Unseen and ControlError.
     """
     if not host.privileged:
         raise Unseen("what keeps this host in line can only be read by root")
@@ -49,11 +64,19 @@ def observe(host: Host, plan: Mapping[str, Any], controller: Mapping[str, Any] |
     state = NONCOMPLIANT if wrong else COMPLIANT
     found = [Verdict(WATCHER, state, tuple(wrong), drifted=bool(wrong))]
     if known is not None:
-        found.append(_age(host, known))
+        found += [verdict(host, known, heartbeat or Heartbeat(host)), _plan(host, known, str(plan["digest"]))]
     return found
 
 
-def _age(host: Host, known: files.Settings) -> Verdict:
+def _plan(host: Host, known: files.Settings, digest: str) -> Verdict:
+    """The plan that the host holds. That a run has another one is no fault of the host's: what is open by that, its
+    controls say, and an enforcing run brings it.
+    """
+    if digest not in known.plans():
+        held = Finding(
+            "plan", known.plan, detail="this host holds the plan of an earlier run, until one brings this one"
+        )
+        return Verdict(PLAN, NOT_APPLICABLE, (held,), reason="the plan has changed", drifted=True)
     renewed = files.renewed(host)
     if not is_stale(host, known.max_age, renewed):
         return Verdict(PLAN, COMPLIANT)
@@ -66,9 +89,7 @@ def _wrong(
 ) -> Iterator[Finding]:
     """What is wrong with an installed watch."""
     desired = plan["watch"]
-    if plan["digest"] not in known.plans():
-        yield Finding("plan", known.plan, detail="it holds another plan")
-    if (known.every, known.max_age) != (desired["every"], desired["max_age"]):
+    if plan["digest"] in known.plans() and (known.every, known.max_age) != (desired["every"], desired["max_age"]):
         yield Finding("file", files.SETTINGS, detail="it has other intervals than the plan")
     if controller and controller.get("release") != release(host):
         yield Finding("file", files.PROGRAM, detail="its program or its code are not those of this run")
@@ -76,7 +97,18 @@ def _wrong(
     with contextlib.suppress(ControlError):
         if host.target(files.COMMAND) != files.PROGRAM:
             yield Finding("file", files.COMMAND, detail=f"is no link to {files.PROGRAM}")
-    yield from _wrong_units(host, units.texts(known.every))
+    yield from wrong_units(host, units.texts(known.every))
+    if controller and (silent := _silent_for(host, known)):
+        yield Finding("unit", units.SERVICE, detail=f"has not observed this host for {silent} s")
+
+
+def _silent_for(host: Host, known: files.Settings) -> int:
+    """For how many seconds this host has not observed itself, of those that it was awake; 0 where that is no fault."""
+    last = files.state(host)
+    since = int(last["up"]) if last.get("boot") == clock.boot_id(host) and "up" in last else 0
+    silent = clock.awake() - since
+    late = silent > 3 * known.every + SLACK and not evidently_active(host, units.SERVICE)
+    return silent if late and "last" in last else 0
 
 
 def _damaged(host: Host, known: files.Settings, digest: str) -> Iterator[Finding]:
@@ -85,7 +117,7 @@ def _damaged(host: Host, known: files.Settings, digest: str) -> Iterator[Finding
     """
     plans = known.plans()
     place = plans.index(digest) if digest in plans else 0
-    read = [files.PROGRAM, files.CODE, *map(files.plan_file, plans[place : place + 2])]
+    read = [files.PROGRAM, HEARTBEAT, files.CODE, *map(files.plan_file, plans[place : place + 2])]
     for path in read:
         try:
             files.require(host, known, path)
@@ -94,12 +126,15 @@ def _damaged(host: Host, known: files.Settings, digest: str) -> Iterator[Finding
     for path in map(files.plan_file, plans[place + 2 :]):
         if host.stat(path) is None:
             yield Finding("file", path, detail="is missing")
-    seen = host.stat(files.PROGRAM)
-    if seen and seen.st_mode & 0o7777 != files.MODE:
-        yield Finding("file", files.PROGRAM, detail=f"has the mode {seen.st_mode & 0o7777:04o}")
+    for path in (files.PROGRAM, HEARTBEAT):
+        seen = host.stat(path)
+        if seen and seen.st_mode & 0o7777 != files.MODE:
+            yield Finding("file", path, detail=f"has the mode {seen.st_mode & 0o7777:04o}")
 
 
-def _wrong_units(host: Host, texts: Mapping[str, str]) -> Iterator[Finding]:
+def wrong_units(host: Host, texts: Mapping[str, str]) -> Iterator[Finding]:
+    """What is wrong with units, and with the timer, which has no process: whether the daemon answers shows more."""
+    foreign = foreign_to(host, texts)
     whole = True
     for name, text in texts.items():
         path = f"{units.FOLDER}/{name}"
@@ -109,24 +144,17 @@ def _wrong_units(host: Host, texts: Mapping[str, str]) -> Iterator[Finding]:
             detail = "masked"
         elif there != text:
             detail = "missing" if there is None else "edited"
-        elif foreign := next(foreign_to(host, name), ""):
-            detail = f"overridden by {foreign}"
+        elif name in foreign:
+            detail = f"overridden by {foreign[name][0]}"
         elif name in units.ENABLED and host.stat(units.ENABLED[name]) is None:
             detail = "not enabled"
         if detail:
-            whole = False
+            whole = whole and name != units.TIMER
             yield Finding("unit", name, path=path, detail=detail)
-    if whole:
-        unclear = [name for name in texts if name in units.ENABLED and not _evidently_runs(host, name)]
-        states = host.run(["systemctl", "is-active", *unclear]).out.split("\n") if unclear else []
-        for name, state in zip(unclear, states):
-            if state not in ("active", "activating", "reloading"):
-                yield Finding("unit", name, detail=f"does not run: {state or 'unknown'}")
-
-
-def _evidently_runs(host: Host, name: str) -> bool:
-    """Whether it shows without systemctl that a unit runs. It may be the one that had systemd start this process."""
-    return name == host.started_by or evidently_active(host, name)
+    if whole and units.TIMER in texts and host.started_by != units.TIMER:
+        state = host.run(["systemctl", "is-active", units.TIMER]).out.strip()
+        if state not in RUNS:
+            yield Finding("unit", units.TIMER, detail=f"does not run: {state or 'unknown'}")
 
 
 def text_of_unit(host: Host, path: str) -> str | None:
@@ -136,13 +164,20 @@ def text_of_unit(host: Host, path: str) -> str | None:
         return "\0"  # no file: what is never the text of a unit
 
 
-def foreign_to(host: Host, name: str) -> Iterator[str]:
-    """Files that somebody put before or beside a unit."""
-    for folder in BESIDE_OURS:
-        yield from (f"{folder}/{name}.d/{part}" for part in host.list(f"{folder}/{name}.d"))
-    for folder in (*BEFORE_OURS, BESIDE_OURS[1]):
-        if host.stat(f"{folder}/{name}"):
-            yield f"{folder}/{name}"
+def foreign_to(host: Host, names: Iterable[str]) -> dict[str, list[str]]:
+    """Files that somebody put before or beside units, by the unit."""
+    found: dict[str, list[str]] = {}
+    parts = {name: (f"{name}.d", f"{OURS}.{name.rpartition('.')[2]}.d") for name in names}
+    for folder in (*BESIDE_OURS, *BEHIND_OURS):
+        there = set(host.list(folder)) if folder in BESIDE_OURS else None
+        for name, beside in parts.items():
+            foreign = [f"{folder}/{name}"] if there and folder in BEFORE_OURS and name in there else []
+            for part in beside:
+                if there is None and host.stat(f"{folder}/{part}") or there and part in there:
+                    foreign += [f"{folder}/{part}/{one}" for one in host.list(f"{folder}/{part}")]
+            if foreign:
+                found.setdefault(name, []).extend(foreign)
+    return found
 
 
 def release_of(program: bytes, code: bytes) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from functools import partial
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Collection, Iterable, Mapping, Sequence
 
 from ..audit_program import interpreter
 from ..controls.applying import carry_out
@@ -14,12 +15,14 @@ from ..host import DARWIN, ControlError, Host, Unseen
 from ..moments import is_stamp, stamp
 from ..plan import canonical
 from ..plan import digest as digest_of
-from . import clock, files, journal, units
+from . import clock, files, journal, reported, units
+from .heartbeat import LATE, TEXT, Heartbeat
 from .installed import SYSTEMD_RUNS, foreign_to, release_of, text_of_unit
 
-RUNNING = ("/run/proscribe-launches", "/run/proscribe-launches.new")  # what the daemon says of itself
+RUNNING = (reported.STATE, f"{reported.STATE}.new")  # what the daemon reports of itself
 PULL = "/usr/libexec/proscribe/pull"  # the program of a host's own scheduled runs
 TIMEOUT = 120  # seconds for a call of systemctl
+READY_WITHIN = 120.0  # seconds in which a daemon that was started has read what is restricted, on a busy host
 
 
 def enforce(host: Host, plan: Mapping[str, Any], given: Mapping[str, Any]) -> Changes:
@@ -32,7 +35,7 @@ def enforce(host: Host, plan: Mapping[str, Any], given: Mapping[str, Any]) -> Ch
         raise ControlError("this host does not run systemd, whose timers the watch needs: set proscribe_watch to off")
     chain = _chain(plan, given["plans"])
     program, code = str(given["program"]).encode(), bytes(given["code"])
-    contents = {files.PROGRAM: b"#!" + interpreter().encode() + program, files.CODE: code}
+    contents = {**own_programs(program), files.CODE: code}
     contents.update({files.plan_file(one["digest"]): canonical(one).encode() for one in (plan, *given["plans"][1:])})
     made = files.Settings(
         release_of(program, code),
@@ -42,22 +45,39 @@ def enforce(host: Host, plan: Mapping[str, Any], given: Mapping[str, Any]) -> Ch
         tuple(chain),
         {path: files.hash_of(content) for path, content in contents.items()},
     )
-    actions = [
-        _write(host, path, content, files.MODE if path == files.PROGRAM else files.PRIVATE)
-        for path, content in contents.items()
-        if _differs(host, path, content, files.MODE if path == files.PROGRAM else files.PRIVATE)
-    ]
+    actions = in_place(host, contents)
     settings = files.settings_text(made).encode()
     if actions or _differs(host, files.SETTINGS, settings, files.PRIVATE):
         actions.append(_write(host, files.SETTINGS, settings, files.PRIVATE))
     actions += [_delete(host, path) for path in _old_plans(host, made)]
-    if _link_of(host) != files.PROGRAM:
-        actions.append(Action("link", files.COMMAND, partial(_link, host), "", f"{files.PROGRAM}\n"))
-    started = _starting(host, made, bool(actions))
+    actions += linked(host)
+    started = starting(host, made, units.ALL, bool(actions))
     changes = [*actions, *started]
     if changes:
         changes.append(Action("note", files.RENEWED, partial(_note, host, given.get("now"))))
     return Changes(changes)
+
+
+def own_programs(program: bytes) -> dict[str, bytes]:
+    """What is executed on a host, by path. `program` is the watch's without its first line."""
+    return {files.PROGRAM: b"#!" + interpreter().encode() + program, reported.HEARTBEAT: TEXT.encode()}
+
+
+def in_place(host: Host, contents: Mapping[str, bytes]) -> list[Action]:
+    """What puts files in place that are not there like that."""
+    modes = {path: files.MODE if path in (files.PROGRAM, reported.HEARTBEAT) else files.PRIVATE for path in contents}
+    return [
+        _write(host, path, content, modes[path])
+        for path, content in contents.items()
+        if _differs(host, path, content, modes[path])
+    ]
+
+
+def linked(host: Host) -> list[Action]:
+    """What has people find the program, where they do not."""
+    if _link_of(host) == files.PROGRAM:
+        return []
+    return [Action("link", files.COMMAND, partial(_link, host), "", f"{files.PROGRAM}\n")]
 
 
 def _note(host: Host, now: object) -> None:
@@ -81,28 +101,55 @@ def _chain(plan: Mapping[str, Any], plans: Sequence[Mapping[str, Any]]) -> list[
     return chain
 
 
-def _starting(host: Host, made: files.Settings, anew: bool) -> list[Action]:
-    """What has systemd run the units; `anew` where what they run has changed."""
+def starting(host: Host, made: files.Settings, names: Collection[str], anew: bool = False) -> list[Action]:
+    """What has systemd run these units; `anew` where what they run has changed."""
     actions: list[Action] = []
-    texts = units.texts(made.every)
+    texts = {name: text for name, text in units.texts(made.every).items() if name in names}
     written = []
     for name, text in texts.items():
         path = f"{units.FOLDER}/{name}"
         if text_of_unit(host, path) != text:
             written.append(name)
             actions.append(_write(host, path, text.encode(), 0o644))
-        for foreign in foreign_to(host, name):
-            written.append(name)
-            actions.append(_delete(host, foreign))
+    for name, paths in foreign_to(host, texts).items():
+        written.append(name)
+        actions += [_delete(host, path) for path in paths]
     if written:
         actions.append(Action("load", "systemd's units", partial(_systemctl, host, "daemon-reload")))
-    for name in units.ENABLED:
+    for name in (name for name in units.ENABLED if name in texts):
         if host.stat(units.ENABLED[name]) is None or name in written:
             actions.append(Action("enable", name, partial(_systemctl, host, "reenable", "--quiet", name)))
         active = host.run(["systemctl", "is-active", "--quiet", name], timeout=TIMEOUT).rc == 0
         if not active or name in written or anew and name == units.LAUNCHES:
-            actions.append(Action("start", name, partial(_systemctl, host, "restart", name)))
+            actions.append(Action("start", name, partial(_start, host, made, name)))
+        elif name == units.LAUNCHES and (heard := Heartbeat(host).heard(made)).wrong:
+            actions.append(Action("start", name, partial(_revive, host, made, heard.state)))
     return actions
+
+
+def _start(host: Host, made: files.Settings, name: str) -> None:
+    """Start a unit anew, and wait for the daemon to notice starts: what a run reports next is so."""
+    _systemctl(host, "restart", name)
+    if name == units.LAUNCHES:
+        _is_ready(host, made)
+
+
+def _revive(host: Host, made: files.Settings, state: str) -> None:
+    """Start a daemon anew that runs and notices no start; one that only reads the plan is waited for."""
+    if state == LATE and _is_ready(host, made):
+        return
+    for verb in (["thaw"], ["kill", "--signal=KILL"]):  # one that is frozen or stopped does not end by itself
+        host.run(["systemctl", *verb, units.LAUNCHES], timeout=TIMEOUT)
+    _start(host, made, units.LAUNCHES)
+
+
+def _is_ready(host: Host, made: files.Settings) -> bool:
+    """Wait for the daemon to notice starts by the plan of now; whether it does. Else the next observation says so."""
+    end = time.monotonic() + READY_WITHIN
+    while Heartbeat(host).heard(made).wrong:
+        if time.monotonic() > end:
+            return False
+    return True
 
 
 def change(
@@ -127,7 +174,7 @@ def lift(host: Host) -> Changes:
     names = [units.TIMER, units.LAUNCHES, units.SERVICE]
     there = [name for name in names if _traces_of_unit(host, name)]
     actions = _stopping(host, there)
-    loose = [files.COMMAND, files.PROGRAM, journal.JOURNAL, journal.OLDER_JOURNAL, *RUNNING]
+    loose = [files.COMMAND, files.PROGRAM, reported.HEARTBEAT, journal.JOURNAL, journal.OLDER_JOURNAL, *RUNNING]
     if host.stat(files.PLACE) and host.stat(PULL) is None:  # whose record it is too
         loose.append(files.RECORD)
     inside = [f"{folder}/{name}" for folder in (files.CACHE, files.PLANS) for name in host.list(folder)]
@@ -143,7 +190,7 @@ def lift(host: Host) -> Changes:
 def _traces_of_unit(host: Host, name: str) -> bool:
     path = f"{units.FOLDER}/{name}"
     links = [units.ENABLED[name]] if name in units.ENABLED else []
-    return any(map(host.stat, (path, *links))) or next(foreign_to(host, name), "") != "" or host.unfinished(path)
+    return any(map(host.stat, (path, *links))) or bool(foreign_to(host, [name])) or host.unfinished(path)
 
 
 def _stopping(host: Host, names: Iterable[str]) -> list[Action]:
@@ -153,7 +200,7 @@ def _stopping(host: Host, names: Iterable[str]) -> list[Action]:
     for name in names:
         paths = [f"{units.FOLDER}/{name}", *([units.ENABLED[name]] if name in units.ENABLED else [])]
         there = [path for path in paths if host.stat(path) or host.unfinished(path)]
-        actions += [_delete(host, path) for path in (*foreign_to(host, name), *there)]
+        actions += [_delete(host, path) for path in (*foreign_to(host, [name]).get(name, ()), *there)]
     if actions:
         actions.append(Action("load", "systemd's units", partial(_reload, host)))
     return actions

@@ -11,12 +11,13 @@ import contextlib
 import os
 import stat
 import time
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ..host import STATE_DIRECTORY, ControlError, Host, Unseen
 from ..host.locking import deadline, locked
 from ..json_text import from_json, to_json
-from ..moments import is_stamp, stamp
+from ..moments import is_stamp, seconds, stamp
+from .turns import in_turns
 
 NAME = "journal.jsonl"
 OLDER = NAME + ".1"
@@ -33,7 +34,7 @@ MOST_COUNT = 1 << 53  # of a number: what every reader of JSON has exactly
 TEXT, NAMES, COUNT, WHEN = "text", "names", "count", "moment"
 # The events, and the type of each of their fields.
 EVENTS: Mapping[str, Mapping[str, str]] = {
-    "drift": {"rules": NAMES, "users": NAMES},  # found wrong; who was logged in
+    "drift": {"rules": NAMES, "users": NAMES, "cause": TEXT},  # found wrong; who was logged in; what was found
     "corrected": {"rules": NAMES},
     "failed": {"control": TEXT, "message": TEXT},
     "ended": {"rule": TEXT, "program": TEXT, "user": TEXT, "times": COUNT},  # a program that was ended at its start
@@ -43,6 +44,7 @@ EVENTS: Mapping[str, Mapping[str, str]] = {
     "renewed": {},
     "clock": {"back": COUNT},  # seconds
     "plan": {"plan": TEXT},  # another one took effect
+    "hours": {"opened": NAMES, "closed": NAMES},  # rules that the hours of a waiver, or their end, have changed
     "damaged": {"file": TEXT},
     "notified": {"user": TEXT, "waiver": TEXT, "about": TEXT},
 }
@@ -60,9 +62,9 @@ def write_down(host: Host, event: str, fields: Mapping[str, Any], at: str = "") 
     at = at or stamp(time.time())
     if not is_stamp(at) or event not in EVENTS or fields.keys() != EVENTS[event].keys():
         raise ValueError(f"no event of the journal: {event} with {', '.join(sorted(fields)) or 'nothing'}")
-    rules = list(fields.get("rules", ()))
-    for first in range(0, len(rules) or 1, MOST_NAMES):
-        part = {"rules": rules[first : first + MOST_NAMES]} if "rules" in fields else {}
+    lists = {name: list(fields[name]) for name in ("rules", "opened", "closed") if name in fields}
+    for first in range(0, max(map(len, lists.values()), default=0) or 1, MOST_NAMES):
+        part = {name: names[first : first + MOST_NAMES] for name, names in lists.items()}
         _write(host, _line({"at": at, "event": event, **_cut(event, {**fields, **part})}))
 
 
@@ -91,6 +93,28 @@ def read(host: Host) -> tuple[list[dict[str, Any]], int]:
             else:
                 lines.append(line)
     return lines, left_out
+
+
+def extent(host: Host) -> list[int]:
+    """What names the journal as it is now: [inode, size]; [] where there is none. For `has_lost_lines`."""
+    try:
+        found = host.stat(JOURNAL)
+    except (ControlError, Unseen):
+        return []
+    return [found.st_ino, found.st_size] if found else []
+
+
+def has_lost_lines(host: Host, before: Sequence[int], since: str) -> bool:
+    """Whether the journal has fewer lines than it had (`extent`) at a moment. One that became the older one has not."""
+    if not before:
+        return False
+    try:
+        now, older = host.stat(JOURNAL), host.stat(OLDER_JOURNAL)
+    except (ControlError, Unseen):
+        return False
+    if now and now.st_ino == before[0]:
+        return now.st_size < before[1]
+    return not (older and older.st_mtime >= seconds(since))
 
 
 def parsed(text: bytes) -> dict[str, Any] | None:
@@ -217,7 +241,7 @@ def _written(host: Host, descriptor: int, line: bytes) -> bool:
         if older and stat.S_ISDIR(older.st_mode):
             with host.directory(STATE_DIRECTORY) as directory:
                 _take_away(directory, OLDER)
-        host.rename(JOURNAL, OLDER)
+        _become_older(host)
         return False
     if size and os.pread(descriptor, 1, size - 1) != b"\n":
         line = b"\n" + line
@@ -230,3 +254,27 @@ def _written(host: Host, descriptor: int, line: bytes) -> bool:
         raise
     os.fdatasync(descriptor)
     return True
+
+
+def _become_older(host: Host) -> None:
+    """Have the journal be the older one. Of both what is newest of each is kept, in turns: whoever fills the journal
+    pushes out only what is his own.
+    """
+    raw: list[bytes] = []
+    with contextlib.suppress(ControlError):
+        for path in (OLDER_JOURNAL, JOURNAL):
+            if host.stat(path):
+                raw += host.piece(path, 0, LARGEST).split(b"\n")
+    host.rename(JOURNAL, OLDER)
+    lines = [(text, line) for text in raw if (line := parsed(text))]
+    chosen = in_turns(lines, lambda one: _whose(one[1]), LARGEST, lambda one: len(one[0]) + 1)
+    with contextlib.suppress(ControlError, Unseen):  # then only what was the older one is gone
+        host.write(OLDER_JOURNAL, b"".join(text + b"\n" for text, _ in chosen), 0o600)
+
+
+def _whose(line: Mapping[str, Any]) -> tuple[str, str]:
+    """What a line is about, of those that take turns: a user's programs, a control, an event."""
+    if line["event"] == "ended":
+        return "ended", line["user"]
+    rules = line.get("rules") or line.get("opened") or line.get("closed")
+    return (line["event"], rules[0].partition("/")[0]) if rules else (line["event"], "")

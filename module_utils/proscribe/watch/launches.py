@@ -14,10 +14,12 @@ import sys
 from typing import Any
 
 from ..host import Host, escaped
-from .noticing import STATE
+from . import files
+from .heartbeat import NOTICED, UNABLE, Heartbeat
 
-# What the daemon consists of, in the order in which it is loaded.
-LIGHT = ("tuples", "watch.fanotify", "watch.inotify", "watch.mounts", "watch.prefilter", "watch.proc_events")
+# What the daemon consists of, each after those that it needs.
+NAMES = ("fanotify", "inotify", "mounts", "prefilter", "proc_events", "reported")
+LIGHT = ("tuples", *(f"watch.{name}" for name in NAMES))
 DAEMON = "watch.noticing"
 # Loads these modules out of an unnamed file, and runs the last one: what its process needs, and nothing else.
 LOADER = """\
@@ -58,24 +60,15 @@ def main(host: Host) -> None:
     run(command)
 
 
-def status(host: Host) -> str:
-    """By what starts of programs are seen on a host, in words. Raises Unseen."""
-    seen = host.stat(STATE)
-    if seen is None or seen.st_uid:
-        return "starts of programs are not noticed: the timer's observation finds what runs"
-    said = dict(line.partition(" ")[::2] for line in (host.text(STATE) or "").splitlines())
-    pid = said.get("pid", "")
-    if not pid.isdigit() or host.process(int(pid)) is None:
-        return (
-            "starts of programs are not noticed now: the daemon does not run; the timer's observation finds what runs"
-        )
-    if not said.get("by"):
-        why = escaped(said.get("refused", ""))
-        return f"starts of programs cannot be noticed here ({why}); the timer's observation finds what runs"
-    if not said.get("plan"):
-        return f"starts of programs are seen by {escaped(said['by'])}; what is restricted is not read yet"
-    unseen = f"; not on {escaped(said['unseen'])}, which only the timer sees" if said.get("unseen") else ""
-    return f"starts of programs are noticed by {escaped(said['by'])}{unseen}"
+def status(host: Host, known: files.Settings) -> str:
+    """By what starts of programs are seen on a host, in words: tried now. Raises Unseen."""
+    heard = Heartbeat(host).heard(known)
+    if heard.state == NOTICED:
+        unseen = escaped(heard.fields.get("unseen", ""))
+        more = f"; not on {unseen}, which only the timer sees" if unseen else ""
+        return f"starts of programs are noticed by {escaped(heard.fields['by'])}{more}"
+    what = f"{heard.detail}; the timer's observation finds what runs"
+    return what if heard.state == UNABLE else f"starts of programs are not noticed now: the daemon {what}"
 
 
 def _command() -> list[str]:

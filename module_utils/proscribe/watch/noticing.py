@@ -13,22 +13,22 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` is this one with enumerations
 import _socket  # see proc_events.py
+import errno
 import marshal
 import os
 import select
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import mounts
+from . import mounts, reported
 from .fanotify import Fanotify, is_loader
-from .inotify import Inotify
+from .inotify import OPENED, Inotify
 from .prefilter import Prefilter, link
 from .proc_events import ProcEvents
+from .reported import HEARTBEAT, STATE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-STATE = "/run/proscribe-launches"  # by what starts are seen, for `status`
 
 SETTLE = 0.01  # seconds after the first event: then its process is the new program
 PAUSE = 0.04  # seconds between two bundles: a thousand events cost one wake-up
@@ -46,8 +46,15 @@ SCAN_EVERY = 5.0  # seconds between two scans of /proc, which follow lost events
 MOUNTS_EVERY = 0.5
 CHANGED = 2.0  # seconds after a change of the plan or of what is installed, until it is read
 READ_EVERY = 10.0  # and between two of these
-RETRY = 60.0  # after a verifier that could not say what is restricted
+READ_ANYWAY = 6 * 3600.0  # so often what is restricted is read although nothing has changed: it shows that it can be
+RETRY, LONGEST_RETRY = 5.0, 60.0  # after a verifier that could not say what is restricted
 ANSWERS_WITHIN = 15.0  # seconds
+READS_WITHIN = 90.0  # seconds in which a busy host starts a verifier that reads everything
+MISSED = 30.0  # seconds that an own observation of the host may be late by
+MISSED_AGAIN = 600.0  # and until it is looked after again, where that did not help
+OBSERVING = b"/libexec/proscribe/watch\0observe\0"  # in the command line of one
+# Limits that somebody has set, where the kernel has what was refused.
+LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EAGAIN)
 FAILED = 0.2  # seconds of processor time that a verifier counts which ended without an answer
 
 
@@ -164,11 +171,11 @@ class Verifier:
         number: int = self._socket.fileno()
         return number
 
-    def request(self, what: tuple[Any, ...], now: float) -> None:
+    def request(self, what: tuple[Any, ...], now: float, within: float = ANSWERS_WITHIN) -> None:
         """Send a request: at most a few kilobytes, which a socket takes. Raises OSError."""
         content = marshal.dumps(what)
         self._socket.send(len(content).to_bytes(4, "little") + content)
-        self.busy_until = now + ANSWERS_WITHIN
+        self.busy_until = now + within
 
     def answer(self) -> dict[str, Any] | None:
         """The answer, None while it is not whole. Raises OSError where there will be none."""
@@ -218,6 +225,12 @@ class Noticing:
         self.scanned_at = now - SCAN_EVERY
         self.mounts_due: float | None = None
         self.lost = 0
+        self.failing = ""  # why what starts cannot be verified
+        self.retry = RETRY
+        self.read = ""  # which settings the prefilter follows (files.identity)
+        self.beats: list[str] = []
+        self.every = 0.0  # seconds between two own observations of the host; 0 while that is not known
+        self.missed_due: float | None = None  # when the next one is missed
         self.poll = select.poll()
         self.inotify = Inotify()
         self.poll.register(self.inotify, select.POLLIN)
@@ -225,6 +238,7 @@ class Noticing:
         self.fanotify: Fanotify | None = None
         self.proc_events: ProcEvents | None = None
         self.refused: list[str] = []
+        self.limited = False  # whether that is for want of something that the kernel has
         self.marked = 0  # file systems
         self.remote: list[str] = []  # the types of those that are not marked
         self._open()
@@ -235,16 +249,22 @@ class Noticing:
         try:
             self.fanotify = Fanotify()
         except OSError as error:
-            self.refused.append(f"fanotify: {error.strerror}")
+            self._refuse("fanotify", error)
         try:
             self.proc_events = ProcEvents()
             self.poll.register(self.proc_events, select.POLLIN)
         except OSError as error:
-            self.refused.append(f"the proc connector: {error.strerror}")
+            self._refuse("the proc connector", error)
+        if not self.fanotify:  # nobody reports whose heartbeat it is, but that there was one
+            self.inotify.watch(HEARTBEAT.rpartition("/")[0], OPENED)
         self._mark()
         if self.fanotify:
             self.poll.register(self.fanotify, select.POLLIN)
             self.poll.register(self.mountinfo, select.POLLPRI)
+
+    def _refuse(self, what: str, error: OSError) -> None:
+        self.refused.append(f"{what}: {error.strerror}")
+        self.limited = self.limited or error.errno in LIMITS
 
     def _mark(self) -> None:
         """Mark the file systems that are mounted now; those that are marked already stay so."""
@@ -279,19 +299,24 @@ class Noticing:
             os.close(descriptor)
 
     def _note(self) -> None:
-        """Write down what starts are seen by, for `status`; without it that is unknown."""
+        """Write down what starts are seen by, and what was noted, for who observes this host."""
         by = [f"fanotify on {self.marked} file systems"] if self.fanotify else []
         by += ["the proc connector"] if self.proc_events else []
-        lines = [
-            f"pid {os.getpid()}",
-            f"by {', '.join(by)}",
-            f"unseen {'' if self.proc_events else ', '.join(self.remote)}",
-            f"refused {'; '.join(self.refused)}",
-            f"plan {'read' if self.prefilter else ''}",
-        ]
+        fields = {
+            "pid": str(os.getpid()),
+            "by": ", ".join(by),
+            "unseen": "" if self.proc_events else ", ".join(self.remote),
+            "refused": "; ".join(self.refused),
+            "limited": "yes" if self.limited else "",
+            "fanotify": str(self.fanotify.descriptor) if self.fanotify else "",
+            "marked": str(self.marked) if self.fanotify else "",
+            "read": self.read,
+            "failing": self.failing,
+            "beats": " ".join(self.beats),
+        }
         try:
             descriptor = os.open(f"{STATE}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-            os.write(descriptor, ("\n".join(lines) + "\n").encode())
+            os.write(descriptor, reported.report_of(fields).encode())
             os.close(descriptor)
             os.rename(f"{STATE}.new", STATE)
         except OSError:
@@ -312,7 +337,8 @@ class Noticing:
             times.append(self.verifier.busy_until)
         else:
             able = now + self.budget.wait()
-            times += [max(able, due) for due in (self.read_due, self.waiting.due()) if due is not None]
+            dues = (self.read_due, self.missed_due, self.waiting.due())
+            times += [max(able, due) for due in dues if due is not None]
         known = [moment for moment in times if moment is not None]
         return max(0.0, min(known) - now) if known else None
 
@@ -350,6 +376,9 @@ class Noticing:
         self.budget.fill(now)
         if self.read_due is not None and self.read_due <= now:
             self._request(("sets",), [], now)
+        elif self.missed_due is not None and self.missed_due <= now:
+            self.missed_due = now + max(self.every, MISSED_AGAIN)
+            self._request(("timer",), [], now)
         elif self.waiting.of and (most := self.budget.starts()) and (starts := self.waiting.next(most, now)):
             self._request(("starts", [(one.pid, one.path[-LONGEST:], one.key) for one in starts]), starts, now)
 
@@ -358,6 +387,7 @@ class Noticing:
     def take_starts(self) -> None:
         """Take all events that are there."""
         seen: set[int] = set()
+        beats = self.beats
         now = time.monotonic()
         if self.fanotify:
             for _ in range(MOST_READS):
@@ -389,9 +419,20 @@ class Noticing:
                         self.of_process(pid, now)
                 if found[1]:
                     self._lost(now)
+        if self.beats is not beats:
+            self._note()
+
+    def _beat(self, pid: int | str) -> None:
+        """Note the heartbeat of an observation (heartbeat.py), and when this host's own next one is missed."""
+        self.beats = [*self.beats[1 - reported.MOST_BEATS :], reported.noted_beat(pid, time.monotonic_ns())]
+        if self.every and _observes(pid):
+            self.missed_due = time.monotonic() + self.every + MISSED
 
     def _of_file(self, descriptor: int, pid: int, now: float) -> None:
         path = link(f"/proc/self/fd/{descriptor}")
+        if path == HEARTBEAT and (seen := os.fstat(descriptor)).st_uid == 0 and not seen.st_mode & 0o077:
+            self._beat(pid)
+            return
         matters = self.paths.get(path)
         if matters is None:
             matters = self._matters(path)
@@ -450,15 +491,22 @@ class Noticing:
                 self.verifier = Verifier(self.command)
                 self.poll.register(self.verifier, select.POLLIN)
             self.verifier.starts = starts
-            self.verifier.request(what, now)
-        except OSError:
+            self.verifier.request(what, now, READS_WITHIN if what[0] != "starts" else ANSWERS_WITHIN)
+            if what == ("sets",):
+                self.read_at, self.read_due = now, now + LONGEST_RETRY  # until there is an answer
+        except OSError as error:
             if self.verifier:
                 self._lose(self.verifier, now)
             else:
-                self.budget.spend(FAILED)
-                self._lost(now)
-        if what == ("sets",):
-            self.read_at, self.read_due = now, now + RETRY  # until there is an answer
+                self._fail(f"no process for it: {error.strerror}", now)
+
+    def _fail(self, why: str, now: float) -> None:
+        """What starts could not be verified: it is scanned for, and tried again soon."""
+        self.budget.spend(FAILED)
+        self._lost(now)
+        self.read_due, self.retry = now + self.retry, min(2 * self.retry, LONGEST_RETRY)
+        self.failing = why
+        self._note()
 
     def _take_answer(self, verifier: Verifier) -> None:
         now = time.monotonic()
@@ -472,6 +520,11 @@ class Noticing:
         used, verifier.used = said["used"] - verifier.used, said["used"]
         starts, verifier.starts = verifier.starts, []
         self.budget.spend(used, len(starts))
+        if "failed" in said:
+            self._fail(said["failed"], now)
+        elif self.failing:
+            self.failing, self.retry = "", RETRY
+            self._note()
         if "sets" in said:
             self._use(said["sets"], now)
         again = set(said.get("again", ()))
@@ -488,29 +541,35 @@ class Noticing:
 
     def _lose(self, verifier: Verifier, now: float) -> None:
         """The verifier has ended, or hangs. One that had nothing to do has only become unnecessary."""
-        if verifier.busy_until or verifier.starts:
-            self.budget.spend(FAILED)
-            self._lost(now)
+        hangs = bool(verifier.busy_until) and verifier.busy_until <= now
+        failed = bool(verifier.busy_until or verifier.starts)
         self.poll.unregister(verifier)
         verifier.end()
         self.verifier = None
+        if failed:
+            self._fail("it hangs" if hangs else "it ends without an answer", now)
 
     # -- what is restricted
 
     def _changed(self) -> None:
         """A file that the prefilter follows from has changed: to be read once it has come to rest."""
         names, more = self.inotify.read()
+        if not self.fanotify and HEARTBEAT.rpartition("/")[2] in names:
+            self._beat(reported.ANYBODY)
+            self._note()
         if more or not self.matter.isdisjoint(names):
             due = max(time.monotonic() + CHANGED, self.read_at + READ_EVERY)
             self.read_due = due if self.read_due is None else min(due, self.read_due)
 
     def _use(self, sets: dict[str, Any], now: float) -> None:
-        first, self.prefilter = self.prefilter is None, Prefilter(sets)
-        if first:
-            self._note()
+        self.prefilter = Prefilter(sets)
+        self.read, self.every = sets.get("read", ""), sets.get("every", 0.0)
+        self._note()
+        if self.missed_due is None and self.every:
+            self.missed_due = now + self.every + MISSED
         self.paths.clear()
         self.innocent.clear()
-        self.read_due = now + sets["again"] if sets.get("again") else None
+        self.read_due = now + min(sets.get("again") or READ_ANYWAY, READ_ANYWAY)
         files = set(sets["files"])
         self.matter = {path.rpartition("/")[2] for path in files}
         for directory in {path.rpartition("/")[0] for path in files}:
@@ -533,6 +592,15 @@ def user_of(pid: int) -> int | None:
         return int(ids[0]) if ids else None
     except OSError:
         return None
+
+
+def _observes(pid: int | str) -> bool:
+    """Whether a process is an own observation of the host."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as stream:
+            return OBSERVING in stream.read()
+    except OSError:
+        return False
 
 
 def _ended(number: int, frame: object) -> None:

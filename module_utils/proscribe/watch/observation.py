@@ -17,9 +17,11 @@ from ..controls.base import Changes
 from ..finding import NONCOMPLIANT, REPAIRED, WATCH, mark_repaired
 from ..host import ControlError, Host, Unseen
 from ..moments import stamp
-from ..plan import Known
+from ..plan import Known, has_hours_or_groups, once
 from ..tuples import NamedTuple
 from . import clock, effective, files, frozen, journal
+from .causes import by_cause
+from .installed import PLAN, WATCHER
 from .summary import is_stale
 
 MOST_REMOVALS = 25  # packages that one observation removes
@@ -53,51 +55,86 @@ class Observation:
         digest = str(plan["digest"])
         self._write(self.before.get("unwritten", []))
         self._note_time()
-        if self.before.get("plan", digest) != digest:
-            self._journal("plan", plan=digest)
+        self._note_lost_lines()
+        earlier = self._note_change(plan, digest)
         record, drifted = self.operations.observe(self.host, plan)
         for save in self.host.state_savers:
             with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
                 save(False)  # no run: homes are read whole once in so many runs of the controller
         wrong = _wrong(record, drifted)
         new = [rule for rule in wrong if rule not in self.before.get("drifted", ())]
-        # What only the plan that has just taken effect forbids has not drifted: it was as the one before had it.
-        turned = set(new) - self._by_earlier_plan(digest, new)
-        if new := [rule for rule in new if rule not in turned]:
-            self._journal("drift", rules=new, users=record.get("logged_in", []))
-        self._note_damage(record)
+        # What only the plan forbids that has just taken effect has not drifted: it was as the one before had it.
+        turned = set(new) - self._by_earlier_plan(earlier, new)
+        self._note_drift(record, [rule for rule in new if rule not in turned])
         failed: dict[str, str] = {}
         if drifted and not frozen.active(self.host):
-            failed = self._correct(plan, [name for name in drifted if name != WATCH])
+            failed = self._correct(plan, drifted)
             after, _ = self.operations.observe(self.host, plan)
-            record = mark_repaired(record, after)
+            was = {**record, "rules": [rule for rule in record["rules"] if rule["rule"] not in turned]}
+            right = set(wrong) - set(_wrong(after, drifted))
+            record = mark_repaired(was, after)
             repaired = {rule["rule"] for rule in record["rules"] if rule["state"] == REPAIRED}
             if corrected := [rule for rule in wrong if rule in repaired and rule not in turned]:
                 self._journal("corrected", rules=corrected)
-            wrong = [rule for rule in wrong if rule not in repaired]
-        if left := [rule for rule in wrong if rule in turned]:
-            self._journal("drift", rules=left, users=record.get("logged_in", []))
+            wrong = [rule for rule in wrong if rule not in (right & turned) | repaired]
+        self._note_drift(record, [rule for rule in wrong if rule in turned])
+        self._note_damage(record)
         self._notify(plan)
         reported = [f"{name}: {message}"[:MOST_FAILURES] for name, message in failed.items()]
         self._store(record, digest, wrong, reported)
         return record
 
-    def _by_earlier_plan(self, digest: str, wrong: list[str]) -> set[str]:
-        """Of rules that are wrong, those that are so by the plan that was in effect until now, too: all of them where
-        no other plan has followed it, and where nobody knows.
+    def _note_change(self, plan: Plan, digest: str) -> Plan | None:
+        """Write down that another plan has taken effect, or that an hour of a waiver has begun or ended, since the last
+        own observation; the plan as it was then, None where it was the same.
+        """
+        earlier, last = self.before.get("plan", digest), self.before.get("clock")
+        if earlier != digest:
+            self._journal("plan", plan=digest)
+            return self._stored_before(digest, earlier)
+        if last is None or not once(plan, "has hours or groups", lambda: has_hours_or_groups(plan)):
+            return None
+        from ..plan_hours import at, difference
+
+        time.tzset()
+        was, now = (at(plan, time.localtime(moment)) for moment in (last, self.host.clock()))
+        opened, closed = difference(was, now)
+        if not opened and not closed:
+            return None
+        self._journal("hours", opened=opened, closed=closed)
+        return was
+
+    def _stored_before(self, digest: str, earlier: str) -> Plan | None:
+        """The plan that was in effect before another one followed it; None where a run has brought that, or nobody
+        knows.
         """
         plans = self.known.plans()
-        earlier = self.before.get("plan", digest)
-        if not wrong or earlier == digest or digest == self.known.plan:
-            return set(wrong)
+        if digest == self.known.plan:
+            return None
         if earlier not in plans:  # a run has brought others since the last own observation
             earlier = plans[plans.index(digest) - 1]
-        try:
-            stored = effective.stored(self.host, self.known, earlier)
-            record, drifted = self.operations.observe(self.host, Known(stored, {}))
-        except (files.Damaged, ControlError, Unseen, ValueError):
+        with contextlib.suppress(files.Damaged, Unseen):
+            return Known(effective.stored(self.host, self.known, earlier), {})
+        return None
+
+    def _by_earlier_plan(self, earlier: Plan | None, wrong: list[str]) -> set[str]:
+        """Of rules that are wrong, those that are so by the earlier plan, too; all of them where there is none."""
+        if not wrong or earlier is None:
             return set(wrong)
-        return set(_wrong(record, drifted))
+        try:
+            return set(_wrong(*self.operations.observe(self.host, earlier)))
+        except (ControlError, Unseen, ValueError):
+            return set(wrong)
+
+    def _note_drift(self, record: Mapping[str, Any], rules: list[str]) -> None:
+        for cause, together in by_cause(record, rules):
+            self._journal("drift", rules=together, users=record.get("logged_in", []), cause=cause)
+
+    def _note_lost_lines(self) -> None:
+        """Write down that the journal has lost lines that the last own observation saw in it."""
+        if journal.has_lost_lines(self.host, self.before.get("journal", []), self.before.get("last", "")):
+            detail = f"file {journal.JOURNAL}: lines that were in it are gone"
+            self._journal("drift", rules=["watch/watcher"], users=[], cause=detail)
 
     def _note_time(self) -> None:
         try:
@@ -113,9 +150,9 @@ class Observation:
             self._journal("renewed")
 
     def _note_damage(self, record: Mapping[str, Any]) -> None:
-        """Of the watcher itself, which a run repairs: what it consists of is not on the host a second time."""
+        """Of the watcher itself, what is still wrong: a run repairs it, as it is not on the host a second time."""
         for rule in record["rules"]:
-            if rule["rule"] == "watch/watcher":
+            if rule["rule"] == WATCHER and rule["state"] == NONCOMPLIANT:
                 for finding in rule["findings"]:
                     if self._fresh(f"damaged {finding['path'] or finding['id']}"):
                         self._journal("damaged", file=finding["path"] or finding["id"])
@@ -168,7 +205,12 @@ class Observation:
         failed: dict[str, str] = {}
         for name in names:
             try:
-                corrected(self.host, plan, name, self.operations.change)
+                if name == WATCH:
+                    from .restoring import restore
+
+                    restore(self.host, self.known)
+                else:
+                    corrected(self.host, plan, name, self.operations.change)
             except (ControlError, Unseen, ValueError, OSError) as error:
                 failed[name] = str(error)
                 if f"{name}: {error}"[:MOST_FAILURES] not in self.before.get("failed", ()):
@@ -194,6 +236,10 @@ class Observation:
             "drifted": wrong,
             "failed": failed,
             "reported": self.reported,
+            "clock": int(self.host.clock()),
+            "up": clock.awake(),
+            "boot": clock.boot_id(self.host),
+            "journal": journal.extent(self.host),
             **({"unwritten": self.unwritten[:MOST_UNWRITTEN]} if self.unwritten else {}),
         }
         for path, content in ((files.STATE, given), (files.RECORD, record)):
@@ -206,10 +252,9 @@ class Observation:
 
 
 def _wrong(record: Mapping[str, Any], drifted: list[str]) -> list[str]:
-    """The rules that were seen to be wrong, of controls that a correction is for."""
-    names = [name for name in drifted if name != WATCH]
-    rules = [rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT]
-    return [rule for rule in rules if rule.partition("/")[0] in names]
+    """The rules that were seen to be wrong, and that a correction is for: only a run renews a stale plan."""
+    rules = [rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT and rule["rule"] != PLAN]
+    return [rule for rule in rules if rule.partition("/")[0] in drifted]
 
 
 def corrected(host: Host, plan: Plan, name: str, change: Callable[..., dict[str, Any]]) -> dict[str, Any]:

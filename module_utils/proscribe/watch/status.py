@@ -26,11 +26,13 @@ def _lines(host: Host, known: files.Settings) -> Iterator[str]:
     yield f"{age}renewed by a run {seen['renewed'] or 'at an unknown time'}, to be renewed every {shown(known.max_age)}"
     if known.chain:
         yield f"other plans take effect {', '.join(at for at, _ in known.chain)}"
-    yield str(launches.status(host))
+    yield str(launches.status(host, known))
     if "frozen" in seen:
         pause = seen["frozen"]
         yield f"frozen until {pause['until']} by {pause['by']}: {pause['reason']}"
     for one in reversed(seen["incidents"][-LAST:]):
-        yield f"{one['rule']}: drifted {one['times']} times, corrected {one['corrected']}, last {one['last']}"
+        more = f" and {number - 1} more rules" if (number := len(one["rules"]) + one["rules_left_out"]) > 1 else ""
+        times = f"drifted {one['times']} times, corrected {one['corrected']}, last {one['last']}"
+        yield f"{one['rules'][0]}{more}: {times}{': ' if one['cause'] else ''}{one['cause']}"
     for one in reversed(seen["ended"][-LAST:]):
         yield f"{one['rule']}: {one['program']} of {one['user']} ended {one['times']} times, last {one['last']}"

@@ -13,6 +13,7 @@ ENABLED = {  # the link that enables a unit
     TIMER: f"{FOLDER}/timers.target.wants/{TIMER}",
     LAUNCHES: f"{FOLDER}/multi-user.target.wants/{LAUNCHES}",
 }
+ALL = (TIMER, SERVICE, LAUNCHES)
 LIMIT = 3600  # seconds that one observation with its corrections may take
 
 # It corrects what a run corrects: packages, files below /etc, firewalls, services. So this takes only what no run does.

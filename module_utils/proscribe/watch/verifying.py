@@ -1,8 +1,9 @@
 """The verifier: it says what a start is, and ends what is restricted. The daemon (noticing.py) starts it when it is
 needed; it ends by itself when there was nothing for a while, so that a quiet host has none of this code in memory.
 
-A request is one of ("sets",): what may be restricted; ("starts", [(pid, end of the path, key)]). An answer has `used`,
-the processor time of all that it did until then, in seconds.
+A request is one of ("sets",): what may be restricted; ("starts", [(pid, end of the path, key)]); ("timer",): the host
+has missed an own observation, so have systemd begin them again. An answer has `used`, the processor time of all that it
+did until then, in seconds; and `failed`, why it could not do what it was to do.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ..controls.apps.user_notice import cleaned, notify, with_hints
 from ..host import ControlError, Host, Process, Unseen
 from ..moments import seconds
 from ..plan import has_hours_or_groups
-from . import clock, effective, files, frozen, journal
+from . import clock, effective, files, frozen, journal, units
 from .attempts import Attempts
 from .ending import Endings
 from .restricted import BWRAP, Restricted, sets
@@ -99,7 +100,19 @@ class Verifying:
             sections = [section for one in plans if (section := _section(one))]
             again = max(1.0, float(later[SUCCESSORS - 1][0] - present)) if len(later) > SUCCESSORS else 0.0
         found = sets(self.host, sections, self.restricted)
-        return {**found, "files": [files.SETTINGS, *found["files"]], "again": again}
+        watched = {"read": files.identity(known), "every": known.every * 1.1} if known else {}
+        return {**found, **watched, "files": [files.SETTINGS, *found["files"]], "again": again}
+
+    # -- the timer
+
+    def timer(self, now: float) -> dict[str, Any]:
+        """Have systemd observe this host again, where somebody has stopped or changed that."""
+        from .restoring import restored
+
+        self.reload(now)
+        if self.known and not frozen.active(self.host):
+            restored(self.host, self.known, (units.TIMER, units.SERVICE))
+        return {}
 
     # -- starts
 
@@ -244,13 +257,16 @@ class Verifying:
         now = time.monotonic()
         found: dict[str, Any]
         try:
-            found = {"sets": self.sets(now)} if request[0] == "sets" else self.starts(request[1], now)
+            if request[0] == "sets":
+                found = {"sets": self.sets(now)}
+            else:
+                found = self.timer(now) if request[0] == "timer" else self.starts(request[1], now)
         except files.Damaged as damaged:  # by what is not what was installed, nothing is ended
             self._write_down(now, "damaged", file=damaged.file)
-            found = {}
+            found = {"failed": str(damaged)}
         except (ControlError, Unseen) as error:
             self._write_down(now, "failed", control="apps", message=str(error))
-            found = {}
+            found = {"failed": str(error)}
         used = os.times()
         return {**found, "used": used.user + used.system + used.children_user + used.children_system}
 

@@ -29,6 +29,7 @@ from .shapes import (
 )
 
 MODE = maybe({"enum": [ENFORCE, AUDIT, OFF]})
+LEFT_OUT_OF = (*CONTROLS, *BESIDE, watched.JOURNAL)
 MISSING_IN_OLD = ("controls", "attempts")  # of records that earlier versions wrote
 
 OF_CONTROL = keyed(
@@ -92,7 +93,12 @@ QUARANTINE = keyed(
 WHEN = about(TIME, "UTC, by the host's clock")
 INCIDENT = keyed(
     {
-        "rule": TEXT,
+        "control": {"enum": [*CONTROLS, *BESIDE]},
+        "cause": about(
+            {**TEXT, "maxLength": watched.CAUSE}, "What was found; empty where the journal does not reach it"
+        ),
+        "rules": about({**TEXTS, "minItems": 1, "maxItems": watched.MOST_RULES}, "What was open by it"),
+        "rules_left_out": about(COUNT, "How many more rules were"),
         "first": WHEN,
         "last": WHEN,
         "times": about(SOME, "How often the host found it open"),
@@ -120,7 +126,10 @@ WATCHED = keyed(
         "frozen": about(shut(keyed({"until": WHEN, "reason": TEXT, "by": TEXT})), "Only where root has frozen it"),
         "incidents": {**listed(INCIDENT), "maxItems": watched.MOST_INCIDENTS},
         "ended": {**listed(ENDED), "maxItems": watched.MOST_ENDED},
-        "left_out": about(COUNT, "How much more there was"),
+        "left_out": about(
+            {**by(COUNT), "maxProperties": len(LEFT_OUT_OF)},
+            f"How much more there was, of each of {', '.join(LEFT_OUT_OF)}: incidents and ended programs, or lines",
+        ),
     },
     optional=("frozen",),
 )

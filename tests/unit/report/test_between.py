@@ -22,7 +22,7 @@ from proscribe.report.evaluation.reconcile import Clock, fleet_report, reconcile
 from proscribe.report.page.document import page
 from proscribe.report.storage import fleet_state_file
 from proscribe.report.terminal.summary import Screen, render
-from watched_hosts import ENDED, FROZEN, HOSTS, INCIDENT, REQUEST, asking, watch, watched
+from watched_hosts import ENDED, FROZEN, HOSTS, INCIDENT, POLICY, REQUEST, asking, watch, watched
 
 CLOSED = "closed again 3 times since Monday 2026-11-23 08:00 UTC"
 # What each host has to say of itself, in words of the screen and of every export.
@@ -82,6 +82,23 @@ def test_hosts_that_say_the_same_are_one_row():
     answers = {f"lap{number}": watched({**INCIDENT, "users": []}) for number in range(30)}
     (row,) = [line for line in screen(answers).splitlines() if line.startswith("apps/wechat")]
     assert "30 hosts: closed again 90 times since Monday 2026-11-23 08:00 UTC; lap0, lap1, lap2 and 27 more" in row
+
+
+def test_what_many_rules_were_open_by_is_one_row_of_their_control():
+    one = {**POLICY, "users": []}
+    answers = {"a": watched(one, left_out={"browser": 2, "journal": 1}), "b": watched(one)}
+    report, records = fleet(answers)
+    assert report["watch"]["left_out"] == 3 and report["watch"]["incidents"] == 6
+    cause = "policy /etc/opt/chrome/policies/managed/proscribe.json"
+    assert [(item.rule, item.text) for item in between.remarks(records[0])] == [
+        ("browser", f"196 rules ({cause}) closed again 3 times since Monday 2026-11-23 08:00 UTC")
+    ]
+    (row,) = between.together(records)
+    assert (row.hosts, row.rule) == (("a", "b"), "browser")
+    assert row.text == f"{cause}: closed again 6 times since Monday 2026-11-23 08:00 UTC"
+    open_ = {"rule": "browser/gmail", "state": "noncompliant", "waiver": None, "reason": None, "findings": []}
+    record = {**records[0], "rules": [open_]}
+    assert between.remarks(record)[0].open_now
 
 
 def test_a_compliant_fleet_says_that_it_did_not_at_all_times():
@@ -270,7 +287,7 @@ HOSTILE = "=cmd|' /C calc'!A0,\x00\x1b[31m\r\n]]></testcase><script>alert(1)</sc
 
 
 def hostile():
-    incident = {**INCIDENT, "rule": f"apps/{HOSTILE}", "users": [HOSTILE] * 20}
+    incident = {**INCIDENT, "rules": [f"apps/{HOSTILE}"], "cause": HOSTILE, "users": [HOSTILE] * 20}
     ended = {**ENDED, "rule": f"apps/{HOSTILE}", "program": HOSTILE, "user": HOSTILE}
     frozen = {**FROZEN, "reason": HOSTILE, "by": HOSTILE}
     request = {**REQUEST, "user": HOSTILE, "service": HOSTILE, "reason": HOSTILE}
@@ -301,8 +318,16 @@ def test_no_text_of_a_host_breaks_out(tmp_path):
 @examples(60)
 def test_no_incident_is_lost_between_a_record_and_its_words(incidents, frozen, stale):
     listed = [
-        {**INCIDENT, "rule": f"apps/a{number}", "times": times, "corrected": min(times, corrected), "users": []}
-        for number, (times, corrected, _) in enumerate(incidents)
+        {
+            **INCIDENT,
+            "rules": [f"apps/a{number}"],
+            "rules_left_out": 3 * many,
+            "cause": f"policy {number}",
+            "times": times,
+            "corrected": min(times, corrected),
+            "users": [],
+        }
+        for number, (times, corrected, many) in enumerate(incidents)
     ]
     more = {"frozen": FROZEN} if frozen else {}
     record = read("a", {**fleets.clean_answer(), "watch": watch(*listed, stale=stale, **more)})

@@ -28,7 +28,7 @@ from proscribe.report.terminal import exceptions as shown
 from proscribe.report.terminal import past_runs
 from proscribe.report.terminal.summary import Screen
 from test_report_news import NotifiedRuns, without_history
-from watched_hosts import ENDED, FROZEN, INCIDENT, REQUEST, asking, watched
+from watched_hosts import ENDED, FROZEN, INCIDENT, POLICY, REQUEST, asking, watched
 
 NOW = datetime.datetime(2026, 11, 26, tzinfo=datetime.timezone.utc)
 
@@ -41,7 +41,10 @@ def entries(past, **scope):
 def incident(first, last, times, corrected=None, users=(), rule="apps/wechat"):
     """An incident of some days of November: (23, 24) is from the 23rd to the 24th."""
     return {
-        "rule": rule,
+        "control": rule.partition("/")[0],
+        "cause": "",
+        "rules": [rule],
+        "rules_left_out": 0,
         "first": f"2026-11-{first:02}T08:00:00Z",
         "last": f"2026-11-{last:02}T08:00:00Z",
         "times": times,
@@ -76,7 +79,7 @@ def test_an_incident_counts_once_whatever_a_journal_still_has(past, journals, ex
 
 def test_hosts_rules_programs_and_users_are_apart(past):
     ended = [ENDED, {**ENDED, "user": "bob"}, {**ENDED, "program": "/x"}]
-    past.run({"a": watched(INCIDENT, ended=ended), "b": watched({**INCIDENT, "rule": "dns/wechat"})})
+    past.run({"a": watched(INCIDENT, ended=ended), "b": watched({**INCIDENT, "rules": ["dns/wechat"]})})
     found = [(one.host, one.kind, one.rule, one.who) for one in entries(past)]
     assert sorted(found) == [
         ("a", "ended", "apps/telegram", "alice"), ("a", "ended", "apps/telegram", "alice"),
@@ -86,6 +89,14 @@ def test_hosts_rules_programs_and_users_are_apart(past):
     assert [one.host for one in entries(past, rule="dns/wechat")] == ["b"]
     assert len(entries(past, host="a")) == 4
     assert entries(past, since="2026-11-25T00:00:00Z") == []
+
+
+def test_what_many_rules_were_open_by_is_found_by_each_of_them(past):
+    other = {**POLICY, "cause": "policy /etc/firefox/policies/policies.json"}
+    past.run({"a": watched(POLICY, other)})
+    assert {one.detail for one in entries(past, rule="browser/gmail")} == {POLICY["cause"], other["cause"]}
+    assert {(one.rule, one.times) for one in entries(past, rule="browser/gmail")} == {("browser", 3)}
+    assert entries(past, rule="dns/gmail") == []
 
 
 def test_users_of_both_times_are_there(past):

@@ -8,12 +8,22 @@ import fleets
 from fleets import WECHAT, wechat
 
 INCIDENT = {
-    "rule": "apps/wechat",
+    "control": "apps",
+    "cause": "package wechat",
+    "rules": ["apps/wechat"],
+    "rules_left_out": 0,
     "first": "2026-11-23T08:00:00Z",
     "last": "2026-11-24T03:00:00Z",
     "times": 3,
     "corrected": 3,
     "users": ["alice", "bob"],
+}
+POLICY = {  # one file for many rules
+    **INCIDENT,
+    "control": "browser",
+    "cause": "policy /etc/opt/chrome/policies/managed/proscribe.json",
+    "rules": ["browser/wechat", "browser/gmail"],
+    "rules_left_out": 194,
 }
 ENDED = {
     "rule": "apps/telegram",
@@ -43,7 +53,7 @@ def watch(*incidents, **changes):
         "since": "2026-11-20T00:00:00Z",
         "incidents": list(incidents),
         "ended": [],
-        "left_out": 0,
+        "left_out": {},
         **changes,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host import ControlError
-from proscribe.watch.attempts import EVERY, MOST, OTHERS, Attempts
+from proscribe.watch.attempts import EVERY, MOST, MOST_OF_USER, OTHERS, Attempts
 
 
 class Lines:
@@ -52,9 +52,12 @@ def test_a_user_who_gives_his_program_any_names_fills_no_memory() -> None:
     attempts = Attempts(lines)
     for number in range(10 * MOST):
         attempts.note("apps/viber", f"Viber{number}", "alice", 1.0)
+    attempts.note("apps/viber", "Viber", "bob", 1.0)
     attempts.proceed(2.0, all_of_it=True)
-    assert len(lines.written) <= MOST + 2
-    assert ("apps/viber", OTHERS, "alice") in {line[:3] for line in lines.written}
+    names = {line[1] for line in lines.written if line[2] == "alice"}
+    assert OTHERS in names and len(names) == MOST_OF_USER + 1
+    assert sum(times for _, _, user, times in lines.written if user == "alice") == 10 * MOST
+    assert ("apps/viber", "Viber", "bob", 1) in lines.written
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.floats(0, 200)), max_size=60))

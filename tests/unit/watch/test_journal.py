@@ -17,7 +17,7 @@ from proscribe.host import ControlError, Host, locking
 from proscribe.watch import journal
 
 AT = "2026-11-27T03:00:00Z"
-DRIFT = {"event": "drift", "rules": ["apps/wechat"], "users": ["mara"]}
+DRIFT = {"event": "drift", "rules": ["apps/wechat"], "users": ["mara"], "cause": "package wechat"}
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def without_time(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 class TestWriting:
     def test_what_is_written_is_read_the_newest_last(self, made: Host) -> None:
-        journal.append(made, "drift", rules=["apps/wechat"], users=["mara"])
+        journal.append(made, "drift", rules=["apps/wechat"], users=["mara"], cause="package wechat")
         journal.append(made, "thawed")
         lines, left_out = journal.read(made)
         assert without_time(lines) == [DRIFT, {"event": "thawed"}]
@@ -60,7 +60,7 @@ class TestWriting:
 
     def test_many_rules_become_several_lines_and_none_is_lost(self, made: Host) -> None:
         rules = [f"apps/{'x' * 60}{number}" for number in range(300)]
-        journal.append(made, "drift", rules=rules, users=["\N{PILE OF POO}" * 100] * 99)
+        journal.append(made, "drift", rules=rules, users=["\N{PILE OF POO}" * 100] * 99, cause="x")
         lines, left_out = journal.read(made)
         assert [rule for line in lines for rule in line["rules"]] == rules
         assert left_out == 0
@@ -218,9 +218,9 @@ class TestReading:
             {"at": AT, "event": "clock", "back": True},
             {"at": AT, "event": "clock", "back": 1.5},
             {"at": AT, "event": "clock", "back": 1 << 60},
-            {"at": AT, "event": "drift", "rules": "apps/wechat", "users": []},
-            {"at": AT, "event": "drift", "rules": ["apps/\x1b[2J"], "users": []},
-            {"at": AT, "event": "drift", "rules": ["x"] * 21, "users": []},
+            {"at": AT, "event": "drift", "rules": "apps/wechat", "users": [], "cause": ""},
+            {"at": AT, "event": "drift", "rules": ["apps/\x1b[2J"], "users": [], "cause": ""},
+            {"at": AT, "event": "drift", "rules": ["x"] * 21, "users": [], "cause": ""},
             {"at": AT, "event": "plan", "plan": "x" * 301},
         ],
     )

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.watch import noticing
+from proscribe.watch import noticing, reported
 from proscribe.watch.noticing import Budget, Noticing, Start, Waiting
 
 
@@ -256,3 +256,79 @@ def test_a_process_that_is_not_yet_what_it_will_be_is_verified_again(daemon, tmp
 def test_a_user_by_the_kernels_own_word() -> None:
     assert noticing.user_of(os.getpid()) == os.getuid()
     assert noticing.user_of(2**22 + 1) is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "noted"), [pytest.param(0o700, True, id="root's alone"), pytest.param(0o755, False, id="anybody's")]
+)
+def test_a_heartbeat_is_noted_and_is_no_start(
+    daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, noted: bool
+) -> None:
+    one, channel = daemon
+    read_sets(one, channel, tmp_path)
+    one.waiting.of.clear()
+    place = tmp_path / NAME  # of a name that matters
+    place.write_text("no program")
+    place.chmod(mode)
+    monkeypatch.setattr(noticing, "HEARTBEAT", str(place))
+    before = noticing.time.monotonic_ns()
+    with place.open("rb") as file:
+        one._of_file(file.fileno(), os.getpid(), noticing.time.monotonic())
+    by_root = noted and os.geteuid() == 0
+    assert reported.noted({"beats": " ".join(one.beats)}, os.getpid(), before) is by_root
+    assert bool(one.waiting.of) is not by_root
+
+
+def test_heartbeats_without_end_take_no_memory(daemon) -> None:
+    one, _ = daemon
+    for pid in range(10_000):
+        one._beat(pid)
+    assert len(one.beats) == reported.MOST_BEATS
+    assert reported.noted({"beats": " ".join(one.beats)}, 9_999, 0)
+    assert not reported.noted({"beats": " ".join(one.beats)}, 9_999, noticing.time.monotonic_ns())
+
+
+def test_an_observation_that_does_not_come_is_missed_once_in_a_while(daemon, tmp_path: Path) -> None:
+    one, channel = daemon
+    read_sets(one, channel, tmp_path)
+    now = noticing.time.monotonic()
+    one._use({**SETS, "files": [], "every": 60.0, "read": "x"}, now)
+    one.read_due = one.scan_due = None
+    one.waiting.of.clear()
+    due = 60.0 + noticing.MISSED
+    assert one.missed_due == pytest.approx(now + due)
+    one._do_what_is_due(now + due - 1)
+    one._do_what_is_due(now + due)
+    assert requested(channel) == ("timer",)
+    answers(channel)
+    one.step(1)
+    assert one.missed_due == pytest.approx(now + due + noticing.MISSED_AGAIN)
+
+
+def test_a_verifier_that_cannot_do_what_it_is_to_do_is_reported_until_one_can(daemon, tmp_path: Path) -> None:
+    one, channel = daemon
+    read_sets(one, channel, tmp_path)
+    one._request(("sets",), [], noticing.time.monotonic())
+    requested(channel)
+    answers(channel, failed="/var/lib/proscribe/watch/plans/x.json: is missing")
+    one.step(1)
+    assert one.failing.endswith("is missing") and one.lost == 1
+    assert one.read_due is not None and one.read_due <= noticing.time.monotonic() + noticing.RETRY
+    one.verifier.busy_until = noticing.time.monotonic() + 5  # type: ignore[union-attr]
+    answers(channel, sets={**SETS, "files": [], "read": "x"})
+    one.step(1)
+    assert (one.failing, one.read) == ("", "x")
+
+
+@given(st.dictionaries(st.from_regex("[a-z]+", fullmatch=True), st.text()))
+def test_what_a_daemon_reports_is_read_as_it_was_meant(fields: dict[str, str]) -> None:
+    assert reported.parsed(reported.report_of(fields)) == {
+        name: " ".join(value.split()) for name, value in fields.items()
+    }
+
+
+@given(st.text(), st.integers(), st.integers())
+def test_a_file_that_is_no_report_says_nothing(content: str, pid: int, since: int) -> None:
+    fields = reported.parsed(content)
+    assert reported.noted({"beats": content}, pid, since) in (True, False)
+    assert 0 <= reported.number(fields, "pid") < 10**9

@@ -6,15 +6,30 @@ import calendar
 import json
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from proscribe import run
+from proscribe.audit_program import installable
 from proscribe.controls.base import Action, Changes
+from proscribe.finding import worst
 from proscribe.host import ControlError, Unseen
 from proscribe.moments import stamp
-from proscribe.watch import clock, effective, files, frozen, installed, installing, journal, observation
+from proscribe.watch import (
+    clock,
+    effective,
+    files,
+    frozen,
+    installed,
+    installing,
+    journal,
+    observation,
+    restoring,
+    units,
+)
 from proscribe.watch.observation import Operations, limited, observed
+from proscribe.watch.summary import summary
 from watch_host import ROOT, Made, given, plan
 
 pytestmark = ROOT
@@ -87,9 +102,10 @@ def test_what_drifted_is_corrected_and_written_down_with_who_was_there(watched: 
     record = observe_once(host, ban)
     assert ban.changed == ["apps", "dns"]
     assert (record["state"], [rule["state"] for rule in record["rules"]]) == ("repaired", ["repaired", "repaired"])
-    drift, corrected = journal.read(host)[0]
-    assert (drift["rules"], drift["users"]) == (["apps/wechat", "dns/wechat"], ["mara"])
-    assert corrected["rules"] == drift["rules"]
+    *drifts, corrected = journal.read(host)[0]
+    drifted = [(drift["rules"], drift["users"], drift["cause"]) for drift in drifts]
+    assert drifted == [(["apps/wechat"], ["mara"], "x x"), (["dns/wechat"], ["mara"], "x x")]
+    assert corrected["rules"] == ["apps/wechat", "dns/wechat"]
 
 
 def test_what_cannot_be_corrected_is_tried_each_time_and_told_once(watched: Watched) -> None:
@@ -100,21 +116,87 @@ def test_what_cannot_be_corrected_is_tried_each_time_and_told_once(watched: Watc
         record = observe_once(host, ban)
     assert ban.changed == ["apps", "dns", "dns", "dns"]
     assert record["state"] == "noncompliant"
-    assert events(host) == ["drift", "failed", "corrected"]
+    assert events(host) == ["drift", "drift", "failed", "corrected"]
     del ban.refuses["dns"]
     observe_once(host, ban)
-    assert events(host) == ["drift", "failed", "corrected", "corrected"]
+    assert events(host) == ["drift", "drift", "failed", "corrected", "corrected"]
     ban.broken = {"dns/wechat"}
     observe_once(host, ban)
     assert events(host)[-2:] == ["drift", "corrected"], "it drifted anew"
 
 
-def test_a_broken_watcher_is_written_down_once_and_not_corrected(watched: Watched) -> None:
-    host, _ = watched
-    ban = Ban("watch/watcher")
-    for _ in range(2):
-        observe_once(host, ban)
-    assert ban.changed == [] and events(host) == ["damaged"]
+class TestWatcher:
+    """What a host restores of its own watcher; on whole hosts in integration/test_watch_tampered.py."""
+
+    TEXT = "# the program"
+
+    @pytest.fixture
+    def host(self, made: Made, monkeypatch: pytest.MonkeyPatch) -> Made:
+        """A host whose ban is in line, and that has its program's text a second time."""
+        mine = plan()
+        monkeypatch.setattr(restoring, "WATCH_TEXT", self.TEXT)
+        installing.change(made, mine, {**given(mine), "program": installable(self.TEXT)})
+        made.started_by = units.TIMER
+        observe_once(made, WatchedBan())
+        return made
+
+    @pytest.mark.parametrize(
+        "done",
+        [
+            pytest.param(lambda host: host.stopped.add(units.LAUNCHES), id="the daemon is stopped"),
+            pytest.param(lambda host: setattr(host, "daemon", None), id="the daemon is deaf"),
+            pytest.param(lambda host: host.write(files.PROGRAM, "#!/bin/true\n", 0o755), id="the program is another"),
+            pytest.param(lambda host: host.delete(files.COMMAND), id="the link is gone"),
+            pytest.param(lambda host: host.delete(f"{units.FOLDER}/{units.TIMER}"), id="a unit is gone"),
+            pytest.param(
+                lambda host: host.write(f"/run/systemd/system.control/{units.LAUNCHES}.d/x.conf", ""),
+                id="a unit is overridden",
+            ),
+        ],
+    )
+    def test_what_is_made_of_the_code_is_restored_named_and_counted(self, host: Made, done: Any) -> None:
+        done(host)
+        record = observe_once(host, WatchedBan())
+        assert record["state"] == "repaired"
+        assert events(host) == ["drift", "corrected"]
+        (incident,) = summary(host, plan())["incidents"]
+        assert (incident["control"], incident["times"], incident["corrected"]) == ("watch", 1, 1)
+        assert observe_once(host, WatchedBan())["state"] == "compliant" and len(events(host)) == 2
+
+    def test_what_is_not_there_a_second_time_is_written_down_once(self, host: Made) -> None:
+        host.write(files.CODE, "another", 0o600)
+        for _ in range(2):
+            assert observe_once(host, WatchedBan())["state"] == "noncompliant"
+        assert events(host) == ["drift", "damaged"]
+
+    def test_a_pause_leaves_the_watcher_too(self, host: Made) -> None:
+        frozen.freeze(host, "2h", "x", "root")
+        host.stopped.add(units.LAUNCHES)
+        assert observe_once(host, WatchedBan())["state"] == "noncompliant"
+        assert units.LAUNCHES in host.stopped
+
+    @pytest.mark.parametrize("done", [b"", None], ids=["emptied", "deleted"])
+    def test_lines_that_are_gone_are_named_and_counted(self, host: Made, done: bytes | None) -> None:
+        journal.append(host, "thawed")
+        observe_once(host, WatchedBan())
+        assert events(host) == ["thawed"]
+        place = Path(host.root + journal.JOURNAL)
+        place.unlink() if done is None else place.write_bytes(done)
+        for _ in range(2):
+            observe_once(host, WatchedBan())
+        assert [line["cause"] for line in journal.read(host)[0]] == [
+            f"file {journal.JOURNAL}: lines that were in it are gone"
+        ]
+
+
+class WatchedBan(Ban):
+    """A ban that is in line, on a host whose watcher is observed as it is."""
+
+    def observe(self, host: Made, plan_: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        verdicts = installed.observe(host, plan_)
+        rules = [one.as_dict() for one in verdicts if one.state != "compliant"]
+        record = {"state": worst(one.state for one in verdicts), "rules": rules, "checked_at": stamp(0)}
+        return record, ["watch"] * any(one.drifted for one in verdicts)
 
 
 def test_while_frozen_drift_is_written_down_and_left(watched: Watched) -> None:
@@ -201,6 +283,51 @@ class TestTime:
         assert ban.plans == [plans[1]["digest"]] * 3
         clocks = [line for line in journal.read(made)[0] if line["event"] == "clock"]
         assert [round(line["back"], -2) for line in clocks] == [7200], "once, and as far as it was"
+
+    def test_hours_that_begin_and_end_are_a_change_of_the_plan_and_no_drift(
+        self, made: Made, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What somebody did meanwhile is drift all the same."""
+        monkeypatch.setenv("TZ", "UTC0")
+        begin = calendar.timegm((2027, 1, 4, 8, 55, 0))  # a Monday
+        waived = {"name": "A", "mode": "waived", "waiver": "w1", "hours": [[0, 540, 1080]], "otherwise": "enforce"}
+        section = {"mode": "enforce", "services": {"a": waived}, "settings": {}}
+        mine = plan(controls={"browser": section})
+        installing.change(made, mine, given(mine))
+        ban, in_place = Ban(), {"mode": "enforce"}
+
+        def mode(host: Made, plan_: Mapping[str, Any]) -> str:
+            return str(run.resolved_here(host, plan_)[0]["controls"]["browser"]["services"]["a"]["mode"])
+
+        def seen(host: Made, plan_: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+            policy = {"browser/policy-file"} if mode(host, plan_) != in_place["mode"] else set()
+            ban.broken = ({"dns/x"} & ban.broken) | policy
+            return Ban.observe(ban, host, plan_)
+
+        def change(host: Made, plan_: Mapping[str, Any], name: str, **more: Any) -> dict[str, Any]:
+            in_place["mode"] = mode(host, plan_)
+            return Ban.change(ban, host, plan_, name, **more)
+
+        monkeypatch.setattr(ban, "observe", seen)
+        monkeypatch.setattr(ban, "change", change)
+        states = []
+        for moment, tampered in ((0, False), (600, False), (900, True), (10 * 3600, False), (11 * 3600, False)):
+            ban.broken = {"dns/x"} if tampered else set()
+            with monkeypatch.context() as patched:
+                patched.setattr(clock.time, "time", lambda now=begin + moment: now)
+                states.append(observe_once(made, ban)["state"])
+        assert states == ["compliant", "compliant", "repaired", "compliant", "compliant"]
+        fields = ("event", "rules", "opened", "closed")
+        written = [line for line in journal.read(made)[0] if line["event"] != "stale"]  # the moments are years later
+        lines = [{name: line.get(name) for name in fields} for line in written]
+        assert [tuple(filter(None, line.values())) for line in lines] == [
+            ("hours", ["browser/a"]),
+            ("drift", ["dns/x"]),
+            ("corrected", ["dns/x"]),
+            ("hours", ["browser/a"]),
+        ]
+        assert lines[0]["opened"] and lines[-1]["closed"]
+        assert [one["rules"] for one in summary(made, mine)["incidents"]] == [["dns/x"]]
 
     def test_a_clock_that_goes_back_does_not_bring_hours_again(
         self, made: Made, monkeypatch: pytest.MonkeyPatch
@@ -300,7 +427,7 @@ class TestPause:
         self, watched: Watched, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         host, _ = watched
-        host.write(frozen.BOOT, "an id\n")
+        host.write(clock.BOOT, "an id\n")
         frozen.freeze(host, "1h", "x", "root")
         assert frozen.active(host)
         uptime = frozen._uptime()

@@ -10,6 +10,7 @@ from proscribe.watch.summary import summary
 from watch_host import ROOT, Made, plan
 
 pytestmark = ROOT
+Watched = tuple[Made, dict[str, Any]]
 
 
 def written(host: Made, *lines: dict[str, Any], more: bytes = b"") -> None:
@@ -20,42 +21,103 @@ def at(day: int) -> str:
     return f"2026-11-{day:02}T03:00:00Z"
 
 
-def test_a_rule_that_was_closed_again_says_how_often_and_who_was_there(watched: tuple[Made, dict[str, Any]]) -> None:
+def drift(day: int, *rules: str, cause: str = "x", users: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {"at": at(day), "event": "drift", "rules": [*rules], "users": [*users], "cause": cause}
+
+
+def corrected(day: int, *rules: str) -> dict[str, Any]:
+    return {"at": at(day), "event": "corrected", "rules": [*rules]}
+
+
+def ended(day: int, program: str, user: str, times: int = 1) -> dict[str, Any]:
+    line = {"event": "ended", "rule": "apps/wechat", "program": program, "user": user, "times": times}
+    return {"at": at(day), **line}
+
+
+def test_a_rule_that_was_closed_again_says_how_often_by_what_and_who_was_there(watched: Watched) -> None:
     host, mine = watched
     written(
         host,
-        {"at": at(1), "event": "drift", "rules": ["apps/wechat", "dns/x"], "users": ["mara"]},
-        {"at": at(1), "event": "corrected", "rules": ["apps/wechat"]},
-        {"at": at(3), "event": "drift", "rules": ["apps/wechat"], "users": ["tom", "mara"]},
-        {"at": at(4), "event": "ended", "rule": "apps/wechat", "program": "/x", "user": "tom", "times": 2},
-        {"at": at(5), "event": "ended", "rule": "apps/wechat", "program": "/x", "user": "tom", "times": 3},
+        drift(1, "apps/wechat", cause="package wechat", users=("mara",)),
+        drift(1, "dns/x", cause="unit dnsmasq", users=("mara",)),
+        corrected(1, "apps/wechat"),
+        drift(3, "apps/wechat", cause="process /opt/wechat", users=("tom", "mara")),
+        ended(4, "/x", "tom", 2),
+        ended(5, "/x", "tom", 3),
         more=b"nonsense\n",
     )
     seen = summary(host, mine)
-    first = {"rule": "dns/x", "first": at(1), "last": at(1), "times": 1, "corrected": 0, "users": ["mara"]}
-    second = {
-        "rule": "apps/wechat",
+    first, second = seen["incidents"]
+    assert (first["rules"], first["times"], first["corrected"], first["cause"]) == (["dns/x"], 1, 0, "unit dnsmasq")
+    assert second == {
+        "control": "apps",
+        "cause": "process /opt/wechat",
+        "rules": ["apps/wechat"],
+        "rules_left_out": 0,
         "first": at(1),
         "last": at(3),
         "times": 2,
         "corrected": 1,
         "users": ["mara", "tom"],
     }
-    assert seen["incidents"] == [first, second]
-    ended = {"rule": "apps/wechat", "program": "/x", "user": "tom", "first": at(4), "last": at(5), "times": 5}
-    assert seen["ended"] == [ended]
-    assert (seen["since"], seen["left_out"], seen["every"], seen["stale"]) == (at(1), 1, 300, False)
+    assert seen["ended"] == [
+        {"rule": "apps/wechat", "program": "/x", "user": "tom", "first": at(4), "last": at(5), "times": 5}
+    ]
+    assert (seen["since"], seen["left_out"], seen["every"], seen["stale"]) == (at(1), {"journal": 1}, 300, False)
     assert "frozen" not in seen
 
 
-def test_it_is_bounded_and_says_what_it_left_out(watched: tuple[Made, dict[str, Any]]) -> None:
+def test_one_file_of_policies_is_one_incident_with_its_rules(watched: Watched) -> None:
     host, mine = watched
-    lines = [{"at": at(1), "event": "drift", "rules": [f"apps/{n:04}"], "users": [f"u{n}"]} for n in range(300)]
-    lines += [{"at": at(2), "event": "drift", "rules": ["dns/x"], "users": [f"u{n}"]} for n in range(30)]
+    rules = [f"browser/{number:03}" for number in range(196)]
+    parts = [rules[first : first + 20] for first in range(0, 196, 20)]
+    for day in (1, 2):
+        lines = [drift(day, *part, cause="policy /etc/x.json") for part in parts]
+        lines += [corrected(day, *part) for part in parts]
+        for line in lines:
+            journal.write_down(
+                host, line["event"], {k: v for k, v in line.items() if k not in ("at", "event")}, at(day)
+            )
+    (one,) = summary(host, mine)["incidents"]
+    assert (one["control"], one["cause"], one["times"], one["corrected"]) == ("browser", "policy /etc/x.json", 2, 2)
+    assert (one["rules"], one["rules_left_out"]) == (rules[:20], 176)
+
+
+def test_what_is_too_much_leaves_the_newest_of_each_control_and_user(watched: Watched) -> None:
+    host, mine = watched
+    lines = [drift(1, "dns/x"), drift(1, "watch/launches"), ended(1, "/viber", "mara", 1)]
+    lines += [drift(2, f"apps/{n:04}", cause=f"package {n}") for n in range(300)]
+    lines += [ended(3, f"/{n:04}", "tom") for n in range(300)]
     written(host, *lines)
     seen = summary(host, mine)
-    assert (len(seen["incidents"]), seen["left_out"]) == (200, 101)
-    assert seen["incidents"][-1]["rule"] == "dns/x" and len(seen["incidents"][-1]["users"]) == 20
+    assert [one["rules"] for one in seen["incidents"][:2]] == [["dns/x"], ["watch/launches"]]
+    assert seen["incidents"][-1]["rules"] == ["apps/0299"]
+    assert seen["ended"][0]["user"] == "mara"
+    assert (len(seen["incidents"]), len(seen["ended"]), seen["left_out"]) == (200, 200, {"apps": 102 + 101})
+
+
+def test_a_journal_that_is_full_keeps_the_newest_of_each(watched: Watched) -> None:
+    """A user who starts programs under ever new names pushes out his own lines only."""
+    host, mine = watched
+    journal.append(host, "drift", rules=["browser/x"], users=[], cause="policy /etc/x.json")
+    journal.append(host, "ended", rule="apps/viber", program="/viber", user="mara", times=1)
+    line = json.dumps(ended(3, "/" + "x" * 250, "tom")).encode() + b"\n"
+    for _ in range(5):
+        size = host.stat(journal.JOURNAL).st_size  # type: ignore[union-attr]
+        content = (host.read(journal.JOURNAL) or b"") + line * ((journal.LARGEST - size) // len(line))
+        host.write(journal.JOURNAL, content, 0o600)
+        journal.append(host, "thawed")
+        journal.append(host, "thawed")
+    seen = summary(host, mine)
+    assert [one["rules"] for one in seen["incidents"]] == [["browser/x"]]
+    assert {one["user"] for one in seen["ended"]} == {"mara", "tom"}
+    assert host.stat(journal.OLDER_JOURNAL).st_size <= journal.LARGEST  # type: ignore[union-attr]
+
+
+def test_users_of_an_incident_are_bounded(watched: Watched) -> None:
+    host, mine = watched
+    written(host, *(drift(2, "dns/x", users=(f"u{n}",)) for n in range(30)))
+    assert len(summary(host, mine)["incidents"][0]["users"]) == 20
 
 
 def test_a_host_that_should_have_one_and_has_none(made: Made) -> None:
@@ -69,8 +131,8 @@ def test_a_host_that_should_have_one_and_has_none(made: Made) -> None:
     )
 
 
-def test_a_directory_for_a_journal_is_no_end(watched: tuple[Made, dict[str, Any]]) -> None:
+def test_a_directory_for_a_journal_is_no_end(watched: Watched) -> None:
     host, mine = watched
     host.write(f"{journal.JOURNAL}/x", "")
-    assert summary(host, mine)["left_out"] == 1
+    assert summary(host, mine)["left_out"] == {"journal": 1}
     assert files.settings(host)

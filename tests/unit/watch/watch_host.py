@@ -1,8 +1,10 @@
-"""A host that is a made tree, on which systemd's tools are answered for."""
+"""A host that is a made tree, on which systemd's tools are answered for, and the daemon that notices starts."""
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,19 +12,38 @@ from typing import Any
 import pytest
 from proscribe.host import Host, Result
 from proscribe.plan import sealed
-from proscribe.watch import installing, units
+from proscribe.watch import files, heartbeat, installing, reported, units
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what is root's alone")
 AT = "2026-11-27T03:00:00Z"
 
 
 class Made(Host):
-    """`asked` is what its tools were run for, `stopped` units that do not run."""
+    """`ran` is what its tools were run for, `stopped` units that do not run. `daemon` is what the one that notices
+    starts reports beside what it hears: {} for one that notices all, None for one that hears nothing.
+    """
 
     def __init__(self, root: str) -> None:
         super().__init__(root, self.answer)
         self.ran: list[str] = []
         self.stopped: set[str] = set()
+        self.daemon: dict[str, str] | None = {}
+
+    def refused_execution(self, path: str) -> int:
+        """What the daemon does, once the kernel has reported it a start."""
+        if self.daemon is not None and units.LAUNCHES not in self.stopped:
+            self.link_process()
+            known = files.settings(self)
+            fields = {"pid": "7", "by": "fanotify", "read": files.identity(known) if known else ""}
+            beats = reported.noted_beat(os.getpid(), time.monotonic_ns())
+            self.write(reported.STATE, reported.report_of({**fields, "beats": beats, **self.daemon}))
+        return errno.ENOEXEC
+
+    def link_process(self) -> None:
+        """A process 7 that runs."""
+        place = Path(self.root) / "proc/7"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "exe").exists() or (place / "exe").symlink_to("/usr/bin/python3")
 
     def answer(self, argv: Sequence[str], **_: Any) -> Result:
         """What systemctl would say; it enables and disables by links, as it does."""
@@ -35,6 +56,7 @@ class Made(Host):
             self.write(units.ENABLED[names[0]], "a link")
         if verb in ("start", "restart"):
             self.stopped -= set(names)
+            self.daemon = {} if units.LAUNCHES in names else self.daemon
         return Result(0, "", "")
 
 
@@ -43,6 +65,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
     for directory in ("var/lib", "etc/systemd/system", "run/systemd/system", "usr/sbin", "usr/libexec"):
         (tmp_path / directory).mkdir(parents=True)
     monkeypatch.setattr(installing, "interpreter", lambda: "/usr/bin/python3")
+    monkeypatch.setattr(heartbeat, "PATIENCE", 0.02)
+    monkeypatch.setattr(installing, "READY_WITHIN", 0.02)
     return Made(str(tmp_path))
 
 

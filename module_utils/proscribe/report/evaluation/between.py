@@ -37,7 +37,7 @@ class Remark(NamedTuple):
 
     kind: str
     text: str
-    rule: str = ""  # of an incident and of an ended program: what it was about
+    rule: str = ""  # of an incident and of an ended program: what it was about; of many rules, their control
     program: str = ""
     user: str = ""  # whose program it was, or who froze the watcher
     users: tuple[str, ...] = ()  # who was logged in
@@ -46,13 +46,13 @@ class Remark(NamedTuple):
     times: int = 0
     corrected: int = 0
     until: str = ""
-    reason: str = ""  # of a freeze
+    reason: str = ""  # of a freeze; of an incident of many rules, by what they were open
     open_now: bool = False
 
     @property
     def key(self) -> tuple[str, ...]:
         """What names it among those of its host, also when its journal is read again."""
-        return self.kind, self.rule, self.program, self.user, self.first
+        return self.kind, self.rule, self.program or self.reason, self.user, self.first
 
     @property
     def filed(self) -> tuple[str, str]:
@@ -89,7 +89,7 @@ def remarks(record: Mapping[str, Any]) -> list[Remark]:
         found.append(Remark(UNOBSERVED, late, first=watch["last"] or ""))
     wrong = {rule["rule"] for rule in record["rules"] if rule["state"] in OPEN}
     for one in sorted(watch["incidents"], key=lambda one: one["last"], reverse=True):
-        found.append(_incident(one, one["rule"] in wrong))
+        found.append(_incident(one, not wrong.isdisjoint(one["rules"])))
     for one in sorted(watch["ended"], key=lambda one: one["last"], reverse=True):
         text = f"ended {_often(one)}"
         found.append(
@@ -113,17 +113,20 @@ def unobserved(record: Mapping[str, Any]) -> str:
 
 
 def _incident(one: Mapping[str, Any], open_now: bool) -> Remark:
-    times, corrected = one["times"], one["corrected"]
+    times, corrected, number = one["times"], one["corrected"], len(one["rules"]) + one["rules_left_out"]
     if corrected == times:
         text = f"closed again {_often(one)}"
     else:
         text = f"open {_often(one)}, of which the host closed {corrected:,}"
     text += ", and open now" if open_now else ""
     text += f"; logged in: {some(one['users'], FEW_USERS)}" if one["users"] else ""
+    rule, reason = one["rules"][0], ""
+    if number > 1:
+        rule, reason = one["control"], one["cause"]
+        text = f"{counted(number, 'rule')} ({clean(reason)}) {text}"
     users = tuple(one["users"])
-    return Remark(
-        INCIDENT, text, one["rule"], "", "", users, one["first"], one["last"], times, corrected, open_now=open_now
-    )
+    first, last = one["first"], one["last"]
+    return Remark(INCIDENT, text, rule, "", "", users, first, last, times, corrected, reason=reason, open_now=open_now)
 
 
 def _often(one: Mapping[str, Any]) -> str:
@@ -155,7 +158,7 @@ def together(records: Iterable[Mapping[str, Any]]) -> list[Together]:
     groups: dict[tuple[str, ...], list[tuple[str, Remark]]] = {}
     for record in records:
         for one in remarks(record):
-            apart = record["host"] if one.kind == FROZEN else one.user
+            apart = record["host"] if one.kind == FROZEN else one.user or one.reason
             groups.setdefault((*one.filed, one.kind, one.rule, apart), []).append((record["host"], one))
     found = [
         Together(
@@ -182,14 +185,18 @@ def _words(group: Sequence[Remark]) -> str:
         oldest = min(one.first for one in group)
         return f"no run has renewed their plans{f' since {day(oldest)} or later' if oldest else ''}"
     one = {
-        "rule": first.rule,
+        "control": first.rule.partition("/")[0],
+        "cause": first.reason,
+        "rules": [first.rule],
+        "rules_left_out": 0,
         "first": min(one.first for one in group),
         "last": max(one.last for one in group),
         "times": sum(one.times for one in group),
         "corrected": sum(one.corrected for one in group),
         "users": list(dict.fromkeys(user for one in group for user in one.users)),
     }
-    return _incident(one, any(one.open_now for one in group)).text
+    text = _incident(one, any(one.open_now for one in group)).text
+    return f"{clean(first.reason)}: {text}" if first.reason else text
 
 
 class Counts(NamedTuple):
@@ -216,15 +223,15 @@ def count(records: Iterable[Mapping[str, Any]]) -> Counts | None:
             continue
         counts["hosts"] += 1
         counts["opened"] += bool(watch["incidents"])
-        wrong = {rule["rule"] for rule in record["rules"] if rule["state"] in OPEN} if watch["incidents"] else ()
-        counts["closed_again"] += any(one["rule"] not in wrong for one in watch["incidents"])
+        wrong = {rule["rule"] for rule in record["rules"] if rule["state"] in OPEN} if watch["incidents"] else set()
+        counts["closed_again"] += any(wrong.isdisjoint(one["rules"]) for one in watch["incidents"])
         counts["incidents"] += sum(one["times"] for one in watch["incidents"])
         counts["ended"] += sum(one["times"] for one in watch["ended"])
         counts["ended_on"] += bool(watch["ended"])
         counts["frozen"] += "frozen" in watch
         counts["stale"] += watch["stale"]
         counts["unobserved"] += bool(unobserved(record))
-        counts["left_out"] += watch["left_out"]
+        counts["left_out"] += sum(watch["left_out"].values())
     return Counts(**counts) if counts["hosts"] else None
 
 

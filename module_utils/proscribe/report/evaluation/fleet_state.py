@@ -225,11 +225,15 @@ def _of_watch(record: Mapping[str, Any]) -> dict[str, Any]:
     ended: dict[str, int] = {}
     for one in watch["ended"]:
         ended[one["rule"]] = ended.get(one["rule"], 0) + one["times"]
+    incidents: dict[str, int] = {}
+    for one in watch["incidents"]:  # of many rules, by their control
+        about = one["control"] if one["rules"][1:] else one["rules"][0]
+        incidents[about] = incidents.get(about, 0) + one["times"]
     return {
         "last": watch["last"],
         "stale": watch["stale"],
         "frozen": (watch.get("frozen") or {}).get("until"),
-        "incidents": {one["rule"]: one["times"] for one in watch["incidents"]},
+        "incidents": incidents,
         "ended": ended,
     }
 

@@ -40,7 +40,7 @@ class Entry(NamedTuple):
     times: int
     corrected: int
     users: str  # a JSON list
-    detail: str  # the reason of a request or a freeze
+    detail: str  # the reason of a request or a freeze; by what many rules were open
     run: str
 
     def shown(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _entries(rec: Mapping[str, Any], run: str) -> Iterable[Entry]:
 
 
 def of(remark: Remark) -> str:
-    """The identity of what a remark is about. A freeze is another one with each reason."""
+    """The identity of what a remark is about. A freeze, or an incident of many rules, is another one by each reason."""
     return identity(remark.kind, remark.rule, remark.program or remark.reason, remark.user)
 
 
@@ -142,10 +142,14 @@ def since(session: Session, since_: str, host: str = "", rule: str = "", most: i
     """What happened between two runs since then, the newest first; of one host or one rule where they are named."""
     if not session.has(BETWEEN):
         return []
-    where = (" AND host = :host" if host else "") + (" AND rule = :rule" if rule else "")
+    # An incident of many rules is filed under their control.
+    where = (" AND host = :host" if host else "") + (" AND rule IN (:rule, :control)" if rule else "")
     query = f"""SELECT {", ".join(COLUMNS)} FROM {BETWEEN} WHERE last >= :since{where}
         ORDER BY last DESC, host, rule, id LIMIT {most:d}"""
-    return [Entry(*row) for row in session.rows(query, {"since": since_, "host": host, "rule": rule})]
+    return [
+        Entry(*row)
+        for row in session.rows(query, {"since": since_, "host": host, "rule": rule, "control": rule.partition("/")[0]})
+    ]
 
 
 def prune(session: Session, before: str) -> None:

@@ -159,7 +159,8 @@ def _incident(one: Mapping[str, Any]) -> str:
     often = "once" if times == 1 else f"{times:,} times"
     found = f"closed again {often}" if times == closed else f"open {often}, closed again {closed:,}"
     users = f"; logged in: {some(one['users'], 5)}" if one["users"] else ""
-    return f"{clean(one['rule'])}: {found}, {_period(one)}{users}"
+    by = f" ({clean(one['detail'])})" if one["detail"] else ""
+    return f"{clean(one['rule'])}{by}: {found}, {_period(one)}{users}"
 
 
 def _ended(one: Mapping[str, Any]) -> str:

@@ -1,0 +1,200 @@
+"""What is done to the watcher of a real host, without a controller: the host finds that it does not work, names it,
+restores it, and counts that. A watcher is tried: that systemd calls its daemon active says nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+from machines import Machine, booted
+from patience import BUSY, until
+from proscribe.moments import stamp
+from proscribe.watch import files, units
+from proscribe.watch.reported import HEARTBEAT
+from tampering import CHROMIUM
+from watched_host import EVERY, audit, enforce, events, observed, plan
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts, pytest.mark.steps]
+
+MAIN = f"$(systemctl show -P MainPID {units.LAUNCHES})"
+# Empties the fanotify group of the daemon, whose process goes on.
+FLUSH = f"""\
+python3 - {MAIN} <<'END'
+import ctypes, os, sys
+pid = int(sys.argv[1])
+group = next(int(n) for n in os.listdir(f"/proc/{{pid}}/fd") if "fanotify" in os.readlink(f"/proc/{{pid}}/fd/{{n}}"))
+libc = ctypes.CDLL(None, use_errno=True)
+ours = libc.syscall(438, os.pidfd_open(pid), group, 0)  # pidfd_getfd(2)
+assert libc.fanotify_mark(ours, 0x80 | 0x100, ctypes.c_uint64(0), -100, None) == 0
+END
+"""
+
+
+def replaced(unit: str, folder: str, text: str) -> str:
+    """A part that somebody puts beside a unit, in effect."""
+    place = f"{folder}/{unit}.d"
+    return f"mkdir -p {place}; printf '%b' '{text}' >{place}/x.conf; systemctl daemon-reload"
+
+
+SLEEPS = "[Service]\\nExecStart=\\nExecStart=/bin/sleep infinity\\n"
+RESTART = f"systemctl restart {units.LAUNCHES}"
+
+
+class Done(NamedTuple):
+    """What is done to the watcher, and what names it: the rule, and a part of its evidence."""
+
+    script: str
+    rule: str
+    named: str
+
+
+# An observation corrects these.
+DONE = {
+    "the daemon is stopped by a signal": Done(f"kill -STOP {MAIN}", "watch/launches", "is stopped by a signal"),
+    "the daemon is stopped": Done(f"systemctl stop {units.LAUNCHES}", "watch/launches", "does not run"),
+    "the daemon is disabled": Done(f"systemctl disable --now {units.LAUNCHES}", "watch/watcher", "not enabled"),
+    "the daemon is masked": Done(
+        f"ln -sf /dev/null {units.FOLDER}/{units.LAUNCHES}; systemctl daemon-reload; systemctl stop {units.LAUNCHES}",
+        "watch/watcher",
+        "masked",
+    ),
+    "the daemon is masked until a reboot": Done(
+        f"systemctl mask --runtime --now {units.LAUNCHES}", "watch/watcher", "overridden by /run/systemd/system"
+    ),
+    "the daemon is another program": Done(
+        f"{replaced(units.LAUNCHES, units.FOLDER, SLEEPS)}; {RESTART}", "watch/watcher", "overridden"
+    ),
+    "all daemons of ours are another program": Done(
+        f"{replaced('proscribe-.service', '/run/systemd/system', SLEEPS)}; {RESTART}", "watch/watcher", "overridden"
+    ),
+    "the daemon has no time": Done(
+        f"systemctl set-property {units.LAUNCHES} CPUQuota=1%", "watch/watcher", "/etc/systemd/system.control"
+    ),
+    "the daemon may start no verifier": Done(
+        f"systemctl set-property --runtime {units.LAUNCHES} TasksMax=1", "watch/watcher", "/run/systemd/system.control"
+    ),
+    "the daemon listens to nothing": Done(FLUSH, "watch/launches", "does not notice a start"),
+    "the daemon can open no file": Done(
+        f"prlimit --pid {MAIN} --nofile=5:5", "watch/launches", "does not notice a start"
+    ),
+    "the heartbeat is another program": Done(f"cp /bin/true {HEARTBEAT}", "watch/watcher", HEARTBEAT),
+    "the timer is edited": Done(
+        f"sed -i 's/^OnUnitActiveSec=.*/OnUnitActiveSec=10y/' {units.FOLDER}/{units.TIMER}; systemctl daemon-reload",
+        "watch/watcher",
+        "edited",
+    ),
+    "the program is edited": Done(f"sed -i '2a import os' {files.PROGRAM}", "watch/watcher", files.PROGRAM),
+    "nobody finds the program": Done(f"rm {files.COMMAND}", "watch/watcher", files.COMMAND),
+}
+# No observation comes any more: the daemon misses it.
+MISSED = {
+    "the timer is stopped": Done(f"systemctl stop {units.TIMER}", "watch/watcher", "does not run"),
+    "the timer is disabled": Done(f"systemctl disable --now {units.TIMER}", "watch/watcher", "not enabled"),
+    "the observation is another program": Done(
+        replaced(units.SERVICE, "/run/systemd/system", "[Service]\\nExecStart=\\nExecStart=/bin/true\\n"),
+        "watch/watcher",
+        "overridden",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Machine]:
+    with booted("tampered", root="trixie-host") as (one,):
+        enforce(one, plan())
+        yield one
+
+
+def notices(host: Machine) -> bool:
+    return "starts of programs are noticed by" in host.run(files.PROGRAM, "status")
+
+
+def test_a_host_that_was_enforced_notices_starts_at_once(host: Machine) -> None:
+    assert notices(host), "the run waited for that"
+    assert observed(host)["state"] == "compliant"
+    assert enforce(host, plan()) == {"apps": False, "browser": False, "watch": False}
+
+
+@pytest.mark.parametrize("how", DONE)
+def test_a_watcher_that_does_not_work_is_named_restored_and_counted(host: Machine, how: str) -> None:
+    done = DONE[how]
+    old = events(host)
+    host.run("sh", "-euc", done.script)
+    record = observed(host)
+    lines = events(host)[len(old) :]  # also of the timer's own observation, which may have come first
+    causes = [line["cause"] for line in lines if line["event"] == "drift" and line["rules"] == [done.rule]]
+    assert any(done.named in cause for cause in causes), (record["rules"], lines)
+    until(lambda: any(done.rule in line["rules"] for line in events(host, "corrected") if line not in old))
+    assert notices(host)
+    assert observed(host)["state"] == "compliant"
+
+
+@pytest.mark.parametrize("how", MISSED)
+def test_a_daemon_that_misses_the_observation_has_it_come_again(host: Machine, how: str) -> None:
+    done = MISSED[how]
+    observed(host)  # the daemon waits for the next one
+    before = len(events(host))
+    host.run("sh", "-euc", done.script)
+    until(lambda: any(line["event"] == "corrected" for line in events(host)[before:]), 2 * EVERY + BUSY)
+    drift = next(line for line in events(host)[before:] if line["event"] == "drift")
+    assert drift["rules"] == [done.rule] and done.named in drift["cause"]
+    last = json.loads(host.run("cat", files.RECORD))["checked_at"]
+    until(lambda: json.loads(host.run("cat", files.RECORD))["checked_at"] > last, 2 * EVERY + BUSY)
+
+
+def test_an_audit_says_that_a_daemon_is_deaf_although_systemd_calls_it_active(host: Machine) -> None:
+    host.run("systemctl", "stop", units.TIMER)
+    host.run("sh", "-euc", f"kill -STOP {MAIN}")
+    assert host.run("systemctl", "is-active", units.LAUNCHES) == "active\n"
+    answer = audit(host, plan())
+    states = {rule["rule"]: rule["state"] for rule in answer["record"]["rules"]}
+    assert (states["watch/launches"], states["watch/watcher"]) == ("noncompliant", "noncompliant")
+    assert "watch" in answer["drifted"]
+    account = answer["record"]["watch"]["incidents"]
+    assert {one["control"] for one in account} == {"watch"}
+    assert sum(one["corrected"] for one in account) >= len(DONE) + len(MISSED)
+    assert enforce(host, plan()) == {"apps": False, "browser": False, "watch": True}
+    assert audit(host, plan())["record"]["state"] == "compliant"
+
+
+def test_one_deleted_file_of_policies_is_one_incident_with_its_rules(host: Machine) -> None:
+    host.run("rm", CHROMIUM)
+    observed(host)
+    account = audit(host, plan())["record"]["watch"]
+    (incident,) = (one for one in account["incidents"] if one["control"] == "browser")
+    assert CHROMIUM in incident["cause"] and (incident["times"], incident["corrected"]) == (1, 1)
+    assert len(incident["rules"]) == 20 and incident["rules_left_out"] > 10
+    assert account["left_out"] == {}
+
+
+def test_hours_and_a_plan_that_a_run_brings_are_no_drift(host: Machine) -> None:
+    """The host's clock is ahead for the hours of a waiver."""
+    host.run("systemctl", "stop", units.TIMER)
+    host.run("ln", "-sf", "/usr/share/zoneinfo/UTC", "/etc/localtime")
+    midnight = int(time.time()) // 86400 * 86400 + 2 * 86400  # the day after tomorrow
+    waived = {"mode": "waived", "waiver": "w1", "otherwise": "enforce"}
+    timed = plan(wechat={**waived, "hours": [[day, 540, 600] for day in range(7)]})
+    before = audit(host, timed)
+    assert before["drifted"] == ["watch"], "a run brings another plan"
+    assert before["record"]["state"] == "noncompliant", "the timer is stopped"
+    faults = {rule["rule"]: rule["state"] for rule in before["record"]["rules"]}
+    assert (faults["watch/plan"], faults["watch/watcher"]) == ("not_applicable", "noncompliant")
+    assert enforce(host, timed)["watch"]
+    host.run("systemctl", "stop", units.TIMER)
+    observed(host)
+    noted = len(events(host))
+    assert "wechat.com" in host.run("cat", CHROMIUM)
+    states, blocked = [], []
+    for minute in (8 * 60, 9 * 60 + 5, 10 * 60 + 5):
+        host.run("sh", "-c", f"echo {stamp(midnight + minute * 60)} >{files.CLOCK}")
+        states += [rule["state"] for rule in observed(host)["rules"] if rule["rule"].startswith("browser/")]
+        blocked.append("wechat.com" in host.run("cat", CHROMIUM))
+    assert blocked == [True, False, True] and "repaired" not in states
+    lines = [line for line in events(host, "hours", "drift", "corrected") if line in events(host)[noted:]]
+    lines = [line for line in lines if line.get("rules") != ["watch/watcher"]]  # its timer
+    assert [line["event"] for line in lines] == ["hours", "hours"], lines
+    assert lines[0]["opened"] == lines[1]["closed"] == ["browser/wechat"]

@@ -1,0 +1,102 @@
+"""A whole host that keeps itself in line, without Ansible: the project's own code enforces it and installs its watch
+by a plan of the real catalogue.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import json
+import subprocess
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from browser_setup import real_plan
+from machines import Machine
+from patience import LONGEST
+from proscribe import plan as plans
+from proscribe import watch_sent
+from proscribe.store import Store
+from proscribe.watch import files, journal
+
+PROJECT = Path(__file__).resolve().parents[2]
+CODE = "/root/proscribe.zip"
+EVERY = 60  # seconds
+# Takes {plan, sent}, and does what an enforcing run does there; prints {control: its result}.
+ENFORCE = f"""\
+import base64, json, lzma, sys
+sys.path.insert(0, "{CODE}")
+from proscribe import run
+from proscribe.host import Host
+from proscribe.watch.installing import change
+given = json.load(sys.stdin)
+plan = given["plan"]
+found = {{name: run.change(Host(), plan, name)["changed"] for name in plan["controls"]}}
+sent = json.loads(lzma.decompress(base64.b64decode(given["sent"])))
+found["watch"] = change(Host(), plan, {{**sent, "code": base64.b64decode(sent["code"])}})["changed"]
+print(json.dumps(found))
+"""
+# Takes {plan, watch}, and observes as an audit does; prints the answer.
+AUDIT = f"""\
+import json, sys
+sys.path.insert(0, "{CODE}")
+from proscribe.host import Host
+from proscribe.run import compliance_state
+given = json.load(sys.stdin)
+print(json.dumps(compliance_state(Host(), given["plan"], [], "never", False, watch=given["watch"])))
+"""
+
+
+@functools.cache
+def _code() -> bytes:
+    """The project's code, one for all of a test, whoever edits it meanwhile."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in sorted((PROJECT / "module_utils/proscribe").rglob("*.py")):
+            archive.write(path, path.relative_to(PROJECT / "module_utils"))
+    return packed.getvalue()
+
+
+def plan(**browser: Any) -> dict[str, Any]:
+    """A plan of the real catalogue for apps and browsers; `browser` changes entries of the browsers' services."""
+    controls = {"apps": "enforce", "browser": "enforce", "firewall": "off", "dns": "off"}
+    made = real_plan(categories=["instant_messaging"], controls=controls, watch="1m")
+    services = made["controls"]["browser"]["services"]
+    services.update({id_: {**services[id_], **change} for id_, change in browser.items()})
+    return plans.sealed({key: value for key, value in made.items() if key != "digest"})
+
+
+def enforce(host: Machine, made: Mapping[str, Any]) -> dict[str, bool]:
+    """Enforce a plan; what changed, by control."""
+    _send(host)
+    given = {"plan": made, "sent": watch_sent.packed(Store(), made)}
+    return dict(json.loads(_python(host, ENFORCE, given)))
+
+
+def audit(host: Machine, made: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to an audit."""
+    return dict(json.loads(_python(host, AUDIT, {"plan": made, "watch": watch_sent.named_for_hosts()})))
+
+
+def observed(host: Machine) -> dict[str, Any]:
+    """The record of one own observation of the host."""
+    host.run(files.PROGRAM, "observe")
+    return dict(json.loads(host.run("cat", files.RECORD)))
+
+
+def events(host: Machine, *names: str) -> list[dict[str, Any]]:
+    """The lines of the journal, of these events."""
+    lines = host.run("sh", "-c", f"cat {journal.JOURNAL} 2>/dev/null || true").splitlines()
+    return [event for event in map(json.loads, lines) if not names or event["event"] in names]
+
+
+def _send(host: Machine) -> None:
+    argv = ["podman", "--runtime", "runc", "exec", "--interactive", host.name, "sh", "-c", f"base64 -d >{CODE}"]
+    subprocess.run(argv, input=base64.b64encode(_code()), capture_output=True, check=True, timeout=LONGEST)
+
+
+def _python(host: Machine, script: str, given: Mapping[str, Any]) -> str:
+    return host.run("python3", "-IS", "-c", script, stdin=json.dumps(given))
