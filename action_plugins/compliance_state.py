@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shlex
 import sys
@@ -12,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
@@ -32,13 +31,16 @@ from proscribe.reply.shapes import LINE, Unusable
 from proscribe.report.text.layout import warning as in_lines
 from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
 from proscribe.store import Store
-from proscribe.stream import BOOTSTRAP
-from proscribe_action import HostAction, observe_timeout, printable, results
+from proscribe.stream import RECEIVE
+from proscribe_action import HostAction, how_it_ended, observe_timeout, printable, results
 from proscribe_sweep import Captured, handover
 
-# An own text for every host would be a warning for each; Ansible tells one text once.
+# Of every host of a fleet, so it is no text of one host's: Ansible prints one text once.
 CANNOT_PIPE = "where a connection cannot pipe, or is set not to (pipelining), the observing code goes as a module"
-NO_ANSWER = "hosts that do not answer the streamed code get it as a module, which takes longer (-vvv: what they said)"
+NO_ANSWER = "its Python did not answer the streamed code, which goes as a module now and takes longer"
+UNPROMPTED = "waiting for privilege escalation prompt"  # in what Ansible says where nobody asks for a password
+# What understands ANY_PYTHON; ansible_shell_executable may name another shell.
+POSIX = {"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"}
 
 
 class ActionModule(HostAction):
@@ -49,6 +51,7 @@ class ActionModule(HostAction):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._calls: dict[str, dict[str, Any]] = {}  # what was checked, by what was compiled for a host
+        self._unanswered: dict[str, Any] | None = None  # how the last stream ended that was not answered
 
     def limit(self, variables: dict[str, Any]) -> float:
         """How long the look may take."""
@@ -170,25 +173,32 @@ class ActionModule(HostAction):
         return bool(self._connection.has_pipelining and self._connection.get_option("pipelining"))
 
     def _streamed(self, stream: bytes, variables: dict[str, Any]) -> dict[str, Any] | None:
-        done = self._low_level_execute_command(self.command(variables), in_data=stream)
+        try:
+            done = self._low_level_execute_command(self.command(variables), in_data=stream)
+        except AnsibleConnectionFailure as lost:
+            if UNPROMPTED in str(lost) and not self.leash.why:  # a shell that does not even start sudo
+                self.require_shell(str(variables.get("inventory_hostname")))
+            raise
         if self.leash.why:
             return {}
         result = answered(done["stdout"])
-        if result is None:
-            self._display.warning(in_lines(NO_ANSWER))
-            said = {"rc": done["rc"], **{name: done[name][-LINE:] for name in ("stdout", "stderr")}}
-            self._display.vvv(f"no answer to the streamed code: {json.dumps(said)}")
+        self._unanswered = done if result is None else None
         return result
 
     def command(self, variables: dict[str, Any]) -> str:
         """What the host runs, with a stream as its standard input."""
         named = str(self._templar.template(variables.get("ansible_python_interpreter")) or "auto")
         python = f'"$({ANY_PYTHON})"' if named.startswith("auto") else named
-        return f"{python} -I -S -c {shlex.quote(BOOTSTRAP)}"
+        command = f'{python} -I -S -c "{RECEIVE}"'
+        posix = Path(self._play_context.executable or "/bin/sh").name in POSIX
+        return command if posix else f"/bin/sh -c {shlex.quote(command)}"
 
     def _as_module(self, stream: bytes, variables: dict[str, Any]) -> dict[str, Any]:
-        arguments = {"loader": BOOTSTRAP, "stream": base64.b64encode(stream).decode()}
-        return self.module(variables, installation.called("compliance_state"), **arguments)
+        if self._unanswered is not None:
+            host = str(variables.get("inventory_hostname"))
+            self.require_shell(host)
+            self._display.warning(in_lines(f"{host}: {NO_ANSWER}: {how_it_ended(self._unanswered)}"))
+        return self.module(variables, installation.called("compliance_state"), stream=stream.decode("ascii"))
 
 
 def _compiled(run: Mapping[str, Any], host: str) -> dict[str, Any]:

@@ -109,8 +109,8 @@ privileged:
 """
 
 import base64
-import io
 import json
+import marshal
 import sys
 import types
 
@@ -134,9 +134,10 @@ def main() -> None:
         arguments = json.load(file)
     if "stream" not in arguments:
         fail("compliance_state needs its action plugin (action_plugins/)")
+    text, *parts = marshal.loads(base64.b64decode(arguments["stream"].split()[-1]))
     loader = types.ModuleType("loader")
-    exec(arguments["loader"], loader.__dict__)  # noqa: S102 - the project's own code, from its controller
-    print(json.dumps(loader.answered(io.BytesIO(base64.b64decode(arguments["stream"])))))
+    exec(text, loader.__dict__)  # noqa: S102 - the project's own code, from its controller
+    print(json.dumps(loader.answered(*parts)))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.common.text.converters import to_text
 from ansible.plugins.action import ActionBase
 from proscribe import stored_audit
 from proscribe.audit_program import PROGRAM
@@ -27,7 +28,7 @@ from proscribe.reply import results
 from proscribe.reply.output_limits import Leash
 from proscribe.reply.parsing import last_object
 from proscribe.reply.shapes import LINE, Unusable, line, lines
-from proscribe.stream import answer
+from proscribe.stream import FOR_SHELLS, RECEIVER, answer, piped
 
 # Bytes. An honest answer with everything wrong has some 0.4 MB, and one with all differences some 3 (docs/speed.md).
 MOST = 16 * 1024 * 1024
@@ -46,6 +47,13 @@ ANSWERS = {
     stored_audit.BUSY: "another audit of this host has not ended",
     stored_audit.REFUSED: "its audit program refused the request",
 }
+SCRIPT = b"#!"  # begins what Ansible pipes of a module
+HEARD = "proscribe-shell"  # what a login shell is asked to print
+NO_SHELL = (
+    "{shell} on {host} does not run the commands of Ansible (/bin/sh -c '...'): {said}. Nothing was run there."
+    " Expected: an account whose login shell runs what it is given, such as sh, bash, zsh, csh, fish or nu (usermod"
+    " --shell), or another ansible_user; where a restricted shell runs sh by its name, ansible_shell_executable: sh"
+)
 INTERPRETER = re.compile(r"/[A-Za-z0-9_./+-]{1,200}")
 
 
@@ -137,6 +145,18 @@ class HostAction(ActionBase):
                     return {"failed": True, "msg": f"{message}{reason and ': '}{reason}"}
             return answered
 
+    def require_shell(self, host: str) -> None:
+        """Refuse a host whose login shell does not run what it is given: it may read the text of a module, which is
+        piped next. Raises AnsibleActionFail.
+        """
+        ran = self._low_level_execute_command(f"echo {HEARD}", sudoable=False, in_data=FOR_SHELLS)
+        if self.leash.why or HEARD in ran["stdout"].split():
+            return
+        printed = self._connection.exec_command(f"echo {HEARD} $SHELL", in_data=FOR_SHELLS, sudoable=False)
+        named, user = re.search(rf"{HEARD} (\S+)", to_text(printed[1])), self._get_remote_user()
+        shell = f"the login shell{f' {named[1]}' if named else ''}{f' of {user}' if user else ''}"
+        raise AnsibleActionFail(NO_SHELL.format(shell=shell, host=host, said=how_it_ended(ran)))
+
     def _parse_returned_data(self, res: dict[str, Any], *more: Any, **named: Any) -> Any:
         """Ansible's own parser, but of what the reader lets through: it warns with what else a host printed, and has
         types of its own that a text can stand for. Were it not called, `module` would still read the result.
@@ -150,9 +170,13 @@ class HostAction(ActionBase):
         read = json.dumps(self.reader(answer))
         return super()._parse_returned_data({**res, "stdout": read, "stderr": ""}, *more, **named)
 
-    def _low_level_execute_command(self, *args: Any, **kwargs: Any) -> Any:
-        """Ansible's own, without what could steer a terminal in the errors: Ansible warns with them."""
-        done = super()._low_level_execute_command(*args, **kwargs)
+    def _low_level_execute_command(self, cmd: str, *args: Any, in_data: bytes | None = None, **named: Any) -> Any:
+        """Ansible's own, but no module is piped as what a shell could read (stream.py), and without what could steer a
+        terminal in the errors: Ansible warns with them.
+        """
+        if in_data and in_data.startswith(SCRIPT):
+            cmd, in_data = f'{cmd} -c "{RECEIVER}"', piped(to_text(in_data))
+        done = super()._low_level_execute_command(cmd, *args, in_data=in_data, **named)
         errors = lines(done["stderr"][-ERRORS:], "stderr", ERRORS)
         return {**done, "stderr": errors, "stderr_lines": errors.splitlines()}
 
@@ -180,6 +204,12 @@ class HostAction(ActionBase):
             subprocess.run(exit_, stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
 
 
+def how_it_ended(done: Mapping[str, Any]) -> str:
+    """Why a command was not what it should be, in a line: what it printed, and its exit code."""
+    said = " ".join(f"{done['stdout']} {done['stderr']}".split())[-LINE:]
+    return f"{said and f'it printed {printable(said)!r}, '}exit code {done['rc']}"
+
+
 def observe_timeout(variables: Mapping[str, Any]) -> int:
     """How many seconds a look at the host of a task may take, as `compile_plans` found the inventory to say it."""
     run = compiled_run(variables)
@@ -192,4 +222,4 @@ def printable(error: object) -> str:
     return line(str(error), "a message")
 
 
-__all__ = ["HostAction", "observe_timeout", "printable", "results"]
+__all__ = ["HostAction", "how_it_ended", "observe_timeout", "printable", "results"]

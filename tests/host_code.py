@@ -16,7 +16,7 @@ sys.path.insert(0, str(MODULE_UTILS))
 
 from proscribe.plan import SCHEMA, canonical, sealed
 from proscribe.store import Store
-from proscribe.stream import BOOTSTRAP, HOST_SIDE, PACKAGE, answer, payload
+from proscribe.stream import HOST_SIDE, PACKAGE, RECEIVE, answer, payload
 
 ON_THE_HOST = """
 import importlib, sys
@@ -70,7 +70,7 @@ def streamed(python: str) -> bool:
     plan = canonical(sealed({"schema": SCHEMA, "contact": "", "browsers": [], "controls": controls}))
     call = {"controls": [], "gate": "never", "will_correct": False}
     stream = payload(Store().code(probe=False), Store().plan(plan), call)
-    done = subprocess.run([python, "-I", "-S", "-W", "error", "-c", BOOTSTRAP], input=stream, capture_output=True)
+    done = subprocess.run([python, "-I", "-S", "-W", "error", "-c", RECEIVE], input=stream, capture_output=True)
     result = answer(done.stdout.decode()) or {}
     if "record" not in result:
         print(f"{python} gives no record to the streamed code: {done.stderr.decode()[-500:]}")

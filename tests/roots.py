@@ -73,6 +73,7 @@ LAYERS = {
         ),
         "systemctl --quiet disable firewalld ufw dnsmasq rsyslog",
     ),
+    "shells": Layer("host", ("csh", "tcsh", "fish", "zsh", "ksh", "mksh", "busybox")),
     "docker": Layer("managed", ("docker.io",), "systemctl --quiet disable docker.socket docker containerd"),
     "resolvers": Layer("host", ("dnsmasq", "unbound", "network-manager", "systemd-resolved", "libnss-resolve"), ""),
     "snap": Layer("host", ("snapd", "polkitd")),
@@ -96,7 +97,7 @@ LAYERS = {
 USUAL = {
     "integration": (
         *("trixie", "trixie-host", "trixie-managed", "trixie-resolvers", "trixie-snap", "trixie-wine"),
-        *("trixie-domain", "trixie-systems", "trixie-appliances"),
+        *("trixie-domain", "trixie-systems", "trixie-appliances", "trixie-shells"),
     ),
     "nightly": ("sid-managed", "sid-dnf5", "trixie-builder"),
     "molecule": ("bookworm-host", "trixie-desktop"),

@@ -7,7 +7,6 @@ AUDIT_TEXT = r"""import _signal
 import marshal
 import os
 import sys
-import zlib
 from importlib._bootstrap_external import MAGIC_NUMBER
 from importlib.machinery import ModuleSpec
 MARK = "proscribe-answer:"
@@ -30,6 +29,9 @@ def load(name):
 def from_json(text):
     import json
     return json.loads(text)
+def unpacked(plan):
+    import zlib
+    return from_json(zlib.decompress(plan))
 class Modules:
     def __init__(self, code, sources):
         self.code = code
@@ -54,8 +56,7 @@ class Modules:
     def exec_module(self, module):
         code = self.compiled(module.__name__)[0]
         exec(marshal.loads(code) if isinstance(code, bytes) else code, module.__dict__)
-def answer_to(head, stream):
-    packed, packed_plan = map(stream.read, head["sizes"])
+def answer_to(head, packed, packed_plan):
     named = f"{head['code']}-{MAGIC_NUMBER.hex()}"
     with_plan = f"{named}-{head['plan']}"
     code = None if packed else load(named)
@@ -66,7 +67,7 @@ def answer_to(head, stream):
     if code is None:
         import lzma
         sources = from_json(lzma.decompress(packed))
-    plan, follows = known or (from_json(zlib.decompress(packed_plan)), {})
+    plan, follows = known or (unpacked(packed_plan), {})
     modules = Modules(code or {}, sources)
     sys.meta_path.insert(0, modules)
     from proscribe.host import Host
@@ -86,7 +87,6 @@ def answer_to(head, stream):
     return {**answer, "kept": complete}
 import _signal
 import fcntl
-import io
 import json
 import os
 import sys
@@ -148,8 +148,8 @@ def stored_record():
         return {LACKING: True}
 def observed(given):
     call = {"controls": given["controls"], "gate": given["gate"], "will_correct": False, "probe": False}
-    named = {"code": given["code"], "plan": given["plan"], "sizes": [0, 0]}
-    return answer_to({**named, "call": {**call, "remember": False}}, io.BytesIO())
+    named = {"code": given["code"], "plan": given["plan"]}
+    return answer_to({**named, "call": {**call, "remember": False}}, b"", b"")
 def audited():
     try:
         fcntl.flock(os.open(PROGRAM, os.O_RDONLY | os.O_NOFOLLOW), fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,7 +10,6 @@ import _signal
 import marshal
 import os
 import sys
-import zlib
 from importlib._bootstrap_external import MAGIC_NUMBER
 from importlib.machinery import ModuleSpec
 MARK = "proscribe-answer:"
@@ -30,17 +29,19 @@ def load(name):
    return marshal.loads(file.read())
  except (OSError, ValueError, EOFError, TypeError):
   return None
-def answered(stream):
- head = marshal.load(stream)
+def answered(head, code, plan):
  _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
  _signal.alarm(head.get("seconds", 0))
  try:
-  return answer_to(head, stream)
+  return answer_to(head, code, plan)
  finally:
   _signal.alarm(0)
 def from_json(text):
  import json
  return json.loads(text)
+def unpacked(plan):
+ import zlib
+ return from_json(zlib.decompress(plan))
 def text_of(answer):
  if LACKING in answer:
   import json
@@ -71,8 +72,7 @@ class Modules:
  def exec_module(self, module):
   code = self.compiled(module.__name__)[0]
   exec(marshal.loads(code) if isinstance(code, bytes) else code, module.__dict__)
-def answer_to(head, stream):
- packed, packed_plan = map(stream.read, head["sizes"])
+def answer_to(head, packed, packed_plan):
  named = f"{head['code']}-{MAGIC_NUMBER.hex()}"
  with_plan = f"{named}-{head['plan']}"
  code = None if packed else load(named)
@@ -83,7 +83,7 @@ def answer_to(head, stream):
  if code is None:
   import lzma
   sources = from_json(lzma.decompress(packed))
- plan, follows = known or (from_json(zlib.decompress(packed_plan)), {})
+ plan, follows = known or (unpacked(packed_plan), {})
  modules = Modules(code or {}, sources)
  sys.meta_path.insert(0, modules)
  from proscribe.host import Host
@@ -101,7 +101,7 @@ def answer_to(head, stream):
   parts = {named: modules.marshalled(), with_plan: marshal.dumps((plan, follows))}
   complete = keep(host, parts)
  return {**answer, "kept": complete}
-if __name__ == "__main__":
- print("\n" + MARK + text_of(answered(sys.stdin.buffer)), flush=True)
+def reply(head, code, plan):
+ print("\n" + MARK + text_of(answered(head, code, plan)), flush=True)
  os._exit(0)
 """

@@ -1,6 +1,6 @@
-"""The program that a host's Python gets on its command line: it reads one stream from standard input and answers it.
+"""The program that a host's Python gets first: it answers the rest of the stream that it came in.
 
-stream.py sends this text, without what only people need, to `python3 -I -S -c`. Where a connection cannot pipe,
+stream.py sends this text, without what only people need, and `reply` answers. Where a connection cannot pipe,
 library/compliance_state.py executes it and calls `answered`. It has nothing of the project until it has the code, which
 comes out of the stream, or out of this host's cache of an earlier one (which nobody but root can have written). A
 name that is not in it is the standard library's.
@@ -21,11 +21,10 @@ import _signal  # type: ignore[import-not-found]
 import marshal
 import os
 import sys
-import zlib
 from importlib._bootstrap_external import MAGIC_NUMBER
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, BinaryIO
+from typing import Any
 
 # Begins the line of the answer. A login shell may print what it likes before it; what a host's users name their files
 # may stand within it, but never at the beginning of a line: JSON escapes their line ends.
@@ -54,15 +53,14 @@ def load(name: str) -> Any:
         return None
 
 
-def answered(stream: BinaryIO) -> dict[str, Any]:
+def answered(head: dict[str, Any], code: bytes, plan: bytes) -> dict[str, Any]:
     """The answer to one stream. The process is ended where that takes longer than the stream permits."""
-    head = marshal.load(stream)
     # The signal's default action ends a process wherever it is, also within a system call or an endless match. The
     # module signal is this one with enumerations, which are a fiftieth of the cost of an observation.
     _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
     _signal.alarm(head.get("seconds", 0))
     try:
-        return answer_to(head, stream)
+        return answer_to(head, code, plan)
     finally:
         _signal.alarm(0)
 
@@ -72,6 +70,13 @@ def from_json(text: bytes) -> Any:
     import json
 
     return json.loads(text)
+
+
+def unpacked(plan: bytes) -> Any:
+    """A plan that was sent."""
+    import zlib
+
+    return from_json(zlib.decompress(plan))
 
 
 def text_of(answer: dict[str, Any]) -> str:
@@ -119,9 +124,8 @@ class Modules:
         exec(marshal.loads(code) if isinstance(code, bytes) else code, module.__dict__)  # noqa: S102 - the project's own
 
 
-def answer_to(head: dict[str, Any], stream: BinaryIO) -> dict[str, Any]:
-    """The answer to the call in the head of a stream; what follows in the stream is the code and the plan."""
-    packed, packed_plan = map(stream.read, head["sizes"])
+def answer_to(head: dict[str, Any], packed: bytes, packed_plan: bytes) -> dict[str, Any]:
+    """The answer to the call in the head of a stream; what follows it there is the code and the plan."""
     named = f"{head['code']}-{MAGIC_NUMBER.hex()}"
     with_plan = f"{named}-{head['plan']}"
     code = None if packed else load(named)
@@ -133,7 +137,7 @@ def answer_to(head: dict[str, Any], stream: BinaryIO) -> dict[str, Any]:
         import lzma
 
         sources = from_json(lzma.decompress(packed))
-    plan, follows = known or (from_json(zlib.decompress(packed_plan)), {})
+    plan, follows = known or (unpacked(packed_plan), {})
     modules = Modules(code or {}, sources)
     sys.meta_path.insert(0, modules)
     from proscribe.host import Host
@@ -156,6 +160,7 @@ def answer_to(head: dict[str, Any], stream: BinaryIO) -> dict[str, Any]:
     return {**answer, "kept": complete}
 
 
-if __name__ == "__main__":
-    print("\n" + MARK + text_of(answered(sys.stdin.buffer)), flush=True)
+def reply(head: dict[str, Any], code: bytes, plan: bytes) -> None:
+    """Print the answer to one stream, and end."""
+    print("\n" + MARK + text_of(answered(head, code, plan)), flush=True)
     os._exit(0)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import fcntl
-import io
 import json
 import os
 import sys
@@ -87,8 +86,8 @@ def stored_record() -> dict[str, Any]:
 def observed(given: dict[str, Any]) -> dict[str, Any]:
     """The answer of the observing code that is stored, about the plan that is stored."""
     call = {"controls": given["controls"], "gate": given["gate"], "will_correct": False, "probe": False}
-    named = {"code": given["code"], "plan": given["plan"], "sizes": [0, 0]}
-    return answer_to({**named, "call": {**call, "remember": False}}, io.BytesIO())
+    named = {"code": given["code"], "plan": given["plan"]}
+    return answer_to({**named, "call": {**call, "remember": False}}, b"", b"")
 
 
 def audited() -> dict[str, Any]:

@@ -1,18 +1,23 @@
 """The observing code as one stream of bytes, for a Python on the other side that has nothing of ours.
 
 Four fifths of what a module call costs a host is Python compiling Ansible's own module library. Our observing code
-needs none of it, so it can be piped to `python3 -I -S -c BOOTSTRAP` (loader.py), which takes it from standard input,
-answers one call, and leaves nothing behind. Controller side.
+needs none of it, so it can be piped to the host's Python, which takes it from standard input, answers one call, and
+leaves nothing behind. Controller side.
 
-A stream is a head (which code and which plan, how long they are, the call), the code, and the plan. The head is in the
-form of `marshal`, which a host reads without loading anything for it. What is the same for many hosts is made once,
-before any host is contacted, and stored beside the plans for the processes that Ansible starts for each host. A host
-that an enforcing run has seen caches both too, the code compiled and the plan with what follows from it; they are then
-named by their hashes and not sent.
+A stream is a program (loader.py), a head (which code and which plan, the call), the code, and the plan, in the form of
+`marshal`, which a host reads without loading anything for it. What is the same for many hosts is made once, before any
+host is contacted, and stored beside the plans for the processes that Ansible starts for each host. A host that an
+enforcing run has seen caches both too, the code compiled and the plan with what follows from it; they are then named by
+their hashes and not sent.
+
+Between the controller and that Python is the login shell of an account, whatever it is. So the command is one line that
+all shells take alike (RECEIVER), and what is piped is nothing that a shell could do (`piped`): a shell that reads its
+commands from there, whatever it was given, ends at the first line, and the second one is a single long word.
 """
 
 from __future__ import annotations
 
+import binascii
 import contextlib
 import functools
 import glob
@@ -68,6 +73,15 @@ CHANGING = frozenset({"enforce", "lift", "restore", "removal", "change", "carry_
 PROBING = frozenset({"probed"})  # and these are for what is only done on request
 FOR_MACS = frozenset({"on_macos"})  # what only a Mac gets, which says that it is one
 NOT_FOR_MACS = frozenset({"observe", "control"})  # of the module `run`
+# What a host's Python is given on its command line: without a line break, and without what any shell takes for its own
+# between double quotes. It takes the first line that is longer than the one for shells, and runs the program in it.
+RECEIVER = (
+    "import sys,binascii,marshal;"
+    "given=marshal.loads(binascii.a2b_base64(next(line for line in sys.stdin.buffer if line[9:])));"
+    "exec(given[0])"
+)
+RECEIVE = f"{RECEIVER};reply(*given[1:])"
+FOR_SHELLS = b"exit\n"  # where every shell ends that would read what is piped
 FOR_EVERY_PYTHON = 2  # the version of marshal's format: without references, which are newer ones' own
 WATCH_ENTRY = f"{PACKAGE}.watch_commands"
 
@@ -84,10 +98,14 @@ def payload(code: Part, plan: Part, call: Mapping[str, Any], whole: bool = True,
     `seconds` the host ends the call; 0 for no limit.
     """
     parts = [code.packed(), plan.packed()] if whole else [b"", b""]
-    sizes = [len(part) for part in parts]
-    head = {"code": code.name, "plan": plan.name, "sizes": sizes, "call": call, "seconds": seconds}
+    head = {"code": code.name, "plan": plan.name, "call": call, "seconds": seconds}
     plain = json.loads(json.dumps(head))  # Ansible's texts are of types of its own, which only JSON takes for texts
-    return b"".join([marshal.dumps(plain, FOR_EVERY_PYTHON), *parts])
+    return piped(BOOTSTRAP, plain, *parts)
+
+
+def piped(program: str, *given: Any) -> bytes:
+    """A program, and what it is given, for a Python that is started with RECEIVER."""
+    return FOR_SHELLS + binascii.b2a_base64(marshal.dumps([program, *given], FOR_EVERY_PYTHON))
 
 
 def _files() -> dict[str, str]:

@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT / "module_utils"))
+sys.path[:0] = [str(PROJECT / "module_utils"), str(PROJECT / "tests")]
 
 from proscribe.compile.catalogue import load
 from proscribe.compile.plans import compile_plan
@@ -44,7 +44,8 @@ from proscribe.controls.apps.portable.scan_cache import MEMORY
 from proscribe.host import Host, Result, run_tool
 from proscribe.plan import canonical
 from proscribe.store import Store
-from proscribe.stream import BOOTSTRAP, payload
+from proscribe.stream import BOOTSTRAP, RECEIVE, payload
+from streams import with_program
 
 PLAIN = 1.5  # times the plain tools
 AGAIN = 0.3  # seconds
@@ -83,11 +84,12 @@ def make(root: Path, files: int) -> None:
             (directory / f"module-{number}.{choose.choice(['js', 'py', 'txt', 'png'])}").touch()
 
 
-def streamed(plan: Mapping[str, Any]) -> bytes:
-    """The stream of an audit of the apps, to a host that keeps nothing of the code yet."""
+def streamed(plan: Mapping[str, Any], root: Path) -> bytes:
+    """The stream of an audit of the apps, to a host that keeps nothing of the code yet, over a made tree."""
     store = Store()
     call = {"controls": ["apps"], "gate": "never", "will_correct": False, "probe": False, "remember": False}
-    return payload(store.code(probe=False), store.plan(canonical(plan)), call)
+    stream = payload(store.code(probe=False), store.plan(canonical(plan)), call)
+    return with_program(stream, BOOTSTRAP.replace("\n host = Host()\n", HOST.format(root=root)))
 
 
 def spent(command: Sequence[str], rounds: int, given: bytes = b"") -> float:
@@ -99,11 +101,6 @@ def spent(command: Sequence[str], rounds: int, given: bytes = b"") -> float:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     return min(times)
-
-
-def taking(root: Path) -> list[str]:
-    """The command that takes a stream and answers it, over a made tree."""
-    return [sys.executable, "-I", "-S", "-c", BOOTSTRAP.replace("\n host = Host()\n", HOST.format(root=root))]
 
 
 def remember(root: Path, plan: dict[str, Any]) -> None:
@@ -188,8 +185,8 @@ def main() -> int:
             fill(root, arguments.packages)
         Path(f"{root}{MEMORY}").unlink(missing_ok=True)
         plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions({}, str), [], AFTER)
-        audit = streamed(plan)
-        ours = taking(root)
+        audit = streamed(plan, root)
+        ours = [sys.executable, "-I", "-S", "-c", RECEIVE]
         database = ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W"]
         plain = spent(database, rounds) + spent(["find", f"{root}/home"], rounds)
         first = spent(ours, rounds, audit)

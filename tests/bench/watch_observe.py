@@ -27,7 +27,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT / part) for part in ("module_utils", "tests/integration", "tests")]
 
 from proscribe.host_cache import PLACE
-from proscribe.stream import BOOTSTRAP, Part, payload
+from proscribe.stream import RECEIVE, Part, payload
 from proscribe.watch import files, units
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 
@@ -83,11 +83,11 @@ def measured(host: Scheduled, rounds: int) -> dict[str, float]:
     named = [Part(name, bytes) for name in (code.split()[0], plan)]
     stream = payload(*named, call, whole=False).decode("ascii")
     python = host.run("head", "-n1", files.PROGRAM).split()[0].removeprefix("#!")
-    assert '"record"' in host.run(python, "-I", "-S", "-c", BOOTSTRAP, stdin=stream)
+    assert '"record"' in host.run(python, "-I", "-S", "-c", RECEIVE, stdin=stream)
     host.run(files.PROGRAM, "observe")
     commands = {
         "Python's start": [[python, "-I", "-S", "-c", "pass"], ""],
-        "streamed audit": [[python, "-I", "-S", "-c", BOOTSTRAP], stream],
+        "streamed audit": [[python, "-I", "-S", "-c", RECEIVE], stream],
         OBSERVATION: [["env", f"TRIGGER_UNIT={units.TIMER}", files.PROGRAM, "observe"], ""],
     }
     found: dict[str, float] = json.loads(

@@ -1,4 +1,4 @@
-"""The text of loader.py as it goes with every call: without what only people need, and for a command line."""
+"""The text of loader.py as it goes with every call: without what only people need."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ CALLED_BY_PYTHON = ("find_spec", "create_module", "exec_module")
 
 def text() -> str:
     """The program, indented by one space."""
-    sent = reached(
-        Whole({"loader": LOADER.read_text(encoding="utf-8")}, ()), ["loader"], ["answered", *CALLED_BY_PYTHON]
-    )
+    sent = reached(Whole({"loader": LOADER.read_text(encoding="utf-8")}, ()), ["loader"], ["reply", *CALLED_BY_PYTHON])
     lines = (line for line in sent["loader"].splitlines() if line)
     shorter = (re.sub("^ +", lambda indent: " " * (len(indent[0]) // 4), line) for line in lines)
     return "\n".join(shorter).replace("@PLACE@", PLACE) + "\n"

@@ -51,7 +51,7 @@ BOB = ("--become", "-e", "ansible_user=bob", "-e", "ansible_become_password=secr
 CAROL = ("--become", "-e", "ansible_user=carol", "-e", "ansible_become_password=secret")
 ALONE = json.dumps({"ansible_ssh_args": "-o ControlMaster=no -o ControlPath=none"})
 MODULE = "goes as a module"
-NO_ANSWER = "get it as a module"
+NO_ANSWER = "its Python did not answer the streamed code"
 PLACE = "/var/lib/proscribe/observe"
 
 

@@ -11,8 +11,9 @@ import pytest
 from proscribe.controls.apps.portable.scan_cache import FOLDER, MEMORY
 from proscribe.host_cache import PLACE
 from proscribe.loader import MARK
-from proscribe.stream import BOOTSTRAP, Part, payload
+from proscribe.stream import BOOTSTRAP, RECEIVE, Part, payload
 from scheduled_machine import Scheduled, scheduled_machine
+from streams import with_program
 from unchanged_audit import NOT_LOADED
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
@@ -33,8 +34,9 @@ def machine() -> Iterator[Scheduled]:
 def audited(machine: Scheduled) -> tuple[dict, set[str]]:
     """The record of an audit that only names code and plan, and the modules that it loaded."""
     code, _, plan = max(machine.run("ls", PLACE).split(), key=len).replace("-", " ", 1).rpartition("-")
-    head = payload(Part(code.split()[0], bytes), Part(plan, bytes), CALL, whole=False).decode("ascii")
-    said = machine.run("python3", "-I", "-S", "-c", LISTING, stdin=head).partition(MARK)[2].splitlines()
+    named = payload(Part(code.split()[0], bytes), Part(plan, bytes), CALL, whole=False)
+    stream = with_program(named, LISTING).decode("ascii")
+    said = machine.run("python3", "-I", "-S", "-c", RECEIVE, stdin=stream).partition(MARK)[2].splitlines()
     return json.loads(said[0])["record"], {name.partition(".")[0] for name in said[1].split()}
 
 

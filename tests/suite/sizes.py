@@ -163,6 +163,7 @@ TABLE = (
         CHANGED,
         (f"{_CONTROLS}apps/requests/*", f"{_PROGRAMS}request.py", f"{_PROGRAMS}send.py", *_CUSTODY),
     ),
+    Row("integration/test_login_shells.py", CHANGED, _SWEEP),
     Row("integration/test_stream_connections.py", CHANGED, _SWEEP),
     Row("integration/test_sweep.py", CHANGED, _SWEEP),
     Row("integration/test_unchanged_audit.py", ALWAYS, _SWEEP),

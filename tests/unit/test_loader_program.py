@@ -21,6 +21,8 @@ from typing import Any
 import pytest
 from patience import LONGEST
 from proscribe import loader
+from proscribe.stream import RECEIVE, piped
+from streams import with_program
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are believed")
 
@@ -81,18 +83,16 @@ def stream(
     texts = {name: text.replace("@PLACE@", str(place)) for name, text in CODE.items()}
     packed = lzma.compress(json.dumps({"texts": texts, "packages": PACKAGES}).encode()) if code else b""
     packed_plan = zlib.compress(json.dumps(PLAN).encode()) if plan else b""
-    sizes = [len(packed), len(packed_plan)]
-    head = {"code": "code", "plan": "plan", "sizes": sizes, "call": call, **(limit or {})}
-    return marshal.dumps(head, 2) + packed + packed_plan
+    head = {"code": "code", "plan": "plan", "call": call, **(limit or {})}
+    return piped(TEXT.replace(loader.PLACE, str(place)), head, packed, packed_plan)
 
 
-def program(place: Path) -> list[str]:
-    return [sys.executable, "-I", "-S", "-c", TEXT.replace(loader.PLACE, str(place))]
+PROGRAM = [sys.executable, "-I", "-S", "-c", RECEIVE]
 
 
 def answered(place: Path, **options: Any) -> dict[str, Any]:
     """The answer of a host to a stream."""
-    done = subprocess.run(program(place), input=stream(place, **options), capture_output=True, check=True)
+    done = subprocess.run(PROGRAM, input=stream(place, **options), capture_output=True, check=True)
     assert done.stderr == b""
     before, line = done.stdout.decode().split("\n", 1)
     assert before == "" and line.startswith("proscribe-answer:") and line.endswith("}\n")
@@ -199,9 +199,7 @@ def test_a_link_in_the_place_of_what_is_cached_is_not_followed(place):
 
 def test_a_pipe_in_the_place_of_what_is_cached_does_not_hold_the_host(place):
     os.mkfifo(place / NAMED, 0o600)
-    done = subprocess.run(
-        program(place), input=stream(place, False, False), capture_output=True, check=True, timeout=LONGEST
-    )
+    done = subprocess.run(PROGRAM, input=stream(place, False, False), capture_output=True, check=True, timeout=LONGEST)
     assert json.loads(done.stdout.decode().partition(":")[2]) == LACKING
 
 
@@ -209,7 +207,7 @@ def test_a_call_that_takes_too_long_ends_its_process(place):
     """Whatever the process that started it has made of the signal."""
     ignoring = ["sh", "-c", 'trap "" ALRM; exec "$@"', "sh"]
     sent = stream(place, limit={"seconds": 1}, work="import time; time.sleep(60)")
-    done = subprocess.run([*ignoring, *program(place)], input=sent, capture_output=True, timeout=LONGEST)
+    done = subprocess.run([*ignoring, *PROGRAM], input=sent, capture_output=True, timeout=LONGEST)
     assert (done.returncode, done.stdout) == (-signal.SIGALRM, b"")
     assert 0 < answered(place, limit={"seconds": 300})["left"] <= 300
     assert answered(place, limit={"seconds": 0})["left"] == 0
@@ -226,9 +224,9 @@ def test_nothing_is_torn_down_and_nothing_collected_in_a_process_that_ends(place
 def test_who_calls_it_instead_has_no_alarm_afterwards(place):
     """The module, where a connection cannot pipe; Ansible's process goes on after it."""
     calling = (
-        "import io, signal\nfrom proscribe import loader\n"
-        f"head = {marshal.dumps({'code': 'x', 'plan': 'x', 'sizes': [0, 0], 'call': {}, 'seconds': 300}, 2)!r}\n"
-        "print(loader.answered(io.BytesIO(head)), signal.alarm(0))\n"
+        "import signal\nfrom proscribe import loader\n"
+        "head = {'code': 'x', 'plan': 'x', 'call': {}, 'seconds': 300}\n"
+        "print(loader.answered(head, b'', b''), signal.alarm(0))\n"
     )
     package = str(Path(loader.__file__).parents[1])
     done = subprocess.run([sys.executable, "-c", calling], env={"PYTHONPATH": package}, capture_output=True, check=True)
@@ -241,9 +239,7 @@ def test_the_code_comes_before_what_else_has_its_name(place):
     (other / "proscribe").mkdir(parents=True)
     (other / "proscribe" / "__init__.py").write_text("raise SystemExit('another one')")
     text = TEXT.replace("import gc\n", f"import gc, sys\nsys.path.insert(0, {str(other)!r})\n", 1)
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", text], input=stream(place), capture_output=True, check=True
-    )
+    done = subprocess.run(PROGRAM, input=with_program(stream(place), text), capture_output=True, check=True)
     assert json.loads(done.stdout.decode().partition(":")[2])["plan"] == PLAN
 
 

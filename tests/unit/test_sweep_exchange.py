@@ -105,6 +105,15 @@ def test_a_password_is_written_when_it_is_asked_for_and_the_data_when_it_was_tak
     assert ended._replace(cut=ended.cut[: len(expected.cut)]) == expected
 
 
+def test_a_password_that_nobody_asks_for_is_not_waited_for_long(monkeypatch):
+    """A login shell that does not even start sudo; the exchange ends as one without an answer."""
+    monkeypatch.setattr(exchanges, "PROMPT", 0.3)
+    assert shell("echo menu; sleep 60", b"data", LIMITS, known(b"secret")) == Ended(-1, b"menu\n", b"")
+    assert shell("sleep 0.6; cat", b"data", LIMITS, None) == Ended(0, b"data", b"")
+    slow = "printf prompt: >&2; read -r word; sleep 0.6; echo accepted; cat"
+    assert shell(slow, b"data", LIMITS, known(b"secret")) == Ended(0, b"accepted\ndata", b"prompt:")
+
+
 def test_a_host_that_says_nothing_is_called_silent_once(monkeypatch):
     monkeypatch.setattr(exchanges, "QUIET", 0.01)
     calls: list[int] = []

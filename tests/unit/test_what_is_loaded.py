@@ -12,7 +12,6 @@ from proscribe.stream import BOOTSTRAP, packed_code
 from unchanged_audit import NOT_LOADED
 
 CONTROLS = ("apps", "browser", "firewall", "dns")
-PROGRAM = BOOTSTRAP.rpartition('if __name__ == "__main__":')[0]
 LOADING = """
 import json, lzma
 modules = Modules({}, json.loads(lzma.decompress(sys.stdin.buffer.read())))
@@ -34,7 +33,7 @@ def loaded() -> dict[str, list[str]]:
         f"proscribe.controls.dns.backends.{name}" for name in ("dnsmasq", "unbound", "networkmanager", "resolved")
     ]
     names += ["proscribe.watch.installed", "proscribe.watch.summary", "proscribe.json_text"]
-    code = f"{PROGRAM}\nnames = {names}\nNOT_LOADED = {set(NOT_LOADED)}\n{LOADING}"
+    code = f"{BOOTSTRAP}\nnames = {names}\nNOT_LOADED = {set(NOT_LOADED)}\n{LOADING}"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code], input=packed_code(probe=False), capture_output=True, check=True
     )
@@ -47,6 +46,6 @@ def test_no_module_of_ours_loads_what_an_unchanged_audit_does_not_need(loaded: d
 
 
 def test_the_loader_itself_needs_none_of_them() -> None:
-    code = f"{PROGRAM}\nprint(*sys.modules)"
+    code = f"{BOOTSTRAP}\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     assert set(NOT_LOADED).isdisjoint(done.stdout.split())

@@ -19,6 +19,7 @@ from .multiplexing import Session
 
 ERRORS = 64 * 1024  # bytes of what is written to the errors, of which the last are kept
 QUIET = 2.0  # seconds after which a host that has not said anything is called silent
+PROMPT = 60.0  # seconds after which a password that nobody has asked for is not waited for any more
 LOCAL = 10.0  # seconds for what a local process answers at once: the one that keeps a connection
 
 
@@ -104,9 +105,11 @@ def exchange(
     silent: Callable[[], None] = lambda: None,
 ) -> Ended:
     """Start a command, write `data` to it once a password is not asked for any more, and read until it ends. `silent`
-    is called once, when the host has not said anything for a while. Raises what `start` raises.
+    is called once, when the host has not said anything for a while. One that asks for no password in time is ended, and
+    has answered nothing. Raises what `start` raises.
     """
     end = time.monotonic() + limits.seconds
+    prompted = time.monotonic() + PROMPT if password else end
     with contextlib.ExitStack() as stack:
         pairs = [os.pipe() for _ in range(3)]
         (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = pairs
@@ -141,7 +144,9 @@ def exchange(
                 if ours_in in open_ and not writing and conversation.all_due:
                     close(ours_in)
                 now = time.monotonic()
-                events = selector.select(max(min(quiet, end) - now, 0))
+                if conversation.unasked and now >= prompted:
+                    return conversation.ended()
+                events = selector.select(max(min(quiet, prompted if conversation.unasked else end, end) - now, 0))
                 if not events:
                     if time.monotonic() >= end:
                         return conversation.ended(cut=too_long(limits.seconds))
@@ -186,6 +191,11 @@ class _Conversation:
         self._most = self._left = most
         self._out: list[bytes] = []
         self._err = b""
+
+    @property
+    def unasked(self) -> bool:
+        """Whether a password is still to be asked for."""
+        return not (self.all_due or self._given)
 
     @property
     def over(self) -> bool:

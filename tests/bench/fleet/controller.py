@@ -133,7 +133,7 @@ class Bench:
         call = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": False}
         store = Store(self.reports / "plans")
         plan = store.plan(digest=self.plan()["digest"])
-        return stream.BOOTSTRAP, stream.payload(store.code(probe=False), plan, call, whole=False)
+        return stream.RECEIVE, stream.payload(store.code(probe=False), plan, call, whole=False)
 
     def check(self, what: str, hosts: int, seeded: Mapping[int, str] | None = None) -> None:
         """Raise NoResult where the newest report is not what was seeded."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from made_mac import plan
-from proscribe.bootstrap import BOOTSTRAP
 from proscribe.host import DARWIN, Host
 from proscribe.loader import LACKING
 from proscribe.observation import Observation, is_macos, lacks
@@ -19,7 +18,7 @@ from proscribe.reply import results
 from proscribe.run import NOT_FOR_MACS, change, compliance_state
 from proscribe.schedule import timers
 from proscribe.store import Store
-from proscribe.stream import answer, packed_code, packed_macos
+from proscribe.stream import RECEIVE, answer, packed_code, packed_macos
 
 CALL: dict[str, Any] = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": True}
 # A Python that takes itself for one on macOS, without what Python has on Linux only.
@@ -47,7 +46,7 @@ def observation(tmp_path: Path) -> Observation:
 
 def answer_of(stream: bytes) -> dict[str, Any]:
     """The answer of a Mac to a stream."""
-    program = [sys.executable, "-I", "-S", "-c", MAC + BOOTSTRAP]
+    program = [sys.executable, "-I", "-S", "-c", MAC + RECEIVE]
     done = subprocess.run(program, input=stream, capture_output=True, timeout=120)
     found = answer(done.stdout.decode())
     assert found is not None, done.stderr.decode()

@@ -1,0 +1,22 @@
+"""What a host is sent (proscribe.stream), for tests that look into it or change the program in it."""
+
+from __future__ import annotations
+
+import base64
+import marshal
+from typing import Any
+
+from proscribe.stream import FOR_SHELLS, piped
+
+
+def parts(stream: bytes) -> list[Any]:
+    """The program in a stream, its head, the code and the plan."""
+    shells, line, rest = stream.split(b"\n")
+    assert (shells + b"\n", rest) == (FOR_SHELLS, b"")
+    found: list[Any] = marshal.loads(base64.b64decode(line))
+    return found
+
+
+def with_program(stream: bytes, program: str) -> bytes:
+    """The stream with another program in it."""
+    return piped(program, *parts(stream)[1:])
