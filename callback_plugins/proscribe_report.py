@@ -19,6 +19,7 @@ version_added: "0.1.0"
 author: The Proscribe developers
 """
 
+import contextlib
 import functools
 import gc
 import json
@@ -27,7 +28,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ from proscribe.compile.tags import unknown_tags
 from proscribe.custody import request, wording
 from proscribe.custody.outcome import Course
 from proscribe.quarantined import LIST
-from proscribe.report import publishing
+from proscribe.report import closing
 from proscribe.report.collection import active
 from proscribe.report.collection.events import Collector
 from proscribe.report.collection.invocation import called, where_we_are
@@ -76,19 +77,17 @@ from proscribe.report.collection.plays import (
     tags_of,
 )
 from proscribe.report.collection.progress import Line, Progress
+from proscribe.report.ending import ended, stamp
 from proscribe.report.evaluation import verdict
-from proscribe.report.evaluation.advice import NOT_REACHED, host_lists
-from proscribe.report.evaluation.baseline import Baseline, New
-from proscribe.report.evaluation.reconcile import fleet_report
-from proscribe.report.history import HistoryError, open_history
-from proscribe.report.storage import complete, pruning
 from proscribe.report.storage.files import ReportDirectory
+from proscribe.report.storage.journal import Journal
 from proscribe.report.terminal import lifting, summary
 from proscribe.report.text.command import Call
 from proscribe.report.text.layout import fitted, screen_width
 from proscribe.report.text.layout import warning as in_lines
 from proscribe.report.text.wording import PREFIXES, clean, message
 from proscribe.rollout import deciding
+from proscribe_interruption import Interruption
 from proscribe_registration import be_last, failures, manager_of, shorten_failures
 from proscribe_sweep import install as gather_hosts
 
@@ -108,10 +107,11 @@ def guarded(method: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(method)
     def call(self: CallbackModule, *args: Any, **kwargs: Any) -> None:
-        try:
-            method(self, *args, **kwargs)
-        except Exception as error:  # whatever it is: the next events still have to be collected
-            self.broken(f"{method.__name__}: {type(error).__name__}: {clean(error)}")
+        with self.interruption.deferred():
+            try:
+                method(self, *args, **kwargs)
+            except Exception as error:  # whatever it is: the next events still have to be collected
+                self.broken(f"{method.__name__}: {type(error).__name__}: {clean(error)}")
 
     return call
 
@@ -173,6 +173,9 @@ class CallbackModule(CallbackBase):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.interruption = Interruption(
+            lambda: self._collector is not None, self._interrupted, int(verdict.INTERRUPTED_EXIT)
+        )
         self._forget()
 
     def _forget(self) -> None:
@@ -184,6 +187,7 @@ class CallbackModule(CallbackBase):
         self._counted = 0  # of Ansible's failures, those before the play that is run now
         self._collector: Collector | None = None
         self._directory: ReportDirectory | None = None
+        self._journal: Journal | None = None
         self._progress: Progress | None = None
         self._course: Course | None = None
         self._mistake = ""
@@ -229,9 +233,20 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         self._playing = self._playing or action_of(task) in OURS
 
+    @guarded
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        if self._collector is not None and not task.check_mode and (control := ENFORCING.get(action_of(task))):
+            self._collector.began(host.get_name(), control)
+
+    @guarded
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        if self._collector is not None and (control := ENFORCING.get(action_of(result.task))):
+            self._collector.skipped(result.host.get_name(), control)
+
     def _manages(self, manager: Any) -> None:
         if be_last(self, manager):
             self._manager = manager
+        self.interruption.over(manager)
         if self._display.verbosity < WHOLE_RESULTS:
             shorten_failures(manager, lambda result: action_of(result.task) in OBSERVING, "record")
 
@@ -324,6 +339,7 @@ class CallbackModule(CallbackBase):
         if self._collector is not None:  # a playbook of several runs: what came before is complete
             self._end(self._collector, ansible_failed=False)
         self._playing = True
+        self._close_others(run)
         self._collector, self._directory = Collector(run), None
         self._course = Course(list(run["hosts"])) if run["mode"] == QUARANTINE else None
         deciding.begins(run if self._collector.changing else None)
@@ -332,19 +348,57 @@ class CallbackModule(CallbackBase):
         if run["mode"] not in UNREPORTED and run["hosts"]:
             try:
                 self._directory = ReportDirectory(run["directory"])
+                self._journal = Journal(self._directory.partial, run)
+                self._collector.note = self._note
             except (OSError, ValueError) as error:
                 self.broken(f"the report cannot be written: {clean(error)}")
 
+    def _close_others(self, run: Mapping[str, Any]) -> None:
+        """Close the runs before that came to no end."""
+
+        def warn(text: str) -> None:
+            self._display.warning(in_lines(clean(text)))
+
+        for closed in closing.close(Path(run["directory"]).parent, run["id"], warn):
+            warn(closed.text)
+
+    def _note(self, event: str, *values: Any) -> None:
+        """Write an event of the run into its journal."""
+        if self._journal is not None:
+            try:
+                self._journal.note(event, *values)
+            except OSError as error:
+                self._close_journal()
+                self.broken(f"the report cannot be written: {clean(error)}")
+
+    def _close_journal(self) -> None:
+        if self._journal is not None:
+            with contextlib.suppress(OSError):
+                self._journal.close()
+        self._journal = None
+
     def _answered(self, collector: Collector, host: str, answer: object) -> dict[str, Any] | None:
         record = collector.answered(host, answer)
-        if record is not None and self._directory is not None:
-            try:
-                self._directory.append(record)
-            except OSError as error:
-                self._directory.close()
-                self.broken(f"the report cannot be written: {clean(error)}")
         self._show_progress()
         return record
+
+    def _interrupted(self, why: str) -> int | None:
+        """End the run that is cut short now, as it unwinds; returns the exit code. Its terminal may be gone."""
+        collector = self._collector
+        if collector is None:
+            return None
+        collector.interrupted = why
+        with contextlib.suppress(OSError):
+            said = f"interrupted {why}: the report of what was done is written; a second Ctrl-C ends it at once"
+            self._show(fitted(f"\n{said}", screen_width()))
+        try:
+            self._end(collector, ansible_failed=True)
+        except OSError:
+            self._exits.append(verdict.INTERRUPTED_EXIT)
+        except Exception as error:
+            self.broken(f"the report of an interrupted run: {type(error).__name__}: {clean(error)}")
+        self._write_exit()
+        return self._code()
 
     def _end(self, collector: Collector, ansible_failed: bool) -> None:
         self._collector = None
@@ -353,46 +407,16 @@ class CallbackModule(CallbackBase):
             self._end_lift(collector, ansible_failed)
             return
         if self._course is not None:
-            self._end_quarantine(self._course, ansible_failed)
+            self._end_quarantine(self._course, ansible_failed, collector.interrupted)
             return
-        run = collector.run
-        finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        fleet = collector.fleet(finished)
-        new = self._new(run, fleet.records)
-        rollout = collector.rollout()
-        report = fleet_report(run, fleet, finished, new, rollout.as_dict() if rollout else None)
-        not_reached = rollout.not_reached if rollout else ()
-        failed = ansible_failed
-        gate_levels = list(run["gate"].values())
-        if new is None:
-            decided = verdict.judge(fleet.records, gate_levels, failed, len(report["not_served"]))
-        else:
-            decided = verdict.judge_new(fleet.records, gate_levels, failed, new, len(report["not_served"]))
-        if rollout and not_reached:
-            decided = verdict.stopped(decided, rollout.why, len(not_reached))
-        report["run"]["verdict"] = decided.as_dict(gate_levels, new is not None, failed)
-        where = ""
-        try:
-            where = self._write(run, report, fleet.records, not_reached)
-        except Exception as error:  # the table is shown all the same
-            self.broken(f"the report cannot be written: {type(error).__name__}: {clean(error)}")
+        finished = stamp()
+        run = ended(collector, self._directory, finished, ansible_failed, self.broken)
+        self._close_journal()
         # What `compile_plans` warned of was shown then.
-        for warning in report["warnings"][len(run.get("warnings", ())) :]:
+        for warning in run.report["warnings"][len(collector.run.get("warnings", ())) :]:
             self._display.warning(in_lines(clean(warning)))
-        self._print(lambda screen: summary.render(report, fleet.records, screen, where))
-        self._conclude(decided)
-
-    def _new(self, run: Mapping[str, Any], records: Any) -> list[New] | None:
-        """What was not there in the run's baseline; None where it has none. A baseline that cannot be read any more is
-        a run without a verdict.
-        """
-        if not run.get("baseline"):
-            return None
-        try:
-            return Baseline(complete.read_records(Path(run["baseline"]))).new(records)
-        except (OSError, ValueError) as error:
-            self.broken(f"the baseline cannot be read: {clean(error)}")
-            return []
+        self._print(lambda screen: summary.render(run.report, run.records, screen, run.where))
+        self._conclude(run.verdict)
 
     def _end_lift(self, collector: Collector, ansible_failed: bool) -> None:
         check = bool(context.CLIARGS.get("check"))
@@ -410,7 +434,8 @@ class CallbackModule(CallbackBase):
             )
         )
         reached = len(lifting.lifted_hosts(collector.expected, collector.heard))
-        self._conclude(verdict.judge_lift(len(collector.expected), reached, ansible_failed))
+        decided = verdict.judge_lift(len(collector.expected), reached, ansible_failed)
+        self._conclude(verdict.interrupted(collector.interrupted) if collector.interrupted else decided)
 
     def _in_quarantine(self, course: Course, action: str, host: str, result: dict[str, Any]) -> None:
         """Take an event of a run over quarantines."""
@@ -421,7 +446,7 @@ class CallbackModule(CallbackBase):
         elif action == CHOOSING and "rows" in result:
             course.chose(result)
 
-    def _end_quarantine(self, course: Course, ansible_failed: bool) -> None:
+    def _end_quarantine(self, course: Course, ansible_failed: bool, interrupted: str) -> None:
         self._course = None
         check = bool(context.CLIARGS.get("check"))
         if course.do != LIST:
@@ -430,7 +455,8 @@ class CallbackModule(CallbackBase):
             self._hand_over(json.dumps(course.document(), indent=2))
         else:
             self._print(lambda screen: wording.table(course, screen.width))
-        self._conclude(verdict.judge_quarantine(len(course.hosts), len(course.listed), ansible_failed))
+        decided = verdict.judge_quarantine(len(course.hosts), len(course.listed), ansible_failed)
+        self._conclude(verdict.interrupted(interrupted) if interrupted else decided)
 
     def _hand_over(self, text: str) -> None:
         """Give the launcher an answer for machines, on a descriptor with nothing else on it; else it is printed."""
@@ -440,39 +466,6 @@ class CallbackModule(CallbackBase):
                 stream.write(text + "\n")
         else:
             self._display.display(text)
-
-    def _write(self, run: Mapping[str, Any], report: dict[str, Any], records: Any, not_reached: Sequence[str]) -> str:
-        if self._directory is None:
-            return ""
-        past = self._remember(self._directory.complete.parent, run, report, records)
-        self._prune(run, report)
-        lists = host_lists(records) | ({NOT_REACHED: list(not_reached)} if not_reached else {})
-        stale = (run.get("stale_after") or {}).get("hosts", {})
-        beyond = publishing.Beyond(run.get("left_out") or (), stale, past, lists)
-        return str(publishing.publish(self._directory, report, records, beyond))
-
-    def _remember(self, reports: Path, run: Mapping[str, Any], report: dict[str, Any], records: Any) -> dict[str, Any]:
-        """Write the run into the history of a folder of reports; returns what the page wants to know of it. A history
-        that cannot be written is told, and costs the run nothing else.
-        """
-        try:
-            history = open_history(run.get("history", "off"), reports)
-            if history is None:
-                return {}
-            history.record(report, records, run["history_keep"])
-            return {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
-        except Exception as error:
-            failure = error if isinstance(error, HistoryError) else f"{type(error).__name__}: {error}"
-            report["warnings"].append(f"this run is not in the history, or not shown with it: {failure}")
-            return {}
-
-    def _prune(self, run: Mapping[str, Any], report: dict[str, Any]) -> None:
-        """Take away the folders of reports that are older than the inventory keeps them."""
-        keep = run.get("reports_keep") or 0
-        if keep and self._directory is not None:
-            needed = [self._directory.partial, *([Path(run["baseline"])] if run.get("baseline") else [])]
-            failures = pruning.prune(self._directory.partial.parent, report["run"]["finished"], keep, needed)
-            report["warnings"] += failures
 
     def _nothing_compiled(self) -> None:
         """No plans were compiled, and nothing failed. Where the playbook has other plays, that may be meant."""
@@ -505,9 +498,14 @@ class CallbackModule(CallbackBase):
         """End ansible-playbook with the report's exit code, unless somebody else does. All other callbacks have had
         their turn, and Ansible cleans up on the way; after a failure it begins no other playbook either.
         """
+        code = self._code()
+        if code is not None and self._manager is not None and not os.environ.get("PROSCRIBE_EXIT_FILE"):
+            raise SystemExit(code)
+
+    def _code(self) -> int | None:
+        """The exit code that the report asks for; None for Ansible's own."""
         code = verdict.worst_exit([verdict.BROKEN_EXIT] if self._broken else self._exits)
-        if code != verdict.ANSIBLE and self._manager is not None and not os.environ.get("PROSCRIBE_EXIT_FILE"):
-            raise SystemExit(int(code))
+        return None if code == verdict.ANSIBLE else int(code)
 
     def _report_mistake(self) -> None:
         # Our own stdout callback has said it where it happened.

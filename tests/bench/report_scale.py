@@ -39,6 +39,7 @@ from proscribe.report.history import History, open_history
 from proscribe.report.sending import send
 from proscribe.report.sending.transport import CHANGES
 from proscribe.report.storage.files import ReportDirectory
+from proscribe.report.storage.journal import Journal
 
 WAIVER = {**WAIVERS[0], "hosts": [], "services": ["service007"]}
 
@@ -138,15 +139,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         made = ReportDirectory(Path(folder) / "reports" / f"{run['id']}.partial")
         collector = Collector(run)
+        collector.note = Journal(made.partial, run).note
 
         def collect() -> None:
             for number, host in enumerate(run["hosts"]):
                 if number % 100 in (94, 95):
                     collector.unreachable(host, "connect to host: Connection timed out")
                     continue
-                record = collector.answered(host, answer(number, arguments.rules, arguments.first_audit))
-                if record is not None:
-                    made.append(record)
+                collector.answered(host, answer(number, arguments.rules, arguments.first_audit))
 
         table.step("making and collecting answers", collect)
         started = time.perf_counter()

@@ -14,9 +14,17 @@ OF_RULE = (
         "could not be evaluated, because a tool of the host failed; or, of a host, a control or a correction failed",
     ),
     (NONCOMPLIANT, "is broken, with the findings that show it"),
-    (UNKNOWN, "could not be seen, with the reason; or, of a host, it gave no answer that counts"),
+    (
+        UNKNOWN,
+        "could not be seen, or was corrected and not observed again, with the reason; or, of a host, it gave no answer "
+        "that counts",
+    ),
     (WAIVED, "is broken, and an active waiver covers it"),
-    (REPAIRED, "was broken, was corrected in this run, and was compliant when it was observed again"),
+    (
+        REPAIRED,
+        "was broken, was corrected in this run, and was compliant when it was observed again; or an earlier run had "
+        "corrected it and could not observe it again, and this one is the first that did",
+    ),
     (COMPLIANT, "is in effect"),
     (
         NOT_APPLICABLE,
@@ -25,6 +33,11 @@ OF_RULE = (
 )
 OF_RUN = (
     (verdict.BROKEN_EXIT, "the report itself failed (it could not be written, say): the run proves nothing"),
+    (
+        verdict.INTERRUPTED_EXIT,
+        "the run was interrupted: by Ctrl-C, by another signal, or by an error of Ansible's. What it had done until "
+        "then is in its report: [interrupted runs](#interrupted-runs)",
+    ),
     (
         verdict.NOTHING_EXIT,
         "nothing was evaluated: no host was expected, or none evaluated a rule though nothing failed. Whatever the "

@@ -172,7 +172,7 @@ def test_a_second_run_is_refused_and_one_that_hangs_is_ended_and_told(machine: S
     machine.write(f"{CHECKOUT}/fleet/hosts.yml", hosts + hangs)
     before = latest(machine)
     machine.run("systemctl", "start", "--no-block", SERVICE)
-    until(lambda: machine.succeeds("sh", "-c", f"grep -qs web01 {REPORTS}/*.partial/hosts.jsonl"))
+    until(lambda: machine.succeeds("sh", "-c", f"grep -qs 'answered.*web01' {REPORTS}/*.partial/journal.jsonl"))
     refused = machine.run(f"{CHECKOUT}/proscribe", "scheduled", "drift", "--", "-i", f"{CHECKOUT}/fleet", check=False)
     assert "another scheduled run is under way" in refused
     # Its time is over now, however long it took so far: systemd counts from the start.

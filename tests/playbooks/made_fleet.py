@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+from proscribe.finding import STATES
 
 # A host's Python. /run is new at each call, which costs nothing here; /etc and /var/lib stay.
 INTERPRETER = """#!/bin/sh
@@ -84,6 +85,13 @@ class Fleet:
     def states(self) -> dict[str, str]:
         lines = (self.latest / "hosts.jsonl").read_text().splitlines()
         return {record["host"]: record["state"] for record in map(json.loads, lines)}
+
+    def worst_rule(self, name: str) -> str:
+        """The worst state of a host's rules in the newest report; "" where it lists none."""
+        lines = (self.directory / "reports" / "newest" / "hosts.jsonl").read_text().splitlines()
+        (record,) = (record for record in map(json.loads, lines) if record["host"] == name)
+        states = {rule["state"] for rule in record["rules"]}
+        return next((state for state in STATES if state in states), "")
 
     @property
     def latest(self) -> Path:

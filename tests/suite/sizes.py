@@ -173,6 +173,7 @@ TABLE = (
     Row("integration/test_watch_day.py", ALWAYS, _WATCH),
     Row("integration/test_watch_faults.py", CHANGED, _WATCH),
     Row("integration/test_watch_tampered.py", CHANGED, _WATCH),
+    Row("integration/test_runs_cut_short.py", CHANGED, (*_REPORT, *_RUNS, "module_utils/proscribe_*.py")),
     Row("integration/test_schedule_commits.py", ALWAYS, _SCHEDULE),
     Row("integration/test_schedule_controller.py", CHANGED, _SCHEDULE),
     Row("integration/test_schedule_faults.py", NIGHTLY, _SCHEDULE),
@@ -196,6 +197,7 @@ TABLE = (
     Row("playbooks/test_batches.py", CHANGED, ("module_utils/proscribe/rollout/*", *_RUNS)),
     Row("playbooks/test_commands_pasted.py", ALWAYS, (*_REPORT, *_RUNS)),
     Row("playbooks/test_report_options.py", CHANGED, _REPORT),
+    Row("playbooks/test_second_observation.py", CHANGED, (*_REPORT, *_RUNS)),
     Row("playbooks/test_own_configuration.py", CHANGED, _RUNS),
     Row("playbooks/test_words.py", ALWAYS, _COMMANDS),
     Row(

@@ -43,7 +43,7 @@ def merge(arguments: argparse.Namespace, reports: Path) -> Path:
         report["run"]["history"] = arguments.history
     past = _remember(report, records, reports)
     made = ReportDirectory(reports / f"{id_}{SUFFIX}")
-    lists = host_lists(records)
+    lists = host_lists(report["run"], records)
     missed = [host for directory in directories for host in _lines(directory / NOT_REACHED)]
     if missed:
         lists[NOT_REACHED] = missed

@@ -237,7 +237,8 @@ def _notes(report: dict[str, Any], directory: Path, reports: Path, latest: bool)
         notes += _newer_parts(directory, reports)
     newer = [path.name for path in reports.glob(f"*{SUFFIX}") if path.name > directory.name] if latest else []
     if newer:
-        notes.append(f"{sorted(newer)[-1]} is newer: a run that goes on, or was ended before its report was complete")
+        name = sorted(newer)[-1]
+        notes.append(f"{name} is newer: a run that goes on, or one that was killed, which the next run closes")
     return notes
 
 
@@ -262,7 +263,8 @@ def _write(directory: Path, report: dict[str, Any], arguments: argparse.Namespac
     history = open_history(arguments.history or report["run"].get("history") or "off", reports)
     if history is not None:
         shown_with = {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
-    rewrite(directory, document.page(report, records, directory=str(directory), **shown_with), host_lists(records))
+    page = document.page(report, records, directory=str(directory), **shown_with)
+    rewrite(directory, page, host_lists(report["run"], records))
     with fleet_state_file.turn(reports):
         fleet_state, _ = fleet_state_file.read(reports)
         newest = any(directory == find_run(reports, name) for name in (LATEST, NEWEST))

@@ -12,7 +12,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,12 @@ from ..compile.run import Compiled, compile_hosts, read_all
 from ..compile.waivers.authority import read_register
 from ..policy_errors import PolicyErrors
 from ..report import request_news
+from ..report.evaluation.arithmetic import answered
 from ..report.history import HistoryError, open_history
 from ..report.notification import Notification, known, made, notification
 from ..report.storage import requests_file
 from ..report.storage.complete import NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
-from ..report.storage.files import SUFFIX, whole
+from ..report.storage.files import JOURNAL, SUFFIX, whole
 from ..report.text.command import Call
 from ..report.text.wording import clean, counted
 from ..schedule.timers import DRIFT
@@ -39,9 +41,10 @@ from . import Refused, inventory, say
 NO_REPORT = 78  # the run produced no report; systemd's OnFailure= then tells of it
 NOT_SENT = 76  # all went well but for the notice
 NOT_WRITTEN = 74  # all went well but for an export
+MOMENT = 900  # seconds in which the unit of a failed run is told to report it
 
 # The codes of runs that came to a report and have told what there was to tell.
-REPORTED = (2, 4, 10, 11, 13, NOT_WRITTEN, NOT_SENT)
+REPORTED = (2, 4, 10, 11, 13, 14, NOT_WRITTEN, NOT_SENT)
 
 EPILOG = """\
 The units that `./proscribe schedule` sets up call it; by hand it does the same:
@@ -81,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
             [*installation.launcher(sys.executable), arguments.what, *arguments.options], stdin=subprocess.DEVNULL
         )
         directory = _newest(reports)
-        if directory is None or directory == before:
+        if directory is None or directory == before or _closed_by(directory):
             say(f"proscribe: the run produced no report (it ended with {code})", error=True)
             return NO_REPORT
         notification = news(directory, reports)
@@ -270,17 +273,44 @@ def _unit() -> dict[str, str]:
 
 
 def _left(reports: Path) -> tuple[str, int]:
-    """The newest report that was begun after the newest complete one, and how many hosts had answered in it."""
+    """The report of the run that has just come to no end, and how many hosts had answered in it: the newest that was
+    begun after the newest complete one, or that, if it was interrupted.
+    """
     newest = _newest(reports)
     begun = sorted(path for path in reports.glob(f"*{SUFFIX}") if newest is None or path.name > newest.name)
-    if not begun:
+    if begun:
+        return str(begun[-1]), _answered(begun[-1] / JOURNAL)
+    if newest is None or not _has_just_ended(newest):
         return "", 0
+    return str(newest), sum(map(answered, read_records(newest)))
+
+
+def _answered(journal: Path) -> int:
     hosts = set()
-    with contextlib.suppress(OSError), (begun[-1] / "hosts.jsonl").open(encoding="utf-8") as lines:
+    with contextlib.suppress(OSError), journal.open(encoding="utf-8") as lines:
         for line in lines:
-            with contextlib.suppress(ValueError, KeyError, TypeError):  # the last line may be cut in half
-                hosts.add(json.loads(line)["host"])
-    return str(begun[-1]), len(hosts)
+            with contextlib.suppress(ValueError, TypeError, IndexError):  # the last line may be cut in half
+                if (event := json.loads(line))[:1] == ["answered"]:
+                    hosts.add(event[1])
+    return len(hosts)
+
+
+def _interrupted(directory: Path) -> Mapping[str, Any]:
+    """How the run of a report was interrupted; nothing of one that was not."""
+    with contextlib.suppress(OSError, UnreadableReport):
+        return read_report(directory)["run"].get("interrupted") or {}
+    return {}
+
+
+def _closed_by(directory: Path) -> str:
+    """The run that has closed the report of an earlier one; "" for a report that its own run has written."""
+    return str(_interrupted(directory).get("closed_by") or "")
+
+
+def _has_just_ended(directory: Path) -> bool:
+    """Whether a report is of a run that was interrupted a moment ago, and has closed it itself."""
+    young = time.time() - directory.stat().st_mtime < MOMENT
+    return young and bool(_interrupted(directory)) and not _closed_by(directory)
 
 
 # -- sending -----------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ..duration import moment_of, spelled
 from ..finding import COMPLIANT, OPEN, REPAIRED
 from .evaluation.between import ENDED, FROZEN, INCIDENT, Remark, remarks
+from .evaluation.scope import cut_short
 from .history import History
 from .history import between as history_between
 from .history import news as history_news
@@ -100,7 +101,7 @@ def notification(
             who[host] = record
     broken = {(host, item["rule"]) for host, items in by_host.items() for item in items if item["state"] != COMPLIANT}
     again = history_news.again_and_again(known.times, broken) if known else {}
-    stopped = (report.get("rollout") or {}).get("why")
+    stopped = cut_short(report)
     if not by_host and not stopped:
         return None
     subject = _subject(by_host, who, stopped, known, happened)

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from . import exports, sending
 from .evaluation.fleet_state import FleetState
+from .evaluation.scope import reached
 from .history import HistoryError, Transitions, open_history
 from .page import document
-from .storage import fleet_state_file, latest, requests_file
+from .storage import corrected, fleet_state_file, latest, requests_file
 from .storage.complete import LATEST, NoSuchRun, find_run
 from .storage.files import ReportDirectory
 
@@ -110,8 +111,9 @@ def _brought_up(
             fleet_state, wrong = fleet_state_file.read(reports)
             if wrong:
                 report["warnings"].append(wrong)
-            fleet_state.take(report, records, beyond.left_out, beyond.stale_after)
+            fleet_state.take(report, reached(records), beyond.left_out, beyond.stale_after)
             fleet_state_file.write(reports, fleet_state)
+            corrected.take(reports, report["run"], records)
             _take_requests(reports, report, records)
         except OSError as error:
             report["warnings"].append(f"this run is not in the fleet state: {error}")

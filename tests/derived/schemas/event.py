@@ -121,7 +121,7 @@ OF_KIND: dict[str, dict[str, Shape]] = {
         "inventory": about(TEXT, "Its sources, with commas"),
         "limit": about(maybe(TEXT), "--limit"),
         "catalog_version": about(TEXT, "The digest of the catalogue"),
-        "stopped": about(maybe(TEXT), "Why an enforcing run was stopped"),
+        "stopped": about(maybe(TEXT), "Why a run did not come to its end"),
         "whole": about(FLAG, "Whether every host of the inventory was expected, for every control"),
         "controls": about(maybe(listed(CONTROL)), "The controls that the run observed"),
         "expected_hosts": COUNT,

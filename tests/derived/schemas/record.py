@@ -180,6 +180,10 @@ ALWAYS = {
 }
 SOMETIMES = {
     "actions": about(listed(ACTION), "In a run that changes hosts: what was done, or in check mode would be, in order"),
+    "not_observed_again": about(
+        {"type": "array", "items": one_of((*CONTROLS, *BESIDE))},
+        "Only of a host that the run corrected and could not observe afterwards: these controls",
+    ),
     "found_at": about(
         TEXT,
         "Only where rules are repaired: when they were seen to be wrong; checked_at is when they were seen to hold "

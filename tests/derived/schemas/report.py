@@ -62,6 +62,12 @@ VERDICT = made(
         "reason": maybe(TEXT),
     },
 )
+INTERRUPTED = keyed(
+    {
+        "why": about(TEXT, "In words: the signal, an error of Ansible's, or that it was killed"),
+        "closed_by": about(maybe(TEXT), "The id of the later run that closed it; null where it closed itself"),
+    }
+)
 RELEASE = keyed(
     {
         "version": about(TEXT, "As its release.yml has it; empty where it has none"),
@@ -112,6 +118,7 @@ RUN = made(
             FLAG, "Whether every host of the inventory was asked for every control; else it says nothing of the rest"
         ),
         "left_out": about(maybe(COUNT), "Hosts of the inventory that were not asked; null where that is not known"),
+        "interrupted": about(maybe(INTERRUPTED), "Only of a run that ended before its end; else null"),
         "verdict": about(maybe(VERDICT), "How the run ended by its gate"),
         "parts": about(TEXTS, "Only of a merged report: the runs that it was made from"),
     },

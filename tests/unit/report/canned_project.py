@@ -92,8 +92,14 @@ class Project:
             shutil.copyfile(Path(__file__).with_name("canned_action.py"), self.actions / f"{name}.py")
         self.unreachable: set[str] = set()
 
-    def run(self, playbook, answers, hosts, *options, environment=None, stdout="proscribe_stdout"):
-        """Run a playbook with those canned answers ({action: {host: result}}); returns the completed process."""
+    def run(self, *arguments, **named):
+        """Run a playbook as `begin` does; returns the completed process."""
+        process = self.begin(*arguments, **named)
+        said = process.communicate(timeout=LONGEST)
+        return subprocess.CompletedProcess(process.args, process.returncode, *said)
+
+    def begin(self, playbook, answers, hosts, *options, environment=None, stdout="proscribe_stdout"):
+        """Start a playbook with those canned answers ({action: {host: result}}); returns the process."""
         (self.actions / "canned.json").write_text(json.dumps(answers), encoding="utf-8")
         lines = [f"{host} ansible_connection=local ansible_python_interpreter={sys.executable}" for host in hosts]
         lines += (
@@ -112,7 +118,7 @@ class Project:
         )
         self.exit_file.unlink(missing_ok=True)
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-        return subprocess.run(
+        return subprocess.Popen(
             [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "hosts", "play.yml", *options],
             cwd=self.path,
             env={
@@ -125,10 +131,9 @@ class Project:
                 "COLUMNS": "100",
                 **(environment or {}),
             },
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=LONGEST,
-            check=False,
         )
 
     @property

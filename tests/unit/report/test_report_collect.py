@@ -41,7 +41,7 @@ OTHER = clean_answer(digest=OTHER_DIGEST, checked_at="2026-11-26")
 @pytest.mark.parametrize(
     ("mode", "events", "state"),
     [
-        pytest.param("enforce", [("answered", BAD), REMOVED], "noncompliant", id="no second look repairs nothing"),
+        pytest.param("enforce", [("answered", BAD), REMOVED], "unknown", id="no second look says nothing"),
         pytest.param("enforce", [("answered", BAD)] * 2, "noncompliant", id="a repair that did not hold"),
         pytest.param("enforce", [("answered", BAD), LOCKED, ("answered", GOOD)], "error", id="a failure is kept"),
         pytest.param("audit", [("unreachable", "x"), ("answered", GOOD)], "compliant", id="a record after a failure"),

@@ -8,6 +8,7 @@ import stat
 
 import pytest
 from proscribe.report.storage.files import ReportDirectory
+from proscribe.report.storage.journal import Journal
 
 RECORD = {"host": "web01", "state": "compliant"}
 REPORT = {"schema": "proscribe/report/1"}
@@ -30,7 +31,7 @@ def finished(reports, name):
 
 def test_a_complete_report(tmp_path, umask):
     made = ReportDirectory(tmp_path / "reports" / "r1.partial")
-    made.append({**RECORD, "state": "noncompliant"})
+    Journal(made.partial, {"id": "r1"}).note("answered", "web01", {**RECORD, "state": "noncompliant"})
     complete = made.finish([RECORD], REPORT, ["<!doctype html>\n", "<p>"], {"unknown.txt": ["a", "b"]})
     assert complete == tmp_path / "reports" / "r1"
     assert not made.partial.exists()
@@ -52,9 +53,9 @@ def test_latest_points_to_the_last_complete_report_by_a_relative_link(tmp_path):
 
 def test_a_killed_run_leaves_what_had_come_and_latest_as_it_was(tmp_path):
     finished(tmp_path, "r1")
-    killed = ReportDirectory(tmp_path / "r2.partial")
-    killed.append(RECORD)  # and nothing more
-    assert (tmp_path / "r2.partial" / "hosts.jsonl").read_text() == '{"host":"web01","state":"compliant"}\n'
+    killed = Journal(ReportDirectory(tmp_path / "r2.partial").partial, {"id": "r2"})
+    killed.note("answered", "web01", RECORD)  # and nothing more
+    assert (tmp_path / "r2.partial" / "journal.jsonl").read_text().endswith(',{"host":"web01","state":"compliant"}]\n')
     assert os.readlink(tmp_path / "latest") == "r1"
     assert not (tmp_path / "r2").exists()
     killed.close()
@@ -72,7 +73,7 @@ def test_a_page_that_cannot_be_made_leaves_no_complete_report(tmp_path):
 
 
 def test_two_runs_never_share_a_directory(tmp_path):
-    ReportDirectory(tmp_path / "r1.partial").close()
+    ReportDirectory(tmp_path / "r1.partial")
     with pytest.raises(FileExistsError):
         ReportDirectory(tmp_path / "r1.partial")
 

@@ -160,7 +160,7 @@ def test_small_words():
 def test_hosts_that_are_too_many_for_a_command_are_listed():
     records = [{"host": f"h{n}", "state": "noncompliant", "rules_evaluated": 1} for n in range(5)]
     records += [{"host": f"u{n}", "state": "unknown", "rules_evaluated": 0} for n in range(4)]
-    assert host_lists(records) == {"noncompliant.txt": ["h0", "h1", "h2", "h3", "h4"]}
+    assert host_lists({}, records) == {"noncompliant.txt": ["h0", "h1", "h2", "h3", "h4"]}
 
 
 class Clock:

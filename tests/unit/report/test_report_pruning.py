@@ -67,7 +67,8 @@ def test_the_latest_the_baseline_and_what_else_is_wanted_stay(reports):
 def test_a_run_without_a_complete_report_goes_when_nothing_was_heard_of_it(reports, age, goes):
     folder = report(reports, f"{OLD}.partial")
     heard = moment_of(NOW).timestamp() - age
-    os.utime(folder / "hosts.jsonl", (heard, heard))
+    (folder / "hosts.jsonl").rename(folder / "journal.jsonl")
+    os.utime(folder / "journal.jsonl", (heard, heard))
     prune(reports, NOW, DAY)
     assert left(reports) == ([] if goes else [f"{OLD}.partial"])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,7 +13,8 @@ from ...quarantined import id_of
 from ...reply.record import RUN, Unusable, read
 from ..evaluation.modes import Modes
 from ..evaluation.reconcile import CHANGED, Clock, Fleet, Note, reconcile
-from ..evaluation.scope import controls_of
+from ..evaluation.scope import NOT_REACHED, controls_of
+from ..evaluation.unobserved import BEGUN, CORRECTED, Earlier, marked, settled
 from ..text.wording import some
 
 
@@ -43,14 +44,22 @@ class Heard:
     errors: list[dict[str, str]] = field(default_factory=list)
     failed: bool = False  # something went wrong after the host had been seen
     reason: str = ""  # why there is no record
-    touched: bool = False  # an enforcing module answered
+    touched: bool = False  # an enforcing module was started
+    # since the last record: {control: CORRECTED or BEGUN}, and the rules that were left as they are
+    changes: dict[str, str] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
 
 
 class Collector:
-    """Collects the events of one run; `run` is what `compile_plans` said of it."""
+    """Collects the events of one run; `run` is what `compile_plans` said of it. `note` is told of each event, with what
+    makes it again: journal.py keeps it, and replay.py reads it.
+    """
 
     def __init__(self, run: Mapping[str, Any]) -> None:
         self.run = run
+        self.note: Callable[..., None] = lambda event, *values: None
+        self.interrupted = ""  # in words: why the run ended before its end
+        self.earlier: Mapping[str, Sequence[Earlier]] = {}  # what earlier runs have left open, by host
         self.heard: dict[str, Heard] = {}
         self._notes: list[Note] = []
         self._rules: dict[str, dict[str, Any]] = {}
@@ -83,16 +92,40 @@ class Collector:
         record["rules"] = self._shared(record["rules"])
         for key in ("plan", "schema", "state"):
             record[key] = sys.intern(record[key])
-        heard.records.append(record)
+        self.note("answered", host, record)
+        # In a run that corrects, the first one and the last one count; roles of one play observe once more each.
+        heard.records[1 if self.changing else len(heard.records) :] = [record]
+        heard.changes, heard.refused = {}, set()
         return record
+
+    def began(self, host: str, control: str) -> None:
+        """An enforcing module starts on a host. Until it answers, nobody knows what it has done."""
+        if self.run["mode"] == "enforce":
+            self.note("began", host, control)
+            heard = self._of(host)
+            heard.touched = True
+            heard.changes.setdefault(control, BEGUN)
+
+    def skipped(self, host: str, control: str) -> None:
+        """An enforcing module did not start on a host after all, or did nothing there."""
+        changes = self._of(host).changes
+        if changes.get(control) == BEGUN:
+            self.note("skipped", host, control)
+            del changes[control]
 
     def changed(self, host: str, control: str, result: Mapping[str, Any], dry: bool = False) -> list[str]:
         """Take the result of an enforcing module, failed or not; returns its actions. `dry`: it ran in check mode, so
         that they are what it would have done.
         """
+        said = {key: result[key] for key in ("actions", "refused") if isinstance(result.get(key), list)}
+        self.note("changed", host, control, said, dry)
         heard = self._of(host)
         heard.touched = True
         actions = [str(action) for action in _items(result, "actions")]
+        if actions and not dry and self.run["mode"] == "enforce":
+            heard.changes[control] = CORRECTED
+        elif "actions" in said and heard.changes.get(control) == BEGUN:  # a module that broke says nothing of them
+            del heard.changes[control]
         for action in actions:
             id_ = "" if dry else id_of(action)
             named = {"quarantine_id": id_} if id_ else {}
@@ -101,6 +134,7 @@ class Collector:
             if isinstance(refusal, Mapping):
                 message = f"{refusal.get('rule')}: {refusal.get('subject')} was left as it is: {refusal.get('reason')}"
                 heard.errors.append({"control": control, "message": message, "refused": str(refusal.get("rule"))})
+                heard.refused.add(str(refusal.get("rule")))
         if actions and not dry and self.run["mode"] == "audit":
             message = f"changed in a run that only audits: {some(actions, 3)}"
             heard.errors.append({"control": control, "message": message})
@@ -110,6 +144,10 @@ class Collector:
 
     def failed(self, host: str, control: str | None, message: str) -> None:
         """A task failed on a host; `control` is the control that was being enforced, None for any other task."""
+        self.note("failed", host, control, message)
+        self._failed(host, control, message)
+
+    def _failed(self, host: str, control: str | None, message: str) -> None:
         heard = self._of(host)
         if control:
             heard.touched = True
@@ -121,9 +159,10 @@ class Collector:
 
     def unreachable(self, host: str, message: str) -> None:
         """A host could not be reached, or not any more."""
+        self.note("unreachable", host, message)
         heard = self._of(host)
         if heard.records:
-            self.failed(host, None, f"unreachable after it had been seen: {message}")
+            self._failed(host, None, f"unreachable after it had been seen: {message}")
         else:
             heard.reason = f"unreachable: {message}"
 
@@ -131,6 +170,7 @@ class Collector:
         """Take the decision which hosts are corrected (`rollout.Decision` as a mapping); in a play with `serial` there
         is one for each batch.
         """
+        self.note("decided", rollout)
         if self._rollout is not None:
             before = self._rollout
             joined = {key: [*before[key], *rollout[key]] for key in ("hosts", "batches")}
@@ -139,6 +179,7 @@ class Collector:
 
     def stopped(self, why: str) -> None:
         """The run was stopped before a batch began; no host failed by that."""
+        self.note("stopped", why)
         self._stop = why
 
     def rollout(self) -> Rollout | None:
@@ -147,7 +188,7 @@ class Collector:
             return None
         hosts = self._rollout["hosts"]
         missed = [host for host in hosts if not self._tried(host)]
-        why = self._stop or ("stopped, because every host of a batch failed" if missed else "")
+        why = self._stop or ((self.interrupted or "stopped, because every host of a batch failed") if missed else "")
         return Rollout(len(hosts), tuple(self._rollout["batches"]), tuple(missed), why, self._rollout["allow"])
 
     def _tried(self, host: str) -> bool:
@@ -169,7 +210,8 @@ class Collector:
     def fleet(self, now: str = "") -> Fleet:
         """Reconcile what was heard with what was expected; `now` (2026-11-25T08:00:00Z) makes old records stale."""
         records = [record for heard in self.heard.values() for record in self._settled(heard)]
-        reasons = {host: heard.reason for host, heard in self.heard.items() if heard.reason}
+        reasons = dict.fromkeys(self.expected, NOT_REACHED) if self.interrupted else {}
+        reasons |= {host: heard.reason for host, heard in self.heard.items() if heard.reason}
         clock = Clock.of(self.run, now) if now else None
         modes = Modes(self.run.get("policies") or {}, controls_of(self.run))
         fleet = reconcile(self.expected, records, reasons, clock, self.run.get("rules"), modes)
@@ -182,10 +224,21 @@ class Collector:
             merged = mark_repaired(records[0], records[1])
             evaluated = max(merged["rules_evaluated"], len(merged["rules"]))
             records[:2] = [{**merged, "rules_evaluated": evaluated, "rules": self._shared(merged["rules"])}]
-        if not (self.changing and records):
+        if not records:
+            return []
+        records[-1] = self._with_earlier(records[-1])
+        if not self.changing:
             return [self._with_errors(record, heard) for record in records]
+        records[-1] = marked(records[-1], heard.changes, heard.refused)
         last = {**self._with_errors(records[-1], heard), "actions": heard.actions}
         return [*records[:-1], last]
+
+    def _with_earlier(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A record with what earlier runs have corrected there and could not observe."""
+        earlier = self.earlier.get(record["host"])
+        if not earlier or not record["rules_evaluated"]:
+            return record
+        return settled(record, earlier, (self.run.get("policies") or {}).get(record["plan"]) or {})
 
     @staticmethod
     def _with_errors(record: Mapping[str, Any], heard: Heard) -> Mapping[str, Any]:

@@ -19,13 +19,23 @@ from .scope import in_effect, left_out
 
 FEW_HOSTS = 4  # so many are named in a command
 NOT_REACHED = "not_reached.txt"  # the hosts whose turn did not come, beside the report of a run that was stopped
+NOT_DONE = "not_done.txt"  # the same of a run that was interrupted, with those that were not observed
 ENFORCING = "enforce"
 PLAIN = pattern(r"[A-Za-z0-9_.-]+")  # a host name that means only itself, to the shell and in a host pattern
 
 
-def host_lists(records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+def not_done(run: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The hosts of a run that was interrupted with which it was not done; none of another run."""
+    if not run.get("interrupted"):
+        return []
+    corrects = run["mode"] == ENFORCING
+    return [record["host"] for record in records if not covered(record) or (corrects and correctable(record))]
+
+
+def host_lists(run: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Files beside the report with the hosts to come back to, too many to name in a command; for `--limit @FILE`."""
     found = {
+        NOT_DONE: not_done(run, records),
         "noncompliant.txt": [record["host"] for record in records if record["state"] == NONCOMPLIANT],
         "unknown.txt": [record["host"] for record in records if not covered(record)],
     }
@@ -44,8 +54,11 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
         return [Suggestion("Proscribe serves none of these hosts: it observes no network devices")]
     if not records:
         return [Suggestion("no host was selected: check the inventory (-i), the limit (-l) and the tags")]
-    rollout = report.get("rollout") or {}
-    if rollout.get("not_reached"):
+    rollout, left = report.get("rollout") or {}, not_done(run, records)
+    if left:
+        command = call.again(_limit(run, left, directory and f"{directory}/{NOT_DONE}"))
+        steps.append(Suggestion(f"go on with what was not done ({counted(len(left), 'host')}):", command))
+    elif rollout.get("not_reached"):
         steps += _go_on(run, call, rollout, directory)
     elif wrong := [record["host"] for record in records if correctable(record)]:
         stays = any(map(stays_noncompliant, records))
@@ -62,7 +75,7 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
         steps.append(
             Suggestion("check as root what could not be observed (-K too if sudo asks for a password):", command)
         )
-    if silent:
+    if silent and not left:
         command = call.again(_limit(run, silent, directory and f"{directory}/unknown.txt"))
         steps.append(Suggestion(f"ask {_these(silent)} again{', once reachable' if away else ''}:", command))
     if any(step.command for step in steps):

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ...finding import COMPLIANT, NOT_APPLICABLE, NOTHING_KNOWN, REPAIRED, STATES, WAIVED
+from .unobserved import KEY as UNOBSERVED
 
 # The states of a host on which nothing is left to do.
 MET = (COMPLIANT, REPAIRED, NOT_APPLICABLE)
@@ -38,9 +39,14 @@ def tally(states: Iterable[str]) -> dict[str, int]:
     return counts
 
 
-def covered(record: Mapping[str, Any]) -> bool:
+def answered(record: Mapping[str, Any]) -> bool:
     """Whether a host was evaluated at all: it answered for its plan, with at least one rule."""
     return int(record["rules_evaluated"]) > 0
+
+
+def covered(record: Mapping[str, Any]) -> bool:
+    """Whether a host's record says how the host is now: it answered, and was not changed afterwards."""
+    return answered(record) and not record.get(UNOBSERVED)
 
 
 def rule_states(record: Mapping[str, Any]) -> dict[str, int]:
@@ -84,13 +90,13 @@ def nothing_known(records: Iterable[Mapping[str, Any]], plans: Mapping[str, Sequ
     a plan that says so (`plans`: digest -> rules), or on which there was nothing to look for.
     """
     counts: Counter[str] = Counter()
-    answered: Counter[str] = Counter()
+    hosts_with: Counter[str] = Counter()
     for record in records:
-        if covered(record):
-            answered[record["plan"]] += 1
+        if answered(record):
+            hosts_with[record["plan"]] += 1
         idle = [r["rule"] for r in record["rules"] if (r.get("reason") or "").startswith(NOTHING_KNOWN)]
         counts.update(idle)
-    for digest, hosts in answered.items():
+    for digest, hosts in hosts_with.items():
         for rule in plans.get(digest, ()):
             counts[rule] += hosts
     return [{"rule": rule, "hosts": hosts} for rule, hosts in sorted(counts.items())]

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 from ...finding import BESIDE, NOT_APPLICABLE, OPEN, UNKNOWN, WATCH, worst
 from ...plan import CONTROLS
 from . import between
-from .arithmetic import covered
+from .arithmetic import answered
 from .modes import AUDIT, OFF
 from .scope import EXAMPLE, controls_of, is_whole
+from .unobserved import KEY as UNOBSERVED
 
 Rules = tuple[tuple[str, str], ...]  # (rule, state), of those that are not plainly compliant
 
@@ -173,16 +174,16 @@ class FleetState:
                 observations[name] = Observation(OFF, state=NOT_APPLICABLE, counts=True)
             elif name not in controls_of(run) if name not in BESIDE else not control.get("state"):
                 observations[name] = _under(earlier, mode, policy)
-            elif covered(record) and not (mode or control.get("state")):  # nothing says that the plan has it
+            elif answered(record) and not (mode or control.get("state")):  # nothing says that the plan has it
                 observations[name] = Observation(state=NOT_APPLICABLE, at=at, run=run["id"], counts=True)
-            elif not covered(record) or not control.get("state"):
+            elif not answered(record) or not control.get("state"):
                 observations[name] = _under(earlier, mode, policy).invalidated()
             elif at < earlier.at:  # a run that ends late may bring an older look
                 observations[name] = earlier
             else:
                 counted = control["evaluated"], control["not_applicable"]
                 state = worst([control["state"], *floor])
-                counts = bool(counted[0] or not mode)
+                counts = bool(counted[0] or not mode) and name not in record.get(UNOBSERVED, ())
                 observations[name] = Observation(
                     mode, policy, state, at, run["id"], *counted, counts, wrong.get(name, ())
                 )

@@ -60,6 +60,7 @@ def merged(
         else None,
         "limit": ",".join(_distinct_of([run["limit"]] for run in runs if run.get("limit"))),
         "stale_after": {"usual": runs[0].get("stale_after")},
+        "interrupted": next((run["interrupted"] for run in runs if run.get("interrupted")), None),
         "left_out": 0 if expected is not None else _left_out(runs, len(answered)),
         "services": _services(parts),
         "not_served": {one["host"]: one["why"] for part in parts for one in part.report.get("not_served", ())},

@@ -12,8 +12,9 @@ from typing import Any
 from ...finding import BESIDE, COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, worst
 from ...plan import CONTROLS
 from ..text.wording import counted
-from .arithmetic import covered
+from .arithmetic import answered
 from .failures import failures
+from .unobserved import KEY as UNOBSERVED
 
 ENFORCE, AUDIT, OFF = "enforce", "audit", "off"
 ONLY_OBSERVED = ("windows", "macos")  # systems, as records call them, on which nothing is changed
@@ -64,7 +65,7 @@ class Modes:
             observed = name in counts or set(CONTROLS) <= {*self._observed}
         if not observed or mode == OFF:
             return made
-        if not covered(record):
+        if not answered(record):
             return {**made, "state": UNKNOWN}
         listed = [rule["state"] for rule in record["rules"] if rule["rule"].partition("/")[0] == name]
         said = counts.get(name) or {"evaluated": 0, "not_applicable": 0}
@@ -73,6 +74,7 @@ class Modes:
             max(said["not_applicable"], listed.count(NOT_APPLICABLE)), made["evaluated"]
         )
         states = [*listed, *(state for control, state, _ in failures(record) if control == name)]
+        states += [UNKNOWN] * (name in record.get(UNOBSERVED, ()))
         unlisted = made["evaluated"] - len(listed)
         unlisted_idle = min(unlisted, idle - listed.count(NOT_APPLICABLE))
         states += [COMPLIANT] * (unlisted > unlisted_idle) + [NOT_APPLICABLE] * bool(unlisted_idle)

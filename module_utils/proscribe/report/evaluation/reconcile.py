@@ -205,6 +205,7 @@ def fleet_report(
             "expected_hosts": len(fleet.records),
             "whole": is_whole(run),
             "left_out": left_out(run),
+            "interrupted": run.get("interrupted"),
             "verdict": None,
         },
         "summary": {

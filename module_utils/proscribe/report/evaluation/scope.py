@@ -5,7 +5,7 @@ A run over a part (`--limit`, `--tags`) says nothing of the rest. It never stand
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ... import installation
@@ -14,6 +14,9 @@ from ..text.wording import clean, counted
 
 # The project's example inventory, as runs name it: a first audit of the machine that it stands on uses it.
 EXAMPLE = str(installation.ROOT / "inventory")
+
+# Why a host has no record that nobody asked, or that had not answered: the run ended before its end.
+NOT_REACHED = "not reached: the run was interrupted"
 
 Run = Mapping[str, Any]  # what `compile_plans` says of a run, or the `run` of a fleet report
 
@@ -41,8 +44,21 @@ def left_out(run: Run) -> int | None:
 
 
 def is_whole(run: Run) -> bool:
-    """Whether a run asked every host of its inventory for every control."""
-    return left_out(run) == 0 and controls_of(run) == CONTROLS
+    """Whether a run asked every host of its inventory for every control. One that was interrupted never did."""
+    return left_out(run) == 0 and controls_of(run) == CONTROLS and not run.get("interrupted")
+
+
+def reached(records: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The records of the hosts that a run asked before it was interrupted; of the others it says nothing."""
+    return [record for record in records if record["reason"] != NOT_REACHED]
+
+
+def cut_short(report: Mapping[str, Any]) -> str:
+    """Why the run of a fleet report did not come to its end, in words; "" for one that did."""
+    interrupted = report["run"].get("interrupted")
+    if interrupted:
+        return f"interrupted: {interrupted['why']}"
+    return str((report.get("rollout") or {}).get("why") or "")
 
 
 def same_inventory(one: Sequence[str] | None, other: Sequence[str] | None) -> bool:

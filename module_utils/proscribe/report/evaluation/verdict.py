@@ -15,8 +15,10 @@ NONCOMPLIANT_EXIT = "10"
 INCOMPLETE_EXIT = "11"
 NOTHING_EXIT = "12"
 STOPPED_EXIT = "13"
+INTERRUPTED_EXIT = "14"
 BROKEN_EXIT = "250"  # Ansible's own code for an unexpected error: the report itself failed
-EXITS = (BROKEN_EXIT, NOTHING_EXIT, STOPPED_EXIT, NONCOMPLIANT_EXIT, INCOMPLETE_EXIT)  # the first that fits decides
+# The first that fits decides.
+EXITS = (BROKEN_EXIT, INTERRUPTED_EXIT, NOTHING_EXIT, STOPPED_EXIT, NONCOMPLIANT_EXIT, INCOMPLETE_EXIT)
 
 
 class Verdict(NamedTuple):
@@ -100,6 +102,11 @@ def stopped(decided: Verdict, why: str, not_reached: int) -> Verdict:
         return decided
     left = f"{counted(not_reached, 'host')} left as found"
     return Verdict(STOPPED_EXIT, f"{clean(why)}; {left}")
+
+
+def interrupted(why: str) -> Verdict:
+    """The verdict on a run that ended before its end, whatever it had done until then."""
+    return Verdict(INTERRUPTED_EXIT, f"the run was interrupted: {clean(why)}")
 
 
 def _described(new: Sequence[New]) -> str:

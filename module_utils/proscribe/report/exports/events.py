@@ -32,6 +32,7 @@ from ...finding import (
 from ...plan import CONTROLS
 from ..evaluation.between import ENDED, Remark, remarks
 from ..evaluation.observed import observed_at
+from ..evaluation.scope import cut_short
 from ..history.between import identity
 from ..history.between import of as identity_of
 from ..history.recording import GONE, WITHDRAWN
@@ -363,7 +364,7 @@ class Events:
             "inventory": ", ".join(map(str, run.get("inventory") or ())),
             "limit": run.get("limit") or None,
             "catalog_version": run["catalog_version"],
-            "stopped": (self._report.get("rollout") or {}).get("why") or None,
+            "stopped": cut_short(self._report) or None,
         }
         words = ",".join(f'"{key}":{_text(value, NAME_MOST)}' for key, value in texts.items())
         self._put(RUN, run["finished"], "", "", "", True, f"{words},{_inside(facts)}")

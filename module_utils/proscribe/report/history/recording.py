@@ -35,7 +35,7 @@ from ...finding import (
 )
 from ...plan import CONTROLS
 from ...store import Store
-from ..evaluation.arithmetic import covered
+from ..evaluation.arithmetic import answered
 from ..evaluation.observed import observed_at
 from ..evaluation.scope import EXAMPLE as EXAMPLE_INVENTORY
 from ..evaluation.scope import left_out
@@ -96,7 +96,7 @@ class Run(NamedTuple):
             **{key: str(run[key]) for key in ("id", "playbook", "mode", "started", "finished")},
             inventory=json.dumps(run["inventory"]),
             # A run that left hosts out for another reason than a --limit is none of the whole either.
-            scope=run["limit"] or ("" if left_out(run) == 0 else "part of the hosts"),
+            scope=run["limit"] or ("" if left_out(run) == 0 and not run.get("interrupted") else "part of the hosts"),
             controls=json.dumps(run["controls"]),
             summary=json.dumps(report["summary"]),
         )
@@ -198,7 +198,7 @@ class _Batch:
     def _take(self, record: Mapping[str, Any], before: HostRow, going: Iterable[Going]) -> None:
         at = observed_at(record, self.run.started, self.run.finished)
         # A run that ends late may bring an older look than the one that is known already; it says nothing new.
-        fresh = [control for control in self.controls if at >= getattr(before, control)] if covered(record) else []
+        fresh = [control for control in self.controls if at >= getattr(before, control)] if answered(record) else []
         if fresh:
             fresh += [name for name in BESIDE if self._about(name, record)]
         expected = self.run.finished >= before.expected_at

@@ -8,7 +8,7 @@ from typing import Any
 from ...finding import UNKNOWN
 from ..evaluation.advice import advice
 from ..evaluation.modes import described
-from ..evaluation.scope import parts
+from ..evaluation.scope import cut_short, parts
 from ..text.command import Suggestion
 from ..text.wording import counted, moment, nothing_known
 from .breakdown import Breakdown
@@ -54,8 +54,8 @@ def unknown_rules(report: Mapping[str, Any]) -> Listing | None:
 
 def warnings(report: Mapping[str, Any]) -> Sequence[str]:
     """What went wrong beside the hosts, in sentences."""
-    stopped = (report.get("rollout") or {}).get("why")
-    return [*([f"this run was {stopped}"] if stopped else []), *report["warnings"]]
+    why = cut_short(report)
+    return [*([f"this run was {why}"] if why else []), *report["warnings"]]
 
 
 def run_facts(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Sequence[tuple[str, str]]:

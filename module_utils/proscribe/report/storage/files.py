@@ -1,7 +1,8 @@
 """A run's report on disk: `<id>.partial/` while hosts come in, `<id>/` when it is complete, and links beside them.
 
 `newest` points to the last complete report, `latest` to the last one that stands for the whole (latest.py). A run that
-is killed leaves its `.partial` directory with the records that had come, and both links as they were.
+is killed leaves its `.partial` directory with its journal, from which the next run closes it (journal.py), and both
+links as they were.
 
 Reports hold names of users and of what they have installed, so they are for the owner and the group of the controller's
 account only: directories 0750, files 0640, whatever the umask.
@@ -20,26 +21,24 @@ DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
 
 SUFFIX = ".partial"
+JOURNAL = "journal.jsonl"  # what the run has heard so far: journal.py
 
 
 class ReportDirectory:
-    """The directory of one run. `path` ends in `.partial`; it must not exist. Raises OSError."""
+    """The directory of one run. `path` ends in `.partial`; it must not exist, unless it is a run's that was `left`.
+    Raises OSError.
+    """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], left: bool = False) -> None:
         self.partial = Path(path)
         if self.partial.suffix != SUFFIX:
             raise ValueError(f"{path} is no name of a report in the making: it ends in {SUFFIX}")
         self.complete = self.partial.with_suffix("")
-        self.partial.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        self.partial.mkdir()
-        self.partial.chmod(DIRECTORY_MODE)
-        self._stream: TextIO | None = _create(self.partial / "hosts.jsonl")
-
-    def append(self, record: Mapping[str, Any]) -> None:
-        """Add a record as it came; it is on its way to the disk when this returns."""
-        if self._stream is not None:
-            self._stream.write(_line(record))
-            self._stream.flush()
+        self._left = left
+        if not left:
+            self.partial.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            self.partial.mkdir()
+            self.partial.chmod(DIRECTORY_MODE)
 
     def finish(
         self,
@@ -55,7 +54,6 @@ class ReportDirectory:
         directory of the complete report. `exports` writes more files into the directory that it is given; it goes
         first, so that the report can tell what became of them.
         """
-        self.close()
         if exports:
             exports(self.partial)
         for name, hosts in (lists or {}).items():
@@ -63,17 +61,19 @@ class ReportDirectory:
         _write(self.partial / "hosts.jsonl", map(_line, records))
         _write(self.partial / "report.json", [json.dumps(report, indent=2), "\n"])
         _write(self.partial / "report.html", page)
-        _sync(self.partial)
+        sync(self.partial)
         self.partial.rename(self.complete)
+        (self.complete / JOURNAL).unlink(missing_ok=True)
         for name in ("newest", "latest") if latest else ("newest",):
-            self._point(name)
+            if not (self._left and self._is_newer(name)):
+                self._point(name)
         return self.complete
 
-    def close(self) -> None:
-        """Let go of the files; what is written stays."""
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+    def _is_newer(self, name: str) -> bool:
+        """Whether a link points to a run that began after this one; their names begin with when that was."""
+        with contextlib.suppress(OSError):
+            return os.readlink(self.complete.with_name(name)) > self.complete.name
+        return False
 
     def _point(self, name: str) -> None:
         # A link cannot be rewritten, only replaced; with a relative target the whole folder can be moved.
@@ -86,7 +86,7 @@ class ReportDirectory:
         except OSError:
             beside.unlink()
             raise
-        _sync(self.complete.parent)
+        sync(self.complete.parent)
 
 
 def rewrite(directory: Path, page: Iterable[str], lists: Mapping[str, Iterable[str]]) -> None:
@@ -128,7 +128,8 @@ def _write(path: Path, pieces: Iterable[str]) -> None:
         stream.writelines(pieces)
 
 
-def _sync(directory: Path) -> None:
+def sync(directory: Path) -> None:
+    """See to it that the names in a directory are on the disk."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

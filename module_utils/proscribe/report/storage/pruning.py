@@ -18,8 +18,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from ...duration import moment_of
-from .complete import HOSTS, LATEST, NEWEST
-from .files import SUFFIX
+from .complete import LATEST, NEWEST
+from .files import JOURNAL, SUFFIX
 from .last_passed import retained as baselines
 
 # A run's id (compile/run.py), of a report that is complete or in the making.
@@ -77,6 +77,6 @@ def _began(path: Path) -> datetime.datetime | None:
     if not named[2]:
         return began
     with contextlib.suppress(FileNotFoundError):
-        written = datetime.datetime.fromtimestamp((path / HOSTS).stat().st_mtime, datetime.timezone.utc)
+        written = datetime.datetime.fromtimestamp((path / JOURNAL).stat().st_mtime, datetime.timezone.utc)
         return max(began, written)
     return began

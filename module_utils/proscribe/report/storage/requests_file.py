@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..evaluation.arithmetic import covered
+from ..evaluation.arithmetic import answered
 from ..evaluation.fleet_state import named
 from ..evaluation.scope import controls_of, is_whole
 from .files import whole
@@ -77,7 +77,7 @@ def take(reports: Path, report: Mapping[str, Any], records: Sequence[Mapping[str
 def _taken(before: Iterable[Request], run: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[Request]:
     inventory = named(run)
     known = {one.key: one for one in before}
-    seen = {record["host"] for record in records if covered(record)}
+    seen = {record["host"] for record in records if answered(record)}
     left = {one.host for one in known.values() if one.inventory == inventory} if is_whole(run) else set()
     left -= {record["host"] for record in records}  # those are in the inventory, and did not answer
     found = {key: one for key, one in known.items() if one.host not in seen | left}

@@ -21,7 +21,7 @@ from ...finding import (
     WAIVED,
     WATCH,
 )
-from ..evaluation.advice import advice, shorter
+from ..evaluation.advice import advice, not_done, shorter
 from ..evaluation.between import ENDED, FROZEN, INCIDENT, STALE, UNOBSERVED, Together, together
 from ..evaluation.between import headline as between_runs
 from ..evaluation.groups import Group, Silent, grouped, silences
@@ -106,10 +106,12 @@ def _headline(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], w
     parts.append(f"coverage {ratio(summary['coverage'])}")
     strict, waived = summary["compliance_strict"], summary["compliance_with_waivers"]
     parts.append(f"compliant {ratio(strict)}" + (f", with waivers {percent(waived)}" if waived != strict else ""))
+    if run.get("interrupted"):
+        parts.append(f"interrupted: {counted(len(not_done(run, records)), 'host')} not done")
     parts += left_out_in_words(run)
     parts += described(summary.get("controls") or {})
     parts += between_runs(report)
-    if rollout := (report.get("rollout") or {}).get("not_reached"):
+    if not run.get("interrupted") and (rollout := (report.get("rollout") or {}).get("not_reached")):
         parts.append(f"stopped: {counted(rollout, 'host')} not corrected")
     if run["mode"] == "check":
         parts.append("check mode: nothing was changed")

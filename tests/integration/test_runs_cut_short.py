@@ -1,0 +1,253 @@
+"""Enforcing runs over two real hosts that are cut short: by Ctrl-C, by SIGKILL, by a host that is switched off, by a
+failing task of a team's own play. What was removed is named by a run, and nothing that was not observed is compliant.
+
+The package of a restricted program waits in its removal for as long as a file is there, so that a run can be met in the
+middle of a correction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from machines import ANSIBLE, PROJECT, Machine, booted, podman
+from pasting import commands
+from patience import LONGEST, until
+from proscribe.report.storage import journal
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+
+PACKAGE = """\
+set -eu
+mkdir -p /root/wechat/DEBIAN /root/wechat/opt/wechat
+cp /bin/sleep /root/wechat/opt/wechat/wechat
+printf 'Package: wechat\\nVersion: 4.1.0\\nArchitecture: all\\nMaintainer: T <t@example.org>\\nDescription: made\\n' \\
+    >/root/wechat/DEBIAN/control
+printf '#!/bin/sh\\nwhile test -e /root/waits; do touch /root/waiting; sleep 0.1; done\\n' >/root/wechat/DEBIAN/prerm
+chmod 0755 /root/wechat/DEBIAN/prerm
+dpkg-deb --root-owner-group --build /root/wechat /root/wechat.deb
+rm -r /root/wechat
+"""
+DRIFTS = "rm -f /root/waiting /etc/dpkg/dpkg.cfg.d/proscribe; dpkg -i /root/wechat.deb"
+RESTRICTIONS = {
+    "proscribe_categories": [],
+    "proscribe_services_include": ["wechat"],
+    "proscribe_controls": {"apps": "enforce", "dns": "enforce", "browser": "off", "firewall": "off"},
+    "proscribe_dns_backend": "hosts",
+    "proscribe_requests": False,
+    "proscribe_observe_timeout": "1m",
+}
+# The oldest and the newest Ansible that there is here, beside that of the tests.
+EVERY_ANSIBLE = sorted({f"{ANSIBLE}-playbook", *map(str, (PROJECT / ".cache").glob("core*/bin/ansible-playbook"))})
+PLAY = """
+- name: A team's own play
+  hosts: all
+  gather_facts: false
+  roles: [restricted_apps, dns_filter]
+  post_tasks:
+    - name: The team's own task
+      ansible.builtin.command: "false"
+"""
+
+
+class Pair:
+    """The two hosts, and the controller."""
+
+    def __init__(self, first: Machine, second: Machine, directory: Path) -> None:
+        self.first, self.second, self.directory = first, second, directory
+        self.reports = directory / "reports"
+        ssh = {
+            host.name: host._inventory() and json.loads((host.directory / "inventory.yml").read_text()) for host in self
+        }
+        hosts = {name: found["all"]["hosts"][name] for name, found in ssh.items()}
+        (directory / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": RESTRICTIONS}}))
+        (directory / "ansible.cfg").write_text(f"[defaults]\nroles_path = {PROJECT / 'roles'}\n")
+        (directory / "site.yml").write_text(PLAY)
+
+    def __iter__(self) -> Iterator[Machine]:
+        yield from (self.first, self.second)
+
+    def begin(self, playbook: str, ansible: str = f"{ANSIBLE}-playbook") -> subprocess.Popen[str]:
+        """Start the launcher, or ansible-playbook on a play of the team's own."""
+        if playbook.endswith(".yml"):
+            return self.started([ansible, playbook, "-i", "hosts.json"], ANSIBLE_CONFIG="ansible.cfg")
+        return self.started([str(PROJECT / "proscribe"), playbook, "-i", "hosts.json"])
+
+    def started(self, argv: list[str], **environment: str) -> subprocess.Popen[str]:
+        known = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
+        return subprocess.Popen(
+            argv,
+            env={
+                **known,
+                **environment,
+                "PROSCRIBE_REPORTS": str(self.reports),
+                "PROSCRIBE_ANSIBLE_PLAYBOOK": f"{ANSIBLE}-playbook",
+            },
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, playbook: str, ansible: str = f"{ANSIBLE}-playbook") -> tuple[int, str]:
+        return ended(self.begin(playbook, ansible))
+
+    def drifts(self, waits: Machine | None = None) -> None:
+        """Install the program; on one host, its removal waits."""
+        for host in self:
+            host.run("sh", "-ec", DRIFTS)
+        if waits:
+            waits.run("touch", "/root/waits")
+
+    def in_the_middle(self, changed: Machine, waits: Machine) -> subprocess.Popen[str]:
+        """An enforcing run that has changed one host, and is changing the other."""
+        self.drifts(waits)
+        process = self.begin("enforce")
+
+        def met() -> bool:
+            assert process.poll() is None, process.communicate()[0]
+            return waits.there("/root/waiting") and self.noted(f'["changed","{changed.name}","apps"')
+
+        until(met)
+        return process
+
+    def noted(self, text: str) -> bool:
+        return any(text in path.read_text() for path in self.reports.glob("*.partial/journal.jsonl"))
+
+    def goes_on(self, host: Machine) -> None:
+        """Let a removal that waits come to its end."""
+        host.run("rm", "-f", "/root/waits")
+        until(lambda: host.run("fuser", "/var/lib/dpkg/lock-frontend", check=False).strip() == "")
+
+    def report(self, id_: str = "newest") -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        directory = self.reports / id_
+        records = map(json.loads, (directory / "hosts.jsonl").read_text().splitlines())
+        return json.loads((directory / "report.json").read_text()), {record["host"]: record for record in records}
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """The exit code, and all that was printed."""
+    said, _ = process.communicate(timeout=LONGEST)
+    return process.returncode, said
+
+
+def of_wechat(record: dict[str, Any]) -> tuple[str, str]:
+    """The state of the program's rule in a record, and why; compliant where it does not list it."""
+    found = [(rule["state"], rule["reason"] or "") for rule in record["rules"] if rule["rule"] == "apps/wechat"]
+    return found[0] if found else ("compliant", "")
+
+
+def removed(record: dict[str, Any]) -> bool:
+    return any("wechat" in one["action"] for one in record["actions"] if one["control"] == "apps")
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with booted("cut", 2) as (first, second):
+        made = Pair(first, second, tmp_path_factory.mktemp("controller"))
+        for host in made:
+            host.run("sh", "-ec", PACKAGE)
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def released(pair: Pair) -> Iterator[None]:
+    yield
+    for host in pair:
+        with contextlib.suppress(AssertionError):
+            host.run("rm", "-f", "/root/waits")
+
+
+def test_ctrl_c_ends_with_a_report_of_what_was_removed_and_the_command_that_goes_on(pair: Pair) -> None:
+    process = pair.in_the_middle(changed=pair.first, waits=pair.second)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
+    code, said = ended(process)
+    assert code == 14, said
+    first, second = pair.first.name, pair.second.name
+    report, records = pair.report()
+    assert report["run"]["interrupted"] == {"why": "by SIGINT", "closed_by": None}
+    assert report["summary"]["coverage"]["numerator"] == 0
+    assert removed(records[first]) and of_wechat(records[first]) == ("unknown", "corrected, not observed again")
+    assert of_wechat(records[second]) == ("unknown", "its correction began and gave no answer, not observed again")
+    (command,) = commands(said)
+    assert " -i hosts.json" in command and "--limit" not in command  # it was done with neither
+
+    pair.goes_on(pair.second)
+    code, said = ended(pair.started(["bash", "-c", command]))
+    assert code == 0, said
+    after, records = pair.report()
+    assert after["summary"]["coverage"]["percent"] == 100
+    id_ = report["run"]["id"]
+    for host in pair:
+        state, reason = of_wechat(records[host.name])
+        assert state == "repaired", records[host.name]
+        assert not host.there("/opt/wechat/wechat")
+        assert host is pair.second or id_ in reason
+
+
+def test_a_killed_run_is_closed_by_the_next_one_which_says_what_it_had_done(pair: Pair) -> None:
+    process = pair.in_the_middle(changed=pair.second, waits=pair.first)
+    os.killpg(process.pid, signal.SIGKILL)  # and not its worker, which goes on until its host has answered
+    ended(process)
+    (left,) = pair.reports.glob("*.partial")
+    pair.goes_on(pair.first)
+    until(lambda: any(journal.left(pair.reports)))
+    code, said = pair.run("audit")
+    assert code == 0, said
+    words = " ".join(said.split())
+    assert f"the run {left.stem} came to no end: it was killed, or its machine went down." in words
+    assert f"It corrected 1 host ({pair.second.name})." in words
+
+    report, records = pair.report(left.stem)
+    newest = pair.report()[0]["run"]["id"]
+    assert report["run"]["interrupted"]["closed_by"] == newest
+    assert report["run"]["verdict"]["exit"] == 14
+    assert removed(records[pair.second.name]) and not records[pair.first.name]["actions"]
+    _, records = pair.report()
+    state, reason = of_wechat(records[pair.second.name])
+    assert (state, left.stem in reason) == ("repaired", True)
+
+
+def test_a_host_that_is_switched_off_after_its_correction_is_not_covered(pair: Pair) -> None:
+    process = pair.in_the_middle(changed=pair.second, waits=pair.first)
+    podman("kill", pair.second.name)
+    pair.goes_on(pair.first)
+    code, said = ended(process)
+    assert code in (2, 4), said
+    report, records = pair.report()
+    assert report["summary"]["coverage"] == {"numerator": 1, "denominator": 2, "percent": 50.0}
+    assert of_wechat(records[pair.first.name])[0] == "repaired"
+    record = records[pair.second.name]
+    assert removed(record) and of_wechat(record) == ("unknown", "corrected, not observed again")
+    assert record["state"] == "error" and "apps" in record["not_observed_again"]
+    id_ = report["run"]["id"]
+
+    podman("start", pair.second.name)
+    pair.second.wait_until_booted()
+    pair.run("audit")
+    report, records = pair.report()
+    assert report["summary"]["coverage"]["percent"] == 100
+    state, reason = of_wechat(records[pair.second.name])
+    assert (state, id_ in reason) == ("repaired", True)
+
+
+@pytest.mark.parametrize("ansible", EVERY_ANSIBLE)
+def test_a_task_that_fails_after_the_roles_of_a_team_hides_nothing(pair: Pair, ansible: str) -> None:
+    pair.drifts()
+    code, said = pair.run("site.yml", ansible)
+    assert code == 2, said
+    _, records = pair.report()
+    for host in pair:
+        record = records[host.name]
+        assert not host.there("/opt/wechat/wechat")
+        assert removed(record) and of_wechat(record)[0] == "repaired", record["rules"]
+        assert "non-zero return code" in record["errors"][-1]["message"]

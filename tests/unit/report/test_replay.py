@@ -1,0 +1,135 @@
+"""A run out of its journal is the run that wrote it, whatever happened in it; and what cannot be closed stays, told."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from fleets import WECHAT, answer, clean_answer, run, wechat
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.report import closing
+from proscribe.report.collection.events import Collector
+from proscribe.report.collection.replay import replayed
+from proscribe.report.ending import ended
+from proscribe.report.storage import journal
+from proscribe.report.storage.files import ReportDirectory
+
+HOSTS = ["web01", "web02", "other"]
+ID, BY = "20261125T003000Z-enforce-1a2b", "20261125T013000Z-audit-77c0"
+RECORDS = (answer(wechat(WECHAT), evaluated=["apps/x"]), clean_answer(), {"schema": "no record"})
+RESULTS = (
+    {"actions": ["remove wechat", "end 311"], "refused": []},
+    {"actions": [], "refused": [{"rule": "apps/wechat", "subject": "wechat", "reason": "others need it"}]},
+    {"msg": "a module that broke"},
+)
+CONTROLS = ("apps", "browser", "watch")
+EVENTS = st.one_of(
+    st.tuples(st.just("answered"), st.sampled_from(HOSTS), st.sampled_from(RECORDS)),
+    st.tuples(st.sampled_from(["began", "skipped"]), st.sampled_from(HOSTS), st.sampled_from(CONTROLS)),
+    st.tuples(
+        st.just("changed"),
+        st.sampled_from(HOSTS),
+        st.sampled_from(CONTROLS),
+        st.sampled_from(RESULTS),
+        st.booleans(),
+    ),
+    st.tuples(
+        st.just("failed"), st.sampled_from(HOSTS), st.sampled_from([None, *CONTROLS]), st.sampled_from(["x", "y z"])
+    ),
+    st.tuples(st.just("unreachable"), st.sampled_from(HOSTS), st.just("timed out")),
+    st.tuples(st.just("decided"), st.just({"hosts": ["web01", "web02"], "batches": [1, 1], "allow": {"hosts": 2}})),
+    st.tuples(st.just("stopped"), st.just("stopped after the canary batch")),
+)
+
+
+def fed(collector: Collector, events) -> Collector:
+    for name, *arguments in events:
+        getattr(collector, name)(*arguments)
+    return collector
+
+
+def seen(collector: Collector):
+    fleet = collector.fleet()
+    return [record for record in fleet.records if record["host"] != "other"], collector.rollout()
+
+
+@given(st.lists(EVENTS, max_size=12), st.sampled_from(["enforce", "check", "audit"]))
+def test_a_journal_is_read_as_the_run_that_wrote_it(events, mode):
+    made = run(["web01", "web02"], mode, id=ID)
+    with tempfile.TemporaryDirectory() as folder:
+        written = Collector(made)
+        writer = journal.Journal(Path(folder), made)
+        written.note = writer.note
+        fed(written, events)
+        writer.close()
+        with (Path(folder) / journal.FILE).open() as lines:
+            (run_, _), *noted = map(json.loads, lines)
+    again = replayed(run_, noted)
+    assert seen(again) == seen(written)
+    assert "other" not in again.heard
+
+
+@given(st.lists(EVENTS, max_size=6), st.integers(0, 3000))
+def test_half_a_journal_never_makes_a_host_better_than_it_was_said_to_be(events, cut):
+    """What is lost at its end may be any of it, and the rest is read as ever."""
+    noted = []
+    collector = Collector(run(["web01", "web02"], "enforce", id=ID))
+    collector.note = lambda *event: noted.append(json.loads(json.dumps(event)))
+    fed(collector, events)
+    lines = "".join(json.dumps(event) + "\n" for event in noted)[:cut]
+    whole = [json.loads(line) for line in lines.splitlines(keepends=True) if line.endswith("\n")]
+    half = replayed(collector.run, whole)
+    half.interrupted = closing.KILLED
+    for record in half.fleet().records:
+        if not any(event[:2] == ["answered", record["host"]] for event in whole):
+            assert record["state"] == "unknown"
+
+
+def left(reports: Path, **changes) -> Path:
+    """A run that was killed."""
+    made = run(["web01", "web02"], "enforce", id=ID, **changes)
+    collector = Collector(made)
+    writer = journal.Journal(ReportDirectory(reports / f"{ID}.partial").partial, made)
+    collector.note = writer.note
+    fed(collector, [("answered", "web01", RECORDS[0]), ("began", "web01", "apps")])
+    writer.close()
+    return reports / f"{ID}.partial"
+
+
+def closed(reports: Path) -> tuple[list[str], list[str]]:
+    wrong: list[str] = []
+    return [one.text for one in closing.close(reports, BY, wrong.append)], wrong
+
+
+def test_what_was_left_is_closed_once(tmp_path):
+    left(tmp_path)
+    (text,), wrong = closed(tmp_path)
+    assert text == (
+        f"the run {ID} came to no end: it was killed, or its machine went down. It corrected no host. Not observed "
+        f"again: 1 host (web01). Not done: 2 hosts (web01, web02). Its report is {tmp_path / ID}"
+    )
+    assert (wrong, closed(tmp_path)) == ([], ([], []))
+
+
+WRONG = {
+    "its report is there already": lambda path: (path.with_suffix("") / "in the way").mkdir(parents=True),
+    "it is another run's": lambda path: path.rename(path.with_name(f"{BY}.partial")),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_cannot_be_closed_stays_and_is_told(tmp_path, name):
+    WRONG[name](left(tmp_path))
+    texts, wrong = closed(tmp_path)
+    assert (len(texts), len(list(tmp_path.glob("*.partial/journal.jsonl")))) == (1 if wrong == [] else 0, 1) or wrong
+    assert any(("cannot be closed" in one or "cannot be written" in one) for one in wrong)
+    assert list(tmp_path.glob("*.partial/journal.jsonl"))
+
+
+def test_a_run_without_a_directory_ends_all_the_same():
+    collector = fed(Collector(run(["web01"], "audit", id=ID)), [("answered", "web01", RECORDS[1])])
+    done = ended(collector, None, "2026-11-25T01:00:00Z", False, print)
+    assert (done.where, done.verdict.exit, done.report["run"]["interrupted"]) == ("", "ansible", None)

@@ -1,0 +1,197 @@
+"""Hosts that were corrected and not observed again: what their records say, and what the next run says of them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from fleets import DIGEST, OTHER_DIGEST, WECHAT, answer, clean_answer, run, wechat
+from proscribe.finding import Finding, judge
+from proscribe.report.collection.events import Collector
+from proscribe.report.evaluation.advice import advice
+from proscribe.report.evaluation.arithmetic import summarise
+from proscribe.report.evaluation.reconcile import fleet_report
+from proscribe.report.evaluation.unobserved import BEGUN, CORRECTED
+from proscribe.report.storage import corrected, journal
+
+GMAIL = judge("browser/gmail", {"mode": "enforce"}, [Finding("policy", "mail.google.com", manager="chromium")])
+WAIVED = judge("apps/zoom", {"mode": "waived", "waiver": "press"}, [WECHAT._replace(id="zoom")])
+BAD = answer(wechat(WECHAT), GMAIL, WAIVED, evaluated=["apps/x"])
+AFTER_APPS = answer(GMAIL, WAIVED, evaluated=["apps/x", "apps/wechat"], checked_at="2026-11-25T00:30:09Z")
+GOOD = clean_answer(checked_at="2026-11-25T00:30:12Z")
+POLICIES = {DIGEST: {name: {"mode": "enforce", "policy": f"sha256:{name}"} for name in ("apps", "browser")}}
+
+OBSERVED, BEGINS = ("answered", BAD), ("began", "apps")
+REMOVED = ("changed", "apps", {"actions": ["remove wechat"]})
+NOTHING = ("changed", "apps", {"actions": []})
+REFUSED = (
+    "changed",
+    "apps",
+    {"actions": ["end 311"], "refused": [{"rule": "apps/wechat", "subject": "wechat", "reason": "others need it"}]},
+)
+BROKE = ("changed", "apps", {"msg": "a module that broke says nothing of what it did"})
+WRITTEN = ("changed", "browser", {"actions": ["write policy"]})
+LOST = ("unreachable", "connection timed out")
+
+
+def collected(*events, mode="enforce", **changes):
+    collector = Collector(run(["web01"], mode, policies=POLICIES, **changes))
+    for name, *arguments in events:
+        getattr(collector, name)("web01", *arguments)
+    return collector
+
+
+def rules(record):
+    return {rule["rule"]: rule["state"] for rule in record["rules"]}
+
+
+def apps(state, browser="noncompliant"):
+    return {"apps/wechat": state, "browser/gmail": browser, "apps/zoom": "waived"}
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "expected", "unobserved"),
+    [
+        pytest.param([OBSERVED, BEGINS, REMOVED], "noncompliant", apps("unknown"), ["apps"], id="corrected"),
+        pytest.param([OBSERVED, BEGINS], "noncompliant", apps("unknown"), ["apps"], id="begun"),
+        pytest.param([OBSERVED, BEGINS, NOTHING], "noncompliant", apps("noncompliant"), None, id="did nothing"),
+        pytest.param([OBSERVED, BEGINS, ("skipped", "apps")], "noncompliant", apps("noncompliant"), None, id="skipped"),
+        pytest.param([OBSERVED, BEGINS, REFUSED], "noncompliant", apps("noncompliant"), ["apps"], id="refused"),
+        pytest.param([OBSERVED, BEGINS, LOST], "error", apps("unknown"), ["apps"], id="lost while it was corrected"),
+        pytest.param([OBSERVED, BEGINS, REMOVED, LOST], "error", apps("unknown"), ["apps"], id="lost afterwards"),
+        pytest.param(
+            [OBSERVED, BEGINS, BROKE, ("failed", "apps", "MODULE FAILURE")],
+            "error",
+            apps("unknown"),
+            ["apps"],
+            id="the module broke",
+        ),
+        pytest.param(
+            [OBSERVED, BEGINS, REMOVED, ("answered", AFTER_APPS), ("began", "browser"), WRITTEN],
+            "unknown",
+            apps("repaired", "unknown"),
+            ["browser"],
+            id="roles one after the other, the last without its observation",
+        ),
+        pytest.param(
+            [OBSERVED, BEGINS, REMOVED, ("answered", AFTER_APPS), ("began", "browser"), WRITTEN, ("answered", GOOD)],
+            "repaired",
+            {"apps/wechat": "repaired", "browser/gmail": "repaired"},
+            None,
+            id="roles one after the other",
+        ),
+    ],
+)
+def test_what_was_corrected_and_not_observed_again_is_unknown(events, state, expected, unobserved):
+    fleet = collected(*events).fleet()
+    (record,) = fleet.records
+    assert (record["state"], rules(record), record.get("not_observed_again")) == (state, expected, unobserved)
+    assert summarise(fleet.records)["coverage"]["numerator"] == (unobserved is None)
+    assert [note.kind for note in fleet.notes] == []
+
+
+def test_it_is_asked_again_by_a_printed_command():
+    collector = collected(OBSERVED, BEGINS, REMOVED, WRITTEN)
+    fleet = collector.fleet()
+    steps = advice(fleet_report(collector.run, fleet, "2026-11-25T01:00:00Z"), fleet.records)
+    assert [step.command.line("") for step in steps if step.command] == ["./proscribe enforce -i inventory/prod"]
+
+
+def test_a_dry_run_corrects_nothing():
+    events = [OBSERVED, BEGINS, ("changed", "apps", {"actions": ["remove wechat"]}, True)]
+    (record,) = collected(*events, mode="check").fleet().records
+    assert (rules(record), "not_observed_again" in record) == (apps("noncompliant"), False)
+
+
+EARLIER = "20261125T003000Z-enforce-1a2b"
+
+
+def published(reports, collector):
+    """As the end of a run does it, of which only what this is about."""
+    collector.earlier = corrected.earlier(reports, collector.run)
+    records = collector.fleet().records
+    directory = reports / collector.run["id"]
+    directory.mkdir(parents=True)
+    (directory / "hosts.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    corrected.take(reports, collector.run, records)
+    return records[0]
+
+
+LATER = "20261126T003000Z-audit-77c0"
+OTHER = {DIGEST: {"apps": {"mode": "enforce", "policy": "sha256:other"}}}
+
+
+@pytest.mark.parametrize(
+    ("events", "changes", "expected", "left"),
+    [
+        pytest.param([("answered", GOOD)], {}, "repaired", False, id="compliant now"),
+        pytest.param([("answered", BAD)], {}, "noncompliant", False, id="open again"),
+        pytest.param([LOST], {}, None, True, id="it does not answer"),
+        pytest.param([("answered", GOOD)], {"controls": ["dns"]}, None, True, id="another control"),
+        pytest.param([("answered", GOOD)], {"policies": OTHER}, None, False, id="another policy"),
+        pytest.param(
+            [("answered", clean_answer(digest=OTHER_DIGEST))],
+            {"hosts": {"web01": OTHER_DIGEST}, "policies": {OTHER_DIGEST: POLICIES[DIGEST]}},
+            "repaired",
+            False,
+            id="another plan with the same policy of the control",
+        ),
+        pytest.param([("answered", GOOD)], {"hosts": {"web02": DIGEST}}, None, True, id="another host"),
+    ],
+)
+def test_the_next_run_says_what_the_one_before_repaired(tmp_path, events, changes, expected, left):
+    record = published(tmp_path, collected(OBSERVED, BEGINS, REMOVED, id=EARLIER))
+    assert rules(record)["apps/wechat"] == "unknown"
+    assert corrected.read(tmp_path) == {"web01": {"apps": EARLIER}}
+    collector = Collector({**run(["web01"], "audit", policies=POLICIES, id=LATER), **changes})
+    for name, *arguments in events:
+        getattr(collector, name)("web01", *arguments)
+    record = published(tmp_path, collector)
+    assert rules(record).get("apps/wechat") == expected
+    if expected == "repaired":
+        (rule,) = record["rules"]
+        assert rule["reason"] == f"{CORRECTED} by {EARLIER}; compliant now"
+        assert (rule["findings"][0]["id"], record["found_at"]) == ("wechat", "2026-11-25T00:30:05Z")
+    assert (corrected.read(tmp_path) == {"web01": {"apps": EARLIER}}) == left
+    assert (tmp_path / corrected.FILE).exists() == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[", "[1]", '{"web01": 1}', '{"web01": {"apps": "../../etc"}}', '{"web01": {"apps": 5}}', "[" * 100_000],
+)
+def test_a_broken_list_of_what_is_open_opens_nothing(tmp_path, text):
+    (tmp_path / corrected.FILE).write_text(text)
+    assert corrected.read(tmp_path) == {}
+    assert rules(published(tmp_path, collected(OBSERVED, BEGINS, id=EARLIER)))["apps/wechat"] == "unknown"
+    assert corrected.read(tmp_path) == {"web01": {"apps": EARLIER}}
+
+
+def test_begun_is_named_as_such_by_the_next_run(tmp_path):
+    published(tmp_path, collected(OBSERVED, BEGINS, id=EARLIER))
+    record = published(tmp_path, collected(("answered", GOOD), mode="audit", id=LATER))
+    assert record["rules"][0]["reason"] == f"{BEGUN} by {EARLIER}; compliant now"
+
+
+HERE = journal.here()
+OTHER_START = {**HERE, "kernel": "another start of this machine"}
+ELSEWHERE = {"kernel": "another machine", "machine": "another machine"}
+
+
+@pytest.mark.parametrize(
+    ("where", "silent", "over"),
+    [
+        ({**HERE, "locked": True}, 1, True),
+        ({**HERE, "locked": False}, 1, False),  # a directory without locks
+        ({**HERE, "locked": False}, 2 * journal.SILENT, True),
+        ({**OTHER_START, "locked": True}, 1, True),
+        ({**OTHER_START, "locked": False}, 1, True),
+        ({**ELSEWHERE, "locked": True}, 1, False),  # its lock may not reach here
+        ({**ELSEWHERE, "locked": True}, 2 * journal.SILENT, True),
+        ({}, 1, False),
+    ],
+)
+def test_when_a_run_that_nobody_holds_is_over(where, silent, over, monkeypatch):
+    monkeypatch.setattr(journal, "here", lambda: {**HERE, "machine": "this machine"})
+    where = {**where, **({"machine": "this machine"} if where.get("machine") == HERE["machine"] else {})}
+    assert journal._is_over(where, silent) == over
