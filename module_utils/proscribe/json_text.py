@@ -9,11 +9,11 @@ from typing import Any
 MANY = 1000  # items, which the module writes faster, with what it costs to load it
 
 
-def from_json(text: str | bytes) -> Any:
+def from_json(text: str | bytes, **options: Any) -> Any:
     """What `json.loads` makes of a text. Raises ValueError."""
     import json
 
-    return json.loads(text)
+    return json.loads(text, **options)
 
 
 def to_json(value: Any, **options: Any) -> str:

@@ -24,6 +24,7 @@ from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls.apps.systems import dpkg
+from proscribe.controls.apps.systems.dpkg_trial import APT_CONFIG
 
 pytestmark = pytest.mark.integration
 
@@ -40,8 +41,10 @@ from proscribe.controls.applying import carry_out
 from proscribe.run import refusals
 dpkg_removal.PATIENCE = 1
 host, plan, error = Host(), json.load(sys.stdin), None
-if sys.argv[1] == "observe":
+if sys.argv[1] in ("observe", "keep"):
     print(json.dumps({v.rule: dict(v.as_dict(), drifted=v.drifted) for v in apps.observe(host, plan)}))
+    for keep in host.state_savers if sys.argv[1] == "keep" else ():
+        keep(True)
 else:
     changes = getattr(apps, sys.argv[1])(host, plan)
     refused = list(changes.refused)
@@ -319,6 +322,120 @@ def test_what_the_gate_lets_pass(machine: Machine) -> None:
         assert done.returncode == 0, (passing, done.stdout, done.stderr)
     assert {"tim", "linuxqq", "weechat"} <= machine.installed()
     assert machine.run("dpkg", "-i", "/debs/wechat.deb", check=False).returncode  # and now it is gone for good
+
+
+SETTLE = "sleep 0.2"  # what has just changed may change again unnoticed, so nothing is remembered of it
+# Which tools an audit runs.
+RAN = """
+import json, sys
+sys.path.insert(0, "/source")
+from proscribe.controls import apps
+from proscribe.host import Host, run_tool
+ran = []
+apps.observe(Host("/", lambda argv, **options: ran.append(argv[0]) or run_tool(argv, **options)), json.load(sys.stdin))
+print(json.dumps(ran))
+"""
+PATCHED = "sed 's,/etc/dpkg,/etc/dpkX,g' /usr/bin/dpkg >{0} && chmod 755 {0}"  # one that knows of no hook
+NO_AWK = "printf '#!/bin/sh\\ncat >/dev/null\\n' >{0} && chmod 755 {0}"
+AT_A_TRY = "installs a made package that the block has to refuse"
+# By what is done: what the audit says of it, and the road that it opens ("" for none).
+TAKEN_AWAY = {
+    "another dpkg is found first": (PATCHED.format("/usr/local/sbin/dpkg"), f"/usr/local/sbin/dpkg {AT_A_TRY}", ""),
+    "dpkg is another one": (
+        f"{PATCHED.format('/usr/bin/new')} && mv /usr/bin/new /usr/bin/dpkg",
+        f"/usr/bin/dpkg {AT_A_TRY}",
+        "dpkg -i",
+    ),
+    "apt runs another dpkg": (
+        f"{PATCHED.format('/opt/dpkg')} && echo 'Dir::Bin::dpkg \"/opt/dpkg\";' >/etc/apt/apt.conf.d/99dpkg",
+        f"/opt/dpkg, which apt runs, {AT_A_TRY}",
+        "apt-get install -y",
+    ),
+    "apt runs dpkg elsewhere": (
+        "echo 'DPkg::Chroot-Directory \"/srv\";' >/etc/apt/apt.conf.d/99dpkg",
+        "apt runs dpkg in /srv (DPkg::Chroot-Directory)",
+        "",
+    ),
+    "the script finds no awk": (
+        f"{NO_AWK.format('/opt/awk')} && ln -sf /opt/awk /etc/alternatives/awk",
+        f"/usr/bin/dpkg {AT_A_TRY}",
+        "dpkg -i",
+    ),
+    "nothing may be run where the script is": (
+        "mount --bind /usr/libexec/proscribe /usr/libexec/proscribe"
+        " && mount -o remount,bind,noexec /usr/libexec/proscribe",
+        f"/usr/bin/dpkg {AT_A_TRY}",
+        "dpkg -i",
+    ),
+    "others can write its hooks": (
+        "chmod 777 /etc/dpkg/dpkg.cfg.d",
+        "/etc/dpkg/dpkg.cfg.d: it can be changed by others (uid 0, mode 777)",
+        "",
+    ),
+    "dpkg refuses to start": ("echo nonsense >/etc/dpkg/dpkg.cfg.d/zz", "unknown option 'nonsense'", ""),
+}
+
+
+@pytest.mark.parametrize("how", TAKEN_AWAY)
+def test_a_gate_that_is_whole_and_has_no_effect_is_never_compliant(machine: Machine, how: str) -> None:
+    """Nor does a run go on to correct what is not its own."""
+    done, said, opens = TAKEN_AWAY[how]
+    machine.verb("enforce", WECHAT)
+    machine.sh(SETTLE)
+    assert machine.verb("keep", WECHAT)["apps/reinstall-gate"]["state"] == "compliant"
+    machine.sh("test -s /var/lib/proscribe/apps/tried")
+    machine.sh(done)
+    gate = machine.verb("observe", WECHAT)["apps/reinstall-gate"]
+    assert said in (gate["reason"] or "") + "; ".join(finding["detail"] for finding in gate["findings"])
+    assert gate["state"] == ("noncompliant" if gate["findings"] else "unknown") and not gate["drifted"]
+    assert machine.verb("enforce", WECHAT)["actions"] == []
+    if opens:
+        machine.sh(f"{opens} /debs/wechat.deb")
+        assert "wechat" in machine.installed()
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        f"{NO_AWK.format('/usr/local/bin/awk')}; export PATH=/usr/local/bin:$PATH",
+        "chmod 666 /var/lib/proscribe/apps/tried",
+        "rm /var/lib/proscribe/apps/tried",
+        "echo nonsense >/var/lib/proscribe/apps/tried",
+    ],
+)
+def test_what_has_no_effect_on_the_gate_changes_nothing(machine: Machine, done: str) -> None:
+    machine.verb("enforce", WECHAT)
+    machine.sh(SETTLE)
+    machine.verb("keep", WECHAT)
+    machine.sh(f"test -s /var/lib/proscribe/apps/tried && {done}\n! dpkg -i /debs/wechat.deb")
+    assert machine.verb("observe", WECHAT)["apps/reinstall-gate"]["state"] == "compliant"
+
+
+def test_own_directories_that_others_can_change_are_taken_over(machine: Machine) -> None:
+    machine.verb("enforce", WECHAT)
+    machine.sh("chown 1000 /etc/proscribe && chmod 777 /usr/libexec/proscribe")
+    assert machine.verb("observe", WECHAT)["apps/reinstall-gate"]["drifted"]
+    assert machine.verb("enforce", WECHAT)["actions"] == ["write /etc/proscribe", "write /usr/libexec/proscribe"]
+    assert machine.sh("stat -c '%U %a' /etc/proscribe /usr/libexec/proscribe").stdout == "root 755\n" * 2
+    assert machine.verb("observe", WECHAT)["apps/reinstall-gate"]["state"] == "compliant"
+
+
+def test_a_try_leaves_no_trace_and_is_not_done_again_while_nothing_has_changed(machine: Machine) -> None:
+    machine.verb("enforce", WECHAT)
+    machine.sh("printf '#!/bin/sh\\necho \"$@\" >>/root/log\\n' >/usr/bin/logger; chmod 755 /usr/bin/logger")
+    machine.sh(SETTLE)
+    state = f"{TREE}; ls -l --time-style=full-iso /var/log /var/lib/dpkg /tmp; ! test -e /root/log"
+    before = machine.sh(state).stdout
+
+    def ran() -> list[str]:
+        return list(json.loads(machine.run("python3", "-I", "-S", "-c", RAN, input=json.dumps(WECHAT)).stdout))
+
+    assert [tool for tool in ran() if tool != "dpkg-query"] == [APT_CONFIG, "/usr/bin/dpkg", APT_CONFIG]
+    assert machine.sh(state).stdout == before
+    machine.verb("keep", WECHAT)
+    assert ran() == []
+    machine.sh("touch /etc/apt/apt.conf.d")
+    assert "/usr/bin/dpkg" in ran()
 
 
 @pytest.mark.parametrize(

@@ -308,6 +308,33 @@ def test_the_gate_refuses_from_every_remote_and_what_it_cannot_refuse_is_seen(ma
     assert machine.installs("--system", "made", WECHAT)
 
 
+ANNOUNCED = "/etc/flatpak/remotes.d/other.flatpakrepo"
+
+
+@pytest.mark.parametrize(
+    ("done", "said", "remote"),
+    [
+        (f"printf '\\n[remote \"made\"]\\nxa.filter=\\n' >>{REMOTES}", "missing", "made"),
+        (
+            "mkdir -p /etc/flatpak/remotes.d;"
+            f" printf '[Flatpak Repo]\\nTitle=x\\nUrl=file:///home/repository\\n' >{ANNOUNCED}",
+            f"flatpak adds the remote of {ANNOUNCED} by itself, without a filter",
+            "other",
+        ),
+    ],
+)
+def test_a_filter_that_flatpak_does_not_take_is_none(machine: Machine, done: str, said: str, remote: str) -> None:
+    sh = partial(machine.run, "root", "sh", "-c")
+    machine.verb("enforce")
+    sh(done)
+    seen = machine.verb("observe gate")
+    assert (seen["state"], [finding["detail"] for finding in seen["findings"]]) == ("noncompliant", [said])
+    assert machine.installs("--system", remote, WECHAT)  # it is open
+    machine.verb("enforce")
+    assert machine.verb("observe gate")["state"] == "compliant"
+    assert not machine.installs("--system", remote, WECHAT)
+
+
 def test_an_administrators_own_filter_stays_in_force_and_comes_back(machine: Machine) -> None:
     sh = partial(machine.run, "root", "sh", "-c")
     sh("mkdir -p /etc/flatpak")

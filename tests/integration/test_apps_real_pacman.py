@@ -168,6 +168,30 @@ def test_a_version_that_a_waiver_lets_in_can_be_installed(machine: TwoUsers) -> 
     assert machine.verb("enforce", lenient)["actions"] == []
 
 
+HIDE = "mkdir -p {0} && ln -s /dev/null {0}/00-proscribe.hook"
+ELSEWHERE = f"sed -i 's,^.options.,&\\nHookDir = /opt/hooks,' /etc/pacman.conf && {HIDE.format('/opt/hooks')}"
+
+
+@pytest.mark.parametrize(
+    ("done", "said", "corrected"),
+    [
+        pytest.param(HIDE.format("/etc/pacman.d/hooks"), pacman.HIDING, True, id="its name is taken"),
+        pytest.param(ELSEWHERE, "/opt/hooks/00-proscribe.hook takes the place of", False, id="in another directory"),
+    ],
+)
+def test_a_hook_that_another_one_takes_the_place_of_is_never_compliant(
+    machine: TwoUsers, done: str, said: str, corrected: bool
+) -> None:
+    machine.verb("enforce", PLAN)
+    machine.sh(done)
+    machine.sh("pacman -S --noconfirm wechat-bin && pacman -R --noconfirm wechat-bin")  # it is open
+    gate = machine.verb("observe", PLAN)["apps/reinstall-gate"]
+    assert gate["state"] == "noncompliant" and said in str(gate["findings"])
+    machine.verb("enforce", PLAN)
+    assert (machine.verb("observe", PLAN)["apps/reinstall-gate"]["state"] == "compliant") is corrected
+    assert bool(machine.sh("pacman -S --noconfirm wechat-bin", check=False).returncode) is corrected
+
+
 @pytest.mark.parametrize("fault", [f"rm {pacman.HOOK}", f"rm {pacman.SCRIPT}", f"chmod 0644 {pacman.SCRIPT}"])
 def test_a_gate_that_was_damaged_is_seen_and_repaired(machine: TwoUsers, fault: str) -> None:
     machine.verb("enforce", PLAN)

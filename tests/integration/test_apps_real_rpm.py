@@ -199,6 +199,41 @@ def test_seen_removed_refused_on_every_road_and_let_in_again(machine: Machine, r
     assert machine.sh(TREE + "; cat /etc/dnf/dnf.conf; ls -a /etc/zypp").stdout == before
 
 
+DROP_IN = "/etc/dnf/libdnf5.conf.d/x.conf"
+PASSING = """
+mv /usr/bin/rpm /usr/bin/rpm.real
+printf '#!/bin/sh\\nfor one; do [ "$one" != --test ] || exit 0; done\\nexec rpm.real "$@"\\n' >/usr/bin/rpm
+chmod 755 /usr/bin/rpm
+"""
+
+
+@pytest.mark.parametrize(
+    ("machine", "done", "said"),
+    [
+        ("dnf", "sed -i '/^.main/a disable_excludes=all' /etc/dnf/dnf.conf", "/etc/dnf/dnf.conf sets disable_excludes"),
+        ("dnf", "sed -i '/^.main/a protected_packages=x' /etc/dnf/dnf.conf", "sets protected_packages"),
+        (
+            "dnf5",
+            f"mkdir -p {DROP_IN.rpartition('/')[0]}; printf '[main]\\nprotected_packages=x\\n' >{DROP_IN}",
+            f"{DROP_IN} sets protected_packages",
+        ),
+        (
+            "zypper",
+            "printf '[main]\\nlocksfile.apply = no\\n' >>/etc/zypp/zypp.conf",
+            "/etc/zypp/zypp.conf sets locksfile.apply",
+        ),
+        ("zypper", PASSING, "rpm installs a made package"),
+    ],
+    indirect=["machine"],
+)
+def test_what_lets_go_of_the_guard_is_never_compliant(machine: Machine, done: str, said: str) -> None:
+    machine.verb("enforce", PLAN)
+    assert machine.states()["apps/reinstall-gate"] == "compliant"
+    machine.sh(done)
+    gate = machine.verb("observe", PLAN)["apps/reinstall-gate"]
+    assert gate["state"] == "noncompliant" and said in str(gate["findings"]) and not gate["drifted"]
+
+
 def test_locks_that_zypper_writes_anew_are_known_and_one_that_somebody_lifts_is_told(machine: Machine) -> None:
     machine.sh("zypper -n addlock viber other && rm /usr/bin/dnf*")  # the administrator's own
     theirs = machine.sh("zypper locks").stdout

@@ -111,7 +111,7 @@ def test_a_tool_has_nothing_of_the_runs_surroundings(user, monkeypatch):
     result = run_tool(python(PRINT_SELF), user=user, environment={"MORE": "1"})
     environment, where, uid, gid, groups, leads = json.loads(result.out)
     environment.pop("__CF_USER_TEXT_ENCODING", None)
-    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    path = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
     expected = {"PATH": path, "LC_ALL": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive", "MORE": "1"}
     if user:
         expected |= {"HOME": user.home, "USER": user.name, "LOGNAME": user.name}

@@ -264,6 +264,13 @@ class FileReader:
         except OSError:
             return None
 
+    def acl(self, path: str) -> bytes:
+        """The access ACL of the entry at a path, as the kernel has it (acl(5)); b"" where only its mode counts."""
+        return self._once(self._acl, path)
+
+    def _acl(self, path: str) -> bytes:
+        return self.attribute(path, "system.posix_acl_access") or b"" if hasattr(os, "getxattr") else b""
+
     def search(self, path: str, pattern: Pattern[bytes], longest: int = 256) -> List[bytes]:
         """What a pattern finds in a file of any size, each match once. A match is at most `longest` bytes long.
 
@@ -286,10 +293,15 @@ class FileReader:
 
         Raises Unseen, and ControlError for a link that a user made.
         """
+        return [*self.links(path)][-1]
+
+    def links(self, path: str) -> Iterator[str]:
+        """A path of the host, and where the links at it lead that root made, step by step. Raises as `target`."""
+        yield path
         for _ in range(16):  # alternatives are chains of three; more than this is a loop
             seen = self.stat(path)
             if seen is None or not stat.S_ISLNK(seen.st_mode):
-                return path
+                return
             parent, _, name = path.rpartition("/")
             try:
                 with self._directory(parent) as directory:
@@ -297,9 +309,9 @@ class FileReader:
             except OSError as error:
                 raise self._unseen(path, error) from None
             if not to:  # it has become something else
-                return path
+                return
             path = os.path.normpath(os.path.join(parent, to))
-        return path
+            yield path
 
     def text(self, path: str) -> str | None:
         """A file as text (UTF-8, what is not replaced by U+FFFD); None if it is not there."""

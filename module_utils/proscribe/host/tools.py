@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     Started = Union["_Tool", subprocess.Popen[bytes]]
 
 NOT_ENDED = -9  # the code of a tool that does not end, not even by KILL
-TOOL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# The distribution's own come first: a tool of the same name in /usr/local, which no package brought, is not asked.
+TOOL_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 TOOL_ENVIRONMENT = {"PATH": TOOL_PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
 
 MOST = 16 * 1024 * 1024  # bytes that a tool of the host may print

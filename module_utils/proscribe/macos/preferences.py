@@ -67,7 +67,7 @@ def _observed(host: Host, program: Program, desired: Desired, due: Mapping[str, 
 def _said(host: Host, program: Program, path: str) -> dict[str, Any] | None:
     said = read(host, path)
     seen = host.stat(path)
-    if seen is not None and (loose := changeable(host, seen)):
+    if seen is not None and (loose := changeable(host, path, seen)):
         raise ControlError(f"{path} {loose}")
     return said
 

@@ -17,7 +17,7 @@ from proscribe.controls.apps.observed import observe_apps
 from proscribe.controls.apps.systems import dpkg, installed
 from proscribe.host import ControlError, Unseen
 
-GATE = [file.path for file in dpkg.block_parts(set(), "") if not file.needs]
+GATE = [file.path for file in dpkg.block_parts(set(), "")[:5]]
 
 
 class TestRemembering:

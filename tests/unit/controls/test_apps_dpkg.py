@@ -193,7 +193,7 @@ def test_without_apt_dpkg_removes(tmp_path: Path) -> None:
 
 @given(st.sets(NAMES, min_size=1), st.text())
 def test_the_gates_list_has_exactly_the_names_and_the_contact_is_one_harmless_line(ids: set[str], contact: str) -> None:
-    listing, places, who, script, configuration, _ = dpkg.block_parts(
+    listing, places, who, script, configuration, *_ = dpkg.block_parts(
         ids, contact, paths=[f"/opt/{id_}" for id_ in ids]
     )
     assert [line for line in listing.content.splitlines() if not line.startswith("#")] == sorted(ids)
@@ -211,7 +211,7 @@ def test_dpkg_reads_the_gates_configuration() -> None:
 
 
 def test_every_file_of_the_gate_says_who_wrote_it_and_how_to_lift_it() -> None:
-    for file in dpkg.block_parts({"wechat"}, "it@example.org"):
+    for file in dpkg.block_parts({"wechat"}, "it@example.org")[:6]:
         assert "Written by Proscribe" in file.content and "./proscribe lift" in file.content
 
 

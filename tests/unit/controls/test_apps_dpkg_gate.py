@@ -31,7 +31,8 @@ class Gate:
         for file in files[:4]:
             path = place / file.path.lstrip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(file.content.replace("/etc/proscribe/", f"{place}/etc/proscribe/"))
+            text = file.content.replace("/etc/proscribe/", f"{place}/etc/proscribe/")
+            path.write_text(text.replace("PATH=/usr/sbin", f"PATH={place}/tools:/usr/sbin"))
             path.chmod(file.mode)
         self.script = place / dpkg.SCRIPT.lstrip("/")
         self.tools = place / "tools"

@@ -69,6 +69,27 @@ def host(tmp_path: Path) -> Fapolicyd:
     return Fapolicyd(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("rule", "open_"),
+    [
+        ("allow perm=any all : all", True),
+        ("allow_log perm=execute all : all", True),
+        ("allow perm=open all : all", False),
+        ("allow perm=any uid=0 : all", False),
+        ("allow perm=any all : dir=/opt/", False),
+    ],
+)
+def test_a_rule_before_ours_that_lets_all_pass_is_reported_and_left(host: Fapolicyd, rule: str, open_: bool) -> None:
+    (Path(host.root) / "etc/fapolicyd/rules.d/10-first.rules").write_text(f"{rule}\n")
+    part = section(wechat=WECHAT)
+    enforce(host, part)
+    (verdict,) = observe(host, part)
+    assert verdict.state == ("noncompliant" if open_ else "compliant") and not verdict.drifted
+    assert [finding.detail for finding in verdict.findings] == (
+        [f"an earlier rule lets everything start: {rule}"] if open_ else []
+    )
+
+
 def observe(host: Host, part: dict[str, Any]) -> list[Any]:
     return fapolicyd.observe(host, {"controls": {"apps": part}}, Desired(part))
 

@@ -145,7 +145,7 @@ def test_npm_is_asked_as_the_owner_of_the_prefix(root: Path) -> None:
         with pytest.raises(ControlError, match="is still there"):
             action.apply()
     assert calls == [
-        ("/usr/bin/npm", "/usr/local", "wechaty", None, "/usr/local/sbin"),
+        ("/usr/bin/npm", "/usr/local", "wechaty", None, "/usr/sbin"),
         ("/usr/bin/npm", "/home/alice/.npm-global", "wechaty", ALICE, "/home/alice/.npm-global/bin"),
         (f"{nvm}/bin/npm", nvm, "wechaty", BOB, f"{nvm}/bin"),
     ]

@@ -127,7 +127,7 @@ def test_any_answer_is_read_without_an_error(answer: str) -> None:
 
 @pytest.mark.parametrize("contact", ["", "it@example.org", "$(touch x) `id` '\"; exit 0 #", "two\nlines {} %s"])
 def test_the_script_says_whom_to_ask_and_nothing_runs_out_of_it(tmp_path: Path, contact: str) -> None:
-    script, hook, _ = pacman.block_parts({"wechat-bin"}, contact)
+    script, hook, *_ = pacman.block_parts({"wechat-bin"}, contact)
     place = put(tmp_path, "gate", script.content, 0o755)
     done = subprocess.run([place], input="wechat-bin\n", capture_output=True, text=True, cwd=tmp_path, check=False)
     contacts = " ".join(contact.split()) or "the administrators of this host"
@@ -137,7 +137,7 @@ def test_the_script_says_whom_to_ask_and_nothing_runs_out_of_it(tmp_path: Path, 
 
 
 def test_a_hook_always_has_a_target(root: Path) -> None:
-    _, hook, _ = pacman.block_parts({"wechat-bin"}, "", {"wechat-bin": ["4.0-1"]})
+    _, hook, *_ = pacman.block_parts({"wechat-bin"}, "", {"wechat-bin": ["4.0-1"]})
     assert [line for line in hook.content.splitlines() if line.startswith("Target")] == ["Target = /"]
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from proscribe.controls.apps.blocks import polkit
 from proscribe.controls.apps.systems import flatpak, snap
+from proscribe.host import Host, Unseen
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs node: reads the rules as polkit does")
 CONTACTS = ["it@example.org", "*/ }); throw 1; // \u2028 throw 2"]
@@ -53,6 +55,31 @@ def test_packagekit(contact: str) -> None:
         (PACKAGEKIT + "system-update", WECHAT, "alice"),
         ("org.example.package-install", WECHAT, "alice"),
     ) == ["no", "no", "no", *"------"]
+
+
+@pytest.mark.parametrize(
+    ("path", "before"),
+    [
+        ("etc/polkit-1/rules.d/00-first.rules", True),
+        ("usr/share/polkit-1/rules.d/00-first.rules", True),
+        ("run/polkit-1/rules.d/+.rules", True),
+        ("usr/local/share/polkit-1/rules.d/00-first", False),
+        ("etc/polkit-1/rules.d/00-proscribe-flatpak.rules", False),
+        ("etc/polkit-1/rules.d/01-second.rules", False),
+        ("usr/share/polkit-1/rules.d/50-default.rules", False),
+    ],
+)
+def test_what_a_rule_that_is_asked_before_permits_is_unknown(tmp_path: Path, path: str, before: bool) -> None:
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text("polkit.addRule(function(action, subject) { return polkit.Result.YES; });")
+    (rule,) = snap.block_parts({"telegram-desktop"}, "")
+    effect = polkit.first(rule.path)
+    assert f"/{polkit.DIRECTORY[1:]}" in effect.depends(Host(str(tmp_path)))
+    if not before:
+        assert effect.trial(Host(str(tmp_path))) == ""
+        return
+    with pytest.raises(Unseen, match="polkit asks /.* before 00-proscribe-snap.rules"):
+        effect.trial(Host(str(tmp_path)))
 
 
 @pytest.mark.parametrize("contact", CONTACTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -172,6 +173,107 @@ def test_the_rights_on_a_directory_are_reported_and_left_to_its_owner(tree: Tree
     assert said in refused[0]
 
 
+ALICE = 71001
+# By path and the rights of alice (user::, user:alice:, group::, mask::, other::), as the kernel has it (acl(5)).
+READ, ENTER, WRITE = 4, 5, 7
+
+
+def acl(path: Path, usual: int, hers: int, mask: int) -> None:
+    """Give a file or a directory an ACL that changes nothing of its mode."""
+    nobody = 2**32 - 1
+    entries = [(1, 7 if usual == ENTER else 6, nobody), (2, hers, ALICE), (4, usual, nobody), (16, mask, nobody)]
+    packed = b"".join(struct.pack("<HHI", *entry) for entry in [*entries, (32, usual, nobody)])
+    try:
+        os.setxattr(path, "system.posix_acl_access", struct.pack("<I", 2) + packed)
+    except OSError as error:
+        pytest.skip(f"the file system has no ACLs: {error}")
+
+
+@pytest.mark.parametrize("path", [OWN, "etc/firefox/policies/policies.json"])
+def test_an_acl_that_keeps_a_user_from_reading_the_policy_is_put_right(tree: Tree, path: str) -> None:
+    acl(tree.root / path, READ, 0, READ)
+    assert (tree.root / path).stat().st_mode & 0o777 == 0o644
+    verdicts = tree.verdicts()
+    assert verdicts["policy-file"].state == verdicts["mail"].state == "noncompliant"
+    assert "an ACL beside its mode" in verdicts["policy-file"].findings[0].detail
+    assert tree.corrected()[0] == [f"write /{path}"]
+    assert tree.verdicts()["policy-file"].state == "compliant"
+
+
+@pytest.mark.parametrize(
+    ("hers", "mask", "said"),
+    [
+        (0, ENTER, "cannot be read by users (an ACL): setfacl -b"),
+        (WRITE, WRITE, "can be changed by others"),
+        (WRITE, ENTER, ""),
+        (ENTER, ENTER, ""),
+    ],
+)
+def test_an_acl_of_a_directory_is_reported_and_left(tree: Tree, hers: int, mask: int, said: str) -> None:
+    acl(tree.root / FOLDER, ENTER, hers, mask)
+    assert said in tree.wrong().get("policy-file", "") and ("policy-file" in tree.wrong()) is bool(said)
+    assert tree.corrected()[0] == []
+
+
+def test_a_link_leads_through_directories_that_count_as_well(tree: Tree) -> None:
+    """Whoever can rename one of them can put another policy in its place."""
+    hers = tree.root / "home/alice"
+    hers.mkdir(parents=True)
+    (tree.root / "etc/chromium").rename(hers / "chromium")
+    (tree.root / "etc/chromium").symlink_to("/home/alice/chromium")
+    assert tree.wrong() == {}
+    hers.chmod(0o777)
+    assert "/home/alice can be changed by others" in tree.wrong()["policy-file"]
+    hers.chmod(0o700)
+    wrong = tree.wrong()
+    assert "/home/alice cannot be read by users" in wrong["policy-file"] and "mail" in wrong
+
+
+def fifo(tree: Tree) -> None:
+    os.mkfifo(tree.root / FOLDER / "zz.json")
+
+
+def huge(tree: Tree) -> None:
+    with open(tree.root / FOLDER / "zz.json", "wb") as stream:
+        stream.truncate(65 * 1024 * 1024)
+
+
+@pytest.mark.parametrize(("put", "said"), [(fifo, "is not a regular file"), (huge, "is larger than")])
+def test_what_browsers_take_from_an_odd_file_is_unknown(tree: Tree, put: Callable[[Tree], None], said: str) -> None:
+    put(tree)
+    verdicts = tree.verdicts()
+    assert {verdicts[rule].state for rule in ("mail", "policy-file", "dns-over-https")} == {"unknown"}
+    assert "take from zz.json beside it" in verdicts["mail"].reason and said in verdicts["mail"].reason
+    assert tree.corrected() == ([], [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a link of a user's")
+def test_what_a_user_may_put_behind_a_link_is_unknown_and_a_users_file_behind_roots_link_is_loose(tree: Tree) -> None:
+    link = tree.root / FOLDER / "zz.json"
+    link.symlink_to("/home/alice/policy.json")
+    os.chown(link, ALICE, ALICE, follow_symlinks=False)
+    assert tree.verdicts()["mail"].state == "unknown"
+    link.unlink()
+    link.symlink_to("/home/alice/policy.json")
+    (tree.root / "home/alice").mkdir(parents=True)
+    os.chown(tree.root / "home/alice", ALICE, ALICE)
+    assert "zz.json beside it is a link to /home/alice/policy.json, and /home/alice can" in tree.wrong()["policy-file"]
+    tree.put("home/alice/policy.json", {"URLAllowlist": ["mail.example"]})
+    assert "zz.json allows mail.example" in tree.wrong()["mail"]
+
+
+def test_a_file_that_only_some_users_can_read_counts(tree: Tree) -> None:
+    tree.beside("zz.json", {"URLAllowlist": ["mail.example"]}, mode=0o640)
+    assert "zz.json allows mail.example" in tree.wrong()["mail"]
+
+
+def test_a_file_that_puts_the_policies_of_accounts_first_is_reported(tree: Tree) -> None:
+    tree.beside("zz.json", {"CloudPolicyOverridesPlatformPolicy": True})
+    assert "zz.json sets CloudPolicyOverridesPlatformPolicy" in tree.wrong()["policy-file"]
+    tree.beside("zz.json", {"CloudPolicyOverridesPlatformPolicy": False})
+    assert tree.wrong() == {}
+
+
 FOREIGN_LISTS = {"URLBlocklist": ["games.example"], "URLAllowlist": ["chess.games.example"]}
 
 
@@ -305,6 +407,7 @@ def seen_by_nobody(tree: Tree) -> bool:
     [
         ('{"a": [1, 2,], }', {"a": [1, 2]}),
         ('{"a": "x//y, ]" // comment\n /* another, } */ }', {"a": "x//y, ]"}),
+        ('{"a": "\\x41\\v\\\\x42\\u0043", "b": "two\nlines"}', {"a": "A\v\\x42C", "b": "two\nlines"}),
         ('\ufeff{"a": "quote \\" // no comment"}', {"a": 'quote " // no comment'}),
     ],
 )

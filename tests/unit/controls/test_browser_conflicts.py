@@ -219,6 +219,30 @@ def test_a_file_of_the_organisation_that_others_can_change_is_told_and_left_to_i
     assert (tree.root / MANAGED / "10.json").stat().st_mode & 0o777 == mode
 
 
+@pytest.mark.parametrize(
+    ("path", "line", "unknown"),
+    [
+        ("usr/lib/firefox-esr/defaults/pref/a.js", 'pref("general.config.sandbox_enabled", false);', True),
+        ("etc/firefox/defaults/pref/a.js", "defaultPref('general.config.sandbox_enabled', false);", True),
+        ("usr/lib/firefox-esr/defaults/pref/a.js", '// pref("general.config.sandbox_enabled", false);', False),
+        ("usr/lib/firefox-esr/defaults/pref/a.js", 'pref("general.config.filename", "mozilla.cfg");', False),
+        ("usr/lib/firefox/defaults/pref/a.js", 'pref("general.config.sandbox_enabled", false);', False),  # no Firefox
+    ],
+)
+def test_what_a_script_without_a_sandbox_leaves_of_the_policies_is_unknown(
+    tree: Tree, path: str, line: str, unknown: bool
+) -> None:
+    tree.put("usr/lib/firefox-esr/firefox-esr")
+    there = ["/usr/lib/firefox-esr/firefox-esr", "/usr/lib/firefox/firefox"]
+    browsers = [{**one, "paths": there} if one["id"] == "firefox" else one for one in BROWSERS]
+    of = {**plan(), "browsers": browsers}
+    tree.enforce(of)
+    tree.put(path, f"// a comment\n{line}\n")
+    verdict = tree.verdicts(of)["policy-file"]
+    assert verdict.state == ("unknown" if unknown else "compliant")
+    assert (f"/{path} has Firefox run a script" in verdict.reason) is unknown
+
+
 # -- flatpak and snap --------------------------------------------------------------------------------------------------
 
 HERS = f"{ALICE}/overrides/{EDGE_ID}"

@@ -30,10 +30,25 @@ def browser(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def policy(path: Path, age: float) -> Path:
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """When files were last changed, by path: nobody can set that time."""
+    times: dict[str, float] = {}
+    real = Host.stat
+
+    def stat(self: Host, path: str) -> os.stat_result | None:
+        seen = real(self, path)
+        return os.stat_result(seen[:10], {"st_ctime": times[path]}) if seen and path in times else seen
+
+    monkeypatch.setattr(Host, "stat", stat)
+    return times
+
+
+def policy(path: Path, age: float, written: dict[str, float]) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text("{}")
-    os.utime(path, (time.time() - age,) * 2)
+    os.utime(path, (1, 1))  # the time of writing is anybody's word
+    written[str(path)] = time.time() - age
     return path
 
 
@@ -47,26 +62,28 @@ def found(path: Path, family: str = "firefox") -> list[str]:
 
 
 def test_a_browser_that_started_before_its_policy_needs_a_restart(
-    tmp_path: Path, browser: subprocess.Popen[bytes]
+    tmp_path: Path, browser: subprocess.Popen[bytes], written: dict[str, float]
 ) -> None:
-    assert found(policy(tmp_path / "policies.json", age=60)) == []
-    (finding,) = found(policy(tmp_path / "policies.json", age=-60))
+    assert found(policy(tmp_path / "policies.json", 60, written)) == []
+    (finding,) = found(policy(tmp_path / "policies.json", -60, written))
     assert finding.startswith(f"firefox-esr pid {browser.pid}, started 20") and "restart it" in finding
 
 
-def test_chromium_looks_at_its_folder_again_by_itself(tmp_path: Path, browser: subprocess.Popen[bytes]) -> None:
-    assert found(policy(tmp_path / "policies.json", age=-60), "chromium") == []
+def test_chromium_looks_at_its_folder_again_by_itself(
+    tmp_path: Path, browser: subprocess.Popen[bytes], written: dict[str, float]
+) -> None:
+    assert found(policy(tmp_path / "policies.json", -60, written), "chromium") == []
 
 
 def test_chromium_may_miss_what_was_written_in_the_moment_of_its_start(
-    tmp_path: Path, browser: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, browser: subprocess.Popen[bytes], written: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (process,) = [one for one in Host().processes()[0] if one.pid == browser.pid]
     started = Host().start_time(process)
     assert started is not None
 
     def reported(after: float) -> list[str]:
-        path = policy(tmp_path / "policies.json", age=time.time() - started - after)
+        path = policy(tmp_path / "policies.json", time.time() - started - after, written)
         return found(path, "chromium")
 
     assert [bool(reported(after)) for after in (-1, 0.5, 3, 5)] == [False, True, True, False]
@@ -79,16 +96,49 @@ def test_a_policy_that_is_missing_is_told_by_its_place_alone(tmp_path: Path, bro
     assert found(tmp_path / "not-there.json") == []
 
 
+# In mounts of its own: the folder of policies hidden; a folder of its own with our very file in it, and others beside
+# that; a root of its own in which Firefox takes itself for one in a flatpak.
+HIDE = "mount -t tmpfs none {folder} && exec {program} 60"
+BESIDE = """
+mkdir {folder}/../real && mount --bind {folder} {folder}/../real && mount -t tmpfs none {folder}
+touch {folder}/proscribe.json && mount --bind {folder}/../real/proscribe.json {folder}/proscribe.json
+echo '{{}}' >{folder}/zz.json && exec {program} 60
+"""
+FLATPAK = """
+root={folder}/../root && mkdir $root && mount -t tmpfs none $root && touch $root/.flatpak-info
+echo '[Application]' >$root/.flatpak-info
+for each in /*; do
+    [ -d "$each" ] && [ ! -h "$each" ] && mkdir $root$each && mount --rbind $each $root$each || cp -P $each $root
+done 2>/dev/null
+exec chroot $root {program} 60
+"""
+ANOTHER = "it sees another {path} than the host has"
+BELOW_APP = "its user has given it a .flatpak-info, so that it reads its policies below /app instead of {path}"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
-def test_a_browser_with_another_view_of_the_disk_is_told(tmp_path: Path) -> None:
-    path = policy(tmp_path / "policies" / "policies.json", age=60)
+@pytest.mark.parametrize(
+    ("family", "script", "said"),
+    [
+        ("firefox", HIDE, ANOTHER),
+        ("chromium", HIDE, ANOTHER),
+        ("chromium", BESIDE, ANOTHER),
+        ("firefox", BESIDE, ""),  # which reads this one file
+        ("firefox", FLATPAK, BELOW_APP),
+    ],
+)
+def test_a_browser_with_another_view_of_the_disk_is_told(
+    tmp_path: Path, written: dict[str, float], family: str, script: str, said: str
+) -> None:
+    path = policy(tmp_path / "policies" / "proscribe.json", 60, written)
     program = tmp_path / "firefox-esr"
     shutil.copy(SLEEP, program)
-    hide = f"mount -t tmpfs none {path.parent} && exec {program} 60"
-    process = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", hide])
+    inside = script.format(folder=path.parent, program=program)
+    process = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", inside])
     try:
-        until(lambda: found(path))
-        assert found(path) == [f"firefox-esr pid {process.pid}, it sees another {path} than the host has"]
+        until(lambda: os.readlink(f"/proc/{process.pid}/exe").endswith("/firefox-esr"))
+        detail = said.format(path=path)
+        assert found(path, family) == ([f"firefox-esr pid {process.pid}, {detail}"] if said else [])
     finally:
         process.kill()
         process.wait()

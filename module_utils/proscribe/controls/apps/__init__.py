@@ -38,7 +38,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     verdicts += unfinished.observe(host, plan["controls"]["apps"]["mode"])
     verdicts += fapolicyd.observe(host, plan, observed.desired)
     verdicts += command.observe(host, plan)
-    return verdicts + install_block.observe(host, plan, observed.desired)
+    return verdicts + install_block.observe(host, plan, observed.desired, memory is None or memory.fresh)
 
 
 def _answer(host: Host, plan: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from ...host.apart import run_apart
 from ..base import Action, Changes, Refusal
 from . import install_block, protected, user_notice
 from .blocks.parts import BlockPart
+from .blocks.tries import TRIED
 from .execution import fapolicyd_changes
 from .observed import Observed, Running, observe_apps
 from .portable import evidence
@@ -56,7 +57,7 @@ def lift(host: Host) -> Changes:
     parts += command.parts({"controls": {}})
     blocking = [*fapolicyd_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.in_place(host))]
     back = restoring.given_back(host)
-    files = (ANSWERS, NOTIFIED, dpkg_removal.MARK, pacman_removal.MARK)
+    files = (TRIED, ANSWERS, NOTIFIED, dpkg_removal.MARK, pacman_removal.MARK)
     marks = [path for path in files if host.traces(path)]
     forgotten = [Action("delete", path, partial(host.delete, path)) for path in [*traces(host), *marks]]
     return Changes([*blocking, *back.actions, *forgotten], back.refused, independent=True)

@@ -20,6 +20,7 @@ from ...plan import RESTRICTED
 from ...tuples import NamedTuple
 from ..base import Changes
 from . import forks, unread
+from .autoconfig import unsandboxed
 from .desired import Desired
 from .first_check import CHECKS
 from .observed import Observed
@@ -57,7 +58,8 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
         verdicts.append(judge("browser/running", section, *running)._replace(drifted=False))
         verdicts.append(judge("browser/packaged", section, *_packaged(host, plan, everywhere))._replace(drifted=False))
     if desired or found:
-        files = judge("browser/policy-file", section, found, unclear(seen))
+        scripted = unsandboxed(host, known) if desired else ""
+        files = judge("browser/policy-file", section, found, _reasons([unclear(seen), scripted]))
         verdicts.append(files._replace(findings=(*files.findings, *unread.find_unread(host))))
     else:
         verdicts.append(Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set"))

@@ -9,7 +9,7 @@ from typing import Any, Mapping
 from ...host import ControlError, Host, Unseen
 from ...tuples import NamedTuple
 from .lenient import parse
-from .observed import changeable
+from .observed import changeable, secret
 
 
 class File(NamedTuple):
@@ -20,13 +20,26 @@ class File(NamedTuple):
     lost: str = ""  # why Chromium takes nothing from it
     hidden: bool = False  # whether that is because browsers cannot read it
     loose: str = ""  # who else could change it
+    odd: str = ""  # why nobody knows what browsers take from it
 
 
 def check_file(host: Host, path: str, seen: os.stat_result) -> tuple[File, bytes | None]:
     """A file and its content, as root reads it."""
-    content, hidden = _content(host, path, seen.st_mode)
+    name = path.rpartition("/")[2]
+    try:
+        loose = changeable(host, path, seen)
+        content = host.read(path)
+    except Unseen as unseen:
+        odd = "" if secret(host, path, seen) else str(unseen)  # some users may read what this one may not
+        return File(name, {}, "not readable for users", hidden=True, odd=odd), None
+    except ControlError as error:
+        return File(name, {}, str(error), hidden=True, odd=str(error)), None
+    if content is None:
+        return File(name, {}, "a link to nothing", hidden=True, loose=loose), None
+    if not stat.S_ISLNK(seen.st_mode) and secret(host, path, seen):
+        return File(name, {}, "not readable for users", hidden=True), content
     said, broken = _said(content)
-    return File(path.rpartition("/")[2], said, hidden or broken, bool(hidden), changeable(host, seen)), content
+    return File(name, said, broken, loose=loose), content
 
 
 def all_texts(value: Any) -> bool:
@@ -34,24 +47,9 @@ def all_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
-def _content(host: Host, path: str, mode: int) -> tuple[bytes | None, str]:
-    """A file's content, and why a browser, which runs as an ordinary user, takes nothing from it ("" if it does)."""
+def _said(content: bytes) -> tuple[Mapping[str, Any], str]:
     try:
-        content = host.read(path)
-        if content is None:
-            return None, "a link to nothing"
-    except Unseen:
-        return None, "not readable for users"
-    except ControlError as error:
-        return None, str(error)
-    if not stat.S_ISLNK(mode) and not mode & 0o004:
-        return content, "not readable for users"
-    return content, ""
-
-
-def _said(content: bytes | None) -> tuple[Mapping[str, Any], str]:
-    try:
-        said = parse(content or b"")
+        said = parse(content)
     except ValueError:
         return {}, "not valid JSON"
     return (said, "") if isinstance(said, dict) else ({}, "not a JSON object")

@@ -35,6 +35,7 @@ from .settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS
 # The browsers whose own folders are known to take CHROMIUM_ENTRIES, since Chromium was tried; of others with another
 # maker nobody knows it.
 TRIED = frozenset({"chromium", "google_chrome"})
+CLOUD_FIRST = "CloudPolicyOverridesPlatformPolicy"
 # Every key that Proscribe may have written: they distinguish a backup of its file from a file of the organisation's.
 _EVER_SAID = {
     *(MARK, BLOCK, ALLOW, MERGE, PREDICTION, TENANT_DOMAINS, TENANT_HEADERS, NO_EXTENSIONS, SOME_EXTENSIONS),
@@ -54,6 +55,7 @@ class Folder:
         self.link = False  # whether a link is where the file should be: then its content is reported to nobody
         self.own: File | None = None
         self.foreign: list[File] = []
+        self.odd: list[str] = []
         self.backups: list[str] = []
         for name in host.list(self.directory):
             self._sort(host, name)
@@ -67,12 +69,14 @@ class Folder:
             return
         file, content = check_file(host, path, seen)
         if name == self.own_name:
-            self.content, self.own = content, file._replace(said={} if file.hidden else file.said)
+            self.content, self.own = content, file
             self.link = stat.S_ISLNK(seen.st_mode)
         elif self._is_backup(name, file.said):
             self.backups.append(name)
-        elif not file.hidden:
+        elif not file.hidden or file.loose:
             self.foreign.append(file)
+        elif file.odd:
+            self.odd.append(f"it is unknown what browsers take from {name} beside it: {file.odd}")
 
     def _is_backup(self, name: str, said: Mapping[str, Any]) -> bool:
         """Whether a file is another of Proscribe's own: a backup that a tool made, or what a kill left of a write."""
@@ -154,7 +158,12 @@ class Folder:
                         )
                 elif value != self.expected[setting]:
                     found.append(f"{file.name} overrides {setting} of {self.own_name}")
-        return found
+        return found + self._clouded()
+
+    def _clouded(self) -> list[str]:
+        """Files that put the policies of a browser's account, or of its vendor's console, before all files."""
+        name, value = self.source(CLOUD_FIRST)
+        return [f"{name} sets {CLOUD_FIRST}, so that other policies win over all files here"] if value is True else []
 
     def unfit(self) -> list[str]:
         """Files that leave Proscribe's no room to block a permission of extensions."""
@@ -223,6 +232,7 @@ class Folder:
         cut = {name: self._too_many(name, many[name]) for name in many if len(many[name]) > CHROMIUM_ENTRIES}
         wrong += cut.values()
         return Observed(
+            unseen="; ".join(self.odd),
             # Of what is cut off, the exceptions count as if they were there: they may open something.
             effect=Closest(block[:CHROMIUM_ENTRIES], allow),
             unclear="; ".join(self._too_many(name, many[name]) for name in many if name not in cut),

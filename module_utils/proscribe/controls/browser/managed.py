@@ -74,6 +74,9 @@ class _Files:
     def read(self, path: str) -> bytes | None:
         return self._contents.get(path)
 
+    def acl(self, path: str) -> bytes:
+        return b""
+
     def stat(self, path: str) -> os.stat_result | None:
         if path not in self._contents:
             return None

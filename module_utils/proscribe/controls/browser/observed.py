@@ -14,6 +14,10 @@ FILE_MODE = 0o644
 # The key under which every policy file carries its notice. Chromium lists what it does not know as unknown and goes on;
 # Firefox reads "policies" only. A comment would do for Chromium, but would not be JSON to anybody else.
 MARK = "proscribe"
+# The tags of an ACL's entries, as the kernel has them (linux/posix_acl.h). Those of named users, of the group and of
+# named groups have no more rights than the mask.
+BY_ACL = "an ACL"
+MASK, NARROWED = 0x10, (0x02, 0x04, 0x08)
 
 
 class Effect(Protocol):
@@ -33,15 +37,15 @@ class Observed(NamedTuple):
     openers: Sequence[tuple[Name, str]] = ()  # somebody else's exceptions, and the words for each
     unblocked: AbstractSet[str] = frozenset()  # the extensions that are not refused
     wrong: Sequence[str] = ()  # what else is wrong
-    unseen: str = ""  # why nothing could be seen
+    unseen: str = ""  # why nothing could be seen, or, beside an `effect`, not all
     unclear: str = ""  # why it is unknown whether something else is wrong
 
     def opened(self, names: Iterable[Name]) -> list[Name]:
         """Those of a service's names that are not blocked, and what is opened below them."""
-        if self.unseen:
+        effect = self.effect
+        if self.unseen and effect is None:
             return []
         restricted = sorted(set(names))
-        effect = self.effect
         if effect is None:
             return restricted
         found = [one for one in restricted if not effect.blocked(one)]
@@ -69,24 +73,24 @@ class Faults(NamedTuple):
 
 
 def faults(host: Host, path: str) -> Faults:
-    """Check owner and mode of a policy file that is there, and of its directories below /etc.
+    """Check owner, mode and ACL of a policy file that is there, and of the directories that lead to it.
 
     A browser runs as its user: what others cannot read is no policy, and where others can write, anybody makes
     policies. Raises Unseen.
     """
-    owner = os.stat(host.root).st_uid  # root, but in a fixture
     directories = []
     readable = True
-    step = path.rpartition("/")[0]
-    while step.count("/") > 1:
-        seen = host.stat(step)
-        if seen is not None and stat.S_ISDIR(seen.st_mode):
-            if seen.st_uid != owner or seen.st_mode & 0o022:
-                directories.append(f"{step} can be changed by others ({_rights(seen)}): chown root, chmod 755")
-            elif seen.st_mode & 0o005 != 0o005:
-                directories.append(f"{step} cannot be read by users ({_rights(seen)}): chmod 755")
-                readable = False
-        step = step.rpartition("/")[0]
+    owner = _owner(host)
+    for step, directory in leading_to(host, path):
+        if directory.st_uid == owner and directory.st_mode & 0o027 == 0o005 and not host.acl(step):
+            continue  # nearly all
+        if others := _others_change(host, step, directory):
+            directories.append(
+                f"{step} can be changed by others ({others}): {_remedy(others, 'chown root, chmod 755')}"
+            )
+        elif unread := _unread(host, step, directory, 0o005):
+            directories.append(f"{step} cannot be read by users ({unread}): {_remedy(unread, 'chmod 755')}")
+            readable = False
     seen = host.stat(path)
     if seen is None:
         return Faults([], directories, readable)
@@ -97,14 +101,75 @@ def faults(host: Host, path: str) -> Faults:
     wrong = []
     if seen.st_uid != owner or stat.S_IMODE(seen.st_mode) != FILE_MODE:
         wrong.append(f"{_rights(seen)} instead of root's with mode 644")
-    return Faults(wrong, directories, readable and bool(seen.st_mode & 0o004))
+    elif host.acl(path) and (others := _others_change(host, path, seen) or _unread(host, path, seen, 0o004)):
+        wrong.append(f"{others} beside its mode")
+    return Faults(wrong, directories, readable and not _unread(host, path, seen, 0o004))
 
 
-def changeable(host: Host, seen: os.stat_result) -> str:
-    """Who else than root can change a file, in words; "" for nobody. Of a link, its own owner counts."""
-    if seen.st_uid == os.stat(host.root).st_uid and (stat.S_ISLNK(seen.st_mode) or not seen.st_mode & 0o022):
-        return ""
-    return f"can be changed by others ({_rights(seen)}): chown root, chmod 644"
+def leading_to(host: Host, path: str) -> list[tuple[str, os.stat_result]]:
+    """The directories that lead to a path, the nearest first; also those that links of root's on the way lead through.
+    Whoever can change one of them can put another file at the path. Raises Unseen, and ControlError for a user's link.
+    """
+    found: dict[str, os.stat_result | None] = {}
+    ahead = [path.rpartition("/")[0]]
+    while ahead:
+        step = ahead.pop(0)
+        while step and step not in found:
+            seen = found[step] = host.stat(step)
+            if seen is not None and stat.S_ISLNK(seen.st_mode):
+                ahead.append(host.target(step))
+            step = step.rpartition("/")[0]
+    return [(step, seen) for step, seen in found.items() if seen is not None and stat.S_ISDIR(seen.st_mode)]
+
+
+def changeable(host: Host, path: str, seen: os.stat_result) -> str:
+    """Who else than root can change what browsers read at a path, in words; "" for nobody. Raises Unseen."""
+    if stat.S_ISLNK(seen.st_mode):
+        if seen.st_uid != _owner(host):
+            return f"is a link that others can change ({_rights(seen)})"
+        to = host.target(path)
+        for step, directory in leading_to(host, to):
+            if others := _others_change(host, step, directory):
+                return f"is a link to {to}, and {step} can be changed by others ({others})"
+        target = host.stat(to)
+        return changeable(host, to, target) if target is not None and not stat.S_ISLNK(target.st_mode) else ""
+    others = _others_change(host, path, seen)
+    return f"can be changed by others ({others}): {_remedy(others, 'chown root, chmod 644')}" if others else ""
+
+
+def secret(host: Host, path: str, seen: os.stat_result) -> bool:
+    """Whether no browser reads a file, since nobody but root may."""
+    return not seen.st_mode & 0o044 and seen.st_uid == _owner(host) and not _acl(host, path)
+
+
+def _remedy(fault: str, otherwise: str) -> str:
+    return "setfacl -b" if fault == BY_ACL else otherwise
+
+
+def _owner(host: Host) -> int:
+    return os.stat(host.root).st_uid  # root, but in a fixture
+
+
+def _others_change(host: Host, path: str, seen: os.stat_result) -> str:
+    """By what others than root can change a file or a directory; "" if they cannot."""
+    if seen.st_uid != _owner(host) or seen.st_mode & 0o022:
+        return _rights(seen)
+    return BY_ACL if any(rights & 0o2 for rights in _acl(host, path)) else ""
+
+
+def _unread(host: Host, path: str, seen: os.stat_result, needed: int) -> str:
+    """What keeps some users from reading a file or a directory; "" if nothing does."""
+    if seen.st_mode & needed != needed:
+        return _rights(seen)
+    return BY_ACL if any(rights & needed != needed for rights in _acl(host, path)) else ""
+
+
+def _acl(host: Host, path: str) -> list[int]:
+    """What an ACL lets each user and group do that it names (acl(5)), as in a mode."""
+    said = host.acl(path)
+    entries = [(int.from_bytes(said[at : at + 2], "little"), said[at + 2]) for at in range(4, len(said) - 7, 8)]
+    mask = next((rights for tag, rights in entries if tag == MASK), 0o7)
+    return [rights & mask for tag, rights in entries if tag in NARROWED]
 
 
 def _rights(seen: os.stat_result) -> str:

@@ -18,6 +18,9 @@ DEAF, RECHECK_AFTER = 4, 15 * 60  # seconds
 # Programs of flatpaks and snaps have a file system of their own by design; what reaches into it is the place's path.
 PACKED = ("/app/", "/snap/")
 
+# By this file at the top of their root, Firefox and its relatives know that they are in a flatpak (tried on 153).
+FLATPAK = ".flatpak-info"
+
 
 class Observed(NamedTuple):
     """The browsers that run without the policy of their place, and why some could not be checked."""
@@ -59,20 +62,36 @@ def _detail(host: Host, process: Process, places: Sequence[Place]) -> str:
     if not there:
         return ""  # reported by the place itself
     packed = process.exe.startswith(PACKED)
-    seen: Mapping[str, bool | None] = {place.path: packed or host.sees(process, place.path) for place in there}
+    seen: Mapping[str, bool | None] = {place.path: packed or _sees(host, process, place) for place in there}
     if all(known is False for known in seen.values()):
         return f"it sees another {there[0].path} than the host has"
+    if not packed and _in_a_sandbox(host, process):
+        return f"its user has given it a {FLATPAK}, so that it reads its policies below /app instead of {there[0].path}"
     started = host.start_time(process)
     for place in there:
         file = host.stat(place.path)
         if not (seen[place.path] and file and started):
             continue
-        before = file.st_mtime - started
+        # The time of a change of anything of the file, as its mode: no program can set it back, unlike that of writing.
+        before = file.st_ctime - started
         if place.family in READ_ONCE and before > 1:
             return f"started {host.started(process)}, before {place.path} was written: restart it"
-        if place.family not in READ_ONCE and 0 <= before < DEAF and time.time() - file.st_mtime < RECHECK_AFTER:
+        if place.family not in READ_ONCE and 0 <= before < DEAF and time.time() - file.st_ctime < RECHECK_AFTER:
             return (
                 f"started {host.started(process)}, as {place.path} was written: it may see that only"
                 f" {RECHECK_AFTER // 60} minutes later: restart it"
             )
     return ""
+
+
+def _sees(host: Host, process: Process, place: Place) -> bool | None:
+    """Whether a browser has the host's policy, and where it reads all files of a folder, that very folder: a user may
+    mount one of his own that has our file in it.
+    """
+    seen = host.sees(process, place.path)
+    return host.sees(process, place.path.rpartition("/")[0]) if seen and place.family not in READ_ONCE else seen
+
+
+def _in_a_sandbox(host: Host, process: Process) -> bool:
+    """Whether a browser takes itself for one in a flatpak, and reads the policies that its user has put in there."""
+    return bool(host.read_inside(process, FLATPAK, 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from typing import Callable, Protocol
+from typing import Callable, Iterable, Protocol
 
 from ....host import ControlError, Host
 from ....tuples import NamedTuple
@@ -145,6 +145,70 @@ class SharedFile(NamedTuple):
             _rewrite(host, path, rest)
         else:
             host.delete(path)
+
+
+class WithoutText:
+    """A part that has no text to show, and of which a lift takes nothing away."""
+
+    def in_place(self, host: Host) -> bool:
+        return False
+
+    def text(self, host: Host) -> str:
+        return ""
+
+    def desired(self, host: Host) -> str:
+        return ""
+
+    def left(self, host: Host) -> str:
+        return ""
+
+    def lift(self, host: Host) -> None:
+        pass
+
+
+class OwnDirectory(WithoutText):
+    """A directory that is Proscribe's alone: whoever can change it can put another file there."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def concerns(self, host: Host) -> bool:
+        return True
+
+    def wrong(self, host: Host, called_for: bool) -> str:
+        return others_change(host, self.path) if called_for else ""
+
+    def enforce(self, host: Host) -> None:
+        host.take_over(self.path)
+
+
+class Trial(WithoutText):
+    """What a block comes to. It is tried where the other parts of its package system are as they have to be: something
+    else on the host may keep them from working. Only whoever put that there can correct it, so no run changes anything.
+
+    `depends` are all files and directories of which one changes if the answer does. `trial` says what is open in a few
+    words, "" for nothing; it raises Unseen and ControlError.
+    """
+
+    def __init__(self, path: str, depends: Callable[[Host], Iterable[str]], trial: Callable[[Host], str]) -> None:
+        self.path, self.depends, self.trial = path, depends, trial
+
+    def concerns(self, host: Host) -> bool:
+        return True
+
+    def wrong(self, host: Host, called_for: bool) -> str:
+        return ""  # nothing that a run corrects
+
+    def enforce(self, host: Host) -> None:
+        pass
+
+
+def others_change(host: Host, path: str) -> str:
+    """Why others than root can change what is in a directory; "" if they cannot, or there is none."""
+    seen, root = host.stat(path), host.stat("/")
+    if seen is None or root is None or (seen.st_uid == root.st_uid and not seen.st_mode & 0o022):
+        return ""
+    return f"it can be changed by others (uid {seen.st_uid}, mode {stat.S_IMODE(seen.st_mode):o})"
 
 
 def has_one(host: Host, paths: tuple[str, ...]) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Iterable, Sequence
 
-from ....host import WRITTEN_BY
+from ....host import WRITTEN_BY, Host, Unseen
 from ....json_text import written
 from .contact import printable
-from .parts import BlockFile
+from .parts import BlockFile, Trial
 
 DIRECTORY = "/etc/polkit-1/rules.d"
+# All that polkit reads rules from, one after the other by the names of the files, whatever their directory.
+ALL = (DIRECTORY, "/run/polkit-1/rules.d", "/usr/local/share/polkit-1/rules.d", "/usr/share/polkit-1/rules.d")
 # An older polkit has no JavaScript rules, and neither of these directories.
 DIRECTORIES = (DIRECTORY, "/usr/share/polkit-1/rules.d")
 PACKAGEKIT = "/usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"  # the actions for which polkit is queried
@@ -44,3 +47,23 @@ polkit.addRule(function(action, subject) {{
 }});
 """
     return BlockFile(f"{DIRECTORY}/00-proscribe-{name}.rules", content, needs=tuple(needs))
+
+
+def first(path: str) -> Trial:
+    """Whether a rule of ours is the first: what another one permits before it is permitted. What that one
+    says is code, so it is not known.
+    """
+    return Trial(path, lambda host: (*ALL, path), partial(_earlier, path))
+
+
+def _earlier(path: str, host: Host) -> str:
+    own = path.rpartition("/")[2]
+    named = (
+        f"{folder}/{name}" for folder in ALL for name in host.list(folder) if name.endswith(".rules") and name < own
+    )
+    earlier = [one for one in named if "/00-proscribe-" not in one]
+    if earlier:
+        raise Unseen(
+            f"polkit asks {earlier[0]} before {own}, and may permit to users what that refuses: name it 01-..."
+        )
+    return ""

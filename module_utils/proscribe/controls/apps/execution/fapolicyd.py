@@ -66,6 +66,8 @@ def _wrong(host: Host, section: Mapping[str, Any], desired: Desired) -> tuple[li
         others.append(("/etc/fapolicyd/fapolicyd.conf", "fapolicyd only watches (permissive = 1)"))
     elif not differing and not in_force(host):
         differing = [(COMPILED, "was compiled without these rules")]
+    elif not differing and (earlier := _lets_all_pass(host)):
+        others.append((COMPILED, f"an earlier rule lets everything start: {earlier}"))
     return [*differing, *others], bool(differing)
 
 
@@ -150,6 +152,18 @@ def differs(host: Host, path: str, text: str) -> str:
     except ControlError as error:
         return str(error)
     return "missing" if now is None else "" if now == text else "does not say what this plan calls for"
+
+
+def _lets_all_pass(host: Host) -> str:
+    """The rule before all of ours that lets everybody start everything; "" for none. The first one that fits counts."""
+    ours = {line for line in (host.text(RULES) or "").splitlines() if line and not line.startswith("#")}
+    for line in (host.text(COMPILED) or "").splitlines():
+        words = line.split()
+        if line in ours:
+            break
+        if words and words[0].startswith("allow") and words[-3:] == ["all", ":", "all"] and "perm=open" not in words:
+            return line
+    return ""
 
 
 def in_force(host: Host) -> bool:

@@ -7,30 +7,21 @@ everything: in every so many enforcing runs (proscribe_full_scan_every).
 
 What is remembered of a user's directories is a file of its own, which no other user's observation reads, and which
 is bounded: whoever fills his home slows his own observation only.
-
-The files are in the form of `marshal`, which is read ten times as fast as JSON, and without loading anything.
 """
 
 from __future__ import annotations
 
-import binascii
-import marshal
-import os
 import time
 from typing import Any, Iterable, Mapping
 
 from ....hashing import sha256
-from ....host import ControlError, Host, Unseen
-from ....host.reading import LARGEST_FILE
+from ....host import Host
 from ....tuples import NamedTuple
+from ..memory_files import FOLDER, LARGEST, UNREADABLE, dumped, load, replace
 
-FOLDER = "/var/lib/proscribe/apps"
 MEMORY = FOLDER + "/walk"  # of the host's own places
 OF_USER = "walk-{}"  # beside it, by the number of the user
 VERSION = 6  # of what is remembered, and of how names are chosen
-LARGEST = 16 * 1024 * 1024  # bytes of one user's; file_scan.ROOM keeps it below that
-FOR_EVERY_PYTHON = 2  # the version of marshal's format
-UNREADABLE = (Unseen, ControlError, ValueError, EOFError, KeyError, TypeError)
 DROPPED = ""  # in place of what is too much to be remembered
 
 
@@ -52,7 +43,7 @@ def remembered(host: Host, names: str, every: int) -> Memory:
     """What earlier scans remembered, if they had the same names and no full scan is due."""
     stamp = f"{VERSION} {names}"
     try:
-        stored = _stored(host, MEMORY)
+        stored = load(host, MEMORY)
         if isinstance(stored, dict) and stored.get("stamp") == stamp and stored["runs"] < every:
             return Memory(stored["directories"], stamp, stored["full_at"], stored["runs"], stored["packages"])
     except UNREADABLE:
@@ -65,7 +56,7 @@ def of_user(host: Host, memory: Memory, uid: int) -> Mapping[str, Any]:
     if memory.fresh:
         return {}
     try:
-        stored = _stored(host, f"{FOLDER}/{OF_USER.format(uid)}")
+        stored = load(host, f"{FOLDER}/{OF_USER.format(uid)}")
         if isinstance(stored, dict) and (stored.get("stamp"), stored.get("full_at")) == (memory.stamp, memory.full_at):
             return dict(stored["directories"])
     except UNREADABLE:
@@ -82,7 +73,7 @@ def text_of_user(memory: Memory, before: Mapping[str, Any], now: Mapping[str, An
     """What to remember of a user, in the place of what was remembered before; None if that stays as it is."""
     if before == now and not memory.fresh:
         return None
-    text = _text({"stamp": memory.stamp, "full_at": memory.full_at, "directories": now})
+    text = dumped({"stamp": memory.stamp, "full_at": memory.full_at, "directories": now})
     return text if len(text) <= LARGEST else DROPPED
 
 
@@ -90,20 +81,6 @@ def stamped(stamp: str, folders: Iterable[str]) -> str:
     """A stamp for scans in which these user directories count too: other names matter in them."""
     named = "\0".join(sorted(folders)).encode("utf-8", "surrogateescape")
     return f"{stamp} {sha256(named).hexdigest()}" if named else stamp
-
-
-def _text(stored: Mapping[str, Any]) -> str:
-    return binascii.b2a_base64(marshal.dumps(dict(stored), FOR_EVERY_PYTHON), newline=False).decode("ascii")
-
-
-def _stored(host: Host, path: str) -> Any:
-    """What was saved; None for nothing, and for what others than root could have written, for whom `marshal` is not
-    made. Raises ValueError, EOFError and TypeError for what is damaged.
-    """
-    seen = host.stat(path)
-    if seen is None or seen.st_uid not in (0, os.geteuid()) or seen.st_mode & 0o022:
-        return None
-    return marshal.loads(binascii.a2b_base64(host.read(path, LARGEST_FILE) or b""))
 
 
 def keep(host: Host, memory: Memory | None, begins: bool = False) -> None:
@@ -119,20 +96,14 @@ def keep(host: Host, memory: Memory | None, begins: bool = False) -> None:
         "packages": memory.packages,
         "directories": memory.known,
     }
-    _replace(host, MEMORY, _text(stored))
+    replace(host, MEMORY, dumped(stored))
     stays = {OF_USER.format(uid) for uid, text in memory.users.items() if text != DROPPED}
     for uid, text in memory.users.items():
         if text:
-            _replace(host, f"{FOLDER}/{OF_USER.format(uid)}", text)
+            replace(host, f"{FOLDER}/{OF_USER.format(uid)}", text)
     for path in traces(host):
         if path != MEMORY and path.rpartition("/")[2] not in stays:
             host.delete(path)
-
-
-def _replace(host: Host, path: str, text: str) -> None:
-    content = text.encode()
-    if len(content) <= LARGEST and host.read(path) != content:
-        host.write(path, content, 0o600)
 
 
 def traces(host: Host) -> list[str]:

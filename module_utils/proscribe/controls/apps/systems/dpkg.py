@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Mapping, Sequence
+from functools import partial
+from typing import AbstractSet, Callable, Iterable, Mapping, Sequence
 
 from ....host import WRITTEN_BY, Host, Process, User
 from ....programs import DPKG_BLOCK
 from ...base import Action
 from ..blocks.contact import printable
-from ..blocks.parts import BlockFile
+from ..blocks.parts import BlockFile, BlockPart, OwnDirectory, Trial
 from ..blocks.polkit import packagekit
+from ..blocks.tries import TRIAL
 from .declaration import Claim, Declared, Ids, Route
 from .package import Package, place
 
@@ -91,7 +93,7 @@ def block_parts(
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
     messages: Sequence[str] = (),
-) -> tuple[BlockFile, ...]:
+) -> tuple[BlockPart, ...]:
     return (
         # A line is a name that is refused, or a name and a version of it that is not.
         BlockFile(
@@ -109,7 +111,22 @@ def block_parts(
             CONFIGURATION, HOOK, trial=(SCRIPT, "--check", "self"), environment=(("DPKG_HOOK_ACTION", "install"),)
         ),
         packagekit(MANAGER, ids - permitted.keys(), contact),
+        OwnDirectory("/etc/proscribe"),
+        OwnDirectory("/usr/libexec/proscribe"),
+        Trial("a made package", _depends, partial(_open_to, min(ids, default=""))),
     )
+
+
+def _depends(host: Host) -> Iterable[str]:
+    from . import dpkg_trial  # only where it is tried
+
+    return [LIST, PATHS, CONTACT, SCRIPT, CONFIGURATION, *dpkg_trial.depends(host)]
+
+
+def _open_to(restricted: str, host: Host) -> str:
+    from . import dpkg_trial
+
+    return dpkg_trial.open_to(host, restricted)
 
 
 # dpkg runs a hook through `sh -c`, so that the parent of that shell is dpkg itself. A hook that fails stops dpkg for
@@ -120,7 +137,9 @@ HOOK = f"""\
 pre-invoke={SCRIPT} $PPID || test $? -ne 9
 """
 
-GATE = DPKG_BLOCK.format(written_by=WRITTEN_BY, configuration=CONFIGURATION, list=LIST, paths=PATHS, contact=CONTACT)
+GATE = DPKG_BLOCK.format(
+    written_by=WRITTEN_BY, configuration=CONFIGURATION, list=LIST, paths=PATHS, contact=CONTACT, trial=TRIAL
+)
 
 
 DECLARED = (

@@ -10,12 +10,12 @@ from ....patterns import pattern
 from ....tuples import NamedTuple
 from ...base import Action
 from ..blocks.contact import printable
-from ..blocks.parts import BlockPart
+from ..blocks.parts import BlockPart, Trial
 from ..blocks.polkit import rule
 from .declaration import Claim, Declared, Ids, Route
 from .each_place import check_each, joined
 from .flatpak_filters import RemoteFilters
-from .flatpak_remotes import installations
+from .flatpak_remotes import ANNOUNCED, SYSTEM, announced, installations
 from .package import Package
 from .site_packages import claimed_version
 
@@ -134,7 +134,15 @@ def block_parts(
     """
     refused = sorted(ids - permitted.keys())
     reason = f"Restricted apps, and bundles, are not installed here; ask {printable(contact)}"
-    return RemoteFilters(tuple(refused)), rule("flatpak", reason, REFUSED.format(ids=written(refused)))
+    return (
+        RemoteFilters(tuple(refused)),
+        rule("flatpak", reason, REFUSED.format(ids=written(refused))),
+        Trial("remotes to come", lambda host: (*ANNOUNCED, f"{SYSTEM}/repo/config"), _to_come),
+    )
+
+
+def _to_come(host: Host) -> str:
+    return "; ".join(f"flatpak adds the remote of {path} by itself, without a filter" for path in announced(host))
 
 
 DECLARED = (

@@ -9,6 +9,7 @@ from ..blocks.parts import text_of
 DEFAULT = "default"  # what flatpak calls the installation that needs no configuration
 SYSTEM = "/var/lib/flatpak"
 CONFIGURED = "/etc/flatpak/installations.d"
+ANNOUNCED = ("/etc/flatpak/remotes.d", "/usr/share/flatpak/remotes.d")
 DIRECTORY = "/etc/proscribe/flatpak"
 INSTEAD = "# Instead of: "
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
@@ -43,18 +44,37 @@ def remotes(host: Host) -> list[Remote]:
 
 
 def groups(text: str, kind: str) -> list[tuple[str, dict[str, str]]]:
-    """The groups `[kind "name"]` of a key file, with their keys."""
-    found: list[tuple[str, dict[str, str]]] = []
+    """The groups `[kind "name"]` of a key file, with their keys. A group that is there twice is one, and of a key that
+    is there twice the last value counts.
+    """
+    found: dict[str, dict[str, str]] = {}
     keys: dict[str, str] = {}
     for line in map(str.strip, text.splitlines()):
         if line.startswith("["):
             keys = {}  # those of another group are dropped
             if line.startswith(f'[{kind} "') and line.endswith('"]'):
-                found.append((line[len(kind) + 3 : -2], keys))
+                keys = found.setdefault(line[len(kind) + 3 : -2], keys)
         elif "=" in line and not line.startswith("#"):
             key, _, value = line.partition("=")
             keys[key.strip()] = value.strip()
-    return found
+    return list(found.items())
+
+
+def announced(host: Host) -> list[str]:
+    """The files of remotes that flatpak adds by itself at its next start, without our filter."""
+    text = host.text(f"{SYSTEM}/repo/config") or ""
+    lines = (line.partition("=") for line in text.splitlines())
+    applied = {
+        one for key, _, value in lines if key.strip() == "xa.applied-remotes" for one in value.strip().split(";")
+    }
+    known = applied.union(name for name, _ in groups(text, "remote"))
+    suffix = ".flatpakrepo"
+    return [
+        f"{folder}/{name}"
+        for folder in ANNOUNCED
+        for name in host.list(folder)
+        if name.endswith(suffix) and name[: -len(suffix)] not in known
+    ]
 
 
 def own_file(remote: Remote) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Mapping, Sequence
+from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
 
 from ....host import WRITTEN_BY, Host, Process, User
 from ....programs import PACMAN_BLOCK
 from ...base import Action
 from ..blocks.contact import printable
-from ..blocks.parts import BlockFile, BlockPart
+from ..blocks.parts import BlockFile, BlockPart, OwnDirectory, Trial, WithoutText
 from ..blocks.polkit import packagekit
+from ..blocks.tries import TRIAL, tools, with_entries
 from .declaration import Claim, Declared, Ids, Route
 from .package import Package
 
@@ -68,6 +69,8 @@ def gated(host: Host) -> bool:
 SCRIPT = "/usr/libexec/proscribe/pacman-gate"
 # Of the directories that pacman takes hooks from, the one that no HookDir in pacman.conf takes away.
 HOOK = "/usr/share/libalpm/hooks/00-proscribe.hook"
+HIDING = "/etc/pacman.d/hooks/00-proscribe.hook"
+CONFIGURATION = "/etc/pacman.conf"
 
 
 def block_parts(
@@ -90,15 +93,61 @@ def block_parts(
     return (
         BlockFile(SCRIPT, script, 0o755),
         BlockFile(HOOK, TRIGGER + "".join(f"Target = {name}\n" for name in targets) + ACTION),
+        NotHidden(),
         packagekit(MANAGER, ids - permitted.keys(), contact),
+        OwnDirectory("/usr/libexec/proscribe"),
+        Trial(HOOK, _depends, _open),
     )
+
+
+class NotHidden(WithoutText):
+    """A file of the hook's name in the directory of the host's own hooks takes its place (alpm-hooks(5)); that name is
+    Proscribe's alone.
+    """
+
+    path = HIDING
+
+    def concerns(self, host: Host) -> bool:
+        return True
+
+    def wrong(self, host: Host, called_for: bool) -> str:
+        return f"takes the place of {HOOK}" if called_for and host.stat(self.path) else ""
+
+    def enforce(self, host: Host) -> None:
+        host.delete(self.path)
+
+
+def _depends(host: Host) -> Iterator[str]:
+    yield from (SCRIPT, HOOK, CONFIGURATION)
+    yield from with_entries(host, ["/etc/pacman.d"])
+    yield from _hiding(host)
+    yield from tools(host, ["sh", "pacman", "pacman-conf"])
+
+
+def _hiding(host: Host) -> list[str]:
+    """Where a file would take the hook's place."""
+    folders = host.must(["pacman-conf", "HookDir"]).splitlines()
+    paths = [f"{folder.rstrip('/')}/{HOOK.rpartition('/')[2]}" for folder in folders if folder.startswith("/")]
+    return [path for path in paths if path != HOOK]
+
+
+def _open(host: Host) -> str:
+    """What keeps the hook from refusing. pacman runs none before a transaction that it only prints, so the hook's
+    script is run as pacman runs it, and pacman says where other hooks are that would take its place.
+    """
+    hiding = [path for path in _hiding(host) if host.stat(path)]
+    if hiding:
+        return f"{hiding[0]} takes the place of {HOOK}"
+    answer = host.run([SCRIPT], stdin=f"{TRIAL}\n", timeout=30)
+    return "" if answer.rc == 1 and f"does not allow {TRIAL} " in answer.out else f"{SCRIPT} does not refuse a package"
 
 
 def _script(contact: str, messages: Sequence[str]) -> str:
     import shlex  # only a host with pacman needs it
 
     lines = "".join(f"\nprintf 'proscribe: %s\\n' {shlex.quote(message)}" for message in messages)
-    return PACMAN_BLOCK.format(written_by=WRITTEN_BY, hook=HOOK, whom=shlex.quote(printable(contact)), messages=lines)
+    contact = shlex.quote(printable(contact))
+    return PACMAN_BLOCK.format(written_by=WRITTEN_BY, hook=HOOK, trial=TRIAL, whom=contact, messages=lines)
 
 
 TRIGGER = f"""\

@@ -10,14 +10,14 @@ somebody has erased the guard with rpm.
 from __future__ import annotations
 
 from functools import partial
-from typing import AbstractSet, Mapping, Sequence
+from typing import AbstractSet, Iterable, Mapping, Sequence
 
 from ....hashing import sha256
 from ....host import WRITTEN_BY, Host
 from ....patterns import pattern
 from ....tuples import NamedTuple
 from ..blocks.contact import printable
-from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, BlockFile, BlockPart, SharedFile
+from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, BlockFile, BlockPart, SharedFile, Trial
 from ..blocks.polkit import packagekit
 from .rpm_conflicts import GUARD, PLACE, Conflict, conflicts
 from .rpm_database import answer, in_use
@@ -47,7 +47,20 @@ def parts(
         BlockFile(DNF_PROTECTED, f"# {WRITTEN_BY}\n{GUARD}\n", needs=DNF),
         SharedFile(ZYPPER_LOCKS, partial(locked, held, policy), without_locks, ZYPPER),
         packagekit("rpm", ids - permitted.keys(), contact),
+        *([Trial("a made package", _depends, partial(_open_to, closed[0]))] if closed else []),
     )
+
+
+def _depends(host: Host) -> Iterable[str]:
+    from . import rpm_trial  # only where it is tried
+
+    return rpm_trial.depends(host)
+
+
+def _open_to(restricted: str, host: Host) -> str:
+    from . import rpm_trial
+
+    return rpm_trial.open_to(host, restricted)
 
 
 # -- what dnf leaves out -----------------------------------------------------------------------------------------------

@@ -46,15 +46,23 @@ def erase(host: Host) -> None:
     patiently(host, ["rpm", "-e", GUARD])
 
 
-def package(conflicts: Sequence[Conflict], release: str, policy: str, messages: Sequence[str] = ()) -> bytes:
-    """The guard as an rpm. The same arguments give the same bytes."""
+def package(
+    conflicts: Sequence[Conflict],
+    release: str,
+    policy: str,
+    messages: Sequence[str] = (),
+    name: str = GUARD,
+    provides: str = "",
+) -> bytes:
+    """The guard as an rpm, or another package without a file. The same arguments give the same bytes."""
+    provided = [name, *([provides] if provides else [])]
     payload = gzip.compress(EMPTY_CPIO, mtime=0)
     version = worded(policy)
     about = f"{policy} This package conflicts with what is restricted, and goes with: {LIFT}"
     about = "\n".join([about, *messages])
     entries: List[Entry] = [
         (100, STRINGS, ["C"]),  # the languages of the translated texts
-        (1000, STRING, GUARD),
+        (1000, STRING, name),
         (1001, STRING, version),
         (1002, STRING, release),
         (1004, TRANSLATED, [f"Written by Proscribe. {policy}"]),
@@ -65,14 +73,14 @@ def package(conflicts: Sequence[Conflict], release: str, policy: str, messages: 
         (1016, TRANSLATED, ["Unspecified"]),
         (1021, STRING, "linux"),
         (1022, STRING, "noarch"),
-        (1044, STRING, f"{GUARD}-{version}-{release}.src.rpm"),  # without one it would be a source package
-        (1047, STRINGS, [GUARD]),  # what it provides; flags and version below
+        (1044, STRING, f"{name}-{version}-{release}.src.rpm"),  # without one it would be a source package
+        (1047, STRINGS, provided),  # what it provides; flags and version below
         (1053, INT32, [SENSE[conflict.sense] for conflict in conflicts]),
         (1054, STRINGS, [conflict.name for conflict in conflicts]),
         (1055, STRINGS, [conflict.version for conflict in conflicts]),
         (1064, STRING, "4.14.0"),  # the oldest rpm that writes such a package
-        (1112, INT32, [SENSE["="]]),
-        (1113, STRINGS, [f"{version}-{release}"]),
+        (1112, INT32, [SENSE["="]] * len(provided)),
+        (1113, STRINGS, [f"{version}-{release}"] * len(provided)),
         (1124, STRING, "cpio"),
         (1125, STRING, "gzip"),
         (1126, STRING, "9"),
@@ -85,8 +93,8 @@ def package(conflicts: Sequence[Conflict], release: str, policy: str, messages: 
         [(273, STRING, hashlib.sha256(header).hexdigest()), (1000, INT32, [len(header) + len(payload)])],
     )
     signature += b"\0" * (-len(signature) % 8)
-    name = f"{GUARD}-{version}-{release}".encode()[:65]
-    lead = struct.pack(">4sBBhh66shh16x", b"\xed\xab\xee\xdb", 3, 0, 0, 1, name, 1, 5)
+    called = f"{name}-{version}-{release}".encode()[:65]
+    lead = struct.pack(">4sBBhh66shh16x", b"\xed\xab\xee\xdb", 3, 0, 0, 1, called, 1, 5)
     return lead + signature + header + payload
 
 
