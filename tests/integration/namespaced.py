@@ -15,6 +15,12 @@ sys.path.insert(0, sys.argv[1])
 from proscribe.host.netfilter import generation
 print(*(generation() or ()), sep=chr(10))
 """
+_TRY = """\
+import sys
+sys.path.insert(0, sys.argv[1])
+from proscribe.host.netfilter import refuses
+print(refuses(sys.argv[2], int(sys.argv[3])))
+"""
 _CODE = str(Path(netfilter.__file__).parents[2])
 
 
@@ -26,6 +32,10 @@ class NamespacedHost(Host):
         lines = done.out.split("\n")
         assert done.rc == 0, done.err
         return Generation(int(lines[0]), lines[1]) if len(lines) > 1 else None
+
+    def refuses(self, address: str, port: int) -> bool | None:
+        done = self.run([sys.executable, "-I", "-S", "-c", _TRY, _CODE, address, str(port)])
+        return {"True": True, "False": False, "None": None}[done.out.strip()]
 
 
 def made_plan(services: dict[str, dict[str, Any]], mode: str = "enforce", **settings: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from machines import booting
 from patience import LONGEST, until
-from proscribe.finding import COMPLIANT, NONCOMPLIANT
+from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
@@ -212,6 +212,8 @@ class Container:
             return {rule: hits[rule] > before.get(rule, 0) for rule in hits} == {"dns/wechat": True, "dns/canary": True}
 
         until(counted)
+        settled = self.call("observe")["hits"]  # what an observation itself asks for is no hit
+        assert [self.call("observe")["hits"] for _ in range(3)] == [settled] * 3
         log = self.run("journalctl", "--quiet", "--unit", unit, "--boot", "--output", "cat")
         assert [line for line in lines if line not in log] == []
         assert [name for name in ("notwechat.com", "host.corp.example") if name in log] == []
@@ -367,3 +369,104 @@ def test_another_resolver_takes_over_and_the_traces_of_the_first_go(host: Contai
     assert host.resolved() == NAMES
     host.call("lift")
     assert set(host.resolved().values()) == {OPEN}
+
+
+ORDER = "/etc/nsswitch.conf"
+# What keeps users' programs from the hosts file, and what an audit says of it.
+PAST_THE_FILE = {
+    f"sed -i 's/^hosts:.*/hosts: dns/' {ORDER}": "has no `files` in its line `hosts`",
+    f"sed -i 's/^hosts:.*/hosts: dns [NOTFOUND=return] files/' {ORDER}": "has `dns` before `files`",
+    f"sed -i 's/^hosts:.*/hosts: files [SUCCESS=continue] dns/' {ORDER}": "goes on after `files` ([SUCCESS=continue])",
+    f"sed -i '/^hosts:/a hosts: dns' {ORDER}": "has no `files` in its line `hosts`",
+    "chmod 600 /etc/hosts": "users' programs cannot read it",
+    "sed -i '/BEGIN proscribe/,/END proscribe/d' /etc/hosts": "missing",
+}
+
+
+def addresses(host: Container, name: str) -> set[str]:
+    """What the C library says of a name to an ordinary user."""
+    answer = host.run("setpriv", "--reuid=1000", "--clear-groups", "getent", "ahosts", name, check=False)
+    return {line.split()[0] for line in answer.splitlines()}
+
+
+def test_a_hosts_file_that_programs_do_not_go_by_is_named_and_put_right(host: Container) -> None:
+    host.without_resolved()
+    hosts = plan("hosts")
+    host.call("enforce", hosts)
+    for tampering, said in PAST_THE_FILE.items():
+        order = host.run("cat", ORDER)
+        assert host.call("observe", hosts)["states"] == [COMPLIANT, NOT_APPLICABLE]
+        host.sh(tampering)
+        assert addresses(host, "wechat.com") - {"0.0.0.0", "::"}, tampering
+        seen = host.call("observe", hosts)
+        assert NONCOMPLIANT in seen["states"] and any(said in detail for _, detail in seen["told"]), seen
+        assert host.call("enforce", hosts)["states"] == [COMPLIANT, NOT_APPLICABLE]
+        assert "0.0.0.0" in addresses(host, "wechat.com") <= {"0.0.0.0", "::"}
+        tampered = order if "/etc/hosts" in tampering else host.run("sed", "s/^#proscribe# //", ORDER)
+        host.call("lift", hosts)
+        assert host.run("cat", ORDER) in tampered
+        host.run("sh", stdin=f"cat >{ORDER} <<'END'\n{order}END\n")
+        host.call("enforce", hosts)
+
+
+SECOND = "dnsmasq --conf-file=/dev/null --no-hosts --no-resolv --pid-file=/run/second.pid"
+# What opens a name, or leads users' programs past the filter; what an audit says; and what takes it back.
+PAST_THE_FILTER = {
+    "one user's questions are led elsewhere": (
+        "nft add table ip t; nft 'add chain ip t o { type nat hook output priority -100; }';"
+        f"nft add rule ip t o meta skuid != 0 udp dport 53 dnat to {UPSTREAM}",
+        "programs do not go by it: the C library says of filter.proscribe.internal",
+        "nft delete table ip t",
+    ),
+    "another resolver beside it": (
+        f"{SECOND} --listen-address=127.0.0.9 --bind-interfaces --server={UPSTREAM};"
+        "printf 'nameserver 127.0.0.1\\nnameserver 127.0.0.9\\noptions rotate\\n' >/etc/resolv.conf",
+        "asked besides the filter",
+        "kill $(cat /run/second.pid); printf 'nameserver 127.0.0.1\\n' >/etc/resolv.conf",
+    ),
+    "a line under another name": (
+        f"echo 'local=/wechat.com/{UPSTREAM}' >/etc/dnsmasq.d/zz.conf; systemctl restart dnsmasq",
+        "the organisation's own line opens it: local=/wechat.com/",
+        "rm /etc/dnsmasq.d/zz.conf; systemctl restart dnsmasq",
+    ),
+    "a file that another one names": (
+        f"echo 'server=/wechat.com/{UPSTREAM}' >/root/o.conf; echo conf-file=/root/o.conf >/etc/dnsmasq.d/zz.conf;"
+        "systemctl restart dnsmasq",
+        "the organisation's own line opens it: server=/wechat.com/",
+        "rm /root/o.conf /etc/dnsmasq.d/zz.conf; systemctl restart dnsmasq",
+    ),
+    "the command line": (
+        f"echo 'DNSMASQ_OPTS=\"--server=/wechat.com/{UPSTREAM}\"' >>/etc/default/dnsmasq; systemctl restart dnsmasq",
+        "the organisation's own line opens it: server=/wechat.com/",
+        "sed -i /wechat/d /etc/default/dnsmasq; systemctl restart dnsmasq",
+    ),
+}
+
+
+def test_what_leads_past_the_filter_is_named_and_left(host: Container) -> None:
+    host.asks("dnsmasq")
+    host.sh("printf 'listen-address=127.0.0.1\\nbind-interfaces\\n' >>/etc/dnsmasq.d/own.conf")
+    host.call("enforce")
+    for what, (tampering, said, back) in PAST_THE_FILTER.items():
+        host.is_compliant()
+        host.sh(tampering)
+        seen = host.call("observe")
+        assert NONCOMPLIANT in seen["states"] and any(said in detail for _, detail in seen["told"]), (what, seen)
+        assert host.call("enforce")["actions"] == []
+        host.sh(back)
+    host.is_compliant()
+    # A resolver that is stopped answers nobody, which no busy host is.
+    host.sh("systemctl kill --signal=STOP dnsmasq")
+    assert any("stopped by a signal" in detail for _, detail in host.call("observe")["told"])
+    assert host.call("enforce")["actions"] == ["restart dnsmasq.service"]
+    host.is_compliant()
+
+
+def test_a_unit_of_the_filter_that_is_overridden_is_named_and_put_right(host: Container) -> None:
+    host.call("enforce")
+    beside = "/etc/systemd/system/proscribe-dns.service.d"
+    host.sh(f"mkdir -p {beside}; printf '[Service]\\nExecStart=\\nExecStart=/bin/sleep inf\\n' >{beside}/x.conf")
+    assert ["proscribe-dns.service", f"overridden by {beside}/x.conf"] in host.call("observe")["told"]
+    host.call("enforce")
+    host.is_compliant()
+    host.run("test", "!", "-e", f"{beside}/x.conf")

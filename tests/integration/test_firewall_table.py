@@ -67,6 +67,14 @@ class Namespaced:
     def states(self, of: dict[str, Any]) -> dict[str, str]:
         return {verdict.rule.partition("/")[2]: verdict.state for verdict in firewall.observe(self.host, of)}
 
+    def link(self) -> None:
+        """A way out, which leads nowhere."""
+        ip("-n", self.name, "link", "add", "out", "type", "veth", "peer", "name", "outer")
+        for device in ("lo", "out", "outer"):
+            ip("-n", self.name, "link", "set", device, "up")
+        ip("-n", self.name, "address", "add", "192.0.2.2/24", "dev", "out")
+        ip("-n", self.name, "route", "add", "default", "dev", "out")
+
     def tree(self) -> dict[str, str]:
         paths = [path for path in sorted(self.root.rglob("*")) if not path.is_dir()]
         return {str(path): os.readlink(path) if path.is_symlink() else path.read_text() for path in paths}
@@ -171,7 +179,7 @@ def test_tampering_is_found_and_repaired(space: Namespaced, command: str) -> Non
     ("first", "second", "wrong"),
     [
         ("ip daddr @nets4_telegram jump refuse_telegram", "ip daddr @hosts4_signal jump refuse_signal", "restricted"),
-        ('oifname "lo" accept', "jump restricted", "output"),
+        ("meta oiftype loopback accept", "jump restricted", "output"),
         ('counter name "refused_telegram"', "meta l4proto tcp reject with tcp reset", "refuse_telegram"),
     ],
 )
@@ -465,10 +473,66 @@ def test_what_is_remembered_holds_in_this_namespace_and_for_this_table_only(spac
 EARLY_NAT = "table inet own { chain early { type nat hook output priority -100; dnat ip to 203.0.113.9; }; }\n"
 
 
-@pytest.mark.parametrize(("table", "named"), [(LATE_NAT, ["late"]), (EARLY_NAT, []), ("table inet own {\n}\n", [])])
+SETS = "ip daddr 192.0.2.1 ip daddr set 203.0.113.9"
+
+
+def at_hook(family: str, hook: str, rule: str, priority: int = 0) -> str:
+    """A table of another's with one chain, `own`, and in it one rule."""
+    return f"table {family} t {{ chain own {{ type filter hook {hook} priority {priority}; {rule}; }}; }}\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "named"),
+    [
+        (LATE_NAT, ["late"]),
+        (EARLY_NAT, []),
+        ("table inet own {\n}\n", []),
+        (at_hook("ip", "output", SETS, -150), []),  # ours sees the new address
+        (at_hook("ip", "prerouting", SETS), []),
+        (at_hook("ip", "output", SETS), ["own"]),
+        (at_hook("inet", "postrouting", SETS), ["own"]),
+        (at_hook("inet", "postrouting", "ip saddr set 192.0.2.9"), []),
+        (at_hook("netdev", "egress device out", SETS), ["own"]),
+        (at_hook("netdev", "ingress device out", "fwd to out"), ["own"]),
+        (at_hook("netdev", "ingress device out", "counter"), []),
+    ],
+)
 def test_another_table_that_works_round_ours_is_named(space: Namespaced, table: str, named: list[str]) -> None:
+    space.link()
     space.nft("-f", "-", stdin=table)
     space.enforce(TELEGRAM)
     found = [verdict for verdict in firewall.observe(space.host, TELEGRAM) if verdict.rule == "firewall/neighbours"]
     assert [finding.id for verdict in found for finding in verdict.findings] == named
     assert not any(verdict.drifted for verdict in found)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "flush chain inet proscribe restricted",
+        "insert rule inet proscribe output accept",
+        "insert rule inet proscribe restricted accept",
+        "add table inet proscribe { flags dormant; }",
+        "delete table inet proscribe",
+    ],
+)
+def test_a_table_that_refuses_nothing_is_found_whatever_the_host_remembers(space: Namespaced, command: str) -> None:
+    space.link()
+    space.enforce(TELEGRAM)
+    assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
+    space.nft(*command.split(" "))
+    text = (space.root / boot.FILE.lstrip("/")).read_text()
+    known.remember(space.host, text, space.host.ruleset_generation(), alone=True)  # root's word for it
+    assert NONCOMPLIANT in space.states(TELEGRAM).values()
+    assert space.enforce(TELEGRAM) == ["load inet proscribe"]
+    assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
+
+
+def test_a_device_that_has_taken_the_name_of_loopback_is_none(space: Namespaced) -> None:
+    space.link()
+    space.enforce(TELEGRAM)
+    for command in ("lo down", "lo name l0", "out down", "out name lo", "lo up", "l0 up"):
+        ip("-n", space.name, "link", "set", *command.split(" "))
+    ip("-n", space.name, "route", "add", "default", "dev", "lo")
+    assert space.host.refuses("203.0.113.7", 9) is True
+    assert space.host.refuses("192.0.2.99", 9) is False

@@ -15,13 +15,14 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Collection, Iterator, Mapping, Sequence
 
 from .files import LARGEST_FILE, LEDGER, LIFT, SIGNED, STATE_DIRECTORY, WRITTEN_BY
-from .netfilter import Generation, generation
+from .netfilter import Generation, generation, refuses
 from .processes import Processes
 from .tools import Runner, run_tool
 from .types import ControlError, Process, Result, Unseen, User, escaped, one_line
 
 if TYPE_CHECKING:
     from .file_scan import Known, Scanned
+    from .names import Resolution
 
 LOCK = "/run/proscribe.lock"
 DARWIN = "Darwin"  # the kernel of macOS, where nothing is ever changed
@@ -81,6 +82,10 @@ class Host(Processes):
             os.execve(self._real(path), [path], {})
         except OSError as error:
             return error.errno or 0
+
+    def refuses(self, address: str, port: int) -> bool | None:
+        """Whether the packet filter refuses what goes to an address; None where that cannot be tried."""
+        return refuses(address, port) if self.root == "/" else None
 
     def require_root(self) -> None:
         """Raises ControlError for an ordinary user: nothing on a host is changed half."""
@@ -149,6 +154,14 @@ class Host(Processes):
             return None
         finally:
             channel.close()
+
+    def resolve(self, name: str, family: int, patience: float) -> Resolution | None:
+        """Resolve a name as programs do; see host/names.py. None for a fixture, which has no C library of its own."""
+        if self.root != "/":
+            return None
+        from .names import resolve  # only a host where names are blocked pays for it
+
+        return resolve(name, family, patience)
 
     def get(self, path: str, resource: str, timeout: float) -> bytes | None:
         """The answer of a service of the host about a resource, over its local socket (HTTP); None if it does not

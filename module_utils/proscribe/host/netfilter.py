@@ -1,4 +1,4 @@
-"""The kernel's own word for whether any table of the packet filter has changed."""
+"""What the kernel itself says of the packet filter: whether any table has changed, and whether it refuses a packet."""
 
 from __future__ import annotations
 
@@ -22,6 +22,25 @@ class Generation(NamedTuple):
     def next(self) -> Generation:
         """The state after one more transaction."""
         return self._replace(number=(self.number + 1) % 2**32 or 1)  # the kernel leaves out 0 when it wraps
+
+
+def refuses(address: str, port: int) -> bool | None:
+    """Whether the kernel refuses an empty datagram to an address of another host; None where it has no way there."""
+    import _socket
+
+    asking = _socket.socket(_socket.AF_INET6 if ":" in address else _socket.AF_INET, _socket.SOCK_DGRAM)
+    try:
+        asking.connect((address, port))
+        if asking.getsockname()[0] in ("127.0.0.1", "::1"):  # the way there leads to this host itself
+            return None
+        asking.send(b"")
+    except PermissionError:  # the packet filter's answer to who sends (NF_DROP in the kernel's nf_hook_slow)
+        return True
+    except OSError:
+        return None
+    finally:
+        asking.close()
+    return False
 
 
 def generation() -> Generation | None:

@@ -177,6 +177,10 @@ class Processes(Tools):
         fields = self._fields(process)
         return len(fields) > 6 and bool(int(fields[6]) & 0x40)
 
+    def state(self, process: Process) -> str:
+        """The state of a process as proc_pid_stat(5) has it; "" if it has ended."""
+        return next(iter(self._fields(process)), "")
+
     def _fields(self, process: Process) -> List[str]:
         """What /proc/PID/stat has behind the name of the program, from the state on."""
         return self.of_process(process.pid, "stat").rpartition(")")[2].split()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Iterable
+
 from .files import Files
 from .processes import Processes
+from .types import Process
 
 NOWHERE = "/dev/null"
 SYSTEMD_RUNS = "/run/systemd/system"  # sd_booted(3)
@@ -24,6 +27,19 @@ FOLDERS = (
     "/run/systemd/generator.early",
     "/run/systemd/generator.late",
 )
+
+FOLDER = "/etc/systemd/system"  # where units of ours are
+# Where somebody could put a unit of the same name, or a part of one, in front of ours or beside it (systemd.unit(5)).
+BEFORE_OURS = (
+    *("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient"),
+    "/run/systemd/system",
+)
+BESIDE_OURS = (FOLDER, *BEFORE_OURS)
+BEHIND_OURS = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system")  # hundreds of units, of packages
+OURS = "proscribe-"  # what is in `proscribe-.timer.d` is part of every timer whose name begins so
+# The directory of all control groups, and that of systemd's own hierarchy beside others (cgroups(7)).
+CONTROL_GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
+_STOPPED = ("T", "t")  # states in proc_pid_stat(5): by a signal, by a tracer
 
 
 def masked(host: Files, path: str) -> bool:
@@ -71,6 +87,34 @@ def evidently_absent(host: Files, name: str) -> bool:
     if not host.privileged or host.stat(SYSTEMD_RUNS) is None or evidently_active(host, name):
         return False
     return not any(host.stat(f"{folder}/{name}") for folder in FOLDERS)
+
+
+def foreign_to(host: Files, names: Iterable[str]) -> dict[str, list[str]]:
+    """Files that somebody put before or beside units, by the unit."""
+    found: dict[str, list[str]] = {}
+    parts = {name: (f"{name}.d", f"{OURS}.{name.rpartition('.')[2]}.d") for name in names}
+    for folder in (*BESIDE_OURS, *BEHIND_OURS):
+        there = set(host.list(folder)) if folder in BESIDE_OURS else None
+        for name, beside in parts.items():
+            foreign = [f"{folder}/{name}"] if there and folder in BEFORE_OURS and name in there else []
+            for part in beside:
+                if there is None and host.stat(f"{folder}/{part}") or there and part in there:
+                    foreign += [f"{folder}/{part}/{one}" for one in host.list(f"{folder}/{part}")]
+            if foreign:
+                found.setdefault(name, []).extend(foreign)
+    return found
+
+
+def held(host: Processes, name: str) -> bool:
+    """Whether a process of a service is stopped, or all of them are frozen: then it is active, and does nothing."""
+    within = _control_group(host, 1).removesuffix("/init.scope")  # a container's, or ""
+    for place in CONTROL_GROUPS:
+        group = f"{place}{within}/system.slice/{name}"
+        pids = (host.text(f"{group}/cgroup.procs") or "").split()
+        if pids:
+            frozen = "frozen 1" in (host.text(f"{group}/cgroup.events") or "")
+            return frozen or any(host.state(Process(int(pid), "")) in _STOPPED for pid in pids)
+    return False
 
 
 def unit_text(host: Files, path: str) -> str | None:

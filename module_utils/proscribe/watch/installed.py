@@ -7,12 +7,12 @@ run has confirmed its plan in time.
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Iterable, Iterator, Mapping
+from typing import Any, Iterator, Mapping
 
 from ..finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Finding, Verdict
 from ..host import ControlError, Host, Unseen
 from ..host.units import SYSTEMD_RUNS as SYSTEMD_RUNS
-from ..host.units import evidently_active, unit_text
+from ..host.units import evidently_active, foreign_to, unit_text
 from ..moments import stamp
 from . import clock, files, units
 from .heartbeat import Heartbeat, verdict
@@ -21,14 +21,6 @@ from .summary import is_stale
 
 WATCHER, PLAN = "watch/watcher", "watch/plan"
 RULES = ("watcher", "launches", "plan")
-# Where somebody could put a unit of the same name, or a part of one, in front of ours or beside it (systemd.unit(5)).
-BEFORE_OURS = (
-    *("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient"),
-    "/run/systemd/system",
-)
-BESIDE_OURS = (units.FOLDER, *BEFORE_OURS)
-BEHIND_OURS = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system")  # hundreds of units, of packages
-OURS = "proscribe-"  # what is in `proscribe-.timer.d` is part of every timer whose name begins so
 RUNS = ("active", "activating", "reloading")
 SLACK = 300  # seconds that an own observation may be late by
 HEAD = " -ISXutf8\n"  # of the program, behind its interpreter
@@ -162,22 +154,6 @@ def text_of_unit(host: Host, path: str) -> str | None:
         return unit_text(host, path)
     except ControlError:
         return "\0"  # no file: what is never the text of a unit
-
-
-def foreign_to(host: Host, names: Iterable[str]) -> dict[str, list[str]]:
-    """Files that somebody put before or beside units, by the unit."""
-    found: dict[str, list[str]] = {}
-    parts = {name: (f"{name}.d", f"{OURS}.{name.rpartition('.')[2]}.d") for name in names}
-    for folder in (*BESIDE_OURS, *BEHIND_OURS):
-        there = set(host.list(folder)) if folder in BESIDE_OURS else None
-        for name, beside in parts.items():
-            foreign = [f"{folder}/{name}"] if there and folder in BEFORE_OURS and name in there else []
-            for part in beside:
-                if there is None and host.stat(f"{folder}/{part}") or there and part in there:
-                    foreign += [f"{folder}/{part}/{one}" for one in host.list(f"{folder}/{part}")]
-            if foreign:
-                found.setdefault(name, []).extend(foreign)
-    return found
 
 
 def release_of(program: bytes, code: bytes) -> str:

@@ -12,12 +12,13 @@ from ..audit_program import interpreter
 from ..controls.applying import carry_out
 from ..controls.base import Action, Changes
 from ..host import DARWIN, ControlError, Host, Unseen
+from ..host.units import foreign_to
 from ..moments import is_stamp, stamp
 from ..plan import canonical
 from ..plan import digest as digest_of
 from . import clock, files, journal, reported, units
 from .heartbeat import LATE, TEXT, Heartbeat
-from .installed import SYSTEMD_RUNS, foreign_to, release_of, text_of_unit
+from .installed import SYSTEMD_RUNS, release_of, text_of_unit
 
 RUNNING = (reported.STATE, f"{reported.STATE}.new")  # what the daemon reports of itself
 PULL = "/usr/libexec/proscribe/pull"  # the program of a host's own scheduled runs

@@ -70,7 +70,7 @@ OURS = (
     "table inet proscribe delete set chain counter comment type ipv4_addr ipv6_addr flags interval elements "
     "filter hook input output forward priority policy restricted own-in own-out own-forward "
     # matches
-    "oifname iifname lo meta l4proto th sport dport tcp udp icmp ipv6-icmp ip ip6 daddr saddr protocol syn ack "
+    "oiftype iiftype loopback meta l4proto th sport dport tcp udp icmp ipv6-icmp ip ip6 daddr saddr protocol syn ack "
     "ct direction reply state established related label skuid "
     "icmpv6 nd-neighbor-solicit nd-neighbor-advert nd-router-solicit nd-router-advert "
     "mld-listener-query mld-listener-report mld-listener-done mld2-listener-report "

@@ -140,7 +140,7 @@ def test_a_backend_can_be_chosen_that_programs_do_not_ask_which_is_told(tmp_path
     ("resolv_conf", "files", "details"),
     [
         (LOCAL, {}, []),
-        (LOCAL + "nameserver ::1\n", {}, []),
+        (LOCAL + "nameserver ::1\n", {}, [("::1", "asked besides the filter")]),  # where nothing of ours answers
         (LOCAL + REMOTE, {}, [("10.0.0.53", "asked besides the filter")]),
         (LOCAL, {"etc/nsswitch.conf": "hosts: files mdns4_minimal [NOTFOUND=return] dns\n"}, []),
         (LOCAL, {"etc/nsswitch.conf": "hosts: files resolve [!UNAVAIL=return] dns\n"}, [("nsswitch.conf", "resolve")]),

@@ -61,7 +61,7 @@ def made(**other: Any) -> Filter:
         Stage({CONF: "conf\n"}, [], [("127.0.0.2", 53)]),
         Stage({FILE: TEXT}, [], [("127.0.0.3", 5353)], exists=[UNIT]),
     ]
-    return Filter("made", FILE, rendering.dnsmasq, lambda text: stages, ["check"], **other)
+    return Filter("made", FILE, rendering.dnsmasq, lambda text: stages, ["check"], ["made.service"], **other)
 
 
 def observed(

@@ -26,6 +26,9 @@ SERVICES = {"wechat": {"wechat.com", "wx.qq.com"}, "personal": {"home.work.wecha
         ("config photos.wechat.com is NXDOMAIN", "photos.wechat.com"),
         ("dnsmasq[301]: config Photos.WeChat.com is NXDOMAIN", "Photos.WeChat.com"),
         ("3 127.0.0.1/47211 config wechat.com is NXDOMAIN", "wechat.com"),
+        # as an observation spells what it asks for
+        ("config WECHAT.COM is NXDOMAIN", None),
+        ("[177:0] info: wechat.com. always_nxdomain 127.0.0.1@39478 WECHAT.COM. A IN", None),
         ("config wechat.com is NODATA-IPv6", None),
         ("config wechat.com is 192.0.2.1", None),
         ("query[A] photos.wechat.com from 127.0.0.1", None),

@@ -59,7 +59,10 @@ def states(verdicts: list[Verdict]) -> dict[str, str]:
 def test_each_name_is_blocked_for_both_families_ahead_of_the_hosts_own_lines(host: Host, hosts: Path) -> None:
     assert apply(dns.enforce(host, WECHAT)) == ["write /etc/hosts"]
     lines = hosts.read_text().splitlines()
-    assert lines[2:6] == ["0.0.0.0 web.wechat.com", ":: web.wechat.com", "0.0.0.0 wechat.com", ":: wechat.com"]
+    assert lines[2:7] == [
+        "127.80.82.83 filter.proscribe.internal",  # by which an observation tries the file
+        *("0.0.0.0 web.wechat.com", ":: web.wechat.com", "0.0.0.0 wechat.com", ":: wechat.com"),
+    ]
     assert hosts.read_bytes().endswith(OWN)
     assert states(dns.observe(host, WECHAT)) == {"wechat": COMPLIANT, "hosts-file": COMPLIANT}
     assert apply(dns.enforce(host, WECHAT)) == []
@@ -200,10 +203,10 @@ def test_the_record_says_that_sub_domains_are_not_covered(host: Host) -> None:
     assert [verdict.rule for verdict in dns.observe(host, plan())] == ["dns/hosts-file"]
 
 
-def test_the_mode_of_the_file_stays(host: Host, hosts: Path) -> None:
-    hosts.chmod(0o640)
+def test_the_mode_of_the_file_stays_but_every_user_can_read_it(host: Host, hosts: Path) -> None:
+    hosts.chmod(0o660)
     apply(dns.enforce(host, WECHAT))
-    assert hosts.stat().st_mode & 0o777 == 0o640
+    assert hosts.stat().st_mode & 0o777 == 0o664
 
 
 @pytest.mark.parametrize("mount", [False, True])

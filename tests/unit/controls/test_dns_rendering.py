@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from properties import examples
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls.dns import block, override_lines, rendering
-from proscribe.controls.dns.backends import networkmanager, resolved
+from proscribe.controls.dns.backends import dnsmasq, networkmanager, resolved
 from proscribe.controls.dns.desired import Desired, collect, covering, of_plan, plain
 from proscribe.controls.dns.observed import Observed
 from proscribe.host import WRITTEN_BY, ControlError, Host
@@ -36,7 +36,7 @@ def test_dnsmasq_blocks_what_is_restricted_and_lets_through_what_lies_below() ->
     assert lines[0].startswith("# Written by Proscribe")
     assert lines[1:4] == ["local=/use-application-dns.net/", "local=/wechat.com/", "server=/work.wechat.com/#"]
     assert re.fullmatch(r'txt-record=filter\.proscribe\.internal,"[0-9a-f]{32}"', lines[4])
-    assert len(lines) == 5
+    assert lines[5:] == ["host-record=filter.proscribe.internal,127.80.82.83"]
 
 
 def test_unbound_says_the_same_in_local_zones() -> None:
@@ -49,6 +49,7 @@ def test_unbound_says_the_same_in_local_zones() -> None:
         '  local-zone: "work.wechat.com." transparent',
     ]
     assert re.fullmatch(r"  local-data: 'filter\.proscribe\.internal\. 0 IN TXT \"[0-9a-f]{32}\"'", lines[6])
+    assert lines[7:] == ["  local-data: 'filter.proscribe.internal. 0 IN A 127.80.82.83'"]
 
 
 @pytest.mark.parametrize(
@@ -118,12 +119,16 @@ ANYTHING = st.one_of(
     st.from_regex(r"[a-z0-9_/.#\"'\\ \n-]{1,20}", fullmatch=True),
     st.from_regex(r"[a-z0-9-]{1,9}(\.[a-z0-9-]{1,9}){1,3}", fullmatch=True),
 )
-DNSMASQ_LINE = re.compile(r'local=/[a-z0-9._-]+/|server=/[a-z0-9._-]+/#|txt-record=[a-z.]+,"[0-9a-f]{32}"|# Written.*')
+DNSMASQ_LINE = re.compile(
+    r'local=/[a-z0-9._-]+/|server=/[a-z0-9._-]+/#|txt-record=[a-z.]+,"[0-9a-f]{32}"|# Written.*'
+    r"|host-record=filter\.proscribe\.internal,127\.80\.82\.83"
+)
 UNBOUND_LINE = re.compile(
     r'  local-zone: "[a-z0-9._-]+\." (?:always_nxdomain|transparent)|  local-data: \'[a-z.]+ 0 IN TXT "[0-9a-f]{32}"\''
     r"|server:|  log-local-actions: yes|# Written.*"
+    r"|  local-data: 'filter\.proscribe\.internal\. 0 IN A 127\.80\.82\.83'"
 )
-HOSTS_LINE = re.compile(rb"(?:0\.0\.0\.0|::) [a-z0-9._-]+|# .*")
+HOSTS_LINE = re.compile(rb"(?:0\.0\.0\.0|::) [a-z0-9._-]+|# .*|127\.80\.82\.83 filter\.proscribe\.internal")
 
 
 @given(st.sets(ANYTHING, max_size=5), st.sets(ANYTHING, max_size=3))
@@ -229,6 +234,7 @@ def test_two_files_that_differ_have_different_digests(names: set[str], more: set
         ("address=/a.org/#", []),
         ("address=/a.org/", []),
         ("local=/a.org/", []),
+        ("local=/a.org/10.0.0.1", ["a.org"]),  # another name of `server`
         ("host-record=a.org,b.org,10.0.0.1", ["a.org", "b.org"]),
         ("cname=a.org,b.org", ["a.org"]),
         ("# server=/a.org/10.0.0.1", []),
@@ -237,6 +243,35 @@ def test_two_files_that_differ_have_different_digests(names: set[str], more: set
 )
 def test_lines_of_dnsmasq_that_open_a_name(line: str, names: list[str]) -> None:
     assert [name for _, name in override_lines.dnsmasq(f"\n{line}\nport=53")] == names
+
+
+@pytest.mark.parametrize(
+    ("files", "words", "found"),
+    [
+        ({"etc/dnsmasq.conf": "server=/a.org/10.0.0.1\n"}, "", [("/etc/dnsmasq.conf", "a.org")]),
+        ({}, "dnsmasq --server=/a.org/10.0.0.1", [("its command line", "a.org")]),
+        ({}, "dnsmasq -k -S /a.org/10.0.0.1 -A/b.org/10.0.0.1", [("its command line", f"{n}.org") for n in "ab"]),
+        *(
+            ({"etc/dnsmasq.conf": f"{line}\n", "root/x": "server=/a.org/10.0.0.1\n"}, "", [("/root/x", "a.org")])
+            for line in ("conf-file=/root/x", "servers-file = /root/x # why", "conf-dir=/root/,*.conf")
+        ),
+        *(
+            ({"etc/dnsmasq.conf": f"{line}\n", "root/x": "10.0.0.1 a.org b\n0.0.0.0 c.org\n"}, "",
+             [("/root/x", "a.org"), ("/root/x", "b")])
+            for line in ("addn-hosts=/root/x", "hostsdir=/root")
+        ),
+        ({"root/x": "local=/a.org/10.0.0.1\n"}, "dnsmasq -C /root/x", [("/root/x", "a.org")]),
+        ({"etc/dnsmasq.conf": "# conf-file=/root/x\nconf-file=x\n", "root/x": "server=/a.org/10.0.0.1\n"}, "", []),
+    ],
+)  # fmt: skip
+def test_where_dnsmasq_is_told_to_open_a_name(
+    tmp_path: Path, files: dict[str, str], words: str, found: list[tuple[str, str]]
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    opened = dnsmasq.openers(Host(str(tmp_path)), ["/etc/dnsmasq.conf"], words.split())
+    assert [(path, name) for path, _, name in opened] == found
 
 
 @pytest.mark.parametrize(
@@ -261,3 +296,6 @@ def test_lines_of_unbound_that_open_a_name(line: str, names: list[str]) -> None:
 def test_reading_the_organisations_files_never_fails(text: str) -> None:
     override_lines.dnsmasq(text)
     override_lines.unbound(text)
+    override_lines.dnsmasq_files(text)
+    override_lines.hosts(text)
+    override_lines.command_line(text.split())

@@ -146,3 +146,42 @@ def test_with_nothing_to_load_all_of_it_is_left_over(tmp_path: Path) -> None:
     found: Any = boot.wrong(BootHost(tmp_path), NFT, "")
     assert {finding.id for finding in found} == {boot.FILE, boot.UNIT_FILE, boot.WATCH_FILE, program.PATH}
     assert {finding.detail for finding in found} == {"left over"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/etc/systemd/system/{boot.UNIT_NAME}.d/x.conf",
+        f"/run/systemd/system/{boot.WATCH_NAME}.d/x.conf",
+        f"/etc/systemd/system.control/{boot.UNIT_NAME}",
+        f"/run/systemd/transient/{boot.WATCH_NAME}",
+    ],
+)
+def test_what_somebody_puts_before_or_beside_a_unit_is_named(tmp_path: Path, path: str) -> None:
+    host = BootHost(tmp_path)
+    host.lay(path, "[Service]\nExecStart=\nExecStart=/bin/true\n")
+    assert [(finding.path, finding.detail) for finding in boot.wrong(host, NFT, TEXT)] == [
+        (path, f"overridden by {path}")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "events", "held"), [("S", "", False), ("T", "", True), ("t", "", True), ("S", "frozen 1", True)]
+)
+@pytest.mark.parametrize(
+    ("first", "place"),
+    [*(("0::/init.scope\n", place) for place in units.CONTROL_GROUPS),
+     ("2:cpu:/x\n0::/box/init.scope\n", "/sys/fs/cgroup/systemd/box"),
+     ("1:name=systemd:/init.scope\n", "/sys/fs/cgroup/systemd")],
+)  # fmt: skip
+def test_a_watcher_that_is_stopped_is_named(
+    tmp_path: Path, first: str, place: str, state: str, events: str, held: bool
+) -> None:
+    host = BootHost(tmp_path)
+    host.lay("/proc/1/cgroup", first)
+    host.lay(f"{place}/system.slice/{boot.WATCH_NAME}/cgroup.procs", "41\n42\n")
+    host.lay(f"{place}/system.slice/{boot.WATCH_NAME}/cgroup.events", f"populated 1\n{events}\n")
+    for pid in (41, 42):
+        host.lay(f"/proc/{pid}/stat", f"{pid} (sh (x) y) {state if pid == 42 else 'S'} 1 {pid}\n")
+    details = [finding.detail for finding in boot.wrong(host, NFT, TEXT)]
+    assert details == (["stopped by a signal, or frozen"] if held else [])

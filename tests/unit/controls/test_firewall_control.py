@@ -33,7 +33,7 @@ class RecordedHost(Host):
         self.ran.append(list(argv))
         if argv[0] == "unshare":
             return Result(1, "", "unshare: unshare failed: Operation not permitted")
-        return self.listing
+        return Result(0, "", "") if self.listing is NOT_LOADED and argv[1] == "-y" else self.listing
 
     def install(self, *names: str) -> RecordedHost:
         for name in names:
@@ -197,6 +197,34 @@ table inet proscribe {
 	}
 }
 """
+# What sets an address, or forwards by itself, and comes after our chains; and what comes before them, or does neither.
+LEADS = """\
+table ip t {
+	chain pre {
+		type filter hook prerouting priority -300; policy accept;
+		ip daddr set 203.0.113.1
+	}
+	chain early {
+		type route hook output priority -150; policy accept;
+		ip daddr 192.0.2.1 ip daddr set 203.0.113.1
+	}
+	chain sub {
+		ip daddr 192.0.2.1 ip daddr set 203.0.113.1
+		ip daddr 192.0.2.2 counter packets 0 bytes 0 accept
+	}
+	chain post {
+		type filter hook postrouting priority 0; policy accept;
+		@nh,128,32 set 0xcb007101
+		ip saddr set 192.0.2.9
+	}
+}
+table netdev t {
+	chain e {
+		type filter hook ingress device "veth0" priority 0; policy accept;
+		fwd to "eth0"
+	}
+}
+"""
 OFFLOAD = "table inet fast {\n\tflowtable ft {\n\t\thook ingress priority 0\n\t\tdevices = { eth0 }\n\t}\n}\n"
 
 
@@ -204,6 +232,7 @@ OFFLOAD = "table inet fast {\n\tflowtable ft {\n\t\thook ingress priority 0\n\t\
     ("listing", "state", "named"),
     [
         (LATE, NONCOMPLIANT, [("chain", "late", "inet shaper")]),
+        (LEADS, NONCOMPLIANT, [("rule", "sub", "ip t"), ("rule", "post", "ip t"), ("rule", "e", "netdev t")]),
         (OFFLOAD, NOT_APPLICABLE, [("flowtable", "ft", "inet fast")]),
         (LATE + OFFLOAD, NONCOMPLIANT, [("chain", "late", "inet shaper"), ("flowtable", "ft", "inet fast")]),
     ],
@@ -216,9 +245,52 @@ def test_what_works_round_the_table_is_named_and_never_ours_to_correct(
     assert [(f.kind, f.id, f.path) for f in verdict.findings] == named
 
 
-@pytest.mark.parametrize("answer", [Result(0, "", ""), Result(1, LATE, "Error: syntax error")])
-def test_neighbours_that_do_nothing_or_cannot_be_listed_make_no_rule(tmp_path: Path, answer: Result) -> None:
-    assert neighbours.observe(RecordedHost(tmp_path, answer), "nft") == []
+@pytest.mark.parametrize(("answer", "states_"), [(Result(0, "", ""), []), (Result(1, LATE, "Error: x"), [UNKNOWN])])
+def test_neighbours_that_do_nothing_make_no_rule_and_those_that_cannot_be_listed_are_unknown(
+    tmp_path: Path, answer: Result, states_: list[str]
+) -> None:
+    assert [verdict.state for verdict in neighbours.observe(RecordedHost(tmp_path, answer), "nft")] == states_
+
+
+@pytest.mark.parametrize(
+    ("refused", "right", "found"),
+    [(True, True, []), (None, True, []), (False, True, ["effect"]), (False, False, ["table"])],
+)
+def test_a_table_that_is_loaded_and_refuses_nothing_is_drift(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: bool | None, right: bool, found: list[str]
+) -> None:
+    host = RecordedHost(tmp_path, Result(0, desired(), "") if right else NOT_LOADED).install("nft", "systemctl")
+    tried = []
+    monkeypatch.setattr(host, "refuses", lambda *where: tried.append(where) or refused)
+    verdict = next(v for v in firewall.observe(host, plan(telegram={})) if v.rule == "firewall/ruleset")
+    assert ([finding.kind for finding in verdict.findings], verdict.drifted) == (found, bool(found))
+    assert tried == [("192.0.0.8", 9), ("100::8", 9)][: 2 if refused is None else 1]  # one of them has a way
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ({}, None),
+        ({"etc/apt/sources.list": "deb http://203.0.113.9/ x main\n"}, "203.0.113.9"),
+        (
+            {
+                "etc/apt/sources.list": "deb http://deb.example.org/ x main\n",
+                "etc/proscribe/firewall.nft": '203.0.113.8 comment "package source deb.example.org"\n',
+            },
+            "203.0.113.8",
+        ),
+    ],
+)
+def test_what_the_files_of_a_host_open_is_reported_by_every_audit(
+    tmp_path: Path, files: dict[str, str], named: str | None
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    host = RecordedHost(tmp_path, Result(0, desired(), "")).install("nft", "systemctl")
+    found = [v for v in firewall.observe(host, plan(telegram={})) if v.rule == "firewall/exemptions"]
+    assert [(v.state, v.findings[0].id) for v in found] == ([(NOT_APPLICABLE, named)] if named else [])
+    assert all("stays reachable, in a network of telegram" in v.findings[0].detail for v in found)
 
 
 def test_attempts_are_told_of_the_rule_they_were_refused_for(tmp_path: Path) -> None:

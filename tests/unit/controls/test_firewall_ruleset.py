@@ -76,7 +76,7 @@ def test_a_keyword_of_nft_may_be_a_service_id() -> None:
 
 def test_dns_over_tls_is_refused_where_the_plan_says_so_even_without_services() -> None:
     text = render(section(dns_over_tls="blocked"), Exemptions())
-    assert rules(text)[-1] == "meta l4proto { tcp, udp } th dport 853 jump refuse-dns-over-tls"
+    assert rules(text)[-3] == "meta l4proto { tcp, udp } th dport 853 jump refuse-dns-over-tls"
     assert "853" not in render(section(telegram=["203.0.113.7"]), Exemptions())
 
 
@@ -88,14 +88,24 @@ def test_what_has_to_pass_stands_before_everything_that_is_refused() -> None:
     )
     listed = rules(render(section(telegram=["203.0.113.0/24"], dns_over_tls="blocked"), exemptions))
     verdicts = [line.split()[-1] if line.endswith("accept") else "refuse" for line in listed]
-    assert verdicts == ["accept"] * 5 + ["refuse"] * 2
+    assert verdicts == ["accept"] * 5 + ["refuse"] * 4
     assert listed[0] == "tcp sport { 22, 2222 } tcp flags & (syn | ack) != syn accept"
     assert listed[4] == "ip daddr @resolvers-hosts4 meta l4proto { tcp, udp } th dport 53 accept"
 
 
+def test_the_witness_is_refused_last_unless_it_is_exempt_with_all_that_is_around_it() -> None:
+    last = [f"{family} reject with icmpx admin-prohibited" for family in ("ip daddr 192.0.0.8", "ip6 daddr 100::8")]
+    assert rules(render(section(telegram=["203.0.113.7"]), Exemptions()))[-2:] == tuple(last)
+    exemptions = Exemptions(exempt=[Exempt(ipaddress.ip_network("192.0.0.0/16"), "management")])
+    assert rules(render(section(telegram=["203.0.113.7"]), exemptions))[-2:] == (
+        "ip daddr @hosts4_telegram jump refuse_telegram",
+        last[1],
+    )
+
+
 def test_only_the_output_of_the_host_itself_lets_loopback_pass() -> None:
     text = render(section(telegram=["203.0.113.7"]), Exemptions())
-    assert 'oifname "lo" accept' in rules(text, "output")
+    assert "meta oiftype loopback accept" in rules(text, "output")
     assert rules(text, "forward") == (
         "type filter hook forward priority filter - 10; policy accept;",
         "jump restricted",
@@ -105,7 +115,7 @@ def test_only_the_output_of_the_host_itself_lets_loopback_pass() -> None:
 def test_only_the_askers_of_name_servers_get_to_port_53_the_hosts_own_resolvers_included() -> None:
     exemptions = Exemptions(resolvers=[Exempt(ipaddress.ip_network("203.0.113.53"), "resolver")], askers=(953, 101))
     text = render(section(), exemptions)
-    assert rules(text)[-2:] == (
+    assert rules(text)[-4:-2] == (
         "meta l4proto { tcp, udp } th dport 53 jump refuse-plain-dns",
         "ip daddr @resolvers-hosts4 meta l4proto { tcp, udp } th dport 53 accept",
     )
@@ -121,7 +131,7 @@ def test_only_the_askers_of_name_servers_get_to_port_53_the_hosts_own_resolvers_
 
 def test_quic_is_refused_where_the_plan_says_so_and_counts_for_itself() -> None:
     text = render(with_settings(section(), quic="blocked"), Exemptions())
-    assert rules(text)[-1] == "udp dport 443 jump refuse-quic"
+    assert rules(text)[-3] == "udp dport 443 jump refuse-quic"
     assert names(text, "counter") == {"refused-quic"}
     assert render(with_settings(section(), quic="unmanaged"), Exemptions()) == ""
 

@@ -34,11 +34,12 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     from . import filtering
 
     desired = _desired(host, plan)
+    names = desired.names
     leftovers = [
-        *_left_over(host, choice, all_of_them=not desired.names),
+        *_left_over(host, choice, all_of_them=not names),
         *hosts_file.left_over(host, section, LEFT_OVER),
     ]
-    if desired.names:
+    if names:
         filter_ = describe(host, choice, section["settings"])
         verdicts = filtering.observe(host, section, desired, filter_, leftovers)
         return [*verdicts[:-1], private_view.observe(host, section), verdicts[-1]]

@@ -10,6 +10,7 @@ from typing import AbstractSet, Callable, Iterable, Iterator, Sequence
 
 from ...host import SIGNED, WRITTEN_BY
 from ...tuples import NamedTuple
+from .effect import ADDRESS, WITNESS
 
 BEGIN = b"# BEGIN proscribe"
 END = b"# END proscribe"
@@ -18,6 +19,7 @@ NEW_FILE = b" (there was no file)"
 SINKS = (b"0.0.0.0", b"::")
 _NOTE = b"# " + WRITTEN_BY.encode()
 _SIGNED = b"# " + SIGNED.encode()
+_WITNESS = f"{ADDRESS} {WITNESS}".encode()
 
 
 class Split(NamedTuple):
@@ -30,11 +32,13 @@ class Split(NamedTuple):
 
 
 def render(names: Iterable[str], made: bool) -> bytes:
-    """The block that blocks some names; nothing for none. `made` notes that there was no file before."""
+    """The block that blocks some names, and has the witness; nothing for none. `made` notes that there was no file
+    before.
+    """
     lines = [sink + b" " + name.encode("ascii") for name in sorted(set(names)) for sink in SINKS]
     if not lines:
         return b""
-    return b"\n".join([BEGIN + (NEW_FILE if made else b""), _NOTE, *lines, END, b""])
+    return b"\n".join([BEGIN + (NEW_FILE if made else b""), _NOTE, _WITNESS, *lines, END, b""])
 
 
 def blocked(ours: bytes) -> set[str]:
@@ -62,7 +66,7 @@ def split(content: bytes, known: Callable[[], AbstractSet[str]], likely: bytes =
     for i in sorted(ours):
         if i in ends and start is not None:
             between = range(start + 1, i)
-            mine = [j for j in between if lines[j].strip().startswith(_SIGNED) or _sink(lines[j])[1]]
+            mine = [j for j in between if _plainly_ours(lines[j]) or _sink(lines[j])[1]]
             if len(mine) < len(between):
                 damage["other lines within it"] = None
             ours.update(mine)
@@ -92,9 +96,13 @@ def split(content: bytes, known: Callable[[], AbstractSet[str]], likely: bytes =
 def _run(lines: Sequence[bytes], indexes: Iterable[int], known: AbstractSet[str]) -> Iterator[int]:
     """The indexes up to the first line that is not one of a block of the plan's names."""
     for i in indexes:
-        if not lines[i].strip().startswith(_SIGNED) and _sink(lines[i])[1] not in known:
+        if not _plainly_ours(lines[i]) and _sink(lines[i])[1] not in known:
             return
         yield i
+
+
+def _plainly_ours(line: bytes) -> bool:
+    return line.strip().startswith((_SIGNED, _WITNESS))
 
 
 def _sink(line: bytes) -> tuple[bytes, str]:

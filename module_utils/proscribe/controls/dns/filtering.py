@@ -5,15 +5,17 @@ A backend describes itself as a `Filter`: the files, what makes the resolver rea
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Callable, Mapping, Sequence
 
 from ...finding import Finding, Verdict, judge
 from ...host import Host, Unseen
-from ...host.units import unit_text
+from ...host.units import FOLDER, foreign_to, held, unit_text
 from ...tuples import NamedTuple
 from . import rendering
 from .desired import Desired, covering, service_verdicts
-from .observed import STUBS
+from .effect import WITNESS, Tried, of_filter
+from .observed import RESOLV_CONF, STUBS, content, loopback, nameservers, queried_besides
 from .question import GAVE_UP, TXT, WAITS, ask
 
 Command = Sequence[str]
@@ -45,6 +47,7 @@ class Filter(NamedTuple):
     render: Callable[[Desired], str]  # its text
     stages: Callable[[str], Sequence[Stage]]  # all that has to be there for that text to be in effect
     check: Sequence[str]  # has the tool read a candidate, whose path comes last
+    units: Sequence[str]  # that its resolvers run in
     logs: str = ""  # the unit in whose journal it logs hits; "" if it logs none
     bypasses: Sequence[Finding] = ()  # bypasses that enforcing does not close
     openers: Sequence[tuple[str, str, str]] = ()  # lines of the organisation's own: (path, line, the name it opens)
@@ -61,18 +64,25 @@ def observe(
     current = host.text(filter_.file) or ""
     stages = filter_.stages(text)
     wrong = [finding for stage in stages for finding in amiss(host, filter_, stage)]
-    idle, unseen = _idle(host, stages, text) if current == text else ("", "")
+    names = desired.names
+    idle, unseen = _idle(host, filter_, stages, text) if current == text else ("", "")
     if idle:
         wrong.append(Finding("resolver", filter_.manager, manager=filter_.manager, detail=idle))
-    blocked = desired.names if current == text else rendering.blocked(current)
-    verdicts = service_verdicts(section, desired, blocked, pattern, idle, unseen)
+    served = current == text and not idle and not unseen
+    effect = of_filter(host, desired, partial(_gives_up, host, stages)) if served else Tried()
+    blocked = (names if current == text else rendering.blocked(current)) - {effect.opened}
+    unseen = unseen or effect.unseen
+    verdicts = service_verdicts(section, desired, blocked, pattern, idle or effect.idle, unseen)
+    if served:  # what is wrong all the same, no restart puts right
+        verdicts = [verdict._replace(drifted=False) for verdict in verdicts]
     if filter_.logs and not idle:
         from . import hits  # a host without a filter has no use for it
 
         of = {f"dns/{id_}": set(names) - set(desired.left) for id_, names in desired.services.items()}
         counts = hits.count(host, filter_.logs, of)
         verdicts = [verdict._replace(attempts=counts.get(verdict.rule, 0)) for verdict in verdicts]
-    whole = judge("dns/resolver", section, [*wrong, *leftovers, *filter_.bypasses], unseen)
+    past = [*filter_.bypasses, *_without_effect(filter_, effect), *_beside(host, text)]
+    whole = judge("dns/resolver", section, [*wrong, *leftovers, *past], unseen)
     whole = whole._replace(drifted=whole.drifted and bool(wrong or leftovers))
     return [*(_with_openers(verdict, section, desired, filter_) for verdict in verdicts), whole]
 
@@ -81,10 +91,14 @@ def amiss(host: Host, filter_: Filter, stage: Stage) -> list[Finding]:
     """What of a stage is not on the disk as it should be."""
     found = []
     for path, text in stage.files.items():
-        content = unit_text(host, path)
-        if content != text:
-            detail = "missing" if content is None else "changed"
+        there = unit_text(host, path)
+        if there != text:
+            detail = "missing" if there is None else "changed"
             found.append(Finding("file", path, manager=filter_.manager, path=path, detail=detail))
+    found += [
+        Finding("unit", unit, manager="systemd", path=path, detail=f"overridden by {path}")
+        for unit, path in overriding(host, stage)
+    ]
     found += [
         Finding("unit", path.rpartition("/")[2], manager="systemd", path=path, detail="not enabled")
         for path in stage.exists
@@ -93,26 +107,65 @@ def amiss(host: Host, filter_: Filter, stage: Stage) -> list[Finding]:
     return found
 
 
+def overriding(host: Host, stage: Stage) -> list[tuple[str, str]]:
+    """The files that somebody put before or beside the units of a stage, each with the unit."""
+    units = [path.rpartition("/")[2] for path in stage.files if path.startswith(f"{FOLDER}/")]
+    return [(unit, path) for unit, paths in foreign_to(host, units).items() for path in paths] if units else []
+
+
+def is_held(host: Host, filter_: Filter) -> bool:
+    """Whether a process of a resolver that is silent is stopped. No busy host is so."""
+    return any(held(host, unit) for unit in filter_.units)
+
+
 def serves(host: Host, address: str, port: int, text: str, waits: Sequence[float] = WAITS) -> bool:
     """Whether the resolver there answers out of this very file. Raises Unseen if it is silent, each of `waits` long.
 
     systemd-resolved gives up on every question while no link is up, and then no name resolves at all: that is as good.
     """
-    answer = ask(host, address, port, rendering.WITNESS, TXT, waits)
+    answer = ask(host, address, port, WITNESS, TXT, waits)
     if answer is None:
         return False
     return rendering.digest_in(text) in answer.texts or (answer.rcode in GAVE_UP and address in STUBS)
 
 
-def _idle(host: Host, stages: Sequence[Stage], text: str) -> tuple[str, str]:
+def _idle(host: Host, filter_: Filter, stages: Sequence[Stage], text: str) -> tuple[str, str]:
     """Why the file has no effect, and why that is unknown; "" if it has, and if it is known."""
     for address, port in (where for stage in stages for where in stage.answers):
         try:
             if not serves(host, address, port, text):
                 return f"{address} port {port} does not answer with what the file says", ""
         except Unseen as silent:
-            return "", str(silent)
+            return (f"{silent} (stopped by a signal, or frozen)", "") if is_held(host, filter_) else ("", str(silent))
     return "", ""
+
+
+def _gives_up(host: Host, stages: Sequence[Stage]) -> bool:
+    """Whether systemd-resolved answers no question now."""
+    queried = [where for stage in stages for where in stage.answers if where[0] in STUBS]
+    answers = (ask(host, *where, WITNESS, TXT) for where in queried)
+    return any(answer is not None and answer.rcode in GAVE_UP for answer in answers)
+
+
+def _without_effect(filter_: Filter, effect: Tried) -> list[Finding]:
+    finding = Finding("resolver", filter_.manager, manager=filter_.manager, detail=effect.idle)
+    if effect.opened:
+        finding = finding._replace(id=effect.opened, detail=f"the C library says {effect.leads} all the same")
+    return [finding] if finding.detail else []
+
+
+def _beside(host: Host, text: str) -> list[Finding]:
+    """Resolvers of this host that programs ask besides the first one, and that do not answer out of the file."""
+    servers = nameservers(content(host, RESOLV_CONF))[1:]
+    others = [server for server in servers if loopback(server) and server not in STUBS]
+    return [queried_besides(server) for server in others if not _serves_too(host, server, text)]
+
+
+def _serves_too(host: Host, server: str, text: str) -> bool:
+    try:
+        return serves(host, server, 53, text, WAITS[:1])
+    except Unseen:
+        return False  # who is silent now may answer later
 
 
 def _with_openers(verdict: Verdict, section: Mapping[str, Any], desired: Desired, filter_: Filter) -> Verdict:

@@ -11,13 +11,14 @@ from typing import AbstractSet, Iterator, Mapping
 from ...host import ControlError, Host
 from ...patterns import pattern
 from .desired import covering
+from .effect import queried_here
 
 LINES = 5000
 PATIENCE = 5  # seconds
 
 # unbound (log-local-actions): `info: wechat.com. always_nxdomain 127.0.0.1@39478 photos.wechat.com. A IN`.
 # dnsmasq (log-queries): `config photos.wechat.com is NXDOMAIN`.
-_HIT = pattern(r"(?:^| )(?:(\S+)\. always_nxdomain \S+@\d+ \S+ \S+ IN|config (\S+) is NXDOMAIN)$")
+_HIT = pattern(r"(?:^| )(?:(\S+)\. always_nxdomain \S+@\d+ (\S+)\. \S+ IN|config (\S+) is NXDOMAIN)$")
 
 
 def count(host: Host, unit: str, services: Mapping[str, AbstractSet[str]]) -> dict[str, int]:
@@ -40,7 +41,7 @@ def count(host: Host, unit: str, services: Mapping[str, AbstractSet[str]]) -> di
 
 
 def named(text: str) -> Iterator[str]:
-    """The names in the lines about hits."""
+    """The names in the lines about hits, without those that observations have asked for."""
     for line in text.splitlines():
-        if hit := _HIT.search(line):
-            yield hit[1] or hit[2]
+        if (hit := _HIT.search(line)) and not queried_here(hit[2] or hit[3]):
+            yield hit[1] or hit[3]

@@ -90,11 +90,7 @@ def round_it(host: Host, observed: Observed, resolver: str) -> list[Finding]:
     if not observed.local and not observed.stub:
         detail = f"programs do not ask {resolver}: the first name server is {first or 'not named'}"
         found.append(_server(first or "none", detail))
-    found += [
-        _server(server, "asked besides the filter, whenever that is slow to answer")
-        for server in observed.servers[1:]
-        if not loopback(server)
-    ]
+    found += [queried_besides(server) for server in observed.servers[1:] if not loopback(server)]
     if observed.stub and resolver != "resolved":
         found += [
             _server(server, "systemd-resolved asks it besides the filter")
@@ -108,6 +104,10 @@ def round_it(host: Host, observed: Observed, resolver: str) -> list[Finding]:
         )
         found.append(Finding("file", "nsswitch.conf", path="/etc/nsswitch.conf", detail=detail))
     return found
+
+
+def queried_besides(server: str) -> Finding:
+    return _server(server, "asked besides the filter, whenever that is slow to answer")
 
 
 def _server(address: str, detail: str) -> Finding:

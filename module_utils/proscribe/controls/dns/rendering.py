@@ -3,8 +3,9 @@
 Both answer NXDOMAIN, for every record type (also HTTPS, which carries the keys of encrypted TLS hellos), for a blocked
 name and all below it, and ask their upstream for a name that is let through. The nearest of the names decides.
 
-Each file also makes the resolver answer WITNESS with the file's own digest. Whoever asks for it knows whether the
-resolver that runs has read this very file, and, over the route that programs take, whether they reach it.
+Each file also makes the resolver answer WITNESS with the file's own digest (TXT) and with an address. Whoever asks for
+the digest knows whether the resolver that runs has read this very file; whoever looks the name up as programs do knows
+whether they reach it (effect.py).
 """
 
 from __future__ import annotations
@@ -13,9 +14,7 @@ from ...hashing import sha256
 from ...host import WRITTEN_BY
 from ...patterns import MULTILINE, pattern
 from .desired import Desired, plain
-
-# "internal" is reserved for private use (ICANN, 2024); "invalid" will not do, since systemd-resolved answers it itself.
-WITNESS = "filter.proscribe.internal"
+from .effect import ADDRESS, WITNESS
 
 _DNSMASQ = pattern(r"^local=/([^/]+)/$", MULTILINE)
 _UNBOUND = pattern(r'^  local-zone: "([^"]+)\." always_nxdomain$', MULTILINE)
@@ -27,7 +26,7 @@ def dnsmasq(desired: Desired) -> str:
         *(f"local=/{name}/" for name in plain(desired.names)),
         *(f"server=/{name}/#" for name in plain(desired.through)),
     ]
-    return _text([*body, f'txt-record={WITNESS},"{_digest(body)}"'])
+    return _text([*body, f'txt-record={WITNESS},"{_digest(body)}"', f"host-record={WITNESS},{ADDRESS}"])
 
 
 def unbound(desired: Desired) -> str:
@@ -37,8 +36,9 @@ def unbound(desired: Desired) -> str:
     """
     body = [f'  local-zone: "{name}." always_nxdomain' for name in plain(desired.names)]
     body += [f'  local-zone: "{name}." transparent' for name in plain(desired.through)]
-    witness = f"  local-data: '{WITNESS}. 0 IN TXT \"{_digest(body)}\"'"
-    return _text(["server:", "  log-local-actions: yes", *body, witness])
+    records = (f'TXT "{_digest(body)}"', f"A {ADDRESS}")
+    witness = [f"  local-data: '{WITNESS}. 0 IN {record}'" for record in records]
+    return _text(["server:", "  log-local-actions: yes", *body, *witness])
 
 
 def blocked(text: str) -> set[str]:

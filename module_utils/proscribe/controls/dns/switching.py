@@ -17,7 +17,7 @@ from ..base import Action
 from . import observed as resolution
 from .backends.registry import backend
 from .desired import Desired
-from .filtering import Command, Filter, Stage, amiss, serves
+from .filtering import Command, Filter, Stage, amiss, is_held, overriding, serves
 from .question import NS, WAITS, ask
 
 CANDIDATE = "/run/proscribe-dns-candidate.conf"
@@ -61,7 +61,7 @@ def _lacks(host: Host, filter_: Filter, stage: Stage, text: str) -> bool:
     try:
         return not all(serves(host, *where, text) for where in stage.answers)
     except Unseen:
-        return False
+        return is_held(host, filter_)
 
 
 def _switch(host: Host, filter_: Filter, stages: Sequence[Stage], text: str) -> None:
@@ -75,6 +75,8 @@ def _switch(host: Host, filter_: Filter, stages: Sequence[Stage], text: str) -> 
             begun += 1
             for path, new in stage.files.items():
                 host.write(path, new)
+            for _, path in overriding(host, stage):
+                host.delete(path)
             _run(host, stage.start)
             _await(host, stage, text)
         if worked and not _resolves_again(host):

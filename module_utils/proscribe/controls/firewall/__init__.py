@@ -3,8 +3,8 @@
 Rules: `firewall/<service>` for services with networks; `firewall/dns-over-tls` and `firewall/quic` where port 853, or
 UDP port 443, is to be refused; `firewall/plain-dns` where only the host's own filter may ask name servers;
 `firewall/own-rules` for the organisation's own; `firewall/ruleset` for the table as a whole (what is in it and not of
-the plan, the exemptions, the order); `firewall/boot`, whether it comes back after a reboot; and `firewall/neighbours`
-where another table bypasses ours.
+the plan, the exemptions, the order); `firewall/boot`, whether it comes back after a reboot; `firewall/exemptions` where
+the host has to reach something in a restricted network; and `firewall/neighbours` where another table bypasses ours.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ...host import Generation, Host, Unseen
 from ...plan import RESTRICTED
 from ..base import Changes
 from . import boot, exemptions, forced_dns, known, listing, neighbours
-from .rule_text import OWN_RULES
+from .rule_text import MANAGEMENT, OWN_RULES, Exemptions, spelled
 from .ruleset import PLAIN_DNS, own_rules, refused, refused_everywhere, render
 
 NEEDS_ROOT = "the firewall's rules can only be listed by root: run the audit as root, or with -b"
@@ -30,7 +30,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     wrong: Mapping[str, Sequence[Finding]] = {}
     counts: Mapping[str, tuple[int, int]] = {}
     wrong_at_boot: list[Finding] = []
-    others: Sequence[Verdict] = ()
+    others: list[Verdict] = []
     unseen = unseen_boot = ""
     nft = host.tool("nft")
     askers = forced_dns.askers(host, plan)
@@ -44,14 +44,17 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     elif nft is not None:
         try:
             at_boot = host.text(boot.FILE) or ""
-            text = render(section, exemptions.collect(host, section, at_boot, askers=askers))
+            lets = exemptions.collect(host, section, at_boot, askers=askers)
+            text = render(section, lets)
             wrong_at_boot = boot.wrong(host, nft, text)
             observed = listing.observe_table(host, nft, text, at_boot)
             wrong, unseen, counts = observed.wrong, observed.unseen, observed.counts
+            others = _exempted(lets) if needed else []
             if needed and not known.alone(host, text):
-                others = neighbours.observe(host, nft)
+                beside = neighbours.observe(host, nft)
+                others += beside
                 if observed.right and text == at_boot:
-                    host.state_savers.append(partial(_keep, host, text, observed.generation, not others))
+                    host.state_savers.append(partial(_keep, host, text, observed.generation, not beside))
         except Unseen as reason:
             unseen = str(reason)
     verdicts = []
@@ -74,6 +77,18 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
             verdicts.append(Verdict(f"firewall/{rule}", NOT_APPLICABLE, reason="no network is to be refused"))
     attempts = {f"firewall/{rule}": packets for rule, (packets, _) in counts.items()}
     return [v._replace(attempts=attempts.get(v.rule, 0)) for v in [*verdicts, *others]]
+
+
+def _exempted(lets: Exemptions) -> list[Verdict]:
+    """What of restricted networks stays reachable for the sake of the host, by what its own files say."""
+    found = []
+    for entry in lets.exempt:
+        services = [id_ for id_ in entry.services if id_ != OWN_RULES]
+        if services and entry.reason != MANAGEMENT:
+            detail = f"{entry.reason}: stays reachable, in a network of {', '.join(services)}"
+            found.append(Finding("network", spelled(entry.network), manager="nftables", detail=detail))
+    reason = "this host needs them: seen and reported, counts nothing"
+    return [Verdict("firewall/exemptions", NOT_APPLICABLE, tuple(found), reason=reason)] if found else []
 
 
 def _keep(host: Host, text: str, seen: Generation | None, alone: bool, _: bool) -> None:

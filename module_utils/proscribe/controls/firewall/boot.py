@@ -13,8 +13,8 @@ from typing import Sequence
 
 from ...finding import Finding
 from ...host import WRITTEN_BY, Host
+from ...host.units import FOLDER, evidently_active, foreign_to, held, unit_text
 from ...host.units import SYSTEMD_RUNS as SYSTEMD_RUNS
-from ...host.units import evidently_active, unit_text
 from ...tuples import NamedTuple
 from . import program
 from .ruleset import TABLE
@@ -23,7 +23,7 @@ FILE = "/etc/proscribe/firewall.nft"
 FILE_MODE = 0o600  # what is exempted is nobody else's business
 UNIT_NAME = "proscribe-firewall.service"
 WATCH_NAME = "proscribe-firewall-watch.service"
-UNITS = "/etc/systemd/system"
+UNITS = FOLDER
 UNIT_FILE = f"{UNITS}/{UNIT_NAME}"
 WATCH_FILE = f"{UNITS}/{WATCH_NAME}"
 ENABLED = f"{UNITS}/sysinit.target.wants/{UNIT_NAME}"
@@ -180,8 +180,13 @@ def wrong(host: Host, nft: str, text: str) -> list[Finding]:
             found.append(_unit(desired.path, state, desired.path))
         if host.stat(desired.enabled) is None:
             found.append(_unit(desired.name, "not enabled", desired.enabled))
-    if not found and host.stat(SYSTEMD_RUNS) and not is_active(host, WATCH_NAME):
-        found.append(_unit(WATCH_NAME, "not running"))
+    for name, paths in foreign_to(host, [desired.name for desired in units(nft)]).items():
+        found += [_unit(name, f"overridden by {path}", path) for path in paths]
+    if not found and host.stat(SYSTEMD_RUNS):
+        if not is_active(host, WATCH_NAME):
+            found.append(_unit(WATCH_NAME, "not running"))
+        elif held(host, WATCH_NAME):
+            found.append(_unit(WATCH_NAME, "stopped by a signal, or frozen"))
     return found
 
 

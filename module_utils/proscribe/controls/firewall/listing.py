@@ -13,10 +13,14 @@ from ...programs import LOAD_AND_LIST
 from ...tuples import NamedTuple
 from . import known
 from .rule_text import OWN_RULES
-from .ruleset import DNS_OVER_TLS, PLAIN_DNS, QUIC, TABLE
+from .ruleset import DNS_OVER_TLS, PLAIN_DNS, QUIC, TABLE, WITNESSES
 
 WHERE = f"inet {TABLE}"
 NOT_LOADED = Finding("table", TABLE, manager="nftables", path=WHERE, detail="not loaded")
+NO_EFFECT = Finding(
+    "effect", TABLE, manager="nftables", path=WHERE, detail=f"{WITNESSES[0]}, which it refuses last, is not refused"
+)
+_DISCARD = 9  # the port (RFC 863)
 NO_NAMESPACE = "the rules cannot be compared: `unshare -n` is not permitted here (needs CAP_SYS_ADMIN)"
 NO_NFT = Finding("package", "nftables", manager="nftables", detail="nft is not installed")
 
@@ -62,18 +66,28 @@ def observe_table(host: Host, nft: str, text: str, at_boot: str = "") -> Observe
     """Compare the loaded table with the one that `text` would load. Raises Unseen, or ControlError if nft fails.
 
     Of a table that was made from `at_boot` (the boot file's text), and is known not to have changed since, only the
-    counters are listed.
+    counters are listed, as long as it refuses what it has to.
     """
     generation = host.ruleset_generation()
-    if at_boot and known.unchanged(host, at_boot):
+    refused = _refuses_witness(host, text)
+    if at_boot and refused and known.unchanged(host, at_boot):
         counted = _list(host, nft, "counters", "table")
         if counted and known.unchanged(host, at_boot):
             live = {} if text == at_boot else take_apart(at_boot)
-            wrong = ({}, "") if text == at_boot else _compare(host, nft, text, live)
-            return Observed(live, *wrong, refusals(counted), generation)
+            differs = ({}, "") if text == at_boot else _compare(host, nft, text, live)
+            return Observed(live, *differs, refusals(counted), generation)
     listing = _list(host, nft, "table")
     live = take_apart(listing)
-    return Observed(live, *_compare(host, nft, text, live), refusals(listing), generation)
+    wrong, unseen = _compare(host, nft, text, live)
+    return Observed(
+        live, wrong if wrong or refused else {"ruleset": [NO_EFFECT]}, unseen, refusals(listing), generation
+    )
+
+
+def _refuses_witness(host: Host, text: str) -> bool:
+    """Whether the kernel refuses the witness as the desired table does, or has no way to send it anywhere."""
+    tried = (host.refuses(address, _DISCARD) for address in WITNESSES if f" daddr {address} reject" in text)
+    return next((refused for refused in tried if refused is not None), True)
 
 
 def _compare(host: Host, nft: str, text: str, live: Parts) -> tuple[Mapping[str, Sequence[Finding]], str]:

@@ -7,7 +7,7 @@ import time
 from typing import Any, Callable, Mapping, Sequence
 
 from ...host import ControlError, Host, Unseen
-from ...host.units import unit_text
+from ...host.units import foreign_to, held, unit_text
 from .. import management_exemptions
 from ..base import Action, Changes, Refusal
 from . import boot, exemptions, known, listing, pending, program, update
@@ -133,16 +133,18 @@ def _enable(host: Host, unit: boot.Unit) -> list[Action]:
     actions = []
     running = host.stat(boot.SYSTEMD_RUNS) is not None
     there = unit_text(host, unit.path)
-    changed = there != unit.text
-    if changed:
+    foreign = foreign_to(host, [unit.name]).get(unit.name, ())
+    actions += [Action("delete", path, functools.partial(host.delete, path)) for path in foreign]
+    if there != unit.text:
         write = functools.partial(host.write, unit.path, unit.text, 0o644)
         actions.append(Action("write", unit.path, write, there or "", unit.text))
+    changed = bool(actions)
     if changed or host.stat(unit.enabled) is None:
         actions.append(_systemctl(host, running, "enable", unit))
     if running and not boot.is_active(host, unit.name):
         # Were it not active, a restart of nftables.service, which flushes every table, would not bring ours back.
         actions.append(_systemctl(host, running, "start", unit))
-    elif running and changed and unit.name == boot.WATCH_NAME:
+    elif running and unit.name == boot.WATCH_NAME and (changed or held(host, unit.name)):
         actions.append(_systemctl(host, running, "restart", unit))
     return actions
 
@@ -167,8 +169,8 @@ def _disable(host: Host, unit: boot.Unit) -> None:
         if running:
             host.must(["systemctl", "stop", unit.name])
         host.must(["systemctl", "disable", unit.name])
-    host.delete(unit.enabled)
-    host.delete(unit.path)
+    for path in (unit.enabled, unit.path, *foreign_to(host, [unit.name]).get(unit.name, ())):
+        host.delete(path)
     if running:
         host.must(["systemctl", "daemon-reload"])
 

@@ -47,7 +47,7 @@ def render(
         if lines:
             first = list(_first(hook, exemptions, blocks))
             blocks.append(block_of(f"chain own-{direction}", [*first, *lines]))
-            hooks[hook] = ['iifname "lo" accept'] * (hook == "input") + [f"jump own-{direction}"]
+            hooks[hook] = ["meta iiftype loopback accept"] * (hook == "input") + [f"jump own-{direction}"]
     return hooks
 
 

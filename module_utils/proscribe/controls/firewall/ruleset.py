@@ -5,7 +5,8 @@
                     -> own-in, own-out, own-forward
 
 `restricted` first lets pass what would cut the host off, then sends each service's addresses to the chain that counts,
-logs and refuses them. Only a refusal is final: an accept ends our own base chains, and other tables still judge the
+logs and refuses them. Last it refuses the witness, an address of nobody's, by which an observation tries whether
+packets come that far. Only a refusal is final: an accept ends our own base chains, and other tables still judge the
 packet (nft(8), "verdict statements"). So the ban holds beside any other firewall and opens nothing that another one
 closes.
 
@@ -27,6 +28,8 @@ TABLE = "proscribe"
 DNS_OVER_TLS = "dns-over-tls"
 QUIC = "quic"
 PLAIN_DNS = "plain-dns"
+# The dummy address of RFC 7600, to which nothing is ever sent, and one that is discarded (RFC 6666).
+WITNESSES = ("192.0.0.8", "100::8")
 
 
 def refused(section: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -88,7 +91,7 @@ def render(section: Mapping[str, Any], exemptions: Exemptions) -> str:
     if exemptions.askers:
         blocks += refusing(f"-{PLAIN_DNS}", logged, let=exemptions.askers)
         forced = [f"{_over_tcp_and_udp('dport', [53])} jump refuse-{PLAIN_DNS}"]
-    hooks = {"output": ['oifname "lo" accept', "jump restricted"], "forward": ["jump restricted"]}
+    hooks = {"output": ["meta oiftype loopback accept", "jump restricted"], "forward": ["jump restricted"]}
     if own_rules(section):
         from . import own  # most organisations have none, and an audit pays for every line that a host compiles
 
@@ -97,9 +100,10 @@ def render(section: Mapping[str, Any], exemptions: Exemptions) -> str:
     elif not rules and not forced:
         return ""
     passing = list(_passing(exemptions, blocks, forced))
-    blocks.append(block_of("chain restricted", [*passing, *rules]))
+    blocks.append(block_of("chain restricted", [*passing, *rules, *_witness(exemptions)]))
     for hook, lines in hooks.items():
-        # What a host says to itself, its own outer addresses included, leaves through lo.
+        # What a host says to itself, its own outer addresses included, leaves through the loopback device. Any other
+        # device can be given its name, lo.
         kind = f"type filter hook {hook} priority filter - 10; policy accept;"
         blocks.append(block_of(f"chain {hook}", [kind, *lines]))
     head = [f"# {WRITTEN_BY}", f"table inet {TABLE}", f"delete table inet {TABLE}"]  # `destroy` would need Linux 6.3
@@ -130,6 +134,14 @@ def _passing(exemptions: Exemptions, blocks: list[str], forced: Sequence[str]) -
         for match, block in sets(list(reasons), f"{name}-nets", reasons=reasons):
             blocks.append(block)
             yield f"{match} {ports}accept"
+
+
+def _witness(exemptions: Exemptions) -> Iterator[str]:
+    """The rules for the witness, which somebody may have exempted with all the addresses around it."""
+    for address in map(ipaddress.ip_address, WITNESSES):
+        if not any(address in entry.network for entry in exemptions.exempt):
+            family = "ip" if address.version == 4 else "ip6"
+            yield f"{family} daddr {address} reject with icmpx type admin-prohibited"
 
 
 def _over_tcp_and_udp(field: str, ports: Iterable[int]) -> str:

@@ -29,6 +29,8 @@ def _names(control: str, rules: set[str]) -> frozenset[str]:
 OF_CONTROL: Mapping[str, frozenset[str]] = {
     "apps": _names("apps", {install_block.RULE, command.RULE, fapolicyd.RULE, unfinished.RULE, UNMANAGED_BROWSERS}),
     "browser": _names("browser", {*_BROWSER, *ON_REQUEST, "running", "packaged", "policy-file"}),
-    "firewall": _names("firewall", {neighbours.RULE, DNS_OVER_TLS, QUIC, PLAIN_DNS, OWN_RULES, "ruleset", "boot"}),
+    "firewall": _names(
+        "firewall", {neighbours.RULE, DNS_OVER_TLS, QUIC, PLAIN_DNS, OWN_RULES, "ruleset", "boot", "exemptions"}
+    ),
     "dns": _names("dns", {private_view.RULE, "resolver", "sub-domains", "hosts-file"}),
 }

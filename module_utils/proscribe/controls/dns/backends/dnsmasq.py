@@ -5,6 +5,8 @@ dnsmasq reads its files only at start, so it is started again: that also empties
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from ....host import Host
 from .. import override_lines, rendering
 from ..filtering import Filter, Stage, restarting
@@ -29,19 +31,21 @@ def missing(host: Host, observed: Observed) -> str:
 
 def describe(host: Host, observed: Observed) -> Filter:
     """The host's dnsmasq as a filter."""
-    folder = _folders(host, observed.units[UNIT])[0]
-    file = f"{folder}/{FILE_NAME}"
+    pid = observed.units[UNIT]
+    folders = _folders(host, pid)
+    file = f"{folders[0]}/{FILE_NAME}"
     address = observed.local or "127.0.0.1"
-    others = [CONF, *(f"{folder}/{name}" for name in host.list(folder) if name != FILE_NAME)]
+    others = [CONF, *(f"{folder}/{name}" for folder in folders for name in host.list(folder) if name != FILE_NAME)]
     return Filter(
         manager=NAME,
         file=file,
         render=rendering.dnsmasq,
         stages=lambda text: [Stage({file: text}, restarting(UNIT), [(address, 53)], left=restarting(UNIT))],
         check=(host.tool("dnsmasq") or "dnsmasq", "--test", "-C"),
+        units=(UNIT,),
         logs=UNIT if override_lines.logs_queries(content(host, path) for path in others) else "",
         bypasses=round_it(host, observed, NAME),
-        openers=[(path, *found) for path in others for found in override_lines.dnsmasq(content(host, path))],
+        openers=openers(host, others, command(host, pid)),
     )
 
 
@@ -52,12 +56,33 @@ def standing(host: Host, observed: Observed) -> list[Stage]:
     return [Stage({f"{folder}/{FILE_NAME}": ""}, (), (), left=restart) for folder in folders]
 
 
+def command(host: Host, pid: int) -> list[str]:
+    """The command line of a process."""
+    return (host.text(f"/proc/{pid}/cmdline") or "").split("\0") if pid else []
+
+
+def openers(host: Host, paths: Sequence[str], words: Sequence[str]) -> list[tuple[str, str, str]]:
+    """The lines that open a name, with their files: of some files of dnsmasq, of those that they name, and of a command
+    line. Deeper than that nobody reads.
+    """
+    texts = [("its command line", override_lines.command_line(words)), *((path, content(host, path)) for path in paths)]
+    found = [(where, *one) for where, text in texts for one in override_lines.dnsmasq(text)]
+    read = {*paths}
+    for option, named in (pair for _, text in texts for pair in override_lines.dnsmasq_files(text)):
+        lines = override_lines.hosts if option in override_lines.HOSTS else override_lines.dnsmasq
+        for path in [f"{named}/{name}" for name in host.list(named)] or [named]:
+            if path not in read and not path.endswith(f"/{FILE_NAME}"):
+                read.add(path)
+                found += [(path, *one) for one in lines(content(host, path))]
+    return found
+
+
 def _folders(host: Host, pid: int) -> list[str]:
     """The folders of drop-ins that dnsmasq reads, from its command line (Debian says it there) and its main file."""
-    command = (host.text(f"/proc/{pid}/cmdline") or "").split("\0") if pid else []
-    said = [word.partition("=")[2] for word in command if word.startswith("--conf-dir=")]
-    said += [after for word, after in zip(command, command[1:]) if word in ("-7", "--conf-dir")]
-    said += [word[2:] for word in command if word.startswith("-7") and word != "-7"]
+    words = command(host, pid)
+    said = [word.partition("=")[2] for word in words if word.startswith("--conf-dir=")]
+    said += [after for word, after in zip(words, words[1:]) if word in ("-7", "--conf-dir")]
+    said += [word[2:] for word in words if word.startswith("-7") and word != "-7"]
     options = (line.partition("=") for line in content(host, CONF).splitlines() if "conf-dir" in line)
     said += [word for key, _, value in options if key.strip() == "conf-dir" for word in value.split()[:1]]
     folders = [folder.partition(",")[0].rstrip("/") for folder in said]

@@ -12,6 +12,7 @@ from .. import override_lines, rendering
 from ..filtering import Filter, Stage
 from ..observed import Observed, content, loopback, round_it
 from .declaration import MANAGER, Declared
+from .dnsmasq import openers
 
 NAME = "networkmanager"
 UNIT = "NetworkManager.service"
@@ -71,9 +72,10 @@ def describe(host: Host, observed: Observed) -> Filter:
         render=rendering.dnsmasq,
         stages=lambda text: [Stage({FILE: text, **switch}, [RELOAD], [(ADDRESS, 53)], left=[RELOAD])],
         check=(host.tool("dnsmasq") or "dnsmasq", "--test", "-C"),
+        units=(UNIT,),
         logs=UNIT if override_lines.logs_queries(content(host, path) for path in others) else "",
         bypasses=round_it(host, observed, NAME) if led or host.stat(SWITCH) is not None else (),
-        openers=[(path, *found) for path in others for found in override_lines.dnsmasq(content(host, path))],
+        openers=openers(host, others, ()),
     )
 
 

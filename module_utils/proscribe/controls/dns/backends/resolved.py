@@ -97,6 +97,7 @@ def describe(host: Host, observed: Observed, upstreams: Sequence[str]) -> Filter
             front._replace(files={DROP_IN: drop_in}, start=restarting(UNIT), answers=[(STUBS[0], 53)]),
         ],
         check=(dnsmasq, "--test", "-C"),
+        units=(OWN_UNIT, UNIT),
         logs=OWN_UNIT,
         bypasses=[*round_it(host, observed, NAME), *_links(host), *_later_servers(host)],
     )

@@ -39,6 +39,7 @@ def describe(host: Host, observed: Observed) -> Filter:
         render=rendering.unbound,
         stages=lambda text: [Stage({file: text}, restarting(UNIT), [(address, 53)], left=restarting(UNIT))],
         check=(host.tool("unbound-checkconf") or "unbound-checkconf",),
+        units=(UNIT,),
         logs=UNIT,
         bypasses=round_it(host, observed, NAME),
         openers=[(path, *found) for path in others for found in override_lines.unbound(content(host, path))],

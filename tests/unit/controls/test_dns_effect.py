@@ -1,0 +1,287 @@
+"""Whether programs go by what we have written: the witness, one of the names, and the order that nsswitch.conf sets.
+
+A made C library answers here. What the real one does is in tests/integration/test_dns_services.py.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controls import dns
+from proscribe.controls.dns import effect, nsswitch
+from proscribe.controls.dns.desired import Desired
+from proscribe.controls.dns.effect import ADDRESS, WITNESS, Tried
+from proscribe.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
+from proscribe.host import Host, Unseen
+from proscribe.host.names import Resolution
+
+OURS, NOBODY_KNOWS, GAVE_UP = (
+    Resolution((ADDRESS,)),
+    Resolution(),
+    Resolution(failure="Temporary failure in name resolution"),
+)
+SINK, OPEN = Resolution(("0.0.0.0", "::")), Resolution(("203.0.113.7",))
+
+NAMES = Desired({"a": ["a.com"], "none": [], "b": ["needed.com", "b.com", "c.com"]}, {"needed.com": ""}, frozenset())
+
+
+class Library(Host):
+    """A host whose C library says of the witness, and of every other name, what it is given."""
+
+    def __init__(self, root: Path, witness: Resolution | None, others: Resolution | None = SINK) -> None:
+        super().__init__(str(root))
+        self.witness, self.others = witness, others
+        self.queried: list[str] = []
+        self.clock = lambda: 1.0
+        (root / "etc").mkdir(exist_ok=True)
+        (root / "var/lib").mkdir(parents=True, exist_ok=True)
+
+    def resolve(self, name: str, family: int, patience: float) -> Resolution | None:
+        self.queried.append(name)
+        answer = self.witness if name.startswith(WITNESS) else self.others
+        if answer is None:
+            raise Unseen(f"no answer for {name}")
+        return answer
+
+
+IDLE = f"programs do not go by it: the C library says of {WITNESS}: "
+B, W = "B.COM.", f"{WITNESS}."
+
+
+@pytest.mark.parametrize(
+    ("witness", "others", "gives_up", "found", "queried"),
+    [
+        (OURS, SINK, False, Tried(), [W, B]),
+        (OURS, NOBODY_KNOWS, False, Tried(), [W, B]),
+        (OURS, OPEN, False, Tried(opened="b.com", leads="203.0.113.7"), [W, B]),
+        (OURS, None, False, Tried(unseen=f"no answer for {B}"), [W, B]),
+        (None, SINK, False, Tried(unseen=f"no answer for {W}"), [W]),
+        # Of what does not go by ours no name is asked for: the question would leave the host.
+        (NOBODY_KNOWS, OPEN, False, Tried(idle=f"{IDLE}no such name"), [W]),
+        (Resolution(("192.0.2.1",)), OPEN, False, Tried(idle=f"{IDLE}192.0.2.1"), [W]),
+        (GAVE_UP, OPEN, False, Tried(idle=f"{IDLE}{GAVE_UP.failure}"), [W]),
+        (GAVE_UP, OPEN, True, Tried(), [W]),  # systemd-resolved without a link answers nobody
+        (NOBODY_KNOWS, OPEN, True, Tried(idle=f"{IDLE}no such name"), [W]),
+    ],
+)
+def test_what_is_tried_of_a_filter(
+    tmp_path: Path,
+    witness: Resolution | None,
+    others: Resolution | None,
+    gives_up: bool,
+    found: Tried,
+    queried: list[str],
+) -> None:
+    host = Library(tmp_path, witness, others)
+    assert effect.of_filter(host, NAMES, lambda: gives_up) == found
+    assert host.queried == queried
+
+
+@pytest.mark.parametrize(
+    ("witness", "others", "found", "queried"),
+    [
+        (None, SINK, Tried(), ["B.COM"]),  # which nobody but the file says
+        (None, Resolution(("::",)), Tried(), ["B.COM"]),
+        (OURS, NOBODY_KNOWS, Tried(), ["B.COM", WITNESS]),  # as systemd-resolved says it of such a line
+        (OURS, OPEN, Tried(opened="b.com", leads="203.0.113.7"), ["B.COM", WITNESS]),
+        (OURS, Resolution(("0.0.0.0", "203.0.113.7")), Tried(opened="b.com", leads="203.0.113.7"), ["B.COM", WITNESS]),
+        (NOBODY_KNOWS, NOBODY_KNOWS, Tried(idle=f"{IDLE}no such name"), ["B.COM", WITNESS]),
+        (GAVE_UP, OPEN, Tried(idle=f"{IDLE}{GAVE_UP.failure}"), ["B.COM", WITNESS]),
+        (OURS, None, Tried(unseen="no answer for B.COM"), ["B.COM"]),
+    ],
+)
+def test_what_is_tried_of_the_hosts_file(
+    tmp_path: Path, witness: Resolution | None, others: Resolution | None, found: Tried, queried: list[str]
+) -> None:
+    host = Library(tmp_path, witness, others)
+    assert (effect.of_file(host, NAMES), host.queried) == (found, queried)
+
+
+def test_each_name_has_its_turn(tmp_path: Path) -> None:
+    host = Library(tmp_path, OURS)
+    for second in range(6):
+        host.clock = lambda now=second: float(now)  # type: ignore[misc]
+        effect.of_file(host, NAMES)
+    assert host.queried == ["A.COM", "B.COM", "A.COM", "C.COM", "A.COM", "B.COM"]
+
+
+def test_nothing_is_claimed_of_a_fixture(tmp_path: Path) -> None:
+    assert effect.of_file(Host(str(tmp_path)), NAMES) == Tried()
+    assert effect.of_filter(Host(str(tmp_path)), NAMES, lambda: False) == Tried()
+
+
+ENTRY = {"name": "WeChat", "mode": "enforce", "domains": ["wechat.com"], "allow": []}
+PLAN = {"controls": {"dns": {"mode": "enforce", "services": {"wechat": ENTRY}, "settings": {}}}}
+
+
+def apply(changes: Any) -> list[str]:
+    for action in changes.actions:
+        action.apply()
+    return [str(action) for action in changes.actions]
+
+
+def seen(host: Host) -> tuple[set[str], str, bool]:
+    """The states, the evidence, and whether enforcing is called for."""
+    verdicts = [verdict for verdict in dns.observe(host, PLAN) if verdict.rule in ("dns/wechat", "dns/hosts-file")]
+    details = " | ".join(f"{finding.detail}" for verdict in verdicts for finding in verdict.findings)
+    return {verdict.state for verdict in verdicts}, details, any(verdict.drifted for verdict in verdicts)
+
+
+ORDERS = [
+    # the line, what is wrong with it, the line as it is put right
+    (b"hosts: files dns", "", b"files dns"),
+    (b"hosts: files mdns4_minimal [NOTFOUND=return] dns", "", b"files mdns4_minimal [NOTFOUND=return] dns"),
+    (b"hosts: mymachines resolve [!UNAVAIL=return] files myhostname dns", "", None),
+    (b"hosts:files[SUCCESS=return]dns", "", None),
+    (b"hosts: files [NOTFOUND=continue UNAVAIL=return] dns", "", None),
+    (b"passwd: files", "", b"files dns"),
+    (b"", "", b"files dns"),
+    (b"# hosts: dns\nhosts : files", "", b"files"),
+    (b"hosts: dns", "no `files`", b"files dns"),
+    (b"hosts:", "no `files`", b"files dns"),
+    (b"hosts: # files", "no `files`", b"files dns"),
+    (b"hosts: dns files", "`dns` before `files`", b"files dns"),
+    (b"hosts: dns [NOTFOUND=return] files", "`dns` before `files`", b"files dns [NOTFOUND=return]"),
+    (b"hosts: files [SUCCESS=continue] dns", "goes on after `files`", b"files dns"),
+    (b"hosts: files [!UNAVAIL=continue] dns", "goes on after `files`", b"files dns"),
+    (b"hosts: files [ success=merge ] dns", "goes on after `files`", b"files dns"),
+    (b"hosts: files dns\nhosts: dns", "no `files`", b"files dns"),  # of two the last, and for older libraries the first
+    (b"hosts: dns\nhosts: files dns", "no `files`", b"files dns"),
+]
+
+
+@pytest.mark.parametrize(("content", "amiss", "right"), ORDERS)
+def test_which_order_keeps_the_hosts_file_from_being_asked_first(
+    content: bytes, amiss: str, right: bytes | None
+) -> None:
+    said = nsswitch.amiss(content)
+    assert amiss in said and bool(said) is bool(amiss)
+    made = nsswitch.with_files_first(content, False)
+    assert nsswitch.amiss(made) == "" and nsswitch.begins_with_files(made)
+    assert nsswitch.split(made).foreign == content
+    assert right is None or b"\nhosts: " + right + b"\n# END" in made
+
+
+WORDS = st.sampled_from(
+    [b"hosts:", b"files", b"dns", b"[NOTFOUND=return]", b"[", b"]", b"\n", b"#", b" ", b"passwd: x"]
+)
+
+
+@given(st.one_of(st.lists(WORDS).map(b" ".join), st.binary(max_size=60)), st.booleans())
+def test_whatever_the_line_says_ours_comes_first_and_theirs_comes_back(content: bytes, made: bool) -> None:
+    if b"proscribe" not in content:
+        rendered = nsswitch.with_files_first(content, made)
+        split = nsswitch.split(rendered)
+        assert (split.foreign, split.made, nsswitch.amiss(rendered)) == (content, made, "")
+        assert nsswitch.with_files_first(split.foreign, made) == rendered
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2, 3])
+def test_of_a_damaged_line_of_ours_nothing_that_follows_is_lost(gone: int) -> None:
+    theirs = b"passwd: files\nhosts: dns\n# END\n"
+    lines = nsswitch.with_files_first(theirs, False).splitlines(keepends=True)
+    del lines[gone]
+    foreign = nsswitch.split(b"".join(lines)).foreign
+    assert foreign.endswith(theirs)
+
+
+@pytest.mark.parametrize("content", [b"passwd: files\nhosts:\tdns\n", b"hosts: dns files", None])
+def test_an_order_that_goes_past_the_file_is_put_right_in_one_run_and_given_back(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    """None is a host without the file, whose C library asks name servers first then."""
+    host = Library(tmp_path, NOBODY_KNOWS, NOBODY_KNOWS)
+    (tmp_path / "etc/hosts").write_text("127.0.0.1 localhost\n")
+    order = tmp_path / "etc/nsswitch.conf"
+    if content is not None:
+        order.write_bytes(content)
+        assert apply(dns.enforce(host, PLAN)) == ["write /etc/hosts", "write /etc/nsswitch.conf"]
+    else:
+        assert apply(dns.enforce(host, PLAN)) == ["write /etc/hosts"]
+        states, said, drifted = seen(host)
+        assert (states, drifted) == ({NONCOMPLIANT}, True) and "programs do not go by it" in said
+        assert apply(dns.enforce(host, PLAN)) == ["write /etc/nsswitch.conf"]
+    host.witness, host.others = OURS, SINK
+    assert seen(host) == ({COMPLIANT}, "", False)
+    assert apply(dns.enforce(host, PLAN)) == []
+    apply(dns.lift(host, PLAN))
+    assert (order.read_bytes() if order.exists() else None) == content
+
+
+@pytest.mark.parametrize(
+    ("tampering", "said"),
+    [
+        ("sed -i 's/^hosts:.*/hosts: dns/' nsswitch.conf", "has no `files` in its line `hosts`"),
+        ("chmod 600 hosts", "users' programs cannot read it"),
+        ("true", "programs do not go by it: the C library says of filter.proscribe.internal: no such name"),
+    ],
+)
+def test_a_file_that_is_right_and_has_no_effect_is_drift(tmp_path: Path, tampering: str, said: str) -> None:
+    host = Library(tmp_path, OURS)
+    (tmp_path / "etc/nsswitch.conf").write_text("hosts: files dns\n")
+    apply(dns.enforce(host, PLAN))
+    assert seen(host) == ({COMPLIANT}, "", False)
+    subprocess.run(["sh", "-c", tampering], cwd=tmp_path / "etc", check=True)
+    host.witness = host.others = NOBODY_KNOWS if tampering == "true" else SINK
+    states, details, drifted = seen(host)
+    assert (states, drifted) == ({NONCOMPLIANT}, True) and said in details
+    apply(dns.enforce(host, PLAN))
+    host.witness, host.others = OURS, SINK
+    assert seen(host) == ({COMPLIANT}, "", False)
+
+
+@pytest.mark.parametrize(
+    ("order", "state"), [("hosts: dns", COMPLIANT), ("hosts: resolve [!UNAVAIL=return] dns", COMPLIANT)]
+)
+def test_systemd_resolved_goes_by_the_file_itself(tmp_path: Path, order: str, state: str) -> None:
+    host = Library(tmp_path, OURS)
+    apply(dns.enforce(host, PLAN))
+    (tmp_path / "etc/nsswitch.conf").write_text(f"{order}\n")
+    assert seen(host)[0] == {NONCOMPLIANT}
+    (tmp_path / "etc/resolv.conf").write_text("nameserver 127.0.0.53\n")
+    assert seen(host) == ({state}, "", False)
+    host.witness = host.others = NOBODY_KNOWS  # ReadEtcHosts=no
+    assert seen(host)[0] == {NONCOMPLIANT}
+
+
+def test_an_access_list_that_keeps_one_user_out_is_drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Library(tmp_path, OURS)
+    apply(dns.enforce(host, PLAN))
+
+    def entries(*of: Sequence[int]) -> bytes:
+        return b"\2\0\0\0" + b"".join(tag.to_bytes(2, "little") + bytes([rights, 0]) + bytes(4) for tag, rights in of)
+
+    for listed, closed in ((entries((1, 6), (2, 4), (4, 4), (32, 4)), False), (entries((1, 6), (2, 0), (32, 4)), True)):
+        monkeypatch.setattr(host, "attribute", lambda path, name, listed=listed: listed)
+        assert (seen(host)[0] == {NONCOMPLIANT}) is closed
+
+
+def test_a_library_that_does_not_answer_leaves_it_unknown(tmp_path: Path) -> None:
+    host = Library(tmp_path, OURS)
+    apply(dns.enforce(host, PLAN))
+    host.others = None
+    assert seen(host) == ({UNKNOWN}, "", False)
+
+
+def test_a_blocked_name_that_resolves_all_the_same_is_named(tmp_path: Path) -> None:
+    host = Library(tmp_path, OURS, OPEN)
+    apply(dns.enforce(host, PLAN))
+    states, details, drifted = seen(host)
+    assert states == {NONCOMPLIANT} and "the C library says 203.0.113.7 all the same" in details and drifted
+
+
+def test_a_link_in_the_place_of_the_order_is_left_and_reported(tmp_path: Path) -> None:
+    host = Library(tmp_path, OURS)
+    (tmp_path / "etc/authselect").mkdir()
+    (tmp_path / "etc/authselect/nsswitch.conf").write_text("hosts: dns\n")
+    (tmp_path / "etc/nsswitch.conf").symlink_to("authselect/nsswitch.conf")
+    changes = dns.enforce(host, PLAN)
+    assert [(one.rule, one.subject) for one in changes.refused] == [("dns/hosts-file", "/etc/nsswitch.conf")]
+    apply(changes)
+    assert seen(host)[0] == {NONCOMPLIANT}

@@ -1,0 +1,68 @@
+"""Names looked up as an ordinary user's programs do it: within a bound, without root's rights, and by the real C
+library of this machine where files of our own lie over its own.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from proscribe import installation
+from proscribe.host import Unseen, names
+from proscribe.host.names import Resolution, resolve
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def test_what_does_not_answer_is_waited_for_no_longer_than_agreed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_socket, "getaddrinfo", lambda *_: time.sleep(5) or [])
+    began = time.monotonic()
+    with pytest.raises(Unseen, match=r"no answer for slow\.example within 0\.1 s"):
+        resolve("slow.example", 0, 0.1)
+    assert time.monotonic() - began < 4
+
+
+@needs_root
+def test_it_has_no_rights_of_root_and_gives_none_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(
+        names, "_resolution", lambda name, family: seen.append((os.geteuid(), os.getegid())) or Resolution()
+    )
+    before = os.getresuid(), os.getresgid(), os.getgroups()
+    resolve("name.example", 0, 5)
+    assert seen == [(65534, 65534)]
+    assert (os.getresuid(), os.getresgid(), os.getgroups()) == before
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("order", "mode", "addresses"),
+    [
+        ("hosts: files dns", 0o644, ["0.0.0.0", "::"]),
+        ("hosts: dns", 0o644, []),
+        ("hosts: files [SUCCESS=continue] dns", 0o644, []),
+        ("hosts: files dns", 0o600, []),  # which root could read
+        ("hosts: files", 0o644, ["0.0.0.0", "::"]),
+    ],
+)
+def test_what_the_real_library_says(tmp_path: Path, order: str, mode: int, addresses: list[str]) -> None:
+    for name, text in {"hosts": "0.0.0.0 a.example\n:: a.example\n", "nsswitch.conf": f"{order}\n"}.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")  # where nobody answers: it has no network
+    (tmp_path / "hosts").chmod(mode)
+    mounts = "".join(
+        f"mount --bind {tmp_path}/{name} /etc/{name}; " for name in ("hosts", "nsswitch.conf", "resolv.conf")
+    )
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from proscribe.host.names import resolve; "
+    asks = code + "print(*resolve('A.EXAMPLE', 0, 20).addresses)"
+    script = f'{mounts} exec "$0" -I -S -c "$1" "$2"'
+    argv = ["unshare", "--mount", "--net", "sh", "-c", script, sys.executable, asks, str(installation.CODE)]
+    assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split() in (
+        addresses,
+        addresses[::-1],
+    )
