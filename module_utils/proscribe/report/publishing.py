@@ -114,7 +114,8 @@ def _brought_up(
             fleet_state.take(report, reached(records), beyond.left_out, beyond.stale_after)
             fleet_state_file.write(reports, fleet_state)
             corrected.take(reports, report["run"], records)
-            _take_requests(reports, report, records)
+            if not (report["run"].get("interrupted") or {}).get("closed_by"):  # the run that closes it knows better
+                _take_requests(reports, report, records)
         except OSError as error:
             report["warnings"].append(f"this run is not in the fleet state: {error}")
             fleet_state = None

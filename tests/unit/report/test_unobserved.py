@@ -167,6 +167,14 @@ def test_a_broken_list_of_what_is_open_opens_nothing(tmp_path, text):
     assert corrected.read(tmp_path) == {"web01": {"apps": EARLIER}}
 
 
+def test_a_run_that_is_closed_late_says_nothing_of_what_a_later_one_left_open(tmp_path):
+    published(tmp_path, collected(OBSERVED, BEGINS, REMOVED, id="20261127T003000Z-enforce-0001"))
+    for events in ([("answered", GOOD)], [OBSERVED, BEGINS]):
+        collector = collected(*events, id=EARLIER)
+        corrected.take(tmp_path, collector.run, collector.fleet().records)
+        assert corrected.read(tmp_path) == {"web01": {"apps": "20261127T003000Z-enforce-0001"}}
+
+
 def test_begun_is_named_as_such_by_the_next_run(tmp_path):
     published(tmp_path, collected(OBSERVED, BEGINS, id=EARLIER))
     record = published(tmp_path, collected(("answered", GOOD), mode="audit", id=LATER))

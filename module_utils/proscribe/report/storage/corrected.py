@@ -75,9 +75,12 @@ def take(reports: Path, run: Mapping[str, Any], records: Sequence[Mapping[str, A
     about = _about(run)
     for record in records:
         mine = after.setdefault(record["host"], {})
-        for control in about if answered(record) else ():
+        seen = about if answered(record) else ()
+        # A run that was closed late says nothing of what a later one has left open; ids begin with when a run began.
+        older = [control for control in (*about, *record.get(KEY, ())) if mine.get(control, "") <= run["id"]]
+        for control in set(older).intersection(seen):
             mine.pop(control, None)
-        mine |= dict.fromkeys(record.get(KEY, ()), run["id"])
+        mine |= dict.fromkeys(set(older).intersection(record.get(KEY, ())), run["id"])
     after = {host: controls for host, controls in after.items() if controls}
     if not after:
         (reports / FILE).unlink(missing_ok=True)

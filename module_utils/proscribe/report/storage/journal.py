@@ -69,8 +69,11 @@ class Journal:
 
 
 def here() -> dict[str, str]:
-    """What tells this machine, and this start of it, from others; where the system does not say it, its name does."""
-    return {"kernel": _text(KERNEL) or os.uname().nodename, "machine": _text(MACHINE)}
+    """What tells this machine, and this start of it, from others; where the system does not say it, its name does.
+    Copies of a machine may have its id.
+    """
+    name, id_ = os.uname().nodename, _text(MACHINE)
+    return {"kernel": _text(KERNEL) or name, "machine": id_ and f"{id_} {name}"}
 
 
 def _text(path: Path) -> str:
