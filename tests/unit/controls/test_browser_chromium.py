@@ -224,6 +224,9 @@ def test_a_link_leads_through_directories_that_count_as_well(tree: Tree) -> None
     assert tree.wrong() == {}
     hers.chmod(0o777)
     assert "/home/alice can be changed by others" in tree.wrong()["policy-file"]
+    assert "put a directory there instead" in tree.wrong()["policy-file"] and "mail" not in tree.wrong()
+    hers.chmod(0o770)
+    assert "mail" in tree.wrong()
     hers.chmod(0o700)
     wrong = tree.wrong()
     assert "/home/alice cannot be read by users" in wrong["policy-file"] and "mail" in wrong

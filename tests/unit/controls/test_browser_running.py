@@ -52,9 +52,9 @@ def policy(path: Path, age: float, written: dict[str, float]) -> Path:
     return path
 
 
-def found(path: Path, family: str = "firefox") -> list[str]:
+def found(path: Path, family: str = "firefox", *others: Place) -> list[str]:
     place = Place("firefox", family, str(path), browsers=("firefox",), programs=("firefox-esr",))
-    findings = running.check_running(Host(), [place]).findings
+    findings = running.check_running(Host(), [*others, place]).findings
     # A real Firefox that somebody runs meanwhile is not the one of the test.
     return [
         f"{finding.id} {finding.detail}" for finding in findings if str(finding.path).startswith(tempfile.gettempdir())
@@ -131,6 +131,8 @@ def test_a_browser_with_another_view_of_the_disk_is_told(
     tmp_path: Path, written: dict[str, float], family: str, script: str, said: str
 ) -> None:
     path = policy(tmp_path / "policies" / "proscribe.json", 60, written)
+    # Another place of that program, which it sees as the host has it: nobody knows which of the two it reads.
+    other = Place("snap", "chromium", str(policy(tmp_path / "other.json", 60, written)), programs=("firefox-esr",))
     program = tmp_path / "firefox-esr"
     shutil.copy(SLEEP, program)
     inside = script.format(folder=path.parent, program=program)
@@ -138,7 +140,7 @@ def test_a_browser_with_another_view_of_the_disk_is_told(
     try:
         until(lambda: os.readlink(f"/proc/{process.pid}/exe").endswith("/firefox-esr"))
         detail = said.format(path=path)
-        assert found(path, family) == ([f"firefox-esr pid {process.pid}, {detail}"] if said else [])
+        assert found(path, family, other) == ([f"firefox-esr pid {process.pid}, {detail}"] if said else [])
     finally:
         process.kill()
         process.wait()

@@ -84,13 +84,15 @@ def faults(host: Host, path: str) -> Faults:
     for step, directory in leading_to(host, path):
         if directory.st_uid == owner and directory.st_mode & 0o027 == 0o005 and not host.acl(step):
             continue  # nearly all
-        if others := _others_change(host, step, directory):
-            directories.append(
-                f"{step} can be changed by others ({others}): {_remedy(others, 'chown root, chmod 755')}"
-            )
-        elif unread := _unread(host, step, directory, 0o005):
-            directories.append(f"{step} cannot be read by users ({unread}): {_remedy(unread, 'chmod 755')}")
-            readable = False
+        others, unread = _others_change(host, step, directory), _unread(host, step, directory, 0o005)
+        readable = readable and not unread
+        through_link = "" if path.startswith(f"{step}/") else "a link leads through it: put a directory there instead"
+        if others:
+            remedy = through_link or _remedy(others, "chown root, chmod 755")
+            directories.append(f"{step} can be changed by others ({others}): {remedy}")
+        elif unread:
+            remedy = through_link or _remedy(unread, "chmod 755")
+            directories.append(f"{step} cannot be read by users ({unread}): {remedy}")
     seen = host.stat(path)
     if seen is None:
         return Faults([], directories, readable)

@@ -63,10 +63,11 @@ def _detail(host: Host, process: Process, places: Sequence[Place]) -> str:
         return ""  # reported by the place itself
     packed = process.exe.startswith(PACKED)
     seen: Mapping[str, bool | None] = {place.path: packed or _sees(host, process, place) for place in there}
-    if all(known is False for known in seen.values()):
-        return f"it sees another {there[0].path} than the host has"
-    if not packed and _in_a_sandbox(host, process):
-        return f"its user has given it a {FLATPAK}, so that it reads its policies below /app instead of {there[0].path}"
+    if hidden := [path for path, known in seen.items() if known is False]:  # it may be the one that it reads
+        return f"it sees another {hidden[0]} than the host has"
+    once = next((place.path for place in there if place.family in READ_ONCE), "")
+    if once and not packed and _in_a_sandbox(host, process):
+        return f"its user has given it a {FLATPAK}, so that it reads its policies below /app instead of {once}"
     started = host.start_time(process)
     for place in there:
         file = host.stat(place.path)
