@@ -108,7 +108,7 @@ def install(host: Machine, made: Mapping[str, Any]) -> None:
         check=True,
     )
     _write(host, reported.HEARTBEAT, heartbeat.TEXT, "700")
-    _write(host, f"/etc/systemd/system/{units.LAUNCHES}", units.texts(300)[units.LAUNCHES], "644")
+    _write(host, f"/etc/systemd/system/{units.LAUNCHES}", units.texts(86400)[units.LAUNCHES], "644")
     write_plan(host, made)
     host.run("systemctl", "daemon-reload")
     host.run("systemctl", "restart", units.LAUNCHES)
@@ -122,7 +122,7 @@ def write_plan(host: Machine, made: Mapping[str, Any]) -> None:
     text = plans.canonical(made)
     path = files.plan_file(made["digest"])
     hashes = {path: files.hash_of(text.encode()), files.CODE: files.hash_of(_code())}
-    settings = files.Settings("release", 300, 1209600, made["digest"], (), hashes)
+    settings = files.Settings("release", 86400, 1209600, made["digest"], (), hashes)
     _write(host, path, text, "600")
     _write(host, files.SETTINGS, files.settings_text(settings), "600")
 

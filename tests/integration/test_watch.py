@@ -135,6 +135,7 @@ DONE_TO_THE_WATCHER = {
 @pytest.mark.parametrize("how", DONE_TO_THE_WATCHER)
 def test_what_is_done_to_the_watcher_is_drift_that_the_next_run_names_and_repairs(machine: Scheduled, how: str) -> None:
     done, named = DONE_TO_THE_WATCHER[how]
+    machine.run(files.COMMAND, "freeze", "1h", "it would restore much of it by itself")
     machine.script(done)
     machine.proscribe("drift")
     record = machine.record()
@@ -142,6 +143,7 @@ def test_what_is_done_to_the_watcher_is_drift_that_the_next_run_names_and_repair
     assert found["state"] == "repaired", record
     assert any(named in str(finding.values()) for finding in found["findings"]), found
     assert machine.run("systemctl", "is-active", units.TIMER) == "active\n"
+    machine.run(files.COMMAND, "thaw")
     observed(machine)
 
 

@@ -52,7 +52,7 @@ def enforce(host: Host, plan: Mapping[str, Any], given: Mapping[str, Any]) -> Ch
         actions.append(_write(host, files.SETTINGS, settings, files.PRIVATE))
     actions += [_delete(host, path) for path in _old_plans(host, made)]
     actions += linked(host)
-    started = starting(host, made, units.ALL, bool(actions))
+    started = starting(host, made, units.ALL, READY_WITHIN, anew=bool(actions))
     changes = [*actions, *started]
     if changes:
         changes.append(Action("note", files.RENEWED, partial(_note, host, given.get("now"))))
@@ -102,8 +102,12 @@ def _chain(plan: Mapping[str, Any], plans: Sequence[Mapping[str, Any]]) -> list[
     return chain
 
 
-def starting(host: Host, made: files.Settings, names: Collection[str], anew: bool = False) -> list[Action]:
-    """What has systemd run these units; `anew` where what they run has changed."""
+def starting(
+    host: Host, made: files.Settings, names: Collection[str], within: float, anew: bool = False
+) -> list[Action]:
+    """What has systemd run these units; `anew` where what they run has changed. The daemon is then waited for, for
+    `within` seconds.
+    """
     actions: list[Action] = []
     texts = {name: text for name, text in units.texts(made.every).items() if name in names}
     written = []
@@ -122,31 +126,31 @@ def starting(host: Host, made: files.Settings, names: Collection[str], anew: boo
             actions.append(Action("enable", name, partial(_systemctl, host, "reenable", "--quiet", name)))
         active = host.run(["systemctl", "is-active", "--quiet", name], timeout=TIMEOUT).rc == 0
         if not active or name in written or anew and name == units.LAUNCHES:
-            actions.append(Action("start", name, partial(_start, host, made, name)))
+            actions.append(Action("start", name, partial(_start, host, made, name, within)))
         elif name == units.LAUNCHES and (heard := Heartbeat(host).heard(made)).wrong:
-            actions.append(Action("start", name, partial(_revive, host, made, heard.state)))
+            actions.append(Action("start", name, partial(_revive, host, made, heard.state, within)))
     return actions
 
 
-def _start(host: Host, made: files.Settings, name: str) -> None:
+def _start(host: Host, made: files.Settings, name: str, within: float) -> None:
     """Start a unit anew, and wait for the daemon to notice starts: what a run reports next is so."""
     _systemctl(host, "restart", name)
     if name == units.LAUNCHES:
-        _is_ready(host, made)
+        _is_ready(host, made, within)
 
 
-def _revive(host: Host, made: files.Settings, state: str) -> None:
+def _revive(host: Host, made: files.Settings, state: str, within: float) -> None:
     """Start a daemon anew that runs and notices no start; one that only reads the plan is waited for."""
-    if state == LATE and _is_ready(host, made):
+    if state == LATE and _is_ready(host, made, within):
         return
     for verb in (["thaw"], ["kill", "--signal=KILL"]):  # one that is frozen or stopped does not end by itself
         host.run(["systemctl", *verb, units.LAUNCHES], timeout=TIMEOUT)
-    _start(host, made, units.LAUNCHES)
+    _start(host, made, units.LAUNCHES, within)
 
 
-def _is_ready(host: Host, made: files.Settings) -> bool:
+def _is_ready(host: Host, made: files.Settings, within: float) -> bool:
     """Wait for the daemon to notice starts by the plan of now; whether it does. Else the next observation says so."""
-    end = time.monotonic() + READY_WITHIN
+    end = time.monotonic() + within
     while Heartbeat(host).heard(made).wrong:
         if time.monotonic() > end:
             return False

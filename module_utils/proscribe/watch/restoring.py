@@ -17,11 +17,13 @@ from .causes import named
 from .installed import WATCHER, wrong_units
 from .installing import in_place, linked, own_programs, starting
 
+READY_WITHIN = 20.0  # seconds in which the daemon has read the plan; a run waits longer, and this comes again
+
 
 def restore(host: Host, known: files.Settings, names: Collection[str] = units.ALL) -> list[str]:
     """Restore the watcher, of its units these; what was done. Raises ControlError, and Unseen."""
     with host.exclusive():
-        actions = [*_programs(host, known), *linked(host), *starting(host, known, names)]
+        actions = [*_programs(host, known), *linked(host), *starting(host, known, names, READY_WITHIN)]
         return list(carry_out(Changes(actions))["done"])
 
 

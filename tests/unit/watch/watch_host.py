@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from proscribe.host import Host, Result
 from proscribe.plan import sealed
-from proscribe.watch import files, heartbeat, installing, reported, units
+from proscribe.watch import files, heartbeat, installing, reported, restoring, units
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what is root's alone")
 AT = "2026-11-27T03:00:00Z"
@@ -66,7 +66,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
         (tmp_path / directory).mkdir(parents=True)
     monkeypatch.setattr(installing, "interpreter", lambda: "/usr/bin/python3")
     monkeypatch.setattr(heartbeat, "PATIENCE", 0.02)
-    monkeypatch.setattr(installing, "READY_WITHIN", 0.02)
+    for module in (installing, restoring):
+        monkeypatch.setattr(module, "READY_WITHIN", 0.02)
     return Made(str(tmp_path))
 
 
