@@ -46,6 +46,7 @@ POSIX = {"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"}
 class ActionModule(HostAction):
     """Observes one host."""
 
+    changes_its_host = False
     reader = staticmethod(results.observation)
 
     def __init__(self, *args: Any, **named: Any) -> None:

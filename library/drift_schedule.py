@@ -27,7 +27,8 @@ options:
   runs:
     description:
       - What scheduled runs are made of, C(paths), and as whom they are started, C(account). The module fails, before
-        it touches anything, where somebody beside root and this account can change any of it.
+        it touches anything, where somebody beside root and this account can change any of it, and where the units
+        would not see it.
     type: dict
     default: {}
     suboptions:
@@ -36,6 +37,16 @@ options:
         type: str
       paths:
         description: Absolute paths of files, and of directories with all below them.
+        type: list
+        elements: str
+        default: []
+      starts:
+        description: The programs among them.
+        type: list
+        elements: str
+        default: []
+      writes:
+        description: Directories to which runs write, which need not be there yet.
         type: list
         elements: str
         default: []
@@ -50,6 +61,18 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  run:
+    description:
+      - Runs that change a host take turns. This is what others read that wait for this one, C(by), which the action
+        plugin sets, and how many seconds it waits for others, C(wait).
+    type: dict
+    suboptions:
+      by:
+        description: The run, its account and its controller.
+        type: str
+      wait:
+        description: Seconds; 300 if left out.
+        type: float
 attributes:
   check_mode:
     support: full
@@ -77,7 +100,6 @@ actions:
 
 from typing import Any
 
-from ansible.module_utils.proscribe.host import Host
 from ansible.module_utils.proscribe.schedule import timers
 from ansible.module_utils.proscribe_module import Call, answer
 
@@ -88,7 +110,10 @@ ARGUMENTS = {
     "runs": {
         "type": "dict",
         "default": {},
-        "options": {"account": {"type": "str"}, "paths": {"type": "list", "elements": "str", "default": []}},
+        "options": {
+            "account": {"type": "str"},
+            **{name: {"type": "list", "elements": "str", "default": []} for name in ("paths", "starts", "writes")},
+        },
     },
     "host": {"type": "str", "default": ""},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -104,7 +129,7 @@ def main() -> None:
     runs = runs if runs.get("account") else None
     if settings:
         settings = {**settings, "host": given["host"]}
-    host = Host()
+    host = module.host
 
     def work() -> Any:
         if given["state"] == "absent":

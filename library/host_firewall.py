@@ -73,7 +73,6 @@ findings:
 from typing import Any
 
 from ansible.module_utils.proscribe.controls.firewall import confirm
-from ansible.module_utils.proscribe.host import Host
 from ansible.module_utils.proscribe.run import change
 from ansible.module_utils.proscribe_module import ARGUMENTS, Call, answer, taken_plan
 
@@ -86,7 +85,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     plan = taken_plan(module)
-    host = Host()
+    host = module.host
 
     def work() -> Any:
         if module.params["confirm"]:

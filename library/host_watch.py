@@ -61,7 +61,6 @@ import json
 import lzma
 from typing import Any
 
-from ansible.module_utils.proscribe.host import Host
 from ansible.module_utils.proscribe.plan import check
 from ansible.module_utils.proscribe.watch.installing import change
 from ansible.module_utils.proscribe_module import ARGUMENTS, Call, answer, taken_plan
@@ -83,7 +82,7 @@ def main() -> None:
                 raise ValueError("host_watch needs its action plugin (action_plugins/)")
             given = json.loads(lzma.decompress(base64.b64decode(sent)))
             given["code"] = base64.b64decode(given["code"])
-        return change(Host(), plan, given, lift_it=lift, dry_run=module.check_mode)
+        return change(module.host, plan, given, lift_it=lift, dry_run=module.check_mode)
 
     answer(module, work)
 

@@ -23,6 +23,18 @@ options:
     type: list
     elements: str
     default: []
+  run:
+    description:
+      - Runs that change a host take turns. This is what others read that wait for this one, C(by), which the action
+        plugin sets, and how many seconds it waits for others, C(wait).
+    type: dict
+    suboptions:
+      by:
+        description: The run, its account and its controller.
+        type: str
+      wait:
+        description: Seconds; 300 if left out.
+        type: float
 attributes:
   check_mode:
     support: full
@@ -76,7 +88,6 @@ actions:
   sample: [restore wechat-3fa4b2c1 (/home/alice/WeChat.AppImage)]
 """
 
-from ansible.module_utils.proscribe.host import Host
 from ansible.module_utils.proscribe.quarantined import LIST, PRUNE, RESTORE
 from ansible.module_utils.proscribe.run import in_quarantine
 from ansible.module_utils.proscribe_module import Call, answer
@@ -91,7 +102,7 @@ def main() -> None:
     """Answer one call."""
     module = Call(argument_spec=ARGUMENTS, supports_check_mode=True)
     do, ids = module.params["do"], module.params["ids"]
-    answer(module, lambda: in_quarantine(Host(), do, ids, module.check_mode))
+    answer(module, lambda: in_quarantine(module.host, do, ids, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.text.converters import to_text
 from ansible.plugins.action import ActionBase
@@ -23,11 +25,15 @@ from proscribe import stored_audit
 from proscribe.audit_program import PROGRAM
 from proscribe.duration import shown
 from proscribe.loader import LACKING
+from proscribe.moments import stamp
 from proscribe.observation import compiled_run
+from proscribe.ownership import name_of
 from proscribe.reply import results
 from proscribe.reply.output_limits import Leash
 from proscribe.reply.parsing import last_object
 from proscribe.reply.shapes import LINE, Unusable, line, lines
+from proscribe.report.text.layout import prose, screen_width
+from proscribe.report.text.layout import warning as in_lines
 from proscribe.stream import FOR_SHELLS, RECEIVER, answer, piped
 
 # Bytes. An honest answer with everything wrong has some 0.4 MB, and one with all differences some 3 (docs/speed.md).
@@ -37,6 +43,8 @@ OBSERVE_TIMEOUT = 300  # seconds that a look may take, where no run was compiled
 ERRORS = 64 * 1024  # bytes of what a program writes to its errors, of which the last are kept
 GRACE = 15.0  # seconds after which a host is given up that does not keep to its own limit
 REMOVE = "remove the keyword from the task, its block, its role or its play; no host was touched"
+SILENT = 3.0  # seconds that a module waits for another run before it is said for whom
+TURN = 300.0  # seconds that it waits then, unless the task says how long
 PAUSE = 2.0  # seconds until an audit program is asked again that another audit uses
 NO_PROGRAM = (
     f"{PROGRAM} did not answer: an enforcing run with proscribe_audit_with: stored installs it, and the account needs"
@@ -64,6 +72,7 @@ class HostAction(ActionBase):
     _supports_async = False
 
     counts_for_its_host = True  # what is answered; else the task may be given to another host, or to one for all
+    changes_its_host = True  # by a module of ours, which takes turns with other runs
     reader: Callable[[object], dict[str, Any]]
     most = MOST
     leash = Leash(0, 0)  # of the call that is made
@@ -112,8 +121,34 @@ class HostAction(ActionBase):
         return self.module(variables)
 
     def module(self, variables: dict[str, Any], name: str | None = None, **arguments: Any) -> dict[str, Any]:
-        """What a module answers, read; with other `arguments` than the task's, if there are any."""
-        answer = self._execute_module(module_name=name, module_args=arguments or None, task_vars=variables)
+        """What a module answers, read; with other `arguments` than the task's, if there are any. Where another run has
+        the host, it is waited for, and it is said for whom.
+        """
+        host, given = variables.get("inventory_hostname"), arguments or self._task.args
+        if not self.changes_its_host:
+            return self._answer_of(variables, name, given)
+        run = {"by": who_runs(compiled_run(variables)), "wait": TURN, **(self._task.args.get("run") or {})}
+        began = time.monotonic()
+        read = self._answer_of(variables, name, {**given, "run": {**run, "wait": SILENT}})
+        if busy := read.pop("busy", None):
+            self._report_waiting(host, busy, float(run["wait"]))
+            read = self._answer_of(variables, name, {**given, "run": run})
+            if not read.pop("busy", None):
+                waited = {**busy, "waited": max(round(time.monotonic() - began), 1)}
+                read["other_runs"] = [waited, *(one for one in read.get("other_runs", ()) if not one["waited"])]
+        for other in read.get("other_runs", ()):
+            self._display.warning(in_lines(f"{host}: {other_run(other)}"))
+        return read
+
+    def _report_waiting(self, host: object, busy: Mapping[str, Any], wait: float) -> None:
+        """Say for whom a host is waited for, now: Ansible keeps a warning until the task is over."""
+        since = f"{busy['by']}, which has been changing it since {busy['since']}"
+        said = f"{host}: waits for {since}, until {stamp(time.time() + wait)} at the latest"
+        self._display.display(prose(said, screen_width()), C.COLOR_WARN, stderr=True)
+
+    def _answer_of(self, variables: dict[str, Any], name: str | None, arguments: dict[str, Any]) -> dict[str, Any]:
+        """What a module answers to one call, read."""
+        answer = self._execute_module(module_name=name, module_args=arguments, task_vars=variables)
         read = self.reader(answer)
         # The one fact that Ansible finds by itself and needs again; it comes out of what a host printed, too.
         key, found = self._discovered_interpreter_key, str(self._discovered_interpreter)
@@ -202,6 +237,21 @@ class HostAction(ActionBase):
                 self._connection.get_option("ssh_executable"), "ssh", "-O", "exit", self._connection.host
             )
             subprocess.run(exit_, stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
+
+
+def who_runs(run: Mapping[str, Any]) -> str:
+    """Who changes hosts, for whoever else would: this controller, its account, and the run."""
+    account, caller = name_of(os.getuid()), os.environ.get("SUDO_USER", "")
+    user = f"{account} (sudo: {caller})" if caller and caller != account else account
+    which = f"run {run['id']}" if "id" in run else f"process {os.getppid()}"
+    return f"{which} of {user} on {os.uname().nodename}"
+
+
+def other_run(other: Mapping[str, Any]) -> str:
+    """With whom a run had to share a host, in words."""
+    if other["waited"]:
+        return f"waited {other['waited']} s for {other['by']}, which had been changing it since {other['since']}"
+    return f"{other['by']} changed it at {other['since']}, between two changes of this run"
 
 
 def how_it_ended(done: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Callable, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.proscribe.host import ControlError, Host, one_line
+from ansible.module_utils.proscribe.host.turns import Busy
 from ansible.module_utils.proscribe.run import change
 
 ARGUMENTS = {
@@ -14,13 +15,25 @@ ARGUMENTS = {
 }
 
 
+# What an action says of its run, for the runs of others (host/turns.py).
+RUN = {"run": {"type": "dict", "options": {"by": {"type": "str"}, "wait": {"type": "float"}}}}
+
+
 class Call(AnsibleModule):
-    """One call of a module that changes hosts. A host's own log keeps the name of the plan, and what was done; Ansible
-    would write all of the plan there, with every call.
+    """One call of a module that changes hosts. A host's own log keeps the name of the plan, who sent it, and what was
+    done; Ansible would write all of the plan there, with every call.
     """
+
+    def __init__(self, argument_spec: dict[str, Any], **more: Any) -> None:
+        super().__init__(argument_spec={**argument_spec, **RUN}, **more)
+        self.host = Host()
+        run = self.params.pop("run") or {}
+        self.host.by = run.get("by") or ""
+        self.host.patience = run.get("wait") or self.host.patience
 
     def _log_invocation(self) -> None:
         given = {name: value.get("digest") if isinstance(value, dict) else value for name, value in self.params.items()}
+        given["by"] = (self.params.get("run") or {}).get("by")
         self.log(" ".join(["Invoked with", *(f"{name}={value}" for name, value in given.items() if value)]))
 
     def log_done(self, actions: Sequence[str]) -> None:
@@ -34,7 +47,7 @@ def answer_for(control: str) -> None:
     module = Call(argument_spec=ARGUMENTS, supports_check_mode=True)
     plan = taken_plan(module)
     lift = module.params["state"] == "absent"
-    answer(module, lambda: change(Host(), plan, control, lift=lift, dry_run=module.check_mode))
+    answer(module, lambda: change(module.host, plan, control, lift=lift, dry_run=module.check_mode))
 
 
 def taken_plan(module: Call) -> Any:
@@ -49,8 +62,14 @@ def answer(module: Call, work: Callable[[], dict[str, Any]]) -> None:
     try:
         result = work()
         module.log_done(result.get("actions", ()))
-        module.exit_json(**result)
+        module.exit_json(**result, **_others(module))
     except (ControlError, ValueError) as error:
         done = list(getattr(error, "done", ()))
         module.log_done(done)
-        module.fail_json(msg=str(error), changed=bool(done), actions=done, refused=[])
+        busy = {"busy": error.turn._asdict()} if isinstance(error, Busy) else _others(module)
+        module.fail_json(msg=str(error), changed=bool(done), actions=done, refused=[], **busy)
+
+
+def _others(module: Call) -> dict[str, Any]:
+    """With whom the run had to share the host."""
+    return {"other_runs": module.host.other_runs} if module.host.other_runs else {}

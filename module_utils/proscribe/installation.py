@@ -8,6 +8,7 @@ alone: reports go to the project of the user, and modules, playbooks and filters
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -50,8 +51,16 @@ def _usual_reports(environment: Mapping[str, str]) -> Path:
     usual = ROOT / "reports"
     if os.access(usual if os.path.lexists(usual) else ROOT, os.W_OK):
         return usual
-    state = environment.get("XDG_STATE_HOME") or f"{environment.get('HOME') or '/root'}/.local/state"
+    state = environment.get("XDG_STATE_HOME") or f"{environment.get('HOME') or _home()}/.local/state"
     return Path(state, "proscribe/reports")
+
+
+def _home() -> str:
+    """The home of this account; "/" for one that has none."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return "/"
 
 
 def user_project() -> Path | None:

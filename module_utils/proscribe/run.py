@@ -284,7 +284,7 @@ def change(
     if host.system != "Linux":
         raise ControlError(f"{host.system} cannot be enforced yet; see docs/coverage.md")
     plan, missed = resolved_here(host, plan)
-    with host.exclusive():
+    with host.exclusive() as turns:
         # What is beside the controls has its mode in each of its parts, and is also about what the plan has no longer.
         section = {"mode": "enforce"} if name == GROUP_POLICY else plan["controls"].get(name)
         found: list[Finding] = []
@@ -300,7 +300,10 @@ def change(
         left = more.pop("left", [])
         if changes.afterwards and not dry_run:
             changes.afterwards()
+        if changes.actions and not dry_run:
+            turns.note()
         if lift and not dry_run:
+            turns.forget()
             forget(host)
             host.delete(PROGRAM)
     missed = [one for one in missed if one.rule.partition("/")[0] == name and not lift]

@@ -8,6 +8,7 @@ folder or a file that others can write, or that is a link, is refused. Controlle
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -37,6 +38,12 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A pipe that somebody put in a file's place does not hold the run.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+WRITABLE = (
+    "a directory for the reports and for what is kept between runs, in which this account can write: name one in the"
+    " environment variable PROSCRIBE_REPORTS, or in proscribe_reports in the inventory"
+)
 
 
 class Untrusted(OSError):
@@ -70,15 +77,23 @@ class Store:
 
     def require(self) -> None:
         """Make the folder of reports and the store in it, where they are not there. Raises Untrusted for those that
-        others could change, and OSError.
+        others could change, or this account cannot, and OSError.
         """
         if self.directory is None:
             return
         reports = self.directory.parent
-        reports.mkdir(mode=0o750, parents=True, exist_ok=True)  # they hold names of users, and what they installed
-        self._refuse(str(reports), os.stat(reports))
-        with contextlib.suppress(FileExistsError):
-            self.directory.mkdir(mode=0o700)
+        try:
+            reports.mkdir(mode=0o750, parents=True, exist_ok=True)  # they hold names of users, and what they installed
+            self._refuse(str(reports), os.stat(reports))
+            with contextlib.suppress(FileExistsError):
+                self.directory.mkdir(mode=0o700)
+            if not os.access(reports, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except Untrusted:
+            raise
+        except OSError as error:
+            found = f"a place in which {name_of(os.geteuid())} cannot write ({error.strerror})"
+            raise Untrusted(str(reports), found, WRITABLE) from None
         with self._open():
             pass
 

@@ -29,6 +29,7 @@ def main(words: Sequence[str], by: str, started_by: str, marshalled: Callable[[]
     """
     host = Host()
     host.started_by = started_by
+    host.by = "this host's own observation (proscribe-watch)"
     try:
         known = files.settings(host)
         if known is None:

@@ -67,6 +67,47 @@ def test_root_schedules_nothing_of_which_a_part_is_in_others_reach(
         machine.script(back)
 
 
+HIDDEN = "/etc/systemd/system/proscribe-drift.service.d"
+NO_HOMES = f"mkdir -p {HIDDEN}; printf '[Service]\\nProtectHome=yes\\n' >{HIDDEN}/homes.conf"
+
+
+@pytest.mark.parametrize(
+    ("place", "change", "back", "reason"),
+    [
+        ("/tmp/p", "", "", "/tmp/p is below /tmp, which is not kept"),
+        (
+            "/root/p",
+            NO_HOMES,
+            f"rm -r {HIDDEN}",
+            "/root/p is not there (No such file or directory) for proscribe-drift.service",
+        ),
+        (
+            "/srv/noexec/p",
+            "mkdir -p /srv/noexec; mount -t tmpfs -o noexec,mode=755 tmpfs /srv/noexec",
+            "umount /srv/noexec",
+            "/srv/noexec/p/proscribe cannot be run for proscribe-drift.service, as root",
+        ),
+    ],
+)
+def test_a_checkout_that_its_units_would_not_see_is_refused(
+    machine: Scheduled, place: str, change: str, back: str, reason: str
+) -> None:
+    machine.script(f"{change}\ncp -r {CHECKOUT}/. {place}")
+    try:
+        done = machine.run("sh", f"{place}/proscribe", "schedule", "-i", f"{place}/fleet", check=False)
+        said = " ".join(done.split())
+        assert reason in said and "such as /opt/proscribe" in said, said
+        assert not machine.there(UNIT) and not machine.there(UNIT.replace(".service", ".timer"))
+    finally:
+        machine.script(f"rm -r {place}/* 2>/dev/null || :\n{back}")
+
+
+def test_so_are_reports_that_runs_could_not_write(machine: Scheduled) -> None:
+    schedule = (f"{CHECKOUT}/proscribe", "schedule", "--check", "-i", f"{CHECKOUT}/fleet")
+    said = " ".join(machine.run("env", "PROSCRIBE_REPORTS=/usr/r/s", *schedule, check=False).split())
+    assert "/usr/r/s cannot be written for proscribe-drift" in said and "ProtectSystem=full" in said, said
+
+
 def test_an_ansible_of_an_ordinary_users_is_refused(machine: Scheduled) -> None:
     machine.script("cp /usr/bin/ansible-playbook /home/alice/ansible-playbook")
     named = ("env", "PROSCRIBE_ANSIBLE_PLAYBOOK=/home/alice/ansible-playbook")

@@ -166,6 +166,7 @@ TABLE = (
     Row("integration/test_login_shells.py", CHANGED, _SWEEP),
     Row("integration/test_stream_connections.py", CHANGED, _SWEEP),
     Row("integration/test_sweep.py", CHANGED, _SWEEP),
+    Row("integration/test_two_runs.py", CHANGED, (*_SWEEP, "module_utils/proscribe/host/turns.py")),
     Row("integration/test_unchanged_audit.py", ALWAYS, _SWEEP),
     Row("integration/test_launches.py", CHANGED, _WATCH),
     Row("integration/test_launches_connector.py", ALWAYS, _WATCH),

@@ -75,6 +75,7 @@ def test_what_a_look_may_not_say(answer: object, why: str) -> None:
 
 
 FINDING = dict.fromkeys(Finding._fields, "x")
+TURN = {"by": "run 7 of a\x1b", "since": "now"}
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,16 @@ FINDING = dict.fromkeys(Finding._fields, "x")
         ({"changed": True}, {"changed": True}),
         ({"failed": True, "msg": "no"}, {"failed": True, "msg": "no"}),
         ({"actions": ["end \x1bx"]}, {"actions": ["end \\x1bx"]}),
+        (
+            {"failed": True, "msg": "no", "busy": {**TURN, "more": 1}},
+            {"failed": True, "msg": "no", "busy": {"by": "run 7 of a\\x1b", "since": "now"}},
+        ),
+        ({"busy": TURN}, {}),
+        ({"other_runs": []}, {}),
+        (
+            {"other_runs": [{**TURN, "waited": 3, "more": 1}]},
+            {"other_runs": [{"by": "run 7 of a\\x1b", "since": "now", "waited": 3}]},
+        ),
         (
             {"refused": [{"rule": "apps/a", "subject": "b", "reason": "c", "more": 1}]},
             {"refused": [{"rule": "apps/a", "subject": "b", "reason": "c"}]},
@@ -116,6 +127,11 @@ def test_what_a_change_may_say(answer: dict[str, Any], result: dict[str, Any]) -
         ({"refused": [{"subject": "a", "reason": "b"}]}, "rule is no text"),
         ({"findings": {}}, "findings is no list"),
         ({"findings": ["x"]}, "a finding is no mapping"),
+        ({"failed": True, "msg": "", "busy": "x"}, "a run is no mapping"),
+        ({"failed": True, "msg": "", "busy": {"by": "x"}}, "since is no text"),
+        ({"other_runs": {}}, "other_runs is no list"),
+        ({"other_runs": [TURN]}, "waited is no"),
+        ({"other_runs": [{"by": 1, "since": "", "waited": 0}]}, "by is no text"),
         ({"diff": {}}, "diff is no list"),
         ({"diff": ["x"]}, "a difference is no mapping"),
         ({"diff": [{"after_header": "b", "before": "", "after": ""}]}, "before_header is no text"),

@@ -46,6 +46,25 @@ def test_a_store_that_may_not_be_opened_is_not_said_to_be_something_else(
     assert not isinstance(wrong.value, Untrusted)
 
 
+@pytest.mark.parametrize("place", ["/proc/reports", "/sys/reports", "file/reports", "file"])
+def test_where_nothing_can_be_written_it_is_said_where_reports_may_go(tmp_path: Path, place: str) -> None:
+    """Such as of a collection, in a project that is read-only; also for root, and of a directory that is there."""
+    (tmp_path / "file").touch()
+    reports = tmp_path / place
+    with pytest.raises(Untrusted) as wrong:
+        Store(reports / "plans").require()
+    said = str(wrong.value)
+    assert said.startswith(f"{reports}: found a place in which ") and "cannot write (" in said
+    assert "PROSCRIBE_REPORTS, or in proscribe_reports" in said and "Errno" not in said
+
+
+def test_so_it_is_where_only_the_plans_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plans").mkdir(0o700)
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != tmp_path)
+    with pytest.raises(Untrusted, match="cannot write"):
+        Store(tmp_path / "plans").require()
+
+
 @pytest.mark.parametrize(("kind", "found"), [("link", "a link"), ("file", "no directory"), ("none", "")])
 def test_what_stands_in_the_place_of_a_store_is_told(tmp_path: Path, kind: str, found: str) -> None:
     place = tmp_path / "plans"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
-import fcntl
 import functools
 import json
 import os
@@ -36,6 +35,7 @@ from ..report.text.command import Call
 from ..report.text.wording import clean, counted
 from ..schedule.timers import DRIFT
 from ..store import PLANS, Store, Untrusted
+from ..waiting import holder, locked
 from . import Refused, inventory, say
 
 NO_REPORT = 78  # the run produced no report; systemd's OnFailure= then tells of it
@@ -200,12 +200,11 @@ def _alone(reports: Path) -> Iterator[None]:
         raise Refused(str(wrong)) from None
     descriptor = os.open(reports, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not locked(descriptor, 0):
             raise Refused(
-                f"another scheduled run is under way (it has the lock of {reports}); nothing was done"
-            ) from None
+                f"another scheduled run is under way (it has the lock of {reports}): {holder(descriptor)}; nothing was"
+                " done"
+            )
         yield
     finally:
         os.close(descriptor)

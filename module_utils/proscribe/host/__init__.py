@@ -8,7 +8,6 @@ made is followed, and a file appears whole or not at all. Standard library only,
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sys
 import time
@@ -23,8 +22,8 @@ from .types import ControlError, Process, Result, Unseen, User, escaped, one_lin
 if TYPE_CHECKING:
     from .file_scan import Known, Scanned
     from .names import Resolution
+    from .turns import Turns
 
-LOCK = "/run/proscribe.lock"
 DARWIN = "Darwin"  # the kernel of macOS, where nothing is ever changed
 
 __all__ = [
@@ -54,7 +53,9 @@ class Host(Processes):
     `record_fields` go into the record as they are. `state_savers` save for later runs what a run that may write
     has learnt; each takes whether its run begins with this observation. Where nothing will be saved, `learns` is false,
     and observing costs less. `started_by` is the unit that had systemd start this process, and so runs; "" for none.
-    `clock` says what time it is, in seconds since 1970: on a watched host one that does not go back (watch/clock.py).
+    `by` is who changes it, for others that wait `patience` seconds for their turn, and `other_runs` with whom this run
+    had to share it (turns.py). `clock` says what time it is, in seconds since 1970: on a watched host one that does not
+    go back (watch/clock.py).
     """
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
@@ -63,6 +64,9 @@ class Host(Processes):
         self.state_savers: list[Callable[[bool], None]] = []
         self.learns = True
         self.started_by = ""
+        self.by = ""
+        self.patience = 60.0
+        self.other_runs: list[dict[str, Any]] = []
         self.clock: Callable[[], float] = time.time
 
     @property
@@ -93,37 +97,16 @@ class Host(Processes):
             raise ControlError("this needs root: run it as root, or let Ansible become root (-b, and -K if sudo asks)")
 
     @contextlib.contextmanager
-    def exclusive(self, patience: float = 60) -> Iterator[None]:
-        """Keep a second run of Proscribe off this host; raises ControlError when another one holds it for too long.
+    def exclusive(self, patience: float | None = None) -> Iterator[Turns]:
+        """Keep a second run of Proscribe off this host. Raises ControlError when another one has it for too long."""
+        from .turns import Turns  # an audit takes none
 
-        The lock is a file that only root can open: one that users could open they could hold as well, and keep the ban
-        off for good. It goes when the run ends, so whoever has waited checks whether what it locked is still the file.
-        """
-        end = time.monotonic() + patience
-        descriptor = self._lock()
-        while descriptor is None:
-            if time.monotonic() > end:
-                raise ControlError(f"another run of Proscribe has been changing this host for {patience:g} s")
-            time.sleep(0.2)
-            descriptor = self._lock()
+        turns = Turns(self._real, self.by, self.patience if patience is None else patience)
         try:
-            yield
+            with turns.taken():
+                yield turns
         finally:
-            os.unlink(self._real(LOCK))
-            os.close(descriptor)
-
-    def _lock(self) -> int | None:
-        """The descriptor of the lock file, locked; None while another run has it."""
-        try:
-            descriptor = os.open(self._real(LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise ControlError(f"cannot lock {LOCK}: {error.strerror}") from None
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(descriptor), os.stat(self._real(LOCK))):
-                return descriptor
-        os.close(descriptor)
-        return None
+            self.other_runs += turns.others
 
     def scan(
         self,

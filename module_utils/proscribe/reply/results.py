@@ -23,6 +23,7 @@ Reader = Callable[[object], dict[str, Any]]
 REFUSED = ("rule", "subject", "reason")
 SIDES = ("before", "after")
 MOST_NOTES = 20
+MOST_RUNS = 16
 SERVICES = 100  # that one thing belongs to
 # Of one difference, and of all of one answer; a hosts file with every banned name has some hundred thousand.
 DIFFERENCE = 4 * 1024 * 1024
@@ -63,6 +64,7 @@ def change(value: object) -> dict[str, Any]:
     return {
         "changed": flag(answer.get("changed"), "changed"),
         **_failed(answer),
+        **_others(answer),
         **({"notes": notes} if notes else {}),
         "actions": listed(lambda one: name(one, "an action"), answer.get("actions", []), "actions"),
         "refused": listed(_refusal, answer.get("refused", []), "refused"),
@@ -89,7 +91,7 @@ def quarantine(value: object) -> dict[str, Any]:
     where something was done, and {failed, msg}.
     """
     answer = mapping(value, "the answer")
-    result: dict[str, Any] = {"changed": flag(answer.get("changed"), "changed"), **_failed(answer)}
+    result: dict[str, Any] = {"changed": flag(answer.get("changed"), "changed"), **_failed(answer), **_others(answer)}
     if "items" in answer:
         items = listed(_item, answer["items"], "items", MOST)
         broken = listed(_broken, answer.get("broken", []), "broken", MOST)
@@ -118,7 +120,24 @@ def stored_record(value: object) -> dict[str, Any]:
 def _failed(answer: Any) -> dict[str, Any]:
     if not flag(answer.get("failed"), "failed"):
         return {}
-    return {"failed": True, "msg": line(answer.get("msg"), "msg")}
+    busy = {"busy": _turn(answer["busy"])} if "busy" in answer else {}
+    return {"failed": True, "msg": line(answer.get("msg"), "msg"), **busy}
+
+
+def _turn(value: object) -> dict[str, Any]:
+    """Who changes a host, or did, and since when."""
+    turn = mapping(value, "a run")
+    return {key: line(turn.get(key), key) for key in ("by", "since")}
+
+
+def _others(answer: Any) -> dict[str, Any]:
+    """With whom a run had to share the host; `waited` seconds, 0 where the other one came between two changes."""
+
+    def other(value: object) -> dict[str, Any]:
+        return {**_turn(value), "waited": count(mapping(value, "a run").get("waited"), "waited")}
+
+    found = listed(other, answer.get("other_runs", []), "other_runs", MOST_RUNS)
+    return {"other_runs": found} if found else {}
 
 
 def _item(value: object) -> dict[str, Any]:

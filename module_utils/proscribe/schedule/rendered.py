@@ -11,6 +11,7 @@ from .. import installation
 from ..compile.channels import needs_setgid
 from ..compile.inventory import HostVariables
 from ..compile.reporting import one_for_all
+from ..compile.reports_place import ENVIRONMENT
 from ..compile.restrictions import PREFIX, Restrictions
 from ..compile.waivers import REGISTER
 from ..compile.waivers import SIGNERS as SIGNERS_OF_WAIVERS
@@ -59,7 +60,8 @@ def plan(
     hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], here: Here, elsewhere: str, local: bool
 ) -> dict[str, Any]:
     """{way, controller, become, warnings, drift {files, runs}, pull {files, settings, runs}}: the files of the
-    controller and of the hosts; `runs` {account, paths} is what runs are made of, which nobody else may change.
+    controller and of the hosts; `runs` is what runs are made of, which nobody else may change: {account, paths}, and
+    of these what they start, `starts`, and where they write, `writes`.
     `elsewhere` is the inventory name of another controller ("": this machine), `local` whether some host is reached
     without a connection, so that runs change the controller itself.
 
@@ -106,7 +108,13 @@ def _drift_runs(said: Mapping[str, Any], here: Here, elsewhere: str, policy: Seq
     named = [] if elsewhere else [here.environment.get("PROSCRIBE_ANSIBLE_PLAYBOOK", "")]
     named += [*here.inventory, *policy, *_files_in(said["options"])]
     paths = [checkout, *(_moved(path, here.project, checkout) for path in named if path.startswith("/"))]
-    return {"account": said["account"] or here.account, "paths": list(dict.fromkeys(paths))}
+    reports = "" if elsewhere else here.environment.get(ENVIRONMENT, "")
+    return {
+        "account": said["account"] or here.account,
+        "paths": list(dict.fromkeys(paths)),
+        "starts": [f"{checkout}/proscribe"],
+        "writes": [reports] if reports else [],
+    }
 
 
 def _policy_files(host: HostVariables, restrictions: Restrictions, project: str) -> Iterator[str]:
@@ -182,7 +190,9 @@ def _pull(said: Mapping[str, Any], here: Here, times: units.Times, refuse: Any) 
     elif not said["signers"]:
         own.append(said["repository"].removeprefix("file://"))
     paths = [path for path in own if path.startswith("/")]
-    return {"files": files, "settings": settings, "runs": {"account": "root", "paths": paths}}
+    starts = [] if said["repository"] else [f"{said['directory']}/proscribe"]
+    runs = {"account": "root", "paths": paths, "starts": starts, "writes": []}
+    return {"files": files, "settings": settings, "runs": runs}
 
 
 def program(name: str, first: str = "") -> str:

@@ -11,6 +11,7 @@ from ..controls.base import Action, Changes
 from ..host import DARWIN, WRITTEN_BY, ControlError, Host
 from ..host.units import unit_text
 from .reach import require_own
+from .visible import require_visible
 
 DRIFT = "proscribe-drift"  # the controller's units
 PULL = "proscribe-pull"  # a host's own
@@ -45,12 +46,14 @@ def planned(
     runs: Mapping[str, Any] | None = None,
 ) -> Changes:
     """What brings one part (DRIFT or PULL) of a schedule in place: `files` are texts by path, `settings` (with the
-    host's own name in them) what its program reads, {} for none, `runs` {account, paths} what it runs, by account.
-    Raises ControlError for a host without systemd, and where others could change what is run.
+    host's own name in them) what its program reads, {} for none, `runs` {account, paths, starts, writes} what it runs,
+    by account. Raises ControlError for a host without systemd, where others could change what is run, and where the
+    units would not see it.
     """
     _require_systemd(host)
     if runs:
         require_own(runs["account"], runs["paths"])
+        require_visible(host, files, runs)
     known = DRIFT_FILES if part == DRIFT else PULL_FILES
     if strange := sorted(set(files) - set(known)):
         raise ControlError(f"{strange[0]} is no file of a schedule")

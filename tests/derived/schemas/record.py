@@ -63,6 +63,7 @@ ERROR = keyed(
     },
     optional=("refused",),
 )
+OTHER_RUN = keyed({"control": TEXT, "by": TEXT, "since": TEXT, "waited": COUNT})
 ACTION = keyed(
     {
         "control": TEXT,
@@ -183,6 +184,11 @@ SOMETIMES = {
     "not_observed_again": about(
         {"type": "array", "items": one_of((*CONTROLS, *BESIDE))},
         "Only of a host that the run corrected and could not observe afterwards: these controls",
+    ),
+    "other_runs": about(
+        listed(OTHER_RUN),
+        "Only where other runs changed the host meanwhile: who, since when, and how many seconds this run waited for "
+        "them; 0 for one that came between two changes of this run",
     ),
     "found_at": about(
         TEXT,

@@ -34,6 +34,15 @@ def test_what_was_moved_is_told_with_the_id_to_restore_it_by():
     assert not any("quarantine_id" in action for action in record["actions"])
 
 
+def test_with_whom_a_run_shared_the_host_is_in_its_record():
+    other = {"by": "run 7 of alice on ctl", "since": "2026-11-25T00:30:00Z", "waited": 3}
+    changed = ("changed", "apps", {"actions": ["remove wechat"], "other_runs": [other]})
+    assert one("enforce", ("answered", BAD), changed, ("answered", GOOD))["other_runs"] == [
+        {"control": "apps", **other}
+    ]
+    assert "other_runs" not in one("enforce", ("answered", BAD), ("changed", "apps", {}), ("answered", GOOD))
+
+
 REMOVED, LOCKED = ("changed", "apps", {"actions": ["remove wechat"]}), ("failed", "apps", "apt is locked")
 OTHER = clean_answer(digest=OTHER_DIGEST, checked_at="2026-11-26")
 

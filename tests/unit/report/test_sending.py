@@ -13,13 +13,13 @@ import time
 import pytest
 from event_runs import SETTINGS
 from pasts import bad, good
+from proscribe import waiting
 from proscribe.report import sending
 from proscribe.report.exports.events import LONGEST, Event
 from proscribe.report.publishing import Beyond, publish
 from proscribe.report.sending import datagrams, log_file
 from proscribe.report.sending.log_file import LogFile
 from proscribe.report.sending.transport import Failed
-from proscribe.report.storage import turns
 from proscribe.report.storage.complete import read_report
 from proscribe.report.storage.files import ReportDirectory
 
@@ -171,7 +171,7 @@ def test_another_run_that_has_the_file_is_waited_for_and_not_for_ever(own, monke
     with pytest.raises(Failed, match="another process had the file locked"):
         log.close()
     monkeypatch.setattr(log_file, "PATIENCE", 30)
-    monkeypatch.setattr(turns.time, "sleep", lambda _: fcntl.flock(holder, fcntl.LOCK_UN))
+    monkeypatch.setattr(waiting.time, "sleep", lambda _: fcntl.flock(holder, fcntl.LOCK_UN))
     log.close()
     assert (file.read_text(), log.sent) == ('{"kind":"rule"}\n', 1)
     os.close(holder)

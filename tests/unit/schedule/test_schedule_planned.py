@@ -86,11 +86,19 @@ def test_what_runs_are_made_of_is_named_for_the_machine_that_has_it():
     options = ["--vault-password-file", "/v/1", "--vault-id=x@/v/2", "-e", "@/v/3", "-e", "a=/tmp/x", "--forks", "5"]
     paths = ["/opt/venv/bin/ansible-playbook", "/srv/proscribe/inventory/prod", "/etc/ansible/hosts", "/own/catalogue"]
     answer = planned(here, schedule_options=options, catalog_dirs=["/own/catalogue"])
-    assert answer["drift"]["runs"] == {"account": "ops", "paths": ["/srv/proscribe", *paths, "/v/1", "/v/2", "/v/3"]}
+    assert answer["drift"]["runs"] == {
+        "account": "ops",
+        "paths": ["/srv/proscribe", *paths, "/v/1", "/v/2", "/v/3"],
+        "starts": ["/srv/proscribe/proscribe"],
+        "writes": [],
+    }
+    assert planned()["drift"]["runs"]["writes"] == ["/r 1"]
     answer = planned(here, "ctl", schedule_directory="/opt/p", schedule_account="root")
     assert answer["drift"]["runs"] == {
         "account": "root",
         "paths": ["/opt/p", "/opt/p/inventory/prod", "/etc/ansible/hosts"],
+        "starts": ["/opt/p/proscribe"],
+        "writes": [],
     }
 
 
@@ -107,7 +115,8 @@ def test_what_runs_are_made_of_is_named_for_the_machine_that_has_it():
 def test_so_it_is_on_hosts_that_pull(settings, paths):
     message = {f"schedule_{name}": value for name, value in settings.items()}
     answer = planned(schedule="pull", schedule_inventory="prod", **message)
-    assert answer["pull"]["runs"] == {"account": "root", "paths": paths}
+    starts = ["/srv/p/proscribe"] if "directory" in settings else []
+    assert answer["pull"]["runs"] == {"account": "root", "paths": paths, "starts": starts, "writes": []}
     assert bool(answer["warnings"]) == ("repository" in settings and "signers" not in settings)
 
 

@@ -6,7 +6,6 @@ It is an organisation's decision as a waiver is, so it lies with the waivers and
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -14,12 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...policy_errors import Described, PolicyError, PolicyErrors
+from ...waiting import holder, locked
 from .authority import disqualified
 from .standing import Context
 
 FILE = "refused.jsonl"
 LARGEST = 16 * 1024 * 1024  # bytes
 LONGEST = 300  # characters of a reason
+PATIENCE = 60  # seconds that a writer waits for another one
 
 
 class Refusal(NamedTuple):
@@ -110,11 +111,14 @@ def _of_file(path: Path, errors: list[PolicyError]) -> Iterator[Refusal]:
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """The directory for one writer alone: two people may refuse at once. Raises OSError."""
+    """The directory for one writer alone: two people may refuse at once. Raises OSError, also where another one has it
+    for too long.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not locked(descriptor, PATIENCE):
+            raise OSError(f"{holder(descriptor)} has had {folder} for {PATIENCE:g} s")
         yield
     finally:
         os.close(descriptor)

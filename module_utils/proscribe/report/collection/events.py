@@ -42,6 +42,8 @@ class Heard:
     actions: list[dict[str, str]] = field(default_factory=list)
     # {control, message, refused: the rule, of what was left as it is}
     errors: list[dict[str, str]] = field(default_factory=list)
+    # {control, by, since, waited}: with whom this run had to share the host
+    other_runs: list[dict[str, Any]] = field(default_factory=list)
     failed: bool = False  # something went wrong after the host had been seen
     reason: str = ""  # why there is no record
     touched: bool = False  # an enforcing module was started
@@ -130,6 +132,7 @@ class Collector:
             id_ = "" if dry else id_of(action)
             named = {"quarantine_id": id_} if id_ else {}
             heard.actions.append({"control": control, "action": action, **named})
+        heard.other_runs += [{"control": control, **other} for other in _items(result, "other_runs")]
         for refusal in _items(result, "refused"):
             if isinstance(refusal, Mapping):
                 message = f"{refusal.get('rule')}: {refusal.get('subject')} was left as it is: {refusal.get('reason')}"
@@ -230,7 +233,8 @@ class Collector:
         if not self.changing:
             return [self._with_errors(record, heard) for record in records]
         records[-1] = marked(records[-1], heard.changes, heard.refused)
-        last = {**self._with_errors(records[-1], heard), "actions": heard.actions}
+        shared = {"other_runs": heard.other_runs} if heard.other_runs else {}
+        last = {**self._with_errors(records[-1], heard), "actions": heard.actions, **shared}
         return [*records[:-1], last]
 
     def _with_earlier(self, record: Mapping[str, Any]) -> Mapping[str, Any]:

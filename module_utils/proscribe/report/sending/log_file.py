@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...ownership import exposed
+from ...waiting import locked
 from ..exports.events import Event
 from ..storage.files import FILE_MODE
-from ..storage.turns import locked
 from .transport import Failed
 
 BATCH = 1 << 20  # bytes that are written at once

@@ -15,9 +15,9 @@ from typing import Any
 
 from ...finding import BESIDE
 from ...plan import CONTROLS
+from ...waiting import holder, locked
 from ..evaluation.fleet_state import FleetState, Host, Observation, Rules
 from .files import FILE_MODE, whole
-from .turns import locked
 
 SCHEMA = "proscribe/whole/1"
 FILE = "whole.jsonl"
@@ -36,7 +36,7 @@ def turn(reports: Path, patience: float = PATIENCE) -> Iterator[None]:
     descriptor = os.open(reports / LOCK, flags, FILE_MODE)
     try:
         if not locked(descriptor, patience):
-            raise Busy(f"another run has had {reports / LOCK} for {patience:g} s")
+            raise Busy(f"{holder(descriptor)} has had {reports / LOCK} for {patience:g} s")
         yield
     finally:
         os.close(descriptor)

@@ -18,9 +18,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from ...waiting import locked
 from .files import FILE_MODE, SUFFIX, sync
 from .files import JOURNAL as FILE
-from .turns import locked
 
 SILENT = 86_400  # seconds
 PATIENCE = 5.0  # seconds that a new run waits for one that looks whether it is over

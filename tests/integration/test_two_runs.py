@@ -1,0 +1,136 @@
+"""Two runs over one host at once, over real SSH: the second one waits, says for whom and until when, on the screen and
+in its record, or gives up with that. A run that was killed holds nobody up.
+
+The first run is stopped within a call, while a tool of the host waits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from machines import ANSIBLE, PROJECT, Controller, Machine, booted
+from patience import LONGEST, until
+from proscribe.host.turns import LOCK
+from proscribe.plan import SCHEMA, sealed
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+
+HOLD, HELD = "/run/hold", "/run/held"
+WAITS = f"""#!/bin/sh
+while [ -e {HOLD} ]; do : >{HELD}; sleep 0.1; done
+exec /usr/bin/dpkg-query.real "$@"
+"""
+APP = {"name": "A", "mode": "enforce", "packages": {"apt": ["nosuch"]}, "processes": [], "paths": []}
+SITE = {"name": "B", "mode": "enforce", "domains": ["nosuch.example.com"], "allow": []}
+BARE = {"schema": SCHEMA, "contact": "", "browsers": []}
+APPS = sealed({**BARE, "controls": {"apps": {"mode": "enforce", "services": {"a": APP}, "settings": {}}}})
+DNS = sealed({**BARE, "controls": {"dns": {"mode": "enforce", "services": {"b": SITE}, "settings": {}}}})
+ONLY_DNS = {"proscribe_controls": {"apps": "off", "browser": "off", "firewall": "off", "dns": "enforce"}}
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+FIRST = rf"process \d+ of \w+( \(sudo: \w+\))? on {re.escape(os.uname().nodename)}"
+WAITING = rf"waits for {FIRST}, which has been changing it since {TIME}, until {TIME} at the latest"
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Machine]:
+    with booted("turns") as (machine,):
+        machine.run("mv", "/usr/bin/dpkg-query", "/usr/bin/dpkg-query.real")
+        machine.run("sh", "-c", "cat >/usr/bin/dpkg-query; chmod 755 /usr/bin/dpkg-query", stdin=WAITS)
+        yield machine
+
+
+class First:
+    """A run that has the host, and goes on once the test says so."""
+
+    def __init__(self, host: Machine) -> None:
+        self.host = host
+        host.run("rm", "-f", HELD)
+        host.run("touch", HOLD, "/var/lib/dpkg/status")  # of packages that have not changed, nobody asks
+        self.run = host.controller("restricted_apps", {"plan": APPS})
+        until(lambda: host.there(HELD))
+        [found] = host.run("sh", "-c", f"find /proc/[0-9]*/fd -lname {LOCK} 2>/dev/null || :").split()
+        self.pid = found.split("/")[2]
+        host.run("kill", "-STOP", self.pid)  # no tool of a host may wait for as long as a busy machine takes
+
+    def go_on(self) -> None:
+        self.host.run("rm", "-f", HOLD)
+        self.host.run("kill", "-CONT", self.pid, check=False)
+
+
+@pytest.fixture
+def first(host: Machine) -> Iterator[First]:
+    run = First(host)
+    assert re.search(FIRST, host.run("cat", LOCK))
+    yield run
+    run.go_on()
+    run.run.process.communicate(timeout=LONGEST)
+
+
+def heard(run: Controller, pattern: str) -> str:
+    """What a run prints until that is in it, with it: it goes on meanwhile."""
+    said = ""
+    assert run.process.stdout is not None
+    while line := run.process.stdout.readline():
+        said += line
+        if re.search(pattern, " ".join(said.split())):
+            return said
+    return pytest.fail(said)
+
+
+def rest_of(run: Controller) -> str:
+    assert run.process.stdout is not None
+    said = run.process.stdout.read()
+    run.process.wait(timeout=LONGEST)
+    return said
+
+
+def test_the_second_run_says_for_whom_it_waits_while_it_waits_and_then_does_its_work(
+    host: Machine, first: First
+) -> None:
+    second = host.controller("dns_filter", {"plan": DNS})
+    heard(second, f"{host.name}: {WAITING}")
+    assert not host.there("/etc/proscribe"), "it has not begun"
+    first.go_on()
+    rest = rest_of(second)
+    said = " ".join(rest.split())
+    assert re.search(rf"{host.name}: waited \d+ s for {FIRST}, which had been changing it since {TIME}", said), said
+    answer = json.loads(rest[rest.index("=> {") + 3 :])
+    [other] = answer["other_runs"]
+    assert answer["changed"] and re.fullmatch(FIRST, other["by"]) and other["waited"] >= 3
+    assert not host.there(LOCK)
+
+
+def test_who_waits_for_too_long_changes_nothing_and_says_for_whom_it_was(host: Machine, first: First) -> None:
+    second = host.controller("dns_filter", {"plan": DNS, "state": "absent", "run": {"wait": 4}}).answer()
+    assert second["failed"] and not second["changed"]
+    refusal = rf"this host is being changed by {FIRST}, since {TIME}; waited for it until {TIME}"
+    assert re.fullmatch(refusal, second["msg"]), second
+    assert "nosuch.example.com" in host.run("cat", "/etc/hosts")
+
+
+def test_a_run_that_was_killed_on_the_host_holds_nobody_up(host: Machine, first: First) -> None:
+    host.run("kill", "-9", first.pid)
+    answer = host.call("dns_filter", {"plan": DNS, "state": "absent"})
+    assert (answer["changed"], answer.get("other_runs")) == (True, None)
+
+
+def test_it_is_in_the_record_of_the_run(host: Machine, first: First, tmp_path: Path) -> None:
+    inventory = host._inventory(**ONLY_DNS)
+    own = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(tmp_path)}
+    argv = [f"{ANSIBLE}-playbook", str(PROJECT / "playbooks/enforce.yml"), "-i", inventory]
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    run = Controller(subprocess.Popen(argv, env={**os.environ, **own}, cwd=PROJECT, text=True, **both))
+    said = heard(run, f"{host.name}: {WAITING}")
+    first.go_on()
+    said = " ".join((said + rest_of(run)).split())
+    [record] = map(json.loads, (tmp_path / "newest/hosts.jsonl").read_text().splitlines())
+    assert record["state"] == "repaired", said[-3000:]
+    [other] = record["other_runs"]
+    assert other["control"] == "dns" and other["waited"] >= 1 and re.fullmatch(FIRST, other["by"])
+    assert re.search(f"waited {other['waited']} s for {FIRST}", said), said[-3000:]
