@@ -402,7 +402,8 @@ class CallbackModule(CallbackBase):
 
     def _end(self, collector: Collector, ansible_failed: bool) -> None:
         self._collector = None
-        self._display.display(Line.away(), screen_only=True, newline=False)
+        with contextlib.suppress(OSError):  # a terminal that is gone costs no report
+            self._display.display(Line.away(), screen_only=True, newline=False)
         if collector.run["mode"] == "lift":
             self._end_lift(collector, ansible_failed)
             return

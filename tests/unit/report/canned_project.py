@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 from patience import LONGEST
@@ -98,8 +100,10 @@ class Project:
         said = process.communicate(timeout=LONGEST)
         return subprocess.CompletedProcess(process.args, process.returncode, *said)
 
-    def begin(self, playbook, answers, hosts, *options, environment=None, stdout="proscribe_stdout"):
-        """Start a playbook with those canned answers ({action: {host: result}}); returns the process."""
+    def begin(self, playbook, answers, hosts, *options, environment=None, stdout="proscribe_stdout", terminal=None):
+        """Start a playbook with those canned answers ({action: {host: result}}); returns the process. `terminal` is a
+        descriptor of the one that is to be its controlling terminal.
+        """
         (self.actions / "canned.json").write_text(json.dumps(answers), encoding="utf-8")
         lines = [f"{host} ansible_connection=local ansible_python_interpreter={sys.executable}" for host in hosts]
         lines += (
@@ -131,8 +135,11 @@ class Project:
                 "COLUMNS": "100",
                 **(environment or {}),
             },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdin=terminal,
+            stdout=subprocess.PIPE if terminal is None else terminal,
+            stderr=subprocess.PIPE if terminal is None else terminal,
+            start_new_session=terminal is not None,
+            preexec_fn=None if terminal is None else lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             text=True,
         )
 

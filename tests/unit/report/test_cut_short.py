@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
 import signal
 import sqlite3
 from pathlib import Path
@@ -56,13 +57,11 @@ class Cut:
             "restricted_apps": enforced or {},
         }
 
-    def begin(self, playbook: str = ENFORCE, *, mode: str = "enforce", environment=None):
+    def begin(self, playbook: str = ENFORCE, *, mode: str = "enforce", **named):
         """Start it; returns the process when web01 was changed, and web02 is being changed."""
         observed = {"web01": BAD, "web02": BAD, "web03": clean_answer()}
         enforced = {"web01": REMOVED, "web02": {**REMOVED, "waits": str(self.waits)}}
-        process = self.project.begin(
-            playbook, self.answers(CUT, mode, observed, enforced), HOSTS, environment=environment
-        )
+        process = self.project.begin(playbook, self.answers(CUT, mode, observed, enforced), HOSTS, **named)
         until(lambda: self.waits.exists() and (mode == "lift" or self.noted('["changed","web01"')))
         return process
 
@@ -135,6 +134,17 @@ def test_a_run_that_gets_a_signal_closes_itself(cut, number, exit_file):
     assert cut.incidents() == {("web01", "unknown", ""), ("web02", "unknown", "")}
     assert not list(cut.reports.glob("*.partial")) and not (cut.reports / CUT / journal.FILE).exists()
     assert "User interrupted execution" not in errors + said
+
+
+def test_a_terminal_that_is_closed_costs_no_report(cut):
+    ours, its = pty.openpty()
+    process = cut.begin(terminal=its)
+    os.close(its)
+    os.close(ours)  # and the kernel sends SIGHUP
+    process.wait()
+    run_, _, records = cut.report(CUT)
+    assert (run_["interrupted"]["why"], states(records)) == ("by SIGHUP", CUT_STATES)
+    assert cut.project.exit == "14"
 
 
 LATER = '- name: A later play\n  hosts: "{{ nobody_has_set_it }}"\n  tasks: []\n'
