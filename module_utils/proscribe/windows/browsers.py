@@ -104,7 +104,7 @@ def find_browsers(answer: Answer, installed: list[Installed]) -> Browsers:
     tops = [MACHINE, *(f"{USERS}\\{name}" for name in accounts(answer))]
     starts = [start for top in tops for start in _registered(registry, f"{top}\\{BROWSERS}")]
     images = [_program_of(place) for one in installed for place in (one.icon, one.uninstall)]
-    images += [name.casefold() for top in tops for name in registry.names(f"{top}\\{APP_PATHS}")]
+    images += [path for top in tops for path in _app_paths(registry, f"{top}\\{APP_PATHS}")]
     images += [task.image.casefold() for task in answer.tasks or ()]
     found = {_known(start) for _, start in starts} | {_known(image) for image in images}
     others = {name: None for name, start in starts if not _known(start) and not start.endswith(OLD)}
@@ -121,6 +121,13 @@ def _registered(registry: Registry, key: str) -> Iterator[tuple[str, str]]:
         command = registry.values(f"{key}\\{name}\\shell\\open\\command")
         started = next((str(value.data) for value in command.values() if value.type.endswith("SZ")), "")
         yield name, _program_of(started) or name.casefold()
+
+
+def _app_paths(registry: Registry, key: str) -> Iterator[str]:
+    """The programs that have a path of their own: each by its path, or by its name where it has none."""
+    for name in registry.names(key):
+        texts = [_program_of(str(value.data)) for value in registry.values(f"{key}\\{name}").values()]
+        yield next((text for text in texts if text.endswith(".exe")), name.casefold())
 
 
 def _unseen(answer: Answer, tops: list[str]) -> list[str]:

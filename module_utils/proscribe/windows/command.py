@@ -35,6 +35,7 @@ WHOLE_KEYS = (
     f"{MACHINE}\\{UNINSTALL}",
     f"{MACHINE}\\{UNINSTALL_32}",
     f"{MACHINE}\\{BROWSERS}",
+    f"{MACHINE}\\{APP_PATHS}",
 )
 # And those of which only the names of keys and the values of their own are read.
 LISTED_KEYS = (
@@ -44,14 +45,13 @@ LISTED_KEYS = (
     f"{MACHINE}\\{UNINSTALL.rpartition(chr(92))[0]}",
     f"{MACHINE}\\{UNINSTALL_32.rpartition(chr(92))[0]}",
     f"{MACHINE}\\{CLIENTS}",
-    f"{MACHINE}\\{APP_PATHS}",
     PROFILES,
     CODE_PAGES,
     USERS,
 )
 # The same of each user whose part of the registry is loaded. Programs of 32 bits have no part of their own there.
-WHOLE_OF_USERS = (UNINSTALL, CLIENTS)
-LISTED_OF_USERS = ("Software", UNINSTALL.rpartition("\\")[0], APP_PATHS, APP_PACKAGES)
+WHOLE_OF_USERS = (UNINSTALL, CLIENTS, APP_PATHS)
+LISTED_OF_USERS = ("Software", UNINSTALL.rpartition("\\")[0], APP_PACKAGES)
 LONGEST = 8191  # characters of a line that cmd takes
 
 # What the lines between the parts of an answer say, after the token.

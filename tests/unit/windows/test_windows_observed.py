@@ -344,8 +344,10 @@ def registered_browser(name: str, program: str, hive: str = "HKLM") -> Values:
     return {key: [("", "REG_SZ", program)]}
 
 
-def app_path(image: str, hive: str = "HKLM") -> Values:
-    return {f"{hive}\\Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\{image}": [("", "REG_SZ", "C:\\x")]}
+def app_path(image: str, hive: str = "HKLM", path: str = "C:\\x") -> Values:
+    return {
+        f"{hive}\\Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\{image}": [("(Standard)", "REG_SZ", path)]
+    }
 
 
 @pytest.mark.parametrize(
@@ -355,6 +357,7 @@ def app_path(image: str, hive: str = "HKLM") -> Values:
         (installed("{1}", DisplayIcon=CHROMIUM), [], "chromium"),
         (installed("{1}", f"HKU\\{ALICE}", DisplayIcon=CHROMIUM), [], "chromium"),
         (app_path("firefox.exe"), [], "firefox"),
+        (app_path("chrome.exe", f"HKU\\{ALICE}", CHROMIUM.removesuffix(",0")), [], "chromium"),
         (app_path("BRAVE.EXE", f"HKU\\{ALICE}"), [], "brave"),
         (registered_browser("Firefox-1", "C:\\Users\\a\\firefox.exe", f"HKU\\{ALICE}"), [], "firefox"),
     ],
