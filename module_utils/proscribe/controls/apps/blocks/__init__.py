@@ -2,7 +2,8 @@
 
 parts.py      files of a block, its lines in files of others, and the settings of a package system
 polkit.py     rules that stop users from having a root service install something
-contact.py whom a refused user can ask
+tries.py      what was tried of a block, and for how long that counts
+contact.py    whom a refused user can ask
 
 Each package system says what its block is made of (systems/); install_block.py is the rule over all of them.
 """
