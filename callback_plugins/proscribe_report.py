@@ -79,6 +79,7 @@ from proscribe.report.collection.plays import (
 from proscribe.report.collection.progress import Line, Progress
 from proscribe.report.ending import ended, stamp
 from proscribe.report.evaluation import verdict
+from proscribe.report.storage import lift_file
 from proscribe.report.storage.files import ReportDirectory
 from proscribe.report.storage.journal import Journal
 from proscribe.report.terminal import lifting, summary
@@ -423,6 +424,8 @@ class CallbackModule(CallbackBase):
         check = bool(context.CLIARGS.get("check"))
         back = Call.of(collector.run).instead("enforce", collector.run["limit"], dry=False)
         apart = collector.run.get("not_served") or {}
+        lifted = lifting.lifted_hosts(collector.expected, collector.heard)
+        where = "" if check else self._write_lift(collector, lifted)
         self._print(
             lambda screen: lifting.render(
                 collector.expected,
@@ -432,11 +435,20 @@ class CallbackModule(CallbackBase):
                 back=back.line(screen.here) if back else "",
                 apart=apart,
                 controls=collector.run["controls"],
+                file=where,
             )
         )
-        reached = len(lifting.lifted_hosts(collector.expected, collector.heard))
-        decided = verdict.judge_lift(len(collector.expected), reached, ansible_failed)
+        decided = verdict.judge_lift(len(collector.expected), len(lifted), ansible_failed)
         self._conclude(verdict.interrupted(collector.interrupted) if collector.interrupted else decided)
+
+    def _write_lift(self, collector: Collector, lifted: Sequence[str]) -> str:
+        """Write down what was lifted; the file, "" where that cannot be: then the screen alone has it."""
+        try:
+            reports = Path(collector.run["directory"]).parent
+            return str(lift_file.write(reports, collector.run, collector.heard, lifted))
+        except OSError as error:
+            self._display.warning(f"what this run lifted is in no file: {clean(error)}")
+            return ""
 
     def _in_quarantine(self, course: Course, action: str, host: str, result: dict[str, Any]) -> None:
         """Take an event of a run over quarantines."""

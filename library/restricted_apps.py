@@ -42,6 +42,14 @@ refused:
   type: list
   elements: dict
   sample: []
+removed:
+  description:
+    - Packages that were removed before and are not installed again, each with what its package system calls it.
+    - What is installed again by now is not among them.
+  returned: with C(state=absent), where there are any
+  type: list
+  elements: dict
+  sample: []
 findings:
   description: The evidence that the actions answer, as in a host record.
   returned: success

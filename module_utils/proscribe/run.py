@@ -311,7 +311,8 @@ def change(
     findings = [finding.as_dict() for finding in found]
     result = _result(changes.actions, more, left)
     notes = {"notes": list(changes.notes)} if result["changed"] and changes.notes else {}
-    return {**result, "refused": refused, "findings": findings, **notes}
+    removed = {"removed": [one._asdict() for one in changes.removed]} if changes.removed else {}
+    return {**result, "refused": refused, "findings": findings, **notes, **removed}
 
 
 def _result(planned: Iterable[Action], more: Mapping[str, Any], left: Sequence[tuple[Action, str]]) -> dict[str, Any]:

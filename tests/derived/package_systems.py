@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,7 +113,40 @@ def names() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _by_name(commands: Mapping[str, str]) -> list[str]:
+    if not commands:
+        return ["        {},"]
+    return [
+        "        {",
+        *(f"            {as_text(key)}: {as_text(text)}," for key, text in commands.items()),
+        "        },",
+    ]
+
+
+def reinstalls() -> str:
+    """How what was removed is installed again, by package system."""
+    spelled = {one.declared.key: one.declared.ids for one in declared() if one.declared.ids}
+    lines = [
+        '"""How package systems install again what was removed, by their name in findings.',
+        "",
+        BY,
+        '"""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "# The spelling of ids, a package by its id, what stands before a version; commands by front and by mark.",
+        "COMMANDS: dict[str, tuple[str, str, str, dict[str, str], dict[str, str]]] = {",
+    ]
+    for one in sorted(declared(), key=lambda one: one.declared.name):
+        if (how := one.declared.reinstall) and (ids := spelled[one.declared.key]):
+            texts = [as_text(text) for text in (ids.pattern, how.name, how.pin)]
+            lines += [f"    {as_text(one.declared.name)}: (", *(f"        {text}," for text in texts)]
+            lines += [*_by_name(how.commands), *_by_name(how.marks), "    ),"]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
 DERIVED = (
     Part(f"{PACKAGE}/controls/apps/systems/registry.py", registry),
     Part(f"{PACKAGE}/compile/package_names.py", names),
+    Part(f"{PACKAGE}/report/text/package_commands.py", reinstalls),
 )

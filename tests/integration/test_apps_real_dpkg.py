@@ -20,11 +20,13 @@ import proscribe
 import pytest
 from conftest import layers, require_tool
 from patience import LONGEST
+from proscribe import removed
 from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls.apps.systems import dpkg
 from proscribe.controls.apps.systems.dpkg_trial import APT_CONFIG
+from proscribe.report.text.reinstalling import command
 
 pytestmark = pytest.mark.integration
 
@@ -52,7 +54,9 @@ else:
         refused += refusals(carry_out(changes).get("left", ()))
     except ControlError as failed:
         error = str(failed)
-    print(json.dumps({"actions": list(map(str, changes.actions)), "refused": refused, "error": error}))
+    removed = [one._asdict() for one in changes.removed]
+    actions = list(map(str, changes.actions))
+    print(json.dumps({"actions": actions, "refused": refused, "error": error, "removed": removed}))
 """
 
 SETUP = """
@@ -255,6 +259,32 @@ def test_a_program_that_serves_both_stays_by_the_default_policy(machine: Machine
         verdict = seen[f"apps/{service}"]
         assert verdict["state"] == "not_applicable" and "serves both" in verdict["reason"]
         assert verdict["findings"][0]["kind"] == "package"
+
+
+def test_a_lift_says_what_stays_removed_and_the_line_brings_it_back(machine: Machine) -> None:
+    """Removed in two runs, one package under apt's mark for what others need; one is there again before the lift."""
+    machine.sh("echo 'deb [trusted=yes] file:/debs ./' >/etc/apt/sources.list.d/made.list && apt-get update 2>&1")
+    machine.install("wechat", "linuxqq", "tim", "weechat")
+    machine.run("apt-mark", "auto", "linuxqq")
+    before = machine.installed()
+    machine.verb("enforce", WECHAT)
+    machine.verb("enforce", plan(wechat=["wechat"], qq=["linuxqq", "tim"]))
+    assert machine.run("stat", "-c", "%a %u", "/var/lib/proscribe/removed.json").stdout == "600 0\n"
+    machine.verb("enforce", plan(wechat=["wechat"]))
+    machine.install("tim")  # permitted by now
+    done = machine.verb("lift", plan(wechat=["wechat"]))
+    found = [removed.read(one) for one in done["removed"]]
+    assert {(one.name, one.version, one.mark) for one in found} == {
+        ("wechat", "4.0", "manual"),
+        ("linuxqq", "3.2", "auto"),
+    }
+    line = command(found)
+    assert line == "apt-get install linuxqq wechat && apt-mark auto linuxqq"
+    machine.sh(line)
+    assert machine.installed() == before
+    assert machine.run("apt-mark", "showauto", "wechat", "linuxqq").stdout == "linuxqq\n"
+    again = machine.verb("lift", WECHAT)
+    assert (again["actions"], again["removed"]) == ([], [])
 
 
 def test_lifting_leaves_the_tree_as_it_was(machine: Machine) -> None:

@@ -17,6 +17,9 @@ from typing import Any
 import proscribe
 import pytest
 from patience import LONGEST, until
+from proscribe import removed
+from proscribe.report.text import reinstalling
+from throwaway import pasted
 
 pytestmark = pytest.mark.integration
 
@@ -41,7 +44,9 @@ else:
         left = carry_out(changes).get("left", ())
     except ControlError as failed:
         error = str(failed)
-    print(json.dumps({"actions": list(map(str, changes.actions)), "error": error, "refused": refusals(left)}))
+    removed = [one._asdict() for one in changes.removed]
+    actions = list(map(str, changes.actions))
+    print(json.dumps({"actions": actions, "error": error, "refused": refusals(left), "removed": removed}))
 """
 
 SETUP = """
@@ -214,6 +219,26 @@ def test_an_app_of_the_system_and_of_every_user_is_seen_ended_and_removed(machin
     assert machine.run("alice", "cat", f"/home/alice/.var/app/{WECHAT}/data/letters") == "letters\n"
     for user, uid in USERS.items():  # root made nothing in a home
         assert machine.run("root", "find", f"/home/{user}", "-not", "-uid", str(uid)) == ""
+
+
+def test_a_lift_says_what_stays_removed_and_the_line_brings_it_back(machine: Machine) -> None:
+    arch = machine.run("root", "flatpak", "--default-arch").strip()
+    machine.verb("enforce")
+    machine.run("root", "sed", "-i", "/^carol:/d", "/etc/passwd")
+    machine.run("root", "rm", "-r", "/home/carol")
+    line = reinstalling.command([removed.read(one) for one in machine.verb("lift")["removed"]])
+    of_the_system, *of_users = line.split("; ")
+    assert [of_the_system, *of_users] == [
+        f"flatpak install --installation=default made app/{WECHAT}/{arch}/stable",
+        f"runuser -u alice -- flatpak install --user made app/{WECHAT}/{arch}/stable",
+        f"runuser -u bob -- flatpak install --user made app/{WECHAT}/{arch}/stable",
+    ]
+    pasted(machine.command("root", "sh", "-c", of_the_system))
+    assert scopes(machine.verb("observe"), "package") == ["system"]
+    # For a user flatpak asks the parental controls on the system's bus, which is not here. It knows the app and remote.
+    for one in of_users:
+        known = machine.run("root", "sh", "-c", one.replace("install --user", "remote-info --user"))
+        assert f"Ref: app/{WECHAT}/{arch}/stable" in known
 
 
 def test_one_user_who_keeps_it_from_working_keeps_nobody_elses_app(machine: Machine) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from patience import LONGEST
+from proscribe import removed
 from proscribe.controls.apps.systems import pacman
+from proscribe.report.text.reinstalling import command
 from test_apps_real_dpkg import TREE
-from throwaway import TwoUsers, archive, plan, seen, two_users
+from throwaway import TwoUsers, archive, pasted, plan, seen, two_users
 
 pytestmark = pytest.mark.integration
 
@@ -123,10 +125,14 @@ def test_seen_ended_removed_refused_and_let_in_again(machine: TwoUsers) -> None:
         assert installed(machine) == {"weechat", "tim"}
 
     assert machine.sh("pacman -R --noconfirm tim weechat && pacman -S --noconfirm weechat").returncode == 0
-    assert machine.verb("lift", PLAN)["error"] is None
-    assert machine.verb("lift", PLAN)["actions"] == []
-    install(machine, "wechat-bin-4.0-1")
-    machine.sh("pacman -R --noconfirm wechat-bin weechat")
+    done = machine.verb("lift", PLAN)
+    assert done["error"] is None
+    again = machine.verb("lift", PLAN)
+    assert (again["actions"], again["removed"]) == ([], [])
+    pasted([*machine.enter, "sh", "-c", command([removed.read(one) for one in done["removed"]])])
+    assert installed(machine) == {"weechat", *(one["name"] for one in done["removed"])}
+    assert "wechat-bin" in installed(machine)
+    machine.sh("pacman -R --noconfirm $(pacman -Qq)")
     assert set(machine.sh(TREE).stdout.splitlines()) ^ set(before.splitlines()) == set()
 
 

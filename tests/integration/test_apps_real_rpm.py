@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 from conftest import layers
 from patience import LONGEST
+from proscribe import removed
 from proscribe.controls.apps.systems.rpm_conflicts import Conflict
 from proscribe.controls.apps.systems.rpm_guard import package
+from proscribe.report.text.reinstalling import command
 from test_apps_real_dpkg import DRIVER, SOURCE, TREE
-from throwaway import TwoUsers, plan, seen
+from throwaway import TwoUsers, pasted, plan, seen
 
 pytestmark = pytest.mark.integration
 
@@ -191,11 +193,15 @@ def test_seen_removed_refused_on_every_road_and_let_in_again(machine: Machine, r
     assert set(machine.states().values()) == {"compliant"}
     machine.sh(f"{unasked} remove weechat && {unasked} install weechat")
 
-    assert machine.verb("lift", PLAN)["error"] is None
-    assert machine.verb("lift", PLAN)["actions"] == []
-    machine.sh(f"{unasked} install wechat")
-    assert "wechat" in machine.installed()
-    machine.sh("rpm -e wechat weechat viber-library")
+    done = machine.verb("lift", PLAN)
+    assert done["error"] is None
+    again = machine.verb("lift", PLAN)
+    assert (again["actions"], again["removed"]) == ([], [])
+    line = command([removed.read(one) for one in done["removed"]])
+    assert line == f"{front} install viber.noarch wechat.noarch"
+    pasted([*machine.enter, "sh", "-c", line])
+    assert machine.installed() == {"wechat", "weechat", "viber", "viber-library"}
+    machine.sh("rpm -e wechat weechat viber viber-library")
     assert machine.sh(TREE + "; cat /etc/dnf/dnf.conf; ls -a /etc/zypp").stdout == before
 
 

@@ -7,6 +7,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
+import pty
+import re
+import select
 import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import layers
+from patience import LONGEST
 from test_apps_real_dpkg import DRIVER, SOURCE, Machine
 
 USERS = {"alice": 71001, "bob": 71002}
@@ -39,6 +44,26 @@ class TwoUsers(Machine):
         become = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "env", "-i", "-C", f"/home/{user}"]
         home = [f"HOME=/home/{user}", "PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8"]
         return self.run(*become, *home, "sh", "-c", script, check=check)
+
+
+def pasted(argv: Sequence[str]) -> None:
+    """Run a command at a terminal, and answer each question with y: zypper and flatpak ask nobody elsewhere."""
+    screen, terminal = pty.openpty()
+    controlled = ["setsid", "--ctty", "--wait", *argv]  # zypper asks at /dev/tty
+    process = subprocess.Popen(controlled, stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    said = b""
+    while select.select([screen], [], [], LONGEST)[0]:
+        try:
+            said += (more := os.read(screen, 4096))
+        except OSError:  # nobody has the terminal any more
+            break
+        if not more:
+            break
+        if re.search(rb"\[[yY]/[nN][^\n]*$", re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", said)):  # without colours
+            os.write(screen, b"y\n")
+    os.close(screen)
+    assert process.wait(timeout=LONGEST) == 0, said.decode("utf-8", "replace")
 
 
 @contextlib.contextmanager

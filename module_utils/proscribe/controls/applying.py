@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any, Mapping
 
@@ -17,6 +18,9 @@ def carry_out(changes: Changes) -> Mapping[str, Any]:
     What is a user's is changed apart (host/apart.py). Where that fails it is his finding and nobody's failure: it is
     returned in `left`, [(action, why)]. `done` is each action that was carried out, with how it ended.
     """
+    if changes.beforehand:
+        with contextlib.suppress(ControlError, Unseen):
+            changes.beforehand()
     done: list[str] = []
     failed: list[str] = []
     left: list[tuple[Action, str]] = []

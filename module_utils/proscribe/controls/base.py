@@ -18,6 +18,7 @@ from typing import Any, Callable, Mapping, Protocol, Sequence
 
 from ..finding import Verdict
 from ..host import Host
+from ..removed import Removed
 from ..tuples import NamedTuple
 
 
@@ -33,6 +34,7 @@ class Action(NamedTuple):
     # finding, for these rules, and is no failure of the control: no user keeps others, or other hosts, from theirs.
     user: str = ""
     rules: Sequence[str] = ()
+    takes: Sequence[Removed] = ()  # packages that go with it, and that no lift brings back
 
     def __str__(self) -> str:
         return f"{self.verb} {self.subject}"
@@ -56,8 +58,11 @@ class Changes(NamedTuple):
     independent: bool = False
     # What somebody who reads the actions may wonder about, one sentence each; for people, it changes nothing.
     notes: Sequence[str] = ()
-    # What an enforcing run saves for later ones once it has acted. It changes nothing of the ban, so it is no action.
+    # What an enforcing run saves for later ones, before it acts and once it has acted. It changes nothing of the ban,
+    # so it is no action. What cannot be saved before keeps no action back.
+    beforehand: Callable[[], None] | None = None
     afterwards: Callable[[], None] | None = None
+    removed: Sequence[Removed] = ()  # of a lift: what was removed before and is not installed again by it
 
 
 class Control(Protocol):

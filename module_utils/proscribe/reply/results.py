@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from .. import removed
 from ..finding import Finding
 from ..host import DARWIN
 from ..loader import LACKING
@@ -57,15 +58,17 @@ def observation(value: object) -> dict[str, Any]:
 
 def change(value: object) -> dict[str, Any]:
     """The answer of a module that changes a host: {changed, actions, refused, findings, diff}, with {notes} where
-    something is to be said of the actions, and {failed, msg}.
+    something is to be said of the actions, {removed} where a lift leaves packages removed, and {failed, msg}.
     """
     answer = mapping(value, "the answer")
     notes = listed(lambda one: name(one, "a note"), answer.get("notes", []), "notes", MOST_NOTES)
+    gone = listed(_removed, answer.get("removed", []), "removed", removed.MOST)
     return {
         "changed": flag(answer.get("changed"), "changed"),
         **_failed(answer),
         **_others(answer),
         **({"notes": notes} if notes else {}),
+        **({"removed": gone} if gone else {}),
         "actions": listed(lambda one: name(one, "an action"), answer.get("actions", []), "actions"),
         "refused": listed(_refusal, answer.get("refused", []), "refused"),
         "findings": listed(_finding, answer.get("findings", []), "findings"),
@@ -186,6 +189,13 @@ def _each_once(outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _refusal(value: object) -> dict[str, str]:
     refusal = mapping(value, "a refusal")
     return {key: name(refusal.get(key), key) for key in REFUSED}
+
+
+def _removed(value: object) -> dict[str, str]:
+    try:
+        return removed.read(value)._asdict()
+    except ValueError as wrong:
+        raise Unusable(str(wrong)) from None
 
 
 def _finding(value: object) -> dict[str, str | None]:

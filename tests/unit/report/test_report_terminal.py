@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from textwrap import dedent
 
@@ -12,11 +13,16 @@ from hypothesis import strategies as st
 from printed import too_wide, unread
 from properties import examples
 from proscribe.finding import Finding, Verdict
+from proscribe.removed import Removed
+from proscribe.reply import results
+from proscribe.reply.shapes import Unusable
 from proscribe.report.collection.events import Collector
 from proscribe.report.evaluation.groups import needs_root
 from proscribe.report.evaluation.reconcile import fleet_report
+from proscribe.report.storage import lift_file
 from proscribe.report.terminal import lifting
 from proscribe.report.terminal.summary import Screen, render
+from proscribe.report.text import layout
 from proscribe.report.text.layout import cells
 
 REFUSED_CONNECTION = "ssh: connect to host 10.0.0.7 port 22: Connection refused"
@@ -344,3 +350,35 @@ def test_a_lift_says_where_the_ban_is_lifted_and_where_not():
     )
     check = lifting.render(collector.expected, collector.heard, check=True, width=120)
     assert check.splitlines()[1] == "would lift on 1 of 3 hosts (2 actions); nothing was changed"
+
+
+def test_a_lift_says_what_is_not_installed_again_and_how_it_is(tmp_path):
+    """The same list on the screen and in the file; a command is one line at any width, once for equal hosts."""
+    gone = Removed("dpkg", "telegram-desktop", "5.1", "system", "telegram-desktop", "apt-get", mark="auto")
+    by_hand = Removed("dpkg", "tim", "1.0", "system", "tim", "dpkg")
+    collector = Collector(run(["web01", "web02", "web03", "web04"], "lift"))
+    for host, removed in (("web01", [gone]), ("web02", [gone]), ("web03", [gone, by_hand]), ("web04", [])):
+        answered = {"changed": True, "actions": ["delete gate"], "removed": [one._asdict() for one in removed]}
+        collector.changed(host, "apps", results.change(answered))
+    line = "  apt-get install telegram-desktop && apt-mark auto telegram-desktop"
+    lifted = lifting.lifted_hosts(collector.expected, collector.heard)
+    file = lift_file.write(tmp_path, collector.run, collector.heard, lifted)
+    text = lifting.render(collector.expected, collector.heard, check=False, width=60, file=str(file))
+    assert text.splitlines()[3:] == [
+        "4 packages that the ban had removed are not installed again",
+        "on web01, web02, as root:",
+        line,
+        "on web03, as root:",
+        line,
+        "on web03, from their files: dpkg tim 1.0",
+        *layout.wrap(f"all of it: {file}", 60, 2),
+    ]
+    hosts = {one["host"]: one for one in json.loads(file.read_text())["hosts"]}
+    assert [len(one["removed"]) for one in hosts.values()] == [1, 1, 2, 0]
+    assert hosts["web03"]["command"] == line.strip() and hosts["web04"]["command"] is None
+    assert hosts["web03"]["removed"][0] == {key: text for key, text in gone._asdict().items() if text}
+    assert file.stat().st_mode & 0o777 == 0o640 and file.parent.stat().st_mode & 0o777 == 0o750
+    check = lifting.render(collector.expected, collector.heard, check=True, width=60)
+    assert "4 packages that the ban had removed would not be" in check
+    with pytest.raises(Unusable, match="a field of a removed package"):
+        results.change({"changed": False, "removed": [{**gone._asdict(), "name": "a\nb"}]})

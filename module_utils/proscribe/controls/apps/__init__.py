@@ -55,8 +55,8 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
 
 
 def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
-    """Remove the install blocks, and restore what is in the quarantine. Removed packages are not installed again: from
-    now on anybody who may install can do so.
+    """Remove the install blocks, and restore what is in the quarantine. Removed packages are not installed again: they
+    are in `removed`, so that the run says so, and from now on anybody who may install can do so.
     """
     from . import changes
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ...host import ControlError, Host, Process, Unseen, escaped
 from ...host.apart import run_apart
+from ...moments import stamp
 from ..base import Action, Changes, Refusal
 from . import install_block, protected, user_notice
+from . import removed as memory
 from .blocks.parts import BlockPart
 from .blocks.tries import TRIED
 from .execution import fapolicyd_changes
@@ -46,7 +49,20 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     until, requests = capacity.until(seconds), bool(command.digest(plan))
     notified = user_notice.notifying(host, settings.get("user_notice", ""), going, until, requests)
     actions = [*notified, *completing.unfinished(host), *capacity.pruning(host, seconds), *going, *blocking]
-    return Changes(actions, [*spared, *left, *stays], independent=True, afterwards=partial(keep, host, observed.memory))
+    return Changes(
+        actions,
+        [*spared, *left, *stays],
+        independent=True,
+        beforehand=_noting(host, removed),
+        afterwards=partial(keep, host, observed.memory),
+    )
+
+
+def _noting(host: Host, removing: Sequence[Action]) -> Callable[[], None] | None:
+    """What has a host remember the packages that go."""
+    at = stamp(time.time())
+    taken = [one._replace(at=at) for action in removing for one in action.takes]
+    return partial(memory.note, host, taken) if taken else None
 
 
 def lift(host: Host) -> Changes:
@@ -57,10 +73,11 @@ def lift(host: Host) -> Changes:
     parts += command.parts({"controls": {}})
     blocking = [*fapolicyd_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.in_place(host))]
     back = restoring.given_back(host)
-    files = (TRIED, ANSWERS, NOTIFIED, dpkg_removal.MARK, pacman_removal.MARK)
+    stays = memory.still_removed(host, SYSTEMS)
+    files = (TRIED, ANSWERS, NOTIFIED, dpkg_removal.MARK, pacman_removal.MARK, memory.FILE)
     marks = [path for path in files if host.traces(path)]
     forgotten = [Action("delete", path, partial(host.delete, path)) for path in [*traces(host), *marks]]
-    return Changes([*blocking, *back.actions, *forgotten], back.refused, independent=True)
+    return Changes([*blocking, *back.actions, *forgotten], back.refused, independent=True, removed=stays)
 
 
 def _ends(host: Host, observed: Observed, grace: float) -> tuple[list[Action], list[Refusal]]:

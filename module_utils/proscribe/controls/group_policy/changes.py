@@ -137,7 +137,7 @@ def _about(one: Desired, seen: Seen) -> tuple[str, str]:
 
 
 def _write(host: Host, folder: str, path: str, content: bytes, diff: Sequence[str]) -> Action:
-    return Action("write", f"{folder}/{path}", partial(_replace, host, f"{folder}/{path}", content), *diff)
+    return Action("write", f"{folder}/{path}", partial(_replace, host, f"{folder}/{path}", content), diff[0], diff[1])
 
 
 def _replace(host: Host, path: str, content: bytes) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ... import removed
 from ...finding import ERROR, NONCOMPLIANT, mark_repaired, worst
 from ...plan import canonical
 from ...quarantined import id_of
+from ...removed import Removed
 from ...reply.record import RUN, Unusable, read
 from ..evaluation.modes import Modes
 from ..evaluation.reconcile import CHANGED, Clock, Fleet, Note, reconcile
@@ -50,6 +52,7 @@ class Heard:
     # since the last record: {control: CORRECTED or BEGUN}, and the rules that were left as they are
     changes: dict[str, str] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
+    removed: list[Removed] = field(default_factory=list)  # of a lift: what it does not install again
 
 
 class Collector:
@@ -133,6 +136,7 @@ class Collector:
             named = {"quarantine_id": id_} if id_ else {}
             heard.actions.append({"control": control, "action": action, **named})
         heard.other_runs += [{"control": control, **other} for other in _items(result, "other_runs")]
+        heard.removed += map(removed.read, _items(result, "removed"))
         for refusal in _items(result, "refused"):
             if isinstance(refusal, Mapping):
                 message = f"{refusal.get('rule')}: {refusal.get('subject')} was left as it is: {refusal.get('reason')}"

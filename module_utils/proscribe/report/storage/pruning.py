@@ -26,6 +26,7 @@ from .last_passed import retained as baselines
 NAME = re.compile(rf"(\d{{8}}T\d{{6}}Z)-[a-z]+-[0-9a-f]{{4}}({re.escape(SUFFIX)})?", re.ASCII)
 # Where the whole texts of what changed are (difference_files.py): a folder for each run, by the run's id.
 DIFFS = "diffs"
+LIFTS = "lifts"  # what runs have lifted (lift_file.py), as well
 # What is taken away gets another name first, so that half a report is never taken for one.
 GOING = ".going-"
 
@@ -38,8 +39,9 @@ def prune(reports: Path, now: str, keep: int, needed: Iterable[Path] = ()) -> li
     try:
         retained = {path.resolve() for path in (*needed, *baselines(reports), reports / LATEST, reports / NEWEST)}
         problems = _prune(reports, oldest, retained)
-        if (reports / DIFFS).is_dir() and not (reports / DIFFS).is_symlink():
-            problems += _prune(reports / DIFFS, oldest, {(reports / DIFFS / path.name).resolve() for path in retained})
+        for folder in (reports / DIFFS, reports / LIFTS):
+            if folder.is_dir() and not folder.is_symlink():
+                problems += _prune(folder, oldest, {(folder / path.name).resolve() for path in retained})
     except OSError as error:
         return [f"old reports could not be listed: {error}"]
     return problems

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from ...plan import CONTROLS
 from ..collection.events import Heard
 from ..text.layout import wrap
-from ..text.wording import clean, counted
+from ..text.reinstalling import command, without_command
+from ..text.wording import clean, counted, some
 
 MOST = 10  # hosts that are told one by one
+MOST_NAMED = 3  # hosts that are named before a command
 
 
 def lifted_hosts(expected: Mapping[str, str], heard: Mapping[str, Heard]) -> list[str]:
@@ -26,10 +28,11 @@ def render(
     back: str = "",
     apart: Mapping[str, str] = {},
     controls: Sequence[str] = CONTROLS,
+    file: str = "",
 ) -> str:
     """What was lifted, and on which hosts it was not and why; `check` for a run that only said what it would do.
     `back` is the command that puts the ban back, as a line (`Command.line`). `apart` are hosts that are not served,
-    each with why. `controls` are those that the run was about.
+    each with why. `controls` are those that the run was about. `file` has all of it.
     """
     lifted = lifted_hosts(expected, heard)
     actions = sum(len(heard[host].actions) for host in lifted)
@@ -41,6 +44,8 @@ def render(
         rest = f"; the ban is not in force there{part}" if lifted else ""
         lines = wrap(f"lifted {where}{rest}", width)
         lines += ["this enforces it again:", f"  {back}"] if lifted and back else []
+    lines += _still_removed(heard, check, width)
+    lines += wrap(f"all of it: {clean(file)}", width, 2) if file else []
     missed = [host for host in expected if host not in lifted]
     for host in missed[:MOST]:
         lines += wrap(f"not lifted on {clean(host)}: {_why(heard.get(host))}", width)
@@ -54,6 +59,29 @@ def render(
     for host, message in refused[:MOST]:
         lines += wrap(f"{clean(host)}: {clean(message)}", width)
     return "\n".join(["", *lines])
+
+
+def _still_removed(heard: Mapping[str, Heard], check: bool, width: int) -> list[str]:
+    """What is not installed again, and the line that does it, once for all hosts that have the same."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for host, one in heard.items():
+        if one.removed:
+            named = [f"{left.manager} {left.name} {left.version}".strip() for left in without_command(one.removed)]
+            groups.setdefault((command(one.removed), some(named, MOST)), []).append(host)
+    if not groups:
+        return []
+    total = sum(len(one.removed) for one in heard.values())
+    stay = "would not be" if check else "are not"
+    lines = wrap(f"{counted(total, 'package')} that the ban had removed {stay} installed again", width, 2)
+    for (line, by_hand), hosts in list(groups.items())[:MOST]:
+        if line:
+            lines += wrap(f"on {some(hosts, MOST_NAMED)}, as root:", width, 2)
+            lines.append(f"  {line}")
+        if by_hand:
+            lines += wrap(f"on {some(hosts, MOST_NAMED)}, from their files: {by_hand}", width, 2)
+    if len(groups) > MOST:
+        lines.append(f"... and {counted(sum(map(len, list(groups.values())[MOST:])), 'more host')}")
+    return lines
 
 
 def _why(heard: Heard | None) -> str:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Callable, Mapping, Sequence
 
 from ....host import ControlError, Host, Unseen, User
+from ....removed import Removed
 from ...base import Action
 from .package import Package
 
@@ -50,11 +51,15 @@ def uninstall(
     place: str,
     still: Callable[[], object],
     environment: Mapping[str, str] | None = None,
+    taken: Removed | None = None,
 ) -> Action:
-    """The action that runs a tool as the owner of a package; `place` is where it is installed, for people."""
+    """The action that runs a tool as the owner of a package; `place` is where it is installed, for people, and `taken`
+    what it takes to install it there again, where that is more than the place.
+    """
     apply = partial(_run, host, package, argv, still, environment or {})
     subject = f"{package.id} ({package.scope}) from {place}"
-    return Action("remove", subject, apply, f"{package.id} {package.version}\n")
+    taken = taken or package.removed(package.id, tool=argv[0], place=place)
+    return Action("remove", subject, apply, f"{package.id} {package.version}\n", takes=(taken,))
 
 
 def _run(

@@ -15,7 +15,7 @@ from typing import AbstractSet, Callable, Iterator, Sequence
 from ....host import Host, Process, User
 from ...base import Action
 from .as_owner import OwnTools, uninstall
-from .declaration import Claim, Declared, Ids, Route
+from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, joined
 from .package import Package
 from .site_packages import claimed_version
@@ -125,6 +125,7 @@ DECLARED = (
             good="rclone",
             bad=("homebrew/core/rclone", "-x", "--force"),
         ),
+        reinstall=Reinstall({"": "{tool} install --formula {names}"}),
         routes=(
             Route(
                 route="brew: Homebrew on Linux, formulae and casks (`brew_cask`)",
@@ -153,6 +154,7 @@ DECLARED = (
             good="telegram",
             bad=("homebrew/cask/x", "-x"),
         ),
+        reinstall=Reinstall({"": "{tool} install --cask {names}"}),
         answers="CASKS",
         traces=TRACES,
         guarded=False,

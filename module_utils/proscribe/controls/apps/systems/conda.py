@@ -19,7 +19,7 @@ from ....host import ControlError, Host, Process, User
 from ...base import Action
 from ..file_owner import owner
 from .as_owner import OwnTools, uninstall
-from .declaration import Claim, Declared, Ids, Route
+from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, joined
 from .package import Package
 from .site_packages import claimed_version
@@ -235,6 +235,7 @@ DECLARED = (
             good="telegram-send",
             bad=("conda-forge::x", "X", "-x", "a/b", "a b"),
         ),
+        reinstall=Reinstall({"": "{tool} install --prefix {place} {names}"}, pin="="),
         routes=(
             Route(
                 route=(

@@ -6,7 +6,7 @@ file, compile/package_names.py, docs/coverage.md, docs/catalogue.md and the sche
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Mapping, Sequence
 
 from ....tuples import NamedTuple
 
@@ -38,6 +38,20 @@ class Route(NamedTuple):
     left: str  # what is not covered, and why
 
 
+class Reinstall(NamedTuple):
+    """How a package that was removed is installed again: for people, by a command that they paste on the host.
+
+    The words of a command are those of `Removed`, and {name} or, for a command that takes several, {names}; {where} is
+    flatpak's installation. A word that needs what is not known is left out. What does not fit the spelling of names
+    gets no command: it came from a host.
+    """
+
+    commands: Mapping[str, str]  # by `Removed.how`
+    name: str = "{id}"  # a regular expression of what the system calls a package, by its id in the catalogue
+    pin: str = ""  # what stands between name and version, where any version can be had
+    marks: Mapping[str, str] = {}  # a command that has to follow, by `Removed.mark`
+
+
 class Declared(NamedTuple):
     """A package system."""
 
@@ -45,6 +59,7 @@ class Declared(NamedTuple):
     key: str  # under which the catalogue names its packages
     # None where another system that shares the key has it.
     ids: Ids | None
+    reinstall: Reinstall | None  # None where nothing is removed
     routes: Sequence[Route] = ()  # none where another system's row names it
     answers: str = ""  # what of its file answers (package.PackageSystem); "" is the file itself
     # The paths of which one is there wherever it is: of the host, or below a home (`~/`). Its file is compiled on a

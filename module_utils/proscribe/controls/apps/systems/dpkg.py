@@ -12,7 +12,7 @@ from ..blocks.contact import printable
 from ..blocks.parts import BlockFile, BlockPart, OwnDirectory, Trial
 from ..blocks.polkit import packagekit
 from ..blocks.tries import TRIAL
-from .declaration import Claim, Declared, Ids, Route
+from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .package import Package, place
 
 MANAGER = "dpkg"
@@ -152,6 +152,11 @@ DECLARED = (
             source="Debian Policy 5.6.1",
             good="telegram-desktop",
             bad=("Telegram", "a b"),
+        ),
+        reinstall=Reinstall(
+            {"apt-get": "apt-get install {names}"},
+            name=r"{id}(?<!-)(?::[a-z0-9-]+)?",  # apt removes what has a hyphen behind its name
+            marks={"auto": "apt-mark auto {names}"},
         ),
         routes=(
             Route(

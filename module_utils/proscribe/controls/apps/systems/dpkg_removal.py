@@ -7,6 +7,7 @@ from functools import partial
 from typing import Iterator, Sequence
 
 from ....host import STATE_DIRECTORY, ControlError, Host, Result
+from ....removed import Removed
 from ...base import Action
 from .package import Package
 
@@ -50,7 +51,16 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
         return [], refused
     before = "".join(f"{package.handles[0]} {package.version}\n" for package in chosen)
     names = ", ".join(package.handles[0] for package in chosen)
-    return [Action("remove", names, partial(_remove, host, chosen), before)], refused
+    return [Action("remove", names, partial(_remove, host, chosen), before, takes=_taken(host, chosen))], refused
+
+
+def _taken(host: Host, packages: Sequence[Package]) -> list[Removed]:
+    """How each comes back: apt marks what it installs for its own sake, so what it had for others' is known as such."""
+    front = "apt-get" if host.tool("apt-get") else "dpkg"
+    auto = set()
+    if host.tool("apt-mark"):
+        auto = set(host.run(["apt-mark", "showauto", *(package.handles[0] for package in packages)]).out.split())
+    return [one.removed(how=front, mark="auto" if auto & {one.id, *one.handles} else "manual") for one in packages]
 
 
 def _refused(host: Host, package: Package) -> str:

@@ -12,7 +12,7 @@ from ...base import Action
 from ..blocks.contact import printable
 from ..blocks.parts import BlockPart, Trial
 from ..blocks.polkit import rule
-from .declaration import Claim, Declared, Ids, Route
+from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, joined
 from .flatpak_filters import RemoteFilters
 from .flatpak_remotes import ANNOUNCED, SYSTEM, announced, installations
@@ -155,6 +155,10 @@ DECLARED = (
             source="flatpak_is_valid_name, common/flatpak-utils-base.c",
             good="org.telegram.desktop",
             bad=("telegram", "org.telegram.desktop//stable"),
+        ),
+        reinstall=Reinstall(
+            {"": "flatpak install {where} {source} {names}"},
+            name=r"app/{id}/[A-Za-z0-9_]+/[A-Za-z0-9._-]+",
         ),
         routes=(
             Route(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Sequence
 
-from ....host import ControlError, Host
+from ....host import ControlError, Host, Unseen
 from ...base import Action
 from .flatpak_remotes import DEFAULT, DIRECTORY, ODD, Remote, former, installations, odd, ours, own_file, remotes
-from .package import Package
+from .package import Package, on_behalf
 
 if TYPE_CHECKING:
     from .flatpak_filters import RemoteFilters
@@ -33,9 +33,24 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
             f"{id_} ({scope})" if installation in ("", DEFAULT) else f"{id_} ({scope}, installation {installation})",
             partial(_uninstall, host, branches, installation),
             "".join(f"{handle} {branch.version}\n" for branch in branches for handle in branch.handles),
+            takes=[branch.removed(place=installation, source=_origin(host, branch)) for branch in branches],
         )
         for (id_, scope, installation), branches in grouped.items()
     ], []
+
+
+def _origin(host: Host, package: Package) -> str:
+    """The remote that an app came from: the first text of what flatpak keeps of its deployment; "" if nobody knows."""
+
+    def read() -> str:
+        commits = [name for name in host.list(package.path) if len(name) == 64]
+        kept = host.head(f"{package.path}/{commits[0]}/deploy", 256) if len(commits) == 1 else b""
+        return kept.partition(b"\0")[0].decode("ascii", "replace") if b"\0" in kept else ""
+
+    try:
+        return on_behalf(package.owner, read)
+    except (ControlError, Unseen):
+        return ""
 
 
 def _uninstall(host: Host, branches: Sequence[Package], installation: str) -> None:

@@ -17,7 +17,7 @@ from ....host import Host, Process, Unseen, User
 from ...base import Action
 from . import store_paths
 from .as_owner import OwnTools, uninstall
-from .declaration import Claim, Declared, Ids, Route
+from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, joined
 from .package import Package
 from .user_links import link
@@ -163,6 +163,7 @@ DECLARED = (
             good="telegram-desktop",
             bad=("telegram@4", "a:out", "-x", "a/b"),
         ),
+        reinstall=Reinstall({"": "{tool} package --profile={place} --install={name}"}),
         routes=(
             Route(
                 route="guix: `guix install`, `guix home`",

@@ -20,7 +20,7 @@ from ....host import Host, Process, Unseen, User
 from ...base import Action
 from . import store_paths
 from .as_owner import OwnTools, uninstall
-from .declaration import Claim, Declared, Ids, Route
+from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, joined
 from .package import Package
 from .user_links import link
@@ -156,7 +156,8 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
             continue
         command = ["profile", "remove", "--profile", profile] if kind == "profile" else ["--profile", profile, "-e"]
         argv = [tool, *command, package.path]
-        actions.append(uninstall(host, package, argv, profile, partial(_there, host, package), ENVIRONMENT))
+        taken = package.removed(package.path, how=kind, tool=tool, place=profile)
+        actions.append(uninstall(host, package, argv, profile, partial(_there, host, package), ENVIRONMENT, taken))
     return actions, refused
 
 
@@ -177,6 +178,15 @@ DECLARED = (
             source="Nix' checkName, src/libstore/path.cc",
             good="telegram-desktop",
             bad=("nixpkgs#x", "-x", "a/b", "../x", "a b"),
+        ),
+        reinstall=Reinstall(
+            {
+                "profile": (
+                    "{tool} --extra-experimental-features nix-command profile install --profile {place} {names}"
+                ),
+                "env": "{tool} --profile {place} --install {names}",
+            },
+            name=r"/nix/store/[0-9a-z]{32}-{id}(?:-[A-Za-z0-9+._?=-]+)?",
         ),
         routes=(
             Route(

@@ -16,7 +16,7 @@ from ....json_text import from_json
 from ...base import Action
 from ..blocks.parts import BlockPart
 from ..file_owner import owner
-from .declaration import Claim, Declared, Ids, Route
+from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, joined
 from .package import Package
 from .package import there as is_there
@@ -145,7 +145,8 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
         else:
             subject = f"{package.id} ({package.scope}) from {package.handles[0]}"
             apply = partial(_uninstall, host, package, tool)
-            actions.append(Action("remove", subject, apply, f"{package.id} {package.version}\n"))
+            taken = package.removed(package.id, tool=tool, place=package.handles[0])
+            actions.append(Action("remove", subject, apply, f"{package.id} {package.version}\n", takes=(taken,)))
     return actions, refused
 
 
@@ -175,6 +176,14 @@ DECLARED = (
             'npm\'s package.json, "name"',
             "@made/telegram",
             ("@made",),
+        ),
+        reinstall=Reinstall(
+            {
+                "": (
+                    "env PATH={place}/bin:/usr/local/bin:/usr/bin:/bin {tool} install --global --prefix {place} {names}"
+                )
+            },
+            pin="@",
         ),
         routes=(
             Route(

@@ -11,7 +11,7 @@ from ..blocks.contact import printable
 from ..blocks.parts import BlockFile, BlockPart, OwnDirectory, Trial, WithoutText
 from ..blocks.polkit import packagekit
 from ..blocks.tries import TRIAL, tools, with_entries
-from .declaration import Claim, Declared, Ids, Route
+from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .package import Package
 
 MANAGER = "pacman"
@@ -179,6 +179,7 @@ DECLARED = (
             good="telegram-desktop",
             bad=("-x",),
         ),
+        reinstall=Reinstall({"": "pacman -S {names}"}, marks={"auto": "pacman -D --asdeps {names}"}),
         routes=(
             Route(
                 route="Arch packages: `pacman -S`, `pacman -U`",

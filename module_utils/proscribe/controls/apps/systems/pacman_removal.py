@@ -8,6 +8,7 @@ from functools import partial
 from typing import Sequence
 
 from ....host import STATE_DIRECTORY, ControlError, Host, Result
+from ....removed import Removed
 from ...base import Action
 from .package import Package
 
@@ -39,7 +40,13 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
         return [], refused
     before = "".join(f"{package.id} {package.version}\n" for package in chosen)
     subject = ", ".join(package.id for package in chosen)
-    return [Action("remove", subject, partial(_remove, host, chosen), before)], refused
+    return [Action("remove", subject, partial(_remove, host, chosen), before, takes=_taken(host, chosen))], refused
+
+
+def _taken(host: Host, packages: Sequence[Package]) -> list[Removed]:
+    """What came since others need it comes back as such (`%REASON%` in its `desc`)."""
+    descriptions = {package: host.text(f"{package.path}/desc") or "" for package in packages}
+    return [one.removed(mark="auto" if "%REASON%\n1\n" in text else "manual") for one, text in descriptions.items()]
 
 
 def _objections(host: Host, packages: Sequence[Package]) -> dict[Package, str]:

@@ -7,7 +7,7 @@ from typing import AbstractSet, Callable, Iterable, Iterator, Mapping, Sequence
 from ....host import Host, Process, User
 from ...base import Action
 from ..blocks.parts import BlockPart
-from .declaration import Claim, Declared, Ids, Route
+from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, joined
 from .package import Package
 from .site_packages import directories, distributions
@@ -93,6 +93,13 @@ DECLARED = (
             source="PEP 508",
             good="Telethon",
             bad=("-x", "a/b"),
+        ),
+        reinstall=Reinstall(
+            {
+                "": "env PIP_BREAK_SYSTEM_PACKAGES=1 {tool} -m pip install {names}",
+                "user": "env PIP_BREAK_SYSTEM_PACKAGES=1 {tool} -m pip install --user {names}",
+            },
+            pin="==",
         ),
         routes=(
             Route(

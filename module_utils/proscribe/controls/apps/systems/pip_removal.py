@@ -7,6 +7,7 @@ from functools import partial
 from typing import Mapping, Sequence
 
 from ....host import ControlError, Host, Unseen
+from ....removed import Removed
 from ...base import Action
 from ..file_owner import owner
 from .package import Package, on_behalf, there
@@ -38,8 +39,9 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
         if reason:
             refused.append((package, reason))
         else:
-            argv = [*argv, "uninstall", "--yes", package.id]
-            actions.append(_action(host, package, argv, QUIETLY))
+            own = bool(package.owner) and package.path.startswith(f"{package.owner and package.owner.home}/.local/")
+            taken = package.removed(package.id, how="user" if own else "", tool=argv[0])
+            actions.append(_action(host, package, [*argv, "uninstall", "--yes", package.id], QUIETLY, taken))
     return actions, refused
 
 
@@ -98,15 +100,18 @@ def pipx_removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action],
             home = package.path.partition("/venvs/")[0]
             programs = f"{package.owner.home}/.local/bin" if package.owner else "/usr/local/bin"
             places = {"PIPX_HOME": home, "PIPX_BIN_DIR": programs, "USE_EMOJI": "0"}
-            actions.append(_action(host, package, [tool, "uninstall", environment], places))
+            taken = package.removed(how="" if package.owner else "system", tool=tool, place=home)
+            actions.append(_action(host, package, [tool, "uninstall", environment], places, taken))
     return actions, refused
 
 
-def _action(host: Host, package: Package, argv: Sequence[str], environment: Mapping[str, str]) -> Action:
+def _action(
+    host: Host, package: Package, argv: Sequence[str], environment: Mapping[str, str], taken: Removed
+) -> Action:
     place = re.sub(r"/[^/]*$", "", package.path)
     before = f"{package.id} {package.version}\n"
     apply = partial(_uninstall, host, package, argv, environment)
-    return Action("remove", f"{package.id} ({package.scope}) from {place}", apply, before)
+    return Action("remove", f"{package.id} ({package.scope}) from {place}", apply, before, takes=(taken,))
 
 
 def _uninstall(host: Host, package: Package, argv: Sequence[str], environment: Mapping[str, str]) -> None:

@@ -7,7 +7,7 @@ from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
 from ....host import Host, Process, User
 from ...base import Action
 from ..blocks.parts import BlockPart
-from .declaration import Declared
+from .declaration import Declared, Reinstall
 from .each_place import check_each, joined
 from .package import Package
 from .site_packages import directories, distributions
@@ -74,6 +74,13 @@ DECLARED = (
         name=MANAGER,
         key=CATALOGUE_KEY,
         ids=None,
+        reinstall=Reinstall(
+            {
+                "": "env PIPX_HOME={place} {tool} install {name}",
+                "system": "env PIPX_HOME={place} PIPX_BIN_DIR=/usr/local/bin {tool} install {name}",
+            },
+            pin="==",
+        ),
         guarded=False,
     ),
 )

@@ -8,7 +8,7 @@ from ....host import Host, Process, Unseen, User
 from ...base import Action
 from ..blocks.parts import BlockPart
 from . import rpm_block
-from .declaration import Claim, Declared, Ids, Route
+from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .package import Package, place
 from .rpm_database import DATABASE_FILES as DATABASE_FILES
 from .rpm_database import answer, in_use
@@ -93,6 +93,10 @@ DECLARED = (
             source="rpm-spec(7)",
             good="Telegram",
             bad=("-x",),
+        ),
+        reinstall=Reinstall(
+            {front: f"{front} install {{names}}" for front in ("dnf", "dnf5", "yum", "microdnf", "zypper")},
+            name=r"{id}\.[a-z0-9_]+",
         ),
         routes=(
             Route(

@@ -18,6 +18,7 @@ SIMULATION = 120  # seconds; dnf may wait for another one of its kind before it 
 # Libraries that only the removed package needed stay, whatever the administrator's configuration says. What is left out
 # in [main], which is where our install block is, cannot be removed either.
 DNF = ["--disablerepo=*", "--setopt=clean_requirements_on_remove=False", "--setopt=disable_excludes=main"]
+FRONTS = ("dnf5", "dnf", "zypper", "yum", "microdnf")  # of which one installs again what goes
 ZYPPER = ["--non-interactive", "--no-refresh"]
 
 DEPENDENT = re.compile(r" is needed by \(installed\) (\S+)")
@@ -33,7 +34,9 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
         return [], refused
     before = "".join(f"{package.handles[0]}\n" for package in chosen)
     names = ", ".join(package.id for package in chosen)
-    return [Action("remove", names, partial(_remove, host, chosen), before)], refused
+    front = next((name for name in FRONTS if host.tool(name)), "rpm")
+    taken = [one.removed(f"{one.id}.{one.handles[0].rpartition('.')[2]}", how=front) for one in chosen]
+    return [Action("remove", names, partial(_remove, host, chosen), before, takes=taken)], refused
 
 
 def _largest(host: Host, packages: Sequence[Package]) -> tuple[list[Package], list[tuple[Package, str]]]:

@@ -15,7 +15,7 @@ from ...base import Action
 from ..blocks.contact import printable
 from ..blocks.parts import BlockPart
 from ..blocks.polkit import rule
-from .declaration import Claim, Declared, Ids, Route
+from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .package import Package
 
 MANAGER = "snap"
@@ -73,16 +73,16 @@ def _answer(host: Host) -> bytes:
     return host.get(SOCKET, "/v2/snaps", timeout=10) or b""
 
 
-def parse(answer: bytes) -> dict[str, str]:
-    """The version of every installed snap, by its instance; what is not understood is left out (snapd REST API)."""
+def parse(answer: bytes, field: str = "version") -> dict[str, str]:
+    """A field of every installed snap, by its instance; what is not understood is left out (snapd REST API)."""
     try:
         reply: Any = from_json(answer)
     except (ValueError, RecursionError):
         return {}
     listed = reply.get("result") if isinstance(reply, dict) else None
     snaps = [snap for snap in listed if isinstance(snap, dict)] if isinstance(listed, list) else []
-    pairs = [(snap.get("name"), snap.get("version")) for snap in snaps]
-    return {name: version for name, version in pairs if isinstance(name, str) and isinstance(version, str)}
+    pairs = [(snap.get("name"), snap.get(field)) for snap in snaps]
+    return {name: text for name, text in pairs if isinstance(name, str) and isinstance(text, str)}
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
@@ -135,12 +135,18 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     """snapd removes the one snap that it is asked for, and refuses one that others need."""
     if not host.tool("snap"):
         return [], [(package, "snap itself is not installed on this host") for package in packages]
+    answer = _answer(host)
+    channels = parse(answer, "tracking-channel")
+    kinds = {name: kind for name, kind in parse(answer, "confinement").items() if kind == "classic"}
     return [
         Action(
             "remove",
             f"{package.handles[0]} ({package.scope})",
             partial(_remove, host, package.handles[0]),
             f"{package.handles[0]} {package.version}\n",
+            takes=(
+                package.removed(how=kinds.get(package.handles[0], ""), source=channels.get(package.handles[0], "")),
+            ),
         )
         for package in packages
     ], []
@@ -164,6 +170,13 @@ DECLARED = (
             source="snapd, naming/validate.go",
             good="telegram-desktop",
             bad=("Telegram",),
+        ),
+        reinstall=Reinstall(
+            {
+                "": "snap install --channel={source} {name}",
+                "classic": "snap install --classic --channel={source} {name}",
+            },
+            name="{id}(?:_[a-z0-9]{1,10})?",
         ),
         routes=(
             Route(

@@ -16,7 +16,7 @@ from ....host import Host, Process, User
 from ...base import Action
 from ..blocks.parts import BlockPart
 from .as_owner import OwnTools, uninstall
-from .declaration import Claim, Declared, Route
+from .declaration import Claim, Declared, Reinstall, Route
 from .each_place import check_each, joined
 from .package import Package
 from .site_packages import directories, distributions, normal
@@ -117,7 +117,8 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
             argv = [uv, "tool", "uninstall", tool]
             variables = {**ENVIRONMENT, "UV_TOOL_DIR": place}
             still = partial(host.stat, package.path)
-            actions.append(uninstall(host, package, argv, environment, still, variables))
+            taken = package.removed(tool, tool=uv, place=place)
+            actions.append(uninstall(host, package, argv, environment, still, variables, taken))
     return actions, refused
 
 
@@ -126,6 +127,7 @@ DECLARED = (
         name=MANAGER,
         key=CATALOGUE_KEY,
         ids=None,
+        reinstall=Reinstall({"": "env UV_TOOL_DIR={place} {tool} tool install {name}"}, pin="=="),
         routes=(
             Route(
                 route="uv: `uv tool install`",

@@ -55,6 +55,7 @@ DECLARED = (
             "org.telegram.messenger",
             ("telegram", "org..x", "org.1x", "org.x/y", ".x"),
         ),
+        reinstall=None,
         routes=(
             Route(
                 route="waydroid: Android apps",
