@@ -28,7 +28,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +216,7 @@ class CallbackModule(CallbackBase):
             for given in (context.CLIARGS.get("tags"), context.CLIARGS.get("skip_tags")):
                 if mistake := unknown_tags(given or (), known):
                     self._display.error(clean(mistake))
+                    self._exits.append(verdict.MISTAKE_EXIT)
 
     def joins(self, play: Any, manager: Any) -> None:
         """Begin within a play, as where a task has included a role that nobody knew of before."""
@@ -326,7 +327,7 @@ class CallbackModule(CallbackBase):
             self._report_mistake()
         elif self._collector is not None:
             self._end(self._collector, failed)
-        elif self._ours and not anywhere:
+        elif self._ours and not anywhere and not self._exits:
             self._nothing_compiled()
         if self._ours or self._exits:
             self._write_exit()
@@ -442,7 +443,11 @@ class CallbackModule(CallbackBase):
         self._conclude(verdict.interrupted(collector.interrupted) if collector.interrupted else decided)
 
     def _write_lift(self, collector: Collector, lifted: Sequence[str]) -> str:
-        """Write down what was lifted; the file, "" where that cannot be: then the screen alone has it."""
+        """Write down what stays removed; the file, "" where nothing does, or that cannot be: then the screen alone has
+        it.
+        """
+        if not any(heard.removed for heard in collector.heard.values()):
+            return ""
         try:
             reports = Path(collector.run["directory"]).parent
             return str(lift_file.write(reports, collector.run, collector.heard, lifted))
@@ -468,7 +473,8 @@ class CallbackModule(CallbackBase):
             self._hand_over(json.dumps(course.document(), indent=2))
         else:
             self._print(lambda screen: wording.table(course, screen.width))
-        decided = verdict.judge_quarantine(len(course.hosts), len(course.listed), ansible_failed)
+        broken = sum(len(one["broken"]) for one in course.listed.values()) if course.do == LIST else 0
+        decided = verdict.judge_quarantine(len(course.hosts), len(course.listed), ansible_failed, broken)
         self._conclude(verdict.interrupted(interrupted) if interrupted else decided)
 
     def _hand_over(self, text: str) -> None:

@@ -46,6 +46,7 @@ REMOVE = "remove the keyword from the task, its block, its role or its play; no 
 SILENT = 3.0  # seconds that a module waits for another run before it is said for whom
 TURN = 300.0  # seconds that it waits then, unless the task says how long
 PAUSE = 2.0  # seconds until an audit program is asked again that another audit uses
+NO_PYTHON = "it has no Python that Ansible finds: install Python 3.9 or newer, or name it in ansible_python_interpreter"
 NO_PROGRAM = (
     f"{PROGRAM} did not answer: an enforcing run with proscribe_audit_with: stored installs it, and the account needs"
     " the sudoers rule of docs/least-privilege.md"
@@ -201,7 +202,8 @@ class HostAction(ActionBase):
         except Unusable as wrong:
             # On a terminal (sudo), what the shell says of a missing python stands in the output.
             said = " ".join(f"{res['stdout'][-LINE:]} {(res.get('stderr') or '')[-LINE:]}".split())
-            raise Unusable(f"{wrong} (exit code {res.get('rc')}){said and f': {printable(said)}'}") from None
+            why = NO_PYTHON if res.get("rc") in (126, 127) and "python" in said else wrong
+            raise Unusable(f"{why} (exit code {res.get('rc')}){said and f': {printable(said)}'}") from None
         read = json.dumps(self.reader(answer))
         return super()._parse_returned_data({**res, "stdout": read, "stderr": ""}, *more, **named)
 

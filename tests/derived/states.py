@@ -52,6 +52,10 @@ OF_RUN = (
         verdict.INCOMPLETE_EXIT,
         "the gate is `incomplete`, and a host is `unknown`, or coverage is not complete (a host is not served, say)",
     ),
+    (
+        verdict.MISTAKE_EXIT,
+        "a tag that no task has, or an entry that `quarantine list` cannot read; of Ansible's own codes: a host failed",
+    ),
 )
 OF_QUESTION = (
     (reason.BLOCKED, "closed, and kept closed"),
@@ -80,7 +84,7 @@ def states() -> str:
 
 
 def exits() -> str:
-    otherwise = ("Ansible's own", "otherwise: 0, 2 a host failed, 4 a host was unreachable, ...")
+    otherwise = ("Ansible's own", "otherwise: 0, 4 a host was unreachable, ...")
     return table(("exit code", "when"), (*described(verdict.EXITS, OF_RUN), otherwise))
 
 

@@ -39,6 +39,19 @@ def test_usage_names_every_word(launcher: Path, words: tuple[str, ...]) -> None:
     assert all(f"\n  {word} " in ended.said for word in commands)
 
 
+@pytest.mark.parametrize("word", ["audit", "enforce", "lift", "schedule", "drift", "collect"])
+@pytest.mark.parametrize("words", [("--help",), ("-i", "x", "-h")])
+def test_the_help_of_a_playbook_is_ours_first(tmp_path: Path, word: str, words: tuple[str, ...]) -> None:
+    ansible = made_ansible(tmp_path / "ansible-playbook", '#!/bin/sh\necho "theirs: $*"\n')
+    environment = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=ansible)
+    ended = launch(PROJECT / "proscribe", word, *words, cwd=tmp_path, environment=environment)
+    first, *rest = ended.said.splitlines()
+    assert ended.code == 0 and first.startswith("Usage: ") and f" {word} [options]" in first
+    assert rest[-1] == "theirs: --help" and "Exit codes: 0 success; 2 " in ended.said
+    assert ("Removed packages stay removed" in ended.said) == (word == "lift")
+    assert max(map(len, rest)) <= 80 or "/" in max(rest, key=len)  # but for the launcher's own path
+
+
 def test_an_unknown_word_is_told_with_the_one_that_is_close(launcher: Path) -> None:
     ended = launch(launcher, "enforec", environment=clean_environment())
     assert ended.code == 2

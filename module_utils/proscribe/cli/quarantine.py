@@ -35,7 +35,8 @@ account to log in as), -b, -K.
 
 restore first shows whether a waiver covers each item; what the next enforcing run takes again is only
 restored with --accept-loss. It never replaces a file that is at the place now. prune deletes for good. Exit code 0: all
-was done; 12: no host answered; otherwise Ansible's own code (2: something was not done)."""
+was done; 2: something was not done, or list met an entry that cannot be read; 12: no host answered; otherwise Ansible's
+own code."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,10 +1,11 @@
 """The answers to the requests of a host's users, as its plan has them, so that the host can show them.
 
     {id: {"answer": "refused", "user", "service", "on", "why"}}
-    {id: {"answer": "granted", "user" ("" for everybody), "service", "waiver", "until"}}
+    {id: {"answer": "granted", "user" ("" for everybody), "service", "waiver", "until", "limits"}}
     {id: {"answer": "ended", "user" ("" for everybody), "service", "waiver", "on"}}
 
-A plan with answers is a host's own. One without them is shared by equal hosts, as ever.
+`limits` says what is not open all the same (limits.py). A plan with answers is a host's own. One without them is shared
+by equal hosts, as ever.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..duration import spelled
+from .limits import limited
 from .waivers import Waiver
 from .waivers.refusals import Refusal
 
@@ -58,6 +60,7 @@ def with_answers(
             "service": waiver.services[0],
             "waiver": waiver.id,
             "until": spelled(waiver.ends),
+            **({"limits": limits} if (limits := limited(body["controls"], waiver.id, waiver.services[:1])) else {}),
         }
         for waiver in waivers
         if waiver.request and (waiver.users or not waiver.posix_groups)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from .catalogue import Catalogue
 
 ENTRY, NETWORKS, FEED = "entry", "networks", "feed"
+MOST = 12  # that a warning names
 
 
 class Stale(NamedTuple):
@@ -23,9 +24,18 @@ class Stale(NamedTuple):
     checked: str
     days: int | None
 
+    @property
+    def name(self) -> str:
+        return {ENTRY: self.id, NETWORKS: f"the networks of {self.id}", FEED: f"the feed {self.id}"}[self.what]
+
+    @property
+    def in_short(self) -> str:
+        return f"{self.name} ({f'{self.days} days ago' if self.checked else 'never'})"
+
     def __str__(self) -> str:
-        name = {ENTRY: self.id, NETWORKS: f"the networks of {self.id}", FEED: f"the feed {self.id}"}[self.what]
-        return f"{name}: checked on {self.checked}, {self.days} days ago" if self.checked else f"{name}: never checked"
+        if not self.checked:
+            return f"{self.name}: never checked"
+        return f"{self.name}: checked on {self.checked}, {self.days} days ago"
 
 
 def stale(catalogue: Catalogue, ids: Collection[str], today: datetime.date, max_days: int) -> list[Stale]:
@@ -64,4 +74,7 @@ def warning(found: list[Stale], max_days: int) -> str:
         if count
     )
     verb = "was" if services + lists == 1 else "were"
-    return f"catalogue: {counted} {verb} not checked within {max_days} days ({found[0]}); see `catalog stale`"
+    named = ", ".join(one.in_short for one in found[:MOST])
+    more = f" and {len(found) - MOST} more" if len(found) > MOST else ""
+    command = f"`catalog stale --max-age {max_days}d` lists those of the whole catalogue"
+    return f"catalogue: {counted} restricted here {verb} not checked within {max_days} days: {named}{more}; {command}"

@@ -16,11 +16,12 @@ from . import by_group
 from .browsers import open_names, places, unlisted
 from .catalogue import Catalogue, Service
 from .claims import above
+from .limits import limited
 from .networks import merged
 from .package_names import NAMES
 from .readers import ALL_FEEDS
 from .restrictions import PREFIX, Restrictions
-from .schema import BOTH
+from .schema import BOTH, CATEGORIES
 from .unmanaged_browsers import unmanaged_browsers
 from .waivers import Waiver
 
@@ -166,6 +167,7 @@ def _named(controls: Mapping[str, Any], waivers: Iterable[Waiver]) -> dict[str, 
             "services": sorted(services[waiver.id]),
             **({"posix_groups": list(waiver.posix_groups)} if waiver.posix_groups else {}),
             **({"request": waiver.request} if waiver.request else {}),
+            **({"limits": limits} if (limits := limited(controls, waiver.id, waiver.services)) else {}),
         }
         for waiver in waivers
         if waiver.id in services
@@ -188,9 +190,7 @@ def chosen_services(catalogue: Catalogue, restrictions: Restrictions) -> list[tu
     Raises PolicyErrors for ids that the catalogue does not have.
     """
     errors = [
-        PolicyError(
-            "", f"{PREFIX}services_{name}", id_, "a service of the catalogue" + close_to(id_, catalogue.services)
-        )
+        PolicyError("", f"{PREFIX}services_{name}", id_, "a service of the catalogue" + _near(id_, catalogue))
         for name in ("include", "exclude")
         for id_ in getattr(restrictions, f"services_{name}")
         if id_ not in catalogue.services
@@ -215,6 +215,12 @@ def chosen_services(catalogue: Catalogue, restrictions: Restrictions) -> list[tu
         for service in services
         if not left_out(service, restrictions)
     ]
+
+
+def _near(id_: str, catalogue: Catalogue) -> str:
+    if id_ in CATEGORIES:
+        return f"; {id_!r} is a category: {PREFIX}categories has these"
+    return close_to(id_, catalogue.services)
 
 
 def _enforced(service: Service, restrictions: Restrictions) -> bool:

@@ -33,8 +33,8 @@ from .reports_place import reports_of, require_reports
 from .restrictions import PREFIX, STORED, Restrictions, read_in_part
 from .waivers import Judged, Waiver, judged_waivers, seen
 from .waivers.authority import read_register
-from .waivers.document import load_waivers
-from .waivers.reading import context_of, described, judge_all, warning
+from .waivers.document import Named, read_waivers
+from .waivers.reading import context_of, described, judge_all, warning, wrong_names
 from .waivers.refusals import Refusal, in_force, read_refusals
 from .waivers.refusals import warning as disregarding
 from .waivers.signatures import signature_of
@@ -81,9 +81,10 @@ def _compiled(
     restrictions, of_host = _policy(question, mistakes, catalogues)
     waivers: list[Judged] = []
     if mistakes:
-        # Services and restrictions are not all known, so only the syntax of waivers and approvers is checked.
+        # Services and restrictions are not all known, so no more of waivers and approvers is checked.
         with mistakes.noting():
-            load_waivers(folders_of_waivers(question, restrictions))
+            read, malformed, errors = read_waivers(folders_of_waivers(question, restrictions))
+            mistakes.note(*errors, *wrong_names(read, malformed, question, restrictions, None, now))
     else:
         with mistakes.noting():
             waivers = judged_waivers(question, restrictions, _services(of_host), now)
@@ -125,6 +126,13 @@ def judge(waiver: Waiver, question: Question, now: datetime.datetime) -> Judged:
     """A waiver that is in no folder yet, as `waivers_of` would have it. Raises PolicyErrors."""
     restrictions, of_host = _sound_policy(question)
     return judge_all([waiver], question, restrictions, _services(of_host), now)[0]
+
+
+def wrong_in(malformed: Named | None, question: Question, now: datetime.datetime) -> list[PolicyError]:
+    """What a waiver that is in no folder yet, and has other mistakes, names and nothing has. Raises PolicyErrors."""
+    restrictions, of_host = _sound_policy(question)
+    named = [malformed] if malformed else []
+    return list(wrong_names([], named, question, restrictions, _services(of_host), now))
 
 
 def _sound_policy(question: Question) -> tuple[dict[str, Restrictions], dict[str, Catalogue]]:

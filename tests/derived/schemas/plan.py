@@ -68,8 +68,9 @@ WAIVER = keyed(
         "services": about(TEXTS, "Their names"),
         "posix_groups": TEXTS,
         "request": about(matching(REQUEST), "The id of the request that it answers"),
+        "limits": about(TEXT, "Only where it does not open all of its services: what is open and what is closed"),
     },
-    optional=("posix_groups", "request"),
+    optional=("posix_groups", "request", "limits"),
 )
 ENTRY = {
     "name": TEXT,

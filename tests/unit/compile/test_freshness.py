@@ -48,20 +48,27 @@ def test_the_last_day_still_counts(made: Made, days: int, found: bool) -> None:
 @pytest.mark.parametrize(
     ("found", "text"),
     [
-        ([Stale(ENTRY, "owl", "", None)], "1 service was not checked within 180 days (owl: never checked)"),
+        ([Stale(ENTRY, "owl", "", None)], "1 service restricted here was not checked within 180 days: owl (never)"),
         (
             [
                 Stale(NETWORKS, "owl", "2024-10-21", 766),
                 Stale(ENTRY, "owl", "2025-01-01", 694),
                 Stale(FEED, "f", "", None),
             ],
-            "1 service and 1 feed were not checked within 180 days"
-            " (the networks of owl: checked on 2024-10-21, 766 days ago)",
+            "1 service and 1 feed restricted here were not checked within 180 days:"
+            " the networks of owl (766 days ago), owl (694 days ago), the feed f (never)",
+        ),
+        (
+            [Stale(ENTRY, f"s{number}", "", None) for number in range(13)],
+            "13 services restricted here were not checked within 180 days: "
+            + ", ".join(f"s{number} (never)" for number in range(12))
+            + " and 1 more",
         ),
     ],
 )
 def test_a_run_says_it_in_one_line(found: list[Stale], text: str) -> None:
-    assert freshness.warning(found, 180) == f"catalogue: {text}; see `catalog stale`"
+    command = "`catalog stale --max-age 180d` lists those of the whole catalogue"
+    assert freshness.warning(found, 180) == f"catalogue: {text}; {command}"
 
 
 def test_a_release_is_that_of_the_projects_own_part(made: Made) -> None:

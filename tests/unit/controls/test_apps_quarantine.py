@@ -170,13 +170,23 @@ def test_too_deep_to_be_measured_stays(tmp_path: Path) -> None:
     assert host.stat(f"{TREE}/deep/er/data") and list(folders(host)) == []
 
 
-def test_a_broken_manifest_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("manifest_text", ["", "{", "[]", '{"taken_at": 3}', None])
+def test_a_broken_manifest_is_told_and_keeps_no_other_from_anything(tmp_path: Path, manifest_text: str | None) -> None:
     host = made_host(tmp_path)
     enforced(host, FILE)
     (name,) = folders(host)
-    (tmp_path / ITEMS[1:] / name / "manifest.json").write_text("{")
-    with pytest.raises(ControlError, match=r"manifest\.json cannot be read"):
-        restoring.given_back(host)
+    path = tmp_path / ITEMS[1:] / name / "manifest.json"
+    path.unlink() if manifest_text is None else path.write_text(manifest_text)
+    enforced(host, TREE)
+    (verdict,) = unfinished.observe(host, "enforce")
+    assert (verdict.state, verdict.drifted) == ("unknown", False)
+    assert name in verdict.reason and "delete it by hand" in verdict.reason
+    back = restoring.given_back(host)
+    assert [(one.rule, one.subject) for one in back.refused] == [("apps/quarantine", name)]
+    assert ITEMS in back.refused[0].reason and completing.unread(host) == back.refused
+    assert [action.subject for action in back.actions] == [TREE]  # and what it holds stays
+    back.actions[0].apply()
+    assert list(folders(host)) == [name] and host.stat(TREE)
 
 
 def test_the_diff_of_giving_back_shows_each_thing_and_what_goes_with_the_last(tmp_path: Path) -> None:

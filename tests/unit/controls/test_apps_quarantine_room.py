@@ -504,8 +504,8 @@ def test_what_a_quarantine_comes_to(tmp_path: Path) -> None:
         d={"disk": 7, "owner": "bob"},  # without one it is none of ours
     )
     held = {"items": 4, "bytes": 15, "oldest": WHEN.format(1), "owners": {"alice": 10, "bob": 5}}
-    assert unfinished.held(host, names) == held
-    assert unfinished.held(host, ["README"]) == unfinished.held(host, []) == {}
+    assert unfinished.held(host, names)[0] == held
+    assert unfinished.held(host, ["README"]) == unfinished.held(host, []) == ({}, [])
 
 
 def test_of_a_large_quarantine_so_much_is_read_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -514,10 +514,10 @@ def test_of_a_large_quarantine_so_much_is_read_and_told(tmp_path: Path, monkeypa
     of = {name: {"disk": size, "owner": name, "taken_at": WHEN.format(1)} for name, size in sizes.items()}
     host, names = with_manifests(tmp_path, **of)
     monkeypatch.setattr(unfinished, "SHARES", 3)
-    held = unfinished.held(host, names)
+    held, _ = unfinished.held(host, names)
     assert (held["bytes"], list(held["owners"].items())) == (7, [("u2", 3), ("u0", 2), ("u1", 1)])
     monkeypatch.setattr(unfinished, "COUNTED", 3)
-    held = unfinished.held(host, names)
+    held, _ = unfinished.held(host, names)
     assert (held["items"], held["bytes"]) == (4, 5)
 
 
@@ -535,7 +535,7 @@ def test_a_manifest_that_cannot_be_read_hides_no_other(
         return real(self, path, *most)
 
     monkeypatch.setattr(Host, "read", read)
-    assert unfinished.held(host, names)["owners"] == {"b": 5}
+    assert unfinished.held(host, names)[0]["owners"] == {"b": 5}
 
 
 def test_a_move_that_was_cut_short_is_drift_and_what_cannot_be_seen_is_unknown(

@@ -110,7 +110,10 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             print(expectations.render(arguments.expect, results, screen_width()))
         return DIFFERENT if any(result.differences for result in results) else AS_EXPECTED
-    about, groups = explain(question, compiled, known)
+    try:
+        about, groups = explain(question, compiled, known)
+    except Refused as refused:
+        raise Refused(f"{refused}{_of_another_kind(question.word, hosts, compiled)}") from None
     if arguments.json:
         print(json.dumps({**as_json(about, groups), "audience": bool(aside)}, indent=2))
     else:
@@ -131,6 +134,21 @@ def _hosts(arguments: argparse.Namespace) -> tuple[Hosts, str]:
     except inventory.NoneServed as none:
         why = f"{none}. What follows is what exports decide for them as an audience, and no run observes it."
         return inventory.question(arguments, served=False), why
+
+
+def _of_another_kind(word: str, hosts: Hosts, compiled: Compiled) -> str:
+    """What a word is, where it is known as something else, and how that is asked about; "" where it is not."""
+    services = {service.id: service for one in compiled.catalogues.values() for service in one.services.values()}
+    if word in hosts.groups or any(word == host.name for host in hosts.hosts):
+        kind = "group" if word in hosts.groups else "host"
+        return f". It is a {kind} of the inventory: name what is to be explained there, with --host {word}"
+    if members := sorted(id_ for id_, service in services.items() if service.category == word):
+        return f". It is a category of services: explain one of {some(members, MOST_HOSTS)}"
+    if word in CONTROLS:
+        return ". It is a control: each explanation names what every control does"
+    if any(word == waiver.id for waiver, _ in compiled.waivers):
+        return ". It is a waiver: waiver list shows it"
+    return ""
 
 
 def explain(

@@ -13,7 +13,8 @@ from ...compile.inventory import Question
 from ...compile.policy_folders import WAIVERS, folder_of_new_waivers
 from ...compile.run import read_all
 from ...compile.waivers import Judged, Waiver, read_waiver
-from ...policy_errors import PolicyError, PolicyErrors, close_to
+from ...compile.waivers.document import Malformed
+from ...policy_errors import PolicyError, close_to
 from .. import Refused
 
 MODE = 0o644
@@ -43,17 +44,19 @@ def of_inventory(question: Question) -> Path:
 
 
 def checked(content: bytes, path: Path) -> Waiver:
-    """The waiver that a content would be at that path. Raises PolicyErrors, which name the path."""
+    """The waiver that a content would be at that path. Raises Malformed, which names the path."""
     with tempfile.TemporaryDirectory() as folder:
         candidate = Path(folder, path.name)
         candidate.write_bytes(content)
         try:
             waiver = read_waiver(candidate)
-        except PolicyErrors as wrong:
+        except Malformed as wrong:
             there = str(candidate)
-            raise PolicyErrors(
-                PolicyError(e.where.replace(there, str(path)), e.key, e.value, e.expected) for e in wrong.errors
-            ) from None
+            errors = [PolicyError(e.where.replace(there, str(path)), e.key, e.value, e.expected) for e in wrong.errors]
+            named = wrong.named
+            if named:
+                named = dataclasses.replace(named, document=dataclasses.replace(named.document, path=path))
+            raise Malformed(errors, named) from None
     return dataclasses.replace(waiver, file=str(path), document=dataclasses.replace(waiver.document, path=path))
 
 

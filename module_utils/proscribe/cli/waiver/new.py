@@ -8,10 +8,14 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from ...compile.run import judge, waivers_of
-from ...compile.waivers.document import LISTS, TIMES
+from ...compile.inventory import Question
+from ...compile.run import judge, waivers_of, wrong_in
+from ...compile.waivers import Judged, Waiver
+from ...compile.waivers.document import LISTS, TIMES, Malformed
 from ...compile.waivers.waiver import NARROWER
+from ...policy_errors import PolicyError, PolicyErrors
 from ...report.collection.invocation import repeated, where_we_are
 from ...report.text.command import Call, Suggestion
 from ...report.text.layout import fitted, screen_width
@@ -34,6 +38,15 @@ QUESTIONS: Mapping[str, str] = {
     "approved_on": "approved on (a day, a time with its zone, or now)",
     "expires": "expires (a day, a time with its zone, or a length from now such as 90d)",
 }
+# What of a waiver has to be another, by what it is worth: with these no signature makes it waive.
+CORRECTED = {
+    "self_approved": "approved_by",
+    "unauthorised": "approved_by",
+    "blanket": "hosts",
+    "too_long": "expires",
+    "no_hosts": "hosts",
+    "expired": "expires",
+}
 # What stands in a waiver only if it is given, with the name of its option.
 SCOPES = ("hosts", "groups", "zones")
 LIST_OPTIONS = {key: key.removesuffix("s").replace("_", "-") for key in LISTS} | {"hours": "hours"}
@@ -41,6 +54,7 @@ TEXT_OPTIONS: Mapping[str, str] = {
     "risk": "what may come of it, in a sentence",
     "ticket": "where the request was filed",
 }
+ELSEWHERE = re.compile(r"\b(hosts|groups|services): \[(.*)\]")  # where a name belongs, in a file's words
 TIME = "a day, a time with its zone, or now"
 LATER = "a day (included), a time with its zone, or a length from now such as 90d"
 TIME_OPTIONS: Mapping[str, str] = {
@@ -110,14 +124,13 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     elif arguments.whole_host:
         raise Refused("--whole-host: found without --request, expected with it")
     question = inventory.question(arguments)
-    values = _values(arguments, now)
+    values, wrong = _values(arguments, now)
     path = of_inventory(question) / f"{values['id']}.yml"
     content = text.render(values).encode()
-    waiver = checked(content, path)
+    waiver, judged = _judged(content, path, question, now, wrong)
     taken = {judged.waiver.id: judged.waiver.file for judged in waivers_of(question, now)}
     if waiver.id in taken:
         raise Refused(f"{taken[waiver.id]} has this id already; it is left as it is")
-    judged = judge(waiver, question, now)
     if arguments.print:
         print(content.decode(), end="")
     else:
@@ -128,11 +141,42 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     for one in (line, *remarks):
         say(one, error=arguments.print)
     if not arguments.print:
-        say(f"next: {waiver.approved_by} signs it, and it is committed:")
+        if key := CORRECTED.get(judged.standing.status):
+            say(f"next: correct {key} in {path}, since no signature helps; then its approver signs it:")
+        else:
+            say(f"next: {waiver.approved_by} signs it, and it is committed:")
         for step in _sign(arguments, waiver.id):
             words = fitted(f"  {step.text}", screen_width())
             print(f"  {step.command.line(step.command.cwd)}" if step.command else words)
     return 0
+
+
+def _judged(
+    content: bytes, path: Path, question: Question, now: datetime.datetime, wrong: Sequence[PolicyError]
+) -> tuple[Waiver, Judged]:
+    """The waiver, and what it is worth. Raises Refused with all that is wrong with the options: there is no file yet
+    that could be blamed.
+    """
+    errors = list(wrong)
+    try:
+        waiver = checked(content, path)
+        judged = judge(waiver, question, now)
+    except Malformed as malformed:
+        errors += [*malformed.errors, *wrong_in(malformed.named, question, now)]
+    except PolicyErrors as mistaken:
+        errors += mistaken.errors
+    if errors:
+        raise Refused("\n".join(str(_of_option(error, str(path))) for error in errors))
+    return waiver, judged
+
+
+def _of_option(error: PolicyError, path: str) -> PolicyError:
+    """A mistake in what would be the file, as one in the option that it came from."""
+    if not error.where.startswith(path):
+        return error
+    key = error.key.partition("[")[0]
+    expected = ELSEWHERE.sub(lambda match: f"--{LIST_OPTIONS[match[1]]} {match[2]}", error.expected)
+    return PolicyError(f"--{LIST_OPTIONS.get(key, key).replace('_', '-')}", "", error.value, expected)
 
 
 def _sign(arguments: argparse.Namespace, id_: str) -> list[Suggestion]:
@@ -142,7 +186,13 @@ def _sign(arguments: argparse.Namespace, id_: str) -> list[Suggestion]:
     return [*call.secrets(), Suggestion("", call.again(more=(id_,)))]
 
 
-def _values(arguments: argparse.Namespace, now: datetime.datetime) -> dict[str, str | list[str]]:
+def _values(
+    arguments: argparse.Namespace, now: datetime.datetime
+) -> tuple[dict[str, str | list[str]], list[PolicyError]]:
+    """What the file says, and the options that cannot stand in one: a time is in their place, so that the others are
+    checked as well.
+    """
+    wrong: list[PolicyError] = []
     values: dict[str, str | list[str]] = {key: _split(key, getattr(arguments, key)) for key in LIST_OPTIONS}
     # So that one look over the message is enough, what is missing is told together.
     arguments.services = ",".join(values["services"])
@@ -163,11 +213,15 @@ def _values(arguments: argparse.Namespace, now: datetime.datetime) -> dict[str, 
     for key in TIMES:
         given = answers.get(key) or getattr(arguments, key, None)
         if given:
-            option = f"--{key.replace('_', '-')}"
-            values[key] = written(given, option, now, end=key in ("expires", "review_by"))
+            option, end = f"--{key.replace('_', '-')}", key in ("expires", "review_by")
+            try:
+                values[key] = written(given, option, now, end=end)
+            except PolicyError as error:
+                wrong.append(error)
+                values[key] = written("90d" if end else "now", option, now, end=end)
     values["request"] = arguments.request
     values["id"] = arguments.id or _id(values)
-    return values
+    return values, wrong
 
 
 def _split(key: str, given: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...compile.run import waivers_of
 from ...compile.waivers import signature_of
-from ...policy_errors import PolicyErrors
+from ...policy_errors import PolicyError, PolicyErrors
 from .. import Refused, inventory, say
 from . import text
 from .asking import ask_for
@@ -34,7 +34,10 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     waiver = judged.waiver
     if waiver.revoked:
         raise Refused(f"waiver {waiver.id} is revoked already: {judged.standing.why or waiver.revoked.why}")
-    on = written(arguments.on, "--on", now)
+    try:
+        on = written(arguments.on, "--on", now)
+    except PolicyError as wrong:
+        raise Refused(str(wrong)) from None
     answers = ask_for(arguments, {"by": "who revokes it", "why": "why, in a sentence"})
     path = Path(waiver.file)
     content = _appended(waiver.document.content, text.revocation(on, answers["by"], answers["why"]))

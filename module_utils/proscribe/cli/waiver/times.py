@@ -7,7 +7,7 @@ import re
 
 from ...compile.waivers.document import MOMENT
 from ...duration import seconds_of
-from .. import Refused
+from ...policy_errors import PolicyError
 
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 LAST = datetime.time(23, 59, 59)
@@ -17,7 +17,7 @@ def written(text: str, option: str, now: datetime.datetime, *, end: bool = False
     """An option's time as it stands in a waiver's file, in the controller's zone where the option has none of its own.
 
     A day is its first second, or its last one where the time is an `end`, for which a length from now is one too: who
-    writes `--expires 2027-01-31` means that day included. Raises Refused.
+    writes `--expires 2027-01-31` means that day included. Raises PolicyError, which names the option.
     """
     if text == "now":
         return _local(now)
@@ -27,7 +27,7 @@ def written(text: str, option: str, now: datetime.datetime, *, end: bool = False
         try:
             day = datetime.date.fromisoformat(text)
         except ValueError:
-            raise Refused(f"{option} {text!r}: the calendar has no such day") from None
+            raise PolicyError(option, "", text, "a day of the calendar") from None
         return _local(datetime.datetime.combine(day, LAST if end else datetime.time()))
     if end:
         try:
@@ -35,10 +35,8 @@ def written(text: str, option: str, now: datetime.datetime, *, end: bool = False
         except ValueError:
             pass
     also = ", or a length from now such as 90d" if end else ""
-    raise Refused(
-        f"{option} {text!r}: expected now, a day such as 2026-12-31 (in the zone of this machine), "
-        f"a time with its zone such as 2026-12-31T18:00:00+08:00{also}"
-    )
+    expected = "now, a day such as 2026-12-31 (in the zone of this machine), a time with its zone such as"
+    raise PolicyError(option, "", text, f"{expected} 2026-12-31T18:00:00+08:00{also}")
 
 
 def _local(time: datetime.datetime) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from ...patterns import pattern
 from ...plan import CONTROLS
 from ...policy_errors import Described, PolicyError, PolicyErrors, close_to
 from ..grammar import MOST_GROUPS, POSIX_GROUP
+from ..schema import CATEGORIES
 from ..yaml_file import Document, KeyPath, read_yaml
 from . import hours
 from .waiver import NARROWER, Revocation, Waiver
@@ -42,6 +43,7 @@ TEXTS = (*PARTIES, "reason", "risk", "ticket", "request")
 REQUIRED = ("id", "services", "reason", "requested_by", "approved_by", "approved_on", "expires")
 REVOCATION = ("on", "by", "why")
 PLACES = ("hosts", "groups", "zones")  # one at least
+NAMING = ("services", *PLACES)
 LONGEST = 1000  # characters of a text
 KEYS = ("id", *LISTS, *TIMES, *TEXTS, "revoked")
 
@@ -66,23 +68,50 @@ class Known:
     groups: frozenset[str]
 
 
+@dataclass(frozen=True)
+class Named:
+    """What a waiver names whose file has mistakes."""
+
+    document: Document
+    services: tuple[str, ...]
+    hosts: tuple[str, ...]
+    groups: tuple[str, ...]
+    zones: tuple[str, ...]
+
+
+class Malformed(PolicyErrors):
+    """The mistakes of a waiver's file, and what it names, where that can be read: to be checked all the same."""
+
+    def __init__(self, errors: Iterable[PolicyError], named: Named | None = None) -> None:
+        super().__init__(errors)
+        self.named = named
+
+
 def load_waivers(folders: Sequence[Path]) -> list[Waiver]:
     """Every waiver of the folders, by id, each checked for itself. Raises PolicyErrors with every mistake."""
+    waivers, _, errors = read_waivers(folders)
+    if errors:
+        raise PolicyErrors(errors)
+    return waivers
+
+
+def read_waivers(folders: Sequence[Path]) -> tuple[list[Waiver], list[Named], list[PolicyError]]:
+    """The waivers of the folders, by id; what the others name; and every mistake of each file for itself."""
     waivers: dict[str, Waiver] = {}
+    malformed: list[Named] = []
     errors: list[PolicyError] = []
     for path in (path for folder in folders for path in _files(folder, errors)):
         try:
             waiver = read_waiver(path)
-        except PolicyErrors as wrong:
+        except Malformed as wrong:
             errors += wrong.errors
+            malformed += [wrong.named] if wrong.named else []
             continue
         if waiver.id in waivers:
             expected = f"an id that {waivers[waiver.id].file} does not have"
             errors.append(waiver.document.error(("id",), waiver.id, expected))
         waivers.setdefault(waiver.id, waiver)
-    if errors:
-        raise PolicyErrors(errors)
-    return [waivers[id_] for id_ in sorted(waivers)]
+    return [waivers[id_] for id_ in sorted(waivers)], malformed, errors
 
 
 def _files(folder: Path, errors: list[PolicyError]) -> Iterator[Path]:
@@ -102,22 +131,24 @@ def _files(folder: Path, errors: list[PolicyError]) -> Iterator[Path]:
 
 
 def read_waiver(path: Path) -> Waiver:
-    """One waiver's file, checked for itself. Raises PolicyErrors with every mistake."""
+    """One waiver's file, checked for itself. Raises Malformed with every mistake."""
     try:
         document = read_yaml(path)
     except PolicyError as error:
-        raise PolicyErrors([error]) from None
+        raise Malformed([error]) from None
     if not isinstance(document.data, Mapping):
-        raise PolicyErrors([document.error((), document.data, "a mapping with the keys of a waiver")])
+        raise Malformed([document.error((), document.data, "a mapping with the keys of a waiver")])
     reader = _Reader(document)
     waiver = reader.waiver()
     if reader.errors or waiver is None:
-        raise PolicyErrors(reader.errors)
+        raise Malformed(reader.errors, reader.named())
     return waiver
 
 
-def unknown_names(waiver: Waiver, known: Known) -> Iterator[PolicyError]:
-    """The services, hosts and groups that a waiver names and nothing has."""
+def unknown_names(waiver: Waiver | Named, known: Known) -> Iterator[PolicyError]:
+    """The services, hosts and groups that a waiver names and nothing has; with where one belongs that is of another
+    kind.
+    """
     for key, names, what in (
         ("services", known.services, "a service of the catalogue"),
         ("hosts", known.hosts, "a host of the inventory"),
@@ -125,7 +156,20 @@ def unknown_names(waiver: Waiver, known: Known) -> Iterator[PolicyError]:
     ):
         for index, name in enumerate(getattr(waiver, key)):
             if name not in names:
-                yield waiver.document.error((key, index), name, what + close_to(name, names))
+                hint = of_another_kind(name, known) or close_to(name, names)
+                yield waiver.document.error((key, index), name, what + hint)
+
+
+def of_another_kind(name: str, known: Known) -> str:
+    """What a name is, where it is known as something else, and where that stands in a waiver; "" where it is not."""
+    for key, names, what in (
+        ("hosts", known.hosts, "a host"),
+        ("groups", known.groups, "a group"),
+        ("services", known.services, "a service"),
+    ):
+        if name in names:
+            return f"; {name!r} is {what}: {key}: [{name}]"
+    return f"; {name!r} is a category, and a waiver names services" if name in CATEGORIES else ""
 
 
 class _Reader:
@@ -135,6 +179,12 @@ class _Reader:
         self.document = document
         self.data: Mapping[str, Any] = document.data
         self.errors: list[PolicyError] = []
+        self.lists: Mapping[str, tuple[str, ...]] = {}
+
+    def named(self) -> Named:
+        """What the file names, as far as it is spelled as names are."""
+        spelled = {key: tuple(map(str, filter(LISTS[key][0].fullmatch, self.lists[key]))) for key in NAMING}
+        return Named(self.document, **spelled)
 
     def wrong(self, place: KeyPath, value: object, expected: str) -> None:
         self.errors.append(self.document.error(place, value, expected))
@@ -154,7 +204,7 @@ class _Reader:
         texts = {key: self.text(key) for key in TEXTS}
         if texts["request"] and not REQUEST.fullmatch(texts["request"]):
             self.wrong(("request",), texts["request"], "the id of a request: 16 of 0-9 and a-f")
-        lists = {key: self.list(key) for key in LISTS}
+        lists = self.lists = {key: self.list(key) for key in LISTS}
         self.hours(lists["hours"])
         if len(lists["posix_groups"]) > MOST_GROUPS:
             self.wrong(("posix_groups",), f"{len(lists['posix_groups'])} groups", f"at most {MOST_GROUPS}")
@@ -165,8 +215,6 @@ class _Reader:
                 self.wrong(("controls", index), name, f"one of {', '.join(CONTROLS)}{close_to(name, CONTROLS)}")
         if not any(lists[key] for key in PLACES):
             self.wrong(("hosts",), None, "hosts, groups or zones that the waiver is for")
-        if texts["request"] and not REQUEST.fullmatch(texts["request"]):
-            self.wrong(("request",), texts["request"], "the id of a request: 16 of 0-9 and a-f")
         self.narrowing(lists)
         approved, expires = times["approved_on"], times["expires"]
         if approved is None or expires is None:

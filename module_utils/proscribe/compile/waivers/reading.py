@@ -6,13 +6,13 @@ import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ...policy_errors import PolicyError, PolicyErrors
+from ...policy_errors import Mistakes, PolicyError
 from ..inventory import Question
 from ..policy_folders import folders_of_registers, folders_of_waivers
 from ..reporting import one_for_all
 from ..restrictions import Restrictions
 from .authority import read_register
-from .document import Known, load_waivers, unknown_names
+from .document import Known, Named, read_waivers, unknown_names
 from .standing import Context, Rules, Standing, scope, standing
 from .waiver import Waiver
 
@@ -35,7 +35,14 @@ def judged_waivers(
     `restrictions` are those of every host of the question, `services` the ids of the catalogues in use. Raises
     PolicyErrors with every mistake in waivers and in the approver list.
     """
-    return judge_all(load_waivers(folders_of_waivers(question, restrictions)), question, restrictions, services, now)
+    waivers, malformed, errors = read_waivers(folders_of_waivers(question, restrictions))
+    mistakes = Mistakes()
+    mistakes.note(*errors)
+    judged: list[Judged] = []
+    with mistakes.noting():
+        judged = judge_all(waivers, question, restrictions, services, now, malformed)
+    mistakes.settle()
+    return judged
 
 
 def judge_all(
@@ -44,23 +51,42 @@ def judge_all(
     restrictions: Mapping[str, Restrictions],
     services: Iterable[str],
     now: datetime.datetime,
+    malformed: Sequence[Named] = (),
 ) -> list[Judged]:
-    """Some waivers, each with its standing at `now`. Raises PolicyErrors as `judged_waivers` does."""
-    context = context_of(question, restrictions)
-    hosts, groups = frozenset(context.groups["all"]), frozenset(context.groups)
-    in_run = {host.name for host in question.hosts}
-    errors: list[PolicyError] = []
-    for waiver in waivers:
-        # One that is over waives nothing whatever it names: a host that is gone obliges nobody to edit old files.
-        if now < waiver.ends:
-            # A service may be in a catalogue that only hosts outside this run (--limit) have.
-            elsewhere = scope(waiver, context).isdisjoint(in_run)
-            known = Known(frozenset(waiver.services if elsewhere else services), hosts, groups)
-            errors += unknown_names(waiver, known)
-            errors += _never_closed(waiver, scope(waiver, context), restrictions)
-    if errors:
-        raise PolicyErrors(errors)
+    """Some waivers, each with its standing at `now`. Raises PolicyErrors as `judged_waivers` does: of what `malformed`
+    ones name, too.
+    """
+    mistakes = Mistakes()
+    mistakes.note(*wrong_names(waivers, malformed, question, restrictions, services, now))
+    with mistakes.noting():
+        context = context_of(question, restrictions)
+    mistakes.settle()
     return [Judged(waiver, standing(waiver, context, now)) for waiver in waivers]
+
+
+def wrong_names(
+    waivers: Sequence[Waiver],
+    malformed: Sequence[Named],
+    question: Question,
+    restrictions: Mapping[str, Restrictions],
+    services: Iterable[str] | None,
+    now: datetime.datetime,
+) -> Iterator[PolicyError]:
+    """What waivers name and nothing has, and hours that nothing ends. `services` is None where they are not known."""
+    places = _places(question, restrictions)
+    hosts, groups = frozenset(places.groups["all"]), frozenset(places.groups)
+    in_run = {host.name for host in question.hosts}
+    # One that is over waives nothing whatever it names: a host that is gone obliges nobody to edit old files.
+    checked: list[Waiver | Named] = [*(one for one in waivers if now < one.ends), *malformed]
+    for waiver in checked:
+        # A service may be in a catalogue that only hosts outside this run (--limit) have.
+        covered = scope(waiver, places)
+        misspelled = not (hosts.issuperset(waiver.hosts) and groups.issuperset(waiver.groups))
+        elsewhere = services is None or (covered.isdisjoint(in_run) and (bool(covered) or not misspelled))
+        names = frozenset(waiver.services if elsewhere else services or ())
+        yield from unknown_names(waiver, Known(names, hosts, groups))
+        if isinstance(waiver, Waiver):
+            yield from _never_closed(waiver, covered, restrictions)
 
 
 def _never_closed(
@@ -81,16 +107,21 @@ def context_of(question: Question, restrictions: Mapping[str, Restrictions]) -> 
         name: one_for_all(f"waiver_{name}", question.hosts, restrictions)
         for name in ("max_days", "signatures", "blanket")
     }
+    places = _places(question, restrictions)
+    register = read_register(folders_of_registers(question, restrictions), places.groups)
+    return Context(places.groups, register, Rules(**rules), places.zone_of)
+
+
+def _places(question: Question, restrictions: Mapping[str, Restrictions]) -> Context:
+    """Where hosts are: a context that knows nothing of who approves."""
     everywhere = question.groups.get("all", frozenset()) | {host.name for host in question.hosts}
-    groups = {**question.groups, "all": frozenset(everywhere)}
 
     def zone_of(host: str) -> str:
         if host in restrictions:
             return restrictions[host].zone
         return question.zone_of(host) if question.zone_of else ""
 
-    register = read_register(folders_of_registers(question, restrictions), groups)
-    return Context(groups, register, Rules(**rules), zone_of)
+    return Context({**question.groups, "all": frozenset(everywhere)}, {}, Rules(), zone_of)
 
 
 def described(judged: Judged, question: Question) -> dict[str, Any]:

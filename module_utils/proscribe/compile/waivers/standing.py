@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .authority import SELF_APPROVED, UNAUTHORISED, Register, disqualified
+from .document import Named
 from .signatures import signature_of, signers_of, verify
 from .waiver import Waiver
 
@@ -63,7 +64,7 @@ class Standing(NamedTuple):
         return self.status == ACTIVE
 
 
-def scope(waiver: Waiver, context: Context) -> frozenset[str]:
+def scope(waiver: Waiver | Named, context: Context) -> frozenset[str]:
     """The hosts of the inventory that a waiver is for."""
     everywhere = context.groups.get("all", frozenset())
     hosts = frozenset(waiver.hosts) & everywhere

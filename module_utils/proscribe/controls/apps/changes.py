@@ -51,7 +51,7 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     actions = [*notified, *completing.unfinished(host), *capacity.pruning(host, seconds), *going, *blocking]
     return Changes(
         actions,
-        [*spared, *left, *stays],
+        [*spared, *left, *stays, *completing.unread(host)],
         independent=True,
         beforehand=_noting(host, removed),
         afterwards=partial(keep, host, observed.memory),

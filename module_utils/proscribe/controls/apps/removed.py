@@ -23,20 +23,20 @@ LARGEST = 2 * 1024 * 1024  # bytes
 def note(host: Host, packages: Sequence[Removed]) -> None:
     """Remember packages that are about to be removed, beside those of before. Raises ControlError, Unseen."""
     known = {one.key: one for one in (*remembered(host), *packages)}
-    kept = bounded(sorted(known.values(), key=lambda one: (one.at, one.key), reverse=True))
-    content = {"schema": SCHEMA, "packages": [one._asdict() for one in kept]}
+    few = bounded(sorted(known.values(), key=lambda one: (one.at, one.key), reverse=True))
+    content = {"schema": SCHEMA, "packages": [one._asdict() for one in few]}
     host.write(FILE, json.dumps(content, indent=1) + "\n", 0o600)
 
 
 def bounded(packages: Iterable[Removed]) -> list[Removed]:
     """The first of some packages, and of each user's: nobody's many hide the host's or another's."""
     of_user: dict[str, int] = {}
-    kept = []
+    found = []
     for one in packages:
         of_user[one.user] = of_user.get(one.user, 0) + 1
         if not one.user or of_user[one.user] <= MOST_OF_USER:
-            kept.append(one)
-    return sorted(kept, key=lambda one: bool(one.user))[:MOST]
+            found.append(one)
+    return sorted(found, key=lambda one: bool(one.user))[:MOST]
 
 
 def remembered(host: Host) -> list[Removed]:

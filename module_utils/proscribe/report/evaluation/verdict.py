@@ -16,9 +16,18 @@ INCOMPLETE_EXIT = "11"
 NOTHING_EXIT = "12"
 STOPPED_EXIT = "13"
 INTERRUPTED_EXIT = "14"
+MISTAKE_EXIT = "2"  # as where a host failed, or a command was called wrongly
 BROKEN_EXIT = "250"  # Ansible's own code for an unexpected error: the report itself failed
 # The first that fits decides.
-EXITS = (BROKEN_EXIT, INTERRUPTED_EXIT, NOTHING_EXIT, STOPPED_EXIT, NONCOMPLIANT_EXIT, INCOMPLETE_EXIT)
+EXITS = (
+    BROKEN_EXIT,
+    INTERRUPTED_EXIT,
+    NOTHING_EXIT,
+    STOPPED_EXIT,
+    NONCOMPLIANT_EXIT,
+    INCOMPLETE_EXIT,
+    MISTAKE_EXIT,
+)
 
 
 class Verdict(NamedTuple):
@@ -120,8 +129,13 @@ def judge_lift(expected: int, reached: int, ansible_failed: bool) -> Verdict:
     return Verdict(NOTHING_EXIT, "nothing was lifted: no host was " + ("reached" if expected else "selected"))
 
 
-def judge_quarantine(expected: int, answered: int, ansible_failed: bool) -> Verdict:
-    """The verdict on a run over quarantines: of the `expected` hosts, `answered` listed theirs."""
+def judge_quarantine(expected: int, answered: int, ansible_failed: bool, broken: int = 0) -> Verdict:
+    """The verdict on a run over quarantines: of the `expected` hosts, `answered` listed theirs, in which `broken`
+    entries cannot be read.
+    """
+    if broken:
+        entries = "1 entry" if broken == 1 else f"{broken:,} entries"
+        return Verdict(MISTAKE_EXIT, f"{entries} of the quarantine cannot be read; look into it on the host")
     if answered or ansible_failed:
         return Verdict(ANSIBLE)
     return Verdict(NOTHING_EXIT, "no quarantine was read: no host " + ("answered" if expected else "was selected"))

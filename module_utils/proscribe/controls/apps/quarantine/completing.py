@@ -21,10 +21,10 @@ from ....host.directories import (
     remove,
     sum_up,
 )
-from ...base import Action
+from ...base import Action, Refusal
 from . import capacity, manifest
-from .manifest import CONTENT, PRUNE, RESTORE, Item, begun, drop, drop_hold, explained, folder, held, write
-from .unfinished import HOME, UNFINISHED
+from .manifest import CONTENT, PRUNE, RESTORE, Item, begun, broken, drop, drop_hold, explained, folder, held, write
+from .unfinished import HOME, RULE, UNFINISHED
 
 COPYING = "copying"
 
@@ -34,6 +34,11 @@ def unfinished(host: Host) -> list[Action]:
     return [
         Action("complete", f"{item.id} ({escaped(item.path)})", partial(complete, host, item)) for item in begun(host)
     ]
+
+
+def unread(host: Host) -> list[Refusal]:
+    """What nobody can complete, prune or restore, since its manifest cannot be read."""
+    return [Refusal(RULE, escaped(name), escaped(why)) for name, why in broken(host)]
 
 
 def complete(host: Host, item: Item) -> None:

@@ -52,13 +52,27 @@ class Item(NamedTuple):
 
 
 def items(host: Host) -> list[Item]:
-    """Everything in the quarantine, finished or not. Raises ControlError for a manifest that cannot be read."""
-    return [item for name in host.list(HOME) if (item := read(host, name))]
+    """Everything in the quarantine that can be read, finished or not. One entry that cannot keeps no other from it."""
+    return [item for _, item, _ in entries(host) if item]
 
 
 def begun(host: Host) -> list[Item]:
-    """What is not finished. Raises as `items`."""
-    return [item for name in host.list(HOME) if name.endswith(UNFINISHED) and (item := read(host, name))]
+    """What is not finished."""
+    return [item for name, item, _ in entries(host) if item and name.endswith(UNFINISHED)]
+
+
+def broken(host: Host) -> list[tuple[str, str]]:
+    """The entries that cannot be read, each with why. Nothing is done with one: what it holds is for people."""
+    return [(name, why) for name, _, why in entries(host) if why]
+
+
+def entries(host: Host) -> Iterator[tuple[str, Item | None, str]]:
+    """Each entry of the quarantine: its name, its item, and why that cannot be read."""
+    for name in host.list(HOME):
+        try:
+            yield name, read(host, name), ""
+        except ControlError as error:
+            yield name, None, str(error)
 
 
 def read(host: Host, name: str) -> Item | None:
@@ -70,16 +84,32 @@ def read(host: Host, name: str) -> Item | None:
         if text is None:
             if name.endswith(UNFINISHED):  # killed before anything was begun
                 return Item(name[: -len(UNFINISHED)], "", [], "", "", "", [], Attributes(0, 0, 0, 0, 0, {}))
+            if host.stat(f"{HOME}/{name}/{CONTENT}") is not None:
+                raise ControlError(f"{HOME}/{name} has no manifest")
             return None
         explained: dict[str, Any] = json.loads(text)
         known = {name: explained[key] for name in Item._fields if (key := _KEYS.get(name, name)) in explained}
         item = Item(**{**known, "attributes": Attributes(**explained["attributes"])})
     except (ValueError, TypeError, KeyError) as error:
         raise ControlError(f"{HOME}/{name}/{MANIFEST} cannot be read: {error}") from None
+    if not _sound(item):
+        raise ControlError(f"{HOME}/{name} has a manifest with values that Proscribe does not write")
     # Folders are opened and reported by the id: it is the name that the folder really has.
     if item.id not in (name, name[: -len(UNFINISHED)] if name.endswith(UNFINISHED) else name):
         raise ControlError(f"{HOME}/{name}/{MANIFEST} is that of another folder, {item.id!r}")
     return item
+
+
+def _sound(item: Item) -> bool:
+    """Whether the values of a manifest have the types that it is written with; its id is the name of a folder."""
+    texts = [item.id, item.path, item.kind, item.taken_at, item.owner, item.kept_until, item.group, item.whole]
+    sizes = [item.size, item.disk, item.attributes.uid]
+    return (
+        all(isinstance(text, str) for text in (*texts, item.doing, item.hold))
+        and isinstance(item.services, list)
+        and all(isinstance(service, str) for service in item.services)
+        and all(isinstance(size, int) and size >= 0 for size in sizes)
+    )
 
 
 def _fields(item: Item) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ....quarantined import ID, MOST, PRUNE, RESTORE
 from ....tuples import NamedTuple
 from ...base import Action
 from . import capacity
-from .manifest import Item, read
+from .manifest import Item, entries, items
 from .restoring import obstacle, restore, superseded
 from .unfinished import HOME
 
@@ -43,17 +43,12 @@ def listed(host: Host) -> dict[str, Any]:
     broken: list[dict[str, str]] = []
     homes = {user.home: user.name for user in host.users()}
     left, length = 0, 0
-    for name in host.list(HOME):
-        try:
-            item = read(host, name)
-            if item is None or not item.path:
-                continue
-            if not ID.fullmatch(item.id):
-                raise ControlError(f"{HOME}/{name} has a name that Proscribe gives nothing")
-            if not _sound(item):
-                raise ControlError(f"{HOME}/{name} has a manifest with values that Proscribe does not write")
-        except ControlError as error:
-            broken.append({"id": escaped(name)[:200], "why": escaped(str(error))[:1000]})
+    for name, item, why in entries(host):
+        if item and item.path and not ID.fullmatch(item.id):
+            why = f"{HOME}/{name} has a name that Proscribe gives nothing"
+        if why:
+            broken.append({"id": escaped(name)[:200], "why": escaped(why)[:1000]})
+        if why or item is None or not item.path:
             continue
         length += len(item.path)
         if len(items) + len(broken) >= MOST or length > ANSWER:
@@ -61,27 +56,6 @@ def listed(host: Host) -> dict[str, Any]:
             continue
         items.append(_listed(item, homes))
     return {"items": items, "broken": broken[:MOST], "left_out": left + max(0, len(broken) - MOST)}
-
-
-def _sound(item: Item) -> bool:
-    """Whether the values of a manifest have the types that it is written with; its id is the name of a folder."""
-    texts = [
-        item.path,
-        item.kind,
-        item.taken_at,
-        item.owner,
-        item.kept_until,
-        item.group,
-        item.whole,
-        item.doing,
-    ]
-    sizes = [item.size, item.disk, item.attributes.uid]
-    return (
-        all(isinstance(text, str) for text in texts)
-        and isinstance(item.services, list)
-        and all(isinstance(service, str) for service in item.services)
-        and all(isinstance(size, int) and size >= 0 for size in sizes)
-    )
 
 
 def _listed(item: Item, homes: Mapping[str, str]) -> dict[str, Any]:
@@ -110,14 +84,7 @@ def _above(path: str) -> Iterator[str]:
 
 def chosen(host: Host, do: str, ids: Sequence[str]) -> list[Chosen]:
     """What `do` (restore, prune) would come to for each of these ids. Raises Unseen."""
-    known: dict[str, Item] = {}
-    for name in host.list(HOME):
-        try:
-            item = read(host, name)
-        except ControlError:
-            continue  # it has no id to select it by
-        if item and item.path and _sound(item):
-            known[item.id] = item
+    known = {item.id: item for item in items(host) if item.path}
     requested = [known[id_] for id_ in dict.fromkeys(ids) if id_ in known]
     latest = {item.path: item.id for item in sorted(requested, key=lambda item: item.taken_at)}
     found = []

@@ -11,7 +11,7 @@ from ....host import ControlError, Host, Unseen, escaped
 from ....host.directories import remove
 from ...base import Action, Changes, Refusal
 from . import manifest
-from .completing import complete, copy_over, in_place, is_placed, put, unseal
+from .completing import complete, copy_over, in_place, is_placed, put, unread, unseal
 from .manifest import (
     CONTENT,
     PRUNE,
@@ -47,7 +47,8 @@ def given_back(host: Host) -> Changes:
         for item in known
         if not reasons[item.id]
     ]
-    if len(actions) == len(known) and host.traces(README):
+    refused += (others := unread(host))
+    if len(actions) == len(known) and not others and host.traces(README):
         actions.append(Action("delete", README, partial(_close, host), host.text(README) or ""))
     return Changes(actions, refused, independent=True)
 

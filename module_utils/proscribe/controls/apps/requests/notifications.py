@@ -16,12 +16,13 @@ from ....host.sessions import users as logged_in
 from ....moments import seconds, stamp
 from ..request_hint import HINT
 from ..user_notice import notify
-from .answers import GRANTED, NOTIFIED, bring, limited
+from .answers import NOTIFIED, bring
 
 DAY = 86400
 # The last moment before an end at which something is due, the latest step first.
 STEPS = ((0, "ended"), (DAY, "1 day"), (7 * DAY, "7 days"))
 OPENED, REFUSED, ENDED = "opened", "refused", "ended"
+GRANTED = "granted"
 FORGOTTEN = 14 * DAY  # after an end
 MOST = 500  # waivers and answers that are remembered
 MOST_SERVICES = 3  # that a text names
@@ -46,7 +47,7 @@ def due(host: Host, plan: Mapping[str, Any], now: float) -> list[tuple[str, str,
             if notified.get(user) != step and (not subject["users"] or user in subject["users"]):
                 if step != ENDED or user in earlier["notified"]:  # who never knew of it need not know that it ended
                     fields = {"user": user, "waiver": subject["waiver"], "about": f"{step}: {_named(subject)}"}
-                    found.append((user, _text(subject, step, plan), fields))
+                    found.append((user, _text(subject, step), fields))
                 notified[user] = step
         after[key] = {**subject, "notified": notified}
     _remember(host, before, dict([*after.items()][-2 * MOST :]))
@@ -80,7 +81,7 @@ def _subjects(plan: Mapping[str, Any], before: Mapping[str, Any], now: float) ->
         if answer["answer"] == REFUSED:
             found[f"request {id_}"] = {"waiver": "", **about, "expires": "", "why": answer["why"]}
         elif answer["answer"] == GRANTED and answer["waiver"] not in waivers:  # without a watch a plan names no waivers
-            waivers[answer["waiver"]] = {**about, "expires": answer["until"]}
+            waivers[answer["waiver"]] = {**about, "expires": answer["until"], "limits": answer.get("limits", "")}
     for id_, waiver in waivers.items():
         if waiver.get("posix_groups") and not waiver["users"]:  # nobody is in them here
             continue
@@ -91,6 +92,7 @@ def _subjects(plan: Mapping[str, Any], before: Mapping[str, Any], now: float) ->
             "users": list(waiver.get("users", ())),
             "expires": end,
             "why": "",
+            **({"limits": waiver["limits"]} if waiver.get("limits") else {}),
         }
     for key, subject in before.items():
         if key not in found and subject["waiver"]:  # it has ended, or was revoked
@@ -114,13 +116,13 @@ def _named(subject: Mapping[str, Any]) -> str:
     return ", ".join(services[:MOST_SERVICES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _text(subject: Mapping[str, Any], step: str, plan: Mapping[str, Any]) -> str:
+def _text(subject: Mapping[str, Any], step: str) -> str:
     service = subject["services"][0] if len(subject["services"]) == 1 else "SERVICE"
     until = subject["expires"].replace("T", " ").replace("Z", " UTC")
     if step == REFUSED:
         return f"Your request for {_named(subject)} was refused: {subject['why']}"
     if step == OPENED:
-        if limits := limited(plan, subject["waiver"], subject["services"]):
+        if limits := subject.get("limits"):
             return f"Exception {subject['waiver']} for {_named(subject)} on this host until {until}: {limits}."
         return f"You may use {_named(subject)} on this host until {until} (exception {subject['waiver']})."
     more = HINT.format(service=service)

@@ -8,6 +8,7 @@ from typing import Callable, Mapping, Sequence
 from ....host import ControlError, Host, Unseen, User
 from ....removed import Removed
 from ...base import Action
+from .as_removed import as_removed
 from .package import Package
 
 LIMIT = 300  # seconds
@@ -51,15 +52,15 @@ def uninstall(
     place: str,
     still: Callable[[], object],
     environment: Mapping[str, str] | None = None,
-    taken: Removed | None = None,
+    gone: Removed | None = None,
 ) -> Action:
-    """The action that runs a tool as the owner of a package; `place` is where it is installed, for people, and `taken`
+    """The action that runs a tool as the owner of a package; `place` is where it is installed, for people, and `gone`
     what it takes to install it there again, where that is more than the place.
     """
     apply = partial(_run, host, package, argv, still, environment or {})
     subject = f"{package.id} ({package.scope}) from {place}"
-    taken = taken or package.removed(package.id, tool=argv[0], place=place)
-    return Action("remove", subject, apply, f"{package.id} {package.version}\n", takes=(taken,))
+    gone = gone or as_removed(package, package.id, tool=argv[0], place=place)
+    return Action("remove", subject, apply, f"{package.id} {package.version}\n", takes=(gone,))
 
 
 def _run(

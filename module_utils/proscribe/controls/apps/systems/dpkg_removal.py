@@ -9,6 +9,7 @@ from typing import Iterator, Sequence
 from ....host import STATE_DIRECTORY, ControlError, Host, Result
 from ....removed import Removed
 from ...base import Action
+from .as_removed import as_removed
 from .package import Package
 
 # Without package lists apt knows of nothing that it could install in place of what goes, and without a cache file it
@@ -60,7 +61,7 @@ def _taken(host: Host, packages: Sequence[Package]) -> list[Removed]:
     auto = set()
     if host.tool("apt-mark"):
         auto = set(host.run(["apt-mark", "showauto", *(package.handles[0] for package in packages)]).out.split())
-    return [one.removed(how=front, mark="auto" if auto & {one.id, *one.handles} else "manual") for one in packages]
+    return [as_removed(one, how=front, mark="auto" if auto & {one.id, *one.handles} else "manual") for one in packages]
 
 
 def _refused(host: Host, package: Package) -> str:

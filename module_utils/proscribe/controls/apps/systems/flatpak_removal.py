@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Sequence
 
 from ....host import ControlError, Host, Unseen
 from ...base import Action
+from .as_removed import as_removed
 from .flatpak_remotes import DEFAULT, DIRECTORY, ODD, Remote, former, installations, odd, ours, own_file, remotes
 from .package import Package, on_behalf
 
@@ -33,19 +34,19 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
             f"{id_} ({scope})" if installation in ("", DEFAULT) else f"{id_} ({scope}, installation {installation})",
             partial(_uninstall, host, branches, installation),
             "".join(f"{handle} {branch.version}\n" for branch in branches for handle in branch.handles),
-            takes=[branch.removed(place=installation, source=_origin(host, branch)) for branch in branches],
+            takes=[as_removed(branch, place=installation, source=_origin(host, branch)) for branch in branches],
         )
         for (id_, scope, installation), branches in grouped.items()
     ], []
 
 
 def _origin(host: Host, package: Package) -> str:
-    """The remote that an app came from: the first text of what flatpak keeps of its deployment; "" if nobody knows."""
+    """The remote that an app came from: the first text of its deployment; "" if nobody knows."""
 
     def read() -> str:
         commits = [name for name in host.list(package.path) if len(name) == 64]
-        kept = host.head(f"{package.path}/{commits[0]}/deploy", 256) if len(commits) == 1 else b""
-        return kept.partition(b"\0")[0].decode("ascii", "replace") if b"\0" in kept else ""
+        deployed = host.head(f"{package.path}/{commits[0]}/deploy", 256) if len(commits) == 1 else b""
+        return deployed.partition(b"\0")[0].decode("ascii", "replace") if b"\0" in deployed else ""
 
     try:
         return on_behalf(package.owner, read)

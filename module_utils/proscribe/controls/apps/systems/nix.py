@@ -20,6 +20,7 @@ from ....host import Host, Process, Unseen, User
 from ...base import Action
 from . import store_paths
 from .as_owner import OwnTools, uninstall
+from .as_removed import as_removed
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, joined
 from .package import Package
@@ -156,8 +157,8 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
             continue
         command = ["profile", "remove", "--profile", profile] if kind == "profile" else ["--profile", profile, "-e"]
         argv = [tool, *command, package.path]
-        taken = package.removed(package.path, how=kind, tool=tool, place=profile)
-        actions.append(uninstall(host, package, argv, profile, partial(_there, host, package), ENVIRONMENT, taken))
+        gone = as_removed(package, package.path, how=kind, tool=tool, place=profile)
+        actions.append(uninstall(host, package, argv, profile, partial(_there, host, package), ENVIRONMENT, gone))
     return actions, refused
 
 

@@ -16,6 +16,7 @@ from ....json_text import from_json
 from ...base import Action
 from ..blocks.parts import BlockPart
 from ..file_owner import owner
+from .as_removed import as_removed
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, joined
 from .package import Package
@@ -145,8 +146,8 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
         else:
             subject = f"{package.id} ({package.scope}) from {package.handles[0]}"
             apply = partial(_uninstall, host, package, tool)
-            taken = package.removed(package.id, tool=tool, place=package.handles[0])
-            actions.append(Action("remove", subject, apply, f"{package.id} {package.version}\n", takes=(taken,)))
+            gone = as_removed(package, package.id, tool=tool, place=package.handles[0])
+            actions.append(Action("remove", subject, apply, f"{package.id} {package.version}\n", takes=(gone,)))
     return actions, refused
 
 

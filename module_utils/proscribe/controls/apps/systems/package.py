@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, AbstractSet, Callable, Iterable, Mapping, Prot
 
 from ....finding import Finding
 from ....host import ControlError, Host, Process, Unseen, User, escaped
-from ....removed import Removed
 from ....tuples import NamedTuple
 from ...base import Action
 from ..blocks.parts import BlockPart
@@ -31,12 +30,6 @@ class Package(NamedTuple):
     @property
     def scope(self) -> str:
         return f"user:{self.owner.name}" if self.owner else "system"
-
-    def removed(self, name: str = "", **more: str) -> Removed:
-        """The package as one that is removed: by which name, and by what, its own system installs it again."""
-        name = name or (self.handles[0] if self.handles else self.id)
-        fields = {"manager": self.manager, "id": self.id, "version": self.version, "scope": self.scope, "name": name}
-        return Removed(**{key: text if text.isprintable() else "" for key, text in {**fields, **more}.items()})
 
     def finding(self) -> Finding:
         version, path = escaped(self.version), escaped(self.path)  # of a user's own package, his word

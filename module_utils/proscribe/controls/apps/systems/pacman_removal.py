@@ -10,6 +10,7 @@ from typing import Sequence
 from ....host import STATE_DIRECTORY, ControlError, Host, Result
 from ....removed import Removed
 from ...base import Action
+from .as_removed import as_removed
 from .package import Package
 
 LOCK = "/var/lib/pacman/db.lck"
@@ -46,7 +47,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
 def _taken(host: Host, packages: Sequence[Package]) -> list[Removed]:
     """What came since others need it comes back as such (`%REASON%` in its `desc`)."""
     descriptions = {package: host.text(f"{package.path}/desc") or "" for package in packages}
-    return [one.removed(mark="auto" if "%REASON%\n1\n" in text else "manual") for one, text in descriptions.items()]
+    return [as_removed(one, mark="auto" if "%REASON%\n1\n" in text else "manual") for one, text in descriptions.items()]
 
 
 def _objections(host: Host, packages: Sequence[Package]) -> dict[Package, str]:

@@ -10,6 +10,7 @@ from ....host import ControlError, Host, Unseen
 from ....removed import Removed
 from ...base import Action
 from ..file_owner import owner
+from .as_removed import as_removed
 from .package import Package, on_behalf, there
 from .site_packages import normal
 
@@ -40,8 +41,8 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
             refused.append((package, reason))
         else:
             own = bool(package.owner) and package.path.startswith(f"{package.owner and package.owner.home}/.local/")
-            taken = package.removed(package.id, how="user" if own else "", tool=argv[0])
-            actions.append(_action(host, package, [*argv, "uninstall", "--yes", package.id], QUIETLY, taken))
+            gone = as_removed(package, package.id, how="user" if own else "", tool=argv[0])
+            actions.append(_action(host, package, [*argv, "uninstall", "--yes", package.id], QUIETLY, gone))
     return actions, refused
 
 
@@ -100,18 +101,16 @@ def pipx_removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action],
             home = package.path.partition("/venvs/")[0]
             programs = f"{package.owner.home}/.local/bin" if package.owner else "/usr/local/bin"
             places = {"PIPX_HOME": home, "PIPX_BIN_DIR": programs, "USE_EMOJI": "0"}
-            taken = package.removed(how="" if package.owner else "system", tool=tool, place=home)
-            actions.append(_action(host, package, [tool, "uninstall", environment], places, taken))
+            gone = as_removed(package, how="" if package.owner else "system", tool=tool, place=home)
+            actions.append(_action(host, package, [tool, "uninstall", environment], places, gone))
     return actions, refused
 
 
-def _action(
-    host: Host, package: Package, argv: Sequence[str], environment: Mapping[str, str], taken: Removed
-) -> Action:
+def _action(host: Host, package: Package, argv: Sequence[str], environment: Mapping[str, str], gone: Removed) -> Action:
     place = re.sub(r"/[^/]*$", "", package.path)
     before = f"{package.id} {package.version}\n"
     apply = partial(_uninstall, host, package, argv, environment)
-    return Action("remove", f"{package.id} ({package.scope}) from {place}", apply, before, takes=(taken,))
+    return Action("remove", f"{package.id} ({package.scope}) from {place}", apply, before, takes=(gone,))
 
 
 def _uninstall(host: Host, package: Package, argv: Sequence[str], environment: Mapping[str, str]) -> None:

@@ -9,6 +9,7 @@ from typing import Sequence
 from ....host import ControlError, Host, Result
 from ...base import Action
 from ..blocks.parts import text_of
+from .as_removed import as_removed
 from .package import Package
 from .rpm_block import ZYPPER_LOCKS, locks
 from .rpm_transaction import patiently, said
@@ -35,8 +36,8 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     before = "".join(f"{package.handles[0]}\n" for package in chosen)
     names = ", ".join(package.id for package in chosen)
     front = next((name for name in FRONTS if host.tool(name)), "rpm")
-    taken = [one.removed(f"{one.id}.{one.handles[0].rpartition('.')[2]}", how=front) for one in chosen]
-    return [Action("remove", names, partial(_remove, host, chosen), before, takes=taken)], refused
+    gone = [as_removed(one, f"{one.id}.{one.handles[0].rpartition('.')[2]}", how=front) for one in chosen]
+    return [Action("remove", names, partial(_remove, host, chosen), before, takes=gone)], refused
 
 
 def _largest(host: Host, packages: Sequence[Package]) -> tuple[list[Package], list[tuple[Package, str]]]:

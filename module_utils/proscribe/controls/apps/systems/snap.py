@@ -15,6 +15,7 @@ from ...base import Action
 from ..blocks.contact import printable
 from ..blocks.parts import BlockPart
 from ..blocks.polkit import rule
+from .as_removed import as_removed
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .package import Package
 
@@ -145,7 +146,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
             partial(_remove, host, package.handles[0]),
             f"{package.handles[0]} {package.version}\n",
             takes=(
-                package.removed(how=kinds.get(package.handles[0], ""), source=channels.get(package.handles[0], "")),
+                as_removed(package, how=kinds.get(package.handles[0], ""), source=channels.get(package.handles[0], "")),
             ),
         )
         for package in packages

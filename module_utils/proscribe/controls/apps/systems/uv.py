@@ -16,6 +16,7 @@ from ....host import Host, Process, User
 from ...base import Action
 from ..blocks.parts import BlockPart
 from .as_owner import OwnTools, uninstall
+from .as_removed import as_removed
 from .declaration import Claim, Declared, Reinstall, Route
 from .each_place import check_each, joined
 from .package import Package
@@ -117,8 +118,8 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
             argv = [uv, "tool", "uninstall", tool]
             variables = {**ENVIRONMENT, "UV_TOOL_DIR": place}
             still = partial(host.stat, package.path)
-            taken = package.removed(tool, tool=uv, place=place)
-            actions.append(uninstall(host, package, argv, environment, still, variables, taken))
+            gone = as_removed(package, tool, tool=uv, place=place)
+            actions.append(uninstall(host, package, argv, environment, still, variables, gone))
     return actions, refused
 
 
