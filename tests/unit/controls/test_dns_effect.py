@@ -83,6 +83,11 @@ def test_what_is_tried_of_a_filter(
     assert host.queried == queried
 
 
+def test_behind_systemd_resolved_the_witness_has_to_do(tmp_path: Path) -> None:
+    host = Library(tmp_path, OURS, OPEN)
+    assert (effect.of_filter(host, NAMES, lambda: False, same_letters=False), host.queried) == (Tried(), [W])
+
+
 @pytest.mark.parametrize(
     ("witness", "others", "found", "queried"),
     [

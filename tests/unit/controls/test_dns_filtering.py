@@ -183,3 +183,12 @@ def test_a_unit_is_started_also_where_it_was_started_often_of_late() -> None:
         ("systemctl", "restart", "made.service"),
     ]
     assert filtering.restarting("made.service", "start")[1] == ("systemctl", "start", "made.service")
+
+
+@pytest.mark.parametrize(
+    ("domain", "counts"), [("wechat.com", True), ("web.wechat.com", True), ("com", True), ("corp.example", False)]
+)
+def test_a_link_whose_servers_are_asked_for_a_blocked_name_is_named(tmp_path: Path, domain: str, counts: bool) -> None:
+    _, whole = observed(Machine(tmp_path), made(routed=[("tun0", domain)]))
+    said = [(finding.id, finding.detail) for finding in whole.findings]
+    assert (said, whole.drifted) == ([("tun0", f"its own name servers are asked for {domain}")] * counts, False)

@@ -35,9 +35,10 @@ class Tried(NamedTuple):
     leads: str = ""  # to which address
 
 
-def of_filter(host: Host, desired: Desired, gives_up: Callable[[], bool]) -> Tried:
+def of_filter(host: Host, desired: Desired, gives_up: Callable[[], bool], same_letters: bool = True) -> Tried:
     """Ask for the witness, and then for one of the names that are blocked. `gives_up`: whether the resolver answers
-    nobody now, and so no name resolves at all.
+    nobody now, and so no name resolves at all. systemd-resolved asks in small letters, so that what is asked here would
+    count as a hit: then the witness has to do.
     """
     try:
         witness = host.resolve(f"{WITNESS}.", _IPV4, PATIENCE)
@@ -45,6 +46,8 @@ def of_filter(host: Host, desired: Desired, gives_up: Callable[[], bool]) -> Tri
             return Tried()
         if ADDRESS not in witness.addresses:
             return _idle(witness)
+        if not same_letters:
+            return Tried()
         name = _in_turn(host, desired)
         return _opened(name, host.resolve(f"{name.upper()}.", _IPV4, PATIENCE))
     except Unseen as silent:

@@ -6,7 +6,7 @@ A backend describes itself as a `Filter`: the files, what makes the resolver rea
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Callable, Mapping, Sequence
+from typing import AbstractSet, Any, Callable, Mapping, Sequence
 
 from ...finding import Finding, Verdict, judge
 from ...host import Host, Unseen
@@ -50,6 +50,7 @@ class Filter(NamedTuple):
     units: Sequence[str]  # that its resolvers run in
     logs: str = ""  # the unit in whose journal it logs hits; "" if it logs none
     bypasses: Sequence[Finding] = ()  # bypasses that enforcing does not close
+    routed: Sequence[tuple[str, str]] = ()  # (link, domain): what systemd-resolved asks a link's own servers
     openers: Sequence[tuple[str, str, str]] = ()  # lines of the organisation's own: (path, line, the name it opens)
 
 
@@ -69,7 +70,8 @@ def observe(
     if idle:
         wrong.append(Finding("resolver", filter_.manager, manager=filter_.manager, detail=idle))
     served = current == text and not idle and not unseen
-    effect = of_filter(host, desired, partial(_gives_up, host, stages)) if served else Tried()
+    is_stub = any(address in STUBS for stage in stages for address, _ in stage.answers)
+    effect = of_filter(host, desired, partial(_gives_up, host, stages), not is_stub) if served else Tried()
     blocked = (names if current == text else rendering.blocked(current)) - {effect.opened}
     unseen = unseen or effect.unseen
     verdicts = service_verdicts(section, desired, blocked, pattern, idle or effect.idle, unseen)
@@ -81,7 +83,7 @@ def observe(
         of = {f"dns/{id_}": set(names) - set(desired.left) for id_, names in desired.services.items()}
         counts = hits.count(host, filter_.logs, of)
         verdicts = [verdict._replace(attempts=counts.get(verdict.rule, 0)) for verdict in verdicts]
-    past = [*filter_.bypasses, *_without_effect(filter_, effect), *_beside(host, text)]
+    past = [*filter_.bypasses, *_routed(filter_, names), *_without_effect(filter_, effect), *_beside(host, text)]
     whole = judge("dns/resolver", section, [*wrong, *leftovers, *past], unseen)
     whole = whole._replace(drifted=whole.drifted and bool(wrong or leftovers))
     return [*(_with_openers(verdict, section, desired, filter_) for verdict in verdicts), whole]
@@ -145,6 +147,15 @@ def _gives_up(host: Host, stages: Sequence[Stage]) -> bool:
     queried = [where for stage in stages for where in stage.answers if where[0] in STUBS]
     answers = (ask(host, *where, WITNESS, TXT) for where in queried)
     return any(answer is not None and answer.rcode in GAVE_UP for answer in answers)
+
+
+def _routed(filter_: Filter, names: AbstractSet[str]) -> list[Finding]:
+    """Links whose own name servers are asked for a blocked name."""
+    return [
+        Finding("link", link, manager=filter_.manager, detail=f"its own name servers are asked for {domain}")
+        for link, domain in filter_.routed
+        if covering(domain, names) or any(name.endswith(f".{domain}") for name in names)
+    ]
 
 
 def _without_effect(filter_: Filter, effect: Tried) -> list[Finding]:

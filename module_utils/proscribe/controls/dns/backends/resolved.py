@@ -79,6 +79,7 @@ def describe(host: Host, observed: Observed, upstreams: Sequence[str]) -> Filter
     unit = _UNIT.format(written_by=WRITTEN_BY, dnsmasq=dnsmasq, file=FILE)
     drop_in = f"# {WRITTEN_BY}\n[Resolve]\nDNS=\nDNS={ADDRESS}:{PORT}\nDomains=~.\n"
     own, front = standing(host, observed)
+    links = _links(host)
     # A line for systemd-resolved counts from its next start, an older answer stays cached until it is flushed.
     return Filter(
         manager=NAME,
@@ -99,7 +100,8 @@ def describe(host: Host, observed: Observed, upstreams: Sequence[str]) -> Filter
         check=(dnsmasq, "--test", "-C"),
         units=(OWN_UNIT, UNIT),
         logs=OWN_UNIT,
-        bypasses=[*round_it(host, observed, NAME), *_links(host), *_later_servers(host)],
+        bypasses=[*round_it(host, observed, NAME), *_for_all(links), *_later_servers(host)],
+        routed=[(link, domain.strip("~.").lower()) for link, domain in links if domain.strip("~.")],
     )
 
 
@@ -173,19 +175,22 @@ def _later_servers(host: Host) -> list[Finding]:
     ]
 
 
-def _links(host: Host) -> list[Finding]:
-    """Links that want every name asked of their own servers, as some VPNs have it."""
+def _links(host: Host) -> list[tuple[str, str]]:
+    """(link, domain) for each domain that is asked of the link's own name servers."""
     resolvectl = host.tool("resolvectl")
     answer = host.run([resolvectl, "domain"]).out if resolvectl and host.stat(DROP_IN) is not None else ""
     found = []
     for line in answer.splitlines():
         link, _, domains = line.partition(":")
-        if link.startswith("Link") and "~." in domains.split():
-            name = _LINK.sub(r"\1", link)
-            found.append(
-                Finding("link", name, manager=NAME, detail="its own name servers are asked for every name too")
-            )
+        if link.startswith("Link"):
+            found += [(_LINK.sub(r"\1", link), domain) for domain in domains.split()]
     return found
+
+
+def _for_all(links: Sequence[tuple[str, str]]) -> list[Finding]:
+    """Links that want every name asked of their own servers, as some VPNs have it."""
+    detail = "its own name servers are asked for every name too"
+    return [Finding("link", link, manager=NAME, detail=detail) for link, domain in links if domain == "~."]
 
 
 DECLARED = Declared(NAME, STUB, UNIT, (DROP_IN, UNIT_FILE, FILE))
