@@ -1,0 +1,32 @@
+"""A name that is known as something else is told so; a quarantine that cannot be read whole is no success."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from made_policy import NOW, question
+from proscribe.cli import explain
+from proscribe.compile.run import compile_hosts
+from proscribe.report.evaluation.verdict import judge_quarantine
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("press01", "is a host of the inventory: name what is to be explained there, with --host press01"),
+        ("press", "is a group of the inventory: name what is to be explained there, with --host press"),
+        ("instant_messaging", "is a category of services: explain one of parrot"),
+        ("dns", "is a control"),
+        ("nothing", ""),
+    ],
+)
+def test_what_explain_is_asked_about_may_be_of_another_kind(tmp_path: Path, word: str, hint: str) -> None:
+    hosts = question(tmp_path / "inventory", {"press01": {}}, press=["press01"])
+    said = explain._of_another_kind(word, hosts, compile_hosts(hosts, NOW))
+    assert hint in said and bool(hint) == bool(said)
+
+
+@pytest.mark.parametrize(("broken", "code"), [(0, "ansible"), (1, "2"), (3, "2")])
+def test_a_list_with_an_entry_that_cannot_be_read_is_no_success(broken: int, code: str) -> None:
+    assert judge_quarantine(2, 2, False, broken).exit == code
