@@ -20,7 +20,7 @@ from machine import outside
 from machines import Machine, booted, podman
 from patience import LONGEST
 from scheduled_machine import CHECKOUT, REACH_ITSELF, RESTRICTIONS, Scheduled
-from tampering import FIREFOX, TEN, named
+from tampering import TEN, named
 from test_apps_what_moves import appimage, of
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 # Those that are made for its Python; what it has itself is younger than what is supported.
 RELEASED = ("2.20", "2.21") if os.environ.get("PROSCRIBE_TESTS_EVERY_CORE") == "1" else ("2.21",)
 VARIABLES = {"proscribe_categories": ["instant_messaging"], "proscribe_schedule_spread": "0"}
+FIREFOX = "/etc/firefox/policies/policies.json"
 APPIMAGE = "/home/alice/Signal-7.1.AppImage"
 DEB = "/root/wechat.deb"
 TREE = r"""

@@ -1,0 +1,123 @@
+"""What is done to a host that is in line, row by row of tampering.toml: the next observation undoes it or reports it, or
+docs/coverage.md says that it is not noticed. Nothing is compliant and open.
+
+One host observes itself and has no controller, another one is observed by a controller alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+from machines import PROJECT
+from patience import until
+from proscribe.watch import files, journal
+from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
+from tampering import TABLE, USER, Tampering
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+
+GROUP = f"{CHECKOUT}/fleet/group_vars/all.yml"
+OPEN = ("noncompliant", "unknown", "error")
+
+
+class Tried(NamedTuple):
+    """A host, and how it is observed and corrected."""
+
+    machine: Scheduled
+    observe: Callable[[], dict[str, Any]]  # the record
+
+    def holds(self, script: str) -> bool:
+        return self.machine.succeeds("sh", "-euc", script)
+
+
+@pytest.fixture(scope="module")
+def alone() -> Iterator[Tried]:
+    """A host that observes itself, of which the controller has gone."""
+    with scheduled_machine("tampered") as machine:
+        machine.write(GROUP, f"{machine.read(GROUP)}proscribe_watch: 5m\n")
+        machine.proscribe("enforce")
+        machine.run("mv", CHECKOUT, f"{CHECKOUT}-away")
+
+        def observe() -> dict[str, Any]:
+            machine.run(files.PROGRAM, "observe")
+            return dict(machine.json(files.RECORD))
+
+        yield Tried(machine, observe)
+
+
+@pytest.fixture(scope="module")
+def managed() -> Iterator[Tried]:
+    """A host that a controller observes."""
+    with scheduled_machine("managed") as machine:
+        machine.proscribe("enforce")
+
+        def observe() -> dict[str, Any]:
+            machine.proscribe("drift")
+            return machine.record()
+
+        yield Tried(machine, observe)
+
+
+@pytest.mark.parametrize("how", [how for how, one in TABLE.items() if one.then != "uncovered"])
+def test_a_host_without_a_controller_undoes_or_reports_what_is_done_to_it(alone: Tried, how: str) -> None:
+    plays(alone, TABLE[how])
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    "how", [how for how, one in TABLE.items() if one.then != "uncovered" and not one.rule.startswith("watch/")]
+)
+def test_a_controller_undoes_or_reports_what_is_done_to_a_host(managed: Tried, how: str) -> None:
+    plays(managed, TABLE[how])
+
+
+def test_the_documents_have_what_is_not_noticed() -> None:
+    text = " ".join((PROJECT / "docs/coverage.md").read_text(encoding="utf-8").split())
+    assert [how for how, one in TABLE.items() if one.then == "uncovered" and one.named not in text] == []
+
+
+def plays(tried: Tried, one: Tampering) -> None:
+    """Do it, observe, and bring the host back."""
+    user = ("runuser", "--user", USER, "--", "env", f"HOME=/home/{USER}") if one.by == "user" else ()
+    before = len(corrections(tried.machine))
+    tried.machine.run(*user, "sh", "-eus", stdin=f"cd /\n{one.done}")
+    try:
+        record = tried.observe()
+        if one.then == "reported":
+            assert evidence(record, one, OPEN), reported(record)
+            assert record["state"] in OPEN
+        else:
+            until(lambda: tried.holds(one.right))  # a daemon does it as soon as it can
+        if one.then == "corrected":
+            assert evidence(record, one, ("repaired", *OPEN)) or any(
+                rule.startswith(one.rule) for rule in corrections(tried.machine)[before:]
+            ), reported(record)
+    finally:
+        if one.undone:
+            tried.machine.run("sh", "-us", stdin=one.undone)
+        until(lambda: tried.observe()["state"] == "compliant")
+
+
+def evidence(record: Mapping[str, Any], one: Tampering, states: tuple[str, ...]) -> bool:
+    """Whether the record names what was done, in a rule of such a state or anywhere beside the rules."""
+    if not one.rule:
+        return one.named in json.dumps(record)
+    return any(
+        rule["rule"].startswith(one.rule) and rule["state"] in states and one.named in json.dumps(rule["findings"])
+        for rule in record["rules"]
+    )
+
+
+def corrections(machine: Scheduled) -> list[str]:
+    """The rules that the host has corrected by itself, from its journal."""
+    lines = machine.run("cat", journal.JOURNAL, check=False).splitlines()
+    events = [json.loads(line) for line in lines if line.startswith("{")]
+    return [rule for event in events if event["event"] == "corrected" for rule in event["rules"]]
+
+
+def reported(record: Mapping[str, Any]) -> str:
+    """What a record says, shortly."""
+    return "\n".join(f"{rule['rule']} {rule['state']} {str(rule['findings'])[:300]}" for rule in record["rules"])
