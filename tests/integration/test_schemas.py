@@ -103,9 +103,10 @@ EVERYTHING = {
 
 
 def test_what_a_host_says_is_described_and_nothing_else_is():
-    """All that the reader lets through; the controller adds what a run has done."""
+    """All that the reader lets through; the controller adds what a run has done, and whom it met there."""
     record = read("web01", EVERYTHING)
-    assert record.keys() == SCHEMAS["host-record"]["properties"].keys() - {"actions"}
+    of_the_run = {"actions", "not_observed_again", "other_runs"}
+    assert record.keys() == SCHEMAS["host-record"]["properties"].keys() - of_the_run
     fits("host-record", record)
 
 

@@ -92,7 +92,7 @@ def test_a_pattern_is_about_the_whole_text_in_every_dialect():
     assert {escape for pattern in found for escape in re.findall(r"\\.", pattern)} <= set(ECMA)
 
 
-ECMA = (r"\d", r"\s", r"\S", r"\.", r"\\", r"\{", r"\}", r"\[", r"\]")
+ECMA = (r"\d", r"\x", r"\s", r"\S", r"\.", r"\\", r"\{", r"\}", r"\[", r"\]")
 
 
 def test_a_kind_that_has_no_shape_is_a_mistake():

@@ -257,7 +257,7 @@ def test_what_a_hostile_host_says_of_its_quarantine_harms_nobody(data):
     assert (honest["id"], honest["next_run"]["state"]) == ("wechat-0123abcd", "taken")
     course.do = "restore"
     assert not course.fates()[0].done, "the other one's answer is none of this host's"
-    texts = [wording.table(course), wording.ended(course, check=False, width=80)]
+    texts = [wording.table(course, 80), wording.ended(course, check=False, width=80)]
     texts += [*wording.before("restore", rows, check=False), wording.not_accepted(rows)]
     assert not CONTROL.search("\n".join(texts))
     json.dumps(course.document()).encode()
