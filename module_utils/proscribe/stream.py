@@ -59,6 +59,7 @@ HOST_SIDE = (
     "plan_text.py",
     "programs/__init__.py",
     "quarantined.py",
+    "removed.py",
     "run.py",
     "tuples.py",
     "host/**/*.py",

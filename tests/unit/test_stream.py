@@ -18,7 +18,16 @@ from proscribe.host_cache import PLACE
 from proscribe.loader import LACKING, MARK
 from proscribe.reply.shapes import Unusable
 from proscribe.store import Store
-from proscribe.stream import BOOTSTRAP, RECEIVE, RECEIVER, answer, payload
+from proscribe.stream import (
+    BOOTSTRAP,
+    RECEIVE,
+    RECEIVER,
+    answer,
+    packed_code,
+    packed_macos,
+    packed_watch,
+    payload,
+)
 from streams import parts, with_program
 
 MODULE = Path(__file__).resolve().parents[2] / "library" / "compliance_state.py"
@@ -246,6 +255,31 @@ def test_what_changes_a_host_is_not_sent():
 def test_a_stream_that_only_names_its_code_is_small():
     assert len(sent(whole=False)) < 8 * 1024
     assert len(sent()) < 188 * 1024
+
+
+@pytest.mark.parametrize("packed", [packed_code, packed_watch, packed_macos])
+def test_code_that_is_sent_imports_nothing_of_ours_that_is_not(packed):
+    code = packed(True) if packed is packed_code else packed()
+    texts = json.loads(lzma.decompress(code))["texts"]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", IMPORTS_ALL], input=json.dumps(texts), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+IMPORTS_ALL = """
+import importlib.abc, importlib.util, json, sys
+texts = json.load(sys.stdin)
+class Sent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(self, name, path, target=None):
+        package = any(other.startswith(name + ".") for other in texts)
+        return importlib.util.spec_from_loader(name, self, is_package=package) if name in texts else None
+    def exec_module(self, module):
+        exec(texts[module.__name__], module.__dict__)
+sys.meta_path.insert(0, Sent())
+for name in texts:
+    importlib.import_module(name)
+"""
 
 
 def test_the_stream_needs_nothing_but_the_standard_library():
