@@ -139,7 +139,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         made = ReportDirectory(Path(folder) / "reports" / f"{run['id']}.partial")
         collector = Collector(run)
-        collector.note = Journal(made.partial, run).note
+        journal = Journal(made.partial, run)
+        collector.note = journal.note
 
         def collect() -> None:
             for number, host in enumerate(run["hosts"]):
@@ -167,7 +168,7 @@ def main() -> int:
             gone = lacking(path, run)
             bad += gone
             print(f"  {path.name:<32} {path.stat().st_size / 1e6:8.1f} MB{f'  LACKS {gone:,} hosts' if gone else ''}")
-        made.close()
+        journal.close()
         largest = peak_memory()
         if not arguments.no_history:
             events(table, history, report, fleet.records, Path(folder))

@@ -1,5 +1,5 @@
-"""What is done to a host that is in line, row by row of tampering.toml: the next observation undoes it or reports it, or
-docs/coverage.md says that it is not noticed. Nothing is compliant and open.
+"""What is done to a host that is in line, row by row of tampering.toml: the next observation undoes it or reports it,
+or docs/coverage.md says that it is not noticed. Nothing is compliant and open.
 
 One host observes itself and has no controller, another one is observed by a controller alone.
 """
@@ -29,7 +29,7 @@ class Tried(NamedTuple):
     machine: Scheduled
     observe: Callable[[], dict[str, Any]]  # the record
 
-    def holds(self, script: str) -> bool:
+    def passes(self, script: str) -> bool:
         return self.machine.succeeds("sh", "-euc", script)
 
 
@@ -90,7 +90,7 @@ def plays(tried: Tried, one: Tampering) -> None:
             assert evidence(record, one, OPEN), reported(record)
             assert record["state"] in OPEN
         else:
-            until(lambda: tried.holds(one.right))  # a daemon does it as soon as it can
+            until(lambda: tried.passes(one.right))  # a daemon does it as soon as it can
         if one.then == "corrected":
             assert evidence(record, one, ("repaired", *OPEN)) or any(
                 rule.startswith(one.rule) for rule in corrections(tried.machine)[before:]

@@ -139,7 +139,7 @@ OPTIONS = {
     "one fork": Option(options=("--forks", "1")),
     "limit": Option(covered=(1, 1), options=("--limit", "two")),
     "our tags": Option(options=("--tags", "dns")),
-    "tags of others": Option(12, None, "exit 12: nothing was evaluated: --tags left out", options=("--tags", "nginx")),
+    "a tag of no task": Option(2, None, "no task has the tag 'nginx'", options=("--tags", "nginx")),
     "skipped tags": Option(12, None, "--skip-tags left out the task", options=("--skip-tags", "dns")),
     "start at the first task": Option(
         options=("--start-at-task", "Compile every host's plan, before any host is touched")

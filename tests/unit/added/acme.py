@@ -7,7 +7,7 @@ from typing import AbstractSet, Callable, Sequence
 
 from ....host import Host, Process, User
 from ...base import Action
-from .declaration import Claim, Declared, Ids, Route
+from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .package import Package
 
 MANAGER = "acme"
@@ -45,6 +45,7 @@ DECLARED = (
             good="telegram",
             bad=("Telegram", "-x"),
         ),
+        reinstall=Reinstall({"": "{tool} install {names}"}),
         routes=(
             Route(
                 route="acme: packages of the Acme store",

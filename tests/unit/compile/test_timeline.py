@@ -164,7 +164,12 @@ def test_a_plan_says_what_people_have_to_know_of_its_waivers(organisation: Organ
             "services": ["whatsapp"],
             "request": "00c0ffee00c0ffee",
         },
-        "w2": {"expires": "2026-12-31T10:00:00Z", "users": ["alice"], "services": ["signal", "slack"]},
+        "w2": {
+            "expires": "2026-12-31T10:00:00Z",
+            "users": ["alice"],
+            "services": ["signal", "slack"],
+            "limits": "open: programs; closed to everybody on this host: pages in browsers, network addresses, names (DNS)",
+        },
     }  # w3 opens nothing here that w1 leaves closed
     assert "waivers" not in found.plans[found.hosts["fin01"]]
 
