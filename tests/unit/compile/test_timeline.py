@@ -168,7 +168,8 @@ def test_a_plan_says_what_people_have_to_know_of_its_waivers(organisation: Organ
             "expires": "2026-12-31T10:00:00Z",
             "users": ["alice"],
             "services": ["signal", "slack"],
-            "limits": "open: programs; closed to everybody on this host: pages in browsers, network addresses, names (DNS)",
+            "limits": "open: programs; closed to everybody on this host: "
+            "pages in browsers, network addresses, names (DNS)",
         },
     }  # w3 opens nothing here that w1 leaves closed
     assert "waivers" not in found.plans[found.hosts["fin01"]]
