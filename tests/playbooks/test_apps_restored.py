@@ -80,9 +80,7 @@ class Made:
         (directory / "lib/dpkg/status").touch()
         for name in ("group", "nsswitch.conf", "os-release", "ld.so.cache"):
             shutil.copy(f"/etc/{name}", directory / "etc")
-        shutil.copytree(
-            "/etc/alternatives", directory / "etc/alternatives", symlinks=True
-        )  # the install block has an awk
+        shutil.copytree("/etc/alternatives", directory / "etc/alternatives", symlinks=True)  # such as awk
         accounts = "root:x:0:0:root:/nonexistent:/bin/sh\nalice:x:61234:61234::/home/alice:/bin/sh\n"
         (directory / "etc/passwd").write_text(accounts)
         python = directory / "python"
