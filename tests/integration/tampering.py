@@ -15,8 +15,8 @@ class Tampering(NamedTuple):
 
     how: str
     by: str
-    done: str
     then: str
+    done: str = ""
     rule: str = ""
     named: str = ""
     right: str = ""

@@ -170,7 +170,7 @@ TABLE = (
     Row("integration/test_unchanged_audit.py", ALWAYS, _SWEEP),
     Row("integration/test_launches.py", CHANGED, _WATCH),
     Row("integration/test_launches_connector.py", ALWAYS, _WATCH),
-    Row("integration/test_tampering.py", CHANGED, (*_WATCH, *_APPS, *_BROWSER, *_FIREWALL, *_DNS)),
+    Row("integration/test_tampering.py", NIGHTLY, (*_WATCH, *_APPS, *_BROWSER, *_FIREWALL, *_DNS)),
     Row("integration/test_watch.py", CHANGED, _WATCH),
     Row("integration/test_watch_day.py", ALWAYS, _WATCH),
     Row("integration/test_watch_faults.py", CHANGED, _WATCH),
