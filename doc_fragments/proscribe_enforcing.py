@@ -19,18 +19,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  run:
-    description:
-      - Runs that change a host take turns. This is what others read that wait for this one, C(by), which the action
-        plugin sets, and how many seconds it waits for others, C(wait).
-    type: dict
-    suboptions:
-      by:
-        description: The run, its account and its controller.
-        type: str
-      wait:
-        description: Seconds; 300 if left out.
-        type: float
 attributes:
   check_mode:
     support: full

@@ -11,7 +11,9 @@ description:
   - Writes the managed policies of Chromium, Google Chrome and Firefox, beside the organisation's own, never over them.
   - Observes first and changes only what differs.
 version_added: "0.1.0"
-extends_documentation_fragment: proscribe_enforcing
+extends_documentation_fragment:
+  - proscribe_enforcing
+  - proscribe_turns
 author: The Proscribe developers
 """
 

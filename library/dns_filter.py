@@ -14,7 +14,9 @@ description:
   - Observes first and changes only what differs. A resolver that does not come back with the new names gets its old
     files back.
 version_added: "0.1.0"
-extends_documentation_fragment: proscribe_enforcing
+extends_documentation_fragment:
+  - proscribe_enforcing
+  - proscribe_turns
 author: The Proscribe developers
 """
 

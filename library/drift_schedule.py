@@ -11,6 +11,7 @@ description:
   - Writes the systemd units of one part of a schedule, C(proscribe-drift) on a controller or C(proscribe-pull) on a
     host, with what they run, and starts the timer. Changes only what differs.
 version_added: "0.1.0"
+extends_documentation_fragment: proscribe_turns
 options:
   part:
     description: Which part; both if left out, which only O(state=absent) knows.
@@ -61,18 +62,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  run:
-    description:
-      - Runs that change a host take turns. This is what others read that wait for this one, C(by), which the action
-        plugin sets, and how many seconds it waits for others, C(wait).
-    type: dict
-    suboptions:
-      by:
-        description: The run, its account and its controller.
-        type: str
-      wait:
-        description: Seconds; 300 if left out.
-        type: float
 attributes:
   check_mode:
     support: full

@@ -13,7 +13,9 @@ description:
   - Observes first and changes only what differs. Objects of others are never changed.
   - Needs C(ldbsearch), C(ldbmodify) and C(ldbdel) (package C(ldb-tools)), and C(samba-tool), on the host.
 version_added: "0.1.0"
-extends_documentation_fragment: proscribe_enforcing
+extends_documentation_fragment:
+  - proscribe_enforcing
+  - proscribe_turns
 author: The Proscribe developers
 """
 

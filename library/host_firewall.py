@@ -25,7 +25,9 @@ options:
       - The token of a change that is to be kept, out of RV(pending).
       - For the action plugin; nothing else is done then.
     type: str
-extends_documentation_fragment: proscribe_enforcing
+extends_documentation_fragment:
+  - proscribe_enforcing
+  - proscribe_turns
 author: The Proscribe developers
 """
 

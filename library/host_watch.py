@@ -14,7 +14,9 @@ description:
   - Changes only what differs.
   - An action plugin of the same name adds the code and the plans to the arguments.
 version_added: "0.1.0"
-extends_documentation_fragment: proscribe_enforcing
+extends_documentation_fragment:
+  - proscribe_enforcing
+  - proscribe_turns
 options:
   sent:
     description: What the action plugin adds.

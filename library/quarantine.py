@@ -12,6 +12,7 @@ description:
     or removed for good. Nothing of the ban is lifted, and nothing else of the host is changed.
   - What is restored never replaces what stands at its place by now, and no link that a user made is followed.
 version_added: "0.1.0"
+extends_documentation_fragment: proscribe_turns
 options:
   do:
     description: What is done. V(list) only reads.
@@ -23,18 +24,6 @@ options:
     type: list
     elements: str
     default: []
-  run:
-    description:
-      - Runs that change a host take turns. This is what others read that wait for this one, C(by), which the action
-        plugin sets, and how many seconds it waits for others, C(wait).
-    type: dict
-    suboptions:
-      by:
-        description: The run, its account and its controller.
-        type: str
-      wait:
-        description: Seconds; 300 if left out.
-        type: float
 attributes:
   check_mode:
     support: full

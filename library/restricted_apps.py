@@ -13,7 +13,9 @@ description:
     it installs no package.
   - Observes first and changes only what differs.
 version_added: "0.1.0"
-extends_documentation_fragment: proscribe_enforcing
+extends_documentation_fragment:
+  - proscribe_enforcing
+  - proscribe_turns
 author: The Proscribe developers
 """
 

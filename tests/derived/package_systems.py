@@ -44,6 +44,11 @@ def _listed(name: str, kind: str, items: list[str]) -> Iterator[str]:
     yield ")"
 
 
+def _begin(about: str) -> list[str]:
+    """The first lines of a module that is written here."""
+    return [f'"""{about}', "", BY, '"""', "", "from __future__ import annotations", ""]
+
+
 def registry() -> str:
     """The list for hosts. AnsiballZ and the stream take only modules that an import names, so no folder is listed at
     run time; and the file of a system that leaves traces is imported only where one is found.
@@ -51,13 +56,7 @@ def registry() -> str:
     always = [one for one in declared() if not one.declared.traces]
     traced = [one for one in declared() if one.declared.traces]
     lines = [
-        '"""All package systems.',
-        "",
-        BY,
-        '"""',
-        "",
-        "from __future__ import annotations",
-        "",
+        *_begin("All package systems."),
         f"from . import {', '.join(sorted({one.file for one in always}))}",
         "from .on_demand import Inner, OnDemand",
         "from .package import PackageSystem",
@@ -127,13 +126,7 @@ def reinstalls() -> str:
     """How what was removed is installed again, by package system."""
     spelled = {one.declared.key: one.declared.ids for one in declared() if one.declared.ids}
     lines = [
-        '"""How package systems install again what was removed, by their name in findings.',
-        "",
-        BY,
-        '"""',
-        "",
-        "from __future__ import annotations",
-        "",
+        *_begin("How package systems install again what was removed, by their name in findings."),
         "# The spelling of ids, a package by its id, what stands before a version; commands by front and by mark.",
         "COMMANDS: dict[str, tuple[str, str, str, dict[str, str], dict[str, str]]] = {",
     ]

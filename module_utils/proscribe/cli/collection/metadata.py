@@ -72,7 +72,7 @@ def galaxy(release: Release) -> str:
 
 def runtime(release: Release, source: Source) -> str:
     """meta/runtime.yml: the Ansible that it needs, and the group of modules for module_defaults. Raises Refused."""
-    shared = re.compile(rf"^extends_documentation_fragment: {SHARED}$", re.MULTILINE)
+    shared = re.compile(rf"^  - {SHARED}$", re.MULTILINE)
     paths = [path for path in source if path.startswith("library/") and shared.search(text_of(path, source[path]))]
     modules = [posixpath.splitext(posixpath.basename(path))[0] for path in sorted(paths)]
     if not modules:

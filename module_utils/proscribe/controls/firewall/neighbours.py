@@ -95,28 +95,29 @@ def _leading(host: Host, nft: str, chains: Sequence[_Chain]) -> Iterator[Finding
         return
     # Sets without their elements, of which other programs have many.
     listing = _list(host, nft, "-t", "; ".join(f"list table {table}" for table in tables))
-    table = name = ""
-    for line in map(str.strip, listing.splitlines()):
-        if found := _TABLE.match(line):
-            table = found[1]
-        elif found := _PART.match(line):
-            name = found[2]
-        elif (table, name) not in earlier and _LEADS.search(line):
+    for table, _, name, line in _lines(listing):
+        if (table, name) not in earlier and _LEADS.search(line):
             detail = f"a rule that comes after ours leads packets elsewhere: {line[:_LONGEST]}"
             yield _finding("rule", name, table, detail)
 
 
 def _chains(listing: str) -> Iterator[_Chain]:
-    table = name = ""
-    for line in map(str.strip, listing.splitlines()):
-        if found := _TABLE.match(line):
-            table = found[1]
-        elif found := _PART.match(line):
-            name = found[2]
-            if found[1] == "flowtable":
-                yield _Chain(table, name, "flowtable", "", 0)
+    for table, kind, name, line in _lines(listing):
+        if kind == "flowtable" and _PART.match(line):
+            yield _Chain(table, name, kind, "", 0)
         elif found := _HOOK.match(line):
             yield _Chain(table, name, found[1], found[2], int(found[3]))
+
+
+def _lines(listing: str) -> Iterator[tuple[str, str, str, str]]:
+    """The lines of a listing of nft, each with the table, and the kind and name of the part, that it stands in."""
+    table = kind = name = ""
+    for line in map(str.strip, listing.splitlines()):
+        if found := _TABLE.match(line):
+            table, kind, name = found[1], "", ""
+        elif found := _PART.match(line):
+            kind, name = found[1], found[2]
+        yield table, kind, name, line
 
 
 def _finding(kind: str, name: str, table: str, detail: str) -> Finding:

@@ -70,6 +70,17 @@ class Tries:
             self.host.delete(TRIED)
 
 
+@contextlib.contextmanager
+def in_memory(content: bytes) -> Iterator[str]:
+    """The path of a made package that is on no disk."""
+    descriptor = os.memfd_create(TRIAL)
+    try:
+        os.write(descriptor, content)
+        yield f"/proc/{os.getpid()}/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
 def _earlier(host: Host) -> dict[str, Any]:
     try:
         stored = load(host, TRIED)

@@ -12,7 +12,7 @@ from typing import Iterator, Sequence
 
 from ....host import ControlError, Host, Unseen
 from ..blocks.parts import others_change
-from ..blocks.tries import PROGRAMS, TRIAL, tools, with_entries, with_targets
+from ..blocks.tries import PROGRAMS, TRIAL, in_memory, tools, with_entries, with_targets
 
 NOWHERE = "/proc/none"  # not even root can make it
 REFUSED = f"does not allow {TRIAL} "
@@ -23,22 +23,8 @@ SHARED = (*CONFIGURATION, "/usr/libexec")  # directories of the distribution's t
 APT_CONFIGURATION = ("/etc/apt/apt.conf.d",)
 # What the block's script runs, and what runs it.
 TOOLS = (
-    *(
-        "sh",
-        "timeout",
-        "tr",
-        "grep",
-        "xargs",
-        "awk",
-        "dpkg",
-        "dpkg-deb",
-        "dpkg-query",
-        "readlink",
-        "tar",
-        "sed",
-        "find",
-    ),
-    *("logger", "apt-config"),
+    *("sh", "timeout", "tr", "grep", "xargs", "awk", "dpkg", "dpkg-deb", "dpkg-query", "readlink", "tar", "sed"),
+    *("find", "logger", "apt-config"),
 )
 APT_CONFIG = "/usr/bin/apt-config"
 LIMIT = 30  # seconds
@@ -57,13 +43,8 @@ def open_to(host: Host, restricted: str) -> str:
     """Which dpkg would install a package that provides a restricted one, and who else could see to that; "" for none.
     Raises Unseen.
     """
-    descriptor = os.memfd_create(TRIAL)
-    try:
-        os.write(descriptor, archive(restricted))
-        archive_path = f"/proc/{os.getpid()}/fd/{descriptor}"
-        passing = [said for said, argv in _roads(host) if _passes(host, argv, archive_path)]
-    finally:
-        os.close(descriptor)
+    with in_memory(archive(restricted)) as path:
+        passing = [said for said, argv in _roads(host) if _passes(host, argv, path)]
     changed = [f"{folder}: {why}" for folder in SHARED if (why := others_change(host, folder))]
     return "; ".join([*changed, *(f"{said} installs a made package that the block has to refuse" for said in passing)])
 

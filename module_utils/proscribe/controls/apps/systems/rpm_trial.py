@@ -7,11 +7,10 @@ their repositories have, and end up with rpm.
 
 from __future__ import annotations
 
-import os
 from typing import Iterator
 
 from ....host import ControlError, Host, Unseen
-from ..blocks.tries import TRIAL, tools, with_entries
+from ..blocks.tries import TRIAL, in_memory, tools, with_entries
 from .rpm_conflicts import GUARD
 from .rpm_database import DATABASE_FILES
 
@@ -55,15 +54,11 @@ def _let_go(host: Host) -> Iterator[str]:
 def _passes(host: Host, restricted: str) -> bool:
     from .rpm_guard import package
 
-    descriptor = os.memfd_create(TRIAL)
     try:
-        os.write(descriptor, package((), "0", "trial", name=TRIAL, provides=restricted))
-        path = f"/proc/{os.getpid()}/fd/{descriptor}"
-        answer = host.run(["rpm", "-i", "--test", "--nosignature", path], timeout=LIMIT)
+        with in_memory(package((), "0", "trial", name=TRIAL, provides=restricted)) as path:
+            answer = host.run(["rpm", "-i", "--test", "--nosignature", path], timeout=LIMIT)
     except ControlError as error:
         raise Unseen(str(error)) from None
-    finally:
-        os.close(descriptor)
     if answer.rc and GUARD in answer.err and "conflicts" in answer.err:
         return False
     if not answer.rc:
