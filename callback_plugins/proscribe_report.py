@@ -57,6 +57,7 @@ from proscribe import installation
 from proscribe.compile.tags import unknown_tags
 from proscribe.custody import request, wording
 from proscribe.custody.outcome import Course
+from proscribe.moments import stamp
 from proscribe.quarantined import LIST
 from proscribe.report import closing
 from proscribe.report.collection import active
@@ -77,7 +78,7 @@ from proscribe.report.collection.plays import (
     tags_of,
 )
 from proscribe.report.collection.progress import Line, Progress
-from proscribe.report.ending import ended, stamp
+from proscribe.report.ending import ended
 from proscribe.report.evaluation import verdict
 from proscribe.report.storage import lift_file
 from proscribe.report.storage.files import ReportDirectory
@@ -412,7 +413,7 @@ class CallbackModule(CallbackBase):
         if self._course is not None:
             self._end_quarantine(self._course, ansible_failed, collector.interrupted)
             return
-        finished = stamp()
+        finished = stamp(time.time())
         run = ended(collector, self._directory, finished, ansible_failed, self.broken)
         self._close_journal()
         # What `compile_plans` warned of was shown then.

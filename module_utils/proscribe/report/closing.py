@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ..moments import stamp
 from ..reply.shapes import Unusable
 from .collection.replay import replayed
-from .ending import Ended, ended, stamp
+from .ending import Ended, ended
 from .evaluation.advice import not_done
 from .evaluation.unobserved import KEY
 from .storage import journal

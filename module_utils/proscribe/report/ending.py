@@ -4,7 +4,6 @@ is interrupted and ends at once, or was killed and is ended by the next one (clo
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,11 +30,6 @@ class Ended(NamedTuple):
     records: Records
     verdict: verdict.Verdict
     where: str
-
-
-def stamp(seconds: float | None = None) -> str:
-    """A moment (seconds since the epoch; None: now) as reports have it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def ended(
