@@ -212,7 +212,10 @@ def booted(
         hosts = [Machine(f"{net}-{n}", f"{prefix}.{n + 2}", Path(place) / str(n)) for n in range(number)]
         with contextlib.ExitStack() as stack:
             for host in hosts:
-                where = ("--network", net, "--ip", host.address)
+                # As a real machine, it has the same card after a restart: podman's own would be another, and the
+                # controller's kernel does not ask again for half a minute.
+                card = ":".join(f"{int(part):02x}" for part in ("2", "0", *host.address.split(".")))
+                where = ("--network", net, "--ip", host.address, "--mac-address", card)
                 stack.enter_context(booting(host.name, root, host.directory, *where))
             for host in hosts:
                 host.wait_until_booted(states)

@@ -233,9 +233,9 @@ def test_a_host_that_is_switched_off_after_its_correction_is_not_covered(pair: P
 
     podman("start", pair.second.name)
     pair.second.wait_until_booted()
-    pair.run("audit")
+    _, said = pair.run("audit")
     report, records = pair.report()
-    assert report["summary"]["coverage"]["percent"] == 100
+    assert report["summary"]["coverage"]["percent"] == 100, said
     state, reason = of_wechat(records[pair.second.name])
     assert (state, id_ in reason) == ("repaired", True)
 

@@ -22,6 +22,7 @@ COMMANDS = (
 
 MISTAKE = 2  # argparse's own code for a wrong option, too
 INTERRUPTED = 130  # what shells say of Ctrl-C
+LONGEST_NAME = 23  # beside it, each option of each command fits a line of 80 columns
 
 
 def main(argv: Sequence[str]) -> int:
@@ -54,9 +55,10 @@ def read(command: str, options: Sequence[str]) -> tuple[Callable[[argparse.Names
     """
     # What only one command needs is imported for that command alone.
     module = importlib.import_module(f".{command}", __package__)
-    parser = argparse.ArgumentParser(
-        prog=" ".join([*map(quoted, program()), command]), formatter_class=Help, allow_abbrev=False
-    )
+    called = " ".join(map(quoted, program()))
+    # argparse puts options beside the name, even those that have no room there.
+    name = called if len(called) <= LONGEST_NAME else os.path.basename(program()[-1])
+    parser = argparse.ArgumentParser(prog=f"{name} {command}", formatter_class=Help, allow_abbrev=False)
     module.add_arguments(parser)
     arguments, rest = parser.parse_known_args(options)
     if rest and not getattr(module, "PASSES_ON", False):

@@ -72,11 +72,13 @@ def test_a_command_fits_the_screen(
     assert printed.out + printed.err
 
 
+@pytest.mark.parametrize("place", [".", "/srv/infra/proscr", "/check/work/main", f"/srv/{'deep/' * 20}proscribe"])
 @pytest.mark.parametrize("argv", HELPED, ids=" ".join)
 def test_help_fits_the_screen(
-    argv: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    argv: list[str], place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("PROSCRIBE_CALLED", f"{place}/proscribe")
     with pytest.raises(SystemExit):
         command_line.main([*argv, "--help"])
     assert too_wide(capsys.readouterr().out, 80) == []
