@@ -6,8 +6,9 @@ Ansible does it, and the run unwinds, with the exit code that the report has for
 once, and the next run closes this one (report/closing.py).
 
 For this it uses what ansible-core does not promise (tried with 2.19 and 2.21): of the task queue manager its
-`_signal_handler`, and that `cleanup` is called last whatever happened; of an AnsibleError its `_exit_code`. Where one
-of the first two is not there, nothing is changed, and the next run closes what was cut short.
+`_signal_handler`, its `_workers`, its `_final_q`, and that `cleanup` is called last whatever happened; of an
+AnsibleError its `_exit_code`. Where one of those of the manager is not there, nothing is changed, and the next run
+closes what was cut short.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ import contextlib
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+NEEDED = ("_signal_handler", "_workers", "_final_q", "cleanup")
+PATIENCE = 5.0  # seconds in which the workers that were told to end may do so
 
 
 class Interruption:
@@ -38,12 +43,11 @@ class Interruption:
 
     def over(self, manager: Any) -> None:
         """Take the signals of a process, in which that task queue manager runs the plays."""
-        handler = getattr(manager, "_signal_handler", None)
-        if handler is None or not hasattr(manager, "cleanup") or any(manager is one for one in self._managers):
+        if not all(hasattr(manager, name) for name in NEEDED) or any(manager is one for one in self._managers):
             return
         self._managers.append(manager)
         self._wrap_cleanup(manager)
-        if signal.getsignal(signal.SIGINT) != handler:  # somebody else's, who may want it otherwise
+        if signal.getsignal(signal.SIGINT) != manager._signal_handler:  # somebody else's, who may want it otherwise
             return
         for number in SIGNALS:
             before = signal.getsignal(number)
@@ -53,7 +57,12 @@ class Interruption:
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """A block that is run to its end before the run unwinds."""
+        """A block that is run to its end before the run unwinds. Where a thread of Ansible's runs it, Ansible waits
+        for it.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         self._deferring += 1
         try:
             yield
@@ -77,6 +86,8 @@ class Interruption:
             self._unwind()
 
     def _unwind(self) -> None:
+        for manager in self._managers:
+            _without_workers(manager)
         raise SystemExit(self._code)
 
     def _leave_to_ansible(self, number: int, frame: FrameType | None) -> None:
@@ -100,6 +111,24 @@ class Interruption:
                     _leave_with(error, self._ends(self._why or _reason(error)))
 
         manager.cleanup = cleaned
+
+
+def _without_workers(manager: Any) -> None:
+    """Have a task queue manager end, of which the workers were told to end in the middle of anything.
+
+    A worker that ends while it writes its result leaves the queue locked, with half a message in it, and Ansible would
+    wait for both for ever. So the manager writes nothing any more, and its reader ends where nobody can write.
+    """
+    end = time.monotonic() + PATIENCE
+    for worker in filter(None, manager._workers):
+        worker.join(max(end - time.monotonic(), 0.0))
+        if worker.is_alive():
+            with contextlib.suppress(OSError):
+                os.killpg(worker.pid, signal.SIGKILL)  # the group that it leads
+            worker.kill()
+            worker.join(PATIENCE)
+    queue = manager._final_q
+    queue.put = lambda _: queue._writer.close()
 
 
 def _reason(error: BaseException) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
 import signal
+import threading
 
+import proscribe_interruption
 import pytest
+from patience import LONGEST
 from proscribe_interruption import SIGNALS, Interruption
 
 
@@ -14,6 +19,7 @@ class Manager:
 
     def __init__(self) -> None:
         self.workers, self.cleaned = True, False
+        self._workers, self._final_q = [None], multiprocessing.SimpleQueue()
         signal.signal(signal.SIGINT, self._signal_handler)
 
     def _signal_handler(self, number, frame):
@@ -22,6 +28,44 @@ class Manager:
 
     def cleanup(self):
         self.cleaned = True
+
+
+class Writes(Manager):
+    """One whose worker is in the middle of writing a result, and ends as told, or not. A thread reads the results."""
+
+    def __init__(self, handler) -> None:
+        super().__init__()
+        context = multiprocessing.get_context("fork")
+        self._final_q = context.SimpleQueue()
+        begun = context.Event()
+        worker = context.Process(target=self.writes, args=(handler, begun))
+        worker.start()
+        self._workers = [worker]
+        self.reader = threading.Thread(target=self.reads, daemon=True)
+        self.reader.start()
+        assert begun.wait(LONGEST)
+
+    def writes(self, handler, begun):
+        os.setsid()
+        signal.signal(signal.SIGINT, handler)
+        self._final_q._wlock.acquire()
+        os.write(self._final_q._writer.fileno(), (1000).to_bytes(4, "big") + b"half of it")
+        begun.set()
+        while True:
+            signal.pause()
+
+    def reads(self):
+        with contextlib.suppress(OSError, EOFError):
+            self._final_q.get()
+
+    def _signal_handler(self, number, frame):
+        os.kill(self._workers[0].pid, signal.SIGINT)
+        super()._signal_handler(number, frame)
+
+    def cleanup(self):
+        self._final_q.put(None)
+        self.reader.join(LONGEST)
+        super().cleanup()
 
 
 class Run:
@@ -63,6 +107,38 @@ def test_a_signal_ends_the_workers_and_the_run_and_gives_the_exit_code(number):
     error = played(manager, lambda: os.kill(os.getpid(), number))
     assert (type(error), error.code) == (SystemExit, 14)
     assert (run.why, manager.workers, manager.cleaned) == (f"by {number.name}", False, True)
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_DFL, signal.SIG_IGN])
+def test_a_worker_that_is_ended_while_it_writes_leaves_nobody_waiting(handler, monkeypatch):
+    monkeypatch.setattr(proscribe_interruption, "PATIENCE", 0.5)
+    manager, run = Writes(handler), Run()
+    run.interruption.over(manager)
+    assert played(manager, lambda: os.kill(os.getpid(), signal.SIGTERM)).code == 14
+    assert (manager.cleaned, manager.reader.is_alive(), manager._workers[0].is_alive()) == (True, False, False)
+
+
+def test_an_event_of_a_thread_leaves_the_unwinding_to_the_run():
+    manager, run = Manager(), Run()
+    run.interruption.over(manager)
+    inside, taken = threading.Event(), []
+
+    def event():
+        with run.interruption.deferred():
+            inside.set()
+            unwound.wait(LONGEST)
+            taken.append("event")
+
+    def play():
+        inside.wait(LONGEST)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    unwound, thread = threading.Event(), threading.Thread(target=event)
+    thread.start()
+    assert played(manager, play).code == 14
+    unwound.set()
+    thread.join(LONGEST)
+    assert taken == ["event"]
 
 
 def test_an_event_is_taken_whole_before_the_run_unwinds():

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from canned_project import AUDIT, ENFORCE, LIFT, Project
 from fleets import WECHAT, answer, clean_answer, run, wechat
-from patience import until
+from patience import LONGEST, until
 from proscribe.report.evaluation.unobserved import BEGUN, CORRECTED
 from proscribe.report.storage import journal
 
@@ -112,7 +112,7 @@ def cut(tmp_path):
 def test_a_run_that_gets_a_signal_closes_itself(cut, number, exit_file):
     process = cut.begin(environment=None if exit_file else {"PROSCRIBE_EXIT_FILE": ""})
     process.send_signal(number)
-    said, errors = process.communicate()
+    said, errors = process.communicate(timeout=LONGEST)
     assert process.returncode == 14, errors
     if exit_file:
         assert cut.project.exit == "14"
@@ -141,7 +141,7 @@ def test_a_terminal_that_is_closed_costs_no_report(cut):
     process = cut.begin(terminal=its)
     os.close(its)
     os.close(ours)  # and the kernel sends SIGHUP
-    process.wait()
+    process.wait(timeout=LONGEST)
     run_, _, records = cut.report(CUT)
     assert (run_["interrupted"]["why"], states(records)) == ("by SIGHUP", CUT_STATES)
     assert cut.project.exit == "14"
@@ -153,7 +153,7 @@ LATER = '- name: A later play\n  hosts: "{{ nobody_has_set_it }}"\n  tasks: []\n
 def test_an_error_of_ansibles_in_a_later_play_closes_the_run_too(cut):
     process = cut.begin(ENFORCE + LATER)
     cut.waits.unlink()
-    _, errors = process.communicate()
+    _, errors = process.communicate(timeout=LONGEST)
     assert (process.returncode, cut.project.exit) == (14, "14"), errors
     assert "nobody_has_set_it" in errors
     run_, _, records = cut.report(CUT)
@@ -165,7 +165,7 @@ def test_an_interrupted_lift_says_where_it_was_not_lifted(cut):
     process = cut.begin(LIFT, mode="lift")
     until(lambda: cut.waits.exists())
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate()
+    said, _ = process.communicate(timeout=LONGEST)
     assert (process.returncode, cut.project.exit) == (14, "14")
     assert "not lifted on web02: no answer" in said
 
@@ -174,7 +174,7 @@ def killed(cut) -> None:
     """Kill the run, and let its workers end."""
     process = cut.begin()
     process.kill()
-    process.wait()
+    process.wait(timeout=LONGEST)
     cut.waits.unlink()
     path = cut.reports / f"{CUT}.partial" / journal.FILE
     until(lambda: "FLOCK" not in locks_of(path))
@@ -218,7 +218,7 @@ def test_a_run_that_goes_on_is_not_closed_by_another(cut):
         assert cut.noted('["began","web02"')
     finally:
         cut.waits.unlink()
-        process.communicate()
+        process.communicate(timeout=LONGEST)
     assert process.returncode == 0
     assert cut.report(CUT)[0]["interrupted"] is None
 
