@@ -9,7 +9,18 @@ from proscribe.finding import Finding
 from proscribe.report.collection.progress import Line, Progress
 from proscribe.report.evaluation.advice import host_lists, shorter
 from proscribe.report.text.layout import cells, clip, flow, row, screen_width, table, wrap
-from proscribe.report.text.wording import Cause, cause, causes, clean, counted, evidence, message, moment, some
+from proscribe.report.text.wording import (
+    Cause,
+    cause,
+    causes,
+    clean,
+    counted,
+    evidence,
+    evidences,
+    message,
+    moment,
+    some,
+)
 
 PRINTABLE = st.text(st.characters(codec="utf-8").filter(str.isprintable), max_size=80)
 
@@ -91,6 +102,38 @@ def test_parts_stand_side_by_side_while_they_fit():
 )
 def test_evidence(finding, text):
     assert evidence(finding.as_dict()) == text
+
+
+ALONE = "known by its name alone, so it is not moved"
+
+
+def dropbox(path: str) -> Finding:
+    return Finding("file", "dropbox", "program", "", "user:alice", path, ALONE)
+
+
+@pytest.mark.parametrize(
+    ("findings", "texts"),
+    [
+        ([], []),
+        ([dropbox("/srv/a/dropbox")], [f"program dropbox (alice): {ALONE}"]),
+        (
+            [dropbox("/srv/a/dropbox"), Finding("package", "dropbox", "dpkg"), dropbox("/srv/b/dropbox")],
+            [f"program dropbox (alice): {ALONE} (2 places: /srv/a/dropbox, /srv/b/dropbox)", "dpkg dropbox"],
+        ),
+        (
+            [dropbox(f"/srv/{n}/dropbox") for n in range(10)],
+            [
+                f"program dropbox (alice): {ALONE} (10 places: /srv/0/dropbox, /srv/1/dropbox, /srv/2/dropbox and 7 more)"
+            ],
+        ),
+        (
+            [Finding("process", "wechat", scope=f"pid:{pid} user:bob", path="/opt/w/wechat") for pid in (7, 9)],
+            ["process /opt/w/wechat (bob) (2 times)"],
+        ),
+    ],
+)
+def test_what_is_alike_is_said_once(findings, texts):
+    assert evidences([finding.as_dict() for finding in findings]) == texts
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ...finding import NOT_APPLICABLE, STATES, UNKNOWN
 from ...patterns import pattern
 from ...reply.shapes import cut
-from ..text.wording import MUCH, Cause, cause, causes, clean, counted, evidence, some
+from ..text.wording import MUCH, Cause, cause, causes, clean, counted, evidences, some
 from .failures import failures
 
 AUDITED = " (audited)"  # behind what is only audited, wherever it is named
@@ -154,7 +154,7 @@ class Grouping:
             return Part(control, state, (), self._group((control, state, message, (Cause(message),), False)))
         audited = _audited(rules[0])
         if control == "apps" and rules[0]["findings"]:
-            text = cut(", ".join(evidence(finding) for finding in rules[0]["findings"]), MUCH)
+            text = cut(", ".join(evidences(rules[0]["findings"])), MUCH)
             group = self._group((control, state, rules[0]["rule"], tuple(_notes(rules[0])), audited), rules)
             return Part(control, state, numbers, group, text, audited)
         if state == NOT_APPLICABLE:

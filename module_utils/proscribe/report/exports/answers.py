@@ -14,7 +14,7 @@ from ..evaluation import between
 from ..evaluation.arithmetic import rule_states
 from ..evaluation.failures import failures
 from ..evaluation.modes import AUDIT
-from ..text.wording import clean, counted, evidence, in_words
+from ..text.wording import clean, counted, evidences, in_words
 
 # The rule of what is said of a host as a whole. No control is called so.
 HOST = "host/answer"
@@ -69,9 +69,10 @@ class Line:
 
 
 def _sentence(line: Line) -> str:
-    shown = [evidence(finding) for finding in line.findings[:SEVERAL]]
-    if len(line.findings) > SEVERAL:
-        shown.append(f"and {len(line.findings) - SEVERAL:,} more")
+    found = evidences(line.findings)
+    shown = found[:SEVERAL]
+    if len(found) > SEVERAL:
+        shown.append(f"and {len(found) - SEVERAL:,} more")
     notes = ([f"waiver {line.waiver}"] if line.waiver else []) + ([line.reason] if line.reason else [])
     notes += ["only audited: no run corrects it"] * (line.mode == AUDIT and line.state != NOT_APPLICABLE)
     return "; ".join(shown + notes) or in_words(line.state)

@@ -7,7 +7,7 @@ written from right to left to look like something else.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...finding import NOT_APPLICABLE
@@ -15,6 +15,8 @@ from ...patterns import pattern
 from ...reply.shapes import LINE, cut
 
 MUCH = 10 * LINE  # characters of evidence, or of causes, that are said in one place; the rest is in hosts.jsonl
+
+FEW = 3  # places of one thing that are named
 
 # What `ansible` puts before a message, which tells an operator nothing.
 PREFIXES = pattern(r"^(?:(?:Task failed|Module failed|Action failed|Failed to connect to the host via ssh): ?)+")
@@ -95,6 +97,23 @@ def evidence(finding: Mapping[str, Any]) -> str:
     if finding["detail"]:
         text += f": {finding['detail']}"
     return clean(text)
+
+
+def evidences(findings: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Findings in a few words each; those that are alike but for their place are one, with the places:
+    `file dropbox: ... (2 places: /srv/dropbox, /opt/dropbox)`.
+    """
+    alike: dict[str, list[str]] = {}
+    for finding in findings:
+        alike.setdefault(evidence(finding), []).append(finding["path"] or "")
+    return [f"{text}{_times(paths)}" for text, paths in alike.items()]
+
+
+def _times(paths: Sequence[str]) -> str:
+    places = list(dict.fromkeys(filter(None, paths)))
+    if len(places) > 1:
+        return f" ({len(places):,} places: {some(places, FEW)})"
+    return f" ({len(paths):,} times)" if len(paths) > 1 else ""
 
 
 def not_in_force(report: Mapping[str, Any]) -> str:
