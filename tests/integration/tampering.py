@@ -22,6 +22,7 @@ class Tampering(NamedTuple):
     right: str = ""
     undone: str = ""
     ten: bool = False
+    watch: bool = False
 
 
 TABLE: Mapping[str, Tampering] = {

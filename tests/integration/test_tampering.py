@@ -55,7 +55,7 @@ def managed() -> Iterator[Tried]:
         machine.proscribe("enforce")
 
         def observe() -> dict[str, Any]:
-            machine.proscribe("drift")
+            machine.proscribe("drift", check=False)  # what it could not correct is an error of the record
             return machine.record()
 
         yield Tried(machine, observe)
@@ -67,9 +67,7 @@ def test_a_host_without_a_controller_undoes_or_reports_what_is_done_to_it(alone:
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize(
-    "how", [how for how, one in TABLE.items() if one.then != "uncovered" and not one.rule.startswith("watch/")]
-)
+@pytest.mark.parametrize("how", [how for how, one in TABLE.items() if one.then != "uncovered" and not one.watch])
 def test_a_controller_undoes_or_reports_what_is_done_to_a_host(managed: Tried, how: str) -> None:
     plays(managed, TABLE[how])
 
