@@ -6,11 +6,41 @@ from __future__ import annotations
 
 from typing import Any
 
+try:  # what the module json is made of, in every Python that hosts have
+    from _json import encode_basestring_ascii as _quoted  # type: ignore[import-not-found]
+    from _json import make_scanner as _scanner
+except ImportError:
+    _scanner = None
+
 MANY = 1000  # items, which the module writes faster, with what it costs to load it
+BLANKS = " \t\n\r"
+
+
+# The options of `json.loads` where none is given; attributes that only C code asks for.
+_PLAIN = type(
+    "Options",
+    (),
+    {
+        "strict": True,
+        "object_hook": None,
+        "object_pairs_hook": None,
+        "parse_float": float,
+        "parse_int": int,
+        "parse_constant": {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}.__getitem__,
+    },
+)
 
 
 def from_json(text: str | bytes, **options: Any) -> Any:
     """What `json.loads` makes of a text. Raises ValueError."""
+    if _scanner and not options:
+        try:
+            plain = (text if isinstance(text, str) else str(text, "utf-8", "surrogatepass")).strip(BLANKS)
+            value, end = _scanner(_PLAIN)(plain, 0)
+            if end == len(plain):
+                return value
+        except (ValueError, StopIteration):
+            pass  # the module says what is wrong with it, and knows other encodings
     import json
 
     return json.loads(text, **options)
@@ -26,8 +56,8 @@ def to_json(value: Any, **options: Any) -> str:
 def written(value: Any) -> str:
     """As `to_json`, which is asked only for what is not plain: nearly all that is said is."""
     kind = type(value)
-    if kind is str and value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
-        return f'"{value}"'
+    if kind is str and _scanner:
+        return str(_quoted(value))
     if kind is int:
         return str(value)
     if value is None or kind is bool:

@@ -6,7 +6,7 @@ package system declares (systems/declaration.py). Each field is checked wherever
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any
 
 from .patterns import pattern
 from .tuples import NamedTuple
@@ -48,7 +48,7 @@ class Removed(NamedTuple):
 
 def read(value: Any) -> Removed:
     """A package as a file or a host has it. Raises ValueError."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise ValueError("a removed package is a mapping")
     fields = [value.get(key, "") for key in Removed._fields]
     if not all(isinstance(text, str) and text.isprintable() and _FIELD.fullmatch(text) for text in fields):

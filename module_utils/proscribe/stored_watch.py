@@ -1,7 +1,8 @@
 """The program of the watch on a host (docs/watch.md): it loads the code that a run left there, and runs that.
 
-An enforcing run installs it behind the texts of loader.py and hashing.py (watch_text.py is all three, derived). Code
-that is not what was installed, by its hash, is not run; that is written into the journal, and is this process's error.
+An enforcing run installs it behind the texts of loader.py, hashing.py and json_text.py (watch_text.py is all of them,
+derived). Code that is not what was installed, by its hash, is not run; that is written into the journal, and is this
+process's error.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import _signal  # type: ignore[import-not-found]
 import binascii
 import contextlib
 import gc
-import json
 import marshal
 import os
 import sys
@@ -19,6 +19,7 @@ from importlib._bootstrap_external import MAGIC_NUMBER
 from typing import Any, NoReturn
 
 from .hashing import sha256
+from .json_text import from_json, to_json
 from .loader import Modules, opened
 
 WATCH = "@WATCH@"  # watch.files.PLACE; derived/watch_text.py fills it in
@@ -40,7 +41,7 @@ def content_of(name: str) -> bytes:
 
 def code_named() -> tuple[str, bytes]:
     """The code, and its hash, which is the one that was installed. Raises OSError and ValueError."""
-    named = json.loads(content_of("settings.json"))["files"][f"{WATCH}/code"]
+    named = from_json(content_of("settings.json"))["files"][f"{WATCH}/code"]
     packed = content_of("code")
     if sha256(packed).hexdigest() != named:
         raise ValueError
@@ -59,13 +60,13 @@ def modules() -> Modules:
         pass
     import lzma
 
-    return Modules({}, json.loads(lzma.decompress(packed)))
+    return Modules({}, from_json(lzma.decompress(packed)))
 
 
 def damaged(name: str) -> NoReturn:
     """Write down that a file is not what was installed, once, without the code that would do it, and end."""
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    event = json.dumps({"event": "damaged", "file": f"{WATCH}/{name}"})[1:]
+    event = to_json({"event": "damaged", "file": f"{WATCH}/{name}"})[1:]
     with contextlib.suppress(OSError):
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         journal = os.open(f"{WATCH}/../journal.jsonl", flags, 0o600)

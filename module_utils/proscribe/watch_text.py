@@ -1,4 +1,5 @@
-"""The program of the watch, which an enforcing run installs: loader.py, hashing.py and stored_watch.py as one text.
+"""The program of the watch, which an enforcing run installs: loader.py, hashing.py, json_text.py and
+stored_watch.py as one text.
 
 `python tests/derived` writes this file: do not edit.
 """
@@ -16,6 +17,9 @@ def opened(name, flags, within = None):
     if seen.st_uid or seen.st_mode & 0o022:
         raise OSError
     return fd
+def from_json(text):
+    import json
+    return json.loads(text)
 class Modules:
     def __init__(self, code, sources):
         self.code = code
@@ -52,11 +56,42 @@ if not MYPY:
                 continue
         raise ImportError(names)
     sha256 = _first(("_sha2", "_sha256", "hashlib"))
+try:
+    pass
+    from _json import make_scanner as _scanner
+except ImportError:
+    _scanner = None
+BLANKS = " \t\n\r"
+_PLAIN = type(
+    "Options",
+    (),
+    {
+        "strict": True,
+        "object_hook": None,
+        "object_pairs_hook": None,
+        "parse_float": float,
+        "parse_int": int,
+        "parse_constant": {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}.__getitem__,
+    },
+)
+def from_json(text, **options):
+    if _scanner and not options:
+        try:
+            plain = (text if isinstance(text, str) else str(text, "utf-8", "surrogatepass")).strip(BLANKS)
+            value, end = _scanner(_PLAIN)(plain, 0)
+            if end == len(plain):
+                return value
+        except (ValueError, StopIteration):
+            pass
+    import json
+    return json.loads(text, **options)
+def to_json(value, **options):
+    import json
+    return json.dumps(value, **options)
 import _signal
 import binascii
 import contextlib
 import gc
-import json
 import marshal
 import os
 import sys
@@ -75,7 +110,7 @@ def content_of(name):
     with open(opened(base, os.O_NONBLOCK, place), "rb") as file:
         return file.read(LARGEST)
 def code_named():
-    named = json.loads(content_of("settings.json"))["files"][f"{WATCH}/code"]
+    named = from_json(content_of("settings.json"))["files"][f"{WATCH}/code"]
     packed = content_of("code")
     if sha256(packed).hexdigest() != named:
         raise ValueError
@@ -89,10 +124,10 @@ def modules():
     except (OSError, ValueError, EOFError, TypeError):
         pass
     import lzma
-    return Modules({}, json.loads(lzma.decompress(packed)))
+    return Modules({}, from_json(lzma.decompress(packed)))
 def damaged(name):
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    event = json.dumps({"event": "damaged", "file": f"{WATCH}/{name}"})[1:]
+    event = to_json({"event": "damaged", "file": f"{WATCH}/{name}"})[1:]
     with contextlib.suppress(OSError):
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         journal = os.open(f"{WATCH}/../journal.jsonl", flags, 0o600)

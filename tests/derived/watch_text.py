@@ -1,4 +1,4 @@
-"""The program of the watch as one text: stored_watch.py behind loader.py and hashing.py."""
+"""The program of the watch as one text: stored_watch.py behind loader.py, hashing.py and json_text.py."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from .audit_text import MAIN, source
 from .bootstrap import CALLED_BY_PYTHON, LOADER
 from .part import Part
 
-SOURCES = [LOADER, *map(LOADER.with_name, ("hashing.py", "stored_watch.py"))]
+SOURCES = [LOADER, *map(LOADER.with_name, ("hashing.py", "json_text.py", "stored_watch.py"))]
 HEAD = '''\
-"""The program of the watch, which an enforcing run installs: loader.py, hashing.py and stored_watch.py as one text.
+"""The program of the watch, which an enforcing run installs: loader.py, hashing.py, json_text.py and
+stored_watch.py as one text.
 
 `python tests/derived` writes this file: do not edit.
 """
 
 '''
-OWN = re.compile(r"^from \.(?:loader|hashing) import .*\n", re.MULTILINE)
+OWN = re.compile(r"^from \.(?:loader|hashing|json_text) import .*\n", re.MULTILINE)
 
 
 def text() -> str:

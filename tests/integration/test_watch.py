@@ -14,6 +14,7 @@ from proscribe.host import STATE_DIRECTORY
 from proscribe.watch import files, journal, units
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 from tampering import TEN
+from unchanged_audit import NOT_LOADED
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts, pytest.mark.steps]
 
@@ -64,6 +65,15 @@ def test_a_second_run_changes_nothing(machine: Scheduled) -> None:
     machine.proscribe("enforce")
     assert machine.record()["state"] == "compliant"
     assert machine.run("stat", "--format=%y", files.SETTINGS, files.CODE) == before
+
+
+def test_an_observation_loads_no_more_than_an_audit_does(machine: Scheduled) -> None:
+    interpreter = machine.run("head", "-n1", files.PROGRAM).strip().removeprefix("#!")
+    observed(machine)  # what it caches is there
+    listed = machine.run(*interpreter.split(), "-X", "importtime", files.PROGRAM, "observe")
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in listed.splitlines()}
+    assert "proscribe" in loaded
+    assert sorted(loaded.intersection(NOT_LOADED)) == []
 
 
 def test_ten_ways_of_tampering_are_closed_within_two_intervals(machine: Scheduled) -> None:

@@ -8,7 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from proscribe.stream import BOOTSTRAP, packed_code
+from proscribe.stream import BOOTSTRAP, packed_code, packed_watch
+from proscribe.watch_text import WATCH_TEXT
 from unchanged_audit import NOT_LOADED
 
 CONTROLS = ("apps", "browser", "firewall", "dns")
@@ -25,27 +26,29 @@ for name in names:
 """
 
 
-@pytest.fixture(scope="module")
-def loaded() -> dict[str, list[str]]:
+def loaded(code: bytes, names: list[str]) -> dict[str, list[str]]:
     """By module of ours, in the order in which they were imported, what it had of NOT_LOADED behind it."""
+    program = f"{BOOTSTRAP}\nnames = {names}\nNOT_LOADED = {set(NOT_LOADED)}\n{LOADING}"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], input=code, capture_output=True, check=True)
+    return {name: found for name, *found in map(str.split, done.stdout.decode().splitlines())}
+
+
+def test_no_module_of_ours_loads_what_an_unchanged_audit_does_not_need() -> None:
     names = ["proscribe.run", *(f"proscribe.controls.{name}" for name in CONTROLS), "proscribe.controls.dns.filtering"]
     names += [
         f"proscribe.controls.dns.backends.{name}" for name in ("dnsmasq", "unbound", "networkmanager", "resolved")
     ]
     names += ["proscribe.watch.installed", "proscribe.watch.summary", "proscribe.json_text"]
-    code = f"{BOOTSTRAP}\nnames = {names}\nNOT_LOADED = {set(NOT_LOADED)}\n{LOADING}"
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code], input=packed_code(probe=False), capture_output=True, check=True
-    )
-    return {name: found for name, *found in map(str.split, done.stdout.decode().splitlines())}
+    assert loaded(packed_code(probe=False), names) == {name: [] for name in names}
 
 
-def test_no_module_of_ours_loads_what_an_unchanged_audit_does_not_need(loaded: dict[str, list[str]]) -> None:
-    assert len(loaded) == 13
-    assert {name: found for name, found in loaded.items() if found} == {}
+def test_nor_does_what_a_host_loads_to_observe_itself() -> None:
+    names = ["proscribe.watch_commands", "proscribe.watch.observation", *(f"proscribe.controls.{n}" for n in CONTROLS)]
+    assert loaded(packed_watch(), names) == {name: [] for name in names}
 
 
-def test_the_loader_itself_needs_none_of_them() -> None:
-    code = f"{BOOTSTRAP}\nprint(*sys.modules)"
+@pytest.mark.parametrize("text", [BOOTSTRAP, WATCH_TEXT.partition("\nif __name__")[0]], ids=["audit", "watch"])
+def test_the_loaders_themselves_need_none_of_them(text: str) -> None:
+    code = f"{text}\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     assert set(NOT_LOADED).isdisjoint(done.stdout.split())

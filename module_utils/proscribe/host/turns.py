@@ -11,8 +11,9 @@ import contextlib
 import fcntl
 import os
 import time
-from typing import Any, Callable, Iterator, NamedTuple
+from typing import Any, Callable, Iterator
 
+from ..tuples import NamedTuple
 from .types import ControlError, one_line
 
 LOCK = "/run/proscribe.lock"

@@ -10,7 +10,7 @@ from typing import Any, Mapping
 
 from ..hashing import sha256
 from ..host import STATE_DIRECTORY, ControlError, Host, Unseen
-from ..json_text import from_json, to_json
+from ..json_text import from_json, to_json, written
 from ..moments import is_stamp
 from ..tuples import NamedTuple
 
@@ -95,7 +95,7 @@ def settings_text(made: Settings) -> str:
 
 def identity(known: Settings) -> str:
     """What names settings, with the plans and the files that they name: for who follows them, and who compares."""
-    return hash_of(settings_text(known).encode())
+    return hash_of(written([*known[:-1], sorted(known.files.items())]).encode())
 
 
 def given_in(content: bytes) -> dict[str, Any]:

@@ -7,15 +7,15 @@ reads along: where very much would be removed at once, nothing is, and the next 
 from __future__ import annotations
 
 import contextlib
-import json
 import time
-from typing import Any, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from ..controls.applying import carry_out
 from ..controls.apps.requests.answers import NOTIFIED
 from ..controls.base import Changes
 from ..finding import NONCOMPLIANT, REPAIRED, WATCH, mark_repaired
 from ..host import ControlError, Host, Unseen
+from ..json_text import written
 from ..moments import stamp
 from ..plan import Known, has_hours_or_groups, once
 from ..tuples import NamedTuple
@@ -29,7 +29,8 @@ LOAD_TIME = 20.0  # seconds for a new table of the firewall to be loaded
 MOST_FAILURES = 300  # characters of a message
 MOST_UNWRITTEN = 50  # lines of the journal that wait for it to be writable
 
-Plan = Mapping[str, Any]
+if TYPE_CHECKING:
+    Plan = Mapping[str, Any]
 
 
 class Operations(NamedTuple):
@@ -244,7 +245,7 @@ class Observation:
         }
         for path, content in ((files.STATE, given), (files.RECORD, record)):
             try:
-                self.host.write(path, json.dumps(content, separators=(",", ":")), 0o600)
+                self.host.write(path, written(content), 0o600)
             except (ControlError, Unseen) as error:
                 self.unsaved.append(str(error))
         if self.unwritten:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Hashable, List, Sequence, TypeVar
+from typing import TYPE_CHECKING, Callable, Dict, Hashable, List, Sequence
 
-Item = TypeVar("Item")
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Item = TypeVar("Item")
 
 
 def in_turns(
