@@ -6,15 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-try:  # what the module json is made of, in every Python that hosts have
-    from _json import encode_basestring_ascii as _quoted  # type: ignore[import-not-found]
-    from _json import make_scanner as _scanner
-except ImportError:
-    _scanner = None
-
 MANY = 1000  # items, which the module writes faster, with what it costs to load it
 BLANKS = " \t\n\r"
-
 
 # The options of `json.loads` where none is given; attributes that only C code asks for.
 _PLAIN = type(
@@ -30,13 +23,22 @@ _PLAIN = type(
     },
 )
 
+_scanned: Any = None
+_quoted: Any = None
+try:  # what the module json is made of, in every Python that hosts have
+    import _json
+
+    _scanned, _quoted = _json.make_scanner(_PLAIN), _json.encode_basestring_ascii  # type: ignore[arg-type]
+except ImportError:
+    pass
+
 
 def from_json(text: str | bytes, **options: Any) -> Any:
     """What `json.loads` makes of a text. Raises ValueError."""
-    if _scanner and not options:
+    if _scanned and not options:
         try:
             plain = (text if isinstance(text, str) else str(text, "utf-8", "surrogatepass")).strip(BLANKS)
-            value, end = _scanner(_PLAIN)(plain, 0)
+            value, end = _scanned(plain, 0)
             if end == len(plain):
                 return value
         except (ValueError, StopIteration):
@@ -56,7 +58,7 @@ def to_json(value: Any, **options: Any) -> str:
 def written(value: Any) -> str:
     """As `to_json`, which is asked only for what is not plain: nearly all that is said is."""
     kind = type(value)
-    if kind is str and _scanner:
+    if kind is str and _quoted:
         return str(_quoted(value))
     if kind is int:
         return str(value)

@@ -56,11 +56,6 @@ if not MYPY:
                 continue
         raise ImportError(names)
     sha256 = _first(("_sha2", "_sha256", "hashlib"))
-try:
-    pass
-    from _json import make_scanner as _scanner
-except ImportError:
-    _scanner = None
 BLANKS = " \t\n\r"
 _PLAIN = type(
     "Options",
@@ -74,11 +69,18 @@ _PLAIN = type(
         "parse_constant": {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}.__getitem__,
     },
 )
+_scanned = None
+_quoted = None
+try:
+    import _json
+    _scanned, _quoted = _json.make_scanner(_PLAIN), _json.encode_basestring_ascii
+except ImportError:
+    pass
 def from_json(text, **options):
-    if _scanner and not options:
+    if _scanned and not options:
         try:
             plain = (text if isinstance(text, str) else str(text, "utf-8", "surrogatepass")).strip(BLANKS)
-            value, end = _scanner(_PLAIN)(plain, 0)
+            value, end = _scanned(plain, 0)
             if end == len(plain):
                 return value
         except (ValueError, StopIteration):

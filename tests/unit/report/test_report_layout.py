@@ -105,6 +105,7 @@ def test_evidence(finding, text):
 
 
 ALONE = "known by its name alone, so it is not moved"
+PLACES = [f"/srv/{n}/dropbox" for n in range(10)]
 
 
 def dropbox(path: str) -> Finding:
@@ -121,10 +122,8 @@ def dropbox(path: str) -> Finding:
             [f"program dropbox (alice): {ALONE} (2 places: /srv/a/dropbox, /srv/b/dropbox)", "dpkg dropbox"],
         ),
         (
-            [dropbox(f"/srv/{n}/dropbox") for n in range(10)],
-            [
-                f"program dropbox (alice): {ALONE} (10 places: /srv/0/dropbox, /srv/1/dropbox, /srv/2/dropbox and 7 more)"
-            ],
+            [dropbox(path) for path in PLACES],
+            [f"program dropbox (alice): {ALONE} (10 places: {', '.join(PLACES[:3])} and 7 more)"],
         ),
         (
             [Finding("process", "wechat", scope=f"pid:{pid} user:bob", path="/opt/w/wechat") for pid in (7, 9)],
