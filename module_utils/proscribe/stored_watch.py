@@ -52,7 +52,7 @@ def modules() -> Modules:
     """The code, compiled by an earlier start where there was one. Raises OSError and ValueError."""
     named, packed = code_named()
     try:
-        cached = content_of(f"cache/{named}-{MAGIC_NUMBER.hex()}")
+        cached = memoryview(content_of(f"cache/{named}-{MAGIC_NUMBER.hex()}"))  # of which no part is copied
         # Against damage. More than that no hash in the file itself is good for, and SHA-256 of all of it takes 4 ms.
         if b"%08x" % binascii.crc32(cached[CHECKSUM:]) == cached[:CHECKSUM]:
             return Modules(marshal.loads(cached[CHECKSUM:]), None)

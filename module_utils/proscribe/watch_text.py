@@ -120,7 +120,7 @@ def code_named():
 def modules():
     named, packed = code_named()
     try:
-        cached = content_of(f"cache/{named}-{MAGIC_NUMBER.hex()}")
+        cached = memoryview(content_of(f"cache/{named}-{MAGIC_NUMBER.hex()}"))
         if b"%08x" % binascii.crc32(cached[CHECKSUM:]) == cached[:CHECKSUM]:
             return Modules(marshal.loads(cached[CHECKSUM:]), None)
     except (OSError, ValueError, EOFError, TypeError):
