@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from proscribe.controls.apps import removed
 from test_apps_real_dpkg import TREE
 from throwaway import TwoUsers, archive, plan, seen, two_users
 
@@ -73,7 +74,7 @@ def test_of_the_host_and_of_users_seen_removed_seen_again(machine: TwoUsers) -> 
     machine.as_user("alice", f"{NPM} --prefix ~/.npm-packages /debs/wechaty.tgz")  # there is no gate
     assert machine.verb("observe", PLAN)["apps/wechat"]["findings"][0]["scope"] == "user:alice"
     machine.verb("enforce", PLAN)
-    assert machine.verb("lift", PLAN)["actions"] == []
+    assert machine.verb("lift", PLAN)["actions"] == [f"delete {removed.FILE}"]
     machine.sh("npm uninstall --global --offline weechat-js >/dev/null; rmdir /usr/local/lib/node_modules")
     assert machine.sh(TREE).stdout == before
 

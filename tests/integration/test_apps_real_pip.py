@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from proscribe.controls.apps import removed
 from test_apps_real_dpkg import TREE
 from throwaway import TwoUsers, plan, seen, two_users
 
@@ -82,7 +83,7 @@ def test_of_the_host_and_of_a_user_seen_removed_seen_again(machine: TwoUsers) ->
     machine.as_user("bob", f"{PIP} /tmp/telethon-1.40-py3-none-any.whl")
     assert machine.verb("observe", PLAN)["apps/telegram"]["findings"][0]["scope"] == "user:bob"
     machine.verb("enforce", PLAN)
-    assert machine.verb("lift", PLAN)["actions"] == []
+    assert machine.verb("lift", PLAN)["actions"] == [f"delete {removed.FILE}"]
     machine.sh("python3 -m pip uninstall --quiet --yes --break-system-packages notifier 2>/dev/null")
     machine.sh("find /usr -name __pycache__ -newer /etc/passwd -prune -exec rm -r {} +; rm -rf /tmp/t*")
     assert set(machine.sh(TREE).stdout.splitlines()) <= set(before.splitlines())

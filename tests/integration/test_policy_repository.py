@@ -19,8 +19,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import machine
 import pytest
 import yaml
+from conftest import missing
 from machines import network, podman
 from name_server import NameServer
 from patience import LONGEST, until
@@ -235,7 +237,19 @@ def test_a_change_is_explained_in_a_comment_and_one_without_an_effect_is_not(pol
     assert policy.git("status", "--porcelain") == ""
 
 
-def test_the_gate_fails_the_job_that_audits(policy: Repository) -> None:
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the pipelines install, in a directory: a test has no network."""
+    place = tmp_path_factory.mktemp("wheels")
+    (required,) = set(re.findall(r"'(ansible-core[^']*)'", (EXAMPLE / GITHUB).read_text()))
+    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "download", "--dest", str(place)]
+    if subprocess.run(machine.outside([*pip, required])).returncode:
+        missing(f"needs {required} of PyPI")
+    return place
+
+
+def test_the_gate_fails_the_job_that_audits(policy: Repository, wheels: Path) -> None:
+    policy.environment |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
     hosts = policy.directory / "inventory/prod/hosts.yml"
     hosts.write_text("press: {hosts: {press01.example.org: {ansible_connection: local}}}\nfinance: {hosts: {}}\n")
     variables = policy.directory / "inventory/prod/group_vars/all.yml"

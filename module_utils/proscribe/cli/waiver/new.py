@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...compile.inventory import Question
+from ...compile.policy_folders import REGISTER
 from ...compile.run import judge, waivers_of, wrong_in
 from ...compile.waivers import Judged, Waiver
 from ...compile.waivers.document import LISTS, TIMES, Malformed
@@ -40,12 +41,12 @@ QUESTIONS: Mapping[str, str] = {
 }
 # What of a waiver has to be another, by what it is worth: with these no signature makes it waive.
 CORRECTED = {
-    "self_approved": "approved_by",
-    "unauthorised": "approved_by",
-    "blanket": "hosts",
-    "too_long": "expires",
-    "no_hosts": "hosts",
-    "expired": "expires",
+    "self_approved": "approved_by in {}",
+    "unauthorised": f"approved_by in {{}}, or {REGISTER}",
+    "blanket": "hosts in {}",
+    "too_long": "expires in {}",
+    "no_hosts": "hosts in {}",
+    "expired": "expires in {}",
 }
 # What stands in a waiver only if it is given, with the name of its option.
 SCOPES = ("hosts", "groups", "zones")
@@ -141,8 +142,8 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     for one in (line, *remarks):
         say(one, error=arguments.print)
     if not arguments.print:
-        if key := CORRECTED.get(judged.standing.status):
-            say(f"next: correct {key} in {path}, since no signature helps; then its approver signs it:")
+        if what := CORRECTED.get(judged.standing.status):
+            say(f"next: correct {what.format(path)}, since no signature helps; then its approver signs it:")
         else:
             say(f"next: {waiver.approved_by} signs it, and it is committed:")
         for step in _sign(arguments, waiver.id):
