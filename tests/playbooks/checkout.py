@@ -56,13 +56,16 @@ def proscribe(*words: str, reports: Path, cwd: Path = PROJECT, **environment: st
 
 
 def made_checkout(where: Path, requirement: str = "made-ansible") -> Path:
-    """A checkout with the real launcher and nothing else that is real; returns the launcher."""
+    """A checkout with the real launcher, and nothing else that is real but what it waits with; returns the launcher."""
     (where / "playbooks").mkdir(parents=True)
     (where / "playbooks" / "audit.yml").touch()
     (where / "pyproject.toml").write_text(f'[project]\ndependencies = ["{requirement}"]\n')
     launcher = where / "proscribe"
     launcher.write_bytes((PROJECT / "proscribe").read_bytes())
     launcher.chmod(0o755)
+    waiting = where / "module_utils/proscribe/waiting.py"  # by which a second first run waits for the first one
+    waiting.parent.mkdir(parents=True)
+    waiting.write_bytes((PROJECT / "module_utils/proscribe/waiting.py").read_bytes())
     return launcher
 
 

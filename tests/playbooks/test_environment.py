@@ -73,8 +73,8 @@ def test_two_first_runs_at_once_make_it_once(launcher: Path) -> None:
         for _ in range(2)
     ]
     said = [process.communicate(timeout=LONGEST)[0] for process in pair]
-    assert [process.returncode for process in pair] == [0, 0]
-    assert sum(SETTING_UP in text for text in said) == 1
+    assert [process.returncode for process in pair] == [0, 0], said
+    assert sum(SETTING_UP in text for text in said) == 1, said
     assert all(text.endswith("made ansible 1\n") for text in said)
 
 
