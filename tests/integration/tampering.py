@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 USER = "alice"
+CHROMIUM = "/etc/chromium/policies/managed/proscribe.json"
+GATE = "/etc/dpkg/dpkg.cfg.d/proscribe"
 
 
 class Tampering(NamedTuple):
