@@ -6,9 +6,9 @@ Ansible does it, and the run unwinds, with the exit code that the report has for
 once, and the next run closes this one (report/closing.py).
 
 For this it uses what ansible-core does not promise (tried with 2.19 and 2.21): of the task queue manager its
-`_signal_handler`, its `_workers`, its `_final_q`, and that `cleanup` is called last whatever happened; of an
-AnsibleError its `_exit_code`. Where one of those of the manager is not there, nothing is changed, and the next run
-closes what was cut short.
+`_signal_handler`, its `_workers`, its `_final_q` (of which CPython's `_writer`), and that `cleanup` is called last
+whatever happened; of an AnsibleError its `_exit_code`. Where one of those of the manager is not there, nothing is
+changed, and the next run closes what was cut short.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ MANY = 1000  # items, which the module writes faster, with what it costs to load
 BLANKS = " \t\n\r"
 
 # The options of `json.loads` where none is given; attributes that only C code asks for.
-_PLAIN = type(
+_PLAIN: Any = type(
     "Options",
     (),
     {
@@ -28,7 +28,7 @@ _quoted: Any = None
 try:  # what the module json is made of, in every Python that hosts have
     import _json
 
-    _scanned, _quoted = _json.make_scanner(_PLAIN), _json.encode_basestring_ascii  # type: ignore[arg-type]
+    _scanned, _quoted = _json.make_scanner(_PLAIN), _json.encode_basestring_ascii
 except ImportError:
     pass
 

@@ -19,14 +19,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import machine
 import pytest
 import yaml
-from conftest import missing
 from machines import network, podman
 from name_server import NameServer
 from patience import LONGEST, until
-from vendored import EXAMPLE, Repository, bin_directory, collection, collection_repository, image, podman_collection
+from vendored import (
+    EXAMPLE,
+    Repository,
+    bin_directory,
+    collection,
+    collection_repository,
+    downloaded,
+    image,
+    podman_collection,
+)
 
 __all__ = ["bin_directory", "collection", "collection_repository"]  # fixtures
 pytestmark = pytest.mark.integration
@@ -242,9 +249,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the pipelines install, in a directory: a test has no network."""
     place = tmp_path_factory.mktemp("wheels")
     (required,) = set(re.findall(r"'(ansible-core[^']*)'", (EXAMPLE / GITHUB).read_text()))
-    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "download", "--dest", str(place)]
-    if subprocess.run(machine.outside([*pip, required])).returncode:
-        missing(f"needs {required} of PyPI")
+    downloaded(place, required)
     return place
 
 

@@ -36,14 +36,19 @@ def tools() -> Path:
     return made.directory / "bin"
 
 
+def downloaded(place: Path, requirement: str, *options: str) -> None:
+    """Put packages of PyPI into a directory: a test of root's has no network."""
+    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "download", "--dest", str(place)]
+    if subprocess.run(machine.outside([*pip, *options, requirement])).returncode:
+        missing(f"needs {requirement} of PyPI")
+
+
 def podman_collection() -> Path:
     """The collection containers.podman, out of the package `ansible`: Galaxy need not be reachable."""
     place = machine.CACHE / "containers.podman"
     if not place.is_dir():
         beside = place.with_name(f"{place.name}.{os.getpid()}")
-        pip = [str(tools() / "python"), "-m", "pip", "-q", "--disable-pip-version-check", "download", "--no-deps"]
-        if subprocess.run(machine.outside([*pip, "--dest", str(beside), "ansible>=12,<13"])).returncode:
-            missing("needs the package ansible, for the collection containers.podman")
+        downloaded(beside, "ansible>=12,<13", "--no-deps")
         (wheel,) = beside.glob("*.whl")
         inside = "ansible_collections/containers/podman/"
         with zipfile.ZipFile(wheel) as archive:

@@ -55,9 +55,10 @@ def read(command: str, options: Sequence[str]) -> tuple[Callable[[argparse.Names
     """
     # What only one command needs is imported for that command alone.
     module = importlib.import_module(f".{command}", __package__)
-    called = " ".join(map(quoted, program()))
+    words = program()
+    called = " ".join(map(quoted, words))
     # argparse puts options beside the name, even those that have no room there.
-    name = called if len(called) <= LONGEST_NAME else os.path.basename(program()[-1])
+    name = called if len(called) <= LONGEST_NAME else os.path.basename(words[-1])
     parser = argparse.ArgumentParser(prog=f"{name} {command}", formatter_class=Help, allow_abbrev=False)
     module.add_arguments(parser)
     arguments, rest = parser.parse_known_args(options)

@@ -72,7 +72,7 @@ def test_a_command_fits_the_screen(
     assert printed.out + printed.err
 
 
-@pytest.mark.parametrize("place", [".", "/srv/infra/proscr", "/check/work/main", f"/srv/{'deep/' * 20}proscribe"])
+@pytest.mark.parametrize("place", [".", "/srv/infra/proscr", "/srv/policy/main", f"/srv/{'deep/' * 20}proscribe"])
 @pytest.mark.parametrize("argv", HELPED, ids=" ".join)
 def test_help_fits_the_screen(
     argv: list[str], place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
