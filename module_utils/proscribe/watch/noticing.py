@@ -479,7 +479,12 @@ class Noticing:
             self.scan_due = max(now, self.scanned_at + SCAN_EVERY)
 
     def _scan(self, now: float) -> None:
-        for name in os.listdir("/proc"):
+        try:
+            names = os.listdir("/proc")
+        except OSError as error:  # a daemon that ended would not be heard saying so
+            self._fail(f"no list of processes: {error.strerror}", now)
+            return
+        for name in names:
             if name.isdigit():
                 self.of_process(int(name), now)
 

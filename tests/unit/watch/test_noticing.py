@@ -4,6 +4,7 @@ are stood for here; on real hosts they are real (integration/test_launches.py).
 
 from __future__ import annotations
 
+import errno
 import marshal
 import os
 import shutil
@@ -223,6 +224,31 @@ def test_a_verifier_that_breaks_is_replaced_and_what_it_lost_is_scanned_for(
     channel.sendall(said) if said else channel.shutdown(socket.SHUT_WR)
     one.step(1)
     assert one.verifier is None and one.lost == 1 and one.scan_due is not None
+
+
+def test_a_daemon_that_can_open_nothing_goes_on_and_says_why(
+    daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, channel = daemon
+    read_sets(one, channel, tmp_path)
+    one.verifier.busy_until = 0.0
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "listdir", refusing(errno.EMFILE))
+        one._scan(noticing.time.monotonic())
+    assert one.failing == "no list of processes: Too many open files"
+    assert one.scan_due is not None, "all that runs is looked through later"
+    one.read_due = 0.0
+    one.step(0)
+    answers(channel, sets={**SETS, "files": []})
+    one.step(1)
+    assert one.failing == ""
+
+
+def refusing(number: int) -> Any:
+    def refuse(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
 
 
 def test_a_verifier_that_hangs_is_killed(daemon, tmp_path: Path) -> None:
