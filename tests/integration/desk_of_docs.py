@@ -18,6 +18,7 @@ from scheduled_fleet import Fleet
 
 CHECKOUT = "/srv/docs/proscribe"
 PRISTINE = "/srv/docs/pristine"  # the same; runs know an inventory by its path, so it is put back and not copied
+HERS = "/home/alice/proscribe"
 PROD = """\
 pilot:
   hosts:
@@ -112,7 +113,7 @@ class Prepared:
             )
             slices = typed.run("ls reports | grep -- -audit-").printed.split()
         controller.script(f"mkdir -p /srv/ci && cp -r {CHECKOUT}/reports/latest/ /srv/ci/baseline")
-        controller.script(f"mv {CHECKOUT} {PRISTINE} && cp -a {PRISTINE} /home/alice/proscribe")
+        controller.script(f"mv {CHECKOUT} {PRISTINE} && cp -a {PRISTINE} {HERS} && chown -R alice: {HERS}")
         item_id = next(thing["id"] for thing in listing["items"])
         self._values = dict(zip(PLACEHOLDERS, (REPOSITORY, item_id, slices[-1], " ".join(slices[:2])), strict=True))
 

@@ -422,6 +422,10 @@ def trusted(words: Words, key: Path, who: str = "head.of.press") -> None:
 def test_a_signature_is_made_and_verified(words: Words, key: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words(*NEW)
     trusted(words, key)
+    capsys.readouterr()
+    assert words("verify", "--json") == 0
+    (waiver,) = json.loads(capsys.readouterr().out)["waivers"]
+    assert (waiver["signed"], waiver["signature"], waiver["waives"]) == (False, "not signed", True)
     assert words("sign", "press01-parrot", "--key", str(key)) == 0
     assert words("verify") == 0
     said = capsys.readouterr().out

@@ -37,6 +37,12 @@ def test_an_inventory_in_an_inventory_is_a_mistake_since_its_own_policy_would_no
     assert f"expected an inventory of its own: -i {top}/prod, or -i {top}/hosts.yml " in mistake
 
 
+@pytest.mark.parametrize("name", ["hosts", "hosts.ini", "hosts.yaml"])
+def test_the_file_around_it_is_named_whatever_it_is_called(tmp_path: Path, name: str) -> None:
+    top = made(tmp_path, name, "notes.txt", "prod/hosts.yml", "prod/approvers.yml")
+    assert f"or -i {top}/{name} for the hosts around it" in mistakes(top)[0]
+
+
 def test_a_run_over_it_is_refused_before_any_host_is_touched(tmp_path: Path, project: Path) -> None:
     top = made(tmp_path, "hosts.yml", "prod/hosts.yml", "prod/group_vars/all.yml")
     question = Question(project, "audit", "audit", [str(top)], "", [], [], {})

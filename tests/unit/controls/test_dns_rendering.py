@@ -105,7 +105,8 @@ def test_the_nearest_name_above(name: str, found: str) -> None:
 
 
 WICKED = ["a.org/\nserver=/b.org/1.2.3.4", 'a.org." transparent', "a.org b.org", "a.org#", "A.org", ".org", "a..org",
-          "", "a.org.", "*.org", "a.org\r", "a.org\0", "\u00e4.org", "-a.org", "a/b.org", 64 * "a" + ".x"]  # fmt: skip
+          "", "a.org.", "*.org", "a.org\r", "a.org\0", "\u00e4.org", "-a.org", "a/b.org", 64 * "a" + ".x",
+          ".".join(5 * [60 * "a"])]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", WICKED)
