@@ -20,7 +20,7 @@ import test_apps_real_rpm as rpm
 from throwaway import TwoUsers, archive, two_users
 
 pytestmark = pytest.mark.integration
-debian, debs, rpms = deb.debian, deb.debs, rpm.rpms  # the fixtures
+debs, rpms = deb.debs, rpm.rpms  # the fixtures
 deb_machine, rpm_machine = deb.machine, rpm.machine
 pacman_packages, wheels, tarballs = arch.packages, pip.wheels, npm.tarballs
 

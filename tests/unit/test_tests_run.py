@@ -206,6 +206,15 @@ def test_each_file_of_tests_has_one_smallest_size_and_no_row_is_empty() -> None:
     assert all(sizes.chosen(NIGHTLY, path, ()) for path in files)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["integration", "playbooks"])
+def test_each_file_of_tests_can_be_imported_whatever_its_size(kind: str) -> None:
+    """Nightly files, too: one that cannot is not missed by a size that does not run it."""
+    argv = [sys.executable, "-m", "pytest", "-qq", "--collect-only", "--size=nightly", "-p", "no:cacheprovider"]
+    done = subprocess.run([*argv, f"tests/{kind}"], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
 @pytest.mark.parametrize("path", ["tests/integration/test_nowhere.py", "tests/playbooks/test_nowhere.py"])
 def test_a_file_without_a_row_is_a_mistake_that_names_it(path: str) -> None:
     with pytest.raises(LookupError, match=f"{path}: found no row of tests/suite/sizes.py, expected one row"):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from proscribe.report.storage import difference_files
 from proscribe.report.storage.difference_files import DifferenceFiles
 from proscribe.report.storage.pruning import prune
-from proscribe.report.terminal.differences import MOST, changes, listed, text_of
+from proscribe.report.terminal.differences import MOST, Change, changes, listed, text_of
 from proscribe.report.terminal.dry_run import DryRun
 
 
@@ -221,6 +221,16 @@ GONE = changed("wechat 4.0\n", "", "remove wechat")
 )
 def test_hosts_with_the_same_changes_are_one_block_and_each_change_is_told_once(answers, blocks) -> None:
     assert dry(*answers) == blocks
+
+
+def test_what_is_told_is_told_once_and_a_file_that_could_not_be_written_is_named_for_nobody() -> None:
+    found = DryRun()
+    for host, file in (("web01", "/reports/web01.diff"), ("web02", "")):
+        found.add(host, "apps", [Change("write /etc/x", ("+ a",), whole=False)], file=file)
+    assert [block[-1] for block in found.taken()] == ["  all of it: /reports/web01.diff"]
+    assert list(found.taken()) == []
+    found.add("web01", "dns", [Change("write /etc/y", ("+ b",), whole=False)])
+    assert [block[-1].strip() for block in found.taken()] == ["+ b"], "nor is the file of an earlier block"
 
 
 def test_ten_thousand_equal_hosts_are_one_block() -> None:
