@@ -13,7 +13,6 @@ from .tuples import NamedTuple
 
 MOST = 500  # packages that a host remembers, and answers
 MOST_OF_USER = 50
-LONGEST = 500  # characters of a field
 MARKS = ("", "auto", "manual")
 
 # What is in a command never begins as an option does.
