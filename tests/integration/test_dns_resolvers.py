@@ -39,7 +39,6 @@ def upstream(require_root: Callable[[], None]) -> Iterator[NameServer]:
 def made(
     request: pytest.FixtureRequest, tmp_path: Path, upstream: NameServer, require_tool: Callable[[str], str]
 ) -> Iterator[MadeHost]:
-    upstream.silent = False
     upstream.queries.clear()
     os.chmod(tmp_path, 0o755)
     host = MadeHost(request.param, tmp_path, require_tool(request.param))
