@@ -68,11 +68,12 @@ def set_aside(claims: Mapping[str, int], max_change: Mapping[str, Any], answered
 
 
 def enough(claims: Sequence[int], exceeded: Mapping[str, int], max_change: Mapping[str, Any]) -> dict[str, int | str]:
-    """What `max_change` has to be for hosts with these claims, where it is exceeded. It never is one host's claim."""
-    found: dict[str, int | str] = {}
-    # A share is one of the hosts that answer, and those of the next run are fewer.
-    if "hosts" in exceeded or (exceeded and str(max_change["hosts"]).endswith("%")):
-        found["hosts"] = len(claims)
+    """The whole value of `max_change` for hosts with these claims, where it is exceeded. It takes the place of what a
+    team wrote, so it says again what that was. No number is one host's claim.
+    """
+    if not exceeded:
+        return {}
+    removals = max_change["removals"]
     if "removals" in exceeded:
-        found["removals"] = sum(claims) if sum(map(bool, claims)) > 1 else AUTO
-    return found
+        removals = sum(claims) if sum(map(bool, claims)) > 1 else AUTO
+    return {"hosts": len(claims), **({} if removals == AUTO else {"removals": removals})}

@@ -42,7 +42,7 @@ EVENTS = st.one_of(
     st.tuples(st.just("unreachable"), st.sampled_from(HOSTS), st.just("timed out")),
     st.tuples(
         st.just("decided"),
-        st.just({"hosts": ["web01"], "batches": [1], "allow": {"removals": "auto"}, "set_aside": {"web02": "x"}}),
+        st.just({"hosts": ["web01"], "batches": [1], "allow": {"removals": "unlimited"}, "set_aside": {"web02": "x"}}),
     ),
     st.tuples(st.just("stopped"), st.just("stopped after the canary batch")),
 )

@@ -12,7 +12,7 @@ from .events import Collector
 
 MODES = ("audit", "enforce", "check")
 MOST_HOSTS = 10_000_000
-AUTO = "auto"  # a limit of proscribe_max_change that is no number
+NO_NUMBERS = ("auto", "unlimited")  # limits of proscribe_max_change
 MOST_ACTIONS = 100_000  # of one host, in one event
 # What a report cannot be made without.
 TEXTS = ("id", "playbook", "mode", "started", "catalog_version")
@@ -96,7 +96,7 @@ def _decided(rollout: object) -> tuple[Any, ...]:
             "hosts": listed(_host, decision.get("hosts"), "hosts", MOST_HOSTS),
             "batches": listed(lambda size: count(size, "batches"), decision.get("batches"), "batches", MOST_HOSTS),
             "allow": {
-                name(part, "allow", TOKEN): AUTO if limit == AUTO else count(limit, "allow")
+                name(part, "allow", TOKEN): limit if limit in NO_NUMBERS else count(limit, "allow")
                 for part, limit in mapping(decision.get("allow"), "allow").items()
             },
             "set_aside": {
