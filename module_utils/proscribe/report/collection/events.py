@@ -27,12 +27,14 @@ class Rollout(NamedTuple):
     batches: tuple[int, ...]  # their sizes, as decided
     not_reached: tuple[str, ...]  # hosts that had to be corrected, and whose turn did not come
     why: str  # in words; "" where every host had its turn
-    allow: Mapping[str, int]  # what proscribe_max_change has to be for all of them, where that was the reason
+    allow: Mapping[str, int | str]  # what proscribe_max_change has to be for all of them, where that was the reason
+    set_aside: Mapping[str, str]  # hosts that were left as found, so that the others could be corrected, each with why
 
     def as_dict(self) -> dict[str, Any]:
         """As it stands in report.json. The hosts' names are in a file of their own."""
         summary = {"to_correct": self.to_correct, "batches": list(self.batches), "not_reached": len(self.not_reached)}
-        return {**summary, "why": self.why or None, "allow": dict(self.allow)}
+        aside = [{"host": host, "why": why} for host, why in self.set_aside.items()]
+        return {**summary, "why": self.why or None, "allow": dict(self.allow), "set_aside": aside}
 
 
 @dataclass
@@ -159,7 +161,9 @@ class Collector:
         if control:
             heard.touched = True
         if control or heard.records:
-            heard.errors.append({"control": control or RUN, "message": message})
+            error = {"control": control or RUN, "message": message}
+            # A host that is set aside fails in a play with roles, too, with the same words.
+            heard.errors += [] if error in heard.errors else [error]
             heard.failed = True
         if not heard.records:
             heard.reason = f"failed: {message}"
@@ -181,8 +185,11 @@ class Collector:
         if self._rollout is not None:
             before = self._rollout
             joined = {key: [*before[key], *rollout[key]] for key in ("hosts", "batches")}
-            rollout = {**rollout, **joined, "allow": {**before["allow"], **rollout["allow"]}}
+            more = {key: {**before[key], **rollout[key]} for key in ("allow", "set_aside")}
+            rollout = {**rollout, **joined, **more}
         self._rollout = rollout
+        for host, why in self._set_aside().items():
+            self._failed(host, None, why)
 
     def stopped(self, why: str) -> None:
         """The run was stopped before a batch began; no host failed by that."""
@@ -193,10 +200,16 @@ class Collector:
         """How far the correcting came; None in a run that decided nothing, such as an audit."""
         if self._rollout is None:
             return None
-        hosts = self._rollout["hosts"]
+        hosts, aside = self._rollout["hosts"], self._set_aside()
         missed = [host for host in hosts if not self._tried(host)]
         why = self._stop or ((self.interrupted or "stopped, because every host of a batch failed") if missed else "")
-        return Rollout(len(hosts), tuple(self._rollout["batches"]), tuple(missed), why, self._rollout["allow"])
+        batches = tuple(self._rollout["batches"])
+        return Rollout(len(hosts) + len(aside), batches, tuple(missed), why, self._rollout["allow"], aside)
+
+    def _set_aside(self) -> Mapping[str, str]:
+        """The hosts that this run leaves as found; a dry one shows what it would change on them, too."""
+        aside: Mapping[str, str] = self._rollout["set_aside"] if self._rollout else {}
+        return aside if self.run["mode"] == "enforce" else {}
 
     def _tried(self, host: str) -> bool:
         heard = self.heard.get(host)

@@ -113,6 +113,8 @@ def _headline(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], w
     parts += between_runs(report)
     if not run.get("interrupted") and (rollout := (report.get("rollout") or {}).get("not_reached")):
         parts.append(f"stopped: {counted(rollout, 'host')} not corrected")
+    if aside := (report.get("rollout") or {}).get("set_aside"):
+        parts.append(f"set aside: {counted(len(aside), 'host')}")
     if run["mode"] == "check":
         parts.append("check mode: nothing was changed")
     worst = next((state for state in STATES if summary["hosts"][state]), UNKNOWN)
