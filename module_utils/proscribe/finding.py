@@ -192,8 +192,8 @@ def first_findings(findings: Sequence[Any], most: int) -> tuple[Sequence[Any], l
 def _shortened(rule: Mapping[str, Any], most: int) -> dict[str, Any]:
     """A rule with that many findings, and texts that go with their number."""
     longest = max(4 * most, 80)
-    kept, more = first_findings(rule["findings"], most)
-    findings = [{key: value and _cut(value, longest) for key, value in finding.items()} for finding in kept]
+    first, more = first_findings(rule["findings"], most)
+    findings = [{key: value and _cut(value, longest) for key, value in finding.items()} for finding in first]
     reason = rule["reason"] and _cut(rule["reason"], min(longest, LONGEST_REASON))
     return {**rule, "reason": reason, "findings": [*findings, *more]}
 

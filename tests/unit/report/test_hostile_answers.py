@@ -411,7 +411,7 @@ def at_its_limit(host):
     return [(rule, [f"{host}.{rule}.{n}" for n in range(3)]) for rule in RULES]
 
 
-def ways(host):
+def attacks(host):
     """What a hostile host says; the last ones are refused."""
     yield observation(*at_its_limit(host))
     yield observation(*((f"apps/{host}.{n}", []) for n in range(10_000)))
@@ -452,7 +452,7 @@ def test_hosts_at_their_limit_cost_at_most_three_times_what_honest_ones_do(monke
 
 
 def test_a_host_takes_no_more_memory_than_its_share_whatever_it_says():
-    for number, said in enumerate(ways("h")):
+    for number, said in enumerate(attacks("h")):
         given = texts([said])
         tracemalloc.start()
         fleet = everything(given)
@@ -469,8 +469,8 @@ def test_the_evidence_of_a_run_has_a_limit_and_each_host_a_share_of_its_own(monk
     own = [(rule, [f"alice.{rule}"] if rule in RULES[:50] else names) for rule, names in honest]
     said = [observation(*honest), *(observation(*at_its_limit(n)) for n in range(4)), observation(*own)]
     records = everything(texts(said)).records
-    kept = {id(rule): len(rule["findings"]) + 1 for record in records for rule in record["rules"]}
-    assert sum(kept.values()) <= 7_000 + len(records) * events.SHARE + 2 * len(RULES)
+    held = {id(rule): len(rule["findings"]) + 1 for record in records for rule in record["rules"]}
+    assert sum(held.values()) <= 7_000 + len(records) * events.SHARE + 2 * len(RULES)
     assert all([rule["rule"] for rule in record["rules"]] == RULES for record in records)
     assert {rule["state"] for record in records for rule in record["rules"]} == {"noncompliant"}
     texts_of = [json.dumps(record["rules"]) for record in records]
