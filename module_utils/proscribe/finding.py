@@ -174,7 +174,7 @@ def within_limits(rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The rules of a record with as much evidence as it may have. Users can make more: then each rule has its first
     findings, and a last one that says how many more there were, and long texts are cut. No rule or state is lost.
     """
-    cut = [dict(rule) for rule in rules]
+    cut: list[dict[str, Any]] = []
     for most in (MOST_FINDINGS_OF_RULE, 300, 100, 30, 10, 3, 1):
         cut = [_shortened(rule, most) for rule in rules]
         if sum(len(rule["findings"]) for rule in cut) <= MOST_FINDINGS and _size(cut) <= LARGEST_EVIDENCE:

@@ -24,9 +24,7 @@ from ..text.wording import some
 SHARE = 200
 ROOM = 100_000
 MOST_OTHER_RULES = 200  # of a record, that are no service's of this run: settings, files; honest hosts have some forty
-LEFT_OUT = [
-    Finding("more", "findings that are left out: hosts of this run have more than a report has room for").as_dict()
-]
+LEFT_OUT = "left out: hosts of this run have more than a report has room for"
 
 
 class Rollout(NamedTuple):
@@ -289,7 +287,7 @@ class Collector:
                 elif self._room >= size:
                     self._room -= size
                 else:
-                    rule = {**rule, "reason": None, "findings": LEFT_OUT if rule["findings"] else []}
+                    rule = _without_evidence(rule)
                     content = canonical(rule)
             found.append(self._rules.setdefault(content, rule))
         return found
@@ -297,6 +295,12 @@ class Collector:
     def _of(self, host: str) -> Heard:
         self._new.add(host)
         return self.heard.setdefault(host, Heard())
+
+
+def _without_evidence(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule as all hosts have it that report one in this state."""
+    findings = [Finding("more", f"findings that are {LEFT_OUT}").as_dict()] if rule["findings"] else []
+    return {**rule, "reason": rule["reason"] and LEFT_OUT, "findings": findings}
 
 
 def _items(result: Mapping[str, Any], key: str) -> Sequence[Any]:
