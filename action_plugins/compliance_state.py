@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe import installation
 from proscribe.duration import shown
+from proscribe.finding import LARGEST_ANSWER
 from proscribe.observation import (
     ANY_PYTHON,
     Observation,
@@ -48,6 +49,7 @@ class ActionModule(HostAction):
 
     changes_its_host = False
     reader = staticmethod(results.observation)
+    most = LARGEST_ANSWER
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)

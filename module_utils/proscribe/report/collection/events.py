@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ... import removed
-from ...finding import ERROR, NONCOMPLIANT, mark_repaired, worst
+from ...finding import ERROR, NONCOMPLIANT, Finding, mark_repaired, worst
 from ...plan import canonical
 from ...quarantined import id_of
 from ...removed import Removed
@@ -18,6 +18,13 @@ from ..evaluation.reconcile import CHANGED, Clock, Fleet, Note, reconcile
 from ..evaluation.scope import NOT_REACHED, controls_of
 from ..evaluation.unobserved import BEGUN, CORRECTED, Earlier, marked, settled
 from ..text.wording import some
+
+# What a run keeps of evidence that no other host has told, in rules and findings: so much of each host, and what more
+# there is of the first that come. A host with everything wrong lacks the same as others do, and has some of its own.
+SHARE = 200
+ROOM = 100_000
+MOST_OTHER_RULES = 200  # of a record, that are no service's of this run: settings, files; honest hosts have some forty
+LEFT_OUT = "left out: hosts of this run have more than a report has room for"
 
 
 class Rollout(NamedTuple):
@@ -70,6 +77,8 @@ class Collector:
         self.heard: dict[str, Heard] = {}
         self._notes: list[Note] = []
         self._rules: dict[str, dict[str, Any]] = {}
+        self._room = ROOM
+        self._services = None if run.get("services") is None else frozenset(run["services"])
         self._rollout: Mapping[str, Any] | None = None
         self._stop = ""
         # For the progress, which is asked for after every event: only what is new since is looked at.
@@ -93,6 +102,7 @@ class Collector:
         heard = self._of(host)
         try:
             record = read(host, answer)
+            self._require_known(record["rules"])
         except Unusable as wrong:
             self.failed(host, None, f"its answer is no host record: {wrong}")
             return None
@@ -268,13 +278,42 @@ class Collector:
         state = worst([record["state"], ERROR]) if heard.failed else record["state"]
         return {**record, "state": state, "errors": [*record["errors"], *heard.errors]}
 
+    def _require_known(self, rules: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse rules by names that a host has made up: each would be a row of every report. Raises Unusable."""
+        if self._services is None:
+            return
+        others = sum(rule["rule"].partition("/")[2] not in self._services for rule in rules)
+        if others > MOST_OTHER_RULES:
+            raise Unusable(f"it lists {others:,} rules that are of no service of this run")
+
     def _shared(self, rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The rules, of which thousands of hosts list the same with the same evidence: one copy of each will do."""
-        return [self._rules.setdefault(canonical(rule), rule) for rule in rules]
+        """The rules, of which thousands of hosts list the same with the same evidence: one copy of each will do. A
+        host has a share of its own, and what is beyond it and beyond the room of the run is told without evidence.
+        """
+        left, found = SHARE, []
+        for rule in rules:
+            content = canonical(rule)
+            if content not in self._rules:
+                size = 1 + len(rule["findings"])
+                if left >= size:
+                    left -= size
+                elif self._room >= size:
+                    self._room -= size
+                else:
+                    rule = _without_evidence(rule)
+                    content = canonical(rule)
+            found.append(self._rules.setdefault(content, rule))
+        return found
 
     def _of(self, host: str) -> Heard:
         self._new.add(host)
         return self.heard.setdefault(host, Heard())
+
+
+def _without_evidence(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule as all hosts have it that report one in this state."""
+    findings = [Finding("more", f"findings that are {LEFT_OUT}").as_dict()] if rule["findings"] else []
+    return {**rule, "reason": rule["reason"] and LEFT_OUT, "findings": findings}
 
 
 def _items(result: Mapping[str, Any], key: str) -> Sequence[Any]:

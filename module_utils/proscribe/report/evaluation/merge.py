@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ...plan import canonical
 from ...reply.record import silent
 from .baseline import New
 from .reconcile import DUPLICATE, Fleet, Note, fleet_report
@@ -175,7 +176,8 @@ def _distinct(parts: Sequence[Part], key: str) -> list[Any]:
 
 def _distinct_of(lists: Iterable[Iterable[Any]]) -> list[Any]:
     """The items of all lists, each once, in their order."""
-    found: list[Any] = []
+    found: dict[str, Any] = {}
     for items in lists:
-        found += [item for item in items if item not in found]
-    return found
+        for item in items:
+            found.setdefault(canonical(item), item)
+    return list(found.values())
