@@ -33,7 +33,7 @@ from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
 from proscribe.store import Store
 from proscribe.stream import RECEIVE
 from proscribe_action import HostAction, how_it_ended, observe_timeout, printable, results
-from proscribe_sweep import Captured, handover
+from proscribe_handover import Captured, handover
 
 # Of every host of a fleet, so it is no text of one host's: Ansible prints one text once.
 CANNOT_PIPE = "where a connection cannot pipe, or is set not to (pipelining), the observing code goes as a module"

@@ -29,7 +29,7 @@ from proscribe.sweep.multiplexing import LOST, NoSession
 from proscribe_action import GRACE, MOST, observe_timeout
 from proscribe_alike import ADDRESSES, USUAL, alike, names_of, value_of, values
 from proscribe_executor import Results, run_inside
-from proscribe_sweep import Captured, Member, Outcome, handover
+from proscribe_handover import Captured, Member, Outcome, handover
 
 SILENT = 64  # hosts of a batch that may be waited for beside those that `forks` allows
 MODELS = ("a.invalid", "b.invalid")  # the addresses at which the plugin is asked for the command

@@ -41,8 +41,8 @@ from ansible.plugins import strategy as strategies
 from ansible.plugins.strategy import StrategyBase
 from ansible.utils.display import Display
 from proscribe import installation
-from proscribe.observation import Observation, compiled_run
-from proscribe.reply.output_limits import Leash
+from proscribe.observation import compiled_run
+from proscribe_handover import Member
 
 SWITCH = "PROSCRIBE_SWEEP"  # an environment variable; "off" forks a worker for each host
 BATCH = 250  # hosts of one process; their variables are in memory until it has started
@@ -54,7 +54,6 @@ LINEAR = "ansible.plugins.strategy.linear"
 # The names of what a batch has the strategy's process do.
 GIVEN_UP = "proscribe_hosts_given_up"
 ANSWERED = "proscribe_hosts_answered"
-ANSWER = {"record", "drifted", "privileged"}  # in what the answers of two hosts may differ
 # Makes a result of what a worker sends: until ansible-core 2.20, and since.
 REHYDRATES = ("_convert_wire_task_result_to_raw", "_convert_wire_task_result_to_host_task_result")
 NEEDED = {
@@ -77,47 +76,6 @@ UNUSUAL = (
     "timeout",
     "debugger",
 )
-
-
-class Member(NamedTuple):
-    """A host that a strategy queues for a task."""
-
-    host: Any
-    task: Any
-    variables: dict[str, Any]
-    play_context: Any
-
-    @property
-    def name(self) -> str:
-        """The name of the host."""
-        return str(self.host.name)
-
-
-# -- what the action is handed ----------------------------------------------------------------------------------------
-
-Outcome = Callable[[Leash], dict[str, Any]]  # returns the answer, or raises what was wrong with it
-
-
-class Handover:
-    """What the process of a batch and the actions that run in it hand each other."""
-
-    def __init__(self) -> None:
-        # By the names of hosts, until the action has taken them.
-        self.outcomes: dict[str, tuple[Observation, Outcome]] = {}
-        self.capturing = False  # whether the action is to raise Captured instead of asking its host
-
-
-handover = Handover()
-
-
-class Captured(BaseException):
-    """The action of a task, just before it would ask its host. It is no Exception, since Ansible's executor makes a
-    result of each of those.
-    """
-
-    def __init__(self, action: Any, command: str) -> None:
-        super().__init__()
-        self.action, self.command = action, command
 
 
 # -- in the process of the strategy -----------------------------------------------------------------------------------

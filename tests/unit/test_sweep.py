@@ -18,7 +18,7 @@ import pytest
 from ansible.playbook.handler import Handler
 from ansible.template import trust_as_template
 from proscribe import installation
-from proscribe_sweep import Member
+from proscribe_handover import Member
 
 UTILS = Path(proscribe_sweep.__file__).parent
 
