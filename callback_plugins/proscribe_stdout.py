@@ -233,6 +233,9 @@ class CallbackModule(Default):
             self._take_line_away()
             if hasattr(self, "_handle_warnings"):
                 self._handle_warnings(result.result)
+            else:
+                for text in result.result.get("warnings") or ():
+                    self._display.warning(str(text))
 
     def _say(self, text: str, color: str | None = None, failure: bool = False) -> None:
         self._take_line_away()

@@ -119,7 +119,7 @@ FOUND = Uses(
         "Task()": ("_role", "_uuid"),
         "TaskQueueManager()": ("_stats",),
         "CallbackBase()": ("_display",),
-        "CallbackTaskResult()": ("_return_data",),  # until ansible-core 2.20
+        "CallbackTaskResult()": ("_return_data|utr",),
     },
 )
 EVERY = (SWEEP, CUT_SHORT, ENDING, JOINING, STREAM, ANSWERS, DETAILS, PLACES, ACTIONS, FOUND)

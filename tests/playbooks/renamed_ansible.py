@@ -25,7 +25,11 @@ def renamed(text: str, name: str) -> str:
     if name in PARAMETERS or not name.startswith("_"):
         return re.sub(rf"\b{name}\b", f"{name}_renamed", text)
     places = rf"(?<!_internal)(?<=\.){name}\b|(?<=\bdef ){name}\b|(?<=['\"]){name}(?=['\"])|(?<=^    ){name}(?=: | = )"
+    if re.search(rf"^    {name}: ", text, re.MULTILINE):  # a field, which is given by its name
+        places += rf"|(?<=[(\s]){name}(?==[^=])"
     expression = re.compile(places)
+    if name == "_shell":
+        text = text.replace("'_%s' % plugin_type", "('_%s_renamed' if plugin_type == 'shell' else '_%s') % plugin_type")
     lines = text.splitlines(keepends=True)
     return "".join(line if IMPORT.match(line) else expression.sub(f"{name}_renamed", line) for line in lines)
 

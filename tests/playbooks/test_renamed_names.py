@@ -20,11 +20,12 @@ from checkout import PROJECT, REAL_ANSIBLE, clean_environment, launch
 pytestmark = pytest.mark.playbook
 
 HOSTS = ("h1", "h2", "h3")
-# Notes who asks, and runs the command. Without one it is called for what it can do.
+# Notes who calls it, and runs the command. Ansible also finds out whether it keeps connections.
 SSH = """#!/bin/sh
 for last; do :; done
 case $last in
-    /bin/sh*) echo "$PPID" >>"{called}" && exec /bin/sh -c "$last" ;;
+    ControlPersist) ;;
+    *) echo "$PPID" >>"{called}" && exec /bin/sh -c "$last" ;;
 esac
 """
 PASSING = ("checked_at", "duration_ms", "host", "logged_in", "full_scan")
@@ -54,6 +55,7 @@ def run(directory: Path, *names: str) -> Ran:
     common = {
         "ansible_connection": "ssh",
         "ansible_ssh_executable": str(ssh),
+        "ansible_ssh_transfer_method": "piped",
         "ansible_become": False,
         "ansible_python_interpreter": sys.executable,
     }
