@@ -17,6 +17,7 @@ from types import CodeType
 OWN = Path(str(importlib.util.find_spec("ansible").origin)).parent  # type: ignore[union-attr]
 OF_PYTHON = {"_writer": Path(str(queues.__file__))}
 PARAMETERS = ("_hosts", "_hosts_all")
+COMPUTED = "'_%s' % plugin_type"  # where Ansible itself makes the name `_shell`
 IMPORT = re.compile(r"\s*(from|import) ")
 
 
@@ -29,7 +30,7 @@ def renamed(text: str, name: str) -> str:
         places += rf"|(?<=[(\s]){name}(?==[^=])"
     expression = re.compile(places)
     if name == "_shell":
-        text = text.replace("'_%s' % plugin_type", "('_%s_renamed' if plugin_type == 'shell' else '_%s') % plugin_type")
+        text = text.replace(COMPUTED, "('_%s_renamed' if plugin_type == 'shell' else '_%s') % plugin_type")
     lines = text.splitlines(keepends=True)
     return "".join(line if IMPORT.match(line) else expression.sub(f"{name}_renamed", line) for line in lines)
 
@@ -42,7 +43,7 @@ def rename(names: list[str]) -> None:
         path = Path(self.path)
         hit = [name for name in names if path.is_relative_to(OWN) or OF_PYTHON.get(name) == path]
         text = path.read_text(encoding="utf-8") if hit else ""
-        if not any(name in text for name in hit):
+        if not any(name in text or name == "_shell" and COMPUTED in text for name in hit):
             return as_it_is(self, fullname)
         for name in hit:
             text = renamed(text, name)
