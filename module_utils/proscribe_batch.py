@@ -30,7 +30,8 @@ from proscribe.sweep.multiplexing import LOST, NoSession
 from proscribe_action import GRACE, observe_timeout
 from proscribe_alike import ADDRESSES, USUAL, alike, names_of, value_of, values
 from proscribe_executor import Results, run_inside
-from proscribe_sweep import Captured, Member, Outcome, handover
+from proscribe_handover import Captured, Member, Outcome, handover
+from proscribe_private_names import SWEEP, complete
 
 SILENT = 64  # hosts of a batch that may be waited for beside those that `forks` allows
 MODELS = ("a.invalid", "b.invalid")  # the addresses at which the plugin is asked for the command
@@ -122,6 +123,8 @@ def _route(captured: Captured) -> _Route | None:
     action, connection = captured.action, captured.action._connection
     become = connection.become
     if type(connection).__module__ != "ansible.plugins.connection.ssh" or not action.can_stream():
+        return None
+    if not complete(SWEEP, {"Connection()": connection}):
         return None
     taken: list[tuple[str, bool]] = []
 
