@@ -314,9 +314,12 @@ def test_an_unknown_waiver_is_named_with_the_close_ones(words: Words) -> None:
 
 
 @pytest.mark.parametrize("spelled", ["press01-parrot", "press01-parrot.yml", "inventory/waivers/press01-parrot.yml"])
-def test_a_waiver_may_be_named_by_its_file(words: Words, spelled: str) -> None:
+def test_a_waiver_may_be_named_by_its_file(words: Words, spelled: str, capsys: pytest.CaptureFixture[str]) -> None:
     words(*NEW)
-    assert words("verify", spelled) == 0
+    words(*["press02" if word == "press01" else word for word in NEW])
+    capsys.readouterr()
+    assert words("verify", "--json", spelled) == 0
+    assert [one["id"] for one in json.loads(capsys.readouterr().out)["waivers"]] == ["press01-parrot"]
 
 
 # -- list, expire-soon -------------------------------------------------------------------------------------------------

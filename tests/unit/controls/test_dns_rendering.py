@@ -78,7 +78,8 @@ def test_what_a_host_hangs_on_stays_open_below_a_blocked_name(tmp_path: Any) -> 
     (tmp_path / "etc/apt/sources.list").write_text(
         "deb https://apt.wechat.com/ x main\ndeb http://deb.example/ x main\n"
     )
-    hosts = b"10.0.0.7 Intranet.wechat.com\n0.0.0.0 ads.wechat.com\n10.0.0.8 a/b.wechat.com\n"
+    hosts = b"10.0.0.7 Intranet.wechat.com\n10.0.0.8 a/b.wechat.com\n"
+    hosts += b"".join(b"%s ads.wechat.com\n" % address for address in (b"0.0.0.0", b"::", b"127.0.0.1", b"::1"))
     desired = collect(Host(str(tmp_path)), {"controls": {"dns": WECHAT}}, hosts, canaries=True)
     assert dict(desired.left) == {
         "apt.wechat.com": "this host gets its packages from there",
