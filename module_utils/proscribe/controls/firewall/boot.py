@@ -118,9 +118,7 @@ def unit(nft: str) -> str:
 
 def units(nft: str) -> Sequence[Unit]:
     """The units, in the order in which they are started."""
-    watch = _WATCH.format(
-        written_by=WRITTEN_BY, file=FILE, unit=UNIT_NAME, program=program.PATH, confined=_CONFINED
-    )
+    watch = _WATCH.format(written_by=WRITTEN_BY, file=FILE, unit=UNIT_NAME, program=program.PATH, confined=_CONFINED)
     return (
         Unit(UNIT_NAME, UNIT_FILE, unit(nft), ENABLED),
         Unit(WATCH_NAME, WATCH_FILE, watch, WATCH_ENABLED),
