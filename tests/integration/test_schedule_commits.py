@@ -429,7 +429,7 @@ def test_what_a_commit_brings_along_runs_nothing(repository: Repository) -> None
     (tree / ".gitconfig").write_text(f"[core]\n\thooksPath = hooks\n\tfsmonitor = {program}\n")
     (tree / "hooks").mkdir()
     shutil.copy(program, tree / "hooks" / "post-checkout")
-    other = f"[submodule \"x\"]\n\tpath = x\n\turl = ext::sh {program}\n\tupdate = !touch {mark}\n"
+    other = f'[submodule "x"]\n\tpath = x\n\turl = ext::sh {program}\n\tupdate = !touch {mark}\n'
     (tree / ".gitmodules").write_text(other)
     repository.git("add", "--all")
     repository.git("update-index", "--add", "--cacheinfo", f"160000,{repository.git('rev-parse', 'HEAD')},x")

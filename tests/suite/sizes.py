@@ -221,6 +221,7 @@ TABLE = (
     Row("playbooks/test_slices.py", CHANGED, _REPORT),
     Row("playbooks/test_store_attacked.py", CHANGED, _SWEEP),
     Row("playbooks/test_tags.py", CHANGED, _RUNS),
+    Row("playbooks/test_templates_stay_text.py", CHANGED, ("module_utils/proscribe/compile/*", *_RUNS)),
     Row("playbooks/test_variable_places.py", CHANGED, ("module_utils/proscribe/compile/*", *_RUNS)),
 )
 
