@@ -10,6 +10,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
+from proscribe.finding import LARGEST_ANSWER
 from proscribe.observation import compiled_run
 from proscribe.reply.parsing import parsed
 from proscribe.schedule.timers import RECORD
@@ -24,6 +25,7 @@ class ActionModule(HostAction):
     """Asks one host."""
 
     reader = staticmethod(results.stored_record)
+    most = LARGEST_ANSWER
 
     def limit(self, variables: dict[str, Any]) -> float:
         """As long as a look."""

@@ -10,13 +10,18 @@ from typing import Any
 
 from ansible import constants as C
 from ansible.errors import AnsibleError
+from ansible.playbook.role import Role
 from ansible.plugins.action import ActionBase
+from ansible.plugins.callback import CallbackBase
+from ansible.plugins.loader import connection_loader
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe import installation
+from proscribe.ansible_parts import identity, part_of
 from proscribe.compile.in_play import InPlay, for_another_role, given_to, unlike
 from proscribe.compile.inventory import Question, plain, variables_reader, zones
+from proscribe.compile.places import TAGS
 from proscribe.compile.run import compile_run
 from proscribe.compile.selection import select
 from proscribe.compile.tags import unknown_tags
@@ -28,6 +33,7 @@ from proscribe.policy_errors import PolicyErrors
 from proscribe.report.collection.active import objection
 from proscribe.report.collection.plays import ENFORCING, included, of_our_roles, tasks_of
 from proscribe.report.text.layout import warning as in_lines
+from proscribe_private_names import ACTIONS, ANSWERS, DETAILS, PLACES, complete, lacking, said
 from proscribe_registration import register
 
 # Here, in Ansible's main process; the action itself runs in a worker.
@@ -43,8 +49,11 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Answer the task."""
+        if missing := lacking(ACTIONS, "ActionBase()", self):
+            raise AnsibleError(said(ACTIONS, missing))
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
+        self._name_what_is_missing()
         _, arguments = self.validate_argument_spec(
             {
                 "mode": {"type": "str", "choices": ["audit", "enforce", "lift", "quarantine"], "required": True},
@@ -97,8 +106,8 @@ class ActionModule(ActionBase):
                 **compile_run(question),
                 # -b on the command line, which the plays' own `become` would hide
                 "become": bool(self._task.become),
-                "task": str(self._task._uuid),
-                "play": str(self._task.get_play()._uuid),
+                "task": identity(self._task),
+                "play": identity(self._task.get_play()),
                 "given": given_to(self._task),
                 # the hosts of the plays that follow: all of them without a word where nobody is left out
                 "selected": ["all"] if len(selection.hosts) == len(names) else selection.names,
@@ -109,6 +118,24 @@ class ActionModule(ActionBase):
         for warning in result["proscribe_run"]["warnings"]:
             self._display.warning(in_lines(warning))
         return result
+
+    def _name_what_is_missing(self) -> None:
+        """Warn of what this ansible-core lacks of that which only messages and time depend on."""
+        complete(ANSWERS, {"ActionBase": ActionBase})
+        ssh = connection_loader.get("ssh", class_only=True)
+        complete(
+            DETAILS,
+            {"ActionBase": ActionBase, "ActionBase()": self, "Connection": ssh, "CallbackBase": CallbackBase},
+        )
+        manager = self._task.get_variable_manager()
+        complete(
+            PLACES,
+            {
+                "ansible._internal._datatag._tags": TAGS,
+                "VariableManager()": manager,
+                "VariableManager.get_vars": manager.get_vars,
+            },
+        )
 
     def _require_a_run_with_a_report(self, mode: str) -> None:
         """Refuse what would end well without having said anything of the hosts."""
@@ -137,7 +164,8 @@ class ActionModule(ActionBase):
         """Refuse a role that was included when the plans had been compiled without it, or for which something else was
         written: nobody can know of it before it is included.
         """
-        role = next(iter(self._task._role.get_dep_chain()[-1:]), None) if self._task._role else None
+        own = part_of(self._task, "_role", Role)
+        role = next(iter(own.get_dep_chain()[-1:]), None) if own else None
         missing = set(_of_tags(_of_roles([role.get_name()]), tags) if role else []).difference(earlier["controls"])
         differing = unlike(given_to(self._task), earlier.get("given", {}))
         if missing or differing:
@@ -153,8 +181,8 @@ class ActionModule(ActionBase):
         role: the run is one, and so is its report.
         """
         batch = {str(name) for name in variables.get("ansible_play_batch") or names}
-        task, play = str(self._task._uuid), str(self._task.get_play()._uuid)
-        of_roles = bool(self._task._role)
+        task, play = identity(self._task), identity(self._task.get_play())
+        of_roles = bool(part_of(self._task, "_role", Role))
         # To gather a host's variables takes time, so it is left out where nothing can have been compiled before.
         others = [name for name in names if name not in batch] if self._task.get_play().serial else []
         for name in names if of_roles else others:

@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible.plugins.shell import ShellBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe import installation
+from proscribe.ansible_parts import part_of
 from proscribe.duration import shown
+from proscribe.finding import LARGEST_ANSWER
 from proscribe.observation import (
     ANY_PYTHON,
     Observation,
@@ -33,7 +37,8 @@ from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
 from proscribe.store import Store
 from proscribe.stream import RECEIVE
 from proscribe_action import HostAction, how_it_ended, observe_timeout, printable, results
-from proscribe_sweep import Captured, handover
+from proscribe_handover import Captured, handover
+from proscribe_private_names import STREAM, complete
 
 # Of every host of a fleet, so it is no text of one host's: Ansible prints one text once.
 CANNOT_PIPE = "where a connection cannot pipe, or is set not to (pipelining), the observing code goes as a module"
@@ -48,6 +53,7 @@ class ActionModule(HostAction):
 
     changes_its_host = False
     reader = staticmethod(results.observation)
+    most = LARGEST_ANSWER
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
@@ -81,7 +87,8 @@ class ActionModule(HostAction):
         plan = json.loads(text) if text else Store(Path(run["plans"])).stored(run["hosts"][host])
         mark, began = command.token(), time.monotonic()
         line, connection = command.line(mark), self._connection
-        typed = command.command(line, connection._shell.SHELL_FAMILY, connection.transport)
+        family = part_of(connection, "_shell", ShellBase).SHELL_FAMILY
+        typed = command.command(line, family, connection.transport)
         done = self._low_level_execute_command(typed, sudoable=False)
         if self.leash.why:
             return {}
@@ -109,7 +116,7 @@ class ActionModule(HostAction):
         """What the host answers, by the first way that it answers at all; {} where it was given up."""
         end = time.monotonic() + observed.seconds
         transports = [self._streamed] if self.can_stream() else []
-        if not transports:
+        if not transports and complete(STREAM, {"ActionBase": ActionBase}):
             self._display.warning(in_lines(CANNOT_PIPE))
         result = None
         for transport in [*transports, self._as_module]:
@@ -171,7 +178,8 @@ class ActionModule(HostAction):
 
     def can_stream(self) -> bool:
         """As for Ansible's own pipelining: the connection can pipe, and the configuration lets it."""
-        return bool(self._connection.has_pipelining and self._connection.get_option("pipelining"))
+        pipes = self._connection.has_pipelining and self._connection.get_option("pipelining")
+        return bool(pipes) and complete(STREAM, {"ActionBase": ActionBase})
 
     def _streamed(self, stream: bytes, variables: dict[str, Any]) -> dict[str, Any] | None:
         try:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
         alive = [str(name) for name in variables["ansible_play_hosts"]]
         if arguments["step"] == "whole":
             run = variables["proscribe_compiled"]["proscribe_run"]
-            fleet = _fleet(variables["hostvars"], alive)
+            fleet = _fleet(variables["hostvars"], alive, run["hosts"])
             decision = decision_on(fleet, run, dry, lambda text: self._display.warning(in_lines(text)))
             result["rollout"] = decision._asdict()
             refusal = f"stopped {where(0)}: {decision.stop}" if decision.stop else ""
@@ -51,7 +51,7 @@ class ActionModule(ActionBase):
         return result
 
 
-def _fleet(hostvars: Any, names: Iterable[str]) -> list[Seen]:
-    """What these hosts answered, those that did."""
+def _fleet(hostvars: Any, names: Iterable[str], plans: Mapping[str, str]) -> list[Seen]:
+    """What these hosts answered, those that did; `plans` has the digest of each one's plan."""
     answers = ((name, registered(hostvars, name, "proscribe_observed")) for name in names)
-    return [seen(name, observed) for name, observed in answers if "record" in observed]
+    return [seen(name, plans.get(name, ""), observed) for name, observed in answers if "record" in observed]

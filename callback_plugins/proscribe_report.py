@@ -48,6 +48,7 @@ from ansible.plugins.loader import (
 )
 from ansible.template import Templar, trust_as_template
 from ansible.utils import color
+from ansible.utils.display import Display
 
 PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
@@ -172,6 +173,7 @@ class CallbackModule(CallbackBase):
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "proscribe_report"
     CALLBACK_NEEDS_ENABLED = False
+    _display = Display()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

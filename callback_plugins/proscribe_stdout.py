@@ -31,11 +31,13 @@ from typing import Any
 
 from ansible import constants as C
 from ansible.plugins.callback.default import CallbackModule as Default
+from ansible.utils.display import Display
 
 PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
+from proscribe.ansible_parts import identity
 from proscribe.report.collection.invocation import where_we_are
 from proscribe.report.collection.plays import (
     CHOOSING,
@@ -69,6 +71,7 @@ class CallbackModule(Default):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "proscribe_stdout"
+    _display = Display()
 
     def __init__(self) -> None:
         super().__init__()
@@ -228,7 +231,11 @@ class CallbackModule(Default):
     def _warn(self, result: Any) -> None:
         if result.warnings or result.deprecations:  # a copy of the whole result costs more than all else here
             self._take_line_away()
-            self._handle_warnings(result.result)
+            if hasattr(self, "_handle_warnings"):
+                self._handle_warnings(result.result)
+            else:
+                for text in result.result.get("warnings") or ():
+                    self._display.warning(str(text))
 
     def _say(self, text: str, color: str | None = None, failure: bool = False) -> None:
         self._take_line_away()
@@ -286,7 +293,7 @@ class CallbackModule(Default):
 
 def _identity(result: Any) -> tuple[Any, Any]:
     """Which result it is; a callback has another object of it for each event."""
-    return result.host.get_name(), result.task._uuid
+    return result.host.get_name(), identity(result.task)
 
 
 def _digest(found: Sequence[Mapping[str, Any]]) -> str:

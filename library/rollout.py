@@ -14,6 +14,7 @@ description:
     have not been changed then.
   - V(whole) decides, and fails at once where the whole is more than C(proscribe_max_change) allows. It is for plays
     that correct all their hosts at once, or in batches of their own (C(serial)), each of which is decided by itself.
+    The play leaves the hosts of C(set_aside) as they are.
   - Runs on the controller, once; no host is connected to. C(docs/operations.md) has the rules.
 version_added: "0.1.0"
 options:
@@ -59,6 +60,7 @@ rollout:
     stop: ""
     max_failures: 10%
     allow: {}
+    set_aside: {}
 """
 
 if __name__ == "__main__":  # Ansible found no action plugin of this name

@@ -21,7 +21,9 @@ from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.text.converters import to_text
 from ansible.plugins.action import ActionBase
+from ansible.plugins.shell import ShellBase
 from proscribe import stored_audit
+from proscribe.ansible_parts import part_of
 from proscribe.audit_program import PROGRAM
 from proscribe.duration import shown
 from proscribe.loader import LACKING
@@ -152,7 +154,8 @@ class HostAction(ActionBase):
         answer = self._execute_module(module_name=name, module_args=arguments, task_vars=variables)
         read = self.reader(answer)
         # The one fact that Ansible finds by itself and needs again; it comes out of what a host printed, too.
-        key, found = self._discovered_interpreter_key, str(self._discovered_interpreter)
+        key = getattr(self, "_discovered_interpreter_key", None)
+        found = str(getattr(self, "_discovered_interpreter", ""))
         return {**read, "ansible_facts": {key: found}} if key and INTERPRETER.fullmatch(found) else read
 
     def ask_program(self, request: Mapping[str, Any], seconds: float) -> Mapping[Any, Any]:
@@ -189,9 +192,13 @@ class HostAction(ActionBase):
         if self.leash.why or HEARD in ran["stdout"].split():
             return
         printed = self._connection.exec_command(f"echo {HEARD} $SHELL", in_data=FOR_SHELLS, sudoable=False)
-        named, user = re.search(rf"{HEARD} (\S+)", to_text(printed[1])), self._get_remote_user()
+        named, user = re.search(rf"{HEARD} (\S+)", to_text(printed[1])), self._account()
         shell = f"the login shell{f' {named[1]}' if named else ''}{f' of {user}' if user else ''}"
         raise AnsibleActionFail(NO_SHELL.format(shell=shell, host=host, said=how_it_ended(ran)))
+
+    def _account(self) -> str:
+        """The account of the connection; "" where Ansible does not say."""
+        return str(self._get_remote_user() or "") if hasattr(self, "_get_remote_user") else ""
 
     def _parse_returned_data(self, res: dict[str, Any], *more: Any, **named: Any) -> Any:
         """Ansible's own parser, but of what the reader lets through: it warns with what else a host printed, and has
@@ -220,7 +227,7 @@ class HostAction(ActionBase):
     def cleanup(self, force: bool = False) -> None:
         """Take away what the module needed on the host, which may have no end there either."""
         if self.leash.why:
-            self._connection._shell.tmpdir = None  # it is given up
+            part_of(self._connection, "_shell", ShellBase).tmpdir = None  # it is given up
             return
         leash = Leash(ERRORS, GRACE)
         try:

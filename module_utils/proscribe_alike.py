@@ -15,7 +15,7 @@ from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.template import Templar
 from proscribe import installation
-from proscribe_sweep import Member
+from proscribe_handover import Member
 
 ADDRESSES = ("ansible_ssh_host", "ansible_host")  # the first that is there counts
 USUAL = (("connection", "ssh"), ("shell", "sh"), ("become", "sudo"))  # plugins

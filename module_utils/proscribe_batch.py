@@ -19,6 +19,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.utils.display import Display
 from proscribe.duration import shown
+from proscribe.finding import LARGEST_ANSWER
 from proscribe.observation import Observation, answered, compiled_run, lacks
 from proscribe.reply.output_limits import Leash
 from proscribe.reply.shapes import Unusable
@@ -26,10 +27,11 @@ from proscribe.report.text.layout import warning as in_lines
 from proscribe.sweep import crew
 from proscribe.sweep.exchange import Ended, Limits, Password, by_client, exchange, over_connection
 from proscribe.sweep.multiplexing import LOST, NoSession
-from proscribe_action import GRACE, MOST, observe_timeout
+from proscribe_action import GRACE, observe_timeout
 from proscribe_alike import ADDRESSES, USUAL, alike, names_of, value_of, values
 from proscribe_executor import Results, run_inside
-from proscribe_sweep import Captured, Member, Outcome, handover
+from proscribe_handover import Captured, Member, Outcome, handover
+from proscribe_private_names import SWEEP, complete
 
 SILENT = 64  # hosts of a batch that may be waited for beside those that `forks` allows
 MODELS = ("a.invalid", "b.invalid")  # the addresses at which the plugin is asked for the command
@@ -121,6 +123,8 @@ def _route(captured: Captured) -> _Route | None:
     action, connection = captured.action, captured.action._connection
     become = connection.become
     if type(connection).__module__ != "ansible.plugins.connection.ssh" or not action.can_stream():
+        return None
+    if not complete(SWEEP, {"Connection()": connection}):
         return None
     taken: list[tuple[str, bool]] = []
 
@@ -227,7 +231,7 @@ def _answer(question: _Question, step_aside: Callable[[], None]) -> Outcome | No
         if outcome is not None:
             return outcome
         try:
-            result = answered(to_text(ended.stdout, errors="surrogate_then_replace"))
+            result = answered(ended.stdout)
         except Unusable as wrong:
             result = None
             if time.monotonic() < end:
@@ -244,7 +248,7 @@ def _exchanged(question: _Question, stream: bytes, seconds: float, silent: Calla
     lost.
     """
     route, host = question.route, question.observation.host
-    limits = Limits(MOST, seconds)
+    limits = Limits(LARGEST_ANSWER, seconds)
     try:
         if os.path.exists(question.path):
             with contextlib.suppress(NoSession):

@@ -14,7 +14,7 @@ from ansible.executor.process import worker as workers
 from ansible.executor.process.worker import WorkerProcess
 from ansible.executor.task_executor import TaskExecutor
 from proscribe_alike import KEYWORDS
-from proscribe_sweep import ANSWER, Member, handover
+from proscribe_handover import ANSWER, Member, handover
 
 # Keywords that make another result of what the action returns.
 JUDGING = ("changed_when", "failed_when", "notify", "no_log")

@@ -5,10 +5,9 @@ Ansible tells its callbacks nothing of it. On SIGINT it raises KeyboardInterrupt
 Ansible does it, and the run unwinds, with the exit code that the report has for it. A second SIGINT ends the process at
 once, and the next run closes this one (report/closing.py).
 
-For this it uses what ansible-core does not promise (tried with 2.19 and 2.21): of the task queue manager its
-`_signal_handler`, its `_workers`, its `_final_q` (of which CPython's `_writer`), and that `cleanup` is called last
-whatever happened; of an AnsibleError its `_exit_code`. Where one of those of the manager is not there, nothing is
-changed, and the next run closes what was cut short.
+For this it uses what ansible-core does not promise (CUT_SHORT in proscribe_private_names.py), and that `cleanup` of the
+task queue manager is called last whatever happened. Where some of it is not there, nothing is changed, and the next run
+closes what was cut short.
 """
 
 from __future__ import annotations
@@ -23,8 +22,10 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+from ansible.errors import AnsibleError
+from proscribe_private_names import CUT_SHORT, complete
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-NEEDED = ("_signal_handler", "_workers", "_final_q", "cleanup")
 PATIENCE = 5.0  # seconds in which the workers that were told to end may do so
 
 
@@ -43,7 +44,7 @@ class Interruption:
 
     def over(self, manager: Any) -> None:
         """Take the signals of a process, in which that task queue manager runs the plays."""
-        if not all(hasattr(manager, name) for name in NEEDED) or any(manager is one for one in self._managers):
+        if manager is None or any(manager is one for one in self._managers) or not _whole(manager):
             return
         self._managers.append(manager)
         self._wrap_cleanup(manager)
@@ -113,6 +114,13 @@ class Interruption:
         manager.cleanup = cleaned
 
 
+def _whole(manager: Any) -> bool:
+    """Whether all that is used is there."""
+    queue = getattr(manager, "_final_q", None)
+    having = {"TaskQueueManager()": manager, "AnsibleError": AnsibleError}
+    return complete(CUT_SHORT, having if queue is None else {**having, "SimpleQueue()": queue})
+
+
 def _without_workers(manager: Any) -> None:
     """Have a task queue manager end, of which the workers were told to end in the middle of anything.
 
@@ -120,7 +128,7 @@ def _without_workers(manager: Any) -> None:
     wait for both for ever. So the manager writes nothing any more, and its reader ends where nobody can write.
     """
     end = time.monotonic() + PATIENCE
-    for worker in filter(None, manager._workers):
+    for worker in filter(None, manager.get_workers()):
         worker.join(max(end - time.monotonic(), 0.0))
         if worker.is_alive():
             with contextlib.suppress(OSError):

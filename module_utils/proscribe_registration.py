@@ -5,10 +5,8 @@ playbook, or in a role that it has read by then. That suffices for our playbooks
 late for a role that a task includes, and roles of a collection are not searched. So `compile_plans` registers the
 report itself where none is: strategies import the action of a task in the main process, before they fork its worker.
 
-For this it uses what ansible-core does not promise (tried with 2.19 and 2.21): the `_tqm` of a strategy, the `_play` of
-its iterator, and of the task queue manager `_callback_plugins` and `_stats`. Where one of them is not there, nothing is
-registered, and `compile_plans` refuses the run before any host is touched. (proscribe_sweep.py needs more of that kind,
-and does without where it is not there.)
+For this it uses what ansible-core does not promise (proscribe_private_names.py). Where some of it is not there, nothing
+is registered, and `compile_plans` refuses the run before any host is touched.
 """
 
 from __future__ import annotations
@@ -20,10 +18,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ansible.executor.stats import AggregateStats
 from ansible.executor.task_queue_manager import TaskQueueManager
+from ansible.playbook.play import Play
+from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import callback_loader
 from ansible.plugins.strategy import StrategyBase
+from proscribe.ansible_parts import part_of
 from proscribe.report.collection import active
+from proscribe_private_names import ENDING, JOINING, complete
 
 CALLBACK = "proscribe_report"
 FAILED = ("v2_runner_on_failed", "v2_runner_item_on_failed")  # the events of a failed task
@@ -40,10 +43,11 @@ def register(action: str, directory: Path) -> None:
     for frame in _callers():
         strategy, iterator = frame.f_locals.get("self"), frame.f_locals.get("iterator")
         if isinstance(strategy, StrategyBase) and iterator is not None:
-            play, manager = getattr(iterator, "_play", None), getattr(strategy, "_tqm", None)
-            callbacks = getattr(manager, "_callback_plugins", None)
-            if play is not None and isinstance(callbacks, list) and (callback := _loaded(action, directory)):
-                callbacks.append(callback)
+            play, manager = part_of(iterator, "_play", Play), part_of(strategy, "_tqm", TaskQueueManager)
+            whole = complete(ENDING, {"TaskQueueManager()": manager})
+            whole = complete(JOINING, {"CallbackBase": CallbackBase}) and whole
+            if play is not None and whole and (callback := _loaded(action, directory)):
+                manager._callback_plugins.append(callback)
                 callback.joins(play, manager)
             return
 
@@ -68,7 +72,7 @@ def manager_of(callback: Any) -> Any:
     for frame in _callers():
         manager = frame.f_locals.get("self")
         if isinstance(manager, TaskQueueManager):
-            known = callback in (getattr(manager, "_callback_plugins", None) or ())
+            known = complete(ENDING, {"TaskQueueManager()": manager}) and callback in manager._callback_plugins
             return manager if known else None
     return None
 
@@ -113,7 +117,7 @@ def _shortened(prints: Callable[..., Any], concerns: Callable[[Any], bool], key:
 
 def failures(manager: Any) -> int:
     """How many failures of hosts, and hosts that could not be reached, Ansible has counted so far."""
-    stats = getattr(manager, "_stats", None)
+    stats = part_of(manager, "_stats", AggregateStats)
     return sum(sum(getattr(stats, kind, {}).values()) for kind in ("failures", "dark"))
 
 

@@ -11,10 +11,10 @@ Whatever is unusual goes the ordinary way, by itself: another connection than ss
 answers something else than expected. The batch reports no result for such a host, and a worker is forked for it as
 ever.
 
-This file and proscribe_executor.py use what ansible-core does not promise (tried with 2.19, 2.20 and 2.21): NEEDED,
-REHYDRATES, the parameters of WorkerProcess, `_queued_task_cache`, `_pending_results`, `_results`, `_results_lock`,
-`_workers`, `_tqm` of a strategy, and the parts of a result. Where one of those that can be seen beforehand is not
-there, every host has a worker of its own.
+This file, proscribe_batch.py and proscribe_executor.py use what ansible-core does not promise (SWEEP in
+proscribe_private_names.py). It is looked for on the classes before they are
+changed, and on the first object of each kind before a host is gathered. Where some of it is not there, every host has a
+worker of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-import inspect
 import itertools
 import os
 import threading
@@ -41,8 +40,9 @@ from ansible.plugins import strategy as strategies
 from ansible.plugins.strategy import StrategyBase
 from ansible.utils.display import Display
 from proscribe import installation
-from proscribe.observation import Observation, compiled_run
-from proscribe.reply.output_limits import Leash
+from proscribe.observation import compiled_run
+from proscribe_handover import Member
+from proscribe_private_names import EITHER, SWEEP, complete
 
 SWITCH = "PROSCRIBE_SWEEP"  # an environment variable; "off" forks a worker for each host
 BATCH = 250  # hosts of one process; their variables are in memory until it has started
@@ -54,16 +54,8 @@ LINEAR = "ansible.plugins.strategy.linear"
 # The names of what a batch has the strategy's process do.
 GIVEN_UP = "proscribe_hosts_given_up"
 ANSWERED = "proscribe_hosts_answered"
-ANSWER = {"record", "drifted", "privileged"}  # in what the answers of two hosts may differ
 # Makes a result of what a worker sends: until ansible-core 2.20, and since.
-REHYDRATES = ("_convert_wire_task_result_to_raw", "_convert_wire_task_result_to_host_task_result")
-NEEDED = {
-    StrategyBase: ("_queue_task", "_wait_on_pending_results", "_process_pending_results"),
-    WorkerProcess: ("run", "_run", "_detach", "_term", "_hard_exit"),
-    TaskExecutor: ("_get_connection", "_set_connection_options"),
-    FinalQueue: ("put", "send_display", "send_task_result"),
-}
-PARAMETERS = {"host", "task", "task_vars", "play_context"}
+REHYDRATES = tuple(SWEEP.names["StrategyBase"][-1].split(EITHER))
 # Keywords with which a task is more than one question and its answer.
 UNUSUAL = (
     "loop",
@@ -77,47 +69,6 @@ UNUSUAL = (
     "timeout",
     "debugger",
 )
-
-
-class Member(NamedTuple):
-    """A host that a strategy queues for a task."""
-
-    host: Any
-    task: Any
-    variables: dict[str, Any]
-    play_context: Any
-
-    @property
-    def name(self) -> str:
-        """The name of the host."""
-        return str(self.host.name)
-
-
-# -- what the action is handed ----------------------------------------------------------------------------------------
-
-Outcome = Callable[[Leash], dict[str, Any]]  # returns the answer, or raises what was wrong with it
-
-
-class Handover:
-    """What the process of a batch and the actions that run in it hand each other."""
-
-    def __init__(self) -> None:
-        # By the names of hosts, until the action has taken them.
-        self.outcomes: dict[str, tuple[Observation, Outcome]] = {}
-        self.capturing = False  # whether the action is to raise Captured instead of asking its host
-
-
-handover = Handover()
-
-
-class Captured(BaseException):
-    """The action of a task, just before it would ask its host. It is no Exception, since Ansible's executor makes a
-    result of each of those.
-    """
-
-    def __init__(self, action: Any, command: str) -> None:
-        super().__init__()
-        self.action, self.command = action, command
 
 
 # -- in the process of the strategy -----------------------------------------------------------------------------------
@@ -149,6 +100,7 @@ _given_up: list[tuple[int, list[str]]] = []  # the number of a batch, and the na
 _strategies: weakref.WeakValueDictionary[int, StrategyBase] = weakref.WeakValueDictionary()  # by the number of a batch
 _usual: list[Any] = []  # the task that was seen last, and whether it is one: a strategy queues it for each host
 _news = threading.Event()  # a batch has sent something
+_checked: dict[str, bool] = {}  # by the kind of an object of Ansible's, whether it has all that is used of it
 
 
 class Worker(WorkerProcess):
@@ -157,6 +109,7 @@ class Worker(WorkerProcess):
     def __init__(self, **named: Any) -> None:
         super().__init__(**named)
         self.named = named
+        _checks("WorkerProcess()", self)
         self.batch = _making.pop() if _making else None
         if self.batch is not None:
             _processes.append(self)
@@ -203,10 +156,9 @@ def install() -> None:
     """Have the strategies of this process gather hosts, where that can be."""
     if os.environ.get(SWITCH) == "off" or strategies.WorkerProcess is not WorkerProcess:
         return
-    there = all(hasattr(owner, name) for owner, names in NEEDED.items() for name in names)
-    there = there and getattr(workers, "TaskExecutor", None) is TaskExecutor
-    there = there and any(hasattr(StrategyBase, name) for name in REHYDRATES)
-    if not there or not inspect.signature(WorkerProcess.__init__).parameters.keys() >= PARAMETERS:
+    having: dict[str, Any] = {one.__name__: one for one in (StrategyBase, WorkerProcess, TaskExecutor, FinalQueue)}
+    there = complete(SWEEP, {**having, "WorkerProcess.__init__": WorkerProcess.__init__})
+    if not there or getattr(workers, "TaskExecutor", None) is not TaskExecutor:
         return
     strategies.WorkerProcess = Worker
     setattr(Display(), GIVEN_UP, _give_up)
@@ -216,9 +168,25 @@ def install() -> None:
         setattr(StrategyBase, method.__name__, functools.wraps(original)(method))
 
 
+def _checks(kind: str, one: Any) -> bool:
+    """Whether an object has all that is used of its kind. The first one is checked, which shows the release."""
+    if kind not in _checked:
+        _checked[kind] = complete(SWEEP, {kind: one})
+    return _checked[kind]
+
+
+def _gathers(strategy: Any) -> bool:
+    """Whether a strategy has, and all that was seen until now, what is used of it."""
+    return (
+        all(_checked.values()) and _checks("StrategyBase()", strategy) and _checks("TaskQueueManager()", strategy._tqm)
+    )
+
+
 def _queue_task(self: Any, host: Any, task: Any, task_vars: dict[str, Any], play_context: Any) -> None:
     member = Member(host, task, task_vars, play_context)
-    if not _suits(self, member):
+    # A worker and a result were checked before, as a rule those of the task that compiles the plans.
+    ready = _gathers(self) and _checked.keys() >= {"WorkerProcess()", "TaskResult()"}
+    if not (ready and _checks("Task()", task) and _suits(self, member)):
         _ansible["_queue_task"](self, *member)
         return
     gathering = _gatherings.setdefault(self, _Gathering())
@@ -229,6 +197,8 @@ def _queue_task(self: Any, host: Any, task: Any, task_vars: dict[str, Any], play
 
 
 def _wait_on_pending_results(self: Any, iterator: Any) -> Any:
+    if not _gathers(self):
+        return _ansible["_wait_on_pending_results"](self, iterator)
     results = []
     if gathering := _gatherings.get(self):
         _start(self, gathering)
@@ -292,6 +262,8 @@ def _like(model: Any, host: Any, answer: dict[str, Any]) -> Any:
 
 
 def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any) -> Any:
+    if not _gathers(self):
+        return _ansible["_process_pending_results"](self, iterator, *args, **named)
     if not (self._results or _given_up):
         return []  # Ansible would copy a table of all hosts, which for each of them is much
     given_up = list(_given_up)  # as of now: what comes together with the last results is for the next time
@@ -299,6 +271,7 @@ def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any)
     gathering = _gatherings.get(self)
     waiting = {} if gathering is None else gathering.waiting
     for result in results:
+        _checks("TaskResult()", result)
         waiting.pop(str(result.host.name), None)
     for number, names in given_up if not self._results else ():
         _given_up.remove((number, names))
@@ -365,7 +338,7 @@ def _start(strategy: Any, gathering: _Gathering) -> None:
         batches = min(PROCESSES, -(-len(strategy._hosts_cache) // BATCH))
         while len(_alive()) >= batches:
             time.sleep(PAUSE)
-        batch = _Batch(next(_numbers), members, max(1, len(strategy._workers) // batches))
+        batch = _Batch(next(_numbers), members, max(1, len(strategy._tqm.get_workers()) // batches))
         _making.append(batch)
         _strategies[batch.number] = strategy
         gathering.waiting.update({member.name: (batch.number, member) for member in members})

@@ -4,6 +4,8 @@
     files = graph(PROJECT)
     distances(files, ["module_utils/proscribe/finding.py"])  # every file that reaches it, and by how many steps
 
+    circles(PROJECT)  # the files that import each other
+
 Nothing is run. An import inside a function counts, one that only a type checker sees does not. A parent package counts
 only where a name of its `__init__` is taken: else everything would reach everything. A test also reaches what it names
 in another way: a path of the checkout or a module in a string, Python code in a string, plugins that it finds with
@@ -78,6 +80,26 @@ def distances(files: Mapping[str, Collection[str]], changed: Collection[str]) ->
                 found[path] = found[name] + 1
                 waiting.append(path)
     return found
+
+
+def circles(project: Path) -> list[list[str]]:
+    """The files that import each other in a circle, those of tests left out. Every statement counts: one inside a
+    function, one that only a type checker sees, those of plugins and of modules beside the package. The contracts in
+    pyproject.toml look at packages as wholes; this looks at files.
+    """
+    checkout = _Checkout(project)
+    files = {
+        path: frozenset(
+            file
+            for one in _Reader(checkout, path, statements_only=True).statements(checkout.parsed(path))
+            for file in one.files
+        )
+        for path in checkout.python
+        if not path.startswith("tests/")
+    }
+    reached = {path: reaches(files, path) for path in files}
+    found = {tuple(sorted(one for one in reached[path] if path in reached[one])) for path in files}
+    return [list(circle) for circle in sorted(found) if len(circle) > 1]
 
 
 def reaches(files: Mapping[str, Collection[str]], start: str) -> frozenset[str]:
@@ -234,11 +256,14 @@ class _Checkout:
 
 
 class _Reader:
-    """Reads what one file imports."""
+    """Reads what one file imports. With `statements_only`, what is for type checkers counts, and a module of a package
+    is not what the package calls by its name.
+    """
 
-    def __init__(self, checkout: _Checkout, path: str) -> None:
+    def __init__(self, checkout: _Checkout, path: str, statements_only: bool = False) -> None:
         self.checkout = checkout
         self.path = path
+        self.statements_only = statements_only
         self.arguments: frozenset[str] = frozenset()
 
     def statements(self, tree: ast.AST) -> Iterator[_Import]:
@@ -253,7 +278,7 @@ class _Reader:
                         yield _Import(alias.asname or alias.name.partition(".")[0], frozenset({file}))
             elif isinstance(node, ast.ImportFrom):
                 yield from self._taken(node)
-            elif isinstance(node, ast.If) and _for_types(node.test):
+            elif isinstance(node, ast.If) and _for_types(node.test) and not self.statements_only:
                 waiting += node.orelse
             else:
                 for block in _BLOCKS:
@@ -267,7 +292,7 @@ class _Reader:
             local = alias.asname or alias.name
             below = self.checkout.module(f"{module}.{alias.name}" if module else alias.name, self.path)
             if below:
-                both = file is not None and alias.name in self.checkout.names_of(file)
+                both = file is not None and not self.statements_only and alias.name in self.checkout.names_of(file)
                 yield _Import(local, frozenset({below, file} if file and both else {below}))
             elif file:
                 yield _Import(local, frozenset({file}))

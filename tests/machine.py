@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -206,6 +207,25 @@ def environment(end: End, pythons: dict[int, str], requirements: Sequence[str]) 
     label = f"core {end.core}, Python 3.{minor}"
     directory = CACHE / f"core{end.core}-python3.{minor}"
     return made(label, directory, pythons[minor], [f"ansible-core=={end.core}.*", *requirements])
+
+
+def next_core(pythons: dict[int, str], requirements: Sequence[str]) -> Environment | None:
+    """The environment for the newest pre-release of ansible-core that can be had; None where there is none after the
+    newest release that is supported, or nobody can be asked.
+    """
+    minor = next((minor for minor in NEWEST.pythons if minor in pythons), None)
+    if minor is None:
+        return None
+    ask = [pythons[minor], "-m", "pip", "-q", "--disable-pip-version-check", "install", "--dry-run", "--no-deps"]
+    ask += ["--ignore-installed", "--pre", "--report", "-", f"ansible-core>={NEWEST.core}.0"]
+    answer = subprocess.run(outside(ask), capture_output=True, text=True)
+    core = json.loads(answer.stdout)["install"][0]["metadata"]["version"] if answer.returncode == 0 else ""
+    if not core or core.startswith(f"{NEWEST.core}."):
+        why = f"the newest is {core}" if core else "pip found out nothing"
+        print(f"No pre-release of ansible-core is tested: {why}", flush=True)
+        return None
+    label, directory = f"core {core}, Python 3.{minor}", CACHE / f"core-next-python3.{minor}"
+    return made(label, directory, pythons[minor], [f"ansible-core=={core}", *requirements])
 
 
 def made(label: str, directory: Path, python: str, packages: Sequence[str]) -> Environment:

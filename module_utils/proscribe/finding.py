@@ -7,9 +7,19 @@ from __future__ import annotations
 
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
+from .json_text import written
 from .tuples import NamedTuple
 
 RECORD_SCHEMA = "proscribe/host/1"
+
+# What an answer may come to. A host keeps to it (`within_limits`), so what has more is no answer of our code, and the
+# controller refuses it. A host with everything wrong has some 1,100 rules, a finding of each, and 0.4 MB.
+LARGEST_ANSWER = 3 * 1024 * 1024  # bytes of an observation: rules, their evidence, and what is beside them
+LARGEST_EVIDENCE = 1024 * 1024  # of findings and reasons, as they are printed
+MOST_RULES = 10_000
+MOST_FINDINGS = 4_000  # of a record
+MOST_FINDINGS_OF_RULE = 1_000
+LONGEST_REASON = 2_000  # characters
 
 ERROR = "error"
 NONCOMPLIANT = "noncompliant"
@@ -160,6 +170,46 @@ def _also(covered: Mapping[Finding, str]) -> str:
     return "; ".join(f"waiver {waiver} covers {', '.join(dict.fromkeys(words))}" for waiver, words in seen.items())
 
 
+def within_limits(rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rules of a record with as much evidence as it may have. Users can make more: then each rule has its first
+    findings, and a last one that says how many more there were, and long texts are cut. No rule or state is lost.
+    """
+    cut: list[dict[str, Any]] = []
+    for most in (MOST_FINDINGS_OF_RULE, 300, 100, 30, 10, 3, 1):
+        cut = [_shortened(rule, most) for rule in rules]
+        if sum(len(rule["findings"]) for rule in cut) <= MOST_FINDINGS and _size(cut) <= LARGEST_EVIDENCE:
+            break
+    return cut
+
+
+def first_findings(findings: Sequence[Any], most: int) -> tuple[Sequence[Any], list[dict[str, Any]]]:
+    """The first findings of too many, and one that says how many more there were."""
+    if len(findings) <= most:
+        return findings, []
+    return findings[: most - 1], [Finding("more", f"{len(findings) - most + 1:,} more findings").as_dict()]
+
+
+def _shortened(rule: Mapping[str, Any], most: int) -> dict[str, Any]:
+    """A rule with that many findings, and texts that go with their number."""
+    longest = max(4 * most, 80)
+    first, more = first_findings(rule["findings"], most)
+    findings = [{key: value and _cut(value, longest) for key, value in finding.items()} for finding in first]
+    reason = rule["reason"] and _cut(rule["reason"], min(longest, LONGEST_REASON))
+    return {**rule, "reason": reason, "findings": [*findings, *more]}
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def _size(rules: Sequence[Mapping[str, Any]]) -> int:
+    """How many bytes findings and reasons take as they are printed."""
+    return sum(
+        len(written(rule["reason"])) + sum(len(written(value)) for one in rule["findings"] for value in one.values())
+        for rule in rules
+    )
+
+
 def worst(states: Iterable[str]) -> str:
     """The worst of some states; `unknown` for none at all, since nothing evaluated is never a success."""
     ranks = [STATES.index(state) for state in states]
@@ -207,7 +257,7 @@ def host_record(
         "rules_evaluated": len(verdicts) + sum(nothing_known.values()),
         "rules_not_applicable": sum(mine["not_applicable"] for mine in controls.values()),
         "controls": controls,
-        "rules": [verdict.as_dict() for verdict in sorted(listed)],
+        "rules": within_limits([verdict.as_dict() for verdict in sorted(listed)]),
         "attempts": {verdict.rule: verdict.attempts for verdict in sorted(verdicts) if verdict.attempts},
         "errors": [dict(error) for error in errors],
         "duration_ms": duration_ms,
@@ -237,6 +287,8 @@ def mark_repaired(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[s
     wrong = {r["rule"]: r for r in before["rules"] if r["state"] in (ERROR, NONCOMPLIANT) and r["rule"] not in still}
     rules = [rule for rule in after["rules"] if rule["rule"] not in wrong]
     rules += [{**rule, "state": REPAIRED} for rule in wrong.values()]
+    if sum(len(rule["findings"]) for rule in rules) > MOST_FINDINGS:  # each of the two had as many as it may
+        rules = within_limits(rules)
     state = min([after["state"], *(REPAIRED for _ in wrong)], key=STATES.index)
     found = {"found_at": before["checked_at"]} if wrong else {}
     who = {"logged_in": before["logged_in"]} if "logged_in" in before else {}

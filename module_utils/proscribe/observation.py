@@ -45,7 +45,7 @@ def registered(hostvars: Any, host: str, name: str) -> Mapping[str, Any]:
     return found
 
 
-def answered(printed: str) -> dict[str, Any] | None:
+def answered(printed: str | bytes) -> dict[str, Any] | None:
     """What a host answered to a stream; None for no answer. Raises Unusable."""
     result = answer(printed)
     return None if result is None else results.observation(result)

@@ -10,7 +10,19 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from . import plan as plans
 from .controls.applying import carry_out
 from .controls.base import Action, Changes, Control, Refusal
-from .finding import BESIDE, ERROR, GATES, GROUP_POLICY, NONCOMPLIANT, UNKNOWN, WATCH, Finding, Verdict, host_record
+from .finding import (
+    BESIDE,
+    ERROR,
+    GATES,
+    GROUP_POLICY,
+    MOST_FINDINGS,
+    NONCOMPLIANT,
+    UNKNOWN,
+    WATCH,
+    Finding,
+    Verdict,
+    host_record,
+)
 from .host import DARWIN, STATE_DIRECTORY, ControlError, Host, Unseen
 from .quarantined import DONE, LIST
 
@@ -308,7 +320,7 @@ def change(
             host.delete(PROGRAM)
     missed = [one for one in missed if one.rule.partition("/")[0] == name and not lift]
     refused = [refusal._asdict() for refusal in (*changes.refused, *refusals(left), *missed)]
-    findings = [finding.as_dict() for finding in found]
+    findings = [finding.as_dict() for finding in found[:MOST_FINDINGS]]
     result = _result(changes.actions, more, left)
     notes = {"notes": list(changes.notes)} if result["changed"] and changes.notes else {}
     removed = {"removed": [one._asdict() for one in changes.removed]} if changes.removed else {}

@@ -36,7 +36,7 @@ from . import installation
 from .bootstrap import BOOTSTRAP as BOOTSTRAP
 from .loader import MARK
 from .ownership import who_else
-from .reply.parsing import parsed
+from .reply.parsing import last_line, parsed
 from .reply.shapes import mapping
 
 PACKAGE = "proscribe"
@@ -221,9 +221,9 @@ def _packed(entries: Iterable[str], roots: Iterable[str], left_out: Collection[s
     return lzma.compress(json.dumps(code).encode(), preset=9)
 
 
-def answer(output: str) -> Mapping[Any, Any] | None:
+def answer(output: str | bytes) -> Mapping[Any, Any] | None:
     """What the host answered, which is data from a stranger (see reply/); None if no answer came (no Python there, a
     Python that is too old, another shell). Raises Unusable for an answer that is no JSON, or no mapping.
     """
-    lines = [line for line in output.splitlines() if line.startswith(MARK)]
-    return mapping(parsed(lines[-1].removeprefix(MARK)), "the answer") if lines else None
+    line = last_line(output, MARK)
+    return None if line is None else mapping(parsed(line.removeprefix(MARK)), "the answer")

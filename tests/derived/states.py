@@ -45,7 +45,8 @@ OF_RUN = (
     ),
     (
         verdict.STOPPED_EXIT,
-        "enforcing was stopped before all hosts were corrected: [operations.md](operations.md#canary-and-batches)",
+        "enforcing was stopped before all hosts were corrected, or set hosts aside: "
+        "[operations.md](operations.md#canary-and-batches)",
     ),
     (verdict.NONCOMPLIANT_EXIT, "the gate is `noncompliant` or `incomplete`, and a host is `noncompliant` or `error`"),
     (

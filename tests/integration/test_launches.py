@@ -19,7 +19,7 @@ from proscribe.watch import files
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
-FRIDA, DIETER = 2001, 2002
+FRIDA, DIETER, BERTHA = 2001, 2002, 2003
 ROOTS, PORTABLE = "/opt/viber/Viber", "/home/frida/viber/Viber"
 INNOCENT = ("/home/frida/bin/Viber", "/srv/tools/Viber", "/home/frida/bin/other")
 WAIVED = [{"waiver": "w1", "users": ["dieter"]}]
@@ -46,6 +46,32 @@ while text.encode() not in said and time.monotonic() < end:
     if select.select([master], [], [], 1)[0]:
         said += os.read(master, 4096)
 print(said.decode("utf-8", "replace"))
+"""
+
+
+# Starts copies of a program, each as another subordinate id of a user's, in a namespace that the user has made; they
+# stay until they are ended.
+AS_MANY = """\
+import ctypes, os, signal, sys
+uid, first, number, copies = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+ready, go = os.pipe(), os.pipe()
+maker = os.fork()
+if not maker:
+    os.setgroups([]); os.setgid(uid); os.setuid(uid)
+    assert ctypes.CDLL(None).unshare(0x10000000) == 0  # CLONE_NEWUSER
+    ctypes.CDLL(None).prctl(4, 1)  # PR_SET_DUMPABLE, so that the map may be written
+    os.write(ready[1], b"x"); os.read(go[0], 1)
+    for other in range(1, number + 1):
+        if not os.fork():
+            os.setresgid(other, other, other); os.setresuid(other, other, other)
+            os.execv(f"{copies}/{other}/Viber", ["Viber", "600"])
+    os._exit(0)
+os.read(ready[0], 1)
+for name in ("uid_map", "gid_map"):  # what newuidmap(1) writes for who may have these ids
+    with open(f"/proc/{maker}/{name}", "w") as stream:
+        stream.write(f"0 {first} 65536\\n")
+os.write(go[1], b"x")
+os.waitpid(maker, 0)
 """
 
 
@@ -145,6 +171,28 @@ def test_what_a_program_has_forked_ends_with_it(host: Machine) -> None:
     forks = ("runuser", "-u", "frida", "--", "/opt/viber/forks", "-ISc", code)
     host.run(*forks, check=False)
     until(lambda: host.run("pgrep", "-u", "frida", "-x", "forks", check=False) == "", BUSY)
+
+
+def test_what_a_user_puts_beside_a_program_does_not_hide_its_starts(host: Machine) -> None:
+    """A hundred and fifty thousand empty files, and thirty starts at once."""
+    host.run("sh", "-c", "cd /home/frida/viber && seq -f '%g.so' 150000 | xargs touch && chown -R frida: .")
+    found = launches.starts(host, PORTABLE, FRIDA, 5, 20.0)
+    assert [code for code, _ in found if code is None] == [], found
+    pids = staying(host, FRIDA, *([PORTABLE] * 30))
+    until(lambda: there(host, pids) == [], BUSY)
+    host.run("sh", "-c", "cd /home/frida/viber && find . -name '*.so' -delete")
+
+
+def test_a_user_with_many_ids_takes_nobodys_turn(host: Machine) -> None:
+    """Three hundred subordinate ids start as many copies, while another user starts one program."""
+    script = "for id in $(seq 300); do mkdir -p /srv/copies/$id; cp /usr/bin/sleep /srv/copies/$id/Viber; done"
+    host.run("sh", "-c", script)
+    host.run("python3", "-IS", "-c", AS_MANY, str(FRIDA), "100000", "300", "/srv/copies")
+    assert len(host.run("pgrep", "-x", "Viber", check=False).split()) == 300, "they are innocent, and stay"
+    code, seconds = launches.starts(host, ROOTS, BERTHA, 1, 20.0)[0]
+    print(f"\nbeside 300 ids of another user: ended after {seconds:.3f} s")
+    assert code is not None
+    host.run("pkill", "-x", "Viber", check=False)
 
 
 def test_another_plan_counts_from_when_it_is_there(host: Machine) -> None:

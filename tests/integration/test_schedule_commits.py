@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -411,6 +413,62 @@ def test_the_environment_leads_nowhere_else(repository: Repository, monkeypatch:
     monkeypatch.setenv("GIT_EXEC_PATH", str(repository.directory))
     assert repository.takes() == good
     assert not mark.exists()
+
+
+# -- what comes with a commit ------------------------------------------------------------------------------------------
+
+
+def test_what_a_commit_brings_along_runs_nothing(repository: Repository) -> None:
+    """Attributes that name filters, hooks, a submodule, a file for git's own settings: files like any other."""
+    begun(repository)
+    mark, tree = repository.directory / "was-here", repository.tree
+    program = tree / "program"
+    program.write_text(f"#!/bin/sh\ntouch {mark}\ncat\n")
+    program.chmod(0o755)
+    (tree / ".gitattributes").write_text("* filter=x ident\npolicy export-subst\n")
+    (tree / ".gitconfig").write_text(f"[core]\n\thooksPath = hooks\n\tfsmonitor = {program}\n")
+    (tree / "hooks").mkdir()
+    shutil.copy(program, tree / "hooks" / "post-checkout")
+    other = f'[submodule "x"]\n\tpath = x\n\turl = ext::sh {program}\n\tupdate = !touch {mark}\n'
+    (tree / ".gitmodules").write_text(other)
+    repository.git("add", "--all")
+    repository.git("update-index", "--add", "--cacheinfo", f"160000,{repository.git('rev-parse', 'HEAD')},x")
+    newer = repository.commit()
+    repository.push()
+    with contextlib.suppress(Problem):
+        assert repository.takes() == newer
+    assert not mark.exists()
+    assert [path.name for path in (repository.state / "checkout").glob("x/*")] == []
+
+
+@pytest.mark.parametrize("name", [".git", ".GIT", "..", "git~1", ".git\u200c"])
+def test_a_tree_that_would_write_elsewhere_is_refused(repository: Repository, name: str) -> None:
+    """Made by hand, since git makes no such tree: it would lay out a repository in the checkout, or leave it."""
+    good = begun(repository)
+    blob = repository.git("hash-object", "-w", str(repository.tree / "policy"))
+    inner = f"100644 blob {blob}\tconfig\n"
+    folder = repository._run("sh", "-c", f"printf '{inner}' | git -C {repository.tree} mktree")
+    raw = b"40000 " + name.encode() + b"\0" + bytes.fromhex(folder)
+    (repository.directory / "raw").write_bytes(raw)
+    words = ("hash-object", "-t", "tree", "-w", "--literally", str(repository.directory / "raw"))
+    made = repository.git(*words)
+    commit = repository.git("commit-tree", f"-S{repository.keys / 'ops'}.pub", "-p", good, "-m", "x", made)
+    repository.push(commit)
+    assert "could not be fetched" in repository.refuses()
+    assert not (repository.state / "config").exists() and not (repository.state / "checkout" / ".git").exists()
+
+
+def test_a_repository_without_its_history_gives_nothing_that_cannot_be_judged(repository: Repository) -> None:
+    """A shallow clone in place of the repository: whether a commit comes after the last good one is not in it."""
+    good = begun(repository)
+    repository.commit()
+    newer = repository.commit()
+    repository.push()
+    shallow = repository.directory / "shallow.git"
+    repository._run("git", "clone", "--quiet", "--bare", "--depth=1", f"file://{repository.bare}", str(shallow))
+    assert "no whole history" in repository.refuses(repository=str(shallow))
+    assert repository.host().good() == good
+    assert repository.takes() == newer, "nothing of it keeps the next run from the whole one"
 
 
 # -- what comes is bounded ---------------------------------------------------------------------------------------------

@@ -21,6 +21,20 @@ exec unshare --mount sh -c '
     mount --bind {options} {host}/etc /etc && mount --bind {host}/lib /var/lib && mount -t tmpfs tmpfs /run &&
     exec {python} "$@"' sh "$@"
 """
+# A host in hostile hands: it answers what its Python does, and of what it observes that it has programs to remove.
+LIES = """import json, sys
+for line in sys.stdin:
+    mark, found, said = line.partition("proscribe-answer:")
+    if found:
+        answer = json.loads(said)
+        if "record" in answer:
+            claims = [{{"kind": "package", "id": f"p{{n}}", "scope": "system"}} for n in range({claims})]
+            rule = {{"rule": "apps/wechat", "state": "noncompliant", "findings": claims}}
+            answer["record"] = {{**answer["record"], "state": "noncompliant", "rules": [rule]}}
+            answer["drifted"] = ["apps"]
+        line = mark + found + json.dumps(answer) + chr(10)
+    sys.stdout.write(line)
+"""
 ETC = ("passwd", "group", "nsswitch.conf", "os-release", "ld.so.cache")
 BLOCK = "# BEGIN proscribe"
 
@@ -59,6 +73,15 @@ class Fleet:
     def breaks(self, name: str) -> None:
         """Let a host refuse every change."""
         self.interpreter(name, "-o ro")
+
+    def claims(self, name: str, removals: int) -> None:
+        """Let a host claim that it has so many programs to remove."""
+        honest, lies = self.directory / name / "honest", self.directory / name / "lies.py"
+        (self.directory / name / "py").rename(honest)
+        lies.write_text(LIES.format(claims=removals))
+        path = self.directory / name / "py"
+        path.write_text(f'#!/bin/sh\n{honest} "$@" | {sys.executable} {lies}\n')
+        path.chmod(0o755)
 
     def launch(self, *words: str) -> Ended:
         return self._launch(PROJECT / "proscribe", *words, PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE)

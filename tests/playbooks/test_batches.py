@@ -18,17 +18,20 @@ pytestmark = [
 ]
 
 
+NOTHING = {"to_correct": 0, "batches": [], "not_reached": 0, "why": None, "allow": {}, "set_aside": []}
+
+
 def test_two_hosts_go_at_once_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, 2)
     ended = fleet.enforce()
     assert ended.code == 0, ended.said
     assert fleet.corrected == {"h1", "h2"}
     assert set(fleet.states.values()) == {"repaired"}
-    assert fleet.rollout == {"to_correct": 2, "batches": [2], "not_reached": 0, "why": None, "allow": {}}
+    assert fleet.rollout == {**NOTHING, "to_correct": 2, "batches": [2]}
     ended = fleet.enforce()
     assert ended.code == 0, ended.said
     assert set(fleet.states.values()) == {"compliant"}
-    assert fleet.rollout == {"to_correct": 0, "batches": [], "not_reached": 0, "why": None, "allow": {}}
+    assert fleet.rollout == NOTHING
     assert "changed:" not in ended.said and "WARNING" not in ended.usual
 
 
@@ -59,30 +62,75 @@ def test_more_than_is_allowed_stops_after_the_canary_and_the_command_it_names_go
     assert fleet.states == {name: "repaired" for name in fleet.names if name != canary}
 
 
-def test_a_canary_that_fails_keeps_all_others_from_their_turn(tmp_path: Path) -> None:
+def test_one_host_of_the_canary_that_fails_stops_nobody_and_two_stop_all(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, 6)
     fleet.breaks("h1")  # which comes first, of hosts that share a plan
+    fleet.breaks("h2")
     ended = fleet.enforce()
     assert ended.code == 13, ended.said
     assert fleet.corrected == set()
-    assert fleet.states == {name: "error" if name == "h1" else "noncompliant" for name in fleet.names}
-    assert fleet.rollout["batches"] == [1, 5]
+    assert fleet.states == {name: "error" if name in ("h1", "h2") else "noncompliant" for name in fleet.names}
+    assert fleet.rollout["batches"] == [2, 4]
     said = " ".join(ended.said.split())
-    assert "every host of a batch failed; 5 hosts left as found" in said
-    assert "go on with the other 5 hosts, once the failure is corrected" in said
+    assert "every host of a batch failed; 4 hosts left as found" in said
+    assert "go on with the other 4 hosts, once the failure is corrected" in said
+    fleet.interpreter("h2")
+    ended = fleet.enforce()
+    assert ended.code == 2, ended.said  # a host failed, but every host had its turn
+    assert fleet.corrected == {*fleet.names} - {"h1"}
+    assert fleet.rollout["not_reached"] == 0
 
 
 def test_too_many_failures_stop_the_run_before_its_next_batch(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, 5)
     fleet.breaks("h3")
+    fleet.breaks("h4")
     ended = fleet.enforce(batches=[1, 3, 1])
     assert ended.code == 13, ended.said
-    assert "1 of 4 failed, and 10% (proscribe_max_failures) may; 1 host left as found" in " ".join(ended.said.split())
-    assert fleet.corrected == {"h1", "h2", "h4"}
+    assert "2 of 4 failed, and 10% (proscribe_max_failures) may; 1 host left as found" in " ".join(ended.said.split())
+    assert fleet.corrected == {"h1", "h2"}
     assert fleet.states["h5"] == "noncompliant"
     ended = fleet.enforce(batches=[5], max_failures="100%")
-    assert ended.code == 2, ended.said  # a host failed, but every host had its turn
-    assert fleet.corrected == {"h1", "h2", "h4", "h5"}
+    assert ended.code == 2, ended.said  # hosts failed, but every host had its turn
+    assert fleet.corrected == {"h1", "h2", "h5"}
+
+
+def test_a_host_that_claims_too_much_is_set_aside_and_the_others_are_corrected(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, 11)
+    fleet.claims("h1", 201)
+    ended = fleet.enforce(max_change={"hosts": "unlimited"})
+    assert fleet.corrected == {*fleet.names} - {"h1"}, ended.said
+    assert fleet.states == {name: "error" if name == "h1" else "repaired" for name in fleet.names}
+    assert ended.code == 13, ended.said
+    said = " ".join(ended.said.split())
+    assert "exit 13: h1 set aside and left as found" in said
+    assert "it has 201 removals, and with it the whole is more than proscribe_max_change allows (200 removals)" in said
+    assert [one["host"] for one in fleet.rollout["set_aside"]] == ["h1"]
+    assert '"removals"' not in ended.said, "no limit is printed that a host has chosen"
+    (dry,) = (line for line in commands(ended.said) if " --limit h1" in line)
+    assert " enforce --check --diff " in dry
+
+
+ROLE = """\
+- hosts: all
+  gather_facts: false
+  roles:
+    - role: {project}/roles/dns_filter
+"""
+
+
+def test_the_roles_set_such_a_host_aside_too(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, 3)
+    fleet.claims("h2", 201)
+    (tmp_path / "site.yml").write_text(ROLE.format(project=PROJECT))
+    extra = '{"proscribe_max_change": {"removals": 5}}'
+    ended = fleet.play("site.yml", "-e", extra, "--check")
+    assert "a run without --check would leave out h2: set aside" in " ".join(ended.said.split())
+    ended = fleet.play("site.yml", "-e", extra)
+    assert fleet.corrected == {"h1", "h3"}, ended.said
+    assert ended.code == 13, ended.said
+    assert fleet.states == {"h1": "repaired", "h2": "error", "h3": "repaired"}
+    assert [one["host"] for one in fleet.rollout["set_aside"]] == ["h2"]
 
 
 def test_a_freeze_changes_nothing_at_all(tmp_path: Path) -> None:

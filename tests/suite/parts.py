@@ -24,7 +24,8 @@ QUICK = ("ruff check", "ruff format", "mypy --strict")  # of lint, what is in `f
 WAITS = "mark.whole_hosts"  # in a file whose tests boot hosts, and mostly wait for them
 MACHINE_ITSELF = "integration/test_launches_connector.py"  # what the kernel shows outside of namespaces only
 # The tests of the launcher run on one end: it runs no Ansible of its own. These run playbooks.
-WITH_ANSIBLE = ("test_runs.py", "test_report_options.py", "test_own_configuration.py")
+WITH_ANSIBLE = ("test_runs.py", "test_report_options.py", "test_own_configuration.py", "test_renamed_names.py")
+TESTS_ONLY = ("pytest", "hypothesis")  # packages
 # Of the tests, for pytest alone (conftest.py takes it away from what they start): without it each process compiles all.
 BYTECODE = {"PYTHONPYCACHEPREFIX": str(machine.CACHE / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
 # A night runs so many mutants of one module in so many, and so many of a hundred have to be noticed.
@@ -200,6 +201,16 @@ def unit(choice: Choice, oldest: Environment, others: Sequence[Environment], fil
             yield tests(environment, differing, profile=profile)
 
 
+def before_its_release(choice: Choice, pythons: dict[int, str], requirements: Sequence[str]) -> Iterator[Part]:
+    """On the newest pre-release of ansible-core: what imports Ansible, and the playbooks that run on each end."""
+    words = {"unit": sorted(reaching_ansible()), "playbooks": [f"tests/playbooks/{name}" for name in WITH_ANSIBLE]}
+    chosen = {word: files for word, files in words.items() if word in choice.words}
+    environment = machine.next_core(pythons, requirements) if chosen else None
+    if environment is not None:
+        for word, files in chosen.items():
+            yield pytest(choice, word, environment, files, workers=machine.processors(), profile=FAST)
+
+
 @functools.cache
 def reaching_ansible() -> frozenset[str]:
     """The unit tests whose imports reach Ansible."""
@@ -234,7 +245,7 @@ def chosen(choice: Choice) -> Iterator[Part]:
     oldest = machine.environment(OLDEST, pythons, requirements)
     tools, others = oldest, []
     if oldest.missing or choice.size != FAST:
-        tests_only = [line for line in requirements if line.startswith(("pytest", "hypothesis"))]
+        tests_only = [line for line in requirements if line.startswith(TESTS_ONLY)]
         ends = [*([BETWEEN] if choice.every_core or choice.size == NIGHTLY else []), NEWEST]
         others = [machine.environment(end, pythons, requirements if oldest.missing else tests_only) for end in ends]
         tools = others[-1] if oldest.missing else oldest
@@ -264,6 +275,8 @@ def chosen(choice: Choice) -> Iterator[Part]:
         yield from unit(choice, tools, others, files("unit"))
         if not choice.options and choice.size != FAST:
             yield host_code(pythons)
+    if choice.size == NIGHTLY and not choice.options:
+        yield from before_its_release(choice, pythons, [line for line in requirements if line.startswith(TESTS_ONLY)])
     if "collection" in choice.words:
         yield from collection(OLDEST, pythons, extras["test-collection"])
     if "mutation" in choice.words:

@@ -196,6 +196,7 @@ TABLE = (
     Row("playbooks/test_ordinary_user.py", CHANGED, _LAUNCHER),
     Row("playbooks/test_without_the_internet.py", NIGHTLY, _LAUNCHER),
     Row("playbooks/test_runs.py", ALWAYS, _RUNS),
+    Row("playbooks/test_renamed_names.py", ALWAYS, ("module_utils/proscribe_*.py", *_RUNS)),
     Row("playbooks/test_batches.py", CHANGED, ("module_utils/proscribe/rollout/*", *_RUNS)),
     Row("playbooks/test_commands_pasted.py", ALWAYS, (*_REPORT, *_RUNS)),
     Row("playbooks/test_report_options.py", CHANGED, _REPORT),
@@ -220,6 +221,7 @@ TABLE = (
     Row("playbooks/test_slices.py", CHANGED, _REPORT),
     Row("playbooks/test_store_attacked.py", CHANGED, _SWEEP),
     Row("playbooks/test_tags.py", CHANGED, _RUNS),
+    Row("playbooks/test_templates_stay_text.py", CHANGED, ("module_utils/proscribe/compile/*", *_RUNS)),
     Row("playbooks/test_variable_places.py", CHANGED, ("module_utils/proscribe/compile/*", *_RUNS)),
 )
 

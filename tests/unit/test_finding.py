@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.finding import (
     COMPLIANT,
     GATES,
+    LARGEST_EVIDENCE,
+    MOST_FINDINGS,
     NONCOMPLIANT,
     REPAIRED,
     STATES,
@@ -294,3 +298,66 @@ def test_of_a_control_that_could_not_be_observed_again_nothing_is_repaired():
     assert {rule["rule"]: rule["state"] for rule in after["rules"]} == {"apps/wechat": UNKNOWN, "dns/x": REPAIRED}
     both = record(seen, Verdict("apps/reinstall-gate", COMPLIANT), Verdict("dns/x", COMPLIANT))
     assert {r["rule"] for r in mark_repaired(record(*wrong), both)["rules"]} >= {"apps/reinstall-gate", "dns/x"}
+
+
+def evidence(rules):
+    """A record of so many rules: (findings of each, characters of a path, its characters, characters of a reason)."""
+    verdicts = [
+        Verdict(
+            f"apps/service{number}",
+            NONCOMPLIANT,
+            tuple(Finding("file", f"{number}.{one}", path=f"/home/{letter * length}") for one in range(findings)),
+            reason=letter * reason,
+        )
+        for number, (findings, length, letter, reason) in enumerate(rules)
+    ]
+    return host_record(plan_digest="", checked_at="", platform={}, verdicts=verdicts, errors=[], duration_ms=1)["rules"]
+
+
+LARGEST_HONEST = [(1, 60, "x", 40)] * 1_140 + [(500, 60, "x", 0)] * 4  # the whole catalogue, and a shared desktop
+
+
+def test_the_largest_honest_record_is_whole():
+    rules = evidence(LARGEST_HONEST)
+    assert [len(rule["findings"]) for rule in rules if "more findings" in json.dumps(rule)] == []
+    assert sum(len(rule["findings"]) for rule in rules) == 3_140
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [(1001, 20, "x", 0)],
+        [(900, 20, "x", 0)] * 9,
+        [(300, 20, "x", 0)] * 275,
+        [(20, 4000, "x", 0)] * 275,
+        [(20, 4000, "微", 0)] * 275,
+        [(20, 4000, "\N{GRINNING FACE}", 0)] * 275,
+        [(0, 0, "x", 100_000)] * 1_100,
+        [(4, 300, "微", 5000)] * 2_000,
+    ],
+    ids=lambda rules: f"{len(rules)} times {rules[0]}",
+)
+def test_a_record_has_as_much_evidence_as_the_controller_takes(rules):
+    """Users can make more: it is counted, and no rule is lost, or its answer would cost the host its record."""
+    found = evidence(rules)
+    assert len(found) == len(rules) and {rule["state"] for rule in found} == {NONCOMPLIANT}
+    assert sum(len(rule["findings"]) for rule in found) <= MOST_FINDINGS
+    texts = [rule["reason"] for rule in found] + [v for r in found for one in r["findings"] for v in one.values()]
+    assert len(json.dumps(texts)) - 2 * len(texts) <= LARGEST_EVIDENCE
+    for (number, *_), rule in zip(rules, sorted(found, key=lambda rule: int(rule["rule"][len("apps/service") :]))):
+        *shown, last = rule["findings"] or [{"kind": "none"}]
+        left_out = int(last["id"].split()[0].replace(",", "")) if last["kind"] == "more" else number - len(shown)
+        assert len(shown) + left_out == number
+
+
+def test_a_repaired_record_is_no_larger_than_another():
+    """A host that corrects itself keeps it, and a run collects it."""
+    before = {"checked_at": "1", "rules": evidence([(900, 20, "x", 0)] * 4), "controls": {}}
+    after = {
+        "state": NONCOMPLIANT,
+        "rules": [{**r, "rule": f"dns/{r['rule']}"} for r in before["rules"]],
+        "controls": {},
+    }
+    merged = mark_repaired(before, after)
+    assert [rule["state"] for rule in merged["rules"]] == [REPAIRED] * 4 + [NONCOMPLIANT] * 4
+    assert 1000 < sum(len(rule["findings"]) for rule in merged["rules"]) <= MOST_FINDINGS

@@ -46,6 +46,20 @@ def test_a_name_is_on_the_disk_too(made: Host, monkeypatch: pytest.MonkeyPatch) 
     assert steps == [], "nothing is there to be taken away"
 
 
+@pytest.mark.parametrize(
+    ("path", "mode"),
+    [
+        pytest.param("/etc/new", 0o755, id="where programs of users read what is there"),
+        pytest.param("/var/lib/proscribe", 0o755, id="our own, where who may not read sees that we are here"),
+        pytest.param("/var/lib/proscribe/browser", 0o700, id="below it"),
+        pytest.param("/var/lib/proscribe/watch/plans", 0o700, id="deeper"),
+    ],
+)
+def test_what_is_below_our_own_directory_nobody_else_lists(made: Host, path: str, mode: int) -> None:
+    made.make_directories(path)
+    assert os.stat(made.root + path).st_mode & 0o777 == mode
+
+
 def test_traces_are_what_delete_would_take_away(made: Host) -> None:
     """A file, what a killed write left of it, or the empty directories that were made for it: and then nothing."""
     path = "/etc/new/deep/file"

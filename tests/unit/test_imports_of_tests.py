@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from imports import DERIVED, distances, graph, reaches
+from imports import DERIVED, circles, distances, graph, reaches
 from suite import changed
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -154,6 +154,36 @@ def test_distances_and_what_is_reached():
     assert distances(files, ["d"]) == {"d": 0, "c": 1, "e": 1, "b": 2, "a": 3}
     assert distances(files, ["x", "f"]) == {"x": 0, "f": 0, "a": 1, "c": 2, "b": 3}
     assert reaches(files, "a") == {"a", "b", "c", "d", "x"} and reaches(files, "f") == {"f"}
+
+
+ROOM_OF, BESIDE, PLUGIN = "module_utils/proscribe/room", "module_utils/proscribe_beside", "action_plugins/a_plugin"
+
+
+@pytest.mark.parametrize(
+    ("files", "circle"),
+    [
+        ({f"{ROOM_OF}/other": "from . import third", f"{ROOM_OF}/third": "def f():\n    from .other import x"}, True),
+        (
+            {
+                f"{ROOM_OF}/other": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .third import x",
+                f"{ROOM_OF}/third": "from . import other",
+            },
+            True,
+        ),
+        ({f"{ROOM_OF}/__init__": "from . import third\nown = 1", f"{ROOM_OF}/third": "from . import own"}, True),
+        ({f"{ROOM_OF}/__init__": "from . import other, third", f"{ROOM_OF}/third": "from . import other"}, False),
+        ({BESIDE: "import proscribe_next", "module_utils/proscribe_next": "from proscribe_beside import x"}, True),
+        ({PLUGIN: "import proscribe_beside", BESIDE: "import proscribe.base"}, False),
+        ({"tests/helper": "import other", "tests/other": "import helper"}, False),
+    ],
+)
+def test_circles(tmp_path: Path, files: dict[str, str], circle: bool):
+    named = {f"{name}.py": text for name, text in files.items()}
+    assert circles(made(tmp_path, **named)) == ([sorted(named)] if circle else [])
+
+
+def test_no_file_imports_itself_in_a_circle():
+    assert circles(PROJECT) == []
 
 
 def test_the_whole_checkout():

@@ -26,6 +26,9 @@ class Manager:
         self.workers = False
         raise KeyboardInterrupt
 
+    def get_workers(self):
+        return self._workers
+
     def cleanup(self):
         self.cleaned = True
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from proscribe.policy_errors import Expected
 from proscribe.rollout import Before, Decision, Seen, decide, objection, seen
@@ -106,10 +106,10 @@ def test_max_failures_is_a_share(value: object) -> None:
         ("auto", 0, []),
         ("auto", 1, [1]),
         ("auto", 5, [5]),  # a canary would only take time
-        ("auto", 6, [1, 5]),
-        ("auto", 10, [1, 5, 4]),
-        ("auto", 1000, [1, 5, 25, 125, 625, 219]),
-        ("auto", 100_000, [1, 5, 25, 125, 625, 3125, 15625, 78125, 2344]),
+        ("auto", 6, [2, 4]),
+        ("auto", 20, [2, 10, 8]),
+        ("auto", 1000, [2, 10, 50, 250, 688]),
+        ("auto", 100_000, [2, 10, 50, 250, 1250, 6250, 31250, 60938]),
         ((1, "10%", "100%"), 200, [1, 20, 179]),
         ((1, "10%"), 25, [1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]),  # the last one repeats
         (("10%",), 3, [1, 1, 1]),  # never empty
@@ -152,13 +152,15 @@ def test_removals_count_by_themselves_from_eleven_hosts_on(removals: Any, changi
     ("hosts", "limits", "batches", "reach", "allow"),
     [
         (fleet(2), {}, (2,), 2, {}),  # a newcomer's first run
-        (fleet(10), {}, (1, 5, 4), 10, {}),
-        (fleet(12), {}, (1, 5, 6), 1, {"hosts": 12}),
-        (fleet(12, 38), {}, (1, 5, 6), 12, {}),  # a quarter of 50
-        (fleet(12, 36, removals=20), {}, (1, 5, 6), 1, {"removals": 240}),
-        (fleet(12, removals=20), {}, (1, 5, 6), 1, {"hosts": 12, "removals": 240}),
-        (fleet(4, removals=1), {"max_change": {"hosts": 4, "removals": 0}}, (1, 3), 0, {"removals": 4}),
-        (fleet(4), {"max_change": {"hosts": 3, "removals": "auto"}}, (1, 3), 1, {"hosts": 4}),
+        (fleet(10), {}, (2, 8), 10, {}),
+        (fleet(12), {}, (2, 10), 2, {"hosts": 12}),
+        (fleet(12, 38), {}, (2, 10), 12, {}),  # a quarter of 50
+        # The value takes the place of the one before: it needs the hosts, too, and keeps what else a team wrote.
+        (fleet(12), {"max_change": {"hosts": 2, "removals": 7}}, (2, 10), 2, {"hosts": 12, "removals": 7}),
+        (fleet(12, 36, removals=20), {}, (2, 10), 2, {"hosts": 12, "removals": 240}),
+        (fleet(12, removals=20), {}, (2, 10), 2, {"hosts": 12, "removals": 240}),
+        (fleet(4, removals=1), {"max_change": {"hosts": 4, "removals": 0}}, (1, 3), 0, {"hosts": 4, "removals": 4}),
+        (fleet(5), {"max_change": {"hosts": 3, "removals": "auto"}}, (1, 4), 1, {"hosts": 5}),
         (fleet(4), {"max_change": {"hosts": 0, "removals": "auto"}}, (1, 3), 0, {"hosts": 4}),  # a freeze
         (fleet(1), {"max_change": {"hosts": 0, "removals": "auto"}}, (1,), 0, {"hosts": 1}),
         (fleet(40), {"max_change": {"hosts": 12, "removals": "auto"}, "batches": (20,)}, (20, 20), 0, {"hosts": 40}),
@@ -175,23 +177,25 @@ def test_a_run_that_would_change_too_much_stops_after_a_canary_that_is_within(
 
 
 def test_what_would_have_happened_is_said_in_words() -> None:
-    hosts = [Seen(f"h{n}", "plan", ("apps", "dns") if n < 9 else ("dns",), 30 if n < 9 else 0) for n in range(1200)]
+    hosts = [Seen(f"h{n}", "plan", ("apps", "dns") if n < 900 else ("dns",), 30 if n < 900 else 0) for n in range(1200)]
     before = Before("20261124T000000Z-enforce-1a2b", 1190)
     assert decide(hosts, DEFAULTS, before=before).stop == (
-        "the whole would change 1,200 hosts of the 1,200 that answered (apps on 9, dns on 1,200) and remove 270 "
-        "programs, and proscribe_max_change allows 300 hosts and 200 removals; in the previous run "
+        "the whole would change 1,200 hosts of the 1,200 that answered (apps on 900, dns on 1,200) and remove "
+        "27,000 programs, and proscribe_max_change allows 300 hosts and 200 removals; in the previous run "
         "(20261124T000000Z-enforce-1a2b), 1,190 of these hosts were compliant"
     )
 
 
 def test_a_dry_run_is_one_batch_and_knows_where_a_real_one_would_stop() -> None:
     decision = decide(fleet(12), DEFAULTS, dry=True)
-    assert (decision.batches, decision.reach, bool(decision.stop)) == ((12,), 1, True)
+    assert (decision.batches, decision.reach, bool(decision.stop)) == ((12,), 2, True)
+    decision = decide(fleet(11), DEFAULTS, dry=True)  # it shows all of the changes, and whom a real one would leave out
+    assert (decision.batches, len(decision.hosts), [*decision.set_aside]) == ((11,), 11, ["d10"])
 
 
-def test_hosts_of_different_plans_come_by_turns_the_most_common_kind_first() -> None:
+def test_hosts_of_different_plans_come_in_pairs_by_turns_the_most_common_kind_first() -> None:
     hosts = [Seen(name, plan, ("dns",), 0) for name, plan in [("a", "x"), ("b", "y"), ("c", "y"), ("d", "z")]]
-    assert decide(hosts, DEFAULTS).hosts == ("b", "a", "d", "c")
+    assert decide(hosts, DEFAULTS).hosts == ("b", "c", "a", "d")
 
 
 FLEETS = st.lists(
@@ -213,11 +217,106 @@ def test_whatever_the_fleet_no_more_is_changed_than_is_allowed(hosts: Any, max_c
     changed = decision.hosts[: decision.reach]
     removals = sum(host.removals for host in hosts if host.name in changed and host.drifted)
     drifted = [host.name for host in hosts if host.drifted]
-    most = allowed_hosts(max_change, len(hosts)), allowed_removals(max_change, len(drifted))
+    most = allowed_hosts(max_change, len(hosts)), allowed_removals(max_change, len(decision.hosts))
     assert most[0] is None or len(changed) <= most[0]
     assert most[1] is None or removals <= most[1]
-    assert sorted(decision.hosts) == sorted(drifted)
-    assert sum(decision.batches) == len(drifted)
+    assert sorted([*decision.hosts, *decision.set_aside]) == sorted(drifted)
+    assert sum(decision.batches) == len(decision.hosts)
+
+
+# -- one host's share --------------------------------------------------------------------------------------------------
+
+
+def claiming(*removals: int, plan: str = "p") -> list[Seen]:
+    """Hosts c0, c1, ... that differ, each with so many programs to remove."""
+    return [Seen(f"c{n}", plan, ("apps",), many) for n, many in enumerate(removals)]
+
+
+MANY: dict[str, Any] = {"max_change": {"hosts": "unlimited", "removals": "auto"}}
+FIVE: dict[str, Any] = {"max_change": {"hosts": "unlimited", "removals": 5}}
+
+
+@pytest.mark.parametrize(
+    ("removals", "limits", "aside", "allow"),
+    [
+        # Who claims more than the whole may is set aside alone, whatever he claims, and wherever he stands.
+        ((201, *[1] * 39), MANY, {"c0"}, {}),
+        ((*[1] * 39, 10**9), MANY, {"c39"}, {}),
+        ((3, 3, 9, *[1] * 30), {"max_change": {"hosts": "unlimited", "removals": 40}}, {"c2"}, {}),
+        ((4, 2, 2), FIVE, {"c0"}, {}),
+        ((500, *[500] * 4, *[1] * 95), MANY, {"c0", "c1", "c2", "c3", "c4"}, {}),  # a twentieth of the fleet
+        ((190, *[0] * 20), MANY, set(), {}),  # the whole is within: an honest host may have much
+        # What many hosts have is no host's fault: it stops, and nobody is set aside but who stands out.
+        ((30,) * 100, MANY, set(), {"hosts": 100, "removals": 3000}),
+        ((2, 2, 2, 2), FIVE, set(), {"hosts": 4, "removals": 8}),
+        ((20,) * 12, MANY, set(), {"hosts": 12, "removals": 240}),  # each exactly at its share
+        ((10**9, *[30] * 99), MANY, {"c0"}, {"hosts": 99, "removals": 2970}),
+        ((*[500] * 20, *[1] * 80), MANY, set(), {"hosts": 100, "removals": 10080}),  # a fifth of the fleet
+        ((1, 0, 0), {"max_change": {"hosts": "unlimited", "removals": 0}}, {"c0"}, {}),
+        # No printed limit is what one host claims.
+        ((201,), FIVE, set(), {"hosts": 1}),
+        ((201, 7), FIVE, {"c0"}, {"hosts": 1}),
+        # One host more than may change waits; a freeze is a freeze.
+        ((0,) * 11, {}, {"c10"}, {}),
+        ((0,) * 12, {}, set(), {"hosts": 12}),
+        ((0, 0), {"max_change": {"hosts": 0, "removals": "auto"}}, set(), {"hosts": 2}),
+    ],
+    ids=lambda value: "" if isinstance(value, dict) else str(value)[:30],
+)
+def test_a_host_that_claims_more_than_its_share_is_set_aside_alone(
+    removals: tuple[int, ...], limits: dict[str, Any], aside: set[str], allow: dict[str, Any]
+) -> None:
+    decision = decide(claiming(*removals), {**DEFAULTS, **limits})
+    assert (bool(decision.stop), decision.allow) == (bool(allow), allow)
+    assert decision.set_aside.keys() == aside
+    assert {*decision.hosts} == {f"c{n}" for n in range(len(removals))} - aside
+
+
+def test_where_none_may_fail_a_host_that_is_set_aside_stops_the_others_and_raises_no_limit() -> None:
+    decision = decide(claiming(201, *[1] * 39), {**DEFAULTS, **MANY, "max_failures": "0%"})
+    assert (decision.reach, [*decision.set_aside], decision.allow) == (2, ["c0"], {})
+    assert "remove 240 programs, and proscribe_max_change allows 200 removals" in decision.stop
+
+
+CLAIMS = st.lists(st.integers(0, 60), min_size=1, max_size=50)
+LIMITS = st.fixed_dictionaries(
+    {
+        "hosts": st.one_of(st.integers(1, 60), st.just("25%"), st.just("unlimited")),
+        "removals": st.one_of(st.integers(0, 500), st.just("auto"), st.just("unlimited")),
+    }
+)
+
+
+@given(CLAIMS, LIMITS, st.integers(0, 10**12), st.integers(0, 50))
+def test_one_host_alone_stops_no_run_and_costs_at_most_one_other_its_turn(
+    honest: Any, max_change: Any, claim: int, place: int
+) -> None:
+    limits = {**DEFAULTS, "max_change": max_change}
+    fleet = [*claiming(*honest), *(Seen(f"well{n}", "p", (), 0) for n in range(9))]
+    assume(not decide(fleet, limits).stop and not decide(fleet, limits).set_aside)
+    fleet.insert(place, Seen("hostile", "q", ("apps", "dns"), claim))
+    decision = decide(fleet, limits)
+    assert (decision.stop, decision.reach) == ("", len(decision.hosts))
+    assert len({f"c{n}" for n in range(len(honest))} - {*decision.hosts}) <= 1
+
+
+@given(CLAIMS, LIMITS, st.integers(10**6, 10**12), st.integers(10**6, 10**12), st.sampled_from(["0%", "10%", "100%"]))
+def test_no_number_that_is_printed_is_what_one_host_claimed(
+    honest: Any, max_change: Any, one: int, other: int, failures: str
+) -> None:
+    limits = {**DEFAULTS, "max_change": max_change, "max_failures": failures}
+    with_one, with_other = (decide(claiming(*honest, claim), limits) for claim in (one, other))
+    assert with_one.allow == with_other.allow
+    assert all(limit == "unlimited" or limit < 10**6 for limit in with_one.allow.values())
+
+
+@given(CLAIMS, LIMITS)
+def test_the_limit_that_is_printed_lets_the_hosts_go_on_that_were_not_set_aside(honest: Any, max_change: Any) -> None:
+    before = decide(claiming(*honest), {**DEFAULTS, "max_change": max_change})
+    assume(before.stop)
+    left = [host for host in claiming(*honest) if host.name in before.hosts]
+    again = decide(left, {**DEFAULTS, "max_change": read_max_change(before.allow)})
+    assert not again.stop
 
 
 # -- from batch to batch -----------------------------------------------------------------------------------------------
@@ -230,6 +329,7 @@ GOING = Decision(
     stop="",
     max_failures="10%",
     allow={},
+    set_aside={},
 )
 
 
@@ -239,12 +339,39 @@ GOING = Decision(
         ({}, "d0", [], ""),
         ({}, "d1", [], ""),
         ({}, "d1", ["d0"], "stopped after the canary batch (1 host): 1 of 1 failed, and none may"),
-        ({"batches": (3, 28)}, "d3", ["d1"], "stopped after the canary batch (3 hosts): 1 of 3 failed, and none may"),
+        # One host that fails is its own affair, if another one was corrected; two are the fleet's.
+        ({"batches": (2, 29)}, "d2", ["d1"], ""),
+        (
+            {"batches": (2, 29)},
+            "d2",
+            ["d0", "d1"],
+            "stopped after the canary batch (2 hosts): 2 of 2 failed, and 1 may",
+        ),
+        (
+            {"batches": (20, 11)},
+            "d20",
+            ["d1", "d2"],
+            "stopped after the canary batch (20 hosts): 2 of 20 failed, and 1 may",
+        ),
+        ({"batches": (1, 5, 5, 20)}, "d6", ["d4"], ""),
         (
             {"batches": (1, 5, 5, 20)},
             "d6",
+            ["d4", "d5"],
+            "stopped after 6 hosts: 2 of 6 failed, and 10% (proscribe_max_failures) may",
+        ),
+        # A team that says none means none.
+        (
+            {"batches": (2, 29), "max_failures": "0%"},
+            "d2",
+            ["d0"],
+            "stopped after the canary batch (2 hosts): 1 of 2 failed, and none may",
+        ),
+        (
+            {"batches": (2, 4, 25), "max_failures": "0%"},
+            "d6",
             ["d4"],
-            "stopped after 6 hosts: 1 of 6 failed, and 10% (proscribe_max_failures) may",
+            "stopped after 6 hosts: 1 of 6 failed, and 0% (proscribe_max_failures) may",
         ),
         ({"batches": (1, 10, 20)}, "d11", ["d4"], ""),
         ({"batches": (1, 5, 25), "max_failures": "100%"}, "d6", ["d1", "d2", "d3", "d4", "d5"], ""),
@@ -279,7 +406,8 @@ def test_removals_are_the_programs_that_correcting_would_take_away(drifted: list
         rule("dns/wechat", "noncompliant", "hosts_line"),
     ]
     answer = {"record": {"plan": "sha256:1", "rules": rules}, "drifted": drifted, "privileged": True}
-    assert seen("web01", answer) == Seen("web01", "sha256:1", tuple(drifted), removals)
+    # Which plan it was sent the controller knows; what it says of that puts it in no other place of the order.
+    assert seen("web01", "sha256:2", answer) == Seen("web01", "sha256:2", tuple(drifted), removals)
 
 
 def test_the_run_before_says_how_these_hosts_stood(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 from ansible.playbook.handler import Handler
 from ansible.template import trust_as_template
 from proscribe import installation
-from proscribe_sweep import Member
+from proscribe_handover import Member
 
 UTILS = Path(proscribe_sweep.__file__).parent
 
@@ -53,9 +53,9 @@ class Linear:
         self._tqm = SimpleNamespace(
             send_callback=lambda name, host, task: self.started.append(f"{name} {host.name}"),
             _terminated=True,  # so nobody waits for the batches
+            get_workers=lambda: [None] * 20,
         )
         self._hosts_cache = list(range(hosts))
-        self._workers = [None] * 20
         self._queued_task_cache: dict[Any, Any] = {}
         self._pending_results = 0
         self.queued: list[str] = []
@@ -81,6 +81,8 @@ def ansible(monkeypatch: pytest.MonkeyPatch) -> None:
 
     methods = {"_queue_task": queue, "_process_pending_results": process, "_wait_on_pending_results": process}
     monkeypatch.setattr(proscribe_sweep, "_ansible", methods)
+    checked = dict.fromkeys(("StrategyBase()", "WorkerProcess()", "TaskResult()", "Task()"), True)
+    monkeypatch.setattr(proscribe_sweep, "_checked", checked)
     monkeypatch.setattr(proscribe_sweep, "_making", [])
     monkeypatch.setattr(proscribe_sweep, "_given_up", [])
 

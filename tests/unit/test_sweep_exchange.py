@@ -4,12 +4,16 @@ machine's shell.
 
 from __future__ import annotations
 
+import array
 import contextlib
+import fcntl
 import os
 import socket
 import struct
 import tempfile
+import termios
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -112,6 +116,97 @@ def test_a_password_that_nobody_asks_for_is_not_waited_for_long(monkeypatch):
     assert shell("sleep 0.6; cat", b"data", LIMITS, None) == Ended(0, b"data", b"")
     slow = "printf prompt: >&2; read -r word; sleep 0.6; echo accepted; cat"
     assert shell(slow, b"data", LIMITS, known(b"secret")) == Ended(0, b"accepted\ndata", b"prompt:")
+
+
+class Dripping:
+    """A command that prints byte by byte, each once the one before was read: as its output, or as its errors."""
+
+    def __init__(self, drops: bytes, errors: bool) -> None:
+        self.drops, self.errors = drops, errors
+        self.reads = 0
+
+    def __call__(self, descriptors: tuple[int, int, int]) -> Dripping:
+        self.stdin, self.stdout, self.stderr = map(os.dup, descriptors)
+        self.thread = threading.Thread(target=self._drip)
+        self.thread.start()
+        return self
+
+    def _drip(self) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            for drop in self.drops:
+                printed = self.stderr if self.errors else self.stdout
+                os.write(printed, bytes([drop]))
+                while unread(printed):
+                    time.sleep(0)
+                self.reads += 1
+        for descriptor in (self.stdin, self.stdout, self.stderr):
+            os.close(descriptor)
+
+    def exit_code(self, timeout: float) -> int:
+        return 0
+
+    def close(self) -> None:
+        """The thread ends where nobody reads any more, as soon as it writes."""
+
+
+def unread(descriptor: int) -> int:
+    """Bytes in a pipe."""
+    number = array.array("i", [0])
+    fcntl.ioctl(descriptor, termios.FIONREAD, number)
+    return number[0]
+
+
+DRIPS = 3000
+
+
+@pytest.mark.parametrize("errors", [False, True], ids=["output", "errors"])
+@pytest.mark.parametrize("drop", [b"\n", b"x"], ids=["lines", "one line"])
+def test_what_drips_before_a_password_is_accepted_is_matched_once(monkeypatch, drop, errors):
+    """Each byte with all before it is the square of what a host prints: 250 KiB took 15 s."""
+    monkeypatch.setattr(exchanges, "PAUSE", 0)
+    matched: list[int] = []
+
+    def count(printed: bytes) -> bool:
+        matched.append(len(printed))
+        return False
+
+    host = Dripping(drop * DRIPS, errors)
+    exchange(host, b"data", LIMITS, Password(b"word", count, count, lambda printed: "x" * count(printed)))
+    host.thread.join()
+    assert sum(matched) >= 3 * DRIPS and max(matched) <= exchanges.UNFINISHED + 1
+    if drop == b"\n":
+        assert sum(matched) == 3 * DRIPS
+
+
+@pytest.mark.parametrize("where", ["", " >&2"], ids=["output", "errors"])
+def test_few_bytes_are_taken_before_a_password_is_accepted(where):
+    flood = f"head -c {exchanges.BEFORE + 1} /dev/zero{where}; echo accepted; cat"
+    assert (
+        shell(flood, b"data", LIMITS, known(b"secret")).cut
+        == "it printed more than 64 KiB before it accepted the password"
+    )
+    banner = f"head -c {exchanges.BEFORE // 2} /dev/zero{where}; {SUDO}"
+    assert shell(banner, b"data", LIMITS, known(b"secret")).stdout.endswith(b"accepted\ndata")
+
+
+def test_a_host_that_goes_on_in_crumbs_is_read_in_pieces():
+    """Or each of its bytes would cost the process of its batch a turn."""
+    host = Dripping(b"x" * exchanges.AT_ONCE * 2, errors=False)
+    pauses: list[float] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exchanges.time, "sleep", pauses.append)
+        exchange(host, b"", LIMITS)
+    host.thread.join()
+    assert exchanges.PAUSE in pauses
+    assert len([one for one in pauses if one]) >= exchanges.AT_ONCE
+
+
+@pytest.mark.parametrize("cut", range(1, 25, 4))
+def test_what_is_asked_is_found_wherever_its_pieces_end(cut):
+    """A prompt that comes in two pieces, after other lines."""
+    text = "Welcome\nand more\nprompt:"
+    script = f"printf '{text[:cut]}' >&2; sleep 0.05; printf '{text[cut:]}' >&2; read -r word; echo accepted; cat"
+    assert shell(script, b"data", LIMITS, known(b"secret")).stdout == b"accepted\ndata"
 
 
 def test_a_host_that_says_nothing_is_called_silent_once(monkeypatch):

@@ -287,6 +287,7 @@ def made_parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, list[
         return machine.Environment(f"core {end.core}", Path(f"/{end.core}"))
 
     monkeypatch.setattr(machine, "environment", environment)
+    monkeypatch.setattr(machine, "next_core", lambda *_: None)
     monkeypatch.setattr(machine, "made", lambda label, directory, *_: machine.Environment(label, directory))
     monkeypatch.setattr(machine, "processors", lambda: 2)
 
@@ -355,6 +356,39 @@ def test_the_core_between_the_ends_is_tested_where_it_is_called_for(
     assert not [name for name in made_parts(DEFAULT) if "2.20" in name]
     made = made_parts(DEFAULT, "unit", "playbooks", every_core=True)
     assert [name for name in made if "2.20" in name] == ["playbooks (core 2.20)", "unit (core 2.20)"]
+
+
+def test_by_night_the_next_core_has_what_reaches_ansible(
+    made_parts: Callable[..., dict[str, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not [name for name in made_parts(NIGHTLY) if "next" in name]  # there is none
+    monkeypatch.setattr(machine, "next_core", lambda *_: machine.Environment("next", Path("/next")))
+    made = {name: files_of(argv) for name, argv in made_parts(NIGHTLY).items() if "next" in name}
+    assert list(made) == ["unit (next)", "playbooks (next)"]
+    assert "tests/unit/test_sweep.py" in made["unit (next)"] and "tests/unit/test_moments.py" not in made["unit (next)"]
+    assert "tests/playbooks/test_renamed_names.py" in made["playbooks (next)"]
+    assert not [name for name in [*made_parts(DEFAULT), *made_parts(NIGHTLY, "lint")] if "next" in name]
+
+
+@pytest.mark.parametrize(
+    ("code", "version", "made"),
+    [
+        (0, "2.22.0b1", "core 2.22.0b1, Python 3.13"),
+        (0, "2.21.9", None),  # the newest is a release that is supported
+        (1, "", None),  # no index can be asked
+    ],
+)
+def test_the_next_core_is_the_newest_pre_release(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, version: str, made: str | None
+) -> None:
+    report = json.dumps({"install": [{"metadata": {"version": version}}]})
+    pip = tmp_path / "pip"
+    pip.write_text(f"#!/bin/sh\necho '{report}'\nexit {code}\n")
+    pip.chmod(0o755)
+    monkeypatch.setattr(machine, "made", lambda label, *_: machine.Environment(label, tmp_path))
+    found = machine.next_core({13: str(pip)}, [])
+    assert (found and found.label) == made
+    assert machine.next_core({9: str(pip)}, []) is None
 
 
 def test_the_checks_of_collections_are_nightly_and_where_something_concerns_them(

@@ -19,6 +19,7 @@ from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import trust_as_template
+from ansible.utils.context_objects import CLIArgs
 from ansible.utils.path import unfrackpath
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
@@ -109,13 +110,13 @@ def question(
     PolicyErrors for a variable that cannot be templated, and for one where Ansible does not read it.
     """
     chosen = sources(arguments.inventory)
-    context._init_global_context(  # it is where Ansible's managers look for the options of a command
-        argparse.Namespace(
-            extra_vars=tuple(map(trust_as_template, arguments.extra_vars)),  # -e may hold a template, as in a run
-            subset=arguments.limit or None,
-            inventory=chosen,
-            verbosity=0,
-        )
+    context.CLIARGS = CLIArgs(  # it is where Ansible's managers look for the options of a command
+        {
+            "extra_vars": tuple(map(trust_as_template, arguments.extra_vars)),  # -e may hold a template, as in a run
+            "subset": arguments.limit or None,
+            "inventory": chosen,
+            "verbosity": 0,
+        }
     )
     try:
         loader = DataLoader()

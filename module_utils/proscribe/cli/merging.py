@@ -14,7 +14,7 @@ from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 
-from ..report.evaluation.advice import NOT_REACHED, host_lists
+from ..report.evaluation.advice import NOT_REACHED, SET_ASIDE, host_lists
 from ..report.evaluation.merge import Part, merged
 from ..report.history import HistoryError, open_history
 from ..report.publishing import Beyond, publish
@@ -44,9 +44,9 @@ def merge(arguments: argparse.Namespace, reports: Path) -> Path:
     past = _remember(report, records, reports)
     made = ReportDirectory(reports / f"{id_}{SUFFIX}")
     lists = host_lists(report["run"], records)
-    missed = [host for directory in directories for host in _lines(directory / NOT_REACHED)]
-    if missed:
-        lists[NOT_REACHED] = missed
+    for name in (NOT_REACHED, SET_ASIDE):
+        if left := [host for directory in directories for host in _lines(directory / name)]:
+            lists[name] = left
     return publish(made, report, records, Beyond(past=past, lists=lists))
 
 

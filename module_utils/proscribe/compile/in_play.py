@@ -7,14 +7,23 @@ plans of a play are compiled once for all its roles, so what stands for one role
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.role import Role
+from ansible.playbook.role_include import IncludeRole
 from ansible.vars.hostvars import HostVarsVars
+from ansible.vars.manager import VariableManager
 
+from ..ansible_parts import part_of
 from ..policy_errors import PolicyError
 from .places import origin
 from .restrictions import PREFIX, REGISTERED
+
+KNOWN = frozenset({"_hosts", "_hosts_all"})  # parameters of Ansible's that save it a search
 
 
 class InPlay:
@@ -24,14 +33,16 @@ class InPlay:
     """
 
     def __init__(self, hostvars: Any, task: Any, names: Sequence[str]) -> None:
-        self._inventory = hostvars._inventory
-        self._loader = hostvars._loader
-        self._variable_manager = hostvars._variable_manager
+        self._inventory = part_of(hostvars, "_inventory", InventoryManager)
+        self._loader = part_of(hostvars, "_loader", DataLoader)
+        self._variable_manager = part_of(hostvars, "_variable_manager", VariableManager)
         self._task = task.copy()
         # That the task runs on the controller is said of it, and of no host.
         self._task.vars = {name: value for name, value in task.vars.items() if not name.startswith("ansible_")}
         self._play = task.get_play()
-        self._names = list(names)
+        self._known = dict.fromkeys(
+            KNOWN & inspect.signature(self._variable_manager.get_vars).parameters.keys(), list(names)
+        )
 
     def raw_get(self, name: str) -> Mapping[str, Any]:
         """A host's variables, as they were written."""
@@ -40,8 +51,7 @@ class InPlay:
             host=self._inventory.get_host(name),
             task=self._task,
             include_hostvars=False,
-            _hosts=self._names,
-            _hosts_all=self._names,
+            **self._known,
         )
         return known
 
@@ -86,11 +96,11 @@ def unlike(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
 
 def _layers_of(task: Any) -> Iterator[Mapping[str, Any]]:
     """Which variables a task has from its role and from what includes it, the source with the last word first."""
-    role = task._role
+    role = part_of(task, "_role", Role)
     chain = role.get_dep_chain() if role else []
     yield task.get_include_params()
     yield role.get_role_params(chain) if role else {}
-    yield (task.args.get("apply") or {}).get("vars") or {} if hasattr(task, "_role_name") else {}  # of include_role
+    yield (task.args.get("apply") or {}).get("vars") or {} if isinstance(task, IncludeRole) else {}
     yield task.get_vars()
     yield role.get_vars(chain, include_params=False) if role else {}
     yield role.get_default_vars(chain) if role else {}

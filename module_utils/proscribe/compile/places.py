@@ -7,14 +7,23 @@ false has a tag: for these the sources are gone through once more, in Ansible's 
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-try:  # a part of Ansible's that they may move
-    from ansible._internal._datatag._tags import Origin
-except ImportError:
-    Origin = None
+from ansible import context
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.vars.manager import VariableManager
+
+from ..ansible_parts import part_of
+
+TAGS: Any = None  # a module of Ansible's that they may move
+with contextlib.suppress(ImportError):
+    TAGS = importlib.import_module("ansible._internal._datatag._tags")
+Origin = getattr(TAGS, "Origin", None)
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")  # as the keys of messages have them: .apps, [2]
 
@@ -74,19 +83,25 @@ def set_in(hostvars: Any, host: str, variable: str) -> str:
     return ""
 
 
+def sources_of(inventory: Any) -> Sequence[str]:
+    """The sources of an inventory, which are those of the command."""
+    return getattr(inventory, "_sources", None) or context.CLIARGS.get("inventory") or ()
+
+
 def _layers(hostvars: Any, name: str) -> Iterator[Mapping[str, Any]]:
     """The variables of each source that a host has some from, the one with the last word first."""
     from ansible.inventory.helpers import sort_groups
     from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 
-    inventory, loader, manager = hostvars._inventory, hostvars._loader, hostvars._variable_manager
+    inventory = part_of(hostvars, "_inventory", InventoryManager)
+    loader, manager = part_of(hostvars, "_loader", DataLoader), part_of(hostvars, "_variable_manager", VariableManager)
     host = inventory.get_host(name)
     groups = list(reversed(sort_groups(group for group in host.get_groups() if group.name != "all")))
     everybody = [group for group in host.get_groups() if group.name == "all"]
 
     def files(entity: Any) -> Iterator[Mapping[str, Any]]:
         yield get_vars_from_path(loader, loader.get_basedir(), [entity], "task")  # beside the playbooks
-        for source in reversed(inventory._sources):
+        for source in reversed(sources_of(inventory)):
             yield get_vars_from_inventory_sources(loader, [source], [entity], "task")
 
     yield manager.extra_vars

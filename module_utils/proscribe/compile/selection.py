@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible.errors import AnsibleError
+from ansible.inventory.manager import InventoryManager
 
+from ..ansible_parts import part_of
 from ..policy_errors import PolicyError, PolicyErrors
 from .inventory import HostVariables
 from .restrictions import PREFIX
@@ -43,7 +45,8 @@ def select(names: Iterable[str], hostvars: Any, observes: bool = False) -> Selec
     """
 
     def matching(pattern: str) -> set[str]:
-        found = hostvars._inventory.get_hosts(pattern, ignore_limits=True, ignore_restrictions=True)
+        inventory = part_of(hostvars, "_inventory", InventoryManager)
+        found = inventory.get_hosts(pattern, ignore_limits=True, ignore_restrictions=True)
         return {str(host.name) for host in found}
 
     shared: dict[str, Mapping[str, Any]] = {}

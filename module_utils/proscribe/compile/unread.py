@@ -14,11 +14,14 @@ from typing import Any
 from ansible import constants as C
 from ansible import context
 from ansible.errors import AnsibleError
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
 from ansible.vars.plugins import get_vars_from_path
 
+from ..ansible_parts import part_of
 from ..policy_errors import PolicyError
 from .in_play import of_policy
-from .places import origin
+from .places import origin, sources_of
 
 IMPORTS = ("import_playbook", "ansible.builtin.import_playbook")
 MOST_PLAYBOOKS = 1000  # that import each other
@@ -29,7 +32,8 @@ def unread(hostvars: Any, names: Iterable[str], task: Any = None) -> Iterator[Po
     where the command was started, and is not read for these hosts in the play of this task. A file that cannot be read
     is left out, as Ansible itself leaves it out.
     """
-    loader, inventory = hostvars._loader, hostvars._inventory
+    loader = part_of(hostvars, "_loader", DataLoader)
+    inventory = part_of(hostvars, "_inventory", InventoryManager)
     entities = [*inventory.groups.values(), *filter(None, map(inventory.get_host, names))]
     read = {folder.resolve() for folder in (*_beside_plays(task, loader), *_beside_inventory(inventory))}
     folders = [Path.cwd(), *(playbook.parent for playbook in _with_imported(context.CLIARGS.get("args") or (), loader))]
@@ -50,7 +54,7 @@ def unread(hostvars: Any, names: Iterable[str], task: Any = None) -> Iterator[Po
 
 def _beside_inventory(inventory: Any) -> Iterator[Path]:
     """The folders beside the sources of the inventory."""
-    for source in inventory._sources:
+    for source in sources_of(inventory):
         if "," not in source:
             yield from (Path(source), Path(source).parent)
 

@@ -166,8 +166,8 @@ class Files(FileReader):
         return set((self.text(LEDGER) or "").splitlines())
 
     def make_directories(self, path: str) -> None:
-        """Make the missing directories of a path (0755); each is in the ledger before it is on the disk, so that
-        `delete` can take it away again. Raises ControlError and Unseen.
+        """Make the missing directories of a path (0755; below ours root's alone); each is in the ledger before it is on
+        the disk, so that `delete` can take it away again. Raises ControlError and Unseen.
         """
         missing: List[str] = []
         while path and self.stat(path) is None:
@@ -212,8 +212,9 @@ class Files(FileReader):
             self._mkdir(parent)
         try:
             with self._directory(parent) as directory, contextlib.suppress(FileExistsError):
-                os.mkdir(name, 0o755, dir_fd=directory)
-                os.chmod(name, 0o755, dir_fd=directory)  # whatever the umask
+                mode = 0o700 if path.startswith(f"{STATE_DIRECTORY}/") else 0o755
+                os.mkdir(name, mode, dir_fd=directory)
+                os.chmod(name, mode, dir_fd=directory)  # whatever the umask
         except OSError as error:
             raise ControlError(f"cannot make the directory {path}: {error.strerror}") from None
 

@@ -1,17 +1,31 @@
-"""JSON as hosts print it. Nothing here follows a depth that it does not know: the parser of the standard library ends
-with an error where a text is nested deeper than its stack, and the readers of what it returns only look at known keys.
+"""JSON as hosts print it, and where it stands in what they print.
+
+Nothing here follows a depth that it does not know: the parser of the standard library ends with an error where a text
+is nested deeper than its stack, and the readers of what it returns only look at known keys. What a text would become is
+counted before it is made: of three bytes (`[],`) Python makes sixty.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Any, AnyStr
 
 from .shapes import Unusable, line
 
+# Values of one answer: those of a record with as much as it may have (finding.py) are half of it, those of a full
+# quarantine's list are nearly as many.
+MOST_VALUES = 250_000
+BEFORE_VALUES = ",[{"  # each has a value behind it, or none
+# A text, whole or cut off, or what is between two of them. Never tried twice at one place.
+PIECE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[^"]++', re.DOTALL)
 
-def parsed(text: str) -> Any:
-    """What a JSON text says. Raises Unusable; NaN and Infinity are no JSON, and a number has 4,300 digits at most."""
+
+def parsed(text: str, most: int = MOST_VALUES) -> Any:
+    """What a JSON text of at most so many values says. Raises Unusable; NaN and Infinity are no JSON, and a number has
+    4,300 digits at most.
+    """
+    _require_few_values(text, most)
     try:
         return json.loads(text, parse_constant=_refused)
     except (ValueError, RecursionError) as error:
@@ -19,15 +33,46 @@ def parsed(text: str) -> Any:
         raise Unusable(f"it is no JSON: {why}") from None
 
 
-def last_object(output: str) -> Any:
-    """What the last line of an output that looks like a JSON object says; a shell may print what it likes around it.
-
-    Raises Unusable where there is none.
+def last_line(output: str | bytes, begin: str) -> str | None:
+    """The last line of an output that begins so, without its end; None for none. A shell may print what it likes
+    around it.
     """
-    for text in reversed(output.splitlines()):
-        if text.startswith("{"):
-            return parsed(text.rstrip())
-    raise Unusable("it is no JSON")
+    if isinstance(output, str):
+        return _last_line(output, begin, "\n", "\r")
+    found = _last_line(output, begin.encode(), b"\n", b"\r")
+    return None if found is None else found.decode("utf-8", "surrogateescape")
+
+
+def _last_line(output: AnyStr, begin: AnyStr, end: AnyStr, of_terminals: AnyStr) -> AnyStr | None:
+    place = output.rfind(end + begin) + 1
+    if not output.startswith(begin, place):
+        return None
+    ends = [found for one in (end, of_terminals) if (found := output.find(one, place)) >= 0]
+    return output[place : min(ends, default=len(output))]
+
+
+def last_object(output: str) -> Any:
+    """What the last line of an output that looks like a JSON object says. Raises Unusable where there is none."""
+    text = last_line(output, "{")
+    if text is None:
+        raise Unusable("it is no JSON")
+    return parsed(text.rstrip())
+
+
+def _require_few_values(text: str, most: int) -> None:
+    """Refuse a text that has too many values."""
+    if _count(text) <= most:  # with those that stand in texts
+        return
+    values = 0
+    for piece in PIECE.finditer(text):
+        if text[piece.start()] != '"':
+            values += _count(piece[0])
+            if values > most:
+                raise Unusable(f"it has more than {most:,} values")
+
+
+def _count(text: str) -> int:
+    return sum(map(text.count, BEFORE_VALUES))
 
 
 def _refused(constant: str) -> None:

@@ -10,7 +10,19 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ..finding import BESIDE, ERROR, RECORD_SCHEMA, STATES, UNKNOWN, Finding, worst
+from ..finding import (
+    BESIDE,
+    ERROR,
+    MOST_FINDINGS,
+    MOST_FINDINGS_OF_RULE,
+    MOST_RULES,
+    RECORD_SCHEMA,
+    STATES,
+    UNKNOWN,
+    Finding,
+    first_findings,
+    worst,
+)
 from ..plan import CONTROLS
 from . import watched
 from .shapes import NAME, TOKEN, Unusable, count, line, listed, mapping, name, one_of, optional, said
@@ -21,9 +33,6 @@ __all__ = ["RUN", "Unusable", "field", "read", "silent", "taken"]
 RUN = "run"
 OBSERVED = (*CONTROLS, *BESIDE)  # what has rules
 
-# A host with the whole catalogue has some 800 rules; what is more than twelve times that was made up.
-MOST_RULES = 10_000
-MOST_FINDINGS = 1000  # of one rule; the users of an honest host can make more
 MOST_ERRORS = 100
 MOST_USERS = 1000
 MOST_USERS_OF_QUARANTINE = 20  # of what is in a quarantine
@@ -32,6 +41,7 @@ SOFTWARE = ("package_systems", "user_package_systems", "browsers")
 MOST_SOFTWARE = 100
 # Of a finding, in characters. Somebody's paths may be long, and are cut; the rest is words of ours.
 LENGTHS = {"kind": TOKEN, "manager": TOKEN, "version": TOKEN, "path": NAME}
+NEEDED = ("kind", "id")  # in each finding
 
 
 def read(host: str, answer: object) -> dict[str, Any]:
@@ -45,6 +55,7 @@ def taken(answer: object) -> dict[str, Any]:
     record = mapping(answer, "the record")
     if record.get("schema") != RECORD_SCHEMA:
         raise Unusable(f"schema is {said(record.get('schema'))}, expected {RECORD_SCHEMA!r}")
+    _require_few_findings(record.get("rules"))
     rules = listed(_rule, record.get("rules"), "rules", MOST_RULES)
     evaluated = count(record.get("rules_evaluated"), "rules_evaluated")
     if evaluated < len(rules):
@@ -184,17 +195,26 @@ def _rule(value: object) -> dict[str, Any]:
     }
 
 
+def _require_few_findings(rules: object) -> None:
+    """Refuse a record with more findings than a host sends, before the first one is read."""
+    found = [rule.get("findings") for rule in rules if isinstance(rule, Mapping)] if isinstance(rules, list) else []
+    total = sum(len(findings) for findings in found if isinstance(findings, list))
+    if total > MOST_FINDINGS:
+        raise Unusable(f"it has {total:,} findings, {MOST_FINDINGS:,} are the most")
+
+
 def _findings(value: object) -> list[dict[str, str | None]]:
     """The findings of a rule: the first of too many, and a last one that says how many more there were."""
-    if not isinstance(value, list) or len(value) <= MOST_FINDINGS:
-        return listed(_finding, value, "findings")
-    more = Finding("more", f"{len(value) - MOST_FINDINGS + 1:,} more findings")
-    return [*map(_finding, value[: MOST_FINDINGS - 1]), more.as_dict()]
+    found, more = first_findings(listed(lambda one: one, value, "findings"), MOST_FINDINGS_OF_RULE)
+    return [*map(finding, found), *more]
 
 
-def _finding(value: object) -> dict[str, str | None]:
-    finding = mapping(value, "a finding")
-    return {key: field(key, finding.get(key)) for key in Finding._fields}
+def finding(value: object) -> dict[str, str | None]:
+    """A finding, with every key. Raises Unusable."""
+    given = mapping(value, "a finding")
+    if missing := [key for key in NEEDED if given.get(key) is None]:
+        raise Unusable(f"a finding has no {missing[0]}")
+    return {key: field(key, given.get(key)) for key in Finding._fields}
 
 
 def field(key: str, value: object) -> str | None:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import removed
-from ..finding import Finding
 from ..host import DARWIN
 from ..loader import LACKING
 from ..quarantined import ID, MOST
@@ -71,7 +70,7 @@ def change(value: object) -> dict[str, Any]:
         **({"removed": gone} if gone else {}),
         "actions": listed(lambda one: name(one, "an action"), answer.get("actions", []), "actions"),
         "refused": listed(_refusal, answer.get("refused", []), "refused"),
-        "findings": listed(_finding, answer.get("findings", []), "findings"),
+        "findings": listed(record.finding, answer.get("findings", []), "findings"),
         "diff": _differences(answer.get("diff", [])),
     }
 
@@ -196,11 +195,6 @@ def _removed(value: object) -> dict[str, str]:
         return removed.read(value)._asdict()
     except ValueError as wrong:
         raise Unusable(str(wrong)) from None
-
-
-def _finding(value: object) -> dict[str, str | None]:
-    finding = mapping(value, "a finding")
-    return {key: record.field(key, finding.get(key)) for key in Finding._fields}
 
 
 def _differences(value: object) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from . import publishing
 from .collection.events import Collector, Rollout
 from .evaluation import verdict
-from .evaluation.advice import NOT_REACHED, host_lists
+from .evaluation.advice import NOT_REACHED, SET_ASIDE, host_lists
 from .evaluation.baseline import Baseline, New
 from .evaluation.reconcile import fleet_report
 from .evaluation.scope import reached
@@ -53,12 +53,14 @@ def ended(
     new = _new(run, fleet.records, broken)
     rollout = collector.rollout()
     report = fleet_report(run, fleet, finished, new, rollout.as_dict() if rollout else None)
+    if rollout and rollout.set_aside:
+        report["warnings"].append(verdict.left_aside(list(rollout.set_aside)))
     decided = _judged(run, fleet.records, report, failed, new, rollout)
     report["run"]["verdict"] = decided.as_dict(run["gate"].values(), new is not None, failed)
     where = ""
     if directory is not None:
         try:
-            where = _write(directory, run, report, fleet.records, rollout.not_reached if rollout else ())
+            where = _write(directory, run, report, fleet.records, rollout)
         except Exception as error:  # the table is shown all the same
             broken(f"the report cannot be written: {type(error).__name__}: {error}")
     return Ended(report, fleet.records, decided, where)
@@ -81,6 +83,8 @@ def _judged(
         return verdict.interrupted(run["interrupted"]["why"])
     if rollout and rollout.not_reached:
         return verdict.stopped(decided, rollout.why, len(rollout.not_reached))
+    if rollout and rollout.set_aside:
+        return verdict.set_aside(decided, list(rollout.set_aside))
     return decided
 
 
@@ -102,14 +106,15 @@ def _write(
     run: Mapping[str, Any],
     report: dict[str, Any],
     records: Records,
-    not_reached: Sequence[str],
+    rollout: Rollout | None,
 ) -> str:
     """Write the report, and what is beside it; returns where it is."""
     past = _remember(directory.complete.parent, run, report, reached(records))
     _prune(directory, run, report)
-    lists = host_lists(report["run"], records) | (
-        {NOT_REACHED: list(not_reached)} if not_reached and not run.get("interrupted") else {}
-    )
+    lists = host_lists(report["run"], records)
+    if rollout and not run.get("interrupted"):
+        left = {NOT_REACHED: list(rollout.not_reached), SET_ASIDE: list(rollout.set_aside)}
+        lists |= {name: hosts for name, hosts in left.items() if hosts}
     stale = (run.get("stale_after") or {}).get("hosts", {})
     beyond = publishing.Beyond(run.get("left_out") or (), stale, past, lists)
     return str(publishing.publish(directory, report, records, beyond))

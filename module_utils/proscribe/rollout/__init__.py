@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from ..finding import NONCOMPLIANT
 from ..plan import CONTROLS
 from ..report.text.wording import counted
-from .limits import allowed_hosts, allowed_removals, batch_sizes, share
+from .limits import batch_sizes
+from .shares import enough, may_fail, may_fail_of_canary, over, set_aside
 
 # Evidence against an app that is a program which would be removed; a process is only ended.
 REMOVED = "package"
@@ -22,7 +23,7 @@ class Seen(NamedTuple):
     """What one host's first look comes to."""
 
     name: str
-    plan: str  # the digest
+    plan: str  # the digest of the plan that it was sent
     drifted: tuple[str, ...]  # the controls that would be corrected
     removals: int  # how many programs that would remove
 
@@ -34,8 +35,8 @@ class Before(NamedTuple):
     well: int
 
 
-def seen(name: str, observed: Mapping[str, Any]) -> Seen:
-    """What `compliance_state` answered for a host, as far as it matters here."""
+def seen(name: str, plan: str, observed: Mapping[str, Any]) -> Seen:
+    """What `compliance_state` answered for a host that was sent that plan, as far as it matters here."""
     record, drifted = observed["record"], tuple(observed["drifted"])
     removed: list[tuple[str, ...]] = []
     if "apps" in drifted:
@@ -45,7 +46,7 @@ def seen(name: str, observed: Mapping[str, Any]) -> Seen:
     # A user may install as much as he likes for himself: that stops nobody's rollout, so it counts once for each rule.
     of_users = {one for one in removed if str(one[1]).startswith("user:")}
     of_host = [one for one in removed if one not in of_users]
-    return Seen(name, record["plan"], drifted, len(of_host) + len(of_users))
+    return Seen(name, plan, drifted, len(of_host) + len(of_users))
 
 
 class Decision(NamedTuple):
@@ -56,8 +57,9 @@ class Decision(NamedTuple):
     reach: int  # the run stops when so many hosts have been corrected; all of them if there is nothing against it
     changes: Mapping[str, int]  # what the whole comes to: hosts, removals, and hosts by control
     stop: str  # why it stops, in words (see `stopped`); "" if it does not
-    max_failures: str  # the share of the hosts tried so far that may fail once the canary is through
-    allow: Mapping[str, int]  # what proscribe_max_change would have to be for all of them; empty if nothing is over
+    max_failures: str  # the share of the hosts tried so far that may fail
+    allow: Mapping[str, int | str]  # what proscribe_max_change would have to be for all of them; empty if it is enough
+    set_aside: Mapping[str, str]  # hosts that a real run leaves as they are, each with why
 
 
 def decide(
@@ -66,39 +68,38 @@ def decide(
     """The decision for a fleet of hosts that answered.
 
     `limits` holds batches, max_change and max_failures as `limits.py` reads them. In a `dry` run nothing changes, so
-    it is one batch; `reach` and `stop` are those of a real run all the same. `before` is for the words only.
+    it is one batch of all hosts; the rest is as in a real run all the same. `before` is for the words only.
     """
     changing = [host for host in fleet if host.drifted]
-    ordered = _ordered(changing)
+    whole = _changes(changing)
+    too_much = over(whole["hosts"], whole["removals"], limits["max_change"], len(fleet))
+    aside = _set_aside(changing, too_much, limits, len(fleet))
+    ordered = _ordered([host for host in changing if host.name not in aside])
     sizes = batch_sizes(limits["batches"], len(ordered))
-    changes = {
-        "hosts": len(changing),
-        "removals": sum(host.removals for host in changing),
-        **{control: hosts for control in CONTROLS if (hosts := sum(control in host.drifted for host in changing))},
-    }
-    most = {
-        "hosts": allowed_hosts(limits["max_change"], len(fleet)),
-        "removals": allowed_removals(limits["max_change"], len(changing)),
-    }
-    over = {part: limit for part, limit in most.items() if limit is not None and changes[part] > limit}
+    changes = _changes(ordered)
+    exceeded = over(changes["hosts"], changes["removals"], limits["max_change"], len(fleet))
     reach, stop = len(ordered), ""
-    if over:
+    if exceeded or (aside and not may_fail(limits["max_failures"], len(changing))):
         if len(sizes) == 1:
             sizes = [1, len(ordered) - 1] if len(ordered) > 1 else [1]
-        canary = ordered[: sizes[0]]
-        within = all(_size(canary)[part] <= limit for part, limit in over.items())
-        reach = len(canary) if within else 0
-        stop = _described(changes, over, len(fleet), before)
+        canary = _changes(ordered[: sizes[0]])
+        within = all(canary[part] <= limit for part, limit in exceeded.items())
+        reach = sizes[0] if within else 0
+        # Where none may fail, one that is set aside stops the others too.
+        stop = _described(*((changes, exceeded) if exceeded else (whole, too_much)), len(fleet), before)
+    hosts = [host.name for host in ordered]
     if dry:
-        sizes = [len(ordered)] if ordered else []
+        hosts += aside
+        sizes = [len(hosts)] if hosts else []
     return Decision(
-        hosts=tuple(host.name for host in ordered),
+        hosts=tuple(hosts),
         batches=tuple(sizes),
         reach=reach,
         changes=changes,
         stop=stop,
         max_failures=limits["max_failures"],
-        allow={part: changes[part] for part in over},
+        allow=enough([host.removals for host in ordered], exceeded, limits["max_change"]),
+        set_aside=aside,
     )
 
 
@@ -112,8 +113,9 @@ def objection(decision: Decision, first: str, alive: Collection[str]) -> str:
         return f"stopped {where(done)}: {decision.stop}"
     lost = sum(host not in alive for host in decision.hosts[:done])
     canary = done == decision.batches[0]
-    if lost > (0 if canary else share(decision.max_failures, done)):
-        allowed = "none" if canary else f"{decision.max_failures} (proscribe_max_failures)"
+    may = (may_fail_of_canary if canary else may_fail)(decision.max_failures, done)
+    if lost > may:
+        allowed = str(may or "none") if canary else f"{decision.max_failures} (proscribe_max_failures)"
         after = where(done) if canary else f"after {counted(done, 'host')}"
         return f"stopped {after}: {lost:,} of {done:,} failed, and {allowed} may"
     return ""
@@ -125,26 +127,52 @@ def where(done: int) -> str:
 
 
 def _ordered(hosts: Sequence[Seen]) -> list[Seen]:
-    """The hosts, but those of different plans by turns: so the first batches try every kind of host there is."""
+    """The hosts, but those of different plans by turns: so the first batches try every kind of host there is. They come
+    in pairs: so a host that fails is told from a plan that does.
+    """
     kinds: dict[str, list[Seen]] = {}
     for host in hosts:
         kinds.setdefault(host.plan, []).append(host)
-    # The most common kind first: it is what a canary of one should be.
-    turns = sorted(kinds.values(), key=len, reverse=True)
-    return [host for turn in itertools.zip_longest(*turns) for host in turn if host is not None]
+    # The most common kind first: it is what a canary should be.
+    turns = [_pairs(kind) for kind in sorted(kinds.values(), key=len, reverse=True)]
+    return [host for turn in itertools.zip_longest(*turns, fillvalue=[]) for pair in turn for host in pair]
 
 
-def _size(hosts: Sequence[Seen]) -> dict[str, int]:
-    return {"hosts": len(hosts), "removals": sum(host.removals for host in hosts)}
+def _pairs(hosts: Sequence[Seen]) -> list[Sequence[Seen]]:
+    return [hosts[place : place + 2] for place in range(0, len(hosts), 2)]
 
 
-def _described(changes: Mapping[str, int], over: Mapping[str, int], answered: int, before: Before | None) -> str:
+def _changes(hosts: Sequence[Seen]) -> dict[str, int]:
+    """What the correction of these hosts comes to."""
+    return {
+        "hosts": len(hosts),
+        "removals": sum(host.removals for host in hosts),
+        **{control: many for control in CONTROLS if (many := sum(control in host.drifted for host in hosts))},
+    }
+
+
+def _set_aside(
+    changing: Sequence[Seen], exceeded: Mapping[str, int], limits: Mapping[str, Any], answered: int
+) -> dict[str, str]:
+    """The hosts that are set aside, each with why; `exceeded` are the limits that the whole exceeds."""
+    claims = {host.name: host.removals for host in changing}
+    return {
+        name: f"set aside and left as found: it has {counted(claims[name], 'removal')}, and with it the whole is more "
+        f"than proscribe_max_change allows ({_allowed(exceeded)})"
+        for name in set_aside(claims, limits["max_change"], answered)
+    }
+
+
+def _allowed(exceeded: Mapping[str, int]) -> str:
+    return " and ".join(counted(limit, "host" if part == "hosts" else "removal") for part, limit in exceeded.items())
+
+
+def _described(changes: Mapping[str, int], exceeded: Mapping[str, int], answered: int, before: Before | None) -> str:
     by_control = ", ".join(f"{control} on {changes[control]:,}" for control in CONTROLS if control in changes)
     would = f"would change {counted(changes['hosts'], 'host')} of the {answered:,} that answered ({by_control})"
     if changes["removals"]:
         would += f" and remove {counted(changes['removals'], 'program')}"
-    most = " and ".join(counted(limit, "host" if part == "hosts" else "removal") for part, limit in over.items())
-    message = f"the whole {would}, and proscribe_max_change allows {most}"
+    message = f"the whole {would}, and proscribe_max_change allows {_allowed(exceeded)}"
     if before is not None:
         message += f"; in the previous run ({before.run}), {before.well:,} of these hosts were compliant"
     return message

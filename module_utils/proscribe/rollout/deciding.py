@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..report.text.wording import some
 from . import Decision, Seen, decide, seen, where
 from .before import run_before
 
+MOST_NAMED = 5  # hosts in one sentence
 CHECK = "check"  # the mode of a run that only says what it would correct
 
 
@@ -43,7 +45,7 @@ def answered(host: str, observed: Mapping[str, Any]) -> None:
     it is decided is how well it was corrected.
     """
     if _now is not None and _now.decision is None:
-        _now.answers[host] = seen(host, observed)
+        _now.answers[host] = seen(host, _now.run["hosts"].get(host, ""), observed)
 
 
 def decided() -> Decision | None:
@@ -68,4 +70,7 @@ def decision_on(fleet: Sequence[Seen], run: Mapping[str, Any], dry: bool, warn: 
         made = decide(fleet, run["rollout"], dry, run_before(Path(run["directory"]).parent, made.hosts))
         if dry:
             warn(f"a run without --check would stop {where(made.reach)}: {made.stop}")
+    if dry and made.set_aside:
+        why = next(iter(made.set_aside.values()))
+        warn(f"a run without --check would leave out {some(list(made.set_aside), MOST_NAMED)}: {why}")
     return made

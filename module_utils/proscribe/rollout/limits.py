@@ -15,7 +15,9 @@ UNLIMITED = "unlimited"
 
 # So many hosts are corrected all at once; a canary for so few would cost more time than it saves.
 ALL_AT_ONCE = 5
-# How much larger each batch is than the one before it: 1, 5, 25, 125, ... A hundred thousand hosts are nine batches.
+# Of two, one that fails alone is told from a change that fails everywhere.
+CANARY = 2
+# How much larger each batch is than the one before it: 2, 10, 50, 250, ... A hundred thousand hosts are eight batches.
 GROWTH = 5
 # So many hosts may change whatever share of the fleet they are, so that a small fleet's first run asks nothing.
 FEW = 10
@@ -30,7 +32,7 @@ def read_batches(value: object) -> str | tuple[int | str, ...]:
     """`auto`, or the sizes of the batches: numbers of hosts, or shares ("10%") of those that have to be corrected; the
     last one repeats. Raises Expected.
     """
-    expected = "auto, or sizes such as [1, 10, '25%']"
+    expected = "auto, or sizes such as [2, 10, '25%']"
     if value == AUTO:
         return AUTO
     if not isinstance(value, list | tuple) or not value:
@@ -94,7 +96,7 @@ def batch_sizes(batches: str | Sequence[int | str], total: int) -> list[int]:
     if total <= 0:
         return []
     if isinstance(batches, str):
-        first_sizes: list[int | str] = [total] if total <= ALL_AT_ONCE else [1]
+        first_sizes: list[int | str] = [total] if total <= ALL_AT_ONCE else [CANARY]
     else:
         first_sizes = list(batches)
     sizes: list[int] = []

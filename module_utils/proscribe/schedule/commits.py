@@ -163,6 +163,8 @@ class Checkout:
         self.prepare()
         options = ("--quiet", "--force", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
         branch = f"refs/heads/{self.branch}:{FETCHED}"  # a tag may have the branch's name
+        with contextlib.suppress(Problem):  # git leaves what it was where it does not take what is there
+            self.git("update-ref", "-d", FETCHED)
         try:
             try:
                 self.git("fetch", *options, "--", self.repository, branch, timeout=FETCHING, bounded=True)
@@ -179,7 +181,7 @@ class Checkout:
         """Raises Problem for a commit that may not be run."""
         short = commit[:12]
         if not commit:
-            raise Problem("what was fetched is no commit")
+            raise Problem("what was fetched is no commit, or the repository has no whole history (a shallow clone)")
         if self.signers:
             try:
                 verify(self.git("cat-file", "commit", commit), commit, self.signers)

@@ -21,6 +21,13 @@ ERRORS = 64 * 1024  # bytes of what is written to the errors, of which the last 
 QUIET = 2.0  # seconds after which a host that has not said anything is called silent
 PROMPT = 60.0  # seconds after which a password that nobody has asked for is not waited for any more
 LOCAL = 10.0  # seconds for what a local process answers at once: the one that keeps a connection
+# Until a password is accepted: bytes that a host may print, more than any banner; and bytes of an unfinished line that
+# are matched again when it goes on, more than any prompt, refusal or sign of success has.
+BEFORE = 64 * 1024
+UNFINISHED = 512
+# So often a host is read as soon as it prints; one that goes on printing in crumbs is read after a pause each time.
+AT_ONCE = 200
+PAUSE = 0.02  # seconds; a pipe takes 64 KiB meanwhile
 
 
 class Running(Protocol):
@@ -133,7 +140,7 @@ def exchange(
         with selectors.PollSelector() as selector:
             selector.register(ours_out, selectors.EVENT_READ)
             selector.register(ours_err, selectors.EVENT_READ)
-            writing, quiet = False, time.monotonic() + QUIET
+            writing, reads, quiet = False, 0, time.monotonic() + QUIET
             while ours_out in open_ and not conversation.over:
                 if ours_in in open_ and writing != bool(conversation.due):
                     writing = bool(conversation.due)
@@ -161,6 +168,9 @@ def exchange(
                             close(ours_in)
                         continue
                     quiet = end
+                    reads += 1
+                    if reads > AT_ONCE:
+                        time.sleep(PAUSE)
                     chunk = _read(descriptor)
                     if not chunk:
                         selector.unregister(descriptor)
@@ -190,7 +200,9 @@ class _Conversation:
         self.due = memoryview(b"" if password else data)
         self._most = self._left = most
         self._out: list[bytes] = []
-        self._err = b""
+        self._err = bytearray()
+        self._before = BEFORE
+        self._unfinished = [b"", b""]  # the last line of the output, and of the errors
 
     @property
     def unasked(self) -> bool:
@@ -209,27 +221,36 @@ class _Conversation:
             self.cut = too_much(self._most)
             return
         if errors:
-            self._err = (self._err + chunk)[-ERRORS:]
+            self._err += chunk
+            if len(self._err) > 2 * ERRORS:
+                del self._err[:-ERRORS]
         else:
             self._out.append(chunk)
         if not self.all_due and self._password is not None:
-            self._escalate(self._password)
+            self._escalate(self._password, chunk, errors)
 
-    def _escalate(self, password: Password) -> None:
-        """Find out whether the password is asked for, was taken, or was not."""
-        printed = b"".join(self._out), self._err
-        if any(map(password.is_accepted, printed)):
+    def _escalate(self, password: Password, chunk: bytes, errors: bool) -> None:
+        """Find out whether the password is asked for, was taken, or was not: only what is new is matched, and the line
+        that it goes on with.
+        """
+        self._before -= len(chunk)
+        if self._before < 0:
+            self.cut = f"it printed more than {BEFORE // 1024} KiB before it accepted the password"
+            return
+        printed = self._unfinished[errors] + chunk
+        self._unfinished[errors] = printed[printed.rfind(b"\n") + 1 :][-UNFINISHED:]
+        if password.is_accepted(printed):
             self.all_due = True
             self.due = memoryview(bytes(self.due) + self._data)
-        elif refusal := next(filter(None, map(password.refusal, printed)), ""):
+        elif refusal := password.refusal(printed):
             self.refused = refusal
-        elif not self._given and any(map(password.is_prompt, printed)):
+        elif not self._given and password.is_prompt(printed):
             self._given = True
             self.due = memoryview(password.text + b"\n")
 
     def ended(self, code: int = -1, cut: str = "") -> Ended:
         """What came of it."""
-        return Ended(code, b"".join(self._out), self._err, cut, self.refused)
+        return Ended(code, b"".join(self._out), bytes(self._err[-ERRORS:]), cut, self.refused)
 
 
 def _written(descriptor: int, conversation: _Conversation) -> bool:

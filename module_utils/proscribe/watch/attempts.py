@@ -31,7 +31,7 @@ class Attempts:
         if key not in self._next and own >= MOST_OF_USER:
             key = (rule, OTHERS, user)
         if key not in self._next and len(self._next) >= MOST:
-            key = (rule, OTHERS, user) if len(self._next) < 2 * MOST else (OTHERS, OTHERS, OTHERS)
+            key = (rule, OTHERS, user) if len(self._next) < 2 * MOST else (rule, OTHERS, OTHERS)
         first = now >= self._next.get(key, now)
         self._counts[key] = self._counts.get(key, 0) + 1
         if first:

@@ -23,9 +23,11 @@ from typing import TYPE_CHECKING, Any
 from . import mounts, reported
 from .fanotify import Fanotify, is_loader
 from .inotify import OPENED, Inotify
+from .owners import owner_of
 from .prefilter import Prefilter, link
 from .proc_events import ProcEvents
 from .reported import HEARTBEAT, STATE
+from .waiting import Budget, Start, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +39,6 @@ MOST_PATHS = 2048  # of which it is remembered whether they matter
 MOST_INNOCENT = 2048  # programs that were verified
 INNOCENT_FOR = 30.0  # seconds that a verdict counts: a waiver may end
 INNOCENT_BY_PATH_FOR = 5.0  # where only the path is known, under which another file may be put
-MOST_WAITING = 128  # starts of one user
-MOST_USERS = 64
-MOST_AT_ONCE = 32  # starts that the verifier gets
 LONGEST = 500  # characters of the path of each: its end
 AGAIN = (0.1, 0.2, 0.4)  # seconds until a process that is not yet what it will be is verified again
 SCAN_EVERY = 5.0  # seconds between two scans of /proc, which follow lost events
@@ -56,95 +55,6 @@ OBSERVING = b"/libexec/proscribe/watch\0observe\0"  # in the command line of one
 # Limits that somebody has set, where the kernel has what was refused.
 LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EAGAIN)
 FAILED = 0.2  # seconds of processor time that a verifier counts which ended without an answer
-
-
-class Budget:
-    """Processor time that verifying may take: a bucket that fills slowly, and is emptied by what was used."""
-
-    SHARE = 0.0125  # of a processor
-    MOST = 0.3  # seconds
-    DEBT = -0.008  # so that nobody waits longer than two thirds of a second for it to fill
-
-    def __init__(self, now: float) -> None:
-        self.left = self.MOST
-        self.at = now
-        self.each = 0.01  # seconds that a start took, lately
-
-    def fill(self, now: float) -> None:
-        self.left = min(self.MOST, self.left + max(0.0, now - self.at) * self.SHARE)
-        self.at = now
-
-    def spend(self, seconds: float, starts: int = 0) -> None:
-        self.left = max(self.DEBT, self.left - max(0.0, seconds))
-        if starts:
-            self.each += (max(0.0005, seconds / starts) - self.each) / 4
-
-    def starts(self) -> int:
-        """How many starts can be verified now."""
-        return 0 if self.left < 0 else min(MOST_AT_ONCE, 1 + int(self.left / self.each))
-
-    def wait(self) -> float:
-        """Seconds until one can be."""
-        return max(0.0, -self.left / self.SHARE)
-
-
-class Start:
-    """A process that may have become a restricted program."""
-
-    __slots__ = ("due", "key", "path", "pid", "tries")
-
-    def __init__(self, pid: int, path: str, key: tuple[Any, ...], due: float) -> None:
-        self.pid, self.path, self.key, self.due = pid, path, key, due
-        self.tries = 0
-
-
-class Waiting:
-    """Starts to be verified, by user: each is served in turn."""
-
-    def __init__(self) -> None:
-        self.of: dict[int, dict[int, Start]] = {}
-
-    def add(self, user: int, start: Start) -> bool:
-        """Take a start; whether there was room."""
-        own = self.of.get(user)
-        if own is None:
-            if len(self.of) >= MOST_USERS:
-                return False
-            own = self.of[user] = {}
-        if start.pid not in own and len(own) >= MOST_WAITING:
-            return False
-        own[start.pid] = start
-        return True
-
-    def next(self, most: int, now: float) -> list[Start]:
-        """At most so many that are due, one of each user after the other; those that have ended are dropped."""
-        found: list[Start] = []
-        queues = [iter([start for start in own.values() if start.due <= now]) for own in self.of.values()]
-        while queues and len(found) < most:
-            for queue in list(queues):
-                start = next(queue, None)
-                if start is None:
-                    queues.remove(queue)
-                elif os.path.lexists(f"/proc/{start.pid}"):
-                    found.append(start)
-                else:
-                    self._drop(start)
-                if len(found) >= most:
-                    break
-        for start in found:
-            self._drop(start)
-        return found
-
-    def _drop(self, start: Start) -> None:
-        for user, own in list(self.of.items()):
-            if own.get(start.pid) is start:
-                del own[start.pid]
-            if not own:
-                del self.of[user]
-
-    def due(self) -> float | None:
-        """When the first one is due; None for none."""
-        return min((start.due for own in self.of.values() for start in own.values()), default=None)
 
 
 class Verifier:
@@ -462,7 +372,7 @@ class Noticing:
         return matters
 
     def _may_be(self, pid: int, path: str, file: tuple[Any, ...], now: float) -> None:
-        user = user_of(pid)
+        user = owner_of(pid)
         if user is None:  # it has ended
             return
         key = (*file, user)
@@ -533,11 +443,17 @@ class Noticing:
         if "sets" in said:
             self._use(said["sets"], now)
         again = set(said.get("again", ()))
+        later = said.get("later", {})
         for start in starts:
-            if start.pid in again and start.tries < len(AGAIN):
+            if start.pid in later:
+                start.due = now + later[start.pid]
+            elif start.pid in again and start.tries < len(AGAIN):
                 start.due = now + AGAIN[start.tries]
                 start.tries += 1
-                self.waiting.add(start.key[-1], start)
+            else:
+                continue
+            if not self.waiting.add(start.key[-1], start):
+                self._lost(now)
         if len(self.innocent) >= MOST_INNOCENT:
             self.innocent.clear()
         for key in said.get("innocent", ()):
@@ -583,20 +499,6 @@ class Noticing:
             self.files = files
             self.read_due = now + READ_EVERY
         self.scan_due = now
-
-
-def user_of(pid: int) -> int | None:
-    """The number of the user that a process runs for (the real one); None if it has ended. One that hides its memory,
-    as it does where the effective user is another, belongs to root in /proc: there the kernel says it in words.
-    """
-    try:
-        if uid := os.stat(f"/proc/{pid}").st_uid:
-            return uid
-        with open(f"/proc/{pid}/status", "rb") as stream:
-            ids = stream.read().partition(b"\nUid:")[2].split(None, 1)
-        return int(ids[0]) if ids else None
-    except OSError:
-        return None
 
 
 def _observes(pid: int | str) -> bool:

@@ -1,7 +1,7 @@
 """What is restricted on a host now, and whether a program is that: by the code that enforces, for single processes.
 
 What counts as certain is decided there (controls/apps), and nowhere else. What a user may have made hang, or made up
-in a view of his own, is looked into in a process of its own (host/apart.py), one user at a time.
+in a view of his own, is looked into in a process of its own (host/apart.py), one start at a time.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from ..host.file_scan import mounts, remote
 from ..host.processes import RootNotRead
 from ..tuples import NamedTuple
 
-APART = Limits(seconds=1.5)  # for the starts of one user
-SECONDS = 1.0  # of it, for what lies around a program
-SLOW = 0.25  # seconds for a start, above which its user is slow
+APART = Limits(seconds=1.0)  # for one start
+SECONDS = 0.4  # of it for what lies around a program, and as many for what its user has installed
+IN_ALL = 3.0  # for all starts that are verified together: whoever asks waits for an answer
 NIX = ("nix", "guix")
 FLATPAK, SNAP = "flatpak", "snap"
 BWRAP = "bwrap"  # begins a sandbox of flatpak's; what is in it becomes known a moment later
@@ -45,7 +45,8 @@ class Verified(NamedTuple):
     restricted: list[Running]  # to be ended: known with certainty, and open to nobody by a waiver
     innocent: list[int]  # the numbers of those that are not, with the host's own view of its files
     unclear: list[int]  # and of those that could not be verified now
-    slow: list[int]  # the users whose view of their files could not be observed in time
+    left: list[int]  # and of those for which there was no time
+    took: list[tuple[int, float]]  # how many seconds each of those took that were looked into apart
 
 
 class Restricted:
@@ -78,31 +79,36 @@ class Restricted:
                 for user in roots:
                     yield from system.query_of(self.host, user, ids)[0] if ids else ()
 
-    def verify(self, processes: Sequence[Process], avoided: Collection[int] = ()) -> Iterator[Verified]:
-        """What some processes are, in parts: first what the kernel's word alone decides, then user by user what has to
-        be observed apart. Nobody waits for what a user makes slow; those of `avoided` users stay unclear.
+    def verify(self, processes: Sequence[Process], later: Collection[int] = ()) -> Iterator[Verified]:
+        """What some processes are, in parts: first what the kernel's word alone decides, then one by one what has to be
+        observed apart, for which there is so much time in all. Of those of these numbers only the first is done.
         """
-        first = Verified([], [], [], [])
-        by_user: dict[int, list[Process]] = {}
+        first = Verified([], [], [], [], [])
+        apart: list[Process] = []
         for process in processes:
             if self.section is None:
                 first.innocent.append(process.pid)
             elif known := self._by_the_kernel_alone(process):
                 self._sort(known, [], process, first)
+            elif process.pid in later:
+                first.left.append(process.pid)
             else:
-                by_user.setdefault(self.host.user_of(process), []).append(process)
-        first.unclear.extend(process.pid for uid in by_user if uid in avoided for process in by_user[uid])
+                apart.append(process)
         yield first
-        users = sorted(by_user.keys() - set(avoided))
-        began = time.monotonic()
-        for uid, parts, why in each(users, lambda uid: self._around(by_user[uid]), APART):
-            took, began = time.monotonic() - began, time.monotonic()
-            verified = Verified([], [], [], [uid] if why or took > SLOW * len(by_user[uid]) else [])
-            mine = {process.pid: process for process in by_user[uid]}
-            for pid, rows, packages in parts:
+        began = last = time.monotonic()
+        for process, parts, _ in each(apart, self._around, APART):
+            now = time.monotonic()
+            verified = Verified([], [], [], [], [(process.pid, now - last)])
+            last = now
+            for rows, packages in parts:
                 own = [restored_package(row) for row in packages]
-                self._sort([restored(row) for row in rows], own, mine.pop(pid), verified)
-            verified.unclear.extend(mine)
+                self._sort([restored(row) for row in rows], own, process, verified)
+            if not parts:
+                verified.unclear.append(process.pid)
+            if now - began > IN_ALL:
+                verified.left.extend(one.pid for one in apart[apart.index(process) + 1 :])
+                yield verified
+                return
             yield verified
 
     def _by_the_kernel_alone(self, process: Process) -> list[Running] | None:
@@ -145,46 +151,58 @@ class Restricted:
 
     # -- apart
 
-    def _around(self, processes: Sequence[Process]) -> Iterator[tuple[int, list[Running], list[Package]]]:
-        """What processes of one user are, by what lies around them: (number, what it is, packages that say so)."""
-        for process in processes:
-            found = running(self.host, self.identify, [process])
-            own: list[Package] = []
-            if not found or found[0].identity.doubt:
-                apps, own = self._own(process)
-                packages = [*self.packages, *self._with_services(own)]
-                certain = {
-                    path: app.services
-                    for app in apps
-                    if not app.doubt and app.kind in RUNNABLE
-                    for path in app.parts or [app.path]
-                }
-                identify = identifier(self.host, self.desired, packages, self.homes, certain)
-                found = running(self.host, identify, [process])
-            yield process.pid, found, own
+    def _around(self, process: Process) -> Iterator[tuple[list[Running], list[Package]]]:
+        """What a process is, by what lies around its program: (what it is, packages that say so)."""
+        found = running(self.host, self.identify, [process])
+        own: list[Package] = []
+        unseen: list[str] = []
+        if _is_open(found) and self._in_a_place_of_users(process.exe):
+            with self._budget(unseen):
+                found = self._as_a_portable_app(process)
+            if _is_open(found):
+                with self._budget(unseen):
+                    own = self._packages_of(self.host.owner(process), unseen)
+                found = self._identified(process, own, {}) or found
+            if unseen and _is_open(found):
+                raise Unseen(unseen[0])
+        yield found, own
 
-    def _own(self, process: Process) -> tuple[list[PortableApp], list[Package]]:
-        """What a program in a user's place is: the portable app of that file, and the packages that he installed."""
-        host, path = self.host, process.exe
-        home = self._home_of(path)
-        places = home or next((place for place in scan.PLACES if path.startswith(f"{place}/")), "")
-        if not places or remote(path, mounts(host)):
-            return [], []
-        host.budget = Budget(seconds=SECONDS)
+    def _in_a_place_of_users(self, path: str) -> bool:
+        below = self._home_of(path) or path.startswith(tuple(f"{place}/" for place in scan.PLACES))
+        return bool(below) and not remote(path, mounts(self.host))
+
+    @contextlib.contextmanager
+    def _budget(self, unseen: list[str]) -> Iterator[None]:
+        """A block that reads what users have made, as far as a budget goes; why it did not come to its end is noted."""
+        self.host.budget = Budget(seconds=SECONDS)
         try:
-            packages = list(self._packages_of(host.owner(process)))
-            seen = host.stat(path)
-            if seen is None:
-                return [], packages
-            user = self.home_users[home] if home else host.account(seen.st_uid)
-            mine = user if user.uid else None
-            region = Region({home: user} if home else {}, [home] if home else [], (), mine, self._owned(mine))
-            names = self.names.beside(set(user_dirs.of_user(host, user).values()) if home else ())
-            apps = scan.check_file(host, self.desired.services, names, region, self.packages, path)
-            claimed = [app._replace(services=self.desired.claimed(app.services)) for app in apps]
-            return claimed, packages
+            yield
+        except (Unseen, ControlError, OSError) as error:
+            unseen.append(str(error))
         finally:
-            host.budget = None
+            self.host.budget = None
+
+    def _identified(self, process: Process, own: Sequence[Package], certain: Mapping[str, list[str]]) -> list[Running]:
+        packages = [*self.packages, *self._with_services(own)]
+        return running(self.host, identifier(self.host, self.desired, packages, self.homes, certain), [process])
+
+    def _as_a_portable_app(self, process: Process) -> list[Running]:
+        """What a process is by its file and what lies beside it."""
+        apps = self._portable_apps(process.exe)
+        certain = {app.path: app.services for app in apps if not app.doubt and app.kind in RUNNABLE}
+        return self._identified(process, (), certain)
+
+    def _portable_apps(self, path: str) -> list[PortableApp]:
+        host, home = self.host, self._home_of(path)
+        seen = host.stat(path)
+        if seen is None:
+            return []
+        user = self.home_users[home] if home else host.account(seen.st_uid)
+        mine = user if user.uid else None
+        region = Region({home: user} if home else {}, [home] if home else [], (), mine, self._owned(mine))
+        names = self.names.beside(set(user_dirs.of_user(host, user).values()) if home else ())
+        apps = scan.check_file(host, self.desired.services, names, region, self.packages, path)
+        return [app._replace(services=self.desired.claimed(app.services)) for app in apps]
 
     def _home_of(self, path: str) -> str:
         while path := path.rpartition("/")[0]:
@@ -192,12 +210,18 @@ class Restricted:
                 return path
         return ""
 
-    def _packages_of(self, user: User | None) -> Iterator[Package]:
+    def _packages_of(self, user: User | None, unseen: list[str]) -> list[Package]:
+        packages: list[Package] = []
         for system in ON_DEMAND if user and user.uid else ():
             ids = self.desired.packages[system.MANAGER].keys()
             if ids and user:
-                with contextlib.suppress(Unseen, ControlError, OSError):
-                    yield from system.query_of(self.host, user, ids)[0]
+                try:
+                    found, why = system.query_of(self.host, user, ids)
+                    packages += found
+                    unseen += [why] if why else []
+                except (Unseen, ControlError, OSError) as error:
+                    unseen.append(str(error))
+        return packages
 
     def _owned(self, user: User | None) -> list[str]:
         """The directories of package systems: what is in them is theirs to remove, and no portable app."""
@@ -206,6 +230,11 @@ class Restricted:
             with contextlib.suppress(Unseen, ControlError, OSError):
                 found += system.owned_directories(self.host, user)
         return found
+
+
+def _is_open(found: Sequence[Running]) -> bool:
+    """Whether it is not certain yet what a process is."""
+    return not found or bool(found[0].identity.doubt)
 
 
 def sets(host: Host, sections: Sequence[Mapping[str, Any]], restricted: Restricted) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The verifier: it says what a start is, and ends what is restricted. The daemon (noticing.py) starts it when it is
 needed; it ends by itself when there was nothing for a while, so that a quiet host has none of this code in memory.
 
-A request is one of ("sets",): what may be restricted; ("starts", [(pid, end of the path, key)]); ("timer",): the host
-has missed an own observation, so have systemd begin them again. An answer has `used`, the processor time of all that it
-did until then, in seconds; and `failed`, why it could not do what it was to do.
+A request is one of ("sets",): what may be restricted; ("starts", [(pid, end of the path, key)]), where a key ends with
+the user; ("timer",): the host has missed an own observation, so have systemd begin them again. An answer has `used`,
+the processor time of all that it did until then, in seconds; and `failed`, why it could not do what it was to do.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ MOST_NOTIFIERS = 4
 NOTIFIED_WITHIN = 12.0  # seconds
 FORKED = 0.5  # seconds after the end of a program, until what it has forked follows
 MOST_FORKED = 32  # of these at a time
-SLOW = 60.0  # seconds for which nobody waits again for a user whose files could not be observed in time
+SLOW = 0.25  # seconds for a start, above which its user's next ones are verified one at a time
+REST = 3  # times as long as such a start took, until his next one: so he has a quarter of the verifier's time
+FORGOTTEN = 60.0  # seconds after which a user who was slow is like any other
+SOON = 0.1  # seconds until what there was no time for is asked again
 
 
 class Verifying:
@@ -52,7 +55,7 @@ class Verifying:
         self.endings = Endings()
         self.attempts = Attempts(self._write)
         self.written_at = -RELOADED
-        self.slow: dict[int, float] = {}
+        self.slow: dict[int, float] = {}  # by user, when his next start is verified
         self.forking: dict[tuple[str, int], None] = {}  # programs that were ended lately
         self.forked_at = 0.0  # when what they have forked is ended too; 0 for never
         self.notified: dict[tuple[str, str], float] = {}
@@ -117,7 +120,9 @@ class Verifying:
     # -- starts
 
     def starts(self, given: Sequence[tuple[int, str, Any]], now: float) -> dict[str, Any]:
-        """Verify some starts, and end what is restricted. {innocent: [keys], again: [numbers]}."""
+        """Verify some starts, and end what is restricted. {innocent: [keys], again: [numbers], later: seconds by number};
+        `again` could not be verified, `later` was not tried.
+        """
         if frozen.active(self.host):
             return {}
         self.reload(now)
@@ -129,16 +134,43 @@ class Verifying:
         sandboxes = {(processes[pid].exe, self.host.user_of(processes[pid])) for pid in begun}
         more = [process for process in self._of(sandboxes) if process.pid not in processes]
         held.update({process.pid: self._state(process) for process in more})
-        self.slow = {uid: until for uid, until in self.slow.items() if until > now}
+        users = {pid: key[-1] for pid, _, key in given}
+        put_off = self._put_off({pid: users[pid] for pid in processes}, now)
         innocent: set[int] = set()
-        for verified in self.restricted.verify([*processes.values(), *more], self.slow):
+        later: dict[int, float] = {}
+        for verified in self.restricted.verify([*processes.values(), *more], put_off):
             for program in verified.restricted:
                 self._end(program, held, set(paths), now)
-            self.slow.update(dict.fromkeys(verified.slow, now + SLOW))
+            for pid, took in verified.took:
+                self._account(users.get(pid), took)
             again.update(verified.unclear)
             innocent.update(verified.innocent)
+            later.update((pid, put_off.get(pid, SOON)) for pid in verified.left if pid in users)
         again.update(begun)
-        return {"innocent": [key for pid, _, key in given if pid in innocent - again], "again": sorted(again)}
+        return {
+            "innocent": [key for pid, _, key in given if pid in innocent - again],
+            "again": sorted(again - later.keys()),
+            "later": later,
+        }
+
+    def _put_off(self, users: Mapping[int, int], now: float) -> dict[int, float]:
+        """Of some starts with their users, those that have to wait, and for how many seconds."""
+        self.slow = {uid: until for uid, until in self.slow.items() if until + FORGOTTEN > now}
+        later: dict[int, float] = {}
+        for pid, uid in users.items():
+            until = self.slow.get(uid)
+            if until is not None and until > now:
+                later[pid] = until - now
+            elif until is not None:
+                self.slow[uid] = now + REST * SLOW  # one at a time
+        return later
+
+    def _account(self, uid: int | None, took: float) -> None:
+        """Note how long a start of a user took."""
+        if uid is not None and took > SLOW:
+            self.slow[uid] = time.monotonic() + REST * took
+        elif uid in self.slow:
+            self.slow.pop(uid)
 
     def _state(self, process: Process) -> tuple[float | None, str]:
         return self.host.start_time(process), process.exe
@@ -174,7 +206,7 @@ class Verifying:
         if not self.forked_at:
             self.forking.clear()
         held = {process.pid: self._state(process) for process in kin[:MOST_FORKED]}
-        for verified in self.restricted.verify(kin[:MOST_FORKED], self.slow) if kin else ():
+        for verified in self.restricted.verify(kin[:MOST_FORKED]) if kin else ():
             for one in verified.restricted:
                 self._begin(one.processes, held)
 

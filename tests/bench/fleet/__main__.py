@@ -104,6 +104,11 @@ def options() -> argparse.ArgumentParser:
         help="also an audit where one host in twenty is silent: what it costs in time-outs",
     )
     parser.add_argument(
+        "--hostile",
+        action="store_true",
+        help="also an audit where one host in twenty answers in hostile ways: what it costs the controller",
+    )
+    parser.add_argument(
         "--latency",
         type=milliseconds,
         metavar="20ms",
@@ -170,6 +175,10 @@ def main() -> int:
             hosts = min(most, SILENT)
             made.grow(hosts)
             scenarios.dead(bench, hosts)
+        if arguments.hostile:
+            hosts = min(most, SILENT)
+            made.grow(hosts)
+            scenarios.attacked(bench, hosts)
         if arguments.beside:
             beside.measure(made, bench)
         if arguments.peak is not None:

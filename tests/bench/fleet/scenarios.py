@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import hostile
 import peers
 import table
 from controller import Bench, NoResult
@@ -135,6 +136,25 @@ def dead(bench: Bench, hosts: int) -> None:
     )
     if not accounted:
         raise NoResult("a host is not accounted for")
+
+
+def attacked(bench: Bench, hosts: int) -> None:
+    """What an audit costs in which one host in twenty is in hostile hands, in ten ways."""
+    bench.inventory(range(hosts))
+    honest = least([bench.run("audit"), bench.run("audit")])
+    taken = hostile.take_over(bench.fleet, hosts)
+    cost = bench.run("audit", ends=4)
+    hostile.give_back(bench.fleet, taken)
+    lines = (bench.reports / "latest/hosts.jsonl").read_text().splitlines()
+    share = cost.controller / honest.controller
+    print(
+        f"\n{len(taken)} of {hosts} hosts are hostile, in {len(hostile.WAYS)} ways\n"
+        f"  controller {cost.controller:.1f} s, {share:.2f} of the {honest.controller:.1f} s of the honest; aim 1.5\n"
+        f"  by the clock {cost.wall:.1f} s instead of {honest.wall:.1f} s; {table.processors()}",
+        flush=True,
+    )
+    if mistakes := hostile.told(map(json.loads, lines), taken):
+        raise NoResult(f"the report is wrong: {'; '.join(mistakes[:5])}")
 
 
 def distant(

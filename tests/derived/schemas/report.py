@@ -166,7 +166,7 @@ RULE = keyed(
     optional=("kind", "audited"),
 )
 ROLLOUT = made(
-    Rollout(0, (), (), "", {}).as_dict(),
+    Rollout(0, (), (), "", {}, {}).as_dict(),
     {
         "to_correct": about(COUNT, "Hosts of which controls had drifted"),
         "batches": about(listed(SOME), "The sizes of the batches in which they were to be corrected"),
@@ -175,7 +175,12 @@ ROLLOUT = made(
         ),
         "why": about(maybe(TEXT), "Why it was stopped"),
         "allow": about(
-            by({"type": "integer"}), "What proscribe_max_change has to be for all of them, where that was the reason"
+            by({"type": ["integer", "string"]}),
+            "What proscribe_max_change has to be for all of them, where that was the reason",
+        ),
+        "set_aside": about(
+            listed(keyed({"host": TEXT, "why": TEXT})),
+            "The hosts that were left as found, so that the others could be corrected; set_aside.txt names them",
         ),
     },
 )

@@ -11,8 +11,9 @@ import made_apps as made
 import pytest
 from made_host import WECHAT, MadeHost, plan
 from proscribe.controls import apps
-from proscribe.host import Process
+from proscribe.host import Process, Unseen
 from proscribe.host.apart import Limits
+from proscribe.host.budget import Budget
 from proscribe.host.file_scan import Mount
 from proscribe.watch import restricted
 from proscribe.watch.prefilter import Prefilter
@@ -47,7 +48,7 @@ def verified(host: MadeHost, of: dict[str, Any], *pids: int) -> Verified:
 
 def together(restricted: Restricted, processes: list[Process]) -> Verified:
     parts = list(restricted.verify(processes))
-    return Verified(*(sum((list(part[place]) for part in parts), []) for place in range(4)))
+    return Verified(*(sum((list(part[place]) for part in parts), []) for place in range(5)))
 
 
 def ended(host: MadeHost, of: dict[str, Any]) -> bool:
@@ -167,10 +168,11 @@ def test_a_flatpak_is_known_by_its_sandbox(host: MadeHost) -> None:
     assert [one.identity.id for one in found.restricted] == ["com.tencent.WeChat"]
 
 
-def test_nobody_waits_for_what_a_user_makes_slow(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the kernel alone says is decided before, and a slow user is named, so that he is not waited for again."""
+def test_nobody_waits_long_for_what_a_user_makes_slow(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the kernel alone says is decided before; what hangs takes its time and no more, and hides no other start."""
     furnished(host)
     at_home(host, 7, "/opt/viber/Viber")
+    at_home(host, 9, "/home/alice/Downloads/v/Viber")
     host.program(8, "/home/alice/x/Viber", contained=True)
 
     def hangs(process: Process, name: str, limit: int = 0) -> bytes:
@@ -182,13 +184,53 @@ def test_nobody_waits_for_what_a_user_makes_slow(host: MadeHost, monkeypatch: py
     monkeypatch.setattr(host, "read_inside", hangs)
     monkeypatch.setattr(restricted, "APART", Limits(seconds=0.5))
     one = Restricted(host, plan(viber=VIBER, wechat=WECHAT)["controls"]["apps"])
-    processes = [Process(7, "/opt/viber/Viber"), Process(8, "/home/alice/x/Viber")]
+    exes = {7: "/opt/viber/Viber", 8: "/home/alice/x/Viber", 9: "/home/alice/Downloads/v/Viber"}
+    processes = [Process(pid, exe) for pid, exe in exes.items()]
     parts = one.verify(processes)
     assert [program.processes[0].pid for program in next(parts).restricted] == [7]
-    later = next(parts)
-    assert later.unclear == [8] and later.slow == [os.getuid()]
-    first, *others = one.verify(processes, later.slow)
-    assert first.unclear == [8] and not others
+    hung = next(parts)
+    assert hung.unclear == [8] and hung.took[0][1] >= 0.5
+    assert [program.processes[0].pid for program in next(parts).restricted] == [9]
+    first, *others = one.verify(processes, {8})
+    assert first.left == [8] and [pid for part in others for pid, _ in part.took] == [9]
+    monkeypatch.setattr(restricted, "IN_ALL", 0.4)
+    assert together(one, processes).left == [9], "another request has time for it"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param("home/alice/Downloads/v", id="beside the program"),
+        pytest.param("home/alice", id="in the home"),
+        pytest.param("home/alice/.npm-global/lib/node_modules", id="where packages would be"),
+        pytest.param("home/alice/Downloads/v/resources", id="below the program"),
+    ],
+)
+def test_what_lies_around_a_program_hides_it_from_nobody(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A crowd of empty files costs the start of a program nothing: it is verified with few names read."""
+    furnished(host)
+    at_home(host, 7, "/home/alice/Downloads/v/Viber")
+    directory = Path(host.root) / place
+    directory.mkdir(parents=True, exist_ok=True)
+    for number in range(5_000):
+        (directory / f"{number}.so").touch()
+    monkeypatch.setattr(restricted, "Budget", lambda seconds: Budget(entries=3_000, seconds=600))
+    found = verified(host, plan(viber=VIBER, wechat=WECHAT), 7)
+    assert [[process.pid for process in one.processes] for one in found.restricted] == [[7]]
+
+
+def test_what_could_not_be_seen_in_time_is_no_innocence(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    furnished(host)
+    at_home(host, 7, "/home/alice/alone/Viber")
+
+    def too_much(*_: object) -> list[object]:
+        raise Unseen("over budget")
+
+    monkeypatch.setattr(restricted.scan, "check_file", too_much)
+    found = verified(host, plan(viber=VIBER, wechat=WECHAT), 7)
+    assert (found.unclear, found.innocent) == ([7], [])
 
 
 @pytest.mark.parametrize(

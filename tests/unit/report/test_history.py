@@ -9,7 +9,7 @@ import datetime
 from pathlib import Path
 
 import pytest
-from fleets import SERVICES, answer, no_policy
+from fleets import SERVICES, answer, no_policy, wechat
 from hypothesis import given
 from hypothesis import strategies as st
 from pasts import Past, bad, good, made_plan, repaired, unseen, waived
@@ -69,6 +69,29 @@ def test_a_story(past, answers, story):
     for made in answers:
         past.run({"web01": made and made()})
     assert sorted(past.story()) == sorted(story)
+
+
+SQL = [
+    "x'); DROP TABLE proscribe_host; --",
+    'x" OR "1"="1',
+    "x' UNION SELECT name FROM sqlite_master --",
+    ":host",
+    "%(host)s %s ?1 $1",
+    "x; ATTACH 'other' AS o",
+    "\\'; --",
+]
+
+
+@pytest.mark.parametrize("text", SQL)
+def test_no_text_is_sql(past, text):
+    """As the name of a host, and as all that a host says of what it found."""
+    found = wechat(Finding("path", text, path=f"/home/{text}", version=text))
+    past.run({"web01": bad(), text: answer(found, evaluated=["dns/x"])})
+    past.run({"web01": bad(), text: good()})
+    assert past.story(host=text) == [("noncompliant", "25T01", "25T02", "compliant")]
+    assert past.story() == [("noncompliant", "25T01", "", "")], "of another host nothing has changed"
+    (told,) = [one for one in past.ask("incidents", host=text) if one.rule == "apps/wechat"]
+    assert text in str(told)
 
 
 @pytest.mark.parametrize(

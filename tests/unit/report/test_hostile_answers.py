@@ -4,11 +4,13 @@ that come in to what people read. None ends the run, touches another host's reco
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import datetime
 import json
 import re
 import time
+import tracemalloc
 
 import fleets
 import pytest
@@ -24,6 +26,7 @@ from proscribe.loader import MARK
 from proscribe.reply import results
 from proscribe.reply.shapes import Unusable
 from proscribe.report import exports
+from proscribe.report.collection import events
 from proscribe.report.collection.events import Collector
 from proscribe.report.evaluation.reconcile import fleet_report
 from proscribe.report.history import open_history
@@ -157,7 +160,20 @@ def spoilt(data, text):
     deep = data.draw(st.integers(1, 200_000))
     piece = data.draw(
         st.sampled_from(
-            ["NaN", "-Infinity", "[" * deep, '{"a":' * deep, "9" * 5000, '"changed": {}, ', "\ud800", "\x1b", MARK]
+            [
+                *(
+                    "NaN",
+                    "-Infinity",
+                    "[" * deep,
+                    '{"a":' * deep,
+                    "9" * 5000,
+                    '"changed": {}, ',
+                    "\ud800",
+                    "\x1b",
+                    MARK,
+                ),
+                *(one * deep for one in ("[[]],", "{},", '{"a":0},', '"ab",', "1,")),
+            ]
         )
     )
     return text[:at] + data.draw(st.sampled_from([piece, ""])) + text[at + data.draw(st.integers(0, 20)) :]
@@ -177,17 +193,56 @@ def directory(tmp_path_factory):
     return tmp_path_factory.mktemp("hostile")
 
 
+MOST_MEMORY = 60_000_000  # bytes
+MOST_TIMES = 10  # of what the largest honest answer costs, to read it
+
+
+@pytest.fixture(scope="module")
+def honest_cost():
+    """Seconds of a processor that it takes to read the largest honest answer, beside which the others are read."""
+    text = "\n" + MARK + json.dumps(observation(*LARGEST_HONEST))
+
+    def seconds():
+        return min(spent(lambda: results.observation(answer(text))) for _ in range(3))
+
+    return seconds
+
+
+def spent(work):
+    """Seconds of a processor that some work takes."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+@contextlib.contextmanager
+def within_its_budget(honest_cost):
+    """What is done with an answer takes no more time and memory than one host may."""
+    tracemalloc.start()
+    started = time.process_time()
+    try:
+        yield
+    finally:
+        took, peak = time.process_time() - started, tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < MOST_MEMORY
+    # To trace memory makes it some times slower; what is above that is read again beside an honest one.
+    assert took < 1 or took < 4 * MOST_TIMES * honest_cost()
+
+
 @pytest.mark.slow
 @examples(MANY, *HealthCheck)
 @given(data=st.data())
-def test_an_answer_of_a_hostile_host_harms_nobody(directory, data):
+def test_an_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
     run = fleets.run(["web01", "web02", "web03"], data.draw(st.sampled_from(["audit", "enforce"])))
     collector = Collector(run)
     honest = fleets.answer(fleets.wechat(fleets.WECHAT), evaluated=["apps/x"])
     collector.answered("web01", honest)
     try:
-        parsed = answer("\n" + MARK + made_from(data, GOOD_OBSERVATION))
-        observation = results.observation(parsed) if parsed is not None else {}
+        text = "\n" + MARK + made_from(data, GOOD_OBSERVATION)
+        with within_its_budget(honest_cost):
+            parsed = answer(text)
+            observation = results.observation(parsed) if parsed is not None else {}
         assert (
             observation.keys() <= OBSERVATION and results.observation(observation) == observation
             if observation
@@ -199,8 +254,10 @@ def test_an_answer_of_a_hostile_host_harms_nobody(directory, data):
     except Unusable as wrong:
         collector.failed("web02", None, str(wrong))
     try:
-        parsed = answer("\n" + MARK + made_from(data, GOOD_CHANGE))
-        change = results.change(parsed) if parsed is not None else {}
+        text = "\n" + MARK + made_from(data, GOOD_CHANGE)
+        with within_its_budget(honest_cost):
+            parsed = answer(text)
+            change = results.change(parsed) if parsed is not None else {}
         assert change.keys() <= CHANGE and results.change(change) == change if change else True
         if run["mode"] == "enforce":
             collector.changed("web02", "apps", change)
@@ -315,3 +372,119 @@ def test_more_findings_than_anybody_reads_are_counted():
     (rule,) = observation["record"]["rules"]
     assert len(rule["findings"]) == 1000 and rule["findings"][-1]["id"] == "1,501 more findings"
     assert results.observation(observation) == observation
+
+
+# -- what a host may cost ----------------------------------------------------------------------------------------------
+
+SERVICES = [f"service{number}" for number in range(275)]
+CONTROLS = ("apps", "browser", "firewall", "dns")
+RULES = [f"{control}/{service}" for control in CONTROLS for service in SERVICES]
+
+
+def observation(*found, findings=()):
+    """An answer with everything wrong: (rule, its findings) of each, and what more stands among these."""
+    rules = [
+        {
+            "rule": rule,
+            "state": "noncompliant",
+            "waiver": None,
+            "reason": None,
+            "findings": list(map(finding_of, names)),
+        }
+        for rule, names in found
+    ]
+    record = {**fleets.answer(), "state": "noncompliant", "rules_evaluated": len(rules), "rules": rules}
+    return {"changed": False, "record": record, "drifted": [], "privileged": True}
+
+
+def finding_of(name):
+    path = f"/home/{name}/Downloads/portable/{name}"
+    return Finding("file", f"{name}", "appimage", "4.0", f"user:{name}", path, f"pid {name}").as_dict()
+
+
+# Each rule has one, the same on every host, and a shared desktop has two thousand.
+LARGEST_HONEST = [(rule, [rule] + [f"{rule}{n}" for n in range(100)] * (rule in RULES[:20])) for rule in RULES]
+
+
+def at_its_limit(host):
+    """As many rules and findings as a host may have, none of which another host has."""
+    return [(rule, [f"{host}.{rule}.{n}" for n in range(3)]) for rule in RULES]
+
+
+def attacks(host):
+    """What a hostile host says; the last ones are refused."""
+    yield observation(*at_its_limit(host))
+    yield observation(*((f"apps/{host}.{n}", []) for n in range(10_000)))
+    yield observation(*((f"apps/s{n}", []) for n in range(10_000)), findings=[{}] * 50)
+    yield {"record": [[[]]] * 500_000}
+
+
+def everything(hosts):
+    """All that is done with the answers of some hosts, from the bytes on; their names, and what is in each report."""
+    collector = Collector(run := {**fleets.run([name for name, _ in hosts]), "services": SERVICES})
+    for name, text in hosts:
+        try:
+            collector.answered(name, results.observation(answer(text))["record"])
+        except Unusable as wrong:
+            collector.failed(name, None, str(wrong))
+    fleet = collector.fleet(FINISHED)
+    report = fleet_report(run, fleet, FINISHED)
+    summary.render(report, fleet.records, summary.Screen(80, 40, False, "/"))
+    "".join(document.page(report, fleet.records))
+    notification(report, fleet.records, None, "/reports")
+    return fleet
+
+
+def texts(answers):
+    return [(f"web{number:02}", "\n" + MARK + json.dumps(one)) for number, one in enumerate(answers)]
+
+
+def test_hosts_at_their_limit_cost_at_most_three_times_what_honest_ones_do(monkeypatch):
+    """The room of a run is that of these few, as it is of the first twenty of a thousand."""
+    monkeypatch.setattr(events, "ROOM", 5_000)
+    honest = texts(observation(*LARGEST_HONEST) for _ in range(6))
+    hostile = texts(observation(*at_its_limit(number)) for number in range(6))
+    everything(honest[:1])  # what is loaded and compiled once
+    ratios = []
+    for _ in range(3):  # the machine has other work, which falls on either
+        ratios.append(spent(lambda: everything(hostile)) / spent(lambda: everything(honest)))
+    assert min(ratios) < 3, ratios
+
+
+def test_a_host_takes_no_more_memory_than_its_share_whatever_it_says():
+    for number, said in enumerate(attacks("h")):
+        given = texts([said])
+        tracemalloc.start()
+        fleet = everything(given)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < MOST_MEMORY, number
+        assert fleet.records[0]["state"] == ("unknown" if number else "noncompliant")
+
+
+def test_the_evidence_of_a_run_has_a_limit_and_each_host_a_share_of_its_own(monkeypatch):
+    """Whoever comes first takes the room, and nobody's share; states and rules are never left out."""
+    monkeypatch.setattr(events, "ROOM", 7_000)
+    honest = [(rule, [rule]) for rule in RULES]
+    own = [(rule, [f"alice.{rule}"] if rule in RULES[:50] else names) for rule, names in honest]
+    said = [observation(*honest), *(observation(*at_its_limit(n)) for n in range(4)), observation(*own)]
+    records = everything(texts(said)).records
+    held = {id(rule): len(rule["findings"]) + 1 for record in records for rule in record["rules"]}
+    assert sum(held.values()) <= 7_000 + len(records) * events.SHARE + 2 * len(RULES)
+    assert all([rule["rule"] for rule in record["rules"]] == RULES for record in records)
+    assert {rule["state"] for record in records for rule in record["rules"]} == {"noncompliant"}
+    texts_of = [json.dumps(record["rules"]) for record in records]
+    assert ["left out" in text for text in texts_of] == [False, False, True, True, True, False]
+
+
+def test_a_rule_of_no_service_is_not_made_up():
+    """Each name would be a row of every report, and in the history for ever."""
+    most = events.MOST_OTHER_RULES
+    for number, state in ((most, "noncompliant"), (most + 1, "unknown")):
+        said = observation(*((f"apps/x{n}", []) for n in range(number)), *((rule, []) for rule in RULES))
+        (record,) = everything(texts([said])).records
+        assert record["state"] == state
+    assert (
+        record["reason"]
+        == "failed: its answer is no host record: it lists 201 rules that are of no service of this run"
+    )

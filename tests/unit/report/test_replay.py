@@ -40,7 +40,10 @@ EVENTS = st.one_of(
         st.just("failed"), st.sampled_from(HOSTS), st.sampled_from([None, *CONTROLS]), st.sampled_from(["x", "y z"])
     ),
     st.tuples(st.just("unreachable"), st.sampled_from(HOSTS), st.just("timed out")),
-    st.tuples(st.just("decided"), st.just({"hosts": ["web01", "web02"], "batches": [1, 1], "allow": {"hosts": 2}})),
+    st.tuples(
+        st.just("decided"),
+        st.just({"hosts": ["web01"], "batches": [1], "allow": {"removals": "unlimited"}, "set_aside": {"web02": "x"}}),
+    ),
     st.tuples(st.just("stopped"), st.just("stopped after the canary batch")),
 )
 

@@ -227,7 +227,7 @@ def listing(path, items):
     if path == ("quarantine", "owners"):
         return changed(path, {f"user{number}": 1 for number in range(items)})
     if path == ("rules",):
-        rules = [{**RULE, "rule": f"apps/{number}"} for number in range(items)]
+        rules = [{**RULE, "rule": f"apps/{number}", "findings": []} for number in range(items)]
         return {**WHOLE, "rules": rules, "rules_evaluated": items, "controls": {}}
     return changed(path, [WHOLE[path[0]][0]] * items)
 
@@ -254,7 +254,30 @@ def test_of_too_many_people_the_first_are_named():
     assert read("web01", {**WHOLE, "logged_in": users})["logged_in"] == users[:1000]
 
 
-@pytest.mark.parametrize("key", FOUND)
+@pytest.mark.parametrize(("rules", "of_each"), [(4, 1000), (4000, 1)])
+def test_a_record_has_so_many_findings(rules, of_each):
+    """More is made by nobody but an attacker: a host cuts its own answer. None of them is read then."""
+    findings = [[FOUND] * of_each for _ in range(rules)]
+
+    def record():
+        listed = [{**RULE, "rule": f"apps/{number}", "findings": found} for number, found in enumerate(findings)]
+        return {**WHOLE, "rules": listed, "rules_evaluated": len(listed), "controls": {}}
+
+    assert len(read("web01", record())["rules"]) == rules
+    findings[-1] = [*findings[-1], "no finding"]
+    with pytest.raises(Unusable, match="^it has 4,001 findings, 4,000 are the most$"):
+        read("web01", record())
+
+
+@pytest.mark.parametrize("key", ["kind", "id"])
+@pytest.mark.parametrize("gone", [False, True], ids=["null", "missing"])
+def test_a_finding_says_what_it_is(key, gone):
+    found = {name: value for name, value in FOUND.items() if name != key} if gone else {**FOUND, key: None}
+    with pytest.raises(Unusable, match=f"^a finding has no {key}$"):
+        read("web01", changed(FIELD, found))
+
+
+@pytest.mark.parametrize("key", FOUND.keys() - {"kind", "id"})
 def test_what_a_finding_does_not_say_is_none(key):
     assert read("web01", changed((*FIELD, key), None))["rules"][0]["findings"] == [{**FOUND, key: None}]
 

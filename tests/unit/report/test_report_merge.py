@@ -23,7 +23,7 @@ RUN = {
     "stale_after": 259200,
     "expected_hosts": 1,
 }
-ROLLOUT = {"to_correct": 1, "batches": [1], "not_reached": 0, "why": None, "allow": {}}
+ROLLOUT = {"to_correct": 1, "batches": [1], "not_reached": 0, "why": None, "allow": {}, "set_aside": []}
 
 
 def record(host: str, state: str = COMPLIANT, at: str = "2026-11-25T02:00:30Z") -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from textwrap import dedent
 
 import pytest
@@ -37,6 +38,21 @@ def shown(collector, directory="", **screen):
 
 def golden(text):
     return "\n" + dedent(text).strip("\n")
+
+
+def test_many_things_of_one_host_take_time_as_they_are_many():
+    """The report of 10,000 rules took a minute, since each was looked for among all others."""
+
+    def seconds(number):
+        found = [(Finding("file", f"{n}"), f"apps/s{n}") for n in range(number)]
+        collector = Collector(run(["web01"]))
+        collector.answered("web01", answer(*(judge(rule, {"mode": "enforce"}, [one]) for one, rule in found)))
+        started = time.process_time()
+        shown(collector)
+        return time.process_time() - started
+
+    seconds(10)
+    assert min(seconds(4000) / seconds(1000) for _ in range(3)) < 8
 
 
 def test_one_host_noncompliant_one_unreachable():

@@ -120,7 +120,8 @@ def test_what_is_refused_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyP
     forgotten: list[str] = []
     monkeypatch.setattr(one, "prepare", lambda: None)
     monkeypatch.setattr(one, "_commit", lambda name: "one")
-    monkeypatch.setattr(one, "git", lambda *words, **named: Made.git(one, *words) if words[0] != "fetch" else b"")
+    judging = ("cat-file", "merge-base")
+    monkeypatch.setattr(one, "git", lambda *words, **named: Made.git(one, *words) if words[0] in judging else b"")
     monkeypatch.setattr(one, "_forget_fetched", lambda: forgotten.append("fetched"))
     with pytest.raises(Problem, match="goes back"):
         one.fetch()

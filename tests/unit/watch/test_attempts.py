@@ -60,6 +60,19 @@ def test_a_user_who_gives_his_program_any_names_fills_no_memory() -> None:
     assert ("apps/viber", "Viber", "bob", 1) in lines.written
 
 
+def test_many_users_with_many_programs_have_lines_of_real_rules() -> None:
+    """The controller takes no record with a rule that no plan has."""
+    lines = Lines()
+    attempts = Attempts(lines)
+    for user in range(150):
+        for number in range(MOST_OF_USER):
+            attempts.note(f"apps/{number % 3}", f"x{number}", f"user{user}", 1.0)
+    attempts.proceed(2.0, all_of_it=True)
+    assert {rule for rule, _, _, _ in lines.written} == {"apps/0", "apps/1", "apps/2"}
+    assert (OTHERS, OTHERS) in {(program, user) for _, program, user, _ in lines.written}
+    assert sum(times for *_, times in lines.written) == 150 * MOST_OF_USER
+
+
 @given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.floats(0, 200)), max_size=60))
 def test_the_numbers_add_up(given_: list[tuple[str, float]]) -> None:
     lines = Lines()

@@ -46,8 +46,8 @@ def verifier(monkeypatch: pytest.MonkeyPatch, host: Seen, sent: list[int]) -> Ve
     """A verifier that takes every process for restricted, and notes what it ends."""
     one = Verifying(lambda: host)
 
-    def verify(processes: Sequence[Process], avoided: object) -> list[Verified]:
-        return [Verified([running(host.of[process], process) for process in processes], [], [], [])]
+    def verify(processes: Sequence[Process]) -> list[Verified]:
+        return [Verified([running(host.of[process], process) for process in processes], [], [], [], [])]
 
     def begin(processes: Sequence[Process], held: dict[int, Any]) -> bool:
         sent.extend(process.pid for process in processes if process.pid in held)

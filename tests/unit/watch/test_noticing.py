@@ -18,74 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.watch import noticing, reported
-from proscribe.watch.noticing import Budget, Noticing, Start, Waiting
-
-
-class TestBudget:
-    def test_a_flood_of_what_has_to_be_verified_costs_its_share(self) -> None:
-        """However long: 20 ms each, as many as there is time for."""
-        budget, now, spent = Budget(0.0), 0.0, 0.0
-        while now < 1000.0:
-            budget.fill(now)
-            number = budget.starts()
-            if number:
-                budget.spend(0.02 * number, number)
-                spent += 0.02 * number
-            now += max(0.05, budget.wait())
-        assert spent / now < 0.05
-
-    @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 5), st.integers(0, 40)), max_size=60))
-    def test_it_never_waits_long_for_the_next_one(self, steps: list[tuple[float, float, int]]) -> None:
-        budget, now = Budget(0.0), 0.0
-        for passed, cost, starts in steps:
-            now += passed
-            budget.fill(now)
-            assert 0 <= budget.starts() <= noticing.MOST_AT_ONCE
-            budget.spend(cost, starts)
-            assert budget.wait() <= -Budget.DEBT / Budget.SHARE
-            budget.fill(now + budget.wait() + 0.001)
-            assert budget.starts() >= 1
-
-    def test_a_clock_that_stands_still_gives_nothing(self) -> None:
-        budget = Budget(10.0)
-        budget.spend(9.0)
-        budget.fill(5.0)
-        assert budget.left == Budget.DEBT
-
-
-class TestWaiting:
-    @pytest.fixture(autouse=True)
-    def everybody_is_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os.path, "lexists", lambda path: True)
-
-    def test_who_floods_waits_in_a_queue_of_his_own(self) -> None:
-        waiting = Waiting()
-        taken = [waiting.add(1000, Start(pid, "/x", (), 0.0)) for pid in range(1, 1001)]
-        assert sum(taken) == noticing.MOST_WAITING
-        assert waiting.add(1001, Start(5000, "/x", (), 0.0))
-        assert 5000 in [start.pid for start in waiting.next(2, 1.0)]
-
-    def test_what_is_not_due_waits_and_what_was_taken_is_gone(self) -> None:
-        waiting = Waiting()
-        waiting.add(1, Start(7, "/x", (), 5.0))
-        waiting.add(1, Start(8, "/x", (), 3.0))
-        assert waiting.due() == 3.0
-        assert [start.pid for start in waiting.next(9, 4.0)] == [8]
-        assert waiting.due() == 5.0
-        assert [start.pid for start in waiting.next(9, 9.0)] == [7]
-        assert waiting.due() is None and not waiting.of
-
-    def test_users_without_end_take_no_memory(self) -> None:
-        waiting = Waiting()
-        assert sum(waiting.add(uid, Start(uid, "/x", (), 0.0)) for uid in range(10_000)) == noticing.MOST_USERS
-
-    def test_what_has_ended_is_dropped(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os.path, "lexists", lambda path: path != "/proc/7")
-        waiting = Waiting()
-        waiting.add(1, Start(7, "/x", (), 0.0))
-        waiting.add(1, Start(8, "/x", (), 0.0))
-        assert [start.pid for start in waiting.next(9, 1.0)] == [8]
-        assert not waiting.of
+from proscribe.watch.noticing import Noticing
+from proscribe.watch.waiting import Start
 
 
 class Quiet(Noticing):
@@ -262,6 +196,21 @@ def test_a_verifier_that_hangs_is_killed(daemon, tmp_path: Path) -> None:
         os.kill(verifier.pid, 0)
 
 
+def test_what_there_was_no_time_for_waits_and_has_lost_no_try(daemon, tmp_path: Path) -> None:
+    one, channel = daemon
+    read_sets(one, channel, tmp_path)
+    one.waiting.of.clear()
+    start = Start(os.getpid(), "/x", ("/x", 0), 0.0)
+    for _ in range(len(noticing.AGAIN) + 3):
+        one.verifier.busy_until = 0.0
+        one._request(("starts", []), [start], noticing.time.monotonic())
+        assert requested(channel) == ("starts", [])
+        answers(channel, later={start.pid: 2.5}, again=[start.pid])
+        one.step(1)
+        assert start.due > noticing.time.monotonic() + 1 and start.tries == 0
+        assert one.waiting.of.pop(0) == {start.pid: start}
+
+
 def test_a_process_that_is_not_yet_what_it_will_be_is_verified_again(daemon, tmp_path: Path) -> None:
     one, channel = daemon
     read_sets(one, channel, tmp_path)
@@ -277,11 +226,6 @@ def test_a_process_that_is_not_yet_what_it_will_be_is_verified_again(daemon, tmp
         answers(channel, again=[start.pid])
         one._take_answer(one.verifier)  # type: ignore[arg-type]
         assert bool(one.waiting.of) is (times < len(noticing.AGAIN))
-
-
-def test_a_user_by_the_kernels_own_word() -> None:
-    assert noticing.user_of(os.getpid()) == os.getuid()
-    assert noticing.user_of(2**22 + 1) is None
 
 
 @pytest.mark.parametrize(

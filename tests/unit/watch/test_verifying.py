@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from proscribe.host import Process
 from proscribe.moments import stamp
 from proscribe.watch import clock, installing, verifying
-from proscribe.watch.verifying import RELOADED, Verifying
+from proscribe.watch.restricted import Verified
+from proscribe.watch.verifying import FORGOTTEN, RELOADED, REST, SLOW, SOON, Verifying
 from watch_host import ROOT, Made, given, plan
 
 pytestmark = ROOT
@@ -59,3 +62,50 @@ def test_nothing_is_read_again_as_long_as_nothing_changes(made: Made, monkeypatc
     for now in (0.0, 1.0, RELOADED - 1):
         verifier.reload(now)
     assert len(read) == 2, "what nobody has installed, and the plan"
+
+
+class TestSlowUsers:
+    """A user whose starts take long is slower than others, and none of his starts is left out."""
+
+    @pytest.fixture
+    def one(self, made: Made) -> Verifying:
+        return Verifying(lambda: made)
+
+    def test_one_start_after_the_other_with_a_rest_that_goes_with_what_it_took(
+        self, one: Verifying, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(verifying.time, "monotonic", lambda: 100.0)
+        one._account(7, 2.0)
+        assert one._put_off({71: 7, 81: 8, 72: 7}, 101.0) == {71: 5.0, 72: 5.0}, "others do not wait"
+        assert list(one._put_off({71: 7, 72: 7, 73: 7}, 106.0)) == [72, 73], "the first one has its turn"
+        assert list(one._put_off({72: 7}, 106.1)) == [72]
+        assert one._put_off({72: 7}, 106.0 + REST * SLOW) == {}
+
+    def test_who_is_quick_again_is_like_any_other(self, one: Verifying) -> None:
+        one._account(7, 2.0)
+        one._account(7, SLOW / 2)
+        assert one._put_off({71: 7, 72: 7}, time.monotonic()) == {}
+
+    def test_who_was_slow_long_ago_is_like_any_other(self, one: Verifying, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(verifying.time, "monotonic", lambda: 100.0)
+        one._account(7, 2.0)
+        assert one._put_off({71: 7, 72: 7}, 107.0 + FORGOTTEN) == {}
+
+    def test_what_was_not_tried_is_asked_again_and_what_was_tried_counts(
+        self, one: Verifying, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of four starts of a slow user one has its turn, and there is no time for one of another user."""
+        processes = {pid: Process(pid, "/home/x/y") for pid in (71, 72, 73, 74, 81)}
+        monkeypatch.setattr(one, "reload", lambda now: None)
+        monkeypatch.setattr(one.host, "process", processes.get)
+        monkeypatch.setattr(one.host, "start_time", lambda process: 1.0)
+
+        def verify(of: list[Process], later: dict[int, float]) -> Iterator[Verified]:
+            yield Verified([], [], [], [pid for pid in later if pid != 74], [])  # the kernel alone says what 74 is
+            yield Verified([], [], [71], [81], [(71, 2.0)])
+
+        monkeypatch.setattr(one.restricted, "verify", verify)
+        one.slow = {7: 1.0}
+        said = one.starts([(pid, "/home/x/y", ("/home/x/y", pid // 10)) for pid in processes], 10.0)
+        assert said["again"] == [71] and said["innocent"] == []
+        assert said["later"] == {72: REST * SLOW, 73: REST * SLOW, 81: SOON}

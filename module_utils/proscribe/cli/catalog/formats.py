@@ -103,7 +103,7 @@ def network(value: str) -> str:
 
 def _json(text: str) -> Any:
     try:
-        return parsed(text)
+        return parsed(text, len(text))  # its bytes were limited
     except ValueError as error:
         raise Unreadable(f"no JSON: {str(error)[:80]}") from None
 

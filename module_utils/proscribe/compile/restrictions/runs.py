@@ -18,8 +18,8 @@ class Rollout:
     batches: str | tuple[int | str, ...] = variable(
         AUTO,
         read_batches,
-        "The batches in which hosts are corrected: auto (five or fewer at once; else 1, 5, 25, ...), or sizes such as "
-        "[1, 10, '25%']. One for all hosts.",
+        "The batches in which hosts are corrected: auto (five or fewer at once; else 2, 10, 50, ...), or sizes such as "
+        "[2, 10, '25%']. One for all hosts.",
     )
     max_change: Mapping[str, int | str] = variable(
         {"hosts": "25%", "removals": AUTO},
@@ -30,8 +30,8 @@ class Rollout:
     max_failures: str = variable(
         "10%",
         read_max_failures,
-        "The share of the hosts tried so far that may fail; above it the run stops before its next batch. In the first "
-        "batch no host may fail. One for all hosts.",
+        "The share of the hosts tried so far that may fail, but one in any case, unless it is 0%; above it the run "
+        "stops before its next batch. In the first batch one may, if another one was corrected. One for all hosts.",
     )
 
 

@@ -29,8 +29,26 @@ WATCH_FILE = f"{UNITS}/{WATCH_NAME}"
 ENABLED = f"{UNITS}/sysinit.target.wants/{UNIT_NAME}"
 WATCH_ENABLED = f"{UNITS}/multi-user.target.wants/{WATCH_NAME}"
 
+# They may change the firewall, and nothing else of the host.
+_CONFINED = """\
+UMask=0077
+CapabilityBoundingSet=CAP_NET_ADMIN
+NoNewPrivileges=yes
+RestrictAddressFamilies=AF_NETLINK AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+SystemCallFilter=@system-service
+IPAddressDeny=any
+"""
+
 # Before the network is up, and without an ExecStop: stopping the unit does not open the host. DefaultDependencies would
-# put it after sysinit.target, that is after what may already talk to the network.
+# put it after sysinit.target, that is after what may already talk to the network. It sees the mounts of the host: where
+# others cannot be made for it, the unit would fail, and the host would be open.
 _UNIT = """\
 # {written_by}
 [Unit]
@@ -50,12 +68,11 @@ Type=oneshot
 RemainAfterExit=yes
 ExecStart={nft} -f {file}
 ExecReload={nft} -f {file}
-
+{confined}
 [Install]
 WantedBy=sysinit.target
 """
 
-# It may change the firewall, and nothing else of the host.
 _WATCH = """\
 # {written_by}
 [Unit]
@@ -68,11 +85,17 @@ After={unit}
 ExecStart={program} watch
 Restart=always
 RestartSec=5
-CapabilityBoundingSet=CAP_NET_ADMIN
-NoNewPrivileges=yes
+{confined}DevicePolicy=closed
+PrivateTmp=yes
 ProtectSystem=strict
 ProtectHome=yes
-RestrictAddressFamilies=AF_NETLINK AF_UNIX
+ProtectProc=invisible
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
 
 [Install]
 WantedBy=multi-user.target
@@ -90,12 +113,12 @@ class Unit(NamedTuple):
 
 def unit(nft: str) -> str:
     """The text of the unit that loads the table, for the nft of this host."""
-    return _UNIT.format(written_by=WRITTEN_BY, nft=nft, file=FILE)
+    return _UNIT.format(written_by=WRITTEN_BY, nft=nft, file=FILE, confined=_CONFINED)
 
 
 def units(nft: str) -> Sequence[Unit]:
     """The units, in the order in which they are started."""
-    watch = _WATCH.format(written_by=WRITTEN_BY, file=FILE, unit=UNIT_NAME, program=program.PATH)
+    watch = _WATCH.format(written_by=WRITTEN_BY, file=FILE, unit=UNIT_NAME, program=program.PATH, confined=_CONFINED)
     return (
         Unit(UNIT_NAME, UNIT_FILE, unit(nft), ENABLED),
         Unit(WATCH_NAME, WATCH_FILE, watch, WATCH_ENABLED),

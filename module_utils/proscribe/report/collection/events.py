@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ... import removed
-from ...finding import ERROR, NONCOMPLIANT, mark_repaired, worst
+from ...finding import ERROR, NONCOMPLIANT, Finding, mark_repaired, worst
 from ...plan import canonical
 from ...quarantined import id_of
 from ...removed import Removed
@@ -19,6 +19,13 @@ from ..evaluation.scope import NOT_REACHED, controls_of
 from ..evaluation.unobserved import BEGUN, CORRECTED, Earlier, marked, settled
 from ..text.wording import some
 
+# What a run keeps of evidence that no other host has told, in rules and findings: so much of each host, and what more
+# there is of the first that come. A host with everything wrong lacks the same as others do, and has some of its own.
+SHARE = 200
+ROOM = 100_000
+MOST_OTHER_RULES = 200  # of a record, that are no service's of this run: settings, files; honest hosts have some forty
+LEFT_OUT = "left out: hosts of this run have more than a report has room for"
+
 
 class Rollout(NamedTuple):
     """How far a run that corrects came."""
@@ -27,12 +34,14 @@ class Rollout(NamedTuple):
     batches: tuple[int, ...]  # their sizes, as decided
     not_reached: tuple[str, ...]  # hosts that had to be corrected, and whose turn did not come
     why: str  # in words; "" where every host had its turn
-    allow: Mapping[str, int]  # what proscribe_max_change has to be for all of them, where that was the reason
+    allow: Mapping[str, int | str]  # what proscribe_max_change has to be for all of them, where that was the reason
+    set_aside: Mapping[str, str]  # hosts that were left as found, so that the others could be corrected, each with why
 
     def as_dict(self) -> dict[str, Any]:
         """As it stands in report.json. The hosts' names are in a file of their own."""
         summary = {"to_correct": self.to_correct, "batches": list(self.batches), "not_reached": len(self.not_reached)}
-        return {**summary, "why": self.why or None, "allow": dict(self.allow)}
+        aside = [{"host": host, "why": why} for host, why in self.set_aside.items()]
+        return {**summary, "why": self.why or None, "allow": dict(self.allow), "set_aside": aside}
 
 
 @dataclass
@@ -68,6 +77,8 @@ class Collector:
         self.heard: dict[str, Heard] = {}
         self._notes: list[Note] = []
         self._rules: dict[str, dict[str, Any]] = {}
+        self._room = ROOM
+        self._services = None if run.get("services") is None else frozenset(run["services"])
         self._rollout: Mapping[str, Any] | None = None
         self._stop = ""
         # For the progress, which is asked for after every event: only what is new since is looked at.
@@ -91,6 +102,7 @@ class Collector:
         heard = self._of(host)
         try:
             record = read(host, answer)
+            self._require_known(record["rules"])
         except Unusable as wrong:
             self.failed(host, None, f"its answer is no host record: {wrong}")
             return None
@@ -159,7 +171,9 @@ class Collector:
         if control:
             heard.touched = True
         if control or heard.records:
-            heard.errors.append({"control": control or RUN, "message": message})
+            error = {"control": control or RUN, "message": message}
+            # A host that is set aside fails in a play with roles, too, with the same words.
+            heard.errors += [] if error in heard.errors else [error]
             heard.failed = True
         if not heard.records:
             heard.reason = f"failed: {message}"
@@ -181,8 +195,11 @@ class Collector:
         if self._rollout is not None:
             before = self._rollout
             joined = {key: [*before[key], *rollout[key]] for key in ("hosts", "batches")}
-            rollout = {**rollout, **joined, "allow": {**before["allow"], **rollout["allow"]}}
+            more = {key: {**before[key], **rollout[key]} for key in ("allow", "set_aside")}
+            rollout = {**rollout, **joined, **more}
         self._rollout = rollout
+        for host, why in self._set_aside().items():
+            self._failed(host, None, why)
 
     def stopped(self, why: str) -> None:
         """The run was stopped before a batch began; no host failed by that."""
@@ -193,10 +210,16 @@ class Collector:
         """How far the correcting came; None in a run that decided nothing, such as an audit."""
         if self._rollout is None:
             return None
-        hosts = self._rollout["hosts"]
+        hosts, aside = self._rollout["hosts"], self._set_aside()
         missed = [host for host in hosts if not self._tried(host)]
         why = self._stop or ((self.interrupted or "stopped, because every host of a batch failed") if missed else "")
-        return Rollout(len(hosts), tuple(self._rollout["batches"]), tuple(missed), why, self._rollout["allow"])
+        batches = tuple(self._rollout["batches"])
+        return Rollout(len(hosts) + len(aside), batches, tuple(missed), why, self._rollout["allow"], aside)
+
+    def _set_aside(self) -> Mapping[str, str]:
+        """The hosts that this run leaves as found; a dry one shows what it would change on them, too."""
+        aside: Mapping[str, str] = self._rollout["set_aside"] if self._rollout else {}
+        return aside if self.run["mode"] == "enforce" else {}
 
     def _tried(self, host: str) -> bool:
         heard = self.heard.get(host)
@@ -255,13 +278,42 @@ class Collector:
         state = worst([record["state"], ERROR]) if heard.failed else record["state"]
         return {**record, "state": state, "errors": [*record["errors"], *heard.errors]}
 
+    def _require_known(self, rules: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse rules by names that a host has made up: each would be a row of every report. Raises Unusable."""
+        if self._services is None:
+            return
+        others = sum(rule["rule"].partition("/")[2] not in self._services for rule in rules)
+        if others > MOST_OTHER_RULES:
+            raise Unusable(f"it lists {others:,} rules that are of no service of this run")
+
     def _shared(self, rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The rules, of which thousands of hosts list the same with the same evidence: one copy of each will do."""
-        return [self._rules.setdefault(canonical(rule), rule) for rule in rules]
+        """The rules, of which thousands of hosts list the same with the same evidence: one copy of each will do. A
+        host has a share of its own, and what is beyond it and beyond the room of the run is told without evidence.
+        """
+        left, found = SHARE, []
+        for rule in rules:
+            content = canonical(rule)
+            if content not in self._rules:
+                size = 1 + len(rule["findings"])
+                if left >= size:
+                    left -= size
+                elif self._room >= size:
+                    self._room -= size
+                else:
+                    rule = _without_evidence(rule)
+                    content = canonical(rule)
+            found.append(self._rules.setdefault(content, rule))
+        return found
 
     def _of(self, host: str) -> Heard:
         self._new.add(host)
         return self.heard.setdefault(host, Heard())
+
+
+def _without_evidence(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule as all hosts have it that report one in this state."""
+    findings = [Finding("more", f"findings that are {LEFT_OUT}").as_dict()] if rule["findings"] else []
+    return {**rule, "reason": rule["reason"] and LEFT_OUT, "findings": findings}
 
 
 def _items(result: Mapping[str, Any], key: str) -> Sequence[Any]:

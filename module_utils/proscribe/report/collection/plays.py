@@ -65,20 +65,24 @@ def included(play: Any, entry: str) -> Iterator[str]:
     """The names of those of our roles that tasks of a play include while it runs, from the tasks file `entry`."""
     for task in tasks_of(play):
         if of_our_roles(task) and action_of(task) == INCLUDING and _entry_of(task) == entry:
-            yield str(task._role_name)
+            yield _role_of(task)
 
 
 def of_our_roles(task: Any) -> bool:
     """Whether a task compiles the plans, or includes a role that does while the play runs."""
     if action_of(task) != INCLUDING:
         return action_of(task) == COMPILING
-    named = str(getattr(task, "_role_name", ""))
-    collection, _, name = named.rpartition(".")
+    collection, _, name = _role_of(task).rpartition(".")
     return name in ENFORCING and collection in ("", COLLECTION) and _entry_of(task) in ENTRIES
 
 
+def _role_of(task: Any) -> str:
+    """The role that a task includes, as it is written there."""
+    return str(task.args.get("name", task.args.get("role", "")))
+
+
 def _entry_of(task: Any) -> str:
-    return str(getattr(task, "_from_files", {}).get("tasks", "main")).removesuffix(".yml")
+    return str(task.args.get("tasks_from", "main")).removesuffix(".yml")
 
 
 def _within(items: Iterable[Any]) -> Iterator[Any]:

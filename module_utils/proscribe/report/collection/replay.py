@@ -12,6 +12,7 @@ from .events import Collector
 
 MODES = ("audit", "enforce", "check")
 MOST_HOSTS = 10_000_000
+NO_NUMBERS = ("auto", "unlimited")  # limits of proscribe_max_change
 MOST_ACTIONS = 100_000  # of one host, in one event
 # What a report cannot be made without.
 TEXTS = ("id", "playbook", "mode", "started", "catalog_version")
@@ -95,8 +96,12 @@ def _decided(rollout: object) -> tuple[Any, ...]:
             "hosts": listed(_host, decision.get("hosts"), "hosts", MOST_HOSTS),
             "batches": listed(lambda size: count(size, "batches"), decision.get("batches"), "batches", MOST_HOSTS),
             "allow": {
-                name(part, "allow", TOKEN): count(limit, "allow")
+                name(part, "allow", TOKEN): limit if limit in NO_NUMBERS else count(limit, "allow")
                 for part, limit in mapping(decision.get("allow"), "allow").items()
+            },
+            "set_aside": {
+                _host(host): line(why, "set_aside")
+                for host, why in mapping(decision.get("set_aside", {}), "set_aside", MOST_HOSTS).items()
             },
         },
     )

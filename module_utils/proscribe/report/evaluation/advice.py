@@ -19,6 +19,7 @@ from .scope import in_effect, left_out
 
 FEW_HOSTS = 4  # so many are named in a command
 NOT_REACHED = "not_reached.txt"  # the hosts whose turn did not come, beside the report of a run that was stopped
+SET_ASIDE = "set_aside.txt"  # the hosts that were left as found, so that the others could be corrected
 NOT_DONE = "not_done.txt"  # the same of a run that was interrupted, with those that were not observed
 ENFORCING = "enforce"
 PLAIN = pattern(r"[A-Za-z0-9_.-]+")  # a host name that means only itself, to the shell and in a host pattern
@@ -58,8 +59,8 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
     if left:
         command = call.again(_limit(run, left, directory and f"{directory}/{NOT_DONE}"))
         steps.append(Suggestion(f"go on with what was not done ({counted(len(left), 'host')}):", command))
-    elif rollout.get("not_reached"):
-        steps += _go_on(run, call, rollout, directory)
+    elif rollout.get("not_reached") or rollout.get("set_aside"):
+        steps += [*_go_on(run, call, rollout, directory), *_check_first(run, call, rollout, directory)]
     elif wrong := [record["host"] for record in records if correctable(record)]:
         stays = any(map(stays_noncompliant, records))
         steps += _correct(run, call, wrong, directory, "corrects what is enforced" if stays else "corrects it")
@@ -118,6 +119,8 @@ def _correct(run: Mapping[str, Any], call: Call, bad: Sequence[str], directory: 
 
 def _go_on(run: Mapping[str, Any], call: Call, rollout: Mapping[str, Any], directory: str) -> list[Suggestion]:
     """How to go on with a run that was stopped."""
+    if not rollout["not_reached"]:
+        return []
     limit = f"@{directory}/{NOT_REACHED}" if directory else run["limit"]
     left = counted(rollout["not_reached"], "host")
     if not rollout["allow"]:
@@ -127,6 +130,16 @@ def _go_on(run: Mapping[str, Any], call: Call, rollout: Mapping[str, Any], direc
         Suggestion(f"see what would change on the other {left}:", call.again(limit, dry=True)),
         Suggestion("go on, if all of these changes are intended:", call.again(limit, allow)),
     ]
+
+
+def _check_first(run: Mapping[str, Any], call: Call, rollout: Mapping[str, Any], directory: str) -> list[Suggestion]:
+    """What to do with hosts that were set aside."""
+    hosts = [one["host"] for one in rollout.get("set_aside") or ()]
+    if not hosts:
+        return []
+    command = call.again(_limit(run, hosts, directory and f"{directory}/{SET_ASIDE}"), dry=True)
+    which = "the host that was" if len(hosts) == 1 else f"the {counted(len(hosts), 'host')} that were"
+    return [Suggestion(f"see what would change on {which} set aside:", command)]
 
 
 def _these(hosts: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ...plan import canonical
 from ...reply.record import silent
 from .baseline import New
 from .reconcile import DUPLICATE, Fleet, Note, fleet_report
@@ -154,16 +155,18 @@ def _rollout(parts: Sequence[Part]) -> dict[str, Any] | None:
     rollouts = [part.report["rollout"] for part in parts if part.report.get("rollout")]
     if not rollouts:
         return None
-    allow: dict[str, int] = {}
+    allow: dict[str, int | str] = {}
     for one in rollouts:
-        for name, number in one["allow"].items():
-            allow[name] = max(number, allow.get(name, 0))
+        for name, limit in one["allow"].items():
+            numbers = [number for number in (limit, allow.get(name)) if isinstance(number, int)]
+            allow[name] = max(numbers, default=limit)
     return {
         "to_correct": sum(one["to_correct"] for one in rollouts),
         "batches": [size for one in rollouts for size in one["batches"]],
         "not_reached": sum(one["not_reached"] for one in rollouts),
         "why": "; ".join(dict.fromkeys(one["why"] for one in rollouts if one["why"])) or None,
         "allow": allow,
+        "set_aside": [host for one in rollouts for host in one.get("set_aside", ())],
     }
 
 
@@ -173,7 +176,8 @@ def _distinct(parts: Sequence[Part], key: str) -> list[Any]:
 
 def _distinct_of(lists: Iterable[Iterable[Any]]) -> list[Any]:
     """The items of all lists, each once, in their order."""
-    found: list[Any] = []
+    found: dict[str, Any] = {}
     for items in lists:
-        found += [item for item in items if item not in found]
-    return found
+        for item in items:
+            found.setdefault(canonical(item), item)
+    return list(found.values())

@@ -113,6 +113,16 @@ def stopped(decided: Verdict, why: str, not_reached: int) -> Verdict:
     return Verdict(STOPPED_EXIT, f"{clean(why)}; {left}")
 
 
+def set_aside(decided: Verdict, hosts: Sequence[str]) -> Verdict:
+    """The verdict on a run that left some hosts as found, so that the others could be corrected."""
+    return decided if decided.exit in (BROKEN_EXIT, NOTHING_EXIT) else Verdict(STOPPED_EXIT, left_aside(hosts))
+
+
+def left_aside(hosts: Sequence[str]) -> str:
+    """The hosts that were set aside, in words."""
+    return f"{some(hosts, 5)} set aside and left as found: the whole would be more than proscribe_max_change allows"
+
+
 def interrupted(why: str) -> Verdict:
     """The verdict on a run that ended before its end, whatever it had done until then."""
     return Verdict(INTERRUPTED_EXIT, f"the run was interrupted: {clean(why)}")

@@ -80,7 +80,8 @@ def _taken(before: Iterable[Request], run: Mapping[str, Any], records: Sequence[
     seen = {record["host"] for record in records if answered(record)}
     left = {one.host for one in known.values() if one.inventory == inventory} if is_whole(run) else set()
     left -= {record["host"] for record in records}  # those are in the inventory, and did not answer
-    found = {key: one for key, one in known.items() if one.host not in seen | left}
+    said = seen | left  # what these hosts request is in their records, or nothing any more
+    found = {key: one for key, one in known.items() if one.host not in said}
     for record in records:
         for one in record.get("requests") or () if record["host"] in seen else ():
             id_, user, service, reason, at = (one[key] for key in ("id", "user", "service", "reason", "at"))

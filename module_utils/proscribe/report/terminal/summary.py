@@ -5,7 +5,7 @@ Nothing that came from a host reaches the terminal without `wording.clean`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...finding import (
@@ -113,6 +113,8 @@ def _headline(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], w
     parts += between_runs(report)
     if not run.get("interrupted") and (rollout := (report.get("rollout") or {}).get("not_reached")):
         parts.append(f"stopped: {counted(rollout, 'host')} not corrected")
+    if aside := (report.get("rollout") or {}).get("set_aside"):
+        parts.append(f"set aside: {counted(len(aside), 'host')}")
     if run["mode"] == "check":
         parts.append("check mode: nothing was changed")
     worst = next((state for state in STATES if summary["hosts"][state]), UNKNOWN)
@@ -131,20 +133,18 @@ def _table(
     colours: bool,
 ) -> list[str]:
     bad = [group for group in groups if group.state in OPEN]
-    good = [group for group in groups if group not in bad]
-    unexpected = report["unexpected_hosts"]
+    good = [group for group in groups if group.state not in OPEN]
+    unserved = _of_unserved(report.get("not_served") or ())
     rows = [
-        *_limited([_of_group(group) for group in bad], most, "finding"),
+        *_limited(bad, most, "finding", _of_group),
         *(row_ for one in silent for row_ in _of_silent(one, max(1, most // 4))),
-        *_limited(_of_between(happened), max(2, most // 3), "event"),
-        *_limited([_of_group(group) for group in good], max(2, most // 3), "finding"),
-        *_limited(_of_waivers(report["waivers"]), max(2, most // 3), "waiver"),
-        *_limited(_of_unserved(report.get("not_served") or ()), max(2, most // 4), "kind of host that is not served"),
+        *_limited(happened, max(2, most // 3), "event", _of_between),
+        *_limited(good, max(2, most // 3), "finding", _of_group),
+        *_limited(_of_waivers(report["waivers"]), max(2, most // 3), "waiver", _itself),
+        *_limited(unserved, max(2, most // 4), "kind of host that is not served", _itself),
         *_of_nothing_known(report),
         *_of_upcoming(report["upcoming"]),
-        *_limited(
-            [Row(clean(n), "unexpected", "answered, but was not expected", "yellow") for n in unexpected], 2, "host"
-        ),
+        *_limited(report["unexpected_hosts"], 2, "host", _of_unexpected),
     ]
     if not rows:
         return []
@@ -158,9 +158,13 @@ def _table(
     return lines
 
 
-def _limited(found: Iterable[Row], most: int, noun: str) -> list[Row]:
-    rows = list(found)
-    return [*rows[:most], *_rest(len(rows) - most, noun)]
+def _limited(found: Sequence[Any], most: int, noun: str, of: Callable[[Any], Row]) -> list[Row]:
+    """The rows of the first of some things, and how many more there are: a row is only made to be shown."""
+    return [*map(of, found[:most]), *_rest(len(found) - most, noun)]
+
+
+def _itself(row: Row) -> Row:
+    return row
 
 
 def _rest(more: int, noun: str) -> list[Row]:
@@ -190,13 +194,16 @@ def _of_silent(silent: Silent, most: int) -> Iterable[Row]:
     yield from _rest(sum(len(hosts) for _, hosts in several[most:]), f"{silent.kind} host")
 
 
-def _of_between(happened: Iterable[Together]) -> Iterator[Row]:
+def _of_between(one: Together) -> Row:
     """What happened between two runs, and what is to be known of a host's watcher."""
-    for one in happened:
-        kind = OPEN_AGAIN if one.open_now else HAPPENED[one.kind]
-        where = clean(one.hosts[0]) if len(one.hosts) == 1 else counted(len(one.hosts), "host")
-        hosts = f"; {some(one.hosts, 3)}" if len(one.hosts) > 1 else ""
-        yield Row(clean(one.rule or WATCH), kind, f"{where}: {one.text}{hosts}", "yellow")
+    kind = OPEN_AGAIN if one.open_now else HAPPENED[one.kind]
+    where = clean(one.hosts[0]) if len(one.hosts) == 1 else counted(len(one.hosts), "host")
+    hosts = f"; {some(one.hosts, 3)}" if len(one.hosts) > 1 else ""
+    return Row(clean(one.rule or WATCH), kind, f"{where}: {one.text}{hosts}", "yellow")
+
+
+def _of_unexpected(host: str) -> Row:
+    return Row(clean(host), "unexpected", "answered, but was not expected", "yellow")
 
 
 def _of_waivers(waivers: Iterable[Mapping[str, Any]]) -> list[Row]:

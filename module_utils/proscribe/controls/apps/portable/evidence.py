@@ -22,6 +22,7 @@ from .program_parts import ENTRY, FRAME, HEAD, LIBRARY, Own, Test, TooLarge, is_
 ALONE = "known by its name alone, so it is not moved"
 PATH_ALONE = "known by its path alone, so it is not moved"
 MOST_NAMES = 200  # of a directory that are checked
+MOST_AROUND = 2_000  # names of a directory that are read for one program in it; an app has some hundred there
 MOST_PARTS = 200  # that move one by one
 SHOWN = 3  # names of what stays
 PE_HEAD = 4096  # bytes that contain a Windows program's header
@@ -100,9 +101,19 @@ def tool(host: Host, path: str, names: Names, service: str) -> Known | None:
     return None
 
 
+def around(host: Host, directory: str, names: Names, name: str) -> set[str]:
+    """The names in a directory that may say what a program of that name in it is. Those that do so by themselves are
+    looked for one by one, so that nobody hides them among many others.
+    """
+    services = {*names.programs.get(name, ()), *names.marked.get(name, ())}
+    telling = {name, "resources", *FRAME, *(other for service in services for other in names.programs_of(service))}
+    there = {one for one in telling if host.stat(f"{directory}/{one}")}
+    return there.union(host.first(directory, MOST_AROUND))
+
+
 def sign(host: Host, directory: str) -> str:
     """A part of an app's frame that lies in a directory; "" for none."""
-    return next(iter(signs_in(host, directory, host.list(directory))), "")
+    return next(iter(signs_in(host, directory, FRAME)), "")
 
 
 def signs_in(host: Host, directory: str, names: Collection[str]) -> list[str]:
@@ -162,7 +173,9 @@ def windows(host: Host, path: str, known_path: bool) -> Known | None:
     if not known_path:
         return Known("a Windows program of that name", ALONE)
     directory, _, name = path.rpartition("/")
-    libraries = [one for one in host.list(directory) if one != name and one.lower().endswith((".dll", ".exe"))]
+    libraries = [
+        one for one in host.first(directory, MOST_AROUND) if one != name and one.lower().endswith((".dll", ".exe"))
+    ]
     for library in libraries[:20]:
         if is_windows(host, f"{directory}/{library}"):
             return Known(f"a Windows program at the path that the catalogue names, beside {library}")

@@ -118,13 +118,18 @@ def check_file(
     packages: Sequence[tuple[list[str], Package]],
     path: str,
 ) -> list[PortableApp]:
-    """The portable apps that one file is, as a file scan finds them: by what is in it and around it. Raises Unseen and
-    ControlError.
+    """The portable apps that one file is, as a file scan finds them: by what is in it and around it, but not what else
+    would be moved with it. It costs the same however much lies around it. Raises Unseen and ControlError.
     """
     installed = {s for listed, package in packages if package.owner is None for s in listed}
-    one = _Search(host, names, region, installed, {service: entry["paths"] for service, entry in services.items()})
+    paths = {service: entry["paths"] for service, entry in services.items()}
+    one = _Search(host, names, region, installed, paths, moves=False)
     directory, _, name = path.rpartition("/")
-    one.directory(directory, names.choose(directory, [name]))
+    chosen = names.choose(directory, [name])
+    if chosen:
+        from . import evidence
+
+        one.directory(directory, chosen, evidence.around(host, directory, names, name))
     return _outermost(one.found)
 
 
@@ -149,6 +154,7 @@ class _Search:
         region: Region,
         installed: Collection[str],
         paths: Mapping[str, Sequence[str]],
+        moves: bool = True,
     ) -> None:
         self.host = host
         self.names = names
@@ -156,6 +162,7 @@ class _Search:
         self.homes = region.homes
         self.installed = installed
         self.paths = paths
+        self.moves = moves  # whether it is asked what moves
         self.found: list[PortableApp] = []
         self.unseen: list[str] = []
 
@@ -296,7 +303,7 @@ class _Search:
         whole, stays = path, ""
         parts: Sequence[str] = ()
         directory = path if kind == "tree" else path.rpartition("/")[0]
-        if known.own and not doubt and directory not in (*self.homes, *PLACES):
+        if self.moves and known.own and not doubt and directory not in (*self.homes, *PLACES):
             from . import evidence
 
             kind, whole = "tree", directory

@@ -84,7 +84,7 @@ class RemoteFilters(NamedTuple):
     def enforce(self, host: Host) -> None:
         from . import flatpak_removal
 
-        flatpak_removal.put_up(host, self)
+        flatpak_removal.put_up(host, self.content, self.undone)
 
     def lift(self, host: Host) -> None:
         from . import flatpak_removal

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Sequence
+from typing import Callable, Sequence
 
 from ....host import ControlError, Host, Unseen
 from ...base import Action
 from .as_removed import as_removed
 from .flatpak_remotes import DEFAULT, DIRECTORY, ODD, Remote, former, installations, odd, ours, own_file, remotes
 from .package import Package, on_behalf
-
-if TYPE_CHECKING:
-    from .flatpak_filters import RemoteFilters
 
 LIMIT = 300  # seconds
 
@@ -61,15 +58,17 @@ def _uninstall(host: Host, branches: Sequence[Package], installation: str) -> No
     host.must(argv, user=branches[0].owner, timeout=LIMIT)
 
 
-def put_up(host: Host, filters: RemoteFilters) -> None:
-    """The files first: a remote whose filter is not there lets nothing in at all."""
+def put_up(host: Host, content_of: Callable[[Host, Remote], str], undone_by: Callable[[Host, Remote], str]) -> None:
+    """The files first: a remote whose filter is not there lets nothing in at all. `content_of` gives the filter of a
+    remote, and `undone_by` the line of its former one that lets in what ours denies.
+    """
     undone = []
     for remote in remotes(host):
         if odd(remote):
             undone.append(f"remote {remote.name!r} {ODD}")
             continue
-        content = filters.content(host, remote)
-        if line := filters.undone(host, remote):
+        content = content_of(host, remote)
+        if line := undone_by(host, remote):
             undone.append(f"{former(host, remote)} lets it in from {remote.name}, and goes first: {line}")
         if host.text(own_file(remote)) != content:
             host.write(own_file(remote), content)

@@ -1,0 +1,23 @@
+"""The private names of ansible-core that are used, in the decision that takes their use upon itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import proscribe_private_names as private_names
+
+from .part import Part, table
+
+
+def names_of(names: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    for kind, those in names.items():
+        shown = [" or ".join(f"`{name}`" for name in one.split(private_names.EITHER)) for one in those]
+        yield f"`{kind}`: {', '.join(shown)}"
+
+
+def private_names_table() -> str:
+    rows = [(uses.part, "; ".join(names_of(uses.names)), uses.without) for uses in private_names.EVERY]
+    return table(("for", "names", "without one of them"), rows)
+
+
+DERIVED = (Part("docs/decisions/0012-many-hosts-in-one-process.md", private_names_table, "private names"),)

@@ -1,0 +1,50 @@
+"""Whose a process is, with the kernel's own namespaces of users."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+from patience import until
+from proscribe.watch.owners import owner_of, user_of
+from watch_host import ROOT
+
+pytestmark = ROOT
+
+AS_FRIDA = ("setpriv", "--reuid", "2001", "--regid", "2001", "--clear-groups")
+MADE = ("unshare", "--user", "--map-root-user")
+MAPPED = ("unshare", "--user", "--map-users", "0:100000:1000", "--setuid", "5")
+
+
+@contextmanager
+def started(command: Sequence[str]) -> Iterator[int]:
+    """The number of a process that a command has become."""
+    process = subprocess.Popen([*command, "sleep", "600"])
+    try:
+        until(lambda: os.readlink(f"/proc/{process.pid}/exe").endswith(("/sleep", "/coreutils")))
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("command", "user", "owner"),
+    [
+        pytest.param((), 0, 0, id="root's"),
+        pytest.param(AS_FRIDA, 2001, 2001, id="a user's"),
+        pytest.param((*AS_FRIDA, *MADE), 2001, 2001, id="in a namespace of his own"),
+        pytest.param((*AS_FRIDA, *MADE, *MADE, *MADE), 2001, 2001, id="in three of these"),
+        pytest.param(MAPPED, 100005, 0, id="as a subordinate id, in a namespace that root has made"),
+    ],
+)
+def test_who_has_made_the_namespace_counts(command: Sequence[str], user: int, owner: int) -> None:
+    with started(command) as pid:
+        assert (user_of(pid), owner_of(pid)) == (user, owner)
+
+
+def test_a_process_that_has_ended_is_nobodys() -> None:
+    assert owner_of(2**22 + 1) is None

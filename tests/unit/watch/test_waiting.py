@@ -1,0 +1,97 @@
+"""Who is verified next, and how much that may cost."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.watch.waiting import MOST, MOST_AT_ONCE, MOST_OF_USER, Budget, Start, Waiting
+
+
+class TestBudget:
+    def test_a_flood_of_what_has_to_be_verified_costs_its_share(self) -> None:
+        """However long: 20 ms each, as many as there is time for."""
+        budget, now, spent = Budget(0.0), 0.0, 0.0
+        while now < 1000.0:
+            budget.fill(now)
+            number = budget.starts()
+            if number:
+                budget.spend(0.02 * number, number)
+                spent += 0.02 * number
+            now += max(0.05, budget.wait())
+        assert spent / now < 0.05
+
+    @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 5), st.integers(0, 40)), max_size=60))
+    def test_it_never_waits_long_for_the_next_one(self, steps: list[tuple[float, float, int]]) -> None:
+        budget, now = Budget(0.0), 0.0
+        for passed, cost, starts in steps:
+            now += passed
+            budget.fill(now)
+            assert 0 <= budget.starts() <= MOST_AT_ONCE
+            budget.spend(cost, starts)
+            assert budget.wait() <= -Budget.DEBT / Budget.SHARE
+            budget.fill(now + budget.wait() + 0.001)
+            assert budget.starts() >= 1
+
+    def test_a_clock_that_stands_still_gives_nothing(self) -> None:
+        budget = Budget(10.0)
+        budget.spend(9.0)
+        budget.fill(5.0)
+        assert budget.left == Budget.DEBT
+
+
+class TestWaiting:
+    @pytest.fixture(autouse=True)
+    def everybody_is_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os.path, "lexists", lambda path: True)
+
+    def test_who_floods_waits_in_a_queue_of_his_own(self) -> None:
+        waiting = Waiting()
+        taken = [waiting.add(1000, Start(pid, "/x", (), 0.0)) for pid in range(1, 1001)]
+        assert sum(taken) == MOST_OF_USER
+        assert waiting.add(1001, Start(5000, "/x", (), 0.0))
+        assert 5000 in [start.pid for start in waiting.next(2, 1.0)]
+
+    def test_what_is_not_due_waits_and_what_was_taken_is_gone(self) -> None:
+        waiting = Waiting()
+        waiting.add(1, Start(7, "/x", (), 5.0))
+        waiting.add(1, Start(8, "/x", (), 3.0))
+        assert waiting.due() == 3.0
+        assert [start.pid for start in waiting.next(9, 4.0)] == [8]
+        assert waiting.due() == 5.0
+        assert [start.pid for start in waiting.next(9, 9.0)] == [7]
+        assert waiting.due() is None and not waiting.of
+
+    def test_users_without_end_take_no_memory_and_nobodys_turn(self) -> None:
+        waiting = Waiting()
+        for uid in range(10_000):
+            waiting.add(uid, Start(uid, "/x", (), 0.0))
+        assert sum(map(len, waiting.of.values())) == MOST
+
+    def test_the_longest_queue_makes_room_for_others(self) -> None:
+        waiting = Waiting()
+        busy = MOST // MOST_OF_USER
+        for uid in range(busy):
+            assert all(waiting.add(uid, Start(uid * 1000 + number, "/x", (), 0.0)) for number in range(MOST_OF_USER))
+        assert not waiting.add(5000, Start(5_000_000, "/x", (), 0.0)), "it is said that something was lost"
+        assert 5000 in waiting.of and sorted(map(len, waiting.of.values()))[1] == MOST_OF_USER - 1
+        assert not waiting.add(1, Start(999, "/x", (), 0.0)) and 999 not in waiting.of[1], (
+            "nor for one of the same user"
+        )
+
+    def test_with_one_at_a_time_everybody_has_a_turn(self) -> None:
+        waiting = Waiting()
+        for number in range(50):
+            waiting.add(1000, Start(number, "/x", (), 0.0))
+        waiting.add(1001, Start(5000, "/x", (), 0.0))
+        assert [waiting.next(1, 1.0)[0].pid for _ in range(3)] == [0, 5000, 1]
+
+    def test_what_has_ended_is_dropped(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os.path, "lexists", lambda path: path != "/proc/7")
+        waiting = Waiting()
+        waiting.add(1, Start(7, "/x", (), 0.0))
+        waiting.add(1, Start(8, "/x", (), 0.0))
+        assert [start.pid for start in waiting.next(9, 1.0)] == [8]
+        assert not waiting.of
