@@ -18,7 +18,7 @@ from . import files
 from .heartbeat import NOTICED, UNABLE, Heartbeat
 
 # What the daemon consists of, each after those that it needs.
-NAMES = ("fanotify", "inotify", "mounts", "owners", "prefilter", "proc_events", "reported", "waiting")
+NAMES = ("fanotify", "inotify", "mounts", "prefilter", "proc_events", "process_users", "reported", "waiting")
 LIGHT = ("tuples", *(f"watch.{name}" for name in NAMES))
 DAEMON = "watch.noticing"
 # Loads these modules out of an unnamed file, and runs the last one: what its process needs, and nothing else.

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 from . import mounts, reported
 from .fanotify import Fanotify, is_loader
 from .inotify import OPENED, Inotify
-from .owners import owner_of
 from .prefilter import Prefilter, link
 from .proc_events import ProcEvents
+from .process_users import owner_of
 from .reported import HEARTBEAT, STATE
 from .waiting import Budget, Start, Waiting
 

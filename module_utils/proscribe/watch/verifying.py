@@ -120,7 +120,7 @@ class Verifying:
     # -- starts
 
     def starts(self, given: Sequence[tuple[int, str, Any]], now: float) -> dict[str, Any]:
-        """Verify some starts, and end what is restricted. {innocent: [keys], again: [numbers], later: seconds by number};
+        """Verify some starts, and end what is restricted. {innocent: [keys], again: [numbers], later: seconds of each};
         `again` could not be verified, `later` was not tried.
         """
         if frozen.active(self.host):

@@ -27,7 +27,7 @@ def rule(number, findings):
 FOUND = {"kind": "package", "id": "p", "scope": "system"}
 """
 # What it does, by a word for the table.
-WAYS = {
+ATTACKS = {
     "ten thousand rules with fifty findings of nothing": "answer([rule(n, 50 * [{}]) for n in range(10000)])",
     "half a million findings": "answer([rule(n, 500 * [FOUND]) for n in range(1000)])",
     "as much evidence as it may have": "answer([rule(n, 4 * [{**FOUND, 'detail': 200 * 'x'}]) for n in range(1000)])",
@@ -42,12 +42,12 @@ WAYS = {
 
 
 def take_over(fleet: Fleet, hosts: int, every: int = 20) -> list[int]:
-    """Have one host in so many answer in one of these ways, in turn; which ones they are."""
-    ways = list(WAYS.values())
+    """Have one host in so many answer with one of these attacks, in turn; which ones they are."""
+    attacks = list(ATTACKS.values())
     taken = list(range(every // 2, hosts, every))
     for place, number in enumerate(taken):
         program = fleet.directory / "hosts" / str(number) / "hostile"
-        program.write_text(f"{HEAD}{ways[place % len(ways)]}\n")
+        program.write_text(f"{HEAD}{attacks[place % len(attacks)]}\n")
         program.chmod(0o755)
     return taken
 
@@ -57,7 +57,7 @@ def give_back(fleet: Fleet, taken: list[int]) -> None:
         (fleet.directory / "hosts" / str(number) / "hostile").unlink()
 
 
-def told(records: Iterator[dict[str, object]], taken: list[int]) -> list[str]:
+def mistakes_in(records: Iterator[dict[str, object]], taken: list[int]) -> list[str]:
     """What is wrong with the records of such a run: honest hosts are compliant, and hostile ones are not."""
     names = {f"host{number}" for number in taken}
     states = {str(record["host"]): str(record["state"]) for record in records}

@@ -139,7 +139,7 @@ def dead(bench: Bench, hosts: int) -> None:
 
 
 def attacked(bench: Bench, hosts: int) -> None:
-    """What an audit costs in which one host in twenty is in hostile hands, in ten ways."""
+    """What an audit costs in which one host in twenty is in hostile hands, by ten attacks."""
     bench.inventory(range(hosts))
     honest = least([bench.run("audit"), bench.run("audit")])
     taken = hostile.take_over(bench.fleet, hosts)
@@ -148,12 +148,12 @@ def attacked(bench: Bench, hosts: int) -> None:
     lines = (bench.reports / "latest/hosts.jsonl").read_text().splitlines()
     share = cost.controller / honest.controller
     print(
-        f"\n{len(taken)} of {hosts} hosts are hostile, in {len(hostile.WAYS)} ways\n"
+        f"\n{len(taken)} of {hosts} hosts are hostile, with {len(hostile.ATTACKS)} attacks\n"
         f"  controller {cost.controller:.1f} s, {share:.2f} of the {honest.controller:.1f} s of the honest; aim 1.5\n"
         f"  by the clock {cost.wall:.1f} s instead of {honest.wall:.1f} s; {table.processors()}",
         flush=True,
     )
-    if mistakes := hostile.told(map(json.loads, lines), taken):
+    if mistakes := hostile.mistakes_in(map(json.loads, lines), taken):
         raise NoResult(f"the report is wrong: {'; '.join(mistakes[:5])}")
 
 

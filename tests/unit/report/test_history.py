@@ -90,8 +90,8 @@ def test_no_text_is_sql(past, text):
     past.run({"web01": bad(), text: good()})
     assert past.story(host=text) == [("noncompliant", "25T01", "25T02", "compliant")]
     assert past.story() == [("noncompliant", "25T01", "", "")], "of another host nothing has changed"
-    (told,) = [one for one in past.ask("incidents", host=text) if one.rule == "apps/wechat"]
-    assert text in str(told)
+    (incident,) = [one for one in past.ask("incidents", host=text) if one.rule == "apps/wechat"]
+    assert text in str(incident)
 
 
 @pytest.mark.parametrize(

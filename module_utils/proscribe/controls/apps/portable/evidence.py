@@ -106,8 +106,8 @@ def around(host: Host, directory: str, names: Names, name: str) -> set[str]:
     looked for one by one, so that nobody hides them among many others.
     """
     services = {*names.programs.get(name, ()), *names.marked.get(name, ())}
-    telling = {name, "resources", *FRAME, *(other for service in services for other in names.programs_of(service))}
-    there = {one for one in telling if host.stat(f"{directory}/{one}")}
+    words = {name, "resources", *FRAME, *(other for service in services for other in names.programs_of(service))}
+    there = {one for one in words if host.stat(f"{directory}/{one}")}
     return there.union(host.first(directory, MOST_AROUND))
 
 
