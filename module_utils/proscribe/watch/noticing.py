@@ -25,7 +25,7 @@ from .fanotify import Fanotify, is_loader
 from .inotify import OPENED, Inotify
 from .prefilter import Prefilter, link
 from .proc_events import ProcEvents
-from .process_users import owner_of
+from .process_users import owner_of, user_of
 from .reported import HEARTBEAT, STATE
 from .waiting import Budget, Start, Waiting
 
@@ -372,14 +372,14 @@ class Noticing:
         return matters
 
     def _may_be(self, pid: int, path: str, file: tuple[Any, ...], now: float) -> None:
-        user = owner_of(pid)
+        user = user_of(pid)
         if user is None:  # it has ended
             return
         key = (*file, user)
         until = self.innocent.get(key)
         if until is not None and until > now:
             return
-        if not self.waiting.add(user, Start(pid, path, key, now)):
+        if not self.waiting.add(Start(pid, path, key, owner_of(pid, user), now)):
             self._lost(now)
 
     def _lost(self, now: float) -> None:
@@ -452,7 +452,7 @@ class Noticing:
                 start.tries += 1
             else:
                 continue
-            if not self.waiting.add(start.key[-1], start):
+            if not self.waiting.add(start):
                 self._lost(now)
         if len(self.innocent) >= MOST_INNOCENT:
             self.innocent.clear()

@@ -15,11 +15,10 @@ DEEPEST = 34  # namespaces in each other; the kernel has 32 at most
 UID_SIZE = 4  # bytes
 
 
-def owner_of(pid: int) -> int | None:
-    """The number of the user that a process counts for; None if it has ended."""
-    uid = user_of(pid)
+def owner_of(pid: int, uid: int) -> int:
+    """The number of the user that a process counts for, which runs for a user."""
     try:
-        if uid is None or os.readlink(f"/proc/{pid}/ns/user") == os.readlink(OWN):
+        if os.readlink(f"/proc/{pid}/ns/user") == os.readlink(OWN):
             return uid
         return _maker(os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC), os.stat(OWN).st_ino)
     except OSError:

@@ -48,10 +48,10 @@ class Budget:
 class Start:
     """A process that may have become a restricted program."""
 
-    __slots__ = ("due", "key", "path", "pid", "tries")
+    __slots__ = ("due", "key", "path", "pid", "tries", "user")
 
-    def __init__(self, pid: int, path: str, key: tuple[Any, ...], due: float) -> None:
-        self.pid, self.path, self.key, self.due = pid, path, key, due
+    def __init__(self, pid: int, path: str, key: tuple[Any, ...], user: int, due: float) -> None:
+        self.pid, self.path, self.key, self.user, self.due = pid, path, key, user, due
         self.tries = 0
 
 
@@ -61,9 +61,9 @@ class Waiting:
     def __init__(self) -> None:
         self.of: dict[int, dict[int, Start]] = {}
 
-    def add(self, user: int, start: Start) -> bool:
+    def add(self, start: Start) -> bool:
         """Take a start; False where that or another one has no room."""
-        own = self.of.get(user, {})
+        own = self.of.get(start.user, {})
         room = True
         if start.pid not in own:
             if len(own) >= MOST_OF_USER:
@@ -74,7 +74,7 @@ class Waiting:
                     return False
                 self._drop(busiest, next(reversed(self.of[busiest])))
                 room = False
-        self.of.setdefault(user, {})[start.pid] = start
+        self.of.setdefault(start.user, {})[start.pid] = start
         return room
 
     def next(self, most: int, now: float) -> list[Start]:

@@ -200,7 +200,7 @@ def test_what_there_was_no_time_for_waits_and_has_lost_no_try(daemon, tmp_path: 
     one, channel = daemon
     read_sets(one, channel, tmp_path)
     one.waiting.of.clear()
-    start = Start(os.getpid(), "/x", ("/x", 0), 0.0)
+    start = Start(os.getpid(), "/x", ("/x", 0), 0, 0.0)
     for _ in range(len(noticing.AGAIN) + 3):
         one.verifier.busy_until = 0.0
         one._request(("starts", []), [start], noticing.time.monotonic())
@@ -215,7 +215,7 @@ def test_a_process_that_is_not_yet_what_it_will_be_is_verified_again(daemon, tmp
     one, channel = daemon
     read_sets(one, channel, tmp_path)
     one.waiting.of.clear()
-    start = Start(os.getpid(), "/x", ("/x", 0), 0.0)
+    start = Start(os.getpid(), "/x", ("/x", 0), 0, 0.0)
     for times in range(len(noticing.AGAIN) + 1):
         if one.verifier and one.verifier.busy_until:
             answers(channel)

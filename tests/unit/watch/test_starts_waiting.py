@@ -49,15 +49,15 @@ class TestWaiting:
 
     def test_who_floods_waits_in_a_queue_of_his_own(self) -> None:
         waiting = Waiting()
-        taken = [waiting.add(1000, Start(pid, "/x", (), 0.0)) for pid in range(1, 1001)]
+        taken = [waiting.add(Start(pid, "/x", (), 1000, 0.0)) for pid in range(1, 1001)]
         assert sum(taken) == MOST_OF_USER
-        assert waiting.add(1001, Start(5000, "/x", (), 0.0))
+        assert waiting.add(Start(5000, "/x", (), 1001, 0.0))
         assert 5000 in [start.pid for start in waiting.next(2, 1.0)]
 
     def test_what_is_not_due_waits_and_what_was_taken_is_gone(self) -> None:
         waiting = Waiting()
-        waiting.add(1, Start(7, "/x", (), 5.0))
-        waiting.add(1, Start(8, "/x", (), 3.0))
+        waiting.add(Start(7, "/x", (), 1, 5.0))
+        waiting.add(Start(8, "/x", (), 1, 3.0))
         assert waiting.due() == 3.0
         assert [start.pid for start in waiting.next(9, 4.0)] == [8]
         assert waiting.due() == 5.0
@@ -67,31 +67,31 @@ class TestWaiting:
     def test_users_without_end_take_no_memory_and_nobodys_turn(self) -> None:
         waiting = Waiting()
         for uid in range(10_000):
-            waiting.add(uid, Start(uid, "/x", (), 0.0))
+            waiting.add(Start(uid, "/x", (), uid, 0.0))
         assert sum(map(len, waiting.of.values())) == MOST
 
     def test_the_longest_queue_makes_room_for_others(self) -> None:
         waiting = Waiting()
         busy = MOST // MOST_OF_USER
         for uid in range(busy):
-            assert all(waiting.add(uid, Start(uid * 1000 + number, "/x", (), 0.0)) for number in range(MOST_OF_USER))
-        assert not waiting.add(5000, Start(5_000_000, "/x", (), 0.0)), "it is said that something was lost"
+            assert all(waiting.add(Start(uid * 1000 + number, "/x", (), uid, 0.0)) for number in range(MOST_OF_USER))
+        assert not waiting.add(Start(5_000_000, "/x", (), 5000, 0.0)), "it is said that something was lost"
         assert 5000 in waiting.of and sorted(map(len, waiting.of.values()))[1] == MOST_OF_USER - 1
-        assert not waiting.add(1, Start(999, "/x", (), 0.0)) and 999 not in waiting.of[1], (
+        assert not waiting.add(Start(999, "/x", (), 1, 0.0)) and 999 not in waiting.of[1], (
             "nor for one of the same user"
         )
 
     def test_with_one_at_a_time_everybody_has_a_turn(self) -> None:
         waiting = Waiting()
         for number in range(50):
-            waiting.add(1000, Start(number, "/x", (), 0.0))
-        waiting.add(1001, Start(5000, "/x", (), 0.0))
+            waiting.add(Start(number, "/x", (), 1000, 0.0))
+        waiting.add(Start(5000, "/x", (), 1001, 0.0))
         assert [waiting.next(1, 1.0)[0].pid for _ in range(3)] == [0, 5000, 1]
 
     def test_what_has_ended_is_dropped(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os.path, "lexists", lambda path: path != "/proc/7")
         waiting = Waiting()
-        waiting.add(1, Start(7, "/x", (), 0.0))
-        waiting.add(1, Start(8, "/x", (), 0.0))
+        waiting.add(Start(7, "/x", (), 1, 0.0))
+        waiting.add(Start(8, "/x", (), 1, 0.0))
         assert [start.pid for start in waiting.next(9, 1.0)] == [8]
         assert not waiting.of
