@@ -261,7 +261,7 @@ FIVE: dict[str, Any] = {"max_change": {"hosts": "unlimited", "removals": 5}}
         ((0,) * 12, {}, set(), {"hosts": 12}),
         ((0, 0), {"max_change": {"hosts": 0, "removals": "auto"}}, set(), {"hosts": 2}),
     ],
-    ids=lambda value: "" if isinstance(value, dict) else str(value)[:30],
+    ids=lambda value: str(value)[:30] if isinstance(value, tuple) else "",
 )
 def test_a_host_that_claims_more_than_its_share_is_set_aside_alone(
     removals: tuple[int, ...], limits: dict[str, Any], aside: set[str], allow: dict[str, Any]
