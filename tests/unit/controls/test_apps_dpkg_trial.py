@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import tarfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+from proscribe.controls.apps.blocks.tries import PROGRAMS
 from proscribe.controls.apps.systems import dpkg_trial
 from proscribe.host import ControlError, Host, Unseen
 from proscribe.host.types import Result
@@ -78,3 +82,12 @@ def test_what_ends_before_is_unknown_with_the_end_of_what_it_said(errors: str, p
     with pytest.raises(Unseen) as unseen:
         dpkg_trial._passes(Made(errors, printed), ["/usr/bin/dpkg"], "/made.deb")
     assert str(unseen.value).endswith(said)
+
+
+def test_a_try_depends_on_every_program_that_the_script_runs() -> None:
+    script = (Path(dpkg_trial.__file__).parents[3] / "programs/dpkg_block.sh").read_text()
+    code = "\n".join(line for line in script.splitlines() if not line.lstrip().startswith("#"))
+    before = r"(?:^|[|;(!]|&&|-exec|\$\(|\b(?:then|do|else|if|while|timeout \d+|xargs(?: -\S+)*)\b)\s*"
+    words = set(re.findall(before + r"([a-z][a-z-]+)\b", code, re.MULTILINE)) - {"echo", "install", "which"}
+    runs = {word for word in words if any(os.access(f"{folder}/{word}", os.X_OK) for folder in PROGRAMS)}
+    assert {"dpkg-deb", "logger", "tar"} <= runs <= set(dpkg_trial.TOOLS)

@@ -332,7 +332,10 @@ def test_what_keeps_the_policy_from_a_packaged_browser_is_told(files: dict[str, 
     tree.enforce_with(files)
     (text,) = tree.reported(plan(PACKAGED), "packaged")
     assert said in text
-    assert not tree.verdicts(plan(PACKAGED))["packaged"].drifted  # nothing that enforcing could correct
+    verdict = tree.verdicts(plan(PACKAGED))["packaged"]
+    assert not verdict.drifted  # nothing that enforcing could correct
+    ids = {"snap": ("chromium", "opera"), "flatpak": ("edge", "chromium", "firefox", "zen")}
+    assert all(one.manager in ids[one.kind] for one in verdict.findings)
 
 
 REACHED = [
