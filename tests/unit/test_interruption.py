@@ -85,7 +85,7 @@ class Run:
 
 @pytest.fixture(autouse=True)
 def handlers():
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}  # nohup has one ignored
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

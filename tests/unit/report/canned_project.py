@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import termios
@@ -82,6 +83,13 @@ FOREIGN = """
 """
 
 
+def _at_a_terminal(controlling):
+    """Have the signals of one, which nohup takes away; and the standard input as the controlling one."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if controlling:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Project:
     """A made project in a directory of its own."""
 
@@ -139,7 +147,7 @@ class Project:
             stdout=subprocess.PIPE if terminal is None else terminal,
             stderr=subprocess.PIPE if terminal is None else terminal,
             start_new_session=terminal is not None,
-            preexec_fn=None if terminal is None else lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: _at_a_terminal(terminal is not None),
             text=True,
         )
 

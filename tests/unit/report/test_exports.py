@@ -430,7 +430,7 @@ def test_oscal_has_the_same_identifiers_whenever_it_is_written(texts, tmp_path):
 TEXTS = st.text(max_size=12) | st.sampled_from(
     ["=1+1", "\x00", "\x1b[31m", "]]>", "</script>", "a\r\nb", "\ud800", "\u202eb", "\ufffe", '"', "\\", "'", "{}", " "]
 )
-FINDINGS = st.builds(Finding, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
+FINDINGS = st.builds(Finding, TEXTS.filter(bool), TEXTS.filter(bool), TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
 VERDICTS = st.builds(
     Verdict,
     TEXTS.filter(bool).map("apps/".__add__),
