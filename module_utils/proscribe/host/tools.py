@@ -28,6 +28,7 @@ MOST_OF_USER = 256 * 1024  # and one that is run as a user, who may have put any
 AWAKE = 0.05  # seconds after which it is seen that a tool has ended although its output is still held open
 ROUNDS = 5  # of ending what a tool has started: it may start more meanwhile
 KILL, STOP = 9, 19  # signals on Linux
+STARTED = 19  # in what `_fields` gives
 
 Runner = Callable[..., Result]
 
@@ -163,6 +164,14 @@ def _found(name: str, places: str) -> str:
     raise FileNotFoundError(name)
 
 
+def _has_ended(process: Started) -> bool:
+    """Whether a tool has ended. Nobody has waited for it yet, so its number, and its session's, is no other's."""
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except (AttributeError, ChildProcessError):  # not on macOS; a caller that ignores the ends of its children
+        return process.poll() is not None
+
+
 def _wait(process: Started) -> None:
     """Wait a little for a tool that has ended, or was ended."""
     end = time.monotonic() + 5
@@ -190,7 +199,7 @@ def _conversation(process: Started, given: bytes, most: int, timeout: float) -> 
     open_ends = set(said)
     end = time.monotonic() + timeout
     pause = 0.001
-    while open_ends and process.poll() is None:
+    while open_ends and not _has_ended(process):
         left = end - time.monotonic()
         if left <= 0:
             raise _Spent(f"did not end within {timeout:g} s")
@@ -202,7 +211,7 @@ def _conversation(process: Started, given: bytes, most: int, timeout: float) -> 
                 if not rest:
                     poll.unregister(descriptor)
                     process.stdin.close()
-    while process.poll() is None:  # it has closed its output and works on
+    while not _has_ended(process):  # it has closed its output and works on
         if time.monotonic() > end:
             raise _Spent(f"did not end within {timeout:g} s")
         time.sleep(pause)
@@ -236,32 +245,46 @@ def _give(descriptor: int, given: memoryview) -> int:
 
 
 def _end_session(leader: int) -> None:
-    """End what runs in the session of a tool, and what descends from it although it has begun a session of its own."""
+    """End what runs in the session of a tool, and what descends from it although it has begun a session of its own. The
+    tool itself has not been waited for.
+    """
     with contextlib.suppress(OSError):
         os.kill(leader, STOP)  # nothing is started, and nobody is an orphan, while its descendants are looked for
     for _ in range(ROUNDS):
         alive = _descendants(leader)
-        for pid in alive:
-            with contextlib.suppress(OSError):
-                os.kill(pid, KILL)
+        for pid, started in alive.items():
+            kill(pid, _since, started)
         with contextlib.suppress(OSError):
             os.killpg(leader, KILL)
         if not alive:
             return
 
 
-def _descendants(leader: int) -> list[int]:
-    """The living processes of a session, and those that descend from one of them; from /proc/PID/stat."""
+def kill(pid: int, of: Callable[[int], object], seen: object) -> None:
+    """Kill a process of which `of` says what it said when it was `seen`. It is asked again once the process is held by a
+    descriptor: that one may have ended, and its number be another's.
+    """
+    with contextlib.suppress(OSError):
+        held = os.pidfd_open(pid)
+        try:
+            if of(pid) == seen:
+                _signal.pidfd_send_signal(held, KILL)
+        finally:
+            os.close(held)
+
+
+def _descendants(leader: int) -> dict[int, str]:
+    """The living processes of a session, and those that descend from one of them, each with when it started."""
     parents: dict[int, int] = {}
+    since: dict[int, str] = {}
     found: set[int] = set()
     for name in os.listdir("/proc") if hasattr(os, "pidfd_open") else ():
         if name.isdigit():
-            with (
-                contextlib.suppress(OSError, IndexError, ValueError),
-                open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stream,
-            ):
-                state, parent, _, session = stream.read().rpartition(")")[2].split()[:4]
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                fields = _fields(int(name))
+                state, parent, _, session = fields[:4]
                 if state not in "ZX":
+                    since[int(name)] = fields[STARTED]
                     parents[int(name)] = int(parent)
                     if int(session) == leader:
                         found.add(int(name))
@@ -269,7 +292,18 @@ def _descendants(leader: int) -> list[int]:
     while grown != len(found):
         grown = len(found)
         found |= {pid for pid, parent in parents.items() if parent in found}
-    return sorted(found)
+    return {pid: since[pid] for pid in sorted(found)}
+
+
+def _since(pid: int) -> str:
+    """When a process started, in ticks since the host did. Raises OSError."""
+    return "".join(_fields(pid)[STARTED:][:1])
+
+
+def _fields(pid: int) -> list[str]:
+    """What /proc/PID/stat has behind the name of the program, from the state on. Raises OSError."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
+        return stream.read().rpartition(")")[2].split()
 
 
 def _text(said: bytes) -> str:
