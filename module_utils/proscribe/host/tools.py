@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from .files import Files
+from .roots_own import changeable
 from .types import ControlError, Result, User
 
 if TYPE_CHECKING:
@@ -41,14 +42,19 @@ def run_tool(
     environment: Mapping[str, str] | None = None,
     timeout: float = 60,
 ) -> Result:
-    """Run a tool with an argument list, as root or as a user of the host, and return what it answered.
+    """Run a tool with an argument list, as root or as a user of the host, and return what it answered. Root runs
+    nothing that others can change, and its tools look for programs only where nobody else can put one.
 
     What a user's tool leaves running is ended with it. Raises ControlError when the tool is missing, does not end
     within `timeout` seconds, or prints more than `MOST` (`MOST_OF_USER`) bytes.
     """
     env = {**TOOL_ENVIRONMENT, **(environment or {})}
     try:
-        process = _started(list(argv), env, user, stdin is not None)
+        path = ""
+        if user is None:
+            env["PATH"] = ":".join(_searched(env["PATH"]))
+            path = _found(argv[0], env["PATH"])
+        process = _started(path, list(argv), env, user, stdin is not None)
     except FileNotFoundError:
         raise ControlError(f"{argv[0]} is not installed on this host") from None
     except OSError as error:
@@ -72,13 +78,15 @@ def run_tool(
     return Result(NOT_ENDED if code is None else code, _text(out), _text(err))
 
 
-def _started(argv: list[str], env: Mapping[str, str], user: User | None, talks: bool) -> Started:
-    """A tool that runs, in a session of its own; `talks` where it gets an input. Raises OSError and ControlError."""
+def _started(path: str, argv: list[str], env: Mapping[str, str], user: User | None, talks: bool) -> Started:
+    """A tool that runs, in a session of its own; `talks` where it gets an input. `path`: of one that root runs. Raises
+    OSError and ControlError.
+    """
     if user is None:
         pipe = os.pipe()
         if min(pipe) > 2 and hasattr(os, "pidfd_open"):  # not on macOS, which has no /proc either
             with contextlib.suppress(NotImplementedError):  # a C library that does not begin a session for it
-                return _Tool(argv, env, talks, pipe)
+                return _Tool(path, argv, env, talks, pipe)
         else:  # a caller whose standard files are closed
             for descriptor in pipe:
                 os.close(descriptor)
@@ -91,6 +99,7 @@ def _started(argv: list[str], env: Mapping[str, str], user: User | None, talks: 
     try:
         return subprocess.Popen(
             argv,
+            executable=path or None,
             stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -107,7 +116,7 @@ class _Tool:
     observations run some.
     """
 
-    def __init__(self, argv: list[str], env: Mapping[str, str], talks: bool, out: tuple[int, int]) -> None:
+    def __init__(self, path: str, argv: list[str], env: Mapping[str, str], talks: bool, out: tuple[int, int]) -> None:
         err = os.pipe()
         given = os.pipe() if talks else None
         ours, theirs = [out[0], err[0]], [out[1], err[1]]
@@ -121,7 +130,6 @@ class _Tool:
         actions += [(os.POSIX_SPAWN_CLOSE, one) for one in inherited if one > 2 and _is_inherited(one)]
         try:
             default = (_signal.SIGPIPE, _signal.SIGXFSZ)  # which Python ignores
-            path = _found(argv[0], env["PATH"])
             self.pid = os.posix_spawn(path, argv, env, file_actions=actions, setsid=True, setsigdef=default)
         except BaseException:
             for end in ours:
@@ -154,12 +162,19 @@ def _is_inherited(descriptor: int) -> bool:
         return False
 
 
+def _searched(places: str) -> list[str]:
+    """The directories in which root looks for tools: those into which nobody else can put one."""
+    return [place for place in places.split(":") if not changeable(place)]
+
+
 def _found(name: str, places: str) -> str:
-    """The path of a tool. Raises FileNotFoundError."""
+    """The path of a tool for root. Raises FileNotFoundError, and ControlError for one that others can change."""
     if "/" in name:
+        if place := changeable(name):
+            raise ControlError(f"{name} is not run by root: others can change {place}")
         return name
     for place in places.split(":"):
-        if os.access(path := f"{place}/{name}", os.X_OK):
+        if os.access(path := f"{place}/{name}", os.X_OK) and not changeable(path):
             return path
     raise FileNotFoundError(name)
 
@@ -261,8 +276,8 @@ def _end_session(leader: int) -> None:
 
 
 def kill(pid: int, of: Callable[[int], object], seen: object) -> None:
-    """Kill a process of which `of` says what it said when it was `seen`. It is asked again once the process is held by a
-    descriptor: that one may have ended, and its number be another's.
+    """Kill a process of which `of` says what it said when it was `seen`. That is asked again once it is held by a
+    descriptor: it may have ended, and its number be another's.
     """
     with contextlib.suppress(OSError):
         held = os.pidfd_open(pid)
@@ -318,12 +333,18 @@ class Tools(Files):
         self._run = run
 
     def tool(self, name: str) -> str | None:
-        """The path of a tool on this host, searched in the system's own directories only; None if it is not there."""
+        """The path of a tool on this host, searched in the system's own directories only; None if it is not there. One
+        that others than root can change is none.
+        """
         for directory in TOOL_PATH.split(":"):
             path = f"{directory}/{name}"
-            if os.access(self._real(path), os.X_OK):
+            if os.access(self._real(path), os.X_OK) and not (self.changeable(directory) or self.changeable(path)):
                 return path
         return None
+
+    def changeable(self, path: str) -> str:
+        """The first part of a path that others than root can change; "" for none, and for an ordinary user."""
+        return changeable(path, self.root)
 
     def run(self, argv: Sequence[str], **options: Any) -> Result:
         """Run a tool of the host; options as for `run_tool`. A non-zero end is the caller's to judge."""
