@@ -168,8 +168,8 @@ def given_back_in_peace(host: Host, root: Path) -> list[str]:
     item = manifest.items(host)[-1]
     restoring.restore(host, item)
     back = apps / NAME
-    if back.is_symlink():  # taken as what it is, and given back as that
-        return ["a link of mallory's" if os.lstat(back).st_uid == MALLORY else "a link"]
+    if back.is_symlink():
+        return ["a link"]
     return ["directory" if back.is_dir() else back.read_text()]
 
 

@@ -54,4 +54,5 @@ def test_nothing_of_anybody_else_moves(
     assert set(report["owners"]) <= {attack.MALLORY}
     assert report["taken"] >= 5 and report["refused"] + report["not_restored"] >= 5 and report["rounds"] >= 100, report
     assert report["tries"] >= tries, report
-    assert report["afterwards"] in (["mallory's"], ["directory"], ["a link of mallory's"]), report
+    (afterwards,) = report["afterwards"]  # what was a second name of mallory's own may be empty by now
+    assert afterwards in ("mallory's", "directory", ""), report
