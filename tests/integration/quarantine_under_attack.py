@@ -3,8 +3,8 @@
     quarantine_under_attack.py ROOT TRIES        as root; ROOT is a made tree, /home in it may be a mount of its own
 
 The user's links lead to root's own folder /srv/victim of that tree, which has things of the same names in it. A try is
-one move, into the quarantine or back. Prints what was done, as JSON: how often something was taken, refused, given back,
-and how many rounds the user made.
+one move, into the quarantine or back. Prints what was done, as JSON: how often something was taken, refused, given
+back, and how many rounds the user made.
 """
 
 from __future__ import annotations

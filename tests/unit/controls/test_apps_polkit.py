@@ -107,8 +107,9 @@ def test_a_rule_that_users_can_change_is_unknown_whatever_its_name(tmp_path: Pat
 def test_snap(contact: str) -> None:
     (rule,) = snap.block_parts({"telegram-desktop"}, contact)
     manage = "io.snapcraft.snapd.manage"
-    questions = ((manage, {}, "alice"), (manage, {}, "root"), ("io.snapcraft.snapd.login", {}, "alice"))
-    assert answers(rule.content, *questions) == ["no", "-", "-"]
+    login, connect = "io.snapcraft.snapd.login", "io.snapcraft.snapd.manage-interfaces"
+    questions = ((manage, {}, "alice"), (manage, {}, "root"), (login, {}, "alice"), (connect, {}, "alice"))
+    assert answers(rule.content, *questions) == ["no", "-", "no", "-"]
 
 
 @pytest.mark.parametrize("contact", CONTACTS)

@@ -81,7 +81,7 @@ def _gather(host: Host, item: Item, place: int) -> bool:
     known: Sum | None = None
     with held(host, item) as hold:
         for there in (place, hold):
-            # Its user has swapped it in and put something else at its name since: a link or a pipe, which holds nothing.
+            # A link or a pipe, which holds nothing: its user has swapped it in, and put something else at its name.
             if item.doing == TAKE and there is not None and _is_empty(there):
                 remove(there, CONTENT)
         moved = in_place(place, CONTENT)
