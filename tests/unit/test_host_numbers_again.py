@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,10 +15,13 @@ from proscribe.watch.verifying import Verifying
 
 LAST = Path("/proc/sys/kernel/ns_last_pid")  # the next process has the number after it (proc_sys_kernel(5))
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not LAST.exists(), reason="needs root: chooses numbers")
+ANSWERS = 20_000  # milliseconds
 TRIES = 50  # another test may start something at the same moment
 NOBODY = User("nobody", 65534, 65534, "/nonexistent")
-SLEEP = [sys.executable, "-ISc", "import time; time.sleep(600)"]
 Innocent = Callable[[int], int]
+
+
+STARTED: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @pytest.fixture
@@ -29,29 +32,37 @@ def innocent() -> Iterator[Innocent]:
     def start(number: int) -> int:
         for _ in range(TRIES):
             LAST.write_text(str(number - 1))
-            started.append(subprocess.Popen(SLEEP, start_new_session=True))
+            pipe = subprocess.PIPE
+            started.append(subprocess.Popen(["cat"], stdin=pipe, stdout=pipe, start_new_session=True))
             if started[-1].pid == number:
                 break
+        STARTED[started[-1].pid] = started[-1]
         return started[-1].pid
 
     yield start
     for process in started:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def unharmed(pid: int) -> bool:
-    return tools._fields(pid)[0] in "SRD"
+    """Whether a process still answers: it does not once a signal is on its way."""
+    process = STARTED[pid]
+    assert process.stdin and process.stdout
+    os.write(process.stdin.fileno(), b"x")
+    poll = select.poll()
+    poll.register(process.stdout, select.POLLIN)
+    return bool(poll.poll(ANSWERS)) and os.read(process.stdout.fileno(), 1) == b"x"
 
 
-def gone(argv: Sequence[str] = SLEEP) -> tuple[Process, str, object]:
+def gone(argv: Sequence[str] = ("cat",)) -> tuple[Process, str, object]:
     """A process that has ended, when it had started, some ticks ago, and what a watch had noted of it."""
-    child = subprocess.Popen(argv)
+    child = subprocess.Popen(argv, stdin=subprocess.PIPE)
     seen, started = Process(child.pid, os.readlink(f"/proc/{child.pid}/exe")), tools._since(child.pid)
     noted = Verifying(Host)._state(seen)
     time.sleep(3 / os.sysconf("SC_CLK_TCK"))
     child.kill()
-    child.wait()
+    child.communicate()
     return seen, started, noted
 
 
