@@ -1,9 +1,10 @@
 """A quarantine at work while a user swaps files, links and directories under it as fast as he can.
 
-    quarantine_under_attack.py ROOT SECONDS        as root; ROOT is a made tree, /home in it may be a mount of its own
+    quarantine_under_attack.py ROOT TRIES        as root; ROOT is a made tree, /home in it may be a mount of its own
 
-The user's links lead to root's own folder /srv/victim of that tree, which has things of the same names in it. Prints
-what was done, as JSON: how often something was taken, refused, given back, and how many rounds the user made.
+The user's links lead to root's own folder /srv/victim of that tree, which has things of the same names in it. A try is
+one move, into the quarantine or back. Prints what was done, as JSON: how often something was taken, refused, given
+back, and how many rounds the user made.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import sys
 import time
 from pathlib import Path
 
-from proscribe.controls.apps.quarantine import completing, manifest, moving, restoring
+from proscribe.controls.apps.quarantine import capacity, completing, manifest, moving, restoring
 from proscribe.host import ControlError, Host
 
 MALLORY = 12345
 NAME = "program"
 HOME = "home/mallory"
+LONGEST = 200.0  # seconds
 
 
 def make(root: Path) -> None:
@@ -118,31 +120,39 @@ def exchanged(victim: str) -> None:
     os.symlink(f"{victim}/tree", f"apps/{NAME}/deep")
 
 
-def enough(done: dict[str, int]) -> bool:
-    return done["taken"] >= 5 and done["refused"] + done["not_restored"] >= 5
+def enough(done: dict[str, int], tries: int) -> bool:
+    return done["tries"] >= tries and done["taken"] >= 5 and done["refused"] + done["not_restored"] >= 5
 
 
-def defend(root: Path, seconds: float) -> dict[str, int]:
+def defend(root: Path, tries: int) -> dict[str, int]:
     host = Host(str(root))
-    done = {"taken": 0, "refused": 0, "restored": 0, "not_restored": 0}
+    done = dict.fromkeys(("tries", "taken", "refused", "restored", "not_restored", "pruned"), 0)
     begun = time.monotonic()
-    # At least so long, and on a busy machine until enough has happened.
-    while (passed := time.monotonic() - begun) < seconds or (passed < 20 * seconds and not enough(done)):
+    # On a busy machine longer, until enough has happened.
+    while not enough(done, tries) and time.monotonic() - begun < LONGEST:
         for _ in range(20):
             before = len(host.list(moving.HOME))
+            done["tries"] += 1
             try:
                 moving.take(host, moving.Taking(f"/{HOME}/apps/{NAME}", ["made"], "file")).apply()
                 done["taken"] += len(host.list(moving.HOME)) > before
             except ControlError:
                 done["refused"] += 1
-        changes = restoring.given_back(host)
-        done["not_restored"] += len(changes.refused)
-        for action in changes.actions[:10]:
+        done["not_restored"] += len(restoring.given_back(host).refused)
+        known = manifest.items(host)
+        for item in known[-20:]:  # also where something was there a moment ago
+            done["tries"] += 1
             try:
-                action.apply()
-                done["restored"] += action.verb == "restore"
+                done["restored"] += restoring.restore(host, item)
             except ControlError:
                 done["not_restored"] += 1
+        for action in completing.unfinished(host):  # what could not go back
+            with contextlib.suppress(ControlError):
+                action.apply()
+        for item in manifest.items(host)[:-20]:
+            with contextlib.suppress(ControlError):
+                capacity.prune(host, item)
+                done["pruned"] += 1
     for action in completing.unfinished(host):
         action.apply()
     return done
@@ -158,18 +168,20 @@ def given_back_in_peace(host: Host, root: Path) -> list[str]:
     item = manifest.items(host)[-1]
     restoring.restore(host, item)
     back = apps / NAME
+    if back.is_symlink():
+        return ["a link"]
     return ["directory" if back.is_dir() else back.read_text()]
 
 
 def main() -> None:
-    root, seconds = Path(sys.argv[1]), float(sys.argv[2])
+    root, tries = Path(sys.argv[1]), int(sys.argv[2])
     make(root)
     rounds = os.memfd_create("rounds")
     child = os.fork()
     if not child:
         attack(root, rounds)
     try:
-        done = defend(root, seconds)
+        done = defend(root, tries)
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

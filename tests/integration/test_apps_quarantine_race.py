@@ -17,7 +17,6 @@ from conftest import open_to_others
 from patience import LONGEST
 
 pytestmark = pytest.mark.integration
-SECONDS = "4"
 
 
 def victim(root: Path) -> dict[str, Any]:
@@ -35,14 +34,17 @@ def victim(root: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize("tries", [1_000, pytest.param(10_000, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("file_systems", [1, 2])
-def test_nothing_of_anybody_else_moves(tmp_path: Path, require_root: Callable[[], None], file_systems: int) -> None:
+def test_nothing_of_anybody_else_moves(
+    tmp_path: Path, require_root: Callable[[], None], file_systems: int, tries: int
+) -> None:
     require_root()
     open_to_others(tmp_path)  # the user has to reach what is his
     attack.make(tmp_path)
     before = victim(tmp_path)
     mount = 'mount -t tmpfs tmpfs "$1/home" && ' if file_systems == 2 else ""
-    script = f'{mount}exec "$2" "$3" "$1" {SECONDS}'
+    script = f'{mount}exec "$2" "$3" "$1" {tries}'
     command = ["unshare", "--mount", "sh", "-c", script, "sh", str(tmp_path), sys.executable, attack.__file__]
     environment = {**os.environ, "PYTHONPATH": str(Path(proscribe.__file__).parents[1])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=LONGEST)
@@ -51,4 +53,6 @@ def test_nothing_of_anybody_else_moves(tmp_path: Path, require_root: Callable[[]
     assert victim(tmp_path) == before
     assert set(report["owners"]) <= {attack.MALLORY}
     assert report["taken"] >= 5 and report["refused"] + report["not_restored"] >= 5 and report["rounds"] >= 100, report
-    assert report["afterwards"] == ["mallory's"] or report["afterwards"] == ["directory"]
+    assert report["tries"] >= tries, report
+    (afterwards,) = report["afterwards"]  # what was a second name of mallory's own may be empty by now
+    assert afterwards in ("mallory's", "directory", ""), report

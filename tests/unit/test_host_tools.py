@@ -266,7 +266,8 @@ def test_what_a_tool_starts_while_it_is_ended_is_ended_too(monkeypatch, alive, k
     done, left = [], iter(alive)
 
     def kill(pid, number):
-        done.append(f"{ {9: 'kill', 19: 'stop'}[number] } {pid}")
+        assert number == 19
+        done.append(f"stop {pid}")
         raise ProcessLookupError
 
     def killpg(pid, number):
@@ -276,7 +277,8 @@ def test_what_a_tool_starts_while_it_is_ended_is_ended_too(monkeypatch, alive, k
 
     monkeypatch.setattr(os, "kill", kill)
     monkeypatch.setattr(os, "killpg", killpg)
-    monkeypatch.setattr(tools, "_descendants", lambda leader: next(left))
+    monkeypatch.setattr(tools, "kill", lambda pid, of, seen: done.append(f"kill {pid}"))
+    monkeypatch.setattr(tools, "_descendants", lambda leader: dict.fromkeys(next(left), "0"))
     tools._end_session(10)
     assert done == killed
 

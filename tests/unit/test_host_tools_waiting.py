@@ -106,6 +106,7 @@ def test_of_a_tools_descendants_each_is_found(monkeypatch: pytest.MonkeyPatch) -
         "17": b"17 (short)",
         "self": b"10 (self) S 10 10 10 0",
     }
+    stats = {name: line + b" 0" * 14 + b" 1%s" % name.encode() for name, line in stats.items()}
     real = open
 
     def opening(path: str, *mode: Any, **how: Any) -> Any:
@@ -119,8 +120,8 @@ def test_of_a_tools_descendants_each_is_found(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(tools.os, "listdir", lambda path: [*stats, "18", "version"])
     monkeypatch.setattr(tools, "open", opening, raising=False)
-    assert tools._descendants(10) == [10, 11, 12, 16]
-    assert tools._descendants(15) == [15]
+    assert tools._descendants(10) == {10: "110", 11: "111", 12: "112", 16: "116"}
+    assert list(tools._descendants(15)) == [15]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: runs a tool as somebody else")

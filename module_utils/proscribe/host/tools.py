@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from .files import Files
+from .roots_own import changeable
 from .types import ControlError, Result, User
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ MOST_OF_USER = 256 * 1024  # and one that is run as a user, who may have put any
 AWAKE = 0.05  # seconds after which it is seen that a tool has ended although its output is still held open
 ROUNDS = 5  # of ending what a tool has started: it may start more meanwhile
 KILL, STOP = 9, 19  # signals on Linux
+STARTED = 19  # in what `_fields` gives
 
 Runner = Callable[..., Result]
 
@@ -40,14 +42,19 @@ def run_tool(
     environment: Mapping[str, str] | None = None,
     timeout: float = 60,
 ) -> Result:
-    """Run a tool with an argument list, as root or as a user of the host, and return what it answered.
+    """Run a tool with an argument list, as root or as a user of the host, and return what it answered. Root runs
+    nothing that others can change, and its tools look for programs only where nobody else can put one.
 
     What a user's tool leaves running is ended with it. Raises ControlError when the tool is missing, does not end
     within `timeout` seconds, or prints more than `MOST` (`MOST_OF_USER`) bytes.
     """
     env = {**TOOL_ENVIRONMENT, **(environment or {})}
     try:
-        process = _started(list(argv), env, user, stdin is not None)
+        path = ""
+        if user is None:
+            env["PATH"] = ":".join(_searched(env["PATH"]))
+            path = _found(argv[0], env["PATH"])
+        process = _started(path, list(argv), env, user, stdin is not None)
     except FileNotFoundError:
         raise ControlError(f"{argv[0]} is not installed on this host") from None
     except OSError as error:
@@ -71,13 +78,15 @@ def run_tool(
     return Result(NOT_ENDED if code is None else code, _text(out), _text(err))
 
 
-def _started(argv: list[str], env: Mapping[str, str], user: User | None, talks: bool) -> Started:
-    """A tool that runs, in a session of its own; `talks` where it gets an input. Raises OSError and ControlError."""
+def _started(path: str, argv: list[str], env: Mapping[str, str], user: User | None, talks: bool) -> Started:
+    """A tool that runs, in a session of its own; `talks` where it gets an input. `path`: of one that root runs. Raises
+    OSError and ControlError.
+    """
     if user is None:
         pipe = os.pipe()
         if min(pipe) > 2 and hasattr(os, "pidfd_open"):  # not on macOS, which has no /proc either
             with contextlib.suppress(NotImplementedError):  # a C library that does not begin a session for it
-                return _Tool(argv, env, talks, pipe)
+                return _Tool(path, argv, env, talks, pipe)
         else:  # a caller whose standard files are closed
             for descriptor in pipe:
                 os.close(descriptor)
@@ -90,6 +99,7 @@ def _started(argv: list[str], env: Mapping[str, str], user: User | None, talks: 
     try:
         return subprocess.Popen(
             argv,
+            executable=path or None,
             stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -106,7 +116,7 @@ class _Tool:
     observations run some.
     """
 
-    def __init__(self, argv: list[str], env: Mapping[str, str], talks: bool, out: tuple[int, int]) -> None:
+    def __init__(self, path: str, argv: list[str], env: Mapping[str, str], talks: bool, out: tuple[int, int]) -> None:
         err = os.pipe()
         given = os.pipe() if talks else None
         ours, theirs = [out[0], err[0]], [out[1], err[1]]
@@ -120,7 +130,6 @@ class _Tool:
         actions += [(os.POSIX_SPAWN_CLOSE, one) for one in inherited if one > 2 and _is_inherited(one)]
         try:
             default = (_signal.SIGPIPE, _signal.SIGXFSZ)  # which Python ignores
-            path = _found(argv[0], env["PATH"])
             self.pid = os.posix_spawn(path, argv, env, file_actions=actions, setsid=True, setsigdef=default)
         except BaseException:
             for end in ours:
@@ -153,14 +162,29 @@ def _is_inherited(descriptor: int) -> bool:
         return False
 
 
+def _searched(places: str) -> list[str]:
+    """The directories in which root looks for tools: those into which nobody else can put one."""
+    return [place for place in places.split(":") if not changeable(place)]
+
+
 def _found(name: str, places: str) -> str:
-    """The path of a tool. Raises FileNotFoundError."""
+    """The path of a tool for root. Raises FileNotFoundError, and ControlError for one that others can change."""
     if "/" in name:
+        if place := changeable(name):
+            raise ControlError(f"{name} is not run by root: others can change {place}")
         return name
     for place in places.split(":"):
-        if os.access(path := f"{place}/{name}", os.X_OK):
+        if os.access(path := f"{place}/{name}", os.X_OK) and not changeable(path):
             return path
     raise FileNotFoundError(name)
+
+
+def _has_ended(process: Started) -> bool:
+    """Whether a tool has ended. Nobody has waited for it yet, so its number, and its session's, is no other's."""
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except (AttributeError, ChildProcessError):  # not on macOS; a caller that ignores the ends of its children
+        return process.poll() is not None
 
 
 def _wait(process: Started) -> None:
@@ -190,7 +214,7 @@ def _conversation(process: Started, given: bytes, most: int, timeout: float) -> 
     open_ends = set(said)
     end = time.monotonic() + timeout
     pause = 0.001
-    while open_ends and process.poll() is None:
+    while open_ends and not _has_ended(process):
         left = end - time.monotonic()
         if left <= 0:
             raise _Spent(f"did not end within {timeout:g} s")
@@ -202,7 +226,7 @@ def _conversation(process: Started, given: bytes, most: int, timeout: float) -> 
                 if not rest:
                     poll.unregister(descriptor)
                     process.stdin.close()
-    while process.poll() is None:  # it has closed its output and works on
+    while not _has_ended(process):  # it has closed its output and works on
         if time.monotonic() > end:
             raise _Spent(f"did not end within {timeout:g} s")
         time.sleep(pause)
@@ -236,32 +260,46 @@ def _give(descriptor: int, given: memoryview) -> int:
 
 
 def _end_session(leader: int) -> None:
-    """End what runs in the session of a tool, and what descends from it although it has begun a session of its own."""
+    """End what runs in the session of a tool, and what descends from it although it has begun a session of its own. The
+    tool itself has not been waited for.
+    """
     with contextlib.suppress(OSError):
         os.kill(leader, STOP)  # nothing is started, and nobody is an orphan, while its descendants are looked for
     for _ in range(ROUNDS):
         alive = _descendants(leader)
-        for pid in alive:
-            with contextlib.suppress(OSError):
-                os.kill(pid, KILL)
+        for pid, started in alive.items():
+            kill(pid, _since, started)
         with contextlib.suppress(OSError):
             os.killpg(leader, KILL)
         if not alive:
             return
 
 
-def _descendants(leader: int) -> list[int]:
-    """The living processes of a session, and those that descend from one of them; from /proc/PID/stat."""
+def kill(pid: int, of: Callable[[int], object], seen: object) -> None:
+    """Kill a process of which `of` says what it said when it was `seen`. That is asked again once it is held by a
+    descriptor: it may have ended, and its number be another's.
+    """
+    with contextlib.suppress(OSError):
+        held = os.pidfd_open(pid)
+        try:
+            if of(pid) == seen:
+                _signal.pidfd_send_signal(held, KILL)
+        finally:
+            os.close(held)
+
+
+def _descendants(leader: int) -> dict[int, str]:
+    """The living processes of a session, and those that descend from one of them, each with when it started."""
     parents: dict[int, int] = {}
+    since: dict[int, str] = {}
     found: set[int] = set()
     for name in os.listdir("/proc") if hasattr(os, "pidfd_open") else ():
         if name.isdigit():
-            with (
-                contextlib.suppress(OSError, IndexError, ValueError),
-                open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stream,
-            ):
-                state, parent, _, session = stream.read().rpartition(")")[2].split()[:4]
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                fields = _fields(int(name))
+                state, parent, _, session = fields[:4]
                 if state not in "ZX":
+                    since[int(name)] = fields[STARTED]
                     parents[int(name)] = int(parent)
                     if int(session) == leader:
                         found.add(int(name))
@@ -269,7 +307,18 @@ def _descendants(leader: int) -> list[int]:
     while grown != len(found):
         grown = len(found)
         found |= {pid for pid, parent in parents.items() if parent in found}
-    return sorted(found)
+    return {pid: since[pid] for pid in sorted(found)}
+
+
+def _since(pid: int) -> str:
+    """When a process started, in ticks since the host did. Raises OSError."""
+    return "".join(_fields(pid)[STARTED:][:1])
+
+
+def _fields(pid: int) -> list[str]:
+    """What /proc/PID/stat has behind the name of the program, from the state on. Raises OSError."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
+        return stream.read().rpartition(")")[2].split()
 
 
 def _text(said: bytes) -> str:
@@ -284,12 +333,18 @@ class Tools(Files):
         self._run = run
 
     def tool(self, name: str) -> str | None:
-        """The path of a tool on this host, searched in the system's own directories only; None if it is not there."""
+        """The path of a tool on this host, searched in the system's own directories only; None if it is not there. One
+        that others than root can change is none.
+        """
         for directory in TOOL_PATH.split(":"):
             path = f"{directory}/{name}"
-            if os.access(self._real(path), os.X_OK):
+            if os.access(self._real(path), os.X_OK) and not (self.changeable(directory) or self.changeable(path)):
                 return path
         return None
+
+    def changeable(self, path: str) -> str:
+        """The first part of a path that others than root can change; "" for none, and for an ordinary user."""
+        return changeable(path, self.root)
 
     def run(self, argv: Sequence[str], **options: Any) -> Result:
         """Run a tool of the host; options as for `run_tool`. A non-zero end is the caller's to judge."""

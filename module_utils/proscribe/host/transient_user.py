@@ -12,7 +12,6 @@ import os
 import pwd
 import re
 import shutil
-import signal
 import stat
 import subprocess
 import tempfile
@@ -20,6 +19,7 @@ import time
 from typing import Iterator, Mapping, Sequence
 
 from . import Host
+from .tools import kill
 from .types import ControlError
 
 # systemd gives numbers of this range to services with DynamicUser=, which are as short-lived and looked up in the same
@@ -117,8 +117,7 @@ def end_all_of(uid: int) -> None:
         if not alive:
             return
         for pid in alive:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            kill(pid, _user_of, uid)
         time.sleep(0.05)
     raise ControlError(f"process {alive[0]} of the throw-away user {uid} does not end")
 
@@ -127,15 +126,19 @@ def _processes(uid: int) -> list[int]:
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
-            with (
-                contextlib.suppress(OSError),
-                open(f"/proc/{name}/status", encoding="ascii", errors="replace") as stream,
-            ):
-                fields = dict(line.split(":\t", 1) for line in stream if ":\t" in line)
-                # A dead one that nobody has waited for yet holds nothing any more.
-                if int(fields["Uid"].split()[0]) == uid and not fields["State"].startswith("Z"):
+            with contextlib.suppress(OSError):
+                if _user_of(int(name)) == uid:
                     found.append(int(name))
     return found
+
+
+def _user_of(pid: int) -> int:
+    """The user of a process (the real one); -1 for a dead one that nobody has waited for: it holds nothing any more.
+    Raises OSError.
+    """
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as stream:
+        fields = dict(line.split(":\t", 1) for line in stream if ":\t" in line)
+    return -1 if fields["State"].startswith("Z") else int(fields["Uid"].split()[0])
 
 
 def _known(uid: int) -> bool:

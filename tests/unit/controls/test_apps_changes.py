@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +110,19 @@ def test_a_plan_from_elsewhere_cannot_take_what_the_host_needs(host: MadeHost) -
         ("openssh-server", "never removed: reaches the host")
     }
     assert any(refusal.reason.startswith("never taken: ") for refusal in changes.refused)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
+@pytest.mark.parametrize("manager", ["npm", "pip"])
+@pytest.mark.parametrize("users", [True, False])
+def test_root_removes_nothing_where_users_may_write(host: MadeHost, manager: str, users: bool) -> None:
+    """They could have root run their own, or remove what they put a link to."""
+    place = {"npm": "lib/node_modules/wechaty", "pip": "lib/python3.11/site-packages/wechaty-1.0.dist-info"}[manager]
+    made_apps.put(Path(host.root) / "usr/local" / place, {"package.json": b"{}", "METADATA": b"Name: wechaty\n"})
+    os.chown(Path(host.root) / "usr/local/lib", 12345 * users, 0)
+    made = plan(wechaty={"packages": {manager: ["wechaty"]}})
+    assert states(host, made)["apps/wechaty"] == "noncompliant"
+    changes = apps.enforce(host, made)
+    reason = "users may write to /usr/local/lib, and root runs nothing there"
+    assert (reason in {one.reason for one in changes.refused}) is users
+    assert not host.calls if users else True

@@ -5,6 +5,7 @@ contact nor a name in them is code.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -65,6 +66,7 @@ def test_packagekit(contact: str) -> None:
         ("run/polkit-1/rules.d/+.rules", True),
         ("usr/local/share/polkit-1/rules.d/00-first", False),
         ("etc/polkit-1/rules.d/00-proscribe-flatpak.rules", False),
+        ("usr/local/share/polkit-1/rules.d/00-proscribe-flatpak.rules", True),
         ("etc/polkit-1/rules.d/01-second.rules", False),
         ("usr/share/polkit-1/rules.d/50-default.rules", False),
     ],
@@ -82,12 +84,32 @@ def test_what_a_rule_that_is_asked_before_permits_is_unknown(tmp_path: Path, pat
         effect.trial(Host(str(tmp_path)))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
+@pytest.mark.parametrize("folder", polkit.ALL)
+@pytest.mark.parametrize("users", [True, False])
+def test_a_rule_that_users_can_change_is_unknown_whatever_its_name(tmp_path: Path, folder: str, users: bool) -> None:
+    """All rules are one program: one that is asked last may change what the first one does."""
+    place = tmp_path / folder[1:]
+    place.mkdir(parents=True)
+    (place / "99-last.rules").write_text("String.prototype.indexOf = function() { return -1; };")
+    os.chown(place, 12345 * users, 0)
+    effect = polkit.first(f"{polkit.DIRECTORY}/00-proscribe-snap.rules")
+    if not users or folder == polkit.DIRECTORY:  # of that one the distribution says whose it is
+        assert effect.trial(Host(str(tmp_path))) == ""
+        return
+    with pytest.raises(
+        Unseen, match=f"^users can change {folder}, and polkit runs the rules of {folder}/99-last.rules$"
+    ):
+        effect.trial(Host(str(tmp_path)))
+
+
 @pytest.mark.parametrize("contact", CONTACTS)
 def test_snap(contact: str) -> None:
     (rule,) = snap.block_parts({"telegram-desktop"}, contact)
     manage = "io.snapcraft.snapd.manage"
-    questions = ((manage, {}, "alice"), (manage, {}, "root"), ("io.snapcraft.snapd.login", {}, "alice"))
-    assert answers(rule.content, *questions) == ["no", "-", "-"]
+    login, connect = "io.snapcraft.snapd.login", "io.snapcraft.snapd.manage-interfaces"
+    questions = ((manage, {}, "alice"), (manage, {}, "root"), (login, {}, "alice"), (connect, {}, "alice"))
+    assert answers(rule.content, *questions) == ["no", "-", "no", "-"]
 
 
 @pytest.mark.parametrize("contact", CONTACTS)

@@ -452,3 +452,28 @@ def test_what_stands_there_again_is_not_written_over_by_what_goes_back(tmp_path:
     (tmp_path / FILE[1:]).unlink()
     assert lifted(host).refused == []
     assert (tmp_path / FILE[1:]).read_bytes() == content
+
+
+@pytest.mark.parametrize("swapped", ["link", "pipe"])
+def test_what_is_swapped_in_for_nothing_fails_no_later_run(
+    tmp_path: Path, two: bool, swapped: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its user puts a link or a pipe there for the moment of the move, and something else at once after it."""
+    host = made_host(tmp_path)
+    path = tmp_path / FILE[1:]
+
+    def swap(step: str) -> None:
+        if step == "written" and not path.with_suffix(".old").exists():
+            path.rename(path.with_suffix(".old"))
+            path.symlink_to("/etc/shadow") if swapped == "link" else os.mkfifo(path)
+        elif step == "moved":
+            path.write_text("a new one")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(manifest, "reached", swap)
+        with pytest.raises(ControlError, match="exchanged while it was being taken"):
+            moving.take(host, moving.Taking(FILE, ["wechat"], "appimage")).apply()
+    assert len(completing.unfinished(host)) == 1
+    enforced(host)
+    assert completing.unfinished(host) == [] and not list((tmp_path / "home").glob("**/.proscribe*"))
+    assert path.read_text() == "a new one" and [one for one in folders(host) if one.path == FILE] == []

@@ -125,12 +125,10 @@ def _removals(host: Host, observed: Observed) -> tuple[list[Action], list[Refusa
             for held_by, p in observed.packages
             if p.manager == system.MANAGER and (services := observed.enforced(held_by, p.finding()))
         }
-        guards = [(p, why) for p in services_of if p.manager in SYSTEM_MANAGERS and (why := protected.package(p.id))]
+        guards = [(p, why) for p in services_of if (why := _never(host, p))]
         doomed = [package for package in services_of if package not in dict(guards)]
         refused += [
-            Refusal(f"apps/{service}", package.id, f"never removed: {why}")
-            for package, why in guards
-            for service in services_of[package]
+            Refusal(f"apps/{service}", package.id, why) for package, why in guards for service in services_of[package]
         ]
         stays: set[str] = set()
         for user, rules, packages in _by_user(doomed, services_of):
@@ -144,6 +142,16 @@ def _removals(host: Host, observed: Observed) -> tuple[list[Action], list[Refusa
             stays |= {package.id for package, _ in left}
         gone[system.MANAGER] = {package.id for package in doomed} - stays
     return actions, refused, gone
+
+
+def _never(host: Host, package: Package) -> str:
+    """Why a package is not removed, whatever its system says; "" if it may be."""
+    if package.manager in SYSTEM_MANAGERS:
+        why = protected.package(package.id)
+        return f"never removed: {why}" if why else ""
+    own = package.owner is not None and package.owner.uid != 0
+    place = "" if own or not package.path else host.changeable(package.path)
+    return f"users may write to {place}, and root runs nothing there" if place else ""
 
 
 def _by_user(

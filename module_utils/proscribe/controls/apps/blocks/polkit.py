@@ -50,20 +50,23 @@ polkit.addRule(function(action, subject) {{
 
 
 def first(path: str) -> Trial:
-    """Whether a rule of ours is the first: what another one permits before it is permitted. What that one
-    says is code, so it is not known.
+    """Whether a rule of ours is the first: what another one permits before it is permitted, and one that users can
+    change may change what all others do. What those say is code, so it is not known.
     """
-    return Trial(path, lambda host: (*ALL, path), partial(_earlier, path))
+    return Trial(path, lambda host: (*ALL, path), partial(_others, path))
 
 
-def _earlier(path: str, host: Host) -> str:
+def _others(path: str, host: Host) -> str:
     own = path.rpartition("/")[2]
-    named = (
-        f"{folder}/{name}" for folder in ALL for name in host.list(folder) if name.endswith(".rules") and name < own
-    )
-    earlier = [one for one in named if "/00-proscribe-" not in one]
-    if earlier:
-        raise Unseen(
-            f"polkit asks {earlier[0]} before {own}, and may permit to users what that refuses: name it 01-..."
-        )
+    named = [(folder, name) for folder in ALL for name in host.list(folder) if name.endswith(".rules")]
+    for folder, name in named:
+        ours = folder == DIRECTORY and name.startswith("00-proscribe-")  # their own checks say what they are
+        if name < own and not ours:
+            raise Unseen(
+                f"polkit asks {folder}/{name} before {own}, and may permit to users what that refuses: name it 01-..."
+            )
+        if folder != DIRECTORY and (
+            place := host.changeable(f"{folder}/{name}")
+        ):  # that one may be polkit's own user's
+            raise Unseen(f"users can change {place}, and polkit runs the rules of {folder}/{name}")
     return ""

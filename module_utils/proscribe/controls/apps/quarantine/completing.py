@@ -23,7 +23,21 @@ from ....host.directories import (
 )
 from ...base import Action, Refusal
 from . import capacity, manifest
-from .manifest import CONTENT, PRUNE, RESTORE, Item, begun, broken, drop, drop_hold, explained, folder, held, write
+from .manifest import (
+    CONTENT,
+    PRUNE,
+    RESTORE,
+    TAKE,
+    Item,
+    begun,
+    broken,
+    drop,
+    drop_hold,
+    explained,
+    folder,
+    held,
+    write,
+)
 from .unfinished import HOME, RULE, UNFINISHED
 
 COPYING = "copying"
@@ -66,6 +80,10 @@ def _gather(host: Host, item: Item, place: int) -> bool:
     remove(place, COPYING)
     known: Sum | None = None
     with held(host, item) as hold:
+        for there in (place, hold):
+            # A link or a pipe, which holds nothing: its user has swapped it in, and put something else at its name.
+            if item.doing == TAKE and there is not None and _is_empty(there):
+                remove(there, CONTENT)
         moved = in_place(place, CONTENT)
         copied = moved and bool(item.hold)
         if not moved and hold is not None and in_place(hold, CONTENT):
@@ -86,6 +104,15 @@ def _gather(host: Host, item: Item, place: int) -> bool:
             item = item._replace(**(known or sum_up(place, CONTENT))._asdict())
         write(place, item._replace(doing="", hold="", placed=[], at_rest=True))
     return moved
+
+
+def _is_empty(folder: int) -> bool:
+    """Whether the content of a folder is neither a file nor a directory."""
+    try:
+        mode = os.stat(CONTENT, dir_fd=folder, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _take_back(host: Host, item: Item, place: int) -> None:

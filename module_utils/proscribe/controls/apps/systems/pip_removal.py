@@ -64,7 +64,16 @@ def interpreter(path: str) -> tuple[str, str]:
 
 
 def _reason(host: Host, package: Package, argv: Sequence[str]) -> str:
-    return _not_pips(host, package) or _without_pip(host, package, argv)
+    return _not_pips(host, package) or _others(host, package) or _without_pip(host, package, argv)
+
+
+def _others(host: Host, package: Package) -> str:
+    """Why root runs no pip: where its Python looks for it first, others can put something; "" for a user's own."""
+    if package.owner:
+        return ""
+    places = (f"/usr/local/lib/{interpreter(package.path)[1]}/{kind}-packages" for kind in ("dist", "site"))
+    place = next(filter(None, map(host.changeable, places)), "")
+    return f"users may write to {place}, and root runs nothing of theirs" if place else ""
 
 
 def _not_pips(host: Host, package: Package) -> str:

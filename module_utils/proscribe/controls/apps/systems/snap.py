@@ -117,12 +117,14 @@ def block_parts(
     paths: Sequence[str] = (),
     messages: Sequence[str] = (),
 ) -> tuple[BlockPart, ...]:
-    """snapd does not pass to polkit what a user wants to change, so users neither install nor remove any snap."""
+    """snapd does not pass to polkit what a user wants to change, so users neither install nor remove any snap.
+    Nor do they log in to its store: for who has, it does not ask polkit any more.
+    """
     return (
         rule(
             "snap",
             f"Only root manages snaps here; ask {printable(contact)}",
-            'action.id == "io.snapcraft.snapd.manage"',
+            '["io.snapcraft.snapd.manage", "io.snapcraft.snapd.login"].indexOf(action.id) >= 0',
         ),
     )
 
@@ -194,7 +196,10 @@ DECLARED = (
                     "polkit: users manage no snaps at all",
                     "unit/controls/test_apps_polkit::test_snap",
                 ),
-                left="root: no snap can be kept out by its name alone",
+                left=(
+                    "root: no snap can be kept out by its name alone; an account for which root has run `snap login`: "
+                    "snapd asks polkit nothing then"
+                ),
             ),
         ),
         of_the_host=True,
