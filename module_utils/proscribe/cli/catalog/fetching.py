@@ -11,6 +11,8 @@ import urllib.request
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from ...compile.plain_file import content_of
+from ...policy_errors import PolicyError
 from .publishers import Publisher
 
 LARGEST = 16 << 20  # bytes of a list
@@ -85,13 +87,12 @@ def from_folder(publisher: Publisher, folder: Path) -> Fetched:
     """
     path = folder / publisher.id
     try:
-        with path.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
+        content = content_of(path, LARGEST, within=folder)
         written = path.stat().st_mtime
+    except PolicyError as error:
+        raise NotFetched(str(error)) from None
     except OSError as error:
         raise NotFetched(f"{path}: {error.strerror}") from None
-    if len(content) > LARGEST:
-        raise NotFetched(f"it is larger than {LARGEST} bytes")
     today = datetime.datetime.now(datetime.timezone.utc).date()
     return Fetched(_text(content), min(today, datetime.datetime.fromtimestamp(written, datetime.timezone.utc).date()))
 
