@@ -53,7 +53,6 @@ sources: [{evil}]
 """
 AMENDMENT = "amends: mail_of_ours\nadd: {{domains: [post.example.org]}}\nnotes: {evil}\nsources: [{evil}]\n"
 PUBLISHER = "- {{id: a, url: https://a.example/, format: lines, into: feed, of: birds, least: 1, notes: {evil}}}\n"
-)
 
 
 class Desk:
