@@ -53,6 +53,9 @@ sources: [{evil}]
 """
 AMENDMENT = "amends: mail_of_ours\nadd: {{domains: [post.example.org]}}\nnotes: {evil}\nsources: [{evil}]\n"
 PUBLISHER = "- {{id: a, url: https://a.example/, format: lines, into: feed, of: birds, least: 1, notes: {evil}}}\n"
+REQUEST = requests_file.Request(
+    "localhost", "a" * 16, "{{ 7*7 }}", "mail_of_ours", "", "2026-11-25T08:00:00Z", "", "r1"
+)
 
 
 class Desk:
