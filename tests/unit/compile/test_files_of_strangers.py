@@ -109,6 +109,25 @@ def test_what_a_link_has_borrowed_is_not_printed(root: Path, file: str, text: st
     assert SECRET not in refused(root, file)
 
 
+NAMED = {
+    "instant_messaging/parrot.yml": GOOD.replace("id: parrot", "id: {id}"),
+    "amends/parrot.yml": "amends: {id}\nadd: {{domains: [owl.example]}}\nsources: [a test]\n",
+    "feeds/birds.yml": FEED.replace("id: birds", "id: {id}"),
+    "publishers.yml": "- {{id: {id}, url: https://a.example/, format: lines, into: feed, of: birds, least: 1}}\n",
+    "waivers/w1.yml": "id: {id}\n",
+}
+
+
+@pytest.mark.parametrize("id_", ["../../x", "/etc/x", "..", "a/b", '"a\\0b"', "{{ x }}", "~root"])
+@pytest.mark.parametrize("file", NAMED)
+def test_no_id_is_a_path(root: Path, file: str, id_: str) -> None:
+    (root / file).parent.mkdir(exist_ok=True)
+    before = {path for path in root.parent.rglob("*")} | {root / file}
+    (root / file).write_text(NAMED[file].format(id=id_ if id_[0] == '"' else f"'{id_}'"))
+    assert f"{file}:" in refused(root, file)
+    assert {path for path in root.parent.rglob("*")} <= before
+
+
 def test_a_link_in_a_circle_is_refused(root: Path) -> None:
     (root / "feeds/birds.txt").unlink()
     (root / "feeds/birds.txt").symlink_to("birds.txt")
