@@ -122,10 +122,10 @@ NAMED = {
 @pytest.mark.parametrize("file", NAMED)
 def test_no_id_is_a_path(root: Path, file: str, id_: str) -> None:
     (root / file).parent.mkdir(exist_ok=True)
-    before = {path for path in root.parent.rglob("*")} | {root / file}
+    before = set(root.parent.rglob("*")) | {root / file}
     (root / file).write_text(NAMED[file].format(id=id_ if id_[0] == '"' else f"'{id_}'"))
     assert f"{file}:" in refused(root, file)
-    assert {path for path in root.parent.rglob("*")} <= before
+    assert set(root.parent.rglob("*")) <= before
 
 
 def test_a_link_in_a_circle_is_refused(root: Path) -> None:
