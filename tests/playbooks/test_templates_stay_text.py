@@ -144,6 +144,7 @@ def test_no_text_of_a_host_or_its_user_is_run_where_it_is_sent(
     """A notification has the reasons of users and the names that hosts report. It arrives as they wrote it."""
     desk = Desk(tmp_path)
     monkeypatch.setenv("ANSIBLE_CONFIG", str(PROJECT / "ansible.cfg"))
+    monkeypatch.setenv("HOME", str(tmp_path))  # Ansible keeps files there
     evil = REQUEST._replace(reason=desk.evil, user=desk.evil)
     notification = request_news.notification([evil], {}, desk.evil)
     hook = f"http://127.0.0.1:{chat.server_port}/"
