@@ -5,6 +5,8 @@ The publisher speaks real https with a certificate of its own authority. Its ans
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import http.server
 import json
 import os
@@ -12,6 +14,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -269,6 +272,42 @@ def to_plain_http(request: Requests) -> None:
     request.end_headers()
 
 
+def to_a_file(request: Requests) -> None:
+    request.send_response(302)
+    request.send_header("Location", "file:///etc/passwd")
+    request.end_headers()
+
+
+def to_no_address(request: Requests) -> None:
+    request.send_response(302)
+    request.send_header("Location", "https://[::1")
+    request.end_headers()
+
+
+def in_a_circle(request: Requests) -> None:
+    request.send_response(302)
+    request.send_header("Location", f"https://127.0.0.1:{request.server.server_port}{request.path}")
+    request.end_headers()
+
+
+def compressed(request: Requests) -> None:
+    content = gzip.compress(bytes(64 << 20))
+    request.send_response(200)
+    request.send_header("Content-Encoding", "gzip")
+    request.send_header("Content-Length", str(len(content)))
+    request.end_headers()
+    request.wfile.write(content)
+
+
+def drips(request: Requests, head: bytes) -> None:
+    """Never silent, and never at an end."""
+    with contextlib.suppress(OSError):
+        request.wfile.write(b"HTTP/1.1 200 OK\r\n" + head)
+        while True:
+            request.wfile.write(b"b")
+            time.sleep(0.05)
+
+
 def test_a_redirection_to_https_is_followed(refresh: Any, publisher: Publisher) -> None:
     def moved(request: Requests) -> None:
         request.send_response(302)
@@ -282,6 +321,15 @@ def test_a_redirection_to_https_is_followed(refresh: Any, publisher: Publisher) 
 HOSTILE = {
     "cut short": ("birds", cut_short, "could not be fetched|ended after"),
     "without an end": ("birds", without_end, "larger than"),
+    "drips a list": ("birds", lambda request: drips(request, b"\r\n"), "took longer than 2 seconds"),
+    "drips a header": ("birds", lambda request: drips(request, b"x-"), "took longer than 2 seconds"),
+    "a file": ("birds", to_a_file, "not allowed"),
+    "no address": ("birds", to_no_address, "could not be fetched"),
+    "a circle": ("birds", in_a_circle, "could not be fetched"),
+    "a little that becomes much": ("birds", compressed, "is not UTF-8"),
+    "a name that is a rule": ("birds", "\n".join([*NAMES, "x.example^$important"]), "expected a host name"),
+    "a name that is YAML": ("v2fly", "parrot.example\nfull:x.example: [a]\n", "expected a host name"),
+    "too many": ("birds", "".join(f"x{number}.example\n" for number in range(100_001)), "more than 100,000 values"),
     "not there": ("birds", None, "404"),
     "elsewhere": ("birds", to_plain_http, "not https"),
     "nothing": ("birds", "", "0 values, expected at least 50"),
@@ -311,7 +359,9 @@ def test_a_wrong_list_changes_nothing_and_says_why(
     refresh: Any, catalog: Path, publisher: Publisher, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     id_, answer, why = HOSTILE[name]
-    monkeypatch.setattr(fetching, "LARGEST", 1 << 20)
+    monkeypatch.setattr(fetching, "LARGEST", 4 << 20)
+    if "drips" in name:
+        monkeypatch.setattr(fetching, "LONGEST", 2)
     publisher.answers[id_] = answer
     before = content(catalog)
     code, printed = refresh(id_)

@@ -360,6 +360,8 @@ def planted(repository: Repository, evil: str) -> None:
     (store / "info" / "attributes").write_text("* filter=x\n")
     (store / "info" / "grafts").write_text(f"{evil} {repository.host().good()}\n")
     (store / "shallow").write_text(f"{evil}\n")
+    (store / "objects" / "info").mkdir(exist_ok=True)
+    (store / "objects" / "info" / "alternates").write_text(f"{repository.tree}/.git/objects\n")
     (store / "refs" / "replace").mkdir(parents=True, exist_ok=True)
     subprocess.run(["git", "init", "--quiet", "--bare", f"{repository.directory}/evil.git"], check=True)
 

@@ -1,14 +1,22 @@
-"""What Ansible would run as a template is text, wherever strangers can have written it: entries of a catalogue, and
-waivers. Variables of an inventory are Ansible's own: whoever writes them may run anything.
+"""What Ansible would run as a template is text, wherever strangers can have written it: catalogues with their feeds and
+publishers, waivers, approvers, expectations, and the requests of users, also where they are sent. Variables of an
+inventory are Ansible's own: whoever writes them may run anything.
 """
 
 from __future__ import annotations
 
+import http.server
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from checkout import Ended, proscribe
+from checkout import PROJECT, Ended, proscribe
+from proscribe.cli import scheduled
+from proscribe.report import request_news
+from proscribe.report.storage import requests_file
 
 pytestmark = pytest.mark.playbook
 
@@ -34,6 +42,20 @@ approved_by: head
 approved_on: 2026-11-02T10:00:00+08:00
 expires: 2027-04-30T18:00:00+08:00
 """
+FEED = """\
+id: birds
+name: Birds
+service: mail_of_ours
+kind: domains
+checked: 2026-11-01
+notes: {evil}
+sources: [{evil}]
+"""
+AMENDMENT = "amends: mail_of_ours\nadd: {{domains: [post.example.org]}}\nnotes: {evil}\nsources: [{evil}]\n"
+PUBLISHER = "- {{id: a, url: https://a.example/, format: lines, into: feed, of: birds, least: 1, notes: {evil}}}\n"
+REQUEST = requests_file.Request(
+    "localhost", "a" * 16, "{{ 7*7 }}", "mail_of_ours", "", "2026-11-25T08:00:00Z", "", "r1"
+)
 
 
 class Desk:
@@ -47,12 +69,21 @@ class Desk:
             "hosts.yml": "a_department: {hosts: {localhost: {ansible_connection: local}}}\n",
             "group_vars/all.yml": "proscribe_catalog_dirs: [catalog]\nproscribe_categories: [webmail]\n",
             "catalog/webmail/mail_of_ours.yml": ENTRY.format(name="Mail of ours", evil=quoted),
-            "approvers.yml": "a_department: {head: head}\n",
+            "catalog/feeds/birds.yml": FEED.format(evil=quoted),
+            "catalog/feeds/birds.txt": f"# {self.evil}\nbird.example.org\n",
+            "catalog/amends/mail_of_ours.yml": AMENDMENT.format(evil=quoted),
+            "catalog/publishers.yml": PUBLISHER.format(evil=quoted),
+            "catalog/known_good.txt": f"# {self.evil}\nwww.gov.example.net\n",
+            "approvers.yml": f"a_department: {{head: head, deputies: [{quoted}]}}\n",
+            "../expectations.yml": f"all: {{blocked: [{quoted}]}}\n",
             "waivers/w1.yml": WAIVER.format(evil=quoted),
         }.items():
             path = directory / "inventory" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+        (directory / "reports").mkdir(mode=0o750)
+        lines = [{"schema": requests_file.SCHEMA}, REQUEST._replace(reason=self.evil)._asdict()]
+        (directory / "reports" / requests_file.FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
 
     def __call__(self, *words: str) -> Ended:
         return proscribe(*words, "-i", str(self.directory / "inventory"), reports=self.directory / "reports")
@@ -68,13 +99,57 @@ def test_no_text_of_a_stranger_is_run(tmp_path: Path) -> None:
     assert refused.code == 2 and "without quotes, backslash, $, <, >, { and }" in refused.said
     entry.write_text(good)
     for words, code in (
+        (("requests",), 0),  # before a run, which takes away what the host no longer has
+        (("waiver", "new", "--request", REQUEST.id), 2),  # nobody is called so, and what is printed is text
         (("audit", "--tags", "browser", "--diff"), 0),
         (("enforce", "--check", "--tags", "browser", "--diff", "-v"), 0),
         (("explain", "mail.example.org"), 0),
         (("waiver", "list"), 0),
         (("waiver", "verify"), 0),
+        (("explain", "--expect", str(tmp_path / "expectations.yml")), 2),  # it is no name
     ):
         ended = desk(*words)
         assert ended.code == code, (words, ended.said)
         assert not desk.mark.exists(), f"{words} ran it"
+        assert "requests" not in words or desk.evil in ended.said
     assert desk.evil in (tmp_path / "reports/latest/report.json").read_text(), "the text itself is in the report"
+
+
+class Chat(http.server.BaseHTTPRequestHandler):
+    """A service that takes notifications."""
+
+    def do_POST(self) -> None:
+        self.server.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))  # type: ignore[attr-defined]
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing on the tests' screen."""
+
+
+@pytest.fixture
+def chat() -> Iterator[Any]:
+    server: Any = http.server.HTTPServer(("127.0.0.1", 0), Chat)
+    server.got = []
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_no_text_of_a_host_or_its_user_is_run_where_it_is_sent(
+    tmp_path: Path, chat: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notification has the reasons of users and the names that hosts report. It arrives as they wrote it."""
+    desk = Desk(tmp_path)
+    monkeypatch.setenv("ANSIBLE_CONFIG", str(PROJECT / "ansible.cfg"))
+    monkeypatch.setenv("HOME", str(tmp_path))  # Ansible keeps files there
+    evil = REQUEST._replace(reason=desk.evil, user=desk.evil)
+    notification = request_news.notification([evil], {}, desk.evil)
+    hook = f"http://127.0.0.1:{chat.server_port}/"
+    (tmp_path / "inventory/group_vars/all.yml").write_text(json.dumps({"proscribe_notify": {"webhook": hook}}))
+    assert scheduled._send(notification, ["-i", str(tmp_path / "inventory")])
+    assert not desk.mark.exists(), "it was run"
+    ((request,),) = [got["requests"] for got in chat.got]
+    assert (request["reason"], request["user"]) == (desk.evil, desk.evil)

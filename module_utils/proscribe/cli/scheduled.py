@@ -318,7 +318,7 @@ def _has_just_ended(directory: Path) -> bool:
 def _send(notification: Notification, options: Sequence[str], heads: Sequence[dict[str, Any]] = ()) -> bool:
     """Have the notice sent to where the inventory's proscribe_notify says, and mails to heads; if all went well."""
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:  # only this account can read it
-        json.dump({"proscribe_notice": {**notification.as_dict(), "heads": [*heads]}}, file)
+        json.dump({**notification.as_dict(), "heads": [*heads]}, file)
         file.flush()
         argv = [
             sys.executable,
@@ -329,7 +329,7 @@ def _send(notification: Notification, options: Sequence[str], heads: Sequence[di
             installation.playbook("notify"),
             *_of_inventory(options),
             "-e",
-            f"@{file.name}",
+            json.dumps({"proscribe_notice_file": file.name}),  # never its text, which hosts and their users wrote
         ]
         quiet = {**os.environ, "ANSIBLE_NO_TARGET_SYSLOG": "1"}  # it would log the whole notice once more
         done = subprocess.run(argv, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

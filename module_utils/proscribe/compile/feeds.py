@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ..policy_errors import Described, PolicyError
 from . import grammar
 from .claims import carried
+from .plain_file import content_of
 from .shared_networks import shared_by
 from .yaml_file import Document
 
@@ -57,15 +58,11 @@ def read_feed(document: Document) -> tuple[Feed | None, list[PolicyError]]:
 def read_list(path: Path, kind: str) -> tuple[list[str], list[PolicyError]]:
     """The values of a list, or what is wrong with it."""
     try:
-        with path.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
-        text = content.decode("ascii")
-    except OSError as error:
-        return [], [PolicyError(str(path), "", Described(error.strerror), "the list of the feed, a file")]
+        text = content_of(path, LARGEST, within=path.parent).decode("ascii")
+    except PolicyError as error:
+        return [], [error]
     except UnicodeDecodeError as error:
         return [], [PolicyError(str(path), "", Described(f"byte {error.start}, which is not ASCII"), "text in ASCII")]
-    if len(content) > LARGEST:
-        return [], [PolicyError(str(path), "", Described(f"more than {LARGEST} bytes"), "a smaller file")]
     values = dict(values_of(text))
     errors = list(_wrong(path, values, kind))
     if not errors and not values:

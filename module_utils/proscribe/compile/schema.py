@@ -5,6 +5,7 @@ A key that is missing here is a mistake there: a mistyped key must never drop a 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -71,10 +72,13 @@ class Listed:
         if not isinstance(value, list) or not value:
             yield path, value, "a list with at least one item (leave the key out where there is none)"
             return
+        seen: set[str] = set()
         for index, item in enumerate(value):
             yield from self.item.check(item, (*path, index))
-            if item in value[:index]:
+            known = item if isinstance(item, str) else json.dumps(item, sort_keys=True)
+            if known in seen:
                 yield (*path, index), item, "every item once; this one is a duplicate"
+            seen.add(known)
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,18 @@ refused: they let a small file stand for an object, or for a huge value.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ..policy_errors import Described, PolicyError
+from .plain_file import content_of
 
 LARGEST = 1 << 20  # bytes
 DEEPEST = 8  # levels of lists and mappings; the catalogue has five
+MOST = 20_000  # values; the catalogue's largest file has 1,700, and a long list is a feed
 
 # The C loader is some ten times as fast; PyYAML has it wherever it was built against libyaml.
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -37,16 +39,22 @@ class Document:
     data: Any
     root: yaml.Node
     content: bytes  # what was read: whoever checks a signature has to check it over these bytes
+    # By the id of a mapping's node, its keys: a file has as many mistakes as keys, and each has a line.
+    _pairs: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = field(default_factory=dict, repr=False, compare=False)
 
     def error(self, path: KeyPath, value: object, expected: str) -> PolicyError:
         """A mistake at a path of this file, with its line, or that of the nearest value above it."""
+        if not path and isinstance(value, str):
+            value = Described("one text")  # of a file that a link may have borrowed, and that nobody should read here
         return PolicyError(f"{self.path}:{self._line(path)}", key_of(path), value, expected)
 
     def _line(self, path: KeyPath) -> int:
         node, line = self.root, self.root.start_mark.line
         for step in path:
             if isinstance(node, yaml.MappingNode):
-                pairs = {key.value: (key, value) for key, value in node.value}
+                pairs = self._pairs.get(id(node))
+                if pairs is None:
+                    pairs = self._pairs[id(node)] = {key.value: (key, value) for key, value in node.value}
                 if step not in pairs:
                     break
                 key, node = pairs[step]
@@ -62,17 +70,12 @@ class Document:
 def read_yaml(path: Path) -> Document:
     """Read a file. Raises PolicyError when it is not readable, not YAML, or holds a key twice."""
     try:
-        with path.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
-        if len(content) > LARGEST:
-            raise PolicyError(str(path), "", Described(f"more than {LARGEST} bytes"), "a smaller file")
+        content = content_of(path, LARGEST)
         root = yaml.compose(content.decode("utf-8"), Loader=_LOADER)
     except RecursionError:  # PyYAML without libyaml; libyaml has a limit of its own
         raise PolicyError(
             str(path), "", Described(f"more than {DEEPEST} levels"), "lists and mappings that are less deep"
         ) from None
-    except OSError as error:
-        raise PolicyError(str(path), "", Described(error.strerror), "a file that can be read") from None
     except UnicodeDecodeError as error:
         raise PolicyError(
             str(path), "", Described(f"byte {error.start}, which is not UTF-8"), "text in UTF-8"
@@ -98,6 +101,8 @@ class _Reader:
         if id(node) in self.seen:
             raise self.error(node, path, Described("an alias (*name)"), "the value itself, written out")
         self.seen.add(id(node))
+        if len(self.seen) > MOST:
+            raise self.error(node, path, Described(f"more than {MOST} values"), "a file with fewer")
         if node.tag not in _PLAIN_TAGS:
             raise self.error(node, path, Described(f"the tag {node.tag}"), "a value without a tag (!name)")
         if len(path) > DEEPEST:

@@ -6,6 +6,7 @@ import argparse
 import ast
 import configparser
 import hashlib
+import io
 import json
 import os
 import re
@@ -144,6 +145,58 @@ def test_ansible_takes_it_for_an_installed_collection_of_the_same_bytes(
     verify = ["-m", "ansible", "galaxy", "collection", "verify", "--offline", "-p", str(tmp_path), "proscribe.ban"]
     done = subprocess.run([sys.executable, *verify], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "Successfully verified" in done.stdout, done.stdout + done.stderr
+
+
+def galaxy(*words: str) -> tuple[int, str]:
+    argv = [sys.executable, "-m", "ansible", "galaxy", "collection", *words]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def with_changes(archive: Path, into: Path, change: str) -> Path:
+    """The collection's file as somebody on its way has changed it."""
+    path = into / archive.name
+    with tarfile.open(archive) as old, tarfile.open(path, "w:gz") as new:
+        for member in old:
+            stream = old.extractfile(member)
+            content = stream.read() if stream else b""
+            if (member.name, change) == ("plugins/filter/proscribe_hosts.py", "another content"):
+                content += b"\nimport evil\n"
+            elif (member.name, change) == ("FILES.json", "another list"):
+                content = content.replace(b"plugins/filter/", b"plugins/evil/")
+            elif (member.name, change) == ("plugins/filter/proscribe_hosts.py", "a link"):
+                member.type, member.linkname, content = tarfile.SYMTYPE, "/etc/passwd", b""
+            member.size = len(content)
+            new.addfile(member, io.BytesIO(content))
+        if change == "a file that no list has":
+            for name in ("plugins/action/evil.py", "../../evil.py"):
+                new.addfile(tarfile.TarInfo(name), io.BytesIO())
+    return path
+
+
+@pytest.mark.parametrize("change", ["another content", "another list", "a link", "a file that no list has"])
+def test_what_somebody_changed_on_its_way_is_not_installed(
+    here: tuple[Path, Mapping[str, bytes]], tmp_path: Path, change: str
+) -> None:
+    archive = with_changes(here[0], tmp_path, change)
+    code, said = galaxy("install", "--offline", "--no-deps", "-p", str(tmp_path / "in" / "here"), str(archive))
+    found = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*evil*")]
+    assert not found and (code != 0 or change == "a file that no list has"), said
+
+
+@pytest.mark.parametrize("name", ["plugins/filter/proscribe_hosts.py", "FILES.json", "plugins/action/evil.py"])
+def test_what_somebody_changed_where_it_is_installed_is_found(
+    here: tuple[Path, Mapping[str, bytes]], tmp_path: Path, name: str
+) -> None:
+    """By ansible-galaxy, and before another version takes its place."""
+    target = tmp_path / "ansible_collections/proscribe/ban"
+    placing.place(here[0].read_bytes(), target)
+    with (target / name).open("ab") as file:
+        file.write(b"\n# changed\n")
+    code, said = galaxy("verify", "--offline", "-p", str(tmp_path), "proscribe.ban")
+    assert code != 0, said
+    with pytest.raises(Refused, match="as it was installed; nothing was written"):
+        placing.target_of(tmp_path, Names("proscribe.ban", *[frozenset[str]()] * 4))
 
 
 def test_another_name(tmp_path: Path) -> None:

@@ -82,6 +82,11 @@ def a_link(target: Path) -> None:
     target.symlink_to("elsewhere")
 
 
+def a_pipe(target: Path) -> None:
+    (target / "MANIFEST.json").unlink()
+    os.mkfifo(target / "MANIFEST.json")
+
+
 def a_file(target: Path) -> None:
     target.rename(target.with_name("elsewhere"))
     target.touch()
@@ -92,6 +97,7 @@ ACME = '{"collection_info": {"namespace": "acme", "name": "ban"}}'
 OTHERS = {
     a_link: "found a link",
     a_file: "found no directory",
+    a_pipe: NO_COLLECTION,
     lambda target: (target / "MANIFEST.json").unlink(): NO_COLLECTION,
     lambda target: (target / "FILES.json").write_text('["files"]'): NO_COLLECTION,
     lambda target: (target / "MANIFEST.json").write_text(ACME): "found the collection acme.ban",

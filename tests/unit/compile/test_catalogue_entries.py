@@ -159,7 +159,7 @@ BAD_ENTRIES = [
     ),
     ("", "notes: " + "[" * 20 + "]" * 20, 14, ANY, "more than 8 levels", "a list or mapping that is"),
     (GOOD, "- a\n", 1, "", ["a"], "a mapping with keys out of id, name"),
-    (GOOD, "word\n", 1, "", "word", "a mapping with keys out of id, name"),
+    (GOOD, "word\n", 1, "", "one text", "a mapping with keys out of id, name"),
     (GOOD, "{}\n", 1, "", {}, "a mapping with keys out of id, name"),
     ("", "---\na: b\n", 14, "", "a syntax error (but found another document)", "valid YAML"),
 ]

@@ -109,4 +109,4 @@ def test_what_describes_a_feed_is_checked(made: Made, change: tuple[str, str], k
 def test_a_feed_without_its_list_is_a_mistake(made: Made) -> None:
     (made.root / "catalog/feeds/birds.txt").unlink()
     (error,) = errors_of(made.root / "catalog")
-    assert "the list of the feed" in error.expected
+    assert "a file that can be read" in error.expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -248,7 +249,20 @@ def hostile_plan(text, where):
 
 
 PLACES = ["domains", "allow", "urls", "canaries", "networks", "ports", "id", "catalogue", "waiver"]
-OURS = ("domains", "hosts", "rpz", "unbound", "dnsmasq", "adguard", "squid", "pac", "nft", "ipset", "cidr")
+OURS = (
+    "domains",
+    "hosts",
+    "rpz",
+    "unbound",
+    "dnsmasq",
+    "adguard",
+    "squid",
+    "squid_opening",
+    "pac",
+    "nft",
+    "ipset",
+    "cidr",
+)
 
 
 @pytest.mark.parametrize("name", OURS)  # 11,000 cases of all
@@ -267,6 +281,50 @@ def test_nothing_injects(name, text, where):
                 assert any(re.fullmatch(pattern, line) for pattern in LINES[name]), line
         else:
             (DNS.get(name) or readers.squid)(content)
+
+
+JSON = ("chrome_enterprise", "ddm", "intune")
+# The values of policies that browsers take for addresses: a host, with a dot before it where it is meant alone, or *.
+SITES = ("URLBlocklist", "URLAllowlist", "urlBlocklist", "urlAllowlist")
+
+
+@pytest.mark.parametrize("name", JSON)
+@examples(300)
+@given(text=HOSTILE, where=st.sampled_from([*PLACES, "name", "bundle_ids"]))
+def test_nothing_changes_the_form_of_json(name, text, where):
+    """The document has the form that it has with a harmless text, and a site is a site."""
+    try:
+        files = FORMATS[name].render(decision(for_macs(text, where))).files
+    except (ControlError, NotExportable):
+        return
+    harmless = FORMATS[name].render(decision(for_macs("harmless.example", where))).files
+    assert files.keys() == harmless.keys()
+    for path, content in files.items():
+        document = json.loads(content)
+        assert form(document) == form(json.loads(harmless[path])), path
+        for site in sites(document):
+            assert re.fullmatch(r"\*|\.?[a-z0-9_.-]+(/[A-Za-z0-9._~/-]*)?|[a-z-]+:(//)?\*", site), site
+
+
+def for_macs(text, where):
+    made = hostile_plan(text, where)
+    chat = {"mode": "enforce", "name": "Chat", "bundle_ids": ["com.example.chat"]}
+    chat |= {"name": {"name": text}, "bundle_ids": {"bundle_ids": [text]}}.get(where, {})
+    made["controls"]["apps"]["services"] = {"chat": chat}
+    return made
+
+
+def form(value):
+    """What a document consists of, whatever its texts are."""
+    if isinstance(value, dict):
+        return {key: form(item) for key, item in value.items()}
+    return list(map(form, value)) if isinstance(value, list) else type(value)
+
+
+def sites(value):
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from item if key in SITES else sites(item)
 
 
 NET = r"[0-9a-f.:]+(/[0-9]+)?"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ...compile import known_good
 from ...compile.catalogue import load
-from ...compile.feeds import wrong_value
+from ...compile.feeds import MOST, wrong_value
 from ...compile.networks import merged
 from ...policy_errors import PolicyErrors, close_to, shown
 from ...report.text.wording import counted
@@ -102,6 +102,10 @@ def values_of(publisher: Publisher, text: str, kind: str) -> list[str]:
     found: dict[str, None] = {}
     for raw in FORMATS[publisher.format](text, publisher.named):
         value = network(raw) if kind == "networks" else raw.lower().rstrip(".")
+        if value in found:
+            continue
+        if len(found) == MOST:
+            raise Unreadable(f"it has more than {MOST:,} values")
         if expected := wrong_value(value, kind):
             raise Unreadable(f"found {shown(raw)}, expected {expected}")
         found[value] = None

@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from ... import installation
+from ...compile.plain_file import content_of
+from ...policy_errors import PolicyError
 from ...report.text.wording import clean
 from .. import Refused
 from .building import FILES, MANIFEST
 from .full_names import Names
 
 OPTION = "--directory"
+LARGEST = 16 << 20  # bytes of a list of files
 CACHED = "__pycache__"  # Python's own, which it makes anew
 AT_FDCWD, EXCHANGE = -100, 2  # of renameat2(2)
 UNSUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.EPERM)  # by the kernel, the file system, or a filter of system calls
@@ -106,7 +109,7 @@ def _not_its_own(target: Path, names: Names) -> str:
         if found != names.collection:
             return f"the collection {clean(found)}"
         files = {str(one["name"]): one.get("chksum_sha256") for one in _object(target / FILES)["files"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, PolicyError):
         return f"a directory without the {MANIFEST} and {FILES} of a collection"
     for path in _files_of(target):
         name = str(path.relative_to(target))
@@ -120,7 +123,7 @@ def _not_its_own(target: Path, names: Names) -> str:
 
 
 def _object(path: Path) -> Any:
-    return json.loads(path.read_bytes())
+    return json.loads(content_of(path, LARGEST, within=path.parent))
 
 
 def _files_of(directory: Path) -> Iterator[Path]:

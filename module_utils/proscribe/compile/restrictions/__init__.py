@@ -36,6 +36,7 @@ REGISTERED = frozenset(
         "proscribe_custody",
         "proscribe_failed",
         "proscribe_notice",
+        "proscribe_notice_file",
         "proscribe_observed",
         "proscribe_scheduled",
     }

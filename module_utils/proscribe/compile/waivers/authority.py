@@ -115,6 +115,7 @@ def _departments(
     for department, entry in document.data.items():
         if department not in groups:
             wrong((department,), department, f"a group of the inventory{close_to(department, groups)}")
+            continue  # what it holds is not printed: a link may have borrowed the file, as Document.error says
         if not isinstance(entry, Mapping):
             wrong((department,), entry, "a mapping such as {head: chan.tai.man, deputies: [lee.siu.ming]}")
             continue

@@ -47,6 +47,8 @@ def verify(content: bytes, file: Path, signers: Path, signer: str, now: datetime
         return Signature("it cannot be checked: there is no ssh-keygen on this controller (package openssh-client)")
     if not signers.is_file():
         return Signature(f"it cannot be checked: there is no {signers}, which says who has which key")
+    if not signature_of(file).is_file():  # a pipe would keep ssh-keygen waiting
+        return Signature("it is no file")
     # In the system's own zone, because a suffix for UTC is only known to OpenSSH 9.1 and newer.
     moment = f"-Overify-time={now.astimezone():%Y%m%d%H%M%S}"
     signature = ["-s", str(signature_of(file))]
