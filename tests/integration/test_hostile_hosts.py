@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from typing import Any
 import pytest
 from conftest import require_root, require_tool
 from hostile_host import Ended, Fleet, fleet
+
+sys.path[:0] = [str(Path(__file__).parents[1] / "unit" / "report")]
+
+from watched_hosts import ENDED, INCIDENT, REQUEST, watch  # noqa: E402
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
@@ -179,6 +184,52 @@ def test_no_key_of_a_list_of_a_quarantine_reaches_ansible(hosts, keys):
     assert rows.issuperset(hosts.honest), ended.said[-3000:]
 
 
+# What its watch wrote between two runs, and what its users request, which a host has stored and a run collects.
+WATCH = watch()
+JOURNALS: dict[str, Any] = {
+    "a watch of nasty texts": {"watch": {**WATCH, "incidents": [{**INCIDENT, "cause": NASTY, "users": [NASTY]}]}},
+    "programs of nasty names": {"watch": {**WATCH, "ended": [{**ENDED, "program": NASTY, "user": NASTY}]}},
+    "a watch that is no mapping": {"watch": [[NASTY]]},
+    "rules of nobody": {"watch": {**WATCH, "incidents": [{**INCIDENT, "rules": [NASTY, 7]}]}},
+    "numbers without an end": {"watch": {**WATCH, "every": 10**400, "left_out": {"apps": 10**400}}},
+    "20,000 incidents": {"watch": {**WATCH, "incidents": [{**INCIDENT, "cause": str(n)} for n in range(20_000)]}},
+    "nasty requests": {"requests": [{**REQUEST, "user": NASTY, "service": NASTY, "reason": NASTY}]},
+    "a path as an id": {"requests": [{**REQUEST, "id": "../../../x"}]},
+    "a request of another host": {"requests": [{**REQUEST, "host": "h1"}], "host": "h1"},
+    "20,000 requests": {"requests": [{**REQUEST, "id": f"{n:016x}"} for n in range(20_000)]},
+    "requests of nobody": {"requests": {"h1": [REQUEST]}, "requests_left_out": "all"},
+}
+STORED = """
+if call.kind == "collect":
+    print("proscribe-record:" + json.dumps({**record(PLAN), **json.loads(SAID)}))
+"""
+
+
+def test_nothing_of_a_collected_journal_or_request_is_believed(hosts):
+    """The other hosts, which have stored an honest record, stay as they are; a request is its own host's."""
+    hosts.inventory(len(JOURNALS) + 2)
+    hosts.run("audit")
+    plan = hosts.records()["h1"]["plan"].removeprefix("sha256:")
+    stored = STORED.replace("PLAN", repr(plan))
+    for number, said in enumerate(JOURNALS.values()):
+        hosts.attack(hosts.names[number + 1], stored.replace("SAID", repr(json.dumps(said))))
+    honest = [hosts.names[0], hosts.names[-1]]
+    own = {"requests": [REQUEST], "requests_left_out": 0, "watch": WATCH}
+    for name in honest:
+        hosts.attack(name, stored.replace("SAID", repr(json.dumps(own))))
+    ended = hosts.run("collect", "-v")
+    assert not owned(hosts).exists() and not CONTROL.search(ended.said), repr(ended.said[-2000:])
+    records = hosts.records()
+    assert list(records) == hosts.names and "did not end" not in ended.said
+    states = {name: records[name]["state"] for name in hosts.names}
+    assert [states[name] for name in honest] == ["compliant"] * 2, ended.said[-3000:]
+    assert set(states.values()) == {"compliant", "unknown"}
+    assert {name for name in hosts.names if records[name].get("requests") == own["requests"]} == {*honest, "h10"}
+    requests = [json.loads(line) for line in (hosts.directory / "reports/requests.jsonl").read_text().splitlines()[1:]]
+    assert {one["host"] for one in requests} == {*honest, "h8", "h10"} and len(requests) == 4
+    assert not CONTROL.search(json.dumps(requests, ensure_ascii=False))
+
+
 HOSTILE_COLLECT = """
 if call.kind == "collect":
     print("proscribe-record:" + json.dumps({**record("0" * 64), **json.loads(SAID)}))
@@ -238,6 +289,13 @@ def test_a_flood_is_cut_where_it_comes_in(hosts, flood):
     assert len(hosts.connections()) <= len(hosts.honest), hosts.connections()
 
 
+def test_a_flood_of_a_list_of_a_quarantine_is_cut_too(hosts):
+    hosts.attack("h2", "call.kind == 'module' or good(call)\nwhile call.kind == 'module': sys.stdout.write('x' * 65536)")
+    ended = hosts.run("quarantine")
+    rows = {line.split()[0] for line in ended.said.splitlines() if "  wechat-0123abcd  " in line}
+    assert rows == set(hosts.honest) and "more than" in ended.said, ended.said[-3000:]
+
+
 def test_a_flood_of_a_kept_record_is_cut_too(hosts):
     hosts.attack("h2", "print('proscribe-record:', end='')\nwhile True: sys.stdout.write('x' * 65536)")
     ended = hosts.run("collect")
@@ -294,6 +352,44 @@ def test_a_confirmation_is_awaited_no_longer_than_the_plan_says_and_for_no_other
     ended = hosts.run("enforce", *ALL)
     assert unharmed(hosts, ended) == {"h2": "noncompliant", "h3": "error"}
     assert "token" in json.dumps(hosts.records()["h3"]["errors"])
+
+
+AS_ANOTHER = """
+mine = {"host": "h1", "inventory_hostname": "h1", "ansible_host": "127.0.9.1", "hostname": "h1"}
+mine["_ansible_delegated_vars"] = dict(mine)
+
+def bad(plan):
+    told = drifted(plan)
+    told["record"].update(mine, platform={"os": "h1", "hostname": "h1"}, logged_in=["h1"], requests=[{**REQUEST, **mine}])
+    return {**told, **mine}
+
+if call.kind == "observe":
+    send_record(bad(call.head()["plan"]))
+elif call.kind == "collect":
+    print("proscribe-record:" + json.dumps(bad(PLAN)["record"]))
+elif call.kind == "module":
+    call.read()
+    print(json.dumps({"changed": False, "items": [{**ITEM, **mine, "id": "another-0123abcd"}], **mine}))
+else:
+    good(call)
+"""
+
+
+def test_a_host_that_says_it_is_another_one_speaks_for_itself_alone(hosts):
+    """Its record, its requests and its quarantine are filed under the name that the inventory gives it."""
+    hosts.run("audit")
+    plan = hosts.records()["h2"]["plan"].removeprefix("sha256:")
+    names = {"PLAN": repr(plan), "REQUEST": repr(REQUEST)}
+    hosts.attack("h2", re.sub("PLAN|REQUEST", lambda match: names[match[0]], AS_ANOTHER))
+    for playbook, honest in (("audit", "compliant"), ("collect", "unknown")):  # the honest ones have stored no record
+        assert unharmed(hosts, hosts.run(playbook, "-v"), honest) == {"h2": "noncompliant"}
+        lines = (hosts.directory / "reports/latest/hosts.jsonl").read_text().splitlines()
+        assert [json.loads(line)["host"] for line in lines] == hosts.names
+        first, *requests = (hosts.directory / "reports/requests.jsonl").read_text().splitlines()
+        assert [json.loads(line)["host"] for line in requests] == ["h2"]
+    listed = hosts.run("quarantine", "-v").said
+    rows = {(line.split()[0], line.split()[1]) for line in listed.splitlines() if "-0123abcd  " in line}
+    assert rows == {("h2", "another-0123abcd"), *((name, "wechat-0123abcd") for name in hosts.honest)}, listed
 
 
 # Whatever is asked about the change has not come about yet.
