@@ -4,13 +4,18 @@ their records, nothing runs on the controller, and nothing but text reaches the 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import socket
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from select import select
 from typing import Any
 
 import pytest
@@ -328,6 +333,70 @@ def test_hosts_that_do_not_answer_are_given_up_and_the_others_are_corrected(host
     assert sum("another plan" in reason for reason in reasons) == 1  # it answered, and only then fell silent
     assert f"would change on {hosts.names[-1]}\n  block a.example\n" in ended.said
     assert len(hosts.connections()) <= len(hosts.names) - len(states), hosts.connections()
+
+
+DRIP = """
+def drip(where, text):
+    while True:
+        for one in text.encode():
+            os.write(where, bytes([one]))
+            time.sleep(0.001)
+"""
+DRIPS = {
+    "the beginning of its answer": "call.head(); drip(1, MARK)",
+    "an answer without an end": "call.head(); os.write(1, MARK.encode()); drip(1, '{\"record\": {')",
+    "lines": "call.head(); drip(1, 'x\\n')",
+    "errors": "call.head(); drip(2, 'x\\n')",
+    "before it reads": "drip(1, 'x')",
+    "what Ansible's small commands say": "drip(1, 'x') if call.kind == 'other' else call.head()",
+    "the answer of the module": "call.head() if call.kind == 'observe' else drip(1, '{') if call.kind == 'module' "
+    "else good(call)",
+}
+
+
+@contextlib.contextmanager
+def dripping_instead_of_ssh() -> Iterator[int]:
+    """A port at which there is never an SSH server, but a line of its greeting every now and then; the port."""
+    with socket.create_server(("0.0.0.0", 0)) as server, contextlib.ExitStack() as stack:
+        over = threading.Event()
+
+        def serve() -> None:
+            clients = []
+            while not over.wait(0.05):
+                with contextlib.suppress(OSError):
+                    clients += [stack.enter_context(server.accept()[0])] if select([server], [], [], 0)[0] else []
+                for client in clients:
+                    with contextlib.suppress(OSError):
+                        client.send(b"x" if time.monotonic() % 2 > 0.1 else b"\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("playbook", ["audit", pytest.param("collect", marks=pytest.mark.nightly)])
+def test_a_host_that_drips_costs_its_own_time_and_no_other_host(hosts, playbook):
+    """A byte every millisecond; one of them has no SSH at all, and drips its greeting."""
+    hosts.inventory(len(DRIPS) + 3)
+    quiet = hosts.run(playbook)
+    for number, program in enumerate(DRIPS.values()):
+        hosts.attack(hosts.names[number + 1], DRIP + (program if playbook == "audit" else "drip(1, 'proscribe-record:')"))
+    tarpit = hosts.names[-2]
+    with dripping_instead_of_ssh() as port:
+        hosts.attack(tarpit, "")  # it is no honest one
+        (hosts.directory / "fleet/host_vars").mkdir()
+        (hosts.directory / f"fleet/host_vars/{tarpit}.yml").write_text(f"ansible_port: {port}\n")
+        ended = hosts.run(playbook, "-e", "proscribe_observe_timeout=1m")
+    states = unharmed(hosts, ended, "compliant" if playbook == "audit" else "unknown")
+    assert set(states.values()) == {"unknown"}
+    reasons = {name: hosts.records()[name]["reason"] for name in states}
+    assert all("longer than 1 minute" in reason for reason in reasons.values()), reasons
+    assert ended.cpu < quiet.cpu + 30  # of processors' time, for 60,000 pieces of each of eight hosts
+    assert len(hosts.connections()) <= len(hosts.honest), hosts.connections()
 
 
 CHANGED = {"changed": True, "actions": ["block a.example"]}
