@@ -113,7 +113,9 @@ def becoming_root() -> list[str] | None:
 
 
 def install_tools(parts: Collection[str]) -> None:
-    """Install with apt what these parts (and the size among them) need and the machine lacks, or name it where that is not possible."""
+    """Install with apt what these parts (and the size among them) need and the machine lacks, or name it where that is
+    not possible.
+    """
     lacking = [(tool, needed) for tool, needed in TOOLS.items() if not which(tool) and not os.path.exists(tool)]
     packages = sorted({needed.package for _, needed in lacking if needed.parts & set(parts)})
     if not packages:

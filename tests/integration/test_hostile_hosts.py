@@ -295,7 +295,9 @@ def test_a_flood_is_cut_where_it_comes_in(hosts, flood):
 
 
 def test_a_flood_of_a_list_of_a_quarantine_is_cut_too(hosts):
-    hosts.attack("h2", "call.kind == 'module' or good(call)\nwhile call.kind == 'module': sys.stdout.write('x' * 65536)")
+    hosts.attack(
+        "h2", "call.kind == 'module' or good(call)\nwhile call.kind == 'module': sys.stdout.write('x' * 65536)"
+    )
     ended = hosts.run("quarantine")
     rows = {line.split()[0] for line in ended.said.splitlines() if "  wechat-0123abcd  " in line}
     assert rows == set(hosts.honest) and "more than" in ended.said, ended.said[-3000:]
@@ -384,7 +386,9 @@ def test_a_host_that_drips_costs_its_own_time_and_no_other_host(hosts, playbook)
     hosts.inventory(len(DRIPS) + 3)
     quiet = hosts.run(playbook)
     for number, program in enumerate(DRIPS.values()):
-        hosts.attack(hosts.names[number + 1], DRIP + (program if playbook == "audit" else "drip(1, 'proscribe-record:')"))
+        hosts.attack(
+            hosts.names[number + 1], DRIP + (program if playbook == "audit" else "drip(1, 'proscribe-record:')")
+        )
     tarpit = hosts.names[-2]
     with dripping_instead_of_ssh() as port:
         hosts.attack(tarpit, "")  # it is no honest one
@@ -428,9 +432,10 @@ mine = {"host": "h1", "inventory_hostname": "h1", "ansible_host": "127.0.9.1", "
 mine["_ansible_delegated_vars"] = dict(mine)
 
 def bad(plan):
-    told = drifted(plan)
-    told["record"].update(mine, platform={"os": "h1", "hostname": "h1"}, logged_in=["h1"], requests=[{**REQUEST, **mine}])
-    return {**told, **mine}
+    own = drifted(plan)
+    own["record"].update(mine, platform={"os": "h1", "hostname": "h1"}, logged_in=["h1"])
+    own["record"]["requests"] = [{**REQUEST, **mine}]
+    return {**own, **mine}
 
 if call.kind == "observe":
     send_record(bad(call.head()["plan"]))

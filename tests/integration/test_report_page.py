@@ -538,9 +538,11 @@ def test_whoever_presses_everything_of_hostile_hosts_runs_and_loads_nothing(brow
             assert page.evaluate(STRAY) == []
             page.evaluate("document.getElementById('panel').close()")
         page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
-        asked = [dict.fromkeys(NAMES, one) for one in (*said, "\0", "%FF")]
-        asked += [{name: one} for name in ("sort", "group") for one in ("__proto__", "constructor", "-toString", "length")]
-        for one in asked:
+        addresses = [dict.fromkeys(NAMES, one) for one in (*said, "\0", "%FF")]
+        addresses += [
+            {name: one} for name in ("sort", "group") for one in ("__proto__", "constructor", "-toString", "length")
+        ]
+        for one in addresses:
             query = urllib.parse.urlencode(one)
             page.evaluate(f"location.hash = {json.dumps(query)}")
             page.load(lambda: page.ask("Page.reload"))

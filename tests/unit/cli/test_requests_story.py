@@ -328,11 +328,17 @@ def test_an_id_that_another_user_copied_gets_nothing(story: Story) -> None:
 
 def test_what_a_hostile_host_requests_is_one_row_and_drafts_nothing_for_anybody_else(story: Story) -> None:
     nasty = "\x1b[2J\u202egnp\r\n- {services: [owl]}\n# '\" \ud800 *&!|>%@`"
-    told = {"id": "f" * 16, "user": "wong", "service": "parrot", "reason": nasty, "at": "2026-11-24T08:00:00Z"}
+    request = {"id": "f" * 16, "user": "wong", "service": "parrot", "reason": nasty, "at": "2026-11-24T08:00:00Z"}
     changes: list[dict[str, Any]] = [{}, {"user": nasty}, {"service": nasty}, {"user": "wong,root"}]
     changes += [{"user": ""}, {"service": ""}, {"reason": ""}, {"service": "parrot,owl"}]
-    changes += [{"at": "9999-12-31T23:59:59Z"}, {"at": "0001-01-01T00:00:00Z"}, {"user": "*"}, {"service": "*"}, {"host": "fin01"}]
-    said = [{**told, "id": f"{number:016x}", **change} for number, change in enumerate(changes)]
+    changes += [
+        {"at": "9999-12-31T23:59:59Z"},
+        {"at": "0001-01-01T00:00:00Z"},
+        {"user": "*"},
+        {"service": "*"},
+        {"host": "fin01"},
+    ]
+    said = [{**request, "id": f"{number:016x}", **change} for number, change in enumerate(changes)]
     record = results.stored_record({**CLEAN, "requests": said, "requests_left_out": 0, "host": "fin01"})["record"]
     run = {"id": "run9", "inventory": [str(story.where)], "controls": ["apps"]}
     requests_file.take(story.reports, {"run": run}, [{"host": "press01", **record}])

@@ -431,7 +431,23 @@ def test_oscal_has_the_same_identifiers_whenever_it_is_written(texts, tmp_path):
 # -- whatever hosts say ------------------------------------------------------------------------------------------------
 
 TEXTS = st.text(max_size=12) | st.sampled_from(
-    ["=1+1", "a;=1+1", "\x00", "\x1b[31m", "]]>", "</script>", "a\r\nb", "\ud800", "\u202eb", "\ufffe", '"', "\\", "'", "{}", " "]
+    [
+        "=1+1",
+        "a;=1+1",
+        "\x00",
+        "\x1b[31m",
+        "]]>",
+        "</script>",
+        "a\r\nb",
+        "\ud800",
+        "\u202eb",
+        "\ufffe",
+        '"',
+        "\\",
+        "'",
+        "{}",
+        " ",
+    ]
 )
 FINDINGS = st.builds(Finding, TEXTS.filter(bool), TEXTS.filter(bool), TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
 VERDICTS = st.builds(
