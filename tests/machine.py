@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import isolated
+from suite.sizes import NIGHTLY
 
 PROJECT = Path(__file__).resolve().parent.parent
 CACHE = (PROJECT / ".cache").resolve()  # a work tree may share that of another
@@ -22,7 +23,7 @@ HOST_PYTHONS = range(9, 15)  # 3.9 to 3.14: what a managed host may have
 
 
 class Tool(NamedTuple):
-    """Debian's package for a tool, and the parts of a test run that need it."""
+    """Debian's package for a tool, and the parts or the size of a test run that need it."""
 
     package: str
     parts: frozenset[str]
@@ -60,6 +61,7 @@ TOOLS: Mapping[str, Tool] = {
     "rpmbuild": _tool("rpm"),
     "runc": _tool("runc", "integration", "molecule"),
     "shellcheck": _tool("shellcheck", "lint"),
+    "soffice": _tool("libreoffice-calc", NIGHTLY),
     "ssh": _tool("openssh-client", "integration", "playbooks", "molecule"),
     "sshd": _tool("openssh-server"),
     "sudo": _tool("sudo", "integration", "playbooks"),
@@ -111,7 +113,9 @@ def becoming_root() -> list[str] | None:
 
 
 def install_tools(parts: Collection[str]) -> None:
-    """Install with apt what these parts need and the machine lacks, or name it where that is not possible."""
+    """Install with apt what these parts (and the size among them) need and the machine lacks, or name it where that is
+    not possible.
+    """
     lacking = [(tool, needed) for tool, needed in TOOLS.items() if not which(tool) and not os.path.exists(tool)]
     packages = sorted({needed.package for _, needed in lacking if needed.parts & set(parts)})
     if not packages:

@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 PATIENCE = 600  # seconds for one answer, of which only what hangs takes as many
@@ -32,6 +32,8 @@ os.dup2(ends[0], 3)
 os.dup2(ends[1], 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
+
+LOADED = "Page.loadEventFired"
 
 KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "Space": 32, "/": 191}
 TYPED = {"Enter": "\r", "Space": " ", "/": "/"}
@@ -103,8 +105,12 @@ class Chromium:
         page.ask("Emulation.setEmulatedMedia", {"features": features})
         page.ask("Emulation.setScriptExecutionDisabled", {"value": not script})
         page.ask("Page.navigate", {"url": url})
-        page.wait_for("Page.loadEventFired")
+        page.wait_for(LOADED)
         return page
+
+    def tabs(self) -> int:
+        """How many tabs and windows there are."""
+        return len(self.ask("Target.getTargets")["targetInfos"])
 
     def ask(self, method: str, parameters: Mapping[str, Any] | None = None, session: str = "") -> dict[str, Any]:
         """Send a command, and return its result. Raises ChromiumError."""
@@ -164,6 +170,13 @@ class Page:
         """Wait until an event of a kind has come."""
         while not self.events(method):
             self._browser.events.append(self._browser.receive(method))
+
+    def load(self, action: Callable[[], Any]) -> None:
+        """Do what loads the page anew, and wait until it has."""
+        before = len(self.events(LOADED))
+        action()
+        while len(self.events(LOADED)) == before:
+            self._browser.events.append(self._browser.receive(LOADED))
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression; a promise is waited for. Raises ChromiumError when it throws."""

@@ -24,6 +24,7 @@ PACKAGES = {
     "ostree": "ostree",
     "geckodriver": "firefox-esr",
     "rpmbuild": "rpm",
+    "soffice": "libreoffice-calc",
     "createrepo_c": "createrepo-c",
 }
 

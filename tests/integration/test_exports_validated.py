@@ -24,7 +24,7 @@ sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests" / "unit" / "report
 
 import machine  # noqa: E402
 import watched_hosts  # noqa: E402
-from export_fleet import ANSWERS, STATE, exported, hostile_answers  # noqa: E402
+from export_fleet import ANSWERS, STATE, exported, hostile_answer, hostile_answers  # noqa: E402
 
 pytestmark = pytest.mark.integration
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -53,6 +53,54 @@ def test_csv_is_a_table(fleet):
         rows = list(csv.DictReader(stream, strict=True))
     assert all(None not in row and None not in row.values() for row in rows)
     assert len({row["host"] for row in rows}) == hosts
+
+
+# What a spreadsheet may take for a formula, alone or behind what ends a cell or a line somewhere.
+FORMULAS = ["=1+1", "+1+1", "-1+1", "@SUM(1,1)", "=cmd|' /C calc'!A0", '=WEBSERVICE("http://127.0.0.1:9/")', "＝1+1"]
+BEFORE = [
+    "",
+    " ",
+    "\t",
+    "\r",
+    "\n",
+    "\0",
+    '"',
+    '",',
+    '"\r\n',
+    "\ufeff",
+    "\u00a0",
+    "\u200b",
+    "\u2028",
+    "\u202e",
+    "\u3000",
+]
+BEFORE += [f"x{end}{more}" for end in (",", ";", "|", "\t", '";', '"|') for more in ("", " ", '"', end)]
+CALC = "table:formula="
+SEPARATORS = ["44", "59", "9", "124", "44/59/9", "44/59/9/MRG"]  # of LibreOffice's import: , ; tab |
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("separators", SEPARATORS)
+def test_libreoffice_finds_no_formula_in_the_csv(tmp_path, separators):
+    """Whatever hosts say, and wherever the spreadsheet of whoever opens it splits the rows."""
+    soffice = require_tool("soffice")
+    said = [f"{before}{formula}" for before in BEFORE for formula in FORMULAS]
+    answers = {f"h{number}{text}": hostile_answer(text) for number, text in enumerate(said)}
+    answers |= {text: hostile_answer(text) for text in said}
+    exported(tmp_path, ["csv"], answers, tuple(answers))
+    assert CALC not in calc(soffice, tmp_path / "report.csv", separators)
+    (tmp_path / "formula.csv").write_text(f"a{chr(int(separators.split('/')[0]))}=1+1\n")
+    assert CALC in calc(soffice, tmp_path / "formula.csv", separators), "no formula is found where there is one"
+
+
+def calc(soffice, path, separators):
+    """A CSV file as LibreOffice reads it, as a flat document."""
+    profile = f"-env:UserInstallation={(path.parent / 'profile').as_uri()}"
+    reader = f"--infilter=CSV:{separators},34,76,1"
+    command = [soffice, profile, "--headless", reader, "--convert-to", "fods", "--outdir", str(path.parent), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST)
+    assert path.with_suffix(".fods").exists(), done.stdout + done.stderr
+    return path.with_suffix(".fods").read_text(encoding="utf-8")
 
 
 def test_junit_fits_the_schema_of_jenkins(fleet):

@@ -4,17 +4,27 @@ their records, nothing runs on the controller, and nothing but text reaches the 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import socket
+import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from select import select
 from typing import Any
 
 import pytest
 from conftest import require_root, require_tool
 from hostile_host import Ended, Fleet, fleet
+
+sys.path[:0] = [str(Path(__file__).parents[1] / "unit" / "report")]
+
+from watched_hosts import ENDED, INCIDENT, REQUEST, watch  # noqa: E402
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
@@ -179,6 +189,52 @@ def test_no_key_of_a_list_of_a_quarantine_reaches_ansible(hosts, keys):
     assert rows.issuperset(hosts.honest), ended.said[-3000:]
 
 
+# What its watch wrote between two runs, and what its users request, which a host has stored and a run collects.
+WATCH = watch()
+JOURNALS: dict[str, Any] = {
+    "a watch of nasty texts": {"watch": {**WATCH, "incidents": [{**INCIDENT, "cause": NASTY, "users": [NASTY]}]}},
+    "programs of nasty names": {"watch": {**WATCH, "ended": [{**ENDED, "program": NASTY, "user": NASTY}]}},
+    "a watch that is no mapping": {"watch": [[NASTY]]},
+    "rules of nobody": {"watch": {**WATCH, "incidents": [{**INCIDENT, "rules": [NASTY, 7]}]}},
+    "numbers without an end": {"watch": {**WATCH, "every": 10**400, "left_out": {"apps": 10**400}}},
+    "20,000 incidents": {"watch": {**WATCH, "incidents": [{**INCIDENT, "cause": str(n)} for n in range(20_000)]}},
+    "nasty requests": {"requests": [{**REQUEST, "user": NASTY, "service": NASTY, "reason": NASTY}]},
+    "a path as an id": {"requests": [{**REQUEST, "id": "../../../x"}]},
+    "a request of another host": {"requests": [{**REQUEST, "host": "h1"}], "host": "h1"},
+    "20,000 requests": {"requests": [{**REQUEST, "id": f"{n:016x}"} for n in range(20_000)]},
+    "requests of nobody": {"requests": {"h1": [REQUEST]}, "requests_left_out": "all"},
+}
+STORED = """
+if call.kind == "collect":
+    print("proscribe-record:" + json.dumps({**record(PLAN), **json.loads(SAID)}))
+"""
+
+
+def test_nothing_of_a_collected_journal_or_request_is_believed(hosts):
+    """The other hosts, which have stored an honest record, stay as they are; a request is its own host's."""
+    hosts.inventory(len(JOURNALS) + 2)
+    hosts.run("audit")
+    plan = hosts.records()["h1"]["plan"].removeprefix("sha256:")
+    stored = STORED.replace("PLAN", repr(plan))
+    for number, said in enumerate(JOURNALS.values()):
+        hosts.attack(hosts.names[number + 1], stored.replace("SAID", repr(json.dumps(said))))
+    honest = [hosts.names[0], hosts.names[-1]]
+    own = {"requests": [REQUEST], "requests_left_out": 0, "watch": WATCH}
+    for name in honest:
+        hosts.attack(name, stored.replace("SAID", repr(json.dumps(own))))
+    ended = hosts.run("collect", "-v")
+    assert not owned(hosts).exists() and not CONTROL.search(ended.said), repr(ended.said[-2000:])
+    records = hosts.records()
+    assert list(records) == hosts.names and "did not end" not in ended.said
+    states = {name: records[name]["state"] for name in hosts.names}
+    assert [states[name] for name in honest] == ["compliant"] * 2, ended.said[-3000:]
+    assert set(states.values()) == {"compliant", "unknown"}
+    assert {name for name in hosts.names if records[name].get("requests") == own["requests"]} == {*honest, "h10"}
+    requests = [json.loads(line) for line in (hosts.directory / "reports/requests.jsonl").read_text().splitlines()[1:]]
+    assert {one["host"] for one in requests} == {*honest, "h8", "h10"} and len(requests) == 4
+    assert not CONTROL.search(json.dumps(requests, ensure_ascii=False))
+
+
 HOSTILE_COLLECT = """
 if call.kind == "collect":
     print("proscribe-record:" + json.dumps({**record("0" * 64), **json.loads(SAID)}))
@@ -238,6 +294,15 @@ def test_a_flood_is_cut_where_it_comes_in(hosts, flood):
     assert len(hosts.connections()) <= len(hosts.honest), hosts.connections()
 
 
+def test_a_flood_of_a_list_of_a_quarantine_is_cut_too(hosts):
+    hosts.attack(
+        "h2", "call.kind == 'module' or good(call)\nwhile call.kind == 'module': sys.stdout.write('x' * 65536)"
+    )
+    ended = hosts.run("quarantine")
+    rows = {line.split()[0] for line in ended.said.splitlines() if "  wechat-0123abcd  " in line}
+    assert rows == set(hosts.honest) and "more than" in ended.said, ended.said[-3000:]
+
+
 def test_a_flood_of_a_kept_record_is_cut_too(hosts):
     hosts.attack("h2", "print('proscribe-record:', end='')\nwhile True: sys.stdout.write('x' * 65536)")
     ended = hosts.run("collect")
@@ -272,6 +337,72 @@ def test_hosts_that_do_not_answer_are_given_up_and_the_others_are_corrected(host
     assert len(hosts.connections()) <= len(hosts.names) - len(states), hosts.connections()
 
 
+DRIP = """
+def drip(where, text):
+    while True:
+        for one in text.encode():
+            os.write(where, bytes([one]))
+            time.sleep(0.001)
+"""
+DRIPS = {
+    "the beginning of its answer": "call.head(); drip(1, MARK)",
+    "an answer without an end": "call.head(); os.write(1, MARK.encode()); drip(1, '{\"record\": {')",
+    "lines": "call.head(); drip(1, 'x\\n')",
+    "errors": "call.head(); drip(2, 'x\\n')",
+    "before it reads": "drip(1, 'x')",
+    "what Ansible's small commands say": "drip(1, 'x') if call.kind == 'other' else call.head()",
+    "the answer of the module": "call.head() if call.kind == 'observe' else drip(1, '{') if call.kind == 'module' "
+    "else good(call)",
+}
+
+
+@contextlib.contextmanager
+def dripping_instead_of_ssh() -> Iterator[int]:
+    """A port at which there is never an SSH server, but a line of its greeting every now and then; the port."""
+    with socket.create_server(("0.0.0.0", 0)) as server, contextlib.ExitStack() as stack:
+        over = threading.Event()
+
+        def serve() -> None:
+            clients = []
+            while not over.wait(0.05):
+                with contextlib.suppress(OSError):
+                    clients += [stack.enter_context(server.accept()[0])] if select([server], [], [], 0)[0] else []
+                for client in clients:
+                    with contextlib.suppress(OSError):
+                        client.send(b"x" if time.monotonic() % 2 > 0.1 else b"\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("playbook", ["audit", pytest.param("collect", marks=pytest.mark.nightly)])
+def test_a_host_that_drips_costs_its_own_time_and_no_other_host(hosts, playbook):
+    """A byte every millisecond; one of them has no SSH at all, and drips its greeting."""
+    hosts.inventory(len(DRIPS) + 3)
+    quiet = hosts.run(playbook)
+    for number, program in enumerate(DRIPS.values()):
+        hosts.attack(
+            hosts.names[number + 1], DRIP + (program if playbook == "audit" else "drip(1, 'proscribe-record:')")
+        )
+    tarpit = hosts.names[-2]
+    with dripping_instead_of_ssh() as port:
+        hosts.attack(tarpit, "")  # it is no honest one
+        (hosts.directory / "fleet/host_vars").mkdir()
+        (hosts.directory / f"fleet/host_vars/{tarpit}.yml").write_text(f"ansible_port: {port}\n")
+        ended = hosts.run(playbook, "-e", "proscribe_observe_timeout=1m")
+    states = unharmed(hosts, ended, "compliant" if playbook == "audit" else "unknown")
+    assert set(states.values()) == {"unknown"}
+    reasons = {name: hosts.records()[name]["reason"] for name in states}
+    assert all("longer than 1 minute" in reason for reason in reasons.values()), reasons
+    assert ended.cpu < quiet.cpu + 30  # of processors' time, for 60,000 pieces of each of eight hosts
+    assert len(hosts.connections()) <= len(hosts.honest), hosts.connections()
+
+
 CHANGED = {"changed": True, "actions": ["block a.example"]}
 FIREWALL = """
 def firewall(plan):
@@ -294,6 +425,45 @@ def test_a_confirmation_is_awaited_no_longer_than_the_plan_says_and_for_no_other
     ended = hosts.run("enforce", *ALL)
     assert unharmed(hosts, ended) == {"h2": "noncompliant", "h3": "error"}
     assert "token" in json.dumps(hosts.records()["h3"]["errors"])
+
+
+AS_ANOTHER = """
+mine = {"host": "h1", "inventory_hostname": "h1", "ansible_host": "127.0.9.1", "hostname": "h1"}
+mine["_ansible_delegated_vars"] = dict(mine)
+
+def bad(plan):
+    own = drifted(plan)
+    own["record"].update(mine, platform={"os": "h1", "hostname": "h1"}, logged_in=["h1"])
+    own["record"]["requests"] = [{**REQUEST, **mine}]
+    return {**own, **mine}
+
+if call.kind == "observe":
+    send_record(bad(call.head()["plan"]))
+elif call.kind == "collect":
+    print("proscribe-record:" + json.dumps(bad(PLAN)["record"]))
+elif call.kind == "module":
+    call.read()
+    print(json.dumps({"changed": False, "items": [{**ITEM, **mine, "id": "another-0123abcd"}], **mine}))
+else:
+    good(call)
+"""
+
+
+def test_a_host_that_says_it_is_another_one_speaks_for_itself_alone(hosts):
+    """Its record, its requests and its quarantine are filed under the name that the inventory gives it."""
+    hosts.run("audit")
+    plan = hosts.records()["h2"]["plan"].removeprefix("sha256:")
+    names = {"PLAN": repr(plan), "REQUEST": repr(REQUEST)}
+    hosts.attack("h2", re.sub("PLAN|REQUEST", lambda match: names[match[0]], AS_ANOTHER))
+    for playbook, honest in (("audit", "compliant"), ("collect", "unknown")):  # the honest ones have stored no record
+        assert unharmed(hosts, hosts.run(playbook, "-v"), honest) == {"h2": "noncompliant"}
+        lines = (hosts.directory / "reports/latest/hosts.jsonl").read_text().splitlines()
+        assert [json.loads(line)["host"] for line in lines] == hosts.names
+        first, *requests = (hosts.directory / "reports/requests.jsonl").read_text().splitlines()
+        assert [json.loads(line)["host"] for line in requests] == ["h2"]
+    listed = hosts.run("quarantine", "-v").said
+    rows = {(line.split()[0], line.split()[1]) for line in listed.splitlines() if "-0123abcd  " in line}
+    assert rows == {("h2", "another-0123abcd"), *((name, "wechat-0123abcd") for name in hosts.honest)}, listed
 
 
 # Whatever is asked about the change has not come about yet.

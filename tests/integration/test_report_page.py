@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import socket
 import sys
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -437,3 +439,128 @@ def test_hostile_words_stay_words_everywhere(browser, tmp_path):
     assert not {"\u202e", "\x1b"} & set(page.evaluate("document.documentElement.textContent"))
     assert page.complaints() == []
     assert page.requests() == []
+
+
+# What runs, loads, opens or leads elsewhere, were it markup, an address, code or a key of ours. PORT is listened on.
+AWAY = "http://127.0.0.1:PORT/"
+TRICKS = [
+    EVIL,
+    f'<img src={AWAY} onerror="document.title=1" onload="document.title=1">',
+    f"<a href=javascript:document.title=1 ping={AWAY}>x</a>",
+    "javascript:document.title=1",
+    f"<svg/onload=document.title=1><use href={AWAY}>",
+    f"</textarea></select></style></title></script><script src={AWAY}></script>",
+    f"<iframe src={AWAY}></iframe><object data={AWAY}></object><embed src={AWAY}>",
+    f"<meta http-equiv=refresh content='0;url={AWAY}'><base href={AWAY}>",
+    f"<link rel=stylesheet href={AWAY}><style>@import '{AWAY}'; body{{background:url({AWAY})}}</style>",
+    f"<form action={AWAY}><button autofocus onfocus=document.title=1>",
+    f"<details open ontoggle=document.title=1><video poster={AWAY}>",
+    f"' style='background:url({AWAY})' onmouseover='document.title=1",
+    '\\"-(document.title=1)-\\"',
+    "\\u003cimg src=x onerror=document.title=1\\u003e",
+    "${document.title=1}{{document.title=1}}<%document.title=1%>",
+    "\u2028document.title=1//\u2029-->",
+    "__proto__",
+    "constructor",
+    "toString",
+    "<plaintext>",
+    "gnp.\u202etxt\u2066.exe",
+]
+PRESSED = "[...document.querySelectorAll('button, summary, a, th, h1, label, option, time, [tabindex]')]"
+# No tag, address or handler but those of the template, wherever they are.
+STRAY = """[...document.querySelectorAll('*')].filter(e =>
+    ['IMG', 'IFRAME', 'OBJECT', 'EMBED', 'BASE', 'LINK', 'VIDEO', 'TEXTAREA', 'PLAINTEXT'].includes(e.tagName)
+    || [...e.attributes].some(a => a.name.startsWith('on') || a.name === 'ping'
+        || (['href', 'src', 'action'].includes(a.name) && !a.value.startsWith('#')))).map(e => e.outerHTML)"""
+
+
+def mouse(page: Page, place: int) -> None:
+    """Move to the element of that place among those that can be pressed, and press it; nothing where it is hidden."""
+    middle = "(e => { if (!e) return null; e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect();"
+    middle += "return r.width ? [r.x + r.width / 2, r.y + r.height / 2] : null; })"
+    if at := page.evaluate(f"{middle}({PRESSED}[{place}])"):
+        for kind, more in (("mouseMoved", 0), ("mousePressed", 1), ("mouseReleased", 1)):
+            button = {"button": "left", "clickCount": 1} if more else {}
+            page.ask("Input.dispatchMouseEvent", {"type": kind, "x": at[0], "y": at[1], **button})
+
+
+def tricked(directory: Path, port: int) -> tuple[str, list[str]]:
+    """The address of a page of hosts that say nothing else, and what they say."""
+    said = [one.replace("PORT", str(port)) for one in TRICKS]
+    answers: dict[str, Any] = {}
+    for one in said:
+        finding = Finding("package", one, one, one, f"user:{one}", one, one)
+        rules = [judge(f"{control}/{one}", ENFORCED, [finding]) for control in ("apps", "dns")]
+        rules.append(judge(f"browser/{one}", {"mode": "waived", "waiver": one}, [finding]))
+        incident = {**watched_hosts.INCIDENT, "rules": [f"apps/{one}"], "cause": one, "users": [one]}
+        ended = {**watched_hosts.ENDED, "rule": f"apps/{one}", "program": one, "user": one}
+        frozen = {**watched_hosts.FROZEN, "reason": one, "by": one}
+        request = {**watched_hosts.REQUEST, **dict.fromkeys(("user", "service", "reason"), one)}
+        answers[f"press{one}"] = {
+            **answer(*rules, system=one, errors=[{"control": "run", "message": one}]),
+            "watch": watched_hosts.watch(incident, ended=[ended], frozen=frozen),
+            "requests": [request],
+            "requests_left_out": 0,
+            "attempts": {f"firewall/{one}": 7},
+        }
+        answers[one] = one  # not reachable, for this reason
+    waivers = [waiver(one, hosts=[one], reason=one, approved_by=one) for one in said]
+    since = {(host, f"apps/{host.removeprefix('press')}"): "2026-11-20T00:31:00Z" for host in answers}
+    return write(directory / "report.html", answers, since, waivers=waivers, warnings=said), said
+
+
+def test_whoever_presses_everything_of_hostile_hosts_runs_and_loads_nothing(browser, tmp_path):
+    """Without the page's policy against scripts, which would hide what the page itself lets through."""
+    with socket.create_server(("127.0.0.1", 0)) as away:
+        address, said = tricked(tmp_path, away.getsockname()[1])
+        page = browser.open("about:blank")
+        page.ask("Page.setBypassCSP", {"enabled": True})
+        page.load(lambda: page.ask("Page.navigate", {"url": address}))
+        assert len(hosts(page)) == len(TRICKS) * 2
+        title = page.evaluate("document.title")
+        tabs = browser.tabs()
+
+        for place in range(page.evaluate(f"{PRESSED}.length")):
+            mouse(page, place)
+            page.press("Escape")
+        click(page, "#clear")
+        for one in said:
+            page.evaluate("document.getElementById('words').focus()")
+            page.evaluate("document.getElementById('words').value = ''")
+            page.type(one)
+            settle(page)
+        click(page, "#clear")
+        page.evaluate(EVERY_OPTION)
+        click(page, "#clear")
+        for host in range(len(TRICKS) * 2):
+            page.evaluate(f"document.querySelectorAll('#list tbody th button')[{host}].click()")
+            page.evaluate("document.querySelectorAll('#panel section button').forEach(e => e.click())")
+            assert page.evaluate(STRAY) == []
+            page.evaluate("document.getElementById('panel').close()")
+        page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+        addresses = [dict.fromkeys(NAMES, one) for one in (*said, "\0", "%FF")]
+        addresses += [
+            {name: one} for name in ("sort", "group") for one in ("__proto__", "constructor", "-toString", "length")
+        ]
+        for one in addresses:
+            query = urllib.parse.urlencode(one)
+            page.evaluate(f"location.hash = {json.dumps(query)}")
+            page.load(lambda: page.ask("Page.reload"))
+            assert page.evaluate("document.documentElement.className") == "live", one
+
+        assert page.evaluate("document.title") == title
+        assert page.evaluate(STRAY) == []
+        assert page.evaluate("location.href").partition("#")[0] == address
+        assert not set("\u202e\u2066\u2028\x1b") & set(page.evaluate("document.documentElement.textContent"))
+        assert browser.tabs() == tabs
+        assert page.events("Page.javascriptDialogOpening") == []
+        assert page.complaints() == []
+        assert {url.partition("#")[0] for url in page.requests()} == {address}
+        away.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            away.accept()
+
+
+NAMES = ("words", "control", "service", "department", "state", "group", "sort", "host")  # of script/address.js
+EVERY_OPTION = """for (const list of document.querySelectorAll('select')) for (const option of [...list.options]) {
+    list.value = option.value; list.dispatchEvent(new Event('change')); }"""

@@ -100,3 +100,64 @@ def test_a_link_in_place_of_the_store_is_refused_and_not_written_through(control
     assert ended.code not in (0, 10, 11)
     assert "found a link, expected a directory" in " ".join(ended.said.split())
     assert sorted(elsewhere.iterdir()) == before
+
+
+# -- what others put into a directory of reports while they could ------------------------------------------------------
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("owner", "group", "mode"), [(0, 0, 0o777), (0, 0, 0o1777), (0, NOBODY, 0o770), (NOBODY, 0, 0o700)]
+)
+def test_a_directory_of_reports_that_others_can_change_is_refused(
+    controller: Controller, owner: int, group: int, mode: int
+) -> None:
+    os.chown(controller.reports, owner, group)
+    controller.reports.chmod(mode)
+    before = sorted(controller.reports.rglob("*"))
+    ended = controller.audit()
+    assert ended.code not in (0, 10, 11) and "no host was touched" in ended.said
+    assert "that can be changed by" in " ".join(ended.said.split()) and "Traceback" not in ended.said
+    assert sorted(controller.reports.rglob("*")) == before
+
+
+# The files and links of a directory of reports, beside the directories of runs.
+FILES = ["whole.jsonl", "requests.jsonl", "corrected.json", "history.db", ".whole.lock", "latest", "newest"]
+FILES += [".whole.jsonl~", ".requests.jsonl~", ".corrected.json~"]
+DIRECTORIES = ["diffs", "lifts"]
+
+
+def plant(place: Path, kind: str, victim: Path) -> None:
+    """Put something into the place of what is there."""
+    if place.is_dir() and not place.is_symlink():
+        place.rename(place.with_name(f"moved.{place.name}"))
+    place.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "directory":
+        place.mkdir()
+        (place / "mine").touch()
+    else:
+        place.symlink_to({"link": victim, "link to nowhere": victim / "nowhere", "link to itself": place}[kind])
+
+
+@pytest.mark.parametrize("kind", ["pipe", "directory", "link", "link to nowhere", "link to itself"])
+def test_what_others_planted_in_the_reports_holds_nobody_and_leads_nowhere(controller: Controller, kind: str) -> None:
+    """The run is reported all the same, and says what it could not use; commands that read end as well."""
+    victim = controller.reports.parent / "victim"
+    victim.mkdir() if kind == "directory" else victim.write_text("mine\n")
+    for name in [*FILES, *DIRECTORIES]:
+        plant(controller.reports / name, kind, victim)
+    left = controller.reports / "20200101T000000Z-audit-0000.partial"
+    left.mkdir()
+    plant(left / "journal.jsonl", kind, victim)
+    inventory = ("-i", str(controller.inventory))
+    for words in (("report", *inventory), ("requests", *inventory), ("report", "--since", "1d", *inventory)):
+        ended = proscribe(*words, reports=controller.reports)
+        assert "Traceback" not in ended.said, ended.said
+    runs = {path for path in controller.reports.glob("*-audit-*") if path.suffix != ".partial"}
+    ended = controller.audit()
+    assert "Traceback" not in ended.said
+    assert victim.is_dir() or victim.read_text() == "mine\n"
+    (new,) = {path for path in controller.reports.glob("*-audit-*") if path.suffix != ".partial"} - runs
+    assert json.loads((new / "hosts.jsonl").read_text())["rules_evaluated"], ended.said

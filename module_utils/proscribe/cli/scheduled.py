@@ -30,7 +30,7 @@ from ..report.history import HistoryError, open_history
 from ..report.notification import Notification, known, made, notification
 from ..report.storage import requests_file
 from ..report.storage.complete import NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
-from ..report.storage.files import JOURNAL, SUFFIX, whole
+from ..report.storage.files import JOURNAL, SUFFIX, opened, whole
 from ..report.text.command import Call
 from ..report.text.wording import clean, counted
 from ..schedule.timers import DRIFT
@@ -286,7 +286,7 @@ def _left(reports: Path) -> tuple[str, int]:
 
 def _answered(journal: Path) -> int:
     hosts = set()
-    with contextlib.suppress(OSError), journal.open(encoding="utf-8") as lines:
+    with contextlib.suppress(OSError), opened(journal) as lines:
         for line in lines:
             with contextlib.suppress(ValueError, TypeError, IndexError):  # the last line may be cut in half
                 if (event := json.loads(line))[:1] == ["answered"]:

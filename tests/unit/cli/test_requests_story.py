@@ -16,6 +16,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from made_policy import NOW, question
 from proscribe.cli import Refused, inventory, requests, waiver
 from proscribe.cli.waiver import new, requested
@@ -38,9 +40,15 @@ from proscribe.controls.apps.requests import answers, command, command_text, not
 from proscribe.controls.apps.requests.notifications import due
 from proscribe.duration import spelled
 from proscribe.host import Host, Result
+from proscribe.reply import results
 from proscribe.report import request_news
 from proscribe.report.storage import requests_file
 
+sys.path[:0] = [str(Path(__file__).parents[1] / "report")]
+
+import fleets  # noqa: E402
+
+CLEAN = fleets.clean_answer()
 WONG = 1000 if os.getuid() == 0 else os.getuid()
 program = importlib.import_module("proscribe.programs.request")
 
@@ -136,8 +144,8 @@ class Story:
         assert requests_file.take(self.reports, report, [record]) == ""
         return record
 
-    def __call__(self, module: Any, *words: str) -> str:
-        """What a command of the controller prints."""
+    def __call__(self, module: Any, *words: str, raw: bool = False) -> str:
+        """What a command of the controller prints, in one line unless it is wanted as it is."""
         parser = argparse.ArgumentParser(exit_on_error=False)
         module.add_arguments(parser)
         arguments = parser.parse_args(words)
@@ -145,7 +153,7 @@ class Story:
         with contextlib.redirect_stdout(out):
             code = arguments.run_subcommand(arguments, self.now) if module is waiver else module.run(arguments)
         assert code == 0
-        return " ".join(out.getvalue().split())
+        return out.getvalue() if raw else " ".join(out.getvalue().split())
 
     def listed(self) -> dict[str, Any]:
         (one,) = json.loads(self(requests, "--json"))["requests"]
@@ -316,6 +324,40 @@ def test_an_id_that_another_user_copied_gets_nothing(story: Story) -> None:
     story.question = whole
     states = {one["host"]: one["state"] for one in json.loads(story(requests, "--json"))["requests"]}
     assert states == {"press01": "refused", "fin01": "open"}
+
+
+def test_what_a_hostile_host_requests_is_one_row_and_drafts_nothing_for_anybody_else(story: Story) -> None:
+    nasty = "\x1b[2J\u202egnp\r\n- {services: [owl]}\n# '\" \ud800 *&!|>%@`"
+    request = {"id": "f" * 16, "user": "wong", "service": "parrot", "reason": nasty, "at": "2026-11-24T08:00:00Z"}
+    changes: list[dict[str, Any]] = [{}, {"user": nasty}, {"service": nasty}, {"user": "wong,root"}]
+    changes += [{"user": ""}, {"service": ""}, {"reason": ""}, {"service": "parrot,owl"}]
+    changes += [
+        {"at": "9999-12-31T23:59:59Z"},
+        {"at": "0001-01-01T00:00:00Z"},
+        {"user": "*"},
+        {"service": "*"},
+        {"host": "fin01"},
+    ]
+    said = [{**request, "id": f"{number:016x}", **change} for number, change in enumerate(changes)]
+    record = results.stored_record({**CLEAN, "requests": said, "requests_left_out": 0, "host": "fin01"})["record"]
+    run = {"id": "run9", "inventory": [str(story.where)], "controls": ["apps"]}
+    requests_file.take(story.reports, {"run": run}, [{"host": "press01", **record}])
+    listed = json.loads(story(requests, "--json"))["requests"]
+    assert [one["host"] for one in listed] == ["press01"] * len(changes)
+    assert story(requests).isprintable()
+    drafted = 0
+    for one in listed:
+        try:
+            draft = yaml.safe_load(story(waiver, "new", "--print", "--request", one["id"], raw=True))
+        except Refused as refused:
+            assert str(refused).replace("\n", "").isprintable()
+            continue
+        assert (draft["hosts"], draft["services"], draft["users"]) == (["press01"], ["parrot"], [one["user"]])
+        drafted += 1
+    assert drafted >= 3
+    (commas,) = (one["id"] for one in listed if one["user"] == "wong,root")
+    with pytest.raises(Refused, match="expected one user"):
+        story(waiver, "new", "--request", commas)
 
 
 def test_what_stays_closed_for_one_user_is_said_and_a_whole_host_can_have_it(story: Story) -> None:

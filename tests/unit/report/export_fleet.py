@@ -61,10 +61,12 @@ HOSTILE = "=cmd|' /C calc'!A0,\x00\x1b[31m\r\n]]></testcase><a b=\"c\">\\{}\ud80
 
 def hostile_answers():
     """Hosts whose every text is HOSTILE, in each state."""
-    finding = Finding(*[HOSTILE] * len(Finding._fields))
-    said = {}
-    for state in STATES:
-        verdict = Verdict(f"apps/{HOSTILE}", state, (finding, finding), HOSTILE, HOSTILE)
-        answer = fleets.answer(verdict, errors=[{"control": "dns", "message": HOSTILE}], checked_at=HOSTILE)
-        said[f"{state}{HOSTILE}"] = {**answer, "platform": {"os": HOSTILE, "version": HOSTILE}}
-    return said
+    return {f"{state}{HOSTILE}": hostile_answer(HOSTILE, state) for state in STATES}
+
+
+def hostile_answer(text, state="noncompliant"):
+    """The answer of a host whose every text is that one."""
+    finding = Finding(*[text] * len(Finding._fields))
+    verdict = Verdict(f"apps/{text}", state, (finding, finding), text, text)
+    answer = fleets.answer(verdict, errors=[{"control": "dns", "message": text}], checked_at=text)
+    return {**answer, "platform": {"os": text, "version": text}}

@@ -143,6 +143,9 @@ def test_csv_has_a_row_for_each_finding_and_one_at_least_for_each_host(texts):
         ("\N{NO-BREAK SPACE}=1", "' =1"),
         ("＝1", "'＝1"),
         ("a=1", "a=1"),
+        ("a;=1", "a;'=1"),
+        ('a; "=1"|-1', "a; \"'=1\"|'-1"),
+        ("a;b;", "a;b;"),
         ("", ""),
         (None, ""),
     ],
@@ -428,7 +431,23 @@ def test_oscal_has_the_same_identifiers_whenever_it_is_written(texts, tmp_path):
 # -- whatever hosts say ------------------------------------------------------------------------------------------------
 
 TEXTS = st.text(max_size=12) | st.sampled_from(
-    ["=1+1", "\x00", "\x1b[31m", "]]>", "</script>", "a\r\nb", "\ud800", "\u202eb", "\ufffe", '"', "\\", "'", "{}", " "]
+    [
+        "=1+1",
+        "a;=1+1",
+        "\x00",
+        "\x1b[31m",
+        "]]>",
+        "</script>",
+        "a\r\nb",
+        "\ud800",
+        "\u202eb",
+        "\ufffe",
+        '"',
+        "\\",
+        "'",
+        "{}",
+        " ",
+    ]
 )
 FINDINGS = st.builds(Finding, TEXTS.filter(bool), TEXTS.filter(bool), TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
 VERDICTS = st.builds(
@@ -475,7 +494,8 @@ def test_no_host_is_lost_or_made_milder_and_no_text_breaks_out(tmp_path_factory,
     text = (directory / "report.csv").read_bytes().decode()
     table = list(csv.reader(io.StringIO(text, newline="")))
     assert all(len(row) == len(COLUMNS) for row in table)
-    assert not any(value.lstrip().startswith(tuple("=+-@\t\r")) for row in table for value in row)
+    pieces = [piece for row in table for value in row for piece in value.split(";")]
+    assert not any(piece.lstrip().startswith(tuple("=+-@\t\r")) for piece in pieces)
     assert {(row[1].removeprefix("'"), row[2]) for row in table[1:]} == set(states.items())
 
     for host, suite in suites((directory / "junit.xml").read_text()).items():

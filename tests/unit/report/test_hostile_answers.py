@@ -14,6 +14,7 @@ import tracemalloc
 
 import fleets
 import pytest
+import watched_hosts
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from properties import examples
@@ -23,15 +24,16 @@ from proscribe.custody.request import Request
 from proscribe.custody.selection import choose
 from proscribe.finding import Finding, judge
 from proscribe.loader import MARK
-from proscribe.reply import results
+from proscribe.reply import results, watched
 from proscribe.reply.shapes import Unusable
-from proscribe.report import exports
+from proscribe.report import exports, request_news
 from proscribe.report.collection import events
 from proscribe.report.collection.events import Collector
 from proscribe.report.evaluation.reconcile import fleet_report
 from proscribe.report.history import open_history
 from proscribe.report.notification import notification
 from proscribe.report.page import document
+from proscribe.report.storage import requests_file
 from proscribe.report.terminal import summary
 from proscribe.stream import answer
 
@@ -58,6 +60,11 @@ GOOD_OBSERVATION = {
         "browsers": ["chromium"],
         "full_scan": {"at": "2026-11-25T00:30:05Z", "runs": 1},
         "quarantine": {"items": 2, "bytes": 5000, "oldest": "2026-11-25T00:30:05Z", "owners": {"alice": 5000}},
+        "watch": watched_hosts.watch(
+            watched_hosts.INCIDENT, ended=[watched_hosts.ENDED], frozen=watched_hosts.FROZEN, left_out={"apps": 2}
+        ),
+        "requests": [watched_hosts.REQUEST],
+        "requests_left_out": 3,
     },
     "drifted": ["apps", "browser"],
     "privileged": True,
@@ -234,9 +241,11 @@ def within_its_budget(honest_cost):
 @examples(MANY, *HealthCheck)
 @given(data=st.data())
 def test_an_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
+    """Also with what it says of the time between two runs, and of what its users request."""
     run = fleets.run(["web01", "web02", "web03"], data.draw(st.sampled_from(["audit", "enforce"])))
     collector = Collector(run)
     honest = fleets.answer(fleets.wechat(fleets.WECHAT), evaluated=["apps/x"])
+    honest |= {"requests": [watched_hosts.REQUEST], "requests_left_out": 0, "watch": watched_hosts.watch()}
     collector.answered("web01", honest)
     try:
         text = "\n" + MARK + made_from(data, GOOD_OBSERVATION)
@@ -279,6 +288,14 @@ def test_an_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
     message = notification(report, fleet.records, None, "/reports")
     assert message is not None and not CONTROL.search(message.text)
     json.dumps(message.as_dict()).encode()
+    (directory / requests_file.FILE).unlink(missing_ok=True)
+    assert requests_file.take(directory, report, fleet.records) == ""
+    requests = requests_file.read(directory)
+    assert [one.id for one in requests if one.host == "web01"] == [watched_hosts.REQUEST["id"]]
+    assert {one.host for one in requests} <= {"web01", "web02"} and len(requests) <= 1 + watched.MOST_REQUESTS
+    news = request_news.notification(request_news.new_requests(requests, run["id"]), {}, "requests")
+    assert not CONTROL.search(news.text)
+    json.dumps(news.as_dict()).encode()
 
 
 def alone(mode, honest):

@@ -24,6 +24,8 @@ def fill_in(arguments: argparse.Namespace, standing: Standing, now: datetime.dat
     for option in ("services", "hosts", "groups", "zones", "users"):
         if getattr(arguments, option):
             raise Refused(f"--request {request.id} names the service, the host and the user; leave these options out")
+    if "," in request.user:  # a host says who requests something, and here a comma would make several users of one
+        raise Refused(f"request {request.id}: found the user {request.user!r}, expected one user; its host made it up")
     if not opens.host:
         raise Refused(f"nothing restricts {request.service} on {request.host}, so a waiver would open nothing")
     controls = [control for text in arguments.controls for control in text.split(",")]

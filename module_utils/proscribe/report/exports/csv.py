@@ -2,12 +2,14 @@
 
 The rows are as RFC 4180 has them, in UTF-8, below one line of headers. A spreadsheet takes a cell that begins like a
 formula for one, and names and paths come from hosts that users control; such a cell gets an apostrophe before it,
-which spreadsheets read as "this is text" (OWASP, CSV injection).
+which spreadsheets read as "this is text" (OWASP, CSV injection). What begins so after a semicolon gets one too:
+where numbers are written with a comma, spreadsheets split rows at semicolons.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, TextIO
@@ -39,6 +41,8 @@ COLUMNS = (
 
 # What makes a formula of a cell, also in the wide forms that East Asian keyboards give.
 FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
+# The same after what some readers take for the end of a cell.
+AFTER_END = re.compile(r'([;|][\s"]*)(?=[=+\-@＝＋－＠])')
 END = "\r\n"
 
 
@@ -47,7 +51,7 @@ def cell(value: object) -> str:
     if value is None:
         return ""
     raw = str(value)
-    text = clean(raw)
+    text = AFTER_END.sub(r"\1'", clean(raw))
     # Blanks before it do not help: some readers take them away.
     return f"'{text}" if raw.startswith(FORMULAS) or text.lstrip().startswith(FORMULAS) else text
 

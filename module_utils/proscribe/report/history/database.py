@@ -96,6 +96,8 @@ class SQLite:
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except FileExistsError:
+            if not self.path.is_file():  # a pipe would hold the run
+                raise HistoryError(f"{self.name} is no file") from None
             return
         os.fchmod(descriptor, FILE_MODE)
         os.close(descriptor)

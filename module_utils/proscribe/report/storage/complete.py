@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...plan import canonical
-from .files import SUFFIX
+from .files import SUFFIX, opened
 
 LATEST = "latest"  # the newest report over the whole of the inventory
 NEWEST = "newest"  # the newest report of any run
@@ -29,7 +29,7 @@ def find_run(reports: Path, name: str = LATEST) -> Path:
     directory or to a file in it. Raises NoSuchRun.
     """
     path = Path(name) if "/" in name else reports / name
-    directory = (path if path.is_dir() else path.parent if "/" in name else path).resolve()
+    directory = Path(os.path.realpath(path if path.is_dir() else path.parent if "/" in name else path))
     if directory.suffix != SUFFIX and all((directory / part).is_file() for part in (HOSTS, REPORT)):
         return directory
     if "/" in name:
@@ -51,7 +51,8 @@ def runs(reports: Path) -> list[str]:
 def read_report(directory: Path) -> dict[str, Any]:
     """The fleet report in a report's directory. Raises UnreadableReport, or OSError."""
     path = directory / REPORT
-    report = _parsed(path, 1, path.read_text(encoding="utf-8"))
+    with opened(path) as stream:
+        report = _parsed(path, 1, stream.read())
     if not isinstance(report.get("run"), dict):
         raise UnreadableReport(f"{path} is no fleet report")
     return report
@@ -60,7 +61,7 @@ def read_report(directory: Path) -> dict[str, Any]:
 def read_records(directory: Path) -> Iterator[dict[str, Any]]:
     """The host records in a report's directory, one at a time. Raises UnreadableReport, or OSError."""
     path = directory / HOSTS
-    with path.open(encoding="utf-8") as lines:
+    with opened(path) as lines:
         for number, line in enumerate(lines, 1):
             record = _parsed(path, number, line)
             if not isinstance(record.get("host"), str) or not isinstance(record.get("rules"), list):

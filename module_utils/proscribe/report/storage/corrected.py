@@ -18,7 +18,7 @@ from ..evaluation.arithmetic import answered
 from ..evaluation.scope import controls_of
 from ..evaluation.unobserved import KEY, Earlier
 from .complete import UnreadableReport, read_records
-from .files import whole
+from .files import opened, whole
 from .pruning import NAME
 
 FILE = "corrected.json"
@@ -54,7 +54,7 @@ def _about(run: Mapping[str, Any]) -> tuple[str, ...]:
 def read(reports: Path) -> Open:
     """What is open; nothing where there is no file, or none that says it."""
     try:
-        with (reports / FILE).open(encoding="utf-8") as stream:
+        with opened(reports / FILE) as stream:
             value = json.loads(stream.read(MOST))
     except (OSError, ValueError, RecursionError):
         return {}

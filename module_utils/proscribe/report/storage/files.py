@@ -11,8 +11,10 @@ account only: directories 0750, files 0640, whatever the umask.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -98,6 +100,17 @@ def rewrite(directory: Path, page: Iterable[str], lists: Mapping[str, Iterable[s
 
 def _line(record: Mapping[str, Any]) -> str:
     return json.dumps(record, separators=(",", ":")) + "\n"
+
+
+def opened(path: Path, access: int = os.O_RDONLY, errors: str = "strict") -> TextIO:
+    """A file that a run wrote, to be read: no link is followed, and no pipe in its place holds whoever reads. Raises
+    OSError.
+    """
+    descriptor = os.open(path, access | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return os.fdopen(descriptor, encoding="utf-8", errors=errors)
 
 
 def _create(path: Path, mode: int = FILE_MODE) -> TextIO:

@@ -17,7 +17,7 @@ from ...finding import BESIDE
 from ...plan import CONTROLS
 from ...waiting import holder, locked
 from ..evaluation.fleet_state import FleetState, Host, Observation, Rules
-from .files import FILE_MODE, whole
+from .files import FILE_MODE, opened, whole
 
 SCHEMA = "proscribe/whole/1"
 FILE = "whole.jsonl"
@@ -47,7 +47,7 @@ def read(reports: Path) -> tuple[FleetState, str]:
     fleet_state = FleetState()
     number = 0
     try:
-        with (reports / FILE).open(encoding="utf-8") as lines:
+        with opened(reports / FILE) as lines:
             rules: dict[int, Rules] = {}
             for number, line in enumerate(lines, 1):
                 _line(fleet_state, rules, json.loads(line), first=number == 1)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ...waiting import locked
-from .files import FILE_MODE, SUFFIX, sync
+from .files import FILE_MODE, SUFFIX, opened, sync
 from .files import JOURNAL as FILE
 
 SILENT = 86_400  # seconds
@@ -129,10 +129,10 @@ def _in_the_making(reports: Path) -> list[str]:
 
 def _left(directory: Path) -> Left | None:
     try:
-        descriptor = os.open(directory / FILE, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        stream = opened(directory / FILE, os.O_RDWR, "replace")  # NFS locks only what can be written
     except OSError:
         return None
-    stream = os.fdopen(descriptor, encoding="utf-8", errors="replace")
+    descriptor = stream.fileno()
     with contextlib.ExitStack() as stack:
         stack.callback(stream.close)
         if not _free(descriptor) or not _is_still(directory, descriptor):

@@ -37,11 +37,11 @@ def prune(reports: Path, now: str, keep: int, needed: Iterable[Path] = ()) -> li
     """
     oldest = moment_of(now) - datetime.timedelta(seconds=keep)
     try:
-        retained = {path.resolve() for path in (*needed, *baselines(reports), reports / LATEST, reports / NEWEST)}
+        retained = {*map(_real, (*needed, *baselines(reports), reports / LATEST, reports / NEWEST))}
         problems = _prune(reports, oldest, retained)
         for folder in (reports / DIFFS, reports / LIFTS):
             if folder.is_dir() and not folder.is_symlink():
-                problems += _prune(folder, oldest, {(folder / path.name).resolve() for path in retained})
+                problems += _prune(folder, oldest, {_real(folder / path.name) for path in retained})
     except OSError as error:
         return [f"old reports could not be listed: {error}"]
     return problems
@@ -57,7 +57,7 @@ def _prune(folder: Path, oldest: datetime.datetime, retained: Collection[Path]) 
         try:
             if name.startswith(GOING):  # a run that took it away was killed
                 shutil.rmtree(path)
-            elif (began := _began(path)) is not None and began < oldest and path.resolve() not in retained:
+            elif (began := _began(path)) is not None and began < oldest and _real(path) not in retained:
                 path.rename(path.with_name(f"{GOING}{name}"))
                 shutil.rmtree(path.with_name(f"{GOING}{name}"))
         except FileNotFoundError:  # another run that ends now is at it
@@ -65,6 +65,11 @@ def _prune(folder: Path, oldest: datetime.datetime, retained: Collection[Path]) 
         except OSError as error:
             problems.append(f"the old report {name} could not be removed: {error}")
     return problems
+
+
+def _real(path: Path) -> Path:
+    """Where links lead; Path.resolve raises for one that leads to itself."""
+    return Path(os.path.realpath(path))
 
 
 def _began(path: Path) -> datetime.datetime | None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..evaluation.arithmetic import answered
 from ..evaluation.fleet_state import named
 from ..evaluation.scope import controls_of, is_whole
-from .files import whole
+from .files import opened, whole
 
 SCHEMA = "proscribe/requested/1"
 FILE = "requests.jsonl"
@@ -41,7 +41,7 @@ class Request(NamedTuple):
 def read(reports: Path) -> list[Request]:
     """The requests of all hosts, the oldest first; none where there is no file. Raises OSError, ValueError."""
     try:
-        with (reports / FILE).open(encoding="utf-8") as lines:
+        with opened(reports / FILE) as lines:
             first, *rest = map(json.loads, lines)
             if first["schema"] != SCHEMA:
                 raise ValueError(f"{reports / FILE}: schema is {first['schema']!r}, expected {SCHEMA!r}")

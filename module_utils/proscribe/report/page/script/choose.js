@@ -64,8 +64,10 @@ const system = index => {
 };
 const firstSince = index => Object.values(data.hosts[index][13] || {}).map(text).sort()[0] || "~";
 
-// Hosts stand in the data by name, so that the place of a host is the order of names.
+// Hosts stand in the data by name, so that the place of a host is the order of names. Anybody can write a sort into an
+// address, so there is none but these.
 const KEYS = {
+  __proto__: null,
   state: index => data.hosts[index][1],
   host: index => index,
   department: index => data.hosts[index][3].map(place => data.departments[place]).join(" ") || "~",
