@@ -12,7 +12,7 @@ from pathlib import Path
 import proscribe
 import pytest
 from proscribe.controls.apps.systems.registry import SYSTEMS
-from proscribe.host import ControlError, run_tool
+from proscribe.host import ControlError, Host, run_tool
 from proscribe.host.roots_own import changeable
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of somebody else")
@@ -74,7 +74,7 @@ def test_what_others_can_change(place: Path, change: Change, found: str) -> None
     change(place)
     expected = os.path.normpath(place.parent / found) if found else ""
     assert changeable(str(place / "made")) == expected
-    assert changeable("/local/bin/made", str(place.parents[1])) == expected.removeprefix(str(place.parents[1]))
+    assert Host(str(place.parents[1])).changeable("/local/bin/made") == expected.removeprefix(str(place.parents[1]))
     path = f"{place}:/usr/bin"
     if found or place.stat().st_mode & 0o002 or not (place / "made").exists():
         with pytest.raises(ControlError, match="made is not installed on this host"):

@@ -12,13 +12,12 @@ DISTRIBUTION = ("/usr/", "/bin/", "/sbin/")
 LOCAL = "/usr/local/"
 
 
-def changeable(path: str, root: str = "/") -> str:
+def changeable(path: str) -> str:
     """The first part of a path, links included, that others than root can change; "" for none, for what does not exist,
     and where root does not ask. Of a directory, also who can put something into it.
     """
-    if os.geteuid() or (root == "/" and _of_the_distribution(path) and _of_the_distribution(os.path.realpath(path))):
+    if os.geteuid() or (_of_the_distribution(path) and _of_the_distribution(os.path.realpath(path))):
         return ""
-    top = root.rstrip("/")
     at, links = "", 0
     rest: List[str] = path.split("/")[::-1]
     while rest:
@@ -30,14 +29,14 @@ def changeable(path: str, root: str = "/") -> str:
             continue
         entry = f"{at}/{part}"
         try:
-            seen = os.lstat(top + entry)
+            seen = os.lstat(entry)
         except OSError:
             return ""
         if stat.S_ISLNK(seen.st_mode):
             links += 1
             if seen.st_uid or links > LINKS:
                 return entry
-            target = os.readlink(top + entry)
+            target = os.readlink(entry)
             rest += target.split("/")[::-1]
             at = "" if target.startswith("/") else at
             continue

@@ -344,7 +344,7 @@ class Tools(Files):
 
     def changeable(self, path: str) -> str:
         """The first part of a path that others than root can change; "" for none, and for an ordinary user."""
-        return changeable(path, self.root)
+        return changeable(self._real(path)).removeprefix(self.root.rstrip("/"))
 
     def run(self, argv: Sequence[str], **options: Any) -> Result:
         """Run a tool of the host; options as for `run_tool`. A non-zero end is the caller's to judge."""
