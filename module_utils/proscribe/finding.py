@@ -199,7 +199,9 @@ def _shortened(rule: Mapping[str, Any], most: int) -> dict[str, Any]:
 
 
 def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 3]}..."
+    """A text without what is in its middle: a long path ends with the file, and a reason with what is wrong."""
+    end = most // 3
+    return text if len(text) <= most else f"{text[: most - end - 3]}...{text[-end:]}"
 
 
 def _size(rules: Sequence[Mapping[str, Any]]) -> int:

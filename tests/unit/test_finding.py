@@ -11,6 +11,7 @@ from proscribe.finding import (
     COMPLIANT,
     GATES,
     LARGEST_EVIDENCE,
+    LONGEST_REASON,
     MOST_FINDINGS,
     NONCOMPLIANT,
     REPAIRED,
@@ -348,6 +349,23 @@ def test_a_record_has_as_much_evidence_as_the_controller_takes(rules):
         *shown, last = rule["findings"] or [{"kind": "none"}]
         left_out = int(last["id"].split()[0].replace(",", "")) if last["kind"] == "more" else number - len(shown)
         assert len(shown) + left_out == number
+
+
+def test_what_is_too_long_keeps_its_end():
+    """There a path has the file's name, and a reason what is wrong."""
+    deep = "/home/mallory" + 2_000 * "/d"
+    found = Finding("file", "viber", path=f"{deep}/Viber")
+    (rule,) = host_record(
+        plan_digest="",
+        checked_at="",
+        platform={},
+        verdicts=[Verdict("apps/viber", UNKNOWN, (found,), reason=f"{deep} is too deep")],
+        errors=[],
+        duration_ms=1,
+    )["rules"]
+    assert rule["reason"].startswith("/home/mallory/d/d") and rule["reason"].endswith("/d/d is too deep")
+    assert len(rule["reason"]) <= LONGEST_REASON
+    assert rule["findings"][0]["path"].endswith("/d/d/Viber")
 
 
 def test_a_repaired_record_is_no_larger_than_another():
