@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from proscribe.compile.restrictions import PREFIX, REGISTERED
 from proscribe_action import HostAction
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -48,6 +49,18 @@ def test_no_other_module_runs_on_a_host():
         if key not in KEYWORDS
     }
     assert used and used - CONTROLLER == set(OURS)
+
+
+def test_no_variable_that_our_playbooks_register_is_taken_for_one_of_the_policy():
+    """It is there still when a later play of the same run compiles."""
+    everywhere = [*PROJECT.glob("playbooks/**/*.yml"), *PROJECT.glob("roles/*/*/*.yml")]
+    found = {
+        task["register"]
+        for path in everywhere
+        for task in tasks(yaml.safe_load(path.read_text()))
+        if task.get("register", "").startswith(PREFIX)
+    }
+    assert {"proscribe_compiled", "proscribe_notice_sent"} < found <= REGISTERED
 
 
 @pytest.mark.parametrize("name", OURS)

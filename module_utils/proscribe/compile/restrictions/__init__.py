@@ -34,9 +34,11 @@ REGISTERED = frozenset(
         "proscribe_chosen",
         "proscribe_compiled",
         "proscribe_custody",
+        "proscribe_decided",
         "proscribe_failed",
         "proscribe_notice",
         "proscribe_notice_file",
+        "proscribe_notice_sent",
         "proscribe_observed",
         "proscribe_scheduled",
     }
