@@ -33,7 +33,7 @@ class Connection:
         self._shell = SimpleNamespace(tmpdir="/tmp/x")
         self.ran: list[tuple[str, dict[str, Any]]] = []
         self.printed = b""
-        self.asked: list[tuple[str, ...]] = []
+        self.built: list[tuple[str, ...]] = []
 
     def exec_command(self, command: str, **named: Any) -> tuple[int, bytes, bytes]:
         self.ran.append((command, named))
@@ -43,7 +43,7 @@ class Connection:
         return {"ssh_executable": "the-ssh"}[name]
 
     def _build_command(self, *words: str) -> list[str]:
-        self.asked.append(words)
+        self.built.append(words)
         return ["true"]
 
 
@@ -141,14 +141,14 @@ def test_a_host_over_its_limit_is_given_up_whatever_ansible_makes_of_it(
     monkeypatch.setattr(proscribe_action.subprocess, "run", lambda argv, **_: ended.append(argv))
     assert one.run(None, HOST) == {"of": "ansible", "failed": True, "msg": "it took longer than 5 minutes"}
     assert ended == [["true"]]
-    assert one._connection.asked == [("the-ssh", "ssh", "-O", "exit", "h1.example")]
+    assert one._connection.built == [("the-ssh", "ssh", "-O", "exit", "h1.example")]
 
 
 def test_an_answer_in_time_ends_no_connection() -> None:
     one = Action({"is": 1})
     one.run(None, HOST)
     one._connection._shell.tmpdir = None
-    assert one._connection.asked == []
+    assert one._connection.built == []
 
 
 def test_the_limit_counts_while_the_host_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,13 +227,13 @@ def test_who_is_still_busy_then_is_not_said_to_have_been_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "kept"),
+    ("found", "passes"),
     [("/usr/bin/python3.11", True), ("/usr/bin/python3; rm -r /", False), ("python3", False), ("", False)],
 )
-def test_the_interpreter_that_ansible_finds_is_kept_if_it_is_a_path(found: str, kept: bool) -> None:
+def test_the_interpreter_that_ansible_finds_is_kept_if_it_is_a_path(found: str, passes: bool) -> None:
     one = Action({"is": 1})
     one._discovered_interpreter_key, one._discovered_interpreter = "discovered_interpreter_python", found
-    fact = {"ansible_facts": {"discovered_interpreter_python": found}} if kept else {}
+    fact = {"ansible_facts": {"discovered_interpreter_python": found}} if passes else {}
     assert one.module(dict(HOST)) == {"is": 1, **fact}
 
 
@@ -264,7 +264,7 @@ def test_how_long_an_observation_may_take_is_what_was_compiled() -> None:
 # -- the audit program
 
 
-def asked(one: Low, seconds: float = 600) -> Any:
+def answered(one: Low, seconds: float = 600) -> Any:
     return one.ask_program({"code": "it's"}, seconds)
 
 
@@ -274,7 +274,7 @@ def printed(one: dict[str, Any]) -> str:
 
 def test_the_audit_program_is_asked_through_sudo_and_with_no_other_become() -> None:
     one = Low(printed({"is": 1}))
-    assert asked(one) == {"is": 1}
+    assert answered(one) == {"is": 1}
     ((command, named),) = one.commands
     assert named == {"sudoable": False}
     script = command.replace(f"sudo -n {proscribe_action.PROGRAM}", "cat")
@@ -286,7 +286,7 @@ def test_the_audit_program_is_asked_through_sudo_and_with_no_other_become() -> N
 def test_while_another_audit_runs_the_program_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proscribe_action, "PAUSE", 0.001)
     one = Low(*[printed({stored_audit.BUSY: True})] * 3, printed({"is": 1}))
-    assert asked(one) == {"is": 1}
+    assert answered(one) == {"is": 1}
 
 
 @pytest.mark.parametrize(
@@ -301,21 +301,21 @@ def test_while_another_audit_runs_the_program_is_asked_again(monkeypatch: pytest
     ],
 )
 def test_a_program_that_gives_no_record_says_why(answer: Any, message: str) -> None:
-    assert asked(Low(answer), proscribe_action.PAUSE / 2) == {"failed": True, "msg": message}
+    assert answered(Low(answer), proscribe_action.PAUSE / 2) == {"failed": True, "msg": message}
 
 
 def test_a_program_without_an_answer_has_used_up_its_time_or_ended_silently(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "it took longer than" in asked(Low("nothing"), 0.0)["msg"]
+    assert "it took longer than" in answered(Low("nothing"), 0.0)["msg"]
     monkeypatch.setattr(
         Low, "_low_level_execute_command", lambda *_, **__: {"rc": 3, "stdout": "nothing", "stderr": ""}
     )
-    assert asked(Low())["msg"].endswith("(exit code 3)")
+    assert answered(Low())["msg"].endswith("(exit code 3)")
 
 
 def test_a_program_that_was_cut_off_has_no_answer() -> None:
     one = Low(printed({"is": 1}))
     one.leash = SimpleNamespace(why="too long")  # type: ignore[assignment]
-    assert asked(one) == {}
+    assert answered(one) == {}
 
 
 # -- login shells
@@ -437,7 +437,7 @@ def test_what_a_module_left_is_taken_away(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_of_a_host_that_was_given_up_nothing_is_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ActionBase, "cleanup", lambda *_: pytest.fail("it would be asked once more"))
+    monkeypatch.setattr(ActionBase, "cleanup", lambda *_: pytest.fail("it would be called once more"))
     assert cleaned(Action(), "too long").tmpdir is None
 
 
@@ -453,8 +453,8 @@ def test_taking_away_has_an_end_too(monkeypatch: pytest.MonkeyPatch, slow: bool)
     one = Action()
     if slow:
         cleaned(one)
-        assert one._connection.asked
+        assert one._connection.built
     else:
         with pytest.raises(AnsibleError):
             cleaned(one)
-        assert not one._connection.asked
+        assert not one._connection.built

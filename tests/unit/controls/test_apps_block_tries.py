@@ -112,14 +112,14 @@ def test_what_changes_during_a_try_is_no_state_that_was_tried(block: Block, monk
 def test_a_file_system_that_is_mounted_in_another_way_is_a_change_of_its_programs_alone(
     block: Block, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    queried: list[str] = []
 
     class Seen:
         f_flag = 1
 
-    monkeypatch.setattr(os, "statvfs", lambda path: asked.append(path) or Seen)
+    monkeypatch.setattr(os, "statvfs", lambda path: queried.append(path) or Seen)
     block.observed()
-    assert asked == ["/usr/bin/gate"] and block.observed() == 0
+    assert queried == ["/usr/bin/gate"] and block.observed() == 0
     Seen.f_flag = 9
     assert block.observed() == 1
 

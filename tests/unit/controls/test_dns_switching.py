@@ -38,7 +38,7 @@ class Resolver(Host):
         self.closed: set[tuple[str, int]] = set()
         self.deaf: set[tuple[str, int]] = set()
         self.resolves = True
-        self.asked: list[tuple[str, float]] = []
+        self.queried: list[tuple[str, float]] = []
         for place in ("etc/resolver", "etc/systemd/system", "run", "usr/bin"):
             (root / place).mkdir(parents=True)
         (root / "etc/resolv.conf").write_text("nameserver 127.0.0.1\nnameserver 10.0.0.1\n")
@@ -56,7 +56,7 @@ class Resolver(Host):
     def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
         where = (address, port)
         kind = int.from_bytes(message[-4:-2], "big")
-        self.asked.append((address, timeout))
+        self.queried.append((address, timeout))
         if where in self.silent:
             return None
         if where in self.closed:
@@ -210,7 +210,7 @@ def test_other_names_have_to_resolve_only_if_they_did(host: Resolver) -> None:
 def test_a_resolver_has_a_while_to_answer(host: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(switching, "PATIENCE", 60.0)
     host.silent = {SECOND}
-    host.asked.clear()
+    host.queried.clear()
 
     def wait(_: float) -> None:
         host.silent.clear()
@@ -258,7 +258,7 @@ def test_a_host_resolves_by_its_first_name_server(host: Resolver, resolv_conf: s
     place.unlink() if resolv_conf is None else place.write_text(resolv_conf)
     host.closed, host.silent = {("127.0.0.9", 53)}, {("127.0.0.8", 53)}
     assert switching._resolves(host, [2]) is expected
-    assert all(timeout == 2 for _, timeout in host.asked)
+    assert all(timeout == 2 for _, timeout in host.queried)
 
 
 # -- taken away

@@ -175,15 +175,15 @@ def test_no_other_run_changes_the_host_meanwhile_but_a_mac_has_no_other(privileg
 
 
 def test_what_is_run_has_to_be_its_accounts_own_and_visible_to_the_units(machine, monkeypatch):
-    asked = []
-    monkeypatch.setattr(timers, "require_own", lambda *given: asked.append(given))
-    monkeypatch.setattr(timers, "require_visible", lambda *given: asked.append(given))
+    called = []
+    monkeypatch.setattr(timers, "require_own", lambda *given: called.append(given))
+    monkeypatch.setattr(timers, "require_visible", lambda *given: called.append(given))
     runs = {"account": "ban", "paths": ["/srv/x"], "starts": [], "writes": []}
     timers.planned(machine.host, timers.PULL, FILES, {}, runs)
-    assert asked == [("ban", ["/srv/x"]), (machine.host, FILES, runs)]
-    asked.clear()
+    assert called == [("ban", ["/srv/x"]), (machine.host, FILES, runs)]
+    called.clear()
     timers.planned(machine.host, timers.PULL, FILES, {})
-    assert asked == []
+    assert called == []
 
 
 def test_a_link_to_a_timer_that_is_gone_goes_too(machine):
@@ -197,9 +197,9 @@ def test_a_link_to_a_timer_that_is_gone_goes_too(machine):
 def test_what_a_host_has_pulled_is_deleted_on_its_own_file_system_alone(machine):
     (machine.root / timers.STATE.lstrip("/") / "checkout").mkdir(parents=True)
     (machine.root / timers.ABOUT.lstrip("/")).write_text("about")
-    told = []
+    ran = []
     run = machine.host._run
-    machine.host._run = lambda argv, **options: told.append((argv, options)) or run(argv, **options)
+    machine.host._run = lambda argv, **options: ran.append((argv, options)) or run(argv, **options)
     machine.does(timers.lifted(machine.host, [timers.PULL]))
-    removed = [argv for argv, _ in told if argv[0].endswith("rm")]
+    removed = [argv for argv, _ in ran if argv[0].endswith("rm")]
     assert [argv[1:] for argv in removed] == [["-rf", "--one-file-system", "--", f"{timers.STATE}/checkout"]]

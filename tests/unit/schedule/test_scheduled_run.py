@@ -37,7 +37,7 @@ printf '%s\\n' "$@" >"{place}/sent"
 env >"{place}/environment"
 cat >>"{place}/sent"
 for last in "$@"; do :; done
-cp "$(printf '%s' "$last" | sed 's/.*: "//; s/".*//')" "{place}/notice"
+cp "$(printf '%s' "$last" | sed 's/.*: "//; s/".*//')" "{place}/notification"
 seq 100
 printf 'bad\\033[2J\\n'
 exit {code}
@@ -51,8 +51,6 @@ class Place:
         self.root, self.reports, self.monkeypatch = root, root / "reports", monkeypatch
         self.reports.mkdir()
         monkeypatch.setenv(ENVIRONMENT, str(self.reports))
-        self.told: list[str] = []
-        self.news: list[Notification | None] = [None, None, None]
         self.run_is()
         self.sender_is(0)
 
@@ -71,7 +69,7 @@ class Place:
     def sender_is(self, code: int) -> None:
         self.monkeypatch.setattr(sys, "executable", self.program("sender", SENDER, code=code))
 
-    def told_is(self, *notifications: Notification | None, heads: Sequence[dict[str, Any]] = ()) -> None:
+    def reports_that(self, *notifications: Notification | None, heads: Sequence[dict[str, Any]] = ()) -> None:
         """What a run has to tell: news, requests, exports."""
         news, requests, exports = notifications
         self.monkeypatch.setattr(scheduled, "news", lambda *_: news)
@@ -99,7 +97,7 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     one = Place(tmp_path, monkeypatch)
-    one.told_is(None, None, None)
+    one.reports_that(None, None, None)
     return one
 
 
@@ -117,7 +115,7 @@ def test_a_run_gets_its_options_and_nothing_to_read_and_is_quiet_where_nothing_c
 
 
 @pytest.mark.parametrize(
-    ("code", "told", "sender", "expected"),
+    ("code", "sent", "sender", "expected"),
     [
         pytest.param(0, (NEWS, None, None), 0, 0, id="sent"),
         pytest.param(2, (NEWS, None, None), 0, 2, id="the run's own code"),
@@ -129,17 +127,17 @@ def test_a_run_gets_its_options_and_nothing_to_read_and_is_quiet_where_nothing_c
         pytest.param(0, (NEWS, None, NOT_WRITTEN), 1, scheduled.NOT_WRITTEN, id="neither written nor sent"),
     ],
 )
-def test_how_a_run_ends(place: Place, code: int, told: Any, sender: int, expected: int) -> None:
+def test_how_a_run_ends(place: Place, code: int, sent: Any, sender: int, expected: int) -> None:
     place.run_is(code=code)
     place.sender_is(sender)
-    place.told_is(*told)
+    place.reports_that(*sent)
     assert place.scheduled() == expected
 
 
 def test_what_could_not_be_sent_is_not_forgotten_for_what_could(place: Place) -> None:
     sent: list[str] = []
     place.monkeypatch.setattr(scheduled, "_send", lambda one, *_: not sent.append(one.subject) and len(sent) > 1)
-    place.told_is(NEWS, EXPORTS, EXPORTS)
+    place.reports_that(NEWS, EXPORTS, EXPORTS)
     assert place.scheduled() == scheduled.NOT_SENT and len(sent) == 3
 
 
@@ -157,7 +155,7 @@ def test_a_run_without_a_report_of_its_own_is_said_so(
     if report.get("report"):
         place.report("2026-11-01")
     place.run_is(**{"code": 5, **report})
-    place.told_is(NEWS, None, None)
+    place.reports_that(NEWS, None, None)
     assert place.scheduled() == scheduled.NO_REPORT
     assert "produced no report (it ended with 5)" in capsys.readouterr().err and place.read("sent") == ""
 
@@ -207,31 +205,31 @@ def test_an_inventory_that_says_nothing_starts_no_run_and_a_failed_one_is_told_o
 
 def test_reports_are_where_the_inventory_says(place: Place, tmp_path: Path) -> None:
     place.monkeypatch.delenv(ENVIRONMENT)
-    asked: list[Any] = []
+    questions: list[Any] = []
 
     class Question:
         hosts: Any = {}
         inventory: Any = None
 
-    place.monkeypatch.setattr(inventory, "question", lambda one: asked.append(one) or Question())
+    place.monkeypatch.setattr(inventory, "question", lambda one: questions.append(one) or Question())
     place.monkeypatch.setattr(scheduled, "reports_of", lambda hosts, _: tmp_path / "named")
     assert scheduled.reports_of_run(ARGUMENTS) == tmp_path / "named"
-    assert vars(asked[0])["limit"] == "web"
+    assert vars(questions[0])["limit"] == "web"
 
 
 # -- sending
 
 
 def test_a_notification_goes_to_the_playbook_in_a_file_and_never_on_its_command_line(place: Place) -> None:
-    place.told_is(None, NEWS, None, heads=[{"mail": "h@example.org"}])
+    place.reports_that(None, NEWS, None, heads=[{"mail": "h@example.org"}])
     assert place.scheduled("drift", *ARGUMENTS) == 0
     words = place.read("sent").split("\n")
     assert words[1:6] == ["-m", "ansible", "playbook", installation.playbook("notify"), words[5]]
     assert "/srv/inventory" in words and "--limit" not in words and "--ask-vault-pass" not in words
     assert "drift" not in " ".join(words[words.index("-e") :])
-    notice = json.loads(place.read("notice"))
-    assert notice["facts"]["a"] == 1 and notice["heads"] == [{"mail": "h@example.org"}]
-    assert "Proscribe: drift" in notice["message"]
+    notification = json.loads(place.read("notification"))
+    assert notification["facts"]["a"] == 1 and notification["heads"] == [{"mail": "h@example.org"}]
+    assert "Proscribe: drift" in notification["message"]
     assert "ANSIBLE_NO_TARGET_SYSLOG=1" in place.read("environment").split("\n")
     assert f"{ENVIRONMENT}={place.reports}" in place.read("environment").split("\n")
     file = json.loads(words[words.index("-e") + 1])["proscribe_notice_file"]
@@ -239,15 +237,15 @@ def test_a_notification_goes_to_the_playbook_in_a_file_and_never_on_its_command_
 
 
 def test_news_is_for_no_head(place: Place) -> None:
-    place.told_is(NEWS, None, None, heads=[{"mail": "h@example.org"}])
+    place.reports_that(NEWS, None, None, heads=[{"mail": "h@example.org"}])
     place.scheduled()
-    assert json.loads(place.read("notice"))["heads"] == []
+    assert json.loads(place.read("notification"))["heads"] == []
 
 
 def test_why_it_could_not_be_sent_is_the_end_of_what_was_printed(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place.told_is(NEWS, None, None)
+    place.reports_that(NEWS, None, None)
     place.sender_is(1)
     place.scheduled()
     said = capsys.readouterr()
@@ -262,27 +260,27 @@ def test_why_it_could_not_be_sent_is_the_end_of_what_was_printed(
 def systemd(place: Place, text: str, code: int = 0) -> None:
     tools = place.root / "tools"
     tools.mkdir(exist_ok=True)
-    place.program("tools/systemctl", f'#!/bin/sh\necho "$@" >{{place}}/asked\ncat <<END\n{text}\nEND\nexit {code}\n')
+    place.program("tools/systemctl", f'#!/bin/sh\necho "$@" >{{place}}/shown\ncat <<END\n{text}\nEND\nexit {code}\n')
     place.monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("said", "sent"),
     [
-        pytest.param(f"Result=exit-code\nExecMainStatus={scheduled.REPORTED[0]}", False, id="it has told itself"),
+        pytest.param(f"Result=exit-code\nExecMainStatus={scheduled.REPORTED[0]}", False, id="it has sent its news"),
         pytest.param(f"Result=exit-code\nExecMainStatus={scheduled.NO_REPORT}", True, id="no report"),
         pytest.param(f"Result=signal\nExecMainStatus={scheduled.REPORTED[0]}", True, id="a signal of that number"),
         pytest.param("Result=exit-code\nExecMainStatus=", True, id="no code"),
         pytest.param("no line of systemd's", True, id="nothing"),
     ],
 )
-def test_a_failed_run_is_told_of_unless_it_has_told_its_news(place: Place, said: str, told: bool) -> None:
+def test_a_failed_run_is_told_of_unless_it_has_told_its_news(place: Place, said: str, sent: bool) -> None:
     systemd(place, said)
     assert place.scheduled("failed", *ARGUMENTS) == 0
-    assert bool(place.read("sent")) is told
-    assert (place.reports / "ended.json").exists() is told
-    assert place.read("asked").split()[:2] == ["show", f"{scheduled.DRIFT}.service"]
-    if told:
+    assert bool(place.read("sent")) is sent
+    assert (place.reports / "ended.json").exists() is sent
+    assert place.read("shown").split()[:2] == ["show", f"{scheduled.DRIFT}.service"]
+    if sent:
         assert "/srv/inventory" in place.read("sent").split("\n")
         facts = json.loads((place.reports / "ended.json").read_text())
         assert facts["result"] == dict(line.split("=", 1) for line in said.splitlines() if "=" in line).get(

@@ -139,7 +139,7 @@ def test_with_a_socket_as_its_input_it_is_the_verifier(monkeypatch: pytest.Monke
 )
 def test_the_status_of_starts(monkeypatch: pytest.MonkeyPatch, heard: Heard, said: str) -> None:
     known = files.Settings("r", 1, 1, "p", (), {})
-    asked: list[Any] = []
-    heartbeat = SimpleNamespace(heard=lambda settings: asked.append(settings) or heard)
+    queried: list[Any] = []
+    heartbeat = SimpleNamespace(heard=lambda settings: queried.append(settings) or heard)
     monkeypatch.setattr(launches, "Heartbeat", lambda _: heartbeat)
-    assert launches.status(Host("/nowhere"), known) == said and asked == [known]
+    assert launches.status(Host("/nowhere"), known) == said and queried == [known]

@@ -27,16 +27,16 @@ class Called:
         self.host, self.monkeypatch = host, monkeypatch
         self.observed: list[Any] = []
         self.unsaved: list[str] = []
-        self.keeps: dict[str, Any] = {}
-        self.looks_up: list[str] = []
+        self.caches: dict[str, Any] = {}
+        self.reads: list[str] = []
         self.found: dict[str, Any] = {}
         monkeypatch.setattr(watch_commands, "Host", lambda: host)
         monkeypatch.setattr(observation, "observed", self.observe)
 
     def observe(self, host: Made, known: files.Settings, operations: Any, cached: Any, keep: Any) -> list[str]:
         self.observed.append((host, known, operations))
-        self.found = {digest: cached(digest) for digest in self.looks_up}
-        for digest, content in self.keeps.items():
+        self.found = {digest: cached(digest) for digest in self.reads}
+        for digest, content in self.caches.items():
             keep(digest, content)
         return self.unsaved
 
@@ -150,7 +150,7 @@ def test_what_was_cached_is_found_by_the_next_one_and_what_is_old_goes(call: Cal
     known = files.settings(call.host)
     assert known is not None
     named = f"{known.files[files.CODE]}-{MAGIC_NUMBER.hex()}"
-    call.keeps = {"sha256:aa": [1], "sha256:bb": [2]}
+    call.caches = {"sha256:aa": [1], "sha256:bb": [2]}
     assert call("observe", marshalled=b"code") == 0
     first = call.cached()
     assert set(first) == {named, f"{named}-aa", f"{named}-bb"}
@@ -158,13 +158,13 @@ def test_what_was_cached_is_found_by_the_next_one_and_what_is_old_goes(call: Cal
     place = Path(call.host.root + files.CACHE)
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in place.iterdir())
 
-    call.keeps, call.looks_up = {}, ["sha256:aa", "sha256:cc"]
+    call.caches, call.reads = {}, ["sha256:aa", "sha256:cc"]
     (place / "of-an-older-release").write_bytes(b"x")
     assert call("observe") == 0
     assert call.found == {"sha256:aa": [1], "sha256:cc": None}
     assert (place / "of-an-older-release").exists(), "where nothing is new, nothing is written"
 
-    call.keeps = {"sha256:cc": [3]}
+    call.caches = {"sha256:cc": [3]}
     assert call("observe") == 0
     assert set(call.cached()) == {named, f"{named}-aa", f"{named}-cc"}
     assert call.cached()[f"{named}-aa"] == first[f"{named}-aa"]
@@ -192,6 +192,6 @@ def test_a_host_that_cannot_cache_only_loses_time(call: Called, monkeypatch: pyt
     def refuse(*_: Any) -> None:
         raise ControlError("read-only")
 
-    call.keeps = {"sha256:aa": [1]}
+    call.caches = {"sha256:aa": [1]}
     monkeypatch.setattr(Made, "write", refuse)
     assert call("observe") == 0
