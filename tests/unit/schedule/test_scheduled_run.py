@@ -409,3 +409,13 @@ def test_a_history_that_cannot_be_read_makes_all_that_is_wrong_news(
     monkeypatch.setattr(scheduled, "open_history", refuse)
     scheduled.news(directory, place.reports)
     assert given.pop()[2] is None and "no database" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "what", "options"),
+    [(["drift"], "drift", []), (["collect", "--", "-i", "x"], "collect", ["-i", "x"]), (["failed"], "failed", [])],
+)
+def test_the_options_of_the_run_stand_behind_its_name(words: list[str], what: str, options: list[str]) -> None:
+    parser = argparse.ArgumentParser()
+    scheduled.add_arguments(parser)
+    assert vars(parser.parse_args(words)) == {"what": what, "options": options}
