@@ -66,3 +66,36 @@ def test_what_the_real_library_says(tmp_path: Path, order: str, mode: int, addre
         addresses,
         addresses[::-1],
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "resolution"),
+    [
+        (_socket.gaierror(_socket.EAI_NONAME, "no such name"), Resolution()),
+        (_socket.gaierror(_socket.EAI_AGAIN, "try again"), Resolution(failure="try again")),
+        (OSError(24, "too many open files"), Resolution(failure="too many open files")),
+    ],
+)
+def test_a_name_that_there_is_not_is_told_from_what_went_wrong(
+    monkeypatch: pytest.MonkeyPatch, error: OSError, resolution: Resolution
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(_socket, "getaddrinfo", fail)
+    assert resolve("a.example", 0, 600) == resolution
+
+
+def test_the_library_is_asked_for_the_name_and_the_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(name: bytes, service: object, family: int, kind: int) -> list[object]:
+        return [(family, kind, 0, "", (name.decode(), 0)), (family, kind, 0, "", ("::1", 0))]
+
+    monkeypatch.setattr(_socket, "getaddrinfo", answer)
+    assert resolve("a.example", _socket.AF_INET, 600) == Resolution(("a.example", "::1"))
+
+
+def test_who_has_no_rights_to_give_up_asks_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(names.os, "setgroups", lambda _: pytest.fail("it is not root"), raising=False)
+    monkeypatch.setattr(names, "_resolution", lambda *_: Resolution(("192.0.2.1",)))
+    assert resolve("a.example", 0, 600).addresses == ("192.0.2.1",)

@@ -116,6 +116,54 @@ def test_the_listener_tells_of_our_table_alone(monkeypatch, capsys, heard: bytes
     assert capsys.readouterr().out.splitlines() == printed
 
 
+NETWORK = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft: has a network of its own"
+)
+# Starts the listener, and adds and deletes tables until it has printed something.
+LISTENED = """
+import select, subprocess, sys
+listener = subprocess.Popen([sys.executable, "-I", "-S", "-c", sys.argv[1]], stdout=-1)
+while not select.select([listener.stdout], [], [], 0.05)[0] and listener.poll() is None:
+    for change in ("add", "delete"):
+        for name in ("other", "made"):
+            subprocess.run(["nft", f"{change} table inet {name}"], check=True)
+print(listener.stdout.readline().decode())
+listener.kill()
+"""
+
+
+@NETWORK
+def test_the_kernel_says_when_our_table_goes() -> None:
+    text = programs.TABLE_EVENTS.format(table="made")
+    done = subprocess.run(
+        ["unshare", "--net", sys.executable, "-c", LISTENED, text], capture_output=True, text=True, timeout=LONGEST
+    )
+    assert (done.returncode, done.stderr, done.stdout.strip()) == (0, "", "delete table inet made")
+
+
+RULES = """table inet made {
+    chain out {
+        type filter hook output priority 0; policy drop
+        meta skuid 0 udp dport 9 accept
+        meta skuid 65534 udp dport 53 accept
+    }
+}"""
+
+
+@NETWORK
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_way_is_tried_as_the_user_that_is_named_or_as_root(address: str) -> None:
+    """The kernel lets root send to one port, and a user to another one."""
+    routes = [f"{address} {route}" for route in ("9", "53", "9 65534", "53 65534", "9", "53")]
+    script = 'ip link set lo up && printf %s "$1" | nft -f - && shift && exec "$@"'
+    command = [sys.executable, "-I", "-S", "-c", programs.SEND, *routes]
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-c", script, "sh", RULES, *command], capture_output=True, text=True, timeout=LONGEST
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [routes[0], routes[3], routes[4]]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="it sends as other users")
 def test_only_ways_that_the_kernel_takes_are_printed():
     """The address of a broadcast is refused to whoever has not asked for it."""

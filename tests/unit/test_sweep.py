@@ -230,6 +230,13 @@ def test_hosts_are_alike_if_everything_but_their_address_is(one, other, alike):
     assert (values[0] == values[1]) is alike
 
 
+def test_hosts_that_are_reached_alike_are_a_group_in_their_order():
+    hosts = [member(name, ansible_user=user) for name, user in (("a", "x"), ("b", "y"), ("c", "x"))]
+    assert [[one.name for one in group] for group in proscribe_alike.alike(hosts)] == [["a", "c"], ["b"]]
+    each = [member(name, on=task(when=["x"])) for name in ("a", "b")]
+    assert [[one.name for one in group] for group in proscribe_alike.alike(each)] == [["a"], ["b"]]
+
+
 @pytest.mark.parametrize(
     ("keywords", "constant"),
     [

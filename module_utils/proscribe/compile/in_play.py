@@ -67,11 +67,18 @@ class InPlay:
         yield from for_role[:2]
         yield manager._nonpersistent_fact_cache.get(name, {})
         yield manager._vars_cache.get(name, {})
-        yield from for_role[2:]
+        yield from for_role[2:-1]
         for role in reversed(self._play.roles):
             if role.public:
                 yield role.get_vars(include_params=False, only_exports=True)
         yield self._play.get_vars()
+
+    def defaults(self) -> Iterator[Mapping[str, Any]]:
+        """What a play adds below all of the inventory, the source with the last word first."""
+        yield list(_layers_of(self._task))[-1]
+        for role in reversed(self._play.roles):
+            if role.public:
+                yield role.get_default_vars()
 
 
 def of_policy(variables: Mapping[str, Any]) -> dict[str, Any]:

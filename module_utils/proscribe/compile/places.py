@@ -105,7 +105,8 @@ def _layers(hostvars: Any, name: str) -> Iterator[Mapping[str, Any]]:
             yield get_vars_from_inventory_sources(loader, [source], [entity], "task")
 
     yield manager.extra_vars
-    if of_play := getattr(hostvars, "layers", None):  # in_play.py
+    of_play = getattr(hostvars, "layers", None)  # in_play.py
+    if of_play:
         yield from of_play(name)
     yield from files(host)
     yield host.vars
@@ -114,3 +115,5 @@ def _layers(hostvars: Any, name: str) -> Iterator[Mapping[str, Any]]:
             yield from files(group)
     for group in (*groups, *everybody):
         yield group.vars
+    if of_play:
+        yield from hostvars.defaults()

@@ -61,20 +61,6 @@ def folder_of_new_waivers(question: Question, restrictions: Mapping[str, Restric
     return next(iter([*named, *beside]), None)
 
 
-def relative_folders(question: Question, restrictions: Mapping[str, Restrictions]) -> list[Path]:
-    """What variables name by relative paths, which may be in the project: folders, and beside those of waivers the
-    files by which these are judged.
-    """
-    found: list[Path] = []
-    for host in question.hosts:
-        own = restrictions[host.name]
-        found += map(Path, (*own.catalog_dirs, *([own.catalog] if own.catalog else [])))
-        if own.waivers_dir:
-            folder = Path(own.waivers_dir)
-            found += [folder, folder.parent / REGISTER, folder.parent / SIGNERS]
-    return [path for path in dict.fromkeys(found) if not path.is_absolute()]
-
-
 def places_of(named: str, question: Question, host: HostVariables) -> list[Path]:
     """Where the folder that a host's variable names may be, there or not; what counts first comes first."""
     return [place for listed in _places(named, question, host) for place in listed]

@@ -165,12 +165,12 @@ class Noticing:
             self.poll.register(self.proc_events, select.POLLIN)
         except OSError as error:
             self._refuse("the proc connector", error)
-        if not self.fanotify:  # nobody reports whose heartbeat it is, but that there was one
-            self.inotify.watch(HEARTBEAT.rpartition("/")[0], OPENED)
         self._mark()
         if self.fanotify:
             self.poll.register(self.fanotify, select.POLLIN)
             self.poll.register(self.mountinfo, select.POLLPRI)
+        else:  # nobody reports whose heartbeat it is, but that there was one
+            self.inotify.watch(HEARTBEAT.rpartition("/")[0], OPENED)
 
     def _refuse(self, what: str, error: OSError) -> None:
         self.refused.append(f"{what}: {error.strerror}")
@@ -196,7 +196,7 @@ class Noticing:
             self.refused.append(f"fanotify: {why}")
             os.close(self.fanotify.descriptor)
             self.fanotify = None
-        self.marked = len(marked)
+        self.marked = len(marked) or self.marked  # what is marked stays so, even where it cannot be opened again
         self.remote = sorted({one.type for one in remote})
         self._note()
 

@@ -8,6 +8,7 @@ import select
 import tty
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -132,3 +133,57 @@ def test_each_language_stands_on_a_line_of_its_own_on_a_terminal(
     user_notice.notify(Terminals(tmp_path), TWO)
     lines = [f"proscribe: {line}" for line in TWO.split("\n")]
     assert [message.decode() for message in written] == ["\r\n\r\n" + "\r\n".join(lines) + "\r\n\r\n"]
+
+
+def test_what_is_not_a_users_terminal_is_not_written_to(tmp_path: Path) -> None:
+    """Devices are made by root alone, so the kernel's answers are made: (mode, owner, device)."""
+    devices = {
+        "/dev/pts/0": (0o020620, 1000, 5),
+        "/dev/pts/1": (0o020620, 1001, 6),
+        "/dev/pts/2": (0o020620, 0, 7),
+        "/dev/pts/3": (0o020600, 1000, 8),  # mesg n
+        "/dev/pts/4": (0o100620, 1000, 9),  # a file
+        "/dev/pts/5": (0o020620, 1000, os.makedev(136, 300)),  # the one that this run talks to
+        "/dev/pts/ptmx": (0o020620, 1000, 10),
+        "/dev/tty1": (0o020620, 1000, 11),
+        "/dev/tty2": (0o020620, 0, 12),  # which nobody uses
+        "/dev/ttyS0": (0o020620, 1000, 13),
+        "/dev/7": (0o020620, 1000, 14),
+    }
+    number = 136 << 8 | (300 & 0xFF) | (300 & 0xFFF00) << 12
+
+    class Devices(Host):
+        def lineage(self) -> set[int]:
+            return {40, 41, 42}
+
+        def list(self, path: str) -> list[str]:
+            names = (one.rpartition("/") for one in devices)
+            return [name for folder, _, name in names if folder == path] + ["gone"] * (path == "/dev/pts")
+
+        def stat(self, path: str) -> Any:
+            mode, uid, device = devices.get(path, (0, 0, 0))
+            return SimpleNamespace(st_mode=mode, st_uid=uid, st_rdev=device) if mode else None
+
+        def text(self, path: str) -> str | None:
+            return {"/proc/40/stat": f"40 (a) b) S 1 40 40 {number} 40", "/proc/41/stat": "41 (x) S 1"}.get(path)
+
+    host = Devices(str(tmp_path))
+
+    def seen(uid: int | None) -> list[str]:
+        return [path.removeprefix("/dev/") for path in user_notice.terminals(host, uid)]
+
+    assert user_notice._terminal(host, 40) == os.makedev(136, 300)
+    assert user_notice._terminal(host, 41) == user_notice._terminal(host, 42) == 0
+    assert seen(None) == ["pts/0", "pts/1", "pts/2", "tty1", "7"]
+    assert seen(1000) == ["pts/0", "tty1", "7"]
+    assert seen(1001) == ["pts/1"]
+
+
+@pytest.mark.parametrize(
+    ("services", "named"), [({"wechat"}, "wechat"), ({"wechat", "qq"}, "SERVICE"), ((), "SERVICE")]
+)
+def test_how_an_exception_is_requested_comes_last(services: Sequence[str], named: str) -> None:
+    text, *more = user_notice.with_hints("Ask IT", services, True).split("\n")
+    assert text == "Ask IT" and more == list(user_notice.hints("Ask IT", named)) and named in "\n".join(more)
+    assert user_notice.with_hints("Ask IT", services, False) == "Ask IT"
+    assert user_notice.with_hints("", services, True) == ""

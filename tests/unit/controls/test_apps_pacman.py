@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_users import put
+from patience import until
 from proscribe.controls.apps.systems import pacman, pacman_removal
 from proscribe.controls.apps.systems.package import Package
 from proscribe.host import ControlError, Host, Process, Result
@@ -148,3 +149,96 @@ def test_a_refusal_has_the_organisations_own_words_in_each_language_and_in_their
     done = subprocess.run([place], input="wechat-bin\n", capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert done.stdout.splitlines()[-2:] == [f"proscribe: {message}" for message in messages]
+
+
+class Removed:
+    """A host with a pacman that removes, whose lock and whose mark are as the test has them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.host, self.calls = pacman_host(root, {})
+        (root / "var/lib/pacman").mkdir(parents=True, exist_ok=True)
+        (root / "var/lib/proscribe").mkdir(parents=True, exist_ok=True)
+        (root / "proc").mkdir(exist_ok=True)
+        [self.action], _ = pacman_removal.removal(self.host, [QQ, WECHAT])
+        self.calls.clear()
+        self.result, self.dies = Result(0, "", ""), False
+        self.marked = ""
+        run = self.host._run
+
+        def removing(argv: Sequence[str], **options: Any) -> Result:
+            if "--noconfirm" not in argv:
+                return run(argv, **options)
+            self.calls.append(argv)
+            self.options = options
+            self.marked = self.host.text(pacman_removal.MARK) or ""
+            self.there("lock", self.dies)
+            return self.result
+
+        self.host._run = removing
+
+    def there(self, which: str, there: bool = True) -> None:
+        path = self.root / {"lock": pacman_removal.LOCK, "mark": pacman_removal.MARK}[which].lstrip("/")
+        path.write_text("") if there else path.unlink(missing_ok=True)
+
+    def touched(self, which: str) -> float:
+        """The time of change of one of them, which is written once more."""
+        if which == "mark":
+            self.there(which)
+        seen = self.host.stat({"lock": pacman_removal.LOCK, "mark": pacman_removal.MARK}[which])
+        assert seen is not None
+        return seen.st_ctime
+
+    def has(self) -> tuple[bool, bool]:
+        lock, mark = (self.host.stat(path) is not None for path in (pacman_removal.LOCK, pacman_removal.MARK))
+        return lock, mark
+
+
+def test_packages_go_in_one_transaction_whose_lock_would_be_known(root: Path) -> None:
+    one = Removed(root)
+    assert one.action.before == "linuxqq 3.2-1\nwechat-bin 4.0-1\n"
+    one.action.apply()
+    assert one.calls[-1] == ["pacman", "--remove", "--noconfirm", "--", "linuxqq", "wechat-bin"]
+    assert one.marked == "linuxqq\nwechat-bin\n" and one.has() == (False, False)
+
+
+def test_what_pacman_says_is_why_it_could_not(root: Path) -> None:
+    one = Removed(root)
+    one.result = Result(1, "", "error:\n  no room\n")
+    with pytest.raises(ControlError, match="pacman could not: error: no room"):
+        one.action.apply()
+    assert one.has() == (False, False)
+
+
+def test_the_lock_of_a_pacman_of_ours_that_was_killed_is_taken_away_by_the_next_run(root: Path) -> None:
+    one = Removed(root)
+    one.dies, one.result = True, Result(137, "", "killed")
+    with pytest.raises(ControlError):
+        one.action.apply()
+    assert one.has() == (True, True)
+    one.dies, one.result = False, Result(0, "", "")
+    one.action.apply()
+    assert one.has() == (False, False)
+
+
+@pytest.mark.parametrize("whose", ["another's", "one that runs", "one of long after", "one of before"])
+def test_any_other_lock_stays_and_is_waited_for(root: Path, whose: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Removed(root)
+    one.there("lock")
+    if whose != "another's":
+        one.there("mark")
+    if whose == "one that runs":
+        (root / "proc/9").mkdir()
+        (root / "proc/9/exe").symlink_to("/usr/bin/pacman")
+    if whose == "one of long after":
+        monkeypatch.setattr(pacman_removal, "SOON", -1)
+    if whose == "one of before":
+        until(lambda: one.touched("mark") > one.touched("lock"))
+    monkeypatch.setattr(pacman_removal, "PATIENCE", 0.0)
+    with pytest.raises(ControlError, match="another pacman has been at work"):
+        one.action.apply()
+    assert one.has()[0] and not [argv for argv in one.calls if "--noconfirm" in argv]
+    monkeypatch.setattr(pacman_removal, "PATIENCE", 60.0)
+    monkeypatch.setattr(pacman_removal.time, "sleep", lambda _: one.there("lock", False))
+    one.action.apply()
+    assert one.calls[-1][1:3] == ["--remove", "--noconfirm"]

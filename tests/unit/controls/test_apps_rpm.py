@@ -129,6 +129,67 @@ def test_what_zypper_would_do_decides_whether_it_may(rc: int, inner: str, object
     assert rpm_removal.zypper_objection(Result(rc, ZYPPER.format(inner), ""), [package("wechat")]) == objection
 
 
+@pytest.mark.parametrize(
+    ("tools", "argv", "out"),
+    [
+        ("", ["rpm", "-e", "--", "wechat-1.0-1.noarch"], ""),
+        ("yum", ["rpm", "-e", "--", "wechat-1.0-1.noarch"], ""),
+        (
+            "zypper",
+            ["zypper", *rpm_removal.ZYPPER, "--xmlout", "remove", "--no-clean-deps", "wechat=1.0-1"],
+            ZYPPER.format(f"<to-remove>{SOLVABLE.format('wechat')}</to-remove>"),
+        ),
+        (
+            "dnf zypper",
+            ["dnf", *rpm_removal.DNF, "--assumeyes", "remove", "wechat-1.0-1.noarch"],
+            DNF4.format("Remove  1 Package"),
+        ),
+        (
+            "dnf dnf5",
+            ["dnf5", *rpm_removal.DNF, "--assumeyes", "remove", "wechat-1.0-1.noarch"],
+            DNF5.format(" Removing:           1 package"),
+        ),
+    ],
+)
+def test_a_package_goes_by_the_tool_whose_history_it_is_in_and_is_tried_before(
+    tmp_path: Path, tools: str, argv: list[str], out: str
+) -> None:
+    calls: list[list[str]] = []
+
+    def answer(words: Sequence[str], **_: Any) -> Result:
+        calls.append([*words])
+        return Result(0, out, "")
+
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    for tool in tools.split():
+        (tmp_path / "usr/bin" / tool).touch(mode=0o755)
+    one = package("wechat")
+    ([action], refused) = rpm_removal.removal(Host(str(tmp_path), answer), [one])
+    assert refused == [] and action.before == "wechat-1.0-1.noarch\n"
+    tried = [*calls]
+    action.apply()
+    assert calls[-1] == argv and calls[len(tried) : -1] == tried
+    assert tried[0] == ["rpm", "-e", "--test", "--", "wechat-1.0-1.noarch"]
+    for words in tried[1:]:
+        assert "--dry-run" in words or "--assumeno" in words
+    assert len(tried) == (2 if argv[0] != "rpm" else 1)
+
+
+@pytest.mark.parametrize(("locked", "front"), [("wechat", ""), ("other", "zypper")])
+def test_what_zypper_has_locked_goes_by_rpm(tmp_path: Path, locked: str, front: str) -> None:
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    (tmp_path / "usr/bin/zypper").touch(mode=0o755)
+    (tmp_path / rpm_block.ZYPPER_LOCKS.lstrip("/")).parent.mkdir(parents=True)
+    (tmp_path / rpm_block.ZYPPER_LOCKS.lstrip("/")).write_text(rpm_block.locked([locked], POLICY, ""))
+    assert rpm_removal.front_end(Host(str(tmp_path)), [package("wechat")]) == front
+
+
+def test_where_nothing_can_go_nothing_is_done(tmp_path: Path) -> None:
+    here = host(tmp_path, ("--test", BREAKS))
+    one = package("wechat")
+    assert rpm_removal.removal(here, [one]) == ([], [(one, "would break moments-1.0-1.noarch")])
+
+
 def test_what_another_package_needs_stays_and_the_rest_goes(tmp_path: Path) -> None:
     here = host(tmp_path, ("--test wechat-1.0-1.noarch", BREAKS), ("-e viber-1.0-1.noarch", Result(0, "", "")))
     actions, refused = rpm_removal.removal(here, [package("wechat"), package("viber")])

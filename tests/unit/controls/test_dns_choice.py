@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -257,6 +258,27 @@ def test_who_may_ask_name_servers_where_the_host_filters(tmp_path: Path) -> None
     audited["controls"]["dns"]["mode"] = "audit"
     assert resolver_users(stub, audited) == []
     assert resolver_users(stub, {"controls": {}}) == []
+
+
+def test_the_dnsmasq_of_networkmanager_may_ask_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NetworkManager is process 77; a process is a link to its program, and its parent is in its status."""
+    passwd = "".join(f"user{number}:x:{number}:{number}::/:/bin/false\n" for number in (7, 8, 9))
+    files = {"etc/passwd": passwd}
+    programs = {
+        "80": ("/usr/sbin/dnsmasq", 77, 7),
+        "81": ("/usr/sbin/dnsmasq", 1, 8),
+        "82": ("/usr/sbin/other", 77, 9),
+        "83": ("/usr/sbin/dnsmasq", 770, 9),
+    }
+    for pid, (_, parent, user) in programs.items():
+        files[f"proc/{pid}/status"] = f"Name:\tx\nPPid:\t{parent}\nUid:\t{user}\t{user}\t{user}\t{user}\n"
+    host = Machine(tmp_path, files)
+    for pid, (program, _, _) in programs.items():
+        (tmp_path / f"proc/{pid}/exe").symlink_to(program)
+    observed = SimpleNamespace(units={"NetworkManager.service": 77})
+    chosen = SimpleNamespace(name="networkmanager", observed=observed)
+    monkeypatch.setattr("proscribe.controls.dns.resolver_users.choose", lambda *_: chosen)
+    assert resolver_users(host, plan()) == ["user7"]
 
 
 def test_a_file_that_cannot_be_read_is_an_empty_one(tmp_path: Path) -> None:

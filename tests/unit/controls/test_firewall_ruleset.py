@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.compile.networks import merged
 from proscribe.controls.firewall.listing import differences, take_apart
-from proscribe.controls.firewall.rule_text import Exempt, Exemptions
+from proscribe.controls.firewall.rule_text import MANAGEMENT, Exempt, Exemptions
 from proscribe.controls.firewall.ruleset import render
 
 
@@ -242,3 +242,80 @@ def test_every_address_of_a_service_is_in_its_sets_and_no_other(services: dict[s
             desired = [n for n in map(ipaddress.ip_network, given_networks) if n.version == family]
             mine = [n for n in held if n.version == family]
             assert list(ipaddress.collapse_addresses(desired)) == sorted(mine)  # type: ignore[type-var]
+
+
+def own(direction: str, verdict: str = "accept", **more: Any) -> dict[str, Any]:
+    """A rule of the organisation's own, as a plan has it."""
+    usual = {"protocol": "any", "addresses": [], "ports": [], "comment": ""}
+    return {"direction": direction, "verdict": verdict, **usual, **more}
+
+
+BOTH = ["10.0.0.1", "10.1.0.0/16", "2001:db8::1"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        pytest.param(own("out"), ["accept"], id="all"),
+        pytest.param(own("out", "reject"), ["jump refuse-own-rules"], id="reject"),
+        pytest.param(own("out", "drop"), ["jump drop-own-rules"], id="drop"),
+        pytest.param(own("out", comment="why"), ['accept comment "why"'], id="with a comment"),
+        pytest.param(own("out", protocol="tcp"), ["meta l4proto tcp accept"], id="tcp"),
+        pytest.param(own("out", protocol="udp"), ["meta l4proto udp accept"], id="udp"),
+        pytest.param(own("out", protocol="icmp"), ["meta l4proto { icmp, ipv6-icmp } accept"], id="icmp"),
+        pytest.param(own("out", protocol="tcp", ports=["25"]), ["tcp dport 25 accept"], id="a port"),
+        pytest.param(own("out", protocol="udp", ports=["25", "30-40"]), ["udp dport { 25, 30-40 } accept"], id="ports"),
+        pytest.param(own("out", ports=["25"]), ["meta l4proto { tcp, udp } th dport 25 accept"], id="of both"),
+        pytest.param(
+            own("out", protocol="icmp", addresses=BOTH),
+            [
+                "ip daddr @own1-hosts4 ip protocol icmp accept",
+                "ip daddr @own1-nets4 ip protocol icmp accept",
+                "ip6 daddr @own1-hosts6 meta l4proto ipv6-icmp accept",
+            ],
+            id="icmp by family",
+        ),
+        pytest.param(
+            own("in", protocol="tcp", ports=["22"], addresses=BOTH[1:]),
+            ["ip saddr @own1-nets4 tcp dport 22 accept", "ip6 saddr @own1-hosts6 tcp dport 22 accept"],
+            id="who comes in",
+        ),
+        pytest.param(own("forward", addresses=BOTH[:1]), ["ip daddr @own1-hosts4 accept"], id="what is passed on"),
+    ],
+)
+def test_a_rule_of_the_organisations_own(rule: dict[str, Any], expected: list[str]) -> None:
+    text = render(with_settings(section(), rules=[rule]), Exemptions())
+    (chain,) = (name for name in names(text, "chain") if name.startswith("own-"))
+    assert chain == f"own-{rule['direction']}"
+    assert list(rules(text, chain))[-len(expected) :] == expected
+    if rule["addresses"]:
+        assert {element for name in names(text, "set") for element in elements(text, name)} == set(rule["addresses"])
+    for refusal in ("reject", "drop"):
+        there = {"reject": "refuse-own-rules", "drop": "drop-own-rules"}[refusal] in names(text, "chain")
+        assert there is (rule["verdict"] == refusal)
+
+
+def test_before_the_rules_of_what_comes_in_pass_answers_the_link_and_who_manages_the_host() -> None:
+    network = ipaddress.ip_network
+    let = Exemptions(
+        exempt=[Exempt(network("192.0.2.0/24"), MANAGEMENT), Exempt(network("198.51.100.0/24"), "another")],
+        controllers=[(network("203.0.113.9/32"), 2222), (network("2001:db8::9/128"), 22)],
+    )
+    text = render(with_settings(section(), rules=[own(direction) for direction in ("in", "out", "forward")]), let)
+    first = {direction: rules(text, f"own-{direction}")[:-1] for direction in ("in", "out", "forward")}
+    assert len(first["forward"]) == 1 and "established" in first["forward"][0]
+    assert all(lines[0] == first["forward"][0] for lines in first.values())
+    assert sum("nd-neighbor-solicit" in line for line in first["in"]) == 1
+    assert sum("mld-listener-query" in line for line in first["out"]) == 1
+    assert "udp sport { 67, 547 } udp dport { 68, 546 } accept" in first["in"]
+    assert "udp sport { 68, 546 } udp dport { 67, 547 } accept" in first["out"]
+    managers = [line for line in first["in"] if "saddr" in line]
+    assert [line.partition(" comment")[0] for line in managers] == [
+        "ip saddr @managed-nets4 accept",
+        "ip saddr 203.0.113.9 tcp dport 2222 accept",
+        "ip6 saddr 2001:db8::9 tcp dport 22 accept",
+    ]
+    assert elements(text, "managed-nets4") == {"192.0.2.0/24"}
+    assert not [line for line in first["out"] if "saddr" in line]
+    assert rules(text, "input")[-2:] == ("meta iiftype loopback accept", "jump own-in")
+    assert "meta iiftype loopback accept" not in rules(text, "forward")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -121,3 +122,84 @@ def test_a_timer_that_was_masked_is_written_again(machine):
     timer.symlink_to("/dev/null")
     machine.does(timers.lifted(machine.host))
     assert not timer.is_symlink()
+
+
+def actions(machine, *verbs):
+    """Actions that note themselves; `fails` does."""
+
+    def apply(verb):
+        if verb == "fails":
+            raise ControlError("no room")
+        machine.calls.append(verb)
+
+    return timers.Changes([timers.Action(verb, "x", lambda verb=verb: apply(verb), "old", "new") for verb in verbs])
+
+
+@pytest.fixture
+def privileged(machine, monkeypatch):
+    monkeypatch.setattr(Host, "require_root", lambda self: machine.calls.append("root"))
+    monkeypatch.setattr(Host, "exclusive", lambda self: contextlib.nullcontext())
+    return machine
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_is_planned_is_done_and_said(privileged, dry_run):
+    done = timers.change(privileged.host, lambda: actions(privileged, "write", "start"), dry_run)
+    assert privileged.calls == ["root"] + ["write", "start"] * (not dry_run)
+    assert (done["changed"], done["actions"]) == (True, ["write x", "start x"])
+    assert done["diff"][0] == {"before_header": "write x", "after_header": "write x", "before": "old", "after": "new"}
+    assert timers.change(privileged.host, lambda: actions(privileged), dry_run)["changed"] is False
+
+
+def test_what_was_done_before_a_failure_is_said_with_it(privileged):
+    with pytest.raises(ControlError, match="fails x: no room") as failed:
+        timers.change(privileged.host, lambda: actions(privileged, "write", "fails", "start"), False)
+    assert failed.value.done == ["write x"] and privileged.calls == ["root", "write"]
+
+
+def test_no_other_run_changes_the_host_meanwhile_but_a_mac_has_no_other(privileged, monkeypatch):
+    @contextlib.contextmanager
+    def turn(self):
+        privileged.calls.append("begins")
+        yield
+        privileged.calls.append("ends")
+
+    monkeypatch.setattr(Host, "exclusive", turn)
+    timers.change(privileged.host, lambda: actions(privileged, "write"), False)
+    assert privileged.calls == ["root", "begins", "write", "ends"]
+    monkeypatch.setattr(Host, "system", timers.DARWIN)
+    privileged.calls.clear()
+    timers.change(privileged.host, lambda: actions(privileged, "write"), False)
+    assert privileged.calls == ["root", "write"]
+    assert timers.lifted(privileged.host).actions == []
+
+
+def test_what_is_run_has_to_be_its_accounts_own_and_visible_to_the_units(machine, monkeypatch):
+    called = []
+    monkeypatch.setattr(timers, "require_own", lambda *given: called.append(given))
+    monkeypatch.setattr(timers, "require_visible", lambda *given: called.append(given))
+    runs = {"account": "ban", "paths": ["/srv/x"], "starts": [], "writes": []}
+    timers.planned(machine.host, timers.PULL, FILES, {}, runs)
+    assert called == [("ban", ["/srv/x"]), (machine.host, FILES, runs)]
+    called.clear()
+    timers.planned(machine.host, timers.PULL, FILES, {})
+    assert called == []
+
+
+def test_a_link_to_a_timer_that_is_gone_goes_too(machine):
+    link = machine.root / "etc/systemd/system/timers.target.wants/proscribe-pull.timer"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("/etc/systemd/system/proscribe-pull.timer")
+    assert machine.does(timers.lifted(machine.host))[0] == f"delete /{link.relative_to(machine.root)}"
+    assert not link.is_symlink() and machine.calls == ["daemon-reload"]
+
+
+def test_what_a_host_has_pulled_is_deleted_on_its_own_file_system_alone(machine):
+    (machine.root / timers.STATE.lstrip("/") / "checkout").mkdir(parents=True)
+    (machine.root / timers.ABOUT.lstrip("/")).write_text("about")
+    ran = []
+    run = machine.host._run
+    machine.host._run = lambda argv, **options: ran.append((argv, options)) or run(argv, **options)
+    machine.does(timers.lifted(machine.host, [timers.PULL]))
+    removed = [argv for argv, _ in ran if argv[0].endswith("rm")]
+    assert [argv[1:] for argv in removed] == [["-rf", "--one-file-system", "--", f"{timers.STATE}/checkout"]]

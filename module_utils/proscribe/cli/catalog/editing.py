@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 _KEY = re.compile(r"[a-z_]+:")
+FORM = "its form cannot be edited by a program; write the change by hand"
 
 
 class NotEdited(Exception):
@@ -26,7 +27,7 @@ def with_list(text: str, key: str, values: Sequence[str], dates: dict[str, str])
     for name, day in dates.items():
         after = _with_block(after, name, [f"{name}: {day}"])
     if _data(after) != {**before, key: list(values), **dates}:
-        raise NotEdited("its form cannot be edited by a program; write the change by hand")
+        raise NotEdited(FORM)
     return after
 
 
@@ -36,7 +37,7 @@ def with_dates(text: str, dates: dict[str, str]) -> str:
     for name, day in dates.items():
         after = _with_block(after, name, [f"{name}: {day}"])
     if _data(after) != {**before, **dates}:
-        raise NotEdited("its form cannot be edited by a program; write the change by hand")
+        raise NotEdited(FORM)
     return after
 
 
@@ -55,7 +56,10 @@ def _with_block(text: str, key: str, block: Sequence[str]) -> str:
 
 
 def _data(text: str) -> dict[str, Any]:
-    data = yaml.load(text, Loader=yaml.BaseLoader)
+    try:
+        data = yaml.load(text, Loader=yaml.BaseLoader)
+    except yaml.YAMLError:
+        raise NotEdited(FORM) from None
     if not isinstance(data, dict):
         raise NotEdited("it is no mapping")
     return data

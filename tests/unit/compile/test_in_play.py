@@ -1,0 +1,201 @@
+"""What a task's play says of the policy, with Ansible's own objects: by its precedence, and where it was said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook import Playbook
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
+from proscribe.compile.in_play import InPlay, for_another_role, given_to, in_play_only, of_policy, unlike
+from proscribe.compile.places import Origin, set_in
+
+BAN = "proscribe_services_include"
+
+
+class Run:
+    """A playbook with one play, as Ansible has it when a task of it runs."""
+
+    def __init__(self, root: Path, play: Mapping[str, Any], files: Mapping[str, Any]) -> None:
+        inventory = {"all": {"hosts": {"h1": {"proscribe_a": "of h1"}, "h2": {}}}}
+        for name, content in {"hosts.yml": inventory, "play.yml": [{"hosts": "all", **play}], **files}.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(yaml.safe_dump(content))
+        self.loader = DataLoader()
+        self.inventory = InventoryManager(loader=self.loader, sources=[str(root / "hosts.yml")])
+        self.variables = VariableManager(loader=self.loader, inventory=self.inventory)
+        self.hostvars = HostVars(self.inventory, self.variables, self.loader)
+        playbook = Playbook.load(str(root / "play.yml"), variable_manager=self.variables, loader=self.loader)
+        (self.play,) = playbook.get_plays()
+        blocks = self.play.compile()
+        self.tasks = {task.name: task for block in blocks for task in block.block if task.name}
+
+    def seen(self, task: str, names: Sequence[str] = ("h1", "h2")) -> InPlay:
+        return InPlay(self.hostvars, self.tasks[task], names)
+
+
+def task(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "meta": "noop", **more}  # which needs none of Ansible's plugins
+
+
+ROLE = {
+    "roles/own/tasks/main.yml": [task("in the role")],
+    "roles/own/defaults/main.yml": {BAN: "default", "proscribe_b": "default"},
+    "roles/other/tasks/main.yml": [task("in the other role")],
+}
+IMPORTED = {"import_role": {"name": "own"}}
+
+
+def first(seen: InPlay, host: str) -> Any:
+    """What the layers say of a host, which has nothing of it in the inventory."""
+    layers = (*seen.layers(host), *seen.defaults())
+    return next((layer[BAN] for layer in layers if BAN in layer), None)
+
+
+@pytest.mark.parametrize(
+    ("places", "wins"),
+    [
+        (("defaults",), "defaults"),
+        (("another role's defaults",), "another role's defaults"),
+        (("another role's defaults", "defaults"), "defaults"),
+        (("defaults", "play"), "play"),
+        (("defaults", "play", "role"), "role"),
+        (("play", "role", "task"), "task"),
+        (("role", "task", "facts"), "facts"),
+        (("task", "facts", "parameters"), "parameters"),
+        (("play", "another role"), "another role"),
+        (("another role", "role"), "role"),
+        (("facts", "set"), "facts"),
+        (("set", "task"), "set"),
+    ],
+)
+def test_the_layers_of_a_play_are_in_ansibles_own_order(tmp_path: Path, places: Sequence[str], wins: str) -> None:
+    here = {place: {BAN: place} for place in places}
+    files = {
+        **ROLE,
+        "roles/own/defaults/main.yml": here.get("defaults", {}),
+        "roles/own/vars/main.yml": here.get("role", {}),
+        "roles/own/tasks/main.yml": [task("in the role", vars=here.get("task", {}))],
+        "roles/other/vars/main.yml": here.get("another role", {}),
+        "roles/other/defaults/main.yml": here.get("another role's defaults", {}),
+    }
+    roles = ["other", {"role": "own", **here.get("parameters", {})}]
+    run = Run(tmp_path, {"roles": roles, "vars": here.get("play", {})}, files)
+    run.variables._nonpersistent_fact_cache["h1"] = here.get("facts", {})
+    run.variables._vars_cache["h1"] = here.get("set", {})
+    seen = run.seen("in the role")
+    assert seen.raw_get("h1")[BAN] == wins
+    assert first(seen, "h1") == wins
+    assert first(seen, "h2") == seen.raw_get("h2").get(BAN)
+
+
+def test_what_is_said_of_where_the_task_runs_is_said_of_no_host(tmp_path: Path) -> None:
+    said = {"ansible_connection": "local", BAN: "x"}
+    run = Run(tmp_path, {"tasks": [task("compiles", vars=said)]}, {})
+    seen = run.seen("compiles")
+    assert "ansible_connection" not in seen.raw_get("h1") and seen.raw_get("h1")[BAN] == "x"
+    assert run.tasks["compiles"].vars == said, "the task itself stays as it is"
+    assert seen["h1"]["proscribe_a"] == "of h1" and seen["h2"][BAN] == "x"
+
+
+def test_ansible_does_not_search_for_the_hosts_of_the_play_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path, {"tasks": [task("compiles")]}, {})
+    given: list[Any] = []
+    get_vars = run.variables.get_vars
+
+    def noted(play: Any = None, _hosts: Any = None, _hosts_all: Any = None, **named: Any) -> Any:
+        given.append((_hosts, _hosts_all, named["include_hostvars"]))
+        return get_vars(play=play, _hosts=_hosts, _hosts_all=_hosts_all, **named)
+
+    monkeypatch.setattr(run.variables, "get_vars", noted)
+    run.seen("compiles", ["h1"]).raw_get("h1")
+    assert given == [(["h1"], ["h1"], False)]
+
+
+def test_of_a_policy_is_what_has_its_prefix_but_for_what_our_own_tasks_register() -> None:
+    given = {BAN: 1, "proscribe_compiled": 2, "other": 3}
+    assert of_policy(given) == {BAN: 1}
+
+
+ONLY = {BAN: ["signal"]}
+
+
+@pytest.mark.parametrize(
+    ("roles", "wrong"),
+    [
+        pytest.param(["own", "own"], [], id="the same"),
+        pytest.param([{"role": "own", **ONLY}, {"role": "own", **ONLY}], [], id="the same parameters"),
+        pytest.param([{"role": "own", **ONLY}, {"role": "own", BAN: ["slack"]}], [(BAN, ["slack"])], id="other values"),
+        pytest.param(["own", {"role": "own", "proscribe_x": 5}], [("proscribe_x", 5)], id="only the other"),
+        pytest.param([{"role": "own", "proscribe_x": 5}, "own"], [("proscribe_x", 5)], id="only this one"),
+        pytest.param(["own", {"role": "own", "of_nobody": 5}], [], id="no matter of the policy"),
+    ],
+)
+def test_what_is_said_for_one_role_alone_is_refused(tmp_path: Path, roles: Sequence[Any], wrong: Any) -> None:
+    run = Run(tmp_path, {"roles": roles}, {**ROLE, "roles/own/meta/main.yml": {"allow_duplicates": True}})
+    first, second = (one for block in run.play.compile() for one in block.block if one.name == "in the role")
+    found = list(for_another_role(first, [second]))
+    assert [(one.key, one.value) for one in found] == wrong
+    for one in found:
+        assert "play.yml" in one.where or "main.yml" in one.where
+        assert "the same for all roles of the play" in one.expected
+    assert unlike(given_to(first), given_to(second)) == [name for name, _ in wrong]
+    assert given_to(first)["proscribe_b"] == given_to(second)["proscribe_b"] != "default"
+
+
+def test_what_an_include_gives_to_its_tasks_counts_for_them(tmp_path: Path) -> None:
+    including = {
+        "name": "includes",
+        "include_role": {"name": "own", "apply": {"vars": {"proscribe_y": 1}}},
+        "vars": ONLY,
+    }
+    run = Run(tmp_path, {"tasks": [including, task("plain", vars={"x": 1})]}, ROLE)
+    assert set(given_to(run.tasks["includes"])) == {BAN, "proscribe_y"}
+    assert given_to(run.tasks["plain"]) == {}
+
+
+def test_with_different_values_the_first_layer_counts(tmp_path: Path) -> None:
+    files = {**ROLE, "roles/own/vars/main.yml": {BAN: "role"}}
+    run = Run(tmp_path, {"roles": ["own"]}, files)
+    other = Run(tmp_path / "other", {"roles": ["own"]}, {**files, "roles/own/defaults/main.yml": {BAN: "x"}})
+    one, two = given_to(run.tasks["in the role"]), given_to(other.tasks["in the role"])
+    assert one[BAN] == two[BAN] and unlike(one, two) == ["proscribe_b"]
+
+
+def test_what_only_the_play_says_is_named_for_what_reads_the_inventory_alone(tmp_path: Path) -> None:
+    said = {"proscribe_a": "of h1", "proscribe_c": 5, "no_policy": 6}
+    run = Run(tmp_path, {"vars": said, "tasks": [task("starts")]}, {})
+    found = in_play_only(run.hostvars, run.tasks["starts"], ["h1"])
+    assert list(found) == ["proscribe_c"], "h1 has the other in the inventory"
+    assert (found["proscribe_c"].key, found["proscribe_c"].value) == ("proscribe_c", 5)
+    assert "play.yml" in found["proscribe_c"].where
+    both = in_play_only(run.hostvars, run.tasks["starts"], ["h1", "h2"])
+    assert sorted(both) == ["proscribe_a", "proscribe_c"]
+    run = Run(tmp_path, {"tasks": [task("starts", vars={"proscribe_a": "another"})]}, {})
+    changed = in_play_only(run.hostvars, run.tasks["starts"], ["h1"])
+    assert {name: one.value for name, one in changed.items()} == {"proscribe_a": "another"}
+
+
+@pytest.mark.parametrize(
+    ("places", "where"),
+    [
+        (("roles/own/defaults/main.yml",), "roles/own/defaults/main.yml"),
+        (("roles/own/defaults/main.yml", "group_vars/all.yml"), "group_vars/all.yml"),
+        (("roles/own/vars/main.yml", "group_vars/all.yml"), "roles/own/vars/main.yml"),
+    ],
+)
+def test_where_a_variable_of_a_play_is_set(tmp_path: Path, places: Sequence[str], where: str) -> None:
+    files = {**ROLE, "roles/own/defaults/main.yml": {}, **{place: {BAN: place} for place in places}}
+    run = Run(tmp_path, {"roles": ["own"]}, files)
+    seen = run.seen("in the role")
+    assert seen.raw_get("h1")[BAN] == where
+    if Origin is not None:  # which Ansible says since 2.19
+        assert set_in(seen, "h1", BAN) == f"{tmp_path}/{where}:1"

@@ -1,0 +1,322 @@
+"""A filter that is put in place and taken away, step by step, on a made tree: what runs when, and what is restored.
+
+The resolver of the tree answers as its files say; a real one does in integration/test_dns_resolvers.py.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.controls.dns import switching
+from proscribe.controls.dns.effect import WITNESS
+from proscribe.controls.dns.filtering import Filter, Stage, restarting
+from proscribe.controls.dns.observed import Observed
+from proscribe.controls.dns.question import NS
+from proscribe.host import ControlError, Host, Result
+
+NAMES, UNIT_FILE = "/etc/resolver/names.conf", "/etc/systemd/system/proscribe-resolver.service"
+LINK = "/etc/systemd/system/multi-user.target.wants/proscribe-resolver.service"
+TEXT = f'txt-record={WITNESS},"abc123"\n'
+FIRST, SECOND = ("127.0.0.1", 53), ("127.0.0.1", 5353)
+
+
+class Resolver(Host):
+    """`refuses` is the command that fails, `gone` the command after which other names do not resolve any more; `silent`
+    are the addresses that do not answer in time, `closed` those where nothing listens, `deaf` what goes on with what it
+    read before.
+    """
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(str(root), self.answer)
+        self.ran: list[str] = []
+        self.refuses = self.gone = ""
+        self.silent: set[tuple[str, int]] = set()
+        self.closed: set[tuple[str, int]] = set()
+        self.deaf: set[tuple[str, int]] = set()
+        self.resolves = True
+        self.queried: list[tuple[str, float]] = []
+        for place in ("etc/resolver", "etc/systemd/system", "run", "usr/bin"):
+            (root / place).mkdir(parents=True)
+        (root / "etc/resolv.conf").write_text("nameserver 127.0.0.1\nnameserver 10.0.0.1\n")
+        (root / "usr/bin/check").touch(mode=0o755)
+
+    def answer(self, argv: Sequence[str], **_: Any) -> Result:
+        line = " ".join(argv)
+        self.ran.append(line)
+        if "check" in argv[0]:
+            self.candidate = self.text(switching.CANDIDATE)
+        if self.gone and self.gone in line:
+            self.resolves = False
+        return Result(1, "", "no") if self.refuses and self.refuses in line else Result(0, "", "")
+
+    def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
+        where = (address, port)
+        kind = int.from_bytes(message[-4:-2], "big")
+        self.queried.append((address, timeout))
+        if where in self.silent:
+            return None
+        if where in self.closed:
+            raise ConnectionRefusedError
+        head = struct.pack(">HHHHHH", 0x5052, 0x8180, 1, 1, 0, 0) + message[12:]
+        if kind == NS:
+            return (
+                head[:2] + struct.pack(">H", 0x8180 if self.resolves else 0x8182) + head[4:6] + bytes(6) + message[12:]
+            )
+        text = (self.text(NAMES) or "").partition('"')[2].partition('"')[0].encode()
+        said = b"old" if where in self.deaf else text
+        return head + b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 0, len(said) + 1) + bytes([len(said)]) + said
+
+    def started(self) -> list[str]:
+        return [line for line in self.ran if "check" not in line]
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Resolver:
+    monkeypatch.setattr(switching, "PATIENCE", 0.01)
+    return Resolver(tmp_path)
+
+
+def made(*stages: Stage) -> Filter:
+    usual = (
+        Stage({UNIT_FILE: "[Service]\n"}, [("start", "unit")], [], [("leave", "unit")], [("left", "unit")]),
+        Stage({NAMES: TEXT}, [("start", "names")], [FIRST, SECOND], [("leave", "names")], [("left", "names")]),
+    )
+    return Filter("made", NAMES, lambda _: TEXT, lambda _: stages or usual, ["check", "--test"], ["made.service"])
+
+
+def put(host: Resolver, *stages: Stage) -> list[Any]:
+    return switching.put(host, made(*stages), None)  # type: ignore[arg-type]
+
+
+def test_a_filter_is_checked_written_started_and_in_place(host: Resolver) -> None:
+    (action,) = put(host)
+    assert (action.verb, action.subject) == ("write", f"{UNIT_FILE}, {NAMES}")
+    assert (action.before, action.after) == ("", f"[Service]\n{TEXT}")
+    action.apply()
+    assert host.ran[0] == f"/usr/bin/check --test {switching.CANDIDATE}" and host.candidate == TEXT
+    assert host.text(switching.CANDIDATE) is None
+    assert host.started() == ["start unit", "start names"]
+    assert (host.text(UNIT_FILE), host.text(NAMES)) == ("[Service]\n", TEXT)
+    assert put(host) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        pytest.param({UNIT_FILE: "[Service]\n"}, (NAMES, TEXT, ["start names"]), id="the first stage is there"),
+        pytest.param({NAMES: TEXT}, (UNIT_FILE, "[Service]\n", ["start unit", "start names"]), id="only the second"),
+    ],
+)
+def test_what_is_there_is_not_done_again_and_what_comes_after_a_change_is(
+    host: Resolver, there: dict[str, str], expected: Any
+) -> None:
+    for path, text in there.items():
+        host.write(path, text)
+    (action,) = put(host)
+    action.apply()
+    assert (action.subject, action.after, host.started()) == expected
+
+
+def test_the_text_before_is_shown(host: Resolver) -> None:
+    host.write(NAMES, "old\n")
+    (action,) = put(host, Stage({NAMES: TEXT}, [("start", "names")], []))
+    assert (action.before, action.after) == ("old\n", TEXT)
+
+
+def test_a_resolver_that_has_not_read_its_file_is_started_again(host: Resolver) -> None:
+    host.write(NAMES, TEXT)
+    host.deaf = {SECOND}
+    stage = Stage({NAMES: TEXT}, restarting("made.service"), [FIRST, SECOND])
+    (action,) = put(host, stage)
+    assert (action.verb, action.subject, action.before, action.after) == ("restart", "made.service", "", "")
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_resolver_that_is_only_silent_is_left_to_it_unless_it_is_stopped(
+    host: Resolver, held: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.write(NAMES, TEXT)
+    host.silent = {FIRST}
+    monkeypatch.setattr(switching, "is_held", lambda *_: held)
+    assert bool(put(host, Stage({NAMES: TEXT}, [("start", "names")], [FIRST]))) is held
+
+
+def test_a_file_that_the_resolvers_own_tool_refuses_is_not_written(host: Resolver) -> None:
+    host.refuses = "check"
+    (action,) = put(host)
+    with pytest.raises(ControlError, match="check --test .* ended with 1: no"):
+        action.apply()
+    assert (host.text(NAMES), host.text(UNIT_FILE), host.text(switching.CANDIDATE)) == (None, None, None)
+    assert host.started() == []
+
+
+@pytest.mark.parametrize(
+    ("before", "ran"),
+    [
+        pytest.param(
+            {},
+            ["start unit", "start names", "leave names", "left names", "leave unit", "left unit"],
+            id="new files go, the last one first",
+        ),
+        pytest.param(
+            {UNIT_FILE: "theirs\n", NAMES: "old\n"},
+            ["start unit", "start names", "start names", "start unit"],
+            id="what was there is there again",
+        ),
+    ],
+)
+@pytest.mark.parametrize("wrong", ["deaf", "closed", "silent", "refuses", "gone"])
+def test_a_change_that_fails_is_taken_back(host: Resolver, before: dict[str, str], ran: list[str], wrong: str) -> None:
+    for path, text in before.items():
+        host.write(path, text)
+    if wrong in ("deaf", "closed", "silent"):
+        setattr(host, wrong, {SECOND})
+    else:
+        setattr(host, wrong, "start names")
+    (action,) = put(host)
+    with pytest.raises(ControlError) as failed:
+        action.apply()
+    said = str(failed.value)
+    if wrong == "gone":
+        assert "other names do not resolve any more" in said
+    elif wrong != "refuses":
+        assert "127.0.0.1 port 5353 does not answer with the new names" in said
+    cannot = wrong == "refuses" and bool(before)  # what starts it does not work any more
+    assert ("name resolution is restored" in said) is not cannot
+    assert ("cannot be restored (start names ended with 1: no)" in said) is cannot
+    assert {path: host.text(path) for path in (UNIT_FILE, NAMES)} == {UNIT_FILE: None, NAMES: None, **before}
+    assert host.started() == ran
+
+
+def test_a_stage_that_was_not_begun_is_not_taken_back(host: Resolver) -> None:
+    host.refuses = "start unit"
+    host.write(NAMES, "old\n")
+    (action,) = put(host)
+    with pytest.raises(ControlError):
+        action.apply()
+    assert host.started() == ["start unit", "leave unit", "left unit"] and host.text(NAMES) == "old\n"
+
+
+def test_other_names_have_to_resolve_only_if_they_did(host: Resolver) -> None:
+    host.resolves = False
+    put(host)[0].apply()
+    assert host.text(NAMES) == TEXT
+
+
+def test_a_resolver_has_a_while_to_answer(host: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(switching, "PATIENCE", 60.0)
+    host.silent = {SECOND}
+    host.queried.clear()
+
+    def wait(_: float) -> None:
+        host.silent.clear()
+        host.resolves = True
+
+    monkeypatch.setattr(switching.time, "sleep", wait)
+    put(host)[0].apply()
+    assert host.text(NAMES) == TEXT
+    host.resolves = False
+    assert switching._resolves_again(host)
+
+
+def test_a_unit_that_somebody_has_masked_is_masked_again_after_a_failure(host: Resolver) -> None:
+    place = Path(host.root) / UNIT_FILE.lstrip("/")
+    place.symlink_to("/dev/null")
+    host.refuses = "start names"
+    (action,) = put(host)
+    assert action.before == ""
+    with pytest.raises(ControlError):
+        action.apply()
+    assert host.text(UNIT_FILE) == ""
+
+
+def test_what_somebody_put_beside_our_unit_goes(host: Resolver) -> None:
+    host.write(f"{UNIT_FILE}.d/theirs.conf", "[Service]\nExecStart=\n")
+    host.write(UNIT_FILE, "[Service]\n")
+    stage = Stage({UNIT_FILE: "[Service]\n"}, [("start", "unit")], [])
+    (action,) = put(host, stage)
+    action.apply()
+    assert host.text(f"{UNIT_FILE}.d/theirs.conf") is None and put(host, stage) == []
+
+
+@pytest.mark.parametrize(
+    ("resolv_conf", "expected"),
+    [
+        ("nameserver 127.0.0.1\nnameserver 127.0.0.9\n", True),
+        ("nameserver 127.0.0.9\nnameserver 127.0.0.1\n", False),
+        ("nameserver 127.0.0.8\n", False),
+        ("search x\n", False),
+        (None, False),
+    ],
+)
+def test_a_host_resolves_by_its_first_name_server(host: Resolver, resolv_conf: str | None, expected: bool) -> None:
+    place = Path(host.root) / "etc/resolv.conf"
+    place.unlink() if resolv_conf is None else place.write_text(resolv_conf)
+    host.closed, host.silent = {("127.0.0.9", 53)}, {("127.0.0.8", 53)}
+    assert switching._resolves(host, [2]) is expected
+    assert all(timeout == 2 for _, timeout in host.queried)
+
+
+# -- taken away
+
+
+class Backend:
+    """Two stages of a filter that can be on a host."""
+
+    def standing(self, _host: Host, _observed: Observed) -> list[Stage]:
+        return [
+            Stage({UNIT_FILE: ""}, (), (), [("leave", "unit")], [("left", "unit")], exists=[LINK]),
+            Stage({NAMES: "", "/etc/resolver/none.conf": ""}, (), (), [("leave", "names")], [("left", "names")]),
+        ]
+
+
+@pytest.fixture
+def filtered(host: Resolver, monkeypatch: pytest.MonkeyPatch) -> Resolver:
+    monkeypatch.setattr(switching, "backend", lambda name: {"made": Backend()}[name])
+    host.write(NAMES, TEXT)
+    host.write(UNIT_FILE, "[Service]\n")
+    host.write(LINK, "")
+    return host
+
+
+OBSERVED = Observed((), (), "", {})
+
+
+def test_what_is_left_of_a_filter_is_taken_away_the_last_first(filtered: Resolver) -> None:
+    actions = switching.take_away(filtered, OBSERVED, ["made"])
+    assert [(one.verb, one.subject, one.before) for one in actions] == [
+        ("delete", NAMES, TEXT),
+        ("delete", UNIT_FILE, "[Service]\n"),
+    ]
+    for one in actions:
+        one.apply()
+    assert filtered.ran == ["leave names", "left names", "leave unit", "left unit"]
+    assert {path: filtered.text(path) for path in (NAMES, UNIT_FILE, LINK)} == {
+        NAMES: None,
+        UNIT_FILE: None,
+        LINK: None,
+    }
+    assert switching.take_away(filtered, OBSERVED, ["made"]) == []
+
+
+def test_what_would_be_stopped_first_may_be_gone(filtered: Resolver) -> None:
+    filtered.refuses = "leave"
+    for one in switching.take_away(filtered, OBSERVED, ["made"]):
+        one.apply()
+    assert filtered.text(NAMES) is None
+
+
+@pytest.mark.parametrize(("worked", "fails"), [(True, True), (False, False)])
+def test_a_host_that_resolves_no_more_is_an_error_if_it_did(filtered: Resolver, worked: bool, fails: bool) -> None:
+    filtered.resolves, filtered.gone = worked, "left names"
+    action = switching.take_away(filtered, OBSERVED, ["made"])[0]
+    if not fails:
+        action.apply()
+        return
+    with pytest.raises(ControlError, match=f"names do not resolve any more now that {NAMES} is gone"):
+        action.apply()
+    assert filtered.text(NAMES) is None

@@ -1,0 +1,421 @@
+"""A scheduled run from its lock to its notification. The run itself and what sends are small programs of the test's."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe import installation
+from proscribe.cli import Refused, inventory, scheduled
+from proscribe.compile.reports_place import ENVIRONMENT
+from proscribe.policy_errors import PolicyErrors
+from proscribe.report.notification import Notification, made
+
+ARGUMENTS = ["-i", "/srv/inventory", "--limit", "web", "--ask-vault-pass"]
+# Begins the report that it is named, and ends with a code.
+RUN = """#!/bin/sh
+printf '%s\\n' "$@" >"{place}/started"
+cat >>"{place}/started"
+if [ -n "{report}" ]; then
+    mkdir -p "{reports}/{report}"
+    : >"{reports}/{report}/hosts.jsonl"
+    printf '%s' '{content}' >"{reports}/{report}/report.json"
+    ln -sfn "{report}" "{reports}/newest"
+fi
+exit {code}
+"""
+SENDER = """#!/bin/sh
+printf '%s\\n' "$@" >"{place}/sent"
+env >"{place}/environment"
+cat >>"{place}/sent"
+for last in "$@"; do :; done
+cp "$(printf '%s' "$last" | sed 's/.*: "//; s/".*//')" "{place}/notification"
+seq 100
+printf 'bad\\033[2J\\n'
+exit {code}
+"""
+
+
+class Place:
+    """The reports of a controller, and what its timers start."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root, self.reports, self.monkeypatch = root, root / "reports", monkeypatch
+        self.reports.mkdir()
+        monkeypatch.setenv(ENVIRONMENT, str(self.reports))
+        self.run_is()
+        self.sender_is(0)
+
+    def program(self, name: str, text: str, **fields: Any) -> str:
+        path = self.root / name
+        path.write_text(text.format(place=self.root, reports=self.reports, **fields))
+        path.chmod(0o755)
+        return str(path)
+
+    def run_is(self, report: str = "2026-11-02", code: int = 0, **run: Any) -> None:
+        """The run that the launcher starts."""
+        content = json.dumps({"run": run})
+        path = self.program("launcher", RUN, report=report, code=code, content=content)
+        self.monkeypatch.setattr(installation, "launcher", lambda python: (path,))
+
+    def sender_is(self, code: int) -> None:
+        self.monkeypatch.setattr(sys, "executable", self.program("sender", SENDER, code=code))
+
+    def reports_that(self, *notifications: Notification | None, heads: Sequence[dict[str, Any]] = ()) -> None:
+        """What a run has to tell: news, requests, exports."""
+        news, requests, exports = notifications
+        self.monkeypatch.setattr(scheduled, "news", lambda *_: news)
+        self.monkeypatch.setattr(scheduled, "requests_of", lambda *_: (requests, [*heads]))
+        self.monkeypatch.setattr(scheduled, "renewed", lambda *_: exports)
+
+    def scheduled(self, what: str = "drift", *options: str) -> int:
+        return scheduled.run(argparse.Namespace(what=what, options=[*options]))
+
+    def report(self, name: str, **run: Any) -> Path:
+        """A complete report."""
+        directory = self.reports / name
+        directory.mkdir()
+        (directory / "hosts.jsonl").write_text("")
+        (directory / "report.json").write_text(json.dumps({"run": run}))
+        (self.reports / "newest").unlink(missing_ok=True)
+        (self.reports / "newest").symlink_to(name)
+        return directory
+
+    def read(self, name: str) -> str:
+        path = self.root / name
+        return path.read_text() if path.exists() else ""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    one = Place(tmp_path, monkeypatch)
+    one.reports_that(None, None, None)
+    return one
+
+
+NEWS = made("Proscribe: drift", ["a line"], a=1)
+EXPORTS = made("Proscribe: exports", ["written"], not_written=[])
+NOT_WRITTEN = made("Proscribe: exports", ["none"], not_written=[{"directory": "/srv"}])
+
+
+def test_a_run_gets_its_options_and_nothing_to_read_and_is_quiet_where_nothing_changed(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert place.scheduled("collect", *ARGUMENTS) == 0
+    assert place.read("started").split("\n") == ["collect", *ARGUMENTS, ""]
+    assert capsys.readouterr().out == "" and place.read("sent") == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "sent", "sender", "expected"),
+    [
+        pytest.param(0, (NEWS, None, None), 0, 0, id="sent"),
+        pytest.param(2, (NEWS, None, None), 0, 2, id="the run's own code"),
+        pytest.param(0, (NEWS, None, None), 1, scheduled.NOT_SENT, id="not sent"),
+        pytest.param(2, (NEWS, None, None), 1, 2, id="not sent, and the run's own code"),
+        pytest.param(0, (None, NEWS, EXPORTS), 0, 0, id="exports written"),
+        pytest.param(0, (None, None, NOT_WRITTEN), 0, scheduled.NOT_WRITTEN, id="exports not written"),
+        pytest.param(4, (None, None, NOT_WRITTEN), 0, 4, id="exports not written, and the run's own code"),
+        pytest.param(0, (NEWS, None, NOT_WRITTEN), 1, scheduled.NOT_WRITTEN, id="neither written nor sent"),
+    ],
+)
+def test_how_a_run_ends(place: Place, code: int, sent: Any, sender: int, expected: int) -> None:
+    place.run_is(code=code)
+    place.sender_is(sender)
+    place.reports_that(*sent)
+    assert place.scheduled() == expected
+
+
+def test_what_could_not_be_sent_is_not_forgotten_for_what_could(place: Place) -> None:
+    sent: list[str] = []
+    place.monkeypatch.setattr(scheduled, "_send", lambda one, *_: not sent.append(one.subject) and len(sent) > 1)
+    place.reports_that(NEWS, EXPORTS, EXPORTS)
+    assert place.scheduled() == scheduled.NOT_SENT and len(sent) == 3
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        pytest.param({"report": ""}, id="none"),
+        pytest.param({"report": "2026-11-01"}, id="the one before"),
+        pytest.param({"interrupted": {"closed_by": "x"}}, id="one that another run has closed"),
+    ],
+)
+def test_a_run_without_a_report_of_its_own_is_said_so(
+    place: Place, report: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    if report.get("report"):
+        place.report("2026-11-01")
+    place.run_is(**{"code": 5, **report})
+    place.reports_that(NEWS, None, None)
+    assert place.scheduled() == scheduled.NO_REPORT
+    assert "produced no report (it ended with 5)" in capsys.readouterr().err and place.read("sent") == ""
+
+
+def test_a_report_that_its_own_run_closed_early_is_told_of(place: Place) -> None:
+    place.run_is(interrupted={"why": "a signal"}, code=2)
+    assert place.scheduled() == 2
+
+
+def test_only_one_runs_at_a_time_and_who_comes_second_names_the_first(place: Place) -> None:
+    holder = "import fcntl,os,sys; fcntl.flock(os.open(sys.argv[1], 0), 2); print('ready', flush=True); input()"
+    with subprocess.Popen(["python3", "-c", holder, place.reports], stdin=-1, stdout=-1, text=True) as other:
+        assert other.stdout and other.stdout.readline()
+        with pytest.raises(Refused, match=f"process {other.pid} of"):
+            place.scheduled()
+        other.communicate("\n")
+    assert place.read("started") == ""
+    before = os.listdir("/proc/self/fd")
+    assert place.scheduled() == 0 and len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_reports_that_others_can_change_are_refused(place: Place) -> None:
+    (place.reports / scheduled.PLANS).mkdir()
+    (place.reports / scheduled.PLANS).chmod(0o777)
+    with pytest.raises(Refused):
+        place.scheduled()
+    assert place.read("started") == ""
+
+
+@pytest.mark.parametrize("wrong", [Refused("no inventory"), PolicyErrors(["no inventory"])])
+def test_an_inventory_that_says_nothing_starts_no_run_and_a_failed_one_is_told_of_all_the_same(
+    place: Place, wrong: Exception, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def refuse(_: Any) -> Any:
+        raise wrong
+
+    place.monkeypatch.delenv(ENVIRONMENT)
+    place.monkeypatch.setattr(inventory, "question", refuse)
+    place.monkeypatch.setattr(installation, "reports", lambda: tmp_path / "usual")
+    assert place.scheduled() == scheduled.NO_REPORT
+    assert "no inventory" in capsys.readouterr().err and place.read("started") == ""
+    failed: list[Any] = []
+    place.monkeypatch.setattr(scheduled, "_failed", lambda *given: failed.append(given) or 3)
+    assert place.scheduled("failed", *ARGUMENTS) == 3
+    assert failed == [(tmp_path / "usual", ARGUMENTS)]
+
+
+def test_reports_are_where_the_inventory_says(place: Place, tmp_path: Path) -> None:
+    place.monkeypatch.delenv(ENVIRONMENT)
+    questions: list[Any] = []
+
+    class Question:
+        hosts: Any = {}
+        inventory: Any = None
+
+    place.monkeypatch.setattr(inventory, "question", lambda one: questions.append(one) or Question())
+    place.monkeypatch.setattr(scheduled, "reports_of", lambda hosts, _: tmp_path / "named")
+    assert scheduled.reports_of_run(ARGUMENTS) == tmp_path / "named"
+    assert vars(questions[0])["limit"] == "web"
+
+
+# -- sending
+
+
+def test_a_notification_goes_to_the_playbook_in_a_file_and_never_on_its_command_line(place: Place) -> None:
+    place.reports_that(None, NEWS, None, heads=[{"mail": "h@example.org"}])
+    assert place.scheduled("drift", *ARGUMENTS) == 0
+    words = place.read("sent").split("\n")
+    assert words[1:6] == ["-m", "ansible", "playbook", installation.playbook("notify"), words[5]]
+    assert "/srv/inventory" in words and "--limit" not in words and "--ask-vault-pass" not in words
+    assert "drift" not in " ".join(words[words.index("-e") :])
+    notification = json.loads(place.read("notification"))
+    assert notification["facts"]["a"] == 1 and notification["heads"] == [{"mail": "h@example.org"}]
+    assert "Proscribe: drift" in notification["message"]
+    assert "ANSIBLE_NO_TARGET_SYSLOG=1" in place.read("environment").split("\n")
+    assert f"{ENVIRONMENT}={place.reports}" in place.read("environment").split("\n")
+    file = json.loads(words[words.index("-e") + 1])["proscribe_notice_file"]
+    assert not os.path.exists(file)
+
+
+def test_news_is_for_no_head(place: Place) -> None:
+    place.reports_that(NEWS, None, None, heads=[{"mail": "h@example.org"}])
+    place.scheduled()
+    assert json.loads(place.read("notification"))["heads"] == []
+
+
+def test_why_it_could_not_be_sent_is_the_end_of_what_was_printed(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.reports_that(NEWS, None, None)
+    place.sender_is(1)
+    place.scheduled()
+    said = capsys.readouterr()
+    assert said.out == "Proscribe: drift\na line\n\n"
+    assert "could not be sent" in said.err and "100" in said.err.split() and "50" not in said.err.split()
+    assert "\x1b" not in said.err
+
+
+# -- a run that did not end well
+
+
+def systemd(place: Place, text: str, code: int = 0) -> None:
+    tools = place.root / "tools"
+    tools.mkdir(exist_ok=True)
+    place.program("tools/systemctl", f'#!/bin/sh\necho "$@" >{{place}}/shown\ncat <<END\n{text}\nEND\nexit {code}\n')
+    place.monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        pytest.param(f"Result=exit-code\nExecMainStatus={scheduled.REPORTED[0]}", False, id="it has sent its news"),
+        pytest.param(f"Result=exit-code\nExecMainStatus={scheduled.NO_REPORT}", True, id="no report"),
+        pytest.param(f"Result=signal\nExecMainStatus={scheduled.REPORTED[0]}", True, id="a signal of that number"),
+        pytest.param("Result=exit-code\nExecMainStatus=", True, id="no code"),
+        pytest.param("no line of systemd's", True, id="nothing"),
+    ],
+)
+def test_a_failed_run_is_told_of_unless_it_has_told_its_news(place: Place, said: str, sent: bool) -> None:
+    systemd(place, said)
+    assert place.scheduled("failed", *ARGUMENTS) == 0
+    assert bool(place.read("sent")) is sent
+    assert (place.reports / "ended.json").exists() is sent
+    assert place.read("shown").split()[:2] == ["show", f"{scheduled.DRIFT}.service"]
+    if sent:
+        assert "/srv/inventory" in place.read("sent").split("\n")
+        facts = json.loads((place.reports / "ended.json").read_text())
+        assert facts["result"] == dict(line.split("=", 1) for line in said.splitlines() if "=" in line).get(
+            "Result", ""
+        )
+
+
+def test_that_a_failure_could_not_be_sent_is_its_code(place: Place) -> None:
+    systemd(place, "Result=timeout")
+    place.sender_is(1)
+    assert place.scheduled("failed") == scheduled.NOT_SENT
+
+
+def test_where_systemd_cannot_be_asked_the_failure_is_told_all_the_same(place: Place, tmp_path: Path) -> None:
+    place.monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    place.monkeypatch.setattr(scheduled, "_send", lambda *_: True)
+    assert place.scheduled("failed") == 0
+    assert json.loads((place.reports / "ended.json").read_text())["result"] == ""
+
+
+@pytest.mark.parametrize(
+    ("unit", "why"),
+    [
+        ({"Result": "timeout"}, "proscribe_schedule_timeout"),
+        ({"Result": "exit-code", "ExecMainStatus": "78"}, "it ended with 78"),
+        ({"Result": "signal", "ExecMainStatus": "9"}, "killed by signal 9"),
+        ({"Result": "oom-kill"}, "no memory left"),
+        ({"Result": "watchdog"}, "failed (watchdog)"),
+        ({}, "systemd does not say how"),
+    ],
+)
+def test_why_a_run_came_to_no_end(unit: dict[str, str], why: str) -> None:
+    notification = scheduled.failure({**unit, "ExecMainStartTimestamp": "Mon 06:00"}, "/r/x.partial", 3)
+    assert why in notification.lines[0] and "of Mon 06:00" in notification.lines[0]
+    assert any("3 hosts" in line and "/r/x.partial" in line for line in notification.lines)
+    facts = {name: notification.facts[name] for name in ("result", "status", "begun", "report", "answered")}
+    assert facts == {
+        "result": unit.get("Result", ""),
+        "status": unit.get("ExecMainStatus", ""),
+        "begun": "Mon 06:00",
+        "report": "/r/x.partial",
+        "answered": 3,
+    }
+
+
+def test_of_a_run_that_began_nothing_no_report_is_named() -> None:
+    notification = scheduled.failure({}, "", 0)
+    assert (notification.facts["begun"], notification.facts["report"]) == (None, None)
+    assert "host had answered" not in notification.text and "hosts had answered" not in notification.text
+
+
+def partial(place: Place, name: str, *lines: str) -> Path:
+    directory = place.reports / f"{name}{scheduled.SUFFIX}"
+    directory.mkdir()
+    if lines:
+        (directory / scheduled.JOURNAL).write_text("\n".join(lines))
+    return directory
+
+
+ANSWERED = (
+    '["begun", 1]',
+    '["answered", "h1"]',
+    '["answered", "h2", {}]',
+    '["answered", "h1"]',
+    '["answered"]',
+    '["an',
+)
+
+
+def test_the_report_that_a_run_has_begun_is_the_newest_after_the_complete_one(place: Place) -> None:
+    assert scheduled._left(place.reports) == ("", 0)
+    partial(place, "2026-11-01")
+    second = partial(place, "2026-11-03", *ANSWERED)
+    assert scheduled._left(place.reports) == (str(second), 2)
+    place.report("2026-11-02")
+    assert scheduled._left(place.reports) == (str(second), 2)
+    place.report("2026-11-04")
+    assert scheduled._left(place.reports) == ("", 0)
+    third = partial(place, "2026-11-05")
+    assert scheduled._left(place.reports) == (str(third), 0)
+
+
+def test_a_report_that_cannot_be_read_is_of_no_run_that_was_interrupted(place: Place) -> None:
+    (place.report("2026-11-02") / "report.json").write_text("[")
+    assert scheduled._left(place.reports) == ("", 0)
+
+
+@pytest.mark.parametrize(
+    ("run", "age", "named"),
+    [
+        pytest.param({"interrupted": {"why": "x"}}, 10, True, id="interrupted just now"),
+        pytest.param({"interrupted": {"why": "x"}}, 2 * scheduled.MOMENT, False, id="long ago"),
+        pytest.param({"interrupted": {"closed_by": "x"}}, 10, False, id="closed by another"),
+        pytest.param({}, 10, False, id="not interrupted"),
+    ],
+)
+def test_a_run_that_closed_its_own_report_is_told_of_with_it(
+    place: Place, run: dict[str, Any], age: int, named: bool
+) -> None:
+    directory = place.report("2026-11-02", **run)
+    records = [{"host": "h1", "rules": [], "rules_evaluated": 3}, {"host": "h2", "rules": [], "rules_evaluated": 0}]
+    (directory / "hosts.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in records))
+    os.utime(directory, (time.time() - age,) * 2)
+    assert scheduled._left(place.reports) == ((str(directory), 1) if named else ("", 0))
+
+
+# -- what changed
+
+
+def test_a_history_that_cannot_be_read_makes_all_that_is_wrong_news(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.undo()
+    given: list[Any] = []
+    monkeypatch.setattr(scheduled, "notification", lambda *all_: given.append(all_))
+    monkeypatch.setattr(scheduled, "known", lambda history, report: ("known", history, report))
+    directory = place.report("2026-11-02", history="off")
+    scheduled.news(directory, place.reports)
+    report, records, known, where = given.pop()
+    assert (report, [*records], where) == ({"run": {"history": "off"}}, [], str(directory))
+    assert known[0] == "known" and known[2] == report
+
+    def refuse(*_: Any) -> Any:
+        raise scheduled.HistoryError("no database")
+
+    monkeypatch.setattr(scheduled, "open_history", refuse)
+    scheduled.news(directory, place.reports)
+    assert given.pop()[2] is None and "no database" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "what", "options"),
+    [(["drift"], "drift", []), (["collect", "--", "-i", "x"], "collect", ["-i", "x"]), (["failed"], "failed", [])],
+)
+def test_the_options_of_the_run_stand_behind_its_name(words: list[str], what: str, options: list[str]) -> None:
+    parser = argparse.ArgumentParser()
+    scheduled.add_arguments(parser)
+    assert vars(parser.parse_args(words)) == {"what": what, "options": options}

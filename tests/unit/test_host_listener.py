@@ -1,0 +1,122 @@
+"""The listener with real connections: which names it counts, and what its clients see."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Sequence
+
+import pytest
+from patience import LONGEST, until
+from proscribe.host import listener
+from proscribe.host.listener import Listener, http_host, server_name
+
+HTTP = b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n"
+
+
+def extension(kind: int, content: bytes) -> bytes:
+    return kind.to_bytes(2, "big") + len(content).to_bytes(2, "big") + content
+
+
+def hello(
+    name: str, before: bytes = b"", session: bytes = b"", kind: int = 0, handshake: int = 1, suites: bytes = b"\x13\x01"
+) -> bytes:
+    """A TLS record with a client hello, as RFC 8446 has it."""
+    entry = b"\x00" + len(name).to_bytes(2, "big") + name.encode()
+    extensions = before + extension(kind, len(entry).to_bytes(2, "big") + entry) + extension(23, b"")
+    body = b"\x03\x03" + bytes(32) + bytes([len(session)]) + session
+    body += len(suites).to_bytes(2, "big") + suites + b"\x01\x00"
+    body += len(extensions).to_bytes(2, "big") + extensions
+    message = bytes([handshake]) + len(body).to_bytes(3, "big") + body
+    return b"\x16\x03\x01" + len(message).to_bytes(2, "big") + message
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        pytest.param(hello("a.example"), "a.example", id="plain"),
+        pytest.param(hello("a.example", extension(10, b"12345") + extension(5, b"")), "a.example", id="behind others"),
+        pytest.param(hello("a.example", session=bytes(32), suites=bytes(600)), "a.example", id="with a long session"),
+        pytest.param(hello("a" * 200 + ".example"), "a" * 200 + ".example", id="a long name"),
+        pytest.param(hello("a.example", kind=1), "", id="another extension"),
+        pytest.param(hello("a.example", handshake=2), "", id="the hello of a server"),
+        pytest.param(b"\x17" + hello("a.example")[1:], "", id="another record"),
+        pytest.param(hello("a.example") + extension(0, b"\0\x09\0\0\x06b.test"), "a.example", id="behind the end"),
+        pytest.param(hello("", kind=7) + extension(0, b"\0\x09\0\0\x06b.test"), "", id="only behind the end"),
+    ],
+)
+def test_the_name_of_a_hello(said: bytes, name: str) -> None:
+    assert server_name(said) == name
+
+
+@pytest.mark.parametrize(
+    ("request_", "name"),
+    [
+        (HTTP % b"A.example:80", "A.example"),
+        (b"GET / HTTP/1.1\r\nX-Host: b\r\nhOST :  a.example  \r\nHost: c\r\n\r\n", "a.example"),
+        (b"Host: a.example\r\n\r\n", ""),
+    ],
+)
+def test_the_name_of_a_request(request_: bytes, name: str) -> None:
+    assert http_host(request_) == name
+
+
+def said_to(one: Listener, *pieces: bytes) -> bytes:
+    """What a client gets that says something in pieces."""
+    with socket.create_connection((one.address, one.port), timeout=LONGEST) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            client.sendall(piece)
+        return client.recv(100)
+
+
+HELLO = hello("Mail.Example")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "counted"),
+    [
+        pytest.param([HELLO], 1, id="a hello"),
+        pytest.param([HELLO[:3], HELLO[3:40], HELLO[40:]], 1, id="in pieces"),
+        pytest.param([hello("mail.example.")], 1, id="a dot at its end"),
+        pytest.param([HTTP % b"MAIL.example:8080"], 1, id="a request"),
+        pytest.param([HTTP % b"another.example"], 0, id="another name"),
+        pytest.param([b"nonsense"], 0, id="nonsense"),
+    ],
+)
+def test_a_connection_for_a_name_is_counted_and_gets_nothing(pieces: Sequence[bytes], counted: int) -> None:
+    with Listener("127.0.0.7") as one:
+        assert one.address == "127.0.0.7"
+        assert said_to(one, *pieces) == b""
+        assert (one.hits("mail.EXAMPLE."), one.hits("example"), one.hits("")) == (counted, 0, 0)
+
+
+def test_many_at_once_are_all_counted() -> None:
+    with Listener() as one:
+        clients = [threading.Thread(target=said_to, args=(one, HELLO)) for _ in range(20)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join(LONGEST)
+        assert one.hits("mail.example") == 20
+
+
+def test_who_says_nothing_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "PATIENCE", 0.2)
+    with Listener() as one, socket.create_connection((one.address, one.port), timeout=LONGEST) as silent:
+        silent.sendall(HELLO[:20])
+        said_to(one, HELLO)
+        assert one.hits("mail.example") == 1
+        assert silent.recv(1) == b"", "it is closed after a while"
+        with socket.create_connection((one.address, one.port), timeout=LONGEST) as half:
+            half.sendall(HELLO[:-4])
+            half.shutdown(socket.SHUT_WR)
+            assert half.recv(1) == b""
+
+
+def test_after_its_block_nobody_listens() -> None:
+    with Listener() as one:
+        said_to(one, HELLO)
+    with pytest.raises(OSError):
+        said_to(one, HELLO)
+    until(lambda: not one._thread.is_alive())

@@ -1,0 +1,195 @@
+"""What comes of a heartbeat, by what the daemon reports, by what its process does, and by what lies on the disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN
+from proscribe.watch import files, heartbeat, reported, units
+from proscribe.watch.heartbeat import DEAF, LATE, NOTICED, UNABLE, UNTRIED, Heartbeat
+from watch_host import ROOT, Made
+
+pytestmark = ROOT
+
+Watched = tuple[Made, dict[str, Any]]
+
+
+def place_of(host: Made, path: str) -> Path:
+    return Path(host.root + path)
+
+
+def stopped(host: Made) -> None:
+    host.link_process()
+    (place_of(host, "/proc/7/stat")).write_text("7 (py) thon) T 1 7 7\n")
+
+
+def running(host: Made) -> None:
+    host.link_process()
+    (place_of(host, "/proc/7/stat")).write_text("7 (T) S 1 7 7\n")
+
+
+def marks(host: Made) -> None:
+    """The kernel's list of what the daemon's group listens to has one of the two file systems."""
+    host.link_process()
+    place_of(host, "/proc/7/fdinfo").mkdir()
+    place_of(host, "/proc/7/fdinfo/5").write_text("pos: 0\nfanotify flags:1\nfanotify sdev:10 mflags:0\n")
+    host.daemon = {"fanotify": "5", "marked": "2"}
+
+
+def says(**fields: str) -> Callable[[Made], None]:
+    def change(host: Made) -> None:
+        host.daemon = fields
+
+    return change
+
+
+def silent(host: Made) -> None:
+    host.daemon = None
+    host.link_process()
+    host.write(reported.STATE, reported.report_of({"pid": "7", "by": "fanotify"}))
+
+
+def of_another(host: Made) -> None:
+    """A report that anybody may have written."""
+    host.refused_execution(reported.HEARTBEAT)
+    host.daemon = None
+    os.chown(place_of(host, reported.STATE), 65534, -1)
+
+
+def no_daemon(host: Made) -> None:
+    host.stopped.add(units.LAUNCHES)
+    place_of(host, reported.STATE).unlink()
+
+
+def a_directory(host: Made) -> None:
+    no_daemon(host)
+    place_of(host, reported.STATE).mkdir()
+
+
+def gone(host: Made) -> None:
+    place_of(host, reported.HEARTBEAT).unlink()
+
+
+def another(host: Made) -> None:
+    place_of(host, reported.HEARTBEAT).write_text("#!/bin/sh\nreboot\n")
+
+
+def writable(host: Made) -> None:
+    place_of(host, reported.HEARTBEAT).chmod(0o777)
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "detail"),
+    [
+        pytest.param(lambda _: None, NOTICED, "", id="all well"),
+        pytest.param(running, NOTICED, "", id="a process that only has such a name"),
+        pytest.param(stopped, DEAF, "is stopped by a signal, and notices no start", id="stopped"),
+        pytest.param(no_daemon, DEAF, "does not run", id="no daemon"),
+        pytest.param(says(pid="8"), DEAF, "does not run", id="a daemon that has ended"),
+        pytest.param(says(pid="x"), DEAF, "does not run", id="no number"),
+        pytest.param(silent, DEAF, "does not notice a start within 0.02 s", id="deaf"),
+        pytest.param(of_another, DEAF, "does not run", id="a report of somebody else's"),
+        pytest.param(a_directory, DEAF, "does not run", id="no file"),
+        pytest.param(
+            says(by="", refused="no \x1b"), UNABLE, "starts cannot be noticed here (no \\x1b)", id="not on this kernel"
+        ),
+        pytest.param(
+            says(by="", refused="full", limited="yes"), DEAF, "starts cannot be noticed here (full)", id="a limit"
+        ),
+        pytest.param(marks, DEAF, "notices starts on 1 of 2 file systems", id="lost marks"),
+        pytest.param(says(marked="x"), NOTICED, "", id="no marks"),
+        pytest.param(says(failing="no \x1b"), LATE, "cannot verify what starts: no \\x1b", id="failing"),
+        pytest.param(says(read=""), LATE, "has not read yet what is restricted", id="not read"),
+        pytest.param(says(read="other"), LATE, "follows another plan than this host has now", id="another plan"),
+        pytest.param(gone, UNTRIED, "heartbeat: is missing", id="its file is gone"),
+        pytest.param(another, UNTRIED, "heartbeat: is not what was installed", id="its file is another"),
+        pytest.param(writable, UNTRIED, "others than root can write it", id="anybody can write its file"),
+    ],
+)
+def test_what_a_heartbeat_says(watched: Watched, change: Callable[[Made], None], state: str, detail: str) -> None:
+    host, _ = watched
+    known = files.settings(host)
+    assert known is not None
+    if state == UNTRIED:
+        host.refused_execution(reported.HEARTBEAT)
+    change(host)
+    beat = Heartbeat(host)
+    heard = beat.heard(known)
+    assert heard.state == state and heard.detail.endswith(detail) and bool(heard.detail) is bool(detail)
+    assert heard.wrong is (state in (DEAF, LATE))
+    verdict = heartbeat.verdict(host, known, beat)
+    states = {NOTICED: COMPLIANT, UNABLE: NOT_APPLICABLE, UNTRIED: UNKNOWN, DEAF: NONCOMPLIANT, LATE: NONCOMPLIANT}
+    assert (verdict.rule, verdict.state) == (heartbeat.LAUNCHES, states[state])
+    assert verdict.drifted is heard.wrong
+    assert [(one.id, one.detail) for one in verdict.findings] == ([(units.LAUNCHES, detail)] if heard.wrong else [])
+    assert bool(verdict.reason) is (state in (UNABLE, UNTRIED))
+
+
+def test_what_is_another_program_is_never_executed(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, _ = watched
+    another(host)
+    monkeypatch.setattr(Made, "refused_execution", lambda *_: pytest.fail("it is executed"))
+    Heartbeat(host)
+
+
+def test_a_heartbeat_that_cannot_be_executed_is_untried(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, _ = watched
+    host.refused_execution(reported.HEARTBEAT)
+    monkeypatch.setattr(Made, "refused_execution", lambda *_: errno.EACCES)
+    known = files.settings(host)
+    assert known is not None
+    heard = Heartbeat(host).heard(known)
+    assert heard.state == UNTRIED and heard.detail.endswith(f"cannot execute {reported.HEARTBEAT}: Permission denied")
+
+
+@pytest.mark.parametrize("late", [1, 3])
+def test_a_daemon_that_is_late_is_waited_for_and_asked_again(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, late: int
+) -> None:
+    host, _ = watched
+    monkeypatch.setattr(heartbeat, "PATIENCE", 60.0)
+    monkeypatch.setattr(heartbeat, "AGAIN", 0.0)
+    host.refused_execution(reported.HEARTBEAT)
+    beats: list[int] = []
+    beat = Made.refused_execution
+
+    def dropped(self: Made, path: str) -> int:
+        beats.append(1)
+        return beat(self, path) if len(beats) > late else errno.ENOEXEC
+
+    monkeypatch.setattr(Made, "refused_execution", dropped)
+    pauses: list[float] = []
+    monkeypatch.setattr(heartbeat.time, "sleep", pauses.append)
+    known = files.settings(host)
+    assert known is not None and Heartbeat(host).heard(known).state == NOTICED
+    assert len(beats) == late + 1 and pauses == sorted(pauses) and max(pauses) <= heartbeat.LONGEST_PAUSE
+
+
+@pytest.mark.parametrize("change", [stopped, no_daemon])
+def test_what_will_not_come_is_not_waited_for(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, change: Callable[[Made], None]
+) -> None:
+    host, _ = watched
+    change(host)
+    monkeypatch.setattr(heartbeat, "PATIENCE", 600.0)
+    monkeypatch.setattr(heartbeat.time, "sleep", lambda _: pytest.fail("it is waited for"))
+    known = files.settings(host)
+    assert known is not None and Heartbeat(host).heard(known).state == DEAF
+
+
+def test_a_daemon_that_systemd_has_begun_to_start_is_waited_for(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, _ = watched
+    no_daemon(host)
+    monkeypatch.setattr(heartbeat, "PATIENCE", 60.0)
+    monkeypatch.setattr(heartbeat, "AGAIN", 0.0)
+    monkeypatch.setattr(heartbeat, "evidently_active", lambda host, name: name == units.LAUNCHES)
+    monkeypatch.setattr(heartbeat.time, "sleep", lambda _: host.stopped.clear())
+    known = files.settings(host)
+    assert known is not None and Heartbeat(host).heard(known).state == NOTICED

@@ -1,0 +1,145 @@
+"""From the program with all of the watch's code to the small daemon, with real processes; and what it is said to do."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import marshal
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from proscribe.host import Host
+from proscribe.watch import files, launches, noticing, verifying
+from proscribe.watch.heartbeat import DEAF, LATE, NOTICED, UNABLE, Heard
+
+# The daemon's modules with one that prints what the process has, instead of the daemon.
+LIGHT = """\
+import json, os, sys
+from proscribe.watch import launches
+parts = launches._parts()
+assert [name for name, _, _ in parts][-1] == "proscribe.watch.noticing"
+said = '''import json, sys
+def run(words):
+    print(json.dumps([words, sorted(n for n in sys.modules if n.startswith("proscribe"))]))
+'''
+parts.append(("proscribe.watch.last", compile(said, "x", "exec"), False))
+launches._become_light(parts, ["/usr/bin/python3", "the program", "launches"])
+"""
+
+
+def test_the_daemon_has_its_own_modules_and_no_others(project: Any) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(project / "module_utils")}
+    done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, env=environment, check=True)
+    words, modules = json.loads(done.stdout)
+    assert words == ["/usr/bin/python3", "the program", "launches"]
+    own = [f"proscribe.{name}" for name in (*launches.LIGHT, launches.DAEMON)]
+    assert modules == sorted([*own, "proscribe", "proscribe.watch", "proscribe.watch.last"])
+
+
+@pytest.mark.parametrize("compiled", [marshal.dumps(compile("5", "x", "eval")), compile("5", "x", "eval")])
+def test_so_it_is_with_the_loader_that_a_host_has(monkeypatch: pytest.MonkeyPatch, compiled: Any) -> None:
+    loader = SimpleNamespace(compiled=lambda name: {"proscribe.x": (compiled, False)}[name])
+    monkeypatch.setattr(importlib, "import_module", lambda _: SimpleNamespace(__spec__=SimpleNamespace(loader=loader)))
+    assert launches._code("proscribe.x") == compile("5", "x", "eval")
+
+
+def test_packages_are_made_before_what_is_in_them_and_modules_are_none() -> None:
+    parts = launches._parts()
+    packages = {name for name, _, package in parts if package}
+    assert packages == {"proscribe", "proscribe.watch"}
+    names = [name for name, _, _ in parts]
+    assert all(names.index(name) > names.index(name.rpartition(".")[0]) for name in names if "." in name)
+
+
+@pytest.mark.parametrize(
+    "loader",
+    [None, SimpleNamespace(), SimpleNamespace(get_code=lambda _: None), SimpleNamespace(compiled=lambda _: [None])],
+)
+def test_a_loader_that_has_no_code_gives_no_parts(monkeypatch: pytest.MonkeyPatch, loader: Any) -> None:
+    monkeypatch.setattr(
+        importlib, "import_module", lambda _: SimpleNamespace(__spec__=loader and SimpleNamespace(loader=loader))
+    )
+    assert launches._parts() == []
+
+
+def test_its_command_is_what_it_was_started_by_with_this_python(project: Any) -> None:
+    code = "import sys; from proscribe.watch import launches; print(launches._command(), [sys.executable])"
+    environment = {**os.environ, "PYTHONPATH": str(project / "module_utils")}
+    done = subprocess.run([sys.executable, "-c", code, "a b", "ü", ""], capture_output=True, text=True, env=environment)
+    assert done.stdout.strip() == f"{[sys.executable, '-c', code, 'a b', 'ü', '']} {[sys.executable]}"
+
+
+def standard_input_is(monkeypatch: pytest.MonkeyPatch, seen: os.stat_result) -> None:
+    fstat = os.fstat
+    monkeypatch.setattr(launches.os, "fstat", lambda number: seen if number == 0 else fstat(number))
+
+
+def test_where_no_process_can_become_the_daemon_this_one_is_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError
+
+    ran: list[Sequence[str]] = []
+    monkeypatch.setattr(noticing, "run", ran.append)
+    monkeypatch.setattr(os, "execv", refuse)
+    standard_input_is(monkeypatch, os.stat(os.devnull))
+    launches.main(Host("/nowhere"))
+    assert ran == [launches._command()]
+
+
+def test_code_that_is_not_to_be_had_is_run_here_without_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[Sequence[str]] = []
+    monkeypatch.setattr(noticing, "run", ran.append)
+    monkeypatch.setattr(launches, "_parts", list)
+    monkeypatch.setattr(launches, "_become_light", lambda *_: pytest.fail("of nothing, nothing becomes"))
+    standard_input_is(monkeypatch, os.stat(os.devnull))
+    launches.main(Host("/nowhere"))
+    assert len(ran) == 1
+
+
+def test_with_a_socket_as_its_input_it_is_the_verifier(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Any] = []
+    one, other = socket.socketpair()
+    with one, other:
+        standard_input_is(monkeypatch, os.fstat(one.fileno()))
+        monkeypatch.setattr(verifying, "serve", lambda *given: served.append(given))
+        monkeypatch.setattr(noticing, "run", lambda _: pytest.fail("it is no daemon"))
+        launches.main(Host("/nowhere"))
+    ((verifier, descriptor),) = served
+    assert isinstance(verifier, verifying.Verifying) and descriptor == 0
+
+
+# -- what it is said to do
+
+
+@pytest.mark.parametrize(
+    ("heard", "said"),
+    [
+        (Heard(NOTICED, "", {"by": "fanotify"}), "starts of programs are noticed by fanotify"),
+        (
+            Heard(NOTICED, "", {"by": "fanotify", "unseen": "nfs4"}),
+            "starts of programs are noticed by fanotify; not on nfs4, which only the timer sees",
+        ),
+        (Heard(UNABLE, "cannot (x)"), "cannot (x); the timer's observation finds what runs"),
+        (
+            Heard(DEAF, "does not run"),
+            "starts of programs are not noticed now: the daemon does not run; the timer's observation finds what runs",
+        ),
+        (
+            Heard(LATE, "follows another plan"),
+            "starts of programs are not noticed now: the daemon follows another plan;"
+            " the timer's observation finds what runs",
+        ),
+    ],
+)
+def test_the_status_of_starts(monkeypatch: pytest.MonkeyPatch, heard: Heard, said: str) -> None:
+    known = files.Settings("r", 1, 1, "p", (), {})
+    queried: list[Any] = []
+    heartbeat = SimpleNamespace(heard=lambda settings: queried.append(settings) or heard)
+    monkeypatch.setattr(launches, "Heartbeat", lambda _: heartbeat)
+    assert launches.status(Host("/nowhere"), known) == said and queried == [known]

@@ -1,0 +1,197 @@
+"""What the program of the watch does for each command, on a made tree, and what an observation caches for the next."""
+
+from __future__ import annotations
+
+import marshal
+from binascii import crc32
+from collections.abc import Sequence
+from importlib._bootstrap_external import MAGIC_NUMBER
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe import run, watch_commands
+from proscribe.host import ControlError
+from proscribe.watch import files, frozen, journal, launches, observation
+from watch_host import ROOT, Made
+
+pytestmark = ROOT
+
+Watched = tuple[Made, dict[str, Any]]
+
+
+class Called:
+    """The program on a host, and what it observed with."""
+
+    def __init__(self, host: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.host, self.monkeypatch = host, monkeypatch
+        self.observed: list[Any] = []
+        self.unsaved: list[str] = []
+        self.caches: dict[str, Any] = {}
+        self.reads: list[str] = []
+        self.found: dict[str, Any] = {}
+        monkeypatch.setattr(watch_commands, "Host", lambda: host)
+        monkeypatch.setattr(observation, "observed", self.observe)
+
+    def observe(self, host: Made, known: files.Settings, operations: Any, cached: Any, keep: Any) -> list[str]:
+        self.observed.append((host, known, operations))
+        self.found = {digest: cached(digest) for digest in self.reads}
+        for digest, content in self.caches.items():
+            keep(digest, content)
+        return self.unsaved
+
+    def __call__(self, *words: str, marshalled: bytes | None = None) -> int:
+        return watch_commands.main(words, "ann", "proscribe-watch.timer", lambda: marshalled)
+
+    def cached(self) -> dict[str, bytes]:
+        place = Path(self.host.root + files.CACHE)
+        return {path.name: path.read_bytes() for path in place.iterdir()} if place.is_dir() else {}
+
+
+@pytest.fixture
+def call(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> Called:
+    return Called(watched[0], monkeypatch)
+
+
+def test_a_pause_begins_with_a_reason_and_by_whom_and_ends(call: Called, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("thaw") == 0
+    assert capsys.readouterr().out == "it was not frozen\n"
+    assert call("freeze", "2h", "a reason") == 0
+    now = frozen.active(call.host)
+    assert now and (now["reason"], now["by"]) == ("a reason", "ann")
+    assert capsys.readouterr().out == f"frozen until {now['until']}\n"
+    assert call("thaw") == 0 and frozen.active(call.host) is None
+    assert capsys.readouterr().out == "the watch corrects again\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("dance",), ("freeze",), ("freeze", "2h"), ("freeze", "2h", "x", "y"), ("thaw", "2h", "x"), ("status", "x")],
+)
+def test_other_words_do_nothing_and_print_which_there_are(
+    call: Called, words: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*words) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and all(
+        f"proscribe-watch {verb}" in said.err for verb in ("observe", "freeze", "thaw", "status")
+    )
+    assert call.observed == [] and frozen.active(call.host) is None
+
+
+def test_the_status_is_printed(call: Called, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("status") == 0
+    said = capsys.readouterr()
+    assert said.out.endswith("\n") and not said.out.endswith("\n\n") and said.err == ""
+
+
+def test_what_notices_starts_runs_on_this_host(call: Called, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[Any] = []
+    monkeypatch.setattr(launches, "main", ran.append)
+    assert call("launches") == 0 and ran == [call.host]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("freeze", "8d", "x"), "at most 7d"), (("freeze", "soon", "x"), "soon"), (("freeze", "1h", ""), "a reason")],
+)
+def test_what_is_refused_is_said_in_a_line(
+    call: Called, words: Sequence[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*words) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("proscribe-watch: ") and said in err and err.count("\n") == 1
+
+
+def test_a_host_without_the_watch_says_how_it_is_installed(
+    made: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert Called(made, monkeypatch)("status") == 1
+    assert watch_commands.NOT_INSTALLED in capsys.readouterr().err
+
+
+def test_damage_is_written_down_once_and_again_after_something_else(
+    call: Called, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(call.host.root + files.SETTINGS).write_text("nonsense")
+    for _ in range(2):
+        assert call("observe") == 1
+    assert "nothing was run; the next run of the controller repairs it" in capsys.readouterr().err
+    assert call.observed == []
+    events = [(one["event"], one.get("file")) for one in journal.read(call.host)[0]]
+    assert events[-1] == ("damaged", files.SETTINGS) and events.count(events[-1]) == 1
+    journal.append(call.host, "damaged", file="/another")
+    call("observe")
+    journal.append(call.host, "thawed")
+    call("observe")
+    events = [(one["event"], one.get("file")) for one in journal.read(call.host)[0]]
+    assert events.count(("damaged", files.SETTINGS)) == 3
+
+
+# -- observing
+
+
+def test_an_observation_is_of_this_host_by_its_settings_and_in_its_name(call: Called) -> None:
+    assert call("observe") == 0
+    ((host, known, operations),) = call.observed
+    assert host is call.host and known == files.settings(call.host)
+    assert (operations.observe, operations.change) == (run.observe, run.change)
+    assert (host.started_by, host.by) == ("proscribe-watch.timer", "this host's own observation (proscribe-watch)")
+    assert call.cached() == {}
+
+
+def test_what_is_not_on_the_disk_is_printed_and_is_its_code(call: Called, capsys: pytest.CaptureFixture[str]) -> None:
+    call.unsaved = ["no room", "no journal"]
+    assert call("observe") == 1
+    assert capsys.readouterr().err == "proscribe-watch: no room\nproscribe-watch: no journal\n"
+
+
+def test_what_was_cached_is_found_by_the_next_one_and_what_is_old_goes(call: Called) -> None:
+    known = files.settings(call.host)
+    assert known is not None
+    named = f"{known.files[files.CODE]}-{MAGIC_NUMBER.hex()}"
+    call.caches = {"sha256:aa": [1], "sha256:bb": [2]}
+    assert call("observe", marshalled=b"code") == 0
+    first = call.cached()
+    assert set(first) == {named, f"{named}-aa", f"{named}-bb"}
+    assert first[named] == b"%08x" % crc32(b"code") + b"code", "as the program itself reads it"
+    place = Path(call.host.root + files.CACHE)
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in place.iterdir())
+
+    call.caches, call.reads = {}, ["sha256:aa", "sha256:cc"]
+    (place / "of-an-older-release").write_bytes(b"x")
+    assert call("observe") == 0
+    assert call.found == {"sha256:aa": [1], "sha256:cc": None}
+    assert (place / "of-an-older-release").exists(), "where nothing is new, nothing is written"
+
+    call.caches = {"sha256:cc": [3]}
+    assert call("observe") == 0
+    assert set(call.cached()) == {named, f"{named}-aa", f"{named}-cc"}
+    assert call.cached()[f"{named}-aa"] == first[f"{named}-aa"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"%08x" % (crc32(marshal.dumps(5)) ^ 1) + marshal.dumps(5), id="another checksum"),
+        pytest.param(b"%08x" % crc32(b"nonsense") + b"nonsense", id="no content"),
+        pytest.param(b"%08x" % crc32(b"") + b"", id="cut off"),
+    ],
+)
+def test_what_is_not_what_was_cached_is_nothing(call: Called, content: bytes) -> None:
+    call.host.write(f"{files.CACHE}/x", content, 0o600)
+    assert watch_commands._cached(call.host, "x") is None
+    call.host.write(f"{files.CACHE}/x", b"%08x" % crc32(marshal.dumps(5)) + marshal.dumps(5), 0o600)
+    assert watch_commands._cached(call.host, "x") == 5
+    Path(f"{call.host.root}{files.CACHE}/x").chmod(0o666)
+    assert watch_commands._cached(call.host, "x") is None, "anybody can have put it there"
+
+
+def test_a_host_that_cannot_cache_only_loses_time(call: Called, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise ControlError("read-only")
+
+    call.caches = {"sha256:aa": [1]}
+    monkeypatch.setattr(Made, "write", refuse)
+    assert call("observe") == 0
