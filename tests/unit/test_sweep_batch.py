@@ -212,13 +212,13 @@ def member(name: str, **variables: Any) -> Member:
 
 
 def route(become: str = "", client: tuple[bytes, ...] = (), refuses: str = "") -> Any:
-    asked: list[Any] = []
+    observed: list[Any] = []
 
     def observation(run: Any, name: str, seconds: int) -> Any:
         if name == refuses:
             raise AnsibleError("it has no plan")
-        asked.append((dict(run), name, seconds))
-        return asked[-1]
+        observed.append((dict(run), name, seconds))
+        return observed[-1]
 
     connection = SimpleNamespace(
         _load_name="ssh",
@@ -272,7 +272,7 @@ class TestQuestions:
         assert made is not None and made.path == path
 
     @pytest.mark.parametrize(
-        ("become", "given", "asked"),
+        ("become", "given", "together"),
         [
             ("", {}, True),
             ("sudo", {"ansible_su_user": "y"}, True),  # what nobody reads
@@ -281,18 +281,18 @@ class TestQuestions:
         ],
     )
     def test_hosts_with_other_options_of_an_unusual_plugin_are_asked_apart(
-        self, become: str, given: dict[str, Any], asked: bool
+        self, become: str, given: dict[str, Any], together: bool
     ) -> None:
         model, other = member("h1", ansible_su_user="x"), member("h2", **{"ansible_su_user": "x", **given})
         made = proscribe_batch._question(route(become), other, model)
-        assert (made is not None) is asked
+        assert (made is not None) is together
         assert proscribe_batch._question(route(become), model, model) is not None
 
     def test_a_host_without_an_observation_is_asked_nothing(self) -> None:
         assert proscribe_batch._question(route(refuses="h2"), member("h2"), member("h1")) is None
 
     @pytest.mark.parametrize(
-        ("ended", "suits", "asked", "model"),
+        ("ended", "suits", "names", "model"),
         [
             (set(), True, ["h1", "h2", "h4"], "h1"),
             ({"h1", "h2"}, True, ["h4"], "h3"),  # their tasks have ended: they have their results
@@ -301,7 +301,7 @@ class TestQuestions:
         ],
     )
     def test_of_a_group_all_that_are_left(
-        self, monkeypatch: pytest.MonkeyPatch, ended: set[str], suits: bool, asked: list[str], model: str
+        self, monkeypatch: pytest.MonkeyPatch, ended: set[str], suits: bool, names: list[str], model: str
     ) -> None:
         models: list[str] = []
         group = [member(f"h{number}") for number in range(1, 5)]
@@ -313,7 +313,7 @@ class TestQuestions:
             return None if one.name == "h3" else (captured, one.name)
 
         monkeypatch.setattr(proscribe_batch, "_question", made)
-        assert dict(proscribe_batch._questions(None, group)) == {name: (model, name) for name in asked}
+        assert dict(proscribe_batch._questions(None, group)) == {name: (model, name) for name in names}
         assert set(models) == ({model} if model else set()) and len(group) == 4
 
     @pytest.mark.parametrize("asks", [True, False])
@@ -416,8 +416,8 @@ class Results:
     def __init__(self, batch: Any) -> None:
         self.log = batch.log
 
-    def send(self, one: Member, asked: Any, answer: Any, outcome: Any) -> None:
-        self.log.append((one.name, asked, answer))
+    def send(self, one: Member, question: Any, answer: Any, outcome: Any) -> None:
+        self.log.append((one.name, question, answer))
 
     def flush(self) -> None:
         self.log.append("flush")
@@ -437,7 +437,7 @@ def batch(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_hosts_are_asked_and_who_has_no_answer_is_given_up(batch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     answered = partial(proscribe_batch._answered, {"record": 1})
     outcomes = {"asked h1": answered, "asked h2": None, "asked h3": partial(proscribe_batch._cut, "x")}
-    monkeypatch.setattr(proscribe_batch, "_answer", lambda asked, _: outcomes[asked])
+    monkeypatch.setattr(proscribe_batch, "_answer", lambda question, _: outcomes[question])
     proscribe_batch.observe(batch, [member("h1"), member("h2"), member("h3")], 1)
     sent = [line for line in batch.log if line != "flush"]
     assert sorted(sent, key=str) == [("give up", "h2"), ("h1", "asked h1", {"record": 1}), ("h3", "asked h3", None)]
@@ -445,14 +445,14 @@ def test_hosts_are_asked_and_who_has_no_answer_is_given_up(batch: Any, monkeypat
 
 
 def test_whatever_goes_wrong_is_told_and_the_ordinary_way_is_left(batch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(proscribe_batch.display, "warning", told.append)
+    warned: list[str] = []
+    monkeypatch.setattr(proscribe_batch.display, "warning", warned.append)
 
     def broken(*_: Any) -> None:
         raise RuntimeError("a new Ansible")
 
     monkeypatch.setattr(Results, "send", broken)
-    monkeypatch.setattr(proscribe_batch, "_answer", lambda asked, _: partial(proscribe_batch._answered, {}))
+    monkeypatch.setattr(proscribe_batch, "_answer", lambda question, _: partial(proscribe_batch._answered, {}))
     proscribe_batch.observe(batch, [member("h1")], 1)
-    assert len(told) == 1 and "RuntimeError: a new Ansible" in " ".join(told[0].split())
+    assert len(warned) == 1 and "RuntimeError: a new Ansible" in " ".join(warned[0].split())
     assert batch.log == ["flush"]

@@ -39,9 +39,9 @@ def batch(monkeypatch: pytest.MonkeyPatch) -> Batch:
     """A batch in which the executor notes for whom it ran, and with which outcome."""
     made = Batch()
 
-    def run(of: Batch, member: Member, asked: Any) -> Any:
+    def run(of: Batch, member: Member, question: Any) -> Any:
         observation, outcome = handover.outcomes.pop(member.name)
-        assert of is made and observation is asked.observation
+        assert of is made and observation is question.observation
         made.log.append((member.name, outcome))
         return SimpleNamespace(model=member.name, return_data=dict(member.variables))
 
@@ -179,7 +179,7 @@ class TestInside:
         self, parts: tuple[Any, Member], monkeypatch: pytest.MonkeyPatch, fails: bool
     ) -> None:
         batch, member = parts
-        asked = SimpleNamespace(
+        question = SimpleNamespace(
             address="10.0.0.7",
             route=SimpleNamespace(
                 connection=SimpleNamespace(host=""),
@@ -195,8 +195,8 @@ class TestInside:
             assert self._task._parent == "block" and self._task is not member.task
             assert {getattr(self._task, keyword) for keyword in KEYWORDS} == {"evaluated"}
             executor = object.__new__(workers.TaskExecutor)
-            assert executor._get_connection({}, None) is asked.route.connection
-            assert asked.route.connection.host == "10.0.0.7"
+            assert executor._get_connection({}, None) is question.route.connection
+            assert question.route.connection.host == "10.0.0.7"
             assert executor._set_connection_options({}, None) == []
             self._host.vars, self._host.groups = {}, []
             if fails:
@@ -210,9 +210,9 @@ class TestInside:
         monkeypatch.setattr(proscribe_executor._Inside, "run", run)
         if fails:
             with pytest.raises(KeyError):
-                run_inside(batch, member, asked)
+                run_inside(batch, member, question)
         else:
-            assert run_inside(batch, member, asked) == ("h1", "result")
+            assert run_inside(batch, member, question) == ("h1", "result")
             assert batch._final_q.content == [("display", "a warning"), ("h1", "result")]
         assert workers.TaskExecutor is TaskExecutor and proscribe_executor._Executor.question is None
         assert member.host.vars is before and member.host.groups == ["g"]

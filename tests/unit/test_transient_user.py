@@ -105,11 +105,11 @@ class TestAUser:
             pass
 
     def test_where_no_number_is_free(self, room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        asked: list[int] = []
-        monkeypatch.setattr(transient_user, "_known", lambda uid: asked.append(uid) or True)
+        tried: list[int] = []
+        monkeypatch.setattr(transient_user, "_known", lambda uid: tried.append(uid) or True)
         with pytest.raises(ControlError, match="is free"), transient_user.transient_user(Host()):
             pass
-        assert sorted(asked) == list(transient_user.NUMBERS) and os.listdir(room) == []
+        assert sorted(tried) == list(transient_user.NUMBERS) and os.listdir(room) == []
 
 
 def refused(*_: object, **__: object) -> None:

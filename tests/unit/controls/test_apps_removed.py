@@ -78,13 +78,13 @@ class System:
 
     def __init__(self, *packages: Package, manager: str = "dpkg", fails: Exception | None = None) -> None:
         self.packages, self.fails, self.MANAGER = packages, fails, manager
-        self.asked: list[Any] = []
+        self.queries: list[Any] = []
 
     def query(self, host: Host, ids: Collection[str]) -> tuple[list[Package], str]:
         return self.query_of(host, None, ids)
 
     def query_of(self, host: Host, user: User | None, ids: Collection[str]) -> tuple[list[Package], str]:
-        self.asked.append((user.name if user else "", sorted(ids)))
+        self.queries.append((user.name if user else "", sorted(ids)))
         if self.fails:
             raise self.fails
         return [one for one in self.packages if one.owner == user and one.id in ids], ""
@@ -114,7 +114,7 @@ class TestStillRemoved:
         note(host, [one])
         system: Any = System(*([package] if package else []))
         assert still_removed(host, [system]) == ([one] if gone else [])
-        assert system.asked == [("", ["owl"])]
+        assert system.queries == [("", ["owl"])]
 
     def test_each_system_is_asked_once_for_each_user(self, host: Host) -> None:
         ann = User("ann", 1000, 1000, "/home/ann")
@@ -125,7 +125,7 @@ class TestStillRemoved:
         snap: Any = System(there("owl", "owl"), manager="snap")
         found = still_removed(host, [dpkg, snap])
         assert {(one.id, one.scope) for one in found} == {("elf", "system"), ("owl", "user:ann")}
-        assert dpkg.asked == [("", ["elf", "owl"])]  # a user's is asked for in a process of its own
+        assert dpkg.queries == [("", ["elf", "owl"])]  # a user's is asked for in a process of its own
         again: Any = System(there("owl", "owl", owner=ann), there("owl", "owl"))
         assert {(one.id, one.scope) for one in still_removed(host, [again])} == {("elf", "system")}
 

@@ -56,9 +56,9 @@ class Strategy(StrategyBase):  # type: ignore[misc]
 def loaded(monkeypatch: pytest.MonkeyPatch) -> Any:
     """What Ansible's loader was asked for, and the callback that it has."""
     callback = Callback()
-    found = SimpleNamespace(asked=[], callback=callback, directories=[])
+    found = SimpleNamespace(names=[], callback=callback, directories=[])
     loader = SimpleNamespace(
-        get=lambda name: found.asked.append(name) or found.callback, add_directory=found.directories.append
+        get=lambda name: found.names.append(name) or found.callback, add_directory=found.directories.append
     )
     monkeypatch.setattr(proscribe_registration, "callback_loader", loader)
     monkeypatch.setattr(active, "collected", lambda: False)
@@ -67,26 +67,26 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 class TestRegistering:
     @pytest.mark.parametrize(
-        ("action", "asked", "directories"),
+        ("action", "name", "directories"),
         [
             ("compile_plans", "proscribe_report", ["/checkout/callback_plugins"]),
             ("ansible_collections.acme.things.plugins.action.compile_plans", "acme.things.proscribe_report", []),
         ],
     )
     def test_the_callback_joins_the_play_that_runs(
-        self, loaded: Any, action: str, asked: str, directories: list[str]
+        self, loaded: Any, action: str, name: str, directories: list[str]
     ) -> None:
         play, manager = Play(), Manager("screen")
         Strategy(manager).run(SimpleNamespace(_play=play), Path("/checkout/callback_plugins"), action)
         assert manager._callback_plugins == ["screen", loaded.callback]
         assert loaded.callback.done == ["methods", "options", (play, manager)]
-        assert (loaded.asked, loaded.directories) == ([asked], directories)
+        assert (loaded.names, loaded.directories) == ([name], directories)
 
     def test_none_where_one_collects_already(self, loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(active, "collected", lambda: True)
         manager = Manager()
         Strategy(manager).run(SimpleNamespace(_play=Play()), Path("/x"))
-        assert manager._callback_plugins == [] and loaded.asked == []
+        assert manager._callback_plugins == [] and loaded.names == []
 
     @pytest.mark.parametrize("lacks", ["play", "callback", "TaskQueueManager()", "CallbackBase", "iterator"])
     def test_none_where_something_is_not_there(self, loaded: Any, monkeypatch: pytest.MonkeyPatch, lacks: str) -> None:
@@ -100,7 +100,7 @@ class TestRegistering:
 
     def test_none_outside_of_a_run(self, loaded: Any) -> None:
         register("compile_plans", Path("/x"))
-        assert loaded.asked == []
+        assert loaded.names == []
 
 
 class TestManager:

@@ -230,8 +230,8 @@ class TestPrograms:
         one.answer(("starts", [(process.pid, "/owl", ("/opt/owl/owl", 1000))]))
         assert program.wait(60) == -signal.SIGTERM
         assert [(who.user, id_) for who, id_, _ in notified] == [("ann", "owl")]
-        kept = {"event": "ended", "program": "owl", "user": "ann", "times": 1}
-        assert events(host) == [{**kept, "rule": "apps/owl"}, {**kept, "rule": "apps/barn"}]
+        line = {"event": "ended", "program": "owl", "user": "ann", "times": 1}
+        assert events(host) == [{**line, "rule": "apps/owl"}, {**line, "rule": "apps/barn"}]
         assert list(one.slow) == [1000]  # whose start took so long
 
     @pytest.mark.parametrize("own", [True, False])
@@ -390,7 +390,7 @@ class Stub:
 
     def answer(self, request: Any) -> dict[str, Any]:
         self.answered.append(request)
-        return {"asked": request, "long": "x" * 100_000}
+        return {"request": request, "long": "x" * 100_000}
 
 
 class TestServing:
@@ -402,7 +402,7 @@ class TestServing:
             yield ours, theirs.detach()
         signal.signal(signal.SIGTERM, before)
 
-    def asked(self, ours: socket.socket, requests: list[Any]) -> tuple[threading.Thread, list[Any]]:
+    def exchanged(self, ours: socket.socket, requests: list[Any]) -> tuple[threading.Thread, list[Any]]:
         """A daemon that asks one request after the other, in pieces, and goes away; and what it is answered."""
         answers: list[Any] = []
 
@@ -423,11 +423,11 @@ class TestServing:
     def test_requests_are_answered_until_nobody_is_there(self, channel: tuple[socket.socket, int]) -> None:
         ours, theirs = channel
         requests: list[Any] = [("sets",), ("starts", [(7, "x" * 70_000, ("k", 1))]), ("timer",)]
-        thread, answers = self.asked(ours, requests)
+        thread, answers = self.exchanged(ours, requests)
         one = Stub()
         verifying.serve(one, theirs)  # type: ignore[arg-type]
         thread.join()
-        assert one.answered == requests == [answer["asked"] for answer in answers]
+        assert one.answered == requests == [answer["request"] for answer in answers]
         assert len(one.at) == len(requests)  # what is due is done after each, and it does not turn round meanwhile
         assert one.written == [True]
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
