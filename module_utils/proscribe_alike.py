@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible import constants as C
 from ansible.errors import AnsibleError
+from ansible.plugins import loader
 from ansible.template import Templar
 from proscribe import installation
 from proscribe_handover import Member
@@ -69,6 +70,8 @@ def is_constant(task: Any) -> bool:
 @functools.cache
 def names_of(*plugins: tuple[str, str]) -> frozenset[str]:
     """The variables that plugins take their options from, and Ansible what it gives to them."""
+    for kind, plugin in plugins:  # Ansible knows a plugin's variables once that is loaded
+        getattr(loader, f"{kind}_loader").get(plugin, class_only=True)
     names = {name for kind, plugin in plugins for name in C.config.get_plugin_vars(kind, plugin)}
     names |= {name for aliases in C.MAGIC_VARIABLE_MAPPING.values() for name in aliases}
     return frozenset((names | MORE) - {*ADDRESSES, "inventory_hostname"})

@@ -117,7 +117,7 @@ class Results:
         handover.outcomes[member.name] = question.observation, outcome
         sent = run_inside(self._batch, member, question)
         if plain and result.keys() >= ANSWER and not result.keys() & {"failed", "not_installed"} and not _warns(sent):
-            self._models[route] = sent, result
+            self._models.setdefault(route, (sent, result))  # what is gathered is as the first one
 
     def flush(self) -> None:
         """Send what was gathered: one message for all hosts that are asked alike."""

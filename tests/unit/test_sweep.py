@@ -215,6 +215,9 @@ NAMES = proscribe_alike.names_of(*proscribe_alike.USUAL)
         ({"ansible_port": 22}, {"ansible_port": "22"}, False),  # which is only slower
         ({"ansible_become_password": "a"}, {"ansible_become_password": "b"}, False),
         ({"ansible_ssh_common_args": "-J a"}, {"ansible_ssh_common_args": "-J b"}, False),
+        ({"ansible_ssh_retries": 1}, {"ansible_ssh_retries": 2}, False),
+        ({"ansible_sudo_flags": "-H"}, {}, False),
+        ({"ansible_su_flags": "-l"}, {}, True),  # of a plugin that is not the usual one
         ({"ansible_python_interpreter": "/a"}, {"ansible_python_interpreter": "/b"}, False),
         ({"ansible_become": True}, {"ansible_become": False}, False),
         ({"ansible_user": "{{ who }}", "who": "a"}, {"ansible_user": "{{ who }}", "who": "a"}, True),

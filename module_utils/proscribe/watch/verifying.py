@@ -71,7 +71,7 @@ class Verifying:
         stamp = (seen.st_ino, seen.st_ctime_ns) if seen else None
         if stamp == self.settings and now < self.read_at + RELOADED and self._in_effect() == self.digest:
             return
-        self.settings, self.read_at = stamp, now
+        self.settings, self.read_at = stamp, -RELOADED  # what cannot be read is read again at the next start
         self.host = clock.that_does_not_go_back(self.made())
         self.known = files.settings(self.host)
         self.digest = self._in_effect()
@@ -83,6 +83,7 @@ class Verifying:
 
             plan, _ = here_and_now(self.host, plan)
         self.restricted = Restricted(self.host, _section(plan) if plan else None)
+        self.read_at = now
 
     def _in_effect(self) -> str:
         """The digest of the plan that is in effect now; "" where none is known."""

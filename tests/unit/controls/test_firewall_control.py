@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from proscribe.controls import firewall
-from proscribe.controls.firewall import boot, neighbours, program
+from proscribe.controls.firewall import boot, known, neighbours, program
 from proscribe.controls.firewall.rule_text import Exemptions
 from proscribe.controls.firewall.ruleset import render
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Verdict
@@ -308,3 +308,74 @@ def test_a_user_of_a_waiver_whom_the_host_does_not_know_is_told_and_let_through_
     refusals = {refusal.subject: refusal.reason for refusal in firewall.enforce(host, exempting).refused}
     assert "no such user" in refusals["user:nobody-here"]
     assert states(firewall.observe(host, exempting))["telegram"] == COMPLIANT
+
+
+class TestLifting:
+    """What of ours is on a host goes, in the order in which nothing brings it back."""
+
+    @pytest.fixture
+    def host(self, tmp_path: Path) -> RecordedHost:
+        host = RecordedHost(tmp_path)
+        host.write(boot.FILE, "the table")
+        for unit in boot.units("/usr/sbin/nft"):
+            host.write(unit.path, unit.text)
+        host.write(known.STATE, "state")
+        return host
+
+    def files(self, host: RecordedHost) -> set[str]:
+        paths = (boot.FILE, known.STATE, *(unit.path for unit in boot.units("/usr/sbin/nft")))
+        return {path for path in paths if host.stat(path)}
+
+    def test_without_nft_what_is_stored_goes_and_what_may_be_loaded_is_said(self, host: RecordedHost) -> None:
+        changes = firewall.lift(host, plan(telegram={}))
+        assert [refusal.subject for refusal in changes.refused] == ["inet proscribe"]
+        assert self.files(host)
+        for action in changes.actions:
+            action.apply()
+        assert self.files(host) == set()
+        disabled = [action for action in changes.actions if action.verb == "disable"]
+        units = [unit.name for unit in boot.units("/usr/sbin/nft")]
+        assert [action.subject for action in disabled] == units[::-1], "the watcher first"
+        assert all(action.before for action in disabled)
+        assert host.ran == []  # there is no systemctl
+        assert firewall.lift(host, plan(telegram={})).actions == []
+
+    @pytest.mark.parametrize("running", [True, False])
+    def test_units_are_disabled_by_systemctl_and_stopped_where_systemd_runs(
+        self, host: RecordedHost, running: bool
+    ) -> None:
+        host.install("nft", "systemctl")
+        if running:
+            Path(host.root + boot.SYSTEMD_RUNS).mkdir(parents=True)
+        changes = firewall.lift(host, plan(telegram={}))
+        host.ran.clear()
+        host.listing = Result(0, "", "")
+        assert changes.refused == []
+        for action in changes.actions:
+            action.apply()
+        verbs = [words[1:] for words in host.ran if words[0] == "systemctl"]
+        each = [["stop"], ["disable"], ["daemon-reload"]] if running else [["disable"]]
+        names = [unit.name for unit in reversed(boot.units("/usr/sbin/nft"))]
+        assert verbs == [
+            [*verb, *([] if verb == ["daemon-reload"] else [name])] for name in names for verb in each
+        ]  # fmt: skip
+        assert self.files(host) == set()
+
+    def test_a_unit_that_is_masked_is_disabled_all_the_same(self, tmp_path: Path) -> None:
+        host = RecordedHost(tmp_path).install("systemctl")
+        unit = boot.units("nft")[0]
+        place = Path(host.root + unit.path)
+        place.parent.mkdir(parents=True)
+        place.symlink_to("/dev/null")
+        host.listing = Result(0, "", "")
+        for action in firewall.lift(host, plan(telegram={})).actions:
+            action.apply()
+        assert host.ran == [["systemctl", "disable", unit.name]] and host.stat(unit.path) is None
+
+    def test_what_may_not_be_listed_is_an_error_only_where_something_is_stored(self, tmp_path: Path) -> None:
+        refused = Result(1, "", "Error: Operation not permitted")
+        host = RecordedHost(tmp_path, refused).install("nft")
+        assert firewall.lift(host, plan(telegram={})).actions == []
+        host.write(boot.FILE, "the table")
+        with pytest.raises(ControlError):
+            firewall.lift(host, plan(telegram={}))

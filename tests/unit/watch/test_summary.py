@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from proscribe.watch import files, journal
+from proscribe.watch import files, frozen, installing, journal
+from proscribe.watch.status import status
 from proscribe.watch.summary import summary
-from watch_host import ROOT, Made, plan
+from watch_host import ROOT, Made, given, plan
 
 pytestmark = ROOT
 Watched = tuple[Made, dict[str, Any]]
@@ -136,3 +137,49 @@ def test_a_directory_for_a_journal_is_no_end(watched: Watched) -> None:
     host.write(f"{journal.JOURNAL}/x", "")
     assert summary(host, mine)["left_out"] == {"journal": 1}
     assert files.settings(host)
+
+
+class TestInWords:
+    """`proscribe-watch status`."""
+
+    def lines(self, host: Made) -> list[str]:
+        known = files.settings(host)
+        assert known
+        return status(host, known).splitlines()
+
+    def test_of_a_host_on_which_nothing_has_happened(self, watched: Watched) -> None:
+        host, mine = watched
+        first, second, third, *more = self.lines(host)
+        assert first == "observes this host every 5 minutes; last never"
+        assert second == f"plan {mine['digest']}"
+        assert third.removeprefix("stale: ").startswith("renewed by a run 2026-11-27T03:00:00Z, ")
+        assert more == ["starts of programs are noticed by fanotify"]
+
+    def test_with_what_drifted_and_was_ended_the_last_first(self, watched: Watched) -> None:
+        host, _ = watched
+        written(
+            host,
+            *(drift(day, f"apps/s{day}", cause="" if day == 7 else f"c{day}") for day in range(1, 8)),
+            corrected(8, "apps/s7"),
+            drift(9, "dns/a", "dns/b", "dns/c"),
+            *(ended(day, f"/p{day}", "tom", day) for day in range(10, 17)),
+        )
+        host.write(files.STATE, json.dumps({"last": at(9)}), 0o600)
+        host.delete(files.RENEWED)
+        frozen.freeze(host, "1h", "works on it", "ann")
+        first, _, third, _, pause, *events = self.lines(host)
+        assert first.endswith(f"last {at(9)}")
+        assert third.startswith("stale: renewed by a run at an unknown time")
+        assert pause.startswith("frozen until ") and pause.endswith(" by ann: works on it")
+        assert events[0].startswith("dns/a and 2 more rules: drifted 1 times, corrected 0, last ")
+        assert events[0].endswith(f"{at(9)}: x")
+        assert events[1] == f"apps/s7: drifted 1 times, corrected 1, last {at(7)}"
+        assert [line.partition(":")[0] for line in events[1:5]] == [f"apps/s{day}" for day in (7, 6, 5, 4)]
+        assert events[5] == f"apps/wechat: /p16 of tom ended 16 times, last {at(16)}"
+        assert len(events) == 10
+
+    def test_with_plans_that_are_to_come(self, made: Made) -> None:
+        later = plan(number=2)
+        mine = plan(later={"at": at(30), "plan": later["digest"]})
+        installing.change(made, mine, given(mine, later))
+        assert f"other plans take effect {at(30)}" in self.lines(made)

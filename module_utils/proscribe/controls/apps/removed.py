@@ -13,6 +13,7 @@ from typing import Iterable, Sequence
 from ...host import STATE_DIRECTORY, ControlError, Host, Unseen, User
 from ...json_text import from_json
 from ...removed import MOST, MOST_OF_USER, Removed, read
+from .per_user import restored_package
 from .systems.package import Package, PackageSystem, on_behalf
 
 FILE = STATE_DIRECTORY + "/removed.json"
@@ -77,7 +78,7 @@ def still_removed(host: Host, systems: Iterable[PackageSystem]) -> list[Removed]
 def _installed(host: Host, system: PackageSystem, user: User | None, ids: set[str]) -> Sequence[Package]:
     try:
         ask = partial(system.query_of, host, user, ids) if user else partial(system.query, host, ids)
-        return on_behalf(user, ask)[0]
+        return [restored_package(row) for row in on_behalf(user, ask)[0]]
     except (ControlError, Unseen):
         return ()
 

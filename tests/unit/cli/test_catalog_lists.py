@@ -1,0 +1,206 @@
+"""`catalog refresh` with lists out of a folder: forms, limits, and that all of a change is written, or nothing."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from proscribe.cli import command_line as launcher
+from proscribe.cli.catalog.formats import FORMATS, Unreadable, network
+from proscribe.cli.catalog.refreshing import MOST_SHOWN, SMALL, _share
+
+ENTRY = """\
+---
+id: {id}
+name: {id}
+category: instant_messaging
+vendor: Example
+audience: consumer
+enforce: true
+domains:
+  - {id}.example
+checked: 2026-01-02
+sources:
+  - a test
+"""
+FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
+NAMES = [f"bird{number:03}.example" for number in range(100)]
+MORE = [f"wren{number:03}.example" for number in range(100)]
+Refresh = Callable[..., tuple[int, list[str]]]
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "found"),
+    [
+        ("lines", "a # b\n# c\n; d\n\n e f\ng;h\n", ["a", "e", "g"]),
+        ("hosts", "0.0.0.0 a b # c\n# d e\n\n::1\n:: f", ["a", "b", "f"]),
+        ("first_column", '# x,y\n"a,b",1\n\n ,2\n c ,#\n', ["a,b", "c"]),
+        (
+            "google_ranges",
+            '{"prefixes": [{"ipv4Prefix": "1", "ipv6Prefix": "2", "x": 5}, {"ipv6Prefix": "3"}]}',
+            ["1", "2", "3"],
+        ),
+        (
+            "onionoo",
+            '{"relays": [{"or_addresses": ["1.2.3.4:5", "[::6]:7"]}, {"or_addresses": []}]}',
+            ["1.2.3.4", "::6"],
+        ),
+        (
+            "adguard_services",
+            '{"blocked_services": [5, {"id": "owl", "rules": 5}, {"id": "parrot", "rules": ["||a^", "||b", "c^", 5]}]}',
+            ["a"],
+        ),
+        ("v2fly", "a\ndomain:b @ads\nfull:c # d\ninclude:e\nregexp:f\nkeyword:g\n", ["a", "b", "c"]),
+    ],
+)
+def test_a_list_in_its_form(form: str, text: str, found: list[str]) -> None:
+    assert list(FORMATS[form](text, "parrot")) == found
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "why"),
+    [
+        ("first_column", "x" * 200_000, "no comma-separated values"),
+        ("google_ranges", "[]", "no list 'prefixes'"),
+        ("google_ranges", '{"prefixes": [{}]}', "has none of"),
+        ("google_ranges", '{"prefixes": ["ipv4Prefix"]}', "has none of"),
+        ("google_ranges", '{"prefixes": [{"ipv4Prefix": "1", "ipv6Prefix": 5}]}', "has none of"),
+        ("onionoo", '{"relays": [{}]}', "no list 'or_addresses'"),
+        ("adguard_services", '{"blocked_services": [{"id": "parrot"}]}', "no list 'rules'"),
+        ("adguard_services", '{"blocked_services": []}', "no service 'parrot'"),
+    ],
+)
+def test_a_list_without_its_form(form: str, text: str, why: str) -> None:
+    with pytest.raises(Unreadable, match=why):
+        list(FORMATS[form](text, "parrot"))
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [("8.8.8.7/24", "8.8.8.0/24"), ("8.8.8.8", "8.8.8.8/32"), ("2001:DB8::1", "2001:db8::1/128"), ("x", "x")],
+)
+def test_a_network_in_the_catalogues_spelling(given: str, written: str) -> None:
+    assert network(given) == written
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Path:
+    root = tmp_path / "catalog"
+    (root / "instant_messaging").mkdir(parents=True)
+    (root / "feeds").mkdir()
+    for id_ in ("parrot", "owl"):
+        (root / f"instant_messaging/{id_}.yml").write_text(ENTRY.format(id=id_))
+    (root / "feeds/birds.yml").write_text(FEED)
+    (root / "feeds/birds.txt").write_text("# what sings\n" + "\n".join(NAMES) + "\n")
+    lists = [("birds", "feed", "birds", 50), ("names", "domains", "parrot", 1), ("brds", "feed", "brds", 1)]
+    (root / "publishers.yml").write_text(
+        "---\n"
+        + "".join(
+            f"- {{id: {id_}, url: 'https://x.example/{id_}', format: lines, into: {into}, of: {of}, least: {least}}}\n"
+            for id_, into, of, least in lists
+        )
+    )
+    return root
+
+
+@pytest.fixture
+def refresh(catalog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refresh:
+    folder = tmp_path / "fetched"
+    folder.mkdir()
+
+    def call(id_: str, values: Sequence[str], *words: str, day: int = 1_790_000_000) -> tuple[int, list[str]]:
+        (folder / id_).write_text("\n".join(values))
+        os.utime(folder / id_, (day, day))
+        code = launcher.main(
+            ["catalog", "refresh", *([id_] if values else []), "--catalog", str(catalog), "--from", str(folder), *words]
+        )
+        return code, "".join(capsys.readouterr()).splitlines()
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("values", "words", "taken"),
+    [
+        pytest.param(NAMES + MORE[:SMALL], ("--max-change", "0"), True, id="few are new"),
+        pytest.param(NAMES[SMALL:], ("--max-change", "0"), True, id="few are gone"),
+        pytest.param(NAMES + MORE[: SMALL + 1], ("--max-change", "0"), False, id="one more than few is new"),
+        pytest.param(NAMES[SMALL + 1 :], ("--max-change", "0"), False, id="one more than few is gone"),
+        pytest.param(NAMES + MORE[:40], ("--max-change", "40"), True, id="as much as is asked for is new"),
+        pytest.param(NAMES + MORE[:40], ("--max-change", "39"), False, id="more than is asked for is new"),
+        pytest.param(NAMES[40:], ("--max-change", "40"), True, id="as much as is asked for is gone"),
+        pytest.param(NAMES[40:], ("--max-change", "39"), False, id="more than is asked for is gone"),
+        pytest.param(NAMES[:50] * 2, ("--max-change", "100"), True, id="as many as there are at least"),
+        pytest.param(NAMES[:49] * 2, ("--max-change", "100"), False, id="fewer than that, though each twice"),
+    ],
+)
+def test_how_much_of_a_list_may_change(
+    refresh: Refresh, catalog: Path, values: list[str], words: tuple[str, ...], taken: bool
+) -> None:
+    before = (catalog / "feeds/birds.txt").read_text()
+    code, printed = refresh("birds", values, *words)
+    assert code == (0 if taken else 1), printed
+    assert ((catalog / "feeds/birds.txt").read_text() != before) is taken
+    assert printed[0].startswith("birds: refused") is not taken
+
+
+def test_the_same_names_in_another_spelling_are_no_change(refresh: Refresh) -> None:
+    assert refresh("birds", [f"{name.upper()}." for name in NAMES]) == (0, ["birds: unchanged"])
+
+
+@pytest.mark.parametrize("more", [0, 1, 3])
+def test_of_many_values_the_first_are_shown(refresh: Refresh, more: int) -> None:
+    _, printed = refresh("birds", NAMES[MOST_SHOWN + more :] + MORE[: MOST_SHOWN + more])
+    for sign, values in (("+", MORE), ("-", NAMES)):
+        rest = [f"  {sign} and {more} more"] if more else []
+        shown = [f"  {sign} {name}" for name in values[:MOST_SHOWN]]
+        assert [line for line in printed if line.startswith(f"  {sign}")] == [*shown, *rest]
+
+
+def test_what_the_catalogue_does_not_load_with_is_taken_back(refresh: Refresh, catalog: Path) -> None:
+    before = {path: path.read_text() for path in catalog.rglob("*.*")}
+    code, printed = refresh("names", ["new.example", "owl.example"])
+    assert code == 1 and "would not load" in printed[0]
+    assert {path: path.read_text() for path in catalog.rglob("*.*")} == before
+
+
+@pytest.mark.parametrize(("ago", "day"), [(-10, 0), (10, 10)])
+def test_a_list_is_of_the_day_of_its_file_and_never_of_a_day_to_come(
+    refresh: Refresh, catalog: Path, ago: int, day: int
+) -> None:
+    today = datetime.datetime.now(datetime.timezone.utc)
+    written = today - datetime.timedelta(days=ago)
+    assert refresh("names", ["new.example"], day=int(written.timestamp()))[0] == 0
+    entry = (catalog / "instant_messaging/parrot.yml").read_text()
+    assert f"checked: {(today - datetime.timedelta(days=day)).date()}\n" in entry
+
+
+def test_all_lists_where_none_is_named(refresh: Refresh, catalog: Path) -> None:
+    code, printed = refresh("names", [])
+    assert code == 1 and [line.partition(":")[0] for line in printed] == ["birds", "names", "brds"]
+    assert all("refused, nothing is changed" in line for line in printed)
+
+
+def test_a_list_of_a_feed_that_is_not_there_says_which_is_meant(refresh: Refresh) -> None:
+    code, [line] = refresh("brds", NAMES)
+    assert code == 1 and "birds" in line
+
+
+def test_a_list_that_nobody_publishes_is_refused(refresh: Refresh) -> None:
+    code, printed = refresh("brids", NAMES)
+    assert code not in (0, 1) and "birds" in " ".join(printed)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("0", 0), ("100", 100), ("101", None), ("-1", None), ("x", None), ("", None)]
+)
+def test_a_share_is_one_of_a_hundred(text: str, share: int | None) -> None:
+    if share is not None:
+        assert _share(text) == share
+        return
+    with pytest.raises(argparse.ArgumentTypeError, match="no share"):
+        _share(text)

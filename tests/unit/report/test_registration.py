@@ -1,0 +1,182 @@
+"""The report registers itself with a run of Ansible's, comes last, and lets the screen print less of a failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import proscribe_registration
+import pytest
+from ansible.executor.stats import AggregateStats
+from ansible.executor.task_queue_manager import TaskQueueManager
+from ansible.playbook.play import Play
+from ansible.plugins.strategy import StrategyBase
+from proscribe.report.collection import active
+from proscribe_registration import LEFT_OUT, be_last, failures, manager_of, register, shorten_failures
+
+
+class Callback:
+    """The report, as far as Ansible knows it."""
+
+    def __init__(self) -> None:
+        self.done: list[Any] = []
+
+    def _init_callback_methods(self) -> None:
+        self.done.append("methods")
+
+    def set_options(self) -> None:
+        self.done.append("options")
+
+    def joins(self, play: Any, manager: Any) -> None:
+        self.done.append((play, manager))
+
+
+class Manager(TaskQueueManager):  # type: ignore[misc]
+    """Ansible's manager of a run, which has started nothing."""
+
+    def __init__(self, *callbacks: Any) -> None:
+        self._callback_plugins = list(callbacks)
+
+    def sends(self, callback: Any) -> Any:
+        return manager_of(callback)
+
+
+class Strategy(StrategyBase):  # type: ignore[misc]
+    """Ansible's strategy, which runs one task."""
+
+    def __init__(self, manager: Any) -> None:
+        self._tqm = manager
+
+    def run(self, iterator: Any, directory: Path, action: str = "compile_plans") -> None:  # type: ignore[override]
+        register(action, directory)
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What Ansible's loader was asked for, and the callback that it has."""
+    callback = Callback()
+    found = SimpleNamespace(names=[], callback=callback, directories=[])
+    loader = SimpleNamespace(
+        get=lambda name: found.names.append(name) or found.callback, add_directory=found.directories.append
+    )
+    monkeypatch.setattr(proscribe_registration, "callback_loader", loader)
+    monkeypatch.setattr(active, "collected", lambda: False)
+    return found
+
+
+class TestRegistering:
+    @pytest.mark.parametrize(
+        ("action", "name", "directories"),
+        [
+            ("compile_plans", "proscribe_report", ["/checkout/callback_plugins"]),
+            ("ansible_collections.acme.things.plugins.action.compile_plans", "acme.things.proscribe_report", []),
+        ],
+    )
+    def test_the_callback_joins_the_play_that_runs(
+        self, loaded: Any, action: str, name: str, directories: list[str]
+    ) -> None:
+        play, manager = Play(), Manager("screen")
+        Strategy(manager).run(SimpleNamespace(_play=play), Path("/checkout/callback_plugins"), action)
+        assert manager._callback_plugins == ["screen", loaded.callback]
+        assert loaded.callback.done == ["methods", "options", (play, manager)]
+        assert (loaded.names, loaded.directories) == ([name], directories)
+
+    def test_none_where_one_collects_already(self, loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(active, "collected", lambda: True)
+        manager = Manager()
+        Strategy(manager).run(SimpleNamespace(_play=Play()), Path("/x"))
+        assert manager._callback_plugins == [] and loaded.names == []
+
+    @pytest.mark.parametrize("lacks", ["play", "callback", "TaskQueueManager()", "CallbackBase", "iterator"])
+    def test_none_where_something_is_not_there(self, loaded: Any, monkeypatch: pytest.MonkeyPatch, lacks: str) -> None:
+        monkeypatch.setattr(proscribe_registration, "complete", lambda uses, having: lacks not in having)
+        loaded.callback = None if lacks == "callback" else loaded.callback
+        iterator: Any = SimpleNamespace(_play=Play())
+        iterator = {"play": SimpleNamespace(), "iterator": None}.get(lacks, iterator)
+        manager = Manager()
+        Strategy(manager).run(iterator, Path("/x"))
+        assert manager._callback_plugins == []
+
+    def test_none_outside_of_a_run(self, loaded: Any) -> None:
+        register("compile_plans", Path("/x"))
+        assert loaded.names == []
+
+
+class TestManager:
+    def test_of_an_event_that_is_sent_now(self) -> None:
+        callback = Callback()
+        manager = Manager(callback)
+        assert manager.sends(callback) is manager
+        assert manager.sends(Callback()) is None  # it is sent to others
+        assert manager_of(callback) is None  # nobody sends
+
+    def test_none_without_its_list(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(proscribe_registration, "complete", lambda uses, having: False)
+        callback = Callback()
+        assert Manager(callback).sends(callback) is None
+
+
+class TestLast:
+    def test_after_all_others_and_events_on_their_way_go_on(self) -> None:
+        one = Callback()
+        manager = Manager("a", one, "b")
+        before = manager._callback_plugins
+        assert be_last(one, manager) is True
+        assert manager._callback_plugins == ["a", "b", one] and before == ["a", one, "b"]
+
+    @pytest.mark.parametrize("callbacks", [["a"], ("a",), None])
+    def test_not_where_it_is_not_among_them(self, callbacks: Any) -> None:
+        manager = SimpleNamespace(_callback_plugins=callbacks)
+        assert be_last(Callback(), manager) is False and manager._callback_plugins is callbacks
+        assert be_last(Callback(), SimpleNamespace()) is False
+
+
+class Screen:
+    """A screen that notes what it prints."""
+
+    def __init__(self) -> None:
+        self.printed: list[Any] = []
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> str:
+        self.printed.append((result.result, ignore_errors))
+        return "done"
+
+
+class TestShorterFailures:
+    def test_of_the_results_that_are_ours_on_the_screen_alone(self) -> None:
+        screen, other = Screen(), Screen()
+        manager = Manager(screen, other)
+        for _ in range(2):  # each play may ask for it
+            shorten_failures(manager, lambda result: result.ours, "plan")
+        items = [{"plan": 1}, {"item": 2}]
+        result = SimpleNamespace(ours=True, result={"plan": "long", "msg": "why", "results": items})
+        assert screen.v2_runner_on_failed(result, ignore_errors=True) == "done"
+        shown = {"plan": LEFT_OUT, "msg": "why", "results": [{"plan": LEFT_OUT}, {"item": 2}]}
+        assert screen.printed == [(shown, True)]
+        screen.v2_runner_on_failed(SimpleNamespace(ours=False, result={"plan": "long"}))
+        assert screen.printed[1:] == [({"plan": "long"}, False)]
+        other.v2_runner_on_failed(SimpleNamespace(ours=True, result={"plan": "long"}))
+        assert other.printed == [({"plan": "long"}, False)]
+
+    def test_once_however_often_it_is_asked_for(self) -> None:
+        screen = Screen()
+        manager = Manager(screen)
+        shorten_failures(manager, lambda result: True, "plan")
+        shortened = screen.v2_runner_on_failed
+        shorten_failures(manager, lambda result: True, "plan")
+        assert screen.v2_runner_on_failed is shortened
+
+    @pytest.mark.parametrize("manager", [None, SimpleNamespace(_callback_plugins=None), Manager()])
+    def test_not_without_a_screen(self, manager: Any) -> None:
+        shorten_failures(manager, lambda result: True, "plan")
+
+
+def test_failures_are_those_of_all_hosts() -> None:
+    stats = AggregateStats()
+    assert failures(SimpleNamespace(_stats=stats)) == 0
+    for host, what in [("a", "failures"), ("a", "failures"), ("b", "dark"), ("b", "ok"), ("c", "changed")]:
+        stats.increment(what, host)
+    assert failures(SimpleNamespace(_stats=stats)) == 3
+    assert failures(SimpleNamespace(_renamed=stats)) == 3
+    assert failures(None) == 0

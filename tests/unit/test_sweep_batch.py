@@ -1,0 +1,458 @@
+"""What the worker of a batch asks whom, and what it makes of each answer. The hosts are shells of this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import proscribe_batch
+import pytest
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import connection_loader
+from ansible.template import trust_as_template
+from proscribe.loader import LACKING
+from proscribe.reply.shapes import Unusable
+from proscribe.sweep.exchange import Ended
+from proscribe_handover import Captured, Member, handover
+
+LOST = 255
+
+
+class Observed:
+    """An observation of which each stream is a shell's script."""
+
+    host = "h1"
+
+    def __init__(self, *streams: str, seconds: int = 60) -> None:
+        self._streams, self.seconds = streams, seconds
+
+    def streams(self) -> Iterator[bytes]:
+        yield from (stream.encode() for stream in self._streams)
+
+
+def question(*streams: str, seconds: int = 60, path: str = "", client: str = "/bin/sh", **more: Any) -> Any:
+    route = {"remote": "x", "password": None, "login": False, "retries": False, **more}
+    return proscribe_batch._Question(
+        Observed(*streams, seconds=seconds),  # type: ignore[arg-type]
+        SimpleNamespace(**route),  # type: ignore[arg-type]
+        "h1.example",
+        (client.encode(),),
+        path,
+    )
+
+
+def said(what: Any) -> str:
+    return f"echo '{json.dumps(what)}'"
+
+
+@pytest.fixture(autouse=True)
+def read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers are plain JSON, or nothing; `unusable` is refused by their reader."""
+
+    def answered(printed: bytes) -> Any:
+        if b"unusable" in printed:
+            raise Unusable("of another shape")
+        return json.loads(printed) if printed.strip() else None
+
+    monkeypatch.setattr(proscribe_batch, "answered", answered)
+
+
+class Leash:
+    def __init__(self) -> None:
+        self.why = ""
+
+    def cut(self, why: str) -> None:
+        self.why = why
+
+
+def aside() -> None:
+    """Nobody steps aside."""
+
+
+class TestAnswers:
+    @pytest.mark.parametrize(
+        ("streams", "found"),
+        [
+            pytest.param([said({"record": 1})], {"record": 1}, id="at once"),
+            pytest.param([said({LACKING: "x"}), said({"record": 2})], {"record": 2}, id="once it has the code"),
+            pytest.param(["", said({"record": 2})], {"record": 2}, id="once it is sent the whole"),
+            pytest.param([said({"record": 1}), "unusable"], {"record": 1}, id="and is sent nothing more"),
+        ],
+    )
+    def test_a_host_that_answers(self, streams: list[str], found: dict[str, Any]) -> None:
+        outcome = proscribe_batch._answer(question(*streams), aside)
+        assert outcome is not None and proscribe_batch._answer_in(outcome) == found
+        assert outcome(Leash()) == found  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        ("streams", "more"),
+        [
+            (["", ""], {}),
+            ([said({LACKING: "x"})], {}),
+            ([f"exit {LOST}"], {"retries": True}),
+            ([said({"record": 1})], {"login": True}),  # a new connection would need a password
+            ([said({"record": 1})], {"client": "/nonexistent/ssh"}),
+        ],
+    )
+    def test_a_host_that_is_asked_the_ordinary_way(self, streams: list[str], more: dict[str, Any]) -> None:
+        assert proscribe_batch._answer(question(*streams, **more), aside) is None
+
+    @pytest.mark.parametrize(
+        ("stream", "raised", "why"),
+        [
+            ("echo unusable", Unusable, "of another shape"),
+            (f"echo no route >&2; exit {LOST}", AnsibleConnectionFailure, '"h1.example".*no route'),
+        ],
+    )
+    def test_what_is_wrong_is_raised_where_the_action_runs(
+        self, stream: str, raised: type[Exception], why: str
+    ) -> None:
+        outcome = proscribe_batch._answer(question(stream), aside)
+        assert outcome is not None and proscribe_batch._answer_in(outcome) is None
+        with pytest.raises(raised, match=why):
+            outcome(Leash())  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("stream", ["", "echo unusable", said({LACKING: "x"})])
+    def test_a_host_that_has_used_up_its_time_is_not_asked_again(self, stream: str) -> None:
+        outcome = proscribe_batch._answer(question(stream, said({"record": 2}), seconds=0), aside)
+        leash = Leash()
+        assert outcome is not None and outcome(leash) == {}  # type: ignore[arg-type]
+        assert leash.why.startswith("it took longer than")
+
+    @pytest.mark.parametrize(
+        ("ended", "raised", "why"),
+        [
+            (Ended(0, b"", b""), None, None),
+            (Ended(-1, b"", b"", cut="it was too much"), None, "it was too much"),
+            (Ended(-1, b"", b"", refused="Incorrect sudo password"), AnsibleError, "Incorrect sudo password"),
+        ],
+    )
+    def test_how_a_command_ended(self, ended: Ended, raised: type[Exception] | None, why: str | None) -> None:
+        outcome = proscribe_batch._ending(question(), ended)
+        if why is None:
+            assert outcome is None
+            return
+        assert outcome is not None
+        leash = Leash()
+        if raised is None:
+            assert outcome(leash) == {} and leash.why == why  # type: ignore[arg-type]
+            return
+        with pytest.raises(raised, match=why):
+            outcome(leash)  # type: ignore[arg-type]
+
+    def test_another_outcome_holds_no_answer(self) -> None:
+        assert proscribe_batch._answer_in(partial(dict, {"record": 1})) is None
+        assert proscribe_batch._answer_in(lambda leash: {}) is None
+
+    def test_a_connection_that_serves_nobody_is_not_used(self, tmp_path: Path) -> None:
+        path = tmp_path / "left"
+        path.touch()
+        outcome = proscribe_batch._answer(question(said({"record": 1}), path=str(path)), aside)
+        assert proscribe_batch._answer_in(outcome) == {"record": 1}
+
+    @pytest.mark.parametrize(("code", "found"), [(0, {"record": 1}), (LOST, None)])
+    def test_a_connection_that_is_open_is_used(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, found: Any
+    ) -> None:
+        """Even where a new one would need a password; one that is lost is for the ordinary way."""
+        path = tmp_path / "open"
+        path.touch()
+        opened: list[Any] = []
+
+        def over(*given: str) -> Any:
+            opened.append(given)
+            return proscribe_batch.by_client((b"/bin/sh", b"-c", f"{said({'record': 1})}; exit {code}".encode()))
+
+        monkeypatch.setattr(proscribe_batch, "over_connection", over)
+        outcome = proscribe_batch._answer(question("", path=str(path), login=True), aside)
+        assert opened == [(str(path), "x")]
+        assert (None if outcome is None else proscribe_batch._answer_in(outcome)) == found
+
+    @pytest.mark.parametrize("connected", [False, True])
+    def test_who_waits_for_a_connection_steps_aside(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connected: bool
+    ) -> None:
+        path = tmp_path / "socket"
+        done: list[int] = []
+
+        def exchanged(_question: Any, _stream: bytes, _seconds: float, silent: Callable[[], None]) -> Any:
+            if connected:
+                path.touch()
+            silent()
+            return None
+
+        monkeypatch.setattr(proscribe_batch, "_exchanged", exchanged)
+        proscribe_batch._answer(question("", path=str(path)), lambda: done.append(1))
+        assert done == ([] if connected else [1])
+        proscribe_batch._answer(question("", path=""), lambda: done.append(2))
+        assert done[-1] == 2
+
+    def test_the_limits_are_the_hosts_and_go_down_from_stream_to_stream(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now, left = 100.0, []
+        monkeypatch.setattr(proscribe_batch.time, "monotonic", lambda: now)
+
+        def exchanged(_question: Any, _stream: bytes, seconds: float, _silent: Any) -> Ended:
+            nonlocal now
+            left.append(seconds - proscribe_batch.GRACE)
+            now += 7
+            return Ended(0, b"", b"")
+
+        monkeypatch.setattr(proscribe_batch, "_exchanged", exchanged)
+        proscribe_batch._answer(question("a", "b", "c", seconds=20), aside)
+        assert left == [20, 13, 6]
+
+
+def member(name: str, **variables: Any) -> Member:
+    return Member(SimpleNamespace(name=name), SimpleNamespace(), variables, None)
+
+
+def route(become: str = "", client: tuple[bytes, ...] = (), refuses: str = "") -> Any:
+    observed: list[Any] = []
+
+    def observation(run: Any, name: str, seconds: int) -> Any:
+        if name == refuses:
+            raise AnsibleError("it has no plan")
+        observed.append((dict(run), name, seconds))
+        return observed[-1]
+
+    connection = SimpleNamespace(
+        _load_name="ssh",
+        _shell=SimpleNamespace(_load_name="sh"),
+        become=SimpleNamespace(_load_name=become) if become else None,
+    )
+    return proscribe_batch._Route(
+        SimpleNamespace(observation=observation),
+        connection,
+        "x",
+        lambda address: (b"ssh", *client, address.encode()),
+        None,
+        False,
+        False,
+    )
+
+
+class TestQuestions:
+    @pytest.mark.parametrize(
+        ("variables", "address"),
+        [
+            ({}, "h1"),
+            ({"ansible_host": "h2"}, "h2"),
+            ({"ansible_host": "h2", "ansible_ssh_host": "h3"}, "h3"),
+            ({"ansible_host": "{{ a }}.example", "a": "b"}, "b.example"),
+        ],
+    )
+    def test_a_host_is_asked_at_its_address(self, variables: dict[str, Any], address: str) -> None:
+        run = {"proscribe_run": {"mode": "audit"}}
+        variables = {name: trust_as_template(value) for name, value in variables.items()}
+        one = member("h1", proscribe_compiled=run, **variables)
+        made = proscribe_batch._question(route(), one, one)
+        assert made is not None and made.address == address and made.client[-1] == address.encode()
+        assert made.observation[:2] == ({"mode": "audit"}, "h1")
+
+    @pytest.mark.parametrize(
+        ("client", "path"),
+        [
+            ((), ""),
+            ((b"ControlPath=/run/x",), "/run/x"),
+            ((b'-oControlPath="/run/x"',), ""),  # it is an option of its own
+            ((b'controlpath "/run/a b"',), "/run/a b"),
+            ((b"ControlPath=/run/%C",), ""),  # which only `ssh` knows
+            ((b"ControlPath=none",), ""),
+            ((b"ControlPath=/run/x", b"ControlPath=/run/y"), "/run/x"),
+        ],
+    )
+    def test_the_connection_that_is_kept_open_is_known_by_its_path(self, client: tuple[bytes, ...], path: str) -> None:
+        one = member("h1")
+        made = proscribe_batch._question(route(client=client), one, one)
+        assert made is not None and made.path == path
+
+    @pytest.mark.parametrize(
+        ("become", "given", "together"),
+        [
+            ("", {}, True),
+            ("sudo", {"ansible_su_user": "y"}, True),  # what nobody reads
+            ("su", {"ansible_su_user": "y"}, False),
+            ("su", {"ansible_su_user": "x"}, True),
+        ],
+    )
+    def test_hosts_with_other_options_of_an_unusual_plugin_are_asked_apart(
+        self, become: str, given: dict[str, Any], together: bool
+    ) -> None:
+        model, other = member("h1", ansible_su_user="x"), member("h2", **{"ansible_su_user": "x", **given})
+        made = proscribe_batch._question(route(become), other, model)
+        assert (made is not None) is together
+        assert proscribe_batch._question(route(become), model, model) is not None
+
+    def test_a_host_without_an_observation_is_asked_nothing(self) -> None:
+        assert proscribe_batch._question(route(refuses="h2"), member("h2"), member("h1")) is None
+
+    @pytest.mark.parametrize(
+        ("ended", "suits", "names", "model"),
+        [
+            (set(), True, ["h1", "h2", "h4"], "h1"),
+            ({"h1", "h2"}, True, ["h4"], "h3"),  # their tasks have ended: they have their results
+            ({"h1", "h2", "h3", "h4"}, True, [], ""),
+            (set(), False, [], ""),
+        ],
+    )
+    def test_of_a_group_all_that_are_left(
+        self, monkeypatch: pytest.MonkeyPatch, ended: set[str], suits: bool, names: list[str], model: str
+    ) -> None:
+        models: list[str] = []
+        group = [member(f"h{number}") for number in range(1, 5)]
+        monkeypatch.setattr(proscribe_batch, "_captured", lambda _, one: None if one.name in ended else one.name)
+        monkeypatch.setattr(proscribe_batch, "_route", lambda captured: captured if suits else None)
+
+        def made(captured: str, one: Member, of: Member) -> Any:
+            models.append(of.name)
+            return None if one.name == "h3" else (captured, one.name)
+
+        monkeypatch.setattr(proscribe_batch, "_question", made)
+        assert dict(proscribe_batch._questions(None, group)) == {name: (model, name) for name in names}
+        assert set(models) == ({model} if model else set()) and len(group) == 4
+
+    @pytest.mark.parametrize("asks", [True, False])
+    def test_an_action_is_caught_just_before_it_would_ask(self, monkeypatch: pytest.MonkeyPatch, asks: bool) -> None:
+        def run(batch: Any, one: Member) -> None:
+            assert handover.capturing and batch == "batch" and one.name == "h1"
+            if asks:
+                raise Captured("action", "command")
+
+        monkeypatch.setattr(proscribe_batch, "run_inside", run)
+        found = proscribe_batch._captured("batch", member("h1"))
+        assert (found is not None and found.command == "command") is asks
+        assert not handover.capturing
+
+
+class TestRoutes:
+    """How hosts are asked, by Ansible's own plugin and a made action."""
+
+    def captured(self, become: Any = None, streams: bool = True, sudoable: bool = True, **variables: Any) -> Captured:
+        context = PlayContext()
+        context.password = variables.pop("password", None)
+        connection = connection_loader.get("ssh", context)
+        connection.set_options(var_options=variables)
+        connection.become = become
+
+        def execute(command: str, in_data: bytes) -> None:
+            assert in_data
+            connection.exec_command(f"become {command}", in_data=in_data, sudoable=sudoable)
+
+        action = SimpleNamespace(_connection=connection, can_stream=lambda: streams, _low_level_execute_command=execute)
+        return Captured(action, "python3")
+
+    def test_with_the_command_that_becomes_root(self) -> None:
+        captured = self.captured()
+        found = proscribe_batch._route(captured)
+        assert found is not None and (found.remote, found.password) == ("become python3", None)
+        assert (found.login, found.retries) == (False, False)
+        assert b"become python3" in found.client("h1.example") and b"h1.example" in found.client("h1.example")
+        assert "exec_command" not in vars(captured.action._connection)  # it is as it was
+
+    @pytest.mark.parametrize(
+        ("variables", "login", "retries"),
+        [
+            ({"password": "x"}, True, False),
+            ({"ansible_password": "x"}, True, False),
+            ({"ansible_ssh_pkcs11_provider": "/lib/x"}, True, False),
+            ({"ansible_ssh_retries": 2}, False, True),
+        ],
+    )
+    def test_what_a_new_connection_needs(self, variables: dict[str, Any], login: bool, retries: bool) -> None:
+        found = proscribe_batch._route(self.captured(**variables))
+        assert found is not None and (found.login, found.retries) == (login, retries)
+
+    def test_none_for_an_action_that_cannot_stream_and_for_another_plugin(self) -> None:
+        assert proscribe_batch._route(self.captured(streams=False)) is None
+        captured = self.captured()
+        captured.action._connection = connection_loader.get("local", PlayContext())
+        assert proscribe_batch._route(captured) is None
+
+    def test_none_where_ansible_lacks_what_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        captured = self.captured()
+        kinds: list[str] = []
+        monkeypatch.setattr(proscribe_batch, "complete", lambda uses, having: kinds.extend(having))  # says None
+        assert proscribe_batch._route(captured) is None and kinds == ["Connection()"]
+
+    @pytest.mark.parametrize(
+        ("incorrect", "missing", "why"),
+        [
+            (True, False, "Incorrect sudo password"),
+            (False, True, "Missing sudo password"),
+            (False, False, ""),
+            (True, True, "Incorrect sudo password"),
+        ],
+    )
+    def test_a_password_is_the_become_plugins(self, incorrect: bool, missing: bool, why: str) -> None:
+        become = SimpleNamespace(
+            name="sudo",
+            expect_prompt=lambda: True,
+            get_option=lambda name, playcontext: {"become_pass": "sécret"}[name],
+            check_password_prompt=lambda printed: printed == b"prompt",
+            check_success=lambda printed: printed == b"success",
+            check_incorrect_password=lambda printed: incorrect,
+            check_missing_password=lambda printed: missing,
+        )
+        found = proscribe_batch._route(self.captured(become=become))
+        assert found is not None and found.password is not None
+        assert found.password.text == "sécret".encode() and found.password.refusal(b"x") == why
+        assert found.password.is_prompt(b"prompt") and not found.password.is_prompt(b"success")
+        assert found.password.is_accepted(b"success") and not found.password.is_accepted(b"prompt")
+        become.expect_prompt = lambda: False
+        found = proscribe_batch._route(self.captured(become=become))
+        assert found is not None and found.password is None
+
+
+class Results:
+    """What is sent to the strategy, in the order of that."""
+
+    log: list[Any]
+
+    def __init__(self, batch: Any) -> None:
+        self.log = batch.log
+
+    def send(self, one: Member, question: Any, answer: Any, outcome: Any) -> None:
+        self.log.append((one.name, question, answer))
+
+    def flush(self) -> None:
+        self.log.append("flush")
+
+
+@pytest.fixture
+def batch(monkeypatch: pytest.MonkeyPatch) -> Any:
+    log: list[Any] = []
+    monkeypatch.setattr(proscribe_batch, "Results", Results)
+    monkeypatch.setattr(proscribe_batch, "alike", lambda members: [members[:2], members[2:]])
+    monkeypatch.setattr(
+        proscribe_batch, "_questions", lambda _, group: [(one.name, f"asked {one.name}") for one in group]
+    )
+    return SimpleNamespace(log=log, give_up=lambda names: log.append(("give up", *names)))
+
+
+def test_hosts_are_asked_and_who_has_no_answer_is_given_up(batch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = partial(proscribe_batch._answered, {"record": 1})
+    outcomes = {"asked h1": answered, "asked h2": None, "asked h3": partial(proscribe_batch._cut, "x")}
+    monkeypatch.setattr(proscribe_batch, "_answer", lambda question, _: outcomes[question])
+    proscribe_batch.observe(batch, [member("h1"), member("h2"), member("h3")], 1)
+    sent = [line for line in batch.log if line != "flush"]
+    assert sorted(sent, key=str) == [("give up", "h2"), ("h1", "asked h1", {"record": 1}), ("h3", "asked h3", None)]
+    assert batch.log[-1] == "flush"
+
+
+def test_whatever_goes_wrong_is_told_and_the_ordinary_way_is_left(batch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(proscribe_batch.display, "warning", warned.append)
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("a new Ansible")
+
+    monkeypatch.setattr(Results, "send", broken)
+    monkeypatch.setattr(proscribe_batch, "_answer", lambda question, _: partial(proscribe_batch._answered, {}))
+    proscribe_batch.observe(batch, [member("h1")], 1)
+    assert len(warned) == 1 and "RuntimeError: a new Ansible" in " ".join(warned[0].split())
+    assert batch.log == ["flush"]

@@ -1,0 +1,235 @@
+"""Which results of a batch Ansible's executor makes, and which are sent as an answer beside such a result."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import proscribe_executor
+import pytest
+from ansible.executor.process import worker as workers
+from ansible.executor.task_executor import TaskExecutor
+from proscribe_alike import KEYWORDS
+from proscribe_executor import JUDGING, WHOLE, Results, run_inside
+from proscribe_handover import Member, handover
+
+ANSWER = {"record": {"host": 1}, "drifted": [], "privileged": True}
+
+
+class Batch:
+    """The worker of a batch: what it sent, and in which order."""
+
+    def __init__(self) -> None:
+        self.log: list[Any] = []
+
+    def answered(self, wire: Any, answers: Any) -> None:
+        self.log.append((wire.model, list(answers)))
+
+
+def task(**keywords: Any) -> Any:
+    return SimpleNamespace(**{"name": "Observe", "register": None, **keywords})
+
+
+def question(route: Any) -> Any:
+    return SimpleNamespace(route=route, observation=SimpleNamespace(noted=lambda answer: {**answer, "changed": False}))
+
+
+@pytest.fixture
+def batch(monkeypatch: pytest.MonkeyPatch) -> Batch:
+    """A batch in which the executor notes for whom it ran, and with which outcome."""
+    made = Batch()
+
+    def run(of: Batch, member: Member, question: Any) -> Any:
+        observation, outcome = handover.outcomes.pop(member.name)
+        assert of is made and observation is question.observation
+        made.log.append((member.name, outcome))
+        return SimpleNamespace(model=member.name, return_data=dict(member.variables))
+
+    monkeypatch.setattr(proscribe_executor, "run_inside", run)
+    return made
+
+
+def member(name: str, on: Any, **warns: Any) -> Member:
+    return Member(SimpleNamespace(name=name), on, warns, None)
+
+
+def record(number: int) -> dict[str, Any]:
+    return {**ANSWER, "record": {"host": number}}
+
+
+class TestResults:
+    def test_the_first_is_made_and_the_others_go_with_it(self, batch: Batch) -> None:
+        results, one, routes = Results(batch), task(), [object(), object()]
+        for number in range(5):
+            results.send(member(f"h{number}", one), question(routes[number % 2]), record(number), f"o{number}")
+        assert batch.log == [("h0", "o0"), ("h1", "o1")]  # one of each route
+        results.flush()
+        assert batch.log[2:] == [
+            ("h0", [("h2", record(2)), ("h4", record(4))]),
+            ("h1", [("h3", record(3))]),
+        ]
+        results.flush()
+        assert len(batch.log) == 4
+        results.send(member("h6", one), question(routes[0]), record(6), "o6")
+        results.flush()
+        assert batch.log[4:] == [("h0", [("h6", record(6))])]
+
+    def test_an_answer_that_differs_in_more_has_a_result_of_its_own(self, batch: Batch) -> None:
+        results, one, route = Results(batch), task(), object()
+        for number, more in enumerate([{}, {}, {"more": 1}, {"more": 1}, {}]):
+            results.send(member(f"h{number}", one), question(route), {**record(number), **more}, f"o{number}")
+        results.flush()
+        assert batch.log == [("h0", "o0"), ("h2", "o2"), ("h3", "o3"), ("h0", [("h1", record(1)), ("h4", record(4))])]
+
+    @pytest.mark.parametrize(
+        ("first", "warns"),
+        [
+            (None, {}),
+            ({"record": {}}, {}),  # without a part of what is sent beside it
+            ({**ANSWER, "failed": True}, {}),
+            ({**ANSWER, "not_installed": True}, {}),
+            (ANSWER, {"warnings": ["of this host"]}),
+        ],
+    )
+    def test_what_is_of_one_host_is_no_model(self, batch: Batch, first: Any, warns: dict[str, Any]) -> None:
+        results, one, route = Results(batch), task(), object()
+        results.send(member("h0", one, **warns), question(route), first, "o0")
+        results.send(member("h1", one), question(route), record(1), "o1")
+        results.send(member("h2", one), question(route), record(2), "o2")
+        results.send(member("h3", one), question(route), None, "o3")
+        results.flush()
+        assert batch.log == [("h0", "o0"), ("h1", "o1"), ("h3", "o3"), ("h1", [("h2", record(2))])]
+
+    @pytest.mark.parametrize(
+        ("keywords", "plain"),
+        [
+            ({}, True),
+            ({"register": "seen"}, True),
+            ({"register": {"seen": WHOLE}}, True),
+            ({"register": {"seen": WHOLE, "host": "_task.result.record"}}, False),
+            ({"name": "Observe {{ inventory_hostname }}"}, False),
+            *(({keyword: ["x"]}, False) for keyword in JUDGING),
+            *(({keyword: []}, True) for keyword in JUDGING),
+        ],
+    )
+    def test_a_task_that_says_more_of_its_result_has_each_made(
+        self, batch: Batch, keywords: dict[str, Any], plain: bool
+    ) -> None:
+        results, one, route = Results(batch), task(**keywords), object()
+        for number in range(3):
+            results.send(member(f"h{number}", one), question(route), record(number), "o")
+        results.flush()
+        assert [name for name, _ in batch.log] == (["h0", "h0"] if plain else ["h0", "h1", "h2"])
+
+    def test_each_task_is_asked_for_itself(self, batch: Batch) -> None:
+        results, plain, judging, routes = Results(batch), task(), task(no_log=True), [object(), object()]
+        for number in range(4):
+            one, route = [(plain, routes[0]), (judging, routes[1])][number % 2]
+            results.send(member(f"h{number}", one), question(route), record(number), "o")
+        results.flush()
+        assert [name for name, _ in batch.log] == ["h0", "h1", "h3", "h0"]
+
+    @pytest.mark.parametrize("warnings", [[], ["x"]])
+    def test_warnings_are_where_this_ansible_has_them(self, warnings: list[str]) -> None:
+        assert proscribe_executor._warns(SimpleNamespace(utr=SimpleNamespace(warnings=warnings))) is bool(warnings)
+
+
+class Queue:
+    """Ansible's queue, as far as it is used."""
+
+    def __init__(self) -> None:
+        self.content: list[Any] = []
+
+    def put(self, result: Any) -> None:
+        self.content.append(result)
+
+    def send_task_result(self, *result: Any) -> None:
+        self.put(result)
+
+    def send_display(self, *what: Any) -> None:
+        self.content.append(("display", *what))
+
+
+class Task:
+    """Ansible's task, as far as it is used."""
+
+    def __init__(self, **keywords: Any) -> None:
+        self.__dict__.update(keywords)
+        self._parent = "block"
+
+    def copy(self, exclude_parent: bool, exclude_tasks: bool) -> Task:
+        assert exclude_parent and exclude_tasks
+        one = Task(**vars(self))
+        one._parent = ""
+        return one
+
+
+class TestInside:
+    """A member's worker inside the process of the batch."""
+
+    @pytest.fixture
+    def parts(self) -> tuple[Any, Member]:
+        batch = SimpleNamespace(_final_q=Queue(), _term="term", _loader="loader", _task="own", _host="own")
+        host = SimpleNamespace(name="h1", vars={"a": 1}, groups=["g"])
+        keywords = dict.fromkeys(KEYWORDS, "{{ expression }}")
+        return batch, Member(host, Task(name="x", **keywords), {"b": 2}, "context")
+
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_it_runs_with_what_is_the_members_and_leaves_nothing(
+        self, parts: tuple[Any, Member], monkeypatch: pytest.MonkeyPatch, fails: bool
+    ) -> None:
+        batch, member = parts
+        question = SimpleNamespace(
+            address="10.0.0.7",
+            route=SimpleNamespace(
+                connection=SimpleNamespace(host=""),
+                action=SimpleNamespace(_task=SimpleNamespace(**dict.fromkeys(KEYWORDS, "evaluated"))),
+            ),
+        )
+        before, task_before = member.host.vars, dict(vars(member.task))
+
+        def run(self: Any) -> None:
+            assert workers.TaskExecutor is proscribe_executor._Executor
+            assert (self._host, self._play_context, self._loader) == (member.host, "context", "loader")
+            assert self._task_vars == {"b": 2} and self._task_vars is not member.variables
+            assert self._task._parent == "block" and self._task is not member.task
+            assert {getattr(self._task, keyword) for keyword in KEYWORDS} == {"evaluated"}
+            executor = object.__new__(workers.TaskExecutor)
+            assert executor._get_connection({}, None) is question.route.connection
+            assert question.route.connection.host == "10.0.0.7"
+            assert executor._set_connection_options({}, None) == []
+            self._host.vars, self._host.groups = {}, []
+            if fails:
+                try:
+                    raise KeyError("x")
+                except KeyError:
+                    self._hard_exit("an error")
+            self._final_q.send_display("a warning")
+            self._final_q.send_task_result("h1", "result")
+
+        monkeypatch.setattr(proscribe_executor._Inside, "run", run)
+        if fails:
+            with pytest.raises(KeyError):
+                run_inside(batch, member, question)
+        else:
+            assert run_inside(batch, member, question) == ("h1", "result")
+            assert batch._final_q.content == [("display", "a warning"), ("h1", "result")]
+        assert workers.TaskExecutor is TaskExecutor and proscribe_executor._Executor.question is None
+        assert member.host.vars is before and member.host.groups == ["g"]
+        assert vars(member.task) == task_before and batch._task == "own"
+
+    def test_without_a_question_the_executor_is_ansibles(
+        self, parts: tuple[Any, Member], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batch, member = parts
+        monkeypatch.setattr(TaskExecutor, "_get_connection", lambda *words: ("a connection", *words[1:]))
+        monkeypatch.setattr(TaskExecutor, "_set_connection_options", lambda *words: ["options", *words[1:]])
+
+        def run(self: Any) -> None:
+            executor = object.__new__(workers.TaskExecutor)
+            assert executor._get_connection("x") == ("a connection", "x")
+            assert executor._set_connection_options("x") == ["options", "x"]
+            assert {getattr(self._task, keyword) for keyword in KEYWORDS} == {"{{ expression }}"}
+
+        monkeypatch.setattr(proscribe_executor._Inside, "run", run)
+        assert run_inside(batch, member) is None

@@ -1,0 +1,460 @@
+"""The verifier as the daemon asks it: what it answers, what it does when something is due, and when it ends."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from patience import until
+from proscribe.controls.apps.running import Identity, Running
+from proscribe.host import ControlError, Process, Result
+from proscribe.moments import stamp
+from proscribe.watch import clock, files, frozen, installing, journal, units, verifying
+from proscribe.watch.restricted import Verified
+from proscribe.watch.verifying import MOST_NOTIFIERS, RELOADED, SUCCESSORS, Verifying
+from watch_host import ROOT, Made, given, plan
+
+pytestmark = ROOT
+OWL = {"name": "Owl", "mode": "enforce", "packages": {}, "processes": ["owl"], "paths": ["/opt/owl"]}
+
+
+def of(mode: str, number: int, **more: Any) -> dict[str, Any]:
+    """A plan that enforces one service, whose directory has a number, or only audits it."""
+    entry = {**OWL, "paths": [f"/opt/owl{number}"]}
+    return plan(controls={"apps": {"mode": mode, "services": {"owl": entry}, "settings": {}}}, **more)
+
+
+def events(host: Made) -> list[dict[str, Any]]:
+    return [{key: value for key, value in line.items() if key != "at"} for line in journal.read(host)[0]]
+
+
+def install(made: Made, modes: list[str], begun: float) -> None:
+    """Install plans, of which each takes effect a hundred seconds after the one before it."""
+    plans: list[dict[str, Any]] = []
+    for number, mode in reversed(list(enumerate(modes))):
+        later = {"later": {"at": stamp(begun + 100 * (number + 1)), "plan": plans[0]["digest"]}} if plans else {}
+        plans.insert(0, of(mode, number, **later))
+    installing.change(made, plans[0], {**given(*plans), "now": stamp(begun)})
+
+
+class TestSets:
+    """What the daemon lets through: all that the present plan and the next ones enforce."""
+
+    @pytest.mark.parametrize(
+        ("modes", "exact", "again"),
+        [
+            (["enforce"], [0], 0.0),
+            (["audit"], [], 0.0),
+            (["audit", "enforce"], [1], 0.0),
+            (["enforce"] * (SUCCESSORS + 1), list(range(SUCCESSORS + 1)), 0.0),
+            (["enforce"] * (SUCCESSORS + 2), list(range(SUCCESSORS + 1)), 100.0 * SUCCESSORS),
+        ],
+    )
+    def test_of_the_plans_that_are_next(
+        self, made: Made, monkeypatch: pytest.MonkeyPatch, modes: list[str], exact: list[int], again: float
+    ) -> None:
+        begun = int(time.time())
+        monkeypatch.setattr(clock.time, "time", lambda: begun)
+        install(made, modes, begun)
+        found = Verifying(lambda: made).sets(0.0)
+        assert found["exact"] == [f"/opt/owl{number}" for number in exact]
+        assert found["again"] == again
+        known = files.settings(made)
+        assert known and found["read"] == files.identity(known) and found["files"][0] == files.SETTINGS
+        assert known.every < found["every"] < 2 * known.every  # a timer may be late, and not by a whole turn
+
+    def test_what_has_passed_is_let_through_no_more(self, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+        begun = int(time.time())
+        monkeypatch.setattr(clock.time, "time", lambda: begun)
+        install(made, ["enforce"] * (SUCCESSORS + 3), begun)
+        one = Verifying(lambda: made)
+        one.sets(0.0)
+        last = 100 * (SUCCESSORS + 2)
+        for passed, first, again in ((100, 1, 100.0 * SUCCESSORS), (last - 1, SUCCESSORS + 1, 0.0)):
+            monkeypatch.setattr(clock.time, "time", lambda passed=passed: begun + passed)
+            found = one.sets(1.0)  # which reads all anew, however short a time ago that was done
+            last_named = min(first + SUCCESSORS, SUCCESSORS + 2)
+            assert found["exact"] == [f"/opt/owl{number}" for number in range(first, last_named + 1)]
+            assert found["again"] == again
+
+    def test_where_nothing_is_installed(self, made: Made) -> None:
+        found = Verifying(lambda: made).sets(0.0)
+        assert found["exact"] == [] and found["again"] == 0.0
+        assert "read" not in found and "every" not in found
+
+
+class TestTheTimer:
+    """A host on which somebody has stopped the timer."""
+
+    @pytest.fixture
+    def stopped(self, watched: tuple[Made, dict[str, Any]]) -> Made:
+        host, _ = watched
+        host.stopped.add(units.TIMER)
+        host.ran.clear()
+        return host
+
+    def test_it_begins_again(self, stopped: Made) -> None:
+        assert Verifying(lambda: stopped).answer(("timer",)).keys() == {"used"}
+        assert stopped.stopped == set()
+        assert [one["event"] for one in events(stopped)] == ["drift", "corrected"]
+        stopped.ran.clear()
+        Verifying(lambda: stopped).answer(("timer",))
+        assert not any(line.split()[1] in ("start", "restart", "reenable") for line in stopped.ran)
+        assert len(events(stopped)) == 2
+
+    def test_what_does_not_begin_again_is_not_corrected(self, stopped: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+        def started(argv: Sequence[str], **more: Any) -> Result:
+            done = Made.answer(stopped, argv, **more)
+            stopped.stopped.add(units.TIMER)
+            return done
+
+        monkeypatch.setattr(stopped, "_run", started)
+        Verifying(lambda: stopped).answer(("timer",))
+        assert [one["event"] for one in events(stopped)] == ["drift"]
+
+    def test_where_nothing_is_installed_nothing_begins(self, made: Made) -> None:
+        assert Verifying(lambda: made).answer(("timer",)).keys() == {"used"}
+        assert made.ran == [] and events(made) == []
+
+    def test_in_a_pause_it_does_not(self, stopped: Made) -> None:
+        frozen.freeze(stopped, "1h", "works on it", "ann")
+        Verifying(lambda: stopped).answer(("timer",))
+        assert stopped.stopped == {units.TIMER}
+
+
+def test_in_a_pause_no_start_is_verified(watched: tuple[Made, dict[str, Any]]) -> None:
+    host, _ = watched
+    one = Verifying(lambda: host)
+    assert "later" in one.answer(("starts", []))
+    frozen.freeze(host, "1h", "works on it", "ann")
+    assert one.answer(("starts", [])).keys() == {"used"}
+
+
+def test_a_waiver_with_hours_is_asked_for_the_present_hour(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan with hours is resolved by what the host's own zone says; the next start asks again."""
+    hours = [[day, 0, 24 * 60] for day in range(7)]
+    entry = {**OWL, "exceptions": [{"waiver": "w1", "users": ["ann"], "hours": hours}]}
+    mine = plan(controls={"apps": {"mode": "enforce", "services": {"owl": entry}, "settings": {}}})
+    installing.change(made, mine, given(mine))
+    one = Verifying(lambda: made)
+    one.reload(0.0)
+    assert one.restricted.section
+    assert one.restricted.section["services"]["owl"].get("exceptions") == [{"waiver": "w1", "users": ["ann"]}]
+
+
+class TestAnswers:
+    def test_what_is_damaged_ends_nothing_and_is_written_once_in_a_while(
+        self, watched: tuple[Made, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        host, _ = watched
+        now = 1000.0
+        monkeypatch.setattr(verifying.time, "monotonic", lambda: now)
+        host.write(files.SETTINGS, "{}", 0o600)
+        one = Verifying(lambda: host)
+        for _ in range(3):
+            found = one.answer(("starts", []))
+            assert files.SETTINGS in found["failed"] and found.keys() == {"failed", "used"}
+        assert events(host) == [{"event": "damaged", "file": files.SETTINGS}]
+        now += RELOADED
+        one.answer(("sets",))
+        assert len(events(host)) == 2
+        host.delete(files.SETTINGS)
+        assert "failed" not in one.answer(("starts", []))
+
+    def test_what_cannot_be_read_is_said(
+        self, watched: tuple[Made, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        host, _ = watched
+        one = Verifying(lambda: host)
+
+        def refused(now: float) -> None:
+            raise ControlError("it is not there")
+
+        monkeypatch.setattr(one, "reload", refused)
+        assert one.answer(("starts", []))["failed"] == "it is not there"
+        assert events(host) == [{"event": "failed", "control": "apps", "message": "it is not there"}]
+
+    def test_a_journal_that_takes_nothing_keeps_nobody_from_an_answer(
+        self, watched: tuple[Made, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        host, _ = watched
+        host.write(files.SETTINGS, "{}", 0o600)
+
+        def full(*_: Any, **__: Any) -> None:
+            raise ControlError("no space is left")
+
+        monkeypatch.setattr(journal, "append", full)
+        assert files.SETTINGS in Verifying(lambda: host).answer(("starts", []))["failed"]
+
+    def test_what_it_uses_has_all_that_it_did(self, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+        times = os.times_result((1.0, 2.0, 4.0, 8.0, 16.0))  # the last is no processor time
+        monkeypatch.setattr(verifying.os, "times", lambda: times)
+        found = Verifying(lambda: made).answer(("sets",))
+        assert found["used"] == 15.0 and found["sets"]["exact"] == []
+
+
+class TestPrograms:
+    """Real processes of this test, which the verifier ends."""
+
+    @pytest.fixture
+    def program(self) -> Iterator[subprocess.Popen[bytes]]:
+        with subprocess.Popen(["sleep", "1000"]) as started:
+            yield started
+            started.kill()
+
+    def test_one_that_is_restricted_is_ended_counted_and_explained(
+        self, watched: tuple[Made, dict[str, Any]], program: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        host, _ = watched
+        process = Process(program.pid, "/opt/owl/owl")
+        running = Running(Identity(["owl", "barn"], "owl"), "ann", "", [process])
+        notified: list[Any] = []
+        monkeypatch.setattr(host, "process", lambda pid: process if pid == process.pid else None)
+        monkeypatch.setattr(host, "start_time", lambda _: 1.0)
+        monkeypatch.setattr(host, "user_of", lambda _: 1000)
+        one = Verifying(lambda: host)
+        one.reload(0.0)
+        monkeypatch.setattr(one, "reload", lambda now: None)
+        monkeypatch.setattr(one, "_notify", lambda *given: notified.append(given))
+        verified = Verified([running], [], [], [], [(process.pid, 5.0)])
+        monkeypatch.setattr(one.restricted, "verify", lambda *_: iter([verified]))
+        one.answer(("starts", [(process.pid, "/owl", ("/opt/owl/owl", 1000))]))
+        assert program.wait(60) == -signal.SIGTERM
+        assert [(who.user, id_) for who, id_, _ in notified] == [("ann", "owl")]
+        line = {"event": "ended", "program": "owl", "user": "ann", "times": 1}
+        assert events(host) == [{**line, "rule": "apps/owl"}, {**line, "rule": "apps/barn"}]
+        assert list(one.slow) == [1000]  # whose start took so long
+
+    @pytest.mark.parametrize("own", [True, False])
+    def test_none_that_the_verifier_itself_runs_below(
+        self, made: Made, program: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch, own: bool
+    ) -> None:
+        one = Verifying(lambda: made)
+        process = Process(program.pid, "/opt/owl/owl")
+        monkeypatch.setattr(made, "lineage", lambda: [1, program.pid] if own else [1])
+        monkeypatch.setattr(made, "process", lambda _: process)
+        monkeypatch.setattr(made, "start_time", lambda _: 1.0)
+        assert one._begin([process], {program.pid: (1.0, process.exe)}) is not own
+        assert bool(one.endings) is not own
+        assert (one.due() is None) is own
+
+    def test_one_that_was_not_ended_is_not_counted(self, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+        one = Verifying(lambda: made)
+        monkeypatch.setattr(one, "_begin", lambda *_: False)
+        one._end(Running(Identity(["owl"], "owl"), "ann", "", [Process(7, "/owl")]), {}, [7], 1.0)
+        assert events(made) == [] and one.forked_at == 0.0 and one.due() is None
+
+    def test_one_that_does_not_end_is_written_down(self, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+        one = Verifying(lambda: made)
+        monkeypatch.setattr(one.endings, "proceed", lambda now: ["process 7 (/owl)", "process 8 (/owl)"])
+        one.proceed(1.0)
+        assert [(line["event"], line["control"], line["message"][:9]) for line in events(made)] == [
+            ("failed", "apps", "process 7"),
+            ("failed", "apps", "process 8"),
+        ]
+
+    @pytest.mark.parametrize(("now", "left"), [(4.9, 5.0), (5.0, 0.0), (6.0, 0.0)])
+    def test_what_was_forked_is_ended_when_it_is_due(
+        self, made: Made, monkeypatch: pytest.MonkeyPatch, now: float, left: float
+    ) -> None:
+        one, done = Verifying(lambda: made), []
+        monkeypatch.setattr(one, "_end_forked", done.append)
+        one.forked_at = 5.0
+        one.notifiers = {1: 7.0}
+        assert one.due() == 5.0
+        one.notifiers.clear()
+        one.proceed(now)
+        assert one.forked_at == left and done == ([] if left else [now])
+        assert one.due() == (left or None)
+
+    def test_attempts_are_written_when_they_are_due(self, made: Made) -> None:
+        one = Verifying(lambda: made)
+        for now in (10.0, 11.0, 12.0):
+            one.attempts.note("apps/owl", "owl", "ann", now)
+        due = one.due()
+        assert due and [line["times"] for line in events(made)] == [1]
+        one.proceed(due)
+        assert [line["times"] for line in events(made)] == [1, 2]
+
+
+class TestNotes:
+    """A note to a user is written by a process of its own."""
+
+    @pytest.fixture
+    def one(self, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verifying:
+        verifier = Verifying(lambda: made)
+        verifier.restricted.text = "Not here.\n\nNicht hier.\x1b"
+        monkeypatch.setattr(made, "user_id", {"ann": 1000, "bob": 1001, **{f"u{n}": n for n in range(9)}}.get)
+        noted = tmp_path / "noted"
+
+        def notify(host: Made, text: str, uid: int) -> None:
+            with noted.open("a") as file:
+                file.write(f"{host is made} {uid} {os.getpgid(0) == os.getpid()} {text!r}\n")
+            raise RuntimeError("a desktop that is none")
+
+        monkeypatch.setattr(verifying, "notify", notify)
+        return verifier
+
+    def running(self, user: str) -> Running:
+        return Running(Identity(["owl"], "owl"), user, "", [Process(7, "/owl")])
+
+    def ended(self, one: Verifying, now: float) -> None:
+        def all_reaped() -> bool:
+            one._reap(now)
+            return not one.notifiers
+
+        until(all_reaped)
+
+    def noted(self, tmp_path: Path) -> list[str]:
+        place = tmp_path / "noted"
+        return place.read_text().splitlines() if place.exists() else []
+
+    def test_it_says_why_to_that_user_alone(self, one: Verifying, tmp_path: Path) -> None:
+        one._notify(self.running("ann"), "owl", 10.0)
+        assert one.notifiers and one.due() == min(one.notifiers.values()) > 10.0
+        self.ended(one, 10.0)
+        assert one.due() is None
+        assert self.noted(tmp_path) == [r"True 1000 True 'Not here.\nNicht hier.'"]
+
+    def test_with_how_to_ask_for_an_exception(self, one: Verifying, tmp_path: Path) -> None:
+        one.restricted.requests = True
+        one._notify(self.running("ann"), "owl", 10.0)
+        self.ended(one, 10.0)
+        [line] = self.noted(tmp_path)
+        assert "owl" in line
+
+    def test_the_same_once_a_minute(self, one: Verifying, tmp_path: Path) -> None:
+        for user, program, now in [("ann", "owl", 10), ("ann", "owl", 30), ("bob", "owl", 30), ("ann", "elf", 30)]:
+            one._notify(self.running(user), program, float(now))
+            self.ended(one, float(now))
+        assert [line.split()[1] for line in self.noted(tmp_path)] == ["1000", "1001", "1000"]
+        one._notify(self.running("ann"), "owl", 71.0)
+        self.ended(one, 71.0)
+        assert len(self.noted(tmp_path)) == 4
+        assert one.notified.keys() == {("ann", "owl"), ("bob", "owl"), ("ann", "elf")}
+        one._notify(self.running("ann"), "owl", 1000.0)
+        assert one.notified.keys() == {("ann", "owl")}  # what is over is not remembered
+        self.ended(one, 1000.0)
+
+    @pytest.mark.parametrize(("text", "user"), [("", "ann"), ("Not here.", "nobody-known")])
+    def test_none_without_a_text_or_a_user(self, one: Verifying, tmp_path: Path, text: str, user: str) -> None:
+        one.restricted.text = text
+        one._notify(self.running(user), "owl", 10.0)
+        assert one.notifiers == {} and one.notified == {}
+
+    def test_not_many_at_a_time_and_none_for_ever(self, one: Verifying, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(verifying, "notify", lambda *_: time.sleep(1000))
+        for number in range(MOST_NOTIFIERS + 2):
+            one._notify(self.running(f"u{number}"), "owl", 10.0)
+        assert len(one.notifiers) == MOST_NOTIFIERS
+        assert len(one.notified) == MOST_NOTIFIERS  # the others are notified at their next start
+        due = one.due()
+        assert due is not None
+        one._reap(due - 0.1)
+        assert len(one.notifiers) == MOST_NOTIFIERS
+        self.ended(one, due)
+
+
+class Stub:
+    """A verifier that is busy with nothing but what a test says."""
+
+    def __init__(self, work: int = 0) -> None:
+        self.answered: list[Any] = []
+        self.work = work  # so many turns until nothing is being ended
+        self.written: list[bool] = []
+        self.at: list[float] = []
+        self.attempts = self
+
+    @property
+    def endings(self) -> bool:
+        return self.work > 0
+
+    def due(self) -> float | None:
+        return time.monotonic() if self.work else None
+
+    def proceed(self, now: float, all_of_it: bool = False) -> None:
+        if all_of_it:
+            self.written.append(self.work == 0)
+            return
+        self.at.append(now)
+        self.work = max(0, self.work - 1)
+
+    def answer(self, request: Any) -> dict[str, Any]:
+        self.answered.append(request)
+        return {"request": request, "long": "x" * 100_000}
+
+
+class TestServing:
+    @pytest.fixture
+    def channel(self) -> Iterator[tuple[socket.socket, int]]:
+        before = signal.getsignal(signal.SIGTERM)
+        ours, theirs = socket.socketpair()
+        with ours:
+            yield ours, theirs.detach()
+        signal.signal(signal.SIGTERM, before)
+
+    def exchanged(self, ours: socket.socket, requests: list[Any]) -> tuple[threading.Thread, list[Any]]:
+        """A daemon that asks one request after the other, in pieces, and goes away; and what it is answered."""
+        answers: list[Any] = []
+
+        def ask() -> None:
+            with ours, ours.makefile("rb") as file:
+                for request in requests:
+                    content = marshal.dumps(request)
+                    content = len(content).to_bytes(4, "little") + content
+                    for piece in (content[:3], content[3:7], content[7:]):
+                        ours.sendall(piece)
+                    size = int.from_bytes(file.read(4), "little")
+                    answers.append(marshal.loads(file.read(size)))
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        return thread, answers
+
+    def test_requests_are_answered_until_nobody_is_there(self, channel: tuple[socket.socket, int]) -> None:
+        ours, theirs = channel
+        requests: list[Any] = [("sets",), ("starts", [(7, "x" * 70_000, ("k", 1))]), ("timer",)]
+        thread, answers = self.exchanged(ours, requests)
+        one = Stub()
+        verifying.serve(one, theirs)  # type: ignore[arg-type]
+        thread.join()
+        assert one.answered == requests == [answer["request"] for answer in answers]
+        assert len(one.at) == len(requests)  # what is due is done after each, and it does not turn round meanwhile
+        assert one.written == [True]
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+
+    def test_what_is_being_ended_is_ended_before_it_goes(self, channel: tuple[socket.socket, int]) -> None:
+        ours, theirs = channel
+        ours.close()
+        one = Stub(work=3)
+        verifying.serve(one, theirs)  # type: ignore[arg-type]
+        assert one.work == 0 and one.written == [True]
+
+    @pytest.mark.parametrize("work", [0, 4])
+    def test_it_ends_where_nobody_wants_anything(
+        self, channel: tuple[socket.socket, int], monkeypatch: pytest.MonkeyPatch, work: int
+    ) -> None:
+        _, theirs = channel
+        monkeypatch.setattr(verifying, "LINGERS", 0.05)
+        one = Stub(work)
+        began = time.monotonic()
+        verifying.serve(one, theirs)  # type: ignore[arg-type]
+        assert one.at[-1] >= began + 0.05 and one.work == 0 and one.written == [True]
+        assert one.answered == []
+
+    def test_half_a_request_is_none(self, channel: tuple[socket.socket, int]) -> None:
+        ours, theirs = channel
+        ours.sendall((100).to_bytes(4, "little") + b"half")
+        ours.close()
+        one = Stub()
+        verifying.serve(one, theirs)  # type: ignore[arg-type]
+        assert one.answered == []
