@@ -22,12 +22,12 @@ class Made(Host):
     def __init__(self, root: Path, answer: Result | None = REFUSED) -> None:
         super().__init__(str(root), self.answers)
         self.answer = answer
-        self.asked: list[bytes] = []
+        self.requested: list[bytes] = []
 
     def answers(self, argv: Sequence[str], **_: Any) -> Result:
         *words, path = argv
         assert "--test" in words, "which changes nothing"
-        self.asked.append(Path(path).read_bytes())
+        self.requested.append(Path(path).read_bytes())
         if self.answer is None:
             raise ControlError("rpm did not end within 30 s")
         return self.answer
@@ -65,7 +65,7 @@ def test_all_settings_that_do_are_named_and_what_rpm_lets_in(tmp_path: Path) -> 
     host = Made(tmp_path, Result(0, "", "")).has(DNF, "disable_excludes=all").has(ZYPP, "locksfile.path=/x")
     first, second, third = open_to(host, "wechat").split("; ")
     assert DNF in first and ZYPP in second and "installs" in third
-    assert b"wechat" in host.asked[0]
+    assert b"wechat" in host.requested[0]
 
 
 @pytest.mark.parametrize(

@@ -42,14 +42,14 @@ def test_a_statement_that_inserts_nothing_is_run_for_each_row(session: Any) -> N
     change = "UPDATE t SET host = :host WHERE number = :number"
     session.many(change, [{"host": "b", "number": 1}, {"host": "c", "number": 3}])
     session.many(change, [])
-    asked = session.rows("SELECT host FROM t WHERE number > :least ORDER BY number", {"least": 1})
-    assert [row[0] for row in asked] == ["a", "c"]
+    rows = session.rows("SELECT host FROM t WHERE number > :least ORDER BY number", {"least": 1})
+    assert [row[0] for row in rows] == ["a", "c"]
 
 
-@pytest.mark.parametrize("way", ["reading", "writing"])
-def test_a_server_that_is_not_there_is_named_without_the_password(way: str) -> None:
+@pytest.mark.parametrize("access", ["reading", "writing"])
+def test_a_server_that_is_not_there_is_named_without_the_password(access: str) -> None:
     server = Server(NOBODY)
-    with pytest.raises(HistoryError) as error, getattr(server, way)():
+    with pytest.raises(HistoryError) as error, getattr(server, access)():
         pass
     said = str(error.value)
     assert said.startswith(server.name) and "127.0.0.1" in said and "secret" not in said and "\n" not in said
