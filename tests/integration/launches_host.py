@@ -10,7 +10,7 @@ import json
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from machines import Machine
@@ -69,7 +69,7 @@ while (now := time.monotonic()) < began + seconds:
             time.sleep(0.001)
     else:
         time.sleep(0.001)
-print(number)
+print(number, time.process_time())
 """
 
 
@@ -192,13 +192,20 @@ def starts(host: Machine, exe: str, uid: int, number: int, patience: float = 5.0
     return [(code, seconds) for code, seconds in json.loads(said)]
 
 
-def burst(host: Machine, exe: str, rate: int, seconds: float, uid: int, wait: str = "0") -> tuple[int, float]:
-    """So many starts a second of a program that stays for `wait` seconds, as far as its user may have processes: how
-    many there were, and which share of a processor the daemon used.
-    """
+class Burst(NamedTuple):
+    """Many starts of a program."""
+
+    number: int
+    share: float  # of a processor that the daemon used
+    ratio: float  # of its processor time and that of who only starts them, whatever the machine
+
+
+def burst(host: Machine, exe: str, rate: int, seconds: float, uid: int, wait: str = "0") -> Burst:
+    """So many starts a second of a program that stays for `wait` seconds, as far as its user may have processes."""
     before, began = processor_time(host), time.monotonic()
-    number = int(host.run("python3", "-IS", "-c", BURST, exe, str(rate), str(seconds), str(uid), wait))
-    return number, (processor_time(host) - before) / (time.monotonic() - began)
+    said = host.run("python3", "-IS", "-c", BURST, exe, str(rate), str(seconds), str(uid), wait).split()
+    used = processor_time(host) - before
+    return Burst(int(said[0]), used / (time.monotonic() - began), used / float(said[1]))
 
 
 def ended(host: Machine) -> list[dict[str, Any]]:
