@@ -6,7 +6,9 @@ import contextlib
 import itertools
 import os
 import stat
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Pattern  # List: FileReader has a method `list`
+
+# List: FileReader has a method `list`
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, List, Pattern
 
 from .budget import LARGEST
 from .links import PLACE, Traversal, link_target
@@ -165,36 +167,33 @@ class FileReader:
 
     def first(self, path: str, most: int) -> List[str]:
         """At most so many names in a directory, as the file system gives them, sorted: whoever fills it makes nobody
-        wait. None if it is not there. Raises Unseen.
+        wait. Empty if it is not there. Raises Unseen.
         """
+        return self._sorted(path, lambda directory: self._first_names(directory, most))
+
+    def _list(self, path: str) -> List[str]:
+        return self._sorted(path, self._names)
+
+    def _sorted(self, path: str, names_of: Callable[[int], Iterable[str]]) -> List[str]:
+        """What is read of a directory's names, sorted; empty if it is not there. Raises Unseen."""
         try:
             with self._directory(path) as directory:
                 listed = os.open(".", os.O_RDONLY, dir_fd=directory)
             try:
-                with os.scandir(listed) as entries:
-                    names = sorted(entry.name for entry in itertools.islice(entries, most))
+                return sorted(names_of(listed))
             finally:
                 os.close(listed)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise self._unseen(path, error) from None
+
+    def _first_names(self, directory: int, most: int) -> List[str]:
+        with os.scandir(directory) as entries:
+            names = [entry.name for entry in itertools.islice(entries, most)]
         if self.budget is not None:
             self.budget.take("files", len(names))
         return names
-
-    def _list(self, path: str) -> List[str]:
-        try:
-            with self._directory(path) as directory:
-                listed = os.open(".", os.O_RDONLY, dir_fd=directory)
-            try:
-                return sorted(self._names(listed))
-            finally:
-                os.close(listed)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as error:
-            raise self._unseen(path, error) from None
 
     def _names(self, directory: int) -> Iterator[str]:
         if self.budget is None:

@@ -28,6 +28,18 @@ FOLDERS = (
     "/run/systemd/generator.late",
 )
 
+# What no unit needs that runs all the time, or at the start of the host: each may do what it names beside this.
+CONFINED = """\
+NoNewPrivileges=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+IPAddressDeny=any
+"""
 FOLDER = "/etc/systemd/system"  # where units of ours are
 # Where somebody could put a unit of the same name, or a part of one, in front of ours or beside it (systemd.unit(5)).
 BEFORE_OURS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..host import WRITTEN_BY
+from ..host.units import CONFINED
 from . import files
 
 FOLDER = "/etc/systemd/system"
@@ -30,21 +31,12 @@ CapabilityBoundingSet=~CAP_SYS_TTY_CONFIG CAP_WAKE_ALARM
 
 # What notices starts looks at programs and ends them, and changes nothing of the host. A view of the file system of its
 # own would hide starts on the mounts of others, so it has none.
-_CONFINED = """\
+_CONFINED = f"""\
 CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_KILL CAP_NET_ADMIN CAP_SETGID
 CapabilityBoundingSet=CAP_SETUID CAP_SYS_ADMIN CAP_SYS_NICE CAP_SYS_PTRACE CAP_SYS_RESOURCE
-NoNewPrivileges=yes
 RestrictAddressFamilies=AF_UNIX AF_NETLINK
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-SystemCallArchitectures=native
-SystemCallErrorNumber=EPERM
 SystemCallFilter=@system-service fanotify_init fanotify_mark
-IPAddressDeny=any
-"""
+{CONFINED}"""
 
 
 def texts(every: int) -> dict[str, str]:

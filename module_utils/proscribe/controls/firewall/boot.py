@@ -13,7 +13,7 @@ from typing import Sequence
 
 from ...finding import Finding
 from ...host import WRITTEN_BY, Host
-from ...host.units import FOLDER, evidently_active, foreign_to, held, unit_text
+from ...host.units import CONFINED, FOLDER, evidently_active, foreign_to, held, unit_text
 from ...host.units import SYSTEMD_RUNS as SYSTEMD_RUNS
 from ...tuples import NamedTuple
 from . import program
@@ -30,21 +30,12 @@ ENABLED = f"{UNITS}/sysinit.target.wants/{UNIT_NAME}"
 WATCH_ENABLED = f"{UNITS}/multi-user.target.wants/{WATCH_NAME}"
 
 # They may change the firewall, and nothing else of the host.
-_CONFINED = """\
+_CONFINED = f"""\
 UMask=0077
 CapabilityBoundingSet=CAP_NET_ADMIN
-NoNewPrivileges=yes
 RestrictAddressFamilies=AF_NETLINK AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-SystemCallArchitectures=native
-SystemCallErrorNumber=EPERM
 SystemCallFilter=@system-service
-IPAddressDeny=any
-"""
+{CONFINED}"""
 
 # Before the network is up, and without an ExecStop: stopping the unit does not open the host. DefaultDependencies would
 # put it after sysinit.target, that is after what may already talk to the network. It sees the mounts of the host: where
