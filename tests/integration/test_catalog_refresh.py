@@ -266,28 +266,18 @@ def without_end(request: Requests) -> None:
         pass
 
 
-def to_plain_http(request: Requests) -> None:
+def redirect(request: Requests, location: str) -> None:
     request.send_response(302)
-    request.send_header("Location", "http://127.0.0.1/birds")
-    request.end_headers()
-
-
-def to_a_file(request: Requests) -> None:
-    request.send_response(302)
-    request.send_header("Location", "file:///etc/passwd")
-    request.end_headers()
-
-
-def to_no_address(request: Requests) -> None:
-    request.send_response(302)
-    request.send_header("Location", "https://[::1")
+    request.send_header("Location", location)
     request.end_headers()
 
 
 def in_a_circle(request: Requests) -> None:
-    request.send_response(302)
-    request.send_header("Location", f"https://127.0.0.1:{request.server.server_port}{request.path}")
-    request.end_headers()
+    redirect(request, f"https://127.0.0.1:{request.server.server_port}{request.path}")
+
+
+def to(location: str) -> Callable[[Requests], None]:
+    return lambda request: redirect(request, location)
 
 
 def compressed(request: Requests) -> None:
@@ -323,15 +313,15 @@ HOSTILE = {
     "without an end": ("birds", without_end, "larger than"),
     "drips a list": ("birds", lambda request: drips(request, b"\r\n"), "took longer than 2 seconds"),
     "drips a header": ("birds", lambda request: drips(request, b"x-"), "took longer than 2 seconds"),
-    "a file": ("birds", to_a_file, "not allowed"),
-    "no address": ("birds", to_no_address, "could not be fetched"),
+    "a file": ("birds", to("file:///etc/passwd"), "not allowed"),
+    "no address": ("birds", to("https://[::1"), "could not be fetched"),
     "a circle": ("birds", in_a_circle, "could not be fetched"),
     "a little that becomes much": ("birds", compressed, "is not UTF-8"),
     "a name that is a rule": ("birds", "\n".join([*NAMES, "x.example^$important"]), "expected a host name"),
     "a name that is YAML": ("v2fly", "parrot.example\nfull:x.example: [a]\n", "expected a host name"),
     "too many": ("birds", "".join(f"x{number}.example\n" for number in range(100_001)), "more than 100,000 values"),
     "not there": ("birds", None, "404"),
-    "elsewhere": ("birds", to_plain_http, "not https"),
+    "elsewhere": ("birds", to("http://127.0.0.1/birds"), "not https"),
     "nothing": ("birds", "", "0 values, expected at least 50"),
     "the first half": ("birds", "\n".join(NAMES[:49]), "49 values, expected at least 50"),
     "much of it gone": ("birds", "\n".join(NAMES[:60]), "40 values are gone, 40 % of 100"),
