@@ -19,7 +19,7 @@ from typing import Any
 
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
-from ansible.module_utils.common.text.converters import to_text
+from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.plugins.action import ActionBase
 from ansible.plugins.shell import ShellBase
 from proscribe import stored_audit
@@ -37,9 +37,10 @@ from proscribe.reply.shapes import LINE, Unusable, line, lines
 from proscribe.report.text.layout import prose, screen_width
 from proscribe.report.text.layout import warning as in_lines
 from proscribe.stream import FOR_SHELLS, RECEIVER, answer, piped
+from proscribe.sweep.multiplexing import end_connection, path_in
 
 # Bytes. An honest answer with everything wrong has some 0.4 MB, and one with all differences some 3 (docs/speed.md).
-MOST = 16 * 1024 * 1024
+MOST = 5 * 1024 * 1024
 LONGEST = 3600  # seconds that a change of a host may take: packages are removed, over slow disks
 OBSERVE_TIMEOUT = 300  # seconds that a look may take, where no run was compiled
 ERRORS = 64 * 1024  # bytes of what a program writes to its errors, of which the last are kept
@@ -245,7 +246,10 @@ class HostAction(ActionBase):
             exit_ = self._connection._build_command(
                 self._connection.get_option("ssh_executable"), "ssh", "-O", "exit", self._connection.host
             )
-            subprocess.run(exit_, stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
+            try:
+                end_connection(path_in(map(to_bytes, exit_)), GRACE)
+            except OSError:
+                subprocess.run(exit_, stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
 
 
 def who_runs(run: Mapping[str, Any]) -> str:

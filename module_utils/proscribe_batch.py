@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +25,7 @@ from proscribe.reply.shapes import Unusable
 from proscribe.report.text.layout import warning as in_lines
 from proscribe.sweep import crew
 from proscribe.sweep.exchange import Ended, Limits, Password, by_client, exchange, over_connection
-from proscribe.sweep.multiplexing import LOST, NoSession
+from proscribe.sweep.multiplexing import LOST, NoSession, path_in
 from proscribe_action import GRACE, observe_timeout
 from proscribe_alike import ADDRESSES, USUAL, alike, names_of, value_of, values
 from proscribe_executor import Results, run_inside
@@ -35,7 +34,6 @@ from proscribe_private_names import SWEEP, complete
 
 SILENT = 64  # hosts of a batch that may be waited for beside those that `forks` allows
 MODELS = ("a.invalid", "b.invalid")  # the addresses at which the plugin is asked for the command
-CONTROL_PATH = re.compile(rb'controlpath[ =]"?([^"]*)"?', re.IGNORECASE)
 
 # What ssh's plugin says where `ssh` has no connection and there was something to be written.
 UNREACHABLE = 'Data could not be sent to remote host "{}". Make sure this host can be reached over ssh'
@@ -169,9 +167,7 @@ def _question(route: _Route, member: Member, model: Member) -> _Question | None:
         return None
     address = str(next((value_of(variables, name) for name in ADDRESSES if name in variables), member.name))
     client = route.client(address)
-    paths = [found[1].decode() for one in client if (found := CONTROL_PATH.fullmatch(one))]
-    path = paths[0] if paths and paths[0].startswith("/") and "%" not in paths[0] else ""
-    return _Question(observation, route, address, client, path)
+    return _Question(observation, route, address, client, path_in(client))
 
 
 def _client(connection: Any, remote: str, sudoable: bool) -> Client:

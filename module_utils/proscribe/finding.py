@@ -14,7 +14,8 @@ RECORD_SCHEMA = "proscribe/host/1"
 
 # What an answer may come to. A host keeps to it (`within_limits`), so what has more is no answer of our code, and the
 # controller refuses it. A host with everything wrong has some 1,100 rules, a finding of each, and 0.4 MB.
-LARGEST_ANSWER = 3 * 1024 * 1024  # bytes of an observation: rules, their evidence, and what is beside them
+LARGEST_ANSWER = 2 * 1024 * 1024  # bytes of an observation: rules, their evidence, and what is beside them
+LARGEST_DIFFERENCES = 4 * 1024 * 1024  # characters of what a change shows of files, before and after
 LARGEST_EVIDENCE = 1024 * 1024  # of findings and reasons, as they are printed
 MOST_RULES = 10_000
 MOST_FINDINGS = 4_000  # of a record

@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from . import plan as plans
 from .controls.applying import carry_out
-from .controls.base import Action, Changes, Control, Refusal
+from .controls.base import Action, Changes, Control, Refusal, differences
 from .finding import (
     BESIDE,
     ERROR,
@@ -336,9 +336,7 @@ def _result(planned: Iterable[Action], more: Mapping[str, Any], left: Sequence[t
         **{key: value for key, value in more.items() if key != "done"},
         "changed": bool(actions),
         "actions": list(done),
-        "diff": [
-            {"before_header": str(a), "after_header": str(a), "before": a.before, "after": a.after} for a in actions
-        ],
+        "diff": differences(actions),
     }
 
 

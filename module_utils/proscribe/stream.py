@@ -226,4 +226,4 @@ def answer(output: str | bytes) -> Mapping[Any, Any] | None:
     Python that is too old, another shell). Raises Unusable for an answer that is no JSON, or no mapping.
     """
     line = last_line(output, MARK)
-    return None if line is None else mapping(parsed(line.removeprefix(MARK)), "the answer")
+    return None if line is None else mapping(parsed(line), "the answer")

@@ -94,11 +94,11 @@ def test_a_text_without_an_end_is_read_once() -> None:
 @pytest.mark.parametrize(
     ("output", "line"),
     [
-        ("", None), ("x", None), ("a: m:1", None), ("m:1", "m:1"), ("x\nm:1", "m:1"), ("m:1\nm:2\r\nbye\n", "m:2"),
-        ("m:1\n m:2", "m:1"), (b"m:1\xff\nx", "m:1\udcff"), (b"x\r\nm:\r", "m:"), (b"am:", None),
+        ("", None), ("x", None), ("a: m:1", None), ("m:1", "1"), ("x\nm:1", "1"), ("m:1\nm:2\r\nbye\n", "2"),
+        ("m:1\n m:2", "1"), (b"m:1\xff\nx", "1\udcff"), (b"x\r\nm:\r", ""), (b"am:", None), (b"m:", ""),
     ],
 )  # fmt: skip
-def test_the_last_line_that_begins_so(output: str | bytes, line: str | None) -> None:
+def test_what_follows_in_the_last_line_that_begins_so(output: str | bytes, line: str | None) -> None:
     assert last_line(output, "m:") == line
 
 

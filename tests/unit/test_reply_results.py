@@ -148,7 +148,7 @@ def test_what_a_change_may_not_say(answer: object, why: str) -> None:
 
 
 def test_all_differences_together_are_no_larger_than_one_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "DIFFERENCE", 10)
+    monkeypatch.setattr(results, "LARGEST_DIFFERENCES", 10)
     one = {"before_header": "", "after_header": "", "before": "x" * 6, "after": "y" * 6}
     differences = results.change({"diff": [one, one]})["diff"]
     assert [(each["before"], each["after"]) for each in differences] == [("x" * 6, "y..."), ("...", "...")]

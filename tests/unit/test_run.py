@@ -9,7 +9,7 @@ import pytest
 from patience import LONGEST
 from proscribe import audit_program, host_cache, run
 from proscribe import plan as plans
-from proscribe.controls import applying
+from proscribe.controls import applying, base
 from proscribe.controls.base import Action, Changes, Refusal
 from proscribe.finding import Finding, judge
 from proscribe.host import ControlError, Host
@@ -289,3 +289,10 @@ def test_a_users_action_that_never_ends_or_dies_keeps_nobody_from_their_turn(hos
     assert result["actions"] == ["remove wechat"] and len(result["refused"]) == 21 and not mark.exists()
     if trouble is hang:  # not once for each: what is changed of one user's has one patience
         assert len([one for one in result["refused"] if "what was changed before" in one["reason"]]) == 19
+
+
+def test_differences_are_as_long_as_an_answer_may_have_them(monkeypatch):
+    monkeypatch.setattr(base, "LARGEST_DIFFERENCES", 10)
+    actions = [Action("write", path, lambda: None, "1234", "567") for path in ("/a", "/b", "/c")]
+    shown = [(one["before_header"], one["before"], one["after"]) for one in base.differences(actions)]
+    assert shown == [("write /a", "1234", "567"), ("write /b", "123", ""), ("write /c", "", "")]

@@ -24,7 +24,17 @@ from patience import until
 from proscribe.reply.output_limits import Leash
 from proscribe.sweep import exchange as exchanges
 from proscribe.sweep.exchange import Ended, Limits, Password, Running, by_client, exchange, over_connection
-from proscribe.sweep.multiplexing import EXIT, FAILURE, HELLO, LOST, OPENED, NoSession
+from proscribe.sweep.multiplexing import (
+    EXIT,
+    FAILURE,
+    HELLO,
+    LOST,
+    OPENED,
+    TERMINATE,
+    NoSession,
+    end_connection,
+    path_in,
+)
 
 LIMITS = Limits(1 << 20, 30)
 SUDO = """
@@ -220,6 +230,8 @@ def test_a_host_that_says_nothing_is_called_silent_once(monkeypatch):
 
 Answers = Callable[[socket.socket], None]
 
+OK = 0x80000001
+
 
 @contextlib.contextmanager
 def connection(answers: Answers) -> Iterator[str]:
@@ -321,6 +333,42 @@ def test_a_connection_that_is_lost_is_reported_as_ssh_does(rest):
 def test_whatever_is_at_the_other_end_of_the_socket_ends_the_conversation(said):
     with connection(lambda client: client.sendall(said)) as path, contextlib.suppress(NoSession):
         assert exchange(over_connection(path, "x"), b"", LIMITS).code == LOST
+
+
+def test_a_connection_that_is_open_is_ended():
+    heard: list[bytes] = []
+
+    def answer(client: socket.socket) -> None:
+        client.sendall(packet(HELLO, 4))
+        heard.append(client.recv(24, socket.MSG_WAITALL))
+        client.sendall(packet(OK, 1))
+
+    with connection(answer) as path:
+        end_connection(path, 10)
+    assert heard == [packet(HELLO, 4) + packet(TERMINATE, 1)]
+
+
+def test_a_connection_that_is_not_there_or_does_not_end_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        end_connection(str(tmp_path / "nosuch"), 10)
+    still = threading.Event()
+    with connection(lambda client: still.wait(10)) as path, pytest.raises(TimeoutError):
+        end_connection(path, 0.01)
+    still.set()
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        ([b"ssh", b"-o", b'ControlPath="/c/1 2"', b"h"], "/c/1 2"),
+        ([b"ssh", b"-o", b"controlpath /c/1", b"-o", b"ControlPath=/c/2"], "/c/1"),  # as ssh: the first one
+        ([b"ssh", b"-o", b"ControlPath=none"], ""),
+        ([b"ssh", b"-o", b"ControlPath=/c/%C"], ""),
+        ([b"ssh", b"-S", b"/c/1"], ""),
+    ],
+)
+def test_the_socket_of_a_connection_is_in_the_command(command, path):
+    assert path_in(command) == path
 
 
 def test_the_leash_of_another_host_does_not_end_this_one(tmp_path):

@@ -14,9 +14,9 @@ is imported inside `enforce` and `lift`, because an audit pays for every line th
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, Protocol, Sequence
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Protocol, Sequence
 
-from ..finding import Verdict
+from ..finding import LARGEST_DIFFERENCES, Verdict
 from ..host import Host
 from ..removed import Removed
 from ..tuples import NamedTuple
@@ -38,6 +38,18 @@ class Action(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.verb} {self.subject}"
+
+
+def differences(actions: Iterable[Action]) -> List[Dict[str, str]]:
+    """What the actions change, as a module of Ansible answers it: as much as an answer may have, and the first parts
+    of what is too long.
+    """
+    left, found = LARGEST_DIFFERENCES, []
+    for action in actions:
+        before, after = action.before[:left], action.after[: max(left - len(action.before), 0)]
+        left -= len(before) + len(after)
+        found.append({"before_header": str(action), "after_header": str(action), "before": before, "after": after})
+    return found
 
 
 class Refusal(NamedTuple):

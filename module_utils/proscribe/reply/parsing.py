@@ -34,29 +34,32 @@ def parsed(text: str, most: int = MOST_VALUES) -> Any:
 
 
 def last_line(output: str | bytes, begin: str) -> str | None:
-    """The last line of an output that begins so, without its end; None for none. A shell may print what it likes
-    around it.
+    """What follows in the last line of an output that begins so, without its end; None for none. A shell may print what
+    it likes around it.
     """
     if isinstance(output, str):
-        return _last_line(output, begin, "\n", "\r")
-    found = _last_line(output, begin.encode(), b"\n", b"\r")
-    return None if found is None else found.decode("utf-8", "surrogateescape")
+        first, last = _last_line(output, begin, "\n", "\r")
+        return output[first + len(begin) : last] if last else None
+    first, last = _last_line(output, begin.encode(), b"\n", b"\r")
+    # Of bytes no copy is made.
+    return str(memoryview(output)[first + len(begin) : last], "utf-8", "surrogateescape") if last else None
 
 
-def _last_line(output: AnyStr, begin: AnyStr, end: AnyStr, of_terminals: AnyStr) -> AnyStr | None:
+def _last_line(output: AnyStr, begin: AnyStr, end: AnyStr, of_terminals: AnyStr) -> tuple[int, int]:
+    """Where that line begins and ends; (0, 0) for none."""
     place = output.rfind(end + begin) + 1
     if not output.startswith(begin, place):
-        return None
+        return 0, 0
     ends = [found for one in (end, of_terminals) if (found := output.find(one, place)) >= 0]
-    return output[place : min(ends, default=len(output))]
+    return place, min(ends, default=len(output))
 
 
 def last_object(output: str) -> Any:
     """What the last line of an output that looks like a JSON object says. Raises Unusable where there is none."""
-    text = last_line(output, "{")
-    if text is None:
+    first, last = _last_line(output, "{", "\n", "\r")
+    if not last:
         raise Unusable("it is no JSON")
-    return parsed(text.rstrip())
+    return parsed(output[first:last].rstrip())
 
 
 def _require_few_values(text: str, most: int) -> None:

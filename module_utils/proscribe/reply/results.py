@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import removed
+from ..finding import LARGEST_DIFFERENCES
 from ..host import DARWIN
 from ..loader import LACKING
 from ..quarantined import ID, MOST
@@ -25,8 +26,6 @@ SIDES = ("before", "after")
 MOST_NOTES = 20
 MOST_RUNS = 16
 SERVICES = 100  # that one thing belongs to
-# Of one difference, and of all of one answer; a hosts file with every banned name has some hundred thousand.
-DIFFERENCE = 4 * 1024 * 1024
 RUN_TOKEN = re.compile(r"[0-9a-f]{12}")
 
 
@@ -199,12 +198,12 @@ def _removed(value: object) -> dict[str, str]:
 
 def _differences(value: object) -> list[dict[str, str]]:
     """Differences, until all that they hold is as much as one may."""
-    left = DIFFERENCE
+    left = LARGEST_DIFFERENCES
     found: list[dict[str, str]] = []
     for difference in listed(lambda one: mapping(one, "a difference"), value, "diff"):
         one = {key: name(difference.get(key), key) for key in ("before_header", "after_header")}
         for side in SIDES:
-            one[side] = cut(lines(difference.get(side), side, DIFFERENCE), max(left, 3))
+            one[side] = cut(lines(difference.get(side), side, LARGEST_DIFFERENCES), max(left, 3))
             left -= len(one[side])
         found.append(one)
     return found

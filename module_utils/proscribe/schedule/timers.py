@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 from functools import partial
-from typing import Any, Callable, Iterable, Mapping, Sequence
+from typing import Any, Callable, Iterable, Mapping
 
-from ..controls.base import Action, Changes
+from ..controls.base import Action, Changes, differences
 from ..host import DARWIN, WRITTEN_BY, ControlError, Host
 from ..host.units import unit_text
 from .reach import require_own
@@ -117,14 +117,7 @@ def change(host: Host, work: Callable[[], Changes], dry_run: bool) -> dict[str, 
             except ControlError as error:
                 raise ControlError(f"{action}: {error}", done=done) from None
             done.append(str(action))
-    return {"changed": bool(actions), "actions": [str(action) for action in actions], "diff": _diff(actions)}
-
-
-def _diff(actions: Sequence[Action]) -> list[dict[str, str]]:
-    return [
-        {"before_header": str(action), "after_header": str(action), "before": action.before, "after": action.after}
-        for action in actions
-    ]
+    return {"changed": bool(actions), "actions": [str(action) for action in actions], "diff": differences(actions)}
 
 
 def _write(host: Host, path: str, text: str, mode: int) -> Action:

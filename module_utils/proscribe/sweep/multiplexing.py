@@ -8,11 +8,14 @@ same since OpenSSH 5.4 (2010).
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
+from collections.abc import Iterable
 
 HELLO = 0x00000001
 NEW_SESSION = 0x10000002
+TERMINATE = 0x10000005
 DENIED = 0x80000002
 FAILURE = 0x80000003
 EXIT = 0x80000004
@@ -23,6 +26,9 @@ CHUNK = 4096  # bytes that are read at once; most packets have some 20
 NO_ESCAPE = 0xFFFFFFFF
 REQUEST = 1  # of ours there is one in a conversation
 LOST = 255  # what `ssh` ends with where the connection does
+
+
+_CONTROL_PATH = re.compile(rb'controlpath[ =]"?([^"]*)"?', re.IGNORECASE)
 
 
 class NoSession(OSError):
@@ -97,6 +103,24 @@ class Session:
             self._received += part
         found, self._received = self._received[:count], self._received[count:]
         return found
+
+
+def path_in(command: Iterable[bytes]) -> str:
+    """The path of the socket that an `ssh` with these arguments uses; "" if there is none, or only `ssh` can tell."""
+    paths = [found[1].decode() for one in command if (found := _CONTROL_PATH.fullmatch(one))]
+    return paths[0] if paths and paths[0].startswith("/") and "%" not in paths[0] else ""
+
+
+def end_connection(path: str, timeout: float) -> None:
+    """Have the process that keeps a connection open end it, with all its sessions, as `ssh -O exit` does. Raises
+    OSError where it is not there, or does not take that in time.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as ours:
+        ours.settimeout(timeout)
+        ours.connect(path)
+        ours.sendall(_text(struct.pack(">II", HELLO, VERSION)) + _text(struct.pack(">II", TERMINATE, REQUEST)))
+        while ours.recv(CHUNK):  # its greeting, that it does so, and the end
+            pass
 
 
 def _text(content: bytes) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any, Collection, Iterable, Mapping, Sequence
 
 from ..audit_program import interpreter
 from ..controls.applying import carry_out
-from ..controls.base import Action, Changes
+from ..controls.base import Action, Changes, differences
 from ..host import DARWIN, ControlError, Host, Unseen
 from ..host.units import foreign_to
 from ..moments import is_stamp, stamp
@@ -167,9 +167,7 @@ def change(
     with host.exclusive():
         changes = lift(host) if lift_it else enforce(host, plan, given)
         done = [] if dry_run else list(carry_out(changes)["done"])
-    diff = [
-        {"before_header": str(a), "after_header": str(a), "before": a.before, "after": a.after} for a in changes.actions
-    ]
+    diff = differences(changes.actions)
     actions = [str(action) for action in changes.actions] if dry_run else done
     return {"changed": bool(changes.actions), "actions": actions, "refused": [], "findings": [], "diff": diff}
 

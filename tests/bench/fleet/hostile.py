@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ def rule(number, findings):
     return {"rule": f"apps/x{number}", "state": "noncompliant", "waiver": None, "reason": None, "findings": findings}
 FOUND = {"kind": "package", "id": "p", "scope": "system"}
 """
+LIES = "compliant, in the name of another host"  # which the report takes for its own answer, since none can tell
 # What it does, by a word for the table.
 ATTACKS = {
     "ten thousand rules with fifty findings of nothing": "answer([rule(n, 50 * [{}]) for n in range(10000)])",
@@ -37,7 +39,7 @@ ATTACKS = {
     "line feeds": "for _ in range(250): sys.stdout.write(1024 * '\\n'); sys.stdout.flush()",
     "characters that steer a terminal": "answer([rule(1, [{**FOUND, 'detail': chr(27) + '[2J' + chr(0x202e)}])])",
     "nothing, and an end at once": "os._exit(255)",
-    "what it has of another host": "answer([], state='compliant', host='host1', hostname='host1')",
+    LIES: "answer([], state='compliant', host='host1', hostname='host1')",
 }
 
 
@@ -58,8 +60,15 @@ def give_back(fleet: Fleet, taken: list[int]) -> None:
 
 
 def mistakes_in(records: Iterator[dict[str, object]], taken: list[int]) -> list[str]:
-    """What is wrong with the records of such a run: honest hosts are compliant, and hostile ones are not."""
-    names = {f"host{number}" for number in taken}
-    states = {str(record["host"]): str(record["state"]) for record in records}
-    mistakes = [f"{host} is {state}" for host, state in states.items() if (state == "compliant") == (host in names)]
-    return mistakes + [f"{name} has no record" for name in sorted(names - states.keys())]
+    """What is wrong with the records of such a run. Each host has one. Those of honest hosts are compliant; those of
+    hostile ones are not, unless they lie.
+    """
+    attacks = list(ATTACKS)
+    does = {f"host{number}": attacks[place % len(attacks)] for place, number in enumerate(taken)}
+    hosts = [(str(record["host"]), str(record["state"])) for record in records]
+    mistakes = [
+        f"{host} is {state}" for host, state in hosts if (state == "compliant") != (does.get(host, LIES) == LIES)
+    ]
+    missing = sorted(does.keys() - dict(hosts).keys())
+    twice = sorted(host for host, count in Counter(host for host, _ in hosts).items() if count > 1)
+    return [*mistakes, *(f"{name} has no record" for name in missing), *(f"{name} has two" for name in twice)]

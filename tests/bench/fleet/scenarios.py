@@ -143,7 +143,7 @@ def attacked(bench: Bench, hosts: int) -> None:
     bench.inventory(range(hosts))
     honest = least([bench.run("audit"), bench.run("audit")])
     taken = hostile.take_over(bench.fleet, hosts)
-    cost = bench.run("audit", ends=4)
+    cost = least([bench.run("audit", ends=4), bench.run("audit", ends=4)])
     hostile.give_back(bench.fleet, taken)
     lines = (bench.reports / "latest/hosts.jsonl").read_text().splitlines()
     share = cost.controller / honest.controller

@@ -22,9 +22,9 @@ from proscribe.custody import wording
 from proscribe.custody.outcome import Course
 from proscribe.custody.request import Request
 from proscribe.custody.selection import choose
-from proscribe.finding import Finding, judge
+from proscribe.finding import LARGEST_ANSWER, Finding, judge
 from proscribe.loader import MARK
-from proscribe.reply import results, watched
+from proscribe.reply import output_limits, results, watched
 from proscribe.reply.shapes import Unusable
 from proscribe.report import exports, request_news
 from proscribe.report.collection import events
@@ -36,6 +36,7 @@ from proscribe.report.page import document
 from proscribe.report.storage import requests_file
 from proscribe.report.terminal import summary
 from proscribe.stream import answer
+from proscribe_action import HostAction
 
 FINISHED = "2026-11-25T00:31:00Z"
 MANY = 3_000
@@ -195,6 +196,13 @@ def made_from(data, good):
     return spoilt(data, text) if data.draw(st.integers(0, 3)) == 0 else text
 
 
+def let_through(text, most):
+    """A text of at most so many bytes: with more, the connection is closed."""
+    if len(text.encode("utf-8", "surrogatepass")) > most:
+        raise Unusable(output_limits.too_much(most))
+    return text
+
+
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
     return tmp_path_factory.mktemp("hostile")
@@ -248,7 +256,7 @@ def test_an_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
     honest |= {"requests": [watched_hosts.REQUEST], "requests_left_out": 0, "watch": watched_hosts.watch()}
     collector.answered("web01", honest)
     try:
-        text = "\n" + MARK + made_from(data, GOOD_OBSERVATION)
+        text = let_through("\n" + MARK + made_from(data, GOOD_OBSERVATION), LARGEST_ANSWER)
         with within_its_budget(honest_cost):
             parsed = answer(text)
             observation = results.observation(parsed) if parsed is not None else {}
@@ -263,7 +271,7 @@ def test_an_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
     except Unusable as wrong:
         collector.failed("web02", None, str(wrong))
     try:
-        text = "\n" + MARK + made_from(data, GOOD_CHANGE)
+        text = let_through("\n" + MARK + made_from(data, GOOD_CHANGE), HostAction.most)
         with within_its_budget(honest_cost):
             parsed = answer(text)
             change = results.change(parsed) if parsed is not None else {}
