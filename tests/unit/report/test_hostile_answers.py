@@ -39,7 +39,7 @@ from proscribe.stream import answer
 from proscribe_action import HostAction
 
 FINISHED = "2026-11-25T00:31:00Z"
-MANY = 3_000
+MANY = 5_000
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 OBSERVATION = {"changed", "failed", "msg", "record", "drifted", "privileged", "kept", "lacking"}
 QUARANTINE = {"changed", "failed", "msg", "items", "broken", "left_out", "outcomes", "actions", "diff"}
