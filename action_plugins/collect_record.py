@@ -10,12 +10,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.finding import LARGEST_ANSWER
-from proscribe.observation import compiled_run
-from proscribe.reply.parsing import parsed
-from proscribe.schedule.timers import RECORD
-from proscribe.stored_audit import STORED, WANTS_RECORD
-from proscribe_action import HostAction, observe_timeout, printable, results
+from proscribe.host.schedule.timers import RECORD
+from proscribe.model.finding import LARGEST_ANSWER
+from proscribe.wire.observation import compiled_run
+from proscribe.wire.replies.parsing import parsed
+from proscribe.wire.stored_audit import STORED, WANTS_RECORD
+from proscribe_ansible.action import HostAction, observe_timeout, printable, results
 
 MARK = "proscribe-record:"  # begins the line: a login shell may print what it likes before it
 MISSING, FORBIDDEN = 3, 4

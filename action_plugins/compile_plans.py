@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: compile every host's plan on the controller. The deciding is in proscribe.compile; this gathers its input."""
+"""Action: compile every host's plan on the controller. The deciding is in proscribe.controller.compile; this gathers its input."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from ansible.plugins.loader import connection_loader
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe import installation
-from proscribe.ansible_parts import identity, part_of
-from proscribe.compile.in_play import InPlay, for_another_role, given_to, unlike
-from proscribe.compile.inventory import Question, plain, variables_reader, zones
-from proscribe.compile.places import TAGS
-from proscribe.compile.run import compile_run
-from proscribe.compile.selection import select
-from proscribe.compile.tags import unknown_tags
-from proscribe.compile.unread import unread
-from proscribe.finding import BESIDE
-from proscribe.observation import compiled_run
-from proscribe.plan import CONTROLS
-from proscribe.policy_errors import PolicyErrors
-from proscribe.report.collection.active import objection
-from proscribe.report.collection.plays import ENFORCING, included, of_our_roles, tasks_of
-from proscribe.report.text.layout import warning as in_lines
-from proscribe_private_names import ACTIONS, ANSWERS, DETAILS, PLACES, complete, lacking, said
-from proscribe_registration import register
+from proscribe.controller.ansible_parts import identity, part_of
+from proscribe.controller.compile.inventory.ignored_variables import unread
+from proscribe.controller.compile.inventory.in_play import InPlay, for_another_role, given_to, unlike
+from proscribe.controller.compile.inventory.inventory import Question, plain, variables_reader, zones
+from proscribe.controller.compile.inventory.places import TAGS
+from proscribe.controller.compile.inventory.selection import select
+from proscribe.controller.compile.inventory.tags import unknown_tags
+from proscribe.controller.compile.plans.run import compile_run
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.controller.report.collection.active import objection
+from proscribe.controller.report.collection.plays import ENFORCING, included, of_our_roles, tasks_of
+from proscribe.controller.report.text.layout import warning as in_lines
+from proscribe.model.finding import BESIDE
+from proscribe.model.plan import CONTROLS
+from proscribe.wire import installation
+from proscribe.wire.observation import compiled_run
+from proscribe_ansible.private_names import ACTIONS, ANSWERS, DETAILS, PLACES, complete, lacking, said
+from proscribe_ansible.registration import register
 
 # Here, in Ansible's main process; the action itself runs in a worker.
 register(__name__, installation.ROOT / "callback_plugins")

@@ -17,28 +17,20 @@ from ansible.plugins.shell import ShellBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe import installation
-from proscribe.ansible_parts import part_of
-from proscribe.duration import shown
-from proscribe.finding import LARGEST_ANSWER
-from proscribe.observation import (
-    ANY_PYTHON,
-    Observation,
-    answered,
-    compiled_run,
-    is_macos,
-    lacks,
-    of_host,
-)
-from proscribe.plan import canonical
-from proscribe.reply.shapes import LINE, Unusable
-from proscribe.report.text.layout import warning as in_lines
-from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
-from proscribe.store import Store
-from proscribe.stream import RECEIVE
-from proscribe_action import HostAction, how_it_ended, observe_timeout, printable, results
-from proscribe_handover import Captured, handover
-from proscribe_private_names import STREAM, complete
+from proscribe.base.duration import shown
+from proscribe.controller.ansible_parts import part_of
+from proscribe.controller.report.text.layout import warning as in_lines
+from proscribe.host.run import COMPLIANCE_STATE_ARGUMENTS
+from proscribe.model.finding import LARGEST_ANSWER
+from proscribe.model.plan import canonical
+from proscribe.wire import installation
+from proscribe.wire.observation import ANY_PYTHON, Observation, answered, compiled_run, is_macos, lacks, of_host
+from proscribe.wire.replies.shapes import LINE, Unusable
+from proscribe.wire.store import Store
+from proscribe.wire.stream import RECEIVE
+from proscribe_ansible.action import HostAction, how_it_ended, observe_timeout, printable, results
+from proscribe_ansible.handover import Captured, handover
+from proscribe_ansible.private_names import STREAM, complete
 
 # Of every host of a fleet, so it is no text of one host's: Ansible prints one text once.
 CANNOT_PIPE = "where a connection cannot pipe, or is set not to (pipelining), the observing code goes as a module"
@@ -81,7 +73,7 @@ class ActionModule(HostAction):
 
     def _of_windows(self, run: Mapping[str, Any], host: str) -> dict[str, Any]:
         """The answer of a Windows host, judged here: its own programs are asked, in one exec."""
-        from proscribe.windows import answer, command, observing  # few inventories have one
+        from proscribe.controller.windows import answer, command, observing  # few inventories have one
 
         text, call = self._arguments(run, host)
         plan = json.loads(text) if text else Store(Path(run["plans"])).stored(run["hosts"][host])

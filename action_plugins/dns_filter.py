@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe_action import HostAction, results
+from proscribe_ansible.action import HostAction, results
 
 
 class ActionModule(HostAction):

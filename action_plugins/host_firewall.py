@@ -18,10 +18,10 @@ from ansible.errors import AnsibleConnectionFailure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe import installation
-from proscribe.controls.firewall.confirm import WITHIN
-from proscribe.controls.firewall.program import RUN
-from proscribe_action import HostAction, printable, results
+from proscribe.host.controls.firewall.confirm import WITHIN
+from proscribe.host.controls.firewall.program import RUN
+from proscribe.wire import installation
+from proscribe_ansible.action import HostAction, printable, results
 
 PAUSE = 1  # seconds between two attempts; the first one, too, is better made when the rules are loaded
 GRACE = 30  # seconds that a host may take to answer again after it has taken its rules back

@@ -13,10 +13,10 @@ from ansible.errors import AnsibleActionFail
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.observation import compiled_run
-from proscribe.store import Store
-from proscribe.watch_sent import packed
-from proscribe_action import HostAction, results
+from proscribe.wire.observation import compiled_run
+from proscribe.wire.store import Store
+from proscribe.wire.watch_sent import packed
+from proscribe_ansible.action import HostAction, results
 
 
 class ActionModule(HostAction):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: which things in the quarantines are meant, and what becomes of them. The deciding is in proscribe.custody."""
+"""Action: which things in the quarantines are meant, and what becomes of them. The deciding is in proscribe.controller.custody."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.cli.variables import typed_variables
-from proscribe.custody.request import ARGUMENTS, Request, Wrong, hosts_of, mistyped, read
-from proscribe.custody.selection import choose
-from proscribe.custody.wording import before, losses, not_accepted
-from proscribe.observation import registered
-from proscribe.quarantined import LIST, RESTORE
-from proscribe.report.text.layout import fitted, screen_width
-from proscribe.report.text.wording import clean, end_of
-from proscribe.store import Store
+from proscribe.controller.cli.variables import typed_variables
+from proscribe.controller.custody.request import ARGUMENTS, Request, Wrong, hosts_of, mistyped, read
+from proscribe.controller.custody.selection import choose
+from proscribe.controller.custody.wording import before, losses, not_accepted
+from proscribe.controller.report.text.layout import fitted, screen_width
+from proscribe.controller.report.text.wording import clean, end_of
+from proscribe.model.quarantined import LIST, RESTORE
+from proscribe.wire.observation import registered
+from proscribe.wire.store import Store
 
 
 class ActionModule(ActionBase):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: whether a run goes on with a batch, or at all. The deciding is in proscribe.rollout."""
+"""Action: whether a run goes on with a batch, or at all. The deciding is in proscribe.controller.rollout."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.observation import registered
-from proscribe.report.text.layout import warning as in_lines
-from proscribe.rollout import Seen, objection, seen, where
-from proscribe.rollout.deciding import decided, decision_on
+from proscribe.controller.report.text.layout import warning as in_lines
+from proscribe.controller.rollout import Seen, objection, seen, where
+from proscribe.controller.rollout.deciding import decided, decision_on
+from proscribe.wire.observation import registered
 
 
 class ActionModule(ActionBase):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: runs a command that needs no playbook, with the run's own inventory. The commands are in proscribe.cli."""
+"""Action: runs a command that needs no playbook, with the run's own inventory. The commands are in proscribe.controller.cli."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe import installation
-from proscribe.cli import Refused
-from proscribe.cli.variables import COMMANDS, arguments_of, typed_variables
-from proscribe.compile.in_play import in_play_only
-from proscribe.compile.unread import unread
-from proscribe.policy_errors import PolicyErrors
-from proscribe.report.text.layout import screen_width
-from proscribe.report.text.wording import clean
+from proscribe.controller.cli import Refused
+from proscribe.controller.cli.variables import COMMANDS, arguments_of, typed_variables
+from proscribe.controller.compile.inventory.ignored_variables import unread
+from proscribe.controller.compile.inventory.in_play import in_play_only
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.controller.report.text.layout import screen_width
+from proscribe.controller.report.text.wording import clean
+from proscribe.wire import installation
 
 ANSWERS = ("explain", "diff")  # whose exit code 1 is one of two good answers
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: what a schedule has to put on which machine. The deciding is in proscribe.schedule.rendered."""
+"""Action: what a schedule has to put on which machine. The deciding is in proscribe.controller.schedule.rendered."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ansible.utils.vars import load_extra_vars
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe import installation
-from proscribe.compile.in_play import InPlay, in_play_only, of_policy
-from proscribe.compile.reports_place import ENVIRONMENT, VARIABLE, reports_of
-from proscribe.compile.restrictions import PREFIX, RESTRICTIONS, Restrictions
-from proscribe.compile.run import read_all
-from proscribe.compile.selection import select
-from proscribe.compile.unread import unread
-from proscribe.policy_errors import PolicyError, PolicyErrors
-from proscribe.report.text.layout import warning as in_lines
-from proscribe.schedule.rendered import Here, plan
+from proscribe.controller.compile.inventory.ignored_variables import unread
+from proscribe.controller.compile.inventory.in_play import InPlay, in_play_only, of_policy
+from proscribe.controller.compile.inventory.reports_place import ENVIRONMENT, VARIABLE, reports_of
+from proscribe.controller.compile.inventory.selection import select
+from proscribe.controller.compile.plans.run import read_all
+from proscribe.controller.compile.restrictions import PREFIX, RESTRICTIONS, Restrictions
+from proscribe.controller.policy_errors import PolicyError, PolicyErrors
+from proscribe.controller.report.text.layout import warning as in_lines
+from proscribe.controller.schedule.rendered import Here, plan
+from proscribe.wire import installation
 
 CONTROLLER = "proscribe_controller"  # the group that names another machine to run the schedule
 EXTRA = {"-e", "--extra-vars"}

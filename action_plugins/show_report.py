@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: shows a report again, or what the history knows. The doing is in proscribe.cli.report."""
+"""Action: shows a report again, or what the history knows. The doing is in proscribe.controller.cli.report."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.cli import Refused
-from proscribe.cli import report as word
-from proscribe.cli.variables import typed_variables
-from proscribe.compile.in_play import InPlay
-from proscribe.compile.reports_place import place_of_reports
-from proscribe.compile.selection import select
-from proscribe.policy_errors import PolicyErrors, unknown_variables
-from proscribe.report.terminal.summary import Screen
-from proscribe.report.text.layout import screen_width
+from proscribe.controller.cli import Refused
+from proscribe.controller.cli import report as word
+from proscribe.controller.cli.variables import typed_variables
+from proscribe.controller.compile.inventory.in_play import InPlay
+from proscribe.controller.compile.inventory.reports_place import place_of_reports
+from proscribe.controller.compile.inventory.selection import select
+from proscribe.controller.policy_errors import PolicyErrors, unknown_variables
+from proscribe.controller.report.terminal.summary import Screen
+from proscribe.controller.report.text.layout import screen_width
 
 PREFIX = "report_"  # of the variables that playbooks/report.yml takes, one for each option
 OPTIONS = {

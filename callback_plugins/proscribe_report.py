@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Callback: collects what the hosts say and reports it. All the deciding is in proscribe.report."""
+"""Callback: collects what the hosts say and reports it. All the deciding is in proscribe.controller.report."""
 
 from __future__ import annotations
 
@@ -54,17 +54,14 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from proscribe import installation
-from proscribe.compile.tags import unknown_tags
-from proscribe.custody import request, wording
-from proscribe.custody.outcome import Course
-from proscribe.moments import stamp
-from proscribe.quarantined import LIST
-from proscribe.report import closing
-from proscribe.report.collection import active
-from proscribe.report.collection.events import Collector
-from proscribe.report.collection.invocation import called, where_we_are
-from proscribe.report.collection.plays import (
+from proscribe.base.moments import stamp
+from proscribe.controller.compile.inventory.tags import unknown_tags
+from proscribe.controller.custody import request, wording
+from proscribe.controller.custody.outcome import Course
+from proscribe.controller.report.collection import active
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.collection.invocation import called, where_we_are
+from proscribe.controller.report.collection.plays import (
     CHOOSING,
     COMPILING,
     CUSTODY,
@@ -78,21 +75,24 @@ from proscribe.report.collection.plays import (
     has,
     tags_of,
 )
-from proscribe.report.collection.progress import Line, Progress
-from proscribe.report.ending import ended
-from proscribe.report.evaluation import verdict
-from proscribe.report.storage import lift_file
-from proscribe.report.storage.files import ReportDirectory
-from proscribe.report.storage.journal import Journal
-from proscribe.report.terminal import lifting, summary
-from proscribe.report.text.command import Call
-from proscribe.report.text.layout import fitted, screen_width
-from proscribe.report.text.layout import warning as in_lines
-from proscribe.report.text.wording import PREFIXES, clean, message
-from proscribe.rollout import deciding
-from proscribe_interruption import Interruption
-from proscribe_registration import be_last, failures, manager_of, shorten_failures
-from proscribe_sweep import install as gather_hosts
+from proscribe.controller.report.collection.progress import Line, Progress
+from proscribe.controller.report.end import closing
+from proscribe.controller.report.end.ending import ended
+from proscribe.controller.report.evaluation import verdict
+from proscribe.controller.report.storage import lift_file
+from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.controller.report.storage.journal import Journal
+from proscribe.controller.report.terminal import lifting, summary
+from proscribe.controller.report.text.command import Call
+from proscribe.controller.report.text.layout import fitted, screen_width
+from proscribe.controller.report.text.layout import warning as in_lines
+from proscribe.controller.report.text.wording import PREFIXES, clean, message
+from proscribe.controller.rollout import deciding
+from proscribe.model.quarantined import LIST
+from proscribe.wire import installation
+from proscribe_ansible.interruption import Interruption
+from proscribe_ansible.registration import be_last, failures, manager_of, shorten_failures
+from proscribe_ansible.sweep import install as gather_hosts
 
 QUARANTINE = "quarantine"  # the mode of a run over quarantines
 UNREPORTED = ("lift", QUARANTINE)  # the modes of runs that observe nothing

@@ -37,9 +37,9 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from proscribe.ansible_parts import identity
-from proscribe.report.collection.invocation import where_we_are
-from proscribe.report.collection.plays import (
+from proscribe.controller.ansible_parts import identity
+from proscribe.controller.report.collection.invocation import where_we_are
+from proscribe.controller.report.collection.plays import (
     CHOOSING,
     COMPILING,
     CUSTODY,
@@ -53,13 +53,13 @@ from proscribe.report.collection.plays import (
     file_of,
     schedules,
 )
-from proscribe.report.collection.progress import Line
-from proscribe.report.evaluation.advice import shorter
-from proscribe.report.storage.difference_files import DifferenceFiles
-from proscribe.report.terminal import differences
-from proscribe.report.terminal.dry_run import DryRun
-from proscribe.report.text.layout import fitted, screen_width
-from proscribe.report.text.wording import PREFIXES, clean, message
+from proscribe.controller.report.collection.progress import Line
+from proscribe.controller.report.evaluation.advice import shorter
+from proscribe.controller.report.storage.difference_files import DifferenceFiles
+from proscribe.controller.report.terminal import differences
+from proscribe.controller.report.terminal.dry_run import DryRun
+from proscribe.controller.report.text.layout import fitted, screen_width
+from proscribe.controller.report.text.wording import PREFIXES, clean, message
 
 KNOWN = 256  # answers whose changes are remembered
 OURS = (*ENFORCING, *SCHEDULING, CUSTODY)  # the modules that say what they change, action by action

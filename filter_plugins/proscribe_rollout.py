@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter: how far a run reaches, for the head of the play that corrects. The deciding is in proscribe.rollout."""
+"""Filter: how far a run reaches, for the head of the play that corrects. The deciding is in proscribe.controller.rollout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ansible.utils.display import Display
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.rollout.deciding import decision
+from proscribe.controller.rollout.deciding import decision
 
 DOCUMENTATION = r"""
 name: proscribe_rollout

@@ -89,8 +89,8 @@ actions:
 
 from typing import Any
 
-from ansible.module_utils.proscribe.schedule import timers
-from ansible.module_utils.proscribe_module import Call, answer
+from ansible.module_utils.proscribe.host.schedule import timers
+from ansible.module_utils.proscribe_ansible.module import Call, answer
 
 ARGUMENTS = {
     "part": {"type": "str", "choices": [timers.DRIFT, timers.PULL]},

@@ -74,9 +74,9 @@ findings:
 
 from typing import Any
 
-from ansible.module_utils.proscribe.controls.firewall import confirm
-from ansible.module_utils.proscribe.run import change
-from ansible.module_utils.proscribe_module import ARGUMENTS, Call, answer, taken_plan
+from ansible.module_utils.proscribe.host.controls.firewall import confirm
+from ansible.module_utils.proscribe.host.run import change
+from ansible.module_utils.proscribe_ansible.module import ARGUMENTS, Call, answer, taken_plan
 
 
 def main() -> None:

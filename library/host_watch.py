@@ -63,9 +63,9 @@ import json
 import lzma
 from typing import Any
 
-from ansible.module_utils.proscribe.plan import check
-from ansible.module_utils.proscribe.watch.installing import change
-from ansible.module_utils.proscribe_module import ARGUMENTS, Call, answer, taken_plan
+from ansible.module_utils.proscribe.host.watch.installing import change
+from ansible.module_utils.proscribe.model.plan import check
+from ansible.module_utils.proscribe_ansible.module import ARGUMENTS, Call, answer, taken_plan
 
 
 def main() -> None:

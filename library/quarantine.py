@@ -77,9 +77,9 @@ actions:
   sample: [restore wechat-3fa4b2c1 (/home/alice/WeChat.AppImage)]
 """
 
-from ansible.module_utils.proscribe.quarantined import LIST, PRUNE, RESTORE
-from ansible.module_utils.proscribe.run import in_quarantine
-from ansible.module_utils.proscribe_module import Call, answer
+from ansible.module_utils.proscribe.host.run import in_quarantine
+from ansible.module_utils.proscribe.model.quarantined import LIST, PRUNE, RESTORE
+from ansible.module_utils.proscribe_ansible.module import Call, answer
 
 ARGUMENTS = {
     "do": {"type": "str", "choices": [LIST, RESTORE, PRUNE], "default": LIST},

@@ -60,7 +60,7 @@ findings:
   sample: []
 """
 
-from ansible.module_utils.proscribe_module import answer_for
+from ansible.module_utils.proscribe_ansible.module import answer_for
 
 if __name__ == "__main__":
     answer_for("apps")

@@ -10,4 +10,4 @@ import sys
 
 if __name__ == "__main__":
     sys.dont_write_bytecode = True  # a collection is written by its installer alone
-    runpy.run_module("proscribe.cli.command_line", run_name="__main__")
+    runpy.run_module("proscribe.controller.cli.command_line", run_name="__main__")

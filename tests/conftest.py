@@ -10,7 +10,7 @@ from pathlib import Path
 
 import properties
 import pytest
-from proscribe.compile.catalogue import Catalogue, load
+from proscribe.controller.compile.catalogue.loading import Catalogue, load
 from suite.sizes import DEFAULT, FAST, NIGHTLY, SIZES
 
 RESULTS = "PROSCRIBE_TESTS_RESULTS"  # names the file for what fails and what is skipped (suite/running.py)

@@ -18,10 +18,10 @@ import yaml
 from ansible.cli.playbook import PlaybookCLI
 from doc_blocks import CONSOLE, TEXT, Block, Wrong, blocks, commands, spans
 from own_scripts import script_of_tests
-from proscribe.cli import command_line as words
-from proscribe.compile.restrictions import PREFIX, RESTRICTIONS
-from proscribe.compile.tags import unknown_tags
-from proscribe.plan import CONTROLS
+from proscribe.controller.cli import command_line as words
+from proscribe.controller.compile.inventory.tags import unknown_tags
+from proscribe.controller.compile.restrictions import PREFIX, RESTRICTIONS
+from proscribe.model.plan import CONTROLS
 
 PROJECT = Path(__file__).resolve().parent.parent
 PLACEHOLDER = re.compile(r"<[^<>|&;]+>")

@@ -14,16 +14,16 @@ from pathlib import Path
 MODULE_UTILS = Path(__file__).resolve().parent.parent / "module_utils"
 sys.path.insert(0, str(MODULE_UTILS))
 
-from proscribe.plan import SCHEMA, canonical, sealed
-from proscribe.store import Store
-from proscribe.stream import HOST_SIDE, PACKAGE, RECEIVE, answer, payload
+from proscribe.model.plan import SCHEMA, canonical, sealed
+from proscribe.wire.store import Store
+from proscribe.wire.stream import HOST_SIDE, PACKAGE, RECEIVE, answer, payload
 
 ON_THE_HOST = """
 import importlib, sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
-from proscribe import plan, run
-from proscribe.host import Host
+from proscribe.model import plan; from proscribe.host import run
+from proscribe.host.system import Host
 
 for name in sys.argv[2:]:
     importlib.import_module(name)

@@ -2,7 +2,7 @@
 
     from imports import distances, graph, reaches
     files = graph(PROJECT)
-    distances(files, ["module_utils/proscribe/finding.py"])  # every file that reaches it, and by how many steps
+    distances(files, ["module_utils/proscribe/model/finding.py"])  # every file that reaches it, and by how many steps
 
     circles(PROJECT)  # the files that import each other
 

@@ -18,8 +18,8 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
 
-from proscribe.host import Host
-from proscribe.run import CONTROLS, observe
+from proscribe.host.run import CONTROLS, observe
+from proscribe.host.system import Host
 
 
 def main() -> int:

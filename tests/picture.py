@@ -14,9 +14,9 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "module_utils"), str(HERE / "unit/report")]
 
 from fleets import PROCESS, WAIVERS, WECHAT, answer, clean_answer, no_policy, run, wechat  # noqa: E402
-from proscribe.report.collection.events import Collector  # noqa: E402
-from proscribe.report.evaluation.reconcile import fleet_report  # noqa: E402
-from proscribe.report.page.document import page  # noqa: E402
+from proscribe.controller.report.collection.events import Collector  # noqa: E402
+from proscribe.controller.report.evaluation.reconcile import fleet_report  # noqa: E402
+from proscribe.controller.report.page.document import page  # noqa: E402
 
 PICTURE = HERE.parent / "docs/pictures/report-page.png"
 DEPARTMENTS = {"press": ["web02", "pc17"], "finance": ["web01", "db01"], "it": ["build01", "build02"]}

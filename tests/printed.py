@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from proscribe.report.text.layout import cells
+from proscribe.controller.report.text.layout import cells
 
 # A command is one line, however wide the screen is (report/text/command.py).
 COMMAND = re.compile(r"\s*(?:next: )?(?:cd \S+ && )?(?:env (?:\S+=\S+ )+)?(?:\S+/)?(?:proscribe|ansible-\w+)\s")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from proscribe.compile.catalogue import Catalogue
-from proscribe.compile.schema import blocks
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.catalogue.schema import blocks
 
 LISTS = Path(__file__).resolve().parent / "catalog"
 FILES = ("public_lists.yml", "public_lists_storage.yml")

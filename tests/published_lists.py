@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from proscribe.compile.catalogue import Catalogue
+from proscribe.controller.compile.catalogue.loading import Catalogue
 
 PROJECT = Path(__file__).resolve().parents[1]
 KNOWN_GOOD = PROJECT / "catalog/known_good.txt"

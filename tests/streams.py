@@ -1,4 +1,4 @@
-"""What a host is sent (proscribe.stream), for tests that look into it or change the program in it."""
+"""What a host is sent (proscribe.wire.stream), for tests that look into it or change the program in it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import marshal
 from typing import Any
 
-from proscribe.stream import FOR_SHELLS, piped
+from proscribe.wire.stream import FOR_SHELLS, piped
 
 
 def parts(stream: bytes) -> list[Any]:

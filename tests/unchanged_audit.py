@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from proscribe import installation
+from proscribe.wire import installation
 
 NOT_LOADED = {
     "re": "2.3 ms, with enum: patterns.pattern compiles at the first use",

@@ -36,15 +36,15 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT / "module_utils"), str(PROJECT / "tests")]
 
-from proscribe.compile.catalogue import load
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.controls import apps
-from proscribe.controls.apps.portable.scan_cache import MEMORY
-from proscribe.host import Host, Result, run_tool
-from proscribe.plan import canonical
-from proscribe.store import Store
-from proscribe.stream import BOOTSTRAP, RECEIVE, payload
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.host.controls import apps
+from proscribe.host.controls.apps.portable.scan_cache import MEMORY
+from proscribe.host.system import Host, Result, run_tool
+from proscribe.model.plan import canonical
+from proscribe.wire.store import Store
+from proscribe.wire.stream import BOOTSTRAP, RECEIVE, payload
 from streams import with_program
 
 PLAIN = 1.5  # times the plain tools
@@ -54,7 +54,7 @@ AFTER = datetime.date(2026, 1, 1)  # the ban is in force
 
 # On a made tree, dpkg's database is that of the tree.
 HOST = """
- from proscribe.host import run_tool
+ from proscribe.host.system import run_tool
  def run(argv, **options):
   there = ["--admindir={root}/var/lib/dpkg"] if argv[0] == "dpkg-query" else []
   return run_tool([argv[0], *there, *argv[1:]], **options)

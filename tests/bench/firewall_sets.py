@@ -35,10 +35,10 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from proscribe import plan as plans
-from proscribe import run
-from proscribe.controls import firewall
-from proscribe.host import Generation, Host, netfilter
+from proscribe.host import run
+from proscribe.host.controls import firewall
+from proscribe.host.system import Generation, Host, netfilter
+from proscribe.model import plan as plans
 
 ALLOWED, QUICK = 1.5, 0.2  # times nft's time; seconds
 BARE = """\

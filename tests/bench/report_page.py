@@ -24,10 +24,10 @@ sys.path[:0] = [str(PROJECT / part) for part in ("module_utils", "tests/integrat
 from chromium import Chromium, Page
 from fleets import DIGEST, ENFORCED, SERVICES, answer, no_policy, run
 from peak import peak_memory
-from proscribe.finding import Finding, judge
-from proscribe.report.collection.events import Collector
-from proscribe.report.evaluation.reconcile import fleet_report
-from proscribe.report.page.document import page as report_page
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.page.document import page as report_page
+from proscribe.model.finding import Finding, judge
 
 LARGEST, PAINT, FILTER = 15.0, 2000.0, 200.0  # MB, ms, ms
 

@@ -31,15 +31,15 @@ sys.path[:0] = [str(PROJECT / part) for part in ("module_utils", "tests/unit/rep
 import fleets
 from fleets import ENFORCED, WAIVERS
 from peak import peak_memory
-from proscribe.finding import Finding, Verdict, judge
-from proscribe.report.collection.events import Collector
-from proscribe.report.evaluation.reconcile import fleet_report
-from proscribe.report.exports import formats, usual, write
-from proscribe.report.history import History, open_history
-from proscribe.report.sending import send
-from proscribe.report.sending.transport import CHANGES
-from proscribe.report.storage.files import ReportDirectory
-from proscribe.report.storage.journal import Journal
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.exports import formats, usual, write
+from proscribe.controller.report.history import History, open_history
+from proscribe.controller.report.sending import send
+from proscribe.controller.report.sending.transport import CHANGES
+from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.controller.report.storage.journal import Journal
+from proscribe.model.finding import Finding, Verdict, judge
 
 WAIVER = {**WAIVERS[0], "hosts": [], "services": ["service007"]}
 

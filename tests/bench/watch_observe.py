@@ -26,9 +26,10 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT / part) for part in ("module_utils", "tests/integration", "tests")]
 
-from proscribe.host_cache import PLACE
-from proscribe.stream import RECEIVE, Part, payload
-from proscribe.watch import files, units
+from proscribe.host.cache import PLACE
+from proscribe.host.watch import units
+from proscribe.host.watch.state import files
+from proscribe.wire.stream import RECEIVE, Part, payload
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 
 NAME = "proscribe-watch-bench"

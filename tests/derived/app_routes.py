@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proscribe.controls.apps.routes import ROUTES
-from proscribe.controls.apps.systems.declaration import Claim, Route
+from proscribe.host.controls.apps.routes import ROUTES
+from proscribe.host.controls.apps.systems.declaration import Claim, Route
 
 from .package_systems import declared
 from .part import Part

@@ -6,10 +6,10 @@ import ast
 import re
 from pathlib import Path
 
-from proscribe.audit_program import PROGRAM
-from proscribe.host import STATE_DIRECTORY
-from proscribe.host_cache import PLACE
-from proscribe.sources import Whole, reached
+from proscribe.host.audit_program import PROGRAM
+from proscribe.host.cache import PLACE
+from proscribe.host.system import STATE_DIRECTORY
+from proscribe.wire.sources import Whole, reached
 
 from .bootstrap import CALLED_BY_PYTHON, LOADER
 from .part import Part
@@ -45,4 +45,4 @@ def module() -> str:
     return f'{HEAD}AUDIT_TEXT = r"""{text()}"""\n'
 
 
-DERIVED = (Part("module_utils/proscribe/audit_text.py", module),)
+DERIVED = (Part("module_utils/proscribe/wire/audit_text.py", module),)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from proscribe.host_cache import PLACE
-from proscribe.sources import Whole, reached
+from proscribe.host.cache import PLACE
+from proscribe.wire.sources import Whole, reached
 
 from .part import Part
 
-LOADER = Path(__file__).resolve().parents[2] / "module_utils/proscribe/loader.py"
+LOADER = Path(__file__).resolve().parents[2] / "module_utils/proscribe/wire/loader.py"
 HEAD = '''\
 """The text of loader.py that goes with every call, which is not packed.
 
@@ -33,4 +33,4 @@ def module() -> str:
     return f'{HEAD}BOOTSTRAP = r"""{text()}"""\n'
 
 
-DERIVED = (Part("module_utils/proscribe/bootstrap.py", module),)
+DERIVED = (Part("module_utils/proscribe/wire/bootstrap.py", module),)

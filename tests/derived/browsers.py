@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from proscribe.compile.browsers import places
-from proscribe.compile.catalogue import load
-from proscribe.controls.browser.settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS, SIGN_IN, Setting
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.plans.browsers import places
+from proscribe.host.controls.browser.settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS, SIGN_IN, Setting
 
 from .part import Part, table
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from proscribe.compile.catalogue import load
-from proscribe.compile.grammar import PACKAGE_NAMES, Matching, OneOf
-from proscribe.compile.plans import IDENTIFIERS, OF_WINDOWS
-from proscribe.compile.schema import BROWSER, FLAG, SERVICE, Group, Text
-from proscribe.controls.apps.systems.registry import SYSTEMS
-from proscribe.windows.apps import lacking
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.schema import BROWSER, FLAG, SERVICE, Group, Text
+from proscribe.controller.compile.plans.compiling import IDENTIFIERS, OF_WINDOWS
+from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES, Matching, OneOf
+from proscribe.controller.windows.apps import lacking
+from proscribe.host.controls.apps.systems.registry import SYSTEMS
 from public_lists import names, standing
 from published_lists import left_out, sections
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from proscribe.cli import variables
-from proscribe.cli.collection import NAME, NAMESPACE
+from proscribe.controller.cli import variables
+from proscribe.controller.cli.collection import NAME, NAMESPACE
 
 from .part import Part, table
 
@@ -49,7 +49,7 @@ def options() -> str:
 def _variables() -> Iterator[Sequence[str]]:
     for command in (*variables.COMMANDS, "report"):
         parser = argparse.ArgumentParser(add_help=False)
-        importlib.import_module(f"proscribe.cli.{command}").add_arguments(parser)
+        importlib.import_module(f"proscribe.controller.cli.{command}").add_arguments(parser)
         chosen = {name: one for action in parser._actions for name, one in _subcommands(action)} or {"": parser}
         for name, one in chosen.items():
             named = variables.variables_of(command, one)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from proscribe.controls.dns import backends
-from proscribe.controls.dns.backends.declaration import KINDS, Declared
+from proscribe.host.controls.dns import backends
+from proscribe.host.controls.dns.backends.declaration import KINDS, Declared
 
 from .part import Part
 from .python_source import as_tuple
@@ -57,4 +57,4 @@ def registry() -> str:
     return "\n".join([*lines, "    raise KeyError(name)", ""])
 
 
-DERIVED = (Part("module_utils/proscribe/controls/dns/backends/registry.py", registry),)
+DERIVED = (Part("module_utils/proscribe/host/controls/dns/backends/registry.py", registry),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proscribe.enforcement_points.registry import FORMATS
+from proscribe.controller.enforcement_points.registry import FORMATS
 
 from .part import Part, table
 

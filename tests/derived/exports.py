@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proscribe.report.evaluation.frameworks import CLAUSES
-from proscribe.report.exports import formats
+from proscribe.controller.report.evaluation.frameworks import CLAUSES
+from proscribe.controller.report.exports import formats
 
 from .part import Part, table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proscribe.compile.firewall_rules import DIRECTIONS, KEYS, PROTOCOLS, VERDICTS
+from proscribe.controller.compile.restrictions.firewall_rules import DIRECTIONS, KEYS, PROTOCOLS, VERDICTS
 
 from .part import Part, described, table
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from proscribe.controls.apps import systems
-from proscribe.controls.apps.systems.declaration import Declared
+from proscribe.host.controls.apps import systems
+from proscribe.host.controls.apps.systems.declaration import Declared
 
 from .part import Part
 from .python_source import as_text, as_tuple

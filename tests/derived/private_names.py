@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import proscribe_private_names as private_names
+from proscribe_ansible import private_names
 
 from .part import Part, table
 

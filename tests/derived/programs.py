@@ -1,4 +1,4 @@
-"""The programs of module_utils/proscribe/programs as texts in Python: to a host goes nothing but Python modules."""
+"""The programs of module_utils/proscribe/host/programs as texts in Python: to a host goes nothing but Python modules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .part import Part
 
-FOLDER = Path(__file__).resolve().parents[2] / "module_utils/proscribe/programs"
+FOLDER = Path(__file__).resolve().parents[2] / "module_utils/proscribe/host/programs"
 HEAD = '''\
 """The programs of this folder as texts. Derived from their files by `python tests/derived`: do not edit.
 
@@ -46,4 +46,4 @@ def module() -> str:
     return HEAD + "".join(f'\n{name} = r"""{template(text)}"""\n' for name, text in programs().items())
 
 
-DERIVED = (Part("module_utils/proscribe/programs/__init__.py", module),)
+DERIVED = (Part("module_utils/proscribe/host/programs/__init__.py", module),)

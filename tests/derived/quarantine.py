@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from proscribe.cli.quarantine import add_arguments
-from proscribe.custody.request import VARIABLES
+from proscribe.controller.cli.quarantine import add_arguments
+from proscribe.controller.custody.request import VARIABLES
 
 from .part import Part, table
 

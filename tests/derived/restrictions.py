@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from proscribe.compile.restrictions import RESTRICTIONS
-from proscribe.report.collection.plays import ENFORCING
+from proscribe.controller.compile.restrictions import RESTRICTIONS
+from proscribe.controller.report.collection.plays import ENFORCING
 
 from .part import OPTIONS, Part, table
 

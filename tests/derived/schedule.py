@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proscribe.compile.restrictions import RESTRICTIONS
-from proscribe.compile.schedule_values import METHODS
+from proscribe.controller.compile.restrictions import RESTRICTIONS
+from proscribe.controller.compile.restrictions.schedule_values import METHODS
 
 from .part import Part, described, table
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from proscribe.cli.explain.answers import reason
-from proscribe.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
-from proscribe.report.evaluation import verdict
+from proscribe.controller.cli.explain.reasons import reason
+from proscribe.controller.report.evaluation import verdict
+from proscribe.model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
 
 from .part import Part, described, table
 

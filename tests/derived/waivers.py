@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from proscribe.compile.waivers.document import KEYS, REQUIRED
-from proscribe.compile.waivers.standing import ACTIVE, STATUSES
-from proscribe.compile.waivers.waiver import NARROWER
+from proscribe.controller.compile.waivers.document import KEYS, REQUIRED
+from proscribe.controller.compile.waivers.standing import ACTIVE, STATUSES
+from proscribe.controller.compile.waivers.waiver import NARROWER
 
 from .part import Part, described, table
 

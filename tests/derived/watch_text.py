@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from proscribe.sources import Whole, reached
-from proscribe.watch.files import PLACE
+from proscribe.host.watch.state.files import PLACE
+from proscribe.wire.sources import Whole, reached
 
 from .audit_text import MAIN, source
 from .bootstrap import CALLED_BY_PYTHON, LOADER
@@ -26,7 +26,7 @@ OWN = re.compile(r"^from \.(?:loader|hashing|json_text) import .*\n", re.MULTILI
 def text() -> str:
     """The program, without the lines that an installation puts before it."""
     whole = OWN.sub("", "".join(MAIN.sub("", source(path)) for path in SOURCES))
-    whole = whole.replace("from .watch_commands", "from proscribe.watch_commands").replace("@WATCH@", PLACE)
+    whole = whole.replace("from .watch_commands", "from proscribe.host.watch_commands").replace("@WATCH@", PLACE)
     sent = reached(
         Whole({"watch": f'{whole}\nif __name__ == "__main__":\n    main()\n'}, ()),
         ["watch"],
@@ -39,4 +39,4 @@ def module() -> str:
     return f'{HEAD}WATCH_TEXT = r"""{text()}"""\n'
 
 
-DERIVED = (Part("module_utils/proscribe/watch_text.py", module),)
+DERIVED = (Part("module_utils/proscribe/host/watch/program_text.py", module),)

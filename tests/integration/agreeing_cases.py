@@ -8,8 +8,8 @@ import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from proscribe.controls.browser.rendering import above
-from proscribe.plan import RESTRICTED
+from proscribe.host.controls.browser.rendering import above
+from proscribe.model.plan import RESTRICTED
 
 NUMBER = 300
 T = TypeVar("T")

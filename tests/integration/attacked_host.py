@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from proscribe.compile.catalogue import load
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
 
 HERE = Path(__file__).resolve().parent
 MODULES = os.environ.get("PROSCRIBE_ATTACKED", str(HERE.parents[1] / "module_utils"))

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from conftest import missing, require_root, require_tool
-from proscribe.compile.catalogue import load
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.controls import browser
-from proscribe.finding import COMPLIANT, NOT_APPLICABLE, Verdict
-from proscribe.host import Host
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.host.controls import browser
+from proscribe.host.system import Host
+from proscribe.model.finding import COMPLIANT, NOT_APPLICABLE, Verdict
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]

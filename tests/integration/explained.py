@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from proscribe.cli import explain, inventory
-from proscribe.cli.explain.question import read
-from proscribe.compile.run import compile_hosts
+from proscribe.controller.cli import explain, inventory
+from proscribe.controller.cli.explain.question import read
+from proscribe.controller.compile.plans.run import compile_hosts
 
 
 class Explained:

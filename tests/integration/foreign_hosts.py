@@ -14,8 +14,8 @@ from typing import Any
 
 from machines import Machine
 from patience import until
-from proscribe.controls.group_policy.policies import entries, of_programs
-from proscribe.controls.group_policy.registry_pol import DWORD, Entry, said_by
+from proscribe.host.controls.group_policy.policies import entries, of_programs
+from proscribe.host.controls.group_policy.registry_pol import DWORD, Entry, said_by
 
 WINE = ("wine", "wine64")  # Debian packages
 PREFIX = "/root/wine"

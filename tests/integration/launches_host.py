@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 import pytest
 from machines import Machine
 from patience import until
-from proscribe import plan as plans
-from proscribe.audit_program import installable
-from proscribe.stream import packed_watch
-from proscribe.watch import files, heartbeat, reported, units
-from proscribe.watch.journal import JOURNAL
-from proscribe.watch_text import WATCH_TEXT
+from proscribe.host.audit_program import installable
+from proscribe.host.watch import heartbeat, units
+from proscribe.host.watch.program_text import WATCH_TEXT
+from proscribe.host.watch.starts import reported
+from proscribe.host.watch.state import files
+from proscribe.host.watch.state.journal import JOURNAL
+from proscribe.model import plan as plans
+from proscribe.wire.stream import packed_watch
 
 UNIT = units.LAUNCHES.partition(".")[0]
 NOTIFICATION = "Viber is not permitted here; ask the IT service desk."

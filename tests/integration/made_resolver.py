@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from patience import until
-from proscribe.controls import dns
-from proscribe.host import Host, Result, run_tool
+from proscribe.host.controls import dns
+from proscribe.host.system import Host, Result, run_tool
 
 OWN = f"127.53.{os.getpid() % 250}"  # of this run: another checkout may be tested at the same time
 UPSTREAM = f"{OWN}.9"

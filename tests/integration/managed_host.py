@@ -21,9 +21,9 @@ from typing import Any
 
 import reaching
 from patience import LONGEST, until
-from proscribe import run
-from proscribe.controls.firewall import confirm, program
-from proscribe.host import Host, Result, run_tool
+from proscribe.host import run
+from proscribe.host.controls.firewall import confirm, program
+from proscribe.host.system import Host, Result, run_tool
 from three_namespaces import INWARD, INWARD_6
 
 LISTENS = ("127.0.0.1", INWARD, INWARD_6)

@@ -6,19 +6,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from proscribe.host import Generation, Host, netfilter
+from proscribe.host.system import Generation, Host, netfilter
 
 # Netlink sockets belong to the namespace in which they were opened, so the question is put by a process in there.
 _ASK = """\
 import sys
 sys.path.insert(0, sys.argv[1])
-from proscribe.host.netfilter import generation
+from proscribe.host.system.netfilter import generation
 print(*(generation() or ()), sep=chr(10))
 """
 _TRY = """\
 import sys
 sys.path.insert(0, sys.argv[1])
-from proscribe.host.netfilter import refuses
+from proscribe.host.system.netfilter import refuses
 print(refuses(sys.argv[2], int(sys.argv[3])))
 """
 _CODE = str(Path(netfilter.__file__).parents[2])

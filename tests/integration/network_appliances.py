@@ -23,9 +23,9 @@ from typing import IO, Any
 
 from name_server import ask
 from patience import LONGEST
-from proscribe.enforcement_points.decision import decide
-from proscribe.enforcement_points.declaration import Decision, Rendered
-from proscribe.enforcement_points.registry import FORMATS
+from proscribe.controller.enforcement_points.decision import decide
+from proscribe.controller.enforcement_points.declaration import Decision, Rendered
+from proscribe.controller.enforcement_points.registry import FORMATS
 from test_apps_real_dpkg import Machine
 
 ROOT = "trixie-appliances"

@@ -27,15 +27,15 @@ def own_peak() -> float:
 def main() -> None:
     modules, root, path = sys.argv[1:4]
     sys.path.insert(0, modules)
-    from proscribe import run
-    from proscribe.host import Host
+    from proscribe.host import run
+    from proscribe.host.system import Host
 
     with open(path, encoding="utf-8") as stream:
         plan = json.load(stream)
     if "--hurry" in sys.argv:
-        from proscribe.host import apart
+        from proscribe.host.system import forked
 
-        apart.LIMITS = apart.LIMITS._replace(seconds=3.0)
+        forked.LIMITS = forked.LIMITS._replace(seconds=3.0)
     began, started = own_peak(), time.monotonic()
     host = Host(root)
     record, _ = run.observe(host, plan, ["apps"])

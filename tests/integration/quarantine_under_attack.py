@@ -19,8 +19,8 @@ import sys
 import time
 from pathlib import Path
 
-from proscribe.controls.apps.quarantine import capacity, completing, manifest, moving, restoring
-from proscribe.host import ControlError, Host
+from proscribe.host.controls.apps.quarantine import capacity, completing, manifest, moving, restoring
+from proscribe.host.system import ControlError, Host
 
 MALLORY = 12345
 NAME = "program"

@@ -20,9 +20,9 @@ debs, machine = real.debs, real.machine  # the fixtures
 RUN = """
 import json, sys
 sys.path.insert(0, "/source")
-from proscribe.controls.apps.desired import Desired
-from proscribe.controls.apps.execution import fapolicyd, fapolicyd_changes
-from proscribe.host import Host
+from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.execution import fapolicyd, fapolicyd_changes
+from proscribe.host.system import Host
 host, section = Host(), json.load(sys.stdin)
 wanted = Desired(section)
 actions = fapolicyd_changes.lift(host) if sys.argv[1] == "lift" else fapolicyd_changes.enforce(host, section, wanted)

@@ -17,9 +17,9 @@ debs, machine = real.debs, real.machine  # the fixtures
 RUN = """
 import json, os, signal, sys
 sys.path.insert(0, "/source")
-from proscribe.controls import apps
-from proscribe.controls.apps.quarantine import manifest
-from proscribe.host import Host
+from proscribe.host.controls import apps
+from proscribe.host.controls.apps.quarantine import manifest
+from proscribe.host.system import Host
 host, asked = Host(), json.load(sys.stdin)
 plan, after, at = asked["plan"], asked["after"], asked["at"]
 steps = 0

@@ -28,8 +28,8 @@ pacman_packages, wheels, tarballs = arch.packages, pip.wheels, npm.tarballs
 RUN = """
 import json, os, signal, sys
 sys.path.insert(0, "/source")
-from proscribe.controls import apps
-from proscribe.host import Host
+from proscribe.host.controls import apps
+from proscribe.host.system import Host
 asked = json.load(sys.stdin)
 host, steps = Host(), 0
 changes = apps.enforce(host, asked["plan"])

@@ -20,8 +20,8 @@ RUN = r"""
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
 root = sys.argv[2]
-from proscribe.controls.apps.quarantine import completing, moving, restoring, unfinished
-from proscribe.host import ControlError, Host
+from proscribe.host.controls.apps.quarantine import completing, moving, restoring, unfinished
+from proscribe.host.system import ControlError, Host
 
 def picture():
     found = {}
@@ -112,8 +112,8 @@ SPARSE = r"""
 import json, os, resource, sys
 sys.path.insert(0, sys.argv[1])
 root = sys.argv[2]
-from proscribe.controls.apps.quarantine import manifest, moving, restoring
-from proscribe.host import Host
+from proscribe.host.controls.apps.quarantine import manifest, moving, restoring
+from proscribe.host.system import Host
 
 path = f"{root}/home/alice/opt/WeChat.AppImage"
 os.makedirs(os.path.dirname(path))

@@ -20,13 +20,13 @@ import proscribe
 import pytest
 from conftest import layers, require_tool
 from patience import LONGEST
-from proscribe import removed
-from proscribe.compile.catalogue import Catalogue
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.controls.apps.systems import dpkg
-from proscribe.controls.apps.systems.dpkg_trial import APT_CONFIG
-from proscribe.report.text.reinstalling import command
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.report.text.reinstalling import command
+from proscribe.host.controls.apps.systems import dpkg
+from proscribe.host.controls.apps.systems.dpkg_trial import APT_CONFIG
+from proscribe.model import removed
 
 pytestmark = pytest.mark.integration
 
@@ -36,11 +36,11 @@ SOURCE = Path(proscribe.__file__).parents[1]  # what has to be on sys.path for `
 DRIVER = """
 import json, sys
 sys.path.insert(0, "/source")
-from proscribe.controls import apps
-from proscribe.controls.apps.systems import dpkg_removal
-from proscribe.host import ControlError, Host
-from proscribe.controls.applying import carry_out
-from proscribe.run import refusals
+from proscribe.host.controls import apps
+from proscribe.host.controls.apps.systems import dpkg_removal
+from proscribe.host.system import ControlError, Host
+from proscribe.host.controls.applying import carry_out
+from proscribe.host.run import refusals
 dpkg_removal.PATIENCE = 1
 host, plan, error = Host(), json.load(sys.stdin), None
 if sys.argv[1] in ("observe", "keep"):
@@ -359,8 +359,8 @@ SETTLE = "sleep 0.2"  # what has just changed may change again unnoticed, so not
 RAN = """
 import json, sys
 sys.path.insert(0, "/source")
-from proscribe.controls import apps
-from proscribe.host import Host, run_tool
+from proscribe.host.controls import apps
+from proscribe.host.system import Host, run_tool
 ran = []
 apps.observe(Host("/", lambda argv, **options: ran.append(argv[0]) or run_tool(argv, **options)), json.load(sys.stdin))
 print(json.dumps(ran))

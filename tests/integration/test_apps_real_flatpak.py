@@ -17,8 +17,8 @@ from typing import Any
 import proscribe
 import pytest
 from patience import LONGEST, until
-from proscribe import removed
-from proscribe.report.text import reinstalling
+from proscribe.controller.report.text import reinstalling
+from proscribe.model import removed
 from throwaway import pasted
 
 pytestmark = pytest.mark.integration
@@ -30,10 +30,10 @@ USERS = {"alice": 71001, "bob": 71002, "carol": 71003}
 DRIVER = """
 import json, sys
 sys.path.insert(0, "/home/source")
-from proscribe.controls import apps
-from proscribe.host import ControlError, Host
-from proscribe.controls.applying import carry_out
-from proscribe.run import refusals
+from proscribe.host.controls import apps
+from proscribe.host.system import ControlError, Host
+from proscribe.host.controls.applying import carry_out
+from proscribe.host.run import refusals
 host, plan, error, left = Host(), json.load(sys.stdin), None, ()
 if sys.argv[1] == "observe":
     rule = "apps/reinstall-gate" if sys.argv[2:] else "apps/wechat"

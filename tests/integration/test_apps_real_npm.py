@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from proscribe.controls.apps import removed
+from proscribe.host.controls.apps import removed
 from test_apps_real_dpkg import TREE
 from throwaway import TwoUsers, archive, plan, seen, two_users
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from patience import LONGEST
-from proscribe import removed
-from proscribe.controls.apps.systems import pacman
-from proscribe.report.text.reinstalling import command
+from proscribe.controller.report.text.reinstalling import command
+from proscribe.host.controls.apps.systems import pacman
+from proscribe.model import removed
 from test_apps_real_dpkg import TREE
 from throwaway import TwoUsers, archive, pasted, plan, seen, two_users
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from conftest import layers
 from patience import LONGEST
-from proscribe import removed
-from proscribe.controls.apps.systems.rpm_conflicts import Conflict
-from proscribe.controls.apps.systems.rpm_guard import package
-from proscribe.report.text.reinstalling import command
+from proscribe.controller.report.text.reinstalling import command
+from proscribe.host.controls.apps.systems.rpm_conflicts import Conflict
+from proscribe.host.controls.apps.systems.rpm_guard import package
+from proscribe.model import removed
 from test_apps_real_dpkg import DRIVER, SOURCE, TREE
 from throwaway import TwoUsers, pasted, plan, seen
 

@@ -21,7 +21,7 @@ import pytest
 from attacked_host import BOB, HERE, MALLORY, MEGABYTES, SECONDS, image, made_host, observe_root, put, whole_plan
 from conftest import open_to_others
 from patience import BUSY
-from proscribe.plan import sealed
+from proscribe.model.plan import sealed
 
 pytestmark = [
     pytest.mark.integration,

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from proscribe.compile.catalogue import load
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.controls import apps
-from proscribe.controls.apps.observed import observe_apps
-from proscribe.host import Host
-from proscribe.host.file_scan import scan
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.host.controls import apps
+from proscribe.host.controls.apps.observed import observe_apps
+from proscribe.host.system import Host
+from proscribe.host.system.file_scan import scan
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT / "tests" / "unit" / "controls")]
@@ -32,7 +32,7 @@ ALICE = 61234  # an account that no other process has
 IN_A_NAMESPACE = """
 import json, os, subprocess, sys
 sys.path.insert(0, sys.argv[1])
-from proscribe.host import Host, file_scan
+from proscribe.host.system import Host, file_scan
 root = sys.argv[2]
 home = root + "/home/alice"
 for place in ("proc", "home/alice/whole", "home/alice/tmpfs", "home/alice/loop", "home/alice/file"):

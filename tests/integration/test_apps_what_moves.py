@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.compile.catalogue import load
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.controls import apps
-from proscribe.controls.applying import carry_out
-from proscribe.controls.apps.portable import evidence
-from proscribe.controls.apps.quarantine import manifest, operator
-from proscribe.controls.base import Changes
-from proscribe.host import Host
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.host.controls import apps
+from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.apps.portable import evidence
+from proscribe.host.controls.apps.quarantine import manifest, operator
+from proscribe.host.controls.base import Changes
+from proscribe.host.system import Host
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT / "tests" / "unit" / "controls")]
@@ -222,7 +222,7 @@ def test_tunnels_in_one_file(machine: Path, plan: Mapping[str, Any]) -> None:
 
 @pytest.mark.parametrize("tool", ["promtool", "runc"])
 def test_what_go_itself_wrote_is_read(tool: str, require_tool: Callable[[str], str]) -> None:
-    from proscribe.controls.apps.portable import elf
+    from proscribe.host.controls.apps.portable import elf
 
     read = evidence.content(Host(), require_tool(tool))
     binary = elf.read(read)

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from browser_setup import HERE, PROJECT, UNSHARE, enforce, in_place_of_etc, put, real_plan
 from conftest import missing
-from proscribe.controls import browser
-from proscribe.controls.applying import carry_out
-from proscribe.controls.browser import packaged
-from proscribe.controls.browser.chromium_folder import Folder
-from proscribe.controls.browser.places import Place
-from proscribe.controls.browser.rendering import rules
-from proscribe.host import ControlError, Host
+from proscribe.host.controls import browser
+from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.browser import packaged
+from proscribe.host.controls.browser.chromium_folder import Folder
+from proscribe.host.controls.browser.places import Place
+from proscribe.host.controls.browser.rendering import rules
+from proscribe.host.system import ControlError, Host
 
 pytestmark = pytest.mark.integration
 
@@ -70,9 +70,9 @@ def test_what_chromium_makes_of_several_files_is_what_we_make_of_them(
 DRIVER = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from proscribe.controls import browser
-from proscribe.host import ControlError, Host
-from proscribe.controls.applying import carry_out
+from proscribe.host.controls import browser
+from proscribe.host.system import ControlError, Host
+from proscribe.host.controls.applying import carry_out
 host, plan = Host(sys.argv[2]), json.load(sys.stdin)
 told = {"before": sorted({verdict.state for verdict in browser.observe(host, plan)}), "done": [], "error": ""}
 try:

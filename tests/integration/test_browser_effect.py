@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from browser_setup import PROJECT, connections, enforce, lift, put, unmet
-from proscribe.compile.browsers import places
-from proscribe.compile.catalogue import load
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.plans.browsers import places
 
 pytestmark = pytest.mark.integration
 

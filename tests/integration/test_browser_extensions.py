@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from browser_setup import HERE, PROJECT, enforce, in_place_of_etc
-from proscribe.compile.browsers import places
-from proscribe.compile.catalogue import load
-from proscribe.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.plans.browsers import places
+from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS
 
 pytestmark = pytest.mark.integration
 

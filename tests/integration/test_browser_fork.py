@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from browser_setup import enforce, lift, real_plan, unmet, visits
 from conftest import missing
-from proscribe.controls.browser import probe
-from proscribe.host import Host
+from proscribe.host.controls.browser import probe
+from proscribe.host.system import Host
 
 pytestmark = pytest.mark.integration
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from browser_setup import put, visits
-from proscribe.controls.browser.rendering import CHROMIUM_ENTRIES, MOST_ENTRIES
+from proscribe.host.controls.browser.rendering import CHROMIUM_ENTRIES, MOST_ENTRIES
 
 pytestmark = pytest.mark.integration
 

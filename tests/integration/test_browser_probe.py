@@ -18,19 +18,19 @@ import pytest
 from browser_setup import PROJECT, enforce, in_place_of_etc, put, real_plan
 from conftest import missing
 from patience import BUSY, until
-from proscribe.controls.browser import probe
-from proscribe.controls.browser.places import Place
-from proscribe.controls.browser.rendering import Name
-from proscribe.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
-from proscribe.host import ControlError, Host, transient_user
+from proscribe.host.controls.browser import probe
+from proscribe.host.controls.browser.places import Place
+from proscribe.host.controls.browser.rendering import Name
+from proscribe.host.system import ControlError, Host, transient_user
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 
 pytestmark = pytest.mark.integration
 
 ON_THE_HOST = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from proscribe.controls.browser import probe
-from proscribe.host import Host
+from proscribe.host.controls.browser import probe
+from proscribe.host.system import Host
 with open(sys.argv[2]) as stream:
     print(json.dumps(probe.check_by_probe(Host(), json.load(stream)).as_dict()))
 """
@@ -38,7 +38,7 @@ NOTHING = "nothing was opened, not even a name that no list has"
 KILLED = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
-from proscribe.host import Host, transient_user
+from proscribe.host.system import Host, transient_user
 with transient_user.transient_user(Host()) as somebody, somebody.running(["sleep", "300"], 300, {}):
     print(somebody.uid, flush=True)
     time.sleep(300)

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 from browser_setup import HERE, PROJECT, enforce, in_place_of_etc, put, unmet
-from proscribe.compile.browsers import places
-from proscribe.compile.catalogue import load
-from proscribe.controls.browser.chromium import MERGE_DICTIONARIES
-from proscribe.controls.browser.chromium_extensions import effective
-from proscribe.controls.browser.chromium_file import File
-from proscribe.controls.browser.extension_settings import EXTENSION_SETTINGS
-from proscribe.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.plans.browsers import places
+from proscribe.host.controls.browser.chromium import MERGE_DICTIONARIES
+from proscribe.host.controls.browser.chromium_extensions import effective
+from proscribe.host.controls.browser.chromium_file import File
+from proscribe.host.controls.browser.extension_settings import EXTENSION_SETTINGS
+from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
 from test_browser_extensions import FILES, MANIFESTS, id_in
 
 pytestmark = pytest.mark.integration

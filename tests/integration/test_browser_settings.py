@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from browser_setup import HERE, enforce, in_place_of_etc, real_plan
-from proscribe.controls.browser import chromium, firefox
-from proscribe.controls.browser.observed import MARK
-from proscribe.controls.browser.places import Place
-from proscribe.controls.browser.rendering import rules
-from proscribe.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
+from proscribe.host.controls.browser import chromium, firefox
+from proscribe.host.controls.browser.observed import MARK
+from proscribe.host.controls.browser.places import Place
+from proscribe.host.controls.browser.rendering import rules
+from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
 
 pytestmark = pytest.mark.integration
 

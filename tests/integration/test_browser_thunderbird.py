@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from browser_setup import HERE, enforce, in_place_of_etc, lift, put, real_plan, unmet
-from proscribe.controls.browser.settings import BLOCKED, SETTINGS
+from proscribe.host.controls.browser.settings import BLOCKED, SETTINGS
 
 pytestmark = pytest.mark.integration
 

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 from browser_probe import host_of, target
 from browser_setup import enforce, real_plan, visits
-from proscribe.controls.browser import firefox
-from proscribe.controls.browser.matching import Closest, Unless
-from proscribe.controls.browser.rendering import Name, rules
+from proscribe.host.controls.browser import firefox
+from proscribe.host.controls.browser.matching import Closest, Unless
+from proscribe.host.controls.browser.rendering import Name, rules
 
 pytestmark = pytest.mark.integration
 

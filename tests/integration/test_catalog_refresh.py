@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.cli import command_line as launcher
-from proscribe.cli.catalog import fetching
+from proscribe.controller.cli import command_line as launcher
+from proscribe.controller.cli.catalog import fetching
 
 pytestmark = pytest.mark.integration
 

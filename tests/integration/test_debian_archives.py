@@ -19,8 +19,8 @@ import yaml
 from conftest import missing
 from debian_archives import CACHE, LIMIT, Archives, Filled, archives, mirrors
 from machines import Machine, booted, podman
-from proscribe.compile.catalogue import Catalogue
-from proscribe.compile.schema import CATEGORIES
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.catalogue.schema import CATEGORIES
 
 pytestmark = [pytest.mark.integration, pytest.mark.nightly]
 

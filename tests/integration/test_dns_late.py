@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from made_resolver import KINDS, WECHAT, MadeHost
-from proscribe.controls import dns
-from proscribe.controls.dns import question
-from proscribe.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
+from proscribe.host.controls import dns
+from proscribe.host.controls.dns import question
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 
 pytestmark = pytest.mark.integration
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from conftest import open_to_others
-from proscribe.controls.dns import other_files, private_view
-from proscribe.host import Host
+from proscribe.host.controls.dns import other_files, private_view
+from proscribe.host.system import Host
 
 pytestmark = pytest.mark.integration
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from proscribe.controls import dns
-from proscribe.host import Host
+from proscribe.host.controls import dns
+from proscribe.host.system import Host
 
 pytestmark = pytest.mark.integration
 

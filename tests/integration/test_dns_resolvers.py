@@ -12,13 +12,13 @@ import pytest
 from made_resolver import ANOTHER, KINDS, UPSTREAM, WECHAT, MadeHost, apply, plan
 from name_server import NameServer, ask
 from patience import processor, until
-from proscribe.compile.catalogue import load
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.controls import dns
-from proscribe.controls.dns import desired, rendering
-from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Verdict
-from proscribe.host import ControlError
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.host.controls import dns
+from proscribe.host.controls.dns import desired, rendering
+from proscribe.host.system import ControlError
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Verdict
 
 pytestmark = pytest.mark.integration
 

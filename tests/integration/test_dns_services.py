@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from machines import booting
 from patience import LONGEST, until
-from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
@@ -39,11 +39,11 @@ CALL = """
 import json, sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, "/proscribe")
-from proscribe.controls import dns
-from proscribe.controls.dns.choice import choose
-from proscribe.controls.dns.resolver_users import resolver_users
-from proscribe.host import Host
-from proscribe.controls.applying import carry_out
+from proscribe.host.controls import dns
+from proscribe.host.controls.dns.choice import choose
+from proscribe.host.controls.dns.resolver_users import resolver_users
+from proscribe.host.system import Host
+from proscribe.host.controls.applying import carry_out
 
 call = json.loads(%r)
 host, plan, answer = Host(), call["plan"], {}

@@ -15,7 +15,7 @@ from typing import Any
 import jsonschema
 import pytest
 from patience import until
-from proscribe.schedule import units
+from proscribe.controller.schedule import units
 from scheduled_machine import CHECKOUT, HOSTS, PROJECT, RESTRICTIONS, Scheduled, scheduled_machine
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]

@@ -17,13 +17,13 @@ import pytest
 from conftest import layers
 from name_server import NameServer, ask
 from network_appliances import PLACES, Appliance, Origin, refused, rendered, visit
-from proscribe.compile.catalogue import Catalogue
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.controls.browser.rendering import Name, Verdicts
-from proscribe.controls.dns.desired import covering, of_plan
-from proscribe.enforcement_points.registry import FORMATS
-from proscribe.plan import sealed
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.host.controls.browser.rendering import Name, Verdicts
+from proscribe.host.controls.dns.desired import covering, of_plan
+from proscribe.model.plan import sealed
 from three_namespaces import ThreeNamespaces
 
 pytestmark = pytest.mark.integration

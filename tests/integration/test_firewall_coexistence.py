@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from machines import Machine, Story, played
 from patience import until
-from proscribe.controls.firewall import boot
-from proscribe.plan import SCHEMA, sealed
+from proscribe.host.controls.firewall import boot
+from proscribe.model.plan import SCHEMA, sealed
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 

@@ -16,8 +16,8 @@ import pytest
 from conftest import require_tool
 from machines import PROJECT, Machine, Story, played
 from patience import BUSY, LONGEST, until
-from proscribe.controls.firewall import boot, program
-from proscribe.plan import SCHEMA, sealed
+from proscribe.host.controls.firewall import boot, program
+from proscribe.model.plan import SCHEMA, sealed
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
@@ -64,7 +64,7 @@ def checkout_with_the_mistake() -> Iterator[Path]:
         copy = Path(directory)
         for part in ("library", "module_utils", "action_plugins", "doc_fragments"):
             shutil.copytree(PROJECT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-        with (copy / "module_utils/proscribe/controls/firewall/ruleset.py").open("a") as ruleset:
+        with (copy / "module_utils/proscribe/host/controls/firewall/ruleset.py").open("a") as ruleset:
             ruleset.write(MISTAKE)
         yield copy
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controls import firewall
-from proscribe.plan_groups import resolved
+from proscribe.host.controls import firewall
+from proscribe.host.plan_groups import resolved
 from traffic_world import BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, World, plan, world_in
 
 pytestmark = pytest.mark.integration

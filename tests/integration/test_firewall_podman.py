@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from proscribe.controls import firewall
+from proscribe.host.controls import firewall
 from traffic_world import BAN, BLOCKED, FREE, World, world_in
 
 pytestmark = pytest.mark.integration

@@ -16,14 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from namespaced import NamespacedHost, made_plan, own_rule
 from patience import processor
-from proscribe.compile.firewall_rules import read_rules
-from proscribe.compile.networks import merged, packed
-from proscribe.controls import firewall
-from proscribe.controls.firewall import boot, exemptions, known, listing, program, update
-from proscribe.controls.firewall.rule_text import Exemptions
-from proscribe.controls.firewall.ruleset import render
-from proscribe.finding import COMPLIANT, NONCOMPLIANT, Verdict
-from proscribe.host import ControlError, Result, run_tool
+from proscribe.controller.compile.reading.networks import merged, packed
+from proscribe.controller.compile.restrictions.firewall_rules import read_rules
+from proscribe.host.controls import firewall
+from proscribe.host.controls.firewall import boot, exemptions, listing, loaded_state, program, update
+from proscribe.host.controls.firewall.rule_text import Exemptions
+from proscribe.host.controls.firewall.ruleset import render
+from proscribe.host.system import ControlError, Result, run_tool
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, Verdict
 
 pytestmark = pytest.mark.integration
 
@@ -139,7 +139,7 @@ def test_lifting_leaves_the_host_as_it_was_and_foreign_tables_alone(space: Names
     assert space.apply(firewall.lift(space.host, TELEGRAM)) == [
         *(f"disable {unit.name}" for unit in reversed(boot.units("nft"))),
         "delete inet proscribe",
-        *(f"delete {path}" for path in (boot.FILE, program.PATH, known.STATE)),
+        *(f"delete {path}" for path in (boot.FILE, program.PATH, loaded_state.STATE)),
     ]
     assert (space.tree(), space.nft("list", "ruleset")) == (before, tables)
     assert not (space.root / "etc/proscribe").exists()
@@ -419,7 +419,7 @@ def test_of_a_table_that_nobody_touched_only_the_counters_are_listed(
     assert listings(space, large(), monkeypatch) == [brief, others]
     space.nft("add", "table", "inet", "anybody")
     assert listings(space, large(), monkeypatch) == [whole, others]
-    space.host.delete(known.STATE)
+    space.host.delete(loaded_state.STATE)
     assert listings(space, large(), monkeypatch) == [whole, others]
     for keep in space.host.state_savers[-1:]:  # as a run does that corrects
         keep(True)
@@ -430,7 +430,7 @@ def test_of_a_table_that_nobody_touched_only_the_counters_are_listed(
 
 def test_what_was_seen_is_not_kept_once_a_table_has_changed(space: Namespaced) -> None:
     space.enforce(plan(telegram=["203.0.113.0/24"]))
-    space.host.delete(known.STATE)
+    space.host.delete(loaded_state.STATE)
     space.states(plan(telegram=["203.0.113.0/24"]))
     space.nft("delete", "table", "inet", "proscribe")
     for keep in space.host.state_savers:
@@ -458,14 +458,14 @@ def test_whatever_is_done_to_a_large_table_is_found(space: Namespaced, command: 
 def test_what_is_remembered_holds_in_this_namespace_and_for_this_table_only(space: Namespaced) -> None:
     space.enforce(large())
     text = (space.root / boot.FILE.lstrip("/")).read_text()
-    assert known.unchanged(space.host, text)
-    assert not known.unchanged(space.host, text + "\n")
+    assert loaded_state.unchanged(space.host, text)
+    assert not loaded_state.unchanged(space.host, text + "\n")
     other = Namespaced(f"{space.name}-other", space.root)
     ip("netns", "add", other.name)
     try:
         while (seen := other.host.ruleset_generation()).number < space.host.ruleset_generation().number:
             other.nft("add", "table", "inet", f"t{seen.number}")
-        assert not known.unchanged(other.host, text)
+        assert not loaded_state.unchanged(other.host, text)
     finally:
         ip("netns", "del", other.name)
 
@@ -522,7 +522,7 @@ def test_a_table_that_refuses_nothing_is_found_whatever_the_host_remembers(space
     assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
     space.nft(*command.split(" "))
     text = (space.root / boot.FILE.lstrip("/")).read_text()
-    known.remember(space.host, text, space.host.ruleset_generation(), alone=True)  # root's word for it
+    loaded_state.remember(space.host, text, space.host.ruleset_generation(), alone=True)  # root's word for it
     assert NONCOMPLIANT in space.states(TELEGRAM).values()
     assert space.enforce(TELEGRAM) == ["load inet proscribe"]
     assert set(space.states(TELEGRAM).values()) == {COMPLIANT}

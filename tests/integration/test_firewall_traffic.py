@@ -14,8 +14,8 @@ import machine
 import pytest
 from conftest import missing
 from namespaced import made_plan, own_rule
-from proscribe.controls import firewall
-from proscribe.finding import WAIVED
+from proscribe.host.controls import firewall
+from proscribe.model.finding import WAIVED
 from three_namespaces import GATEWAY, LOCAL, LOCAL_6
 from traffic_world import BAN, BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, FREE_6, World, plan, world_in
 

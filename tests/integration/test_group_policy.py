@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import pytest
 from machines import PROJECT, Machine
 from made_domain import ADMINISTRATOR, DATABASE, DN, OU, SYSVOL, Controller, domain, refreshed, visits
-from proscribe.controls.group_policy.identity import guid
-from proscribe.controls.group_policy.observed import INI, POLICY
+from proscribe.host.controls.group_policy.identity import guid
+from proscribe.host.controls.group_policy.observed import INI, POLICY
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts, pytest.mark.steps]
 
@@ -53,8 +53,8 @@ for folder, names, files in sorted(os.walk(sys.argv[1])):
 KILLED = """
 import json, os, sys
 sys.path.insert(0, "/opt/checkout")
-from proscribe.host import Host
-from proscribe.run import change
+from proscribe.host.system import Host
+from proscribe.host.run import change
 
 def some(changes):
     for action in changes.actions[:int(sys.argv[1])]:

@@ -17,9 +17,9 @@ import pytest
 from browser_setup import HERE, in_place_of_etc, put, real_plan
 from conftest import missing
 from machine import outside
-from proscribe.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
-from proscribe.controls.group_policy.policies import PROGRAMS, entries, of_programs
-from proscribe.controls.group_policy.registry_pol import Entry, parse, render, said_by
+from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
+from proscribe.host.controls.group_policy.policies import PROGRAMS, entries, of_programs
+from proscribe.host.controls.group_policy.registry_pol import Entry, parse, render, said_by
 
 pytestmark = pytest.mark.integration
 

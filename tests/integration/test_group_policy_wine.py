@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from browser_setup import real_plan
 from conftest import layers
-from proscribe.controls.browser.settings import BLOCKED, SETTINGS
-from proscribe.controls.group_policy.policies import entries
-from proscribe.controls.group_policy.registry_pol import DWORD, EMPTY_KEY, Entry, emptied, number, said_by, text
-from proscribe.enforcement_points.decision import decide
-from proscribe.enforcement_points.formats.gpo import render
-from proscribe.enforcement_points.group_policy import registry_file
+from proscribe.controller.enforcement_points.decision import decide
+from proscribe.controller.enforcement_points.formats.gpo import render
+from proscribe.controller.enforcement_points.group_policy import registry_file
+from proscribe.host.controls.browser.settings import BLOCKED, SETTINGS
+from proscribe.host.controls.group_policy.policies import entries
+from proscribe.host.controls.group_policy.registry_pol import DWORD, EMPTY_KEY, Entry, emptied, number, said_by, text
 from test_apps_real_dpkg import SOURCE, Machine
 
 pytestmark = [pytest.mark.integration, pytest.mark.nightly]

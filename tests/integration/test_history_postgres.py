@@ -21,7 +21,7 @@ import test_history
 import test_history_between
 import writers
 from pasts import Past, bad
-from proscribe.report.history import HistoryError, open_history
+from proscribe.controller.report.history import HistoryError, open_history
 
 pytestmark = pytest.mark.integration
 

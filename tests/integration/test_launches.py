@@ -15,7 +15,7 @@ import pytest
 from launches_host import NOTIFICATION, UNIT
 from machines import Machine, booted
 from patience import BUSY, until
-from proscribe.watch import files
+from proscribe.host.watch.state import files
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 

@@ -10,7 +10,7 @@ import time
 import pytest
 from conftest import require_root
 from patience import BUSY
-from proscribe.watch.proc_events import ProcEvents
+from proscribe.host.watch.starts.proc_events import ProcEvents
 
 pytestmark = pytest.mark.integration
 

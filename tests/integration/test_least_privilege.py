@@ -16,8 +16,8 @@ import pytest
 from doc_blocks import blocks
 from machines import PROJECT, Machine, booted
 from patience import LONGEST
-from proscribe.audit_program import PROGRAM
-from proscribe.loader import MARK
+from proscribe.host.audit_program import PROGRAM
+from proscribe.wire.loader import MARK
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts, pytest.mark.steps]
 

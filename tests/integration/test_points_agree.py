@@ -29,11 +29,11 @@ from browser_setup import PROJECT, enforce, lift, made_tree, put, visits
 from conftest import layers
 from explained import Explained
 from patience import LONGEST
-from proscribe.cli import explain, export
-from proscribe.cli.explain.answers.reason import STATUSES
-from proscribe.compile.catalogue import load
-from proscribe.compile.known_good import read_lists
-from proscribe.controls.browser.rendering import Name, covers, name
+from proscribe.controller.cli import explain, export
+from proscribe.controller.cli.explain.reasons.reason import STATUSES
+from proscribe.controller.compile.catalogue.known_good import read_lists
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.host.controls.browser.rendering import Name, covers, name
 from published_lists import blocked_on_purpose
 from reach_cases import RESOLVER, VARIABLES, WAIVED
 from reach_world import HOST, NESTED, World, connections, split

@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 import yaml
 from explained import Explained, closed
-from proscribe.cli import explain
-from proscribe.cli.explain.answers.reason import REPORTED
+from proscribe.controller.cli import explain
+from proscribe.controller.cli.explain.reasons.reason import REPORTED
 from reach_cases import (
     ADDRESSES,
     CLOSED_ADDRESSES,

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from chromium import Chromium, Page
 from conftest import missing, require_tool
-from proscribe.finding import Finding, Verdict, host_record, judge
-from proscribe.report.collection.events import Collector
-from proscribe.report.evaluation.reconcile import fleet_report
-from proscribe.report.page.document import page as report_page
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.page.document import page as report_page
+from proscribe.model.finding import Finding, Verdict, host_record, judge
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "unit" / "report")]
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 from patience import BUSY, until
-from proscribe.duration import spelled
-from proscribe.watch import files, journal, units
+from proscribe.base.duration import spelled
+from proscribe.host.watch import units
+from proscribe.host.watch.state import files, journal
 from scheduled_fleet import REPORTS, Fleet, scheduled_fleet
 from scheduled_machine import CHECKOUT, RESTRICTIONS
 

@@ -20,7 +20,7 @@ import pytest
 from machines import ANSIBLE, PROJECT, Machine, booted, podman
 from pasting import commands
 from patience import LONGEST, until
-from proscribe.report.storage import journal
+from proscribe.controller.report.storage import journal
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from patience import until
-from proscribe.audit_program import PROGRAM
+from proscribe.host.audit_program import PROGRAM
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 from tampering import TEN, named
 

@@ -11,16 +11,16 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from proscribe.compile import schema as catalogue_keys
-from proscribe.compile.catalogue import load
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import PREFIX, read_restrictions
-from proscribe.compile.schema import CATEGORIES
-from proscribe.compile.waivers import document
-from proscribe.finding import STATES
-from proscribe.plan import CONTROLS
-from proscribe.reply.record import read
-from proscribe.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.compile.catalogue import schema as catalogue_keys
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.schema import CATEGORIES
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import PREFIX, read_restrictions
+from proscribe.controller.compile.waivers import document
+from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.model.finding import STATES
+from proscribe.model.plan import CONTROLS
+from proscribe.wire.replies.record import read
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT / "tests" / "unit" / "report")]
@@ -30,8 +30,8 @@ import watched_hosts  # noqa: E402
 from event_runs import EventRuns  # noqa: E402
 from export_fleet import ANSWERS, FINISHED, STATE, exported, hostile_answers  # noqa: E402
 from pasts import bad, good, repaired, unseen, waived  # noqa: E402
-from proscribe.report.exports.events import KINDS  # noqa: E402
-from proscribe.report.history import open_history  # noqa: E402
+from proscribe.controller.report.exports.events import KINDS  # noqa: E402
+from proscribe.controller.report.history import open_history  # noqa: E402
 
 pytestmark = pytest.mark.integration
 SCHEMAS = {

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from machines import ACCOUNTS, PROJECT, Machine, booted
 from patience import LONGEST
-from proscribe.plan import SCHEMA, sealed
+from proscribe.model.plan import SCHEMA, sealed
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 

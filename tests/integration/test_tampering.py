@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from machines import PROJECT
 from patience import until
-from proscribe.watch import files, journal
+from proscribe.host.watch.state import files, journal
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 from tampering import TABLE, USER, Tampering
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from machines import ANSIBLE, PROJECT, Controller, Machine, booted
 from patience import LONGEST, until
-from proscribe.host.turns import LOCK
-from proscribe.plan import SCHEMA, sealed
+from proscribe.host.system.file_lock import LOCK
+from proscribe.model.plan import SCHEMA, sealed
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 

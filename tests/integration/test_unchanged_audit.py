@@ -8,10 +8,10 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from proscribe.controls.apps.portable.scan_cache import FOLDER, MEMORY
-from proscribe.host_cache import PLACE
-from proscribe.loader import MARK
-from proscribe.stream import BOOTSTRAP, RECEIVE, Part, payload
+from proscribe.host.cache import PLACE
+from proscribe.host.controls.apps.portable.scan_cache import FOLDER, MEMORY
+from proscribe.wire.loader import MARK
+from proscribe.wire.stream import BOOTSTRAP, RECEIVE, Part, payload
 from scheduled_machine import Scheduled, scheduled_machine
 from streams import with_program
 from unchanged_audit import NOT_LOADED

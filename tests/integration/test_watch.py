@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 from patience import BUSY, until
-from proscribe.host import STATE_DIRECTORY
-from proscribe.watch import files, journal, units
+from proscribe.host.system import STATE_DIRECTORY
+from proscribe.host.watch import units
+from proscribe.host.watch.state import files, journal
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 from tampering import TEN
 from unchanged_audit import NOT_LOADED

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from proscribe.moments import stamp
-from proscribe.watch import files, journal, units
+from proscribe.base.moments import stamp
+from proscribe.host.watch import units
+from proscribe.host.watch.state import files, journal
 from scheduled_machine import CHECKOUT, HOSTS, RESTRICTIONS, Scheduled, scheduled_machine
 from tampering import TEN
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from machines import podman
 from patience import until
-from proscribe.host import STATE_DIRECTORY
-from proscribe.watch import files, journal, units
+from proscribe.host.system import STATE_DIRECTORY
+from proscribe.host.watch import units
+from proscribe.host.watch.state import files, journal
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 from tampering import CHROMIUM, GATE, TEN
 

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import pytest
 from machines import Machine, booted
 from patience import BUSY, until
-from proscribe.moments import stamp
-from proscribe.watch import files, units
-from proscribe.watch.reported import HEARTBEAT
+from proscribe.base.moments import stamp
+from proscribe.host.watch import units
+from proscribe.host.watch.starts.reported import HEARTBEAT
+from proscribe.host.watch.state import files
 from tampering import CHROMIUM
 from watched_host import EVERY, audit, enforce, events, observed, plan
 

@@ -20,7 +20,7 @@ import foreign_hosts as foreign
 import pytest
 from machines import ANSIBLE, PROJECT, Machine, booted
 from patience import LONGEST
-from proscribe.windows.command import APP_PACKAGES, BROWSERS
+from proscribe.controller.windows.command import APP_PACKAGES, BROWSERS
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 

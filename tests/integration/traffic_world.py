@@ -16,8 +16,8 @@ from typing import Any
 
 from namespaced import NamespacedHost, made_plan
 from patience import until
-from proscribe.controls import firewall
-from proscribe.host import Result, run_tool
+from proscribe.host.controls import firewall
+from proscribe.host.system import Result, run_tool
 from three_namespaces import GATEWAY_6, LOCAL_6, ROLES, ThreeNamespaces
 
 PEER = Path(__file__).with_name("peer.py")

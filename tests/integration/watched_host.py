@@ -17,10 +17,10 @@ from typing import Any
 from browser_setup import real_plan
 from machines import Machine
 from patience import LONGEST
-from proscribe import plan as plans
-from proscribe import watch_sent
-from proscribe.store import Store
-from proscribe.watch import files, journal
+from proscribe.host.watch.state import files, journal
+from proscribe.model import plan as plans
+from proscribe.wire import watch_sent
+from proscribe.wire.store import Store
 
 PROJECT = Path(__file__).resolve().parents[2]
 CODE = "/root/proscribe.zip"
@@ -29,9 +29,9 @@ EVERY = 60  # seconds
 ENFORCE = f"""\
 import base64, json, lzma, sys
 sys.path.insert(0, "{CODE}")
-from proscribe import run
-from proscribe.host import Host
-from proscribe.watch.installing import change
+from proscribe.host import run
+from proscribe.host.system import Host
+from proscribe.host.watch.installing import change
 given = json.load(sys.stdin)
 plan = given["plan"]
 found = {{name: run.change(Host(), plan, name)["changed"] for name in plan["controls"]}}
@@ -43,8 +43,8 @@ print(json.dumps(found))
 AUDIT = f"""\
 import json, sys
 sys.path.insert(0, "{CODE}")
-from proscribe.host import Host
-from proscribe.run import compliance_state
+from proscribe.host.system import Host
+from proscribe.host.run import compliance_state
 given = json.load(sys.stdin)
 print(json.dumps(compliance_state(Host(), given["plan"], [], "never", False, watch=given["watch"])))
 """

@@ -63,9 +63,11 @@ def made_checkout(where: Path, requirement: str = "made-ansible") -> Path:
     launcher = where / "proscribe"
     launcher.write_bytes((PROJECT / "proscribe").read_bytes())
     launcher.chmod(0o755)
-    waiting = where / "module_utils/proscribe/waiting.py"  # by which a second first run waits for the first one
+    waiting = (
+        where / "module_utils/proscribe/controller/waiting.py"
+    )  # by which a second first run waits for the first one
     waiting.parent.mkdir(parents=True)
-    waiting.write_bytes((PROJECT / "module_utils/proscribe/waiting.py").read_bytes())
+    waiting.write_bytes((PROJECT / "module_utils/proscribe/controller/waiting.py").read_bytes())
     return launcher
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
-from proscribe.finding import STATES
+from proscribe.model.finding import STATES
 
 # A host's Python. /run is new at each call, which costs nothing here; /etc and /var/lib stay.
 INTERPRETER = """#!/bin/sh

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from organisation import Organisation
-from proscribe_registration import LEFT_OUT
+from proscribe_ansible.registration import LEFT_OUT
 
 pytestmark = pytest.mark.playbook
 

@@ -1,6 +1,6 @@
 """A release of ansible-core that renames what Proscribe uses without a promise: the run gives the same record.
 
-Each name of proscribe_private_names.py is renamed in turn. The hosts are this machine, behind a program in the place of
+Each name of proscribe_ansible/private_names.py is renamed in turn. The hosts are this machine, behind a program in the place of
 `ssh` that runs what it is given: what is looked at here is between Proscribe and Ansible.
 """
 
@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import proscribe_private_names as private_names
 import pytest
 from checkout import PROJECT, REAL_ANSIBLE, clean_environment, launch
+from proscribe_ansible import private_names
 
 pytestmark = pytest.mark.playbook
 

@@ -11,7 +11,7 @@ import yaml
 from checkout import PROJECT, REAL_ANSIBLE, clean_environment, launch
 from made_fleet import Fleet
 from organisation import ROLES, Organisation
-from proscribe.compile.restrictions import RESTRICTIONS
+from proscribe.controller.compile.restrictions import RESTRICTIONS
 
 pytestmark = pytest.mark.playbook
 

@@ -39,7 +39,7 @@ class Controller:
     def evil(self, code: bytes) -> bytes:
         """The code that observes, which leaves a mark first."""
         sent = json.loads(lzma.decompress(code))
-        sent["texts"]["proscribe.run"] = f"open({str(self.marker)!r}, 'w')\n" + sent["texts"]["proscribe.run"]
+        sent["texts"]["proscribe.host.run"] = f"open({str(self.marker)!r}, 'w')\n" + sent["texts"]["proscribe.host.run"]
         return lzma.compress(json.dumps(sent).encode(), preset=9)
 
     @property

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from checkout import PROJECT, Ended, proscribe
-from proscribe.cli import scheduled
-from proscribe.report import request_news
-from proscribe.report.storage import requests_file
+from proscribe.controller.cli import scheduled
+from proscribe.controller.report import request_news
+from proscribe.controller.report.storage import requests_file
 
 pytestmark = pytest.mark.playbook
 

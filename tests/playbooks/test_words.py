@@ -135,8 +135,8 @@ def test_every_host_is_explained_by_the_plan_that_a_run_gives_it(desk: Desk) -> 
     records = [json.loads(line) for line in (desk.reports / "latest" / "hosts.jsonl").read_text().splitlines()]
     script = (
         "import argparse, datetime, json, sys\n"
-        "from proscribe.cli import inventory\n"
-        "from proscribe.compile.run import compile_hosts\n"
+        "from proscribe.controller.cli import inventory\n"
+        "from proscribe.controller.compile.plans.run import compile_hosts\n"
         "parser = argparse.ArgumentParser()\n"
         "inventory.add_options(parser)\n"
         "question = inventory.question(parser.parse_args())\n"

@@ -28,7 +28,7 @@ REACHES: Mapping[str, tuple[str, ...]] = {
     "roles/*": ("tests/unit/test_library.py", "tests/unit/test_front_door.py", "tests/playbooks/test_runs.py"),
     "playbooks/*": ("tests/unit/test_front_door.py", "tests/playbooks/test_runs.py"),
     "inventory/*": ("tests/unit/compile/test_mistakes.py", "tests/playbooks/test_runs.py"),
-    "module_utils/proscribe/programs/*": ("tests/unit/test_programs.py", "tests/unit/test_derived.py"),
+    "module_utils/proscribe/host/programs/*": ("tests/unit/test_programs.py", "tests/unit/test_derived.py"),
     "tests/derived/*": ("tests/unit/test_derived.py",),
     "examples/*": ("tests/integration/test_policy_repository.py",),
     "proscribe": ("tests/playbooks/test_launcher*.py", "tests/playbooks/test_environment.py"),

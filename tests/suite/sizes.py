@@ -31,7 +31,7 @@ class Row(NamedTuple):
     about: tuple[str, ...]  # patterns of the checkout's paths; what a test imports need not be named
 
 
-_CONTROLS = "module_utils/proscribe/controls/"
+_CONTROLS = "module_utils/proscribe/host/controls/"
 _APPS = (f"{_CONTROLS}apps/*", "roles/restricted_apps/*")
 _SYSTEMS = f"{_CONTROLS}apps/systems/"
 _EVERY_SYSTEM = tuple(
@@ -39,30 +39,30 @@ _EVERY_SYSTEM = tuple(
     for name in ("__init__", "as_owner", "declaration", "each_place", "installed", "package", "registry")
 )
 _BROWSER = (f"{_CONTROLS}browser/*", "catalog/browsers.yml", "roles/browser_policy/*")
-_PROGRAMS = "module_utils/proscribe/programs/"  # what hosts get as text
+_PROGRAMS = "module_utils/proscribe/host/programs/"  # what hosts get as text
 _FIREWALL = (
     f"{_CONTROLS}firewall/*",
     "roles/host_firewall/*",
     *(f"{_PROGRAMS}{name}" for name in ("firewall.sh", "load_and_list.py", "table_events.py")),
 )
 _DNS = (f"{_CONTROLS}dns/*", "roles/dns_filter/*")
-_GROUP_POLICY = (f"{_CONTROLS}group_policy/*", "roles/group_policy/*", "module_utils/proscribe/windows/*")
-_POINTS = ("module_utils/proscribe/enforcement_points/*",)
-_REPORT = ("module_utils/proscribe/report/*", "callback_plugins/*")
+_GROUP_POLICY = (f"{_CONTROLS}group_policy/*", "roles/group_policy/*", "module_utils/proscribe/controller/windows/*")
+_POINTS = ("module_utils/proscribe/controller/enforcement_points/*",)
+_REPORT = ("module_utils/proscribe/controller/report/*", "callback_plugins/*")
 _SCHEDULE = (
-    "module_utils/proscribe/cli/scheduled.py",
-    "module_utils/proscribe/schedule/*",
+    "module_utils/proscribe/controller/cli/scheduled.py",
+    "module_utils/proscribe/controller/schedule/*",
     "roles/drift_schedule/*",
     "playbooks/schedule.yml",
     "playbooks/drift.yml",
 )
-_WATCH = ("module_utils/proscribe/watch*", "roles/host_watch/*", "module_utils/proscribe/stored_watch.py")
+_WATCH = ("module_utils/proscribe/host/watch*", "roles/host_watch/*", "module_utils/proscribe/wire/stored_watch.py")
 _SWEEP = (
-    "module_utils/proscribe/sweep/*",
-    "module_utils/proscribe/reply/*",
-    "module_utils/proscribe/stream.py",
-    "module_utils/proscribe/loader.py",
-    "module_utils/proscribe/store.py",
+    "module_utils/proscribe/wire/sweep/*",
+    "module_utils/proscribe/wire/replies/*",
+    "module_utils/proscribe/wire/stream.py",
+    "module_utils/proscribe/wire/loader.py",
+    "module_utils/proscribe/wire/store.py",
     "module_utils/proscribe_*.py",
     "action_plugins/*",
 )
@@ -76,10 +76,10 @@ _RUNS = (
     "ansible.cfg",
 )
 _LAUNCHER = ("proscribe", "pyproject.toml")
-_CUSTODY = ("module_utils/proscribe/custody/*",)
-_COMMANDS = ("module_utils/proscribe/cli/*",)
+_CUSTODY = ("module_utils/proscribe/controller/custody/*",)
+_COMMANDS = ("module_utils/proscribe/controller/cli/*",)
 _COLLECTION = (
-    "module_utils/proscribe/cli/collection*",
+    "module_utils/proscribe/controller/cli/collection*",
     "library/*",
     "action_plugins/*",
     "roles/*/meta/*",
@@ -117,7 +117,7 @@ TABLE = (
     Row(
         "integration/test_apps_under_attack.py",
         CHANGED,
-        (f"{_CONTROLS}apps/portable/*", "module_utils/proscribe/host/*"),
+        (f"{_CONTROLS}apps/portable/*", "module_utils/proscribe/host/system/*"),
     ),
     Row("integration/test_apps_walk_real.py", CHANGED, (f"{_CONTROLS}apps/portable/*",)),
     Row("integration/test_apps_what_moves.py", ALWAYS, _APPS),
@@ -143,7 +143,7 @@ TABLE = (
     Row(
         "integration/test_windows_and_macs.py",
         NIGHTLY,
-        ("module_utils/proscribe/windows/*", "module_utils/proscribe/macos/*"),
+        ("module_utils/proscribe/controller/windows/*", "module_utils/proscribe/host/macos/*"),
     ),
     Row("integration/test_exports_of_the_plan.py", CHANGED, _POINTS),
     Row("integration/test_points_agree.py", NIGHTLY, _POINTS),
@@ -151,13 +151,13 @@ TABLE = (
     # reports, history, events
     Row("integration/test_events_real.py", CHANGED, _REPORT),
     Row("integration/test_exports_validated.py", CHANGED, _REPORT),
-    Row("integration/test_history_postgres.py", CHANGED, ("module_utils/proscribe/report/history*",)),
-    Row("integration/test_report_page.py", CHANGED, ("module_utils/proscribe/report/page/*",)),
+    Row("integration/test_history_postgres.py", CHANGED, ("module_utils/proscribe/controller/report/history*",)),
+    Row("integration/test_report_page.py", CHANGED, ("module_utils/proscribe/controller/report/page/*",)),
     Row("integration/test_schemas.py", ALWAYS, ("docs/schema/*", *_REPORT)),
     # hosts: swept, attacked, watched, on a schedule
     Row("integration/test_hostile_hosts.py", CHANGED, _SWEEP),
     Row("integration/test_least_privilege.py", CHANGED, _RUNS),
-    Row("integration/test_members_on_hosts.py", CHANGED, ("module_utils/proscribe/plan_groups.py", *_RUNS)),
+    Row("integration/test_members_on_hosts.py", CHANGED, ("module_utils/proscribe/host/plan_groups.py", *_RUNS)),
     Row(
         "integration/test_requests_on_hosts.py",
         CHANGED,
@@ -166,7 +166,7 @@ TABLE = (
     Row("integration/test_login_shells.py", CHANGED, _SWEEP),
     Row("integration/test_stream_connections.py", CHANGED, _SWEEP),
     Row("integration/test_sweep.py", CHANGED, _SWEEP),
-    Row("integration/test_two_runs.py", CHANGED, (*_SWEEP, "module_utils/proscribe/host/turns.py")),
+    Row("integration/test_two_runs.py", CHANGED, (*_SWEEP, "module_utils/proscribe/host/system/file_lock.py")),
     Row("integration/test_unchanged_audit.py", ALWAYS, _SWEEP),
     Row("integration/test_launches.py", CHANGED, _WATCH),
     Row("integration/test_launches_connector.py", ALWAYS, _WATCH),
@@ -184,7 +184,7 @@ TABLE = (
     Row("integration/test_sid.py", NIGHTLY, ()),
     Row("integration/test_roots.py", CHANGED, ("tests/roots.py", "tests/integration/machines.py")),
     # the documents, the collection, other people's repositories
-    Row("integration/test_catalog_refresh.py", CHANGED, ("module_utils/proscribe/cli/catalog*",)),
+    Row("integration/test_catalog_refresh.py", CHANGED, ("module_utils/proscribe/controller/cli/catalog*",)),
     Row("integration/test_collection.py", NIGHTLY, _COLLECTION),
     Row("integration/test_docs.py", NIGHTLY, _DOCUMENTS),
     Row("integration/test_policy_repository.py", CHANGED, ("examples/*",)),
@@ -197,7 +197,7 @@ TABLE = (
     Row("playbooks/test_without_the_internet.py", NIGHTLY, _LAUNCHER),
     Row("playbooks/test_runs.py", ALWAYS, _RUNS),
     Row("playbooks/test_renamed_names.py", ALWAYS, ("module_utils/proscribe_*.py", *_RUNS)),
-    Row("playbooks/test_batches.py", CHANGED, ("module_utils/proscribe/rollout/*", *_RUNS)),
+    Row("playbooks/test_batches.py", CHANGED, ("module_utils/proscribe/controller/rollout/*", *_RUNS)),
     Row("playbooks/test_commands_pasted.py", ALWAYS, (*_REPORT, *_RUNS)),
     Row("playbooks/test_report_options.py", CHANGED, _REPORT),
     Row("playbooks/test_second_observation.py", CHANGED, (*_REPORT, *_RUNS)),
@@ -221,8 +221,8 @@ TABLE = (
     Row("playbooks/test_slices.py", CHANGED, _REPORT),
     Row("playbooks/test_store_attacked.py", CHANGED, _SWEEP),
     Row("playbooks/test_tags.py", CHANGED, _RUNS),
-    Row("playbooks/test_templates_stay_text.py", CHANGED, ("module_utils/proscribe/compile/*", *_RUNS)),
-    Row("playbooks/test_variable_places.py", CHANGED, ("module_utils/proscribe/compile/*", *_RUNS)),
+    Row("playbooks/test_templates_stay_text.py", CHANGED, ("module_utils/proscribe/controller/compile/*", *_RUNS)),
+    Row("playbooks/test_variable_places.py", CHANGED, ("module_utils/proscribe/controller/compile/*", *_RUNS)),
 )
 
 # Parts that are no files of tests, and what they are about.

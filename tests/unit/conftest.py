@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from proscribe.compile import catalogue
-from proscribe.compile.catalogue_files import Entry
-from proscribe.policy_errors import PolicyError
+from proscribe.controller.compile.catalogue import loading
+from proscribe.controller.compile.catalogue.files import Entry
+from proscribe.controller.policy_errors import PolicyError
 
 OWN = Path(__file__).resolve().parents[2] / "catalog"
 
@@ -19,7 +19,7 @@ def own_files_read_once() -> Iterator[None]:
     """No test changes a file of the project's own catalogue. To read and check them all takes a third of a second, and
     hundreds of tests load it, alone or with others. `catalogue.read_entries` is what they have of it.
     """
-    read = catalogue.read_entries
+    read = loading.read_entries
 
     @functools.cache
     def known() -> tuple[list[Entry], list[PolicyError]]:
@@ -34,5 +34,5 @@ def own_files_read_once() -> Iterator[None]:
         yield from known()[0]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalogue, "read_entries", read_entries)
+        patch.setattr(loading, "read_entries", read_entries)
         yield

@@ -12,11 +12,11 @@ from types import SimpleNamespace
 
 import pytest
 from patience import LONGEST
-from proscribe.host import ControlError, Unseen, User, apart
-from proscribe.host.apart import Limits, each, run_apart
+from proscribe.host.system import ControlError, Unseen, User, forked
+from proscribe.host.system.forked import Limits, each, run_apart
 from unchanged_audit import printed
 
-LIMITS = Limits(seconds=LONGEST, memory=64 * apart.MEGABYTE, answer=apart.MEGABYTE)
+LIMITS = Limits(seconds=LONGEST, memory=64 * forked.MEGABYTE, answer=forked.MEGABYTE)
 
 
 def spend_processor(item: str):
@@ -25,7 +25,7 @@ def spend_processor(item: str):
 
 
 def spend_memory(item: str):
-    yield len([bytearray(apart.MEGABYTE) for _ in range(1000)])
+    yield len([bytearray(forked.MEGABYTE) for _ in range(1000)])
 
 
 def hang(item: str):
@@ -99,7 +99,7 @@ def test_what_never_waits_is_ended_as_well():
 def test_one_child_goes_from_item_to_item_until_it_has_grown():
     def work(item: int):
         if item == 3:
-            work.held = bytearray(100 * apart.MEGABYTE)  # which nobody gives back
+            work.held = bytearray(100 * forked.MEGABYTE)  # which nobody gives back
         yield os.getpid()
 
     gc.collect()  # what these tests have left would make room in the child meanwhile
@@ -145,9 +145,9 @@ def test_the_child_has_no_input_of_this_process():
 
 def test_the_bounds_are_these():
     megabyte = 1024 * 1024
-    assert Limits() == Limits(20.0, 128 * megabyte, 32 * megabyte) == apart.LIMITS
-    assert (megabyte, 32 * megabyte) == (apart.MEGABYTE, apart.GROWN)
-    assert (apart.KILL, apart.CPU_SPENT) == (signal.SIGKILL, signal.SIGXCPU)
+    assert Limits() == Limits(20.0, 128 * megabyte, 32 * megabyte) == forked.LIMITS
+    assert (megabyte, 32 * megabyte) == (forked.MEGABYTE, forked.GROWN)
+    assert (forked.KILL, forked.CPU_SPENT) == (signal.SIGKILL, signal.SIGXCPU)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_an_answer_may_have_as_many_bytes_as_there_is_room_for(room, parts, why)
 @pytest.mark.parametrize(("do", "seconds"), [("end", 1), ("_why", 5)])
 def test_what_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatch, do, seconds):
     """Everybody else's turn comes after it."""
-    now, child = [100.0], object.__new__(apart._Child)
+    now, child = [100.0], object.__new__(forked._Child)
     child.pid, child.ended, child.limits = 7, None, LIMITS
     child.reading, writing = os.pipe()
     monkeypatch.setattr(os, "waitpid", lambda pid, how: (0, 0))
@@ -172,7 +172,7 @@ def test_what_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatch, do
         assert length <= 0.05
         now[0] += length
 
-    monkeypatch.setattr(apart, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    monkeypatch.setattr(forked, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
     outcome = getattr(child, do)()
     assert seconds <= now[0] - 100 < seconds + 0.1 and child.ended is None
     if do == "end":
@@ -184,7 +184,7 @@ def test_what_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatch, do
 
 
 def test_a_child_that_somebody_else_has_waited_for_is_nobodys(monkeypatch):
-    child = object.__new__(apart._Child)
+    child = object.__new__(forked._Child)
     child.pid, child.ended = os.getpid(), None  # no child of this process
     child._reap(60)
     assert child.ended == 0
@@ -236,8 +236,8 @@ def test_work_as_a_user_is_that_users_in_every_number():
 def test_what_has_nothing_to_say_needs_no_json():
     """Neither here nor in the child, unless that becomes a user, who may not be able to read Python's own modules."""
     code = (
-        "from proscribe.host.apart import each, run_apart\n"
-        "from proscribe.host.types import User\n"
+        "from proscribe.host.system.forked import each, run_apart\n"
+        "from proscribe.host.system.types import User\n"
         "for name in [n for n in sys.modules if n.partition('.')[0] in ('json', 're')]: del sys.modules[name]\n"
         "print([*each([1, 2], lambda item: [])], 'json' in sys.modules, 're' in sys.modules)\n"
         "there = lambda: [name in sys.modules for name in ('json', 're')]\n"

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.host import Unseen, apart
-from proscribe.host.apart import Limits, each, run_apart
+from proscribe.host.system import Unseen, forked
+from proscribe.host.system.forked import Limits, each, run_apart
 
-MEGABYTE = apart.MEGABYTE
+MEGABYTE = forked.MEGABYTE
 
 
 def laboured(work: Callable[[Any], Any], items: list[Any], closed: bool = False, limits: Limits = Limits()) -> bytes:  # noqa: B008
@@ -24,7 +24,7 @@ def laboured(work: Callable[[Any], Any], items: list[Any], closed: bool = False,
     if not pid:
         try:
             os.close(reading)
-            apart._labour(items, work, limits, None, writing)
+            forked._labour(items, work, limits, None, writing)
         finally:
             os._exit(1)
     os.close(writing)
@@ -52,7 +52,7 @@ def test_a_child_that_has_grown_says_so_and_works_on_nothing_more(monkeypatch: p
     assert messages(laboured(lambda item: [item], [1, 2])) == [
         {"part": 1}, {}, {"part": 2}, {}
     ]  # fmt: skip
-    monkeypatch.setattr(apart, "GROWN", 0)
+    monkeypatch.setattr(forked, "GROWN", 0)
     assert messages(laboured(lambda item: [item], [1, 2])) == [{"part": 1}, {"more": False}]
 
 
@@ -70,7 +70,7 @@ def test_an_answer_that_is_no_json_is_none_and_ends_that_item_alone(
     monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     """A child that becomes a user may be traced by him, and made to say what he likes."""
-    real = apart._send
+    real = forked._send
 
     def send(descriptor: int, message: dict[str, Any]) -> None:
         if message.get("part") == "mallory":
@@ -78,7 +78,7 @@ def test_an_answer_that_is_no_json_is_none_and_ends_that_item_alone(
         else:
             real(descriptor, message)
 
-    monkeypatch.setattr(apart, "_send", send)
+    monkeypatch.setattr(forked, "_send", send)
     found = list(each(["alice", "mallory", "bob"], lambda item: [item]))
     assert [(item, parts, bool(why)) for item, parts, why in found] == [
         ("alice", ["alice"], False), ("mallory", [], True), ("bob", ["bob"], False)
@@ -91,7 +91,7 @@ def test_an_item_has_these_limits() -> None:
 
     def work() -> Any:
         most = resource.getrlimit(resource.RLIMIT_AS)[0]
-        return [most - apart._size(), resource.getrlimit(resource.RLIMIT_CPU)[0]]
+        return [most - forked._size(), resource.getrlimit(resource.RLIMIT_CPU)[0]]
 
     left, seconds = run_apart(work, limits)
     assert 60 * MEGABYTE < left <= 64 * MEGABYTE and seconds == 3
@@ -105,7 +105,7 @@ def test_an_item_has_these_limits() -> None:
 def test_no_limit_is_above_the_one_that_nobody_may_lift(hard: int, soft: int) -> None:
     def work() -> Any:
         resource.setrlimit(resource.RLIMIT_CPU, (1, hard))
-        apart._limit(Limits(seconds=2.0))
+        forked._limit(Limits(seconds=2.0))
         return resource.getrlimit(resource.RLIMIT_CPU)
 
     assert run_apart(work) == [soft, hard]
@@ -115,7 +115,7 @@ def test_the_size_of_a_process_is_all_that_it_has_mapped() -> None:
     """Not what of it is in memory: the kernel's limit is on the former, and nothing could be done within the latter."""
     lines = Path("/proc/self/status").read_text().splitlines()
     (mapped,) = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmSize:")]
-    assert abs(apart._size() - mapped) < MEGABYTE
+    assert abs(forked._size() - mapped) < MEGABYTE
 
 
 def test_a_child_is_waited_for_in_pauses_that_grow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,21 +126,21 @@ def test_a_child_is_waited_for_in_pauses_that_grow(monkeypatch: pytest.MonkeyPat
         pauses.append(length)
         now[0] += length
 
-    child = object.__new__(apart._Child)
+    child = object.__new__(forked._Child)
     child.pid, child.ended = 7, None
     monkeypatch.setattr(os, "waitpid", lambda pid, how: (7, 9) if len(pauses) == 10 else (0, 0))
-    monkeypatch.setattr(apart, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    monkeypatch.setattr(forked, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
     child._reap(60)
     expected = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.05, 0.05]
     assert pauses == pytest.approx(expected) and child.ended == 9
 
 
 def test_an_answer_is_waited_for_as_long_as_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    child = object.__new__(apart._Child)
+    child = object.__new__(forked._Child)
     child.limits = Limits(seconds=2.0)
     waits: list[float] = []
     child.poll = SimpleNamespace(poll=waits.append)  # type: ignore[assignment]  # None: nothing came
-    monkeypatch.setattr(apart, "time", SimpleNamespace(monotonic=lambda: 100.0))
+    monkeypatch.setattr(forked, "time", SimpleNamespace(monotonic=lambda: 100.0))
     for end in (102.0, 100.5, 99.0):
         with pytest.raises(Unseen, match="not done within 2 s"):
             child._read(8, end)

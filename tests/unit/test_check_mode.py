@@ -13,7 +13,7 @@ from typing import Any
 import ansible.module_utils
 import pytest
 from ansible.module_utils import basic
-from proscribe.plan import sealed
+from proscribe.model.plan import sealed
 
 PROJECT = Path(__file__).resolve().parents[2]
 ENTRY = {"name": "Owl", "mode": "enforce", "domains": ["owl.example"], "allow": []}

@@ -7,7 +7,7 @@ import datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.duration import LONGEST, moment_of, seconds_of, shown, spelled
+from proscribe.base.duration import LONGEST, moment_of, seconds_of, shown, spelled
 
 
 @pytest.mark.parametrize(

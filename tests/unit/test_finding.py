@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.finding import (
+from proscribe.model.finding import (
     COMPLIANT,
     GATES,
     LARGEST_EVIDENCE,

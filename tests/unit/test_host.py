@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 from patience import LONGEST
-from proscribe import host as host_module
-from proscribe.host import LEDGER, ControlError, Host, Process, Unseen
+from proscribe.host import system as host_module
+from proscribe.host.system import LEDGER, ControlError, Host, Process, Unseen
 
 NOBODY = 65534
 
@@ -159,7 +159,7 @@ class TestDirectories:
 
 KILLED = """
 import os, sys
-from proscribe import host
+from proscribe.host import system as host
 steps = int(sys.argv[2])
 for name in ("mkdir", "rename", "fsync", "unlink", "rmdir", "open", "fchmod"):
     def counted(*args, real=getattr(os, name), name=name, **kwargs):

@@ -8,16 +8,16 @@ import subprocess
 from types import SimpleNamespace
 from typing import Any
 
-import proscribe_action
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.shell import ShellBase
-from proscribe import stored_audit
-from proscribe.loader import LACKING
-from proscribe.reply.shapes import Unusable
-from proscribe.stream import FOR_SHELLS, MARK, RECEIVER
-from proscribe_action import HostAction
+from proscribe.wire import stored_audit
+from proscribe.wire.loader import LACKING
+from proscribe.wire.replies.shapes import Unusable
+from proscribe.wire.stream import FOR_SHELLS, MARK, RECEIVER
+from proscribe_ansible import action
+from proscribe_ansible.action import HostAction
 
 ESCAPE = "\x1b[2J"
 HOST = {"inventory_hostname": "h1", "ansible_play_hosts_all": ["h1", "h2"]}
@@ -138,7 +138,7 @@ def test_a_host_over_its_limit_is_given_up_whatever_ansible_makes_of_it(
         return {"is": 1}
 
     one = Action(answers)
-    monkeypatch.setattr(proscribe_action.subprocess, "run", lambda argv, **_: ended.append(argv))
+    monkeypatch.setattr(action.subprocess, "run", lambda argv, **_: ended.append(argv))
     assert one.run(None, HOST) == {"of": "ansible", "failed": True, "msg": "it took longer than 5 minutes"}
     assert ended == [["true"]]
     assert one._connection.built == [("the-ssh", "ssh", "-O", "exit", "h1.example")]
@@ -152,7 +152,7 @@ def test_an_answer_in_time_ends_no_connection() -> None:
 
 
 def test_the_limit_counts_while_the_host_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proscribe_action, "GRACE", 0.05)
+    monkeypatch.setattr(action, "GRACE", 0.05)
     one = Action(lambda: subprocess.run(["sleep", "600"], stdout=-1, check=True))
     monkeypatch.setattr(Action, "limit", lambda *_: 0.05)
     assert "it took longer than" in one.run(None, HOST)["msg"]
@@ -204,7 +204,7 @@ def test_a_module_takes_its_turn_in_the_name_of_its_run() -> None:
     assert one.module({**HOST, **COMPILED}) == {"is": 1}
     run = one.called[0]["module_args"]["run"]
     assert run["by"].startswith("run r1 of ") and run["by"].endswith(f" on {os.uname().nodename}")
-    assert run["wait"] == proscribe_action.SILENT and one.called[0]["module_args"]["plan"] == "p"
+    assert run["wait"] == action.SILENT and one.called[0]["module_args"]["plan"] == "p"
     assert one.said == one.warned == []
 
 
@@ -213,7 +213,7 @@ def test_who_has_the_host_is_waited_for_as_long_as_the_task_says_and_named() -> 
     one._task.args = {"plan": "p", "run": {"wait": 44}}
     read = one.module(dict(HOST))
     waits = [called["module_args"]["run"]["wait"] for called in one.called]
-    assert waits == [proscribe_action.SILENT, 44]
+    assert waits == [action.SILENT, 44]
     assert "h1: waits for run r0 of ann on c" in one.said[0] and "'stderr': True" in one.said[0]
     assert [(other["by"], other["waited"] > 0) for other in read["other_runs"]] == [(BUSY["by"], True), ("x", False)]
     assert "waited 1 s for run r0" in " ".join(one.warned[0].split())
@@ -246,19 +246,19 @@ def test_the_interpreter_that_ansible_finds_is_kept_if_it_is_a_path(found: str, 
     ],
 )
 def test_who_runs(monkeypatch: pytest.MonkeyPatch, sudo_user: str, run: dict[str, Any], begin: str) -> None:
-    me = proscribe_action.name_of(os.getuid())
+    me = action.name_of(os.getuid())
     monkeypatch.setenv("SUDO_USER", sudo_user.format(me=me))
-    assert proscribe_action.who_runs(run).startswith(begin.format(me=me))
+    assert action.who_runs(run).startswith(begin.format(me=me))
 
 
 def test_how_long_an_observation_may_take_is_what_was_compiled() -> None:
     timeouts = {"usual": 60, "hosts": {"h2": "90"}}
     compiled = {"proscribe_compiled": {"proscribe_run": {"observe_timeout": timeouts}}}
     times = [
-        proscribe_action.observe_timeout({**which, "inventory_hostname": name})
+        action.observe_timeout({**which, "inventory_hostname": name})
         for which, name in ((compiled, "h1"), (compiled, "h2"), ({}, "h1"))
     ]
-    assert times == [60, 90, proscribe_action.OBSERVE_TIMEOUT]
+    assert times == [60, 90, action.OBSERVE_TIMEOUT]
 
 
 # -- the audit program
@@ -277,14 +277,14 @@ def test_the_audit_program_is_asked_through_sudo_and_with_no_other_become() -> N
     assert answered(one) == {"is": 1}
     ((command, named),) = one.commands
     assert named == {"sudoable": False}
-    script = command.replace(f"sudo -n {proscribe_action.PROGRAM}", "cat")
+    script = command.replace(f"sudo -n {action.PROGRAM}", "cat")
     assert script != command
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == {"code": "it's"} and done.stdout.endswith("}\n")
 
 
 def test_while_another_audit_runs_the_program_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proscribe_action, "PAUSE", 0.001)
+    monkeypatch.setattr(action, "PAUSE", 0.001)
     one = Low(*[printed({stored_audit.BUSY: True})] * 3, printed({"is": 1}))
     assert answered(one) == {"is": 1}
 
@@ -292,16 +292,14 @@ def test_while_another_audit_runs_the_program_is_asked_again(monkeypatch: pytest
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        pytest.param({stored_audit.BUSY: True}, proscribe_action.ANSWERS[stored_audit.BUSY], id="busy to the end"),
-        pytest.param({LACKING: ["x"]}, proscribe_action.ANSWERS[LACKING], id="lacking"),
-        pytest.param(
-            {stored_audit.REFUSED: "no plan"}, proscribe_action.ANSWERS[stored_audit.REFUSED] + ": no plan", id="why"
-        ),
-        pytest.param("no json", f"{proscribe_action.NO_PROGRAM} (it said so)", id="no answer"),
+        pytest.param({stored_audit.BUSY: True}, action.ANSWERS[stored_audit.BUSY], id="busy to the end"),
+        pytest.param({LACKING: ["x"]}, action.ANSWERS[LACKING], id="lacking"),
+        pytest.param({stored_audit.REFUSED: "no plan"}, action.ANSWERS[stored_audit.REFUSED] + ": no plan", id="why"),
+        pytest.param("no json", f"{action.NO_PROGRAM} (it said so)", id="no answer"),
     ],
 )
 def test_a_program_that_gives_no_record_says_why(answer: Any, message: str) -> None:
-    assert answered(Low(answer), proscribe_action.PAUSE / 2) == {"failed": True, "msg": message}
+    assert answered(Low(answer), action.PAUSE / 2) == {"failed": True, "msg": message}
 
 
 def test_a_program_without_an_answer_has_used_up_its_time_or_ended_silently(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,7 +376,7 @@ def test_a_host_without_python_is_told_from_one_that_answers_nonsense(
     with pytest.raises(Unusable) as failed:
         parsed(monkeypatch, rc=rc, stdout=f"{ESCAPE}\n", stderr=stderr)
     said = str(failed.value)
-    assert said.startswith(proscribe_action.NO_PYTHON) is no_python
+    assert said.startswith(action.NO_PYTHON) is no_python
     assert f"(exit code {rc})" in said and stderr in said and "\x1b" not in said
 
 
@@ -409,8 +407,8 @@ def test_only_a_module_is_piped_to_a_receiver(
     assert (named["in_data"] == data) is not module
     assert done["stdout"] == "out" and "\x1b" not in done["stderr"]
     assert len(done["stderr_lines"]) == 2 and done["stderr_lines"][1] == "b"
-    errors = f"first{'x' * proscribe_action.ERRORS}last"
-    assert Action()._low_level_execute_command("x")["stderr"] == errors[-proscribe_action.ERRORS :]
+    errors = f"first{'x' * action.ERRORS}last"
+    assert Action()._low_level_execute_command("x")["stderr"] == errors[-action.ERRORS :]
 
 
 # -- what is left on the host
@@ -449,7 +447,7 @@ def test_taking_away_has_an_end_too(monkeypatch: pytest.MonkeyPatch, slow: bool)
         raise AnsibleError("x")
 
     monkeypatch.setattr(ActionBase, "cleanup", clean)
-    monkeypatch.setattr(proscribe_action, "GRACE", 0.05)
+    monkeypatch.setattr(action, "GRACE", 0.05)
     one = Action()
     if slow:
         cleaned(one)

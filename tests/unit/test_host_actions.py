@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from proscribe.compile.restrictions import PREFIX, REGISTERED
-from proscribe_action import HostAction
+from proscribe.controller.compile.restrictions import PREFIX, REGISTERED
+from proscribe_ansible.action import HostAction
 
 PROJECT = Path(__file__).resolve().parents[2]
 # These run on the controller, whatever host they are for.

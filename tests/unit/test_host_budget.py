@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from proscribe.host import Unseen
-from proscribe.host.budget import Budget
+from proscribe.host.system import Unseen
+from proscribe.host.system.budget import Budget
 
 
 def test_the_budget_is_this() -> None:

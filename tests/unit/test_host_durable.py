@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from proscribe.host import LEDGER, ControlError, Host
+from proscribe.host.system import LEDGER, ControlError, Host
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from proscribe.host import ControlError, Host, Process
+from proscribe.host.system import ControlError, Host, Process
 
 SEVEN = Process(7, "/opt/x")
 

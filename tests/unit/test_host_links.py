@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from proscribe.host import ControlError, Host, Unseen, User, apart, links
+from proscribe.host.system import ControlError, Host, Unseen, User, forked, links
 
 USER = 61235
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
@@ -121,7 +121,7 @@ def test_who_may_only_pass_a_directory_passes_it_by_a_link_too(root):
     (root / "usr").chmod(0o711)
     link(root / "etc/x", "/usr/lib/file")
     user = User("somebody", USER, USER, "/")
-    assert apart.run_apart(lambda: Host(str(root)).text("/etc/x"), user=user) == "it"
+    assert forked.run_apart(lambda: Host(str(root)).text("/etc/x"), user=user) == "it"
 
 
 @needs_root
@@ -130,7 +130,7 @@ def test_nobody_waits_at_a_pipe_that_a_link_leads_to(root):
     link(root / "etc/x", "/home/a/pipe")
     for path in ("/etc/x", "/home/a/pipe"):
         with pytest.raises(ControlError):
-            apart.run_apart(lambda path=path: Host(str(root)).text(path), apart.Limits(seconds=5))
+            forked.run_apart(lambda path=path: Host(str(root)).text(path), forked.Limits(seconds=5))
 
 
 @contextlib.contextmanager

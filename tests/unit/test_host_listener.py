@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pytest
 from patience import LONGEST, until
-from proscribe.host import listener
-from proscribe.host.listener import Listener, http_host, server_name
+from proscribe.host.system import listener
+from proscribe.host.system.listener import Listener, http_host, server_name
 
 HTTP = b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n"
 

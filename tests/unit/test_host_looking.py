@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host import ControlError, Host, Unseen, reading
-from proscribe.host.budget import Budget
+from proscribe.host.system import ControlError, Host, Unseen, reading
+from proscribe.host.system.budget import Budget
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from proscribe import installation
-from proscribe.host import Unseen, names
-from proscribe.host.names import Resolution, resolve
+from proscribe.host.system import Unseen, names
+from proscribe.host.system.names import Resolution, resolve
+from proscribe.wire import installation
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -58,7 +58,7 @@ def test_what_the_real_library_says(tmp_path: Path, order: str, mode: int, addre
     mounts = "".join(
         f"mount --bind {tmp_path}/{name} /etc/{name}; " for name in ("hosts", "nsswitch.conf", "resolv.conf")
     )
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from proscribe.host.names import resolve; "
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from proscribe.host.system.names import resolve; "
     asks = code + "print(*resolve('A.EXAMPLE', 0, 20).addresses)"
     script = f'{mounts} exec "$0" -I -S -c "$1" "$2"'
     argv = ["unshare", "--mount", "--net", "sh", "-c", script, sys.executable, asks, str(installation.CODE)]

@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 from patience import LONGEST
-from proscribe.host import netfilter
-from proscribe.host.netfilter import Generation
+from proscribe.host.system import netfilter
+from proscribe.host.system.netfilter import Generation
 
 NETWORK = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft: has a network of its own"
 )
 IMPORTED = """
 import json, subprocess, sys
-from proscribe.host import netfilter
+from proscribe.host.system import netfilter
 def nft(text):
     subprocess.run(["nft", "-f", "-"], input=text.encode(), check=True)
 """

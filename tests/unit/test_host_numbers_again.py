@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from proscribe.host import Host, Process, User, run_tool, tools, transient_user
-from proscribe.watch.verifying import Verifying
+from proscribe.host.system import Host, Process, User, run_tool, tools, transient_user
+from proscribe.host.watch.verifying import Verifying
 
 LAST = Path("/proc/sys/kernel/ns_last_pid")  # the next process has the number after it (proc_sys_kernel(5))
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not LAST.exists(), reason="needs root: chooses numbers")

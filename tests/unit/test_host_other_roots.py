@@ -7,8 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from proscribe.host import Host, Process, processes
-from proscribe.host.processes import RootNotRead
+from proscribe.host.system import Host, Process, processes
+from proscribe.host.system.processes import RootNotRead
 
 SEVEN = Process(7, "/opt/x")
 

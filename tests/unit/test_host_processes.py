@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.host import ControlError, Host, Process, Unseen, processes
-from proscribe.host.processes import RootNotRead
+from proscribe.host.system import ControlError, Host, Process, Unseen, processes
+from proscribe.host.system.processes import RootNotRead
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 SEVEN = Process(7, "/opt/x")

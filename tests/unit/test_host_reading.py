@@ -11,12 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.host import ControlError, Host, Unseen, reading
-from proscribe.host.budget import Budget
-from proscribe.host.files import Files
-from proscribe.host.processes import Processes
-from proscribe.host.reading import FileReader
-from proscribe.host.tools import Tools
+from proscribe.host.system import ControlError, Host, Unseen, reading
+from proscribe.host.system.budget import Budget
+from proscribe.host.system.files import Files
+from proscribe.host.system.processes import Processes
+from proscribe.host.system.reading import FileReader
+from proscribe.host.system.tools import Tools
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import proscribe
 import pytest
-from proscribe.controls.apps.systems.registry import SYSTEMS
-from proscribe.host import ControlError, Host, run_tool
-from proscribe.host.roots_own import changeable
+from proscribe.host.controls.apps.systems.registry import SYSTEMS
+from proscribe.host.system import ControlError, Host, run_tool
+from proscribe.host.system.roots_own import changeable
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of somebody else")
 MALLORY = 12345
@@ -112,8 +112,8 @@ NAMES = sorted({system.MANAGER for system in SYSTEMS} | {"brew", "dpkg-query", "
 OBSERVE = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
-from proscribe.host import ControlError, Host
-from proscribe.controls.apps.systems.registry import SYSTEMS
+from proscribe.host.system import ControlError, Host
+from proscribe.host.controls.apps.systems.registry import SYSTEMS
 host, said = Host(), {}
 for name in json.loads(sys.argv[2]):
     try:

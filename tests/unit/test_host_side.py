@@ -6,7 +6,7 @@ import ast
 import sys
 from pathlib import Path
 
-from proscribe.stream import HOST_SIDE
+from proscribe.wire.stream import HOST_SIDE
 
 PACKAGE = Path(__file__).resolve().parents[2] / "module_utils" / "proscribe"
 FILES = sorted({path for pattern in HOST_SIDE for path in PACKAGE.glob(pattern)})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host import ControlError, Host, reading
+from proscribe.host.system import ControlError, Host, reading
 
 Read = Callable[[Host], Any]
 

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 from patience import LONGEST, until
-from proscribe.host import ControlError, Result, User, run_tool, tools
+from proscribe.host.system import ControlError, Result, User, run_tool, tools
 
 NOBODY = User("nobody", 65534, 65534, "/nonexistent")
 USERS = [None, pytest.param(NOBODY, marks=pytest.mark.skipif(os.geteuid() != 0, reason="needs root"))]
@@ -236,7 +236,7 @@ def test_how_a_tool_ended_is_what_subprocess_says(end):
 
 def test_a_caller_without_standard_files_starts_tools_too():
     code = (
-        "import os, sys\nsys.path.insert(0, sys.argv[1])\nfrom proscribe.host import run_tool\n"
+        "import os, sys\nsys.path.insert(0, sys.argv[1])\nfrom proscribe.host.system import run_tool\n"
         "answer = os.dup(1)\nos.closerange(0, 3)\n"
         "os.write(answer, run_tool(['cat'], stdin='given').out.encode() + run_tool(['echo', 'said']).out.encode())"
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from patience import LONGEST
-from proscribe.host import ControlError, Result, User, run_tool, tools
+from proscribe.host.system import ControlError, Result, User, run_tool, tools
 
 
 def sh(code: str) -> list[str]:

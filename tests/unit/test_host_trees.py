@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from proscribe.host import ControlError, directories
+from proscribe.host.system import ControlError, directories
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 from patience import LONGEST, until
-from proscribe.host import ControlError, Host
-from proscribe.host.turns import LAST, LOCK, Busy
+from proscribe.host.system import ControlError, Host
+from proscribe.host.system.file_lock import LAST, LOCK, Busy
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 HOLDING = """
 import sys, time
-from proscribe.host import Host
+from proscribe.host.system import Host
 host = Host(sys.argv[1])
 host.by = sys.argv[2]
 with host.exclusive():

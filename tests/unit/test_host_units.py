@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from proscribe.controls.dns.observed import running
-from proscribe.host import Host, Result
-from proscribe.host.units import FOLDERS, INVOCATIONS, SYSTEMD_RUNS, evidently_absent, main_process
+from proscribe.host.controls.dns.observed import running
+from proscribe.host.system import Host, Result
+from proscribe.host.system.units import FOLDERS, INVOCATIONS, SYSTEMD_RUNS, evidently_absent, main_process
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root sees all of it")
 

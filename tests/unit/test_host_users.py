@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from proscribe.host import Host, User, processes
+from proscribe.host.system import Host, User, processes
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes directories of other users")
 ALICE = User("alice", 1000, 1001, "/home/alice")  # group and user differ, so that neither is taken for the other

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.host import escaped, one_line
+from proscribe.host.system import escaped, one_line
 
 
 @pytest.mark.parametrize(

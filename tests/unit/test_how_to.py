@@ -27,8 +27,8 @@ READ = """
 import sys
 from pathlib import Path
 sys.path.insert(0, "module_utils")
-from proscribe.compile.catalogue import load
-from proscribe.compile.channels import channels
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.restrictions.channels import channels
 load([Path("catalog")])
 channels()
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from proscribe import installation
+from proscribe.wire import installation
 
 PROJECT = Path(__file__).resolve().parents[2]
 INSIDE = "ansible_collections/acme/no_chat/plugins/module_utils/proscribe"
@@ -29,7 +29,7 @@ def loaded(directory: Path) -> ModuleType:
     ("file", "collection"),
     [
         (f"/x/{INSIDE}/installation.py", "acme.no_chat"),
-        ("/x/module_utils/proscribe/installation.py", ""),
+        ("/x/module_utils/proscribe/wire/installation.py", ""),
         (f"/x/{INSIDE.replace('plugins', 'other')}/installation.py", ""),
         (f"/x/{INSIDE}/deeper/installation.py", ""),
         ("installation.py", ""),
@@ -86,7 +86,7 @@ def test_a_collection_that_is_a_link_has_the_name_of_the_link(tmp_path: Path) ->
     place = tmp_path / "ansible_collections/acme"
     place.mkdir(parents=True)
     (place / "ban").symlink_to(tmp_path / "checkout")
-    assert source.collection_of(str(place / "ban/plugins/module_utils/proscribe/installation.py")) == "acme.ban"
+    assert source.collection_of(str(place / "ban/plugins/module_utils/proscribe/wire/installation.py")) == "acme.ban"
 
 
 def test_what_is_below_a_directory(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import os
 import signal
 import threading
 
-import proscribe_interruption
 import pytest
 from patience import LONGEST
-from proscribe_interruption import SIGNALS, Interruption
+from proscribe_ansible import interruption
+from proscribe_ansible.interruption import SIGNALS, Interruption
 
 
 class Manager:
@@ -114,7 +114,7 @@ def test_a_signal_ends_the_workers_and_the_run_and_gives_the_exit_code(number):
 
 @pytest.mark.parametrize("handler", [signal.SIG_DFL, signal.SIG_IGN])
 def test_a_worker_that_is_ended_while_it_writes_leaves_nobody_waiting(handler, monkeypatch):
-    monkeypatch.setattr(proscribe_interruption, "PATIENCE", 0.5)
+    monkeypatch.setattr(interruption, "PATIENCE", 0.5)
     manager, run = Writes(handler), Run()
     run.interruption.over(manager)
     assert played(manager, lambda: os.kill(os.getpid(), signal.SIGTERM)).code == 14

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe import json_text
+from proscribe.base import json_text
 
 LEAVES = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.text('ab/. "\\\n\x7fé\ud800', max_size=5)
@@ -24,7 +24,7 @@ VALUES = st.recursive(
 LOADED = """\
 import sys
 sys.path.insert(0, sys.argv[1])
-from proscribe.json_text import written
+from proscribe.base.json_text import written
 written({value})
 print("json" in sys.modules)
 """

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe import plan as plans
-from proscribe.compile.catalogue import Catalogue
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.controls import browser, dns
-from proscribe.host import Host, Result
-from proscribe.run import observe
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.host.controls import browser, dns
+from proscribe.host.run import observe
+from proscribe.host.system import Host, Result
+from proscribe.model import plan as plans
 
 PROJECT = Path(__file__).resolve().parents[2]
 TODAY = datetime.date(2026, 11, 25)

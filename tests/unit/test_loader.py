@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from proscribe import loader
-from proscribe.stream import BOOTSTRAP
+from proscribe.wire import loader
+from proscribe.wire.stream import BOOTSTRAP
 
 OLDEST = (3, 9)
 ONE = {"texts": {"made_one": "value = 1", "made_one.two": "value = 2"}, "packages": ["made_one"]}
@@ -80,7 +80,7 @@ def test_only_what_nobody_else_can_have_written_is_opened(tmp_path: Path):
 def test_a_host_without_code_or_plan_does_nothing():
     """In a process of its own: the limit of a call is a signal's."""
     head = {"code": "a", "plan": "b", "call": {}}
-    asking = f"from proscribe import loader\nprint(loader.answered({head!r}, b'', b''))"
+    asking = f"from proscribe.wire import loader\nprint(loader.answered({head!r}, b'', b''))"
     path = str(Path(loader.__file__).parents[1])
     done = subprocess.run(
         [sys.executable, "-c", asking], env={"PYTHONPATH": path}, capture_output=True, text=True, check=True

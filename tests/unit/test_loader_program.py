@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 from patience import LONGEST
-from proscribe import loader
-from proscribe.stream import RECEIVE, piped
+from proscribe.wire import loader
+from proscribe.wire.stream import RECEIVE, piped
 from streams import with_program
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are believed")
@@ -32,13 +32,13 @@ PLAN = {"the": "plan"}
 # written as host_cache.py does it, but for the rights of the host.
 CODE = {
     "proscribe": "",
-    "proscribe.host": "class Host: pass",
-    "proscribe.plan": "def Known(plan, follows): return plan, follows",
-    "proscribe.json_text": "from json import dumps as written",
-    "proscribe.plan_text": "def whole(plan): return plan",
-    "proscribe.run": (
+    "proscribe.host.system": "class Host: pass",
+    "proscribe.model.plan": "def Known(plan, follows): return plan, follows",
+    "proscribe.base.json_text": "from json import dumps as written",
+    "proscribe.model.plan_text": "def whole(plan): return plan",
+    "proscribe.host.run": (
         "import _signal, os\n"
-        "from proscribe.host import Host\n"
+        "from proscribe.host.system import Host\n"
         "from proscribe.inner import name\n"
         "def compliance_state(host, known, work='', record=True, grows=False, remember=False):\n"
         "    assert type(host) is Host\n"
@@ -52,9 +52,9 @@ CODE = {
     "proscribe.inner": "from .further import __name__ as name",
     "proscribe.inner.further": "",
     "proscribe.later": "raise SystemExit('nobody has asked for it')",
-    "proscribe.host_cache": (
+    "proscribe.host.cache": (
         "import os\n"
-        "from proscribe.host import Host\n"
+        "from proscribe.host.system import Host\n"
         "def keep(host, parts):\n"
         "    assert type(host) is Host\n"
         "    os.umask(0o077)\n"

@@ -8,7 +8,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.moments import FORM, LAST, is_stamp, seconds, stamp
+from proscribe.base.moments import FORM, LAST, is_stamp, seconds, stamp
 
 
 @given(st.integers(0, LAST))

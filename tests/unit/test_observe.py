@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from proscribe import plan as plans
+from proscribe.model import plan as plans
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -17,9 +17,9 @@ pytestmark = pytest.mark.slow
 
 ADDED = Path(__file__).parent / "added"
 PARTS = (*FOR_DERIVED, "tests/unit/report/fleets.py")
-SYSTEMS = "module_utils/proscribe/controls/apps/systems"
-BACKENDS = "module_utils/proscribe/controls/dns/backends"
-FORMATS = "module_utils/proscribe/enforcement_points/formats"
+SYSTEMS = "module_utils/proscribe/host/controls/apps/systems"
+BACKENDS = "module_utils/proscribe/host/controls/dns/backends"
+FORMATS = "module_utils/proscribe/controller/enforcement_points/formats"
 MEANT_FOR = "whatever takes a list of names: firewalls, DNS services, mail gateways"
 COURIER = """\
 id: courier
@@ -92,8 +92,8 @@ def test_a_filter_of_names(checkout: Path) -> None:
     script = """
 import sys
 sys.path.insert(0, "module_utils")
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.controls.dns.backends.registry import FILTERS, backend
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.host.controls.dns.backends.registry import FILTERS, backend
 print(read_restrictions({"proscribe_dns_backend": "knot"}, str).dns_backend, FILTERS["knot"][:2], backend("knot").UNIT)
 """
     assert run(checkout, "-c", script) == "knot ('server', 'kresd.service') kresd.service\n"
@@ -103,9 +103,9 @@ def test_a_channel_of_notifications(checkout: Path) -> None:
     script = """
 import sys
 sys.path.insert(0, "module_utils")
-from proscribe.compile.channels import needs_setgid
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.restrictions.channels import needs_setgid
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.policy_errors import PolicyErrors
 read = read_restrictions({"proscribe_notify": {"pager": "ops@example.org"}}, str).notify
 print(dict(read), needs_setgid(read))
 try:
@@ -121,11 +121,11 @@ def test_a_format_for_enforcement_points(checkout: Path, tmp_path: Path) -> None
     script = """
 import sys
 sys.path.insert(0, "module_utils")
-from proscribe.cli.command_line import main, read
-from proscribe.compile.restrictions import read_restrictions
+from proscribe.controller.cli.command_line import main, read
+from proscribe.controller.compile.restrictions import read_restrictions
 print(read_restrictions({"proscribe_exports_fed": ["carrier"]}, str).exports_fed[0].format)
 run, arguments = read("export", ["carrier", "-o", sys.argv[1]])
-from proscribe.enforcement_points.registry import FORMATS
+from proscribe.controller.enforcement_points.registry import FORMATS
 print(arguments.format, FORMATS["carrier"].meant_for)
 """
     assert run(checkout, "-c", script, str(tmp_path)) == "carrier\ncarrier pigeons\n"

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from proscribe.host import ControlError
-from proscribe.ownership import exposed, who_else
-from proscribe.schedule import reach
-from proscribe.schedule.reach import require_own
+from proscribe.base.ownership import exposed, who_else
+from proscribe.host.schedule import reach
+from proscribe.host.schedule.reach import require_own
+from proscribe.host.system import ControlError
 
 NOBODY = 65534
 
@@ -206,7 +206,7 @@ def test_the_root_itself_is_a_directory_on_the_way(
 def test_a_directory_with_as_many_files_as_are_checked_is_checked_and_a_larger_one_is_an_error(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proscribe.ownership.ENTRIES", 2)  # roles, and the file in it
+    monkeypatch.setattr("proscribe.base.ownership.ENTRIES", 2)  # roles, and the file in it
     assert exposed(str(place), ()) is None
     (place / "roles" / "tasks.yml").touch()
     with pytest.raises(OSError, match="more than 2 files"):

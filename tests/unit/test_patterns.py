@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from proscribe import patterns
+from proscribe.base import patterns
 from unchanged_audit import printed
 
 
@@ -24,7 +24,7 @@ def test_a_pattern_is_what_the_module_makes_of_it() -> None:
 def test_the_module_is_loaded_with_the_first_use() -> None:
     code = (
         "sys.modules['typing'] = type(sys)('typing'); sys.modules['typing'].__getattr__ = lambda name: None\n"
-        "from proscribe.patterns import pattern\n"
+        "from proscribe.base.patterns import pattern\n"
         "made = pattern('a'); before = 're' in sys.modules; made.match('a'); print(before, 're' in sys.modules)\n"
     )
     assert printed(code) == ["False True"]

@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe import plan as plans
+from proscribe.model import plan as plans
 
 BODY = {"schema": plans.SCHEMA, "contact": "x", "controls": {}}
 JSON = st.recursive(

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe import plan as plans
-from proscribe import run
-from proscribe.compile.waivers.hours import DAYS, windows
-from proscribe.controls.browser.rendering import Verdicts
-from proscribe.controls.browser.rendering import name as name_of
-from proscribe.controls.firewall.exemptions import exempted_users
-from proscribe.finding import Finding, concerns, exception_for, judge
-from proscribe.host import Host, User, groups
-from proscribe.plan import Known
-from proscribe.plan_groups import resolved
-from proscribe.plan_hours import at
+from proscribe.controller.compile.waivers.hours import DAYS, windows
+from proscribe.host import run
+from proscribe.host.controls.browser.rendering import Verdicts
+from proscribe.host.controls.browser.rendering import name as name_of
+from proscribe.host.controls.firewall.exemptions import exempted_users
+from proscribe.host.plan_groups import resolved
+from proscribe.host.system import Host, User, groups
+from proscribe.model import plan as plans
+from proscribe.model.finding import Finding, concerns, exception_for, judge
+from proscribe.model.plan import Known
+from proscribe.model.plan_hours import at
 
 OFFICE = [[day, 540, 1080] for day in range(5)]  # mon-fri 09:00-18:00
 

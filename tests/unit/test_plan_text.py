@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.compile.catalogue import load
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.plan import CONTROLS, canonical, sealed
-from proscribe.plan_text import serialised, whole
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.model.plan import CONTROLS, canonical, sealed
+from proscribe.model.plan_text import serialised, whole
 
 CATALOG = Path(__file__).parents[2] / "catalog"
 

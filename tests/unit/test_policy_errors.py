@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from proscribe.policy_errors import unknown_variables
+from proscribe.controller.policy_errors import unknown_variables
 
 KNOWN = ["custody_path", "custody_service"]
 

@@ -8,16 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-import proscribe_action
-import proscribe_executor
-import proscribe_private_names as private_names
-import proscribe_sweep
 import pytest
 from ansible.utils.display import Display
+from proscribe_ansible import action, executor, private_names, sweep
 
 PROJECT = Path(__file__).resolve().parents[2]
 ROOMS = ("module_utils", "library", "action_plugins", "callback_plugins", "filter_plugins")
-THE_LIST = "module_utils/proscribe_private_names.py"
+THE_LIST = "module_utils/proscribe_ansible/private_names.py"
 # Private names of Python's own; those of its tuples are documented.
 OF_PYTHON = frozenset(
     {
@@ -112,8 +109,8 @@ def test_a_use_is_found(text: str, found: set[str]) -> None:
 
 def classes() -> Iterator[type]:
     """Ours that are made of one of Ansible's."""
-    yield from (proscribe_action.HostAction, proscribe_sweep.Worker)
-    yield from (proscribe_executor._Inside, proscribe_executor._Executor)
+    yield from (action.HostAction, sweep.Worker)
+    yield from (executor._Inside, executor._Executor)
     for room, name in (("action_plugins", "ActionModule"), ("callback_plugins", "CallbackModule")):
         for path in sorted((PROJECT / room).glob("*.py")):
             spec = importlib.util.spec_from_file_location(f"made_{path.stem}", path)

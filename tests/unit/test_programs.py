@@ -20,9 +20,9 @@ from types import SimpleNamespace
 import pytest
 from derived import programs as derived
 from patience import LONGEST
-from proscribe import programs
-from proscribe.controls.apps.systems import dpkg, pacman
-from proscribe.controls.firewall import boot
+from proscribe.host import programs
+from proscribe.host.controls.apps.systems import dpkg, pacman
+from proscribe.host.controls.firewall import boot
 
 # What /bin/sh is on Debian, on the rpm family and Arch, and on Alpine.
 SHELLS = [shell for shell in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(shell[0])] or [["sh"]]

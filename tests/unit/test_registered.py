@@ -10,7 +10,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
-from proscribe.observation import registered
+from proscribe.wire.observation import registered
 
 RECORD = {"record": {"rules": ["{{ never }}"]}}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from patience import until
-from proscribe.reply.output_limits import Leash, TookTooLong
+from proscribe.wire.replies.output_limits import Leash, TookTooLong
 
 FLOOD = [sys.executable, "-c", "while True: print('x' * 65536)"]
 SLEEP = ["sleep", "1000"]

@@ -9,8 +9,8 @@ import time
 
 import pytest
 from patience import LONGEST
-from proscribe.reply import output_limits
-from proscribe.reply.output_limits import Leash
+from proscribe.wire.replies import output_limits
+from proscribe.wire.replies.output_limits import Leash
 
 PIPES = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 

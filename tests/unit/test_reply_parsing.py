@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.reply import parsing
-from proscribe.reply.parsing import last_line, last_object, parsed
-from proscribe.reply.shapes import Unusable
+from proscribe.wire.replies import parsing
+from proscribe.wire.replies.parsing import last_line, last_object, parsed
+from proscribe.wire.replies.shapes import Unusable
 
 
 @pytest.mark.parametrize(

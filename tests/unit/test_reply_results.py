@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from proscribe.finding import Finding
-from proscribe.reply import results
-from proscribe.reply.shapes import Unusable
+from proscribe.model.finding import Finding
+from proscribe.wire.replies import results
+from proscribe.wire.replies.shapes import Unusable
 
 CHANGE = {"changed": False, "actions": [], "refused": [], "findings": [], "diff": []}
 # What Ansible would act on, if it came through.

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from proscribe.reply import shapes
-from proscribe.reply.shapes import Unusable
+from proscribe.wire.replies import shapes
+from proscribe.wire.replies.shapes import Unusable
 
 
 @pytest.mark.parametrize(

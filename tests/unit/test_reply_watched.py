@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.reply import watched
-from proscribe.reply.record import taken
-from proscribe.reply.shapes import GREATEST, MANY, Unusable
+from proscribe.wire.replies import watched
+from proscribe.wire.replies.record import taken
+from proscribe.wire.replies.shapes import GREATEST, MANY, Unusable
 
 sys.path[:0] = [str(Path(__file__).parent / "report")]
 

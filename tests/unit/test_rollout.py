@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from proscribe.policy_errors import Expected
-from proscribe.rollout import Before, Decision, Seen, decide, objection, seen
-from proscribe.rollout.before import run_before
-from proscribe.rollout.limits import (
+from proscribe.controller.policy_errors import Expected
+from proscribe.controller.rollout import Before, Decision, Seen, decide, objection, seen
+from proscribe.controller.rollout.before import run_before
+from proscribe.controller.rollout.limits import (
     allowed_hosts,
     allowed_removals,
     batch_sizes,

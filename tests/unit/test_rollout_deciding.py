@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible.plugins.loader import filter_loader
-from proscribe.rollout import deciding
+from proscribe.controller.rollout import deciding
 
 DRIFTED = {"record": {"plan": "p", "rules": []}, "drifted": ["dns"]}
 COMPLIANT = {"record": {"plan": "p", "rules": []}, "drifted": []}

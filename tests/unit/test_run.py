@@ -7,12 +7,12 @@ import time
 
 import pytest
 from patience import LONGEST
-from proscribe import audit_program, host_cache, run
-from proscribe import plan as plans
-from proscribe.controls import applying, base
-from proscribe.controls.base import Action, Changes, Refusal
-from proscribe.finding import Finding, judge
-from proscribe.host import ControlError, Host
+from proscribe.host import audit_program, cache, run
+from proscribe.host.controls import applying, base
+from proscribe.host.controls.base import Action, Changes, Refusal
+from proscribe.host.system import ControlError, Host
+from proscribe.model import plan as plans
+from proscribe.model.finding import Finding, judge
 
 FOUND = Finding("package", "wechat")
 
@@ -210,10 +210,10 @@ def test_lifting_takes_away_what_a_host_keeps(host, tmp_path, monkeypatch):
     (tmp_path / "var/lib").mkdir(parents=True)
     with_controls(monkeypatch, Scripted("apps"))
     code, plan_ = "a" * 64, f"{'a' * 64}-{'b' * 64}"
-    path = f"{host_cache.PLACE}/{code}"
-    assert host_cache.keep(host, {"old": b"old"}) and host_cache.keep(host, {code: b"code", plan_: b"plan"})
-    assert host_cache.keep(host, {code: None, plan_: b"more"})
-    assert host.list(host_cache.PLACE) == [code, plan_] and host.read(f"{host_cache.PLACE}/{plan_}") == b"more"
+    path = f"{cache.PLACE}/{code}"
+    assert cache.keep(host, {"old": b"old"}) and cache.keep(host, {code: b"code", plan_: b"plan"})
+    assert cache.keep(host, {code: None, plan_: b"more"})
+    assert host.list(cache.PLACE) == [code, plan_] and host.read(f"{cache.PLACE}/{plan_}") == b"more"
     assert host.stat(path).st_mode & 0o777 == 0o600
     run.change(host, plan(apps=SECTION), "apps", lift=True, dry_run=True)
     assert host.read(path) == b"code"
@@ -223,12 +223,12 @@ def test_lifting_takes_away_what_a_host_keeps(host, tmp_path, monkeypatch):
 
 def test_a_host_where_nothing_can_be_kept_only_loses_time(host, monkeypatch):
     monkeypatch.setattr(Host, "privileged", False)
-    assert host_cache.keep(host, {"x": b"code"}) is False
+    assert cache.keep(host, {"x": b"code"}) is False
     (host_var := host.root + "/var")
     with open(host_var, "w") as file:
         file.write("no directory")
     monkeypatch.setattr(Host, "privileged", True)
-    assert host_cache.keep(host, {"x": b"code"}) is False
+    assert cache.keep(host, {"x": b"code"}) is False
 
 
 def test_an_ordinary_user_changes_nothing(host, monkeypatch):

@@ -10,9 +10,9 @@ import symtable
 from functools import partial
 
 import pytest
-from proscribe.sources import Whole, reached, small
-from proscribe.store import Store
-from proscribe.stream import CHANGING, packed_code, packed_macos
+from proscribe.wire.sources import Whole, reached, small
+from proscribe.wire.store import Store
+from proscribe.wire.stream import CHANGING, packed_code, packed_macos
 
 TEXT = 'x = """a\n# b\n"""\n'
 

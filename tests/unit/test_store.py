@@ -14,18 +14,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe import plan as plans
-from proscribe import stream
-from proscribe.plan_text import serialised
-from proscribe.store import Store, Untrusted
-from proscribe.stream import Part, packed_code, payload
+from proscribe.model import plan as plans
+from proscribe.model.plan_text import serialised
+from proscribe.wire import stream
+from proscribe.wire.store import Store, Untrusted
+from proscribe.wire.stream import Part, packed_code, payload
 
 PLAN = plans.sealed({"schema": plans.SCHEMA, "contact": "x", "browsers": [], "controls": {}})
 OTHER = plans.sealed({"schema": plans.SCHEMA, "contact": "mallory", "browsers": [], "controls": {}})
 DIGEST = PLAN["digest"]
 SHORT = DIGEST.removeprefix("sha256:")
 TEXT = serialised(PLAN)
-EVIL = lzma.compress(json.dumps({"packages": [], "texts": {"proscribe.run": "evil"}}).encode())
+EVIL = lzma.compress(json.dumps({"packages": [], "texts": {"proscribe.host.run": "evil"}}).encode())
 NOBODY = 65534
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make files of somebody else")
@@ -51,7 +51,7 @@ def test_what_is_the_same_for_many_hosts_is_made_once(place: Path, monkeypatch: 
     assert set(made) == {f"{run['code']}.code", f"{SHORT}.json", f"{SHORT}.plan"}
     first = payload(store.prepared(run["code"]), store.plan(digest=DIGEST), {})
     monkeypatch.setattr(stream, "_put_together", lambda probe: pytest.fail("put together again"))
-    monkeypatch.setattr("proscribe.store.zlib.compress", lambda *_: pytest.fail("packed again"))
+    monkeypatch.setattr("proscribe.wire.store.zlib.compress", lambda *_: pytest.fail("packed again"))
     again, run_again = ready(place)
     assert run_again == run
     assert payload(again.prepared(run["code"]), again.plan(digest=DIGEST), {}) == first
@@ -224,7 +224,7 @@ def test_a_mark_that_is_a_link_is_not_written_through(tmp_path: Path, place: Pat
 def test_what_is_written_goes_into_no_file_that_is_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has it open would change it after it was checked."""
     store, run = ready(place)
-    monkeypatch.setattr("proscribe.store.secrets.token_hex", lambda size: "guessed")
+    monkeypatch.setattr("proscribe.wire.store.secrets.token_hex", lambda size: "guessed")
     (place / "kept").mkdir(mode=0o700)
     planted = place / "kept" / ".host-web01.guessed"
     planted.write_text("planted")
@@ -262,7 +262,7 @@ def test_a_run_sends_all_hosts_the_code_that_it_began_with(place: Path, monkeypa
     """Also where the checkout is updated meanwhile."""
     store, run = ready(place)
     began = packed_code(probe=False)
-    monkeypatch.setattr("proscribe.store.packed_code", lambda probe: b"the new code")
+    monkeypatch.setattr("proscribe.wire.store.packed_code", lambda probe: b"the new code")
     assert store.prepared(run["code"]).packed() == began
 
 

@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 
 import pytest
-from proscribe import store as stores
-from proscribe import stream
-from proscribe.store import Store, Untrusted
+from proscribe.wire import store as stores
+from proscribe.wire import stream
+from proscribe.wire.store import Store, Untrusted
 
 
 def test_what_is_not_to_be_trusted_says_so_in_every_process() -> None:

@@ -17,21 +17,23 @@ from typing import Any
 
 import pytest
 from patience import LONGEST
-from proscribe import audit_program, finding, stored_audit
-from proscribe.audit_text import AUDIT_TEXT
-from proscribe.host import LIFT, SIGNED, STATE_DIRECTORY, ControlError, Host
-from proscribe.host_cache import PLACE
-from proscribe.loader import MARK
-from proscribe.plan import CONTROLS
+from proscribe.host import audit_program
+from proscribe.host.cache import PLACE
+from proscribe.host.system import LIFT, SIGNED, STATE_DIRECTORY, ControlError, Host
+from proscribe.model import finding
+from proscribe.model.plan import CONTROLS
+from proscribe.wire import stored_audit
+from proscribe.wire.audit_text import AUDIT_TEXT
+from proscribe.wire.loader import MARK
 
 CODE, PLAN = "c" * 64, "d" * 64
 REQUEST = {"code": CODE, "plan": PLAN, "controls": [], "gate": "never", "seconds": 60}
 # What an enforcing run has stored, as small as it can be: it reports all that it was called with, and the process.
 STORED = {
     "proscribe": "",
-    "proscribe.host": "class Host: pass",
-    "proscribe.plan": "def Known(plan, follows): return plan, follows",
-    "proscribe.run": (
+    "proscribe.host.system": "class Host: pass",
+    "proscribe.model.plan": "def Known(plan, follows): return plan, follows",
+    "proscribe.host.run": (
         "import os, sys, time\n"
         "def compliance_state(host, known, **call):\n"
         "    if known[0].get('sleeps'): time.sleep(60)\n"

@@ -13,21 +13,12 @@ from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 import pytest
-from proscribe import plan as plans
-from proscribe.host_cache import PLACE
-from proscribe.loader import LACKING, MARK
-from proscribe.reply.shapes import Unusable
-from proscribe.store import Store
-from proscribe.stream import (
-    BOOTSTRAP,
-    RECEIVE,
-    RECEIVER,
-    answer,
-    packed_code,
-    packed_macos,
-    packed_watch,
-    payload,
-)
+from proscribe.host.cache import PLACE
+from proscribe.model import plan as plans
+from proscribe.wire.loader import LACKING, MARK
+from proscribe.wire.replies.shapes import Unusable
+from proscribe.wire.store import Store
+from proscribe.wire.stream import BOOTSTRAP, RECEIVE, RECEIVER, answer, packed_code, packed_macos, packed_watch, payload
 from streams import parts, with_program
 
 MODULE = Path(__file__).resolve().parents[2] / "library" / "compliance_state.py"
@@ -103,8 +94,8 @@ def test_the_stream_and_the_code_itself_give_the_same_answer(gate):
     direct = (
         "import json, os, sys\n"
         "sys.path.insert(0, f'/proc/self/fd/{os.open(os.curdir, os.O_RDONLY)}')\n"  # its path may be hidden
-        "from proscribe.host import Host\n"
-        "from proscribe.run import compliance_state\n"
+        "from proscribe.host.system import Host\n"
+        "from proscribe.host.run import compliance_state\n"
         "plan, call = json.load(sys.stdin)\n"
         "json.dump(compliance_state(Host(), plan, **call), sys.stdout)\n"
     )
@@ -213,10 +204,10 @@ def test_code_that_a_host_keeps_is_used_unless_somebody_else_can_have_written_it
     loader = BOOTSTRAP.replace(PLACE, str(tmp_path))
     code = {
         "proscribe": "",
-        "proscribe.host": "Host = dict",
-        "proscribe.plan": "Known = dict.__or__",
-        "proscribe.run": RUN,
-        "proscribe.json_text": "from json import dumps as written",
+        "proscribe.host.system": "Host = dict",
+        "proscribe.model.plan": "Known = dict.__or__",
+        "proscribe.host.run": RUN,
+        "proscribe.base.json_text": "from json import dumps as written",
     }
     packed = {name: (marshal.dumps(compile(text, name, "exec")), "." not in name) for name, text in code.items()}
     named = f"{Store().code(False).name}-{MAGIC_NUMBER.hex()}"
@@ -239,9 +230,9 @@ def code_of(store, probe):
 def test_only_what_asks_for_the_probe_has_its_code(tmp_path):
     store = Store(tmp_path)
     assert set(code_of(store, probe=True)) - set(code_of(store, probe=False)) == {
-        "proscribe.controls.browser.probe",
-        "proscribe.host.transient_user",
-        "proscribe.host.listener",
+        "proscribe.host.controls.browser.probe",
+        "proscribe.host.system.transient_user",
+        "proscribe.host.system.listener",
     }
     assert len(list(tmp_path.glob("*.code"))) == 2
 

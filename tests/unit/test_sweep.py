@@ -11,21 +11,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import proscribe_alike
-import proscribe_executor
-import proscribe_sweep
 import pytest
 from ansible.playbook.handler import Handler
 from ansible.template import trust_as_template
-from proscribe import installation
-from proscribe_handover import Member
+from proscribe.wire import installation
+from proscribe_ansible import connection_groups, executor, sweep
+from proscribe_ansible.handover import Member
 
-UTILS = Path(proscribe_sweep.__file__).parent
+UTILS = Path(sweep.__file__).parent
 
 
 def task(**keywords: Any) -> Any:
     """A task of one of our playbooks that observes."""
-    usual = dict.fromkeys((*proscribe_sweep.UNUSUAL, "when", *proscribe_alike.KEYWORDS))
+    usual = dict.fromkeys((*sweep.UNUSUAL, "when", *connection_groups.KEYWORDS))
     place = f"{installation.PLAYBOOKS}/audit.yml:28"
     return SimpleNamespace(
         **{
@@ -80,16 +78,16 @@ def ansible(monkeypatch: pytest.MonkeyPatch) -> None:
         return found
 
     methods = {"_queue_task": queue, "_process_pending_results": process, "_wait_on_pending_results": process}
-    monkeypatch.setattr(proscribe_sweep, "_ansible", methods)
+    monkeypatch.setattr(sweep, "_ansible", methods)
     checked = dict.fromkeys(("StrategyBase()", "WorkerProcess()", "TaskResult()", "Task()"), True)
-    monkeypatch.setattr(proscribe_sweep, "_checked", checked)
-    monkeypatch.setattr(proscribe_sweep, "_making", [])
-    monkeypatch.setattr(proscribe_sweep, "_given_up", [])
+    monkeypatch.setattr(sweep, "_checked", checked)
+    monkeypatch.setattr(sweep, "_making", [])
+    monkeypatch.setattr(sweep, "_given_up", [])
 
 
 def queued(strategy: Linear, *names: str) -> None:
     for name in names:
-        proscribe_sweep._queue_task(strategy, *member(name))
+        sweep._queue_task(strategy, *member(name))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +99,7 @@ def queued(strategy: Linear, *names: str) -> None:
         (member(ansible_connection="{{ way }}"), False),
         (member(on=task(connection="winrm")), False),
         (member(on=task(action="ping")), False),
-        *((member(on=task(**{keyword: 1})), False) for keyword in proscribe_sweep.UNUSUAL),
+        *((member(on=task(**{keyword: 1})), False) for keyword in sweep.UNUSUAL),
         (member(proscribe_compiled={"proscribe_run": {"mode": "audit", "audit_stored": ["h1"]}}), False),
         (member(proscribe_compiled={"proscribe_run": {"mode": "audit", "audit_stored": ["h2"]}}), True),
         (member(proscribe_compiled={"failed": True}), True),
@@ -111,61 +109,61 @@ def queued(strategy: Linear, *names: str) -> None:
 def test_what_is_usual_may_be_observed_with_others(one, suits):
     if isinstance(one.task, Handler):
         one.task.action = "compliance_state"
-    assert proscribe_sweep._suits(Linear(1), one) is suits
+    assert sweep._suits(Linear(1), one) is suits
 
 
 def test_a_strategy_of_somebody_else_has_a_worker_for_each_host():
-    assert not proscribe_sweep._suits(SimpleNamespace(), member())
+    assert not sweep._suits(SimpleNamespace(), member())
 
 
 def test_a_batch_is_one_worker_and_callbacks_hear_of_every_host(ansible):
     strategy = Linear(3)
     queued(strategy, "h1", "h2", "h3")
     assert (strategy.queued, strategy._pending_results) == ([], 3)
-    proscribe_sweep._wait_on_pending_results(strategy, None)
+    sweep._wait_on_pending_results(strategy, None)
     assert (strategy.queued, strategy._pending_results) == (["h1"], 3)
     assert sorted(strategy.started) == [f"v2_runner_on_start h{number}" for number in (1, 2, 3)]
     assert strategy._queued_task_cache.keys() == {("h2", "u"), ("h3", "u")}
-    [batch] = proscribe_sweep._making
+    [batch] = sweep._making
     assert ([one.name for one in batch.members], batch.width) == (["h1", "h2", "h3"], 20)
 
 
 def test_one_host_alone_is_no_batch(ansible):
     strategy = Linear(1)
     queued(strategy, "h1")
-    proscribe_sweep._wait_on_pending_results(strategy, None)
-    assert (strategy.queued, strategy._pending_results, proscribe_sweep._making) == (["h1"], 1, [])
+    sweep._wait_on_pending_results(strategy, None)
+    assert (strategy.queued, strategy._pending_results, sweep._making) == (["h1"], 1, [])
 
 
 def test_batches_start_before_all_hosts_are_gathered_and_share_the_forks(ansible, monkeypatch):
-    monkeypatch.setattr(proscribe_sweep, "BATCH", 2)
-    monkeypatch.setattr(proscribe_sweep, "PROCESSES", 4)
+    monkeypatch.setattr(sweep, "BATCH", 2)
+    monkeypatch.setattr(sweep, "PROCESSES", 4)
     strategy = Linear(5)
     queued(strategy, *(f"h{number}" for number in range(5)))
     assert strategy.queued == ["h0", "h2"]
-    proscribe_sweep._wait_on_pending_results(strategy, None)
+    sweep._wait_on_pending_results(strategy, None)
     assert strategy.queued == ["h0", "h2", "h4"]
-    assert [batch.width for batch in proscribe_sweep._making] == [20 // 3] * 2
+    assert [batch.width for batch in sweep._making] == [20 // 3] * 2
 
 
 def test_who_has_no_result_when_the_batch_has_ended_gets_a_worker_and_no_second_start(ansible):
     strategy = Linear(3)
     queued(strategy, "h1", "h2", "h3")
-    proscribe_sweep._wait_on_pending_results(strategy, None)
+    sweep._wait_on_pending_results(strategy, None)
     strategy.results = strategy._results = [SimpleNamespace(host=SimpleNamespace(name="h3"))]
-    proscribe_sweep._process_pending_results(strategy, None)
+    sweep._process_pending_results(strategy, None)
     assert strategy.queued == ["h1"]
     strategy.results = [SimpleNamespace(host=SimpleNamespace(name="h1"))]
-    [batch] = proscribe_sweep._making
-    proscribe_sweep._given_up.append((batch.number - 1, ["h2"]))  # of an earlier task, whose results came before
-    proscribe_sweep._given_up.append((batch.number, ["h1", "h2", "h3"]))
+    [batch] = sweep._making
+    sweep._given_up.append((batch.number - 1, ["h2"]))  # of an earlier task, whose results came before
+    sweep._given_up.append((batch.number, ["h1", "h2", "h3"]))
     strategy._results = ["one more, which the strategy has not taken yet"]
-    proscribe_sweep._process_pending_results(strategy, None)
+    sweep._process_pending_results(strategy, None)
     assert strategy.queued == ["h1"]
     strategy._results = []
-    proscribe_sweep._process_pending_results(strategy, None)
+    sweep._process_pending_results(strategy, None)
     assert (strategy.queued, strategy._pending_results) == (["h1", "h2"], 1)
-    assert proscribe_sweep._given_up == []
+    assert sweep._given_up == []
     assert len(strategy.started) == len(set(strategy.started)) == 3
 
 
@@ -201,7 +199,7 @@ print(strategies.WorkerProcess.__name__, StrategyBase._queue_task.__module__)
 
 # -- what hosts have in common ----------------------------------------------------------------------------------------
 
-NAMES = proscribe_alike.names_of(*proscribe_alike.USUAL)
+NAMES = connection_groups.names_of(*connection_groups.USUAL)
 
 
 @pytest.mark.parametrize(
@@ -229,15 +227,15 @@ NAMES = proscribe_alike.names_of(*proscribe_alike.USUAL)
 def test_hosts_are_alike_if_everything_but_their_address_is(one, other, alike):
     hosts = [{name: trust_as_template(value) if isinstance(value, str) else value for name, value in given.items()}
              for given in (one, other)]  # fmt: skip
-    values = [proscribe_alike.values(member(**given), NAMES) for given in hosts]
+    values = [connection_groups.values(member(**given), NAMES) for given in hosts]
     assert (values[0] == values[1]) is alike
 
 
 def test_hosts_that_are_reached_alike_are_a_group_in_their_order():
     hosts = [member(name, ansible_user=user) for name, user in (("a", "x"), ("b", "y"), ("c", "x"))]
-    assert [[one.name for one in group] for group in proscribe_alike.alike(hosts)] == [["a", "c"], ["b"]]
+    assert [[one.name for one in group] for group in connection_groups.alike(hosts)] == [["a", "c"], ["b"]]
     each = [member(name, on=task(when=["x"])) for name in ("a", "b")]
-    assert [[one.name for one in group] for group in proscribe_alike.alike(each)] == [["a"], ["b"]]
+    assert [[one.name for one in group] for group in connection_groups.alike(each)] == [["a"], ["b"]]
 
 
 @pytest.mark.parametrize(
@@ -254,7 +252,7 @@ def test_hosts_that_are_reached_alike_are_a_group_in_their_order():
     ],
 )
 def test_a_task_with_expressions_is_evaluated_for_each_host(keywords, constant):
-    assert proscribe_alike.is_constant(task(**keywords)) is constant
+    assert connection_groups.is_constant(task(**keywords)) is constant
 
 
 # -- results that are as another one ----------------------------------------------------------------------------------
@@ -305,44 +303,44 @@ SECOND = {"changed": False, **ANSWER}
 
 def test_a_result_as_another_one_has_the_host_and_its_answer():
     first = Raw("h1", "task", {**FIRST, "failed": False}, {"name": "x"})
-    plain = proscribe_sweep._like(first, "h2", ANSWER)
+    plain = sweep._like(first, "h2", ANSWER)
     assert vars(plain) == vars(Raw("h2", "task", {**SECOND, "failed": False}, {"name": "x"}))
     unified = Unified({**FIRST}, {"seen": {**FIRST, "failed": False}})
-    found = proscribe_sweep._like(HostResult("h1", unified), "h2", ANSWER)
+    found = sweep._like(HostResult("h1", unified), "h2", ANSWER)
     assert found == HostResult("h2", Unified({**SECOND}, {"seen": {**SECOND, "failed": False}}))
     assert (first._return_data, unified.result_data) == ({**FIRST, "failed": False}, FIRST)  # they stay the first one's
-    assert proscribe_sweep._like(HostResult("h1", Unified({**FIRST})), "h2", ANSWER).utr.registered_values is None
+    assert sweep._like(HostResult("h1", Unified({**FIRST})), "h2", ANSWER).utr.registered_values is None
 
 
-@pytest.mark.parametrize("rehydrate", proscribe_sweep.REHYDRATES)
+@pytest.mark.parametrize("rehydrate", sweep.REHYDRATES)
 def test_answers_that_come_together_are_results_of_the_hosts_that_wait_for_them(ansible, rehydrate):
     strategy = Linear(4)
     queued(strategy, "h1", "h2", "h3", "h4")
-    proscribe_sweep._wait_on_pending_results(strategy, None)
-    [batch] = proscribe_sweep._making
+    sweep._wait_on_pending_results(strategy, None)
+    [batch] = sweep._making
     hosts = {one.name: one.host for one in batch.members}
     strategy.results = strategy._results = [SimpleNamespace(host=hosts["h1"])]
-    proscribe_sweep._process_pending_results(strategy, None)
+    sweep._process_pending_results(strategy, None)
     setattr(strategy, rehydrate, lambda wire: Raw(hosts[wire.host_name], "task", wire.return_data, {}))
     answers = [("h1", ANSWER), ("h2", ANSWER), ("h4", ANSWER), ("somebody else", ANSWER)]
-    proscribe_sweep._take_answers(batch.number, Plain("h1", FIRST), answers)
+    sweep._take_answers(batch.number, Plain("h1", FIRST), answers)
     assert [result.host.name for result in strategy._results] == ["h2", "h4"]  # h1 has one
     assert [result._return_data for result in strategy._results] == [SECOND, SECOND]
-    assert proscribe_sweep._given_up == []
+    assert sweep._given_up == []
 
 
 def test_answers_that_cannot_become_results_are_asked_for_again_one_by_one(ansible):
     strategy = Linear(2)
     queued(strategy, "h1", "h2")
-    proscribe_sweep._wait_on_pending_results(strategy, None)
-    [batch] = proscribe_sweep._making
+    sweep._wait_on_pending_results(strategy, None)
+    [batch] = sweep._making
 
     def rehydrate(wire: Any) -> None:
         raise TypeError("ansible-core is another")
 
-    setattr(strategy, proscribe_sweep.REHYDRATES[0], rehydrate)
-    proscribe_sweep._take_answers(batch.number, Plain("h1", FIRST), [("h2", ANSWER)])
-    assert (list(strategy._results), proscribe_sweep._given_up) == ([], [(batch.number, ["h2"])])
+    setattr(strategy, sweep.REHYDRATES[0], rehydrate)
+    sweep._take_answers(batch.number, Plain("h1", FIRST), [("h2", ANSWER)])
+    assert (list(strategy._results), sweep._given_up) == ([], [(batch.number, ["h2"])])
 
 
 @pytest.mark.parametrize(
@@ -355,7 +353,7 @@ def test_answers_that_cannot_become_results_are_asked_for_again_one_by_one(ansib
     ],
 )
 def test_a_result_with_a_warning_is_no_model(wire, warns):
-    assert proscribe_executor._warns(wire) is warns
+    assert executor._warns(wire) is warns
 
 
 @pytest.mark.parametrize(
@@ -374,12 +372,12 @@ def test_a_result_with_a_warning_is_no_model(wire, warns):
 )
 def test_a_task_that_says_more_of_its_result_is_run_for_each_host(keywords, plain):
     usual = {"register": None, "name": "Observe the host"}
-    assert proscribe_executor._is_plain(task(**{**usual, **keywords})) is plain
+    assert executor._is_plain(task(**{**usual, **keywords})) is plain
 
 
 def test_hosts_whose_results_differ_in_more_than_the_answer_are_told_apart():
-    assert proscribe_executor._differ_in(FIRST, SECOND) == {"record", "drifted"}
-    assert proscribe_executor._differ_in(FIRST, {**SECOND, "failed": True, "msg": "x"}) == {
+    assert executor._differ_in(FIRST, SECOND) == {"record", "drifted"}
+    assert executor._differ_in(FIRST, {**SECOND, "failed": True, "msg": "x"}) == {
         "record",
         "drifted",
         "failed",

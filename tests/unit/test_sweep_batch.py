@@ -9,16 +9,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import proscribe_batch
 import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
 from ansible.template import trust_as_template
-from proscribe.loader import LACKING
-from proscribe.reply.shapes import Unusable
-from proscribe.sweep.exchange import Ended
-from proscribe_handover import Captured, Member, handover
+from proscribe.wire.loader import LACKING
+from proscribe.wire.replies.shapes import Unusable
+from proscribe.wire.sweep.exchange import Ended
+from proscribe_ansible import batch as proscribe_batch
+from proscribe_ansible.handover import Captured, Member, handover
 
 LOST = 255
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import proscribe_batch
 import pytest
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
+from proscribe_ansible import batch
 
 REMOTE = "/usr/bin/python3 -c 'pass'"
 ADDRESSES = ("10.77.0.1", "h1.example", "fe80::1%eth0", "a.invalid", "a.invalid.example", "-x", "b", "høst")
@@ -50,7 +50,7 @@ def test_a_command_that_is_filled_in_is_the_plugins_own(
     tmp_path: Path, variables: dict[str, Any], address: str
 ) -> None:
     given = {"ansible_control_path_dir": str(tmp_path), **variables}
-    made = proscribe_batch._client(plugin(**given), REMOTE, sudoable=True)
+    made = batch._client(plugin(**given), REMOTE, sudoable=True)
     assert made(address) == by_ansible(plugin(**given), address)
 
 
@@ -62,7 +62,7 @@ def test_a_plugin_whose_commands_differ_in_more_is_asked_for_each_host(tmp_path:
         return [*build(*arguments), f"tag={connection.host[::-1]}"]
 
     connection._build_command = more
-    made = proscribe_batch._client(connection, REMOTE, sudoable=True)
+    made = batch._client(connection, REMOTE, sudoable=True)
     assert made("h1.example")[-1] == b"tag=elpmaxe.1h"
 
 
@@ -70,6 +70,6 @@ def test_the_plugin_is_asked_for_two_hosts_of_a_hundred(tmp_path: Path) -> None:
     connection, built = plugin(ansible_control_path_dir=str(tmp_path)), []
     build = connection._build_command
     connection._build_command = lambda *arguments: built.append(1) or build(*arguments)
-    made = proscribe_batch._client(connection, REMOTE, sudoable=True)
+    made = batch._client(connection, REMOTE, sudoable=True)
     assert len({made(f"10.77.0.{number}") for number in range(100)}) == 100
     assert len(built) == 2

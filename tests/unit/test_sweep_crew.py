@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from patience import LONGEST
-from proscribe.sweep import crew
+from proscribe.wire.sweep import thread_pool
 
 StepAside = Callable[[], None]
 
 
 def answers(*arguments: Any) -> list[tuple[Any, Any]]:
     """All results, one after the other."""
-    return [one for together in crew.answers(*arguments) for one in together]
+    return [one for together in thread_pool.answers(*arguments) for one in together]
 
 
 @given(st.dictionaries(st.text(), st.integers()), st.integers(1, 5), st.integers(0, 3))
@@ -31,7 +31,7 @@ def test_every_task_has_its_result(tasks, width, beside):
 
 
 def test_who_takes_the_results_wakes_once_for_many():
-    together = [len(come) for come in crew.answers(((n, n) for n in range(500)), lambda n, _: n, 20, 0)]
+    together = [len(come) for come in thread_pool.answers(((n, n) for n in range(500)), lambda n, _: n, 20, 0)]
     assert sum(together) == 500
     assert len(together) < 50
 

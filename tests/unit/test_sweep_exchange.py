@@ -21,10 +21,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from patience import until
-from proscribe.reply.output_limits import Leash
-from proscribe.sweep import exchange as exchanges
-from proscribe.sweep.exchange import Ended, Limits, Password, Running, by_client, exchange, over_connection
-from proscribe.sweep.multiplexing import (
+from proscribe.wire.replies.output_limits import Leash
+from proscribe.wire.sweep import exchange as exchanges
+from proscribe.wire.sweep.exchange import Ended, Limits, Password, Running, by_client, exchange, over_connection
+from proscribe.wire.sweep.multiplexing import (
     EXIT,
     FAILURE,
     HELLO,

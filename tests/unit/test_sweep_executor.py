@@ -5,13 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-import proscribe_executor
 import pytest
 from ansible.executor.process import worker as workers
 from ansible.executor.task_executor import TaskExecutor
-from proscribe_alike import KEYWORDS
-from proscribe_executor import JUDGING, WHOLE, Results, run_inside
-from proscribe_handover import Member, handover
+from proscribe_ansible import executor as proscribe_executor
+from proscribe_ansible.connection_groups import KEYWORDS
+from proscribe_ansible.executor import JUDGING, WHOLE, Results, run_inside
+from proscribe_ansible.handover import Member, handover
 
 ANSWER = {"record": {"host": 1}, "drifted": [], "privileged": True}
 

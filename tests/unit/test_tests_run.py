@@ -222,7 +222,7 @@ def test_a_file_without_a_row_is_a_mistake_that_names_it(path: str) -> None:
         sizes.row(path)
 
 
-NPM = "module_utils/proscribe/controls/apps/systems/npm.py"
+NPM = "module_utils/proscribe/host/controls/apps/systems/npm.py"
 
 
 @pytest.mark.parametrize(
@@ -512,8 +512,12 @@ def test_a_revision_that_git_does_not_know_is_a_mistake(
 @pytest.mark.parametrize(
     ("change", "near", "far"),
     [
-        ("module_utils/proscribe/duration.py", "unit/test_duration.py", "unit/test_tuples.py"),
-        ("module_utils/proscribe/controls/dns/observed.py", "integration/test_dns_late.py", "unit/test_duration.py"),
+        ("module_utils/proscribe/base/duration.py", "unit/test_duration.py", "unit/test_tuples.py"),
+        (
+            "module_utils/proscribe/host/controls/dns/observed.py",
+            "integration/test_dns_late.py",
+            "unit/test_duration.py",
+        ),
         ("catalog/webmail/gmail.yml", "unit/compile/test_catalogue_entries.py", "unit/test_duration.py"),
         ("docs/waivers.md", "unit/test_doc_commands.py", "unit/test_duration.py"),
         ("roles/dns_filter/tasks/main.yml", "playbooks/test_runs.py", "unit/test_duration.py"),

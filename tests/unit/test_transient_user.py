@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from patience import until
-from proscribe.host import ControlError, Host, transient_user
+from proscribe.host.system import ControlError, Host, transient_user
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the rooms are root's")

@@ -8,8 +8,8 @@ import pickle
 import typing
 
 import pytest
-from proscribe.hashing import sha256
-from proscribe.tuples import NamedTuple
+from proscribe.base.hashing import sha256
+from proscribe.base.tuples import NamedTuple
 
 
 class Ours(NamedTuple):

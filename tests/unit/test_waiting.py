@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from patience import LONGEST
-from proscribe import waiting
-from proscribe.waiting import holder, locked
+from proscribe.controller import waiting
+from proscribe.controller.waiting import holder, locked
 
 SCRIPT = Path(waiting.__file__)
 ME = pwd.getpwuid(os.geteuid()).pw_name

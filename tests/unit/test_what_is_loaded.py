@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from proscribe.stream import BOOTSTRAP, packed_code, packed_watch
-from proscribe.watch_text import WATCH_TEXT
+from proscribe.host.watch.program_text import WATCH_TEXT
+from proscribe.wire.stream import BOOTSTRAP, packed_code, packed_watch
 from unchanged_audit import NOT_LOADED
 
 CONTROLS = ("apps", "browser", "firewall", "dns")
@@ -34,16 +34,24 @@ def loaded(code: bytes, names: list[str]) -> dict[str, list[str]]:
 
 
 def test_no_module_of_ours_loads_what_an_unchanged_audit_does_not_need() -> None:
-    names = ["proscribe.run", *(f"proscribe.controls.{name}" for name in CONTROLS), "proscribe.controls.dns.filtering"]
-    names += [
-        f"proscribe.controls.dns.backends.{name}" for name in ("dnsmasq", "unbound", "networkmanager", "resolved")
+    names = [
+        "proscribe.host.run",
+        *(f"proscribe.host.controls.{name}" for name in CONTROLS),
+        "proscribe.host.controls.dns.filtering",
     ]
-    names += ["proscribe.watch.installed", "proscribe.watch.summary", "proscribe.json_text"]
+    names += [
+        f"proscribe.host.controls.dns.backends.{name}" for name in ("dnsmasq", "unbound", "networkmanager", "resolved")
+    ]
+    names += ["proscribe.host.watch.installed", "proscribe.host.watch.state.summary", "proscribe.base.json_text"]
     assert loaded(packed_code(probe=False), names) == {name: [] for name in names}
 
 
 def test_nor_does_what_a_host_loads_to_observe_itself() -> None:
-    names = ["proscribe.watch_commands", "proscribe.watch.observation", *(f"proscribe.controls.{n}" for n in CONTROLS)]
+    names = [
+        "proscribe.host.watch_commands",
+        "proscribe.host.watch.observation",
+        *(f"proscribe.host.controls.{n}" for n in CONTROLS),
+    ]
     assert loaded(packed_watch(), names) == {name: [] for name in names}
 
 

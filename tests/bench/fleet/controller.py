@@ -18,8 +18,8 @@ from meter import Cost, Meter
 
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from proscribe import stream
-from proscribe.store import Store
+from proscribe.wire import stream
+from proscribe.wire.store import Store
 
 LONG, IDLE = 3600, 1  # seconds that a connection stays open which nobody uses
 PING = "- hosts: all\n  gather_facts: false\n  tasks:\n    - ansible.builtin.ping:\n"

@@ -21,11 +21,11 @@ def hold(hosts: int) -> float:
     """The most memory that this process has held, in MB, after a run of that many hosts."""
     sys.path[:0] = [str(BENCH), str(BENCH.parents[1] / "module_utils")]
     from peak import peak_memory
-    from proscribe.report.collection.events import Collector
-    from proscribe.report.evaluation.reconcile import fleet_report
-    from proscribe.report.page import document
-    from proscribe.report.storage.files import ReportDirectory
-    from proscribe.report.storage.journal import Journal
+    from proscribe.controller.report.collection.events import Collector
+    from proscribe.controller.report.evaluation.reconcile import fleet_report
+    from proscribe.controller.report.page import document
+    from proscribe.controller.report.storage.files import ReportDirectory
+    from proscribe.controller.report.storage.journal import Journal
     from report_scale import answer, fleet_run
 
     with tempfile.TemporaryDirectory() as folder:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from proscribe.finding import Finding
-from proscribe.report.evaluation import between
-from proscribe.report.evaluation.arithmetic import share
-from proscribe.report.evaluation.modes import AUDIT, ENFORCE, OFF
-from proscribe.report.exports.events import (
+from proscribe.controller.report.evaluation import since_last_run
+from proscribe.controller.report.evaluation.arithmetic import share
+from proscribe.controller.report.evaluation.modes import AUDIT, ENFORCE, OFF
+from proscribe.controller.report.exports.events import (
     ACTION,
     BETWEEN,
     COUNTED,
@@ -21,6 +20,7 @@ from proscribe.report.exports.events import (
     RUN,
     SCHEMA,
 )
+from proscribe.model.finding import Finding
 
 from .shapes import CONTROL, COUNT, FLAG, STATE, TEXT, TEXTS, TIME, Shape, about, by, keyed, listed, made, maybe, one_of
 
@@ -83,7 +83,7 @@ OF_KIND: dict[str, dict[str, Shape]] = {
     },
     BETWEEN: {
         "what": about(
-            one_of(between.KINDS),
+            one_of(since_last_run.KINDS),
             "What the host did between two runs, or what is to be known of its watcher: incident (it was open), ended "
             "(a restricted program), frozen (by root), stale (no run renews its plan), unobserved (by its own watcher)",
         ),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 
-from proscribe.enforcement_points.declaration import Decision, Format, LeftOut, Rendered
-from proscribe.enforcement_points.manifest import SCHEMA, manifest
+from proscribe.controller.enforcement_points.declaration import Decision, Format, LeftOut, Rendered
+from proscribe.controller.enforcement_points.manifest import SCHEMA, manifest
 
 from .shapes import COUNT, TEXT, TEXTS, TIME, Shape, about, listed, made, maybe
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from proscribe.compile.readers import URL
-from proscribe.compile.waivers.document import REQUEST
-from proscribe.compile.waivers.waiver import PARTS
-from proscribe.plan import CONTROLS, SCHEMA
+from proscribe.controller.compile.restrictions.readers import URL
+from proscribe.controller.compile.waivers.document import REQUEST
+from proscribe.controller.compile.waivers.waiver import PARTS
+from proscribe.model.plan import CONTROLS, SCHEMA
 
 from .shapes import ANYTHING, DAY, SOME, TEXT, TEXTS, TIME, Shape, about, by, keyed, listed, matching, one_of
 

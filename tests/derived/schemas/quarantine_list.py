@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from proscribe.custody import LEFT, TAKEN, WAIVED
-from proscribe.custody.outcome import SCHEMA, Course
-from proscribe.custody.restore_effect import Outlook
-from proscribe.custody.selection import Row
-from proscribe.custody.wording import KINDS
+from proscribe.controller.custody import LEFT, TAKEN, WAIVED
+from proscribe.controller.custody.outcome import SCHEMA, Course
+from proscribe.controller.custody.restore_effect import Outlook
+from proscribe.controller.custody.selection import Row
+from proscribe.controller.custody.wording import KINDS
 
 from .shapes import COUNT, FLAG, QUARANTINE_ID, TEXT, TEXTS, Shape, about, keyed, listed, made, maybe, one_of
 

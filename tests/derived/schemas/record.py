@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from proscribe.finding import BESIDE, RECORD_SCHEMA, Finding
-from proscribe.plan import CONTROLS
-from proscribe.reply import watched
-from proscribe.reply.record import MOST_USERS_OF_QUARANTINE, PLATFORM, SOFTWARE, silent
-from proscribe.report.evaluation.modes import AUDIT, ENFORCE, OFF
+from proscribe.controller.report.evaluation.modes import AUDIT, ENFORCE, OFF
+from proscribe.model.finding import BESIDE, RECORD_SCHEMA, Finding
+from proscribe.model.plan import CONTROLS
+from proscribe.wire.replies import watched
+from proscribe.wire.replies.record import MOST_USERS_OF_QUARANTINE, PLATFORM, SOFTWARE, silent
 
 from .shapes import (
     COUNT,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from proscribe.compile.restrictions.points import Fed
-from proscribe.finding import BESIDE, GATES
-from proscribe.plan import CONTROLS
-from proscribe.report.collection.events import Rollout
-from proscribe.report.evaluation.arithmetic import share
-from proscribe.report.evaluation.between import Counts
-from proscribe.report.evaluation.modes import AUDIT, ENFORCE, OFF
-from proscribe.report.evaluation.reconcile import REPORT_SCHEMA, UNEXPECTED, Fleet, Note, fleet_report
-from proscribe.report.evaluation.verdict import ANSIBLE, Verdict
-from proscribe.report.sending.datagrams import FACILITIES
-from proscribe.report.sending.transport import ALL, CHANGES
-from proscribe.report.text.command import Call
+from proscribe.controller.compile.restrictions.points import Fed
+from proscribe.controller.report.collection.events import Rollout
+from proscribe.controller.report.evaluation.arithmetic import share
+from proscribe.controller.report.evaluation.modes import AUDIT, ENFORCE, OFF
+from proscribe.controller.report.evaluation.reconcile import REPORT_SCHEMA, UNEXPECTED, Fleet, Note, fleet_report
+from proscribe.controller.report.evaluation.since_last_run import Counts
+from proscribe.controller.report.evaluation.verdict import ANSIBLE, Verdict
+from proscribe.controller.report.sending.datagrams import FACILITIES
+from proscribe.controller.report.sending.transport import ALL, CHANGES
+from proscribe.controller.report.text.command import Call
+from proscribe.model.finding import BESIDE, GATES
+from proscribe.model.plan import CONTROLS
 
 from .report_waiver import WAIVER
 from .shapes import (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proscribe.compile.waivers.document import REVOCATION
-from proscribe.compile.waivers.standing import ACTIVE, STATUSES
+from proscribe.controller.compile.waivers.document import REVOCATION
+from proscribe.controller.compile.waivers.standing import ACTIVE, STATUSES
 
 from .shapes import FLAG, TEXT, TEXTS, TIME, about, keyed, maybe
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from proscribe.compile import schema
-from proscribe.compile.grammar import Matching, OneOf
-from proscribe.compile.schema import SERVICE, Group, Kind, Listed, Text
+from proscribe.controller.compile.catalogue import schema
+from proscribe.controller.compile.catalogue.schema import SERVICE, Group, Kind, Listed, Text
+from proscribe.controller.compile.reading.grammar import Matching, OneOf
 
 from .shapes import FLAG, TEXT, Shape, about, keyed, listed, matching, one_of, shut
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from proscribe.finding import STATES
-from proscribe.plan import CONTROLS
-from proscribe.quarantined import ID
+from proscribe.model.finding import STATES
+from proscribe.model.plan import CONTROLS
+from proscribe.model.quarantined import ID
 
 Shape = dict[str, Any]
 

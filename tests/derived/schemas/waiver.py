@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proscribe.compile.waivers import document
+from proscribe.controller.compile.waivers import document
 
 from .shapes import CONTROL, Shape, about, keyed, listed, matching, shut
 

@@ -14,17 +14,17 @@ checkout = Path.cwd()
 sys.path[:0] = [str(checkout / "module_utils"), str(checkout / "tests/unit/report")]
 
 import fleets  # noqa: E402
-from proscribe.compile.catalogue import load  # noqa: E402
-from proscribe.compile.plans import compile_plan  # noqa: E402
-from proscribe.compile.restrictions import read_restrictions  # noqa: E402
-from proscribe.controls.apps import changes  # noqa: E402
-from proscribe.host import Host  # noqa: E402
-from proscribe.policy_errors import PolicyErrors  # noqa: E402
-from proscribe.reply import results  # noqa: E402
-from proscribe.reply.record import read  # noqa: E402
-from proscribe.report.evaluation.reconcile import fleet_report, reconcile  # noqa: E402
-from proscribe.report.exports import usual, write  # noqa: E402
-from proscribe.run import compliance_state  # noqa: E402
+from proscribe.controller.compile.catalogue.loading import load  # noqa: E402
+from proscribe.controller.compile.plans.compiling import compile_plan  # noqa: E402
+from proscribe.controller.compile.restrictions import read_restrictions  # noqa: E402
+from proscribe.controller.policy_errors import PolicyErrors  # noqa: E402
+from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile  # noqa: E402
+from proscribe.controller.report.exports import usual, write  # noqa: E402
+from proscribe.host.controls.apps import changes  # noqa: E402
+from proscribe.host.run import compliance_state  # noqa: E402
+from proscribe.host.system import Host  # noqa: E402
+from proscribe.wire.replies import results  # noqa: E402
+from proscribe.wire.replies.record import read  # noqa: E402
 
 root, exports, catalog = sys.argv[1:]
 entry = Path(catalog, "instant_messaging/courier.yml")

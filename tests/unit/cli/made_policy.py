@@ -6,10 +6,10 @@ import datetime
 from pathlib import Path
 from typing import Any
 
-from proscribe.compile.catalogue import Catalogue, load
-from proscribe.compile.inventory import HostVariables, Question
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import Restrictions, read_restrictions
+from proscribe.controller.compile.catalogue.loading import Catalogue, load
+from proscribe.controller.compile.inventory.inventory import HostVariables, Question
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import Restrictions, read_restrictions
 
 NOW = datetime.datetime(2026, 11, 25, 4, tzinfo=datetime.timezone.utc)
 

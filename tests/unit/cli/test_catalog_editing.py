@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from proscribe.cli.catalog.editing import NotEdited, with_dates, with_list
+from proscribe.controller.cli.catalog.editing import NotEdited, with_dates, with_list
 
 ENTRY = """\
 ---

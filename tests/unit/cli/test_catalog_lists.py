@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from proscribe.cli import command_line as launcher
-from proscribe.cli.catalog.formats import FORMATS, Unreadable, network
-from proscribe.cli.catalog.refreshing import MOST_SHOWN, SMALL, _share
+from proscribe.controller.cli import command_line as launcher
+from proscribe.controller.cli.catalog.formats import FORMATS, Unreadable, network
+from proscribe.controller.cli.catalog.refreshing import MOST_SHOWN, SMALL, _share
 
 ENTRY = """\
 ---

@@ -10,23 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_policy import made_catalogue, plan, restrictions
-from proscribe.cli import Refused
-from proscribe.cli.explain.answers import answers, decided
-from proscribe.cli.explain.answers.reason import Policy
-from proscribe.cli.explain.facts import NOTHING, Facts
-from proscribe.cli.explain.question import Question, read
-from proscribe.cli.explain.relations import Subject, remarks, subject
-from proscribe.compile.catalogue import Catalogue
-from proscribe.compile.claims import SHARED, Claimant, check_claims
-from proscribe.compile.waivers.hours import windows
-from proscribe.controls.apps.desired import Desired
-from proscribe.controls.apps.portable import scan
-from proscribe.controls.apps.portable.names import Names
-from proscribe.controls.apps.portable.scan import Region
-from proscribe.controls.browser.rendering import Verdicts, name
-from proscribe.controls.dns import desired
-from proscribe.host import Host, User
-from proscribe.plan import CONTROLS
+from proscribe.controller.cli import Refused
+from proscribe.controller.cli.explain.facts import NOTHING, Facts
+from proscribe.controller.cli.explain.question import Question, read
+from proscribe.controller.cli.explain.reasons import answers, decided
+from proscribe.controller.cli.explain.reasons.reason import Policy
+from proscribe.controller.cli.explain.relations import Subject, remarks, subject
+from proscribe.controller.compile.catalogue.claims import SHARED, Claimant, check_claims
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.waivers.hours import windows
+from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.portable import scan
+from proscribe.host.controls.apps.portable.names import Names
+from proscribe.host.controls.apps.portable.scan import Region
+from proscribe.host.controls.browser.rendering import Verdicts, name
+from proscribe.host.controls.dns import desired
+from proscribe.host.system import Host, User
+from proscribe.model.plan import CONTROLS
 
 
 @pytest.fixture(scope="module")

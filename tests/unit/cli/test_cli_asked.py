@@ -7,8 +7,8 @@ import ipaddress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.cli import Refused
-from proscribe.cli.explain.question import Question, ascii_name, read
+from proscribe.controller.cli import Refused
+from proscribe.controller.cli.explain.question import Question, ascii_name, read
 
 
 @pytest.mark.parametrize(

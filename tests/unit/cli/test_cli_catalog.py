@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from proscribe.cli import command_line as launcher
-from proscribe.cli.catalog.proposing import names_of
-from proscribe.cli.explain.question import read
-from proscribe.cli.explain.relations import remarks, subject
-from proscribe.compile.catalogue import load
+from proscribe.controller.cli import command_line as launcher
+from proscribe.controller.cli.catalog.proposing import names_of
+from proscribe.controller.cli.explain.question import read
+from proscribe.controller.cli.explain.relations import remarks, subject
+from proscribe.controller.compile.catalogue.loading import load
 
 PARROT = """\
 ---

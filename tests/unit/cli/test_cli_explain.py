@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 from made_policy import NOW, question
-from proscribe.cli import Refused, explain, inventory
-from proscribe.cli.explain.facts import Facts
-from proscribe.cli.explain.question import read
-from proscribe.cli.explain.relations import SERVICE, Subject, subject
-from proscribe.compile.catalogue import Catalogue
-from proscribe.compile.run import compile_hosts
+from proscribe.controller.cli import Refused, explain, inventory
+from proscribe.controller.cli.explain.facts import Facts
+from proscribe.controller.cli.explain.question import read
+from proscribe.controller.cli.explain.relations import SERVICE, Subject, subject
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.plans.run import compile_hosts
 
 HOSTS: dict[str, dict[str, Any]] = {
     "press01": {},

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from proscribe.cli.command_line import main
-from proscribe.enforcement_points.registry import FORMATS
+from proscribe.controller.cli.command_line import main
+from proscribe.controller.enforcement_points.registry import FORMATS
 
 INVENTORY = """\
 all:

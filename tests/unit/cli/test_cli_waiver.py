@@ -19,12 +19,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from made_policy import NOW, question
-from proscribe.cli import Refused, inventory, waiver
-from proscribe.cli.waiver import folder as folders
-from proscribe.cli.waiver import text
-from proscribe.compile.run import waivers_of
-from proscribe.compile.waivers import read_waiver
-from proscribe.compile.yaml_file import read_yaml
+from proscribe.controller.cli import Refused, inventory, waiver
+from proscribe.controller.cli.waiver import folder as folders
+from proscribe.controller.cli.waiver import text
+from proscribe.controller.compile.plans.run import waivers_of
+from proscribe.controller.compile.reading.yaml_file import read_yaml
+from proscribe.controller.compile.waivers import read_waiver
 
 NEW = [
     *("new", "--service", "parrot", "--host", "press01", "--reason", "Enquiries"),

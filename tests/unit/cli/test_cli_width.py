@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from made_policy import question
 from printed import too_wide
-from proscribe.cli import command_line, inventory, say
-from proscribe.report.text import layout
+from proscribe.controller.cli import command_line, inventory, say
+from proscribe.controller.report.text import layout
 
 ROOT = Path(__file__).resolve().parents[3]
 LAUNCHER = ROOT / "proscribe"

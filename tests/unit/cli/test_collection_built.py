@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 import yaml
-from proscribe import stream
-from proscribe.cli import Refused, collection
-from proscribe.cli.collection import building, layout, placing
-from proscribe.cli.collection.full_names import Names
+from proscribe.controller.cli import Refused, collection
+from proscribe.controller.cli.collection import building, layout, placing
+from proscribe.controller.cli.collection.full_names import Names
+from proscribe.wire import stream
 
 PROJECT = Path(__file__).resolve().parents[3]
 MODULES = {path.stem for path in (PROJECT / "library").glob("*.py")}
@@ -65,7 +65,7 @@ def test_every_file_of_the_checkout_is_in_it(here: tuple[Path, Mapping[str, byte
 def test_it_holds_nothing_else(here: tuple[Path, Mapping[str, bytes]]) -> None:
     sources = {layout.place_of(path) for path in layout.source_files(PROJECT)}
     made = {"README.md", "galaxy.yml", "meta/runtime.yml", "changelogs/changelog.yaml", "MANIFEST.json", "FILES.json"}
-    packed = {f"plugins/module_utils/proscribe/stream.{kind}" for kind in (*stream.KINDS, "watch", "macos")}
+    packed = {f"plugins/module_utils/proscribe/wire/stream.{kind}" for kind in (*stream.KINDS, "watch", "macos")}
     assert here[1].keys() - sources == (made | packed) - {"galaxy.yml"}  # MANIFEST.json is what becomes of that
 
 
@@ -210,7 +210,7 @@ def test_another_name(tmp_path: Path) -> None:
 
 def test_the_code_that_goes_to_hosts_is_that_of_the_checkout(here: tuple[Path, Mapping[str, bytes]]) -> None:
     for kind, probe in stream.KINDS.items():
-        packed = here[1][f"plugins/module_utils/proscribe/stream.{kind}"]
+        packed = here[1][f"plugins/module_utils/proscribe/wire/stream.{kind}"]
         assert packed.endswith(stream.packed_code(probe))
     for path in map(Path, stream._files().values()):
         relative = path.relative_to(PROJECT / "module_utils")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from proscribe.cli import Refused
-from proscribe.cli.collection import documents, full_names, metadata, python_source
-from proscribe.cli.collection.full_names import Names
+from proscribe.controller.cli import Refused
+from proscribe.controller.cli.collection import documents, full_names, metadata, python_source
+from proscribe.controller.cli.collection.full_names import Names
 
 SOURCE = {
     "library/compile_plans.py": b"",
@@ -105,7 +105,7 @@ if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from ansible.module_utils.basic import AnsibleModule
-from proscribe.plan import (
+from proscribe.model.plan import (
     CONTROLS,
 )
 from proscribe_action import HostAction
@@ -122,7 +122,7 @@ EXAMPLES = r"""
 
 
 def used() -> None:
-    from ansible.module_utils.proscribe.run import change
+    from ansible.module_utils.proscribe.host.run import change
 '''
 PLUGIN_FULL = '''\
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -132,7 +132,7 @@ PLUGIN_FULL = '''\
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.acme.ban.plugins.module_utils.proscribe.plan import (
+from ansible_collections.acme.ban.plugins.module_utils.proscribe.model.plan import (
     CONTROLS,
 )
 from ansible_collections.acme.ban.plugins.module_utils.proscribe_action import HostAction
@@ -149,7 +149,7 @@ EXAMPLES = r"""
 
 
 def used() -> None:
-    from ansible_collections.acme.ban.plugins.module_utils.proscribe.run import change
+    from ansible_collections.acme.ban.plugins.module_utils.proscribe.host.run import change
 '''
 
 
@@ -163,7 +163,7 @@ def test_what_is_used_elsewhere_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["import proscribe.plan", "from \\\n  proscribe.plan import x", "import (", 'EXAMPLES = ""']
+    "line", ["import proscribe.model.plan", "from \\\n  proscribe.model.plan import x", "import (", 'EXAMPLES = ""']
 )
 def test_what_cannot_be_rewritten_is_refused(line: str) -> None:
     with pytest.raises(Refused, match="x.py:1: "):

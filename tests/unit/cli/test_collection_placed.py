@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from proscribe.cli import Refused
-from proscribe.cli.collection import placing
-from proscribe.cli.collection.full_names import Names
+from proscribe.controller.cli import Refused
+from proscribe.controller.cli.collection import placing
+from proscribe.controller.cli.collection.full_names import Names
 
 NAMES = Names("proscribe.ban", *[frozenset[str]()] * 4)
 FIRST = {"README.md": b"one", "plugins/modules/a.py": b"a = 1\n"}

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Callable
 
 import pytest
-from proscribe.cli import Refused, command_line
-from proscribe.policy_errors import PolicyError, PolicyErrors
+from proscribe.controller.cli import Refused, command_line
+from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 
 ONE = PolicyError("a.yml:3", "mode", "x", "y")
 OTHER = PolicyError("b.yml:5", "mode", "z", "y")

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_policy import NOW, made_catalogue, plan, question
-from proscribe.cli import Refused, diff
-from proscribe.cli.diff.earlier_plans import Earlier, earlier
-from proscribe.compile.catalogue import Catalogue
-from proscribe.compile.difference import Change, difference
-from proscribe.compile.run import compile_hosts
+from proscribe.controller.cli import Refused, diff
+from proscribe.controller.cli.diff.earlier_plans import Earlier, earlier
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.plans.difference import Change, difference
+from proscribe.controller.compile.plans.run import compile_hosts
 
 
 @pytest.fixture

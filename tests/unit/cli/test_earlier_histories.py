@@ -11,9 +11,9 @@ from hypothesis import Phase, example, given
 from hypothesis import strategies as st
 from made_policy import NOW, made_catalogue
 from properties import examples
-from proscribe.cli import inventory
-from proscribe.cli.diff import earlier_plans
-from proscribe.compile.run import compile_hosts
+from proscribe.controller.cli import inventory
+from proscribe.controller.cli.diff import earlier_plans
+from proscribe.controller.compile.plans.run import compile_hosts
 
 OWN = """---
 id: crow

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from made_policy import NOW, question
-from proscribe.cli import explain, inventory
-from proscribe.cli.explain import expectations
-from proscribe.cli.explain.expectations import Difference, Result
-from proscribe.compile.run import compile_hosts
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.cli import explain, inventory
+from proscribe.controller.cli.explain import expectations
+from proscribe.controller.cli.explain.expectations import Difference, Result
+from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.policy_errors import PolicyErrors
 
 HOSTS = {"press01": {}, "fin01": {}, "lab01": {"controls": {"browser": "audit", "dns": "off", "firewall": "off"}}}
 GROUPS = {"press": ["press01"], "lab": ["lab01"], "empty": []}

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.cli import Refused, export, inventory, scheduled
-from proscribe.compile.restrictions.points import Fed
-from proscribe.compile.run import compile_hosts
+from proscribe.controller.cli import Refused, export, inventory, scheduled
+from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.compile.restrictions.points import Fed
 from test_cli_export import INVENTORY
 
 NOW = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)

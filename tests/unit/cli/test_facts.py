@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from made_policy import NOW, question
-from proscribe.cli import explain
-from proscribe.cli.explain.facts import MOST_RUNS, NOTHING, Facts, known
-from proscribe.cli.explain.question import read
-from proscribe.compile.run import compile_hosts
-from proscribe.controls.apps.systems import installed, registry
-from proscribe.controls.browser.places import Place
-from proscribe.host import Host
+from proscribe.controller.cli import explain
+from proscribe.controller.cli.explain.facts import MOST_RUNS, NOTHING, Facts, known
+from proscribe.controller.cli.explain.question import read
+from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.host.controls.apps.systems import installed, registry
+from proscribe.host.controls.browser.places import Place
+from proscribe.host.system import Host
 
 DEBIAN = {"os": "debian", "version": "13"}
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from made_policy import NOW, question
-from proscribe.cli import explain
-from proscribe.compile.run import compile_hosts
-from proscribe.report.evaluation.verdict import judge_quarantine
+from proscribe.controller.cli import explain
+from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.report.evaluation.verdict import judge_quarantine
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from made_policy import question
-from proscribe.cli import inventory, scheduled
-from proscribe.report.storage import requests_file
+from proscribe.controller.cli import inventory, scheduled
+from proscribe.controller.report.storage import requests_file
 
 REQUEST = {"id": "a" * 16, "user": "wong", "service": "parrot", "reason": "Press calls", "at": "2026-11-25T08:00:00Z"}
 

@@ -26,23 +26,23 @@ from typing import Any
 import pytest
 import yaml
 from made_policy import NOW, question
-from proscribe.cli import Refused, inventory, requests, waiver
-from proscribe.cli.waiver import new, requested
-from proscribe.cli.waiver.drafting import fill_in
-from proscribe.compile.limits import limited
-from proscribe.compile.reports_place import Place
-from proscribe.compile.run import compile_hosts
-from proscribe.compile.waivers import refusals
-from proscribe.compile.waivers.refusals import read_refusals
-from proscribe.controls import apps
-from proscribe.controls.applying import carry_out
-from proscribe.controls.apps.requests import answers, command, command_text, notifications
-from proscribe.controls.apps.requests.notifications import due
-from proscribe.duration import spelled
-from proscribe.host import Host, Result
-from proscribe.reply import results
-from proscribe.report import request_news
-from proscribe.report.storage import requests_file
+from proscribe.base.duration import spelled
+from proscribe.controller.cli import Refused, inventory, requests, waiver
+from proscribe.controller.cli.waiver import new, requested
+from proscribe.controller.cli.waiver.drafting import fill_in
+from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.compile.waivers import refusals
+from proscribe.controller.compile.waivers.limits import limited
+from proscribe.controller.compile.waivers.refusals import read_refusals
+from proscribe.controller.report import request_news
+from proscribe.controller.report.storage import requests_file
+from proscribe.host.controls import apps
+from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.apps.requests import answers, command, command_text, notifications
+from proscribe.host.controls.apps.requests.notifications import due
+from proscribe.host.system import Host, Result
+from proscribe.wire.replies import results
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "report")]
 
@@ -50,7 +50,7 @@ import fleets  # noqa: E402
 
 CLEAN = fleets.clean_answer()
 WONG = 1000 if os.getuid() == 0 else os.getuid()
-program = importlib.import_module("proscribe.programs.request")
+program = importlib.import_module("proscribe.host.programs.request")
 
 
 class MadeHost(Host):

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 from made_policy import NOW, made_catalogue, plan, question, restrictions
-from proscribe.cli.explain.answers import answers, decided
-from proscribe.cli.explain.answers.reason import Policy
-from proscribe.cli.explain.question import read
-from proscribe.cli.explain.relations import subject
-from proscribe.compile.by_group import ByGroup
-from proscribe.compile.catalogue import Catalogue
-from proscribe.compile.difference import difference
-from proscribe.compile.run import compile_run
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.cli.explain.question import read
+from proscribe.controller.cli.explain.reasons import answers, decided
+from proscribe.controller.cli.explain.reasons.reason import Policy
+from proscribe.controller.cli.explain.relations import subject
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.plans.difference import difference
+from proscribe.controller.compile.plans.run import compile_run
+from proscribe.controller.compile.restrictions.by_group import ByGroup
+from proscribe.controller.policy_errors import PolicyErrors
 
 VARIABLE = "proscribe_groups_restricted"
 PARROT = {"services": ["parrot"], "groups": ["contractors"]}

@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from proscribe.cli import Refused
-from proscribe.cli.diff.at_revision import FilesAtRevision
-from proscribe.cli.diff.revision import before, repository_of
+from proscribe.controller.cli import Refused
+from proscribe.controller.cli.diff.at_revision import FilesAtRevision
+from proscribe.controller.cli.diff.revision import before, repository_of
 
 WHEN = {"one": "2026-11-01T12:00:00+00:00", "two": "2026-11-10T12:00:00+00:00"}
 

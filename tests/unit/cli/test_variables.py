@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.cli import Refused
-from proscribe.cli.command_line import read
-from proscribe.cli.variables import COMMANDS, OF_THE_RUN, arguments_of, variables_of
-from proscribe.custody.request import VARIABLES
+from proscribe.controller.cli import Refused
+from proscribe.controller.cli.command_line import read
+from proscribe.controller.cli.variables import COMMANDS, OF_THE_RUN, arguments_of, variables_of
+from proscribe.controller.custody.request import VARIABLES
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -91,7 +91,7 @@ def test_what_was_typed_and_is_no_option_is_refused_with_those_that_are(
 def parsers(command: str) -> list[argparse.ArgumentParser]:
     """The parser of a command, and those of its subcommands."""
     parser = argparse.ArgumentParser(add_help=False)
-    importlib.import_module(f"proscribe.cli.{command}").add_arguments(parser)
+    importlib.import_module(f"proscribe.controller.cli.{command}").add_arguments(parser)
     below = [one.choices for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
     return [parser, *(one for choices in below for one in choices.values())]
 

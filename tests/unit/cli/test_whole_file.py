@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from proscribe.cli import Refused, whole_file
-from proscribe.cli.whole_file import write_whole
+from proscribe.controller.cli import Refused, whole_file
+from proscribe.controller.cli.whole_file import write_whole
 
 
 def test_it_is_there_whole_and_others_can_read_it(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from made_catalogue import Made
 from made_waivers import Organisation
-from proscribe.store import Store
+from proscribe.wire.store import Store
 
 
 @pytest.fixture

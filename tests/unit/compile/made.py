@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from proscribe.compile.catalogue import Catalogue, Service
-from proscribe.compile.release import Release
+from proscribe.controller.compile.catalogue.loading import Catalogue, Service
+from proscribe.controller.compile.catalogue.release import Release
 
 BLANK: dict[str, Any] = {
     field.name: () if "tuple" in str(field.type) and "Mapping" not in str(field.type) else ""

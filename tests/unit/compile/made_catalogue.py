@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proscribe.compile.catalogue import load
-from proscribe.policy_errors import PolicyError, PolicyErrors
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 
 OWN = Path(__file__).resolve().parents[3] / "catalog"
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from proscribe.compile.inventory import HostVariables, Question
-from proscribe.compile.run import compile_hosts, compile_run
-from proscribe.plan import CONTROLS
+from proscribe.controller.compile.inventory.inventory import HostVariables, Question
+from proscribe.controller.compile.plans.run import compile_hosts, compile_run
+from proscribe.model.plan import CONTROLS
 
 NOW = "2026-11-25T08:00:00+00:00"
 SERVICE = """\

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from made_catalogue import GOOD, Made, errors_of
-from proscribe.compile.catalogue import load
+from proscribe.controller.compile.catalogue.loading import load
 
 OURS = "ours"
 BASE = GOOD.replace(

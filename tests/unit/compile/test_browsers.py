@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from made import service
 from made_catalogue import OWN, Made
-from proscribe.compile.browsers import open_names, places, unlisted
-from proscribe.compile.catalogue import Catalogue, load
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.compile.schema import AUDIENCES, CATEGORIES
-from proscribe.controls.browser.rendering import rules
-from proscribe.enforcement_points.decision import decide
-from proscribe.enforcement_points.formats import rpz
+from proscribe.controller.compile.catalogue.loading import Catalogue, load
+from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
+from proscribe.controller.compile.plans.browsers import open_names, places, unlisted
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.enforcement_points.decision import decide
+from proscribe.controller.enforcement_points.formats import rpz
+from proscribe.host.controls.browser.rendering import rules
 
 NOW = datetime.datetime(2026, 11, 29, tzinfo=datetime.timezone.utc)
 MANAGED = "policies/managed/proscribe.json"

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 from made_catalogue import GOOD, OWN, Made
-from proscribe.compile import catalogue, catalogue_files
-from proscribe.compile.catalogue import Catalogue, load
-from proscribe.compile.schema import BROWSER, CATEGORIES, SERVICE
+from proscribe.controller.compile.catalogue import files as catalogue_files
+from proscribe.controller.compile.catalogue import loading
+from proscribe.controller.compile.catalogue.loading import Catalogue, load
+from proscribe.controller.compile.catalogue.schema import BROWSER, CATEGORIES, SERVICE
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_every_value_is_the_same_text_for_an_ordinary_yaml_reader(written: dict[
 @pytest.mark.slow
 def test_loading_takes_half_a_second_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each run of ours waits for it. Twice and a half as much is room for a processor that many share."""
-    monkeypatch.setattr(catalogue, "read_entries", catalogue_files.read_entries)
+    monkeypatch.setattr(loading, "read_entries", catalogue_files.read_entries)
 
     def cost() -> float:
         started = time.process_time()

@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_catalogue import GOOD, OWN, Made
 from properties import examples
-from proscribe import installation, stream
-from proscribe.compile import catalogue_cache
-from proscribe.compile.catalogue import Catalogue, load
-from proscribe.compile.catalogue_cache import Catalogues, state
-from proscribe.policy_errors import PolicyErrors
-from proscribe.store import Store
+from proscribe.controller.compile.catalogue import cache
+from proscribe.controller.compile.catalogue.cache import Catalogues, state
+from proscribe.controller.compile.catalogue.loading import Catalogue, load
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.wire import installation, stream
+from proscribe.wire.store import Store
 
 NOBODY = 65534
 LIST = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-11-01\nsources: [a test]\n"
@@ -50,13 +50,13 @@ def loaded(store: Store, *directories: Path) -> Catalogue:
 def noted(store: Store, *directories: Path) -> bool:
     """Whether a run would take these directories from a note."""
     now = state(directories)
-    note = store.noted(catalogue_cache._name(directories))
-    return bool(now) and catalogue_cache._read(note, now) is not None
+    note = store.noted(cache._name(directories))
+    return bool(now) and cache._read(note, now) is not None
 
 
 def note_of(store: Store, directory: Path) -> Path:
     assert store.directory
-    return store.directory / catalogue_cache._name([directory])
+    return store.directory / cache._name([directory])
 
 
 # -- the same as a load
@@ -67,7 +67,7 @@ def test_what_was_noted_is_what_a_load_gives(more, store, directory, monkeypatch
     directories = (OWN, *(directory for _ in more))
     fresh = load(directories)
     assert loaded(store, *directories) == fresh
-    monkeypatch.setattr(catalogue_cache, "load", lambda _: pytest.fail("loaded again"))
+    monkeypatch.setattr(cache, "load", lambda _: pytest.fail("loaded again"))
     again = loaded(store, *directories)
     assert again == fresh  # a list is no tuple
     assert repr(again) == repr(fresh)  # and the order is the same
@@ -165,7 +165,7 @@ def test_what_is_written_during_a_load_is_not_noted(store, directory, monkeypatc
         rewrite(directory / "instant_messaging/parrot.yml", "Parrot", "Carrot")
         return found
 
-    monkeypatch.setattr(catalogue_cache, "load", while_somebody_writes)
+    monkeypatch.setattr(cache, "load", while_somebody_writes)
     assert loaded(store, directory).services["parrot"].name == "Parrot"
     monkeypatch.undo()
     assert loaded(store, directory).services["parrot"].name == "Carrot"
@@ -242,9 +242,9 @@ def test_a_note_that_others_could_have_made_is_not_read(spoil, store, directory)
 
 def test_the_notes_are_only_so_many(store, tmp_path) -> None:
     write = Made(tmp_path)
-    for number in range(3 * catalogue_cache.MOST):
+    for number in range(3 * cache.MOST):
         loaded(store, write(GOOD, directory=f"catalog{number}"))
-    assert store.directory and len(list(store.directory.iterdir())) <= catalogue_cache.MOST
+    assert store.directory and len(list(store.directory.iterdir())) <= cache.MOST
 
 
 # -- the code that reads
@@ -252,7 +252,7 @@ def test_the_notes_are_only_so_many(store, tmp_path) -> None:
 
 def test_all_code_that_a_load_runs_is_part_of_the_state() -> None:
     names = "[m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'proscribe']"
-    program = "import pathlib, sys; from proscribe.compile.catalogue import load; load([pathlib.Path(sys.argv[1])])"
+    program = "import pathlib, sys; from proscribe.controller.compile.catalogue.loading import load; load([pathlib.Path(sys.argv[1])])"
     done = subprocess.run(
         [sys.executable, "-c", f"{program}; print(*{names}, sep='\\n')", OWN],
         env={**os.environ, "PYTHONPATH": str(installation.CODE)},
@@ -260,7 +260,7 @@ def test_all_code_that_a_load_runs_is_part_of_the_state() -> None:
         text=True,
         check=True,
     )
-    hashed = {Path(path).resolve() for path in (*catalogue_cache.code(), *stream.sources())}
+    hashed = {Path(path).resolve() for path in (*cache.code(), *stream.sources())}
     run = {Path(line).resolve() for line in done.stdout.split()}
     # An empty package says nothing.
     assert {path for path in run - hashed if "\nimport" in path.read_text() or "def " in path.read_text()} == set()
@@ -271,6 +271,6 @@ def test_other_code_loads_anew(store, directory, tmp_path, monkeypatch) -> None:
     loaded(store, directory)
     other = tmp_path / "schema.py"
     other.write_text("# another one\n")
-    before = catalogue_cache.code()
-    monkeypatch.setattr(catalogue_cache, "code", lambda: [*before, str(other)])
+    before = cache.code()
+    monkeypatch.setattr(cache, "code", lambda: [*before, str(other)])
     assert not noted(store, directory)

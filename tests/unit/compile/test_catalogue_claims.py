@@ -8,9 +8,9 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.compile.catalogue import load
-from proscribe.compile.claims import SHARED, above
-from proscribe.policy_errors import Described, PolicyError, PolicyErrors, close_to, shown
+from proscribe.controller.compile.catalogue.claims import SHARED, above
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.policy_errors import Described, PolicyError, PolicyErrors, close_to, shown
 
 OWN = Path(__file__).resolve().parents[3] / "catalog"
 IF_MEANT = "(name each other in overlaps_with if both are meant)"

@@ -8,8 +8,8 @@ from unittest.mock import ANY
 import pytest
 import yaml
 from made_catalogue import GOOD, OWN, Made, errors_of
-from proscribe.compile import grammar
-from proscribe.compile.catalogue import load
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.reading import grammar
 
 HOST = "a host name such as mail.example.com"
 NETWORK = "a network such as 198.51.100.0/24 or 2001:db8::/48; a single address is a /32 or /128"

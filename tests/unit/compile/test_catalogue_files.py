@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from made_catalogue import GOOD, Made, errors_of
 from properties import examples
-from proscribe.compile import yaml_file
-from proscribe.compile.schema import SERVICE
+from proscribe.controller.compile.catalogue.schema import SERVICE
+from proscribe.controller.compile.reading import yaml_file
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
-from proscribe import plan as plans
-from proscribe.compile.inventory import HostVariables, Question, plain, waiver_folders
-from proscribe.compile.run import compile_run
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.inventory.inventory import HostVariables, Question, plain, waiver_folders
+from proscribe.controller.compile.plans.run import compile_run
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.model import plan as plans
 
 NOW = datetime.datetime(2026, 11, 25, 8, 0, tzinfo=datetime.timezone.utc)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from proscribe.compile.catalogue import Catalogue
+from proscribe.controller.compile.catalogue.loading import Catalogue
 
 
 @pytest.fixture(scope="module")

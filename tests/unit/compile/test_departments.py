@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from proscribe.compile.departments import departments_of, outermost
-from proscribe.compile.inventory import HostVariables, Question
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.inventory.inventory import HostVariables, Question
+from proscribe.controller.compile.plans.departments import departments_of, outermost
+from proscribe.controller.policy_errors import PolicyErrors
 
 GROUPS = {
     "all": {"web1", "web2", "db1", "lap1"},

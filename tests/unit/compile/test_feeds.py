@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from made_catalogue import GOOD, Made, errors_of
-from proscribe.compile.catalogue import Catalogue, load
-from proscribe.compile.feeds import LARGEST
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.catalogue.feeds import LARGEST
+from proscribe.controller.compile.catalogue.loading import Catalogue, load
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.policy_errors import PolicyErrors
 
 FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
 DAY = datetime.date(2026, 11, 26)

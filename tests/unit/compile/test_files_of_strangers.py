@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from made_catalogue import GOOD
 from patience import processor
-from proscribe.cli.catalog import fetching
-from proscribe.cli.catalog.publishers import Publisher, read_publishers
-from proscribe.cli.explain.expectations import read as read_expectations
-from proscribe.compile.catalogue import load
-from proscribe.compile.waivers import load_waivers, verify
-from proscribe.compile.waivers.authority import read_register
-from proscribe.compile.yaml_file import MOST
-from proscribe.policy_errors import PolicyError, PolicyErrors
+from proscribe.controller.cli.catalog import fetching
+from proscribe.controller.cli.catalog.publishers import Publisher, read_publishers
+from proscribe.controller.cli.explain.expectations import read as read_expectations
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.reading.yaml_file import MOST
+from proscribe.controller.compile.waivers import load_waivers, verify
+from proscribe.controller.compile.waivers.authority import read_register
+from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 
 FEED = "id: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
 SECRET = "a-secret-of-the-controllers"

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 from made import catalogue, service
-from proscribe.compile.catalogue import Catalogue
-from proscribe.compile.inventory import HostVariables, Question
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.compile.run import compile_run
-from proscribe.compile.schema import CATEGORIES
-from proscribe.compile.shared_networks import shared_by
-from proscribe.plan import CONTROLS
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.catalogue.schema import CATEGORIES
+from proscribe.controller.compile.catalogue.shared_networks import shared_by
+from proscribe.controller.compile.inventory.inventory import HostVariables, Question
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.plans.run import compile_run
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.model.plan import CONTROLS
 
 TODAY = datetime.date(2026, 11, 25)
 NOW = datetime.datetime(2026, 11, 25, 8, tzinfo=datetime.timezone.utc)

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.compile.firewall_rules import read_rules
-from proscribe.compile.networks import merged
-from proscribe.compile.schema import check_service
-from proscribe.controls.firewall.exemptions import collect
-from proscribe.controls.firewall.rule_text import Exemptions
-from proscribe.controls.firewall.ruleset import render
-from proscribe.host import Host
-from proscribe.policy_errors import Expected
+from proscribe.controller.compile.catalogue.schema import check_service
+from proscribe.controller.compile.reading.networks import merged
+from proscribe.controller.compile.restrictions.firewall_rules import read_rules
+from proscribe.controller.policy_errors import Expected
+from proscribe.host.controls.firewall.exemptions import collect
+from proscribe.host.controls.firewall.rule_text import Exemptions
+from proscribe.host.controls.firewall.ruleset import render
+from proscribe.host.system import Host
 
 OUT = {"direction": "out", "verdict": "reject"}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from made_catalogue import GOOD, Made, errors_of
-from proscribe.compile import freshness
-from proscribe.compile.catalogue import load
-from proscribe.compile.freshness import ENTRY, FEED, NETWORKS, Stale, stale
-from proscribe.compile.release import Release
+from proscribe.controller.compile.catalogue import freshness
+from proscribe.controller.compile.catalogue.freshness import ENTRY, FEED, NETWORKS, Stale, stale
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.release import Release
 
 TODAY = datetime.date(2026, 11, 26)
 RELEASE = "---\nschema: proscribe/catalog/1\nversion: 2026.11.2\nreleased: 2026-11-25\n"

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_waivers import Organisation, at
-from proscribe.compile.difference import difference
-from proscribe.compile.group_policy_values import Object, read_group_policy
-from proscribe.compile.inventory import HostVariables
-from proscribe.compile.run import Compiled, compile_hosts
-from proscribe.plan import check
-from proscribe.policy_errors import Expected, PolicyErrors
+from proscribe.controller.compile.inventory.inventory import HostVariables
+from proscribe.controller.compile.plans.difference import difference
+from proscribe.controller.compile.plans.run import Compiled, compile_hosts
+from proscribe.controller.compile.restrictions.group_policy_values import Object, read_group_policy
+from proscribe.controller.policy_errors import Expected, PolicyErrors
+from proscribe.model.plan import check
 
 NOW = at("2026-11-25T08:00:00+00:00")
 OU = "OU=Desktops,DC=example,DC=com"

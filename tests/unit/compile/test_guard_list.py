@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from proscribe.compile import guard_list
-from proscribe.compile.catalogue import load
-from proscribe.controls.apps import protected
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.catalogue import guard_list
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.host.controls.apps import protected
 
 ENTRY = """\
 id: made

@@ -13,8 +13,15 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.playbook import Playbook
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
-from proscribe.compile.in_play import InPlay, for_another_role, given_to, in_play_only, of_policy, unlike
-from proscribe.compile.places import Origin, set_in
+from proscribe.controller.compile.inventory.in_play import (
+    InPlay,
+    for_another_role,
+    given_to,
+    in_play_only,
+    of_policy,
+    unlike,
+)
+from proscribe.controller.compile.inventory.places import Origin, set_in
 
 BAN = "proscribe_services_include"
 

@@ -6,10 +6,10 @@ import datetime
 from pathlib import Path
 
 import pytest
-from proscribe.compile import nested
-from proscribe.compile.inventory import Question
-from proscribe.compile.run import compile_hosts
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.inventory import nested
+from proscribe.controller.compile.inventory.inventory import Question
+from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.policy_errors import PolicyErrors
 
 HOSTS = "department: {hosts: {one: {}}}\n"
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 from made_catalogue import OWN
-from proscribe.compile.catalogue import Catalogue, load
-from proscribe.compile.feeds import read_list
-from proscribe.compile.known_good import read_lists
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.compile.schema import AUDIENCES, CATEGORIES
-from proscribe.controls.browser.rendering import Name, Verdicts
-from proscribe.plan import RESTRICTED
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.catalogue.feeds import read_list
+from proscribe.controller.compile.catalogue.known_good import read_lists
+from proscribe.controller.compile.catalogue.loading import Catalogue, load
+from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.host.controls.browser.rendering import Name, Verdicts
+from proscribe.model.plan import RESTRICTED
 from published_lists import KNOWN_GOOD, LeftOut, Section, blocked_on_purpose, left_out, patterns, sections
 
 PARROT = """\

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from proscribe import plan as plans
-from proscribe.compile import lockout
-from proscribe.compile.firewall_rules import read_rules
-from proscribe.compile.inventory import HostVariables
-from proscribe.compile.lockout import controller_addresses, find
+from proscribe.controller.compile.inventory.inventory import HostVariables
+from proscribe.controller.compile.plans import lockout
+from proscribe.controller.compile.plans.lockout import controller_addresses, find
+from proscribe.controller.compile.restrictions.firewall_rules import read_rules
+from proscribe.model import plan as plans
 
 CONTROLLER = "198.51.100.9"
 WEB, DB = "203.0.113.5", "2001:db8::5"

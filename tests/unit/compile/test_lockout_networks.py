@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from proscribe.compile import lockout
-from proscribe.compile.lockout import Needed, find
-from proscribe.policy_errors import PolicyError
+from proscribe.controller.compile.plans import lockout
+from proscribe.controller.compile.plans.lockout import Needed, find
+from proscribe.controller.policy_errors import PolicyError
 from test_lockout import CONTROLLER, WEB, host, plan
 
 

@@ -7,7 +7,7 @@ import ipaddress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.compile.networks import NetworkTable, merged, packed
+from proscribe.controller.compile.reading.networks import NetworkTable, merged, packed
 
 
 @pytest.mark.parametrize(

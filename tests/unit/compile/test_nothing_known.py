@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 from made import catalogue, service
-from proscribe.cli.explain.answers.reason import Policy, missing
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.reporting import nothing_known, rule_count
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.finding import NOT_APPLICABLE, host_record
-from proscribe.plan import CONTROLS
-from proscribe.reply.record import read
-from proscribe.report.evaluation.reconcile import fleet_report, reconcile
-from proscribe.report.exports import pour
-from proscribe.report.page.document import page
-from proscribe.report.terminal import summary
+from proscribe.controller.cli.explain.reasons.reason import Policy, missing
+from proscribe.controller.compile.inventory.reporting import nothing_known, rule_count
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.exports import pour
+from proscribe.controller.report.page.document import page
+from proscribe.controller.report.terminal import summary
+from proscribe.model.finding import NOT_APPLICABLE, host_record
+from proscribe.model.plan import CONTROLS
+from proscribe.wire.replies.record import read
 
 DAY = datetime.date(2026, 11, 25)
 

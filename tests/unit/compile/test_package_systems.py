@@ -7,11 +7,11 @@ import datetime
 import pytest
 from derived.package_systems import Found, declared
 from made import catalogue, service
-from proscribe.compile.grammar import PACKAGE_NAMES
-from proscribe.compile.plans import PACKAGE_SYSTEMS, compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.controls.apps.desired import Desired
-from proscribe.controls.apps.systems.registry import SYSTEMS
+from proscribe.controller.compile.plans.compiling import PACKAGE_SYSTEMS, compile_plan
+from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.systems.registry import SYSTEMS
 
 
 @pytest.mark.parametrize("one", declared(), ids=lambda one: one.declared.name)

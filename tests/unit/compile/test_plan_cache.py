@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from proscribe.compile.plan_cache import PlanCache
-from proscribe.policy_errors import PolicyErrors
-from proscribe.store import Store
+from proscribe.controller.compile.plans.cache import PlanCache
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.wire.store import Store
 
 BODY = {"schema": "x", "controls": {"dns": {"services": {"parrot": {"domains": ("a.example.org",)}}}}}
 READ = {"schema": "x", "controls": {"dns": {"services": {"parrot": {"domains": ["a.example.org"]}}}}}

@@ -9,11 +9,11 @@ import pytest
 import yaml
 from made import catalogue, service
 from made_waivers import WAIVER
-from proscribe import plan as plans
-from proscribe.compile.plans import compile_plan, is_below, upcoming_services
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.compile.waivers import Waiver, read_waiver
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.plans.compiling import compile_plan, is_below, upcoming_services
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.compile.waivers import Waiver, read_waiver
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.model import plan as plans
 
 TODAY = datetime.date(2026, 11, 25)
 CATALOGUE = catalogue(

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_catalogue import GOOD, OWN, Made
-from proscribe.compile import inventory, plans, run
-from proscribe.compile.catalogue import load
-from proscribe.compile.inventory import HostVariables, Question
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.compile.run import compile_hosts
-from proscribe.plan import CONTROLS, RESTRICTED
-from proscribe.plan_hours import at
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.inventory import inventory
+from proscribe.controller.compile.inventory.inventory import HostVariables, Question
+from proscribe.controller.compile.plans import compiling, run
+from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.model.plan import CONTROLS, RESTRICTED
+from proscribe.model.plan_hours import at
 
 NOW = datetime.datetime(2026, 11, 2, 12, tzinfo=datetime.timezone.utc)
 
@@ -49,10 +50,10 @@ def test_a_permitted_name_below_a_restricted_one_is_let_through(made: dict[str, 
         id_: {"mode": RESTRICTED[0] if one.restricted else "report", "domains": list(one.domains)}
         for id_, one in made.items()
     }
-    plans._allow_permitted(services, Services(made), "domains", "allow")  # type: ignore[arg-type]
+    compiling._allow_permitted(services, Services(made), "domains", "allow")  # type: ignore[arg-type]
     permitted = [name for one in made.values() if not one.restricted for name in one.domains]
     for id_, one in made.items():
-        below = {name for name in permitted if plans.is_below(name, one.domains) and name not in one.domains}
+        below = {name for name in permitted if compiling.is_below(name, one.domains) and name not in one.domains}
         assert services[id_].get("allow", []) == (sorted(below) if one.restricted else [])
 
 
@@ -69,7 +70,7 @@ def test_hours_come_to_what_is_compiled_without_them(made: dict[str, Entry], tim
             id_: {"domains": list(one.domains), **(how(id_) if one.restricted else {"mode": "report"})}
             for id_, one in made.items()
         }
-        plans._allow_permitted(services, Services(made), "domains", "allow")  # type: ignore[arg-type]
+        compiling._allow_permitted(services, Services(made), "domains", "allow")  # type: ignore[arg-type]
         return services
 
     def waived(id_: str) -> dict[str, Any]:
@@ -112,8 +113,8 @@ def test_a_plan_is_the_same_whatever_was_compiled_before(tmp_path: Path) -> None
     folders = (OWN, write(GOOD))
     shared = load(folders)
     read = [read_restrictions(values, str) for values in SAID]
-    alone = [plans.compile_plan(load(folders), own, [], NOW.date()) for own in read]
-    assert [plans.compile_plan(shared, own, [], NOW.date()) for own in (*read, *reversed(read))] == [
+    alone = [compiling.compile_plan(load(folders), own, [], NOW.date()) for own in read]
+    assert [compiling.compile_plan(shared, own, [], NOW.date()) for own in (*read, *reversed(read))] == [
         *alone,
         *alone[::-1],
     ]

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import yaml
 from made import catalogue, service
-from proscribe.compile.catalogue import Catalogue
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.compile.schema import OF_PROGRAMS
-from proscribe.enforcement_points.decision import decide
-from proscribe.enforcement_points.formats import ddm, intune, mobileconfig
-from proscribe.finding import Finding, judge
-from proscribe.plan import RESTRICTED
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.catalogue.schema import OF_PROGRAMS
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.enforcement_points.decision import decide
+from proscribe.controller.enforcement_points.formats import ddm, intune, mobileconfig
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.model.finding import Finding, judge
+from proscribe.model.plan import RESTRICTED
 
 TODAY = datetime.date(2026, 11, 29)
 NOW = datetime.datetime(2026, 11, 29, 8, tzinfo=datetime.timezone.utc)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from made_catalogue import OWN
-from proscribe.cli.catalog.checking import problems
-from proscribe.cli.catalog.chosen import Chosen
-from proscribe.compile.catalogue import Catalogue
+from proscribe.controller.cli.catalog.checking import problems
+from proscribe.controller.cli.catalog.chosen import Chosen
+from proscribe.controller.compile.catalogue.loading import Catalogue
 from public_lists import names, standing
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from proscribe.compile import reporting as module
-from proscribe.compile.inventory import HostVariables
-from proscribe.compile.reporting import reporting
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.inventory import reporting as module
+from proscribe.controller.compile.inventory.inventory import HostVariables
+from proscribe.controller.compile.inventory.reporting import reporting
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.policy_errors import PolicyErrors
 
 DAY = 86400
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from made_waivers import Organisation, at
-from proscribe import installation
-from proscribe.compile.inventory import HostVariables
-from proscribe.compile.reports_place import VARIABLE, place_of_reports, reports_of, require_reports
-from proscribe.compile.run import compile_run
-from proscribe.policy_errors import PolicyError, PolicyErrors
+from proscribe.controller.compile.inventory.inventory import HostVariables
+from proscribe.controller.compile.inventory.reports_place import VARIABLE, place_of_reports, reports_of, require_reports
+from proscribe.controller.compile.plans.run import compile_run
+from proscribe.controller.policy_errors import PolicyError, PolicyErrors
+from proscribe.wire import installation
 
 USUAL = installation.ROOT / "reports"
 NOW = "2026-11-25T08:00:00+00:00"

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.compile.answers import MOST, refused_by_host, with_answers
-from proscribe.compile.waivers.authority import read_register
-from proscribe.compile.waivers.refusals import FILE, Refusal, alone, read_refusals, with_one_more
-from proscribe.policy_errors import PolicyErrors
-from proscribe.report.storage import requests_file
+from proscribe.controller.compile.waivers.authority import read_register
+from proscribe.controller.compile.waivers.refusals import FILE, Refusal, alone, read_refusals, with_one_more
+from proscribe.controller.compile.waivers.request_answers import MOST, refused_by_host, with_answers
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.controller.report.storage import requests_file
 
 ONE = Refusal("0" * 16, "press01", "wong", "whatsapp", "no", "head", "2026-11-25T08:00:00Z")
 LINE = json.dumps(ONE._asdict())

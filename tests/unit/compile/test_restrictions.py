@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.policy_errors import PolicyErrors
 
 
 def read(**values: object):

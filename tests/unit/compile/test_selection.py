@@ -12,11 +12,11 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
-from proscribe.compile.inventory import HostVariables, Question, left_out
-from proscribe.compile.selection import Selection, chosen
-from proscribe.compile.selection import select as select_of_inventory
-from proscribe.compile.served import is_windows, unserved
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.inventory.inventory import HostVariables, Question, left_out
+from proscribe.controller.compile.inventory.selection import Selection, chosen
+from proscribe.controller.compile.inventory.selection import select as select_of_inventory
+from proscribe.controller.compile.inventory.supported_hosts import is_windows, unserved
+from proscribe.controller.policy_errors import PolicyErrors
 
 WHY = {
     "network_cli": "a network device (ansible_connection: network_cli)",

@@ -9,8 +9,8 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from proscribe.compile import shared_networks
-from proscribe.compile.shared_networks import shared_by
+from proscribe.controller.compile.catalogue import shared_networks
+from proscribe.controller.compile.catalogue.shared_networks import shared_by
 
 CLOUDFLARE, FASTLY, GITHUB = "Cloudflare's content network", "Fastly's content network", "GitHub's pages"
 MICROSOFT, GOOGLE = "Microsoft 365", "Google's front ends"

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from made_waivers import OURS, Keys, Organisation, at
 from properties import examples
-from proscribe.compile import plans, run, timeline
-from proscribe.compile.run import Compiled, compile_hosts
-from proscribe.plan import canonical, check
-from proscribe.policy_errors import PolicyErrors
-from proscribe.store import Store
+from proscribe.controller.compile.plans import compiling, run, timeline
+from proscribe.controller.compile.plans.run import Compiled, compile_hosts
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.model.plan import canonical, check
+from proscribe.wire.store import Store
 
 NOW = at("2026-11-25T08:00:00+00:00")
 HOUR = datetime.timedelta(hours=1)
@@ -240,7 +240,7 @@ def test_a_chain_has_an_end_and_every_host_that_shares_it_has_it_for_one(
             expires=(begin + 12 * HOUR).isoformat(),
         )
     times: list[int] = []
-    compile_body = plans.compile_body
+    compile_body = compiling.compile_body
     monkeypatch.setattr(run, "compile_body", lambda *given: times.append(1) or compile_body(*given))
     found = compiled(organisation, NOW)
     assert len(chain(found)) == 1 + timeline.MOST

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from made_waivers import NOW, Organisation, at
-from proscribe.compile.run import compile_hosts, waivers_of
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.plans.run import compile_hosts, waivers_of
+from proscribe.controller.policy_errors import PolicyErrors
 
 NAMES = {
     "services[1]: found 'whatsap'": "did you mean 'whatsapp'?",

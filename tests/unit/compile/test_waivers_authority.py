@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from made_waivers import GROUPS
-from proscribe.compile.waivers import Authority, read_register
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.waivers import Authority, read_register
+from proscribe.controller.policy_errors import PolicyErrors
 
 
 @pytest.mark.parametrize(

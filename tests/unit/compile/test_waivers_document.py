@@ -11,10 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from made_waivers import WAIVER, at
-from proscribe.compile.waivers import Revocation, load_waivers, read_waiver
-from proscribe.compile.waivers.document import MOMENT
-from proscribe.plan import CONTROLS
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.waivers import Revocation, load_waivers, read_waiver
+from proscribe.controller.compile.waivers.document import MOMENT
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.model.plan import CONTROLS
 
 
 def written(folder: Path, name: str = "w1.yml", **changes: object) -> Path:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import pytest
 from derived.schemas.report_waiver import REVOKED, WAIVER
 from made_waivers import NOW, Keys, at
-from proscribe.cli import explain, inventory, waiver
-from proscribe.compile.waivers import STATUSES
-from proscribe.finding import Finding
-from proscribe.policy_errors import PolicyErrors
-from proscribe.report.page import document
-from proscribe.report.terminal import summary
+from proscribe.controller.cli import explain, inventory, waiver
+from proscribe.controller.compile.waivers import STATUSES
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.controller.report.page import document
+from proscribe.controller.report.terminal import summary
+from proscribe.model.finding import Finding
 from waiver_cases import CASES, MISTAKES, OPEN, SIGNED, Case
 from waiver_outputs import Outputs, Shown, parsed
 

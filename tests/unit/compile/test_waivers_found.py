@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from made_waivers import Organisation, at
-from proscribe.cli import Refused
-from proscribe.cli.waiver.folder import of_inventory
-from proscribe.compile.inventory import HostVariables
-from proscribe.compile.run import compile_run, waivers_of
-from proscribe.policy_errors import PolicyErrors
-from proscribe.store import PLANS
+from proscribe.controller.cli import Refused
+from proscribe.controller.cli.waiver.folder import of_inventory
+from proscribe.controller.compile.inventory.inventory import HostVariables
+from proscribe.controller.compile.plans.run import compile_run, waivers_of
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.wire.store import PLANS
 
 NOW = "2026-11-25T08:00:00+00:00"
 LATER = "2027-12-01T08:00:00+00:00"

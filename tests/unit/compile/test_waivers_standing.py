@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_waivers import APPROVERS, NOW, ZONES, Organisation, at
-from proscribe.compile.run import waivers_of
-from proscribe.compile.waivers import (
+from proscribe.controller.compile.plans.run import waivers_of
+from proscribe.controller.compile.waivers import (
     STATUSES,
     Authority,
     Context,
@@ -20,7 +20,7 @@ from proscribe.compile.waivers import (
     standing,
     worst_first,
 )
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.policy_errors import PolicyErrors
 from waiver_cases import CASES, OPEN, SHUT, TAKEN_BACK
 
 

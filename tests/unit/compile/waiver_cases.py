@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from made_waivers import APPROVERS, NOW, OURS, Signing
-from proscribe.plan import CONTROLS
+from proscribe.model.plan import CONTROLS
 
 OPEN = {"press01": CONTROLS}
 SHUT: dict[str, tuple[str, ...]] = {}

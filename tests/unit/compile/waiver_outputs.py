@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 
 import pytest
 from made_waivers import NETWORKS, Organisation, at
-from proscribe.cli import explain, inventory, waiver
-from proscribe.compile.run import compile_hosts, compile_run
-from proscribe.finding import Finding, Verdict, host_record, judge
-from proscribe.plan import CONTROLS
-from proscribe.report.collection.events import Collector
-from proscribe.report.evaluation.reconcile import fleet_report
-from proscribe.report.exports import formats, usual, write
-from proscribe.report.page import document
-from proscribe.report.terminal import summary
+from proscribe.controller.cli import explain, inventory, waiver
+from proscribe.controller.compile.plans.run import compile_hosts, compile_run
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.exports import formats, usual, write
+from proscribe.controller.report.page import document
+from proscribe.controller.report.terminal import summary
+from proscribe.model.finding import Finding, Verdict, host_record, judge
+from proscribe.model.plan import CONTROLS
 
 Opened = frozenset[tuple[str, str]]  # hosts and rules
 ID = "w1"

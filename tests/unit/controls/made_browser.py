@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from made_places import BROWSERS
-from proscribe.controls import browser
-from proscribe.controls.applying import carry_out
-from proscribe.controls.base import Changes
-from proscribe.finding import Verdict
-from proscribe.host import Host
+from proscribe.host.controls import browser
+from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.base import Changes
+from proscribe.host.system import Host
+from proscribe.model.finding import Verdict
 
 
 def section(services: Mapping[str, Mapping[str, Any]] = {}, **settings: Any) -> dict[str, Any]:

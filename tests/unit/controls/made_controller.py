@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from proscribe.controls.group_policy.domain import same
-from proscribe.host import Host, Result
-from proscribe.plan import sealed
+from proscribe.host.controls.group_policy.domain import same
+from proscribe.host.system import Host, Result
+from proscribe.model.plan import sealed
 
 SYSVOL, DATABASE = "/var/lib/samba/sysvol", "/var/lib/samba/private/sam.ldb"
 DN, POLICIES = "DC=example,DC=com", "CN=Policies,CN=System,DC=example,DC=com"

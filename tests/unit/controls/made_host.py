@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from proscribe.controls import apps
-from proscribe.controls.apps.systems import dpkg
-from proscribe.controls.base import Action
-from proscribe.host import Host, Process, Result, User
+from proscribe.host.controls import apps
+from proscribe.host.controls.apps.systems import dpkg
+from proscribe.host.controls.base import Action
+from proscribe.host.system import Host, Process, Result, User
 
 
 def plan(mode: str = "enforce", **services: dict[str, Any]) -> dict[str, Any]:

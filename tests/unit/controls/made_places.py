@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proscribe.controls.browser.places import Place
+from proscribe.host.controls.browser.places import Place
 
 CHROMIUM = Place("chromium", "chromium", "/etc/chromium/policies/managed/proscribe.json", browsers=("chromium",))
 FIREFOX = Place("firefox", "firefox", "/etc/firefox/policies/policies.json", browsers=("firefox", "firefox_esr"))

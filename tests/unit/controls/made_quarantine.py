@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from proscribe.controls.applying import carry_out
-from proscribe.controls.apps.quarantine import completing, manifest, moving, operator, restoring
-from proscribe.controls.base import Changes
-from proscribe.host import Host
+from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.apps.quarantine import completing, manifest, moving, operator, restoring
+from proscribe.host.controls.base import Changes
+from proscribe.host.system import Host
 
 TREE = "/home/alice/Telegram"
 FILE = "/home/alice/bin/WeChat.AppImage"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from proscribe.host import ControlError, Result
+from proscribe.host.system import ControlError, Result
 
 DONE = Result(0, "", "")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from proscribe.controls.apps.systems.each_place import joined
-from proscribe.controls.apps.systems.package import Package, PackageSystem
-from proscribe.host import Host, User
+from proscribe.host.controls.apps.systems.each_place import joined
+from proscribe.host.controls.apps.systems.package import Package, PackageSystem
+from proscribe.host.system import Host, User
 
 ALICE = User("alice", 1000, 1000, "/home/alice")
 BOB = User("bob", 1001, 1001, "/home/bob")

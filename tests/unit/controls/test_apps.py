@@ -11,11 +11,11 @@ from typing import Any
 import made_apps as made
 import pytest
 from made_host import TOR, WECHAT, MadeHost, carry_out, evidence, plan, states
-from proscribe.controls import apps
-from proscribe.controls.apps.desired import Desired
-from proscribe.controls.apps.observed import observe_apps
-from proscribe.controls.apps.systems import dpkg, installed
-from proscribe.host import ControlError, Unseen
+from proscribe.host.controls import apps
+from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.observed import observe_apps
+from proscribe.host.controls.apps.systems import dpkg, installed
+from proscribe.host.system import ControlError, Unseen
 
 GATE = [file.path for file in dpkg.block_parts(set(), "")[:5]]
 

@@ -10,14 +10,14 @@ from typing import Any
 import made_apps as made
 import pytest
 from made_host import WECHAT, MadeHost, plan
-from proscribe.controls import apps
-from proscribe.host import Process, Unseen
-from proscribe.host.apart import Limits
-from proscribe.host.budget import Budget
-from proscribe.host.file_scan import Mount
-from proscribe.watch import restricted
-from proscribe.watch.prefilter import Prefilter
-from proscribe.watch.restricted import Restricted, Verified, sets
+from proscribe.host.controls import apps
+from proscribe.host.system import Process, Unseen
+from proscribe.host.system.budget import Budget
+from proscribe.host.system.file_scan import Mount
+from proscribe.host.system.forked import Limits
+from proscribe.host.watch import restricted
+from proscribe.host.watch.restricted import Restricted, Verified, sets
+from proscribe.host.watch.starts.prefilter import Prefilter
 
 VIBER = {"processes": ["Viber"], "paths": ["/opt/viber", "~/viber"]}
 WEB = {"paths": ["~/.local/share/x/bin"], "processes": ["x-web"]}

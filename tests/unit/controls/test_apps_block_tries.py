@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from proscribe.controls.apps.blocks import tries
-from proscribe.controls.apps.blocks.tries import TRIED, Tries, in_memory, tools, with_entries, with_targets
-from proscribe.host import Host, Unseen
+from proscribe.host.controls.apps.blocks import tries
+from proscribe.host.controls.apps.blocks.tries import TRIED, Tries, in_memory, tools, with_entries, with_targets
+from proscribe.host.system import Host, Unseen
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: nobody else has anything remembered")
 ON = ["/etc/gate.conf", "/usr/bin/gate", "/etc/missing"]

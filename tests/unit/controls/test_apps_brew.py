@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from made_tools import absent
 from made_users import ALICE, everywhere, put
-from proscribe.controls.apps.systems import brew, waydroid
-from proscribe.controls.apps.systems.registry import ON_DEMAND
-from proscribe.host import ControlError, Host, Process, Result
+from proscribe.host.controls.apps.systems import brew, waydroid
+from proscribe.host.controls.apps.systems.registry import ON_DEMAND
+from proscribe.host.system import ControlError, Host, Process, Result
 
 ROWS = {system.MANAGER: system for system in ON_DEMAND}
 COMMON = "/home/linuxbrew/.linuxbrew"

@@ -10,9 +10,9 @@ import made_apps
 import pytest
 from made_host import MadeHost, carry_out, plan, states
 from made_quarantine import restored
-from proscribe.controls import apps
-from proscribe.controls.apps import user_notice
-from proscribe.host import Host, Process
+from proscribe.host.controls import apps
+from proscribe.host.controls.apps import user_notice
+from proscribe.host.system import Host, Process
 from test_apps import GATE
 
 TELEGRAM = {"processes": ["Telegram"], "paths": ["~/Telegram"]}

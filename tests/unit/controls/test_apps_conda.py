@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_tools import absent
 from made_users import ALICE, everywhere, put
-from proscribe.controls.apps.systems import conda
-from proscribe.controls.apps.systems.registry import ON_DEMAND
-from proscribe.host import ControlError, Host, Process, Result
+from proscribe.host.controls.apps.systems import conda
+from proscribe.host.controls.apps.systems.registry import ON_DEMAND
+from proscribe.host.system import ControlError, Host, Process, Result
 
 ROWS = {system.MANAGER: system for system in ON_DEMAND}
 IDS = {"rclone", "telegram-desktop"}

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_users import ALICE, BOB, put, tree
-from proscribe.controls.apps.portable import container_launchers, desktop_entries, launchers
-from proscribe.host import Host
+from proscribe.host.controls.apps.portable import container_launchers, desktop_entries, launchers
+from proscribe.host.system import Host
 
 TELEGRAM = {
     "mode": "enforce",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from proscribe.controls.apps.portable.names import Names
-from proscribe.plan import Known
+from proscribe.host.controls.apps.portable.names import Names
+from proscribe.model.plan import Known
 
 # Made so that each key has names of its own; a key that is lost takes its names with it.
 WECHAT: dict[str, Any] = {

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 from made_quarantine import FILE, ITEMS, TREE, enforced, folders, made_host, picture, restored
-from proscribe.controls.applying import carry_out
-from proscribe.controls.apps.quarantine import manifest, moving, operator
-from proscribe.controls.base import Changes
-from proscribe.host import ControlError, Host, Unseen
-from proscribe.host.apart import Limits, run_apart
-from proscribe.host.directories import Attributes
-from proscribe.quarantined import ID, id_of
-from proscribe.run import in_quarantine
+from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.apps.quarantine import manifest, moving, operator
+from proscribe.host.controls.base import Changes
+from proscribe.host.run import in_quarantine
+from proscribe.host.system import ControlError, Host, Unseen
+from proscribe.host.system.directories import Attributes
+from proscribe.host.system.forked import Limits, run_apart
+from proscribe.model.quarantined import ID, id_of
 
 ALICE = 61234
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files to a user")

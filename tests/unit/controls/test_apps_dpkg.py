@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_tools import Tools
-from proscribe.controls.apps.systems import dpkg, dpkg_removal
-from proscribe.controls.apps.systems.package import Package, place
-from proscribe.host import ControlError, Host, Process, Result
+from proscribe.host.controls.apps.systems import dpkg, dpkg_removal
+from proscribe.host.controls.apps.systems.package import Package, place
+from proscribe.host.system import ControlError, Host, Process, Result
 
 RECORDED = Path(__file__).parent / "apps"
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,20}", fullmatch=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from proscribe.controls.apps.systems import dpkg
+from proscribe.host.controls.apps.systems import dpkg
 
 pytestmark = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb, which makes the archives")
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from proscribe.controls.apps.blocks.tries import PROGRAMS
-from proscribe.controls.apps.systems import dpkg_trial
-from proscribe.host import ControlError, Host, Unseen
-from proscribe.host.types import Result
+from proscribe.host.controls.apps.blocks.tries import PROGRAMS
+from proscribe.host.controls.apps.systems import dpkg_trial
+from proscribe.host.system import ControlError, Host, Unseen
+from proscribe.host.system.types import Result
 
 NAMES = ["wechat", "w" * 700]  # of one block of the archive, and of more
 

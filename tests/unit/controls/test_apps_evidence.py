@@ -19,9 +19,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from made_apps import Read
 from properties import examples
-from proscribe.controls.apps.portable import appimage_contents, asar, elf, evidence, program_parts, squashfs
-from proscribe.controls.apps.portable.names import Names
-from proscribe.host import Host
+from proscribe.host.controls.apps.portable import appimage_contents, asar, elf, evidence, program_parts, squashfs
+from proscribe.host.controls.apps.portable.names import Names
+from proscribe.host.system import Host
 
 PACKAGE = "github.com/jpillora/chisel"
 WECHAT = frozenset({"wechat", "com.tencent.wechat"})

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from made_host import WECHAT, MadeHost, plan
-from proscribe.controls import apps
-from proscribe.controls.apps.systems import dpkg, flatpak
-from proscribe.controls.apps.systems.package import Package
-from proscribe.finding import Finding, exception_for
-from proscribe.host import Host, User
+from proscribe.host.controls import apps
+from proscribe.host.controls.apps.systems import dpkg, flatpak
+from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.system import Host, User
+from proscribe.model.finding import Finding, exception_for
 
 ALICE = User("alice", os.getuid(), 0, "/home/alice")
 V1 = {"waiver": "w1", "versions": ["1.0"]}  # what the made dpkg says of every package

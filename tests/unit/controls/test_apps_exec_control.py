@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls.apps.desired import Desired
-from proscribe.controls.apps.execution import fapolicyd, fapolicyd_changes
-from proscribe.controls.apps.execution.fapolicyd import REST, RULES
-from proscribe.host import ControlError, Host, Process, Result
+from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.execution import fapolicyd, fapolicyd_changes
+from proscribe.host.controls.apps.execution.fapolicyd import REST, RULES
+from proscribe.host.system import ControlError, Host, Process, Result
 
 WECHAT = {"paths": ["/opt/wechat", "~/WeChat"]}
 

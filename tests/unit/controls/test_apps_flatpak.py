@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_tools import DONE, Tools
 from made_users import ALICE, BOB, everywhere, put
-from proscribe.controls.apps.systems import flatpak
-from proscribe.controls.apps.systems.flatpak_filters import RemoteFilters
-from proscribe.controls.apps.systems.flatpak_remotes import DIRECTORY, groups, installations
-from proscribe.controls.apps.systems.package import Package
-from proscribe.host import ControlError, Host, Process, Result
+from proscribe.host.controls.apps.systems import flatpak
+from proscribe.host.controls.apps.systems.flatpak_filters import RemoteFilters
+from proscribe.host.controls.apps.systems.flatpak_remotes import DIRECTORY, groups, installations
+from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.system import ControlError, Host, Process, Result
 
 WECHAT = "com.tencent.WeChat"
 COMMIT = "0123abcd" * 8

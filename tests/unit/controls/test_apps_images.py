@@ -11,7 +11,7 @@ import made_apps as made
 import pytest
 from made_apps import Read
 from made_squashfs import Maker
-from proscribe.controls.apps.portable import appimage_contents, asar
+from proscribe.host.controls.apps.portable import appimage_contents, asar
 
 WECHAT = frozenset({"wechat", "com.tencent.wechat"})
 OTHER = "does not say that it is this app"

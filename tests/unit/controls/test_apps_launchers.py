@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from made_users import ALICE, BOB, put, tree
-from proscribe.controls.apps.portable import evidence, launchers
-from proscribe.controls.apps.portable.desktop_entries import app_id
-from proscribe.host import ControlError, Host, Result, Unseen
-from proscribe.plan import Known
+from proscribe.host.controls.apps.portable import evidence, launchers
+from proscribe.host.controls.apps.portable.desktop_entries import app_id
+from proscribe.host.system import ControlError, Host, Result, Unseen
+from proscribe.model.plan import Known
 
 WECHAT: dict[str, Any] = {
     "packages": {"flatpak": ["com.tencent.WeChat"]},

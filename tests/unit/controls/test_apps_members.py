@@ -9,15 +9,15 @@ from typing import Any
 import made_apps as made
 import pytest
 from made_host import WECHAT, MadeHost, plan
-from proscribe.controls import apps
-from proscribe.controls.apps.desired import Desired
-from proscribe.controls.apps.execution import fapolicyd
-from proscribe.controls.apps.systems import dpkg, flatpak
-from proscribe.controls.apps.systems.package import Package
-from proscribe.host import Host, Process, User
-from proscribe.plan_groups import resolved
-from proscribe.watch.restricted import Restricted
-from proscribe.watch.restricted import sets as prefiltered
+from proscribe.host.controls import apps
+from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.execution import fapolicyd
+from proscribe.host.controls.apps.systems import dpkg, flatpak
+from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.plan_groups import resolved
+from proscribe.host.system import Host, Process, User
+from proscribe.host.watch.restricted import Restricted
+from proscribe.host.watch.restricted import sets as prefiltered
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 

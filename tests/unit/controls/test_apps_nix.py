@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_users import ALICE, BOB, everywhere, put
-from proscribe.controls.apps.systems import nix, store_paths
-from proscribe.controls.apps.systems.registry import ON_DEMAND
-from proscribe.host import ControlError, Host, Process, Result, Unseen
+from proscribe.host.controls.apps.systems import nix, store_paths
+from proscribe.host.controls.apps.systems.registry import ON_DEMAND
+from proscribe.host.system import ControlError, Host, Process, Result, Unseen
 
 ROWS = {system.MANAGER: system for system in ON_DEMAND}
 IDS = {"telegram-desktop", "rclone"}

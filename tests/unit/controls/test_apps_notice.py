@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls.apps import user_notice
-from proscribe.controls.base import Action
-from proscribe.host import ControlError, Host, Result
+from proscribe.host.controls.apps import user_notice
+from proscribe.host.controls.base import Action
+from proscribe.host.system import ControlError, Host, Result
 
 
 def action(verb: str) -> Action:

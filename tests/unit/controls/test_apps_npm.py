@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_users import ALICE, BOB, everywhere, put
-from proscribe.controls.apps.systems import npm
-from proscribe.host import ControlError, Host, Result
+from proscribe.host.controls.apps.systems import npm
+from proscribe.host.system import ControlError, Host, Result
 
 IDS = {"wechaty", "@made/telegram"}
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from made_host import plan
 from patience import until
-from proscribe.host import Host, Process
-from proscribe.watch.restricted import Restricted, Verified
+from proscribe.host.system import Host, Process
+from proscribe.host.watch.restricted import Restricted, Verified
 
 MALLORY = 12345
 UNSHARE = ("setpriv", f"--reuid={MALLORY}", f"--regid={MALLORY}", "--clear-groups", "unshare", "-Urm", "sh", "-c")

@@ -10,12 +10,12 @@ from typing import Any
 import made_apps as made
 import pytest
 from made_apps import lay as put
-from proscribe.controls.apps.observed import observe_apps
-from proscribe.controls.apps.portable import user_dirs
-from proscribe.controls.apps.portable.names import Names
-from proscribe.controls.apps.portable.scan import PortableApp
-from proscribe.controls.apps.portable.scan_cache import keep
-from proscribe.host import ControlError, Host, Result, Unseen, User, file_scan
+from proscribe.host.controls.apps.observed import observe_apps
+from proscribe.host.controls.apps.portable import user_dirs
+from proscribe.host.controls.apps.portable.names import Names
+from proscribe.host.controls.apps.portable.scan import PortableApp
+from proscribe.host.controls.apps.portable.scan_cache import keep
+from proscribe.host.system import ControlError, Host, Result, Unseen, User, file_scan
 
 HOME = "/home/alice"
 NAMES_ARE_WORDS = "known by its name alone"
@@ -236,9 +236,9 @@ def test_another_name_and_what_is_no_name_says_nothing(host: Host, text: str) ->
 
 
 def test_a_plans_words_for_a_refusal_reach_the_gates(host: Host) -> None:
-    from proscribe.controls.apps import install_block
-    from proscribe.controls.apps.desired import Desired
-    from proscribe.controls.apps.systems import dpkg
+    from proscribe.host.controls.apps import install_block
+    from proscribe.host.controls.apps.desired import Desired
+    from proscribe.host.controls.apps.systems import dpkg
 
     put(host, "/var/lib/dpkg/status", b"")
     put(host, "/usr/bin/dpkg-query")

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_users import put
 from patience import until
-from proscribe.controls.apps.systems import pacman, pacman_removal
-from proscribe.controls.apps.systems.package import Package
-from proscribe.host import ControlError, Host, Process, Result
+from proscribe.host.controls.apps.systems import pacman, pacman_removal
+from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.system import ControlError, Host, Process, Result
 
 # What pacman 7.0.0 says where others need what is to go, recorded.
 BREAKS = """\

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import made_apps as made
 import pytest
-from proscribe.controls.apps.portable import evidence, program_parts
-from proscribe.host import Host
+from proscribe.host.controls.apps.portable import evidence, program_parts
+from proscribe.host.system import Host
 
 ELF, SCRIPT = made.elf(), b"#!/bin/sh\n"
 INI = b"; Mozilla\n\n[App]\n"

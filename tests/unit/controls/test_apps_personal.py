@@ -16,14 +16,14 @@ import pytest
 from made_host import MadeHost, plan, states
 from made_tools import package_system
 from made_users import ALICE, BOB
-from proscribe.controls import apps
-from proscribe.controls.apps import observed, per_user, running
-from proscribe.controls.apps.desired import Desired
-from proscribe.controls.apps.portable.scan import PortableApp
-from proscribe.controls.apps.systems.package import Package
-from proscribe.host import ControlError, Host, Process, Unseen, User
-from proscribe.host.budget import Budget
-from proscribe.host.file_scan import not_entered
+from proscribe.host.controls import apps
+from proscribe.host.controls.apps import observed, per_user, running
+from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.portable.scan import PortableApp
+from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.system import ControlError, Host, Process, Unseen, User
+from proscribe.host.system.budget import Budget
+from proscribe.host.system.file_scan import not_entered
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 SUPER = User("root", 0, 0, "/root")
@@ -205,7 +205,7 @@ def test_whose_a_copy_is(host: MadeHost, path: str, owner: int | None, scope: st
 
 @ROOT
 def test_a_web_app_in_roots_home_is_roots(host: MadeHost) -> None:
-    from proscribe.controls.apps.portable import desktop_entries, names
+    from proscribe.host.controls.apps.portable import desktop_entries, names
 
     host.has_accounts(SUPER, ALICE)
     for home in ("/root", "/home/alice"):

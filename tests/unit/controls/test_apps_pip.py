@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_tools import DONE, Tools
 from made_users import ALICE, BOB, everywhere, put
-from proscribe.controls.apps.systems import pip, pip_removal, pipx, site_packages
-from proscribe.controls.apps.systems.package import Package
-from proscribe.host import ControlError, Host, Result
+from proscribe.host.controls.apps.systems import pip, pip_removal, pipx, site_packages
+from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.system import ControlError, Host, Result
 
 IDS = {"telethon", "Signalbot.cli-tool"}
 NOT_OWNED = Result(1, "", "")

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controls.apps.blocks import polkit
-from proscribe.controls.apps.systems import flatpak, snap
-from proscribe.host import Host, Unseen
+from proscribe.host.controls.apps.blocks import polkit
+from proscribe.host.controls.apps.systems import flatpak, snap
+from proscribe.host.system import Host, Unseen
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs node: reads the rules as polkit does")
 CONTACTS = ["it@example.org", "*/ }); throw 1; // \u2028 throw 2"]

@@ -9,13 +9,8 @@ from typing import Any
 import made_apps as made
 import pytest
 from made_apps import Read
-from proscribe.controls.apps.portable import (
-    appimage_contents,
-    elf,
-    program_parts,
-    squashfs,
-)
-from proscribe.host import Host, User
+from proscribe.host.controls.apps.portable import appimage_contents, elf, program_parts, squashfs
+from proscribe.host.system import Host, User
 
 PACKAGE = "github.com/jpillora/chisel"
 ALICE = User("alice", 1000, 1000, "/home/alice")

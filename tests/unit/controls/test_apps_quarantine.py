@@ -27,8 +27,8 @@ from made_quarantine import (
     picture,
 )
 from properties import examples
-from proscribe.controls.apps.quarantine import completing, manifest, moving, restoring, unfinished
-from proscribe.host import ControlError, Host, Unseen
+from proscribe.host.controls.apps.quarantine import completing, manifest, moving, restoring, unfinished
+from proscribe.host.system import ControlError, Host, Unseen
 
 
 @pytest.fixture(params=["one file system", "two file systems"])

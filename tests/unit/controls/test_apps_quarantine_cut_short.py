@@ -23,9 +23,9 @@ from made_quarantine import (
     picture,
     restored,
 )
-from proscribe.controls.apps.quarantine import completing, manifest, moving, restoring
-from proscribe.host import ControlError, Host
-from proscribe.host.directories import Attributes
+from proscribe.host.controls.apps.quarantine import completing, manifest, moving, restoring
+from proscribe.host.system import ControlError, Host
+from proscribe.host.system.directories import Attributes
 
 
 def item_of(host: Host, path: str) -> manifest.Item:

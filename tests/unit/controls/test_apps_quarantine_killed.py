@@ -19,8 +19,8 @@ from made_quarantine import (
     made_host,
     picture,
 )
-from proscribe.controls.apps.quarantine import manifest, unfinished
-from proscribe.host import Host
+from proscribe.host.controls.apps.quarantine import manifest, unfinished
+from proscribe.host.system import Host
 
 pytestmark = pytest.mark.parametrize("two", [False, True], ids=["one file system", "two file systems"])
 MOST = 100  # steps; a run has far fewer

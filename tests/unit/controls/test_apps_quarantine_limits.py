@@ -9,9 +9,17 @@ from typing import Any
 
 import pytest
 from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, made_host
-from proscribe.controls.applying import carry_out
-from proscribe.controls.apps.quarantine import capacity, completing, manifest, moving, operator, restoring, unfinished
-from proscribe.host import ControlError, Host, Unseen
+from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.apps.quarantine import (
+    capacity,
+    completing,
+    manifest,
+    moving,
+    operator,
+    restoring,
+    unfinished,
+)
+from proscribe.host.system import ControlError, Host, Unseen
 
 
 def test_a_manifest_says_of_which_kind_it_is_and_how_it_is_lifted(tmp_path: Path) -> None:

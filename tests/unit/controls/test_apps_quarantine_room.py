@@ -13,10 +13,10 @@ from typing import Any
 import made_apps
 import pytest
 from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, killed_at, made_host, restored
-from proscribe.controls.apps.quarantine import capacity, completing, manifest, moving, unfinished
-from proscribe.controls.apps.quarantine.manifest import Item
-from proscribe.finding import Finding
-from proscribe.host import ControlError, Host, Unseen, directories
+from proscribe.host.controls.apps.quarantine import capacity, completing, manifest, moving, unfinished
+from proscribe.host.controls.apps.quarantine.manifest import Item
+from proscribe.host.system import ControlError, Host, Unseen, directories
+from proscribe.model.finding import Finding
 
 DAY = 86400
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controls.apps.removed import FILE, bounded, note, remembered, still_removed
-from proscribe.controls.apps.systems.package import Package
-from proscribe.host import ControlError, Host, Unseen, User
-from proscribe.removed import MOST, MOST_OF_USER, Removed
+from proscribe.host.controls.apps.removed import FILE, bounded, note, remembered, still_removed
+from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.system import ControlError, Host, Unseen, User
+from proscribe.model.removed import MOST, MOST_OF_USER, Removed
 
 
 def removed(id_: str = "owl", scope: str = "system", at: str = "2026-11-01T00:00:00Z", **more: str) -> Removed:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from derived.app_routes import HEAD, routes, table
 from derived.package_systems import declared
-from proscribe.controls.apps.systems.declaration import Claim, Route
+from proscribe.host.controls.apps.systems.declaration import Claim, Route
 
 ROUTES = routes()
 # Where a package system's own name is not the word that people use for it.

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from made_tools import Tools
-from proscribe.controls.apps.blocks.parts import DIFFERS, LEFT_OVER, MISSING, SharedFile
-from proscribe.controls.apps.systems import rpm, rpm_block, rpm_conflicts, rpm_guard, rpm_removal, rpm_transaction
-from proscribe.controls.apps.systems.package import Package
-from proscribe.controls.apps.systems.rpm_conflicts import Conflict
-from proscribe.host import ControlError, Host, Result, Unseen
+from proscribe.host.controls.apps.blocks.parts import DIFFERS, LEFT_OVER, MISSING, SharedFile
+from proscribe.host.controls.apps.systems import rpm, rpm_block, rpm_conflicts, rpm_guard, rpm_removal, rpm_transaction
+from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.controls.apps.systems.rpm_conflicts import Conflict
+from proscribe.host.system import ControlError, Host, Result, Unseen
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True)
 POLICY = "Restricted by the policy of this organisation; ask it@example.org."

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controls.apps.systems import rpm_trial
-from proscribe.controls.apps.systems.rpm_conflicts import GUARD
-from proscribe.controls.apps.systems.rpm_trial import DNF, DNF5, ZYPP, open_to
-from proscribe.host import ControlError, Host, Result, Unseen
+from proscribe.host.controls.apps.systems import rpm_trial
+from proscribe.host.controls.apps.systems.rpm_conflicts import GUARD
+from proscribe.host.controls.apps.systems.rpm_trial import DNF, DNF5, ZYPP, open_to
+from proscribe.host.system import ControlError, Host, Result, Unseen
 
 REFUSED = Result(1, "", f"error: Failed dependencies:\n\twechat conflicts with {GUARD}-1-1.noarch\n")
 

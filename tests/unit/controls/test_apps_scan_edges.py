@@ -10,12 +10,12 @@ from typing import Any
 import made_apps as made
 import pytest
 from made_apps import lay as put
-from proscribe.controls.apps.portable import appimage, scan
-from proscribe.controls.apps.portable.names import Names
-from proscribe.controls.apps.portable.scan import PortableApp, PortableApps, Region, scan_files
-from proscribe.controls.apps.systems.package import Package
-from proscribe.finding import Finding
-from proscribe.host import Host, Result, User
+from proscribe.host.controls.apps.portable import appimage, scan
+from proscribe.host.controls.apps.portable.names import Names
+from proscribe.host.controls.apps.portable.scan import PortableApp, PortableApps, Region, scan_files
+from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.system import Host, Result, User
+from proscribe.model.finding import Finding
 
 ALICE = User("alice", 1000, 1000, "/home/alice")
 HOMES = {ALICE.home: ALICE}

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_tools import DONE, Tools
 from made_users import put, tree
-from proscribe.controls.apps.systems import snap
-from proscribe.controls.apps.systems.package import Package
-from proscribe.host import Host, Process
+from proscribe.host.controls.apps.systems import snap
+from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.system import Host, Process
 
 ANSWER = {
     "type": "sync",

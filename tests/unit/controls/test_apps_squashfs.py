@@ -10,8 +10,8 @@ from contextlib import nullcontext
 import pytest
 from made_apps import Read
 from made_squashfs import BLOCK, NONE, Maker, Table, Tree
-from proscribe.controls.apps.portable import squashfs
-from proscribe.controls.apps.portable.squashfs import Archive, Unreadable
+from proscribe.host.controls.apps.portable import squashfs
+from proscribe.host.controls.apps.portable.squashfs import Archive, Unreadable
 
 BEFORE = b"\x7fELF, a program" * 10
 

@@ -10,20 +10,20 @@ from types import SimpleNamespace
 
 import pytest
 from made_users import ALICE, put, tree
-from proscribe.controls import apps
-from proscribe.controls.apps.systems.on_demand import OnDemand
-from proscribe.controls.apps.systems.registry import BY_NAME, ON_DEMAND
-from proscribe.host import ControlError, Host, Process, Unseen
+from proscribe.host.controls import apps
+from proscribe.host.controls.apps.systems.on_demand import OnDemand
+from proscribe.host.controls.apps.systems.registry import BY_NAME, ON_DEMAND
+from proscribe.host.system import ControlError, Host, Process, Unseen
 
 PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from proscribe.controls.apps.observed import observe_apps
-from proscribe.host import Host
+from proscribe.host.controls.apps.observed import observe_apps
+from proscribe.host.system import Host
 packages = {key: ["x-y.z"] for key in ("conda", "nix", "guix", "brew", "brew_cask", "android", "pip")}
 entry = {"name": "x", "mode": "enforce", "packages": packages, "processes": [], "paths": []}
 observe_apps(Host(sys.argv[2]), {"mode": "enforce", "services": {"x": entry}, "settings": {}})
-print(*sorted(name.rpartition(".")[2] for name in sys.modules if name.startswith("proscribe.controls.apps.")))
+print(*sorted(name.rpartition(".")[2] for name in sys.modules if name.startswith("proscribe.host.controls.apps.")))
 """
 FEW = {"conda", "nix", "guix", "brew", "waydroid", "store_paths"}
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from made_users import ALICE, BOB, put, tree
-from proscribe.controls.apps.observed import observe_apps
-from proscribe.host import Host
+from proscribe.host.controls.apps.observed import observe_apps
+from proscribe.host.system import Host
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes other users' files")
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 from made_host import MadeHost, evidence, plan, states
-from proscribe.controls import apps
-from proscribe.finding import Verdict
-from proscribe.host import Host, Unseen
+from proscribe.host.controls import apps
+from proscribe.host.system import Host, Unseen
+from proscribe.model.finding import Verdict
 
 SLEEP = shutil.which("sleep") or "sleep"  # a program as compilers make them
 TOO_DEEP = "d/" * 200  # directories that the file scan does not follow to their end

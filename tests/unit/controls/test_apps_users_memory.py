@@ -15,15 +15,15 @@ import pytest
 from made_host import MadeHost, plan
 from made_tools import package_system
 from made_users import ALICE, BOB
-from proscribe.controls.apps import observed, per_user
-from proscribe.controls.apps.desired import Desired
-from proscribe.controls.apps.per_user import Common, Seen, Unit
-from proscribe.controls.apps.portable.names import Names
-from proscribe.controls.apps.portable.scan import PortableApp
-from proscribe.controls.apps.portable.scan_cache import DROPPED, Memory, is_remembered, keep, of_user, stamped
-from proscribe.controls.apps.systems.package import Package
-from proscribe.host import Host, Process, User, file_scan
-from proscribe.host.budget import Budget
+from proscribe.host.controls.apps import observed, per_user
+from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.per_user import Common, Seen, Unit
+from proscribe.host.controls.apps.portable.names import Names
+from proscribe.host.controls.apps.portable.scan import PortableApp
+from proscribe.host.controls.apps.portable.scan_cache import DROPPED, Memory, is_remembered, keep, of_user, stamped
+from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.system import Host, Process, User, file_scan
+from proscribe.host.system.budget import Budget
 
 
 def of_parts(monkeypatch: pytest.MonkeyPatch, host: Host, *units: tuple[User, list[Any], str]) -> Seen:

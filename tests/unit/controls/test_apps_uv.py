@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from made_tools import absent
 from made_users import ALICE, put
-from proscribe.controls.apps.systems import uv
-from proscribe.host import ControlError, Host, Result
+from proscribe.host.controls.apps.systems import uv
+from proscribe.host.system import ControlError, Host, Result
 
 IDS = {"Telethon", "pyrogram"}
 TOOLS = "/home/alice/.local/share/uv/tools"

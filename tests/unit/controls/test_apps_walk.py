@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from proscribe.host import Host, apart, file_scan
-from proscribe.host.apart import run_apart
-from proscribe.host.budget import Budget
-from proscribe.host.file_scan import LIMITS, Limits, Scanned, mounts, scan
+from proscribe.host.system import Host, file_scan, forked
+from proscribe.host.system.budget import Budget
+from proscribe.host.system.file_scan import LIMITS, Limits, Scanned, mounts, scan
+from proscribe.host.system.forked import run_apart
 
 NAMES = frozenset({"wechat"})
 
@@ -86,7 +86,7 @@ def test_what_is_no_directory_any_more_after_it_was_listed_is_not_entered(tmp_pa
         scanned = scan(Host(str(tmp_path)), ["/home/a"], exchanging, {})
         return [hits(scanned), scanned.unseen]
 
-    found = run_apart(work, apart.Limits(seconds=20)) if becomes == "pipe" else work()
+    found = run_apart(work, forked.Limits(seconds=20)) if becomes == "pipe" else work()
     assert found == [["/home/a/y/wechat"], []]
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host import Host, Unseen, file_scan
-from proscribe.host.budget import Budget
-from proscribe.host.file_scan import LIMITS, Limits, here, mount_of, mounts, scan
+from proscribe.host.system import Host, Unseen, file_scan
+from proscribe.host.system.budget import Budget
+from proscribe.host.system.file_scan import LIMITS, Limits, here, mount_of, mounts, scan
 from test_apps_walk import ROOT, hits, make, settle
 
 WHY = "the file scan ended after"

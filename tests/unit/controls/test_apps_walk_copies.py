@@ -12,14 +12,14 @@ from typing import Any
 import made_apps as made
 import pytest
 from made_apps import lay as put
-from proscribe.controls import apps
-from proscribe.controls.apps.observed import observe_apps
-from proscribe.controls.apps.portable import appimage, evidence, names
-from proscribe.controls.apps.portable import scan as portable
-from proscribe.controls.apps.portable.desktop_entries import app_id
-from proscribe.controls.apps.portable.scan import PortableApp
-from proscribe.controls.apps.portable.scan_cache import MEMORY
-from proscribe.host import Host, Result, User, file_scan
+from proscribe.host.controls import apps
+from proscribe.host.controls.apps.observed import observe_apps
+from proscribe.host.controls.apps.portable import appimage, evidence, names
+from proscribe.host.controls.apps.portable import scan as portable
+from proscribe.host.controls.apps.portable.desktop_entries import app_id
+from proscribe.host.controls.apps.portable.scan import PortableApp
+from proscribe.host.controls.apps.portable.scan_cache import MEMORY
+from proscribe.host.system import Host, Result, User, file_scan
 
 ELF = made.elf()
 IMAGE = made.image("signal-desktop")

@@ -7,8 +7,9 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls.apps.portable import appimage, desktop_entries
-from proscribe.controls.apps.portable.desktop_entries import (
+from proscribe.base.folding import folded
+from proscribe.host.controls.apps.portable import appimage, desktop_entries
+from proscribe.host.controls.apps.portable.desktop_entries import (
     Launcher,
     WebHosts,
     app_id,
@@ -17,7 +18,6 @@ from proscribe.controls.apps.portable.desktop_entries import (
     split,
     started,
 )
-from proscribe.folding import folded
 
 NOTHING = Launcher([], [], [], False)
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from made_browser import section
 from made_places import BROWSERS
-from proscribe import run
-from proscribe.compile.browsers import places
-from proscribe.compile.catalogue import Catalogue
-from proscribe.controls import browser
-from proscribe.host import Host
-from proscribe.plan import SCHEMA, sealed
-from proscribe.reply import results
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.plans.browsers import places
+from proscribe.host import run
+from proscribe.host.controls import browser
+from proscribe.host.system import Host
+from proscribe.model.plan import SCHEMA, sealed
+from proscribe.wire.replies import results
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import made_browser
 import pytest
 from made_browser import section
 from made_places import BROWSERS
-from proscribe.controls.browser import lenient
+from proscribe.host.controls.browser import chromium_json
 
 FOLDER = "etc/chromium/policies/managed"
 OWN = FOLDER + "/proscribe.json"
@@ -415,10 +415,10 @@ def seen_by_nobody(tree: Tree) -> bool:
     ],
 )
 def test_json_as_chromium_reads_it(text: str, value: Any) -> None:
-    assert lenient.parse(text.encode()) == value
+    assert chromium_json.parse(text.encode()) == value
 
 
 @pytest.mark.parametrize("text", [b"{", b"", b"\xff", b"[" * 100000])
 def test_what_is_no_json_for_chromium_either(text: bytes) -> None:
     with pytest.raises(ValueError, match="."):
-        lenient.parse(text)
+        chromium_json.parse(text)

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from made_browser import section
 from made_places import BROWSERS
 from properties import examples
-from proscribe.controls import browser
-from proscribe.controls.applying import carry_out
-from proscribe.controls.browser import forks, packaged
-from proscribe.host import ControlError, Unseen
+from proscribe.host.controls import browser
+from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.browser import forks, packaged
+from proscribe.host.system import ControlError, Unseen
 
 MANAGED = "etc/chromium/policies/managed"
 EDGE = "etc/opt/edge/policies/managed"

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from made_browser import section
 from made_places import BROWSERS
 from properties import examples
-from proscribe.controls import browser
-from proscribe.controls.base import Changes
-from proscribe.controls.browser import firefox, firefox_merge
-from proscribe.controls.browser.rendering import Name, Rules
-from proscribe.host import ControlError, Unseen
+from proscribe.host.controls import browser
+from proscribe.host.controls.base import Changes
+from proscribe.host.controls.browser import firefox, firefox_merge
+from proscribe.host.controls.browser.rendering import Name, Rules
+from proscribe.host.system import ControlError, Unseen
 
 PATH = "etc/firefox/policies/policies.json"
 INSTALLED = "usr/lib/firefox-esr/distribution/policies.json"

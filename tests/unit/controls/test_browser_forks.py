@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from made_browser import Tree, section
-from proscribe.controls import browser
-from proscribe.controls.browser import forks
-from proscribe.controls.browser.places import Place
-from proscribe.host import Host
+from proscribe.host.controls import browser
+from proscribe.host.controls.browser import forks
+from proscribe.host.controls.browser.places import Place
+from proscribe.host.system import Host
 
 ENTRY = "[Desktop Entry]\nName=Owl\nExec={}\nMimeType=text/html;x-scheme-handler/http;\n"
 OWL = "/etc/owl/policies"

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from proscribe.controls.browser import firefox
-from proscribe.controls.browser.matching import Closest, Entry, Unless, chromium_entry, firefox_entry
-from proscribe.controls.browser.rendering import MOST_ENTRIES, Name, Rules, Verdicts, rules
+from proscribe.host.controls.browser import firefox
+from proscribe.host.controls.browser.matching import Closest, Entry, Unless, chromium_entry, firefox_entry
+from proscribe.host.controls.browser.rendering import MOST_ENTRIES, Name, Rules, Verdicts, rules
 
 LABELS = ("a", "b", "com", "xn--a")
 HOSTS = st.lists(st.sampled_from(LABELS), min_size=2, max_size=4).map(".".join)

@@ -16,16 +16,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_users import put
-from proscribe import plan as plans
-from proscribe import run
-from proscribe.controls.browser import probe
-from proscribe.controls.browser.places import Place
-from proscribe.controls.browser.probe import CONTROL, Candidate, Outcome, outcome
-from proscribe.controls.browser.rendering import Name
-from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
-from proscribe.host import Host
-from proscribe.host.listener import http_host, server_name
-from proscribe.host.transient_user import TransientUser
+from proscribe.host import run
+from proscribe.host.controls.browser import probe
+from proscribe.host.controls.browser.places import Place
+from proscribe.host.controls.browser.probe import CONTROL, Candidate, Outcome, outcome
+from proscribe.host.controls.browser.rendering import Name
+from proscribe.host.system import Host
+from proscribe.host.system.listener import http_host, server_name
+from proscribe.host.system.transient_user import TransientUser
+from proscribe.model import plan as plans
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
 
 GMAIL = Name("mail.google.com")
 CHROMIUM = Candidate(Place("chromium", "chromium", "/x.json"), "/usr/lib/chromium/chromium")
@@ -161,8 +161,8 @@ def test_it_is_in_the_record_also_where_every_browser_keeps_the_ban(
 def test_without_being_asked_for_its_code_does_not_even_come_to_be_imported(tmp_path: Path) -> None:
     script = (
         "import json, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from proscribe import run\n"
-        "from proscribe.host import Host\n"
+        "from proscribe.host import run\n"
+        "from proscribe.host.system import Host\n"
         "run.observe(Host(sys.argv[2]), json.loads(sys.argv[3]))\n"
         "print([name for name in sys.modules if name.endswith(('.probe', '.guest', '.listener'))])\n"
     )

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls.browser import firefox, firefox_merge
-from proscribe.controls.browser.chromium import MERGE_DICTIONARIES
-from proscribe.controls.browser.chromium_extensions import Lists, deciding, effective, fitted, flawed, openings
-from proscribe.controls.browser.chromium_file import File
-from proscribe.controls.browser.extension_settings import EXTENSION_SETTINGS, closes, due
-from proscribe.controls.browser.rendering import Rules, rules
-from proscribe.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
+from proscribe.host.controls.browser import firefox, firefox_merge
+from proscribe.host.controls.browser.chromium import MERGE_DICTIONARIES
+from proscribe.host.controls.browser.chromium_extensions import Lists, deciding, effective, fitted, flawed, openings
+from proscribe.host.controls.browser.chromium_file import File
+from proscribe.host.controls.browser.extension_settings import EXTENSION_SETTINGS, closes, due
+from proscribe.host.controls.browser.rendering import Rules, rules
+from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
 from test_browser_settings import BIRD, CHROMIUM, FIREFOX, FOX, LISTS, MERGE, Tree, place, said, section
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_browser import section
 from made_places import CHROMIUM, FIREFOX
-from proscribe.controls.browser import chromium, firefox, judge_policies, rendering
-from proscribe.controls.browser.desired import Desired
-from proscribe.controls.browser.rendering import Name
-from proscribe.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS
-from proscribe.host import WRITTEN_BY, ControlError
+from proscribe.host.controls.browser import chromium, firefox, judge_policies, rendering
+from proscribe.host.controls.browser.desired import Desired
+from proscribe.host.controls.browser.rendering import Name
+from proscribe.host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS
+from proscribe.host.system import WRITTEN_BY, ControlError
 
 Address = tuple[str, str]  # host, path
 

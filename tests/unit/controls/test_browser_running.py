@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from patience import until
-from proscribe.controls.browser import running
-from proscribe.controls.browser.places import Place
-from proscribe.host import Host
+from proscribe.host.controls.browser import running
+from proscribe.host.controls.browser.places import Place
+from proscribe.host.system import Host
 
 SLEEP = os.path.realpath(shutil.which("sleep") or "/bin/sleep")
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import made_browser
 import pytest
-from proscribe.controls import browser
-from proscribe.controls.browser import chromium, firefox
-from proscribe.controls.browser.places import Place
-from proscribe.controls.browser.rendering import rules
-from proscribe.controls.browser.settings import SETTINGS, UNMANAGED, rule
-from proscribe.finding import Verdict
+from proscribe.host.controls import browser
+from proscribe.host.controls.browser import chromium, firefox
+from proscribe.host.controls.browser.places import Place
+from proscribe.host.controls.browser.rendering import rules
+from proscribe.host.controls.browser.settings import SETTINGS, UNMANAGED, rule
+from proscribe.model.finding import Verdict
 
 CHROMIUM = "etc/chromium/policies/managed/"
 FIREFOX = "etc/firefox/policies/policies.json"

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls import dns
-from proscribe.controls.dns import effect, nsswitch
-from proscribe.controls.dns.desired import Desired
-from proscribe.controls.dns.effect import ADDRESS, WITNESS, Tried
-from proscribe.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
-from proscribe.host import Host, Unseen
-from proscribe.host.names import Resolution
+from proscribe.host.controls import dns
+from proscribe.host.controls.dns import effect, nsswitch
+from proscribe.host.controls.dns.desired import Desired
+from proscribe.host.controls.dns.effect import ADDRESS, WITNESS, Tried
+from proscribe.host.system import Host, Unseen
+from proscribe.host.system.names import Resolution
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 
 OURS, NOBODY_KNOWS, GAVE_UP = (
     Resolution((ADDRESS,)),

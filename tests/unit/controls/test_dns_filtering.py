@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controls.dns import filtering, rendering
-from proscribe.controls.dns.desired import Desired
-from proscribe.controls.dns.filtering import Filter, Stage
-from proscribe.finding import Finding, Verdict
-from proscribe.host import Host, Result
+from proscribe.host.controls.dns import filtering, rendering
+from proscribe.host.controls.dns.desired import Desired
+from proscribe.host.controls.dns.filtering import Filter, Stage
+from proscribe.host.system import Host, Result
+from proscribe.model.finding import Finding, Verdict
 
 FILE, CONF = "/etc/made/names.conf", "/etc/made/made.conf"
 UNIT = "/etc/systemd/system/multi-user.target.wants/made.service"

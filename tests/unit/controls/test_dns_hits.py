@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls.dns import hits, override_lines
-from proscribe.host import ControlError, Host, Result
+from proscribe.host.controls.dns import hits, override_lines
+from proscribe.host.system import ControlError, Host, Result
 
 SERVICES = {"wechat": {"wechat.com", "wx.qq.com"}, "personal": {"home.work.wechat.com"}, "also": {"wx.qq.com"}}
 

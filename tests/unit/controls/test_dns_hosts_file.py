@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls import dns
-from proscribe.controls.dns import block
-from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Verdict
-from proscribe.host import Host, Unseen
+from proscribe.host.controls import dns
+from proscribe.host.controls.dns import block
+from proscribe.host.system import Host, Unseen
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Verdict
 
 OWN = b"127.0.0.1 localhost\n::1 ip6-localhost\n"
 NAMES = {"wechat.com", "web.wechat.com"}

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_users import tree
-from proscribe.controls.dns import other_files, private_view
-from proscribe.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
-from proscribe.host import ControlError, Host, Unseen
+from proscribe.host.controls.dns import other_files, private_view
+from proscribe.host.system import ControlError, Host, Unseen
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 
 # proc_pid_mountinfo(5): id, parent, device, root, mount point, options, optional fields, "-", type, source, options
 ROOT = "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"

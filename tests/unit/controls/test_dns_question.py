@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls.dns.filtering import serves
-from proscribe.controls.dns.question import NS, TXT, Answer, ask
-from proscribe.host import Host, Unseen
+from proscribe.host.controls.dns.filtering import serves
+from proscribe.host.controls.dns.question import NS, TXT, Answer, ask
+from proscribe.host.system import Host, Unseen
 
 QUESTION = b"\x06filter\x09proscribe\x08internal\0\0\x10\0\x01"
 HEADER = struct.pack(">HHHHHH", 0x5052, 0x8180, 1, 1, 0, 0)

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.controls.dns import block, override_lines, rendering
-from proscribe.controls.dns.backends import dnsmasq, networkmanager, resolved
-from proscribe.controls.dns.desired import Desired, collect, covering, of_plan, plain
-from proscribe.controls.dns.observed import Observed
-from proscribe.host import WRITTEN_BY, ControlError, Host
-from proscribe.policy_errors import PolicyErrors
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.host.controls.dns import block, override_lines, rendering
+from proscribe.host.controls.dns.backends import dnsmasq, networkmanager, resolved
+from proscribe.host.controls.dns.desired import Desired, collect, covering, of_plan, plain
+from proscribe.host.controls.dns.observed import Observed
+from proscribe.host.system import WRITTEN_BY, ControlError, Host
 
 
 def section(**services: dict[str, Any]) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controls.dns import switching
-from proscribe.controls.dns.effect import WITNESS
-from proscribe.controls.dns.filtering import Filter, Stage, restarting
-from proscribe.controls.dns.observed import Observed
-from proscribe.controls.dns.question import NS
-from proscribe.host import ControlError, Host, Result
+from proscribe.host.controls.dns import switching
+from proscribe.host.controls.dns.effect import WITNESS
+from proscribe.host.controls.dns.filtering import Filter, Stage, restarting
+from proscribe.host.controls.dns.observed import Observed
+from proscribe.host.controls.dns.question import NS
+from proscribe.host.system import ControlError, Host, Result
 
 NAMES, UNIT_FILE = "/etc/resolver/names.conf", "/etc/systemd/system/proscribe-resolver.service"
 LINK = "/etc/systemd/system/multi-user.target.wants/proscribe-resolver.service"

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controls.firewall import boot, program
-from proscribe.host import Host, Result, units
+from proscribe.host.controls.firewall import boot, program
+from proscribe.host.system import Host, Result, units
 
 TEXT = "table inet proscribe {\n}\n"
 NFT = "/usr/sbin/nft"

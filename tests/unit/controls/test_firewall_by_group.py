@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controls import firewall
-from proscribe.controls.firewall import boot
-from proscribe.controls.firewall.exemptions import collect
-from proscribe.controls.firewall.listing import differences, take_apart
-from proscribe.controls.firewall.rule_text import Exemptions
-from proscribe.controls.firewall.ruleset import refused, render
-from proscribe.host import Host
+from proscribe.host.controls import firewall
+from proscribe.host.controls.firewall import boot
+from proscribe.host.controls.firewall.exemptions import collect
+from proscribe.host.controls.firewall.listing import differences, take_apart
+from proscribe.host.controls.firewall.rule_text import Exemptions
+from proscribe.host.controls.firewall.ruleset import refused, render
+from proscribe.host.system import Host
 from test_firewall_ruleset import elements, names, rules, section
 
 PASSWD = "root:x:0:0::/root:/bin/sh\nalice:x:1004:1004::/home/alice:/bin/sh\nbob:x:1002:1002::/home/bob:/bin/sh\n"

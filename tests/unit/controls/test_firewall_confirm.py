@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from patience import LONGEST, until
-from proscribe.controls.base import Action, Changes
-from proscribe.controls.firewall import boot, confirm, listing, loading, pending, program
-from proscribe.host import ControlError, Host, Result
+from proscribe.host.controls.base import Action, Changes
+from proscribe.host.controls.firewall import boot, confirm, listing, loading, pending, program
+from proscribe.host.system import ControlError, Host, Result
 
 TEXT = "table inet proscribe {\n}\n"
 DIGEST = hashlib.sha256(TEXT.encode()).hexdigest()

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controls import firewall
-from proscribe.controls.firewall import boot, known, neighbours, program
-from proscribe.controls.firewall.rule_text import Exemptions
-from proscribe.controls.firewall.ruleset import render
-from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Verdict
-from proscribe.host import ControlError, Host, Result
+from proscribe.host.controls import firewall
+from proscribe.host.controls.firewall import boot, loaded_state, other_tables, program
+from proscribe.host.controls.firewall.rule_text import Exemptions
+from proscribe.host.controls.firewall.ruleset import render
+from proscribe.host.system import ControlError, Host, Result
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Verdict
 
 NOT_LOADED = Result(1, "", "Error: No such file or directory")
 
@@ -240,7 +240,7 @@ OFFLOAD = "table inet fast {\n\tflowtable ft {\n\t\thook ingress priority 0\n\t\
 def test_what_works_round_the_table_is_named_and_never_ours_to_correct(
     tmp_path: Path, listing: str, state: str, named: list[tuple[str, str, str]]
 ) -> None:
-    (verdict,) = neighbours.observe(RecordedHost(tmp_path, Result(0, listing, "")), "nft")
+    (verdict,) = other_tables.observe(RecordedHost(tmp_path, Result(0, listing, "")), "nft")
     assert (verdict.rule, verdict.state, verdict.drifted) == ("firewall/neighbours", state, False)
     assert [(f.kind, f.id, f.path) for f in verdict.findings] == named
 
@@ -249,7 +249,7 @@ def test_what_works_round_the_table_is_named_and_never_ours_to_correct(
 def test_neighbours_that_do_nothing_make_no_rule_and_those_that_cannot_be_listed_are_unknown(
     tmp_path: Path, answer: Result, states_: list[str]
 ) -> None:
-    assert [verdict.state for verdict in neighbours.observe(RecordedHost(tmp_path, answer), "nft")] == states_
+    assert [verdict.state for verdict in other_tables.observe(RecordedHost(tmp_path, answer), "nft")] == states_
 
 
 @pytest.mark.parametrize(
@@ -319,11 +319,11 @@ class TestLifting:
         host.write(boot.FILE, "the table")
         for unit in boot.units("/usr/sbin/nft"):
             host.write(unit.path, unit.text)
-        host.write(known.STATE, "state")
+        host.write(loaded_state.STATE, "state")
         return host
 
     def files(self, host: RecordedHost) -> set[str]:
-        paths = (boot.FILE, known.STATE, *(unit.path for unit in boot.units("/usr/sbin/nft")))
+        paths = (boot.FILE, loaded_state.STATE, *(unit.path for unit in boot.units("/usr/sbin/nft")))
         return {path for path in paths if host.stat(path)}
 
     def test_without_nft_what_is_stored_goes_and_what_may_be_loaded_is_said(self, host: RecordedHost) -> None:

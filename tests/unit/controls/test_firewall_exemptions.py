@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls import management_exemptions
-from proscribe.controls.firewall.exemptions import Blocked, collect, network_of
-from proscribe.controls.firewall.rule_text import spelled
-from proscribe.controls.firewall.ruleset import render
-from proscribe.host import Host
+from proscribe.host.controls import management_exemptions
+from proscribe.host.controls.firewall.exemptions import Blocked, collect, network_of
+from proscribe.host.controls.firewall.rule_text import spelled
+from proscribe.host.controls.firewall.ruleset import render
+from proscribe.host.system import Host
 
 ROUTE = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
 DEFAULT_ROUTE = ROUTE + "eth0\t00000000\t017100CB\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"  # 203.0.113.1

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controls import firewall
-from proscribe.controls.dns import choice, resolver_users
-from proscribe.controls.firewall import boot
-from proscribe.controls.firewall.forced_dns import askers
-from proscribe.controls.firewall.rule_text import Exemptions
-from proscribe.controls.firewall.ruleset import render
-from proscribe.finding import NONCOMPLIANT, NOT_APPLICABLE
-from proscribe.host import ControlError, Host
+from proscribe.host.controls import firewall
+from proscribe.host.controls.dns import choice, resolver_users
+from proscribe.host.controls.firewall import boot
+from proscribe.host.controls.firewall.forced_dns import askers
+from proscribe.host.controls.firewall.rule_text import Exemptions
+from proscribe.host.controls.firewall.ruleset import render
+from proscribe.host.system import ControlError, Host
+from proscribe.model.finding import NONCOMPLIANT, NOT_APPLICABLE
 
 PASSWD = "root:x:0:0::/root:/bin/sh\nunbound:x:953:953::/:/bin/false\nresolve:x:101:101::/:/bin/false\n"
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.compile.networks import merged
-from proscribe.controls.firewall.listing import differences, take_apart
-from proscribe.controls.firewall.rule_text import MANAGEMENT, Exempt, Exemptions
-from proscribe.controls.firewall.ruleset import render
+from proscribe.controller.compile.reading.networks import merged
+from proscribe.host.controls.firewall.listing import differences, take_apart
+from proscribe.host.controls.firewall.rule_text import MANAGEMENT, Exempt, Exemptions
+from proscribe.host.controls.firewall.ruleset import render
 
 
 def section(*, dns_over_tls: str = "unmanaged", mode: str = "enforce", **services: Any) -> dict[str, Any]:

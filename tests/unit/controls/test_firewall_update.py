@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controls import firewall
-from proscribe.controls.firewall import boot, exemptions, known, update
-from proscribe.controls.firewall.listing import Observed, take_apart
-from proscribe.controls.firewall.rule_text import Exemptions
-from proscribe.controls.firewall.ruleset import render
-from proscribe.finding import COMPLIANT
-from proscribe.host import ControlError, Generation, Host, Result
+from proscribe.host.controls import firewall
+from proscribe.host.controls.firewall import boot, exemptions, loaded_state, update
+from proscribe.host.controls.firewall.listing import Observed, take_apart
+from proscribe.host.controls.firewall.rule_text import Exemptions
+from proscribe.host.controls.firewall.ruleset import render
+from proscribe.host.system import ControlError, Generation, Host, Result
+from proscribe.model.finding import COMPLIANT
 
 
 def table(*networks: str, **more: list[str]) -> str:
@@ -97,26 +97,26 @@ def root(tmp_path: Path) -> Path:
 def test_the_one_change_that_was_ours_is_known(root: Path) -> None:
     host = Kernel(root)
     update.load(host, "nft", Observed(take_apart(table(ONE)), {}, generation=host.now), table(ONE, TWO))
-    assert known.unchanged(host, table(ONE, TWO))
-    assert not known.unchanged(host, table(ONE))
+    assert loaded_state.unchanged(host, table(ONE, TWO))
+    assert not loaded_state.unchanged(host, table(ONE))
     host.now = host.now.next()
-    assert not known.unchanged(host, table(ONE, TWO))
+    assert not loaded_state.unchanged(host, table(ONE, TWO))
 
 
 def test_the_same_number_after_another_boot_or_in_another_namespace_says_nothing(root: Path) -> None:
     host = Kernel(root)
-    known.remember(host, "text", host.now)
+    loaded_state.remember(host, "text", host.now)
     host.now = host.now._replace(place="another boot net:[1]")
-    assert not known.unchanged(host, "text")
+    assert not loaded_state.unchanged(host, "text")
 
 
 def test_where_others_changed_tables_meanwhile_nothing_is_known_and_the_table_is_replaced_whole(root: Path) -> None:
     host = Kernel(root, others=1)
-    known.remember(host, table(ONE), host.now)
+    loaded_state.remember(host, table(ONE), host.now)
     observed = host.now._replace(number=3)
     update.load(host, "nft", Observed(take_apart(table(ONE)), {}, generation=observed), table(ONE, TWO))
     assert host.loaded == [table(ONE, TWO)]
-    assert host.text(known.STATE) is None
+    assert host.text(loaded_state.STATE) is None
 
 
 def test_a_table_that_the_kernel_does_not_take_is_an_error(root: Path) -> None:
@@ -147,4 +147,4 @@ def test_observing_writes_nothing_and_what_is_learnt_is_saved_by_the_run(
     assert sorted(root.rglob("*")) == before
     for save in host.state_savers:
         save(False)
-    assert known.unchanged(host, text)
+    assert loaded_state.unchanged(host, text)

@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 import pytest
-from proscribe.controls.group_policy import accounts
-from proscribe.controls.group_policy.policies import entries
-from proscribe.controls.group_policy.registry_pol import said_by
+from proscribe.host.controls.group_policy import accounts
+from proscribe.host.controls.group_policy.policies import entries
+from proscribe.host.controls.group_policy.registry_pol import said_by
 
 ONE, OTHER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "9188040d-6c67-4c5b-b112-36a304b66dad"
 ONEDRIVE, TEAMS = "Software\\Policies\\Microsoft\\OneDrive", "Software\\Policies\\Microsoft\\Office\\16.0\\Teams"

@@ -27,15 +27,15 @@ from made_controller import (
     none,
 )
 from made_controller import plan as planned
-from proscribe.controls.group_policy import ldif, permissions
-from proscribe.controls.group_policy.domain import plain, same
-from proscribe.controls.group_policy.identity import EXTENSIONS, MARK, guid
-from proscribe.controls.group_policy.observed import INI, POLICY
-from proscribe.controls.group_policy.permissions import DIRECTORY, FILES
-from proscribe.controls.group_policy.registry_pol import parse, render, text
-from proscribe.controls.group_policy.state import ASIDE, FILE
-from proscribe.host import ControlError
-from proscribe.run import change, observe
+from proscribe.host.controls.group_policy import ldif, permissions
+from proscribe.host.controls.group_policy.domain import plain, same
+from proscribe.host.controls.group_policy.identity import EXTENSIONS, MARK, guid
+from proscribe.host.controls.group_policy.observed import INI, POLICY
+from proscribe.host.controls.group_policy.permissions import DIRECTORY, FILES
+from proscribe.host.controls.group_policy.registry_pol import parse, render, text
+from proscribe.host.controls.group_policy.state import ASIDE, FILE
+from proscribe.host.run import change, observe
+from proscribe.host.system import ControlError
 
 GUID = guid("example.com", "Ours")
 OBJECT = f"CN={GUID},{POLICIES}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from proscribe.controls.group_policy.identity import MARK, guid, marked, rule
+from proscribe.host.controls.group_policy.identity import MARK, guid, marked, rule
 
 DESKTOPS = "{564ECAE6-2359-8653-974C-178DC694F313}"
 

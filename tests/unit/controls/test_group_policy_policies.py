@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from made_browser import section
-from proscribe.controls.browser import chromium, firefox
-from proscribe.controls.browser.observed import MARK
-from proscribe.controls.browser.rendering import rules
-from proscribe.controls.browser.settings import SETTINGS
-from proscribe.controls.group_policy.policies import PROGRAMS, entries, of_programs
-from proscribe.controls.group_policy.registry_pol import DWORD, EMPTY_KEY, SZ, Entry, render, said_by
+from proscribe.host.controls.browser import chromium, firefox
+from proscribe.host.controls.browser.observed import MARK
+from proscribe.host.controls.browser.rendering import rules
+from proscribe.host.controls.browser.settings import SETTINGS
+from proscribe.host.controls.group_policy.policies import PROGRAMS, entries, of_programs
+from proscribe.host.controls.group_policy.registry_pol import DWORD, EMPTY_KEY, SZ, Entry, render, said_by
 
 CHROME = "Software\\Policies\\Google\\Chrome"
 FIREFOX = "Software\\Policies\\Mozilla\\Firefox"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import processor
 from properties import examples
-from proscribe.controls.group_policy import registry_pol
-from proscribe.controls.group_policy.registry_pol import (
+from proscribe.host.controls.group_policy import registry_pol
+from proscribe.host.controls.group_policy.registry_pol import (
     BINARY,
     DWORD,
     HEADER,

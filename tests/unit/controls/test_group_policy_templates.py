@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.compile.catalogue import load
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
-from proscribe.controls.group_policy.policies import entries
-from proscribe.controls.group_policy.registry_pol import DWORD, EMPTY_KEY, SZ, Entry, said_by
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
+from proscribe.host.controls.group_policy.policies import entries
+from proscribe.host.controls.group_policy.registry_pol import DWORD, EMPTY_KEY, SZ, Entry, said_by
 
 PROJECT = Path(__file__).resolve().parents[3]
 KEY = "Software\\Policies\\Mozilla\\Firefox"

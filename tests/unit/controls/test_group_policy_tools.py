@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from proscribe.controls.group_policy import domain
-from proscribe.host import ControlError, Host, Result
+from proscribe.host.controls.group_policy import domain
+from proscribe.host.system import ControlError, Host, Result
 
 
 class Controller(Host):

@@ -17,13 +17,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.controls.apps import running
-from proscribe.controls.apps.portable import appimage, desktop_entries, user_dirs
-from proscribe.controls.apps.portable.names import Names
-from proscribe.controls.apps.systems import flatpak, npm, pip_removal, site_packages, snap
-from proscribe.controls.browser import packaged
-from proscribe.host import Unseen, escaped, file_scan, one_line
-from proscribe.host.apart import Limits, run_apart
+from proscribe.host.controls.apps import running
+from proscribe.host.controls.apps.portable import appimage, desktop_entries, user_dirs
+from proscribe.host.controls.apps.portable.names import Names
+from proscribe.host.controls.apps.systems import flatpak, npm, pip_removal, site_packages, snap
+from proscribe.host.controls.browser import packaged
+from proscribe.host.system import Unseen, escaped, file_scan, one_line
+from proscribe.host.system.forked import Limits, run_apart
 
 pytestmark = pytest.mark.slow
 

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_host import WECHAT, MadeHost, plan
-from proscribe.controls import apps
-from proscribe.controls.apps.requests import reading
-from proscribe.host import Host, User
-from proscribe.host.budget import Budget
-from proscribe.reply import shapes
+from proscribe.host.controls import apps
+from proscribe.host.controls.apps.requests import reading
+from proscribe.host.system import Host, User
+from proscribe.host.system.budget import Budget
+from proscribe.wire.replies import shapes
 
 ME = os.getuid()
 ALICE = User("alice", ME, 0, "/home/alice")
@@ -193,7 +193,7 @@ def test_a_home_that_another_machine_answers_for_is_not_entered(
 
 
 def reading_mount(kind: str) -> Any:
-    from proscribe.host.file_scan import Mount
+    from proscribe.host.system.file_scan import Mount
 
     return Mount(kind, False)
 

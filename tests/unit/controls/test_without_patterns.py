@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from proscribe.controls import management_exemptions
-from proscribe.controls.apps.portable import desktop_entries
-from proscribe.controls.apps.systems import flatpak_remotes, rpm_block, site_packages
-from proscribe.controls.dns import desired, rendering
-from proscribe.controls.dns.backends import dnsmasq, unbound
-from proscribe.controls.firewall import exemptions, listing
-from proscribe.host import ControlError, Host
-from proscribe.host.file_scan import is_remote
+from proscribe.host.controls import management_exemptions
+from proscribe.host.controls.apps.portable import desktop_entries
+from proscribe.host.controls.apps.systems import flatpak_remotes, rpm_block, site_packages
+from proscribe.host.controls.dns import desired, rendering
+from proscribe.host.controls.dns.backends import dnsmasq, unbound
+from proscribe.host.controls.firewall import exemptions, listing
+from proscribe.host.system import ControlError, Host
+from proscribe.host.system.file_scan import is_remote
 
 BLOCK = re.compile(
     rf"(?ms)^{re.escape(rpm_block.BEGIN)}.*?^{rpm_block.END}\n|\n?^{re.escape(rpm_block.BEGIN)}.*?^{rpm_block.END}\Z"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proscribe.custody.request import Request
+from proscribe.controller.custody.request import Request
 
 DAY = "2026-11-2{}T08:00:00Z"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from proscribe.cli import Refused, quarantine
-from proscribe.cli.command_line import main
-from proscribe.custody.request import ARGUMENTS, Request, Wrong, hosts_of, mistyped, read
+from proscribe.controller.cli import Refused, quarantine
+from proscribe.controller.cli.command_line import main
+from proscribe.controller.custody.request import ARGUMENTS, Request, Wrong, hosts_of, mistyped, read
 
 
 @pytest.mark.parametrize(

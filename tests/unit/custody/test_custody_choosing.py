@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from made_custody import DAY, item, plan, request
-from proscribe.custody.request import Wrong
-from proscribe.custody.restore_effect import outlook, retained_until
-from proscribe.custody.selection import choose
+from proscribe.controller.custody.request import Wrong
+from proscribe.controller.custody.restore_effect import outlook, retained_until
+from proscribe.controller.custody.selection import choose
 
 NOW = datetime.datetime(2026, 11, 26, 8, tzinfo=datetime.timezone.utc)
 PLAN = plan(wechat="enforce", telegram="enforce", signal="enforce")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from made_custody import item, plan, request
-from proscribe.custody import wording
-from proscribe.custody.outcome import Course
-from proscribe.custody.selection import choose
+from proscribe.controller.custody import wording
+from proscribe.controller.custody.outcome import Course
+from proscribe.controller.custody.selection import choose
 
 NOW = datetime.datetime(2026, 11, 26, 8, tzinfo=datetime.timezone.utc)
 PLAN = plan(wechat="enforce", telegram={"mode": "waived", "waiver": "w1"})

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from proscribe.enforcement_points.decision import decide
-from proscribe.enforcement_points.declaration import Decision
-from proscribe.plan import CONTROLS, sealed
+from proscribe.controller.enforcement_points.decision import decide
+from proscribe.controller.enforcement_points.declaration import Decision
+from proscribe.model.plan import CONTROLS, sealed
 
 AT = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
 HOURS = [[0, 720, 780]]

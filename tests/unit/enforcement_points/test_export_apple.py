@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_export import AT, decision, plan
 from properties import examples
-from proscribe.controls.group_policy.policies import of_programs
-from proscribe.enforcement_points.declaration import NotExportable, Rendered
-from proscribe.enforcement_points.formats import chrome_enterprise, ddm, intune, mobileconfig
-from proscribe.enforcement_points.group_policy.identity import display_name
+from proscribe.controller.enforcement_points.declaration import NotExportable, Rendered
+from proscribe.controller.enforcement_points.formats import chrome_enterprise, ddm, intune, mobileconfig
+from proscribe.controller.enforcement_points.group_policy.identity import display_name
+from proscribe.host.controls.group_policy.policies import of_programs
 
 APPS = {
     "chat": {"mode": "enforce", "bundle_ids": ["com.example.chat", "com.example.Chat_2"]},

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_export import SETTINGS, decision, plan
-from proscribe.enforcement_points.declaration import HTTP, HTTPS, NO_PATHS, LeftOut
-from proscribe.enforcement_points.registry import FORMATS
-from proscribe.plan import sealed
+from proscribe.controller.enforcement_points.declaration import HTTP, HTTPS, NO_PATHS, LeftOut
+from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.model.plan import sealed
 
 
 def managed(*networks, firewall=None):

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_export import AT, HOURS, decision, plan
-from proscribe.enforcement_points.decision import decide, join, waived
-from proscribe.enforcement_points.declaration import LeftOut, NotExportable
-from proscribe.plan import RESTRICTED, check
+from proscribe.controller.enforcement_points.decision import decide, join, waived
+from proscribe.controller.enforcement_points.declaration import LeftOut, NotExportable
+from proscribe.model.plan import RESTRICTED, check
 
 WAIVED = {"mode": "waived", "waiver": "W-1"}
 AT_NOON = {**WAIVED, "hours": HOURS, "otherwise": "enforce"}

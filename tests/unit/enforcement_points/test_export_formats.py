@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_export import decision, plan
 from properties import examples
-from proscribe.controls.browser.rendering import Name, Verdicts
-from proscribe.controls.dns.desired import covering, of_plan
-from proscribe.enforcement_points.declaration import BY_TENANT, LeftOut, NotExportable
-from proscribe.enforcement_points.registry import FORMATS
-from proscribe.host import ControlError
+from proscribe.controller.enforcement_points.declaration import BY_TENANT, LeftOut, NotExportable
+from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.host.controls.browser.rendering import Name, Verdicts
+from proscribe.host.controls.dns.desired import covering, of_plan
+from proscribe.host.system import ControlError
 
 DNS = {
     "domains": None,

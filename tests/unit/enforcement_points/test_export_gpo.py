@@ -13,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_export import AT, decision, plan
 from properties import examples
-from proscribe.controls.group_policy.policies import entries
-from proscribe.controls.group_policy.registry_pol import (
+from proscribe.controller.enforcement_points.declaration import NotExportable
+from proscribe.controller.enforcement_points.formats.gpo import render
+from proscribe.controller.enforcement_points.group_policy import registry_file
+from proscribe.host.controls.group_policy.policies import entries
+from proscribe.host.controls.group_policy.registry_pol import (
     BINARY,
     DWORD,
     EMPTY_KEY,
@@ -25,9 +28,6 @@ from proscribe.controls.group_policy.registry_pol import (
     said_by,
     text,
 )
-from proscribe.enforcement_points.declaration import NotExportable
-from proscribe.enforcement_points.formats.gpo import render
-from proscribe.enforcement_points.group_policy import registry_file
 
 BACKUP = "{http://www.microsoft.com/GroupPolicy/GPOOperations}"
 MANIFEST = "{http://www.microsoft.com/GroupPolicy/GPOOperations/Manifest}"

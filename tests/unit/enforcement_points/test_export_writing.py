@@ -8,9 +8,9 @@ import re
 
 import pytest
 from made_export import decision
-from proscribe.enforcement_points import manifest, writing
-from proscribe.enforcement_points.declaration import NotExportable
-from proscribe.enforcement_points.registry import FORMATS
+from proscribe.controller.enforcement_points import manifest, writing
+from proscribe.controller.enforcement_points.declaration import NotExportable
+from proscribe.controller.enforcement_points.registry import FORMATS
 
 
 def files(format_="domains", **more):

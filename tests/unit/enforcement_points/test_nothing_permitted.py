@@ -22,16 +22,16 @@ import readers
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.compile.catalogue import Catalogue, Service, load
-from proscribe.compile.known_good import read_lists
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.compile.schema import AUDIENCES, CATEGORIES
-from proscribe.compile.waivers.waiver import Waiver
-from proscribe.enforcement_points.decision import decide, waived
-from proscribe.enforcement_points.declaration import NotExportable
-from proscribe.enforcement_points.registry import FORMATS
-from proscribe.plan import CONTROLS, RESTRICTED
+from proscribe.controller.compile.catalogue.known_good import read_lists
+from proscribe.controller.compile.catalogue.loading import Catalogue, Service, load
+from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.compile.waivers.waiver import Waiver
+from proscribe.controller.enforcement_points.decision import decide, waived
+from proscribe.controller.enforcement_points.declaration import NotExportable
+from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.model.plan import CONTROLS, RESTRICTED
 
 CATALOG = Path(__file__).resolve().parents[3] / "catalog"
 NOW = datetime.datetime(2026, 11, 29, 8, tzinfo=datetime.timezone.utc)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from proscribe.controls.group_policy.policies import of_programs
-from proscribe.host import Host, Result
-from proscribe.plan import SCHEMA, sealed
+from proscribe.host.controls.group_policy.policies import of_programs
+from proscribe.host.system import Host, Result
+from proscribe.model.plan import SCHEMA, sealed
 
 RUNNING = (
     "    1     0 /sbin/launchd",

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 from made_mac import plan
-from proscribe.host import DARWIN, Host
-from proscribe.loader import LACKING
-from proscribe.observation import Observation, is_macos, lacks
-from proscribe.reply import results
-from proscribe.run import NOT_FOR_MACS, change, compliance_state
-from proscribe.schedule import timers
-from proscribe.store import Store
-from proscribe.stream import RECEIVE, answer, packed_code, packed_macos
+from proscribe.host.run import NOT_FOR_MACS, change, compliance_state
+from proscribe.host.schedule import timers
+from proscribe.host.system import DARWIN, Host
+from proscribe.wire.loader import LACKING
+from proscribe.wire.observation import Observation, is_macos, lacks
+from proscribe.wire.replies import results
+from proscribe.wire.store import Store
+from proscribe.wire.stream import RECEIVE, answer, packed_code, packed_macos
 
 CALL: dict[str, Any] = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": True}
 # A Python that takes itself for one on macOS, without what Python has on Linux only.
@@ -67,10 +67,10 @@ def test_a_mac_says_that_it_is_one_and_answers_its_own_code(observation: Observa
 
 def test_neither_pays_for_the_other() -> None:
     linux, mac = texts(packed_code(probe=False)), texts(packed_macos())
-    assert not any(name.startswith(("proscribe.macos", "proscribe.windows")) for name in linux)
-    assert "proscribe.controls.browser.managed" not in linux
-    assert "proscribe.macos.observing" in mac
-    assert not any(name.startswith(("proscribe.controls.firewall", "proscribe.controls.dns")) for name in mac)
+    assert not any(name.startswith(("proscribe.host.macos", "proscribe.controller.windows")) for name in linux)
+    assert "proscribe.host.controls.browser.managed" not in linux
+    assert "proscribe.host.macos.observing" in mac
+    assert not any(name.startswith(("proscribe.host.controls.firewall", "proscribe.host.controls.dns")) for name in mac)
     assert len(packed_macos()) < len(packed_code(probe=False)) / 2
 
 

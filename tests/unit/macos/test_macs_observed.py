@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_mac import BARE, RUNNING, WECHAT, Mac, plan
-from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN
-from proscribe.host import ControlError, Host, Unseen
-from proscribe.macos import applications, property_list
-from proscribe.macos.observing import record_of
-from proscribe.reply import record as replies
+from proscribe.host.macos import applications, property_list
+from proscribe.host.macos.observing import record_of
+from proscribe.host.system import ControlError, Host, Unseen
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN
+from proscribe.wire.replies import record as replies
 
 PREFERENCES = "/Library/Managed Preferences"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from event_runs import EventRuns
-from proscribe.report.history import open_history
+from proscribe.controller.report.history import open_history
 
 
 @pytest.fixture

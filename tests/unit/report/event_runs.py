@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from pasts import Past
-from proscribe.report.exports import fill
-from proscribe.report.exports.events import Events
+from proscribe.controller.report.exports import fill
+from proscribe.controller.report.exports.events import Events
 
 SETTINGS = {"file": "", "journald": False, "syslog": False, "facility": "daemon", "send": "changes", "limit": 10_000}
 

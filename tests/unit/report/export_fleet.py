@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fleets
 from fleets import PROCESS, WAIVERS, WECHAT, wechat
-from proscribe.finding import STATES, Finding, Verdict, judge
-from proscribe.reply.record import read
-from proscribe.report.evaluation.reconcile import fleet_report, reconcile
-from proscribe.report.exports import formats, usual, write
+from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.exports import formats, usual, write
+from proscribe.model.finding import STATES, Finding, Verdict, judge
+from proscribe.wire.replies.record import read
 
 FINISHED = "2026-11-25T00:31:00Z"
 WAIVED = {"mode": "waived", "waiver": "press-office"}

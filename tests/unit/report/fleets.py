@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proscribe.finding import Finding, Verdict, host_record, judge
-from proscribe.report.text.command import Call
+from proscribe.controller.report.text.command import Call
+from proscribe.model.finding import Finding, Verdict, host_record, judge
 
 DIGEST = "sha256:" + "a" * 64
 OTHER_DIGEST = "sha256:" + "b" * 64

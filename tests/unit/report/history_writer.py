@@ -11,9 +11,9 @@ from pathlib import Path
 
 from fleets import DIGEST, run
 from pasts import bad, good
-from proscribe.reply.record import read
-from proscribe.report.evaluation.reconcile import fleet_report, reconcile
-from proscribe.report.history import open_history
+from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.history import open_history
+from proscribe.wire.replies.record import read
 
 
 def main(where: str, reports: str, name: str, runs: int, hosts: int, stop: int = 0) -> None:

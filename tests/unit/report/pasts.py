@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 from fleets import DIGEST, answer, run, wechat
-from proscribe.finding import REPAIRED, Finding, Verdict
-from proscribe.plan import sealed
-from proscribe.reply.record import read
-from proscribe.report.evaluation.reconcile import fleet_report, reconcile
-from proscribe.report.history import Scope, answers
-from proscribe.report.storage.files import ReportDirectory
+from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.history import Scope, queries
+from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.model.finding import REPAIRED, Finding, Verdict
+from proscribe.model.plan import sealed
+from proscribe.wire.replies.record import read
 
 PACKAGE = Finding("package", "wechat", manager="dpkg", version="4.0", scope="system")
 
@@ -82,7 +82,7 @@ class Past:
     def ask(self, name, **scope):
         """An answer of `answers`, about everything unless a scope is given."""
         with self.history.database.reading() as session:
-            found = getattr(answers, name)(session, Scope(**scope))
+            found = getattr(queries, name)(session, Scope(**scope))
             return list(found) if name == "incidents" else found
 
     def story(self, host="web01", rule="apps/wechat"):

@@ -13,15 +13,15 @@ from export_fleet import FINISHED, exported
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.compile.reporting import policies
-from proscribe.reply.record import read
-from proscribe.report.evaluation import between
-from proscribe.report.evaluation.fleet_state import FleetState
-from proscribe.report.evaluation.modes import Modes
-from proscribe.report.evaluation.reconcile import Clock, fleet_report, reconcile
-from proscribe.report.page.document import page
-from proscribe.report.storage import fleet_state_file
-from proscribe.report.terminal.summary import Screen, render
+from proscribe.controller.compile.inventory.reporting import policies
+from proscribe.controller.report.evaluation import since_last_run
+from proscribe.controller.report.evaluation.fleet_state import FleetState
+from proscribe.controller.report.evaluation.modes import Modes
+from proscribe.controller.report.evaluation.reconcile import Clock, fleet_report, reconcile
+from proscribe.controller.report.page.document import page
+from proscribe.controller.report.storage import fleet_state_file
+from proscribe.controller.report.terminal.summary import Screen, render
+from proscribe.wire.replies.record import read
 from watched_hosts import ENDED, FROZEN, HOSTS, INCIDENT, POLICY, REQUEST, asking, watch, watched
 
 CLOSED = "closed again 3 times since Monday 2026-11-23 08:00 UTC"
@@ -63,7 +63,7 @@ def screen(answers, width=400):
 
 @pytest.mark.parametrize("host", SAID)
 def test_a_remark_says_what_happened(host):
-    said = [one.text for one in between.remarks(read(host, HOSTS[host]))]
+    said = [one.text for one in since_last_run.remarks(read(host, HOSTS[host]))]
     assert len(said) == len(SAID[host])
     assert all(text in one for text, one in zip(SAID[host], said))
 
@@ -90,15 +90,15 @@ def test_what_many_rules_were_open_by_is_one_row_of_their_control():
     report, records = fleet(answers)
     assert report["watch"]["left_out"] == 3 and report["watch"]["incidents"] == 6
     cause = "policy /etc/opt/chrome/policies/managed/proscribe.json"
-    assert [(item.rule, item.text) for item in between.remarks(records[0])] == [
+    assert [(item.rule, item.text) for item in since_last_run.remarks(records[0])] == [
         ("browser", f"196 rules ({cause}) closed again 3 times since Monday 2026-11-23 08:00 UTC")
     ]
-    (row,) = between.together(records)
+    (row,) = since_last_run.together(records)
     assert (row.hosts, row.rule) == (("a", "b"), "browser")
     assert row.text == f"{cause}: closed again 6 times since Monday 2026-11-23 08:00 UTC"
     open_ = {"rule": "browser/gmail", "state": "noncompliant", "waiver": None, "reason": None, "findings": []}
     record = {**records[0], "rules": [open_]}
-    assert between.remarks(record)[0].open_now
+    assert since_last_run.remarks(record)[0].open_now
 
 
 def test_a_compliant_fleet_says_that_it_did_not_at_all_times():
@@ -113,7 +113,7 @@ def test_a_compliant_fleet_says_that_it_did_not_at_all_times():
 
 def test_a_fleet_without_watch_says_nothing_of_it():
     report, records = fleet({"a": fleets.clean_answer()})
-    assert (report["watch"], report["requests"], between.headline(report), between.together(records)) == (
+    assert (report["watch"], report["requests"], since_last_run.headline(report), since_last_run.together(records)) == (
         None, None, [], [],
     )  # fmt: skip
     assert 'id="between"' not in "".join(page(report, records))
@@ -331,7 +331,7 @@ def test_no_incident_is_lost_between_a_record_and_its_words(incidents, frozen, s
     ]
     more = {"frozen": FROZEN} if frozen else {}
     record = read("a", {**fleets.clean_answer(), "watch": watch(*listed, stale=stale, **more)})
-    found = between.remarks(record)
+    found = since_last_run.remarks(record)
     assert len(found) == len(listed) + frozen + stale
     assert len({one.key for one in found}) == len(found)
-    assert sum(len(one.hosts) for one in between.together([record])) == len(found)
+    assert sum(len(one.hosts) for one in since_last_run.together([record])) == len(found)

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 
 import pytest
-from proscribe import installation
-from proscribe.report.collection import invocation
+from proscribe.controller.report.collection import invocation
+from proscribe.wire import installation
 
 
 @pytest.mark.parametrize(

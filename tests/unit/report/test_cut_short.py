@@ -16,8 +16,8 @@ import pytest
 from canned_project import AUDIT, ENFORCE, LIFT, Project
 from fleets import WECHAT, answer, clean_answer, run, wechat
 from patience import LONGEST, until
-from proscribe.report.evaluation.unobserved import BEGUN, CORRECTED
-from proscribe.report.storage import journal
+from proscribe.controller.report.evaluation.unobserved import BEGUN, CORRECTED
+from proscribe.controller.report.storage import journal
 
 pytestmark = pytest.mark.slow
 

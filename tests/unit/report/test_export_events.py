@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pasts import bad, good, made_plan, repaired, unseen, waived
 from properties import examples
-from proscribe.finding import STATES, Finding, Verdict
-from proscribe.report.evaluation.observed import observed_at
-from proscribe.report.exports.events import ACTION, COUNTED, GATE, LONGEST, RUN, Before, _text
-from proscribe.report.history.transitions import Span
+from proscribe.controller.report.evaluation.observed import observed_at
+from proscribe.controller.report.exports.events import ACTION, COUNTED, GATE, LONGEST, RUN, Before, _text
+from proscribe.controller.report.history.transitions import Span
+from proscribe.model.finding import STATES, Finding, Verdict
 
 WRONG, RIGHT, BLIND, EXCUSED, MENDED = "noncompliant", "compliant", "unknown", "waived", "repaired"
 

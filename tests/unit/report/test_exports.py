@@ -16,15 +16,15 @@ from export_fleet import FINISHED, STATE, exported
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.finding import STATES, Finding, Verdict
-from proscribe.plan import CONTROLS
-from proscribe.reply.record import read
-from proscribe.report.evaluation.frameworks import BAN, CLAUSES, clauses
-from proscribe.report.evaluation.reconcile import fleet_report, reconcile
-from proscribe.report.exports import formats, usual, write
-from proscribe.report.exports.answers import HOST, Reader
-from proscribe.report.exports.csv import COLUMNS, cell
-from proscribe.report.exports.prometheus import seconds
+from proscribe.controller.report.evaluation.frameworks import BAN, CLAUSES, clauses
+from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.exports import formats, usual, write
+from proscribe.controller.report.exports.csv import COLUMNS, cell
+from proscribe.controller.report.exports.prometheus import seconds
+from proscribe.controller.report.exports.record_lines import HOST, Reader
+from proscribe.model.finding import STATES, Finding, Verdict
+from proscribe.model.plan import CONTROLS
+from proscribe.wire.replies.record import read
 
 BAD = ("error", "noncompliant", "unknown")
 

@@ -10,10 +10,10 @@ import fleets
 import pytest
 from derived.exports import all_formats
 from export_fleet import ANSWERS, HOSTILE, STATE, exported, hostile_answers
-from proscribe.compile.restrictions import PREFIX, PolicyErrors, read_restrictions
-from proscribe.finding import WAIVED
-from proscribe.report import exports
-from proscribe.report.exports import formats
+from proscribe.controller.compile.restrictions import PREFIX, PolicyErrors, read_restrictions
+from proscribe.controller.report import exports
+from proscribe.controller.report.exports import formats
+from proscribe.model.finding import WAIVED
 
 # Names that no export has among its own words.
 ANSWERING = {f"{host}.example": answer for host, answer in ANSWERS.items()}
@@ -62,7 +62,7 @@ def test_nothing_of_a_host_can_be_anything_but_text(tmp_path, name):
 # -- one more ----------------------------------------------------------------------------------------------------------
 
 TALLY = """
-from proscribe.report.exports.format import Format
+from proscribe.controller.report.exports.format import Format
 
 
 class Export:

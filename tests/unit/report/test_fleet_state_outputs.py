@@ -14,20 +14,20 @@ from fleets import DIGEST, answer, run
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.finding import COMPLIANT, OPEN, Finding, Verdict, judge, worst
-from proscribe.plan import CONTROLS
-from proscribe.report.collection.events import Collector
-from proscribe.report.evaluation import verdict
-from proscribe.report.evaluation.arithmetic import covered
-from proscribe.report.evaluation.reconcile import fleet_report
-from proscribe.report.evaluation.scope import EXAMPLE
-from proscribe.report.exports import usual
-from proscribe.report.history import Scope as About
-from proscribe.report.history import answers, open_history
-from proscribe.report.publishing import Beyond, publish
-from proscribe.report.storage import fleet_state_file
-from proscribe.report.storage.files import ReportDirectory
-from proscribe.report.terminal import summary
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.end.publishing import Beyond, publish
+from proscribe.controller.report.evaluation import verdict
+from proscribe.controller.report.evaluation.arithmetic import covered
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.evaluation.scope import EXAMPLE
+from proscribe.controller.report.exports import usual
+from proscribe.controller.report.history import Scope as About
+from proscribe.controller.report.history import open_history, queries
+from proscribe.controller.report.storage import fleet_state_file
+from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.controller.report.terminal import summary
+from proscribe.model.finding import COMPLIANT, OPEN, Finding, Verdict, judge, worst
+from proscribe.model.plan import CONTROLS
 
 INVENTORIES = {"inventory/prod": ("web01", "web02", "ops1"), "inventory/lab": ("ops1", "lab1")}
 ENFORCED = {"mode": "enforce"}
@@ -251,7 +251,7 @@ def test_hosts_left_out_without_a_limit_are_not_gone_from_the_history(tmp_path):
     fleet.run(all_are("noncompliant"), hosts=["web01", "web02"], limited=False)
     history = open_history("sqlite", fleet.reports)
     with history.database.reading() as session:
-        wrong = [one for one in answers.wrong(session, About()) if one.rule == "apps/wechat"]
+        wrong = [one for one in queries.wrong(session, About()) if one.rule == "apps/wechat"]
     assert wrong[0].hosts == 3
 
 
@@ -361,7 +361,7 @@ def what_outlives_the_runs_is_no_better(fleet):
     # The history: what was last seen to be wrong is wrong, and the trend has runs over the whole alone.
     history = open_history("sqlite", fleet.reports)
     with history.database.reading() as session:
-        going = {(e.host, e.rule) for e in answers.incidents(session, About()) if not e.closed}
+        going = {(e.host, e.rule) for e in queries.incidents(session, About()) if not e.closed}
     for (host, control), state in fleet.truth.items():
         if state == "noncompliant" and host in fleet.in_inventory:
             assert (host, f"{control}/wechat") in going

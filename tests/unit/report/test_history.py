@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pasts import Past, bad, good, made_plan, repaired, unseen, waived
 from properties import examples
-from proscribe.duration import spelled
-from proscribe.finding import Finding, Verdict
-from proscribe.reply.record import read
-from proscribe.report.history import Scope, answers, open_history
-from proscribe.report.history.recording import Plans, prune
+from proscribe.base.duration import spelled
+from proscribe.controller.report.history import Scope, open_history
+from proscribe.controller.report.history import queries as answers
+from proscribe.controller.report.history.recording import Plans, prune
+from proscribe.model.finding import Finding, Verdict
+from proscribe.wire.replies.record import read
 
 DAY = 86400
 

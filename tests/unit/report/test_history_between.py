@@ -19,14 +19,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from pasts import Past, bad, good, made_plan, waived
 from properties import examples
-from proscribe.cli import Refused
-from proscribe.cli import report as word
-from proscribe.compile.reports_place import Place
-from proscribe.report.history import Scope, between, exceptions, open_history
-from proscribe.report.history.recording import prune
-from proscribe.report.terminal import exceptions as shown
-from proscribe.report.terminal import past_runs
-from proscribe.report.terminal.summary import Screen
+from proscribe.controller.cli import Refused
+from proscribe.controller.cli import report as word
+from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.report.history import Scope, exceptions, open_history, since_last_run
+from proscribe.controller.report.history.recording import prune
+from proscribe.controller.report.terminal import exceptions as shown
+from proscribe.controller.report.terminal import past_runs
+from proscribe.controller.report.terminal.summary import Screen
 from test_report_news import NotifiedRuns, without_history
 from watched_hosts import ENDED, FROZEN, INCIDENT, POLICY, REQUEST, asking, watched
 
@@ -35,7 +35,7 @@ NOW = datetime.datetime(2026, 11, 26, tzinfo=datetime.timezone.utc)
 
 def entries(past, **scope):
     with past.history.database.reading() as session:
-        return between.since(session, scope.pop("since", ""), **scope)
+        return since_last_run.since(session, scope.pop("since", ""), **scope)
 
 
 def incident(first, last, times, corrected=None, users=(), rule="apps/wechat"):

@@ -6,8 +6,8 @@ import sys
 from typing import Any
 
 import pytest
-from proscribe.report.history import HistoryError
-from proscribe.report.history.server import TOGETHER, Server, _ServerSession
+from proscribe.controller.report.history import HistoryError
+from proscribe.controller.report.history.server import TOGETHER, Server, _ServerSession
 
 sqlalchemy = pytest.importorskip("sqlalchemy", reason="needs SQLAlchemy: the extra `history` of pyproject.toml")
 pytest.importorskip("psycopg", reason="needs psycopg: the extra `history` of pyproject.toml")

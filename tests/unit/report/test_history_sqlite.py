@@ -9,7 +9,7 @@ import stat
 import pytest
 import writers
 from pasts import bad, good
-from proscribe.report.history import HistoryError, database, open_history
+from proscribe.controller.report.history import HistoryError, database, open_history
 
 
 def test_the_history_is_for_the_owner_and_the_group_whatever_the_umask(past, tmp_path):

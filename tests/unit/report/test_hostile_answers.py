@@ -18,25 +18,25 @@ import watched_hosts
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.custody import wording
-from proscribe.custody.outcome import Course
-from proscribe.custody.request import Request
-from proscribe.custody.selection import choose
-from proscribe.finding import LARGEST_ANSWER, Finding, judge
-from proscribe.loader import MARK
-from proscribe.reply import output_limits, results, watched
-from proscribe.reply.shapes import Unusable
-from proscribe.report import exports, request_news
-from proscribe.report.collection import events
-from proscribe.report.collection.events import Collector
-from proscribe.report.evaluation.reconcile import fleet_report
-from proscribe.report.history import open_history
-from proscribe.report.notification import notification
-from proscribe.report.page import document
-from proscribe.report.storage import requests_file
-from proscribe.report.terminal import summary
-from proscribe.stream import answer
-from proscribe_action import HostAction
+from proscribe.controller.custody import wording
+from proscribe.controller.custody.outcome import Course
+from proscribe.controller.custody.request import Request
+from proscribe.controller.custody.selection import choose
+from proscribe.controller.report import exports, request_news
+from proscribe.controller.report.collection import events
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.history import open_history
+from proscribe.controller.report.notification import notification
+from proscribe.controller.report.page import document
+from proscribe.controller.report.storage import requests_file
+from proscribe.controller.report.terminal import summary
+from proscribe.model.finding import LARGEST_ANSWER, Finding, judge
+from proscribe.wire.loader import MARK
+from proscribe.wire.replies import output_limits, results, watched
+from proscribe.wire.replies.shapes import Unusable
+from proscribe.wire.stream import answer
+from proscribe_ansible.action import HostAction
 
 FINISHED = "2026-11-25T00:31:00Z"
 MANY = 5_000

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from pasts import Past, bad, good, made_plan
-from proscribe.cli import Refused, merging
-from proscribe.report.evaluation.advice import NOT_REACHED, SET_ASIDE
-from proscribe.report.history import open_history
-from proscribe.report.storage.complete import NoSuchRun, find_run, read_records, read_report
+from proscribe.controller.cli import Refused, merging
+from proscribe.controller.report.evaluation.advice import NOT_REACHED, SET_ASIDE
+from proscribe.controller.report.history import open_history
+from proscribe.controller.report.storage.complete import NoSuchRun, find_run, read_records, read_report
 
 FIRST, SECOND, THIRD = (f"2026112{day}T020000Z-audit-0001" for day in (1, 2, 3))
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from proscribe import installation
-from proscribe.report.page import rendering
+from proscribe.controller.report.page import rendering
+from proscribe.wire import installation
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import proscribe_registration
 import pytest
 from ansible.executor.stats import AggregateStats
 from ansible.executor.task_queue_manager import TaskQueueManager
 from ansible.playbook.play import Play
 from ansible.plugins.strategy import StrategyBase
-from proscribe.report.collection import active
-from proscribe_registration import LEFT_OUT, be_last, failures, manager_of, register, shorten_failures
+from proscribe.controller.report.collection import active
+from proscribe_ansible import registration
+from proscribe_ansible.registration import LEFT_OUT, be_last, failures, manager_of, register, shorten_failures
 
 
 class Callback:
@@ -60,7 +60,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> Any:
     loader = SimpleNamespace(
         get=lambda name: found.names.append(name) or found.callback, add_directory=found.directories.append
     )
-    monkeypatch.setattr(proscribe_registration, "callback_loader", loader)
+    monkeypatch.setattr(registration, "callback_loader", loader)
     monkeypatch.setattr(active, "collected", lambda: False)
     return found
 
@@ -90,7 +90,7 @@ class TestRegistering:
 
     @pytest.mark.parametrize("lacks", ["play", "callback", "TaskQueueManager()", "CallbackBase", "iterator"])
     def test_none_where_something_is_not_there(self, loaded: Any, monkeypatch: pytest.MonkeyPatch, lacks: str) -> None:
-        monkeypatch.setattr(proscribe_registration, "complete", lambda uses, having: lacks not in having)
+        monkeypatch.setattr(registration, "complete", lambda uses, having: lacks not in having)
         loaded.callback = None if lacks == "callback" else loaded.callback
         iterator: Any = SimpleNamespace(_play=Play())
         iterator = {"play": SimpleNamespace(), "iterator": None}.get(lacks, iterator)
@@ -112,7 +112,7 @@ class TestManager:
         assert manager_of(callback) is None  # nobody sends
 
     def test_none_without_its_list(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(proscribe_registration, "complete", lambda uses, having: False)
+        monkeypatch.setattr(registration, "complete", lambda uses, having: False)
         callback = Callback()
         assert Manager(callback).sends(callback) is None
 

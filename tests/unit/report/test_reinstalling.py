@@ -10,9 +10,9 @@ import shlex
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.removed import Removed, read
-from proscribe.report.text.package_commands import COMMANDS
-from proscribe.report.text.reinstalling import command, has_command, without_command
+from proscribe.controller.report.text.package_commands import COMMANDS
+from proscribe.controller.report.text.reinstalling import command, has_command, without_command
+from proscribe.model.removed import Removed, read
 
 
 def removed(manager: str, id_: str, name: str = "", **more: str) -> Removed:

@@ -10,12 +10,12 @@ import pytest
 from fleets import WECHAT, answer, clean_answer, run, wechat
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.report import closing
-from proscribe.report.collection.events import Collector
-from proscribe.report.collection.replay import replayed
-from proscribe.report.ending import ended
-from proscribe.report.storage import journal
-from proscribe.report.storage.files import ReportDirectory
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.collection.replay import replayed
+from proscribe.controller.report.end import closing
+from proscribe.controller.report.end.ending import ended
+from proscribe.controller.report.storage import journal
+from proscribe.controller.report.storage.files import ReportDirectory
 
 HOSTS = ["web01", "web02", "other"]
 ID, BY = "20261125T003000Z-enforce-1a2b", "20261125T013000Z-audit-77c0"

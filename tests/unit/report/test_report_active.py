@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.report.collection import active
+from proscribe.controller.report.collection import active
 
 COLLECTOR, OTHER = object(), object()
 

@@ -10,8 +10,8 @@ from fleets import PROCESS, WECHAT, answer, wechat
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.finding import STATES
-from proscribe.reply.record import SOFTWARE, Unusable, read, silent
+from proscribe.model.finding import STATES
+from proscribe.wire.replies.record import SOFTWARE, Unusable, read, silent
 
 KEYS = {
     "schema", "host", "state", "reason", "plan", "checked_at", "platform", "rules_evaluated", "rules_not_applicable",

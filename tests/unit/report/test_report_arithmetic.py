@@ -9,9 +9,9 @@ import pytest
 from fleets import clean_answer
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.finding import NOTHING_KNOWN, STATES
-from proscribe.reply.record import read
-from proscribe.report.evaluation.arithmetic import MET, by_rule, nothing_known, rule_states, share, summarise
+from proscribe.controller.report.evaluation.arithmetic import MET, by_rule, nothing_known, rule_states, share, summarise
+from proscribe.model.finding import NOTHING_KNOWN, STATES
+from proscribe.wire.replies.record import read
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from fleets import PROCESS, WECHAT, answer, clean_answer, wechat
-from proscribe.finding import Finding, Verdict
-from proscribe.reply.record import read, silent
-from proscribe.report.evaluation.baseline import Baseline, New
+from proscribe.controller.report.evaluation.baseline import Baseline, New
+from proscribe.model.finding import Finding, Verdict
+from proscribe.wire.replies.record import read, silent
 
 SIGNAL = Finding("package", "signal-desktop", manager="dpkg", version="7.1", scope="system")
 WAIVED = wechat(WECHAT, entry={"mode": "waived", "waiver": "press"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fleets import DIGEST, OTHER_DIGEST, PROCESS, WECHAT, answer, clean_answer, no_policy, run, wechat
-from proscribe.report.collection.events import Collector
+from proscribe.controller.report.collection.events import Collector
 
 BAD = answer(wechat(WECHAT), evaluated=["apps/x"])
 GOOD = clean_answer(checked_at="2026-11-25T00:30:09Z")

@@ -16,18 +16,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pasting import SHELLS, Shell, commands, recorded, recorder
 from properties import examples
-from proscribe.controls.apps.quarantine import moving
-from proscribe.host import LIFT, WRITTEN_BY
-from proscribe.installation import LAUNCHER
-from proscribe.plan import CONTROLS
-from proscribe.report.collection.events import Collector
-from proscribe.report.collection.invocation import called, parsed, repeated
-from proscribe.report.evaluation.advice import advice
-from proscribe.report.evaluation.reconcile import fleet_report
-from proscribe.report.page import document
-from proscribe.report.terminal import lifting
-from proscribe.report.terminal.summary import Screen, render
-from proscribe.report.text.command import SECRETS_FILE, Call, Command, quoted
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.collection.invocation import called, parsed, repeated
+from proscribe.controller.report.evaluation.advice import advice
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.page import document
+from proscribe.controller.report.terminal import lifting
+from proscribe.controller.report.terminal.summary import Screen, render
+from proscribe.controller.report.text.command import SECRETS_FILE, Call, Command, quoted
+from proscribe.host.controls.apps.quarantine import moving
+from proscribe.host.system import LIFT, WRITTEN_BY
+from proscribe.model.plan import CONTROLS
+from proscribe.wire.installation import LAUNCHER
 
 PROJECT = str(Path(__file__).resolve().parents[3])
 

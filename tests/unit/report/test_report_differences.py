@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.report.storage import difference_files
-from proscribe.report.storage.difference_files import DifferenceFiles
-from proscribe.report.storage.pruning import prune
-from proscribe.report.terminal.differences import MOST, Change, changes, listed, text_of
-from proscribe.report.terminal.dry_run import DryRun
+from proscribe.controller.report.storage import difference_files
+from proscribe.controller.report.storage.difference_files import DifferenceFiles
+from proscribe.controller.report.storage.pruning import prune
+from proscribe.controller.report.terminal.differences import MOST, Change, changes, listed, text_of
+from proscribe.controller.report.terminal.dry_run import DryRun
 
 
 def changed(before: str, after: str, header: str = "write /etc/x") -> dict[str, str]:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from fleets import WECHAT, answer, clean_answer, run, wechat
-from proscribe.report import ending
-from proscribe.report.collection.events import Collector
-from proscribe.report.ending import Ended, ended
-from proscribe.report.history import HistoryError
-from proscribe.report.storage.files import ReportDirectory
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.end import ending
+from proscribe.controller.report.end.ending import Ended, ended
+from proscribe.controller.report.history import HistoryError
+from proscribe.controller.report.storage.files import ReportDirectory
 
 FINISHED = "2026-11-25T01:00:00Z"
 DRIFTED = answer(wechat(WECHAT), evaluated=["apps/x"])

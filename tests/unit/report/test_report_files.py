@@ -7,8 +7,8 @@ import os
 import stat
 
 import pytest
-from proscribe.report.storage.files import ReportDirectory
-from proscribe.report.storage.journal import Journal
+from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.controller.report.storage.journal import Journal
 
 RECORD = {"host": "web01", "state": "compliant"}
 REPORT = {"schema": "proscribe/report/1"}

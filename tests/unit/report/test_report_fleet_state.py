@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from proscribe.plan import CONTROLS
-from proscribe.report.evaluation import fleet_state
-from proscribe.report.evaluation.fleet_state import EXAMPLE, NEVER, OF_WAIVER, FleetState, Host, Observation
+from proscribe.controller.report.evaluation import fleet_state
+from proscribe.controller.report.evaluation.fleet_state import EXAMPLE, NEVER, OF_WAIVER, FleetState, Host, Observation
+from proscribe.model.plan import CONTROLS
 
 T1, T2, T3 = (f"2026-11-25T0{hour}:00:00Z" for hour in (1, 2, 3))
 

@@ -13,16 +13,16 @@ import pytest
 from fleets import ENFORCED, PROCESS, SERVICES, WAIVERS, WECHAT, answer, clean_answer, judge, no_policy, run, wechat
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.finding import STATES, Finding
-from proscribe.reply import shapes
-from proscribe.report.collection.events import Collector
-from proscribe.report.evaluation.reconcile import fleet_report
-from proscribe.report.page import facts, headline
-from proscribe.report.page.breakdown import break_down, natural
-from proscribe.report.page.data import script_data
-from proscribe.report.page.document import page
-from proscribe.report.page.findings import ago
-from proscribe.report.text.wording import clean
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.page import facts, headline
+from proscribe.controller.report.page.breakdown import break_down, natural
+from proscribe.controller.report.page.data import script_data
+from proscribe.controller.report.page.document import page
+from proscribe.controller.report.page.findings import ago
+from proscribe.controller.report.text.wording import clean
+from proscribe.model.finding import STATES, Finding
+from proscribe.wire.replies import shapes
 
 VOID = {"meta", "input", "rect", "path", "circle", "use", "wbr"}
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)></script><!--<script>\x1b[2J\u202e'

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.report.storage import journal
-from proscribe.report.storage.journal import Journal, here, left
+from proscribe.controller.report.storage import journal
+from proscribe.controller.report.storage.journal import Journal, here, left
 
 NAME = "r1.partial"
 

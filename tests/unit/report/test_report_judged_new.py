@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.report.evaluation.baseline import New
-from proscribe.report.evaluation.verdict import ANSIBLE, INCOMPLETE_EXIT, NONCOMPLIANT_EXIT, judge_new
-from proscribe.report.storage import last_passed
+from proscribe.controller.report.evaluation.baseline import New
+from proscribe.controller.report.evaluation.verdict import ANSIBLE, INCOMPLETE_EXIT, NONCOMPLIANT_EXIT, judge_new
+from proscribe.controller.report.storage import last_passed
 from test_report_verdict import record
 
 

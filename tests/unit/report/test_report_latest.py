@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.report.storage.latest import stays
+from proscribe.controller.report.storage.latest import stays
 
 HOSTS = ("web01", "db01")
 PART = {"left_out": 1, "limit": "web01"}

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.finding import Finding
-from proscribe.report.collection.progress import Line, Progress
-from proscribe.report.evaluation.advice import host_lists, shorter
-from proscribe.report.text.layout import cells, clip, flow, row, screen_width, table, wrap
-from proscribe.report.text.wording import (
+from proscribe.controller.report.collection.progress import Line, Progress
+from proscribe.controller.report.evaluation.advice import host_lists, shorter
+from proscribe.controller.report.text.layout import cells, clip, flow, row, screen_width, table, wrap
+from proscribe.controller.report.text.wording import (
     Cause,
     cause,
     causes,
@@ -21,6 +20,7 @@ from proscribe.report.text.wording import (
     moment,
     some,
 )
+from proscribe.model.finding import Finding
 
 PRINTABLE = st.text(st.characters(codec="utf-8").filter(str.isprintable), max_size=80)
 

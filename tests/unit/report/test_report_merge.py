@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from proscribe.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
-from proscribe.reply.record import silent
-from proscribe.report.evaluation.merge import Part, Unmergeable, merged
+from proscribe.controller.report.evaluation.merge import Part, Unmergeable, merged
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
+from proscribe.wire.replies.record import silent
 
 RUN = {
     "playbook": "enforce",

@@ -8,14 +8,14 @@ import re
 
 import pytest
 from fleets import DIGEST, WECHAT, answer, no_policy, run, wechat
-from proscribe.finding import Verdict
-from proscribe.plan import CONTROLS
-from proscribe.report.collection.events import Collector
-from proscribe.report.evaluation.modes import Modes, by_control, correctable, described, stays_noncompliant
-from proscribe.report.evaluation.reconcile import fleet_report
-from proscribe.report.exports import usual, write
-from proscribe.report.page import document
-from proscribe.report.terminal import summary
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation.modes import Modes, by_control, correctable, described, stays_noncompliant
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.exports import usual, write
+from proscribe.controller.report.page import document
+from proscribe.controller.report.terminal import summary
+from proscribe.model.finding import Verdict
+from proscribe.model.plan import CONTROLS
 
 FINISHED = "2026-11-25T00:31:00Z"
 SERVICES = ["wechat", *(f"service{number:03}" for number in range(118))]

@@ -14,16 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pasts import PACKAGE, Past, bad, good, made_plan
 from properties import examples
-from proscribe.cli import Refused
-from proscribe.cli import report as word
-from proscribe.compile.reports_place import Place
-from proscribe.plan import CONTROLS
-from proscribe.report import exports
-from proscribe.report.evaluation.rules import OF_CONTROL
-from proscribe.report.history import open_history
-from proscribe.report.publishing import changes_of
-from proscribe.report.storage.complete import read_records, read_report, sharing
-from proscribe.report.terminal.summary import Screen
+from proscribe.controller.cli import Refused
+from proscribe.controller.cli import report as word
+from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.report import exports
+from proscribe.controller.report.end.publishing import changes_of
+from proscribe.controller.report.evaluation.rules import OF_CONTROL
+from proscribe.controller.report.history import open_history
+from proscribe.controller.report.storage.complete import read_records, read_report, sharing
+from proscribe.controller.report.terminal.summary import Screen
+from proscribe.model.plan import CONTROLS
 
 CONTROLS_OF_THE_HOST = Path(__file__).parents[3] / "module_utils" / "proscribe" / "controls"
 

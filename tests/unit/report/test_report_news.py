@@ -7,11 +7,11 @@ import email
 import pytest
 from fleets import DIGEST, answer, no_policy, run, wechat
 from pasts import PACKAGE, Past, bad, good, repaired, unseen
-from proscribe.finding import NONCOMPLIANT, REPAIRED, Verdict
-from proscribe.reply.record import read
-from proscribe.report import notification
-from proscribe.report.evaluation.reconcile import fleet_report, reconcile
-from proscribe.report.history import open_history
+from proscribe.controller.report import notification
+from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.history import open_history
+from proscribe.model.finding import NONCOMPLIANT, REPAIRED, Verdict
+from proscribe.wire.replies.record import read
 
 
 class NotifiedRuns(Past):

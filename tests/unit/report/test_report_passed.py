@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from proscribe.plan import CONTROLS
-from proscribe.report.evaluation.scope import Scope
-from proscribe.report.storage.complete import NoSuchRun
-from proscribe.report.storage.last_passed import latest_passed, retained
+from proscribe.controller.report.evaluation.scope import Scope
+from proscribe.controller.report.storage.complete import NoSuchRun
+from proscribe.controller.report.storage.last_passed import latest_passed, retained
+from proscribe.model.plan import CONTROLS
 
 PROD = Scope(["inventory/prod"])
 GATED, FREE, STOPPED = {"gate": "noncompliant"}, {"gate": None}, {"gate": None, "passed": False}

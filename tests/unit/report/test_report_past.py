@@ -9,12 +9,12 @@ import json
 import pytest
 from fleets import answer, no_policy, wechat
 from pasts import PACKAGE, bad, good
-from proscribe.cli import Refused
-from proscribe.cli import report as word
-from proscribe.compile.reports_place import Place
-from proscribe.report.history import Scope
-from proscribe.report.terminal import past_runs as pasts
-from proscribe.report.terminal.summary import Screen
+from proscribe.controller.cli import Refused
+from proscribe.controller.cli import report as word
+from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.report.history import Scope
+from proscribe.controller.report.terminal import past_runs as pasts
+from proscribe.controller.report.terminal.summary import Screen
 
 DAY = 86400
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)

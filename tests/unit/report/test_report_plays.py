@@ -6,8 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.installation import COLLECTION
-from proscribe.report.collection import plays
+from proscribe.controller.report.collection import plays
+from proscribe.wire.installation import COLLECTION
 
 
 def task(action: str, *tags: str, **args: str) -> Any:

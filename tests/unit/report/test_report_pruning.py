@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from proscribe.duration import moment_of
-from proscribe.report.storage.pruning import prune
+from proscribe.base.duration import moment_of
+from proscribe.controller.report.storage.pruning import prune
 
 NOW, DAY = "2026-11-25T08:00:00Z", 86400
 OLD, NEW = "20260101T020000Z-audit-1a2b", "20261125T020000Z-audit-77c0"

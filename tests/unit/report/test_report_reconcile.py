@@ -6,9 +6,9 @@ import pytest
 from fleets import DIGEST, OTHER_DIGEST, WAIVERS, WECHAT, answer, clean_answer, run, wechat
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.reply.record import read
-from proscribe.report.collection.events import Collector
-from proscribe.report.evaluation.reconcile import Clock, fleet_report, reconcile
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation.reconcile import Clock, fleet_report, reconcile
+from proscribe.wire.replies.record import read
 
 EXPECTED = {"web01": DIGEST, "web02": DIGEST}
 FINISHED = "2026-11-25T00:31:00Z"

@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 import proscribe
 import pytest
-from proscribe.report.page import rendering
+from proscribe.controller.report.page import rendering
 
 EVIL = "a/b\"'><b>&\x1b[2J\u202e\r\nc"
 TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in (rendering.HERE / "templates").iterdir()}
@@ -75,7 +75,7 @@ def test_no_template_is_left_over():
 
 
 def test_the_library_is_loaded_where_a_page_is_written_and_not_before():
-    code = "import sys, proscribe.report.publishing; print('jinja2' in sys.modules)"
+    code = "import sys, proscribe.controller.report.end.publishing; print('jinja2' in sys.modules)"
     folder = Path(proscribe.__path__[0]).parent
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

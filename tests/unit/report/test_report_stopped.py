@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from fleets import WECHAT, answer, clean_answer, run, wechat
-from proscribe.report.collection.events import Collector
-from proscribe.report.ending import ended
-from proscribe.report.evaluation import verdict
-from proscribe.report.evaluation.advice import advice
-from proscribe.report.evaluation.reconcile import fleet_report
-from proscribe.report.storage.files import ReportDirectory
-from proscribe.report.terminal.summary import Screen, render
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.end.ending import ended
+from proscribe.controller.report.evaluation import verdict
+from proscribe.controller.report.evaluation.advice import advice
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.controller.report.terminal.summary import Screen, render
 
 BAD = answer(wechat(WECHAT), evaluated=["apps/x"])
 DECIDED = {"hosts": ["web01", "web02", "web03"], "batches": [1, 2], "allow": {"hosts": 3}, "set_aside": {}}

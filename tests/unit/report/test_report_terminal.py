@@ -13,18 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from printed import too_wide, unread
 from properties import examples
-from proscribe.finding import Finding, Verdict
-from proscribe.removed import Removed
-from proscribe.reply import results
-from proscribe.reply.shapes import Unusable
-from proscribe.report.collection.events import Collector
-from proscribe.report.evaluation.groups import needs_root
-from proscribe.report.evaluation.reconcile import fleet_report
-from proscribe.report.storage import lift_file
-from proscribe.report.terminal import lifting
-from proscribe.report.terminal.summary import Screen, render
-from proscribe.report.text import layout
-from proscribe.report.text.layout import cells
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation.groups import needs_root
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.storage import lift_file
+from proscribe.controller.report.terminal import lifting
+from proscribe.controller.report.terminal.summary import Screen, render
+from proscribe.controller.report.text import layout
+from proscribe.controller.report.text.layout import cells
+from proscribe.model.finding import Finding, Verdict
+from proscribe.model.removed import Removed
+from proscribe.wire.replies import results
+from proscribe.wire.replies.shapes import Unusable
 
 REFUSED_CONNECTION = "ssh: connect to host 10.0.0.7 port 22: Connection refused"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from proscribe.report.evaluation.baseline import New
-from proscribe.report.evaluation.verdict import (
+from proscribe.controller.report.evaluation.baseline import New
+from proscribe.controller.report.evaluation.verdict import (
     Verdict,
     judge,
     judge_lift,

@@ -13,15 +13,15 @@ import time
 import pytest
 from event_runs import SETTINGS
 from pasts import bad, good
-from proscribe import waiting
-from proscribe.report import sending
-from proscribe.report.exports.events import LONGEST, Event
-from proscribe.report.publishing import Beyond, publish
-from proscribe.report.sending import datagrams, log_file
-from proscribe.report.sending.log_file import LogFile
-from proscribe.report.sending.transport import Failed
-from proscribe.report.storage.complete import read_report
-from proscribe.report.storage.files import ReportDirectory
+from proscribe.controller import waiting
+from proscribe.controller.report import sending
+from proscribe.controller.report.end.publishing import Beyond, publish
+from proscribe.controller.report.exports.events import LONGEST, Event
+from proscribe.controller.report.sending import datagrams, log_file
+from proscribe.controller.report.sending.log_file import LogFile
+from proscribe.controller.report.sending.transport import Failed
+from proscribe.controller.report.storage.complete import read_report
+from proscribe.controller.report.storage.files import ReportDirectory
 
 EVENT = Event('{"kind":"rule"}', "rule", "web01", "apps/wechat", "noncompliant", True, 4)
 
@@ -293,7 +293,7 @@ def test_a_run_without_events_asks_no_history(past, tmp_path, monkeypatch):
     def transitions(*_):
         raise AssertionError
 
-    monkeypatch.setattr("proscribe.report.publishing.changes_of", transitions)
+    monkeypatch.setattr("proscribe.controller.report.end.publishing.changes_of", transitions)
     report, records, _ = past.report({"web01": bad()}, history="sqlite", events={}, exports=["csv"])
     where = publish(ReportDirectory(tmp_path / "run1.partial"), report, records, Beyond())
     assert read_report(where)["warnings"] == []

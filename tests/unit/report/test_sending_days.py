@@ -5,8 +5,8 @@ from __future__ import annotations
 import calendar
 import time
 
-from proscribe.report.exports.events import Event
-from proscribe.report.sending import datagrams
+from proscribe.controller.report.exports.events import Event
+from proscribe.controller.report.sending import datagrams
 
 
 def test_every_month_has_its_name() -> None:

@@ -6,13 +6,13 @@ import json
 
 import pytest
 from fleets import DIGEST, OTHER_DIGEST, WECHAT, answer, clean_answer, run, wechat
-from proscribe.finding import Finding, judge
-from proscribe.report.collection.events import Collector
-from proscribe.report.evaluation.advice import advice
-from proscribe.report.evaluation.arithmetic import summarise
-from proscribe.report.evaluation.reconcile import fleet_report
-from proscribe.report.evaluation.unobserved import BEGUN, CORRECTED
-from proscribe.report.storage import corrected, journal
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation.advice import advice
+from proscribe.controller.report.evaluation.arithmetic import summarise
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.evaluation.unobserved import BEGUN, CORRECTED
+from proscribe.controller.report.storage import corrected, journal
+from proscribe.model.finding import Finding, judge
 
 GMAIL = judge("browser/gmail", {"mode": "enforce"}, [Finding("policy", "mail.google.com", manager="chromium")])
 WAIVED = judge("apps/zoom", {"mode": "waived", "waiver": "press"}, [WECHAT._replace(id="zoom")])

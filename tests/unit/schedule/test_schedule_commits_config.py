@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from proscribe.schedule import commits
+from proscribe.host.schedule import commits
 
 
 def test_all_that_git_is_told() -> None:

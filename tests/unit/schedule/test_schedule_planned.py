@@ -7,11 +7,11 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.compile.inventory import HostVariables
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.policy_errors import PolicyErrors
-from proscribe.schedule import units
-from proscribe.schedule.rendered import Here, plan, program
+from proscribe.controller.compile.inventory.inventory import HostVariables
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.controller.schedule import units
+from proscribe.controller.schedule.rendered import Here, plan, program
 
 HERE = Here("/srv/proscribe", "ops", False, ["/srv/proscribe/inventory/prod"], "servers", {"PROSCRIBE_REPORTS": "/r 1"})
 UNITS = "/etc/systemd/system/proscribe"

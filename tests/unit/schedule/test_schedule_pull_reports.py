@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.schedule import pull
-from proscribe.schedule.commits import Problem
+from proscribe.host.schedule import pull
+from proscribe.host.schedule.commits import Problem
 
 SETTINGS = {"repository": "/r", "inventory": "inventory", "host": "web01", "options": ["--tags", "dns"]}
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from proscribe.schedule import pull
+from proscribe.host.schedule import pull
 
 
 @pytest.fixture

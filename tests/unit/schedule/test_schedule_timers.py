@@ -6,8 +6,8 @@ import contextlib
 import json
 
 import pytest
-from proscribe.host import ControlError, Host, Result
-from proscribe.schedule import timers
+from proscribe.host.schedule import timers
+from proscribe.host.system import ControlError, Host, Result
 
 
 class Machine:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from proscribe.compile import channels, schedule_values
-from proscribe.compile.restrictions import RESTRICTIONS
-from proscribe.policy_errors import Expected
+from proscribe.controller.compile.restrictions import RESTRICTIONS, channels, schedule_values
+from proscribe.controller.policy_errors import Expected
 
 KEY = "ops@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ"
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host import ControlError, Host, Result
-from proscribe.schedule import units, visible
-from proscribe.schedule.visible import BETTER, PASSING, require_visible
+from proscribe.controller.schedule import units
+from proscribe.host.schedule import visible
+from proscribe.host.schedule.visible import BETTER, PASSING, require_visible
+from proscribe.host.system import ControlError, Host, Result
 
 TIMES = units.Times("daily", 0, 60)
 SERVICE = "/etc/systemd/system/proscribe-drift.service"

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe import installation
-from proscribe.cli import Refused, inventory, scheduled
-from proscribe.compile.reports_place import ENVIRONMENT
-from proscribe.policy_errors import PolicyErrors
-from proscribe.report.notification import Notification, made
+from proscribe.controller.cli import Refused, inventory, scheduled
+from proscribe.controller.compile.inventory.reports_place import ENVIRONMENT
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.controller.report.notification import Notification, made
+from proscribe.wire import installation
 
 ARGUMENTS = ["-i", "/srv/inventory", "--limit", "web", "--ask-vault-pass"]
 # Begins the report that it is named, and ends with a code.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.host import ControlError
-from proscribe.watch.attempts import EVERY, MOST, MOST_OF_USER, OTHERS, Attempts
+from proscribe.host.system import ControlError
+from proscribe.host.watch.attempts import EVERY, MOST, MOST_OF_USER, OTHERS, Attempts
 
 
 class Lines:

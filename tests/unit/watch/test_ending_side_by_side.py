@@ -9,8 +9,8 @@ import time
 
 import pytest
 from patience import LONGEST, until
-from proscribe.host import Process
-from proscribe.watch.ending import GRACE, Endings
+from proscribe.host.system import Process
+from proscribe.host.watch.ending import GRACE, Endings
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
 

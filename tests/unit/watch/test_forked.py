@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from proscribe.controls.apps.running import Identity, Running
-from proscribe.host import Host, Process
-from proscribe.watch.restricted import Verified
-from proscribe.watch.verifying import FORKED, MOST_FORKED, Verifying
+from proscribe.host.controls.apps.running import Identity, Running
+from proscribe.host.system import Host, Process
+from proscribe.host.watch.restricted import Verified
+from proscribe.host.watch.verifying import FORKED, MOST_FORKED, Verifying
 
 USERS = {"alice": 1000, "bob": 1001}
 OWL, HELPER = "/opt/owl/owl", "/opt/owl/helper"

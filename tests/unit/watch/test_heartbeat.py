@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN
-from proscribe.watch import files, heartbeat, reported, units
-from proscribe.watch.heartbeat import DEAF, LATE, NOTICED, UNABLE, UNTRIED, Heartbeat
+from proscribe.host.watch import heartbeat, units
+from proscribe.host.watch.heartbeat import DEAF, LATE, NOTICED, UNABLE, UNTRIED, Heartbeat
+from proscribe.host.watch.starts import reported
+from proscribe.host.watch.state import files
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN
 from watch_host import ROOT, Made
 
 pytestmark = ROOT

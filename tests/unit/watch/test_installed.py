@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host import ControlError, Unseen
-from proscribe.watch import files, installed, installing, journal, units
-from proscribe.watch.reported import HEARTBEAT
+from proscribe.host.system import ControlError, Unseen
+from proscribe.host.watch import installed, installing, units
+from proscribe.host.watch.starts.reported import HEARTBEAT
+from proscribe.host.watch.state import files, journal
 from watch_host import AT, ROOT, Made, given, plan
 
 pytestmark = ROOT

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.host import ControlError, Host, locking
-from proscribe.watch import journal
+from proscribe.host.system import ControlError, Host, locking
+from proscribe.host.watch.state import journal
 
 AT = "2026-11-27T03:00:00Z"
 DRIFT = {"event": "drift", "rules": ["apps/wechat"], "users": ["mara"], "cause": "package wechat"}

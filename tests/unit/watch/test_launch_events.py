@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.watch import fanotify, inotify, mounts, proc_events
+from proscribe.host.watch.starts import fanotify, inotify, mounts, proc_events
 
 # Read from a group of fanotify on Linux 6.18: /usr/bin/dash as process 7, then a lost event.
 START = bytes.fromhex("18000000 03 00 1800 0010000000000000 05000000 07000000")

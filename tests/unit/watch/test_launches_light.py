@@ -14,21 +14,23 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.host import Host
-from proscribe.watch import files, launches, noticing, verifying
-from proscribe.watch.heartbeat import DEAF, LATE, NOTICED, UNABLE, Heard
+from proscribe.host.system import Host
+from proscribe.host.watch import launches, verifying
+from proscribe.host.watch.heartbeat import DEAF, LATE, NOTICED, UNABLE, Heard
+from proscribe.host.watch.starts import daemon
+from proscribe.host.watch.state import files
 
 # The daemon's modules with one that prints what the process has, instead of the daemon.
 LIGHT = """\
 import json, os, sys
-from proscribe.watch import launches
+from proscribe.host.watch import launches
 parts = launches._parts()
-assert [name for name, _, _ in parts][-1] == "proscribe.watch.noticing"
+assert [name for name, _, _ in parts][-1] == "proscribe.host.watch.starts.daemon"
 said = '''import json, sys
 def run(words):
     print(json.dumps([words, sorted(n for n in sys.modules if n.startswith("proscribe"))]))
 '''
-parts.append(("proscribe.watch.last", compile(said, "x", "exec"), False))
+parts.append(("proscribe.host.watch.last", compile(said, "x", "exec"), False))
 launches._become_light(parts, ["/usr/bin/python3", "the program", "launches"])
 """
 
@@ -39,7 +41,7 @@ def test_the_daemon_has_its_own_modules_and_no_others(project: Any) -> None:
     words, modules = json.loads(done.stdout)
     assert words == ["/usr/bin/python3", "the program", "launches"]
     own = [f"proscribe.{name}" for name in (*launches.LIGHT, launches.DAEMON)]
-    assert modules == sorted([*own, "proscribe", "proscribe.watch", "proscribe.watch.last"])
+    assert modules == sorted([*own, "proscribe", "proscribe.host.watch", "proscribe.host.watch.last"])
 
 
 @pytest.mark.parametrize("compiled", [marshal.dumps(compile("5", "x", "eval")), compile("5", "x", "eval")])
@@ -52,7 +54,7 @@ def test_so_it_is_with_the_loader_that_a_host_has(monkeypatch: pytest.MonkeyPatc
 def test_packages_are_made_before_what_is_in_them_and_modules_are_none() -> None:
     parts = launches._parts()
     packages = {name for name, _, package in parts if package}
-    assert packages == {"proscribe", "proscribe.watch"}
+    assert packages == {"proscribe", "proscribe.host.watch"}
     names = [name for name, _, _ in parts]
     assert all(names.index(name) > names.index(name.rpartition(".")[0]) for name in names if "." in name)
 
@@ -69,7 +71,7 @@ def test_a_loader_that_has_no_code_gives_no_parts(monkeypatch: pytest.MonkeyPatc
 
 
 def test_its_command_is_what_it_was_started_by_with_this_python(project: Any) -> None:
-    code = "import sys; from proscribe.watch import launches; print(launches._command(), [sys.executable])"
+    code = "import sys; from proscribe.host.watch import launches; print(launches._command(), [sys.executable])"
     environment = {**os.environ, "PYTHONPATH": str(project / "module_utils")}
     done = subprocess.run([sys.executable, "-c", code, "a b", "ü", ""], capture_output=True, text=True, env=environment)
     assert done.stdout.strip() == f"{[sys.executable, '-c', code, 'a b', 'ü', '']} {[sys.executable]}"
@@ -85,7 +87,7 @@ def test_where_no_process_can_become_the_daemon_this_one_is_it(monkeypatch: pyte
         raise OSError
 
     ran: list[Sequence[str]] = []
-    monkeypatch.setattr(noticing, "run", ran.append)
+    monkeypatch.setattr(daemon, "run", ran.append)
     monkeypatch.setattr(os, "execv", refuse)
     standard_input_is(monkeypatch, os.stat(os.devnull))
     launches.main(Host("/nowhere"))
@@ -94,7 +96,7 @@ def test_where_no_process_can_become_the_daemon_this_one_is_it(monkeypatch: pyte
 
 def test_code_that_is_not_to_be_had_is_run_here_without_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[Sequence[str]] = []
-    monkeypatch.setattr(noticing, "run", ran.append)
+    monkeypatch.setattr(daemon, "run", ran.append)
     monkeypatch.setattr(launches, "_parts", list)
     monkeypatch.setattr(launches, "_become_light", lambda *_: pytest.fail("of nothing, nothing becomes"))
     standard_input_is(monkeypatch, os.stat(os.devnull))
@@ -108,7 +110,7 @@ def test_with_a_socket_as_its_input_it_is_the_verifier(monkeypatch: pytest.Monke
     with one, other:
         standard_input_is(monkeypatch, os.fstat(one.fileno()))
         monkeypatch.setattr(verifying, "serve", lambda *given: served.append(given))
-        monkeypatch.setattr(noticing, "run", lambda _: pytest.fail("it is no daemon"))
+        monkeypatch.setattr(daemon, "run", lambda _: pytest.fail("it is no daemon"))
         launches.main(Host("/nowhere"))
     ((verifier, descriptor),) = served
     assert isinstance(verifier, verifying.Verifying) and descriptor == 0

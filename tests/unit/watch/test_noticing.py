@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.watch import noticing, reported
-from proscribe.watch.noticing import Noticing
-from proscribe.watch.waiting import Start
+from proscribe.host.watch.starts import daemon as noticing
+from proscribe.host.watch.starts import reported
+from proscribe.host.watch.starts.daemon import Noticing
+from proscribe.host.watch.starts.waiting import Start
 
 
 class Quiet(Noticing):

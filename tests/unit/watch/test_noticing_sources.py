@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 from patience import until
-from proscribe.watch import mounts, noticing, reported
-from proscribe.watch.noticing import Noticing
-from proscribe.watch.prefilter import Prefilter
+from proscribe.host.watch.starts import daemon as noticing
+from proscribe.host.watch.starts import mounts, reported
+from proscribe.host.watch.starts.daemon import Noticing
+from proscribe.host.watch.starts.prefilter import Prefilter
 from watch_host import ROOT
 
 NAME = "a-start-of-this-test"

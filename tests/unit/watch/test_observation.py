@@ -10,26 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe import run
-from proscribe.audit_program import installable
-from proscribe.controls.base import Action, Changes
-from proscribe.finding import worst
-from proscribe.host import ControlError, Unseen
-from proscribe.moments import stamp
-from proscribe.watch import (
-    clock,
-    effective,
-    files,
-    frozen,
-    installed,
-    installing,
-    journal,
-    observation,
-    restoring,
-    units,
-)
-from proscribe.watch.observation import Operations, limited, observed
-from proscribe.watch.summary import summary
+from proscribe.base.moments import stamp
+from proscribe.host import run
+from proscribe.host.audit_program import installable
+from proscribe.host.controls.base import Action, Changes
+from proscribe.host.system import ControlError, Unseen
+from proscribe.host.watch import installed, installing, observation, restoring, units
+from proscribe.host.watch.observation import Operations, limited, observed
+from proscribe.host.watch.state import clock, effective, files, journal, pause
+from proscribe.host.watch.state.summary import summary
+from proscribe.model.finding import worst
 from watch_host import ROOT, Made, given, plan
 
 pytestmark = ROOT
@@ -170,7 +160,7 @@ class TestWatcher:
         assert events(host) == ["drift", "damaged"]
 
     def test_a_pause_leaves_the_watcher_too(self, host: Made) -> None:
-        frozen.freeze(host, "2h", "x", "root")
+        pause.freeze(host, "2h", "x", "root")
         host.stopped.add(units.LAUNCHES)
         assert observe_once(host, WatchedBan())["state"] == "noncompliant"
         assert units.LAUNCHES in host.stopped
@@ -201,11 +191,11 @@ class WatchedBan(Ban):
 
 def test_while_frozen_drift_is_written_down_and_left(watched: Watched) -> None:
     host, _ = watched
-    frozen.freeze(host, "2h", "a printer", "root")
+    pause.freeze(host, "2h", "a printer", "root")
     ban = Ban("dns/wechat")
     observe_once(host, ban)
     assert ban.changed == [] and events(host) == ["frozen", "drift"]
-    frozen.thaw(host)
+    pause.thaw(host)
     observe_once(host, ban)
     assert ban.changed == ["dns"] and events(host) == ["frozen", "drift", "thawed", "corrected"]
 
@@ -389,20 +379,20 @@ class TestTime:
 class TestPause:
     def test_it_has_a_reason_and_an_end(self, watched: Watched) -> None:
         host, _ = watched
-        until = frozen.freeze(host, "2h", "a printer\n\x1b[2J", "mara")
-        assert frozen.active(host) == {"until": until, "reason": "a printer [2J", "by": "mara"}
+        until = pause.freeze(host, "2h", "a printer\n\x1b[2J", "mara")
+        assert pause.active(host) == {"until": until, "reason": "a printer [2J", "by": "mara"}
         assert host.stat(files.FROZEN).st_mode & 0o777 == 0o600  # type: ignore[union-attr]
 
     @pytest.mark.parametrize("duration", ["8d", "2", "h", "-1h", "0h", "2x", "\x1b[2J", "9999999999h", "2h2h", ""])
     def test_no_pause_is_without_bounds(self, watched: Watched, duration: str) -> None:
         with pytest.raises(ValueError):
-            frozen.freeze(watched[0], duration, "x", "root")
-        assert frozen.active(watched[0]) is None
+            pause.freeze(watched[0], duration, "x", "root")
+        assert pause.active(watched[0]) is None
 
     @pytest.mark.parametrize("reason", ["", " ", "\n", "x" * 301])
     def test_no_pause_is_without_a_reason(self, watched: Watched, reason: str) -> None:
         with pytest.raises(ValueError, match="reason"):
-            frozen.freeze(watched[0], "2h", reason, "root")
+            pause.freeze(watched[0], "2h", reason, "root")
 
     @pytest.mark.parametrize(
         "given_",
@@ -416,23 +406,23 @@ class TestPause:
     )
     def test_what_is_no_pause_freezes_nothing(self, watched: Watched, given_: Any) -> None:
         watched[0].write(files.FROZEN, json.dumps(given_), 0o600)
-        assert frozen.active(watched[0]) is None
+        assert pause.active(watched[0]) is None
 
     def test_a_pause_that_others_could_have_written_is_none(self, watched: Watched) -> None:
-        frozen.freeze(watched[0], "2h", "x", "root")
+        pause.freeze(watched[0], "2h", "x", "root")
         watched[0].write(files.FROZEN, watched[0].read(files.FROZEN) or b"", 0o666)
-        assert frozen.active(watched[0]) is None
+        assert pause.active(watched[0]) is None
 
     def test_a_clock_that_is_set_back_does_not_make_it_longer(
         self, watched: Watched, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         host, _ = watched
         host.write(clock.BOOT, "an id\n")
-        frozen.freeze(host, "1h", "x", "root")
-        assert frozen.active(host)
-        uptime = frozen._uptime()
-        monkeypatch.setattr(frozen, "_uptime", lambda: uptime + 3600)
-        assert frozen.active(host) is None
+        pause.freeze(host, "1h", "x", "root")
+        assert pause.active(host)
+        uptime = pause._uptime()
+        monkeypatch.setattr(pause, "_uptime", lambda: uptime + 3600)
+        assert pause.active(host) is None
 
 
 class TestLimits:
@@ -463,4 +453,4 @@ def test_nobody_but_root_can_read_it(watched: Watched, monkeypatch: pytest.Monke
         raise Unseen("only root can")
 
     monkeypatch.setattr(Made, "read", unseen)
-    assert frozen.active(watched[0]) is None and files.renewed(watched[0]) is None and files.state(watched[0]) == {}
+    assert pause.active(watched[0]) is None and files.renewed(watched[0]) is None and files.state(watched[0]) == {}

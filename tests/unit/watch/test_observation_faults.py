@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.finding import COMPLIANT, ERROR, NONCOMPLIANT, REPAIRED, UNKNOWN, Finding, Verdict, host_record
-from proscribe.host import ControlError, Unseen
-from proscribe.moments import stamp
-from proscribe.watch import clock, files, journal, observation, summary
-from proscribe.watch.observation import Operations, observed
+from proscribe.base.moments import stamp
+from proscribe.host.system import ControlError, Unseen
+from proscribe.host.watch import observation
+from proscribe.host.watch.observation import Operations, observed
+from proscribe.host.watch.state import clock, files, journal, summary
+from proscribe.model.finding import COMPLIANT, ERROR, NONCOMPLIANT, REPAIRED, UNKNOWN, Finding, Verdict, host_record
 from watch_host import ROOT, Made
 
 pytestmark = ROOT

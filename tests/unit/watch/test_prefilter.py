@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls.apps.portable import appimage
-from proscribe.watch.prefilter import Prefilter, plain
+from proscribe.host.controls.apps.portable import appimage
+from proscribe.host.watch.starts.prefilter import Prefilter, plain
 
 MADE = Prefilter(
     {

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from patience import until
-from proscribe.watch.process_users import owner_of, user_of
+from proscribe.host.watch.starts.process_users import owner_of, user_of
 from watch_host import ROOT
 
 pytestmark = ROOT

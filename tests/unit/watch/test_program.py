@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from proscribe.stream import packed_watch
-from proscribe.watch import files, journal
-from proscribe.watch_text import WATCH_TEXT
+from proscribe.host.watch.program_text import WATCH_TEXT
+from proscribe.host.watch.state import files, journal
+from proscribe.wire.stream import packed_watch
 from watch_host import ROOT
 
 pytestmark = ROOT

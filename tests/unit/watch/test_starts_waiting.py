@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.watch.waiting import MOST, MOST_AT_ONCE, MOST_OF_USER, Budget, Start, Waiting
+from proscribe.host.watch.starts.waiting import MOST, MOST_AT_ONCE, MOST_OF_USER, Budget, Start, Waiting
 
 
 class TestBudget:

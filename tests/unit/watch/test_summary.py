@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from proscribe.watch import files, frozen, installing, journal
-from proscribe.watch.status import status
-from proscribe.watch.summary import summary
+from proscribe.host.watch import installing
+from proscribe.host.watch.state import files, journal
+from proscribe.host.watch.state import pause as frozen
+from proscribe.host.watch.state.summary import summary
+from proscribe.host.watch.status import status
 from watch_host import ROOT, Made, given, plan
 
 pytestmark = ROOT

@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 from patience import until
-from proscribe.controls.apps.running import Identity, Running
-from proscribe.host import ControlError, Process, Result
-from proscribe.moments import stamp
-from proscribe.watch import clock, files, frozen, installing, journal, units, verifying
-from proscribe.watch.restricted import Verified
-from proscribe.watch.verifying import MOST_NOTIFIERS, RELOADED, SUCCESSORS, Verifying
+from proscribe.base.moments import stamp
+from proscribe.host.controls.apps.running import Identity, Running
+from proscribe.host.system import ControlError, Process, Result
+from proscribe.host.watch import installing, units, verifying
+from proscribe.host.watch.restricted import Verified
+from proscribe.host.watch.state import clock, files, journal, pause
+from proscribe.host.watch.verifying import MOST_NOTIFIERS, RELOADED, SUCCESSORS, Verifying
 from watch_host import ROOT, Made, given, plan
 
 pytestmark = ROOT
@@ -126,7 +127,7 @@ class TestTheTimer:
         assert made.ran == [] and events(made) == []
 
     def test_in_a_pause_it_does_not(self, stopped: Made) -> None:
-        frozen.freeze(stopped, "1h", "works on it", "ann")
+        pause.freeze(stopped, "1h", "works on it", "ann")
         Verifying(lambda: stopped).answer(("timer",))
         assert stopped.stopped == {units.TIMER}
 
@@ -135,7 +136,7 @@ def test_in_a_pause_no_start_is_verified(watched: tuple[Made, dict[str, Any]]) -
     host, _ = watched
     one = Verifying(lambda: host)
     assert "later" in one.answer(("starts", []))
-    frozen.freeze(host, "1h", "works on it", "ann")
+    pause.freeze(host, "1h", "works on it", "ann")
     assert one.answer(("starts", [])).keys() == {"used"}
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from proscribe.host import Process
-from proscribe.moments import stamp
-from proscribe.watch import clock, installing, verifying
-from proscribe.watch.restricted import Verified
-from proscribe.watch.verifying import FORGOTTEN, RELOADED, REST, SLOW, SOON, Verifying
+from proscribe.base.moments import stamp
+from proscribe.host.system import Process
+from proscribe.host.watch import installing, verifying
+from proscribe.host.watch.restricted import Verified
+from proscribe.host.watch.state import clock
+from proscribe.host.watch.verifying import FORGOTTEN, RELOADED, REST, SLOW, SOON, Verifying
 from watch_host import ROOT, Made, given, plan
 
 pytestmark = ROOT

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe import run, watch_commands
-from proscribe.host import ControlError
-from proscribe.watch import files, frozen, journal, launches, observation
+from proscribe.host import run, watch_commands
+from proscribe.host.system import ControlError
+from proscribe.host.watch import launches, observation
+from proscribe.host.watch.state import files, journal, pause
 from watch_host import ROOT, Made
 
 pytestmark = ROOT
@@ -57,10 +58,10 @@ def test_a_pause_begins_with_a_reason_and_by_whom_and_ends(call: Called, capsys:
     assert call("thaw") == 0
     assert capsys.readouterr().out == "it was not frozen\n"
     assert call("freeze", "2h", "a reason") == 0
-    now = frozen.active(call.host)
+    now = pause.active(call.host)
     assert now and (now["reason"], now["by"]) == ("a reason", "ann")
     assert capsys.readouterr().out == f"frozen until {now['until']}\n"
-    assert call("thaw") == 0 and frozen.active(call.host) is None
+    assert call("thaw") == 0 and pause.active(call.host) is None
     assert capsys.readouterr().out == "the watch corrects again\n"
 
 
@@ -76,7 +77,7 @@ def test_other_words_do_nothing_and_print_which_there_are(
     assert said.out == "" and all(
         f"proscribe-watch {verb}" in said.err for verb in ("observe", "freeze", "thaw", "status")
     )
-    assert call.observed == [] and frozen.active(call.host) is None
+    assert call.observed == [] and pause.active(call.host) is None
 
 
 def test_the_status_is_printed(call: Called, capsys: pytest.CaptureFixture[str]) -> None:

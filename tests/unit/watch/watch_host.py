@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host import Host, Result
-from proscribe.plan import sealed
-from proscribe.watch import files, heartbeat, installing, reported, restoring, units
+from proscribe.host.system import Host, Result
+from proscribe.host.watch import heartbeat, installing, restoring, units
+from proscribe.host.watch.starts import reported
+from proscribe.host.watch.state import files
+from proscribe.model.plan import sealed
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what is root's alone")
 AT = "2026-11-27T03:00:00Z"

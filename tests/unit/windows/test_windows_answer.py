@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.reply.shapes import Unusable
-from proscribe.windows import answer as module
-from proscribe.windows import registry as registry_module
-from proscribe.windows.answer import Task, read
-from proscribe.windows.command import LONGEST, UNINSTALL, command, line, token
-from proscribe.windows.registry import Registry
+from proscribe.controller.windows import answer as module
+from proscribe.controller.windows import registry as registry_module
+from proscribe.controller.windows.answer import Task, read
+from proscribe.controller.windows.command import LONGEST, UNINSTALL, command, line, token
+from proscribe.controller.windows.registry import Registry
+from proscribe.wire.replies.shapes import Unusable
 from windows_answers import ALICE, BOB, MARK, answered, installed, printed
 
 WINE = Path(__file__).parent / "recorded/wine_10.txt"

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import re
 
-from proscribe.windows.command import LISTED_KEYS, LISTED_OF_USERS, LONGEST, WHOLE_KEYS, WHOLE_OF_USERS, line, token
+from proscribe.controller.windows.command import (
+    LISTED_KEYS,
+    LISTED_OF_USERS,
+    LONGEST,
+    WHOLE_KEYS,
+    WHOLE_OF_USERS,
+    line,
+    token,
+)
 
 
 def test_all_that_has_names_is_printed_in_unicode() -> None:

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 import yaml
-from proscribe.compile.catalogue import load
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
-from proscribe.compile.schema import CATEGORIES
-from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN
-from proscribe.plan import RESTRICTED, sealed
-from proscribe.reply import results
-from proscribe.windows import apps, observing, registry
-from proscribe.windows.answer import read
-from proscribe.windows.command import APP_PACKAGES, POLICIES, UNINSTALL, UNINSTALL_32
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.schema import CATEGORIES
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.windows import apps, observing, registry
+from proscribe.controller.windows.answer import read
+from proscribe.controller.windows.command import APP_PACKAGES, POLICIES, UNINSTALL, UNINSTALL_32
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN
+from proscribe.model.plan import RESTRICTED, sealed
+from proscribe.wire.replies import results
 from windows_answers import (
     ALICE,
     BOB,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from proscribe.windows import browsers
-from proscribe.windows.command import POLICIES
+from proscribe.controller.windows import browsers
+from proscribe.controller.windows.command import POLICIES
 from windows_answers import answered
 
 KEY = f"{POLICIES}\\Google\\Chrome"

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from proscribe.controls.group_policy.policies import entries
-from proscribe.controls.group_policy.registry_pol import said_by
-from proscribe.plan import SCHEMA, sealed
-from proscribe.windows.answer import Answer, read
-from proscribe.windows.command import (
+from proscribe.controller.windows.answer import Answer, read
+from proscribe.controller.windows.command import (
     APP_PACKAGES,
     CODE_PAGES,
     LISTED_KEYS,
@@ -20,6 +17,9 @@ from proscribe.windows.command import (
     WHOLE_KEYS,
     WHOLE_OF_USERS,
 )
+from proscribe.host.controls.group_policy.policies import entries
+from proscribe.host.controls.group_policy.registry_pol import said_by
+from proscribe.model.plan import SCHEMA, sealed
 
 MARK = "proscribe-0123456789abcdef"
 ALICE, BOB = "S-1-5-21-1-2-3-1001", "S-1-5-21-1-2-3-1002"

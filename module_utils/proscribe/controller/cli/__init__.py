@@ -1,0 +1,90 @@
+"""The launcher's commands that need no playbook: `explain`, `diff`, `waiver`, `report`. Controller only.
+
+Each command is a module with `add_arguments(parser)` and `run(arguments) -> int`, the exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from ...wire import installation
+from ..report.collection.invocation import typed, where_we_are
+from ..report.text.command import quoted
+from ..report.text.layout import cells, fitted, prose, screen_width, wrap
+from ..report.text.wording import clean
+
+
+def program() -> tuple[str, ...]:
+    """The arguments that start the launcher, as it was called."""
+    if installation.COLLECTION:  # it has none
+        return (*typed(sys.executable, where_we_are(os.environ)), str(installation.COMMAND))
+    return typed(os.environ.get("PROSCRIBE_CALLED") or installation.LAUNCHER, where_we_are(os.environ))
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """Print a message for people: printable, and broken where the screen ends."""
+    lines = "\n".join(map(clean, text.split("\n")))
+    print(prose(lines, screen_width()), file=sys.stderr if error else sys.stdout, flush=error)
+
+
+EXAMPLE = re.compile(r"\s+(?:\S*/)?(?:proscribe|ansible)\S* ")
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help that fits the screen, and whose examples can be pasted: they name the launcher as it was called."""
+
+    def add_text(self, text: str | None) -> None:
+        """Add a text."""
+        named = text and text.replace("./proscribe", " ".join(map(quoted, program())))
+        super().add_text(named and "\n".join(self._paragraphs(named.split("\n"))))
+
+    def _paragraphs(self, lines: Iterable[str]) -> Iterator[str]:
+        """Lines that begin at the edge are prose, filled to the width. Those further in are as they are, where they
+        fit; of an example the command stays whole, and what it is for comes below it.
+        """
+        paragraph: list[str] = []
+        for line in (*lines, ""):
+            if line[:1].strip():
+                paragraph.append(line)
+                continue
+            yield from wrap(" ".join(paragraph), self._width) if paragraph else ()
+            paragraph = []
+            command, gap, purpose = line.rstrip().partition("    ") if line[:2].isspace() else (line, "", "")
+            if cells(line) > self._width and gap:
+                yield from (command, fitted(f"      {purpose.strip()}", self._width))
+            else:
+                yield line if EXAMPLE.match(line) else fitted(line, self._width)
+
+
+# A subcommand: what adds its options, what runs it, and what it does, in words that go on a sentence.
+Subcommand = tuple[Callable[[argparse.ArgumentParser], None], Callable[..., int], str]
+
+
+def add_subcommands(
+    parser: argparse.ArgumentParser,
+    subcommands: Mapping[str, Subcommand],
+    options: Callable[[argparse.ArgumentParser], None],
+) -> None:
+    """The subcommands of a command, each with options of its own and those that all of them have. What runs the chosen
+    one is `run_subcommand` of the parsed arguments.
+    """
+    found = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
+    for name, (add, run, help_) in subcommands.items():
+        subcommand = found.add_parser(
+            name,
+            help=help_,
+            description=help_[0].upper() + help_[1:] + ".",
+            formatter_class=Help,
+            allow_abbrev=False,
+        )
+        add(subcommand)
+        options(subcommand)
+        subcommand.set_defaults(run_subcommand=run)
+
+
+class Refused(Exception):
+    """A command cannot do what it was asked; the text says why, and what would help. The exit code is 2."""

@@ -1,0 +1,53 @@
+"""`./proscribe catalog`: what the catalogue has, what it lacks, how old it is, and where it can be refreshed from.
+
+Each subcommand is a file with a function for its options and one that runs it. No host is touched, and but for
+`refresh` and `propose`, which write files to be reviewed, nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ....wire.installation import CATALOGUE
+from ...compile.catalogue.loading import load
+from .. import Refused, add_subcommands
+from . import checking, listing, proposing, refreshing, stats
+from .chosen import Chosen
+
+SUMMARY = "List, check and refresh the catalogue: what each service is made of."
+
+SUBCOMMANDS = {
+    "list": (listing.add_list_arguments, listing.list_all, "list the services, each with what is known of it"),
+    "show": (listing.add_show_arguments, listing.show, "show a service: its values, where they come from, decisions"),
+    "check": (checking.add_arguments, checking.run, "check the catalogue, also against names that nobody may block"),
+    "stats": (stats.add_arguments, stats.run, "count per service what can be seen, removed and blocked"),
+    "stale": (listing.add_stale_arguments, listing.list_stale, "list what was not checked for too long"),
+    "refresh": (refreshing.add_arguments, refreshing.run, "fetch publishers' lists, and write what changed for review"),
+    "propose": (proposing.add_arguments, proposing.run, "write an amendment from a list of names"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The subcommands, each with options of its own."""
+    parser.description = SUMMARY
+    add_subcommands(parser, SUBCOMMANDS, _options)
+
+
+def _options(subcommand: argparse.ArgumentParser) -> None:
+    usual = str(CATALOGUE)
+    subcommand.add_argument(
+        "--catalog", default=usual, metavar="DIR", help="the catalogue (default: the project's own)"
+    )
+    subcommand.add_argument(
+        "--dir", action="append", default=[], metavar="DIR", help="one of proscribe_catalog_dirs; may be repeated"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a subcommand; returns its exit code. Raises PolicyErrors for a catalogue with mistakes."""
+    directories = [Path(one) for one in (arguments.catalog, *arguments.dir)]
+    for directory in directories:
+        if not directory.is_dir():
+            raise Refused(f"{directory} is not a directory; expected a catalogue, with <category>/<id>.yml files")
+    return int(arguments.run_subcommand(arguments, Chosen(directories, load(directories))))

@@ -1,0 +1,78 @@
+"""`./proscribe collection`: the checkout as an Ansible collection, to be used from a project of one's own.
+
+The checkout stays the source: what has another place or another name in a collection is derived from it. No host is
+touched, and the one file that is written appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tomllib
+from pathlib import Path
+
+from ....wire import installation
+from .. import Refused
+from .building import build, packed
+from .full_names import Names
+from .layout import Source, source_files
+from .metadata import Release, requires_ansible
+from .placing import place, target_of
+from .written import collection_files
+
+NAMESPACE, NAME = "proscribe", "ban"
+
+EPILOG = """\
+  ./proscribe collection
+  ./proscribe collection --output dist --namespace acme --name restrictions
+  ./proscribe collection --directory collections            without a file, into a collections path
+
+  ansible-galaxy collection install --offline proscribe-ban-*.tar.gz -p collections
+  ansible-playbook proscribe.ban.audit -i inventory/hosts.yml
+
+The same files give the same bytes. docs/collection.md says how a collection is used, and what differs from a checkout.
+Exit code 2: it could not be built, and nothing was written."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.description = "Build an Ansible collection from this checkout, with ansible-core alone."
+    parser.epilog = EPILOG
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--output", default="", metavar="DIR", help="where the file is written (default: here)")
+    where.add_argument(
+        "--directory", default="", metavar="DIR", help="a collections path, in which it is installed instead"
+    )
+    parser.add_argument("--namespace", default=NAMESPACE, help=f"of the collection (default: {NAMESPACE})")
+    parser.add_argument("--name", default=NAME, help=f"of the collection (default: {NAME})")
+    parser.add_argument("--repository", default="", metavar="URL", help="where the sources are, as Galaxy shows it")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Build it and print its path; returns the exit code. Raises Refused."""
+    if installation.COLLECTION:
+        raise Refused(f"this is the collection {installation.COLLECTION}; it is built from a checkout of the project")
+    output = Path(arguments.output or ".")
+    if not output.is_dir():
+        raise Refused(f"--output: found {arguments.output!r}, expected a directory that is there")
+    if arguments.repository and not re.fullmatch(r"https://[\w.~:/@-]{1,300}", arguments.repository, re.ASCII):
+        raise Refused(f"--repository: found {arguments.repository!r}, expected an https:// URL")
+    root = installation.ROOT
+    source = source_files(root)
+    names = Names.of(source, arguments.namespace, arguments.name)
+    release = _release(root, source, names, arguments.repository)
+    target = target_of(Path(arguments.directory), names) if arguments.directory else None
+    files = collection_files(source, names, release)
+    if target is None:
+        print(build(files, names, release.version, output))
+    else:
+        place(packed(files, names, release.version), target)
+        print(target)
+    return 0
+
+
+def _release(root: Path, source: Source, names: Names, repository: str) -> Release:
+    """What pyproject.toml says of the version, and of the Ansible that it needs. Raises Refused."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    requirement = requires_ansible(project["dependencies"])
+    return Release(names, project["version"], project["description"], project["license"], requirement, repository)

@@ -1,0 +1,132 @@
+"""What an organisation expects of its policy: a file of names by their answers, compared with what `explain` answers.
+
+    all:
+      blocked: [web.whatsapp.com, https://drive.google.com/drive]
+      open: [www.google.com, mail.example.org]
+    press:                       # a group of the inventory, or a host
+      waived: [web.whatsapp.com]
+
+So the people who decide can read the test of their policy, and a change of the catalogue shows what it breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...compile.reading.yaml_file import Document, KeyPath, read_yaml
+from ...policy_errors import PolicyError, PolicyErrors, close_to
+from ...report.text.layout import row, wrap
+from ...report.text.wording import clean, counted, some
+from .reasons.reason import OFF, STATUSES
+
+SCHEMA = "proscribe/expectations/1"
+EVERY_HOST = "all"
+ANSWERS = tuple(status for status in STATUSES if status != OFF)  # a name is never off: another control answers
+MOST_HOSTS = 3  # named of those with another answer
+
+
+class Expectation(NamedTuple):
+    """One row of the file: which answer a name is to have on some hosts."""
+
+    hosts: str  # the key: all, a group or a host
+    answer: str
+    name: str
+    path: KeyPath  # in the file
+
+
+class Difference(NamedTuple):
+    """Hosts with another answer than was expected, and why they have it."""
+
+    answer: str
+    hosts: tuple[str, ...]
+    why: str
+
+
+class Result(NamedTuple):
+    """What became of an expectation: met where there are no differences."""
+
+    expectation: Expectation
+    differences: tuple[Difference, ...]
+
+
+def read(path: Path, groups: Mapping[str, frozenset[str]], hosts: Sequence[str]) -> tuple[Document, list[Expectation]]:
+    """The rows of a file, in its order. `groups` are the inventory's, `hosts` those in question. Raises PolicyErrors
+    with every mistake.
+    """
+    try:
+        document = read_yaml(path)
+    except PolicyError as error:
+        raise PolicyErrors([error]) from None
+    known = {EVERY_HOST, *groups, *hosts}
+    errors: list[PolicyError] = []
+    if not isinstance(document.data, dict):
+        errors.append(document.error((), document.data, f"a mapping: {EVERY_HOST}, a group or a host, and its answers"))
+    rows = [] if errors else list(_rows(document, known, errors))
+    if not rows and not errors:
+        errors.append(document.error((), document.data, "at least one name"))
+    if errors:
+        raise PolicyErrors(errors)
+    return document, rows
+
+
+def _rows(document: Document, known: set[str], errors: list[PolicyError]) -> Iterator[Expectation]:
+    for hosts, answers in document.data.items():
+        if hosts not in known:
+            errors.append(document.error((hosts,), hosts, f"{EVERY_HOST}, a group or a host{close_to(hosts, known)}"))
+        elif not isinstance(answers, dict):
+            errors.append(document.error((hosts,), answers, f"a mapping with keys out of {', '.join(ANSWERS)}"))
+        else:
+            for answer, names in answers.items():
+                path: KeyPath = (hosts, answer)
+                if answer not in ANSWERS:
+                    errors.append(document.error(path, answer, f"one of {', '.join(ANSWERS)}"))
+                elif not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
+                    errors.append(document.error(path, names, "a list of names, as explain takes them"))
+                else:
+                    yield from (Expectation(hosts, answer, name, (*path, index)) for index, name in enumerate(names))
+
+
+def result(expectation: Expectation, answers: Sequence[tuple[str, tuple[str, ...], str]]) -> Result:
+    """An expectation beside the answers for its hosts: each with the hosts that have it, and why."""
+    if not answers:  # nothing was compared, so nothing is as expected
+        return Result(expectation, (Difference("no answer", (), f"no host of {expectation.hosts} is in question"),))
+    return Result(expectation, tuple(Difference(*one) for one in answers if one[0] != expectation.answer))
+
+
+def render(file: str, results: Sequence[Result], width: int) -> str:
+    """The table: each row with what was expected, and the hosts that answer otherwise."""
+    met = sum(not result.differences for result in results)
+    lines = [f"{clean(file)}: {met} of {counted(len(results), 'name')} as expected", ""]
+    widths = (
+        max(len(result.expectation.hosts) for result in results),
+        max(len(result.expectation.answer) for result in results),
+    )
+    for expectation, differences in results:
+        head = f"{expectation.name}" if not differences else f"{expectation.name}: not as expected"
+        lines += row(clean(expectation.hosts), expectation.answer, clean(head), widths, width)
+        for answer, hosts, why in differences:
+            text = " on ".join(filter(None, (answer, some(hosts, MOST_HOSTS)))) + (f": {why}" if why else "")
+            lines += ["  " + line for line in wrap(clean(text), width - 2)]
+    return "\n".join(lines)
+
+
+def as_json(file: str, results: Sequence[Result]) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "schema": SCHEMA,
+        "file": file,
+        "met": all(not result.differences for result in results),
+        "results": [
+            {
+                "hosts": expectation.hosts,
+                "expected": expectation.answer,
+                "name": expectation.name,
+                "differences": [
+                    {"answer": answer, "hosts": list(hosts), "why": why} for answer, hosts, why in differences
+                ],
+            }
+            for expectation, differences in results
+        ],
+    }

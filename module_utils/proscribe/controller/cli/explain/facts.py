@@ -1,0 +1,97 @@
+"""What is known of hosts from what they last answered: their system, package systems and browsers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ....host.controls.apps.systems.registry import OF_THE_HOST, ON_DEMAND, SYSTEMS
+from ....model.finding import UNKNOWN
+from ...report.evaluation.modes import ONLY_OBSERVED
+from ...report.storage.complete import UnreadableReport, read_records, runs
+
+MOST_RUNS = 10  # that are read, the newest first: what is known of a host may stand in an older one
+# How Python calls the systems on which nothing is enforced (sys.platform), and how records call those that are only
+# observed; a Linux host says its distribution.
+NOT_LINUX = ("darwin", "freebsd", "openbsd", "netbsd", "sunos", "aix", "cygwin", "win32", *ONLY_OBSERVED)
+
+
+class Facts(NamedTuple):
+    """A host as its records know it; None or "" is what no record says."""
+
+    os: str = ""
+    managers: frozenset[str] | None = None  # of the package systems that it has for all of it: dpkg, flatpak
+    brought: frozenset[str] | None = None  # of those that users have brought along: nix
+    browsers: frozenset[str] | None = None  # by the id of the place that they read
+    at: str = ""  # when the oldest of this was seen: UTC
+    state: str = ""  # what the newest record says of the host as a whole
+    observed: str = ""  # when that was: UTC
+
+    @property
+    def known(self) -> bool:
+        """Whether its package systems and browsers are known."""
+        return self.managers is not None and self.browsers is not None
+
+    @property
+    def served(self) -> bool:
+        """Whether the ban is enforced on the host's system, as far as anybody knows."""
+        return not self.os.startswith(NOT_LINUX)
+
+    def has(self, key: str) -> bool | None:
+        """Whether the host, or one of its users, has a package system of the catalogue (`apt`); None where nobody
+        knows.
+        """
+        own = {system.MANAGER for system in SYSTEMS if key == system.CATALOGUE_KEY}
+        traced = {system.MANAGER for system in ON_DEMAND}
+        if not own <= {system.MANAGER for system in OF_THE_HOST} | traced:
+            return True  # pip and its like leave no trace before they are used: they are looked for everywhere
+        if own & ((self.managers or frozenset()) | (self.brought or frozenset())):
+            return True
+        return None if self.managers is None or (own & traced and self.brought is None) else False
+
+    def without_time(self) -> Facts:
+        """The same, for comparing hosts."""
+        return self._replace(at="", state="", observed="")
+
+
+NOTHING = Facts()
+
+
+def known(reports: Path, hosts: Collection[str]) -> dict[str, Facts]:
+    """What the newest records say of some hosts; a host that no record knows is not in it.
+
+    A report that somebody broke says nothing. Reads at most MOST_RUNS reports.
+    """
+    found: dict[str, Facts] = {}
+    missing = set(hosts)
+    for id_ in reversed(runs(reports)[-MOST_RUNS:]):
+        if not missing:
+            break
+        try:
+            for record in read_records(reports / id_):
+                if record["host"] in missing:
+                    facts = _with(found.get(record["host"], NOTHING), record)
+                    found[record["host"]] = facts
+                    if facts.known:
+                        missing.discard(record["host"])
+        except (UnreadableReport, OSError):
+            continue
+    return {host: facts for host, facts in found.items() if facts != NOTHING}
+
+
+def _with(newer: Facts, record: Mapping[str, Any]) -> Facts:
+    """What is known, and what an older record says beyond it."""
+    at = str(record.get("checked_at") or "")
+    if at and not newer.observed:
+        newer = newer._replace(state=str(record.get("state") or UNKNOWN), observed=at)
+    platform, said = record.get("platform"), newer
+    if not said.os and isinstance(platform, Mapping):
+        said = said._replace(os=str(platform.get("os") or ""))
+    if said.managers is None and isinstance(named := record.get("package_systems"), list):
+        said = said._replace(managers=frozenset(map(str, named)))
+    if said.brought is None and isinstance(named := record.get("user_package_systems"), list):
+        said = said._replace(brought=frozenset(map(str, named)))
+    if said.browsers is None and isinstance(named := record.get("browsers"), list):
+        said = said._replace(browsers=frozenset(map(str, named)))
+    return said if said == newer else said._replace(at=min(filter(None, (newer.at, at)), default=""))

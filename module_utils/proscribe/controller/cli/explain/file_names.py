@@ -1,0 +1,74 @@
+"""Which services a file's name is looked at for, by the names that the file scan of a host goes by. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ....host.controls.apps.portable import appimage
+from ....host.controls.apps.portable.names import Names
+from ....host.controls.apps.portable.scan import PLACES, SYSTEM_HOMES
+from ...compile.catalogue.loading import Catalogue
+from ...compile.plans.compiling import IDENTIFIERS
+
+APPIMAGE, STEM, WINDOWS, PROGRAM, DESKTOP = "appimage", "name", "windows", "program", "desktop"  # how a name fits
+HINTS = (appimage.SUFFIX, ".exe")  # what is a file and not a host's name
+LOCAL = "/usr/local/"  # the part of /usr that no package system owns
+
+SHOWS, NEVER = "what is in it shows that", ""  # when such a file is moved
+
+
+def is_file(word: str) -> bool:
+    """Whether a word can only be a file's name or path."""
+    return word.lower().endswith(HINTS) or word.startswith(("/", "~/"))
+
+
+def scanned(word: str) -> bool:
+    """Whether the file scan goes where a path is; a bare name may be anywhere."""
+    if "/" not in word or word.startswith(("~/", LOCAL, *(f"{place}/" for place in PLACES))):
+        return True
+    return word.startswith("/") and not word.startswith(tuple(f"{place}/" for place in SYSTEM_HOMES))
+
+
+def fitting(word: str, names: Names) -> Iterator[tuple[str, str]]:
+    """The services that a file of that name is looked at for, each with how it fits: the choice of the file scan."""
+    name = word.rpartition("/")[2]
+    if name.lower().endswith(appimage.SUFFIX):
+        for service in names.images(name):
+            yield service, APPIMAGE
+    elif name in names.windows:
+        for service in names.windows[name]:
+            yield service, WINDOWS
+    elif name in names.programs or name in names.marked:
+        for service in dict.fromkeys([*names.programs.get(name, ()), *names.marked.get(name, ())]):
+            yield service, PROGRAM
+    elif name in names.desktop_files:
+        for service in names.desktop_files[name]:
+            yield service, DESKTOP
+    elif name not in names.all:
+        for service in names.stems.get(appimage.stem(name), ()):
+            yield service, STEM
+
+
+def of_catalogue(catalogue: Catalogue) -> Names:
+    """The names of all services of a catalogue, restricted or not."""
+    found: dict[str, Mapping[str, Any]] = {id_: IDENTIFIERS["apps"](one) for id_, one in catalogue.services.items()}
+    return Names({id_: entry for id_, entry in found.items() if entry})
+
+
+def does(how: str, name: str, service: str, mode: str) -> str:
+    """What a look at a host, and enforcing, do with a file of that name, in words."""
+    everywhere = f"homes, {', '.join(PLACES)}"
+    kind, where, sign = {
+        APPIMAGE: (f"an AppImage called {name}", everywhere, SHOWS),
+        PROGRAM: (f"a program called {name}", everywhere, "what is in it and around it shows that"),
+        DESKTOP: (f"a desktop entry called {name}", "directories of the app's name, with a program in them", NEVER),
+        STEM: (f"an AppImage or a tool called {name}", "Downloads, Desktop, bin and the like, /opt and /tmp", SHOWS),
+        WINDOWS: (
+            f"a Windows program called {name}",
+            "Wine prefixes",
+            "it lies where that one's does",
+        ),
+    }[how]
+    moved = f", and moved to quarantine where {sign}" if mode == "enforce" and sign != NEVER else "; it is not moved"
+    return f"{kind} is looked for in {where}: it is reported as {service}'s{moved}"

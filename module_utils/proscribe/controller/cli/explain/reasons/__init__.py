@@ -1,0 +1,48 @@
+"""What each control does about a question on a host: blocked or open, and why. Pure.
+
+Nothing is decided here. The plan says what is restricted; the controls' own code says what they make of it: the lists
+of the browsers and how browsers read them, the networks of the firewall, the names of the DNS backends. One file for
+each control, with `reasons(about, policy)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from .....model.plan import CONTROLS
+from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subject
+from . import apps, browser, dns, firewall
+from .reason import OPEN, STATUSES, Answer, Policy, Reason
+
+# The controls that decide about each kind of subject; what the others say is told beside it.
+DECIDING = {
+    SERVICE: CONTROLS,
+    PROGRAM: ("apps", "browser"),
+    NAME: ("browser", "firewall", "dns"),
+    ADDRESS: ("firewall",),
+    FILE: ("apps",),
+    EXTENSION: ("browser",),
+}
+
+REASONS = {"apps": apps.reasons, "browser": browser.reasons, "firewall": firewall.reasons, "dns": dns.reasons}
+
+
+def answers(about: Subject, policy: Policy) -> dict[str, Answer]:
+    """Every control's answer."""
+    if not policy.facts.served:
+        reason = Reason(OPEN, f"no control is enforced on {policy.facts.os}")
+        return dict.fromkeys(CONTROLS, Answer(OPEN, (reason,)))
+    return {control: _answer(list(REASONS[control](about, policy))) for control in CONTROLS}
+
+
+def decided(about: Subject, said: Mapping[str, Answer]) -> str:
+    """The answer for a host, out of those of the controls that decide."""
+    return _first(said[control].status for control in DECIDING[about.kind])
+
+
+def _answer(reasons: Sequence[Reason]) -> Answer:
+    return Answer(_first(reason.status for reason in reasons), tuple(dict.fromkeys(reasons)))
+
+
+def _first(statuses: Iterable[str]) -> str:
+    return min(statuses, key=STATUSES.index, default=OPEN)

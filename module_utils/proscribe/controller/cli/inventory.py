@@ -1,0 +1,189 @@
+"""What a playbook would see of an inventory, without a playbook: the same question, so the same compiled answer.
+
+Ansible's own managers read the inventory, with the project's ansible.cfg and whatever the environment says; so
+`group_vars`, vaults, `-e`, templates and Ansible's precedence are what they are in a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible import constants, context
+from ansible.cli import CLI
+from ansible.errors import AnsibleError
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import trust_as_template
+from ansible.utils.context_objects import CLIArgs
+from ansible.utils.path import unfrackpath
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
+
+from ...model.plan import CONTROLS
+from ...wire import installation
+from ..compile.inventory.ignored_variables import unread
+from ..compile.inventory.inventory import Question, place_of, variables_reader, zones
+from ..compile.inventory.reports_place import ENVIRONMENT, VARIABLE, Place, place_of_reports
+from ..compile.inventory.selection import audience, select
+from ..policy_errors import PolicyErrors, close_to
+from ..report.collection.invocation import Argument
+from . import Refused
+
+PROJECT = installation.ROOT
+
+# A collection has no example inventory.
+DEFAULT = "what ansible.cfg names" if installation.COLLECTION else "inventory/"
+
+
+class NoneServed(Refused):
+    """All of the chosen hosts are such as runs leave out."""
+
+
+def add_options(parser: argparse.ArgumentParser, limited: bool = True) -> None:
+    """The options that choose hosts and read their variables, as ansible-playbook has them; --limit, if `limited`."""
+    group = parser.add_argument_group("inventory (as for ansible-playbook)")
+    group.add_argument(
+        "-i", "--inventory", action="append", default=[], metavar="INVENTORY", help=f"default: {DEFAULT}"
+    )
+    if limited:
+        group.add_argument("-l", "--limit", metavar="HOSTS", default="", help="only these hosts")
+    else:
+        parser.set_defaults(limit="")
+    group.add_argument("-e", "--extra-vars", action="append", default=[], metavar="VARS", help="key=value, or @file")
+    group.add_argument("--vault-id", action="append", default=[], dest="vault_ids", metavar="ID")
+    group.add_argument(
+        "--vault-password-file",
+        "--vault-pass-file",
+        action="append",
+        default=[],
+        dest="vault_password_files",
+        metavar="FILE",
+    )
+    group.add_argument("-J", "--ask-vault-password", "--ask-vault-pass", action="store_true", dest="ask_vault_pass")
+
+
+def inventory_options(arguments: argparse.Namespace) -> list[Argument]:
+    """The options, given once more, that say where the inventory is and how to read it; without --limit."""
+    named = {"-i": "inventory", "-e": "extra_vars", "--vault-id": "vault_ids"}
+    named["--vault-password-file"] = "vault_password_files"
+    words = [Argument(name, option, text) for option, name in named.items() for text in getattr(arguments, name)]
+    return words + ([Argument("ask_vault_pass", "-J")] if arguments.ask_vault_pass else [])
+
+
+def sources(named: Sequence[str]) -> list[str]:
+    """The inventory's sources as Ansible gives them to a playbook: paths made absolute, lists of hosts as they are."""
+    if not named:
+        return [str(source) for source in constants.DEFAULT_HOST_LIST]
+    return [source if "," in source else unfrackpath(source, follow=False) for source in named]
+
+
+@functools.cache
+def _vault_secrets(ids: tuple[str, ...], files: tuple[str, ...], ask: bool) -> Any:
+    """The secrets that open vaults. Once for a process: so Ansible has it, and nobody types a password twice."""
+    return CLI.setup_vault_secrets(
+        DataLoader(), vault_ids=list(ids), vault_password_files=list(files), ask_vault_pass=ask, auto_prompt=False
+    )
+
+
+def reports_place(arguments: argparse.Namespace) -> Place:
+    """Where the reports of the inventory that `arguments` name are. Without one, or where the environment decides, no
+    inventory is read. Raises what `question` does.
+    """
+    if os.environ.get(ENVIRONMENT) or not arguments.inventory:
+        return place_of_reports([], [], f"; -i INVENTORY finds what {VARIABLE} names")
+    about = question(arguments)
+    return place_of_reports(about.hosts, about.inventory)
+
+
+def question(
+    arguments: argparse.Namespace, project: Path = PROJECT, *, group: str = "", served: bool = True
+) -> Question:
+    """What the inventory says of the hosts that `arguments` choose (see add_options), or of those of a `group` among
+    them. Unless only hosts that Proscribe serves count, all of them are in it.
+
+    Raises Refused for an inventory, a vault or a choice that Ansible cannot read, and for one without any host;
+    PolicyErrors for a variable that cannot be templated, and for one where Ansible does not read it.
+    """
+    chosen = sources(arguments.inventory)
+    context.CLIARGS = CLIArgs(  # it is where Ansible's managers look for the options of a command
+        {
+            "extra_vars": tuple(map(trust_as_template, arguments.extra_vars)),  # -e may hold a template, as in a run
+            "subset": arguments.limit or None,
+            "inventory": chosen,
+            "verbosity": 0,
+        }
+    )
+    try:
+        loader = DataLoader()
+        loader.set_vault_secrets(
+            _vault_secrets(
+                (*constants.DEFAULT_VAULT_IDENTITY_LIST, *arguments.vault_ids),
+                tuple(arguments.vault_password_files),
+                arguments.ask_vault_pass,
+            )
+        )
+        inventory = InventoryManager(loader=loader, sources=chosen)
+        variables = VariableManager(loader=loader, inventory=inventory, version_info=CLI.version_info(gitinfo=False))
+        # As in a run, only now: `-e @file` is looked for where it was typed, group_vars beside the playbooks, too.
+        loader.set_basedir(str(project / "playbooks"))
+        if arguments.limit:
+            inventory.subset(arguments.limit)
+        names = [str(host.name) for host in inventory.list_hosts("all")]
+        hostvars = HostVars(inventory=inventory, variable_manager=variables, loader=loader)
+        groups = {str(name): frozenset(map(str, hosts)) for name, hosts in inventory.get_groups_dict().items()}
+        if mistakes := list(unread(hostvars, names)):
+            raise PolicyErrors(mistakes)
+        if group:
+            names = _members(group, groups, names)
+        selection = select(names, hostvars, observes=True) if served else audience(names, hostvars)
+    except AnsibleError as error:
+        place = place_of(error)
+        raise Refused(f"{place}: {error}" if place else str(error)) from None
+    if not names:
+        where = f" matches --limit {arguments.limit}" if arguments.limit else ""
+        raise Refused(f"no host of the inventory ({', '.join(chosen) or 'which is empty'}){where}")
+    if not selection.hosts:
+        raise NoneServed(
+            f"none of the {len(names)} hosts is served: proscribe_hosts is {selection.pattern!r},"
+            f" and {len(selection.not_served)} are network devices"
+        )
+    return Question(
+        project=project,
+        mode="audit",
+        playbook="audit",
+        inventory=chosen,
+        limit=arguments.limit,
+        controls=list(CONTROLS),
+        hosts=selection.hosts,
+        groups=groups,
+        zone_of=zones(hostvars),
+        variables_of=variables_reader(hostvars),
+        playbook_folder=None if installation.COLLECTION else project / "playbooks",
+        user_project=installation.user_project(),
+        not_served=selection.not_served,
+        windows=selection.windows,
+        pattern=selection.pattern,
+        about=selection.about,
+        audience=not served,
+    )
+
+
+def _members(group: str, groups: Mapping[str, frozenset[str]], names: Sequence[str]) -> list[str]:
+    """Those of some hosts that are in a group, which may have none that Ansible reaches. Raises Refused for none."""
+    if group not in groups:
+        raise Refused(f"the inventory has no group {group!r}{close_to(group, groups)}")
+    if not groups[group]:
+        raise Refused(
+            f"the group {group!r} has no host, so no policy is decided for it. Add one that represents its devices, and"
+            f" leave it out of the runs:\n  {group}: {{hosts: {{{group}-devices: {{}}}}}}\n"
+            f'  all: {{vars: {{proscribe_hosts: "all:!{group}"}}}}'
+        )
+    members = [name for name in names if name in groups[group]]
+    if not members:
+        raise Refused(f"no host of the group {group!r} is among those of --limit")
+    return members

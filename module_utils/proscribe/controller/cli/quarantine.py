@@ -1,0 +1,90 @@
+"""`./proscribe quarantine`: the options of playbooks/quarantine.yml, beside any of ansible-playbook's own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from ...model.quarantined import LIST
+from ...wire import installation
+from ..custody.request import ARGUMENTS, FORMATS, JSON, SELECTORS, TABLE, VARIABLES, VERBS, Wrong, read
+from . import Refused
+
+PASSES_ON = True  # what the parser does not know is ansible-playbook's
+
+MEANT = {
+    "hosts": "only on these hosts (repeat it, or separate with commas)",
+    "users": "taken from these accounts",
+    "services": "taken for these services",
+    "ids": "these items, by their ids in the list and in reports",
+}
+
+EPILOG = """\
+An item has to match every kind of selector given; restore and prune need at least one, or --all. An unknown name is
+an error, and nothing is changed. Any option of ansible-playbook is accepted as well: -i, --limit, --check, -e, -u (the
+account to log in as), -b, -K.
+
+  ./proscribe quarantine list -i inventory/prod
+  ./proscribe quarantine list --user alice --format json
+  ./proscribe quarantine restore --host pc17 --id wechat-3fa4b2c1 --check
+  ./proscribe quarantine restore --host pc17 --id wechat-3fa4b2c1 --accept-loss
+  ./proscribe quarantine prune --service wechat --older-than 30d --check
+
+restore first shows whether a waiver covers each item; what the next enforcing run takes again is only
+restored with --accept-loss. It never replaces a file that is at the place now. prune deletes for good. Exit code 0: all
+was done; 2: something was not done, or list met an entry that cannot be read; 12: no host answered; otherwise Ansible's
+own code."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.usage = "./proscribe quarantine list|restore|prune [options]\n  [any option of ansible-playbook]"
+    parser.description = "List, restore or prune what was moved into quarantine. Nothing of the ban is lifted."
+    parser.epilog = EPILOG
+    parser.add_argument("do", choices=VERBS, help="what to do; list only reads")
+    for name, option in SELECTORS.items():
+        parser.add_argument(option, dest=name, action="append", default=[], metavar="NAME", help=MEANT[name])
+    parser.add_argument("--all", action="store_true", help="all items, instead of the four options above")
+    parser.add_argument("--older-than", default="", metavar="LENGTH", help="taken longer ago than 30d, 12w, ...")
+    parser.add_argument("--accept-loss", action="store_true", help="restore also what the next run takes again")
+    parser.add_argument("--format", choices=FORMATS, default=TABLE, help="output format of list")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Become ansible-playbook. Raises Refused for what cannot be meant; then no host is asked."""
+    rest = arguments.passed_on
+    if bare := _no_options(rest):
+        raise Refused(f"found {bare[0]!r}, expected options only; an id is given with --id {bare[0]}")
+    values = {name: getattr(arguments, name) for name in ARGUMENTS}
+    for name in SELECTORS:
+        values[name] = [one for text in values[name] for one in text.split(",")]
+    try:
+        request = read(values)
+    except Wrong as wrong:
+        raise Refused(str(wrong)) from None
+    if arguments.format == JSON:
+        if request.do != LIST:
+            raise Refused(f"--format json: found with {request.do}, expected with list")
+        _only_the_answer_on_stdout()
+    # Behind what was given, and all of them: no -e of a caller's changes what was checked here.
+    extra = json.dumps({VARIABLES[name]: value for name, value in values.items()})
+    ansible = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or "ansible-playbook"
+    os.execvp(ansible, [ansible, installation.playbook("quarantine"), *rest, "-e", extra])
+
+
+def _no_options(words: Sequence[str]) -> list[str]:
+    """The words that are no option, nor can be an option's value, which follows it at once."""
+    before = ["", *words]
+    return [word for word, last in zip(words, before) if not word.startswith("-") and not last.startswith("-")]
+
+
+def _only_the_answer_on_stdout() -> None:
+    """What Ansible prints goes to the standard error; the callback writes the answer to a descriptor of its own."""
+    sys.stdout.flush()
+    answer = os.dup(1)
+    os.set_inheritable(answer, True)
+    os.environ["PROSCRIBE_ANSWER_FD"] = str(answer)
+    os.dup2(2, 1)

@@ -1,0 +1,288 @@
+"""`./proscribe report`: what a run found, shown again, and what the history knows of the runs before it."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import io
+import json
+import os
+import shutil
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...base.duration import GRAMMAR, moment_of, seconds_of, shown, spelled
+from ...wire import installation
+from ...wire.store import PLANS
+from ..compile.catalogue.loading import load
+from ..compile.inventory.reports_place import Place
+from ..report import exports
+from ..report.end.publishing import changes_of
+from ..report.evaluation.advice import host_lists, shorter
+from ..report.evaluation.merge import Unmergeable
+from ..report.evaluation.scope import parts
+from ..report.history import History, HistoryError, Scope, Transitions, open_history
+from ..report.history.names import NoSuchName
+from ..report.page import document
+from ..report.storage import fleet_state_file
+from ..report.storage.complete import (
+    LATEST,
+    NEWEST,
+    NoSuchRun,
+    UnreadableReport,
+    find_run,
+    read_records,
+    read_report,
+    sharing,
+)
+from ..report.storage.files import SUFFIX, rewrite
+from ..report.terminal import exceptions, past_runs, summary
+from ..report.text.layout import fitted, screen_width
+from ..report.text.wording import in_words
+from . import Refused, merging, say
+from .inventory import add_options, reports_place
+
+STALE_AFTER = 3 * 86400  # seconds; what proscribe_stale_after is where no report says otherwise
+
+TABLE, JSON, CSV = "table", "json", "csv"
+
+EPILOG = """\
+Without --since, --host or --rule it shows the report of one run again: the latest, or --run's. With one of them it
+answers from the history: what is wrong now and since when, what was corrected and how long that took, what drifts
+repeatedly, which hosts no run has seen for longer than proscribe_stale_after, and the trend.
+
+  ./proscribe report
+  ./proscribe report --since 30d
+  ./proscribe report --since 2026-11-01 --host web01
+  ./proscribe report --rule apps/wechat --json
+  ./proscribe report --format csv > report.csv
+  ./proscribe report --exceptions --since 365d    all exceptions of a year; also with --format csv
+
+  ./proscribe report --merge RUN RUN -i inventory/prod    parts of one run, such as job slices, as one report
+  ./proscribe report --merge unmerged --since 12h         all since then that are in no such report yet
+
+Reports are looked for in PROSCRIBE_REPORTS, else where proscribe_reports of the inventory (-i) says, else in the usual
+place, reports/ of the project. Without -i no inventory is read. With --merge, its hosts are expected, and unknown where
+no run has them. The history is the one that the latest run wrote into, unless --history names another. Exit code 2:
+there is no such run or no history; otherwise 0."""
+
+
+def formats() -> tuple[str, ...]:
+    """What `--format` may say."""
+    return TABLE, JSON, *exports.formats()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the word."""
+    parser.description = "Show what a run found, or what the history knows of all runs. No host is touched."
+    parser.epilog = EPILOG
+    parser.add_argument("--since", type=since, metavar="WHEN", help="from then on: 30d, 12h, 2w, a day")
+    parser.add_argument("--host", default="", help="only this host, and what happened on it")
+    parser.add_argument("--rule", default="", help="only this rule, such as apps/wechat, and where it was broken")
+    parser.add_argument(
+        "--exceptions", action="store_true", help="the waivers, each from its request to its end; for auditors"
+    )
+    parser.add_argument("--run", default="", metavar="ID", help="the report of this run: its id or its directory")
+    parser.add_argument("--write", action="store_true", help="also write its report.html, host lists and exports anew")
+    parser.add_argument("--merge", nargs="+", default=[], metavar="RUN", help="make one report of these, and show it")
+    parser.add_argument(
+        "--format",
+        choices=formats(),
+        metavar="FORMAT",
+        help=f"on the standard output: {', '.join(formats())} (default: table; of the history only table and json)",
+    )
+    parser.add_argument("--json", action="store_true", help="the same as --format json")
+    parser.add_argument("--history", default="", metavar="WHERE", help="sqlite, or a postgresql:// URL")
+    add_options(parser, limited=False)
+
+
+def since(text: str) -> str:
+    """A length of time back from now, or a day or a UTC time, as a UTC time. Raises ArgumentTypeError."""
+    try:
+        return spelled(_now() - datetime.timedelta(seconds=seconds_of(text)))
+    except ValueError:
+        pass
+    try:
+        return spelled(moment_of(text if "T" in text else f"{text}T00:00:00Z"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day such as 2026-11-01, and not {GRAMMAR}") from None
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Answer on the standard output; returns the exit code."""
+    size = shutil.get_terminal_size((80, 40))
+    interactive = sys.stdout.isatty()
+    colours = interactive and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    # What is piped or kept in a file has no screen to fit.
+    screen = summary.Screen(screen_width(), size.lines if interactive else sys.maxsize, colours, os.getcwd())
+    place = reports_place(arguments)
+    text = answer(arguments, screen, place)
+    if (arguments.format or TABLE) in exports.formats():  # to the byte what its file would be, whatever the locale says
+        sys.stdout.buffer.write(text.encode())
+    else:
+        print(text)
+    if _format(arguments) != TABLE and sys.stderr.isatty():  # a table has it in its text; a file is for a program
+        say(f"proscribe: {_read_from(place, screen)}", error=True)
+    return 0
+
+
+def answer(arguments: argparse.Namespace, screen: summary.Screen, place: Place) -> str:
+    """What the word has to say of the reports in that place, as text. Raises Refused."""
+    history_options = arguments.since or arguments.host or arguments.rule
+    if arguments.exceptions:
+        return _exceptions(arguments, screen, place)
+    if arguments.json and arguments.format not in (None, JSON):
+        raise Refused(f"--json is --format json, and --format {arguments.format} is asked for too")
+    format_ = _format(arguments)
+    arguments = argparse.Namespace(**{**vars(arguments), "format": format_})
+    if history_options and not arguments.merge and format_ in exports.formats():
+        raise Refused(f"--format {format_} is of one run; --since, --host and --rule ask the history of all runs")
+    if arguments.merge and (arguments.host or arguments.rule or arguments.run or arguments.write):
+        raise Refused("--merge makes a report of its own: only --since, --history and --format go with it")
+    if history_options and not arguments.merge and (arguments.run or arguments.write):
+        raise Refused("--run and --write are about one run; --since, --host and --rule ask the history of all runs")
+    reports = place.directory
+    try:
+        if arguments.merge:
+            arguments = argparse.Namespace(**{**vars(arguments), "run": merging.merge(arguments, reports).name})
+            history_options = ""
+        text = _history(arguments, reports, screen) if history_options else _one_run(arguments, reports, screen)
+    except (NoSuchRun, UnreadableReport, Unmergeable, HistoryError, OSError) as error:
+        raise Refused(f"{error} ({_read_from(place, screen)})") from error
+    return f"{text}\n{fitted(f'note: {_read_from(place, screen)}', screen.width)}" if format_ == TABLE else text
+
+
+def _format(arguments: argparse.Namespace) -> str:
+    return arguments.format or (JSON if arguments.json else TABLE)
+
+
+def _read_from(place: Place, screen: summary.Screen) -> str:
+    return f"reports are read from {shorter(str(place.directory), screen.here)} ({place.named_by})"
+
+
+def _exceptions(arguments: argparse.Namespace, screen: summary.Screen, place: Place) -> str:
+    """All exceptions of a period with their chain."""
+    format_ = _format(arguments)
+    if format_ not in (TABLE, JSON, CSV):
+        raise Refused(f"--exceptions has the formats {TABLE}, {JSON} and {CSV}")
+    for name in ("host", "rule", "run", "write", "merge"):
+        if getattr(arguments, name):
+            raise Refused(f"--exceptions is about all waivers: --{name} does not go with it")
+    try:
+        history, _ = _opened(arguments, place.directory)
+        found = exceptions.gather(history, arguments.since or "", _now())
+    except (UnreadableReport, HistoryError, OSError) as error:
+        raise Refused(f"{error} ({_read_from(place, screen)})") from error
+    if format_ == CSV:
+        return exceptions.table(found)
+    return json.dumps(found, indent=2) if format_ == JSON else exceptions.render(found, screen)
+
+
+def _opened(arguments: argparse.Namespace, reports: Path) -> tuple[History, Mapping[str, Any]]:
+    """The history that the latest run wrote into, or the one that is named; and what that run says of itself."""
+    try:
+        said = read_report(find_run(reports))["run"]
+    except NoSuchRun:  # another controller's runs may be in the history all the same
+        said = {}
+    history = open_history(arguments.history or said.get("history") or "sqlite", reports)
+    if history is None:
+        raise Refused("proscribe_history is off: no run is remembered, so there is nothing to answer from")
+    return history, said
+
+
+def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
+    history, said = _opened(arguments, reports)
+    scope = Scope(arguments.since or "", arguments.host, arguments.rule)
+    try:
+        found = past_runs.gather(history, scope, _now(), said.get("stale_after") or STALE_AFTER)
+    except NoSuchName as unknown:
+        known = unknown.service in load([installation.CATALOGUE]).services if unknown.service else False
+        known_service = f"{unknown.service} is a service of the catalogue, but " if known else ""
+        raise Refused(f"{known_service}{unknown}") from None
+    return json.dumps(found, indent=2) if arguments.format == JSON else past_runs.render(found, screen)
+
+
+def _one_run(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
+    directory = find_run(reports, arguments.run or LATEST)
+    if (directory.parent / PLANS).is_dir():  # named by its path, it has the history of its own directory of reports
+        reports = directory.parent
+    report = read_report(directory)
+    if arguments.write:
+        _write(directory, report, arguments, reports)
+    if arguments.format == JSON:
+        return json.dumps(report, indent=2)
+    if arguments.format in exports.formats():
+        stream = io.StringIO(newline="")  # whole before any of it is printed, so that a fault prints no half
+        changes = _changes([arguments.format], reports, report["run"], arguments.history)
+        exports.pour(stream, report, sharing(read_records(directory)), arguments.format, changes)
+        return stream.getvalue()
+    text = summary.render(report, sharing(read_records(directory)), screen, str(directory))
+    return "\n".join(
+        [
+            text,
+            *(fitted(f"note: {note}", screen.width) for note in _notes(report, directory, reports, not arguments.run)),
+        ]
+    )
+
+
+def _notes(report: dict[str, Any], directory: Path, reports: Path, latest: bool) -> list[str]:
+    """What else one should know who looks at a report later."""
+    run, notes = report["run"], []
+    age = (_now() - moment_of(run["finished"])).total_seconds()
+    if age > (run.get("stale_after") or STALE_AFTER):
+        notes.append(f"this run ended {shown(age)} ago; the state of the hosts may have changed")
+    if latest:
+        notes += _newer_parts(directory, reports)
+    newer = [path.name for path in reports.glob(f"*{SUFFIX}") if path.name > directory.name] if latest else []
+    if newer:
+        name = sorted(newer)[-1]
+        notes.append(f"{name} is newer: a run that goes on, or one that was killed, which the next run closes")
+    return notes
+
+
+def _newer_parts(latest: Path, reports: Path) -> list[str]:
+    """What the newest run has seen since the latest over the whole."""
+    try:
+        newest = find_run(reports, NEWEST)
+        if newest == latest:
+            return []
+        run, hosts = (report := read_report(newest))["run"], report["summary"]["hosts"]
+    except (NoSuchRun, UnreadableReport, OSError, KeyError):
+        return []
+    states = ", ".join(f"{number:,} {in_words(state)}" for state, number in hosts.items() if number)
+    scope = "; ".join(parts(run)) or f"inventory {', '.join(run.get('inventory') or ())}"
+    return [f"{newest.name} is newer ({scope}): {states or 'no host'}; --run {NEWEST} shows it"]
+
+
+def _write(directory: Path, report: dict[str, Any], arguments: argparse.Namespace, reports: Path) -> None:
+    """Write anew what is made from report.json and hosts.jsonl, which stay as they are."""
+    records = sharing(read_records(directory))
+    shown_with: dict[str, Any] = {}
+    history = open_history(arguments.history or report["run"].get("history") or "off", reports)
+    if history is not None:
+        shown_with = {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
+    page = document.page(report, records, directory=str(directory), **shown_with)
+    rewrite(directory, page, host_lists(report["run"], records))
+    with fleet_state_file.turn(reports):
+        fleet_state, _ = fleet_state_file.read(reports)
+        newest = any(directory == find_run(reports, name) for name in (LATEST, NEWEST))
+        # The metrics of an older run are those of that run; where they are looked for, they are of all that is known.
+        known = fleet_state if newest and fleet_state.hosts else None
+        names = report["run"].get("exports") or ()
+        changes = _changes(names, reports, report["run"], arguments.history)
+        exports.write(directory, report, records, names, known, changes)
+
+
+def _changes(names: Collection[str], reports: Path, run: Mapping[str, Any], history: str) -> Transitions | None:
+    """What a run changed, where one of these exports tells it; a history that cannot be read is only noted."""
+    try:
+        return changes_of(reports, run, history) if exports.of_history(names) else None
+    except HistoryError as error:
+        say(f"proscribe: what the run changed is not known: {error}", error=True)
+        return None
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)

@@ -1,0 +1,175 @@
+"""The requests of an inventory's hosts, each with its state: open, drafted, waived, refused, ended.
+
+A host can make up ids, so a request is never known by its id alone: a waiver or a refusal answers it only where host,
+user and service are its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ....base.duration import moment_of
+from ....model.plan import RESTRICTED
+from ...compile.catalogue.loading import Catalogue
+from ...compile.inventory.policy_folders import folders_of_registers
+from ...compile.plans.compiling import programs_of
+from ...compile.plans.departments import departments_of
+from ...compile.plans.run import Compiled, compile_hosts
+from ...compile.waivers import Judged
+from ...compile.waivers.authority import Register, read_register
+from ...compile.waivers.refusals import Refusal
+from ...compile.waivers.standing import moment
+from ...compile.waivers.waiver import NARROWER
+from ...policy_errors import close_to
+from ...report.storage import requests_file
+from ...report.storage.requests_file import Request
+from .. import Refused, inventory
+
+OPEN, DRAFTED, WAIVED, REFUSED, ENDED = "open", "drafted", "waived", "refused", "ended"
+ORDER = (OPEN, DRAFTED, WAIVED, REFUSED, ENDED)
+BROWSER, FIREWALL, DNS = "browser", "firewall", "dns"
+OVER = ("expired", "revoked")  # statuses of waivers that answer nothing any more
+
+
+class Opens(NamedTuple):
+    """The controls that a waiver would open: for the user alone, and for everybody on the host. `closed` are those that
+    stay closed where it is for the user alone.
+    """
+
+    who: str
+    user: tuple[str, ...]
+    host: tuple[str, ...]
+    closed: tuple[str, ...] = ()
+    web_only: bool = False  # nothing is known of programs of the service, only of pages
+
+    @property
+    def useless(self) -> bool:
+        """Whether a waiver for the user alone leaves the service out of reach: programs may run and find no name, or
+        there are only pages. Programs that know addresses, which the firewall has, need no names.
+        """
+        names = DNS in self.closed and FIREWALL not in self.user
+        return not self.user or names or (self.web_only and BROWSER in self.closed)
+
+    def __str__(self) -> str:
+        if not self.host:
+            return "Nothing restricts it there, so a waiver would open nothing"
+        if self.useless:
+            alone = f"One for {self.who} alone would leave it out of reach"
+            return f"A waiver would open {' and '.join(self.host)} for everybody on the host. {alone}"
+        rest = f"; {' and '.join(self.closed)} would stay closed, being for a whole host" if self.closed else ""
+        return f"A waiver would open {' and '.join(self.user)} for {self.who}{rest}"
+
+
+class Standing(NamedTuple):
+    """A request and what was answered."""
+
+    request: Request
+    departments: tuple[str, ...]
+    approvers: tuple[str, ...]  # heads of these departments; the first one may approve for all of them, if one may
+    state: str
+    why: str  # the answer, as a clause; "" for an open request
+    waiver: str  # which answers it; "" for none
+    opens: Opens
+    max_days: int  # that a waiver on its host may run
+
+    @property
+    def time(self) -> datetime.datetime:
+        return moment_of(self.request.at)
+
+
+def found(arguments: argparse.Namespace, now: datetime.datetime) -> list[Standing]:
+    """The requests of the hosts that `arguments` choose, those that wait first. Raises Refused, PolicyErrors."""
+    question = inventory.question(arguments)
+    try:
+        stored = requests_file.read(inventory.reports_place(arguments).directory)
+    except ValueError as error:
+        raise Refused(f"{error}; the next run makes it anew") from None
+    chosen = {host.name for host in question.hosts}
+    requests = [one for one in stored if one.host in chosen]
+    if not requests:
+        return []
+    having = {one.host for one in requests}
+    question = dataclasses.replace(question, hosts=[host for host in question.hosts if host.name in having])
+    compiled = compile_hosts(question, now)
+    register = read_register(folders_of_registers(question, compiled.restrictions), question.groups)
+    refusals = {one.key: one for one in compiled.refusals}
+    departments = departments_of(question, compiled.restrictions)
+    listed = [_standing(one, compiled, register, departments, refusals) for one in requests]
+    return sorted(listed, key=lambda one: (ORDER.index(one.state), one.request.at, one.request.key))
+
+
+def named(id_: str, listed: Sequence[Standing]) -> Standing:
+    """The request of that id. Raises Refused for none, and where several hosts have one."""
+    those = [one for one in listed if one.request.id == id_]
+    if not those:
+        raise Refused(
+            f"there is no request {id_!r} in this inventory{close_to(id_, [one.request.id for one in listed])}"
+        )
+    if len(those) > 1:
+        places = ", ".join(sorted(f"{one.request.user} on {one.request.host}" for one in those))
+        raise Refused(f"{len(those)} requests have this id ({places}); choose the host with --limit")
+    return those[0]
+
+
+def _standing(
+    request: Request,
+    compiled: Compiled,
+    register: Register,
+    departments: Mapping[str, Sequence[str]],
+    refusals: Mapping[tuple[str, str, str], Refusal],
+) -> Standing:
+    own = tuple(name for name, hosts in departments.items() if request.host in hosts)
+    state, why, waiver = _answer(request, compiled.waivers, refusals.get(request.key))
+    plan = compiled.plans[compiled.hosts[request.host]]
+    days = compiled.restrictions[request.host].waiver_max_days
+    opens = _opens(request, plan, compiled.catalogues[request.host])
+    return Standing(request, own, _approvers(own, register), state, why, waiver, opens, days)
+
+
+def _answer(request: Request, waivers: Sequence[Judged], refusal: Refusal | None) -> tuple[str, str, str]:
+    """The state, the answer as a clause, and the waiver."""
+    those = [judged for judged in waivers if _answers(judged, request)]
+    for waiver, worth in those:
+        if worth.waives:
+            return WAIVED, f"waived by {waiver.id} until {moment(waiver.ends)}", waiver.id
+    if refusal is not None and refusal.service == request.service:
+        return REFUSED, f"refused by {refusal.by} on {refusal.on[:10]}: {refusal.why}", ""
+    for waiver, worth in those:
+        if worth.status not in OVER:
+            return DRAFTED, f"{waiver.id} is {worth.status.replace('_', ' ')}: {worth.why}", waiver.id
+    for waiver, worth in those:
+        return ENDED, f"{waiver.id}: {worth.why}", waiver.id
+    return OPEN, "", ""
+
+
+def _answers(judged: Judged, request: Request) -> bool:
+    waiver, worth = judged
+    return (
+        waiver.request == request.id
+        and request.host in worth.hosts
+        and request.service in waiver.services
+        and (request.user in waiver.users or not (waiver.users or waiver.posix_groups))
+    )
+
+
+def _approvers(departments: Sequence[str], register: Register) -> tuple[str, ...]:
+    authorities = [register[name] for name in departments if name in register]
+    heads = list(dict.fromkeys(authority.head for authority in authorities))
+    return tuple(sorted(heads, key=lambda head: not all(head in authority for authority in authorities)))
+
+
+def _opens(request: Request, plan: Mapping[str, Any], catalogue: Catalogue) -> Opens:
+    modes = {name: part["services"].get(request.service, {}).get("mode") for name, part in plan["controls"].items()}
+    closing = tuple(name for name, mode in modes.items() if mode in (*RESTRICTED, "upcoming", "waived"))
+    able = NARROWER["users"][0]
+    return Opens(
+        request.user,
+        tuple(name for name in closing if name in able),
+        closing,
+        tuple(name for name in closing if name not in able and modes[name] in ("enforce", "upcoming")),
+        not (request.service in catalogue.services and programs_of(catalogue.services[request.service])),
+    )

@@ -1,0 +1,61 @@
+"""`./proscribe waiver revoke`: take a waiver back, by a few lines at the end of its file."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from pathlib import Path
+
+from ...compile.plans.run import waivers_of
+from ...compile.waivers import signature_of
+from ...policy_errors import PolicyError, PolicyErrors
+from .. import Refused, inventory, say
+from . import text
+from .asking import ask_for
+from .folder import checked, named, replace
+from .times import written
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the step."""
+    parser.epilog = (
+        "The waiver ends at that time, and the next enforcing run closes what it had opened. A revocation needs no\n"
+        "signature: it counts although the old one no longer fits."
+    )
+    parser.add_argument("id", metavar="ID", help="the waiver's id, or its file")
+    parser.add_argument("--by", metavar="NAME", help="who revokes it")
+    parser.add_argument("--why", metavar="TEXT", help="one sentence")
+    parser.add_argument("--on", metavar="TIME", default="now", help="from when on (default: now)")
+
+
+def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
+    """Append the revocation; all else in the file stays, comments too."""
+    judged = named(arguments.id, waivers_of(inventory.question(arguments), now))
+    waiver = judged.waiver
+    if waiver.revoked:
+        raise Refused(f"waiver {waiver.id} is revoked already: {judged.standing.why or waiver.revoked.why}")
+    try:
+        on = written(arguments.on, "--on", now)
+    except PolicyError as wrong:
+        raise Refused(str(wrong)) from None
+    answers = ask_for(arguments, {"by": "who revokes it", "why": "why, in a sentence"})
+    path = Path(waiver.file)
+    content = _appended(waiver.document.content, text.revocation(on, answers["by"], answers["why"]))
+    try:
+        after = checked(content, path)
+    except PolicyErrors as wrong:
+        lines = text.revocation(on, answers["by"], answers["why"])
+        raise Refused(f"the lines do not fit the end of {path}; add them by hand:\n{lines}{wrong}") from None
+    if after.revoked is None:
+        raise Refused(f"{path} reads as if nothing had been added; add the revocation by hand")
+    replace(path, content)
+    say(f"waiver {waiver.id} is revoked as of {on}; commit {path}")
+    if signature_of(path).exists():
+        say(f"{signature_of(path).name} no longer fits the file; that does not matter, and it may be deleted")
+    return 0
+
+
+def _appended(content: bytes, lines: str) -> bytes:
+    end = b"\r\n" if b"\r\n" in content else b"\n"
+    start = content if content.endswith(b"\n") or not content else content + end
+    return start + lines.encode().replace(b"\n", end)

@@ -1,0 +1,43 @@
+"""Times in options: `now`, a day, a time with its zone, or for an end a length from now (`90d`)."""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+from ....base.duration import seconds_of
+from ...compile.waivers.document import MOMENT
+from ...policy_errors import PolicyError
+
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+LAST = datetime.time(23, 59, 59)
+
+
+def written(text: str, option: str, now: datetime.datetime, *, end: bool = False) -> str:
+    """An option's time as it stands in a waiver's file, in the controller's zone where the option has none of its own.
+
+    A day is its first second, or its last one where the time is an `end`, for which a length from now is one too: who
+    writes `--expires 2027-01-31` means that day included. Raises PolicyError, which names the option.
+    """
+    if text == "now":
+        return _local(now)
+    if MOMENT.fullmatch(text):
+        return text
+    if DAY.fullmatch(text):
+        try:
+            day = datetime.date.fromisoformat(text)
+        except ValueError:
+            raise PolicyError(option, "", text, "a day of the calendar") from None
+        return _local(datetime.datetime.combine(day, LAST if end else datetime.time()))
+    if end:
+        try:
+            return _local(now + datetime.timedelta(seconds=seconds_of(text)))
+        except ValueError:
+            pass
+    also = ", or a length from now such as 90d" if end else ""
+    expected = "now, a day such as 2026-12-31 (in the zone of this machine), a time with its zone such as"
+    raise PolicyError(option, "", text, f"{expected} 2026-12-31T18:00:00+08:00{also}")
+
+
+def _local(time: datetime.datetime) -> str:
+    return time.astimezone().isoformat(timespec="seconds")  # a time without a zone is taken to be this machine's

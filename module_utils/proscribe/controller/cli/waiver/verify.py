@@ -1,0 +1,68 @@
+"""`./proscribe waiver verify`: who signed what, and whether it stands."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+from ...compile.plans.run import waivers_of
+from ...compile.waivers import Judged, signature_of, signers_of, verify
+from ...report.text.wording import in_words
+from .. import inventory, say
+from .folder import named
+
+FALLEN = 1  # some waiver that was asked for does not waive
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the step."""
+    parser.epilog = "Exit code 0: every chosen waiver is in force; 1: one is not."
+    parser.add_argument("ids", nargs="*", metavar="ID", help="the waivers to verify (default: all)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
+    """Look at signatures and standings."""
+    known = waivers_of(inventory.question(arguments), now)
+    selected = [named(id_, known) for id_ in arguments.ids] or known
+    results = [verified(judged, now) for judged in selected]
+    if arguments.json:
+        print(json.dumps({"schema": "proscribe/waiver-verification/1", "waivers": results}, indent=2))
+    else:
+        for one in results:
+            say(f"{one['id']}: {one['signature']}; {in_words(one['status'])}{_because(one['why'])}")
+        if not results:
+            print("no waivers in this inventory")
+    return 0 if all(one["waives"] for one in results) else FALLEN
+
+
+def verified(judged: Judged, now: datetime.datetime) -> dict[str, Any]:
+    """What there is to say of one waiver: {id, signature, signed, waives, status, why}."""
+    waiver, worth = judged
+    file = Path(waiver.file)
+    signed = False
+    if signature_of(file).exists():
+        seen = verify(waiver.document.content, file, signers_of(file), waiver.approved_by, now)
+        signed = not seen.problem
+        said = (
+            f"signed by {waiver.approved_by} with {seen.key}"
+            if signed
+            else f"the signature does not count: {seen.problem}"
+        )
+    else:
+        said = "not signed"
+    return {
+        "id": waiver.id,
+        "signature": said,
+        "signed": signed,
+        "waives": worth.waives,
+        "status": worth.status,
+        "why": worth.why,
+    }
+
+
+def _because(why: str) -> str:
+    return f": {why}" if why else ""

@@ -1,0 +1,109 @@
+"""Feeds: long lists of names or networks of one service, apart from its entry.
+
+`<directory>/feeds/<id>.yml` describes a list, `<id>.txt` beside it holds the values, one a line, sorted; `#` begins a
+comment. A feed compiles into the sets of the DNS filter and of the firewall. It never passes through the lists of
+browsers, which take a thousand names. Its values have one date, and the owner switches it (proscribe_feeds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...policy_errors import Described, PolicyError
+from ..reading import grammar
+from ..reading.plain_file import content_of
+from ..reading.yaml_file import Document
+from .claims import carried
+from .shared_networks import shared_by
+
+FOLDER = "feeds"
+LARGEST = 8 << 20  # bytes of a list
+MOST = 100_000  # values of a list
+LONGEST = 256  # characters of a line
+MOST_MISTAKES = 20  # of one list: what is wrong with the rest is wrong in the same way
+
+KINDS: Mapping[str, Callable[[str], str]] = {
+    "domains": grammar.domain,
+    "networks": grammar.network,
+    "hosts": grammar.domain,  # names that a list only speaks of
+    "addresses": grammar.network,  # the same of networks
+}
+
+
+class Feed(NamedTuple):
+    """A list of names or networks of one service."""
+
+    id: str
+    name: str
+    service: str
+    kind: str  # of KINDS
+    checked: str  # the day on which the list was last compared with its source
+    sources: tuple[str, ...]
+    values: tuple[str, ...]
+    file: str
+
+
+def read_feed(document: Document) -> tuple[Feed | None, list[PolicyError]]:
+    """The feed that a well-formed document describes, with its list; None where the list has mistakes, and these."""
+    data: Mapping[str, Any] = document.data
+    values, errors = read_list(document.path.with_suffix(".txt"), data["kind"])
+    if errors:
+        return None, errors
+    head = (data["id"], data["name"], data["service"], data["kind"], data["checked"])
+    return Feed(*head, tuple(data["sources"]), tuple(values), str(document.path)), []
+
+
+def read_list(path: Path, kind: str) -> tuple[list[str], list[PolicyError]]:
+    """The values of a list, or what is wrong with it."""
+    try:
+        text = content_of(path, LARGEST, within=path.parent).decode("ascii")
+    except PolicyError as error:
+        return [], [error]
+    except UnicodeDecodeError as error:
+        return [], [PolicyError(str(path), "", Described(f"byte {error.start}, which is not ASCII"), "text in ASCII")]
+    values = dict(values_of(text))
+    errors = list(_wrong(path, values, kind))
+    if not errors and not values:
+        errors = [PolicyError(str(path), "", None, "at least one value")]
+    if len(values) > MOST:
+        errors = [PolicyError(str(path), "", Described(f"{len(values)} values"), f"at most {MOST}")]
+    return list(values), errors[:MOST_MISTAKES]
+
+
+def values_of(text: str) -> Iterator[tuple[str, int]]:
+    """Each value of a list, with its line."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if value := line.partition("#")[0].strip():
+            yield value, number
+
+
+def placed(feed: Feed, value: str, expected: str) -> PolicyError:
+    """What is wrong with a value of a feed, at its line."""
+    path = Path(feed.file).with_suffix(".txt")
+    lines = dict(values_of(path.read_text(encoding="ascii")))
+    return PolicyError(f"{path}:{lines.get(value, 0)}", "", value, expected)
+
+
+def _wrong(path: Path, values: Mapping[str, int], kind: str) -> Iterator[PolicyError]:
+    for value, number in values.items():
+        if expected := wrong_value(value, kind):
+            yield PolicyError(f"{path}:{number}", "", value, expected)
+
+
+def wrong_value(value: str, kind: str) -> str:
+    """What was expected instead of a value; "" for a good one."""
+    expected = KINDS[kind](value) if len(value) <= LONGEST else f"at most {LONGEST} characters"
+    return expected or _too_much(value, kind)
+
+
+def _too_much(value: str, kind: str) -> str:
+    """What was expected instead of a value that would block what others stand on; "" for one that does not."""
+    if kind in ("hosts", "addresses"):
+        return ""
+    if kind == "networks":
+        owner = shared_by(value)
+        return f"a network of this service alone, none of {owner}" if owner else ""
+    found = carried(value)
+    return f"a name of this service alone: it carries {found[1]}" if found else ""

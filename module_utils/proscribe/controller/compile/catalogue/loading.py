@@ -1,0 +1,275 @@
+"""The catalogue: what each service and each browser is made of, out of the entries of its directories."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ....model.plan import canonical
+from ...policy_errors import PolicyError, PolicyErrors, close_to
+from . import amendments, feeds, guard_list, known_good
+from .claims import Claimant, check_claims
+from .feeds import Feed
+from .files import Entry, read_entries
+from .release import Release, read_release
+from .schema import CATEGORIES, PRIVATE, check_service
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service: catalog/<category>/<id>.yml. docs/catalogue.md says what each key means.
+
+    Processes and paths are those of Linux. What is not set is empty.
+    """
+
+    id: str
+    name: str
+    names: tuple[str, ...]  # what people call it in their own script
+    category: str
+    vendor: str
+    audience: str  # an entry without one (circumvention) is for consumers
+    enforce: bool
+    programs: str  # whom they serve: "private" or "both" (schema.PROGRAMS)
+    service_class: str
+    domains: tuple[str, ...]
+    urls: tuple[str, ...]
+    mail_hosts: tuple[str, ...]
+    shared_domains: tuple[str, ...]
+    allow_domains: tuple[str, ...]
+    networks: tuple[str, ...]
+    networks_note: str
+    packages: Mapping[str, tuple[str, ...]]
+    processes: tuple[str, ...]
+    paths: tuple[str, ...]
+    windows_programs: tuple[str, ...]  # below a folder of programs: Tencent/Weixin/Weixin.exe
+    windows_processes: tuple[str, ...]
+    windows_registered: Mapping[str, tuple[str, ...]]  # by what it is: keys, names
+    bundle_ids: tuple[str, ...]  # of applications on macOS
+    desktop_files: tuple[str, ...]
+    markers: Mapping[str, tuple[str, ...]]
+    user_data: tuple[str, ...]
+    browser_extensions: Mapping[str, tuple[str, ...]]
+    tenants: str
+    tenant_control: Mapping[str, Any]
+    nxdomain_canaries: tuple[str, ...]
+    front_doors: tuple[str, ...]  # addresses that a user types: host, or host/path
+    decided: tuple[Mapping[str, Any], ...]  # {names, as, why}: what public lists have and the entry does not block
+    overlaps_with: tuple[str, ...]
+    retired: bool
+    checked: str  # the day on which the entry was last compared with its sources; "" for never
+    networks_checked: str  # the same of its networks
+    origins: Mapping[str, str]  # by value that an amendment brought: the file of the amendment
+    notes: str
+    unverified: Mapping[str, Any]
+    sources: tuple[str, ...]
+    file: str
+
+
+@dataclass(frozen=True)
+class Browser:
+    """One web browser of catalog/browsers.yml, on Linux."""
+
+    id: str
+    name: str
+    engine: str
+    packages: Mapping[str, tuple[str, ...]]
+    processes: tuple[str, ...]
+    paths: tuple[str, ...]
+    user_data: tuple[str, ...]
+    policy_support: str
+    policy_dir: Mapping[str, str]
+    policy_file: Mapping[str, str]
+    policy_fallbacks: tuple[str, ...]
+    notes: str
+    unverified: Mapping[str, Any]
+    sources: tuple[str, ...]
+    file: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All services, browsers and feeds by id, the categories in the order of reports, `version`, a short digest of the
+    content, and the release of the project's own part.
+    """
+
+    services: Mapping[str, Service]
+    browsers: Mapping[str, Browser]
+    feeds: Mapping[str, Feed]
+    categories: tuple[str, ...]
+    version: str
+    release: Release
+    # What follows from it alone, worked out once for all plans that are made of it; nobody changes what is in there.
+    follows: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+def load(directories: Sequence[Path]) -> Catalogue:
+    """Read the project's own catalogue (the first directory) and the organisation's own (the others).
+
+    Each directory holds `<category>/<id>.yml`, and may hold `browsers.yml`, `amends/<id>.yml` (amendments.py),
+    `feeds/<id>.yml` with its list (feeds.py), and `release.yml` (release.py). Raises PolicyErrors with every mistake.
+    """
+    errors: list[PolicyError] = []
+    found: dict[str, dict[str, Entry]] = {"service": {}, "browser": {}, "feed": {}}
+    for rank, directory in enumerate(directories):
+        changing: list[Entry] = []
+        for entry in read_entries(directory, rank, errors):
+            if entry.kind == "amendment":
+                changing.append(entry)
+            elif entry.id in (same := found[entry.kind]):
+                first = same[entry.id].document.path
+                errors.append(entry.error((("id",), entry.id, f"an id of its own; {first} has this one")))
+            else:
+                same[entry.id] = entry
+        for amendment in changing:  # of this directory's own entries, too, and of those before
+            _amend(found["service"], amendment, errors)
+    services, browsers = found["service"], found["browser"]
+    of_feeds = {id_: _feed(entry, services, errors) for id_, entry in found["feed"].items()}
+    release = Release()
+    for directory in directories[:1]:
+        release, wrong = read_release(directory)
+        errors += wrong
+    claimants = {id_: _claimant(entry) for id_, entry in services.items()}
+    ids = {file.stem for directory in directories for name in CATEGORIES for file in directory.glob(f"{name}/*.yml")}
+    errors += [services[id_].error(mistake) for id_, mistake in check_claims(claimants, ids)]
+    errors += _known_good(directories, services, [one for one in of_feeds.values() if one]) if not errors else []
+    if errors:
+        raise PolicyErrors(errors)
+    content: list[Any] = [{id_: entry.data for id_, entry in same.items()} for same in (services, browsers)]
+    content.append({id_: one.values for id_, one in of_feeds.items() if one})
+    return Catalogue(
+        services={id_: _service(services[id_]) for id_ in sorted(services)},
+        browsers={id_: _browser(browsers[id_]) for id_ in sorted(browsers)},
+        feeds={id_: one for id_, one in sorted(of_feeds.items()) if one},
+        categories=CATEGORIES,
+        version=hashlib.sha256(canonical(content).encode()).hexdigest()[:12],
+        release=release,
+    )
+
+
+def _amend(services: dict[str, Entry], amendment: Entry, errors: list[PolicyError]) -> None:
+    """Put the amended entry in the place of the entry; a service that is not there is a mistake."""
+    entry = services.get(amendment.id)
+    if entry is None:
+        expected = f"the id of a service{close_to(amendment.id, services)}"
+        errors.append(amendment.error((("amends",), amendment.id, expected)))
+        return
+    changed, mistakes = amendments.amended(entry.data, entry.origins, amendment.document)
+    errors += [amendment.error(mistake) for mistake in mistakes]
+    new = entry._replace(data=changed.data, origins=changed.origins, rank=max(entry.rank, amendment.rank))
+    wrong = [] if mistakes else [*check_service(new.data), *guard_list.check(new.data)]
+    errors += [new.error(mistake) for mistake in wrong]
+    if not mistakes and not wrong:
+        services[amendment.id] = new
+
+
+def _feed(entry: Entry, services: Mapping[str, Entry], errors: list[PolicyError]) -> Feed | None:
+    if entry.data["service"] not in services:
+        expected = f"the id of a service{close_to(entry.data['service'], services)}"
+        errors.append(entry.error((("service",), entry.data["service"], expected)))
+        return None
+    feed, wrong = feeds.read_feed(entry.document)
+    errors += wrong
+    return feed
+
+
+def _known_good(directories: Sequence[Path], services: Mapping[str, Entry], found: Sequence[Feed]) -> list[PolicyError]:
+    """What of the entries and feeds blocks something that nobody may block."""
+    lists, errors = known_good.read_lists(directories)
+    if errors:
+        return errors
+    of_feeds = {one.id: one for one in found}
+    for one in known_good.blocked({id_: entry.data for id_, entry in services.items()}, found, lists):
+        expected = known_good.expected(one)
+        if one.feed:
+            errors.append(feeds.placed(of_feeds[one.feed], one.value, expected))
+        else:
+            errors.append(services[one.service].error((one.path, one.value, expected)))
+    return errors
+
+
+def _claimant(entry: Entry) -> Claimant:
+    keys = ("domains", "urls", "mail_hosts", "shared_domains", "allow_domains", "overlaps_with")
+    return Claimant(entry.id, entry.rank, *(entry.data.get(key, []) for key in keys))
+
+
+def _service(entry: Entry) -> Service:
+    data = entry.data
+    return Service(
+        id=entry.id,
+        name=data["name"],
+        names=tuple(data.get("names", ())),
+        category=data["category"],
+        vendor=data["vendor"],
+        audience=data.get("audience", "consumer"),
+        enforce=data["enforce"] == "true",
+        programs=data.get("programs", PRIVATE),
+        service_class=data.get("class", ""),
+        domains=tuple(data.get("domains", ())),
+        urls=tuple(data.get("urls", ())),
+        mail_hosts=tuple(data.get("mail_hosts", ())),
+        shared_domains=tuple(data.get("shared_domains", ())),
+        allow_domains=tuple(data.get("allow_domains", ())),
+        networks=tuple(data.get("networks", ())),
+        networks_note=data.get("networks_note", ""),
+        packages=_tuples(data.get("packages", {})),
+        processes=tuple(data.get("processes", {}).get("linux", ())),
+        paths=tuple(data.get("paths", {}).get("linux", ())),
+        windows_programs=tuple(_windows_programs(data.get("paths", {}).get("windows", ()))),
+        windows_processes=tuple(data.get("processes", {}).get("windows", ())),
+        windows_registered=_tuples(data.get("registered", {})),
+        bundle_ids=tuple(data.get("bundle_ids", ())),
+        desktop_files=tuple(data.get("desktop_files", ())),
+        markers=_tuples(data.get("markers", {})),
+        user_data=tuple(data.get("user_data", ())),
+        browser_extensions=_tuples(data.get("browser_extensions", {})),
+        tenants=data.get("tenants", ""),
+        tenant_control=data.get("tenant_control", {}),
+        nxdomain_canaries=tuple(data.get("nxdomain_canaries", ())),
+        front_doors=tuple(data.get("front_doors", ())),
+        decided=tuple(data.get("decided", ())),
+        overlaps_with=tuple(data.get("overlaps_with", ())),
+        retired=data.get("retired") == "true",
+        checked=data.get("checked", ""),
+        networks_checked=data.get("networks_checked", ""),
+        origins={value: str(document.path) for (_, value), (document, _) in entry.origins.items()},
+        notes=data.get("notes", ""),
+        unverified=data.get("unverified", {}),
+        sources=tuple(data["sources"]),
+        file=str(entry.document.path),
+    )
+
+
+def _windows_programs(paths: Sequence[str]) -> Iterator[str]:
+    """The programs among some paths of Windows, without the variable or the drive that each begins with."""
+    for path in paths:
+        below = path.replace("\\", "/").partition("/")[2]
+        if "/" in below and below.lower().endswith(".exe"):
+            yield below
+
+
+def _browser(entry: Entry) -> Browser:
+    data = entry.data
+    return Browser(
+        id=entry.id,
+        name=data["name"],
+        engine=data.get("engine", ""),
+        packages=_tuples(data["packages"]),
+        processes=tuple(data["processes"]),
+        paths=tuple(data.get("paths", ())),
+        user_data=tuple(data.get("user_data", ())),
+        policy_support=data["policy_support"],
+        policy_dir=data.get("policy_dir", {}),
+        policy_file=data.get("policy_file", {}),
+        policy_fallbacks=tuple(data.get("policy_fallbacks", ())),
+        notes=data.get("notes", ""),
+        unverified=data.get("unverified", {}),
+        sources=tuple(data["sources"]),
+        file=str(entry.document.path),
+    )
+
+
+def _tuples(lists: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    return {key: tuple(items) for key, items in lists.items()}

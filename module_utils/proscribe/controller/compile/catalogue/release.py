@@ -1,0 +1,50 @@
+"""The release of a catalogue: `release.yml` in its directory says its version and its day.
+
+A catalogue is released apart from the code. `schema` is the form of its entries: code refuses a form that it does not
+know, and says so before any host is touched.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ...policy_errors import PolicyError
+from ..reading import grammar
+from ..reading.yaml_file import read_yaml
+from .schema import Group, Text
+
+FILE = "release.yml"
+PUBLISHERS = "publishers.yml"  # beside it: who publishes lists, for `catalog refresh`
+# Beside it: names and networks that nobody may block (known_good.py).
+KNOWN_GOOD, KNOWN_GOOD_NETWORKS = "known_good.txt", "known_good_networks.txt"
+SCHEMA = "proscribe/catalog/1"
+
+_RELEASE = Group(
+    {
+        "schema": Text(grammar.one_of(SCHEMA)),
+        "version": Text(grammar.matching(r"[0-9]{4}\.[0-9]{1,2}\.[0-9]{1,3}", "a version such as 2026.11.1")),
+        "released": Text(grammar.day),
+    },
+    required=("schema", "version", "released"),
+)
+
+
+class Release(NamedTuple):
+    """The version of a catalogue, and the day of its release; both "" for one that says neither."""
+
+    version: str = ""
+    released: str = ""
+
+
+def read_release(directory: Path) -> tuple[Release, list[PolicyError]]:
+    """The release of the catalogue in a directory. One without the file has no version."""
+    path = directory / FILE
+    if not path.exists():
+        return Release(), []
+    try:
+        document = read_yaml(path)
+    except PolicyError as error:
+        return Release(), [error]
+    errors = [document.error(*mistake) for mistake in _RELEASE.check(document.data, ())]
+    return (Release(), errors) if errors else (Release(document.data["version"], document.data["released"]), [])

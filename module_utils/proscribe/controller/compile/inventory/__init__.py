@@ -1,0 +1,1 @@
+"""What Ansible knows of hosts, groups and variables, and where policies are."""

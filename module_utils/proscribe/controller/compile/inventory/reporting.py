@@ -1,0 +1,138 @@
+"""What the report of a run has to know of the restrictions: where it is remembered, what it is compared with.
+
+A run has one report, so these variables have one value for all its hosts; they belong in the inventory's `all` group.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ....model.finding import GROUP_POLICY, WATCH
+from ....model.plan import CONTROLS, digest
+from ...policy_errors import PolicyError, PolicyErrors
+from ...report.evaluation.scope import Scope
+from ...report.storage.complete import LATEST, NoSuchRun, find_run
+from ...report.storage.last_passed import latest_passed
+from ..restrictions import PREFIX, RESTRICTIONS, Restrictions
+from ..restrictions.points import Fed
+from .inventory import HostVariables
+
+# What remembers runs in PostgreSQL needs; the optional extra `history` of pyproject.toml.
+DRIVER = "sqlalchemy"
+EVERYTHING = Scope()
+EACH = ("stale_after", "observe_timeout")  # what each host may say for itself
+
+
+def reporting(
+    hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path, scope: Scope = EVERYTHING
+) -> dict[str, Any]:
+    """The run-level values: {exports (their names), exports_fed (those that scheduled runs write again: {format,
+    directory, group}), events (how they are sent; empty: not), history, history_keep and
+    reports_keep (seconds; 0: forever), baseline (the directory of a complete report, "" for none), stale_after and
+    observe_timeout {usual: seconds, hosts {name: seconds; only where it is another}}}. `reports` is the folder of
+    reports, `scope` is what the run observes: `latest` as a baseline is the latest run over all of that that passed.
+
+    Raises PolicyErrors where hosts disagree, or where what they name is not there.
+    """
+    history = one_for_all("history", hosts, restrictions)
+    baseline = one_for_all("gate_baseline", hosts, restrictions)
+    if history.startswith("postgresql") and importlib.util.find_spec(DRIVER) is None:
+        expected = "SQLAlchemy beside Ansible, for any history but sqlite (docs/history.md says how to install it)"
+        raise PolicyErrors([_error("history", history, expected, hosts)])
+    directory = ""
+    if baseline:
+        try:
+            latest = baseline == LATEST
+            directory = str(latest_passed(reports, scope) if latest else find_run(reports, baseline))
+        except NoSuchRun as none:
+            raise PolicyErrors(
+                [_error("gate_baseline", baseline, f"an earlier run to compare with: {none}", hosts)]
+            ) from None
+    return {
+        "exports": list(one_for_all("exports", hosts, restrictions)),
+        "exports_fed": [one._asdict() for one in _with_a_directory(restrictions.values())],
+        "events": dict(one_for_all("events", hosts, restrictions)),
+        "history": history,
+        "history_keep": one_for_all("history_keep", hosts, restrictions),
+        "reports_keep": one_for_all("reports_keep", hosts, restrictions),
+        "baseline": directory,
+        **{name: _each(name, restrictions) for name in EACH},
+    }
+
+
+def _with_a_directory(restrictions: Iterable[Restrictions]) -> list[Fed]:
+    """The fed exports that have a directory."""
+    return list(dict.fromkeys(fed for one in restrictions for fed in one.exports_fed if fed.directory))
+
+
+def _each(name: str, restrictions: Mapping[str, Restrictions]) -> dict[str, Any]:
+    """A variable that hosts may have different values of: the usual one, and the hosts that have another."""
+    values = {host: getattr(own, name) for host, own in restrictions.items()}
+    usual = Counter(values.values()).most_common(1)[0][0] if values else _default(name)
+    return {"usual": usual, "hosts": {host: value for host, value in values.items() if value != usual}}
+
+
+def rule_count(plan: Mapping[str, Any], controls: Sequence[str]) -> int:
+    """How many rules a host with this plan evaluates at the least, when a run observes those controls: one for each
+    service, those with nothing to search for too. Controls also have rules of their own (settings, install blocks),
+    which no plan lists.
+    """
+    parts = [part for name, part in plan["controls"].items() if name in controls]
+    return sum(len(part["services"]) + len(part.get("nothing_known", ())) for part in parts)
+
+
+def nothing_known(plan: Mapping[str, Any], controls: Sequence[str]) -> list[str]:
+    """The rules of a plan of which nothing is known to search for on any host, when a run observes those controls."""
+    parts = [(name, part) for name, part in plan["controls"].items() if name in controls]
+    return [f"{name}/{id_}" for name, part in parts for id_ in part.get("nothing_known", ())]
+
+
+def policies(plan: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a plan says of each control: {control: {"mode": "enforce" | "audit" | "off", "policy": its digest}}.
+
+    `policy` names all that the control is made from, so that an earlier observation counts for as long as it is
+    the same; None for a control that is off.
+    """
+    said: dict[str, dict[str, Any]] = {name: {"mode": "off", "policy": None} for name in CONTROLS}
+    for name, section in plan["controls"].items():
+        policy = digest({"browsers": plan.get("browsers"), "section": section})
+        said[name] = {"mode": section["mode"], "policy": policy[: len("sha256:") + 16]}
+    if GROUP_POLICY in plan:  # on a domain controller
+        said[GROUP_POLICY] = {"mode": "enforce", "policy": digest(plan[GROUP_POLICY])[: len("sha256:") + 16]}
+    if WATCH in plan:  # on a host that keeps itself in line
+        said[WATCH] = {"mode": "enforce", "policy": digest(plan[WATCH])[: len("sha256:") + 16]}
+    return said
+
+
+def one_for_all(name: str, hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions]) -> Any:
+    """The value of a variable on which all hosts of a run have to agree (its default if there are no hosts).
+
+    Raises PolicyErrors with the first host that has another value than the one before it.
+    """
+    return agreed(name, hosts, lambda host: getattr(restrictions[host.name], name))
+
+
+def agreed(name: str, hosts: Sequence[HostVariables], value_of: Callable[[HostVariables], Any]) -> Any:
+    """As `one_for_all`, of the values that `value_of` has."""
+    first: tuple[Any, str] | None = None
+    for host in hosts:
+        value = value_of(host)
+        if first is None:
+            first = value, host.name
+        elif first[0] != value:
+            expected = f"the same for all hosts of a run; {first[1]} has {first[0]!r}, {host.name} {value!r}"
+            raise PolicyErrors([PolicyError(host.where(PREFIX + name), PREFIX + name, value, expected)])
+    return _default(name) if first is None else first[0]
+
+
+def _default(name: str) -> Any:
+    return RESTRICTIONS[name].read(RESTRICTIONS[name].default)
+
+
+def _error(name: str, value: object, expected: str, hosts: Sequence[HostVariables]) -> PolicyError:
+    where = hosts[0].where(PREFIX + name) if hosts else ""
+    return PolicyError(where, PREFIX + name, value, expected)

@@ -1,0 +1,1 @@
+"""Catalogue, restrictions and waivers become plans."""

@@ -1,0 +1,32 @@
+"""The browsers that no policy reaches, as a service to scan for on a host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..catalogue.loading import Catalogue, Service
+
+
+def unmanaged_browsers(catalogue: Catalogue, mode: str, services: Iterable[Service]) -> dict[str, Any]:
+    """What to scan for, in the shape of a service: browsers without policies by package, program and path, and the
+    others as portable apps (`copies`, programs that count in a home alone).
+
+    What a service is known by is left to it: the Tor Browser is one of both.
+    """
+    taken = {name for s in services for names in (*s.packages.values(), s.processes, s.paths) for name in names}
+    without = [browser for browser in catalogue.browsers.values() if browser.policy_support == "none"]
+    others = [browser for browser in catalogue.browsers.values() if browser.policy_support in ("chromium", "firefox")]
+    portable = {name for browser in others for name in browser.processes} - taken
+    packages: dict[str, list[str]] = {}
+    for browser in without:
+        for system, names in browser.packages.items():
+            packages.setdefault(system, []).extend(name for name in names if name not in taken)
+    return {
+        "name": "Browsers that no policy reaches",
+        "mode": mode,
+        "packages": packages,
+        "processes": sorted({name for browser in without for name in browser.processes} - taken - portable),
+        "paths": sorted({path for browser in without for path in browser.paths} - taken),
+        "copies": sorted(portable),
+    }

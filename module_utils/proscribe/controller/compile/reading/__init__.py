@@ -1,0 +1,1 @@
+"""What every file and value of a user is read by."""

@@ -1,0 +1,272 @@
+"""The syntax of identifiers: domains, networks, names of packages, programs, files and extensions.
+
+Each check takes a text and returns "" if it is well formed, else what was expected. Identifiers end up in argument
+lists, sets of the packet filter, policy files and lines of /etc/hosts, on hosts where Proscribe is root. So none of
+these grammars has a control character, a quote or a backslash in it, but for paths of Windows, which no host is sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ....base.folding import folded
+from ....base.patterns import pattern
+from ...policy_errors import close_to
+from . import package_names
+from .networks import NetworkTable
+
+Check = Callable[[str], str]
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_TOP_LABEL = r"(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})"
+_HOST = pattern(rf"(?=.{{4,253}}\Z)(?:{_LABEL}\.)+{_TOP_LABEL}")
+# Second-level names under which everybody registers, in nearly every country that has them; the rest of the Public
+# Suffix List is not worth its 300 kB here.
+_PUBLIC_SUFFIX = pattern(r"(?:(?:ac|co|com|edu|gov|mil|ne|net|or|org)\.[a-z]{2}|(?:ltd|me|plc|sch)\.uk)")
+_URL_PATH = pattern(r"/[A-Za-z0-9._~/-]+")
+
+HOST = "a host name such as mail.example.com"
+
+# As the user database has them. Not a number, which would be another one on another host.
+POSIX_GROUP = pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}""")
+MOST_GROUPS = 20  # of one waiver, or of one restriction: a host resolves each
+
+
+def domain(text: str) -> str:
+    """A host name in lower case (RFC 1123), of two labels or more, not a public suffix. All below it is meant."""
+    if "://" in text or "/" in text:
+        return f"{HOST}, without scheme and path (a page has its place under urls)"
+    if text.startswith(("*", ".")):
+        return f"{HOST}: all names below it are included without a wildcard"
+    if text.endswith("."):
+        return f"{HOST}, without a dot at its end"
+    if text != text.lower():
+        return f"{HOST}, in lower case"
+    if not text.isascii():
+        return f"{HOST}, international names in their xn-- form"
+    if text.isalpha() or _PUBLIC_SUFFIX.fullmatch(text):
+        return f"{HOST}: this one is a public suffix"
+    return "" if _HOST.fullmatch(text) else HOST
+
+
+def url(text: str) -> str:
+    """A host, or a host and a path: `www.example.com/mail`."""
+    host, slash, path = text.partition("/")
+    if "://" in text or domain(host) or (slash and not _URL_PATH.fullmatch("/" + path)):
+        return "a host, or a host with a path such as www.example.com/mail, without scheme, query and wildcard"
+    return ""
+
+
+# Networks whose loss would cut a host off from itself, its neighbours or its own organisation. Source: IANA's registry
+# of special-purpose addresses. Its documentation networks are left out: nobody misses them, and examples need some.
+_OWN_NETWORKS = NetworkTable(
+    dict.fromkeys(
+        (
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "224.0.0.0/3",
+        ),
+        "every host",
+    )
+)
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_WIDEST = {4: 12, 6: 24}  # the shortest prefix that can still be one service's own
+
+
+def network(text: str) -> str:
+    """A network of the public Internet in CIDR notation and canonical spelling, no wider than one service can own."""
+    example = "a network such as 198.51.100.0/24 or 2001:db8::/48; a single address is a /32 or /128"
+    try:
+        net = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return example
+    if "%" in text:  # Python takes any text for the zone of an address
+        return example
+    if "/" not in text:
+        return f"{net}: {example}"
+    if net.prefixlen < _WIDEST[net.version]:
+        return f"a network of one service: at least /{_WIDEST[net.version]}"
+    if _OWN_NETWORKS.of(net) or isinstance(net, ipaddress.IPv6Network) and not net.subnet_of(_GLOBAL_UNICAST):
+        return "a network of the public Internet, not a private, local or multicast one"
+    return "" if str(net) == text else f"{net}, the network's canonical form"
+
+
+@dataclass(frozen=True)
+class Matching:
+    """A check by a regular expression over the whole text."""
+
+    pattern: re.Pattern[str]
+    expected: str
+
+    def __call__(self, text: str) -> str:
+        return "" if self.pattern.fullmatch(text) else self.expected
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A check for one word out of a few."""
+
+    words: tuple[str, ...]
+
+    def __call__(self, text: str) -> str:
+        return "" if text in self.words else f"one of {', '.join(self.words)}{close_to(text, self.words)}"
+
+
+def matching(expression: str, expected: str) -> Check:
+    """A check by a regular expression."""
+    return Matching(pattern(expression), expected)
+
+
+def one_of(*words: str) -> Check:
+    """A check for one of these words."""
+    return OneOf(words)
+
+
+service_id = matching(r"[a-z][a-z0-9_]{0,63}", "an id: lower case letters, digits and _, a letter first")
+
+
+def label(text: str) -> str:
+    """Text that hosts and reports show: it can stand in a comment of any format."""
+    fine = text.isprintable() and 0 < len(text) <= 120 and not set(text) & set("\"'`\\$<>{}")
+    return "" if fine else "one line of at most 120 characters, without quotes, backslash, $, <, >, { and }"
+
+
+def own_name(text: str) -> str:
+    """A name in the script of those who use a service, as files and menus have it; compared folded and whole."""
+    if label(text) or text.isascii() or not 2 <= len(text) <= 40 or "/" in text or text != text.strip():
+        return "a name in a script of its own such as 微信, 2 to 40 characters; Latin names are known by `name`"
+    if unicodedata.normalize("NFC", text) != text:
+        return f"{unicodedata.normalize('NFC', text)}, in Unicode's composed form (NFC)"
+    # Only here, since a run whose catalogue is noted needs nothing of the apps, and would load all of it at its start.
+    from ....host.controls.apps.portable.appimage import stem
+
+    return "" if stem(text) == folded(text) else "a name without version, processor and suffix of a file"
+
+
+def prose(text: str) -> str:
+    """Text for people, which never leaves the controller."""
+    return "" if text.isprintable() and 0 < len(text) <= 1000 else "one line of printable text, at most 1000 characters"
+
+
+def day(text: str) -> str:
+    """A day of the calendar (ISO 8601), not in the future by more than a day: clocks differ."""
+    tomorrow = datetime.datetime.now(datetime.timezone.utc).date() + datetime.timedelta(days=1)
+    with contextlib.suppress(ValueError):
+        if datetime.date.fromisoformat(text) <= tomorrow:
+            return ""
+    return "a day such as 2026-11-26, not in the future"
+
+
+# What hosts of Linux have, as each package system declares it, and what other machines have: winget and Chocolatey by
+# their own repositories.
+PACKAGE_NAMES: dict[str, Check] = {
+    **{key: matching(*spelled) for key, spelled in package_names.NAMES.items()},
+    "winget": matching(
+        r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9+_-]+)+|msstore:[0-9A-Z]{12}",
+        "a winget id such as Vendor.Program or msstore:<id>",
+    ),
+    "choco": matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "a Chocolatey id: letters, digits, . _ -"),
+    "appx": matching(
+        r"[A-Za-z0-9.-]{3,50}(?:_[a-z0-9]{13})?", "an appx package name, with its publisher hash or without"
+    ),
+}
+
+# Programs that serve others too: ending them, or keeping them from starting, takes along what nobody meant.
+_SHARED_PROGRAMS = pattern(
+    r"(?:python|perl|ruby|node|php|lua)[0-9.]*|pypy.*|(?:ba|da|z|k|c|tc|fi)?sh|busybox|env|sudo|su|java|mono|wine.*|electron[0-9]*"
+    r"|systemd.*|init|sshd.*|ssh|dbus-.*|flatpak|snap|bwrap|apt.*|dpkg.*|rpm|dnf.*|pacman|cron|crond|login|Xorg|gnome-shell"
+)
+
+
+def program(text: str) -> str:
+    """The base name of an executable on Linux, of a program that serves nothing else."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}", text):
+        return "the base name of a program: letters, digits, . _ + -, without directory"
+    return "a program of this service alone: other software runs it too" if _SHARED_PROGRAMS.fullmatch(text) else ""
+
+
+_GO_PACKAGE = pattern(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[A-Za-z0-9._~-]+)*")
+
+
+def go_package(text: str) -> str:
+    """The import path of a Go package or module (The Go Modules Reference, "Module paths")."""
+    return "" if _GO_PACKAGE.fullmatch(text) else "the path of a Go module or package, such as github.com/owner/name"
+
+
+_PATH = pattern(r"(?:~|/[A-Za-z0-9._+@-]+)(?:/[A-Za-z0-9 ._+@()=,&-]+)*")
+_SYSTEM_DIRECTORIES = pattern(r"/(?:bin|boot|dev|etc|lib|lib32|lib64|proc|root|run|sbin|sys|lost\+found)(?:/.*)?")
+_SHARED_DIRECTORIES = pattern(
+    r"/[^/]+|/opt/(?:apps|google|local)|/usr/(?:local/)?[a-z0-9]+|/usr/lib/[a-z0-9_]+-linux-gnu[a-z0-9]*|/usr/(?:local/)?share/[a-z]+s"
+    r"|/var/[a-z]+|/var/lib/(?:apt|dpkg|flatpak|rpm|pacman|snapd|proscribe)(?:/.*)?"
+    r"|~|~/(?:\.cache|\.config|\.local|\.local/[a-z]+|\.mozilla|\.var|\.var/app|Desktop|Documents|Downloads|Pictures|Music|Videos)"
+)
+
+
+def path(text: str) -> str:
+    """An absolute path on Linux, or one below every user's home (`~/`), that belongs to the service alone."""
+    steps = text.split("/")
+    if not _PATH.fullmatch(text) or "." in steps or ".." in steps or any(step != step.strip() for step in steps):
+        return "an absolute path, or one that starts with ~/, without .., patterns and special characters"
+    if _SYSTEM_DIRECTORIES.fullmatch(text) or _SHARED_DIRECTORIES.fullmatch(text):
+        return "a path of this service alone, not one that the system or other programs use"
+    return ""
+
+
+def home_path(text: str) -> str:
+    """A path below every user's home that belongs to the program alone."""
+    return path(text) if text.startswith("~/") else "a path that starts with ~/"
+
+
+# <id>, <arch> and <branch> stand for what a flatpak installation fills in.
+policy_path = matching(
+    r"(?:/[A-Za-z0-9_-](?:[A-Za-z0-9._-]*)|/<(?:id|arch|branch)>|/[A-Za-z0-9_-][A-Za-z0-9._-]*\.<id>)+",
+    "an absolute path, with <id>, <arch> or <branch> where the installation decides",
+)
+windows_path = matching(
+    r"%[A-Za-z()0-9]+%(?:\\[A-Za-z0-9 ._()+-]+)+", "a path such as %ProgramFiles%\\Vendor\\Program.exe"
+)
+# Image names of many programs: parts of Windows, runtimes, and what every other installer calls its parts.
+_SHARED_IMAGES = pattern(
+    r"(?:agent|app|application|browser|brave|chrome|client|cmd|conhost|crashpad_handler|cscript|dashboard|dllhost|electron"
+    r"|explorer|firefox|helper|host|iexplore|install(?:er)?|javaw?|launcher|main|msedge(?:webview2)?|mshta|msiexec|node"
+    r"|nw|powershell|program|pwsh|pythonw?|regsvr32|rundll32|server|service|setup|start|stub|svchost|taskhostw|tray"
+    r"|unins[0-9]*|uninstall(?:er)?|updater?|winword|excel|wscript)\.exe"
+)
+
+
+def windows_program(text: str) -> str:
+    """The image name of a program on Windows that serves nothing else."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*\.exe", text):
+        return "the base name of a program, ending in .exe"
+    shared = _SHARED_IMAGES.fullmatch(text.lower())
+    return "an image name of this service alone: other programs have it too" if shared else ""
+
+
+uninstall_key = matching(r"[^\s\\/][^\\/\x00-\x1f\x7f]{1,118}[^\s\\/]", "the name of an uninstall key, without a path")
+registered_name = matching(
+    r"[^\s\\][^\\\x00-\x1f\x7f]{0,98} by [^\s\\][^\\\x00-\x1f\x7f]{1,98}",
+    "the name that an installer registers, and its publisher: Parrot by Parrot Messaging Ltd",
+)
+desktop_file = matching(
+    r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,120}\.desktop", "the file name of a desktop entry, without directory"
+)
+chrome_extension = matching(r"[a-p]{32}", "the id of a Chrome extension: 32 letters from a to p")
+firefox_extension = matching(
+    r"\{[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}|[A-Za-z0-9._-]{0,60}@[A-Za-z0-9._-]{1,60}",
+    "the id of a Firefox add-on, {guid} or name@vendor",
+)
+bundle_id = matching(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9_-]+)+", "a macOS bundle identifier such as com.example.App")
+# RFC 9110, section 5.6.2: a field name is a token.
+header_name = matching(r"[A-Za-z0-9-]{1,80}", "the name of an HTTP header")
+header_value = matching(r"[A-Za-z0-9.,:/_-]{1,200}", "the value of an HTTP header")

@@ -1,0 +1,126 @@
+"""One YAML file, read as plain text, lists and mappings, with the line of every value.
+
+YAML's own guesses are left out: every scalar is text, so `no` is a word and 1.10 keeps its zero. Tags and aliases are
+refused: they let a small file stand for an object, or for a huge value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ...policy_errors import Described, PolicyError
+from .plain_file import content_of
+
+LARGEST = 1 << 20  # bytes
+DEEPEST = 8  # levels of lists and mappings; the catalogue has five
+MOST = 20_000  # values; the catalogue's largest file has 1,700, and a long list is a feed
+
+# The C loader is some ten times as fast; PyYAML has it wherever it was built against libyaml.
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "seq", "map"))
+
+KeyPath = tuple[str | int, ...]
+
+
+def key_of(path: KeyPath) -> str:
+    """The path to a value as people write it: ("packages", "apt", 2) is `packages.apt[2]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a file holds, and its nodes, which know their lines."""
+
+    path: Path
+    data: Any
+    root: yaml.Node
+    content: bytes  # what was read: whoever checks a signature has to check it over these bytes
+    # By the id of a mapping's node, its keys: a file has as many mistakes as keys, and each has a line.
+    _pairs: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = field(default_factory=dict, repr=False, compare=False)
+
+    def error(self, path: KeyPath, value: object, expected: str) -> PolicyError:
+        """A mistake at a path of this file, with its line, or that of the nearest value above it."""
+        if not path and isinstance(value, str):
+            value = Described("one text")  # of a file that a link may have borrowed, and that nobody should read here
+        return PolicyError(f"{self.path}:{self._line(path)}", key_of(path), value, expected)
+
+    def _line(self, path: KeyPath) -> int:
+        node, line = self.root, self.root.start_mark.line
+        for step in path:
+            if isinstance(node, yaml.MappingNode):
+                pairs = self._pairs.get(id(node))
+                if pairs is None:
+                    pairs = self._pairs[id(node)] = {key.value: (key, value) for key, value in node.value}
+                if step not in pairs:
+                    break
+                key, node = pairs[step]
+                line = key.start_mark.line
+            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+                node = node.value[step]
+                line = node.start_mark.line
+            else:
+                break
+        return int(line) + 1
+
+
+def read_yaml(path: Path) -> Document:
+    """Read a file. Raises PolicyError when it is not readable, not YAML, or holds a key twice."""
+    try:
+        content = content_of(path, LARGEST)
+        root = yaml.compose(content.decode("utf-8"), Loader=_LOADER)
+    except RecursionError:  # PyYAML without libyaml; libyaml has a limit of its own
+        raise PolicyError(
+            str(path), "", Described(f"more than {DEEPEST} levels"), "lists and mappings that are less deep"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise PolicyError(
+            str(path), "", Described(f"byte {error.start}, which is not UTF-8"), "text in UTF-8"
+        ) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+        raise PolicyError(where, "", Described(f"a syntax error ({problem})"), "valid YAML") from None
+    if root is None:
+        raise PolicyError(str(path), "", None, "a YAML document")
+    return Document(path, _Reader(path).read(root, ()), root, content)
+
+
+class _Reader:
+    """Turns nodes into data."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.seen: set[int] = set()
+
+    def read(self, node: yaml.Node, path: KeyPath) -> Any:
+        if id(node) in self.seen:
+            raise self.error(node, path, Described("an alias (*name)"), "the value itself, written out")
+        self.seen.add(id(node))
+        if len(self.seen) > MOST:
+            raise self.error(node, path, Described(f"more than {MOST} values"), "a file with fewer")
+        if node.tag not in _PLAIN_TAGS:
+            raise self.error(node, path, Described(f"the tag {node.tag}"), "a value without a tag (!name)")
+        if len(path) > DEEPEST:
+            raise self.error(
+                node, path[:DEEPEST], Described(f"more than {DEEPEST} levels"), "a list or mapping that is less deep"
+            )
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
+        if not isinstance(node, yaml.MappingNode):
+            return node.value
+        data: dict[str, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise self.error(key, path, key.value, "a word as the key")
+            if key.value in data:
+                raise self.error(key, (*path, key.value), Described("the key a second time"), "each key once")
+            data[key.value] = self.read(value, (*path, key.value))
+        return data
+
+    def error(self, node: yaml.Node, path: KeyPath, value: object, expected: str) -> PolicyError:
+        return PolicyError(f"{self.path}:{node.start_mark.line + 1}", key_of(path), value, expected)

@@ -1,0 +1,57 @@
+"""The channels of `proscribe_notify`: each is a file of tasks, which gives the syntax of its value."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from ....wire import installation
+from ...policy_errors import Described, Expected, close_to
+
+FOLDER = installation.PLAYBOOKS / "tasks/notify"
+
+
+class Channel(NamedTuple):
+    """What a file of tasks says of its channel."""
+
+    value: str  # a regular expression of the whole value
+    expected: str  # the same for people
+    example: str
+    secret: bool  # whether the value is left out of messages
+    setgid: bool  # whether sending needs setgid programs
+
+
+@functools.cache
+def channels() -> Mapping[str, Channel]:
+    """All channels, by their key in `proscribe_notify`."""
+    return {path.stem: _channel(path) for path in sorted(FOLDER.glob("*.yml"))}
+
+
+def _channel(path: Path) -> Channel:
+    (block,) = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return Channel(**block["vars"]["proscribe_channel"])
+
+
+def read_notify(value: object) -> Mapping[str, str]:
+    """Where notifications go, by channel. Raises Expected."""
+    if not isinstance(value, Mapping):
+        examples = ", ".join(f"{key}: {channel.example!r}" for key, channel in channels().items())
+        raise Expected("", value, f"a mapping such as {{{examples}}}")
+    for name, text in value.items():  # most inventories have none, and then no file is read
+        known = channels()
+        channel = known.get(name)
+        if channel is None:
+            raise Expected(f".{name}", name, f"{' or '.join(known)}{close_to(str(name), tuple(known))}")
+        if not isinstance(text, str) or not re.fullmatch(channel.value, text):
+            raise Expected(f".{name}", Described("something else") if channel.secret else text, channel.expected)
+    return {str(name): str(text) for name, text in value.items()}
+
+
+def needs_setgid(notify: Mapping[str, str]) -> bool:
+    """Whether one of the channels that are set needs setgid programs."""
+    return any(text and channels()[name].setgid for name, text in notify.items())

@@ -1,0 +1,151 @@
+"""What the controls do on a host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ....host.controls.dns.backends.registry import FILTERS
+from ..reading.values import choice, flag, length_or_forever, line, name_servers, networks, whole_number
+from .firewall_rules import read_rules
+from .readers import read_browser_settings, read_extensions, read_texts
+from .variable import part, variable
+
+DNS_BACKENDS = ("auto", *FILTERS, "hosts")
+EXEC_CONTROLS = ("fapolicyd", "off")
+
+
+@part
+class Apps:
+    """What users read, and how apps are found and removed."""
+
+    contact: str = variable("your IT service desk", line, "The contact for users; part of every refusal message.")
+    user_notice: str = variable(  # a line for each language
+        "",
+        read_texts,
+        "The message to logged-in users, on terminals and desktops, when something of theirs is ended or removed; none "
+        "if empty. A text, or one by language: {en: ..., zh-HK: ...}, all of which are shown in this order.",
+    )
+    refusal_notice: str = variable(  # the same
+        "",
+        read_texts,
+        "The message below the refusal of a package: a text, or one by language as in proscribe_user_notice; "
+        "docs/apps.md.",
+    )
+    requests: bool = variable(
+        True,
+        flag,
+        "Whether enforced hosts have the command proscribe-request, by which users request exceptions, and refusals "
+        "name it; docs/requests.md.",
+    )
+    # A minute is enough to save work; a longer grace would hold up the whole run.
+    end_grace: int = variable(  # seconds
+        5,
+        whole_number(0, 60, "seconds"),
+        "How many seconds a restricted program has to end after SIGTERM before it is killed.",
+    )
+    quarantine_keep: int = variable(  # seconds; 0 keeps everything
+        "90d",
+        length_or_forever,
+        "How long a host's quarantine keeps what was removed: 90d, 26w, or forever. What is there already keeps the "
+        "expiry that it got then; docs/apps.md.",
+    )
+    exec_control: str = variable(
+        "off",
+        choice(*EXEC_CONTROLS),
+        "Whether the kernel also denies restricted paths: fapolicyd (where it is installed and runs) or off; "
+        "docs/apps.md.",
+    )
+    # Nightly runs scan everything once a week. The file system itself shows what a run need not read again.
+    full_scan_every: int = variable(  # runs
+        7,
+        whole_number(1, 1000, "runs"),
+        "Every how many scheduled or enforcing runs a host's homes are scanned in full and its package systems are "
+        "queried; the runs between read only what changed.",
+    )
+    network_homes: str = variable(
+        "unknown",
+        choice("unknown", "scan"),
+        "Homes on network and FUSE file systems: unknown (not entered, so their rules are unknown) or scan (scanned as "
+        "the user they belong to); docs/apps.md.",
+    )
+    programs_for_both: str = variable(
+        "report",
+        choice("report", "remove"),
+        "Programs that serve permitted accounts of their vendor, too (Teams, OneDrive, Google Drive): report (they "
+        "stay) or remove, for an organisation that has no such accounts; docs/catalogue.md.",
+    )
+    unmanaged_browsers: str = variable(
+        "report",
+        choice("report", "audit", "off"),
+        "Browsers that no policy reaches, and the others as portable apps in homes: report, audit (counts against the "
+        "host), or off (not scanned for).",
+    )
+
+
+@part
+class Browsers:
+    """What browser policies set beside the blocked sites."""
+
+    browser_settings: Mapping[str, str] = variable(
+        {},
+        read_browser_settings,
+        "Bypasses that browsers offer: each is blocked or unmanaged; the defaults are in docs/browsers.md.",
+    )
+    browser_extensions_allowed: tuple[str, ...] = variable(
+        [],
+        read_extensions,
+        "Extensions that may set a proxy although browser_settings.proxy_extensions is blocked; with extensions: "
+        "allow_list, the only ones that may be installed.",
+    )
+    probe: bool = variable(
+        False,
+        flag,
+        "Whether audits also start each browser, for seconds and as a transient user, to check that it blocks a site; "
+        "docs/browsers.md.",
+    )
+
+
+@part
+class Network:
+    """What the firewall and the DNS filter do beside the services."""
+
+    management: tuple[str, ...] = variable(
+        [], networks, "Addresses and networks that the firewall never refuses, whatever the catalogue says."
+    )
+    firewall_rules: tuple[dict[str, Any], ...] = variable(
+        [], read_rules, "The organisation's own rules for incoming, outgoing and forwarded traffic; docs/firewall.md."
+    )
+    firewall_quic: str = variable(
+        "unmanaged",
+        choice("blocked", "unmanaged"),
+        "Whether UDP port 443 is refused (blocked), so that browsers use TCP and can be filtered, or stays open "
+        "(unmanaged).",
+    )
+    firewall_log: bool = variable(
+        True,
+        flag,
+        "Whether the kernel logs refused connections, a few a minute, with the user id.",
+    )
+    # If this is shorter than a connection over a slow line takes, every change is rolled back.
+    firewall_confirm_within: int = variable(  # seconds
+        60,
+        whole_number(10, 900, "seconds"),
+        "How many seconds a host waits for its controller to confirm new firewall rules over a new connection; then it "
+        "rolls them back.",
+    )
+    dns_backend: str = variable(
+        "auto",
+        choice(*DNS_BACKENDS),
+        f"The DNS filter: auto (the one that fits the host), {', '.join(FILTERS)}, or hosts; docs/dns.md.",
+    )
+    dns_upstreams: tuple[str, ...] = variable(
+        [],
+        name_servers,
+        "The upstream name servers of the filter behind systemd-resolved; if empty, those of the host.",
+    )
+    dns_force: bool = variable(
+        False,
+        flag,
+        "Whether only the host's own filtering resolver may query name servers; the firewall refuses other queries.",
+    )

@@ -1,0 +1,18 @@
+"""Group Policy: what a domain controller has for machines that it, and not Ansible, gives their policies."""
+
+from __future__ import annotations
+
+from .group_policy_values import Object, read_group_policy
+from .variable import part, variable
+
+
+@part
+class Directory:
+    """What a Samba domain controller has of Proscribe's."""
+
+    group_policy: tuple[Object, ...] = variable(
+        [],
+        read_group_policy,
+        "On a Samba domain controller: the Group Policy objects that it has, a list of {name, group, ous, enforced}. "
+        "Machines of the units get what the browsers of the group's hosts get; docs/domain_controller.md.",
+    )

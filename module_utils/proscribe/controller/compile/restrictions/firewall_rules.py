@@ -1,0 +1,100 @@
+"""The organisation's own firewall rules, `proscribe_firewall_rules`: a list of mappings, checked word by word.
+
+What is here reaches a file that root loads, so nothing gets through that was not spelled here: protocols, verdicts
+and directions out of lists, numbers and networks parsed and written anew, comments out of plain characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ...policy_errors import Expected, close_to
+from ..reading.networks import merged, packed
+
+KEYS = ("direction", "protocol", "addresses", "ports", "verdict", "comment")
+DIRECTIONS = ("in", "out", "forward")
+PROTOCOLS = ("tcp", "udp", "icmp", "any")
+VERDICTS = ("accept", "reject", "drop")
+MOST = 500  # rules of a host; long lists of addresses belong into one rule
+
+_COMMENT = re.compile(r"[A-Za-z0-9 .,:;/@()+=_#-]{0,100}")
+_RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+
+
+def read_rules(value: object) -> tuple[dict[str, Any], ...]:
+    """The rules as a plan has them: {direction, protocol, addresses [merged], ports [merged, as texts], verdict,
+    comment}, every key there. Raises Expected with the place of the mistake.
+    """
+    if not isinstance(value, list | tuple):
+        raise Expected(
+            "", value, "a list of rules such as {direction: out, protocol: tcp, ports: [25], verdict: reject}"
+        )
+    if len(value) > MOST:
+        raise Expected("", f"{len(value)} rules", f"at most {MOST}: one rule can have many addresses and ports")
+    return tuple(_rule(item, f"[{index}]") for index, item in enumerate(value))
+
+
+def _rule(value: object, key: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise Expected(key, value, f"a mapping with keys out of {', '.join(KEYS)}")
+    for name in value:
+        if name not in KEYS:
+            raise Expected(f"{key}.{name}", name, f"a known key, one of {', '.join(KEYS)}{close_to(str(name), KEYS)}")
+    rule = {
+        "direction": _keyword(value.get("direction"), DIRECTIONS, f"{key}.direction"),
+        "protocol": _keyword(value.get("protocol", "any"), PROTOCOLS, f"{key}.protocol"),
+        "addresses": _addresses(value.get("addresses"), f"{key}.addresses"),
+        "ports": _ports(value.get("ports"), f"{key}.ports"),
+        "verdict": _keyword(value.get("verdict"), VERDICTS, f"{key}.verdict"),
+        "comment": value.get("comment", ""),
+    }
+    if not isinstance(rule["comment"], str) or not _COMMENT.fullmatch(rule["comment"]):
+        raise Expected(
+            f"{key}.comment", rule["comment"], "at most 100 letters, digits, spaces and . , : ; / @ ( ) + = _ # -"
+        )
+    if rule["ports"] and rule["protocol"] == "icmp":
+        raise Expected(f"{key}.ports", value.get("ports"), "no ports: icmp has none")
+    return rule
+
+
+def _keyword(value: object, allowed: tuple[str, ...], key: str) -> str:
+    if not isinstance(value, str) or value not in allowed:
+        raise Expected(key, value, f"one of {', '.join(allowed)}{close_to(str(value), allowed)}")
+    return str(value)
+
+
+def _listed(value: object, what: str, key: str) -> list[object]:
+    """The items of a list; none for a key that is not there. An empty list would silently mean everything."""
+    if value is None:
+        return []
+    if not isinstance(value, list | tuple) or not value:
+        raise Expected(key, value, f"a list of {what} (leave the key out for all)")
+    return list(value)
+
+
+def _addresses(value: object, key: str) -> list[str]:
+    items = _listed(value, "addresses and networks", key)
+    for index, item in enumerate(items):
+        if not isinstance(item, str) or packed(item) is None:
+            raise Expected(f"{key}[{index}]", item, "an address or a network such as 10.20.0.0/24 or 2001:db8::/48")
+    return merged(str(item) for item in items)
+
+
+def _ports(value: object, key: str) -> list[str]:
+    """Ports and ranges of them as the packet filter lists them: in order, none within or beside another."""
+    spans: list[tuple[int, int]] = []
+    for index, item in enumerate(_listed(value, "ports", key)):
+        found = _RANGE.fullmatch(str(item)) if isinstance(item, int | str) and not isinstance(item, bool) else None
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+        if not 0 < first <= last < 65536:
+            raise Expected(f"{key}[{index}]", item, "a port such as 443, or a range such as 8000-8080")
+        spans.append((first, last))
+    joined: list[tuple[int, int]] = []
+    for first, last in sorted(spans):
+        if joined and first <= joined[-1][1] + 1:
+            joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
+        else:
+            joined.append((first, last))
+    return [str(first) if first == last else f"{first}-{last}" for first, last in joined]

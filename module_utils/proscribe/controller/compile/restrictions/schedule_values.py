@@ -1,0 +1,118 @@
+"""Readers of the restrictions that are about scheduled runs. Each raises Expected for a value that it does not take."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from ...policy_errors import Described, Expected
+from ..reading.values import length
+
+METHODS = ("controller", "pull", "awx", "off")
+
+# The options that the schedule itself gives to a run.
+OWN_OPTIONS = ("-i", "--inventory", "-l", "--limit")
+
+
+def read_calendar(value: object) -> str:
+    """A calendar event of systemd's; systemd itself says later whether it is one."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9 ,./:*~+_-]{1,100}", value) or not value.strip():
+        raise Expected("", value, "a calendar event in the syntax of systemd.time(7): daily, or Mon..Fri *-*-* 02:30")
+    return str(value)
+
+
+def read_spread(value: object) -> int:
+    """The longest delay of a run, in seconds; 0 for none."""
+    if value in (0, "0") and not isinstance(value, bool):
+        return 0
+    return length(value)
+
+
+def read_options(value: object) -> tuple[str, ...]:
+    """Additional options of every scheduled run."""
+    if not isinstance(value, list | tuple):
+        raise Expected("", value, "a list of options such as [--vault-password-file, /etc/proscribe/vault]")
+    for index, word in enumerate(value):
+        if not isinstance(word, str) or not word.isprintable():
+            raise Expected(f"[{index}]", word, "one printable argument of a command line; numbers in quotes")
+        if word.partition("=")[0] in OWN_OPTIONS:
+            raise Expected(f"[{index}]", word, "no option for inventory or hosts: those of the `schedule` run apply")
+    return tuple(str(word) for word in value)
+
+
+def read_account(value: object) -> str:
+    """The name of an account; "" for the one that sets the schedule up."""
+    if not isinstance(value, str) or (value and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", value)):
+        raise Expected("", value, "the name of an account")
+    return str(value)
+
+
+def read_directory(value: object) -> str:
+    """An absolute path that systemd takes; "" for none."""
+    if not isinstance(value, str) or (value and not re.fullmatch(r"/[^\x00-\x1f\x7f]*", value)):
+        raise Expected("", value, "an absolute path such as /srv/proscribe")
+    return str(value)
+
+
+def read_program(value: object) -> str:
+    """The absolute path of a program; "" for none."""
+    if not isinstance(value, str) or (value and not re.fullmatch(r"/[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f]", value)):
+        raise Expected("", value, "an absolute path such as /usr/bin/ansible-playbook")
+    return str(value)
+
+
+def read_inventory(value: object) -> str:
+    """A path inside the repository, or an absolute one; "" for that of the `schedule` run."""
+    good = isinstance(value, str) and value.isprintable() and ".." not in value.split("/") and value[:1] != "-"
+    if not good:
+        raise Expected("", value, "the inventory's path in the repository, such as inventory/prod")
+    return str(value)
+
+
+def read_repository(value: object) -> str:
+    """Where git finds the repository; "" for none. Git's own helpers (`ext::`) would run any command as root."""
+    expected = "a git URL such as https://git.example.org/it/proscribe.git, or an absolute path"
+    if not isinstance(value, str) or (value and not re.fullmatch(r"[A-Za-z0-9_./][^\s\x00-\x1f\x7f]*", value)):
+        raise Expected("", value, expected)
+    if (
+        value
+        and "::" not in value
+        and (value[0] == "/" or re.match(r"(https|ssh|file)://[^-]|[\w.-]+@[\w.-]+:", value))
+    ):
+        if "@" in value and ":" in (urlsplit(value).netloc.rpartition("@")[0]):
+            no_password = (
+                "no password in the URL: it would stand in the hosts' files; use a deploy key or git's credentials"
+            )
+            raise Expected("", Described("a URL with a password"), no_password)
+        return str(value)
+    if not value:
+        return ""
+    raise Expected("", value, expected)
+
+
+def read_branch(value: object) -> str:
+    """The branch that hosts follow."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}", value) or ".." in value:
+        raise Expected("", value, "the name of a branch")
+    return str(value)
+
+
+def read_commit(value: object) -> str:
+    """The whole name of a commit; "" for none. A shorter one could come to mean another."""
+    if not isinstance(value, str) or not re.fullmatch(r"(?:[0-9a-f]{40}|[0-9a-f]{64})?", value):
+        raise Expected("", value, "the whole name of a commit, in quotes, as `git rev-parse HEAD` prints it")
+    return str(value)
+
+
+def read_signers(value: object) -> tuple[str, ...]:
+    """Who may sign commits: lines of ssh-keygen(1)'s allowed_signers."""
+    if not isinstance(value, list | tuple):
+        raise Expected("", value, "a list of lines such as 'ops@example.org ssh-ed25519 AAAA...'")
+    for index, line in enumerate(value):
+        if (
+            not isinstance(line, str)
+            or not line.isprintable()
+            or not re.search(r"\S\s+(\S+\s+)*(sk-)?(ssh|ecdsa)-", line)
+        ):
+            raise Expected(f"[{index}]", line, "a principal and the public key: 'ops@example.org ssh-ed25519 AAAA...'")
+    return tuple(str(line) for line in value)

@@ -1,0 +1,115 @@
+"""Which services are banned on which hosts, and who is excepted."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+
+from ..catalogue.schema import AUDIENCES, BANNED, CATEGORIES
+from ..reading.values import choice, day, flag, length_or_forever, line, list_of_names, pattern, whole_number
+from .by_group import ByGroup, read_groups_restricted
+from .readers import ALL_FEEDS, read_controls, read_feeds, read_removed, read_tenants
+from .variable import part, variable
+
+SIGNATURE_MODES = ("required", "optional", "off")
+
+
+@part
+class Selection:
+    """What is banned where, and since when."""
+
+    hosts: str = variable(
+        "all",
+        pattern,
+        "The hosts that every run is limited to, as an Ansible pattern such as all:!switches. --limit narrows it. One "
+        "for all hosts.",
+    )
+    categories: tuple[str, ...] = variable(
+        list(BANNED),
+        list_of_names(CATEGORIES, "categories"),
+        "The categories of services that are banned.",
+    )
+    categories_reported: tuple[str, ...] = variable(
+        [category for category in CATEGORIES if category not in BANNED],
+        list_of_names(CATEGORIES, "categories"),
+        "The categories of services that are reported where they are found, and not banned.",
+    )
+    audiences: tuple[str, ...] = variable(
+        ["consumer", "both"],
+        list_of_names(AUDIENCES, "audiences"),
+        "The audiences whose services are banned; enterprise services (WeCom, Slack) only if enterprise is listed.",
+    )
+    services_include: tuple[str, ...] = variable(
+        [], list_of_names(None, "service ids"), "Service ids added to the categories."
+    )
+    services_exclude: tuple[str, ...] = variable(
+        [], list_of_names(None, "service ids"), "Service ids removed from the categories."
+    )
+    groups_restricted: tuple[ByGroup, ...] = variable(
+        [],
+        read_groups_restricted,
+        "Services that apps and firewall restrict for the members of some groups of the host's users only: a list of "
+        "{services, groups, controls}. See below.",
+    )
+    effective_from: datetime.date = variable(
+        "2024-10-31",
+        day,
+        "The first day of the ban; before it, everything is reported as upcoming and nothing is enforced.",
+    )
+    controls: Mapping[str, str] = variable(
+        {"apps": "enforce", "browser": "enforce", "firewall": "enforce", "dns": "enforce"},
+        read_controls,
+        "Per control: enforce, audit (report only) or off (not checked).",
+    )
+    tenants: Mapping[str, tuple[str, ...]] = variable(
+        {"google": [], "microsoft": []}, read_tenants, "The organisation's own tenants, which stay reachable."
+    )
+    catalog: str = variable(
+        "",
+        line,
+        "A folder with a release of the catalogue, in the place of the project's own; relative to the inventory's "
+        "folder.",
+    )
+    catalog_dirs: tuple[str, ...] = variable(
+        [],
+        list_of_names(None, "directories"),
+        "Folders with the organisation's own service files, relative to the inventory's folder.",
+    )
+    catalog_max_age: int = variable(  # seconds
+        "180d",
+        length_or_forever,
+        "After how long without a check of an entry, of its networks or of a feed a run says so, or forever. One for "
+        "all hosts.",
+    )
+    feeds: str | tuple[str, ...] = variable(
+        ALL_FEEDS, read_feeds, "The feeds that are blocked with their services: all, off, or a list of their ids."
+    )
+    zone: str = variable("", line, "The network zone of the host; waivers can be scoped by it.")
+
+
+@part
+class Waivers:
+    """Where waivers are read, and what they may be."""
+
+    waivers_dir: str = variable(
+        "",
+        line,
+        "A folder of waivers beside those of the inventories, relative to the inventory's folder; docs/waivers.md.",
+    )
+    waivers_removed: tuple[str, ...] = variable(
+        [],
+        read_removed,
+        "The ids of waivers that the last run had and that were removed on purpose, or all; for one run, with -e.",
+    )
+    waiver_max_days: int = variable(
+        365, whole_number(1, 3660, "days"), "The longest duration of a waiver, in days. One for all hosts."
+    )
+    waiver_signatures: str = variable(
+        "optional",
+        choice(*SIGNATURE_MODES),
+        "Whether a waiver has to be signed by its approver: required, optional (a signature that is there has to be "
+        "valid), or off. One for all hosts.",
+    )
+    waiver_blanket: bool = variable(
+        False, flag, "Whether a waiver may cover every host of the inventory. One for all hosts."
+    )

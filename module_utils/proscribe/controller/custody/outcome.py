@@ -1,0 +1,81 @@
+"""What became of a run over quarantines: what was chosen, what each host did, and which hosts never said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ...model.quarantined import LIST
+
+SCHEMA = "proscribe/quarantine-list/1"
+NOTHING = "no answer"
+
+
+class Fate(NamedTuple):
+    """What became of one thing that was to be restored or pruned."""
+
+    row: Mapping[str, Any]  # of the choice, see choosing.Row.as_dict
+    done: bool
+    why: str  # it was not done
+
+
+class Course:
+    """The events of one run, in their order; knows nothing of Ansible."""
+
+    def __init__(self, hosts: Sequence[str]) -> None:
+        self.hosts = list(hosts)
+        self.do = LIST
+        self.format = ""
+        self.rows: list[Mapping[str, Any]] = []
+        self.listed: dict[str, Mapping[str, Any]] = {}  # what each host that answered said of its quarantine
+        self.reasons: dict[str, str] = {}  # why there is no answer of a host, or no further one
+        self._outcomes: dict[tuple[str, str], Mapping[str, Any]] = {}
+
+    def began(self, request: Mapping[str, Any]) -> None:
+        """Take what the run is about: {hosts, do, format}."""
+        self.hosts, self.do, self.format = list(request["hosts"]), str(request["do"]), str(request["format"])
+
+    def chose(self, selection: Mapping[str, Any]) -> None:
+        """Take the choice: {rows}."""
+        self.rows = list(selection["rows"])
+
+    def answered(self, host: str, result: Mapping[str, Any]) -> None:
+        """Take a host's answer: what it lists, or what it did."""
+        if "items" in result:
+            self.listed[host] = result
+        for one in result.get("outcomes", ()):
+            self._outcomes[host, one["id"]] = one
+
+    def failed(self, host: str, why: str) -> None:
+        """A host could not be asked, or not any more."""
+        self.reasons[host] = why
+
+    @property
+    def silent(self) -> dict[str, str]:
+        """The hosts whose quarantine nobody has seen, each with the reason."""
+        return {host: self.reasons.get(host, NOTHING) for host in self.hosts if host not in self.listed}
+
+    def fates(self) -> list[Fate]:
+        """What became of all that was chosen; what no host spoke of was not done."""
+        found = []
+        for row in self.rows:
+            result = self._outcomes.get((row["host"], row["id"]))
+            why = result["why"] if result else self.reasons.get(row["host"], NOTHING)
+            found.append(Fate(row, bool(result and result["done"]), why))
+        return found
+
+    def document(self) -> dict[str, Any]:
+        """The list for machines. A host that did not answer is there, as unknown."""
+        hosts = []
+        for host in self.hosts:
+            seen = self.listed.get(host)
+            hosts.append(
+                {
+                    "host": host,
+                    "state": "unknown" if seen is None else "listed",
+                    "reason": self.silent[host] if seen is None else None,
+                    "broken": [] if seen is None else list(seen["broken"]),
+                    "left_out": 0 if seen is None else seen["left_out"],
+                }
+            )
+        return {"schema": SCHEMA, "hosts": hosts, "items": self.rows}

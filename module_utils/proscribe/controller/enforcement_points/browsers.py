@@ -1,0 +1,74 @@
+"""What the formats for browsers share: which rules are in them, and what these browsers do not get.
+
+The policies themselves are controls/group_policy/policies.py, which a domain controller's code has too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...host.controls.browser import firefox
+from ...host.controls.browser.rendering import MOST_ENTRIES, Name, Verdicts, extensions, fitting, names, rules
+from ...host.controls.browser.settings import rule
+from ...host.controls.group_policy import policies
+from ...model.plan import RESTRICTED
+from .declaration import Decision, LeftOut
+
+CONTROL = "browser"
+STORES = ("chrome", "firefox")
+_FULL = f"The lists of browsers take {MOST_ENTRIES} names. Exports for name servers and proxies have all of them."
+
+
+def included(decision: Decision) -> tuple[str, ...]:
+    """The rules that the policies enforce: the services, and the bypasses of browsers."""
+    section = decision.plan["controls"][CONTROL]
+    services = [
+        f"{CONTROL}/{id_}"
+        for id_, entry in sorted(section["services"].items())
+        if entry["mode"] in RESTRICTED and _known(entry)
+    ]
+    return (*services, *(rule(id_) for id_ in rules(section).closed))
+
+
+def left_out(
+    decision: Decision, platform: str, programs: Sequence[policies.Program] = policies.PROGRAMS
+) -> list[LeftOut]:
+    """What the browsers of a platform do not get as the plan has it. `programs` are those of the format, `platform`
+    is "" where it has none.
+    """
+    section = decision.plan["controls"][CONTROL]
+    found = [
+        LeftOut(f"{CONTROL}/{id_}", "the service", "The catalogue has no site and no extension of it.")
+        for id_, entry in sorted(section["services"].items())
+        if entry["mode"] in RESTRICTED and not _known(entry)
+    ]
+    found += [
+        LeftOut(f"{CONTROL}/{id_}", f"{len(entry['unlisted'])} names", _FULL)
+        for id_, entry in sorted(section["services"].items())
+        if entry["mode"] in RESTRICTED and entry.get("unlisted")
+    ]
+    if any(one.family == policies.FIREFOX for one in programs):
+        found += _closed_in_firefox(section)
+    names_ = ", ".join(one.name for one in programs)
+    unknown = f"Nobody has verified where they read policies on {platform}. " if platform else ""
+    found.append(LeftOut("", "other browsers", f"{unknown}This export is for {names_}."))
+    return found
+
+
+def _closed_in_firefox(section: Mapping[str, Any]) -> list[LeftOut]:
+    return [
+        LeftOut("", f"Firefox: {opened}", f"An exception there would open {closed} too, so it stays blocked.")
+        for opened, closed in firefox.lists(rules(section)).closed
+    ]
+
+
+def blocks(plan: Mapping[str, Any], host: str, port: int | None = None) -> bool:
+    """Whether the page of a host is blocked, or what it has at a path."""
+    section = plan["controls"].get(CONTROL)
+    bare, slash, path = host.partition("/")
+    return section is not None and Verdicts(fitting(section["services"])).blocked(Name(bare, slash + path))
+
+
+def _known(entry: Mapping[str, Any]) -> bool:
+    return bool(names(entry) or any(extensions(entry, store) for store in STORES))

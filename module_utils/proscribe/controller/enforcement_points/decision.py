@@ -1,0 +1,201 @@
+"""One plan for a point that serves many hosts: the strictest of theirs, and never wider than any of them.
+
+A point knows neither hosts nor users nor hours. So a service is open there only where it is waived on every host of the
+choice, at all times and for everybody. What differs otherwise is no decision: the choice of hosts is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ...model.plan import CONTROLS, RESTRICTED, sealed
+from ..report.text.wording import some
+from .declaration import BY_TENANT, Decision, LeftOut, NotExportable
+
+# What hosts' plans have beside the policy: what follows later, whom to answer what.
+OF_HOSTS = ("digest", "later", "waivers", "answers", "group_policy")
+# What waivers make of an entry, and of those of other services (allow).
+WAIVED = ("mode", "waiver", "hours", "otherwise", "opens", "exceptions", "allow")
+NARROWED = {
+    "users": "users",
+    "posix_groups": "groups of users",
+    "versions": "versions",
+    "paths": "paths",
+    "hours": "hours",
+}
+MOST_HOSTS = 5  # named per waiver
+
+
+def decide(
+    plans: Mapping[str, Mapping[str, Any]], at: datetime, group: str = "", needed: Sequence[str] = CONTROLS
+) -> Decision:
+    """The decision for hosts, by their plans. `needed` are the controls that a format takes: in the others, hosts may
+    differ. Raises NotExportable, also where each of these controls is off.
+    """
+    plan, left_out = join(plans, needed)
+    off = [control for control in needed if control not in plan["controls"]]
+    if len(off) == len(needed):
+        names = " and ".join(off)
+        raise NotExportable(f"nothing to export: {names} is off in proscribe_controls of {_hosts(sorted(plans))}")
+    left_out += tuple(LeftOut("", f"the control {control}", "It is off in proscribe_controls.") for control in off)
+    # Browsers distinguish the accounts; a format of their section says whether it can.
+    left_out += tuple(one for control in needed if control != "browser" for one in open_for_tenants(plan, control))
+    return Decision(plan, plan["digest"], str(plan.get("catalog", "")), group, tuple(sorted(plans)), at, left_out)
+
+
+def open_for_tenants(plan: Mapping[str, Any], control: str) -> list[LeftOut]:
+    """The restricted services that a control leaves open for the organisation's tenants."""
+    services = plan["controls"].get(control, {}).get("by_tenant", ())
+    return [LeftOut(f"{control}/{id_}", "the service", BY_TENANT) for id_ in services]
+
+
+def join(
+    plans: Mapping[str, Mapping[str, Any]], needed: Sequence[str] = CONTROLS
+) -> tuple[dict[str, Any], tuple[LeftOut, ...]]:
+    """The one plan of hosts, sealed, by their plans, and what of theirs is not in it. It is the very plan of the hosts
+    where all have one and no waiver is narrowed. Raises NotExportable for hosts that differ in more than waivers.
+    """
+    if not plans:
+        raise NotExportable("no host was chosen")
+    hosts: dict[str, list[str]] = {}  # by the digest of their plan
+    for host in sorted(plans):
+        hosts.setdefault(plans[host]["digest"], []).append(host)
+    first, *others = distinct = [plans[group[0]] for group in hosts.values()]
+    audience = list(hosts.values())
+    for other, its in zip(others, audience[1:]):
+        if where := _difference(_policy(first, needed), _policy(other, needed)):
+            raise NotExportable(
+                f"the hosts {audience[0][0]} and {its[0]} have different policies: {where} differs. An export is one"
+                " decision for all of its hosts: choose hosts that have one policy, with --group or --limit"
+            )
+    left_out: list[LeftOut] = []
+    joined = {key: value for key, value in first.items() if key not in OF_HOSTS}
+    joined["controls"] = controls = dict(first["controls"])
+    for control in first["controls"]:
+        sections = [plan["controls"].get(control) for plan in distinct]
+        if control in needed:
+            controls[control] = _section(control, sections, audience, left_out)
+        elif any(section != sections[0] for section in sections):
+            del controls[control]
+    same = len(distinct) == 1 and controls == first["controls"]
+    return (dict(first) if same else sealed(joined)), tuple(left_out)
+
+
+def _policy(plan: Mapping[str, Any], needed: Sequence[str]) -> dict[str, Any]:
+    """What of a plan has to be the same on all hosts."""
+    sections = {control: section for control, section in plan["controls"].items() if control in needed}
+    return {
+        **{key: value for key, value in plan.items() if key not in OF_HOSTS},
+        "controls": {
+            control: {
+                **{key: value for key, value in section.items() if key != "nothing_known"},
+                "services": {
+                    id_: {
+                        "mode": usual_mode(entry, section),
+                        **{key: value for key, value in entry.items() if key not in WAIVED},
+                    }
+                    for id_, entry in section["services"].items()
+                },
+            }
+            for control, section in sections.items()
+        },
+    }
+
+
+def usual_mode(entry: Mapping[str, Any], section: Mapping[str, Any]) -> str:
+    """The mode of a service without its waivers."""
+    return str(entry.get("otherwise", section["mode"]) if entry["mode"] == "waived" else entry["mode"])
+
+
+def _difference(one: Any, other: Any) -> str:
+    """Where two plans first differ, as `controls.browser.settings.quic`; "" where they do not."""
+    if one == other:
+        return ""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        key = next(key for key in sorted({*one, *other}) if one.get(key) != other.get(key))
+        deeper = _difference(one.get(key), other.get(key))
+        return key if deeper == "." else f"{key}.{deeper}"
+    return "."
+
+
+def _section(
+    control: str, sections: Sequence[Mapping[str, Any]], hosts: Sequence[list[str]], left_out: list[LeftOut]
+) -> Mapping[str, Any]:
+    """A section of the joined plan, of the different ones and the hosts that have each; the same object as the first
+    where nothing is to be changed.
+    """
+    first = sections[0]
+    services = {
+        id_: _entry(f"{control}/{id_}", [(one["services"][id_], one) for one in sections], hosts, left_out)
+        for id_ in first["services"]
+    }
+    if all(entry is first["services"][id_] for id_, entry in services.items()):
+        return first
+    return {**first, "services": services}
+
+
+def _entry(
+    rule: str,
+    entries: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+    hosts: Sequence[list[str]],
+    left_out: list[LeftOut],
+) -> Mapping[str, Any]:
+    """A service of the joined plan: waived if it is everywhere, at all hours; else as it is without waivers."""
+    first, section = entries[0]
+    mode = usual_mode(first, section)
+    if "only" in first:
+        members = some(first["only"]["posix_groups"], MOST_HOSTS)
+        why = f"It is restricted for the members of {members} only. This point knows no users, so it stays open there."
+        left_out.append(LeftOut(rule, "the service", why))
+        return {**first, "mode": "report"}
+    if mode == "upcoming":
+        left_out.append(LeftOut(rule, "the service", f"It is restricted from {first['effective_from']} on."))
+    elif first.get("serves_both"):
+        left_out.append(LeftOut(rule, "the programs", "They serve permitted accounts, too, so they are only reported."))
+    elif mode not in RESTRICTED:
+        left_out.append(LeftOut(rule, "the service", "It is reported where it is found, and not restricted."))
+    permitted = set.intersection(*(set(entry.get("allow", ())) for entry, _ in entries))
+    allow = {"allow": [name for name in first["allow"] if name in permitted]} if "allow" in first else {}
+    if all(entry["mode"] == "waived" and "hours" not in entry for entry, _ in entries):
+        joined = {key: value for key, value in first.items() if key not in WAIVED}
+        joined.update(mode="waived", waiver=first["waiver"], **allow)
+    else:
+        joined = {key: value for key, value in first.items() if key not in WAIVED}
+        joined.update(mode=mode, **allow)
+        left_out.extend(_not_waived(rule, [entry for entry, _ in entries], hosts))
+    return first if joined == first else joined
+
+
+def _not_waived(rule: str, entries: Sequence[Mapping[str, Any]], hosts: Sequence[list[str]]) -> Iterator[LeftOut]:
+    """The waivers of a service that the point does not get, each once, with the hosts that have it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for entry, its in zip(entries, hosts):
+        whole = [entry] if entry["mode"] == "waived" else []
+        for one in (*whole, *entry.get("exceptions", ())):
+            found.setdefault((one["waiver"], _why(one)), []).extend(its)
+    for (waiver, why), its in sorted(found.items()):
+        yield LeftOut(rule, f"waiver {waiver} for {_hosts(sorted(its))}", why)
+
+
+def _why(one: Mapping[str, Any]) -> str:
+    narrowed = [name for key, name in NARROWED.items() if one.get(key)]
+    if narrowed:
+        return f"This point does not know {' or '.join(narrowed)}, so the service stays blocked for all."
+    return "Not every host of this export has the waiver, so the service stays blocked for all."
+
+
+def _hosts(names: Iterable[str]) -> str:
+    listed = list(names)
+    return f"host{'s' if len(listed) > 1 else ''} {some(listed, MOST_HOSTS)}"
+
+
+def waived(decision: Decision, controls: Iterable[str]) -> dict[str, str]:
+    """The rules of some controls that waivers open at the point, each with its waiver."""
+    return {
+        f"{control}/{id_}": str(entry["waiver"])
+        for control in controls
+        for id_, entry in decision.plan["controls"].get(control, {"services": {}})["services"].items()
+        if entry["mode"] == "waived"
+    }

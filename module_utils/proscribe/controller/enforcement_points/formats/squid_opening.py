@@ -1,0 +1,65 @@
+"""Access rules for a Squid that opens HTTPS (ssl_bump): it sees paths, and says whose accounts providers may let in.
+
+The headers of tenants take the place of any that a client sends:
+- Google: support.google.com/a/answer/1668854
+- Microsoft: learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ....host.controls.browser.chromium import microsoft_headers
+from ....host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS
+from ..declaration import BY_TENANT, HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
+from ..header import comment, text
+from ..web_names import blocks, web_names
+from .squid import domains, rules, unseen
+
+GOOGLE, GOOGLE_HEADER = "google.com", "X-GoogApps-Allowed-Domains"
+OF_TENANTS = (GOOGLE_TENANTS, MICROSOFT_TENANTS)
+_VALUE = re.compile(r"[A-Za-z0-9.,-]{1,4000}", re.ASCII)
+
+
+def render(decision: Decision) -> Rendered:
+    """A file to be included before the organisation's own http_access lines. Raises NotExportable for a tenant that
+    cannot stand in a header.
+    """
+    names = web_names(decision)
+    tenants = decision.plan["controls"]["browser"]["settings"].get("tenants", {})
+    lines = [*comment(decision, "squid_opening"), *rules(names), *_headers(tenants)]
+    left_out = [one for one in names.left_out if one.why != BY_TENANT and one.rule.partition("/")[2] not in OF_TENANTS]
+    left_out += [one for one in unseen(decision, names) if not one.rule]
+    left_out.append(LeftOut("", "connections that are not opened", "What Squid splices or tunnels has no paths."))
+    return Rendered({"proscribe.conf": text(lines)}, names.included, left_out)
+
+
+def _headers(tenants: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    google, microsoft = tuple(tenants.get("google", ())), tuple(tenants.get("microsoft", ()))
+    groups: list[dict[str, Any]] = microsoft_headers(microsoft) if microsoft else []
+    if google:
+        groups.insert(0, {"patterns": [GOOGLE], "headers": [{"name": GOOGLE_HEADER, "value": ",".join(google)}]})
+    for number, group in enumerate(groups, 1):
+        acl = f"proscribe_tenants_{number}"
+        yield from domains(acl, group["patterns"])
+        for header in group["headers"]:
+            if not _VALUE.fullmatch(header["value"]):
+                raise NotExportable(f"{header['value']!r} is no value of a header of tenants")
+            yield f"request_header_access {header['name']} deny all"
+            yield f'request_header_add {header["name"]} "{header["value"]}" {acl}'
+
+
+FORMATS = (
+    Format(
+        name="squid_opening",
+        meant_for="Squid 5 and newer that opens HTTPS (ssl_bump): paths and tenants, too",
+        controls=("browser",),
+        render=render,
+        accepted_by="squid -k parse and squid (6.13), which sent the headers over HTTP",
+        main="proscribe.conf",
+        blocks=blocks,
+        paths=HTTPS,
+    ),
+)

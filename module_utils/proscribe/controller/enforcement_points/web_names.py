@@ -1,0 +1,82 @@
+"""What the formats for proxies share: the sites of a plan's browser section. The rest of it is for browsers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ...host.controls.browser.rendering import Name, Verdicts, above, minimal, name, names
+from ...host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, UNMANAGED
+from ...model.plan import RESTRICTED
+from .decision import open_for_tenants
+from .declaration import Decision, LeftOut
+
+CONTROL = "browser"
+
+
+class WebNames(NamedTuple):
+    """The names of a decision. `hosts` are those without a path: the nearest of them decides about a host, and each
+    says another thing than the one above it.
+    """
+
+    hosts: Mapping[str, bool]  # whether it is blocked, with all below it
+    paths: Mapping[Name, bool]  # the starts of paths that differ from their hosts
+    included: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]  # but for the paths
+
+    def blocked(self, host: str) -> bool:
+        """Whether a host is blocked, whatever the path."""
+        return next((self.hosts[one] for one in above(host) if one in self.hosts), False)
+
+
+def web_names(decision: Decision) -> WebNames:
+    """The names of a decision. Raises ControlError for a name that is none."""
+    section = decision.plan["controls"][CONTROL]
+    services = section["services"]
+    smallest = sorted(minimal(services).items())
+    return WebNames(
+        {one.host: blocked for one, blocked in smallest if not one.path},
+        {one: blocked for one, blocked in smallest if one.path},
+        tuple(f"{CONTROL}/{id_}" for id_, entry in sorted(services.items()) if _restricts(entry)),
+        (*open_for_tenants(decision.plan, CONTROL), *_for_browsers(section)),
+    )
+
+
+def with_left_out(decision: Decision, names: WebNames) -> Decision:
+    """A decision that says as well what its names leave out, for the head of a file."""
+    return decision._replace(left_out=(*decision.left_out, *names.left_out))
+
+
+def rule_of(decision: Decision, one: Name) -> str:
+    """The rule of the first restricted service that has a name; "" where it follows from several."""
+    services = decision.plan["controls"][CONTROL]["services"]
+    found = (id_ for id_, entry in sorted(services.items()) if entry["mode"] in RESTRICTED and one in names(entry))
+    return next((f"{CONTROL}/{id_}" for id_ in found), "")
+
+
+def blocks(plan: Mapping[str, Any], host: str, port: int | None = None) -> bool:
+    """Whether a host is blocked in a section, or what it has at a path."""
+    section = plan["controls"].get(CONTROL)
+    bare, slash, path = host.partition("/")
+    if section is None or "." not in bare:
+        return False
+    verdicts, whole = Verdicts(section["services"]), name(bare)
+    return verdicts.blocked(whole) or verdicts.blocked(whole._replace(path=slash + path))
+
+
+def _restricts(entry: Mapping[str, Any]) -> bool:
+    return entry["mode"] in RESTRICTED and bool(names(entry))
+
+
+def _for_browsers(section: Mapping[str, Any]) -> Iterator[LeftOut]:
+    for id_, entry in sorted(section["services"].items()):
+        if entry["mode"] in RESTRICTED and any(entry.get("extensions", {}).values()):
+            yield LeftOut(f"{CONTROL}/{id_}", "its browser extensions", "A proxy does not manage browsers.")
+    settings = section["settings"]
+    for id_, value in sorted(settings.get("browsers", {}).items()):
+        if value != UNMANAGED:
+            yield LeftOut(f"{CONTROL}/{id_}", "the setting of browsers", "A proxy does not manage browsers.")
+    for id_, provider in ((GOOGLE_TENANTS, "google"), (MICROSOFT_TENANTS, "microsoft")):
+        if settings.get("tenants", {}).get(provider):
+            why = "A proxy that does not open HTTPS cannot distinguish private accounts from the organisation's."
+            yield LeftOut(f"{CONTROL}/{id_}", "the accounts of other organisations", why)

@@ -1,0 +1,321 @@
+"""What hosts say while a run goes on, kept until it is reconciled. Knows nothing of Ansible but the order of events."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ....model import removed
+from ....model.finding import ERROR, NONCOMPLIANT, Finding, mark_repaired, worst
+from ....model.plan import canonical
+from ....model.quarantined import id_of
+from ....model.removed import Removed
+from ....wire.replies.record import RUN, Unusable, read
+from ..evaluation.modes import Modes
+from ..evaluation.reconcile import CHANGED, Clock, Fleet, Note, reconcile
+from ..evaluation.scope import NOT_REACHED, controls_of
+from ..evaluation.unobserved import BEGUN, CORRECTED, Earlier, marked, settled
+from ..text.wording import some
+
+# What a run keeps of evidence that no other host has told, in rules and findings: so much of each host, and what more
+# there is of the first that come. A host with everything wrong lacks the same as others do, and has some of its own.
+SHARE = 200
+ROOM = 100_000
+MOST_OTHER_RULES = 200  # of a record, that are no service's of this run: settings, files; honest hosts have some forty
+LEFT_OUT = "left out: hosts of this run have more than a report has room for"
+
+
+class Rollout(NamedTuple):
+    """How far a run that corrects came."""
+
+    to_correct: int  # hosts
+    batches: tuple[int, ...]  # their sizes, as decided
+    not_reached: tuple[str, ...]  # hosts that had to be corrected, and whose turn did not come
+    why: str  # in words; "" where every host had its turn
+    allow: Mapping[str, int | str]  # what proscribe_max_change has to be for all of them, where that was the reason
+    set_aside: Mapping[str, str]  # hosts that were left as found, so that the others could be corrected, each with why
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it stands in report.json. The hosts' names are in a file of their own."""
+        summary = {"to_correct": self.to_correct, "batches": list(self.batches), "not_reached": len(self.not_reached)}
+        aside = [{"host": host, "why": why} for host, why in self.set_aside.items()]
+        return {**summary, "why": self.why or None, "allow": dict(self.allow), "set_aside": aside}
+
+
+@dataclass
+class Heard:
+    """What one host has said so far."""
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+    # {control, action}, and {quarantine_id} of what was moved, in their order
+    actions: list[dict[str, str]] = field(default_factory=list)
+    # {control, message, refused: the rule, of what was left as it is}
+    errors: list[dict[str, str]] = field(default_factory=list)
+    # {control, by, since, waited}: with whom this run had to share the host
+    other_runs: list[dict[str, Any]] = field(default_factory=list)
+    failed: bool = False  # something went wrong after the host had been seen
+    reason: str = ""  # why there is no record
+    touched: bool = False  # an enforcing module was started
+    # since the last record: {control: CORRECTED or BEGUN}, and the rules that were left as they are
+    changes: dict[str, str] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    removed: list[Removed] = field(default_factory=list)  # of a lift: what it does not install again
+
+
+class Collector:
+    """Collects the events of one run; `run` is what `compile_plans` said of it. `note` is told of each event, with what
+    makes it again: journal.py keeps it, and replay.py reads it.
+    """
+
+    def __init__(self, run: Mapping[str, Any]) -> None:
+        self.run = run
+        self.note: Callable[..., None] = lambda event, *values: None
+        self.interrupted = ""  # in words: why the run ended before its end
+        self.earlier: Mapping[str, Sequence[Earlier]] = {}  # what earlier runs have left open, by host
+        self.heard: dict[str, Heard] = {}
+        self._notes: list[Note] = []
+        self._rules: dict[str, dict[str, Any]] = {}
+        self._room = ROOM
+        self._services = None if run.get("services") is None else frozenset(run["services"])
+        self._rollout: Mapping[str, Any] | None = None
+        self._stop = ""
+        # For the progress, which is asked for after every event: only what is new since is looked at.
+        self._new: set[str] = set()
+        self._came: set[str] = set()
+        self._bad: set[str] = set()
+
+    @property
+    def expected(self) -> Mapping[str, str]:
+        """The hosts that have to answer, each with the digest of its plan."""
+        hosts: Mapping[str, str] = self.run["hosts"]
+        return hosts
+
+    @property
+    def changing(self) -> bool:
+        """Whether the run observes, corrects and observes again, so that a second record is no duplicate."""
+        return self.run["mode"] in ("enforce", "check")
+
+    def answered(self, host: str, answer: object) -> dict[str, Any] | None:
+        """Take a host's record; returns it as checked, or None when it is no record (the host is unknown then)."""
+        heard = self._of(host)
+        try:
+            record = read(host, answer)
+            self._require_known(record["rules"])
+        except Unusable as wrong:
+            self.failed(host, None, f"its answer is no host record: {wrong}")
+            return None
+        record["rules"] = self._shared(record["rules"])
+        for key in ("plan", "schema", "state"):
+            record[key] = sys.intern(record[key])
+        self.note("answered", host, record)
+        # In a run that corrects, the first one and the last one count; roles of one play observe once more each.
+        heard.records[1 if self.changing else len(heard.records) :] = [record]
+        heard.changes, heard.refused = {}, set()
+        return record
+
+    def began(self, host: str, control: str) -> None:
+        """An enforcing module starts on a host. Until it answers, nobody knows what it has done."""
+        if self.run["mode"] == "enforce":
+            self.note("began", host, control)
+            heard = self._of(host)
+            heard.touched = True
+            heard.changes.setdefault(control, BEGUN)
+
+    def skipped(self, host: str, control: str) -> None:
+        """An enforcing module did not start on a host after all, or did nothing there."""
+        changes = self._of(host).changes
+        if changes.get(control) == BEGUN:
+            self.note("skipped", host, control)
+            del changes[control]
+
+    def changed(self, host: str, control: str, result: Mapping[str, Any], dry: bool = False) -> list[str]:
+        """Take the result of an enforcing module, failed or not; returns its actions. `dry`: it ran in check mode, so
+        that they are what it would have done.
+        """
+        said = {key: result[key] for key in ("actions", "refused") if isinstance(result.get(key), list)}
+        self.note("changed", host, control, said, dry)
+        heard = self._of(host)
+        heard.touched = True
+        actions = [str(action) for action in _items(result, "actions")]
+        if actions and not dry and self.run["mode"] == "enforce":
+            heard.changes[control] = CORRECTED
+        elif "actions" in said and heard.changes.get(control) == BEGUN:  # a module that broke says nothing of them
+            del heard.changes[control]
+        for action in actions:
+            id_ = "" if dry else id_of(action)
+            named = {"quarantine_id": id_} if id_ else {}
+            heard.actions.append({"control": control, "action": action, **named})
+        heard.other_runs += [{"control": control, **other} for other in _items(result, "other_runs")]
+        heard.removed += map(removed.read, _items(result, "removed"))
+        for refusal in _items(result, "refused"):
+            if isinstance(refusal, Mapping):
+                message = f"{refusal.get('rule')}: {refusal.get('subject')} was left as it is: {refusal.get('reason')}"
+                heard.errors.append({"control": control, "message": message, "refused": str(refusal.get("rule"))})
+                heard.refused.add(str(refusal.get("rule")))
+        if actions and not dry and self.run["mode"] == "audit":
+            message = f"changed in a run that only audits: {some(actions, 3)}"
+            heard.errors.append({"control": control, "message": message})
+            heard.failed = True
+            self._notes.append(Note(host, CHANGED, message))
+        return actions
+
+    def failed(self, host: str, control: str | None, message: str) -> None:
+        """A task failed on a host; `control` is the control that was being enforced, None for any other task."""
+        self.note("failed", host, control, message)
+        self._failed(host, control, message)
+
+    def _failed(self, host: str, control: str | None, message: str) -> None:
+        heard = self._of(host)
+        if control:
+            heard.touched = True
+        if control or heard.records:
+            error = {"control": control or RUN, "message": message}
+            # A host that is set aside fails in a play with roles, too, with the same words.
+            heard.errors += [] if error in heard.errors else [error]
+            heard.failed = True
+        if not heard.records:
+            heard.reason = f"failed: {message}"
+
+    def unreachable(self, host: str, message: str) -> None:
+        """A host could not be reached, or not any more."""
+        self.note("unreachable", host, message)
+        heard = self._of(host)
+        if heard.records:
+            self._failed(host, None, f"unreachable after it had been seen: {message}")
+        else:
+            heard.reason = f"unreachable: {message}"
+
+    def decided(self, rollout: Mapping[str, Any]) -> None:
+        """Take the decision which hosts are corrected (`rollout.Decision` as a mapping); in a play with `serial` there
+        is one for each batch.
+        """
+        self.note("decided", rollout)
+        if self._rollout is not None:
+            before = self._rollout
+            joined = {key: [*before[key], *rollout[key]] for key in ("hosts", "batches")}
+            more = {key: {**before[key], **rollout[key]} for key in ("allow", "set_aside")}
+            rollout = {**rollout, **joined, **more}
+        self._rollout = rollout
+        for host, why in self._set_aside().items():
+            self._failed(host, None, why)
+
+    def stopped(self, why: str) -> None:
+        """The run was stopped before a batch began; no host failed by that."""
+        self.note("stopped", why)
+        self._stop = why
+
+    def rollout(self) -> Rollout | None:
+        """How far the correcting came; None in a run that decided nothing, such as an audit."""
+        if self._rollout is None:
+            return None
+        hosts, aside = self._rollout["hosts"], self._set_aside()
+        missed = [host for host in hosts if not self._tried(host)]
+        why = self._stop or ((self.interrupted or "stopped, because every host of a batch failed") if missed else "")
+        batches = tuple(self._rollout["batches"])
+        return Rollout(len(hosts) + len(aside), batches, tuple(missed), why, self._rollout["allow"], aside)
+
+    def _set_aside(self) -> Mapping[str, str]:
+        """The hosts that this run leaves as found; a dry one shows what it would change on them, too."""
+        aside: Mapping[str, str] = self._rollout["set_aside"] if self._rollout else {}
+        return aside if self.run["mode"] == "enforce" else {}
+
+    def _tried(self, host: str) -> bool:
+        heard = self.heard.get(host)
+        return heard is not None and (heard.touched or heard.failed or len(heard.records) > 1)
+
+    def progress(self) -> tuple[int, int]:
+        """How many expected hosts were heard of, and how many of them are noncompliant or in error by now."""
+        for host in (host for host in self._new if host in self.expected):
+            heard = self.heard[host]
+            self._came.add(host)
+            if heard.failed or any(record["state"] in (ERROR, NONCOMPLIANT) for record in heard.records[-1:]):
+                self._bad.add(host)
+            else:
+                self._bad.discard(host)
+        self._new.clear()
+        return len(self._came), len(self._bad)
+
+    def fleet(self, now: str = "") -> Fleet:
+        """Reconcile what was heard with what was expected; `now` (2026-11-25T08:00:00Z) makes old records stale."""
+        records = [record for heard in self.heard.values() for record in self._settled(heard)]
+        reasons = dict.fromkeys(self.expected, NOT_REACHED) if self.interrupted else {}
+        reasons |= {host: heard.reason for host, heard in self.heard.items() if heard.reason}
+        clock = Clock.of(self.run, now) if now else None
+        modes = Modes(self.run.get("policies") or {}, controls_of(self.run))
+        fleet = reconcile(self.expected, records, reasons, clock, self.run.get("rules"), modes)
+        return fleet._replace(notes=[*fleet.notes, *self._notes])
+
+    def _settled(self, heard: Heard) -> Sequence[Mapping[str, Any]]:
+        """A host's records as they count: in a run that changes hosts, the second one together with the first."""
+        records: list[Mapping[str, Any]] = list(heard.records)
+        if self.changing and len(records) > 1 and records[0]["plan"] == records[1]["plan"]:
+            merged = mark_repaired(records[0], records[1])
+            evaluated = max(merged["rules_evaluated"], len(merged["rules"]))
+            records[:2] = [{**merged, "rules_evaluated": evaluated, "rules": self._shared(merged["rules"])}]
+        if not records:
+            return []
+        records[-1] = self._with_earlier(records[-1])
+        if not self.changing:
+            return [self._with_errors(record, heard) for record in records]
+        records[-1] = marked(records[-1], heard.changes, heard.refused)
+        shared = {"other_runs": heard.other_runs} if heard.other_runs else {}
+        last = {**self._with_errors(records[-1], heard), "actions": heard.actions, **shared}
+        return [*records[:-1], last]
+
+    def _with_earlier(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A record with what earlier runs have corrected there and could not observe."""
+        earlier = self.earlier.get(record["host"])
+        if not earlier or not record["rules_evaluated"]:
+            return record
+        return settled(record, earlier, (self.run.get("policies") or {}).get(record["plan"]) or {})
+
+    @staticmethod
+    def _with_errors(record: Mapping[str, Any], heard: Heard) -> Mapping[str, Any]:
+        if not heard.errors:
+            return record
+        state = worst([record["state"], ERROR]) if heard.failed else record["state"]
+        return {**record, "state": state, "errors": [*record["errors"], *heard.errors]}
+
+    def _require_known(self, rules: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse rules by names that a host has made up: each would be a row of every report. Raises Unusable."""
+        if self._services is None:
+            return
+        others = sum(rule["rule"].partition("/")[2] not in self._services for rule in rules)
+        if others > MOST_OTHER_RULES:
+            raise Unusable(f"it lists {others:,} rules that are of no service of this run")
+
+    def _shared(self, rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The rules, of which thousands of hosts list the same with the same evidence: one copy of each will do. A
+        host has a share of its own, and what is beyond it and beyond the room of the run is told without evidence.
+        """
+        left, found = SHARE, []
+        for rule in rules:
+            content = canonical(rule)
+            if content not in self._rules:
+                size = 1 + len(rule["findings"])
+                if left >= size:
+                    left -= size
+                elif self._room >= size:
+                    self._room -= size
+                else:
+                    rule = _without_evidence(rule)
+                    content = canonical(rule)
+            found.append(self._rules.setdefault(content, rule))
+        return found
+
+    def _of(self, host: str) -> Heard:
+        self._new.add(host)
+        return self.heard.setdefault(host, Heard())
+
+
+def _without_evidence(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule as all hosts have it that report one in this state."""
+    findings = [Finding("more", f"findings that are {LEFT_OUT}").as_dict()] if rule["findings"] else []
+    return {**rule, "reason": rule["reason"] and LEFT_OUT, "findings": findings}
+
+
+def _items(result: Mapping[str, Any], key: str) -> Sequence[Any]:
+    value = result.get(key)
+    return value if isinstance(value, list) else []

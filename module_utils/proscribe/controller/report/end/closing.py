@@ -1,0 +1,68 @@
+"""The runs before that came to no end: killed, or on a machine that went down. Each is closed by the next run, with the
+report that it would have written, from its journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ....base.moments import stamp
+from ....wire.replies.shapes import Unusable
+from ..collection.replay import replayed
+from ..evaluation.advice import not_done
+from ..evaluation.unobserved import KEY
+from ..storage import journal
+from ..storage.files import ReportDirectory
+from ..text.wording import counted, some
+from .ending import Ended, ended
+
+KILLED = "it was killed, or its machine went down"
+
+
+class Closed(NamedTuple):
+    """A run that was closed: in words, and how it ended."""
+
+    text: str
+    run: Ended
+
+
+def close(reports: Path, by: str, wrong: Callable[[str], None]) -> Iterator[Closed]:
+    """Close the runs in a directory of reports that were left; `by` is the run that does it. `wrong` is told of one
+    that cannot be, which stays as it is.
+    """
+    for left in journal.left(reports):
+        try:
+            yield _closed(left, by, wrong)
+        except (OSError, Unusable, ValueError, KeyError, TypeError, AttributeError) as error:
+            wrong(
+                f"the run in {left.directory} was left without a report, and cannot be closed"
+                f" ({type(error).__name__}: {error}); delete it if nobody needs it"
+            )
+
+
+def _closed(left: journal.Left, by: str, wrong: Callable[[str], None]) -> Closed:
+    collector = replayed(left.run, left.events())
+    if collector.run["id"] != left.directory.with_suffix("").name:
+        raise Unusable(f"it is the journal of {collector.run['id']}")
+    collector.interrupted = KILLED
+    directory = ReportDirectory(left.directory, left=True)
+    run = ended(collector, directory, stamp(left.ended), failed=True, broken=wrong, closed_by=by)
+    return Closed(f"the run {collector.run['id']} came to no end: {KILLED}. {described(run)}", run)
+
+
+def described(run: Ended) -> str:
+    """What a run that was interrupted did, in sentences."""
+    sentences = [
+        _sentence("corrected", "It corrected", [one["host"] for one in run.records if one.get("actions")]),
+        _sentence("", "Not observed again:", [one["host"] for one in run.records if one.get(KEY)]),
+        _sentence("", "Not done:", not_done(run.report["run"], run.records)),
+    ]
+    return " ".join(filter(None, [*sentences, f"Its report is {run.where}" if run.where else ""]))
+
+
+def _sentence(nothing: str, begins: str, hosts: Sequence[str]) -> str:
+    if hosts:
+        return f"{begins} {counted(len(hosts), 'host')} ({some(hosts, 5)})."
+    return f"It {nothing} no host." if nothing else ""

@@ -1,0 +1,143 @@
+"""The end of a run: what its hosts said becomes the report, the verdict, and what stands on disk. A run ends by itself,
+is interrupted and ends at once, or was killed and is ended by the next one (closing.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..collection.events import Collector, Rollout
+from ..evaluation import verdict
+from ..evaluation.advice import NOT_REACHED, SET_ASIDE, host_lists
+from ..evaluation.baseline import Baseline, New
+from ..evaluation.reconcile import fleet_report
+from ..evaluation.scope import reached
+from ..history import HistoryError, open_history
+from ..storage import complete, corrected, pruning
+from ..storage.files import ReportDirectory
+from . import publishing
+
+Records = Sequence[Mapping[str, Any]]
+Broken = Callable[[str], None]
+
+
+class Ended(NamedTuple):
+    """How a run ended. `where` is the directory of its report, "" where it is nowhere."""
+
+    report: dict[str, Any]
+    records: Records
+    verdict: verdict.Verdict
+    where: str
+
+
+def ended(
+    collector: Collector,
+    directory: ReportDirectory | None,
+    finished: str,
+    failed: bool,
+    broken: Broken,
+    closed_by: str = "",
+) -> Ended:
+    """End a run. `failed`: Ansible ends with an error; `broken` is told of what went wrong with the report itself, and
+    the run then proves nothing; `closed_by` is the run that does this for one that could not.
+    """
+    run = collector.run
+    if collector.interrupted:
+        run = {**run, "interrupted": {"why": collector.interrupted, "closed_by": closed_by or None}}
+    reports = None if directory is None else directory.partial.parent
+    if reports is not None:
+        collector.earlier = corrected.earlier(reports, run)
+    fleet = collector.fleet(finished)
+    new = _new(run, fleet.records, broken)
+    rollout = collector.rollout()
+    report = fleet_report(run, fleet, finished, new, rollout.as_dict() if rollout else None)
+    if rollout and rollout.set_aside:
+        report["warnings"].append(verdict.left_aside(list(rollout.set_aside)))
+    decided = _judged(run, fleet.records, report, failed, new, rollout)
+    report["run"]["verdict"] = decided.as_dict(run["gate"].values(), new is not None, failed)
+    where = ""
+    if directory is not None:
+        try:
+            where = _write(directory, run, report, fleet.records, rollout)
+        except Exception as error:  # the table is shown all the same
+            broken(f"the report cannot be written: {type(error).__name__}: {error}")
+    return Ended(report, fleet.records, decided, where)
+
+
+def _judged(
+    run: Mapping[str, Any],
+    records: Records,
+    report: Mapping[str, Any],
+    failed: bool,
+    new: Sequence[New] | None,
+    rollout: Rollout | None,
+) -> verdict.Verdict:
+    levels, not_served = list(run["gate"].values()), len(report["not_served"])
+    if new is None:
+        decided = verdict.judge(records, levels, failed, not_served)
+    else:
+        decided = verdict.judge_new(records, levels, failed, new, not_served)
+    if run.get("interrupted"):
+        return verdict.interrupted(run["interrupted"]["why"])
+    if rollout and rollout.not_reached:
+        return verdict.stopped(decided, rollout.why, len(rollout.not_reached))
+    if rollout and rollout.set_aside:
+        return verdict.set_aside(decided, list(rollout.set_aside))
+    return decided
+
+
+def _new(run: Mapping[str, Any], records: Records, broken: Broken) -> list[New] | None:
+    """What was not there in the run's baseline; None where it has none. A baseline that cannot be read any more is
+    a run without a verdict.
+    """
+    if not run.get("baseline"):
+        return None
+    try:
+        return Baseline(complete.read_records(Path(run["baseline"]))).new(records)
+    except (OSError, ValueError) as error:
+        broken(f"the baseline cannot be read: {error}")
+        return []
+
+
+def _write(
+    directory: ReportDirectory,
+    run: Mapping[str, Any],
+    report: dict[str, Any],
+    records: Records,
+    rollout: Rollout | None,
+) -> str:
+    """Write the report, and what is beside it; returns where it is."""
+    past = _remember(directory.complete.parent, run, report, reached(records))
+    _prune(directory, run, report)
+    lists = host_lists(report["run"], records)
+    if rollout and not run.get("interrupted"):
+        left = {NOT_REACHED: list(rollout.not_reached), SET_ASIDE: list(rollout.set_aside)}
+        lists |= {name: hosts for name, hosts in left.items() if hosts}
+    stale = (run.get("stale_after") or {}).get("hosts", {})
+    beyond = publishing.Beyond(run.get("left_out") or (), stale, past, lists)
+    return str(publishing.publish(directory, report, records, beyond))
+
+
+def _remember(reports: Path, run: Mapping[str, Any], report: dict[str, Any], records: Records) -> dict[str, Any]:
+    """Write the run into the history of a folder of reports; returns what the page wants to know of it. A history
+    that cannot be written is told, and costs the run nothing else.
+    """
+    try:
+        history = open_history(run.get("history", "off"), reports)
+        if history is None:
+            return {}
+        history.record(report, records, run["history_keep"])
+        return {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
+    except Exception as error:
+        failure = error if isinstance(error, HistoryError) else f"{type(error).__name__}: {error}"
+        report["warnings"].append(f"this run is not in the history, or not shown with it: {failure}")
+        return {}
+
+
+def _prune(directory: ReportDirectory, run: Mapping[str, Any], report: dict[str, Any]) -> None:
+    """Take away the folders of reports that are older than the inventory keeps them."""
+    if keep := run.get("reports_keep") or 0:
+        needed = [directory.partial, *([Path(run["baseline"])] if run.get("baseline") else [])]
+        report["warnings"] += pruning.prune(directory.partial.parent, report["run"]["finished"], keep, needed)

@@ -1,0 +1,122 @@
+"""The end of a run on disk: its report, whether it stands for the whole, and the fleet state with what it saw."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .. import exports, sending
+from ..evaluation.fleet_state import FleetState
+from ..evaluation.scope import reached
+from ..history import HistoryError, Transitions, open_history
+from ..page import document
+from ..storage import corrected, fleet_state_file, latest, requests_file
+from ..storage.complete import LATEST, NoSuchRun, find_run
+from ..storage.files import ReportDirectory
+
+
+class Beyond(NamedTuple):
+    """What goes with a report beyond itself: the hosts that the run left out, for how many seconds a look at a host is
+    good where that is not as usual, what the history says for the page, and the lists of hosts (file name: hosts).
+    """
+
+    left_out: Sequence[str] = ()
+    stale_after: Mapping[str, int] = {}
+    past: Mapping[str, Any] = {}
+    lists: Mapping[str, Iterable[str]] = {}
+
+
+def publish(
+    directory: ReportDirectory, report: dict[str, Any], records: Sequence[Mapping[str, Any]], beyond: Beyond
+) -> Path:
+    """Write the report of a run and bring the fleet state up to date; returns the directory of the report.
+
+    What goes wrong beside the report itself is told in its warnings. Raises OSError where that cannot be written.
+    """
+    reports, where = directory.partial.parent, directory.complete
+    with contextlib.ExitStack() as stack:
+        fleet_state = stack.enter_context(_brought_up(reports, report, records, beyond))
+        run = report["run"]
+        stays = latest.stays(reports, run, {record["host"] for record in records})
+        if stays and run["whole"]:
+            report["warnings"].append(stays)
+
+        def export(into: Path) -> None:
+            changes = None
+            try:
+                changes = changes_of(reports, run) if wants_changes(run) else None
+            except HistoryError as error:
+                report["warnings"].append(f"what this run changed is not known: {error}")
+            if run.get("events"):
+                _send(report, records, changes, str(where))
+            try:
+                names = run.get("exports") or ()
+                if fleet_state is None:  # metrics of this run alone would tell nothing of the rest
+                    names = [name for name in names if name not in exports.of_all_known()]
+                exports.write(into, report, records, names, fleet_state, changes)
+            except Exception as error:  # the report itself stands
+                report["warnings"].append(f"an export could not be written: {type(error).__name__}: {error}")
+
+        page = document.page(report, records, directory=str(where), **beyond.past)
+        directory.finish(records, report, page, beyond.lists, export, latest=not stays)
+        if stays and fleet_state is not None:
+            with contextlib.suppress(NoSuchRun, OSError):  # they say how old they are
+                exports.refresh(find_run(reports, LATEST), report, fleet_state)
+    return where
+
+
+def wants_changes(run: Mapping[str, Any]) -> bool:
+    """Whether something that a run writes or sends tells what changed."""
+    return bool(run.get("events")) or exports.of_history(run.get("exports") or ())
+
+
+def changes_of(reports: Path, run: Mapping[str, Any], history: str = "") -> Transitions | None:
+    """What a run changed, by the history that it was written into; None where that does not have it. Raises
+    HistoryError.
+    """
+    opened = open_history(history or run.get("history") or "off", reports)
+    return opened.transitions(run["id"]) if opened else None
+
+
+def _send(
+    report: dict[str, Any], records: Sequence[Mapping[str, Any]], changes: Transitions | None, where: str
+) -> None:
+    """Send the events of the run before its report is complete, so that the report has what became of them."""
+    try:
+        report["warnings"] += sending.send(report, records, changes, report["run"]["events"], where)
+    except Exception as error:  # the report itself stands
+        report["warnings"].append(f"the events of this run could not be sent: {type(error).__name__}: {error}")
+
+
+def _take_requests(reports: Path, report: dict[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
+    """Bring the users' requests up to date; what goes wrong is told."""
+    try:
+        wrong = requests_file.take(reports, report, records)
+    except OSError as error:
+        wrong = f"the requests of this run are not stored: {error}"
+    report["warnings"] += [wrong] if wrong else []
+
+
+@contextlib.contextmanager
+def _brought_up(
+    reports: Path, report: dict[str, Any], records: Sequence[Mapping[str, Any]], beyond: Beyond
+) -> Iterator[FleetState | None]:
+    """The fleet state with this run in it, for this run alone; None where it cannot be had, which is told."""
+    with contextlib.ExitStack() as stack:
+        fleet_state: FleetState | None = None
+        try:
+            stack.enter_context(fleet_state_file.turn(reports))
+            fleet_state, wrong = fleet_state_file.read(reports)
+            if wrong:
+                report["warnings"].append(wrong)
+            fleet_state.take(report, reached(records), beyond.left_out, beyond.stale_after)
+            fleet_state_file.write(reports, fleet_state)
+            corrected.take(reports, report["run"], records)
+            if not (report["run"].get("interrupted") or {}).get("closed_by"):  # the run that closes it knows better
+                _take_requests(reports, report, records)
+        except OSError as error:
+            report["warnings"].append(f"this run is not in the fleet state: {error}")
+            fleet_state = None
+        yield fleet_state

@@ -1,0 +1,254 @@
+"""The fleet state: every host of the inventories and each of its controls, as some run last looked at it. Pure.
+
+A run over a part brings newer looks for its part and leaves the rest as it was seen, with its age. What no run has
+looked at is unknown, and so is what was compliant and was looked at too long ago, or under an earlier policy, or did
+not answer the last time; what was wrong stays wrong until somebody has seen it right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ....model.finding import BESIDE, NOT_APPLICABLE, OPEN, UNKNOWN, WATCH, worst
+from ....model.plan import CONTROLS
+from . import since_last_run
+from .arithmetic import answered
+from .modes import AUDIT, OFF
+from .scope import EXAMPLE, controls_of, is_whole
+from .unobserved import KEY as UNOBSERVED
+
+Rules = tuple[tuple[str, str], ...]  # (rule, state), of those that are not plainly compliant
+
+# What is kept of a waiver, for as long as runs over its inventory tell of it.
+OF_WAIVER = ("id", "status", "expires", "review_by", "revoked", "hosts")
+REMEMBERED = 100_000  # rules, in the lists that hosts share
+
+
+class Observation(NamedTuple):
+    """The last look at a control of a host. `at` is "" where there was none."""
+
+    mode: str = ""
+    policy: str = ""  # the digest of what the control was then made from
+    state: str = UNKNOWN
+    at: str = ""  # UTC, by the host's clock, and never later than the end of the run
+    run: str = ""
+    evaluated: int = 0
+    idle: int = 0  # of these, the rules that do not apply
+    counts: bool = False  # whether it still says how the control stands
+    rules: Rules = ()
+
+    def invalidated(self) -> Observation:
+        """It, where it cannot be relied on any more: what was not wrong is not known."""
+        rules = tuple((rule, state if state in OPEN else UNKNOWN) for rule, state in self.rules)
+        state = self.state if self.state in OPEN else UNKNOWN
+        return self._replace(state=state, evaluated=len(rules), idle=0, counts=False, rules=rules)
+
+
+NEVER = dict.fromkeys(CONTROLS, Observation())
+
+
+class Host(NamedTuple):
+    """A host: the inventory that it belongs to (the sources as one text), and its controls."""
+
+    name: str
+    inventory: str
+    observations: Mapping[str, Observation] = NEVER
+    attempts: Mapping[str, int] = {}
+    stale_after: int = 0  # seconds; 0 where no run said
+    watch: Mapping[str, Any] = {}  # of a host that keeps itself in line, as its last record has it: see _of_watch
+    requests: int = 0  # of its users
+
+    def counting(self) -> list[Observation]:
+        """The looks at its controls that are not off."""
+        return [observation for observation in self.observations.values() if observation.mode != OFF]
+
+    @property
+    def seen(self) -> bool:
+        """Whether each of its controls was looked at, and that look counts."""
+        observations = self.counting()
+        return bool(observations) and all(observation.counts for observation in observations)
+
+    @property
+    def state(self) -> str:
+        """The worst state of its controls."""
+        observations = self.counting()
+        return worst(observation.state for observation in observations) if observations else NOT_APPLICABLE
+
+    @property
+    def checked_at(self) -> str:
+        """When the control was looked at that was not for longest; "" if one never was."""
+        return min((observation.at for observation in self.counting()), default="")
+
+
+class FleetState:
+    """All hosts by name; by inventory when a run last looked at the whole of it, and its waivers."""
+
+    def __init__(self) -> None:
+        self.hosts: dict[str, Host] = {}
+        self.whole: dict[str, str] = {}  # the end of that run
+        self.waivers: dict[str, list[dict[str, Any]]] = {}
+        self.used = False  # whether the example inventory was for more than to see where one stands
+        self._shared: dict[Rules, Rules] = {}
+        self._same: dict[tuple[int, ...], tuple[Any, Mapping[str, Rules]]] = {}
+        self._remembered = 0
+
+    def take(
+        self,
+        report: Mapping[str, Any],
+        records: Iterable[Mapping[str, Any]],
+        left_out: Iterable[str] = (),
+        stale_after: Mapping[str, int] | None = None,
+    ) -> FleetState:
+        """Take what a run has seen: its fleet report, its reconciled records, the hosts of the inventory that it left
+        out, and for how many seconds a look at a host is good where it is not as usual. Returns itself.
+        """
+        in_run = {record["host"] for record in (self.add(report, record, stale_after) for record in records)}
+        self.close(report, in_run, left_out)
+        return self
+
+    def add(
+        self, report: Mapping[str, Any], record: Mapping[str, Any], stale_after: Mapping[str, int] | None = None
+    ) -> Mapping[str, Any]:
+        """Take one record of a run; returns it."""
+        run, name = report["run"], record["host"]
+        before = self.hosts.get(name) or Host(name, named(run))
+        usual = run.get("stale_after") or before.stale_after
+        own = (stale_after or {}).get(name, usual)
+        self.hosts[name] = self._taken(before, run, record)._replace(stale_after=own)
+        return record
+
+    def close(self, report: Mapping[str, Any], in_run: set[str], left_out: Iterable[str] = ()) -> None:
+        """Take what a run says beyond its records. A host that a whole run did not ask has left the inventory."""
+        run = report["run"]
+        inventory = named(run)
+        self.used |= inventory == EXAMPLE and run["mode"] != AUDIT
+        for name in left_out:
+            if name not in self.hosts:
+                self.hosts[name] = Host(name, inventory)
+        if is_whole(run):
+            self.whole[inventory] = max(run["finished"], self.whole.get(inventory, ""))
+            # A first audit, before there was an inventory of one's own, is over with the first run over that.
+            over = {inventory} if self.used else {inventory, EXAMPLE}
+            for name in [n for n, host in self.hosts.items() if host.inventory in over and n not in in_run]:
+                del self.hosts[name]
+        earlier = {one["id"]: one for one in self.waivers.get(inventory, ())}
+        self.waivers[inventory] = [_waiver(one, earlier.get(one["id"]), in_run) for one in report["waivers"]]
+        left = {host.inventory for host in self.hosts.values()} | {inventory}
+        self.whole = {name: when for name, when in self.whole.items() if name in left}
+        self.waivers = {name: listed for name, listed in self.waivers.items() if name in left}
+
+    def at(self, oldest: Mapping[int, str]) -> Iterator[Host]:
+        """The hosts as they count now: of a host with `stale_after` seconds, a look before `oldest[stale_after]` (UTC)
+        is none that one can rely on.
+        """
+        for host in self.hosts.values():
+            before = oldest.get(host.stale_after, "")
+            if any(observation.at < before for observation in host.counting()):
+                observations = {
+                    name: observation.invalidated() if observation.at < before else observation
+                    for name, observation in host.observations.items()
+                }
+                host = host._replace(
+                    observations={**observations, **{n: k for n, k in host.observations.items() if k.mode == OFF}}
+                )
+            yield host
+
+    def same(self, rules: Iterable[tuple[str, str]]) -> Rules:
+        """Rules with their states, as the one list that all hosts with the same share."""
+        made = tuple(rules)
+        return self._shared.setdefault(made, made)
+
+    def _taken(self, before: Host, run: Mapping[str, Any], record: Mapping[str, Any]) -> Host:
+        at = min(record["checked_at"] or run["finished"], run["finished"])
+        wrong = self._wrong(record["rules"])
+        # A host may be worse than each of its controls, where a task failed that is no control's.
+        controls = record.get("controls") or {}  # a report of an earlier version has none
+        known = {control.get("state") for control in controls.values()}
+        floor = [record["state"]] if record["state"] in OPEN and record["state"] not in known else []
+        observations: dict[str, Observation] = {}
+        for name in (*CONTROLS, *(name for name in BESIDE if name in controls)):
+            control, earlier = controls.get(name) or {}, before.observations.get(name) or Observation()
+            mode, policy = control.get("mode") or "", control.get("policy") or ""
+            if mode == OFF:
+                observations[name] = Observation(OFF, state=NOT_APPLICABLE, counts=True)
+            elif name not in controls_of(run) if name not in BESIDE else not control.get("state"):
+                observations[name] = _under(earlier, mode, policy)
+            elif answered(record) and not (mode or control.get("state")):  # nothing says that the plan has it
+                observations[name] = Observation(state=NOT_APPLICABLE, at=at, run=run["id"], counts=True)
+            elif not answered(record) or not control.get("state"):
+                observations[name] = _under(earlier, mode, policy).invalidated()
+            elif at < earlier.at:  # a run that ends late may bring an older look
+                observations[name] = earlier
+            else:
+                counted = control["evaluated"], control["not_applicable"]
+                state = worst([control["state"], *floor])
+                counts = bool(counted[0] or not mode) and name not in record.get(UNOBSERVED, ())
+                observations[name] = Observation(
+                    mode, policy, state, at, run["id"], *counted, counts, wrong.get(name, ())
+                )
+        newest = any(observation.run == run["id"] for observation in observations.values())
+        if not newest:
+            return before._replace(observations=observations)
+        return before._replace(
+            observations=observations,
+            attempts=dict(record.get("attempts") or {}),
+            watch=_of_watch(record),
+            requests=len(since_last_run.open_requests(record)),
+        )
+
+    def _wrong(self, rules: list[Mapping[str, Any]]) -> Mapping[str, Rules]:
+        """The rules that a record lists, by control. What thousands of hosts list is worked out once."""
+        key = tuple(map(id, rules))
+        if key not in self._same:
+            if self._remembered > REMEMBERED:
+                self._same.clear()
+                self._remembered = 0
+            self._remembered += 1 + len(rules)
+            by_control: dict[str, list[tuple[str, str]]] = {}
+            for rule in rules:
+                by_control.setdefault(rule["rule"].partition("/")[0], []).append((rule["rule"], rule["state"]))
+            # With the rules themselves, so that none of their ids can become another's.
+            self._same[key] = tuple(rules), {name: self.same(listed) for name, listed in by_control.items()}
+        return self._same[key][1]
+
+
+def named(run: Mapping[str, Any]) -> str:
+    """The inventory of a run as one text, whatever the order of its sources."""
+    return ",".join(sorted(source.rstrip("/") or "/" for source in run.get("inventory") or ()))
+
+
+def _of_watch(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the fleet state has of a host's watch: its times, and how often each rule was open and programs ended."""
+    watch = record.get(WATCH)
+    if not watch:
+        return {}
+    ended: dict[str, int] = {}
+    for one in watch["ended"]:
+        ended[one["rule"]] = ended.get(one["rule"], 0) + one["times"]
+    incidents: dict[str, int] = {}
+    for one in watch["incidents"]:  # of many rules, by their control
+        about = one["control"] if one["rules"][1:] else one["rules"][0]
+        incidents[about] = incidents.get(about, 0) + one["times"]
+    return {
+        "last": watch["last"],
+        "stale": watch["stale"],
+        "frozen": (watch.get("frozen") or {}).get("until"),
+        "incidents": incidents,
+        "ended": ended,
+    }
+
+
+def _under(earlier: Observation, mode: str, policy: str) -> Observation:
+    """An earlier look at a control, under the policy of now. One under another policy does not say how it is met."""
+    if earlier.mode == OFF:
+        return Observation(mode, policy)
+    same = not earlier.at or not policy or earlier.policy == policy
+    return (earlier if same else earlier.invalidated())._replace(mode=mode or earlier.mode)
+
+
+def _waiver(waiver: Mapping[str, Any], earlier: Mapping[str, Any] | None, in_run: set[str]) -> dict[str, Any]:
+    """A waiver as a run tells of it, with the hosts of earlier runs that this one did not ask."""
+    entry = {key: waiver.get(key) for key in OF_WAIVER}
+    before = [host for host in (earlier or {}).get("hosts") or () if host not in in_run]
+    return {**entry, "hosts": [*before, *(waiver.get("hosts") or ())]}

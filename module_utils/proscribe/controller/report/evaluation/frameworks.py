@@ -1,0 +1,84 @@
+"""Which clauses of which rule books a control answers to: one table, and all exports read it.
+
+`verified` says that the clause and its number were checked against a copy of the text; where it is False, look them up
+before you rely on them. docs/exports.md shows the table.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ....model.plan import CONTROLS
+
+HONG_KONG = "HK G3 v10.0 / S17 v8.2"
+NIST = "NIST SP 800-53 Rev. 5"
+CSF = "NIST CSF 2.0"
+CIS = "CIS Controls v8"
+ISO = "ISO/IEC 27001:2022"
+
+
+class Clause(NamedTuple):
+    """A clause: where it stands, what it is about, whether that was verified, its id in NIST's OSCAL catalogue."""
+
+    framework: str
+    id: str  # "" where the number is not known
+    title: str
+    verified: bool
+    oscal: str = ""
+
+    @property
+    def name(self) -> str:
+        """How it is referred to: `CIS Controls v8 2.3`, and `... (unverified)` where it is."""
+        words = " ".join(filter(None, (self.framework, self.id)))
+        return words if self.verified else f"{words} (unverified)"
+
+
+# The policy and its exceptions, which every control serves. The three services and the terms of an exception are as the
+# Hong Kong government told the press in October 2024; the clauses themselves were not to be had.
+BAN = (
+    Clause(
+        HONG_KONG,
+        "",
+        "Personal webmail, public cloud storage and web messaging only with genuine need and approval",
+        False,
+    ),
+    Clause(NIST, "CM-7(4)", "Least functionality: unauthorized software, deny by exception", True, "cm-7.4"),
+)
+
+CLAUSES: dict[str, tuple[Clause, ...]] = {
+    "apps": (
+        *BAN,
+        Clause(NIST, "CM-10", "Software usage restrictions", False, "cm-10"),
+        Clause(NIST, "CM-11", "User-installed software", False, "cm-11"),
+        Clause(CSF, "PR.PS-05", "Unauthorized software is prevented", True),
+        Clause(CIS, "2.3", "Address unauthorized software: remove it, or document an exception; monthly", True),
+        Clause(ISO, "A.8.19", "Installation of software on operational systems", True),
+    ),
+    "browser": (
+        *BAN,
+        Clause(NIST, "AC-20", "Use of external systems", True, "ac-20"),
+        Clause(CIS, "9.3", "Maintain and enforce network-based URL filters", True),
+        Clause(ISO, "A.8.23", "Web filtering", True),
+    ),
+    "firewall": (
+        *BAN,
+        Clause(NIST, "SC-7", "Boundary protection", False, "sc-7"),
+        Clause(ISO, "A.8.23", "Web filtering", True),
+    ),
+    "dns": (
+        *BAN,
+        Clause(NIST, "SC-7", "Boundary protection", False, "sc-7"),
+        Clause(CIS, "9.2", "Use DNS filtering services", True),
+        Clause(ISO, "A.8.23", "Web filtering", True),
+    ),
+}
+
+
+def clauses(control: str) -> tuple[Clause, ...]:
+    """The clauses of a control; for what is said of a host as a whole, those that all controls serve."""
+    return CLAUSES.get(control, BAN)
+
+
+def oscal_controls() -> list[str]:
+    """The ids of all clauses that NIST's OSCAL catalogue has."""
+    return sorted({clause.oscal for control in CONTROLS for clause in CLAUSES[control] if clause.oscal})

@@ -1,0 +1,183 @@
+"""Several runs over parts of one fleet, such as the slices of an automation controller's job, as one report. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ....model.plan import canonical
+from ....wire.replies.record import silent
+from .baseline import New
+from .reconcile import DUPLICATE, Fleet, Note, fleet_report
+from .scope import left_out
+
+# What the parts of one run have in common.
+ALIKE = ("playbook", "mode", "controls", "catalog_version", "baseline")
+
+
+class Unmergeable(ValueError):
+    """These are no parts of one run; the text says why."""
+
+
+class Part(NamedTuple):
+    """A complete report: its fleet report and its host records."""
+
+    report: Mapping[str, Any]
+    records: Sequence[Mapping[str, Any]]
+
+
+def merged(
+    id_: str, parts: Sequence[Part], expected: Iterable[str] | None = None
+) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
+    """The fleet report and the host records of all parts together, as the run `id_`.
+
+    `expected` are the hosts that there should be; one that no part has is unknown (None: only the parts say). A host
+    in more than one part, such as one that was tried again, counts once, by its last record. Raises Unmergeable.
+    """
+    parts = sorted(parts, key=lambda part: (part.report["run"]["started"], part.report["run"]["id"]))
+    runs = [part.report["run"] for part in parts]
+    if not runs:
+        raise Unmergeable("there is no report to merge")
+    for key in ALIKE:
+        for run in runs:
+            if run.get(key) != runs[0].get(key):
+                differ = f"{runs[0]['id']} has {key} {runs[0].get(key)!r}, and {run['id']} has {run.get(key)!r}"
+                raise Unmergeable(f"these are no parts of one run: {differ}")
+    records, notes = _records(parts)
+    not_served = {one["host"] for part in parts for one in part.report.get("not_served", ())}
+    missing = [host for host in dict.fromkeys(expected or ()) if host not in records and host not in not_served]
+    answered = [*records.values(), *(silent(host, "no part of the run has reported it") for host in missing)]
+    warnings = [f"{note.host} {note.detail}" for note in notes]
+    if missing:
+        warnings.append(f"{len(missing)} of the inventory's hosts are in no part of the run")
+    earlier = [Note(**note) for part in parts for note in part.report.get("unexpected", ())]
+    fleet = Fleet(answered, _distinct(parts, "unexpected_hosts"), warnings, [*earlier, *notes])
+    facts = {
+        **runs[0],
+        "id": id_,
+        "inventory": _distinct_of(run["inventory"] for run in runs),
+        "command": runs[0].get("command")
+        if all(run.get("command") == runs[0].get("command") for run in runs)
+        else None,
+        "limit": ",".join(_distinct_of([run["limit"]] for run in runs if run.get("limit"))),
+        "stale_after": {"usual": runs[0].get("stale_after")},
+        "interrupted": next((run["interrupted"] for run in runs if run.get("interrupted")), None),
+        "left_out": 0 if expected is not None else _left_out(runs, len(answered)),
+        "services": _services(parts),
+        "not_served": {one["host"]: one["why"] for part in parts for one in part.report.get("not_served", ())},
+        "waivers": _waivers(parts),
+        "upcoming": _distinct(parts, "upcoming"),
+        "departments": _departments(parts),
+        "warnings": _distinct(parts, "warnings"),
+    }
+    new = [New(**one) for part in parts for one in part.report.get("new") or ()] if runs[0].get("baseline") else None
+    report = fleet_report(facts, fleet, max(run["finished"] for run in runs), new, _rollout(parts))
+    report["nothing_known"] = _nothing_known(parts, report["nothing_known"], len(answered))
+    report["run"]["parts"] = [run["id"] for run in runs]
+    report["run"]["verdict"] = _verdict(runs)
+    return report, answered
+
+
+def _records(parts: Sequence[Part]) -> tuple[dict[str, Mapping[str, Any]], list[Note]]:
+    """The record of each host, the last one where there are several, and a note of those."""
+    records: dict[str, Mapping[str, Any]] = {}
+    twice: dict[str, None] = {}
+    for part in parts:
+        for record in part.records:
+            host = record["host"]
+            before = records.get(host)
+            if before is not None:
+                twice[host] = None
+            # A host that did not answer has looked at nothing; where it did before, that stands.
+            if before is None or (record["checked_at"] or "") >= (before["checked_at"] or ""):
+                records[host] = record
+    reason = "is in more than one part of the run; its last record counts"
+    return records, [Note(host, DUPLICATE, reason) for host in twice]
+
+
+def _verdict(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The worst verdict of the parts: together they passed if each did. None where one does not tell its own."""
+    verdicts: list[dict[str, Any]] = [run["verdict"] for run in runs if run.get("verdict")]
+    if len(verdicts) < len(runs):
+        return None
+    failed = [one for one in verdicts if not one["passed"]]
+    ungated = [one for one in verdicts if not one["gate"]]
+    return (failed or ungated or verdicts)[0]
+
+
+def _left_out(runs: Sequence[Mapping[str, Any]], together: int) -> int | None:
+    """How many hosts of the inventory are in no part, by what the parts know of it; None where one does not."""
+    left = [left_out(run) for run in runs]
+    sizes = [run["expected_hosts"] + number for run, number in zip(runs, left) if number is not None]
+    return max(0, max(sizes) - together) if len(sizes) == len(runs) else None
+
+
+def _services(parts: Sequence[Part]) -> list[str] | None:
+    """The services among the rules that some part lists; None where one does not tell them from settings."""
+    rules = [rule for part in parts for rule in part.report.get("rules", ())]
+    if any(not rule.get("kind") for rule in rules):
+        return None
+    return sorted({rule["rule"].partition("/")[2] for rule in rules if rule["kind"] == "service"})
+
+
+def _nothing_known(parts: Sequence[Part], found: Iterable[Mapping[str, Any]], hosts: int) -> list[dict[str, Any]]:
+    """The rules with nothing to look for, of all parts: what the records list, and what the plans of the parts said. A
+    host that is in two parts may count twice, and no rule for more than all `hosts`.
+    """
+    counts: dict[str, int] = {}
+    for part in parts:
+        for one in part.report.get("nothing_known", ()):
+            counts[one["rule"]] = min(hosts, counts.get(one["rule"], 0) + one["hosts"])
+    counts = {**{one["rule"]: one["hosts"] for one in found}, **counts}
+    return [{"rule": rule, "hosts": number} for rule, number in sorted(counts.items())]
+
+
+def _waivers(parts: Sequence[Part]) -> list[dict[str, Any]]:
+    """Each waiver once, for the hosts of all parts."""
+    by_id: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        for waiver in part.report.get("waivers", ()):
+            merged = by_id.setdefault(waiver["id"], {**waiver, "hosts": []})
+            merged["hosts"] = list(dict.fromkeys([*merged["hosts"], *waiver.get("hosts", ())]))
+    return list(by_id.values())
+
+
+def _departments(parts: Sequence[Part]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for part in parts:
+        for name, hosts in (part.report.get("departments") or {}).items():
+            found[name] = list(dict.fromkeys([*found.get(name, ()), *hosts]))
+    return found
+
+
+def _rollout(parts: Sequence[Part]) -> dict[str, Any] | None:
+    """How far the correcting came in all parts together; each had batches of its own."""
+    rollouts = [part.report["rollout"] for part in parts if part.report.get("rollout")]
+    if not rollouts:
+        return None
+    allow: dict[str, int | str] = {}
+    for one in rollouts:
+        for name, limit in one["allow"].items():
+            numbers = [number for number in (limit, allow.get(name)) if isinstance(number, int)]
+            allow[name] = max(numbers, default=limit)
+    return {
+        "to_correct": sum(one["to_correct"] for one in rollouts),
+        "batches": [size for one in rollouts for size in one["batches"]],
+        "not_reached": sum(one["not_reached"] for one in rollouts),
+        "why": "; ".join(dict.fromkeys(one["why"] for one in rollouts if one["why"])) or None,
+        "allow": allow,
+        "set_aside": [host for one in rollouts for host in one.get("set_aside", ())],
+    }
+
+
+def _distinct(parts: Sequence[Part], key: str) -> list[Any]:
+    return _distinct_of(part.report.get(key, ()) for part in parts)
+
+
+def _distinct_of(lists: Iterable[Iterable[Any]]) -> list[Any]:
+    """The items of all lists, each once, in their order."""
+    found: dict[str, Any] = {}
+    for items in lists:
+        for item in items:
+            found.setdefault(canonical(item), item)
+    return list(found.values())

@@ -1,0 +1,136 @@
+"""The mode of each control in a host's record: what of it is enforced, what only audited, what is off. Pure.
+
+The mode is the policy's, so it comes from the plan and never from what a host says.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ....model.finding import BESIDE, COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, worst
+from ....model.plan import CONTROLS
+from ..text.wording import counted
+from .arithmetic import answered
+from .failures import failures
+from .unobserved import KEY as UNOBSERVED
+
+ENFORCE, AUDIT, OFF = "enforce", "audit", "off"
+ONLY_OBSERVED = ("windows", "macos")  # systems, as records call them, on which nothing is changed
+NOT_OBSERVED = "not_looked_at"  # instead of a state, in counts: the run did not look at the control
+
+
+class Modes:
+    """Gives records the modes of their controls. Thousands of hosts list the very same rule, which stays one object.
+
+    `policies` says of the digest of a plan what each control is in it: {digest: {control: {mode, policy}}}; `looked`
+    are the controls that the run looked at.
+    """
+
+    def __init__(self, policies: Mapping[str, Mapping[str, Mapping[str, Any]]], observed: Sequence[str]) -> None:
+        self._policies = policies
+        self._observed = observed
+        self._rules: dict[tuple[int, str | None], tuple[Mapping[str, Any], dict[str, Any]]] = {}
+
+    def given(self, record: Mapping[str, Any], digest: str) -> dict[str, Any]:
+        """The record of the host that has the plan `digest`, with `controls` as report.md has them, and the mode of
+        its control in each rule.
+        """
+        policies = self._policies.get(digest, {})
+        rules = [self._rule(rule, policies) for rule in record["rules"]]
+        made = {**record, "rules": rules}
+        counts = record.get("controls") or {}
+        names = [*CONTROLS, *(name for name in BESIDE if name in policies or name in counts)]
+        made["controls"] = {name: self._control(name, made, policies.get(name) or {}, counts) for name in names}
+        evaluated = sum(control["evaluated"] for control in made["controls"].values())
+        made["rules_evaluated"] = max(record["rules_evaluated"], evaluated)
+        return made
+
+    def _rule(self, rule: Mapping[str, Any], policies: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+        mode = (policies.get(rule["rule"].partition("/")[0]) or {}).get("mode")
+        key = (id(rule), mode)
+        if key not in self._rules:
+            self._rules[key] = (rule, {**rule, "mode": mode})  # with the rule, so that its identity stays its own
+        return self._rules[key][1]
+
+    def _control(
+        self, name: str, record: Mapping[str, Any], policy: Mapping[str, Any], counts: Mapping[str, Mapping[str, int]]
+    ) -> dict[str, Any]:
+        mode = policy.get("mode")
+        made: dict[str, Any] = {"mode": mode, "policy": policy.get("policy"), "state": None}
+        made |= {"evaluated": 0, "not_applicable": 0}
+        observed = name in self._observed
+        if name in BESIDE:  # which a run over some controls may observe, or not
+            observed = name in counts or set(CONTROLS) <= {*self._observed}
+        if not observed or mode == OFF:
+            return made
+        if not answered(record):
+            return {**made, "state": UNKNOWN}
+        listed = [rule["state"] for rule in record["rules"] if rule["rule"].partition("/")[0] == name]
+        said = counts.get(name) or {"evaluated": 0, "not_applicable": 0}
+        made["evaluated"] = max(said["evaluated"], len(listed))
+        idle = made["not_applicable"] = min(
+            max(said["not_applicable"], listed.count(NOT_APPLICABLE)), made["evaluated"]
+        )
+        states = [*listed, *(state for control, state, _ in failures(record) if control == name)]
+        states += [UNKNOWN] * (name in record.get(UNOBSERVED, ()))
+        unlisted = made["evaluated"] - len(listed)
+        unlisted_idle = min(unlisted, idle - listed.count(NOT_APPLICABLE))
+        states += [COMPLIANT] * (unlisted > unlisted_idle) + [NOT_APPLICABLE] * bool(unlisted_idle)
+        if not states and mode is None:  # nothing says that the plan has it
+            return made
+        return {**made, "state": worst(states)}  # unknown where nothing of it was evaluated
+
+
+def only_observed(record: Mapping[str, Any]) -> bool:
+    """Whether a host is one on which nothing is ever changed, by the system that it says it has."""
+    return (record.get("platform") or {}).get("os") in ONLY_OBSERVED
+
+
+def correctable(record: Mapping[str, Any]) -> bool:
+    """Whether enforcing would correct something of a host: a control that is enforced there is not in line. What is
+    only audited stays as it is. Where the mode is not known it may be enforced.
+    """
+    controls = record.get("controls") or {}
+    if only_observed(record):
+        return False
+    if not any(control["mode"] for control in controls.values()):
+        return bool(record["state"] == NONCOMPLIANT)
+    wrong = [c for c in controls.values() if c["state"] in (NONCOMPLIANT, ERROR)]
+    return record["state"] == NONCOMPLIANT and any(control["mode"] != AUDIT for control in wrong)
+
+
+def stays_noncompliant(record: Mapping[str, Any]) -> bool:
+    """Whether something of a host is noncompliant in a control that is only audited there."""
+    controls = (record.get("controls") or {}).values()
+    return any(control["mode"] == AUDIT and control["state"] == NONCOMPLIANT for control in controls)
+
+
+def by_control(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, int]]]:
+    """Hosts by the mode and the state of each control: {control: {mode: {state, or not_looked_at: hosts}}}. What is off
+    has no state: {"off": {"off": hosts}}. Nothing of records that know no modes.
+    """
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for record in records:
+        for name, control in (record.get("controls") or {}).items():
+            if mode := control["mode"]:
+                counts[name, mode, OFF if mode == OFF else control["state"] or NOT_OBSERVED] += 1
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for (name, mode, state), hosts in sorted(counts.items(), key=lambda item: (*CONTROLS, *BESIDE).index(item[0][0])):
+        found.setdefault(name, {}).setdefault(mode, {})[state] = hosts
+    return found
+
+
+def described(controls: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[str]:
+    """What is not enforced, in words: `only audited: browser, dns on 2 hosts`, `off: firewall`."""
+    descriptions = []
+    for mode, words in ((AUDIT, "only audited"), (OFF, "off")):
+        names = []
+        for name, modes in controls.items():
+            hosts = sum(modes.get(mode, {}).values())
+            if hosts:
+                everywhere = hosts == sum(sum(states.values()) for states in modes.values())
+                names.append(name if everywhere else f"{name} on {counted(hosts, 'host')}")
+        descriptions += [f"{words}: {', '.join(names)}"] if names else []
+    return descriptions

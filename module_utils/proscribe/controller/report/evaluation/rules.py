@@ -1,0 +1,36 @@
+"""The rules that controls have besides those of services (settings, gates, files): no plan lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ....host.controls.apps import install_block
+from ....host.controls.apps.desired import UNMANAGED_BROWSERS
+from ....host.controls.apps.execution import fapolicyd
+from ....host.controls.apps.quarantine import unfinished
+from ....host.controls.apps.requests import command
+from ....host.controls.browser import settings
+from ....host.controls.dns import private_view
+from ....host.controls.firewall import other_tables
+from ....host.controls.firewall.rule_text import OWN_RULES
+from ....host.controls.firewall.ruleset import DNS_OVER_TLS, PLAIN_DNS, QUIC
+from ....model.finding import ON_REQUEST
+
+_BROWSER = {settings.rule(setting) for setting in settings.SETTINGS} | {
+    settings.rule(provider) for provider in (settings.GOOGLE_TENANTS, settings.MICROSOFT_TENANTS)
+}
+
+
+def _names(control: str, rules: set[str]) -> frozenset[str]:
+    return frozenset(rule.removeprefix(f"{control}/") for rule in rules)
+
+
+# By control: the name of each such rule, without its control. A test holds it against what the controls make.
+OF_CONTROL: Mapping[str, frozenset[str]] = {
+    "apps": _names("apps", {install_block.RULE, command.RULE, fapolicyd.RULE, unfinished.RULE, UNMANAGED_BROWSERS}),
+    "browser": _names("browser", {*_BROWSER, *ON_REQUEST, "running", "packaged", "policy-file"}),
+    "firewall": _names(
+        "firewall", {other_tables.RULE, DNS_OVER_TLS, QUIC, PLAIN_DNS, OWN_RULES, "ruleset", "boot", "exemptions"}
+    ),
+    "dns": _names("dns", {private_view.RULE, "resolver", "sub-domains", "hosts-file"}),
+}

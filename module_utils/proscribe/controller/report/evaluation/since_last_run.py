@@ -1,0 +1,270 @@
+"""What hosts did between two runs, in facts and in words: closed again, ended, frozen, stale, never observed. Pure.
+
+A host that keeps itself in line is compliant when a run observes it, whatever happened in between. So every output says
+beside its state what its own journal has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ....base.duration import moment_of, shown
+from ....model.finding import NOT_APPLICABLE, OPEN, REPAIRED, WATCH, Finding
+from ..text.wording import clean, counted, moment, some
+
+# The kinds of a Remark, in the order in which they are reported.
+FROZEN, STALE, UNOBSERVED, INCIDENT, ENDED = KINDS = ("frozen", "stale", "unobserved", "incident", "ended")
+
+# What each is filed under where rules are listed. The watch's own rules (watch/watcher, watch/plan) have other names.
+CLOSED_AGAIN, STILL_OPEN = f"{WATCH}/closed-again", f"{WATCH}/still-open"
+RULES = {
+    CLOSED_AGAIN: "What was open between two runs, and is closed again",
+    STILL_OPEN: "What the host closed between two runs, and is open now",
+    f"{WATCH}/{ENDED}": "Restricted programs that the host ended at their start",
+    f"{WATCH}/{FROZEN}": "Whether root of the host has frozen its watcher",
+    f"{WATCH}/{STALE}": "Whether runs renew the plan that the host holds",
+    f"{WATCH}/{UNOBSERVED}": "Whether the host has observed itself",
+}
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+FEW_USERS = 5
+MISSED = 12  # observations that a watcher may miss before it is reported
+AN_HOUR = 3600
+
+
+class Remark(NamedTuple):
+    """One thing that a host's record says of the time between two runs."""
+
+    kind: str
+    text: str
+    rule: str = ""  # of an incident and of an ended program: what it was about; of many rules, their control
+    program: str = ""
+    user: str = ""  # whose program it was, or who froze the watcher
+    users: tuple[str, ...] = ()  # who was logged in
+    first: str = ""
+    last: str = ""
+    times: int = 0
+    corrected: int = 0
+    until: str = ""
+    reason: str = ""  # of a freeze; of an incident of many rules, by what they were open
+    open_now: bool = False
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What names it among those of its host, also when its journal is read again."""
+        return self.kind, self.rule, self.program or self.reason, self.user, self.first
+
+    @property
+    def filed(self) -> tuple[str, str]:
+        """Its rule and its state in a list of rules. What is still open counts by the rule itself."""
+        if self.kind == INCIDENT:
+            return (STILL_OPEN, NOT_APPLICABLE) if self.open_now else (CLOSED_AGAIN, REPAIRED)
+        return f"{WATCH}/{self.kind}", REPAIRED if self.kind == ENDED else NOT_APPLICABLE
+
+    @property
+    def finding(self) -> Finding:
+        """It as a piece of evidence."""
+        if self.kind == ENDED:
+            return Finding("process", self.rule, scope=f"user:{self.user}", path=self.program, detail=self.text)
+        return Finding(self.kind, self.rule, detail=self.text)
+
+
+def remarks(record: Mapping[str, Any]) -> list[Remark]:
+    """What a record says of the time between two runs, the newest of each kind first; [] for most hosts."""
+    watch = record.get(WATCH)
+    if not watch:
+        return []
+    found: list[Remark] = []
+    if frozen := watch.get("frozen"):
+        text = f"frozen until {moment(frozen['until'])} by {clean(frozen['by'])}: {clean(frozen['reason'])}"
+        found.append(
+            Remark(
+                FROZEN, text, user=frozen["by"], first=frozen["until"], until=frozen["until"], reason=frozen["reason"]
+            )
+        )
+    if watch["stale"]:
+        since = f"since {day(watch['renewed'])}" if watch["renewed"] else "yet"
+        found.append(Remark(STALE, f"no run has renewed its plan {since}", first=watch["renewed"] or ""))
+    if late := unobserved(record):
+        found.append(Remark(UNOBSERVED, late, first=watch["last"] or ""))
+    wrong = {rule["rule"] for rule in record["rules"] if rule["state"] in OPEN}
+    for one in sorted(watch["incidents"], key=lambda one: one["last"], reverse=True):
+        found.append(_incident(one, not wrong.isdisjoint(one["rules"])))
+    for one in sorted(watch["ended"], key=lambda one: one["last"], reverse=True):
+        text = f"ended {_often(one)}"
+        found.append(
+            Remark(ENDED, text, one["rule"], one["program"], one["user"], (), one["first"], one["last"], one["times"])
+        )
+    return found
+
+
+def unobserved(record: Mapping[str, Any]) -> str:
+    """That a host's watcher has not observed it, or not for long, both by the host's own clock; "" where it has."""
+    watch = record[WATCH]
+    if not watch["last"]:
+        return "its watcher has not observed it yet"
+    try:
+        late = (moment_of(record["checked_at"]) - moment_of(watch["last"])).total_seconds()
+    except (TypeError, ValueError):
+        return ""
+    if late <= max(MISSED * watch["every"], AN_HOUR):
+        return ""
+    return f"its watcher last observed it on {day(watch['last'])}, {shown(late)} before this run"
+
+
+def _incident(one: Mapping[str, Any], open_now: bool) -> Remark:
+    times, corrected, number = one["times"], one["corrected"], len(one["rules"]) + one["rules_left_out"]
+    if corrected == times:
+        text = f"closed again {_often(one)}"
+    else:
+        text = f"open {_often(one)}, of which the host closed {corrected:,}"
+    text += ", and open now" if open_now else ""
+    text += f"; logged in: {some(one['users'], FEW_USERS)}" if one["users"] else ""
+    rule, reason = one["rules"][0], ""
+    if number > 1:
+        rule, reason = one["control"], one["cause"]
+        text = f"{counted(number, 'rule')} ({clean(reason)}) {text}"
+    users = tuple(one["users"])
+    first, last = one["first"], one["last"]
+    return Remark(INCIDENT, text, rule, "", "", users, first, last, times, corrected, reason=reason, open_now=open_now)
+
+
+def _often(one: Mapping[str, Any]) -> str:
+    """`once, on Monday 2026-11-23 08:00 UTC`, `3 times since Monday 2026-11-23 08:00 UTC`."""
+    if one["times"] == 1:
+        return f"once, on {day(one['first'])}"
+    return f"{one['times']:,} times since {day(one['first'])}"
+
+
+def day(time: str) -> str:
+    """A UTC time as people remember it, with its weekday."""
+    return f"{DAYS[moment_of(time).weekday()]} {moment(time)}"
+
+
+class Together(NamedTuple):
+    """One thing on several hosts, for a screen: what the first of its remarks is about."""
+
+    kind: str
+    rule: str
+    hosts: tuple[str, ...]
+    text: str
+    open_now: bool = False
+
+
+def together(records: Iterable[Mapping[str, Any]]) -> list[Together]:
+    """The remarks of a fleet: incidents by rule, ended programs by rule and user, freezes by host; those of most hosts
+    first within their kind.
+    """
+    groups: dict[tuple[str, ...], list[tuple[str, Remark]]] = {}
+    for record in records:
+        for one in remarks(record):
+            apart = record["host"] if one.kind == FROZEN else one.user or one.reason
+            groups.setdefault((*one.filed, one.kind, one.rule, apart), []).append((record["host"], one))
+    found = [
+        Together(
+            group[0][1].kind,
+            group[0][1].rule,
+            tuple(dict.fromkeys(host for host, _ in group)),
+            _words([one for _, one in group]),
+            group[0][1].open_now,
+        )
+        for group in groups.values()
+    ]
+    return sorted(found, key=lambda one: (KINDS.index(one.kind), -len(one.hosts), one.rule, one.hosts))
+
+
+def _words(group: Sequence[Remark]) -> str:
+    first = group[0]
+    if first.kind == ENDED:
+        times, oldest = sum(one.times for one in group), min(one.first for one in group)
+        programs = list(dict.fromkeys(one.program for one in group))
+        return f"{some(programs, 1)} of {clean(first.user)} ended {_often({'times': times, 'first': oldest})}"
+    if len(group) == 1 or first.kind == UNOBSERVED:
+        return first.text
+    if first.kind == STALE:
+        oldest = min(one.first for one in group)
+        return f"no run has renewed their plans{f' since {day(oldest)} or later' if oldest else ''}"
+    one = {
+        "control": first.rule.partition("/")[0],
+        "cause": first.reason,
+        "rules": [first.rule],
+        "rules_left_out": 0,
+        "first": min(one.first for one in group),
+        "last": max(one.last for one in group),
+        "times": sum(one.times for one in group),
+        "corrected": sum(one.corrected for one in group),
+        "users": list(dict.fromkeys(user for one in group for user in one.users)),
+    }
+    text = _incident(one, any(one.open_now for one in group)).text
+    return f"{clean(first.reason)}: {text}" if first.reason else text
+
+
+class Counts(NamedTuple):
+    """A fleet between two runs, in numbers: hosts, but for `incidents` and `ended`, which are how often."""
+
+    hosts: int = 0  # that keep themselves in line
+    opened: int = 0  # on which something was open in between
+    closed_again: int = 0  # on which some of that is closed now
+    incidents: int = 0
+    ended: int = 0
+    ended_on: int = 0
+    frozen: int = 0
+    stale: int = 0
+    unobserved: int = 0
+    left_out: int = 0  # journal lines that no record has
+
+
+def count(records: Iterable[Mapping[str, Any]]) -> Counts | None:
+    """The numbers of a fleet; None where no host keeps itself in line."""
+    counts = Counts()._asdict()
+    for record in records:
+        watch = record.get(WATCH)
+        if not watch:
+            continue
+        counts["hosts"] += 1
+        counts["opened"] += bool(watch["incidents"])
+        wrong = {rule["rule"] for rule in record["rules"] if rule["state"] in OPEN} if watch["incidents"] else set()
+        counts["closed_again"] += any(wrong.isdisjoint(one["rules"]) for one in watch["incidents"])
+        counts["incidents"] += sum(one["times"] for one in watch["incidents"])
+        counts["ended"] += sum(one["times"] for one in watch["ended"])
+        counts["ended_on"] += bool(watch["ended"])
+        counts["frozen"] += "frozen" in watch
+        counts["stale"] += watch["stale"]
+        counts["unobserved"] += bool(unobserved(record))
+        counts["left_out"] += sum(watch["left_out"].values())
+    return Counts(**counts) if counts["hosts"] else None
+
+
+def headline(report: Mapping[str, Any]) -> list[str]:
+    """What to say beside a verdict of the fleet: `3 hosts open in between and closed again`; [] for nothing."""
+    watch = report.get(WATCH) or {}
+    parts = (
+        ("closed_again", "{} open in between and closed again"),
+        ("ended_on", "restricted programs ended on {}"),
+        ("frozen", "{} frozen"),
+        ("stale", "{} with a stale plan"),
+        ("unobserved", "{} not observed by its own watcher"),
+    )
+    return [text.format(counted(watch[key], "host")) for key, text in parts if watch.get(key)]
+
+
+def waiting(report: Mapping[str, Any]) -> str:
+    """`3 requests wait`; "" for none."""
+    number = int((report.get("requests") or {}).get("waiting") or 0)
+    return f"{counted(number, 'request')} {'waits' if number == 1 else 'wait'}" if number else ""
+
+
+def count_requests(records: Iterable[Mapping[str, Any]]) -> dict[str, int] | None:
+    """The requests of a fleet's users that wait: {waiting, hosts, left_out}; None for none."""
+    found = {"waiting": 0, "hosts": 0, "left_out": 0}
+    for record in records:
+        if (waiting := open_requests(record)) or record.get("requests_left_out"):
+            found["waiting"] += len(waiting)
+            found["hosts"] += 1
+            found["left_out"] += record.get("requests_left_out") or 0
+    return found if found["hosts"] else None
+
+
+def open_requests(record: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """The requests of a host that its plan does not answer."""
+    return [one for one in record.get("requests") or () if "answer" not in one]

@@ -1,0 +1,37 @@
+"""How an export declares itself: the `FORMATS` of its module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol, TextIO
+
+from ..evaluation.fleet_state import FleetState
+from ..history.transitions import Transitions
+from .record_lines import Answer
+
+
+class Export(Protocol):
+    """The shape of an export."""
+
+    def add(self, answer: Answer) -> None:
+        """Take one host."""
+
+    def not_served(self, host: str, why: str) -> None:
+        """Take one host that is not served, after the expected ones: nothing is known of it."""
+
+    def finish(self) -> None:
+        """Write what comes after the last host."""
+
+
+class Format(NamedTuple):
+    """One value of `proscribe_exports`."""
+
+    name: str
+    file: str  # in the run's folder
+    meant_for: str  # of docs/exports.md
+    make: Callable[[TextIO, Mapping[str, Any]], Export]  # from the file's stream and the fleet report
+    # Where it is about all that is known, not about its run alone: writes that to the stream.
+    write_fleet_state: Callable[[TextIO, Mapping[str, Any], FleetState], None] | None = None
+    # Where it also tells what changed: from what the history has of the run as well (None: it has nothing).
+    make_from_history: Callable[[TextIO, Mapping[str, Any], Transitions | None], Export] | None = None
+    usual: bool = True  # whether it is written where `proscribe_exports` is not set

@@ -1,0 +1,287 @@
+"""metrics.prom: gauges in Prometheus' text format, for the textfile collector of node_exporter.
+
+Alerts follow this file for years, so it is about all hosts and controls that there are, whatever part of them the run
+has looked at: it is made from the fleet state (fleet_state.py), where each control of each host is as it was last
+looked at, with its age. A host is one series of `proscribe_host_state`, with its state as a label. Numbers that people
+compare come as the two counts they are made of as well, so that no rounding can hide a host.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TextIO
+
+from ....base.duration import moment_of, spelled
+from ....model.finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
+from ..evaluation.fleet_state import FleetState, Host, Rules
+from ..evaluation.modes import OFF
+from ..evaluation.scope import controls_of, is_whole
+from ..text.wording import clean, end_of, nothing_known
+from .format import Format
+from .record_lines import NOT_SERVED, Answer
+from .spool import Spool
+
+
+class Export:
+    """The metrics of one run alone, where there is no other fleet state: the hosts that it asked."""
+
+    def __init__(self, stream: TextIO, report: Mapping[str, Any]) -> None:
+        self._stream, self._report, self._fleet_state = stream, report, FleetState()
+        self._in_run: set[str] = set()
+
+    def add(self, answer: Answer) -> None:
+        self._fleet_state.add(self._report, answer.record)
+        self._in_run.add(answer.record["host"])
+
+    def not_served(self, host: str, why: str) -> None:
+        """Nothing: `write` has them from the report."""
+
+    def finish(self) -> None:
+        self._fleet_state.close(self._report, self._in_run)
+        write(self._stream, self._report, self._fleet_state)
+
+
+def write(stream: TextIO, report: Mapping[str, Any], fleet_state: FleetState) -> None:
+    """The fleet state as metrics; `report` is the fleet report of the newest run that is in it."""
+    counts = _Counts()
+    states, inventories, times, parts = Spool(), Spool(), Spool(), Spool()
+    observed, stale, frozen = Spool(), Spool(), Spool()
+    for host in fleet_state.at(_oldest(fleet_state, report["run"]["finished"])):
+        state, name = host.state, _label(host.name)
+        counts.add(host, state)
+        states.add(f'proscribe_host_state{{host="{name}",state="{state}"}} 1\n')
+        inventories.add(f'proscribe_host_info{{host="{name}",inventory="{_label(host.inventory)}"}} 1\n')
+        if (moment := seconds(host.checked_at)) is not None:
+            times.add(f'proscribe_host_checked_timestamp_seconds{{host="{name}"}} {moment}\n')
+        if host.watch:
+            counts.watched(host)
+            last = seconds(host.watch.get("last")) or 0
+            observed.add(f'proscribe_watch_last_observation_timestamp_seconds{{host="{name}"}} {last}\n')
+            stale.add(f'proscribe_watch_stale{{host="{name}"}} {int(bool(host.watch.get("stale")))}\n')
+            if (until := seconds(host.watch.get("frozen"))) is not None:
+                frozen.add(f'proscribe_watch_frozen_until_timestamp_seconds{{host="{name}"}} {until}\n')
+        for control, at in _apart(host):
+            labels = f'host="{name}",control="{control}"'
+            parts.add(f"proscribe_host_control_checked_timestamp_seconds{{{labels}}} {seconds(at) or 0}\n")
+    unserved = report.get("not_served") or ()
+    for one in unserved:
+        states.add(f'proscribe_host_state{{host="{_label(one["host"])}",state="{NOT_SERVED}"}} 1\n')
+    stream.writelines(_of_run(report["run"], fleet_state))
+    meaning = "Hosts of the newest run that Proscribe does not serve; they are no expected hosts."
+    stream.writelines(_gauge("not_served_hosts", meaning, [({}, len(unserved))]))
+    unknown = [({"control": control}, len(names)) for control, names in nothing_known(report).items()]
+    meaning = "Services of which a control has nothing to look for, in the newest run."
+    stream.writelines(_gauge("nothing_known_rules", meaning, unknown))
+    stream.writelines(counts.gauges())
+    stream.writelines(_of_waivers(fleet_state))
+    for metric, meaning, spool in (
+        ("host_state", "1 for the state that the host is in.", states),
+        ("host_info", "The inventory that the host belongs to.", inventories),
+        (
+            "host_checked_timestamp_seconds",
+            "When the host was checked: its control with the oldest check; absent if one was never checked.",
+            times,
+        ),
+        (
+            "host_control_checked_timestamp_seconds",
+            "When each control was checked, of hosts where the times differ; 0 for never.",
+            parts,
+        ),
+        (
+            "watch_last_observation_timestamp_seconds",
+            "When a host that keeps itself in line last observed itself; 0 for never.",
+            observed,
+        ),
+        ("watch_stale", "1 where no run has renewed the plan of such a host for too long.", stale),
+        ("watch_frozen_until_timestamp_seconds", "Until when root of such a host has frozen it.", frozen),
+    ):
+        if spool.pieces or spool is states:
+            stream.write(_head(metric, meaning))
+            spool.pour(stream)
+    meaning = "Packets that the hosts' firewalls refused, and queries that their DNS filters refused."
+    refused = [({"rule": rule}, packets) for rule, packets in sorted(counts.refused.items())]
+    stream.writelines(_gauge("refused_packets", meaning, refused))
+    stream.writelines(counts.between())
+
+
+class _Listed:
+    """A list of rules with their states: how many looks have it, and how many of the rules do not apply."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.times = 0
+        self.idle = sum(state == NOT_APPLICABLE for _, state in rules)
+
+
+class _Counts:
+    """The numbers of the whole, host by host."""
+
+    def __init__(self) -> None:
+        self.hosts = dict.fromkeys(STATES, 0)
+        self.rules = dict.fromkeys(STATES, 0)
+        self.seen = 0
+        self.refused: Counter[str] = Counter()
+        self.requests = 0
+        self._watching: Counter[str] = Counter()
+        self._incidents: Counter[str] = Counter()
+        self._ended: Counter[str] = Counter()
+        self._by_rule: Counter[tuple[str, str]] = Counter()
+        self._by_control: Counter[tuple[str, str, str]] = Counter()
+        self._lists: dict[Rules, _Listed] = {}
+
+    def add(self, host: Host, state: str) -> None:
+        """Count a host, which is in that state."""
+        self.hosts[state] += 1
+        self.seen += host.seen
+        self.refused.update(host.attempts)
+        self.requests += host.requests
+        for control, observation in host.observations.items():
+            self._by_control[
+                control, observation.mode or "unknown", OFF if observation.mode == OFF else observation.state
+            ] += 1
+            idle = 0
+            if observation.rules:  # thousands of hosts have the very same, so they are gone through once, at the end
+                listed = self._lists.get(observation.rules) or self._lists.setdefault(
+                    observation.rules, _Listed(observation.rules)
+                )
+                listed.times += 1
+                idle = listed.idle
+            unlisted = max(0, observation.evaluated - len(observation.rules))
+            idle = min(unlisted, max(0, observation.idle - idle))
+            self.rules[NOT_APPLICABLE] += idle
+            self.rules[COMPLIANT] += unlisted - idle
+
+    def watched(self, host: Host) -> None:
+        """Count a host that keeps itself in line."""
+        self._watching["hosts"] += 1
+        self._watching["opened"] += bool(host.watch.get("incidents"))
+        self._incidents.update(host.watch.get("incidents") or {})
+        self._ended.update(host.watch.get("ended") or {})
+
+    def between(self) -> Iterator[str]:
+        """What hosts did between two runs, as their journals have it, and what their users request."""
+        if self._watching:
+            yield from _gauge("watch_hosts", "Hosts that keep themselves in line.", [({}, self._watching["hosts"])])
+            meaning = "Hosts of these on which something was open between two runs."
+            yield from _gauge("watch_opened_hosts", meaning, [({}, self._watching["opened"])])
+        by_rule = [({"rule": rule}, times) for rule, times in sorted(self._incidents.items())]
+        yield from _gauge("watch_incidents", "How often hosts found the rule open between two runs.", by_rule)
+        ended = [({"rule": rule}, times) for rule, times in sorted(self._ended.items())]
+        meaning = "Restricted programs that hosts ended at their start, as far as their journals reach back."
+        yield from _gauge("watch_ended_total", meaning, ended, "counter")
+        if self.requests:
+            yield from _gauge("requests_waiting", "Requests of users that wait.", [({}, self.requests)])
+
+    def gauges(self) -> Iterator[str]:
+        """What they come to."""
+        total = sum(self.hosts.values())
+        yield from _gauge("expected_hosts", "Hosts that had to answer.", [({}, total)])
+        by_state = [({"state": state}, count) for state, count in self.hosts.items()]
+        yield from _gauge("hosts", "Expected hosts by state.", by_state)
+        for rules, listed in self._lists.items():
+            for rule, state in rules:
+                self._by_rule[rule, state] += listed.times
+                self.rules[state] += listed.times
+        by_state = [({"state": state}, count) for state, count in self.rules.items()]
+        yield from _gauge("rules", "Evaluated rules of all hosts by state.", by_state)
+        applicable = total - self.hosts[NOT_APPLICABLE]
+        met = self.hosts[COMPLIANT] + self.hosts[REPAIRED]
+        for name, part, whole in (
+            ("coverage", self.seen, total),
+            ("compliance_strict", met, applicable),
+            ("compliance_with_waivers", met + self.hosts[WAIVED], applicable),
+        ):
+            yield from _gauge(f"{name}_hosts", f"The hosts that count for {name}.", [({}, part)])
+            if whole:
+                yield from _gauge(f"{name}_ratio", f"{name} as a part of the expected hosts.", [({}, part / whole)])
+        controls = [
+            ({"control": control, "mode": mode, "state": state}, count)
+            for (control, mode, state), count in sorted(self._by_control.items())
+        ]
+        yield from _gauge("control_hosts", "Hosts by what the policy does with the control, and its state.", controls)
+        order = sorted(self._by_rule, key=lambda pair: (pair[0], STATES.index(pair[1])))
+        hosts = [({"rule": rule, "state": state}, self._by_rule[rule, state]) for rule, state in order]
+        yield from _gauge("rule_hosts", "Hosts that list the rule, by its state there.", hosts)
+
+
+def _of_run(run: Mapping[str, Any], fleet_state: FleetState) -> Iterator[str]:
+    """The newest run, and when there was one over the whole."""
+    facts = {name: run.get(name) for name in ("id", "mode", "playbook", "catalog_version", "limit")}
+    facts |= {"inventory": ",".join(run.get("inventory") or ()), "controls": ",".join(controls_of(run))}
+    facts["whole"] = "true" if is_whole(run) else "false"
+    yield from _gauge("run_info", "The newest run; what it left out is as it was last checked.", [(facts, 1)])
+    for name in ("started", "finished"):
+        moment = seconds(run[name])
+        if moment is not None:
+            yield from _gauge(f"report_{name}_timestamp_seconds", f"When the newest run {name}.", [({}, moment)])
+    whole = [
+        ({"inventory": name}, seconds(fleet_state.whole.get(name)) or 0)
+        for name in sorted({host.inventory for host in fleet_state.hosts.values()})
+    ]
+    meaning = "When the newest run finished that asked every host of the inventory for every control; 0 for never."
+    yield from _gauge("whole_run_finished_timestamp_seconds", meaning, whole)
+
+
+def _of_waivers(fleet_state: FleetState) -> Iterator[str]:
+    by_id: dict[tuple[str, str], dict[str, Any]] = {}
+    for listed in fleet_state.waivers.values():
+        for one in listed:
+            mine = by_id.setdefault((one["id"], one["status"]), {**one, "hosts": []})
+            mine["hosts"] = [*mine["hosts"], *one["hosts"]]
+    waivers = [({"waiver": id_, "status": status}, one) for (id_, status), one in by_id.items()]
+    ends = [(labels, end_of(one)) for labels, one in waivers]
+    reviews = [(labels, one.get("review_by")) for labels, one in waivers]
+    for name, times, meaning in (
+        ("waiver_expiry_timestamp_seconds", ends, "When the waiver ends."),
+        ("waiver_review_timestamp_seconds", reviews, "When the waiver has to be reviewed."),
+    ):
+        moments = [(labels, moment) for labels, time in times if (moment := seconds(time)) is not None]
+        yield from _gauge(name, meaning, moments)
+    hosts = [(labels, len(set(one["hosts"]))) for labels, one in waivers]
+    yield from _gauge("waiver_hosts", "Hosts that the waiver is for.", hosts)
+
+
+def _oldest(fleet_state: FleetState, now: str) -> dict[int, str]:
+    """The times before which a look is too old, by for how many seconds one is good; 0 is for ever."""
+    lengths: Iterable[int] = {host.stale_after for host in fleet_state.hosts.values()} - {0}
+    return {length: spelled(moment_of(now) - datetime.timedelta(seconds=length)) for length in lengths}
+
+
+def _apart(host: Host) -> list[tuple[str, str]]:
+    """When each control was looked at, where that was not at one time."""
+    times = [(control, observation.at) for control, observation in host.observations.items() if observation.mode != OFF]
+    return times if len({at for _, at in times}) > 1 else []
+
+
+def seconds(time: object) -> int | None:
+    """A UTC time such as 2026-11-25T08:00:00Z in seconds since 1970; None for anything else."""
+    try:
+        moment = datetime.datetime.fromisoformat(time) if isinstance(time, str) else None
+    except ValueError:
+        return None
+    return int(moment.timestamp()) if moment and moment.tzinfo else None
+
+
+def _gauge(
+    name: str, meaning: str, series: Sequence[tuple[Mapping[str, object], float]], type_: str = "gauge"
+) -> Iterator[str]:
+    """A metric with its series; nothing where there is none."""
+    if series:
+        yield _head(name, meaning, type_)
+    for labels, value in series:
+        inner = ",".join(f'{key}="{_label(label)}"' for key, label in labels.items() if label is not None)
+        yield f"proscribe_{name}{'{' + inner + '}' if inner else ''} {value}\n"
+
+
+def _head(name: str, meaning: str, type_: str = "gauge") -> str:
+    return f"# HELP proscribe_{name} {meaning}\n# TYPE proscribe_{name} {type_}\n"
+
+
+def _label(value: object) -> str:
+    return clean(value).replace("\\", "\\\\").replace('"', '\\"')
+
+
+FORMATS = (
+    Format("prometheus", "metrics.prom", "Prometheus, by way of node_exporter's textfile collector", Export, write),
+)

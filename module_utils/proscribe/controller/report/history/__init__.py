@@ -1,0 +1,86 @@
+"""What became of the runs before: since when something is wrong, how long repairs took, what comes back, the trend.
+
+`open_history(where, reports)` gives a History, which opens its database for each question anew; all its methods raise
+HistoryError. The SQL is one and the same for both
+databases (tables.py, recording.py, answers.py); database.py and server.py say how SQLite and PostgreSQL are spoken to.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ....base.duration import spelled
+from ....wire.store import PLANS
+from . import queries, recording
+from .database import Database, HistoryError, SQLite
+from .queries import Scope, Since
+from .recording import Plans, Written
+from .transitions import Transitions, transitions
+
+__all__ = ["History", "HistoryError", "Scope", "Since", "Transitions", "Written", "open_history"]
+
+FILE = "history.db"
+OFF, SQLITE = "off", "sqlite"
+
+
+class History:
+    """The history of the runs whose reports stand in one directory, or of all that write to one server."""
+
+    def __init__(self, database: Database, plans: Path) -> None:
+        self.database = database
+        self._plans = plans
+
+    @property
+    def plans(self) -> Plans:
+        """The plans that hosts answered for, as far as they stand beside the reports."""
+        return Plans(self._plans)
+
+    def record(
+        self,
+        report: Mapping[str, Any],
+        records: Iterable[Mapping[str, Any]],
+        keep: int = 0,
+        now: datetime.datetime | None = None,
+    ) -> Written:
+        """Remember a run: its fleet report and its reconciled host records, which are gone through once. All of it or
+        nothing; a run that is known already stays as it is. What ended more than `keep` seconds ago is forgotten (0:
+        nothing is).
+        """
+        with self.database.writing() as session:
+            written = recording.record(session, report, records, self.plans)
+            if keep:
+                now = now or datetime.datetime.now(datetime.timezone.utc)
+                recording.prune(session, spelled(now - datetime.timedelta(seconds=keep)))
+            return written
+
+    def first_seen(self) -> Since:
+        """Since when what is wrong now has been wrong: a mapping of (host, rule) to a UTC time."""
+        with self.database.reading() as session:
+            return Since(session)
+
+    def trend(self, limit: int = 60, since: str = "", like_run: str = "") -> list[dict[str, Any]]:
+        """See answers.trend."""
+        with self.database.reading() as session:
+            return queries.trend(session, since, limit, like_run)
+
+    def transitions(self, run: str) -> Transitions | None:
+        """What a run changed, host by host; None for a run that is not in the history."""
+        with self.database.reading() as session:
+            return transitions(session, run)
+
+
+def open_history(where: str, reports: Path) -> History | None:
+    """The history that `proscribe_history` names: `sqlite`, a postgresql:// URL, or `off`, which gives None. `reports`
+    is the directory in which reports stand. Connects to nothing yet. Raises HistoryError for a URL without a driver.
+    """
+    if where == OFF:
+        return None
+    plans = reports / PLANS
+    if where == SQLITE:
+        return History(SQLite(reports / FILE), plans)
+    from .server import Server  # the optional part
+
+    return History(Server(where), plans)

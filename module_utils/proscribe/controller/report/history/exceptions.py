@@ -1,0 +1,182 @@
+"""The waivers and what was observed under them, in the history: what an auditor asks of a year of exceptions.
+
+A run stores a waiver anew only where its terms or its status have changed, and what it observed under one once for
+each thing that it found on a host. Sessions as in answers.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from ....model.finding import WAIVED
+from ....model.plan import canonical
+from ..evaluation.fleet_state import named
+from ..text.wording import clean, evidence
+from .database import Session
+from .since_last_run import REQUEST
+from .tables import BETWEEN, USES, WAIVERS
+
+REMOVED = "removed"  # the status of a waiver that a run over its whole inventory did not have any more
+PASSING = ("hosts", "status", "waives", "why", "review_overdue")  # what changes without a change of its terms
+MOST_HOSTS = 1000  # names of a waiver
+MOST_USES = 20  # things found by one rule of a host
+LONGEST = 300  # characters of what was found
+
+ADD_WAIVER = f"""INSERT INTO {WAIVERS} (inventory, id, opened, seen, status, facts, hosts)
+    VALUES (:inventory, :id, :opened, :seen, :status, :facts, :hosts) ON CONFLICT (inventory, id, opened) DO NOTHING"""
+SEE_WAIVER = f"""UPDATE {WAIVERS} SET seen = :seen, hosts = :hosts
+    WHERE inventory = :inventory AND id = :id AND opened = :opened"""
+ADD_USE = f"""INSERT INTO {USES} (inventory, waiver, host, rule, id, what, first, last, attempts)
+    VALUES (:inventory, :waiver, :host, :rule, :id, :what, :first, :last, :attempts)
+    ON CONFLICT (inventory, waiver, host, rule, id) DO UPDATE SET
+        last = CASE WHEN excluded.last > {USES}.last THEN excluded.last ELSE {USES}.last END,
+        attempts = CASE WHEN excluded.attempts > {USES}.attempts THEN excluded.attempts ELSE {USES}.attempts END"""
+
+
+class Stretch(NamedTuple):
+    """A row of `proscribe_waiver`."""
+
+    inventory: str
+    id: str
+    opened: str  # the end of the first run that had it so
+    seen: str  # the end of the last one
+    status: str
+    facts: str
+    hosts: str
+
+
+class Use(NamedTuple):
+    """What was found of a waiver's rule on a host."""
+
+    inventory: str
+    waiver: str
+    host: str
+    rule: str
+    what: str
+    first: str
+    last: str
+    attempts: int  # of what the host refused by this rule, at most
+
+
+def waivers(session: Session, report: Mapping[str, Any]) -> None:
+    """Store the waivers of a run where they changed."""
+    run = report["run"]
+    inventory, finished = named(run), str(run["finished"])
+    newest = f"""SELECT inventory, id, opened, seen, status, facts, hosts FROM {WAIVERS}
+        WHERE inventory = :inventory ORDER BY opened"""
+    known = {row[1]: Stretch(*row) for row in session.rows(newest, {"inventory": inventory})}
+    adding: list[dict[str, Any]] = []
+    seeing: list[dict[str, Any]] = []
+    for waiver in report["waivers"]:
+        id_ = clean(waiver["id"])
+        before = known.pop(id_, None)
+        if before and before.seen > finished:  # a run that ends late says nothing new
+            continue
+        row = Stretch(
+            inventory,
+            id_,
+            finished,
+            finished,
+            str(waiver["status"]),
+            canonical({key: value for key, value in waiver.items() if key not in PASSING}),
+            json.dumps(sorted(map(clean, waiver.get("hosts") or ()))[:MOST_HOSTS]),
+        )
+        if before is None or (before.status, before.facts) != (row.status, row.facts):
+            adding.append(row._asdict())
+        else:
+            hosts = row.hosts if run["whole"] else before.hosts
+            seeing.append({**before._asdict(), "seen": finished, "hosts": hosts})
+    if run["whole"]:
+        gone = [one for one in known.values() if one.status != REMOVED and one.seen <= finished]
+        adding += [one._replace(opened=finished, seen=finished, status=REMOVED)._asdict() for one in gone]
+    session.many(ADD_WAIVER, adding)
+    columns = ("inventory", "id", "opened", "seen", "hosts")
+    session.many(SEE_WAIVER, [{key: one[key] for key in columns} for one in seeing])
+
+
+class Uses:
+    """What the records of a run have under waivers. Thousands of hosts list the very same rule, which is read once."""
+
+    def __init__(self, run: Mapping[str, Any]) -> None:
+        self._inventory = named(run)
+        self._same: dict[int, tuple[Mapping[str, Any], list[tuple[str, str]]]] = {}
+
+    def record(self, session: Session, records: Iterable[tuple[Mapping[str, Any], str]]) -> None:
+        """Store what these records have, each with the time of its observation."""
+        session.many(ADD_USE, [row for record, at in records for row in self._of(record, at)])
+
+    def _of(self, record: Mapping[str, Any], at: str) -> Iterable[dict[str, Any]]:
+        for rule in record["rules"]:
+            if rule["state"] != WAIVED or not rule["waiver"]:
+                continue
+            name = clean(rule["rule"])
+            for id_, what in self._found(rule):
+                yield {
+                    "inventory": self._inventory,
+                    "waiver": clean(rule["waiver"]),
+                    "host": record["host"],
+                    "rule": name,
+                    "id": id_,
+                    "what": what,
+                    "first": at,
+                    "last": at,
+                    "attempts": record["attempts"].get(rule["rule"], 0),
+                }
+
+    def _found(self, rule: Mapping[str, Any]) -> list[tuple[str, str]]:
+        known = self._same.get(id(rule))
+        if known is None:
+            if len(self._same) > 10_000:
+                self._same.clear()
+            texts = dict.fromkeys(clean(evidence(one)[:LONGEST]) for one in rule["findings"][:MOST_USES])
+            found = [(hashlib.sha256(text.encode()).hexdigest()[:32], text) for text in texts]
+            known = self._same[id(rule)] = rule, found
+        return known[1]
+
+
+def stretches(session: Session, since: str) -> list[Stretch]:
+    """Every stretch of the waivers that some run had since then, oldest first within a waiver."""
+    if not session.has(WAIVERS):
+        return []
+    columns = ", ".join(Stretch._fields)
+    recent = f"SELECT id FROM {WAIVERS} o WHERE o.inventory = w.inventory AND o.seen >= :since"
+    query = f"SELECT {columns} FROM {WAIVERS} w WHERE id IN ({recent}) ORDER BY inventory, id, opened"
+    return [Stretch(*row) for row in session.rows(query, {"since": since})]
+
+
+def uses(session: Session, since: str) -> list[Use]:
+    """What was found under waivers since then, oldest first."""
+    if not session.has(USES):
+        return []
+    query = f"SELECT {', '.join(Use._fields)} FROM {USES} WHERE last >= :since ORDER BY first, host, rule, what"
+    return [Use(*row) for row in session.rows(query, {"since": since})]
+
+
+def requests(session: Session, ids: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The requests of these ids that some run has seen: {id: {host, user, service, reason, at}}."""
+    if not session.has(BETWEEN):
+        return {}
+    expected = set(ids)
+    query = f"SELECT program, host, who, rule, detail, first FROM {BETWEEN} WHERE kind = '{REQUEST}' ORDER BY first"
+    names = ("host", "user", "service", "reason", "at")
+    return {row[0]: dict(zip(names, row[1:])) for row in session.rows(query) if row[0] in expected}
+
+
+def unanswered(session: Session, since: str, answered: Iterable[str]) -> list[dict[str, str]]:
+    """The requests since then that no waiver names: [{id, host, user, service, reason, at}]."""
+    if not session.has(BETWEEN):
+        return []
+    known = set(answered)
+    query = f"""SELECT program, host, who, rule, detail, first FROM {BETWEEN}
+        WHERE kind = '{REQUEST}' AND first >= :since ORDER BY first, host, program"""
+    names = ("id", "host", "user", "service", "reason", "at")
+    return [dict(zip(names, row)) for row in session.rows(query, {"since": since}) if row[0] not in known]
+
+
+def prune(session: Session, before: str) -> None:
+    """Forget waivers that no run has had since, and what was found under them."""
+    session.run(f"DELETE FROM {WAIVERS} WHERE seen < :before", {"before": before})
+    session.run(f"DELETE FROM {USES} WHERE last < :before", {"before": before})

@@ -1,0 +1,124 @@
+"""The tables of the history, in the SQL that SQLite and PostgreSQL share.
+
+All times are UTC texts of one spelling (2026-11-25T08:00:00Z), whose order is that of the times. What a run wrote stays
+as it is, but for what goes on: an open episode is closed, and when a host was last seen is written anew. Nothing is
+forgotten but by pruning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ....model.plan import CONTROLS
+
+VERSION = 1
+
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS proscribe_history (version INTEGER NOT NULL)",
+    # One row a run, as its report says; `inventory` and `controls` are JSON lists, `summary` is the report's.
+    """CREATE TABLE IF NOT EXISTS proscribe_run (
+        id TEXT PRIMARY KEY, playbook TEXT NOT NULL, mode TEXT NOT NULL, started TEXT NOT NULL, finished TEXT NOT NULL,
+        inventory TEXT NOT NULL, scope TEXT NOT NULL, controls TEXT NOT NULL, summary TEXT NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS proscribe_run_finished ON proscribe_run (finished)",
+    # One row a host: the last run that asked it, the plan it last answered for, and when each control was last seen.
+    f"""CREATE TABLE IF NOT EXISTS proscribe_host (
+        name TEXT PRIMARY KEY, inventory TEXT NOT NULL, run TEXT NOT NULL, asked TEXT NOT NULL, plan TEXT NOT NULL,
+        {", ".join(f"{control} TEXT NOT NULL" for control in CONTROLS)})""",
+    # Rules of one control that began to be in one state on a host at once, with their evidence. Before the first
+    # enforce each of 20,000 hosts breaks the same 400 rules: that is one bundle, and not eight million rows. The id is
+    # a digest of the content, so all hosts with the same content share it.
+    """CREATE TABLE IF NOT EXISTS proscribe_bundle (
+        id TEXT NOT NULL, rule TEXT NOT NULL, evidence TEXT NOT NULL, PRIMARY KEY (id, rule))""",
+    # One row for each stretch of time in which the rules of a bundle were not as they should be on a host. Rule "" is
+    # the host itself.
+    """CREATE TABLE IF NOT EXISTS proscribe_episode (
+        host TEXT NOT NULL, bundle TEXT NOT NULL, state TEXT NOT NULL,
+        opened TEXT NOT NULL, opened_run TEXT NOT NULL, closed TEXT, closed_run TEXT, ended TEXT)""",
+    # Also what keeps one and the same episode from being opened twice.
+    """CREATE UNIQUE INDEX IF NOT EXISTS proscribe_episode_open
+        ON proscribe_episode (host, bundle, state) WHERE closed IS NULL""",
+    "CREATE INDEX IF NOT EXISTS proscribe_episode_closed ON proscribe_episode (closed)",
+    "CREATE INDEX IF NOT EXISTS proscribe_episode_host ON proscribe_episode (host)",
+    # What hosts did between two runs, and what their users requested (between.py). `id` is a digest of kind, rule,
+    # program and user, which may be longer than a key; `users` is a JSON list; `run` is the last that brought more.
+    """CREATE TABLE IF NOT EXISTS proscribe_between (
+        host TEXT NOT NULL, id TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, kind TEXT NOT NULL,
+        rule TEXT NOT NULL, program TEXT NOT NULL, who TEXT NOT NULL, times BIGINT NOT NULL, corrected BIGINT NOT NULL,
+        users TEXT NOT NULL, detail TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (host, id, first))""",
+    "CREATE INDEX IF NOT EXISTS proscribe_between_last ON proscribe_between (last)",
+    "CREATE INDEX IF NOT EXISTS proscribe_between_run ON proscribe_between (run)",
+    # One row for each stretch of time in which a waiver had the same terms and status, and what was observed under it
+    # (exceptions.py). `facts` and `hosts` are JSON.
+    """CREATE TABLE IF NOT EXISTS proscribe_waiver (
+        inventory TEXT NOT NULL, id TEXT NOT NULL, opened TEXT NOT NULL, seen TEXT NOT NULL, status TEXT NOT NULL,
+        facts TEXT NOT NULL, hosts TEXT NOT NULL, PRIMARY KEY (inventory, id, opened))""",
+    """CREATE TABLE IF NOT EXISTS proscribe_use (
+        inventory TEXT NOT NULL, waiver TEXT NOT NULL, host TEXT NOT NULL, rule TEXT NOT NULL, id TEXT NOT NULL,
+        what TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, attempts BIGINT NOT NULL,
+        PRIMARY KEY (inventory, waiver, host, rule, id))""",
+)
+
+# Tables that a history of an earlier version gets with the next run that is written into it.
+BETWEEN, WAIVERS, USES = "proscribe_between", "proscribe_waiver", "proscribe_use"
+
+# The episodes rule by rule: what all questions are about.
+STORY = """proscribe_episode e JOIN proscribe_bundle b ON b.id = e.bundle"""
+
+ADD_RUN = """INSERT INTO proscribe_run (id, playbook, mode, started, finished, inventory, scope, controls, summary)
+    VALUES (:id, :playbook, :mode, :started, :finished, :inventory, :scope, :controls, :summary)"""
+
+HOST_COLUMNS = ("name", "inventory", "run", "asked", "plan", *CONTROLS)
+SET_HOST = f"""INSERT INTO proscribe_host ({", ".join(HOST_COLUMNS)})
+    VALUES ({", ".join(f":{key}" for key in HOST_COLUMNS)})
+    ON CONFLICT (name) DO UPDATE SET {", ".join(f"{key} = excluded.{key}" for key in HOST_COLUMNS[1:])}"""
+
+ADD_BUNDLE = """INSERT INTO proscribe_bundle (id, rule, evidence) VALUES (:id, :rule, :evidence)
+    ON CONFLICT (id, rule) DO NOTHING"""
+
+ADD_INCIDENT = """INSERT INTO proscribe_episode (host, bundle, state, opened, opened_run, closed, closed_run, ended)
+    VALUES (:host, :bundle, :state, :opened, :opened_run, :closed, :closed_run, :ended)"""
+
+# Of an episode that goes on for none or only some of its rules; what becomes of them is added anew.
+DROP_INCIDENT = """DELETE FROM proscribe_episode
+    WHERE host = :host AND bundle = :bundle AND state = :state AND closed IS NULL"""
+
+
+class HostRow(NamedTuple):
+    """A row of `proscribe_host`; times are "" where there is none."""
+
+    name: str
+    inventory: str = ""
+    run: str = ""
+    expected_at: str = ""  # the column `asked`
+    plan: str = ""
+    apps: str = ""
+    browser: str = ""
+    firewall: str = ""
+    dns: str = ""
+
+
+def select_hosts(count: int) -> str:
+    """The query for so many hosts, by the parameters of `among`."""
+    return f"SELECT {', '.join(HOST_COLUMNS)} FROM proscribe_host WHERE name IN ({places(count)})"
+
+
+def select_open(count: int) -> str:
+    """The query for the open episodes (host, bundle, state, opened, opened_run) of so many hosts."""
+    columns = "host, bundle, state, opened, opened_run"
+    return f"SELECT {columns} FROM proscribe_episode WHERE closed IS NULL AND host IN ({places(count)})"
+
+
+def select_bundles(count: int) -> str:
+    """The query for the rules (id, rule, evidence) of so many bundles."""
+    return f"SELECT id, rule, evidence FROM proscribe_bundle WHERE id IN ({places(count)})"
+
+
+def among(values: Sequence[str]) -> dict[str, str]:
+    """The parameters for these queries."""
+    return {f"p{index}": value for index, value in enumerate(values)}
+
+
+def places(count: int) -> str:
+    """The places of so many values in a query, for `among`."""
+    return ", ".join(f":p{index}" for index in range(count))

@@ -1,0 +1,34 @@
+"""Counts by state as one bar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ....model.finding import STATES
+
+WIDTH = 1000
+
+
+class Piece(NamedTuple):
+    """What one state has of a bar, in units of its drawing."""
+
+    state: str
+    x: float
+    width: float
+
+
+def bar(counts: Mapping[str, int]) -> Sequence[Piece]:
+    """The pieces, worst first; a state with a single host in thousands is still to be seen. Decoration for the eye:
+    whoever uses it says the counts in words as well.
+    """
+    total = sum(counts.values())
+    states = [state for state in STATES if counts.get(state)]
+    widths = {state: max(counts[state] * WIDTH / total, 6.0) for state in states}
+    scale, at, pieces = WIDTH / (sum(widths.values()) or 1), 0.0, []
+    for state in states:
+        width = widths[state] * scale
+        gap = 0 if state == states[-1] else 2
+        pieces.append(Piece(state, at, max(width - gap, 2)))
+        at += width
+    return pieces

@@ -1,0 +1,84 @@
+"""What to do next, what is to come, what else should be known, and the facts of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ....model.finding import UNKNOWN
+from ..evaluation.advice import advice
+from ..evaluation.modes import described
+from ..evaluation.scope import cut_short, parts
+from ..text.command import Suggestion
+from ..text.wording import counted, moment, nothing_known
+from .breakdown import Breakdown
+from .listings import Listing
+
+
+def suggestions(report: Mapping[str, Any], breakdown: Breakdown, directory: str) -> Sequence[Suggestion]:
+    """What to do, with the commands to type; `directory` is where the report will be, "" if that is not known."""
+    records = [
+        {**host.facts, "host": host.name, "state": host.state, "rules": list(_rules(breakdown, host.parts))}
+        for host in breakdown.hosts
+    ]
+    return advice(report, records, directory)
+
+
+def _rules(breakdown: Breakdown, parts: Sequence[int]) -> Iterator[Mapping[str, Any]]:
+    """The rules that could not be seen, of which the advice wants to know why."""
+    for part in (breakdown.parts[number] for number in parts):
+        if part.state == UNKNOWN:
+            yield from (breakdown.rules[number] for number in part.rules)
+
+
+def upcoming(items: Sequence[Mapping[str, Any]]) -> Listing | None:
+    """What is announced, by day."""
+    days: dict[str, set[str]] = {}
+    for item in items:
+        days.setdefault(str(item["effective_from"]), set()).add(item["service"])
+    rows = [(f"from {day}", ", ".join(sorted(services))) for day, services in sorted(days.items())]
+    columns = (("what", "Day"), ("", "Services that will be restricted"))
+    return Listing("upcoming", "Upcoming", "Upcoming", columns, rows, few=len(rows)) if rows else None
+
+
+def unknown_rules(report: Mapping[str, Any]) -> Listing | None:
+    """The services of which nothing is known to look for, by control."""
+    rows = [
+        (control, counted(len(names), "service"), ", ".join(names)) for control, names in nothing_known(report).items()
+    ]
+    columns = (("what", "Control"), ("", "Services"), ("", "Which"))
+    note = "The catalogue gives these controls nothing to look for, so they are not applicable to these services."
+    heading = "Nothing known to look for"
+    return Listing("nothing-known", heading, "Nothing known", columns, rows, note=note) if rows else None
+
+
+def warnings(report: Mapping[str, Any]) -> Sequence[str]:
+    """What went wrong beside the hosts, in sentences."""
+    why = cut_short(report)
+    return [*([f"this run was {why}"] if why else []), *report["warnings"]]
+
+
+def run_facts(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+    """The run: what an auditor asks of a record, by name."""
+    facts = (
+        ("Run", run["id"]),
+        ("Mode", run["mode"]),
+        ("Started", moment(run["started"])),
+        ("Finished", moment(run["finished"])),
+        ("Inventory", ", ".join(run["inventory"] or ())),
+        ("Hosts of the runs", run.get("pattern") or "all"),
+        ("Limit", run["limit"] or "none"),
+        ("Left out", "; ".join(parts(run))),
+        ("Controls", ", ".join(run["controls"] or ())),
+        ("Modes", "; ".join(described(summary.get("controls") or {})) or "every control is enforced"),
+        ("Catalogue", _catalogue(run)),
+        ("Expected hosts", f"{run['expected_hosts']:,}"),
+    )
+    return [(name, value) for name, value in facts if value]
+
+
+def _catalogue(run: Mapping[str, Any]) -> str:
+    """The release of the catalogue, with its day, and the digest of its content."""
+    release = run.get("catalog") or {}
+    version = f"{release['version']} of {release['released']}, " if release.get("version") else ""
+    return f"{version}{run['catalog_version']}"

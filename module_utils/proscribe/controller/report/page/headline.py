@@ -1,0 +1,118 @@
+"""The first screenful: is the ban in effect, on how many hosts, and is it getting better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ....model.finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN, WAIVED, WATCH
+from ..evaluation import since_last_run as between
+from ..evaluation.modes import described
+from ..evaluation.scope import in_effect, left_out, parts
+from ..text.wording import clean, counted, in_words, not_in_force
+from .bars import Piece, bar
+from .trend import Drawing, Run, drawing
+
+FIGURES = (
+    ("Coverage", "coverage", "hosts evaluated", "host evaluated"),
+    ("Compliant", "compliance_strict", "hosts meet the ban", "host meets the ban"),
+    ("With waivers", "compliance_with_waivers", "meet it or are waived", "meets it or is waived"),
+)
+
+
+def title(report: Mapping[str, Any]) -> str:
+    """The verdict in one sentence."""
+    hosts = report["summary"]["hosts"]
+    expected = report["run"]["expected_hosts"]
+    apart = report["summary"].get("not_served") or 0
+    if not expected and apart:
+        return "Proscribe serves none of these hosts"
+    if not expected:
+        return "No host was selected"
+    bad = hosts[ERROR] + hosts[NONCOMPLIANT]
+    if expected == 1 and (bad or hosts[UNKNOWN]):
+        return "This host is not compliant" if bad else "Whether the ban is in effect on this host is unknown"
+    which = "" if left_out(report["run"]) == 0 else " that was selected" if expected == 1 else " that were selected"
+    if bad:
+        rest = f", and {hosts[UNKNOWN]:,} {_is(hosts[UNKNOWN])} unknown" if hosts[UNKNOWN] else ""
+        return f"{bad:,} of {counted(expected, 'host')}{which} {_is(bad)} not compliant{rest}"
+    if hosts[UNKNOWN]:
+        return f"Whether the ban is in effect is unknown for {hosts[UNKNOWN]:,} of {counted(expected, 'host')}{which}"
+    if idle := not_in_force(report):
+        return idle[0].upper() + idle[1:]
+    what = in_effect(report["run"])
+    held = f"{what[0].upper()}{what[1:]} on"
+    but = _but(report)
+    if apart:
+        served = f"the {counted(expected, 'host')}{which} that {_is(expected)} served"
+        return f"{held} {served}{but}; {counted(apart, 'host')} {_is(apart)} not"
+    if which:
+        return f"{held} the {counted(expected, 'host')}{which}{but}"
+    return f"{held} {'this host' if expected == 1 else f'all {expected:,} hosts'}{but}"
+
+
+def _but(report: Mapping[str, Any]) -> str:
+    """What a ban that is in effect on all hosts leaves out by waivers, and when it was not in effect."""
+    watch, one = report.get(WATCH) or {}, report["run"]["expected_hosts"] == 1
+    waived = report["summary"]["hosts"][WAIVED]
+    waivers = [f"for waivers{'' if one else f' on {waived:,}'}"] if waived else []
+    said = []
+    if opened := watch.get("opened"):
+        said.append("was open in between" if one else f"was open in between on {opened:,}")
+    if frozen := watch.get("frozen"):
+        said.append("its watcher is frozen" if one else f"{frozen:,} {_is(frozen)} frozen")
+    but = ", and ".join([*waivers, *([" and ".join(said)] if said else [])])
+    return f", but {but}" if but else ""
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+class Header(NamedTuple):
+    """The first screenful; see templates/header.html.j2."""
+
+    mode: str
+    finished: str
+    beside: Sequence[str]  # the inventory, the hosts that were meant, what was left out, controls that are not enforced
+    title: str
+    hosts: Mapping[str, int]  # by state, worst first, those that some host is in
+    words: str  # the same in words
+    bar: Sequence[Piece]
+    not_served: int
+    figures: Sequence[tuple[str, Mapping[str, Any], str]]  # name, share, and of what
+    trend: Drawing | None
+    between: Sequence[str]  # what hosts did between two runs
+    waiting: str  # the requests of users
+
+
+def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Header:
+    """The verdict, the hosts by state, the three numbers, and the trend where there is one."""
+    run, summary = report["run"], report["summary"]
+    hosts = {state: count for state in STATES if (count := summary["hosts"][state])}
+    return Header(
+        mode="check (nothing was changed)" if run["mode"] == "check" else run["mode"],
+        finished=run["finished"],
+        beside=[*_scope(run), *parts(run), *described(summary.get("controls") or {})],
+        title=title(report),
+        hosts=hosts,
+        words=", ".join(f"{count:,} {in_words(state)}" for state, count in hosts.items()),
+        bar=bar(hosts),
+        not_served=summary.get("not_served") or 0,
+        figures=[
+            (name, summary[key], one if summary[key]["denominator"] == 1 else several)
+            for name, key, several, one in FIGURES
+        ],
+        trend=drawing(trend, "; ".join(parts(run))),
+        between=between.headline(report),
+        waiting=between.waiting(report),
+    )
+
+
+def _scope(run: Mapping[str, Any]) -> Iterator[str]:
+    """The inventory, and the hosts of it that were meant where these are not all."""
+    where = ", ".join(clean(source).rstrip("/").rpartition("/")[2] for source in run["inventory"] or ())
+    if where:
+        yield where if where == "inventory" else f"inventory {where}"
+    if (pattern := run.get("pattern") or "all") != "all":
+        yield f"of {pattern}"

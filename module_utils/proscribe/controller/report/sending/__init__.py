@@ -1,0 +1,101 @@
+"""The events of a run, sent to where a SIEM takes them up: a file, the journal, the local syslog.
+
+The lines are those of the export `events`. A transport that fails costs the others nothing, and the run nothing but a
+warning, which names the reason and how many events were sent.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ....wire import installation
+from .. import exports
+from ..exports.events import Event, Events
+from ..exports.record_lines import Answer
+from ..history.transitions import Transitions
+from ..text.command import Command
+from ..text.wording import clean, counted
+from . import datagrams, log_file
+from .transport import CHANGES, Failed, Transport
+
+# By their keys in `proscribe_events`.
+TRANSPORTS: Mapping[str, Callable[[Mapping[str, Any]], Transport]] = {
+    "file": log_file.opened,
+    "journald": datagrams.journal,
+    "syslog": datagrams.syslog,
+}
+
+
+class Sending:
+    """An export that sends: the events of a report to all transports that are set."""
+
+    def __init__(self, report: Mapping[str, Any], changes: Transitions | None, settings: Mapping[str, Any]) -> None:
+        self.failures: dict[str, str] = {}  # by transport: why, and how many events had been sent
+        self._transports: dict[str, Transport] = {}
+        for name, open_ in TRANSPORTS.items():
+            if settings.get(name):
+                self._try(name, self._open, name, open_, settings)
+        only_changed = settings["send"] == CHANGES
+        self._events = Events(report, changes, self._take, only_changed, int(settings["limit"]))
+
+    def add(self, answer: Answer) -> None:
+        self._events.add(answer)
+
+    def not_served(self, host: str, why: str) -> None:
+        self._events.not_served(host, why)
+
+    def finish(self) -> None:
+        self._events.finish()
+        for name, transport in list(self._transports.items()):
+            self._try(name, transport.close)
+
+    @property
+    def left_out(self) -> int:
+        """How many events were above the limit."""
+        return self._events.left_out
+
+    def _open(self, name: str, open_: Callable[[Mapping[str, Any]], Transport], settings: Mapping[str, Any]) -> None:
+        self._transports[name] = open_(settings)
+
+    def _take(self, event: Event) -> None:
+        for name, transport in list(self._transports.items()):
+            self._try(name, transport.send, event)
+
+    def _try(self, name: str, do: Callable[..., None], *arguments: object) -> None:
+        try:
+            do(*arguments)
+        except (Failed, OSError) as error:
+            transport = self._transports.pop(name, None)
+            sent = transport.sent if transport is not None else 0
+            if transport is not None:
+                transport.abandon()
+            self.failures[name] = f"{clean(error)}; {counted(sent, 'event')} sent before"
+
+
+def send(
+    report: Mapping[str, Any],
+    records: Sequence[Mapping[str, Any]],
+    changes: Transitions | None,
+    settings: Mapping[str, Any],
+    directory: str,
+) -> list[str]:
+    """Send the events of a run as `proscribe_events` has it; returns what went wrong, in sentences. `directory` is
+    where the report of the run is, or will be.
+    """
+    sending = Sending(report, changes, settings)
+    exports.fill([sending], report, records)
+    again_for = (*installation.launcher(sys.executable), "report", "--run", directory, "--format", "events")
+    command = Command(again_for).line()
+    again = f"the next run does not send them; all events of this run: {command}"
+    wrong = [f"events could not be sent to {name}: {why}; {again}" for name, why in sending.failures.items()]
+    if sending.left_out:
+        above = counted(sending.left_out, "event")
+        wrong.append(f"above the limit of {settings['limit']:,}, {above} not sent; {again}")
+    if changes is None and settings["send"] == CHANGES:
+        wrong.append(
+            "the history does not have this run, so what changed is not known: events were sent only of the run, the "
+            "gate and the actions"
+        )
+    return wrong

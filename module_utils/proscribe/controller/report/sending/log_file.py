@@ -1,0 +1,91 @@
+"""Events at the end of a file, which logrotate may rotate: it is opened anew in each run.
+
+Lines are appended in batches, each whole or not at all, under a lock that other runs wait for. The file has to be out
+of other accounts' reach, with every directory on its way: otherwise it could be led elsewhere.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Mapping
+from typing import Any
+
+from ....base.ownership import exposed
+from ...waiting import locked
+from ..exports.events import Event
+from ..storage.files import FILE_MODE
+from .transport import Failed
+
+BATCH = 1 << 20  # bytes that are written at once
+PATIENCE = 10.0  # seconds in which another run has to be done with its batch
+
+
+class LogFile:
+    """The file of events, open."""
+
+    def __init__(self, path: str) -> None:
+        found = exposed(path, {os.geteuid()})
+        if found:
+            raise Failed(f"{found}; the file, and every directory on its way, has to be this account's or root's alone")
+        self._descriptor = _opened(path)
+        self._lines: list[bytes] = []
+        self._size = 0
+        self.sent = 0
+
+    def send(self, event: Event) -> None:
+        line = event.line.encode() + b"\n"
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size >= BATCH:
+            self._write()
+
+    def close(self) -> None:
+        self._write()
+        os.fsync(self._descriptor)
+        self.abandon()
+
+    def abandon(self) -> None:
+        os.close(self._descriptor)
+
+    def _write(self) -> None:
+        """Append the batch, whole or not at all."""
+        data = b"".join(self._lines)
+        if not locked(self._descriptor, PATIENCE):
+            raise Failed(f"another process had the file locked for {PATIENCE:.0f} seconds")
+        try:
+            end = os.fstat(self._descriptor).st_size
+            if end and os.pread(self._descriptor, 1, end - 1) != b"\n":
+                data = b"\n" + data  # a power failure has cut the last line
+            done = 0
+            try:
+                while done < len(data):
+                    done += os.write(self._descriptor, data[done:])
+            except OSError:
+                if done:
+                    os.ftruncate(self._descriptor, end)
+                raise
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        self.sent += len(self._lines)
+        self._lines, self._size = [], 0
+
+
+def opened(settings: Mapping[str, Any]) -> LogFile:
+    """The file that `proscribe_events` names."""
+    return LogFile(str(settings["file"]))
+
+
+def _opened(path: str) -> int:
+    # A pipe without a reader would block without O_NONBLOCK.
+    flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        os.fchmod(descriptor, FILE_MODE)
+    except FileExistsError:
+        descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Failed(f"{path} is no ordinary file")
+    return descriptor

@@ -1,0 +1,48 @@
+"""What a lift did, on disk: `reports/lifts/<run>/lift.json`. It observes nothing, so it writes no report.
+
+A host forgets with the lift what was removed from it. So this file has it, with the command that brings it back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ....model.removed import Removed
+from ..collection.events import Heard
+from ..text.reinstalling import command
+from .files import DIRECTORY_MODE, whole
+from .pruning import LIFTS
+
+SCHEMA = "proscribe/lift/1"
+FILE = "lift.json"
+OF_RUN = ("id", "started", "inventory", "limit", "controls")
+
+
+def write(reports: Path, run: Mapping[str, Any], heard: Mapping[str, Heard], lifted: Sequence[str]) -> Path:
+    """Write what a run lifted; returns the file. Raises OSError."""
+    folder = reports / LIFTS / str(run["id"])
+    for directory in (reports, folder.parent, folder):
+        directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    hosts = [_host(host, heard.get(host) or Heard(), host in lifted) for host in run["hosts"]]
+    with whole(folder / FILE) as stream:
+        json.dump({"schema": SCHEMA, "run": {key: run[key] for key in OF_RUN}, "hosts": hosts}, stream, indent=1)
+    return folder / FILE
+
+
+def _host(host: str, heard: Heard, lifted: bool) -> dict[str, Any]:
+    return {
+        "host": host,
+        "lifted": lifted,
+        "reason": heard.reason or None,
+        "actions": heard.actions,
+        "errors": heard.errors,
+        "removed": [_fields(one) for one in heard.removed],
+        "command": command(heard.removed) or None,
+    }
+
+
+def _fields(one: Removed) -> dict[str, str]:
+    return {key: text for key, text in one._asdict().items() if text}

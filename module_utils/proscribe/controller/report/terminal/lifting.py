@@ -1,0 +1,90 @@
+"""What a run that lifts the ban has to say. It observes nothing, so it writes no report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ....model.plan import CONTROLS
+from ..collection.events import Heard
+from ..text.layout import wrap
+from ..text.reinstalling import command, without_command
+from ..text.wording import clean, counted, some
+
+MOST = 10  # hosts that are told one by one
+MOST_NAMED = 3  # hosts that are named before a command
+
+
+def lifted_hosts(expected: Mapping[str, str], heard: Mapping[str, Heard]) -> list[str]:
+    """The hosts on which every control that was asked to lift did."""
+    return [host for host in expected if (one := heard.get(host)) and one.touched and not one.failed and not one.reason]
+
+
+def render(
+    expected: Mapping[str, str],
+    heard: Mapping[str, Heard],
+    *,
+    check: bool,
+    width: int,
+    back: str = "",
+    apart: Mapping[str, str] = {},
+    controls: Sequence[str] = CONTROLS,
+    file: str = "",
+) -> str:
+    """What was lifted, and on which hosts it was not and why; `check` for a run that only said what it would do.
+    `back` is the command that puts the ban back, as a line (`Command.line`). `apart` are hosts that are not served,
+    each with why. `controls` are those that the run was about. `file` has all of it.
+    """
+    lifted = lifted_hosts(expected, heard)
+    actions = sum(len(heard[host].actions) for host in lifted)
+    where = f"on {len(lifted):,} of {counted(len(expected), 'host')} ({counted(actions, 'action')})"
+    if check:
+        lines = wrap(f"would lift {where}; nothing was changed", width)
+    else:
+        part = "" if len(controls) == len(CONTROLS) else f" for {', '.join(controls)}"
+        rest = f"; the ban is not in force there{part}" if lifted else ""
+        lines = wrap(f"lifted {where}{rest}", width)
+        lines += ["this enforces it again:", f"  {back}"] if lifted and back else []
+    lines += _still_removed(heard, check, width)
+    lines += wrap(f"all of it: {clean(file)}", width, 2) if file else []
+    missed = [host for host in expected if host not in lifted]
+    for host in missed[:MOST]:
+        lines += wrap(f"not lifted on {clean(host)}: {_why(heard.get(host))}", width)
+    if len(missed) > MOST:
+        lines.append(f"... and {counted(len(missed) - MOST, 'more host')}")
+    for host, why in list(apart.items())[:MOST]:
+        lines += wrap(f"not served, and left alone: {clean(host)}, {clean(why)}", width)
+    if len(apart) > MOST:
+        lines.append(f"... and {counted(len(apart) - MOST, 'more host')} not served")
+    refused = [(host, error["message"]) for host in lifted for error in heard[host].errors]
+    for host, message in refused[:MOST]:
+        lines += wrap(f"{clean(host)}: {clean(message)}", width)
+    return "\n".join(["", *lines])
+
+
+def _still_removed(heard: Mapping[str, Heard], check: bool, width: int) -> list[str]:
+    """What is not installed again, and the line that does it, once for all hosts that have the same."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for host, one in heard.items():
+        if one.removed:
+            named = [f"{left.manager} {left.name} {left.version}".strip() for left in without_command(one.removed)]
+            groups.setdefault((command(one.removed), some(named, MOST)), []).append(host)
+    if not groups:
+        return []
+    total = sum(len(one.removed) for one in heard.values())
+    stay = "would not be" if check else "are not"
+    lines = wrap(f"{counted(total, 'package')} that the ban had removed {stay} installed again", width, 2)
+    for (line, by_hand), hosts in list(groups.items())[:MOST]:
+        if line:
+            lines += wrap(f"on {some(hosts, MOST_NAMED)}, as root:", width, 2)
+            lines.append(f"  {line}")
+        if by_hand:
+            lines += wrap(f"on {some(hosts, MOST_NAMED)}, from their files: {by_hand}", width, 2)
+    if len(groups) > MOST:
+        lines.append(f"... and {counted(sum(map(len, list(groups.values())[MOST:])), 'more host')}")
+    return lines
+
+
+def _why(heard: Heard | None) -> str:
+    if heard is None:
+        return "no answer"
+    return clean("; ".join(error["message"] for error in heard.errors) or heard.reason or "no answer")

@@ -1,0 +1,171 @@
+"""The texts of the units. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ...host.schedule.timers import DRIFT, PROGRAM, PULL
+from ...host.system import WRITTEN_BY
+
+_COMMON = """\
+RestrictRealtime=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+"""
+# What no run of root's does. It may change packages, files below /etc, firewalls and services of the machine that it
+# runs on, and so needs nearly all that root may. (For another account, filters of system calls go with no_new_privs,
+# under which sudo and a mail system's setgid programs do not work; systemd.exec(5).)
+NEVER = f"""\
+{_COMMON}SystemCallFilter=~@clock @cpu-emulation @obsolete @raw-io @reboot @swap
+CapabilityBoundingSet=~CAP_BLOCK_SUSPEND CAP_LEASE CAP_PERFMON CAP_SYS_BOOT CAP_SYS_PACCT CAP_SYS_RAWIO CAP_SYS_TIME
+CapabilityBoundingSet=~CAP_SYS_TTY_CONFIG CAP_WAKE_ALARM
+"""
+# For a service that never changes the machine it runs on, and may send mail.
+SHUT_IN = """\
+PrivateTmp=yes
+ProtectSystem=full
+ProtectControlGroups=yes
+ProtectProc=invisible
+"""
+# For one that does not send mail either. (Where hosts are reached as an ordinary user that calls sudo, sudo runs on the
+# hosts and not here.)
+LOCKED_IN = f"""\
+{SHUT_IN}CapabilityBoundingSet=
+{_COMMON}SystemCallFilter=@system-service
+NoNewPrivileges=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+RestrictNamespaces=yes
+RestrictSUIDSGID=yes
+"""
+
+
+class Times(NamedTuple):
+    """When runs begin, and how long they may take. Seconds."""
+
+    calendar: str
+    spread: int
+    limit: int
+
+
+def exec_start(argv: Sequence[str]) -> str:
+    """A command line for ExecStart= with every word as it is: quoted, and without systemd's own signs (% and $)."""
+    return " ".join(_argument(word) for word in argv)
+
+
+def _argument(word: str) -> str:
+    plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{plain}"'
+
+
+def assignments(environment: Mapping[str, str]) -> str:
+    """Environment= lines; there a $ means nothing, and a % does."""
+    return "".join(
+        "Environment={}\n".format(_argument(f"{name}={value}").replace("$$", "$"))
+        for name, value in sorted(environment.items())
+    )
+
+
+def timer(what: str, times: Times, fixed: bool) -> str:
+    """A timer. A run that was missed while the machine was off begins when it is on again. `fixed`: each machine has
+    its own moment within the spread, always the same, so that its runs are equally far apart.
+    """
+    keeping = "FixedRandomDelay=yes\n" if fixed else ""
+    return f"""\
+# {WRITTEN_BY}
+[Unit]
+Description=Timer of Proscribe: {what}
+
+[Timer]
+OnCalendar={times.calendar}
+RandomizedDelaySec={times.spread}
+{keeping}AccuracySec=1
+Persistent=yes
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+def drift_service(
+    checkout: str, account: str, command: str, environment: Mapping[str, str], times: Times, hardening: str
+) -> str:
+    """The controller's run over the inventory. systemd starts no second one while it goes on; one that hangs is ended,
+    which the other unit reports.
+    """
+    return f"""\
+# {WRITTEN_BY}
+[Unit]
+Description=Proscribe: check the hosts, and correct what has drifted
+Documentation=file://{checkout.replace("%", "%%").replace(" ", "%%20")}/docs/scheduling.md
+Wants=network-online.target
+After=network-online.target
+OnFailure={DRIFT}-failed.service
+
+{_service(DRIFT, checkout, account, command, environment)}TimeoutStartSec={times.limit}
+TimeoutStopSec=60
+{hardening}"""
+
+
+def failed_service(checkout: str, account: str, command: str, environment: Mapping[str, str], hardening: str) -> str:
+    """Reports a run that did not end by itself."""
+    return f"""\
+# {WRITTEN_BY}
+[Unit]
+Description=Proscribe: report a scheduled run that failed
+
+{_service(f"{DRIFT}-failed", checkout, account, command, environment)}TimeoutStartSec=300
+{hardening}"""
+
+
+def _service(name: str, checkout: str, account: str, command: str, environment: Mapping[str, str]) -> str:
+    # What a run needs only while it goes on lies where systemd clears it away, also after a run that was killed.
+    passing = "/run/" + name
+    places = {"TMPDIR": passing, "ANSIBLE_LOCAL_TEMP": passing, "ANSIBLE_SSH_CONTROL_PATH_DIR": f"{passing}/cp"}
+    return f"""\
+[Service]
+Type=oneshot
+User={account}
+WorkingDirectory={checkout.replace("%", "%%")}
+RuntimeDirectory={name}
+RuntimeDirectoryMode=0700
+{assignments({**places, **environment})}UMask=0027
+Nice=5
+ExecStart={command}
+"""
+
+
+def pull_service(times: Times) -> str:
+    """A host's own run. It changes this very host, so only what no run does is taken from it."""
+    return f"""\
+# {WRITTEN_BY}
+[Unit]
+Description=Proscribe: fetch the policy, and correct what has drifted on this host
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+User=root
+UMask=0077
+Nice=5
+IOSchedulingClass=idle
+ExecStart={PROGRAM}
+TimeoutStartSec={times.limit}
+TimeoutStopSec=60
+{NEVER}"""
+
+
+def names(part: str) -> tuple[str, str]:
+    """The names of a part's service and timer."""
+    return f"{part}.service", f"{part}.timer"
+
+
+__all__ = ["DRIFT", "PULL", "Times", "assignments", "drift_service", "failed_service", "names", "pull_service", "timer"]

@@ -1,0 +1,72 @@
+"""Rules of polkit, by which users may not ask a service of root's to install something for them (polkit(8))."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Iterable, Sequence
+
+from .....base.json_text import written
+from ....system import WRITTEN_BY, Host, Unseen
+from .contact import printable
+from .parts import BlockFile, Trial
+
+DIRECTORY = "/etc/polkit-1/rules.d"
+# All that polkit reads rules from, one after the other by the names of the files, whatever their directory.
+ALL = (DIRECTORY, "/run/polkit-1/rules.d", "/usr/local/share/polkit-1/rules.d", "/usr/share/polkit-1/rules.d")
+# An older polkit has no JavaScript rules, and neither of these directories.
+DIRECTORIES = (DIRECTORY, "/usr/share/polkit-1/rules.d")
+PACKAGEKIT = "/usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"  # the actions for which polkit is queried
+# It passes to polkit what it is to install as `name;version;architecture;repository`, joined by `&` (PackageKit's
+# pk-transaction.c); of a file it passes nothing, and the package system's own block checks that.
+NAMED = """\
+action.id.indexOf("org.freedesktop.packagekit.package-") == 0
+        && action.id != "org.freedesktop.packagekit.package-remove"
+        && String(action.lookup("package_ids")).split("&").some(function(id) {{
+            return {ids}.indexOf(id.split(";")[0]) >= 0;
+        }})"""
+
+
+def packagekit(manager: str, ids: Iterable[str], contact: str) -> BlockFile:
+    """For the graphical shops, which ask root's PackageKit to install with one of the host's package systems."""
+    reason = f"Restricted packages are not installed here; ask {printable(contact)}"
+    return rule(f"packagekit-{manager}", reason, NAMED.format(ids=written(sorted(ids))), (PACKAGEKIT,))
+
+
+def rule(name: str, reason: str, condition: str, needs: Sequence[str] = DIRECTORIES) -> BlockFile:
+    """A rule for everybody but root: no where the condition, a JavaScript expression, is true. Files are read by name,
+    and the first answer counts.
+    """
+    content = f"""\
+// {WRITTEN_BY}
+// {reason}.
+polkit.addRule(function(action, subject) {{
+    if (subject.user != "root" && ({condition})) {{
+        polkit.log("proscribe: the policy of this organisation refused " + action.id + " to " + subject.user);
+        return polkit.Result.NO;
+    }}
+}});
+"""
+    return BlockFile(f"{DIRECTORY}/00-proscribe-{name}.rules", content, needs=tuple(needs))
+
+
+def first(path: str) -> Trial:
+    """Whether a rule of ours is the first: what another one permits before it is permitted, and one that users can
+    change may change what all others do. What those say is code, so it is not known.
+    """
+    return Trial(path, lambda host: (*ALL, path), partial(_others, path))
+
+
+def _others(path: str, host: Host) -> str:
+    own = path.rpartition("/")[2]
+    named = [(folder, name) for folder in ALL for name in host.list(folder) if name.endswith(".rules")]
+    for folder, name in named:
+        ours = folder == DIRECTORY and name.startswith("00-proscribe-")  # their own checks say what they are
+        if name < own and not ours:
+            raise Unseen(
+                f"polkit asks {folder}/{name} before {own}, and may permit to users what that refuses: name it 01-..."
+            )
+        if folder != DIRECTORY and (
+            place := host.changeable(f"{folder}/{name}")
+        ):  # that one may be polkit's own user's
+            raise Unseen(f"users can change {place}, and polkit runs the rules of {folder}/{name}")
+    return ""

@@ -1,0 +1,23 @@
+"""Whose a path is, by the package systems that keep lists of files."""
+
+from __future__ import annotations
+
+from ...system import Host
+
+# The question, and what the first line of its answer has before and after the package's name.
+QUESTIONS = (
+    ("dpkg", ["dpkg-query", "--search", "--"]),
+    ("rpm", ["rpm", "--query", "--file", "--queryformat", "%{NAME}\n", "--"]),
+    ("pacman", ["pacman", "--query", "--owns", "--quiet", "--"]),
+)
+
+
+def owner(host: Host, path: str) -> str:
+    """The package of the distribution that a path belongs to, in words; "" if it belongs to none."""
+    for manager, question in QUESTIONS:
+        if host.tool(question[0]):
+            result = host.run([*question, path])
+            if result.rc == 0 and result.out.strip():
+                name = result.out.splitlines()[0].partition(": ")[0]
+                return f"the {manager} package {name}"
+    return ""

@@ -1,0 +1,216 @@
+"""What of a plan's apps is on a host: installed packages and running programs, each with the services it belongs to.
+
+The host's own part is observed here; that of users in a process of its own, one user at a time (per_user.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from ....base.tuples import NamedTuple
+from ....model.finding import NOTHING_KNOWN, Finding, concerns, exception_for
+from ...system import Host, Process, User, escaped
+from ...system.forked import each
+from ...system.processes import RootNotRead
+from . import per_user
+from .desired import Desired
+from .portable import launchers, scan, user_dirs
+from .portable.names import Names
+from .portable.scan import PortableApp, Region
+from .portable.scan_cache import Memory, remembered, stamped
+from .running import Identity as Identity
+from .running import Running as Running
+from .running import identifier, placed, restored, running
+from .systems.installed import brought_by, installed, present
+from .systems.package import Package, PackageSystem
+from .systems.registry import SYSTEMS
+
+RUNNABLE = ("appimage", "program", "tree", "wine")  # kinds of portable apps that a program runs from
+
+
+class Observed(NamedTuple):
+    """What was seen on a host, and for each service why something could not be seen ("" if all could)."""
+
+    desired: Desired
+    packages: list[tuple[list[str], Package]]
+    running: list[Running]
+    identify: Callable[[Process], Identity | None]
+    unseen: dict[str, str]
+    portable_apps: Sequence[PortableApp] = ()
+    memory: Memory | None = None  # for the next observation; None where nothing was scanned
+    idle: Mapping[str, str] = {}  # by service that cannot be on this host: why
+    requests: Sequence[tuple[Sequence[Sequence[str]], int]] = ()  # of each user: rows, and how many were left out
+
+    def findings(self, service: str) -> list[tuple[Finding, str]]:
+        """The evidence for a service, each piece with the waiver that covers it, "" if none does. What belongs to
+        others than those for whom the service is restricted is none.
+        """
+        entry = self.desired.services[service]
+        packages = [package.finding() for services, package in self.packages if service in services]
+        running = [program for program in self.running if service in program.identity.services]
+        portable_apps = [app.finding() for app in self.portable_apps if service in app.services]
+        found = [(finding, exception_for(entry, finding)) for finding in (*packages, *portable_apps)]
+        found += [(p.finding(), exception_for(entry, p.finding(), p.place)) for p in running]
+        return [(finding, waiver) for finding, waiver in found if concerns(entry, finding)]
+
+    def enforced(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
+        """Those of some services on whose behalf something seen has to go."""
+        entries = self.desired.services
+        return [
+            s
+            for s in self.desired.enforced(services)
+            if concerns(entries[s], finding) and not exception_for(entries[s], finding, place)
+        ]
+
+    def placed(self, running: Running) -> Running:
+        """See running.placed."""
+        return placed(running, self.desired, [package for _, package in self.packages])
+
+    def enforced_of(self, running: Running) -> list[str]:
+        return self.enforced(running.identity.services, running.finding(), running.place)
+
+    def uncertain(self, service: str) -> bool:
+        """Whether all that has to go of a service may be something else, so that nobody ends or moves it."""
+        running = [bool(p.identity.doubt) for p in self.running if service in self.enforced_of(p)]
+        portable_apps = [bool(c.doubt) for c in self.portable_apps if service in self.enforced(c.services, c.finding())]
+        installed = any(service in self.enforced(services, package.finding()) for services, package in self.packages)
+        return bool(running or portable_apps) and not installed and all(running + portable_apps)
+
+
+def observe_apps(host: Host, section: Mapping[str, Any]) -> Observed:
+    """Observe everything that a plan's `apps` section names. Raises ControlError."""
+    desired = Desired(section)
+    unseen: dict[str, list[str]] = {service: [] for service in desired.services}
+    home_users = {user.home: user for user in host.users() if scan.is_home(user)}
+    homes = {user.home for user in host.users()}
+    roots = [user for user in host.users() if user.uid == 0]
+    named = {user.home: user_dirs.of_user(host, user) for user in roots if scan.is_home(user)}
+    folders = {folder for own in named.values() for folder in own.values()}
+    names = Names(desired.services, home_users)
+    memory = remembered(host, stamped(desired.stamp(names), folders), desired.full_scan_every)
+    queried: dict[str, tuple[Any, Any]] = {}
+    found: list[Package] = []
+    blind: list[tuple[str, str]] = []
+    for system in SYSTEMS:
+        ids = desired.packages[system.MANAGER].keys()
+        for those, reason in (
+            installed(host, system, ids, memory.packages, queried),
+            *(system.query_of(host, user, ids) for user in roots),
+        ):
+            found += those
+            blind += [(system.MANAGER, reason)] if reason else []
+    here = _with_services(desired, found)
+    region = _of_host(host, {home: user for home, user in home_users.items() if user.uid == 0})
+    scanned = scan.scan_files(host, desired.services, names.beside(folders), region, here, memory.known)
+    services_of = per_user.common_services_of(desired, homes)
+    installed_here = {service for services, _ in here for service in services}
+    desktops = {home: own[user_dirs.DESKTOP] for home, own in named.items() if user_dirs.DESKTOP in own}
+    started, unread = launchers.find_launchers(
+        host, desired.services, services_of, region.homes.values(), True, desktops, installed_here
+    )
+    web_apps = launchers.installed(host, desired.services, scanned.web_apps, lambda path: _owner(path, region.homes))
+    sole = frozenset(manager for managers in desired.by_package_only.values() for manager in managers)
+    common = per_user.Common(desired, names, homes, here, memory, sole)
+    theirs = per_user.observe_users(host, common, scanned.others)
+    host.record_fields["package_systems"] = present(host)
+    if host.privileged and not (theirs.unseen or theirs.blind):  # else nobody knows what a user has
+        brought = theirs.systems.union(*(brought_by(host, user) for user in roots))
+        host.record_fields["user_package_systems"] = sorted(brought)
+
+    for manager, reason in [*blind, *theirs.blind]:
+        for service in {service for services in desired.packages[manager].values() for service in services}:
+            unseen[service].append(reason)
+    for service, entry in desired.services.items():
+        if entry["processes"] or entry["paths"] or entry["packages"] or entry.get("web_hosts"):
+            unseen[service] += [*scanned.unseen, *unread, *theirs.unseen]
+    packages = [*here, *_with_services(desired, theirs.packages)]
+    portable_apps = []
+    for app in [*scanned.found, *started, *web_apps, *theirs.portable_apps]:
+        services = desired.claimed(app.services)
+        portable_apps.append(app._replace(services=desired.holders(services, app.finding())))
+    certain = {
+        path: app.services
+        for app in portable_apps
+        if not app.doubt and app.kind in RUNNABLE
+        for path in app.parts or [app.path]
+    }
+    identify = identifier(host, desired, packages, homes, certain)
+    runs, reasons = _running(host, identify)
+    runs = [placed(program, desired, [package for _, package in packages]) for program in runs]
+    for listed in unseen.values():
+        listed += reasons
+    hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
+    why = {service: escaped("; ".join(dict.fromkeys(listed))) + hint for service, listed in unseen.items() if listed}
+    there = theirs.there.union(s.MANAGER for s in SYSTEMS if s.MANAGER in sole and _has(host, s, roots))
+    updated = memory._replace(known=scanned.known, packages=queried, users=theirs.memory) if names.any else None
+    return Observed(
+        desired, packages, runs, identify, why, portable_apps, updated, _idle(desired, there), theirs.requests
+    )
+
+
+def _has(host: Host, system: PackageSystem, roots: Iterable[User]) -> bool:
+    """Whether the host itself has a package system, or root has."""
+    return any(system.there(host, who) for who in (None, *roots))
+
+
+def _idle(desired: Desired, there: set[str]) -> dict[str, str]:
+    """The services of which only packages are known, of systems that this host has none of; each with the reason."""
+    return {
+        service: f"{NOTHING_KNOWN}: this host has no {' or '.join(managers) or 'such packages'}"
+        for service, managers in desired.by_package_only.items()
+        if there.isdisjoint(managers)
+    }
+
+
+def _with_services(desired: Desired, packages: Iterable[Package]) -> list[tuple[list[str], Package]]:
+    return [(desired.holders(desired.packages[p.manager][p.id], p.finding()), p) for p in packages]
+
+
+def _of_host(host: Host, homes: Mapping[str, User]) -> Region:
+    """The places of the host, with root's own home."""
+    owned = [
+        tree for system in SYSTEMS for user in (None, *homes.values()) for tree in system.owned_directories(host, user)
+    ]
+    return Region(homes, [*scan.PLACES, *homes], owned=owned)
+
+
+def _owner(path: str, homes: Mapping[str, User]) -> User | None:
+    return next((user for home, user in homes.items() if path.startswith(home + "/")), None)
+
+
+def _running(host: Host, identify: Callable[[Process], Identity | None]) -> tuple[list[Running], list[str]]:
+    """What runs, and why that may not be all. Programs of users are observed in a process of its own."""
+    processes, hidden = host.processes()
+    by_user: dict[int, list[Process]] = {}
+    for process in _candidates(host, identify, processes):
+        by_user.setdefault(host.user_of(process), []).append(process)
+    found = running(host, identify, by_user.pop(0, []))
+    reasons = []
+    for uid, parts, why in each(sorted(by_user), lambda uid: running(host, identify, by_user[uid])):
+        found += [restored(row) for row in parts]
+        reasons += [f"{host.account(uid).name}: {why}"] if why else []
+    # Without root, a host may even hide that there are other users' processes (hidepid, see proc(5)).
+    if not host.privileged:
+        return found, [*reasons, "the programs of other users cannot be seen"]
+    more = [f"{hidden} processes do not show their executable, not even to root"] if hidden else []
+    return found, [*reasons, *more]
+
+
+def _candidates(
+    host: Host, identify: Callable[[Process], Identity | None], processes: Sequence[Process]
+) -> list[Process]:
+    """The processes that may be something, by what the kernel alone says of them: nearly all are nothing, and cost
+    nothing more.
+    """
+    host.asks_roots = False
+    try:
+        return [process for process in processes if _may_be(identify, process)]
+    finally:
+        host.asks_roots = True
+
+
+def _may_be(identify: Callable[[Process], Identity | None], process: Process) -> bool:
+    try:
+        return identify(process) is not None
+    except RootNotRead:
+        return True

@@ -1,0 +1,270 @@
+"""How a program is known for certain: by what is in it and around it, never by a name that its user has given.
+
+Root takes nothing away on a name. A program has to be one by its content, with the rest of its app around it, or with
+its maker's own mark in it; where that is lacking it is reported, and left where it is.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import struct
+from functools import partial
+from typing import Collection, Mapping
+
+from .....base.tuples import NamedTuple
+from ....system import Host, escaped
+from . import appimage_contents, asar, elf
+from .elf import Read, is_elf
+from .names import Names
+from .program_parts import ENTRY, FRAME, HEAD, LIBRARY, Own, Test, TooLarge, is_program
+
+ALONE = "known by its name alone, so it is not moved"
+PATH_ALONE = "known by its path alone, so it is not moved"
+MOST_NAMES = 200  # of a directory that are checked
+MOST_AROUND = 2_000  # names of a directory that are read for one program in it; an app has some hundred there
+MOST_PARTS = 200  # that move one by one
+SHOWN = 3  # names of what stays
+PE_HEAD = 4096  # bytes that contain a Windows program's header
+INI = 16 * 1024
+
+
+class Known(NamedTuple):
+    """How something is known."""
+
+    why: str
+    doubt: str = ""  # why it stays where it is; "" if it is certain
+    own: bool = False  # the directory that it lies in is its app's alone
+
+
+def content(host: Host, path: str) -> Read:
+    """What reads a file of the host in pieces."""
+    return partial(host.piece, path)
+
+
+def image(host: Host, path: str, names: Names, service: str) -> Known:
+    """An AppImage whose name is a service's."""
+    doubt = appimage_contents.doubt(content(host, path), names.called[service])
+    return Known("an AppImage of that name" if doubt else "an AppImage of that app, by what is in it", doubt)
+
+
+def program(
+    host: Host, path: str, names: Names, service: str, beside: Collection[str], at_a_path: bool = False
+) -> Known | None:
+    """A program whose name is a service's, with the names that lie beside it. None if it is another program.
+
+    In a directory of the app's name, or at a path that the catalogue names, libraries beside it are enough.
+    """
+    directory, _, name = path.rpartition("/")
+    read = content(host, path)
+    markers = names.markers.get(service, {})
+    binary = elf.read(read)
+    if known := tool(host, path, names, service):
+        return known
+    if service not in names.programs.get(name, ()):
+        return None  # a word that many programs have
+    if binary is None and not is_program(host.head(path, HEAD)):
+        return None
+    own = names.own(directory, service)
+    signs = signs_in(host, directory, beside)
+    if not signs and binary is not None and (own or at_a_path):
+        signs = [one for one in sorted(beside) if LIBRARY.fullmatch(one) and _is(host, f"{directory}/{one}", is_elf)][
+            :1
+        ]
+    others = [
+        other
+        for other in sorted(set(beside) - {name})
+        if service in names.programs.get(other, ()) and elf.is_elf(host.head(f"{directory}/{other}", HEAD))
+    ]
+    if not signs and not (others and binary is not None):
+        return Known("a program of that name", ALONE) if binary is not None else None
+    why = f"a program of that name, beside {(signs or others)[0]}"
+    electron = asar.read(content(host, f"{directory}/resources/app.asar")) if "resources" in beside else None
+    if electron and electron.names:
+        if not any(word.lower() in names.called[service] for word in electron.names):
+            return Known(why, f"its package.json calls it {electron.names[0][:60]}, so it is not moved")
+        return Known(f"{why}, and its package.json says so", own=True)
+    if "gecko" in markers:
+        if gecko(host, directory) not in markers["gecko"]:
+            return Known(why, "its application.ini is of another vendor, so it is not moved")
+        return Known(f"{why}, and its application.ini says so", own=True)
+    return Known(why, own=own or at_a_path)
+
+
+def tool(host: Host, path: str, names: Names, service: str) -> Known | None:
+    """A program that its maker's mark is in, whatever it is called; None if there is none of this service."""
+    modules = names.markers.get(service, {}).get("go", ())
+    binary = elf.read(content(host, path)) if modules else None
+    package = elf.go_package(content(host, path), binary) if binary else ""
+    if package and any(f"{package}/".startswith(f"{module}/") for module in modules):
+        return Known(f"a program built from {package[:120]}")
+    return None
+
+
+def around(host: Host, directory: str, names: Names, name: str) -> set[str]:
+    """The names in a directory that may say what a program of that name in it is. Those that do so by themselves are
+    looked for one by one, so that nobody hides them among many others.
+    """
+    services = {*names.programs.get(name, ()), *names.marked.get(name, ())}
+    words = {name, "resources", *FRAME, *(other for service in services for other in names.programs_of(service))}
+    there = {one for one in words if host.stat(f"{directory}/{one}")}
+    return there.union(host.first(directory, MOST_AROUND))
+
+
+def sign(host: Host, directory: str) -> str:
+    """A part of an app's frame that lies in a directory; "" for none."""
+    return next(iter(signs_in(host, directory, FRAME)), "")
+
+
+def signs_in(host: Host, directory: str, names: Collection[str]) -> list[str]:
+    return [name for name in sorted(FRAME.keys() & set(names)) if _is(host, f"{directory}/{name}", FRAME[name])]
+
+
+def gecko(host: Host, directory: str) -> str:
+    """The vendor in a Gecko program's application.ini; "" for none."""
+    found = re.search(rb"(?m)^Vendor=([^\r\n]{1,80})", host.head(f"{directory}/application.ini", INI))
+    return found[1].decode("utf-8", "replace").strip() if found else ""
+
+
+def named(host: Host, path: str, own: bool) -> Known | None:
+    """A file at a path that the catalogue names. Only where nobody but root can have put it is that enough; `own` says
+    whether its directory has the app's name.
+    """
+    if not _is(host, path, is_program):
+        return None
+    if only_root(host, path):
+        return Known("the catalogue names this path, and root put it there", own=own)
+    return Known("the catalogue names this path", PATH_ALONE)
+
+
+def named_directory(host: Host, path: str) -> Known | None:
+    """A directory that the catalogue names, with a program in it; without one it is nothing of an app's."""
+    names = host.list(path)[:MOST_NAMES]
+    if not any(_is(host, f"{path}/{name}", is_elf) for name in names):
+        return None
+    if only_root(host, path):
+        return Known("the catalogue names this path, and root put it there", own=True)
+    return Known("the catalogue names this path", PATH_ALONE)
+
+
+def only_root(host: Host, path: str) -> bool:
+    """Whether nobody but root can have put something at a path."""
+    while path:
+        seen = host.stat(path)
+        if seen is None or seen.st_uid or seen.st_mode & 0o022:
+            return False
+        path = path.rpartition("/")[0]
+    return True
+
+
+def unpacked(host: Host, directory: str, name: str, beside: Collection[str]) -> Known | None:
+    """A directory of an app's name with its desktop entry: reported if it has a program in it."""
+    if not ENTRY(host.head(f"{directory}/{name}", INI)):
+        return None
+    if not any(_is(host, f"{directory}/{one}", is_elf) for one in sorted(beside)[:MOST_NAMES]):
+        return None
+    return Known(f"an unpacked app, with its {name}", "known by its desktop entry alone, so it is not moved")
+
+
+def windows(host: Host, path: str, known_path: bool) -> Known | None:
+    """A Windows program in a Wine prefix."""
+    if not is_windows(host, path):
+        return None
+    if not known_path:
+        return Known("a Windows program of that name", ALONE)
+    directory, _, name = path.rpartition("/")
+    libraries = [
+        one for one in host.first(directory, MOST_AROUND) if one != name and one.lower().endswith((".dll", ".exe"))
+    ]
+    for library in libraries[:20]:
+        if is_windows(host, f"{directory}/{library}"):
+            return Known(f"a Windows program at the path that the catalogue names, beside {library}")
+    return Known("a Windows program at the path that the catalogue names", ALONE)
+
+
+def is_windows(host: Host, path: str) -> bool:
+    """Whether a file is a program or a library of Windows, by its two headers (PE Format)."""
+    seen = host.stat(path)
+    if seen is None or not stat.S_ISREG(seen.st_mode):
+        return False
+    head = host.head(path, PE_HEAD)
+    if len(head) < 64 or head[:2] != b"MZ":
+        return False
+    at = struct.unpack_from("<I", head, 60)[0]
+    return head[at : at + 4] == b"PE\0\0" and len(head) >= at + 24
+
+
+def listed(host: Host, directory: str) -> dict[str, int]:
+    """The files beside an Electron app's archive that it names, by path, with the size of each."""
+    electron = asar.read(content(host, f"{directory}/resources/app.asar"))
+    unpacked = electron.unpacked if electron else {}
+    return {f"{directory}/resources/app.asar.unpacked/{path}": size for path, size in unpacked.items()}
+
+
+def own(names: Names, service: str, uid: int, known: Mapping[str, int], pictures: bool = False) -> Own:
+    """What recognises an app's own files, for a program of that owner; with `pictures` a browser's of a web app."""
+    if pictures:
+        return Own((), (), uid, pictures=True)
+    return Own(names.programs_of(service), names.entries_of(service), uid, known)
+
+
+def moving(
+    host: Host, directory: str, program: str, names: Names, service: str, uid: int
+) -> tuple[list[str], str, str]:
+    """What of an app's directory moves, the program first (nothing if all of it does); what stays, in words; and why
+    nothing moves at all.
+    """
+    whole, parts, stays, nothing = _moving(host, directory, own(names, service, uid, listed(host, directory)))
+    if whole and directory not in names.program_folders:
+        return [], "", ""
+    if program == directory:
+        return parts, stays, nothing
+    return [program, *(one for one in parts if one != program)][:MOST_PARTS], stays, ""
+
+
+def moving_web_app(host: Host, directory: str, uid: int) -> tuple[list[str], str, str]:
+    """The same of a browser's folder of a web app, which has its pictures."""
+    whole, parts, stays, nothing = _moving(host, directory, Own((), (), uid, pictures=True))
+    return [] if whole else parts, stays, nothing
+
+
+def _moving(host: Host, directory: str, of: Own) -> tuple[bool, list[str], str, str]:
+    """Whether all of a directory is a program's own; what is; what stays, in words; and why nothing is."""
+    try:
+        layout = of.layout(host, directory)
+    except TooLarge as error:
+        return False, [], f"the rest stays: {error}", f"{error}, so it is not moved"
+    if not layout.parts:
+        return False, [], "", "nothing in it shows that it is a program's own, so it is not moved"
+    cut = layout.parts[MOST_PARTS:]
+    more = f" and {len(layout.stays) - SHOWN} more" if layout.stays[SHOWN:] else ""
+    left = ", ".join(escaped(path) or "an empty directory" for path in layout.stays[:SHOWN]) + more
+    also = "; ".join(filter(None, [left, f"{len(cut)} more parts" if cut else ""]))
+    stays = f"stays, since it is not the program's own: {also}" if also else ""
+    return layout.whole, layout.parts[:MOST_PARTS], stays, ""
+
+
+def unlike(host: Host, path: str, original: str, kind: str, names: Names, service: str, of: Own) -> str:
+    """Why what was moved from its original path is not what was seen there; "" if it is. Asked where only root reaches
+    it, so that nobody changes it any more by its name.
+    """
+    seen = host.stat(path)
+    if seen is None:
+        return "it is gone"
+    if kind in ("tree", "web_app"):
+        return of.unlike(host, path, original)
+    if seen.st_uid != of.uid:
+        return "it is somebody else's"
+    if kind == "appimage":
+        return image(host, path, names, service).doubt
+    if kind == "wine":
+        return "" if is_windows(host, path) else "it is no program of Windows"
+    if not _is(host, path, is_program):
+        return "it is no program"
+    known = original.rpartition("/")[2] in names.programs or tool(host, path, names, service)
+    return "" if known else "it is another program"
+
+
+def _is(host: Host, path: str, test: Test) -> bool:
+    seen = host.stat(path)
+    return seen is not None and stat.S_ISREG(seen.st_mode) and test(host.head(path, HEAD))

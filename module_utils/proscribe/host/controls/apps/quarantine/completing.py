@@ -1,0 +1,213 @@
+"""What a move into the quarantine, or out of it, comes to whatever happened on the way: every run completes it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from functools import partial
+
+from ....system import ControlError, Host, Unseen, escaped
+from ....system.directories import (
+    LARGEST,
+    Allowance,
+    Sum,
+    attributes,
+    copy,
+    extent,
+    give_attributes,
+    open_entry,
+    remove,
+    sum_up,
+)
+from ...base import Action, Refusal
+from . import capacity, manifest
+from .manifest import (
+    CONTENT,
+    PRUNE,
+    RESTORE,
+    TAKE,
+    Item,
+    begun,
+    broken,
+    drop,
+    drop_hold,
+    explained,
+    folder,
+    held,
+    write,
+)
+from .unfinished import HOME, RULE, UNFINISHED
+
+COPYING = "copying"
+
+
+def unfinished(host: Host) -> list[Action]:
+    """What completes the moves that an earlier run could not, or did not live to, complete."""
+    return [
+        Action("complete", f"{item.id} ({escaped(item.path)})", partial(complete, host, item)) for item in begun(host)
+    ]
+
+
+def unread(host: Host) -> list[Refusal]:
+    """What nobody can complete, prune or restore, since its manifest cannot be read."""
+    return [Refusal(RULE, escaped(name), escaped(why)) for name, why in broken(host)]
+
+
+def complete(host: Host, item: Item) -> None:
+    """Bring a begun move to its end. One out of the quarantine that did not come to that is taken back into it.
+
+    Raises ControlError; whatever happens, the content stays in one place at least.
+    """
+    with explained(f"cannot keep {escaped(item.path)} in the quarantine"):
+        with folder(host, item) as place:
+            if item.doing == RESTORE:
+                _take_back(host, item, place)
+            if item.doing == PRUNE:
+                capacity.pruned(place)
+            moved = _gather(host, item, place)
+        if not moved:
+            drop(host, item)
+            return
+        with host.directory(HOME) as home:
+            os.rename(item.id + UNFINISHED, item.id, src_dir_fd=home, dst_dir_fd=home)
+        manifest.reached("kept")
+
+
+def _gather(host: Host, item: Item, place: int) -> bool:
+    """Bring the content into the item's folder, with all that is known of it; False if nothing was ever moved."""
+    remove(place, COPYING)
+    known: Sum | None = None
+    with held(host, item) as hold:
+        for there in (place, hold):
+            # A link or a pipe, which holds nothing: its user has swapped it in, and put something else at its name.
+            if item.doing == TAKE and there is not None and _is_empty(there):
+                remove(there, CONTENT)
+        moved = in_place(place, CONTENT)
+        copied = moved and bool(item.hold)
+        if not moved and hold is not None and in_place(hold, CONTENT):
+            item = _seal(hold, item, original=True)
+            # It may have grown since it was measured: whoever had it open had it until now.
+            known = copy_over(hold, place, Allowance(min(LARGEST, capacity.free(os.fstatvfs(place)))))
+            moved = copied = True
+        if moved and hold is not None:
+            remove(hold, CONTENT)
+            manifest.reached("original gone")
+        if hold is not None:
+            remove(hold, COPYING)
+    drop_hold(host, item)
+    if moved:
+        item = _seal(place, item, original=not copied)
+        with contextlib.suppress(ControlError):  # too deep or too large to be read: it is kept all the same
+            item = item._replace(disk=extent(place, CONTENT).disk)
+            item = item._replace(**(known or sum_up(place, CONTENT))._asdict())
+        write(place, item._replace(doing="", hold="", placed=[], at_rest=True))
+    return moved
+
+
+def _is_empty(folder: int) -> bool:
+    """Whether the content of a folder is neither a file nor a directory."""
+    try:
+        mode = os.stat(CONTENT, dir_fd=folder, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _take_back(host: Host, item: Item, place: int) -> None:
+    """A restoring that was cut short: what is at its place already goes from the quarantine, all else stays in it."""
+    if not is_placed(host, item):
+        return  # `_gather` takes away what was copied for it
+    with held(host, item) as hold:
+        if hold is not None:
+            remove(hold, CONTENT)  # a second name of what is at its place
+    remove(place, CONTENT)
+
+
+def is_placed(host: Host, item: Item) -> bool:
+    """Whether the path has what a restore was about to put there. Where a user has put a link in between, it
+    does not: then the quarantine keeps it.
+    """
+    try:
+        seen = host.stat(item.path)
+    except (Unseen, ControlError):
+        return False
+    return seen is not None and [seen.st_dev, seen.st_ino] == item.placed
+
+
+def copy_over(source: int, target: int, allowance: Allowance | None = None) -> Sum:
+    """Copy the content of one folder to another one, and compare: what both are. Raises OSError, and ControlError if
+    they differ.
+    """
+    remove(target, COPYING)
+    try:
+        copy(source, CONTENT, target, COPYING, allowance)
+        manifest.reached("copied")
+        was, now = sum_up(source, CONTENT), sum_up(target, COPYING)
+    except (OSError, ControlError):
+        with contextlib.suppress(OSError, ControlError):
+            remove(target, COPYING)  # the disk may be full
+        raise
+    if was.sha256 != now.sha256:
+        raise ControlError("its copy is not the same; both are left where they are")
+    os.rename(COPYING, CONTENT, src_dir_fd=target, dst_dir_fd=target)
+    manifest.reached("compared")
+    return now
+
+
+def _seal(place: int, item: Item, original: bool) -> Item:
+    """Shut out whoever still has the directory or the file open. The manifest knows what it was before.
+
+    A file with more names is left as it is: those names are not ours to change.
+    """
+    descriptor = open_entry(place, CONTENT)
+    try:
+        seen = os.fstat(descriptor)
+        if original and not item.at_rest and [seen.st_dev, seen.st_ino] != item.identity:
+            # Killed between the move and the second check: it is kept as it is.
+            item = item._replace(identity=[seen.st_dev, seen.st_ino], attributes=attributes(descriptor))
+            write(place, item)
+        if stat.S_ISDIR(seen.st_mode) or seen.st_nlink == 1:
+            os.chown(descriptor, os.geteuid(), os.getegid())
+            os.chmod(descriptor, 0o700 if stat.S_ISDIR(seen.st_mode) else 0o600)
+            manifest.reached("sealed")
+    finally:
+        os.close(descriptor)
+    return item
+
+
+def unseal(place: int, name: str, item: Item) -> None:
+    """Give what stands at a name everything back that it had when it was taken."""
+    descriptor = open_entry(place, name)
+    try:
+        give_attributes(descriptor, item.attributes)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def put(source: int, name: str, target: int, new: str) -> None:
+    """Rename something without ever replacing a file. Raises OSError (FileExistsError)."""
+    if stat.S_ISDIR(os.stat(name, dir_fd=source, follow_symlinks=False).st_mode):
+        if in_place(target, new):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
+        os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)  # refuses a file, and a directory with content
+        return
+    try:
+        os.link(name, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+        manifest.reached("linked")
+        os.unlink(name, dir_fd=source)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP) or in_place(target, new):  # a file system without hard links
+            raise
+        os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
+
+
+def in_place(directory: int, name: str) -> bool:
+    """Whether there is anything of that name in a directory."""
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True

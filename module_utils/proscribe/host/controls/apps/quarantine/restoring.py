@@ -1,0 +1,154 @@
+"""Out of the quarantine again: each thing as it was, to where it was, and never over what is there now."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from functools import partial
+
+from ....system import ControlError, Host, Unseen, escaped
+from ....system.directories import remove
+from ...base import Action, Changes, Refusal
+from . import manifest
+from .completing import complete, copy_over, in_place, is_placed, put, unread, unseal
+from .manifest import (
+    CONTENT,
+    PRUNE,
+    RESTORE,
+    TAKE,
+    Item,
+    drop,
+    explained,
+    folder,
+    held,
+    hold_of,
+    items,
+    make_hold,
+    write,
+)
+from .moving import README
+from .unfinished import HOME, UNFINISHED
+
+
+def given_back(host: Host) -> Changes:
+    """What brings everything in the quarantine back. Raises ControlError."""
+    known = items(host)
+    latest = {item.path: item.id for item in sorted(known, key=lambda item: item.taken_at)}
+    reasons = {item.id: obstacle(host, item) or superseded(host, item, latest[item.path]) for item in known}
+    refused = [
+        Refusal(f"apps/{service}", escaped(item.path), reasons[item.id])
+        for item in known
+        if reasons[item.id]
+        for service in item.services or [item.kind]
+    ]
+    actions = [
+        Action("restore", escaped(item.path), partial(restore, host, item), "", escaped(item.path) + "\n")
+        for item in known
+        if not reasons[item.id]
+    ]
+    refused += (others := unread(host))
+    if len(actions) == len(known) and not others and host.traces(README):
+        actions.append(Action("delete", README, partial(_close, host), host.text(README) or ""))
+    return Changes(actions, refused, independent=True)
+
+
+def obstacle(host: Host, item: Item) -> str:
+    """Why an item cannot go back now; "" if it can."""
+    if not item.path or is_placed(host, item):
+        return ""
+    parent = item.path.rpartition("/")[0]
+    try:
+        if host.stat(item.path):
+            return f"something is there now; it is kept as {item.id} in {HOME}"
+        gone = bool(parent) and host.stat(parent) is None
+    except (Unseen, ControlError) as error:
+        return f"{escaped(str(error))}; it is kept as {item.id} in {HOME}"
+    if gone:
+        return f"{escaped(parent)} is not there any more; make it, and restore {item.id} again"
+    return ""
+
+
+def superseded(host: Host, item: Item, latest: str) -> str:
+    """Why an item does not go back although its path is free: another one that was there later does."""
+    if not item.at_rest or item.id == latest or is_placed(host, item):
+        return ""
+    return f"what was there later goes back, {latest}; it is kept as {item.id} in {HOME}"
+
+
+def restore(host: Host, item: Item) -> bool:
+    """Put an item back, and go on where an earlier run was cut short; False where it had never moved, or was on its way
+    out for good. Raises ControlError; the item then stays.
+    """
+    if item.doing in (TAKE, PRUNE):  # it was on its way in, or out for good
+        complete(host, item)
+        found = next((known for known in items(host) if known.id == item.id), None)
+        if found is None or not found.at_rest:
+            return False
+        item = found
+    with explained(f"cannot restore {escaped(item.path)}"), host.directory(item.path.rpartition("/")[0]) as directory:
+        if host.stat(f"{HOME}/{item.id}"):
+            with host.directory(HOME) as home:
+                os.rename(item.id, item.id + UNFINISHED, src_dir_fd=home, dst_dir_fd=home)
+            manifest.reached("opened")
+        with folder(host, item) as place:
+            if not is_placed(host, item):
+                item = item._replace(doing=RESTORE, placed=[])
+                write(place, item)
+                item = _place(host, item, place, directory)
+            with held(host, item) as hold:
+                if hold is not None:  # killed between the two halves of `put`
+                    remove(hold, CONTENT)
+            remove(place, CONTENT)
+            manifest.reached("content gone")
+        drop(host, item)
+    return True
+
+
+def _place(host: Host, item: Item, place: int, directory: int) -> Item:
+    """Put the content at its path: by one rename, or from a copy on that path's file system."""
+    name = item.path.rpartition("/")[2]
+    if item.hold:  # what an earlier run copied may be incomplete, or be there no more
+        with held(host, item) as hold:
+            if hold is not None:
+                remove(hold, CONTENT)
+    try:
+        return _put(item, place, place, directory, name)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    parent = item.path.rpartition("/")[0]
+    item = item._replace(hold=hold_of(parent, item), placed=[])
+    write(place, item)
+    hold = make_hold(directory, item)
+    try:
+        copy_over(place, hold)
+        return _put(item, place, hold, directory, name)
+    finally:
+        os.close(hold)
+
+
+def _put(item: Item, place: int, source: int, directory: int, name: str) -> Item:
+    if not in_place(source, CONTENT):
+        raise ControlError("its content is gone from the quarantine")
+    unseal(source, CONTENT, item)
+    manifest.reached("unsealed")
+    seen = os.stat(CONTENT, dir_fd=source, follow_symlinks=False)
+    item = item._replace(placed=[seen.st_dev, seen.st_ino])
+    write(place, item)
+    try:
+        put(source, CONTENT, directory, name)
+    except FileExistsError:
+        raise ControlError("something is there now") from None
+    manifest.reached("placed")
+    return item
+
+
+def _close(host: Host) -> None:
+    """Take the quarantine away once nothing is in it any more."""
+    with contextlib.suppress(ValueError):
+        names = host.list(HOME)
+        names.remove("README")
+        if names:
+            raise ControlError(f"{HOME} is left: {', '.join(names)} in it")
+    host.delete(README)

@@ -1,0 +1,74 @@
+"""What the quarantine holds, as every record has it, and the rule `apps/quarantine`: a move into the quarantine, or out
+of it, that was cut short and has to be completed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .....base.json_text import from_json
+from .....base.patterns import pattern
+from .....model.finding import Finding, Verdict, judge
+from ....system import STATE_DIRECTORY, ControlError, Host, Unseen
+
+HOME = STATE_DIRECTORY + "/quarantine"
+UNFINISHED = ".unfinished"  # ends the name of an item's folder until all is done
+RULE = "apps/quarantine"
+COUNTED = 2_000  # items whose manifests an observation reads
+FEW = 3  # that a reason names
+SHARES = 20  # accounts that the record names: those with the most in it
+_TIME = pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def observe(host: Host, mode: str) -> list[Verdict]:
+    """A verdict only where something is unfinished, or cannot be seen although there is a quarantine."""
+    try:
+        names = host.list(HOME)
+    except Unseen as unseen:
+        return [judge(RULE, {"mode": mode}, [], str(unseen))]
+    holding, broken = held(host, names)
+    if holding:
+        host.record_fields["quarantine"] = holding
+    begun = [name for name in names if name.endswith(UNFINISHED)]
+    found = [Finding("quarantine", name, path=f"{HOME}/{name}", detail="a move that was cut short") for name in begun]
+    if not (found or broken):
+        return []
+    unread = (
+        f"in {HOME}, look into it and delete it by hand: {', '.join(broken[:FEW])} cannot be read" if broken else ""
+    )
+    return [judge(RULE, {"mode": mode}, found, unread)]
+
+
+def held(host: Host, names: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """What the items of these names come to, for the record, {} for nothing; and those that cannot be read.
+
+    {items, bytes on the disk, oldest: when that was taken, owners: bytes by account}
+    """
+    taken: list[str] = []
+    broken: list[str] = []
+    by_owner: dict[str, int] = {}
+    folders = [name for name in names if name != "README"]
+    for name in folders[:COUNTED]:
+        try:
+            content = host.read(f"{HOME}/{name}/manifest.json")
+            if not content and name.endswith(UNFINISHED):
+                continue  # killed before anything was begun
+            manifest = from_json(content or b"{}")
+            size = int(manifest.get("disk") or manifest.get("size") or 0)
+            owner, at = str(manifest.get("owner")), manifest["taken_at"]
+            dated = bool(_TIME.fullmatch(at))
+        except Unseen:
+            continue
+        except (ControlError, ValueError, TypeError, KeyError, AttributeError):
+            broken.append(name)
+            continue
+        by_owner[owner] = by_owner.get(owner, 0) + size
+        taken += [at] * dated
+    most = sorted(by_owner.items(), key=lambda one: (-one[1], one[0]))[:SHARES]
+    found = {
+        "items": len(folders),
+        "bytes": sum(by_owner.values()),
+        "oldest": min(taken, default=""),
+        "owners": dict(most),
+    }
+    return (found if folders else {}), broken

@@ -1,0 +1,133 @@
+"""The command `proscribe-request` on a host, and the list of services that it knows: there with the ban, gone with it.
+
+Everybody may read and run both, and root alone can change them. One that was edited or removed is a finding.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from .....base.hashing import sha256
+from .....base.json_text import to_json
+from .....base.tuples import NamedTuple
+from .....model.finding import Finding, Verdict, judge
+from .....model.plan import once
+from ....system import WRITTEN_BY, ControlError, Host, Unseen
+from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, BlockFile, BlockPart, mode_of, unsafe
+
+COMMAND = "/usr/local/bin/proscribe-request"
+MODE = 0o755
+KNOWN = "/etc/proscribe/requests.json"
+RULE = "apps/request-command"
+SCHEMA = "proscribe/requests/1"
+
+
+class Program(NamedTuple):
+    """The command itself. A plan names it by its SHA-256, so that an audit need not have its text."""
+
+    digest: str
+    path: str = COMMAND
+
+    def concerns(self, host: Host) -> bool:
+        return True
+
+    def wrong(self, host: Host, called_for: bool) -> str:
+        if host.stat(self.path) is None:
+            return MISSING if called_for else ""
+        if not called_for:
+            return LEFT_OVER
+        if problem := unsafe(host, self.path):
+            return problem
+        if mode_of(host, self.path) != MODE:
+            return f"has mode {mode_of(host, self.path):04o} instead of {MODE:04o}"
+        return "" if self._seen(host) == self.digest else DIFFERS
+
+    def _seen(self, host: Host) -> str:
+        try:
+            content = host.read(self.path)
+        except ControlError:  # no file, or one of any size
+            content = b""
+        return "" if content is None else sha256(content).hexdigest()
+
+    def in_place(self, host: Host) -> bool:
+        return host.traces(self.path)
+
+    def text(self, host: Host) -> str:
+        found = self._seen(host)
+        return f"a program, SHA-256 {found}\n" if found else ""
+
+    def desired(self, host: Host) -> str:
+        return f"a program, SHA-256 {self.digest}\n"
+
+    def left(self, host: Host) -> str:
+        return ""
+
+    def enforce(self, host: Host) -> None:
+        from .command_text import text
+
+        host.write(self.path, text(), MODE)
+
+    def lift(self, host: Host) -> None:
+        host.delete(self.path)
+
+
+def parts(plan: Mapping[str, Any]) -> tuple[BlockPart, ...]:
+    """The list and the command, in the order in which they are written."""
+    listed = BlockFile(KNOWN, once(plan, "apps/request list", lambda: known(plan)))
+    return listed, Program(digest(plan))
+
+
+def digest(plan: Mapping[str, Any]) -> str:
+    """Which command belongs on the host, by its SHA-256; "" for none."""
+    apps = plan["controls"].get("apps") or {}
+    return str(apps["settings"].get("requests") or "") if apps else ""
+
+
+def known(plan: Mapping[str, Any]) -> str:
+    """The list: the restricted services with the names that people have for them, the contact, and the organisation's
+    own page for requests where it has one. A waiver changes nothing in it.
+    """
+    names: dict[str, dict[str, None]] = {}
+    for section in plan["controls"].values():
+        for id_, entry in section["services"].items():
+            if entry["mode"] != "report":
+                names.setdefault(id_, {}).update(dict.fromkeys([entry.get("name") or id_, *entry.get("names", ())]))
+    content: dict[str, Any] = {
+        "schema": SCHEMA,
+        "written_by": WRITTEN_BY,
+        "contact": str(plan.get("contact") or ""),
+        "request_url": str(plan.get("request_url") or ""),
+        "services": [{"id": id_, "names": [*names[id_]]} for id_ in sorted(names)],
+    }
+    return to_json(content, indent=1) + "\n"
+
+
+def required(plan: Mapping[str, Any]) -> bool:
+    """Whether the command belongs on a host: where the plan has one, `apps` is enforced, and something is closed by any
+    control.
+    """
+    sections = plan["controls"].values()
+    closed = (
+        entry["mode"] == "enforce"
+        for section in sections
+        if section["mode"] == "enforce"
+        for entry in section["services"].values()
+    )
+    return bool(digest(plan)) and plan["controls"]["apps"]["mode"] == "enforce" and any(closed)
+
+
+def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
+    """The command's verdict; none where it is not required and not there, or where nothing is enforced."""
+    section = plan["controls"]["apps"]
+    if section["mode"] != "enforce":
+        return []
+    due = required(plan)
+    try:
+        found = [
+            Finding("command", part.path.rpartition("/")[2], path=part.path, detail=problem)
+            for part in parts(plan)
+            if (problem := part.wrong(host, due))
+        ]
+    except Unseen as unseen:
+        return [judge(RULE, section, [], str(unseen))]
+    return [judge(RULE, section, found)] if found or due else []

@@ -1,0 +1,160 @@
+"""What a host's users are notified of: that a request was refused, that a waiver has opened, that it ends in 7 days and
+in 1 day, and that it has ended.
+
+Each is for a user who is logged in; it waits for one who is not, until something newer takes its place. A file of
+root's remembers what somebody was notified of, so nobody reads it twice.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Iterable, Mapping
+
+from .....base.moments import seconds, stamp
+from ....system import ControlError, Host
+from ....system.sessions import users as logged_in
+from ..request_hint import HINT
+from ..user_notice import notify
+from .answers import NOTIFIED, bring
+
+DAY = 86400
+# The last moment before an end at which something is due, the latest step first.
+STEPS = ((0, "ended"), (DAY, "1 day"), (7 * DAY, "7 days"))
+OPENED, REFUSED, ENDED = "opened", "refused", "ended"
+GRANTED = "granted"
+FORGOTTEN = 14 * DAY  # after an end
+MOST = 500  # waivers and answers that are remembered
+MOST_SERVICES = 3  # that a text names
+
+
+def due(host: Host, plan: Mapping[str, Any], now: float) -> list[tuple[str, str, dict[str, str]]]:
+    """What has to be sent now, and is noted as sent: (user, text, {user, waiver, about}). `now` is seconds since 1970.
+    Raises ControlError, Unseen.
+    """
+    before = _remembered(host)
+    subjects = _subjects(plan, before, now)
+    present = logged_in(host) if subjects else []
+    found = []
+    # A plan that takes effect on the host by itself may not have an answer that the one before it had.
+    after: dict[str, Any] = {key: one for key, one in before.items() if not one["waiver"] and key not in subjects}
+    for key, subject in list(subjects.items())[:MOST]:
+        step = _step(subject, now)
+        earlier = before.get(key, {"expires": "", "notified": {}})
+        prolonged = subject["expires"] > earlier["expires"]
+        notified = {} if prolonged else dict([*earlier["notified"].items()][-MOST:])
+        for user in present:
+            if notified.get(user) != step and (not subject["users"] or user in subject["users"]):
+                if step != ENDED or user in earlier["notified"]:  # who never knew of it need not know that it ended
+                    fields = {"user": user, "waiver": subject["waiver"], "about": f"{step}: {_named(subject)}"}
+                    found.append((user, _text(subject, step), fields))
+                notified[user] = step
+        after[key] = {**subject, "notified": notified}
+    _remember(host, before, dict([*after.items()][-2 * MOST :]))
+    return found
+
+
+def deliver(host: Host, messages: Iterable[tuple[str, str, Mapping[str, str]]]) -> None:
+    """Show each message to its user, on terminals and desktop. Never raises, never blocks for long."""
+    for user, text, _ in messages:
+        uid = host.user_id(user)
+        if uid is not None:
+            notify(host, text, uid)
+
+
+def answer(host: Host, plan: Mapping[str, Any]) -> None:
+    """Bring the answers of a plan to its host, and notify the users whom something of it concerns. On a host with a
+    watch, its own observations notify them. Raises ControlError, Unseen.
+    """
+    bring(host, plan)
+    if "watch" not in plan:
+        deliver(host, due(host, plan, time.time()))
+
+
+def _subjects(plan: Mapping[str, Any], before: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """What somebody may have to be notified of, by key: {waiver, services, users ([] for all), expires, why}."""
+    found: dict[str, Any] = {}
+    answers: Mapping[str, Mapping[str, str]] = plan.get("answers") or {}
+    waivers: dict[str, Mapping[str, Any]] = dict(plan.get("waivers") or {})
+    for id_, answer in answers.items():
+        about = {"services": [answer["service"]], "users": [answer["user"]]}
+        if answer["answer"] == REFUSED:
+            found[f"request {id_}"] = {"waiver": "", **about, "expires": "", "why": answer["why"]}
+        elif answer["answer"] == GRANTED and answer["waiver"] not in waivers:  # without a watch a plan names no waivers
+            waivers[answer["waiver"]] = {**about, "expires": answer["until"], "limits": answer.get("limits", "")}
+    for id_, waiver in waivers.items():
+        if waiver.get("posix_groups") and not waiver["users"]:  # nobody is in them here
+            continue
+        end = waiver["expires"]
+        found[f"waiver {id_}"] = {
+            "waiver": id_,
+            "services": list(waiver.get("services", ())),
+            "users": list(waiver.get("users", ())),
+            "expires": end,
+            "why": "",
+            **({"limits": waiver["limits"]} if waiver.get("limits") else {}),
+        }
+    for key, subject in before.items():
+        if key not in found and subject["waiver"]:  # it has ended, or was revoked
+            subject = {name: subject[name] for name in ("waiver", "services", "users", "expires", "why")}
+            end = min(subject["expires"], stamp(now))
+            if _seconds(end) > now - FORGOTTEN:
+                found[key] = {**subject, "expires": end} if end != subject["expires"] else subject
+    return found
+
+
+def _step(subject: Mapping[str, Any], now: float) -> str:
+    if not subject["waiver"]:
+        return REFUSED
+    left = _seconds(subject["expires"]) - now
+    return next((step for most, step in STEPS if left <= most), OPENED)
+
+
+def _named(subject: Mapping[str, Any]) -> str:
+    services = subject["services"]
+    more = len(services) - MOST_SERVICES
+    return ", ".join(services[:MOST_SERVICES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _text(subject: Mapping[str, Any], step: str) -> str:
+    service = subject["services"][0] if len(subject["services"]) == 1 else "SERVICE"
+    until = subject["expires"].replace("T", " ").replace("Z", " UTC")
+    if step == REFUSED:
+        return f"Your request for {_named(subject)} was refused: {subject['why']}"
+    if step == OPENED:
+        if limits := subject.get("limits"):
+            return f"Exception {subject['waiver']} for {_named(subject)} on this host until {until}: {limits}."
+        return f"You may use {_named(subject)} on this host until {until} (exception {subject['waiver']})."
+    more = HINT.format(service=service)
+    if step == ENDED:
+        return f"The exception for {_named(subject)} on this host has ended. {more}"
+    return f"The exception for {_named(subject)} on this host ends on {until}. {more}"
+
+
+def _seconds(moment: str) -> float:
+    try:
+        return seconds(moment)
+    except ValueError:
+        return 0.0
+
+
+def _remembered(host: Host) -> dict[str, Any]:
+    """What was sent before; nothing where the file is missing or damaged, so that somebody may read it twice."""
+    try:
+        known = json.loads(host.read(NOTIFIED) or b"{}")
+        return {
+            key: one
+            for key, one in known.items()
+            if {"waiver", "services", "users", "expires", "why", "notified"} <= one.keys()
+        }
+    except (ValueError, AttributeError, TypeError, ControlError):
+        return {}
+
+
+def _remember(host: Host, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    if after == before:
+        return
+    if after:
+        host.write(NOTIFIED, json.dumps(after, indent=1, sort_keys=True) + "\n", 0o600)
+    elif host.stat(NOTIFIED) is not None:
+        host.delete(NOTIFIED)

@@ -1,0 +1,14 @@
+"""A package that is about to be removed, as the host remembers it."""
+
+from __future__ import annotations
+
+from .....model.removed import Removed
+from .package import Package
+
+
+def as_removed(package: Package, name: str = "", **more: str) -> Removed:
+    """The package, with the name by which, and with what, its own system installs it again."""
+    name = name or (package.handles[0] if package.handles else package.id)
+    fields = {**package._asdict(), "scope": package.scope, "name": name, **more}
+    texts = {key: fields[key] for key in Removed._fields if key in fields}
+    return Removed(**{key: text if text.isprintable() else "" for key, text in texts.items()})

@@ -1,0 +1,206 @@
+"""Packages that npm installed globally: for the whole host, or below a prefix in a user's home. npm is not asked.
+
+npm removes a package, as the one whose prefix it is in.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from functools import partial
+from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
+
+from .....base.json_text import from_json
+from ....system import ControlError, Host, Process, User
+from ....system.tools import TOOL_PATH
+from ...base import Action
+from ..blocks.parts import BlockPart
+from ..file_owner import owner
+from .as_removed import as_removed
+from .declaration import Claim, Declared, Ids, Reinstall, Route
+from .each_place import check_each, joined
+from .package import Package
+from .package import there as is_there
+from .site_packages import claimed_version
+
+MANAGER = "npm"
+CATALOGUE_KEY = "npm"
+DATABASE_FILES: tuple[str, ...] = ()
+SYSTEM = ("/usr", "/usr/local")
+PERSONAL = ("/.local", "/.npm-global", "/.npm-packages")  # below a home
+LONGEST_PATH = 4096  # bytes that the kernel takes for one
+NVM = "/.nvm/versions/node"
+MODULES = "/lib/node_modules"
+
+
+def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return _installed(host, ids, SYSTEM if ids else (), None)
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    if not ids:
+        return [], ""
+    prefixes, unseen = _prefixes(host, user.home)
+    found, blind = _installed(host, ids, prefixes, user)
+    return found, joined([*unseen, *filter(None, [blind])])
+
+
+def owned_directories(host: Host, user: User | None) -> Sequence[str]:
+    prefixes = _prefixes(host, user.home)[0] if user else SYSTEM
+    return [prefix + MODULES for prefix in prefixes]
+
+
+def _installed(
+    host: Host, ids: AbstractSet[str], prefixes: Sequence[str], owner: User | None
+) -> tuple[list[Package], str]:
+    def check(prefix: str) -> Iterator[Package]:
+        there = set(host.list(prefix + MODULES))
+        for id_ in sorted(id_ for id_ in ids if id_.partition("/")[0] in there):
+            path = f"{prefix}{MODULES}/{id_}"
+            manifest = _manifest(host, path)
+            if manifest is not None:
+                yield Package(MANAGER, id_, claimed_version(manifest.get("version")), (prefix,), owner, path)
+
+    found, unseen = check_each(prefixes, check)
+    return found, joined(unseen)
+
+
+def _prefixes(host: Host, home: str) -> tuple[list[str], list[str]]:
+    """Where a user may have installed, and why that is not all."""
+    versions, unseen = check_each([home + NVM], host.list)
+    lines, more = check_each([f"{home}/.npmrc"], lambda path: (host.text(path) or "").splitlines())
+    own = [home + place for place in PERSONAL] + [f"{home}{NVM}/{version}" for version in versions]
+    return list(dict.fromkeys([*own, *parse(lines, home)])), unseen + more
+
+
+def parse(lines: Sequence[str], home: str) -> list[str]:
+    """The prefix that an .npmrc sets, if it lies below the home: npm config, "Files". The last line counts (ini)."""
+    said = ""
+    for line in lines:
+        key, _, value = line.partition("=")
+        if key.strip() == "prefix":
+            said = value.strip().strip("\"'")
+    if len(said) > LONGEST_PATH:
+        return []
+    said = said.replace("${HOME}", home)
+    path = os.path.normpath(home + said[1:] if said.startswith("~/") else said)
+    return [path] if path.startswith(home + "/") and path.isprintable() else []
+
+
+def _manifest(host: Host, path: str) -> Mapping[str, Any] | None:
+    """A package's package.json; empty if it says nothing that can be read, None if there is no package."""
+    seen = host.stat(path)
+    if seen and stat.S_ISLNK(seen.st_mode):
+        return {}  # `npm link`: the package lies elsewhere, and where is the user's word
+    content = host.read(f"{path}/package.json")
+    if content is None:
+        return None
+    try:
+        joined = from_json(content)
+    except (ValueError, RecursionError):
+        return {}
+    return joined if isinstance(joined, dict) else {}
+
+
+def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    return lambda process: ""  # what runs is Node, and nothing that can be trusted says which package it runs
+
+
+def there(host: Host, user: User | None) -> bool:
+    prefixes = _prefixes(host, user.home)[0] if user else SYSTEM
+    installed = any(host.stat(prefix + MODULES) is not None for prefix in prefixes)
+    return installed or (user is None and host.tool("npm") is not None)
+
+
+def gated(host: Host) -> bool:
+    return False
+
+
+def block_parts(
+    ids: AbstractSet[str],
+    contact: str,
+    permitted: Mapping[str, Sequence[str]] = {},
+    paths: Sequence[str] = (),
+    messages: Sequence[str] = (),
+) -> tuple[BlockPart, ...]:
+    return ()  # npm has none, and whoever may write somewhere may install there
+
+
+# -- removal
+
+LIMIT = 300  # seconds
+# Scripts of packages are not run: root would run them with all of root's rights. The rest keeps npm off the network.
+OPTIONS = ["--ignore-scripts", "--offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    """npm takes along only what lies inside the package's own directory."""
+    actions: list[Action] = []
+    refused: list[tuple[Package, str]] = []
+    for package in packages:
+        tool = _npm(host, package)
+        if not package.owner and (whose := owner(host, f"{package.path}/package.json")):
+            refused.append((package, f"it belongs to {whose}"))
+        elif not tool:
+            refused.append((package, "npm itself is not installed on this host"))
+        else:
+            subject = f"{package.id} ({package.scope}) from {package.handles[0]}"
+            apply = partial(_uninstall, host, package, tool)
+            gone = as_removed(package, package.id, tool=tool, place=package.handles[0])
+            actions.append(Action("remove", subject, apply, f"{package.id} {package.version}\n", takes=(gone,)))
+    return actions, refused
+
+
+def _npm(host: Host, package: Package) -> str:
+    """The prefix's own npm, where a user has a whole Node there, else the host's; "" if there is none."""
+    own = f"{package.handles[0]}/bin/npm"
+    return own if package.owner and is_there(host, package.owner, own) else host.tool("npm") or ""
+
+
+def _uninstall(host: Host, package: Package, tool: str) -> None:
+    prefix = package.handles[0]
+    # Its own directory first, since npm is a script that looks for its Node. For root that one is no user's.
+    environment = {"PATH": f"{prefix}/bin:{TOOL_PATH}" if package.owner else TOOL_PATH}
+    argv = [tool, "uninstall", "--global", "--prefix", prefix, *OPTIONS, package.id]
+    host.must(argv, user=package.owner, environment=environment, timeout=LIMIT)
+    if host.stat(package.path):
+        raise ControlError(f"npm ended well, and {package.path} is still there")
+
+
+DECLARED = (
+    Declared(
+        name=MANAGER,
+        key=CATALOGUE_KEY,
+        ids=Ids(
+            r"(?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]{0,99}",
+            "an npm name, @scope/name or name",
+            'npm\'s package.json, "name"',
+            "@made/telegram",
+            ("@made",),
+        ),
+        reinstall=Reinstall(
+            {
+                "": (
+                    "env PATH={place}/bin:/usr/local/bin:/usr/bin:/bin {tool} install --global --prefix {place} {names}"
+                )
+            },
+            pin="@",
+        ),
+        routes=(
+            Route(
+                route="npm, globally installed",
+                seen=Claim(
+                    "the host's and every user's prefix",
+                    "integration/test_apps_real_npm::test_of_the_host_and_of_users_seen_removed_seen_again",
+                ),
+                removed=Claim(
+                    "npm itself, as the owner",
+                    "integration/test_apps_real_npm::test_of_the_host_and_of_users_seen_removed_seen_again",
+                ),
+                prevented=None,
+                left="npm asks nobody; a project's own `node_modules` are not looked into",
+            ),
+        ),
+        guarded=False,
+    ),
+)

@@ -1,0 +1,119 @@
+"""What every package system answers, and what a system is: one file here, one row in `systems.SYSTEMS`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, AbstractSet, Callable, Iterable, Mapping, Protocol, Sequence
+
+from .....base.tuples import NamedTuple
+from .....model.finding import Finding
+from ....system import ControlError, Host, Process, Unseen, User, escaped
+from ...base import Action
+from ..blocks.parts import BlockPart
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Answer = TypeVar("Answer")
+
+
+class Package(NamedTuple):
+    """An installed package, whichever system installed it."""
+
+    manager: str  # dpkg, flatpak
+    id: str  # its name, as the catalogue has it
+    version: str = ""
+    handles: tuple[str, ...] = ()  # what its own system calls it: wechat:i386, app/com.tencent.WeChat/x86_64/stable
+    owner: User | None = None  # whose own installation it is in; None for the system's
+    path: str = ""
+    held: bool = False  # an administrator asked the package system to leave it as it is
+
+    @property
+    def scope(self) -> str:
+        return f"user:{self.owner.name}" if self.owner else "system"
+
+    def finding(self) -> Finding:
+        version, path = escaped(self.version), escaped(self.path)  # of a user's own package, his word
+        return Finding("package", self.id, self.manager, version, self.scope, path)
+
+
+def place(files: Iterable[str]) -> str:
+    """Where a package's program lies, by the list of its files: its folder in /opt, or the first of its programs; ""
+    if it has neither.
+    """
+    known = [file for file in files if file.startswith(("/opt/", "/usr/bin/", "/usr/sbin/", "/usr/games/"))]
+    return next(("/opt/" + file.split("/")[2] for file in known if file.startswith("/opt/")), min(known, default=""))
+
+
+def on_behalf(user: User | None, question: Callable[[], Answer]) -> Answer:
+    """The answer to a question about something of a user's, which is asked apart (host/apart.py): it may never come.
+
+    Raises ControlError, and Unseen.
+    """
+    if user is None or user.uid == 0:
+        return question()
+    from ....system.forked import Limits, run_apart
+
+    answer: Answer = run_apart(question, Limits(memory=0))
+    return answer
+
+
+def there(host: Host, user: User | None, path: str) -> bool:
+    """Whether something stands at a path of a user's."""
+    try:
+        return on_behalf(user, lambda: host.stat(path) is not None)
+    except (ControlError, Unseen):
+        return False
+
+
+class PackageSystem(Protocol):
+    """The shape of a package system's file: the query and its parser, the programs, the removal, the block."""
+
+    MANAGER: str
+    CATALOGUE_KEY: str  # under which the catalogue names its packages
+    # Files and directories of which one changes with every change of what is installed. None where to ask the system
+    # costs no more than to read them.
+    DATABASE_FILES: tuple[str, ...]
+
+    def query(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+        """Which of these packages are installed for the whole host, and why some could not be checked ("" if
+        all could).
+        """
+
+    def query_of(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+        """The same of what a user has installed for himself, below `user.home`; nothing where the system knows no such
+        installations. It is asked on that user's budget (host/budget.py): what it reads is his word.
+        """
+
+    def owned_directories(self, host: Host, user: User | None) -> Sequence[str]:
+        """The directories that are the system's own, of the host or of a user's installation, whether they are there
+        or not. What is in them is seen and removed by the system alone: the file scan moves nothing out of them.
+        """
+
+    def programs(self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+        """A function that says to which of these packages a running program belongs; "" for none of them."""
+
+    def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+        """What removes these packages and nothing else, and which are not removed, each with the reason."""
+
+    def block_parts(
+        self,
+        ids: AbstractSet[str],
+        contact: str,
+        permitted: Mapping[str, Sequence[str]] = {},
+        paths: Sequence[str] = (),
+        messages: Sequence[str] = (),
+    ) -> tuple[BlockPart, ...]:
+        """What keeps these packages from being installed again; nothing if the system has no install block.
+
+        `permitted` names versions of some of them that may be. Where the system shows what is in a package, one of
+        another name that has one of `paths` in it is refused as well. `messages` are the organisation's own texts,
+        one line each, for a refusal that users see.
+        """
+
+    def gated(self, host: Host) -> bool:
+        """Whether this host has the package system, so that an install block makes sense."""
+
+    def there(self, host: Host, user: User | None) -> bool:
+        """Whether there is a package system to be asked about, of the host or of a user: where there is none, that no
+        package of it is installed says nothing.
+        """

@@ -1,0 +1,32 @@
+"""The database of rpm, and what rpm answers out of it."""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+from ....system import ControlError, Host, Unseen
+
+DATABASES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
+# What a database consists of, by the backend of rpm that keeps it: sqlite, ndb, Berkeley DB.
+DATABASE_FILES: tuple[str, ...] = tuple(
+    f"{directory}/{name}"
+    for directory in DATABASES
+    for name in ("rpmdb.sqlite", "rpmdb.sqlite-wal", "Packages.db", "Packages")
+)
+
+
+def in_use(host: Host) -> bool:
+    """Whether there is a database. Without one rpm is not asked: run as root, it would make one."""
+    return any(map(host.stat, DATABASE_FILES))
+
+
+def answer(host: Host, question: Iterable[str]) -> str:
+    """What rpm answers. It ends with the number of packages that are not there, so only its errors show a failure.
+
+    Raises ControlError; for an ordinary user Unseen, since a database that nobody has opened yet is for root to open.
+    """
+    result = host.run(["rpm", *question])
+    if "error: " in result.err:
+        reason = f"rpm cannot read its database: {' '.join(result.err.split())[-400:]}"
+        raise ControlError(reason) if host.privileged else Unseen(reason)
+    return result.out

@@ -1,0 +1,208 @@
+"""Snaps, which are always the whole host's: from the directory where snapd keeps them, in detail from snapd itself.
+
+snapd removes a snap after a snapshot of its users' data that no retention takes away.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import AbstractSet, Any, Callable, Mapping, Sequence
+
+from .....base.json_text import from_json
+from .....base.patterns import pattern
+from ....system import Host, Process, User
+from ...base import Action
+from ..blocks.contact import printable
+from ..blocks.parts import BlockPart
+from ..blocks.polkit import rule
+from .as_removed import as_removed
+from .declaration import Claim, Declared, Ids, Reinstall, Route
+from .package import Package
+
+MANAGER = "snap"
+CATALOGUE_KEY = "snap"
+DATABASE_FILES: tuple[str, ...] = ()
+# A file for every installed revision, mounted at /snap/<name>/<revision>; `snap try` leaves a link to a directory.
+SNAPS = "/var/lib/snapd/snaps"
+SOCKET = "/run/snapd.socket"  # anybody may ask here what is installed
+FILE = pattern(r"(([a-z0-9-]+)(?:_[a-z0-9]+)?)_(x?[0-9]+)\.snap")
+MOUNTED = pattern(r"(?:/var/lib/snapd)?/snap/([a-z0-9-]+)(?:_[a-z0-9]+)?/")
+GROUP = pattern(r"/snap\.([a-z0-9-]+)(?:_[a-z0-9]+)?\.")
+
+
+def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    """snapd is asked only where there is something to ask about, and what it does not answer is known in short."""
+    instances: dict[str, list[str]] = {}
+    for file in host.list(SNAPS) if ids else ():
+        if file.partition("_")[0] not in ids:
+            continue
+        name, instance, revision = parse_file(file)
+        if name in ids:
+            instances.setdefault(instance, []).append(revision)
+    versions = parse(_answer(host)) if instances else {}
+    return [
+        Package(
+            MANAGER,
+            instance.partition("_")[0],
+            versions.get(instance) or f"revision {max(revisions, key=_number)}",
+            (instance,),
+            path=f"{SNAPS}/{instance}_{max(revisions, key=_number)}.snap",
+        )
+        for instance, revisions in sorted(instances.items())
+    ], ""
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return [], ""  # snaps are the whole host's
+
+
+def owned_directories(host: Host, user: User | None) -> Sequence[str]:
+    return ()  # they lie where the file scan does not go
+
+
+def parse_file(file: str) -> tuple[str, str, str]:
+    """Name, instance and revision out of `<name>[_<key>]_<revision>.snap`; empty for another file."""
+    match = FILE.fullmatch(file)
+    return (match[2], match[1], match[3]) if match else ("", "", "")
+
+
+def _number(revision: str) -> int:
+    return int(revision.lstrip("x"))
+
+
+def _answer(host: Host) -> bytes:
+    return host.get(SOCKET, "/v2/snaps", timeout=10) or b""
+
+
+def parse(answer: bytes, field: str = "version") -> dict[str, str]:
+    """A field of every installed snap, by its instance; what is not understood is left out (snapd REST API)."""
+    try:
+        reply: Any = from_json(answer)
+    except (ValueError, RecursionError):
+        return {}
+    listed = reply.get("result") if isinstance(reply, dict) else None
+    snaps = [snap for snap in listed if isinstance(snap, dict)] if isinstance(listed, list) else []
+    pairs = [(snap.get("name"), snap.get(field)) for snap in snaps]
+    return {name: text for name, text in pairs if isinstance(name, str) and isinstance(text, str)}
+
+
+def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    """By the snap's mount, if the program comes from the very file there, or by the control group that snapd gave it:
+    an interpreter of the base snap has only that. snapd itself ends the programs of a snap that it removes.
+    """
+    present = {package.id for package in packages}
+
+    def program(process: Process) -> str:
+        mounted = MOUNTED.match(process.exe)
+        if mounted and mounted[1] in present and host.sees(process, process.exe):
+            return mounted[1]
+        group = GROUP.search(host.text(f"/proc/{process.pid}/cgroup") or "")
+        return group[1] if group and group[1] in present else ""
+
+    return program if present else lambda process: ""
+
+
+def there(host: Host, user: User | None) -> bool:
+    return user is None and host.stat(SNAPS) is not None
+
+
+def gated(host: Host) -> bool:
+    return host.tool("snap") is not None
+
+
+def block_parts(
+    ids: AbstractSet[str],
+    contact: str,
+    permitted: Mapping[str, Sequence[str]] = {},
+    paths: Sequence[str] = (),
+    messages: Sequence[str] = (),
+) -> tuple[BlockPart, ...]:
+    """snapd does not pass to polkit what a user wants to change, so users neither install nor remove any snap.
+    Nor do they log in to its store: for who has, it does not ask polkit any more.
+    """
+    return (
+        rule(
+            "snap",
+            f"Only root manages snaps here; ask {printable(contact)}",
+            '["io.snapcraft.snapd.manage", "io.snapcraft.snapd.login"].indexOf(action.id) >= 0',
+        ),
+    )
+
+
+# -- removal
+
+LIMIT = 600  # seconds; what users keep in a snap may be large
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    """snapd removes the one snap that it is asked for, and refuses one that others need."""
+    if not host.tool("snap"):
+        return [], [(package, "snap itself is not installed on this host") for package in packages]
+    answer = _answer(host)
+    channels = parse(answer, "tracking-channel")
+    kinds = {name: kind for name, kind in parse(answer, "confinement").items() if kind == "classic"}
+    return [
+        Action(
+            "remove",
+            f"{package.handles[0]} ({package.scope})",
+            partial(_remove, host, package.handles[0]),
+            f"{package.handles[0]} {package.version}\n",
+            takes=(
+                as_removed(package, how=kinds.get(package.handles[0], ""), source=channels.get(package.handles[0], "")),
+            ),
+        )
+        for package in packages
+    ], []
+
+
+def _remove(host: Host, instance: str) -> None:
+    """snapd takes ~/snap/<name> away with the snap. Its own snapshot of it is kept for 31 days, or not made at all if
+    an administrator said so (snapshots.automatic.retention); one that was asked for is kept until somebody forgets it.
+    """
+    host.must(["snap", "save", instance], timeout=LIMIT)
+    host.must(["snap", "remove", instance], timeout=LIMIT)
+
+
+DECLARED = (
+    Declared(
+        name=MANAGER,
+        key=CATALOGUE_KEY,
+        ids=Ids(
+            pattern=r"(?=.{2,40}\Z)(?=.*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*",
+            meaning="a snap name: lower case letters, digits, single hyphens",
+            source="snapd, naming/validate.go",
+            good="telegram-desktop",
+            bad=("Telegram",),
+        ),
+        reinstall=Reinstall(
+            {
+                "": "snap install --channel={source} {name}",
+                "classic": "snap install --classic --channel={source} {name}",
+            },
+            name="{id}(?:_[a-z0-9]{1,10})?",
+        ),
+        routes=(
+            Route(
+                route="snaps",
+                seen=Claim(
+                    "snapd, and the folder of snaps where it is down",
+                    "integration/test_apps_real_snap::test_a_snap_on_its_whole_way",
+                ),
+                removed=Claim(
+                    "snapd, which keeps a snapshot of the data",
+                    "integration/test_apps_real_snap::test_a_snap_on_its_whole_way",
+                ),
+                prevented=Claim(
+                    "polkit: users manage no snaps at all",
+                    "unit/controls/test_apps_polkit::test_snap",
+                ),
+                left=(
+                    "root: no snap can be kept out by its name alone; an account for which root has run `snap login`: "
+                    "snapd asks polkit nothing then"
+                ),
+            ),
+        ),
+        of_the_host=True,
+        guarded=False,
+    ),
+)

@@ -1,0 +1,87 @@
+"""What every control is: three verbs over a host and a plan.
+
+A control is a package `controls/<name>/` that offers
+
+    observe(host, plan) -> list[Verdict]     what is so; writes nothing
+    enforce(host, plan) -> Changes           the actions that would bring the host in line; does nothing yet. Asked
+                                             only where the plan enforces the control
+    lift(host, plan)    -> Changes           the actions that would leave the host as if Proscribe had never been there
+
+The list of actions *is* the diff and the log: check mode shows it, a real run carries it out in order. `observe`
+and `enforce` get the desired state of the host from the same code, so they cannot disagree. What only enforcing needs
+is imported inside `enforce` and `lift`, because an audit pays for every line that a host compiles.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Protocol, Sequence
+
+from ...base.tuples import NamedTuple
+from ...model.finding import LARGEST_DIFFERENCES, Verdict
+from ...model.removed import Removed
+from ..system import Host
+
+
+class Action(NamedTuple):
+    """One change to a host: what it does, in words and as a diff, and the doing."""
+
+    verb: str  # remove, end, write, delete, load, enable, ...
+    subject: str  # what it is done to: a package, a path, a table
+    apply: Callable[[], Any]  # a text that it returns is how the action ended, and is printed after it
+    before: str = ""  # for the diff; "" is absent
+    after: str = ""
+    # The name of the user whose thing it changes; "" for the host's. What cannot be changed of a user's stays his
+    # finding, for these rules, and is no failure of the control: no user keeps others, or other hosts, from theirs.
+    user: str = ""
+    rules: Sequence[str] = ()
+    takes: Sequence[Removed] = ()  # packages that go with it, and that no lift brings back
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.subject}"
+
+
+def differences(actions: Iterable[Action]) -> List[Dict[str, str]]:
+    """What the actions change, as a module of Ansible answers it: as much as an answer may have, and the first parts
+    of what is too long.
+    """
+    left, found = LARGEST_DIFFERENCES, []
+    for action in actions:
+        before, after = action.before[:left], action.after[: max(left - len(action.before), 0)]
+        left -= len(before) + len(after)
+        found.append({"before_header": str(action), "after_header": str(action), "before": before, "after": after})
+    return found
+
+
+class Refusal(NamedTuple):
+    """Something that enforcing would have called for and that is not done, with the reason."""
+
+    rule: str
+    subject: str
+    reason: str
+
+
+class Changes(NamedTuple):
+    """What a control would do."""
+
+    actions: Sequence[Action] = ()
+    refused: Sequence[Refusal] = ()
+    # Whether an action that fails leaves the others worth doing. Otherwise a program that does not end, or a user whose
+    # home is made to fail, would shield all that comes after it.
+    independent: bool = False
+    # What somebody who reads the actions may wonder about, one sentence each; for people, it changes nothing.
+    notes: Sequence[str] = ()
+    # What an enforcing run saves for later ones, before it acts and once it has acted. It changes nothing of the ban,
+    # so it is no action. What cannot be saved before keeps no action back.
+    beforehand: Callable[[], None] | None = None
+    afterwards: Callable[[], None] | None = None
+    removed: Sequence[Removed] = ()  # of a lift: what was removed before and is not installed again by it
+
+
+class Control(Protocol):
+    """The shape of a control's package."""
+
+    def observe(self, host: Host, plan: Mapping[str, Any]) -> list[Verdict]: ...
+
+    def enforce(self, host: Host, plan: Mapping[str, Any]) -> Changes: ...
+
+    def lift(self, host: Host, plan: Mapping[str, Any]) -> Changes: ...

@@ -1,0 +1,171 @@
+"""The control `browser`: restricted sites are blocked by the managed policies of the browsers.
+
+Each place of the plan gets its policy whether or not a browser is installed, so that the ban is in effect before
+the browser arrives: a browser that a user unpacks at home obeys the same files, and no audit has to search for one.
+
+Rules: `browser/<service>`; one for each bypass that the plan closes (settings.SETTINGS), such as
+`browser/dns-over-https`; `browser/running` for browsers that go by another policy than the one on the disk;
+`browser/packaged` for flatpaks and snaps that the policy on the disk does not reach; and
+`browser/policy-file` for what else keeps a file from being what it has to be: more or other settings, its mode or
+owner, a link in its place, a foreign file that overrides it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Iterator, Mapping, Sequence
+
+from ....base.tuples import NamedTuple
+from ....model.finding import COMPLIANT, NOT_APPLICABLE, Finding, Verdict, judge
+from ....model.plan import RESTRICTED
+from ...system import Host
+from ..base import Changes
+from . import forks, ignored_policy_paths
+from .autoconfig import unsandboxed
+from .desired import Desired
+from .exact_match import CHECKS
+from .observed import Observed
+from .places import PACKAGERS, Place, places
+from .rendering import MOST_ENTRIES, extensions, listed
+from .running import check_running as running_browsers
+from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, rule
+
+UNKNOWN = "a browser that the catalogue does not have, and no policy folder is found in it: docs/browsers.md"
+
+
+class ObservedPlace(NamedTuple):
+    """A place, and what was seen there."""
+
+    place: Place
+    observed: Observed
+
+
+def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
+    """Whether every browser's policy blocks what the plan restricts. Raises ControlError for an unusable plan."""
+    section = plan["controls"]["browser"]
+    desired = Desired(plan)
+    known = places(host, plan)
+    others = forks.find_forks(host, known).forks
+    everywhere = [*known, *(fork.place for fork in others if fork.policies)]
+    found_here = {place.id for place in places(host, plan, everywhere=True) if place.sites and place.there(host)}
+    host.record_fields["browsers"] = sorted({*found_here, *(fork.id[:100] for fork in others if fork.policies)})
+    seen = [ObservedPlace(place, CHECKS[place.family](host, place, desired)) for place in everywhere]
+    verdicts = judge_policies(section, desired, seen)
+    found = faulty(seen)
+    if desired:
+        found += [Finding("browser", fork.id, path=fork.binary, detail=UNKNOWN) for fork in others if not fork.policies]
+        running = running_browsers(host, everywhere)
+        # Enforcing does not end a browser under its user's hands.
+        verdicts.append(judge("browser/running", section, *running)._replace(drifted=False))
+        verdicts.append(judge("browser/packaged", section, *_packaged(host, plan, everywhere))._replace(drifted=False))
+    if desired or found:
+        scripted = unsandboxed(host, known) if desired else ""
+        files = judge("browser/policy-file", section, found, _reasons([unclear(seen), scripted]))
+        verdicts.append(files._replace(findings=(*files.findings, *ignored_policy_paths.find_unread(host))))
+    else:
+        verdicts.append(Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set"))
+    return verdicts
+
+
+def judge_policies(
+    section: Mapping[str, Any], desired: Desired, seen: Sequence[ObservedPlace], filtered: bool = True
+) -> list[Verdict]:
+    """The verdicts of a plan's services, and of the bypasses that it closes. `filtered`: whether the host has the DNS
+    filter of the plan, too.
+    """
+    unseen = _reasons(one.observed.unseen for one in seen)
+    verdicts = [
+        _of_service(f"browser/{id_}", entry, list(_service_findings(seen, entry)), unseen, filtered)
+        for id_, entry in section["services"].items()
+    ]
+    for setting in desired.closed:
+        found = [
+            _finding(one.place, rule(setting).partition("/")[2], one.observed.settings[setting])
+            for one in seen
+            if setting in one.observed.settings
+        ]
+        verdict = judge(rule(setting), section, found, unseen)
+        if verdict.state == COMPLIANT and setting in (GOOGLE_TENANTS, MICROSOFT_TENANTS):
+            from .tenants import mechanisms
+
+            verdict = verdict._replace(findings=tuple(mechanisms(setting, desired.rules, [one.place for one in seen])))
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _of_service(rule: str, entry: Mapping[str, Any], found: Sequence[Finding], unseen: str, filtered: bool) -> Verdict:
+    """The verdict of a service. What does not fit into the lists of browsers is open, unless the DNS filter closes it;
+    no run can correct that.
+    """
+    beyond = entry.get("open" if filtered else "unlisted", ()) if entry["mode"] in RESTRICTED else ()
+    more = [Finding("policy", one, detail=f"open in browsers: their lists take {MOST_ENTRIES} names") for one in beyond]
+    verdict = judge(rule, entry, [*found, *more], unseen)
+    return verdict if found else verdict._replace(drifted=False)
+
+
+def faulty(seen: Sequence[ObservedPlace]) -> list[Finding]:
+    """What else is wrong with policies, a finding for each place."""
+    return [
+        _finding(one.place, one.place.path.rpartition("/")[2], "; ".join(one.observed.wrong))
+        for one in seen
+        if one.observed.wrong
+    ]
+
+
+def unclear(seen: Sequence[ObservedPlace]) -> str:
+    """Why it is unknown whether something else is wrong; "" where it is known."""
+    return _reasons(one.observed.unseen or one.observed.unclear for one in seen)
+
+
+def _packaged(host: Host, plan: Mapping[str, Any], known: Sequence[Place]) -> tuple[Sequence[Finding], str]:
+    """What keeps the policy from packaged browsers, and what could not be checked."""
+    if not any(host.stat(folder) is not None for folder in PACKAGERS):
+        return (), ""
+    from . import packaged
+
+    others = [place for place in places(host, plan, everywhere=True) if place not in known]
+    return packaged.check_packaged(host, known, others)
+
+
+def _service_findings(seen: Sequence[ObservedPlace], entry: Mapping[str, Any]) -> Iterator[Finding]:
+    """The evidence against one service: one finding for all places that lack the same for the same reason."""
+    if entry["mode"] == "waived":
+        yield Finding("policy", entry["name"], detail="not blocked, by waiver")
+    elif entry["mode"] in RESTRICTED:
+        open_: dict[tuple[str, str], list[Place]] = {}
+        for place, observed in seen:
+            if observed.complete:
+                continue
+            named = observed.opened(listed(entry)) if place.sites else []
+            why = observed.why_open(named[0]) if named else observed.why
+            opened = [str(one) for one in named]
+            store = "chrome" if place.family == "chromium" else "firefox"
+            opened += [f"extension {one}" for one in extensions(entry, store) if one in observed.unblocked]
+            if opened:
+                more = f"and {len(opened) - 1} more" if len(opened) > 1 else ""
+                open_.setdefault((opened[0], ": ".join(filter(None, (more, why)))), []).append(place)
+        for (id_, detail), where in open_.items():
+            path = where[0].path if len(where) == 1 else ""
+            managers = ",".join(dict.fromkeys(place.id for place in where))
+            yield Finding("policy", id_, manager=managers, path=path, detail=detail)
+
+
+def _finding(place: Place, id_: str, detail: str) -> Finding:
+    return Finding("policy", id_, manager=place.id, path=place.path, detail=detail)
+
+
+def _reasons(said: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(filter(None, said)))
+
+
+def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+    """The files to write so that every browser blocks what the plan restricts."""
+    from . import changes
+
+    return changes.enforce(host, plan)
+
+
+def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
+    """The changes that take Proscribe's policies away and give back what the organisation had, whatever the plan."""
+    from . import changes
+
+    return changes.lift(host, plan)

@@ -1,0 +1,42 @@
+"""Firefox' own way of configuration by a script (AutoConfig). In its sandbox such a script sets preferences, and no
+policy gives way to these. Without the sandbox, which ESR and some relatives permit, it is code that may do anything.
+"""
+
+from __future__ import annotations
+
+from typing import Iterable, Iterator, Sequence
+
+from ...system import ControlError, Host, Unseen
+from .places import Place
+
+SETTING = "general.config.sandbox_enabled"
+# Where default preferences are: below an installation, and of Debian's packages.
+BELOW = ("defaults/pref", "browser/defaults/preferences")
+SHARED = ("/etc/firefox/defaults/pref", "/etc/firefox", "/etc/firefox-esr")
+MOST = 1024 * 1024  # bytes of a file
+
+
+def unsandboxed(host: Host, places: Sequence[Place]) -> str:
+    """Why it is unknown what is left of the policies of the installed browsers; "" if it is known. Raises Unseen."""
+    folders: dict[str, None] = {}
+    for place in places:
+        for path in place.paths if place.family == "firefox" else ():
+            if host.stat(path) is not None:
+                installation = host.target(path).rpartition("/")[0]
+                folders.update(dict.fromkeys([*(f"{installation}/{name}" for name in BELOW), *SHARED]))
+    found = [path for path in _preferences(host, folders) if _without_sandbox(host, path)]
+    return (
+        f"{found[0]} has Firefox run a script without a sandbox ({SETTING}), which may undo any policy" if found else ""
+    )
+
+
+def _preferences(host: Host, folders: Iterable[str]) -> Iterator[str]:
+    return (f"{folder}/{name}" for folder in folders for name in host.list(folder) if name.endswith(".js"))
+
+
+def _without_sandbox(host: Host, path: str) -> bool:
+    try:
+        lines = host.head(path, MOST).decode("utf-8", "replace").splitlines()
+    except (ControlError, Unseen):
+        return False  # Firefox, which runs as its user, reads it no more than root does
+    return any(SETTING in line and "false" in line and not line.lstrip().startswith("//") for line in lines)

@@ -1,0 +1,135 @@
+"""Chromium and its relatives: where their policy lives, how it is written.
+
+A browser of this family reads every file of a folder, whatever its name; of a setting that several files have, the
+last file by name counts, but for the lists that PolicyListMultipleSourceMergeList names: these are joined. So
+Proscribe keeps a file of its own beside the organisation's, and names its two lists there (and again those that other
+files name, because that setting itself is not joined). What other files change about it is worked out by
+chromium_folder.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Collection, Iterable, Mapping
+
+from ....base.json_text import to_json
+from ...system import WRITTEN_BY
+from .extension_settings import EXTENSION_SETTINGS, due
+from .observed import MARK
+from .places import Place
+from .rendering import Name, Rules
+from .settings import (
+    ALLOW_LIST,
+    EXTENSIONS,
+    GOOGLE_TENANTS,
+    MICROSOFT_TENANTS,
+    PRIVATE_LOGIN,
+    PROXY_EXTENSIONS,
+    SETTINGS,
+    SIGN_IN,
+)
+
+BLOCK, ALLOW, MERGE = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList"
+MERGE_DICTIONARIES = "PolicyDictionaryMultipleSourceMergeList"
+NO_EXTENSIONS, SOME_EXTENSIONS = "ExtensionInstallBlocklist", "ExtensionInstallAllowlist"
+# Edge's own name for it: https://learn.microsoft.com/deployedge/microsoft-edge-policies#inprivatemodeavailability
+EDGE = {"IncognitoModeAvailability": "InPrivateModeAvailability"}
+# Without it, Chromium (156) connects to a site for speed before it checks whether it is blocked: no page comes, but the
+# site's name goes out. 2 is "never"; an organisation's own choice is left to it.
+PREDICTION, NEVER = "NetworkPredictionOptions", 2
+TENANT_DOMAINS, TENANT_HEADERS = "AllowedDomainsForApps", "HttpHeaderInjection"
+
+# Where a Microsoft work account signs in, and the headers that tell Microsoft whom to refuse:
+# https://learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions
+WORK_LOGINS = ["login.microsoftonline.com", "login.microsoft.com", "login.windows.net"]
+
+
+def closing(rules: Rules, place: Place) -> dict[str, dict[str, Any]]:
+    """By bypass that is closed: the policies that close it in the browsers of a place."""
+    found: dict[str, dict[str, Any]] = {}
+    for id_, value in rules.settings:
+        row = SETTINGS[id_]
+        said = dict(row.chromium)
+        if not row.concerns(place.browsers):
+            said = {}
+        elif id_ == SIGN_IN and rules.google_domains:  # their accounts stay, and no other one may sign in
+            said = {"RestrictSigninToPattern": _accounts_of(rules.google_domains)}
+        elif id_ == EXTENSIONS and value == ALLOW_LIST:
+            said = {
+                NO_EXTENSIONS: ["*"],
+                SOME_EXTENSIONS: list(rules.chrome_allowed),
+            }
+        elif id_ == EXTENSIONS:
+            said = {NO_EXTENSIONS: list(rules.chrome_extensions)}
+        elif id_ == PROXY_EXTENSIONS:
+            said = {EXTENSION_SETTINGS: due({}, rules.chrome_allowed)}
+        if place.browsers == ("microsoft_edge",):
+            said = {EDGE.get(name, name): value for name, value in said.items()}
+        else:
+            said = {name: value for name, value in said.items() if name not in EDGE.values()}
+        if any(value != [] for value in said.values()):
+            found[id_] = said
+    if rules.google_domains:
+        found[GOOGLE_TENANTS] = {TENANT_DOMAINS: ",".join(rules.google_domains)}
+    if rules.microsoft_tenants:
+        found[MICROSOFT_TENANTS] = {TENANT_HEADERS: microsoft_headers(rules.microsoft_tenants)}
+    return found
+
+
+def _accounts_of(domains: Iterable[str]) -> str:
+    """A pattern of the accounts of some domains, which Chromium takes for the whole name."""
+    return ".*@(" + "|".join(domain.replace(".", "[.]") for domain in domains) + ")"
+
+
+def policies(
+    rules: Rules,
+    place: Place,
+    shut: Collection[Name] = (),
+    merged: Iterable[str] = (),
+    decided: Collection[str] = (),
+    of_extensions: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What the file has to say; {} when there is nothing to say.
+
+    `shut` are names that the organisation's own files block: Proscribe does not open them. `merged` are the lists that
+    other files want joined, `decided` the settings that the organisation has answered itself. `of_extensions` is what
+    closes PROXY_EXTENSIONS beside other files.
+    """
+    if not rules:
+        return {}
+    said: dict[str, Any] = {MARK: WRITTEN_BY}
+    lists = [BLOCK, ALLOW]
+    for id_, closed in closing(rules, place).items():
+        if id_ == PROXY_EXTENSIONS:
+            said.update(
+                {**closed, MERGE_DICTIONARIES: [EXTENSION_SETTINGS]} if of_extensions is None else of_extensions
+            )
+        elif id_ not in decided:
+            said.update(closed)
+            lists += [name for name, value in closed.items() if isinstance(value, list)]
+    if rules.block:
+        said[PREDICTION] = NEVER
+    said[BLOCK] = [str(one) for one in rules.block]
+    said[ALLOW] = [str(one) for one in rules.allow if one not in shut]
+    said[MERGE] = sorted({*lists, *merged})
+    return said
+
+
+def microsoft_headers(tenants: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Which headers tell Microsoft whom to refuse, and at which hosts."""
+    work = {"Restrict-Access-To-Tenants": ",".join(tenants), "Restrict-Access-Context": tenants[0]}
+    private = {"sec-Restrict-Tenant-Access-Policy": "restrict-msa"}
+    return [
+        {"patterns": hosts, "headers": [{"name": name, "value": value} for name, value in headers.items()]}
+        for hosts, headers in ((WORK_LOGINS, work), ([PRIVATE_LOGIN], private))
+    ]
+
+
+def render(said: dict[str, Any]) -> bytes:
+    """The file, one entry a line."""
+    return (to_json(said, indent=1) + "\n").encode()
+
+
+def alone(rules: Rules, place: Place) -> bytes | None:
+    """The file where no other one in its folder says anything; None if there is nothing to say."""
+    said = policies(rules, place)
+    return render(said) if said else None

@@ -1,0 +1,87 @@
+"""Firefox: merging Proscribe's part into the policies, and giving back what the organisation had."""
+
+from __future__ import annotations
+
+import functools
+import json
+
+from ...system import Host
+from ..base import Action, Changes, Refusal
+from .firefox import render
+from .firefox_file import Note, PolicyFile, unopened
+from .places import Place
+from .rendering import NOTHING, Rules
+
+RULE = "browser/policy-file"
+PRIVATE = 0o600
+
+
+def enforce(host: Host, place: Place, rules: Rules) -> Changes:
+    """The file written anew if it is not what it has to be; first the organisation's own is put away.
+
+    Where the plan has nothing to say any more, the organisation gets its file back.
+    """
+    file = PolicyFile(host, place, rules)
+    refused = [Refusal(RULE, place.path, reason) for reason in (file.blocker, *file.faults.directories) if reason]
+    refused += [Refusal(RULE, name, reason) for name, reason in unopened(file.listed)]
+    if file.blocker:
+        return Changes((), refused)
+    if file.expected is None:
+        return Changes(_give_back(host, file), refused)
+    if file.is_in_effect:
+        return Changes((), refused)
+    write = functools.partial(_write, host, file)
+    return Changes([Action("write", place.path, write, _text(file.content), _text(render(file.expected)))], refused)
+
+
+def lift(host: Host, place: Place) -> Changes:
+    """The organisation's file restored, with its later edits if there are any; or Proscribe's deleted."""
+    return Changes(_give_back(host, PolicyFile(host, place, NOTHING)))
+
+
+def _write(host: Host, file: PolicyFile) -> None:
+    # In this order a kill at any point leaves what the next run, or a lift, needs to know whose is what.
+    original = file.original_to_keep()
+    during, after = file.note_to_keep()
+    if original is not None and original != file.original:
+        host.write(file.original_path, original, PRIVATE)
+    host.write(file.note_path, _note(during), PRIVATE)
+    host.write(file.place.path, render(file.expected or {}))
+    host.write(file.note_path, _note(after), PRIVATE)
+    if original is None and file.original is not None:
+        host.delete(file.original_path)
+
+
+def _note(note: Note) -> str:
+    return json.dumps(note._asdict()) + "\n"
+
+
+def _give_back(host: Host, file: PolicyFile) -> list[Action]:
+    """Undo the merge. A file that is the organisation's alone stays as it is; what Proscribe remembered goes."""
+    path = file.place.path
+    original = file.original_to_keep()
+    remembered = [stored for stored in (file.original_path, file.note_path) if host.traces(stored)]
+    if not file.ours or (file.seen is None and original is None):
+        if host.unfinished(path) or (file.seen is None and host.traces(path)):  # what a kill left of a write
+            remembered.insert(0, path)
+        clear = functools.partial(host.clear, path)
+        return [
+            Action("delete", stored, clear if stored == path else functools.partial(host.delete, stored))
+            for stored in remembered
+        ]
+
+    def give_back() -> None:
+        if original is None:
+            host.delete(path)
+        else:
+            note = file.note or Note({}, [], 0o644)
+            host.write(path, original, note.mode, note.owner, None if file.edited else note.modified)
+        for stored in remembered:
+            host.delete(stored)
+
+    verb = "delete" if original is None else "restore"
+    return [Action(verb, path, give_back, _text(file.content), _text(original))]
+
+
+def _text(content: bytes | None) -> str:
+    return (content or b"").decode("utf-8", "replace")

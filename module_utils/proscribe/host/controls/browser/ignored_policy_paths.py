@@ -1,0 +1,27 @@
+"""Places that users take for policy places, and that no browser reads: what lies there has no effect.
+
+Tried on Debian 13 (firefox-esr 153), and of Brave: https://github.com/flathub/com.brave.Browser/issues/103
+"""
+
+from __future__ import annotations
+
+from typing import Iterator, Mapping
+
+from ....model.finding import Finding
+from ...system import Host
+
+# By path: where it is read, of which browser.
+UNREAD: Mapping[str, tuple[str, str]] = {
+    "/etc/firefox-esr/policies": ("/etc/firefox/policies/policies.json", "firefox_esr"),
+    "/etc/firefox/policies.json": ("/etc/firefox/policies/policies.json", "firefox"),
+    "/etc/thunderbird/policies.json": ("/etc/thunderbird/policies/policies.json", "thunderbird"),
+    "/etc/opt/brave/policies": ("/etc/brave/policies/managed", "brave"),
+}
+
+
+def find_unread(host: Host) -> Iterator[Finding]:
+    """Each such file or folder that is there. It is no violation: the ban does not depend on it."""
+    for path, (instead, browser) in UNREAD.items():
+        if host.stat(path) is not None:
+            name = path.rpartition("/")[2]
+            yield Finding("policy", name, browser, path=path, detail=f"without effect: {browser} reads {instead}")

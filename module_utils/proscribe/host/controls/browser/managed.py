@@ -1,0 +1,157 @@
+"""A browser's policies out of one table, as Windows' registry and the managed preferences of macOS have them.
+
+They are judged by the code that judges files. So the table is put before it as files in memory: what is as the plan has
+it is one, and whatever else the organisation has is another one, which comes first. Firefox has one file anyhow.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any, Iterable, Mapping, Sequence
+
+from ....model.finding import NOT_APPLICABLE, UNKNOWN, Finding, Verdict, judge
+from ....model.plan import canonical
+from ...system import WRITTEN_BY
+from . import ObservedPlace, chromium, faulty, firefox, judge_policies, unclear
+from .chromium import MERGE
+from .desired import Desired
+from .exact_match import CHECKS
+from .observed import FILE_MODE, MARK, Observed
+from .places import Place
+
+DIRECTORY, OWN, OTHERS = "/managed", "the policy", "another policy"  # sorted so that the plan's comes last
+NOTHING = "no policy is set"
+NONE_HERE = "no browser of which policies are known is installed"
+OTHER = "a browser of which no policies are known"
+RUNNING = "whether browsers that run go by these policies is not observed on {}"
+NOT_HERE = "{} has no flatpaks and no snaps"
+# What the check of files says where there are none, and of the order of what is in one.
+_NO_FILE, _SPELLED = "no policy file", "written in another format"
+
+
+def verdicts(
+    plan: Mapping[str, Any],
+    desired: Desired,
+    seen: Sequence[ObservedPlace],
+    others: Iterable[str],
+    unseen: str,
+    platform: str,
+) -> list[Verdict]:
+    """A verdict for every service of the plan, every bypass that it closes, and the policies themselves. `seen` are the
+    installed browsers, `others` those of which no policies are known, `unseen` is why these may not be all.
+    """
+    section = plan["controls"]["browser"]
+    found = judge_policies(section, desired, seen, filtered=False)
+    if not any(one.place.sites for one in seen):
+        state, why = (UNKNOWN, unseen) if unseen else (NOT_APPLICABLE, NONE_HERE)
+        found = [Verdict(verdict.rule, state, reason=why) for verdict in found]
+    if not desired:
+        return [*found, Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]
+    unknown = [Finding("browser", name, detail=OTHER) for name in others]
+    missed = "; ".join(filter(None, (unclear(seen), unseen)))
+    policies = judge("browser/policy-file", section, [*faulty(seen), *unknown], missed)
+    if not (seen or unknown or missed):
+        policies = Verdict("browser/policy-file", NOT_APPLICABLE, reason=NONE_HERE)
+    running = Verdict("browser/running", NOT_APPLICABLE, reason=NONE_HERE)
+    if seen:
+        running = Verdict("browser/running", UNKNOWN, reason=RUNNING.format(platform))
+    packaged = Verdict("browser/packaged", NOT_APPLICABLE, reason=NOT_HERE.format(platform))
+    return [*found, running, packaged, policies]
+
+
+class _Files:
+    """A host that has nothing but these files, in one directory."""
+
+    root = "/"
+
+    def __init__(self, contents: Mapping[str, bytes]) -> None:
+        self._contents = {f"{DIRECTORY}/{name}": content for name, content in contents.items()}
+
+    def list(self, path: str) -> list[str]:
+        return [name.rpartition("/")[2] for name in self._contents] if path == DIRECTORY else []
+
+    def read(self, path: str) -> bytes | None:
+        return self._contents.get(path)
+
+    def acl(self, path: str) -> bytes:
+        return b""
+
+    def stat(self, path: str) -> os.stat_result | None:
+        if path not in self._contents:
+            return None
+        owner = os.stat(self.root).st_uid
+        return os.stat_result((stat.S_IFREG | FILE_MODE, 0, 0, 1, owner, 0, len(self._contents[path]), 0, 0, 0))
+
+
+def check(desired: Desired, place: Place, due: Mapping[str, Any], said: Mapping[str, Any] | None) -> Observed:
+    """What the policies of a place's browsers come to. `due` are those that the plan has for this platform, `said`
+    those that are there, with the types that they have in JSON; None where there is no table at all. Raises
+    ControlError for a plan that no browser could follow.
+    """
+    place = place._replace(path=f"{DIRECTORY}/{OWN}", fallbacks=())
+    own = desired.file(place)
+    contents: dict[str, bytes] = {}
+    if place.family == "chromium":
+        ours, others = _shared_out(due, said or {})
+        if own is not None and not others and canonical(ours) == canonical(due):
+            contents[OWN] = own
+        elif said is not None:
+            contents[OWN] = chromium.render({MARK: WRITTEN_BY, **ours, **_joined(due)})
+            contents.update({OTHERS: chromium.render(others)} if others else {})
+    elif own is not None and said is not None and canonical(said) == canonical(due):
+        contents[OWN] = own
+    elif said is not None:
+        marked = {MARK: WRITTEN_BY} if any(name in said for name in due) else {}
+        contents[OWN] = firefox.render({**marked, "policies": dict(said)})
+    seen = CHECKS[place.family](_Files(contents), place, desired)  # type: ignore[arg-type]
+    return _in_other_words(seen)
+
+
+def _joined(due: Mapping[str, Any]) -> dict[str, Any]:
+    """There is one table, so lists are joined there, whether it says so or not."""
+    return {MERGE: due[MERGE]} if MERGE in due else {}
+
+
+def _shared_out(due: Mapping[str, Any], said: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is as the plan has it, and the rest. Of a list of texts, the entries that the plan has are ours."""
+    ours: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    for name, value in said.items():
+        desired = due.get(name)
+        if (
+            isinstance(desired, list)
+            and isinstance(value, list)
+            and all(isinstance(one, str) for one in [*desired, *value])
+        ):
+            present = set(value)
+            ours[name] = [one for one in desired if one in present]
+            rest = present.difference(desired)
+            others.update({name: [one for one in value if one in rest]} if rest else {})
+        elif name in due and canonical(desired) == canonical(value):
+            ours[name] = value
+        else:
+            others[name] = value
+    return ours, others
+
+
+def _in_other_words(seen: Observed) -> Observed:
+    """What the check of files says, where there are none of them."""
+
+    def said(text: str) -> str:
+        return NOTHING if text == _NO_FILE else text
+
+    return seen._replace(
+        why=said(seen.why),
+        wrong=[said(one) for one in seen.wrong if one != _SPELLED],
+        settings={name: said(text) for name, text in seen.settings.items()},
+    )
+
+
+def spelled_as(due: Any, found: Any) -> Any:
+    """A value with the types that the plan's has, where a platform's table has fewer of them: numbers are booleans."""
+    if isinstance(due, bool) and found in (0, 1) and not isinstance(found, str):
+        return bool(found)
+    if isinstance(due, Mapping) and isinstance(found, Mapping):
+        return {name: spelled_as(due.get(name), value) for name, value in found.items()}
+    return found

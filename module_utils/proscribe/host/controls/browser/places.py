@@ -1,0 +1,75 @@
+"""Where browsers read policies: the places that Proscribe keeps a file in.
+
+They come with the plan, out of the catalogue's browsers.yml, so that a browser is one entry there. A place is one file;
+several browsers may read it (a copy of one at home reads it too: the path is compiled in).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Mapping
+
+from ....base.tuples import NamedTuple
+from ...system import Host
+
+THUNDERBIRD = "thunderbird"
+# Where flatpak and snap are in use, which keep browsers apart from the host's files.
+PACKAGERS = ("/var/lib/flatpak", "/usr/bin/flatpak", "/snap", "/var/lib/snapd/snap")
+APPS = "/var/lib/flatpak/app"
+OWN_FILE = "proscribe.json"  # of a folder in which Chromium and its relatives read every file
+OWN_EXTENSION = ".proscribe"  # at a point of a flatpak that takes extensions of many
+# How flatpak calls a machine where that is not how the kernel calls it (flatpak_get_arch).
+_ARCHITECTURES = {"i686": "i386", "i586": "i386", "armv7l": "arm", "armv8l": "arm"}
+
+
+class Place(NamedTuple):
+    """One policy file."""
+
+    id: str  # of the first browser that reads it
+    family: str  # whose policy language it is in: chromium, firefox; thunderbird, which is firefox without sites
+    path: str
+    fallbacks: tuple[str, ...] = ()  # firefox: what it reads only as long as `path` is not there
+    browsers: tuple[str, ...] = ()  # all that read it
+    programs: tuple[str, ...] = ()  # the base names of their executables
+    paths: tuple[str, ...] = ()  # where a package system puts them
+    present: tuple[str, ...] = ()  # one of these has to be there, else nothing is written here; none: always
+    flatpaks: tuple[str, ...] = ()  # the flatpak applications that read it
+    snaps: tuple[str, ...] = ()  # the snaps that read it
+    elsewhere: tuple[str, ...] = ()  # "flatpak <id>", "snap <name>" of its browsers: nobody knows where they read
+
+    def there(self, host: Host) -> bool:
+        """Whether a browser that reads it is installed for the whole host; one in a home is not searched for."""
+        packed = [f"{APPS}/{id_}" for id_ in self.flatpaks] + [f"/snap/{name}" for name in self.snaps]
+        return any(host.stat(path) is not None for path in (*self.paths, *packed))
+
+    @property
+    def sites(self) -> bool:
+        """Whether sites can be blocked here."""
+        return self.family != THUNDERBIRD
+
+
+def places(host: Host, plan: Mapping[str, Any], everywhere: bool = False) -> list[Place]:
+    """The places of a host; `everywhere` also where nothing that reads them is there (any more)."""
+    machine = os.uname().machine
+    holes = {"<id>": OWN_EXTENSION[1:], "<arch>": _ARCHITECTURES.get(machine, machine), "<branch>": "stable"}
+    found = []
+    for entry in plan["browsers"]:
+        path = entry["path"]
+        for hole, filling in holes.items():
+            path = path.replace(hole, filling)
+        place = Place(
+            entry["id"],
+            entry["family"],
+            path,
+            tuple(entry.get("fallbacks", ())),
+            tuple(entry["browsers"]),
+            tuple(entry.get("programs", ())),
+            tuple(entry.get("paths", ())),
+            tuple(entry.get("present", ())),
+            tuple(entry.get("flatpaks", ())),
+            tuple(entry.get("snaps", ())),
+            tuple(entry.get("elsewhere", ())),
+        )
+        if everywhere or not place.present or any(host.stat(one) is not None for one in place.present):
+            found.append(place)
+    return found

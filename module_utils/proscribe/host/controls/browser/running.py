@@ -1,0 +1,98 @@
+"""Browsers that run: is what they go by the policy that lies on the disk?"""
+
+from __future__ import annotations
+
+import time
+from typing import Iterable, Iterator, Mapping, Sequence
+
+from ....base.tuples import NamedTuple
+from ....model.finding import Finding
+from ...system import Host, Process
+from .places import Place
+
+# Chromium and its relatives read their folder again within seconds; these read their file once, at the start.
+READ_ONCE = ("firefox", "thunderbird")
+# But what changes in the first seconds after their start (156: in the second and third) some see only when they look
+# without a notification, which they do every 15 minutes (tried; kReloadInterval of Chromium's async_policy_loader.cc).
+DEAF, RECHECK_AFTER = 4, 15 * 60  # seconds
+# Programs of flatpaks and snaps have a file system of their own by design; what reaches into it is the place's path.
+PACKED = ("/app/", "/snap/")
+
+# By this file at the top of their root, Firefox and its relatives know that they are in a flatpak (tried on 153).
+FLATPAK = ".flatpak-info"
+
+
+class Observed(NamedTuple):
+    """The browsers that run without the policy of their place, and why some could not be checked."""
+
+    findings: Sequence[Finding]
+    unseen: str = ""
+
+
+def check_running(host: Host, places: Sequence[Place]) -> Observed:
+    """Check the browsers that run. One goes without the policy of its place because it started before that was
+    written, or because its user gave it another view of the file system.
+    """
+    processes, hidden = host.processes()
+    unseen = f"{hidden} processes of other users are only seen by root" if hidden else ""
+    return Observed(list(_without_policy(host, places, processes)), unseen)
+
+
+def _without_policy(host: Host, places: Sequence[Place], processes: Iterable[Process]) -> Iterator[Finding]:
+    by_program: dict[str, list[Place]] = {}
+    for place in places:
+        for program in place.programs:
+            by_program.setdefault(program, []).append(place)
+    mine = [process for process in processes if process.exe.rpartition("/")[2] in by_program]
+    numbers = {process.pid: process.exe for process in mine}
+    for process in mine:
+        if numbers.get(host.parent(process)) == process.exe:
+            continue  # one of the browser's own helpers, which live in closed rooms
+        detail = _detail(host, process, by_program[process.exe.rpartition("/")[2]])
+        if detail:
+            owner = host.owner(process)
+            scope = f"user:{owner.name}" if owner else ""
+            program = process.exe.rpartition("/")[2]
+            yield Finding("process", program, scope=scope, path=process.exe, detail=f"pid {process.pid}, {detail}")
+
+
+def _detail(host: Host, process: Process, places: Sequence[Place]) -> str:
+    """What is wrong with a running browser; it may read any one of some places, by its packaging."""
+    there = [place for place in places if host.stat(place.path) is not None]
+    if not there:
+        return ""  # reported by the place itself
+    packed = process.exe.startswith(PACKED)
+    seen: Mapping[str, bool | None] = {place.path: packed or _sees(host, process, place) for place in there}
+    if hidden := [path for path, known in seen.items() if known is False]:  # it may be the one that it reads
+        return f"it sees another {hidden[0]} than the host has"
+    once = next((place.path for place in there if place.family in READ_ONCE), "")
+    if once and not packed and _in_a_sandbox(host, process):
+        return f"its user has given it a {FLATPAK}, so that it reads its policies below /app instead of {once}"
+    started = host.start_time(process)
+    for place in there:
+        file = host.stat(place.path)
+        if not (seen[place.path] and file and started):
+            continue
+        # The time of a change of anything of the file, as its mode: no program can set it back, unlike that of writing.
+        before = file.st_ctime - started
+        if place.family in READ_ONCE and before > 1:
+            return f"started {host.started(process)}, before {place.path} was written: restart it"
+        if place.family not in READ_ONCE and 0 <= before < DEAF and time.time() - file.st_ctime < RECHECK_AFTER:
+            return (
+                f"started {host.started(process)}, as {place.path} was written: it may see that only"
+                f" {RECHECK_AFTER // 60} minutes later: restart it"
+            )
+    return ""
+
+
+def _sees(host: Host, process: Process, place: Place) -> bool | None:
+    """Whether a browser has the host's policy, and where it reads all files of a folder, that very folder: a user may
+    mount one of his own that has our file in it.
+    """
+    seen = host.sees(process, place.path)
+    return host.sees(process, place.path.rpartition("/")[0]) if seen and place.family not in READ_ONCE else seen
+
+
+def _in_a_sandbox(host: Host, process: Process) -> bool:
+    """Whether a browser takes itself for one in a flatpak, and reads the policies that its user has put in there."""
+    return bool(host.read_inside(process, FLATPAK, 1))

@@ -1,0 +1,138 @@
+"""The bypasses of a block list that browsers themselves offer, one row each, and the policies that close them.
+
+A row is one switch of `proscribe_browser_settings` and one rule of the report (`browser/<id>`, with dashes). What a row
+closes by default lets a user past the ban; what it leaves alone by default keeps the ban and serves people, or the
+organisation's own checks: developer tools stay, so that a block can be looked into.
+
+Sources: https://chromeenterprise.google/policies/, https://learn.microsoft.com/deployedge/microsoft-edge-policies, and
+the schema in Firefox (toolkit/components/enterprisepolicies/schemas). Values tried on Chromium 156 and Firefox ESR 153.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Collection, Mapping, Sequence
+
+from ....base.tuples import NamedTuple
+from .extension_settings import EVERY, EXTENSION_SETTINGS, blocking
+
+BLOCKED, UNMANAGED, ALLOW_LIST = "blocked", "unmanaged", "allow_list"
+EXTENSIONS, PROXY_EXTENSIONS = "extensions", "proxy_extensions"
+SIGN_IN = "sign_in"
+# Not switches, but rules of the report all the same: they follow from `proscribe_tenants`.
+GOOGLE_TENANTS, MICROSOFT_TENANTS = "google_tenants", "microsoft_tenants"
+PRIVATE_LOGIN = "login.live.com"  # where a private Microsoft account signs in
+
+
+class Setting(NamedTuple):
+    """One bypass, and what closes it in each family of browsers. No entry: that family does not have it."""
+
+    meaning: str
+    default: str
+    chromium: Mapping[str, Any] = {}
+    firefox: Mapping[str, Any] = {}
+    # An organisation's own settings that answer the same question: where it has one of them, it has decided.
+    left_to: Sequence[str] = ()
+    only: Sequence[str] = ()  # the browsers that have it; all of the family, if none is named
+    values: Sequence[str] = (BLOCKED, UNMANAGED)
+    thunderbird: bool = False  # Thunderbird has the Firefox policies of this row too
+
+    def concerns(self, browsers: Collection[str]) -> bool:
+        """Whether one of some browsers has this bypass."""
+        return not self.only or any(browser in self.only for browser in browsers)
+
+
+def _locked(**preferences: Any) -> Mapping[str, Any]:
+    """Firefox preferences that users cannot change."""
+    said = {name.replace("__", "."): {"Value": value, "Status": "locked"} for name, value in preferences.items()}
+    return {"Preferences": said}
+
+
+SETTINGS: Mapping[str, Setting] = {
+    "dns_over_https": Setting(
+        "Names are asked of the host's own resolver, not of one that the browser picks.",
+        BLOCKED,
+        {"BuiltInDnsClientEnabled": False, "DnsOverHttpsMode": "off"},
+        {"DNSOverHTTPS": {"Enabled": False, "Locked": True}},
+        thunderbird=True,
+    ),
+    "proxies": Setting(
+        "A proxy of a user's own choice; the system's proxy, or the organisation's in its own policy, stays.",
+        BLOCKED,
+        {"ProxyMode": "system"},
+        {"Proxy": {"Mode": "system", "Locked": True}},
+        left_to=("ProxyMode", "ProxySettings", "ProxyServer", "ProxyServerMode", "ProxyPacUrl", "Proxy"),
+        thunderbird=True,
+    ),
+    EXTENSIONS: Setting(
+        "Extensions of restricted services (VPNs and proxies above all); `allow_list`: all but those named.",
+        BLOCKED,
+        values=(BLOCKED, ALLOW_LIST, UNMANAGED),
+    ),
+    PROXY_EXTENSIONS: Setting(
+        "Every extension that wants to set the browser's proxy, as VPNs do; those of "
+        "`proscribe_browser_extensions_allowed` and of waived services stay.",
+        BLOCKED,
+        {EXTENSION_SETTINGS: {EVERY: blocking({})}},
+        {EXTENSION_SETTINGS: {EVERY: blocking({})}},
+    ),
+    SIGN_IN: Setting(
+        "Signing the browser in to a private account, and copying its data there; the organisation's tenants stay.",
+        BLOCKED,
+        {"BrowserSignin": 0, "SyncDisabled": True},
+        {"DisableFirefoxAccounts": True},
+        left_to=("BrowserSignin", "RestrictSigninToPattern", "DisableAccounts"),
+    ),
+    "browser_vpn": Setting(
+        "The VPN that a browser brings along.",
+        BLOCKED,
+        {"BraveVPNDisabled": True},
+        {"IPProtectionAvailable": False},
+        only=("brave", "firefox", "firefox_esr"),
+    ),
+    "tor_windows": Setting("Brave's windows through Tor.", BLOCKED, {"TorDisabled": True}, only=("brave",)),
+    "guest_windows": Setting(
+        "Windows without a profile; the block list holds in them, extensions and history do not.",
+        UNMANAGED,
+        {"BrowserGuestModeEnabled": False},
+    ),
+    "private_windows": Setting(
+        "Windows without history; the block list holds in them.",
+        UNMANAGED,
+        {"IncognitoModeAvailability": 1, "InPrivateModeAvailability": 1},
+        {"DisablePrivateBrowsing": True},
+    ),
+    "web_apps": Setting(
+        "Sites installed as applications; the block list holds in them.",
+        UNMANAGED,
+        {"WebAppInstallByUserEnabled": False},
+    ),
+    "quic": Setting(
+        "HTTP/3, which filters on the network cannot look into.",
+        UNMANAGED,
+        {"QuicAllowed": False},
+        _locked(network__http__http3__enable=False),
+    ),
+    "encrypted_client_hello": Setting(
+        "Encrypted names in TLS, which filters on the network cannot read.",
+        UNMANAGED,
+        {"EncryptedClientHelloEnabled": False},
+        {"DisableEncryptedClientHello": True},
+    ),
+    "about_config": Setting(
+        "Firefox's page of all preferences; what a policy locks stays locked there.",
+        UNMANAGED,
+        firefox={"BlockAboutConfig": True},
+        thunderbird=True,
+    ),
+    "developer_tools": Setting(
+        "Developer tools, which also the organisation's own checks use.",
+        UNMANAGED,
+        {"DeveloperToolsAvailability": 2},
+        {"DisableDeveloperTools": True},
+    ),
+}
+
+
+def rule(setting: str) -> str:
+    """The name of a setting's rule in the report."""
+    return "browser/" + setting.replace("_", "-")

@@ -1,0 +1,48 @@
+"""Which mechanism separates the organisation's accounts from those of others where both share hosts, browser by
+browser.
+
+It is in the report beside the rule that is in effect: what one browser covers, another one may not.
+"""
+
+from __future__ import annotations
+
+from typing import Iterable, Iterator
+
+from ....model.finding import Finding
+from .chromium import TENANT_DOMAINS, TENANT_HEADERS
+from .firefox import FILTER, TENANTS
+from .places import THUNDERBIRD, Place
+from .rendering import Rules
+from .settings import GOOGLE_TENANTS, PRIVATE_LOGIN
+
+MOST_NAMED = 3
+
+
+def mechanisms(id_: str, rules: Rules, places: Iterable[Place]) -> Iterator[Finding]:
+    """What keeps other accounts out, one finding for each family of browsers."""
+    ids: dict[str, list[str]] = {}
+    for place in places:
+        ids.setdefault(place.family, []).append(place.id)
+    ids.pop(THUNDERBIRD, None)
+    for family, managers in ids.items():
+        policy, covers = _google(family, rules) if id_ == GOOGLE_TENANTS else _microsoft(family, rules)
+        yield Finding("policy", policy, manager=",".join(dict.fromkeys(managers)), detail=covers)
+
+
+def _google(family: str, rules: Rules) -> tuple[str, str]:
+    ours = f"Google lets in accounts of {_some(rules.google_domains)} only"
+    if family == "chromium":
+        return TENANT_DOMAINS, ours
+    return TENANTS, f"{ours}; at hosts below google.com, not at google.com itself"
+
+
+def _microsoft(family: str, rules: Rules) -> tuple[str, str]:
+    if family == "chromium":
+        ours = f"Microsoft lets in accounts of {_some(rules.microsoft_tenants)} only"
+        return TENANT_HEADERS, f"{ours}, and no personal ones at {PRIVATE_LOGIN}"
+    return FILTER, f"personal accounts: {PRIVATE_LOGIN} is blocked; business accounts of others are let in"
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more

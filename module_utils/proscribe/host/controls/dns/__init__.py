@@ -1,0 +1,124 @@
+"""The control `dns`: names of restricted services do not resolve.
+
+A backend is one mechanism for that. Those with a filter (dnsmasq, unbound, NetworkManager's dnsmasq, one of our
+own behind systemd-resolved) block a name and all below it; `choice` finds the one that fits the host. A host without
+any has the hosts file, which knows exact names only: the record says so under `dns/sub-domains`.
+
+Rules: `dns/<service>`; `dns/resolver` or `dns/hosts-file`, what else is wrong with the backend, what of another one is
+left over, and what bypasses it; `dns/sub-domains`, where they are not covered; `dns/private-view`, programs to which
+a user gave other files than the host has.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ....model.finding import NOT_APPLICABLE, Finding, Verdict, judge
+from ...system import Host
+from ..base import Action, Changes
+from . import hosts_file, private_view
+from .backends.registry import backend
+from .choice import HOSTS, Choice, choose, trace
+from .desired import Desired, collect, service_verdicts
+
+LEFT_OVER = "left over from another backend"
+
+
+def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
+    """Whether the names of the plan are blocked. Raises ControlError, Unseen."""
+    section = plan["controls"]["dns"]
+    choice = choose(host, section["settings"])
+    if choice.name == HOSTS:
+        verdicts, names = hosts_file.observe(host, plan, _left_over(host, choice))
+        return [*verdicts, private_view.observe(host, section), _sub_domains(choice)] if names else verdicts
+    from . import filtering
+
+    desired = _desired(host, plan)
+    names = desired.names
+    leftovers = [
+        *_left_over(host, choice, all_of_them=not names),
+        *hosts_file.left_over(host, section, LEFT_OVER),
+    ]
+    if names:
+        filter_ = describe(host, choice, section["settings"])
+        verdicts = filtering.observe(host, section, desired, filter_, leftovers)
+        return [*verdicts[:-1], private_view.observe(host, section), verdicts[-1]]
+    verdicts = service_verdicts(section, desired, frozenset(), Finding("name", ""))
+    if leftovers:
+        return [*verdicts, judge("dns/resolver", section, leftovers)]
+    return [*verdicts, Verdict("dns/resolver", NOT_APPLICABLE, reason="no name is to be blocked")]
+
+
+def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+    """The change that blocks the names of the plan. Raises ControlError."""
+    from . import switching
+
+    section = plan["controls"]["dns"]
+    choice = choose(host, section["settings"])
+    others = [name for name in choice.traced if name != choice.name]
+    if choice.name == HOSTS:
+        changes = hosts_file.enforce(host, plan)
+        away = switching.take_away(host, choice.observed, others)
+        return changes._replace(actions=[*changes.actions, *away, *_read_again(host, choice, changes)])
+    desired = _desired(host, plan)
+    if not desired.names:
+        return lift(host, plan)
+    actions = switching.put(host, describe(host, choice, section["settings"]), desired)
+    actions += switching.take_away(host, choice.observed, others)
+    old = hosts_file.lift(host, section)
+    refused = [*hosts_file.refusals(desired), *old.refused]
+    return Changes([*actions, *old.actions, *_read_again(host, choice, old)], refused)
+
+
+def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
+    """The change that gives the host its own name resolution back. Raises ControlError."""
+    from . import switching
+
+    section = plan["controls"].get("dns", {"services": {}})
+    choice = choose(host, {"backend": HOSTS})
+    old = hosts_file.lift(host, section)
+    away = switching.take_away(host, choice.observed, choice.traced)
+    return old._replace(actions=[*away, *old.actions, *_read_again(host, choice, old)])
+
+
+def describe(host: Host, choice: Choice, settings: Mapping[str, Any]) -> Any:
+    """The chosen backend's `Filter`."""
+    module = backend(choice.name)
+    if choice.name == "resolved":
+        return module.describe(host, choice.observed, settings.get("upstreams", ()))
+    return module.describe(host, choice.observed)
+
+
+def _read_again(host: Host, choice: Choice, changes: Changes) -> list[Action]:
+    """Have a dnsmasq that runs read /etc/hosts again, where that changes: it answers out of it, too."""
+    unit = "dnsmasq.service"
+    systemctl = host.tool("systemctl") or "systemctl"
+
+    def reload() -> None:
+        host.must([systemctl, "try-reload-or-restart", unit])
+
+    return [Action("reload", unit, reload)] if changes.actions and choice.observed.units.get(unit) else []
+
+
+def _desired(host: Host, plan: Mapping[str, Any]) -> Desired:
+    return collect(host, plan, hosts_file.foreign(host, plan["controls"]["dns"]), canaries=True)
+
+
+def _left_over(host: Host, choice: Choice, all_of_them: bool = False) -> list[Finding]:
+    """The traces of the filters that are not chosen, or of all."""
+    names = [name for name in choice.traced if all_of_them or name != choice.name]
+    return [
+        Finding("file", path, manager=name, path=path, detail=LEFT_OVER)
+        for name in names
+        for stage in backend(name).standing(host, choice.observed)
+        for path in stage.files
+        if trace(host, path)
+    ]
+
+
+def _sub_domains(choice: Choice) -> Verdict:
+    detail = (
+        f"not covered, nor are canaries: /etc/hosts has exact names and addresses only{choice.why and '; '}{choice.why}"
+    )
+    finding = Finding("coverage", "sub-domains", manager="hosts", path=hosts_file.PATH, detail=detail)
+    return Verdict("dns/sub-domains", NOT_APPLICABLE, (finding,), reason="the hosts file cannot cover them")

@@ -1,0 +1,88 @@
+"""Backend: the dnsmasq that NetworkManager runs for itself gets one more file.
+
+NetworkManager passes the name servers of each connection to that dnsmasq, so those of DHCP and of a VPN stay as they
+are, each for its own names. Where NetworkManager writes /etc/resolv.conf without it and dnsmasq is installed, a second
+file switches it on.
+"""
+
+from __future__ import annotations
+
+from ....system import WRITTEN_BY, Host
+from .. import override_lines, rendering
+from ..filtering import Filter, Stage
+from ..observed import Observed, content, loopback, round_it
+from .declaration import MANAGER, Declared
+from .dnsmasq import openers
+
+NAME = "networkmanager"
+UNIT = "NetworkManager.service"
+FOLDER = "/etc/NetworkManager/dnsmasq.d"
+FILE = f"{FOLDER}/proscribe.conf"
+SWITCH = "/etc/NetworkManager/conf.d/zz-proscribe.conf"
+ADDRESS = "127.0.0.1"  # where NetworkManager has its dnsmasq listen
+RELOAD = ("nmcli", "general", "reload", "conf,dns-full")
+# In the order in which NetworkManager reads them (NetworkManager.conf(5)): a later one wins.
+CONFIGURATION = (
+    "/usr/lib/NetworkManager/conf.d",
+    "/run/NetworkManager/conf.d",
+    "/etc/NetworkManager/NetworkManager.conf",
+    "/etc/NetworkManager/conf.d",
+)
+
+
+def missing(host: Host, observed: Observed) -> str:
+    """What this backend lacks on a host, and what to do about it; "" if it is possible."""
+    if not observed.units.get(UNIT):
+        return f"{UNIT} does not run on this host"
+    if host.tool("dnsmasq") is None:
+        return "NetworkManager needs dnsmasq for it: install dnsmasq (Debian: dnsmasq-base)"
+    if host.tool("nmcli") is None:
+        return "nmcli makes NetworkManager read its files again: install it"
+    if mode(host) not in ("", "default", "dnsmasq"):
+        return f"NetworkManager has dns={mode(host)} in [main]: set it to dnsmasq"
+    return ""
+
+
+def mode(host: Host) -> str:
+    """What the organisation set for `dns` in [main] of NetworkManager; "" for nothing."""
+    said = ""
+    for place in CONFIGURATION:
+        names = host.list(place) if place.endswith(".d") else []
+        files = [f"{place}/{name}" for name in names if name.endswith(".conf")] if place.endswith(".d") else [place]
+        for path in files:
+            section = ""
+            for line in content(host, path).splitlines() if path != SWITCH else ():
+                line = line.strip()
+                if line.startswith("["):
+                    section = line
+                elif section == "[main]" and line.partition("=")[0].strip() == "dns":
+                    said = line.partition("=")[2].strip()
+    return said
+
+
+def describe(host: Host, observed: Observed) -> Filter:
+    """NetworkManager's dnsmasq as a filter."""
+    switched = mode(host) == "dnsmasq"
+    switch = {} if switched else {SWITCH: f"# {WRITTEN_BY}\n[main]\ndns=dnsmasq\n"}
+    others = [f"{FOLDER}/{name}" for name in host.list(FOLDER) if f"{FOLDER}/{name}" != FILE]
+    led = switched or any(map(loopback, observed.servers))  # else it leads there as soon as it is switched on
+    return Filter(
+        manager=NAME,
+        file=FILE,
+        render=rendering.dnsmasq,
+        stages=lambda text: [Stage({FILE: text, **switch}, [RELOAD], [(ADDRESS, 53)], left=[RELOAD])],
+        check=(host.tool("dnsmasq") or "dnsmasq", "--test", "-C"),
+        units=(UNIT,),
+        logs=UNIT if override_lines.logs_queries(content(host, path) for path in others) else "",
+        bypasses=round_it(host, observed, NAME) if led or host.stat(SWITCH) is not None else (),
+        openers=openers(host, others, ()),
+    )
+
+
+def standing(host: Host, observed: Observed) -> list[Stage]:
+    """What of this backend can be on a host."""
+    reload = [RELOAD] if observed.units.get(UNIT) else []
+    return [Stage({FILE: "", SWITCH: ""}, (), (), left=reload)]
+
+
+DECLARED = Declared(NAME, MANAGER, UNIT, (FILE, SWITCH))

@@ -1,0 +1,47 @@
+"""How often the filter has answered for a service since the boot, out of the journal of the resolver's unit.
+
+What a resolver logs has the name that was queried, or the blocked one above it; which service that belongs to, only
+the plan knows. The newest LINES lines are read: a journal may be large, and more tries than that say nothing more.
+"""
+
+from __future__ import annotations
+
+from typing import AbstractSet, Iterator, Mapping
+
+from ....base.patterns import pattern
+from ...system import ControlError, Host
+from .desired import covering
+from .effect import queried_here
+
+LINES = 5000
+PATIENCE = 5  # seconds
+
+# unbound (log-local-actions): `info: wechat.com. always_nxdomain 127.0.0.1@39478 photos.wechat.com. A IN`.
+# dnsmasq (log-queries): `config photos.wechat.com is NXDOMAIN`.
+_HIT = pattern(r"(?:^| )(?:(\S+)\. always_nxdomain \S+@\d+ (\S+)\. \S+ IN|config (\S+) is NXDOMAIN)$")
+
+
+def count(host: Host, unit: str, services: Mapping[str, AbstractSet[str]]) -> dict[str, int]:
+    """The hits of each service that had any; `services` are the names that are blocked for each."""
+    journalctl = host.tool("journalctl")
+    if journalctl is None or not host.privileged:
+        return {}
+    newest = [f"--unit={unit}", "--boot", "--quiet", "--no-pager", "--output=cat", f"--lines={LINES}"]
+    try:
+        text = host.run([journalctl, *newest], timeout=PATIENCE).out
+    except ControlError:  # evidence of attempts is worth no failure
+        return {}
+    blocked = {name for names in services.values() for name in names}
+    found: dict[str, int] = {}
+    for name in named(text):
+        nearest = covering(name.lower(), blocked)
+        for id_ in (id_ for id_, names in services.items() if nearest and nearest in names):
+            found[id_] = found.get(id_, 0) + 1
+    return found
+
+
+def named(text: str) -> Iterator[str]:
+    """The names in the lines about hits, without those that observations have asked for."""
+    for line in text.splitlines():
+        if (hit := _HIT.search(line)) and not queried_here(hit[2] or hit[3]):
+            yield hit[1] or hit[3]

@@ -1,0 +1,120 @@
+"""The control `firewall`: connections to restricted networks are refused by an nftables table of our own.
+
+Rules: `firewall/<service>` for services with networks; `firewall/dns-over-tls` and `firewall/quic` where port 853, or
+UDP port 443, is to be refused; `firewall/plain-dns` where only the host's own filter may ask name servers;
+`firewall/own-rules` for the organisation's own; `firewall/ruleset` for the table as a whole (what is in it and not of
+the plan, the exemptions, the order); `firewall/boot`, whether it comes back after a reboot; `firewall/exemptions` where
+the host has to reach something in a restricted network; and `firewall/neighbours` where another table bypasses ours.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Mapping, Sequence
+
+from ....model.finding import NOT_APPLICABLE, Finding, Verdict, concerns, judge
+from ....model.plan import RESTRICTED
+from ...system import Generation, Host, Unseen
+from ..base import Changes
+from . import boot, exemptions, forced_dns, listing, other_tables
+from . import loaded_state as known
+from .rule_text import MANAGEMENT, OWN_RULES, Exemptions, spelled
+from .ruleset import PLAIN_DNS, own_rules, refused, refused_everywhere, render
+
+NEEDS_ROOT = "the firewall's rules can only be listed by root: run the audit as root, or with -b"
+NO_FILTER = "this host has no filtering resolver of its own, so everybody has to ask name servers"
+
+
+def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
+    """Whether the table and what brings it back are as the plan calls for. Raises ControlError."""
+    section = plan["controls"]["firewall"]
+    wrong: Mapping[str, Sequence[Finding]] = {}
+    counts: Mapping[str, tuple[int, int]] = {}
+    wrong_at_boot: list[Finding] = []
+    others: list[Verdict] = []
+    unseen = unseen_boot = ""
+    nft = host.tool("nft")
+    askers = forced_dns.askers(host, plan)
+    settings = [*refused_everywhere(section), *[PLAIN_DNS] * bool(askers), *[OWN_RULES] * bool(own_rules(section))]
+    needed = bool(refused(section)) or bool(settings)
+    if nft is None and needed:
+        wrong = dict.fromkeys([*refused(section), *settings, "ruleset"], [listing.NO_NFT])
+        wrong_at_boot = [listing.NO_NFT]
+    elif not host.privileged:
+        unseen = unseen_boot = NEEDS_ROOT
+    elif nft is not None:
+        try:
+            at_boot = host.text(boot.FILE) or ""
+            lets = exemptions.collect(host, section, at_boot, askers=askers)
+            text = render(section, lets)
+            wrong_at_boot = boot.wrong(host, nft, text)
+            observed = listing.observe_table(host, nft, text, at_boot)
+            wrong, unseen, counts = observed.wrong, observed.unseen, observed.counts
+            others = _exempted(lets) if needed else []
+            if needed and not known.alone(host, text):
+                beside = other_tables.observe(host, nft)
+                others += beside
+                if observed.right and text == at_boot:
+                    host.state_savers.append(partial(_keep, host, text, observed.generation, not beside))
+        except Unseen as reason:
+            unseen = str(reason)
+    verdicts = []
+    for id_, entry in section["services"].items():
+        if not entry["networks"]:
+            continue
+        if entry["mode"] in RESTRICTED:
+            evidence = [*wrong.get(id_, ()), *_let_through(host, id_, entry)]
+            verdicts.append(judge(f"firewall/{id_}", entry, evidence, unseen))
+        else:
+            let = [Finding("network", id_, detail="not refused, by waiver")] if entry["mode"] == "waived" else ()
+            verdicts.append(judge(f"firewall/{id_}", entry, let))
+    verdicts += [judge(f"firewall/{rule}", section, wrong.get(rule, ()), unseen) for rule in settings]
+    if section["settings"].get("force_dns") and not askers:
+        verdicts.append(Verdict(f"firewall/{PLAIN_DNS}", NOT_APPLICABLE, reason=NO_FILTER))
+    for rule, found, why in (("ruleset", wrong.get("ruleset", ()), unseen), ("boot", wrong_at_boot, unseen_boot)):
+        if needed or found or why:
+            verdicts.append(judge(f"firewall/{rule}", section, found, why))
+        else:
+            verdicts.append(Verdict(f"firewall/{rule}", NOT_APPLICABLE, reason="no network is to be refused"))
+    attempts = {f"firewall/{rule}": packets for rule, (packets, _) in counts.items()}
+    return [v._replace(attempts=attempts.get(v.rule, 0)) for v in [*verdicts, *others]]
+
+
+def _exempted(lets: Exemptions) -> list[Verdict]:
+    """What of restricted networks stays reachable for the sake of the host, by what its own files say."""
+    found = []
+    for entry in lets.exempt:
+        services = [id_ for id_ in entry.services if id_ != OWN_RULES]
+        if services and entry.reason != MANAGEMENT:
+            detail = f"{entry.reason}: stays reachable, in a network of {', '.join(services)}"
+            found.append(Finding("network", spelled(entry.network), manager="nftables", detail=detail))
+    reason = "this host needs them: seen and reported, counts nothing"
+    return [Verdict("firewall/exemptions", NOT_APPLICABLE, tuple(found), reason=reason)] if found else []
+
+
+def _keep(host: Host, text: str, seen: Generation | None, alone: bool, _: bool) -> None:
+    """Save the observation for later ones, unless a table has changed meanwhile."""
+    if seen is not None and seen == host.ruleset_generation():
+        known.remember(host, text, seen, alone)
+
+
+def _let_through(host: Host, id_: str, entry: Mapping[str, Any]) -> list[Finding]:
+    """The users of this host whom a waiver lets through: evidence of what is open."""
+    names = exemptions.exempted_users(entry)
+    known = [name for name in dict.fromkeys(names) if host.user_id(name) is not None]
+    found = [Finding("network", id_, scope=f"user:{name}", detail="not refused, by waiver") for name in known]
+    return [finding for finding in found if concerns(entry, finding)]
+
+
+def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+    """Load the table, and make it survive a reboot. Raises ControlError."""
+    from . import loading
+
+    return loading.enforce(host, plan["controls"]["firewall"], forced_dns.askers(host, plan))
+
+
+def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
+    """Take the table away, and what would bring it back."""
+    from . import loading
+
+    return loading.lift(host)

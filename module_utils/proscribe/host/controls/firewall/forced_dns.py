@@ -1,0 +1,36 @@
+"""Who may ask name servers where programs are to go through the host's own filter: the accounts of that resolver."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ....base.patterns import pattern
+from ...system import ControlError, Host
+from . import boot
+from .ruleset import PLAIN_DNS
+
+_REMEMBERED = pattern(rf"\tchain refuse-{PLAIN_DNS} \{{\n\t\tmeta skuid (?:\{{ )?([0-9, ]+)")
+
+
+def askers(host: Host, plan: Mapping[str, Any]) -> list[int]:
+    """The numbers of the accounts, sorted; none where the plan does not ask for it, and on a host without a filtering
+    resolver of its own: there everybody has to ask.
+
+    The account of a resolver is known while it runs. One that does not run just now has that of the last time, out of
+    the boot file; otherwise whoever stops it would open what it is there to close.
+    """
+    if not plan["controls"]["firewall"]["settings"].get("force_dns"):
+        return []
+    # Few ask for it, and an audit pays for every line.
+    from ..dns.choice import HOSTS, choose
+    from ..dns.resolver_users import resolver_users
+
+    try:
+        names = resolver_users(host, plan)
+        numbers = {number for name in names if (number := host.user_id(name)) is not None}
+        if not numbers and choose(host, plan["controls"]["dns"]["settings"]).name != HOSTS:
+            remembered = _REMEMBERED.search(host.text(boot.FILE) or "")
+            numbers = {int(number) for number in remembered[1].split(",")} if remembered else set()
+    except ControlError:  # reported by dns, which cannot filter here either
+        return []
+    return sorted(numbers)

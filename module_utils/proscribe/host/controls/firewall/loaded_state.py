@@ -1,0 +1,55 @@
+"""What an enforcing run knows of the loaded table, for the audits after it.
+
+Whoever knows what was loaded at one generation of the kernel's tables, and made the one change since, knows what is
+loaded at the next; and as long as the generation stays, nothing of it has changed. So an audit need not list the table
+again, which takes nft a second for 100,000 networks, nor check its neighbours. Any change to any table of the host,
+ours or another's, makes the next audits whole ones.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from ....base.hashing import sha256
+from ...system import Generation, Host
+
+STATE = "/run/proscribe/firewall"  # gone with a reboot, as the table is
+ALONE = " alone"
+
+
+def remember(host: Host, text: str, at: Generation, alone: bool = False) -> None:
+    """Save that a table made from `text` is loaded at that generation; `alone`: and that no other table then
+    bypassed it.
+    """
+    host.write(STATE, f"{_said(text, at)}{ALONE if alone else ''}\n", 0o600)
+
+
+def forget(host: Host) -> None:
+    """Save nothing: the next observation is a whole one."""
+    host.delete(STATE)
+
+
+def unchanged(host: Host, text: str) -> bool:
+    """Whether a table made from `text` was loaded, and no table of the host has changed since."""
+    return _now(host, text) is not None
+
+
+def alone(host: Host, text: str) -> bool:
+    """Whether moreover no other table bypassed it."""
+    return _now(host, text) == ALONE
+
+
+def _now(host: Host, text: str) -> str | None:
+    """What is saved of the tables as they are now, beyond that this one is loaded; None if that is not known."""
+    now = host.ruleset_generation()
+    stored, said = (host.text(STATE) or "").rstrip("\n"), _said(text, now) if now else ""
+    return stored[len(said) :] if said and stored.startswith(said) else None
+
+
+def _said(text: str, at: Generation) -> str:
+    return f"{at.place} {at.number} {_digest(text)}"
+
+
+@functools.lru_cache(maxsize=1)  # called several times; 100,000 networks take some milliseconds each time
+def _digest(text: str) -> str:
+    return str(sha256(text.encode()).hexdigest())

@@ -1,0 +1,150 @@
+"""The nftables table that a plan calls for, as text, in the very spelling in which nft lists it.
+
+    output, forward -> restricted -> refuse_<service>
+    input           ->                                    (only where the organisation has rules of its own for it)
+                    -> own-in, own-out, own-forward
+
+`restricted` first lets pass what would cut the host off, then sends each service's addresses to the chain that counts,
+logs and refuses them. Last it refuses the witness, an address of nobody's, by which an observation tries whether
+packets come that far. Only a refusal is final: an accept ends our own base chains, and other tables still judge the
+packet (nft(8), "verdict statements"). So the ban holds beside any other firewall and opens nothing that another one
+closes.
+
+A name is a prefix, "_" and the service id, so that no id (`element`, `session`) can be a keyword of nft; what is no
+service's (`dns-over-tls`, `quic`, `plain-dns`, `own-rules`) stands behind a dash.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+from typing import Any, Iterable, Iterator, Mapping, Sequence
+
+from ....model.plan import RESTRICTED
+from ...system import WRITTEN_BY
+from .rule_text import MEMBERS, Exemptions, Network, block_of, either, numbered, refusing, sets, spelled
+
+TABLE = "proscribe"
+DNS_OVER_TLS = "dns-over-tls"
+QUIC = "quic"
+PLAIN_DNS = "plain-dns"
+# The dummy address of RFC 7600, to which nothing is ever sent, and one that is discarded (RFC 6666).
+WITNESSES = ("192.0.0.8", "100::8")
+
+
+def refused(section: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The services of a plan's section whose networks have to be refused to somebody, by id."""
+    return {
+        id_: entry
+        for id_, entry in sorted(section["services"].items())
+        if entry["mode"] in RESTRICTED and entry["networks"] and ("only" not in entry or any(entry["only"].values()))
+    }
+
+
+def own_rules(section: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The organisation's own rules of a plan's section."""
+    return section["settings"].get("rules") or ()
+
+
+def refused_everywhere(section: Mapping[str, Any]) -> dict[str, str]:
+    """What is refused whatever the address, by rule: the match of it."""
+    desired = section["settings"]
+    found = {}
+    if desired.get("dns_over_tls") == "blocked":
+        found[DNS_OVER_TLS] = f"{_over_tcp_and_udp('dport', [853])}"
+    if desired.get("quic") == "blocked":
+        found[QUIC] = "udp dport 443"
+    return found
+
+
+def networks(entry: Mapping[str, Any]) -> list[Network]:
+    """A service's networks, parsed."""
+    return _parsed(tuple(entry["networks"]))
+
+
+@functools.cache
+def _parsed(texts: tuple[str, ...]) -> list[Network]:
+    return [ipaddress.ip_network(text) for text in texts]
+
+
+def render(section: Mapping[str, Any], exemptions: Exemptions) -> str:
+    """The file that replaces the table in one transaction; "" where nothing is to be refused and no rule is set."""
+    logged = bool(section["settings"].get("log"))
+    blocks: list[str] = []
+    rules: list[str] = []
+    for rule, match in refused_everywhere(section).items():
+        blocks += refusing(f"-{rule}", logged)
+        rules.append(f"{match} jump refuse-{rule}")
+    for id_, entry in refused(section).items():
+        ports = _over_tcp_and_udp("dport", entry["ports"]) + " " if entry["ports"] else ""
+        if "only" in entry:
+            if not exemptions.only.get(id_):
+                continue
+            # What belongs to no user's socket (a guest's packets, the kernel's) fits no such match, and passes.
+            blocks.append(numbered(f"{MEMBERS}{id_}", exemptions.only[id_]))
+            ports += f"meta skuid @{MEMBERS}{id_} "
+        blocks += refusing(f"_{id_}", logged, let=exemptions.users.get(id_, ()))
+        for match, block in sets(entry["networks"], f"nets_{id_}"):
+            blocks.append(block)
+            rules.append(f"{match} {ports}jump refuse_{id_}")
+    forced = []
+    if exemptions.askers:
+        blocks += refusing(f"-{PLAIN_DNS}", logged, let=exemptions.askers)
+        forced = [f"{_over_tcp_and_udp('dport', [53])} jump refuse-{PLAIN_DNS}"]
+    hooks = {"output": ["meta oiftype loopback accept", "jump restricted"], "forward": ["jump restricted"]}
+    if own_rules(section):
+        from . import (
+            organisation_rules,  # most organisations have none, and an audit pays for every line that a host compiles
+        )
+
+        for hook, lines in organisation_rules.render(own_rules(section), exemptions, blocks, logged).items():
+            hooks.setdefault(hook, []).extend(lines)
+    elif not rules and not forced:
+        return ""
+    passing = list(_passing(exemptions, blocks, forced))
+    blocks.append(block_of("chain restricted", [*passing, *rules, *_witness(exemptions)]))
+    for hook, lines in hooks.items():
+        # What a host says to itself, its own outer addresses included, leaves through the loopback device. Any other
+        # device can be given its name, lo.
+        kind = f"type filter hook {hook} priority filter - 10; policy accept;"
+        blocks.append(block_of(f"chain {hook}", [kind, *lines]))
+    head = [f"# {WRITTEN_BY}", f"table inet {TABLE}", f"delete table inet {TABLE}"]  # `destroy` would need Linux 6.3
+    return "\n".join([*head, f"table inet {TABLE} {{", f'\tcomment "{WRITTEN_BY}"', *blocks, "}", ""])
+
+
+def _passing(exemptions: Exemptions, blocks: list[str], forced: Sequence[str]) -> Iterator[str]:
+    """The rules that come first, and the sets they need.
+
+    `forced` says who may ask name servers at all; what this host asks is let pass for them only.
+    """
+    # The SSH session over which the table arrives may be older than connection tracking on this host. Then its next
+    # packet is the first one seen, and "reply" says nothing of it. A connection from here starts with a bare SYN, which
+    # this rule does not let pass: it helps nobody out, whatever local port they take.
+    yield f"tcp sport {either(exemptions.ssh_ports)} tcp flags & (syn | ack) != syn accept"
+    # Answers to connections from outside. Not so from the ports of connections that this host opened: one of those that
+    # is older than connection tracking would pass as an answer if the other side happens to speak first.
+    first, last = exemptions.ephemeral
+    yield f"ct direction reply meta l4proto {{ tcp, udp }} th sport != {first}-{last} accept"
+    # A neighbour on the link that cannot find this host cannot reach it either, whoever it is (RFC 4861).
+    yield "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
+    for name, exempt, ports, before in (
+        ("exempt", exemptions.exempt, "", ()),
+        ("resolvers", exemptions.resolvers, _over_tcp_and_udp("dport", exemptions.resolver_ports) + " ", forced),
+    ):
+        yield from before
+        reasons = {spelled(entry.network): entry.reason for entry in exempt}
+        for match, block in sets(list(reasons), f"{name}-nets", reasons=reasons):
+            blocks.append(block)
+            yield f"{match} {ports}accept"
+
+
+def _witness(exemptions: Exemptions) -> Iterator[str]:
+    """The rules for the witness, which somebody may have exempted with all the addresses around it."""
+    for address in map(ipaddress.ip_address, WITNESSES):
+        if not any(address in entry.network for entry in exemptions.exempt):
+            family = "ip" if address.version == 4 else "ip6"
+            yield f"{family} daddr {address} reject with icmpx type admin-prohibited"
+
+
+def _over_tcp_and_udp(field: str, ports: Iterable[int]) -> str:
+    return f"meta l4proto {{ tcp, udp }} th {field} {either(ports)}"

@@ -1,0 +1,34 @@
+"""The control of a Samba domain controller: Group Policy objects of ours, one for each audience that the plan names.
+
+By them machines of the domain get the policies of their browsers, whether Ansible reaches these machines or not.
+`registry_pol.py` and `policies.py` make what an object says, as the export for Windows has it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ....model.finding import Verdict
+from ...system import Host
+from ..base import Changes
+
+
+def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
+    """A verdict for each object. Raises ControlError and Unseen."""
+    from . import observed
+
+    return observed.observe(host, plan)
+
+
+def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+    """What brings the objects in line, and removes those that the plan has no longer. Raises ControlError."""
+    from .changes import enforce
+
+    return enforce(host, plan)
+
+
+def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
+    """What removes the objects, and leaves the domain as if they had never been there. Raises ControlError."""
+    from .changes import lift
+
+    return lift(host, plan)

@@ -1,0 +1,87 @@
+"""Which accounts a program lets in that serves private and business ones: its own policies, of the browser's section.
+
+Where a service's private edition is restricted, its program stays (a catalogue says `programs: both`), and takes the
+organisation's accounts only. That has three forms: values of the registry for a machine, values for each of its users,
+and preferences on macOS. OneDrive and Teams on Windows read some of it for a user only.
+
+- OneDrive: learn.microsoft.com/sharepoint/use-group-policy, and deploy-and-configure-on-macos
+- Teams: learn.microsoft.com/microsoftteams/sign-in-teams
+- Drive for desktop: support.google.com/a/answer/7644837
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterator, Mapping
+
+from ....base.tuples import NamedTuple
+from ....model.plan import RESTRICTED
+from .registry_pol import Entry, emptied, number, text
+
+_ONEDRIVE = "Software\\Policies\\Microsoft\\OneDrive"
+_TEAMS = "Software\\Policies\\Microsoft\\Office\\16.0\\Teams"
+_DRIVE = "Software\\Policies\\Google\\DriveFS"
+NO_PRIVATE, TENANTS = "DisablePersonalSync", "AllowTenantList"  # of OneDrive
+SIGN_IN = "RestrictTeamsSignInToAccountsFromTenantList"
+PATTERN = "AllowedAccountsPattern"
+
+
+class Accounts(NamedTuple):
+    """The policies of one program."""
+
+    name: str
+    domain: str  # of its preferences on macOS
+    preferences: Mapping[str, Any]
+    machine: tuple[Entry, ...] = ()
+    user: tuple[Entry, ...] = ()
+
+
+def of_programs(plan: Mapping[str, Any]) -> list[Accounts]:
+    """The policies of all programs whose private accounts a plan restricts. Raises ValueError for a text that the
+    registry does not take.
+    """
+    section = plan["controls"].get("browser", {})
+    microsoft = section.get("settings", {}).get("tenants", {}).get("microsoft", ())
+    google = section.get("settings", {}).get("tenants", {}).get("google", ())
+    found = [_onedrive(microsoft)] if _restricted(section, "onedrive_personal") else []
+    if microsoft and _restricted(section, "teams_personal"):
+        found.append(_teams(microsoft))
+    return [*found, *([_drive(google)] if google else [])]
+
+
+def machine(plan: Mapping[str, Any]) -> Iterator[Entry]:
+    """The values below HKEY_LOCAL_MACHINE."""
+    for one in of_programs(plan):
+        yield from one.machine
+
+
+def user(plan: Mapping[str, Any]) -> Iterator[Entry]:
+    """The values of each user, below HKEY_CURRENT_USER."""
+    for one in of_programs(plan):
+        yield from one.user
+
+
+def _restricted(section: Mapping[str, Any], service: str) -> bool:
+    return section.get("services", {}).get(service, {}).get("mode") in RESTRICTED
+
+
+def _onedrive(tenants: tuple[str, ...]) -> Accounts:
+    preferences: dict[str, Any] = {NO_PRIVATE: True}
+    if tenants:
+        preferences[TENANTS] = dict.fromkeys(tenants, True)
+    key = f"{_ONEDRIVE}\\{TENANTS}"
+    listed = (emptied(key), *(text(key, tenant, tenant) for tenant in tenants)) if tenants else ()
+    return Accounts("OneDrive", "com.microsoft.OneDrive", preferences, listed, (number(_ONEDRIVE, NO_PRIVATE, True),))
+
+
+def _teams(tenants: tuple[str, ...]) -> Accounts:
+    listed = ",".join(tenants)
+    return Accounts("Teams", "com.microsoft.teams2", {SIGN_IN: listed}, user=(text(_TEAMS, SIGN_IN, listed),))
+
+
+def _drive(domains: tuple[str, ...]) -> Accounts:
+    """The pattern is one of RE2, and has to fit an address whole."""
+    pattern = f"^[^@]+@({'|'.join(map(re.escape, domains))})$"
+    return Accounts(
+        "Google Drive", "com.google.drivefs.settings", {PATTERN: pattern}, (text(_DRIVE, PATTERN, pattern),)
+    )

@@ -1,0 +1,285 @@
+"""Our Group Policy objects brought in line with the plan, or removed.
+
+An object is complete in SYSVOL before the directory has it, and is linked last. Of one that is changed, the directory
+gets the new version first and GPT.INI last: wherever a run is ended, both differ, and the next run goes on from there.
+A client takes an object anew when the version in GPT.INI is another one, so a version is never given to two contents.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from functools import partial
+from typing import Any, Iterable, Iterator, Mapping, Sequence
+
+from ...system import ControlError, Host
+from ...system.directories import remove
+from ..base import Action, Changes, Refusal
+from . import domain as domains
+from . import ldif, permissions, state
+from .desired import Desired, desired, ini
+from .domain import Domain, same
+from .identity import rule
+from .observed import (
+    BESIDE,
+    ENFORCED,
+    FOLDERS,
+    INI,
+    OFF,
+    OURS,
+    POLICY,
+    UNFINISHED,
+    Link,
+    Observed,
+    Seen,
+    attributes,
+    observed,
+    of_entry,
+    of_permissions,
+)
+
+READABLE = 0o770  # the mask of the file's access list, which Samba fills
+MOST_ASIDE = 64 << 20  # bytes of a file that is set aside
+MACHINE = 0xFFFF  # the part of a version that counts the settings for computers
+
+
+def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+    """What brings the objects in line. Raises ControlError and Unseen."""
+    objects = desired(plan)
+    found = observed(host, objects)
+    actions: list[Action] = []
+    refused: list[Refusal] = []
+    names = {seen.guid: one.name for one, seen in zip(objects, found.objects) if one.drifts or seen.anything}
+    if missing := {id_: name for id_, name in names.items() if id_ not in found.state.names}:
+        known = found.state._replace(names={**found.state.names, **missing})
+        actions.append(Action("note", state.FILE, partial(state.write, host, known)))
+    for one, seen in zip(objects, found.objects):
+        if not one.drifts:
+            continue
+        id_ = found.taken.get(one.name.casefold())
+        if id_ and seen.entry is None:
+            refused.append(Refusal(rule(one.name), one.name, f"another object, {id_}, has this name and is not ours"))
+            continue
+        refused += _refused(found, one)
+        actions += _in_line(host, found, one, seen)
+    for seen in found.objects[len(objects) :]:
+        actions += _removed(host, found.domain, seen)
+    if actions or found.state.names.keys() - names.keys():
+        actions.append(Action("note", state.FILE, partial(_note, host, found.domain, names)))
+    return Changes(actions, refused)
+
+
+def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
+    """What removes all of our objects. Raises ControlError and Unseen."""
+    known = state.read(host)
+    objects = desired(plan, whole=False)
+    if not objects and not known.names:
+        return Changes()
+    found = observed(host, objects)
+    actions = [action for seen in found.objects for action in _removed(host, found.domain, seen)]
+    if host.traces(state.FILE):
+        actions.append(Action("delete", state.FILE, partial(host.delete, state.FILE)))
+    aside = host.list(state.ASIDE) or any(path not in UNFINISHED for seen in found.objects for path in seen.foreign)
+    left = [f"what others had put into these objects is in {state.ASIDE}"] if aside else []
+    return Changes(actions, notes=left)
+
+
+def _refused(found: Observed, one: Desired) -> Iterator[Refusal]:
+    for ou in one.ous:
+        if same(ou) not in found.units:
+            yield Refusal(rule(one.name), ou, "the domain has no such object; links to other units stay as they are")
+
+
+def _in_line(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[Action]:
+    """What brings an object in line, in the order in which a kill after any of it is healed by the next run."""
+    domain = found.domain
+    folder = domain.folder_of(seen.guid)
+    for path in seen.foreign:
+        yield Action("set aside", f"{folder}/{path}", partial(_set_aside, host, folder, path, seen))
+    new = seen.policy != one.policy or POLICY not in seen.there
+    differs = list(of_entry(domain, one, seen))
+    version = _version(seen, new or (bool(differs) and seen.version == seen.version_of_files))
+    if seen.entry is not None and (differs or seen.version != version):
+        yield Action("change", domain.dn_of(seen.guid), partial(_change_entry, host, domain, one, seen, version))
+    for path in FOLDERS:
+        if path not in seen.there:
+            yield Action("make", f"{folder}/{path}".rstrip("/"), partial(_make_folder, host, folder, path))
+    text = ini(version)
+    written = {*([POLICY] if new else []), *([INI] if seen.ini != text else [])}
+    # Before anything is written: whoever may not write there any more replaces none of it.
+    for path in dict.fromkeys(path for path, _ in of_permissions(host, found, seen)):
+        if path not in written:
+            whole = f"{folder}/{path}".rstrip("/")
+            yield Action("set the permissions of", whole, partial(permissions.give_file, host, whole))
+    if POLICY in written:
+        yield _write(host, folder, POLICY, one.policy, _about(one, seen))
+    if INI in written:
+        yield _write(host, folder, INI, text, (seen.ini.decode("utf-8", "replace"), text.decode()))
+    if seen.entry is None:
+        yield Action("add", domain.dn_of(seen.guid), partial(_add_entry, host, domain, one, seen.guid, version))
+    yield from _linking(host, found, one, seen)
+
+
+def _version(seen: Seen, changed: bool) -> int:
+    """The version that an object gets. One that the directory already has alone was given by a run that was ended."""
+    newest = max(seen.version, seen.version_of_files, 0)
+    if not changed and newest:
+        return newest
+    if seen.version > seen.version_of_files:
+        return seen.version
+    return (newest & ~MACHINE) + (newest & MACHINE) % MACHINE + 1
+
+
+def _about(one: Desired, seen: Seen) -> tuple[str, str]:
+    """A file of thousands of values, for the diff: its size."""
+    before = f"{len(seen.policy)} bytes\n" if seen.policy else ""
+    return before, f"{len(one.policy)} bytes\n"
+
+
+def _write(host: Host, folder: str, path: str, content: bytes, diff: Sequence[str]) -> Action:
+    return Action("write", f"{folder}/{path}", partial(_replace, host, f"{folder}/{path}", content), diff[0], diff[1])
+
+
+def _replace(host: Host, path: str, content: bytes) -> None:
+    """Put a file in place that has its permissions already."""
+    host.write(path + BESIDE, content, READABLE)
+    permissions.give_file(host, path + BESIDE)
+    host.rename(path + BESIDE, path.rpartition("/")[2])
+
+
+def _make_folder(host: Host, folder: str, path: str) -> None:
+    parent, _, name = f"{folder}/{path}".rstrip("/").rpartition("/")
+    with (
+        _reported(f"cannot make {parent}/{name}"),
+        host.directory(parent) as directory,
+        contextlib.suppress(FileExistsError),
+    ):
+        os.mkdir(name, READABLE, dir_fd=directory)
+    permissions.give_file(host, f"{parent}/{name}")
+
+
+@contextlib.contextmanager
+def _reported(message: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ControlError(f"{message}: {error.strerror}") from None
+
+
+def _change_entry(host: Host, domain: Domain, one: Desired, seen: Seen, version: int) -> None:
+    parts = [ldif.replaced(name, value) for name, value in attributes(domain, one, seen.guid)]
+    parts.append(ldif.replaced("versionNumber", str(version)))
+    parts.append(ldif.replaced("nTSecurityDescriptor", permissions.DIRECTORY))
+    domains.change(host, domain, [ldif.modified(domain.dn_of(seen.guid), parts)])
+
+
+def _add_entry(host: Host, domain: Domain, one: Desired, id_: str, version: int) -> None:
+    dn = domain.dn_of(id_)
+    values = [
+        ("objectClass", "groupPolicyContainer"),
+        ("showInAdvancedViewOnly", "TRUE"),
+        *((name, value) for name, value in attributes(domain, one, id_) if value),
+        ("versionNumber", str(version)),
+        ("nTSecurityDescriptor", permissions.DIRECTORY),
+    ]
+    below = [("objectClass", "container"), ("showInAdvancedViewOnly", "TRUE")]
+    parts = [ldif.added(f"CN={name},{dn}", below) for name in ("Machine", "User")]
+    domains.change(host, domain, [ldif.added(dn, values), *parts])
+
+
+def _linking(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[Action]:
+    """All new links, then those that go: none does before the new ones are there, nor while one cannot be there. A unit
+    that was renamed or mistyped would otherwise leave its machines without the policy.
+    """
+    places = {same(ou): ou for ou in one.ous}
+    for key in places:
+        if key not in found.units:
+            continue
+        link = seen.links.get(key) or Link(found.units[key].dn, found.units[key].one("gPLink"), "", 0)
+        options = link.options & ~OFF | (ENFORCED if one.enforced else 0)
+        if not link.text or options != link.options:
+            text = f"[LDAP://{found.domain.dn_of(seen.guid)};{options}]"
+            # In front, where `samba-tool gpo setlink` has a new one; a link that is there keeps its place.
+            after = link.before.replace(link.text, text, 1) if link.text else text + link.before
+            yield _relink(host, found.domain, "link", link, after)
+    if all(key in found.units for key in places):
+        yield from _unlinking(host, found.domain, (link for key, link in seen.links.items() if key not in places))
+
+
+def _unlinking(host: Host, domain: Domain, links: Iterable[Link]) -> Iterator[Action]:
+    for link in links:
+        if link.text:
+            yield _relink(host, domain, "unlink", link, link.before.replace(link.text, "", 1))
+
+
+def _relink(host: Host, domain: Domain, verb: str, link: Link, after: str) -> Action:
+    """Change the links of an object of the directory, unless somebody else has changed them meanwhile."""
+    record = ldif.modified(link.dn, [ldif.exchanged("gPLink", link.before, after)])
+    return Action(verb, link.dn, partial(domains.change, host, domain, [record]), link.before, after)
+
+
+def _removed(host: Host, domain: Domain, seen: Seen) -> Iterator[Action]:
+    """What removes an object: its links, then the object, then its files."""
+    yield from _unlinking(host, domain, seen.links.values())
+    dn, folder = domain.dn_of(seen.guid), domain.folder_of(seen.guid)
+    if seen.entry is not None:
+        yield Action("delete", dn, partial(_delete_entry, host, domain, dn))
+    for path in seen.foreign:
+        yield Action("set aside", f"{folder}/{path}", partial(_set_aside, host, folder, path, seen))
+    if "" in seen.there:
+        yield Action("delete", folder, partial(_delete_folder, host, folder))
+
+
+def _delete_entry(host: Host, domain: Domain, dn: str) -> None:
+    domains.run(host, ["ldbdel", "-H", domain.database, "--recursive", dn])
+
+
+def _delete_folder(host: Host, folder: str) -> None:
+    for path in reversed(OURS):
+        if path and path not in FOLDERS:
+            host.delete(f"{folder}/{path}")
+    parent, _, name = folder.rpartition("/")
+    with _reported(f"cannot delete {folder}"), host.directory(parent) as directory:
+        remove(directory, name)
+
+
+def _set_aside(host: Host, folder: str, path: str, seen: Seen) -> str:
+    """Keep what somebody has put into an object of ours where only root reads it, and take it out of the object."""
+    whole = f"{folder}/{path}".rstrip("/")
+    if path.endswith("/"):
+        parent, _, name = whole.rpartition("/")
+        with _reported(f"cannot delete {whole}"), host.directory(parent) as directory:
+            os.rmdir(name, dir_fd=directory)
+        return ""
+    if path in UNFINISHED:
+        host.delete(whole)
+        return ""
+    try:
+        content = host.piece(whole, 0, MOST_ASIDE + 1)
+    except ControlError:  # a link, a device, a socket: nothing of it is worth keeping
+        content = b""
+    if len(content) > MOST_ASIDE:
+        raise ControlError(f"{whole} is larger than {MOST_ASIDE} bytes: remove it, it is not of this object")
+    first = place = f"{state.ASIDE}/{seen.guid}/{path or 'folder'}"
+    number = 1
+    while host.stat(place) is not None:
+        number += 1
+        place = f"{first}.{number}"
+    if content:
+        host.write(place, content, 0o600)
+    host.delete(whole)
+    return f"as {place}" if content else ""
+
+
+def _note(host: Host, domain: Domain, names: Mapping[str, str]) -> None:
+    """Note the objects that there are now, and the permissions that their files were just given or found to have."""
+    paths: dict[str, str] = {}  # one of each kind
+    for id_ in names:
+        for path in OURS:
+            whole = f"{domain.folder_of(id_)}/{path}".rstrip("/")
+            paths.setdefault(permissions.print_of_file(host, whole), whole)
+    paths.pop("", None)
+    right = [
+        one for one, path in paths.items() if not permissions.wrong(permissions.of_file(host, path), permissions.FILES)
+    ]
+    state.write(host, state.State(names, right))

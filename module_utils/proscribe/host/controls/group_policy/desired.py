@@ -1,0 +1,53 @@
+"""What a plan says of Group Policy: each object, with all that it has and where it applies."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Sequence
+
+from ....base.tuples import NamedTuple
+from ....model.finding import GROUP_POLICY
+from ....model.plan import once
+from ...system import WRITTEN_BY, ControlError
+from .identity import rule
+from .policies import entries
+from .registry_pol import render
+
+
+class Desired(NamedTuple):
+    """A Group Policy object as it has to be."""
+
+    name: str
+    ous: Sequence[str]
+    enforced: bool  # whether its links apply below units that block inheritance, and before all other objects
+    drifts: bool  # whether it is enforced, and not only audited
+    policy: bytes  # Machine/Registry.pol
+
+
+def desired(plan: Mapping[str, Any], whole: bool = True) -> list[Desired]:
+    """The objects of a plan; not `whole`: without their policies, for what is about to be removed. Raises ControlError
+    for policies that no browser could follow.
+    """
+    return [
+        Desired(
+            one["name"],
+            one["ous"],
+            one["enforced"],
+            one["browser"]["mode"] == "enforce",
+            _policy(plan, one) if whole else b"",
+        )
+        for one in plan.get(GROUP_POLICY, {}).get("objects", ())
+    ]
+
+
+def _policy(plan: Mapping[str, Any], one: Mapping[str, Any]) -> bytes:
+    """The registry's values that say the policies of a group's browsers."""
+    of_group = {"request_url": one.get("request_url", ""), "controls": {"browser": one["browser"]}}
+    try:
+        return bytes(once(plan, rule(one["name"]), lambda: render(entries(of_group))))
+    except ValueError as wrong:
+        raise ControlError(f"the policies of {one['group']} do not fit into Registry.pol: {wrong}") from None
+
+
+def ini(version: int) -> bytes:
+    """GPT.INI, the file by which a client sees that an object has changed."""
+    return f"; {WRITTEN_BY}\r\n[General]\r\nVersion={version}\r\n".encode()

@@ -1,0 +1,106 @@
+"""The domain of a controller: its directory and its SYSVOL, by Samba's own tools.
+
+The tools open the directory's database as root, as Samba's own do on a domain controller, so nothing here knows a
+password. Samba gives its changes to the other domain controllers.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Iterable, Sequence
+
+from ....base.tuples import NamedTuple
+from ...system import ControlError, Host
+from .ldif import Entry, parse
+
+TIMEOUT = 120  # seconds: a directory may be large, and samba-tool is slow to start
+WHOLE_FOREST = "search_options:1:2"  # the control of a search that finds what other naming contexts have as well
+PACKAGES = "the packages samba-ad-dc and ldb-tools have what this control needs on a domain controller"
+_PART = re.compile(r"(?:[^,\\]|\\.)+")
+_DOMAIN = re.compile(r"DC=[A-Za-z0-9-]{1,63}(?:,DC=[A-Za-z0-9-]{1,63})*", re.IGNORECASE)
+
+
+class Domain(NamedTuple):
+    """Where a domain controller has what it serves."""
+
+    database: str  # sam.ldb
+    dn: str  # DC=example,DC=com
+    sysvol: str
+
+    @property
+    def name(self) -> str:
+        """Its name in DNS, example.com."""
+        return ".".join(part[3:] for part in self.dn.split(",")).lower()
+
+    @property
+    def container(self) -> str:
+        """The directory's container of Group Policy objects."""
+        return f"CN=Policies,CN=System,{self.dn}"
+
+    @property
+    def folder(self) -> str:
+        """The folder of their files."""
+        return f"{self.sysvol}/{self.name}/Policies"
+
+    def dn_of(self, guid: str) -> str:
+        """The object in the directory."""
+        return f"CN={guid},{self.container}"
+
+    def folder_of(self, guid: str) -> str:
+        """Its files."""
+        return f"{self.folder}/{guid}"
+
+
+def domain_of(host: Host) -> Domain:
+    """The domain that a host is a controller of. Raises ControlError for a host that is none."""
+    sysvol = _parameter(host, "path", "sysvol")
+    database = f"{_parameter(host, 'private dir')}/sam.ldb"
+    if not sysvol or host.stat(database) is None:
+        raise ControlError("this host is no Samba domain controller: it has no sysvol, or no sam.ldb")
+    found = search(host, database, "", "(objectClass=*)", ["defaultNamingContext"], scope="base")
+    dn = found[0].one("defaultNamingContext") if found else ""
+    if not _DOMAIN.fullmatch(dn):
+        raise ControlError("this host does not say which domain it is a controller of")
+    return Domain(database, dn, sysvol)
+
+
+def _parameter(host: Host, name: str, section: str = "") -> str:
+    """A setting of smb.conf; "" where the section is not there."""
+    argv = ["testparm", "--suppress-prompt", *([f"--section-name={section}"] if section else [])]
+    found = run(host, [*argv, f"--parameter-name={name}"], may_fail=True)
+    return found.strip().rstrip("/") if found.startswith("/") else ""
+
+
+def run(host: Host, argv: Sequence[str], stdin: str | None = None, may_fail: bool = False) -> str:
+    """What a tool of Samba's prints. Raises ControlError."""
+    if host.tool(argv[0]) is None and host.root == "/":
+        raise ControlError(f"{argv[0]} is not installed on this host: {PACKAGES}")
+    if may_fail:
+        done = host.run(argv, stdin=stdin, timeout=TIMEOUT)
+        return "" if done.rc else done.out
+    return host.must(argv, stdin=stdin, timeout=TIMEOUT)
+
+
+def search(
+    host: Host, database: str, base: str, condition: str, names: Iterable[str], scope: str = "sub", control: str = ""
+) -> list[Entry]:
+    """The objects that fit a condition (RFC 4515), with some attributes. Raises ControlError."""
+    controls = [f"--controls={control}"] if control else []
+    argv = ["ldbsearch", "-H", database, "-b", base, "-s", scope, *controls, condition, *names]
+    return parse(run(host, argv))
+
+
+def change(host: Host, domain: Domain, records: Iterable[str]) -> None:
+    """Change the directory by LDIF: all of it, or nothing. Raises ControlError."""
+    run(host, ["ldbmodify", "-H", domain.database], stdin="".join(records))
+
+
+def plain(text: str) -> str:
+    """A text within a condition, in which it means itself."""
+    return "".join(f"\\{byte:02x}" if chr(byte) in "\\*()\0" or byte > 126 else chr(byte) for byte in text.encode())
+
+
+def same(dn: str) -> str:
+    """A name of an object as it compares: in lower case, without the spaces around its parts."""
+    parts = (part.strip().partition("=") for part in _PART.findall(dn))
+    return ",".join(f"{name.strip()}={value.strip()}" for name, _, value in parts).casefold()

@@ -1,0 +1,44 @@
+"""What a Group Policy object of ours is called, and how it is recognised.
+
+Its id follows from the domain and its name, so every domain controller gives the same one, and no other object has it
+by chance. An object of the same name with another id is somebody else's and is never changed. The mark in the
+directory has the name once more: whatever the object is renamed to, its id still follows from it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ....base.hashing import sha256
+from ....model.finding import GROUP_POLICY
+from ...system import WRITTEN_BY
+
+MARK = f"{WRITTEN_BY} Its name: "
+LONGEST_NAME = 64  # characters
+# Microsoft's extension that reads Registry.pol, and the editor for what it has ([MS-GPREG] 1.9): so a Windows machine
+# processes the object, and nothing else of it.
+EXTENSIONS = "[{35378EAC-683F-11D2-A89A-00C04FBBCFA2}{D02B1F72-3407-48AE-BA88-E8213C6761F1}]"
+
+
+def guid(domain: str, name: str) -> str:
+    """The id of our object of that name in a domain (`example.com`), as Windows writes it."""
+    made = bytearray(sha256(f"proscribe group policy\n{domain.lower()}\n{name}".encode()).digest()[:16])
+    made[6] = made[6] & 0x0F | 0x80  # version 8 of RFC 9562: made by a rule of its own
+    made[8] = made[8] & 0x3F | 0x80
+    text = made.hex().upper()
+    return "{" + "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:])) + "}"
+
+
+def marked(description: str) -> str:
+    """The name that the mark of an object has; "" for one that is not marked."""
+    return description[len(MARK) :] if description.startswith(MARK) else ""
+
+
+def slug(name: str) -> str:
+    """A name as a part of a rule: `Proscribe desktops` is proscribe-desktops."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def rule(name: str) -> str:
+    """The rule that an object is."""
+    return f"{GROUP_POLICY}/{slug(name)}"

@@ -1,0 +1,112 @@
+"""A plan's browser policies as Windows has them: values of the registry below HKEY_LOCAL_MACHINE.
+
+They are the policies that hosts get, made by the same code (controls/browser), in the registry's form. Chromium and its
+relatives read a list from the numbered values of a key of its own, and whatever has structure from one text of JSON.
+Firefox and Thunderbird read nested keys, except for policies whose entries have names of their own.
+
+The lists that PolicyListMultipleSourceMergeList names are joined here too: with those of the browser's own cloud
+management on Windows and macOS, and with other files where a Linux host gets this policy out of a domain.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, Mapping
+
+from ....base.tuples import NamedTuple
+from ....model.plan import canonical
+from ..browser import chromium, firefox
+from ..browser.desired import Desired
+from ..browser.extension_settings import EXTENSION_SETTINGS
+from ..browser.observed import MARK
+from ..browser.places import THUNDERBIRD, Place
+from . import accounts
+from .registry_pol import Entry, emptied, number, text
+
+CHROMIUM, FIREFOX = "chromium", "firefox"
+
+
+class Program(NamedTuple):
+    """A browser, or what is built like one, that reads its policies where the platform has them."""
+
+    id: str  # as in the catalogue's browsers.yml
+    name: str
+    family: str  # whose policy language it has: chromium, firefox, thunderbird
+    # Below HKEY_LOCAL_MACHINE, in this spelling: Samba compares it letter by letter, and finds nothing in "SOFTWARE".
+    key: str
+    domain: str  # of its preferences on macOS
+    others: tuple[str, ...] = ()  # further editions, which read the same
+
+    @property
+    def place(self) -> Place:
+        """The program as the code for hosts knows it."""
+        return Place(self.id, self.family, "", browsers=(self.id, *self.others))
+
+
+_BELOW = "Software\\Policies\\"
+PROGRAMS = (
+    Program("google_chrome", "Google Chrome", CHROMIUM, _BELOW + "Google\\Chrome", "com.google.Chrome"),
+    Program("microsoft_edge", "Microsoft Edge", CHROMIUM, _BELOW + "Microsoft\\Edge", "com.microsoft.Edge"),
+    Program("brave", "Brave", CHROMIUM, _BELOW + "BraveSoftware\\Brave", "com.brave.Browser"),
+    Program("chromium", "Chromium", CHROMIUM, _BELOW + "Chromium", "org.chromium.Chromium"),
+    Program("firefox", "Firefox", FIREFOX, _BELOW + "Mozilla\\Firefox", "org.mozilla.firefox", ("firefox_esr",)),
+    Program("thunderbird", "Thunderbird", THUNDERBIRD, _BELOW + "Mozilla\\Thunderbird", "org.mozilla.thunderbird"),
+)
+# The policies of Firefox that are one text of JSON, because their entries have names of their own.
+JSON_TEXTS = (EXTENSION_SETTINGS, firefox.PREFERENCES)
+# Firefox (153) takes a key without values for a table, not for an empty list, and then drops the whole WebsiteFilter
+# unsaid. A key of exceptions may be there from an earlier policy, so it always gets one, for a name that leads nowhere:
+# "internal" is reserved for private use (ICANN, 2024).
+NO_EXCEPTION = "*://nothing.proscribe.internal/*"
+
+
+def of_programs(plan: Mapping[str, Any]) -> dict[Program, dict[str, Any]]:
+    """By program that has anything to say: its policies, as its documentation has them. Raises ControlError for a plan
+    that no browser could follow.
+    """
+    desired = Desired(plan)
+    found: dict[Program, dict[str, Any]] = {}
+    for program in PROGRAMS:
+        rules = desired.of(program.place)
+        if program.family == CHROMIUM:
+            said = chromium.policies(rules, program.place)
+            said.pop(MARK, None)
+            if not rules.block:  # what the organisation has in these lists stays
+                said = {name: value for name, value in said.items() if name not in (chromium.BLOCK, chromium.ALLOW)}
+        else:
+            said = firefox.policies(rules, program.place, firefox.lists(rules))
+        if said:
+            found[program] = said
+    return found
+
+
+def entries(plan: Mapping[str, Any]) -> list[Entry]:
+    """The values of all programs, in one order for one plan. Raises ControlError for a plan that no browser could
+    follow, and ValueError for a text that the registry does not take.
+    """
+    found = [entry for program, said in of_programs(plan).items() for entry in of_program(program, said)]
+    return [*found, *accounts.machine(plan)]
+
+
+def of_program(program: Program, said: Mapping[str, Any]) -> list[Entry]:
+    """The values of a program that say its policies."""
+    nested = program.family != CHROMIUM
+    if firefox.FILTER in said:
+        said = {**said, firefox.FILTER: {"Exceptions": [NO_EXCEPTION], **said[firefox.FILTER]}}
+    return [entry for name in sorted(said) for entry in _values(program.key, name, said[name], nested)]
+
+
+def _values(key: str, name: str, value: Any, nested: bool) -> Iterator[Entry]:
+    if isinstance(value, int):
+        yield number(key, name, value)
+    elif isinstance(value, str):
+        yield text(key, name, value)
+    elif isinstance(value, list) and all(isinstance(one, str) for one in value):
+        # Emptied even if nothing comes after: what another object has in such a list may open what is closed here.
+        yield emptied(f"{key}\\{name}")
+        for count, one in enumerate(value, 1):
+            yield text(f"{key}\\{name}", str(count), one)
+    elif nested and isinstance(value, dict) and name not in JSON_TEXTS:
+        for inner in sorted(value):
+            yield from _values(f"{key}\\{name}", inner, value[inner], nested)
+    else:
+        yield text(key, name, canonical(value))

@@ -1,0 +1,41 @@
+"""The rules of `dns` on a Mac: whether /etc/hosts has the names. Any other filter there is not observed."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ...model.finding import COMPLIANT, NOT_APPLICABLE, UNKNOWN, Verdict, judge
+from ...model.plan import RESTRICTED
+from ..system import ControlError, Host, Unseen
+
+PATH = "/private/etc/hosts"
+NOWHERE = frozenset({"0.0.0.0", "::", "127.0.0.1", "::1"})
+ELSEWHERE = "not all of its names are in /etc/hosts, and other filters are not observed on macOS"
+
+
+def verdicts(host: Host, section: Mapping[str, Any]) -> list[Verdict]:
+    """A verdict for every service of the plan."""
+    services = section["services"]
+    try:
+        blocked, unseen = _blocked(host.text(PATH) or ""), ""
+    except (Unseen, ControlError) as why:
+        blocked, unseen = frozenset(), str(why)
+    return [_verdict(f"dns/{id_}", entry, blocked, unseen) for id_, entry in services.items()]
+
+
+def _blocked(text: str) -> frozenset[str]:
+    """The names that lead nowhere."""
+    found: set[str] = set()
+    other: set[str] = set()
+    for line in text.splitlines():
+        address, *names = line.partition("#")[0].split() or [""]
+        (found if address in NOWHERE else other).update(name.casefold() for name in names)
+    return frozenset(found - other)
+
+
+def _verdict(rule: str, entry: Mapping[str, Any], blocked: frozenset[str], unseen: str) -> Verdict:
+    if entry["mode"] not in RESTRICTED:
+        return judge(rule, entry, ())
+    if unseen or not blocked.issuperset(entry.get("domains", ())):
+        return Verdict(rule, UNKNOWN, reason=unseen or ELSEWHERE)
+    return Verdict(rule, COMPLIANT if entry.get("domains") else NOT_APPLICABLE)

@@ -1,0 +1,374 @@
+"""The two operations on a host: observe it, and change one control of it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from functools import partial
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from ..model import plan as plans
+from ..model.finding import (
+    BESIDE,
+    ERROR,
+    GATES,
+    GROUP_POLICY,
+    MOST_FINDINGS,
+    NONCOMPLIANT,
+    UNKNOWN,
+    WATCH,
+    Finding,
+    Verdict,
+    host_record,
+)
+from ..model.quarantined import DONE, LIST
+from .controls.applying import carry_out
+from .controls.base import Action, Changes, Control, Refusal, differences
+from .system import DARWIN, STATE_DIRECTORY, ControlError, Host, Unseen
+
+CONTROLS = plans.CONTROLS
+FAILED = "could not be changed"
+MISSED = 5  # items that a message names
+
+# The answer of a Mac to code that was not made for one: it lacks what it was sent (loader.LACKING).
+NOT_FOR_MACS = {"lacking": True, "system": DARWIN}
+
+# The arguments of `compliance_state`, as Ansible declares them: of the module, and of the action that streams it.
+COMPLIANCE_STATE_ARGUMENTS = {
+    "plan": {"type": "dict"},
+    "controls": {"type": "list", "elements": "str", "choices": list(CONTROLS), "default": []},
+    "gate": {"type": "str", "choices": list(GATES), "default": "never"},
+    "will_correct": {"type": "bool", "default": False},
+    "probe": {"type": "bool", "default": False},
+    "remember": {"type": "bool", "default": False},
+}
+
+
+def control(name: str) -> Control:
+    """A control's code, which is loaded on demand: an audit of one does not compile the others."""
+    if name == "apps":
+        from .controls import apps
+
+        return apps
+    if name == "browser":
+        from .controls import browser
+
+        return browser
+    if name == "firewall":
+        from .controls import firewall
+
+        return firewall
+    if name == GROUP_POLICY:
+        from .controls import group_policy
+
+        return group_policy
+    from .controls import dns
+
+    return dns
+
+
+def observe(
+    host: Host,
+    plan: Mapping[str, Any],
+    only: Iterable[str] = (),
+    probe: bool = False,
+    watch: Mapping[str, Any] | None = None,
+) -> tuple[dict[str, Any], list[str]]:
+    """Observe a host: its record, and the names of the controls that enforcing would correct.
+
+    `only` names the controls to observe; empty means all that the plan has. `probe` asks for the browsers themselves to
+    be started too (controls/browser/probe.py). `watch` is what the controller knows of a host's own watcher, which is
+    observed with all controls (watch/installed.py). Raises ValueError for an unusable plan.
+    """
+    plans.once(plan, "checked", lambda: plans.check(plan))
+    plan, _ = resolved_here(host, plan)
+    started = time.monotonic()
+    checked_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    verdicts: list[Verdict] = []
+    errors: list[dict[str, str]] = []
+
+    def add(name: str, rules: Iterable[str], at: Callable[[], list[Verdict]]) -> None:
+        try:
+            verdicts.extend(at())
+        except Unseen as unseen:
+            verdicts.extend(Verdict(f"{name}/{id_}", UNKNOWN, reason=str(unseen)) for id_ in rules)
+        except ControlError as error:
+            errors.append({"control": name, "message": str(error)})
+            verdicts.extend(Verdict(f"{name}/{id_}", ERROR, reason=str(error)) for id_ in rules)
+
+    names = [name for name in CONTROLS if name in plan["controls"] and name in (set(only) or CONTROLS)]
+    watched = has_watch(host, plan, only)
+    heartbeat = begun_heartbeat(host) if watched and host.privileged and "watch" in plan else None
+    with host.still():
+        for name in names:
+            add(name, plan["controls"][name]["services"], partial(_observed, host, plan, name))
+    if probe and "browser" in names:
+        add("browser", ["probe"], lambda: [probed(host, plan)])
+    if has_group_policy(host, plan, only):
+        from .controls.group_policy.identity import slug
+
+        slugs = [slug(one["name"]) for one in plan.get(GROUP_POLICY, {}).get("objects", ())]
+        add(GROUP_POLICY, slugs, partial(_observed, host, plan, GROUP_POLICY))
+    if watched:
+        from .watch import installed
+
+        add(WATCH, installed.RULES, lambda: installed.observe(host, plan, watch, heartbeat))
+    record = host_record(
+        plan_digest=plan["digest"],
+        checked_at=checked_at,
+        platform=host.platform(),
+        verdicts=verdicts,
+        errors=errors,
+        duration_ms=round((time.monotonic() - started) * 1000),
+        nothing_known={name: len(plan["controls"][name].get("nothing_known", ())) for name in names},
+    )
+    record.update(host.record_fields)
+    if "catalog" in plan:
+        record["catalog"] = plan["catalog"]
+    drifted = {verdict.rule.partition("/")[0] for verdict in verdicts if verdict.drifted}
+    if drifted:
+        record["logged_in"] = logged_in(host)
+    if watched and host.privileged:
+        from .watch.state.summary import summary
+
+        with contextlib.suppress(Unseen):
+            record[WATCH] = summary(host, plan)
+    return record, [name for name in (*CONTROLS, *BESIDE) if name in drifted]
+
+
+def begun_heartbeat(host: Host) -> Any:
+    """The heartbeat of an observation, whose answer is there at its end; only a watched host pays for the code."""
+    from .watch.heartbeat import Heartbeat
+
+    return Heartbeat(host)
+
+
+def has_watch(host: Host, plan: Mapping[str, Any], only: Iterable[str]) -> bool:
+    """Whether an observation of these controls (none: of all) is about a host that has a watcher, or should have."""
+    return _has_beside(host, plan, only, WATCH, "watch")
+
+
+def has_group_policy(host: Host, plan: Mapping[str, Any], only: Iterable[str]) -> bool:
+    """Whether an observation of these controls (none: of all) is about a domain controller with objects of ours."""
+    return _has_beside(host, plan, only, GROUP_POLICY, "group_policy/state.json")
+
+
+def _has_beside(host: Host, plan: Mapping[str, Any], only: Iterable[str], name: str, state: str) -> bool:
+    """Whether an observation of these controls is about what the plan has beside them under a name, or what the host
+    still has of it: its `state`, below our directory.
+    """
+    if set(CONTROLS) - (set(only) or set(CONTROLS)):
+        return False
+    try:
+        return name in plan or host.stat(f"{STATE_DIRECTORY}/{state}") is not None
+    except Unseen:
+        return False
+
+
+def resolved_here(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Refusal]]:
+    """The plan with what only the host can say of it: which waivers are open at this hour, and who is in its groups;
+    and the groups whose members are not known. The same object where nothing of it has hours or groups.
+    """
+    if not plans.once(plan, "has hours or groups", lambda: plans.has_hours_or_groups(plan)):
+        return plan, []
+    from .plan_groups import here_and_now
+
+    plan, missed = here_and_now(host, plan)
+    return plan, [Refusal(f"{one.control}/{one.service}", f"group:{one.group}", str(one)) for one in missed]
+
+
+def _observed(host: Host, plan: Mapping[str, Any], name: str) -> list[Verdict]:
+    """The verdicts of a control on a host."""
+    if host.system != "Linux":
+        raise Unseen(f"{host.system} is not supported yet")
+    return control(name).observe(host, plan)
+
+
+def logged_in(host: Host) -> list[str]:
+    """Who is logged in; a host on which nothing has drifted does not pay for the code."""
+    from .system.sessions import users
+
+    return users(host)
+
+
+def probed(host: Host, plan: Mapping[str, Any]) -> Verdict:
+    """What the browsers themselves do, on request only: no other audit gets the code for it (see stream.py)."""
+    from .controls.browser.probe import check_by_probe
+
+    return check_by_probe(host, plan)
+
+
+def on_macos(host: Host, plan: Mapping[str, Any], controls: Iterable[str], gate: str) -> dict[str, Any]:
+    """What a Mac answers. Only Macs get the code for it (see stream.py), and nothing is changed there."""
+    from .macos.observing import record_of
+
+    try:
+        record = record_of(host, plan, controls)
+    except ValueError as error:
+        return {"changed": False, "failed": True, "msg": str(error)}
+    return gated({"changed": False, "record": record, "drifted": [], "privileged": host.privileged}, gate)
+
+
+def gated(answer: Mapping[str, Any], gate: str) -> dict[str, Any]:
+    """An answer, with {failed, msg} where the gate makes the host fail."""
+    state = answer["record"]["state"]
+    if state not in GATES[gate]:
+        return dict(answer)
+    return {
+        **answer,
+        "failed": True,
+        "msg": f"this host is {state}, which proscribe_compliance_gate does not allow",
+    }
+
+
+def compliance_state(
+    host: Host,
+    plan: Mapping[str, Any],
+    controls: Iterable[str],
+    gate: str,
+    will_correct: bool,
+    probe: bool = False,
+    remember: bool = False,
+    program: str | None = None,
+    watch: Mapping[str, Any] | None = None,
+    macos: bool = False,
+) -> dict[str, Any]:
+    """The answer of the module `compliance_state`, however its code came to the host: {changed, record, drifted,
+    privileged}, and {failed, msg} where the gate makes the host fail or the plan cannot be used.
+
+    `program` is the text of the program for audits without root that the host has from now on; an empty one removes
+    it. Where that cannot be, the answer has the reason as {not_installed}. `watch` is as for `observe`; a run that
+    remembers is also what renews the plan that a watcher holds. `macos`: this code was made for a Mac.
+    """
+    if host.system == DARWIN:
+        return on_macos(host, plan, controls, gate) if macos else dict(NOT_FOR_MACS)
+    host.learns = remember
+    if remember and host.privileged and has_watch(host, plan, controls):
+        from .watch.installed import renew
+
+        with contextlib.suppress(ControlError, Unseen):  # it is then seen to be stale
+            renew(host, plan, watch)
+    try:
+        record, drifted = observe(host, plan, controls, probe, watch)
+    except ValueError as error:
+        return {"changed": False, "failed": True, "msg": str(error)}
+    if remember and host.privileged:
+        for keep in host.state_savers:
+            with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
+                keep(will_correct)
+    answer = {"changed": False, "record": record, "drifted": drifted, "privileged": host.privileged}
+    if remember and host.privileged and program is not None:
+        from .audit_program import install
+
+        try:
+            install(host, program)
+        except (ControlError, Unseen) as error:
+            answer["not_installed"] = str(error)
+    return answer if drifted and will_correct else gated(answer, gate)
+
+
+def refusals(left: Iterable[tuple[Action, str]]) -> list[Refusal]:
+    """What `carry_out` left as it is, as what it is: not done, and why."""
+    return [Refusal(rule, a.subject, f"{a.user}'s, {FAILED}: {why}") for a, why in left for rule in a.rules]
+
+
+def change(
+    host: Host,
+    plan: Mapping[str, Any],
+    name: str,
+    *,
+    lift: bool = False,
+    dry_run: bool = False,
+    doing: Callable[[Changes], Mapping[str, Any]] = carry_out,
+) -> dict[str, Any]:
+    """Remediate a control (or lift it), and report what was done: the result of the enforcing modules.
+
+    `doing` carries the changes out, and returns what the result says beyond them. Raises ControlError, which then names
+    in `done` the actions that were carried out before it.
+    """
+    from .audit_program import PROGRAM
+    from .cache import forget
+
+    plans.check(plan)
+    host.require_root()
+    if host.system == DARWIN and lift:  # nothing was ever changed there
+        return {**_result([], {}, []), "refused": [], "findings": []}
+    if host.system != "Linux":
+        raise ControlError(f"{host.system} cannot be enforced yet; see docs/coverage.md")
+    plan, missed = resolved_here(host, plan)
+    with host.exclusive() as turns:
+        # What is beside the controls has its mode in each of its parts, and is also about what the plan has no longer.
+        section = {"mode": "enforce"} if name == GROUP_POLICY else plan["controls"].get(name)
+        found: list[Finding] = []
+        changes = Changes()
+        if lift:
+            changes = control(name).lift(host, plan)
+        elif section is not None:
+            seen = control(name).observe(host, plan)
+            found = [finding for verdict in seen if verdict.state == NONCOMPLIANT for finding in verdict.findings]
+            if section["mode"] == "enforce":  # an audited control is only observed
+                changes = control(name).enforce(host, plan)
+        more = dict({} if dry_run else doing(changes))
+        left = more.pop("left", [])
+        if changes.afterwards and not dry_run:
+            changes.afterwards()
+        if changes.actions and not dry_run:
+            turns.note()
+        if lift and not dry_run:
+            turns.forget()
+            forget(host)
+            host.delete(PROGRAM)
+    missed = [one for one in missed if one.rule.partition("/")[0] == name and not lift]
+    refused = [refusal._asdict() for refusal in (*changes.refused, *refusals(left), *missed)]
+    findings = [finding.as_dict() for finding in found[:MOST_FINDINGS]]
+    result = _result(changes.actions, more, left)
+    notes = {"notes": list(changes.notes)} if result["changed"] and changes.notes else {}
+    removed = {"removed": [one._asdict() for one in changes.removed]} if changes.removed else {}
+    return {**result, "refused": refused, "findings": findings, **notes, **removed}
+
+
+def _result(planned: Iterable[Action], more: Mapping[str, Any], left: Sequence[tuple[Action, str]]) -> dict[str, Any]:
+    """What the planned actions came to, but for those `left`; `more` is what carrying out returned beside them."""
+    undone = [id(action) for action, _ in left]
+    actions = [action for action in planned if id(action) not in undone]
+    done = more.get("done", [str(action) for action in actions])
+    return {
+        **{key: value for key, value in more.items() if key != "done"},
+        "changed": bool(actions),
+        "actions": list(done),
+        "diff": differences(actions),
+    }
+
+
+def _seen(observe: Callable[[], Any]) -> Any:
+    """What an observation says that a change needs. Raises ControlError where it cannot be seen."""
+    try:
+        return observe()
+    except Unseen as unseen:
+        raise ControlError(str(unseen)) from None
+
+
+def in_quarantine(host: Host, do: str, ids: Sequence[str], dry_run: bool = False) -> dict[str, Any]:
+    """List what a host's quarantine holds, or restore or prune what it has under these ids, and nothing else.
+
+    The result of the module `quarantine`: {changed, items, broken, left_out} of a list, and else {changed, actions,
+    diff, outcomes: [{id, done, why}]}, with {failed, msg} where something was not done. Raises ControlError.
+    """
+    from .controls.apps.quarantine import operator
+
+    host.require_root()
+    if do == LIST:
+        return {"changed": False, **_seen(lambda: operator.listed(host))}
+    with host.exclusive():
+        found = _seen(lambda: operator.chosen(host, do, ids))
+        planned = [one.action for one in found if one.action is not None]
+        more = dict({} if dry_run else carry_out(Changes(planned, independent=True)))
+        left = more.pop("left", [])
+    outcomes = operator.outcomes(found, left)
+    missed = [one for one in outcomes if not one["done"]]
+    result = {"outcomes": outcomes, **_result(planned, more, left)}
+    if not missed:
+        return result
+    few = "; ".join(f"{one['id']}: {one['why']}" for one in missed[:MISSED])
+    rest = f" (and {len(missed) - MISSED} more)" if missed[MISSED:] else ""
+    return {**result, "failed": True, "msg": f"not {DONE[do]}: {few}{rest}"}

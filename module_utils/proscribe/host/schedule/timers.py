@@ -1,0 +1,157 @@
+"""The host's side of a schedule: units and what they run, installed or removed. Standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from functools import partial
+from typing import Any, Callable, Iterable, Mapping
+
+from ..controls.base import Action, Changes, differences
+from ..system import DARWIN, WRITTEN_BY, ControlError, Host
+from ..system.units import unit_text
+from .reach import require_own
+from .visible import require_visible
+
+DRIFT = "proscribe-drift"  # the controller's units
+PULL = "proscribe-pull"  # a host's own
+UNITS = "/etc/systemd/system"
+STAMPS = "/var/lib/systemd/timers"  # when a persistent timer last fired
+PROGRAM = "/usr/libexec/proscribe/pull"
+COMMITS = "/usr/libexec/proscribe/commits.py"  # which it imports
+SETTINGS = "/etc/proscribe/pull.json"
+SIGNERS = "/etc/proscribe/pull_signers"
+STATE = "/var/lib/proscribe/pull"  # what the program stores there: a checkout, its Ansible's files, reports
+ABOUT = f"{STATE}/about"
+RECORD = "/var/lib/proscribe/record.json"
+
+# All that a schedule can put on a machine: the file, and its mode.
+DRIFT_FILES = {f"{UNITS}/{DRIFT}{kind}": 0o644 for kind in (".service", ".timer", "-failed.service")}
+PULL_FILES = {
+    **{f"{UNITS}/{PULL}{kind}": 0o644 for kind in (".service", ".timer")},
+    PROGRAM: 0o755,
+    COMMITS: 0o644,
+    SETTINGS: 0o600,
+    SIGNERS: 0o644,
+    ABOUT: 0o644,  # also the reason that its directories are known as ours, and go when they are empty
+}
+ABOUT_TEXT = f"Where this host keeps what it pulled, and the reports of its runs.\n{WRITTEN_BY}\n"
+
+
+def planned(
+    host: Host,
+    part: str,
+    files: Mapping[str, str],
+    settings: Mapping[str, Any],
+    runs: Mapping[str, Any] | None = None,
+) -> Changes:
+    """What brings one part (DRIFT or PULL) of a schedule in place: `files` are texts by path, `settings` (with the
+    host's own name in them) what its program reads, {} for none, `runs` {account, paths, starts, writes} what it runs,
+    by account. Raises ControlError for a host without systemd, where others could change what is run, and where the
+    units would not see it.
+    """
+    _require_systemd(host)
+    if runs:
+        require_own(runs["account"], runs["paths"])
+        require_visible(host, files, runs)
+    known = DRIFT_FILES if part == DRIFT else PULL_FILES
+    if strange := sorted(set(files) - set(known)):
+        raise ControlError(f"{strange[0]} is no file of a schedule")
+    texts = dict(files)
+    if settings:
+        texts[SETTINGS] = json.dumps({"": WRITTEN_BY, **settings}, indent=2, sort_keys=True) + "\n"
+    actions = [_write(host, path, text, known[path]) for path, text in texts.items() if _text(host, path) != text]
+    left_over = [path for path in known if path not in texts and host.stat(path)]
+    actions += [_delete(host, path) for path in left_over]
+    units = [action for action in actions if action.subject.startswith(UNITS)]
+    timer = f"{part}.timer"
+    if units:
+        actions.append(Action("load", "systemd's units", lambda: _systemctl(host, "daemon-reload")))
+    link = f"{UNITS}/timers.target.wants/{timer}"
+    if host.stat(link) is None:
+        actions.append(Action("enable", timer, lambda: _systemctl(host, "enable", "--quiet", timer)))
+    changed = any(action.subject == f"{UNITS}/{timer}" for action in units)
+    if changed or not _runs(host, timer):
+        actions.append(Action("start", timer, lambda: _systemctl(host, "restart", timer)))
+    return Changes(actions)
+
+
+def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
+    """What removes the parts of a schedule. A run of the controller's that goes on comes to its own end; a host's
+    own is ended, since it would enforce again what is lifted next.
+    """
+    actions: list[Action] = []
+    for part in () if host.system == DARWIN else parts:  # it has no systemd, and so nothing of ours
+        known = DRIFT_FILES if part == DRIFT else PULL_FILES
+        there = [path for path in known if host.stat(path)]
+        timer = f"{part}.timer"
+        enabled = f"{UNITS}/timers.target.wants/{timer}"
+        if f"{UNITS}/{timer}" in there:
+            actions.append(Action("stop", timer, partial(_stop, host, timer)))
+            if part == PULL:
+                service = f"{PULL}.service"
+                actions.append(Action("stop", service, partial(_stop, host, service)))
+        elif host.stat(enabled):
+            there.append(enabled)
+        if part == PULL:
+            there += [RECORD] if host.stat(RECORD) else []
+            contents = [f"{STATE}/{name}" for name in host.list(STATE) if f"{STATE}/{name}" != ABOUT]
+            actions += [Action("delete", path, partial(_delete_tree, host, path)) for path in contents]
+        actions += [_delete(host, path) for path in there]
+        if any(path.startswith(UNITS) for path in there):
+            actions.append(Action("load", "systemd's units", lambda: _systemctl(host, "daemon-reload")))
+        stamp = f"{STAMPS}/stamp-{timer}"
+        actions += [_delete(host, stamp)] if host.stat(stamp) else []
+    return Changes(actions)
+
+
+def change(host: Host, work: Callable[[], Changes], dry_run: bool) -> dict[str, Any]:
+    """Do what is planned and say what was done: {changed, actions, diff}. Raises ControlError."""
+    host.require_root()
+    with host.exclusive() if host.system != DARWIN else contextlib.nullcontext():
+        actions = work().actions
+        done: list[str] = []
+        for action in () if dry_run else actions:
+            try:
+                action.apply()
+            except ControlError as error:
+                raise ControlError(f"{action}: {error}", done=done) from None
+            done.append(str(action))
+    return {"changed": bool(actions), "actions": [str(action) for action in actions], "diff": differences(actions)}
+
+
+def _write(host: Host, path: str, text: str, mode: int) -> Action:
+    return Action("write", path, lambda: host.write(path, text, mode), _text(host, path) or "", text)
+
+
+def _delete(host: Host, path: str) -> Action:
+    return Action("delete", path, lambda: host.delete(path), "" if path == RECORD else _text(host, path) or "")
+
+
+def _text(host: Host, path: str) -> str | None:
+    return unit_text(host, path) if path.startswith(UNITS) else host.text(path)
+
+
+def _delete_tree(host: Host, path: str) -> None:
+    # Only root can write there, so no link in it is somebody else's.
+    host.must(["rm", "-rf", "--one-file-system", "--", path], timeout=300)
+
+
+def _stop(host: Host, unit: str) -> None:
+    # It may never have been loaded, so that it is not there to be stopped is no failure.
+    if unit.endswith(".timer"):
+        host.run(["systemctl", "disable", "--quiet", unit])
+    host.run(["systemctl", "stop", unit], timeout=120)
+
+
+def _runs(host: Host, unit: str) -> bool:
+    return host.run(["systemctl", "is-active", "--quiet", unit]).rc == 0
+
+
+def _systemctl(host: Host, *argv: str) -> None:
+    host.must(["systemctl", *argv], timeout=120)
+
+
+def _require_systemd(host: Host) -> None:
+    if host.stat("/run/systemd/system") is None:
+        raise ControlError("this machine does not run systemd, whose timers a schedule needs")

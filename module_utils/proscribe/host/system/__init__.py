@@ -1,0 +1,185 @@
+"""The only interface to the operating system: files, processes, users and tools of the host.
+
+Every control goes through it, so each can be tested on a fixture and on recorded answers (`root`, `run`), and again
+on the real thing. Root code meets hostile users here: nothing is run through a shell, no link that a user could have
+made is followed, and a file appears whole or not at all. Standard library only, Python 3.9 and newer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Callable, Collection, Iterator, Mapping, Sequence
+
+from .files import LARGEST_FILE, LEDGER, LIFT, SIGNED, STATE_DIRECTORY, WRITTEN_BY
+from .netfilter import Generation, generation, refuses
+from .processes import Processes
+from .tools import Runner, run_tool
+from .types import ControlError, Process, Result, Unseen, User, escaped, one_line
+
+if TYPE_CHECKING:
+    from .file_lock import Turns
+    from .file_scan import Known, Scanned
+    from .names import Resolution
+
+DARWIN = "Darwin"  # the kernel of macOS, where nothing is ever changed
+
+__all__ = [
+    "DARWIN",
+    "LEDGER",
+    "STATE_DIRECTORY",
+    "SIGNED",
+    "LIFT",
+    "WRITTEN_BY",
+    "ControlError",
+    "Generation",
+    "Host",
+    "Process",
+    "Result",
+    "Runner",
+    "Unseen",
+    "User",
+    "escaped",
+    "one_line",
+    "run_tool",
+]
+
+
+class Host(Processes):
+    """A host, seen from `root` ("/" but in tests) and through `run`, the runner of its tools.
+
+    `record_fields` go into the record as they are. `state_savers` save for later runs what a run that may write
+    has learnt; each takes whether its run begins with this observation. Where nothing will be saved, `learns` is false,
+    and observing costs less. `started_by` is the unit that had systemd start this process, and so runs; "" for none.
+    `by` is who changes it, for others that wait `patience` seconds for their turn, and `other_runs` with whom this run
+    had to share it (turns.py). `clock` says what time it is, in seconds since 1970: on a watched host one that does not
+    go back (watch/clock.py).
+    """
+
+    def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
+        super().__init__(root, run)
+        self.record_fields: dict[str, Any] = {}
+        self.state_savers: list[Callable[[bool], None]] = []
+        self.learns = True
+        self.started_by = ""
+        self.by = ""
+        self.patience = 60.0
+        self.other_runs: list[dict[str, Any]] = []
+        self.clock: Callable[[], float] = time.time
+
+    @property
+    def system(self) -> str:
+        """The kernel's name: Linux, Darwin."""
+        return os.uname().sysname
+
+    def ruleset_generation(self) -> Generation | None:
+        """The state of the packet filter's tables, which changes with every change to any of them; None if unknown."""
+        return generation() if self.root == "/" else None  # a fixture has no kernel of its own
+
+    def refused_execution(self, path: str) -> int:
+        """Try to execute a file that the caller has seen to be no program: the kernel reports the start to whoever
+        listens, refuses it, and this process goes on. The number of the kernel's error.
+        """
+        try:
+            os.execve(self._real(path), [path], {})
+        except OSError as error:
+            return error.errno or 0
+
+    def refuses(self, address: str, port: int) -> bool | None:
+        """Whether the packet filter refuses what goes to an address; None where that cannot be tried."""
+        return refuses(address, port) if self.root == "/" else None
+
+    def require_root(self) -> None:
+        """Raises ControlError for an ordinary user: nothing on a host is changed half."""
+        if not self.privileged:
+            raise ControlError("this needs root: run it as root, or let Ansible become root (-b, and -K if sudo asks)")
+
+    @contextlib.contextmanager
+    def exclusive(self, patience: float | None = None) -> Iterator[Turns]:
+        """Keep a second run of Proscribe off this host. Raises ControlError when another one has it for too long."""
+        from .file_lock import Turns  # an audit takes none
+
+        turns = Turns(self._real, self.by, self.patience if patience is None else patience)
+        try:
+            with turns.taken():
+                yield turns
+        finally:
+            self.other_runs += turns.others
+
+    def scan(
+        self,
+        roots: Sequence[str],
+        choose: Callable[[str, Sequence[str]], Collection[str]],
+        known: Mapping[str, Known],
+        skipped: Collection[str] = (),
+        apart: bool = False,
+    ) -> Scanned:
+        """Scan below some directories; see host/file_scan.py."""
+        from .file_scan import scan  # only a plan that names programs pays for it
+
+        return scan(self, roots, choose, known, skipped, remember=self.learns, apart=apart)
+
+    def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
+        """Send one datagram and return the answer; None if none comes within `timeout` seconds. Raises OSError where
+        there is nobody to come from: nothing listens there (ConnectionRefusedError), or no packet gets there.
+        """
+        import _socket  # only a host with a resolver of its own pays for it, and not for the larger module socket
+
+        channel = _socket.socket(_socket.AF_INET6 if ":" in address else _socket.AF_INET, _socket.SOCK_DGRAM)
+        try:
+            channel.settimeout(timeout)
+            channel.connect((address, port))  # so only that address and port can answer
+            channel.send(message)
+            return channel.recv(65535)
+        except _socket.timeout:
+            return None
+        finally:
+            channel.close()
+
+    def resolve(self, name: str, family: int, patience: float) -> Resolution | None:
+        """Resolve a name as programs do; see host/names.py. None for a fixture, which has no C library of its own."""
+        if self.root != "/":
+            return None
+        from .names import resolve  # only a host where names are blocked pays for it
+
+        return resolve(name, family, patience)
+
+    def get(self, path: str, resource: str, timeout: float) -> bytes | None:
+        """The answer of a service of the host about a resource, over its local socket (HTTP); None if it does not
+        answer with 200 within `timeout` seconds, or with more than a file may hold.
+        """
+        import http.client  # only a host that has something to ask about pays for it
+        import socket
+
+        parent, _, name = path.rpartition("/")
+
+        class Local(http.client.HTTPConnection):
+            def connect(self) -> None:
+                self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                self.sock.settimeout(timeout)
+                self.sock.connect(f"/proc/self/fd/{directory}/{name}")
+
+        try:
+            with self._directory(parent) as directory:
+                connection = Local("localhost")
+                connection.request("GET", resource)
+                answer = connection.getresponse()
+                content = answer.read(LARGEST_FILE + 1)
+                connection.close()
+        except (OSError, http.client.HTTPException):
+            return None
+        return content if answer.status == 200 and len(content) <= LARGEST_FILE else None
+
+    def platform(self) -> dict[str, str]:
+        """The operating system in a few words, for the record."""
+        text = (self.text("/etc/os-release") or "") if self.system == "Linux" else ""
+        release = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        return {
+            "os": release.get("ID", sys.platform).strip("\"'"),
+            "version": release.get("VERSION_ID", "").strip("\"'"),
+            "kernel": os.uname().release,
+            "architecture": os.uname().machine,
+            "python": ".".join(map(str, sys.version_info[:3])),
+        }

@@ -1,0 +1,58 @@
+"""What the door to the operating system speaks of: two errors, tools' answers, accounts, processes, names in print."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from ...base.tuples import NamedTuple
+
+
+class ControlError(Exception):
+    """Something on the host that a control cannot go on with: what was tried, and what the host answered."""
+
+    def __init__(self, message: str, *, done: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.done = done  # the actions that were carried out all the same, when changing a host
+
+
+class Unseen(Exception):
+    """Something that could not be observed, and why: the rules that need it are `unknown`."""
+
+
+def escaped(text: str) -> str:
+    """A path or a name as it can be printed: bytes that are no text, and what does not print, as escapes."""
+
+    def code(character: str) -> str:
+        number = ord(character)
+        return f"\\x{number & 0xFF:02x}" if 0xDC80 <= number <= 0xDCFF or number < 256 else f"\\u{number:04x}"
+
+    return "".join(character if character.isprintable() else code(character) for character in text)
+
+
+def one_line(text: str) -> str:
+    """A text as one printable line, fit for a log, a comment or a message."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+class Result(NamedTuple):
+    """What a tool answered."""
+
+    rc: int
+    out: str
+    err: str
+
+
+class User(NamedTuple):
+    """An account with a home directory."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+
+
+class Process(NamedTuple):
+    """A running program, known by its executable and never by the name it gives itself."""
+
+    pid: int
+    exe: str  # as /proc/PID/exe shows it, without " (deleted)"

@@ -1,0 +1,116 @@
+"""Noticing programs when they start, and ending the restricted ones: what `watch launches` runs (docs/watch.md).
+
+It is two processes of one program. The daemon (noticing.py) is always there, and so small that nobody minds: it is
+Python with a few modules, and replaces the process that has loaded all of the watch's code. The verifier (verifying.py)
+is that process, started again by the daemon with a socket as its standard input; each start checks the code anew.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import stat
+import sys
+from typing import Any
+
+from ..system import Host, escaped
+from .heartbeat import NOTICED, UNABLE, Heartbeat
+from .state import files
+
+# What the daemon consists of, each after those that it needs.
+NAMES = ("fanotify", "inotify", "mounts", "prefilter", "proc_events", "process_users", "reported", "waiting")
+LIGHT = ("tuples", *(f"watch.{name}" for name in NAMES))
+DAEMON = "watch.noticing"
+# Loads these modules out of an unnamed file, and runs the last one: what its process needs, and nothing else.
+LOADER = """\
+import marshal, sys
+def load(name, code, package):
+    module = type(sys)(name)
+    module.__package__ = name if package else name.rpartition(".")[0]
+    if package:
+        module.__path__ = []
+    sys.modules[name] = module
+    exec(code, module.__dict__)
+    above, _, base = name.rpartition(".")
+    if above:
+        setattr(sys.modules[above], base, module)
+    return module
+with open(int(sys.argv[1]), "rb") as stream:
+    parts = marshal.load(stream)
+for part in parts:
+    last = load(*part)
+del parts, part, stream
+last.run(sys.argv[2:])
+"""
+
+
+def main(host: Host) -> None:
+    """Notice starts and end what is restricted, until a signal ends this process."""
+    if stat.S_ISSOCK(os.fstat(0).st_mode):
+        from .verifying import Verifying, serve
+
+        serve(Verifying(Host), 0)
+        return
+    command = _command()
+    parts = _parts()
+    if parts:
+        _become_light(parts, command)
+    from .starts.daemon import run  # where the code is not to be had as code, this process does it, with more memory
+
+    run(command)
+
+
+def status(host: Host, known: files.Settings) -> str:
+    """By what starts of programs are seen on a host, in words: tried now. Raises Unseen."""
+    heard = Heartbeat(host).heard(known)
+    if heard.state == NOTICED:
+        unseen = escaped(heard.fields.get("unseen", ""))
+        more = f"; not on {unseen}, which only the timer sees" if unseen else ""
+        return f"starts of programs are noticed by {escaped(heard.fields['by'])}{more}"
+    what = f"{heard.detail}; the timer's observation finds what runs"
+    return what if heard.state == UNABLE else f"starts of programs are not noticed now: the daemon {what}"
+
+
+def _command() -> list[str]:
+    """The command that this process was started by, with the very Python that runs it."""
+    with open("/proc/self/cmdline", "rb") as stream:
+        words = stream.read().split(b"\0")[:-1]
+    return [sys.executable, *map(os.fsdecode, words[1:])]
+
+
+def _parts() -> list[tuple[str, Any, bool]]:
+    """The code of the daemon's modules: (name, code, whether it is a package); [] where their loader has none."""
+    top = __name__.rpartition(".watch.")[0]
+    packages = [*(top.rsplit(".", count)[0] for count in range(top.count("."), 0, -1)), top, f"{top}.watch"]
+    names = [*packages, *(f"{top}.{name}" for name in (*LIGHT, DAEMON))]
+    found = []
+    for name in names:
+        code = _code(name)
+        if code is None:
+            return []
+        found.append((name, code, name in packages))
+    return found
+
+
+def _code(name: str) -> Any:
+    import importlib
+
+    spec = importlib.import_module(name).__spec__
+    loader: Any = spec.loader if spec else None
+    if hasattr(loader, "compiled"):  # the watch's own (loader.py)
+        code = loader.compiled(name)[0]
+        return marshal.loads(code) if isinstance(code, bytes) else code
+    return loader.get_code(name) if hasattr(loader, "get_code") else None
+
+
+def _become_light(parts: list[tuple[str, Any, bool]], command: list[str]) -> None:
+    """Replace this process by the daemon alone. Returns only where that is not possible."""
+    try:
+        descriptor = os.memfd_create("proscribe-launches", 0)
+        view = memoryview(marshal.dumps(parts))
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.execv(sys.executable, [sys.executable, "-ISXutf8", "-c", LOADER, str(descriptor), *command])
+    except OSError:
+        return

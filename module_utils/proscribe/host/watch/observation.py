@@ -1,0 +1,320 @@
+"""One own observation: what the plan in effect calls for is compared with what is so, corrected, and written down.
+
+It has the limits of a run: the budgets of users, the lock, the firewall's take-back; and one of its own, since nobody
+reads along: where very much would be removed at once, nothing is, and the next run decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
+
+from ...base.json_text import written
+from ...base.moments import stamp
+from ...base.tuples import NamedTuple
+from ...model.finding import NONCOMPLIANT, REPAIRED, WATCH, mark_repaired
+from ...model.plan import Known, has_hours_or_groups, once
+from ..controls.applying import carry_out
+from ..controls.apps.requests.answers import NOTIFIED
+from ..controls.base import Changes
+from ..system import ControlError, Host, Unseen
+from .causes import by_cause
+from .installed import PLAN, WATCHER
+from .state import clock, effective, files, journal, pause
+from .state.summary import is_stale
+
+MOST_REMOVALS = 25  # packages that one observation removes
+LOAD_TIME = 20.0  # seconds for a new table of the firewall to be loaded
+MOST_FAILURES = 300  # characters of a message
+MOST_UNWRITTEN = 50  # lines of the journal that wait for it to be writable
+
+if TYPE_CHECKING:
+    Plan = Mapping[str, Any]
+
+
+class Operations(NamedTuple):
+    """The two operations on a host, as run.py has them: what uses them is below it."""
+
+    observe: Callable[..., tuple[dict[str, Any], list[str]]]
+    change: Callable[..., dict[str, Any]]
+
+
+class Observation:
+    """One observation of a host by itself. `follows` is what is cached of the plan of this digest; `keep` caches it."""
+
+    def __init__(self, host: Host, known: files.Settings, operations: Operations) -> None:
+        self.host, self.known, self.operations = host, known, operations
+        self.before = files.state(host)
+        self.reported: list[str] = []  # what is wrong and need not be written down again
+        self.unwritten: list[dict[str, Any]] = []  # lines that the journal could not take
+        self.unsaved: list[str] = []  # why the record and the state of this observation are not on the disk
+        self.ended_early: list[dict[str, Any]] | None = None  # lines of one that did not come to its end
+
+    def run(self, plan: Plan) -> dict[str, Any]:
+        """Observe and correct; the record. Raises ValueError for an unusable plan."""
+        digest = str(plan["digest"])
+        self._write(self.before.get("unwritten", []))
+        self._note_time()
+        self._note_lost_lines()
+        earlier = self._note_change(plan, digest)
+        record, drifted = self.operations.observe(self.host, plan)
+        for save in self.host.state_savers:
+            with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
+                save(False)  # no run: homes are read whole once in so many runs of the controller
+        wrong = _wrong(record, drifted)
+        new = [rule for rule in wrong if rule not in self.before.get("drifted", ())]
+        # What only the plan forbids that has just taken effect has not drifted: it was as the one before had it.
+        turned = set(new) - self._by_earlier_plan(earlier, new)
+        self._note_drift(record, [rule for rule in new if rule not in turned])
+        failed: dict[str, str] = {}
+        if drifted and not pause.active(self.host):
+            failed = self._correct(plan, drifted)
+            after, _ = self.operations.observe(self.host, plan)
+            was = {**record, "rules": [rule for rule in record["rules"] if rule["rule"] not in turned]}
+            right = set(wrong) - set(_wrong(after, drifted))
+            record = mark_repaired(was, after)
+            repaired = {rule["rule"] for rule in record["rules"] if rule["state"] == REPAIRED}
+            if corrected := [rule for rule in wrong if rule in repaired and rule not in turned]:
+                self._journal("corrected", rules=corrected)
+            wrong = [rule for rule in wrong if rule not in (right & turned) | repaired]
+        self._note_drift(record, [rule for rule in wrong if rule in turned])
+        self._note_damage(record)
+        self._notify(plan)
+        reported = [f"{name}: {message}"[:MOST_FAILURES] for name, message in failed.items()]
+        self._store(record, digest, wrong, reported)
+        return record
+
+    def _note_change(self, plan: Plan, digest: str) -> Plan | None:
+        """Write down that another plan has taken effect, or that an hour of a waiver has begun or ended, since the last
+        own observation; the plan as it was then, None where it was the same.
+        """
+        earlier, last = self.before.get("plan", digest), self.before.get("clock")
+        if earlier != digest:
+            self._journal("plan", plan=digest)
+            return self._stored_before(digest, earlier)
+        if last is None or not once(plan, "has hours or groups", lambda: has_hours_or_groups(plan)):
+            return None
+        from ...model.plan_hours import at, difference
+
+        time.tzset()
+        was, now = (at(plan, time.localtime(moment)) for moment in (last, self.host.clock()))
+        opened, closed = difference(was, now)
+        if not opened and not closed:
+            return None
+        self._journal("hours", opened=opened, closed=closed)
+        return was
+
+    def _stored_before(self, digest: str, earlier: str) -> Plan | None:
+        """The plan that was in effect before another one followed it; None where a run has brought that, or nobody
+        knows.
+        """
+        plans = self.known.plans()
+        if digest == self.known.plan:
+            return None
+        if earlier not in plans:  # a run has brought others since the last own observation
+            earlier = plans[plans.index(digest) - 1]
+        with contextlib.suppress(files.Damaged, Unseen):
+            return Known(effective.stored(self.host, self.known, earlier), {})
+        return None
+
+    def _by_earlier_plan(self, earlier: Plan | None, wrong: list[str]) -> set[str]:
+        """Of rules that are wrong, those that are so by the earlier plan, too; all of them where there is none."""
+        if not wrong or earlier is None:
+            return set(wrong)
+        try:
+            return set(_wrong(*self.operations.observe(self.host, earlier)))
+        except (ControlError, Unseen, ValueError):
+            return set(wrong)
+
+    def _note_drift(self, record: Mapping[str, Any], rules: list[str]) -> None:
+        for cause, together in by_cause(record, rules):
+            self._journal("drift", rules=together, users=record.get("logged_in", []), cause=cause)
+
+    def _note_lost_lines(self) -> None:
+        """Write down that the journal has lost lines that the last own observation saw in it."""
+        if journal.has_lost_lines(self.host, self.before.get("journal", []), self.before.get("last", "")):
+            detail = f"file {journal.JOURNAL}: lines that were in it are gone"
+            self._journal("drift", rules=["watch/watcher"], users=[], cause=detail)
+
+    def _note_time(self) -> None:
+        try:
+            back = clock.advance(self.host)
+        except (ControlError, Unseen):
+            back = 0
+        if back and self._fresh("clock"):
+            self._journal("clock", back=back)
+        renewed = files.renewed(self.host)
+        if is_stale(self.host, self.known.max_age, renewed) and self._fresh("stale"):
+            self._journal("stale", renewed=renewed or stamp(0))
+        if "stale" in self.before.get("reported", ()) and "stale" not in self.reported:
+            self._journal("renewed")
+
+    def _note_damage(self, record: Mapping[str, Any]) -> None:
+        """Of the watcher itself, what is still wrong: a run repairs it, as it is not on the host a second time."""
+        for rule in record["rules"]:
+            if rule["rule"] == WATCHER and rule["state"] == NONCOMPLIANT:
+                for finding in rule["findings"]:
+                    if self._fresh(f"damaged {finding['path'] or finding['id']}"):
+                        self._journal("damaged", file=finding["path"] or finding["id"])
+
+    def _fresh(self, what: str) -> bool:
+        """Whether something that is so was not so the last time."""
+        self.reported.append(what)
+        return what not in self.before.get("reported", ())
+
+    def _journal(self, event: str, **fields: Any) -> None:
+        """Write an event down, once: an observation that was killed may have done so before its end."""
+        if event == "drift":
+            fields["rules"] = [rule for rule in fields["rules"] if not self._is_open(rule)]
+            if not fields["rules"]:
+                return
+        elif event != "corrected":
+            last = next((line for line in reversed(self._of_killed()) if line["event"] == event), None)
+            if last and (event == "clock" or {**last, **fields} == last):  # the clock is behind by less by now
+                return
+        self._write([{"at": stamp(time.time()), "event": event, **fields}])
+
+    def _is_open(self, rule: str) -> bool:
+        """Whether an observation that was killed wrote down that a rule drifted, and not that it was corrected."""
+        lines = [one for one in self._of_killed() if one["event"] in ("drift", "corrected") and rule in one["rules"]]
+        return bool(lines) and lines[-1]["event"] == "drift"
+
+    def _of_killed(self) -> list[dict[str, Any]]:
+        """The lines that were written since the last observation that came to its end."""
+        if self.ended_early is None:
+            last = self.before.get("last", "")
+            lines: list[dict[str, Any]] = []
+            with contextlib.suppress(Unseen):
+                lines = journal.read(self.host)[0]
+            self.ended_early = [line for line in lines if line["at"] > last]
+        return self.ended_early
+
+    def _write(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Have lines in the journal. A full disk does not keep a host from being corrected: they wait."""
+        for line in lines:
+            fields = {name: value for name, value in line.items() if name not in ("at", "event")}
+            try:
+                journal.write_down(self.host, str(line.get("event")), fields, str(line.get("at")))
+            except (ControlError, Unseen):
+                self.unwritten.append(dict(line))
+            except (ValueError, TypeError):  # no line, in what an earlier observation left
+                continue
+
+    def _correct(self, plan: Plan, names: list[str]) -> dict[str, str]:
+        """Correct controls, each by itself; the messages of those that failed."""
+        failed: dict[str, str] = {}
+        for name in names:
+            try:
+                if name == WATCH:
+                    from .restoring import restore
+
+                    restore(self.host, self.known)
+                else:
+                    corrected(self.host, plan, name, self.operations.change)
+            except (ControlError, Unseen, ValueError, OSError) as error:
+                failed[name] = str(error)
+                if f"{name}: {error}"[:MOST_FAILURES] not in self.before.get("failed", ()):
+                    self._journal("failed", control=name, message=str(error))
+        return failed
+
+    def _notify(self, plan: Plan) -> None:
+        """Notify users of answers to their requests, and of waivers that open, end soon, or have ended."""
+        with contextlib.suppress(ControlError, Unseen):
+            if plan.get("answers") or plan.get("waivers") or self.host.stat(NOTIFIED):
+                from ..controls.apps.requests.notifications import deliver, due
+
+                for message in due(self.host, plan, clock.effective(self.host)):
+                    deliver(self.host, [message])
+                    self._journal("notified", **message[2])
+
+    def _store(self, record: Mapping[str, Any], digest: str, wrong: list[str], failed: list[str]) -> None:
+        waiting, self.unwritten = self.unwritten, []
+        self._write(waiting)  # what was corrected may have made room
+        given = {
+            "last": stamp(time.time()),
+            "plan": digest,
+            "drifted": wrong,
+            "failed": failed,
+            "reported": self.reported,
+            "clock": int(self.host.clock()),
+            "up": clock.awake(),
+            "boot": clock.boot_id(self.host),
+            "journal": journal.extent(self.host),
+            **({"unwritten": self.unwritten[:MOST_UNWRITTEN]} if self.unwritten else {}),
+        }
+        for path, content in ((files.STATE, given), (files.RECORD, record)):
+            try:
+                self.host.write(path, written(content), 0o600)
+            except (ControlError, Unseen) as error:
+                self.unsaved.append(str(error))
+        if self.unwritten:
+            self.unsaved.append(f"{len(self.unwritten)} lines cannot be written to {journal.JOURNAL}")
+
+
+def _wrong(record: Mapping[str, Any], drifted: list[str]) -> list[str]:
+    """The rules that were seen to be wrong, and that a correction is for: only a run renews a stale plan."""
+    rules = [rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT and rule["rule"] != PLAN]
+    return [rule for rule in rules if rule.partition("/")[0] in drifted]
+
+
+def corrected(host: Host, plan: Plan, name: str, change: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """Correct one control as a run does; the result of run.change. Raises ControlError, Unseen and ValueError."""
+    if name == "firewall":
+        return _firewall(host, plan, change)
+    return change(host, plan, name, doing=limited)
+
+
+def limited(changes: Changes) -> Mapping[str, Any]:
+    """Carry changes out, but none of those that would remove very many packages. Raises ControlError."""
+    removed = sum(len(one.before.splitlines()) or 1 for one in changes.actions if one.verb == "remove")
+    if removed > MOST_REMOVALS:
+        raise ControlError(
+            f"{removed} packages would be removed, and the watch removes at most {MOST_REMOVALS} at once: the next run"
+            " of the controller decides"
+        )
+    return carry_out(changes)
+
+
+def _firewall(host: Host, plan: Plan, change: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """Correct the firewall. A table that was confirmed before is loaded at once. Another one is tried out as a run does
+    it, with the timer that takes it back; no controller connects anew, so only what the host can see by itself confirms
+    it: it still reaches the gateways and resolvers that it reached before.
+    """
+    from ..controls.firewall import confirm, program
+    from ..system.forked import Limits, run_apart
+
+    def tried() -> dict[str, Any]:
+        return change(host, plan, "firewall", doing=confirm.trying(host, plan))
+
+    # The candidate is loaded once the process that began it has ended, so that is not this one.
+    done: dict[str, Any] = run_apart(lambda: confirm.in_turn(host, tried), Limits(seconds=600, memory=0))
+    pending = done.pop("pending", None)
+    if not pending:
+        return done
+    token = str(pending["token"])
+    end = time.monotonic() + LOAD_TIME
+    names = [f"{program.RUN}/{outcome}-{token}" for outcome in ("loaded", "failed")]
+    while not any(map(host.stat, names)) and time.monotonic() < end:
+        time.sleep(0.2)
+    return confirm.keep(host, token)
+
+
+def observed(
+    host: Host,
+    known: files.Settings,
+    operations: Operations,
+    cached: Callable[[str], Any],
+    keep: Callable[[str, Any], None],
+) -> list[str]:
+    """Observe and correct by the plan in effect; why what was seen is not all on the disk. `cached` gives (plan,
+    follows) of a digest, or None; `keep` caches such. Raises Damaged, Unseen and ValueError.
+    """
+    digest = known.in_effect(stamp(clock.that_does_not_go_back(host).clock()))
+    plan, follows = cached(digest) or (effective.stored(host, known, digest), {})
+    count = len(follows)
+    observation = Observation(host, known, operations)
+    observation.run(Known(plan, follows))
+    if len(follows) != count or not count:
+        keep(digest, (plan, follows))
+    return observation.unsaved

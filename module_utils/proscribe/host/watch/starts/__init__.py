@@ -1,0 +1,1 @@
+"""Noticing that a program starts: the daemon, and what it reads."""

@@ -1,0 +1,1 @@
+"""What the watch stores on its host, and what is derived from it."""

@@ -1,0 +1,61 @@
+"""The watch's time: a clock that goes back does not reopen a waiver.
+
+The latest time that this host has seen is stored. Where its clock is behind that, the stored time counts, until a run
+of the controller brings the true time.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from ....base.moments import is_stamp, seconds, stamp
+from ...system import ControlError, Host, Unseen
+from . import files
+
+BOOT = "/proc/sys/kernel/random/boot_id"
+SLACK = 60  # seconds that a clock may be set back by, as time synchronisation does
+
+
+def effective(host: Host) -> int:
+    """The moment that counts now, in seconds since 1970. Writes nothing."""
+    now = int(time.time())
+    mark = files.clock_mark(host)
+    return max(now, seconds(mark)) if mark else now
+
+
+def that_does_not_go_back(host: Host) -> Host:
+    """The host, with this clock for what depends on the hour."""
+    host.clock = partial(effective, host)
+    return host
+
+
+def advance(host: Host) -> int:
+    """Remember the present time; by how many seconds the clock is behind the latest time seen, 0 for a sound one."""
+    now = int(time.time())
+    mark = files.clock_mark(host)
+    if mark and seconds(mark) > now:
+        back = seconds(mark) - now
+        return back if back > SLACK else 0
+    host.write(files.CLOCK, stamp(now) + "\n", 0o600)
+    return 0
+
+
+def set_by_controller(host: Host, now: object) -> None:
+    """Have the stored time be the controller's, which also corrects a host that has seen a time too far ahead."""
+    moment = now if is_stamp(now) else stamp(time.time())
+    if files.clock_mark(host) != moment:
+        host.write(files.CLOCK, f"{moment}\n", 0o600)
+
+
+def boot_id(host: Host) -> str:
+    """What names this start of the host; "" where nobody says."""
+    try:
+        return (host.text(BOOT) or "").strip()
+    except (ControlError, Unseen):
+        return ""
+
+
+def awake() -> int:
+    """For how many seconds the host has run since its start, without those that it slept: as its timers count."""
+    return int(time.clock_gettime(time.CLOCK_MONOTONIC))

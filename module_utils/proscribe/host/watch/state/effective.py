@@ -1,0 +1,33 @@
+"""The plan that is in effect on a host now: of those that a run left there, the last one whose moment has come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ....base.json_text import from_json
+from ....base.moments import stamp
+from ...system import Host
+from . import clock, files
+
+
+def plan_in_effect(host: Host, known: files.Settings) -> dict[str, Any]:
+    """The plan in effect, which is what a run installed, without what its hours say. Raises Damaged and Unseen."""
+    return stored(host, known, digest_in_effect(host, known))
+
+
+def digest_in_effect(host: Host, known: files.Settings) -> str:
+    """The digest of the plan in effect, by the clock that does not go back. Raises Damaged and Unseen."""
+    return known.in_effect(stamp(clock.effective(host)))
+
+
+def stored(host: Host, known: files.Settings, digest: str) -> dict[str, Any]:
+    """A plan that is stored under its digest. Raises Damaged and Unseen."""
+    path = files.plan_file(digest)
+    content = files.require(host, known, path)
+    try:
+        plan = from_json(content)
+    except (ValueError, RecursionError):
+        raise files.Damaged(path, "is no plan") from None
+    if type(plan) is not dict or plan.get("digest") != digest:
+        raise files.Damaged(path, "is another plan")
+    return plan

@@ -1,0 +1,72 @@
+"""A pause of the watch on one host, by root, with a reason, for a bounded time.
+
+Meanwhile the host is still observed, and what drifts is written down; nothing is corrected and no program ended.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ....base.json_text import to_json
+from ....base.moments import is_stamp, seconds, stamp
+from ...system import Host, Unseen, one_line
+from . import clock, files, journal
+
+LONGEST = 7 * 24 * 3600  # seconds
+LONGEST_REASON = 300  # characters
+
+
+def active(host: Host) -> dict[str, str] | None:
+    """The pause that is in force: {until, reason, by}; None for none. What is no pause, or too long a one, is none."""
+    try:
+        given = files.given_in(files.content_of(host, files.FROZEN, files.LARGEST_OF_OURS) or b"{}")
+    except (files.Damaged, Unseen):
+        return None
+    if not is_stamp(given.get("until")) or not all(type(given.get(key)) is str for key in ("reason", "by")):
+        return None
+    now = clock.effective(host)
+    if not now < seconds(given["until"]) <= now + LONGEST:
+        return None
+    # A clock that was set back does not make a pause longer, as long as the host does not start anew.
+    ends = given.get("uptime")
+    if type(ends) is int and given.get("boot") == clock.boot_id(host) and _uptime() >= ends:
+        return None
+    cut = {key: one_line(given[key])[:LONGEST_REASON] for key in ("reason", "by")}
+    return {"until": given["until"], **cut}
+
+
+def freeze(host: Host, duration: str, reason: str, by: str) -> str:
+    """Begin a pause of a duration such as `2h`, and return when it ends. Raises ValueError and ControlError."""
+    length = _length(duration)
+    reason = one_line(reason)
+    if not reason or len(reason) > LONGEST_REASON:
+        raise ValueError(f"a reason is needed, of at most {LONGEST_REASON} characters: it goes into the host's record")
+    until = stamp(clock.effective(host) + length)
+    given = {"until": until, "reason": reason, "by": one_line(by)[:100]}
+    more = {"boot": clock.boot_id(host), "uptime": _uptime() + length}
+    host.write(files.FROZEN, to_json({**given, **more}) + "\n", 0o600)
+    journal.append(host, "frozen", **given)
+    return until
+
+
+def thaw(host: Host) -> bool:
+    """End a pause. Whether there was one. Raises ControlError."""
+    was = active(host) is not None
+    if host.stat(files.FROZEN):
+        host.delete(files.FROZEN)
+    if was:
+        journal.append(host, "thawed")
+    return was
+
+
+def _length(duration: str) -> int:
+    from ....base.duration import seconds_of  # only who begins a pause pays for it
+
+    length = seconds_of(duration)
+    if length > LONGEST:
+        raise ValueError("a pause lasts at most 7d")
+    return length
+
+
+def _uptime() -> int:
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME))

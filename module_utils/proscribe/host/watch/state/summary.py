@@ -1,0 +1,140 @@
+"""What the journal comes to, for the record: how often what drifted, since when, and what was done."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Mapping
+
+from ....base.moments import seconds
+from ...system import ControlError, Host
+from . import files, journal
+from . import pause as frozen
+from .clock import effective
+from .turns import in_turns
+
+MOST = 200  # incidents, and programs that were ended
+MOST_USERS = 20
+MOST_RULES = 20  # that an incident names
+JOURNAL = "journal"  # what lines that are none are left out of
+
+
+def is_stale(host: Host, max_age: int, renewed: str | None) -> bool:
+    """Whether no run has renewed the plan for too long. Where nobody knows when one did, it has."""
+    return renewed is None or effective(host) - seconds(renewed) > max_age
+
+
+def summary(host: Host, plan: Mapping[str, Any]) -> dict[str, Any]:
+    """The record's part about the watch (docs/watch.md). Raises Unseen for who may not read the journal."""
+    try:
+        known = files.settings(host)
+    except files.Damaged:
+        known = None
+    given = plan.get("watch") or {}
+    every = int(given.get("every") or (known.every if known else 0))
+    max_age = int(given.get("max_age") or (known.max_age if known else 0))
+    renewed = files.renewed(host)
+    try:
+        lines, unreadable = journal.read(host)
+    except ControlError:
+        lines, unreadable = [], 1
+    pause = frozen.active(host)
+    left_out = {JOURNAL: unreadable} if unreadable else {}
+    return {
+        "every": every,
+        "renewed": renewed,
+        "stale": known is not None and is_stale(host, max_age, renewed),
+        "last": files.state(host).get("last"),
+        "since": lines[0]["at"] if lines else None,
+        **({"frozen": pause} if pause else {}),
+        "incidents": _chosen(_incidents(lines), "control", left_out),
+        "ended": _chosen(_ended(lines), "user", left_out),
+        "left_out": left_out,
+    }
+
+
+def _chosen(found: list[dict[str, Any]], whose: str, left_out: dict[str, int]) -> list[dict[str, Any]]:
+    """At most so many, of each control or user in turn; those that are left out are counted by their control."""
+    chosen = in_turns(found, lambda one: one[whose], MOST, lambda one: 1)
+    if len(chosen) < len(found):
+        there = set(map(id, chosen))
+        for one in found:
+            if id(one) not in there:
+                control = one.get("control") or one["rule"].partition("/")[0]
+                left_out[control] = left_out.get(control, 0) + 1
+    return chosen
+
+
+def _incidents(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """By what rules drifted by, the one that drifted last at the end. One rule alone is one incident, by whatever it
+    drifted. What was corrected belongs to the incident that its rule drifted in last.
+    """
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    open_: dict[str, tuple[str, ...]] = {}
+    for line in lines:
+        if line["event"] == "drift":
+            key = line["rules"][0].partition("/")[0] if line["rules"] else "", line["cause"]
+            one = found.setdefault(key, _incident(line))
+            one["times"] += one["seen"] != line["at"]  # many rules are several lines
+            one.update(seen=line["at"], last=line["at"])
+            one["rules"].update(dict.fromkeys(line["rules"]))
+            one["users"].update(dict.fromkeys(line["users"]))
+            open_.update(dict.fromkeys(line["rules"], key))
+        elif line["event"] == "corrected":
+            for key in dict.fromkeys(open_.get(rule, (rule,)) for rule in line["rules"]):
+                one = found.setdefault(key, _incident(line))
+                one["rules"].update(dict.fromkeys(key if len(key) == 1 else ()))
+                one["corrected"] += one["closed"] != line["at"]
+                one["closed"] = line["at"]
+    return sorted(map(_listed, _joined(found.values())), key=lambda one: (one["last"], one["control"], one["rules"]))
+
+
+def _incident(line: Mapping[str, Any]) -> dict[str, Any]:
+    at = line["at"]
+    begun = {"cause": line.get("cause", ""), "rules": {}, "users": {}, "seen": "", "closed": ""}
+    return {**begun, "first": at, "last": at, "times": 0, "corrected": 0}
+
+
+def _joined(found: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    """The incidents of one rule alone as one; the others as they are."""
+    alone: dict[str, dict[str, Any]] = {}
+    for one in found:
+        if len(one["rules"]) != 1:
+            yield one
+            continue
+        (rule,) = one["rules"]
+        before = alone.setdefault(rule, one)
+        if before is not one:
+            for field in ("times", "corrected"):
+                before[field] += one[field]
+            before["first"] = min(before["first"], one["first"])
+            if one["last"] >= before["last"]:
+                before.update(last=one["last"], cause=one["cause"] or before["cause"])
+            before["users"].update(one["users"])
+    yield from alone.values()
+
+
+def _listed(one: Mapping[str, Any]) -> dict[str, Any]:
+    """An incident as the record has it. What was corrected, and of whose drift the line is gone, happened once."""
+    rules = list(one["rules"])
+    return {
+        "control": rules[0].partition("/")[0] if rules else "",
+        "cause": one["cause"],
+        "rules": rules[:MOST_RULES],
+        "rules_left_out": len(rules[MOST_RULES:]),
+        "first": one["first"],
+        "last": one["last"],
+        "times": max(one["times"], one["corrected"]),
+        "corrected": one["corrected"],
+        "users": list(one["users"])[:MOST_USERS],
+    }
+
+
+def _ended(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """By rule, program and user, the one that was ended last at the end."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for line in lines:
+        if line["event"] == "ended":
+            key = line["rule"], line["program"], line["user"]
+            fresh = {"rule": key[0], "program": key[1], "user": key[2], "first": line["at"], "last": "", "times": 0}
+            one = found.setdefault(key, fresh)
+            one.update(last=line["at"], times=one["times"] + line["times"])
+    return sorted(found.values(), key=lambda one: (one["last"], one["rule"], one["program"], one["user"]))

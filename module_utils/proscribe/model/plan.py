@@ -1,0 +1,161 @@
+"""The plan: what the controller compiled for a host, and what every control on the host reads.
+
+A plan is plain JSON, so that it can be printed, compared and streamed:
+
+    {"schema": "proscribe/plan/1", "digest": "sha256:<64 hex>", "catalog": "<release of the catalogue, if it has one>",
+     "contact": "who helps a refused user", "request_url": "https://... (where it is set)",
+     "watch": {"every": <seconds>, "max_age": <seconds>} (where it is not off),
+     "later": {"at": "2026-12-01T00:00:00Z", "plan": "sha256:<64 hex>"} (with watch, where something will change),
+     "group_policy": {"objects": [{"name", "group", "ous": [...], "enforced": <whether>, "request_url": "...",
+                                   "browser": <the section of this control for the group's hosts>}]} (where set),
+     "waivers": {"<id>": {"expires": "2026-12-01T00:00:00Z", "users": [...], "services": ["<name>"],
+                          "posix_groups": [...], "request": "<16 hex>"}} (with watch; the last two where there are any),
+     "answers": {"<id of a request>": {"answer": "refused" | "granted", ...}}  (compile/answers.py; absent for none),
+     "browsers": [{"id", "family", "path", "browsers", "programs", "paths", "fallbacks", "present", "flatpaks", "snaps",
+                   "elsewhere"}],
+     "controls": {"<control>": {"mode": "enforce" | "audit",
+                                "services": {"<service id>": {"name": "...", "mode": "<see below>", ...identifiers...}},
+                                "settings": {...},
+                                "nothing_known": [ids], "by_tenant": [ids]}}}
+
+`nothing_known` are the services that are restricted and of which the catalogue has nothing for the control, and
+`by_tenant` those that the control leaves open, because accounts of the organisation's tenants have the same hosts. Both
+are not there where there is none.
+
+A control that is off is not in it. `mode` of a service: `enforce`; `audit` (counts against the host, nothing is
+changed); `waived` (with `waiver`, the id); `upcoming` (with `effective_from`, a date); `report` (seen and reported,
+counts nothing; `serves_both: true` where the reason is that its programs serve permitted accounts, too).
+
+`later` names the plan that is in effect from `at` on, as a run would compile it then, and `waivers` are those that this
+plan names, for what the host says to people: to all of them where there are neither `users` nor `posix_groups`.
+
+A service that is waived in part keeps its mode and carries `"exceptions": [{"waiver": id, "users": [login names],
+"posix_groups": [names], "versions": [...], "paths": [...], "hours": [...]}]`, with those keys that narrow it; what fits
+one of them in all its keys is waived (`finding.exception_for`). `users` are for apps and firewall, `versions` and
+`paths` for apps. The members of `posix_groups` count as `users`, which are there too then, and may be none.
+
+`"only": {"posix_groups": [names]}` says that a service is restricted for the members of these groups alone, and open to
+everybody else; for apps and firewall. On the host it becomes `{"users": [login names]}`, and `unresolved` in it says
+which groups' members are not known, and why: then they are not restricted, and the rule is unknown (`finding.judge`).
+
+`hours` are openings of a week on the host's own clock: `[[day (0 is Monday), minute of that day from which, and until
+which], ...]`. A service with `mode: waived` and `hours` has `otherwise`, its mode at other times, and in browser and
+dns `opens` {service: [names]}: what others allow while it is open. plan_groups.here_and_now resolves hours and groups.
+
+Identifiers by control:
+    apps       packages {apt: [...], flatpak: [...], ...}, processes [base names], paths [absolute, or below ~/],
+               desktop_files [names], names [what people call the service in their own script, for AppImages and
+               launchers], markers {go: [packages that a program is built from], gecko: [vendors of a Gecko
+               program], programs: [base names that count with such a mark only]}, windows [paths of programs
+               below a folder of programs], windows_processes [image names], windows_packages {winget: [...],
+               appx: [...]}, windows_registered {keys: [names of uninstall keys], names: ["name by publisher"]},
+               bundle_ids [of applications on macOS], web_hosts [hosts, or host/path], web_allow [hosts below them
+               that are no web app of the service]
+    browser    domains [suffixes], urls [host or host/path], allow [hosts that stay reachable below the domains],
+               extensions {chrome: [ids], firefox: [ids]}; unlisted [those of the names that browsers are not given,
+               because their lists are full], open [those of them that the plan's DNS filter does not close]
+    firewall   networks [CIDR, merged; one address without a length], ports [numbers; none means all]
+    dns        domains [suffixes], allow [hosts], canaries [names that want NXDOMAIN and no address]
+Settings:
+    apps       user_notice: text for logged-in users ("" for none), a line for each language; refusal_notice: the same
+               for whose installation is refused; grace: seconds between TERM and KILL; quarantine_keep: seconds (0 for
+               ever); exec_control: "fapolicyd" | "off"; full_scan_every: in how many runs homes are read whole once;
+               network_homes: "unknown" | "scan"; requests: the SHA-256 of the command proscribe-request, absent where
+               hosts have none; unmanaged_browsers: like a service, with mode "report" | "audit", and copies [portable
+               apps: programs that count in homes, with the rest of a browser around them]; absent if not scanned for
+    browser    browsers {<setting>: how it is managed, of controls/browser/settings.py}; extensions_allowed [ids];
+               tenants {google: [domains], microsoft: [tenant ids]}
+    firewall   dns_over_tls, quic: "blocked" | "unmanaged"; log: whether refusals are logged; confirm_within: seconds
+               until new rules are taken back unless confirmed; rules: [the organisation's own, of
+               controls/firewall/own.py]; management: [CIDR that must never be cut]; force_dns: whether only the host's
+               filtering resolver (controls/dns/resolver_users.py) may ask name servers
+    dns        backend: "auto" | the name of one; upstreams: [name servers of the filter behind systemd-resolved]
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping
+
+from ..base.hashing import sha256
+from ..base.json_text import to_json
+
+SCHEMA = "proscribe/plan/1"
+CONTROLS = ("apps", "browser", "firewall", "dns")
+
+# The modes in which a service has to be blocked; `audit` says so too, it only leaves the correcting to people.
+RESTRICTED = ("enforce", "audit")
+
+
+def canonical(value: Any) -> str:
+    """JSON with one spelling for one value: sorted keys, no spaces, ASCII."""
+    return to_json(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def digest(body: Mapping[str, Any]) -> str:
+    """The name of a plan: SHA-256 over its canonical JSON without the digest itself."""
+    content = canonical({key: value for key, value in body.items() if key != "digest"})
+    return "sha256:" + sha256(content.encode()).hexdigest()
+
+
+def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan with its digest."""
+    return {**body, "digest": digest(body)}
+
+
+class Known(dict[str, object]):
+    """A plan with what follows from it alone, by name, as far as it has been computed: a host caches both together.
+    The sections of its controls are known as well.
+    """
+
+    def __init__(self, plan: Mapping[str, Any], follows: dict[str, Any]) -> None:
+        super().__init__(plan)
+        self.follows = follows
+        if "controls" in plan:
+            self["controls"] = {name: Known(section, follows) for name, section in plan["controls"].items()}
+
+
+class Resolved(dict[str, object]):
+    """A plan as it is on a host at a moment (plan_groups.here_and_now), with the digest of the compiled plan, which was
+    checked before: it is another content. What follows from it is not cached.
+    """
+
+
+def part_of(plan: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Something made out of a plan, which is known where the plan is."""
+    return Known(part, plan.follows) if isinstance(plan, Known) else part
+
+
+def once(plan: Mapping[str, Any], name: str, work_out: Callable[[], Any]) -> Any:
+    """What follows from a plan (or a section of one), under a name of its own, worked out once where it is `Known`.
+
+    It must depend on the plan and the code only, must not be changed, and has to be what `marshal` can write: texts,
+    numbers, bytes, and tuples, lists, sets and dicts of these.
+    """
+    if not isinstance(plan, Known):
+        return work_out()
+    if name not in plan.follows:
+        plan.follows[name] = work_out()
+    return plan.follows[name]
+
+
+def has_hours_or_groups(plan: Mapping[str, Any]) -> bool:
+    """Whether the plan says what only a host can resolve; plan_groups.here_and_now does."""
+    return any(
+        "hours" in one or "posix_groups" in one or "only" in one
+        for section in plan["controls"].values()
+        for entry in section["services"].values()
+        for one in (entry, *entry.get("exceptions", ()))
+    )
+
+
+def check(plan: Mapping[str, Any]) -> None:
+    """Refuse a plan that this code cannot have been meant for. Raises ValueError."""
+    if isinstance(plan, Resolved):
+        return
+    if plan.get("schema") != SCHEMA:
+        raise ValueError(f"plan: schema is {plan.get('schema')!r}, expected {SCHEMA!r}")
+    if plan.get("digest") != digest(plan):
+        raise ValueError("plan: the digest does not match the content; compile the plan again")
+    unknown = set(plan["controls"]) - set(CONTROLS)
+    if unknown:
+        raise ValueError(f"plan: unknown control {sorted(unknown)[0]!r}, expected one of {', '.join(CONTROLS)}")

@@ -1,0 +1,1 @@
+"""How code and questions reach a host, and how its answers come back. On the controller."""

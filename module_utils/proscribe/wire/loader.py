@@ -1,0 +1,166 @@
+"""The program that a host's Python gets first: it answers the rest of the stream that it came in.
+
+stream.py sends this text, without what only people need, and `reply` answers. Where a connection cannot pipe,
+library/compliance_state.py executes it and calls `answered`. It has nothing of the project until it has the code, which
+comes out of the stream, or out of this host's cache of an earlier one (which nobody but root can have written). A
+name that is not in it is the standard library's.
+
+What comes from the controller may be in a form that is only for friends (marshal, which every Python reads without
+loading anything); what goes back is JSON, since the controller trusts no host (json_text.py writes it).
+"""
+
+from __future__ import annotations
+
+import gc
+
+if __name__ == "__main__":
+    # Nothing is collected and nothing torn down in a process that ends with its answer.
+    gc.disable()
+
+import _signal  # type: ignore[import-not-found]
+import marshal
+import os
+import sys
+from importlib._bootstrap_external import MAGIC_NUMBER
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+# Begins the line of the answer. A login shell may print what it likes before it; what a host's users name their files
+# may stand within it, but never at the beginning of a line: JSON escapes their line ends.
+MARK = "proscribe-answer:"
+LACKING = "lacking"  # the key of the answer of a host that lacks what was only named
+PLACE = "@PLACE@"  # where a host caches code and plans; derived/bootstrap.py fills in host_cache.PLACE
+
+
+def opened(name: str, flags: int, within: int | None = None) -> int:
+    """A descriptor of what nobody but root can have written. Raises OSError."""
+    fd = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW, dir_fd=within)
+    seen = os.fstat(fd)
+    if seen.st_uid or seen.st_mode & 0o022:
+        raise OSError
+    return fd
+
+
+def load(name: str) -> Any:
+    """What this host has cached under a name; None if it has not, or others could have written it."""
+    try:
+        place = opened(PLACE, os.O_DIRECTORY)
+        opened("..", os.O_DIRECTORY, place)
+        with open(opened(name, os.O_NONBLOCK, place), "rb") as file:
+            return marshal.loads(file.read())
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+
+
+def answered(head: dict[str, Any], code: bytes, plan: bytes) -> dict[str, Any]:
+    """The answer to one stream. The process is ended where that takes longer than the stream permits."""
+    # The signal's default action ends a process wherever it is, also within a system call or an endless match. The
+    # module signal is this one with enumerations, which are a fiftieth of the cost of an observation.
+    _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
+    _signal.alarm(head.get("seconds", 0))
+    try:
+        return answer_to(head, code, plan)
+    finally:
+        _signal.alarm(0)
+
+
+def from_json(text: bytes) -> Any:
+    """What a text says; a host that has all of it in its cache does not pay for the module."""
+    import json
+
+    return json.loads(text)
+
+
+def unpacked(plan: bytes) -> Any:
+    """A plan that was sent."""
+    import zlib
+
+    return from_json(zlib.decompress(plan))
+
+
+def text_of(answer: dict[str, Any]) -> str:
+    """An answer as JSON."""
+    if LACKING in answer:  # also what would write it
+        import json
+
+        return json.dumps(answer)
+    from proscribe.base.json_text import written
+
+    return written(answer)
+
+
+class Modules:
+    """Finds and loads the project's modules: `code` by name with whether it is a package, `sources` for what lacks."""
+
+    def __init__(self, code: dict[str, tuple[Any, bool]], sources: Any) -> None:
+        self.code = code
+        self.sources = sources
+
+    def compiled(self, name: str) -> tuple[Any, bool]:
+        if name not in self.code:
+            code = compile(self.sources["texts"][name], name, "exec", dont_inherit=True)
+            self.code[name] = code, name in self.sources["packages"]
+        return self.code[name]
+
+    def marshalled(self) -> bytes | None:
+        """All modules, for a host to cache; None where they came from its cache."""
+        if not self.sources:
+            return None
+        for name in self.sources["texts"]:
+            self.compiled(name)
+        return marshal.dumps({name: (marshal.dumps(code), package) for name, (code, package) in self.code.items()})
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if name in self.code or self.sources and name in self.sources["texts"]:
+            return ModuleSpec(name, self, origin=name, is_package=self.compiled(name)[1])  # type: ignore[arg-type]
+        return None
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        code = self.compiled(module.__name__)[0]
+        exec(marshal.loads(code) if isinstance(code, bytes) else code, module.__dict__)  # noqa: S102 - the project's own
+
+
+def answer_to(head: dict[str, Any], packed: bytes, packed_plan: bytes) -> dict[str, Any]:
+    """The answer to the call in the head of a stream; what follows it there is the code and the plan."""
+    named = f"{head['code']}-{MAGIC_NUMBER.hex()}"
+    with_plan = f"{named}-{head['plan']}"
+    code = None if packed else load(named)
+    known = None if packed_plan else load(with_plan)
+    if code is None and not packed or known is None and not packed_plan:
+        return {LACKING: True}
+    sources = None
+    if code is None:
+        import lzma
+
+        sources = from_json(lzma.decompress(packed))
+    plan, follows = known or (unpacked(packed_plan), {})
+    modules = Modules(code or {}, sources)
+    sys.meta_path.insert(0, modules)
+    from proscribe.host.run import compliance_state
+    from proscribe.host.system import Host
+    from proscribe.model.plan import Known
+
+    if known is None:
+        from proscribe.model.plan_text import whole
+
+        plan = whole(plan)
+    host = Host()
+    count = len(follows)
+    answer = compliance_state(host, Known(plan, follows), **head["call"])
+    complete = not sources and known is not None
+    if head["call"].get("remember") and "record" in answer and not (complete and len(follows) == count):
+        from proscribe.host.cache import keep
+
+        parts = {named: modules.marshalled(), with_plan: marshal.dumps((plan, follows))}
+        complete = keep(host, parts)
+    return {**answer, "kept": complete}
+
+
+def reply(head: dict[str, Any], code: bytes, plan: bytes) -> None:
+    """Print the answer to one stream, and end."""
+    print("\n" + MARK + text_of(answered(head, code, plan)), flush=True)
+    os._exit(0)

@@ -1,0 +1,206 @@
+"""A leash on the programs that a connection starts: how much they may print, and how long they may take.
+
+Ansible's connections (ssh, local, and those of containers) start a program and gather all that it prints, without any
+limit. Where they read is inside of private methods that differ between its versions; that they start the program with
+`subprocess.Popen` does not, and is the standard library's public interface. So while a leash is on, that name stands
+for a Popen whose pipes count what is read from them. What goes over a limit is killed, with all that it started; the
+connection then sees the program end and returns as it always does, and `Leash.why` says what was wrong.
+
+For the worker process of one task, whose main thread has nothing else to do meanwhile. Connections that start no
+program (paramiko) are only held to the time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+from ...base.duration import shown
+
+CHUNK = 1 << 16  # bytes; what a pipe holds
+AGAIN = 5.0  # seconds after which what did not end by being killed is given up by an exception
+
+
+def too_long(seconds: float) -> str:
+    """That a host has used up its time."""
+    long = shown(seconds) if seconds >= 60 else f"{seconds:g} second{'s' * (seconds != 1)}"
+    return f"it took longer than {long}"
+
+
+def too_much(most: int) -> str:
+    """That a host has printed more than so many bytes."""
+    return f"it answered with more than {most // 1024**2} MiB"
+
+
+class TookTooLong(Exception):
+    """The time is over, and no program was there to be killed, or it did not end."""
+
+
+class Leash:
+    """`most` bytes of output, and `seconds` until the end. `why` is "" as long as both are kept."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self.most, self.seconds = most, seconds
+        self.why = ""
+        self._left = most
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Leash:
+        self._popen = subprocess.Popen
+        leash = self
+
+        class Leashed(_Leashed):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                self.leash = leash
+                super().__init__(*args, **kwargs)
+
+        subprocess.Popen = Leashed  # type: ignore[misc]
+        self._end = time.monotonic() + self.seconds
+        # A limit of the task's own (`timeout`) uses the same timer; the one that is over first counts.
+        self._others = signal.getitimer(signal.ITIMER_REAL)[0]
+        if not 0 < self._others < self.seconds:
+            self._handler = signal.signal(signal.SIGALRM, self._alarm)
+            signal.setitimer(signal.ITIMER_REAL, self.seconds, AGAIN)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not 0 < self._others < self.seconds:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._handler)
+            if self._others:
+                spent = self.seconds - (self._end - time.monotonic())
+                signal.setitimer(signal.ITIMER_REAL, max(self._others - spent, 0.01))
+        subprocess.Popen = self._popen  # type: ignore[misc]
+        for process in self._started:
+            if process.poll() is None:
+                _kill(process)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(1)
+
+    def cut(self, why: str) -> None:
+        """End everything, for that reason."""
+        self.why = self.why or why
+        for process in self._started:
+            if process.returncode is None:
+                _kill(process)
+
+    def started(self, process: subprocess.Popen[bytes]) -> None:
+        """Note a program; one that is started after the end is ended at once."""
+        self._started.append(process)
+        if self.why:
+            _kill(process)
+
+    def read(self, file: IO[bytes], most: int = CHUNK) -> bytes:
+        """Some bytes out of a pipe that has them; b"" at its end, and once a limit was gone over."""
+        if self.why:
+            return b""
+        chunk = os.read(file.fileno(), most)
+        self._left -= len(chunk)
+        if self._left < 0:
+            self.cut(too_much(self.most))
+            return b""
+        return chunk
+
+    def _alarm(self, _signal: int, _frame: FrameType | None) -> None:
+        first = not self.why
+        self.cut(too_long(self.seconds))
+        if not first:
+            raise TookTooLong(self.why)
+
+
+class _Leashed(subprocess.Popen):  # type: ignore[type-arg]
+    """A program on the leash. Its pipes are read as bytes."""
+
+    leash: Leash
+    text_mode: bool
+    stdin: Any
+    stdout: Any
+    stderr: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.leash.started(self)
+        if not self.text_mode:  # no connection reads text
+            self.stdout = self.stdout and _Counted(self.stdout, self.leash)
+            self.stderr = self.stderr and _Counted(self.stderr, self.leash)
+
+    def communicate(self, input: Any = None, timeout: float | None = None) -> tuple[Any, Any]:  # noqa: A002 - as it is
+        """As of subprocess, which would read past our pipes."""
+        if self.text_mode:
+            return super().communicate(input, timeout)
+        found: dict[Any, list[bytes]] = {self.stdout: [], self.stderr: []}
+        given = memoryview(input or b"")
+        end = None if timeout is None else time.monotonic() + timeout
+        with selectors.DefaultSelector() as selector:
+            for pipe in filter(None, (self.stdout, self.stderr)):
+                selector.register(pipe, selectors.EVENT_READ)
+            if self.stdin is not None:
+                self.stdin.flush()
+                os.set_blocking(self.stdin.fileno(), False)
+                selector.register(self.stdin, selectors.EVENT_WRITE)
+            while selector.get_map() and not self.leash.why:
+                if end is not None and time.monotonic() > end:
+                    raise subprocess.TimeoutExpired(self.args, timeout or 0)
+                for key, _ in selector.select(None if end is None else end - time.monotonic()):
+                    file: Any = key.fileobj
+                    if file is self.stdin:
+                        with contextlib.suppress(BlockingIOError):
+                            try:
+                                given = given[os.write(file.fileno(), given[:CHUNK]) :]
+                            except BrokenPipeError:  # it does not want to hear it
+                                given = given[:0]
+                        if not given:
+                            selector.unregister(file)
+                            with contextlib.suppress(BrokenPipeError):
+                                file.close()
+                    elif chunk := self.leash.read(file):
+                        found[file].append(chunk)
+                    else:
+                        selector.unregister(file)
+                        file.close()
+        self.wait(None if end is None else max(end - time.monotonic(), 0))
+        out, err = (None if pipe is None else b"".join(found[pipe]) for pipe in (self.stdout, self.stderr))
+        return out, err
+
+
+class _Counted:
+    """A pipe that is read through the leash."""
+
+    def __init__(self, file: IO[bytes], leash: Leash) -> None:
+        self._file, self._leash = file, leash
+
+    def read(self, size: int = -1) -> bytes:
+        """What is there now, of a pipe that does not block; else everything, or at most as many bytes."""
+        if not os.get_blocking(self._file.fileno()):
+            return self._leash.read(self._file)
+        if size >= 0:
+            return self._leash.read(self._file, size)
+        return b"".join(iter(lambda: self._leash.read(self._file), b""))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program and what it has started: sshpass has ssh do the work, a shell has sudo."""
+    for pid in [process.pid, *_below(process.pid)]:
+        with contextlib.suppress(
+            OSError
+        ):  # it has ended, or is somebody else's by now (sudo hears of its parent's end)
+            os.kill(pid, signal.SIGKILL)
+
+
+def _below(pid: int) -> Iterator[int]:
+    """The processes below one, where the system says so."""
+    with contextlib.suppress(OSError, ValueError):
+        for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+            yield child
+            yield from _below(child)

@@ -1,0 +1,243 @@
+"""The controller's end of a host record: what a host answered is checked before anything believes it.
+
+A managed host may be in hostile hands. Its answer cannot break the report of the other hosts, and cannot call itself
+milder than the rules and the errors it lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ...model.finding import (
+    BESIDE,
+    ERROR,
+    MOST_FINDINGS,
+    MOST_FINDINGS_OF_RULE,
+    MOST_RULES,
+    RECORD_SCHEMA,
+    STATES,
+    UNKNOWN,
+    Finding,
+    first_findings,
+    worst,
+)
+from ...model.plan import CONTROLS
+from . import watched
+from .shapes import NAME, TOKEN, Unusable, count, line, listed, mapping, name, one_of, optional, said
+
+__all__ = ["RUN", "Unusable", "field", "read", "silent", "taken"]
+
+# The `control` of an error that is not one control's: the host could not be looked at again, or some task failed.
+RUN = "run"
+OBSERVED = (*CONTROLS, *BESIDE)  # what has rules
+
+MOST_ERRORS = 100
+MOST_USERS = 1000
+MOST_USERS_OF_QUARANTINE = 20  # of what is in a quarantine
+PLATFORM = ("os", "version", "kernel", "architecture", "python")
+SOFTWARE = ("package_systems", "user_package_systems", "browsers")
+MOST_SOFTWARE = 100
+# Of a finding, in characters. Somebody's paths may be long, and are cut; the rest is words of ours.
+LENGTHS = {"kind": TOKEN, "manager": TOKEN, "version": TOKEN, "path": NAME}
+NEEDED = ("kind", "id")  # in each finding
+
+
+def read(host: str, answer: object) -> dict[str, Any]:
+    """The answer as a host record of that inventory name, with every key of the schema. Raises Unusable."""
+    record = taken(answer)
+    return {"schema": RECORD_SCHEMA, "host": host, **{key: field for key, field in record.items() if key != "schema"}}
+
+
+def taken(answer: object) -> dict[str, Any]:
+    """The answer as a host record of nobody yet. Raises Unusable."""
+    record = mapping(answer, "the record")
+    if record.get("schema") != RECORD_SCHEMA:
+        raise Unusable(f"schema is {said(record.get('schema'))}, expected {RECORD_SCHEMA!r}")
+    _require_few_findings(record.get("rules"))
+    rules = listed(_rule, record.get("rules"), "rules", MOST_RULES)
+    evaluated = count(record.get("rules_evaluated"), "rules_evaluated")
+    if evaluated < len(rules):
+        raise Unusable(f"it lists {len(rules)} rules and says that it evaluated {evaluated}")
+    if len({rule["rule"] for rule in rules}) < len(rules):
+        raise Unusable("it lists a rule twice")
+    errors = listed(_error, record.get("errors"), "errors", MOST_ERRORS)
+    # A control that could not look, and has no rules that say so, must not leave its host compliant.
+    states = [_state(record.get("state")), *(rule["state"] for rule in rules), *(ERROR for _ in errors[:1])]
+    return {
+        "schema": RECORD_SCHEMA,
+        "state": worst(states) if evaluated else UNKNOWN,
+        "reason": None,
+        "plan": name(record.get("plan"), "plan", TOKEN),
+        "checked_at": name(record.get("checked_at"), "checked_at", TOKEN),
+        "platform": _platform(record.get("platform")),
+        "rules_evaluated": evaluated,
+        "rules_not_applicable": count(record.get("rules_not_applicable", 0), "rules_not_applicable"),
+        "controls": _controls(record.get("controls", {}), rules, evaluated),
+        "rules": rules,
+        "attempts": _attempts(record.get("attempts", {})),
+        "errors": errors,
+        "duration_ms": count(record.get("duration_ms"), "duration_ms"),
+        **({"catalog": name(record["catalog"], "catalog", TOKEN)} if "catalog" in record else {}),
+        **_of_drift(record),
+        **_of_software(record),
+        **_of_scan(record.get("full_scan")),
+        **_of_quarantine(record.get("quarantine")),
+        **watched.watch(record.get("watch")),
+        **watched.requests(record.get("requests"), record.get("requests_left_out")),
+    }
+
+
+def _controls(value: object, rules: list[dict[str, Any]], evaluated: int) -> dict[str, dict[str, int]]:
+    """How many rules of each control were evaluated; nothing of a host whose code does not count them yet. It cannot
+    count fewer than it lists, or more in all than it evaluated.
+    """
+    counts = {
+        one_of(name_, OBSERVED, "controls"): {
+            key: count(mapping(said_, "controls").get(key), f"controls.{key}")
+            for key in ("evaluated", "not_applicable")
+        }
+        for name_, said_ in mapping(value, "controls", len(OBSERVED)).items()
+    }
+    for name_, counted in counts.items():
+        listed_ = sum(rule["rule"].startswith(f"{name_}/") for rule in rules)
+        if counted["evaluated"] < max(listed_, counted["not_applicable"]):
+            raise Unusable(f"it counts {counted['evaluated']} rules of {name_}, fewer than it lists")
+    if sum(counted["evaluated"] for counted in counts.values()) > evaluated:
+        raise Unusable(f"its controls count more rules than the {evaluated} that it says it evaluated")
+    return counts
+
+
+def _platform(value: object) -> dict[str, str]:
+    platform = mapping(value, "platform")
+    return {key: name(platform[key], key, TOKEN) for key in PLATFORM if platform.get(key) is not None}
+
+
+def _of_software(record: Mapping[Any, Any]) -> dict[str, list[str]]:
+    """The package systems and managed browsers that a host has, where the controls that know them were looked at."""
+    return {
+        key: listed(partial(name, what=key, most=TOKEN), record[key], key, MOST_SOFTWARE)
+        for key in SOFTWARE
+        if record.get(key) is not None
+    }
+
+
+def _of_scan(value: object) -> dict[str, Any]:
+    """When all of a host's homes were read, and how many runs have begun since; other looks read what had changed."""
+    if value is None:
+        return {}
+    scan = mapping(value, "full_scan")
+    at = name(scan.get("at"), "full_scan.at", TOKEN)
+    return {"full_scan": {"at": at, "runs": count(scan.get("runs"), "full_scan.runs")}}
+
+
+def _of_quarantine(value: object) -> dict[str, Any]:
+    """What a host's quarantine comes to, where there is something in it."""
+    if value is None:
+        return {}
+    held = mapping(value, "quarantine")
+    sizes = mapping(held.get("owners"), "quarantine.owners", MOST_USERS_OF_QUARANTINE)
+    return {
+        "quarantine": {
+            "items": count(held.get("items"), "quarantine.items"),
+            "bytes": count(held.get("bytes"), "quarantine.bytes"),
+            "oldest": name(held.get("oldest"), "quarantine.oldest", TOKEN),
+            "owners": {
+                name(owner, "quarantine.owners", TOKEN): count(size, "quarantine.owners")
+                for owner, size in sizes.items()
+            },
+        }
+    }
+
+
+def _of_drift(record: Mapping[Any, Any]) -> dict[str, Any]:
+    """What a record has only where something had drifted, or where a host's own run kept it."""
+    texts = {
+        key: name(record[key], key, TOKEN)
+        for key in ("found_at", "commit", "commit_trust")
+        if record.get(key) is not None
+    }
+    if record.get("logged_in") is None:
+        return texts
+    users = listed(lambda user: name(user, "logged_in", TOKEN), record["logged_in"], "logged_in")
+    return {**texts, "logged_in": users[:MOST_USERS]}
+
+
+def silent(host: str, reason: str) -> dict[str, Any]:
+    """The record of a host that gave no usable answer: unknown, with the reason, and nothing evaluated."""
+    return {
+        "schema": RECORD_SCHEMA,
+        "host": host,
+        "state": UNKNOWN,
+        "reason": reason,
+        "plan": None,
+        "checked_at": None,
+        "platform": {},
+        "rules_evaluated": 0,
+        "rules_not_applicable": 0,
+        "controls": {},
+        "rules": [],
+        "attempts": {},
+        "errors": [],
+        "duration_ms": None,
+    }
+
+
+def _rule(value: object) -> dict[str, Any]:
+    rule = mapping(value, "a rule")
+    return {
+        "rule": watched.rule_name(rule.get("rule")),
+        "state": _state(rule.get("state")),
+        "waiver": optional(_token, rule.get("waiver"), "waiver"),
+        "reason": optional(line, rule.get("reason"), "reason"),
+        "findings": _findings(rule.get("findings")),
+    }
+
+
+def _require_few_findings(rules: object) -> None:
+    """Refuse a record with more findings than a host sends, before the first one is read."""
+    found = [rule.get("findings") for rule in rules if isinstance(rule, Mapping)] if isinstance(rules, list) else []
+    total = sum(len(findings) for findings in found if isinstance(findings, list))
+    if total > MOST_FINDINGS:
+        raise Unusable(f"it has {total:,} findings, {MOST_FINDINGS:,} are the most")
+
+
+def _findings(value: object) -> list[dict[str, str | None]]:
+    """The findings of a rule: the first of too many, and a last one that says how many more there were."""
+    found, more = first_findings(listed(lambda one: one, value, "findings"), MOST_FINDINGS_OF_RULE)
+    return [*map(finding, found), *more]
+
+
+def finding(value: object) -> dict[str, str | None]:
+    """A finding, with every key. Raises Unusable."""
+    given = mapping(value, "a finding")
+    if missing := [key for key in NEEDED if given.get(key) is None]:
+        raise Unusable(f"a finding has no {missing[0]}")
+    return {key: field(key, given.get(key)) for key in Finding._fields}
+
+
+def field(key: str, value: object) -> str | None:
+    """A field of a finding, with the length that it may have."""
+    if value is None:
+        return None
+    return line(value, key) if key == "detail" else name(value, key, LENGTHS.get(key, 500))
+
+
+def _token(value: object, what: str) -> str:
+    return name(value, what, TOKEN)
+
+
+def _attempts(value: object) -> dict[str, int]:
+    attempts = mapping(value, "attempts")
+    return {_token(rule, "a rule of attempts"): count(packets, "attempts") for rule, packets in attempts.items()}
+
+
+def _error(value: object) -> dict[str, str]:
+    error = mapping(value, "an error")
+    control = one_of(error.get("control"), (*OBSERVED, RUN), "control")
+    return {"control": control, "message": line(error.get("message"), "message")}
+
+
+def _state(value: object) -> str:
+    return one_of(value, STATES, "state")

@@ -1,0 +1,42 @@
+"""What a run sends to a host whose plan has a watch: the program, the code, and the plans that follow each other.
+
+Controller side; what the host does with it is watch/installed.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import lzma
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ..base.moments import stamp
+from ..host.audit_program import installable
+from ..host.watch.installed import release_of
+from ..host.watch.program_text import WATCH_TEXT
+from ..host.watch.state.files import MOST_PLANS
+from .store import Store
+from .stream import packed_watch
+
+
+@functools.cache
+def named_for_hosts() -> dict[str, Any]:
+    """What an observation of a host needs to see whether its watcher is this run's: {release}."""
+    return {"release": release_of(installable(WATCH_TEXT).encode(), packed_watch())}
+
+
+def packed(store: Store, plan: Mapping[str, Any]) -> str:
+    """What the module `host_watch` is given, packed as text. Raises OSError for a plan that is not in the store."""
+    plans = [plan]
+    while (later := plans[-1].get("later")) and len(plans) < MOST_PLANS:
+        plans.append(store.stored(later["plan"]))
+    sent = {
+        "program": installable(WATCH_TEXT),
+        "code": base64.b64encode(packed_watch()).decode(),
+        "plans": plans,
+        "now": stamp(time.time()),
+    }
+    return base64.b64encode(lzma.compress(json.dumps(sent).encode())).decode()

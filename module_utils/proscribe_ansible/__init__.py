@@ -1,0 +1,1 @@
+"""All that knows Ansible's own code: actions, modules, the sweep, registration."""

@@ -1,0 +1,95 @@
+"""What the hosts of a batch have in common (proscribe_ansible/batch.py).
+
+Hosts that are reached alike share what is made for one of them: Ansible's plugins with their options, and the command.
+They differ in their address only. All of the connection's variables are compared for it, with their expressions
+evaluated.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ansible import constants as C
+from ansible.errors import AnsibleError
+from ansible.plugins import loader
+from ansible.template import Templar
+from proscribe.wire import installation
+
+from proscribe_ansible.handover import Member
+
+ADDRESSES = ("ansible_ssh_host", "ansible_host")  # the first that is there counts
+USUAL = (("connection", "ssh"), ("shell", "sh"), ("become", "sudo"))  # plugins
+# Variables that Ansible's executor itself reads.
+MORE = frozenset(
+    {
+        "ansible_become",
+        "ansible_become_method",
+        "ansible_connection",
+        "ansible_network_os",
+        "ansible_python_interpreter",
+    }
+)
+# Keywords that decide how a host is reached and what it is asked.
+KEYWORDS = (
+    "args",
+    "become",
+    "become_user",
+    "become_method",
+    "become_flags",
+    "become_exe",
+    "remote_user",
+    "port",
+    "connection",
+    "check_mode",
+)
+
+
+def alike(members: Sequence[Member]) -> Iterator[list[Member]]:
+    """The members in groups of those that are reached alike, and asked the same."""
+    if not is_constant(members[0].task):
+        yield from ([member] for member in members)
+        return
+    groups: dict[str, list[Member]] = {}
+    for member in members:
+        groups.setdefault(values(member, names_of(*USUAL)), []).append(member)
+    yield from groups.values()
+
+
+def is_constant(task: Any) -> bool:
+    """Whether a task is the same for hosts that are reached alike. In our own playbooks no expression has other
+    variables than those of the connection.
+    """
+    if task.when:
+        return False
+    if str(task.get_path()).startswith(f"{installation.PLAYBOOKS}/"):
+        return True
+    return not any("{{" in str(getattr(task, keyword)) for keyword in KEYWORDS)
+
+
+@functools.cache
+def names_of(*plugins: tuple[str, str]) -> frozenset[str]:
+    """The variables that plugins take their options from, and Ansible what it gives to them."""
+    for kind, plugin in plugins:  # Ansible knows a plugin's variables once that is loaded
+        getattr(loader, f"{kind}_loader").get(plugin, class_only=True)
+    names = {name for kind, plugin in plugins for name in C.config.get_plugin_vars(kind, plugin)}
+    names |= {name for aliases in C.MAGIC_VARIABLE_MAPPING.values() for name in aliases}
+    return frozenset((names | MORE) - {*ADDRESSES, "inventory_hostname"})
+
+
+def values(member: Member, names: frozenset[str]) -> str:
+    """The values that a host has for these variables, as one text."""
+    found = {name: value_of(member.variables, name) for name in sorted(names & member.variables.keys())}
+    return repr(found)
+
+
+def value_of(variables: dict[str, Any], name: str) -> Any:
+    """The value of a variable; what does not hold an expression is not evaluated."""
+    value = variables[name]
+    if value is None or isinstance(value, (bool, int)) or isinstance(value, str) and "{" not in value:
+        return value
+    try:
+        return Templar(None, variables=variables).template(value)
+    except AnsibleError as error:
+        return error  # unlike any other; the executor will tell of it

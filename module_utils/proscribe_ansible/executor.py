@@ -1,0 +1,148 @@
+"""Ansible's executor, in the worker of a batch (proscribe_ansible/batch.py): it makes a task's result of what a host answered.
+
+Its connection and its action are there already, for one host of those that are reached alike, and the action finds the
+answer instead of asking for it. Hosts that are asked alike and answered well have results that differ in the answer
+only. So the executor makes the first one's; the others' answers go to the process of the strategy, many at a time, and
+become results there (proscribe_ansible/sweep.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.executor.process import worker as workers
+from ansible.executor.process.worker import WorkerProcess
+from ansible.executor.task_executor import TaskExecutor
+
+from proscribe_ansible.connection_groups import KEYWORDS
+from proscribe_ansible.handover import ANSWER, Member, handover
+
+# Keywords that make another result of what the action returns.
+JUDGING = ("changed_when", "failed_when", "notify", "no_log")
+WHOLE = "_task.polymorphic_result"  # what `register: name` stands for since ansible-core 2.21
+
+
+class _Inside(WorkerProcess):
+    """Ansible's worker of a member, which runs in the process of the batch."""
+
+    def __init__(self, batch: Any, member: Member, question: Any) -> None:
+        self.__dict__.update(batch.__dict__)
+        # Workers evaluate their task in place: it is theirs alone, as it is after a fork.
+        task = member.task.copy(exclude_parent=True, exclude_tasks=True)
+        task._parent = member.task._parent
+        if question is not None:
+            for keyword in KEYWORDS:  # an expression costs more than all else of a task
+                setattr(task, keyword, getattr(question.route.action._task, keyword))
+        self._host, self._task, self._task_vars = member.host, task, dict(member.variables)
+        self._play_context = member.play_context
+        self._term = batch._term
+        self._final_q = self.sent = _Sent(batch._final_q)
+
+    def _detach(self) -> None:
+        """The process of the batch is detached."""
+
+    def _hard_exit(self, _error: str) -> None:
+        raise  # noqa: PLE0704 - it is called where an exception is handled
+
+
+class _Sent:
+    """The queue to the strategy, which remembers the last result that went through it."""
+
+    def __init__(self, queue: Any) -> None:
+        self._queue = queue
+        self.last: Any = None
+
+    def put(self, result: Any) -> None:
+        self.last = result
+        self._queue.put(result)
+
+    def send_task_result(self, *result: Any) -> None:
+        type(self._queue).send_task_result(self, *result)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
+
+
+class _Executor(TaskExecutor):
+    """Ansible's executor, with a connection that is there: nothing is written to it, since the answer is there too."""
+
+    question: Any = None  # of the member that is run
+
+    def _get_connection(self, *args: Any, **named: Any) -> Any:
+        if self.question is None:
+            return super()._get_connection(*args, **named)
+        connection = self.question.route.connection
+        connection.host = self.question.address
+        return connection
+
+    def _set_connection_options(self, *args: Any, **named: Any) -> Any:
+        return [] if self.question is not None else super()._set_connection_options(*args, **named)
+
+
+def run_inside(batch: Any, member: Member, question: Any = None) -> Any:
+    """Run Ansible's executor for a member, and return the result that it sends to the strategy. With a `question`, the
+    answer to it is there.
+    """
+    host = member.host
+    variables, groups = host.vars, host.groups
+    _Executor.question, workers.TaskExecutor = question, _Executor
+    try:
+        inside = _Inside(batch, member, question)
+        inside.run()
+        return inside.sent.last
+    finally:
+        _Executor.question, workers.TaskExecutor = None, TaskExecutor
+        host.vars, host.groups = variables, groups  # a worker empties them, for the way to the strategy
+
+
+class Results:
+    """Sends the results of members to the strategy, those that differ in the answer only at the next `flush`."""
+
+    def __init__(self, batch: Any) -> None:
+        self._batch = batch
+        self._models: dict[int, tuple[Any, dict[str, Any]]] = {}  # by route: a result as it was sent, and the answer
+        self._alike: dict[int, list[tuple[str, dict[str, Any]]]] = {}  # by route: other hosts with their answers
+        self._plain: dict[int, bool] = {}  # by task
+
+    def send(self, member: Member, question: Any, answer: dict[str, Any] | None, outcome: Any) -> None:
+        """Send the result of a member. `answer` is what it answered, None for another `outcome`."""
+        task, route = id(member.task), id(question.route)
+        if task not in self._plain:
+            self._plain[task] = _is_plain(member.task)
+        plain = self._plain[task] and answer is not None
+        result = question.observation.noted(dict(answer)) if answer is not None and plain else {}
+        wire, model = self._models.get(route, (None, {}))
+        if wire is not None and plain and _differ_in(model, result) <= ANSWER:
+            self._alike.setdefault(route, []).append((member.name, {key: result[key] for key in ANSWER}))
+            return
+        handover.outcomes[member.name] = question.observation, outcome
+        sent = run_inside(self._batch, member, question)
+        if plain and result.keys() >= ANSWER and not result.keys() & {"failed", "not_installed"} and not _warns(sent):
+            self._models.setdefault(route, (sent, result))  # what is gathered is as the first one
+
+    def flush(self) -> None:
+        """Send what was gathered: one message for all hosts that are asked alike."""
+        gathered, self._alike = self._alike, {}
+        for route, answers in gathered.items():
+            self._batch.answered(self._models[route][0], answers)
+
+
+def _warns(wire: Any) -> bool:
+    """Whether a result has warnings, which are of one host."""
+    return "warnings" in wire.return_data if hasattr(wire, "return_data") else bool(wire.utr.warnings)
+
+
+def _is_plain(task: Any) -> bool:
+    """Whether nothing of a task says more of its result than the action does. Since ansible-core 2.21 `register` can
+    hold expressions, one for each variable.
+    """
+    register = task.register if isinstance(task.register, dict) else {}
+    return (
+        not any(getattr(task, keyword, None) for keyword in JUDGING)
+        and "{{" not in str(task.name)
+        and all(expression == WHOLE for expression in register.values())
+    )
+
+
+def _differ_in(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
+    return {key for key in one.keys() | other.keys() if key not in one or key not in other or one[key] != other[key]}

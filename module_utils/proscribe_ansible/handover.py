@@ -1,0 +1,50 @@
+"""What the modules of the sweep hand each other, and the action that runs in it (proscribe_ansible/sweep.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from proscribe.wire.observation import Observation
+from proscribe.wire.replies.output_limits import Leash
+
+ANSWER = {"record", "drifted", "privileged"}  # in what the answers of two hosts may differ
+
+
+class Member(NamedTuple):
+    """A host that a strategy queues for a task."""
+
+    host: Any
+    task: Any
+    variables: dict[str, Any]
+    play_context: Any
+
+    @property
+    def name(self) -> str:
+        """The name of the host."""
+        return str(self.host.name)
+
+
+Outcome = Callable[[Leash], dict[str, Any]]  # returns the answer, or raises what was wrong with it
+
+
+class Handover:
+    """What the process of a batch and the actions that run in it hand each other."""
+
+    def __init__(self) -> None:
+        # By the names of hosts, until the action has taken them.
+        self.outcomes: dict[str, tuple[Observation, Outcome]] = {}
+        self.capturing = False  # whether the action is to raise Captured instead of asking its host
+
+
+handover = Handover()
+
+
+class Captured(BaseException):
+    """The action of a task, just before it would ask its host. It is no Exception, since Ansible's executor makes a
+    result of each of those.
+    """
+
+    def __init__(self, action: Any, command: str) -> None:
+        super().__init__()
+        self.action, self.command = action, command

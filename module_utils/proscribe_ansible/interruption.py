@@ -1,0 +1,155 @@
+"""Has a run of ansible-playbook that is cut short still end: by a signal, or by an error of Ansible's own.
+
+Ansible tells its callbacks nothing of it. On SIGINT it raises KeyboardInterrupt and prints "User interrupted execution"
+(exit code 99); SIGTERM and SIGHUP just end it. So signals are taken here while a run goes on: the workers are ended as
+Ansible does it, and the run unwinds, with the exit code that the report has for it. A second SIGINT ends the process at
+once, and the next run closes this one (report/closing.py).
+
+For this it uses what ansible-core does not promise (CUT_SHORT in proscribe_ansible/private_names.py), and that `cleanup` of the
+task queue manager is called last whatever happened. Where some of it is not there, nothing is changed, and the next run
+closes what was cut short.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from ansible.errors import AnsibleError
+
+from proscribe_ansible.private_names import CUT_SHORT, complete
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PATIENCE = 5.0  # seconds in which the workers that were told to end may do so
+
+
+class Interruption:
+    """The signals of one process, for one callback. `goes_on` says whether a run goes on now, and `ends` ends it, with
+    the reason in words; it returns the exit code, None for that of Ansible.
+    """
+
+    def __init__(self, goes_on: Callable[[], bool], ends: Callable[[str], int | None], code: int) -> None:
+        self._goes_on, self._ends, self._code = goes_on, ends, code
+        self._process = os.getpid()
+        self._before: dict[int, Any] = {}
+        self._why = ""
+        self._deferring = 0
+        self._managers: list[Any] = []
+
+    def over(self, manager: Any) -> None:
+        """Take the signals of a process, in which that task queue manager runs the plays."""
+        if manager is None or any(manager is one for one in self._managers) or not _whole(manager):
+            return
+        self._managers.append(manager)
+        self._wrap_cleanup(manager)
+        if signal.getsignal(signal.SIGINT) != manager._signal_handler:  # somebody else's, who may want it otherwise
+            return
+        for number in SIGNALS:
+            before = signal.getsignal(number)
+            if before not in (signal.SIG_IGN, None):  # nohup
+                self._before[number] = before
+                signal.signal(number, self._taken)
+
+    @contextlib.contextmanager
+    def deferred(self) -> Iterator[None]:
+        """A block that is run to its end before the run unwinds. Where a thread of Ansible's runs it, Ansible waits
+        for it.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        self._deferring += 1
+        try:
+            yield
+        finally:
+            self._deferring -= 1
+            if self._why and not self._deferring and self._goes_on():
+                self._unwind()
+
+    def _taken(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process or not self._goes_on():
+            self._leave_to_ansible(number, frame)
+            return
+        self._why = f"by {signal.Signals(number).name}"
+        # systemd and terminals tell all processes of a run, and the launcher hands on what it is told, so one end comes
+        # as several signals.
+        for one in self._before:
+            signal.signal(one, signal.SIG_DFL if one == signal.SIGINT else signal.SIG_IGN)
+        with contextlib.suppress(KeyboardInterrupt):
+            self._before[signal.SIGINT](signal.SIGINT, frame)  # it ends the workers
+        if not self._deferring:
+            self._unwind()
+
+    def _unwind(self) -> None:
+        for manager in self._managers:
+            _without_workers(manager)
+        raise SystemExit(self._code)
+
+    def _leave_to_ansible(self, number: int, frame: FrameType | None) -> None:
+        before = self._before[number]
+        signal.signal(number, before)
+        if callable(before):
+            before(number, frame)
+        else:
+            os.kill(os.getpid(), number)
+
+    def _wrap_cleanup(self, manager: Any) -> None:
+        """Have a run that unwinds end when Ansible has ended its workers: it cleans up whatever happened."""
+        cleanup = manager.cleanup
+
+        def cleaned() -> None:
+            try:
+                cleanup()
+            finally:
+                error = sys.exc_info()[1]
+                if error is not None and os.getpid() == self._process and self._goes_on():
+                    _leave_with(error, self._ends(self._why or _reason(error)))
+
+        manager.cleanup = cleaned
+
+
+def _whole(manager: Any) -> bool:
+    """Whether all that is used is there."""
+    queue = getattr(manager, "_final_q", None)
+    having = {"TaskQueueManager()": manager, "AnsibleError": AnsibleError}
+    return complete(CUT_SHORT, having if queue is None else {**having, "SimpleQueue()": queue})
+
+
+def _without_workers(manager: Any) -> None:
+    """Have a task queue manager end, of which the workers were told to end in the middle of anything.
+
+    A worker that ends while it writes its result leaves the queue locked, with half a message in it, and Ansible would
+    wait for both for ever. So the manager writes nothing any more, and its reader ends where nobody can write.
+    """
+    end = time.monotonic() + PATIENCE
+    for worker in filter(None, manager.get_workers()):
+        worker.join(max(end - time.monotonic(), 0.0))
+        if worker.is_alive():
+            with contextlib.suppress(OSError):
+                os.killpg(worker.pid, signal.SIGKILL)  # the group that it leads
+            worker.kill()
+            worker.join(PATIENCE)
+    queue = manager._final_q
+    queue.put = lambda _: queue._writer.close()
+
+
+def _reason(error: BaseException) -> str:
+    return "by SIGINT" if isinstance(error, KeyboardInterrupt) else "by an error of Ansible's"
+
+
+def _leave_with(error: BaseException, code: int | None) -> None:
+    """Have the process end with that code, by the error that it unwinds with."""
+    if code is None:
+        return
+    if isinstance(error, SystemExit):
+        error.code = code
+    elif hasattr(error, "_exit_code"):
+        with contextlib.suppress(AttributeError):
+            error._exit_code = code

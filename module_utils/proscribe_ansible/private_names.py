@@ -1,0 +1,150 @@
+"""The private names of ansible-core that Proscribe uses, and what it does without them.
+
+ansible-core does not promise them, so a release may rename any (tried with 2.19, 2.20 and 2.21). Each is looked for on
+what has it, before the first host is asked. Where one is missing, the part of Proscribe that uses it is left out, and
+one warning names it. `tests/unit/test_private_names.py` fails for a use of a name that is not here, and
+`docs/decisions/0012` lists them all.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ansible.release import __version__
+from ansible.utils.display import Display
+from proscribe.controller.report.text.layout import warning as in_lines
+
+EITHER = "|"  # between the names that one thing has in different releases
+
+
+class Uses(NamedTuple):
+    """What a part of Proscribe uses: the names by what has them, `Class` or `Class()` for an object of it."""
+
+    part: str
+    without: str  # what is done where one of them is missing
+    names: Mapping[str, tuple[str, ...]]
+
+
+SWEEP = Uses(
+    "many hosts in one process",
+    "every host has a worker of its own, which takes longer",
+    {
+        "StrategyBase": (
+            *("_queue_task", "_wait_on_pending_results", "_process_pending_results"),
+            "_convert_wire_task_result_to_raw|_convert_wire_task_result_to_host_task_result",
+        ),
+        "StrategyBase()": (
+            *("_tqm", "_hosts_cache", "_queued_task_cache", "_pending_results", "_results", "_results_lock"),
+        ),
+        "TaskQueueManager()": ("_terminated",),
+        "WorkerProcess": ("_run", "_detach", "_term", "_hard_exit"),
+        "WorkerProcess.__init__": ("host", "task", "task_vars", "play_context"),  # parameters
+        "WorkerProcess()": ("_final_q", "_host", "_task", "_task_vars", "_play_context"),
+        "TaskExecutor": ("_get_connection", "_set_connection_options"),
+        "FinalQueue": ("send_display", "send_task_result"),
+        "Task()": ("_parent", "_uuid"),
+        "TaskResult()": ("_return_data|utr",),
+        "Connection()": ("_run", "_create_control_path", "_load_name", "_play_context", "_shell"),
+    },
+)
+CUT_SHORT = Uses(
+    "runs that are cut short",
+    "such a run leaves its report to the next run",
+    {
+        "TaskQueueManager()": ("_signal_handler", "_final_q"),
+        "SimpleQueue()": ("_writer",),  # of Python's multiprocessing
+        "AnsibleError": ("_exit_code",),
+    },
+)
+ENDING = Uses(
+    "the end of a run",
+    "the exit code is Ansible's unless PROSCRIBE_EXIT_FILE names a file, and a run that is cut short leaves its report"
+    " to the next run",
+    {"TaskQueueManager()": ("_callback_plugins",)},
+)
+JOINING = Uses(
+    "roles that register the report",
+    "only a playbook that names Proscribe's roles has a report",
+    {"CallbackBase": ("_init_callback_methods",)},
+)
+STREAM = Uses(
+    "streamed code",
+    "the observing code goes as a module, which takes longer",
+    {"ActionBase": ("_low_level_execute_command",)},
+)
+ANSWERS = Uses(
+    "answers of modules",
+    "Ansible reads the answer of a module before Proscribe does",
+    {"ActionBase": ("_parse_returned_data",)},
+)
+DETAILS = Uses(
+    "details",
+    "messages say less, a host that does not end its session keeps it, and tasks may take longer",
+    {
+        "ActionBase": ("_get_remote_user", "_requires_connection", "_supports_async"),
+        "ActionBase()": ("_discovered_interpreter", "_discovered_interpreter_key"),
+        "Connection": ("_build_command",),  # of ssh
+        "CallbackBase": ("_handle_warnings",),
+    },
+)
+PLACES = Uses(
+    "places of variables",
+    "messages do not say where some variables were written, and a large fleet takes longer",
+    {
+        "ansible._internal._datatag._tags": ("Origin",),
+        "VariableManager()": ("_nonpersistent_fact_cache", "_vars_cache"),
+        "VariableManager.get_vars": ("_hosts", "_hosts_all"),  # parameters
+    },
+)
+ACTIONS = Uses(
+    "actions",
+    "Ansible gives it to every action plugin, so the run stops before any host is touched",
+    {
+        "ActionBase()": (
+            *("_connection", "_display", "_execute_module", "_loader", "_play_context", "_task", "_templar"),
+        )
+    },
+)
+# These have another way that is as good: a part is found by its type (proscribe/ansible_parts.py).
+FOUND = Uses(
+    "parts of objects",
+    "they are found by their type, or elsewhere, and nothing is left out",
+    {
+        "HostVars()": ("_inventory", "_loader", "_variable_manager"),
+        "HostVarsVars()": ("_vars",),
+        "InventoryManager()": ("_sources",),
+        "PlayIterator()": ("_play",),
+        "Task()": ("_role", "_uuid"),
+        "TaskQueueManager()": ("_stats",),
+        "CallbackBase()": ("_display",),
+        "CallbackTaskResult()": ("_return_data|utr",),
+    },
+)
+EVERY = (SWEEP, CUT_SHORT, ENDING, JOINING, STREAM, ANSWERS, DETAILS, PLACES, ACTIONS, FOUND)
+
+
+def lacking(uses: Uses, kind: str, one: Any) -> list[str]:
+    """The names that one of that kind should have, and has not; of a function, its parameters."""
+    own = inspect.signature(one).parameters if inspect.isroutine(one) else None
+    return [
+        f"{kind}.{names}"
+        for names in uses.names[kind]
+        if not any(hasattr(one, name) if own is None else name in own for name in names.split(EITHER))
+    ]
+
+
+def said(uses: Uses, names: list[str]) -> str:
+    """What is reported of names that are missing."""
+    return f"ansible-core {__version__} has no {', '.join(names)}, for {uses.part}: {uses.without}"
+
+
+def complete(uses: Uses, having: Mapping[str, Any]) -> bool:
+    """Whether these have all names; else one warning names what is missing. Ansible prints a text once, whichever
+    process it comes from.
+    """
+    names = [name for kind, one in having.items() for name in lacking(uses, kind, one)]
+    if names:
+        Display().warning(in_lines(said(uses, names)))
+    return not names
