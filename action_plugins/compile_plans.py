@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: compile every host's plan on the controller. The deciding is in proscribe.controller.compile; this gathers its input."""
+"""Action: compile every host's plan on the controller. controller/compile decides; this gathers its input."""
 
 from __future__ import annotations
 

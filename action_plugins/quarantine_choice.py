@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: which things in the quarantines are meant, and what becomes of them. The deciding is in proscribe.controller.custody."""
+"""Action: which things in the quarantines are meant, and what becomes of them. controller/custody decides."""
 
 from __future__ import annotations
 

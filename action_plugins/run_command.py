@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: runs a command that needs no playbook, with the run's own inventory. The commands are in proscribe.controller.cli."""
+"""Action: runs a command that needs no playbook, with the run's own inventory. They are in controller/cli."""
 
 from __future__ import annotations
 

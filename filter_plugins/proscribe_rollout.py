@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter: how far a run reaches, for the head of the play that corrects. The deciding is in proscribe.controller.rollout."""
+"""Filter: how far a run reaches, for the head of the play that corrects. controller/rollout decides."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ plugins/modules/quarantine_choice.py validate-modules:ansible-module-not-initial
 plugins/modules/rollout.py validate-modules:ansible-module-not-initialized # as compile_plans
 plugins/modules/schedule_plan.py validate-modules:ansible-module-not-initialized # as compile_plans
 plugins/modules/show_report.py validate-modules:ansible-module-not-initialized # as compile_plans
-plugins/module_utils/proscribe/host/programs/dpkg_block.sh shellcheck:SC2016 # dpkg-query takes its format in single quotes
+plugins/module_utils/proscribe/host/programs/dpkg_block.sh shellcheck:SC2016 # single quotes for dpkg-query
 plugins/module_utils/proscribe/host/schedule/commits.py pep8:E101 # a text that git reads
 plugins/module_utils/proscribe/host/schedule/commits.py pep8:W191 # a text that git reads
 """

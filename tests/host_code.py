@@ -52,7 +52,7 @@ print(f"Python {record['platform']['python']}: {len(sys.argv) - 2} modules, {rec
 
 
 def main() -> int:
-    files = sorted({path for pattern in HOST_SIDE for path in (MODULE_UTILS / PACKAGE).glob(pattern)})
+    files = sorted(path for room in HOST_SIDE for path in (MODULE_UTILS / PACKAGE / room).rglob("*.py"))
     names = [".".join(path.relative_to(MODULE_UTILS).with_suffix("").parts) for path in files]
     names = [name.removesuffix(".__init__") for name in names]
     codes = [

@@ -5,6 +5,7 @@
     distances(files, ["module_utils/proscribe/model/finding.py"])  # every file that reaches it, and by how many steps
 
     circles(PROJECT)  # the files that import each other
+    floors(PROJECT)  # how many floors each room has
 
 Nothing is run. An import inside a function counts, one that only a type checker sees does not. A parent package counts
 only where a name of its `__init__` is taken: else everything would reach everything. A test also reaches what it names
@@ -33,10 +34,10 @@ RUNNER = "tests/suite/"  # the paths that it names are tests to run
 OWN = "tests/imports.py"
 # Texts that `python tests/derived` writes from programs: who runs the text runs the program.
 DERIVED = {
-    f"{UTILS}/proscribe/audit_text.py": ("loader.py", "stored_audit.py"),
-    f"{UTILS}/proscribe/bootstrap.py": ("loader.py",),
-    f"{UTILS}/proscribe/programs/__init__.py": ("programs/*",),
-    f"{UTILS}/proscribe/watch_text.py": ("loader.py", "hashing.py", "stored_watch.py"),
+    f"{UTILS}/proscribe/wire/audit_text.py": ("wire/loader.py", "wire/stored_audit.py"),
+    f"{UTILS}/proscribe/wire/bootstrap.py": ("wire/loader.py",),
+    f"{UTILS}/proscribe/host/programs/__init__.py": ("host/programs/*",),
+    f"{UTILS}/proscribe/host/watch/program_text.py": ("wire/loader.py", "base/hashing.py", "wire/stored_watch.py"),
 }
 DYNAMIC = ("import_module", "__import__", "run_module")
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
@@ -87,8 +88,48 @@ def circles(project: Path) -> list[list[str]]:
     function, one that only a type checker sees, those of plugins and of modules beside the package. The contracts in
     pyproject.toml look at packages as wholes; this looks at files.
     """
+    files = _statements(project)
+    reached = {path: reaches(files, path) for path in files}
+    found = {tuple(sorted(one for one in reached[path] if path in reached[one])) for path in files}
+    return [list(circle) for circle in sorted(found) if len(circle) > 1]
+
+
+def floors(project: Path) -> dict[str, int]:
+    """How many floors each room of the package has, by its path: the steps of the longest chain of imports between its
+    modules and rooms. Raises ValueError for rooms that import each other in a circle. What a room's `__init__` imports
+    of the room itself does not count.
+    """
+    files = {path: names for path, names in _statements(project).items() if path.startswith(f"{UTILS}/proscribe/")}
+    rooms = {os.path.dirname(path) for path in files}
+    return {room: _floors(room, files) for room in sorted(rooms)}
+
+
+def _floors(room: str, files: Mapping[str, Collection[str]]) -> int:
+    def part(path: str) -> str:
+        inside = path.startswith(f"{room}/")
+        name = path[len(room) + 1 :].partition("/")[0] if inside else ""
+        return "" if name == "__init__.py" else name.removesuffix(".py")
+
+    below: dict[str, set[str]] = {}
+    for path, names in files.items():
+        if one := part(path):
+            below.setdefault(one, set()).update(filter(None, map(part, names)))
+    found: dict[str, int] = {}
+
+    def height(one: str, above: tuple[str, ...]) -> int:
+        if one in above:
+            raise ValueError(f"{room}: {' -> '.join((*above, one))}")
+        if one not in found:
+            found[one] = 1 + max((height(name, (*above, one)) for name in below.get(one, ()) if name != one), default=0)
+        return found[one]
+
+    return max((height(one, ()) for one in below), default=0)
+
+
+def _statements(project: Path) -> dict[str, frozenset[str]]:
+    """The files that each file imports by a statement, those of tests left out."""
     checkout = _Checkout(project)
-    files = {
+    return {
         path: frozenset(
             file
             for one in _Reader(checkout, path, statements_only=True).statements(checkout.parsed(path))
@@ -97,9 +138,6 @@ def circles(project: Path) -> list[list[str]]:
         for path in checkout.python
         if not path.startswith("tests/")
     }
-    reached = {path: reaches(files, path) for path in files}
-    found = {tuple(sorted(one for one in reached[path] if path in reached[one])) for path in files}
-    return [list(circle) for circle in sorted(found) if len(circle) > 1]
 
 
 def reaches(files: Mapping[str, Collection[str]], start: str) -> frozenset[str]:

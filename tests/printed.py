@@ -6,7 +6,7 @@ import re
 
 from proscribe.controller.report.text.layout import cells
 
-# A command is one line, however wide the screen is (report/text/command.py).
+# A command is one line, however wide the screen is (controller/report/text/command.py).
 COMMAND = re.compile(r"\s*(?:next: )?(?:cd \S+ && )?(?:env (?:\S+=\S+ )+)?(?:\S+/)?(?:proscribe|ansible-\w+)\s")
 
 

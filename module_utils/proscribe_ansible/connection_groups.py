@@ -1,4 +1,4 @@
-"""What the hosts of a batch have in common (proscribe_ansible/batch.py).
+"""What the hosts of a batch have in common (batch.py).
 
 Hosts that are reached alike share what is made for one of them: Ansible's plugins with their options, and the command.
 They differ in their address only. All of the connection's variables are compared for it, with their expressions

@@ -1,4 +1,4 @@
-"""What the modules of the sweep hand each other, and the action that runs in it (proscribe_ansible/sweep.py)."""
+"""What the modules of the sweep hand each other, and the action that runs in it (sweep.py)."""
 
 from __future__ import annotations
 

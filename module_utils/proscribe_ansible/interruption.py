@@ -3,9 +3,9 @@
 Ansible tells its callbacks nothing of it. On SIGINT it raises KeyboardInterrupt and prints "User interrupted execution"
 (exit code 99); SIGTERM and SIGHUP just end it. So signals are taken here while a run goes on: the workers are ended as
 Ansible does it, and the run unwinds, with the exit code that the report has for it. A second SIGINT ends the process at
-once, and the next run closes this one (report/closing.py).
+once, and the next run closes this one (controller/report/end/closing.py).
 
-For this it uses what ansible-core does not promise (CUT_SHORT in proscribe_ansible/private_names.py), and that `cleanup` of the
+For this it uses what ansible-core does not promise (CUT_SHORT in private_names.py), and that `cleanup` of the
 task queue manager is called last whatever happened. Where some of it is not there, nothing is changed, and the next run
 closes what was cut short.
 """

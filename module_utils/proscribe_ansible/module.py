@@ -15,7 +15,7 @@ ARGUMENTS = {
 }
 
 
-# What an action says of its run, for the runs of others (host/turns.py).
+# What an action says of its run, for the runs of others (host/system/file_lock.py).
 RUN = {"run": {"type": "dict", "options": {"by": {"type": "str"}, "wait": {"type": "float"}}}}
 
 

@@ -5,7 +5,7 @@ playbook, or in a role that it has read by then. That suffices for our playbooks
 late for a role that a task includes, and roles of a collection are not searched. So `compile_plans` registers the
 report itself where none is: strategies import the action of a task in the main process, before they fork its worker.
 
-For this it uses what ansible-core does not promise (proscribe_ansible/private_names.py). Where some of it is not there, nothing
+For this it uses what ansible-core does not promise (private_names.py). Where some of it is not there, nothing
 is registered, and `compile_plans` refuses the run before any host is touched.
 """
 

@@ -139,7 +139,7 @@ def reinstalls() -> str:
 
 
 DERIVED = (
-    Part(f"{PACKAGE}/controls/apps/systems/registry.py", registry),
-    Part(f"{PACKAGE}/compile/package_names.py", names),
-    Part(f"{PACKAGE}/report/text/package_commands.py", reinstalls),
+    Part(f"{PACKAGE}/host/controls/apps/systems/registry.py", registry),
+    Part(f"{PACKAGE}/controller/compile/reading/package_names.py", names),
+    Part(f"{PACKAGE}/controller/report/text/package_commands.py", reinstalls),
 )

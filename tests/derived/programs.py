@@ -1,4 +1,4 @@
-"""The programs of module_utils/proscribe/host/programs as texts in Python: to a host goes nothing but Python modules."""
+"""The programs of host/programs as texts in Python: to a host goes nothing but Python modules."""
 
 from __future__ import annotations
 

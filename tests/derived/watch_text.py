@@ -11,7 +11,8 @@ from .audit_text import MAIN, source
 from .bootstrap import CALLED_BY_PYTHON, LOADER
 from .part import Part
 
-SOURCES = [LOADER, *map(LOADER.with_name, ("hashing.py", "json_text.py", "stored_watch.py"))]
+BASE = LOADER.parents[1] / "base"
+SOURCES = [LOADER, BASE / "hashing.py", BASE / "json_text.py", LOADER.with_name("stored_watch.py")]
 HEAD = '''\
 """The program of the watch, which an enforcing run installs: loader.py, hashing.py, json_text.py and
 stored_watch.py as one text.
@@ -20,13 +21,13 @@ stored_watch.py as one text.
 """
 
 '''
-OWN = re.compile(r"^from \.(?:loader|hashing|json_text) import .*\n", re.MULTILINE)
+OWN = re.compile(r"^from \.(?:loader|\.base\.hashing|\.base\.json_text) import .*\n", re.MULTILINE)
 
 
 def text() -> str:
     """The program, without the lines that an installation puts before it."""
     whole = OWN.sub("", "".join(MAIN.sub("", source(path)) for path in SOURCES))
-    whole = whole.replace("from .watch_commands", "from proscribe.host.watch_commands").replace("@WATCH@", PLACE)
+    whole = whole.replace("from ..host", "from proscribe.host").replace("@WATCH@", PLACE)
     sent = reached(
         Whole({"watch": f'{whole}\nif __name__ == "__main__":\n    main()\n'}, ()),
         ["watch"],

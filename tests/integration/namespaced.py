@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from proscribe.host.system import Generation, Host, netfilter
+import proscribe
+from proscribe.host.system import Generation, Host
 
 # Netlink sockets belong to the namespace in which they were opened, so the question is put by a process in there.
 _ASK = """\
@@ -21,7 +22,7 @@ sys.path.insert(0, sys.argv[1])
 from proscribe.host.system.netfilter import refuses
 print(refuses(sys.argv[2], int(sys.argv[3])))
 """
-_CODE = str(Path(netfilter.__file__).parents[2])
+_CODE = str(Path(proscribe.__file__).parents[1])
 
 
 class NamespacedHost(Host):

@@ -1,5 +1,5 @@
 """Addresses in real browsers, made from the whole catalogue: what is opened is what the lists, by our own reading of
-them (controls/browser/matching.py), leave open; case by case.
+them (host/controls/browser/matching.py), leave open; case by case.
 
 Each case also has by hand what is meant to happen, so that a mistake in the reading is not one in the expectation.
 """

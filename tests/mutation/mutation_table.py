@@ -46,23 +46,27 @@ _HOST = ("test_host.py", "test_host_still.py", "test_host_words.py")
 # notice the most first. A module needs a row only where the nearest tests by import are not the ones that notice most:
 # where another process runs it, or where what its tests say of it comes through many modules.
 TESTS: Mapping[str, Sequence[str]] = {
-    "compile/waivers/standing": (
+    "controller/compile/waivers/standing": (
         "compile/test_waivers_standing.py",
         "compile/test_waivers_signatures.py",
         "compile/test_waivers_unsigned.py",
         "compile/test_waivers_authority.py",
         "compile/test_waivers_document.py",
     ),
-    "compile/selection": ("compile/test_selection.py", "compile/test_mistakes.py"),
-    "controls/apps/portable/container_launchers": (
+    "controller/compile/inventory/selection": ("compile/test_selection.py", "compile/test_mistakes.py"),
+    "host/controls/apps/portable/container_launchers": (
         "controls/test_apps_portable_details.py",
         "controls/test_apps_containers.py",
         "controls/test_apps_routes.py",
     ),
-    "controls/apps/portable/names": ("controls/test_apps_copy_names.py", *_APPS),
-    "controls/apps/protected": ("compile/test_guard_list.py", "controls/test_apps_walk_copies.py"),
-    "controls/apps/portable/launchers": ("controls/test_apps_launchers.py", "controls/test_apps_containers.py", *_APPS),
-    "controls/apps/per_user": (
+    "host/controls/apps/portable/names": ("controls/test_apps_copy_names.py", *_APPS),
+    "host/controls/apps/protected": ("compile/test_guard_list.py", "controls/test_apps_walk_copies.py"),
+    "host/controls/apps/portable/launchers": (
+        "controls/test_apps_launchers.py",
+        "controls/test_apps_containers.py",
+        *_APPS,
+    ),
+    "host/controls/apps/per_user": (
         "controls/test_apps_users_memory.py",
         "controls/test_apps_personal.py",
         "controls/test_apps_unseen.py",
@@ -71,52 +75,58 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_pip.py",
         "controls/test_apps_walk_copies.py",
     ),
-    "controls/apps/portable/scan": (
+    "host/controls/apps/portable/scan": (
         "controls/test_apps_scan_edges.py",
         "controls/test_apps_walk_copies.py",
         "controls/test_apps_walk_desktop.py",
     ),
-    "controls/apps/running": (
+    "host/controls/apps/running": (
         "controls/test_apps_personal.py",
         "controls/test_apps_unseen.py",
         "controls/test_apps.py",
         "controls/test_apps_flatpak.py",
     ),
-    "controls/browser/matching": ("controls/test_browser_matching.py", "controls/test_browser_rendering.py"),
-    "controls/browser/rendering": (
+    "host/controls/browser/matching": ("controls/test_browser_matching.py", "controls/test_browser_rendering.py"),
+    "host/controls/browser/rendering": (
         "controls/test_browser_rendering.py",
         "controls/test_browser_settings.py",
         "controls/test_browser_chromium.py",
         "controls/test_browser_firefox_merge.py",
     ),
-    "host/budget": ("test_host_budget.py", "test_apart.py"),
-    "host/files": ("test_host_durable.py", "test_host.py", "test_host_words.py", "test_host_links.py"),
-    "host/reading": ("test_host_looking.py", "test_host_reading.py", "test_host_budget.py", "test_run.py", *_HOST),
-    "host/file_scan": (
+    "host/system/budget": ("test_host_budget.py", "test_apart.py"),
+    "host/system/files": ("test_host_durable.py", "test_host.py", "test_host_words.py", "test_host_links.py"),
+    "host/system/reading": (
+        "test_host_looking.py",
+        "test_host_reading.py",
+        "test_host_budget.py",
+        "test_run.py",
+        *_HOST,
+    ),
+    "host/system/file_scan": (
         "controls/test_apps_walk_bounds.py",
         "controls/test_apps_walk.py",
         "controls/test_apps_walk_*.py",
         *_HOST,
     ),
-    "reply/results": ("test_reply_results.py", "report/test_report_answer.py"),
-    "reply/shapes": ("test_reply_shapes.py", "report/test_report_answer.py"),
-    "reply/record": ("report/test_report_answer.py", "report/test_hostile_answers.py"),
-    "report/storage/last_passed": (
+    "wire/replies/results": ("test_reply_results.py", "report/test_report_answer.py"),
+    "wire/replies/shapes": ("test_reply_shapes.py", "report/test_report_answer.py"),
+    "wire/replies/record": ("report/test_report_answer.py", "report/test_hostile_answers.py"),
+    "controller/report/storage/last_passed": (
         "report/test_report_judged_new.py",
         "report/test_report_passed.py",
         "report/test_report_baseline.py",
     ),
-    "schedule/reach": ("test_ownership.py", "schedule/test_*.py"),
-    "stream": ("test_store_untrusted.py", "test_stream.py", "test_known_plan.py", "test_sources.py"),
+    "host/schedule/reach": ("test_ownership.py", "schedule/test_*.py"),
+    "wire/stream": ("test_store_untrusted.py", "test_stream.py", "test_known_plan.py", "test_sources.py"),
 }
 
 
 def modules(project: Path) -> list[str]:
-    """Every module that can have mutants: those in the package by their paths below it, those beside it by their names.
-    What is written by `python tests/derived` has none, since its sources have them.
+    """Every module that can have mutants: those in the package by their paths below it, others by those below
+    module_utils. What is written by `python tests/derived` has none, since its sources have them.
     """
     inside = (path.relative_to(project / PACKAGE) for path in (project / PACKAGE).rglob("*.py"))
-    beside = (path.relative_to(project / UTILS) for path in (project / UTILS).glob("*.py"))
+    beside = (path.relative_to(project / UTILS) for path in (project / UTILS).glob("proscribe_*/**/*.py"))
     found = sorted(path.with_suffix("").as_posix() for path in (*inside, *beside))
     return [module for module in found if not _written(project, module)]
 
@@ -134,9 +144,8 @@ def file_of(module: str, project: Path) -> str:
 
 
 def room_of(module: str) -> str:
-    """The first directory of a module; `proscribe` for what is in no directory, `ansible` for what is beside it."""
-    room, inside, _ = module.partition("/")
-    return room if inside else "ansible" if room.startswith("proscribe_") else "proscribe"
+    """The directory of a module, two steps deep."""
+    return "/".join(module.split("/")[:-1][:2]) or "proscribe"
 
 
 def tests_of(module: str, project: Path, files: Mapping[str, Collection[str]]) -> list[str]:

@@ -52,6 +52,7 @@ _REPORT = ("module_utils/proscribe/controller/report/*", "callback_plugins/*")
 _SCHEDULE = (
     "module_utils/proscribe/controller/cli/scheduled.py",
     "module_utils/proscribe/controller/schedule/*",
+    "module_utils/proscribe/host/schedule/*",
     "roles/drift_schedule/*",
     "playbooks/schedule.yml",
     "playbooks/drift.yml",
@@ -63,7 +64,7 @@ _SWEEP = (
     "module_utils/proscribe/wire/stream.py",
     "module_utils/proscribe/wire/loader.py",
     "module_utils/proscribe/wire/store.py",
-    "module_utils/proscribe_*.py",
+    "module_utils/proscribe_ansible/*",
     "action_plugins/*",
 )
 _RUNS = (
@@ -175,7 +176,7 @@ TABLE = (
     Row("integration/test_watch_day.py", ALWAYS, _WATCH),
     Row("integration/test_watch_faults.py", CHANGED, _WATCH),
     Row("integration/test_watch_tampered.py", CHANGED, _WATCH),
-    Row("integration/test_runs_cut_short.py", CHANGED, (*_REPORT, *_RUNS, "module_utils/proscribe_*.py")),
+    Row("integration/test_runs_cut_short.py", CHANGED, (*_REPORT, *_RUNS, "module_utils/proscribe_ansible/*")),
     Row("integration/test_schedule_commits.py", ALWAYS, _SCHEDULE),
     Row("integration/test_schedule_controller.py", CHANGED, _SCHEDULE),
     Row("integration/test_schedule_faults.py", NIGHTLY, _SCHEDULE),
@@ -196,7 +197,7 @@ TABLE = (
     Row("playbooks/test_ordinary_user.py", CHANGED, _LAUNCHER),
     Row("playbooks/test_without_the_internet.py", NIGHTLY, _LAUNCHER),
     Row("playbooks/test_runs.py", ALWAYS, _RUNS),
-    Row("playbooks/test_renamed_names.py", ALWAYS, ("module_utils/proscribe_*.py", *_RUNS)),
+    Row("playbooks/test_renamed_names.py", ALWAYS, ("module_utils/proscribe_ansible/*", *_RUNS)),
     Row("playbooks/test_batches.py", CHANGED, ("module_utils/proscribe/controller/rollout/*", *_RUNS)),
     Row("playbooks/test_commands_pasted.py", ALWAYS, (*_REPORT, *_RUNS)),
     Row("playbooks/test_report_options.py", CHANGED, _REPORT),

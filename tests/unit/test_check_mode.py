@@ -23,12 +23,12 @@ PLAN = sealed({"schema": "proscribe/plan/1", "contact": "", "browsers": [], "con
 
 @pytest.fixture
 def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """proscribe_module as Ansible sends it."""
+    """proscribe_ansible.module as Ansible sends it."""
     monkeypatch.setattr(
         ansible.module_utils, "__path__", [*ansible.module_utils.__path__, str(PROJECT / "module_utils")]
     )
     before = set(sys.modules)
-    yield importlib.import_module("ansible.module_utils.proscribe_module")
+    yield importlib.import_module("ansible.module_utils.proscribe_ansible.module")
     for name in set(sys.modules) - before:
         if name.startswith("ansible.module_utils.proscribe"):
             del sys.modules[name]

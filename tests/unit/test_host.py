@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import proscribe
 import pytest
 from patience import LONGEST
 from proscribe.host import system as host_module
@@ -180,7 +181,7 @@ if sys.argv[3] == "delete":
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["write", "delete"])
 def test_a_kill_at_any_step_leaves_a_host_that_the_next_run_repairs(tmp_path: Path, task: str) -> None:
-    source = Path(host_module.__file__).parents[2]
+    source = Path(proscribe.__file__).parents[1]
     for steps in range(100):
         root = tmp_path / str(steps)
         for directory in ("etc", "var/lib"):

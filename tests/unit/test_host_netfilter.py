@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import proscribe
 import pytest
 from patience import LONGEST
 from proscribe.host.system import netfilter
@@ -49,7 +50,7 @@ print(json.dumps([netfilter.refuses(*one) for one in asked]))
 
 
 def in_a_network(script: str) -> Any:
-    environment = {**os.environ, "PYTHONPATH": str(Path(netfilter.__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(proscribe.__file__).parents[1])}
     command = ["unshare", "--net", sys.executable, "-c", IMPORTED + script]
     done = subprocess.run(command, capture_output=True, env=environment, timeout=LONGEST, check=True)
     return json.loads(done.stdout)

@@ -9,23 +9,25 @@ from pathlib import Path
 from proscribe.wire.stream import HOST_SIDE
 
 PACKAGE = Path(__file__).resolve().parents[2] / "module_utils" / "proscribe"
-FILES = sorted({path for pattern in HOST_SIDE for path in PACKAGE.glob(pattern)})
-
-
+FILES = sorted(path for room in HOST_SIDE for path in (PACKAGE / room).rglob("*.py"))
 NEWER = {"compression"}  # in the standard library of Python 3.14 (PEP 784), and asked for where it may be missing
-OF_CONTROLLERS = {"compile", "report", "stream"}
+BESIDE = {"commits"}  # on a host that pulls, the two programs of the schedule lie in one directory
 
 
 def test_it_parses_as_python_3_9_and_imports_its_own_library_and_no_code_of_the_controllers() -> None:
     foreign = []
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text(), str(path), feature_version=(3, 9))):
-            imports = [name.name for name in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom):
-                imports.append(str(node.module or ""))
-            first = {name.partition(".")[0] for name in imports}
-            own = isinstance(node, ast.ImportFrom) and node.level
-            foreign += [
-                (path, one) for one in (first & OF_CONTROLLERS if own else first - sys.stdlib_module_names - NEWER)
-            ]
+            if isinstance(node, ast.Import):
+                foreign += [(path, one.name) for one in node.names if not _of_the_library(one.name)]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                foreign += [(path, node.module)] * (not _of_the_library(str(node.module)))
+            elif isinstance(node, ast.ImportFrom):
+                place = path.parents[node.level - 1].joinpath(*str(node.module or "").split("."))
+                rooms = place.relative_to(PACKAGE).parts[:1] or tuple(one.name for one in node.names)
+                foreign += [(path, room) for room in rooms if room not in HOST_SIDE]
     assert FILES and foreign == []
+
+
+def _of_the_library(module: str) -> bool:
+    return module.partition(".")[0] in {*sys.stdlib_module_names, *NEWER, *BESIDE}

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import proscribe
 import pytest
 from patience import LONGEST, until
 from proscribe.host.system import ControlError, Result, User, run_tool, tools
@@ -240,7 +241,7 @@ def test_a_caller_without_standard_files_starts_tools_too():
         "answer = os.dup(1)\nos.closerange(0, 3)\n"
         "os.write(answer, run_tool(['cat'], stdin='given').out.encode() + run_tool(['echo', 'said']).out.encode())"
     )
-    place = str(Path(tools.__file__).parents[2])
+    place = str(Path(proscribe.__file__).parents[1])
     said = subprocess.run([sys.executable, "-I", "-c", code, place], stdout=subprocess.PIPE, check=True).stdout
     assert said == b"givensaid\n"
 

@@ -11,7 +11,7 @@ import pytest
 from proscribe.wire import installation
 
 PROJECT = Path(__file__).resolve().parents[2]
-INSIDE = "ansible_collections/acme/no_chat/plugins/module_utils/proscribe"
+INSIDE = "ansible_collections/acme/no_chat/plugins/module_utils/proscribe/wire"
 
 
 def loaded(directory: Path) -> ModuleType:
@@ -53,7 +53,7 @@ def test_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_the_reports_of_a_checkout_that_is_not_writable_are_in_the_state_directory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    here = loaded(tmp_path / "checkout/module_utils/proscribe")
+    here = loaded(tmp_path / "checkout/module_utils/proscribe/wire")
     assert here.reports({}) == here.ROOT / "reports" == tmp_path / "checkout/reports"
     assert here.reports({}, tmp_path / "named") == tmp_path / "named"
     assert here.reports({"PROSCRIBE_REPORTS": "/mnt"}, tmp_path / "named") == Path("/mnt")
@@ -81,7 +81,7 @@ def test_a_collection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_a_collection_that_is_a_link_has_the_name_of_the_link(tmp_path: Path) -> None:
-    source = loaded(tmp_path / "checkout/plugins/module_utils/proscribe")
+    source = loaded(tmp_path / "checkout/plugins/module_utils/proscribe/wire")
     assert source.COLLECTION == ""
     place = tmp_path / "ansible_collections/acme"
     place.mkdir(parents=True)

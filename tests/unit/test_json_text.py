@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import proscribe
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,7 +101,7 @@ def test_a_kind_of_text_is_a_text(given_: object, text: str) -> None:
     ],
 )
 def test_only_what_is_not_plain_loads_it(value: object, loads: bool) -> None:
-    path = str(Path(json_text.__file__).parents[1])
+    path = str(Path(proscribe.__file__).parents[1])
     code = LOADED.replace("{value}", repr(value))
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code, path], capture_output=True, text=True, check=True)
     assert done.stdout == f"{loads}\n"

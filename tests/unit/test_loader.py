@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import proscribe
 import pytest
 from proscribe.wire import loader
 from proscribe.wire.stream import BOOTSTRAP
@@ -81,7 +82,7 @@ def test_a_host_without_code_or_plan_does_nothing():
     """In a process of its own: the limit of a call is a signal's."""
     head = {"code": "a", "plan": "b", "call": {}}
     asking = f"from proscribe.wire import loader\nprint(loader.answered({head!r}, b'', b''))"
-    path = str(Path(loader.__file__).parents[1])
+    path = str(Path(proscribe.__file__).parents[1])
     done = subprocess.run(
         [sys.executable, "-c", asking], env={"PYTHONPATH": path}, capture_output=True, text=True, check=True
     )

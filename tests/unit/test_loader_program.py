@@ -18,6 +18,7 @@ from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any
 
+import proscribe
 import pytest
 from patience import LONGEST
 from proscribe.wire import loader
@@ -29,9 +30,12 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are
 TEXT = Path(loader.__file__).read_text(encoding="utf-8")
 PLAN = {"the": "plan"}
 # `work` is one line of Python that a test has the code run. The answer has what the code was given; the cache is
-# written as host_cache.py does it, but for the rights of the host.
+# written as cache.py does it, but for the rights of the host.
 CODE = {
     "proscribe": "",
+    "proscribe.base": "",
+    "proscribe.host": "",
+    "proscribe.model": "",
     "proscribe.host.system": "class Host: pass",
     "proscribe.model.plan": "def Known(plan, follows): return plan, follows",
     "proscribe.base.json_text": "from json import dumps as written",
@@ -64,7 +68,7 @@ CODE = {
         "    return True\n"
     ),
 }
-PACKAGES = ["proscribe", "proscribe.inner"]
+PACKAGES = ["proscribe", "proscribe.base", "proscribe.host", "proscribe.inner", "proscribe.model"]
 NAMED = f"code-{MAGIC_NUMBER.hex()}"
 WITH_PLAN = f"{NAMED}-plan"
 
@@ -224,11 +228,11 @@ def test_nothing_is_torn_down_and_nothing_collected_in_a_process_that_ends(place
 def test_who_calls_it_instead_has_no_alarm_afterwards(place):
     """The module, where a connection cannot pipe; Ansible's process goes on after it."""
     calling = (
-        "import signal\nfrom proscribe import loader\n"
+        "import signal\nfrom proscribe.wire import loader\n"
         "head = {'code': 'x', 'plan': 'x', 'call': {}, 'seconds': 300}\n"
         "print(loader.answered(head, b'', b''), signal.alarm(0))\n"
     )
-    package = str(Path(loader.__file__).parents[1])
+    package = str(Path(proscribe.__file__).parents[1])
     done = subprocess.run([sys.executable, "-c", calling], env={"PYTHONPATH": package}, capture_output=True, check=True)
     assert done.stdout.decode() == "{'lacking': True} 0\n"
 

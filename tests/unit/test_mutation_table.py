@@ -18,16 +18,34 @@ from suite import changed  # noqa: E402
 def test_modules_and_their_tests() -> None:
     files = changed.graph(PROJECT)
     found = table.modules(PROJECT)
-    assert {"watch/verifying", "cli/command_line", "proscribe_batch", "windows/command"} <= set(found)
+    assert {
+        "host/watch/verifying",
+        "controller/cli/command_line",
+        "proscribe_ansible/batch",
+        "controller/windows/command",
+    } <= set(found)
     assert set(table.TESTS) <= set(found)
-    assert not {"watch_text", "bootstrap", "programs/__init__"}.intersection(found)  # their sources have them
-    for module in (*table.TESTS, "watch/verifying", "proscribe_batch", "windows/command", "stored_watch"):
+    assert not {"host/watch/program_text", "wire/bootstrap", "host/programs/__init__"}.intersection(
+        found
+    )  # their sources have them
+    for module in (
+        *table.TESTS,
+        "host/watch/verifying",
+        "proscribe_ansible/batch",
+        "controller/windows/command",
+        "wire/stored_watch",
+    ):
         tests = table.tests_of(module, PROJECT, files)
         assert tests and all((PROJECT / test).is_file() for test in tests), module
 
 
 @pytest.mark.parametrize(
-    ("module", "room"), [("watch/verifying", "watch"), ("finding", "proscribe"), ("proscribe_batch", "ansible")]
+    ("module", "room"),
+    [
+        ("host/watch/verifying", "host/watch"),
+        ("model/finding", "model"),
+        ("proscribe_ansible/batch", "proscribe_ansible"),
+    ],
 )
 def test_a_module_is_in_a_room(module: str, room: str) -> None:
     assert table.room_of(module) == room
@@ -48,7 +66,7 @@ def test_the_nearest_tests_come_first() -> None:
 
 
 def test_tests_with_real_tools_are_those_that_a_change_of_the_file_would_run() -> None:
-    found = table.with_real_tools(table.file_of("controls/apps/systems/dpkg", PROJECT), PROJECT)
+    found = table.with_real_tools(table.file_of("host/controls/apps/systems/dpkg", PROJECT), PROJECT)
     assert {f"tests/integration/test_apps_{name}.py" for name in ("real_dpkg", "what_moves")} <= set(found)
     assert not any(name in test for test in found for name in ("rpm", "debian_archives"))  # another's, and nightly
 

@@ -127,13 +127,21 @@ def test_an_account_that_is_trusted_may_own_the_store(tmp_path: Path) -> None:
 # -- the code that is sent ---------------------------------------------------------------------------------------------
 
 
+CALLED_BY_THE_LOADER = (
+    ("host.run", "compliance_state"),
+    ("host.system", "Host"),
+    ("host.cache", "def keep"),
+    ("model.plan", "Known"),
+)
+
+
 @pytest.mark.parametrize("probe", [False, True])
 def test_of_what_changes_a_host_or_probes_it_nothing_is_sent_that_was_not_asked_for(probe: bool) -> None:
     by_module = json.loads(lzma.decompress(stream.packed_code(probe)))["texts"]
     texts = "\n".join(by_module.values())
     made = {name for name in stream.CHANGING | stream.PROBING if re.search(rf"^def {name}\(", texts, re.MULTILINE)}
     assert made == (set(stream.PROBING) if probe else set())
-    for module, name in (("run", "compliance_state"), ("host", "Host"), ("host_cache", "def keep"), ("plan", "Known")):
+    for module, name in CALLED_BY_THE_LOADER:
         text = by_module[f"proscribe.{module}"]
         assert re.search(rf"\b{name}\b", text), "the loader asks for it, the last but one only where it is to be cached"
 

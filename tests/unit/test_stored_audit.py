@@ -31,6 +31,8 @@ REQUEST = {"code": CODE, "plan": PLAN, "controls": [], "gate": "never", "seconds
 # What an enforcing run has stored, as small as it can be: it reports all that it was called with, and the process.
 STORED = {
     "proscribe": "",
+    "proscribe.host": "",
+    "proscribe.model": "",
     "proscribe.host.system": "class Host: pass",
     "proscribe.model.plan": "def Known(plan, follows): return plan, follows",
     "proscribe.host.run": (
@@ -42,6 +44,7 @@ STORED = {
         "            'flags': [sys.flags.isolated, sys.flags.no_site, sys.flags.utf8_mode], 'path': sys.path}\n"
     ),
 }
+PACKAGES = ("proscribe", "proscribe.host", "proscribe.model")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are believed")
 
 
@@ -56,9 +59,7 @@ class Installed:
         text = text.replace(f'"{STATE_DIRECTORY}"', f'"{self.state}"').replace("PATIENCE = 10", "PATIENCE = 2")
         self.path.write_text(f"#!{os.path.realpath(sys.executable)} -ISXutf8\n{text}")
         self.path.chmod(audit_program.MODE)
-        code = {
-            name: (marshal.dumps(compile(text, name, "exec")), name == "proscribe") for name, text in STORED.items()
-        }
+        code = {name: (marshal.dumps(compile(text, name, "exec")), name in PACKAGES) for name, text in STORED.items()}
         self.code = self.place / f"{CODE}-{MAGIC_NUMBER.hex()}"
         self.code.write_bytes(marshal.dumps(code))
         self.plan = self.place / f"{self.code.name}-{PLAN}"

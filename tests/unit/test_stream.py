@@ -203,13 +203,13 @@ def test_code_that_a_host_keeps_is_used_unless_somebody_else_can_have_written_it
     """What else is not used is in test_loader_program.py."""
     loader = BOOTSTRAP.replace(PLACE, str(tmp_path))
     code = {
-        "proscribe": "",
+        **dict.fromkeys(("proscribe", "proscribe.base", "proscribe.host", "proscribe.model"), ""),
         "proscribe.host.system": "Host = dict",
         "proscribe.model.plan": "Known = dict.__or__",
         "proscribe.host.run": RUN,
         "proscribe.base.json_text": "from json import dumps as written",
     }
-    packed = {name: (marshal.dumps(compile(text, name, "exec")), "." not in name) for name, text in code.items()}
+    packed = {name: (marshal.dumps(compile(text, name, "exec")), not text) for name, text in code.items()}
     named = f"{Store().code(False).name}-{MAGIC_NUMBER.hex()}"
     files = [tmp_path / named, tmp_path / f"{named}-{Store().plan(SHORT).name}"]
     for part, value in zip(files, (packed, ({"the": "plan"}, {}))):

@@ -18,7 +18,7 @@ from proscribe.wire import installation
 from proscribe_ansible import connection_groups, executor, sweep
 from proscribe_ansible.handover import Member
 
-UTILS = Path(sweep.__file__).parent
+UTILS = Path(sweep.__file__).parents[1]
 
 
 def task(**keywords: Any) -> Any:
@@ -185,14 +185,14 @@ sys.path.insert(0, {str(UTILS)!r})
 from ansible.executor.process.worker import WorkerProcess
 from ansible.plugins import strategy as strategies
 from ansible.plugins.strategy import StrategyBase
-import proscribe_sweep
+from proscribe_ansible import sweep
 {before}
-proscribe_sweep.install()
-proscribe_sweep.install()
+sweep.install()
+sweep.install()
 print(strategies.WorkerProcess.__name__, StrategyBase._queue_task.__module__)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ})
-    module = "proscribe_sweep" if installed == "Worker" else "ansible.plugins.strategy"
+    module = "proscribe_ansible.sweep" if installed == "Worker" else "ansible.plugins.strategy"
     expected = "ansible.plugins.strategy" if installed == "Worker" else module
     assert done.stdout.split() == [installed, expected], done.stderr  # a wrapper has the name of what it stands for
 

@@ -10,7 +10,7 @@ A plan is plain JSON, so that it can be printed, compared and streamed:
                                    "browser": <the section of this control for the group's hosts>}]} (where set),
      "waivers": {"<id>": {"expires": "2026-12-01T00:00:00Z", "users": [...], "services": ["<name>"],
                           "posix_groups": [...], "request": "<16 hex>"}} (with watch; the last two where there are any),
-     "answers": {"<id of a request>": {"answer": "refused" | "granted", ...}}  (compile/answers.py; absent for none),
+     "answers": {"<id of a request>": {"answer": "refused" | "granted", ...}} (request_answers.py; absent for none),
      "browsers": [{"id", "family", "path", "browsers", "programs", "paths", "fallbacks", "present", "flatpaks", "snaps",
                    "elsewhere"}],
      "controls": {"<control>": {"mode": "enforce" | "audit",
@@ -63,12 +63,12 @@ Settings:
                network_homes: "unknown" | "scan"; requests: the SHA-256 of the command proscribe-request, absent where
                hosts have none; unmanaged_browsers: like a service, with mode "report" | "audit", and copies [portable
                apps: programs that count in homes, with the rest of a browser around them]; absent if not scanned for
-    browser    browsers {<setting>: how it is managed, of controls/browser/settings.py}; extensions_allowed [ids];
+    browser    browsers {<setting>: how it is managed, of host/controls/browser/settings.py}; extensions_allowed [ids];
                tenants {google: [domains], microsoft: [tenant ids]}
     firewall   dns_over_tls, quic: "blocked" | "unmanaged"; log: whether refusals are logged; confirm_within: seconds
                until new rules are taken back unless confirmed; rules: [the organisation's own, of
-               controls/firewall/own.py]; management: [CIDR that must never be cut]; force_dns: whether only the host's
-               filtering resolver (controls/dns/resolver_users.py) may ask name servers
+               organisation_rules.py]; management: [CIDR that must never be cut]; force_dns: whether only the host's
+               filtering resolver (host/controls/dns/resolver_users.py) may ask name servers
     dns        backend: "auto" | the name of one; upstreams: [name servers of the filter behind systemd-resolved]
 """
 

@@ -70,9 +70,9 @@ def answer_to(head, packed, packed_plan):
     plan, follows = known or (unpacked(packed_plan), {})
     modules = Modules(code or {}, sources)
     sys.meta_path.insert(0, modules)
+    from proscribe.host.run import compliance_state
     from proscribe.host.system import Host
     from proscribe.model.plan import Known
-    from proscribe.host.run import compliance_state
     if known is None:
         from proscribe.model.plan_text import whole
         plan = whole(plan)

@@ -18,16 +18,16 @@ COLLECTIONS, PLUGINS = "ansible_collections", "plugins"
 def collection_of(file: str) -> str:
     """The full name of the collection that a file of this package belongs to; "" for a checkout."""
     parts = Path(file).parts
-    # .../ansible_collections/NAMESPACE/NAME/plugins/module_utils/proscribe/FILE
-    inside = len(parts) > 7 and parts[-7] == COLLECTIONS and parts[-4] == PLUGINS
-    return ".".join(parts[-6:-4]) if inside else ""
+    # .../ansible_collections/NAMESPACE/NAME/plugins/module_utils/proscribe/wire/FILE
+    inside = len(parts) > 8 and parts[-8] == COLLECTIONS and parts[-5] == PLUGINS
+    return ".".join(parts[-7:-5]) if inside else ""
 
 
 _FILE = os.path.abspath(__file__)
 COLLECTION = collection_of(_FILE)
 # Not resolved: a developer's collection is often a link, and its name is in the path of the link.
-CODE = Path(_FILE).parents[1]  # module_utils/
-ROOT = Path(_FILE).parents[3] if COLLECTION else Path(_FILE).resolve().parents[2]
+CODE = Path(_FILE).parents[2]  # module_utils/
+ROOT = Path(_FILE).parents[4] if COLLECTION else Path(_FILE).resolve().parents[3]
 CATALOGUE = ROOT / "catalog"
 PLAYBOOKS = ROOT / "playbooks"
 LAUNCHER = str(CODE.parent / "proscribe")  # of a checkout, as is its configuration

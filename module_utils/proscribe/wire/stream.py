@@ -40,35 +40,13 @@ from .replies.parsing import last_line, parsed
 from .replies.shapes import mapping
 
 PACKAGE = "proscribe"
-ENTRIES = tuple(f"{PACKAGE}.{module}" for module in ("run", "audit_program", "host_cache", "json_text", "plan_text"))
-ROOTS = ("compliance_state", "Host", "keep", "whole", "written")  # what the loader calls
-HOST_SIDE = (
-    "__init__.py",
-    "audit_program.py",
-    "duration.py",
-    "finding.py",
-    "folding.py",
-    "hashing.py",
-    "host_cache.py",
-    "json_text.py",
-    "moments.py",
-    "patterns.py",
-    "plan.py",
-    "plan_groups.py",
-    "plan_hours.py",
-    "plan_text.py",
-    "programs/__init__.py",
-    "quarantined.py",
-    "removed.py",
-    "run.py",
-    "tuples.py",
-    "host/**/*.py",
-    "controls/**/*.py",
-    "macos/*.py",
-    "watch/*.py",
-    "watch_commands.py",
-    "watch_text.py",
+CODE = os.path.dirname(os.path.dirname(__file__))
+ENTRIES = tuple(
+    f"{PACKAGE}.{module}"
+    for module in ("host.run", "host.audit_program", "host.cache", "base.json_text", "model.plan_text")
 )
+ROOTS = ("compliance_state", "Host", "keep", "whole", "written")  # what the loader calls
+HOST_SIDE = ("base", "model", "host")  # the rooms whose files a host can get: what is reached in them is sent
 # These change a host, and a stream changes nothing.
 CHANGING = frozenset({"enforce", "lift", "restore", "removal", "change", "carry_out", "write_down"})
 PROBING = frozenset({"probed"})  # and these are for what is only done on request
@@ -84,7 +62,7 @@ RECEIVER = (
 RECEIVE = f"{RECEIVER};reply(*given[1:])"
 FOR_SHELLS = b"exit\n"  # where every shell ends that would read what is piped
 FOR_EVERY_PYTHON = 2  # the version of marshal's format: without references, which are newer ones' own
-WATCH_ENTRY = f"{PACKAGE}.watch_commands"
+WATCH_ENTRY = f"{PACKAGE}.host.watch_commands"
 
 
 class Part(NamedTuple):
@@ -111,9 +89,10 @@ def piped(program: str, *given: Any) -> bytes:
 
 def _files() -> dict[str, str]:
     """The files of the code that observes and changes hosts, by the names of their modules."""
-    package = os.path.dirname(__file__)
-    found = [name for pattern in HOST_SIDE for name in glob.iglob(pattern, root_dir=package, recursive=True)]
-    return {f"{PACKAGE}.{name[:-3].replace(os.sep, '.')}": os.path.join(package, name) for name in sorted(found)}
+    found = ["__init__.py"]
+    for room in HOST_SIDE:
+        found += glob.iglob(os.path.join(room, "**", "*.py"), root_dir=CODE, recursive=True)
+    return {f"{PACKAGE}.{name[:-3].replace(os.sep, '.')}": os.path.join(CODE, name) for name in sorted(found)}
 
 
 KINDS = {"observe": False, "probe": True}  # whether the browsers' probe is in it
@@ -178,7 +157,7 @@ def sources_hash() -> bytes:
 
 def hashed(files: Iterable[str]) -> bytes:
     """The SHA-256 of some files, by their names below the project's code and their whole content. Raises OSError."""
-    found, above = hashlib.sha256(), os.path.dirname(__file__)
+    found, above = hashlib.sha256(), CODE
     for path in files:
         with open(path, "rb", buffering=0) as stream:
             content = stream.read()

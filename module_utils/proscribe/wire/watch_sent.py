@@ -1,6 +1,6 @@
 """What a run sends to a host whose plan has a watch: the program, the code, and the plans that follow each other.
 
-Controller side; what the host does with it is watch/installed.py.
+Controller side; what the host does with it is host/watch/installed.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A line of events.jsonl (report/exports/events.py): what all events have, and what each kind has beside it."""
+"""A line of events.jsonl (controller/report/exports/events.py): what all have, and what each kind has beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""manifest.json of an export, from what makes it (enforcement_points/manifest.py)."""
+"""manifest.json of an export, from what makes it (controller/enforcement_points/manifest.py)."""
 
 from __future__ import annotations
 

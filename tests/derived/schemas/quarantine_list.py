@@ -10,7 +10,7 @@ from proscribe.controller.custody.wording import KINDS
 
 from .shapes import COUNT, FLAG, QUARANTINE_ID, TEXT, TEXTS, Shape, about, keyed, listed, made, maybe, one_of
 
-# What a host lists of an item (`reply/results.py`), as it is made up for the keys of a row.
+# What a host lists of an item (`wire/replies/results.py`), as it is made up for the keys of a row.
 ITEM = dict.fromkeys(("id", "group", "taken_at", "owner", "services", "kind", "path", "bytes", "finished"), "")
 
 OUTLOOK = made(

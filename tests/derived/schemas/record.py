@@ -1,4 +1,4 @@
-"""A line of hosts.jsonl: what the controller lets through of a host's answer (reply/record.py), and what it adds."""
+"""A line of hosts.jsonl: what is taken of a host's answer (wire/replies/record.py), and what is added."""
 
 from __future__ import annotations
 

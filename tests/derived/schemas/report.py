@@ -1,4 +1,4 @@
-"""report.json, from what makes it (report/evaluation/reconcile.py and the types that it is put together from)."""
+"""report.json, from what makes it (controller/report/evaluation/reconcile.py and the types that are its parts)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A waiver in report.json (compile/waivers/reading.py)."""
+"""A waiver in report.json (controller/compile/waivers/reading.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service's file, from the kinds that its reader checks it by (compile/schema.py)."""
+"""A service's file, from the kinds that its reader checks it by (controller/compile/catalogue/schema.py)."""
 
 from __future__ import annotations
 

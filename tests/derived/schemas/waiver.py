@@ -1,4 +1,4 @@
-"""A waiver's file, from the keys and patterns of its reader (compile/waivers/document.py)."""
+"""A waiver's file, from the keys and patterns of its reader (controller/compile/waivers/document.py)."""
 
 from __future__ import annotations
 

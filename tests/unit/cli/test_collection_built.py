@@ -243,7 +243,7 @@ def checkout(place: Path, git: bool) -> Path:
 
 def test_only_what_git_tracks_is_taken(tmp_path: Path) -> None:
     place = checkout(tmp_path, git=True)
-    (place / "library" / "own.py").write_text("not tracked")
+    (place / "library" / "organisation_rules.py").write_text("not tracked")
     (place / "library" / "one.py").write_text("changed")
     assert layout.source_files(place) == {"library/one.py": b"changed", "playbooks/two.yml": b"playbooks/two.yml"}
 

@@ -108,7 +108,7 @@ from ansible.module_utils.basic import AnsibleModule
 from proscribe.model.plan import (
     CONTROLS,
 )
-from proscribe_action import HostAction
+from proscribe_ansible.action import HostAction
 
 DOCUMENTATION = r"""
 module: é
@@ -135,7 +135,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.acme.ban.plugins.module_utils.proscribe.model.plan import (
     CONTROLS,
 )
-from ansible_collections.acme.ban.plugins.module_utils.proscribe_action import HostAction
+from ansible_collections.acme.ban.plugins.module_utils.proscribe_ansible.action import HostAction
 
 DOCUMENTATION = r"""
 module: é

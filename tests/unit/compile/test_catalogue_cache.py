@@ -252,7 +252,8 @@ def test_the_notes_are_only_so_many(store, tmp_path) -> None:
 
 def test_all_code_that_a_load_runs_is_part_of_the_state() -> None:
     names = "[m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'proscribe']"
-    program = "import pathlib, sys; from proscribe.controller.compile.catalogue.loading import load; load([pathlib.Path(sys.argv[1])])"
+    module = "proscribe.controller.compile.catalogue.loading"
+    program = f"import pathlib, sys; from {module} import load; load([pathlib.Path(sys.argv[1])])"
     done = subprocess.run(
         [sys.executable, "-c", f"{program}; print(*{names}, sep='\\n')", OWN],
         env={**os.environ, "PYTHONPATH": str(installation.CODE)},

@@ -216,7 +216,7 @@ class TestPrograms:
 
     @pytest.mark.parametrize("exe", ["/home/alice/tor", "/tmp/.mount_TorAbCdEf/usr/bin/tor"])
     def test_a_bare_name_is_told_and_never_ended(self, host: MadeHost, exe: str) -> None:
-        """Also where it runs out of an AppImage, whose archive the file scan does not enter (host/file_scan.py)."""
+        """Also where it runs out of an AppImage, whose archive no file scan enters (host/system/file_scan.py)."""
         host.program(7, exe)
         of = plan(tor=TOR)
         [verdict] = apps.observe(host, of)

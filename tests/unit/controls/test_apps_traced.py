@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import proscribe
 import pytest
 from made_users import ALICE, put, tree
-from proscribe.host.controls import apps
 from proscribe.host.controls.apps.systems.on_demand import OnDemand
 from proscribe.host.controls.apps.systems.registry import BY_NAME, ON_DEMAND
 from proscribe.host.system import ControlError, Host, Process, Unseen
@@ -29,7 +29,7 @@ FEW = {"conda", "nix", "guix", "brew", "waydroid", "store_paths"}
 
 
 def loaded(root: Path) -> set[str]:
-    source = Path(apps.__file__).parents[3]
+    source = Path(proscribe.__file__).parents[1]
     command = [sys.executable, "-I", "-c", PROGRAM, str(source), str(root)]
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 

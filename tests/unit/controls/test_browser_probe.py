@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import proscribe
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -166,7 +167,7 @@ def test_without_being_asked_for_its_code_does_not_even_come_to_be_imported(tmp_
         "run.observe(Host(sys.argv[2]), json.loads(sys.argv[3]))\n"
         "print([name for name in sys.modules if name.endswith(('.probe', '.guest', '.listener'))])\n"
     )
-    package = str(Path(run.__file__).parents[1])
+    package = str(Path(proscribe.__file__).parents[1])
     argv = [sys.executable, "-c", script, package, str(tmp_path), plans.canonical(plan())]
     assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == "[]\n"
 

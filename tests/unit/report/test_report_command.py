@@ -421,16 +421,19 @@ def test_nothing_is_proposed_where_all_is_well() -> None:
 # What names the launcher in a text all the same: examples in the help (`cli.Help` puts the launcher's name in), what
 # hosts' files say (which never reaches further than one host), and a message about a command of its own.
 ELSEWHERE = {
-    "cli": (
+    "controller/cli": (
         *("report.py", "diff/__init__.py", "explain/__init__.py", "quarantine.py", "scheduled.py", "waiver/new.py"),
         "requests.py",
         "export.py",
         "collection/__init__.py",
         "__init__.py",
     ),
-    "host": ("files.py",),
-    "compile": ("restrictions/runs.py", "retired.py"),  # the description of a variable; what a retired one is now
-    "controls/apps": ("quarantine/moving.py",),  # a file on a host, too
+    "host/system": ("files.py",),
+    "controller/compile": (
+        "restrictions/runs.py",
+        "inventory/retired.py",
+    ),  # the description of a variable; what a retired one is now
+    "host/controls/apps": ("quarantine/moving.py",),  # a file on a host, too
 }
 
 

@@ -25,7 +25,7 @@ from proscribe.controller.report.storage.complete import read_records, read_repo
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe.model.plan import CONTROLS
 
-CONTROLS_OF_THE_HOST = Path(__file__).parents[3] / "module_utils" / "proscribe" / "controls"
+CONTROLS_OF_THE_HOST = Path(__file__).parents[3] / "module_utils" / "proscribe/host/controls"
 
 
 class ReportCommand:

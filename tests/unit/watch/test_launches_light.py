@@ -33,6 +33,7 @@ def run(words):
 parts.append(("proscribe.host.watch.last", compile(said, "x", "exec"), False))
 launches._become_light(parts, ["/usr/bin/python3", "the program", "launches"])
 """
+PACKAGES = ("proscribe", "proscribe.base", "proscribe.host", "proscribe.host.watch", "proscribe.host.watch.starts")
 
 
 def test_the_daemon_has_its_own_modules_and_no_others(project: Any) -> None:
@@ -41,7 +42,7 @@ def test_the_daemon_has_its_own_modules_and_no_others(project: Any) -> None:
     words, modules = json.loads(done.stdout)
     assert words == ["/usr/bin/python3", "the program", "launches"]
     own = [f"proscribe.{name}" for name in (*launches.LIGHT, launches.DAEMON)]
-    assert modules == sorted([*own, "proscribe", "proscribe.host.watch", "proscribe.host.watch.last"])
+    assert modules == sorted([*own, *PACKAGES, "proscribe.host.watch.last"])
 
 
 @pytest.mark.parametrize("compiled", [marshal.dumps(compile("5", "x", "eval")), compile("5", "x", "eval")])
@@ -54,7 +55,7 @@ def test_so_it_is_with_the_loader_that_a_host_has(monkeypatch: pytest.MonkeyPatc
 def test_packages_are_made_before_what_is_in_them_and_modules_are_none() -> None:
     parts = launches._parts()
     packages = {name for name, _, package in parts if package}
-    assert packages == {"proscribe", "proscribe.host.watch"}
+    assert packages == {*PACKAGES}
     names = [name for name, _, _ in parts]
     assert all(names.index(name) > names.index(name.rpartition(".")[0]) for name in names if "." in name)
 

@@ -1,6 +1,6 @@
 """What the formats for browsers share: which rules are in them, and what these browsers do not get.
 
-The policies themselves are controls/group_policy/policies.py, which a domain controller's code has too.
+The policies themselves are host/controls/group_policy/policies.py, which a domain controller's code has too.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ PATIENCE = 600.0  # seconds for all that is changed of one user's
 def carry_out(changes: Changes) -> Mapping[str, Any]:
     """Do the actions in their order. Raises ControlError with what failed, and with what was done in `done`.
 
-    What is a user's is changed apart (host/apart.py). Where that fails it is his finding and nobody's failure: it is
+    What is a user's is changed apart (system/forked.py). Where that fails it is his finding and nobody's failure: it is
     returned in `left`, [(action, why)]. `done` is each action that was carried out, with how it ended.
     """
     if changes.beforehand:

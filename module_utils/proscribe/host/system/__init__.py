@@ -55,7 +55,7 @@ class Host(Processes):
     and observing costs less. `started_by` is the unit that had systemd start this process, and so runs; "" for none.
     `by` is who changes it, for others that wait `patience` seconds for their turn, and `other_runs` with whom this run
     had to share it (turns.py). `clock` says what time it is, in seconds since 1970: on a watched host one that does not
-    go back (watch/clock.py).
+    go back (watch/state/clock.py).
     """
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
@@ -116,7 +116,7 @@ class Host(Processes):
         skipped: Collection[str] = (),
         apart: bool = False,
     ) -> Scanned:
-        """Scan below some directories; see host/file_scan.py."""
+        """Scan below some directories; see system/file_scan.py."""
         from .file_scan import scan  # only a plan that names programs pays for it
 
         return scan(self, roots, choose, known, skipped, remember=self.learns, apart=apart)
@@ -139,7 +139,7 @@ class Host(Processes):
             channel.close()
 
     def resolve(self, name: str, family: int, patience: float) -> Resolution | None:
-        """Resolve a name as programs do; see host/names.py. None for a fixture, which has no C library of its own."""
+        """Resolve a name as programs do; see system/names.py. None for a fixture, which has no C library of its own."""
         if self.root != "/":
             return None
         from .names import resolve  # only a host where names are blocked pays for it

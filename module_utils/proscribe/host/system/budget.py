@@ -4,7 +4,7 @@ A user controls the content of his home, and its amount. While a budget is open 
 interface to the operating system reads is paid from it. Once it is spent, nothing more is read on that user's behalf:
 what was found until then counts, the rest is unseen, with the reason. Nobody pays for anybody else.
 
-These limits are soft: they end an observation in an orderly way. host/apart.py has the hard ones, for what cannot be
+These limits are soft: they end an observation in an orderly way. system/forked.py has the hard ones, for what cannot be
 ended so.
 """
 

@@ -1,6 +1,6 @@
 """Noticing programs when they start, and ending the restricted ones: what `watch launches` runs (docs/watch.md).
 
-It is two processes of one program. The daemon (noticing.py) is always there, and so small that nobody minds: it is
+It is two processes of one program. The daemon (starts/daemon.py) is always there, and so small that nobody minds: it is
 Python with a few modules, and replaces the process that has loaded all of the watch's code. The verifier (verifying.py)
 is that process, started again by the daemon with a socket as its standard input; each start checks the code anew.
 """
@@ -19,8 +19,9 @@ from .state import files
 
 # What the daemon consists of, each after those that it needs.
 NAMES = ("fanotify", "inotify", "mounts", "prefilter", "proc_events", "process_users", "reported", "waiting")
-LIGHT = ("tuples", *(f"watch.{name}" for name in NAMES))
-DAEMON = "watch.noticing"
+LIGHT = ("base.tuples", *(f"host.watch.starts.{name}" for name in NAMES))
+DAEMON = "host.watch.starts.daemon"
+PACKAGES = ("base", "host", "host.watch", "host.watch.starts")
 # Loads these modules out of an unnamed file, and runs the last one: what its process needs, and nothing else.
 LOADER = """\
 import marshal, sys
@@ -80,8 +81,9 @@ def _command() -> list[str]:
 
 def _parts() -> list[tuple[str, Any, bool]]:
     """The code of the daemon's modules: (name, code, whether it is a package); [] where their loader has none."""
-    top = __name__.rpartition(".watch.")[0]
-    packages = [*(top.rsplit(".", count)[0] for count in range(top.count("."), 0, -1)), top, f"{top}.watch"]
+    top = __name__.rpartition(".host.watch.")[0]
+    above = (top.rsplit(".", count)[0] for count in range(top.count("."), 0, -1))
+    packages = [*above, top, *(f"{top}.{name}" for name in PACKAGES)]
     names = [*packages, *(f"{top}.{name}" for name in (*LIGHT, DAEMON))]
     found = []
     for name in names:

@@ -1,7 +1,7 @@
 """What is restricted on a host now, and whether a program is that: by the code that enforces, for single processes.
 
 What counts as certain is decided there (controls/apps), and nowhere else. What a user may have made hang, or made up
-in a view of his own, is looked into in a process of its own (host/apart.py), one start at a time.
+in a view of his own, is looked into in a process of its own (system/forked.py), one start at a time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The verifier: it says what a start is, and ends what is restricted. The daemon (noticing.py) starts it when it is
+"""The verifier: it says what a start is, and ends what is restricted. starts/daemon.py starts it when it is
 needed; it ends by itself when there was nothing for a while, so that a quiet host has none of this code in memory.
 
 A request is one of ("sets",): what may be restricted; ("starts", [(pid, end of the path, key)]), where a key ends with

@@ -89,7 +89,7 @@ def state(directories: Sequence[Path]) -> bytes:
 
 def code() -> list[str]:
     """The files of the code on which a load may depend, and a plan, beside those of hosts."""
-    compiling = glob.iglob(os.path.join(os.path.dirname(__file__), "**", "*.py"), recursive=True)
+    compiling = glob.iglob(os.path.join(os.path.dirname(os.path.dirname(__file__)), "**", "*.py"), recursive=True)
     return [*sorted(compiling), policy_errors.__file__]
 
 

@@ -12,7 +12,7 @@ _EXPECTED = "something that a host can do without"
 
 
 def check(service: Mapping[str, Any]) -> Iterator[Mistake]:
-    """What a well-formed entry names although it is never removed, moved or denied (controls/apps/protected.py)."""
+    """What a well-formed entry names although it is never removed or denied (host/controls/apps/protected.py)."""
     from ....host.controls.apps import protected  # a run whose catalogue is noted needs nothing of the apps
 
     for system in GUARDED:

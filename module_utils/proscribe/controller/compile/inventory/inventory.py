@@ -1,6 +1,6 @@
 """What compiling reads from Ansible: the hosts' variables, and where each was written.
 
-With `places.py`, `in_play.py` and `unread.py` all of `compile` that knows the internals of Ansible.
+With `places.py`, `in_play.py` and `ignored_variables.py` all of `compile` that knows the internals of Ansible.
 """
 
 from __future__ import annotations

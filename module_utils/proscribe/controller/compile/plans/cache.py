@@ -1,6 +1,6 @@
 """The plans of a catalogue as an earlier run compiled them, in the plan store, for hosts that no waiver concerns.
 
-Such a plan follows from the catalogue, the code, the restrictions, and whether the ban has begun. catalogue_cache.py
+Such a plan follows from the catalogue, the code, the restrictions, and whether the ban has begun. cache.py
 hashes the catalogue and the code: without a hash from there, nothing is taken from a note. A plan with a mistake is
 never noted. The note is JSON: it can make a wrong plan, and runs nothing.
 """

@@ -1,4 +1,4 @@
-"""Lines for dnsmasq, as hosts that run one get them (controls/dns/rendering.py)."""
+"""Lines for dnsmasq, as hosts that run one get them (host/controls/dns/rendering.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Local zones for unbound, as hosts that run one get them (controls/dns/rendering.py)."""
+"""Local zones for unbound, as hosts that run one get them (host/controls/dns/rendering.py)."""
 
 from __future__ import annotations
 

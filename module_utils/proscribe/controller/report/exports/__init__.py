@@ -26,7 +26,7 @@ from .format import Export, Format
 from .record_lines import Reader
 
 # Modules here that are no exports: what these share.
-SHARED = frozenset({"answers", "format", "spool"})
+SHARED = frozenset({"format", "record_lines", "spool"})
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 Only changes are written. A rule that is not as it should be opens an episode, which stays open, untouched, for as long
 as runs see the same; most of a fleet costs nothing but the note that its hosts were seen. Rules that begin together are
-one row (bundles.py), which is split when they do not end together.
+one row (incident_groups.py), which is split when they do not end together.
 
 What cannot be seen does not end what was seen: while a rule is `unknown` or `error`, its `noncompliant` episode stays
 open. And a rule ends as `withdrawn`, not as repaired, when the host's plan does not ask for it any more.

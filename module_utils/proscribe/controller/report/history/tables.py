@@ -40,7 +40,7 @@ TABLES = (
         ON proscribe_episode (host, bundle, state) WHERE closed IS NULL""",
     "CREATE INDEX IF NOT EXISTS proscribe_episode_closed ON proscribe_episode (closed)",
     "CREATE INDEX IF NOT EXISTS proscribe_episode_host ON proscribe_episode (host)",
-    # What hosts did between two runs, and what their users requested (between.py). `id` is a digest of kind, rule,
+    # What hosts did between two runs, and what their users requested (since_last_run.py). `id`: a digest of kind, rule,
     # program and user, which may be longer than a key; `users` is a JSON list; `run` is the last that brought more.
     """CREATE TABLE IF NOT EXISTS proscribe_between (
         host TEXT NOT NULL, id TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, kind TEXT NOT NULL,

@@ -22,7 +22,7 @@ from .complete import LATEST, NEWEST
 from .files import JOURNAL, SUFFIX
 from .last_passed import retained as baselines
 
-# A run's id (compile/run.py), of a report that is complete or in the making.
+# A run's id (compile/plans/run.py), of a report that is complete or in the making.
 NAME = re.compile(rf"(\d{{8}}T\d{{6}}Z)-[a-z]+-[0-9a-f]{{4}}({re.escape(SUFFIX)})?", re.ASCII)
 # Where the whole texts of what changed are (difference_files.py): a folder for each run, by the run's id.
 DIFFS = "diffs"

@@ -1,6 +1,6 @@
 """What belongs to one user: his own packages, his files, his launchers. Observed apart, on his own budget.
 
-He controls all of its content, and its amount. So a child process goes from user to user (host/apart.py), and
+He controls all of its content, and its amount. So a child process goes from user to user (system/forked.py), and
 what is odd, huge or never answers at one of them is unseen there, with the reason, and hides nothing of the others.
 """
 

@@ -1,7 +1,7 @@
 """What runs of a plan's apps: programs by path, package or sandbox, and by name alone, which is reported and never
 ended.
 
-A program is observed in its owner's part of an observation (host/apart.py): the root that it sees may be one of his own
+A program is observed in its owner's part of an observation (system/forked.py): the root that it sees may be its owner's
 making, which answers when it likes.
 """
 

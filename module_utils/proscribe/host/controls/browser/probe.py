@@ -1,6 +1,6 @@
 """A probe of the effect itself, on request only: does a browser of this host open a name that it has to refuse?
 
-Each browser is started without a window, as a transient user (host/transient_user.py), with a profile of its own. All
+Each browser is started without a window, as a transient user (system/transient_user.py), with a profile of its own. All
 names lead to a listener on this host, so that nothing leaves it: neither the refused name, nor the one beside it, which
 shows whether the browser works at all. This is the one observation that writes: the home of that user, which is gone
 afterwards.

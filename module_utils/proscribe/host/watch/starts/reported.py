@@ -1,4 +1,4 @@
-"""What the daemon that notices starts (noticing.py) reports of itself, in a file that root alone can write. Pure: the
+"""What the daemon (daemon.py) reports of itself, in a file that root alone can write. Pure: the
 daemon and every audit load it.
 """
 

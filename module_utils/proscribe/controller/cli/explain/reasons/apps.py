@@ -12,7 +12,7 @@ from .. import file_names
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, Relation, Subject
 from .reason import BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, missing, off
 
-# What is known by its name alone is told and left: a user may give any program any name (controls/apps/running.py).
+# What is known by its name alone is reported and left: any program can have it (host/controls/apps/running.py).
 BY_NAME = "which is reported by its name, and ended or moved where more than its name shows that"
 NO_PACKAGE = "none in a package system of this host"
 UNKNOWN = "no run has said yet which package systems it has"

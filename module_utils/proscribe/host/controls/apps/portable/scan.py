@@ -64,7 +64,7 @@ class PortableApps(NamedTuple):
     known: Mapping[str, Any]  # what the next scan need not read again, by directory
     others: Mapping[
         int, list[tuple[str, Sequence[str]]]
-    ]  # what is to be scanned on somebody's behalf: host/file_scan.py
+    ]  # what is to be scanned on somebody's behalf: system/file_scan.py
 
 
 class Region(NamedTuple):

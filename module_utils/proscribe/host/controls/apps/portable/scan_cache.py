@@ -1,7 +1,7 @@
 """What an observation of apps remembers for the next one. Observing writes nothing: an enforcing run saves
 it, an audit uses it.
 
-A directory that has not changed is not read again (host/file_scan.py), nor is a package system whose database has not
+A directory that has not changed is not read again (system/file_scan.py), nor is a package system whose database has not
 changed queried again. That rests on the kernel's times alone, so now and then a scan forgets all of it and reads
 everything: in every so many enforcing runs (proscribe_full_scan_every).
 

@@ -1,7 +1,7 @@
 """What an operator does with a quarantine: list it, restore from it, prune it. Nothing of the ban is lifted here.
 
 What is to be moved comes as ids and is looked up among what is there; no id ever becomes part of a path. The place of a
-thing that is restored belongs to its user, so it is read and written in a process of its own (host/apart.py): nobody
+thing that is restored belongs to its user, so it is read and written in a process of its own (system/forked.py): nobody
 who makes his home hang keeps others from theirs.
 """
 

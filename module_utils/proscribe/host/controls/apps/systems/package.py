@@ -45,7 +45,7 @@ def place(files: Iterable[str]) -> str:
 
 
 def on_behalf(user: User | None, question: Callable[[], Answer]) -> Answer:
-    """The answer to a question about something of a user's, which is asked apart (host/apart.py): it may never come.
+    """The answer to a question about something of a user's, which is asked apart (system/forked.py): it may never come.
 
     Raises ControlError, and Unseen.
     """
@@ -81,7 +81,7 @@ class PackageSystem(Protocol):
 
     def query_of(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
         """The same of what a user has installed for himself, below `user.home`; nothing where the system knows no such
-        installations. It is asked on that user's budget (host/budget.py): what it reads is his word.
+        installations. It is asked on that user's budget (system/budget.py): what it reads is his word.
         """
 
     def owned_directories(self, host: Host, user: User | None) -> Sequence[str]:
