@@ -1,4 +1,4 @@
-"""What the actions share that ask a host: the Ansible side of a call. What an answer may hold, proscribe.wire.replies says.
+"""What the actions share that ask a host: the Ansible side of a call. wire/replies says what an answer may hold.
 
 Ansible makes a task's result of whatever a module prints on a host, and takes more of a result than it shows: other
 hosts (`add_host`), variables (`ansible_facts`), handlers, statistics, warnings. So every module that runs on hosts has
@@ -104,7 +104,8 @@ class HostAction(ActionBase):
             if not leash.why:
                 raise
         if leash.why:
-            self._give_up_connection()
+            if not leash.gone:
+                self._give_up_connection()
             answer = {"failed": True, "msg": leash.why}
         return {**result, **answer}
 

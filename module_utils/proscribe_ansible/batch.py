@@ -1,6 +1,6 @@
-"""What the worker of a batch does: it asks all its hosts, and hands on what each answered (proscribe_ansible/sweep.py).
+"""What the worker of a batch does: it asks all its hosts, and hands on what each answered (sweep.py).
 
-For one of the hosts that are reached alike (proscribe_ansible/connection_groups.py), Ansible's executor is run until the action would ask.
+For one of the hosts that are reached alike (connection_groups.py), its executor runs until the action would ask.
 The others are asked the same, at their own addresses.
 """
 
@@ -34,6 +34,7 @@ from proscribe_ansible.handover import Captured, Member, Outcome, handover
 from proscribe_ansible.private_names import SWEEP, complete
 
 SILENT = 64  # hosts of a batch that may be waited for beside those that `forks` allows
+AROUND = 64 * 1024  # bytes: no login shell prints more around an answer
 MODELS = ("a.invalid", "b.invalid")  # the addresses at which the plugin is asked for the command
 
 # What ssh's plugin says where `ssh` has no connection and there was something to be written.
@@ -236,7 +237,9 @@ def _answer(question: _Question, step_aside: Callable[[], None]) -> Outcome | No
         if result is not None and not lacks(result):
             return partial(_answered, result)
         if time.monotonic() >= end:  # the host has ended it, and would end it again
-            return partial(_cut, f"it took longer than {shown(question.observation.seconds)}")
+            return partial(_cut, f"it took longer than {shown(question.observation.seconds)}", False)
+        if result is None and len(ended.stdout) > AROUND:
+            return partial(_raised, Unusable(f"it printed {len(ended.stdout) // 1024} KiB without an answer"))
     return None
 
 
@@ -265,7 +268,7 @@ def _exchanged(question: _Question, stream: bytes, seconds: float, silent: Calla
 def _ending(question: _Question, ended: Ended) -> Outcome | None:
     """What it means that a command ended as it did; None if that is for its answer to say."""
     if ended.cut:
-        return partial(_cut, ended.cut)
+        return partial(_cut, ended.cut, ended.gone)
     if ended.refused:
         return partial(_raised, AnsibleError(ended.refused))
     if ended.code == LOST:
@@ -287,6 +290,7 @@ def _raised(error: Exception, _leash: Leash) -> dict[str, Any]:
     raise error
 
 
-def _cut(why: str, leash: Leash) -> dict[str, Any]:
+def _cut(why: str, gone: bool, leash: Leash) -> dict[str, Any]:
     leash.cut(why)
+    leash.gone = gone
     return {}

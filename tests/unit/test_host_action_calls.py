@@ -144,6 +144,30 @@ def test_a_host_over_its_limit_is_given_up_whatever_ansible_makes_of_it(
     assert one._connection.built == [("the-ssh", "ssh", "-O", "exit", "h1.example")]
 
 
+def test_a_connection_is_ended_over_its_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+
+    def answers() -> Any:
+        one.leash.why = "it answered with more than 2 MiB"
+        return {}
+
+    one = Action(answers)
+    one._connection._build_command = lambda *_: ["ssh", "-o", 'ControlPath="/c/1"']
+    monkeypatch.setattr(action, "end_connection", lambda path, _: ended.append(path))
+    monkeypatch.setattr(action.subprocess, "run", lambda *_, **__: ended.append("by a program"))
+    one.run(None, HOST)
+    assert ended == ["/c/1"]
+
+
+def test_a_connection_whose_command_is_gone_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers() -> Any:
+        one.leash.why, one.leash.gone = "it answered with more than 2 MiB", True
+        return {}
+
+    one = Action(answers)
+    assert one.run(None, HOST)["failed"] and one._connection.built == []
+
+
 def test_an_answer_in_time_ends_no_connection() -> None:
     one = Action({"is": 1})
     one.run(None, HOST)

@@ -20,7 +20,7 @@ HOSTILE = {
 @pytest.fixture(autouse=True)
 def taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record has a reader and tests of its own."""
-    monkeypatch.setattr(results.record, "taken", lambda value: {"record of": value})
+    monkeypatch.setattr(results.record, "of_result", lambda value: {"record of": value})
 
 
 @pytest.mark.parametrize(

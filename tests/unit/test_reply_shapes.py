@@ -98,7 +98,7 @@ def test_a_mapping_and_a_list_have_as_many_items_as_they_may() -> None:
         shapes.mapping({**full, "c": 3}, "it", 2)
     with pytest.raises(Unusable, match="^it has 3 items, 2 are the most$"):
         shapes.listed(str, [1, 2, 3], "it", 2)
-    for value in (None, "ab", 1, ("a",)):
+    for value in (None, "ab", 1, {"a"}):
         with pytest.raises(Unusable, match="^it is no mapping$"):
             shapes.mapping(value, "it")
         with pytest.raises(Unusable, match="^it is no list$"):

@@ -106,6 +106,7 @@ class TestAnswers:
         ("stream", "raised", "why"),
         [
             ("echo unusable", Unusable, "of another shape"),
+            ("yes '' | head -c 70000", Unusable, "^it printed 68 KiB without an answer$"),
             (f"echo no route >&2; exit {LOST}", AnsibleConnectionFailure, '"h1.example".*no route'),
         ],
     )
@@ -436,7 +437,7 @@ def batch(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_hosts_are_asked_and_who_has_no_answer_is_given_up(batch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     answered = partial(proscribe_batch._answered, {"record": 1})
-    outcomes = {"asked h1": answered, "asked h2": None, "asked h3": partial(proscribe_batch._cut, "x")}
+    outcomes = {"asked h1": answered, "asked h2": None, "asked h3": partial(proscribe_batch._cut, "x", False)}
     monkeypatch.setattr(proscribe_batch, "_answer", lambda question, _: outcomes[question])
     proscribe_batch.observe(batch, [member("h1"), member("h2"), member("h3")], 1)
     sent = [line for line in batch.log if line != "flush"]

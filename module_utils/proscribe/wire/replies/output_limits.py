@@ -45,11 +45,14 @@ class TookTooLong(Exception):
 
 
 class Leash:
-    """`most` bytes of output, and `seconds` until the end. `why` is "" as long as both are kept."""
+    """`most` bytes of output, and `seconds` until the end. `why` is "" as long as both are kept. `gone`: what was cut
+    has ended by itself.
+    """
 
     def __init__(self, most: int, seconds: float) -> None:
         self.most, self.seconds = most, seconds
         self.why = ""
+        self.gone = False
         self._left = most
         self._started: list[subprocess.Popen[bytes]] = []
 

@@ -50,6 +50,14 @@ def read(host: str, answer: object) -> dict[str, Any]:
     return {"schema": RECORD_SCHEMA, "host": host, **{key: field for key, field in record.items() if key != "schema"}}
 
 
+def of_result(answer: object) -> dict[str, Any]:
+    """The answer as a part of a task's result. Raises Unusable. For each callback, Ansible copies the lists and
+    mappings of a result, which costs more than to read an answer. So the rules are a tuple, which is not copied.
+    """
+    record = taken(answer)
+    return {**record, "rules": tuple(record["rules"])}
+
+
 def taken(answer: object) -> dict[str, Any]:
     """The answer as a host record of nobody yet. Raises Unusable."""
     record = mapping(answer, "the record")
@@ -197,7 +205,8 @@ def _rule(value: object) -> dict[str, Any]:
 
 def _require_few_findings(rules: object) -> None:
     """Refuse a record with more findings than a host sends, before the first one is read."""
-    found = [rule.get("findings") for rule in rules if isinstance(rule, Mapping)] if isinstance(rules, list) else []
+    several = rules if isinstance(rules, (list, tuple)) else ()
+    found = [rule.get("findings") for rule in several if isinstance(rule, Mapping)]
     total = sum(len(findings) for findings in found if isinstance(findings, list))
     if total > MOST_FINDINGS:
         raise Unusable(f"it has {total:,} findings, {MOST_FINDINGS:,} are the most")

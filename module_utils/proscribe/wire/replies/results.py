@@ -42,7 +42,7 @@ def observation(value: object) -> dict[str, Any]:
         if "failed" not in result:
             raise Unusable("it has no record")
         return result
-    result["record"] = record.taken(answer["record"])
+    result["record"] = record.of_result(answer["record"])
     most = len(record.OBSERVED)
     drifted = listed(lambda one: one_of(one, record.OBSERVED, "control"), answer.get("drifted", []), "drifted", most)
     result["drifted"] = drifted
@@ -115,7 +115,7 @@ def schedule(value: object) -> dict[str, Any]:
 
 def stored_record(value: object) -> dict[str, Any]:
     """The answer of `collect_record`: the record that a host has kept."""
-    return {"changed": False, "record": record.taken(value)}
+    return {"changed": False, "record": record.of_result(value)}
 
 
 def _failed(answer: Any) -> dict[str, Any]:

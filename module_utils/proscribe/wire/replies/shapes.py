@@ -88,7 +88,7 @@ def mapping(value: object, what: str, most: int = MANY) -> Mapping[Any, Any]:
 
 def listed(read: Callable[[Any], Value], value: object, what: str, most: int = MANY) -> list[Value]:
     """A list of at most that many items, each as `read` makes it."""
-    if not isinstance(value, list):
+    if not isinstance(value, (list, tuple)):
         raise Unusable(f"{what} is no list")
     if len(value) > most:
         raise Unusable(f"{what} has {len(value):,} items, {most:,} are the most")

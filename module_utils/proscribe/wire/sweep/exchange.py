@@ -1,7 +1,7 @@
 """One command on one host: what is written to it, what it prints, and what it may cost.
 
 The host is a stranger: what it prints is counted, what it takes is limited, and what goes over a limit is ended. So
-this is what reply/output_limits.py is for Ansible's own connections, without a process for each host.
+this is what replies/output_limits.py is for Ansible's own connections, without a process for each host.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .multiplexing import Session
 ERRORS = 64 * 1024  # bytes of what is written to the errors, of which the last are kept
 QUIET = 2.0  # seconds after which a host that has not said anything is called silent
 PROMPT = 60.0  # seconds after which a password that nobody has asked for is not waited for any more
+GOING = 1.0  # seconds for a command to end that nobody reads any more
 LOCAL = 10.0  # seconds for what a local process answers at once: the one that keeps a connection
 # Until a password is accepted: bytes that a host may print, more than any banner; and bytes of an unfinished line that
 # are matched again when it goes on, more than any prompt, refusal or sign of success has.
@@ -62,6 +63,7 @@ class Ended(NamedTuple):
     stderr: bytes
     cut: str = ""
     refused: str = ""
+    gone: bool = False  # whether it ended by itself after it was cut, so that its connection is as before
 
 
 class Limits(NamedTuple):
@@ -177,7 +179,8 @@ def exchange(
                         close(descriptor)
                     conversation.heard(chunk, errors=descriptor == ours_err)
         if conversation.over:
-            return conversation.ended(cut=conversation.cut)
+            close(ours_out, ours_err)  # whoever writes on learns that nobody reads
+            return conversation.ended(cut=conversation.cut)._replace(gone=_gone(running))
         try:
             code = running.exit_code(max(end - time.monotonic(), 0.1))
         except TimeoutError:
@@ -185,6 +188,15 @@ def exchange(
         while ours_err in open_ and (chunk := _read(ours_err)):
             conversation.heard(chunk, errors=True)
         return conversation.ended(code, conversation.cut)
+
+
+def _gone(running: Running) -> bool:
+    """Whether a command ends once nobody reads what it prints."""
+    try:
+        running.exit_code(GOING)
+    except TimeoutError:
+        return False
+    return True
 
 
 class _Conversation:
