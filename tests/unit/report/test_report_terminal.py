@@ -52,7 +52,8 @@ def test_many_things_of_one_host_take_time_as_they_are_many():
         return time.process_time() - started
 
     seconds(10)
-    assert min(seconds(4000) / seconds(1000) for _ in range(3)) < 8
+    few, many = (min(seconds(number) for _ in range(3)) for number in (1000, 4000))  # the machine has other work
+    assert many / few < 8
 
 
 def test_one_host_noncompliant_one_unreachable():
