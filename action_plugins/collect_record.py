@@ -28,7 +28,7 @@ class ActionModule(HostAction):
     most = LARGEST_ANSWER
 
     def limit(self, variables: dict[str, Any]) -> float:
-        """As long as a look."""
+        """The time limit of an observation."""
         return observe_timeout(variables)
 
     def ask(self, variables: dict[str, Any]) -> dict[str, Any]:

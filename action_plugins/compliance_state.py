@@ -53,11 +53,11 @@ class ActionModule(HostAction):
         self._unanswered: dict[str, Any] | None = None  # how the last stream ended that was not answered
 
     def limit(self, variables: dict[str, Any]) -> float:
-        """How long the look may take."""
+        """How long the observation may take."""
         return observe_timeout(variables)
 
     def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """Look at the host."""
+        """Observe the host."""
         run, host = compiled_run(variables), str(variables.get("inventory_hostname"))
         if host in run.get("windows", ()):
             return self._of_windows(run, host)
@@ -203,8 +203,8 @@ class ActionModule(HostAction):
 
 
 def _compiled(run: Mapping[str, Any], host: str) -> dict[str, Any]:
-    """What `compile_plans` found the inventory to say of a look at a host. With a baseline, it is the run that fails
-    for what is new, and not the host.
+    """What `compile_plans` read in the inventory about the observation of a host. With a baseline, the run fails for
+    what is new, and not the host.
     """
     if not run:
         return {}

@@ -97,7 +97,7 @@ class CallbackModule(Default):
     def v2_playbook_on_play_start(self, play: Any) -> None:
         self._quiet = self._display.verbosity == 0 and self._ours(play)
         if self._quiet:
-            self._play = play  # the default callback looks at its strategy
+            self._play = play  # the default callback reads its strategy
         else:
             self._would_change()
             super().v2_playbook_on_play_start(play)

@@ -86,7 +86,7 @@ def distances(files: Mapping[str, Collection[str]], changed: Collection[str]) ->
 def circles(project: Path) -> list[list[str]]:
     """The files that import each other in a circle, those of tests left out. Every statement counts: one inside a
     function, one that only a type checker sees, those of plugins and of modules beside the package. The contracts in
-    pyproject.toml look at packages as wholes; this looks at files.
+    pyproject.toml check whole packages; this checks files.
     """
     files = _statements(project)
     reached = {path: reaches(files, path) for path in files}
@@ -458,7 +458,7 @@ class _Reader:
 
 
 def _nodes_below(tree: ast.AST) -> Iterator[ast.AST]:
-    """As ast.walk, in another order and in half of the time."""
+    """All nodes of a syntax tree, as the function of `ast` gives them, but in another order and in half of the time."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()

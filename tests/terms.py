@@ -2,17 +2,19 @@
 
 The table "Plain terms" of the glossary says which words an identifier may not be made of, and which phrases no message
 may have. Identifiers are those that a file defines: names of functions, classes, arguments, variables, fields and
-modules. The name of a test is a sentence, and a name of somebody else's library is theirs; neither counts. Messages are
-the texts in the code, the playbooks, the roles and the templates, without their comments. Documents are edited by
-reading, not by a list.
+modules; a name of somebody else's library is theirs. Messages are the texts in the code, the playbooks, the roles and
+the templates. Comments, docstrings and the names of tests are sentences, too, so no phrase of a message is in them, but
+for what is in backticks, which is quoted. Documents are edited by reading, not by a list.
 """
 
 from __future__ import annotations
 
 import ast
+import io
 import re
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +26,7 @@ HEAD = ("we say", "not", "no identifier has", "no message has")
 MESSAGES = ("module_utils", "action_plugins", "callback_plugins", "filter_plugins", "library", "playbooks", "roles")
 TEXTS = (".yml", ".j2", ".sh", ".js")
 _COMMENT = re.compile(r"(?:^|\s)(?:#|//).*")
+_QUOTED = re.compile(r"`[^`\n]*`")
 _SCRIPT = re.compile(rb"#!\S+(?:env )?\S*python")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
@@ -116,6 +119,20 @@ def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno + number, line) for number, line in enumerate(node.value.split("\n")))
 
 
+def sentences(content: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """(line, text) of the comments and docstrings of a module, and of the names of its tests."""
+    for token in tokenize.generate_tokens(io.StringIO(content).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], _QUOTED.sub("", token.string)
+    for node in ast.walk(tree):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and (text := ast.get_docstring(node, clean=False)):
+            first = node.body[0].lineno
+            yield from ((first + number, line) for number, line in enumerate(_QUOTED.sub("", text).split("\n")))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            yield node.lineno, node.name.replace("_", " ")
+
+
 def in_messages(path: str, lines: Iterator[tuple[int, str]], of: Sequence[Term]) -> Iterator[Found]:
     """What is said otherwise in some texts; one that is only the phrase is a value, as a class of the catalogue is."""
     for number, line in lines:
@@ -132,6 +149,7 @@ def found_in(files: Mapping[str, bytes], of: Sequence[Term]) -> Iterator[Found]:
         if path.endswith(".py") or (path.startswith("tests/") and _SCRIPT.match(content)):
             tree = ast.parse(content)
             yield from in_identifiers(path, tree, of)
+            yield from in_messages(path, sentences(content.decode(), tree), of)
             if own:
                 yield from in_messages(path, texts(tree), of)
         elif own and path.endswith(TEXTS):

@@ -42,7 +42,7 @@ from proscribe.wire.sweep.multiplexing import end_connection, path_in
 # Bytes. An honest answer with everything wrong has some 0.4 MB, and one with all differences some 3 (docs/speed.md).
 MOST = 5 * 1024 * 1024
 LONGEST = 3600  # seconds that a change of a host may take: packages are removed, over slow disks
-OBSERVE_TIMEOUT = 300  # seconds that a look may take, where no run was compiled
+OBSERVE_TIMEOUT = 300  # seconds that an observation may take, where no run was compiled
 ERRORS = 64 * 1024  # bytes of what a program writes to its errors, of which the last are kept
 GRACE = 15.0  # seconds after which a host is given up that does not keep to its own limit
 REMOVE = "remove the keyword from the task, its block, its role or its play; no host was touched"
@@ -275,7 +275,7 @@ def how_it_ended(done: Mapping[str, Any]) -> str:
 
 
 def observe_timeout(variables: Mapping[str, Any]) -> int:
-    """How many seconds a look at the host of a task may take, as `compile_plans` found the inventory to say it."""
+    """How many seconds an observation of a task's host may take, as `compile_plans` read it in the inventory."""
     run = compiled_run(variables)
     timeouts = run.get("observe_timeout") or {"usual": OBSERVE_TIMEOUT, "hosts": {}}
     return int(timeouts["hosts"].get(str(variables.get("inventory_hostname")), timeouts["usual"]))

@@ -1,9 +1,9 @@
 """Has a run of ansible-playbook that is cut short still end: by a signal, or by an error of Ansible's own.
 
-Ansible tells its callbacks nothing of it. On SIGINT it raises KeyboardInterrupt and prints "User interrupted execution"
-(exit code 99); SIGTERM and SIGHUP just end it. So signals are taken here while a run goes on: the workers are ended as
-Ansible does it, and the run unwinds, with the exit code that the report has for it. A second SIGINT ends the process at
-once, and the next run closes this one (controller/report/end/closing.py).
+Ansible does not report it to its callbacks. On SIGINT it raises KeyboardInterrupt and prints "User interrupted
+execution" (exit code 99); SIGTERM and SIGHUP just end it. So signals are taken here while a run goes on: the workers
+are ended as Ansible does it, and the run unwinds, with the exit code that the report has for it. A second SIGINT ends
+the process at once, and the next run closes this one (controller/report/end/closing.py).
 
 For this it uses what ansible-core does not promise (CUT_SHORT in private_names.py), and that `cleanup` of the
 task queue manager is called last whatever happened. Where some of it is not there, nothing is changed, and the next run
@@ -78,8 +78,8 @@ class Interruption:
             self._leave_to_ansible(number, frame)
             return
         self._why = f"by {signal.Signals(number).name}"
-        # systemd and terminals tell all processes of a run, and the launcher hands on what it is told, so one end comes
-        # as several signals.
+        # systemd and terminals send a signal to all processes of a run, and the launcher hands on the one that it gets.
+        # So one end comes as several signals.
         for one in self._before:
             signal.signal(one, signal.SIG_DFL if one == signal.SIGINT else signal.SIG_IGN)
         with contextlib.suppress(KeyboardInterrupt):

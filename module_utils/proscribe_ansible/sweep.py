@@ -48,7 +48,7 @@ from proscribe_ansible.private_names import EITHER, SWEEP, complete
 SWITCH = "PROSCRIBE_SWEEP"  # an environment variable; "off" forks a worker for each host
 BATCH = 250  # hosts of one process; their variables are in memory until it has started
 PROCESSES = os.cpu_count() or 1
-PAUSE = 0.01  # seconds between two looks at what has ended
+PAUSE = 0.01  # seconds between two checks of what has ended
 LONG_PAUSE = 0.1  # the same where a batch says that it has results
 SSH = ("ssh", "ansible.builtin.ssh")
 LINEAR = "ansible.plugins.strategy.linear"

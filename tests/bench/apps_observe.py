@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""What a look at the apps costs a full host, beside the tools that people would ask otherwise.
+"""What an observation of the apps costs a full host, beside the tools that people would use otherwise.
 
     tests/bench/apps_observe.py [--files N] [--packages N] [--processes N] [--tree DIRECTORY] [--rounds R]
 
-Processor time (user and system, in seconds, the least of R runs), on a made tree with 200,000 files in homes, 3,000
+Processor time (user and system, in seconds, the least of R runs), on a fixture with 200,000 files in homes, 3,000
 packages in dpkg's database, and 400 more processes on this machine; the plan is that of the whole catalogue:
 
     plain tools     `dpkg-query -W` over that database, and one `find` over those homes
     apps            one whole streamed audit of `apps`, as a host runs it: Python's start, unpacking and compiling our
                     code, and the record included; without a memory of an earlier run, and with one
-    goss            `goss validate` of the same packages, processes and paths as absent; it cannot look into a tree, so
-                    it looks at this machine, and at no files in homes
+    goss            `goss validate` of the same packages, processes and paths as absent; it cannot check a directory in
+                    place of /, so it checks this machine, and no files in homes
     package_facts   the module of that name, on this machine, without what `ping` costs; it lists packages only
 
-Ends with 1 where the first observation is above 1.5 times the plain tools, or the second above 0.3 s. goss and
+Exit code 1: the first observation is above 1.5 times the plain tools, or the second above 0.3 s. goss and
 package_facts are left out where they are not installed.
 """
 
@@ -104,7 +104,7 @@ def spent(command: Sequence[str], rounds: int, given: bytes = b"") -> float:
 
 
 def remember(root: Path, plan: dict[str, Any]) -> None:
-    """Keep what a walk learns, as an enforcing run does."""
+    """Store what a file scan learns, as an enforcing run does."""
 
     def run(argv: Sequence[str], **options: Any) -> Result:
         there = [f"--admindir={root}/var/lib/dpkg"] if argv[0] == "dpkg-query" else []
@@ -152,7 +152,7 @@ def goss_file(plan: dict[str, Any]) -> str:
 
 
 def of_goss(scratch: Path, plan: dict[str, Any], rounds: int) -> float | None:
-    """What goss takes; it ends with 1 where something is there, which is no matter here."""
+    """What goss takes; its exit code is 1 where something is there, which does not matter here."""
     if not shutil.which("goss"):
         return None
     (scratch / "goss.json").write_text(goss_file(plan))

@@ -8,7 +8,7 @@ within a pair, so that whatever else the machine does falls on both. The hosts a
 without SSH. Controller and hosts share the processors, and there is no network between them; the CPU time printed is
 that of both. Over SSH, tests/bench/fleet measures whole fleets.
 
-An audit that did not evaluate every host is no result: then it ends with 1. `ansible-playbook` is taken from the PATH,
+An audit that did not evaluate every host is no result: the exit code is 1. `ansible-playbook` is taken from the PATH,
 or from PROSCRIBE_ANSIBLE_PLAYBOOK.
 """
 

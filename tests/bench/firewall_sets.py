@@ -7,14 +7,14 @@ Needs root, and does everything in a network namespace of its own that ends with
 
 Three things are measured, R times each, and the medians printed:
 
-    apply       what enforcing does (look, decide, load, keep for the boot) against `nft -f` of a file with the same
+    apply       what enforcing does (observe, decide, load, store for the boot) against `nft -f` of a file with the same
                 sets and two rules; the first time, and when a tenth of the networks has changed
-    observe     processor time of looking at it when nothing has changed, our own and nft's, the check of the plan
+    observe     processor time of an observation when nothing has changed, our own and nft's, the check of the plan
                 included; and when another table has changed since, so that every element has to be listed
-    iptables    `ansible.builtin.iptables` in a loop over T addresses, told for 100 by the time that one more takes,
+    iptables    `ansible.builtin.iptables` in a loop over T addresses; the time for 100 follows from that of one more,
                 against one call of the enforcing module's code for 100 (--tasks 0 leaves it out)
 
-"apply" at more than 1.5 times nft, or "observe" over 0.2 s, ends with 1.
+Exit code 1: "apply" takes more than 1.5 times as long as nft, or "observe" more than 0.2 s.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ On a host of its own (a Debian container with systemd, made by root with podman)
                 processor that the daemon used with all that it started
     idle        a minute without a start: that share, and the resident memory; then the first start after it
 
-Ends with 1 where a start took longer than a second, a burst cost more than 5 % or idling more than 0.05 % of a
-processor, or where the idle daemon has more than 15 MB.
+Exit code 1: a start took longer than a second, a burst cost more than 5 % or idling more than 0.05 % of a processor, or
+the idle daemon has more than 15 MB.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Makes the answers of a fleet in the mix that audits see after a while: most host
 policy file (which is a rule for each service), some are waived, and some do not answer. --first-audit makes every host
 lack the policy file: the worst that can come. The answers come as they do from Ansible, one dictionary at a time; then
 the steps of the report follow, each in the same process, and the table says what each took and how much memory the
-process held at most so far. Ends with 1 if a limit is exceeded, or an export lacks a host.
+process held at most so far. Exit code 1: a limit is exceeded, or an export lacks a host.
 
 Events for a SIEM come last, beside the limits: what the run changed, sent to a file; the export of all of them; and the
 same answers once more as the next run, in which nothing changes.

@@ -6,7 +6,7 @@ As root, with podman and runc. Every run is the real unit, started by systemd on
 some hosts are tampered with, and often something is wrong meanwhile: a host that cannot be reached or reboots, a full
 disk, a controller that is killed, and so on. After each run what it says is held against what there is; at the end,
 after a run with nothing wrong, every host has to be compliant, with nothing left over anywhere, and the history and the
-reports have to agree. Ends with 1 where anything did not hold. The same seed makes the same choices.
+reports have to agree. Exit code 1: something was not as it should be. The same seed makes the same choices.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Soak:
             if self.random.random() < 0.4:
                 changes = self.random.sample(sorted(TEN), self.random.choice((1, 1, 2, 3)))
                 changes = [change for change in TEN if change in changes and change not in self.tampered[host]]
-                # Some cannot be done where an earlier one was not put right; only what took counts.
+                # Some cannot be done where an earlier one was not corrected; only those that took effect count.
                 machine.script("\n".join(f"( {TEN[change].done} ) || :" for change in changes) or ":")
                 done[host] = self.left(machine, changes)
                 self.tampered[host].update(done[host])

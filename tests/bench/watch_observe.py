@@ -10,8 +10,8 @@ user and system, the least of R rounds in which all take turns:
     streamed audit    what an audit costs the host that has the code and the plan in its cache
     own observation   `watch observe`, begun by its timer, with what it writes
 
-and for each the seconds of a day with one every so many seconds. Ends with 1 where own observations take more than 20 s
-of a day. What the daemon costs is in launches.py.
+and for each the seconds of a day with one every so many seconds. Exit code 1: own observations take more than 20 s of a
+day. What the daemon costs is in launches.py.
 """
 
 from __future__ import annotations

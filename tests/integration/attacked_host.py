@@ -1,4 +1,4 @@
-"""A made host of mallory, who attacks, and bob, who is innocent and has a banned AppImage; and one look at it."""
+"""A made host of mallory, who attacks, and bob, who is innocent and has a banned AppImage; and its observation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from proscribe.controller.compile.restrictions import read_restrictions
 HERE = Path(__file__).resolve().parent
 MODULES = os.environ.get("PROSCRIBE_ATTACKED", str(HERE.parents[1] / "module_utils"))
 MALLORY, BOB = 61235, 61236  # accounts that no process has
-SECONDS = 20  # docs/apps.md: what one user may cost; the rest of the look comes on top
+SECONDS = 20  # docs/apps.md: what one user may cost; the rest of the observation comes on top
 MEGABYTES = 150
 
 
@@ -59,7 +59,7 @@ def put(path: Path, content: str | bytes = b"", size: int = 0) -> None:
 
 
 def observe_root(root: Path, plan: Path, patience: float = 120, *more: str) -> dict[str, Any]:
-    """One look, in a process of its own."""
+    """Observe the host once, in a process of its own."""
     command = [sys.executable, "-I", "-S", str(HERE / "observe_root.py"), MODULES, str(root), str(plan), *more]
     done = subprocess.run(command, capture_output=True, text=True, timeout=patience)
     assert done.returncode == 0, done.stderr[-2000:]

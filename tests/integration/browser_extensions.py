@@ -27,8 +27,8 @@ from chromium import Chromium, ChromiumError, Page
 from marionette import Firefox, FirefoxError
 
 DEAF = 4  # seconds from its start in which Chromium may not notice that its policies change
-PATIENCE = 60  # seconds for it to look at them again; it takes 5
-SAME = 4  # looks in a row that see the same, half a second apart
+PATIENCE = 60  # seconds for it to read them again; it takes 5
+SAME = 4  # equal observations in a row, half a second apart
 
 STATES_OF_CHROMIUM = """
 new Promise(done => chrome.developerPrivate.getExtensionsInfo({includeDisabled: true},
@@ -49,7 +49,7 @@ UNSIGNED = {
 
 
 def of_chromium(home: str, folders: list[str], policy: tuple[str, str]) -> dict[str, Any]:
-    """In one browser, which looks at its policies again while it runs."""
+    """In one browser, which reads its policies again while it runs."""
     executable = shutil.which("chromium") or "chromium"
     with Chromium(executable, home, more=["--enable-unsafe-extension-debugging"]) as browser:
         ids = {browser.ask("Extensions.loadUnpacked", {"path": folder})["id"]: folder for folder in folders}

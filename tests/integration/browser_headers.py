@@ -2,10 +2,10 @@
 
     python3 browser_headers.py --browser chromium https://mail.google.com/ https://www.example.org/
 
-prints, for each address, what was asked for with it: {"https://mail.google.com/": {"x-googapps-allowed-domains":
-"corp.example", ...}}; null where nothing was. All names lead to a server on this host, whose certificate the browser is
-told to take. Ends with 2 when the browser does not work. Standard library only, and the tool openssl; needs
-browser_probe.py and what that needs beside it.
+prints, for each address, the headers of its request: {"https://mail.google.com/": {"x-googapps-allowed-domains":
+"corp.example", ...}}; null where no request came. All names lead to a server on this host, and the browser is set to
+accept its certificate. The exit code is 2 when the browser does not work. Standard library only, and the tool openssl;
+needs browser_probe.py and what that needs beside it.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@
     {"status": "active", "policies": {"DNSOverHTTPS": {...}}, "answers": [true]}
 
 Chromium says `error` for each policy that it does not take; Firefox and Thunderbird leave it out. What is asked of them
-is a JavaScript expression, which runs with all of the browser's own rights. Ends with 2 when the browser cannot be
-asked: some policies forbid just that. Standard library only.
+is a JavaScript expression, which runs with all of the browser's own rights. The exit code is 2 when the browser cannot
+be asked: some policies forbid just that. Standard library only.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def enforce(tree: Path, plan: Mapping[str, Any]) -> None:
 
 
 def unmet(tree: Path, plan: Mapping[str, Any]) -> list[Verdict]:
-    """What a look at the tree says of the rules that it does not keep."""
+    """Observe the tree, and return the verdicts of the rules that it does not comply with."""
     seen = browser.observe(Host(str(tree)), plan)
     return [verdict for verdict in seen if verdict.state not in (COMPLIANT, NOT_APPLICABLE)]
 

@@ -17,7 +17,7 @@ from patience import until
 from scheduled_fleet import Fleet
 
 CHECKOUT = "/srv/docs/proscribe"
-PRISTINE = "/srv/docs/pristine"  # the same; runs know an inventory by its path, so it is put back and not copied
+PRISTINE = "/srv/docs/pristine"  # the same; runs know an inventory by its path, so the checkout is restored in place
 HERS = "/home/alice/proscribe"
 PROD = """\
 pilot:
@@ -118,7 +118,7 @@ class Prepared:
         self._values = dict(zip(PLACEHOLDERS, (REPOSITORY, item_id, slices[-1], " ".join(slices[:2])), strict=True))
 
     def afresh(self) -> None:
-        """Put the checkout back as it was made, and take away what a block makes elsewhere."""
+        """Restore the checkout as it was made, and delete what a block makes elsewhere."""
         self.fleet.controller.script(f"rm -rf {CHECKOUT} /opt/proscribe && cp -a {PRISTINE} {CHECKOUT}")
 
     def shell(self, directory: str) -> DocShell:

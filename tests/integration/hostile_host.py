@@ -235,7 +235,7 @@ class Ended(NamedTuple):
 
 @contextlib.contextmanager
 def fleet(directory: Path) -> Iterator[Fleet]:
-    """Four honest hosts, until some are told otherwise."""
+    """Four hosts, all honest until a test makes some of them attack."""
     for name in ("host_key", "key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / name)], check=True)
     with socket.socket() as free:

@@ -187,7 +187,7 @@ def run_ansible(
 
 
 def _without_ansible() -> dict[str, str]:
-    """The environment, without what it tells Ansible or the project."""
+    """The environment, without the variables that Ansible or the project reads."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
 
 

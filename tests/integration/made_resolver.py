@@ -1,5 +1,5 @@
-"""A host for tests of the name filter: a made tree, on which a real dnsmasq or unbound runs as its service, on a
-loopback address of its own.
+"""A host for tests of the DNS filter: a test directory with its files, and a real dnsmasq or unbound as its service, on
+a loopback address of its own.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ To be started with private /etc, /run, /var/lib and /usr/libexec. It answers wha
     ["lift", PLAN, CONTROL]         the same
     ["observe", PLAN]               the host record
 
-There is no systemd, so what it is told about the two resolvers is done here.
+There is no systemd, so this program carries out the systemctl commands for the two resolvers.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""One look at the apps of a made host, as a host takes it, and what it cost.
+"""Observe the apps of a made host once, as a host does it, and print the result and its cost.
 
     observe_root.py MODULES ROOT PLAN [--keep] [--hurry]
 
 MODULES is where `proscribe` is, PLAN a file with a compiled plan. `--keep`: as a run does that begins and may write;
 `--hurry`: what does not answer is given 3 s, and not 20.
 Prints JSON: `rules` ({rule: [state, reason, number of findings]}), `findings`, `errors`, the whole `record`, `seconds`,
-`processor` (seconds that all whom it started worked), and in megabytes `own` and `child`: the most memory that this
+`processor` (CPU seconds of all that it started), and in megabytes `own` and `child`: the most memory that this
 process, and any that it started, held beyond what it began with.
 """
 
@@ -19,7 +19,7 @@ import time
 
 
 def own_peak() -> float:
-    """Of this program alone: what getrusage(2) tells of it begins with whoever started it."""
+    """Return the peak memory of this program alone; getrusage(2) begins with that of the process that started it."""
     with open("/proc/self/status", encoding="ascii") as stream:
         return next(int(line.split()[1]) for line in stream if line.startswith("VmHWM")) / 1024
 

@@ -1,5 +1,5 @@
-"""One end of connections, for tests of what a firewall lets through. Each line of its input tells it what to do, and is
-answered with one line.
+"""One end of connections, for tests of what a firewall lets through. Each line of its input is a command, and gets one
+line as its answer.
 
     serve                                       listen on PORTS of every address, and greet whoever comes
     connect ADDRESS PORT [ADDRESS [PORT]]       open a connection (the second pair is this end) and hear the greeting

@@ -114,7 +114,7 @@ def folder(victim: str) -> None:
 
 
 def exchanged(victim: str) -> None:
-    """The tree below is exchanged for a link to somebody else's while it is walked."""
+    """Exchange the subdirectory for a link to somebody else's directory while the quarantine traverses it."""
     folder(victim)
     os.rename(f"apps/{NAME}/deep", "deeper")
     os.symlink(f"{victim}/tree", f"apps/{NAME}/deep")

@@ -9,7 +9,7 @@ from typing import Any
 # The rest of the world.
 RESOLVER = "192.0.2.53"  # the organisation's, outside of the host
 V4, V6 = "203.0.113.80", "2001:db8:80::80"  # of every name that has no addresses here
-# Of the organisation's own rules, which tell the host from the guests behind it.
+# Of the organisation's own rules, which distinguish the host from the guests behind it.
 CLOSED_TO_HOST, OPENED_BY_RULE, CLOSED_TO_NESTED = "203.0.113.66", "203.0.113.67", "203.0.113.129"
 
 # What the restrictions of the host say beyond their defaults.

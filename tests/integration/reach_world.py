@@ -1,5 +1,5 @@
 """A made Internet in network namespaces, with no way out: a host that Proscribe manages, a guest behind it, and a world
-that answers for every name and on every address of `reach_cases`; and the probes that tell what is reached in it.
+that answers for every name and on every address of `reach_cases`; and the probes that find what is reached in it.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class World:
         V6.
         """
         self.spaces.build(dict.fromkeys([V4, V6, RESOLVER, *addresses]))
-        # Every refusal of a datagram is to be told at once, or a client waits for as long as it has patience.
+        # The host has to report every refused datagram at once; otherwise the client waits for its whole time limit.
         at_once = ["sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0"]
         subprocess.run([*self.spaces.enter(HOST), *at_once], check=True)
         key = str(self.root / "key.pem")
@@ -142,7 +142,7 @@ def split(text: str) -> tuple[str, int]:
 
 
 def at(address: str, port: int) -> str:
-    """The other way round."""
+    """Join an address and a port into the text of a case: the inverse of `split`."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 

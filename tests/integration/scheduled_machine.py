@@ -126,7 +126,7 @@ class Scheduled:
         until(lambda: "running" in self.run("systemctl", "is-system-running", "--wait", check=False))
 
     def become_host(self) -> None:
-        """A name filter of its own that it asks, and a package to be tampered with."""
+        """Give the machine a resolver that it asks, for the DNS filter, and a package for the tests to tamper with."""
         self.run("systemctl", "enable", "--now", "dnsmasq")
         self.script("echo nameserver 127.0.0.1 >/etc/resolv.conf")
         self.script(WECHAT)

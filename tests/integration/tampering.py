@@ -36,7 +36,7 @@ TEN = {how: one for how, one in TABLE.items() if one.ten}
 
 
 def named(record: Mapping[str, Any], tampering: Tampering) -> bool:
-    """Whether a host's record says that this was put right."""
+    """Whether a host's record reports this tampering as corrected."""
     return any(
         rule["state"] == "repaired"
         and rule["rule"].startswith(tampering.rule)

@@ -1,7 +1,7 @@
-"""Homes that no honest user has, hundreds of them: none costs the look at its host more than one user may, ends in an
+"""Hundreds of homes that no honest user has. None costs the observation of its host more than one user may, ends in an
 error, hides what an innocent user has, or puts into the record what cannot be printed.
 
-PROSCRIBE_FUZZ=1000 looks at as many hosts, each with three such users; twenty otherwise.
+PROSCRIBE_FUZZ=1000 observes that many hosts, each with three such users; twenty otherwise.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def texts(part: Any) -> Iterator[str]:
 
 
 def wrong(report: dict[str, Any]) -> list[Any]:
-    """What a look must not be like, whatever was in the homes."""
+    """Return what is wrong with an observation; it has to be empty, whatever was in the homes."""
     reasons = sorted({part for _, reason, _ in report["rules"].values() for part in reason.split("; ")})
     found = [reason for reason in reasons if "bob" in reason or UNFORESEEN.search(reason)]
     found += [text for text in texts(report["record"]) if UNPRINTABLE.search(text)]

@@ -98,7 +98,7 @@ def test_there_and_back_exactly(tmp_path: Path, require_root: Callable[[], None]
     assert len(report["before"]) == 8
 
 
-def test_without_a_reserve_nothing_is_taken_and_it_is_told(tmp_path: Path, require_root: Callable[[], None]) -> None:
+def test_without_a_reserve_it_takes_nothing_and_reports_why(tmp_path: Path, require_root: Callable[[], None]) -> None:
     """The quarantine's file system is nearly full: the copy stays where it is, with the reason; then there is room."""
     require_root()
     small = "mount -t tmpfs tmpfs home; mount -t tmpfs -o size=900m tmpfs var/lib;"

@@ -511,7 +511,7 @@ def test_a_waiver_for_a_version_keeps_that_version_and_no_other(machine: Machine
 
     machine.run(
         "dpkg", "-i", "/debs/wechat-new.deb"
-    )  # an update of what is there; the gate leaves that to the next run
+    )  # an update of what is there; the install block leaves that to the next run
     seen = machine.verb("observe", here)["apps/wechat"]
     assert (seen["state"], {finding["version"] for finding in seen["findings"]}) == ("noncompliant", {"4.1"})
     assert machine.verb("enforce", here)["error"] is None
@@ -569,14 +569,14 @@ class TestNothingElseGoes:
         assert done["refused"] == [["apps/wechat", "wechat", "it is on hold; to let it go: apt-mark unhold wechat"]]
         assert "wechat" in machine.installed()
 
-    def test_a_half_configured_package_of_others_is_told_and_not_touched(self, machine: Machine) -> None:
+    def test_a_half_configured_package_of_others_is_reported_and_not_touched(self, machine: Machine) -> None:
         machine.install("wechat")
         machine.run("dpkg", "-i", "/debs/broken.deb", check=False)
         done = machine.verb("enforce", WECHAT)
         assert done["refused"] == [["apps/wechat", "wechat", "would also configure broken"]]
         assert {"wechat", "broken"} <= machine.installed()
 
-    def test_a_dpkg_of_others_that_was_killed_is_told_and_left(self, machine: Machine) -> None:
+    def test_a_dpkg_of_others_that_was_killed_is_reported_and_left(self, machine: Machine) -> None:
         machine.install("wechat", "weechat")
         machine.sh("dpkg-query -s weechat >/var/lib/dpkg/updates/0000")  # what dpkg was about to note
         for _ in range(2):

@@ -153,7 +153,7 @@ class Machine:
         return json.loads(self.run(user, PYTHON, "-I", "-S", "-c", DRIVER, *verb.split(), input=json.dumps(PLAN)))
 
     def enforce_apps(self) -> Any:
-        """What enforcing did about apps; the gate has tests of its own."""
+        """Enforce, and return what it did about apps; the install block has tests of its own."""
         done = self.verb("enforce")
         done["actions"] = [action for action in done["actions"] if not action.startswith("write ")]
         return done
@@ -262,7 +262,7 @@ def test_a_users_link_is_unseen_and_the_others_are_still_found(machine: Machine)
     assert seen["reason"] == f"alice: {link} is a link that uid {USERS['alice']} made: not followed"
 
 
-def test_an_ordinary_user_sees_the_systems_and_his_own_and_is_told_what_not(machine: Machine) -> None:
+def test_an_ordinary_user_sees_the_systems_and_his_own_and_the_rest_is_unknown(machine: Machine) -> None:
     assert scopes(machine.verb("observe", "alice"), "package") == ["system", "user:alice"]
     machine.verb("enforce")
     seen = machine.verb("observe", "alice")

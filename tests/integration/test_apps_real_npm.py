@@ -71,7 +71,7 @@ def test_of_the_host_and_of_users_seen_removed_seen_again(machine: TwoUsers) -> 
     assert {verdict["state"] for verdict in machine.verb("observe", PLAN).values()} == {"compliant"}
     assert machine.verb("enforce", PLAN)["actions"] == []
 
-    machine.as_user("alice", f"{NPM} --prefix ~/.npm-packages /debs/wechaty.tgz")  # there is no gate
+    machine.as_user("alice", f"{NPM} --prefix ~/.npm-packages /debs/wechaty.tgz")  # no install block
     assert machine.verb("observe", PLAN)["apps/wechat"]["findings"][0]["scope"] == "user:alice"
     machine.verb("enforce", PLAN)
     assert machine.verb("lift", PLAN)["actions"] == [f"delete {removed.FILE}"]

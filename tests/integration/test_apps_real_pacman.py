@@ -136,7 +136,7 @@ def test_seen_ended_removed_refused_and_let_in_again(machine: TwoUsers) -> None:
     assert set(machine.sh(TREE).stdout.splitlines()) ^ set(before.splitlines()) == set()
 
 
-def test_what_others_need_stays_and_is_told(machine: TwoUsers) -> None:
+def test_what_others_need_stays_and_is_reported(machine: TwoUsers) -> None:
     install(machine, "wechat-bin-4.0-1", "linuxqq-3.2-1", "qq-or-tim-1-1")
     done = machine.verb("enforce", PLAN)
     assert done["refused"] == [["apps/qq", "linuxqq", "would break qq-or-tim"]]
@@ -148,7 +148,7 @@ def test_what_others_need_stays_and_is_told(machine: TwoUsers) -> None:
     assert installed(machine) == set()
 
 
-def test_what_is_on_hold_stays_and_is_told(machine: TwoUsers) -> None:
+def test_what_is_on_hold_stays_and_is_reported(machine: TwoUsers) -> None:
     install(machine, "wechat-bin-4.0-1")
     machine.sh("sed -i 's/^HoldPkg.*/& wechat-bin/' /etc/pacman.conf")
     refused = machine.verb("enforce", PLAN)["refused"]
@@ -156,7 +156,7 @@ def test_what_is_on_hold_stays_and_is_told(machine: TwoUsers) -> None:
     assert installed(machine) == {"wechat-bin"}
 
 
-def test_a_lock_that_stays_is_told_and_left(machine: TwoUsers) -> None:
+def test_a_lock_that_stays_is_reported_and_left(machine: TwoUsers) -> None:
     install(machine, "wechat-bin-4.0-1")
     machine.sh("touch /var/lib/pacman/db.lck")
     error = machine.verb("enforce", PLAN)["error"]

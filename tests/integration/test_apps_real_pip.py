@@ -79,7 +79,7 @@ def test_of_the_host_and_of_a_user_seen_removed_seen_again(machine: TwoUsers) ->
     assert machine.verb("enforce", PLAN)["actions"] == []
     assert machine.sh("find /home/alice -not -uid 71001; test ! -e /tmp/trapped").stdout == ""
 
-    machine.sh("cp /debs/telethon* /tmp")  # there is no gate: it is seen again, whichever way it comes
+    machine.sh("cp /debs/telethon* /tmp")  # pip has no install block: the package is found after every installation
     machine.as_user("bob", f"{PIP} /tmp/telethon-1.40-py3-none-any.whl")
     assert machine.verb("observe", PLAN)["apps/telegram"]["findings"][0]["scope"] == "user:bob"
     machine.verb("enforce", PLAN)
@@ -164,7 +164,7 @@ def test_a_users_own_python_that_prints_without_end_is_ended_and_fails_nothing(m
 
 
 def test_what_is_in_an_environment_whose_removal_was_refused_is_left_there(machine: TwoUsers) -> None:
-    """The removal was refused, and the walk took the programs out of the environment all the same."""
+    """A former fault: the removal was refused, but the file scan still took the programs out of the environment."""
     banned = plan("pip", telegram=["telethon"])
     banned["controls"]["apps"]["services"]["telegram"]["processes"] = ["telethon"]
     machine.as_user("alice", f"{PIPX} notifier && touch .local/share/pipx/venvs/notifier/bin/chrome-sandbox")

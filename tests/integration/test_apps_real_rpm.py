@@ -240,7 +240,7 @@ def test_what_lets_go_of_the_guard_is_never_compliant(machine: Machine, done: st
     assert gate["state"] == "noncompliant" and said in str(gate["findings"]) and not gate["drifted"]
 
 
-def test_locks_that_zypper_writes_anew_are_known_and_one_that_somebody_lifts_is_told(machine: Machine) -> None:
+def test_locks_that_zypper_writes_anew_are_known_and_one_that_somebody_lifts_is_reported(machine: Machine) -> None:
     machine.sh("zypper -n addlock viber other && rm /usr/bin/dnf*")  # the administrator's own
     theirs = machine.sh("zypper locks").stdout
     machine.verb("enforce", PLAN)
@@ -257,14 +257,14 @@ def test_locks_that_zypper_writes_anew_are_known_and_one_that_somebody_lifts_is_
 
 
 @pytest.mark.parametrize("machine", [*FRONT_ENDS], indirect=True)
-def test_what_others_need_stays_is_told_and_can_be_kept_from_growing(machine: Machine) -> None:
+def test_what_others_need_stays_is_reported_and_the_guard_prevents_more(machine: Machine) -> None:
     machine.add("wechat", "wechat-moments", "viber", "viber-library")
     done = machine.verb("enforce", PLAN)
     assert (done["error"], done["refused"]) == (
         None,
         [["apps/wechat", "wechat", "would break wechat-moments-1.0-1.noarch"]],
     )
-    # The guard stands all the same; what is left, it does not conflict with.
+    # The guard is installed all the same; it does not conflict with what is left.
     assert machine.installed() == {"wechat", "wechat-moments", "viber-library", "proscribe-guard"}
     assert machine.states() == {
         "apps/wechat": "noncompliant",
@@ -371,7 +371,7 @@ def test_without_a_front_end_rpm_does_it(machine: Machine) -> None:
     assert machine.installed() == {"wechat", "wechat-moments", "viber-library", "proscribe-guard"}
 
 
-def test_a_host_of_another_family_with_rpm_on_it_gets_no_gate_and_is_looked_at(machine: Machine) -> None:
+def test_a_host_of_another_family_with_rpm_on_it_gets_no_install_block_and_is_observed(machine: Machine) -> None:
     machine.sh("rpm -e rpm")
     assert machine.states() == {"apps/wechat": "compliant", "apps/viber": "compliant"}
     machine.add("wechat")

@@ -1,7 +1,8 @@
 """The control `apps` on a real snapd and a real polkit, in a container that boots with systemd: a snap is installed,
 run, seen, ended, removed, refused to a user, seen again where root installs it, and let in again.
 
-The Snap Store is not reached, so the snaps are made here, and snapd is told to have its base and its own snap already.
+The tests do not reach the Snap Store, so they make the snaps here. The made state of snapd lists its base and its own
+snap as installed.
 """
 
 from __future__ import annotations

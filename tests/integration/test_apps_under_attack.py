@@ -1,8 +1,8 @@
-"""What one user leaves in his home, in /tmp, or mounts there costs the look at his host a bounded amount of time and
-memory, fails nothing, and hides nothing of the other users.
+"""What one user leaves in his home, in /tmp, or mounts there costs the observation of his host a bounded amount of time
+and memory, fails nothing, and hides nothing of the other users.
 
-Each attack is made in the home of mallory, on a made host where bob has a banned AppImage. The look has to end within
-the budget of one user, and to tell bob's; of mallory it tells what it could not see.
+Each attack is made in the home of mallory, on a made host where bob has a banned AppImage. The observation has to end
+within the budget of one user, and to report bob's AppImage. Of mallory it reports what it could not see.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def mounts_in(root: Path) -> list[str]:
 
 
 def judged(report: dict[str, Any], seconds: float = SECONDS) -> str:
-    """That a look was as it has to be whatever mallory does; what it says of him."""
+    """Check that an observation is correct whatever mallory does, and return the reasons that name him."""
     assert report["errors"] == []
     assert any(finding.startswith("user:bob QQ") for finding in report["findings"]), report["findings"]
     assert report["child"] < MEGABYTES and report["own"] < MEGABYTES, (report["own"], report["child"])
@@ -109,7 +109,7 @@ def many_directories(home: Path, count: int = 130_000) -> None:
 
 
 def many_names(home: Path) -> None:
-    """More things of banned apps than anybody needs to be told of."""
+    """More files of banned apps than any report has to list."""
     for number in range(15_000):
         put(home / f"d/QQ_3.2.{number}_x86_64.AppImage")
 
@@ -235,7 +235,7 @@ def test_a_mount_as_a_running_appimage_has_one_is_neither_asked_nor_a_gap(root: 
 
 
 def test_a_user_who_swaps_everything_all_the_time_fails_no_look(root: Path, plan: Path) -> None:
-    """68 of 77 looks failed while a user swapped links, directories, files and pipes under them."""
+    """68 of 77 observations failed while a user swapped links, directories, files and pipes under them."""
     home = root / "home/mallory"
     swapping = subprocess.Popen([sys.executable, "-c", SWAPPING, str(home), str(root / "tmp"), str(MALLORY)])
     try:

@@ -1,4 +1,4 @@
-"""The walk on real mounts, with real programs, and against a user who swaps directories for links meanwhile."""
+"""The file scan on real mounts, with real programs, and against a user who swaps directories for links meanwhile."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ print(json.dumps([walked.hits, walked.unseen]))
 SCANNED = {"proscribe_requests": False}  # the command for requests is no part of the scan
 
 
-def test_a_walk_stays_on_its_file_system_and_in_no_loop(
+def test_a_file_scan_stays_on_its_file_system_and_enters_no_loop(
     tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None]
 ) -> None:
     require_root()
@@ -63,7 +63,7 @@ def test_a_walk_stays_on_its_file_system_and_in_no_loop(
     assert unseen == []
 
 
-def test_a_user_who_swaps_directories_for_links_leads_no_walk_astray(tmp_path: Path) -> None:
+def test_a_user_who_swaps_directories_for_links_leads_no_file_scan_astray(tmp_path: Path) -> None:
     secret = tmp_path / "root/secret"
     secret.mkdir(parents=True)
     (secret / "only-root-knows").touch()

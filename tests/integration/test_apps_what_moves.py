@@ -286,7 +286,7 @@ def test_appimages_by_what_is_in_them(
     assert (home / name).exists() is not moves, [refusal.reason for refusal in changes.refused]
 
 
-def test_an_appimage_that_cannot_be_read_is_told_and_stays(
+def test_an_appimage_that_cannot_be_read_is_reported_and_stays(
     machine: Path, plan: Mapping[str, Any], require_tool: Callable[[str], str]
 ) -> None:
     require_tool("mksquashfs")

@@ -109,7 +109,7 @@ def read_only(tree: Path, folder: str) -> Any:
     return json.loads(answer.stdout)
 
 
-def test_where_etc_cannot_be_written_it_is_told_of_each_file_and_the_rest_is_done(tree: Path) -> None:
+def test_where_etc_cannot_be_written_each_file_is_reported_and_the_rest_is_done(tree: Path) -> None:
     report = read_only(tree, "etc")
     assert report["done"] == [f"write {ELSEWHERE}"]
     for path in ("/etc/chromium", "/etc/firefox"):
@@ -120,7 +120,7 @@ def test_where_etc_cannot_be_written_it_is_told_of_each_file_and_the_rest_is_don
     ]
 
 
-def test_where_nothing_can_be_written_it_is_told_too(tree: Path) -> None:
+def test_where_nothing_can_be_written_each_file_is_reported_too(tree: Path) -> None:
     assert read_only(tree, "")["error"].count("Read-only file system") == 3
     (tree / "var/lib/proscribe").mkdir()
     report = read_only(tree, "")
@@ -128,7 +128,7 @@ def test_where_nothing_can_be_written_it_is_told_too(tree: Path) -> None:
     assert report["done"] == []
 
 
-def test_a_file_that_cannot_be_changed_is_told_and_the_rest_is_done(
+def test_a_file_that_cannot_be_changed_is_reported_and_the_rest_is_done(
     tree: Path, require_tool: Callable[[str], str]
 ) -> None:
     chattr = require_tool("chattr")

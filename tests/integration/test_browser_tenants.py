@@ -1,6 +1,6 @@
-"""The organisation's tenants in real browsers: which sites are told of them, and which host is closed instead.
+"""The organisation's tenants in real browsers: which sites get them in headers, and which host is closed instead.
 
-What Google and Microsoft make of it is theirs.
+How Google and Microsoft use these headers is not tested.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SITES: Mapping[str, tuple[Mapping[str, str] | None, Mapping[str, str] | None]] =
 
 
 @pytest.mark.parametrize(("name", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
-def test_the_sites_of_google_and_microsoft_are_told_of_the_tenants_and_no_others(
+def test_only_the_sites_of_google_and_microsoft_get_the_tenants(
     name: str, tool: str, tree: Path, require_tool: Callable[[str], str]
 ) -> None:
     for needed in (tool, "openssl"):

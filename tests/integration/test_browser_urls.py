@@ -122,7 +122,7 @@ CASES: Mapping[str, str | tuple[str, str]] = {
     "http://start.test/frame?http://inner.test/": OPEN,
     "view-source:https://dropbox.com/": BLOCKED,
     "view-source:https://api.telegram.org/": OPEN,
-    # relays: the service that names them is asked for
+    # translation and archive proxies: the plan includes the service that lists them
     "https://12ft.io/https://whatsapp.com/": BLOCKED,
     "https://web-whatsapp-com.translate.goog/?_x_tr_sl=en": BLOCKED,
     "https://translate.google.com/translate?u=https://whatsapp.com/": BLOCKED,

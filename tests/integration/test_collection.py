@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts, pytest.mark.step
 
 COLLECTION = "proscribe.ban"
 APP = "telegram-desktop"
-# Another stdout and another callback of theirs, and no word of the collection but where all of theirs are.
+# The organisation has its own stdout callback and one more callback. Nothing here names the collection: it is where all
+# of their collections are.
 CONFIG = """\
 [defaults]
 inventory = inventories/prod/hosts.yml,inventories/lab

@@ -96,7 +96,7 @@ def test_a_silent_resolver_is_unknown_and_is_not_started_anew(made: MadeHost, mo
 
 
 def test_what_a_file_says_is_known_all_the_same(made: MadeHost) -> None:
-    """Of a silent resolver it is not asked what a look at its file has shown."""
+    """The file itself shows that the ban is incomplete, so a silent resolver is not asked about it."""
     file = made.folder / "proscribe.conf"
     file.write_text(file.read_text().replace("wechat.com", "wechat.example"))
     stopped(made)
@@ -104,7 +104,7 @@ def test_what_a_file_says_is_known_all_the_same(made: MadeHost) -> None:
     assert (states["wechat"], states["resolver"]) == (NONCOMPLIANT, NONCOMPLIANT)
 
 
-def test_a_resolver_that_does_not_run_is_told_at_once_and_started(
+def test_a_resolver_that_does_not_run_is_reported_at_once_and_started(
     made: MadeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patience = counting(made, monkeypatch)

@@ -83,7 +83,7 @@ def observed(
 
 
 @pytest.mark.parametrize("path", other_files.FILES)
-def test_a_file_mounted_over_the_hosts_own_is_told(observed: Observed, path: str) -> None:
+def test_a_file_mounted_over_the_hosts_own_is_reported(observed: Observed, path: str) -> None:
     observed.over(path)
     (finding,) = observed.findings()
     assert finding.startswith("sleep ") and finding.endswith(f"sees another {path} than the host has")
@@ -97,7 +97,7 @@ def test_a_file_mounted_over_the_hosts_own_is_told(observed: Observed, path: str
         (*SANDBOX, "--tmpfs", "/etc"),
     ],
 )
-def test_a_sandbox_that_runs_the_hosts_programs_with_another_hosts_file_is_told(
+def test_a_sandbox_that_runs_the_hosts_programs_with_another_hosts_file_is_reported(
     observed: Observed, command: Sequence[str]
 ) -> None:
     observed.start(*command)

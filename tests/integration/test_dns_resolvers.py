@@ -1,4 +1,4 @@
-"""The name filter in a real dnsmasq and a real unbound, on loopback addresses of their own, with a name server behind
+"""The DNS filter in a real dnsmasq and a real unbound, on loopback addresses of their own, with a name server behind
 them that stands for the organisation's.
 """
 
@@ -121,7 +121,7 @@ def test_observing_writes_nothing(made: MadeHost) -> None:
     assert made.tree() == before
 
 
-def test_a_running_resolver_that_has_not_read_the_file_is_told_and_corrected(made: MadeHost) -> None:
+def test_a_running_resolver_that_has_not_read_the_file_is_reported_and_corrected(made: MadeHost) -> None:
     made.enforce()
     more = plan(wechat=["wechat.com"], signal=["signal.org"])
     text = {"dnsmasq": rendering.dnsmasq, "unbound": rendering.unbound}[made.kind](
@@ -136,7 +136,7 @@ def test_a_running_resolver_that_has_not_read_the_file_is_told_and_corrected(mad
 
 
 @pytest.mark.parametrize("tampering", ["a name is taken out", "the file is emptied", "the file is deleted"])
-def test_tampering_is_told_by_service_and_corrected(made: MadeHost, tampering: str) -> None:
+def test_tampering_is_reported_by_service_and_corrected(made: MadeHost, tampering: str) -> None:
     made.enforce()
     file = made.folder / "proscribe.conf"
     good = file.read_text()
@@ -193,7 +193,7 @@ def test_without_an_upstream_that_answers_the_filter_is_put_in_place_all_the_sam
     assert made.states() == FINE
 
 
-def test_the_organisations_own_line_that_opens_a_name_is_told_and_left(made: MadeHost) -> None:
+def test_the_organisations_own_line_that_opens_a_name_is_reported_and_left(made: MadeHost) -> None:
     own = made.folder / "zz-own.conf"
     own.write_text(
         "server=/web.wechat.com/10.0.0.1\nserver=/open.work.wechat.com/10.0.0.1\naddress=/wechat.com/\n"
@@ -223,7 +223,7 @@ def test_ten_thousand_domains(made: MadeHost) -> None:
 
 
 @pytest.mark.parametrize("enforced", ["unbound"], indirect=True)  # dnsmasq logs all queries or none
-def test_unbound_tells_hits_by_the_name_of_the_catalogue(enforced: MadeHost) -> None:
+def test_unbound_logs_hits_by_the_name_of_the_catalogue(enforced: MadeHost) -> None:
     ask(enforced.address, "photos.wechat.com")
     line = "wechat.com. always_nxdomain 127.0.0.1"
     until(lambda: line in enforced.log.read_text())

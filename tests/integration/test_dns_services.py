@@ -1,4 +1,4 @@
-"""The name filter on a whole Debian host, a container with systemd: its systemd-resolved, NetworkManager, dnsmasq and
+"""The DNS filter on a whole Debian host, a container with systemd: its systemd-resolved, NetworkManager, dnsmasq and
 unbound as Debian packages them, and a name server behind a link that leads nowhere else.
 
 Each test has a host of its own, with a network of its own, and so none waits for what another one leaves. Names that
@@ -92,8 +92,8 @@ nmcli connection up link0
 """
 
 
-# A DHCP server on the other side of the link, which tells of the only name server that answers there; and the host
-# asks it for an address.
+# A DHCP server on the other side of the link, which announces the only name server that answers there. The host asks it
+# for an address.
 LEASE = """
 set -eu
 systemctl stop name-server dhcp 2>/dev/null || true
@@ -197,7 +197,7 @@ class Container:
         self.until(f"grep -s '^nameserver {UPSTREAM}' /etc/resolv.conf")
 
     def ends(self, part: str) -> None:
-        """A part of the filter is killed, and stands again: nothing else by its name runs here."""
+        """Kill a part of the filter and wait until it runs again; nothing else by its name runs here."""
         before = self.run("pidof", part).strip()
         self.sh(f"kill -KILL {before}")
         self.until(f'test -n "$(pidof {part})" -a "$(pidof {part})" != \'{before}\'')
@@ -233,7 +233,7 @@ class Container:
         )
 
     def filters(self, backend: str, verbs: str) -> None:
-        """Enforce, settle, look, and lift: what every backend has to do."""
+        """Check what every backend has to do: observe, enforce, and change nothing when enforced again."""
         before = self.files()
         assert set(self.resolved().values()) == {OPEN}
         first = self.call("observe")
@@ -266,7 +266,7 @@ def test_systemd_resolved_with_a_filter_behind_it(host: Container) -> None:
     host.filters("resolved", "write")
     assert host.after_enforcing["users"] == ["dnsmasq", "systemd-resolve"]
     host.counts_hits("proscribe-dns", "config a.b.wechat.com is NXDOMAIN")
-    # What systemd-resolved is told about the link changes under it, as DHCP does it.
+    # The link's name servers change while systemd-resolved runs, as DHCP changes them.
     host.sh(f"nmcli connection modify link0 ipv4.dns '{UPSTREAM} {ANOTHER}'; nmcli device reapply link0")
     host.until(f"resolvectl dns link0 | grep -F {ANOTHER}")
     host.is_compliant()
@@ -287,7 +287,7 @@ def test_systemd_resolved_with_a_filter_behind_it(host: Container) -> None:
     host.until("resolvectl dns link0 | grep -F 198.51.100")
     assert host.resolved() == NAMES
     host.sh("resolvectl domain link0 '~.'")
-    # Two are asked for every name now, and who of them answers first may let names through, which is told besides.
+    # Now two are asked for every name. The first one that answers may let names through, and a finding reports that.
     assert ["link0", "its own name servers are asked for every name too"] in host.call("observe")["told"]
     host.sh(f"nmcli connection modify link0 ipv4.dns {UPSTREAM}; nmcli device reapply link0")
     host.sh(MASK)
@@ -313,7 +313,7 @@ def test_a_resolver_that_debian_runs(host: Container, server: str) -> None:
     assert host.after_enforcing["users"] == [server]
     if server == "unbound":
         host.counts_hits("unbound", "wechat.com. always_nxdomain 127.0.0.1")
-    else:  # which has to be told to log, and then logs what everybody asks
+    else:  # dnsmasq has to be set to log, and then logs all queries
         assert host.call("observe")["hits"] == {}
         host.sh("echo log-queries >/etc/dnsmasq.d/log.conf; systemctl restart dnsmasq")
         assert host.resolved() == NAMES
@@ -350,7 +350,7 @@ def test_another_resolver_takes_over_and_the_traces_of_the_first_go(host: Contai
     enforced = host.call("enforce")
     assert [action.split()[0] for action in enforced["actions"]] == ["write", "delete"]
     assert (enforced["states"], host.resolved()) == ([COMPLIANT], NAMES)
-    # Its programs ask another name server beside it: told, and left to the organisation.
+    # Its programs ask another name server beside it: this is reported, and left to the organisation.
     host.sh(f"printf 'nameserver 127.0.0.1\\nnameserver {UPSTREAM}\\n' >/etc/resolv.conf")
     assert host.call("enforce")["actions"] == []
     assert host.call("observe")["told"] == [[UPSTREAM, "asked besides the filter, whenever that is slow to answer"]]
@@ -389,7 +389,7 @@ def addresses(host: Container, name: str) -> set[str]:
     return {line.split()[0] for line in answer.splitlines()}
 
 
-def test_a_hosts_file_that_programs_do_not_go_by_is_named_and_put_right(host: Container) -> None:
+def test_a_hosts_file_that_programs_do_not_go_by_is_reported_and_corrected(host: Container) -> None:
     host.without_resolved()
     hosts = plan("hosts")
     host.call("enforce", hosts)
@@ -462,7 +462,7 @@ def test_what_leads_past_the_filter_is_named_and_left(host: Container) -> None:
     host.is_compliant()
 
 
-def test_a_unit_of_the_filter_that_is_overridden_is_named_and_put_right(host: Container) -> None:
+def test_a_unit_of_the_filter_that_is_overridden_is_reported_and_corrected(host: Container) -> None:
     host.call("enforce")
     beside = "/etc/systemd/system/proscribe-dns.service.d"
     host.sh(f"mkdir -p {beside}; printf '[Service]\\nExecStart=\\nExecStart=/bin/sleep inf\\n' >{beside}/x.conf")

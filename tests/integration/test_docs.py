@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 PROJECT = Path(__file__).resolve().parents[2]
 DOCUMENTS = read(PROJECT)
 TUTORIAL = "docs/tutorial.md"
-# They lift what the others look at.
+# These lift what the others observe, so they come last.
 LAST = ("docs/how-to/upgrade.md", "README.md", "docs/firewall-changes.md", "docs/apps.md", "docs/how-to/uninstall.md")
 # Those with a command to run.
 OTHERS = sorted(

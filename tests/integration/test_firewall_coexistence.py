@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
 HOSTS = 3  # side by side
 WITH_DOCKER = os.environ.get("PROSCRIBE_TESTS_DOCKER") == "1"
-WITHIN = 20  # seconds until the ban is back: at once, and not when a timer looks, twice a minute
+WITHIN = 20  # seconds until the ban is back: at once, and not when a timer checks, twice a minute
 SERVICES = {"telegram": {"name": "Telegram", "mode": "enforce", "networks": ["203.0.113.0/24"], "ports": []}}
 SETTINGS = {"dns_over_tls": "blocked", "management": [], "confirm_within": 60}
 SECTION = {"mode": "enforce", "services": SERVICES, "settings": SETTINGS}
@@ -57,7 +57,7 @@ def rules_of_others(host: Machine) -> str:
 
 
 def back_within(host: Machine) -> float:
-    """How long it takes until the ban holds; then it is whole, and all that keeps it."""
+    """Wait until the ban is in effect, check that it is whole, and all that keeps it; return the seconds."""
     seconds = until(lambda: refused(host), WITHIN)
     record = host.call("compliance_state", {"plan": BAN})["record"]
     wrong = [rule for rule in record["rules"] if rule["rule"] != "firewall/neighbours"]

@@ -290,7 +290,7 @@ def test_own_rules_for_what_goes_out_come_after_the_ban_and_open_nothing_of_it(w
     assert (world.refused("-own-rules"), world.refused()) == (2, 1)
 
 
-def test_refusing_all_that_goes_out_leaves_lifelines_and_what_comes_in(world: World) -> None:
+def test_refusing_all_that_goes_out_leaves_management_exemptions_and_what_comes_in(world: World) -> None:
     world.file("/proc/net/route", "Iface\nlocal\t00000000\t01004D0A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
     world.file("/etc/resolv.conf", f"nameserver {FREE}\n")
     world.enforce(rules(own_rule("out", "drop"), management=[f"{FREE_6}/128"]))

@@ -112,7 +112,7 @@ def test_no_history_yet(past):
         past.history.trend()
 
 
-def test_a_server_that_is_not_there_is_told_in_one_line(tmp_path):
+def test_a_server_that_is_not_there_is_reported_in_one_line(tmp_path):
     history = open_history("postgresql://proscribe@127.0.0.1:1/proscribe", tmp_path)
     with pytest.raises(HistoryError) as raised:
         Past(history).run({"web01": bad()})

@@ -56,7 +56,7 @@ def taking_over(hosts: Fleet) -> dict[str, Any]:
 
 
 def unharmed(hosts: Fleet, ended: Ended, honest: str = "compliant") -> dict[str, str]:
-    """What holds after any attack; the states of the hosts that attacked."""
+    """Check what is true after any attack; return the states of the hosts that attacked."""
     assert not owned(hosts).exists(), "a host ran a command on the controller"
     assert not CONTROL.search(ended.said), repr(ended.said[-2000:])
     states = hosts.states()
@@ -114,7 +114,7 @@ else:
     [("audit", ["--forks", "1", "--diff"]), ("audit", ["-v", "--diff"]), ("enforce", ["--check", "--diff"])],
     ids=["audit", "audit -v", "enforce --check"],
 )
-def test_no_key_of_a_look_reaches_ansible(hosts, playbook, options, keys):
+def test_no_key_of_an_observation_reaches_ansible(hosts, playbook, options, keys):
     hosts.more = {"PROSCRIBE_SWEEP": "off"} if "-v" in options else {}  # and once with a worker for each host
     attack(hosts, HOSTILE_RECORD, keys)
     ended = hosts.run(playbook, *options)

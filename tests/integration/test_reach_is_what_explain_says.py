@@ -4,11 +4,11 @@ The plan of the host of `reach_world` is compiled from the real catalogue, and P
 with the real nft and a real resolver. To be reached means
 
     in name resolution    a name gets an address: from the C library (which reads /etc/hosts too), and from the name
-                          server that the host or the guest is told to ask, over UDP and TCP; for each type of record
+                          server that the host or the guest is set to ask, over UDP and TCP; for each type of record
     in the firewall       TCP connects (on port 443 with the whole TLS handshake), and a UDP datagram gets an answer
 
-The firewall knows no names, so of a name it is told the addresses, one by one, as for a program that knows them without
-DNS. Browsers have policies of their own and no part in this.
+The firewall knows no names. So the test probes the addresses of a name one by one, like a program that knows them
+without DNS. Browsers have policies of their own and no part in this.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ DEPARTMENTS = {"press": "web", "treasury": "db"}  # by the first letters of its 
 
 
 def answer(*verdicts: Verdict, system: str = "debian", errors: Any = ()) -> dict[str, Any]:
-    """What a host answers: these verdicts, and three rules more that hold."""
+    """What a host answers: these verdicts, and three rules more that are compliant."""
     rest = [Verdict(rule, "compliant") for rule in ("dns/gmail", "dns/line", "dns/signal")]
     return host_record(
         plan_digest=DIGEST,
@@ -96,7 +96,7 @@ def write(path: Path, answers: dict[str, Any], since: dict[Any, str], **run: Any
 
 
 def usual() -> dict[str, Any]:
-    """A hundred and twenty hosts, of which eight have something to tell."""
+    """A hundred and twenty hosts, of which eight have something to report."""
     answers: dict[str, Any] = {f"web{number:02}": answer() for number in range(60)}
     answers |= {f"db{number}": answer(system="rocky") for number in range(58)}
     answers |= {

@@ -196,7 +196,7 @@ def test_an_openpgp_signature_is_refused_whoever_is_in_the_key_ring(repository: 
 
 
 def test_a_signature_that_was_made_for_something_else_is_refused(repository: Repository) -> None:
-    """A signer signs waivers, too, and files; the namespace tells them apart (ssh-keygen(1), -n)."""
+    """A signer signs waivers, too, and files; the namespace distinguishes them (ssh-keygen(1), -n)."""
     commit = repository.commit("")
     raw = repository._run("git", "-C", str(repository.tree), "cat-file", "commit", commit) + "\n"
     payload = repository.directory / "payload"
@@ -421,7 +421,7 @@ def test_the_environment_leads_nowhere_else(repository: Repository, monkeypatch:
 
 
 def test_what_a_commit_brings_along_runs_nothing(repository: Repository) -> None:
-    """Attributes that name filters, hooks, a submodule, a file for git's own settings: files like any other."""
+    """Attributes with a filter, hooks, a submodule, a file for git's own settings: files like any other."""
     begun(repository)
     mark, tree = repository.directory / "was-here", repository.tree
     program = tree / "program"

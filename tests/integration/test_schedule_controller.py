@@ -1,4 +1,4 @@
-"""The controller's timer on a real machine: drift is corrected and told, a hanging run ended and told, off is off.
+"""The controller's timer on a real machine: drift is corrected, a hanging run is ended, both are reported; off is off.
 
 Each test has a machine of its own: two are made once, before the schedule is set up and after the first run, and each
 test boots from a copy of one of them. So what a test leaves, or leaves undone, is nobody else's.
@@ -192,7 +192,7 @@ def test_a_second_run_is_refused_and_one_that_hangs_is_ended_and_told(machine: S
     assert machine.start(SERVICE), machine.log(SERVICE)  # the next one finds nothing in its way
 
 
-def test_a_mistake_in_the_policy_is_told_and_touches_nothing(machine: Scheduled) -> None:
+def test_a_mistake_in_the_policy_is_reported_and_touches_nothing(machine: Scheduled) -> None:
     restrictions = machine.read(f"{CHECKOUT}/fleet/group_vars/all.yml")
     machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions + "proscribe_catagories: []\n")
     assert not machine.start(SERVICE)

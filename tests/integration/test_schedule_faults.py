@@ -131,7 +131,7 @@ def test_a_fault_has_a_state_and_a_message_and_costs_no_other_host_its_turn(faul
     assert "Traceback" not in message(record)
 
 
-def test_every_fault_is_told_once(fleet: Fleet, faulty: dict[str, dict]) -> None:
+def test_every_fault_is_reported_once(fleet: Fleet, faulty: dict[str, dict]) -> None:
     assert set(faulty) == set(FAULTS)
     mail = fleet.controller.read("/srv/mails")
     assert mail.count("Subject: ") == 1
@@ -160,7 +160,7 @@ def test_a_controller_that_is_killed_leaves_what_the_next_run_goes_on_from(fleet
     assert fleet.records()["fine"]["state"] == "repaired"
 
 
-def test_a_folder_of_reports_that_cannot_be_written_is_told_and_hosts_are_corrected(fleet: Fleet, healed: dict) -> None:
+def test_a_read_only_reports_folder_is_reported_and_hosts_are_corrected(fleet: Fleet, healed: dict) -> None:
     controller, before = fleet.controller, fleet.latest()
     fleet.hosts["fine"].script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
     controller.script(f"mount --bind {REPORTS} {REPORTS}; mount -o remount,bind,ro {REPORTS}")

@@ -125,7 +125,7 @@ def test_a_commit_that_nobody_trusted_signed_is_refused_and_the_last_good_one_ke
         )
 
 
-def test_a_policy_with_a_mistake_is_told_and_the_last_good_one_kept(machine: Scheduled) -> None:
+def test_a_policy_with_a_mistake_is_reported_and_the_last_good_one_stays(machine: Scheduled) -> None:
     good = machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
     group = f"{CHECKOUT}/fleet/group_vars/all.yml"
     restrictions = machine.read(group)

@@ -74,7 +74,7 @@ def answers(said: str) -> list[dict[str, Any]]:
     return [json.loads(found) for found in re.findall(r"=> (\{\n.*?^\})", said, re.DOTALL | re.MULTILINE)]
 
 
-# What is another at every look: clocks, the connection itself, and the memory of the walk.
+# What differs between two observations: clocks, the connection itself, and the state of the file scan.
 PASSING = ("checked_at", "duration_ms", "logged_in", "full_scan")
 
 

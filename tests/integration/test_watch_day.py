@@ -155,7 +155,7 @@ def test_a_day_of_a_laptop_without_a_controller(machine: Scheduled) -> None:
         assert sorted(drifted) == sorted(corrected), where
         assert set(states.values()) <= {"repaired", "waived", "not_applicable"}, (where, states)
         assert all(stamp(begin + at - 60) <= event["at"] <= stamp(begin + at + 60) for event in events), where
-        # The waiver holds to its end, and the ban from then on; that is another plan, and no drift.
+        # The waiver is in effect to its end, and the ban from then on; that is another plan, and no drift.
         assert (states.get("apps/wechat") == "waived") == (at < closed_by_plan), (where, states)
         assert {event["event"] for event in events} <= {"drift", "corrected", "plan", "notified"}, where
         assert any(event["event"] == "plan" for event in events) == (at == closed_by_plan), where

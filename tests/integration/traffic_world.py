@@ -1,5 +1,5 @@
 """The host of the tests of the firewall's traffic: three namespaces in a row, and a process in each that opens
-connections when told to.
+connections on command.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BAN = plan("203.0.113.0/24", BLOCKED_HOST, "2001:db8::/48")
 
 
 class World:
-    """Three namespaces, and a process in each that opens connections when told to."""
+    """Three namespaces, and a process in each that opens connections on command."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

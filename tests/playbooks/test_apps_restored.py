@@ -1,7 +1,7 @@
-"""A portable copy on its whole way through the launcher: found, taken, listed, restored by its id, taken again, pruned.
+"""The launcher handles a portable app from end to end: found, taken, listed, restored by its id, taken again, pruned.
 
-The host is a mount namespace of this machine with an /etc, a /var/lib, homes and gates of its own, and the app is a
-made one, of which nobody's home has a copy.
+The host is a mount namespace of this machine with an /etc, a /var/lib, homes and install blocks of its own. The app is
+made for the test, so nobody has it at home.
 """
 
 from __future__ import annotations

@@ -161,12 +161,12 @@ def test_an_inventory_in_a_repository_of_its_own_is_compared_by_its_own_history(
     ],
     ids=["no revision", "no run", "nothing", "no inventory"],
 )
-def test_a_mistake_is_told_in_plain_lines(checkout: Checkout, words: Sequence[str], message: str) -> None:
+def test_a_mistake_is_printed_in_plain_lines(checkout: Checkout, words: Sequence[str], message: str) -> None:
     ended = checkout.diff(*words)
     assert (ended.code, message in ended.said, "Traceback" in ended.said) == (2, True, False), ended.said
 
 
-def test_a_policy_of_then_that_cannot_be_compiled_is_told_with_its_revision(checkout: Checkout) -> None:
+def test_a_policy_of_then_that_cannot_be_compiled_is_named_with_its_revision(checkout: Checkout) -> None:
     checkout.file("inventory/group_vars/all.yml", "proscribe_catagories: []\n")
     checkout.git("commit", "--quiet", "--all", "--message", "broken")
     try:

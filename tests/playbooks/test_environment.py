@@ -78,7 +78,7 @@ def test_two_first_runs_at_once_make_it_once(launcher: Path) -> None:
     assert all(text.endswith("made ansible 1\n") for text in said)
 
 
-def test_a_requirement_that_cannot_be_had_is_told_and_leaves_nothing_to_be_trusted(tmp_path: Path) -> None:
+def test_a_requirement_that_cannot_be_had_is_named_and_leaves_nothing_to_be_trusted(tmp_path: Path) -> None:
     launcher = made_checkout(tmp_path / "checkout", f"made-ansible @ file://{tmp_path}/nowhere.whl")
     ended = audit(launcher)
     assert ended.code == 2
@@ -97,7 +97,7 @@ def test_a_requirement_that_cannot_be_had_is_told_and_leaves_nothing_to_be_trust
     ],
     ids=["no ensurepip", "too old"],
 )
-def test_a_python_that_will_not_do_is_told_with_what_to_install(tmp_path: Path, refuses: str, message: str) -> None:
+def test_a_python_that_will_not_do_is_reported_with_what_to_install(tmp_path: Path, refuses: str, message: str) -> None:
     launcher = made_checkout(tmp_path / "checkout")
     programs = tmp_path / "bin"
     programs.mkdir()

@@ -52,7 +52,7 @@ def test_the_help_of_a_playbook_is_ours_first(tmp_path: Path, word: str, words: 
     assert max(map(len, rest)) <= 80 or "/" in max(rest, key=len)  # but for the launcher's own path
 
 
-def test_an_unknown_word_is_told_with_the_one_that_is_close(launcher: Path) -> None:
+def test_an_unknown_command_is_named_with_the_one_that_is_close(launcher: Path) -> None:
     ended = launch(launcher, "enforec", environment=clean_environment())
     assert ended.code == 2
     assert 'no command "enforec" (did you mean "enforce"?)' in ended.said
@@ -195,7 +195,7 @@ def test_the_launcher_reads_the_requirement_that_pyproject_has() -> None:
 
 
 @pytest.mark.parametrize("words", [("--version",), ("-V",), ("version",)])
-def test_the_version_is_told_without_an_ansible(launcher: Path, words: tuple[str, ...]) -> None:
+def test_the_version_is_printed_without_an_ansible(launcher: Path, words: tuple[str, ...]) -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     (launcher.parent / "pyproject.toml").write_bytes((PROJECT / "pyproject.toml").read_bytes())
     ended = launch(launcher, *words, environment=clean_environment())

@@ -1,5 +1,5 @@
-"""One user whose uninstall always fails stops nobody's rollout: it is his finding, told in the record, and no failure
-of the control. So a canary batch with his host goes through, and the next host is corrected.
+"""One user whose uninstall always fails stops nobody's rollout: it is his finding, reported in the record, and no
+failure of the control. So a canary batch with his host goes through, and the next host is corrected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for mount namespaces and to enforce"),
 ]
 ALICE = 61235  # a number that no account and no process of this machine has
-# A host of its own also for what looks at files and processes: nothing of this machine is seen, ended or moved.
+# A host of its own also for what observes files and processes: nothing of this machine is seen, ended or moved.
 INTERPRETER = """#!/bin/sh
 exec unshare --mount --pid --fork --mount-proc sh -c '
     mount --bind {host}/etc /etc && mount --bind {host}/lib /var/lib && mount --bind {host}/home /home &&

@@ -115,7 +115,7 @@ def test_a_check_of_enforce_changes_nothing_and_shows_what_it_would(run: Run) ->
 
 
 @pytest.mark.parametrize("options", [("--limit", "nosuch"), ("-i", "/nowhere/inventory")])
-def test_nothing_evaluated_is_told_once_and_is_no_success(run: Run, options: tuple[str, ...]) -> None:
+def test_nothing_evaluated_is_reported_once_and_is_no_success(run: Run, options: tuple[str, ...]) -> None:
     ended = run("audit", *options)
     assert ended.code == 12, ended.said
     assert ended.said.count("nothing was evaluated") == 1
@@ -168,7 +168,7 @@ def test_a_gate_turns_a_host_that_does_not_answer_into_exit_11(run: Run) -> None
         ("proscribe_max_failures: 3", ("a share of the hosts such as '10%'",)),
     ],
 )
-def test_a_mistake_in_the_restrictions_is_told_with_what_was_meant(
+def test_a_mistake_in_the_restrictions_is_reported_with_what_was_meant(
     run: Run, variables: str, words: tuple[str, ...]
 ) -> None:
     run.file("group_vars/all.yml", variables + "\n")
@@ -180,13 +180,13 @@ def test_a_mistake_in_the_restrictions_is_told_with_what_was_meant(
     assert run.nothing_reported
 
 
-def test_a_mistake_that_several_hosts_share_is_told_once(run: Run) -> None:
+def test_a_mistake_that_several_hosts_share_is_printed_once(run: Run) -> None:
     run.hosts(LOCAL, "second: {ansible_connection: local}", "third: {ansible_connection: local}")
     run.file("group_vars/all.yml", "proscribe_catagories: [webmail]\n")
     assert run("audit").said.count("expected a known variable") == 1
 
 
-def test_a_service_file_that_is_no_yaml_is_told_with_its_line(run: Run) -> None:
+def test_a_service_file_that_is_no_yaml_is_named_with_its_line(run: Run) -> None:
     run.file("group_vars/all.yml", "proscribe_catalog_dirs: [catalog]\n")
     run.file("catalog/webmail/broken.yml", "id: broken\nname: [unclosed\n")
     ended = run("audit")
@@ -243,7 +243,7 @@ expires: {expires}
 """
 
 
-def test_an_expired_waiver_waives_nothing_and_is_told(run: Run) -> None:
+def test_an_expired_waiver_waives_nothing_and_is_reported(run: Run) -> None:
     run.file("waivers/made.yml", WAIVER.format(expires="2024-06-01T00:00:00+08:00"))
     ended = run("audit")
     assert ended.code == 0, ended.said

@@ -1,4 +1,4 @@
-"""What the timers start: a notice where something changed, none where nothing did, sent to a real listener."""
+"""What the timers start: a notification where something changed, none where nothing did, sent to a real listener."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [
 
 
 class Chat(http.server.BaseHTTPRequestHandler):
-    """A service that takes notices; `server.codes` are what it answers, the last one for ever."""
+    """A service that takes notifications; `server.codes` are what it answers, the last one for ever."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -50,7 +50,7 @@ def scheduled(fleet: Fleet, chat: Any, *options: str) -> Ended:
     return fleet.launch("scheduled", "drift", "--", "-i", "fleet", "--tags", "dns", "-e", notify, *options)
 
 
-def test_a_change_is_told_once_and_what_goes_on_as_it_was_is_not(tmp_path: Path, chat: Any) -> None:
+def test_a_change_is_reported_once_and_what_goes_on_as_it_was_is_not(tmp_path: Path, chat: Any) -> None:
     fleet = Fleet(tmp_path, 2)
     ended = scheduled(fleet, chat)
     assert ended.code == 0, ended.said
@@ -74,7 +74,7 @@ def test_a_change_is_told_once_and_what_goes_on_as_it_was_is_not(tmp_path: Path,
     assert change["state"] == "repaired" and change["found"] <= change["repaired"]
 
 
-def test_a_host_that_falls_silent_and_comes_back_is_told_each_time(tmp_path: Path, chat: Any) -> None:
+def test_a_host_that_falls_silent_and_comes_back_is_reported_each_time(tmp_path: Path, chat: Any) -> None:
     fleet = Fleet(tmp_path, 2)
     scheduled(fleet, chat)
     fleet.interpreter("h1")

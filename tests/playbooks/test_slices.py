@@ -83,6 +83,6 @@ def test_slices_become_one_report_with_every_host_accounted_for(tmp_path: Path) 
         (("--merge", "x", "--run", "y"), "makes a report of its own"),
     ],
 )
-def test_what_cannot_be_merged_is_told(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+def test_what_cannot_be_merged_is_named(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
     ended = Sliced(tmp_path).launch("report", *words)
     assert (ended.code, message in " ".join(ended.said.split())) == (2, True), ended.said

@@ -1,4 +1,4 @@
-"""A tag that no task has: a run with it looks at nothing, or at less than was meant, and has to say why."""
+"""A run with a tag that no task has would check nothing, or less than was meant: it stops and prints why."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_one_wrong_tag_among_others_stops_the_run_before_any_host_is_touched(tmp
     assert not (tmp_path / "reports").exists()
 
 
-def test_the_tags_that_there_are_need_no_word(tmp_path: Path) -> None:
+def test_existing_tags_are_accepted(tmp_path: Path) -> None:
     ended = tried(tmp_path, "--tags", "dns", "--skip-tags", "never,molecule-notest,notest")
     assert "no task has the tag" not in ended.said
     assert (tmp_path / "reports" / "latest").exists(), ended.said

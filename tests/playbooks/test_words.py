@@ -122,7 +122,7 @@ def test_a_word_ends_with_its_code_and_says_why(desk: Desk, words: tuple[str, ..
         ("group_vars/press.yml", "a: [\n", "group_vars/press.yml"),
     ],
 )
-def test_a_mistake_in_the_inventory_is_told_in_plain_lines(desk: Desk, name: str, content: str, message: str) -> None:
+def test_a_mistake_in_the_inventory_is_named_in_plain_lines(desk: Desk, name: str, content: str, message: str) -> None:
     desk.file(name, content)
     ended = desk("explain", "t.me")
     assert (ended.code, message in ended.said, "Traceback" in ended.said) == (2, True, False), ended.said
@@ -214,7 +214,7 @@ def test_the_python_of_a_given_ansible_is_found(desk: Desk, tmp_path: Path, scri
     assert desk("explain", "example.org", ansible=ansible, PATH=path).code == 0
 
 
-def test_an_ansible_whose_python_is_nowhere_is_told(desk: Desk, tmp_path: Path) -> None:
+def test_an_ansible_whose_python_is_nowhere_is_reported(desk: Desk, tmp_path: Path) -> None:
     ansible = made_ansible(tmp_path / "ansible-playbook", "#!/bin/sh\n")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python3").symlink_to("/bin/false")

@@ -48,7 +48,7 @@ def messages(said: bytes) -> list[dict[str, Any]]:
 
 
 def test_a_child_that_has_grown_says_so_and_works_on_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another one does the rest: two that work at one thing would look at a user twice."""
+    """Another child does the rest: two children that work at one item would observe a user twice."""
     assert messages(laboured(lambda item: [item], [1, 2])) == [
         {"part": 1}, {}, {"part": 2}, {}
     ]  # fmt: skip

@@ -80,7 +80,7 @@ def test_commands_and_files_are_read_with_their_lines() -> None:
         ("\n```console\n$ one \\\n```\n", "a.md:3: found a backslash at the end"),
     ],
 )
-def test_a_block_that_cannot_be_read_is_told_with_its_place(text: str, message: str) -> None:
+def test_a_block_that_cannot_be_read_is_reported_with_its_place(text: str, message: str) -> None:
     with pytest.raises(Wrong, match=message.replace("$", r"\$")):
         list(doc_blocks.parts("a.md", text))
     assert message in doc_commands.mistakes("a.md", text)[0]

@@ -240,7 +240,7 @@ def test_the_gates_from_the_mildest_on():
     assert list(GATES) == ["never", "noncompliant", "incomplete"]
 
 
-def test_a_record_tells_what_is_not_plainly_compliant_and_counts_the_rest():
+def test_a_record_lists_what_is_not_plainly_compliant_and_counts_the_rest():
     result = record(
         Verdict("apps/b", "noncompliant", (FOUND,)),
         Verdict("apps/a", "compliant"),

@@ -369,7 +369,7 @@ class TestKept:
         assert tree(tmp_path / "var/lib") == {} == tree(tmp_path / "etc")
 
     @pytest.mark.parametrize("work", ["write", "delete"])
-    def test_what_cannot_be_done_is_told_with_its_path(
+    def test_what_cannot_be_done_is_reported_with_its_path(
         self, made: Host, monkeypatch: pytest.MonkeyPatch, work: str
     ) -> None:
         made.write("/etc/a", "")

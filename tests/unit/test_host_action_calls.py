@@ -394,7 +394,7 @@ def test_ansible_parses_only_what_the_reader_lets_through(monkeypatch: pytest.Mo
         (127, "x", False),
     ],
 )
-def test_a_host_without_python_is_told_from_one_that_answers_nonsense(
+def test_a_host_without_python_is_distinguished_from_one_that_answers_nonsense(
     monkeypatch: pytest.MonkeyPatch, rc: int, stderr: str, no_python: bool
 ) -> None:
     with pytest.raises(Unusable) as failed:

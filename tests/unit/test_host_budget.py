@@ -1,4 +1,4 @@
-"""What looking at one user's things may cost: to the last entry, byte and second, and then no more."""
+"""What the observation of one user may cost: to the last entry, byte and second, and then no more."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_a_program_is_asked_first_and_killed_if_it_stays(
     assert one.done == done
 
 
-def test_one_that_outlives_kill_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_outlives_kill_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It hangs in the kernel, on a dead network file system; the ban does not hold as long as it runs."""
     one = Ending(tmp_path, monkeypatch, 3)
     with pytest.raises(ControlError, match=r"^process 7 \(/opt/x\) does not end, not even by KILL$"):
@@ -102,7 +102,7 @@ def test_what_the_process_is_by_now_is_asked_once_it_is_held(tmp_path: Path, mon
         (PermissionError(1, "Operation not permitted"), "cannot end process 7 (/opt/x): Operation not permitted"),
     ],
 )
-def test_one_that_ends_meanwhile_is_nothing_and_one_that_may_not_be_ended_is_told(
+def test_one_that_ends_meanwhile_is_no_error_and_one_that_may_not_be_ended_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: OSError, message: str
 ) -> None:
     one = Ending(tmp_path, monkeypatch, 1)

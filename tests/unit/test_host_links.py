@@ -114,7 +114,7 @@ def test_no_descriptor_is_left_open_whatever_a_link_is(root):
 
 @needs_root
 def test_who_may_only_pass_a_directory_passes_it_by_a_link_too(root):
-    """Homes on a network are looked at as their users, to whom /home itself may be closed (0711)."""
+    """Proscribe reads homes on a network as their users, to whom /home itself may be closed (0711)."""
     for place in (root, *root.parents):
         if place.stat().st_mode & 0o011 != 0o011:
             place.chmod(place.stat().st_mode | 0o011)
@@ -167,7 +167,7 @@ def swapping(place: Path) -> Iterator[None]:
     ],
     ids=["the file itself", "a directory on the way", "where it leads"],
 )
-def test_a_link_that_is_swapped_after_it_was_looked_at_leads_nowhere(
+def test_a_link_that_is_swapped_after_its_check_leads_nowhere(
     root: Path, good: str, bad: str, read: Callable[[Host], str | None]
 ) -> None:
     """An open file is asked whose it is, and what it says; by its name it may be another one each time."""

@@ -1,4 +1,4 @@
-"""Looking at files: what is read of each, what is paid for it, and what a look that changes nothing asks only once."""
+"""Reading files: how much of each, at what cost, and what an observation that changes nothing reads only once."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_text_of_any_bytes_is_text(host: Host) -> None:
 
 
 @pytest.mark.parametrize("how", READS)
-def test_what_is_not_there_is_none_and_what_is_no_file_is_told(host: Host, how: str) -> None:
+def test_a_missing_path_reads_as_nothing_and_one_that_is_no_file_is_reported(host: Host, how: str) -> None:
     path = Path(host.root) / "etc/file"
     path.unlink()
     nothing: dict[str, Any] = {"read": None, "head": b"", "piece": b"", "search": [], "text": None}
@@ -135,10 +135,10 @@ def test_a_search_finds_what_lies_across_two_pieces(host: Host, monkeypatch: pyt
     assert host.search("/etc/file", re.compile(rb"[ab]X"), 2) == [b"aX", b"bX"], "each once"
 
 
-# -- a look that changes nothing ---------------------------------------------------------------------------------------
+# -- an observation that changes nothing -------------------------------------------------------------------------------
 
 
-def test_all_of_a_look_goes_by_one_answer(host: Host) -> None:
+def test_all_of_an_observation_uses_the_same_answer(host: Host) -> None:
     file = Path(host.root) / "etc/file"
     asks = (lambda: host.read("/etc/file"), lambda: host.list("/etc"), lambda: host.stat("/etc/new") is None)
     with host.still():

@@ -76,7 +76,7 @@ def test_what_the_real_library_says(tmp_path: Path, order: str, mode: int, addre
         (OSError(24, "too many open files"), Resolution(failure="too many open files")),
     ],
 )
-def test_a_name_that_there_is_not_is_told_from_what_went_wrong(
+def test_a_missing_name_is_distinguished_from_a_failure(
     monkeypatch: pytest.MonkeyPatch, error: OSError, resolution: Resolution
 ) -> None:
     def fail(*_: object) -> None:

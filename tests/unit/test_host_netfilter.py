@@ -71,7 +71,7 @@ def test_the_number_goes_on_after_its_last_without_0() -> None:
 
 
 @NETWORK
-def test_what_the_filter_refuses_is_told_from_what_leads_nowhere() -> None:
+def test_what_the_filter_refuses_is_distinguished_from_what_leads_nowhere() -> None:
     assert in_a_network(REFUSED) == [True, False, True, False, None, None, None]
 
 

@@ -30,7 +30,7 @@ def has_the_hosts_root(host: Host) -> None:
     root.symlink_to(host.root)
 
 
-def test_a_look_through_the_eyes_of_a_process_takes_so_long() -> None:
+def test_a_read_through_the_root_of_a_process_may_take_5_seconds() -> None:
     """Each of a user's processes may have a root that never answers."""
     assert processes.ROOT_LIMITS.seconds == 5
 
@@ -113,7 +113,7 @@ def test_of_what_a_user_put_there_so_much_is_read(host: Host, monkeypatch: pytes
     assert host.read_inside(SEVEN, "info") == b""
 
 
-def test_no_look_at_a_process_leaves_anything_open(host: Host) -> None:
+def test_no_observation_of_a_process_leaves_anything_open(host: Host) -> None:
     """A host has thousands of them, and a process may have some hundred files open."""
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):

@@ -55,7 +55,7 @@ def link(host: Host, path: str, target: str) -> None:
     ],
 )
 def test_since_when_it_runs(host: Host, fields: int, boot: str | None, since: float | None) -> None:
-    """A wrong time would be told as evidence."""
+    """A wrong time would be reported as evidence."""
     ticks = int(2.5 * os.sysconf("SC_CLK_TCK"))
     texts = ["S", "1", *["0"] * 17, str(ticks), *["9"] * 30][:fields]
     stat(host, f"7 (a) b ) {' '.join(texts)}\n")
@@ -181,7 +181,7 @@ def test_the_root_is_the_hosts_by_device_and_number(
     ("error", "message"),
     [(ProcessLookupError(3, "No such process"), ""), (OSError(24, "Too many open files"), "Too many open files")],
 )
-def test_what_cannot_be_ended_is_told_with_its_program(
+def test_what_cannot_be_ended_is_reported_with_its_program(
     host: Host, monkeypatch: pytest.MonkeyPatch, error: OSError, message: str
 ) -> None:
     def refuse(pid: int) -> int:

@@ -96,7 +96,7 @@ def test_a_large_file_is_only_read_where_no_user_made_it(
 def test_what_the_host_was_asked_for_itself_is_no_answer_for_a_user(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be 64 MiB, and each user's part of a look holds what it has read."""
+    """It may be 64 MiB, and each user's part of an observation holds what it has read."""
     monkeypatch.setattr(reading, "LARGEST", 8)
     with host.still():
         assert host.read("/etc/file") == b"0123456789"
@@ -154,7 +154,7 @@ def test_a_directory_is_held_for_what_is_done_in_it(host: Host) -> None:
 
 @ROOT
 @pytest.mark.parametrize("ask", [Host.read, Host.list, Host.stat])
-def test_the_link_that_is_not_followed_is_told_by_its_whole_path(host: Host, ask: Any) -> None:
+def test_the_link_that_is_not_followed_is_named_by_its_whole_path(host: Host, ask: Any) -> None:
     (Path(host.root) / "etc/sub/link").symlink_to("..")
     os.lchown(Path(host.root) / "etc/sub/link", 1000, 1000)
     with pytest.raises(ControlError, match="^/etc/sub/link is a link that uid 1000 made: not followed$"):
@@ -178,7 +178,7 @@ def test_a_link_that_goes_away_before_it_is_read_is_unseen(host: Host, monkeypat
 
 @pytest.mark.parametrize("still", [False, True])
 def test_no_look_leaves_anything_open(host: Host, still: bool) -> None:
-    """A look at a host is thousands of these, and a process may have some hundred files open."""
+    """An observation of a host is thousands of these calls, and a process may have some hundred files open."""
     (Path(host.root) / "etc/loop").symlink_to("loop")
 
     def all_of_it() -> None:

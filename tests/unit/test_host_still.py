@@ -90,7 +90,7 @@ def test_what_was_held_is_let_go_and_forgotten(host: Host) -> None:
     assert (host.text("/etc/missing"), "missing" in host.list("/etc")) == ("there now", True)
 
 
-def test_who_changes_what_he_was_told_changes_it_for_himself(host: Host) -> None:
+def test_a_caller_that_changes_an_answer_changes_only_its_own(host: Host) -> None:
     with host.still():
         host.list("/etc").clear()
         assert host.list("/etc") == ["by-root", "hosts"]

@@ -214,7 +214,7 @@ def test_nothing_that_is_there_is_written_over(tmp_path: Path, here: int) -> Non
 
 
 def test_no_link_is_followed(tmp_path: Path, here: int) -> None:
-    """Between the look at a name and its opening a user may put a link there: it is an error, and never the target."""
+    """A user may put a link at a name between its check and its opening. That is an error; its target is not used."""
     outside = tree(tmp_path / "outside")
     (tmp_path / "link").symlink_to(outside)
     (tmp_path / "file-link").symlink_to(outside / "one")
@@ -233,7 +233,7 @@ def test_no_link_is_followed(tmp_path: Path, here: int) -> None:
 @pytest.mark.parametrize("lookups", [1, 2])
 @pytest.mark.parametrize("act", ["open", "sum", "copy"])
 @pytest.mark.parametrize("kind", ["file", "directory"])
-def test_a_link_that_takes_the_place_of_what_was_looked_at_gives_nothing_away(
+def test_a_link_that_replaces_what_was_checked_reveals_nothing(
     tmp_path: Path, here: int, monkeypatch: pytest.MonkeyPatch, act: str, kind: str, lookups: int
 ) -> None:
     """It is an error, or the link itself is what is summed up and copied; after whichever look it comes."""
@@ -350,7 +350,7 @@ def test_an_allowance_is_for_all_files_together(tmp_path: Path, here: int) -> No
 
 
 def test_zeros_that_nobody_would_wait_for_are_counted_and_others_hashed(tmp_path: Path, here: int) -> None:
-    """A sum is the plain SHA-256 up to as many zeros, and still tells any two lengths apart beyond."""
+    """A sum is the plain SHA-256 up to as many zeros. Beyond them it still differs for any two lengths."""
     sums = {}
     for size in (8192, 12288, 16384):
         (tmp_path / "file").write_bytes(b"")

@@ -49,7 +49,7 @@ def holding(root: Path, by: str) -> subprocess.Popen[str]:
     return process
 
 
-def test_who_waits_too_long_is_told_for_whom_since_when_and_until_when(root: Path) -> None:
+def test_a_timed_out_wait_reports_the_other_run_its_start_and_the_end_of_the_wait(root: Path) -> None:
     with holding(root, "run 7 of alice on ctl") as other:
         waiting = run_of(root, "run 8 of bob on spare", 0.3)
         said = rf"being changed by run 7 of alice on ctl, since {TIME}; waited for it until {TIME}"

@@ -40,7 +40,7 @@ def made(root: Path, passwd: str | None, homes: Mapping[str, int] | None = None)
     ],
 )
 def test_a_list_of_accounts_has_these_homes(tmp_path: Path, passwd: str | None, users: list[User]) -> None:
-    """A home that is missing here is never looked at; a root that is no home would be, all of it."""
+    """A home that is missing here is never scanned. A root that is no home, but is listed, would be scanned whole."""
     assert made(tmp_path, passwd).users() == users
 
 
@@ -59,7 +59,7 @@ def test_a_list_of_accounts_has_these_homes(tmp_path: Path, passwd: str | None, 
     ],
 )
 def test_a_directory_below_home_is_its_owners_home(tmp_path: Path, homes: dict[str, int], users: list[User]) -> None:
-    """A directory service lists nobody, so a home that no list names would otherwise never be looked at."""
+    """A directory service lists nobody, so a home that no list names would otherwise never be scanned."""
     host = made(tmp_path, "alice:x:1000:1001::/home/alice:/bin/sh\n", homes)
     (tmp_path / "home/file").touch()
     (tmp_path / "home/link").symlink_to("/")

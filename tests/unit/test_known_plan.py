@@ -1,4 +1,4 @@
-"""What follows from a plan is kept with it: a look that finds it there says what one says that works it out."""
+"""What follows from a plan is cached with it: an observation from the cache says the same as one that works it out."""
 
 from __future__ import annotations
 

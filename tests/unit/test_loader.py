@@ -41,7 +41,7 @@ def test_what_is_sent_is_the_file_without_what_only_people_need():
     assert named[0] == named[1]
 
 
-def test_what_is_sent_imports_nothing_that_a_look_need_not_pay_for():
+def test_what_is_sent_imports_nothing_that_an_observation_does_not_need():
     names = {alias.name for node in ast.parse(BOOTSTRAP).body if isinstance(node, ast.Import) for alias in node.names}
     assert names == {"_signal", "gc", "marshal", "os", "sys"}
 

@@ -131,7 +131,7 @@ def test_in_a_sticky_directory_only_the_owner_replaces_what_is_there(place: Path
 def test_a_directory_that_is_gone_meanwhile_hides_no_other(
     place: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
 ) -> None:
-    """Whoever can make one come and go must not keep the rest from being looked at."""
+    """A user who can create and delete a directory must not prevent the check of the rest."""
     (place / "a").mkdir()
     (place / "z").mkdir()
     (place / "z" / "open").touch()
@@ -270,7 +270,7 @@ def test_a_schedule_of_an_account_may_be_made_of_its_own_files(place: Path) -> N
         require_own("root", [str(place)])
 
 
-def test_an_account_that_is_not_there_is_told(place: Path) -> None:
+def test_a_missing_account_is_reported(place: Path) -> None:
     with pytest.raises(ControlError, match="there is no account nosuch"):
         require_own("nosuch", [str(place)])
 
@@ -327,7 +327,7 @@ def test_an_environment_is_one_by_its_mark(tmp_path: Path, mark: str) -> None:
     assert list(reach._with_what_runs_it(program)) == [program, *environment, "/opt/python"]
 
 
-def test_what_cannot_be_looked_at_is_no_reason_to_trust_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_checked_is_not_trusted(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def closed(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
@@ -336,5 +336,5 @@ def test_what_cannot_be_looked_at_is_no_reason_to_trust_it(place: Path, monkeypa
         with pytest.raises(ControlError) as wrong:
             require_own("root", [str(place)])
     assert str(wrong.value) == f"it cannot be seen who can change {place}: [Errno 5] Input/output error"
-    monkeypatch.setattr(reach, "open", closed, raising=False)  # its first line: the file itself is looked at anyhow
+    monkeypatch.setattr(reach, "open", closed, raising=False)  # its first line: the file itself is checked anyhow
     assert list(reach._with_what_runs_it(str(place / "roles/main.yml"))) == [str(place / "roles/main.yml")]

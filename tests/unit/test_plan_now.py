@@ -243,7 +243,7 @@ def of(user: str, id_: str = "wechat") -> Finding:
 
 
 def refusals(host: Host, policy: Any, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
-    """What a change tells that it did not do."""
+    """What a change reports that it did not do."""
 
     class Apps:
         observe = staticmethod(lambda host, plan: [])
@@ -260,7 +260,7 @@ def test_members_are_waived_and_nobody_else(host: Host) -> None:
     exception = {"waiver": "w1", "users": ["carol"], "posix_groups": ["press"]}
     found, missed = resolved(host, plan("apps", a={"exceptions": [exception]}))
     (now,) = entry(found, control="apps")["exceptions"]
-    assert "waivers" not in found  # where nobody is to be told
+    assert "waivers" not in found  # where there is nobody to notify
     assert (now, missed) == ({"waiver": "w1", "users": ["alice", "bob", "carol"]}, [])
     who = {user: exception_for(entry(found, control="apps"), of(user)) for user in ("alice", "bob", "carol", "dave")}
     assert who == {"alice": "w1", "bob": "w1", "carol": "w1", "dave": ""}
@@ -289,7 +289,7 @@ def test_whoever_does_not_resolve_groups_lets_nobody_in_for_them() -> None:
 
 
 @pytest.mark.parametrize("group", ["nosuch", "nested", "huge"])
-def test_a_group_of_nobody_waives_nobody_and_is_told(host: Host, group: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_group_of_nobody_waives_nobody_and_is_named(host: Host, group: str, monkeypatch: pytest.MonkeyPatch) -> None:
     exception = {"waiver": "w1", "users": [], "posix_groups": [group]}
     policy = plan("apps", a={"exceptions": [exception]}, b={})
     found, (missed,) = resolved(host, policy)

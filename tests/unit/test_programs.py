@@ -70,7 +70,7 @@ def test_pacman_is_stopped_and_says_what_and_whom_to_ask(shell: list[str], tmp_p
 
 
 @shells
-def test_the_firewalls_program_tells_its_use(shell: list[str], tmp_path: Path):
+def test_the_firewalls_program_prints_its_usage(shell: list[str], tmp_path: Path):
     path = tmp_path / "firewall"
     path.write_text(boot.program_text())
     done = subprocess.run([*shell, str(path)], text=True, capture_output=True)
@@ -100,7 +100,7 @@ DELETED, ADDED = 0xA02, 0xA00
     ],
     ids=["ours", "ours behind another", "others", "two events", "nothing", "lost"],
 )
-def test_the_listener_tells_of_our_table_alone(monkeypatch, capsys, heard: bytes | OSError, printed: list[str]):
+def test_the_listener_reports_only_our_table(monkeypatch, capsys, heard: bytes | OSError, printed: list[str]):
     answers = [heard, OSError(errno.EBADF, "the end of the test")]
 
     def recv(_most: int) -> bytes:

@@ -45,7 +45,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"lacking": True, "failed": True, "msg": "x"}, {"lacking": True, "failed": True, "msg": "x"}),
     ],
 )
-def test_what_a_look_may_say(answer: dict[str, Any], result: dict[str, Any]) -> None:
+def test_what_an_observation_may_contain(answer: dict[str, Any], result: dict[str, Any]) -> None:
     assert results.observation({**answer, **HOSTILE}) == {"changed": False, **result}
     assert results.observation({**answer, "changed": True})["changed"] is False, (
         "a look changes nothing, whatever it says"
@@ -68,7 +68,7 @@ def test_what_a_look_may_say(answer: dict[str, Any], result: dict[str, Any]) -> 
         (None, "the answer is no mapping"),
     ],
 )
-def test_what_a_look_may_not_say(answer: object, why: str) -> None:
+def test_what_an_observation_may_not_contain(answer: object, why: str) -> None:
     with pytest.raises(Unusable, match=f"^{why}$"):
         results.observation(answer)
     results.observation({"record": 1, "drifted": ["apps"] * 4})

@@ -49,7 +49,7 @@ def test_batches_are_read(value: object, read_as: object) -> None:
 @pytest.mark.parametrize(
     ("value", "key"), [("10%", ""), ([], ""), ([0], "[0]"), ([1, "0%"], "[1]"), (["ten"], "[0]"), ([True], "[0]")]
 )
-def test_what_are_no_batches_is_told(value: object, key: str) -> None:
+def test_invalid_batches_are_reported(value: object, key: str) -> None:
     with pytest.raises(Expected) as raised:
         read_batches(value)
     assert raised.value.key == key
@@ -84,7 +84,7 @@ def test_max_change_is_read(value: object, hosts: object, removals: object) -> N
         (None, "", "unlimited"),
     ],
 )
-def test_what_is_no_max_change_is_told(value: object, key: str, message: str) -> None:
+def test_an_invalid_max_change_is_reported(value: object, key: str, message: str) -> None:
     with pytest.raises(Expected) as raised:
         read_max_change(value)
     assert (raised.value.key, message in raised.value.expected) == (key, True)

@@ -26,7 +26,7 @@ SECTION = {"mode": "enforce", "services": {"wechat": {"name": "WeChat", "mode": 
 
 
 class Scripted:
-    """A control that sees, and would do, what it is told."""
+    """A control that observes, and would do, what the test gives it."""
 
     def __init__(self, name, found=(), actions=(), error=None):
         self.name, self.found, self.actions, self.error = name, found, actions, error
@@ -58,19 +58,19 @@ def with_controls(monkeypatch, *controls):
     monkeypatch.setattr(run, "control", made.__getitem__)
 
 
-def test_a_look_covers_the_plan_and_names_what_enforcing_would_correct(host, monkeypatch):
+def test_an_observation_covers_the_plan_and_names_what_enforcing_would_correct(host, monkeypatch):
     with_controls(monkeypatch, Scripted("apps", [FOUND]), Scripted("dns"))
     record, drifted = run.observe(host, plan(apps=SECTION, dns=SECTION))
     assert (record["state"], record["rules_evaluated"], drifted) == ("noncompliant", 2, ["apps"])
 
 
-def test_a_look_can_be_at_some_controls_only(host, monkeypatch):
+def test_an_observation_can_be_limited_to_some_controls(host, monkeypatch):
     with_controls(monkeypatch, Scripted("apps", [FOUND]), Scripted("dns"))
     record, drifted = run.observe(host, plan(apps=SECTION, dns=SECTION), ["dns"])
     assert (record["state"], record["rules_evaluated"], drifted) == ("compliant", 1, [])
 
 
-def test_a_control_that_cannot_look_is_an_error_and_the_others_are_told(host, monkeypatch):
+def test_a_control_that_cannot_observe_is_an_error_and_the_others_are_reported(host, monkeypatch):
     with_controls(monkeypatch, Scripted("apps", error=ControlError("dpkg is broken")), Scripted("dns"))
     record, _ = run.observe(host, plan(apps=SECTION, dns=SECTION))
     assert record["state"] == "error"
@@ -128,14 +128,14 @@ def test_a_control_that_is_audited_or_off_is_not_changed(host, monkeypatch, cont
     assert (log, result["changed"], len(result["findings"])) == ([], False, found)
 
 
-def test_no_action_is_no_change_and_refusals_are_told(host, monkeypatch):
+def test_no_action_is_no_change_and_refusals_are_reported(host, monkeypatch):
     with_controls(monkeypatch, Scripted("apps"))
     result = run.change(host, plan(apps=SECTION), "apps")
     assert result["changed"] is False
     assert result["refused"] == [{"rule": "apps/wechat", "subject": "wechat", "reason": "would also remove x"}]
 
 
-def test_an_action_that_fails_tells_what_was_done_before_it(host, monkeypatch):
+def test_an_action_that_fails_reports_what_was_done_before_it(host, monkeypatch):
     log = []
     with_controls(monkeypatch, Scripted("apps", [], actions(log, "a", "b", "c", failing="b")))
     with pytest.raises(ControlError, match="^remove b: b failed$") as raised:
@@ -143,7 +143,7 @@ def test_an_action_that_fails_tells_what_was_done_before_it(host, monkeypatch):
     assert (log, raised.value.done) == (["a"], ["remove a"])
 
 
-def test_independent_actions_are_all_tried_and_what_failed_is_told_at_the_end(host, monkeypatch):
+def test_independent_actions_are_all_tried_and_what_failed_is_reported_at_the_end(host, monkeypatch):
     log = []
     control = Scripted("apps", [], actions(log, "a", "b", "c", failing="b"))
     monkeypatch.setattr(control, "enforce", lambda host, plan: Changes(control.actions, independent=True))
@@ -157,7 +157,7 @@ def test_independent_actions_are_all_tried_and_what_failed_is_told_at_the_end(ho
     ("remember", "will_correct", "privileged", "remembered"),
     [(True, True, True, [True]), (True, False, True, [False]), (False, True, True, []), (True, True, False, [])],
 )
-def test_a_look_keeps_something_for_the_next_one_only_where_it_may(
+def test_an_observation_stores_something_for_the_next_one_only_where_it_may(
     host, monkeypatch, remember, will_correct, privileged, remembered
 ):
     class Keeping(Scripted):

@@ -168,9 +168,11 @@ def test_what_is_sent_of_the_project_names_nothing_that_is_not_sent(packed, left
 CHANGES_A_HOST = ("enforce", "lift", "restore", "removal", "change", "carry_out")
 
 
-def test_a_look_loads_nothing_that_takes_longer_to_load_than_to_use():
-    """Each of these is a twentieth of a look. They stand in functions that few hosts need, or in none; that one alias
-    or annotation brings `typing` back is seen by nobody otherwise.
+def test_an_observation_loads_nothing_that_takes_longer_to_load_than_to_use():
+    """Each of these modules costs a twentieth of an observation.
+
+    Functions that few hosts need import them, or none does. Nobody would otherwise notice that one alias or annotation
+    brings `typing` back.
     """
     dear = {"typing", "socket", "subprocess", "shlex", "signal", "threading", "datetime", "dataclasses", "tempfile"}
     sent = json.loads(lzma.decompress(Store().code(False).packed()))["texts"]

@@ -121,7 +121,7 @@ def test_a_plan_that_was_edited_does_not_go_to_hosts(place: Path) -> None:
     assert store.stored(DIGEST) == PLAN
 
 
-def test_a_packed_plan_that_is_gone_is_packed_again_and_one_that_is_gone_is_told(place: Path) -> None:
+def test_a_missing_packed_plan_is_packed_again_and_a_missing_plan_is_reported(place: Path) -> None:
     store, run = ready(place)
     (place / f"{SHORT}.plan").unlink()
     assert zlib.decompress(store.plan(digest=DIGEST).packed()).decode() == TEXT

@@ -66,7 +66,7 @@ def test_so_it_is_where_only_the_plans_are_there(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize(("kind", "found"), [("link", "a link"), ("file", "no directory"), ("none", "")])
-def test_what_stands_in_the_place_of_a_store_is_told(tmp_path: Path, kind: str, found: str) -> None:
+def test_what_is_in_the_place_of_a_store_is_reported(tmp_path: Path, kind: str, found: str) -> None:
     place = tmp_path / "plans"
     if kind == "link":
         place.symlink_to(tmp_path)

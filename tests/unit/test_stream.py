@@ -48,7 +48,7 @@ PLAN = plans.sealed(
     }
 )
 
-# What a look costs most is the walk over what users have, which is of no matter to how the code gets there.
+# The file scan of what users have costs most of an observation, and does not matter to how the code gets to a host.
 SHORT = plans.canonical(plans.sealed({**PLAN, "controls": {"dns": PLAN["controls"]["dns"]}}))
 
 RUN = "def compliance_state(host, plan, **call): return {'kept code': plan}"
@@ -130,7 +130,7 @@ def test_the_answer_begins_a_line_whatever_was_printed_before_it():
     assert streamed(sent(plan=SHORT), code="print('no line end', end='')\n" + BOOTSTRAP) is not None
 
 
-def test_a_plan_that_cannot_be_used_is_told():
+def test_a_plan_that_cannot_be_used_is_reported():
     reply = streamed(sent(plan="{}"))
     assert (reply["failed"], "schema" in reply["msg"]) == (True, True)
 
@@ -190,7 +190,7 @@ def test_an_answer_that_is_no_json_is_said_to_be_none(reply):
 
 
 @pytest.mark.parametrize("work", ["__import__('time').sleep(60)", "__import__('re').match('(a+)+$', 'a' * 60 + 'b')"])
-def test_a_look_that_takes_too_long_is_ended_by_the_host_itself_wherever_it_is(work):
+def test_an_observation_that_takes_too_long_is_ended_by_the_host_itself_wherever_it_is(work):
     stream = payload(Store().code(probe=False), Store().plan(SHORT), CALL, seconds=1)
     code = BOOTSTRAP.replace(" sources = None\n", f" {work}\n sources = None\n")
     command = [sys.executable, "-I", "-S", "-c", RECEIVE]

@@ -375,7 +375,7 @@ def test_a_task_that_says_more_of_its_result_is_run_for_each_host(keywords, plai
     assert executor._is_plain(task(**{**usual, **keywords})) is plain
 
 
-def test_hosts_whose_results_differ_in_more_than_the_answer_are_told_apart():
+def test_hosts_whose_results_differ_in_more_than_the_answer_are_distinguished():
     assert executor._differ_in(FIRST, SECOND) == {"record", "drifted"}
     assert executor._differ_in(FIRST, {**SECOND, "failed": True, "msg": "x"}) == {
         "record",

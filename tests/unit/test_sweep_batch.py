@@ -445,7 +445,7 @@ def test_hosts_are_asked_and_who_has_no_answer_is_given_up(batch: Any, monkeypat
     assert batch.log[-1] == "flush"
 
 
-def test_whatever_goes_wrong_is_told_and_the_ordinary_way_is_left(batch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_failure_is_reported_and_the_ordinary_path_remains(batch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     warned: list[str] = []
     monkeypatch.setattr(proscribe_batch.display, "warning", warned.append)
 

@@ -44,10 +44,14 @@ def test_a_module_has_a_name_too_but_for_a_test() -> None:
 @pytest.mark.parametrize(
     ("path", "text", "found"),
     [
-        ("module_utils/a.py", '"""Look at it."""\nx = "look at it"', 1),
+        ("module_utils/a.py", '"""Look at it."""\nx = "look at it"', 2),
         ("module_utils/a.py", 'x = f"{y} is told"\nraise E("looks at")', 1),
-        ("module_utils/a.py", "# look at it\nx = 1", 0),
+        ("module_utils/a.py", "# look at it\nx = 1", 1),
+        ("module_utils/a.py", "# `look at` is a phrase\nx = 1", 0),
+        ("module_utils/a.py", 'def f():\n    """One.\n\n    It is told.\n    """', 1),
         ("tests/a.py", 'x = "look at it"', 0),
+        ("tests/a.py", "def test_what_is_told(): pass  # look at it", 2),
+        ("tests/a.py", "def what_was_told_of_a_test(): pass", 1),  # a part of an identifier
         ("roles/a.yml", "- name: Look at it\n# look at it\n", 1),
         ("playbooks/a.yml", "msg: it overlook at-it\n", 0),
         ("roles/README.md", "look at it", 0),

@@ -280,7 +280,7 @@ def test_the_steps_of_one_host_stay_in_order_where_a_run_shuffles(tmp_path: Path
 
 @pytest.fixture
 def made_parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, list[str]]]:
-    """The command of each part of a choice, by the part's name. No environment is made or looked at."""
+    """The command of each part of a choice, by the part's name. No environment is made or checked."""
     monkeypatch.setattr(machine, "find_pythons", lambda: {11: "python3.11", 12: "python3.12", 13: "python3.13"})
 
     def environment(end: machine.End, pythons: object, requirements: object) -> machine.Environment:

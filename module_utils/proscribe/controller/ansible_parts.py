@@ -15,5 +15,5 @@ def part_of(whole: Any, name: str, kind: type[Kind]) -> Any:
 
 
 def identity(one: Any) -> str:
-    """What tells a task or a play from others of its run: its id, else its place."""
+    """What distinguishes a task or a play from others of its run: its id, else its place."""
     return str(getattr(one, "_uuid", "") or one.get_path())

@@ -20,8 +20,8 @@ SHOWN = 120  # characters of a command
 
 
 def locked(descriptor: int, patience: float, say: Callable[[str], None] | None = None) -> bool:
-    """Lock a file for this process alone, which lets go where it ends or closes it. Returns whether that was so within
-    that many seconds. `say` is told once for whom it waits, and until when; else the errors are.
+    """Lock a file for this process alone, until it ends or closes the file. Returns whether that was so within that
+    many seconds. `say` is called once: with the holder of the lock, and the end of the wait; else stderr gets it.
     """
     end = time.monotonic() + patience
     said = False

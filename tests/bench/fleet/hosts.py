@@ -85,7 +85,7 @@ def base(directory: Path) -> list[Path]:
             subprocess.run([*change, "--reference", str(of_alice), str(top / "home/alice")], check=True)
         (top / "etc").mkdir()
         (top / "etc/resolv.conf").write_text("nameserver 10.77.255.1\n")
-        time.sleep(3)  # what changed just now is not relied on by the next walk
+        time.sleep(3)  # the next file scan does not rely on what changed just now
         (top / "ready").touch()
     return [top, *below]
 

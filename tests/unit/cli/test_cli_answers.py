@@ -421,7 +421,7 @@ def test_an_extension_is_only_blocked_by_browsers_of_its_store(catalogue: Catalo
 
 
 @pytest.mark.parametrize("text", ["parrot", "parrot.example", "198.51.100.77", "parrot-desktop", "Parrot.AppImage"])
-def test_nothing_is_blocked_on_a_system_that_is_not_looked_at(catalogue: Catalogue, text: str) -> None:
+def test_nothing_is_blocked_on_a_system_that_is_not_observed(catalogue: Catalogue, text: str) -> None:
     found = said(catalogue, text, facts=Facts("darwin"))
     assert found["all"] == "open"
     assert {found[control].status for control in CONTROLS} == {"open"}
@@ -444,7 +444,7 @@ def test_nothing_is_blocked_on_a_system_that_is_not_looked_at(catalogue: Catalog
         ("/opt/Parrot/parrot-desktop/lib.so", {}, "blocked", "path /opt/Parrot/parrot-desktop"),
     ],
 )
-def test_a_file_is_answered_with_what_a_look_at_the_host_does_with_its_name(
+def test_a_file_is_answered_with_what_a_scan_of_the_host_does_with_its_name(
     catalogue: Catalogue, text: str, values: dict[str, Any], status: str, reason: str
 ) -> None:
     found = said(catalogue, text, **values)

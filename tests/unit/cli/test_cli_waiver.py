@@ -385,7 +385,7 @@ def test_of_a_waiver_that_waives_nothing_it_is_not_said_that_anybody_may(
         (NOW + datetime.timedelta(days=90), "30d", 0),  # it has ended: nothing to do in time any more
     ],
 )
-def test_what_ends_soon_is_told_by_the_exit_code(
+def test_the_exit_code_reports_what_ends_soon(
     words: Words, capsys: pytest.CaptureFixture[str], now: datetime.datetime, within: str, code: int
 ) -> None:
     words(*NEW)
@@ -450,12 +450,12 @@ def test_a_signature_that_would_not_count_is_not_written(words: Words, key: Path
         words("sign", "press01-parrot", "--key", str(key))
     assert "nothing was written" in str(refused.value) and message in str(refused.value)
     assert words.statuses == {"press01-parrot": "active"}  # unsigned is fine here; wrongly signed would not be
-    if not who:  # and with the line that was told it works
+    if not who:  # with the line that the message gives, it works
         (words.where / "allowed_signers").write_text(str(refused.value).splitlines()[-1] + "\n")
         assert words("sign", "press01-parrot", "--key", str(key)) == 0
 
 
-def test_a_changed_file_and_its_revocation_are_told_by_verify(
+def test_verify_reports_a_changed_file_and_its_revocation(
     words: Words, key: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words(*NEW)

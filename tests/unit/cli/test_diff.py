@@ -1,4 +1,4 @@
-"""`./proscribe diff`: what differs between plans, on which hosts, and how that is told."""
+"""`./proscribe diff`: what differs between plans, on which hosts, and how the command prints it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ LATER, LATER_ANOTHER = ({"at": "2026-12-01T00:00:00Z", "plan": f"sha256:{one}"} 
         ),
     ],
 )
-def test_what_changes_for_a_service_is_told(old: Any, new: Any, change: dict[str, Any]) -> None:
+def test_what_changes_for_a_service_is_reported(old: Any, new: Any, change: dict[str, Any]) -> None:
     plans = (dns(**({"parrot": one} if one else {})) for one in (old, new))
     assert list(difference(*plans)) == [Change("dns", "service", "parrot", **change)]
 
@@ -147,7 +147,7 @@ def test_what_changes_for_a_service_is_told(old: Any, new: Any, change: dict[str
         ),
     ],
 )
-def test_a_difference_is_told_in_the_words_of_the_policy(old: Any, new: Any, changes: list[Change]) -> None:
+def test_a_difference_is_reported_in_the_terms_of_the_policy(old: Any, new: Any, changes: list[Change]) -> None:
     assert list(difference(old, new)) == changes
 
 
@@ -282,7 +282,7 @@ def test_the_plans_of_a_run_are_those_that_its_hosts_answered_for(stored: Path, 
     assert found.plans[found.hosts["a"]] == json.loads(stored.read_text())
 
 
-def test_a_plan_that_is_not_kept_any_more_is_told(stored: Path) -> None:
+def test_a_plan_that_is_not_stored_any_more_is_refused(stored: Path) -> None:
     stored.unlink()
     with pytest.raises(Refused, match="not kept any more"):
         earlier("latest", arguments(), NOW, stored.parents[1])
@@ -293,6 +293,6 @@ def test_a_run_takes_no_other_inventory(stored: Path) -> None:
         earlier("latest", arguments(["elsewhere"]), NOW, stored.parents[1])
 
 
-def test_latest_without_any_run_is_told(tmp_path: Path) -> None:
+def test_latest_without_any_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="there is none yet"):
         earlier("latest", arguments(), NOW, tmp_path / "nothing")

@@ -1,4 +1,4 @@
-"""A name that is known as something else is told so; a quarantine that cannot be read whole is no success."""
+"""`explain` reports that a name is of another kind; a quarantine that cannot be read whole is no success."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_what_has_no_such_revision_is_refused_and_not_taken_as_it_is_now(two, in
         then.path(catalogue.top / "in", "the catalogue")
 
 
-def test_what_is_taken_as_it_is_now_has_to_be_named_and_is_told(two, into: Path) -> None:
+def test_what_is_taken_as_it_is_now_has_to_be_named_and_is_recorded(two, into: Path) -> None:
     policy, catalogue = two
     then = FilesAtRevision("HEAD~1", into, [str(catalogue.top)])
     assert then.path(catalogue.top / "in", "the catalogue") == catalogue.top / "in"

@@ -33,7 +33,7 @@ def test_a_service_without_programs_is_looked_for_as_a_web_app(apps):
     assert "gmx.net" in whatsapp["web_hosts"]
 
 
-def test_web_apps_of_a_provider_whose_tenants_are_told_apart_are_left_alone(apps):
+def test_web_apps_of_a_provider_whose_tenants_are_distinguished_are_left_alone(apps):
     def hosts(section: dict[str, Any]) -> bool:
         return bool(section["services"].get("gmail", {}).get("web_hosts"))
 

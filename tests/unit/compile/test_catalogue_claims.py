@@ -161,7 +161,7 @@ def test_the_organisation_s_entry_alone_can_agree_to_an_overlap(tmp_path: Path) 
     assert mistakes_of(OWN, directory) == []
 
 
-def test_the_organisation_s_entry_above_a_project_s_domain_is_told_at_its_own_file(tmp_path: Path) -> None:
+def test_the_organisation_s_entry_above_a_project_s_domain_is_reported_at_its_own_file(tmp_path: Path) -> None:
     directory = put(tmp_path / "own", entry("owl", domains=["switch.ch"]))
     assert mistakes_of(OWN, directory) == [
         ("owl.yml", "domains[0]", "switch.ch", HAS.format("doh_other", "dns.switch.ch"))
@@ -226,7 +226,7 @@ def test_a_message_never_speaks_to_the_terminal() -> None:
     assert message == r"a\u202eb.yml: key\x1b[2J: found 'x\\n', expected y"
 
 
-def test_what_stands_there_is_told_in_words_without_quotes() -> None:
+def test_a_described_value_is_reported_without_quotes() -> None:
     assert (
         str(PolicyError("f", "a", Described("the key a second time"), "c"))
         == "f: a: found the key a second time, expected c"

@@ -85,7 +85,7 @@ BAD_ITEMS = [
 
 @pytest.mark.parametrize(("key", "value", "expected"), BAD_ITEMS)
 @pytest.mark.parametrize("unverified", [False, True], ids=["", "unverified"])
-def test_a_malformed_identifier_is_told(key: str, value: str, expected: str, unverified: bool, write: Made) -> None:
+def test_a_malformed_identifier_is_reported(key: str, value: str, expected: str, unverified: bool, write: Made) -> None:
     entry = yaml.safe_load(GOOD)
     place = entry.setdefault("unverified", {}) if unverified else entry
     outer, _, inner = key.partition(".")
@@ -166,7 +166,7 @@ BAD_ENTRIES = [
 
 
 @pytest.mark.parametrize(("old", "new", "line", "key", "value", "expected"), BAD_ENTRIES)
-def test_a_broken_entry_is_told_with_line_key_value_and_what_was_expected(
+def test_a_broken_entry_is_reported_with_line_key_value_and_what_was_expected(
     old: str, new: str, line: int, key: str, value: object, expected: str, write: Made
 ) -> None:
     directory = write(GOOD.replace(old, new) if old else GOOD + new)
@@ -185,7 +185,7 @@ def test_a_whole_message_is_one_line_that_says_it_all(write: Made) -> None:
     )
 
 
-def test_all_mistakes_of_all_files_are_told_at_once(write: Made) -> None:
+def test_all_mistakes_of_all_files_are_reported_at_once(write: Made) -> None:
     write(GOOD.replace("parrot.example\n", "Parrot\n").replace("[parrot]", "[-x]"))
     directory = write("a: [\n", "webmail/owl.yml")
     assert [error.key for error in errors_of(directory)] == ["domains[1]", "packages.apt[0]", ""]
@@ -216,7 +216,7 @@ browsers:
         ("name: Owl", "title: Owl", "name", None, "a value: this key is required"),
     ],
 )
-def test_a_broken_browser_is_told(old: str, new: str, key: str, value: object, expected: str, write: Made) -> None:
+def test_a_broken_browser_is_reported(old: str, new: str, key: str, value: object, expected: str, write: Made) -> None:
     error = errors_of(write(BROWSER_TEXT.replace(old, new), "browsers.yml"))[0]
     assert (error.key, error.value) == (f"browsers[0].{key}", value)
     assert expected in error.expected
@@ -226,7 +226,7 @@ def test_a_broken_browser_is_told(old: str, new: str, key: str, value: object, e
     ("text", "key"),
     [("browser: []\n", "browsers"), ("browsers: []\n", "browsers"), ("[]\n", ""), ("browsers: x\n", "browsers")],
 )
-def test_a_file_of_browsers_without_a_list_is_told(text: str, key: str, write: Made) -> None:
+def test_a_file_of_browsers_without_a_list_is_reported(text: str, key: str, write: Made) -> None:
     assert errors_of(write(text, "browsers.yml"))[0].key == key
 
 

@@ -1,4 +1,4 @@
-"""Files that should not be there, or hold something else: each is told, and nothing but a PolicyError comes of it."""
+"""Misplaced catalogue files, and files that hold something else: each is reported, and only as a PolicyError."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from proscribe.controller.compile.reading import yaml_file
         ("web_mail/owl.yml", "web_mail", "did you mean 'webmail'?"),
     ],
 )
-def test_a_misplaced_file_is_told(name: str, value: str, expected: str, write: Made) -> None:
+def test_a_misplaced_file_is_reported(name: str, value: str, expected: str, write: Made) -> None:
     directory = write(GOOD, name)
     (error,) = errors_of(directory)
     assert (error.value, error.key) == (value, "")
@@ -77,14 +77,14 @@ def test_a_pipe_and_a_dangling_link_do_not_hang_the_load(write: Made) -> None:
         (b"x" * (1 << 20) + b"y", "more than 1048576 bytes", "a smaller file"),
     ],
 )
-def test_a_file_that_is_not_text_is_told(content: bytes, value: str, expected: str, write: Made) -> None:
+def test_a_file_that_is_not_text_is_reported(content: bytes, value: str, expected: str, write: Made) -> None:
     directory = write("")
     (directory / "instant_messaging" / "parrot.yml").write_bytes(content)
     (error,) = errors_of(directory)
     assert (error.value, error.expected) == (value, expected)
 
 
-def test_a_directory_that_is_missing_is_told(tmp_path: Path) -> None:
+def test_a_missing_directory_is_reported(tmp_path: Path) -> None:
     (error,) = errors_of(tmp_path / "nowhere")
     assert (error.where, error.value) == (str(tmp_path / "nowhere"), "No such file or directory")
 

@@ -62,7 +62,7 @@ def test_a_second_run_stores_nothing_new(ask):
     ("browser", "tenants", "warned"),
     [("off", ["example.org"], True), ("audit", ["example.org"], False), ("off", [], False)],
 )
-def test_tenants_that_no_browser_is_told_of_are_warned_of(ask, browser, tenants, warned):
+def test_tenants_that_reach_no_browser_cause_a_warning(ask, browser, tenants, warned):
     usual = {"catalog_max_age": "forever"}
     own = {"controls": {"browser": browser}, "tenants": {"google": tenants}, **usual}
     warnings = ask({"web01": own, "web02": own, "db01": usual})["warnings"]
@@ -71,7 +71,7 @@ def test_tenants_that_no_browser_is_told_of_are_warned_of(ask, browser, tenants,
     ] * warned
 
 
-def test_a_mistake_that_many_hosts_share_is_told_once_and_nothing_is_written(ask, tmp_path):
+def test_a_mistake_that_many_hosts_share_is_reported_once_and_nothing_is_written(ask, tmp_path):
     with pytest.raises(PolicyErrors) as raised:
         ask({f"web{number:02}": {"contact": 3} for number in range(20)} | {"db01": {"catagories": []}})
     assert len({error.key for error in raised.value.errors}) == 2
@@ -92,7 +92,7 @@ def test_the_organisations_own_services_come_from_its_own_directory(ask, tmp_pat
         ask({"web01": {"catalog_dirs": ["nosuch"]}})
 
 
-def test_upcoming_services_are_told(ask):
+def test_upcoming_services_are_listed(ask):
     run = ask({"web01": {"effective_from": "2027-03-01", "categories": ["webmail"]}})
     assert {"service": "gmail", "control": "browser", "effective_from": "2027-03-01"} in run["upcoming"]
 

@@ -86,7 +86,7 @@ def test_what_takes_effect_later_without_a_run_stops_this_one() -> None:
     hosts = [host("web", WEB), host("db", DB)]
     (error,), _ = find(hosts, dict.fromkeys(("web", "db"), now), {then["digest"]: then})
     assert NO_NETWORK in str(error) and str(error).endswith(f"it would be in force from {at} on")
-    # what is wrong today is told once, without a day
+    # a mistake of today is reported once, without a day
     both = plans.sealed({**then, "later": {"at": at, "plan": then["digest"]}})
     (error,), _ = find(hosts, dict.fromkeys(("web", "db"), both), {then["digest"]: plan("203.0.113.0/24", FREE)})
     assert "in force from" not in str(error)
@@ -134,7 +134,7 @@ def test_an_own_rule_that_cuts_the_controller_stops_the_run(
 
 
 @pytest.mark.usefixtures("controller")
-def test_what_one_rule_is_told_of_hides_no_later_one() -> None:
+def test_a_mistake_in_one_rule_hides_none_in_a_later_one() -> None:
     errors, _ = found(plan(rules=[RULE, {**OUT, "addresses": ["198.51.100.9"]}, RULE]))
     assert [error.partition(":")[2].split(":")[1].strip() for error in errors] == [
         "proscribe_firewall_rules[0]",
@@ -152,7 +152,7 @@ def test_the_port_that_ansible_uses_is_the_port_of_ssh() -> None:
 
 
 @pytest.mark.usefixtures("controller")
-def test_a_mistake_that_many_hosts_share_is_told_once() -> None:
+def test_a_mistake_that_many_hosts_share_is_reported_once() -> None:
     errors, _ = found(plan("203.0.113.0/24"), *(host(f"w{n}", f"203.0.113.{n + 10}") for n in range(50)))
     assert len(errors) == 1
 

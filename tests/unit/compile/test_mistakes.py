@@ -1,4 +1,4 @@
-"""Mistakes of an inventory that Ansible itself reads: each is told where it stands, all at once, with what to write."""
+"""Mistakes in an inventory that Ansible itself reads: all are reported at once, with their places and what to write."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def written(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> W
     return Written(project, tmp_path / "inventory")
 
 
-def test_a_wrong_override_is_told_where_it_stands_and_not_where_the_default_does(written: Written) -> None:
+def test_a_wrong_override_is_reported_where_it_is_and_not_where_the_default_is(written: Written) -> None:
     written.file("group_vars/all/main.yml", "proscribe_controls: {apps: audit}\n")
     written.file("group_vars/finance.yml", "---\nproscribe_controls:\n  apps: audit\n  dns: enforc\n")
     (line,) = written.mistakes()
@@ -67,7 +67,7 @@ def test_a_wrong_override_is_told_where_it_stands_and_not_where_the_default_does
 
 
 @pytest.mark.parametrize("value", ["null", "true", "3"])
-def test_a_wrong_override_without_a_place_of_its_own_is_told_where_it_stands(written: Written, value: str) -> None:
+def test_a_wrong_override_without_a_place_of_its_own_is_reported_where_it_is(written: Written, value: str) -> None:
     # Ansible tags neither null nor true with where they were written.
     written.file("group_vars/all/main.yml", "proscribe_categories: [webmail]\n")
     written.file("group_vars/finance.yml", f"---\n# ours\nproscribe_categories: {value}\n")
@@ -75,13 +75,13 @@ def test_a_wrong_override_without_a_place_of_its_own_is_told_where_it_stands(wri
     assert line.startswith("group_vars/finance.yml:3: proscribe_categories: found"), line
 
 
-def test_an_item_of_a_long_list_is_told_with_its_own_line(written: Written) -> None:
+def test_an_item_of_a_long_list_is_reported_with_its_own_line(written: Written) -> None:
     written.file("group_vars/all.yml", "proscribe_services_include:\n  - telegram\n  - whatsap\n")
     (line,) = written.mistakes()
     assert line.startswith("group_vars/all.yml:3: proscribe_services_include: found 'whatsap'"), line
 
 
-def test_all_mistakes_of_restrictions_catalogue_and_waivers_are_told_at_once(written: Written) -> None:
+def test_all_mistakes_of_restrictions_catalogue_and_waivers_are_reported_at_once(written: Written) -> None:
     written.file(
         "group_vars/all.yml",
         "proscribe_categorys: [webmail]\nproscribe_services_include: [whatsap]\nproscribe_probe: maybe\n"
@@ -125,7 +125,7 @@ def test_what_is_wrong_on_one_host_does_not_hide_what_is_on_another(written: Wri
         ("proscribe_services_include=telegram", "proscribe_services_include=['telegram']"),
     ],
 )
-def test_an_ini_inventory_is_told_how_to_quote(written: Written, line: str, write: str) -> None:
+def test_a_mistake_in_an_ini_inventory_says_how_to_quote(written: Written, line: str, write: str) -> None:
     written.hosts = "hosts"
     written.file("hosts", f"[finance]\nh1 ansible_connection=local\n[finance:vars]\n{line}\n")
     (message,) = written.mistakes()

@@ -92,7 +92,7 @@ def test_a_baseline_that_is_not_there_stops_the_run(tmp_path, named, message):
         ("gate_baseline", ["latest"], "one line"),
     ],
 )
-def test_a_wrong_value_is_told_and_a_password_is_not_repeated(tmp_path, name, value, message):
+def test_a_wrong_value_is_reported_and_a_password_is_not_repeated(tmp_path, name, value, message):
     with pytest.raises(PolicyErrors, match=message) as raised:
         ask(tmp_path, {"web01": {name: value}})
     assert "hunter2" not in str(raised.value)

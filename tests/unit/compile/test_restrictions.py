@@ -1,4 +1,4 @@
-"""Restrictions: what the inventory's variables say, and what is told about a wrong one."""
+"""Restrictions: what the inventory's variables say, and which errors wrong ones give."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_mistyped_name_is_recognised():
         read(catagories=["webmail"])
 
 
-def test_every_mistake_is_told_at_once():
+def test_every_mistake_is_reported_at_once():
     with pytest.raises(PolicyErrors) as raised:
         read(catagories=[], contact=3, compliance_gate="x")
     assert len(raised.value.errors) == 3
@@ -149,7 +149,7 @@ def test_variables_of_others_and_those_the_playbooks_register_are_left_alone():
 
 
 @pytest.mark.parametrize("name", ["user_notice", "refusal_notice"])
-def test_what_people_are_told_may_be_said_in_several_languages(name):
+def test_messages_for_users_may_be_in_several_languages(name):
     assert getattr(read(**{name: "Ask IT."}), name) == "Ask IT."
     both = {"zh-HK": "請聯絡資訊科技服務台。", "en": "Ask the service desk."}
     assert getattr(read(**{name: both}), name).split("\n") == list(both.values())  # in the order that is given
@@ -168,7 +168,7 @@ def test_what_people_are_told_may_be_said_in_several_languages(name):
         (["a"], "", "a mapping by language"),
     ],
 )
-def test_a_mistake_in_what_people_are_told_is_named_with_its_language(value, key, expected):
+def test_a_mistake_in_a_message_for_users_is_named_with_its_language(value, key, expected):
     with pytest.raises(PolicyErrors) as raised:
         read(user_notice=value)
     (error,) = raised.value.errors

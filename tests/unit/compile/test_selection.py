@@ -28,12 +28,12 @@ WHY = {
 
 
 @pytest.mark.parametrize("connection", WHY)
-def test_a_host_that_is_no_linux_host_is_told_by_its_connection(connection: str) -> None:
+def test_a_host_that_is_no_linux_host_is_recognised_by_its_connection(connection: str) -> None:
     assert unserved({"ansible_connection": connection}) == WHY[connection]
 
 
-def test_an_old_network_device_is_told_by_its_system() -> None:
-    # What `local` reaches is the controller: looked at, it would stand for the switch.
+def test_an_old_network_device_is_recognised_by_its_system() -> None:
+    # `local` reaches the controller: if Proscribe observed it, the result would count as that of the switch.
     assert unserved({"ansible_connection": "local", "ansible_network_os": "ios"}).startswith("a network device")
 
 
@@ -122,7 +122,7 @@ def test_where_no_pattern_is_written_every_host_is_taken(value: Any) -> None:
 
 
 def test_a_pattern_is_about_the_whole_inventory_whichever_hosts_a_play_has(tmp_path: Path) -> None:
-    """With --limit and serial Ansible knows fewer hosts; what they leave out of a run has to be told all the same."""
+    """With --limit and serial Ansible knows fewer hosts. Proscribe still has to report what they leave out of a run."""
     hosts = tmp_path / "hosts.yml"
     hosts.write_text("all: {vars: {proscribe_hosts: 'web*'}, hosts: {web1: , web2: , web3: , db1: }}\n", "utf-8")
     loader = DataLoader()

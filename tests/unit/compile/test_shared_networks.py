@@ -44,7 +44,7 @@ def test_whose_an_address_is(address: str, whose: str) -> None:
     assert shared_by(address) == whose
 
 
-def test_every_network_of_the_table_is_looked_at() -> None:
+def test_every_network_of_the_table_is_found() -> None:
     counts = {whose: len(texts.split()) for whose, texts in shared_networks._SHARED.items()}
     assert counts == {CLOUDFLARE: 22, FASTLY: 21, GITHUB: 2, MICROSOFT: 11, GOOGLE: 3}
     for whose, texts in shared_networks._SHARED.items():

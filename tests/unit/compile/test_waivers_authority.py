@@ -1,4 +1,4 @@
-"""The register of those who may approve waivers, and what is told about a wrong one."""
+"""The approver list: who may approve waivers, and which errors a wrong list gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A waiver's file: what is in it, and what is told about a wrong one. None of these reaches a host."""
+"""A waiver's file: what is in it, and which errors a wrong one gives. No wrong one reaches a host."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def test_a_file_that_is_no_waiver_is_named(tmp_path, content, expected):
         read_waiver(path)
 
 
-def test_mistakes_of_all_files_are_told_at_once(tmp_path):
+def test_mistakes_of_all_files_are_reported_at_once(tmp_path):
     written(tmp_path, "w1.yml", reason="")
     written(tmp_path, "w2.yml", id="w2", expires="soon", risk="\n")
     written(tmp_path, "w3.yml", id="w3")

@@ -1,7 +1,8 @@
-"""A waiver is worth the same wherever it is told: plans, report, page, table, explain, list, verify, every export.
+"""A waiver is worth the same in every output: plans, report, page, table, explain, list, verify, every export.
 
-The cases are those of `waiver_cases`. On every host of the made organisation every control finds every service, so that
-what is open is told as waived and all else as noncompliant; each output is read back and held against the case.
+The cases are those of `waiver_cases`. On every host of the test organisation every control finds every service. So the
+outputs report what is open as waived, and all else as noncompliant. The tests read each output back and compare it with
+the case.
 """
 
 from __future__ import annotations

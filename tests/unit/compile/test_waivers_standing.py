@@ -63,7 +63,7 @@ def test_the_worst_comes_first(organisation):
 
 
 @pytest.mark.parametrize(("approvers", "unregistered"), [(None, True), (APPROVERS, False)])
-def test_where_nobody_could_have_approved_it_that_is_told(organisation, approvers, unregistered):
+def test_an_approval_without_an_approver_list_is_marked_unregistered(organisation, approvers, unregistered):
     """Then the register is missing, and with it every waiver of the run: no reason to take what they permit."""
     organisation.waiver(approved_by="mallory")
     organisation.approvers(approvers)
@@ -74,7 +74,7 @@ def test_where_nobody_could_have_approved_it_that_is_told(organisation, approver
     assert (standing.status, standing.unregistered) == ("self_approved", False)
 
 
-def test_statuses_are_told_apart_in_this_order():
+def test_statuses_have_this_order():
     """What is relied on in error first. A report, and `worst_first`, have no other order."""
     untrusted = ("bad_signature", "unsigned", "self_approved", "unauthorised", "blanket", "too_long", "no_hosts")
     assert (*untrusted, "expired", "revoked", "not_yet_valid", "active") == STATUSES

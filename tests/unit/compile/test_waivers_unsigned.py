@@ -1,4 +1,4 @@
-"""A waiver whose signature nobody looked at names no key: a reader of the report would rely on one."""
+"""A waiver whose signature nobody checked names no key: a reader of the report would rely on it."""
 
 from __future__ import annotations
 

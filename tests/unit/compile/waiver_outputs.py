@@ -28,14 +28,14 @@ ID = "w1"
 
 
 class Shown(NamedTuple):
-    """What an output says; None is what it has no word for."""
+    """What an output says; None is what it does not report."""
 
     status: str | None
     opened: Opened | None
 
 
 class Outputs:
-    """A run over a made organisation, on whose hosts everything restricted was found, and all that is told of it."""
+    """A run over a test organisation, on whose hosts everything restricted was found, and all outputs of that run."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ TOR = {"processes": ["tor"], "paths": ["/usr/bin/tor", "~/.local/share/torbrowse
 
 
 class MadeHost(Host):
-    """A made tree with dpkg, packages from a table, and processes that end when they are told to."""
+    """A host over a test directory with dpkg, packages from a table, and processes that end on request."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(str(root), self.answer)

@@ -21,7 +21,7 @@ GATE = [file.path for file in dpkg.block_parts(set(), "")[:5]]
 
 
 class TestRemembering:
-    """dpkg is asked again only where its database has changed, or all is looked at anew."""
+    """dpkg is queried again only where its database has changed, or where everything is observed anew."""
 
     QUERY = "dpkg-query -W"
 
@@ -215,7 +215,7 @@ class TestPrograms:
         ]
 
     @pytest.mark.parametrize("exe", ["/home/alice/tor", "/tmp/.mount_TorAbCdEf/usr/bin/tor"])
-    def test_a_bare_name_is_told_and_never_ended(self, host: MadeHost, exe: str) -> None:
+    def test_a_process_known_by_a_bare_name_is_reported_and_never_ended(self, host: MadeHost, exe: str) -> None:
         """Also where it runs out of an AppImage, whose archive no file scan enters (host/system/file_scan.py)."""
         host.program(7, exe)
         of = plan(tor=TOR)
@@ -232,7 +232,7 @@ class TestPrograms:
         assert apps.observe(host, plan(tor=TOR))[0].drifted
         assert [str(a) for a in apps.enforce(host, plan(tor=TOR)).actions] == ["end tor of alice (pid 8)"]
 
-    def test_a_path_in_a_container_is_told_and_never_ended(self, host: MadeHost) -> None:
+    def test_a_path_in_a_container_is_reported_and_never_ended(self, host: MadeHost) -> None:
         host.program(7, "/usr/bin/tor", contained=True)
         assert "in a container" in evidence(host, plan(tor=TOR), "apps/tor")[0][4]
         assert apps.enforce(host, plan(tor=TOR)).actions == []

@@ -243,7 +243,7 @@ def test_what_could_not_be_seen_in_time_is_no_innocence(host: MadeHost, monkeypa
         ("/opt/made/Viber", "/opt/made", False),
     ],
 )
-def test_what_lies_around_a_program_is_looked_at_where_users_have_programs_and_no_server_is_asked(
+def test_files_around_a_program_are_checked_where_users_install_programs_and_not_on_network_mounts(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch, exe: str, remote: str, checked: bool
 ) -> None:
     at_home(host, 7, exe)

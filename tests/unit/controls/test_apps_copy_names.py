@@ -111,7 +111,7 @@ def test_whatever_an_app_is_known_by_is_looked_for(entry: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("folder", ["/opt", "/usr/local/bin", "/tmp", "/var/tmp", "/dev/shm"])
-def test_an_image_without_its_suffix_is_looked_at_where_everybody_can_put_programs(folder: str) -> None:
+def test_an_image_without_its_suffix_is_checked_in_shared_program_directories(folder: str) -> None:
     """`/tmp` and `/dev/shm` belong to nobody, so what lies there has no home that it could be found by."""
     assert set(NAMES.choose(folder, ["wechat-apt", "chess"])) == {"wechat-apt"}
 
@@ -120,7 +120,7 @@ def test_an_image_without_its_suffix_is_looked_at_where_everybody_can_put_progra
     "folder",
     ["", "/bin", "/.local/bin", "/opt", "/Applications", "/AppImages", "/Apps", "/Desktop", "/Downloads"],
 )
-def test_an_image_without_its_suffix_is_looked_at_where_people_keep_programs(folder: str) -> None:
+def test_an_image_without_its_suffix_is_checked_in_program_directories_of_homes(folder: str) -> None:
     names = Names(SERVICES, ["/home/alice", "/home/bob"])
     for home in ("/home/alice", "/home/bob"):
         assert set(names.choose(home + folder, ["wechat-apt", "微信", "chess"])) == {"wechat-apt", "微信"}
@@ -139,12 +139,12 @@ def test_an_image_without_its_suffix_is_looked_at_where_people_keep_programs(fol
         ("/srv", "chess.AppImage", False),
         ("/srv", "wechat.AppImage.txt", False),
         ("/a/Web Applications", "_crx_abc", True),
-        ("/a/Web Applications", "abc_crx_", False),  # a host has thousands of names; each look at one costs
+        ("/a/Web Applications", "abc_crx_", False),  # a host has thousands of names; each check costs
         ("/a/My Web Applications", "_crx_abc", False),
         ("/srv", "_crx_abc", False),
     ],
 )
-def test_what_is_looked_at_in_a_directory(directory: str, name: str, chosen: bool) -> None:
+def test_only_names_of_portable_apps_are_checked_in_a_directory(directory: str, name: str, chosen: bool) -> None:
     for names in ([name], [name, "other.AppImage"]):
         assert set(NAMES.choose(directory, names)) == ({name} if chosen else set())
 

@@ -117,7 +117,7 @@ def test_the_list_of_what_is_kept(tmp_path: Path) -> None:
     assert found[tree]["bytes"] >= 400
 
 
-def test_a_folder_that_is_none_of_ours_hides_nothing_and_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(tmp_path: Path) -> None:
     host = made_host(tmp_path)
     (id_,) = moved(host, FILE)
     text = (tmp_path / ITEMS[1:] / id_ / "manifest.json").read_text()
@@ -154,7 +154,7 @@ def test_a_folder_that_is_none_of_ours_hides_nothing_and_is_told(tmp_path: Path)
         *((key, value) for key in ("size", "disk", "uid") for value in (-1, "1", None)),
     ],
 )
-def test_a_manifest_with_a_value_of_another_kind_is_told_and_touched_by_nobody(
+def test_a_manifest_with_a_value_of_another_type_is_reported_and_neither_restored_nor_pruned(
     tmp_path: Path, key: str, value: Any
 ) -> None:
     """What reads the list knows the kinds; one folder that somebody has edited must not keep all others from it."""
@@ -222,7 +222,7 @@ def test_what_a_user_put_where_a_folder_of_ours_should_be_is_none(tmp_path: Path
          " run goes on"),
     ],
 )  # fmt: skip
-def test_whatever_a_move_meets_is_told_with_what_was_tried(error: Exception, said: str) -> None:
+def test_every_error_of_a_move_is_reported_with_the_attempted_action(error: Exception, said: str) -> None:
     with pytest.raises(ControlError) as wrong, manifest.explained("cannot keep x"):
         raise error
     assert str(wrong.value) == said
@@ -240,7 +240,7 @@ def test_nothing_has_a_size_of_its_own(tmp_path: Path) -> None:
     assert (item["id"], item["bytes"], broken) == (file, 0, [])
 
 
-def test_what_cannot_be_read_is_told_in_so_many_characters(tmp_path: Path) -> None:
+def test_the_report_of_an_unreadable_item_has_a_maximum_length(tmp_path: Path) -> None:
     host = made_host(tmp_path)
     moved(host, FILE)
     broken(tmp_path, "\n" * 255, "")

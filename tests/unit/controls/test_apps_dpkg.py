@@ -107,7 +107,7 @@ def test_a_recorded_simulation_decides_whether_a_package_may_go(
     assert [str(a) for a in actions] == ([] if refused else ["remove " + ", ".join(doomed)])
 
 
-def test_a_broken_package_state_is_told_in_apts_words_and_not_repaired(tmp_path: Path) -> None:
+def test_a_broken_package_state_is_reported_in_apts_words_and_not_repaired(tmp_path: Path) -> None:
     answer = Result(100, "", recorded("apt-broken"))
     actions, refused = dpkg_removal.removal(host(tmp_path, PLAIN, ("--simulate", answer)), [package("linuxqq")])
     assert actions == []
@@ -162,7 +162,7 @@ def test_what_changed_since_the_simulation_stops_the_removal(tmp_path: Path) -> 
     assert not [call for call in later.calls if "--yes" in call]
 
 
-def test_another_package_manager_at_work_is_told(tmp_path: Path) -> None:
+def test_another_running_package_manager_is_reported(tmp_path: Path) -> None:
     locked = "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 42 (apt-get)\n"
     here = host(
         tmp_path,

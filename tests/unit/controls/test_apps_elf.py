@@ -19,7 +19,7 @@ def go_package(content: bytes) -> str:
     return elf.go_package(read, binary) if binary else ""
 
 
-def test_go_tells_of_which_package_a_program_was_built() -> None:
+def test_a_go_program_names_the_package_it_was_built_from() -> None:
     assert go_package(made.go(PACKAGE)) == PACKAGE
     stripped = made.go(PACKAGE).replace(b".go.buildinfo", b".something.el")
     assert go_package(made.elf({".data": bytes(-(64 + 56 + 18) % 16) + made.build_info(PACKAGE)})) in (PACKAGE, "")
@@ -57,7 +57,7 @@ def test_go_before_1_18_points_to_its_texts(width: int, order: str) -> None:
         pytest.param(b"\xff Go buildinf:" + bytes([8, 0]) + b"\xff" * 16, id="an address of nothing"),
     ],
 )
-def test_a_program_that_does_not_tell_its_package_tells_none(info: bytes) -> None:
+def test_a_program_with_malformed_build_info_has_no_package(info: bytes) -> None:
     assert go_package(made.elf({".go.buildinfo": info})) == ""
 
 

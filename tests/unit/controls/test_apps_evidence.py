@@ -87,7 +87,7 @@ def test_a_header_that_nests_for_ever_is_none() -> None:
     assert asar.read(Read(content)) is None
 
 
-def test_a_method_that_is_not_known_here_is_told() -> None:
+def test_an_unknown_compression_method_is_reported() -> None:
     archive = bytearray(made.squashfs({"a.desktop": b""}))
     struct.pack_into("<H", archive, 20, 3)
     doubt = appimage_contents.doubt(Read(made.elf({}, b"AI\x02") + bytes(archive)), WECHAT)
@@ -184,7 +184,7 @@ CERTAIN, DOUBT, NONE = "certain", "doubt", "none"
     ],
 )
 @pytest.mark.parametrize("folder", ["x", "Telegram"])
-def test_what_lies_beside_a_program_tells_whether_it_is_the_app(
+def test_files_beside_a_program_show_whether_it_is_the_app(
     tmp_path: Path, files: dict[str, bytes], how: str, folder: str
 ) -> None:
     """In a directory of the app's name a library is enough, and what is certain there has the directory for itself."""
@@ -265,7 +265,7 @@ def test_a_file_of_windows_has_two_headers(tmp_path: Path, content: bytes, is_on
         (b"text", {"run": made.elf()}, False),
     ],
 )
-def test_an_entry_is_told_with_a_program_beside_it(
+def test_an_entry_is_reported_only_with_a_program_beside_it(
     tmp_path: Path, entry: bytes, files: dict[str, bytes], reported: bool
 ) -> None:
     made.put(tmp_path / "x", {"a.desktop": entry, **files})
@@ -344,7 +344,7 @@ def test_a_directory_of_the_catalogue_counts_where_only_root_can_put_something(
 
 
 @pytest.mark.parametrize(("before", "found"), [(199, True), (200, False)])
-def test_so_many_names_of_a_directory_are_looked_at_and_no_more(tmp_path: Path, before: int, found: bool) -> None:
+def test_at_most_200_names_of_a_directory_are_checked(tmp_path: Path, before: int, found: bool) -> None:
     made.put(tmp_path / "x", {**{f"a{number:03}": b"" for number in range(before)}, "wechat": made.elf()})
     host = Host(str(tmp_path))
     assert bool(evidence.named_directory(host, "/x")) is found
@@ -487,7 +487,7 @@ def test_a_folder_of_many_programs_never_moves_as_a_whole(tmp_path: Path) -> Non
     )
 
 
-def test_an_empty_directory_in_an_app_is_told_of_by_its_place(tmp_path: Path) -> None:
+def test_an_empty_directory_in_an_app_is_reported_by_its_path(tmp_path: Path) -> None:
     host, names, me = Host(str(tmp_path)), named(wechat={"processes": ["wechat"]}), os.getuid()
     made.put(tmp_path / "x", {"wechat": made.elf()})
     (tmp_path / "x/logs").mkdir()

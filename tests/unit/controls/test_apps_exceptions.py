@@ -170,7 +170,7 @@ def pip_package(owner: User | None, version: str = "1.0") -> Package:
 def test_a_version_counts_where_root_can_trust_it(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch, owner: User | None, runs: bool, state: str, counting: list[str]
 ) -> None:
-    """The version that a user's own installation tells is reported all the same."""
+    """The version that a user's own installation claims is reported all the same."""
     package = pip_package(owner)
     flatpaks(host, monkeypatch, *([package] if owner is None else []))
     monkeypatch.setattr(flatpak, "query_of", lambda host, user, ids: ([package] if owner == user else [], ""))

@@ -245,7 +245,7 @@ def test_what_stops_starting_takes_the_rules_back(host: Fapolicyd, tmp_path: Pat
         (lambda host, root: (root / "usr/sbin/fagenrules").unlink(), "fapolicyd is not installed"),
     ],
 )
-def test_what_is_not_ours_to_correct_is_told_and_no_drift(
+def test_what_is_not_ours_to_correct_is_reported_and_is_no_drift(
     host: Fapolicyd, tmp_path: Path, spoil: Any, said: str
 ) -> None:
     part = section(wechat=WECHAT)

@@ -1,4 +1,4 @@
-"""Flatpak apps on made trees: what is deployed where, what a user's home can do to the look at it, and what is run."""
+"""Flatpak apps in test directories: what is deployed where, what a user's home can do to its scan, and what is run."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_an_app_of_the_system_and_one_of_a_user(root: Path) -> None:
         (b"\xff" * 40, COMMIT[:12]),
     ],
 )
-def test_the_version_that_a_deployment_tells(root: Path, detail: bytes, version: str) -> None:
+def test_the_version_of_a_deployment_is_its_appdata_version_or_commit(root: Path, detail: bytes, version: str) -> None:
     deploy(root, SYSTEM, detail=detail)
     assert [package.version for package in everywhere(flatpak, Host(str(root)), {WECHAT})[0]] == [version]
 
@@ -120,7 +120,7 @@ def test_a_link_at_one_app_hides_only_that_app(root: Path) -> None:
     assert "is a link" in unseen
 
 
-def test_several_unseen_homes_are_told_in_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_unseen_homes_are_reported_in_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = Host(str(root))
     real = host.list
 
@@ -135,7 +135,7 @@ def test_several_unseen_homes_are_told_in_one_line(root: Path, monkeypatch: pyte
     assert unseen == "/home/alice/.local/share/flatpak/app is odd (and 1 more)"
 
 
-def test_a_home_that_vanishes_while_it_is_looked_at_is_no_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_vanishes_while_it_is_read_is_no_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deploy(root, ALICE.home + PERSONAL)
     host = Host(str(root))
     real = host.list
@@ -279,7 +279,7 @@ def test_a_filter_whose_file_is_gone_still_lets_nothing_in(root: Path) -> None:
         ("", False),
     ],
 )
-def test_a_line_that_allows_what_is_denied_is_told(
+def test_a_line_that_allows_what_is_denied_is_reported(
     root: Path, modified: tuple[Host, list[Sequence[str]]], line: str, undone: bool
 ) -> None:
     host, _ = modified
@@ -295,7 +295,7 @@ def test_a_line_that_allows_what_is_denied_is_told(
 
 
 @pytest.mark.parametrize("name", ["../../../etc/cron.d/x", ".hidden", "two words", "a/b"])
-def test_a_remote_with_a_name_that_is_no_file_is_told_and_nothing_is_written(
+def test_a_remote_with_an_invalid_file_name_is_reported_and_nothing_is_written(
     root: Path, modified: tuple[Host, list[Sequence[str]]], name: str
 ) -> None:
     host, _ = modified

@@ -194,7 +194,7 @@ def test_an_entry_that_names_no_category_has_none() -> None:
 
 
 @pytest.mark.parametrize(("others", "is_one"), [(19, True), (20, False)])
-def test_so_many_commands_of_a_desktop_entry_are_looked_at(others: int, is_one: bool) -> None:
+def test_at_most_20_commands_of_a_desktop_entry_are_checked(others: int, is_one: bool) -> None:
     actions = [f"[Desktop Action {number}]\nExec={number}\n" for number in range(others)]
     text = "[Desktop Entry]\nType=Application\n" + "".join([*actions, "[Desktop Action z]\nExec=wechat\n"])
     image = made.elf({}, b"AI\x02") + Maker({"wechat.desktop": text.encode()}).archive()

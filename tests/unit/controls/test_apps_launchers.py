@@ -89,7 +89,7 @@ def test_where_launchers_are(tmp_path: Path, directory: str, kind: str, user: st
     assert observe(root, system=False, alice="/home/alice/Bureau") == (found if user else [])
 
 
-def test_a_desktop_that_is_called_as_usual_is_looked_at_once(tmp_path: Path) -> None:
+def test_a_desktop_with_the_usual_name_is_scanned_once(tmp_path: Path) -> None:
     put(tree(tmp_path), "/home/alice/Desktop/a.desktop", OPENS)
     assert len(observe(tmp_path, alice="/home/alice/Desktop")) == 1
 
@@ -159,7 +159,7 @@ def test_what_starts_something_in_a_container(tmp_path: Path, runner: str) -> No
         assert runner in found[0].why
 
 
-def test_of_what_one_file_opens_each_service_is_told_once_and_every_file_on_its_own(tmp_path: Path) -> None:
+def test_each_service_that_a_file_opens_is_reported_once_and_each_file_separately(tmp_path: Path) -> None:
     root = tree(tmp_path)
     text = f"{OPENS}URL=https://chat.example/\nX-WebApp-URL=https://wechat.example/again\nName=微信\n"
     for name in ("a", "b"):
@@ -202,7 +202,7 @@ def test_what_belongs_to_a_package_of_the_host_is_not_moved(tmp_path: Path, pack
     ("error", "directory", "entry"),
     [(Unseen("no"), ["no"], ["no"]), (ControlError("odd"), ["odd"], [])],  # a pipe or a link is no launcher
 )
-def test_what_cannot_be_read_is_told(
+def test_what_cannot_be_read_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, directory: list[str], entry: list[str]
 ) -> None:
     put(tree(tmp_path), f"{MENU}/a.desktop", OPENS)
@@ -283,7 +283,7 @@ def test_a_web_app_that_a_browser_installed(tmp_path: Path) -> None:
     (tmp_path / f"{BROWSER}/_crx_{APP}/icon.png"[1:]).write_bytes(b"\x89PNG\r\n\x1a\n")
     put(tmp_path, f"{BROWSER}/_crx_{'a' * 32}/icon.png", "")
     paths = [f"{BROWSER}/_crx_{id_}" for id_ in (APP, "a" * 32)]
-    gone = f"/gone/_crx_{APP}"  # since the walk; it is told, and nothing of it moves
+    gone = f"/gone/_crx_{APP}"  # gone since the file scan: it is reported, and nothing of it moves
     found = launchers.installed(Host(str(tmp_path)), SERVICES, [*paths, gone], lambda path: ALICE)
     (copy, other) = found
     assert (copy.services, copy.kind, copy.path, copy.owner) == (["wechat"], "web_app", paths[0], ALICE)

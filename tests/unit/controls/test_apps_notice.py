@@ -1,4 +1,4 @@
-"""What logged-in users are told: on real terminals, never blocking, never more than text."""
+"""Notifications to logged-in users: on real terminals, never blocking, never more than text."""
 
 from __future__ import annotations
 

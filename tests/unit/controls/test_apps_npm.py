@@ -1,4 +1,4 @@
-"""Packages of npm on made trees: which prefixes are looked at, what a manifest may hold, and what npm is asked."""
+"""Packages of npm in test directories: which prefixes are scanned, what a manifest may hold, and how npm is called."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_no_text_leads_out_of_the_home(text: str) -> None:
 
 
 def test_most_prefixes_below_a_home_are_found() -> None:
-    """Or the test before this one would look at nothing."""
+    """Otherwise the test before this one would check nothing."""
     found = [npm.parse([f"prefix=~/{text}"], "/home/alice") for text in ("a", ".npm", "a/../b", "ä", "x y")]
     assert found == [["/home/alice/a"], ["/home/alice/.npm"], ["/home/alice/b"], ["/home/alice/ä"], ["/home/alice/x y"]]
 

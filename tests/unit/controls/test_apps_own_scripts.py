@@ -185,7 +185,7 @@ def test_a_file_that_is_none_is_left_alone_and_the_usual_names_count(host: Host,
         ("яндекс.диск.AppImage", "yandex_disk"),
     ],
 )
-def test_an_appimage_that_is_called_as_its_users_call_it_is_told_and_stays(host: Host, name: str, service: str) -> None:
+def test_an_appimage_with_a_native_name_is_reported_and_stays(host: Host, name: str, service: str) -> None:
     put(host, f"{HOME}/下載/{name}", made.image("something-else"))
     (copy,) = portable_apps(host)
     assert (copy.services, copy.kind, copy.path) == ([service], "appimage", f"{HOME}/下載/{name}")
@@ -212,7 +212,7 @@ def test_a_directory_of_such_a_name_is_not_taken_for_the_apps_own() -> None:
     "line", ["Name=微信", "Name[zh_CN]=微信", "Name=x\nName[zh_HK]=騰訊QQ", "Name[ru]=ЯНДЕКС.ДИСК", "Name[ko]=카카오톡"]
 )
 @pytest.mark.parametrize("menu", [f"{HOME}/桌面", f"{HOME}/.local/share/applications", "/usr/share/applications"])
-def test_a_launcher_that_is_called_as_its_users_call_it_is_told_and_stays(host: Host, line: str, menu: str) -> None:
+def test_a_launcher_with_a_native_name_is_reported_and_stays(host: Host, line: str, menu: str) -> None:
     put(host, HOME + user_dirs.FILE, DIRS)
     put(host, f"{menu}/x.desktop", f"[Desktop Entry]\nExec=/opt/x/run\n{line}\n")
     (copy,) = portable_apps(host)

@@ -97,7 +97,7 @@ def test_what_would_take_more_along_is_refused(root: Path) -> None:
     assert pacman_removal.removal(host, [QQ]) == ([], [(QQ, "would also remove bash")])
 
 
-def test_another_error_is_told_as_it_is(root: Path) -> None:
+def test_another_error_is_reported_unchanged(root: Path) -> None:
     host, _ = pacman_host(root, {"linuxqq": Result(1, "", "error: failed to init transaction\n")})
     assert pacman_removal.removal(host, [QQ]) == ([], [(QQ, "error: failed to init transaction")])
 

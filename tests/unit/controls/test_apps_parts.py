@@ -217,7 +217,7 @@ def test_links_devices_and_empty_directories_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(program_parts.FRAME))
-def test_each_part_of_a_frame_tells_an_app_by_its_content(tmp_path: Path, name: str) -> None:
+def test_each_part_of_a_frame_identifies_an_app_by_its_content(tmp_path: Path, name: str) -> None:
     """A program with nothing of the kind beside it is known by its name alone, and stays."""
     made.put(tmp_path / "app", {name: OWN_NAMES[name][0], "notes": b"x"})
     assert evidence.sign(Host(str(tmp_path)), "/app") == name
@@ -245,7 +245,7 @@ def test_a_frame_consists_of_these() -> None:
 def test_a_directory_moves_whole_or_in_its_parts(
     tmp_path: Path, files: list[str], moved: list[str], stays: list[str]
 ) -> None:
-    """What is told to move is what moves: no part is forgotten, and none takes along what is not in it."""
+    """The layout lists exactly what moves: no part is missing, and no part takes along what is not in it."""
     made.put(tmp_path / "app", {name: ELF if name.endswith(".so") else b"notes" for name in files})
     layout = program_parts.Own([], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
     assert (layout.whole, sorted(layout.parts)) == (not stays, sorted(f"/app/{name}" for name in moved))

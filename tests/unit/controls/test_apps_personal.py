@@ -1,4 +1,4 @@
-"""What belongs to users and what runs: whose it is, in which part of a look, and what one of them hides of the others.
+"""What belongs to users and what runs: its user, its part of an observation, and what one user hides of the others.
 
 Each table is of small decisions that take something from somebody, or hide it, if they are turned round.
 """
@@ -118,7 +118,7 @@ WINE = ".wine/drive_c/Program Files/Tencent/WeChat/WeChat"
 
 @pytest.mark.parametrize("kind", ["appimage", "program", "tree", "wine", "launcher"])
 def test_what_runs_from_each_kind_of_copy_is_ended(host: MadeHost, kind: str) -> None:
-    """Under a name that says nothing: only the copy that it runs from tells what it is."""
+    """The process has a name that says nothing: only the portable app that it runs from identifies it."""
     home = Path(host.root + "/home/alice")
     files, exe = {
         "appimage": ({"WeChatLinux_x86_64.AppImage": made.image("wechat")}, "WeChatLinux_x86_64.AppImage"),
@@ -159,8 +159,10 @@ PACKAGE, CERTAIN, DOUBTFUL = "package", "certain", "doubtful"
 def test_when_enforcing_would_change_nothing(
     portable_apps: list[str], programs: list[str], packages: int, uncertain: bool, beside: bool
 ) -> None:
-    """Only if all that was seen is doubtful, and whatever was seen of another service: else a drift would be told that
-    no run ever corrects, or one that it does would not."""
+    """Only if all evidence of the service is doubtful, whatever was seen of another service.
+
+    Otherwise the report would show a drift that no run ever corrects, or hide one that a run corrects.
+    """
     services = {id_: {"packages": {"apt": [id_]}, "processes": [id_]} for id_ in ("a", "b")}
     other = ["b"] if beside else []
     program = running.Running(running.Identity([], ""), "x", "", [Process(1, "/x")])
@@ -229,7 +231,7 @@ def test_what_the_host_starts_with_every_session_is_whose_program_it_starts(host
     ]
 
 
-def test_what_one_user_hides_is_told_with_his_name_and_hides_nothing_of_others(
+def test_what_one_user_hides_is_reported_with_his_name_and_hides_nothing_of_others(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.has_accounts(ALICE, BOB)
@@ -258,7 +260,7 @@ def test_what_one_user_hides_is_told_with_his_name_and_hides_nothing_of_others(
         (MemoryError(), "over budget: memory"),
     ],
 )
-def test_whatever_a_look_at_a_users_thing_comes_to_is_a_reason(host: MadeHost, error: Exception, why: str) -> None:
+def test_every_failed_observation_of_a_user_gives_a_reason(host: MadeHost, error: Exception, why: str) -> None:
     def question() -> Any:
         raise error
 
@@ -277,7 +279,7 @@ def test_reasons_are_a_list(unseen: Any, listed: list[str]) -> None:
     assert per_user._reasons(unseen) == listed
 
 
-def test_who_has_a_part_of_a_look(host: MadeHost) -> None:
+def test_each_uid_but_root_is_observed_as_one_unit(host: MadeHost) -> None:
     host.has_accounts(SUPER, BOB, ALICE, User("alice2", 1000, 1000, "/home/alice2"))
     shared = [("/tmp/x", ())]
     found, networks = per_user.units(host, {4321: shared, 1001: shared})
@@ -380,10 +382,10 @@ def test_who_has_a_package_system(host: MadeHost, there: bool) -> None:
     assert per_user._has(host, system, ALICE) is there
 
 
-def test_only_root_is_asked_about_in_the_process_that_looks_at_the_host(
+def test_the_process_that_observes_the_host_queries_no_user_but_root(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What belongs to another user may hang or lie, so it is looked at apart, within his budget."""
+    """What belongs to another user may hang or lie, so a separate process observes it, within his budget."""
     host.has_accounts(SUPER, ALICE)
     queried: list[str] = []
 
@@ -417,7 +419,7 @@ def test_a_package_system_that_cannot_be_asked_is_unknown_for_its_services_alone
     [({}, True), ({"unseen": ["alice: closed"]}, False), ({"blind": [("npm", "alice: odd")]}, False)],
 )
 @pytest.mark.parametrize("privileged", [True, False])
-def test_which_package_systems_users_have_is_told_where_all_of_them_were_seen(
+def test_package_systems_of_users_are_recorded_only_where_all_users_were_seen(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch, seen: dict[str, Any], known: bool, privileged: bool
 ) -> None:
     """A system that is in no list is one that nobody has; so where one may be hidden there is no list."""
@@ -429,7 +431,7 @@ def test_which_package_systems_users_have_is_told_where_all_of_them_were_seen(
     assert host.record_fields.get("user_package_systems") == named and host.record_fields["package_systems"] == ["dpkg"]
 
 
-def test_a_package_system_that_a_user_has_brought_is_told(host: MadeHost) -> None:
+def test_a_package_system_that_a_user_installed_is_recorded(host: MadeHost) -> None:
     host.has_accounts(ALICE)
     (Path(host.root) / "home/alice/.nix-profile").mkdir()
     observed.observe_apps(host, plan(wechat={"packages": {"npm": ["wechat"]}})["controls"]["apps"])
@@ -437,7 +439,7 @@ def test_a_package_system_that_a_user_has_brought_is_told(host: MadeHost) -> Non
 
 
 @pytest.mark.parametrize("learns", [True, False])
-def test_what_was_not_seen_of_a_user_is_told_whatever_else_there_is(
+def test_what_was_not_seen_of_a_user_is_always_reported(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch, learns: bool
 ) -> None:
     """Also where nothing is remembered, as of a home on another machine: else what is hidden there would pass."""
@@ -473,7 +475,7 @@ def test_what_runs_from_what_stays_of_a_copy_is_not_ended(host: MadeHost) -> Non
     assert [one for one in actions if one.startswith("end ")] == ["end wechat of alice (pid 7)"]
 
 
-def test_all_reasons_are_told_each_once(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_reasons_are_reported_each_once(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     host.has_accounts(ALICE, BOB)
     made.put(Path(host.root + "/home/bob"), {"x": b""})
 

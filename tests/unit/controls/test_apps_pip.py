@@ -75,7 +75,7 @@ def test_metadata_that_is_not_there_or_no_text_is_no_package(root: Path) -> None
 @pytest.mark.parametrize(
     ("version", "version_reported"), [("1.0rc1+x!2", "1.0rc1+x!2"), ("a\x1b[31m", ""), ("1 2", ""), ("9" * 65, "")]
 )
-def test_a_version_is_told_only_if_it_looks_like_one(root: Path, version: str, version_reported: str) -> None:
+def test_a_version_is_reported_only_if_it_has_a_valid_form(root: Path, version: str, version_reported: str) -> None:
     distribution(root, "/home/alice/.local/lib/python3.9/site-packages", "telethon-1.dist-info", "telethon", version)
     assert [package.version for package in everywhere(pip, Host(str(root)), IDS)[0]] == [version_reported]
 
@@ -110,7 +110,7 @@ def test_a_users_link_is_unseen_and_hides_nothing_of_others(root: Path) -> None:
     assert unseen == "/home/alice/.local is a link that uid 1000 made: not followed"
 
 
-def test_nothing_is_looked_at_where_nothing_is_asked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_directory_is_read_where_no_package_is_queried(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = Host(str(root))
     monkeypatch.setattr(host, "list", lambda path: pytest.fail(path))
     assert pip.query(host, set()) == pipx.query(host, set()) == ([], "")

@@ -18,7 +18,7 @@ ALICE = User("alice", 1000, 1000, "/home/alice")
 
 @pytest.mark.parametrize(("flags", "found"), [(6, True), (7, True), (5, False), (4, False)])
 @pytest.mark.parametrize("shift", [0, 8])
-def test_a_go_program_without_sections_tells_its_package_in_what_it_can_write(
+def test_a_go_program_without_sections_names_its_package_in_its_writable_segment(
     flags: int, found: bool, shift: int
 ) -> None:
     """`strip` can take the table of sections away; Go lays this at a multiple of sixteen (debug/buildinfo)."""
@@ -47,7 +47,7 @@ def test_only_the_own_group_of_a_desktop_entry_speaks_of_the_app(text: str, valu
     assert appimage_contents._values(text) == values
 
 
-def test_a_directory_that_goes_while_it_is_looked_at_is_not_the_apps(
+def test_a_directory_that_vanishes_while_it_is_read_is_not_the_apps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its user took it away after its names were read."""

@@ -171,7 +171,7 @@ def test_too_deep_to_be_measured_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("manifest_text", ["", "{", "[]", '{"taken_at": 3}', None])
-def test_a_broken_manifest_is_told_and_keeps_no_other_from_anything(tmp_path: Path, manifest_text: str | None) -> None:
+def test_a_broken_manifest_is_reported_and_blocks_no_other_item(tmp_path: Path, manifest_text: str | None) -> None:
     host = made_host(tmp_path)
     enforced(host, FILE)
     (name,) = folders(host)
@@ -273,7 +273,7 @@ def test_where_a_copy_waits_on_its_own_file_system() -> None:
 
 
 def test_what_a_manifest_says_is_when_whose_what_and_until_when(tmp_path: Path, two: bool) -> None:
-    """All that is known of a thing once nobody can look at it any more."""
+    """The manifest is all that is known of an item once nobody can inspect the item itself any more."""
     host = made_host(tmp_path)
     seen = os.stat(tmp_path / FILE[1:])
     before = time.time()
@@ -320,7 +320,7 @@ def test_only_what_was_seen_is_taken_and_what_was_seen_is(tmp_path: Path, two: b
 
 
 @pytest.mark.parametrize("answer", ["it is a thesis", Unseen("closed"), ControlError("odd")])
-def test_what_is_something_else_by_then_or_cannot_be_looked_at_again_goes_back(
+def test_a_file_that_has_changed_or_cannot_be_checked_again_is_restored(
     tmp_path: Path, two: bool, answer: str | Exception
 ) -> None:
     """Its user may have filled the file with something else after the look. Root asks once more what it has moved,
@@ -425,7 +425,7 @@ def test_only_what_is_seen_at_its_place_is_there(tmp_path: Path, monkeypatch: py
             assert not completing.is_placed(host, item)
 
 
-def test_what_appears_at_its_place_just_after_a_look_is_not_replaced(
+def test_what_appears_in_its_place_just_after_the_check_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ours", "new"):

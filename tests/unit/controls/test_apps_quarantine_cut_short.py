@@ -366,7 +366,7 @@ def test_a_quarantine_with_something_else_in_it_is_left(tmp_path: Path) -> None:
     last.apply()  # also where it is gone already
 
 
-def test_what_is_put_back_is_a_step_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restoring_a_doubtful_file_is_a_step_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = made_host(tmp_path)
     before = (tmp_path / FILE[1:]).read_bytes()
 

@@ -1,4 +1,4 @@
-"""What of a quarantine is told at its limits, as whom it is put back, and what cannot be measured."""
+"""Quarantine: what a host reports of it at its limits, as which user it restores items, and what cannot be measured."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_what_stands_on_a_disk_has_these_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("room", "left_out"), [(len(FILE) + len(TREE), 0), (len(FILE) + len(TREE) - 1, 1)])
-def test_so_many_characters_of_paths_are_told_and_no_more(
+def test_paths_are_listed_up_to_a_number_of_characters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, left_out: int
 ) -> None:
     host = made_host(tmp_path)
@@ -49,7 +49,7 @@ def test_so_many_characters_of_paths_are_told_and_no_more(
 
 
 @pytest.mark.parametrize(("uid", "user"), [(1000, "alice"), (0, "root")])
-def test_what_is_a_users_is_put_back_apart_and_what_is_roots_is_not(tmp_path: Path, uid: int, user: str) -> None:
+def test_files_of_users_are_restored_separately_and_files_of_root_are_not(tmp_path: Path, uid: int, user: str) -> None:
     """Else his home could hold the whole run; or what is root's waits for the process of somebody who is none."""
     host = made_host(tmp_path)
     enforced(host, FILE)
@@ -102,7 +102,7 @@ def test_what_cannot_be_measured_is_not_taken_and_says_why(
     assert capacity.lacking(host, [FILE]) == f"it cannot be measured: {error}"
 
 
-def test_what_a_begun_restoring_was_of_is_told_with_its_kind(tmp_path: Path) -> None:
+def test_an_unfinished_restoration_without_services_is_reported_by_kind(tmp_path: Path) -> None:
     """Of what no service is known any more, the record still has a rule to name."""
     host = made_host(tmp_path)
     enforced(host, FILE)

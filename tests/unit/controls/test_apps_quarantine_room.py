@@ -98,7 +98,7 @@ def test_holes_of_any_length_are_neither_read_nor_confused(tmp_path: Path) -> No
     assert (tmp_path / "copy").stat().st_blocks * 512 < 2**20
 
 
-def test_a_sum_tells_what_it_is_of(tmp_path: Path) -> None:
+def test_a_sum_counts_files_bytes_and_shared_files(tmp_path: Path) -> None:
     """Number, bytes and shared files, each in its own place: a sum with two of them exchanged would still compare."""
     tree = tmp_path / "tree"
     tree.mkdir()
@@ -128,7 +128,7 @@ def test_more_data_than_is_allowed_ends_a_copy_and_a_sum(tmp_path: Path) -> None
 
 
 def test_no_link_is_opened_in_place_of_a_file(tmp_path: Path) -> None:
-    """Between the look at a name and its opening a user may put a link there."""
+    """A user may put a link at a name between its check and its opening."""
     (tmp_path / "secret").write_text("root's own")
     (tmp_path / "name").symlink_to("secret")
     directory = os.open(tmp_path, os.O_RDONLY)
@@ -164,7 +164,7 @@ def test_a_copy_that_is_not_the_same_never_replaces_the_original(
 
 
 class Full:
-    """A file system as statvfs(3) tells it."""
+    """A file system as statvfs(3) reports it."""
 
     f_frsize, f_blocks, f_files, f_favail = 4096, 2**22, 1000, 1000  # 16 GiB
 
@@ -309,7 +309,7 @@ def test_room_is_asked_for_where_the_quarantine_will_be(tmp_path: Path, there: s
     assert capacity._nearest(Host(str(tmp_path))) != nearest or nearest == "/"
 
 
-def test_no_user_has_more_than_his_share_and_he_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_user_exceeds_his_share_and_the_error_reports_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = made_host(tmp_path)
     if os.getuid() == 0:  # who has no share
         for path in (TREE, FILE):
@@ -509,7 +509,7 @@ def test_what_a_quarantine_comes_to(tmp_path: Path) -> None:
 
 
 def test_of_a_large_quarantine_so_much_is_read_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look must not take longer for what somebody has filled it with."""
+    """An observation must not take longer because somebody has filled the quarantine."""
     sizes = {"u3": 1, "u2": 3, "u1": 1, "u0": 2}
     of = {name: {"disk": size, "owner": name, "taken_at": WHEN.format(1)} for name, size in sizes.items()}
     host, names = with_manifests(tmp_path, **of)

@@ -59,7 +59,7 @@ def test_without_a_database_rpm_is_not_asked(tmp_path: Path) -> None:
     assert rpm.query(Host(str(tmp_path), Tools()), {"wechat"}) == ([], "")
 
 
-def test_a_database_without_rpm_is_told_as_unseen(tmp_path: Path) -> None:
+def test_a_database_without_rpm_is_reported_as_unseen(tmp_path: Path) -> None:
     found, unseen = rpm.query(host(tmp_path, tools=()), {"wechat"})
     assert (found, unseen) == ([], "there is an rpm database, and no rpm to read it")
 
@@ -198,7 +198,7 @@ def test_what_another_package_needs_stays_and_the_rest_goes(tmp_path: Path) -> N
     actions[0].apply()
 
 
-def test_a_host_that_has_changed_since_it_was_looked_at_loses_nothing(tmp_path: Path) -> None:
+def test_a_host_that_has_changed_since_it_was_observed_loses_nothing(tmp_path: Path) -> None:
     here = host(tmp_path, ("--test", Result(0, "", "")))
     (action,) = rpm_removal.removal(here, [package("wechat")])[0]
     here._run = tools = Tools(("--test", BREAKS))

@@ -72,7 +72,7 @@ def test_what_is_no_file_hides_no_program_behind_it(host: Host, odd: str) -> Non
     assert [app.path for app in one.found] == ["/home/alice/x/wechat"] and one.unseen == []
 
 
-def test_what_cannot_be_looked_at_is_told_and_hides_nothing_else(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_read_is_reported_and_hides_nothing_else(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b", "c"):
         put(host, f"/home/alice/{name}/wechat")
     real = Host.list
@@ -90,7 +90,7 @@ def test_what_cannot_be_looked_at_is_told_and_hides_nothing_else(host: Host, mon
 
 @pytest.mark.parametrize(("files", "seen"), [([], False), (["other"], True)])
 def test_only_a_directory_that_is_others_as_a_whole_is_left_to_them(host: Host, files: list[str], seen: bool) -> None:
-    """Of /tmp, single files are somebody's: what the catalogue names there is still looked at."""
+    """Of /tmp, only single files are another user's: the scan still checks what the catalogue names there."""
     put(host, "/tmp/tool")
     others = {1000: [("/tmp", files)]}
     scan_result = SimpleNamespace(hits=[], unseen=["a place"], known={"k": 1}, others=others)
@@ -100,7 +100,7 @@ def test_only_a_directory_that_is_others_as_a_whole_is_left_to_them(host: Host, 
     assert (found.unseen, found.known, found.others) == (["a place"], {"k": 1}, others)
 
 
-def test_of_a_shared_directory_only_the_files_of_that_user_are_looked_at(host: Host) -> None:
+def test_in_a_shared_directory_only_the_files_of_that_user_are_checked(host: Host) -> None:
     """Beside them may lie what somebody else has put there to have it moved."""
     put(host, "/tmp/wechat")
     put(host, "/tmp/signal-desktop")
@@ -121,7 +121,7 @@ def test_of_a_shared_directory_only_the_files_of_that_user_are_looked_at(host: H
         ("/home/alice2/tool", ALICE, False),
     ],
 )
-def test_a_path_of_the_catalogue_is_looked_at_where_the_scan_goes(
+def test_a_path_of_the_catalogue_is_checked_only_in_scanned_places(
     host: Host, path: str, user: User | None, is_one: bool
 ) -> None:
     put(host, path)
@@ -149,7 +149,7 @@ def test_what_stands_at_a_path_below_a_home_is_a_file_or_a_directory_with_a_prog
     assert paths(found) == [(kind_, path.removeprefix(host.root)) for kind_, path in expected] and not found.unseen
 
 
-def test_a_service_whose_package_is_installed_is_told_in_homes_only(host: Host) -> None:
+def test_a_service_whose_package_is_installed_is_reported_in_homes_only(host: Host) -> None:
     """What lies in the system's places is the package's; what lies in a home its user has put there."""
     for place in ("/opt/x", "/home/alice/x"):
         put(host, f"{place}/wechat")
@@ -181,7 +181,7 @@ def test_a_small_file_with_the_mark_of_an_appimage_is_neither_that_nor_a_tool(
     assert paths(scanned(host, region)) == [("appimage", f"/home/alice/bin/{name}")]
 
 
-def test_a_program_that_two_services_name_is_looked_at_for_each_of_them(host: Host) -> None:
+def test_a_program_that_two_services_name_is_checked_for_each_of_them(host: Host) -> None:
     put(host, "/home/alice/x/wechat")
     put(host, "/home/alice/y/chisel", made.go(CHISEL))
     more = {
@@ -194,7 +194,7 @@ def test_a_program_that_two_services_name_is_looked_at_for_each_of_them(host: Ho
     assert services_of["/home/alice/y/chisel"] == ["third", "tunnels", "other"]
 
 
-def test_of_one_file_its_services_are_told_each_once_and_in_their_order() -> None:
+def test_each_service_of_a_file_is_reported_once_and_in_order() -> None:
     """Whichever was found first: else a report differs from run to run, or one finding is written over the other."""
     both = [PortableApp([service], "program", "/x/tool", "tool", None, "") for service in ("b", "c", "a", "b")]
     assert [app.services for app in scan._outermost(both)] == [["a", "b", "c"]]

@@ -84,7 +84,7 @@ def http(body: bytes, status: str = "200 OK") -> bytes:
 PATH = f"{snap.SNAPS}/telegram-desktop_6389.snap"
 
 
-def test_snapd_tells_the_version(root: Path, snapd: Callable[[bytes], list[bytes]]) -> None:
+def test_snapd_reports_the_version(root: Path, snapd: Callable[[bytes], list[bytes]]) -> None:
     requests = snapd(http(json.dumps(ANSWER).encode()))
     [found], unseen = snap.query(Host(str(root)), IDS)
     assert (found.finding()[:6], unseen) == (

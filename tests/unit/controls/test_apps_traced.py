@@ -1,4 +1,4 @@
-"""Package systems that few hosts have cost the others nothing but a look whether something of them is there."""
+"""Package systems that few hosts have cost the other hosts only a check for their traces."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """What a user makes of the places of uv, conda, Nix, Homebrew and Waydroid costs a bounded amount, and hides nothing of
-others: the whole look at the apps, over a made tree.
+others.
+
+The test observes all apps of a test directory.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Nobody is in line for what was not looked at, and what vanishes while it is looked at is no evidence.
+"""What was not observed does not count as compliant, and what vanishes during an observation is no evidence.
 
-Each of these was a mistake that no test noticed: a service whose programs are known by name only counted as compliant
-beside a home that was not looked through, root's own home was never looked into, and a program that ended between two
-looks at it ended the look.
+Each of these was a mistake that no test noticed. A service whose programs are known by name only counted as compliant
+beside a home that was not scanned. Root's own home was never scanned. A program that ended between two reads of it
+ended the observation.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def test_a_home_that_was_not_looked_through_may_hide_it(host: MadeHost, known_by
 def test_launchers_that_cannot_be_read_may_hide_it(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch, place: str, what: str
 ) -> None:
-    """What was not looked at is unknown, never compliant: of the host's launchers and of each user's."""
+    """The state is unknown, never compliant, if launchers of the host or of a user were not read."""
     (Path(host.root) / place).mkdir(parents=True)
     (Path(host.root) / place / "a.desktop").write_text("[Desktop Entry]\n")
     of = plan(wechat={"web_hosts": ["wechat.com"], "processes": ["wechat"]})
@@ -100,7 +100,7 @@ def test_a_program_in_a_home_is_seen(host: MadeHost, account: str, home: str) ->
         pytest.param(("stat", "status"), id="and not even when it began"),
     ],
 )
-def test_a_program_that_ends_while_it_is_looked_at_is_no_evidence(host: MadeHost, gone: tuple[str, ...]) -> None:
+def test_a_program_that_ends_while_it_is_observed_is_no_evidence(host: MadeHost, gone: tuple[str, ...]) -> None:
     desired = plan(tor={"processes": ["tor"], "paths": ["/usr/bin/tor"]})
     host.program(7, "/usr/bin/tor")
     assert states(host, desired)["apps/tor"] == "noncompliant"

@@ -1,4 +1,4 @@
-"""What comes of the looks at users: what is put together, what is remembered within bounds, what is paid for."""
+"""The results of observing users: what is put together, what is remembered within bounds, what a budget pays for."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_what_a_users_own_process_says_is_remembered_of_nobody(host: MadeHost, m
 def test_what_is_remembered_is_read_on_nobodys_budget_and_the_rest_on_his(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be large, and was written by Proscribe; with it paid, a look would end sooner from run to run."""
+    """It may be large, and Proscribe wrote it. If a budget paid for it, observations would end sooner with each run."""
     budgets: list[Budget | None] = []
 
     def of_user(door: Host, *_: Any) -> dict[str, Any]:
@@ -155,8 +155,8 @@ def test_what_is_remembered_is_read_on_nobodys_budget_and_the_rest_on_his(
     assert budgets[0] is None and isinstance(budgets[1], Budget)
 
 
-def test_who_has_nothing_here_is_not_looked_at(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nearly all accounts of a host are such; what was not seen of them is told all the same."""
+def test_a_user_with_nothing_on_this_host_is_not_observed(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nearly all accounts of a host are such; what was not seen of them is reported all the same."""
     monkeypatch.setattr(per_user, "brought_by", lambda *_: pytest.fail("looked at"))
     monkeypatch.setattr(per_user, "BY_NAME", [])
     assert parts(host, Unit(1001, [BOB], ())) == []
@@ -164,7 +164,7 @@ def test_who_has_nothing_here_is_not_looked_at(host: MadeHost, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(("has", "requests"), [(True, True), (True, False), (False, True)])
-def test_that_a_user_has_a_package_system_is_told_where_nothing_else_is_known(
+def test_a_users_package_system_is_reported_for_services_known_only_by_package(
     host: MadeHost, has: bool, requests: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then a service is no one that this host could not have."""
@@ -214,7 +214,7 @@ def test_nobody_is_asked_about_a_program_that_is_nothing_for_certain(
     assert requests == [7000]
 
 
-def test_what_cannot_be_told_without_a_look_into_its_root_is_looked_at(host: MadeHost) -> None:
+def test_a_process_that_only_its_root_directory_identifies_is_a_candidate(host: MadeHost) -> None:
     """A container's program: that look may hang, so it is not made where the whole run would."""
 
     def identify(process: Process) -> Any:
@@ -236,7 +236,7 @@ def test_what_cannot_be_told_without_a_look_into_its_root_is_looked_at(host: Mad
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_what_a_user_runs_that_cannot_be_looked_at_is_told_with_his_name(
+def test_a_users_process_that_cannot_be_observed_is_reported_with_his_name(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.program(7, "/usr/bin/wechat")

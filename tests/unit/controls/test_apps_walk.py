@@ -1,4 +1,4 @@
-"""The walk below what others fill: bounds, links, mounts, hostile names, and what the next walk need not read again."""
+"""The file scan below what others fill: bounds, links, mounts, hostile names, and what the next scan can skip."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def test_names_are_found_at_any_depth_and_each_root_once(tmp_path):
 
 
 @pytest.mark.parametrize("roots", [["/home", "/home/a", "/opt"], ["/home/a", "/home/ab", "/opt"]])
-def test_a_root_within_another_is_walked_with_it_and_one_of_a_longer_name_by_itself(tmp_path, roots):
+def test_a_root_within_another_is_scanned_with_it_and_one_with_a_longer_name_separately(tmp_path, roots):
     make(tmp_path, "home/a/wechat", "home/ab/wechat", "opt/wechat")
     assert hits(go(tmp_path, roots=roots)) == ["/home/a/wechat", "/home/ab/wechat", "/opt/wechat"]
 
 
 @pytest.mark.parametrize("collects", [True, False])
-def test_a_walk_does_without_the_collection_of_circles_and_leaves_it_as_it_was(tmp_path, collects):
-    """Of a walk over a large home it would take a tenth."""
+def test_a_file_scan_runs_without_garbage_collection_and_restores_its_setting(tmp_path, collects):
+    """Garbage collection would take a tenth of the file scan of a large home."""
     make(tmp_path, "home/a/wechat")
     seen: list[bool] = []
     before = gc.isenabled()
@@ -71,7 +71,7 @@ def test_a_walk_does_without_the_collection_of_circles_and_leaves_it_as_it_was(t
 
 @pytest.mark.parametrize("becomes", ["link", "pipe"])
 def test_what_is_no_directory_any_more_after_it_was_listed_is_not_entered(tmp_path, becomes):
-    """Its user exchanges it while root walks: a link may lead anywhere, /root too, and nobody waits at a pipe."""
+    """Its user replaces it while root scans. A link may lead anywhere, /root too, and no scan waits at a pipe."""
     make(tmp_path, "outside/wechat", "home/a/x/wechat", "home/a/y/wechat")
 
     def exchanging(directory: str, names: Sequence[str]) -> frozenset[str]:
@@ -143,7 +143,7 @@ def test_mount_points_are_read_as_the_kernel_writes_them(tmp_path):
     assert list(mounts(Host(str(tmp_path)))) == ["/a b\\\udcff"]
 
 
-def test_names_of_any_bytes_are_walked_through(tmp_path):
+def test_names_of_any_bytes_are_scanned(tmp_path):
     for name in (b"\xff\xfe", b"a\nb", b"\x1b[31m", b" ", b"~", "\u202egnp".encode()):
         place = os.path.join(os.fsencode(tmp_path), b"home/a", name)
         os.makedirs(place)
@@ -186,7 +186,7 @@ class TestMemory:
 
 
 class TestBounds:
-    def test_too_many_files_are_said_and_the_next_walk_goes_on(self, tmp_path, monkeypatch):
+    def test_too_many_files_are_reported_and_the_next_file_scan_continues(self, tmp_path, monkeypatch):
         settle(monkeypatch)
         make(tmp_path, *(f"home/a/d{d}/f{f}" for d in range(20) for f in range(10)), "home/a/d9/wechat")
         known: dict = {}
@@ -316,7 +316,7 @@ OURS = ["/tmp/r/wechat", "/tmp/wechat"]
         (0o1777, ("/tmp/r",), ["/tmp/wechat"], {1000: [("/tmp/a", ()), ("/tmp", ("qq",))]}),
     ],
 )
-def test_what_is_somebody_elses_is_handed_over_to_be_looked_at_on_his_behalf(tmp_path, mode, skipped, ours, others):
+def test_what_belongs_to_others_is_handed_over_to_be_scanned_on_their_behalf(tmp_path, mode, skipped, ours, others):
     shared(tmp_path, mode)
     scanned = apart_of(tmp_path, skipped)
     assert (hits(scanned), scanned.others, scanned.unseen) == (ours, others, [])
@@ -336,7 +336,7 @@ def test_what_is_somebody_elses_is_handed_over_to_be_looked_at_on_his_behalf(tmp
         (".mount_WeChatabc", (), []),  # the archive of an AppImage that runs
     ],
 )
-def test_what_was_mounted_since_the_list_of_mounts_was_read_is_told_and_not_asked(
+def test_what_was_mounted_since_the_list_of_mounts_was_read_is_reported_and_not_scanned(
     tmp_path, monkeypatch, name, skipped, unseen
 ):
     shared(tmp_path)
@@ -364,7 +364,7 @@ def test_what_goes_away_meanwhile_hides_nothing_of_a_shared_place(tmp_path, monk
 
 @ROOT
 @pytest.mark.parametrize(("most", "unseen"), [(2, []), (1, ["/tmp has more than 1 entries that others may have made"])])
-def test_of_so_many_entries_of_a_shared_place_the_owners_are_looked_at(tmp_path, monkeypatch, most, unseen):
+def test_entries_of_a_shared_place_are_checked_for_their_owner_up_to_a_limit(tmp_path, monkeypatch, most, unseen):
     shared(tmp_path)
     monkeypatch.setattr(file_scan, "MOST_SHARED", most)
     scanned = apart_of(tmp_path)
@@ -383,7 +383,7 @@ def test_a_line_of_mounts_that_is_odd_hides_no_other(tmp_path, line):
     assert found == ({"/x": file_scan.Mount("ext4", True)} if "ext4" in line else {})
 
 
-def test_the_clock_is_looked_at_now_and_then(tmp_path, monkeypatch):
+def test_the_clock_is_read_only_now_and_then(tmp_path, monkeypatch):
     """A host has a hundred thousand directories."""
     make(tmp_path, *(f"home/a/{number}/x" for number in range(64)))
     readings: list[float] = []

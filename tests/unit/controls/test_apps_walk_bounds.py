@@ -1,4 +1,4 @@
-"""How far a walk goes, to the last entry and byte, and what is kept of it when it ends early or is hindered."""
+"""How far a file scan goes, to the last entry and byte, and what remains of it if it ends early or is hindered."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def mounted(root: Path, *lines: str) -> None:
 def found_by(
     host: Host, known: Mapping[str, Any] | None = None, limits: Limits = LIMITS, roots: Sequence[str] = ("/home/a",)
 ) -> tuple[list[str], list[str]]:
-    """What was found, and what was not looked at."""
+    """What was found, and what was not scanned."""
     scanned = scan(host, roots, choose, known or {}, limits=limits)
     return hits(scanned), scanned.unseen
 
@@ -62,7 +62,7 @@ def test_a_directory_is_read_as_long_as_the_bound_is_not_passed(
 
 
 @pytest.mark.parametrize(("now", "ends"), [(105.0, False), (105.5, True)])
-def test_time_ends_a_walk_once_it_is_over(
+def test_a_file_scan_ends_once_its_time_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: float, ends: bool
 ) -> None:
     host = make(tmp_path, "home/a/wechat")
@@ -72,7 +72,7 @@ def test_time_ends_a_walk_once_it_is_over(
     assert found_by(host, limits=Limits(seconds=5)) == found
 
 
-def test_what_ends_a_walk_for_a_user_ends_it_in_all_of_his_places(tmp_path: Path) -> None:
+def test_a_limit_that_ends_a_users_file_scan_ends_it_in_all_of_his_places(tmp_path: Path) -> None:
     """He has one bound, however many places he has; the host's own have one each."""
     host = make(tmp_path, "home/a/x/y/wechat", "opt/a/wechat")
     limits, roots = Limits(entries=1), ("/home/a", "/opt/a")
@@ -100,7 +100,7 @@ def test_what_was_found_in_a_huge_directory_until_the_end_counts(
     assert hits(scanned) == [] and len(scanned.unseen) == 1
 
 
-def test_a_walk_for_which_there_is_no_memory_says_so_and_keeps_what_it_found(
+def test_a_file_scan_that_runs_out_of_memory_reports_it_and_what_it_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_scan, "PIECE", 2)
@@ -138,7 +138,7 @@ def test_so_much_is_remembered_of_one_users_directories(
 
 
 @pytest.mark.parametrize("remember", [True, False])
-def test_a_walk_that_is_not_to_remember_does_not(tmp_path: Path, old: None, remember: bool) -> None:
+def test_a_file_scan_that_is_not_to_remember_does_not(tmp_path: Path, old: None, remember: bool) -> None:
     host = make(tmp_path, "home/a/wechat")
     assert [*scan(host, ["/home/a"], choose, {}, remember=remember).known] == (["/home/a"] if remember else [])
 
@@ -231,7 +231,7 @@ def test_a_home_on_another_machine_is_only_entered_as_its_user(tmp_path: Path, e
 
 
 @ROOT
-def test_a_home_that_its_user_made_a_link_is_told(tmp_path: Path) -> None:
+def test_a_home_that_its_user_made_a_link_is_reported(tmp_path: Path) -> None:
     host = make(tmp_path, "srv/wechat", "home/b/wechat")
     (tmp_path / "home/a").symlink_to("../srv")
     os.lchown(tmp_path / "home/a", 1000, 1000)
@@ -251,10 +251,10 @@ def test_a_home_that_its_user_made_a_link_is_told(tmp_path: Path) -> None:
         (errno.ELOOP, ""),
     ],
 )
-def test_what_cannot_be_read_is_told_wherever_that_shows(
+def test_what_cannot_be_read_is_reported_whichever_call_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, number: int, reason: str
 ) -> None:
-    """Nothing that was not looked at may be taken for clean."""
+    """Nothing that was not scanned may count as clean."""
     host = make(tmp_path, "home/a/wechat")
     real = Host._open_directory
 
@@ -267,7 +267,7 @@ def test_what_cannot_be_read_is_told_wherever_that_shows(
     assert found_by(host) == ([], [f"/home/a cannot be read: {reason}"] if reason else [])
 
 
-def test_how_many_more_were_not_looked_at_is_told(tmp_path: Path) -> None:
+def test_the_number_of_further_unscanned_directories_is_reported(tmp_path: Path) -> None:
     host = make(tmp_path, "home/a/wechat")
     mounted(tmp_path, *(f"0:5{number} / /home/a/n{number} - nfs4 s:/x" for number in range(3)))
     for number in range(3):
@@ -349,7 +349,7 @@ def test_what_is_mounted_at_a_name_is_not_asked(tmp_path: Path) -> None:
     assert mount_of(top) == b"", "it is not open any more"
 
 
-def test_a_budget_that_is_spent_ends_the_walk_with_the_reason(tmp_path: Path) -> None:
+def test_a_spent_budget_ends_the_file_scan_with_the_reason(tmp_path: Path) -> None:
     host = make(tmp_path, "home/a/wechat", "home/b/wechat")
 
     def spent(directory: str, found: Sequence[str]) -> Collection[str]:

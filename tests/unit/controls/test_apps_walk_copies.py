@@ -62,13 +62,13 @@ def host(tmp_path: Path) -> Host:
 
 
 def search(host: Host, **region: Any) -> portable._Search:
-    """A look of the host's own at single paths."""
+    """A search of single paths on the host's own behalf."""
     services = section()["services"]
     of = portable.Region({}, ["/opt"], **region)
     return portable._Search(host, names.Names(services), of, (), {})
 
 
-def test_what_a_package_system_owns_is_told_and_stays_whatever_shows_that_it_is_the_app(host: Host) -> None:
+def test_what_a_package_system_owns_is_reported_and_stays_whatever_the_evidence(host: Host) -> None:
     """Else an environment of pipx's would be taken apart, of which another of its programs needs the rest."""
     for name in ("wechat", "libcef.so"):
         put(host, f"/opt/venv/wechat/{name}")
@@ -83,7 +83,7 @@ ALICE = User("alice", 1000, 1000, "/home/alice")
 
 
 @pytest.mark.parametrize("doubt", ["", "known by its name alone"])
-def test_what_a_package_of_the_host_owns_stays_and_a_doubt_is_told_before_that(host: Host, doubt: str) -> None:
+def test_what_a_package_of_the_host_owns_stays_and_a_doubt_is_reported_instead(host: Host, doubt: str) -> None:
     put(host, "/usr/bin/dpkg-query", b"")
     put(host, "/opt/x/wechat")
     host._run = lambda argv, **options: Result(0, "some: x\n", "")
@@ -122,12 +122,12 @@ def test_a_copy_of_a_browser_counts_in_a_home_with_the_rest_of_one_around_it(
     services = {"tor": {"packages": {}, "processes": [], "paths": [], "copies": ["firefox"]}}
     region = portable.Region({"/home/alice": ALICE}, ["/opt"])
     one = portable._Search(host, names.Names(services), region, (), {})
-    one.directory(directory, ["_crx_abc", "firefox"])  # a web app is looked at elsewhere
+    one.directory(directory, ["_crx_abc", "firefox"])  # a web app is checked elsewhere
     assert [(copy.kind, copy.path) for copy in one.found] == ([("program", f"{directory}/firefox")] if counts else [])
 
 
 @pytest.mark.parametrize("user", [None, ALICE])
-def test_a_walk_hands_over_what_is_others_unless_it_is_on_somebodys_behalf(
+def test_a_file_scan_hands_over_files_of_others_unless_it_runs_for_a_user(
     host: Host, monkeypatch: pytest.MonkeyPatch, user: User | None
 ) -> None:
     apart_by: list[bool] = []
@@ -142,7 +142,7 @@ def test_a_walk_hands_over_what_is_others_unless_it_is_on_somebodys_behalf(
     assert apart_by == [user is None]
 
 
-def test_what_is_told_of_a_copy() -> None:
+def test_the_finding_of_a_portable_app_has_all_its_details() -> None:
     of = PortableApp(["wechat"], "tree", "/opt/x\n", "we\nchat", None, "why", "doubt", "4.1", 0, [], "stays")
     detail = "why, version as its name says, doubt, stays"
     assert tuple(of.finding()) == ("file", r"we\x0achat", "tree", "4.1", "system", r"/opt/x\x0a", detail)
@@ -152,7 +152,7 @@ def test_what_is_told_of_a_copy() -> None:
 
 
 @pytest.mark.parametrize("theirs", [[], ["/opt/shared"], ["/opt/other"]])
-def test_what_is_looked_at_on_behalf_of_others_is_not_looked_at_as_the_hosts(host: Host, theirs: list[str]) -> None:
+def test_what_is_scanned_on_behalf_of_others_is_not_scanned_as_the_hosts(host: Host, theirs: list[str]) -> None:
     put(host, "/opt/shared/wechat")
     one = search(host)
     one.named("wechat", "/opt/shared/wechat", theirs)
@@ -357,7 +357,7 @@ def test_a_home_that_cannot_be_read_leaves_its_rules_unknown(host, monkeypatch):
     assert set(states(host).values()) == {("unknown", False)}
 
 
-def test_observing_writes_nothing_and_enforcing_remembers_the_walk(host, monkeypatch):
+def test_observing_writes_nothing_and_enforcing_remembers_the_file_scan(host, monkeypatch):
     monkeypatch.setattr(file_scan, "SETTLED", -(10**10))
     monkeypatch.setattr(Host, "privileged", property(lambda self: True))
     put(host, f"{HOME}/x/y/megasync")
@@ -382,7 +382,7 @@ def test_everything_is_read_again_in_every_so_many_runs(host, tmp_path_factory, 
     put(host, f"{HOME}/x/y/megasync")
     desired = section()
     desired["settings"] = {**desired["settings"], "full_scan_every": every}
-    read = tmp_path_factory.mktemp("read") / "homes"  # a file: a home is looked at in another process
+    read = tmp_path_factory.mktemp("read") / "homes"  # a file: another process scans a home
     real = file_scan._Scan._read
 
     def noted(self, place, path, depth):
@@ -559,8 +559,8 @@ def test_names_speak_of_the_same_program(one, other, same):
     assert (appimage.stem(one) == appimage.stem(other)) is same
 
 
-def test_what_a_package_system_owns_is_told_and_left_to_it(host):
-    """The removal of an environment of pipx was refused, and the walk took the programs out of it all the same."""
+def test_what_a_package_system_owns_is_reported_and_left_to_it(host):
+    """The removal of an environment of pipx was refused, and the file scan took the programs out of it all the same."""
     place = f"{HOME}/.local/share/pipx/venvs/notifier/bin"
     put(host, f"{place}/megasync")
     put(host, f"{place}/chrome-sandbox")
@@ -568,7 +568,7 @@ def test_what_a_package_system_owns_is_told_and_left_to_it(host):
     assert (copy.path.startswith(place), copy.doubt) == (True, "a package system owns it, so it is not moved")
 
 
-def test_that_a_program_may_be_another_one_is_told_of_what_a_package_system_owns_too(host):
+def test_a_doubt_about_a_program_is_reported_although_a_package_system_owns_it(host):
     """Else whoever reads it takes it for certain that this is the restricted app, and removes the package."""
     put(host, f"{HOME}/.local/share/pipx/venvs/notifier/bin/megasync")
     [copy] = observe_apps(host, section()).portable_apps
@@ -614,7 +614,7 @@ FOLDER = f"{HOME}/.config/google-chrome/Default/{names.WEB_APPS}/_crx_{WHATSAPP}
     ],
 )
 def test_each_kind_of_copy_is_moved_and_comes_back(host, files, moved):
-    """What the table of ways in calls removed is out of its user's reach, whole, and nothing beside it is."""
+    """What the table of installation routes calls removed is whole and out of its user's reach. All beside it stays."""
     for path, content in files.items():
         put(host, path, content, 0o644)
     plan = {"contact": "", "digest": "x", "controls": {"apps": section()}}
@@ -641,7 +641,7 @@ def test_each_kind_of_copy_is_moved_and_comes_back(host, files, moved):
         pytest.param({}, "/opt/app2/x", True, id="beside it"),
     ],
 )
-def test_only_what_moves_with_a_tree_is_told_with_it(outer, path, stays):
+def test_only_what_moves_with_a_directory_is_reported_with_it(outer, path, stays):
     """Else a program that stays would be reported by nobody."""
     tree = PortableApp(["a"], "tree", "/opt/app", "app", None, "")._replace(**outer)
     inner = PortableApp(["b"], "program", path, "x", None, "")
@@ -650,8 +650,10 @@ def test_only_what_moves_with_a_tree_is_told_with_it(outer, path, stays):
 
 
 def test_where_programs_of_nobodys_package_are_looked_for():
-    """Each place that is left out is one where a restricted app may lie unseen; each system home is one whose files a
-    package owns and a walk must not touch."""
+    """A restricted app may lie unseen in each place that is left out.
+
+    A package owns the files of each system home, and a file scan must not touch them.
+    """
     assert set(portable.PLACES) == {
         *("/opt", "/usr/local", "/srv"), *("/tmp", "/var/tmp", "/dev/shm", "/media", "/run/media")
     }  # fmt: skip

@@ -51,7 +51,7 @@ def test_a_dry_run_says_why_files_are_written_for_browsers_that_are_not_installe
     assert all(name in note for name in ("brave", "firefox", "microsoft_edge"))
 
 
-def test_what_is_installed_is_not_counted_and_a_host_in_line_is_told_nothing(
+def test_what_is_installed_is_not_counted_and_a_compliant_host_gets_no_note(
     host: Host, own_catalogue: Catalogue
 ) -> None:
     of = plan(places(own_catalogue))

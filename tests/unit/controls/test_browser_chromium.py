@@ -151,7 +151,7 @@ LOWERED = {"mail": "", "drive": "", "dns-over-https": "is not set", "policy-file
         pytest.param(link, {"policy-file": "a link is in its place"}, id="a link"),
     ],
 )
-def test_what_was_tampered_with_is_said_and_put_right(tree: Tree, tamper: Any, wrong: dict[str, str]) -> None:
+def test_what_was_tampered_with_is_reported_and_corrected(tree: Tree, tamper: Any, wrong: dict[str, str]) -> None:
     before = (tree.root / OWN).read_bytes()
     tamper(tree)
     found = tree.wrong()
@@ -190,7 +190,7 @@ def acl(path: Path, usual: int, hers: int, mask: int) -> None:
 
 
 @pytest.mark.parametrize("path", [OWN, "etc/firefox/policies/policies.json"])
-def test_an_acl_that_keeps_a_user_from_reading_the_policy_is_put_right(tree: Tree, path: str) -> None:
+def test_an_acl_that_stops_a_user_from_reading_the_policy_is_corrected(tree: Tree, path: str) -> None:
     acl(tree.root / path, READ, 0, READ)
     assert (tree.root / path).stat().st_mode & 0o777 == 0o644
     verdicts = tree.verdicts()

@@ -152,7 +152,7 @@ CONFLICTS = [
 
 
 @pytest.mark.parametrize(("files", "said"), CONFLICTS)
-def test_a_conflict_with_a_file_of_the_organisation_is_told_and_the_lift_leaves_it_as_it_was(
+def test_a_conflict_with_a_file_of_the_organisation_is_reported_and_the_lift_leaves_it_unchanged(
     files: dict[str, Any], said: list[str], tree: Tree
 ) -> None:
     for path, content in files.items():
@@ -211,7 +211,7 @@ def test_what_is_cut_off_of_a_list_is_not_blocked(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o646, 0o664])
-def test_a_file_of_the_organisation_that_others_can_change_is_told_and_left_to_it(mode: int, tree: Tree) -> None:
+def test_a_file_of_the_organisation_that_others_can_change_is_reported_and_left_alone(mode: int, tree: Tree) -> None:
     tree.put(f"{MANAGED}/10.json", {}, mode)
     said = f"10.json beside it can be changed by others (uid {os.getuid()}, mode {mode:o}): chown root, chmod 644"
     assert [refusal.reason for refusal in tree.enforce().refused] == [said]
@@ -328,7 +328,7 @@ OUT_OF_REACH = [
 
 
 @pytest.mark.parametrize(("files", "said"), OUT_OF_REACH)
-def test_what_keeps_the_policy_from_a_packaged_browser_is_told(files: dict[str, str], said: str, tree: Tree) -> None:
+def test_what_hides_the_policy_of_a_packaged_browser_is_reported(files: dict[str, str], said: str, tree: Tree) -> None:
     tree.enforce_with(files)
     (text,) = tree.reported(plan(PACKAGED), "packaged")
     assert said in text
@@ -443,7 +443,7 @@ PLANTED = [
 
 
 @pytest.mark.parametrize(("path", "plant", "said"), PLANTED)
-def test_what_is_planted_at_one_place_is_told_and_the_others_get_their_policy(
+def test_what_is_planted_at_one_place_is_reported_and_the_others_get_their_policy(
     path: str, plant: Callable[[Path], None], said: str, tree: Tree
 ) -> None:
     plant(tree.root / path)
@@ -469,7 +469,7 @@ def test_what_is_planted_at_one_place_is_told_and_the_others_get_their_policy(
     assert not (tree.root / "etc/opt").exists()  # nothing is left of the others
 
 
-def test_a_folder_that_cannot_be_read_is_told_and_the_others_get_their_policy(
+def test_a_folder_that_cannot_be_read_is_reported_and_the_others_get_their_policy(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listed = tree.host.list

@@ -118,7 +118,7 @@ def test_the_policy_of_a_browser_that_is_gone_is_lifted_although_another_one_cam
     assert list((tree.root / "etc").iterdir()) == []
 
 
-def test_a_browser_without_a_policy_folder_is_told(tree: Tree) -> None:
+def test_a_browser_without_a_policy_folder_is_reported(tree: Tree) -> None:
     install(tree, "/opt/owl/owl", binary())
     entry(tree, "/opt/owl/owl")
     tree.enforce()

@@ -58,7 +58,7 @@ def plan(browsers: list[dict[str, Any]] | None = None, browser: dict[str, Any] =
         ("[9:ERROR:ssl.cc(7)] handshake failed; returned -1\n", "handshake failed; returned -1"),
     ],
 )
-def test_of_what_a_browser_said_the_last_line_that_tells_something_is_kept(
+def test_only_the_last_meaningful_line_of_what_a_browser_printed_is_reported(
     lines: str, said: str, tmp_path: Path
 ) -> None:
     (tmp_path / "said").write_text(lines)
@@ -139,7 +139,7 @@ def test_connections_to_two_names_tell_a_kept_ban_from_a_broken_browser(
         (OPENED, SILENT, NONCOMPLIANT, ""),
     ],
 )
-def test_the_verdict_is_the_worst_browsers_and_tells_of_each(
+def test_the_verdict_is_that_of_the_worst_browser_and_reports_each(
     chromium: Outcome, firefox: Outcome, state: str, reason: str
 ) -> None:
     verdict = probe.verdict(GMAIL_PLAN, [(CHROMIUM, chromium), (FIREFOX, firefox)])

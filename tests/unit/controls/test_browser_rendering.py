@@ -1,4 +1,4 @@
-"""What the browsers are told: the same answer for every address as the plan gives, in as few entries as it takes."""
+"""The policies of the browsers: for every address the same answer as the plan gives, in as few entries as it takes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ EVERYTHING = rendering.Rules(
 )
 
 
-def test_a_program_that_knows_no_sites_is_told_its_settings_alone() -> None:
+def test_a_program_that_knows_no_sites_gets_its_settings_alone() -> None:
     left = rendering.Rules(settings=EVERYTHING.settings)
     assert EVERYTHING.without_sites() == left
 

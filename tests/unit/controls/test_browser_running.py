@@ -69,7 +69,7 @@ def test_a_browser_that_started_before_its_policy_needs_a_restart(
     assert finding.startswith(f"firefox-esr pid {browser.pid}, started 20") and "restart it" in finding
 
 
-def test_chromium_looks_at_its_folder_again_by_itself(
+def test_chromium_reads_its_folder_again_by_itself(
     tmp_path: Path, browser: subprocess.Popen[bytes], written: dict[str, float]
 ) -> None:
     assert found(policy(tmp_path / "policies.json", -60, written), "chromium") == []
@@ -92,7 +92,7 @@ def test_chromium_may_miss_what_was_written_in_the_moment_of_its_start(
     assert reported(2) == []
 
 
-def test_a_policy_that_is_missing_is_told_by_its_place_alone(tmp_path: Path, browser: subprocess.Popen[bytes]) -> None:
+def test_a_missing_policy_is_reported_by_its_place_alone(tmp_path: Path, browser: subprocess.Popen[bytes]) -> None:
     assert found(tmp_path / "not-there.json") == []
 
 
@@ -127,7 +127,7 @@ BELOW_APP = "its user has given it a .flatpak-info, so that it reads its policie
         ("firefox", FLATPAK, BELOW_APP),
     ],
 )
-def test_a_browser_with_another_view_of_the_disk_is_told(
+def test_a_browser_with_another_view_of_the_disk_is_reported(
     tmp_path: Path, written: dict[str, float], family: str, script: str, said: str
 ) -> None:
     path = policy(tmp_path / "policies" / "proscribe.json", 60, written)

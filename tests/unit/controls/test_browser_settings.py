@@ -1,4 +1,4 @@
-"""The ways round a block list: what is said to each browser, what counts as closed, and whose own settings stay."""
+"""The bypasses of a block list: the policies of each browser, what counts as closed, and whose own settings stay."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ LISTS = ["URLAllowlist", "URLBlocklist"]
         (place("chromium"), {"sign_in": "blocked"}, {"BrowserSignin": 0, "SyncDisabled": True}),
     ],
 )
-def test_what_chromium_and_its_relatives_are_told(
+def test_chromium_and_its_relatives_get_policies(
     where: Place, managed: dict[str, str], policies: dict[str, Any]
 ) -> None:
     assert said(where, managed) == {**policies, MERGE: LISTS}
@@ -103,7 +103,7 @@ def test_what_chromium_and_its_relatives_are_told(
         (BIRD, {"about_config": "blocked"}, {"BlockAboutConfig": True}),
     ],
 )
-def test_what_firefox_and_thunderbird_are_told(where: Place, managed: dict[str, str], policies: dict[str, Any]) -> None:
+def test_firefox_and_thunderbird_get_policies(where: Place, managed: dict[str, str], policies: dict[str, Any]) -> None:
     assert said(where, managed) == policies
 
 
@@ -138,7 +138,7 @@ def test_with_tenants_their_accounts_sign_in_and_no_others() -> None:
     assert firefox.lists(desired).block == ["*://*.login.live.com/*"]
 
 
-def test_where_tenants_are_told_apart_the_report_says_by_what_in_which_browser(tmp_path: Path) -> None:
+def test_where_tenants_are_distinguished_the_report_names_the_policy_and_browser(tmp_path: Path) -> None:
     tenants = {"google": ["a.example", "b.example", "c.example", "d.example"], "microsoft": ["tenant-1"]}
     tree = Tree(tmp_path, section({}, tenants=tenants))
     assert {state for state, _ in tree.tenants().values()} == {"noncompliant"}

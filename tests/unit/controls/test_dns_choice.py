@@ -107,7 +107,7 @@ def test_what_fits_a_host(
     assert why in choice.why if why else choice.why == ""
 
 
-def test_a_host_that_asks_a_name_server_elsewhere_starts_no_program_to_be_looked_at(tmp_path: Path) -> None:
+def test_observing_a_host_with_a_remote_name_server_starts_no_program(tmp_path: Path) -> None:
     host = Machine(tmp_path, {"etc/resolv.conf": REMOTE})
     dns.observe(host, plan())
     assert host.calls == []
@@ -131,7 +131,7 @@ def test_a_backend_that_a_host_cannot_have_is_an_error(tmp_path: Path, backend: 
     assert drifted == []
 
 
-def test_a_backend_can_be_chosen_that_programs_do_not_ask_which_is_told(tmp_path: Path) -> None:
+def test_a_chosen_backend_that_programs_do_not_query_is_reported(tmp_path: Path) -> None:
     host = Machine(tmp_path, {"etc/resolv.conf": REMOTE, **DNSMASQ_CONF}, "", ["dnsmasq.service"])
     details = [finding.detail for finding in dns.observe(host, plan(backend="dnsmasq"))[-1].findings]
     assert "programs do not ask dnsmasq: the first name server is 10.0.0.53" in details
@@ -179,7 +179,7 @@ def test_what_goes_round_a_resolver_of_the_host(
         ({"etc/NetworkManager/conf.d/zz-proscribe.conf": "[main]\ndns=dnsmasq\n"}, ""),
     ],
 )
-def test_what_networkmanager_is_told_of_dns(tmp_path: Path, files: dict[str, str], mode: str) -> None:
+def test_the_dns_mode_of_networkmanager_comes_from_its_files(tmp_path: Path, files: dict[str, str], mode: str) -> None:
     assert networkmanager.mode(Machine(tmp_path, files)) == mode
 
 
@@ -228,7 +228,7 @@ def test_whom_the_filter_behind_systemd_resolved_asks(
     assert not any("proscribe" in path.name for path in tmp_path.rglob("*"))  # nothing is done yet
 
 
-def test_links_and_later_drop_ins_that_go_round_the_filter_are_told(tmp_path: Path) -> None:
+def test_links_and_later_drop_ins_that_bypass_the_filter_are_reported(tmp_path: Path) -> None:
     ours = {f"{RESOLVED}.d/zz-proscribe.conf": "DNS=\nDNS=127.0.0.153:153\n"}
     later = {f"{RESOLVED}.d/zzz.conf": "DNS=10.0.0.9\n"}
     files = {"etc/resolv.conf": STUB, **ours, **later}

@@ -139,7 +139,7 @@ def seen(host: Host) -> tuple[set[str], str, bool]:
 
 
 ORDERS = [
-    # the line, what is wrong with it, the line as it is put right
+    # the line, what is wrong with it, the corrected line
     (b"hosts: files dns", "", b"files dns"),
     (b"hosts: files mdns4_minimal [NOTFOUND=return] dns", "", b"files mdns4_minimal [NOTFOUND=return] dns"),
     (b"hosts: mymachines resolve [!UNAVAIL=return] files myhostname dns", "", None),
@@ -197,7 +197,7 @@ def test_of_a_damaged_line_of_ours_nothing_that_follows_is_lost(gone: int) -> No
 
 
 @pytest.mark.parametrize("content", [b"passwd: files\nhosts:\tdns\n", b"hosts: dns files", None])
-def test_an_order_that_goes_past_the_file_is_put_right_in_one_run_and_given_back(
+def test_an_order_that_bypasses_the_file_is_corrected_and_restored_by_the_lift(
     tmp_path: Path, content: bytes | None
 ) -> None:
     """None is a host without the file, whose C library asks name servers first then."""

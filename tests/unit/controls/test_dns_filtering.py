@@ -131,7 +131,7 @@ def test_a_file_of_other_names_is_amiss_and_nobody_is_asked_about_it(tmp_path: P
 
 
 def test_a_name_that_a_changed_file_still_blocks_is_blocked(tmp_path: Path) -> None:
-    """The file is told to be amiss; what of it is in effect, nobody need ask."""
+    """The file is reported as noncompliant. The names that it still blocks are read from it, without a query."""
     host, desired = Machine(tmp_path), Desired({"wechat": ["wechat.com"]}, {}, frozenset())
     (tmp_path / FILE[1:]).write_text(TEXT + "# a line of somebody's\n")
     wechat, whole = observed(host, desired=desired)
@@ -139,7 +139,7 @@ def test_a_name_that_a_changed_file_still_blocks_is_blocked(tmp_path: Path) -> N
     assert (whole.state, len(whole.findings), whole.reason) == ("noncompliant", 1, "")
 
 
-def test_ways_round_it_count_and_leftovers_are_a_drift(tmp_path: Path) -> None:
+def test_bypasses_are_noncompliant_and_leftovers_are_drift(tmp_path: Path) -> None:
     bypass, leftover = Finding("line", "server=192.0.2.1"), Finding("file", "/etc/old")
     _, whole = observed(Machine(tmp_path), made(bypasses=[bypass]))
     assert (whole.state, whole.findings, whole.drifted) == ("noncompliant", (bypass,), False), "enforcing leaves it"
@@ -166,7 +166,7 @@ def test_hits_are_counted_where_the_filter_is_in_effect(tmp_path: Path) -> None:
         ("a.b", False),
     ],
 )
-def test_a_line_of_the_organisations_own_that_opens_a_blocked_name_is_told(
+def test_a_line_of_the_organisation_that_opens_a_blocked_name_is_reported(
     tmp_path: Path, name: str, opens: bool
 ) -> None:
     """Not one for what stays open, or is left alone; and it is theirs to take out, so it is no drift."""

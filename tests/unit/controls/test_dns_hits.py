@@ -80,7 +80,7 @@ def test_hits_are_counted_by_the_service_of_the_nearest_name(tmp_path: Path) -> 
     assert {"--unit=dnsmasq.service", "--boot", f"--lines={hits.LINES}"} < set(argv)
 
 
-def test_a_journal_that_cannot_be_read_tells_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_journal_has_no_hits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert hits.count(Host(str(tmp_path)), "unbound.service", SERVICES) == {}
     host, calls = journal(tmp_path, None)
     assert (hits.count(host, "unbound.service", SERVICES), len(calls)) == ({}, 1)
@@ -105,5 +105,5 @@ def test_reading_a_log_never_fails(text: str) -> None:
         ("", False),
     ],
 )
-def test_whether_dnsmasq_is_told_to_log(text: str, logs: bool) -> None:
+def test_only_the_log_queries_option_makes_dnsmasq_log(text: str, logs: bool) -> None:
     assert override_lines.logs_queries(["port=53\n", text]) is logs

@@ -105,7 +105,7 @@ def test_what_counts(tmp_path: Path, mounts: str, own: str, state: str, detail: 
 @root_only
 @pytest.mark.parametrize("error", [Unseen("a dead mount"), ControlError("a link")])
 @pytest.mark.parametrize("ended", [False, True])
-def test_what_cannot_be_looked_at_is_unknown_unless_it_has_ended(
+def test_a_view_that_cannot_be_checked_is_unknown_unless_its_process_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, ended: bool
 ) -> None:
     machine = Machine(tree(tmp_path), ROOT + OVER)
@@ -223,11 +223,11 @@ def test_a_finding_says_whose_program_it_is_and_how_many_there_are(tmp_path: Pat
 
 @root_only
 @pytest.mark.parametrize(("views", "all_of_them"), [(2, True), (3, False), (5, False)])
-def test_of_one_user_so_many_views_are_looked_at_those_of_others_too_and_that_there_are_more_is_told_once(
+def test_views_are_checked_up_to_a_limit_per_user_and_more_of_them_are_reported_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: int, all_of_them: bool
 ) -> None:
     monkeypatch.setattr(private_view, "MOST", 2)
-    machine = Machine(tree(tmp_path), ROOT + OVER)  # the same lines as the host's: compliant where all was looked at
+    machine = Machine(tree(tmp_path), ROOT + OVER)  # the same lines as the host's: compliant where all was checked
     for number in range(1, views):
         more(machine, 77 + number, 2 + number)
     more(machine, 90, 90, uid=1001)
@@ -242,7 +242,7 @@ def test_of_one_user_so_many_views_are_looked_at_those_of_others_too_and_that_th
 
 
 @root_only
-def test_a_view_that_cannot_be_looked_at_hides_no_other(tmp_path: Path) -> None:
+def test_a_view_that_cannot_be_checked_hides_no_other(tmp_path: Path) -> None:
     machine = Machine(tree(tmp_path), ROOT + OVER)
     more(machine, 78, 3, uid=1001)
     (tmp_path / "proc/77/mountinfo").unlink()

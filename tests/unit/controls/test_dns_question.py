@@ -20,7 +20,7 @@ RECORD = b"\xc0\x0c\0\x10\0\x01\0\0\0\0"
 
 
 class Canned(Host):
-    """A host whose resolver answers what it is told to."""
+    """A host whose resolver gives the replies of the test."""
 
     def __init__(self, *replies: bytes | None | OSError) -> None:
         super().__init__("/nonexistent")

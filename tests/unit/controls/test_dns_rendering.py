@@ -266,7 +266,7 @@ def test_lines_of_dnsmasq_that_open_a_name(line: str, names: list[str]) -> None:
         ({"etc/dnsmasq.conf": "# conf-file=/root/x\nconf-file=x\n", "root/x": "server=/a.org/10.0.0.1\n"}, "", []),
     ],
 )  # fmt: skip
-def test_where_dnsmasq_is_told_to_open_a_name(
+def test_lines_that_open_a_name_in_dnsmasq_are_found_with_their_place(
     tmp_path: Path, files: dict[str, str], words: str, found: list[tuple[str, str]]
 ) -> None:
     for name, text in files.items():

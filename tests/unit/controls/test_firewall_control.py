@@ -66,7 +66,7 @@ def test_without_nft_every_rule_is_noncompliant_and_enforcing_says_what_to_insta
         firewall.enforce(host, plan(telegram={}))
 
 
-def test_an_ordinary_user_sees_nothing_and_is_told_how_to(tmp_path: Path) -> None:
+def test_an_ordinary_user_sees_nothing_and_the_reason_names_root(tmp_path: Path) -> None:
     verdicts = firewall.observe(RecordedHost(tmp_path, root_user=False).install("nft"), plan(telegram={}))
     assert set(states(verdicts).values()) == {UNKNOWN}
     assert all("root" in verdict.reason for verdict in verdicts)
@@ -131,7 +131,7 @@ def test_what_is_kept_for_the_boot_is_compared_byte_for_byte(tmp_path: Path) -> 
     assert [(f.kind, f.detail) for f in verdict.findings] == [("file", "changed"), ("unit", "not enabled")]
 
 
-def test_a_host_without_systemd_is_told_so(tmp_path: Path) -> None:
+def test_a_host_without_systemd_is_reported(tmp_path: Path) -> None:
     host = RecordedHost(tmp_path, Result(0, desired(), "")).install("nft")
     assert "no systemd" in firewall.observe(host, plan(telegram={}))[-1].findings[-1].detail
     changes = firewall.enforce(host, plan(telegram={}))
@@ -293,7 +293,7 @@ def test_what_the_files_of_a_host_open_is_reported_by_every_audit(
     assert all("stays reachable, in a network of telegram" in v.findings[0].detail for v in found)
 
 
-def test_attempts_are_told_of_the_rule_they_were_refused_for(tmp_path: Path) -> None:
+def test_attempts_are_reported_with_the_rule_that_refused_them(tmp_path: Path) -> None:
     counted = desired().replace("counter refused_telegram {\n", "counter refused_telegram {\n\t\tpackets 9 bytes 540\n")
     host = RecordedHost(tmp_path, Result(0, counted, "")).install("nft", "systemctl")
     verdicts = {verdict.rule: verdict for verdict in firewall.observe(host, plan(telegram={}))}
@@ -301,7 +301,7 @@ def test_attempts_are_told_of_the_rule_they_were_refused_for(tmp_path: Path) -> 
     assert verdicts["firewall/dns-over-tls"].attempts == 0
 
 
-def test_a_user_of_a_waiver_whom_the_host_does_not_know_is_told_and_let_through_nowhere(tmp_path: Path) -> None:
+def test_an_unknown_user_of_a_waiver_is_reported_and_let_through_nowhere(tmp_path: Path) -> None:
     exceptions = [{"waiver": "w1", "users": ["nobody-here"]}]
     host = RecordedHost(tmp_path, Result(0, desired(), "")).install("nft", "systemctl")
     exempting = plan(telegram={"exceptions": exceptions})

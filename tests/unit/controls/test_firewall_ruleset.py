@@ -1,4 +1,4 @@
-"""What table a plan and a host's lifelines give, and how it reads back from nft's listings."""
+"""Which table a plan and a host's management exemptions give, and how it reads back from nft's listings."""
 
 from __future__ import annotations
 

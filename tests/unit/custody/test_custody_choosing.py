@@ -49,8 +49,8 @@ def test_what_is_meant(selectors: dict[str, Any], chosen: list[str]) -> None:
     assert [f"{row.host} {row.item['id'][-1]}" for row in rows] == chosen
 
 
-def test_what_is_told_of_a_thing_has_these_keys() -> None:
-    """The list for machines: scripts read it, and `owner` is told once, as `user`."""
+def test_the_row_of_an_item_has_these_keys() -> None:
+    """Scripts read this list, and it reports `owner` once, as `user`."""
     (row,) = choose(
         request(), {"web01": [item(kept_until="")]}, 0, lambda host: plan(keep=86400, wechat="audit"), {}, NOW
     )

@@ -234,7 +234,7 @@ TEAR = {
 
 
 @pytest.mark.parametrize("name", TEAR)
-def test_a_journal_that_was_half_written_tells_what_it_has(cut, name):
+def test_a_half_written_journal_yields_what_it_contains(cut, name):
     killed(cut)
     path = cut.reports / f"{CUT}.partial" / journal.FILE
     path.write_text(TEAR[name](path.read_text()))

@@ -47,7 +47,7 @@ STORIES = {
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_what_changed_is_told_with_the_state_before(past, story):
+def test_a_change_is_reported_with_the_state_before(past, story):
     answers, expected = STORIES[story]
     for one in answers[:-1]:
         past.report({"web01": one})

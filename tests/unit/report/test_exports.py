@@ -298,7 +298,7 @@ def test_sarif_marks_what_is_waived_as_suppressed_or_leaves_it_out(texts, tmp_pa
     assert {place(one) for one in results} == {"holds", "broken", "mended", "early", "idle"}
 
 
-def test_a_waiver_that_waives_nothing_is_told_too(texts):
+def test_a_waiver_that_waives_nothing_is_exported_too(texts):
     waivers = json.loads(texts["sarif"])["runs"][0]["properties"]["waivers"]
     assert {waiver["id"]: waiver["status"] for waiver in waivers} == {
         "press-office": "active",

@@ -30,7 +30,7 @@ def lost(directory, name):
     return [host for host in (*expected, *UNSERVED) if host not in text]
 
 
-def test_names_and_files_are_told_apart():
+def test_names_and_files_of_exports_are_distinct():
     modules = {module.name for module in pkgutil.iter_modules(exports.__path__)} - exports.SHARED
     declared = [one for name in modules for one in importlib.import_module(f"{exports.__name__}.{name}").FORMATS]
     assert sorted(one.name for one in declared) == sorted(formats())  # no name is another module's too

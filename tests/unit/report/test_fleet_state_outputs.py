@@ -1,5 +1,6 @@
-"""No statement of any output is better than what was looked at: runs over parts of fleets, one after the other, through
-every output that outlives them.
+"""No output states anything better than what was observed.
+
+The runs are over parts of fleets, one after the other, through every output that outlives them.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Fleet:
     def __init__(self, directory: Path) -> None:
         self.reports = directory / "reports"
         self.number = 0
-        self.truth: dict[tuple[str, str], str] = {}  # by host and control: how it stood when it was last looked at
+        self.truth: dict[tuple[str, str], str] = {}  # by host and control: its state when it was last observed
         self.in_inventory: dict[str, str] = {}  # hosts that are in some inventory that a run has read
 
     def run(
@@ -168,9 +169,9 @@ def test_metrics_tell_the_age_of_each_host_and_control(tmp_path):
     fleet.run(all_are("compliant"))
     fleet.run(all_are("compliant"), hosts=["ops1"], controls=["dns"])
     text = fleet.latest()
-    assert set(fleet.metric_states().values()) == {"compliant"}  # what was not looked at again stands as it was
+    assert set(fleet.metric_states().values()) == {"compliant"}  # what was not observed again has the state of before
     ages = dict(re.findall(r'^proscribe_host_checked_timestamp_seconds\{host="(.*)"\} (\d+)$', text, re.M))
-    assert len(set(ages.values())) == 1  # a host is as old as the control that was not looked at for longest
+    assert len(set(ages.values())) == 1  # a host is as old as the oldest observation of its controls
     apart = re.findall(
         r'^proscribe_host_control_checked_timestamp_seconds\{host="(.*)",control="(.*)"\} (\d+)$', text, re.M
     )
@@ -214,7 +215,7 @@ def test_what_the_first_audit_of_the_example_inventory_found_is_no_alert_for_eve
     assert fleet.metric_states("newest")["localhost"] == "noncompliant"
 
 
-def test_a_picture_that_cannot_be_read_is_told_and_knows_nothing(tmp_path):
+def test_an_unreadable_fleet_state_is_reported_and_leaves_hosts_unknown(tmp_path):
     fleet = Fleet(tmp_path)
     fleet.run(all_are("compliant"))
     (fleet.reports / fleet_state_file.FILE).write_text('{"schema": "proscribe/whole/1", "whole": {}}\n')
@@ -276,7 +277,7 @@ ONE_RUN = st.fixed_dictionaries(
 @pytest.mark.slow
 @examples(40)
 @given(runs=st.lists(ONE_RUN, min_size=1, max_size=5))
-def test_whatever_runs_over_whatever_parts_no_output_is_better_than_what_was_looked_at(tmp_path_factory, runs):
+def test_whatever_runs_over_whatever_parts_no_output_is_better_than_what_was_observed(tmp_path_factory, runs):
     fleet = Fleet(tmp_path_factory.mktemp("fleet"))
     for one in runs:
         everyone = INVENTORIES[one["inventory"]]
@@ -304,7 +305,7 @@ def every_output_of_the_run_is_no_better(fleet, report, records, worst_states, c
             assert said["mode"] == "enforce"
     whole_run = set(worst_states) == set(everyone) and len(controls) == 4
     assert report["run"]["whole"] is whole_run
-    # What is said in sentences: that the ban is in effect is said of no more than the run looked at.
+    # The sentences: none says that the ban is in effect on more than the run observed.
     screen = summary.render(report, records, summary.Screen(120, 60), str(directory))
     page = (directory / "report.html").read_text()
     for said in (screen, page):

@@ -1,4 +1,4 @@
-"""The history: what opens an episode, what ends it, what it is called, and what is answered from it.
+"""The history: what opens an incident, what ends it, what it is called, and which answers the history gives.
 
 What takes `past` is run with PostgreSQL too, by tests/integration/test_history_postgres.py.
 """
@@ -136,7 +136,7 @@ def test_a_run_that_does_not_start_the_browsers_says_nothing_of_what_they_did(pa
         pytest.param({"apps": ["signal"]}, {"apps": ["signal"]}, "compliant", id="a setting that holds again"),
     ],
 )
-def test_only_what_a_plan_still_asks_for_was_put_right(past, tmp_path, old, new, ended):
+def test_only_what_a_plan_still_requires_counts_as_corrected(past, tmp_path, old, new, ended):
     past.run({"web01": bad(digest=made_plan(tmp_path, **old, dns=["x"]))})
     past.run({"web01": good(digest=made_plan(tmp_path, **new, dns=["x"]))})
     assert past.story() == [("noncompliant", "25T01", "25T02", ended)]

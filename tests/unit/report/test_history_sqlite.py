@@ -53,7 +53,7 @@ def test_a_killed_writer(tmp_path):
     writers.a_killed_writer(open_history("sqlite", tmp_path), "sqlite", tmp_path)
 
 
-def test_a_writer_that_never_ends_is_told(tmp_path, monkeypatch):
+def test_a_writer_that_never_ends_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(database, "WAIT", 0.2)
     history = open_history("sqlite", tmp_path)
     second = history.database.writing()

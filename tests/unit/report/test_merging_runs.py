@@ -114,7 +114,7 @@ class TestHistory:
         made = merge(reports, FIRST)
         assert not (reports / "history.db").exists() and hosts(made) == {"a": "compliant"}
 
-    def test_one_that_takes_nothing_is_told_and_keeps_no_report_back(
+    def test_one_that_takes_nothing_is_reported_and_blocks_no_report(
         self, reports: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (reports / "history.db").write_text("this is no database, and long enough to be seen as none\n" * 100)

@@ -1,4 +1,4 @@
-"""What was removed is installed again by one command on its host, and a host has no word in it but names.
+"""One command on its host installs again what was removed; a host adds nothing but names to that command.
 
 Each row is what a host answers, and the line that somebody pastes.
 """

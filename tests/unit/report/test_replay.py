@@ -124,7 +124,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_cannot_be_closed_stays_and_is_told(tmp_path, name):
+def test_what_cannot_be_closed_stays_and_is_reported(tmp_path, name):
     WRONG[name](left(tmp_path))
     texts, wrong = closed(tmp_path)
     assert (len(texts), len(list(tmp_path.glob("*.partial/journal.jsonl")))) == (1 if wrong == [] else 0, 1) or wrong

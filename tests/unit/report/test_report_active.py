@@ -1,4 +1,4 @@
-"""Whether a callback collects the report, and what it objects to, by what Ansible tells of playbooks and plays."""
+"""Whether a callback collects the report, and what it objects to, by the playbooks and plays that Ansible reports."""
 
 from __future__ import annotations
 

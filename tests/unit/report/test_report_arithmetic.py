@@ -91,7 +91,7 @@ def test_rules_that_do_not_apply_are_not_counted_as_compliant():
 
 
 def test_of_which_rules_nothing_is_known_is_counted_by_plan_and_by_host():
-    """What has nothing to look for is not compliant: it is told, with how many hosts that is so on."""
+    """A rule that has nothing to search for is not compliant. The report names it, with the number of such hosts."""
     idle = {"rule": "apps/c", "state": "not_applicable", "reason": f"{NOTHING_KNOWN}: this host has no snap"}
     other = {"rule": "apps/d", "state": "not_applicable", "reason": "upcoming"}
     waived = {"rule": "apps/e", "state": "waived", "reason": None}

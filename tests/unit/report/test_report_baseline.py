@@ -68,7 +68,7 @@ def test_new(before, now, new):
     ("state", "reason"), [("noncompliant", ""), ("unknown", ""), ("error", "broken"), ("unknown", "no")]
 )
 def test_a_rule_that_is_wrong_without_evidence_is_new_once(state, reason):
-    """A host that tells none is not the better for it."""
+    """A host that reports no evidence does not pass for better."""
     wrong = host(Verdict("dns/y", state, reason=reason))
     assert Baseline([host()]).new([wrong]) == [New("web01", "dns/y", state, reason)]
     assert Baseline([wrong]).new([wrong]) == []
@@ -105,6 +105,6 @@ def test_a_host_that_the_baseline_does_not_know_is_new_with_all_that_it_has():
     assert [(one.host, one.rule, one.state) for one in found] == [("web02", "apps/wechat", "noncompliant")]
 
 
-def test_hosts_are_told_apart_though_they_share_their_evidence():
+def test_hosts_are_distinguished_though_they_share_their_evidence():
     baseline = Baseline([host(wechat(WECHAT), name="a"), read("b", clean_answer())])
     assert [one.host for one in baseline.new([host(wechat(WECHAT), name=name) for name in "ab"])] == ["b"]

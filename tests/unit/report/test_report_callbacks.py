@@ -144,7 +144,7 @@ PLAY [Somebody else's play]"""
     assert done.stdout.count("+++ after: ") == len(HOSTS) == done.stdout.count("\n+theirs\n")
 
 
-def test_a_mistake_in_the_policy_is_told_once_and_keeps_ansibles_code(project):
+def test_a_mistake_in_the_policy_is_printed_once_and_preserves_ansibles_exit_code(project):
     text = "a mistake in the policy; no host was touched\ninventory/all.yml: proscribe_catagories: unknown name"
     mistake = {"compile_plans": {"all": {"failed": True, "msg": text}}}
     for stdout in ("proscribe_stdout", "default"):
@@ -256,7 +256,7 @@ def test_a_run_is_remembered_and_exported(project):
     assert rows == [("web01", "noncompliant", "r1", None), ("web02", "noncompliant", "r2", None)]
 
 
-def test_a_history_and_an_export_that_cannot_be_written_are_told_and_cost_nothing_else(project):
+def test_a_history_and_an_export_that_cannot_be_written_are_reported_and_cost_nothing_else(project):
     (project.path / "reports" / "history.db").mkdir(parents=True)
     both = {**REMEMBERED, "exports": ["csv", "nosuch"]}
     done = project.run(AUDIT, answers(project, {"web01": BAD, "web02": clean_answer()}, **both), HOSTS)

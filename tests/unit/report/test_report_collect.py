@@ -25,7 +25,7 @@ def test_repaired_is_what_the_second_look_no_longer_sees():
     assert record["actions"] == [{"control": "apps", "action": "remove wechat"}]
 
 
-def test_what_was_moved_is_told_with_the_id_to_restore_it_by():
+def test_what_was_moved_is_reported_with_the_id_to_restore_it_by():
     moved = ["quarantine /home/alice/x as wechat-00000000 as wechat-0123abcd", "quarantine /home/alice/y", "end 311"]
     record = one("enforce", ("answered", BAD), ("changed", "apps", {"actions": moved}), ("answered", GOOD))
     assert [action.get("quarantine_id") for action in record["actions"]] == ["wechat-0123abcd", None, None]

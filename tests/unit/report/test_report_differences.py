@@ -76,7 +76,7 @@ def test_what_is_short_is_shown_as_it_is_and_needs_no_file() -> None:
     assert changes([changed("same", "same")]) == []
 
 
-def test_files_that_change_alike_are_told_once() -> None:
+def test_the_same_change_of_several_files_is_listed_once() -> None:
     after = policy([f"s{number}.example" for number in range(99)])
     found = changes([changed("", after, f"write /etc/{name}") for name in ("brave", "chromium")])
     assert listed(found)[:2] == ["write /etc/brave", "write /etc/chromium"]
@@ -97,7 +97,7 @@ TEXT = st.lists(st.sampled_from(["a", "b", "set x", "    c", "{", '{"a": [', "]}
 
 
 @given(TEXT, TEXT)
-def test_any_two_texts_are_told_and_the_whole_is_a_difference_that_leads_from_one_to_the_other(before, after) -> None:
+def test_any_two_unequal_texts_are_reported_and_the_whole_leads_from_one_to_the_other(before, after) -> None:
     one = changed("".join(f"{line}\n" for line in before), "".join(f"{line}\n" for line in after))
     lines = listed(changes([one]))
     assert all(line.isprintable() for line in lines)
@@ -198,7 +198,7 @@ GONE = changed("wechat 4.0\n", "", "remove wechat")
             [("web01", [changed("", "", "start a"), SMALL, changed("", "", "start b")], [], "")],
             [["would change on web01", "  start a", "  write /etc/a", "    ++x", "  start b"]],
         ),
-        (  # what they share is told once, what one of them has beyond it apart
+        (  # what they share is printed once; what one of them has beyond it, apart
             [("web02", [SMALL], [], ""), ("web01", [GONE, SMALL], [], "")],
             [
                 ["would change on 2 hosts: web01, web02", "  write /etc/a", "    ++x"],
@@ -219,11 +219,11 @@ GONE = changed("wechat 4.0\n", "", "remove wechat")
         ),
     ],
 )
-def test_hosts_with_the_same_changes_are_one_block_and_each_change_is_told_once(answers, blocks) -> None:
+def test_hosts_with_the_same_changes_are_one_block_and_each_change_is_listed_once(answers, blocks) -> None:
     assert dry(*answers) == blocks
 
 
-def test_what_is_told_is_told_once_and_a_file_that_could_not_be_written_is_named_for_nobody() -> None:
+def test_each_block_is_reported_once_and_a_file_that_could_not_be_written_is_not_named() -> None:
     found = DryRun()
     for host, file in (("web01", "/reports/web01.diff"), ("web02", "")):
         found.add(host, "apps", [Change("write /etc/x", ("+ a",), whole=False)], file=file)

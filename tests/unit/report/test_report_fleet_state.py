@@ -1,4 +1,4 @@
-"""The fleet state, rule by rule: which look at a control counts, and what becomes of it when others come after it.
+"""The fleet state, rule by rule: which observation of a control counts, and what becomes of it after later ones.
 
 What every output makes of it is in test_fleet_state_outputs.py.
 """
@@ -47,7 +47,7 @@ SWITCHED_OFF = Observation("off", state="not_applicable", counts=True)
 def observation(
     report: dict[str, Any], record_: dict[str, Any], before: FleetState | None = None, name: str = "apps"
 ) -> Observation:
-    """The look at a control of web01 once a run has brought a record."""
+    """The observation of a control of web01 once a run has brought a record."""
     of = before or FleetState()
     of.take(report, [record_])
     return of.hosts["web01"].observations[name]
@@ -60,7 +60,7 @@ WRONG = [
 ]
 
 
-def test_a_look_has_all_that_a_record_says_of_its_control() -> None:
+def test_an_observation_has_all_that_a_record_says_of_its_control() -> None:
     found = observation(run(), record(rules=WRONG, apps=control("noncompliant", 5, 2)))
     rules = (("apps/x", "noncompliant"), ("apps/z", "waived"))
     assert found == Observation("enforce", "p", "noncompliant", T1, "r-02", 5, 2, True, rules)
@@ -71,7 +71,7 @@ def test_a_look_has_all_that_a_record_says_of_its_control() -> None:
 
 
 @pytest.mark.parametrize(("at", "when"), [(T1, T1), (T3, T2), (None, T2)])
-def test_a_look_is_never_later_than_its_run(at: str | None, when: str) -> None:
+def test_an_observation_is_never_later_than_its_run(at: str | None, when: str) -> None:
     """A host's clock is the host's."""
     assert observation(run(), record(at=at)).at == when
 
@@ -126,16 +126,16 @@ DOUBTED = EARLIER._replace(evaluated=2, idle=0, counts=False, rules=(("apps/x", 
 @pytest.mark.parametrize(
     ("report", "record_", "expected"),
     [
-        # A later run that does not look at it leaves it, under its mode and policy of now.
+        # A later run that does not observe the control leaves the observation, under its mode and policy of now.
         (run(T3, controls=["dns"]), record(apps=control(None)), EARLIER),
         (run(T3, controls=["dns"]), record(apps=control(None, mode="audit")), EARLIER._replace(mode="audit")),
         (run(T3, controls=["dns"]), record(apps=control(None, policy="q")), DOUBTED),
         (run(T3, controls=["dns"]), record(apps=control(None, mode=None, policy="")), EARLIER),
         (run(T3, controls=["dns"]), record(apps=control(None, mode="off")), SWITCHED_OFF),
-        # One that looked and heard nothing leaves what was wrong.
+        # A run that includes the control, but gets no answer for it, leaves what was wrong.
         (run(T3), record(apps=control(None)), DOUBTED),
         (run(T3), {**record(apps=control(None)), "rules_evaluated": 0}, DOUBTED),
-        # One that ends late brings an older look.
+        # A run that ends late brings an older observation.
         (run(T3), record(at="2026-11-24T00:00:00Z"), EARLIER),
         (run(T3), record(at=T2), Observation("enforce", "p", "compliant", T2, "r-03", 3, 1, True)),
     ],
@@ -146,7 +146,7 @@ def test_what_becomes_of_an_earlier_look(
     assert observation(report, record_, seen()) == expected
 
 
-def test_what_was_off_was_never_looked_at() -> None:
+def test_what_was_off_was_never_observed() -> None:
     of = FleetState()
     of.take(run(), [record(apps=control(None, mode="off"))])
     assert observation(
@@ -198,7 +198,7 @@ def test_a_host_that_nobody_has_seen() -> None:
     ("usual", "own", "good_for"),
     [(3600, None, 3600), (None, None, 7), (3600, {"web01": 60}, 60), (3600, {"web02": 60}, 3600), (None, {}, 7)],
 )
-def test_for_how_long_a_look_is_good(usual: int | None, own: dict[str, int] | None, good_for: int) -> None:
+def test_for_how_long_an_observation_is_valid(usual: int | None, own: dict[str, int] | None, good_for: int) -> None:
     of = FleetState()
     of.take(run(T1, stale_after=7), [record()])
     of.take(run(**({"stale_after": usual} if usual else {})), [record()], (), own)
@@ -209,7 +209,7 @@ def test_for_how_long_a_look_is_good(usual: int | None, own: dict[str, int] | No
     ("oldest", "good"),
     [({}, True), ({3600: T1}, True), ({3600: T2}, False), ({60: T2}, True), ({0: T2}, True)],
 )
-def test_a_look_from_before_the_oldest_that_counts_says_nothing_good(oldest: dict[int, str], good: bool) -> None:
+def test_an_observation_before_the_oldest_that_counts_says_nothing_good(oldest: dict[int, str], good: bool) -> None:
     of = FleetState()
     off = control(None, mode="off")
     of.take(run(stale_after=3600), [record(rules=WRONG, apps=control("noncompliant"), firewall=off)])
@@ -274,7 +274,7 @@ def test_an_inventory_without_a_host_is_known_all_the_same() -> None:
     assert (of.hosts, of.whole, [one["id"] for one in of.waivers["inv"]]) == ({}, {"inv": T2}, ["w1"])
 
 
-def test_when_the_whole_was_last_looked_at() -> None:
+def test_when_the_whole_fleet_was_last_observed() -> None:
     of = FleetState()
     for report in (run(T2), run(T1), run(T3, left_out=["b"])):
         of.take(report, [record()])

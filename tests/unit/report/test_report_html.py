@@ -196,7 +196,7 @@ def test_what_was_found_is_apart_from_what_is_not_blocked_yet():
 
 
 @pytest.mark.parametrize("hosts", [["web01"], ["web01", "web02"]])
-def test_a_breakdown_is_only_there_where_it_tells_something_apart(hosts):
+def test_a_breakdown_is_only_there_where_it_distinguishes_something(hosts):
     collector = Collector(run(hosts))
     for host in hosts:
         collector.answered(host, answer(wechat(WECHAT)))
@@ -231,7 +231,7 @@ def test_without_departments_nothing_is_said_of_them():
     assert "By department" not in words(read(mixed())[1])
 
 
-def test_since_when_a_host_has_been_silent_or_in_error_is_told():
+def test_the_page_says_since_when_a_host_has_been_silent_or_in_error():
     collector = Collector(run(["web01", "db01", "db02"]))
     collector.answered("web01", answer(evaluated=["apps/x"], errors=[{"control": "dns", "message": "it broke"}]))
     collector.unreachable("db01", "Connection refused")
@@ -267,7 +267,7 @@ def test_since_when_is_the_earliest_time_of_the_hosts():
         ("2026-11-20T08:00:00", "2026-11-20T08:00:00"),
     ],
 )
-def test_an_age_is_told_in_hours_and_then_in_days(since, expected):
+def test_an_age_is_shown_in_hours_and_then_in_days(since, expected):
     reader = Reader()
     reader.feed(f"<p>{ago(since, FINISHED)}</p>")
     assert (reader.words or [""])[0] == expected
@@ -340,7 +340,7 @@ def test_a_waiver_shows_all_that_is_known_of_it_and_the_wrong_ones_come_first():
     assert text.index("unauthorised") < text.index("review overdue") < text.index("active press-office")
 
 
-def test_what_is_new_since_a_baseline_is_told_only_with_one():
+def test_what_is_new_since_a_baseline_is_shown_only_with_one():
     fleet = mixed().fleet()
     report = fleet_report(mixed().run, fleet, FINISHED)
     one = {"host": "web01", "rule": "apps/wechat", "state": "noncompliant", "what": "dpkg wechat 4.0"}

@@ -126,7 +126,7 @@ def test_nothing_is_no_report() -> None:
         merged("id", [])
 
 
-def test_hosts_that_are_not_served_are_told_once_and_never_as_missing() -> None:
+def test_hosts_that_are_not_served_are_listed_once_and_never_as_missing() -> None:
     switch = {"host": "switch", "why": "a network device"}
     parts = [part(1, record("a"), not_served=[switch]), part(2, record("b"), not_served=[switch])]
     report, records = merged("id", parts, ["a", "b", "switch"])

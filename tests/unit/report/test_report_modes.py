@@ -68,7 +68,7 @@ def test_a_mode_is_the_plans_and_not_what_a_host_says():
     assert collector.fleet().records[0]["controls"]["apps"]["mode"] == "audit"
 
 
-def test_the_screen_says_what_is_only_audited_and_does_not_say_that_enforcing_puts_it_right():
+def test_the_screen_says_what_is_only_audited_and_does_not_say_that_enforcing_corrects_it():
     said = screen(*made(wechat(WECHAT), apps="audit", firewall="off"))
     assert "only audited: apps" in said
     assert "off: firewall" in said
@@ -78,14 +78,14 @@ def test_the_screen_says_what_is_only_audited_and_does_not_say_that_enforcing_pu
     assert "what is noncompliant is only audited: enforcing leaves it as it is" in said
 
 
-def test_where_some_is_enforced_and_some_audited_only_the_one_is_said_to_be_put_right():
+def test_where_some_is_enforced_and_some_audited_only_the_enforced_is_said_to_be_corrected():
     said = screen(*made(wechat(WECHAT), *no_policy(), apps="audit"))
     assert "the same without --check --diff corrects what is enforced" in said
     both = screen(*made(wechat(WECHAT), *no_policy()))
     assert "the same without --check --diff corrects it" in both
 
 
-def test_the_page_tells_audited_controls_from_enforced_ones():
+def test_the_page_distinguishes_audited_controls_from_enforced_ones():
     report, records = made(wechat(WECHAT), *no_policy(), hosts=2, apps="audit", firewall="off")
     page = "".join(document.page(report, records, directory="reports/r1"))
     assert "only audited: apps" in page
@@ -127,7 +127,7 @@ def exported(tmp_path):
     return tmp_path
 
 
-def test_each_export_tells_audited_rules_from_enforced_ones(exported):
+def test_each_export_distinguishes_audited_rules_from_enforced_ones(exported):
     rows = list(csv.DictReader((exported / "report.csv").open(encoding="utf-8", newline="")))
     assert {(row["rule"], row["mode"]) for row in rows} == {("apps/wechat", "audit"), ("browser/service001", "enforce")}
     junit = (exported / "junit.xml").read_text()
@@ -228,7 +228,7 @@ def test_a_rule_that_many_hosts_list_is_one_object_for_each_mode():
 
 
 def test_hosts_are_counted_by_mode_and_state_in_the_order_of_the_controls():
-    """A control that the run did not look at is in no state, and never in a good one."""
+    """A control that the run did not observe is in no state, and never in a good one."""
     observed = {"mode": "enforce", "state": "compliant"}
     records = [
         {"controls": {"dns": observed, "firewall": observed, "apps": {"mode": "audit", "state": "noncompliant"}}},

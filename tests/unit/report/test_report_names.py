@@ -87,7 +87,7 @@ def test_a_name_that_a_run_knows_is_answered_also_where_nothing_was_ever_wrong(a
     assert found in ask(*options)
 
 
-def test_a_rule_that_no_run_has_looked_at_is_not_said_to_be_right(ask, tmp_path, monkeypatch):
+def test_a_rule_that_no_run_has_checked_is_not_reported_as_compliant(ask, tmp_path, monkeypatch):
     ask.run({"new01": {**good(), "plan": ask.plan}}, name="20261125T090000Z-audit-77c0", controls=["dns"])
     assert "not checked yet: apps on 1 host" in ask("--rule", "apps/signal", "--host", "new01")
     assert "not checked yet: apps on 1 host" in ask("--host", "new01")
@@ -132,7 +132,7 @@ def test_nothing_wrong_is_only_ever_said_of_rules_that_a_plan_has(tmp_path_facto
 
 
 def test_every_rule_that_a_control_makes_of_its_own_is_known():
-    """Verdicts are made with a literal, a constant or a table; whoever adds one is told here."""
+    """Verdicts are made with a literal, a constant or a table. This test reports an added rule that is not known."""
     made = set()
     for path in CONTROLS_OF_THE_HOST.rglob("*.py"):
         text = path.read_text()
@@ -173,7 +173,7 @@ def test_a_format_that_does_not_go_with_the_question_is_refused(ask, options, me
         ask(*options)
 
 
-def test_a_format_that_is_not_there_is_told_with_those_that_are(ask, capsys):
+def test_an_unknown_format_is_reported_with_the_known_ones(ask, capsys):
     with pytest.raises(SystemExit):
         ask("--format", "xml")
     error = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What a scheduled run tells, and when it has nothing to say."""
+"""What the notification of a scheduled run reports, and when a run sends none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from proscribe.wire.replies.record import read
 
 
 class NotifiedRuns(Past):
-    """Runs of which each is told."""
+    """Past runs, and the notification of each."""
 
     def notification_of(self, hosts, refused=(), **changes):
         self.run(hosts, **changes)
@@ -42,7 +42,7 @@ def test_the_first_run_brings_hosts_in_line(past):
     assert sent.subject == "Proscribe: 1 host corrected for the first time"
 
 
-def test_drift_is_told_with_evidence_times_and_people(past):
+def test_drift_is_reported_with_evidence_times_and_users(past):
     past.run({"web01": good()})
     found = {"found_at": "2026-11-25T02:00:10Z", "logged_in": ["alice", "bob"]}
     sent = past.notification_of({"web01": {**repaired(), **found}})
@@ -55,7 +55,7 @@ def test_drift_is_told_with_evidence_times_and_people(past):
     assert host["changes"][0]["repaired"] == "2026-11-25T02:00:30Z"
 
 
-def test_what_goes_on_is_told_once(past):
+def test_a_lasting_state_is_reported_once(past):
     past.run({"web01": good()})
     assert past.notification_of({"web01": bad()}).subject == "Proscribe: 1 host newly not compliant"
     assert past.notification_of({"web01": bad()}) is None
@@ -64,7 +64,7 @@ def test_what_goes_on_is_told_once(past):
     assert sent.subject == "Proscribe: 1 host corrected"  # it was known, and has not drifted since
 
 
-def test_a_host_that_was_put_right_only_in_part_says_what_is_left(past):
+def test_the_notification_of_a_partly_corrected_host_names_what_is_left(past):
     stays = Verdict("dns/x", NONCOMPLIANT, reason="not blocked in /etc/hosts")
     past.run({"web01": answer(wechat(PACKAGE), stays)})
     mended = wechat(PACKAGE)._replace(state=REPAIRED, drifted=False)
@@ -75,13 +75,13 @@ def test_a_host_that_was_put_right_only_in_part_says_what_is_left(past):
     assert sent.facts["hosts"][0]["still_not_in_order"] == 1
 
 
-def test_what_is_in_order_again_is_told(past):
+def test_what_is_compliant_again_is_reported(past):
     past.run({"web01": bad()})
     assert past.notification_of({"web01": good()}).subject == "Proscribe: 1 host compliant again"
     assert past.notification_of({"web01": good()}) is None
 
 
-def test_a_host_that_falls_silent_and_comes_back_is_told(past):
+def test_a_host_that_becomes_silent_and_answers_again_is_reported(past):
     past.run({"web01": good()})
     sent = past.notification_of({"web01": None})
     assert "  the host: unknown: unreachable: no route; since 2026-11-25 02:01 UTC" in sent.lines
@@ -92,7 +92,7 @@ def test_a_host_that_falls_silent_and_comes_back_is_told(past):
     )
 
 
-def test_what_cannot_be_seen_is_told_once(past):
+def test_what_cannot_be_observed_is_reported_once(past):
     past.run({"web01": good()})
     assert "apps/wechat: unknown: needs root" in past.notification_of({"web01": unseen()}).text
     assert past.notification_of({"web01": unseen()}) is None
@@ -107,7 +107,7 @@ def test_a_host_that_drifts_again_and_again_is_named(past):
     assert sent.facts["again_and_again"] == ["web01"]
 
 
-def test_a_run_that_was_stopped_is_told_though_nothing_changed(past):
+def test_a_stopped_run_is_reported_though_nothing_changed(past):
     past.run({"web01": good()})
     sent = past.notification_of({"web01": good()}, rollout={"why": "12 of 20 hosts differ"})
     assert sent.subject == "Proscribe: stopped before all hosts were corrected"

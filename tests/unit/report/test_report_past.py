@@ -147,7 +147,7 @@ def test_what_a_waiver_covers_is_not_wrong(past, tmp_path, ask):
     assert [(one["host"], one["state"]) for one in found["waived"]] == [("web01", "waived")]
 
 
-def test_an_old_run_and_a_newer_one_that_did_not_end_are_told(past, tmp_path, ask, monkeypatch):
+def test_an_old_run_and_a_newer_one_that_did_not_end_are_reported(past, tmp_path, ask, monkeypatch):
     stored(past, tmp_path)
     monkeypatch.setattr(word, "_now", lambda: NOW + datetime.timedelta(days=9))
     (tmp_path / "20261130T000000Z-enforce-77c0.partial").mkdir()
@@ -182,7 +182,7 @@ def test_the_history_that_the_latest_run_wrote_into_is_asked(past, tmp_path, ask
         (("--host", "x", "--write"), "--run and --write are about one run"),
     ],
 )
-def test_what_cannot_be_answered_is_told(ask, options, message):
+def test_what_cannot_be_answered_is_refused(ask, options, message):
     with pytest.raises(Refused, match=message):
         ask(*options)
 

@@ -1,4 +1,4 @@
-"""How a play of Proscribe's is told from others."""
+"""How the report distinguishes plays of Proscribe from other plays."""
 
 from __future__ import annotations
 

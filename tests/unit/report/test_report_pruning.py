@@ -89,7 +89,7 @@ def test_what_a_killed_run_had_begun_to_take_away_goes(reports):
     assert left(reports) == []
 
 
-def test_what_cannot_be_taken_away_is_told(reports, monkeypatch):
+def test_what_cannot_be_removed_is_reported(reports, monkeypatch):
     report(reports, OLD)
     report(reports, "20260102T020000Z-audit-0000")
     original = type(reports).rename

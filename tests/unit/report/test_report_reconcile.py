@@ -37,7 +37,7 @@ def test_a_record_without_a_rule_is_unknown():
     assert (record["state"], record["reason"]) == ("unknown", "no rule was evaluated")
 
 
-def test_an_unexpected_host_is_told_and_not_counted():
+def test_an_unexpected_host_is_reported_and_not_counted():
     fleet = reconcile(EXPECTED, [read("web09", clean_answer())])
     assert fleet.unexpected == ["web09"]
     assert fleet.warnings == ["web09 answered and was not expected; its record is left out"]
@@ -92,7 +92,7 @@ THREE_DAYS = 3 * 86400
         ("9999-99-99T00:00:00Z", "unknown", "no_time", "its record does not say when it was checked"),
     ],
 )
-def test_an_old_record_is_no_answer_and_a_clock_that_is_ahead_is_told(checked_at, state, kind, reason):
+def test_an_old_record_is_no_answer_and_a_clock_that_is_ahead_is_reported(checked_at, state, kind, reason):
     clock = Clock(NOW, THREE_DAYS, {})
     fleet = reconcile({"web01": DIGEST}, [read("web01", clean_answer(checked_at=checked_at))], clock=clock)
     record = fleet.records[0]
@@ -122,7 +122,7 @@ def test_a_host_may_be_given_more_time():
     assert states(fleet) == {"web01": "unknown", "web02": "compliant"}
 
 
-def test_clocks_that_are_ahead_are_told_together():
+def test_clocks_that_are_ahead_are_reported_together():
     ahead = [read(host, clean_answer(checked_at="2026-11-25T10:00:00Z")) for host in EXPECTED]
     fleet = reconcile(EXPECTED, ahead, clock=Clock(NOW, THREE_DAYS, {}))
     assert fleet.warnings == [

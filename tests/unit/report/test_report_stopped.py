@@ -1,4 +1,4 @@
-"""A run that was stopped before every host had its turn: how it is told, and how it ends."""
+"""A run that was stopped before every host had its turn: what the report says of it, and its exit code."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ def test_exit_with_a_baseline(states, gate_levels, failed, new, exit_):
     assert judge_new([record(state) for state in states], gate_levels, failed, new).exit == exit_
 
 
-def test_what_is_new_is_told():
+def test_what_is_new_is_named():
     verdict = judge_new([record("noncompliant")], [], False, [BAD] * 7).reason
     assert verdict.startswith("not there in the baseline: web01 apps/wechat dpkg wechat 4.0, ")
     assert verdict.endswith("and 2 more")

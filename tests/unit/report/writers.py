@@ -25,7 +25,7 @@ def start(where, reports, *arguments):
 
 
 def written(history):
-    """How many (runs, episodes, open episodes, hosts) there are."""
+    """How many (runs, incidents, open incidents, hosts) there are."""
     with history.database.reading() as session:
         return tuple(
             next(session.rows(f"SELECT COUNT(*) FROM proscribe_{of}"))[0]
@@ -39,7 +39,7 @@ def several_writers(history, where, reports):
     for writer in writers:
         _, said = writer.communicate(timeout=LONGEST)
         assert writer.returncode == 0, said
-    # Each: 5 runs of bad, good, bad, good, bad; 3 episodes on each of 40 hosts, of which the last is open.
+    # Each: 5 runs of bad, good, bad, good, bad; 3 incidents on each of 40 hosts, of which the last is open.
     assert written(history) == (20, 480, 160, 160)
 
 

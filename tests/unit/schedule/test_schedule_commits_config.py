@@ -1,4 +1,4 @@
-"""What git is told on a host that pulls: each line shuts a way by which a repository could have something run there."""
+"""The git configuration of a host that pulls: each line closes a route by which a repository could run code there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from proscribe.host.schedule import commits
 
 
-def test_all_that_git_is_told() -> None:
+def test_git_gets_exactly_this_configuration() -> None:
     message: dict[str, dict[str, str]] = {}
     for line in commits.CONFIG.splitlines():
         if line.startswith("["):
@@ -134,7 +134,7 @@ def test_a_run_that_was_killed_leaves_no_lock_for_the_next(tmp_path: Path, monke
     ],
 )
 def test_a_commit_has_one_signature_of_ssh(headers: bytes, message: str) -> None:
-    """Of two, git and we might each look at another one."""
+    """Of two signatures, git might check one and Proscribe the other."""
     raw = b"tree 1\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\n" + headers + b"\nmessage\n"
     for algorithm in (hashlib.sha1, hashlib.sha256):
         commit = algorithm(b"commit %d\0" % len(raw) + raw).hexdigest()
@@ -167,6 +167,6 @@ def test_a_program_that_is_not_there_or_does_not_end_is_a_problem(
     assert str(wrong.value) == message
 
 
-def test_of_what_a_program_said_the_end_is_told_as_one_line() -> None:
+def test_the_end_of_a_program_s_errors_is_reported_as_one_line() -> None:
     code = "import sys\nsys.stderr.buffer.write(b'a' * 400 + b'\\xff\\n  b\\n')\nsys.stdout.write('out')\nsys.exit(3)"
     assert commits.ended([sys.executable, "-I", "-S", "-c", code], 60) == (3, "a" * 297 + "\ufffd b", b"out")

@@ -59,7 +59,7 @@ NOT_UNDER += ("ProtectClock",)
         # sendmail is setgid, and these go with no_new_privs
         ("ops", False, {"mail": "it@example.org"}, ("ProtectSystem=full", "PrivateTmp=yes"), NOT_UNDER),
         ("root", False, {"mail": "it@example.org"}, ("ProtectSystem=full", "LockPersonality=yes"), ("NoNewPriv",)),
-        # the controller is a host, too: it is changed, and its /tmp is looked at
+        # the controller is a host, too: it is changed, and its /tmp is scanned
         ("ops", True, {}, ("UMask=0027",), ("ProtectSystem", "PrivateTmp", *NOT_UNDER)),
         ("root", True, {}, ("SystemCallFilter=~@clock",), ("Protect", "Private", "NoNewPriv", "RestrictSUIDSGID")),
     ],
@@ -106,7 +106,7 @@ def test_what_runs_are_made_of_is_named_for_the_machine_that_has_it():
     ("settings", "paths"),
     [
         ({"repository": "https://git.example.org/p.git", "signers": [SIGNER]}, []),
-        ({"repository": "/srv/p.git", "signers": [SIGNER]}, []),  # the signatures are looked at
+        ({"repository": "/srv/p.git", "signers": [SIGNER]}, []),  # the signatures are checked
         ({"repository": "/srv/p.git"}, ["/srv/p.git"]),
         ({"repository": "file:///srv/p.git", "ansible": "/opt/a"}, ["/opt/a", "/srv/p.git"]),
         ({"directory": "/srv/p"}, ["/srv/p"]),
@@ -175,7 +175,7 @@ def test_nothing_is_put_anywhere(method):
         ),
     ],
 )
-def test_what_is_missing_or_contradicts_is_told(changes, message):
+def test_missing_or_contradictory_settings_are_reported(changes, message):
     with pytest.raises(PolicyErrors) as raised:
         planned(**changes)
     assert message in str(raised.value)

@@ -103,7 +103,7 @@ def test_a_file_that_is_none_of_a_schedule_is_refused(machine):
         timers.planned(machine.host, timers.DRIFT, {timers.PROGRAM: ""}, {})
 
 
-def test_a_machine_without_systemd_is_told(tmp_path):
+def test_a_machine_without_systemd_is_reported(tmp_path):
     host = Machine(tmp_path, systemd=False).host
     with pytest.raises(ControlError, match="does not run systemd"):
         timers.planned(host, timers.DRIFT, {}, {})

@@ -87,6 +87,6 @@ def test_two_units_of_one_kind_are_tried_once_and_none_where_nothing_is_named(tm
     assert len(machine.calls) == 1
 
 
-def test_what_cannot_be_tried_is_told(tmp_path: Path) -> None:
+def test_what_cannot_be_tried_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ControlError, match="cannot be tried what a unit sees \\(no bus\\): User=ops"):
         require_visible(Machine(tmp_path).host, unit(), {"account": "ops", "paths": ["/usr"]})

@@ -160,7 +160,7 @@ def test_a_run_without_a_report_of_its_own_is_said_so(
     assert "produced no report (it ended with 5)" in capsys.readouterr().err and place.read("sent") == ""
 
 
-def test_a_report_that_its_own_run_closed_early_is_told_of(place: Place) -> None:
+def test_a_report_that_its_own_run_closed_early_counts_as_its_report(place: Place) -> None:
     place.run_is(interrupted={"why": "a signal"}, code=2)
     assert place.scheduled() == 2
 
@@ -186,7 +186,7 @@ def test_reports_that_others_can_change_are_refused(place: Place) -> None:
 
 
 @pytest.mark.parametrize("wrong", [Refused("no inventory"), PolicyErrors(["no inventory"])])
-def test_an_inventory_that_says_nothing_starts_no_run_and_a_failed_one_is_told_of_all_the_same(
+def test_a_refused_inventory_starts_no_run_and_a_failed_run_is_reported_all_the_same(
     place: Place, wrong: Exception, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def refuse(_: Any) -> Any:
@@ -274,7 +274,7 @@ def systemd(place: Place, text: str, code: int = 0) -> None:
         pytest.param("no line of systemd's", True, id="nothing"),
     ],
 )
-def test_a_failed_run_is_told_of_unless_it_has_told_its_news(place: Place, said: str, sent: bool) -> None:
+def test_a_failed_run_is_reported_unless_it_has_reported_itself(place: Place, said: str, sent: bool) -> None:
     systemd(place, said)
     assert place.scheduled("failed", *ARGUMENTS) == 0
     assert bool(place.read("sent")) is sent
@@ -294,7 +294,7 @@ def test_that_a_failure_could_not_be_sent_is_its_code(place: Place) -> None:
     assert place.scheduled("failed") == scheduled.NOT_SENT
 
 
-def test_where_systemd_cannot_be_asked_the_failure_is_told_all_the_same(place: Place, tmp_path: Path) -> None:
+def test_where_systemd_gives_no_answer_the_failure_is_still_reported(place: Place, tmp_path: Path) -> None:
     place.monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     place.monkeypatch.setattr(scheduled, "_send", lambda *_: True)
     assert place.scheduled("failed") == 0
@@ -377,7 +377,7 @@ def test_a_report_that_cannot_be_read_is_of_no_run_that_was_interrupted(place: P
         pytest.param({}, 10, False, id="not interrupted"),
     ],
 )
-def test_a_run_that_closed_its_own_report_is_told_of_with_it(
+def test_an_interrupted_run_that_closed_its_own_report_is_reported_with_it(
     place: Place, run: dict[str, Any], age: int, named: bool
 ) -> None:
     directory = place.report("2026-11-02", **run)

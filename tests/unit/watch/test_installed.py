@@ -32,7 +32,7 @@ def tree(host: Made) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*") if "proc" not in path.relative_to(root).parts}
 
 
-def test_a_host_without_one_is_told_and_gets_it(made: Made) -> None:
+def test_a_missing_watch_is_reported_and_installed(made: Made) -> None:
     mine = plan()
     assert wrong(made, mine) == [f"{files.SETTINGS}: the watch is not installed"]
     done = installing.change(made, mine, given(mine))
@@ -294,7 +294,7 @@ def test_who_is_not_root_sees_nothing(watched: Watched, monkeypatch: pytest.Monk
         installed.observe(*watched)
 
 
-def test_a_host_without_systemd_is_told_and_nothing_is_tried(made: Made) -> None:
+def test_a_host_without_systemd_is_reported_and_nothing_is_tried(made: Made) -> None:
     (Path(made.root) / "run/systemd/system").rmdir()
     verdict = installed.observe(made, plan(), CONTROLLER)[0]
     assert (verdict.state, verdict.drifted) == ("noncompliant", False)

@@ -1,4 +1,4 @@
-"""What a Windows host is told to print: in which code page, and in which order."""
+"""What the command for a Windows host prints: in which code page, and in which order."""
 
 from __future__ import annotations
 

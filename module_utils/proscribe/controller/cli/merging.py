@@ -90,7 +90,9 @@ def _bring_plans(source: Path, store: Path) -> None:
 
 
 def _remember(report: dict[str, Any], records: Sequence[Mapping[str, Any]], reports: Path) -> dict[str, Any]:
-    """Write the run into the history; what the page wants to know of it. What goes wrong is told."""
+    """Write the run into the history; return what the page shows of it. An error is printed, and is a warning of the
+    report.
+    """
     try:
         history = open_history(report["run"].get("history") or "off", reports)
         if history is None:

@@ -228,7 +228,7 @@ def _one_run(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
 
 
 def _notes(report: dict[str, Any], directory: Path, reports: Path, latest: bool) -> list[str]:
-    """What else one should know who looks at a report later."""
+    """The notes for a user who reads a report later: its age, and newer runs."""
     run, notes = report["run"], []
     age = (_now() - moment_of(run["finished"])).total_seconds()
     if age > (run.get("stale_after") or STALE_AFTER):
@@ -276,7 +276,7 @@ def _write(directory: Path, report: dict[str, Any], arguments: argparse.Namespac
 
 
 def _changes(names: Collection[str], reports: Path, run: Mapping[str, Any], history: str) -> Transitions | None:
-    """What a run changed, where one of these exports tells it; a history that cannot be read is only noted."""
+    """What a run changed, where one of these exports contains it; an unreadable history gives only a message."""
     try:
         return changes_of(reports, run, history) if exports.of_history(names) else None
     except HistoryError as error:

@@ -38,12 +38,12 @@ from ..report.text.wording import clean, counted
 from ..waiting import holder, locked
 from . import Refused, inventory, say
 
-NO_REPORT = 78  # the run produced no report; systemd's OnFailure= then tells of it
+NO_REPORT = 78  # the run produced no report; systemd's OnFailure= then reports that
 NOT_SENT = 76  # all went well but for the notice
 NOT_WRITTEN = 74  # all went well but for an export
-MOMENT = 900  # seconds in which the unit of a failed run is told to report it
+MOMENT = 900  # seconds in which systemd starts the unit that reports a failed run
 
-# The codes of runs that came to a report and have told what there was to tell.
+# The codes of runs that came to a report and have sent what there was to report.
 REPORTED = (2, 4, 10, 11, 13, 14, NOT_WRITTEN, NOT_SENT)
 
 EPILOG = """\

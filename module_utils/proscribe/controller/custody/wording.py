@@ -12,7 +12,7 @@ from ..report.text.wording import clean, counted, moment
 from . import TAKEN
 from .outcome import Course, Fate
 
-MANY = 10  # hosts that are told one by one
+MANY = 10  # hosts, or items of one, that are listed one by one
 KINDS = {
     "appimage": "AppImage",
     "autostart": "autostart entry",
@@ -111,7 +111,7 @@ def _row(parts: Rows) -> tuple[str, ...]:
 
 
 def _unseen(course: Course) -> list[str]:
-    """What was not looked at, or could not be read."""
+    """What was not observed, or could not be read."""
     silent = course.silent
     lines = [clean(f"unknown: {host}: {why}") for host, why in list(silent.items())[:MANY]]
     lines += [f"... and {counted(len(silent) - MANY, 'more host')}"] if len(silent) > MANY else []

@@ -1,4 +1,4 @@
-"""What became of a run: the expected hosts reconciled with their answers, told on the terminal and in files.
+"""What became of a run: the expected hosts reconciled with their answers, reported on the terminal and in files.
 
 Controller side, pure but for `files`. The callback plugins collect and print; everything that decides is here.
 """

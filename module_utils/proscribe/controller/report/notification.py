@@ -1,6 +1,6 @@
-"""What a scheduled run has to tell: what drifted, since when, how often, who was logged in; None where nothing changed.
+"""The notification of a scheduled run: what drifted, since when, how often, who was logged in; None without changes.
 
-What goes on as it was is no news: it was told when it began, and stands in the report.
+What goes on as it was is no news: a notification reported it when it began, and the report has it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .text.wording import clean, counted, evidence, moment, some
 
 SCHEMA = "proscribe/notice/1"
 PERIOD = 30  # days in which drifts are counted
-MOST_HOSTS = 20  # that are told one by one
+MOST_HOSTS = 20  # that a notification lists one by one
 MOST_RULES = 8  # of one host, or groups of them
 FEW_RULES = 3  # with more, those of one cause are only counted
 LONGEST = 160  # characters of evidence
@@ -29,7 +29,7 @@ REPORTED = (INCIDENT, ENDED, FROZEN)  # what happened; that a plan is stale is a
 
 
 class Notification(NamedTuple):
-    """A notice: one line, and the whole of it for people and for machines."""
+    """A notification: one line, and the whole of it for people and for machines."""
 
     subject: str
     lines: tuple[str, ...]
@@ -49,7 +49,7 @@ class Notification(NamedTuple):
 
 
 def made(subject: str, lines: Sequence[str], **facts: Any) -> Notification:
-    """A notice; `text` among its facts is what chat webhooks show."""
+    """A notification; `text` among its facts is what chat webhooks show."""
     shown = [clean(line) for line in lines]
     text = "\n".join([clean(subject), "", *shown])
     return Notification(
@@ -84,8 +84,8 @@ def known(history: History | None, report: Mapping[str, Any]) -> Known | None:
 def notification(
     report: Mapping[str, Any], records: Iterable[Mapping[str, Any]], known: Known | None, where: str
 ) -> Notification | None:
-    """The notice of a run, or None where nothing changed. `told` is what the history says (None: nothing; then what is
-    wrong counts as new), `where` the directory of the report.
+    """The notification of a run, or None where nothing changed. `known` is what the history says (None: nothing; then
+    what is wrong counts as new), `where` the directory of the report.
     """
     by_host: dict[str, list[dict[str, Any]]] = {}
     who: dict[str, Mapping[str, Any]] = {}
@@ -136,7 +136,7 @@ def notification(
 
 
 def _between(record: Mapping[str, Any], known: Known | None) -> list[Remark]:
-    """What happened on a host between two runs that no run has reported yet; all of it, where no history can tell."""
+    """What happened on a host between two runs that no run has reported yet; all of it, where there is no history."""
     found = [one for one in remarks(record) if one.kind in REPORTED]
     if known is None:
         return found

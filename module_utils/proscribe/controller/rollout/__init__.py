@@ -20,7 +20,7 @@ REMOVED = "package"
 
 
 class Seen(NamedTuple):
-    """What one host's first look comes to."""
+    """What the first observation of one host comes to."""
 
     name: str
     plan: str  # the digest of the plan that it was sent
@@ -29,7 +29,7 @@ class Seen(NamedTuple):
 
 
 class Before(NamedTuple):
-    """The run before: its id, and how many of the hosts that would be changed now stood well then."""
+    """The run before: its id, and how many of the hosts that would be changed now had no problem then."""
 
     run: str
     well: int
@@ -128,7 +128,7 @@ def where(done: int) -> str:
 
 def _ordered(hosts: Sequence[Seen]) -> list[Seen]:
     """The hosts, but those of different plans by turns: so the first batches try every kind of host there is. They come
-    in pairs: so a host that fails is told from a plan that does.
+    in pairs: so a host that fails is distinguished from a plan that does.
     """
     kinds: dict[str, list[Seen]] = {}
     for host in hosts:

@@ -54,8 +54,8 @@ def decided() -> Decision | None:
 
 
 def decision(warn: Callable[[str], None]) -> Decision | None:
-    """The decision, made now if that was not before; None where no host answered. `warn` is told what a run that may
-    change would do.
+    """The decision, made now if that was not before; None where no host answered. With --check, `warn` gets what a run
+    that may change would do.
     """
     if _now is not None and _now.decision is None and _now.answers:
         fleet = [_now.answers[name] for name in _now.run["hosts"] if name in _now.answers]

@@ -15,7 +15,7 @@ UNLIMITED = "unlimited"
 
 # So many hosts are corrected all at once; a canary for so few would cost more time than it saves.
 ALL_AT_ONCE = 5
-# Of two, one that fails alone is told from a change that fails everywhere.
+# With two hosts, a host that fails alone is distinguished from a change that fails everywhere.
 CANARY = 2
 # How much larger each batch is than the one before it: 2, 10, 50, 250, ... A hundred thousand hosts are eight batches.
 GROWTH = 5

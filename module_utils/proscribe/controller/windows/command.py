@@ -1,7 +1,7 @@
 """The one command line that a Windows host is asked with: lines of cmd, whatever shell it goes through.
 
 `reg query` and `tasklist` print names and numbers that no language of Windows translates, in forms that are documented.
-Their messages are translated, so whether a program did what it was asked for is told by its exit code. Each part begins
+Their messages are translated, so only the exit code shows whether a program did what it was asked for. Each part begins
 and ends with a line that nobody on the host can foresee: a user's value in the registry may hold any line.
 """
 

@@ -24,8 +24,8 @@ MEMORY = 2 * 1024 * 1024 * 1024  # bytes that each program of a fetch may map
 GOOD = "refs/proscribe/good"
 FETCHED = "refs/proscribe/fetched"
 
-# All that git is told, whatever stood in the repository's own file: of the repository nothing is run but what is
-# checked out, and what came over the network is checked and bounded (git-config(1)).
+# The whole configuration of git, whatever was in the repository's own file: of the repository nothing is run but what
+# is checked out, and what came over the network is checked and bounded (git-config(1)).
 CONFIG = """\
 [core]
 	repositoryFormatVersion = 0

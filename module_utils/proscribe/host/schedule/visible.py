@@ -119,6 +119,6 @@ def _tried(host: Host, runs: Mapping[str, Any], settings: Sequence[str]) -> Iter
 
 
 def _there(paths: Collection[str]) -> dict[str, list[int]]:
-    """What is there now, each with what tells it apart; what is not there yet is no matter."""
+    """The paths that exist now, each with its device and inode; one that does not exist yet does not matter."""
     seen = {path: os.stat(path) for path in paths if os.path.exists(path)}
     return {path: [one.st_dev, one.st_ino] for path, one in seen.items()}

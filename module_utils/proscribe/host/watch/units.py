@@ -29,8 +29,8 @@ CapabilityBoundingSet=~CAP_BLOCK_SUSPEND CAP_LEASE CAP_PERFMON CAP_SYS_BOOT CAP_
 CapabilityBoundingSet=~CAP_SYS_TTY_CONFIG CAP_WAKE_ALARM
 """
 
-# What notices starts looks at programs and ends them, and changes nothing of the host. A view of the file system of its
-# own would hide starts on the mounts of others, so it has none.
+# The daemon that notices starts reads programs and ends them, and changes nothing of the host. A view of the file
+# system of its own would hide starts on the mounts of others, so it has none.
 _CONFINED = f"""\
 CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_KILL CAP_NET_ADMIN CAP_SETGID
 CapabilityBoundingSet=CAP_SETUID CAP_SYS_ADMIN CAP_SYS_NICE CAP_SYS_PTRACE CAP_SYS_RESOURCE

@@ -1,7 +1,7 @@
 """JSON as hosts print it, and where it stands in what they print.
 
 Nothing here follows a depth that it does not know: the parser of the standard library ends with an error where a text
-is nested deeper than its stack, and the readers of what it returns only look at known keys. What a text would become is
+is nested deeper than its stack, and the readers of what it returns only read known keys. What a text would become is
 counted before it is made: of three bytes (`[],`) Python makes sixty.
 """
 

@@ -29,7 +29,7 @@ from .shapes import NAME, TOKEN, Unusable, count, line, listed, mapping, name, o
 
 __all__ = ["RUN", "Unusable", "field", "read", "silent", "taken"]
 
-# The `control` of an error that is not one control's: the host could not be looked at again, or some task failed.
+# The `control` of an error that is not one control's: the host could not be observed again, or some task failed.
 RUN = "run"
 OBSERVED = (*CONTROLS, *BESIDE)  # what has rules
 
@@ -123,7 +123,7 @@ def _platform(value: object) -> dict[str, str]:
 
 
 def _of_software(record: Mapping[Any, Any]) -> dict[str, list[str]]:
-    """The package systems and managed browsers that a host has, where the controls that know them were looked at."""
+    """The package systems and managed browsers that a host has, where the controls that know them were checked."""
     return {
         key: listed(partial(name, what=key, most=TOKEN), record[key], key, MOST_SOFTWARE)
         for key in SOFTWARE
@@ -132,7 +132,7 @@ def _of_software(record: Mapping[Any, Any]) -> dict[str, list[str]]:
 
 
 def _of_scan(value: object) -> dict[str, Any]:
-    """When all of a host's homes were read, and how many runs have begun since; other looks read what had changed."""
+    """When all of a host's homes were read, and how many runs have begun since; other scans read what had changed."""
     if value is None:
         return {}
     scan = mapping(value, "full_scan")

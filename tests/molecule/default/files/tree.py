@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 ROOTS = ("/etc", "/home", "/opt", "/root", "/srv", "/usr", "/var/lib", "/var/spool")
-# What the test's own way in and the host's own services write all the time.
+# What the test's own Ansible connection and the host's own services write all the time.
 PASSING = ("/root/.ansible", "/home/admin/.ansible", "/var/lib/systemd", "/var/lib/sudo", "/var/lib/private")
 
 

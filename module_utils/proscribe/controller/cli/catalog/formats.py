@@ -49,7 +49,7 @@ def google_ranges(text: str, service: str) -> Iterator[str]:
 
 
 def onionoo(text: str, service: str) -> Iterator[str]:
-    """The addresses of relays of Tor: `{"relays": [{"or_addresses": ["198.51.100.7:9001", "[2001:db8::1]:9001"]}]}`."""
+    """The addresses of Tor's nodes, each of them `{"or_addresses": ["198.51.100.7:9001", "[2001:db8::1]:9001"]}`."""
     for node in _listed(_json(text), "relays"):
         for address in _listed(node, "or_addresses"):
             if not isinstance(address, str):

@@ -147,7 +147,7 @@ def _unpacked(archive: Path, into: Path, commit: str) -> list[tuple[Path, str]]:
     """Unpack an archive, and delete it; the links in it that lead out of `into` are left out and returned."""
     leads_out: list[tuple[Path, str]] = []
     # Python before 3.11.4 has no filters, among them Debian 12's. What git packs are files, directories and links, with
-    # names below the tree; so what is left to look at is where the links lead.
+    # names below the top directory. So only the targets of the links are checked here.
     safe: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     try:
         with tarfile.open(archive) as tar:

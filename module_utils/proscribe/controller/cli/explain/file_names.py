@@ -1,4 +1,4 @@
-"""Which services a file's name is looked at for, by the names that the file scan of a host goes by. Pure."""
+"""For which services the file scan of a host checks a file, by the file's name. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def scanned(word: str) -> bool:
 
 
 def fitting(word: str, names: Names) -> Iterator[tuple[str, str]]:
-    """The services that a file of that name is looked at for, each with how it fits: the choice of the file scan."""
+    """The services that the file scan checks a file of that name for, each with how the name fits."""
     name = word.rpartition("/")[2]
     if name.lower().endswith(appimage.SUFFIX):
         for service in names.images(name):
@@ -57,7 +57,7 @@ def of_catalogue(catalogue: Catalogue) -> Names:
 
 
 def does(how: str, name: str, service: str, mode: str) -> str:
-    """What a look at a host, and enforcing, do with a file of that name, in words."""
+    """What an observation of a host, and enforcing, do with a file of that name, in words."""
     everywhere = f"homes, {', '.join(PLACES)}"
     kind, where, sign = {
         APPIMAGE: (f"an AppImage called {name}", everywhere, SHOWS),

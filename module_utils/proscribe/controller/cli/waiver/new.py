@@ -195,7 +195,7 @@ def _values(
     """
     wrong: list[PolicyError] = []
     values: dict[str, str | list[str]] = {key: _split(key, getattr(arguments, key)) for key in LIST_OPTIONS}
-    # So that one look over the message is enough, what is missing is told together.
+    # One message names everything that is missing, so that the user reads only one.
     arguments.services = ",".join(values["services"])
     arguments.where = ",".join(name for key in SCOPES for name in values[key])
     names = {**QUESTIONS, "where": "hosts (or group:<name>, zone:<name>; with commas between)"}

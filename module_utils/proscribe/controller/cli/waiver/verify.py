@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
-    """Look at signatures and standings."""
+    """Verify the signatures of waivers, and print whether each is in force."""
     known = waivers_of(inventory.question(arguments), now)
     selected = [named(id_, known) for id_ in arguments.ids] or known
     results = [verified(judged, now) for judged in selected]

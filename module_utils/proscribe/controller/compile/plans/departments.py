@@ -15,8 +15,8 @@ NO_DEPARTMENT = ("all", "ungrouped")  # Ansible's own groups
 def departments_of(question: Question, restrictions: Mapping[str, Restrictions] = {}) -> dict[str, list[str]]:
     """The departments with the hosts of this run that each has, by name; a host may be in several, or in none.
 
-    They are those that the register of approvers names; without a register, the inventory's outermost groups. Raises
-    PolicyErrors for a register with mistakes, and for a named folder that is not there.
+    They are those that the approver list names; without a list, the inventory's outermost groups. Raises PolicyErrors
+    for a list with mistakes, and for a named folder that is not there.
     """
     in_run = {host.name for host in question.hosts}
     register = read_register(folders_of_registers(question, restrictions), question.groups)

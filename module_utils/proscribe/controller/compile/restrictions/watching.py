@@ -11,7 +11,7 @@ DAY = 24 * 60  # minutes
 
 @part
 class Watch:
-    """What a host does on its own, and what it tells whom it refuses."""
+    """What a host does on its own, and where a user whom it refuses can ask for an exception."""
 
     watch: int = variable(  # seconds; 0 for off
         "off",

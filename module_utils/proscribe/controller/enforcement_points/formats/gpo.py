@@ -1,4 +1,4 @@
-"""Group Policy: the browsers' policies for machines with Windows, in three forms for three ways in.
+"""Group Policy: the browsers' policies for machines with Windows, in three forms for three installation routes.
 
 `sysvol` has the folder of one object as a domain controller's SYSVOL has it, `backup` what Import-GPO reads, and
 `registry` what a machine without a domain imports. All three say the same entries.

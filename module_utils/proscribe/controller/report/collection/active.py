@@ -2,7 +2,7 @@
 
 The callback `proscribe_report` knows both, and `compile_plans` has to refuse before any host is touched. What joins
 them is this module: workers, in which actions run, are forked from the process that the callbacks live in, after they
-have been told of the play. Where the callback is not loaded, nothing here was ever set.
+have received the play. Where the callback is not loaded, nothing here was ever set.
 """
 
 from __future__ import annotations

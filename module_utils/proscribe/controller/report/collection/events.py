@@ -19,7 +19,7 @@ from ..evaluation.scope import NOT_REACHED, controls_of
 from ..evaluation.unobserved import BEGUN, CORRECTED, Earlier, marked, settled
 from ..text.wording import some
 
-# What a run keeps of evidence that no other host has told, in rules and findings: so much of each host, and what more
+# What a run keeps of evidence that no other host reported, in rules and findings: so much of each host, and what more
 # there is of the first that come. A host with everything wrong lacks the same as others do, and has some of its own.
 SHARE = 200
 ROOM = 100_000
@@ -65,8 +65,10 @@ class Heard:
 
 
 class Collector:
-    """Collects the events of one run; `run` is what `compile_plans` said of it. `note` is told of each event, with what
-    makes it again: journal.py keeps it, and replay.py reads it.
+    """Collects the events of one run; `run` is what `compile_plans` returned for it.
+
+    The collector calls `note` with each event and the values that replay it. journal.py stores them, and replay.py
+    reads them.
     """
 
     def __init__(self, run: Mapping[str, Any]) -> None:
@@ -81,7 +83,7 @@ class Collector:
         self._services = None if run.get("services") is None else frozenset(run["services"])
         self._rollout: Mapping[str, Any] | None = None
         self._stop = ""
-        # For the progress, which is asked for after every event: only what is new since is looked at.
+        # For `progress`, which is called after every event: it reads only the hosts that are new since the last call.
         self._new: set[str] = set()
         self._came: set[str] = set()
         self._bad: set[str] = set()
@@ -287,8 +289,9 @@ class Collector:
             raise Unusable(f"it lists {others:,} rules that are of no service of this run")
 
     def _shared(self, rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The rules, of which thousands of hosts list the same with the same evidence: one copy of each will do. A
-        host has a share of its own, and what is beyond it and beyond the room of the run is told without evidence.
+        """The rules, with one copy of each that thousands of hosts list with the same evidence.
+
+        Each host has a share of its own. What exceeds this share and the room of the run is reported without evidence.
         """
         left, found = SHARE, []
         for rule in rules:

@@ -1,4 +1,4 @@
-"""How the callbacks tell Proscribe's own plays and tasks from others. Imports nothing of Ansible."""
+"""How the callbacks distinguish Proscribe's own plays and tasks from others. Imports nothing of Ansible."""
 
 from __future__ import annotations
 

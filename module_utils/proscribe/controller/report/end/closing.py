@@ -29,8 +29,9 @@ class Closed(NamedTuple):
 
 
 def close(reports: Path, by: str, wrong: Callable[[str], None]) -> Iterator[Closed]:
-    """Close the runs in a directory of reports that were left; `by` is the run that does it. `wrong` is told of one
-    that cannot be, which stays as it is.
+    """Close the runs that were left without a report in a directory of reports; `by` is the run that does it.
+
+    `wrong` takes a message about each run that cannot be closed; such a run stays as it is.
     """
     for left in journal.left(reports):
         try:

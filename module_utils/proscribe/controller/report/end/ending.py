@@ -40,8 +40,8 @@ def ended(
     broken: Broken,
     closed_by: str = "",
 ) -> Ended:
-    """End a run. `failed`: Ansible ends with an error; `broken` is told of what went wrong with the report itself, and
-    the run then proves nothing; `closed_by` is the run that does this for one that could not.
+    """End a run. `failed`: Ansible ends with an error. `broken` takes a message about a failure of the report itself,
+    and the run then proves nothing. `closed_by` is the run that does this for one that could not.
     """
     run = collector.run
     if collector.interrupted:
@@ -121,8 +121,9 @@ def _write(
 
 
 def _remember(reports: Path, run: Mapping[str, Any], report: dict[str, Any], records: Records) -> dict[str, Any]:
-    """Write the run into the history of a folder of reports; returns what the page wants to know of it. A history
-    that cannot be written is told, and costs the run nothing else.
+    """Write the run into the history of a directory of reports; returns what the page needs from the history.
+
+    If the history cannot be written, the report gets a warning, and the run loses nothing else.
     """
     try:
         history = open_history(run.get("history", "off"), reports)

@@ -18,8 +18,9 @@ from ..storage.files import ReportDirectory
 
 
 class Beyond(NamedTuple):
-    """What goes with a report beyond itself: the hosts that the run left out, for how many seconds a look at a host is
-    good where that is not as usual, what the history says for the page, and the lists of hosts (file name: hosts).
+    """What is published beside a report itself. `left_out` are the hosts that the run left out. `stale_after` says for
+    how many seconds an observation of a host is valid, where that is not as usual. `past` is what the history has for
+    the page. `lists` are the lists of hosts (file name: hosts).
     """
 
     left_out: Sequence[str] = ()
@@ -33,7 +34,7 @@ def publish(
 ) -> Path:
     """Write the report of a run and bring the fleet state up to date; returns the directory of the report.
 
-    What goes wrong beside the report itself is told in its warnings. Raises OSError where that cannot be written.
+    Failures beside the report itself become its warnings. Raises OSError where the report cannot be written.
     """
     reports, where = directory.partial.parent, directory.complete
     with contextlib.ExitStack() as stack:
@@ -53,7 +54,7 @@ def publish(
                 _send(report, records, changes, str(where))
             try:
                 names = run.get("exports") or ()
-                if fleet_state is None:  # metrics of this run alone would tell nothing of the rest
+                if fleet_state is None:  # metrics of this run alone would omit the rest
                     names = [name for name in names if name not in exports.of_all_known()]
                 exports.write(into, report, records, names, fleet_state, changes)
             except Exception as error:  # the report itself stands
@@ -68,7 +69,7 @@ def publish(
 
 
 def wants_changes(run: Mapping[str, Any]) -> bool:
-    """Whether something that a run writes or sends tells what changed."""
+    """Whether a run sends events or writes an export that lists what changed."""
     return bool(run.get("events")) or exports.of_history(run.get("exports") or ())
 
 
@@ -91,7 +92,7 @@ def _send(
 
 
 def _take_requests(reports: Path, report: dict[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
-    """Bring the users' requests up to date; what goes wrong is told."""
+    """Bring the users' requests up to date; a failure becomes a warning of the report."""
     try:
         wrong = requests_file.take(reports, report, records)
     except OSError as error:
@@ -103,7 +104,10 @@ def _take_requests(reports: Path, report: dict[str, Any], records: Sequence[Mapp
 def _brought_up(
     reports: Path, report: dict[str, Any], records: Sequence[Mapping[str, Any]], beyond: Beyond
 ) -> Iterator[FleetState | None]:
-    """The fleet state with this run in it, for this run alone; None where it cannot be had, which is told."""
+    """The fleet state with this run in it, locked for this run.
+
+    Where it cannot be locked or written, it is None, and the report gets a warning.
+    """
     with contextlib.ExitStack() as stack:
         fleet_state: FleetState | None = None
         try:

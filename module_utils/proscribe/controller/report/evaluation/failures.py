@@ -9,7 +9,7 @@ from ....model.finding import ERROR, NOT_APPLICABLE, OPEN
 
 
 def failures(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """(control, state, message) for each error that no rule tells already.
+    """(control, state, message) for each error that no rule reports already.
 
     What a control has left as it is (a refusal, `refused` names its rule) is no failure: such as an address that own
     rules would have cut off, on a host that is in line. It has the state of its rule where that is open, which it
@@ -21,6 +21,6 @@ def failures(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
                 (r["state"] for r in record["rules"] if r["rule"] == rule and r["state"] in OPEN), NOT_APPLICABLE
             )
             yield error["control"], state, error["message"]
-        # A control that could not look has said so with each of its rules already.
+        # A control that could not observe has reported that with each of its rules already.
         elif not any(r["state"] == ERROR and r["reason"] == error["message"] for r in record["rules"]):
             yield error["control"], ERROR, error["message"]

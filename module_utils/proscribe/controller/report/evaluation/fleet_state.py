@@ -1,8 +1,8 @@
-"""The fleet state: every host of the inventories and each of its controls, as some run last looked at it. Pure.
+"""The fleet state: every host of the inventories, with the last observation of each of its controls. Pure.
 
-A run over a part brings newer looks for its part and leaves the rest as it was seen, with its age. What no run has
-looked at is unknown, and so is what was compliant and was looked at too long ago, or under an earlier policy, or did
-not answer the last time; what was wrong stays wrong until somebody has seen it right.
+A run over a part brings newer observations of its part. The rest stays as it was observed, with its age. What no run
+has observed is unknown. What was compliant becomes unknown if it was observed too long ago or under an earlier policy,
+or if the host did not answer the last time. What was wrong stays wrong until a run observes that it is right.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from .unobserved import KEY as UNOBSERVED
 
 Rules = tuple[tuple[str, str], ...]  # (rule, state), of those that are not plainly compliant
 
-# What is kept of a waiver, for as long as runs over its inventory tell of it.
+# What is kept of a waiver, for as long as runs over its inventory report it.
 OF_WAIVER = ("id", "status", "expires", "review_by", "revoked", "hosts")
 REMEMBERED = 100_000  # rules, in the lists that hosts share
 
 
 class Observation(NamedTuple):
-    """The last look at a control of a host. `at` is "" where there was none."""
+    """The last observation of a control of a host. `at` is "" where there was none."""
 
     mode: str = ""
     policy: str = ""  # the digest of what the control was then made from
@@ -60,12 +60,12 @@ class Host(NamedTuple):
     requests: int = 0  # of its users
 
     def counting(self) -> list[Observation]:
-        """The looks at its controls that are not off."""
+        """The observations of its controls that are not off."""
         return [observation for observation in self.observations.values() if observation.mode != OFF]
 
     @property
     def seen(self) -> bool:
-        """Whether each of its controls was looked at, and that look counts."""
+        """Whether each of its controls was observed, and that observation counts."""
         observations = self.counting()
         return bool(observations) and all(observation.counts for observation in observations)
 
@@ -77,12 +77,12 @@ class Host(NamedTuple):
 
     @property
     def checked_at(self) -> str:
-        """When the control was looked at that was not for longest; "" if one never was."""
+        """The time of the oldest observation among its controls; "" if one was never observed."""
         return min((observation.at for observation in self.counting()), default="")
 
 
 class FleetState:
-    """All hosts by name; by inventory when a run last looked at the whole of it, and its waivers."""
+    """All hosts by name; by inventory when a run last observed the whole of it, and its waivers."""
 
     def __init__(self) -> None:
         self.hosts: dict[str, Host] = {}
@@ -100,8 +100,10 @@ class FleetState:
         left_out: Iterable[str] = (),
         stale_after: Mapping[str, int] | None = None,
     ) -> FleetState:
-        """Take what a run has seen: its fleet report, its reconciled records, the hosts of the inventory that it left
-        out, and for how many seconds a look at a host is good where it is not as usual. Returns itself.
+        """Take what a run has observed; returns itself.
+
+        That is its fleet report, its reconciled records, and the hosts of the inventory that it left out. `stale_after`
+        says for how many seconds an observation of a host is valid, where that is not as usual.
         """
         in_run = {record["host"] for record in (self.add(report, record, stale_after) for record in records)}
         self.close(report, in_run, left_out)
@@ -139,8 +141,8 @@ class FleetState:
         self.waivers = {name: listed for name, listed in self.waivers.items() if name in left}
 
     def at(self, oldest: Mapping[int, str]) -> Iterator[Host]:
-        """The hosts as they count now: of a host with `stale_after` seconds, a look before `oldest[stale_after]` (UTC)
-        is none that one can rely on.
+        """The hosts as they count now. For a host with `stale_after` seconds, an observation before
+        `oldest[stale_after]` (UTC) is not valid any more.
         """
         for host in self.hosts.values():
             before = oldest.get(host.stale_after, "")
@@ -178,7 +180,7 @@ class FleetState:
                 observations[name] = Observation(state=NOT_APPLICABLE, at=at, run=run["id"], counts=True)
             elif not answered(record) or not control.get("state"):
                 observations[name] = _under(earlier, mode, policy).invalidated()
-            elif at < earlier.at:  # a run that ends late may bring an older look
+            elif at < earlier.at:  # a run that ends late may bring an older observation
                 observations[name] = earlier
             else:
                 counted = control["evaluated"], control["not_applicable"]
@@ -240,7 +242,10 @@ def _of_watch(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _under(earlier: Observation, mode: str, policy: str) -> Observation:
-    """An earlier look at a control, under the policy of now. One under another policy does not say how it is met."""
+    """An earlier observation of a control, under the present policy.
+
+    An observation under another policy does not say how the present one is met.
+    """
     if earlier.mode == OFF:
         return Observation(mode, policy)
     same = not earlier.at or not policy or earlier.policy == policy
@@ -248,7 +253,7 @@ def _under(earlier: Observation, mode: str, policy: str) -> Observation:
 
 
 def _waiver(waiver: Mapping[str, Any], earlier: Mapping[str, Any] | None, in_run: set[str]) -> dict[str, Any]:
-    """A waiver as a run tells of it, with the hosts of earlier runs that this one did not ask."""
+    """A waiver as a run reports it, with the hosts of earlier runs that this one did not ask."""
     entry = {key: waiver.get(key) for key in OF_WAIVER}
     before = [host for host in (earlier or {}).get("hosts") or () if host not in in_run]
     return {**entry, "hosts": [*before, *(waiver.get("hosts") or ())]}

@@ -71,8 +71,8 @@ class Part(NamedTuple):
 
     control: str
     state: str
-    rules: tuple[int, ...]  # numbers in `Grouping.rules`; none for an error that no rule tells
-    group: int | None  # number in `Grouping.groups()`; None where there is nothing to tell
+    rules: tuple[int, ...]  # numbers in `Grouping.rules`; none for an error that no rule reports
+    group: int | None  # number in `Grouping.groups()`; None where there is nothing to report
     evidence: str = ""  # what was found, where that is an app's
     audited: bool = False
 
@@ -186,7 +186,7 @@ def grouped(records: Iterable[Mapping[str, Any]]) -> list[Group]:
 
 
 def worst_first(group: Group) -> tuple[Any, ...]:
-    """The order in which groups are told; of one state, what a run would correct comes first."""
+    """The order in which groups are reported; of one state, what a run would correct comes first."""
     return (STATES.index(group.state), group.audited, -len(group.hosts), group.subject, group.causes)
 
 
@@ -221,7 +221,7 @@ def silences(records: Iterable[Mapping[str, Any]]) -> list[Silent]:
 
 
 def needs_root(records: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The hosts that were looked at as an ordinary user, so that something stayed unseen."""
+    """The hosts that were observed as an ordinary user, so that some rule there is unknown."""
     return [
         record["host"]
         for record in records

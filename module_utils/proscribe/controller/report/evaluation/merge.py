@@ -88,7 +88,7 @@ def _records(parts: Sequence[Part]) -> tuple[dict[str, Mapping[str, Any]], list[
             before = records.get(host)
             if before is not None:
                 twice[host] = None
-            # A host that did not answer has looked at nothing; where it did before, that stands.
+            # A host that did not answer has observed nothing; an earlier answer of it still counts.
             if before is None or (record["checked_at"] or "") >= (before["checked_at"] or ""):
                 records[host] = record
     reason = "is in more than one part of the run; its last record counts"
@@ -96,7 +96,7 @@ def _records(parts: Sequence[Part]) -> tuple[dict[str, Mapping[str, Any]], list[
 
 
 def _verdict(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The worst verdict of the parts: together they passed if each did. None where one does not tell its own."""
+    """The worst verdict of the parts: together they passed if each did. None where one has none."""
     verdicts: list[dict[str, Any]] = [run["verdict"] for run in runs if run.get("verdict")]
     if len(verdicts) < len(runs):
         return None
@@ -113,7 +113,7 @@ def _left_out(runs: Sequence[Mapping[str, Any]], together: int) -> int | None:
 
 
 def _services(parts: Sequence[Part]) -> list[str] | None:
-    """The services among the rules that some part lists; None where one does not tell them from settings."""
+    """The services among the rules that some part lists; None where one does not distinguish them from settings."""
     rules = [rule for part in parts for rule in part.report.get("rules", ())]
     if any(not rule.get("kind") for rule in rules):
         return None

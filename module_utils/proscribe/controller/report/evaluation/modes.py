@@ -18,14 +18,14 @@ from .unobserved import KEY as UNOBSERVED
 
 ENFORCE, AUDIT, OFF = "enforce", "audit", "off"
 ONLY_OBSERVED = ("windows", "macos")  # systems, as records call them, on which nothing is changed
-NOT_OBSERVED = "not_looked_at"  # instead of a state, in counts: the run did not look at the control
+NOT_OBSERVED = "not_looked_at"  # instead of a state, in counts: the run did not observe the control
 
 
 class Modes:
     """Gives records the modes of their controls. Thousands of hosts list the very same rule, which stays one object.
 
-    `policies` says of the digest of a plan what each control is in it: {digest: {control: {mode, policy}}}; `looked`
-    are the controls that the run looked at.
+    `policies` says for the digest of a plan what each control is in it: {digest: {control: {mode, policy}}}. `observed`
+    are the controls that the run observed.
     """
 
     def __init__(self, policies: Mapping[str, Mapping[str, Mapping[str, Any]]], observed: Sequence[str]) -> None:

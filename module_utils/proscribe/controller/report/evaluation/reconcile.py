@@ -1,7 +1,7 @@
 """The expected hosts times the records that came: one record for every expected host, whatever happened.
 
-Pure. A host is never compliant for want of an answer; an answer for another plan, or an old one, is no answer; and a
-record that nobody asked for is told and not counted.
+Pure. A host without an answer is never compliant. An answer for another plan, or an old one, is no answer. A record
+that nobody asked for is reported and not counted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .scope import is_whole, left_out
 REPORT_SCHEMA = "proscribe/report/1"
 
 
-# So many seconds a host's clock may be ahead of ours before it is told.
+# So many seconds a host's clock may be ahead of ours before the report warns of it.
 AHEAD = 300
 
 # What a host can do that is not expected of it: the kinds of a Note.
@@ -63,7 +63,7 @@ class Clock(NamedTuple):
         return cls(now, usual["usual"], usual["hosts"]) if usual else None
 
     def age(self, record: Mapping[str, Any]) -> float | None:
-        """How many seconds ago a host was looked at; None where its record has no time."""
+        """How many seconds ago a host was observed; None where its record has no time."""
         try:
             return (moment_of(self.now) - moment_of(record["checked_at"])).total_seconds()
         except ValueError:

@@ -1,4 +1,4 @@
-"""What a run looked at, of all that there is: which hosts of the inventory, and which controls of them. Pure.
+"""The scope of a run: which hosts of the inventory it covers, and which controls of them. Pure.
 
 A run over a part (`--limit`, `--tags`) says nothing of the rest. It never stands for the whole, in no output.
 """
@@ -22,7 +22,7 @@ Run = Mapping[str, Any]  # what `compile_plans` says of a run, or the `run` of a
 
 
 class Scope(NamedTuple):
-    """What a run is asked to look at: the sources of its inventory, its --limit, and its controls (none: all)."""
+    """What a run has to observe: the sources of its inventory, its --limit, and its controls (none: all)."""
 
     inventory: Sequence[str] = ()
     limit: str = ""
@@ -30,7 +30,7 @@ class Scope(NamedTuple):
 
 
 def controls_of(run: Run) -> tuple[str, ...]:
-    """The controls that a run looked at, in their order."""
+    """The controls that a run observed, in their order."""
     selected = run.get("controls") or CONTROLS
     return tuple(control for control in CONTROLS if control in selected)
 
@@ -71,7 +71,7 @@ def _sources(inventory: Sequence[str] | None) -> set[str]:
 
 
 def covers(earlier: Run, scope: Scope) -> bool:
-    """Whether an earlier run looked at all that a run with this scope looks at."""
+    """Whether an earlier run observed all that a run with this scope observes."""
     if not same_inventory(earlier.get("inventory"), scope.inventory):
         return False
     hosts = left_out(earlier) == 0 or (bool(scope.limit) and earlier.get("limit") == scope.limit)

@@ -60,9 +60,9 @@ def strictest(gate_levels: Iterable[str]) -> str:
 def judge(
     records: Sequence[Mapping[str, Any]], gate_levels: Iterable[str], ansible_failed: bool, not_served: int = 0
 ) -> Verdict:
-    """The verdict on a run that observed: `records` are the reconciled ones, `ansible_failed` says whether Ansible
-    itself ends with an error (a host failed or was unreachable, and no task chose to ignore it), `not_served` how many
-    hosts could not be looked at by their kind.
+    """The verdict on a run that observed. `records` are the reconciled ones. `ansible_failed` says whether Ansible
+    itself ends with an error (a host failed or was unreachable, and no task chose to ignore it). `not_served` is the
+    number of hosts that Proscribe cannot observe because of their kind.
     """
     gate = strictest(gate_levels)
     states = {record["state"] for record in records}

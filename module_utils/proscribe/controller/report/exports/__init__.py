@@ -48,7 +48,7 @@ def of_all_known() -> frozenset[str]:
 
 
 def of_history(names: Iterable[str]) -> bool:
-    """Whether one of these exports tells what changed."""
+    """Whether one of these exports lists what changed."""
     return any(formats()[name].make_from_history for name in names if name in formats())
 
 

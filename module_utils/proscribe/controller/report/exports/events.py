@@ -70,7 +70,7 @@ class Event(NamedTuple):
     host: str = ""
     rule: str = ""
     state: str = ""
-    changed: bool | None = None  # None where the history does not tell
+    changed: bool | None = None  # None where the history does not say
     severity: int = INFORMATION
 
 

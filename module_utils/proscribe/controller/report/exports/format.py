@@ -32,6 +32,6 @@ class Format(NamedTuple):
     make: Callable[[TextIO, Mapping[str, Any]], Export]  # from the file's stream and the fleet report
     # Where it is about all that is known, not about its run alone: writes that to the stream.
     write_fleet_state: Callable[[TextIO, Mapping[str, Any], FleetState], None] | None = None
-    # Where it also tells what changed: from what the history has of the run as well (None: it has nothing).
+    # Where it also lists what changed: from what the history has of the run as well (None: it has nothing).
     make_from_history: Callable[[TextIO, Mapping[str, Any], Transitions | None], Export] | None = None
     usual: bool = True  # whether it is written where `proscribe_exports` is not set

@@ -1,10 +1,10 @@
 """oscal.json: OSCAL assessment results (NIST), for auditors' tools.
 
-Hosts are inventory items. What is alike is told once: an observation for each rule in a state (and by a waiver), with
-the hosts as its subjects, and the finding that follows from it. That is a seventh of the size of one observation for
-each host and rule. OSCAL knows only satisfied and not satisfied, so our own state stands beside it as a property.
+Hosts are inventory items. What is alike is written once: an observation for each rule in a state (and by a waiver),
+with the hosts as its subjects, and the finding that follows from it. That is a seventh of the size of one observation
+for each host and rule. OSCAL knows only satisfied and not satisfied, so our own state stands beside it as a property.
 
-Validators do not look whether references lead anywhere; here every identifier is made from what it names (UUID
+Validators do not check whether references lead anywhere; here every identifier is made from what it names (UUID
 version 5), so a reference and its target come from one line of code.
 """
 

@@ -1,9 +1,9 @@
 """metrics.prom: gauges in Prometheus' text format, for the textfile collector of node_exporter.
 
-Alerts follow this file for years, so it is about all hosts and controls that there are, whatever part of them the run
-has looked at: it is made from the fleet state (fleet_state.py), where each control of each host is as it was last
-looked at, with its age. A host is one series of `proscribe_host_state`, with its state as a label. Numbers that people
-compare come as the two counts they are made of as well, so that no rounding can hide a host.
+Alerts follow this file for years, so it is about all hosts and controls, whatever part of them the run observed. It is
+made from the fleet state (fleet_state.py), which has the last observation of each control of each host, with its age.
+A host is one series of `proscribe_host_state`, with its state as a label. Numbers that people compare come as the two
+counts they are made of as well, so that no rounding can hide a host.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def write(stream: TextIO, report: Mapping[str, Any], fleet_state: FleetState) ->
 
 
 class _Listed:
-    """A list of rules with their states: how many looks have it, and how many of the rules do not apply."""
+    """A list of rules with their states: how many observations have it, and how many of the rules do not apply."""
 
     def __init__(self, rules: Rules) -> None:
         self.times = 0
@@ -243,13 +243,13 @@ def _of_waivers(fleet_state: FleetState) -> Iterator[str]:
 
 
 def _oldest(fleet_state: FleetState, now: str) -> dict[int, str]:
-    """The times before which a look is too old, by for how many seconds one is good; 0 is for ever."""
+    """The time before which an observation is too old, by how many seconds one is valid; 0 (for ever) has no time."""
     lengths: Iterable[int] = {host.stale_after for host in fleet_state.hosts.values()} - {0}
     return {length: spelled(moment_of(now) - datetime.timedelta(seconds=length)) for length in lengths}
 
 
 def _apart(host: Host) -> list[tuple[str, str]]:
-    """When each control was looked at, where that was not at one time."""
+    """When each control was observed; empty where that was at one time."""
     times = [(control, observation.at) for control, observation in host.observations.items() if observation.mode != OFF]
     return times if len({at for _, at in times}) > 1 else []
 

@@ -1,4 +1,4 @@
-"""A host record as the exports tell it: lines about rules, and the number of rules that simply hold.
+"""A host record as the exports write it: lines about rules, and the number of rules that simply hold.
 
 Pure. A record says some things outside its rules (no answer at all, a control that failed, a state worse than that of
 any rule it lists); here they become lines like the others, so that no export can lose them.
@@ -52,7 +52,7 @@ class Line:
         self._made: dict[str, Any] = {}
 
     def once(self, name: str, make: Callable[[Line], Made]) -> Made:
-        """What `make` makes of this line, made once; `name` tells it from what others make."""
+        """What `make` makes of this line, made once and stored under `name`; another `make` needs another name."""
         if name not in self._made:
             self._made[name] = make(self)
         made: Made = self._made[name]

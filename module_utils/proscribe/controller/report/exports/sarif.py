@@ -1,8 +1,8 @@
 """report.sarif: SARIF 2.1.0, for code-scanning dashboards and the tools that read their format.
 
-What a host lists is a result; a host that plainly holds is one result of kind `pass` in all, for the sake of size. What
-is unknown is no result but a notification of the run, as SARIF has it for what a tool could not look at. What is waived
-is a suppressed result; since some readers show suppressed results as open, `Open` leaves those out.
+What a host lists is a result. A host that is plainly compliant is one result of kind `pass` in all, for the sake of
+size. What is unknown is no result but a notification of the run, as SARIF has it for what a tool could not check. What
+is waived is a suppressed result; since some readers show suppressed results as open, `Open` leaves those out.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ KINDS = {
 OF_RUN = (
     "id", "mode", "catalog_version", "expected_hosts", "inventory", "limit", "controls", "whole", "left_out",
 )  # fmt: skip
-# States that are told as notifications.
+# States that are written as notifications.
 UNSEEN = (ERROR, UNKNOWN)
 
 
@@ -147,7 +147,7 @@ def _unseen(answer: Answer) -> dict[str, list[str]]:
 
 
 def _fingerprint(host: str, rule: str) -> str:
-    """What tells that a result of another run is about the same: the host and the rule, not the evidence of a day."""
+    """The identity of a result across runs: a digest of the host and the rule, without the evidence of a day."""
     return hashlib.sha256(f"{host}\n{rule}".encode()).hexdigest()[:32]
 
 

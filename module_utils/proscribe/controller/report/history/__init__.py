@@ -2,7 +2,7 @@
 
 `open_history(where, reports)` gives a History, which opens its database for each question anew; all its methods raise
 HistoryError. The SQL is one and the same for both
-databases (tables.py, recording.py, answers.py); database.py and server.py say how SQLite and PostgreSQL are spoken to.
+databases (tables.py, recording.py, queries.py); database.py and server.py say how SQLite and PostgreSQL are spoken to.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class History:
             return Since(session)
 
     def trend(self, limit: int = 60, since: str = "", like_run: str = "") -> list[dict[str, Any]]:
-        """See answers.trend."""
+        """See queries.trend."""
         with self.database.reading() as session:
             return queries.trend(session, since, limit, like_run)
 

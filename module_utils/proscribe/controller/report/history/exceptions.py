@@ -1,7 +1,7 @@
 """The waivers and what was observed under them, in the history: what an auditor asks of a year of exceptions.
 
 A run stores a waiver anew only where its terms or its status have changed, and what it observed under one once for
-each thing that it found on a host. Sessions as in answers.py.
+each thing that it found on a host. Sessions as in queries.py.
 """
 
 from __future__ import annotations

@@ -33,8 +33,10 @@ class NoSuchName(LookupError):
 
 
 def check(session: Session, plans: Plans, scope: Scope) -> None:
-    """Raises NoSuchName unless the host is one that runs asked (`scope.host`), and the rule (`scope.rule`) one of the
-    plans of the hosts that are asked about, of a control's own, or one of which the history tells.
+    """Raises NoSuchName for a host (`scope.host`) or a rule (`scope.rule`) that the history does not know.
+
+    It knows each host that runs asked. It knows a rule that is in a plan of the hosts in question, that is a control's
+    own, or that has incidents in the history.
     """
     found = hosts(session, scope.host)
     if scope.host and not found and not has_past(session, scope.host):

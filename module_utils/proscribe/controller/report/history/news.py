@@ -1,4 +1,4 @@
-"""What the history knows of what one run saw begin and end. Sessions as in answers.py."""
+"""What the history knows of what one run saw begin and end. Sessions as in queries.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .tables import STORY
 
 
 class Change(NamedTuple):
-    """An episode that began or ended in the run; `rule` is "" for the host as a whole, `ended` "" while it goes on."""
+    """An incident that began or ended in the run. `rule` is "" for the whole host, `ended` is "" while it goes on."""
 
     host: str
     rule: str

@@ -1,4 +1,4 @@
-"""What the history answers: since when, how long until it was put right, what comes back again and again, the trend.
+"""Queries of the history: since when rules are wrong, how long remediation took, which rules flap, and the trend.
 
 Every function takes a session that reads. Times are UTC texts as the tables have them; `since` is one, "" for ever.
 """
@@ -17,9 +17,9 @@ from .recording import HOST, Plans
 from .tables import HOST_COLUMNS, STORY, HostRow
 
 WHOLE = (json.dumps(list(CONTROLS)), "[]", "null")  # how a run over all controls has them in the history
-FLAPS = 3  # so many drifts of one rule on one host within the period are told as flapping
+FLAPS = 3  # so many drifts of one rule on one host within the period are reported as flapping
 
-# An episode that ended like this was put right; any other end is a change of the policy, or of what could be seen.
+# An incident that ended like this was remediated. Any other end is a change of the policy, or of what could be seen.
 RIGHT = (COMPLIANT, REPAIRED)
 
 
@@ -29,9 +29,9 @@ class Wrong(NamedTuple):
     rule: str  # "" for the host as a whole
     state: str
     hosts: int
-    oldest: str  # when the first of these episodes began
+    oldest: str  # when the first of these incidents began
     newest: str  # when the last one did
-    host: str  # the host of the oldest episode
+    host: str  # the host of the oldest incident
     evidence: str  # what was found there when it began
 
 
@@ -45,12 +45,13 @@ class Incident(NamedTuple):
     opened: str
     closed: str
     ended: str
-    last_seen: str  # when a run last looked and saw it so; of the host as a whole, when a run last asked
+    last_seen: str  # when a run last observed it so; of the host as a whole, when a run last asked
 
 
 class Repairs(NamedTuple):
-    """What was put right in the period, and how long that took, in seconds. What came back into line together, one
-    control of one host or one app there, is one time, whatever the number of its rules.
+    """How often something was remediated in the period, and how long that took, in seconds.
+
+    Rules of one control on one host, or of one app there, that came back into line together count once.
     """
 
     number: int
@@ -96,7 +97,7 @@ class Scope(NamedTuple):
 PLACE = f"""CASE WHEN b.rule LIKE 'apps/%' THEN b.rule
     {" ".join(f"WHEN b.rule LIKE '{control}/%' THEN '{control}'" for control in CONTROLS[1:])} ELSE '' END"""
 
-# When a run last looked at the rule of an episode of STORY on its host `h`.
+# When a run last observed the rule of an incident of STORY on its host `h`.
 LAST_SEEN = f"""CASE WHEN e.closed IS NOT NULL THEN e.closed WHEN b.rule = '{HOST}' THEN h.asked
     {" ".join(f"WHEN b.rule LIKE '{control}/%' THEN h.{control}" for control in CONTROLS)} ELSE '' END"""
 
@@ -156,7 +157,7 @@ def wrong(session: Session, scope: Scope) -> list[Wrong]:
 
 
 def incidents(session: Session, scope: Scope) -> Iterator[Incident]:
-    """The episodes that go on or ended within the period, the newest first."""
+    """The incidents that go on or ended within the period, the newest first."""
     query = f"""SELECT e.host, b.rule, e.state, b.evidence, e.opened, COALESCE(e.closed, ''), COALESCE(e.ended, ''),
             COALESCE({LAST_SEEN}, '')
         FROM {STORY} LEFT JOIN proscribe_host h ON h.name = e.host
@@ -172,20 +173,20 @@ def hosts(session: Session, name: str = "") -> list[HostRow]:
 
 
 def has_past(session: Session, host: str) -> bool:
-    """Whether the history tells anything of a host, also of one that no run asks for any more."""
+    """Whether the history has incidents of a host, also of one that no run asks for any more."""
     query = "SELECT 1 FROM proscribe_episode WHERE host = :host LIMIT 1"
     return bool(list(session.rows(query, {"host": host})))
 
 
 def rules(session: Session, host: str = "") -> set[str]:
-    """The rules of which the history has episodes, on one host or on any."""
+    """The rules of which the history has incidents, on one host or on any."""
     one = " WHERE e.host = :host" if host else ""
     query = f"SELECT DISTINCT b.rule FROM {STORY}{one}" if host else "SELECT DISTINCT rule FROM proscribe_bundle"
     return {row[0] for row in session.rows(query, {"host": host})} - {HOST}
 
 
 def never(found: Sequence[HostRow], plans: Plans, only: str = "") -> dict[str, int]:
-    """By control: how many of some hosts no run has ever looked at, though their plan has the control (or nobody knows
+    """By control: on how many of some hosts no run has ever observed it, though their plan has it (or nobody knows
     their plan). `only` is a control, or "" for all.
     """
     counts = dict.fromkeys([only] if only else CONTROLS, 0)
@@ -198,7 +199,7 @@ def never(found: Sequence[HostRow], plans: Plans, only: str = "") -> dict[str, i
 
 
 def repairs(session: Session, scope: Scope) -> Repairs:
-    """What was noncompliant and was put right within the period."""
+    """What was noncompliant and was remediated within the period."""
     right = ", ".join(f"'{end}'" for end in RIGHT)
     ended = f"""e.closed >= :since AND e.state = '{NONCOMPLIANT}' AND e.ended IN ({right}){scope.where()}"""
     query = f"""SELECT opened, closed, COUNT(*), SUM(rules) FROM (

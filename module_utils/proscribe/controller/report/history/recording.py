@@ -1,10 +1,10 @@
 """Writing a run into the history: what began, what ended, what went on.
 
-Only changes are written. A rule that is not as it should be opens an episode, which stays open, untouched, for as long
-as runs see the same; most of a fleet costs nothing but the note that its hosts were seen. Rules that begin together are
-one row (incident_groups.py), which is split when they do not end together.
+Only changes are written. A rule that is not as it should be opens an incident, which stays open, untouched, for as long
+as runs see the same. For most hosts, a run notes only that they were seen. Rules that begin together are one row
+(incident_groups.py), which is split when they do not end together.
 
-What cannot be seen does not end what was seen: while a rule is `unknown` or `error`, its `noncompliant` episode stays
+What cannot be seen does not end what was seen: while a rule is `unknown` or `error`, its `noncompliant` incident stays
 open. And a rule ends as `withdrawn`, not as repaired, when the host's plan does not ask for it any more.
 """
 
@@ -56,12 +56,12 @@ from .tables import (
 )
 
 WATCH_RULES = frozenset({"watcher", "plan"})  # of the watch, without its name
-HOST = ""  # the rule of an episode that is about the host as a whole: it gave no answer, or a correction failed
+HOST = ""  # the rule of an incident of the host as a whole: it gave no answer, or a correction failed
 
-OPENING = (*OPEN, WAIVED)  # the states that open an episode
+OPENING = (*OPEN, WAIVED)  # the states that open an incident
 BLIND = (ERROR, UNKNOWN)  # of these, the ones in which nobody could see how the rule stands
 
-# How an episode can end, besides going over into another state.
+# How an incident can end, besides going over into another state.
 WITHDRAWN = "withdrawn"  # the plan does not ask for the rule any more
 GONE = "gone"  # the host has left the inventory
 
@@ -157,7 +157,7 @@ def record(session: Session, report: Mapping[str, Any], records: Iterable[Mappin
 
 
 class Going(NamedTuple):
-    """An open episode of a host."""
+    """An open incident of a host."""
 
     bundle: str
     state: str
@@ -166,7 +166,7 @@ class Going(NamedTuple):
 
 
 class _Batch:
-    """The changes that some hosts' records make: rows for DROP_EPISODE, ADD_EPISODE and SET_HOST, in that order, and
+    """The changes that some hosts' records make: rows for DROP_INCIDENT, ADD_INCIDENT and SET_HOST, in that order, and
     how many rules began and ended.
     """
 
@@ -197,7 +197,7 @@ class _Batch:
 
     def _take(self, record: Mapping[str, Any], before: HostRow, going: Iterable[Going]) -> None:
         at = observed_at(record, self.run.started, self.run.finished)
-        # A run that ends late may bring an older look than the one that is known already; it says nothing new.
+        # A run that ends late may bring an older observation than the known one; it says nothing new.
         fresh = [control for control in self.controls if at >= getattr(before, control)] if answered(record) else []
         if fresh:
             fresh += [name for name in BESIDE if self._about(name, record)]
@@ -238,7 +238,7 @@ class _Batch:
     def _end(
         self, rule: str, state: str, said: Mapping[str, tuple[str, str]], old: str, new: str, about: set[str]
     ) -> str:
-        """How an episode of that rule and state ends by what a record says; "" where it goes on, or nobody looked."""
+        """How an incident of that rule and state ends by a record; "" where it goes on or was not observed."""
         if rule.partition("/")[0] not in about:
             return ""
         if rule not in said:
@@ -249,7 +249,7 @@ class _Batch:
         return "" if now == state or (now in BLIND and state not in BLIND) else now
 
     def _split(self, host: str, incident: Going, ended: Mapping[str, Rules], at: str) -> None:
-        """End an episode, for its rules as they ended; it goes on for those that did not."""
+        """End an incident, for its rules as they ended; it goes on for those that did not."""
         self.dropping.append({"host": host, "bundle": incident.bundle, "state": incident.state})
         for end, rules in ended.items():
             self._add(host, rules, incident, end, at)
@@ -291,7 +291,7 @@ class Said:
         self._remembered = 0
 
     def of(self, record: Mapping[str, Any], fresh: list[str], about_host: bool) -> Mapping[str, tuple[str, str]]:
-        """{rule: (state, evidence)} of the controls that were looked at, and of the host as a whole (rule "")."""
+        """{rule: (state, evidence)} of the controls that were observed, and of the host as a whole (rule "")."""
         rules = record["rules"]
         key = (*fresh, *map(id, rules))
         if key not in self._same:
@@ -353,7 +353,7 @@ def _gone(session: Session, run: Run) -> None:
 
 
 def prune(session: Session, before: str) -> None:
-    """Forget runs and episodes that ended before that time, and hosts that nobody asked since, with all of theirs."""
+    """Delete runs and incidents that ended before that time, and hosts that nobody asked since, with all of theirs."""
     values = {"before": before}
     lost = "SELECT name FROM proscribe_host WHERE asked < :before"
     session.run(f"DELETE FROM proscribe_episode WHERE closed < :before OR host IN ({lost})", values)

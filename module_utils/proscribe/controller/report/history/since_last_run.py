@@ -1,4 +1,4 @@
-"""What hosts did between two runs, and what their users requested, in the history. Sessions as in answers.py.
+"""What hosts did between two runs, and what their users requested, in the history. Sessions as in queries.py.
 
 A host's journal is read again by every run, so what comes twice must not count twice. Entries about one thing on one
 host are one where their times overlap. Once a journal has lost its oldest lines, what it still has says less than was

@@ -1,8 +1,8 @@
 """The tables of the history, in the SQL that SQLite and PostgreSQL share.
 
 All times are UTC texts of one spelling (2026-11-25T08:00:00Z), whose order is that of the times. What a run wrote stays
-as it is, but for what goes on: an open episode is closed, and when a host was last seen is written anew. Nothing is
-forgotten but by pruning.
+as it is, but for what goes on: a later run closes an open incident, and writes anew when a host was last seen. Nothing
+is forgotten but by pruning.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TABLES = (
     """CREATE TABLE IF NOT EXISTS proscribe_episode (
         host TEXT NOT NULL, bundle TEXT NOT NULL, state TEXT NOT NULL,
         opened TEXT NOT NULL, opened_run TEXT NOT NULL, closed TEXT, closed_run TEXT, ended TEXT)""",
-    # Also what keeps one and the same episode from being opened twice.
+    # This index also prevents a second opening of the same incident.
     """CREATE UNIQUE INDEX IF NOT EXISTS proscribe_episode_open
         ON proscribe_episode (host, bundle, state) WHERE closed IS NULL""",
     "CREATE INDEX IF NOT EXISTS proscribe_episode_closed ON proscribe_episode (closed)",
@@ -62,7 +62,7 @@ TABLES = (
 # Tables that a history of an earlier version gets with the next run that is written into it.
 BETWEEN, WAIVERS, USES = "proscribe_between", "proscribe_waiver", "proscribe_use"
 
-# The episodes rule by rule: what all questions are about.
+# The incidents rule by rule: what all questions are about.
 STORY = """proscribe_episode e JOIN proscribe_bundle b ON b.id = e.bundle"""
 
 ADD_RUN = """INSERT INTO proscribe_run (id, playbook, mode, started, finished, inventory, scope, controls, summary)
@@ -79,7 +79,7 @@ ADD_BUNDLE = """INSERT INTO proscribe_bundle (id, rule, evidence) VALUES (:id, :
 ADD_INCIDENT = """INSERT INTO proscribe_episode (host, bundle, state, opened, opened_run, closed, closed_run, ended)
     VALUES (:host, :bundle, :state, :opened, :opened_run, :closed, :closed_run, :ended)"""
 
-# Of an episode that goes on for none or only some of its rules; what becomes of them is added anew.
+# For an incident that goes on for none or only some of its rules; what becomes of them is added anew.
 DROP_INCIDENT = """DELETE FROM proscribe_episode
     WHERE host = :host AND bundle = :bundle AND state = :state AND closed IS NULL"""
 
@@ -104,7 +104,7 @@ def select_hosts(count: int) -> str:
 
 
 def select_open(count: int) -> str:
-    """The query for the open episodes (host, bundle, state, opened, opened_run) of so many hosts."""
+    """The query for the open incidents (host, bundle, state, opened, opened_run) of so many hosts."""
     columns = "host, bundle, state, opened, opened_run"
     return f"SELECT {columns} FROM proscribe_episode WHERE closed IS NULL AND host IN ({places(count)})"
 

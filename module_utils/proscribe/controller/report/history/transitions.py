@@ -67,6 +67,6 @@ class Transitions:
 
 
 def transitions(session: Session, run: str) -> Transitions | None:
-    """The changes of a run; None for a run that the history does not have, of which it cannot tell any."""
+    """The changes of a run; None for a run that is not in the history, which then knows no changes."""
     row = next(session.rows("SELECT finished FROM proscribe_run WHERE id = :run", {"run": run}), None)
     return None if row is None else Transitions(session, run, row[0])

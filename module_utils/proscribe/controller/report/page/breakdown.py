@@ -128,7 +128,7 @@ def _since(host: str, parts: Iterable[int], grouping: Grouping, since: Since, fi
     if whole and whole <= finished:
         began[WHOLE] = whole
     for number in parts:
-        rules = grouping.parts[number].rules  # none for an error that no rule tells
+        rules = grouping.parts[number].rules  # none for an error that no rule reports
         times = [since.get((host, grouping.rules[rule]["rule"]), "") for rule in rules] or [whole]
         known = [time for time in times if time and time <= finished]
         if known:

@@ -1,4 +1,4 @@
-"""Hosts counted by department, by control and by service, where that tells something apart; and what is missing."""
+"""Hosts counted by department, by control and by service, where the rows differ; and what is missing."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class Gaps(NamedTuple):
 
 
 def tables(breakdown: Breakdown, controls: Mapping[str, Mapping[str, Any]]) -> Sequence[Table]:
-    """The tables that tell something apart, of several hosts: what one host has, and what is the same for all rows, is
-    said above. `controls` are the report's, by mode.
+    """The tables whose rows differ, of several hosts. What one host has, and what is the same for all rows, is said
+    above. `controls` are the report's, by mode.
     """
     audited = {name for name, modes in controls.items() if modes.keys() == {AUDIT}}
     wrong = "Hosts with a rule that is not compliant."

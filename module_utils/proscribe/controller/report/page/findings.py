@@ -63,7 +63,7 @@ def _group(index: int, group: Group, since: str, finished: str, waivers: Sequenc
 
 
 def idle(group: Group, waivers: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The waivers that are for what was found, and do not waive it: somebody may rely on them, or has to be told that
+    """The waivers that are for what was found, and do not waive it. Somebody may rely on them, or has to learn that
     their time is over.
     """
     if group.state != NONCOMPLIANT:
@@ -133,7 +133,7 @@ def attempts(breakdown: Breakdown) -> Listing | None:
 
 
 def not_served(report: Mapping[str, Any]) -> Listing | None:
-    """The hosts that Proscribe cannot look at, which are counted apart."""
+    """The hosts that Proscribe cannot observe, which are counted apart."""
     note = "Proscribe did not connect to these hosts and knows nothing about them."
     hosts = [(one["host"], one["why"]) for one in report.get("not_served") or ()]
     return _hosts("not-served", "Not served", ("", "Why"), hosts, note)

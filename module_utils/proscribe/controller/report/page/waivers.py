@@ -43,7 +43,7 @@ LABELS = {
 }
 SAID = ("id", "status", "waives", "review_overdue")  # in the head of its panel
 
-# The signs: it waives; it waives and should be looked at; it is meant not to; it was meant to, and does not.
+# The signs: it waives; it waives, and its review is overdue; it is meant not to; it was meant to, and does not.
 ACTIVE, OVERDUE, IDLE, WRONG = "waived", "unknown", "not_applicable", "noncompliant"
 
 

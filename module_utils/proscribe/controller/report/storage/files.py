@@ -54,7 +54,7 @@ class ReportDirectory:
         """Write the reconciled records, the fleet report, the page and the lists of hosts (file name: hosts), and make
         this the newest report and, if `latest`, the one that stands for the whole. Returns the
         directory of the complete report. `exports` writes more files into the directory that it is given; it goes
-        first, so that the report can tell what became of them.
+        first, so that the report can say what became of them.
         """
         if exports:
             exports(self.partial)

@@ -1,7 +1,7 @@
 """The fleet state on disk: `whole.jsonl` beside the reports, read, brought up to date and replaced whole by each run.
 
-Runs that end at once take their turns. What is written there is ours; a file that cannot be read any more is told, and
-a new fleet state begins, in which what no run has looked at since is unknown.
+Runs that end at once take their turns. What is written there is ours. If the file cannot be read any more, the report
+warns of it, and a new fleet state begins. There, what no run has observed since is unknown.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from .files import FILE_MODE, SUFFIX, opened, sync
 from .files import JOURNAL as FILE
 
 SILENT = 86_400  # seconds
-PATIENCE = 5.0  # seconds that a new run waits for one that looks whether it is over
+PATIENCE = 5.0  # seconds that a new run waits for one that checks whether it is over
 EVERY = 1.0  # seconds between two moments at which what was changed is made sure to be on the disk
 CHANGING = "enforce"  # the mode of a run of which a machine that goes down should lose little
 CHANGES = ("changed", "decided", "stopped")  # the events that it should not lose
@@ -69,8 +69,9 @@ class Journal:
 
 
 def here() -> dict[str, str]:
-    """What tells this machine, and this start of it, from others; where the system does not say it, its name does.
-    Copies of a machine may have its id.
+    """The identity of this machine, and of this start of it.
+
+    Where the system has no id for the start, the host name replaces it. Copies of a machine may have its id.
     """
     name, id_ = os.uname().nodename, _text(MACHINE)
     return {"kernel": _text(KERNEL) or name, "machine": id_ and f"{id_} {name}"}

@@ -1,7 +1,7 @@
 """Which report `reports/latest` is: the newest one over the whole. A run over a part never takes its place.
 
-A run over another inventory stands for the whole only if it asked every host that the present one stands for; the
-controller's own `localhost`, which a first audit without an inventory looks at, counts for nothing there.
+A run over another inventory stands for the whole only if it asked every host that the present one stands for. The
+controller's own `localhost`, which a first audit without an inventory observes, counts for nothing there.
 """
 
 from __future__ import annotations

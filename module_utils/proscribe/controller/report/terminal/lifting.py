@@ -10,7 +10,7 @@ from ..text.layout import wrap
 from ..text.reinstalling import command, without_command
 from ..text.wording import clean, counted, some
 
-MOST = 10  # hosts that are told one by one
+MOST = 10  # hosts that are listed one by one
 MOST_NAMED = 3  # hosts that are named before a command
 
 
@@ -31,7 +31,7 @@ def render(
     file: str = "",
 ) -> str:
     """What was lifted, and on which hosts it was not and why; `check` for a run that only said what it would do.
-    `back` is the command that puts the ban back, as a line (`Command.line`). `apart` are hosts that are not served,
+    `back` is the command line that enforces the ban again (`Command.line`). `apart` are hosts that are not served,
     each with why. `controls` are those that the run was about. `file` has all of it.
     """
     lifted = lifted_hosts(expected, heard)

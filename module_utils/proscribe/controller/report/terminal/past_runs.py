@@ -15,17 +15,17 @@ from ..text.wording import clean, counted, in_words, moment, percent, ratio, som
 from .summary import COLOUR, Screen
 
 SCHEMA = "proscribe/history/1"
-THE_HOST = "(the host)"  # instead of a rule, for an episode of the host as a whole
+THE_HOST = "(the host)"  # instead of a rule, for an incident of the host as a whole
 FEW_RUNS = 10  # with more than this the trend has one line a day
 MOST_INCIDENTS = 1000  # in the answer for machines too: a host or a rule with more has a story nobody reads
 
 
 def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: int) -> dict[str, Any]:
     """The answer: {schema, now, since, host, rule, runs {number, first, last}, looked {hosts, never {control: hosts}},
-    wrong, waived, repaired, flapping, unseen, trend, episodes (where a host or a rule is asked for)}, as
-    `history.answers` has them, and `between`: what hosts did between two runs, and what their users requested, in that
-    time, the newest first. A host that no run has seen for `stale_after` seconds is unseen. Raises HistoryError, and
-    NoSuchName for a host or a rule that no run knows.
+    wrong, waived, repaired, flapping, unseen, trend}, as `history.queries` has them. The key `between` has what hosts
+    did between two runs, and what their users requested, in that time, the newest first. The last key has the incidents
+    of the host or the rule that is asked for, and is empty without one. A host that no run has seen for `stale_after`
+    seconds is unseen. Raises HistoryError, and NoSuchName for a host or a rule that no run knows.
     """
     before = spelled(now - datetime.timedelta(seconds=stale_after))
     with history.database.reading() as session:

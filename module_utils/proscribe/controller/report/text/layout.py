@@ -31,7 +31,7 @@ def _columns(character: str) -> int:
 
 def _fitting(text: str, width: int) -> int:
     """How many characters from the beginning of a text fit in so many columns; of marks that take none, a few for
-    each column. Looks at no more of the text than that.
+    each column. It reads no more of the text than that.
     """
     most = MARKS * width
     if text[: width + 1].isascii():

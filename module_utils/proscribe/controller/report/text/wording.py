@@ -18,7 +18,7 @@ MUCH = 10 * LINE  # characters of evidence, or of causes, that are said in one p
 
 FEW = 3  # places of one thing that are named
 
-# What `ansible` puts before a message, which tells an operator nothing.
+# What `ansible` puts before a message; it does not help an operator.
 PREFIXES = pattern(r"^(?:(?:Task failed|Module failed|Action failed|Failed to connect to the host via ssh): ?)+")
 
 # What a name goes on with, to the left and to the right; a full stop may end a sentence.

@@ -55,8 +55,8 @@ def of_filter(host: Host, desired: Desired, gives_up: Callable[[], bool], same_l
 
 
 def of_file(host: Host, desired: Desired) -> Tried:
-    """Ask for one of the names that are blocked. Its address is what the file says of it, and nobody else; but for
-    systemd-resolved, which says that there is no such name. Then the witness tells.
+    """Ask for one of the names that are blocked. Its address comes from the file, and from nowhere else. Only
+    systemd-resolved answers that there is no such name. Then the witness shows whether programs go by the file.
     """
     name = _in_turn(host, desired)
     try:

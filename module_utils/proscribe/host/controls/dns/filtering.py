@@ -75,7 +75,7 @@ def observe(
     blocked = (names if current == text else rendering.blocked(current)) - {effect.opened}
     unseen = unseen or effect.unseen
     verdicts = service_verdicts(section, desired, blocked, pattern, idle or effect.idle, unseen)
-    if served:  # what is wrong all the same, no restart puts right
+    if served:  # a restart corrects nothing of what is wrong all the same
         verdicts = [verdict._replace(drifted=False) for verdict in verdicts]
     if filter_.logs and not idle:
         from . import hits  # a host without a filter has no use for it

@@ -97,7 +97,7 @@ def _effect(host: Host, desired: Desired, right: bool) -> Tried:
 
 def _asks_resolved(host: Host) -> bool:
     """Whether name servers are asked through systemd-resolved, which goes by the hosts file itself (ReadEtcHosts= in
-    resolved.conf(5)). From no other can it be told now: while it does not answer, the next in the line is asked.
+    resolved.conf(5)). With any other, a trial proves nothing: while that is silent, the next in the line is asked.
     """
     return nameservers(content(host, RESOLV_CONF))[:1] in [(stub,) for stub in STUBS]
 

@@ -57,7 +57,7 @@ def amiss(content: bytes) -> str:
 
 
 def begins_with_files(content: bytes) -> bool:
-    """Whether there is nothing in the line that could be put right."""
+    """Whether there is one line `hosts`, and its first source is `files`, without an action: nothing is to correct."""
     return [_services(line)[:1] for line in _lines(content)] == [[("files", "")]]
 
 

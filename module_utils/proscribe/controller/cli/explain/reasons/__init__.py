@@ -14,7 +14,7 @@ from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subjec
 from . import apps, browser, dns, firewall
 from .reason import OPEN, STATUSES, Answer, Policy, Reason
 
-# The controls that decide about each kind of subject; what the others say is told beside it.
+# The controls that decide about each kind of subject; the answers of the others are printed beside theirs.
 DECIDING = {
     SERVICE: CONTROLS,
     PROGRAM: ("apps", "browser"),

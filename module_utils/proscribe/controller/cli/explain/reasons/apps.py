@@ -75,7 +75,7 @@ def _program(relation: Relation, policy: Policy, entry: Mapping[str, Any]) -> It
 
 
 def _file(word: str, policy: Policy, service: str, section: Mapping[str, Any]) -> Iterator[Reason]:
-    """What is in a file decides, which only the host knows; its name decides that it is looked at."""
+    """A file's name decides whether the host checks it. The file's content decides the rest; only the host knows it."""
     name = word.rpartition("/")[2]
     entry = section["services"][service]
     hows = [how for id_, how in file_names.fitting(word, Names(section["services"])) if id_ == service]

@@ -1,4 +1,4 @@
-"""What the managed browsers do about a site or an extension: what they are told, and what they make of it."""
+"""What the managed browsers do about a site or an extension: which policies they get, and how they apply them."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def _everywhere(port: int, policy: Policy, section: Mapping[str, Any]) -> Iterat
 def _own_rules(network: rule_text.Network, port: int | None, section: Mapping[str, Any]) -> Iterator[Reason]:
     """What the organisation's own rules do: the first that fits decides, for the host itself and for guests behind it.
 
-    What guests may do is told and does not count: the answer is the host's.
+    What guests may do is printed but does not count: the answer is the host's.
     """
     for direction, sender in (("out", "from this host"), ("forward", "from guests behind it")):
         for number, rule in enumerate(section["settings"].get("rules", ()), 1):

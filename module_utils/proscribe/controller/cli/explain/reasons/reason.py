@@ -21,9 +21,9 @@ AUDITED = "audited"  # counts against the host, nothing is changed
 WAIVED = "waived"
 TENANTS = "tenants"  # open to accounts of the organisation's own tenants
 UPCOMING = "upcoming"
-REPORTED = "reported"  # told where it is seen, counts nothing
+REPORTED = "reported"  # reported where it is seen, counts nothing
 OPEN = "open"
-OFF = "off"  # the control is not looked at
+OFF = "off"  # the control is not checked
 STATUSES = (BLOCKED, DEPENDS, AUDITED, WAIVED, TENANTS, UPCOMING, REPORTED, OPEN, OFF)
 
 WHO = {"users": "users", "posix_groups": "members of"}
@@ -61,7 +61,7 @@ class Policy(NamedTuple):
 
 
 def off(control: str) -> Reason:
-    """The answer of a control that is not looked at."""
+    """The answer of a control that is off."""
     return Reason(OFF, f"proscribe_controls leaves {control} off here")
 
 

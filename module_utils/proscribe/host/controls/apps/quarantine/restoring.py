@@ -77,10 +77,10 @@ def superseded(host: Host, item: Item, latest: str) -> str:
 
 
 def restore(host: Host, item: Item) -> bool:
-    """Put an item back, and go on where an earlier run was cut short; False where it had never moved, or was on its way
-    out for good. Raises ControlError; the item then stays.
+    """Restore an item, and go on where an earlier run was cut short; False where it had never moved, or was being
+    deleted for good. Raises ControlError; the item then stays.
     """
-    if item.doing in (TAKE, PRUNE):  # it was on its way in, or out for good
+    if item.doing in (TAKE, PRUNE):  # an earlier run had begun to take or to delete it
         complete(host, item)
         found = next((known for known in items(host) if known.id == item.id), None)
         if found is None or not found.at_rest:

@@ -15,7 +15,7 @@ class Ids(NamedTuple):
     """How a package system spells the names of its packages."""
 
     pattern: str  # a regular expression of the whole name
-    meaning: str  # the same for people: what a mistyped name is told
+    meaning: str  # the same for people: a message about a mistyped name prints it
     source: str  # where that is documented
     good: str  # an example
     bad: Sequence[str]  # and what is none: options, paths, patterns

@@ -107,7 +107,7 @@ DECLARED = (
                 ),
                 removed=Claim(
                     "the host's own front end, simulated first",
-                    "integration/test_apps_real_rpm::test_what_others_need_stays_is_told_and_can_be_kept_from_growing",
+                    "integration/test_apps_real_rpm::test_what_others_need_stays_is_reported_and_the_guard_prevents_more",
                 ),
                 prevented=Claim(
                     (
