@@ -23,7 +23,7 @@ FRIDA, DIETER, BERTHA = 2001, 2002, 2003
 ROOTS, PORTABLE = "/opt/viber/Viber", "/home/frida/viber/Viber"
 INNOCENT = ("/home/frida/bin/Viber", "/srv/tools/Viber", "/home/frida/bin/other")
 WAIVED = [{"waiver": "w1", "users": ["dieter"]}]
-RATIO = 1.0  # of the processor time that starting a thousand programs every second takes, at most
+RATIO = 4.0  # of what starting the programs costs their starter, at most; 0.3 to 1 alone, 2.1 beside other work
 IDLE_SHARE, IDLE_MEMORY = 0.0005, 15_000  # of a processor; kilobytes
 
 # Starts programs that stay, and prints their numbers.
