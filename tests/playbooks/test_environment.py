@@ -35,7 +35,7 @@ def test_it_is_made_on_first_use_and_used_again(launcher: Path) -> None:
 
 
 def test_a_command_without_a_playbook_runs_with_it(launcher: Path) -> None:
-    cli = launcher.parent / "module_utils" / "proscribe" / "cli"
+    cli = launcher.parent / "module_utils/proscribe/controller/cli"
     cli.mkdir(parents=True)
     (cli / "explain.py").touch()
     (cli / "__main__.py").write_text("print('explained')\n")
