@@ -56,8 +56,8 @@ plugins/modules/rollout.py validate-modules:ansible-module-not-initialized # as 
 plugins/modules/schedule_plan.py validate-modules:ansible-module-not-initialized # as compile_plans
 plugins/modules/show_report.py validate-modules:ansible-module-not-initialized # as compile_plans
 plugins/module_utils/proscribe/host/programs/dpkg_block.sh shellcheck:SC2016 # single quotes for dpkg-query
-plugins/module_utils/proscribe/host/schedule/commits.py pep8:E101 # a text that git reads
-plugins/module_utils/proscribe/host/schedule/commits.py pep8:W191 # a text that git reads
+plugins/module_utils/proscribe/host/programs/pulling/commits.py pep8:E101 # a text that git reads
+plugins/module_utils/proscribe/host/programs/pulling/commits.py pep8:W191 # a text that git reads
 """
 GALAXY = "namespace: proscribe\nname: ban\nversion: 0.1.0\nreadme: README.md\nauthors: [x]\n"
 CORES = ("2.19", "2.20", "2.21")

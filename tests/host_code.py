@@ -15,14 +15,16 @@ MODULE_UTILS = Path(__file__).resolve().parent.parent / "module_utils"
 sys.path.insert(0, str(MODULE_UTILS))
 
 from proscribe.model.plan import SCHEMA, canonical, sealed
+from proscribe.wire import stream
 from proscribe.wire.store import Store
-from proscribe.wire.stream import HOST_SIDE, PACKAGE, RECEIVE, answer, payload
+from proscribe.wire.stream import RECEIVE, answer, payload
 
 ON_THE_HOST = """
 import importlib, sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
-from proscribe.model import plan; from proscribe.host import run
+from proscribe.host import run
+from proscribe.model import plan
 from proscribe.host.system import Host
 
 for name in sys.argv[2:]:
@@ -52,9 +54,7 @@ print(f"Python {record['platform']['python']}: {len(sys.argv) - 2} modules, {rec
 
 
 def main() -> int:
-    files = sorted(path for room in HOST_SIDE for path in (MODULE_UTILS / PACKAGE / room).rglob("*.py"))
-    names = [".".join(path.relative_to(MODULE_UTILS).with_suffix("").parts) for path in files]
-    names = [name.removesuffix(".__init__") for name in names]
+    names = [name.removesuffix(".__init__") for name in stream._files()]
     codes = [
         subprocess.run([python, "-I", "-S", "-W", "error", "-c", ON_THE_HOST, str(MODULE_UTILS), *names]).returncode
         for python in sys.argv[1:]

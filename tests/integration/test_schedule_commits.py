@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from conftest import require_tool
-from proscribe.host.schedule import commits
-from proscribe.host.schedule.commits import GOOD, Checkout, Problem
+from proscribe.host.programs.pulling import commits
+from proscribe.host.programs.pulling.commits import GOOD, Checkout, Problem
 
 pytestmark = pytest.mark.integration
 

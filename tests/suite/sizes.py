@@ -53,6 +53,7 @@ _SCHEDULE = (
     "module_utils/proscribe/controller/cli/scheduled.py",
     "module_utils/proscribe/controller/schedule/*",
     "module_utils/proscribe/host/schedule/*",
+    "module_utils/proscribe/host/programs/pulling/*",
     "roles/drift_schedule/*",
     "playbooks/schedule.yml",
     "playbooks/drift.yml",

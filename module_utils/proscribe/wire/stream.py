@@ -46,6 +46,7 @@ ENTRIES = tuple(
     for module in ("host.run", "host.audit_program", "host.cache", "base.json_text", "model.plan_text")
 )
 ROOTS = ("compliance_state", "Host", "keep", "whole", "written")  # what the loader calls
+PROGRAMS = os.path.join("host", "programs")
 HOST_SIDE = ("base", "model", "host")  # the rooms whose files a host can get: what is reached in them is sent
 # These change a host, and a stream changes nothing.
 CHANGING = frozenset({"enforce", "lift", "restore", "removal", "change", "carry_out", "write_down"})
@@ -88,10 +89,13 @@ def piped(program: str, *given: Any) -> bytes:
 
 
 def _files() -> dict[str, str]:
-    """The files of the code that observes and changes hosts, by the names of their modules."""
-    found = ["__init__.py"]
+    """The files of the code that observes and changes hosts, by the names of their modules. What a host runs by itself
+    is no module of it: that is sent as a text (host/programs/__init__.py).
+    """
+    found = ["__init__.py", os.path.join(PROGRAMS, "__init__.py")]
     for room in HOST_SIDE:
-        found += glob.iglob(os.path.join(room, "**", "*.py"), root_dir=CODE, recursive=True)
+        modules = glob.iglob(os.path.join(room, "**", "*.py"), root_dir=CODE, recursive=True)
+        found += (name for name in modules if not name.startswith(PROGRAMS))
     return {f"{PACKAGE}.{name[:-3].replace(os.sep, '.')}": os.path.join(CODE, name) for name in sorted(found)}
 
 

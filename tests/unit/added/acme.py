@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import AbstractSet, Callable, Sequence
 
-from ....host import Host, Process, User
+from ....system import Host, Process, User
 from ...base import Action
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .package import Package

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from proscribe.host.schedule import commits
+from proscribe.host.programs.pulling import commits
 
 
 def test_git_gets_exactly_this_configuration() -> None:

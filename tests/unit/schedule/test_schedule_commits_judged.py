@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host.schedule import commits
-from proscribe.host.schedule.commits import Checkout, Problem
+from proscribe.host.programs.pulling import commits
+from proscribe.host.programs.pulling.commits import Checkout, Problem
 
 # The history of the repository, each with all that it comes after; `side` left main after `one`.
 PAST = {"one": {"one"}, "two": {"one", "two"}, "three": {"one", "two", "three"}, "side": {"one", "side"}}

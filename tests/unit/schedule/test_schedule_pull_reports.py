@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host.schedule import pull
-from proscribe.host.schedule.commits import Problem
+from proscribe.host.programs.pulling import pull
+from proscribe.host.programs.pulling.commits import Problem
 
 SETTINGS = {"repository": "/r", "inventory": "inventory", "host": "web01", "options": ["--tags", "dns"]}
 

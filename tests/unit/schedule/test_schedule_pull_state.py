@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from proscribe.host.schedule import pull
+from proscribe.host.programs.pulling import pull
 
 
 @pytest.fixture

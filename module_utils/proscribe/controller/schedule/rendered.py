@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...host.schedule import timers
+from ...host.programs import pulling
 from ...host.schedule.timers import ABOUT, ABOUT_TEXT, COMMITS, DRIFT, PROGRAM, PULL, SIGNERS, UNITS
 from ...host.system import WRITTEN_BY
 from ...wire import installation
@@ -198,7 +198,7 @@ def _pull(said: Mapping[str, Any], here: Here, times: units.Times, refuse: Any) 
 
 def program(name: str, first: str = "") -> str:
     """A part of the program that a host runs by itself, as it is there."""
-    source = (Path(timers.__file__).parent / f"{name}.py").read_text(encoding="utf-8")
+    source = (Path(pulling.__file__).parent / f"{name}.py").read_text(encoding="utf-8")
     return f"{first}# {WRITTEN_BY}\n{source}"
 
 

@@ -11,7 +11,7 @@ from .full_names import Names
 from .layout import Source, place_of, text_of
 
 README = "docs/collection.md"
-PACKED = "plugins/module_utils/proscribe"
+PACKED = "plugins/module_utils/proscribe/wire"
 
 
 def collection_files(source: Source, names: Names, release: metadata.Release) -> Mapping[str, bytes]:
