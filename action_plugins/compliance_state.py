@@ -24,7 +24,15 @@ from proscribe.host.run import COMPLIANCE_STATE_ARGUMENTS
 from proscribe.model.finding import LARGEST_ANSWER
 from proscribe.model.plan import canonical
 from proscribe.wire import installation
-from proscribe.wire.observation import ANY_PYTHON, Observation, answered, compiled_run, is_macos, lacks, of_host
+from proscribe.wire.observation import (
+    ANY_PYTHON,
+    Observation,
+    answered,
+    compiled_run,
+    is_macos,
+    lacks,
+    of_host,
+)
 from proscribe.wire.replies.shapes import LINE, Unusable
 from proscribe.wire.store import Store
 from proscribe.wire.stream import RECEIVE
