@@ -1,1 +1,1 @@
-"""How runs start automatically on a machine: its units, and what a host runs that pulls."""
+"""How runs start automatically on a machine: its units, and what they can see and reach."""

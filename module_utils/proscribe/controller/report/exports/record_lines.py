@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ....model.finding import COMPLIANT, ERROR, NOT_APPLICABLE, STATES
-from ..evaluation import since_last_run as between
+from ..evaluation import since_last_run
 from ..evaluation.arithmetic import rule_states
 from ..evaluation.failures import failures
 from ..evaluation.modes import AUDIT
@@ -147,7 +147,7 @@ class Reader:
 def _between(record: Mapping[str, Any]) -> list[Line]:
     """One line for each kind of thing that happened, with its evidence."""
     filed: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for one in between.remarks(record):
+    for one in since_last_run.remarks(record):
         filed.setdefault(one.filed, []).append(one.finding.as_dict())
     return [Line(rule, state, findings=found) for (rule, state), found in filed.items()]
 

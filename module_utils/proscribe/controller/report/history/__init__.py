@@ -1,8 +1,8 @@
 """What became of the runs before: since when something is wrong, how long repairs took, what comes back, the trend.
 
 `open_history(where, reports)` gives a History, which opens its database for each question anew; all its methods raise
-HistoryError. The SQL is one and the same for both
-databases (tables.py, recording.py, queries.py); database.py and server.py say how SQLite and PostgreSQL are spoken to.
+HistoryError. The SQL is one and the same for both databases (tables.py, recording.py, queries.py); database.py and
+server.py say how SQLite and PostgreSQL are spoken to.
 """
 
 from __future__ import annotations

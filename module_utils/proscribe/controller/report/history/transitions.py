@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from . import since_last_run as between
+from . import since_last_run
 from .database import Session
 
 
@@ -51,14 +51,14 @@ class Transitions:
         for host, bundle, state, opened, began, ended in session.rows(SPANS, values):
             state, opened, ended = (names.setdefault(word, word) for word in (state, opened, ended))
             self._hosts.setdefault(host, []).append(Span(rules[bundle], state, opened, bool(began), ended))
-        self._between = between.changed(session, run)
+        self._between = since_last_run.changed(session, run)
 
     def of(self, host: str) -> Sequence[Span]:
         """What changed on a host and what went on there, oldest first; nothing where nothing changed."""
         return self._hosts.get(host, ())
 
     def between(self, host: str) -> frozenset[str]:
-        """What the run brought of the time before it: identities, as `between.of` and `between.identity` have them."""
+        """What the run brought of the time before it: identities, as `since_last_run.of` has them."""
         return self._between.get(host, frozenset())
 
     def hosts(self) -> Iterator[str]:

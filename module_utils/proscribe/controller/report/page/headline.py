@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ....model.finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN, WAIVED, WATCH
-from ..evaluation import since_last_run as between
+from ..evaluation import since_last_run
 from ..evaluation.modes import described
 from ..evaluation.scope import in_effect, left_out, parts
 from ..text.wording import clean, counted, in_words, not_in_force
@@ -104,8 +104,8 @@ def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Header:
             for name, key, several, one in FIGURES
         ],
         trend=drawing(trend, "; ".join(parts(run))),
-        between=between.headline(report),
-        waiting=between.waiting(report),
+        between=since_last_run.headline(report),
+        waiting=since_last_run.waiting(report),
     )
 
 

@@ -16,8 +16,7 @@ from ....model.finding import NOT_APPLICABLE, Finding, Verdict, concerns, judge
 from ....model.plan import RESTRICTED
 from ...system import Generation, Host, Unseen
 from ..base import Changes
-from . import boot, exemptions, forced_dns, listing, other_tables
-from . import loaded_state as known
+from . import boot, exemptions, forced_dns, listing, loaded_state, other_tables
 from .rule_text import MANAGEMENT, OWN_RULES, Exemptions, spelled
 from .ruleset import PLAIN_DNS, own_rules, refused, refused_everywhere, render
 
@@ -51,7 +50,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
             observed = listing.observe_table(host, nft, text, at_boot)
             wrong, unseen, counts = observed.wrong, observed.unseen, observed.counts
             others = _exempted(lets) if needed else []
-            if needed and not known.alone(host, text):
+            if needed and not loaded_state.alone(host, text):
                 beside = other_tables.observe(host, nft)
                 others += beside
                 if observed.right and text == at_boot:
@@ -95,7 +94,7 @@ def _exempted(lets: Exemptions) -> list[Verdict]:
 def _keep(host: Host, text: str, seen: Generation | None, alone: bool, _: bool) -> None:
     """Save the observation for later ones, unless a table has changed meanwhile."""
     if seen is not None and seen == host.ruleset_generation():
-        known.remember(host, text, seen, alone)
+        loaded_state.remember(host, text, seen, alone)
 
 
 def _let_through(host: Host, id_: str, entry: Mapping[str, Any]) -> list[Finding]:

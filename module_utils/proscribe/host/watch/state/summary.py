@@ -6,8 +6,7 @@ from typing import Any, Iterable, Mapping
 
 from ....base.moments import seconds
 from ...system import ControlError, Host
-from . import files, journal
-from . import pause as frozen
+from . import files, journal, pause
 from .clock import effective
 from .turns import in_turns
 
@@ -36,7 +35,7 @@ def summary(host: Host, plan: Mapping[str, Any]) -> dict[str, Any]:
         lines, unreadable = journal.read(host)
     except ControlError:
         lines, unreadable = [], 1
-    pause = frozen.active(host)
+    paused = pause.active(host)
     left_out = {JOURNAL: unreadable} if unreadable else {}
     return {
         "every": every,
@@ -44,7 +43,7 @@ def summary(host: Host, plan: Mapping[str, Any]) -> dict[str, Any]:
         "stale": known is not None and is_stale(host, max_age, renewed),
         "last": files.state(host).get("last"),
         "since": lines[0]["at"] if lines else None,
-        **({"frozen": pause} if pause else {}),
+        **({"frozen": paused} if paused else {}),
         "incidents": _chosen(_incidents(lines), "control", left_out),
         "ended": _chosen(_ended(lines), "user", left_out),
         "left_out": left_out,
