@@ -1,0 +1,165 @@
+"""A run: what compiling says of it, and what its report keeps."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+
+class Release(TypedDict):
+    """The release of the catalogue."""
+
+    version: str
+    released: str
+
+
+class Fed(TypedDict):
+    """An export that scheduled runs write again."""
+
+    format: str
+    directory: str
+    group: str
+
+
+class EventSettings(TypedDict, total=False):
+    """How a run sends its events."""
+
+    file: str
+    journald: bool
+    syslog: bool
+    facility: str
+    send: str
+    limit: int
+
+
+class Command(TypedDict):
+    """How a run was called."""
+
+    program: list[str]
+    word: str
+    playbook: str
+    options: list[str]
+    cwd: str
+    withheld: list[str]
+
+
+class Spread(TypedDict):
+    """Seconds that hosts may have different values of."""
+
+    usual: int
+    hosts: dict[str, int]
+
+
+class Rolling(TypedDict):
+    """How far a run reaches at once."""
+
+    batches: list[int | str]
+    max_change: dict[str, int | str]
+    max_failures: int | str
+
+
+class Policy(TypedDict):
+    """What a plan says of one control: its mode, and the digest of all that it is made from (None where it is off)."""
+
+    mode: str
+    policy: str | None
+
+
+class Upcoming(TypedDict):
+    """What is in a plan and not in force yet."""
+
+    service: str
+    control: str
+    effective_from: str
+
+
+class Revoked(TypedDict):
+    """Who took a waiver back."""
+
+    on: str
+    by: str
+    why: str
+
+
+class RunWaiver(TypedDict):
+    """A waiver as a run judged it (controller/compile/waivers/reading.py)."""
+
+    id: str
+    status: str
+    waives: NotRequired[bool]
+    why: NotRequired[str]
+    valid_from: NotRequired[str]
+    expires: str
+    review_by: NotRequired[str]
+    review_overdue: NotRequired[bool]
+    hosts: list[str]
+    services: NotRequired[list[str]]
+    controls: NotRequired[list[str]]
+    zones: NotRequired[list[str]]
+    users: NotRequired[list[str]]
+    posix_groups: NotRequired[list[str]]
+    versions: NotRequired[list[str]]
+    paths: NotRequired[list[str]]
+    hours: NotRequired[list[str]]
+    compensating_controls: NotRequired[list[str]]
+    reason: NotRequired[str]
+    risk: NotRequired[str]
+    ticket: NotRequired[str]
+    request: NotRequired[str]
+    requested_by: NotRequired[str]
+    approved_by: NotRequired[str]
+    approved_on: NotRequired[str]
+    revoked: NotRequired[Revoked | None]
+    signed_with: NotRequired[str | None]
+    requested_on: NotRequired[str | None]
+    file: NotRequired[str]
+
+
+class Run(TypedDict):
+    """What compiling and the report both say of a run."""
+
+    id: str
+    playbook: str
+    mode: str
+    started: str
+    catalog_version: str
+    catalog: NotRequired[Release | None]
+    inventory: list[str]
+    limit: str | None
+    pattern: NotRequired[str | None]
+    controls: NotRequired[list[str] | None]
+
+
+class CompiledRun(Run):
+    """What compiling a run says of it: `proscribe_run` of its hosts (controller/compile/plans/run.py)."""
+
+    not_served: dict[str, str]
+    windows: list[str]
+    directory: str
+    plans: str
+    code: NotRequired[dict[str, str]]
+    packed: NotRequired[dict[str, str]]
+    hosts: dict[str, str]
+    departments: dict[str, list[str]]
+    left_out: list[str]
+    policies: dict[str, dict[str, Policy]]
+    services: list[str]
+    rules: dict[str, int]
+    nothing_known: dict[str, list[str]]
+    probe: list[str]
+    audit_stored: list[str]
+    gate: dict[str, str]
+    rollout: Rolling
+    watch: NotRequired[dict[str, str]]
+    exports: list[str]
+    exports_fed: list[Fed]
+    events: EventSettings
+    history: str
+    history_keep: int
+    reports_keep: int
+    baseline: str
+    stale_after: Spread
+    observe_timeout: Spread
+    upcoming: list[Upcoming]
+    waivers: list[RunWaiver]
+    warnings: list[str]
+    command: NotRequired[Command]
