@@ -82,11 +82,11 @@ def test_what_is_kept_says_what_is_worked_out(
     observed(host, plan)
     plainly = result_of(host, plan)
     follows: dict[str, Any] = {}
-    assert result_of(host, plans.Known(plan, follows)) == plainly
+    assert result_of(host, plans.known(plan, follows)) == plainly
     assert follows
     stored = marshal.loads(marshal.dumps(follows))
     before = copy.deepcopy(stored)
-    assert result_of(host, plans.Known(plan, stored)) == plainly
+    assert result_of(host, plans.known(plan, stored)) == plainly
     assert stored == before, "what is kept was changed, or something of it was worked out again under another name"
 
 
@@ -101,9 +101,9 @@ def test_a_plan_that_is_not_known_keeps_nothing_and_one_that_was_tampered_with_i
         return count[0]
 
     assert [plans.once(plan, "x", work_out), plans.once(plan, "x", work_out)] == [1, 2]
-    known = plans.Known(plan, {})
+    known = plans.known(plan, {})
     section = known["controls"]["apps"]
     assert [plans.once(one, "x", work_out) for one in (known, section, plans.part_of(section, {}))] == [3, 3, 3]
     assert plans.canonical(known) == plans.canonical(plan)
     with pytest.raises(ValueError, match="digest"):
-        observe(host, plans.Known({**plan, "contact": "somebody else"}, {}))
+        observe(host, plans.known({**plan, "contact": "somebody else"}, {}))

@@ -37,7 +37,7 @@ CODE = {
     "proscribe.host": "",
     "proscribe.model": "",
     "proscribe.host.system": "class Host: pass",
-    "proscribe.model.plan": "def Known(plan, follows): return plan, follows",
+    "proscribe.model.plan": "def known(plan, follows): return plan, follows",
     "proscribe.base.json_text": "from json import dumps as written",
     "proscribe.model.plan_text": "def whole(plan): return plan",
     "proscribe.host.run": (

@@ -34,7 +34,7 @@ STORED = {
     "proscribe.host": "",
     "proscribe.model": "",
     "proscribe.host.system": "class Host: pass",
-    "proscribe.model.plan": "def Known(plan, follows): return plan, follows",
+    "proscribe.model.plan": "def known(plan, follows): return plan, follows",
     "proscribe.host.run": (
         "import os, sys, time\n"
         "def compliance_state(host, known, **call):\n"

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from ..base.tuples import NamedTuple
-from ..model.plan import Resolved
+from ..model.plan import resolved as on_a_host
 from ..model.plan_hours import at
 from .system import ControlError, Host, Unseen
 from .system.groups import also_in, members
+
+if TYPE_CHECKING:
+    from ..model.types.plan import Plan
 
 
 class Unresolved(NamedTuple):
@@ -32,7 +35,7 @@ class Unresolved(NamedTuple):
         return f"waiver {self.waiver} waives nobody for the group {self.group}: {self.why}"
 
 
-def here_and_now(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Unresolved]]:
+def here_and_now(host: Host, plan: Plan) -> tuple[Plan, list[Unresolved]]:
     """The plan as it is on a host at this hour of its zone, by the host's clock; and the groups of nobody. The same
     object where nothing in it has hours or groups.
     """
@@ -40,7 +43,7 @@ def here_and_now(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any]
     return resolved(host, at(plan, time.localtime(host.clock())))
 
 
-def resolved(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Unresolved]]:
+def resolved(host: Host, plan: Plan) -> tuple[Plan, list[Unresolved]]:
     """The plan with the members of groups among the `users` of its exceptions and waivers, and as the `users` of what
     is restricted for some only; and the groups of nobody. An entry with such a group says so in `unresolved`, or its
     `only` does. Where nothing names a group, the plan is the same object.
@@ -101,7 +104,7 @@ def resolved(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], li
         if "posix_groups" in waiver
     }
     more = {"waivers": {**plan["waivers"], **waivers}} if waivers else {}
-    return Resolved({**plan, **more, "controls": {**plan["controls"], **sections}}), problems
+    return on_a_host({**plan, **more, "controls": {**plan["controls"], **sections}}), problems
 
 
 def _users(host: Host, names: Iterable[str]) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from functools import partial
-from typing import Any, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Sequence
 
 from ..model import plan as plans
 from ..model.finding import (
@@ -25,6 +25,9 @@ from ..model.quarantined import DONE, LIST
 from .controls.applying import carry_out
 from .controls.base import Action, Changes, Control, Refusal, differences
 from .system import DARWIN, STATE_DIRECTORY, ControlError, Host, Unseen
+
+if TYPE_CHECKING:
+    from ..model.types.plan import Plan
 
 CONTROLS = plans.CONTROLS
 FAILED = "could not be changed"
@@ -69,7 +72,7 @@ def control(name: str) -> Control:
 
 def observe(
     host: Host,
-    plan: Mapping[str, Any],
+    plan: Plan,
     only: Iterable[str] = (),
     probe: bool = False,
     watch: Mapping[str, Any] | None = None,
@@ -143,17 +146,17 @@ def begun_heartbeat(host: Host) -> Any:
     return Heartbeat(host)
 
 
-def has_watch(host: Host, plan: Mapping[str, Any], only: Iterable[str]) -> bool:
+def has_watch(host: Host, plan: Plan, only: Iterable[str]) -> bool:
     """Whether an observation of these controls (none: of all) is about a host that has a watcher, or should have."""
     return _has_beside(host, plan, only, WATCH, "watch")
 
 
-def has_group_policy(host: Host, plan: Mapping[str, Any], only: Iterable[str]) -> bool:
+def has_group_policy(host: Host, plan: Plan, only: Iterable[str]) -> bool:
     """Whether an observation of these controls (none: of all) is about a domain controller with objects of ours."""
     return _has_beside(host, plan, only, GROUP_POLICY, "group_policy/state.json")
 
 
-def _has_beside(host: Host, plan: Mapping[str, Any], only: Iterable[str], name: str, state: str) -> bool:
+def _has_beside(host: Host, plan: Plan, only: Iterable[str], name: str, state: str) -> bool:
     """Whether an observation of these controls is about what the plan has beside them under a name, or what the host
     still has of it: its `state`, below our directory.
     """
@@ -165,7 +168,7 @@ def _has_beside(host: Host, plan: Mapping[str, Any], only: Iterable[str], name: 
         return False
 
 
-def resolved_here(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Refusal]]:
+def resolved_here(host: Host, plan: Plan) -> tuple[Mapping[str, Any], list[Refusal]]:
     """The plan with what only the host can say of it: which waivers are open at this hour, and who is in its groups;
     and the groups whose members are not known. The same object where nothing of it has hours or groups.
     """
@@ -177,7 +180,7 @@ def resolved_here(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any
     return plan, [Refusal(f"{one.control}/{one.service}", f"group:{one.group}", str(one)) for one in missed]
 
 
-def _observed(host: Host, plan: Mapping[str, Any], name: str) -> list[Verdict]:
+def _observed(host: Host, plan: Plan, name: str) -> list[Verdict]:
     """The verdicts of a control on a host."""
     if host.system != "Linux":
         raise Unseen(f"{host.system} is not supported yet")
@@ -191,14 +194,14 @@ def logged_in(host: Host) -> list[str]:
     return users(host)
 
 
-def probed(host: Host, plan: Mapping[str, Any]) -> Verdict:
+def probed(host: Host, plan: Plan) -> Verdict:
     """What the browsers themselves do, on request only: no other audit gets the code for it (see stream.py)."""
     from .controls.browser.probe import check_by_probe
 
     return check_by_probe(host, plan)
 
 
-def on_macos(host: Host, plan: Mapping[str, Any], controls: Iterable[str], gate: str) -> dict[str, Any]:
+def on_macos(host: Host, plan: Plan, controls: Iterable[str], gate: str) -> dict[str, Any]:
     """What a Mac answers. Only Macs get the code for it (see stream.py), and nothing is changed there."""
     from .macos.observing import record_of
 
@@ -223,7 +226,7 @@ def gated(answer: Mapping[str, Any], gate: str) -> dict[str, Any]:
 
 def compliance_state(
     host: Host,
-    plan: Mapping[str, Any],
+    plan: Plan,
     controls: Iterable[str],
     gate: str,
     will_correct: bool,
@@ -274,7 +277,7 @@ def refusals(left: Iterable[tuple[Action, str]]) -> list[Refusal]:
 
 def change(
     host: Host,
-    plan: Mapping[str, Any],
+    plan: Plan,
     name: str,
     *,
     lift: bool = False,

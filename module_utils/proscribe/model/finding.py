@@ -5,10 +5,14 @@ Pure data and pure decisions; both the host and the controller speak it. Standar
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Sequence
 
 from ..base.json_text import written
 from ..base.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from .types.plan import Entry
+    from .types.record import Evidence, Observed, OfControl, RecordError, Rule
 
 RECORD_SCHEMA = "proscribe/host/1"
 
@@ -64,7 +68,7 @@ class Finding(NamedTuple):
     path: str = ""
     detail: str = ""  # a few words for people: what is wrong with it
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Evidence:
         """The finding as it stands in a host record: every key always there, null where it does not apply."""
         return {key: value or None for key, value in self._asdict().items()}
 
@@ -80,7 +84,7 @@ class Verdict(NamedTuple):
     drifted: bool = False  # enforcing this control would correct it
     attempts: int = 0  # how often this host has refused what the rule is about, since it began to count
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Rule:
         return {
             "rule": self.rule,
             "state": self.state,
@@ -90,7 +94,7 @@ class Verdict(NamedTuple):
         }
 
 
-def exception_for(entry: Mapping[str, Any], finding: Finding, place: str = "") -> str:
+def exception_for(entry: Entry, finding: Finding, place: str = "") -> str:
     """The waiver that covers a finding although the rule's mode does not change; "" if none does.
 
     Such a waiver is for some users, versions or paths; the finding has to fit in each of these that it names. `place`
@@ -109,7 +113,7 @@ def exception_for(entry: Mapping[str, Any], finding: Finding, place: str = "") -
     return ""
 
 
-def concerns(entry: Mapping[str, Any], finding: Finding) -> bool:
+def concerns(entry: Entry, finding: Finding) -> bool:
     """Whether a service is restricted for whom something seen belongs to: the members of `only`, or everybody. What
     belongs to no user serves the others too.
     """
@@ -125,7 +129,7 @@ def _proven(finding: Finding) -> bool:
 
 def judge(
     rule: str,
-    entry: Mapping[str, Any],
+    entry: Entry,
     violations: Iterable[Finding],
     unseen: str = "",
     waiver_of: Callable[[Finding], str] | None = None,
@@ -171,11 +175,11 @@ def _also(covered: Mapping[Finding, str]) -> str:
     return "; ".join(f"waiver {waiver} covers {', '.join(dict.fromkeys(words))}" for waiver, words in seen.items())
 
 
-def within_limits(rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def within_limits(rules: Sequence[Rule]) -> list[Rule]:
     """The rules of a record with as much evidence as it may have. Users can make more: then each rule has its first
     findings, and a last one that says how many more there were, and long texts are cut. No rule or state is lost.
     """
-    cut: list[dict[str, Any]] = []
+    cut: list[Rule] = []
     for most in (MOST_FINDINGS_OF_RULE, 300, 100, 30, 10, 3, 1):
         cut = [_shortened(rule, most) for rule in rules]
         if sum(len(rule["findings"]) for rule in cut) <= MOST_FINDINGS and _size(cut) <= LARGEST_EVIDENCE:
@@ -183,14 +187,14 @@ def within_limits(rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return cut
 
 
-def first_findings(findings: Sequence[Any], most: int) -> tuple[Sequence[Any], list[dict[str, Any]]]:
+def first_findings(findings: Sequence[Any], most: int) -> tuple[Sequence[Any], list[Evidence]]:
     """The first findings of too many, and one that says how many more there were."""
     if len(findings) <= most:
         return findings, []
     return findings[: most - 1], [Finding("more", f"{len(findings) - most + 1:,} more findings").as_dict()]
 
 
-def _shortened(rule: Mapping[str, Any], most: int) -> dict[str, Any]:
+def _shortened(rule: Rule, most: int) -> Rule:
     """A rule with that many findings, and texts that go with their number."""
     longest = max(4 * most, 80)
     first, more = first_findings(rule["findings"], most)
@@ -205,7 +209,7 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - end - 3]}...{text[-end:]}"
 
 
-def _size(rules: Sequence[Mapping[str, Any]]) -> int:
+def _size(rules: Sequence[Rule]) -> int:
     """How many bytes findings and reasons take as they are printed."""
     return sum(
         len(written(rule["reason"])) + sum(len(written(value)) for one in rule["findings"] for value in one.values())
@@ -223,12 +227,12 @@ def host_record(
     *,
     plan_digest: str,
     checked_at: str,
-    platform: Mapping[str, Any],
+    platform: Mapping[str, str],
     verdicts: Sequence[Verdict],
-    errors: Sequence[Mapping[str, str]],
+    errors: Sequence[RecordError],
     duration_ms: int,
     nothing_known: Mapping[str, int] = {},
-) -> dict[str, Any]:
+) -> Observed:
     """A host's answer. The controller adds `host`, the inventory name, which a host cannot know.
 
     Rules that are compliant or not applicable with nothing to report are only counted, and so are those of which the
@@ -236,7 +240,7 @@ def host_record(
     one control leaves what is known of the others. `attempts` has for each rule how many packets were refused; a
     compliant host has some all the same.
     """
-    controls: dict[str, dict[str, int]] = {}
+    controls: dict[str, OfControl] = {}
     for verdict in verdicts:
         mine = controls.setdefault(verdict.rule.partition("/")[0], {"evaluated": 0, "not_applicable": 0})
         mine["evaluated"] += 1
@@ -262,12 +266,12 @@ def host_record(
         "controls": controls,
         "rules": within_limits([verdict.as_dict() for verdict in sorted(listed)]),
         "attempts": {verdict.rule: verdict.attempts for verdict in sorted(verdicts) if verdict.attempts},
-        "errors": [dict(error) for error in errors],
+        "errors": [*errors],
         "duration_ms": duration_ms,
     }
 
 
-def _unseen(record: Mapping[str, Any]) -> set[str]:
+def _unseen(record: Observed) -> set[str]:
     """The controls of which an observation saw nothing: each rule that the plan names for them is in doubt."""
     doubts: dict[str, int] = {}
     for rule in record["rules"]:
@@ -277,7 +281,7 @@ def _unseen(record: Mapping[str, Any]) -> set[str]:
     return {name for name, one in counts if 0 < one["evaluated"] - one["not_applicable"] == doubts.get(name)}
 
 
-def mark_repaired(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+def mark_repaired(before: Observed, after: Observed) -> Observed:
     """The second record of an enforcing run, with the rules that were wrong before and are compliant now as `repaired`.
 
     `found_at` is then when they were seen to be wrong, `checked_at` when they were seen to be compliant, `logged_in`

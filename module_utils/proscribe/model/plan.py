@@ -74,10 +74,17 @@ Settings:
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from ..base.hashing import sha256
 from ..base.json_text import to_json
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    from .types.plan import Plan
+
+    Part = TypeVar("Part", bound=Mapping[str, object])
 
 SCHEMA = "proscribe/plan/1"
 CONTROLS = ("apps", "browser", "firewall", "dns")
@@ -91,42 +98,54 @@ def canonical(value: Any) -> str:
     return to_json(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-def digest(body: Mapping[str, Any]) -> str:
+def digest(body: Mapping[str, object]) -> str:
     """The name of a plan: SHA-256 over its canonical JSON without the digest itself."""
     content = canonical({key: value for key, value in body.items() if key != "digest"})
     return "sha256:" + sha256(content.encode()).hexdigest()
 
 
-def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
+def sealed(body: Plan) -> Plan:
     """The plan with its digest."""
     return {**body, "digest": digest(body)}
 
 
 class Known(dict[str, object]):
-    """A plan with what follows from it alone, by name, as far as it has been computed: a host caches both together.
-    The sections of its controls are known as well.
-    """
+    """A plan, or a section of one, with what follows from it alone, by name."""
 
-    def __init__(self, plan: Mapping[str, Any], follows: dict[str, Any]) -> None:
-        super().__init__(plan)
+    def __init__(self, part: Mapping[str, object], follows: dict[str, Any]) -> None:
+        super().__init__(part)
         self.follows = follows
-        if "controls" in plan:
-            self["controls"] = {name: Known(section, follows) for name, section in plan["controls"].items()}
 
 
 class Resolved(dict[str, object]):
+    """A plan that has the digest of another."""
+
+
+def known(plan: Plan, follows: dict[str, Any]) -> Plan:
+    """The plan with what follows from it alone, by name, as far as it has been computed: a host caches both together.
+    The sections of its controls are known as well.
+    """
+    controls = {name: Known(section, follows) for name, section in plan["controls"].items()}
+    made: Any = Known({**plan, "controls": controls}, follows)
+    return made
+
+
+def resolved(plan: Plan) -> Plan:
     """A plan as it is on a host at a moment (plan_groups.here_and_now), with the digest of the compiled plan, which was
     checked before: it is another content. What follows from it is not cached.
     """
+    made: Any = Resolved(plan)
+    return made
 
 
-def part_of(plan: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
+def part_of(plan: Mapping[str, object], part: Part) -> Part:
     """Something made out of a plan, which is known where the plan is."""
-    return Known(part, plan.follows) if isinstance(plan, Known) else part
+    made: Any = Known(part, plan.follows) if isinstance(plan, Known) else part
+    return made
 
 
-def once(plan: Mapping[str, Any], name: str, work_out: Callable[[], Any]) -> Any:
-    """What follows from a plan (or a section of one), under a name of its own, worked out once where it is `Known`.
+def once(plan: Mapping[str, object], name: str, work_out: Callable[[], Any]) -> Any:
+    """What follows from a plan (or a section of one), under a name of its own, worked out once where it is known.
 
     It must depend on the plan and the code only, must not be changed, and has to be what `marshal` can write: texts,
     numbers, bytes, and tuples, lists, sets and dicts of these.
@@ -138,7 +157,7 @@ def once(plan: Mapping[str, Any], name: str, work_out: Callable[[], Any]) -> Any
     return plan.follows[name]
 
 
-def has_hours_or_groups(plan: Mapping[str, Any]) -> bool:
+def has_hours_or_groups(plan: Plan) -> bool:
     """Whether the plan says what only a host can resolve; plan_groups.here_and_now does."""
     return any(
         "hours" in one or "posix_groups" in one or "only" in one
@@ -148,7 +167,7 @@ def has_hours_or_groups(plan: Mapping[str, Any]) -> bool:
     )
 
 
-def check(plan: Mapping[str, Any]) -> None:
+def check(plan: Plan) -> None:
     """Refuse a plan that this code cannot have been meant for. Raises ValueError."""
     if isinstance(plan, Resolved):
         return

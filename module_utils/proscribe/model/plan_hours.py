@@ -7,14 +7,17 @@ changed when an hour begins.
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
-from .plan import RESTRICTED, Resolved
+from .plan import RESTRICTED, resolved as on_a_host
+
+if TYPE_CHECKING:
+    from .types.plan import Entry, Plan, Section
 
 RESOLVED = ("waiver", "hours", "otherwise", "opens", "exceptions")
 
 
-def at(plan: Mapping[str, Any], now: time.struct_time) -> Mapping[str, Any]:
+def at(plan: Plan, now: time.struct_time) -> Plan:
     """The plan as it is at a local time, without `hours`; the same object where it has none."""
     minute = now.tm_hour * 60 + now.tm_min
 
@@ -24,10 +27,10 @@ def at(plan: Mapping[str, Any], now: time.struct_time) -> Mapping[str, Any]:
     sections = {name: _section(section, is_open) for name, section in plan["controls"].items()}
     if all(section is plan["controls"][name] for name, section in sections.items()):
         return plan
-    return Resolved({**plan, "controls": sections})
+    return on_a_host({**plan, "controls": sections})
 
 
-def _section(section: Mapping[str, Any], is_open: Callable[[Sequence[Sequence[int]]], bool]) -> Mapping[str, Any]:
+def _section(section: Section, is_open: Callable[[Sequence[Sequence[int]]], bool]) -> Section:
     services = section["services"]
     timed = {id_: entry for id_, entry in services.items() if _has_hours(entry)}
     if not timed:
@@ -41,11 +44,11 @@ def _section(section: Mapping[str, Any], is_open: Callable[[Sequence[Sequence[in
     return {**section, "services": resolved}
 
 
-def _has_hours(entry: Mapping[str, Any]) -> bool:
+def _has_hours(entry: Entry) -> bool:
     return "hours" in entry or any("hours" in exception for exception in entry.get("exceptions", ()))
 
 
-def _entry(entry: Mapping[str, Any], is_open: Callable[[Sequence[Sequence[int]]], bool]) -> dict[str, Any]:
+def _entry(entry: Entry, is_open: Callable[[Sequence[Sequence[int]]], bool]) -> Entry:
     """An entry without hours: waived by the first waiver that opens it whole now, or as it is at other times."""
     left = {key: value for key, value in entry.items() if key not in RESOLVED}
     if "hours" in entry and is_open(entry["hours"]):
@@ -73,5 +76,5 @@ def difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[list[str
     return opened, closed
 
 
-def _openness(entry: Mapping[str, Any]) -> tuple[bool, int]:
+def _openness(entry: Entry) -> tuple[bool, int]:
     return entry["mode"] == "waived", len(entry.get("exceptions", ()))

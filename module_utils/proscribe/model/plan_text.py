@@ -15,9 +15,12 @@ thirds of the plan's own JSON. The digest is always of the whole plan.
 from __future__ import annotations
 
 import os.path
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 from .plan import canonical
+
+if TYPE_CHECKING:
+    from .types.plan import Entry, Plan
 
 HOSTS = ("web_hosts", "domains")
 OMITTED: dict[str, dict[str, Any]] = {
@@ -28,7 +31,7 @@ OMITTED: dict[str, dict[str, Any]] = {
 }
 
 
-def serialised(plan: Mapping[str, Any]) -> str:
+def serialised(plan: Plan) -> str:
     """A plan as canonical JSON, short where it can be. `whole` gives the same plan again, of any that has controls."""
     short = _short(plan)
     return canonical(short if whole(short) == plan else plan)
@@ -50,7 +53,7 @@ def whole(short: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in short.items() if key != "services"} | {"controls": controls}
 
 
-def _short(plan: Mapping[str, Any]) -> dict[str, Any]:
+def _short(plan: Plan) -> dict[str, Any]:
     entries: dict[str, dict[str, Mapping[str, Any]]] = {}
     for control, section in plan["controls"].items():
         for id_, entry in section["services"].items():
@@ -73,7 +76,7 @@ def _common(entries: list[Mapping[str, Any]]) -> dict[str, Any]:
     return {"name": entries[0]["name"], "hosts": os.path.commonprefix(hosts) or []}
 
 
-def _left(entry: Mapping[str, Any], service: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+def _left(entry: Entry, service: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
     usual = {**usual, "name": service["name"]}
     left = {key: value for key, value in entry.items() if key not in usual or value != usual[key]}
     return left | {key: left[key][len(service["hosts"]) :] for key in HOSTS if key in left}

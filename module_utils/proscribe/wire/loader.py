@@ -142,7 +142,7 @@ def answer_to(head: dict[str, Any], packed: bytes, packed_plan: bytes) -> dict[s
     sys.meta_path.insert(0, modules)
     from proscribe.host.run import compliance_state
     from proscribe.host.system import Host
-    from proscribe.model.plan import Known
+    from proscribe.model.plan import known
 
     if known is None:
         from proscribe.model.plan_text import whole
@@ -150,7 +150,7 @@ def answer_to(head: dict[str, Any], packed: bytes, packed_plan: bytes) -> dict[s
         plan = whole(plan)
     host = Host()
     count = len(follows)
-    answer = compliance_state(host, Known(plan, follows), **head["call"])
+    answer = compliance_state(host, known(plan, follows), **head["call"])
     complete = not sources and known is not None
     if head["call"].get("remember") and "record" in answer and not (complete and len(follows) == count):
         from proscribe.host.cache import keep

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ..base.moments import stamp
 from ..host.audit_program import installable
 from ..host.system import DARWIN
+from ..model.types.run import CompiledRun
 from .audit_text import AUDIT_TEXT
 from .loader import LACKING
 from .replies import results
@@ -29,7 +30,7 @@ ANY_PYTHON = f"for python in {PLACES}; do command -v $python && break; done"
 
 def compiled_run(variables: Mapping[str, Any]) -> Mapping[str, Any]:
     """What `compile_plans` said of the run, out of a host's variables; empty where it said nothing."""
-    run: Mapping[str, Any] = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
+    run: CompiledRun = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
     return run
 
 
@@ -82,7 +83,7 @@ class Observation(NamedTuple):
         return result
 
 
-def of_host(run: Mapping[str, Any], host: str, text: str, call: Mapping[str, Any], seconds: int) -> Observation:
+def of_host(run: CompiledRun, host: str, text: str, call: Mapping[str, Any], seconds: int) -> Observation:
     """The observation of a host. `run` is what `compile_plans` said of the run, and `text` a plan that was given to the
     task instead of the compiled one.
     """

@@ -25,6 +25,8 @@ from ..base.ownership import name_of, who_else
 from ..model.plan import canonical
 from ..model.plan import digest as digest_of
 from ..model.plan_text import serialised
+from ..model.types.plan import Plan
+from ..model.types.run import Prepared
 from .stream import Part, packed_code, packed_macos
 
 PLANS = "plans"  # the store's name in the folder of reports
@@ -97,13 +99,13 @@ class Store:
         with self._open():
             pass
 
-    def prepare(self, plans: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    def prepare(self, plans: Mapping[str, Plan]) -> Prepared:
         """Keep what the hosts of a run need: the code, and these plans by digest. What the run has to know of it:
         {code: the name of the observing code, packed: {digest: SHA-256 of the packed plan}}.
         """
         return {"code": self.code(probe=False).name, "packed": {key: self._prepared(key, plans[key]) for key in plans}}
 
-    def _prepared(self, digest: str, plan: Mapping[str, Any]) -> str:
+    def _prepared(self, digest: str, plan: Plan) -> str:
         self.add(plan, digest)
         text, name = serialised(plan).encode(), f"{_short(digest)}.plan"
         packed = self._read(name)
@@ -112,7 +114,7 @@ class Store:
             self._keep(name, packed)
         return hashlib.sha256(packed).hexdigest()
 
-    def add(self, plan: Mapping[str, Any], digest: str) -> None:
+    def add(self, plan: Plan, digest: str) -> None:
         """Keep a plan as JSON under its digest; later runs and the history ask for it."""
         text, name = canonical(plan).encode(), f"{_short(digest)}.json"
         if self._read(name) != text:
@@ -159,14 +161,14 @@ class Store:
 
         return Part(name, packed)
 
-    def stored(self, digest: str) -> dict[str, Any]:
+    def stored(self, digest: str) -> Plan:
         """A plan, as `add` kept it. Raises FileNotFoundError, and Untrusted for one that does not fit its digest."""
         name = f"{_short(digest)}.json"
         content = self._read(name) if _DIGEST.fullmatch(digest) else b""
         if not content:
             raise FileNotFoundError(f"the plan {digest} is gone from {self.directory}")
         with contextlib.suppress(ValueError, RecursionError):
-            plan = json.loads(content)
+            plan: Any = json.loads(content)
             if isinstance(plan, dict) and digest == plan.get("digest") == digest_of(plan):
                 return plan
         raise Untrusted(f"{self.directory}/{name}", "something else", "the plan of that name; delete what is there")

@@ -10,7 +10,6 @@ import functools
 import json
 import lzma
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from ..base.moments import stamp
@@ -18,6 +17,7 @@ from ..host.audit_program import installable
 from ..host.watch.installed import release_of
 from ..host.watch.program_text import WATCH_TEXT
 from ..host.watch.state.files import MOST_PLANS
+from ..model.types.plan import Plan
 from .store import Store
 from .stream import packed_watch
 
@@ -28,7 +28,7 @@ def named_for_hosts() -> dict[str, Any]:
     return {"release": release_of(installable(WATCH_TEXT).encode(), packed_watch())}
 
 
-def packed(store: Store, plan: Mapping[str, Any]) -> str:
+def packed(store: Store, plan: Plan) -> str:
     """What the module `host_watch` is given, packed as text. Raises OSError for a plan that is not in the store."""
     plans = [plan]
     while (later := plans[-1].get("later")) and len(plans) < MOST_PLANS:

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import datetime
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 
+from ...model.types.record import Record
+from ...model.types.report import Report
 from ...wire.store import PLANS, Store, Untrusted
 from ..report.end.publishing import Beyond, publish
 from ..report.evaluation.advice import NOT_REACHED, SET_ASIDE, host_lists
@@ -89,7 +91,7 @@ def _bring_plans(source: Path, store: Path) -> None:
             ours.add(theirs.stored(digest), digest)
 
 
-def _remember(report: dict[str, Any], records: Sequence[Mapping[str, Any]], reports: Path) -> dict[str, Any]:
+def _remember(report: Report, records: Sequence[Record], reports: Path) -> dict[str, Any]:
     """Write the run into the history; return what the page shows of it. An error is printed, and is a warning of the
     report.
     """

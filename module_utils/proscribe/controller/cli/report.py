@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ...base.duration import GRAMMAR, moment_of, seconds_of, shown, spelled
+from ...model.types.report import Report
+from ...model.types.run import CompiledRun
 from ...wire import installation
 from ...wire.store import PLANS
 from ..compile.catalogue.loading import load
@@ -227,7 +229,7 @@ def _one_run(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
     )
 
 
-def _notes(report: dict[str, Any], directory: Path, reports: Path, latest: bool) -> list[str]:
+def _notes(report: Report, directory: Path, reports: Path, latest: bool) -> list[str]:
     """The notes for a user who reads a report later: its age, and newer runs."""
     run, notes = report["run"], []
     age = (_now() - moment_of(run["finished"])).total_seconds()
@@ -256,7 +258,7 @@ def _newer_parts(latest: Path, reports: Path) -> list[str]:
     return [f"{newest.name} is newer ({scope}): {states or 'no host'}; --run {NEWEST} shows it"]
 
 
-def _write(directory: Path, report: dict[str, Any], arguments: argparse.Namespace, reports: Path) -> None:
+def _write(directory: Path, report: Report, arguments: argparse.Namespace, reports: Path) -> None:
     """Write anew what is made from report.json and hosts.jsonl, which stay as they are."""
     records = sharing(read_records(directory))
     shown_with: dict[str, Any] = {}
@@ -275,7 +277,7 @@ def _write(directory: Path, report: dict[str, Any], arguments: argparse.Namespac
         exports.write(directory, report, records, names, known, changes)
 
 
-def _changes(names: Collection[str], reports: Path, run: Mapping[str, Any], history: str) -> Transitions | None:
+def _changes(names: Collection[str], reports: Path, run: CompiledRun, history: str) -> Transitions | None:
     """What a run changed, where one of these exports contains it; an unreadable history gives only a message."""
     try:
         return changes_of(reports, run, history) if exports.of_history(names) else None

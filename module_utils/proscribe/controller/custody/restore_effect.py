@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ...host.controls.apps.quarantine.capacity import ends
 from ...model.finding import Finding, exception_for
+from ...model.types.plan import Plan
 from . import LEFT, TAKEN, WAIVED
 
 
@@ -18,7 +19,7 @@ class Outlook(NamedTuple):
     why: str  # in words
 
 
-def outlook(plan: Mapping[str, Any], item: Mapping[str, Any], ends_of: Mapping[str, str]) -> Outlook:
+def outlook(plan: Plan, item: Mapping[str, Any], ends_of: Mapping[str, str]) -> Outlook:
     """The outlook for an item, as `results.quarantine` has it, once it stands at its place again. `ends_of` says when
     each waiver ends (UTC).
 
@@ -68,7 +69,7 @@ def _exception(entry: Mapping[str, Any], item: Mapping[str, Any]) -> str:
     return exception_for(entry, found)
 
 
-def retained_until(plan: Mapping[str, Any], item: Mapping[str, Any]) -> str:
+def retained_until(plan: Plan, item: Mapping[str, Any]) -> str:
     """When an item has been kept long enough, after which the next enforcing run prunes it; "" for ever."""
     section = plan["controls"].get("apps") or {}
     keep = int((section.get("settings") or {}).get("quarantine_keep", 0))

@@ -5,14 +5,14 @@ The policies themselves are host/controls/group_policy/policies.py, which a doma
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ...host.controls.browser import firefox
 from ...host.controls.browser.rendering import MOST_ENTRIES, Name, Verdicts, extensions, fitting, names, rules
 from ...host.controls.browser.settings import rule
 from ...host.controls.group_policy import policies
 from ...model.plan import RESTRICTED
+from ...model.types.plan import Entry, Plan, Section
 from .declaration import Decision, LeftOut
 
 CONTROL = "browser"
@@ -56,19 +56,19 @@ def left_out(
     return found
 
 
-def _closed_in_firefox(section: Mapping[str, Any]) -> list[LeftOut]:
+def _closed_in_firefox(section: Section) -> list[LeftOut]:
     return [
         LeftOut("", f"Firefox: {opened}", f"An exception there would open {closed} too, so it stays blocked.")
         for opened, closed in firefox.lists(rules(section)).closed
     ]
 
 
-def blocks(plan: Mapping[str, Any], host: str, port: int | None = None) -> bool:
+def blocks(plan: Plan, host: str, port: int | None = None) -> bool:
     """Whether the page of a host is blocked, or what it has at a path."""
     section = plan["controls"].get(CONTROL)
     bare, slash, path = host.partition("/")
     return section is not None and Verdicts(fitting(section["services"])).blocked(Name(bare, slash + path))
 
 
-def _known(entry: Mapping[str, Any]) -> bool:
+def _known(entry: Entry) -> bool:
     return bool(names(entry) or any(extensions(entry, store) for store in STORES))

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from ...model.plan import CONTROLS, RESTRICTED, sealed
+from ...model.types.plan import Entry, Plan, Section
 from ..report.text.wording import some
 from .declaration import BY_TENANT, Decision, LeftOut, NotExportable
 
@@ -28,9 +29,7 @@ NARROWED = {
 MOST_HOSTS = 5  # named per waiver
 
 
-def decide(
-    plans: Mapping[str, Mapping[str, Any]], at: datetime, group: str = "", needed: Sequence[str] = CONTROLS
-) -> Decision:
+def decide(plans: Mapping[str, Plan], at: datetime, group: str = "", needed: Sequence[str] = CONTROLS) -> Decision:
     """The decision for hosts, by their plans. `needed` are the controls that a format takes: in the others, hosts may
     differ. Raises NotExportable, also where each of these controls is off.
     """
@@ -45,15 +44,13 @@ def decide(
     return Decision(plan, plan["digest"], str(plan.get("catalog", "")), group, tuple(sorted(plans)), at, left_out)
 
 
-def open_for_tenants(plan: Mapping[str, Any], control: str) -> list[LeftOut]:
+def open_for_tenants(plan: Plan, control: str) -> list[LeftOut]:
     """The restricted services that a control leaves open for the organisation's tenants."""
     services = plan["controls"].get(control, {}).get("by_tenant", ())
     return [LeftOut(f"{control}/{id_}", "the service", BY_TENANT) for id_ in services]
 
 
-def join(
-    plans: Mapping[str, Mapping[str, Any]], needed: Sequence[str] = CONTROLS
-) -> tuple[dict[str, Any], tuple[LeftOut, ...]]:
+def join(plans: Mapping[str, Plan], needed: Sequence[str] = CONTROLS) -> tuple[dict[str, Any], tuple[LeftOut, ...]]:
     """The one plan of hosts, sealed, by their plans, and what of theirs is not in it. It is the very plan of the hosts
     where all have one and no waiver is narrowed. Raises NotExportable for hosts that differ in more than waivers.
     """
@@ -83,7 +80,7 @@ def join(
     return (dict(first) if same else sealed(joined)), tuple(left_out)
 
 
-def _policy(plan: Mapping[str, Any], needed: Sequence[str]) -> dict[str, Any]:
+def _policy(plan: Plan, needed: Sequence[str]) -> dict[str, Any]:
     """What of a plan has to be the same on all hosts."""
     sections = {control: section for control, section in plan["controls"].items() if control in needed}
     return {
@@ -104,7 +101,7 @@ def _policy(plan: Mapping[str, Any], needed: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def usual_mode(entry: Mapping[str, Any], section: Mapping[str, Any]) -> str:
+def usual_mode(entry: Entry, section: Section) -> str:
     """The mode of a service without its waivers."""
     return str(entry.get("otherwise", section["mode"]) if entry["mode"] == "waived" else entry["mode"])
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
+
+from ...model.types.plan import Plan
 
 
 class NotExportable(Exception):
@@ -32,7 +34,7 @@ BY_TENANT = (
 class Decision(NamedTuple):
     """What one point has to enforce. `plan` needs no clock and no user: waivers that do are resolved to `closed`."""
 
-    plan: Mapping[str, Any]  # one plan in the form of plan.py (its docstring), sealed
+    plan: Plan  # one plan in the form of plan.py (its docstring), sealed
     digest: str  # plan["digest"]
     catalogue: str  # release of the catalogue, "" if it has none
     group: str  # "": all hosts of the inventory
@@ -57,7 +59,7 @@ NO_PATHS, HTTP, HTTPS = "", "plain HTTP only", "HTTPS too"
 class Blocks(Protocol):
     """Whether a point blocks a host name or an address, and a port of it, by a plan; None where it cannot say."""
 
-    def __call__(self, plan: Mapping[str, Any], host: str, port: int | None = None, /) -> bool | None: ...
+    def __call__(self, plan: Plan, host: str, port: int | None = None, /) -> bool | None: ...
 
 
 class Format(NamedTuple):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from typing import NamedTuple
 
 from ...host.controls.dns.desired import covering, of_plan, plain
 from ...model.plan import RESTRICTED
+from ...model.types.plan import Plan, Section
 from .declaration import Decision, LeftOut
 
 CONTROL = "dns"
@@ -43,7 +44,7 @@ def dns_names(decision: Decision, *, canaries: bool = True, exact: bool = False)
     )
 
 
-def blocks(plan: Mapping[str, Any], host: str, port: int | None = None) -> bool:
+def blocks(plan: Plan, host: str, port: int | None = None) -> bool:
     """Whether a name is blocked in a section."""
     section = plan["controls"].get(CONTROL)
     if section is None:
@@ -53,7 +54,7 @@ def blocks(plan: Mapping[str, Any], host: str, port: int | None = None) -> bool:
     return covering(host, names | desired.through) in names
 
 
-def blocks_exactly(plan: Mapping[str, Any], host: str, port: int | None = None) -> bool:
+def blocks_exactly(plan: Plan, host: str, port: int | None = None) -> bool:
     """Whether a name itself is blocked in a section, by a point that knows no "all below"."""
     section = plan["controls"].get(CONTROL)
     return section is not None and host in of_plan(section, {}, canaries=False).names
@@ -71,7 +72,7 @@ def _said(name: str, same: Collection[str], other: Collection[str]) -> bool:
     return False
 
 
-def _canaries(section: Mapping[str, Any]) -> list[LeftOut]:
+def _canaries(section: Section) -> list[LeftOut]:
     return [
         LeftOut(f"{CONTROL}/{id_}", f"name {name}", "It has to be answered with NXDOMAIN, which this format has not.")
         for id_, entry in sorted(section["services"].items())

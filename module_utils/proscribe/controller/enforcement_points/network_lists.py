@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ...host.controls.firewall.rule_text import Network, spelled
 from ...host.controls.firewall.ruleset import DNS_OVER_TLS, refused, refused_everywhere
 from ...model.plan import RESTRICTED
+from ...model.types.plan import Plan
 from .declaration import Decision, LeftOut, NotExportable
 
 CONTROL = "firewall"
@@ -77,7 +78,7 @@ def for_hosts(decision: Decision, *, everywhere: bool) -> Iterator[LeftOut]:
         yield LeftOut(f"{CONTROL}/plain-dns", "proscribe_dns_force", "It is about a host's own resolver.")
 
 
-def blocks(plan: Mapping[str, Any], host: str, port: int | None = None, everywhere: bool = False) -> bool | None:
+def blocks(plan: Plan, host: str, port: int | None = None, everywhere: bool = False) -> bool | None:
     """Whether an address is blocked in a section, on a port or on some port; None for a name. `everywhere`: by a point
     that gets what is refused whatever the address.
     """

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...host.controls.browser.rendering import Name, Verdicts, above, minimal, name, names
 from ...host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, UNMANAGED
 from ...model.plan import RESTRICTED
+from ...model.types.plan import Entry, Plan, Section
 from .decision import open_for_tenants
 from .declaration import Decision, LeftOut
 
@@ -54,7 +55,7 @@ def rule_of(decision: Decision, one: Name) -> str:
     return next((f"{CONTROL}/{id_}" for id_ in found), "")
 
 
-def blocks(plan: Mapping[str, Any], host: str, port: int | None = None) -> bool:
+def blocks(plan: Plan, host: str, port: int | None = None) -> bool:
     """Whether a host is blocked in a section, or what it has at a path."""
     section = plan["controls"].get(CONTROL)
     bare, slash, path = host.partition("/")
@@ -64,11 +65,11 @@ def blocks(plan: Mapping[str, Any], host: str, port: int | None = None) -> bool:
     return verdicts.blocked(whole) or verdicts.blocked(whole._replace(path=slash + path))
 
 
-def _restricts(entry: Mapping[str, Any]) -> bool:
+def _restricts(entry: Entry) -> bool:
     return entry["mode"] in RESTRICTED and bool(names(entry))
 
 
-def _for_browsers(section: Mapping[str, Any]) -> Iterator[LeftOut]:
+def _for_browsers(section: Section) -> Iterator[LeftOut]:
     for id_, entry in sorted(section["services"].items()):
         if entry["mode"] in RESTRICTED and any(entry.get("extensions", {}).values()):
             yield LeftOut(f"{CONTROL}/{id_}", "its browser extensions", "A proxy does not manage browsers.")

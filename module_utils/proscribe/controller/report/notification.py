@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from ...base.duration import moment_of, spelled
 from ...model.finding import COMPLIANT, OPEN, REPAIRED
+from ...model.types.record import Record
+from ...model.types.report import Report
 from .evaluation.scope import cut_short
 from .evaluation.since_last_run import ENDED, FROZEN, INCIDENT, Remark, remarks
 from .history import History
@@ -66,7 +68,7 @@ class Known(NamedTuple):
     between: Mapping[str, frozenset[str]] = {}  # what the run brought of the time before it, by host
 
 
-def known(history: History | None, report: Mapping[str, Any]) -> Known | None:
+def known(history: History | None, report: Report) -> Known | None:
     """What the history says of this run; None without one. Raises HistoryError."""
     if history is None:
         return None
@@ -81,9 +83,7 @@ def known(history: History | None, report: Mapping[str, Any]) -> Known | None:
         )
 
 
-def notification(
-    report: Mapping[str, Any], records: Iterable[Mapping[str, Any]], known: Known | None, where: str
-) -> Notification | None:
+def notification(report: Report, records: Iterable[Record], known: Known | None, where: str) -> Notification | None:
     """The notification of a run, or None where nothing changed. `known` is what the history says (None: nothing; then
     what is wrong counts as new), `where` the directory of the report.
     """
@@ -135,7 +135,7 @@ def notification(
     return made(subject, lines, **facts)
 
 
-def _between(record: Mapping[str, Any], known: Known | None) -> list[Remark]:
+def _between(record: Record, known: Known | None) -> list[Remark]:
     """What happened on a host between two runs that no run has reported yet; all of it, where there is no history."""
     found = [one for one in remarks(record) if one.kind in REPORTED]
     if known is None:
@@ -150,7 +150,7 @@ def _fact(one: Remark) -> dict[str, Any]:
 
 
 def _of_record(
-    record: Mapping[str, Any], began: Mapping[tuple[str, str], history_news.Change], known: Known | None
+    record: Record, began: Mapping[tuple[str, str], history_news.Change], known: Known | None
 ) -> Iterable[dict[str, Any]]:
     """What changed on a host: {rule, state, what, since, repaired, times}."""
     host = record["host"]
@@ -204,7 +204,7 @@ def _of_record(
             }
 
 
-def _still(record: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> list[str]:
+def _still(record: Record, items: Sequence[Mapping[str, Any]]) -> list[str]:
     """The rules of a host that are as wrong as they were, in a run that changed others."""
     notified = {item["rule"] for item in items}
     return [rule["rule"] for rule in record["rules"] if rule["state"] in OPEN and rule["rule"] not in notified]
@@ -212,7 +212,7 @@ def _still(record: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> lis
 
 def _subject(
     by_host: Mapping[str, Sequence[Mapping[str, Any]]],
-    records: Mapping[str, Mapping[str, Any]],
+    records: Mapping[str, Record],
     stopped: str | None,
     known: Known | None,
     happened: Mapping[str, Sequence[Remark]],
@@ -250,9 +250,7 @@ def _drifted(item: Mapping[str, Any]) -> bool:
     return item["state"] == REPAIRED and not (item["since"] and item["since"] < item["found"])
 
 
-def _host(
-    host: str, items: Sequence[Mapping[str, Any]], record: Mapping[str, Any], happened: Sequence[Remark]
-) -> Iterable[str]:
+def _host(host: str, items: Sequence[Mapping[str, Any]], record: Record, happened: Sequence[Remark]) -> Iterable[str]:
     logged_in = record.get("logged_in")
     yield f"{host}{f' (logged in: {some(logged_in, 5)})' if logged_in else ''}"
     together: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...model.types.run import CompiledRun
 from ..report.text.wording import some
 from . import Decision, Seen, decide, seen, where
 from .before import run_before
@@ -23,7 +24,7 @@ CHECK = "check"  # the mode of a run that only says what it would correct
 class _Run:
     """A run, and what its hosts answered before one of them was changed."""
 
-    def __init__(self, run: Mapping[str, Any]) -> None:
+    def __init__(self, run: CompiledRun) -> None:
         self.run = run
         self.answers: dict[str, Seen] = {}
         self.decision: Decision | None = None
@@ -32,7 +33,7 @@ class _Run:
 _now: _Run | None = None
 
 
-def begins(run: Mapping[str, Any] | None) -> None:
+def begins(run: CompiledRun | None) -> None:
     """A run begins that corrects; `run` is what `compile_plans` said of it. None for one that corrects nothing, and
     for a playbook that begins.
     """
@@ -63,7 +64,7 @@ def decision(warn: Callable[[str], None]) -> Decision | None:
     return decided()
 
 
-def decision_on(fleet: Sequence[Seen], run: Mapping[str, Any], dry: bool, warn: Callable[[str], None]) -> Decision:
+def decision_on(fleet: Sequence[Seen], run: CompiledRun, dry: bool, warn: Callable[[str], None]) -> Decision:
     """The decision for hosts that answered. `run` is what `compile_plans` said of it."""
     made = decide(fleet, run["rollout"], dry)
     if made.stop:

@@ -18,6 +18,7 @@ from ...host.controls.browser.observed import Observed
 from ...host.controls.group_policy.policies import CHROMIUM, PROGRAMS, Program, of_programs
 from ...host.system.types import escaped
 from ...model.finding import Verdict
+from ...model.types.plan import Plan
 from .answer import Answer
 from .apps import NARROW, Installed, accounts, away, names_of
 from .command import APP_PATHS, BROWSERS, MACHINE, USERS
@@ -154,7 +155,7 @@ def _known(path: str) -> str:
     return "chromium" if id_ == "google_chrome" and CHROMIUM_FOLDER in path else id_
 
 
-def observe(plan: Mapping[str, Any], answer: Answer, browsers: Browsers) -> list[Verdict]:
+def observe(plan: Plan, answer: Answer, browsers: Browsers) -> list[Verdict]:
     """The verdicts of `browser` (managed.verdicts). Raises ControlError for a plan that no browser could follow."""
     desired = Desired(plan)
     due = of_programs(plan)

@@ -12,6 +12,8 @@ from ...host.system import ControlError
 from ...model.finding import ERROR, NONCOMPLIANT, UNKNOWN, Verdict, host_record
 from ...model.plan import CONTROLS, check
 from ...model.plan_hours import at
+from ...model.types.plan import Plan
+from ...model.types.record import Record
 from . import apps, browsers
 from .answer import Answer
 
@@ -22,7 +24,7 @@ NOT_OBSERVED = "{} is not observed on Windows"
 IN_PART = "a waiver ({}) opens it at some hours or to a group, which is not known of a Windows host"
 
 
-def observe(plan: Mapping[str, Any], answer: Answer, only: Collection[str], started: float) -> dict[str, Any]:
+def observe(plan: Plan, answer: Answer, only: Collection[str], started: float) -> dict[str, Any]:
     """The host's record. `only` names the controls to observe; empty means all that the plan has. `started` is when the
     host was asked, by the monotonic clock. Raises ValueError for an unusable plan.
     """
@@ -82,7 +84,7 @@ def _resolved_on_hosts(entry: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def answered(record: Mapping[str, Any], gate: str) -> dict[str, Any]:
+def answered(record: Record, gate: str) -> dict[str, Any]:
     """What the module that observes answers: {changed, record, drifted, privileged}, and {failed, msg} where the gate
     makes the host fail. Nothing is ever corrected.
     """

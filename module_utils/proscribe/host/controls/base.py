@@ -14,12 +14,15 @@ is imported inside `enforce` and `lift`, because an audit pays for every line th
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Protocol, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Protocol, Sequence
 
 from ...base.tuples import NamedTuple
 from ...model.finding import LARGEST_DIFFERENCES, Verdict
 from ...model.removed import Removed
 from ..system import Host
+
+if TYPE_CHECKING:
+    from ...model.types.plan import Plan
 
 
 class Action(NamedTuple):
@@ -80,8 +83,8 @@ class Changes(NamedTuple):
 class Control(Protocol):
     """The shape of a control's package."""
 
-    def observe(self, host: Host, plan: Mapping[str, Any]) -> list[Verdict]: ...
+    def observe(self, host: Host, plan: Plan) -> list[Verdict]: ...
 
-    def enforce(self, host: Host, plan: Mapping[str, Any]) -> Changes: ...
+    def enforce(self, host: Host, plan: Plan) -> Changes: ...
 
-    def lift(self, host: Host, plan: Mapping[str, Any]) -> Changes: ...
+    def lift(self, host: Host, plan: Plan) -> Changes: ...

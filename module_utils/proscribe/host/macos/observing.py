@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Iterable
 
 from ...model.finding import ERROR, UNKNOWN, Verdict, host_record
 from ...model.plan import CONTROLS, check
@@ -12,12 +12,15 @@ from ..system import ControlError, Host, Unseen
 from . import applications, apps, names, preferences
 from .property_list import read
 
+if TYPE_CHECKING:
+    from ...model.types.plan import Plan
+
 SYSTEM = "macos"
 RELEASE = "/System/Library/CoreServices/SystemVersion.plist"
 NOT_OBSERVED = "{} is not observed on macOS"
 
 
-def record_of(host: Host, plan: Mapping[str, Any], only: Iterable[str]) -> dict[str, Any]:
+def record_of(host: Host, plan: Plan, only: Iterable[str]) -> dict[str, Any]:
     """The host's record. `only` names the controls to observe; empty means all that the plan has. Groups of a waiver
     are not resolved, so nobody is in them. Raises ValueError for an unusable plan.
     """

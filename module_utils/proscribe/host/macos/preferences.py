@@ -7,7 +7,7 @@ from names that are joined with two underscores.
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from ...model.finding import Verdict
 from ..controls.browser import ObservedPlace
@@ -20,6 +20,9 @@ from ..system import ControlError, Host, Unseen
 from .applications import Found
 from .property_list import read
 
+if TYPE_CHECKING:
+    from ...model.types.plan import Plan
+
 FOLDER = "/Library/Managed Preferences"
 ENABLED = "EnterprisePoliciesEnabled"  # of Firefox
 JOINT = "__"
@@ -29,7 +32,7 @@ BUNDLES = {"microsoft_edge": "com.microsoft.edgemac"}
 SAFARI = "what Safari opens is not observed"
 
 
-def verdicts(host: Host, plan: Mapping[str, Any], found: Found) -> tuple[list[Verdict], list[str]]:
+def verdicts(host: Host, plan: Plan, found: Found) -> tuple[list[Verdict], list[str]]:
     """The verdicts of `browser` (managed.verdicts), and the ids of the installed browsers. Raises ControlError for a
     plan that no browser could follow.
     """

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
+
+if TYPE_CHECKING:
+    from ...model.types.record import Evidence, Observed
 
 
-def by_cause(record: Mapping[str, Any], rules: Iterable[str]) -> list[tuple[str, list[str]]]:
+def by_cause(record: Observed, rules: Iterable[str]) -> list[tuple[str, list[str]]]:
     """Some rules of a record by what was found of them: [(the cause in words, its rules)]. Each rule is there once."""
     found: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     chosen = set(rules)
@@ -19,12 +22,12 @@ def by_cause(record: Mapping[str, Any], rules: Iterable[str]) -> list[tuple[str,
     ]
 
 
-def evidence(finding: Mapping[str, Any]) -> str:
+def evidence(finding: Evidence) -> str:
     """A finding in a few words."""
     return f"{finding['kind']} {finding['path'] or finding['id']}"
 
 
-def named(findings: Sequence[Mapping[str, Any]], details: bool = True) -> str:
+def named(findings: Sequence[Evidence], details: bool = True) -> str:
     """What was found, in a line; with the details of the first finding on request."""
     if not findings:
         return ""

@@ -7,7 +7,7 @@ run has confirmed its plan in time.
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
 from ...base.moments import stamp
 from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Finding, Verdict
@@ -20,6 +20,9 @@ from .starts.reported import HEARTBEAT
 from .state import clock, files
 from .state.summary import is_stale
 
+if TYPE_CHECKING:
+    from ...model.types.plan import Plan
+
 WATCHER, PLAN = "watch/watcher", "watch/plan"
 RULES = ("watcher", "launches", "plan")
 RUNS = ("active", "activating", "reloading")
@@ -29,7 +32,7 @@ HEAD = " -ISXutf8\n"  # of the program, behind its interpreter
 
 def observe(
     host: Host,
-    plan: Mapping[str, Any],
+    plan: Plan,
     controller: Mapping[str, Any] | None = None,
     heartbeat: Heartbeat | None = None,
 ) -> list[Verdict]:
@@ -77,9 +80,7 @@ def _plan(host: Host, known: files.Settings, digest: str) -> Verdict:
     return Verdict(PLAN, NONCOMPLIANT, (Finding("plan", known.plan, detail=f"stale: {detail}"),))
 
 
-def _wrong(
-    host: Host, plan: Mapping[str, Any], known: files.Settings, controller: Mapping[str, Any] | None
-) -> Iterator[Finding]:
+def _wrong(host: Host, plan: Plan, known: files.Settings, controller: Mapping[str, Any] | None) -> Iterator[Finding]:
     """What is wrong with an installed watch."""
     desired = plan["watch"]
     if plan["digest"] in known.plans() and (known.every, known.max_age) != (desired["every"], desired["max_age"]):
@@ -170,7 +171,7 @@ def release(host: Host) -> str:
     return release_of(head + rest, code)
 
 
-def renew(host: Host, plan: Mapping[str, Any], controller: Mapping[str, Any] | None) -> None:
+def renew(host: Host, plan: Plan, controller: Mapping[str, Any] | None) -> None:
     """A run has confirmed the plan: note it where this is a plan that the watch holds. Raises ControlError."""
     try:
         known = files.settings(host)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from functools import partial
-from typing import Any, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Collection, Iterable, Mapping, Sequence
 
 from ...base.moments import is_stamp, stamp
 from ...model.plan import canonical
@@ -22,13 +22,16 @@ from .installed import SYSTEMD_RUNS, release_of, text_of_unit
 from .starts import reported
 from .state import clock, files, journal
 
+if TYPE_CHECKING:
+    from ...model.types.plan import Plan
+
 RUNNING = (reported.STATE, f"{reported.STATE}.new")  # what the daemon reports of itself
 PULL = "/usr/libexec/proscribe/pull"  # the program of a host's own scheduled runs
 TIMEOUT = 120  # seconds for a call of systemctl
 READY_WITHIN = 120.0  # seconds in which a daemon that was started has read what is restricted, on a busy host
 
 
-def enforce(host: Host, plan: Mapping[str, Any], given: Mapping[str, Any]) -> Changes:
+def enforce(host: Host, plan: Plan, given: Mapping[str, Any]) -> Changes:
     """What installs the watch, or removes it where the plan has none. `given` is what the controller sent: {program:
     text, code: bytes, plans: [the plans, the host's first], now}. Raises ControlError.
     """
@@ -88,7 +91,7 @@ def _note(host: Host, now: object) -> None:
     host.write(files.RENEWED, (now if is_stamp(now) else stamp(clock.effective(host))) + "\n", files.PRIVATE)  # type: ignore[operator]
 
 
-def _chain(plan: Mapping[str, Any], plans: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def _chain(plan: Plan, plans: Sequence[Plan]) -> list[tuple[str, str]]:
     """The successors of a plan, by their moments. Raises ControlError for plans that do not belong together."""
     chain: list[tuple[str, str]] = []
     named = plan.get("later")
@@ -160,7 +163,7 @@ def _is_ready(host: Host, made: files.Settings, within: float) -> bool:
 
 
 def change(
-    host: Host, plan: Mapping[str, Any], given: Mapping[str, Any], lift_it: bool = False, dry_run: bool = False
+    host: Host, plan: Plan, given: Mapping[str, Any], lift_it: bool = False, dry_run: bool = False
 ) -> dict[str, Any]:
     """Install the watch, or remove it, and report what was done, as run.change does. Raises ControlError."""
     host.require_root()

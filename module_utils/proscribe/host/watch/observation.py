@@ -14,7 +14,7 @@ from ...base.json_text import written
 from ...base.moments import stamp
 from ...base.tuples import NamedTuple
 from ...model.finding import NONCOMPLIANT, REPAIRED, WATCH, mark_repaired
-from ...model.plan import Known, has_hours_or_groups, once
+from ...model.plan import has_hours_or_groups, known, once
 from ..controls.applying import carry_out
 from ..controls.apps.requests.answers import NOTIFIED
 from ..controls.base import Changes
@@ -23,6 +23,9 @@ from .causes import by_cause
 from .installed import PLAN, WATCHER
 from .state import clock, effective, files, journal, pause
 from .state.summary import is_stale
+
+if TYPE_CHECKING:
+    from ...model.types.record import Observed
 
 MOST_REMOVALS = 25  # packages that one observation removes
 LOAD_TIME = 20.0  # seconds for a new table of the firewall to be loaded
@@ -115,7 +118,7 @@ class Observation:
         if earlier not in plans:  # a run has brought others since the last own observation
             earlier = plans[plans.index(digest) - 1]
         with contextlib.suppress(files.Damaged, Unseen):
-            return Known(effective.stored(self.host, self.known, earlier), {})
+            return known(effective.stored(self.host, self.known, earlier), {})
         return None
 
     def _by_earlier_plan(self, earlier: Plan | None, wrong: list[str]) -> set[str]:
@@ -127,7 +130,7 @@ class Observation:
         except (ControlError, Unseen, ValueError):
             return set(wrong)
 
-    def _note_drift(self, record: Mapping[str, Any], rules: list[str]) -> None:
+    def _note_drift(self, record: Observed, rules: list[str]) -> None:
         for cause, together in by_cause(record, rules):
             self._journal("drift", rules=together, users=record.get("logged_in", []), cause=cause)
 
@@ -150,7 +153,7 @@ class Observation:
         if "stale" in self.before.get("reported", ()) and "stale" not in self.reported:
             self._journal("renewed")
 
-    def _note_damage(self, record: Mapping[str, Any]) -> None:
+    def _note_damage(self, record: Observed) -> None:
         """Of the watcher itself, what is still wrong: a run repairs it, as it is not on the host a second time."""
         for rule in record["rules"]:
             if rule["rule"] == WATCHER and rule["state"] == NONCOMPLIANT:
@@ -228,7 +231,7 @@ class Observation:
                     deliver(self.host, [message])
                     self._journal("notified", **message[2])
 
-    def _store(self, record: Mapping[str, Any], digest: str, wrong: list[str], failed: list[str]) -> None:
+    def _store(self, record: Observed, digest: str, wrong: list[str], failed: list[str]) -> None:
         waiting, self.unwritten = self.unwritten, []
         self._write(waiting)  # what was corrected may have made room
         given = {
@@ -252,7 +255,7 @@ class Observation:
             self.unsaved.append(f"{len(self.unwritten)} lines cannot be written to {journal.JOURNAL}")
 
 
-def _wrong(record: Mapping[str, Any], drifted: list[str]) -> list[str]:
+def _wrong(record: Observed, drifted: list[str]) -> list[str]:
     """The rules that were seen to be wrong, and that a correction is for: only a run renews a stale plan."""
     rules = [rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT and rule["rule"] != PLAN]
     return [rule for rule in rules if rule.partition("/")[0] in drifted]
@@ -314,7 +317,7 @@ def observed(
     plan, follows = cached(digest) or (effective.stored(host, known, digest), {})
     count = len(follows)
     observation = Observation(host, known, operations)
-    observation.run(Known(plan, follows))
+    observation.run(known(plan, follows))
     if len(follows) != count or not count:
         keep(digest, (plan, follows))
     return observation.unsaved

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import Any, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Collection, Iterator, Mapping, Sequence
 
 from ...base.tuples import NamedTuple
 from ..controls.apps.desired import Desired
@@ -28,6 +28,9 @@ from ..system.budget import Budget
 from ..system.file_scan import mounts, remote
 from ..system.forked import Limits, each
 from ..system.processes import RootNotRead
+
+if TYPE_CHECKING:
+    from ...model.types.plan import Entry, Section
 
 APART = Limits(seconds=1.0)  # for one start
 SECONDS = 0.4  # of it for what lies around a program, and as many for what its user has installed
@@ -52,7 +55,7 @@ class Verified(NamedTuple):
 class Restricted:
     """The state of a host at one moment. `section` is the plan's on apps, None where nothing is enforced."""
 
-    def __init__(self, host: Host, section: Mapping[str, Any] | None) -> None:
+    def __init__(self, host: Host, section: Section | None) -> None:
         self.host = host
         self.section = section
         settings = section["settings"] if section else {}
@@ -276,5 +279,5 @@ def sets(host: Host, sections: Sequence[Mapping[str, Any]], restricted: Restrict
     }
 
 
-def _may_be_enforced(entry: Mapping[str, Any]) -> bool:
+def _may_be_enforced(entry: Entry) -> bool:
     return "enforce" in (entry["mode"], entry.get("otherwise"))

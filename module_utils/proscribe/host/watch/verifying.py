@@ -16,7 +16,7 @@ import select
 import signal
 import time
 from functools import partial
-from typing import Any, Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Collection, Mapping, Sequence
 
 from ...base.moments import seconds
 from ...model.plan import has_hours_or_groups
@@ -28,6 +28,9 @@ from .attempts import Attempts
 from .ending import Endings
 from .restricted import BWRAP, Restricted, sets
 from .state import clock, effective, files, journal, pause
+
+if TYPE_CHECKING:
+    from ...model.types.plan import Plan
 
 LINGERS = 70.0  # seconds without a request; longer than what is counted waits to be written
 RELOADED = 60.0  # seconds after which the plan is read again: who is in a group follows to the minute
@@ -76,7 +79,7 @@ class Verifying:
         self.host = clock.that_does_not_go_back(self.made())
         self.known = files.settings(self.host)
         self.digest = self._in_effect()
-        plan: Mapping[str, Any] | None = None
+        plan: Plan | None = None
         if self.known:
             plan = effective.stored(self.host, self.known, self.digest)
         if plan and has_hours_or_groups(plan):
@@ -305,7 +308,7 @@ class Verifying:
         return {**found, "used": used.user + used.system + used.children_user + used.children_system}
 
 
-def _section(plan: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _section(plan: Plan) -> Mapping[str, Any] | None:
     """A plan's section on apps, where it is enforced."""
     section = plan["controls"].get("apps")
     return section if section and section["mode"] == "enforce" else None

@@ -1,5 +1,5 @@
 """What passes between rooms, as types: the keys of plans, records, runs and reports, and what each holds.
 
-For checking, and for the JSON Schemas that are derived from them (docs/schema). Nothing imports them at run time, so
-that they cost no host and no run anything: `if TYPE_CHECKING:` stands before each import of them.
+They are for type checkers, and the JSON Schemas in docs/schema are derived from them. Code of hosts imports them below
+`if TYPE_CHECKING:`, so they cost no host anything.
 """

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from typing import NotRequired
 
 Hours = list[list[int]]  # openings of a week: [day (0 is Monday), from which minute, until which]
 
@@ -38,6 +41,7 @@ class Standing(TypedDict):
     effective_from: NotRequired[str]
     only: NotRequired[Only]
     exceptions: NotRequired[list[Exempted]]
+    unresolved: NotRequired[str]  # on a host: groups whose members are not known
 
 
 class OfApps(TypedDict, total=False):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from typing import NotRequired
 
 
 class Release(TypedDict):
@@ -129,15 +132,20 @@ class Run(TypedDict):
     controls: NotRequired[list[str] | None]
 
 
-class CompiledRun(Run):
+class Prepared(TypedDict):
+    """What goes to the hosts of a run (wire/store.py)."""
+
+    code: str  # the name of the observing code
+    packed: dict[str, str]  # SHA-256 of the packed plan, by the digest of the plan
+
+
+class CompiledRun(Run, Prepared):
     """What compiling a run says of it: `proscribe_run` of its hosts (controller/compile/plans/run.py)."""
 
     not_served: dict[str, str]
     windows: list[str]
     directory: str
     plans: str
-    code: NotRequired[dict[str, str]]
-    packed: NotRequired[dict[str, str]]
     hosts: dict[str, str]
     departments: dict[str, list[str]]
     left_out: list[str]

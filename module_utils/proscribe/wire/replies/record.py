@@ -24,6 +24,7 @@ from ...model.finding import (
     worst,
 )
 from ...model.plan import CONTROLS
+from ...model.types.record import Rule
 from . import watched
 from .shapes import NAME, TOKEN, Unusable, count, line, listed, mapping, name, one_of, optional, said
 
@@ -97,7 +98,7 @@ def taken(answer: object) -> dict[str, Any]:
     }
 
 
-def _controls(value: object, rules: list[dict[str, Any]], evaluated: int) -> dict[str, dict[str, int]]:
+def _controls(value: object, rules: list[Rule], evaluated: int) -> dict[str, dict[str, int]]:
     """How many rules of each control were evaluated; nothing of a host whose code does not count them yet. It cannot
     count fewer than it lists, or more in all than it evaluated.
     """

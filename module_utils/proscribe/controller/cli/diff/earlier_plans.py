@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ....model.types.plan import Plan
 from ....wire import installation
 from ....wire.store import PLANS, Store, Untrusted
 from ...compile.inventory.inventory import HostVariables, Question
@@ -31,7 +32,7 @@ class Earlier(NamedTuple):
 
     name: str  # for people: the run, or the revision
     hosts: Mapping[str, str]  # the digest of each host's plan, for those whose plan is known
-    plans: Mapping[str, Mapping[str, Any]]  # by digest
+    plans: Mapping[str, Plan]  # by digest
     notes: tuple[str, ...] = ()  # what else one should know
     commits: Mapping[Path, str] = {}  # of a revision: the commit that was compared, by the top of its repository
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....host.controls.apps.systems.registry import OF_THE_HOST, ON_DEMAND, SYSTEMS
 from ....model.finding import UNKNOWN
+from ....model.types.record import Record
 from ...report.evaluation.modes import ONLY_OBSERVED
 from ...report.storage.complete import UnreadableReport, read_records, runs
 
@@ -80,7 +81,7 @@ def known(reports: Path, hosts: Collection[str]) -> dict[str, Facts]:
     return {host: facts for host, facts in found.items() if facts != NOTHING}
 
 
-def _with(newer: Facts, record: Mapping[str, Any]) -> Facts:
+def _with(newer: Facts, record: Record) -> Facts:
     """What is known, and what an older record says beyond it."""
     at = str(record.get("checked_at") or "")
     if at and not newer.observed:

@@ -10,10 +10,11 @@ import argparse
 import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....base.duration import moment_of
 from ....model.plan import RESTRICTED
+from ....model.types.plan import Plan
 from ...compile.catalogue.loading import Catalogue
 from ...compile.inventory.policy_folders import folders_of_registers
 from ...compile.plans.compiling import programs_of
@@ -162,7 +163,7 @@ def _approvers(departments: Sequence[str], register: Register) -> tuple[str, ...
     return tuple(sorted(heads, key=lambda head: not all(head in authority for authority in authorities)))
 
 
-def _opens(request: Request, plan: Mapping[str, Any], catalogue: Catalogue) -> Opens:
+def _opens(request: Request, plan: Plan, catalogue: Catalogue) -> Opens:
     modes = {name: part["services"].get(request.service, {}).get("mode") for name, part in plan["controls"].items()}
     closing = tuple(name for name, mode in modes.items() if mode in (*RESTRICTED, "upcoming", "waived"))
     able = NARROWER["users"][0]

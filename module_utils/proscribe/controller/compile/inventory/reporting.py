@@ -13,6 +13,7 @@ from typing import Any
 
 from ....model.finding import GROUP_POLICY, WATCH
 from ....model.plan import CONTROLS, digest
+from ....model.types.plan import Plan
 from ...policy_errors import PolicyError, PolicyErrors
 from ...report.evaluation.scope import Scope
 from ...report.storage.complete import LATEST, NoSuchRun, find_run
@@ -76,7 +77,7 @@ def _each(name: str, restrictions: Mapping[str, Restrictions]) -> dict[str, Any]
     return {"usual": usual, "hosts": {host: value for host, value in values.items() if value != usual}}
 
 
-def rule_count(plan: Mapping[str, Any], controls: Sequence[str]) -> int:
+def rule_count(plan: Plan, controls: Sequence[str]) -> int:
     """How many rules a host with this plan evaluates at the least, when a run observes those controls: one for each
     service, those with nothing to search for too. Controls also have rules of their own (settings, install blocks),
     which no plan lists.
@@ -85,13 +86,13 @@ def rule_count(plan: Mapping[str, Any], controls: Sequence[str]) -> int:
     return sum(len(part["services"]) + len(part.get("nothing_known", ())) for part in parts)
 
 
-def nothing_known(plan: Mapping[str, Any], controls: Sequence[str]) -> list[str]:
+def nothing_known(plan: Plan, controls: Sequence[str]) -> list[str]:
     """The rules of a plan of which nothing is known to search for on any host, when a run observes those controls."""
     parts = [(name, part) for name, part in plan["controls"].items() if name in controls]
     return [f"{name}/{id_}" for name, part in parts for id_ in part.get("nothing_known", ())]
 
 
-def policies(plan: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def policies(plan: Plan) -> dict[str, dict[str, Any]]:
     """What a plan says of each control: {control: {"mode": "enforce" | "audit" | "off", "policy": its digest}}.
 
     `policy` names all that the control is made from, so that an earlier observation counts for as long as it is

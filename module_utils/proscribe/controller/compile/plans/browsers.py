@@ -9,6 +9,7 @@ from typing import Any
 from ....host.controls.browser.places import OWN_FILE, THUNDERBIRD
 from ....host.controls.browser.rendering import MOST_ENTRIES, Verdicts, above, covers, fitting, minimal, name
 from ....model.plan import RESTRICTED
+from ....model.types.plan import Entry, Section
 from ..catalogue.loading import Browser, Catalogue
 
 # Flatpak's extension points are made only where flatpak is in use.
@@ -86,7 +87,7 @@ def _unconfirmed(browser: Browser) -> Iterator[tuple[str, str]]:
         yield from ((packaging, file) for file in files)
 
 
-def unlisted(section: Mapping[str, Any], front_doors: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+def unlisted(section: Section, front_doors: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
     """By service of a plan's browser section: the names that do not fit into the lists that browsers take, which ignore
     the rest unsaid, and not all the same part of it. {} where all fit.
 
@@ -125,7 +126,7 @@ def unlisted(section: Mapping[str, Any], front_doors: Mapping[str, Collection[st
     return {id_: texts for id_, texts in sorted(left.items()) if texts}
 
 
-def _by_rank(entry: Mapping[str, Any], doors: Collection[str]) -> list[tuple[int, int, str]]:
+def _by_rank(entry: Entry, doors: Collection[str]) -> list[tuple[int, int, str]]:
     """The names of a service, those first that have to be listed most: rank, labels, name."""
     found = {*((1, text) for text in entry["urls"]), *((2, text) for text in entry["domains"])}
     least = {text: rank for rank, text in sorted(found, reverse=True)}

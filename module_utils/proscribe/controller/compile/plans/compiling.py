@@ -11,6 +11,7 @@ from typing import Any
 
 from ....base.duration import spelled
 from ....model.plan import CONTROLS, RESTRICTED, SCHEMA, sealed
+from ....model.types.plan import Entry, Plan
 from ...policy_errors import PolicyError, PolicyErrors, close_to
 from ..catalogue.claims import above
 from ..catalogue.loading import Catalogue, Service
@@ -68,7 +69,7 @@ def compile_body(
                 identifiers = without_web(identifiers) if control == "apps" else {}
             if not identifiers:
                 continue
-            entry: dict[str, Any] = {"name": service.name}
+            entry: Entry = {"name": service.name}
             if not enforced:
                 entry["mode"] = "report"
             elif control == "apps" and serves_both(service, restrictions):
@@ -138,7 +139,7 @@ def _standing(mode: str, whole: Sequence[Waiver], parts: Sequence[Waiver]) -> di
     if always := [waiver.id for waiver in whole if not waiver.hours]:
         return {"mode": "waived", "waiver": always[-1]}
     *others, last = whole if whole else (None,)
-    entry: dict[str, Any] = {"mode": mode}
+    entry: Entry = {"mode": mode}
     if last is not None:
         entry = {"mode": "waived", "waiver": last.id, "hours": _windows(last), "otherwise": mode}
     exceptions = [
@@ -173,7 +174,7 @@ def _named(controls: Mapping[str, Any], waivers: Iterable[Waiver]) -> dict[str, 
     }
 
 
-def upcoming_services(plan: Mapping[str, Any]) -> list[dict[str, str]]:
+def upcoming_services(plan: Plan) -> list[dict[str, str]]:
     """What a plan announces: service, control, and the day from which it is in force."""
     return [
         {"service": service, "control": control, "effective_from": entry["effective_from"]}

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ....model.finding import GROUP_POLICY
 from ....model.plan import CONTROLS, canonical, digest
+from ....model.types.plan import Entry, Exempted, Plan
 from ..waivers.hours import DAYS
 
 OFF = "off"  # the mode of a control that a plan does not have
@@ -125,7 +126,7 @@ def _named(
         yield Change(control, kind, service, subject, added=added, removed=removed)
 
 
-def standing(entry: Mapping[str, Any] | None) -> str:
+def standing(entry: Entry | None) -> str:
     """The standing of a service in a plan, in words; "" where it is not in it."""
     if entry is None:
         return ""
@@ -142,13 +143,13 @@ def standing(entry: Mapping[str, Any] | None) -> str:
     return f"{mode}{who}, but for {' and '.join(parts)}" if parts else f"{mode}{who}"
 
 
-def _exception(exception: Mapping[str, Any]) -> str:
+def _exception(exception: Exempted) -> str:
     said = {**exception, "hours": list(map(window, exception["hours"]))} if "hours" in exception else exception
     scope = "; ".join(f"{key} {', '.join(map(str, value))}" for key, value in said.items() if key != "waiver" and value)
     return f"{exception['waiver']} ({scope})"
 
 
-def identifiers(entry: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+def identifiers(entry: Entry) -> dict[str, frozenset[str]]:
     """What a service is made of in a plan, by kind: `domains`, `networks`, `packages.apt`, ..."""
     found: dict[str, frozenset[str]] = {}
     for key, value in entry.items():
@@ -163,7 +164,7 @@ def identifiers(entry: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     return found
 
 
-def _browsers(plan: Mapping[str, Any]) -> frozenset[str]:
+def _browsers(plan: Plan) -> frozenset[str]:
     """The places of browsers' policies; one that is managed otherwise counts as gone and come."""
     return frozenset(
         f"{place['id']} ({place['path']})"
@@ -179,17 +180,17 @@ def window(hours: Sequence[int]) -> str:
     return f"{DAYS[day]} " + "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in times)
 
 
-def _waivers(plan: Mapping[str, Any]) -> frozenset[str]:
+def _waivers(plan: Plan) -> frozenset[str]:
     return frozenset(f"{id_} (until {waiver['expires']})" for id_, waiver in plan.get("waivers", {}).items())
 
 
-def _objects(plan: Mapping[str, Any]) -> frozenset[str]:
+def _objects(plan: Plan) -> frozenset[str]:
     """The Group Policy objects of a plan; one that says something else counts as gone and come."""
     objects = plan.get(GROUP_POLICY, {}).get("objects", ())
     return frozenset(f"{one['name']} for {one['group']} ({digest(one)[:19]})" for one in objects)
 
 
-def _text(plan: Mapping[str, Any], key: str) -> str:
+def _text(plan: Plan, key: str) -> str:
     return _shown(plan.get(key) or "")
 
 

@@ -24,6 +24,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ....model.plan import RESTRICTED
+from ....model.types.plan import Plan, Section
+from ....model.types.record import Rule
 from ...policy_errors import PolicyError
 from ..inventory.inventory import HostVariables
 from ..reading.networks import Network, parsed
@@ -62,7 +64,7 @@ class Needed(NamedTuple):
 
 
 def find(
-    hosts: Iterable[HostVariables], plans: Mapping[str, Mapping[str, Any]], later: Mapping[str, Mapping[str, Any]] = {}
+    hosts: Iterable[HostVariables], plans: Mapping[str, Plan], later: Mapping[str, Mapping[str, Any]] = {}
 ) -> tuple[list[PolicyError], list[str]]:
     """The mistakes, and what is exempted though a policy names it, in words. `plans` are the hosts' plans by name, and
     `later` those that follow them, by digest: they take effect without a run that could refuse them.
@@ -90,9 +92,7 @@ def find(
     return list(errors.values()), list(said)
 
 
-def _following(
-    plan: Mapping[str, Any], later: Mapping[str, Mapping[str, Any]]
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _following(plan: Plan, later: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """A plan and those that follow it, each with when it begins; "" for the first."""
     begins = ""
     while True:
@@ -118,7 +118,7 @@ def controller_addresses(hosts: Iterable[str]) -> set[str]:
     return found
 
 
-def _services(section: Mapping[str, Any], needed: Needed, spared: Sequence[Network]) -> Iterator[PolicyError]:
+def _services(section: Section, needed: Needed, spared: Sequence[Network]) -> Iterator[PolicyError]:
     for id_, text, network in _restricted(section):
         if owner := needed.inside(network, spared):
             expected = f"no network that contains {owner}: remove it, exclude the service, {_OR_NAME}"
@@ -130,7 +130,7 @@ def _services(section: Mapping[str, Any], needed: Needed, spared: Sequence[Netwo
 
 
 def _own_rules(
-    section: Mapping[str, Any], controller: Needed, spared: Sequence[Network], host: HostVariables
+    section: Section, controller: Needed, spared: Sequence[Network], host: HostVariables
 ) -> Iterator[PolicyError]:
     for index, rule in enumerate(section["settings"]["rules"]):
         if rule["verdict"] == "accept" or rule["direction"] == "forward":
@@ -151,20 +151,20 @@ def _own_rules(
                 yield PolicyError(host.where(_RULES), f"{_RULES}[{index}].addresses", text, expected)
 
 
-def _meets_ssh(rule: Mapping[str, Any], port: int) -> bool:
+def _meets_ssh(rule: Rule, port: int) -> bool:
     """Whether a rule for what comes in meets the connections of a controller."""
     spans = [(int(first), int(last or first)) for first, _, last in (text.partition("-") for text in rule["ports"])]
     return rule["protocol"] in ("tcp", "any") and (not spans or any(first <= port <= last for first, last in spans))
 
 
-def _exempted(section: Mapping[str, Any], spared: Sequence[Network]) -> Iterator[str]:
+def _exempted(section: Section, spared: Sequence[Network]) -> Iterator[str]:
     for id_, text, network in _restricted(section) if spared else ():
         for narrower in spared:
             if narrower.version == network.version and _within(narrower, network):
                 yield f"{_MANAGEMENT} {narrower} lies in {text} of {id_}: it stays reachable on the hosts that name it"
 
 
-def _restricted(section: Mapping[str, Any]) -> Iterator[tuple[str, str, Network]]:
+def _restricted(section: Section) -> Iterator[tuple[str, str, Network]]:
     for id_, entry in section["services"].items():
         for text in entry["networks"] if entry.get("otherwise", entry["mode"]) in RESTRICTED else ():
             yield id_, text, parsed(text)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ....model.finding import GROUP_POLICY
 from ....model.plan import canonical
+from ....model.types.plan import Plan
 from ....wire import installation
 from ....wire.store import PLANS, Store, Untrusted
 from ....wire.watch_sent import named_for_hosts
@@ -52,7 +53,7 @@ class Compiled(NamedTuple):
     catalogues: dict[str, Catalogue]  # by host
     restrictions: dict[str, Restrictions]  # by host
     waivers: list[Judged]  # by id
-    plans: dict[str, dict[str, Any]]  # by digest
+    plans: dict[str, Plan]  # by digest
     hosts: dict[str, str]  # the digest of each host's plan
     later: dict[str, dict[str, Any]]  # by digest: plans that follow them on hosts that observe themselves
     refusals: list[Refusal]  # of requests, those that count, the oldest first
@@ -98,7 +99,7 @@ def _compiled(
                 with mistakes.noting(), placed(host):
                     chosen_services(of_host[host.name], restrictions[host.name])
         return Compiled(of_host, restrictions, waivers, {}, {}, {}, [], [])
-    plans: dict[str, dict[str, Any]] = {}
+    plans: dict[str, Plan] = {}
     hosts: dict[str, str] = {}
     later: dict[str, dict[str, Any]] = {}
     refusals: list[Refusal] = []
@@ -411,7 +412,7 @@ def _plans(
     chains = timeline.Chains()
     bodies: dict[tuple[str, int, tuple[str, ...], bool], dict[str, Any]] = {}
     compiled: dict[tuple[str, int, tuple[str, ...], str], list[dict[str, Any]]] = {}
-    plans: dict[str, dict[str, Any]] = {}
+    plans: dict[str, Plan] = {}
     hosts: dict[str, str] = {}
     mistakes = Mistakes()
     policy_of: dict[int, str] = {}  # by restrictions; hosts whose variables are equal share them

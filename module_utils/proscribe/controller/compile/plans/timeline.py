@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from ....base.duration import spelled
 from ....base.patterns import pattern
 from ....model.plan import sealed
+from ....model.types.plan import Plan
 from ....wire.store import Store
 from ..waivers import Context, Judged, Waiver, signature_of, signers_of, standing
 
@@ -133,7 +134,7 @@ class Chains:
         for moment, body in bodies[1:]:
             if body is not found[-1][1] and body != found[-1][1]:
                 found.append((moment, body))
-        plans: list[dict[str, Any]] = []
+        plans: list[Plan] = []
         at = digest = ""
         for moment, body in reversed(found[: MOST + 1]):
             plans.append(self._sealed(body, at, digest))

@@ -6,11 +6,9 @@ an accept here ends this table's chain, and other tables still judge the packet.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from ....host.controls.firewall.rule_text import block_of, either, refusing, sets
 from ....host.controls.firewall.ruleset import refused_everywhere
+from ....model.types.plan import Plan
 from ..declaration import Decision, Format, Rendered
 from ..header import comment, text
 from ..network_lists import CONTROL, Service, blocks, for_hosts, included, management, services
@@ -51,7 +49,7 @@ def _ports(one: Service) -> str:
     return f"meta l4proto {{ tcp, udp }} th dport {either(one.ports)} " if one.ports else ""
 
 
-def _blocks(plan: Mapping[str, Any], host: str, port: int | None = None) -> bool | None:
+def _blocks(plan: Plan, host: str, port: int | None = None) -> bool | None:
     return blocks(plan, host, port, everywhere=True)
 
 

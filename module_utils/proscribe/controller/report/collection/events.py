@@ -12,6 +12,8 @@ from ....model.finding import ERROR, NONCOMPLIANT, Finding, mark_repaired, worst
 from ....model.plan import canonical
 from ....model.quarantined import id_of
 from ....model.removed import Removed
+from ....model.types.record import Record, Rule
+from ....model.types.run import CompiledRun
 from ....wire.replies.record import RUN, Unusable, read
 from ..evaluation.modes import Modes
 from ..evaluation.reconcile import CHANGED, Clock, Fleet, Note, reconcile
@@ -48,7 +50,7 @@ class Rollout(NamedTuple):
 class Heard:
     """What one host has said so far."""
 
-    records: list[dict[str, Any]] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     # {control, action}, and {quarantine_id} of what was moved, in their order
     actions: list[dict[str, str]] = field(default_factory=list)
     # {control, message, refused: the rule, of what was left as it is}
@@ -71,7 +73,7 @@ class Collector:
     reads them.
     """
 
-    def __init__(self, run: Mapping[str, Any]) -> None:
+    def __init__(self, run: CompiledRun) -> None:
         self.run = run
         self.note: Callable[..., None] = lambda event, *values: None
         self.interrupted = ""  # in words: why the run ended before its end
@@ -251,7 +253,7 @@ class Collector:
 
     def _settled(self, heard: Heard) -> Sequence[Mapping[str, Any]]:
         """A host's records as they count: in a run that changes hosts, the second one together with the first."""
-        records: list[Mapping[str, Any]] = list(heard.records)
+        records: list[Record] = list(heard.records)
         if self.changing and len(records) > 1 and records[0]["plan"] == records[1]["plan"]:
             merged = mark_repaired(records[0], records[1])
             evaluated = max(merged["rules_evaluated"], len(merged["rules"]))
@@ -266,7 +268,7 @@ class Collector:
         last = {**self._with_errors(records[-1], heard), "actions": heard.actions, **shared}
         return [*records[:-1], last]
 
-    def _with_earlier(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _with_earlier(self, record: Record) -> Mapping[str, Any]:
         """A record with what earlier runs have corrected there and could not observe."""
         earlier = self.earlier.get(record["host"])
         if not earlier or not record["rules_evaluated"]:
@@ -274,13 +276,13 @@ class Collector:
         return settled(record, earlier, (self.run.get("policies") or {}).get(record["plan"]) or {})
 
     @staticmethod
-    def _with_errors(record: Mapping[str, Any], heard: Heard) -> Mapping[str, Any]:
+    def _with_errors(record: Record, heard: Heard) -> Mapping[str, Any]:
         if not heard.errors:
             return record
         state = worst([record["state"], ERROR]) if heard.failed else record["state"]
         return {**record, "state": state, "errors": [*record["errors"], *heard.errors]}
 
-    def _require_known(self, rules: Sequence[Mapping[str, Any]]) -> None:
+    def _require_known(self, rules: Sequence[Rule]) -> None:
         """Refuse rules by names that a host has made up: each would be a row of every report. Raises Unusable."""
         if self._services is None:
             return
@@ -288,7 +290,7 @@ class Collector:
         if others > MOST_OTHER_RULES:
             raise Unusable(f"it lists {others:,} rules that are of no service of this run")
 
-    def _shared(self, rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _shared(self, rules: Sequence[Rule]) -> list[dict[str, Any]]:
         """The rules, with one copy of each that thousands of hosts list with the same evidence.
 
         Each host has a share of its own. What exceeds this share and the room of the run is reported without evidence.
@@ -313,7 +315,7 @@ class Collector:
         return self.heard.setdefault(host, Heard())
 
 
-def _without_evidence(rule: Mapping[str, Any]) -> dict[str, Any]:
+def _without_evidence(rule: Rule) -> dict[str, Any]:
     """A rule as all hosts have it that report one in this state."""
     findings = [Finding("more", f"findings that are {LEFT_OUT}").as_dict()] if rule["findings"] else []
     return {**rule, "reason": rule["reason"] and LEFT_OUT, "findings": findings}

@@ -7,6 +7,7 @@ from typing import Any
 
 from ....model.finding import BESIDE
 from ....model.plan import CONTROLS
+from ....model.types.run import CompiledRun
 from ....wire.replies.shapes import (
     LINE,
     NAME,
@@ -34,7 +35,7 @@ LISTS = ("inventory", "controls", "waivers", "upcoming")
 Reader = Callable[..., tuple[Any, ...]]
 
 
-def replayed(run: Mapping[str, Any], events: Iterable[list[Any]]) -> Collector:
+def replayed(run: CompiledRun, events: Iterable[list[Any]]) -> Collector:
     """The collector of a run that had those events. Reading ends with the first that is none. Raises Unusable for a run
     that is none.
     """
@@ -49,7 +50,7 @@ def replayed(run: Mapping[str, Any], events: Iterable[list[Any]]) -> Collector:
     return collector
 
 
-def checked(run: Mapping[str, Any]) -> Mapping[str, Any]:
+def checked(run: CompiledRun) -> Mapping[str, Any]:
     """What `compile_plans` said of a run, as its journal has it. Raises Unusable."""
     for key in TEXTS:
         line(run.get(key), key)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ....model.types.report import Report, ReportRun
 from ..collection.events import Collector, Rollout
 from ..evaluation import verdict
 from ..evaluation.advice import NOT_REACHED, SET_ASIDE, host_lists
@@ -26,7 +27,7 @@ Broken = Callable[[str], None]
 class Ended(NamedTuple):
     """How a run ended. `where` is the directory of its report, "" where it is nowhere."""
 
-    report: dict[str, Any]
+    report: Report
     records: Records
     verdict: verdict.Verdict
     where: str
@@ -67,9 +68,9 @@ def ended(
 
 
 def _judged(
-    run: Mapping[str, Any],
+    run: ReportRun,
     records: Records,
-    report: Mapping[str, Any],
+    report: Report,
     failed: bool,
     new: Sequence[New] | None,
     rollout: Rollout | None,
@@ -88,7 +89,7 @@ def _judged(
     return decided
 
 
-def _new(run: Mapping[str, Any], records: Records, broken: Broken) -> list[New] | None:
+def _new(run: ReportRun, records: Records, broken: Broken) -> list[New] | None:
     """What was not there in the run's baseline; None where it has none. A baseline that cannot be read any more is
     a run without a verdict.
     """
@@ -103,8 +104,8 @@ def _new(run: Mapping[str, Any], records: Records, broken: Broken) -> list[New] 
 
 def _write(
     directory: ReportDirectory,
-    run: Mapping[str, Any],
-    report: dict[str, Any],
+    run: ReportRun,
+    report: Report,
     records: Records,
     rollout: Rollout | None,
 ) -> str:
@@ -120,7 +121,7 @@ def _write(
     return str(publishing.publish(directory, report, records, beyond))
 
 
-def _remember(reports: Path, run: Mapping[str, Any], report: dict[str, Any], records: Records) -> dict[str, Any]:
+def _remember(reports: Path, run: ReportRun, report: Report, records: Records) -> dict[str, Any]:
     """Write the run into the history of a directory of reports; returns what the page needs from the history.
 
     If the history cannot be written, the report gets a warning, and the run loses nothing else.
@@ -137,7 +138,7 @@ def _remember(reports: Path, run: Mapping[str, Any], report: dict[str, Any], rec
         return {}
 
 
-def _prune(directory: ReportDirectory, run: Mapping[str, Any], report: dict[str, Any]) -> None:
+def _prune(directory: ReportDirectory, run: ReportRun, report: Report) -> None:
     """Take away the folders of reports that are older than the inventory keeps them."""
     if keep := run.get("reports_keep") or 0:
         needed = [directory.partial, *([Path(run["baseline"])] if run.get("baseline") else [])]

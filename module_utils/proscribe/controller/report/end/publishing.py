@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ....model.types.record import Record
+from ....model.types.report import Report, ReportRun
 from .. import exports, sending
 from ..evaluation.fleet_state import FleetState
 from ..evaluation.scope import reached
@@ -29,9 +31,7 @@ class Beyond(NamedTuple):
     lists: Mapping[str, Iterable[str]] = {}
 
 
-def publish(
-    directory: ReportDirectory, report: dict[str, Any], records: Sequence[Mapping[str, Any]], beyond: Beyond
-) -> Path:
+def publish(directory: ReportDirectory, report: Report, records: Sequence[Record], beyond: Beyond) -> Path:
     """Write the report of a run and bring the fleet state up to date; returns the directory of the report.
 
     Failures beside the report itself become its warnings. Raises OSError where the report cannot be written.
@@ -68,12 +68,12 @@ def publish(
     return where
 
 
-def wants_changes(run: Mapping[str, Any]) -> bool:
+def wants_changes(run: ReportRun) -> bool:
     """Whether a run sends events or writes an export that lists what changed."""
     return bool(run.get("events")) or exports.of_history(run.get("exports") or ())
 
 
-def changes_of(reports: Path, run: Mapping[str, Any], history: str = "") -> Transitions | None:
+def changes_of(reports: Path, run: ReportRun, history: str = "") -> Transitions | None:
     """What a run changed, by the history that it was written into; None where that does not have it. Raises
     HistoryError.
     """
@@ -81,9 +81,7 @@ def changes_of(reports: Path, run: Mapping[str, Any], history: str = "") -> Tran
     return opened.transitions(run["id"]) if opened else None
 
 
-def _send(
-    report: dict[str, Any], records: Sequence[Mapping[str, Any]], changes: Transitions | None, where: str
-) -> None:
+def _send(report: Report, records: Sequence[Record], changes: Transitions | None, where: str) -> None:
     """Send the events of the run before its report is complete, so that the report has what became of them."""
     try:
         report["warnings"] += sending.send(report, records, changes, report["run"]["events"], where)
@@ -91,7 +89,7 @@ def _send(
         report["warnings"].append(f"the events of this run could not be sent: {type(error).__name__}: {error}")
 
 
-def _take_requests(reports: Path, report: dict[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
+def _take_requests(reports: Path, report: Report, records: Sequence[Record]) -> None:
     """Bring the users' requests up to date; a failure becomes a warning of the report."""
     try:
         wrong = requests_file.take(reports, report, records)
@@ -102,7 +100,7 @@ def _take_requests(reports: Path, report: dict[str, Any], records: Sequence[Mapp
 
 @contextlib.contextmanager
 def _brought_up(
-    reports: Path, report: dict[str, Any], records: Sequence[Mapping[str, Any]], beyond: Beyond
+    reports: Path, report: Report, records: Sequence[Record], beyond: Beyond
 ) -> Iterator[FleetState | None]:
     """The fleet state with this run in it, locked for this run.
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from ....base.patterns import pattern
 from ....model.finding import ERROR, NONCOMPLIANT, WAIVED
+from ....model.types.record import Record
+from ....model.types.report import Report, ReportRun
 from ..text.command import CHECK, Call, Suggestion
 from ..text.wording import counted, not_in_force
 from . import since_last_run
@@ -25,7 +27,7 @@ ENFORCING = "enforce"
 PLAIN = pattern(r"[A-Za-z0-9_.-]+")  # a host name that means only itself, to the shell and in a host pattern
 
 
-def not_done(run: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[str]:
+def not_done(run: ReportRun, records: Sequence[Record]) -> list[str]:
     """The hosts of a run that was interrupted with which it was not done; none of another run."""
     if not run.get("interrupted"):
         return []
@@ -33,7 +35,7 @@ def not_done(run: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> li
     return [record["host"] for record in records if not covered(record) or (corrects and correctable(record))]
 
 
-def host_lists(run: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+def host_lists(run: ReportRun, records: Sequence[Record]) -> dict[str, list[str]]:
     """Files beside the report with the hosts to come back to, too many to name in a command; for `--limit @FILE`."""
     found = {
         NOT_DONE: not_done(run, records),
@@ -43,7 +45,7 @@ def host_lists(run: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> 
     return {name: hosts for name, hosts in found.items() if len(hosts) > FEW_HOSTS}
 
 
-def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], directory: str = "") -> list[Suggestion]:
+def advice(report: Report, records: Sequence[Record], directory: str = "") -> list[Suggestion]:
     """At most eight steps for the operator. `directory` is where the report is, "" if it is nowhere."""
     run, call = report["run"], Call.of(report["run"])
     bad = [record["host"] for record in records if record["state"] == NONCOMPLIANT]
@@ -104,7 +106,7 @@ def shorter(path: str, here: str) -> str:
     return os.path.relpath(path, here) if here and path.startswith(f"{here.rstrip('/')}/") else path
 
 
-def _correct(run: Mapping[str, Any], call: Call, bad: Sequence[str], directory: str, does: str) -> list[Suggestion]:
+def _correct(run: ReportRun, call: Call, bad: Sequence[str], directory: str, does: str) -> list[Suggestion]:
     limit = _limit(run, bad, directory and f"{directory}/noncompliant.txt")
     if run["mode"] == CHECK:
         return [Suggestion("nothing was changed; to make these changes:", call.again(limit, dry=False))]
@@ -117,7 +119,7 @@ def _correct(run: Mapping[str, Any], call: Call, bad: Sequence[str], directory: 
     return [Suggestion("see what would change:", dry), Suggestion(f"the same without --check --diff {does}")]
 
 
-def _go_on(run: Mapping[str, Any], call: Call, rollout: Mapping[str, Any], directory: str) -> list[Suggestion]:
+def _go_on(run: ReportRun, call: Call, rollout: Mapping[str, Any], directory: str) -> list[Suggestion]:
     """How to go on with a run that was stopped."""
     if not rollout["not_reached"]:
         return []
@@ -132,7 +134,7 @@ def _go_on(run: Mapping[str, Any], call: Call, rollout: Mapping[str, Any], direc
     ]
 
 
-def _check_first(run: Mapping[str, Any], call: Call, rollout: Mapping[str, Any], directory: str) -> list[Suggestion]:
+def _check_first(run: ReportRun, call: Call, rollout: Mapping[str, Any], directory: str) -> list[Suggestion]:
     """What to do with hosts that were set aside."""
     hosts = [one["host"] for one in rollout.get("set_aside") or ()]
     if not hosts:
@@ -146,7 +148,7 @@ def _these(hosts: Sequence[str]) -> str:
     return "it" if len(hosts) == 1 else f"these {counted(len(hosts), 'host')}"
 
 
-def _limit(run: Mapping[str, Any], hosts: Sequence[str], listed: str = "") -> str:
+def _limit(run: ReportRun, hosts: Sequence[str], listed: str = "") -> str:
     """The --limit that means these hosts of the run; `listed` is the file that `host_lists` gives for them."""
     fewer = len(hosts) < run["expected_hosts"]
     if fewer and len(hosts) <= FEW_HOSTS and all(PLAIN.fullmatch(host) for host in hosts):

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ....model.finding import COMPLIANT, NOT_APPLICABLE, NOTHING_KNOWN, REPAIRED, STATES, WAIVED
+from ....model.types.record import Record
 from .unobserved import KEY as UNOBSERVED
 
 # The states of a host on which nothing is left to do.
@@ -39,17 +40,17 @@ def tally(states: Iterable[str]) -> dict[str, int]:
     return counts
 
 
-def answered(record: Mapping[str, Any]) -> bool:
+def answered(record: Record) -> bool:
     """Whether a host was evaluated at all: it answered for its plan, with at least one rule."""
     return int(record["rules_evaluated"]) > 0
 
 
-def covered(record: Mapping[str, Any]) -> bool:
+def covered(record: Record) -> bool:
     """Whether a host's record says how the host is now: it answered, and was not changed afterwards."""
     return answered(record) and not record.get(UNOBSERVED)
 
 
-def rule_states(record: Mapping[str, Any]) -> dict[str, int]:
+def rule_states(record: Record) -> dict[str, int]:
     """How many rules of a record are in each state.
 
     A record lists only what is not plainly compliant; the rules it merely counts are compliant, except those of which
@@ -63,7 +64,7 @@ def rule_states(record: Mapping[str, Any]) -> dict[str, int]:
     return counts
 
 
-def summarise(records: Sequence[Mapping[str, Any]], not_served: int = 0) -> dict[str, Any]:
+def summarise(records: Sequence[Record], not_served: int = 0) -> dict[str, Any]:
     """The numbers of a run, from one reconciled record for each expected host, and how many hosts cannot be served:
     these belong to the whole of the coverage, and never to its part.
     """
@@ -85,7 +86,7 @@ def summarise(records: Sequence[Mapping[str, Any]], not_served: int = 0) -> dict
     }
 
 
-def nothing_known(records: Iterable[Mapping[str, Any]], plans: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+def nothing_known(records: Iterable[Record], plans: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
     """The rules of which nothing is known to look for, by name: [{rule, hosts}], the number of hosts that answered for
     a plan that says so (`plans`: digest -> rules), or on which there was nothing to look for.
     """
@@ -102,7 +103,7 @@ def nothing_known(records: Iterable[Mapping[str, Any]], plans: Mapping[str, Sequ
     return [{"rule": rule, "hosts": hosts} for rule, hosts in sorted(counts.items())]
 
 
-def by_rule(records: Iterable[Mapping[str, Any]], services: Collection[str] | None = None) -> list[dict[str, Any]]:
+def by_rule(records: Iterable[Record], services: Collection[str] | None = None) -> list[dict[str, Any]]:
     """For every rule that some host lists: {rule, kind, counts, audited}, by name of the rule. `counts` are the hosts
     by state, `audited` how many of them only audit its control, where some do; `kind` is service or setting, where
     `services`, the ids that plans name, is known.

@@ -7,11 +7,12 @@ ends it was never accepted as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from ....model.finding import ERROR, NONCOMPLIANT, UNKNOWN
 from ....model.plan import canonical
+from ....model.types.record import Record, Rule
 from ..text.wording import evidence, owner
 
 # What makes a finding itself; version and detail may change.
@@ -32,7 +33,7 @@ class New(NamedTuple):
 class Baseline:
     """What was wrong in an earlier run, out of its reconciled records, which are gone through once."""
 
-    def __init__(self, records: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, records: Iterable[Record]) -> None:
         # Thousands of hosts list the same rule with the same evidence: its names are kept once.
         same: dict[str, Names] = {}
         self._hosts: dict[str, list[Names]] = {}
@@ -46,7 +47,7 @@ class Baseline:
                     mine.append(same[key])
             mine.append(frozenset(name for name, _ in _of_host(record)))
 
-    def new(self, records: Iterable[Mapping[str, Any]]) -> list[New]:
+    def new(self, records: Iterable[Record]) -> list[New]:
         """What is wrong in these records and was not then, host by host."""
         found: list[New] = []
         for record in records:
@@ -56,7 +57,7 @@ class Baseline:
         return found
 
 
-def _named(rule: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
+def _named(rule: Rule) -> list[tuple[tuple[str, ...], str]]:
     """What is wrong with a rule: (state, rule, what makes it itself...), and the same in words."""
     state, name = str(rule["state"]), str(rule["rule"])
     if state == NONCOMPLIANT:
@@ -67,7 +68,7 @@ def _named(rule: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
     return [((state, name), str(rule["reason"] or ""))] if state in (ERROR, UNKNOWN) else []
 
 
-def _of_host(record: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
+def _of_host(record: Record) -> list[tuple[tuple[str, ...], str]]:
     """What is wrong with a host as a whole: no answer that counts, or an error that is no rule's."""
     named: list[tuple[tuple[str, ...], str]] = []
     if record["state"] == ERROR:  # else they are refused removals, say, which the rules show

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from ....model.finding import ERROR, NOT_APPLICABLE, OPEN
+from ....model.types.record import Record
 
 
-def failures(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def failures(record: Record) -> Iterator[tuple[str, str, str]]:
     """(control, state, message) for each error that no rule reports already.
 
     What a control has left as it is (a refusal, `refused` names its rule) is no failure: such as an address that own

@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 from ....model.finding import BESIDE, NOT_APPLICABLE, OPEN, UNKNOWN, WATCH, worst
 from ....model.plan import CONTROLS
+from ....model.types.record import Record, Rule
+from ....model.types.report import Report, ReportRun
+from ....model.types.run import RunWaiver
 from . import since_last_run
 from .arithmetic import answered
 from .modes import AUDIT, OFF
@@ -95,8 +98,8 @@ class FleetState:
 
     def take(
         self,
-        report: Mapping[str, Any],
-        records: Iterable[Mapping[str, Any]],
+        report: Report,
+        records: Iterable[Record],
         left_out: Iterable[str] = (),
         stale_after: Mapping[str, int] | None = None,
     ) -> FleetState:
@@ -109,9 +112,7 @@ class FleetState:
         self.close(report, in_run, left_out)
         return self
 
-    def add(
-        self, report: Mapping[str, Any], record: Mapping[str, Any], stale_after: Mapping[str, int] | None = None
-    ) -> Mapping[str, Any]:
+    def add(self, report: Report, record: Record, stale_after: Mapping[str, int] | None = None) -> Mapping[str, Any]:
         """Take one record of a run; returns it."""
         run, name = report["run"], record["host"]
         before = self.hosts.get(name) or Host(name, named(run))
@@ -120,7 +121,7 @@ class FleetState:
         self.hosts[name] = self._taken(before, run, record)._replace(stale_after=own)
         return record
 
-    def close(self, report: Mapping[str, Any], in_run: set[str], left_out: Iterable[str] = ()) -> None:
+    def close(self, report: Report, in_run: set[str], left_out: Iterable[str] = ()) -> None:
         """Take what a run says beyond its records. A host that a whole run did not ask has left the inventory."""
         run = report["run"]
         inventory = named(run)
@@ -161,7 +162,7 @@ class FleetState:
         made = tuple(rules)
         return self._shared.setdefault(made, made)
 
-    def _taken(self, before: Host, run: Mapping[str, Any], record: Mapping[str, Any]) -> Host:
+    def _taken(self, before: Host, run: ReportRun, record: Record) -> Host:
         at = min(record["checked_at"] or run["finished"], run["finished"])
         wrong = self._wrong(record["rules"])
         # A host may be worse than each of its controls, where a task failed that is no control's.
@@ -199,7 +200,7 @@ class FleetState:
             requests=len(since_last_run.open_requests(record)),
         )
 
-    def _wrong(self, rules: list[Mapping[str, Any]]) -> Mapping[str, Rules]:
+    def _wrong(self, rules: list[Rule]) -> Mapping[str, Rules]:
         """The rules that a record lists, by control. What thousands of hosts list is worked out once."""
         key = tuple(map(id, rules))
         if key not in self._same:
@@ -215,12 +216,12 @@ class FleetState:
         return self._same[key][1]
 
 
-def named(run: Mapping[str, Any]) -> str:
+def named(run: ReportRun) -> str:
     """The inventory of a run as one text, whatever the order of its sources."""
     return ",".join(sorted(source.rstrip("/") or "/" for source in run.get("inventory") or ()))
 
 
-def _of_watch(record: Mapping[str, Any]) -> dict[str, Any]:
+def _of_watch(record: Record) -> dict[str, Any]:
     """What the fleet state has of a host's watch: its times, and how often each rule was open and programs ended."""
     watch = record.get(WATCH)
     if not watch:
@@ -252,7 +253,7 @@ def _under(earlier: Observation, mode: str, policy: str) -> Observation:
     return (earlier if same else earlier.invalidated())._replace(mode=mode or earlier.mode)
 
 
-def _waiver(waiver: Mapping[str, Any], earlier: Mapping[str, Any] | None, in_run: set[str]) -> dict[str, Any]:
+def _waiver(waiver: RunWaiver, earlier: Mapping[str, Any] | None, in_run: set[str]) -> dict[str, Any]:
     """A waiver as a run reports it, with the hosts of earlier runs that this one did not ask."""
     entry = {key: waiver.get(key) for key in OF_WAIVER}
     before = [host for host in (earlier or {}).get("hosts") or () if host not in in_run]

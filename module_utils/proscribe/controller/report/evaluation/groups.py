@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ....base.patterns import pattern
 from ....model.finding import NOT_APPLICABLE, STATES, UNKNOWN
+from ....model.types.record import Record, Rule
 from ....wire.replies.shapes import cut
 from ..text.wording import MUCH, Cause, cause, causes, clean, counted, evidences, some
 from .failures import failures
@@ -90,7 +91,7 @@ class Grouping:
     """Puts the records of a fleet together, one after the other. Keeps what is distinct, and the names of the hosts."""
 
     def __init__(self) -> None:
-        self.rules: list[Mapping[str, Any]] = []
+        self.rules: list[Rule] = []
         self.parts: list[Part] = []
         self._seen: dict[int, tuple[Mapping[str, Any], int]] = {}  # by identity; the rule is kept, so that it stays so
         self._equal: dict[Any, int] = {}  # by content
@@ -98,7 +99,7 @@ class Grouping:
         self._numbers: dict[tuple[Any, ...], int] = {}
         self._groups: list[_Making] = []
 
-    def add(self, record: Mapping[str, Any]) -> tuple[int, ...]:
+    def add(self, record: Record) -> tuple[int, ...]:
         """Take a host's record; returns the numbers of its parts."""
         found: list[int] = []
         shared: dict[tuple[str, str, bool], list[int]] = {}
@@ -127,7 +128,7 @@ class Grouping:
             for (control, state, _, why, audited), made in zip(self._numbers, self._groups)
         ]
 
-    def _number(self, rule: Mapping[str, Any]) -> int:
+    def _number(self, rule: Rule) -> int:
         """The number of a rule's content. Mostly it is the very object that other hosts have, which is seen at once."""
         seen = self._seen.get(id(rule))
         if seen is not None and seen[0] is rule:
@@ -162,9 +163,7 @@ class Grouping:
         why = tuple(sorted({one for rule in rules for one in _causes(rule)}))
         return Part(control, state, numbers, self._group((control, state, "", why, audited), rules), audited=audited)
 
-    def _group(
-        self, key: tuple[str, str, str, tuple[Cause, ...], bool], rules: Sequence[Mapping[str, Any]] = ()
-    ) -> int:
+    def _group(self, key: tuple[str, str, str, tuple[Cause, ...], bool], rules: Sequence[Rule] = ()) -> int:
         """The number of a group (control, state, subject, causes, audited), with these rules among its own."""
         number = self._numbers.setdefault(key, len(self._groups))
         if number == len(self._groups):
@@ -173,11 +172,11 @@ class Grouping:
         return number
 
 
-def _audited(rule: Mapping[str, Any]) -> bool:
+def _audited(rule: Rule) -> bool:
     return bool(rule.get("mode") == "audit" and rule["state"] != NOT_APPLICABLE)
 
 
-def grouped(records: Iterable[Mapping[str, Any]]) -> list[Group]:
+def grouped(records: Iterable[Record]) -> list[Group]:
     """The groups of all records, worst first, then those on most hosts, then by name."""
     grouping = Grouping()
     for record in records:
@@ -190,12 +189,12 @@ def worst_first(group: Group) -> tuple[Any, ...]:
     return (STATES.index(group.state), group.audited, -len(group.hosts), group.subject, group.causes)
 
 
-def _causes(rule: Mapping[str, Any]) -> list[Cause]:
+def _causes(rule: Rule) -> list[Cause]:
     found = [cause(finding) for finding in rule["findings"]] or [Cause(clean(rule["reason"] or "no reason given"))]
     return [*found, *_notes(rule)] if rule["waiver"] else found
 
 
-def _notes(rule: Mapping[str, Any]) -> list[Cause]:
+def _notes(rule: Rule) -> list[Cause]:
     """What else there is to say of a rule with findings: its waiver, or why it counts nothing."""
     if rule["waiver"]:
         return [Cause(clean(f"waiver {rule['waiver']}"))]
@@ -209,7 +208,7 @@ class Silent(NamedTuple):
     hosts: tuple[tuple[str, str], ...]  # (host, the rest of the reason)
 
 
-def silences(records: Iterable[Mapping[str, Any]]) -> list[Silent]:
+def silences(records: Iterable[Record]) -> list[Silent]:
     """The hosts without a record that counts, by kind of reason, most hosts first."""
     kinds: dict[str, list[tuple[str, str]]] = {}
     for record in records:
@@ -220,7 +219,7 @@ def silences(records: Iterable[Mapping[str, Any]]) -> list[Silent]:
     return sorted(found, key=lambda silent: (-len(silent.hosts), silent.kind))
 
 
-def needs_root(records: Iterable[Mapping[str, Any]]) -> list[str]:
+def needs_root(records: Iterable[Record]) -> list[str]:
     """The hosts that were observed as an ordinary user, so that some rule there is unknown."""
     return [
         record["host"]

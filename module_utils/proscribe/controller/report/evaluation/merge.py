@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ....model.plan import canonical
+from ....model.types.record import Record
+from ....model.types.report import Report
 from ....wire.replies.record import silent
 from .baseline import New
 from .reconcile import DUPLICATE, Fleet, Note, fleet_report
@@ -22,8 +24,8 @@ class Unmergeable(ValueError):
 class Part(NamedTuple):
     """A complete report: its fleet report and its host records."""
 
-    report: Mapping[str, Any]
-    records: Sequence[Mapping[str, Any]]
+    report: Report
+    records: Sequence[Record]
 
 
 def merged(
@@ -80,7 +82,7 @@ def merged(
 
 def _records(parts: Sequence[Part]) -> tuple[dict[str, Mapping[str, Any]], list[Note]]:
     """The record of each host, the last one where there are several, and a note of those."""
-    records: dict[str, Mapping[str, Any]] = {}
+    records: dict[str, Record] = {}
     twice: dict[str, None] = {}
     for part in parts:
         for record in part.records:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ....model.finding import BESIDE, COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, worst
 from ....model.plan import CONTROLS
+from ....model.types.record import Record, Rule
 from ..text.wording import counted
 from .arithmetic import answered
 from .failures import failures
@@ -33,7 +34,7 @@ class Modes:
         self._observed = observed
         self._rules: dict[tuple[int, str | None], tuple[Mapping[str, Any], dict[str, Any]]] = {}
 
-    def given(self, record: Mapping[str, Any], digest: str) -> dict[str, Any]:
+    def given(self, record: Record, digest: str) -> dict[str, Any]:
         """The record of the host that has the plan `digest`, with `controls` as report.md has them, and the mode of
         its control in each rule.
         """
@@ -47,7 +48,7 @@ class Modes:
         made["rules_evaluated"] = max(record["rules_evaluated"], evaluated)
         return made
 
-    def _rule(self, rule: Mapping[str, Any], policies: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    def _rule(self, rule: Rule, policies: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
         mode = (policies.get(rule["rule"].partition("/")[0]) or {}).get("mode")
         key = (id(rule), mode)
         if key not in self._rules:
@@ -55,7 +56,7 @@ class Modes:
         return self._rules[key][1]
 
     def _control(
-        self, name: str, record: Mapping[str, Any], policy: Mapping[str, Any], counts: Mapping[str, Mapping[str, int]]
+        self, name: str, record: Record, policy: Mapping[str, Any], counts: Mapping[str, Mapping[str, int]]
     ) -> dict[str, Any]:
         mode = policy.get("mode")
         made: dict[str, Any] = {"mode": mode, "policy": policy.get("policy"), "state": None}
@@ -83,12 +84,12 @@ class Modes:
         return {**made, "state": worst(states)}  # unknown where nothing of it was evaluated
 
 
-def only_observed(record: Mapping[str, Any]) -> bool:
+def only_observed(record: Record) -> bool:
     """Whether a host is one on which nothing is ever changed, by the system that it says it has."""
     return (record.get("platform") or {}).get("os") in ONLY_OBSERVED
 
 
-def correctable(record: Mapping[str, Any]) -> bool:
+def correctable(record: Record) -> bool:
     """Whether enforcing would correct something of a host: a control that is enforced there is not in line. What is
     only audited stays as it is. Where the mode is not known it may be enforced.
     """
@@ -101,13 +102,13 @@ def correctable(record: Mapping[str, Any]) -> bool:
     return record["state"] == NONCOMPLIANT and any(control["mode"] != AUDIT for control in wrong)
 
 
-def stays_noncompliant(record: Mapping[str, Any]) -> bool:
+def stays_noncompliant(record: Record) -> bool:
     """Whether something of a host is noncompliant in a control that is only audited there."""
     controls = (record.get("controls") or {}).values()
     return any(control["mode"] == AUDIT and control["state"] == NONCOMPLIANT for control in controls)
 
 
-def by_control(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, int]]]:
+def by_control(records: Iterable[Record]) -> dict[str, dict[str, dict[str, int]]]:
     """Hosts by the mode and the state of each control: {control: {mode: {state, or not_looked_at: hosts}}}. What is off
     has no state: {"off": {"off": hosts}}. Nothing of records that know no modes.
     """

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from ....base.duration import moment_of, shown
 from ....model.finding import OPEN
 from ....model.plan import CONTROLS
+from ....model.types.record import Record
+from ....model.types.run import CompiledRun
 from ....wire.replies.record import silent
 from ..text.wording import some
 from . import since_last_run
@@ -57,12 +59,12 @@ class Clock(NamedTuple):
     hosts: Mapping[str, int]
 
     @classmethod
-    def of(cls, run: Mapping[str, Any], now: str) -> Clock | None:
+    def of(cls, run: CompiledRun, now: str) -> Clock | None:
         """The clock of a run, as `compile_plans` said of it; None where it said nothing of old records."""
         usual = run.get("stale_after")
         return cls(now, usual["usual"], usual["hosts"]) if usual else None
 
-    def age(self, record: Mapping[str, Any]) -> float | None:
+    def age(self, record: Record) -> float | None:
         """How many seconds ago a host was observed; None where its record has no time."""
         try:
             return (moment_of(self.now) - moment_of(record["checked_at"])).total_seconds()
@@ -73,7 +75,7 @@ class Clock(NamedTuple):
 class Fleet(NamedTuple):
     """What is known of the expected hosts."""
 
-    records: Sequence[Mapping[str, Any]]  # one for each expected host, in their order
+    records: Sequence[Record]  # one for each expected host, in their order
     unexpected: Sequence[str] = ()  # hosts that answered and were not expected
     warnings: Sequence[str] = ()
     notes: Sequence[Note] = ()
@@ -81,7 +83,7 @@ class Fleet(NamedTuple):
 
 def reconcile(
     expected: Mapping[str, str],
-    records: Iterable[Mapping[str, Any]],
+    records: Iterable[Record],
     reasons: Mapping[str, str] | None = None,
     clock: Clock | None = None,
     rules: Mapping[str, int] | None = None,
@@ -128,7 +130,7 @@ def reconcile(
 
 
 def _settled(
-    host: str, digest: str, record: Mapping[str, Any] | None, reason: str | None, clock: Clock | None
+    host: str, digest: str, record: Record | None, reason: str | None, clock: Clock | None
 ) -> tuple[Mapping[str, Any], Note | None]:
     """The record that counts for a host, and what is not as expected about the one that came."""
     if record is None:
@@ -150,7 +152,7 @@ def _settled(
     return record, Note(host, CLOCK_AHEAD, shown(-age)) if age < -AHEAD else None
 
 
-def _complete(record: Mapping[str, Any], total: int) -> tuple[Mapping[str, Any], Note | None]:
+def _complete(record: Record, total: int) -> tuple[Mapping[str, Any], Note | None]:
     """A record, if it is about all rules of its plan. Else what it found counts, and what it did not says nothing."""
     if record["rules_evaluated"] >= total:
         return record, None
@@ -159,14 +161,14 @@ def _complete(record: Mapping[str, Any], total: int) -> tuple[Mapping[str, Any],
     return record if bad else _void(record, reason), Note(record["host"], TOO_FEW, reason)
 
 
-def _void(record: Mapping[str, Any], reason: str) -> Mapping[str, Any]:
+def _void(record: Record, reason: str) -> Mapping[str, Any]:
     """A record that says nothing of how its host stands now, but came."""
     facts = {key: record[key] for key in ("plan", "checked_at", "platform", "errors")}
     return {**silent(record["host"], reason), **facts}
 
 
 def fleet_report(
-    run: Mapping[str, Any],
+    run: CompiledRun,
     fleet: Fleet,
     finished: str,
     new: Sequence[New] | None = None,

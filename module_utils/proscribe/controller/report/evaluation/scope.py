@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ....model.plan import CONTROLS
+from ....model.types.record import Record
+from ....model.types.report import Report
 from ....wire import installation
 from ..text.wording import clean, counted
 
@@ -48,12 +50,12 @@ def is_whole(run: Run) -> bool:
     return left_out(run) == 0 and controls_of(run) == CONTROLS and not run.get("interrupted")
 
 
-def reached(records: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def reached(records: Iterable[Record]) -> list[Mapping[str, Any]]:
     """The records of the hosts that a run asked before it was interrupted; of the others it says nothing."""
     return [record for record in records if record["reason"] != NOT_REACHED]
 
 
-def cut_short(report: Mapping[str, Any]) -> str:
+def cut_short(report: Report) -> str:
     """Why the run of a fleet report did not come to its end, in words; "" for one that did."""
     interrupted = report["run"].get("interrupted")
     if interrupted:

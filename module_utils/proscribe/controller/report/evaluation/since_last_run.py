@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from ....base.duration import moment_of, shown
 from ....model.finding import NOT_APPLICABLE, OPEN, REPAIRED, WATCH, Finding
+from ....model.types.record import Record
+from ....model.types.report import Report
 from ..text.wording import clean, counted, moment, some
 
 # The kinds of a Remark, in the order in which they are reported.
@@ -69,7 +71,7 @@ class Remark(NamedTuple):
         return Finding(self.kind, self.rule, detail=self.text)
 
 
-def remarks(record: Mapping[str, Any]) -> list[Remark]:
+def remarks(record: Record) -> list[Remark]:
     """What a record says of the time between two runs, the newest of each kind first; [] for most hosts."""
     watch = record.get(WATCH)
     if not watch:
@@ -98,7 +100,7 @@ def remarks(record: Mapping[str, Any]) -> list[Remark]:
     return found
 
 
-def unobserved(record: Mapping[str, Any]) -> str:
+def unobserved(record: Record) -> str:
     """That a host's watcher has not observed it, or not for long, both by the host's own clock; "" where it has."""
     watch = record[WATCH]
     if not watch["last"]:
@@ -151,7 +153,7 @@ class Together(NamedTuple):
     open_now: bool = False
 
 
-def together(records: Iterable[Mapping[str, Any]]) -> list[Together]:
+def together(records: Iterable[Record]) -> list[Together]:
     """The remarks of a fleet: incidents by rule, ended programs by rule and user, freezes by host; those of most hosts
     first within their kind.
     """
@@ -214,7 +216,7 @@ class Counts(NamedTuple):
     left_out: int = 0  # journal lines that no record has
 
 
-def count(records: Iterable[Mapping[str, Any]]) -> Counts | None:
+def count(records: Iterable[Record]) -> Counts | None:
     """The numbers of a fleet; None where no host keeps itself in line."""
     counts = Counts()._asdict()
     for record in records:
@@ -235,7 +237,7 @@ def count(records: Iterable[Mapping[str, Any]]) -> Counts | None:
     return Counts(**counts) if counts["hosts"] else None
 
 
-def headline(report: Mapping[str, Any]) -> list[str]:
+def headline(report: Report) -> list[str]:
     """What to say beside a verdict of the fleet: `3 hosts open in between and closed again`; [] for nothing."""
     watch = report.get(WATCH) or {}
     parts = (
@@ -248,13 +250,13 @@ def headline(report: Mapping[str, Any]) -> list[str]:
     return [text.format(counted(watch[key], "host")) for key, text in parts if watch.get(key)]
 
 
-def waiting(report: Mapping[str, Any]) -> str:
+def waiting(report: Report) -> str:
     """`3 requests wait`; "" for none."""
     number = int((report.get("requests") or {}).get("waiting") or 0)
     return f"{counted(number, 'request')} {'waits' if number == 1 else 'wait'}" if number else ""
 
 
-def count_requests(records: Iterable[Mapping[str, Any]]) -> dict[str, int] | None:
+def count_requests(records: Iterable[Record]) -> dict[str, int] | None:
     """The requests of a fleet's users that wait: {waiting, hosts, left_out}; None for none."""
     found = {"waiting": 0, "hosts": 0, "left_out": 0}
     for record in records:
@@ -265,6 +267,6 @@ def count_requests(records: Iterable[Mapping[str, Any]]) -> dict[str, int] | Non
     return found if found["hosts"] else None
 
 
-def open_requests(record: Mapping[str, Any]) -> list[Mapping[str, str]]:
+def open_requests(record: Record) -> list[Mapping[str, str]]:
     """The requests of a host that its plan does not answer."""
     return [one for one in record.get("requests") or () if "answer" not in one]

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, ON_REQUEST, REPAIRED, STATES, UNKNOWN, worst
+from ....model.types.record import Record, Rule
 
 KEY = "not_observed_again"  # of a host record: the controls that this is about
 CORRECTED = "corrected, not observed again"
@@ -20,11 +21,11 @@ class Earlier(NamedTuple):
     """What an earlier run has left open of a host."""
 
     run: str
-    record: Mapping[str, Any]
+    record: Record
     controls: Collection[str]
 
 
-def marked(record: Mapping[str, Any], changes: Mapping[str, str], refused: Collection[str] = ()) -> Mapping[str, Any]:
+def marked(record: Record, changes: Mapping[str, str], refused: Collection[str] = ()) -> Mapping[str, Any]:
     """The record of a host that was changed after it was made: {control: CORRECTED or BEGUN}. What was wrong there and
     was not `refused` is not known any more.
     """
@@ -46,18 +47,16 @@ def marked(record: Mapping[str, Any], changes: Mapping[str, str], refused: Colle
     return {**record, **reason, KEY: sorted(about), "state": worst(states), "rules": rules}
 
 
-def control_of(rule: Mapping[str, Any]) -> str:
+def control_of(rule: Rule) -> str:
     """The control of a rule."""
     return str(rule["rule"]).partition("/")[0]
 
 
-def _doubted(rule: Mapping[str, Any], why: str) -> Mapping[str, Any]:
+def _doubted(rule: Rule, why: str) -> Mapping[str, Any]:
     return {**rule, "state": UNKNOWN, "reason": "; ".join(filter(None, [why, rule["reason"]]))} if why else rule
 
 
-def settled(
-    record: Mapping[str, Any], earlier: Iterable[Earlier], policies: Mapping[str, Mapping[str, Any]]
-) -> Mapping[str, Any]:
+def settled(record: Record, earlier: Iterable[Earlier], policies: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
     """The record of a host with what earlier runs corrected there and this one is the first to see compliant: these
     rules are `repaired`. `policies` says what its plan has of each control: a rule of another policy may be gone.
     """
@@ -79,14 +78,14 @@ def _corrected(earlier: Earlier) -> list[Mapping[str, Any]]:
     ]
 
 
-def _is_same_policy(rule: Mapping[str, Any], earlier: Earlier, policies: Mapping[str, Mapping[str, Any]]) -> bool:
+def _is_same_policy(rule: Rule, earlier: Earlier, policies: Mapping[str, Mapping[str, Any]]) -> bool:
     control = control_of(rule)
     then = (earlier.record.get("controls") or {}).get(control) or {}
     now = policies.get(control) or {}
     return bool(then.get("policy")) and then["policy"] == now.get("policy")
 
 
-def _repaired(record: Mapping[str, Any], earlier: Earlier, rules: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _repaired(record: Record, earlier: Earlier, rules: Sequence[Rule]) -> Mapping[str, Any]:
     states = {rule["rule"]: rule["state"] for rule in record["rules"]}
     seen = [
         {**rule, "state": REPAIRED, "reason": f"{_first(rule['reason'])} by {earlier.run}; compliant now"}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ....model.finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN
+from ....model.types.record import Record
 from ..text.wording import clean, counted, some
 from .arithmetic import covered
 from .baseline import New
@@ -57,9 +58,7 @@ def strictest(gate_levels: Iterable[str]) -> str:
     return max(gate_levels, key=lambda gate: order.index(gate) if gate in order else len(order), default=order[0])
 
 
-def judge(
-    records: Sequence[Mapping[str, Any]], gate_levels: Iterable[str], ansible_failed: bool, not_served: int = 0
-) -> Verdict:
+def judge(records: Sequence[Record], gate_levels: Iterable[str], ansible_failed: bool, not_served: int = 0) -> Verdict:
     """The verdict on a run that observed. `records` are the reconciled ones. `ansible_failed` says whether Ansible
     itself ends with an error (a host failed or was unreachable, and no task chose to ignore it). `not_served` is the
     number of hosts that Proscribe cannot observe because of their kind.
@@ -85,7 +84,7 @@ def judge(
 
 
 def judge_new(
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[Record],
     gate_levels: Iterable[str],
     failed: bool,
     new: Sequence[New],

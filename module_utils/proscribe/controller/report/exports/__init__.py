@@ -19,6 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
+from ....model.types.record import Record
+from ....model.types.report import Report
 from ..evaluation.fleet_state import FleetState
 from ..history.transitions import Transitions
 from ..storage.files import whole
@@ -54,8 +56,8 @@ def of_history(names: Iterable[str]) -> bool:
 
 def write(
     directory: Path,
-    report: Mapping[str, Any],
-    records: Iterable[Mapping[str, Any]],
+    report: Report,
+    records: Iterable[Record],
     names: Collection[str],
     fleet_state: FleetState | None = None,
     changes: Transitions | None = None,
@@ -90,8 +92,8 @@ def write(
 
 def pour(
     stream: TextIO,
-    report: Mapping[str, Any],
-    records: Iterable[Mapping[str, Any]],
+    report: Report,
+    records: Iterable[Record],
     name: str,
     changes: Transitions | None = None,
 ) -> None:
@@ -99,11 +101,11 @@ def pour(
     fill([_made(formats()[name], stream, report, changes)], report, records)
 
 
-def _made(one: Format, stream: TextIO, report: Mapping[str, Any], changes: Transitions | None) -> Export:
+def _made(one: Format, stream: TextIO, report: Report, changes: Transitions | None) -> Export:
     return one.make_from_history(stream, report, changes) if one.make_from_history else one.make(stream, report)
 
 
-def fill(exports: Sequence[Export], report: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> None:
+def fill(exports: Sequence[Export], report: Report, records: Iterable[Record]) -> None:
     """Hand a report to exports: each host, then what comes after the last one."""
     answers = Reader()
     for record in records:
@@ -117,7 +119,7 @@ def fill(exports: Sequence[Export], report: Mapping[str, Any], records: Iterable
         export.finish()
 
 
-def refresh(directory: Path, report: Mapping[str, Any], fleet_state: FleetState) -> None:
+def refresh(directory: Path, report: Report, fleet_state: FleetState) -> None:
     """Write anew what an earlier report has about all that is known: who reads it there is to see what is known now.
     Raises OSError.
     """

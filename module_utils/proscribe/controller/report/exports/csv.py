@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any, TextIO
+from typing import TextIO
 
 from ....model.finding import Finding
+from ....model.types.report import Report
 from ..text.wording import clean
 from .format import Format
 from .record_lines import HOST, NOT_SERVED, Answer, Line
@@ -68,7 +68,7 @@ def row(*values: object) -> str:
 class Export:
     """Rows, as they come. A rule without evidence has one row, and so has what holds on a host (rule `host/answer`)."""
 
-    def __init__(self, stream: TextIO, report: Mapping[str, Any]) -> None:
+    def __init__(self, stream: TextIO, report: Report) -> None:
         self._run = report["run"]["id"]
         self._stream = stream
         stream.write(row(*COLUMNS) + END)

@@ -30,6 +30,7 @@ from ....model.finding import (
     worst,
 )
 from ....model.plan import CONTROLS
+from ....model.types.report import Report
 from ..evaluation.observed import observed_at
 from ..evaluation.scope import cut_short
 from ..evaluation.since_last_run import ENDED, Remark, remarks
@@ -114,7 +115,7 @@ class Events:
 
     def __init__(
         self,
-        report: Mapping[str, Any],
+        report: Report,
         changes: Transitions | None,
         emit: Callable[[Event], None],
         only_changed: bool = False,
@@ -394,7 +395,7 @@ class Events:
 class Export:
     """All events of a report, changed or not."""
 
-    def __init__(self, stream: TextIO, report: Mapping[str, Any], changes: Transitions | None = None) -> None:
+    def __init__(self, stream: TextIO, report: Report, changes: Transitions | None = None) -> None:
         self._events = Events(report, changes, self._write)
         self._stream = stream
 

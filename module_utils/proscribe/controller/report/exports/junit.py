@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape  # also quotes, and XML has all of its five
-from typing import Any, TextIO
+from typing import TextIO
 
 from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED
+from ....model.types.report import Report
 from ..text.wording import clean
 from .format import Format
 from .record_lines import HOST, NOT_SERVED, Answer, Line
@@ -33,7 +34,7 @@ RESULTS = {
 class Export:
     """Suites, as they come."""
 
-    def __init__(self, stream: TextIO, report: Mapping[str, Any]) -> None:
+    def __init__(self, stream: TextIO, report: Report) -> None:
         self._stream = stream
         stream.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="{_text(report["run"]["id"])}">\n')
 

@@ -19,6 +19,9 @@ from itertools import chain
 from typing import Any, NamedTuple, TextIO
 
 from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
+from ....model.types.record import Evidence
+from ....model.types.report import Report
+from ....model.types.run import RunWaiver
 from ..evaluation.frameworks import clauses, oscal_controls
 from ..evaluation.scope import parts
 from ..evaluation.since_last_run import headline
@@ -63,7 +66,7 @@ class Group:
 class Export:
     """Gathers the groups, at four bytes for each host and rule; writes all at the end."""
 
-    def __init__(self, stream: TextIO, report: Mapping[str, Any]) -> None:
+    def __init__(self, stream: TextIO, report: Report) -> None:
         self._stream = stream
         self._report = report
         self._run = clean(report["run"]["id"])
@@ -140,7 +143,7 @@ class Export:
     def _group(self, line: Line) -> Group:
         return self._groups.setdefault(Key(line.rule, line.state, line.waiver, line.mode), Group())
 
-    def _metadata(self, waivers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    def _metadata(self, waivers: Mapping[str, RunWaiver]) -> dict[str, Any]:
         approvers = sorted({clean(waiver["approved_by"]) for waiver in waivers.values()})
         parties = [{"uuid": _id("organization", ""), "type": "organization", "name": "Proscribe"}]
         parties += [{"uuid": _id("person", name), "type": "person", "name": _token(name)} for name in approvers]
@@ -171,7 +174,7 @@ class Export:
             )
             yield f'{_json(observation)[:-1]},"subjects":[{",".join(subjects)}]}}'
 
-    def _risk(self, id_: str, waiver: Mapping[str, Any]) -> dict[str, Any]:
+    def _risk(self, id_: str, waiver: RunWaiver) -> dict[str, Any]:
         run = self._report["run"]
         approver = clean(waiver["approved_by"])
         return {
@@ -202,7 +205,7 @@ class Export:
             state, reason = STATUS[key.state]
             served = clauses(key.rule.partition("/")[0])
             clause = next(clause for clause in served if clause.oscal)
-            finding: dict[str, Any] = {
+            finding: Evidence = {
                 "uuid": self._id("finding", *key),
                 "title": f"{key.rule}: {key.state}",
                 "description": f"{key.rule} is {key.state} on {counted(len(group.hosts), 'host')}",
@@ -256,7 +259,7 @@ def _prop(name: str, value: str, remarks: str) -> dict[str, str]:
     return {"name": name, "ns": NAMESPACE, "value": _token(value), "remarks": _token(remarks)}
 
 
-def _waiver(waiver: Mapping[str, Any]) -> dict[str, str]:
+def _waiver(waiver: RunWaiver) -> dict[str, str]:
     """A waiver of the run, whatever it is worth, as a property of the result."""
     remarks = _token(waiver.get("why") or waiver["reason"])
     status = waiver["status"].replace("_", "-")
@@ -268,7 +271,7 @@ def _token(value: object) -> str:
     return clean(value).strip() or "-"
 
 
-def _description(report: Mapping[str, Any]) -> str:
+def _description(report: Report) -> str:
     summary = report["summary"]
     hosts = ", ".join(f"{count:,} {in_words(state)}" for state, count in summary["hosts"].items() if count)
     left = "".join(f"; {part}" for part in parts(report["run"]))

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from ....base.duration import moment_of, spelled
 from ....model.finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
+from ....model.types.report import Report, ReportRun
 from ..evaluation.fleet_state import FleetState, Host, Rules
 from ..evaluation.modes import OFF
 from ..evaluation.scope import controls_of, is_whole
@@ -27,7 +28,7 @@ from .spool import Spool
 class Export:
     """The metrics of one run alone, where there is no other fleet state: the hosts that it asked."""
 
-    def __init__(self, stream: TextIO, report: Mapping[str, Any]) -> None:
+    def __init__(self, stream: TextIO, report: Report) -> None:
         self._stream, self._report, self._fleet_state = stream, report, FleetState()
         self._in_run: set[str] = set()
 
@@ -43,7 +44,7 @@ class Export:
         write(self._stream, self._report, self._fleet_state)
 
 
-def write(stream: TextIO, report: Mapping[str, Any], fleet_state: FleetState) -> None:
+def write(stream: TextIO, report: Report, fleet_state: FleetState) -> None:
     """The fleet state as metrics; `report` is the fleet report of the newest run that is in it."""
     counts = _Counts()
     states, inventories, times, parts = Spool(), Spool(), Spool(), Spool()
@@ -205,7 +206,7 @@ class _Counts:
         yield from _gauge("rule_hosts", "Hosts that list the rule, by its state there.", hosts)
 
 
-def _of_run(run: Mapping[str, Any], fleet_state: FleetState) -> Iterator[str]:
+def _of_run(run: ReportRun, fleet_state: FleetState) -> Iterator[str]:
     """The newest run, and when there was one over the whole."""
     facts = {name: run.get(name) for name in ("id", "mode", "playbook", "catalog_version", "limit")}
     facts |= {"inventory": ",".join(run.get("inventory") or ()), "controls": ",".join(controls_of(run))}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ....model.finding import COMPLIANT, ERROR, NOT_APPLICABLE, STATES
+from ....model.types.record import Evidence, Record, Rule
 from ..evaluation import since_last_run
 from ..evaluation.arithmetic import rule_states
 from ..evaluation.failures import failures
@@ -44,7 +45,7 @@ class Line:
         state: str,
         waiver: str = "",
         reason: str = "",
-        findings: Sequence[Mapping[str, Any]] = (),
+        findings: Sequence[Evidence] = (),
         mode: str = "",
     ) -> None:
         self.rule, self.state, self.waiver, self.reason, self.findings = rule, state, waiver, reason, findings
@@ -86,7 +87,7 @@ class Answer(NamedTuple):
     lines: Sequence[Line]
     compliant: int
     idle: int
-    record: Mapping[str, Any]
+    record: Record
     # What happened between two runs: no rule of a plan says it, and it does not count.
     between: Sequence[Line] = ()
 
@@ -111,7 +112,7 @@ class Reader:
     def __init__(self) -> None:
         self._lines: dict[int, tuple[Mapping[str, Any], Line]] = {}
 
-    def read(self, record: Mapping[str, Any]) -> Answer:
+    def read(self, record: Record) -> Answer:
         """The answer that a reconciled host record is."""
         lines = [self._line(rule) for rule in record["rules"]]
         for control, state_, message in failures(record):
@@ -130,7 +131,7 @@ class Reader:
             idle = counts[NOT_APPLICABLE] - listed.count(NOT_APPLICABLE)
         return Answer(clean(record["host"]), state, lines, compliant, idle, record, _between(record))
 
-    def _line(self, rule: Mapping[str, Any]) -> Line:
+    def _line(self, rule: Rule) -> Line:
         known = self._lines.get(id(rule))
         if known is None:
             if len(self._lines) >= self.MOST:
@@ -144,7 +145,7 @@ class Reader:
         return known[1]
 
 
-def _between(record: Mapping[str, Any]) -> list[Line]:
+def _between(record: Record) -> list[Line]:
     """One line for each kind of thing that happened, with its evidence."""
     filed: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for one in since_last_run.remarks(record):

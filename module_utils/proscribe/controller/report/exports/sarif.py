@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, TextIO
 from urllib.parse import quote
 
 from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED, WATCH
+from ....model.types.report import Report
 from ..evaluation.frameworks import clauses
 from ..evaluation.since_last_run import RULES
 from ..text.wording import clean
@@ -44,7 +45,7 @@ class Export:
 
     waived = True
 
-    def __init__(self, stream: TextIO, report: Mapping[str, Any]) -> None:
+    def __init__(self, stream: TextIO, report: Report) -> None:
         self._stream = stream
         self._report = report
         self._reasons = {clean(waiver["id"]): clean(waiver["reason"]) for waiver in report["waivers"]}
@@ -116,7 +117,7 @@ class Open(Export):
     waived = False
 
 
-def rules(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def rules(report: Report) -> Iterator[dict[str, Any]]:
     """The rules that some host lists, and the one about the host itself, each with the clauses that it serves."""
     between = RULES if report.get(WATCH) else {}
     for name in [HOST, *between, *(clean(rule["rule"]) for rule in report["rules"])]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ....base.duration import spelled
+from ....model.types.record import Record
+from ....model.types.report import Report
 from ....wire.store import PLANS
 from . import queries, recording
 from .database import Database, HistoryError, SQLite
@@ -40,8 +42,8 @@ class History:
 
     def record(
         self,
-        report: Mapping[str, Any],
-        records: Iterable[Mapping[str, Any]],
+        report: Report,
+        records: Iterable[Record],
         keep: int = 0,
         now: datetime.datetime | None = None,
     ) -> Written:

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from ....model.finding import WAIVED
 from ....model.plan import canonical
+from ....model.types.record import Record, Rule
+from ....model.types.report import Report, ReportRun
 from ..evaluation.fleet_state import named
 from ..text.wording import clean, evidence
 from .database import Session
@@ -61,7 +63,7 @@ class Use(NamedTuple):
     attempts: int  # of what the host refused by this rule, at most
 
 
-def waivers(session: Session, report: Mapping[str, Any]) -> None:
+def waivers(session: Session, report: Report) -> None:
     """Store the waivers of a run where they changed."""
     run = report["run"]
     inventory, finished = named(run), str(run["finished"])
@@ -100,7 +102,7 @@ def waivers(session: Session, report: Mapping[str, Any]) -> None:
 class Uses:
     """What the records of a run have under waivers. Thousands of hosts list the very same rule, which is read once."""
 
-    def __init__(self, run: Mapping[str, Any]) -> None:
+    def __init__(self, run: ReportRun) -> None:
         self._inventory = named(run)
         self._same: dict[int, tuple[Mapping[str, Any], list[tuple[str, str]]]] = {}
 
@@ -108,7 +110,7 @@ class Uses:
         """Store what these records have, each with the time of its observation."""
         session.many(ADD_USE, [row for record, at in records for row in self._of(record, at)])
 
-    def _of(self, record: Mapping[str, Any], at: str) -> Iterable[dict[str, Any]]:
+    def _of(self, record: Record, at: str) -> Iterable[dict[str, Any]]:
         for rule in record["rules"]:
             if rule["state"] != WAIVED or not rule["waiver"]:
                 continue
@@ -126,7 +128,7 @@ class Uses:
                     "attempts": record["attempts"].get(rule["rule"], 0),
                 }
 
-    def _found(self, rule: Mapping[str, Any]) -> list[tuple[str, str]]:
+    def _found(self, rule: Rule) -> list[tuple[str, str]]:
         known = self._same.get(id(rule))
         if known is None:
             if len(self._same) > 10_000:

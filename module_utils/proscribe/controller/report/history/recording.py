@@ -34,6 +34,8 @@ from ....model.finding import (
     worst,
 )
 from ....model.plan import CONTROLS
+from ....model.types.record import Record, Rule
+from ....model.types.report import Report
 from ....wire.store import Store
 from ..evaluation.arithmetic import answered
 from ..evaluation.observed import observed_at
@@ -89,7 +91,7 @@ class Run(NamedTuple):
     summary: str
 
     @classmethod
-    def of(cls, report: Mapping[str, Any]) -> Run:
+    def of(cls, report: Report) -> Run:
         """A run out of its fleet report."""
         run = report["run"]
         return cls(
@@ -133,7 +135,7 @@ class Written(NamedTuple):
     closed: int = 0
 
 
-def record(session: Session, report: Mapping[str, Any], records: Iterable[Mapping[str, Any]], plans: Plans) -> Written:
+def record(session: Session, report: Report, records: Iterable[Record], plans: Plans) -> Written:
     """Write a run and its (reconciled) records. A run that is there already is left as it is."""
     run = Run.of(report)
     if list(session.rows("SELECT id FROM proscribe_run WHERE id = :id", {"id": run.id})):
@@ -174,7 +176,7 @@ class _Batch:
         self,
         session: Session,
         run: Run,
-        records: list[Mapping[str, Any]],
+        records: list[Record],
         plans: Plans,
         bundles: Bundles,
         said: Said,
@@ -195,7 +197,7 @@ class _Batch:
             host = record["host"]
             self._take(record, known.get(host, HostRow(host)), going.get(host, ()))
 
-    def _take(self, record: Mapping[str, Any], before: HostRow, going: Iterable[Going]) -> None:
+    def _take(self, record: Record, before: HostRow, going: Iterable[Going]) -> None:
         at = observed_at(record, self.run.started, self.run.finished)
         # A run that ends late may bring an older observation than the known one; it says nothing new.
         fresh = [control for control in self.controls if at >= getattr(before, control)] if answered(record) else []
@@ -229,7 +231,7 @@ class _Batch:
         if expected or fresh:
             self.hosts.append(self._host(record, before, fresh, at, expected))
 
-    def _about(self, name: str, record: Mapping[str, Any]) -> bool:
+    def _about(self, name: str, record: Record) -> bool:
         """Whether a record says how something beside the controls is: a run over all of these, or one that observed it
         too.
         """
@@ -272,9 +274,7 @@ class _Batch:
         # A rule that is no service of the old plan is a setting, of which plans do not list the rules.
         return before is not None and service in before.get(control, ()) and service not in services[control]
 
-    def _host(
-        self, record: Mapping[str, Any], before: HostRow, fresh: Iterable[str], at: str, expected: bool
-    ) -> dict[str, Any]:
+    def _host(self, record: Record, before: HostRow, fresh: Iterable[str], at: str, expected: bool) -> dict[str, Any]:
         row = before._replace(**dict.fromkeys([control for control in fresh if control not in BESIDE], at))
         if fresh:
             row = row._replace(plan=record["plan"])
@@ -290,7 +290,7 @@ class Said:
         self._same: dict[tuple[Any, ...], tuple[Any, Mapping[str, tuple[str, str]]]] = {}
         self._remembered = 0
 
-    def of(self, record: Mapping[str, Any], fresh: list[str], about_host: bool) -> Mapping[str, tuple[str, str]]:
+    def of(self, record: Record, fresh: list[str], about_host: bool) -> Mapping[str, tuple[str, str]]:
         """{rule: (state, evidence)} of the controls that were observed, and of the host as a whole (rule "")."""
         rules = record["rules"]
         key = (*fresh, *map(id, rules))
@@ -319,7 +319,7 @@ def _rank(state: str) -> int:
     return STATES.index(state)
 
 
-def _evidence(rule: Mapping[str, Any]) -> str:
+def _evidence(rule: Rule) -> str:
     if rule["state"] == NOT_APPLICABLE:
         return ""
     first = evidence(rule["findings"][0]) if rule["findings"] else rule["reason"] or ""

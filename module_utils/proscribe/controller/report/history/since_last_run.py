@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from ....model.types.record import Record
 from ..evaluation.since_last_run import ENDED, FROZEN, INCIDENT, Remark, remarks
 from .database import Session
 from .tables import BETWEEN, among, places
@@ -55,7 +56,7 @@ def identity(*names: str) -> str:
     return hashlib.sha256("\0".join(names).encode()).hexdigest()[:32]
 
 
-def record(session: Session, run: str, records: Iterable[Mapping[str, Any]]) -> None:
+def record(session: Session, run: str, records: Iterable[Record]) -> None:
     """Merge what the records of some hosts say into what is known. Costs nothing for hosts that say nothing."""
     found = {rec["host"]: entries for rec in records if (entries := list(_entries(rec, run)))}
     if not found:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ....model.finding import OPEN, STATES
 from ....model.plan import CONTROLS
+from ....model.types.record import Record, Rule
 from ..evaluation.groups import Group, Grouping, Part, worst_first
 from ..evaluation.since_last_run import open_requests, remarks
 
@@ -44,7 +45,7 @@ class Breakdown(NamedTuple):
 
     hosts: Sequence[Host]  # by name, numbers in it counted as numbers
     parts: Sequence[Part]
-    rules: Sequence[Mapping[str, Any]]
+    rules: Sequence[Rule]
     groups: Sequence[Group]
     group_since: Sequence[str]  # for each group, "" if not known
     departments: Mapping[str, Counts]  # hosts by state; worst first
@@ -60,7 +61,7 @@ FACTS = ("reason", "plan", "checked_at", "rules_evaluated", "rules_not_applicabl
 
 
 def break_down(
-    records: Iterable[Mapping[str, Any]],
+    records: Iterable[Record],
     departments: Mapping[str, Iterable[str]],
     since: Since,
     finished: str,
@@ -112,7 +113,7 @@ def natural(name: str) -> tuple[Any, ...]:
     return (*((len(piece), piece) if place % 2 else piece for place, piece in enumerate(pieces)), (0, name))
 
 
-def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(record: Record) -> dict[str, Any]:
     facts = {key: record.get(key) for key in FACTS}
     facts["platform"] = record["platform"]
     facts["actions"] = record.get("actions") or ()
@@ -195,12 +196,12 @@ def _attempts(hosts: Iterable[Host]) -> dict[str, tuple[int, int]]:
     return {rule: (count, places[rule]) for rule, count in sorted(times.items(), key=lambda item: (-item[1], item[0]))}
 
 
-def _services(part: Part, rules: Sequence[Mapping[str, Any]], settings: Collection[str]) -> list[str]:
+def _services(part: Part, rules: Sequence[Rule], settings: Collection[str]) -> list[str]:
     names = [rules[number]["rule"] for number in part.rules]
     return [name.partition("/")[2] or name for name in names if name not in settings]
 
 
-def _settings(part: Part, rules: Sequence[Mapping[str, Any]], settings: Collection[str]) -> list[str]:
+def _settings(part: Part, rules: Sequence[Rule], settings: Collection[str]) -> list[str]:
     return [name for number in part.rules if (name := rules[number]["rule"]) in settings]
 
 

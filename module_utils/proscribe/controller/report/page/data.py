@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ....model.finding import STATES, Finding
+from ....model.types.record import Rule
 from ..evaluation.groups import Group, Part
 from ..evaluation.modes import AUDIT, ENFORCE, OFF
 from ..text.wording import clean, in_words
@@ -89,7 +90,7 @@ def _json(value: object) -> str:
 
 
 def _rules(
-    rules: Iterable[Mapping[str, Any]], texts: Texts, findings: Lists, most: int, settings: Collection[str]
+    rules: Iterable[Rule], texts: Texts, findings: Lists, most: int, settings: Collection[str]
 ) -> Iterator[list[Any]]:
     spent = 0
     for rule in rules:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
+from ....model.types.record import Record
+from ....model.types.report import Report
 from . import counts, facts, findings, headline, hosts, since_last_run, waivers
 from .breakdown import Since, break_down
 from .data import script_data
@@ -23,8 +24,8 @@ SCRIPTS = ("data", "dom", "address", "choose", "list", "panel", "start")
 
 
 def page(
-    report: Mapping[str, Any],
-    records: Iterable[Mapping[str, Any]],
+    report: Report,
+    records: Iterable[Record],
     *,
     trend: Sequence[Run] = (),
     since: Since | None = None,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ....model.finding import UNKNOWN
+from ....model.types.report import Report, ReportRun
 from ..evaluation.advice import advice
 from ..evaluation.modes import described
 from ..evaluation.scope import cut_short, parts
@@ -15,7 +16,7 @@ from .breakdown import Breakdown
 from .listings import Listing
 
 
-def suggestions(report: Mapping[str, Any], breakdown: Breakdown, directory: str) -> Sequence[Suggestion]:
+def suggestions(report: Report, breakdown: Breakdown, directory: str) -> Sequence[Suggestion]:
     """What to do, with the commands to type; `directory` is where the report will be, "" if that is not known."""
     records = [
         {**host.facts, "host": host.name, "state": host.state, "rules": list(_rules(breakdown, host.parts))}
@@ -41,7 +42,7 @@ def upcoming(items: Sequence[Mapping[str, Any]]) -> Listing | None:
     return Listing("upcoming", "Upcoming", "Upcoming", columns, rows, few=len(rows)) if rows else None
 
 
-def unknown_rules(report: Mapping[str, Any]) -> Listing | None:
+def unknown_rules(report: Report) -> Listing | None:
     """The services of which nothing is known to look for, by control."""
     rows = [
         (control, counted(len(names), "service"), ", ".join(names)) for control, names in nothing_known(report).items()
@@ -52,13 +53,13 @@ def unknown_rules(report: Mapping[str, Any]) -> Listing | None:
     return Listing("nothing-known", heading, "Nothing known", columns, rows, note=note) if rows else None
 
 
-def warnings(report: Mapping[str, Any]) -> Sequence[str]:
+def warnings(report: Report) -> Sequence[str]:
     """What went wrong beside the hosts, in sentences."""
     why = cut_short(report)
     return [*([f"this run was {why}"] if why else []), *report["warnings"]]
 
 
-def run_facts(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+def run_facts(run: ReportRun, summary: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     """The run: what an auditor asks of a record, by name."""
     facts = (
         ("Run", run["id"]),
@@ -77,7 +78,7 @@ def run_facts(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Sequence[tu
     return [(name, value) for name, value in facts if value]
 
 
-def _catalogue(run: Mapping[str, Any]) -> str:
+def _catalogue(run: ReportRun) -> str:
     """The release of the catalogue, with its day, and the digest of its content."""
     release = run.get("catalog") or {}
     version = f"{release['version']} of {release['released']}, " if release.get("version") else ""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....model.finding import ERROR, NONCOMPLIANT, UNKNOWN
+from ....model.types.report import Report
+from ....model.types.run import RunWaiver
 from ..evaluation.groups import Group, Silent, silences
 from ..text.wording import counted, in_words, moment, some
 from .breakdown import WHOLE, Breakdown
@@ -38,7 +40,7 @@ class Found(NamedTuple):
     more: str
 
 
-def found(breakdown: Breakdown, finished: str, waivers: Sequence[Mapping[str, Any]] = ()) -> Found:
+def found(breakdown: Breakdown, finished: str, waivers: Sequence[RunWaiver] = ()) -> Found:
     """The groups, worst first, and the hosts that gave no answer. `finished` is the end of the run, from which "5 days"
     is counted; `waivers` are those of the run, of which some may explain a finding by not waiving it.
     """
@@ -56,13 +58,13 @@ def found(breakdown: Breakdown, finished: str, waivers: Sequence[Mapping[str, An
     )
 
 
-def _group(index: int, group: Group, since: str, finished: str, waivers: Sequence[Mapping[str, Any]]) -> Row:
+def _group(index: int, group: Group, since: str, finished: str, waivers: Sequence[RunWaiver]) -> Row:
     found, which = _evidence(group)
     age, notes = ago(since, finished), idle(group, waivers)
     return Row(group.state, group.subject, index, len(group.hosts), found, which, since, age, notes)
 
 
-def idle(group: Group, waivers: Iterable[Mapping[str, Any]]) -> list[str]:
+def idle(group: Group, waivers: Iterable[RunWaiver]) -> list[str]:
     """The waivers that are for what was found, and do not waive it. Somebody may rely on them, or has to learn that
     their time is over.
     """
@@ -112,7 +114,7 @@ def ago(since: str, finished: str) -> str:
     return counted(days, "day") if days else counted(hours, "hour") if hours else "new"
 
 
-def new(report: Mapping[str, Any]) -> Listing | None:
+def new(report: Report) -> Listing | None:
     """What is wrong and was not in the baseline, where the run has one."""
     found = report.get("new")
     if found is None:
@@ -132,14 +134,14 @@ def attempts(breakdown: Breakdown) -> Listing | None:
     return Listing("attempts", heading, heading, columns, rows, "rule", AT_ONCE // 2, "narrow") if rows else None
 
 
-def not_served(report: Mapping[str, Any]) -> Listing | None:
+def not_served(report: Report) -> Listing | None:
     """The hosts that Proscribe cannot observe, which are counted apart."""
     note = "Proscribe did not connect to these hosts and knows nothing about them."
     hosts = [(one["host"], one["why"]) for one in report.get("not_served") or ()]
     return _hosts("not-served", "Not served", ("", "Why"), hosts, note)
 
 
-def unexpected(report: Mapping[str, Any]) -> Listing | None:
+def unexpected(report: Report) -> Listing | None:
     """What hosts did that was not expected of them, such as to answer without being asked."""
     hosts = [(one["host"], one["detail"]) for one in report.get("unexpected") or ()] or [
         (host, "answered and was not expected; its record is left out") for host in report.get("unexpected_hosts") or ()

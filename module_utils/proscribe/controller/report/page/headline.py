@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ....model.finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN, WAIVED, WATCH
+from ....model.types.report import Report, ReportRun
 from ..evaluation import since_last_run
 from ..evaluation.modes import described
 from ..evaluation.scope import in_effect, left_out, parts
@@ -20,7 +21,7 @@ FIGURES = (
 )
 
 
-def title(report: Mapping[str, Any]) -> str:
+def title(report: Report) -> str:
     """The verdict in one sentence."""
     hosts = report["summary"]["hosts"]
     expected = report["run"]["expected_hosts"]
@@ -51,7 +52,7 @@ def title(report: Mapping[str, Any]) -> str:
     return f"{held} {'this host' if expected == 1 else f'all {expected:,} hosts'}{but}"
 
 
-def _but(report: Mapping[str, Any]) -> str:
+def _but(report: Report) -> str:
     """What a ban that is in effect on all hosts leaves out by waivers, and when it was not in effect."""
     watch, one = report.get(WATCH) or {}, report["run"]["expected_hosts"] == 1
     waived = report["summary"]["hosts"][WAIVED]
@@ -86,7 +87,7 @@ class Header(NamedTuple):
     waiting: str  # the requests of users
 
 
-def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Header:
+def header(report: Report, trend: Sequence[Run]) -> Header:
     """The verdict, the hosts by state, the three numbers, and the trend where there is one."""
     run, summary = report["run"], report["summary"]
     hosts = {state: count for state in STATES if (count := summary["hosts"][state])}
@@ -109,7 +110,7 @@ def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Header:
     )
 
 
-def _scope(run: Mapping[str, Any]) -> Iterator[str]:
+def _scope(run: ReportRun) -> Iterator[str]:
     """The inventory, and the hosts of it that were meant where these are not all."""
     where = ", ".join(clean(source).rstrip("/").rpartition("/")[2] for source in run["inventory"] or ())
     if where:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ....model.types.run import RunWaiver
 from ..text.wording import counted, end_of, in_words, moment, some
 
 SEVERAL = 6  # hosts and services that a waiver shows by name before it is unfolded
@@ -64,7 +65,7 @@ def waivers(found: Sequence[Mapping[str, Any]]) -> Sequence[Panel]:
     return [_panel(waiver) for waiver in sorted(found, key=lambda w: (_order(w), w["expires"], w["id"]))]
 
 
-def _panel(waiver: Mapping[str, Any]) -> Panel:
+def _panel(waiver: RunWaiver) -> Panel:
     services, hosts = waiver.get("services") or ("nothing",), waiver.get("hosts") or ()
     rest = [key for key in waiver if key not in LABELS and key not in SAID]
     facts = ((LABELS.get(key, in_words(key).capitalize()), _value(key, waiver.get(key))) for key in (*LABELS, *rest))
@@ -79,17 +80,17 @@ def _panel(waiver: Mapping[str, Any]) -> Panel:
     )
 
 
-def _sign(waiver: Mapping[str, Any]) -> str:
+def _sign(waiver: RunWaiver) -> str:
     if waiver["status"] == "active":
         return OVERDUE if waiver.get("review_overdue") else ACTIVE
     return IDLE if waiver["status"] in ("not_yet_valid", "revoked") else WRONG
 
 
-def _order(waiver: Mapping[str, Any]) -> int:
+def _order(waiver: RunWaiver) -> int:
     return (WRONG, OVERDUE, ACTIVE, IDLE).index(_sign(waiver))
 
 
-def _standing(waiver: Mapping[str, Any]) -> str:
+def _standing(waiver: RunWaiver) -> str:
     status = in_words(waiver["status"])
     return f"{status}, review overdue" if _sign(waiver) == OVERDUE else status
 

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ....model.types.record import Record
+from ....model.types.report import Report
 from ....wire import installation
 from .. import exports
 from ..exports.events import Event, Events
@@ -31,7 +33,7 @@ TRANSPORTS: Mapping[str, Callable[[Mapping[str, Any]], Transport]] = {
 class Sending:
     """An export that sends: the events of a report to all transports that are set."""
 
-    def __init__(self, report: Mapping[str, Any], changes: Transitions | None, settings: Mapping[str, Any]) -> None:
+    def __init__(self, report: Report, changes: Transitions | None, settings: Mapping[str, Any]) -> None:
         self.failures: dict[str, str] = {}  # by transport: why, and how many events had been sent
         self._transports: dict[str, Transport] = {}
         for name, open_ in TRANSPORTS.items():
@@ -75,8 +77,8 @@ class Sending:
 
 
 def send(
-    report: Mapping[str, Any],
-    records: Sequence[Mapping[str, Any]],
+    report: Report,
+    records: Sequence[Record],
     changes: Transitions | None,
     settings: Mapping[str, Any],
     directory: str,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ....model.plan import canonical
+from ....model.types.record import Record, Rule
 from .files import SUFFIX, opened
 
 LATEST = "latest"  # the newest report over the whole of the inventory
@@ -69,9 +70,9 @@ def read_records(directory: Path) -> Iterator[dict[str, Any]]:
             yield record
 
 
-def sharing(records: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+def sharing(records: Iterator[Record]) -> list[dict[str, Any]]:
     """The records in a list, with one copy of each rule that thousands of hosts list with the same evidence."""
-    rules: dict[str, Mapping[str, Any]] = {}
+    rules: dict[str, Rule] = {}
     complete = []
     for record in records:
         record["rules"] = [rules.setdefault(canonical(rule), rule) for rule in record["rules"]]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ....model.finding import BESIDE
 from ....model.plan import CONTROLS
+from ....model.types.record import Record
+from ....model.types.report import ReportRun
 from ..evaluation.arithmetic import answered
 from ..evaluation.scope import controls_of
 from ..evaluation.unobserved import KEY, Earlier
@@ -27,7 +28,7 @@ MOST = 256 * 1024 * 1024  # bytes of the file
 Open = dict[str, dict[str, str]]
 
 
-def earlier(reports: Path, run: Mapping[str, Any]) -> dict[str, list[Earlier]]:
+def earlier(reports: Path, run: ReportRun) -> dict[str, list[Earlier]]:
     """What earlier runs have left open of the hosts and the controls of a run, by host. What cannot be read any more is
     nobody's to say.
     """
@@ -45,7 +46,7 @@ def earlier(reports: Path, run: Mapping[str, Any]) -> dict[str, list[Earlier]]:
     return found
 
 
-def _about(run: Mapping[str, Any]) -> tuple[str, ...]:
+def _about(run: ReportRun) -> tuple[str, ...]:
     """The controls that a run observes; with all of them, what is beside them too."""
     controls = controls_of(run)
     return (*controls, *BESIDE) if controls == CONTROLS else controls
@@ -66,7 +67,7 @@ def read(reports: Path) -> Open:
     return found
 
 
-def take(reports: Path, run: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
+def take(reports: Path, run: ReportRun, records: Sequence[Record]) -> None:
     """Take what a run has seen, and what it leaves open itself. Raises OSError."""
     before = read(reports)
     if not before and not any(KEY in record for record in records):

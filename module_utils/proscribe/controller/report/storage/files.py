@@ -17,7 +17,10 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
+
+from ....model.types.record import Record
+from ....model.types.report import Report
 
 DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
@@ -44,8 +47,8 @@ class ReportDirectory:
 
     def finish(
         self,
-        records: Iterable[Mapping[str, Any]],
-        report: Mapping[str, Any],
+        records: Iterable[Record],
+        report: Report,
         page: Iterable[str],
         lists: Mapping[str, Iterable[str]] | None = None,
         exports: Callable[[Path], None] | None = None,
@@ -98,7 +101,7 @@ def rewrite(directory: Path, page: Iterable[str], lists: Mapping[str, Iterable[s
     _write(directory / "report.html", page)
 
 
-def _line(record: Mapping[str, Any]) -> str:
+def _line(record: Record) -> str:
     return json.dumps(record, separators=(",", ":")) + "\n"
 
 

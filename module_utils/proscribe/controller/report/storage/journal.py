@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from ....model.types.report import ReportRun
 from ...waiting import locked
 from .files import FILE_MODE, SUFFIX, opened, sync
 from .files import JOURNAL as FILE
@@ -37,7 +38,7 @@ KERNEL, MACHINE = Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id
 class Journal:
     """The journal of the run that goes on in this process. Raises OSError."""
 
-    def __init__(self, directory: Path, run: Mapping[str, Any]) -> None:
+    def __init__(self, directory: Path, run: ReportRun) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(directory / FILE, flags, FILE_MODE)
         os.fchmod(descriptor, FILE_MODE)
@@ -95,7 +96,7 @@ class Left:
     line says, `ended` when it last wrote, in seconds since the epoch.
     """
 
-    def __init__(self, directory: Path, stream: TextIO, run: Mapping[str, Any]) -> None:
+    def __init__(self, directory: Path, stream: TextIO, run: ReportRun) -> None:
         self.directory, self.run = directory, run
         self.ended = os.fstat(stream.fileno()).st_mtime
         self._stream = stream

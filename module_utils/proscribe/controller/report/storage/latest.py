@@ -6,10 +6,10 @@ controller's own `localhost`, which a first audit without an inventory observes,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
+from ....model.types.report import ReportRun
 from ..evaluation.scope import is_whole, same_inventory
 from ..text.wording import clean, some
 from .complete import LATEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
@@ -17,7 +17,7 @@ from .complete import LATEST, NoSuchRun, UnreadableReport, find_run, read_record
 LOCALHOST = "localhost"
 
 
-def stays(reports: Path, run: Mapping[str, Any], hosts: Collection[str]) -> str:
+def stays(reports: Path, run: ReportRun, hosts: Collection[str]) -> str:
     """Why `latest` does not come to point to the report of this run, which asked `hosts`; "" where it does."""
     try:
         directory = find_run(reports, LATEST)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ....model.removed import Removed
+from ....model.types.report import ReportRun
 from ..collection.events import Heard
 from ..text.reinstalling import command
 from .files import DIRECTORY_MODE, whole
@@ -21,7 +22,7 @@ FILE = "lift.json"
 OF_RUN = ("id", "started", "inventory", "limit", "controls")
 
 
-def write(reports: Path, run: Mapping[str, Any], heard: Mapping[str, Heard], lifted: Sequence[str]) -> Path:
+def write(reports: Path, run: ReportRun, heard: Mapping[str, Heard], lifted: Sequence[str]) -> Path:
     """Write what a run lifted; returns the file. Raises OSError."""
     folder = reports / LIFTS / str(run["id"])
     for directory in (reports, folder.parent, folder):

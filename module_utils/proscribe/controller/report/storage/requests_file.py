@@ -7,10 +7,12 @@ which run brought it first, so that nobody is notified of it twice. Written in t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ....model.types.record import Record
+from ....model.types.report import Report, ReportRun
 from ..evaluation.arithmetic import answered
 from ..evaluation.fleet_state import named
 from ..evaluation.scope import controls_of, is_whole
@@ -52,7 +54,7 @@ def read(reports: Path) -> list[Request]:
         raise ValueError(f"{reports / FILE} cannot be read ({type(error).__name__}: {error})") from None
 
 
-def take(reports: Path, report: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> str:
+def take(reports: Path, report: Report, records: Sequence[Record]) -> str:
     """Take what a run has seen. Nothing is written where nothing has changed. Returns what was wrong with the file (""
     for nothing); then a new one begins. Raises OSError.
     """
@@ -74,7 +76,7 @@ def take(reports: Path, report: Mapping[str, Any], records: Sequence[Mapping[str
     return wrong
 
 
-def _taken(before: Iterable[Request], run: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[Request]:
+def _taken(before: Iterable[Request], run: ReportRun, records: Sequence[Record]) -> list[Request]:
     inventory = named(run)
     known = {one.key: one for one in before}
     seen = {record["host"] for record in records if answered(record)}

@@ -21,6 +21,9 @@ from ....model.finding import (
     WAIVED,
     WATCH,
 )
+from ....model.types.record import Record
+from ....model.types.report import Report
+from ....model.types.run import RunWaiver
 from ..evaluation.advice import advice, not_done, shorter
 from ..evaluation.groups import Group, Silent, grouped, silences
 from ..evaluation.modes import described
@@ -71,7 +74,7 @@ class Row(NamedTuple):
     whole: bool = False
 
 
-def render(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], screen: Screen, directory: str = "") -> str:
+def render(report: Report, records: Sequence[Record], screen: Screen, directory: str = "") -> str:
     """The report as text, without the last line break. `directory` is where its files are, "" if they are nowhere."""
     width = max(screen.width, NARROWEST)
     head = _headline(report, records, width, screen.colours)
@@ -86,7 +89,7 @@ def render(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], scre
     return "\n".join(lines)
 
 
-def _headline(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], width: int, colours: bool) -> list[str]:
+def _headline(report: Report, records: Sequence[Record], width: int, colours: bool) -> list[str]:
     summary, run = report["summary"], report["run"]
     states = ", ".join(f"{count:,} {in_words(state)}" for state, count in summary["hosts"].items() if count)
     parts = [f"{counted(len(records), 'host')}: {states or 'none'}"]
@@ -112,7 +115,7 @@ def _headline(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], w
 
 
 def _table(
-    report: Mapping[str, Any],
+    report: Report,
     groups: Sequence[Group],
     silent: Sequence[Silent],
     happened: Sequence[Together],
@@ -195,7 +198,7 @@ def _of_unexpected(host: str) -> Row:
     return Row(clean(host), "unexpected", "answered, but was not expected", "yellow")
 
 
-def _of_waivers(waivers: Iterable[Mapping[str, Any]]) -> list[Row]:
+def _of_waivers(waivers: Iterable[RunWaiver]) -> list[Row]:
     """Waivers that waive nothing come first: somebody may rely on them."""
     rows = []
     for waiver in sorted(waivers, key=lambda waiver: (waiver["status"] == "active", waiver["expires"], waiver["id"])):
@@ -216,7 +219,7 @@ def _of_waivers(waivers: Iterable[Mapping[str, Any]]) -> list[Row]:
     return rows
 
 
-def _of_nothing_known(report: Mapping[str, Any]) -> list[Row]:
+def _of_nothing_known(report: Report) -> list[Row]:
     known = nothing_known(report)
     if not known:
         return []

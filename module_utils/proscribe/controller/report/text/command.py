@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ....model.plan import CONTROLS
+from ....model.types.report import ReportRun
 from ....wire import installation
 
 # Where values that must not be repeated on a command line go. Until the file is there, the command ends before any
@@ -62,7 +63,7 @@ class Call(NamedTuple):
     dry: bool = False
 
     @classmethod
-    def of(cls, run: Mapping[str, Any]) -> Call:
+    def of(cls, run: ReportRun) -> Call:
         """The call of a run of report.json. What older reports, and merged ones, do not say is made up from the rest:
         the launcher of this checkout, the inventory and the controls.
         """

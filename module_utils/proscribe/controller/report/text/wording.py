@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 from ....base.patterns import pattern
 from ....model.finding import NOT_APPLICABLE
+from ....model.types.record import Evidence
+from ....model.types.report import Report
+from ....model.types.run import RunWaiver
 from ....wire.replies.shapes import LINE, cut
 
 MUCH = 10 * LINE  # characters of evidence, or of causes, that are said in one place; the rest is in hosts.jsonl
@@ -63,7 +66,7 @@ def some(names: Sequence[str], most: int) -> str:
     return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
 
 
-def end_of(waiver: Mapping[str, Any]) -> str:
+def end_of(waiver: RunWaiver) -> str:
     """When a waiver of a report ends, a UTC time: with its revocation, where that comes before its end."""
     revoked = waiver.get("revoked") or {}
     return min(str(waiver["expires"]), str(revoked.get("on") or waiver["expires"]))
@@ -80,12 +83,12 @@ def ratio(share: Mapping[str, Any]) -> str:
     return f"{share['numerator']:,} of {share['denominator']:,} ({percent(share)})"
 
 
-def owner(finding: Mapping[str, Any]) -> str:
+def owner(finding: Evidence) -> str:
     """The user a finding belongs to; "" for the system."""
     return str(finding["scope"] or "").partition("user:")[2]
 
 
-def evidence(finding: Mapping[str, Any]) -> str:
+def evidence(finding: Evidence) -> str:
     """One finding in a few words: `dpkg wechat 4.0`, `process /opt/wechat/wechat (alice)`."""
     if finding["kind"] == "process":
         words = ["process", finding["path"] or finding["id"]]
@@ -99,7 +102,7 @@ def evidence(finding: Mapping[str, Any]) -> str:
     return clean(text)
 
 
-def evidences(findings: Iterable[Mapping[str, Any]]) -> list[str]:
+def evidences(findings: Iterable[Evidence]) -> list[str]:
     """Findings in a few words each; those that are alike but for their place are one, with the places:
     `file dropbox: ... (2 places: /srv/dropbox, /opt/dropbox)`.
     """
@@ -116,7 +119,7 @@ def _times(paths: Sequence[str]) -> str:
     return f" ({len(paths):,} times)" if len(paths) > 1 else ""
 
 
-def not_in_force(report: Mapping[str, Any]) -> str:
+def not_in_force(report: Report) -> str:
     """What to say where no rule applies to any host, which is not the same as a ban that holds; "" elsewhere."""
     hosts, expected = report["summary"]["hosts"], report["run"]["expected_hosts"]
     if not expected or hosts[NOT_APPLICABLE] < expected:
@@ -125,7 +128,7 @@ def not_in_force(report: Mapping[str, Any]) -> str:
     return f"the ban is not in force yet, it begins on {clean(days[0])}" if days else "nothing is restricted"
 
 
-def nothing_known(report: Mapping[str, Any]) -> dict[str, list[str]]:
+def nothing_known(report: Report) -> dict[str, list[str]]:
     """By control: the services of which nothing is known to look for, on some host."""
     found: dict[str, list[str]] = {}
     for one in report.get("nothing_known") or ():
@@ -142,7 +145,7 @@ class Cause(NamedTuple):
     path: str = ""
 
 
-def cause(finding: Mapping[str, Any]) -> Cause:
+def cause(finding: Evidence) -> Cause:
     """The cause that a finding shares with those of other rules: all of it but the name that it is about."""
     detail, id_ = ALONGSIDE.sub("", str(finding["detail"] or "")), str(finding["id"] or "")
     text = without_name(detail, id_) if id_ else detail

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 from ....model.finding import COMPLIANT, NOT_APPLICABLE, Verdict, judge
 from ...system import Host
@@ -14,8 +14,11 @@ from .portable.scan_cache import keep
 from .quarantine import unfinished
 from .requests import answers, command, reading
 
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
 
-def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
+
+def observe(host: Host, plan: Plan) -> list[Verdict]:
     """A verdict for every service of the plan, and one for the install block where the plan needs one."""
     observed = observe_apps(host, plan["controls"]["apps"])
     if memory := observed.memory:
@@ -41,20 +44,20 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     return verdicts + install_block.observe(host, plan, observed.desired, memory is None or memory.fresh)
 
 
-def _answer(host: Host, plan: Mapping[str, Any]) -> None:
+def _answer(host: Host, plan: Plan) -> None:
     from .requests.notifications import answer
 
     answer(host, plan)
 
 
-def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+def enforce(host: Host, plan: Plan) -> Changes:
     """End programs, remove packages and portable apps, set the install block: each only as far as it differs."""
     from . import changes
 
     return changes.enforce(host, plan)
 
 
-def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
+def lift(host: Host, plan: Plan) -> Changes:
     """Remove the install blocks, and restore what is in the quarantine. Removed packages are not installed again: they
     are in `removed`, so that the run says so, and from now on anybody who may install can do so.
     """

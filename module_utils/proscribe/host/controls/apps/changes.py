@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Sequence
 
 from ....base.moments import stamp
 from ...system import ControlError, Host, Process, Unseen, escaped
@@ -28,10 +28,13 @@ from .systems import dpkg_removal, pacman_removal
 from .systems.package import Package
 from .systems.registry import SYSTEMS
 
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
+
 SYSTEM_MANAGERS = ("dpkg", "rpm", "pacman")  # whose packages make up the system itself
 
 
-def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+def enforce(host: Host, plan: Plan) -> Changes:
     """See the package. The install block comes last: until then, nothing has to pass it."""
     section = plan["controls"]["apps"]
     settings = section["settings"]
@@ -211,7 +214,7 @@ def _certain(host: Host, app: PortableApp, names: Names | None, service: str) ->
     return reason, partial(evidence.unlike, kind=app.kind, names=names, service=service, of=own)
 
 
-def _block(host: Host, plan: Mapping[str, Any], observed: Observed, gone: Mapping[str, set[str]]) -> list[Action]:
+def _block(host: Host, plan: Plan, observed: Observed, gone: Mapping[str, set[str]]) -> list[Action]:
     parts: list[tuple[BlockPart, bool]] = []
     for manager, part, called_for in install_block.expected(host, plan, observed.desired):
         if hasattr(part, "without"):

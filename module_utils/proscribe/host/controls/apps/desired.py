@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from ....base.hashing import sha256
 from ....model.finding import Finding, exception_for
 from ....model.plan import once, part_of
 from .portable.names import Names
 from .systems.registry import SYSTEMS
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Section
 
 # What else than packages an entry has to look for. A file name that only follows from a package's, or from the
 # service's own id, is looked for as well, but nobody has seen such a file.
@@ -23,7 +26,7 @@ class Desired:
     app be installed and another rule that removed it again would contradict each other.
     """
 
-    def __init__(self, section: Mapping[str, Any]) -> None:
+    def __init__(self, section: Section) -> None:
         browsers = section["settings"].get("unmanaged_browsers")
         more = {UNMANAGED_BROWSERS: browsers} if browsers else {}
         self.services: Mapping[str, Mapping[str, Any]] = part_of(section, {**section["services"], **more})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ....model.finding import Finding, Verdict, judge
 from ...system import ControlError, Host, Unseen
@@ -15,10 +15,13 @@ from .request_hint import hints
 from .requests import command
 from .systems.registry import SYSTEMS
 
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
+
 RULE = "apps/reinstall-gate"
 
 
-def observe(host: Host, plan: Mapping[str, Any], desired: Desired, fresh: bool = True) -> list[Verdict]:
+def observe(host: Host, plan: Plan, desired: Desired, fresh: bool = True) -> list[Verdict]:
     """The install block's verdict; none where no block is required and none is left, or where nothing is enforced.
     `fresh`: nothing is believed of what an earlier observation has tried.
     """
@@ -82,7 +85,7 @@ def _tried(host: Host, tries: Tries, manager: str, trial: Trial) -> tuple[Findin
     return Finding("gate", "effect", manager, path=trial.path, detail=found) if found else None, ""
 
 
-def expected(host: Host, plan: Mapping[str, Any], desired: Desired) -> Iterator[tuple[str, BlockPart, bool]]:
+def expected(host: Host, plan: Plan, desired: Desired) -> Iterator[tuple[str, BlockPart, bool]]:
     """Every part of every install block, with its package system and whether it has to be there.
 
     A block that has nothing left to refuse has to go, so that what is permitted can be installed.

@@ -5,7 +5,7 @@ The host's own part is observed here; that of users in a process of its own, one
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.finding import NOTHING_KNOWN, Finding, concerns, exception_for
@@ -24,6 +24,9 @@ from .running import identifier, placed, restored, running
 from .systems.installed import brought_by, installed, present
 from .systems.package import Package, PackageSystem
 from .systems.registry import SYSTEMS
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Section
 
 RUNNABLE = ("appimage", "program", "tree", "wine")  # kinds of portable apps that a program runs from
 
@@ -77,7 +80,7 @@ class Observed(NamedTuple):
         return bool(running or portable_apps) and not installed and all(running + portable_apps)
 
 
-def observe_apps(host: Host, section: Mapping[str, Any]) -> Observed:
+def observe_apps(host: Host, section: Section) -> Observed:
     """Observe everything that a plan's `apps` section names. Raises ControlError."""
     desired = Desired(section)
     unseen: dict[str, list[str]] = {service: [] for service in desired.services}

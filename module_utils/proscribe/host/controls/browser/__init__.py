@@ -12,7 +12,7 @@ owner, a link in its place, a foreign file that overrides it.
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.finding import COMPLIANT, NOT_APPLICABLE, Finding, Verdict, judge
@@ -29,6 +29,9 @@ from .rendering import MOST_ENTRIES, extensions, listed
 from .running import check_running as running_browsers
 from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, rule
 
+if TYPE_CHECKING:
+    from ....model.types.plan import Entry, Plan, Section
+
 UNKNOWN = "a browser that the catalogue does not have, and no policy folder is found in it: docs/browsers.md"
 
 
@@ -39,7 +42,7 @@ class ObservedPlace(NamedTuple):
     observed: Observed
 
 
-def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
+def observe(host: Host, plan: Plan) -> list[Verdict]:
     """Whether every browser's policy blocks what the plan restricts. Raises ControlError for an unusable plan."""
     section = plan["controls"]["browser"]
     desired = Desired(plan)
@@ -67,7 +70,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
 
 
 def judge_policies(
-    section: Mapping[str, Any], desired: Desired, seen: Sequence[ObservedPlace], filtered: bool = True
+    section: Section, desired: Desired, seen: Sequence[ObservedPlace], filtered: bool = True
 ) -> list[Verdict]:
     """The verdicts of a plan's services, and of the bypasses that it closes. `filtered`: whether the host has the DNS
     filter of the plan, too.
@@ -92,7 +95,7 @@ def judge_policies(
     return verdicts
 
 
-def _of_service(rule: str, entry: Mapping[str, Any], found: Sequence[Finding], unseen: str, filtered: bool) -> Verdict:
+def _of_service(rule: str, entry: Entry, found: Sequence[Finding], unseen: str, filtered: bool) -> Verdict:
     """The verdict of a service. What does not fit into the lists of browsers is open, unless the DNS filter closes it;
     no run can correct that.
     """
@@ -116,7 +119,7 @@ def unclear(seen: Sequence[ObservedPlace]) -> str:
     return _reasons(one.observed.unseen or one.observed.unclear for one in seen)
 
 
-def _packaged(host: Host, plan: Mapping[str, Any], known: Sequence[Place]) -> tuple[Sequence[Finding], str]:
+def _packaged(host: Host, plan: Plan, known: Sequence[Place]) -> tuple[Sequence[Finding], str]:
     """What keeps the policy from packaged browsers, and what could not be checked."""
     if not any(host.stat(folder) is not None for folder in PACKAGERS):
         return (), ""
@@ -126,7 +129,7 @@ def _packaged(host: Host, plan: Mapping[str, Any], known: Sequence[Place]) -> tu
     return packaged.check_packaged(host, known, others)
 
 
-def _service_findings(seen: Sequence[ObservedPlace], entry: Mapping[str, Any]) -> Iterator[Finding]:
+def _service_findings(seen: Sequence[ObservedPlace], entry: Entry) -> Iterator[Finding]:
     """The evidence against one service: one finding for all places that lack the same for the same reason."""
     if entry["mode"] == "waived":
         yield Finding("policy", entry["name"], detail="not blocked, by waiver")
@@ -157,14 +160,14 @@ def _reasons(said: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(filter(None, said)))
 
 
-def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+def enforce(host: Host, plan: Plan) -> Changes:
     """The files to write so that every browser blocks what the plan restricts."""
     from . import changes
 
     return changes.enforce(host, plan)
 
 
-def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
+def lift(host: Host, plan: Plan) -> Changes:
     """The changes that take Proscribe's policies away and give back what the organisation had, whatever the plan."""
     from . import changes
 

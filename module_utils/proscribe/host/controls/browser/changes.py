@@ -6,7 +6,7 @@ The places are independent: what goes wrong at one is reported, and the others g
 from __future__ import annotations
 
 import functools
-from typing import Any, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 
 from ...system import ControlError, Host, Unseen
 from ..base import Action, Changes
@@ -14,12 +14,15 @@ from . import chromium_changes, firefox_changes, forks
 from .desired import Desired
 from .places import Place, places
 
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
+
 MOST_NAMED = 15
 FLATPAKS = "/var/lib/flatpak/app"
 LANGUAGES = {"chromium": chromium_changes, "firefox": firefox_changes, "thunderbird": firefox_changes}
 
 
-def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+def enforce(host: Host, plan: Plan) -> Changes:
     """The files to write so that every browser blocks what the plan restricts. Raises ControlError for the plan."""
     desired = Desired(plan)
     known = places(host, plan)
@@ -60,7 +63,7 @@ def _missing(host: Host, place: Place) -> bool:
         return False
 
 
-def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
+def lift(host: Host, plan: Plan) -> Changes:
     """The changes that take Proscribe's policies away and give back what the organisation had, whatever the plan."""
     everywhere = [*places(host, plan, everywhere=True), *forks.earlier_places(host)]
     parts = [_at(place, functools.partial(LANGUAGES[place.family].lift, host, place)) for place in everywhere]
@@ -103,7 +106,7 @@ def _after(remember: Callable[[], None], part: Changes) -> Changes:
     return part._replace(actions=[action._replace(apply=functools.partial(both, action)) for action in part.actions])
 
 
-def _forget(host: Host, plan: Mapping[str, Any]) -> None:
+def _forget(host: Host, plan: Plan) -> None:
     """Forget the places of forks. Raises ControlError as long as one still has a file of Proscribe's."""
     left = [place.path for place in forks.earlier_places(host) if host.stat(place.path) is not None]
     known = {place.path for place in places(host, plan, everywhere=True)}

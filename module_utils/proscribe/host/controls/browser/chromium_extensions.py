@@ -9,7 +9,7 @@ ExtensionInstallForcelist is an entry of its own: it may have what "*" blocks.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ....base.patterns import pattern
 from ....base.tuples import NamedTuple
@@ -27,6 +27,9 @@ from .extension_settings import (
     due,
     entry_of,
 )
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Settings
 
 _IDS = pattern(r"[a-p]{32}(?:,[a-p]{32})*,?")
 _PERMISSION = pattern(r"[a-z][a-zA-Z0-9._]*")
@@ -84,7 +87,7 @@ class Lists(NamedTuple):
     forced: Sequence[str] = ()
 
 
-def flawed(settings: Mapping[str, Any]) -> str:
+def flawed(settings: Settings) -> str:
     """The entry for which Chromium drops all of the settings; "" for none."""
     for key, entry in settings.items():
         fields = _fields(key)
@@ -115,7 +118,7 @@ def together(files: Iterable[File]) -> dict[str, Any]:
     every = [file for file in sorted(files) if EXTENSION_SETTINGS in file.said]
     if not every or not isinstance(every[-1].said[EXTENSION_SETTINGS], dict):
         return {}
-    settings: dict[str, Any] = {}
+    settings: Settings = {}
     for file in reversed(every) if joined(files) else every[-1:]:
         value = file.said[EXTENSION_SETTINGS]
         settings.update(value if isinstance(value, dict) else {})
@@ -144,7 +147,7 @@ def deciding(files: Iterable[File], key: str) -> str:
     return every[-1].name if every else ""
 
 
-def by_id(settings: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def by_id(settings: Settings) -> dict[str, Mapping[str, Any]]:
     """The entries of extensions, each under its own id: a key may name several."""
     return {
         id_: entry_of(settings, key)
@@ -154,7 +157,7 @@ def by_id(settings: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def openings(settings: Mapping[str, Any], lists: Lists, excepted: Iterable[str]) -> Iterator[str]:
+def openings(settings: Settings, lists: Lists, excepted: Iterable[str]) -> Iterator[str]:
     """Whose extensions may have the permission and should not: "*", ids, and update URLs."""
     default = entry_of(settings, EVERY)
     mode = default.get(MODE, "blocked" if EVERY in lists.blocked else "allowed")

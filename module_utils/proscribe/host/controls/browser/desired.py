@@ -4,12 +4,15 @@ works none of it out again (plan.once); one whose browsers differ needs the rule
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING
 
 from ....model.plan import once
 from . import chromium, firefox
 from .places import Place
 from .rendering import Rules, rules
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
 
 LANGUAGES = {"chromium": chromium, "firefox": firefox, "thunderbird": firefox}
 
@@ -17,7 +20,7 @@ LANGUAGES = {"chromium": chromium, "firefox": firefox, "thunderbird": firefox}
 class Desired:
     """What has to be in effect, for one observation of a host."""
 
-    def __init__(self, plan: Mapping[str, Any]) -> None:
+    def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._rules: Rules | None = None
         self._files: dict[bytes, bytes] = {}

@@ -10,7 +10,10 @@ Tried on Chromium 156 and Firefox ESR 153.
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Entry, Settings
 
 EXTENSION_SETTINGS, EVERY = "ExtensionSettings", "*"
 # `vpnProvider` is of ChromeOS alone: with it blocked, Chromium loads an extension that wants it all the same.
@@ -21,13 +24,13 @@ _REPEATED = (BLOCKED_PERMISSIONS, "blocked_install_message", "runtime_allowed_ho
 REFUSING = ("blocked", "removed")
 
 
-def entry_of(settings: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def entry_of(settings: Settings, key: str) -> Mapping[str, Any]:
     """An entry, empty where there is none."""
     entry = settings.get(key)
     return entry if isinstance(entry, dict) else {}
 
 
-def closes(entry: Mapping[str, Any], of_all: bool = False) -> bool:
+def closes(entry: Entry, of_all: bool = False) -> bool:
     """Whether extensions of an entry cannot have the permission. In "*", `allowed_permissions` has no effect."""
     allowed = () if of_all else _listed(entry, ALLOWED_PERMISSIONS)
     return entry.get(MODE) in REFUSING or (
@@ -58,6 +61,6 @@ def due(theirs: Mapping[str, Any], excepted: Sequence[str], taken: Sequence[str]
     return {**theirs, EVERY: blocking(default), **entries}
 
 
-def _listed(entry: Mapping[str, Any], field: str) -> Sequence[Any]:
+def _listed(entry: Entry, field: str) -> Sequence[Any]:
     value = entry.get(field)
     return value if isinstance(value, list) else ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
 
 from ....model.finding import NOT_APPLICABLE, UNKNOWN, Finding, Verdict, judge
 from ....model.plan import canonical
@@ -19,6 +19,9 @@ from .desired import Desired
 from .exact_match import CHECKS
 from .observed import FILE_MODE, MARK, Observed
 from .places import Place
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
 
 DIRECTORY, OWN, OTHERS = "/managed", "the policy", "another policy"  # sorted so that the plan's comes last
 NOTHING = "no policy is set"
@@ -31,7 +34,7 @@ _NO_FILE, _SPELLED = "no policy file", "written in another format"
 
 
 def verdicts(
-    plan: Mapping[str, Any],
+    plan: Plan,
     desired: Desired,
     seen: Sequence[ObservedPlace],
     others: Iterable[str],

@@ -7,10 +7,13 @@ several browsers may read it (a copy of one at home reads it too: the path is co
 from __future__ import annotations
 
 import os
-from typing import Any, Mapping
+from typing import TYPE_CHECKING
 
 from ....base.tuples import NamedTuple
 from ...system import Host
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
 
 THUNDERBIRD = "thunderbird"
 # Where flatpak and snap are in use, which keep browsers apart from the host's files.
@@ -48,7 +51,7 @@ class Place(NamedTuple):
         return self.family != THUNDERBIRD
 
 
-def places(host: Host, plan: Mapping[str, Any], everywhere: bool = False) -> list[Place]:
+def places(host: Host, plan: Plan, everywhere: bool = False) -> list[Place]:
     """The places of a host; `everywhere` also where nothing that reads them is there (any more)."""
     machine = os.uname().machine
     holes = {"<id>": OWN_EXTENSION[1:], "<arch>": _ARCHITECTURES.get(machine, machine), "<branch>": "stable"}

@@ -12,7 +12,7 @@ import json
 import os
 import stat
 import time
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict, judge
@@ -24,6 +24,9 @@ from .chromium_folder import Folder
 from .forks import PATH
 from .places import Place, places
 from .rendering import NOTHING, Name, rules
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan, Section
 
 RULE = "browser/probe"
 CONTROL = Name("control.invalid")  # a name that nobody can have (RFC 2606), and no list names
@@ -51,7 +54,7 @@ class Outcome(NamedTuple):
     detail: str
 
 
-def check_by_probe(host: Host, plan: Mapping[str, Any]) -> Verdict:
+def check_by_probe(host: Host, plan: Plan) -> Verdict:
     """Start every browser that is installed, and say whether it refuses what the plan blocks.
 
     The verdict has a finding for each browser, whatever came of it. It takes some seconds a browser.
@@ -69,7 +72,7 @@ def check_by_probe(host: Host, plan: Mapping[str, Any]) -> Verdict:
     return verdict(section, outcomes)
 
 
-def candidates(host: Host, plan: Mapping[str, Any]) -> Iterator[Candidate]:
+def candidates(host: Host, plan: Plan) -> Iterator[Candidate]:
     """The browsers of the plan's places, and their relatives (forks), that are installed; each once."""
     known = places(host, plan)
     found = [(place, _program(host, path)) for place in known if place.sites for path in place.paths]
@@ -86,7 +89,7 @@ def candidates(host: Host, plan: Mapping[str, Any]) -> Iterator[Candidate]:
             yield Candidate(fork.place, fork.binary)
 
 
-def packed(host: Host, plan: Mapping[str, Any]) -> Iterator[Candidate]:
+def packed(host: Host, plan: Plan) -> Iterator[Candidate]:
     """The flatpaks and snaps of the plan's places that are installed for all users."""
     for place in places(host, plan):
         if place.sites:
@@ -137,7 +140,7 @@ def outcome(refused: Name, hits: int, control: int, complaint: str) -> Outcome:
     return Outcome(UNKNOWN, f"{words}: {complaint}" if complaint else words)
 
 
-def verdict(section: Mapping[str, Any], outcomes: Sequence[tuple[Candidate, Outcome]]) -> Verdict:
+def verdict(section: Section, outcomes: Sequence[tuple[Candidate, Outcome]]) -> Verdict:
     """The verdict of all starts, with a finding for each browser."""
     findings = [
         Finding("browser", one.binary.rpartition("/")[2], manager=one.place.id, path=one.binary, detail=came.detail)

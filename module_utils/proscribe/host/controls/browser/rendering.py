@@ -14,13 +14,16 @@ one order.
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping
 
 from ....base.patterns import pattern
 from ....base.tuples import NamedTuple
 from ....model.plan import RESTRICTED
 from ...system import ControlError
 from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SETTINGS, UNMANAGED
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Entry, Section
 
 # Entries per list that every browser takes, so what a plan may come to. Firefox (153) ignores what comes after 1000,
 # and counts an entry that is there twice as two.
@@ -98,12 +101,12 @@ def name(text: str) -> Name:
     return Name(host, path)
 
 
-def names(entry: Mapping[str, Any]) -> list[Name]:
+def names(entry: Entry) -> list[Name]:
     """What a service of the plan consists of."""
     return [name(text) for text in (*entry.get("domains", ()), *entry.get("urls", ()))]
 
 
-def listed(entry: Mapping[str, Any]) -> list[Name]:
+def listed(entry: Entry) -> list[Name]:
     """The names of a service that browsers are given: all, but for those that do not fit into their lists."""
     return names(_fitted(entry))
 
@@ -113,7 +116,7 @@ def fitting(services: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str,
     return {id_: _fitted(entry) for id_, entry in services.items()}
 
 
-def _fitted(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+def _fitted(entry: Entry) -> Mapping[str, Any]:
     unlisted = set(entry.get("unlisted", ()))
     if not unlisted:
         return entry
@@ -186,7 +189,7 @@ class Verdicts:
         return False
 
 
-def rules(section: Mapping[str, Any]) -> Rules:
+def rules(section: Section) -> Rules:
     """The rules of a plan's browser section. Raises ControlError for an unusable name or more than MOST_ENTRIES."""
     smallest = minimal(fitting(section["services"]))
     settings = section["settings"]
@@ -230,7 +233,7 @@ def _waived(services: Mapping[str, Mapping[str, Any]], store: str) -> set[str]:
     return {id_ for entry in services.values() if entry["mode"] == "waived" for id_ in extensions(entry, store)}
 
 
-def _allowed(section: Mapping[str, Any], store: str) -> tuple[str, ...]:
+def _allowed(section: Section, store: str) -> tuple[str, ...]:
     """The extensions of a store that the organisation allows, and those of waived services."""
     listed = [
         one for one in section["settings"].get("extensions_allowed", ()) if _of_chrome(one) == (store == "chrome")
@@ -242,7 +245,7 @@ def _of_chrome(extension: str) -> bool:
     return len(extension) == 32 and extension.isalpha()
 
 
-def extensions(entry: Mapping[str, Any], store: str) -> tuple[str, ...]:
+def extensions(entry: Entry, store: str) -> tuple[str, ...]:
     """The ids of a service's browser extensions."""
     return tuple(entry.get("extensions", {}).get(store, ()))
 

@@ -11,7 +11,7 @@ a user gave other files than the host has.
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 from ....model.finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...system import Host
@@ -21,10 +21,13 @@ from .backends.registry import backend
 from .choice import HOSTS, Choice, choose, trace
 from .desired import Desired, collect, service_verdicts
 
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan, Settings
+
 LEFT_OVER = "left over from another backend"
 
 
-def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
+def observe(host: Host, plan: Plan) -> list[Verdict]:
     """Whether the names of the plan are blocked. Raises ControlError, Unseen."""
     section = plan["controls"]["dns"]
     choice = choose(host, section["settings"])
@@ -49,7 +52,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     return [*verdicts, Verdict("dns/resolver", NOT_APPLICABLE, reason="no name is to be blocked")]
 
 
-def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+def enforce(host: Host, plan: Plan) -> Changes:
     """The change that blocks the names of the plan. Raises ControlError."""
     from . import switching
 
@@ -70,7 +73,7 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     return Changes([*actions, *old.actions, *_read_again(host, choice, old)], refused)
 
 
-def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
+def lift(host: Host, plan: Plan) -> Changes:
     """The change that gives the host its own name resolution back. Raises ControlError."""
     from . import switching
 
@@ -81,7 +84,7 @@ def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
     return old._replace(actions=[*away, *old.actions, *_read_again(host, choice, old)])
 
 
-def describe(host: Host, choice: Choice, settings: Mapping[str, Any]) -> Any:
+def describe(host: Host, choice: Choice, settings: Settings) -> Any:
     """The chosen backend's `Filter`."""
     module = backend(choice.name)
     if choice.name == "resolved":
@@ -100,7 +103,7 @@ def _read_again(host: Host, choice: Choice, changes: Changes) -> list[Action]:
     return [Action("reload", unit, reload)] if changes.actions and choice.observed.units.get(unit) else []
 
 
-def _desired(host: Host, plan: Mapping[str, Any]) -> Desired:
+def _desired(host: Host, plan: Plan) -> Desired:
     return collect(host, plan, hosts_file.foreign(host, plan["controls"]["dns"]), canaries=True)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING
 
 from ....base.tuples import NamedTuple
 from ...system import ControlError, Host
 from .backends.declaration import SERVER, STUB
 from .backends.registry import FILTERS, backend
 from .observed import Observed, observe_resolution
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Settings
 
 HOSTS = "hosts"
 
@@ -22,7 +25,7 @@ class Choice(NamedTuple):
     why: str = ""  # why it is the hosts file
 
 
-def choose(host: Host, settings: Mapping[str, Any]) -> Choice:
+def choose(host: Host, settings: Settings) -> Choice:
     """The backend for a host. Raises ControlError for one that the restrictions name and that the host cannot have."""
     setting = settings.get("backend", "auto")
     left = {name for name, (_, _, paths) in FILTERS.items() if any(trace(host, path) for path in paths)}

@@ -6,13 +6,16 @@ stays and counts. One that the host hangs on: a source of its packages, its own 
 
 from __future__ import annotations
 
-from typing import AbstractSet, Any, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, AbstractSet, Any, Iterable, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ....model.plan import RESTRICTED, once
 from ...system import ControlError, Host
 from .. import management_exemptions
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Entry, Plan, Section
 
 # What a name may consist of. A resolver's file is written by root out of these names, so one that could say more than
 # a name is refused here too, whatever the compile step let pass.
@@ -31,7 +34,7 @@ class Desired(NamedTuple):
         return {name for names in self.services.values() for name in names} - set(self.left)
 
 
-def collect(host: Host, plan: Mapping[str, Any], foreign: bytes, *, canaries: bool) -> Desired:
+def collect(host: Host, plan: Plan, foreign: bytes, *, canaries: bool) -> Desired:
     """The desired state of a plan, on this host. Raises ControlError for a plan with a name that is none.
 
     `foreign` is what the organisation has in /etc/hosts. `canaries` adds the names that want NXDOMAIN and no address,
@@ -48,7 +51,7 @@ def collect(host: Host, plan: Mapping[str, Any], foreign: bytes, *, canaries: bo
     return of_plan(section, reasons, canaries=canaries)
 
 
-def everywhere(plan: Mapping[str, Any], *, canaries: bool) -> Desired:
+def everywhere(plan: Plan, *, canaries: bool) -> Desired:
     """The desired state on a host that needs none of the names, which nearly every host is."""
 
     def work_out() -> tuple[Any, ...]:
@@ -59,7 +62,7 @@ def everywhere(plan: Mapping[str, Any], *, canaries: bool) -> Desired:
     return Desired(*once(plan, f"dns/desired {canaries}", work_out))
 
 
-def of_plan(section: Mapping[str, Any], reasons: Mapping[str, str], *, canaries: bool) -> Desired:
+def of_plan(section: Section, reasons: Mapping[str, str], *, canaries: bool) -> Desired:
     """The desired state of a section. `reasons` are the names that a host needs or resolves itself, each with why."""
     entries = section["services"].values()
     waived = {name for entry in entries if entry["mode"] == "waived" for name in _all(entry, canaries)}
@@ -104,7 +107,7 @@ def _are_names(names: Sequence[str]) -> bool:
 
 
 def service_verdicts(
-    section: Mapping[str, Any],
+    section: Section,
     desired: Desired,
     blocked: AbstractSet[str],
     found: Finding,
@@ -136,7 +139,7 @@ def service_verdicts(
     return verdicts
 
 
-def _all(entry: Mapping[str, Any], canaries: bool) -> list[str]:
+def _all(entry: Entry, canaries: bool) -> list[str]:
     return list(dict.fromkeys([*entry["domains"], *(entry.get("canaries", ()) if canaries else ())]))
 
 

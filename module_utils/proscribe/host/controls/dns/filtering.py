@@ -6,7 +6,7 @@ A backend describes itself as a `Filter`: the files, what makes the resolver rea
 from __future__ import annotations
 
 from functools import partial
-from typing import AbstractSet, Any, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, AbstractSet, Callable, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.finding import Finding, Verdict, judge
@@ -17,6 +17,9 @@ from .desired import Desired, covering, service_verdicts
 from .effect import WITNESS, Tried, of_filter
 from .observed import RESOLV_CONF, STUBS, content, loopback, nameservers, queried_besides
 from .question import GAVE_UP, TXT, WAITS, ask
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Section
 
 Command = Sequence[str]
 
@@ -55,7 +58,7 @@ class Filter(NamedTuple):
 
 
 def observe(
-    host: Host, section: Mapping[str, Any], desired: Desired, filter_: Filter, leftovers: Sequence[Finding]
+    host: Host, section: Section, desired: Desired, filter_: Filter, leftovers: Sequence[Finding]
 ) -> list[Verdict]:
     """Whether the filter is there, runs with this very file, and is what programs query. `leftovers` of other backends
     are reported with it. Raises ControlError, Unseen.
@@ -179,7 +182,7 @@ def _serves_too(host: Host, server: str, text: str) -> bool:
         return False  # who is silent now may answer later
 
 
-def _with_openers(verdict: Verdict, section: Mapping[str, Any], desired: Desired, filter_: Filter) -> Verdict:
+def _with_openers(verdict: Verdict, section: Section, desired: Desired, filter_: Filter) -> Verdict:
     """The verdict, with the organisation's own lines that open what the service's rule blocks."""
     id_ = verdict.rule.partition("/")[2]
     names = set(desired.services.get(id_, ())) - set(desired.left)

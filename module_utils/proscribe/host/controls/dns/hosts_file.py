@@ -8,7 +8,7 @@ as long as users' programs can read the file, and as /etc/nsswitch.conf has them
 from __future__ import annotations
 
 import stat
-from typing import Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from ....model.finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ....model.plan import once
@@ -19,13 +19,16 @@ from .desired import Desired, collect, covering, everywhere, service_verdicts
 from .effect import Tried, of_file
 from .observed import RESOLV_CONF, STUBS, content, nameservers
 
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan, Section
+
 PATH = "/etc/hosts"
 _ACCESS_LIST = "system.posix_acl_access"  # acl(5): a number of four bytes, and for each entry a tag, rights, an id
 _USER, _GROUP, _READ = 2, 8, 4
 _NEEDED = {PATH: "block the names", nsswitch.PATH: "have `files` first in the line `hosts`"}
 
 
-def observe(host: Host, plan: Mapping[str, Any], leftovers: Sequence[Finding] = ()) -> tuple[list[Verdict], set[str]]:
+def observe(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()) -> tuple[list[Verdict], set[str]]:
     """Whether the hosts file blocks the names of the plan, and the names. `leftovers` of filters are reported with it.
     Raises ControlError.
     """
@@ -54,7 +57,7 @@ def observe(host: Host, plan: Mapping[str, Any], leftovers: Sequence[Finding] = 
     return verdicts, names
 
 
-def left_over(host: Host, section: Mapping[str, Any], detail: str) -> list[Finding]:
+def left_over(host: Host, section: Section, detail: str) -> list[Finding]:
     """What is ours of this backend, where another one has taken its place."""
     files = {
         PATH: block.split(host.read(PATH) or b"", lambda: _known(section)).ours,
@@ -63,7 +66,7 @@ def left_over(host: Host, section: Mapping[str, Any], detail: str) -> list[Findi
     return [_finding("block", detail)._replace(path=path) for path, ours in files.items() if ours]
 
 
-def foreign(host: Host, section: Mapping[str, Any]) -> bytes:
+def foreign(host: Host, section: Section) -> bytes:
     """What of the file is the organisation's own: it counts before any name server."""
     return block.split(host.read(PATH) or b"", lambda: _known(section)).foreign
 
@@ -120,7 +123,7 @@ def _is_closed(host: Host) -> bool:
     return denied or not there.st_mode & stat.S_IROTH
 
 
-def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+def enforce(host: Host, plan: Plan) -> Changes:
     """The writes that make the block right, and have programs go by it. Raises ControlError."""
     section = plan["controls"]["dns"]
     before = host.read(PATH)
@@ -153,7 +156,7 @@ def _files_first(host: Host) -> Changes:
     return _put(host, nsswitch.PATH, before, nsswitch.with_files_first(seen.foreign, before is None or seen.made))
 
 
-def lift(host: Host, section: Mapping[str, Any]) -> Changes:
+def lift(host: Host, section: Section) -> Changes:
     """The files as they would be without us. Raises ControlError."""
     hosts = block.split(host.read(PATH) or b"", lambda: _known(section))
     order = nsswitch.split(host.read(nsswitch.PATH) or b"")
@@ -193,12 +196,12 @@ def _shown(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
-def _known(section: Mapping[str, Any]) -> set[str]:
+def _known(section: Section) -> set[str]:
     """Every name that a block of this plan could have."""
     return {name for entry in section["services"].values() for name in entry["domains"]}
 
 
-def _desired(host: Host, plan: Mapping[str, Any], foreign: bytes) -> Desired:
+def _desired(host: Host, plan: Plan, foreign: bytes) -> Desired:
     """The desired state, with the names of the plan only: what lies below them is neither blocked nor let through."""
     desired = collect(host, plan, foreign, canaries=False)
     if not desired.left:

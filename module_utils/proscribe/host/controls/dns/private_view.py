@@ -7,10 +7,13 @@ does not see it. A process that has the host's own mounts, as nearly all have, c
 from __future__ import annotations
 
 import os
-from typing import Any, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 
 from ....model.finding import Finding, Verdict, judge
 from ...system import ControlError, Host, Process, Unseen
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Section
 
 RULE = "dns/private-view"
 # Whose views are checked: accounts of users and, above them, those that containers give to users. Services of the
@@ -19,7 +22,7 @@ FIRST_USER, PASSING, NOBODY = 1000, range(61184, 65520), 65534
 MOST = 256  # views of one user; it takes a program for each
 
 
-def observe(host: Host, section: Mapping[str, Any]) -> Verdict:
+def observe(host: Host, section: Section) -> Verdict:
     """Whether every user's programs see the host's files. It is reported and nothing is ended: what the program is, its
     own rules say.
     """

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING
 
 from ...system import Host, Process
 from .choice import HOSTS, choose
 
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
 
-def resolver_users(host: Host, plan: Mapping[str, Any]) -> list[str]:
+
+def resolver_users(host: Host, plan: Plan) -> list[str]:
     """The accounts of the resolver that a host filters with, sorted; none where it has no filter of its own. Then plain
     DNS must stay open for all: there is nobody else to ask.
 

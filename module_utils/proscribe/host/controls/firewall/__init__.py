@@ -10,7 +10,7 @@ the host has to reach something in a restricted network; and `firewall/neighbour
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from ....model.finding import NOT_APPLICABLE, Finding, Verdict, concerns, judge
 from ....model.plan import RESTRICTED
@@ -20,11 +20,14 @@ from . import boot, exemptions, forced_dns, listing, loaded_state, other_tables
 from .rule_text import MANAGEMENT, OWN_RULES, Exemptions, spelled
 from .ruleset import PLAIN_DNS, own_rules, refused, refused_everywhere, render
 
+if TYPE_CHECKING:
+    from ....model.types.plan import Entry, Plan
+
 NEEDS_ROOT = "the firewall's rules can only be listed by root: run the audit as root, or with -b"
 NO_FILTER = "this host has no filtering resolver of its own, so everybody has to ask name servers"
 
 
-def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
+def observe(host: Host, plan: Plan) -> list[Verdict]:
     """Whether the table and what brings it back are as the plan calls for. Raises ControlError."""
     section = plan["controls"]["firewall"]
     wrong: Mapping[str, Sequence[Finding]] = {}
@@ -97,7 +100,7 @@ def _keep(host: Host, text: str, seen: Generation | None, alone: bool, _: bool) 
         loaded_state.remember(host, text, seen, alone)
 
 
-def _let_through(host: Host, id_: str, entry: Mapping[str, Any]) -> list[Finding]:
+def _let_through(host: Host, id_: str, entry: Entry) -> list[Finding]:
     """The users of this host whom a waiver lets through: evidence of what is open."""
     names = exemptions.exempted_users(entry)
     known = [name for name in dict.fromkeys(names) if host.user_id(name) is not None]
@@ -105,14 +108,14 @@ def _let_through(host: Host, id_: str, entry: Mapping[str, Any]) -> list[Finding
     return [finding for finding in found if concerns(entry, finding)]
 
 
-def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+def enforce(host: Host, plan: Plan) -> Changes:
     """Load the table, and make it survive a reboot. Raises ControlError."""
     from . import loading
 
     return loading.enforce(host, plan["controls"]["firewall"], forced_dns.askers(host, plan))
 
 
-def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
+def lift(host: Host, plan: Plan) -> Changes:
     """Take the table away, and what would bring it back."""
     from . import loading
 

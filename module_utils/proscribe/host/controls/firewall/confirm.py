@@ -17,7 +17,7 @@ import contextlib
 import os
 import sys
 import time
-from typing import Any, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from ....base.hashing import sha256
 from ...programs import SEND
@@ -27,6 +27,9 @@ from ..applying import carry_out
 from ..base import Changes
 from . import boot, exemptions, listing, loaded_state, loading, pending, program, update
 from .ruleset import TABLE
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
 
 WITHIN = 60  # seconds until an unconfirmed change is taken back, where the plan does not say
 _TURNS = 5  # other runs that may come first
@@ -46,7 +49,7 @@ def in_turn(host: Host, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return work()
 
 
-def trying(host: Host, plan: Mapping[str, Any]) -> Callable[[Changes], Mapping[str, Any]]:
+def trying(host: Host, plan: Plan) -> Callable[[Changes], Mapping[str, Any]]:
     """How the changes of this control are carried out: those that load other rules than the confirmed ones are begun,
     and reported as `pending` {token, within}; what comes after them is left to `keep`. All others are carried out.
     """

@@ -17,7 +17,7 @@ So a timer without SSH_CONNECTION and without a resolver sees the same ruleset a
 from __future__ import annotations
 
 import ipaddress
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Sequence
 
 from ....base.patterns import MULTILINE, pattern
 from ....base.tuples import NamedTuple
@@ -25,6 +25,9 @@ from ...system import Host
 from .. import management_exemptions
 from .rule_text import MANAGEMENT, MEMBERS, OWN_RULES, Exempt, Exemptions, Network, spelled
 from .ruleset import own_rules, refused
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Entry, Section
 
 SOURCE = "package source "
 _REMEMBERED_SOURCE = pattern(rf'([0-9a-f.:]+) comment "{SOURCE}([^"\n]+)"')
@@ -43,7 +46,7 @@ class Blocked(NamedTuple):
     networks: Mapping[str, frozenset[str]]
 
     @classmethod
-    def by(cls, section: Mapping[str, Any]) -> Blocked:
+    def by(cls, section: Section) -> Blocked:
         """What a plan's section refuses."""
         return cls({id_: frozenset(networks) for id_, networks in _refused(section)})
 
@@ -64,7 +67,7 @@ class Blocked(NamedTuple):
 
 def collect(
     host: Host,
-    section: Mapping[str, Any],
+    section: Section,
     boot_file: str,
     resolve: Resolver | None = None,
     connections: Sequence[tuple[str, int]] = (),
@@ -104,7 +107,7 @@ def collect(
     )
 
 
-def _numbers(host: Host, section: Mapping[str, Any]) -> dict[tuple[str, str], int | None]:
+def _numbers(host: Host, section: Section) -> dict[tuple[str, str], int | None]:
     """The number, on this host, of each user whom a waiver lets through to a service, by service and name."""
     named = [(id_, name) for id_, entry in refused(section).items() for name in exempted_users(entry)]
     return {(id_, name): host.user_id(name) for id_, name in named}
@@ -118,13 +121,13 @@ def _known_users(numbers: Mapping[tuple[str, str], int | None]) -> dict[str, lis
     return {id_: sorted(set(listed)) for id_, listed in found.items()}
 
 
-def exempted_users(entry: Mapping[str, Any]) -> list[str]:
+def exempted_users(entry: Entry) -> list[str]:
     """The names of the users whom a waiver lets through, of a service's part of the plan."""
     whole = (e for e in entry.get("exceptions", ()) if e.keys() <= {"waiver", "users"})  # packets have no version
     return [name for exception in whole for name in exception.get("users", ())]
 
 
-def _members(host: Host, section: Mapping[str, Any], boot_file: str) -> dict[str, list[int]]:
+def _members(host: Host, section: Section, boot_file: str) -> dict[str, list[int]]:
     """The numbers of those to whom alone a service is refused, by service. While a group's members are not known, whom
     an earlier run refused stays among them: else a cut line to the directory would let everybody through.
     """
@@ -160,7 +163,7 @@ class _Remembered(NamedTuple):
         )
 
 
-def _refused(section: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
+def _refused(section: Section) -> Iterator[tuple[str, Sequence[str]]]:
     """What is refused to connections from this host, and to containers and virtual machines behind it."""
     for id_, entry in refused(section).items():
         yield id_, entry["networks"]
@@ -169,7 +172,7 @@ def _refused(section: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
         yield OWN_RULES, [text for rule in barring for text in rule["addresses"] or _EVERYWHERE]
 
 
-def _controllers(section: Mapping[str, Any], peers: Sequence[tuple[str, int]]) -> list[tuple[Network, int]]:
+def _controllers(section: Section, peers: Sequence[tuple[str, int]]) -> list[tuple[Network, int]]:
     """Who manages this host, where rules for what comes in could keep them out."""
     if not any(rule["direction"] == "in" for rule in own_rules(section)):
         return []

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING
 
 from ....base.patterns import pattern
 from ...system import ControlError, Host
 from . import boot
 from .ruleset import PLAIN_DNS
 
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
+
 _REMEMBERED = pattern(rf"\tchain refuse-{PLAIN_DNS} \{{\n\t\tmeta skuid (?:\{{ )?([0-9, ]+)")
 
 
-def askers(host: Host, plan: Mapping[str, Any]) -> list[int]:
+def askers(host: Host, plan: Plan) -> list[int]:
     """The numbers of the accounts, sorted; none where the plan does not ask for it, and on a host without a filtering
     resolver of its own: there everybody has to ask.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from typing import Any, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Sequence
 
 from ...system import ControlError, Host, Unseen
 from ...system.units import foreign_to, held, unit_text
@@ -13,6 +13,9 @@ from ..base import Action, Changes, Refusal
 from . import boot, exemptions, listing, loaded_state, pending, program, update
 from .rule_text import Exemptions, spelled
 from .ruleset import TABLE, render
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Section
 
 PATIENCE = 5.0  # seconds for resolving all package sources; a host whose DNS hangs must not hang its firewall
 
@@ -30,7 +33,7 @@ class Load:
         update.load(self.host, self.nft, self.observed, self.text)
 
 
-def enforce(host: Host, section: Mapping[str, Any], askers: Sequence[int] = ()) -> Changes:
+def enforce(host: Host, section: Section, askers: Sequence[int] = ()) -> Changes:
     """The actions in the order that is safe: check, load, and only what the kernel took is kept for the next boot.
 
     Raises ControlError where nft is not installed or cannot list its tables.
@@ -192,7 +195,7 @@ def _resolver(host: Host) -> Callable[[str], list[str]]:
     return addresses
 
 
-def _refusals(section: Mapping[str, Any], lets: Exemptions, connections: Sequence[tuple[str, int]]) -> list[Refusal]:
+def _refusals(section: Section, lets: Exemptions, connections: Sequence[tuple[str, int]]) -> list[Refusal]:
     """What of the services' networks stays open, and why."""
     refusals = [
         Refusal(f"firewall/{id_}", spelled(entry.network), f"{entry.reason}: stays reachable{only}")
@@ -211,7 +214,7 @@ def _refusals(section: Mapping[str, Any], lets: Exemptions, connections: Sequenc
     return [*refusals, *_unknown_users(section, lets)]
 
 
-def _unknown_users(section: Mapping[str, Any], lets: Exemptions) -> list[Refusal]:
+def _unknown_users(section: Section, lets: Exemptions) -> list[Refusal]:
     """The users of waivers whom this host does not know: nobody is let through for them."""
     reason = "no such user on this host: the waiver lets nobody through here"
     return [Refusal(f"firewall/{id_}", f"user:{name}", reason) for id_, name in lets.unknown_users]

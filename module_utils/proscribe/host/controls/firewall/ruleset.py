@@ -18,11 +18,14 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
 
 from ....model.plan import RESTRICTED
 from ...system import WRITTEN_BY
 from .rule_text import MEMBERS, Exemptions, Network, block_of, either, numbered, refusing, sets, spelled
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Entry, Section
 
 TABLE = "proscribe"
 DNS_OVER_TLS = "dns-over-tls"
@@ -32,7 +35,7 @@ PLAIN_DNS = "plain-dns"
 WITNESSES = ("192.0.0.8", "100::8")
 
 
-def refused(section: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def refused(section: Section) -> dict[str, Mapping[str, Any]]:
     """The services of a plan's section whose networks have to be refused to somebody, by id."""
     return {
         id_: entry
@@ -41,12 +44,12 @@ def refused(section: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def own_rules(section: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def own_rules(section: Section) -> Sequence[Mapping[str, Any]]:
     """The organisation's own rules of a plan's section."""
     return section["settings"].get("rules") or ()
 
 
-def refused_everywhere(section: Mapping[str, Any]) -> dict[str, str]:
+def refused_everywhere(section: Section) -> dict[str, str]:
     """What is refused whatever the address, by rule: the match of it."""
     desired = section["settings"]
     found = {}
@@ -57,7 +60,7 @@ def refused_everywhere(section: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def networks(entry: Mapping[str, Any]) -> list[Network]:
+def networks(entry: Entry) -> list[Network]:
     """A service's networks, parsed."""
     return _parsed(tuple(entry["networks"]))
 
@@ -67,7 +70,7 @@ def _parsed(texts: tuple[str, ...]) -> list[Network]:
     return [ipaddress.ip_network(text) for text in texts]
 
 
-def render(section: Mapping[str, Any], exemptions: Exemptions) -> str:
+def render(section: Section, exemptions: Exemptions) -> str:
     """The file that replaces the table in one transaction; "" where nothing is to be refused and no rule is set."""
     logged = bool(section["settings"].get("log"))
     blocks: list[str] = []

@@ -6,28 +6,31 @@ By them machines of the domain get the policies of their browsers, whether Ansib
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 from ....model.finding import Verdict
 from ...system import Host
 from ..base import Changes
 
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
 
-def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
+
+def observe(host: Host, plan: Plan) -> list[Verdict]:
     """A verdict for each object. Raises ControlError and Unseen."""
     from . import observed
 
     return observed.observe(host, plan)
 
 
-def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+def enforce(host: Host, plan: Plan) -> Changes:
     """What brings the objects in line, and removes those that the plan has no longer. Raises ControlError."""
     from .changes import enforce
 
     return enforce(host, plan)
 
 
-def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
+def lift(host: Host, plan: Plan) -> Changes:
     """What removes the objects, and leaves the domain as if they had never been there. Raises ControlError."""
     from .changes import lift
 

@@ -12,11 +12,14 @@ and preferences on macOS. OneDrive and Teams on Windows read some of it for a us
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
 from ....base.tuples import NamedTuple
 from ....model.plan import RESTRICTED
 from .registry_pol import Entry, emptied, number, text
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan, Section
 
 _ONEDRIVE = "Software\\Policies\\Microsoft\\OneDrive"
 _TEAMS = "Software\\Policies\\Microsoft\\Office\\16.0\\Teams"
@@ -36,7 +39,7 @@ class Accounts(NamedTuple):
     user: tuple[Entry, ...] = ()
 
 
-def of_programs(plan: Mapping[str, Any]) -> list[Accounts]:
+def of_programs(plan: Plan) -> list[Accounts]:
     """The policies of all programs whose private accounts a plan restricts. Raises ValueError for a text that the
     registry does not take.
     """
@@ -49,19 +52,19 @@ def of_programs(plan: Mapping[str, Any]) -> list[Accounts]:
     return [*found, *([_drive(google)] if google else [])]
 
 
-def machine(plan: Mapping[str, Any]) -> Iterator[Entry]:
+def machine(plan: Plan) -> Iterator[Entry]:
     """The values below HKEY_LOCAL_MACHINE."""
     for one in of_programs(plan):
         yield from one.machine
 
 
-def user(plan: Mapping[str, Any]) -> Iterator[Entry]:
+def user(plan: Plan) -> Iterator[Entry]:
     """The values of each user, below HKEY_CURRENT_USER."""
     for one in of_programs(plan):
         yield from one.user
 
 
-def _restricted(section: Mapping[str, Any], service: str) -> bool:
+def _restricted(section: Section, service: str) -> bool:
     return section.get("services", {}).get(service, {}).get("mode") in RESTRICTED
 
 

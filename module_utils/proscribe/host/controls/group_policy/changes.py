@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from functools import partial
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, Sequence
 
 from ...system import ControlError, Host
 from ...system.directories import remove
@@ -38,12 +38,15 @@ from .observed import (
     of_permissions,
 )
 
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
+
 READABLE = 0o770  # the mask of the file's access list, which Samba fills
 MOST_ASIDE = 64 << 20  # bytes of a file that is set aside
 MACHINE = 0xFFFF  # the part of a version that counts the settings for computers
 
 
-def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+def enforce(host: Host, plan: Plan) -> Changes:
     """What brings the objects in line. Raises ControlError and Unseen."""
     objects = desired(plan)
     found = observed(host, objects)
@@ -69,7 +72,7 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     return Changes(actions, refused)
 
 
-def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
+def lift(host: Host, plan: Plan) -> Changes:
     """What removes all of our objects. Raises ControlError and Unseen."""
     known = state.read(host)
     objects = desired(plan, whole=False)

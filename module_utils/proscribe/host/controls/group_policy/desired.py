@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.finding import GROUP_POLICY
@@ -11,6 +11,9 @@ from ...system import WRITTEN_BY, ControlError
 from .identity import rule
 from .policies import entries
 from .registry_pol import render
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
 
 
 class Desired(NamedTuple):
@@ -23,7 +26,7 @@ class Desired(NamedTuple):
     policy: bytes  # Machine/Registry.pol
 
 
-def desired(plan: Mapping[str, Any], whole: bool = True) -> list[Desired]:
+def desired(plan: Plan, whole: bool = True) -> list[Desired]:
     """The objects of a plan; not `whole`: without their policies, for what is about to be removed. Raises ControlError
     for policies that no browser could follow.
     """
@@ -39,7 +42,7 @@ def desired(plan: Mapping[str, Any], whole: bool = True) -> list[Desired]:
     ]
 
 
-def _policy(plan: Mapping[str, Any], one: Mapping[str, Any]) -> bytes:
+def _policy(plan: Plan, one: Mapping[str, Any]) -> bytes:
     """The registry's values that say the policies of a group's browsers."""
     of_group = {"request_url": one.get("request_url", ""), "controls": {"browser": one["browser"]}}
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import stat
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.finding import COMPLIANT, NONCOMPLIANT, Finding, Verdict
@@ -22,6 +22,9 @@ from .registry_pol import MOST_BYTES, parse, said_by
 from .registry_pol import Entry as Value
 from .state import State
 from .state import read as read_state
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
 
 POLICY, INI = "Machine/Registry.pol", "GPT.INI"
 FOLDERS = ("", "Machine", "User")
@@ -105,7 +108,7 @@ class Observed(NamedTuple):
     taken: Mapping[str, str]  # names of the plan that an object of somebody else has, with its id
 
 
-def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
+def observe(host: Host, plan: Plan) -> list[Verdict]:
     """A verdict for each object of the plan, and for those of ours that it has no longer."""
     if not host.privileged:
         raise Unseen("the directory and SYSVOL can only be read by root")

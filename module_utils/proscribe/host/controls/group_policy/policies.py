@@ -10,7 +10,7 @@ management on Windows and macOS, and with other files where a Linux host gets th
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
 from ....base.tuples import NamedTuple
 from ....model.plan import canonical
@@ -21,6 +21,9 @@ from ..browser.observed import MARK
 from ..browser.places import THUNDERBIRD, Place
 from . import accounts
 from .registry_pol import Entry, emptied, number, text
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
 
 CHROMIUM, FIREFOX = "chromium", "firefox"
 
@@ -59,7 +62,7 @@ JSON_TEXTS = (EXTENSION_SETTINGS, firefox.PREFERENCES)
 NO_EXCEPTION = "*://nothing.proscribe.internal/*"
 
 
-def of_programs(plan: Mapping[str, Any]) -> dict[Program, dict[str, Any]]:
+def of_programs(plan: Plan) -> dict[Program, dict[str, Any]]:
     """By program that has anything to say: its policies, as its documentation has them. Raises ControlError for a plan
     that no browser could follow.
     """
@@ -79,7 +82,7 @@ def of_programs(plan: Mapping[str, Any]) -> dict[Program, dict[str, Any]]:
     return found
 
 
-def entries(plan: Mapping[str, Any]) -> list[Entry]:
+def entries(plan: Plan) -> list[Entry]:
     """The values of all programs, in one order for one plan. Raises ControlError for a plan that no browser could
     follow, and ValueError for a text that the registry does not take.
     """

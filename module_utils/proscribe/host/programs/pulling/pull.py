@@ -19,7 +19,10 @@ import shutil
 import stat
 import subprocess
 import sys
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
+
+if TYPE_CHECKING:
+    from ....model.types.record import Observed
 
 if __package__:
     from .commits import Checkout, Problem, write
@@ -63,7 +66,7 @@ def _links(reports: str) -> list[str]:
     return [os.readlink(link) for link in links if os.path.islink(link)]
 
 
-def store(record: Mapping[str, Any], path: str) -> None:
+def store(record: Observed, path: str) -> None:
     """Keep the host's record, whole or not at all."""
     write(path, json.dumps(record, separators=(",", ":")).encode())
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from ....base.moments import seconds
 from ...system import ControlError, Host
 from . import files, journal, pause
 from .clock import effective
 from .turns import in_turns
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
 
 MOST = 200  # incidents, and programs that were ended
 MOST_USERS = 20
@@ -21,7 +24,7 @@ def is_stale(host: Host, max_age: int, renewed: str | None) -> bool:
     return renewed is None or effective(host) - seconds(renewed) > max_age
 
 
-def summary(host: Host, plan: Mapping[str, Any]) -> dict[str, Any]:
+def summary(host: Host, plan: Plan) -> dict[str, Any]:
     """The record's part about the watch (docs/watch.md). Raises Unseen for who may not read the journal."""
     try:
         known = files.settings(host)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .....model.finding import NOTHING_KNOWN, SERVES_BOTH
+from .....model.types.plan import Plan
 from ....compile.catalogue.loading import Service
 from ....compile.plans.compiling import left_out, separated_by_tenant
 from ....compile.plans.difference import window
@@ -49,7 +50,7 @@ class Answer(NamedTuple):
 class Policy(NamedTuple):
     """What holds on a host."""
 
-    plan: Mapping[str, Any]
+    plan: Plan
     restrictions: Restrictions
     waivers: Mapping[str, str]  # by id: who approved it, and until when, in words
     facts: Facts = NOTHING  # what is known of the host

@@ -8,12 +8,15 @@ Debian.
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Iterable, Iterator
 
 from .....base.patterns import MULTILINE, pattern
 from .....model.finding import Finding, Verdict, judge
 from ....system import WRITTEN_BY, ControlError, Host, Unseen
 from ..desired import Desired
+
+if TYPE_CHECKING:
+    from .....model.types.plan import Exempted, Plan, Section
 
 RULE = "apps/execution-control"
 FOLDER = "/etc/fapolicyd/rules.d"
@@ -25,7 +28,7 @@ _PERMISSIVE = pattern(r"^\s*permissive\s*=\s*1", MULTILINE)
 PLAIN = pattern(r"/[A-Za-z0-9._+@,:/-]+")  # fapolicyd before 2.0 cannot express a space
 
 
-def observe(host: Host, plan: Mapping[str, Any], desired: Desired) -> list[Verdict]:
+def observe(host: Host, plan: Plan, desired: Desired) -> list[Verdict]:
     """The verdict; none where nothing is required and nothing of ours is left."""
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
@@ -40,12 +43,12 @@ def observe(host: Host, plan: Mapping[str, Any], desired: Desired) -> list[Verdi
     return [verdict._replace(drifted=verdict.drifted and correctable)]
 
 
-def requested(section: Mapping[str, Any]) -> bool:
+def requested(section: Section) -> bool:
     """Whether a plan's section asks for execution control."""
     return bool(section["settings"].get("exec_control") == "fapolicyd")
 
 
-def _wrong(host: Host, section: Mapping[str, Any], desired: Desired) -> tuple[list[tuple[str, str]], bool]:
+def _wrong(host: Host, section: Section, desired: Desired) -> tuple[list[tuple[str, str]], bool]:
     """What is wrong, by path, and whether enforcing would correct any of it."""
     present = host.stat(FOLDER) is not None and host.tool("fagenrules") is not None
     if requested(section) and not present:
@@ -76,7 +79,7 @@ def runs(host: Host) -> bool:
     return any(process.exe.endswith("/fapolicyd") for process in host.processes()[0])
 
 
-def files(host: Host, section: Mapping[str, Any], desired: Desired) -> list[tuple[str, str]]:
+def files(host: Host, section: Section, desired: Desired) -> list[tuple[str, str]]:
     """Each file of ours and what it has to say, "" for not being there."""
     lines = list(rules(host, desired)) if requested(section) else []
     lines = lines if any(not line.startswith("#") for line in lines) else []
@@ -132,7 +135,7 @@ def _numbered(host: Host, names: Iterable[str]) -> list[str]:
     return [f"uid={number}" for number in sorted(numbers)]
 
 
-def _let_through(host: Host, exception: Mapping[str, Any], path: str) -> Iterator[str]:
+def _let_through(host: Host, exception: Exempted, path: str) -> Iterator[str]:
     """What a waiver lets through of a path: for its users, or for all; the whole, or the paths that it names."""
     subjects = _numbered(host, exception["users"]) if "users" in exception else ["all"]
     for place in filter(PLAIN.fullmatch, exception.get("paths", [path])):

@@ -6,17 +6,20 @@ it says nothing of the ban. So runs that may write bring it along, and no verdic
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Mapping
 
 from .....base.json_text import to_json
 from ....system import STATE_DIRECTORY, WRITTEN_BY, Host
+
+if TYPE_CHECKING:
+    from .....model.types.plan import Plan
 
 ANSWERS = "/etc/proscribe/answers.json"
 NOTIFIED = STATE_DIRECTORY + "/notified.json"  # what users were notified of
 SHOWN = ("answer", "on", "why", "until", "limits")
 
 
-def concerned(host: Host, plan: Mapping[str, Any]) -> bool:
+def concerned(host: Host, plan: Plan) -> bool:
     """Whether a run that may write has anything to do about answers."""
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
@@ -24,7 +27,7 @@ def concerned(host: Host, plan: Mapping[str, Any]) -> bool:
     return bool(plan.get("answers") or host.stat(ANSWERS) or host.stat(NOTIFIED))
 
 
-def text(plan: Mapping[str, Any]) -> str:
+def text(plan: Plan) -> str:
     """The file; "" where nothing was answered."""
     given: Mapping[str, Mapping[str, str]] = plan.get("answers") or {}
     if not given:
@@ -33,7 +36,7 @@ def text(plan: Mapping[str, Any]) -> str:
     return to_json({"written_by": WRITTEN_BY, "answers": shown}, indent=1) + "\n"
 
 
-def bring(host: Host, plan: Mapping[str, Any]) -> None:
+def bring(host: Host, plan: Plan) -> None:
     """Have the file as the plan has it. Raises ControlError, Unseen."""
     content = text(plan)
     if not content:

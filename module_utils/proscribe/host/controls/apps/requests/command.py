@@ -5,7 +5,7 @@ Everybody may read and run both, and root alone can change them. One that was ed
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any
 
 from .....base.hashing import sha256
 from .....base.json_text import to_json
@@ -14,6 +14,9 @@ from .....model.finding import Finding, Verdict, judge
 from .....model.plan import once
 from ....system import WRITTEN_BY, ControlError, Host, Unseen
 from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, BlockFile, BlockPart, mode_of, unsafe
+
+if TYPE_CHECKING:
+    from .....model.types.plan import Plan
 
 COMMAND = "/usr/local/bin/proscribe-request"
 MODE = 0o755
@@ -71,19 +74,19 @@ class Program(NamedTuple):
         host.delete(self.path)
 
 
-def parts(plan: Mapping[str, Any]) -> tuple[BlockPart, ...]:
+def parts(plan: Plan) -> tuple[BlockPart, ...]:
     """The list and the command, in the order in which they are written."""
     listed = BlockFile(KNOWN, once(plan, "apps/request list", lambda: known(plan)))
     return listed, Program(digest(plan))
 
 
-def digest(plan: Mapping[str, Any]) -> str:
+def digest(plan: Plan) -> str:
     """Which command belongs on the host, by its SHA-256; "" for none."""
     apps = plan["controls"].get("apps") or {}
     return str(apps["settings"].get("requests") or "") if apps else ""
 
 
-def known(plan: Mapping[str, Any]) -> str:
+def known(plan: Plan) -> str:
     """The list: the restricted services with the names that people have for them, the contact, and the organisation's
     own page for requests where it has one. A waiver changes nothing in it.
     """
@@ -102,7 +105,7 @@ def known(plan: Mapping[str, Any]) -> str:
     return to_json(content, indent=1) + "\n"
 
 
-def required(plan: Mapping[str, Any]) -> bool:
+def required(plan: Plan) -> bool:
     """Whether the command belongs on a host: where the plan has one, `apps` is enforced, and something is closed by any
     control.
     """
@@ -116,7 +119,7 @@ def required(plan: Mapping[str, Any]) -> bool:
     return bool(digest(plan)) and plan["controls"]["apps"]["mode"] == "enforce" and any(closed)
 
 
-def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
+def observe(host: Host, plan: Plan) -> list[Verdict]:
     """The command's verdict; none where it is not required and not there, or where nothing is enforced."""
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":

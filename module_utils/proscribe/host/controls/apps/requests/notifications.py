@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from .....base.moments import seconds, stamp
 from ....system import ControlError, Host
@@ -17,6 +17,10 @@ from ....system.sessions import users as logged_in
 from ..request_hint import HINT
 from ..user_notice import notify
 from .answers import NOTIFIED, bring
+
+if TYPE_CHECKING:
+    from .....model.types.plan import Plan
+    from .....model.types.run import RunWaiver
 
 DAY = 86400
 # The last moment before an end at which something is due, the latest step first.
@@ -28,7 +32,7 @@ MOST = 500  # waivers and answers that are remembered
 MOST_SERVICES = 3  # that a text names
 
 
-def due(host: Host, plan: Mapping[str, Any], now: float) -> list[tuple[str, str, dict[str, str]]]:
+def due(host: Host, plan: Plan, now: float) -> list[tuple[str, str, dict[str, str]]]:
     """What has to be sent now, and is noted as sent: (user, text, {user, waiver, about}). `now` is seconds since 1970.
     Raises ControlError, Unseen.
     """
@@ -62,7 +66,7 @@ def deliver(host: Host, messages: Iterable[tuple[str, str, Mapping[str, str]]]) 
             notify(host, text, uid)
 
 
-def answer(host: Host, plan: Mapping[str, Any]) -> None:
+def answer(host: Host, plan: Plan) -> None:
     """Bring the answers of a plan to its host, and notify the users whom something of it concerns. On a host with a
     watch, its own observations notify them. Raises ControlError, Unseen.
     """
@@ -71,11 +75,11 @@ def answer(host: Host, plan: Mapping[str, Any]) -> None:
         deliver(host, due(host, plan, time.time()))
 
 
-def _subjects(plan: Mapping[str, Any], before: Mapping[str, Any], now: float) -> dict[str, Any]:
+def _subjects(plan: Plan, before: Mapping[str, Any], now: float) -> dict[str, Any]:
     """What somebody may have to be notified of, by key: {waiver, services, users ([] for all), expires, why}."""
     found: dict[str, Any] = {}
     answers: Mapping[str, Mapping[str, str]] = plan.get("answers") or {}
-    waivers: dict[str, Mapping[str, Any]] = dict(plan.get("waivers") or {})
+    waivers: dict[str, RunWaiver] = dict(plan.get("waivers") or {})
     for id_, answer in answers.items():
         about = {"services": [answer["service"]], "users": [answer["user"]]}
         if answer["answer"] == REFUSED:

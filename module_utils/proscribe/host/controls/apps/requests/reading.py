@@ -11,13 +11,16 @@ import contextlib
 import os
 import stat
 from itertools import islice, zip_longest
-from typing import Any, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Sequence
 
 from .....base.hashing import sha256
 from .....base.patterns import pattern
 from ....system import ControlError, Host, Unseen, User
 from ....system.budget import Budget
 from ....system.file_scan import mounts, remote
+
+if TYPE_CHECKING:
+    from .....model.types.plan import Plan
 
 PLACE = ".local/state/proscribe/requests"
 SCHEMA = "proscribe/request/1"
@@ -124,7 +127,7 @@ def parsed(content: bytes) -> tuple[str, str, str] | None:
     return service, reason, min(at, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
 
 
-def reported(plan: Mapping[str, Any], of_users: Iterable[tuple[Sequence[Row], int]]) -> dict[str, Any]:
+def reported(plan: Plan, of_users: Iterable[tuple[Sequence[Row], int]]) -> dict[str, Any]:
     """What a record has of the requests: {requests, requests_left_out}, and nothing where there are none. One that the
     plan answers says how: it does not wait.
 
@@ -145,7 +148,7 @@ def reported(plan: Mapping[str, Any], of_users: Iterable[tuple[Sequence[Row], in
     }
 
 
-def _answer(plan: Mapping[str, Any], row: Row) -> dict[str, str]:
+def _answer(plan: Plan, row: Row) -> dict[str, str]:
     """{answer} of a request that the plan answers for this user and service; {} of one that waits."""
     given = (plan.get("answers") or {}).get(row[0])
     if not given or given["service"] != row[2] or given["user"] not in ("", row[1]):
