@@ -1,0 +1,80 @@
+"""Draws docs/pictures/*.svg from the *.dot beside them, with Graphviz. `python tests/diagrams.py`.
+
+Run it after a change of a .dot file. Each picture names the SHA-256 of what it was drawn from, and a unit test compares
+that: another version of Graphviz draws the same text a little differently. The colours follow the reader's light or
+dark mode, and title and description are for screen readers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+PICTURES = Path(__file__).resolve().parents[1] / "docs/pictures"
+# By class of a node or cluster in a .dot file: fill and border in light mode, then in dark mode.
+COLOURS = {
+    "controller": ("#ddf4ff", "#0969da", "#0c2d6b", "#58a6ff"),
+    "wire": ("#fff8c5", "#9a6700", "#4b2900", "#d29922"),
+    "host": ("#dafbe1", "#1a7f37", "#033a16", "#3fb950"),
+    "good": ("#aceebb", "#1a7f37", "#04531b", "#3fb950"),
+    "bad": ("#ffebe9", "#cf222e", "#5d0f12", "#f85149"),
+    "shared": ("#f6f8fa", "#6e7781", "#21262d", "#8b949e"),
+}
+TEXT, LINE = ("#1f2328", "#e6edf3"), ("#57606a", "#9198a1")  # light, dark
+
+
+def stylesheet() -> str:
+    """The colours of both modes, which stand above the attributes that Graphviz writes."""
+
+    def rules(dark: int) -> str:
+        lines = [f"text{{fill:{TEXT[dark]}}}", f".edge path{{stroke:{LINE[dark]}}}"]
+        lines.append(f".edge polygon{{stroke:{LINE[dark]};fill:{LINE[dark]}}}")
+        for name, colours in COLOURS.items():
+            fill, border = colours[2 * dark : 2 * dark + 2]
+            lines.append(f".node.{name} path,.node.{name} polygon{{fill:{fill};stroke:{border}}}")
+            lines.append(f".cluster.{name} polygon{{fill:none;stroke:{border};stroke-dasharray:4 3}}")
+        return "\n".join(lines)
+
+    return f"{rules(0)}\n@media (prefers-color-scheme:dark){{\n{rules(1)}\n}}"
+
+
+def said(source: str, what: str) -> str:
+    """What a .dot file says of itself in its line `// title: ...` or `// desc: ...`."""
+    found = re.search(rf"^// {what}: (.+)$", source, re.MULTILINE)
+    if not found:
+        raise ValueError(f"a .dot file needs a line `// {what}: ...`")
+    return found[1]
+
+
+def origin(source: str) -> str:
+    """What names the text that a picture was drawn from, and the colours that it has."""
+    return f"<!-- drawn from sha256:{hashlib.sha256((source + stylesheet()).encode()).hexdigest()} -->"
+
+
+def drawn(source: str) -> str:
+    """The SVG of a .dot file's text. Raises CalledProcessError for what Graphviz does not understand."""
+    graph = subprocess.run(["dot", "-Tsvg"], input=source, capture_output=True, text=True, check=True).stdout
+    graph = graph[graph.index("<svg") :]
+    graph = re.sub(r"<title>.*?</title>\n|<!--.*?-->\n", "", graph, flags=re.DOTALL)  # names of nodes
+    graph = re.sub(r'<polygon fill="white" stroke="transparent"[^>]*/>\n', "", graph, count=1)  # the background
+    graph = re.sub(r'(<svg )width="\d+pt" height="\d+pt"', r'\1role="img" aria-labelledby="title desc"', graph)
+    head = (
+        f'<title id="title">{html.escape(said(source, "title"))}</title>\n'
+        f'<desc id="desc">{html.escape(said(source, "desc"))}</desc>\n<style>\n{stylesheet()}\n</style>\n'
+    )
+    start = graph.index(">", graph.index("<svg")) + 1
+    return f"{origin(source)}\n{graph[:start]}\n{head}{graph[start:].lstrip()}"
+
+
+def main() -> int:
+    for path in sorted(PICTURES.glob("*.dot")):
+        path.with_suffix(".svg").write_text(drawn(path.read_text(encoding="utf-8")), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
