@@ -118,7 +118,7 @@ EFFECTIVE = [
 
 @pytest.mark.parametrize(("given_", "result"), EFFECTIVE)
 def test_what_files_come_to(given_: list[dict[str, Any]], result: dict[str, Any]) -> None:
-    assert effective(reversed(files(*given_))) == result
+    assert effective([*reversed(files(*given_))]) == result
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...host.system.types import escaped
 from ...model.finding import COMPLIANT, NOT_APPLICABLE, NOTHING_KNOWN, Finding, Verdict, judge
+from ...model.types.plan import Entry, Section
 from .answer import Answer
 from .command import APP_PACKAGES, MACHINE, PROFILES, UNINSTALL, UNINSTALL_32, USERS
 
@@ -144,7 +145,7 @@ def _installed(answer: Answer, key: str, name: str, account: str) -> Installed:
 class Catalogued:
     """What the plan's services are called on Windows, as it is compared."""
 
-    def __init__(self, services: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, services: Mapping[str, Entry]) -> None:
         self.programs: dict[str, list[str]] = {}  # \vendor\program\program.exe
         self.images: dict[str, list[str]] = {}
         self.apps: dict[str, list[str]] = {}  # app packages, by name or family
@@ -231,7 +232,7 @@ def _tails(path: str) -> Iterator[str]:
         yield "\\" + "\\".join(steps[count:])
 
 
-def observe(section: Mapping[str, Any], answer: Answer, seen: Seen) -> list[Verdict]:
+def observe(section: Section, answer: Answer, seen: Seen) -> list[Verdict]:
     """A verdict for every service of the plan."""
     services = section["services"]
     catalogued = Catalogued(services)
@@ -258,7 +259,7 @@ def _running(answer: Answer) -> dict[str, list[int]]:
     return running
 
 
-def lacking(entry: Mapping[str, Any]) -> list[str] | None:
+def lacking(entry: Entry) -> list[str] | None:
     """What the catalogue lacks of a service to say that a host does not have it; None where it has nothing of it."""
     packages = entry.get("windows_packages", {})
     images, apps = entry.get("windows_processes"), packages.get("appx")
@@ -270,7 +271,7 @@ def lacking(entry: Mapping[str, Any]) -> list[str] | None:
     return [why for why, lacked in lacks.items() if lacked]
 
 
-def _verdict(rule: str, entry: Mapping[str, Any], found: list[Finding], answer: Answer, seen: Seen) -> Verdict:
+def _verdict(rule: str, entry: Entry, found: list[Finding], answer: Answer, seen: Seen) -> Verdict:
     lacks = lacking(entry)
     if lacks is None and not found:
         verdict = judge(rule, entry, ())

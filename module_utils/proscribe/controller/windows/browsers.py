@@ -7,14 +7,15 @@ there. Policies for single users (HKEY_CURRENT_USER) and of browsers' own cloud 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...host.controls.browser import ObservedPlace
 from ...host.controls.browser.desired import Desired
 from ...host.controls.browser.firefox import FILTER
 from ...host.controls.browser.managed import check, spelled_as, verdicts
 from ...host.controls.browser.observed import Observed
+from ...host.controls.browser.places import Place
 from ...host.controls.group_policy.policies import CHROMIUM, PROGRAMS, Program, of_programs
 from ...host.system.types import escaped
 from ...model.finding import Verdict
@@ -23,6 +24,9 @@ from .answer import Answer
 from .apps import NARROW, Installed, accounts, away, names_of
 from .command import APP_PATHS, BROWSERS, MACHINE, USERS
 from .registry import Registry, Value
+
+if TYPE_CHECKING:
+    from ...host.controls.browser.tables import Policies
 
 DEEPEST = 8  # keys below each other that a policy has
 # By image, the programs that may be it; Chromium's own build has the name of Chrome's, in a folder of its own.
@@ -163,11 +167,11 @@ def observe(plan: Plan, answer: Answer, browsers: Browsers) -> list[Verdict]:
     return verdicts(plan, desired, seen, browsers.others, browsers.unseen, "Windows")
 
 
-def _place(program: Program) -> Any:
+def _place(program: Program) -> Place:
     return program.place._replace(path=f"HKLM\\{program.key}")
 
 
-def _observed(program: Program, desired: Desired, due: Mapping[str, Any], answer: Answer) -> Observed:
+def _observed(program: Program, desired: Desired, due: Policies, answer: Answer) -> Observed:
     key = f"{MACHINE}\\{program.key}"
     if not answer.registry.complete(key):
         return Observed(unseen=UNREAD.format(f"HKLM\\{program.key}"))
@@ -177,12 +181,12 @@ def _observed(program: Program, desired: Desired, due: Mapping[str, Any], answer
     return check(desired, program.place, due, said)
 
 
-def _is_filter(value: Any) -> bool:
+def _is_filter(value: object) -> bool:
     """Whether Firefox takes a list of sites. A key without values is no list to it, and costs the other list, too."""
     return isinstance(value, dict) and all(isinstance(one, list) and one for one in value.values())
 
 
-def table(registry: Registry, key: str, due: Mapping[str, Any]) -> dict[str, Any]:
+def table(registry: Registry, key: str, due: Policies) -> dict[str, object]:
     """The policies of a key as JSON has them: lists are keys with numbered values, and what has structure is one text
     of JSON or keys below each other. Names are spelled as the plan spells them, since Windows does not distinguish.
     """
@@ -194,8 +198,8 @@ def table(registry: Registry, key: str, due: Mapping[str, Any]) -> dict[str, Any
     return found
 
 
-def _level(registry: Registry, key: str, deep: int) -> dict[str, Any]:
-    found: dict[str, Any] = {value.name: _plain(value) for value in registry.values(key).values()}
+def _level(registry: Registry, key: str, deep: int) -> dict[str, object]:
+    found: dict[str, object] = {value.name: _plain(value) for value in registry.values(key).values()}
     for name in registry.names(key) if deep else ():
         below = _level(registry, f"{key}\\{name}", deep - 1)
         numbered = sorted((int(one), one) for one in below if one.isascii() and one.isdigit() and len(one) < 10)
@@ -203,13 +207,13 @@ def _level(registry: Registry, key: str, deep: int) -> dict[str, Any]:
     return found
 
 
-def _plain(value: Value) -> Any:
+def _plain(value: Value) -> str | int:
     if value.type == "REG_MULTI_SZ" and isinstance(value.data, str):
         return value.data.replace("\\0", "\n")
     return value.data
 
 
-def _structured(text: str) -> Any:
+def _structured(text: str) -> object:
     """What a text says that is an object or a list in JSON; any other text as it is."""
     if text[:1] not in ("{", "["):
         return text
@@ -217,8 +221,3 @@ def _structured(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
-
-
-def managers(browsers: Browsers) -> Iterator[str]:
-    """The ids of browsers, for the record."""
-    yield from sorted(one.id for one in browsers.known)

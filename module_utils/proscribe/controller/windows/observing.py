@@ -4,87 +4,61 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 
-from ...base.moments import stamp
+from ...host.controls import observe_only
 from ...host.run import gated
-from ...host.system import ControlError
-from ...model.finding import ERROR, NONCOMPLIANT, UNKNOWN, Verdict, host_record
-from ...model.plan import CONTROLS, check
+from ...model.finding import NONCOMPLIANT, UNKNOWN, Verdict
+from ...model.plan import check
 from ...model.plan_hours import at
-from ...model.types.plan import Plan
-from ...model.types.record import Record
+from ...model.types.plan import Entry, Plan, Section
+from ...model.types.record import Observed, Record
 from . import apps, browsers
 from .answer import Answer
 
-SYSTEM = "windows"
 # No opening of a week has this day: nobody knows the hour on the host's clock, so what waivers open by it is closed.
 NEVER = time.struct_time((1970, 1, 1, 0, 0, 0, 7, 1, 0))
-NOT_OBSERVED = "{} is not observed on Windows"
 IN_PART = "a waiver ({}) opens it at some hours or to a group, which is not known of a Windows host"
 
 
-def observe(plan: Plan, answer: Answer, only: Collection[str], started: float) -> dict[str, Any]:
+def observe(plan: Plan, answer: Answer, only: Collection[str], started: float) -> Observed:
     """The host's record. `only` names the controls to observe; empty means all that the plan has. `started` is when the
     host was asked, by the monotonic clock. Raises ValueError for an unusable plan.
     """
     check(plan)
-    compiled, plan = plan, at(plan, NEVER)
-    verdicts: list[Verdict] = []
-    errors: list[dict[str, str]] = []
+    compiled, plan = plan["controls"], at(plan, NEVER)
     seen = apps.find(answer)
     here = browsers.find_browsers(answer, seen.programs)
-    names = [name for name in CONTROLS if name in plan["controls"] and name in (only or CONTROLS)]
-    for name in names:
-        section = plan["controls"][name]
-        try:
-            if name == "apps":
-                found = apps.observe(section, answer, seen)
-            elif name == "browser":
-                found = browsers.observe(plan, answer, here)
-            else:
-                why = NOT_OBSERVED.format(name)
-                found = [Verdict(f"{name}/{id_}", UNKNOWN, reason=why) for id_ in section["services"]]
-        except ControlError as error:
-            errors.append({"control": name, "message": str(error)})
-            found = [Verdict(f"{name}/{id_}", ERROR, reason=str(error)) for id_ in section["services"]]
-        verdicts += _in_doubt(found, compiled["controls"][name])
-    record = host_record(
-        plan_digest=plan["digest"],
-        checked_at=stamp(time.time()),
-        platform={"os": SYSTEM, "version": answer.version, "architecture": answer.architecture},
-        verdicts=[verdict._replace(drifted=False) for verdict in verdicts],
-        errors=errors,
-        duration_ms=round((time.monotonic() - started) * 1000),
-        nothing_known={name: len(plan["controls"][name].get("nothing_known", ())) for name in names},
-    )
+    names = observe_only.chosen(plan, only)
+    observers = {
+        "apps": lambda: _in_doubt(apps.observe(plan["controls"]["apps"], answer, seen), compiled["apps"]),
+        "browser": lambda: _in_doubt(browsers.observe(plan, answer, here), compiled["browser"]),
+    }
+    platform = {"os": "windows", "version": answer.version, "architecture": answer.architecture}
+    record = observe_only.record_of(plan, names, observers, platform, "Windows", started)
     if "browser" in names:
-        record["browsers"] = list(browsers.managers(here))
-    return {**record, "catalog": plan["catalog"]} if "catalog" in plan else record
+        record["browsers"] = sorted(one.id for one in here.known)
+    return record
 
 
-def _in_doubt(verdicts: Iterable[Verdict], section: Mapping[str, Any]) -> list[Verdict]:
+def _in_doubt(verdicts: Iterable[Verdict], section: Section) -> list[Verdict]:
     """The verdicts, unknown where something counts that a waiver may cover which only the host could resolve."""
     found = []
     for verdict in verdicts:
-        entry = section["services"].get(verdict.rule.partition("/")[2], {})
-        waivers = _resolved_on_hosts(entry)
+        entry = section["services"].get(verdict.rule.partition("/")[2])
+        waivers = _resolved_on_hosts(entry) if entry else []
         if waivers and verdict.state == NONCOMPLIANT:
             verdict = verdict._replace(state=UNKNOWN, reason=IN_PART.format(", ".join(waivers)))
         found.append(verdict)
     return found
 
 
-def _resolved_on_hosts(entry: Mapping[str, Any]) -> list[str]:
+def _resolved_on_hosts(entry: Entry) -> list[str]:
     """The waivers of an entry that have hours, or groups of the host's."""
-    return [
-        str(one["waiver"])
-        for one in (entry, *entry.get("exceptions", ()))
-        if "waiver" in one and ("hours" in one or "posix_groups" in one)
-    ]
+    in_part = [one["waiver"] for one in entry.get("exceptions", ()) if "hours" in one or "posix_groups" in one]
+    return [*([entry["waiver"]] if "hours" in entry and "waiver" in entry else []), *in_part]
 
 
-def answered(record: Record, gate: str) -> dict[str, Any]:
+def answered(record: Record, gate: str) -> Mapping[str, object]:
     """What the module that observes answers: {changed, record, drifted, privileged}, and {failed, msg} where the gate
     makes the host fail. Nothing is ever corrected.
     """

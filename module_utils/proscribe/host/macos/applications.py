@@ -8,7 +8,7 @@ read, is unknown. Wherever else one lies, it is found while it runs.
 from __future__ import annotations
 
 import stat
-from typing import Any, Iterator, Mapping
+from typing import Iterator, Mapping, Sequence
 
 from ...base.tuples import NamedTuple
 from ...model.finding import Finding
@@ -156,11 +156,13 @@ def _of_root(host: Host, path: str) -> bool:
     return True
 
 
-def find_brewed(host: Host, packages: Mapping[str, Any]) -> tuple[list[tuple[str, Finding]], list[str]]:
-    """What Homebrew installed of some packages, by its kinds {kind: {name: services}}: (service, finding), and why
-    these may not be all.
+def find_brewed(
+    host: Host, packages: Mapping[str, Mapping[str, Sequence[str]]]
+) -> tuple[list[tuple[str, Finding]], list[str]]:
+    """What Homebrew installed of some packages, which are by its kinds, then by name, with the services that each is
+    of: (service, finding), and why these may not be all.
     """
-    found = []
+    found: list[tuple[str, Finding]] = []
     unseen: list[str] = []
     for prefix in HOMEBREW:
         for kind, room in KINDS.items():

@@ -4,7 +4,7 @@ runs of either. A program that is known by its name alone is reported as such.
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Sequence
 
 from ...model.finding import COMPLIANT, NOT_APPLICABLE, NOTHING_KNOWN, Finding, Verdict, judge
 from ..controls.apps.systems.brew import KINDS
@@ -12,11 +12,14 @@ from ..system import ControlError, Host, Unseen, escaped
 from .applications import HOMEBREW, Application, Found, application, find_brewed
 from .programs import Program, listed
 
+if TYPE_CHECKING:
+    from ...model.types.plan import Entry, Section
+
 BY_NAME = "known by its name alone"
 MOST_BUNDLES = 2000  # that programs run from, of which the identifiers are read
 
 
-def verdicts(host: Host, section: Mapping[str, Any], found: Found) -> list[Verdict]:
+def verdicts(host: Host, section: Section, found: Found) -> list[Verdict]:
     """A verdict for every service of the plan."""
     services = section["services"]
     ids = _index(services, lambda entry: [one.casefold() for one in entry.get("bundle_ids", ())])
@@ -42,7 +45,7 @@ def verdicts(host: Host, section: Mapping[str, Any], found: Found) -> list[Verdi
     return [_verdict(id_, entry, evidence[id_], missed_in_all) for id_, entry in services.items()]
 
 
-def _index(services: Mapping[str, Mapping[str, Any]], of_entry: Any) -> dict[str, list[str]]:
+def _index(services: Mapping[str, Entry], of_entry: Callable[[Entry], Iterable[str]]) -> dict[str, list[str]]:
     index: dict[str, list[str]] = {}
     for id_, entry in services.items():
         for name in of_entry(entry):
@@ -109,7 +112,7 @@ def _identifier(host: Host, bundle: str) -> str:
     return one.id if one else ""
 
 
-def _verdict(id_: str, entry: Mapping[str, Any], found: Sequence[Finding], unseen: str) -> Verdict:
+def _verdict(id_: str, entry: Entry, found: Sequence[Finding], unseen: str) -> Verdict:
     rule = f"apps/{id_}"
     on_macs = entry.get("bundle_ids") or any(entry["packages"].get(kind) for kind in KINDS)
     verdict = judge(rule, entry, found, unseen if on_macs else "")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING
 
 from ...model.finding import COMPLIANT, NOT_APPLICABLE, UNKNOWN, Verdict, judge
 from ...model.plan import RESTRICTED
 from ..system import ControlError, Host, Unseen
+
+if TYPE_CHECKING:
+    from ...model.types.plan import Entry, Section
 
 PATH = "/private/etc/hosts"
 NOWHERE = frozenset({"0.0.0.0", "::", "127.0.0.1", "::1"})
 ELSEWHERE = "not all of its names are in /etc/hosts, and other filters are not observed on macOS"
 
 
-def verdicts(host: Host, section: Mapping[str, Any]) -> list[Verdict]:
+def verdicts(host: Host, section: Section) -> list[Verdict]:
     """A verdict for every service of the plan."""
     services = section["services"]
     try:
@@ -33,7 +36,7 @@ def _blocked(text: str) -> frozenset[str]:
     return frozenset(found - other)
 
 
-def _verdict(rule: str, entry: Mapping[str, Any], blocked: frozenset[str], unseen: str) -> Verdict:
+def _verdict(rule: str, entry: Entry, blocked: frozenset[str], unseen: str) -> Verdict:
     if entry["mode"] not in RESTRICTED:
         return judge(rule, entry, ())
     if unseen or not blocked.issuperset(entry.get("domains", ())):

@@ -7,7 +7,7 @@ from names that are joined with two underscores.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from ...model.finding import Verdict
 from ..controls.browser import ObservedPlace
@@ -15,6 +15,7 @@ from ..controls.browser.desired import Desired
 from ..controls.browser.managed import check
 from ..controls.browser.managed import verdicts as judged
 from ..controls.browser.observed import Observed, changeable
+from ..controls.browser.places import Place
 from ..controls.group_policy.policies import CHROMIUM, PROGRAMS, Program, of_programs
 from ..system import ControlError, Host, Unseen
 from .applications import Found
@@ -22,6 +23,7 @@ from .property_list import read
 
 if TYPE_CHECKING:
     from ...model.types.plan import Plan
+    from ..controls.browser.tables import Policies
 
 FOLDER = "/Library/Managed Preferences"
 ENABLED = "EnterprisePoliciesEnabled"  # of Firefox
@@ -45,7 +47,7 @@ def verdicts(host: Host, plan: Plan, found: Found) -> tuple[list[Verdict], list[
     return judged(plan, desired, seen, (), unseen, "macOS"), sorted(one.id for one in programs)
 
 
-def _place(program: Program) -> Any:
+def _place(program: Program) -> Place:
     return program.place._replace(path=_path(program))
 
 
@@ -53,7 +55,7 @@ def _path(program: Program, user: str = "") -> str:
     return "/".join(filter(None, (FOLDER, user, f"{program.domain}.plist")))
 
 
-def _observed(host: Host, program: Program, desired: Desired, due: Mapping[str, Any]) -> Observed:
+def _observed(host: Host, program: Program, desired: Desired, due: Policies) -> Observed:
     """The worst of what is in effect for all users, and for those that have preferences of their own."""
     try:
         common = _said(host, program, _path(program))
@@ -61,13 +63,12 @@ def _observed(host: Host, program: Program, desired: Desired, due: Mapping[str, 
         own = [_said(host, program, _path(program, name)) for name in users]
     except (Unseen, ControlError) as why:
         return Observed(unseen=str(why))
-    tables: list[dict[str, Any] | None] = [{**(common or {}), **(one or {})} for one in own]
-    tables = tables or [common]
-    seen = [check(desired, program.place, due, _as_policies(program, table, due)) for table in tables]
+    tables: list[Policies | None] = [{**(common or {}), **(one or {})} for one in own]
+    seen = [check(desired, program.place, due, _as_policies(program, table)) for table in tables or [common]]
     return next((one for one in seen if not one.complete), seen[0])
 
 
-def _said(host: Host, program: Program, path: str) -> dict[str, Any] | None:
+def _said(host: Host, program: Program, path: str) -> Policies | None:
     said = read(host, path)
     seen = host.stat(path)
     if seen is not None and (loose := changeable(host, path, seen)):
@@ -75,20 +76,20 @@ def _said(host: Host, program: Program, path: str) -> dict[str, Any] | None:
     return said
 
 
-def _as_policies(program: Program, said: Mapping[str, Any] | None, due: Mapping[str, Any]) -> dict[str, Any] | None:
+def _as_policies(program: Program, said: Policies | None) -> Policies | None:
     """The policies that a program takes from a table of preferences; None for none."""
     if said is None or program.family == CHROMIUM:
-        return None if said is None else dict(said)
+        return said
     if said.get(ENABLED) not in (True, 1):
         return None
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for name in sorted(said):
         if name != ENABLED:
             _set(found, name.split(JOINT, DEEPEST), said[name])
     return found
 
 
-def _set(table: dict[str, Any], names: Sequence[str], value: Any) -> None:
+def _set(table: dict[str, object], names: Sequence[str], value: object) -> None:
     """Set a value in tables within each other."""
     *above, last = names
     for name in above:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import plistlib
-from typing import Any
 
 from ..system import ControlError, Host
 
@@ -13,7 +12,7 @@ BEGINNINGS = (b"bplist00", b"<?xml", b"<!DOCTYPE plist", b"<plist")
 MARK = b"\xef\xbb\xbf"  # that some editors put before UTF-8
 
 
-def read(host: Host, path: str) -> dict[str, Any] | None:
+def read(host: Host, path: str) -> dict[str, object] | None:
     """What a file says, with the types of JSON; None where it is not there. Raises Unseen, and ControlError for a link
     and for what is no property list.
     """
@@ -32,7 +31,7 @@ def read(host: Host, path: str) -> dict[str, Any] | None:
     return {str(key): _plain(value, DEEPEST) for key, value in said.items()}
 
 
-def _plain(value: Any, deep: int) -> Any:
+def _plain(value: object, deep: int) -> object:
     """A value as JSON has it; None for dates, data, and what is nested too deeply."""
     if isinstance(value, dict) and deep:
         return {str(key): _plain(one, deep - 1) for key, one in value.items()}

@@ -12,7 +12,7 @@ owner, a link in its place, a foreign file that overrides it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Iterable, Iterator, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.finding import COMPLIANT, NOT_APPLICABLE, Finding, Verdict, judge
@@ -53,16 +53,17 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
     host.record_fields["browsers"] = sorted({*found_here, *(fork.id[:100] for fork in others if fork.policies)})
     seen = [ObservedPlace(place, CHECKS[place.family](host, place, desired)) for place in everywhere]
     verdicts = judge_policies(section, desired, seen)
+    mode: Entry = {"mode": section["mode"]}
     found = faulty(seen)
     if desired:
         found += [Finding("browser", fork.id, path=fork.binary, detail=UNKNOWN) for fork in others if not fork.policies]
         running = running_browsers(host, everywhere)
         # Enforcing does not end a browser under its user's hands.
-        verdicts.append(judge("browser/running", section, *running)._replace(drifted=False))
-        verdicts.append(judge("browser/packaged", section, *_packaged(host, plan, everywhere))._replace(drifted=False))
+        verdicts.append(judge("browser/running", mode, *running)._replace(drifted=False))
+        verdicts.append(judge("browser/packaged", mode, *_packaged(host, plan, everywhere))._replace(drifted=False))
     if desired or found:
         scripted = unsandboxed(host, known) if desired else ""
-        files = judge("browser/policy-file", section, found, _reasons([unclear(seen), scripted]))
+        files = judge("browser/policy-file", mode, found, _reasons([unclear(seen), scripted]))
         verdicts.append(files._replace(findings=(*files.findings, *ignored_policy_paths.find_unread(host))))
     else:
         verdicts.append(Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set"))
@@ -86,7 +87,7 @@ def judge_policies(
             for one in seen
             if setting in one.observed.settings
         ]
-        verdict = judge(rule(setting), section, found, unseen)
+        verdict = judge(rule(setting), {"mode": section["mode"]}, found, unseen)
         if verdict.state == COMPLIANT and setting in (GOOGLE_TENANTS, MICROSOFT_TENANTS):
             from .tenants import mechanisms
 
@@ -99,7 +100,9 @@ def _of_service(rule: str, entry: Entry, found: Sequence[Finding], unseen: str, 
     """The verdict of a service. What does not fit into the lists of browsers is open, unless the DNS filter closes it;
     no run can correct that.
     """
-    beyond = entry.get("open" if filtered else "unlisted", ()) if entry["mode"] in RESTRICTED else ()
+    beyond = entry.get("open", ()) if filtered else entry.get("unlisted", ())
+    if entry["mode"] not in RESTRICTED:
+        beyond = ()
     more = [Finding("policy", one, detail=f"open in browsers: their lists take {MOST_ENTRIES} names") for one in beyond]
     verdict = judge(rule, entry, [*found, *more], unseen)
     return verdict if found else verdict._replace(drifted=False)

@@ -9,7 +9,7 @@ chromium_folder.
 
 from __future__ import annotations
 
-from typing import Any, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Collection, Iterable
 
 from ....base.json_text import to_json
 from ...system import WRITTEN_BY
@@ -28,6 +28,9 @@ from .settings import (
     SIGN_IN,
 )
 
+if TYPE_CHECKING:
+    from .tables import Policies
+
 BLOCK, ALLOW, MERGE = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList"
 MERGE_DICTIONARIES = "PolicyDictionaryMultipleSourceMergeList"
 NO_EXTENSIONS, SOME_EXTENSIONS = "ExtensionInstallBlocklist", "ExtensionInstallAllowlist"
@@ -43,9 +46,9 @@ TENANT_DOMAINS, TENANT_HEADERS = "AllowedDomainsForApps", "HttpHeaderInjection"
 WORK_LOGINS = ["login.microsoftonline.com", "login.microsoft.com", "login.windows.net"]
 
 
-def closing(rules: Rules, place: Place) -> dict[str, dict[str, Any]]:
+def closing(rules: Rules, place: Place) -> dict[str, Policies]:
     """By bypass that is closed: the policies that close it in the browsers of a place."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Policies] = {}
     for id_, value in rules.settings:
         row = SETTINGS[id_]
         said = dict(row.chromium)
@@ -54,10 +57,7 @@ def closing(rules: Rules, place: Place) -> dict[str, dict[str, Any]]:
         elif id_ == SIGN_IN and rules.google_domains:  # their accounts stay, and no other one may sign in
             said = {"RestrictSigninToPattern": _accounts_of(rules.google_domains)}
         elif id_ == EXTENSIONS and value == ALLOW_LIST:
-            said = {
-                NO_EXTENSIONS: ["*"],
-                SOME_EXTENSIONS: list(rules.chrome_allowed),
-            }
+            said = {NO_EXTENSIONS: ["*"], SOME_EXTENSIONS: list(rules.chrome_allowed)}
         elif id_ == EXTENSIONS:
             said = {NO_EXTENSIONS: list(rules.chrome_extensions)}
         elif id_ == PROXY_EXTENSIONS:
@@ -86,8 +86,8 @@ def policies(
     shut: Collection[Name] = (),
     merged: Iterable[str] = (),
     decided: Collection[str] = (),
-    of_extensions: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+    of_extensions: Policies | None = None,
+) -> dict[str, object]:
     """What the file has to say; {} when there is nothing to say.
 
     `shut` are names that the organisation's own files block: Proscribe does not open them. `merged` are the lists that
@@ -96,7 +96,7 @@ def policies(
     """
     if not rules:
         return {}
-    said: dict[str, Any] = {MARK: WRITTEN_BY}
+    said: dict[str, object] = {MARK: WRITTEN_BY}
     lists = [BLOCK, ALLOW]
     for id_, closed in closing(rules, place).items():
         if id_ == PROXY_EXTENSIONS:
@@ -114,7 +114,7 @@ def policies(
     return said
 
 
-def microsoft_headers(tenants: tuple[str, ...]) -> list[dict[str, Any]]:
+def microsoft_headers(tenants: tuple[str, ...]) -> list[dict[str, object]]:
     """Which headers tell Microsoft whom to refuse, and at which hosts."""
     work = {"Restrict-Access-To-Tenants": ",".join(tenants), "Restrict-Access-Context": tenants[0]}
     private = {"sec-Restrict-Tenant-Access-Policy": "restrict-msa"}
@@ -124,7 +124,7 @@ def microsoft_headers(tenants: tuple[str, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def render(said: dict[str, Any]) -> bytes:
+def render(said: Policies) -> bytes:
     """The file, one entry a line."""
     return (to_json(said, indent=1) + "\n").encode()
 

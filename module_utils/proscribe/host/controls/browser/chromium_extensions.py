@@ -9,13 +9,13 @@ ExtensionInstallForcelist is an entry of its own: it may have what "*" blocks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ....base.patterns import pattern
 from ....base.tuples import NamedTuple
 from ....model.plan import canonical
 from .chromium import MERGE_DICTIONARIES
-from .chromium_file import File, all_texts
+from .chromium_file import File
 from .extension_settings import (
     ALLOWED_PERMISSIONS,
     BLOCKED_PERMISSIONS,
@@ -25,11 +25,13 @@ from .extension_settings import (
     REFUSING,
     closes,
     due,
-    entry_of,
 )
+from .tables import all_texts, list_in, table_in
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Settings
+    from .tables import Policies
+
+    Fits = Callable[[object], bool]
 
 _IDS = pattern(r"[a-p]{32}(?:,[a-p]{32})*,?")
 _PERMISSION = pattern(r"[a-z][a-zA-Z0-9._]*")
@@ -39,24 +41,24 @@ _OF_URL = "update_url:"
 _HOSTS = ("runtime_allowed_hosts", "runtime_blocked_hosts")
 
 
-def _one_of(*words: str) -> Callable[[Any], bool]:
+def _one_of(*words: str) -> Fits:
     return lambda value: value in words
 
 
-def _permissions(value: Any) -> bool:
+def _permissions(value: object) -> bool:
     return all_texts(value) and all(_PERMISSION.fullmatch(one) for one in value)
 
 
-def _text(value: Any) -> bool:
+def _text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _flag(value: Any) -> bool:
+def _flag(value: object) -> bool:
     return isinstance(value, bool)
 
 
 _TYPES = ("extension", "theme", "user_script", "hosted_app", "legacy_packaged_app", "platform_app")
-_OF_ALL: Mapping[str, Callable[[Any], bool]] = {
+_OF_ALL: Mapping[str, Fits] = {
     MODE: _one_of("allowed", *REFUSING),
     BLOCKED_PERMISSIONS: _permissions,
     "install_sources": all_texts,
@@ -64,7 +66,7 @@ _OF_ALL: Mapping[str, Callable[[Any], bool]] = {
     "blocked_install_message": _text,
     **dict.fromkeys(_HOSTS, all_texts),
 }
-_OF_IDS: Mapping[str, Callable[[Any], bool]] = {
+_OF_IDS: Mapping[str, Fits] = {
     MODE: _one_of("allowed", "force_installed", "normal_installed", *REFUSING),
     BLOCKED_PERMISSIONS: _permissions,
     ALLOWED_PERMISSIONS: _permissions,
@@ -72,7 +74,7 @@ _OF_IDS: Mapping[str, Callable[[Any], bool]] = {
     "override_update_url": _flag,
     "file_url_navigation_allowed": _flag,
     "blocked_install_message": _text,
-    "minimum_version_required": lambda value: _text(value) and bool(_VERSION.fullmatch(value)),
+    "minimum_version_required": lambda value: isinstance(value, str) and bool(_VERSION.fullmatch(value)),
     "toolbar_pin": _one_of("force_pinned", "default_unpinned", "default_pinned"),
     **dict.fromkeys(_HOSTS, all_texts),
 }
@@ -87,7 +89,7 @@ class Lists(NamedTuple):
     forced: Sequence[str] = ()
 
 
-def flawed(settings: Settings) -> str:
+def flawed(settings: Policies) -> str:
     """The entry for which Chromium drops all of the settings; "" for none."""
     for key, entry in settings.items():
         fields = _fields(key)
@@ -98,7 +100,7 @@ def flawed(settings: Settings) -> str:
     return ""
 
 
-def _fields(key: str) -> Mapping[str, Callable[[Any], bool]] | None:
+def _fields(key: str) -> Mapping[str, Fits] | None:
     """The fields of an entry that have to be of a type; None for a key that Chromium does not know."""
     if key == EVERY:
         return _OF_ALL
@@ -109,57 +111,60 @@ def _fields(key: str) -> Mapping[str, Callable[[Any], bool]] | None:
 
 def joined(files: Iterable[File]) -> bool:
     """Whether the files' settings are joined."""
-    listed = [file.said[MERGE_DICTIONARIES] for file in sorted(files) if MERGE_DICTIONARIES in file.said]
-    return bool(listed) and isinstance(listed[-1], list) and (EXTENSION_SETTINGS in listed[-1] or EVERY in listed[-1])
+    merged = _merged(files) or ()
+    return EXTENSION_SETTINGS in merged or EVERY in merged
 
 
-def together(files: Iterable[File]) -> dict[str, Any]:
+def _merged(files: Iterable[File]) -> list[object] | None:
+    """What the last file by name names to be joined; None if no file has the setting."""
+    having = [file for file in sorted(files) if MERGE_DICTIONARIES in file.said]
+    return list_in(having[-1].said, MERGE_DICTIONARIES) if having else None
+
+
+def together(files: Sequence[File]) -> dict[str, object]:
     """The settings of all files, whether or not Chromium takes what they come to."""
     every = [file for file in sorted(files) if EXTENSION_SETTINGS in file.said]
     if not every or not isinstance(every[-1].said[EXTENSION_SETTINGS], dict):
         return {}
-    settings: Settings = {}
+    settings: dict[str, object] = {}
     for file in reversed(every) if joined(files) else every[-1:]:
-        value = file.said[EXTENSION_SETTINGS]
-        settings.update(value if isinstance(value, dict) else {})
+        settings.update(table_in(file.said, EXTENSION_SETTINGS))
     return settings
 
 
-def effective(files: Iterable[File]) -> dict[str, Any]:
+def effective(files: Sequence[File]) -> dict[str, object]:
     """The settings that Chromium goes by."""
-    listed = list(files)
-    settings = together(listed)
+    settings = together(files)
     if flawed(settings):
         return {}
-    hosts = [host for field in _HOSTS for host in entry_of(settings, EVERY).get(field, ())]
-    if not all(_HOST.fullmatch(host) for host in hosts):  # then all of "*" is dropped, and nothing else
+    hosts = [host for field in _HOSTS for host in list_in(table_in(settings, EVERY), field)]
+    if not all(_HOST.fullmatch(str(host)) for host in hosts):  # then all of "*" is dropped, and nothing else
         del settings[EVERY]
     return settings
 
 
-def deciding(files: Iterable[File], key: str) -> str:
+def deciding(files: Sequence[File], key: str) -> str:
     """The name of the file whose entry counts, or which hides the others'; "" if no file has the settings."""
-    listed = list(files)
-    every = [file for file in sorted(listed) if EXTENSION_SETTINGS in file.said]
-    having = [file for file in every if entry_of(file.said, EXTENSION_SETTINGS).get(key) is not None]
-    if joined(listed) and having:
+    every = [file for file in sorted(files) if EXTENSION_SETTINGS in file.said]
+    having = [file for file in every if table_in(file.said, EXTENSION_SETTINGS).get(key) is not None]
+    if joined(files) and having:
         return having[0].name
     return every[-1].name if every else ""
 
 
-def by_id(settings: Settings) -> dict[str, Mapping[str, Any]]:
+def by_id(settings: Policies) -> dict[str, dict[str, object]]:
     """The entries of extensions, each under its own id: a key may name several."""
     return {
-        id_: entry_of(settings, key)
+        id_: table_in(settings, key)
         for key in sorted(settings)
         if _IDS.fullmatch(key)
         for id_ in filter(None, key.split(","))
     }
 
 
-def openings(settings: Settings, lists: Lists, excepted: Iterable[str]) -> Iterator[str]:
+def openings(settings: Policies, lists: Lists, excepted: Iterable[str]) -> Iterator[str]:
     """Whose extensions may have the permission and should not: "*", ids, and update URLs."""
-    default = entry_of(settings, EVERY)
+    default = table_in(settings, EVERY)
     mode = default.get(MODE, "blocked" if EVERY in lists.blocked else "allowed")
     if mode not in REFUSING and not closes(default, of_all=True):
         yield EVERY
@@ -180,7 +185,7 @@ def openings(settings: Settings, lists: Lists, excepted: Iterable[str]) -> Itera
         if entry.get(MODE, listed) not in REFUSING and not closes(entry):
             yield id_
     for key in sorted(settings):
-        entry = entry_of(settings, key)
+        entry = table_in(settings, key)
         if key.startswith(_OF_URL) and entry.get(MODE, mode) not in REFUSING and not closes(entry):
             yield key
 
@@ -188,7 +193,7 @@ def openings(settings: Settings, lists: Lists, excepted: Iterable[str]) -> Itera
 class Fit(NamedTuple):
     """What Proscribe's file says, and whether it has its effect so without a change to the organisation's."""
 
-    policies: Mapping[str, Any]
+    policies: Policies
     fits: bool = True
 
 
@@ -201,17 +206,18 @@ def fitted(foreign: Sequence[File], own: str, excepted: Sequence[str]) -> Fit:
     if _same(required, theirs):
         return Fit({})
     added = {key: entry for key, entry in required.items() if key not in theirs or not _same(theirs[key], entry)}
-    lists = [file.said[MERGE_DICTIONARIES] for file in sorted(foreign) if MERGE_DICTIONARIES in file.said]
-    names = [one for one in (lists[-1] if lists and isinstance(lists[-1], list) else ()) if isinstance(one, str)]
+    merged = _merged(foreign)
+    names = [one for one in merged or () if isinstance(one, str)]
     apart = [one for one in names if one not in (EXTENSION_SETTINGS, EVERY)]
-    for policies in (
+    ways: tuple[Policies, ...] = (
         {EXTENSION_SETTINGS: added, MERGE_DICTIONARIES: sorted({EXTENSION_SETTINGS, *names})},
-        {EXTENSION_SETTINGS: required, **({MERGE_DICTIONARIES: apart} if lists else {})},
-    ):
+        {EXTENSION_SETTINGS: required, **({} if merged is None else {MERGE_DICTIONARIES: apart})},
+    )
+    for policies in ways:
         if _same(effective([*foreign, File(own, policies)]), required):
             return Fit(policies)
     return Fit({}, fits=False)
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: object, other: object) -> bool:
     return canonical(one) == canonical(other)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, Mapping
+from typing import TYPE_CHECKING
 
 from ....base.tuples import NamedTuple
 from ...system import ControlError, Host, Unseen
 from .chromium_json import parse
 from .observed import changeable, secret
 
+if TYPE_CHECKING:
+    from .tables import Policies
+
 
 class File(NamedTuple):
     """A file of the folder. `said` is what Chromium takes from it, nothing if it is no JSON object or not readable."""
 
     name: str
-    said: Mapping[str, Any]
+    said: Policies
     lost: str = ""  # why Chromium takes nothing from it
     hidden: bool = False  # whether that is because browsers cannot read it
     loose: str = ""  # who else could change it
@@ -42,12 +45,7 @@ def check_file(host: Host, path: str, seen: os.stat_result) -> tuple[File, bytes
     return File(name, said, broken, loose=loose), content
 
 
-def all_texts(value: Any) -> bool:
-    """Whether a value is a list that Chromium takes for one of its lists of texts."""
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
-
-
-def _said(content: bytes) -> tuple[Mapping[str, Any], str]:
+def _said(content: bytes) -> tuple[Policies, str]:
     try:
         said = parse(content)
     except ValueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from typing import Any, Iterator, Mapping
+from typing import TYPE_CHECKING, Iterator
 
 from ....base.json_text import to_json
 from ....model.plan import canonical
@@ -24,13 +24,17 @@ from .chromium import (
     render,
 )
 from .chromium_extensions import Fit, Lists, by_id, deciding, effective, fitted, flawed, openings, together
-from .chromium_file import File, all_texts, check_file
+from .chromium_file import File, check_file
 from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, PERMISSION, REFUSING
 from .matching import Closest, chromium_entry
 from .observed import MARK, Observed, faults
 from .places import Place
 from .rendering import CHROMIUM_ENTRIES, MOST_ENTRIES, Name, Rules
 from .settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS
+from .tables import all_texts, list_in
+
+if TYPE_CHECKING:
+    from .tables import Policies
 
 # The browsers whose own folders are known to take CHROMIUM_ENTRIES, since Chromium was tried; of others with another
 # maker nobody knows it.
@@ -78,13 +82,13 @@ class Folder:
         elif file.odd:
             self.odd.append(f"it is unknown what browsers take from {name} beside it: {file.odd}")
 
-    def _is_backup(self, name: str, said: Mapping[str, Any]) -> bool:
+    def _is_backup(self, name: str, said: Policies) -> bool:
         """Whether a file is another of Proscribe's own: a backup that a tool made, or what a kill left of a write."""
         if name == f".{self.own_name}.proscribe~":
             return True
         return MARK in said and set(said) <= _EVER_SAID
 
-    def _expected(self) -> dict[str, Any]:
+    def _expected(self) -> dict[str, object]:
         foreign = Closest(self._listed(BLOCK), self._listed(ALLOW), in_part=True)
         shut = [one for one in self.rules.allow if foreign.blocked(one)]
         merged = (name for name in self._listed(MERGE) if isinstance(name, str))
@@ -104,11 +108,10 @@ class Folder:
         theirs = {name for file in self.foreign for name in file.said}
         return {id_ for id_, _ in self.rules.settings if not theirs.isdisjoint(SETTINGS[id_].left_to)}
 
-    def _listed(self, setting: str) -> Iterator[Any]:
+    def _listed(self, setting: str) -> Iterator[object]:
         """The entries of a list in all of the organisation's files."""
         for file in self.foreign:
-            value = file.said.get(setting)
-            yield from value if isinstance(value, list) else ()
+            yield from list_in(file.said, setting)
 
     @property
     def rendered(self) -> bytes | None:
@@ -119,32 +122,28 @@ class Folder:
         """The files that browsers read."""
         return [*self.foreign, *([self.own] if self.own and self.faults.readable else [])]
 
-    def source(self, setting: str) -> tuple[str, Any]:
+    def source(self, setting: str) -> tuple[str, object]:
         """The last file that has a setting, by the order in which Chromium reads them, and its value there."""
-        last: tuple[str, Any] = ("", None)
+        last: tuple[str, object] = ("", None)
         for file in sorted(self._read()):
             if setting in file.said:
                 last = (file.name, file.said[setting])
         return last
 
-    def effective(self, setting: str) -> list[Any]:
+    def effective(self, setting: str) -> list[str]:
         """A list as Chromium has it: joined if the setting that says so has the last word, else the last file's. Where
         what the last file has is no list, or an entry is no string, nothing is left of all the others either (156).
         A joined list has each entry once, and begins with those of the last file.
         """
-        joined = self.source(MERGE)[1]
-        if not isinstance(self.source(setting)[1], list):
-            return []
-        value: list[Any] = self.source(setting)[1]
-        if isinstance(joined, list) and setting in joined:
-            lists = [file.said.get(setting) for file in sorted(self._read(), reverse=True)]
-            value = [entry for one in lists if isinstance(one, list) for entry in one]
+        joined, value = self.source(MERGE)[1], self.source(setting)[1]
+        if isinstance(value, list) and isinstance(joined, list) and setting in joined:
+            value = [entry for file in sorted(self._read(), reverse=True) for entry in list_in(file.said, setting)]
             return list(dict.fromkeys(value)) if all_texts(value) else []
         return value if all_texts(value) else []
 
     def overriding(self) -> list[str]:
         """Files of the organisation that take effect away from Proscribe's, and by what."""
-        joined = set(self.expected.get(MERGE, ())) & set(self.expected)
+        joined = {one for one in self.expected if one in list_in(self.expected, MERGE)}
         found = self._spoiling(joined)
         for file in sorted(self.foreign):
             if file.name < self.own_name:
@@ -152,7 +151,7 @@ class Folder:
             for setting in sorted(set(self.expected) & set(file.said) - {MARK, *self._fit.policies} - joined):
                 value = file.said[setting]
                 if setting == MERGE:
-                    if not isinstance(value, list) or not joined <= set(map(str, value)):
+                    if not joined <= set(map(str, list_in(file.said, MERGE))):
                         found.append(
                             f"{file.name} sets {MERGE} without {', '.join(sorted(joined))}, after {self.own_name}"
                         )
@@ -191,13 +190,13 @@ class Folder:
         """Files of the organisation that others than root could change, and so make policies with."""
         return [f"{file.name} beside it {file.loose}" for file in sorted(self.foreign) if file.loose]
 
-    def _too_many(self, setting: str, entries: list[Any]) -> str:
+    def _too_many(self, setting: str, entries: list[str]) -> str:
         """What to do where the organisation's files and Proscribe's have more entries than browsers surely take."""
         tried = self.place.id in TRIED
         if len(entries) <= (CHROMIUM_ENTRIES if tried else MOST_ENTRIES):
             return ""
-        theirs = [(file.name, value) for file in sorted(self.foreign) if (value := file.said.get(setting))]
-        by_file = ", ".join(f"{len(value)} in {name}" for name, value in theirs if isinstance(value, list))
+        theirs = [(file.name, value) for file in sorted(self.foreign) if (value := list_in(file.said, setting))]
+        by_file = ", ".join(f"{len(value)} in {name}" for name, value in theirs)
         known = f"Chromium takes {CHROMIUM_ENTRIES}"
         return (
             f"{len(entries)} entries in {setting} of all files together{f' ({by_file})' if by_file else ''},"
@@ -210,8 +209,7 @@ class Folder:
         required = Closest(map(str, self.rules.block), map(str, self.rules.allow))
         found = []
         for file in sorted(self.foreign):
-            listed = file.said.get(ALLOW)
-            for text in listed if isinstance(listed, list) else ():
+            for text in list_in(file.said, ALLOW):
                 entry = chromium_entry(text)
                 if entry and entry.name.host != "*" and required.blocked(entry.name):
                     found.append((entry.name, f"{file.name} allows {text}"))
@@ -273,7 +271,7 @@ class Folder:
             wrong[PROXY_EXTENSIONS] = self._proxies()
         return {id_: why for id_, why in wrong.items() if why}
 
-    def _open(self, policy: str, value: Any) -> str:
+    def _open(self, policy: str, value: object) -> str:
         """Why a policy does not have the effect that it has to; "" if it has."""
         name, found = self.source(policy)
         if not name:
@@ -311,7 +309,7 @@ class Folder:
         return f'{name or self.own_name} does not block the permission {PERMISSION} in "*" of {EXTENSION_SETTINGS}'
 
     def _forced(self) -> list[str]:
-        return [str(one).partition(";")[0] for one in self.effective("ExtensionInstallForcelist")]
+        return [one.partition(";")[0] for one in self.effective("ExtensionInstallForcelist")]
 
     def _unblocked(self) -> set[str]:
         """The extensions that have to be refused and are not. An exception wins over a refusal:

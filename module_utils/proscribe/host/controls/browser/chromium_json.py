@@ -4,7 +4,7 @@ ends, `\\v` and `\\x41` (JSON_PARSE_CHROMIUM_EXTENSIONS). What it takes must not
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....base.json_text import from_json
 from ....base.patterns import DOTALL, pattern
@@ -19,7 +19,7 @@ _ESCAPE = pattern(r"\\(?:x([0-9A-Fa-f]{2})|.)", DOTALL)
 _COMMA = pattern(_STRING + r"|,(?=\s*[\]}])", DOTALL)
 
 
-def parse(content: bytes) -> Any:
+def parse(content: bytes) -> object:
     """The value of a policy file. Raises ValueError where Chromium, too, would take nothing from it."""
     try:
         text = content.decode("utf-8-sig")

@@ -10,57 +10,48 @@ Tried on Chromium 156 and Firefox ESR 153.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Sequence
+
+from .tables import list_in, table_in
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Entry, Settings
+    from .tables import Policies
 
 EXTENSION_SETTINGS, EVERY = "ExtensionSettings", "*"
 # `vpnProvider` is of ChromeOS alone: with it blocked, Chromium loads an extension that wants it all the same.
 PERMISSION = "proxy"
 MODE, BLOCKED_PERMISSIONS, ALLOWED_PERMISSIONS = "installation_mode", "blocked_permissions", "allowed_permissions"
-EXCEPTION: Mapping[str, Any] = {ALLOWED_PERMISSIONS: [PERMISSION]}
+EXCEPTION: Policies = {ALLOWED_PERMISSIONS: [PERMISSION]}
 _REPEATED = (BLOCKED_PERMISSIONS, "blocked_install_message", "runtime_allowed_hosts", "runtime_blocked_hosts")
 REFUSING = ("blocked", "removed")
 
 
-def entry_of(settings: Settings, key: str) -> Mapping[str, Any]:
-    """An entry, empty where there is none."""
-    entry = settings.get(key)
-    return entry if isinstance(entry, dict) else {}
-
-
-def closes(entry: Entry, of_all: bool = False) -> bool:
+def closes(entry: Policies, of_all: bool = False) -> bool:
     """Whether extensions of an entry cannot have the permission. In "*", `allowed_permissions` has no effect."""
-    allowed = () if of_all else _listed(entry, ALLOWED_PERMISSIONS)
-    return entry.get(MODE) in REFUSING or (
-        PERMISSION in _listed(entry, BLOCKED_PERMISSIONS) and PERMISSION not in allowed
-    )
+    if entry.get(MODE) in REFUSING:
+        return True
+    opened = not of_all and PERMISSION in list_in(entry, ALLOWED_PERMISSIONS)
+    return PERMISSION in list_in(entry, BLOCKED_PERMISSIONS) and not opened
 
 
-def blocking(default: Mapping[str, Any]) -> dict[str, Any]:
+def blocking(default: Policies) -> dict[str, object]:
     """The entry "*" with the permission blocked as well."""
-    listed = [one for one in _listed(default, BLOCKED_PERMISSIONS) if one != PERMISSION]
+    listed = [one for one in list_in(default, BLOCKED_PERMISSIONS) if one != PERMISSION]
     return {**default, BLOCKED_PERMISSIONS: [*listed, PERMISSION]}
 
 
-def excepting(default: Mapping[str, Any]) -> dict[str, Any]:
+def excepting(default: Policies) -> dict[str, object]:
     """The entry of an extension that may have the permission, where "*" is as given without Proscribe's part."""
     return {**{field: default[field] for field in _REPEATED if field in default}, **EXCEPTION}
 
 
-def due(theirs: Mapping[str, Any], excepted: Sequence[str], taken: Sequence[str] = ()) -> dict[str, Any]:
+def due(theirs: Policies, excepted: Sequence[str], taken: Sequence[str] = ()) -> dict[str, object]:
     """The organisation's settings with Proscribe's part in them. `taken` are ids that have an entry there.
 
     If theirs block the permission for all, nothing is added: what the organisation blocks is not opened.
     """
-    default = entry_of(theirs, EVERY)
+    default = table_in(theirs, EVERY)
     if closes(default, of_all=True):
         return dict(theirs)
     entries = {id_: excepting(default) for id_ in excepted if id_ not in taken and id_ not in theirs}
     return {**theirs, EVERY: blocking(default), **entries}
-
-
-def _listed(entry: Entry, field: str) -> Sequence[Any]:
-    value = entry.get(field)
-    return value if isinstance(value, list) else ()

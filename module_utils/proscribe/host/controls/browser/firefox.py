@@ -7,7 +7,7 @@ A file in which nothing but Proscribe's own part stands needs no more than a com
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Iterable
 
 from ....base.json_text import to_json
 from ....base.tuples import NamedTuple
@@ -17,6 +17,10 @@ from .observed import MARK
 from .places import THUNDERBIRD, Place
 from .rendering import Name, Rules, above, covers
 from .settings import ALLOW_LIST, BLOCKED, EXTENSIONS, GOOGLE_TENANTS, PRIVATE_LOGIN, PROXY_EXTENSIONS, SETTINGS
+from .tables import table_in
+
+if TYPE_CHECKING:
+    from .tables import Policies
 
 FILTER, DNS, TENANTS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
 PREFERENCES = "Preferences"
@@ -88,9 +92,9 @@ def _pattern(one: Name, hosts_below: bool = True) -> str:
     return f"*://{'*.' if hosts_below else ''}{one.host}{one.path or '/'}*"
 
 
-def closing(rules: Rules, place: Place) -> dict[str, dict[str, Any]]:
+def closing(rules: Rules, place: Place) -> dict[str, Policies]:
     """By setting that is managed: the policies that close it at a place."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Policies] = {}
     for id_, value in rules.settings:
         row = SETTINGS[id_]
         said = dict(row.firefox)
@@ -116,9 +120,9 @@ def _refused(rules: Rules) -> tuple[str, ...]:
     return rules.firefox_extensions if dict(rules.settings).get(EXTENSIONS) == BLOCKED else ()
 
 
-def policies(rules: Rules, place: Place, listed: Lists) -> dict[str, Any]:
+def policies(rules: Rules, place: Place, listed: Lists) -> dict[str, object]:
     """Proscribe's own part of the policies."""
-    said: dict[str, Any] = {}
+    said: dict[str, object] = {}
     if listed.block:
         said[FILTER] = {"Block": listed.block, **({"Exceptions": listed.exceptions} if listed.exceptions else {})}
         said[PREFERENCES] = dict(NO_SPECULATION)
@@ -126,17 +130,17 @@ def policies(rules: Rules, place: Place, listed: Lists) -> dict[str, Any]:
             said[SUPPORT_MENU] = {"Title": "Request an exception", "URL": rules.request_url}
     for closed in closing(rules, place).values():
         for name, value in closed.items():  # several settings may have preferences, or say something of "*"
-            said[name] = tables_joined(said[name], value) if name in said else value
+            said[name] = tables_joined(table_in(said, name), table_in(closed, name)) if name in said else value
     return said
 
 
-def tables_joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+def tables_joined(one: Policies, other: Policies) -> dict[str, object]:
     """Two tables of entries in one. Of an entry that both have, the fields are joined, and the other's count."""
-    both = {key: {**one[key], **other[key]} for key in one if key in other}
+    both = {key: {**table_in(one, key), **table_in(other, key)} for key in one if key in other}
     return {**one, **other, **both}
 
 
-def render(document: dict[str, Any]) -> bytes:
+def render(document: Policies) -> bytes:
     """A file, one entry a line. Strict JSON in ASCII: after anything else Firefox would ignore all of it."""
     return (to_json(document, indent=1, allow_nan=False) + "\n").encode()
 

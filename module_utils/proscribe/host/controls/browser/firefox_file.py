@@ -15,13 +15,13 @@ merged into and what came of it. The rule for what stands at the path now:
 from __future__ import annotations
 
 import stat
-from typing import Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Mapping, Sequence
 
 from ....base.json_text import from_json
 from ....base.tuples import NamedTuple
 from ....model.plan import canonical
 from ...system import SIGNED, STATE_DIRECTORY, ControlError, Host, Unseen
-from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, PERMISSION, entry_of
+from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, PERMISSION
 from .extension_settings import closes as closes_proxies
 from .firefox import FILTER, Lists, closing, lists, policies, render
 from .firefox_merge import assumed_ours, closes, merge, parse, same, without_ours
@@ -30,6 +30,10 @@ from .observed import MARK, Observed, faults
 from .places import Place
 from .rendering import MOST_ENTRIES, Name, Rules
 from .settings import EXTENSIONS, MICROSOFT_TENANTS, PRIVATE_LOGIN, PROXY_EXTENSIONS
+from .tables import list_in, table_in
+
+if TYPE_CHECKING:
+    from .tables import Policies
 
 # What Firefox (153) wants of "*". Of an extension's own entry, what is wrong there costs that entry alone.
 DEFAULT_FIELDS: Mapping[str, type] = {
@@ -43,8 +47,8 @@ DEFAULT_FIELDS: Mapping[str, type] = {
 class Note(NamedTuple):
     """What Proscribe remembers of a merge."""
 
-    base: dict[str, Any]  # what it merged into: the organisation's file, or the one of Firefox's installation, or {}
-    written: list[dict[str, Any]]  # what came of it; two while a write is under way
+    base: Policies  # what it merged into: the organisation's file, or the one of Firefox's installation, or {}
+    written: list[Policies]  # what came of it; two while a write is under way
     mode: int  # of the organisation's own file, and so what follows; None where it is not known
     owner: Sequence[int] | None = None  # its user and group
     modified: int | None = None  # in nanoseconds
@@ -60,7 +64,7 @@ class PolicyFile:
         self.faults = faults(host, place.path)
         self.seen = host.stat(place.path)
         self.content: bytes | None = None
-        self.document: dict[str, Any] | None = None
+        self.document: Policies | None = None
         self.lost = ""  # why Firefox takes nothing from it
         self.blocker = ""  # why Proscribe leaves it alone
         self._read(host)
@@ -99,7 +103,7 @@ class PolicyFile:
         if not self.faults.readable and not self.lost:
             self.lost = "not readable for users"
 
-    def _inherited(self, host: Host) -> dict[str, Any]:
+    def _inherited(self, host: Host) -> Policies:
         """The policies of Firefox's own installation, which a file below /etc hides."""
         for path in self.place.fallbacks:
             try:
@@ -118,7 +122,7 @@ class PolicyFile:
         except (ValueError, TypeError):
             self.note = None  # as if it were lost
 
-    def _base(self) -> tuple[bool, dict[str, Any]]:
+    def _base(self) -> tuple[bool, Policies]:
         """The organisation's part as of now, and whether it is another one than what was merged into."""
         if self.document is not None and not self.marked:
             return True, self.document
@@ -132,18 +136,18 @@ class PolicyFile:
                 return True, theirs
         return False, remembered if self.original is not None else self.inherited
 
-    def _original_document(self) -> dict[str, Any]:
+    def _original_document(self) -> Policies:
         try:
             return parse(self.original or b"{}")
         except ValueError:
             return {}
 
     @staticmethod
-    def _blocked_by(document: dict[str, Any]) -> list[Name]:
-        block = _filter(document, "Block")
+    def _blocked_by(document: Policies) -> list[Name]:
+        block = _filter(table_in(document, "policies"), "Block")
         return [entry.name for entry in map(firefox_entry, block) if entry]
 
-    def _expected(self) -> dict[str, Any] | None:
+    def _expected(self) -> dict[str, object] | None:
         ours = policies(self.rules, self.place, self.listed)
         return merge(self.base, ours) if ours else None
 
@@ -185,14 +189,15 @@ class PolicyFile:
 
     def observed(self) -> Observed:
         """What the file comes to."""
-        in_effect = self.document if self.document is not None and not self.lost else {}
+        in_effect = table_in({} if self.document is None or self.lost else self.document, "policies")
+        theirs = table_in(self.base, "policies")
         block, exceptions = _filter(in_effect, "Block"), _filter(in_effect, "Exceptions")
         required = Closest(map(str, self.rules.block), map(str, self.rules.allow))
         entries = [entry for entry in map(firefox_entry, exceptions) if entry]
         openings = {entry.name for entry in entries if entry.name.host != "*" and required.blocked(entry.name)}
         wrong = [*([self.blocker] if self.blocker else []), *self.faults.file, *self.faults.directories]
         wrong += [
-            f"{len(listed)} entries in {FILTER}, {len(_filter(self.base, name))} of them the organisation's; Firefox"
+            f"{len(listed)} entries in {FILTER}, {len(_filter(theirs, name))} of them the organisation's; Firefox"
             f" takes {MOST_ENTRIES}, doubles counted ({len(set(map(str, listed)))} are distinct): shorten the"
             " organisation's, or restrict fewer services"
             for name, listed in (("Block", block), ("Exceptions", exceptions))
@@ -212,17 +217,17 @@ class PolicyFile:
             openings=sorted(openings),
             openers=[
                 (entry.name, f"the organisation's exception {text} opens it")
-                for text in _filter(self.base, "Exceptions")
+                for text in _filter(theirs, "Exceptions")
                 if (entry := firefox_entry(text))
             ],
             why=self.lost,
-            settings=self._open(in_effect.get("policies", {})),
-            unblocked=frozenset(self._unblocked(in_effect.get("policies", {}))),
+            settings=self._open(in_effect),
+            unblocked=frozenset(self._unblocked(in_effect)),
             wrong=wrong,
             unclear=unclear,
         )
 
-    def _open(self, said: Mapping[str, Any]) -> dict[str, str]:
+    def _open(self, said: Policies) -> dict[str, str]:
         """By setting that is open: what is wrong."""
         wrong = {
             id_: self.lost or f"{', '.join(closed)}: not set, or not locked"
@@ -232,15 +237,15 @@ class PolicyFile:
         }
         if PROXY_EXTENSIONS in closing(self.rules, self.place) and (why := self._proxies(said)):
             wrong[PROXY_EXTENSIONS] = self.lost or why
-        effect = Unless(_filter({"policies": said}, "Block"), _filter({"policies": said}, "Exceptions"))
+        effect = Unless(_filter(said, "Block"), _filter(said, "Exceptions"))
         if self.rules.microsoft_tenants and not effect.blocked(Name(PRIVATE_LOGIN)):
             wrong[MICROSOFT_TENANTS] = self.lost or f"{PRIVATE_LOGIN} is not blocked"
         return wrong
 
-    def _proxies(self, said: Mapping[str, Any]) -> str:
+    def _proxies(self, said: Policies) -> str:
         """Why extensions may have a proxy that should not; "" if none may."""
-        settings = entry_of(said, EXTENSION_SETTINGS)
-        default = entry_of(settings, EVERY)
+        settings = table_in(said, EXTENSION_SETTINGS)
+        default = table_in(settings, EVERY)
         if wrong := [
             field for field, kind in DEFAULT_FIELDS.items() if not isinstance(default.get(field, kind()), kind)
         ]:
@@ -248,7 +253,7 @@ class PolicyFile:
         if default.get(MODE) == "removed" or not closes_proxies(default, of_all=True):
             return f'the permission {PERMISSION} is not blocked in "*" of {EXTENSION_SETTINGS}'
         others = (id_ for id_ in sorted(settings) if id_ != EVERY and id_ not in self.rules.firefox_allowed)
-        open_ = [id_ for id_ in others if not closes_proxies(entry_of(settings, id_))]
+        open_ = [id_ for id_ in others if not closes_proxies(table_in(settings, id_))]
         if not open_:
             return ""
         more = f", and {len(open_) - 1} more," if len(open_) > 1 else ""
@@ -258,16 +263,11 @@ class PolicyFile:
             f" there, or name it in {allowed}"
         )
 
-    def _unblocked(self, said: Mapping[str, Any]) -> set[str]:
+    def _unblocked(self, said: Policies) -> set[str]:
         """The extensions that have to be refused and are not."""
-        settings = said.get(EXTENSION_SETTINGS)
-        by_id = settings if isinstance(settings, dict) else {}
-        found = set()
-        for id_ in self.rules.firefox_extensions if EXTENSIONS in dict(self.rules.settings) else ():
-            one = by_id.get(id_, by_id.get("*"))
-            if not isinstance(one, dict) or one.get("installation_mode") != "blocked":
-                found.add(id_)
-        return found
+        by_id = table_in(said, EXTENSION_SETTINGS)
+        refused = self.rules.firefox_extensions if EXTENSIONS in dict(self.rules.settings) else ()
+        return {id_ for id_ in refused if table_in(by_id, id_ if id_ in by_id else EVERY).get(MODE) != "blocked"}
 
     def _has_more_than_ours(self) -> bool:
         ours = policies(self.rules, self.place, lists(self.rules))
@@ -278,15 +278,13 @@ class PolicyFile:
             return ["it still says what the plan no longer has"]
         if not self.marked:
             return ["it is the organisation's alone"]
-        now, due = (self.document or {}).get("policies", {}), self.expected["policies"]
+        now, due = (table_in(one, "policies") for one in (self.document or {}, self.expected))
         names = sorted(n for n in {*now, *due} if canonical(now.get(n)) != canonical(due.get(n)))
         return ["not as the plan has it: " + ", ".join(names)] if names else ["its notice differs"]
 
 
-def _filter(document: dict[str, Any], name: str) -> list[Any]:
-    found = document.get("policies", {}).get(FILTER)
-    value = found.get(name) if isinstance(found, dict) else None
-    return value if isinstance(value, list) else []
+def _filter(policies: Policies, name: str) -> list[object]:
+    return list_in(table_in(policies, FILTER), name)
 
 
 def unopened(listed: Lists) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ what else the plan asks for is replaced where it is weaker.
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping, NoReturn, Sequence
+from typing import TYPE_CHECKING, NoReturn, Sequence
 
 from ....model.plan import canonical
 from ...system import WRITTEN_BY
@@ -26,22 +26,24 @@ from .extension_settings import (
     MODE,
     PERMISSION,
     blocking,
-    entry_of,
     excepting,
 )
 from .extension_settings import closes as closes_proxies
 from .firefox import DNS, FILTER, NO_SPECULATION, PREFERENCES, SUPPORT_MENU, TENANTS
 from .observed import MARK
 from .settings import SETTINGS
+from .tables import list_in, table_in
+
+if TYPE_CHECKING:
+    from .tables import Policies
 
 LISTS = ("Block", "Exceptions")
 PROXY = "Proxy"
 # Policies that are tables of many things: the organisation has its entries, and Proscribe its own.
 TABLES = (EXTENSION_SETTINGS, PREFERENCES)
-Document = Mapping[str, Any]
 
 
-def parse(content: bytes) -> dict[str, Any]:
+def parse(content: bytes) -> dict[str, object]:
     """A policies.json as strictly as Firefox reads it. Raises ValueError, saying what is wrong with it."""
 
     def refuse(text: str) -> NoReturn:
@@ -59,32 +61,32 @@ def parse(content: bytes) -> dict[str, Any]:
     return document
 
 
-def same(one: Any, other: Any) -> bool:
+def same(one: object, other: object) -> bool:
     """Whether two JSON values are the same, whatever the order of their keys (to Python alone, 1 is true)."""
     return canonical(one) == canonical(other)
 
 
-def merge(base: Document, ours: Document) -> dict[str, Any]:
+def merge(base: Policies, ours: Policies) -> dict[str, object]:
     """The organisation's document with Proscribe's policies in it. `ours` is what firefox.policies returns."""
-    policies = dict(base.get("policies", {}))
+    policies = dict(table_in(base, "policies"))
     for name, value in ours.items():
         if name == FILTER:
-            policies[name] = _joined(policies.get(name), value)
+            policies[name] = _joined(table_in(policies, name), table_in(ours, name))
         elif not closes(name, policies.get(name), value):
             policies[name] = _joined_table(name, policies.get(name), value)
     rest = {key: value for key, value in base.items() if key not in (MARK, "policies")}
     return {MARK: WRITTEN_BY, **rest, "policies": policies}
 
 
-def _joined(theirs: Any, ours: Mapping[str, list[str]]) -> dict[str, Any]:
-    joined = dict(theirs) if isinstance(theirs, dict) else {}
-    for name, entries in ours.items():
-        listed = _list(joined, name)
-        joined[name] = [*listed, *(entry for entry in entries if entry not in listed)]
+def _joined(theirs: Policies, ours: Policies) -> dict[str, object]:
+    joined = dict(theirs)
+    for name in ours:
+        listed = list_in(theirs, name)
+        joined[name] = [*listed, *(entry for entry in list_in(ours, name) if entry not in listed)]
     return joined
 
 
-def closes(name: str, theirs: Any, ours: Any) -> bool:
+def closes(name: str, theirs: object, ours: object) -> bool:
     """Whether a policy as it is closes what Proscribe's would close."""
     if name == TENANTS:
         return _narrower(theirs, ours)
@@ -93,26 +95,29 @@ def closes(name: str, theirs: Any, ours: Any) -> bool:
     if name == PROXY:  # the organisation's own, whatever it is, as long as users cannot change it
         return isinstance(theirs, dict) and theirs.get("Locked") is True and "Mode" in theirs
     if name == EXTENSION_SETTINGS:
-        return isinstance(theirs, dict) and same(_joined_extensions(theirs, ours), theirs)
+        return isinstance(theirs, dict) and isinstance(ours, dict) and same(_joined_extensions(theirs, ours), theirs)
     if isinstance(ours, dict):
         return isinstance(theirs, dict) and all(key in theirs and same(theirs[key], ours[key]) for key in ours)
     return same(theirs, ours)
 
 
-def _joined_table(name: str, theirs: Any, ours: Any) -> Any:
+def _joined_table(name: str, theirs: object, ours: object) -> object:
     """Proscribe's entries beside the organisation's where a policy is a table of them, else in place of it."""
-    if name == PROXY and isinstance(theirs, dict) and "Mode" in theirs:
+    if not isinstance(theirs, dict) or not isinstance(ours, dict):
+        return ours
+    if name == PROXY and "Mode" in theirs:
         return {**theirs, "Locked": True}
-    if name == EXTENSION_SETTINGS and isinstance(theirs, dict):
+    if name == EXTENSION_SETTINGS:
         return _joined_extensions(theirs, ours)
-    return {**theirs, **ours} if name in (DNS, *TABLES) and isinstance(theirs, dict) else ours
+    return {**theirs, **ours} if name in (DNS, *TABLES) else ours
 
 
-def _joined_extensions(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+def _joined_extensions(theirs: Policies, ours: Policies) -> dict[str, object]:
     """The organisation's ExtensionSettings with Proscribe's entries. An exception opens nothing that theirs block."""
     joined = dict(theirs)
-    default = entry_of(theirs, EVERY)
-    for key, entry in ours.items():
+    default = table_in(theirs, EVERY)
+    for key in ours:
+        entry = table_in(ours, key)
         mode = entry.get(MODE)
         if key == EVERY:
             added = {MODE: mode} if mode else {}
@@ -127,48 +132,44 @@ def _joined_extensions(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> di
     return joined
 
 
-def _answered(theirs: Any, mode: Any) -> bool:
+def _answered(theirs: object, mode: object) -> bool:
     """Whether the organisation's own entry for an extension refuses it, or permits it, as Proscribe's would."""
     return isinstance(theirs, dict) and (theirs.get(MODE) == "blocked") == (mode == "blocked")
 
 
-def _narrower(theirs: Any, ours: str) -> bool:
+def _narrower(theirs: object, ours: object) -> bool:
     """Whether the organisation's own list of tenant domains allows no more than the plan."""
-    return isinstance(theirs, str) and bool(theirs) and _domains(theirs) <= _domains(ours)
+    return isinstance(theirs, str) and bool(theirs) and _domains(theirs) <= _domains(str(ours))
 
 
 def _domains(text: str) -> set[str]:
     return {domain.strip().lower() for domain in text.split(",")}
 
 
-def without_ours(current: Document, base: Document, written: Sequence[Document]) -> dict[str, Any]:
+def without_ours(current: Policies, base: Policies, written: Sequence[Policies]) -> dict[str, object]:
     """The organisation's document inside a merged one. `written` is what Proscribe wrote last; two documents, if it was
     interrupted between two writes and either may be there.
     """
     rest = {key: value for key, value in current.items() if key not in (MARK, "policies")}
-    policies = _back(
-        current.get("policies", {}), base.get("policies", {}), [document.get("policies", {}) for document in written]
-    )
+    policies = _back(table_in(current, "policies"), table_in(base, "policies"), _tables(written, "policies"))
     if policies or "policies" in base:
         rest["policies"] = policies
     return rest
 
 
-def _back(current: Document, base: Document, written: Sequence[Document]) -> dict[str, Any]:
-    rest: dict[str, Any] = {}
+def _tables(documents: Sequence[Policies], name: str) -> list[dict[str, object]]:
+    return [table_in(document, name) for document in documents]
+
+
+def _back(current: Policies, base: Policies, written: Sequence[Policies]) -> dict[str, object]:
+    rest: dict[str, object] = {}
     for name, value in current.items():
         if any(name in document and same(document[name], value) for document in written):
             if name in base:
                 rest[name] = base[name]
-        elif name == FILTER and isinstance(value, dict):
-            before = base.get(name)
-            taken = _filter_back(value, before if isinstance(before, dict) else {}, [d.get(name) for d in written])
-            if taken or name in base:
-                rest[name] = taken
-        elif name in TABLES and isinstance(value, dict):
-            before = base.get(name)
-            earlier = [table for d in written if isinstance(table := d.get(name), dict)]
-            taken = _table_back(name, value, before if isinstance(before, dict) else {}, earlier)
+        elif name in (FILTER, *TABLES) and isinstance(value, dict):
+            back = {FILTER: _filter_back, EXTENSION_SETTINGS: _extensions_back}.get(name, _back)
+            taken = back(value, table_in(base, name), _tables(written, name))
             if taken or name in base:
                 rest[name] = taken
         else:
@@ -176,41 +177,44 @@ def _back(current: Document, base: Document, written: Sequence[Document]) -> dic
     return rest
 
 
-def _table_back(name: str, current: Document, base: Document, written: Sequence[Document]) -> dict[str, Any]:
+def _extensions_back(current: Policies, base: Policies, written: Sequence[Policies]) -> dict[str, object]:
     rest = _back(current, base, written)
-    default = entry_of(current, EVERY)
-    if name == EXTENSION_SETTINGS and default and rest.get(EVERY) is default:  # a later edit of it
-        rest[EVERY] = _default_back(default, entry_of(base, EVERY), [entry_of(table, EVERY) for table in written])
+    default = table_in(current, EVERY)
+    if default and rest.get(EVERY) is default:  # a later edit of it
+        rest[EVERY] = _default_back(default, table_in(base, EVERY), _tables(written, EVERY))
         if not rest[EVERY] and EVERY not in base:
             del rest[EVERY]
     return rest
 
 
-def _default_back(current: Document, base: Document, written: Sequence[Document]) -> dict[str, Any]:
+def _default_back(current: Policies, base: Policies, written: Sequence[Policies]) -> dict[str, object]:
     """The entry "*" of ExtensionSettings without what Proscribe put there."""
-    rest: dict[str, Any] = {}
+    rest: dict[str, object] = {}
     for field, value in current.items():
-        earlier = [entry[field] for entry in written if field in entry]
-        theirs = set(map(canonical, _list(base, field)))
         if field == BLOCKED_PERMISSIONS and isinstance(value, list):
-            ours = {canonical(one) for listed in earlier if isinstance(listed, list) for one in listed} - theirs
-            left = [one for one in value if canonical(one) not in ours]
+            left = _list_back(field, value, base, written)
             if left or field in base:
                 rest[field] = left
-        elif not any(same(one, value) for one in earlier):
+        elif not any(field in entry and same(entry[field], value) for entry in written):
             rest[field] = value
         elif field in base:
             rest[field] = base[field]
     return rest
 
 
-def _filter_back(current: Document, base: Document, written: Sequence[Any]) -> dict[str, Any]:
+def _list_back(name: str, current: list[object], base: Policies, written: Sequence[Policies]) -> list[object]:
+    """A list without the entries that were written and are not the organisation's."""
+    theirs = set(map(canonical, list_in(base, name)))
+    ours = {canonical(entry) for table in written for entry in list_in(table, name)} - theirs
+    return [entry for entry in current if canonical(entry) not in ours]
+
+
+def _filter_back(current: Policies, base: Policies, written: Sequence[Policies]) -> dict[str, object]:
     rest = dict(current)
     for name in LISTS:
-        theirs = _list(base, name)
-        ours = {canonical(entry) for document in written for entry in _list(document, name) if entry not in theirs}
-        if isinstance(rest.get(name), list):
-            rest[name] = [entry for entry in rest[name] if canonical(entry) not in ours]
+        value = current.get(name)
+        if isinstance(value, list):
+            rest[name] = _list_back(name, value, base, written)
             if not rest[name] and name not in base:
                 del rest[name]
             elif not rest[name] and not isinstance(base.get(name), list):
@@ -218,24 +222,22 @@ def _filter_back(current: Document, base: Document, written: Sequence[Any]) -> d
     return rest
 
 
-def _list(document: Any, name: str) -> list[Any]:
-    value = document.get(name) if isinstance(document, dict) else None
-    return value if isinstance(value, list) else []
-
-
-def assumed_ours(current: Document) -> list[Document]:
+def assumed_ours(current: Policies) -> list[Policies]:
     """What to take for `written` where that is lost: all of the settings that Proscribe manages."""
-    policies = current.get("policies", {})
+    policies = table_in(current, "policies")
     managed = {name for row in SETTINGS.values() for name in row.firefox} - {PROXY, *TABLES}
     ours = {name: policies[name] for name in sorted({FILTER, TENANTS, *managed}) if name in policies}
-    tables = {name: policies[name] for name in TABLES if isinstance(policies.get(name), dict)}
-    refused = {"installation_mode": "blocked"}
-    locked = {*NO_SPECULATION, *(key for row in SETTINGS.values() for key in row.firefox.get(PREFERENCES, ()))}
-    for name, table in tables.items():
-        ours[name] = {key: value for key, value in table.items() if same(value, refused) or key in locked}
-    for key, entry in tables.get(EXTENSION_SETTINGS, {}).items():
-        if key == EVERY and PERMISSION in _list(entry, BLOCKED_PERMISSIONS):
-            ours[EXTENSION_SETTINGS].setdefault(key, {BLOCKED_PERMISSIONS: [PERMISSION]})
-        elif _list(entry, ALLOWED_PERMISSIONS) == [PERMISSION] and set(entry) <= {MODE, ALLOWED_PERMISSIONS}:
-            ours[EXTENSION_SETTINGS][key] = entry
+    refused = {MODE: "blocked"}
+    locked = {*NO_SPECULATION, *(key for row in SETTINGS.values() for key in table_in(row.firefox, PREFERENCES))}
+    for name in TABLES:
+        table = table_in(policies, name)
+        mine = {key: value for key, value in table.items() if same(value, refused) or key in locked}
+        for key in table if name == EXTENSION_SETTINGS else ():
+            entry = table_in(table, key)
+            if key == EVERY and PERMISSION in list_in(entry, BLOCKED_PERMISSIONS):
+                mine.setdefault(key, {BLOCKED_PERMISSIONS: [PERMISSION]})
+            elif list_in(entry, ALLOWED_PERMISSIONS) == [PERMISSION] and set(entry) <= {MODE, ALLOWED_PERMISSIONS}:
+                mine[key] = entry
+        if isinstance(policies.get(name), dict):
+            ours[name] = mine
     return [{"policies": ours}]

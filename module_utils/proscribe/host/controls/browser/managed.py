@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
 from ....model.finding import NOT_APPLICABLE, UNKNOWN, Finding, Verdict, judge
 from ....model.plan import canonical
@@ -19,9 +19,11 @@ from .desired import Desired
 from .exact_match import CHECKS
 from .observed import FILE_MODE, MARK, Observed
 from .places import Place
+from .tables import all_texts
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
+    from .tables import Policies
 
 DIRECTORY, OWN, OTHERS = "/managed", "the policy", "another policy"  # sorted so that the plan's comes last
 NOTHING = "no policy is set"
@@ -53,7 +55,7 @@ def verdicts(
         return [*found, Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]
     unknown = [Finding("browser", name, detail=OTHER) for name in others]
     missed = "; ".join(filter(None, (unclear(seen), unseen)))
-    policies = judge("browser/policy-file", section, [*faulty(seen), *unknown], missed)
+    policies = judge("browser/policy-file", {"mode": section["mode"]}, [*faulty(seen), *unknown], missed)
     if not (seen or unknown or missed):
         policies = Verdict("browser/policy-file", NOT_APPLICABLE, reason=NONE_HERE)
     running = Verdict("browser/running", NOT_APPLICABLE, reason=NONE_HERE)
@@ -87,7 +89,7 @@ class _Files:
         return os.stat_result((stat.S_IFREG | FILE_MODE, 0, 0, 1, owner, 0, len(self._contents[path]), 0, 0, 0))
 
 
-def check(desired: Desired, place: Place, due: Mapping[str, Any], said: Mapping[str, Any] | None) -> Observed:
+def check(desired: Desired, place: Place, due: Policies, said: Policies | None) -> Observed:
     """What the policies of a place's browsers come to. `due` are those that the plan has for this platform, `said`
     those that are there, with the types that they have in JSON; None where there is no table at all. Raises
     ControlError for a plan that no browser could follow.
@@ -111,22 +113,18 @@ def check(desired: Desired, place: Place, due: Mapping[str, Any], said: Mapping[
     return _in_other_words(seen)
 
 
-def _joined(due: Mapping[str, Any]) -> dict[str, Any]:
+def _joined(due: Policies) -> Policies:
     """There is one table, so lists are joined there, whether it says so or not."""
     return {MERGE: due[MERGE]} if MERGE in due else {}
 
 
-def _shared_out(due: Mapping[str, Any], said: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _shared_out(due: Policies, said: Policies) -> tuple[dict[str, object], dict[str, object]]:
     """What is as the plan has it, and the rest. Of a list of texts, the entries that the plan has are ours."""
-    ours: dict[str, Any] = {}
-    others: dict[str, Any] = {}
+    ours: dict[str, object] = {}
+    others: dict[str, object] = {}
     for name, value in said.items():
         desired = due.get(name)
-        if (
-            isinstance(desired, list)
-            and isinstance(value, list)
-            and all(isinstance(one, str) for one in [*desired, *value])
-        ):
+        if all_texts(desired) and all_texts(value):
             present = set(value)
             ours[name] = [one for one in desired if one in present]
             rest = present.difference(desired)
@@ -151,7 +149,7 @@ def _in_other_words(seen: Observed) -> Observed:
     )
 
 
-def spelled_as(due: Any, found: Any) -> Any:
+def spelled_as(due: object, found: object) -> object:
     """A value with the types that the plan's has, where a platform's table has fewer of them: numbers are booleans."""
     if isinstance(due, bool) and found in (0, 1) and not isinstance(found, str):
         return bool(found)

@@ -6,7 +6,7 @@ part (one scheme, one port) blocks nothing, one that opens in part opens.
 
 from __future__ import annotations
 
-from typing import Any, Iterable
+from typing import Iterable
 
 from ....base.patterns import pattern
 from ....base.tuples import NamedTuple
@@ -25,7 +25,7 @@ _FILTER = pattern(r"(?:([a-zA-Z][a-zA-Z0-9+.-]*|\*)://)?(\.?)([^/:?@]+)(:[^/?]*)
 _PATTERN = pattern(r"(\*|https?|wss?|ftp)://(\*|(?:\*\.)?[^/*:]+)(/.*)")
 
 
-def chromium_entry(text: Any) -> Entry | None:
+def chromium_entry(text: object) -> Entry | None:
     """An entry of URLBlocklist or URLAllowlist; None for what Chromium would not take, or that is not about web hosts.
 
     The format: https://support.google.com/chrome/a/answer/9942583
@@ -40,7 +40,7 @@ def chromium_entry(text: Any) -> Entry | None:
     return Entry(Name(host.lower(), (path or "").rstrip("*") if path != "/" else ""), not dot, whole)
 
 
-def firefox_entry(text: Any) -> Entry | None:
+def firefox_entry(text: object) -> Entry | None:
     """An entry of WebsiteFilter: a match pattern as extensions have them; Firefox compares it in lower case."""
     if text == "<all_urls>":
         return Entry(Name("*"))
@@ -59,7 +59,7 @@ class Closest:
     hosts with what lies below, the longer host, the longer path; on a tie the exception; "*" last.
     """
 
-    def __init__(self, block: Iterable[Any], allow: Iterable[Any], in_part: bool = False) -> None:
+    def __init__(self, block: Iterable[object], allow: Iterable[object], in_part: bool = False) -> None:
         blocks = [e for e in map(chromium_entry, block) if e and (in_part or (e.whole and e.below))]
         allows = [e for e in map(chromium_entry, allow) if e]
         self._everything = _has(blocks, "*") and not _has(allows, "*")
@@ -81,7 +81,7 @@ class Closest:
 class Unless:
     """Firefox: blocked is what a Block entry fits and no exception, however close; MOST_ENTRIES of each list count."""
 
-    def __init__(self, block: Iterable[Any], exceptions: Iterable[Any]) -> None:
+    def __init__(self, block: Iterable[object], exceptions: Iterable[object]) -> None:
         blocks = [e for e in map(firefox_entry, list(block)[:MOST_ENTRIES]) if e and e.whole and e.below]
         opened = [e for e in map(firefox_entry, list(exceptions)[:MOST_ENTRIES]) if e]
         self._block = _by_host(blocks)

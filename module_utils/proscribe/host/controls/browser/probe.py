@@ -149,7 +149,9 @@ def verdict(section: Section, outcomes: Sequence[tuple[Candidate, Outcome]]) -> 
     opened = [finding for finding, (_, came) in zip(findings, outcomes) if came.state == NONCOMPLIANT]
     silent = [f"{one.binary}: {came.detail}" for one, came in outcomes if came.state == UNKNOWN]
     # Enforcing corrects files, and what is wrong with those has rules of its own.
-    return judge(RULE, section, opened, "; ".join(silent))._replace(findings=tuple(findings), drifted=False)
+    return judge(RULE, {"mode": section["mode"]}, opened, "; ".join(silent))._replace(
+        findings=tuple(findings), drifted=False
+    )
 
 
 def _chromium(somebody: TransientUser, binary: str, listener: Listener, refused: Name) -> str:

@@ -14,7 +14,7 @@ one order.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Iterable, Iterator, Mapping
 
 from ....base.patterns import pattern
 from ....base.tuples import NamedTuple
@@ -111,16 +111,20 @@ def listed(entry: Entry) -> list[Name]:
     return names(_fitted(entry))
 
 
-def fitting(services: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def fitting(services: Mapping[str, Entry]) -> dict[str, Entry]:
     """The services with the names that browsers are given."""
     return {id_: _fitted(entry) for id_, entry in services.items()}
 
 
-def _fitted(entry: Entry) -> Mapping[str, Any]:
+def _fitted(entry: Entry) -> Entry:
     unlisted = set(entry.get("unlisted", ()))
     if not unlisted:
         return entry
-    return {**entry, **{key: [one for one in entry.get(key, ()) if one not in unlisted] for key in ("domains", "urls")}}
+    return {
+        **entry,
+        "domains": [one for one in entry.get("domains", ()) if one not in unlisted],
+        "urls": [one for one in entry.get("urls", ()) if one not in unlisted],
+    }
 
 
 def above(host: str) -> Iterator[str]:
@@ -140,7 +144,7 @@ def covers(upper: Name, lower: Name) -> bool:
 class Verdicts:
     """Who blocks and who opens which name, and so whether an address is blocked."""
 
-    def __init__(self, services: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, services: Mapping[str, Entry]) -> None:
         self._blockers: dict[Name, set[str]] = {}
         self._openers: dict[Name, set[str] | None] = {}  # None: opens for every service
         for id_, entry in services.items():
@@ -210,7 +214,7 @@ def rules(section: Section) -> Rules:
     )
 
 
-def minimal(services: Mapping[str, Mapping[str, Any]]) -> dict[Name, bool]:
+def minimal(services: Mapping[str, Entry]) -> dict[Name, bool]:
     """The names that have to be listed, each with whether it is blocked or opened. Raises ControlError for a name."""
     verdicts = Verdicts(services)
     smallest: dict[Name, bool] = {}
@@ -223,13 +227,13 @@ def minimal(services: Mapping[str, Mapping[str, Any]]) -> dict[Name, bool]:
     return smallest
 
 
-def _refused(services: Mapping[str, Mapping[str, Any]], store: str) -> tuple[str, ...]:
+def _refused(services: Mapping[str, Entry], store: str) -> tuple[str, ...]:
     """The extensions that restricted services have in a store, but for those that a permitted one has too."""
     refused = {id_ for entry in services.values() if entry["mode"] in RESTRICTED for id_ in extensions(entry, store)}
     return tuple(sorted(refused - _waived(services, store)))
 
 
-def _waived(services: Mapping[str, Mapping[str, Any]], store: str) -> set[str]:
+def _waived(services: Mapping[str, Entry], store: str) -> set[str]:
     return {id_ for entry in services.values() if entry["mode"] == "waived" for id_ in extensions(entry, store)}
 
 

@@ -10,10 +10,13 @@ the schema in Firefox (toolkit/components/enterprisepolicies/schemas). Values tr
 
 from __future__ import annotations
 
-from typing import Any, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Collection, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from .extension_settings import EVERY, EXTENSION_SETTINGS, blocking
+
+if TYPE_CHECKING:
+    from .tables import Policies
 
 BLOCKED, UNMANAGED, ALLOW_LIST = "blocked", "unmanaged", "allow_list"
 EXTENSIONS, PROXY_EXTENSIONS = "extensions", "proxy_extensions"
@@ -28,8 +31,8 @@ class Setting(NamedTuple):
 
     meaning: str
     default: str
-    chromium: Mapping[str, Any] = {}
-    firefox: Mapping[str, Any] = {}
+    chromium: Policies = {}
+    firefox: Policies = {}
     # An organisation's own settings that answer the same question: where it has one of them, it has decided.
     left_to: Sequence[str] = ()
     only: Sequence[str] = ()  # the browsers that have it; all of the family, if none is named
@@ -41,7 +44,7 @@ class Setting(NamedTuple):
         return not self.only or any(browser in self.only for browser in browsers)
 
 
-def _locked(**preferences: Any) -> Mapping[str, Any]:
+def _locked(**preferences: bool) -> Policies:
     """Firefox preferences that users cannot change."""
     said = {name.replace("__", "."): {"Value": value, "Status": "locked"} for name, value in preferences.items()}
     return {"Preferences": said}

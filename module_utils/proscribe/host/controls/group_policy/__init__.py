@@ -6,7 +6,7 @@ By them machines of the domain get the policies of their browsers, whether Ansib
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING
 
 from ....model.finding import Verdict
 from ...system import Host

@@ -12,21 +12,33 @@ and preferences on macOS. OneDrive and Teams on Windows read some of it for a us
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Iterator, Mapping
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.plan import RESTRICTED
 from .registry_pol import Entry, emptied, number, text
 
 if TYPE_CHECKING:
+    from typing import Final, TypedDict
+
     from ....model.types.plan import Plan, Section
+
+    class Preferences(TypedDict, total=False):
+        """What a program reads on macOS."""
+
+        DisablePersonalSync: bool
+        AllowTenantList: dict[str, bool]
+        RestrictTeamsSignInToAccountsFromTenantList: str
+        AllowedAccountsPattern: str
+
 
 _ONEDRIVE = "Software\\Policies\\Microsoft\\OneDrive"
 _TEAMS = "Software\\Policies\\Microsoft\\Office\\16.0\\Teams"
 _DRIVE = "Software\\Policies\\Google\\DriveFS"
-NO_PRIVATE, TENANTS = "DisablePersonalSync", "AllowTenantList"  # of OneDrive
-SIGN_IN = "RestrictTeamsSignInToAccountsFromTenantList"
-PATTERN = "AllowedAccountsPattern"
+NO_PRIVATE: Final = "DisablePersonalSync"  # of OneDrive, as is the next
+TENANTS: Final = "AllowTenantList"
+SIGN_IN: Final = "RestrictTeamsSignInToAccountsFromTenantList"
+PATTERN: Final = "AllowedAccountsPattern"
 
 
 class Accounts(NamedTuple):
@@ -34,7 +46,7 @@ class Accounts(NamedTuple):
 
     name: str
     domain: str  # of its preferences on macOS
-    preferences: Mapping[str, Any]
+    preferences: Preferences
     machine: tuple[Entry, ...] = ()
     user: tuple[Entry, ...] = ()
 
@@ -43,9 +55,11 @@ def of_programs(plan: Plan) -> list[Accounts]:
     """The policies of all programs whose private accounts a plan restricts. Raises ValueError for a text that the
     registry does not take.
     """
-    section = plan["controls"].get("browser", {})
-    microsoft = section.get("settings", {}).get("tenants", {}).get("microsoft", ())
-    google = section.get("settings", {}).get("tenants", {}).get("google", ())
+    section = plan["controls"].get("browser")
+    if section is None:
+        return []
+    tenants = section["settings"].get("tenants", {})
+    microsoft, google = tenants.get("microsoft", ()), tenants.get("google", ())
     found = [_onedrive(microsoft)] if _restricted(section, "onedrive_personal") else []
     if microsoft and _restricted(section, "teams_personal"):
         found.append(_teams(microsoft))
@@ -65,11 +79,11 @@ def user(plan: Plan) -> Iterator[Entry]:
 
 
 def _restricted(section: Section, service: str) -> bool:
-    return section.get("services", {}).get(service, {}).get("mode") in RESTRICTED
+    return service in section["services"] and section["services"][service]["mode"] in RESTRICTED
 
 
-def _onedrive(tenants: tuple[str, ...]) -> Accounts:
-    preferences: dict[str, Any] = {NO_PRIVATE: True}
+def _onedrive(tenants: Sequence[str]) -> Accounts:
+    preferences: Preferences = {NO_PRIVATE: True}
     if tenants:
         preferences[TENANTS] = dict.fromkeys(tenants, True)
     key = f"{_ONEDRIVE}\\{TENANTS}"
@@ -77,12 +91,12 @@ def _onedrive(tenants: tuple[str, ...]) -> Accounts:
     return Accounts("OneDrive", "com.microsoft.OneDrive", preferences, listed, (number(_ONEDRIVE, NO_PRIVATE, True),))
 
 
-def _teams(tenants: tuple[str, ...]) -> Accounts:
+def _teams(tenants: Sequence[str]) -> Accounts:
     listed = ",".join(tenants)
     return Accounts("Teams", "com.microsoft.teams2", {SIGN_IN: listed}, user=(text(_TEAMS, SIGN_IN, listed),))
 
 
-def _drive(domains: tuple[str, ...]) -> Accounts:
+def _drive(domains: Sequence[str]) -> Accounts:
     """The pattern is one of RE2, and has to fit an address whole."""
     pattern = f"^[^@]+@({'|'.join(map(re.escape, domains))})$"
     return Accounts(

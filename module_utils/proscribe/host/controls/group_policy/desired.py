@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from ....base.tuples import NamedTuple
-from ....model.finding import GROUP_POLICY
 from ....model.plan import once
 from ...system import WRITTEN_BY, ControlError
 from .identity import rule
@@ -13,7 +12,7 @@ from .policies import entries
 from .registry_pol import render
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Plan
+    from ....model.types.plan import GroupPolicyObject, Plan
 
 
 class Desired(NamedTuple):
@@ -38,13 +37,13 @@ def desired(plan: Plan, whole: bool = True) -> list[Desired]:
             one["browser"]["mode"] == "enforce",
             _policy(plan, one) if whole else b"",
         )
-        for one in plan.get(GROUP_POLICY, {}).get("objects", ())
+        for one in (plan["group_policy"]["objects"] if "group_policy" in plan else ())
     ]
 
 
-def _policy(plan: Plan, one: Mapping[str, Any]) -> bytes:
+def _policy(plan: Plan, one: GroupPolicyObject) -> bytes:
     """The registry's values that say the policies of a group's browsers."""
-    of_group = {"request_url": one.get("request_url", ""), "controls": {"browser": one["browser"]}}
+    of_group: Plan = {**plan, "request_url": one.get("request_url", ""), "controls": {"browser": one["browser"]}}
     try:
         return bytes(once(plan, rule(one["name"]), lambda: render(entries(of_group))))
     except ValueError as wrong:

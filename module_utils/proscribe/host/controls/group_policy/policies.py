@@ -10,7 +10,7 @@ management on Windows and macOS, and with other files where a Linux host gets th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterator, Mapping
+from typing import TYPE_CHECKING, Iterator
 
 from ....base.tuples import NamedTuple
 from ....model.plan import canonical
@@ -19,11 +19,13 @@ from ..browser.desired import Desired
 from ..browser.extension_settings import EXTENSION_SETTINGS
 from ..browser.observed import MARK
 from ..browser.places import THUNDERBIRD, Place
+from ..browser.tables import all_texts, table_in
 from . import accounts
 from .registry_pol import Entry, emptied, number, text
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
+    from ..browser.tables import Policies
 
 CHROMIUM, FIREFOX = "chromium", "firefox"
 
@@ -62,12 +64,12 @@ JSON_TEXTS = (EXTENSION_SETTINGS, firefox.PREFERENCES)
 NO_EXCEPTION = "*://nothing.proscribe.internal/*"
 
 
-def of_programs(plan: Plan) -> dict[Program, dict[str, Any]]:
+def of_programs(plan: Plan) -> dict[Program, dict[str, object]]:
     """By program that has anything to say: its policies, as its documentation has them. Raises ControlError for a plan
     that no browser could follow.
     """
     desired = Desired(plan)
-    found: dict[Program, dict[str, Any]] = {}
+    found: dict[Program, dict[str, object]] = {}
     for program in PROGRAMS:
         rules = desired.of(program.place)
         if program.family == CHROMIUM:
@@ -90,20 +92,20 @@ def entries(plan: Plan) -> list[Entry]:
     return [*found, *accounts.machine(plan)]
 
 
-def of_program(program: Program, said: Mapping[str, Any]) -> list[Entry]:
+def of_program(program: Program, said: Policies) -> list[Entry]:
     """The values of a program that say its policies."""
     nested = program.family != CHROMIUM
     if firefox.FILTER in said:
-        said = {**said, firefox.FILTER: {"Exceptions": [NO_EXCEPTION], **said[firefox.FILTER]}}
+        said = {**said, firefox.FILTER: {"Exceptions": [NO_EXCEPTION], **table_in(said, firefox.FILTER)}}
     return [entry for name in sorted(said) for entry in _values(program.key, name, said[name], nested)]
 
 
-def _values(key: str, name: str, value: Any, nested: bool) -> Iterator[Entry]:
+def _values(key: str, name: str, value: object, nested: bool) -> Iterator[Entry]:
     if isinstance(value, int):
         yield number(key, name, value)
     elif isinstance(value, str):
         yield text(key, name, value)
-    elif isinstance(value, list) and all(isinstance(one, str) for one in value):
+    elif all_texts(value):
         # Emptied even if nothing comes after: what another object has in such a list may open what is closed here.
         yield emptied(f"{key}\\{name}")
         for count, one in enumerate(value, 1):

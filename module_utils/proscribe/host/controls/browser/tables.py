@@ -1,0 +1,27 @@
+"""Parts of policies that anybody may have written: what is of another type than browsers take counts as nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Mapping
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
+    Policies = Mapping[str, object]  # by name, with values as JSON has them
+
+
+def table_in(table: Policies, key: str) -> dict[str, object]:
+    """A table in a table."""
+    value = table.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def list_in(table: Policies, key: str) -> list[object]:
+    """A list in a table."""
+    value = table.get(key)
+    return value if isinstance(value, list) else []
+
+
+def all_texts(value: object) -> TypeGuard[list[str]]:
+    """Whether a value is a list that Chromium takes for one of its lists of texts."""
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)

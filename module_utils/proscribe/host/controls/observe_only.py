@@ -1,0 +1,58 @@
+"""The record of a platform where nothing is changed: macOS, and Windows, which the controller asks."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Sequence
+
+from ...base.moments import stamp
+from ...model.finding import ERROR, UNKNOWN, Verdict, host_record
+from ...model.plan import CONTROLS
+from ..system import ControlError
+
+if TYPE_CHECKING:
+    from ...model.types.plan import Plan
+    from ...model.types.record import Observed, RecordError
+
+
+def chosen(plan: Plan, only: Iterable[str]) -> list[str]:
+    """The controls of a plan to observe: those that `only` names, or all where it is empty."""
+    return [name for name in CONTROLS if name in plan["controls"] and name in (set(only) or CONTROLS)]
+
+
+def record_of(
+    plan: Plan,
+    names: Sequence[str],
+    observers: Mapping[str, Callable[[], list[Verdict]]],
+    platform: Mapping[str, str],
+    system: str,
+    started: float,
+) -> Observed:
+    """The record of some controls. Rules of a control that has no observer are unknown. `system` is what people call
+    the platform, `started` when observing began, by the monotonic clock.
+    """
+    checked_at = stamp(time.time())
+    verdicts: list[Verdict] = []
+    errors: list[RecordError] = []
+    for name in names:
+        state, why = UNKNOWN, f"{name} is not observed on {system}"
+        try:
+            if name in observers:
+                verdicts += observers[name]()
+                continue
+        except ControlError as error:
+            state, why = ERROR, str(error)
+            errors.append({"control": name, "message": why})
+        verdicts += [Verdict(f"{name}/{id_}", state, reason=why) for id_ in plan["controls"][name]["services"]]
+    record = host_record(
+        plan_digest=plan["digest"],
+        checked_at=checked_at,
+        platform=platform,
+        verdicts=[verdict._replace(drifted=False) for verdict in verdicts],
+        errors=errors,
+        duration_ms=round((time.monotonic() - started) * 1000),
+        nothing_known={name: len(plan["controls"][name].get("nothing_known", ())) for name in names},
+    )
+    if "catalog" in plan:
+        record["catalog"] = plan["catalog"]
+    return record
