@@ -1,7 +1,7 @@
 """What a Windows host printed, from bytes to typed parts: its version, its programs that run, its registry.
 
-The bytes are in UTF-8 where the console could be switched to it, else in a code page of the host's language, which is
-named by its number; or in UTF-16. What cannot be decoded is replaced, and then nobody compares names with it.
+The bytes are in UTF-8 where the console could be switched to it. Else they are in a code page of the host's language,
+which is named by its number, or in UTF-16. What cannot be decoded is replaced, and then nobody compares names with it.
 """
 
 from __future__ import annotations

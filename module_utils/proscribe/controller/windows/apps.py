@@ -1,10 +1,10 @@
 """The rules of `apps` on a Windows host: what is registered as installed, which app packages users have, and what runs.
 
-Certain are the paths and uninstall keys of the catalogue, its app packages, and the keys that winget makes for portable
-programs, which begin with the package's id. Where name and publisher are those that the catalogue has, or the name is
-what people call the service in their own script, the program is known by its names alone, as a program that runs is by
-its image's. Programs that nobody registers are found only while they run. So a rule of which the catalogue lacks either
-part is never compliant.
+Certain are the paths and uninstall keys of the catalogue, and its app packages. So are the keys that winget makes for
+portable programs, which begin with the package's id. A program may also be known by its names alone: name and publisher
+are those that the catalogue has, or the name is what people call the service in their own script. A program that runs
+is known by its image's name. Programs that nobody registers are found only while they run. So a rule of which the
+catalogue lacks either part is never compliant.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from .registry import Registry, Value
 if TYPE_CHECKING:
     from ...host.controls.browser.tables import Policies
 
-DEEPEST = 8  # keys below each other that a policy has
+DEEPEST = 8  # keys below each other that a policy has.
 # By image, the programs that may be it; Chromium's own build has the name of Chrome's, in a folder of its own.
 IMAGES = {
     "chrome.exe": "google_chrome",
@@ -102,8 +102,8 @@ class Browsers(NamedTuple):
 
 
 def find_browsers(answer: Answer, installed: list[Installed]) -> Browsers:
-    """The browsers of a host: those that are registered as such for the machine or for a user who is logged in, have an
-    uninstall key or a path of their own, or run.
+    """The browsers of a host: those that the machine or a user who is logged in has registered as such, or by an
+    uninstall key or a path of their own, and those that run.
     """
     registry = answer.registry
     tops = [MACHINE, *(f"{USERS}\\{name}" for name in accounts(answer))]
@@ -138,9 +138,8 @@ def _app_paths(registry: Registry, key: str) -> Iterator[str]:
 def _unseen(answer: Answer, tops: list[str]) -> list[str]:
     """Why a host may have more browsers than were found."""
     unread = [NARROW] if answer.narrow else []
-    for top in tops:
-        if not answer.registry.complete(f"{top}\\{BROWSERS}"):
-            unread.append(UNREAD.format("the list of browsers" + ("" if top == MACHINE else " of a user")))
+    closed = [top for top in tops if not answer.registry.complete(f"{top}\\{BROWSERS}")]
+    unread += [UNREAD.format("the list of browsers" + ("" if top == MACHINE else " of a user")) for top in closed]
     return list(dict.fromkeys([*unread, *away(answer, "installed for themselves")]))
 
 

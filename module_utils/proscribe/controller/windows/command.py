@@ -55,17 +55,8 @@ LISTED_OF_USERS = ("Software", UNINSTALL.rpartition("\\")[0], APP_PACKAGES)
 LONGEST = 8191  # characters of a line that cmd takes
 
 # What the lines between the parts of an answer say, after the token.
-BEGIN, CODE_PAGE, ARCHITECTURE, TASKS, LIST, TREE, DONE, FAILED, END = (
-    "begin",
-    "codepage",
-    "architecture",
-    "tasks",
-    "list",
-    "tree",
-    "done",
-    "failed",
-    "end",
-)
+BEGIN, CODE_PAGE, ARCHITECTURE, TASKS = "begin", "codepage", "architecture", "tasks"
+LIST, TREE, DONE, FAILED, END = "list", "tree", "done", "failed", "end"
 
 
 def token() -> str:

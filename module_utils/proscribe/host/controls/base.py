@@ -2,10 +2,10 @@
 
 A control is a package `controls/<name>/` that offers
 
-    observe(host, plan) -> list[Verdict]     what is so; writes nothing
-    enforce(host, plan) -> Changes           the actions that would bring the host in line; does nothing yet. Asked
-                                             only where the plan enforces the control
-    lift(host, plan)    -> Changes           the actions that would leave the host as if Proscribe had never been there
+- observe(host, plan) -> list[Verdict]: what is so. It writes nothing.
+- enforce(host, plan) -> Changes: the actions that would bring the host in line. It does nothing yet, and is asked only
+  where the plan enforces the control.
+- lift(host, plan) -> Changes: the actions that would leave the host as if Proscribe had never been there.
 
 The list of actions *is* the diff and the log: check mode shows it, a real run carries it out in order. `observe`
 and `enforce` get the desired state of the host from the same code, so they cannot disagree. What only enforcing needs

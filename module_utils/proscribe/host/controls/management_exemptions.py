@@ -69,8 +69,8 @@ def gateways(host: Host) -> list[str]:
 
 
 def resolvers(host: Host) -> list[str]:
-    """The addresses of the name servers that the host asks, itself or through a resolver of its own, without zones; as
-    they are written, valid or not.
+    """The addresses of the name servers that the host asks, itself or through a resolver of its own. They are without
+    zones, and as they are written, valid or not.
     """
     fields = (line.split() for path in RESOLVER_FILES for line in _lines(host, path))
     found = [field[1].partition("%")[0] for field in fields if len(field) > 1 and field[0] == "nameserver"]

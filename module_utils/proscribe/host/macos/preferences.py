@@ -58,9 +58,9 @@ def _path(program: Program, user: str = "") -> str:
 def _observed(host: Host, program: Program, desired: Desired, due: Policies) -> Observed:
     """The worst of what is in effect for all users, and for those that have preferences of their own."""
     try:
-        common = _said(host, program, _path(program))
+        common = _said(host, _path(program))
         users = [name for name in host.list(FOLDER) if host.stat(_path(program, name)) is not None]
-        own = [_said(host, program, _path(program, name)) for name in users]
+        own = [_said(host, _path(program, name)) for name in users]
     except (Unseen, ControlError) as why:
         return Observed(unseen=str(why))
     tables: list[Policies | None] = [{**(common or {}), **(one or {})} for one in own]
@@ -68,7 +68,7 @@ def _observed(host: Host, program: Program, desired: Desired, due: Policies) -> 
     return next((one for one in seen if not one.complete), seen[0])
 
 
-def _said(host: Host, program: Program, path: str) -> Policies | None:
+def _said(host: Host, path: str) -> Policies | None:
     said = read(host, path)
     seen = host.stat(path)
     if seen is not None and (loose := changeable(host, path, seen)):

@@ -19,7 +19,7 @@ def read(host: Host, path: str) -> dict[str, object] | None:
     content = host.read(path, LARGEST)
     if content is None:
         return None
-    content = content[len(MARK) :] if content.startswith(MARK) else content
+    content = content.removeprefix(MARK)
     if not content.startswith(BEGINNINGS) or b"<!ENTITY" in content:
         raise ControlError(f"{path} is no property list")
     try:

@@ -1,13 +1,14 @@
 """The control `browser`: restricted sites are blocked by the managed policies of the browsers.
 
-Each place of the plan gets its policy whether or not a browser is installed, so that the ban is in effect before
-the browser arrives: a browser that a user unpacks at home obeys the same files, and no audit has to search for one.
+Each place of the plan gets its policy whether or not a browser is installed. So the ban is in effect before the browser
+arrives. A browser that a user unpacks at home obeys the same files, and no audit has to search for one.
 
-Rules: `browser/<service>`; one for each bypass that the plan closes (settings.SETTINGS), such as
-`browser/dns-over-https`; `browser/running` for browsers that go by another policy than the one on the disk;
-`browser/packaged` for flatpaks and snaps that the policy on the disk does not reach; and
-`browser/policy-file` for what else keeps a file from being what it has to be: more or other settings, its mode or
-owner, a link in its place, a foreign file that overrides it.
+Rules:
+- `browser/<service>`, and one for each bypass that the plan closes (settings.SETTINGS), as `browser/dns-over-https`
+- `browser/running`: browsers that go by another policy than the one on the disk
+- `browser/packaged`: flatpaks and snaps that the policy on the disk does not reach
+- `browser/policy-file`: what else is wrong with a file: more or other settings, its mode or owner, a link in its
+  place, a foreign file that overrides it
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ from ....model.finding import COMPLIANT, NOT_APPLICABLE, Finding, Verdict, judge
 from ....model.plan import RESTRICTED
 from ...system import Host
 from ..base import Changes
-from . import forks, ignored_policy_paths
+from . import exact_match, forks, ignored_policy_paths
 from .autoconfig import unsandboxed
 from .desired import Desired
-from .exact_match import CHECKS
 from .observed import Observed
 from .places import PACKAGERS, Place, places
 from .rendering import MOST_ENTRIES, extensions, listed
@@ -51,7 +51,7 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
     everywhere = [*known, *(fork.place for fork in others if fork.policies)]
     found_here = {place.id for place in places(host, plan, everywhere=True) if place.sites and place.there(host)}
     host.record_fields["browsers"] = sorted({*found_here, *(fork.id[:100] for fork in others if fork.policies)})
-    seen = [ObservedPlace(place, CHECKS[place.family](host, place, desired)) for place in everywhere]
+    seen = [ObservedPlace(place, exact_match.check(host, place, desired)) for place in everywhere]
     verdicts = judge_policies(section, desired, seen)
     mode: Entry = {"mode": section["mode"]}
     found = faulty(seen)

@@ -1,10 +1,9 @@
 """Chromium and its relatives: where their policy lives, how it is written.
 
-A browser of this family reads every file of a folder, whatever its name; of a setting that several files have, the
-last file by name counts, but for the lists that PolicyListMultipleSourceMergeList names: these are joined. So
-Proscribe keeps a file of its own beside the organisation's, and names its two lists there (and again those that other
-files name, because that setting itself is not joined). What other files change about it is worked out by
-chromium_folder.
+A browser of this family reads every file of a folder, whatever its name. Of a setting that several files have, the
+last file by name counts. Only the lists that PolicyListMultipleSourceMergeList names are joined. So Proscribe keeps a
+file of its own beside the organisation's, and names its two lists there. It repeats those that other files name,
+because that setting itself is not joined. What other files change about it is worked out by chromium_folder.
 """
 
 from __future__ import annotations

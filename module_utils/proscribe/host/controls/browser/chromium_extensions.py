@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping, Sequenc
 
 from ....base.patterns import pattern
 from ....base.tuples import NamedTuple
-from ....model.plan import canonical
 from .chromium import MERGE_DICTIONARIES
 from .chromium_file import File
 from .extension_settings import (
@@ -26,7 +25,7 @@ from .extension_settings import (
     closes,
     due,
 )
-from .tables import all_texts, list_in, table_in
+from .tables import all_texts, list_in, same, table_in
 
 if TYPE_CHECKING:
     from .tables import Policies
@@ -173,15 +172,8 @@ def openings(settings: Policies, lists: Lists, excepted: Iterable[str]) -> Itera
         if id_ in excepted or id_ == EVERY:
             continue
         entry = entries.get(id_, {})
-        listed = (
-            "forced"
-            if id_ in lists.forced
-            else "blocked"
-            if id_ in lists.blocked
-            else "allowed"
-            if id_ in lists.allowed
-            else mode
-        )
+        ways = (("forced", lists.forced), ("blocked", lists.blocked), ("allowed", lists.allowed))
+        listed = next((way for way, ids in ways if id_ in ids), mode)
         if entry.get(MODE, listed) not in REFUSING and not closes(entry):
             yield id_
     for key in sorted(settings):
@@ -203,9 +195,9 @@ def fitted(foreign: Sequence[File], own: str, excepted: Sequence[str]) -> Fit:
     """
     theirs = effective(foreign)
     required = due(theirs, excepted, tuple(by_id(theirs)))
-    if _same(required, theirs):
+    if same(required, theirs):
         return Fit({})
-    added = {key: entry for key, entry in required.items() if key not in theirs or not _same(theirs[key], entry)}
+    added = {key: entry for key, entry in required.items() if key not in theirs or not same(theirs[key], entry)}
     merged = _merged(foreign)
     names = [one for one in merged or () if isinstance(one, str)]
     apart = [one for one in names if one not in (EXTENSION_SETTINGS, EVERY)]
@@ -214,10 +206,6 @@ def fitted(foreign: Sequence[File], own: str, excepted: Sequence[str]) -> Fit:
         {EXTENSION_SETTINGS: required, **({} if merged is None else {MERGE_DICTIONARIES: apart})},
     )
     for policies in ways:
-        if _same(effective([*foreign, File(own, policies)]), required):
+        if same(effective([*foreign, File(own, policies)]), required):
             return Fit(policies)
     return Fit({}, fits=False)
-
-
-def _same(one: object, other: object) -> bool:
-    return canonical(one) == canonical(other)

@@ -6,7 +6,6 @@ import stat
 from typing import TYPE_CHECKING, Iterator
 
 from ....base.json_text import to_json
-from ....model.plan import canonical
 from ...system import Host
 from .chromium import (
     ALLOW,
@@ -31,7 +30,7 @@ from .observed import MARK, Observed, faults
 from .places import Place
 from .rendering import CHROMIUM_ENTRIES, MOST_ENTRIES, Name, Rules
 from .settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS
-from .tables import all_texts, list_in
+from .tables import all_texts, list_in, same
 
 if TYPE_CHECKING:
     from .tables import Policies
@@ -279,7 +278,7 @@ class Folder:
         if isinstance(value, list):
             missing = [one for one in value if one not in self.effective(policy)]
             return f"{policy} is without {missing[0]}" if missing else ""
-        return "" if canonical(found) == canonical(value) else f"{name} sets {policy} to {to_json(found)}"
+        return "" if same(found, value) else f"{name} sets {policy} to {to_json(found)}"
 
     def _proxies(self) -> str:
         """Why extensions may have a proxy that should not; "" if none may."""

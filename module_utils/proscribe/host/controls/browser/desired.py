@@ -1,5 +1,7 @@
-"""What a plan asks of the browsers of a host. It is the same for every host of the plan, so a host that keeps the plan
-works none of it out again (plan.once); one whose browsers differ needs the rules themselves.
+"""What a plan asks of the browsers of a host.
+
+It is the same for every host of the plan, so a host that keeps the plan works none of it out again (plan.once). Only a
+host whose browsers differ needs the rules themselves.
 """
 
 from __future__ import annotations

@@ -6,47 +6,41 @@ Most files are. What differs is for the files that know the whole language, whic
 from __future__ import annotations
 
 from ...system import ControlError, Host, Unseen
-from . import chromium, firefox
-from .desired import Desired
+from .desired import LANGUAGES, Desired
 from .observed import Observed, faults, lost
 from .places import Place
 
 
-def of_chromium(host: Host, place: Place, desired: Desired) -> Observed:
+def check(host: Host, place: Place, desired: Desired) -> Observed:
     """What is in effect of the policy at a place. Raises ControlError for a plan that no browser could follow."""
-    directory, _, own = place.path.rpartition("/")
+    of_chromium = place.family == "chromium"
     content = desired.file(place)
     try:
-        if host.list(directory) == ([] if content is None else [own]):
-            wrong = faults(host, place.path)
-            if not any(wrong[:2]) and (content is None or host.read(place.path) == content):
-                return Observed(complete=True)
-    except Unseen as unseen:
-        return Observed(unseen=str(unseen))
-    except ControlError as error:
-        rules = desired.of(place)
-        return lost(error, chromium.closing(rules, place), rules.chrome_extensions)
-    from .chromium_folder import Folder
-
-    return Folder(host, place, desired.of(place)).observed()
-
-
-def of_firefox(host: Host, place: Place, desired: Desired) -> Observed:
-    """What is in effect of the policy at a place. Raises ControlError for a plan that no browser could follow."""
-    expected = desired.file(place)
-    try:
-        content = host.read(place.path)
-        inherited = next((path for path in place.fallbacks if host.stat(path) is not None), "")
-        if content == expected and not inherited and not any(faults(host, place.path)[:2]):
+        if (_is_whole_folder if of_chromium else _is_whole_file)(host, place, content):
             return Observed(complete=True)
     except Unseen as unseen:
         return Observed(unseen=str(unseen))
     except ControlError as error:
         rules = desired.of(place)
-        return lost(error, firefox.closing(rules, place), rules.firefox_extensions)
+        extensions = rules.chrome_extensions if of_chromium else rules.firefox_extensions
+        return lost(error, LANGUAGES[place.family].closing(rules, place), extensions)
+    if of_chromium:
+        from .chromium_folder import Folder
+
+        return Folder(host, place, desired.of(place)).observed()
     from .firefox_file import PolicyFile
 
     return PolicyFile(host, place, desired.of(place)).observed()
 
 
-CHECKS = {"chromium": of_chromium, "firefox": of_firefox, "thunderbird": of_firefox}
+def _is_whole_folder(host: Host, place: Place, content: bytes | None) -> bool:
+    directory, _, own = place.path.rpartition("/")
+    if host.list(directory) != ([] if content is None else [own]) or any(faults(host, place.path)[:2]):
+        return False
+    return content is None or host.read(place.path) == content
+
+
+def _is_whole_file(host: Host, place: Place, content: bytes | None) -> bool:
+    if host.read(place.path) != content or any(host.stat(path) is not None for path in place.fallbacks):
+        return False
+    return not any(faults(host, place.path)[:2])

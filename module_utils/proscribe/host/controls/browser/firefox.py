@@ -43,11 +43,11 @@ def lists(rules: Rules, foreign: Iterable[Name] = ()) -> Lists:
     """The rules in Firefox's terms. `foreign` are names that the organisation itself blocks: no exception opens these.
 
     To Firefox an exception wins over everything below it. So a permitted name with a blocked one below it is opened
-    alone, without the hosts below; and stays closed if the blocked one is a path of the same host. Paths are compared
+    alone, without the hosts below. If the blocked one is a path of the same host, it stays closed. Paths are compared
     in lower case.
     """
-    # No policy of Firefox adds the headers by which Microsoft distinguishes accounts; private ones sign in at a host of
-    # their own, which the organisation's do not need.
+    # No policy of Firefox adds the headers by which Microsoft distinguishes accounts. But private ones sign in at a
+    # host of their own, which the organisation's do not need.
     private = [Name(PRIVATE_LOGIN)] if rules.microsoft_tenants else []
     lowered = sorted({Name(one.host, one.path.lower()) for one in [*rules.block, *private]})
     exceptions, closed = [], []

@@ -8,7 +8,7 @@ import json
 from ...system import Host
 from ..base import Action, Changes, Refusal
 from .firefox import render
-from .firefox_file import Note, PolicyFile, unopened
+from .firefox_file import Note, PolicyFile
 from .places import Place
 from .rendering import NOTHING, Rules
 
@@ -23,7 +23,8 @@ def enforce(host: Host, place: Place, rules: Rules) -> Changes:
     """
     file = PolicyFile(host, place, rules)
     refused = [Refusal(RULE, place.path, reason) for reason in (file.blocker, *file.faults.directories) if reason]
-    refused += [Refusal(RULE, name, reason) for name, reason in unopened(file.listed)]
+    unopened = "Firefox cannot open it without opening {}, which is blocked"
+    refused += [Refusal(RULE, str(name), unopened.format(other)) for name, other in file.listed.closed]
     if file.blocker:
         return Changes((), refused)
     if file.expected is None:

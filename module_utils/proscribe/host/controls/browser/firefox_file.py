@@ -1,8 +1,8 @@
 """A policies.json of Firefox that is not just Proscribe's own: whose is what in it, what has to come of it,
 what is in effect?
 
-An organisation's file is kept as it was, byte for byte, below /var/lib/proscribe/browser, with a note of what it was
-merged into and what came of it. The rule for what stands at the path now:
+An organisation's file is kept as it was, byte for byte, below /var/lib/proscribe/browser. A note beside it has what it
+was merged into, and what came of it. What stands at the path now may be:
 
 - nothing, or an empty file: a merged file that somebody took away; the organisation's part is still known from the
   note.
@@ -19,18 +19,17 @@ from typing import TYPE_CHECKING, Mapping, Sequence
 
 from ....base.json_text import from_json
 from ....base.tuples import NamedTuple
-from ....model.plan import canonical
 from ...system import SIGNED, STATE_DIRECTORY, ControlError, Host, Unseen
 from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, PERMISSION
 from .extension_settings import closes as closes_proxies
-from .firefox import FILTER, Lists, closing, lists, policies, render
-from .firefox_merge import assumed_ours, closes, merge, parse, same, without_ours
+from .firefox import FILTER, closing, lists, policies, render
+from .firefox_merge import assumed_ours, closes, merge, parse, without_ours
 from .matching import Closest, Unless, firefox_entry
 from .observed import MARK, Observed, faults
 from .places import Place
 from .rendering import MOST_ENTRIES, Name, Rules
 from .settings import EXTENSIONS, MICROSOFT_TENANTS, PRIVATE_LOGIN, PROXY_EXTENSIONS
-from .tables import list_in, table_in
+from .tables import list_in, same, table_in
 
 if TYPE_CHECKING:
     from .tables import Policies
@@ -279,17 +278,9 @@ class PolicyFile:
         if not self.marked:
             return ["it is the organisation's alone"]
         now, due = (table_in(one, "policies") for one in (self.document or {}, self.expected))
-        names = sorted(n for n in {*now, *due} if canonical(now.get(n)) != canonical(due.get(n)))
+        names = sorted(n for n in {*now, *due} if not same(now.get(n), due.get(n)))
         return ["not as the plan has it: " + ", ".join(names)] if names else ["its notice differs"]
 
 
 def _filter(policies: Policies, name: str) -> list[object]:
     return list_in(table_in(policies, FILTER), name)
-
-
-def unopened(listed: Lists) -> list[tuple[str, str]]:
-    """The permitted names that Firefox cannot open, each with why."""
-    return [
-        (str(name), f"Firefox cannot open it without opening {other}, which is blocked")
-        for name, other in listed.closed
-    ]

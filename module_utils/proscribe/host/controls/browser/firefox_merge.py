@@ -5,9 +5,9 @@ it; and `current`, what is there now. `without_ours` takes `current` and undoes 
 `written`: what is as it was written goes back to what it was before, and everything else is the organisation's later
 edit and stays. So an edit of the merged file survives the next run and the lift, and of Proscribe nothing does.
 
-The merge keeps every setting of the organisation. The lists of WebsiteFilter are joined, and so are ExtensionSettings
-and Preferences, entry by entry, and "*" of ExtensionSettings field by field; a Proxy of its own is kept and locked;
-what else the plan asks for is replaced where it is weaker.
+The merge keeps every setting of the organisation. The lists of WebsiteFilter are joined. So are ExtensionSettings and
+Preferences, entry by entry, and "*" of ExtensionSettings field by field. A Proxy of its own is kept and locked. What
+else the plan asks for is replaced where it is weaker.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .extension_settings import closes as closes_proxies
 from .firefox import DNS, FILTER, NO_SPECULATION, PREFERENCES, SUPPORT_MENU, TENANTS
 from .observed import MARK
 from .settings import SETTINGS
-from .tables import list_in, table_in
+from .tables import list_in, same, table_in
 
 if TYPE_CHECKING:
     from .tables import Policies
@@ -59,11 +59,6 @@ def parse(content: bytes) -> dict[str, object]:
     if not isinstance(document.get("policies", {}), dict):
         raise ValueError('its "policies" is not an object')
     return document
-
-
-def same(one: object, other: object) -> bool:
-    """Whether two JSON values are the same, whatever the order of their keys (to Python alone, 1 is true)."""
-    return canonical(one) == canonical(other)
 
 
 def merge(base: Policies, ours: Policies) -> dict[str, object]:

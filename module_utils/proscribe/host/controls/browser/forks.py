@@ -1,8 +1,8 @@
 """Browsers that the catalogue does not have: relatives of Chromium, found by what they register with the desktop.
 
 Every browser that a system installs registers with the desktop for web addresses. Where a relative of Chromium reads
-its policies is compiled in, and stands in its binary as `/etc/<vendor>/policies`. To search for that takes some tenths
-of a second for a binary of this size, so what was found is remembered for as long as the binary stays the same.
+its policies is compiled in, and stands in its binary as `/etc/<vendor>/policies`. To search it takes some tenths of a
+second. So what was found is remembered for as long as the binary stays the same.
 """
 
 from __future__ import annotations

@@ -11,15 +11,13 @@ import stat
 from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
 from ....model.finding import NOT_APPLICABLE, UNKNOWN, Finding, Verdict, judge
-from ....model.plan import canonical
 from ...system import WRITTEN_BY
-from . import ObservedPlace, chromium, faulty, firefox, judge_policies, unclear
+from . import ObservedPlace, chromium, exact_match, faulty, firefox, judge_policies, unclear
 from .chromium import MERGE
 from .desired import Desired
-from .exact_match import CHECKS
 from .observed import FILE_MODE, MARK, Observed
 from .places import Place
-from .tables import all_texts
+from .tables import all_texts, same
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
@@ -90,26 +88,27 @@ class _Files:
 
 
 def check(desired: Desired, place: Place, due: Policies, said: Policies | None) -> Observed:
-    """What the policies of a place's browsers come to. `due` are those that the plan has for this platform, `said`
-    those that are there, with the types that they have in JSON; None where there is no table at all. Raises
-    ControlError for a plan that no browser could follow.
+    """What the policies of a place's browsers come to.
+
+    `due` are those that the plan has for this platform. `said` are those that are there, with the types that they have
+    in JSON; None where there is no table at all. Raises ControlError for a plan that no browser could follow.
     """
     place = place._replace(path=f"{DIRECTORY}/{OWN}", fallbacks=())
     own = desired.file(place)
     contents: dict[str, bytes] = {}
     if place.family == "chromium":
         ours, others = _shared_out(due, said or {})
-        if own is not None and not others and canonical(ours) == canonical(due):
+        if own is not None and not others and same(ours, due):
             contents[OWN] = own
         elif said is not None:
             contents[OWN] = chromium.render({MARK: WRITTEN_BY, **ours, **_joined(due)})
             contents.update({OTHERS: chromium.render(others)} if others else {})
-    elif own is not None and said is not None and canonical(said) == canonical(due):
+    elif own is not None and said is not None and same(said, due):
         contents[OWN] = own
     elif said is not None:
         marked = {MARK: WRITTEN_BY} if any(name in said for name in due) else {}
         contents[OWN] = firefox.render({**marked, "policies": dict(said)})
-    seen = CHECKS[place.family](_Files(contents), place, desired)  # type: ignore[arg-type]
+    seen = exact_match.check(_Files(contents), place, desired)  # type: ignore[arg-type]
     return _in_other_words(seen)
 
 
@@ -129,7 +128,7 @@ def _shared_out(due: Policies, said: Policies) -> tuple[dict[str, object], dict[
             ours[name] = [one for one in desired if one in present]
             rest = present.difference(desired)
             others.update({name: [one for one in value if one in rest]} if rest else {})
-        elif name in due and canonical(desired) == canonical(value):
+        elif name in due and same(desired, value):
             ours[name] = value
         else:
             others[name] = value

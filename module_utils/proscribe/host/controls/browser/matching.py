@@ -50,7 +50,7 @@ def firefox_entry(text: object) -> Entry | None:
     scheme, host, path = parts[1], parts[2].lower(), parts[3].lower()
     start, star, rest = path.partition("*")
     below = host.startswith("*")
-    name = Name(host[2:] if host.startswith("*.") else host, "" if start == "/" else start)
+    name = Name(host.removeprefix("*."), "" if start == "/" else start)
     return Entry(name, below, scheme == "*" and bool(star) and not rest)
 
 

@@ -1,9 +1,8 @@
 """Browsers that flatpak or snap keeps apart from the host's files: does the policy of their place reach them?
 
-The wrapper of a flatpak takes the host's policies over if it may see the host's /etc, which every user can take away
-from it (flatpak-override(1)); others read an extension, which a user's own one of that name hides. A snap sees a folder
-of /etc through a plug. Nothing of that can be corrected for the user or the organisation that chose it, so it
-is only reported.
+The wrapper of a flatpak takes the host's policies over if it may see the host's /etc. Every user can take that away
+from it (flatpak-override(1)). Other flatpaks read an extension, which a user's own one of that name hides. A snap sees
+a folder of /etc through a plug. Nothing of that can be corrected for those who chose it, so it is only reported.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ THUNDERBIRD = "thunderbird"
 PACKAGERS = ("/var/lib/flatpak", "/usr/bin/flatpak", "/snap", "/var/lib/snapd/snap")
 APPS = "/var/lib/flatpak/app"
 OWN_FILE = "proscribe.json"  # of a folder in which Chromium and its relatives read every file
-OWN_EXTENSION = ".proscribe"  # at a point of a flatpak that takes extensions of many
+OWN_EXTENSION = ".proscribe"  # at a point of a flatpak that takes extensions of many.
 # How flatpak calls a machine where that is not how the kernel calls it (flatpak_get_arch).
 _ARCHITECTURES = {"i686": "i386", "i586": "i386", "armv7l": "arm", "armv8l": "arm"}
 
@@ -60,19 +60,8 @@ def places(host: Host, plan: Plan, everywhere: bool = False) -> list[Place]:
         path = entry["path"]
         for hole, filling in holes.items():
             path = path.replace(hole, filling)
-        place = Place(
-            entry["id"],
-            entry["family"],
-            path,
-            tuple(entry.get("fallbacks", ())),
-            tuple(entry["browsers"]),
-            tuple(entry.get("programs", ())),
-            tuple(entry.get("paths", ())),
-            tuple(entry.get("present", ())),
-            tuple(entry.get("flatpaks", ())),
-            tuple(entry.get("snaps", ())),
-            tuple(entry.get("elsewhere", ())),
-        )
+        lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
+        place = Place(entry["id"], entry["family"], path, **lists)
         if everywhere or not place.present or any(host.stat(one) is not None for one in place.present):
             found.append(place)
     return found

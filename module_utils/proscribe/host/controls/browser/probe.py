@@ -32,7 +32,7 @@ RULE = "browser/probe"
 CONTROL = Name("control.invalid")  # a name that nobody can have (RFC 2606), and no list names
 LIMIT = 40  # seconds for one start; a browser takes 1 to 4, but far more on a busy host
 SETTLE = 2.0  # seconds that Firefox's first page gets beyond the second one, which was requested after it
-TIMES = 4  # as long as for the other name is waited for the refused one, where the browser does not say that it is done
+TIMES = 4  # as long as the other name took, the refused one gets where the browser does not say that it is done.
 # The developer tools' own lock, with which Chromium (156) never comes to print a page, and does not say so.
 TOOLS, TOOLS_BY_SITE, LOCKED = "DeveloperToolsAvailability", "DeveloperToolsAvailabilityBlocklist", 2
 # What Chromium says of every connection for its own purposes that the listener does not answer.

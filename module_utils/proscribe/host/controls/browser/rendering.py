@@ -1,9 +1,9 @@
 """What the browsers have to block, out of a plan: two short lists of names and a few settings. Pure.
 
 A *name* is a host with everything below it (`mail.example.com`), or such hosts and the start of a path
-(`example.com/drive`). A restricted service blocks its own names but for those that it allows, and for those of a
-waived service; whoever of its names and exceptions fits an address most closely decides, the longer host before the
-longer path. An address is blocked if any restricted service blocks it: an exception opens what its own service
+(`example.com/drive`). A restricted service blocks its own names, but for those that it allows and those of a waived
+service. Whoever of its names and exceptions fits an address most closely decides, the longer host before the longer
+path. An address is blocked if any restricted service blocks it: an exception opens what its own service
 closes, never what another one does. A waived service opens its names for all, unless a restricted one has the very
 same name, or a longer one.
 
@@ -76,16 +76,7 @@ class Rules(NamedTuple):
 
     def without_sites(self) -> Rules:
         """What is left of it for a program that knows no sites, nor the extensions of browsers."""
-        return self._replace(
-            block=(),
-            allow=(),
-            google_domains=(),
-            microsoft_tenants=(),
-            chrome_extensions=(),
-            firefox_extensions=(),
-            chrome_allowed=(),
-            firefox_allowed=(),
-        )
+        return Rules(settings=self.settings, request_url=self.request_url)
 
 
 NOTHING = Rules()

@@ -12,8 +12,8 @@ from .places import Place
 
 # Chromium and its relatives read their folder again within seconds; these read their file once, at the start.
 READ_ONCE = ("firefox", "thunderbird")
-# But what changes in the first seconds after their start (156: in the second and third) some see only when they look
-# without a notification, which they do every 15 minutes (tried; kReloadInterval of Chromium's async_policy_loader.cc).
+# But some do not notice what changes in the first seconds after their start (156: in the second and third). They see it
+# when they look again, every 15 minutes (tried; kReloadInterval of Chromium's async_policy_loader.cc).
 DEAF, RECHECK_AFTER = 4, 15 * 60  # seconds
 # Programs of flatpaks and snaps have a file system of their own by design; what reaches into it is the place's path.
 PACKED = ("/app/", "/snap/")
@@ -30,8 +30,8 @@ class Observed(NamedTuple):
 
 
 def check_running(host: Host, places: Sequence[Place]) -> Observed:
-    """Check the browsers that run. One goes without the policy of its place because it started before that was
-    written, or because its user gave it another view of the file system.
+    """Check the browsers that run. Without the policy of its place is one that started before that was written, or
+    whose user gave it another view of the file system.
     """
     processes, hidden = host.processes()
     unseen = f"{hidden} processes of other users are only seen by root" if hidden else ""

@@ -1,7 +1,7 @@
 """The bypasses of a block list that browsers themselves offer, one row each, and the policies that close them.
 
 A row is one switch of `proscribe_browser_settings` and one rule of the report (`browser/<id>`, with dashes). What a row
-closes by default lets a user past the ban; what it leaves alone by default keeps the ban and serves people, or the
+closes by default lets a user past the ban. What it leaves alone by default keeps the ban, and serves people or the
 organisation's own checks: developer tools stay, so that a block can be looked into.
 
 Sources: https://chromeenterprise.google/policies/, https://learn.microsoft.com/deployedge/microsoft-edge-policies, and

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Mapping
 
+from ....model.plan import canonical
+
 if TYPE_CHECKING:
     from typing import TypeGuard
 
@@ -20,6 +22,11 @@ def list_in(table: Policies, key: str) -> list[object]:
     """A list in a table."""
     value = table.get(key)
     return value if isinstance(value, list) else []
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two JSON values are the same, whatever the order of their keys (to Python alone, 1 is true)."""
+    return canonical(one) == canonical(other)
 
 
 def all_texts(value: object) -> TypeGuard[list[str]]:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 def observe(host: Host, plan: Plan) -> list[Verdict]:
     """A verdict for each object. Raises ControlError and Unseen."""
-    from . import observed
+    from .differences import observe
 
-    return observed.observe(host, plan)
+    return observe(host, plan)
 
 
 def enforce(host: Host, plan: Plan) -> Changes:

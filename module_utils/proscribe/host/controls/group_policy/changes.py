@@ -17,8 +17,9 @@ from ...system.directories import remove
 from ..base import Action, Changes, Refusal
 from . import domain as domains
 from . import ldif, permissions, state
-from .desired import Desired, desired, ini
-from .domain import Domain, same
+from .desired import Desired, attributes, desired, ini
+from .differences import of_entry, of_permissions
+from .domain import Domain, below, same
 from .identity import rule
 from .observed import (
     BESIDE,
@@ -32,10 +33,7 @@ from .observed import (
     Link,
     Observed,
     Seen,
-    attributes,
     observed,
-    of_entry,
-    of_permissions,
 )
 
 if TYPE_CHECKING:
@@ -106,13 +104,13 @@ def _in_line(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[
         yield Action("change", domain.dn_of(seen.guid), partial(_change_entry, host, domain, one, seen, version))
     for path in FOLDERS:
         if path not in seen.there:
-            yield Action("make", f"{folder}/{path}".rstrip("/"), partial(_make_folder, host, folder, path))
+            yield Action("make", below(folder, path), partial(_make_folder, host, folder, path))
     text = ini(version)
     written = {*([POLICY] if new else []), *([INI] if seen.ini != text else [])}
     # Before anything is written: whoever may not write there any more replaces none of it.
     for path in dict.fromkeys(path for path, _ in of_permissions(host, found, seen)):
         if path not in written:
-            whole = f"{folder}/{path}".rstrip("/")
+            whole = below(folder, path)
             yield Action("set the permissions of", whole, partial(permissions.give_file, host, whole))
     if POLICY in written:
         yield _write(host, folder, POLICY, one.policy, _about(one, seen))
@@ -151,14 +149,15 @@ def _replace(host: Host, path: str, content: bytes) -> None:
 
 
 def _make_folder(host: Host, folder: str, path: str) -> None:
-    parent, _, name = f"{folder}/{path}".rstrip("/").rpartition("/")
+    whole = below(folder, path)
+    parent, _, name = whole.rpartition("/")
     with (
-        _reported(f"cannot make {parent}/{name}"),
+        _reported(f"cannot make {whole}"),
         host.directory(parent) as directory,
         contextlib.suppress(FileExistsError),
     ):
         os.mkdir(name, READABLE, dir_fd=directory)
-    permissions.give_file(host, f"{parent}/{name}")
+    permissions.give_file(host, whole)
 
 
 @contextlib.contextmanager
@@ -185,8 +184,8 @@ def _add_entry(host: Host, domain: Domain, one: Desired, id_: str, version: int)
         ("versionNumber", str(version)),
         ("nTSecurityDescriptor", permissions.DIRECTORY),
     ]
-    below = [("objectClass", "container"), ("showInAdvancedViewOnly", "TRUE")]
-    parts = [ldif.added(f"CN={name},{dn}", below) for name in ("Machine", "User")]
+    container = [("objectClass", "container"), ("showInAdvancedViewOnly", "TRUE")]
+    parts = [ldif.added(f"CN={name},{dn}", container) for name in ("Machine", "User")]
     domains.change(host, domain, [ldif.added(dn, values), *parts])
 
 
@@ -248,7 +247,7 @@ def _delete_folder(host: Host, folder: str) -> None:
 
 def _set_aside(host: Host, folder: str, path: str, seen: Seen) -> str:
     """Keep what somebody has put into an object of ours where only root reads it, and take it out of the object."""
-    whole = f"{folder}/{path}".rstrip("/")
+    whole = below(folder, path)
     if path.endswith("/"):
         parent, _, name = whole.rpartition("/")
         with _reported(f"cannot delete {whole}"), host.directory(parent) as directory:
@@ -279,7 +278,7 @@ def _note(host: Host, domain: Domain, names: Mapping[str, str]) -> None:
     paths: dict[str, str] = {}  # one of each kind
     for id_ in names:
         for path in OURS:
-            whole = f"{domain.folder_of(id_)}/{path}".rstrip("/")
+            whole = below(domain.folder_of(id_), path)
             paths.setdefault(permissions.print_of_file(host, whole), whole)
     paths.pop("", None)
     right = [

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Sequence
 from ....base.tuples import NamedTuple
 from ....model.plan import once
 from ...system import WRITTEN_BY, ControlError
-from .identity import rule
+from .identity import EXTENSIONS, MARK, rule
 from .policies import entries
 from .registry_pol import render
 
 if TYPE_CHECKING:
     from ....model.types.plan import GroupPolicyObject, Plan
+    from .domain import Domain
 
 
 class Desired(NamedTuple):
@@ -48,6 +49,20 @@ def _policy(plan: Plan, one: GroupPolicyObject) -> bytes:
         return bytes(once(plan, rule(one["name"]), lambda: render(entries(of_group))))
     except ValueError as wrong:
         raise ControlError(f"the policies of {one['group']} do not fit into Registry.pol: {wrong}") from None
+
+
+def attributes(domain: Domain, one: Desired, id_: str) -> list[tuple[str, str]]:
+    """The attributes that an object of ours has in the directory; "" for one that it must not have."""
+    return [
+        ("displayName", one.name),
+        ("description", MARK + one.name),
+        ("flags", "0"),
+        ("gPCFileSysPath", f"\\\\{domain.name}\\sysvol\\{domain.name}\\Policies\\{id_}"),
+        ("gPCFunctionalityVersion", "2"),
+        ("gPCMachineExtensionNames", EXTENSIONS),
+        ("gPCUserExtensionNames", ""),
+        ("gPCWQLFilter", ""),
+    ]
 
 
 def ini(version: int) -> bytes:

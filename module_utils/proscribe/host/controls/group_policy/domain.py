@@ -51,6 +51,11 @@ class Domain(NamedTuple):
         return f"{self.folder}/{guid}"
 
 
+def below(folder: str, path: str) -> str:
+    """The path of what an object has in its folder; "" is the folder itself."""
+    return f"{folder}/{path}".rstrip("/")
+
+
 def domain_of(host: Host) -> Domain:
     """The domain that a host is a controller of. Raises ControlError for a host that is none."""
     sysvol = _parameter(host, "path", "sysvol")

@@ -20,9 +20,7 @@ class Entry(NamedTuple):
 
 
 def parse(text: str) -> list[Entry]:
-    """The objects of an answer. What is no object of ours to read (comments, referrals, lines that are none) is left
-    out; what is no text has U+FFFD for it.
-    """
+    """The objects of an answer, without comments, referrals and lines that are none. What is no text has U+FFFD for it."""
     found: list[Entry] = []
     for block in text.replace("\n ", "").split("\n\n"):
         values: dict[str, list[str]] = {}
@@ -37,7 +35,7 @@ def parse(text: str) -> list[Entry]:
 
 def _value(text: str) -> str:
     if not text.startswith(":"):
-        return text[1:] if text.startswith(" ") else text
+        return text.removeprefix(" ")
     try:
         return binascii.a2b_base64(text[1:].strip()).decode("utf-8", "replace")
     except (binascii.Error, ValueError):

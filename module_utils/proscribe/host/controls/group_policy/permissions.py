@@ -32,19 +32,8 @@ XATTRS = ("security.NTACL", "system.posix_acl_access", "system.posix_acl_default
 _WHOLE = re.compile(r"O:([A-Z]{2}|S-[\d-]+)G:([A-Z]{2}|S-[\d-]+)D:([A-Z]*)((?:\([^()]*\))*)(?:S:.*)?", re.DOTALL)
 _ENTRY = re.compile(r"\(([^()]*)\)")
 _RIGHTS = {
-    "CC": 0x1,
-    "DC": 0x2,
-    "LC": 0x4,
-    "SW": 0x8,
-    "RP": 0x10,
-    "WP": 0x20,
-    "DT": 0x40,
-    "LO": 0x80,
-    "CR": 0x100,
-    "SD": 0x10000,
-    "RC": 0x20000,
-    "WD": 0x40000,
-    "WO": 0x80000,
+    **{pair: 1 << bit for bit, pair in enumerate(("CC", "DC", "LC", "SW", "RP", "WP", "DT", "LO", "CR"))},
+    **{pair: 1 << bit for bit, pair in enumerate(("SD", "RC", "WD", "WO"), 16)},
     "FA": 0x1F01FF,
     "FR": 0x120089,
     "FW": 0x120116,

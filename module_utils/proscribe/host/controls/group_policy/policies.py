@@ -1,11 +1,11 @@
 """A plan's browser policies as Windows has them: values of the registry below HKEY_LOCAL_MACHINE.
 
 They are the policies that hosts get, made by the same code (controls/browser), in the registry's form. Chromium and its
-relatives read a list from the numbered values of a key of its own, and whatever has structure from one text of JSON.
+relatives read a list from the numbered values of a key of its own. What has structure is one text of JSON to them.
 Firefox and Thunderbird read nested keys, except for policies whose entries have names of their own.
 
-The lists that PolicyListMultipleSourceMergeList names are joined here too: with those of the browser's own cloud
-management on Windows and macOS, and with other files where a Linux host gets this policy out of a domain.
+The lists that PolicyListMultipleSourceMergeList names are joined here too. On Windows and macOS the others are those of
+the browser's own cloud management. On a Linux host that gets this policy out of a domain they are those of other files.
 """
 
 from __future__ import annotations

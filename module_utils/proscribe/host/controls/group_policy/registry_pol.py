@@ -1,9 +1,9 @@
 """Registry.pol, the file in which a Group Policy object has what it sets in the registry: bytes to entries and back.
 
-The format is Microsoft's [MS-GPREG] 2.2.1: a signature and a version, then `[key;value;type;size;data]` without end,
-where brackets, semicolons and texts are UTF-16LE, both names end with NUL, and type and size are 32 bits each. What is
-read may be anybody's: reading is linear and limited, and names the byte at which something is wrong. What is accepted
-is written back byte for byte.
+The format is Microsoft's [MS-GPREG] 2.2.1: a signature and a version, then `[key;value;type;size;data]` without end.
+Brackets, semicolons and texts are UTF-16LE, both names end with NUL, and type and size are 32 bits each. What is read
+may be anybody's: reading is linear and limited, and names the byte at which something is wrong. What is accepted is
+written back byte for byte.
 """
 
 from __future__ import annotations
