@@ -7,6 +7,7 @@ read, is unknown. Wherever else one lies, it is found while it runs.
 
 from __future__ import annotations
 
+import contextlib
 import stat
 from typing import Iterator, Mapping, Sequence
 
@@ -88,7 +89,10 @@ def _of_folder(host: Host, folder: str, user: str) -> Found:
         for path in _bundles(host, folder, found.unseen):
             if len(found.applications) >= MOST:
                 raise Unseen(f"{folder} has more than {MOST:,} applications")
-            _add(host, path, user, found)
+            # A bundle that says nothing of itself cannot be started as an application either.
+            with contextlib.suppress(ControlError):
+                if one := application(host, path, user):
+                    found.applications.append(one)
     except (Unseen, ControlError) as why:
         found.unseen.append(escaped(str(why)))
     return found
@@ -128,32 +132,20 @@ def _directories(host: Host, directory: str) -> Iterator[str]:
             yield f"{directory}/{name}"
 
 
-def _add(host: Host, path: str, user: str, found: Found) -> None:
-    try:
-        if one := application(host, path, user):
-            found.applications.append(one)
-    except ControlError:  # a bundle that says nothing of itself cannot be started as an application either
-        pass
-
-
 def application(host: Host, path: str, user: str = "") -> Application | None:
     """The application at a path; None where there is none. Raises Unseen, and ControlError for what is none."""
-    said = read(host, f"{path}/{INFO}")
-    id_ = (said or {}).get(IDENTIFIER)
+    said = read(host, f"{path}/{INFO}") or {}
+    id_, version = said.get(IDENTIFIER), said.get(VERSION)
     if not isinstance(id_, str) or not id_:
         return None
-    version = (said or {}).get(VERSION)
-    trusted = not user and isinstance(version, str) and _of_root(host, path)
-    return Application(id_[:200], path, version[:100] if trusted and isinstance(version, str) else "", user)
+    trusted = version[:100] if isinstance(version, str) and not user and _of_root(host, path) else ""
+    return Application(id_[:200], path, trusted, user)
 
 
 def _of_root(host: Host, path: str) -> bool:
     """Whether root alone can write what an application says of itself."""
-    for one in (path, f"{path}/Contents", f"{path}/{INFO}"):
-        seen = host.stat(one)
-        if seen is None or seen.st_uid != 0 or seen.st_mode & 0o022:
-            return False
-    return True
+    seen = [host.stat(one) for one in (path, f"{path}/Contents", f"{path}/{INFO}")]
+    return all(one is not None and one.st_uid == 0 and not one.st_mode & 0o022 for one in seen)
 
 
 def find_brewed(

@@ -4,7 +4,7 @@ policy gives way to these. Without the sandbox, which ESR and some relatives per
 
 from __future__ import annotations
 
-from typing import Iterable, Iterator, Sequence
+from typing import Sequence
 
 from ...system import ControlError, Host, Unseen
 from .places import Place
@@ -24,14 +24,11 @@ def unsandboxed(host: Host, places: Sequence[Place]) -> str:
             if host.stat(path) is not None:
                 installation = host.target(path).rpartition("/")[0]
                 folders.update(dict.fromkeys([*(f"{installation}/{name}" for name in BELOW), *SHARED]))
-    found = [path for path in _preferences(host, folders) if _without_sandbox(host, path)]
+    files = (f"{folder}/{name}" for folder in folders for name in host.list(folder) if name.endswith(".js"))
+    found = [path for path in files if _without_sandbox(host, path)]
     return (
         f"{found[0]} has Firefox run a script without a sandbox ({SETTING}), which may undo any policy" if found else ""
     )
-
-
-def _preferences(host: Host, folders: Iterable[str]) -> Iterator[str]:
-    return (f"{folder}/{name}" for folder in folders for name in host.list(folder) if name.endswith(".js"))
 
 
 def _without_sandbox(host: Host, path: str) -> bool:

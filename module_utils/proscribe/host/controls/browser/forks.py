@@ -15,6 +15,7 @@ from ....base.json_text import from_json, written
 from ....base.patterns import MULTILINE, pattern
 from ....base.tuples import NamedTuple
 from ...system import STATE_DIRECTORY, ControlError, Host, Unseen
+from .observed import only_root_changes
 from .places import OWN_FILE, Place
 
 REMEMBERED = STATE_DIRECTORY + "/browser/forks.json"
@@ -123,17 +124,11 @@ def _binaries(host: Host, target: str) -> Iterator[tuple[str, os.stat_result]]:
     """The large file itself, or those to which a small launcher leads: beside it, or where its text says. Only what
     nobody but root writes: a policy folder that a user's file names is not made.
     """
-    owner = os.stat(host.root).st_uid  # root, but in a fixture
     for path in dict.fromkeys([target, *_led_to(host, target)]):
         seen = host.stat(path)
-        if (
-            seen is not None
-            and stat.S_ISREG(seen.st_mode)
-            and seen.st_size >= LEAST
-            and seen.st_mode & 0o111
-            and seen.st_uid == owner
-            and not seen.st_mode & 0o022
-        ):
+        if seen is None or not stat.S_ISREG(seen.st_mode) or not seen.st_mode & 0o111 or seen.st_size < LEAST:
+            continue
+        if only_root_changes(host, seen):
             yield path, seen
 
 

@@ -101,7 +101,9 @@ def check(desired: Desired, place: Place, due: Policies, said: Policies | None) 
         if own is not None and not others and same(ours, due):
             contents[OWN] = own
         elif said is not None:
-            contents[OWN] = chromium.render({MARK: WRITTEN_BY, **ours, **_joined(due)})
+            # There is one table, so lists are joined there, whether it says so or not.
+            joined = {MERGE: due[MERGE]} if MERGE in due else {}
+            contents[OWN] = chromium.render({MARK: WRITTEN_BY, **ours, **joined})
             contents.update({OTHERS: chromium.render(others)} if others else {})
     elif own is not None and said is not None and same(said, due):
         contents[OWN] = own
@@ -110,11 +112,6 @@ def check(desired: Desired, place: Place, due: Policies, said: Policies | None) 
         contents[OWN] = firefox.render({**marked, "policies": dict(said)})
     seen = exact_match.check(_Files(contents), place, desired)  # type: ignore[arg-type]
     return _in_other_words(seen)
-
-
-def _joined(due: Policies) -> Policies:
-    """There is one table, so lists are joined there, whether it says so or not."""
-    return {MERGE: due[MERGE]} if MERGE in due else {}
 
 
 def _shared_out(due: Policies, said: Policies) -> tuple[dict[str, object], dict[str, object]]:

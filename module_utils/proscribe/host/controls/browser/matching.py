@@ -62,7 +62,8 @@ class Closest:
     def __init__(self, block: Iterable[object], allow: Iterable[object], in_part: bool = False) -> None:
         blocks = [e for e in map(chromium_entry, block) if e and (in_part or (e.whole and e.below))]
         allows = [e for e in map(chromium_entry, allow) if e]
-        self._everything = _has(blocks, "*") and not _has(allows, "*")
+        everything = Name("*")
+        self._everything = everything in [e.name for e in blocks] and everything not in [e.name for e in allows]
         self._exact = _by_host(e for e in allows if not e.below)
         self._block = _by_host(blocks)
         self._allow = _by_host(e for e in allows if e.below)
@@ -94,10 +95,6 @@ class Unless:
         if _longest(self._exact, address.host, path) >= 0 or any(_longest(self._open, h, path) >= 0 for h in hosts):
             return False
         return any(_longest(self._block, h, path) >= 0 for h in hosts)
-
-
-def _has(entries: Iterable[Entry], host: str) -> bool:
-    return any(entry.name == Name(host) for entry in entries)
 
 
 def _by_host(entries: Iterable[Entry]) -> dict[str, list[str]]:

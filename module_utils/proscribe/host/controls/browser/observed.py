@@ -152,9 +152,14 @@ def _owner(host: Host) -> int:
     return os.stat(host.root).st_uid  # root, but in a fixture
 
 
+def only_root_changes(host: Host, seen: os.stat_result) -> bool:
+    """Whether nobody but root can change a file or a directory, but for what an ACL says."""
+    return seen.st_uid == _owner(host) and not seen.st_mode & 0o022
+
+
 def _others_change(host: Host, path: str, seen: os.stat_result) -> str:
     """By what others than root can change a file or a directory; "" if they cannot."""
-    if seen.st_uid != _owner(host) or seen.st_mode & 0o022:
+    if not only_root_changes(host, seen):
         return _rights(seen)
     return BY_ACL if any(rights & 0o2 for rights in _acl(host, path)) else ""
 

@@ -9,7 +9,6 @@ afterwards.
 from __future__ import annotations
 
 import json
-import os
 import stat
 import time
 from typing import TYPE_CHECKING, Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from ...system.transient_user import TransientUser, transient_user
 from . import forks
 from .chromium_folder import Folder
 from .forks import PATH
+from .observed import only_root_changes
 from .places import Place, places
 from .rendering import NOTHING, Name, rules
 
@@ -104,10 +104,9 @@ def _program(host: Host, path: str) -> str:
         seen = host.stat(target)
     except (Unseen, ControlError):
         return ""
-    owner = os.stat(host.root).st_uid  # root, but in a fixture
     if seen is None or not stat.S_ISREG(seen.st_mode) or not seen.st_mode & 0o001 or target.startswith(PACKED):
         return ""
-    return target if seen.st_uid == owner and not seen.st_mode & 0o022 else ""
+    return target if only_root_changes(host, seen) else ""
 
 
 def start(host: Host, candidate: Candidate, refused: Name) -> Outcome:

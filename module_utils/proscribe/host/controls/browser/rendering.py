@@ -230,14 +230,9 @@ def _waived(services: Mapping[str, Entry], store: str) -> set[str]:
 
 def _allowed(section: Section, store: str) -> tuple[str, ...]:
     """The extensions of a store that the organisation allows, and those of waived services."""
-    listed = [
-        one for one in section["settings"].get("extensions_allowed", ()) if _of_chrome(one) == (store == "chrome")
-    ]
+    allowed = section["settings"].get("extensions_allowed", ())
+    listed = [one for one in allowed if (len(one) == 32 and one.isalpha()) == (store == "chrome")]
     return tuple(dict.fromkeys([*listed, *sorted(_waived(section["services"], store))]))
-
-
-def _of_chrome(extension: str) -> bool:
-    return len(extension) == 32 and extension.isalpha()
 
 
 def extensions(entry: Entry, store: str) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ DEAF, RECHECK_AFTER = 4, 15 * 60  # seconds
 # Programs of flatpaks and snaps have a file system of their own by design; what reaches into it is the place's path.
 PACKED = ("/app/", "/snap/")
 
-# By this file at the top of their root, Firefox and its relatives know that they are in a flatpak (tried on 153).
+# By this file at the top of their root, Firefox and its relatives know that they are in a flatpak (tried on 153). Then
+# they read the policies that their user has put in there.
 FLATPAK = ".flatpak-info"
 
 
@@ -66,7 +67,7 @@ def _detail(host: Host, process: Process, places: Sequence[Place]) -> str:
     if hidden := [path for path, known in seen.items() if known is False]:  # it may be the one that it reads
         return f"it sees another {hidden[0]} than the host has"
     once = next((place.path for place in there if place.family in READ_ONCE), "")
-    if once and not packed and _in_a_sandbox(host, process):
+    if once and not packed and host.read_inside(process, FLATPAK, 1):
         return f"its user has given it a {FLATPAK}, so that it reads its policies below /app instead of {once}"
     started = host.start_time(process)
     for place in there:
@@ -91,8 +92,3 @@ def _sees(host: Host, process: Process, place: Place) -> bool | None:
     """
     seen = host.sees(process, place.path)
     return host.sees(process, place.path.rpartition("/")[0]) if seen and place.family not in READ_ONCE else seen
-
-
-def _in_a_sandbox(host: Host, process: Process) -> bool:
-    """Whether a browser takes itself for one in a flatpak, and reads the policies that its user has put in there."""
-    return bool(host.read_inside(process, FLATPAK, 1))

@@ -20,7 +20,7 @@ class Entry(NamedTuple):
 
 
 def parse(text: str) -> list[Entry]:
-    """The objects of an answer, without comments, referrals and lines that are none. What is no text has U+FFFD for it."""
+    """The objects of an answer; of what else is in it, nothing. What is no text has U+FFFD for it."""
     found: list[Entry] = []
     for block in text.replace("\n ", "").split("\n\n"):
         values: dict[str, list[str]] = {}
