@@ -12,20 +12,11 @@ from typing import TYPE_CHECKING, Collection, Iterable
 
 from ....base.json_text import to_json
 from ...system import WRITTEN_BY
+from . import settings
 from .extension_settings import EXTENSION_SETTINGS, due
 from .observed import MARK
 from .places import Place
 from .rendering import Name, Rules
-from .settings import (
-    ALLOW_LIST,
-    EXTENSIONS,
-    GOOGLE_TENANTS,
-    MICROSOFT_TENANTS,
-    PRIVATE_LOGIN,
-    PROXY_EXTENSIONS,
-    SETTINGS,
-    SIGN_IN,
-)
 
 if TYPE_CHECKING:
     from .tables import Policies
@@ -49,17 +40,17 @@ def closing(rules: Rules, place: Place) -> dict[str, Policies]:
     """By bypass that is closed: the policies that close it in the browsers of a place."""
     found: dict[str, Policies] = {}
     for id_, value in rules.settings:
-        row = SETTINGS[id_]
+        row = settings.SETTINGS[id_]
         said = dict(row.chromium)
         if not row.concerns(place.browsers):
             said = {}
-        elif id_ == SIGN_IN and rules.google_domains:  # their accounts stay, and no other one may sign in
+        elif id_ == settings.SIGN_IN and rules.google_domains:  # their accounts stay, and no other one may sign in
             said = {"RestrictSigninToPattern": _accounts_of(rules.google_domains)}
-        elif id_ == EXTENSIONS and value == ALLOW_LIST:
+        elif id_ == settings.EXTENSIONS and value == settings.ALLOW_LIST:
             said = {NO_EXTENSIONS: ["*"], SOME_EXTENSIONS: list(rules.chrome_allowed)}
-        elif id_ == EXTENSIONS:
+        elif id_ == settings.EXTENSIONS:
             said = {NO_EXTENSIONS: list(rules.chrome_extensions)}
-        elif id_ == PROXY_EXTENSIONS:
+        elif id_ == settings.PROXY_EXTENSIONS:
             said = {EXTENSION_SETTINGS: due({}, rules.chrome_allowed)}
         if place.browsers == ("microsoft_edge",):
             said = {EDGE.get(name, name): value for name, value in said.items()}
@@ -68,9 +59,9 @@ def closing(rules: Rules, place: Place) -> dict[str, Policies]:
         if any(value != [] for value in said.values()):
             found[id_] = said
     if rules.google_domains:
-        found[GOOGLE_TENANTS] = {TENANT_DOMAINS: ",".join(rules.google_domains)}
+        found[settings.GOOGLE_TENANTS] = {TENANT_DOMAINS: ",".join(rules.google_domains)}
     if rules.microsoft_tenants:
-        found[MICROSOFT_TENANTS] = {TENANT_HEADERS: microsoft_headers(rules.microsoft_tenants)}
+        found[settings.MICROSOFT_TENANTS] = {TENANT_HEADERS: microsoft_headers(rules.microsoft_tenants)}
     return found
 
 
@@ -98,7 +89,7 @@ def policies(
     said: dict[str, object] = {MARK: WRITTEN_BY}
     lists = [BLOCK, ALLOW]
     for id_, closed in closing(rules, place).items():
-        if id_ == PROXY_EXTENSIONS:
+        if id_ == settings.PROXY_EXTENSIONS:
             said.update(
                 {**closed, MERGE_DICTIONARIES: [EXTENSION_SETTINGS]} if of_extensions is None else of_extensions
             )
@@ -119,7 +110,7 @@ def microsoft_headers(tenants: tuple[str, ...]) -> list[dict[str, object]]:
     private = {"sec-Restrict-Tenant-Access-Policy": "restrict-msa"}
     return [
         {"patterns": hosts, "headers": [{"name": name, "value": value} for name, value in headers.items()]}
-        for hosts, headers in ((WORK_LOGINS, work), ([PRIVATE_LOGIN], private))
+        for hosts, headers in ((WORK_LOGINS, work), ([settings.PRIVATE_LOGIN], private))
     ]
 
 

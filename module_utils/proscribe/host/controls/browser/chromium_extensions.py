@@ -172,8 +172,8 @@ def openings(settings: Policies, lists: Lists, excepted: Iterable[str]) -> Itera
         if id_ in excepted or id_ == EVERY:
             continue
         entry = entries.get(id_, {})
-        ways = (("forced", lists.forced), ("blocked", lists.blocked), ("allowed", lists.allowed))
-        listed = next((way for way, ids in ways if id_ in ids), mode)
+        listings = (("forced", lists.forced), ("blocked", lists.blocked), ("allowed", lists.allowed))
+        listed = next((word for word, ids in listings if id_ in ids), mode)
         if entry.get(MODE, listed) not in REFUSING and not closes(entry):
             yield id_
     for key in sorted(settings):
@@ -201,11 +201,11 @@ def fitted(foreign: Sequence[File], own: str, excepted: Sequence[str]) -> Fit:
     merged = _merged(foreign)
     names = [one for one in merged or () if isinstance(one, str)]
     apart = [one for one in names if one not in (EXTENSION_SETTINGS, EVERY)]
-    ways: tuple[Policies, ...] = (
+    forms: tuple[Policies, ...] = (
         {EXTENSION_SETTINGS: added, MERGE_DICTIONARIES: sorted({EXTENSION_SETTINGS, *names})},
         {EXTENSION_SETTINGS: required, **({} if merged is None else {MERGE_DICTIONARIES: apart})},
     )
-    for policies in ways:
+    for policies in forms:
         if same(effective([*foreign, File(own, policies)]), required):
             return Fit(policies)
     return Fit({}, fits=False)

@@ -18,6 +18,7 @@ from ...system import ControlError, Host, Unseen, User
 from ...system.budget import Budget
 from ...system.forked import each
 from .places import OWN_EXTENSION, PACKAGERS, Place
+from .running import Seen
 
 SYSTEM, PERSONAL = "/var/lib/flatpak", "/.local/share/flatpak"  # the latter below a home
 SNAPS = PACKAGERS[-2:]
@@ -25,13 +26,6 @@ PROFILES = "/var/lib/snapd/apparmor/profiles"
 # What an interface of a snap opens, as snapd writes it (interfaces/builtin/common_files.go).
 _OPENED = pattern(r'^"(/etc[^"{]*)\{,/,/\*\*\}" r', MULTILINE)
 UNPLACED = "nobody knows where it reads policies: docs/browsers.md"
-
-
-class Observed(NamedTuple):
-    """What was seen of packaged browsers: what keeps a policy from them, and what could not be checked."""
-
-    findings: Sequence[Finding]
-    unseen: str
 
 
 class Installation(NamedTuple):
@@ -46,7 +40,7 @@ class Installation(NamedTuple):
         return f"user:{self.user.name}" if self.user else "system"
 
 
-def check_packaged(host: Host, places: Sequence[Place], others: Sequence[Place]) -> Observed:
+def check_packaged(host: Host, places: Sequence[Place], others: Sequence[Place]) -> Seen:
     """Observe the packaged browsers of some places; `others` are those whose browsers may be here all the same.
 
     Users' own are observed apart, on a budget of each one's: a user controls his home.
@@ -67,7 +61,7 @@ def check_packaged(host: Host, places: Sequence[Place], others: Sequence[Place])
             findings += [Finding(*row) for row in rows]
             unseen += its
         unseen += [f"{user.name}: {why}"] if why else []
-    return Observed(list(dict.fromkeys(findings)), "; ".join(dict.fromkeys(unseen)))
+    return Seen(list(dict.fromkeys(findings)), "; ".join(dict.fromkeys(unseen)))
 
 
 def _found(

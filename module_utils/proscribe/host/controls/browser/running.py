@@ -23,20 +23,20 @@ PACKED = ("/app/", "/snap/")
 FLATPAK = ".flatpak-info"
 
 
-class Observed(NamedTuple):
-    """The browsers that run without the policy of their place, and why some could not be checked."""
+class Seen(NamedTuple):
+    """What keeps browsers from the policy of their place, and why some could not be checked."""
 
     findings: Sequence[Finding]
     unseen: str = ""
 
 
-def check_running(host: Host, places: Sequence[Place]) -> Observed:
+def check_running(host: Host, places: Sequence[Place]) -> Seen:
     """Check the browsers that run. Without the policy of its place is one that started before that was written, or
     whose user gave it another view of the file system.
     """
     processes, hidden = host.processes()
     unseen = f"{hidden} processes of other users are only seen by root" if hidden else ""
-    return Observed(list(_without_policy(host, places, processes)), unseen)
+    return Seen(list(_without_policy(host, places, processes)), unseen)
 
 
 def _without_policy(host: Host, places: Sequence[Place], processes: Iterable[Process]) -> Iterator[Finding]:
