@@ -105,17 +105,9 @@ def command(given: str, shell: str, transport: str) -> str:
     """
     if shell == "cmd":
         return given
-    script = _through_powershell(given)
-    return script if transport in ("winrm", "psrp") else _encoded(script)
-
-
-def _through_powershell(given: str) -> str:
-    """A script of PowerShell that has cmd run a line, and what it prints in UTF-8."""
     quoted = given.replace("'", "''")
-    return f"try{{[Console]::OutputEncoding=[Text.Encoding]::UTF8}}catch{{}};cmd /c '{quoted}'"
-
-
-def _encoded(script: str) -> str:
-    """A command that runs a script of PowerShell, and which no shell takes for something else."""
-    packed = base64.b64encode(script.encode("utf-16-le")).decode()
+    script = f"try{{[Console]::OutputEncoding=[Text.Encoding]::UTF8}}catch{{}};cmd /c '{quoted}'"
+    if transport in ("winrm", "psrp"):
+        return script
+    packed = base64.b64encode(script.encode("utf-16-le")).decode()  # no shell takes it for something else
     return f"powershell -NoProfile -NonInteractive -EncodedCommand {packed}"

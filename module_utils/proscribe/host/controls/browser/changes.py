@@ -48,9 +48,8 @@ def _ahead(host: Host, written: Sequence[Place]) -> list[str]:
         return []
     browsers = list(dict.fromkeys(browser for place in ahead for browser in place.browsers))
     files = f"{len(ahead)} of these policy files are" if len(ahead) > 1 else "1 of these policy files is"
-    named = (
-        f"{', '.join(browsers[:MOST_NAMED])}{f' and {len(browsers) - MOST_NAMED} more' * (len(browsers) > MOST_NAMED)}"
-    )
+    more = f" and {len(browsers) - MOST_NAMED} more" if len(browsers) > MOST_NAMED else ""
+    named = ", ".join(browsers[:MOST_NAMED]) + more
     return [f"{files} for browsers that are not installed: {named}; so that a later installation is covered"]
 
 

@@ -55,15 +55,11 @@ class Access(NamedTuple):
     account: str
 
 
-class _Unreadable(Exception):
-    """A descriptor that is none."""
-
-
 def wrong(sddl: str, desired: str) -> list[str]:
     """What a descriptor says other than the desired one, in words; [] for nothing."""
     try:
         owner, mine = _read(sddl)
-    except _Unreadable:
+    except ValueError:
         return ["it cannot be read"]
     right, ours = _read(desired)
     found = [] if owner == right else [f"it belongs to {owner[0]}"]
@@ -88,16 +84,16 @@ def _less(some: list[Access], others: list[Access]) -> Iterator[Access]:
 
 
 def _read(sddl: str) -> tuple[tuple[str, str, bool], list[Access]]:
-    """Owner, group and whether it is shut against what is inherited; and the entries. Raises _Unreadable."""
+    """Owner, group and whether it is shut against what is inherited; and the entries. Raises ValueError."""
     whole = _WHOLE.fullmatch(sddl)
     if not whole:
-        raise _Unreadable
+        raise ValueError(sddl)
     owner, group, flags, entries = whole.groups()
     found = []
     for text in _ENTRY.findall(entries):
         parts = text.split(";")
         if len(parts) != 6:
-            raise _Unreadable
+            raise ValueError(text)
         kind, inherited, rights, subject, _, account = parts
         found.append(Access(kind, inherited, _rights(rights), subject.lower(), _account(account)))
     return (_account(owner), _account(group), "P" in flags), found
@@ -105,13 +101,10 @@ def _read(sddl: str) -> tuple[tuple[str, str, bool], list[Access]]:
 
 def _rights(text: str) -> int:
     if text.startswith("0x"):
-        try:
-            return int(text, 16)
-        except ValueError:
-            raise _Unreadable from None
+        return int(text, 16)
     pairs = [text[place : place + 2] for place in range(0, len(text), 2)]
     if not all(pair in _RIGHTS for pair in pairs):
-        raise _Unreadable
+        raise ValueError(text)
     rights = 0
     for pair in pairs:
         rights |= _RIGHTS[pair]
