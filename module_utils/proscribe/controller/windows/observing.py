@@ -11,7 +11,7 @@ from ...model.finding import NONCOMPLIANT, UNKNOWN, Verdict
 from ...model.plan import check
 from ...model.plan_hours import at
 from ...model.types.plan import Entry, Plan, Section
-from ...model.types.record import Observed, Record
+from ...model.types.record import Observed
 from . import apps, browsers
 from .answer import Answer
 
@@ -58,7 +58,7 @@ def _resolved_on_hosts(entry: Entry) -> list[str]:
     return [*([entry["waiver"]] if "hours" in entry and "waiver" in entry else []), *in_part]
 
 
-def answered(record: Record, gate: str) -> Mapping[str, object]:
+def answered(record: Observed, gate: str) -> Mapping[str, object]:
     """What the module that observes answers: {changed, record, drifted, privileged}, and {failed, msg} where the gate
     makes the host fail. Nothing is ever corrected.
     """
