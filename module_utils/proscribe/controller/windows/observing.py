@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping
 
+from ...base.moments import stamp
 from ...host.controls import observe_only
 from ...host.run import gated
 from ...model.finding import NONCOMPLIANT, UNKNOWN, Verdict
@@ -34,7 +35,7 @@ def observe(plan: Plan, answer: Answer, only: Collection[str], started: float) -
         "browser": lambda: _in_doubt(browsers.observe(plan, answer, here), compiled["browser"]),
     }
     platform = {"os": "windows", "version": answer.version, "architecture": answer.architecture}
-    record = observe_only.record_of(plan, names, observers, platform, "Windows", started)
+    record = observe_only.record_of(plan, names, observers, platform, stamp(time.time()), started)
     if "browser" in names:
         record["browsers"] = sorted(one.id for one in here.known)
     return record

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Sequence
 
-from ...base.moments import stamp
 from ...model.finding import ERROR, UNKNOWN, Verdict, host_record
 from ...model.plan import CONTROLS
 from ..system import ControlError
@@ -13,6 +12,8 @@ from ..system import ControlError
 if TYPE_CHECKING:
     from ...model.types.plan import Plan
     from ...model.types.record import Observed, RecordError
+
+NAMES = {"macos": "macOS", "windows": "Windows"}
 
 
 def chosen(plan: Plan, only: Iterable[str]) -> list[str]:
@@ -25,17 +26,16 @@ def record_of(
     names: Sequence[str],
     observers: Mapping[str, Callable[[], list[Verdict]]],
     platform: Mapping[str, str],
-    system: str,
+    checked_at: str,
     started: float,
 ) -> Observed:
-    """The record of some controls. Rules of a control that has no observer are unknown. `system` is what people call
-    the platform, `started` when observing began, by the monotonic clock.
+    """The record of some controls. Rules of a control that has no observer are unknown. `started` is when observing
+    began, by the monotonic clock.
     """
-    checked_at = stamp(time.time())
     verdicts: list[Verdict] = []
     errors: list[RecordError] = []
     for name in names:
-        state, why = UNKNOWN, f"{name} is not observed on {system}"
+        state, why = UNKNOWN, f"{name} is not observed on {NAMES[platform['os']]}"
         try:
             if name in observers:
                 verdicts += observers[name]()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Iterable
 
+from ...base.moments import stamp
 from ...model.finding import Verdict
 from ...model.plan import check
 from ...model.plan_hours import at
@@ -26,7 +27,7 @@ def record_of(host: Host, plan: Plan, only: Iterable[str]) -> Observed:
     """
     check(plan)
     plan = at(plan, time.localtime())
-    started = time.monotonic()
+    started, checked_at = time.monotonic(), stamp(time.time())
     chosen = observe_only.chosen(plan, only)
     found = applications.find(host) if "apps" in chosen or "browser" in chosen else applications.Found([], [])
     browsers: list[list[str]] = []
@@ -41,7 +42,7 @@ def record_of(host: Host, plan: Plan, only: Iterable[str]) -> Observed:
         "browser": of_browsers,
         "dns": lambda: names.verdicts(host, plan["controls"]["dns"]),
     }
-    record = observe_only.record_of(plan, chosen, observers, _platform(host), "macOS", started)
+    record = observe_only.record_of(plan, chosen, observers, _platform(host), checked_at, started)
     for installed in browsers:
         record["browsers"] = installed
     return record
