@@ -102,8 +102,8 @@ class Browsers(NamedTuple):
 
 
 def find_browsers(answer: Answer, installed: list[Installed]) -> Browsers:
-    """The browsers of a host: those that the machine or a user who is logged in has registered as such, or by an
-    uninstall key or a path of their own, and those that run.
+    """The browsers of a host. The machine, or a user who is logged in, has registered them as such. Or they have an
+    uninstall key or a path of their own. Those that run count as well.
     """
     registry = answer.registry
     tops = [MACHINE, *(f"{USERS}\\{name}" for name in accounts(answer))]
