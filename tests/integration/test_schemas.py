@@ -30,7 +30,7 @@ import watched_hosts  # noqa: E402
 from event_runs import EventRuns  # noqa: E402
 from export_fleet import ANSWERS, FINISHED, STATE, exported, hostile_answers  # noqa: E402
 from pasts import bad, good, repaired, unseen, waived  # noqa: E402
-from proscribe.controller.report.exports.events import KINDS  # noqa: E402
+from proscribe.controller.report.exports.event_kinds import KINDS  # noqa: E402
 from proscribe.controller.report.history import open_history  # noqa: E402
 
 pytestmark = pytest.mark.integration

@@ -5,7 +5,7 @@ from __future__ import annotations
 from proscribe.controller.report.evaluation import since_last_run
 from proscribe.controller.report.evaluation.arithmetic import share
 from proscribe.controller.report.evaluation.modes import AUDIT, ENFORCE, OFF
-from proscribe.controller.report.exports.events import (
+from proscribe.controller.report.exports.event_kinds import (
     ACTION,
     BETWEEN,
     COUNTED,
@@ -14,13 +14,22 @@ from proscribe.controller.report.exports.events import (
     GATE,
     HOST,
     KINDS,
-    LONGEST,
     REQUEST,
     RULE,
     RUN,
     SCHEMA,
 )
+from proscribe.controller.report.exports.event_texts import LONGEST
 from proscribe.model.finding import Finding
+from proscribe.model.types.event import (
+    ActionEvent,
+    BetweenEvent,
+    GateEvent,
+    HostEvent,
+    RequestEvent,
+    RuleEvent,
+    RunEvent,
+)
 
 from .shapes import CONTROL, COUNT, FLAG, STATE, TEXT, TEXTS, TIME, Shape, about, by, keyed, listed, made, maybe, one_of
 
@@ -140,8 +149,18 @@ OF_KIND: dict[str, dict[str, Shape]] = {
     },
 }
 
+TYPES = {
+    HOST: HostEvent,
+    RULE: RuleEvent,
+    ACTION: ActionEvent,
+    BETWEEN: BetweenEvent,
+    REQUEST: RequestEvent,
+    GATE: GateEvent,
+    RUN: RunEvent,
+}
+
 
 def event() -> Shape:
     texts = f"A line of events.jsonl: ASCII, at most {LONGEST:,} bytes; what is cut ends with ... or has a count"
-    kinds = [keyed({**COMMON, "kind": {"const": kind}, **OF_KIND[kind]}) for kind in KINDS]
+    kinds = [made(TYPES[kind].__annotations__, {**COMMON, "kind": {"const": kind}, **OF_KIND[kind]}) for kind in KINDS]
     return {"title": "Event", "description": texts, "type": "object", "oneOf": kinds}

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from pasts import bad, good, made_plan, repaired, unseen, waived
 from properties import examples
 from proscribe.controller.report.evaluation.observed import observed_at
-from proscribe.controller.report.exports.events import ACTION, COUNTED, GATE, LONGEST, RUN, Before, _text
+from proscribe.controller.report.exports.event_changes import Before
+from proscribe.controller.report.exports.event_kinds import ACTION, COUNTED, GATE, RUN
+from proscribe.controller.report.exports.event_texts import LONGEST, cut
 from proscribe.controller.report.history.transitions import Span
 from proscribe.model.finding import STATES, Finding, Verdict
 
@@ -203,9 +205,8 @@ def test_a_finding_that_is_too_long_is_cut_and_not_lost(past):
 
 @pytest.mark.parametrize("text", ["", "a", '"' * 400, "\\" * 400, "é" * 400, "\U0001f600" * 400, "a" * 299, "a" * 298])
 def test_a_text_is_whole_or_cut_with_dots_within_its_bytes(text):
-    shown = _text(text, 300)
-    assert len(shown) <= 300
-    read = json.loads(shown)
+    read = cut(text, 300)
+    assert len(json.dumps(read)) <= 300
     assert read == text if len(json.dumps(text)) <= 300 else read.endswith("...") and text.startswith(read[:-3])
 
 

@@ -17,7 +17,8 @@ from properties import examples
 from proscribe.base.duration import spelled
 from proscribe.controller.report.history import Scope, open_history
 from proscribe.controller.report.history import queries as answers
-from proscribe.controller.report.history.recording import Plans, prune
+from proscribe.controller.report.history.plans import Plans
+from proscribe.controller.report.history.recording import prune
 from proscribe.model.finding import Finding, Verdict
 from proscribe.wire.replies.record import read
 

@@ -158,7 +158,7 @@ web01 request 0123456789abcdef of alice for whatsapp, 2026-11-24 10:00 UTC
 web01 apps/wechat: closed again 3 times, 2026-11-23 08:00 UTC to 2026-11-24 03:00 UTC; logged in: alice, bob"""
         in text
     )
-    assert len(found["between"]) == 4 and json.dumps(found)
+    assert len(found.between) == 4 and json.dumps(found.as_dict())
 
 
 def test_a_history_of_an_earlier_version_has_none_of_it_until_the_next_run(tmp_path):
@@ -167,8 +167,8 @@ def test_a_history_of_an_earlier_version_has_none_of_it_until_the_next_run(tmp_p
     with sqlite3.connect(tmp_path / "history.db") as database:
         for table in ("proscribe_between", "proscribe_waiver", "proscribe_use"):
             database.execute(f"DROP TABLE {table}")
-    assert past_runs.gather(past.history, Scope(), NOW, 86400)["between"] == []
-    assert shown.gather(past.history, "", NOW)["exceptions"] == []
+    assert past_runs.gather(past.history, Scope(), NOW, 86400).between == []
+    assert shown.gather(past.history, "", NOW).exceptions == []
     assert past.history.transitions("run1").between("web01") == frozenset()
     past.run({"web01": watched(INCIDENT)})
     assert len(entries(past)) == 1
@@ -248,7 +248,7 @@ WHOLE = {"left_out": 0}
 
 
 def chain(past, now=NOW, since=""):
-    return shown.gather(past.history, since, now)
+    return shown.gather(past.history, since, now).as_dict()
 
 
 def test_an_exception_has_its_whole_chain(past):
@@ -330,7 +330,7 @@ def test_a_period_has_what_some_run_had_in_it_and_requests_without_an_answer(pas
 def test_an_auditor_reads_it_as_text_and_as_a_table(past):
     past.run({"web01": asking(REQUEST, {**REQUEST, "id": "e" * 16, "reason": "=1+1"}, answer=bad())})
     past.run({"web01": waived()}, waivers=[PRESS])
-    found = chain(past)
+    found = shown.gather(past.history, "", NOW)
     assert shown.render(found, Screen(120, 60)) == (
         """
 1 exception since the history began, 1 request without one
@@ -351,7 +351,7 @@ eeeeeeeeeeeeeeee, 2026-11-24 10:00 UTC, alice on web01: whatsapp; =1+1"""
     assert (row["waiver"], row["status"], row["approved_by"], row["request_user"], row["found"]) == (
         "press", "expired", "mei.chan", "alice", "dpkg wechat 4.0",
     )  # fmt: skip
-    assert json.dumps(found)
+    assert json.dumps(found.as_dict())
 
 
 @pytest.mark.parametrize(

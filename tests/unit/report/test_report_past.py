@@ -102,7 +102,8 @@ def test_on_a_narrow_screen_the_trend_keeps_its_share(past, width):
 
 def test_for_machines_it_is_all_there(past):
     story(past)
-    found = json.loads(json.dumps(pasts.gather(past.history, Scope("2026-11-10T00:00:00Z", "web01"), NOW, 3 * DAY)))
+    found = pasts.gather(past.history, Scope("2026-11-10T00:00:00Z", "web01"), NOW, 3 * DAY)
+    found = json.loads(json.dumps(found.as_dict()))
     assert found["schema"] == "proscribe/history/1"
     assert found["runs"] == {"number": 4, "first": "2026-11-11T08:01:00Z", "last": "2026-11-23T08:01:00Z"}
     assert [e["opened"][:10] for e in found["episodes"]] == ["2026-11-19", "2026-11-11"]

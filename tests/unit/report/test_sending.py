@@ -16,7 +16,8 @@ from pasts import bad, good
 from proscribe.controller import waiting
 from proscribe.controller.report import sending
 from proscribe.controller.report.end.publishing import Beyond, publish
-from proscribe.controller.report.exports.events import LONGEST, Event
+from proscribe.controller.report.exports.event_kinds import Event
+from proscribe.controller.report.exports.event_texts import LONGEST
 from proscribe.controller.report.sending import datagrams, log_file
 from proscribe.controller.report.sending.log_file import LogFile
 from proscribe.controller.report.sending.transport import Failed

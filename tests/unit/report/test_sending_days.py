@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import time
 
-from proscribe.controller.report.exports.events import Event
+from proscribe.controller.report.exports.event_kinds import Event
 from proscribe.controller.report.sending import datagrams
 
 

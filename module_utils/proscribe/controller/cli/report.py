@@ -179,7 +179,7 @@ def _exceptions(arguments: argparse.Namespace, screen: summary.Screen, place: Pl
         raise Refused(f"{error} ({_read_from(place, screen)})") from error
     if format_ == CSV:
         return exceptions.table(found)
-    return json.dumps(found, indent=2) if format_ == JSON else exceptions.render(found, screen)
+    return json.dumps(found.as_dict(), indent=2) if format_ == JSON else exceptions.render(found, screen)
 
 
 def _opened(arguments: argparse.Namespace, reports: Path) -> tuple[History, Mapping[str, Any]]:
@@ -203,7 +203,7 @@ def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
         known = unknown.service in load([installation.CATALOGUE]).services if unknown.service else False
         known_service = f"{unknown.service} is a service of the catalogue, but " if known else ""
         raise Refused(f"{known_service}{unknown}") from None
-    return json.dumps(found, indent=2) if arguments.format == JSON else past_runs.render(found, screen)
+    return json.dumps(found.as_dict(), indent=2) if arguments.format == JSON else past_runs.render(found, screen)
 
 
 def _one_run(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:

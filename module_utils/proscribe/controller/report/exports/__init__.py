@@ -5,8 +5,8 @@ module declares of it in `FORMATS`. Everything else follows from that: what `pro
 may name, the table of docs/exports.md, and the tests of what holds for every export.
 
 An export gets the stream of its file and the fleet report, and never holds more of a host than a few bytes: fleets have
-100,000 of them. Every expected host is in every export, and one that did not answer is unknown there, never compliant;
-so is every host that is not served, by that name.
+100,000 of them. Every expected host is in every export, and one that did not answer is unknown there, never compliant.
+So is every host that is not served, by that name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pkgutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from ....model.types.record import Record
 from ....model.types.report import Report
@@ -28,7 +28,7 @@ from .format import Export, Format
 from .record_lines import Reader
 
 # Modules here that are no exports: what these share.
-SHARED = frozenset({"format", "record_lines", "spool"})
+SHARED = frozenset({"event_changes", "event_kinds", "event_texts", "format", "record_lines", "spool"})
 
 
 @functools.cache
@@ -64,10 +64,10 @@ def write(
 ) -> list[Path]:
     """Write the named exports of a report into its folder; returns their paths.
 
-    `report` is the fleet report, `records` are the reconciled host records, one for each expected host; they are gone
-    through once. Each file appears whole, and none of them if one fails. `fleet_state` is all that is
-    known, for what is read long after the run (None: nothing but this run); `changes` are those of the run (None: not
-    known). Raises OSError, and ValueError for a name that is no export.
+    `records` are the reconciled host records, one for each expected host; they are gone through once. Each file appears
+    whole, and none of them if one fails. `fleet_state` is all that is known, for what is read long after the run (None:
+    nothing but this run). `changes` are those of the run (None: not known). Raises OSError, and ValueError for a name
+    that is no export.
     """
     for name in names:
         if name not in formats():

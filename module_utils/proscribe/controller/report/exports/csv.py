@@ -1,7 +1,7 @@
 """report.csv: one row for each piece of evidence, and at least one for each expected host.
 
 The rows are as RFC 4180 has them, in UTF-8, below one line of headers. A spreadsheet takes a cell that begins like a
-formula for one, and names and paths come from hosts that users control; such a cell gets an apostrophe before it,
+formula for one, and names and paths come from hosts that users control. Such a cell gets an apostrophe before it,
 which spreadsheets read as "this is text" (OWASP, CSV injection). What begins so after a semicolon gets one too:
 where numbers are written with a comma, spreadsheets split rows at semicolons.
 """

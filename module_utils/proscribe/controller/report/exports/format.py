@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, TextIO
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TextIO
 
+from ....model.types.report import Report
 from ..evaluation.fleet_state import FleetState
 from ..history.transitions import Transitions
 from .record_lines import Answer
@@ -29,9 +30,9 @@ class Format(NamedTuple):
     name: str
     file: str  # in the run's folder
     meant_for: str  # of docs/exports.md
-    make: Callable[[TextIO, Mapping[str, Any]], Export]  # from the file's stream and the fleet report
+    make: Callable[[TextIO, Report], Export]  # from the file's stream and the fleet report
     # Where it is about all that is known, not about its run alone: writes that to the stream.
-    write_fleet_state: Callable[[TextIO, Mapping[str, Any], FleetState], None] | None = None
+    write_fleet_state: Callable[[TextIO, Report, FleetState], None] | None = None
     # Where it also lists what changed: from what the history has of the run as well (None: it has nothing).
-    make_from_history: Callable[[TextIO, Mapping[str, Any], Transitions | None], Export] | None = None
+    make_from_history: Callable[[TextIO, Report, Transitions | None], Export] | None = None
     usual: bool = True  # whether it is written where `proscribe_exports` is not set

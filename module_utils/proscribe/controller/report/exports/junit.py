@@ -1,7 +1,7 @@
 """junit.xml: a test suite for each expected host, in the dialect of Jenkins' xUnit plug-in, which all CI systems read.
 
-A rule that a host lists is a test case; the rules that hold are one passing case together, since a case for each would
-be 20 million for 100,000 hosts. What is unknown, above all a host that did not answer, is an `error`, never a pass.
+A rule that a host lists is a test case. The rules that hold are one passing case together: a case for each would be 20
+million for 100,000 hosts. What is unknown, above all a host that did not answer, is an `error`, never a pass.
 
 The markup is put together as text: a case that many hosts share is made once. XMLGenerator and ElementTree would write
 each anew, which takes five times as long.

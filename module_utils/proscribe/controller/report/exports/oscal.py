@@ -4,8 +4,8 @@ Hosts are inventory items. What is alike is written once: an observation for eac
 with the hosts as its subjects, and the finding that follows from it. That is a seventh of the size of one observation
 for each host and rule. OSCAL knows only satisfied and not satisfied, so our own state stands beside it as a property.
 
-Validators do not check whether references lead anywhere; here every identifier is made from what it names (UUID
-version 5), so a reference and its target come from one line of code.
+Validators do not check whether references lead anywhere. So every identifier is made from what it names (UUID version
+5), and a reference and its target come from one line of code.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, NamedTuple, TextIO
+from typing import NamedTuple, TextIO
 
 from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
-from ....model.types.record import Evidence
 from ....model.types.report import Report
 from ....model.types.run import RunWaiver
 from ..evaluation.frameworks import clauses, oscal_controls
@@ -143,7 +142,7 @@ class Export:
     def _group(self, line: Line) -> Group:
         return self._groups.setdefault(Key(line.rule, line.state, line.waiver, line.mode), Group())
 
-    def _metadata(self, waivers: Mapping[str, RunWaiver]) -> dict[str, Any]:
+    def _metadata(self, waivers: Mapping[str, RunWaiver]) -> dict[str, object]:
         approvers = sorted({clean(waiver["approved_by"]) for waiver in waivers.values()})
         parties = [{"uuid": _id("organization", ""), "type": "organization", "name": "Proscribe"}]
         parties += [{"uuid": _id("person", name), "type": "person", "name": _token(name)} for name in approvers]
@@ -174,7 +173,7 @@ class Export:
             )
             yield f'{_json(observation)[:-1]},"subjects":[{",".join(subjects)}]}}'
 
-    def _risk(self, id_: str, waiver: RunWaiver) -> dict[str, Any]:
+    def _risk(self, id_: str, waiver: RunWaiver) -> dict[str, object]:
         run = self._report["run"]
         approver = clean(waiver["approved_by"])
         return {
@@ -198,14 +197,14 @@ class Export:
             },
         }
 
-    def _findings(self, waivers: Mapping[str, Any]) -> Iterator[str]:
+    def _findings(self, waivers: Mapping[str, RunWaiver]) -> Iterator[str]:
         for key, group in self._groups.items():
             if key.state == NOT_APPLICABLE:
                 continue
             state, reason = STATUS[key.state]
             served = clauses(key.rule.partition("/")[0])
             clause = next(clause for clause in served if clause.oscal)
-            finding: Evidence = {
+            finding: dict[str, object] = {
                 "uuid": self._id("finding", *key),
                 "title": f"{key.rule}: {key.state}",
                 "description": f"{key.rule} is {key.state} on {counted(len(group.hosts), 'host')}",
@@ -222,7 +221,7 @@ class Export:
                 finding["related-risks"] = [{"risk-uuid": self._id("risk", key.waiver)}]
             yield _json(finding)
 
-    def _resources(self) -> list[dict[str, Any]]:
+    def _resources(self) -> list[dict[str, object]]:
         return [
             {
                 "uuid": self._id("plan"),

@@ -1,12 +1,12 @@
 """A host record as the exports write it: lines about rules, and the number of rules that simply hold.
 
-Pure. A record says some things outside its rules (no answer at all, a control that failed, a state worse than that of
-any rule it lists); here they become lines like the others, so that no export can lose them.
+A record says some things outside its rules: no answer at all, a control that failed, a state worse than that of any
+rule it lists. Here they become lines like the others, so that no export can lose them. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ....model.finding import COMPLIANT, ERROR, NOT_APPLICABLE, STATES
@@ -110,7 +110,7 @@ class Reader:
     MOST = 10_000  # lines that are kept
 
     def __init__(self) -> None:
-        self._lines: dict[int, tuple[Mapping[str, Any], Line]] = {}
+        self._lines: dict[int, tuple[Rule, Line]] = {}
 
     def read(self, record: Record) -> Answer:
         """The answer that a reconciled host record is."""
@@ -147,7 +147,7 @@ class Reader:
 
 def _between(record: Record) -> list[Line]:
     """One line for each kind of thing that happened, with its evidence."""
-    filed: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    filed: dict[tuple[str, str], list[Evidence]] = {}
     for one in since_last_run.remarks(record):
         filed.setdefault(one.filed, []).append(one.finding.as_dict())
     return [Line(rule, state, findings=found) for (rule, state), found in filed.items()]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import TextIO
 from urllib.parse import quote
 
 from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED, WATCH
@@ -50,7 +50,7 @@ class Export:
         self._report = report
         self._reasons = {clean(waiver["id"]): clean(waiver["reason"]) for waiver in report["waivers"]}
         self._unseen = Spool()
-        self._unserved: list[dict[str, Any]] = []
+        self._unserved: list[dict[str, object]] = []
         self._results = 0
         driver = {"name": "Proscribe", "rules": list(rules(report))}
         head = _json({"$schema": SCHEMA, "version": VERSION})
@@ -102,7 +102,7 @@ class Export:
     def _result(self, line: Line) -> str:
         """What a result says of its line, without the braces: all but the host."""
         kind, level = KINDS[line.state]
-        result: dict[str, Any] = {"ruleId": line.rule, "kind": kind, "level": level, "message": {"text": line.text}}
+        result: dict[str, object] = {"ruleId": line.rule, "kind": kind, "level": level, "message": {"text": line.text}}
         if line.mode:
             result["properties"] = {"mode": line.mode}
         if line.state == WAIVED:
@@ -117,7 +117,7 @@ class Open(Export):
     waived = False
 
 
-def rules(report: Report) -> Iterator[dict[str, Any]]:
+def rules(report: Report) -> Iterator[dict[str, object]]:
     """The rules that some host lists, and the one about the host itself, each with the clauses that it serves."""
     between = RULES if report.get(WATCH) else {}
     for name in [HOST, *between, *(clean(rule["rule"]) for rule in report["rules"])]:
@@ -130,7 +130,7 @@ def rules(report: Report) -> Iterator[dict[str, Any]]:
         }
 
 
-def location(host: str) -> dict[str, Any]:
+def location(host: str) -> dict[str, object]:
     """A host as SARIF's place of a result: an artifact, since that is what dashboards show, and a host by its name."""
     return {
         "physicalLocation": {"artifactLocation": {"uri": quote(host, safe="") or "host"}},

@@ -8,18 +8,19 @@ server.py say how SQLite and PostgreSQL are spoken to.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from ....base.duration import spelled
+from ....model.types.history import PastRun
 from ....model.types.record import Record
 from ....model.types.report import Report
 from ....wire.store import PLANS
 from . import queries, recording
 from .database import Database, HistoryError, SQLite
+from .plans import Plans
 from .queries import Scope, Since
-from .recording import Plans, Written
+from .recording import Written
 from .transitions import Transitions, transitions
 
 __all__ = ["History", "HistoryError", "Scope", "Since", "Transitions", "Written", "open_history"]
@@ -63,7 +64,7 @@ class History:
         with self.database.reading() as session:
             return Since(session)
 
-    def trend(self, limit: int = 60, since: str = "", like_run: str = "") -> list[dict[str, Any]]:
+    def trend(self, limit: int = 60, since: str = "", like_run: str = "") -> list[PastRun]:
         """See queries.trend."""
         with self.database.reading() as session:
             return queries.trend(session, since, limit, like_run)

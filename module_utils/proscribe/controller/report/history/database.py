@@ -1,15 +1,15 @@
 """A database behind the history: SQLite by Python's own module, PostgreSQL by SQLAlchemy. The same SQL goes to both.
 
-Whoever writes has the history to itself until it is done, so that two runs that end at once take their turns, and what
-one of them began and did not end (it was killed) never happened.
+Whoever writes has the history to itself until it is done: two runs that end at once take their turns. What one of them
+began and did not end (it was killed) never happened.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,13 +27,13 @@ class HistoryError(Exception):
 class Session(Protocol):
     """A transaction that is going on."""
 
-    def run(self, statement: str, values: Mapping[str, Any] | None = None) -> None:
+    def run(self, statement: str, values: Mapping[str, object] | None = None) -> None:
         """Carry out one statement."""
 
-    def many(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def many(self, statement: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Carry out one statement for each row of values."""
 
-    def rows(self, query: str, values: Mapping[str, Any] | None = None) -> Iterator[Sequence[Any]]:
+    def rows(self, query: str, values: Mapping[str, object] | None = None) -> Iterator[Sequence[Any]]:
         """What a query finds, row by row."""
 
     def has(self, table: str) -> bool:
@@ -45,17 +45,17 @@ class Database(Protocol):
 
     name: str  # for people
 
-    def writing(self) -> Any:
+    def writing(self) -> AbstractContextManager[Session]:
         """A context: a session that has the history to itself; its end commits, an exception in it rolls back."""
 
-    def reading(self) -> Any:
+    def reading(self) -> AbstractContextManager[Session]:
         """A context: a session that only reads. Raises HistoryError where there is no history yet."""
 
 
 class SQLite:
     """A file of its own beside the reports.
 
-    With SQLite's ordinary journal: write-ahead logging would let readers go on while a run is written, but it needs
+    It has SQLite's ordinary journal. Write-ahead logging would let readers go on while a run is written. But it needs
     shared memory, which a file share does not have, and a folder that its readers may write to, which ours is not.
     """
 
@@ -113,13 +113,13 @@ class _SQLiteSession:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def run(self, statement: str, values: Mapping[str, Any] | None = None) -> None:
+    def run(self, statement: str, values: Mapping[str, object] | None = None) -> None:
         self._connection.execute(statement, values or {})
 
-    def many(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def many(self, statement: str, rows: Sequence[Mapping[str, object]]) -> None:
         self._connection.executemany(statement, rows)
 
-    def rows(self, query: str, values: Mapping[str, Any] | None = None) -> Iterator[Sequence[Any]]:
+    def rows(self, query: str, values: Mapping[str, object] | None = None) -> Iterator[Sequence[Any]]:
         yield from self._connection.execute(query, values or {})
 
     def has(self, table: str) -> bool:
@@ -148,7 +148,6 @@ def prepare(session: Session, name: str) -> None:
 
 def check_version(session: Session, name: str) -> None:
     """Raises HistoryError for tables that another version of Proscribe made."""
-    found: Iterable[Sequence[Any]] = session.rows("SELECT version FROM proscribe_history")
-    versions = [row[0] for row in found]
+    versions = [row[0] for row in session.rows("SELECT version FROM proscribe_history")]
     if versions != [VERSION]:
         raise HistoryError(f"{name} has tables of version {versions}, and this Proscribe knows version {VERSION}")

@@ -1,15 +1,15 @@
 """The waivers and what was observed under them, in the history: what an auditor asks of a year of exceptions.
 
-A run stores a waiver anew only where its terms or its status have changed, and what it observed under one once for
-each thing that it found on a host. Sessions as in queries.py.
+A run stores a waiver anew only where its terms or its status have changed. What it observed under one is stored once
+for each thing that it found on a host. Sessions as in queries.py.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from ....model.finding import WAIVED
 from ....model.plan import canonical
@@ -19,23 +19,13 @@ from ..evaluation.fleet_state import named
 from ..text.wording import clean, evidence
 from .database import Session
 from .since_last_run import REQUEST
-from .tables import BETWEEN, USES, WAIVERS
+from .tables import BETWEEN, USES, WAIVERS, insert
 
 REMOVED = "removed"  # the status of a waiver that a run over its whole inventory did not have any more
 PASSING = ("hosts", "status", "waives", "why", "review_overdue")  # what changes without a change of its terms
 MOST_HOSTS = 1000  # names of a waiver
 MOST_USES = 20  # things found by one rule of a host
 LONGEST = 300  # characters of what was found
-
-ADD_WAIVER = f"""INSERT INTO {WAIVERS} (inventory, id, opened, seen, status, facts, hosts)
-    VALUES (:inventory, :id, :opened, :seen, :status, :facts, :hosts) ON CONFLICT (inventory, id, opened) DO NOTHING"""
-SEE_WAIVER = f"""UPDATE {WAIVERS} SET seen = :seen, hosts = :hosts
-    WHERE inventory = :inventory AND id = :id AND opened = :opened"""
-ADD_USE = f"""INSERT INTO {USES} (inventory, waiver, host, rule, id, what, first, last, attempts)
-    VALUES (:inventory, :waiver, :host, :rule, :id, :what, :first, :last, :attempts)
-    ON CONFLICT (inventory, waiver, host, rule, id) DO UPDATE SET
-        last = CASE WHEN excluded.last > {USES}.last THEN excluded.last ELSE {USES}.last END,
-        attempts = CASE WHEN excluded.attempts > {USES}.attempts THEN excluded.attempts ELSE {USES}.attempts END"""
 
 
 class Stretch(NamedTuple):
@@ -63,15 +53,23 @@ class Use(NamedTuple):
     attempts: int  # of what the host refused by this rule, at most
 
 
+STRETCH = ", ".join(Stretch._fields)
+ADD_WAIVER = f"{insert(WAIVERS, Stretch._fields)} ON CONFLICT (inventory, id, opened) DO NOTHING"
+SEE_WAIVER = f"""UPDATE {WAIVERS} SET seen = :seen, hosts = :hosts
+    WHERE inventory = :inventory AND id = :id AND opened = :opened"""
+ADD_USE = f"""{insert(USES, ("id", *Use._fields))} ON CONFLICT (inventory, waiver, host, rule, id) DO UPDATE SET
+    last = CASE WHEN excluded.last > {USES}.last THEN excluded.last ELSE {USES}.last END,
+    attempts = CASE WHEN excluded.attempts > {USES}.attempts THEN excluded.attempts ELSE {USES}.attempts END"""
+
+
 def waivers(session: Session, report: Report) -> None:
     """Store the waivers of a run where they changed."""
     run = report["run"]
-    inventory, finished = named(run), str(run["finished"])
-    newest = f"""SELECT inventory, id, opened, seen, status, facts, hosts FROM {WAIVERS}
-        WHERE inventory = :inventory ORDER BY opened"""
+    inventory, finished, whole = named(run), run["finished"], run.get("whole")
+    newest = f"SELECT {STRETCH} FROM {WAIVERS} WHERE inventory = :inventory ORDER BY opened"
     known = {row[1]: Stretch(*row) for row in session.rows(newest, {"inventory": inventory})}
-    adding: list[dict[str, Any]] = []
-    seeing: list[dict[str, Any]] = []
+    adding: list[Stretch] = []
+    seeing: list[Stretch] = []
     for waiver in report["waivers"]:
         id_ = clean(waiver["id"])
         before = known.pop(id_, None)
@@ -87,16 +85,15 @@ def waivers(session: Session, report: Report) -> None:
             json.dumps(sorted(map(clean, waiver.get("hosts") or ()))[:MOST_HOSTS]),
         )
         if before is None or (before.status, before.facts) != (row.status, row.facts):
-            adding.append(row._asdict())
+            adding.append(row)
         else:
-            hosts = row.hosts if run["whole"] else before.hosts
-            seeing.append({**before._asdict(), "seen": finished, "hosts": hosts})
-    if run["whole"]:
+            seeing.append(before._replace(seen=finished, hosts=row.hosts if whole else before.hosts))
+    if whole:
         gone = [one for one in known.values() if one.status != REMOVED and one.seen <= finished]
-        adding += [one._replace(opened=finished, seen=finished, status=REMOVED)._asdict() for one in gone]
-    session.many(ADD_WAIVER, adding)
+        adding += [one._replace(opened=finished, seen=finished, status=REMOVED) for one in gone]
+    session.many(ADD_WAIVER, [one._asdict() for one in adding])
     columns = ("inventory", "id", "opened", "seen", "hosts")
-    session.many(SEE_WAIVER, [{key: one[key] for key in columns} for one in seeing])
+    session.many(SEE_WAIVER, [{key: getattr(one, key) for key in columns} for one in seeing])
 
 
 class Uses:
@@ -104,13 +101,13 @@ class Uses:
 
     def __init__(self, run: ReportRun) -> None:
         self._inventory = named(run)
-        self._same: dict[int, tuple[Mapping[str, Any], list[tuple[str, str]]]] = {}
+        self._same: dict[int, tuple[Rule, list[tuple[str, str]]]] = {}
 
-    def record(self, session: Session, records: Iterable[tuple[Mapping[str, Any], str]]) -> None:
+    def record(self, session: Session, records: Iterable[tuple[Record, str]]) -> None:
         """Store what these records have, each with the time of its observation."""
         session.many(ADD_USE, [row for record, at in records for row in self._of(record, at)])
 
-    def _of(self, record: Record, at: str) -> Iterable[dict[str, Any]]:
+    def _of(self, record: Record, at: str) -> Iterable[dict[str, object]]:
         for rule in record["rules"]:
             if rule["state"] != WAIVED or not rule["waiver"]:
                 continue
@@ -125,7 +122,7 @@ class Uses:
                     "what": what,
                     "first": at,
                     "last": at,
-                    "attempts": record["attempts"].get(rule["rule"], 0),
+                    "attempts": (record.get("attempts") or {}).get(rule["rule"], 0),
                 }
 
     def _found(self, rule: Rule) -> list[tuple[str, str]]:
@@ -143,9 +140,8 @@ def stretches(session: Session, since: str) -> list[Stretch]:
     """Every stretch of the waivers that some run had since then, oldest first within a waiver."""
     if not session.has(WAIVERS):
         return []
-    columns = ", ".join(Stretch._fields)
     recent = f"SELECT id FROM {WAIVERS} o WHERE o.inventory = w.inventory AND o.seen >= :since"
-    query = f"SELECT {columns} FROM {WAIVERS} w WHERE id IN ({recent}) ORDER BY inventory, id, opened"
+    query = f"SELECT {STRETCH} FROM {WAIVERS} w WHERE id IN ({recent}) ORDER BY inventory, id, opened"
     return [Stretch(*row) for row in session.rows(query, {"since": since})]
 
 

@@ -13,8 +13,8 @@ from ....model.plan import CONTROLS
 from ..evaluation.rules import OF_CONTROL
 from ..text.wording import clean
 from .database import Session
+from .plans import Plans
 from .queries import Scope, has_past, hosts, rules
-from .recording import Plans
 from .tables import HostRow
 
 MOST_CLOSE = 3  # names that are proposed
@@ -35,8 +35,8 @@ class NoSuchName(LookupError):
 def check(session: Session, plans: Plans, scope: Scope) -> None:
     """Raises NoSuchName for a host (`scope.host`) or a rule (`scope.rule`) that the history does not know.
 
-    It knows each host that runs asked. It knows a rule that is in a plan of the hosts in question, that is a control's
-    own, or that has incidents in the history.
+    It knows each host that runs asked. It knows a rule that is a control's own, that is in a plan of the hosts in
+    question, or that has incidents.
     """
     found = hosts(session, scope.host)
     if scope.host and not found and not has_past(session, scope.host):

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....base.duration import moment_of
 from ....model.finding import COMPLIANT, NONCOMPLIANT, REPAIRED, STATES
 from ....model.plan import CONTROLS
+from ....model.types.history import PastRun
+from ....model.types.report import Summary
 from .database import Session
-from .recording import HOST, Plans
-from .tables import HOST_COLUMNS, STORY, HostRow
+from .plans import Plans
+from .tables import HOST, HOST_COLUMNS, STORY, HostRow
 
 WHOLE = (json.dumps(list(CONTROLS)), "[]", "null")  # how a run over all controls has them in the history
 FLAPS = 3  # so many drifts of one rule on one host within the period are reported as flapping
@@ -240,9 +242,9 @@ def unseen(session: Session, scope: Scope, before: str) -> list[Unseen]:
     return sorted(found, key=lambda host: (host.last_seen, host.host))
 
 
-def trend(session: Session, since: str = "", most: int = 60, like_run: str = "") -> list[dict[str, Any]]:
+def trend(session: Session, since: str = "", most: int = 60, like_run: str = "") -> list[PastRun]:
     """A run and the runs before it that can be compared with it (same inventory, limit and controls), oldest first, at
-    most so many: [{run, finished, mode, hosts {state: count}, coverage, compliance_strict, compliance_with_waivers}].
+    most so many.
 
     The run is `like_run`, where it is known, and else the newest one over the whole of an inventory: one over a part
     says nothing of all hosts.
@@ -250,7 +252,7 @@ def trend(session: Session, since: str = "", most: int = 60, like_run: str = "")
     newest = f"""SELECT inventory, scope, controls FROM proscribe_run
         WHERE id = :like OR (scope = '' AND controls IN ({", ".join(f"'{one}'" for one in WHOLE)}))
         ORDER BY CASE WHEN id = :like THEN 0 ELSE 1 END, finished DESC, id DESC LIMIT 1"""
-    like: Sequence[Any] | None = next(session.rows(newest, {"like": like_run}), None)
+    like = next(session.rows(newest, {"like": like_run}), None)
     if like is None:
         return []
     query = f"""SELECT id, finished, mode, summary FROM proscribe_run WHERE inventory = :inventory AND scope = :scope
@@ -259,10 +261,17 @@ def trend(session: Session, since: str = "", most: int = 60, like_run: str = "")
     return [_point(*row) for row in session.rows(query, values)][::-1]
 
 
-def _point(id_: str, finished: str, mode: str, summary: str) -> dict[str, Any]:
-    said = json.loads(summary)
-    numbers = ("hosts", "coverage", "compliance_strict", "compliance_with_waivers")
-    return {"run": id_, "finished": finished, "mode": mode, **{key: said[key] for key in numbers}}
+def _point(id_: str, finished: str, mode: str, summary: str) -> PastRun:
+    said: Summary = json.loads(summary)
+    return {
+        "run": id_,
+        "finished": finished,
+        "mode": mode,
+        "hosts": said["hosts"],
+        "coverage": said["coverage"],
+        "compliance_strict": said["compliance_strict"],
+        "compliance_with_waivers": said["compliance_with_waivers"],
+    }
 
 
 def runs(session: Session, since: str) -> tuple[int, str, str]:

@@ -79,10 +79,10 @@ class _ServerSession:
         self._connection, self._text = connection, text
         self._together: dict[tuple[str, int], Any] = {}
 
-    def run(self, statement: str, values: Mapping[str, Any] | None = None) -> None:
+    def run(self, statement: str, values: Mapping[str, object] | None = None) -> None:
         self._connection.execute(self._text(statement), dict(values or {}))
 
-    def many(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def many(self, statement: str, rows: Sequence[Mapping[str, object]]) -> None:
         row = re.search(r"(?<=VALUES )\([^)]+\)", statement)
         if row is None:
             if rows:
@@ -98,7 +98,7 @@ class _ServerSession:
             values = {f"{name}_{index}": value for index, one in enumerate(some) for name, value in one.items()}
             self._connection.execute(self._together[key], values)
 
-    def rows(self, query: str, values: Mapping[str, Any] | None = None) -> Iterator[Sequence[Any]]:
+    def rows(self, query: str, values: Mapping[str, object] | None = None) -> Iterator[Sequence[Any]]:
         statement = self._text(query).execution_options(yield_per=2000)
         yield from self._connection.execute(statement, dict(values or {}))
 

@@ -9,22 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from ....model.types.record import Record
 from ..evaluation.since_last_run import ENDED, FROZEN, INCIDENT, Remark, remarks
 from .database import Session
-from .tables import BETWEEN, among, places
+from .tables import BETWEEN, among, insert, places
 
 REQUEST = "request"
 MOST_USERS = 20
-COLUMNS = (
-    "host", "id", "first", "last", "kind", "rule", "program", "who", "times", "corrected", "users", "detail", "run",
-)  # fmt: skip
-ADD = f"""INSERT INTO {BETWEEN} ({", ".join(COLUMNS)}) VALUES ({", ".join(f":{name}" for name in COLUMNS)})
-    ON CONFLICT (host, id, first) DO NOTHING"""
-DROP = f"DELETE FROM {BETWEEN} WHERE host = :host AND id = :id AND first = :first"
 
 
 class Entry(NamedTuple):
@@ -44,11 +38,16 @@ class Entry(NamedTuple):
     detail: str  # the reason of a request or a freeze; by what many rules were open
     run: str
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> dict[str, object]:
         """It for people and programs."""
         named = self._asdict()
         del named["id"], named["run"]
         return {**named, "users": json.loads(self.users)}
+
+
+COLUMNS = ", ".join(Entry._fields)
+ADD = f"{insert(BETWEEN, Entry._fields)} ON CONFLICT (host, id, first) DO NOTHING"
+DROP = f"DELETE FROM {BETWEEN} WHERE host = :host AND id = :id AND first = :first"
 
 
 def identity(*names: str) -> str:
@@ -61,7 +60,7 @@ def record(session: Session, run: str, records: Iterable[Record]) -> None:
     found = {rec["host"]: entries for rec in records if (entries := list(_entries(rec, run)))}
     if not found:
         return
-    query = f"SELECT {', '.join(COLUMNS)} FROM {BETWEEN} WHERE host IN ({places(len(found))})"
+    query = f"SELECT {COLUMNS} FROM {BETWEEN} WHERE host IN ({places(len(found))})"
     known: dict[tuple[str, str], list[Entry]] = {}
     for row in session.rows(query, among(list(found))):
         known.setdefault((row[0], row[1]), []).append(Entry(*row))
@@ -78,7 +77,7 @@ def record(session: Session, run: str, records: Iterable[Record]) -> None:
     session.many(ADD, [one._asdict() for one in adding])
 
 
-def _entries(rec: Mapping[str, Any], run: str) -> Iterable[Entry]:
+def _entries(rec: Record, run: str) -> Iterable[Entry]:
     host = rec["host"]
     for one in remarks(rec):
         if one.kind in (INCIDENT, ENDED, FROZEN):
@@ -145,7 +144,7 @@ def since(session: Session, since_: str, host: str = "", rule: str = "", most: i
         return []
     # An incident of many rules is filed under their control.
     where = (" AND host = :host" if host else "") + (" AND rule IN (:rule, :control)" if rule else "")
-    query = f"""SELECT {", ".join(COLUMNS)} FROM {BETWEEN} WHERE last >= :since{where}
+    query = f"""SELECT {COLUMNS} FROM {BETWEEN} WHERE last >= :since{where}
         ORDER BY last DESC, host, rule, id LIMIT {most:d}"""
     return [
         Entry(*row)

@@ -40,8 +40,8 @@ TABLES = (
         ON proscribe_episode (host, bundle, state) WHERE closed IS NULL""",
     "CREATE INDEX IF NOT EXISTS proscribe_episode_closed ON proscribe_episode (closed)",
     "CREATE INDEX IF NOT EXISTS proscribe_episode_host ON proscribe_episode (host)",
-    # What hosts did between two runs, and what their users requested (since_last_run.py). `id`: a digest of kind, rule,
-    # program and user, which may be longer than a key; `users` is a JSON list; `run` is the last that brought more.
+    # What hosts did between two runs, and what their users requested (since_last_run.py). `id` is a digest of kind,
+    # rule, program and user, which may be longer than a key. `users` is a JSON list. `run` is the last with more.
     """CREATE TABLE IF NOT EXISTS proscribe_between (
         host TEXT NOT NULL, id TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, kind TEXT NOT NULL,
         rule TEXT NOT NULL, program TEXT NOT NULL, who TEXT NOT NULL, times BIGINT NOT NULL, corrected BIGINT NOT NULL,
@@ -62,26 +62,33 @@ TABLES = (
 # Tables that a history of an earlier version gets with the next run that is written into it.
 BETWEEN, WAIVERS, USES = "proscribe_between", "proscribe_waiver", "proscribe_use"
 
+HOST = ""  # the rule of an incident of the host as a whole: it gave no answer, or a correction failed
+
+# How an incident can end, besides going over into another state.
+WITHDRAWN = "withdrawn"  # the plan does not ask for the rule any more
+GONE = "gone"  # the host has left the inventory
+
 # The incidents rule by rule: what all questions are about.
 STORY = """proscribe_episode e JOIN proscribe_bundle b ON b.id = e.bundle"""
 
-ADD_RUN = """INSERT INTO proscribe_run (id, playbook, mode, started, finished, inventory, scope, controls, summary)
-    VALUES (:id, :playbook, :mode, :started, :finished, :inventory, :scope, :controls, :summary)"""
 
-HOST_COLUMNS = ("name", "inventory", "run", "asked", "plan", *CONTROLS)
-SET_HOST = f"""INSERT INTO proscribe_host ({", ".join(HOST_COLUMNS)})
-    VALUES ({", ".join(f":{key}" for key in HOST_COLUMNS)})
-    ON CONFLICT (name) DO UPDATE SET {", ".join(f"{key} = excluded.{key}" for key in HOST_COLUMNS[1:])}"""
+def insert(table: str, columns: Sequence[str]) -> str:
+    """The statement that adds a row with these columns."""
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"
 
-ADD_BUNDLE = """INSERT INTO proscribe_bundle (id, rule, evidence) VALUES (:id, :rule, :evidence)
-    ON CONFLICT (id, rule) DO NOTHING"""
 
-ADD_INCIDENT = """INSERT INTO proscribe_episode (host, bundle, state, opened, opened_run, closed, closed_run, ended)
-    VALUES (:host, :bundle, :state, :opened, :opened_run, :closed, :closed_run, :ended)"""
+class RunRow(NamedTuple):
+    """A row of `proscribe_run`. `inventory` and `controls` are JSON lists, `scope` its --limit, "" for all."""
 
-# For an incident that goes on for none or only some of its rules; what becomes of them is added anew.
-DROP_INCIDENT = """DELETE FROM proscribe_episode
-    WHERE host = :host AND bundle = :bundle AND state = :state AND closed IS NULL"""
+    id: str
+    playbook: str
+    mode: str
+    started: str
+    finished: str
+    inventory: str
+    scope: str
+    controls: str
+    summary: str
 
 
 class HostRow(NamedTuple):
@@ -96,6 +103,23 @@ class HostRow(NamedTuple):
     browser: str = ""
     firewall: str = ""
     dns: str = ""
+
+
+ADD_RUN = insert("proscribe_run", RunRow._fields)
+
+HOST_COLUMNS = ("name", "inventory", "run", "asked", "plan", *CONTROLS)
+SET_HOST = f"""{insert("proscribe_host", HOST_COLUMNS)}
+    ON CONFLICT (name) DO UPDATE SET {", ".join(f"{key} = excluded.{key}" for key in HOST_COLUMNS[1:])}"""
+
+ADD_BUNDLE = f"{insert('proscribe_bundle', ('id', 'rule', 'evidence'))} ON CONFLICT (id, rule) DO NOTHING"
+
+ADD_INCIDENT = insert(
+    "proscribe_episode", ("host", "bundle", "state", "opened", "opened_run", "closed", "closed_run", "ended")
+)
+
+# For an incident that goes on for none or only some of its rules; what becomes of them is added anew.
+DROP_INCIDENT = """DELETE FROM proscribe_episode
+    WHERE host = :host AND bundle = :bundle AND state = :state AND closed IS NULL"""
 
 
 def select_hosts(count: int) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....model.finding import OPEN, STATES
 from ....model.plan import CONTROLS
-from ....model.types.record import Record, Rule
+from ....model.types.record import Record, Request, Rule
 from ..evaluation.groups import Group, Grouping, Part, worst_first
-from ..evaluation.since_last_run import open_requests, remarks
+from ..evaluation.since_last_run import Remark, open_requests, remarks
 
 # (host, rule) -> since when it has been so, a UTC time such as 2026-11-25T00:31:00Z
 Since = Mapping[tuple[str, str], str]
@@ -22,13 +22,15 @@ WHOLE = -1  # stands for a part's number where something is said of a host as a 
 
 
 class Host(NamedTuple):
-    """What the page keeps of a record: the parts by number, and the few facts that are a host's own."""
+    """What the page keeps of a host: its record without the rules, which are in the parts by number."""
 
     name: str
     state: str
     parts: tuple[int, ...]
     departments: tuple[str, ...]
-    facts: Mapping[str, Any]
+    record: Record
+    remarks: Sequence[Remark]  # on the time between two runs
+    requests: Sequence[Request]  # of its users, that wait
     since: Mapping[int, str]  # by number of the part (or WHOLE), where known: since when the first has been so
 
 
@@ -57,9 +59,6 @@ class Breakdown(NamedTuple):
     attempts: Mapping[str, tuple[int, int]]  # by rule: how often it was refused, and on how many hosts; most first
 
 
-FACTS = ("reason", "plan", "checked_at", "rules_evaluated", "rules_not_applicable", "errors", "duration_ms", "controls")
-
-
 def break_down(
     records: Iterable[Record],
     departments: Mapping[str, Iterable[str]],
@@ -85,7 +84,8 @@ def break_down(
             if group is not None:
                 group_since[group] = min(when, group_since.get(group, when))
         mine = tuple(belongs.get(record["host"], ()))
-        hosts.append(Host(record["host"], record["state"], parts, mine, _facts(record), began))
+        events, waiting = remarks(record), open_requests(record)
+        hosts.append(Host(record["host"], record["state"], parts, mine, _kept(record), events, waiting, began))
     found = grouping.groups()
     order = sorted(range(len(found)), key=lambda number: worst_first(found[number]))
     place = {number: index for index, number in enumerate(order)}
@@ -106,21 +106,31 @@ def break_down(
     )
 
 
-def natural(name: str) -> tuple[Any, ...]:
+def natural(name: str) -> tuple[object, ...]:
     """An order of names in which web2 comes before web10."""
     pieces = re.split(r"([0-9]+)", name)  # text and digits by turns, so that like is compared with like
     pieces[1::2] = [digits.lstrip("0") for digits in pieces[1::2]]
     return (*((len(piece), piece) if place % 2 else piece for place, piece in enumerate(pieces)), (0, name))
 
 
-def _facts(record: Record) -> dict[str, Any]:
-    facts = {key: record.get(key) for key in FACTS}
-    facts["platform"] = record["platform"]
-    facts["actions"] = record.get("actions") or ()
-    facts["attempts"] = record.get("attempts") or {}
-    facts["between"] = remarks(record)
-    facts["requests"] = open_requests(record)
-    return facts
+def _kept(record: Record) -> Record:
+    return {
+        "schema": record["schema"],
+        "host": record["host"],
+        "state": record["state"],
+        "reason": record.get("reason"),
+        "plan": record["plan"],
+        "checked_at": record["checked_at"],
+        "platform": record["platform"],
+        "rules_evaluated": record["rules_evaluated"],
+        "rules_not_applicable": record.get("rules_not_applicable") or 0,
+        "controls": record.get("controls") or {},
+        "rules": [],
+        "attempts": record.get("attempts") or {},
+        "errors": record["errors"],
+        "actions": record.get("actions") or [],
+        "duration_ms": record["duration_ms"],
+    }
 
 
 def _since(host: str, parts: Iterable[int], grouping: Grouping, since: Since, finished: str) -> dict[int, str]:
@@ -190,7 +200,7 @@ def _attempts(hosts: Iterable[Host]) -> dict[str, tuple[int, int]]:
     times: Counter[str] = Counter()
     places: Counter[str] = Counter()
     for host in hosts:
-        for rule, count in host.facts["attempts"].items():
+        for rule, count in host.record.get("attempts", {}).items():
             times[rule] += count
             places[rule] += 1
     return {rule: (count, places[rule]) for rule, count in sorted(times.items(), key=lambda item: (-item[1], item[0]))}
@@ -206,7 +216,7 @@ def _settings(part: Part, rules: Sequence[Rule], settings: Collection[str]) -> l
 
 
 def _worst_first(counts: Mapping[str, Counts]) -> dict[str, Counts]:
-    def badness(name: str) -> tuple[Any, ...]:
+    def badness(name: str) -> tuple[object, ...]:
         return (*(-counts[name].get(state, 0) for state in STATES[:4]), natural(name))
 
     return {name: counts[name] for name in sorted(counts, key=badness)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....model.finding import NOT_APPLICABLE, STATES
 from ..evaluation.groups import AUDITED
@@ -52,7 +52,7 @@ class Gaps(NamedTuple):
     rows: Sequence[Gap]
 
 
-def tables(breakdown: Breakdown, controls: Mapping[str, Mapping[str, Any]]) -> Sequence[Table]:
+def tables(breakdown: Breakdown, controls: Mapping[str, Mapping[str, object]]) -> Sequence[Table]:
     """The tables whose rows differ, of several hosts. What one host has, and what is the same for all rows, is said
     above. `controls` are the report's, by mode.
     """

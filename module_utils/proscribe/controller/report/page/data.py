@@ -8,18 +8,17 @@
                 plan, milliseconds, errors, actions, {part, or -1 for the host: since}, [rule, attempts, ...],
                 controls, [event between two runs, ...]]]}
 
-A number stands for a place in the list of its kind; -1 for nothing. Trailing nothings of a host are left out;
-`setting` is 1 for a rule that is no service's, `audited` 1 for a part that no run corrects.
+A number stands for a place in the list of its kind; -1 for nothing. Trailing nothings of a host are left out.
+`setting` is 1 for a rule that is no service's. `audited` is 1 for a part that no run corrects.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
 
 from ....model.finding import STATES, Finding
-from ....model.types.record import Rule
+from ....model.types.record import OfControl, Rule
 from ..evaluation.groups import Group, Part
 from ..evaluation.modes import AUDIT, ENFORCE, OFF
 from ..text.wording import clean, in_words
@@ -91,7 +90,7 @@ def _json(value: object) -> str:
 
 def _rules(
     rules: Iterable[Rule], texts: Texts, findings: Lists, most: int, settings: Collection[str]
-) -> Iterator[list[Any]]:
+) -> Iterator[list[object]]:
     spent = 0
     for rule in rules:
         spent += sum(len(str(value)) for finding in rule["findings"] for value in finding.values() if value)
@@ -99,17 +98,11 @@ def _rules(
         if spent <= most:
             found = [findings.number(texts.number(f.get(key)) for key in Finding._fields) for f in rule["findings"]]
         waiver, reason = texts.number(rule["waiver"]), texts.number(rule["reason"])
-        yield [
-            texts.number(rule["rule"]),
-            STATES.index(rule["state"]),
-            waiver,
-            reason,
-            found,
-            int(rule["rule"] in settings),
-        ]
+        name, state = texts.number(rule["rule"]), STATES.index(rule["state"])
+        yield [name, state, waiver, reason, found, int(rule["rule"] in settings)]
 
 
-def _part(part: Part, texts: Texts) -> list[Any]:
+def _part(part: Part, texts: Texts) -> list[object]:
     group = -1 if part.group is None else part.group
     return [texts.number(part.control), STATES.index(part.state), group, part.rules, int(part.audited)]
 
@@ -123,34 +116,34 @@ def _most(attempts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(attempts.items(), key=lambda item: (-item[1], item[0]))[:MOST_ATTEMPTS]
 
 
-def _controls(controls: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+def _controls(controls: Mapping[str, OfControl]) -> Iterator[tuple[str, str]]:
     """What of each control is done on the host, and how it stands, in words."""
     for name, control in controls.items():
-        if mode := control["mode"]:
-            state = in_words(control["state"] or "not checked in this run")
+        if mode := control.get("mode"):
+            state = in_words(control.get("state") or "not checked in this run")
             yield name, mode if mode == OFF else f"{MODES[mode]}: {state}"
 
 
-def _host(host: Host, texts: Texts, departments: dict[str, int], lists: Mapping[str, Lists]) -> list[Any]:
-    facts = host.facts
-    row: list[Any] = [
+def _host(host: Host, texts: Texts, departments: dict[str, int], lists: Mapping[str, Lists]) -> list[object]:
+    record, actions = host.record, host.record.get("actions", ())
+    row: list[object] = [
         clean(host.name),
         STATES.index(host.state),
         host.parts,
         [departments.setdefault(clean(name), len(departments)) for name in host.departments],
-        lists["platforms"].number(texts.number(item) for pair in facts["platform"].items() for item in pair),
-        texts.number(facts["checked_at"]),
-        texts.number(facts["reason"]),
-        facts["rules_evaluated"],
-        facts["rules_not_applicable"] or 0,
-        texts.number(facts["plan"]),
-        -1 if facts["duration_ms"] is None else facts["duration_ms"],
-        lists["errors"].number(texts.number(e[key]) for e in facts["errors"] for key in ("control", "message")),
-        lists["actions"].number(texts.number(a[key]) for a in facts["actions"] for key in ("control", "action")),
+        lists["platforms"].number(texts.number(item) for pair in record["platform"].items() for item in pair),
+        texts.number(record["checked_at"]),
+        texts.number(record.get("reason")),
+        record["rules_evaluated"],
+        record["rules_not_applicable"],
+        texts.number(record["plan"]),
+        -1 if record["duration_ms"] is None else record["duration_ms"],
+        lists["errors"].number(texts.number(text) for e in record["errors"] for text in (e["control"], e["message"])),
+        lists["actions"].number(texts.number(text) for a in actions for text in (a["control"], a["action"])),
         {number: texts.number(when) for number, when in host.since.items()},
-        [item for rule, times in _most(facts["attempts"]) for item in (texts.number(rule), times)],
-        lists["controls"].number(texts.number(item) for pair in _controls(facts["controls"] or {}) for item in pair),
-        [texts.number(sentence(one)) for one in facts["between"][:MOST_EVENTS]],
+        [item for rule, times in _most(record.get("attempts", {})) for item in (texts.number(rule), times)],
+        lists["controls"].number(texts.number(item) for pair in _controls(record.get("controls", {})) for item in pair),
+        [texts.number(sentence(one)) for one in host.remarks[:MOST_EVENTS]],
     ]
     while row[-1] in (-1, {}, []):
         row.pop()

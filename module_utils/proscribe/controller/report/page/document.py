@@ -1,8 +1,8 @@
 """report.html: the report as one file that needs nothing else, neither the network nor, to be read, scripts.
 
-Everything that comes from outside is cleaned and escaped as its template prints it (`page/rendering.py`), or stands as
-JSON that the script shows as text and never as markup. And even so the page's own policy (a Content-Security-Policy
-with the hashes of its one style and one script) lets nothing else run, and nothing be fetched or sent.
+What comes from outside is cleaned and escaped as its template prints it (`page/rendering.py`), or stands as JSON that
+the script shows as text, never as markup. And even so the page's own policy lets nothing else run, and nothing be
+fetched or sent: a Content-Security-Policy with the hashes of its one style and one script.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+from ....model.types.history import PastRun
 from ....model.types.record import Record
 from ....model.types.report import Report
 from . import counts, facts, findings, headline, hosts, since_last_run, waivers
 from .breakdown import Since, break_down
 from .data import script_data
-from .trend import COLUMNS, Run, numbers, until
+from .trend import COLUMNS, numbers, until
 
 SCRIPTS = ("data", "dom", "address", "choose", "list", "panel", "start")
 
@@ -27,15 +28,14 @@ def page(
     report: Report,
     records: Iterable[Record],
     *,
-    trend: Sequence[Run] = (),
+    trend: Sequence[PastRun] = (),
     since: Since | None = None,
     directory: str = "",
 ) -> Iterator[str]:
     """The page, piece by piece. `records` are read once, and none is kept.
 
-    `trend` are earlier runs and this one, oldest first: [{"run", "finished", "mode", "hosts": {state: number},
-    "coverage", "compliance_strict", "compliance_with_waivers"}]; `since` says since when a rule has been broken on a
-    host: {(host, rule): UTC time}; `directory` is where the report will be, for commands that name a file of it.
+    `trend` are earlier runs and this one, oldest first. `since` says since when a rule has been broken on a host:
+    {(host, rule): UTC time}. `directory` is where the report will be, for commands that name a file of it.
     """
     from .rendering import render  # Jinja2 costs nothing where no page is written
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from ....model.finding import UNKNOWN
-from ....model.types.report import Report, ReportRun
+from ....model.types.record import Record, Rule
+from ....model.types.report import Report, ReportRun, Summary
+from ....model.types.run import Upcoming
 from ..evaluation.advice import advice
 from ..evaluation.modes import described
 from ..evaluation.scope import cut_short, parts
@@ -18,25 +19,22 @@ from .listings import Listing
 
 def suggestions(report: Report, breakdown: Breakdown, directory: str) -> Sequence[Suggestion]:
     """What to do, with the commands to type; `directory` is where the report will be, "" if that is not known."""
-    records = [
-        {**host.facts, "host": host.name, "state": host.state, "rules": list(_rules(breakdown, host.parts))}
-        for host in breakdown.hosts
-    ]
+    records: list[Record] = [{**host.record, "rules": list(_rules(breakdown, host.parts))} for host in breakdown.hosts]
     return advice(report, records, directory)
 
 
-def _rules(breakdown: Breakdown, parts: Sequence[int]) -> Iterator[Mapping[str, Any]]:
+def _rules(breakdown: Breakdown, parts: Sequence[int]) -> Iterator[Rule]:
     """The rules that could not be seen, of which the advice wants to know why."""
     for part in (breakdown.parts[number] for number in parts):
         if part.state == UNKNOWN:
             yield from (breakdown.rules[number] for number in part.rules)
 
 
-def upcoming(items: Sequence[Mapping[str, Any]]) -> Listing | None:
+def upcoming(items: Sequence[Upcoming]) -> Listing | None:
     """What is announced, by day."""
     days: dict[str, set[str]] = {}
     for item in items:
-        days.setdefault(str(item["effective_from"]), set()).add(item["service"])
+        days.setdefault(item["effective_from"], set()).add(item["service"])
     rows = [(f"from {day}", ", ".join(sorted(services))) for day, services in sorted(days.items())]
     columns = (("what", "Day"), ("", "Services that will be restricted"))
     return Listing("upcoming", "Upcoming", "Upcoming", columns, rows, few=len(rows)) if rows else None
@@ -59,7 +57,7 @@ def warnings(report: Report) -> Sequence[str]:
     return [*([f"this run was {why}"] if why else []), *report["warnings"]]
 
 
-def run_facts(run: ReportRun, summary: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+def run_facts(run: ReportRun, summary: Summary) -> Sequence[tuple[str, str]]:
     """The run: what an auditor asks of a record, by name."""
     facts = (
         ("Run", run["id"]),
@@ -80,6 +78,6 @@ def run_facts(run: ReportRun, summary: Mapping[str, Any]) -> Sequence[tuple[str,
 
 def _catalogue(run: ReportRun) -> str:
     """The release of the catalogue, with its day, and the digest of its content."""
-    release = run.get("catalog") or {}
-    version = f"{release['version']} of {release['released']}, " if release.get("version") else ""
+    release = run.get("catalog")
+    version = f"{release['version']} of {release['released']}, " if release and release["version"] else ""
     return f"{version}{run['catalog_version']}"

@@ -42,14 +42,14 @@ class Found(NamedTuple):
 
 def found(breakdown: Breakdown, finished: str, waivers: Sequence[RunWaiver] = ()) -> Found:
     """The groups, worst first, and the hosts that gave no answer. `finished` is the end of the run, from which "5 days"
-    is counted; `waivers` are those of the run, of which some may explain a finding by not waiving it.
+    is counted. Some of the run's `waivers` may explain a finding by not waiving it.
     """
     groups = breakdown.groups
     rows = [
         _group(index, group, breakdown.group_since[index], finished, waivers)
         for index, group in enumerate(groups[:MOST])
     ]
-    silent = silences({"host": host.name, "state": host.state, **host.facts} for host in breakdown.hosts)
+    silent = silences(host.record for host in breakdown.hosts)
     since = {host.name: host.since[WHOLE] for host in breakdown.hosts if WHOLE in host.since}
     bad = sum(row.state in (ERROR, NONCOMPLIANT) for row in rows)
     rows[bad:bad] = [_silent(one, since, finished) for one in silent[:MOST]]
@@ -73,7 +73,7 @@ def idle(group: Group, waivers: Iterable[RunWaiver]) -> list[str]:
     services = {rule.partition("/")[2] for rule in group.rules}
     said = []
     for waiver in waivers:
-        about = group.control in waiver["controls"] and not services.isdisjoint(waiver["services"])
+        about = group.control in waiver.get("controls", ()) and not services.isdisjoint(waiver.get("services", ()))
         if about and waiver["status"] != "active" and (hosts := set(waiver["hosts"]).intersection(group.hosts)):
             where = f"for {some(sorted(hosts), FEW)} " if len(hosts) < len(group.hosts) else ""
             why = f": {waiver['why']}" if waiver.get("why") else ""

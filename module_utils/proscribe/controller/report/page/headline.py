@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ....model.finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN, WAIVED, WATCH
-from ....model.types.report import Report, ReportRun
+from ....model.finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN, WAIVED
+from ....model.types.history import PastRun
+from ....model.types.report import Report, ReportRun, Share
 from ..evaluation import since_last_run
 from ..evaluation.modes import described
 from ..evaluation.scope import in_effect, left_out, parts
 from ..text.wording import clean, counted, in_words, not_in_force
 from .bars import Piece, bar
-from .trend import Drawing, Run, drawing
-
-FIGURES = (
-    ("Coverage", "coverage", "hosts evaluated", "host evaluated"),
-    ("Compliant", "compliance_strict", "hosts meet the ban", "host meets the ban"),
-    ("With waivers", "compliance_with_waivers", "meet it or are waived", "meets it or is waived"),
-)
+from .trend import Drawing, drawing
 
 
 def title(report: Report) -> str:
@@ -54,13 +49,13 @@ def title(report: Report) -> str:
 
 def _but(report: Report) -> str:
     """What a ban that is in effect on all hosts leaves out by waivers, and when it was not in effect."""
-    watch, one = report.get(WATCH) or {}, report["run"]["expected_hosts"] == 1
+    watch, one = report.get("watch"), report["run"]["expected_hosts"] == 1
     waived = report["summary"]["hosts"][WAIVED]
     waivers = [f"for waivers{'' if one else f' on {waived:,}'}"] if waived else []
     said = []
-    if opened := watch.get("opened"):
+    if watch and (opened := watch["opened"]):
         said.append("was open in between" if one else f"was open in between on {opened:,}")
-    if frozen := watch.get("frozen"):
+    if watch and (frozen := watch["frozen"]):
         said.append("its watcher is frozen" if one else f"{frozen:,} {_is(frozen)} frozen")
     but = ", and ".join([*waivers, *([" and ".join(said)] if said else [])])
     return f", but {but}" if but else ""
@@ -81,15 +76,21 @@ class Header(NamedTuple):
     words: str  # the same in words
     bar: Sequence[Piece]
     not_served: int
-    figures: Sequence[tuple[str, Mapping[str, Any], str]]  # name, share, and of what
+    figures: Sequence[tuple[str, Share, str]]  # name, share, and of what
     trend: Drawing | None
     between: Sequence[str]  # what hosts did between two runs
     waiting: str  # the requests of users
 
 
-def header(report: Report, trend: Sequence[Run]) -> Header:
+def header(report: Report, trend: Sequence[PastRun]) -> Header:
     """The verdict, the hosts by state, the three numbers, and the trend where there is one."""
     run, summary = report["run"], report["summary"]
+    strict, waived = summary["compliance_strict"], summary["compliance_with_waivers"]
+    figures = (
+        ("Coverage", summary["coverage"], "hosts evaluated", "host evaluated"),
+        ("Compliant", strict, "hosts meet the ban", "host meets the ban"),
+        ("With waivers", waived, "meet it or are waived", "meets it or is waived"),
+    )
     hosts = {state: count for state in STATES if (count := summary["hosts"][state])}
     return Header(
         mode="check (nothing was changed)" if run["mode"] == "check" else run["mode"],
@@ -100,10 +101,7 @@ def header(report: Report, trend: Sequence[Run]) -> Header:
         words=", ".join(f"{count:,} {in_words(state)}" for state, count in hosts.items()),
         bar=bar(hosts),
         not_served=summary.get("not_served") or 0,
-        figures=[
-            (name, summary[key], one if summary[key]["denominator"] == 1 else several)
-            for name, key, several, one in FIGURES
-        ],
+        figures=[(name, share, one if share["denominator"] == 1 else several) for name, share, several, one in figures],
         trend=drawing(trend, "; ".join(parts(run))),
         between=since_last_run.headline(report),
         waiting=since_last_run.waiting(report),

@@ -62,20 +62,21 @@ def _more(number: int) -> str:
 
 def _quiet(host: Host) -> bool:
     """Whether there is nothing to say of a host but its name."""
-    return host.state in MET and not host.facts["errors"] and not host.facts["between"]
+    return host.state in MET and not host.record["errors"] and not host.remarks
 
 
 def _row(host: Host, breakdown: Breakdown) -> Row:
-    why = [host.facts["reason"]] if host.facts["reason"] else []
+    record, reason = host.record, host.record.get("reason")
+    why = [reason] if reason else []
     for number in host.parts:
         part = breakdown.parts[number]
         if part.group is not None:
             why.append(of_one(breakdown.groups[part.group], part.evidence))
-    why += [sentence(one) for one in host.facts["between"][:EVENTS]]
-    if (more := len(host.facts["between"]) - EVENTS) > 0:
+    why += [sentence(one) for one in host.remarks[:EVENTS]]
+    if (more := len(host.remarks) - EVENTS) > 0:
         why.append(f"and {counted(more, 'more event')} between two runs")
-    platform = " ".join(filter(None, (host.facts["platform"].get("os"), host.facts["platform"].get("version"))))
-    side = (", ".join(host.departments), platform, moment(host.facts["checked_at"] or ""))
+    platform = " ".join(filter(None, (record["platform"].get("os"), record["platform"].get("version"))))
+    side = (", ".join(host.departments), platform, moment(record["checked_at"] or ""))
     return Row(host.name, host.state, why, [said for said in side if said])
 
 

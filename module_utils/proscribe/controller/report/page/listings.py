@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..text.wording import counted
 
@@ -22,7 +22,7 @@ class Listing(NamedTuple):
     heading: str
     caption: str
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Any]]
+    rows: Sequence[Sequence[object]]
     noun: str = ""  # what a row is
     few: int = AT_ONCE  # rows that are shown at first
     kind: str = ""  # the class of the table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ....model.finding import WATCH
 from ....model.types.report import Report
 from ..evaluation.since_last_run import ENDED, FROZEN, INCIDENT, STALE, UNOBSERVED, Remark, waiting
 from ..text.wording import clean, counted, moment
@@ -24,10 +23,10 @@ def happened(report: Report, breakdown: Breakdown) -> Listing | None:
     """What happened, most often first; then hosts whose watcher is frozen, or holds a plan that no run renews, or has
     not observed them.
     """
-    watch = report.get(WATCH)
+    watch = report.get("watch")
     if not watch:
         return None
-    found = [(one, host.name) for host in breakdown.hosts for one in host.facts["between"]]
+    found = [(one, host.name) for host in breakdown.hosts for one in host.remarks]
     found.sort(key=lambda item: (ORDER.index(item[0].kind), -item[0].times))
     rows = [(host, _about(one), _what(one)) for one, host in found[:MOST]]
     note = f"{counted(watch['hosts'], 'host')} of this run observe and correct themselves between two runs."
@@ -54,7 +53,7 @@ def requests(report: Report, breakdown: Breakdown) -> Listing | None:
     """The requests that wait, oldest first. What users typed stands here as they typed it."""
     if not waiting(report):
         return None
-    found = [(one, host.name) for host in breakdown.hosts for one in host.facts["requests"]]
+    found = [(one, host.name) for host in breakdown.hosts for one in host.requests]
     found.sort(key=lambda item: (item[0]["at"], item[1]))
     rows = [
         (host, one["user"], one["service"], one["reason"], moment(one["at"]), one["id"]) for one, host in found[:MOST]

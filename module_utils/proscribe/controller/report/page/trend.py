@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from ....model.finding import OPEN
+from ....model.types.history import PastRun
 from ..text.wording import counted, in_words
 
 MOST = 60  # runs that are drawn
@@ -18,10 +19,6 @@ COLUMNS = (  # of the table; see templates/trend.html.j2
     ("", "With waivers"),
 )
 WIDTH, HEIGHT = 360, 64
-
-# A run of the history: {"run", "finished", "mode", "hosts": {state: number}, "coverage": {numerator, denominator,
-# percent}, "compliance_strict": {...}, "compliance_with_waivers": {...}}
-Run = Mapping[str, Any]
 
 
 class Column(NamedTuple):
@@ -43,7 +40,7 @@ class Drawing(NamedTuple):
     height: int = HEIGHT
 
 
-def drawing(trend: Sequence[Run], part: str = "") -> Drawing | None:
+def drawing(trend: Sequence[PastRun], part: str = "") -> Drawing | None:
     """The last runs. Nothing for a single run. `part` says what these runs left out, "" where they are over the
     whole.
     """
@@ -59,7 +56,7 @@ def drawing(trend: Sequence[Run], part: str = "") -> Drawing | None:
     return Drawing(columns, change, said, (first["finished"], last["finished"]))
 
 
-def _column(run: Run, x: float, step: float, top: int) -> Column:
+def _column(run: PastRun, x: float, step: float, top: int) -> Column:
     counts = {state: count for state in OPEN if (count := run["hosts"].get(state, 0))}
     at, pieces = float(HEIGHT - 1), []
     for state, count in counts.items():  # drawn from the bottom: the worst stands on the line
@@ -70,17 +67,17 @@ def _column(run: Run, x: float, step: float, top: int) -> Column:
     return Column(run["finished"], words or "every host meets the ban", pieces)
 
 
-def _open(run: Run) -> int:
-    return sum(int(run["hosts"].get(state, 0)) for state in OPEN)
+def _open(run: PastRun) -> int:
+    return sum(run["hosts"].get(state, 0) for state in OPEN)
 
 
-def until(trend: Sequence[Run], run: object) -> Sequence[Run]:
+def until(trend: Sequence[PastRun], run: object) -> Sequence[PastRun]:
     """The trend up to a run: the page of an older run, made anew, knows nothing of what came later."""
     places = [place for place, one in enumerate(trend) if one["run"] == run]
     return trend[: places[-1] + 1] if places else trend
 
 
-def _change(before: Run, now: Run) -> str:
+def _change(before: PastRun, now: PastRun) -> str:
     hosts, hosts_before = sum(now["hosts"].values()), sum(before["hosts"].values())
     if hosts != hosts_before:  # a limited run, or another inventory: the numbers say nothing without the whole
         less = f"before, {_open(before):,} of {hosts_before:,}"
@@ -90,6 +87,6 @@ def _change(before: Run, now: Run) -> str:
     return f"Not meeting the ban: {counted(_open(now), 'host')}, {than} before"
 
 
-def numbers(trend: Sequence[Run]) -> Sequence[Run]:
+def numbers(trend: Sequence[PastRun]) -> Sequence[PastRun]:
     """The runs of the table, newest first; nothing for a single run."""
     return trend[-MOST:][::-1] if len(trend) > 1 else ()

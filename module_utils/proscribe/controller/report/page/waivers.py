@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....model.types.run import RunWaiver
 from ..text.wording import counted, end_of, in_words, moment, some
@@ -60,15 +60,16 @@ class Panel(NamedTuple):
     facts: Sequence[tuple[str, str]]
 
 
-def waivers(found: Sequence[Mapping[str, Any]]) -> Sequence[Panel]:
+def waivers(found: Sequence[RunWaiver]) -> Sequence[Panel]:
     """The waivers, those first that should waive and do not."""
     return [_panel(waiver) for waiver in sorted(found, key=lambda w: (_order(w), w["expires"], w["id"]))]
 
 
 def _panel(waiver: RunWaiver) -> Panel:
     services, hosts = waiver.get("services") or ("nothing",), waiver.get("hosts") or ()
-    rest = [key for key in waiver if key not in LABELS and key not in SAID]
-    facts = ((LABELS.get(key, in_words(key).capitalize()), _value(key, waiver.get(key))) for key in (*LABELS, *rest))
+    said: Mapping[str, object] = waiver
+    rest = [key for key in said if key not in LABELS and key not in SAID]
+    facts = ((LABELS.get(key, in_words(key).capitalize()), _value(key, said.get(key))) for key in (*LABELS, *rest))
     return Panel(
         id=waiver["id"],
         sign=_sign(waiver),

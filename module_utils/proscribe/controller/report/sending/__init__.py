@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from ....model.types.record import Record
 from ....model.types.report import Report
+from ....model.types.run import EventSettings
 from ....wire import installation
 from .. import exports
-from ..exports.events import Event, Events
+from ..exports.event_kinds import Event
+from ..exports.events import Events
 from ..exports.record_lines import Answer
 from ..history.transitions import Transitions
 from ..text.command import Command
@@ -23,7 +24,7 @@ from . import datagrams, log_file
 from .transport import CHANGES, Failed, Transport
 
 # By their keys in `proscribe_events`.
-TRANSPORTS: Mapping[str, Callable[[Mapping[str, Any]], Transport]] = {
+TRANSPORTS: Mapping[str, Callable[[EventSettings], Transport]] = {
     "file": log_file.opened,
     "journald": datagrams.journal,
     "syslog": datagrams.syslog,
@@ -33,7 +34,7 @@ TRANSPORTS: Mapping[str, Callable[[Mapping[str, Any]], Transport]] = {
 class Sending:
     """An export that sends: the events of a report to all transports that are set."""
 
-    def __init__(self, report: Report, changes: Transitions | None, settings: Mapping[str, Any]) -> None:
+    def __init__(self, report: Report, changes: Transitions | None, settings: EventSettings) -> None:
         self.failures: dict[str, str] = {}  # by transport: why, and how many events had been sent
         self._transports: dict[str, Transport] = {}
         for name, open_ in TRANSPORTS.items():
@@ -58,7 +59,7 @@ class Sending:
         """How many events were above the limit."""
         return self._events.left_out
 
-    def _open(self, name: str, open_: Callable[[Mapping[str, Any]], Transport], settings: Mapping[str, Any]) -> None:
+    def _open(self, name: str, open_: Callable[[EventSettings], Transport], settings: EventSettings) -> None:
         self._transports[name] = open_(settings)
 
     def _take(self, event: Event) -> None:
@@ -80,7 +81,7 @@ def send(
     report: Report,
     records: Sequence[Record],
     changes: Transitions | None,
-    settings: Mapping[str, Any],
+    settings: EventSettings,
     directory: str,
 ) -> list[str]:
     """Send the events of a run as `proscribe_events` has it; returns what went wrong, in sentences. `directory` is

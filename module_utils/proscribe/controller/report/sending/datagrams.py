@@ -1,7 +1,7 @@
 """Events as datagrams to a local socket: of the journal, with fields of its own, or of the local syslog.
 
-A line is short enough for one datagram (exports/events.py, LONGEST), so neither needs another way for long messages.
-The socket is a local one: no datagram is lost on the way, and one that nobody takes is an error.
+A line is short enough for one datagram (exports/event_texts.py, LONGEST), so neither needs a way for long messages. The
+socket is a local one: no datagram is lost on the way, and one that nobody takes is an error.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from ..exports.events import Event
+from ....model.types.run import EventSettings
+from ..exports.event_kinds import Event
 from .transport import Failed
 
 JOURNAL = "/run/systemd/journal/socket"  # as in systemd's native journal protocol
@@ -56,13 +56,13 @@ class Datagrams:
         self._socket.close()
 
 
-def journal(settings: Mapping[str, Any]) -> Datagrams:
+def journal(settings: EventSettings) -> Datagrams:
     """The journal of systemd. Each event is an entry whose fields can be searched; the message is the whole line."""
     facility = FACILITIES[settings["facility"]]
     return Datagrams(JOURNAL, lambda event: journal_entry(event, facility))
 
 
-def syslog(settings: Mapping[str, Any]) -> Datagrams:
+def syslog(settings: EventSettings) -> Datagrams:
     """The local syslog, in the form that syslog(3) writes there: what reads /dev/log reads no RFC 5424."""
     facility = FACILITIES[settings["facility"]]
     return Datagrams(SYSLOG, lambda event: syslog_message(event, facility, time.localtime()))

@@ -9,12 +9,11 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Mapping
-from typing import Any
 
 from ....base.ownership import exposed
+from ....model.types.run import EventSettings
 from ...waiting import locked
-from ..exports.events import Event
+from ..exports.event_kinds import Event
 from ..storage.files import FILE_MODE
 from .transport import Failed
 
@@ -72,9 +71,9 @@ class LogFile:
         self._lines, self._size = [], 0
 
 
-def opened(settings: Mapping[str, Any]) -> LogFile:
+def opened(settings: EventSettings) -> LogFile:
     """The file that `proscribe_events` names."""
-    return LogFile(str(settings["file"]))
+    return LogFile(settings["file"])
 
 
 def _opened(path: str) -> int:

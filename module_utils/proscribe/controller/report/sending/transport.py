@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..exports.events import Event
+from ..exports.event_kinds import Event
 
 # What is sent: what changed since the observation before, by the history, or everything in every run.
 CHANGES, ALL = "changes", "all"

@@ -1,6 +1,6 @@
 """What a change comes to, for people: of each list how much is added and removed, with the first few. Pure.
 
-A policy file has a thousand entries; whoever is asked whether it may be written wants to know what it blocks more or
+A policy file has a thousand entries. Whoever is asked whether it may be written wants to know what it blocks more or
 less, and where the whole text is. Texts come from hosts: each is looked through once, whatever it holds.
 """
 
@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....base.patterns import pattern
 from ..text.layout import clip
@@ -38,7 +38,7 @@ class Change(NamedTuple):
     whole: bool = True
 
 
-def changes(differences: Sequence[Mapping[str, Any]], actions: Sequence[Any] = ()) -> list[Change]:
+def changes(differences: Sequence[Mapping[str, object]], actions: Sequence[object] = ()) -> list[Change]:
     """What a module's answer has changed: its `actions`, each with what its differences say of it ({before_header,
     before, after}), and those that no action is called by.
     """
@@ -72,7 +72,7 @@ def listed(found: Iterable[Change]) -> list[str]:
     return said
 
 
-def text_of(differences: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def text_of(differences: Sequence[Mapping[str, object]]) -> Iterator[str]:
     """The differences whole, as `diff -u` has them; printable lines with their ends."""
     for one in differences:
         before, after = _lines(_text(one.get("before"))), _lines(_text(one.get("after")))
@@ -190,7 +190,7 @@ def _of_json(before: str, after: str, removed: Sequence[str], added: Sequence[st
 
 
 def _flatten(
-    value: Any, path: str, a_list: Callable[[str, list[str]], None], a_setting: Callable[[str, str], None]
+    value: object, path: str, a_list: Callable[[str, list[str]], None], a_setting: Callable[[str, str], None]
 ) -> None:
     """Call `a_list` for each list of a JSON value, and `a_setting` for each other value that holds none."""
     if path.count(".") > DEEPEST:
@@ -231,5 +231,5 @@ def _lines(text: str) -> list[str]:
     return text.split("\n")[: -1 if text.endswith("\n") else None] if text else []
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else ""

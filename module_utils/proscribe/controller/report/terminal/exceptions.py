@@ -10,9 +10,10 @@ import datetime
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 from ....base.duration import spelled
+from ....model.types.run import RunWaiver
 from ..evaluation.since_last_run import ENDED
 from ..exports.csv import END, row
 from ..history import History, exceptions, since_last_run
@@ -33,10 +34,110 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def gather(history: History, since: str, now: datetime.datetime) -> dict[str, Any]:
-    """The answer: {schema, now, since, exceptions [...], requests [...]}, waivers in order of their inventories and
-    names, and the requests that no waiver names. Raises HistoryError.
-    """
+class Requested(NamedTuple):
+    """Who requested an exception: by what the waiver says, and by the request that it names."""
+
+    by: str
+    on: str
+    request: str
+    host: str
+    user: str
+    reason: str
+    at: str
+
+
+class Approved(NamedTuple):
+    """Who approved it."""
+
+    by: str
+    on: str
+    signed_with: str
+
+
+class Opened(NamedTuple):
+    """From when it is valid, and the first run in which it was in effect."""
+
+    begin: str
+    observed: str
+
+
+class Used(NamedTuple):
+    """What runs have found under it."""
+
+    hosts: list[str]
+    first: str
+    last: str
+    found: list[str]
+    attempts_refused: int
+    starts_ended: int
+
+
+class Ended(NamedTuple):
+    """When and how it ended; "" while it has not."""
+
+    on: str
+    how: str
+
+
+class Chain(NamedTuple):
+    """An exception, from its request to its end."""
+
+    waiver: str
+    inventory: str
+    status: str
+    services: list[str]
+    controls: list[str]
+    only: dict[str, list[str]]  # by the names of ONLY
+    hosts: list[str]
+    reason: str
+    risk: str
+    ticket: str
+    requested: Requested
+    approved: Approved
+    opened: Opened
+    used: Used
+    expires: str
+    ended: Ended
+    changes: list[tuple[str, str]]  # when it came to have which status
+
+    def as_dict(self) -> dict[str, object]:
+        """It for machines."""
+        return {
+            "waiver": self.waiver,
+            "inventory": self.inventory,
+            "status": self.status,
+            "services": self.services,
+            "controls": self.controls,
+            **self.only,
+            "hosts": self.hosts,
+            "reason": self.reason,
+            "risk": self.risk,
+            "ticket": self.ticket,
+            "requested": self.requested._asdict(),
+            "approved": self.approved._asdict(),
+            "opened": {"from": self.opened.begin, "observed": self.opened.observed},
+            "used": self.used._asdict(),
+            "expires": self.expires,
+            "ended": self.ended._asdict(),
+            "changes": [{"at": at, "status": status} for at, status in self.changes],
+        }
+
+
+class Exceptions(NamedTuple):
+    """All exceptions of a period, by inventory and name, and the requests that no waiver names."""
+
+    now: str
+    since: str
+    exceptions: list[Chain]
+    requests: list[dict[str, str]]
+
+    def as_dict(self) -> dict[str, object]:
+        """The answer for machines."""
+        return {"schema": SCHEMA, **self._asdict(), "exceptions": [one.as_dict() for one in self.exceptions]}
+
+
+def gather(history: History, since: str, now: datetime.datetime) -> Exceptions:
+    """The exceptions that some run had since then. Raises HistoryError."""
     with history.database.reading() as session:
         by_waiver: dict[tuple[str, str], list[Stretch]] = {}
         for stretch in exceptions.stretches(session, since):
@@ -44,121 +145,123 @@ def gather(history: History, since: str, now: datetime.datetime) -> dict[str, An
         uses: dict[tuple[str, str], list[Use]] = {}
         for use in exceptions.uses(session, since):
             uses.setdefault((use.inventory, use.waiver), []).append(use)
-        terms = {key: json.loads(stretches[-1].facts) for key, stretches in by_waiver.items()}
-        ids = [str(facts["request"]) for facts in terms.values() if facts.get("request")]
+        # Without the keys of exceptions.PASSING.
+        terms: dict[tuple[str, str], RunWaiver] = {
+            key: json.loads(stretches[-1].facts) for key, stretches in by_waiver.items()
+        }
+        ids = [request for waiver in terms.values() if (request := waiver.get("request"))]
         requests = exceptions.requests(session, ids)
         ended = [one for one in since_last_run.since(session, since, most=100_000) if one.kind == ENDED]
-        return {
-            "schema": SCHEMA,
-            "now": spelled(now),
-            "since": since,
-            "exceptions": [
-                _exception(stretches, terms[key], uses.get(key, ()), requests, ended, spelled(now))
-                for key, stretches in by_waiver.items()
-            ],
-            "requests": exceptions.unanswered(session, since, ids),
-        }
+        chains = [
+            _chain(stretches, terms[key], uses.get(key, ()), requests, ended, spelled(now))
+            for key, stretches in by_waiver.items()
+        ]
+        return Exceptions(spelled(now), since, chains, exceptions.unanswered(session, since, ids))
 
 
-def _exception(
+def _chain(
     stretches: Sequence[Stretch],
-    facts: Mapping[str, Any],
+    waiver: RunWaiver,
     uses: Sequence[Use],
     requests: Mapping[str, Mapping[str, str]],
     ended: Iterable[since_last_run.Entry],
     now: str,
-) -> dict[str, Any]:
+) -> Chain:
     last = stretches[-1]
-    status, ended_on = _end(last, facts, now)
-    observed = [one.opened for one in stretches if one.status == ACTIVE]
-    hosts = json.loads(last.hosts)
-    services = [str(one) for one in facts.get("services") or ()]
-    begin, end = facts.get("valid_from") or min(observed, default=""), ended_on or now
+    status, ended_on = _end(last, waiver, now)
+    first = min((one.opened for one in stretches if one.status == ACTIVE), default="")
+    valid_from, hosts, services = waiver.get("valid_from") or "", json.loads(last.hosts), waiver.get("services") or []
     starts = [
         one
         for one in ended
-        if one.host in hosts and one.rule.partition("/")[2] in services and begin <= one.last and one.first <= end
+        if one.host in hosts and one.rule.partition("/")[2] in services
+        if (valid_from or first) <= one.last and one.first <= (ended_on or now)
     ]
+    request = waiver.get("request") or ""
+    asked = requests.get(request, {})
+    return Chain(
+        waiver=last.id,
+        inventory=last.inventory,
+        status=status,
+        services=services,
+        controls=waiver.get("controls") or [],
+        only={
+            "users": waiver.get("users") or [],
+            "posix_groups": waiver.get("posix_groups") or [],
+            "hours": waiver.get("hours") or [],
+            "versions": waiver.get("versions") or [],
+            "paths": waiver.get("paths") or [],
+        },
+        hosts=hosts,
+        reason=waiver.get("reason") or "",
+        risk=waiver.get("risk") or "",
+        ticket=waiver.get("ticket") or "",
+        requested=Requested(
+            waiver.get("requested_by") or "",
+            waiver.get("requested_on") or "",
+            request,
+            *(asked.get(key, "") for key in ("host", "user", "reason", "at")),
+        ),
+        approved=Approved(
+            waiver.get("approved_by") or "", waiver.get("approved_on") or "", waiver.get("signed_with") or ""
+        ),
+        opened=Opened(valid_from, first),
+        used=_used(uses, sum(one.times for one in starts)),
+        expires=waiver.get("expires") or "",
+        ended=Ended(ended_on, status if ended_on else ""),
+        changes=[(one.opened, one.status) for one in stretches],
+    )
+
+
+def _used(uses: Sequence[Use], starts_ended: int) -> Used:
     attempts: dict[tuple[str, str], int] = {}
     for use in uses:
         attempts[use.host, use.rule] = max(use.attempts, attempts.get((use.host, use.rule), 0))
-    request = str(facts.get("request") or "")
-    return {
-        "waiver": last.id,
-        "inventory": last.inventory,
-        "status": status,
-        **{key: list(facts.get(key) or ()) for key in ("services", "controls", *ONLY)},
-        "hosts": hosts,
-        **{key: facts.get(key) or "" for key in ("reason", "risk", "ticket")},
-        "requested": {
-            "by": facts.get("requested_by") or "",
-            "on": facts.get("requested_on") or "",
-            "request": request,
-            **{key: requests.get(request, {}).get(key, "") for key in ("host", "user", "reason", "at")},
-        },
-        "approved": {
-            "by": facts.get("approved_by") or "",
-            "on": facts.get("approved_on") or "",
-            "signed_with": facts.get("signed_with") or "",
-        },
-        "opened": {"from": facts.get("valid_from") or "", "observed": min(observed, default="")},
-        "used": {
-            "hosts": sorted({use.host for use in uses}),
-            "first": min((use.first for use in uses), default=""),
-            "last": max((use.last for use in uses), default=""),
-            "found": list(dict.fromkeys(use.what for use in uses)),
-            "attempts_refused": sum(attempts.values()),
-            "starts_ended": sum(one.times for one in starts),
-        },
-        "expires": facts.get("expires") or "",
-        "ended": {"on": ended_on, "how": status if ended_on else ""},
-        "changes": [{"at": one.opened, "status": one.status} for one in stretches],
-    }
+    return Used(
+        hosts=sorted({use.host for use in uses}),
+        first=min((use.first for use in uses), default=""),
+        last=max((use.last for use in uses), default=""),
+        found=list(dict.fromkeys(use.what for use in uses)),
+        attempts_refused=sum(attempts.values()),
+        starts_ended=starts_ended,
+    )
 
 
-def _end(last: Stretch, facts: Mapping[str, Any], now: str) -> tuple[str, str]:
+def _end(last: Stretch, waiver: RunWaiver, now: str) -> tuple[str, str]:
     """The status now, and when the waiver ended ("" while it has not): also of one that no run has had since."""
-    end = end_of({"expires": facts.get("expires") or "9999", "revoked": facts.get("revoked")})
-    revoked = str((facts.get("revoked") or {}).get("on") or "")
+    revoked = waiver.get("revoked")
+    end = end_of({"expires": waiver.get("expires") or "9999", "revoked": revoked})
     if last.status == REMOVED and last.opened < end:
         return REMOVED, last.opened
     if end <= now:
-        return REVOKED if end == revoked else EXPIRED, end
+        return REVOKED if revoked and end == revoked.get("on") else EXPIRED, end
     return last.status, ""
 
 
-def table(found: Mapping[str, Any]) -> str:
+def table(found: Exceptions) -> str:
     """The exceptions as CSV, a row each."""
     stream = io.StringIO(newline="")
     stream.write(row(*COLUMNS) + END)
-    for one in found["exceptions"]:
-        requested, approved, opened, used = (one[key] for key in ("requested", "approved", "opened", "used"))
-        lists = (", ".join(map(str, one[key])) for key in ("services", "controls", "hosts", *ONLY))
-        stream.write(
-            row(
-                *(one["waiver"], one["inventory"], one["status"], *lists, one["reason"], one["risk"], one["ticket"]),
-                *(requested[key] for key in ("by", "on", "request", "host", "user", "reason", "at")),
-                *(approved[key] for key in ("by", "on", "signed_with")),
-                *(opened["from"], opened["observed"], ", ".join(used["hosts"]), used["first"], used["last"]),
-                *("; ".join(used["found"]), used["attempts_refused"], used["starts_ended"], one["expires"]),
-                *(one["ended"]["on"], one["ended"]["how"]),
-            )
-            + END
-        )
+    for one in found.exceptions:
+        lists = map(", ".join, (one.services, one.controls, one.hosts, *(one.only[key] for key in ONLY)))
+        hosts, first, last, findings, *refused = one.used
+        cells = (*one[:3], *lists, one.reason, one.risk, one.ticket, *one.requested, *one.approved, *one.opened)
+        used = (", ".join(hosts), first, last, "; ".join(findings), *refused)
+        stream.write(row(*cells, *used, one.expires, *one.ended) + END)
     return stream.getvalue()
 
 
-def render(found: Mapping[str, Any], screen: Screen) -> str:
+def render(found: Exceptions, screen: Screen) -> str:
     """The exceptions as text, all of them: an auditor prints it."""
     width = max(screen.width, NARROWEST)
-    listed, waiting = found["exceptions"], found["requests"]
-    period = f"since {moment(found['since'])}" if found["since"] else "since the history began"
+    listed, waiting = found.exceptions, found.requests
+    period = f"since {moment(found.since)}" if found.since else "since the history began"
     head = f"{counted(len(listed), 'exception')} {period}, {counted(len(waiting), 'request')} without one"
     lines = ["", paint(head, "bold", colours=screen.colours)]
     for one in listed:
-        title = f"{clean(one['waiver'])}  {in_words(one['status'])}"
+        title = f"{clean(one.waiver)}  {in_words(one.status)}"
         lines += ["", paint(title, "bold", colours=screen.colours)]
-        for name, text in _chain(one):
+        for name, text in _in_words(one):
             first, *rest = wrap(text, width - 14)
             lines += [f"  {name:<10}  {first}", *(f"{'':14}{line}" for line in rest)]
     if waiting:
@@ -169,38 +272,33 @@ def render(found: Mapping[str, Any], screen: Screen) -> str:
     return "\n".join(lines)
 
 
-def _chain(one: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    requested, approved, opened, used, ended = (
-        one[key] for key in ("requested", "approved", "opened", "used", "ended")
-    )
-    only = [f"{in_words(key)} {some(one[key], FEW)}" for key in ONLY if one[key]]
+def _in_words(one: Chain) -> Iterable[tuple[str, str]]:
+    requested, approved, opened, ended = one.requested, one.approved, one.opened, one.ended
+    only = [f"{in_words(key)} {some(names, FEW)}" for key, names in one.only.items() if names]
     users = f", only {', '.join(only)}" if only else ""
-    where = some(one["hosts"], FEW) or "no host of the last run"
-    yield (
-        "for",
-        f"{some(one['services'], FEW)} ({', '.join(one['controls'])}) on {where}{users}: {clean(one['reason'])}",
-    )
-    by = clean(requested["by"] or "not recorded") + (f" on {moment(requested['on'])}" if requested["on"] else "")
-    if requested["at"]:
-        by += f"; request {requested['request']} of {clean(requested['user'])} on {clean(requested['host'])}, "
-        by += f"{moment(requested['at'])}: {clean(requested['reason'])}"
-    elif requested["request"]:
-        by += f"; request {clean(requested['request'])}, which no run has seen"
+    where = some(one.hosts, FEW) or "no host of the last run"
+    yield "for", f"{some(one.services, FEW)} ({', '.join(one.controls)}) on {where}{users}: {clean(one.reason)}"
+    by = clean(requested.by or "not recorded") + (f" on {moment(requested.on)}" if requested.on else "")
+    if requested.at:
+        by += f"; request {requested.request} of {clean(requested.user)} on {clean(requested.host)}, "
+        by += f"{moment(requested.at)}: {clean(requested.reason)}"
+    elif requested.request:
+        by += f"; request {clean(requested.request)}, which no run has seen"
     yield "requested", by
-    signed = f", signed with {clean(approved['signed_with'])}" if approved["signed_with"] else ""
-    when = f" on {moment(approved['on'])}" if approved["on"] else ""
-    yield "approved", f"{clean(approved['by'] or 'not recorded')}{when}{signed}"
-    seen = f"; in effect in the run of {moment(opened['observed'])}" if opened["observed"] else "; in effect in no run"
-    yield "opened", f"{moment(opened['from']) or 'not recorded'}{seen}"
-    yield "used", _used(one["used"])
-    until = f"not yet; expires {moment(one['expires'])}" if one["expires"] else "not yet"
-    yield "ended", f"{moment(ended['on'])} ({in_words(ended['how'])})" if ended["on"] else until
+    signed = f", signed with {clean(approved.signed_with)}" if approved.signed_with else ""
+    when = f" on {moment(approved.on)}" if approved.on else ""
+    yield "approved", f"{clean(approved.by or 'not recorded')}{when}{signed}"
+    seen = f"; in effect in the run of {moment(opened.observed)}" if opened.observed else "; in effect in no run"
+    yield "opened", f"{moment(opened.begin) or 'not recorded'}{seen}"
+    yield "used", _used_in_words(one.used)
+    until = f"not yet; expires {moment(one.expires)}" if one.expires else "not yet"
+    yield "ended", f"{moment(ended.on)} ({in_words(ended.how)})" if ended.on else until
 
 
-def _used(used: Mapping[str, Any]) -> str:
-    refused = [f"{counted(used['attempts_refused'], 'attempt')} refused"] * bool(used["attempts_refused"])
-    refused += [f"{counted(used['starts_ended'], 'start')} ended"] * bool(used["starts_ended"])
-    if not used["hosts"]:
+def _used_in_words(used: Used) -> str:
+    refused = [f"{counted(used.attempts_refused, 'attempt')} refused"] * bool(used.attempts_refused)
+    refused += [f"{counted(used.starts_ended, 'start')} ended"] * bool(used.starts_ended)
+    if not used.hosts:
         return "; ".join(["no run has found anything that it covers", *refused])
-    period = f"{moment(used['first'])} to {moment(used['last'])} on {some(used['hosts'], FEW)}"
-    return "; ".join([f"{period}: {some(used['found'], FEW)}", *refused])
+    period = f"{moment(used.first)} to {moment(used.last)} on {some(used.hosts, FEW)}"
+    return "; ".join([f"{period}: {some(used.found, FEW)}", *refused])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from itertools import islice
+from typing import NamedTuple
 
 from ....base.duration import moment_of, shown, spelled
 from ....model.finding import ERROR, OPEN, UNKNOWN, WAIVED
-from ..evaluation.since_last_run import ENDED, FROZEN, INCIDENT
+from ....model.types.history import PastRun
+from ..evaluation.since_last_run import ENDED, FROZEN
 from ..history import History, Scope, names, queries, since_last_run
+from ..history.queries import Flap, Incident, Repairs, Unseen, Wrong
 from ..text.layout import NARROWEST, cells, flow, paint, row, wrap
 from ..text.wording import clean, counted, in_words, moment, percent, ratio, some
 from .summary import COLOUR, Screen
@@ -20,46 +24,71 @@ FEW_RUNS = 10  # with more than this the trend has one line a day
 MOST_INCIDENTS = 1000  # in the answer for machines too: a host or a rule with more has a story nobody reads
 
 
-def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: int) -> dict[str, Any]:
-    """The answer: {schema, now, since, host, rule, runs {number, first, last}, looked {hosts, never {control: hosts}},
-    wrong, waived, repaired, flapping, unseen, trend}, as `history.queries` has them. The key `between` has what hosts
-    did between two runs, and what their users requested, in that time, the newest first. The last key has the incidents
-    of the host or the rule that is asked for, and is empty without one. A host that no run has seen for `stale_after`
-    seconds is unseen. Raises HistoryError, and NoSuchName for a host or a rule that no run knows.
+class Past(NamedTuple):
+    """What the history says of a period: of everything, or of one host, or of one rule, or of both."""
+
+    now: str
+    scope: Scope
+    runs: tuple[int, str, str]  # how many, and the end of the first and of the last
+    hosts: int  # that runs ask
+    never: Mapping[str, int]  # by control: on how many hosts no run has checked it
+    wrong: Sequence[Wrong]
+    waived: Sequence[Wrong]
+    repaired: Repairs
+    flapping: Sequence[Flap]
+    unseen: Sequence[Unseen]
+    between: Sequence[since_last_run.Entry]  # the newest first
+    trend: Sequence[PastRun]
+    incidents: Sequence[Incident]  # of the host or the rule that is asked for
+
+    def as_dict(self) -> dict[str, object]:
+        """The answer for machines."""
+        return {
+            "schema": SCHEMA,
+            "now": self.now,
+            **self.scope._asdict(),
+            "runs": dict(zip(("number", "first", "last"), self.runs)),
+            "looked": {"hosts": self.hosts, "never": self.never},
+            "wrong": [one._asdict() for one in self.wrong],
+            "waived": [one._asdict() for one in self.waived],
+            "repaired": self.repaired._asdict(),
+            "flapping": [one._asdict() for one in self.flapping],
+            "unseen": [one._asdict() for one in self.unseen],
+            "between": [one.shown() for one in self.between],
+            "trend": self.trend,
+            "episodes": [one._asdict() for one in self.incidents],
+        }
+
+
+def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: int) -> Past:
+    """The answer. A host that no run has seen for `stale_after` seconds is unseen.
+
+    Raises HistoryError, and NoSuchName for a host or a rule that no run knows.
     """
     before = spelled(now - datetime.timedelta(seconds=stale_after))
     with history.database.reading() as session:
         names.check(session, history.plans, scope)
-        number, first, last = queries.runs(session, scope.since)
         hosts = queries.hosts(session, scope.host)
-        incidents: list[dict[str, Any]] = []
-        if scope.host or scope.rule:
-            for incident in queries.incidents(session, scope):
-                incidents.append(incident._asdict())
-                if len(incidents) == MOST_INCIDENTS:
-                    break
-        open_now = [one._asdict() for one in queries.wrong(session, scope)]
-        return {
-            "schema": SCHEMA,
-            "now": spelled(now),
-            **scope._asdict(),
-            "runs": {"number": number, "first": first, "last": last},
-            "looked": {
-                "hosts": len(hosts),
-                "never": queries.never(hosts, history.plans, scope.rule.partition("/")[0]),
-            },
-            "wrong": [one for one in open_now if one["state"] != WAIVED],
-            WAIVED: [one for one in open_now if one["state"] == WAIVED],
-            "repaired": queries.repairs(session, scope)._asdict(),
-            "flapping": [one._asdict() for one in queries.flapping(session, scope)],
-            "unseen": [one._asdict() for one in queries.unseen(session, scope, before)],
-            "between": [one.shown() for one in since_last_run.since(session, scope.since, scope.host, scope.rule)],
-            "trend": queries.trend(session, scope.since),
-            "episodes": incidents,
-        }
+        incidents = queries.incidents(session, scope) if scope.host or scope.rule else ()
+        open_now = queries.wrong(session, scope)
+        return Past(
+            now=spelled(now),
+            scope=scope,
+            runs=queries.runs(session, scope.since),
+            hosts=len(hosts),
+            never=queries.never(hosts, history.plans, scope.rule.partition("/")[0]),
+            wrong=[one for one in open_now if one.state != WAIVED],
+            waived=[one for one in open_now if one.state == WAIVED],
+            repaired=queries.repairs(session, scope),
+            flapping=queries.flapping(session, scope),
+            unseen=queries.unseen(session, scope, before),
+            between=since_last_run.since(session, scope.since, scope.host, scope.rule),
+            trend=queries.trend(session, scope.since),
+            incidents=list(islice(incidents, MOST_INCIDENTS)),
+        )
 
 
-def render(past: Mapping[str, Any], screen: Screen) -> str:
+def render(past: Past, screen: Screen) -> str:
     """The answer as text that fits the screen, without the last line break."""
     width = max(screen.width, NARROWEST)
     lines: list[str] = []
@@ -70,17 +99,17 @@ def render(past: Mapping[str, Any], screen: Screen) -> str:
     return "\n".join(lines)
 
 
-def _lines(past: Mapping[str, Any], width: int, most: int, colours: bool) -> list[str]:
-    one = bool(past["host"] or past["rule"])
+def _lines(past: Past, width: int, most: int, colours: bool) -> list[str]:
+    one = bool(past.scope.host or past.scope.rule)
     parts = [
         ("wrong now", _wrong(past, width, most, colours)),
-        ("waived now", _table(_rows(past, WAIVED), width, max(2, most // 2), colours, "item")),
-        ("corrected", flow([_repaired(past["repaired"])], width)),
-        ("between two runs", _between(past, width, max(2, most // 2))),
-        ("flapping", _flapping(past["flapping"], width, max(2, most // 2))),
+        ("waived now", _table(_rows(past.waived, past.now), width, max(2, most // 2), colours, "item")),
+        ("corrected", flow([_repaired(past.repaired)], width)),
+        ("between two runs", _limited(map(_happened, past.between), width, max(2, most // 2), "more")),
+        ("flapping", _limited(map(_flapping, past.flapping), width, max(2, most // 2), "more")),
         ("not seen any more", _unseen(past, width, max(2, most // 4))),
         ("what happened", _incidents(past, width, most, colours) if one else []),
-        ("trend", [] if one else _trend(past["trend"], width, max(3, most // 2))),
+        ("trend", [] if one else _trend(past.trend, width, max(3, most // 2))),
     ]
     lines = ["", *(paint(line, "bold", colours=colours) for line in _headline(past, width))]
     for title, body in parts:
@@ -88,146 +117,120 @@ def _lines(past: Mapping[str, Any], width: int, most: int, colours: bool) -> lis
     return lines
 
 
-def _headline(past: Mapping[str, Any], width: int) -> list[str]:
-    about = " and ".join(clean(past[key]) for key in ("host", "rule") if past[key]) or "all hosts"
-    runs, period = past["runs"], f"since {moment(past['since'])}" if past["since"] else "since the history began"
-    number = counted(runs["number"], "run")
-    return flow(
-        [f"{about}, {period}", f"{number}, the last {moment(runs['last'])}" if runs["number"] else number], width
-    )
+def _headline(past: Past, width: int) -> list[str]:
+    (since, host, rule), (runs, _, last) = past.scope, past.runs
+    about = " and ".join(clean(name) for name in (host, rule) if name) or "all hosts"
+    period = f"since {moment(since)}" if since else "since the history began"
+    number = counted(runs, "run")
+    return flow([f"{about}, {period}", f"{number}, the last {moment(last)}" if runs else number], width)
 
 
-def _wrong(past: Mapping[str, Any], width: int, most: int, colours: bool) -> list[str]:
-    rows = _rows(past, "wrong")
+def _wrong(past: Past, width: int, most: int, colours: bool) -> list[str]:
+    rows = _rows(past.wrong, past.now)
     lines = _table(rows, width, most, colours, "item")
-    never = [f"{control} on {counted(hosts, 'host')}" for control, hosts in past["looked"]["never"].items()]
-    if not rows and not past["looked"]["hosts"]:
-        lines = [f"not known: no run covers {'this host' if past['host'] else 'any host'} any more"]
+    never = [f"{control} on {counted(hosts, 'host')}" for control, hosts in past.never.items()]
+    if not rows and not past.hosts:
+        lines = [f"not known: no run covers {'this host' if past.scope.host else 'any host'} any more"]
     elif not rows:
         lines = ["nothing on what a run has checked" if never else "nothing"]
     return [*lines, *(wrap(f"not checked yet: {', '.join(never)}", width) if never else [])]
 
 
-def _rows(past: Mapping[str, Any], key: str) -> list[tuple[str, str, str]]:
+def _rows(found: Iterable[Wrong], now: str) -> list[tuple[str, str, str]]:
     """What is wrong or waived: its rule, its state, and on which hosts since when."""
     rows = []
-    for group in _grouped(past.get(key, ())):
+    for group in _grouped(found):
         first = group[0]
-        control = first["rule"].partition("/")[0]
-        subject = first["rule"] or THE_HOST if len(group) == 1 else f"{control}, {counted(len(group), 'rule')}"
-        where = clean(first["host"]) if first["hosts"] == 1 else counted(first["hosts"], "host")
-        for_ = f"{where}, since {moment(first['oldest'])} ({_ago(past['now'], first['oldest'])})"
-        if first["newest"] != first["oldest"]:
-            for_ += f", the newest since {moment(first['newest'])}"
-        found = (
-            f"{clean(first['host'])}: {clean(first['evidence'])}" if first["hosts"] > 1 else clean(first["evidence"])
-        )
-        rows.append((clean(subject), first["state"], f"{for_}; {found}" if first["evidence"] else for_))
+        control = first.rule.partition("/")[0]
+        subject = first.rule or THE_HOST if len(group) == 1 else f"{control}, {counted(len(group), 'rule')}"
+        where = clean(first.host) if first.hosts == 1 else counted(first.hosts, "host")
+        text = f"{where}, since {moment(first.oldest)} ({_ago(now, first.oldest)})"
+        if first.newest != first.oldest:
+            text += f", the newest since {moment(first.newest)}"
+        if first.evidence:
+            text += f"; {clean(first.host)}: " if first.hosts > 1 else "; "
+            text += clean(first.evidence)
+        rows.append((clean(subject), first.state, text))
     return rows
 
 
-def _grouped(wrong: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+def _grouped(wrong: Iterable[Wrong]) -> list[list[Wrong]]:
     """Rules of one control in one state on as many hosts since the same time: one missing file is one thing."""
-    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str, str, int, str, str], list[Wrong]] = {}
     for one in wrong:
-        control = one["rule"].partition("/")[0]
-        alone = one["rule"] if control == "apps" else ""  # an app is a thing of its own
-        key = (control, alone, one["state"], one["hosts"], one["oldest"], one["newest"])
-        groups.setdefault(key, []).append(one)
+        control = one.rule.partition("/")[0]
+        alone = one.rule if control == "apps" else ""  # an app is a thing of its own
+        groups.setdefault((control, alone, one.state, one.hosts, one.oldest, one.newest), []).append(one)
     return list(groups.values())
 
 
-def _repaired(repairs: Mapping[str, Any]) -> str:
-    if not repairs["number"]:
+def _repaired(repairs: Repairs) -> str:
+    if not repairs.number:
         return "nothing"
     about = ""
-    if repairs["rules"] != repairs["number"]:  # rules of a control that came back into line together are one time
-        about = f" ({counted(repairs['rules'], 'rule')} on {counted(repairs['hosts'], 'host')})"
-    if repairs["number"] == 1:
-        return f"once{about}, after {shown(repairs['longest'])}"
-    times = f"{repairs['number']:,} times{about}"
-    return f"{times}, half of them within {shown(repairs['median'])}, the slowest after {shown(repairs['longest'])}"
+    if repairs.rules != repairs.number:  # rules of a control that came back into line together are one time
+        about = f" ({counted(repairs.rules, 'rule')} on {counted(repairs.hosts, 'host')})"
+    if repairs.number == 1:
+        return f"once{about}, after {shown(repairs.longest)}"
+    times = f"{repairs.number:,} times{about}"
+    return f"{times}, half of them within {shown(repairs.median)}, the slowest after {shown(repairs.longest)}"
 
 
-def _between(past: Mapping[str, Any], width: int, most: int) -> list[str]:
-    entries = [f"{clean(one['host'])} {HAPPENED[one['kind']](one)}" for one in past.get("between", ())]
-    return [line for text in _limited(entries, most, "more") for line in wrap(text, width)]
+def _happened(one: since_last_run.Entry) -> str:
+    """What a host did between two runs, or what a user of it requests."""
+    host, rule, who = clean(one.host), clean(one.rule), clean(one.who)
+    often = "once" if one.times == 1 else f"{one.times:,} times"
+    first, last = moment(one.first), moment(one.last)
+    period = first if first == last else f"{first} to {last}"
+    if one.kind == ENDED:
+        return f"{host} {rule}: {clean(one.program)} of {who} ended {often}, {period}"
+    if one.kind == FROZEN:
+        return f"{host} frozen until {last} by {who}: {clean(one.detail)}"
+    if one.kind == since_last_run.REQUEST:
+        return f"{host} request {one.program} of {who} for {rule}, {first}"
+    found = f"closed again {often}" if one.times == one.corrected else f"open {often}, closed again {one.corrected:,}"
+    logged_in = json.loads(one.users)
+    users = f"; logged in: {some(logged_in, 5)}" if logged_in else ""
+    by = f" ({clean(one.detail)})" if one.detail else ""
+    return f"{host} {rule}{by}: {found}, {period}{users}"
 
 
-def _incident(one: Mapping[str, Any]) -> str:
-    times, closed = one["times"], one["corrected"]
-    often = "once" if times == 1 else f"{times:,} times"
-    found = f"closed again {often}" if times == closed else f"open {often}, closed again {closed:,}"
-    users = f"; logged in: {some(one['users'], 5)}" if one["users"] else ""
-    by = f" ({clean(one['detail'])})" if one["detail"] else ""
-    return f"{clean(one['rule'])}{by}: {found}, {_period(one)}{users}"
+def _flapping(one: Flap) -> str:
+    return f"{clean(one.host)} {clean(one.rule)}: drifted {one.times} times, last {moment(one.last)}"
 
 
-def _ended(one: Mapping[str, Any]) -> str:
-    often = "once" if one["times"] == 1 else f"{one['times']:,} times"
-    return f"{clean(one['rule'])}: {clean(one['program'])} of {clean(one['who'])} ended {often}, {_period(one)}"
-
-
-def _frozen(one: Mapping[str, Any]) -> str:
-    return f"frozen until {moment(one['last'])} by {clean(one['who'])}: {clean(one['detail'])}"
-
-
-def _request(one: Mapping[str, Any]) -> str:
-    return f"request {one['program']} of {clean(one['who'])} for {clean(one['rule'])}, {moment(one['first'])}"
-
-
-def _period(one: Mapping[str, Any]) -> str:
-    first, last = moment(one["first"]), moment(one["last"])
-    return first if first == last else f"{first} to {last}"
-
-
-HAPPENED = {INCIDENT: _incident, ENDED: _ended, FROZEN: _frozen, since_last_run.REQUEST: _request}
-
-
-def _flapping(flaps: Sequence[Mapping[str, Any]], width: int, most: int) -> list[str]:
+def _unseen(past: Past, width: int, most: int) -> list[str]:
     entries = [
-        f"{clean(one['host'])} {clean(one['rule'])}: drifted {one['times']} times, last {moment(one['last'])}"
-        for one in flaps
+        f"{clean(host)}, for {_ago(past.now, seen)} (since {moment(seen)})" if seen else f"{clean(host)}, ever"
+        for host, seen in past.unseen
     ]
-    return [line for text in _limited(entries, most, "more") for line in wrap(text, width)]
+    return _limited(entries, width, most, "more hosts")
 
 
-def _unseen(past: Mapping[str, Any], width: int, most: int) -> list[str]:
-    entries = [
-        f"{clean(one['host'])}, for {_ago(past['now'], one['last_seen'])} (since {moment(one['last_seen'])})"
-        if one["last_seen"]
-        else f"{clean(one['host'])}, ever"
-        for one in past["unseen"]
-    ]
-    return [line for text in _limited(entries, most, "more hosts") for line in wrap(text, width)]
-
-
-def _incidents(past: Mapping[str, Any], width: int, most: int, colours: bool) -> list[str]:
+def _incidents(past: Past, width: int, most: int, colours: bool) -> list[str]:
     rows = []
-    for one in past["episodes"]:
-        until = f"until {moment(one['closed'])} ({in_words(one['ended'])})" if one["closed"] else "until now"
-        if not one["closed"] and one["last_seen"]:
-            until += f", last seen {moment(one['last_seen'])}"
-        text = f"{moment(one['opened'])} {until}" + (f"; {clean(one['evidence'])}" if one["evidence"] else "")
-        about = [one["host"]] if past["rule"] else [one["rule"] or THE_HOST]
-        rows.append((clean(" ".join(about)), one["state"], text))
+    for one in past.incidents:
+        until = f"until {moment(one.closed)} ({in_words(one.ended)})" if one.closed else "until now"
+        if not one.closed and one.last_seen:
+            until += f", last seen {moment(one.last_seen)}"
+        text = f"{moment(one.opened)} {until}" + (f"; {clean(one.evidence)}" if one.evidence else "")
+        rows.append((clean(one.host if past.scope.rule else one.rule or THE_HOST), one.state, text))
     return _table(rows, width, most, colours, "incident")
 
 
-def _trend(trend: Sequence[Mapping[str, Any]], width: int, most: int) -> list[str]:
+def _trend(trend: Sequence[PastRun], width: int, most: int) -> list[str]:
     if len(trend) > FEW_RUNS:  # the last run of each day
         trend = list({point["finished"][:10]: point for point in trend}.values())
     if len(trend) < 2:
         return []
     lines = []
     for point in trend[-most:]:
-        hosts = point["hosts"]
+        hosts, strict = point["hosts"], point["compliance_strict"]
         bad, total = sum(hosts[state] for state in OPEN), sum(hosts.values())
-        text = f"{moment(point['finished'])}  {bad:,} of {counted(total, 'host')} not meeting the ban"
-        line = f"{text}   compliant {ratio(point['compliance_strict'])}   {point['mode']}"
+        when = f"{moment(point['finished'])}  {bad:,} of"
+        line = f"{when} {counted(total, 'host')} not meeting the ban   compliant {ratio(strict)}   {point['mode']}"
         if cells(line) > width:  # the share is what people compare, so it is not what is cut off
-            text = text.replace(counted(total, "host"), f"{total:,}")
-            line = f"{text}, {percent(point['compliance_strict'])} compliant"
+            line = f"{when} {total:,} not meeting the ban, {percent(strict)} compliant"
         lines += wrap(line, width) if cells(line) > width else [line]
     return lines
 
@@ -247,9 +250,11 @@ def _table(rows: Sequence[tuple[str, str, str]], width: int, most: int, colours:
     return [*lines, f"and {counted(more, f'more {noun}')}; --json has them all"] if more > 0 else lines
 
 
-def _limited(texts: Sequence[str], most: int, what: str) -> list[str]:
-    more = len(texts) - most
-    return [*texts[:most], f"and {more:,} {what}; --json has them all"] if more > 0 else list(texts)
+def _limited(found: Iterable[str], width: int, most: int, what: str) -> list[str]:
+    """The first of some texts in lines, and how many more there are."""
+    texts = list(found)
+    more = [f"and {len(texts) - most:,} {what}; --json has them all"] if len(texts) > most else []
+    return [line for text in (*texts[:most], *more) for line in wrap(text, width)]
 
 
 def _ago(now: str, then: str) -> str:

@@ -5,8 +5,8 @@ Nothing that came from a host reaches the terminal without `wording.clean`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from ....model.finding import (
     COMPLIANT,
@@ -22,8 +22,8 @@ from ....model.finding import (
     WATCH,
 )
 from ....model.types.record import Record
-from ....model.types.report import Report
-from ....model.types.run import RunWaiver
+from ....model.types.report import HostWhy, Report
+from ....model.types.run import RunWaiver, Upcoming
 from ..evaluation.advice import advice, not_done, shorter
 from ..evaluation.groups import Group, Silent, grouped, silences
 from ..evaluation.modes import described
@@ -44,6 +44,7 @@ HAPPENED = {
     ENDED: "ended",
 }
 OPEN_AGAIN = "open again"
+Found = TypeVar("Found")
 COLOUR = {
     ERROR: "red",
     NONCOMPLIANT: "red",
@@ -103,10 +104,11 @@ def _headline(report: Report, records: Sequence[Record], width: int, colours: bo
     parts += left_out_in_words(run)
     parts += described(summary.get("controls") or {})
     parts += between_runs(report)
-    if not run.get("interrupted") and (rollout := (report.get("rollout") or {}).get("not_reached")):
-        parts.append(f"stopped: {counted(rollout, 'host')} not corrected")
-    if aside := (report.get("rollout") or {}).get("set_aside"):
-        parts.append(f"set aside: {counted(len(aside), 'host')}")
+    if rollout := report.get("rollout"):
+        if rollout["not_reached"] and not run.get("interrupted"):
+            parts.append(f"stopped: {counted(rollout['not_reached'], 'host')} not corrected")
+        if rollout["set_aside"]:
+            parts.append(f"set aside: {counted(len(rollout['set_aside']), 'host')}")
     if run["mode"] == "check":
         parts.append("check mode: nothing was changed")
     worst = next((state for state in STATES if summary["hosts"][state]), UNKNOWN)
@@ -150,7 +152,7 @@ def _table(
     return lines
 
 
-def _limited(found: Sequence[Any], most: int, noun: str, of: Callable[[Any], Row]) -> list[Row]:
+def _limited(found: Sequence[Found], most: int, noun: str, of: Callable[[Found], Row]) -> list[Row]:
     """The rows of the first of some things, and how many more there are: a row is only made to be shown."""
     return [*map(of, found[:most]), *_rest(len(found) - most, noun)]
 
@@ -202,8 +204,8 @@ def _of_waivers(waivers: Iterable[RunWaiver]) -> list[Row]:
     """Waivers that waive nothing come first: somebody may rely on them."""
     rows = []
     for waiver in sorted(waivers, key=lambda waiver: (waiver["status"] == "active", waiver["expires"], waiver["id"])):
-        scope = f"{some(waiver['services'], 3)} on {some(waiver['hosts'], 3) or 'no host of this run'}"
-        end, by = moment(end_of(waiver)), clean(waiver["approved_by"])
+        scope = f"{some(waiver.get('services', ()), 3)} on {some(waiver['hosts'], 3) or 'no host of this run'}"
+        end, by = moment(end_of(waiver)), clean(waiver.get("approved_by", ""))
         why = f" ({clean(waiver['why'])})" if waiver.get("why") else ""
         text, colour = {
             "active": (f"until {end}: {scope}, approved by {by}", "blue"),
@@ -230,31 +232,24 @@ def _of_nothing_known(report: Report) -> list[Row]:
     return [Row(NOTHING_KNOWN.partition(" to ")[0], in_words(NOT_APPLICABLE), "; ".join(parts), "grey")]
 
 
-def _of_unserved(hosts: Iterable[Mapping[str, str]]) -> list[Row]:
+def _of_unserved(hosts: Iterable[HostWhy]) -> list[Row]:
     kinds: dict[str, list[str]] = {}
     for one in hosts:
         kinds.setdefault(clean(one["why"]), []).append(one["host"])
     return [
-        Row(
-            some(names, 1) if len(names) == 1 else counted(len(names), "host"),
-            NOT_SERVED,
-            _unserved(why, names),
-            "grey",
-        )
+        Row(some(names, 1), NOT_SERVED, why, "grey")
+        if len(names) == 1
+        else Row(counted(len(names), "host"), NOT_SERVED, f"each {why}: {some(names, 3)}", "grey")
         for why, names in sorted(kinds.items(), key=lambda kind: (-len(kind[1]), kind[0]))
     ]
 
 
-def _unserved(why: str, names: Sequence[str]) -> str:
-    return why if len(names) == 1 else f"each {why}: {some(names, 3)}"
-
-
-def _of_upcoming(upcoming: Iterable[Mapping[str, Any]]) -> list[Row]:
+def _of_upcoming(upcoming: Iterable[Upcoming]) -> list[Row]:
     days: dict[str, dict[str, None]] = {}
     for item in upcoming:
         days.setdefault(clean(item["effective_from"]), {})[item["service"]] = None
     return [
-        Row("upcoming", f"{day}", f"{counted(len(names), 'service')}: {some(sorted(names), 6)}", "grey")
+        Row("upcoming", day, f"{counted(len(names), 'service')}: {some(sorted(names), 6)}", "grey")
         for day, names in sorted(days.items())[:3]
     ]
 

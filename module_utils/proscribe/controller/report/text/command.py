@@ -2,8 +2,8 @@
 
 This is the one place where a command becomes text. Nothing wraps or shortens that text, whatever the width: a command
 that is cut in two runs as two, and the first half of a dry run enforces. For the same reason what narrows a command
-(`--check --diff`, `--limit`) stands right behind what it does, so that no beginning of it reaches further than all of
-it. And no comment follows it on its line: an interactive zsh takes a `#` for an argument.
+(`--check --diff`, `--limit`) stands right behind what it does: no beginning of it reaches further than all of it. And no
+comment follows it on its line: an interactive zsh takes a `#` for an argument.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....model.plan import CONTROLS
 from ....model.types.report import ReportRun
+from ....model.types.run import Command as RunCommand
 from ....wire import installation
 
 # Where values that must not be repeated on a command line go. Until the file is there, the command ends before any
@@ -69,24 +70,34 @@ class Call(NamedTuple):
         """
         command, dry = run.get("command"), run.get("mode") == CHECK
         if isinstance(command, Mapping) and command.get("program"):
-            program, options, withheld = (
-                tuple(map(str, command.get(name) or ())) for name in ("program", "options", "withheld")
+            return cls(
+                tuple(command["program"]),
+                command.get("word") or "",
+                command.get("playbook") or "",
+                tuple(command.get("options") or ()),
+                command.get("cwd") or "",
+                tuple(command.get("withheld") or ()),
+                dry,
             )
-            word, playbook, cwd = (str(command.get(name) or "") for name in ("word", "playbook", "cwd"))
-            return cls(program, word, playbook, options, cwd, withheld, dry)
         made_up = [part for source in run.get("inventory") or () for part in ("-i", str(source))]
-        if len(run.get("controls") or ()) not in (0, len(CONTROLS)):
-            made_up += ["--tags", ",".join(run["controls"])]
+        controls = run.get("controls") or ()
+        if len(controls) not in (0, len(CONTROLS)):
+            made_up += ["--tags", ",".join(controls)]
         word, options = str(run["playbook"]), tuple(made_up)
         if installation.COLLECTION:
             return cls(("ansible-playbook",), playbook=installation.playbook(word), options=options, dry=dry)
         return cls(word=word, options=options, dry=dry)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> RunCommand:
         """As it stands in report.json, which has `dry` as the mode of the run."""
-        found = {name: list(value) if isinstance(value, tuple) else value for name, value in self._asdict().items()}
-        del found["dry"]
-        return found
+        return {
+            "program": list(self.program),
+            "word": self.word,
+            "playbook": self.playbook,
+            "options": list(self.options),
+            "cwd": self.cwd,
+            "withheld": list(self.withheld),
+        }
 
     def again(self, limit: str = "", more: Sequence[str] = (), *, dry: bool | None = None) -> Command:
         """The same once more, on the hosts of `limit` ("" for all) and with `more` options. `dry`: only to see what it

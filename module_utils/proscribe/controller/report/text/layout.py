@@ -157,8 +157,8 @@ def flow(parts: Iterable[str], width: int, gap: str = "   ") -> list[str]:
 
 
 def row(first: str, second: str, text: str, widths: Sequence[int], width: int, most: int = 0) -> list[str]:
-    """One row of a table with two narrow columns and a wide one, in at most `most` lines of the wide one, 0 for all of
-    it. On a narrow terminal, and where a word needs more than the wide column, the text is below, four columns in.
+    """One row of a table with two narrow columns and a wide one, of which `most` lines are shown (0: all). On a narrow
+    terminal, and where a word needs more than the wide column, the text is below, four columns in.
     """
     left, middle = widths
     indent = left + middle + 4

@@ -7,14 +7,14 @@ written from right to left to look like something else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, NotRequired, TypedDict
 
 from ....base.patterns import pattern
 from ....model.finding import NOT_APPLICABLE
 from ....model.types.record import Evidence
-from ....model.types.report import Report
-from ....model.types.run import RunWaiver
+from ....model.types.report import Report, Share
+from ....model.types.run import Revoked
 from ....wire.replies.shapes import LINE, cut
 
 MUCH = 10 * LINE  # characters of evidence, or of causes, that are said in one place; the rest is in hosts.jsonl
@@ -66,19 +66,26 @@ def some(names: Sequence[str], most: int) -> str:
     return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
 
 
-def end_of(waiver: RunWaiver) -> str:
+class Ending(TypedDict):
+    """What says when a waiver ends."""
+
+    expires: str
+    revoked: NotRequired[Revoked | None]
+
+
+def end_of(waiver: Ending) -> str:
     """When a waiver of a report ends, a UTC time: with its revocation, where that comes before its end."""
-    revoked = waiver.get("revoked") or {}
-    return min(str(waiver["expires"]), str(revoked.get("on") or waiver["expires"]))
+    revoked = waiver.get("revoked")
+    return min(waiver["expires"], (revoked and revoked.get("on")) or waiver["expires"])
 
 
-def percent(share: Mapping[str, Any]) -> str:
+def percent(share: Share) -> str:
     """`50 %`, `99.9 %`; `nothing` where there is nothing to take a part of."""
     value = share["percent"]
     return "nothing" if value is None else f"{value:g} %"
 
 
-def ratio(share: Mapping[str, Any]) -> str:
+def ratio(share: Share) -> str:
     """`1 of 2 (50 %)`."""
     return f"{share['numerator']:,} of {share['denominator']:,} ({percent(share)})"
 
@@ -91,10 +98,10 @@ def owner(finding: Evidence) -> str:
 def evidence(finding: Evidence) -> str:
     """One finding in a few words: `dpkg wechat 4.0`, `process /opt/wechat/wechat (alice)`."""
     if finding["kind"] == "process":
-        words = ["process", finding["path"] or finding["id"]]
+        words: Sequence[str | None] = ("process", finding["path"] or finding["id"])
     else:
-        words = [finding["manager"] or finding["kind"], finding["id"] or finding["path"], finding["version"]]
-    text = " ".join(str(word) for word in words if word)
+        words = (finding["manager"] or finding["kind"], finding["id"] or finding["path"], finding["version"])
+    text = " ".join(filter(None, words))
     if owner(finding):
         text += f" ({owner(finding)})"
     if finding["detail"]:

@@ -1,0 +1,46 @@
+"""The kinds of events, their states, and how bad each is: what makes events, and what sends them, both know it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ....model.finding import (
+    COMPLIANT,
+    ERROR,
+    NONCOMPLIANT,
+    NOT_APPLICABLE,
+    REPAIRED,
+    STATES,
+    UNKNOWN,
+    WAIVED,
+)
+from ..history.tables import GONE, WITHDRAWN
+from .record_lines import NOT_SERVED
+
+SCHEMA = "proscribe/event/1"
+
+# The kinds of events.
+HOST, RULE, ACTION, BETWEEN, REQUEST, GATE, RUN = "host", "rule", "action", "between", "request", "gate", "run"
+KINDS = (HOST, RULE, ACTION, BETWEEN, REQUEST, GATE, RUN)
+
+COUNTED = (HOST, RULE, ACTION, BETWEEN, REQUEST)  # of which a run says how many changed
+
+# Beside the states of rules: how an incident ends that nobody observes any more, and a host that is not served.
+EVENT_STATES = (*STATES, WITHDRAWN, GONE, NOT_SERVED)
+
+# How bad an event is, as syslog counts it: 3 is an error, 4 a warning, 5 a notice, 6 an information.
+SEVERITY = {ERROR: 3, NONCOMPLIANT: 4, UNKNOWN: 4, WAIVED: 5, REPAIRED: 5, GONE: 5, COMPLIANT: 6, NOT_APPLICABLE: 6}
+NOTEWORTHY, INFORMATION = 5, 6
+ERROR_KEYS = ("control", "message", "refused")
+
+
+class Event(NamedTuple):
+    """One event. `line` is the whole of it, without a line end; the rest is what a transport sorts by."""
+
+    line: str
+    kind: str
+    host: str = ""
+    rule: str = ""
+    state: str = ""
+    changed: bool | None = None  # None where the history does not say
+    severity: int = INFORMATION

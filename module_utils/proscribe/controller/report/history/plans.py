@@ -1,0 +1,36 @@
+"""The services of the plans that hosts answered for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ....host.controls.group_policy.identity import slug
+from ....model.finding import GROUP_POLICY, WATCH
+from ....wire.store import Store
+
+WATCH_RULES = frozenset({"watcher", "plan"})  # of the watch, without its name
+
+
+class Plans:
+    """The services of the plans that hosts answered for, by digest; each is read once."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = Store(store)
+        self._read: dict[str, Mapping[str, frozenset[str]] | None] = {}
+
+    def services(self, digest: str) -> Mapping[str, frozenset[str]] | None:
+        """The services of each control that a plan has; None for a plan that is not there any more."""
+        if digest not in self._read:
+            self._read[digest] = self._load(digest)
+        return self._read[digest]
+
+    def _load(self, digest: str) -> Mapping[str, frozenset[str]] | None:
+        try:
+            plan = self._store.stored(digest)
+            found = {control: frozenset(part["services"]) for control, part in plan["controls"].items()}
+            if policy := plan.get("group_policy"):
+                found[GROUP_POLICY] = frozenset(slug(one["name"]) for one in policy["objects"])
+            return {**found, WATCH: WATCH_RULES} if "watch" in plan else found
+        except (OSError, ValueError, KeyError):
+            return None

@@ -1,0 +1,19 @@
+"""What the history says of a run (controller/report/history/queries.py)."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from .report import Share
+
+
+class PastRun(TypedDict):
+    """A run, as the trend has it."""
+
+    run: str
+    finished: str
+    mode: str
+    hosts: dict[str, int]  # by state
+    coverage: Share
+    compliance_strict: Share
+    compliance_with_waivers: Share
