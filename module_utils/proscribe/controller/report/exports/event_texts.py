@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from ....model.types.event import Texts
+from ....model.finding import Finding
+from ....model.types.event import RuleState, Texts
 from ..text.wording import clean
+from .record_lines import Line
 
 # Of a line, in bytes. rsyslog cuts a message at 8 KiB with its header; a datagram has to take it whole.
 LONGEST = 7_680
@@ -38,6 +40,18 @@ def cut_or_none(value: object, most: int) -> str | None:
     return None if value is None else cut(value, most)
 
 
+class Seen(NamedTuple):
+    """What the events of one host share. The run and its gate are of no host."""
+
+    host: str
+    time: str
+    plan: str | None = None
+
+    @classmethod
+    def of(cls, host: str, time: str, plan: str | None = None) -> Seen:
+        return cls(host, cut(time, SHORT_MOST), cut_or_none(plan, SHORT_MOST))
+
+
 def names(found: Sequence[str]) -> tuple[list[str], int]:
     """Names for which there is room, and how many were left out."""
     return _listed(found, cut, SHORT_MOST, SHORT_MOST)
@@ -52,6 +66,20 @@ def items(found: Sequence[Mapping[str, object]], keys: Sequence[str]) -> tuple[l
     return _listed(found, item, LISTED_MOST, LISTED_MOST // len(keys) - 20)
 
 
+def state_of(line: Line) -> RuleState:
+    """What hosts with the same findings share."""
+    findings, left_out = items(line.findings, Finding._fields)
+    return {
+        "rule": cut(line.rule, NAME_MOST),
+        "control_mode": line.mode or None,
+        "state": line.state,
+        "waiver": cut_or_none(line.waiver or None, SHORT_MOST),
+        "reason": cut_or_none(line.reason or None, TEXT_MOST),
+        "findings": findings,
+        "findings_left_out": left_out,
+    }
+
+
 def _listed(found: Sequence[Item], make: Callable[[Item, int], Made], most: int, least: int) -> tuple[list[Made], int]:
     """What fits into a list of LISTED_MOST bytes, with texts of at most `most` bytes, and how many were left out.
 
@@ -61,9 +89,11 @@ def _listed(found: Sequence[Item], make: Callable[[Item, int], Made], most: int,
     left = LISTED_MOST - 2
     for one in found:
         made = make(one, most)
-        if not shown and len(encoded(made)) >= left:
+        size = len(encoded(made))
+        if not shown and size >= left:
             made = make(one, least)
-        left -= len(encoded(made)) + 1
+            size = len(encoded(made))
+        left -= size + 1
         if left < 0:
             break
         shown.append(made)

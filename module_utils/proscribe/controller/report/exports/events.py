@@ -14,19 +14,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from ....model.finding import BESIDE, COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, worst
+from ....model.finding import BESIDE, COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, worst
 from ....model.plan import CONTROLS
-from ....model.types.event import (
-    ActionEvent,
-    BetweenEvent,
-    Common,
-    GateEvent,
-    HostEvent,
-    RequestEvent,
-    RuleEvent,
-    RuleState,
-    RunEvent,
-)
+from ....model.types import event as types
 from ....model.types.record import Action, RecordError, Request
 from ....model.types.report import Report
 from ..evaluation.observed import observed_at
@@ -55,11 +45,31 @@ from .event_kinds import (
     SEVERITY,
     Event,
 )
-from .event_texts import LISTED_MOST, NAME_MOST, SHORT_MOST, TEXT_MOST, cut, cut_or_none, encoded, items, names
+from .event_texts import (
+    LISTED_MOST,
+    NAME_MOST,
+    SHORT_MOST,
+    TEXT_MOST,
+    Seen,
+    cut,
+    cut_or_none,
+    encoded,
+    items,
+    names,
+    state_of,
+)
 from .format import Format
 from .record_lines import NOT_SERVED, Answer, Line
 
-AnyEvent = HostEvent | RuleEvent | ActionEvent | BetweenEvent | RequestEvent | GateEvent | RunEvent
+AnyEvent = (
+    types.HostEvent
+    | types.RuleEvent
+    | types.ActionEvent
+    | types.BetweenEvent
+    | types.RequestEvent
+    | types.GateEvent
+    | types.RunEvent
+)
 
 
 class Events:
@@ -106,25 +116,25 @@ class Events:
             return
         before = Before.of(spans)
         at = observed_at(record, self._run["started"], self._run["finished"])
-        host, plan = answer.host, cut_or_none(record["plan"], SHORT_MOST)
-        self._host(answer, before, at, plan)
+        seen = Seen.of(answer.host, at, record["plan"])
+        self._host(answer, before, seen)
         rules = answer.lines[: len(record["rules"])]
         for line in rules:
-            self._rule(host, line, before, at, plan)
+            self._rule(seen, line, before)
         listed = {line.rule for line in rules}
         for rule in sorted(before.ended.keys() - listed - {""}):
             state = before.ended[rule]
-            self._rule(host, Line(rule, state if state in EVENT_STATES else UNKNOWN), before, at, plan)
+            self._rule(seen, Line(rule, state if state in EVENT_STATES else UNKNOWN), before)
         for index, action in enumerate(actions):
-            self._action(host, index, action, at, plan)
+            self._action(seen, index, action)
         for remark in remarks(record):
-            self._between(host, remark, brought, at, plan)
+            self._between(seen, remark, brought)
         for request in record.get("requests") or ():
-            self._request(host, request, brought, at, plan)
+            self._request(seen, request, brought)
 
     def not_served(self, host: str, why: str) -> None:
         """The event of a host that is not served."""
-        self._put_host(clean(host), NOT_SERVED, None, self._unchanged, self._run["finished"], reason=why)
+        self._put_host(Seen.of(clean(host), self._run["finished"]), NOT_SERVED, None, self._unchanged, why)
 
     def finish(self) -> None:
         """The events of hosts that have left the inventory, of the gate, and of the run."""
@@ -132,7 +142,7 @@ class Events:
             for host in self._changes.hosts():
                 if host not in self._seen:
                     previous = worst(span.state for span in self._changes.of(host))
-                    self._put_host(clean(host), GONE, previous, True, self._run["finished"])
+                    self._put_host(Seen.of(clean(host), self._run["finished"]), GONE, previous, True)
         self._gate()
         self._summary()
 
@@ -159,7 +169,7 @@ class Events:
         # What is beside the controls is observed with all of them together.
         return control in controls or (control in BESIDE and set(CONTROLS) <= {*controls})
 
-    def _host(self, answer: Answer, before: Before, at: str, plan: str | None) -> None:
+    def _host(self, answer: Answer, before: Before, seen: Seen) -> None:
         record, state = answer.record, answer.state
         previous, changed = None, self._unchanged
         if before.changed:
@@ -168,16 +178,14 @@ class Events:
             previous = before.previous.get("") or (worst(states) if states else None)
             changed = state != previous if previous else state not in (COMPLIANT, NOT_APPLICABLE)
         counted = record["rules_evaluated"]
-        self._put_host(answer.host, state, previous, changed, at, plan, record["reason"], record["errors"], counted)
+        self._put_host(seen, state, previous, changed, record["reason"], record["errors"], counted)
 
     def _put_host(
         self,
-        host: str,
+        seen: Seen,
         state: str,
         previous: str | None,
         changed: bool | None,
-        at: str,
-        plan: str | None = None,
         reason: str | None = None,
         errors: Sequence[RecordError] = (),
         evaluated: int = 0,
@@ -185,52 +193,52 @@ class Events:
         if self._skipped(HOST, changed):
             return
         listed, left_out = items(errors, ERROR_KEYS)
-        event: HostEvent = {
-            **self._common(HOST, at, changed, host),
+        event: types.HostEvent = {
+            **self._common(HOST, seen, changed),
             "state": state,
             "previous": previous,
             "reason": cut_or_none(reason, TEXT_MOST),
-            "plan": plan,
+            "plan": seen.plan,
             "controls": self._run.get("controls"),
             "rules_evaluated": evaluated,
             "errors": listed,
             "errors_left_out": left_out,
         }
-        self._put(event, SEVERITY.get(state, INFORMATION), host, state=state)
+        self._put(event, SEVERITY.get(state, INFORMATION), seen.host, state=state)
 
-    def _rule(self, host: str, line: Line, before: Before, at: str, plan: str | None) -> None:
+    def _rule(self, seen: Seen, line: Line, before: Before) -> None:
         changed = True if line.rule in before.changed else self._unchanged
         if self._skipped(RULE, changed):
             return
-        event: RuleEvent = {
-            **self._common(RULE, at, changed, host, line.rule),
-            **line.once("events", _of_line),
+        event: types.RuleEvent = {
+            **self._common(RULE, seen, changed, line.rule),
+            **line.once("events", state_of),
             "previous": before.previous.get(line.rule) if changed else None,
             "since": before.since.get(line.rule) if changed else None,
-            "plan": plan,
+            "plan": seen.plan,
         }
-        self._put(event, SEVERITY.get(line.state, INFORMATION), host, line.rule, line.state)
+        self._put(event, SEVERITY.get(line.state, INFORMATION), seen.host, line.rule, line.state)
 
-    def _action(self, host: str, index: int, action: Action, at: str, plan: str | None) -> None:
+    def _action(self, seen: Seen, index: int, action: Action) -> None:
         if self._skipped(ACTION, self._done):
             return
-        event: ActionEvent = {
-            **self._common(ACTION, at, self._done, host, about=str(index)),
+        event: types.ActionEvent = {
+            **self._common(ACTION, seen, self._done, about=str(index)),
             "control": cut(action["control"], SHORT_MOST),
             "action": cut(action["action"], LISTED_MOST),
             "quarantine_id": cut_or_none(action.get("quarantine_id"), SHORT_MOST),
-            "plan": plan,
+            "plan": seen.plan,
         }
-        self._put(event, NOTEWORTHY, host)
+        self._put(event, NOTEWORTHY, seen.host)
 
-    def _between(self, host: str, remark: Remark, brought: frozenset[str], at: str, plan: str | None) -> None:
+    def _between(self, seen: Seen, remark: Remark, brought: frozenset[str]) -> None:
         id_ = identity_of(remark)
         changed = True if id_ in brought else self._unchanged
         if self._skipped(BETWEEN, changed):
             return
         users, left_out = names(remark.users)
-        event: BetweenEvent = {
-            **self._common(BETWEEN, at, changed, host, about=id_),
+        event: types.BetweenEvent = {
+            **self._common(BETWEEN, seen, changed, about=id_),
             "what": remark.kind,
             "rule": cut_or_none(remark.rule or None, NAME_MOST),
             "program": cut_or_none(remark.program or None, TEXT_MOST),
@@ -243,32 +251,32 @@ class Events:
             "users_left_out": left_out,
             "until": remark.until or None,
             "reason": cut_or_none(remark.reason or None, TEXT_MOST),
-            "plan": plan,
+            "plan": seen.plan,
         }
-        self._put(event, NOTEWORTHY if remark.kind == ENDED else SEVERITY[NONCOMPLIANT], host)
+        self._put(event, NOTEWORTHY if remark.kind == ENDED else SEVERITY[NONCOMPLIANT], seen.host)
 
-    def _request(self, host: str, request: Request, brought: frozenset[str], at: str, plan: str | None) -> None:
+    def _request(self, seen: Seen, request: Request, brought: frozenset[str]) -> None:
         id_ = identity(REQUEST, request["service"], request["id"], request["user"])
         changed = True if id_ in brought else self._unchanged
         if self._skipped(REQUEST, changed):
             return
-        event: RequestEvent = {
-            **self._common(REQUEST, at, changed, host, about=id_),
+        event: types.RequestEvent = {
+            **self._common(REQUEST, seen, changed, about=id_),
             "request": cut(request["id"], SHORT_MOST),
             "user": cut(request["user"], SHORT_MOST),
             "service": cut(request["service"], SHORT_MOST),
             "reason": cut(request["reason"], TEXT_MOST),
             "requested": request["at"],
-            "plan": plan,
+            "plan": seen.plan,
         }
-        self._put(event, NOTEWORTHY, host)
+        self._put(event, NOTEWORTHY, seen.host)
 
     def _gate(self) -> None:
         verdict = self._run.get("verdict")
         if not verdict or (not verdict["gate"] and verdict["exit"] is None):
             return
-        event: GateEvent = {
-            **self._common(GATE, self._run["finished"], True),
+        event: types.GateEvent = {
+            **self._common(GATE, Seen.of("", self._run["finished"]), True),
             "gate": verdict["gate"],
             "passed": verdict["passed"],
             "exit": verdict["exit"],
@@ -278,8 +286,8 @@ class Events:
 
     def _summary(self) -> None:
         run, summary = self._run, self._report["summary"]
-        event: RunEvent = {
-            **self._common(RUN, run["finished"], True),
+        event: types.RunEvent = {
+            **self._common(RUN, Seen.of("", run["finished"]), True),
             "playbook": cut(run["playbook"], NAME_MOST),
             "started": cut(run["started"], NAME_MOST),
             "finished": cut(run["finished"], NAME_MOST),
@@ -303,38 +311,22 @@ class Events:
         }
         self._put(event, INFORMATION)
 
-    def _common(
-        self, kind: str, at: str, changed: bool | None, host: str = "", rule: str = "", about: str = ""
-    ) -> Common:
-        id_ = hashlib.sha256("\0".join((self._id, kind, host, rule, about)).encode()).hexdigest()[:32]
+    def _common(self, kind: str, seen: Seen, changed: bool | None, rule: str = "", about: str = "") -> types.Common:
+        id_ = hashlib.sha256("\0".join((self._id, kind, seen.host, rule, about)).encode()).hexdigest()[:32]
         return {
             "schema": SCHEMA,
             "kind": kind,
             "id": id_,
-            "time": cut(at, SHORT_MOST),
+            "time": seen.time,
             "run": self._short_id,
             "mode": self._run["mode"],
             "catalog": self._catalog,
-            "host": cut_or_none(host or None, NAME_MOST),
+            "host": cut_or_none(seen.host or None, NAME_MOST),
             "changed": changed,
         }
 
     def _put(self, event: AnyEvent, severity: int, host: str = "", rule: str = "", state: str = "") -> None:
         self._emit(Event(encoded(event), event["kind"], host, rule, state, event["changed"], severity))
-
-
-def _of_line(line: Line) -> RuleState:
-    """What hosts with the same findings share."""
-    findings, left_out = items(line.findings, Finding._fields)
-    return {
-        "rule": cut(line.rule, NAME_MOST),
-        "control_mode": line.mode or None,
-        "state": line.state,
-        "waiver": cut_or_none(line.waiver or None, SHORT_MOST),
-        "reason": cut_or_none(line.reason or None, TEXT_MOST),
-        "findings": findings,
-        "findings_left_out": left_out,
-    }
 
 
 class Export:

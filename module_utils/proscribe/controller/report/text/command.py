@@ -2,7 +2,7 @@
 
 This is the one place where a command becomes text. Nothing wraps or shortens that text, whatever the width: a command
 that is cut in two runs as two, and the first half of a dry run enforces. For the same reason what narrows a command
-(`--check --diff`, `--limit`) stands right behind what it does: no beginning of it reaches further than all of it. And no
+(`--check --diff`, `--limit`) stands right behind what it does: no beginning of it reaches further than all of it. No
 comment follows it on its line: an interactive zsh takes a `#` for an argument.
 """
 
