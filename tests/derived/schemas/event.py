@@ -8,8 +8,6 @@ from proscribe.controller.report.evaluation.modes import AUDIT, ENFORCE, OFF
 from proscribe.controller.report.exports.event_kinds import (
     ACTION,
     BETWEEN,
-    COUNTED,
-    ERROR_KEYS,
     EVENT_STATES,
     GATE,
     HOST,
@@ -20,10 +18,12 @@ from proscribe.controller.report.exports.event_kinds import (
     SCHEMA,
 )
 from proscribe.controller.report.exports.event_texts import LONGEST
-from proscribe.model.finding import Finding
 from proscribe.model.types.event import (
     ActionEvent,
     BetweenEvent,
+    EventCounts,
+    EventError,
+    EventFinding,
     GateEvent,
     HostEvent,
     RequestEvent,
@@ -66,7 +66,8 @@ OF_KIND: dict[str, dict[str, Shape]] = {
         "controls": about(maybe(listed(CONTROL)), "The controls that the run observed: the state is about no other"),
         "rules_evaluated": COUNT,
         "errors": about(
-            listed(keyed(dict.fromkeys(ERROR_KEYS, maybe(TEXT)))), "What failed, or was refused, as in hosts.jsonl"
+            listed(keyed(dict.fromkeys(EventError.__annotations__, maybe(TEXT)))),
+            "What failed, or was refused, as in hosts.jsonl",
         ),
         "errors_left_out": LEFT_OUT,
     },
@@ -77,7 +78,8 @@ OF_KIND: dict[str, dict[str, Shape]] = {
         "waiver": about(maybe(TEXT), "The waiver's id"),
         "reason": maybe(TEXT),
         "findings": about(
-            listed(keyed(dict.fromkeys(Finding._fields, maybe(TEXT)))), "The evidence, with the keys of hosts.jsonl"
+            listed(keyed(dict.fromkeys(EventFinding.__annotations__, maybe(TEXT)))),
+            "The evidence, with the keys of hosts.jsonl",
         ),
         "findings_left_out": LEFT_OUT,
         "previous": PREVIOUS,
@@ -141,7 +143,7 @@ OF_KIND: dict[str, dict[str, Shape]] = {
         "compliance_strict": about(SHARE, "Hosts that meet the ban"),
         "compliance_with_waivers": about(SHARE, "Hosts that meet it, or have an approved exception"),
         "events": about(
-            maybe(made(COUNTED, dict.fromkeys(COUNTED, COUNT))),
+            maybe(keyed(dict.fromkeys(EventCounts.__annotations__, COUNT))),
             "How many events of these kinds changed, sent or not; null where the history does not tell",
         ),
         "events_left_out": about(COUNT, "How many events above the limit were not sent"),

@@ -6,7 +6,7 @@ import json
 
 from pasts import Past
 from proscribe.controller.report.exports import fill
-from proscribe.controller.report.exports.events import Events
+from proscribe.controller.report.exports.event_making import Events
 
 SETTINGS = {"file": "", "journald": False, "syslog": False, "facility": "daemon", "send": "changes", "limit": 10_000}
 

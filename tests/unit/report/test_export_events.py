@@ -16,11 +16,13 @@ from pasts import bad, good, made_plan, repaired, unseen, waived
 from properties import examples
 from proscribe.controller.report.evaluation.observed import observed_at
 from proscribe.controller.report.exports.event_changes import Before
-from proscribe.controller.report.exports.event_kinds import ACTION, COUNTED, GATE, RUN
+from proscribe.controller.report.exports.event_kinds import ACTION, GATE, RUN
 from proscribe.controller.report.exports.event_texts import LONGEST, cut
 from proscribe.controller.report.history.transitions import Span
 from proscribe.model.finding import STATES, Finding, Verdict
+from proscribe.model.types.event import EventCounts
 
+COUNTED = EventCounts.__annotations__
 WRONG, RIGHT, BLIND, EXCUSED, MENDED = "noncompliant", "compliant", "unknown", "waived", "repaired"
 
 

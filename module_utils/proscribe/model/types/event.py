@@ -6,10 +6,8 @@ from typing import TypedDict
 
 from .report import Share
 
-Texts = dict[str, "str | None"]
 
-
-class Common(TypedDict):
+class Event(TypedDict):
     """What all events have."""
 
     schema: str
@@ -23,7 +21,27 @@ class Common(TypedDict):
     changed: bool | None
 
 
-class HostEvent(Common):
+class EventError(TypedDict):
+    """An error of a host."""
+
+    control: str | None
+    message: str | None
+    refused: str | None
+
+
+class EventFinding(TypedDict):
+    """A finding of a rule."""
+
+    kind: str | None
+    id: str | None
+    manager: str | None
+    version: str | None
+    scope: str | None
+    path: str | None
+    detail: str | None
+
+
+class HostEvent(Event):
     """A host, by the worst state of its rules."""
 
     state: str
@@ -32,31 +50,26 @@ class HostEvent(Common):
     plan: str | None
     controls: list[str] | None
     rules_evaluated: int
-    errors: list[Texts]
+    errors: list[EventError]
     errors_left_out: int
 
 
-class RuleState(TypedDict):
-    """What hosts with the same findings share."""
+class RuleEvent(Event):
+    """A rule that the record of a host lists."""
 
     rule: str
     control_mode: str | None
     state: str
     waiver: str | None
     reason: str | None
-    findings: list[Texts]  # the keys of a piece of evidence
+    findings: list[EventFinding]
     findings_left_out: int
-
-
-class RuleEvent(Common, RuleState):
-    """A rule that the record of a host lists."""
-
     previous: str | None
     since: str | None
     plan: str | None
 
 
-class ActionEvent(Common):
+class ActionEvent(Event):
     """Something that the run did, or in check mode would do."""
 
     control: str
@@ -65,7 +78,7 @@ class ActionEvent(Common):
     plan: str | None
 
 
-class BetweenEvent(Common):
+class BetweenEvent(Event):
     """What a host did between two runs."""
 
     what: str
@@ -83,7 +96,7 @@ class BetweenEvent(Common):
     plan: str | None
 
 
-class RequestEvent(Common):
+class RequestEvent(Event):
     """What a user of a host requests."""
 
     request: str
@@ -94,7 +107,7 @@ class RequestEvent(Common):
     plan: str | None
 
 
-class GateEvent(Common):
+class GateEvent(Event):
     """How the run ended by its gate."""
 
     gate: str | None
@@ -103,7 +116,17 @@ class GateEvent(Common):
     reason: str | None
 
 
-class RunEvent(Common):
+class EventCounts(TypedDict):
+    """How many events of each kind changed."""
+
+    host: int
+    rule: int
+    action: int
+    between: int
+    request: int
+
+
+class RunEvent(Event):
     """The run, in numbers."""
 
     playbook: str
@@ -122,6 +145,6 @@ class RunEvent(Common):
     coverage: Share
     compliance_strict: Share
     compliance_with_waivers: Share
-    events: dict[str, int] | None
+    events: EventCounts | None
     events_left_out: int
     warnings: int

@@ -28,7 +28,7 @@ from .format import Export, Format
 from .record_lines import Reader
 
 # Modules here that are no exports: what these share.
-SHARED = frozenset({"event_changes", "event_kinds", "event_texts", "format", "record_lines", "spool"})
+SHARED = frozenset({"event_changes", "event_kinds", "event_making", "event_texts", "format", "record_lines", "spool"})
 
 
 @functools.cache

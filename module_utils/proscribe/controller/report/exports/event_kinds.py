@@ -23,15 +23,12 @@ SCHEMA = "proscribe/event/1"
 HOST, RULE, ACTION, BETWEEN, REQUEST, GATE, RUN = "host", "rule", "action", "between", "request", "gate", "run"
 KINDS = (HOST, RULE, ACTION, BETWEEN, REQUEST, GATE, RUN)
 
-COUNTED = (HOST, RULE, ACTION, BETWEEN, REQUEST)  # of which a run says how many changed
-
 # Beside the states of rules: how an incident ends that nobody observes any more, and a host that is not served.
 EVENT_STATES = (*STATES, WITHDRAWN, GONE, NOT_SERVED)
 
 # How bad an event is, as syslog counts it: 3 is an error, 4 a warning, 5 a notice, 6 an information.
 SEVERITY = {ERROR: 3, NONCOMPLIANT: 4, UNKNOWN: 4, WAIVED: 5, REPAIRED: 5, GONE: 5, COMPLIANT: 6, NOT_APPLICABLE: 6}
 NOTEWORTHY, INFORMATION = 5, 6
-ERROR_KEYS = ("control", "message", "refused")
 
 
 class Event(NamedTuple):

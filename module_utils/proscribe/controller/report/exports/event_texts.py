@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypedDict, TypeVar
 
-from ....model.finding import Finding
-from ....model.types.event import RuleState, Texts
+from ....model.types.event import EventError, EventFinding
+from ....model.types.record import Evidence, RecordError
 from ..text.wording import clean
 from .record_lines import Line
 
@@ -36,8 +36,8 @@ def cut(value: object, most: int) -> str:
 
 
 def cut_or_none(value: object, most: int) -> str | None:
-    """The same of a text that may be missing."""
-    return None if value is None else cut(value, most)
+    """The same of a text that may be missing or empty."""
+    return cut(value, most) if value else None
 
 
 class Seen(NamedTuple):
@@ -57,24 +57,52 @@ def names(found: Sequence[str]) -> tuple[list[str], int]:
     return _listed(found, cut, SHORT_MOST, SHORT_MOST)
 
 
-def items(found: Sequence[Mapping[str, object]], keys: Sequence[str]) -> tuple[list[Texts], int]:
-    """Items with these keys for which there is room, and how many were left out."""
+def errors_of(found: Sequence[RecordError]) -> tuple[list[EventError], int]:
+    """Errors for which there is room, and how many were left out."""
 
-    def item(one: Mapping[str, object], most: int) -> Texts:
-        return {key: cut_or_none(one.get(key) or None, most) for key in keys}
+    def error(one: RecordError, most: int) -> EventError:
+        return {
+            "control": cut_or_none(one["control"], most),
+            "message": cut_or_none(one["message"], most),
+            "refused": cut_or_none(one.get("refused"), most),
+        }
 
-    return _listed(found, item, LISTED_MOST, LISTED_MOST // len(keys) - 20)
+    return _listed(found, error, LISTED_MOST, LISTED_MOST // 3 - 20)
+
+
+class RuleState(TypedDict):
+    """What hosts with the same findings share."""
+
+    rule: str
+    control_mode: str | None
+    state: str
+    waiver: str | None
+    reason: str | None
+    findings: list[EventFinding]
+    findings_left_out: int
 
 
 def state_of(line: Line) -> RuleState:
-    """What hosts with the same findings share."""
-    findings, left_out = items(line.findings, Finding._fields)
+    """What an event says of a rule, whatever the host."""
+
+    def finding(one: Evidence, most: int) -> EventFinding:
+        return {
+            "kind": cut_or_none(one["kind"], most),
+            "id": cut_or_none(one["id"], most),
+            "manager": cut_or_none(one["manager"], most),
+            "version": cut_or_none(one["version"], most),
+            "scope": cut_or_none(one["scope"], most),
+            "path": cut_or_none(one["path"], most),
+            "detail": cut_or_none(one["detail"], most),
+        }
+
+    findings, left_out = _listed(line.findings, finding, LISTED_MOST, LISTED_MOST // 7 - 20)
     return {
         "rule": cut(line.rule, NAME_MOST),
         "control_mode": line.mode or None,
         "state": line.state,
-        "waiver": cut_or_none(line.waiver or None, SHORT_MOST),
-        "reason": cut_or_none(line.reason or None, TEXT_MOST),
+        "waiver": cut_or_none(line.waiver, SHORT_MOST),
+        "reason": cut_or_none(line.reason, TEXT_MOST),
         "findings": findings,
         "findings_left_out": left_out,
     }

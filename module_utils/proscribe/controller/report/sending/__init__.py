@@ -15,8 +15,7 @@ from ....model.types.run import EventSettings
 from ....wire import installation
 from .. import exports
 from ..exports.event_kinds import Event
-from ..exports.events import Events
-from ..exports.record_lines import Answer
+from ..exports.event_making import Events
 from ..history.transitions import Transitions
 from ..text.command import Command
 from ..text.wording import clean, counted
@@ -31,33 +30,22 @@ TRANSPORTS: Mapping[str, Callable[[EventSettings], Transport]] = {
 }
 
 
-class Sending:
+class Sending(Events):
     """An export that sends: the events of a report to all transports that are set."""
 
     def __init__(self, report: Report, changes: Transitions | None, settings: EventSettings) -> None:
+        super().__init__(report, changes, self._take, settings["send"] == CHANGES, settings["limit"])
         self.failures: dict[str, str] = {}  # by transport: why, and how many events had been sent
         self._transports: dict[str, Transport] = {}
+        set_: Mapping[str, object] = settings
         for name, open_ in TRANSPORTS.items():
-            if settings.get(name):
+            if set_.get(name):
                 self._try(name, self._open, name, open_, settings)
-        only_changed = settings["send"] == CHANGES
-        self._events = Events(report, changes, self._take, only_changed, int(settings["limit"]))
-
-    def add(self, answer: Answer) -> None:
-        self._events.add(answer)
-
-    def not_served(self, host: str, why: str) -> None:
-        self._events.not_served(host, why)
 
     def finish(self) -> None:
-        self._events.finish()
+        super().finish()
         for name, transport in list(self._transports.items()):
             self._try(name, transport.close)
-
-    @property
-    def left_out(self) -> int:
-        """How many events were above the limit."""
-        return self._events.left_out
 
     def _open(self, name: str, open_: Callable[[EventSettings], Transport], settings: EventSettings) -> None:
         self._transports[name] = open_(settings)
@@ -71,9 +59,9 @@ class Sending:
             do(*arguments)
         except (Failed, OSError) as error:
             transport = self._transports.pop(name, None)
-            sent = transport.sent if transport is not None else 0
             if transport is not None:
                 transport.abandon()
+            sent = transport.sent if transport is not None else 0
             self.failures[name] = f"{clean(error)}; {counted(sent, 'event')} sent before"
 
 
