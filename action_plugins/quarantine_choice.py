@@ -75,7 +75,7 @@ class ActionModule(ActionBase):
             listed,
             len(selection["hosts"]) - len(listed),
             lambda host: stored(run["hosts"][host]),
-            {waiver["id"]: end_of(waiver) for waiver in run["waivers"]},
+            {waiver["id"]: end_of(waiver["expires"], waiver.get("revoked")) for waiver in run["waivers"]},
             datetime.datetime.now(datetime.timezone.utc),
         )
         rows = [row.as_dict() for row in chosen]

@@ -183,7 +183,7 @@ class Export:
             "statement": "The services of this waiver are open on its hosts: "
             + ", ".join(clean(service) for service in waiver["services"]),
             "status": "deviation-approved",
-            "deadline": end_of(waiver),
+            "deadline": end_of(waiver["expires"], waiver.get("revoked")),
             "risk-log": {
                 "entries": [
                     {

@@ -11,7 +11,8 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TextIO
+from itertools import chain
+from typing import TextIO
 
 from ....base.duration import moment_of, spelled
 from ....model.finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
@@ -225,22 +226,26 @@ def _of_run(run: ReportRun, fleet_state: FleetState) -> Iterator[str]:
 
 
 def _of_waivers(fleet_state: FleetState) -> Iterator[str]:
-    by_id: dict[tuple[str, str], dict[str, Any]] = {}
-    for listed in fleet_state.waivers.values():
-        for one in listed:
-            mine = by_id.setdefault((one["id"], one["status"]), {**one, "hosts": []})
-            mine["hosts"] = [*mine["hosts"], *one["hosts"]]
-    waivers = [({"waiver": id_, "status": status}, one) for (id_, status), one in by_id.items()]
-    ends = [(labels, end_of(one)) for labels, one in waivers]
-    reviews = [(labels, one.get("review_by")) for labels, one in waivers]
+    ends: dict[tuple[str, str], str] = {}
+    reviews: dict[tuple[str, str], str | None] = {}
+    hosts: dict[tuple[str, str], set[str]] = {}
+    for one in chain.from_iterable(fleet_state.waivers.values()):
+        key = one["id"], one["status"]
+        ends.setdefault(key, end_of(one["expires"], one.get("revoked")))
+        reviews.setdefault(key, one.get("review_by"))
+        hosts.setdefault(key, set()).update(one["hosts"])
     for name, times, meaning in (
         ("waiver_expiry_timestamp_seconds", ends, "When the waiver ends."),
         ("waiver_review_timestamp_seconds", reviews, "When the waiver has to be reviewed."),
     ):
-        moments = [(labels, moment) for labels, time in times if (moment := seconds(time)) is not None]
+        moments = [(_of_waiver(key), moment) for key, time in times.items() if (moment := seconds(time)) is not None]
         yield from _gauge(name, meaning, moments)
-    hosts = [(labels, len(set(one["hosts"]))) for labels, one in waivers]
-    yield from _gauge("waiver_hosts", "Hosts that the waiver is for.", hosts)
+    counts = [(_of_waiver(key), len(names)) for key, names in hosts.items()]
+    yield from _gauge("waiver_hosts", "Hosts that the waiver is for.", counts)
+
+
+def _of_waiver(key: tuple[str, str]) -> dict[str, str]:
+    return {"waiver": key[0], "status": key[1]}
 
 
 def _oldest(fleet_state: FleetState, now: str) -> dict[int, str]:

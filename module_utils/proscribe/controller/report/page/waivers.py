@@ -76,7 +76,7 @@ def _panel(waiver: RunWaiver) -> Panel:
         standing=_standing(waiver),
         waives=waiver["status"] == "active",
         scope=f"{some(services, SEVERAL)} on {some(hosts, SEVERAL) or 'no host of this run'}",
-        until=moment(end_of(waiver)),
+        until=moment(end_of(waiver["expires"], waiver.get("revoked"))),
         facts=[(name, value) for name, value in facts if value],
     )
 

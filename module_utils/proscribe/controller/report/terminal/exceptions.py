@@ -230,7 +230,7 @@ def _used(uses: Sequence[Use], starts_ended: int) -> Used:
 def _end(last: Stretch, waiver: RunWaiver, now: str) -> tuple[str, str]:
     """The status now, and when the waiver ended ("" while it has not): also of one that no run has had since."""
     revoked = waiver.get("revoked")
-    end = end_of({"expires": waiver.get("expires") or "9999", "revoked": revoked})
+    end = end_of(waiver.get("expires") or "9999", revoked)
     if last.status == REMOVED and last.opened < end:
         return REMOVED, last.opened
     if end <= now:

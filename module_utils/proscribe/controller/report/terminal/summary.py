@@ -205,7 +205,7 @@ def _of_waivers(waivers: Iterable[RunWaiver]) -> list[Row]:
     rows = []
     for waiver in sorted(waivers, key=lambda waiver: (waiver["status"] == "active", waiver["expires"], waiver["id"])):
         scope = f"{some(waiver.get('services', ()), 3)} on {some(waiver['hosts'], 3) or 'no host of this run'}"
-        end, by = moment(end_of(waiver)), clean(waiver.get("approved_by", ""))
+        end, by = moment(end_of(waiver["expires"], waiver.get("revoked"))), clean(waiver.get("approved_by", ""))
         why = f" ({clean(waiver['why'])})" if waiver.get("why") else ""
         text, colour = {
             "active": (f"until {end}: {scope}, approved by {by}", "blue"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, NotRequired, TypedDict
+from typing import NamedTuple
 
 from ....base.patterns import pattern
 from ....model.finding import NOT_APPLICABLE
@@ -66,17 +66,9 @@ def some(names: Sequence[str], most: int) -> str:
     return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
 
 
-class Ending(TypedDict):
-    """What says when a waiver ends."""
-
-    expires: str
-    revoked: NotRequired[Revoked | None]
-
-
-def end_of(waiver: Ending) -> str:
+def end_of(expires: str, revoked: Revoked | None = None) -> str:
     """When a waiver of a report ends, a UTC time: with its revocation, where that comes before its end."""
-    revoked = waiver.get("revoked")
-    return min(waiver["expires"], (revoked and revoked.get("on")) or waiver["expires"])
+    return min(expires, (revoked and revoked.get("on")) or expires)
 
 
 def percent(share: Share) -> str:
