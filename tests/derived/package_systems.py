@@ -115,11 +115,9 @@ def names() -> str:
 def _by_name(commands: Mapping[str, str]) -> list[str]:
     if not commands:
         return ["        {},"]
-    return [
-        "        {",
-        *(f"            {as_text(key)}: {as_text(text)}," for key, text in commands.items()),
-        "        },",
-    ]
+    items = [f"{as_text(key)}: {as_text(text)}" for key, text in commands.items()]
+    line = f"        {{{', '.join(items)}}},"
+    return [line] if len(line) <= 120 else ["        {", *(f"            {item}," for item in items), "        },"]
 
 
 def reinstalls() -> str:

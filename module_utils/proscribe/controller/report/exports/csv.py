@@ -20,24 +20,9 @@ from .format import Format
 from .record_lines import HOST, NOT_SERVED, Answer, Line
 
 COLUMNS = (
-    "run",
-    "host",
-    "host_state",
-    "rule",
-    "control",
-    "mode",
-    "state",
-    "waiver",
-    "reason",
-    *Finding._fields,
-    "rules_evaluated",
-    "rules_held",
-    "rules_not_applicable",
-    "os",
-    "os_version",
-    "plan",
-    "checked_at",
-)
+    "run", "host", "host_state", "rule", "control", "mode", "state", "waiver", "reason", *Finding._fields,
+    "rules_evaluated", "rules_held", "rules_not_applicable", "os", "os_version", "plan", "checked_at",
+)  # fmt: skip
 
 # What makes a formula of a cell, also in the wide forms that East Asian keyboards give.
 FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
@@ -76,15 +61,9 @@ class Export:
     def add(self, answer: Answer) -> None:
         record, platform = answer.record, answer.record["platform"]
         head = row(self._run, answer.host, answer.state)
-        tail = row(
-            record["rules_evaluated"],
-            answer.compliant,
-            answer.idle,
-            platform.get("os"),
-            platform.get("version"),
-            record["plan"],
-            record["checked_at"],
-        )
+        system = platform.get("os"), platform.get("version")
+        counts = record["rules_evaluated"], answer.compliant, answer.idle
+        tail = row(*counts, *system, record["plan"], record["checked_at"])
         for line in answer.rows:
             self._stream.writelines(f"{head},{line_cells},{tail}{END}" for line_cells in line.once("csv", _cells))
 

@@ -20,22 +20,8 @@ from ..history.since_last_run import of as identity_of
 from ..history.tables import GONE
 from ..history.transitions import Span, Transitions
 from ..text.wording import clean
+from . import event_kinds as kinds
 from .event_changes import Before
-from .event_kinds import (
-    ACTION,
-    BETWEEN,
-    EVENT_STATES,
-    GATE,
-    HOST,
-    INFORMATION,
-    NOTEWORTHY,
-    REQUEST,
-    RULE,
-    RUN,
-    SCHEMA,
-    SEVERITY,
-    Event,
-)
 from .event_texts import (
     LISTED_MOST,
     NAME_MOST,
@@ -44,11 +30,11 @@ from .event_texts import (
     Seen,
     cut,
     cut_or_none,
-    encoded,
     errors_of,
     names,
     state_of,
 )
+from .format import encoded
 from .record_lines import NOT_SERVED, Answer, Line
 
 AnyEvent = (
@@ -74,7 +60,7 @@ class Events:
         self,
         report: Report,
         changes: Transitions | None,
-        emit: Callable[[Event], object],
+        emit: Callable[[kinds.Event], object],
         only_changed: bool = False,
         limit: float = math.inf,
     ) -> None:
@@ -114,7 +100,7 @@ class Events:
         listed = {line.rule for line in rules}
         for rule in sorted(before.ended.keys() - listed - {""}):
             state = before.ended[rule]
-            self._rule(seen, Line(rule, state if state in EVENT_STATES else UNKNOWN), before)
+            self._rule(seen, Line(rule, state if state in kinds.EVENT_STATES else UNKNOWN), before)
         for index, action in enumerate(actions):
             self._action(seen, index, action)
         for remark in remarks(record):
@@ -180,11 +166,11 @@ class Events:
         errors: Sequence[RecordError] = (),
         evaluated: int = 0,
     ) -> None:
-        if self._skipped(HOST, changed):
+        if self._skipped(kinds.HOST, changed):
             return
         listed, left_out = errors_of(errors)
         event: types.HostEvent = {
-            **self._common(HOST, seen, changed),
+            **self._common(kinds.HOST, seen, changed),
             "state": state,
             "previous": previous,
             "reason": cut_or_none(reason, TEXT_MOST),
@@ -194,41 +180,41 @@ class Events:
             "errors": listed,
             "errors_left_out": left_out,
         }
-        self._put(event, SEVERITY.get(state, INFORMATION), seen.host, state=state)
+        self._put(event, kinds.SEVERITY.get(state, kinds.INFORMATION), seen.host, state=state)
 
     def _rule(self, seen: Seen, line: Line, before: Before) -> None:
         changed = True if line.rule in before.changed else self._unchanged
-        if self._skipped(RULE, changed):
+        if self._skipped(kinds.RULE, changed):
             return
         event: types.RuleEvent = {
-            **self._common(RULE, seen, changed, line.rule),
+            **self._common(kinds.RULE, seen, changed, line.rule),
             **line.once("events", state_of),
             "previous": before.previous.get(line.rule) if changed else None,
             "since": before.since.get(line.rule) if changed else None,
             "plan": seen.plan,
         }
-        self._put(event, SEVERITY.get(line.state, INFORMATION), seen.host, line.rule, line.state)
+        self._put(event, kinds.SEVERITY.get(line.state, kinds.INFORMATION), seen.host, line.rule, line.state)
 
     def _action(self, seen: Seen, index: int, action: Action) -> None:
-        if self._skipped(ACTION, self._done):
+        if self._skipped(kinds.ACTION, self._done):
             return
         event: types.ActionEvent = {
-            **self._common(ACTION, seen, self._done, about=str(index)),
+            **self._common(kinds.ACTION, seen, self._done, about=str(index)),
             "control": cut(action["control"], SHORT_MOST),
             "action": cut(action["action"], LISTED_MOST),
             "quarantine_id": cut_or_none(action.get("quarantine_id"), SHORT_MOST),
             "plan": seen.plan,
         }
-        self._put(event, NOTEWORTHY, seen.host)
+        self._put(event, kinds.NOTEWORTHY, seen.host)
 
     def _between(self, seen: Seen, remark: Remark, brought: frozenset[str]) -> None:
         id_ = identity_of(remark)
         changed = True if id_ in brought else self._unchanged
-        if self._skipped(BETWEEN, changed):
+        if self._skipped(kinds.BETWEEN, changed):
             return
         users, left_out = names(remark.users)
         event: types.BetweenEvent = {
-            **self._common(BETWEEN, seen, changed, about=id_),
+            **self._common(kinds.BETWEEN, seen, changed, about=id_),
             "what": remark.kind,
             "rule": cut_or_none(remark.rule, NAME_MOST),
             "program": cut_or_none(remark.program, TEXT_MOST),
@@ -243,15 +229,15 @@ class Events:
             "reason": cut_or_none(remark.reason, TEXT_MOST),
             "plan": seen.plan,
         }
-        self._put(event, NOTEWORTHY if remark.kind == ENDED else SEVERITY[NONCOMPLIANT], seen.host)
+        self._put(event, kinds.NOTEWORTHY if remark.kind == ENDED else kinds.SEVERITY[NONCOMPLIANT], seen.host)
 
     def _request(self, seen: Seen, request: Request, brought: frozenset[str]) -> None:
-        id_ = identity(REQUEST, request["service"], request["id"], request["user"])
+        id_ = identity(kinds.REQUEST, request["service"], request["id"], request["user"])
         changed = True if id_ in brought else self._unchanged
-        if self._skipped(REQUEST, changed):
+        if self._skipped(kinds.REQUEST, changed):
             return
         event: types.RequestEvent = {
-            **self._common(REQUEST, seen, changed, about=id_),
+            **self._common(kinds.REQUEST, seen, changed, about=id_),
             "request": cut(request["id"], SHORT_MOST),
             "user": cut(request["user"], SHORT_MOST),
             "service": cut(request["service"], SHORT_MOST),
@@ -259,25 +245,25 @@ class Events:
             "requested": request["at"],
             "plan": seen.plan,
         }
-        self._put(event, NOTEWORTHY, seen.host)
+        self._put(event, kinds.NOTEWORTHY, seen.host)
 
     def _gate(self) -> None:
         verdict = self._run.get("verdict")
         if not verdict or (not verdict["gate"] and verdict["exit"] is None):
             return
         event: types.GateEvent = {
-            **self._common(GATE, Seen.of("", self._run["finished"]), True),
+            **self._common(kinds.GATE, Seen.of("", self._run["finished"]), True),
             "gate": verdict["gate"],
             "passed": verdict["passed"],
             "exit": verdict["exit"],
             "reason": cut_or_none(verdict["reason"], TEXT_MOST),
         }
-        self._put(event, INFORMATION if verdict["passed"] else SEVERITY[ERROR])
+        self._put(event, kinds.INFORMATION if verdict["passed"] else kinds.SEVERITY[ERROR])
 
     def _summary(self) -> None:
         run, summary = self._run, self._report["summary"]
         event: types.RunEvent = {
-            **self._common(RUN, Seen.of("", run["finished"]), True),
+            **self._common(kinds.RUN, Seen.of("", run["finished"]), True),
             "playbook": cut(run["playbook"], NAME_MOST),
             "started": cut(run["started"], NAME_MOST),
             "finished": cut(run["finished"], NAME_MOST),
@@ -299,22 +285,22 @@ class Events:
             "events_left_out": self.left_out,
             "warnings": len(self._report.get("warnings") or ()),
         }
-        self._put(event, INFORMATION)
+        self._put(event, kinds.INFORMATION)
 
     def _counted(self) -> types.EventCounts:
         counts = self._counts
         return {
-            "host": counts[HOST],
-            "rule": counts[RULE],
-            "action": counts[ACTION],
-            "between": counts[BETWEEN],
-            "request": counts[REQUEST],
+            "host": counts[kinds.HOST],
+            "rule": counts[kinds.RULE],
+            "action": counts[kinds.ACTION],
+            "between": counts[kinds.BETWEEN],
+            "request": counts[kinds.REQUEST],
         }
 
     def _common(self, kind: str, seen: Seen, changed: bool | None, rule: str = "", about: str = "") -> types.Event:
         id_ = hashlib.sha256("\0".join((self._id, kind, seen.host, rule, about)).encode()).hexdigest()[:32]
         return {
-            "schema": SCHEMA,
+            "schema": kinds.SCHEMA,
             "kind": kind,
             "id": id_,
             "time": seen.time,
@@ -326,4 +312,4 @@ class Events:
         }
 
     def _put(self, event: AnyEvent, severity: int, host: str = "", rule: str = "", state: str = "") -> None:
-        self._emit(Event(encoded(event), event["kind"], host, rule, state, event["changed"], severity))
+        self._emit(kinds.Event(encoded(event), event["kind"], host, rule, state, event["changed"], severity))

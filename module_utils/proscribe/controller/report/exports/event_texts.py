@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypedDict, TypeVar
 
 from ....model.types.event import EventError, EventFinding
 from ....model.types.record import Evidence, RecordError
 from ..text.wording import clean
+from .format import encoded
 from .record_lines import Line
 
 # Of a line, in bytes. rsyslog cuts a message at 8 KiB with its header; a datagram has to take it whole.
@@ -18,8 +18,6 @@ WIDEST = 12  # bytes of one character at most
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
-
-encoded = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def cut(value: object, most: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TextIO
 
@@ -9,6 +10,9 @@ from ....model.types.report import Report
 from ..evaluation.fleet_state import FleetState
 from ..history.transitions import Transitions
 from .record_lines import Answer
+
+# What is written as JSON has no blanks that say nothing.
+encoded = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Export(Protocol):

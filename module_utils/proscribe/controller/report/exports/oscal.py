@@ -10,7 +10,6 @@ Validators do not check whether references lead anywhere. So every identifier is
 
 from __future__ import annotations
 
-import json
 import uuid
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +24,7 @@ from ..evaluation.frameworks import clauses, oscal_controls
 from ..evaluation.scope import parts
 from ..evaluation.since_last_run import headline
 from ..text.wording import clean, counted, end_of, in_words
-from .format import Format
+from .format import Format, encoded
 from .record_lines import Answer, Line
 
 VERSION = "1.1.2"
@@ -122,14 +121,14 @@ class Export:
                 "control-selections": [{"include-controls": [{"control-id": id_} for id_ in oscal_controls()]}]
             },
         }
-        write(f'{{"assessment-results":{_json(head)[:-1]},"results":[{_json(result)[:-1]}')
+        write(f'{{"assessment-results":{encoded(head)[:-1]},"results":[{encoded(result)[:-1]}')
         if self._hosts:
             write(',\n"local-definitions":{"inventory-items":')
             _write_list(self._stream, map(_inventory_item, self._hosts, self._host_ids))
             write("}")
         for name, pieces in (
             ("observations", self._observations()),
-            ("risks", (_json(self._risk(id_, waiver)) for id_, waiver in used.items())),
+            ("risks", (encoded(self._risk(id_, waiver)) for id_, waiver in used.items())),
             ("findings", self._findings(used)),
         ):
             # An empty list is not valid OSCAL: then the name is left out.
@@ -137,7 +136,7 @@ class Export:
             if first is not None:
                 write(f',\n"{name}":')
                 _write_list(self._stream, chain([first], pieces))
-        write(f'}}],\n"back-matter":{_json({"resources": self._resources()})}}}}}\n')
+        write(f'}}],\n"back-matter":{encoded({"resources": self._resources()})}}}}}\n')
 
     def _group(self, line: Line) -> Group:
         return self._groups.setdefault(Key(line.rule, line.state, line.waiver, line.mode), Group())
@@ -171,7 +170,7 @@ class Export:
             subjects = (
                 f'{{"subject-uuid":"{self._host_ids[number]}","type":"inventory-item"}}' for number in group.hosts
             )
-            yield f'{_json(observation)[:-1]},"subjects":[{",".join(subjects)}]}}'
+            yield f'{encoded(observation)[:-1]},"subjects":[{",".join(subjects)}]}}'
 
     def _risk(self, id_: str, waiver: RunWaiver) -> dict[str, object]:
         run = self._report["run"]
@@ -219,7 +218,7 @@ class Export:
             }
             if key.waiver in waivers:
                 finding["related-risks"] = [{"risk-uuid": self._id("risk", key.waiver)}]
-            yield _json(finding)
+            yield encoded(finding)
 
     def _resources(self) -> list[dict[str, object]]:
         return [
@@ -245,7 +244,7 @@ def _id(*names: str) -> str:
 def _inventory_item(host: str, id_: str) -> str:
     name = _token(host)
     props = [{"name": "hostname", "value": name}]
-    return _json({"uuid": id_, "description": f"Host {name}", "props": props})
+    return encoded({"uuid": id_, "description": f"Host {name}", "props": props})
 
 
 def _props(**values: object) -> list[dict[str, str]]:
@@ -283,10 +282,6 @@ def _write_list(stream: TextIO, pieces: Iterable[str]) -> None:
     for index, piece in enumerate(pieces):
         stream.write((",\n" if index else "\n") + piece)
     stream.write("]")
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 FORMATS = (Format("oscal", "oscal.json", "auditors' tools that read OSCAL assessment results", Export),)

@@ -45,31 +45,33 @@ class Export:
         write(self._stream, self._report, self._fleet_state)
 
 
+# What is said of each host, in this order.
+OF_HOST = {
+    "host_state": "1 for the state that the host is in.",
+    "host_info": "The inventory that the host belongs to.",
+    "host_checked_timestamp_seconds": "When the host was checked: its control with the oldest check; absent if one was "
+    "never checked.",
+    "host_control_checked_timestamp_seconds": "When each control was checked, of hosts where the times differ; 0 for "
+    "never.",
+    "watch_last_observation_timestamp_seconds": "When a host that keeps itself in line last observed itself; 0 for "
+    "never.",
+    "watch_stale": "1 where no run has renewed the plan of such a host for too long.",
+    "watch_frozen_until_timestamp_seconds": "Until when root of such a host has frozen it.",
+}
+
+
 def write(stream: TextIO, report: Report, fleet_state: FleetState) -> None:
     """The fleet state as metrics; `report` is the fleet report of the newest run that is in it."""
     counts = _Counts()
-    states, inventories, times, parts = Spool(), Spool(), Spool(), Spool()
-    observed, stale, frozen = Spool(), Spool(), Spool()
+    spools = {metric: Spool() for metric in OF_HOST}
     for host in fleet_state.at(_oldest(fleet_state, report["run"]["finished"])):
-        state, name = host.state, _label(host.name)
+        state = host.state
         counts.add(host, state)
-        states.add(f'proscribe_host_state{{host="{name}",state="{state}"}} 1\n')
-        inventories.add(f'proscribe_host_info{{host="{name}",inventory="{_label(host.inventory)}"}} 1\n')
-        if (moment := seconds(host.checked_at)) is not None:
-            times.add(f'proscribe_host_checked_timestamp_seconds{{host="{name}"}} {moment}\n')
-        if host.watch:
-            counts.watched(host)
-            last = seconds(host.watch.get("last")) or 0
-            observed.add(f'proscribe_watch_last_observation_timestamp_seconds{{host="{name}"}} {last}\n')
-            stale.add(f'proscribe_watch_stale{{host="{name}"}} {int(bool(host.watch.get("stale")))}\n')
-            if (until := seconds(host.watch.get("frozen"))) is not None:
-                frozen.add(f'proscribe_watch_frozen_until_timestamp_seconds{{host="{name}"}} {until}\n')
-        for control, at in _apart(host):
-            labels = f'host="{name}",control="{control}"'
-            parts.add(f"proscribe_host_control_checked_timestamp_seconds{{{labels}}} {seconds(at) or 0}\n")
+        for metric, labels, value in _of_host(host, state):
+            spools[metric].add(f"proscribe_{metric}{{{labels}}} {value}\n")
     unserved = report.get("not_served") or ()
     for one in unserved:
-        states.add(f'proscribe_host_state{{host="{_label(one["host"])}",state="{NOT_SERVED}"}} 1\n')
+        spools["host_state"].add(f'proscribe_host_state{{host="{_label(one["host"])}",state="{NOT_SERVED}"}} 1\n')
     stream.writelines(_of_run(report["run"], fleet_state))
     meaning = "Hosts of the newest run that Proscribe does not serve; they are no expected hosts."
     stream.writelines(_gauge("not_served_hosts", meaning, [({}, len(unserved))]))
@@ -78,34 +80,30 @@ def write(stream: TextIO, report: Report, fleet_state: FleetState) -> None:
     stream.writelines(_gauge("nothing_known_rules", meaning, unknown))
     stream.writelines(counts.gauges())
     stream.writelines(_of_waivers(fleet_state))
-    for metric, meaning, spool in (
-        ("host_state", "1 for the state that the host is in.", states),
-        ("host_info", "The inventory that the host belongs to.", inventories),
-        (
-            "host_checked_timestamp_seconds",
-            "When the host was checked: its control with the oldest check; absent if one was never checked.",
-            times,
-        ),
-        (
-            "host_control_checked_timestamp_seconds",
-            "When each control was checked, of hosts where the times differ; 0 for never.",
-            parts,
-        ),
-        (
-            "watch_last_observation_timestamp_seconds",
-            "When a host that keeps itself in line last observed itself; 0 for never.",
-            observed,
-        ),
-        ("watch_stale", "1 where no run has renewed the plan of such a host for too long.", stale),
-        ("watch_frozen_until_timestamp_seconds", "Until when root of such a host has frozen it.", frozen),
-    ):
-        if spool.pieces or spool is states:
-            stream.write(_head(metric, meaning))
+    for metric, spool in spools.items():
+        if spool.pieces or metric == "host_state":
+            stream.write(_head(metric, OF_HOST[metric]))
             spool.pour(stream)
     meaning = "Packets that the hosts' firewalls refused, and queries that their DNS filters refused."
     refused = [({"rule": rule}, packets) for rule, packets in sorted(counts.refused.items())]
     stream.writelines(_gauge("refused_packets", meaning, refused))
     stream.writelines(counts.between())
+
+
+def _of_host(host: Host, state: str) -> Iterator[tuple[str, str, int]]:
+    """What is said of a host: a metric, its labels, its value."""
+    name = f'host="{_label(host.name)}"'
+    yield "host_state", f'{name},state="{state}"', 1
+    yield "host_info", f'{name},inventory="{_label(host.inventory)}"', 1
+    if (moment := seconds(host.checked_at)) is not None:
+        yield "host_checked_timestamp_seconds", name, moment
+    for control, at in _apart(host):
+        yield "host_control_checked_timestamp_seconds", f'{name},control="{control}"', seconds(at) or 0
+    if host.watch:
+        yield "watch_last_observation_timestamp_seconds", name, seconds(host.watch.get("last")) or 0
+        yield "watch_stale", name, int(bool(host.watch.get("stale")))
+        if (until := seconds(host.watch.get("frozen"))) is not None:
+            yield "watch_frozen_until_timestamp_seconds", name, until
 
 
 class _Listed:
@@ -138,6 +136,11 @@ class _Counts:
         self.seen += host.seen
         self.refused.update(host.attempts)
         self.requests += host.requests
+        if host.watch:
+            self._watching["hosts"] += 1
+            self._watching["opened"] += bool(host.watch.get("incidents"))
+            self._incidents.update(host.watch.get("incidents") or {})
+            self._ended.update(host.watch.get("ended") or {})
         for control, observation in host.observations.items():
             self._by_control[
                 control, observation.mode or "unknown", OFF if observation.mode == OFF else observation.state
@@ -153,13 +156,6 @@ class _Counts:
             idle = min(unlisted, max(0, observation.idle - idle))
             self.rules[NOT_APPLICABLE] += idle
             self.rules[COMPLIANT] += unlisted - idle
-
-    def watched(self, host: Host) -> None:
-        """Count a host that keeps itself in line."""
-        self._watching["hosts"] += 1
-        self._watching["opened"] += bool(host.watch.get("incidents"))
-        self._incidents.update(host.watch.get("incidents") or {})
-        self._ended.update(host.watch.get("ended") or {})
 
     def between(self) -> Iterator[str]:
         """What hosts did between two runs, as their journals have it, and what their users request."""

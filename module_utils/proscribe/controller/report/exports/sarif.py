@@ -8,7 +8,6 @@ is waived is a suppressed result; since some readers show suppressed results as 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from typing import TextIO
 from urllib.parse import quote
@@ -18,7 +17,7 @@ from ....model.types.report import Report
 from ..evaluation.frameworks import clauses
 from ..evaluation.since_last_run import RULES
 from ..text.wording import clean
-from .format import Format
+from .format import Format, encoded
 from .record_lines import HOST, NOT_SERVED, Answer, Line
 from .spool import Spool
 
@@ -53,11 +52,11 @@ class Export:
         self._unserved: list[dict[str, object]] = []
         self._results = 0
         driver = {"name": "Proscribe", "rules": list(rules(report))}
-        head = _json({"$schema": SCHEMA, "version": VERSION})
-        stream.write(f'{head[:-1]},"runs":[{{"tool":{_json({"driver": driver})},\n"results":[')
+        head = encoded({"$schema": SCHEMA, "version": VERSION})
+        stream.write(f'{head[:-1]},"runs":[{{"tool":{encoded({"driver": driver})},\n"results":[')
 
     def add(self, answer: Answer) -> None:
-        place = _json(location(answer.host))
+        place = encoded(location(answer.host))
         for line in answer.rows:
             if line.state not in UNSEEN and (line.state != WAIVED or self.waived):
                 self._stream.write(
@@ -68,7 +67,7 @@ class Export:
         for text, names in _unseen(answer).items():
             properties = {"host": answer.host, "rules": names}
             notification = {"level": "error", "message": {"text": f"{answer.host}: {text}"}, "properties": properties}
-            self._unseen.add(f'{_json(notification)[:-1]},"locations":[{place}]}}', ",\n")
+            self._unseen.add(f'{encoded(notification)[:-1]},"locations":[{place}]}}', ",\n")
 
     def not_served(self, host: str, why: str) -> None:
         text, properties = f"{clean(host)} is not served: {clean(why)}", {"host": clean(host), "state": NOT_SERVED}
@@ -94,10 +93,10 @@ class Export:
             },
         }
         for notification in self._unserved:
-            self._unseen.add(_json(notification), ",\n")
-        self._stream.write(f'],\n"invocations":[{_json(invocation)[:-1]},"toolExecutionNotifications":[')
+            self._unseen.add(encoded(notification), ",\n")
+        self._stream.write(f'],\n"invocations":[{encoded(invocation)[:-1]},"toolExecutionNotifications":[')
         self._unseen.pour(self._stream)
-        self._stream.write(f"]}}],{_json(details)[1:]}]}}\n")
+        self._stream.write(f"]}}],{encoded(details)[1:]}]}}\n")
 
     def _result(self, line: Line) -> str:
         """What a result says of its line, without the braces: all but the host."""
@@ -108,7 +107,7 @@ class Export:
         if line.state == WAIVED:
             justification = f"{line.waiver}: {self._reasons.get(line.waiver) or 'approved'}"
             result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": justification}]
-        return _json(result)[1:-1]
+        return encoded(result)[1:-1]
 
 
 class Open(Export):
@@ -150,10 +149,6 @@ def _unseen(answer: Answer) -> dict[str, list[str]]:
 def _fingerprint(host: str, rule: str) -> str:
     """The identity of a result across runs: a digest of the host and the rule, without the evidence of a day."""
     return hashlib.sha256(f"{host}\n{rule}".encode()).hexdigest()[:32]
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 FORMATS = (

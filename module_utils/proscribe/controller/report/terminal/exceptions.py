@@ -185,13 +185,7 @@ def _chain(
         status=status,
         services=services,
         controls=waiver.get("controls") or [],
-        only={
-            "users": waiver.get("users") or [],
-            "posix_groups": waiver.get("posix_groups") or [],
-            "hours": waiver.get("hours") or [],
-            "versions": waiver.get("versions") or [],
-            "paths": waiver.get("paths") or [],
-        },
+        only=_only(waiver),
         hosts=hosts,
         reason=waiver.get("reason") or "",
         risk=waiver.get("risk") or "",
@@ -211,6 +205,16 @@ def _chain(
         ended=Ended(ended_on, status if ended_on else ""),
         changes=[(one.opened, one.status) for one in stretches],
     )
+
+
+def _only(waiver: RunWaiver) -> dict[str, list[str]]:
+    return {
+        "users": waiver.get("users") or [],
+        "posix_groups": waiver.get("posix_groups") or [],
+        "hours": waiver.get("hours") or [],
+        "versions": waiver.get("versions") or [],
+        "paths": waiver.get("paths") or [],
+    }
 
 
 def _used(uses: Sequence[Use], starts_ended: int) -> Used:

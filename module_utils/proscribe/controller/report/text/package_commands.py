@@ -11,56 +11,42 @@ COMMANDS: dict[str, tuple[str, str, str, dict[str, str], dict[str, str]]] = {
         "[a-z0-9][a-z0-9@._+-]{0,99}",
         "{id}",
         "",
-        {
-            "": "{tool} install --formula {names}",
-        },
+        {"": "{tool} install --formula {names}"},
         {},
     ),
     "brew_cask": (
         "[a-z0-9][a-z0-9@._+-]{0,99}",
         "{id}",
         "",
-        {
-            "": "{tool} install --cask {names}",
-        },
+        {"": "{tool} install --cask {names}"},
         {},
     ),
     "conda": (
         "[a-z0-9_][a-z0-9._-]{0,99}",
         "{id}",
         "=",
-        {
-            "": "{tool} install --prefix {place} {names}",
-        },
+        {"": "{tool} install --prefix {place} {names}"},
         {},
     ),
     "dpkg": (
         "[a-z0-9][a-z0-9+.-]{1,99}",
         "{id}(?<!-)(?::[a-z0-9-]+)?",
         "",
-        {
-            "apt-get": "apt-get install {names}",
-        },
-        {
-            "auto": "apt-mark auto {names}",
-        },
+        {"apt-get": "apt-get install {names}"},
+        {"auto": "apt-mark auto {names}"},
     ),
     "flatpak": (
         "(?=.{5,255}\\Z)[A-Za-z_][A-Za-z0-9_]*(?:\\.[A-Za-z_][A-Za-z0-9_]*)+\\.[A-Za-z_][A-Za-z0-9_-]*",
         "app/{id}/[A-Za-z0-9_]+/[A-Za-z0-9._-]+",
         "",
-        {
-            "": "flatpak install {where} {source} {names}",
-        },
+        {"": "flatpak install {where} {source} {names}"},
         {},
     ),
     "guix": (
         "[a-z0-9][a-z0-9+._-]{0,99}",
         "{id}",
         "",
-        {
-            "": "{tool} package --profile={place} --install={name}",
-        },
+        {"": "{tool} package --profile={place} --install={name}"},
         {},
     ),
     "nix": (
@@ -77,21 +63,15 @@ COMMANDS: dict[str, tuple[str, str, str, dict[str, str], dict[str, str]]] = {
         "(?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]{0,99}",
         "{id}",
         "@",
-        {
-            "": "env PATH={place}/bin:/usr/local/bin:/usr/bin:/bin {tool} install --global --prefix {place} {names}",
-        },
+        {"": "env PATH={place}/bin:/usr/local/bin:/usr/bin:/bin {tool} install --global --prefix {place} {names}"},
         {},
     ),
     "pacman": (
         "[A-Za-z0-9@_+][A-Za-z0-9@._+-]{0,99}",
         "{id}",
         "",
-        {
-            "": "pacman -S {names}",
-        },
-        {
-            "auto": "pacman -D --asdeps {names}",
-        },
+        {"": "pacman -S {names}"},
+        {"auto": "pacman -D --asdeps {names}"},
     ),
     "pip": (
         "[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?",
@@ -130,19 +110,14 @@ COMMANDS: dict[str, tuple[str, str, str, dict[str, str], dict[str, str]]] = {
         "(?=.{2,40}\\Z)(?=.*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*",
         "{id}(?:_[a-z0-9]{1,10})?",
         "",
-        {
-            "": "snap install --channel={source} {name}",
-            "classic": "snap install --classic --channel={source} {name}",
-        },
+        {"": "snap install --channel={source} {name}", "classic": "snap install --classic --channel={source} {name}"},
         {},
     ),
     "uv": (
         "[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?",
         "{id}",
         "==",
-        {
-            "": "env UV_TOOL_DIR={place} {tool} tool install {name}",
-        },
+        {"": "env UV_TOOL_DIR={place} {tool} tool install {name}"},
         {},
     ),
 }
