@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,12 +112,18 @@ def names() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _by_name(commands: Mapping[str, str]) -> list[str]:
-    if not commands:
-        return ["        {},"]
+def _fitted(begin: str, opening: str, items: Sequence[str], closing: str) -> list[str]:
+    """Items in brackets: in one line where they fit there."""
+    line = f"{begin}{opening}{', '.join(items)}{closing},"
+    indent = " " * (len(begin) - len(begin.lstrip()))
+    if len(line) <= 120 and not any("\n" in item for item in items):
+        return [line]
+    return [f"{begin}{opening}", *(f"{indent}    {item}," for item in items), f"{indent}{closing},"]
+
+
+def _by_name(commands: Mapping[str, str]) -> str:
     items = [f"{as_text(key)}: {as_text(text)}" for key, text in commands.items()]
-    line = f"        {{{', '.join(items)}}},"
-    return [line] if len(line) <= 120 else ["        {", *(f"            {item}," for item in items), "        },"]
+    return "\n".join(_fitted(" " * 8, "{", items, "}")).strip(" ,")
 
 
 def reinstalls() -> str:
@@ -131,8 +137,8 @@ def reinstalls() -> str:
     for one in sorted(declared(), key=lambda one: one.declared.name):
         if (how := one.declared.reinstall) and (ids := spelled[one.declared.key]):
             texts = [as_text(text) for text in (ids.pattern, how.name, how.pin)]
-            lines += [f"    {as_text(one.declared.name)}: (", *(f"        {text}," for text in texts)]
-            lines += [*_by_name(how.commands), *_by_name(how.marks), "    ),"]
+            items = [*texts, _by_name(how.commands), _by_name(how.marks)]
+            lines += _fitted(f"    {as_text(one.declared.name)}: ", "(", items, ")")
     return "\n".join([*lines, "}"]) + "\n"
 
 

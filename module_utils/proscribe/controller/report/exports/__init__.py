@@ -91,11 +91,7 @@ def write(
 
 
 def pour(
-    stream: TextIO,
-    report: Report,
-    records: Iterable[Record],
-    name: str,
-    changes: Transitions | None = None,
+    stream: TextIO, report: Report, records: Iterable[Record], name: str, changes: Transitions | None = None
 ) -> None:
     """Write one export of a report, by its name, to a stream: the same text as in its file."""
     fill([_made(formats()[name], stream, report, changes)], report, records)

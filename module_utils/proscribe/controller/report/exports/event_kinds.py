@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ....model.finding import (
-    COMPLIANT,
-    ERROR,
-    NONCOMPLIANT,
-    NOT_APPLICABLE,
-    REPAIRED,
-    STATES,
-    UNKNOWN,
-    WAIVED,
-)
+from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
 from ..history.tables import GONE, WITHDRAWN
 from .record_lines import NOT_SERVED
 

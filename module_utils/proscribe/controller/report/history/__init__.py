@@ -42,11 +42,7 @@ class History:
         return Plans(self._plans)
 
     def record(
-        self,
-        report: Report,
-        records: Iterable[Record],
-        keep: int = 0,
-        now: datetime.datetime | None = None,
+        self, report: Report, records: Iterable[Record], keep: int = 0, now: datetime.datetime | None = None
     ) -> Written:
         """Remember a run: its fleet report and its reconciled host records, which are gone through once. All of it or
         nothing; a run that is known already stays as it is. What ended more than `keep` seconds ago is forgotten (0:

@@ -39,13 +39,7 @@ class Batch:
     """
 
     def __init__(
-        self,
-        session: Session,
-        run: RunRow,
-        records: list[Record],
-        plans: Plans,
-        bundles: Bundles,
-        said: Said,
+        self, session: Session, run: RunRow, records: list[Record], plans: Plans, bundles: Bundles, said: Said
     ) -> None:
         self.run, self.plans, self.bundles, self.said = run, plans, bundles, said
         self.controls: list[str] = json.loads(run.controls) or list(CONTROLS)

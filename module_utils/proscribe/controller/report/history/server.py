@@ -35,9 +35,7 @@ class Server:
             timed = "+psycopg" in address.partition(":")[0]
             # A run connects once or twice, so there is no pool to keep.
             self._engine = sqlalchemy.create_engine(
-                address,
-                poolclass=sqlalchemy.pool.NullPool,
-                connect_args={"connect_timeout": CONNECT} if timed else {},
+                address, poolclass=sqlalchemy.pool.NullPool, connect_args={"connect_timeout": CONNECT} if timed else {}
             )
         except (ImportError, sqlalchemy.exc.ArgumentError) as error:
             raise HistoryError(f"{url}: {error}") from None

@@ -66,11 +66,7 @@ class Sending(Events):
 
 
 def send(
-    report: Report,
-    records: Sequence[Record],
-    changes: Transitions | None,
-    settings: EventSettings,
-    directory: str,
+    report: Report, records: Sequence[Record], changes: Transitions | None, settings: EventSettings, directory: str
 ) -> list[str]:
     """Send the events of a run as `proscribe_events` has it; returns what went wrong, in sentences. `directory` is
     where the report of the run is, or will be.

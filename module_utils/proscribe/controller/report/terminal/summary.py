@@ -36,13 +36,7 @@ from ..text.wording import clean, counted, end_of, in_words, moment, nothing_kno
 
 FEW_NAMED = 3  # services with nothing to look for that are named
 NOT_SERVED = "not served"
-HAPPENED = {
-    FROZEN: "frozen",
-    STALE: "stale plan",
-    UNOBSERVED: "not observed",
-    INCIDENT: "closed again",
-    ENDED: "ended",
-}
+HAPPENED = {FROZEN: "frozen", STALE: "stale plan", UNOBSERVED: "not observed", INCIDENT: "closed again", ENDED: "ended"}
 OPEN_AGAIN = "open again"
 Found = TypeVar("Found")
 COLOUR = {
