@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -298,11 +297,10 @@ class Events:
         }
 
     def _common(self, kind: str, seen: Seen, changed: bool | None, rule: str = "", about: str = "") -> types.Event:
-        id_ = hashlib.sha256("\0".join((self._id, kind, seen.host, rule, about)).encode()).hexdigest()[:32]
         return {
             "schema": kinds.SCHEMA,
             "kind": kind,
-            "id": id_,
+            "id": identity(self._id, kind, seen.host, rule, about),
             "time": seen.time,
             "run": self._short_id,
             "mode": self._run["mode"],

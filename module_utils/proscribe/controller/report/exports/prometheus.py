@@ -142,17 +142,14 @@ class _Counts:
             self._incidents.update(host.watch.get("incidents") or {})
             self._ended.update(host.watch.get("ended") or {})
         for control, observation in host.observations.items():
-            self._by_control[
-                control, observation.mode or "unknown", OFF if observation.mode == OFF else observation.state
-            ] += 1
-            idle = 0
-            if observation.rules:  # thousands of hosts have the very same, so they are gone through once, at the end
-                listed = self._lists.get(observation.rules) or self._lists.setdefault(
-                    observation.rules, _Listed(observation.rules)
-                )
+            control_state = OFF if observation.mode == OFF else observation.state
+            self._by_control[control, observation.mode or "unknown", control_state] += 1
+            rules, idle = observation.rules, 0
+            if rules:  # thousands of hosts have the very same, so they are gone through once, at the end
+                listed = self._lists.get(rules) or self._lists.setdefault(rules, _Listed(rules))
                 listed.times += 1
                 idle = listed.idle
-            unlisted = max(0, observation.evaluated - len(observation.rules))
+            unlisted = max(0, observation.evaluated - len(rules))
             idle = min(unlisted, max(0, observation.idle - idle))
             self.rules[NOT_APPLICABLE] += idle
             self.rules[COMPLIANT] += unlisted - idle

@@ -6,7 +6,6 @@ for each thing that it found on a host. Sessions as in queries.py.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -18,7 +17,7 @@ from ....model.types.report import Report, ReportRun
 from ..evaluation.fleet_state import named
 from ..text.wording import clean, evidence
 from .database import Session
-from .since_last_run import REQUEST
+from .since_last_run import REQUEST, identity
 from .tables import BETWEEN, USES, WAIVERS, insert
 
 REMOVED = "removed"  # the status of a waiver that a run over its whole inventory did not have any more
@@ -75,15 +74,9 @@ def waivers(session: Session, report: Report) -> None:
         before = known.pop(id_, None)
         if before and before.seen > finished:  # a run that ends late says nothing new
             continue
-        row = Stretch(
-            inventory,
-            id_,
-            finished,
-            finished,
-            str(waiver["status"]),
-            canonical({key: value for key, value in waiver.items() if key not in PASSING}),
-            json.dumps(sorted(map(clean, waiver.get("hosts") or ()))[:MOST_HOSTS]),
-        )
+        facts = canonical({key: value for key, value in waiver.items() if key not in PASSING})
+        hosts = json.dumps(sorted(map(clean, waiver.get("hosts") or ()))[:MOST_HOSTS])
+        row = Stretch(inventory, id_, finished, finished, waiver["status"], facts, hosts)
         if before is None or (before.status, before.facts) != (row.status, row.facts):
             adding.append(row)
         else:
@@ -111,19 +104,10 @@ class Uses:
         for rule in record["rules"]:
             if rule["state"] != WAIVED or not rule["waiver"]:
                 continue
-            name = clean(rule["rule"])
+            name, refused = clean(rule["rule"]), (record.get("attempts") or {}).get(rule["rule"], 0)
             for id_, what in self._found(rule):
-                yield {
-                    "inventory": self._inventory,
-                    "waiver": clean(rule["waiver"]),
-                    "host": record["host"],
-                    "rule": name,
-                    "id": id_,
-                    "what": what,
-                    "first": at,
-                    "last": at,
-                    "attempts": (record.get("attempts") or {}).get(rule["rule"], 0),
-                }
+                use = Use(self._inventory, clean(rule["waiver"]), record["host"], name, what, at, at, refused)
+                yield {"id": id_, **use._asdict()}
 
     def _found(self, rule: Rule) -> list[tuple[str, str]]:
         known = self._same.get(id(rule))
@@ -131,7 +115,7 @@ class Uses:
             if len(self._same) > 10_000:
                 self._same.clear()
             texts = dict.fromkeys(clean(evidence(one)[:LONGEST]) for one in rule["findings"][:MOST_USES])
-            found = [(hashlib.sha256(text.encode()).hexdigest()[:32], text) for text in texts]
+            found = [(identity(text), text) for text in texts]
             known = self._same[id(rule)] = rule, found
         return known[1]
 

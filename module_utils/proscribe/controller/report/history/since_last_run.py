@@ -51,7 +51,7 @@ DROP = f"DELETE FROM {BETWEEN} WHERE host = :host AND id = :id AND first = :firs
 
 
 def identity(*names: str) -> str:
-    """What names an entry of a host, beside its time: a digest of kind, rule, program and user."""
+    """A digest of some names. An entry of a host has that of its kind, rule, program and user, beside its time."""
     return hashlib.sha256("\0".join(names).encode()).hexdigest()[:32]
 
 
@@ -81,21 +81,9 @@ def _entries(rec: Record, run: str) -> Iterable[Entry]:
     host = rec["host"]
     for one in remarks(rec):
         if one.kind in (INCIDENT, ENDED, FROZEN):
-            yield Entry(
-                host,
-                of(one),
-                one.first,
-                one.last or one.first,
-                one.kind,
-                one.rule,
-                one.program,
-                one.user,
-                one.times,
-                one.corrected,
-                json.dumps(one.users),
-                one.reason,
-                run,
-            )
+            period = one.first, one.last or one.first
+            about = one.kind, one.rule, one.program, one.user, one.times, one.corrected
+            yield Entry(host, of(one), *period, *about, json.dumps(one.users), one.reason, run)
     for request in rec.get("requests") or ():
         id_, user, at = request["id"], request["user"], request["at"]
         what = REQUEST, request["service"], id_, user

@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ....base.patterns import pattern
@@ -163,25 +163,21 @@ def _sections(text: str) -> dict[str, list[str]]:
 
 def _of_json(before: str, after: str, removed: Sequence[str], added: Sequence[str]) -> list[str] | None:
     """A JSON object: each of its lists, and the settings that are none."""
-    lists: list[dict[str, list[str]]] = []
-    settings: list[dict[str, str]] = []
+    flat: list[dict[str, list[str] | str]] = []
     for text in (before, after):
         try:
             value = json.loads(text) if text.strip() else {}
             if not isinstance(value, dict):
                 return None
-            of_lists: dict[str, list[str]] = {}
-            of_settings: dict[str, str] = {}
-            _flatten(value, "", of_lists.__setitem__, of_settings.__setitem__)
+            flat.append(dict(_flattened(value, "")))
         except (ValueError, RecursionError):
             return None
-        lists.append(of_lists)
-        settings.append(of_settings)
+    lists = [{path: item for path, item in one.items() if isinstance(item, list)} for one in flat]
+    then, now = ({path: item for path, item in one.items() if isinstance(item, str)} for one in flat)
     said: list[str] = []
     for path in dict.fromkeys([*lists[1], *lists[0]]):
         old, new = Counter(lists[0].get(path, ())), Counter(lists[1].get(path, ()))
         said += _items("", list((old - new).elements()), list((new - old).elements()), clean(path))
-    then, now = settings
     changed = [f"{path}: {then[path]} -> {now[path]}" for path in now if path in then and then[path] != now[path]]
     said += _items("setting", [path for path in then if path not in now], [path for path in now if path not in then])
     if changed:
@@ -189,20 +185,18 @@ def _of_json(before: str, after: str, removed: Sequence[str], added: Sequence[st
     return said or ["the same settings in another form"]
 
 
-def _flatten(
-    value: object, path: str, a_list: Callable[[str, list[str]], None], a_setting: Callable[[str, str], None]
-) -> None:
-    """Call `a_list` for each list of a JSON value, and `a_setting` for each other value that holds none."""
+def _flattened(value: object, path: str) -> Iterator[tuple[str, list[str] | str]]:
+    """Each list of a JSON value with its path, and each other value that holds none."""
     if path.count(".") > DEEPEST:
         raise ValueError("too deep")
     if isinstance(value, dict):
         for key, item in value.items():
             # All of Firefox's settings are below this one.
-            _flatten(item, f"{path}.{key}" if path and path != "policies" else str(key), a_list, a_setting)
+            yield from _flattened(item, f"{path}.{key}" if path and path != "policies" else str(key))
     elif isinstance(value, list):
-        a_list(path, [item if isinstance(item, str) else json.dumps(item) for item in value])
+        yield path, [item if isinstance(item, str) else json.dumps(item) for item in value]
     else:
-        a_setting(path, json.dumps(value))
+        yield path, json.dumps(value)
 
 
 # -- the whole text ----------------------------------------------------------------------------------------------------

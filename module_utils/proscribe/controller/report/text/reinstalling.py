@@ -96,9 +96,5 @@ def _with_names(words: Sequence[str], names: Sequence[str]) -> Iterator[str]:
 
 
 def _named(package: Removed, pinned: bool) -> str:
-    pin = COMMANDS[package.manager][2]
-    return (
-        f"{package.name}{pin}{package.version}"
-        if pin and pinned and VERSION.fullmatch(package.version)
-        else package.name
-    )
+    pin = COMMANDS[package.manager][2] if pinned and VERSION.fullmatch(package.version) else ""
+    return f"{package.name}{pin}{package.version}" if pin else package.name
