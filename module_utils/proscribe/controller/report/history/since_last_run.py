@@ -81,9 +81,9 @@ def _entries(rec: Record, run: str) -> Iterable[Entry]:
     host = rec["host"]
     for one in remarks(rec):
         if one.kind in (INCIDENT, ENDED, FROZEN):
-            period = one.first, one.last or one.first
-            about = one.kind, one.rule, one.program, one.user, one.times, one.corrected
-            yield Entry(host, of(one), *period, *about, json.dumps(one.users), one.reason, run)
+            last = one.last or one.first
+            about = one.first, last, one.kind, one.rule, one.program, one.user, one.times, one.corrected
+            yield Entry(host, of(one), *about, json.dumps(one.users), one.reason, run)
     for request in rec.get("requests") or ():
         id_, user, at = request["id"], request["user"], request["at"]
         what = REQUEST, request["service"], id_, user

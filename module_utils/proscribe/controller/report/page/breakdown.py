@@ -85,7 +85,7 @@ def break_down(
                 group_since[group] = min(when, group_since.get(group, when))
         mine = tuple(belongs.get(record["host"], ()))
         events, waiting = remarks(record), open_requests(record)
-        hosts.append(Host(record["host"], record["state"], parts, mine, _kept(record), events, waiting, began))
+        hosts.append(Host(record["host"], record["state"], parts, mine, _without_rules(record), events, waiting, began))
     found = grouping.groups()
     order = sorted(range(len(found)), key=lambda number: worst_first(found[number]))
     place = {number: index for index, number in enumerate(order)}
@@ -113,7 +113,7 @@ def natural(name: str) -> tuple[object, ...]:
     return (*((len(piece), piece) if place % 2 else piece for place, piece in enumerate(pieces)), (0, name))
 
 
-def _kept(record: Record) -> Record:
+def _without_rules(record: Record) -> Record:
     return {
         "schema": record["schema"],
         "host": record["host"],

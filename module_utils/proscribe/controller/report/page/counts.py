@@ -63,16 +63,10 @@ def tables(breakdown: Breakdown, controls: Mapping[str, Mapping[str, object]]) -
         ("control", "Control", "By control", wrong, breakdown.controls),
         ("service", "Service", "Services found", "Hosts on which something of the service was found.", breakdown.found),
     )
-    found = [
-        Table(
-            kind,
-            column,
-            heading,
-            note,
-            [_row(name, of, AUDITED * (kind == "control" and name in audited)) for name, of in counts.items()],
-        )
-        for kind, column, heading, note, counts in kinds
-    ]
+    found = []
+    for kind, column, heading, note, counts in kinds:
+        rows = [_row(name, of, AUDITED * (kind == "control" and name in audited)) for name, of in counts.items()]
+        found.append(Table(kind, column, heading, note, rows))
     return [one for one in found if len(breakdown.hosts) > 1 and _distinguishes(one)]
 
 
@@ -83,13 +77,9 @@ def _distinguishes(table: Table) -> bool:
 
 def gaps(breakdown: Breakdown) -> Sequence[Gaps]:
     """What is not in effect on some of several hosts: services that are not blocked, and settings."""
+    services = "What blocks them is missing there, or could not be checked. It does not mean that somebody has them."
     kinds = (
-        (
-            "Services not blocked yet",
-            "What blocks them is missing there, or could not be checked. It does not mean that somebody has them.",
-            "service",
-            breakdown.unblocked,
-        ),
+        ("Services not blocked yet", services, "service", breakdown.unblocked),
         ("Settings not in effect", "They are missing there, or could not be checked.", "setting", breakdown.unset),
     )
     return [

@@ -1,8 +1,8 @@
 """report.html: the report as one file that needs nothing else, neither the network nor, to be read, scripts.
 
-What comes from outside is cleaned and escaped as its template prints it (`page/rendering.py`), or stands as JSON that
-the script shows as text, never as markup. And even so the page's own policy lets nothing else run, and nothing be
-fetched or sent: a Content-Security-Policy with the hashes of its one style and one script.
+What comes from outside is cleaned and escaped as its template prints it (`page/rendering.py`). The JSON for the script
+is shown as text, never as markup. And even so the page's own policy lets nothing else run, and nothing be fetched or
+sent: a Content-Security-Policy with the hashes of its one style and one script.
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ def _chain(
         if (valid_from or first) <= one.last and one.first <= (ended_on or now)
     ]
     request = waiver.get("request") or ""
-    asked = requests.get(request, {})
+    said = requests.get(request, {})
     return Chain(
         waiver=last.id,
         inventory=last.inventory,
@@ -194,7 +194,7 @@ def _chain(
             waiver.get("requested_by") or "",
             waiver.get("requested_on") or "",
             request,
-            *(asked.get(key, "") for key in ("host", "user", "reason", "at")),
+            *(said.get(key, "") for key in ("host", "user", "reason", "at")),
         ),
         approved=Approved(
             waiver.get("approved_by") or "", waiver.get("approved_on") or "", waiver.get("signed_with") or ""
