@@ -7,13 +7,13 @@ from proscribe.controller.report.collection.events import Rollout
 from proscribe.controller.report.evaluation.arithmetic import share
 from proscribe.controller.report.evaluation.modes import AUDIT, ENFORCE, OFF
 from proscribe.controller.report.evaluation.reconcile import REPORT_SCHEMA, UNEXPECTED, Fleet, Note, fleet_report
-from proscribe.controller.report.evaluation.since_last_run import Counts
 from proscribe.controller.report.evaluation.verdict import ANSIBLE, Verdict
 from proscribe.controller.report.sending.datagrams import FACILITIES
 from proscribe.controller.report.sending.transport import ALL, CHANGES
 from proscribe.controller.report.text.command import Call
 from proscribe.model.finding import BESIDE, GATES
 from proscribe.model.plan import CONTROLS
+from proscribe.model.types.report import WatchCounts
 
 from .report_waiver import WAIVER
 from .shapes import (
@@ -185,7 +185,7 @@ ROLLOUT = made(
     },
 )
 WATCHED = made(
-    Counts._fields,
+    tuple(WatchCounts.__annotations__),
     {
         "hosts": about(SOME, "Hosts that keep themselves in line"),
         "opened": about(COUNT, "Hosts of these on which something was open in between"),

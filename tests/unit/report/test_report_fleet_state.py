@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from proscribe.controller.report.evaluation import fleet_state
-from proscribe.controller.report.evaluation.fleet_state import EXAMPLE, NEVER, OF_WAIVER, FleetState, Host, Observation
+from proscribe.controller.report.evaluation.fleet_state import EXAMPLE, NEVER, FleetState, Host, Observation
 from proscribe.model.plan import CONTROLS
 
 T1, T2, T3 = (f"2026-11-25T0{hour}:00:00Z" for hour in (1, 2, 3))
+SHORT = {"id": "w2", "status": "active", "expires": T3, "hosts": []}  # a waiver with no more than it must have
 
 
 def run(finished: str = T2, **more: Any) -> dict[str, Any]:
@@ -252,7 +253,7 @@ def test_an_inventory_is_its_sources_in_any_order(sources: list[str] | None, tex
 @pytest.mark.parametrize(("mode", "used"), [("audit", False), ("enforce", True)])
 def test_the_example_inventory_is_over_with_the_first_run_over_another(mode: str, used: bool) -> None:
     of = FleetState()
-    of.take(run(inventory=[EXAMPLE], mode=mode, waivers=[{"id": "w"}]), [record("localhost")])
+    of.take(run(inventory=[EXAMPLE], mode=mode, waivers=[SHORT]), [record("localhost")])
     assert of.used is used
     of.take(run(mode="enforce"), [record("a")])
     assert set(of.hosts) == {"a", *(["localhost"] if used else [])}
@@ -270,8 +271,8 @@ def test_a_host_that_left_goes_whether_or_not_the_example_inventory_is_in_use(us
 
 
 def test_an_inventory_without_a_host_is_known_all_the_same() -> None:
-    of = FleetState().take(run(waivers=[{"id": "w1"}]), [])
-    assert (of.hosts, of.whole, [one["id"] for one in of.waivers["inv"]]) == ({}, {"inv": T2}, ["w1"])
+    of = FleetState().take(run(waivers=[SHORT]), [])
+    assert (of.hosts, of.whole, [one["id"] for one in of.waivers["inv"]]) == ({}, {"inv": T2}, ["w2"])
 
 
 def test_when_the_whole_fleet_was_last_observed() -> None:
@@ -286,8 +287,8 @@ def test_when_the_whole_fleet_was_last_observed() -> None:
 def test_a_waiver_is_kept_with_the_hosts_that_a_later_run_did_not_ask() -> None:
     waiver = {"id": "w1", "status": "active", "expires": T3, "review_by": T2, "revoked": None, "reason": "long"}
     of = FleetState()
-    of.take(run(waivers=[{**waiver, "hosts": ["a", "b"]}, {"id": "w2"}]), [record("a"), record("b")])
-    assert of.waivers["inv"][1] == {**dict.fromkeys(OF_WAIVER), "id": "w2", "hosts": []}
+    of.take(run(waivers=[{**waiver, "hosts": ["a", "b"]}, SHORT]), [record("a"), record("b")])
+    assert of.waivers["inv"][1] == {**SHORT, "review_by": None, "revoked": None}
     of.take(run(left_out=["b"], waivers=[{**waiver, "status": "expired", "hosts": ["a"]}]), [record("a")])
     fields = {key: waiver[key] for key in ("id", "expires", "review_by", "revoked")}
     assert of.waivers == {"inv": [{**fields, "status": "expired", "hosts": ["b", "a"]}]}

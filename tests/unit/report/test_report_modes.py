@@ -222,7 +222,8 @@ def test_a_rule_that_many_hosts_list_is_one_object_for_each_mode():
     """Thousands of hosts list the same one; and two plans may have it in two modes."""
     rule = {"rule": "apps/x", "state": "waived", "reason": None}
     record = {"rules": [rule], "rules_evaluated": 1, "errors": []}
-    of = Modes({"a": {"apps": {"mode": "audit"}}, "b": {"apps": {"mode": "enforce"}}}, CONTROLS)
+    modes = {"a": "audit", "b": "enforce"}
+    of = Modes({digest: {"apps": {"mode": mode, "policy": None}} for digest, mode in modes.items()}, CONTROLS)
     first, again, other = (of.given(record, digest)["rules"][0] for digest in ("a", "a", "b"))
     assert first is again and (first["mode"], other["mode"]) == ("audit", "enforce") and "mode" not in rule
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 if TYPE_CHECKING:
     from typing import NotRequired
 
-from .run import Command, EventSettings, Fed, Run, RunWaiver, Upcoming
+from .run import EventSettings, Fed, Run, RunWaiver, Upcoming
 
 
 class ReportVerdict(TypedDict):
@@ -19,17 +19,9 @@ class ReportVerdict(TypedDict):
     reason: str | None
 
 
-class Interrupted(TypedDict):
-    """Why a run ended before its end, and which later run closed it."""
-
-    why: str
-    closed_by: str | None
-
-
 class ReportRun(Run):
     """The run that a report is of."""
 
-    command: NotRequired[Command | None]
     finished: str
     expected_hosts: int
     history: NotRequired[str | None]
@@ -40,7 +32,6 @@ class ReportRun(Run):
     stale_after: NotRequired[int | None]
     whole: NotRequired[bool]
     left_out: NotRequired[int | None]
-    interrupted: NotRequired[Interrupted | None]
     verdict: NotRequired[ReportVerdict | None]
     parts: NotRequired[list[str]]
 
@@ -108,18 +99,18 @@ class RolloutReport(TypedDict):
 
 
 class WatchCounts(TypedDict):
-    """What hosts that keep themselves in line did between two runs."""
+    """Between two runs, in hosts; `incidents` and `ended` are how often."""
 
-    hosts: int
-    opened: int
-    closed_again: int
+    hosts: int  # that keep themselves in line
+    opened: int  # on which something was open in between
+    closed_again: int  # on which some of that is closed now
     incidents: int
     ended: int
     ended_on: int
     frozen: int
     stale: int
     unobserved: int
-    left_out: int
+    left_out: int  # journal lines that no record has
 
 
 class RequestCounts(TypedDict):

@@ -117,6 +117,13 @@ class RunWaiver(TypedDict):
     file: NotRequired[str]
 
 
+class Interrupted(TypedDict):
+    """Why a run ended before its end, and which later run closed it."""
+
+    why: str
+    closed_by: str | None
+
+
 class Run(TypedDict):
     """What compiling and the report both say of a run."""
 
@@ -130,6 +137,20 @@ class Run(TypedDict):
     limit: str | None
     pattern: NotRequired[str | None]
     controls: NotRequired[list[str] | None]
+    command: NotRequired[Command | None]
+    interrupted: NotRequired[Interrupted | None]
+
+
+class ReportFacts(TypedDict, total=False):
+    """What compiling says of a run, or the reports of several merged ones, for the report beside its `run`."""
+
+    services: list[str] | None
+    not_served: dict[str, str]
+    waivers: list[RunWaiver]
+    upcoming: list[Upcoming]
+    nothing_known: dict[str, list[str]]
+    departments: dict[str, list[str]]
+    warnings: list[str]
 
 
 class Prepared(TypedDict):
@@ -139,20 +160,16 @@ class Prepared(TypedDict):
     packed: dict[str, str]  # SHA-256 of the packed plan, by the digest of the plan
 
 
-class CompiledRun(Run, Prepared):
+class CompiledRun(Run, ReportFacts, Prepared):
     """What compiling a run says of it: `proscribe_run` of its hosts (controller/compile/plans/run.py)."""
 
-    not_served: dict[str, str]
     windows: list[str]
     directory: str
     plans: str
     hosts: dict[str, str]
-    departments: dict[str, list[str]]
     left_out: list[str]
     policies: dict[str, dict[str, Policy]]
-    services: list[str]
     rules: dict[str, int]
-    nothing_known: dict[str, list[str]]
     probe: list[str]
     audit_stored: list[str]
     gate: dict[str, str]
@@ -167,7 +184,3 @@ class CompiledRun(Run, Prepared):
     baseline: str
     stale_after: Spread
     observe_timeout: Spread
-    upcoming: list[Upcoming]
-    waivers: list[RunWaiver]
-    warnings: list[str]
-    command: NotRequired[Command]

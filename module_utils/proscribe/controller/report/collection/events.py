@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from ....model import removed
 from ....model.finding import ERROR, NONCOMPLIANT, Finding, mark_repaired, worst
 from ....model.plan import canonical
 from ....model.quarantined import id_of
 from ....model.removed import Removed
-from ....model.types.record import Record, Rule
+from ....model.types.record import Action, OtherRun, Record, RecordError, Rule
+from ....model.types.report import RolloutReport
 from ....model.types.run import CompiledRun
 from ....wire.replies.record import RUN, Unusable, read
 from ..evaluation.modes import Modes
@@ -29,6 +30,15 @@ MOST_OTHER_RULES = 200  # of a record, that are no service's of this run: settin
 LEFT_OUT = "left out: hosts of this run have more than a report has room for"
 
 
+class Decided(TypedDict):
+    """Which hosts are corrected, and how: a part of `rollout.Decision`."""
+
+    hosts: Sequence[str]
+    batches: Sequence[int]
+    allow: Mapping[str, int | str]
+    set_aside: Mapping[str, str]
+
+
 class Rollout(NamedTuple):
     """How far a run that corrects came."""
 
@@ -39,11 +49,16 @@ class Rollout(NamedTuple):
     allow: Mapping[str, int | str]  # what proscribe_max_change has to be for all of them, where that was the reason
     set_aside: Mapping[str, str]  # hosts that were left as found, so that the others could be corrected, each with why
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> RolloutReport:
         """As it stands in report.json. The hosts' names are in a file of their own."""
-        summary = {"to_correct": self.to_correct, "batches": list(self.batches), "not_reached": len(self.not_reached)}
-        aside = [{"host": host, "why": why} for host, why in self.set_aside.items()]
-        return {**summary, "why": self.why or None, "allow": dict(self.allow), "set_aside": aside}
+        return {
+            "to_correct": self.to_correct,
+            "batches": list(self.batches),
+            "not_reached": len(self.not_reached),
+            "why": self.why or None,
+            "allow": dict(self.allow),
+            "set_aside": [{"host": host, "why": why} for host, why in self.set_aside.items()],
+        }
 
 
 @dataclass
@@ -51,12 +66,9 @@ class Heard:
     """What one host has said so far."""
 
     records: list[Record] = field(default_factory=list)
-    # {control, action}, and {quarantine_id} of what was moved, in their order
-    actions: list[dict[str, str]] = field(default_factory=list)
-    # {control, message, refused: the rule, of what was left as it is}
-    errors: list[dict[str, str]] = field(default_factory=list)
-    # {control, by, since, waited}: with whom this run had to share the host
-    other_runs: list[dict[str, Any]] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)  # in their order
+    errors: list[RecordError] = field(default_factory=list)
+    other_runs: list[OtherRun] = field(default_factory=list)  # with which this run had to share the host
     failed: bool = False  # something went wrong after the host had been seen
     reason: str = ""  # why there is no record
     touched: bool = False  # an enforcing module was started
@@ -80,10 +92,11 @@ class Collector:
         self.earlier: Mapping[str, Sequence[Earlier]] = {}  # what earlier runs have left open, by host
         self.heard: dict[str, Heard] = {}
         self._notes: list[Note] = []
-        self._rules: dict[str, dict[str, Any]] = {}
+        self._rules: dict[str, Rule] = {}
         self._room = ROOM
-        self._services = None if run.get("services") is None else frozenset(run["services"])
-        self._rollout: Mapping[str, Any] | None = None
+        services = run.get("services")
+        self._services = None if services is None else frozenset(services)
+        self._rollout: Decided | None = None
         self._stop = ""
         # For `progress`, which is called after every event: it reads only the hosts that are new since the last call.
         self._new: set[str] = set()
@@ -93,15 +106,14 @@ class Collector:
     @property
     def expected(self) -> Mapping[str, str]:
         """The hosts that have to answer, each with the digest of its plan."""
-        hosts: Mapping[str, str] = self.run["hosts"]
-        return hosts
+        return self.run["hosts"]
 
     @property
     def changing(self) -> bool:
         """Whether the run observes, corrects and observes again, so that a second record is no duplicate."""
         return self.run["mode"] in ("enforce", "check")
 
-    def answered(self, host: str, answer: object) -> dict[str, Any] | None:
+    def answered(self, host: str, answer: object) -> Record | None:
         """Take a host's record; returns it as checked, or None when it is no record (the host is unknown then)."""
         heard = self._of(host)
         try:
@@ -111,8 +123,8 @@ class Collector:
             self.failed(host, None, f"its answer is no host record: {wrong}")
             return None
         record["rules"] = self._shared(record["rules"])
-        for key in ("plan", "schema", "state"):
-            record[key] = sys.intern(record[key])
+        record["plan"], record["schema"] = sys.intern(record["plan"] or ""), sys.intern(record["schema"])
+        record["state"] = sys.intern(record["state"])
         self.note("answered", host, record)
         # In a run that corrects, the first one and the last one count; roles of one play observe once more each.
         heard.records[1 if self.changing else len(heard.records) :] = [record]
@@ -134,9 +146,9 @@ class Collector:
             self.note("skipped", host, control)
             del changes[control]
 
-    def changed(self, host: str, control: str, result: Mapping[str, Any], dry: bool = False) -> list[str]:
-        """Take the result of an enforcing module, failed or not; returns its actions. `dry`: it ran in check mode, so
-        that they are what it would have done.
+    def changed(self, host: str, control: str, result: Mapping[str, object], dry: bool = False) -> None:
+        """Take the result of an enforcing module, failed or not. `dry`: it ran in check mode, so that its actions are
+        what it would have done.
         """
         said = {key: result[key] for key in ("actions", "refused") if isinstance(result.get(key), list)}
         self.note("changed", host, control, said, dry)
@@ -148,10 +160,14 @@ class Collector:
         elif "actions" in said and heard.changes.get(control) == BEGUN:  # a module that broke says nothing of them
             del heard.changes[control]
         for action in actions:
-            id_ = "" if dry else id_of(action)
-            named = {"quarantine_id": id_} if id_ else {}
-            heard.actions.append({"control": control, "action": action, **named})
-        heard.other_runs += [{"control": control, **other} for other in _items(result, "other_runs")]
+            done: Action = {"control": control, "action": action}
+            if id_ := "" if dry else id_of(action):
+                done["quarantine_id"] = id_
+            heard.actions.append(done)
+        heard.other_runs += [
+            {"control": control, "by": other["by"], "since": other["since"], "waited": other["waited"]}
+            for other in _items(result, "other_runs")
+        ]
         heard.removed += map(removed.read, _items(result, "removed"))
         for refusal in _items(result, "refused"):
             if isinstance(refusal, Mapping):
@@ -163,7 +179,6 @@ class Collector:
             heard.errors.append({"control": control, "message": message})
             heard.failed = True
             self._notes.append(Note(host, CHANGED, message))
-        return actions
 
     def failed(self, host: str, control: str | None, message: str) -> None:
         """A task failed on a host; `control` is the control that was being enforced, None for any other task."""
@@ -175,7 +190,7 @@ class Collector:
         if control:
             heard.touched = True
         if control or heard.records:
-            error = {"control": control or RUN, "message": message}
+            error: RecordError = {"control": control or RUN, "message": message}
             # A host that is set aside fails in a play with roles, too, with the same words.
             heard.errors += [] if error in heard.errors else [error]
             heard.failed = True
@@ -191,16 +206,17 @@ class Collector:
         else:
             heard.reason = f"unreachable: {message}"
 
-    def decided(self, rollout: Mapping[str, Any]) -> None:
-        """Take the decision which hosts are corrected (`rollout.Decision` as a mapping); in a play with `serial` there
-        is one for each batch.
-        """
+    def decided(self, rollout: Decided) -> None:
+        """Take the decision which hosts are corrected; in a play with `serial` there is one for each batch."""
         self.note("decided", rollout)
         if self._rollout is not None:
             before = self._rollout
-            joined = {key: [*before[key], *rollout[key]] for key in ("hosts", "batches")}
-            more = {key: {**before[key], **rollout[key]} for key in ("allow", "set_aside")}
-            rollout = {**rollout, **joined, **more}
+            rollout = {
+                "hosts": [*before["hosts"], *rollout["hosts"]],
+                "batches": [*before["batches"], *rollout["batches"]],
+                "allow": {**before["allow"], **rollout["allow"]},
+                "set_aside": {**before["set_aside"], **rollout["set_aside"]},
+            }
         self._rollout = rollout
         for host, why in self._set_aside().items():
             self._failed(host, None, why)
@@ -222,8 +238,7 @@ class Collector:
 
     def _set_aside(self) -> Mapping[str, str]:
         """The hosts that this run leaves as found; a dry one shows what it would change on them, too."""
-        aside: Mapping[str, str] = self._rollout["set_aside"] if self._rollout else {}
-        return aside if self.run["mode"] == "enforce" else {}
+        return self._rollout["set_aside"] if self._rollout and self.run["mode"] == "enforce" else {}
 
     def _tried(self, host: str) -> bool:
         heard = self.heard.get(host)
@@ -251,32 +266,34 @@ class Collector:
         fleet = reconcile(self.expected, records, reasons, clock, self.run.get("rules"), modes)
         return fleet._replace(notes=[*fleet.notes, *self._notes])
 
-    def _settled(self, heard: Heard) -> Sequence[Mapping[str, Any]]:
+    def _settled(self, heard: Heard) -> Sequence[Record]:
         """A host's records as they count: in a run that changes hosts, the second one together with the first."""
-        records: list[Record] = list(heard.records)
+        records = list(heard.records)
         if self.changing and len(records) > 1 and records[0]["plan"] == records[1]["plan"]:
             merged = mark_repaired(records[0], records[1])
             evaluated = max(merged["rules_evaluated"], len(merged["rules"]))
-            records[:2] = [{**merged, "rules_evaluated": evaluated, "rules": self._shared(merged["rules"])}]
+            rules = self._shared(merged["rules"])
+            records[:2] = [{**merged, "host": records[1]["host"], "rules_evaluated": evaluated, "rules": rules}]
         if not records:
             return []
         records[-1] = self._with_earlier(records[-1])
         if not self.changing:
             return [self._with_errors(record, heard) for record in records]
         records[-1] = marked(records[-1], heard.changes, heard.refused)
-        shared = {"other_runs": heard.other_runs} if heard.other_runs else {}
-        last = {**self._with_errors(records[-1], heard), "actions": heard.actions, **shared}
+        last: Record = {**self._with_errors(records[-1], heard), "actions": heard.actions}
+        if heard.other_runs:
+            last["other_runs"] = heard.other_runs
         return [*records[:-1], last]
 
-    def _with_earlier(self, record: Record) -> Mapping[str, Any]:
+    def _with_earlier(self, record: Record) -> Record:
         """A record with what earlier runs have corrected there and could not observe."""
         earlier = self.earlier.get(record["host"])
         if not earlier or not record["rules_evaluated"]:
             return record
-        return settled(record, earlier, (self.run.get("policies") or {}).get(record["plan"]) or {})
+        return settled(record, earlier, (self.run.get("policies") or {}).get(record["plan"] or "") or {})
 
     @staticmethod
-    def _with_errors(record: Record, heard: Heard) -> Mapping[str, Any]:
+    def _with_errors(record: Record, heard: Heard) -> Record:
         if not heard.errors:
             return record
         state = worst([record["state"], ERROR]) if heard.failed else record["state"]
@@ -290,12 +307,12 @@ class Collector:
         if others > MOST_OTHER_RULES:
             raise Unusable(f"it lists {others:,} rules that are of no service of this run")
 
-    def _shared(self, rules: Sequence[Rule]) -> list[dict[str, Any]]:
+    def _shared(self, rules: Sequence[Rule]) -> list[Rule]:
         """The rules, with one copy of each that thousands of hosts list with the same evidence.
 
         Each host has a share of its own. What exceeds this share and the room of the run is reported without evidence.
         """
-        left, found = SHARE, []
+        left, found = SHARE, list[Rule]()
         for rule in rules:
             content = canonical(rule)
             if content not in self._rules:
@@ -315,12 +332,12 @@ class Collector:
         return self.heard.setdefault(host, Heard())
 
 
-def _without_evidence(rule: Rule) -> dict[str, Any]:
+def _without_evidence(rule: Rule) -> Rule:
     """A rule as all hosts have it that report one in this state."""
     findings = [Finding("more", f"findings that are {LEFT_OUT}").as_dict()] if rule["findings"] else []
     return {**rule, "reason": rule["reason"] and LEFT_OUT, "findings": findings}
 
 
-def _items(result: Mapping[str, Any], key: str) -> Sequence[Any]:
+def _items(result: Mapping[str, object], key: str) -> Sequence[Any]:
     value = result.get(key)
     return value if isinstance(value, list) else []

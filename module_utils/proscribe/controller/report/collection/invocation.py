@@ -12,7 +12,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 
@@ -69,7 +69,7 @@ class Argument(NamedTuple):
 def called(argv: Sequence[str], environment: Mapping[str, str], options: Options, here: str) -> Call:
     """The call of the process with that `sys.argv`, in the directory `here`.
 
-    The launcher names itself, as it was typed, in PROSCRIBE_CALLED; it counts only where the launcher's own playbook
+    The launcher names itself, as it was typed, in PROSCRIBE_CALLED. That counts only where the launcher's own playbook
     is run, since whatever the run starts inherits it.
     """
     program, rest = _program(argv)
@@ -77,17 +77,14 @@ def called(argv: Sequence[str], environment: Mapping[str, str], options: Options
     playbooks = [word.option for word in words if not word.name]
     repeated_options, withheld = repeated(word for word in words if word.name)
     launcher = environment.get("PROSCRIBE_CALLED", "")
-    if launcher and not installation.COLLECTION and playbooks and _in_a_folder_here(playbooks[0]):
+    in_a_folder = bool(playbooks and os.path.dirname(playbooks[0])) and installation.is_playbook(playbooks[0])
+    if launcher and not installation.COLLECTION and in_a_folder:
         name = os.path.basename(playbooks[0]).removesuffix(".yml")
         started = (*_before(environment, launcher), *typed(launcher, here))
         return Call(started, name, "", (*repeated_options, *playbooks[1:]), here, withheld)
     chosen = [one for one in playbooks if installation.is_playbook(one)] or playbooks
     program = (*_before(environment, program[0]), *program)
     return Call(program, "", chosen[0] if chosen else "", (*chosen[1:], *repeated_options), here, withheld)
-
-
-def _in_a_folder_here(playbook: str) -> bool:
-    return bool(os.path.dirname(playbook)) and installation.is_playbook(playbook)
 
 
 def parsed(argv: Sequence[str], options: Options) -> Iterator[Argument]:
@@ -191,19 +188,18 @@ def _secrets(word: Argument) -> list[str]:
     return list(values) if any(seems_secret(name, value) for name, value in values.items()) else []
 
 
-def _variables(text: str) -> dict[str, Any] | None:
+def _variables(text: str) -> dict[str, object] | None:
     """The variables of one -e, as Ansible reads them; None where it is none of its forms."""
     try:
         if text.lstrip().startswith(("{", "[")):
             found = yaml.safe_load(text)
             return {str(name): value for name, value in found.items()} if isinstance(found, dict) else None
-        pairs = [part.partition("=") for part in shlex.split(text)]
+        return {name: value for name, _, value in (part.partition("=") for part in shlex.split(text))}
     except (ValueError, RecursionError, yaml.YAMLError):
         return None
-    return {name: value for name, _, value in pairs}
 
 
-def seems_secret(name: str, value: Any, depth: int = 0) -> bool:
+def seems_secret(name: str, value: object, depth: int = 0) -> bool:
     """Whether a variable's value is better not repeated: by its name, or by what it looks like."""
     if depth > DEEPEST:
         return True

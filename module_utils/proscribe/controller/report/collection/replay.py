@@ -50,12 +50,13 @@ def replayed(run: CompiledRun, events: Iterable[list[Any]]) -> Collector:
     return collector
 
 
-def checked(run: CompiledRun) -> Mapping[str, Any]:
+def checked(run: CompiledRun) -> CompiledRun:
     """What `compile_plans` said of a run, as its journal has it. Raises Unusable."""
+    given: Mapping[str, object] = {**run}
     for key in TEXTS:
-        line(run.get(key), key)
+        line(given.get(key), key)
     for key in LISTS:
-        listed(lambda one: one, run.get(key), key, MOST_HOSTS)
+        listed(lambda one: one, given.get(key), key, MOST_HOSTS)
     one_of(run["mode"], MODES, "mode of a run with a report")
     for host, digest in mapping(run.get("hosts"), "hosts", MOST_HOSTS).items():
         name(host, "a host")
@@ -82,7 +83,7 @@ def _of_control(host: object, control: object) -> tuple[Any, ...]:
 
 def _changed(host: object, control: object, said: object, dry: object) -> tuple[Any, ...]:
     result = mapping(said, "a change")
-    read: dict[str, Any] = {}
+    read: dict[str, object] = {}
     if "actions" in result:
         read["actions"] = listed(lambda one: name(one, "an action"), result["actions"], "actions", MOST_ACTIONS)
     if "refused" in result:

@@ -4,11 +4,13 @@ is interrupted and ends at once, or was killed and is ended by the next one (clo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ....model.types.report import Report, ReportRun
+from ....model.types.record import Record
+from ....model.types.report import Report
+from ....model.types.run import CompiledRun
 from ..collection.events import Collector, Rollout
 from ..evaluation import verdict
 from ..evaluation.advice import NOT_REACHED, SET_ASIDE, host_lists
@@ -20,7 +22,7 @@ from ..storage import complete, corrected, pruning
 from ..storage.files import ReportDirectory
 from . import publishing
 
-Records = Sequence[Mapping[str, Any]]
+Records = Sequence[Record]
 Broken = Callable[[str], None]
 
 
@@ -68,20 +70,16 @@ def ended(
 
 
 def _judged(
-    run: ReportRun,
-    records: Records,
-    report: Report,
-    failed: bool,
-    new: Sequence[New] | None,
-    rollout: Rollout | None,
+    run: CompiledRun, records: Records, report: Report, failed: bool, new: Sequence[New] | None, rollout: Rollout | None
 ) -> verdict.Verdict:
     levels, not_served = list(run["gate"].values()), len(report["not_served"])
+    interrupted = run.get("interrupted")
+    if interrupted:
+        return verdict.interrupted(interrupted["why"])
     if new is None:
         decided = verdict.judge(records, levels, failed, not_served)
     else:
         decided = verdict.judge_new(records, levels, failed, new, not_served)
-    if run.get("interrupted"):
-        return verdict.interrupted(run["interrupted"]["why"])
     if rollout and rollout.not_reached:
         return verdict.stopped(decided, rollout.why, len(rollout.not_reached))
     if rollout and rollout.set_aside:
@@ -89,7 +87,7 @@ def _judged(
     return decided
 
 
-def _new(run: ReportRun, records: Records, broken: Broken) -> list[New] | None:
+def _new(run: CompiledRun, records: Records, broken: Broken) -> list[New] | None:
     """What was not there in the run's baseline; None where it has none. A baseline that cannot be read any more is
     a run without a verdict.
     """
@@ -103,11 +101,7 @@ def _new(run: ReportRun, records: Records, broken: Broken) -> list[New] | None:
 
 
 def _write(
-    directory: ReportDirectory,
-    run: ReportRun,
-    report: Report,
-    records: Records,
-    rollout: Rollout | None,
+    directory: ReportDirectory, run: CompiledRun, report: Report, records: Records, rollout: Rollout | None
 ) -> str:
     """Write the report, and what is beside it; returns where it is."""
     past = _remember(directory.complete.parent, run, report, reached(records))
@@ -116,12 +110,12 @@ def _write(
     if rollout and not run.get("interrupted"):
         left = {NOT_REACHED: list(rollout.not_reached), SET_ASIDE: list(rollout.set_aside)}
         lists |= {name: hosts for name, hosts in left.items() if hosts}
-    stale = (run.get("stale_after") or {}).get("hosts", {})
-    beyond = publishing.Beyond(run.get("left_out") or (), stale, past, lists)
+    stale_after = run.get("stale_after")
+    beyond = publishing.Beyond(run.get("left_out") or (), stale_after["hosts"] if stale_after else {}, past, lists)
     return str(publishing.publish(directory, report, records, beyond))
 
 
-def _remember(reports: Path, run: ReportRun, report: Report, records: Records) -> dict[str, Any]:
+def _remember(reports: Path, run: CompiledRun, report: Report, records: Records) -> publishing.Past:
     """Write the run into the history of a directory of reports; returns what the page needs from the history.
 
     If the history cannot be written, the report gets a warning, and the run loses nothing else.
@@ -138,7 +132,7 @@ def _remember(reports: Path, run: ReportRun, report: Report, records: Records) -
         return {}
 
 
-def _prune(directory: ReportDirectory, run: ReportRun, report: Report) -> None:
+def _prune(directory: ReportDirectory, run: CompiledRun, report: Report) -> None:
     """Take away the folders of reports that are older than the inventory keeps them."""
     if keep := run.get("reports_keep") or 0:
         needed = [directory.partial, *([Path(run["baseline"])] if run.get("baseline") else [])]

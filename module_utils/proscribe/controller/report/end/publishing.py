@@ -5,30 +5,35 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from ....model.types.record import Record
 from ....model.types.report import Report, ReportRun
+from ....model.types.run import EventSettings
 from .. import exports, sending
 from ..evaluation.fleet_state import FleetState
 from ..evaluation.scope import reached
-from ..history import HistoryError, Transitions, open_history
+from ..history import HistoryError, Since, Transitions, open_history
 from ..page import document
 from ..storage import corrected, fleet_state_file, latest, requests_file
 from ..storage.complete import LATEST, NoSuchRun, find_run
 from ..storage.files import ReportDirectory
 
 
-class Beyond(NamedTuple):
-    """What is published beside a report itself. `left_out` are the hosts that the run left out. `stale_after` says for
-    how many seconds an observation of a host is valid, where that is not as usual. `past` is what the history has for
-    the page. `lists` are the lists of hosts (file name: hosts).
-    """
+class Past(TypedDict, total=False):
+    """What the history has for the page."""
 
-    left_out: Sequence[str] = ()
-    stale_after: Mapping[str, int] = {}
-    past: Mapping[str, Any] = {}
-    lists: Mapping[str, Iterable[str]] = {}
+    trend: Sequence[Any]
+    since: Since
+
+
+class Beyond(NamedTuple):
+    """What is published beside a report itself."""
+
+    left_out: Sequence[str] = ()  # the hosts that the run left out
+    stale_after: Mapping[str, int] = {}  # seconds that an observation of a host is valid, where that is not as usual
+    past: Past = {}
+    lists: Mapping[str, Iterable[str]] = {}  # the lists of hosts, by the names of their files
 
 
 def publish(directory: ReportDirectory, report: Report, records: Sequence[Record], beyond: Beyond) -> Path:
@@ -50,8 +55,8 @@ def publish(directory: ReportDirectory, report: Report, records: Sequence[Record
                 changes = changes_of(reports, run) if wants_changes(run) else None
             except HistoryError as error:
                 report["warnings"].append(f"what this run changed is not known: {error}")
-            if run.get("events"):
-                _send(report, records, changes, str(where))
+            if events := run.get("events"):
+                _send(report, records, changes, events, str(where))
             try:
                 names = run.get("exports") or ()
                 if fleet_state is None:  # metrics of this run alone would omit the rest
@@ -81,10 +86,12 @@ def changes_of(reports: Path, run: ReportRun, history: str = "") -> Transitions 
     return opened.transitions(run["id"]) if opened else None
 
 
-def _send(report: Report, records: Sequence[Record], changes: Transitions | None, where: str) -> None:
+def _send(
+    report: Report, records: Sequence[Record], changes: Transitions | None, events: EventSettings, where: str
+) -> None:
     """Send the events of the run before its report is complete, so that the report has what became of them."""
     try:
-        report["warnings"] += sending.send(report, records, changes, report["run"]["events"], where)
+        report["warnings"] += sending.send(report, records, changes, events, where)
     except Exception as error:  # the report itself stands
         report["warnings"].append(f"the events of this run could not be sent: {type(error).__name__}: {error}")
 
@@ -116,7 +123,8 @@ def _brought_up(
             fleet_state.take(report, reached(records), beyond.left_out, beyond.stale_after)
             fleet_state_file.write(reports, fleet_state)
             corrected.take(reports, report["run"], records)
-            if not (report["run"].get("interrupted") or {}).get("closed_by"):  # the run that closes it knows better
+            interrupted = report["run"].get("interrupted")
+            if not (interrupted and interrupted["closed_by"]):  # the run that closes it knows better
                 _take_requests(reports, report, records)
         except OSError as error:
             report["warnings"].append(f"this run is not in the fleet state: {error}")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ....base.patterns import pattern
 from ....model.finding import ERROR, NONCOMPLIANT, WAIVED
 from ....model.types.record import Record
-from ....model.types.report import Report, ReportRun
+from ....model.types.report import Report, ReportRun, RolloutReport
 from ..text.command import CHECK, Call, Suggestion
 from ..text.wording import counted, not_in_force
 from . import since_last_run
@@ -57,11 +56,11 @@ def advice(report: Report, records: Sequence[Record], directory: str = "") -> li
         return [Suggestion("Proscribe serves none of these hosts: it observes no network devices")]
     if not records:
         return [Suggestion("no host was selected: check the inventory (-i), the limit (-l) and the tags")]
-    rollout, left = report.get("rollout") or {}, not_done(run, records)
+    rollout, left = report.get("rollout"), not_done(run, records)
     if left:
         command = call.again(_limit(run, left, directory and f"{directory}/{NOT_DONE}"))
         steps.append(Suggestion(f"go on with what was not done ({counted(len(left), 'host')}):", command))
-    elif rollout.get("not_reached") or rollout.get("set_aside"):
+    elif rollout and (rollout["not_reached"] or rollout.get("set_aside")):
         steps += [*_go_on(run, call, rollout, directory), *_check_first(run, call, rollout, directory)]
     elif wrong := [record["host"] for record in records if correctable(record)]:
         stays = any(map(stays_noncompliant, records))
@@ -87,18 +86,25 @@ def advice(report: Report, records: Sequence[Record], directory: str = "") -> li
         steps.append(Suggestion(f"{waiting}:", call.command("requests", run["inventory"] or ())))
     if any(record["state"] == ERROR for record in records):
         steps.append(Suggestion("errors: correct what they name and run again; -v shows every task"))
+    return [*steps, *_in_order(report, records)]
+
+
+def _in_order(report: Report, records: Sequence[Record]) -> list[Suggestion]:
+    """What to say where there is nothing to correct; nothing elsewhere."""
     if idle := not_in_force(report):
-        steps.append(Suggestion(f"nothing: {idle}"))
-    elif all(record["state"] in (*MET, WAIVED) for record in records):
-        waived = any(record["state"] == WAIVED for record in records)
-        where = "this host" if len(records) == 1 else "every host"
-        where += "" if left_out(run) == 0 else " that was selected"
-        served = f" that is served; {counted(apart, 'host')} not served" if apart else ""
-        waiving = ", but for waivers" if waived else ""
-        steps.append(Suggestion(f"nothing: {in_effect(run)} on {where}{served}{waiving}"))
-        if happened := since_last_run.headline(report):
-            steps.append(Suggestion(f"read what happened between two runs: {', '.join(happened)}"))
-    return steps
+        return [Suggestion(f"nothing: {idle}")]
+    states, run, apart = {record["state"] for record in records}, report["run"], len(report.get("not_served") or ())
+    if not states <= {*MET, WAIVED}:
+        return []
+    where = "this host" if len(records) == 1 else "every host"
+    where += "" if left_out(run) == 0 else " that was selected"
+    served = f" that is served; {counted(apart, 'host')} not served" if apart else ""
+    waiving = ", but for waivers" if WAIVED in states else ""
+    happened = since_last_run.headline(report)
+    return [
+        Suggestion(f"nothing: {in_effect(run)} on {where}{served}{waiving}"),
+        *([Suggestion(f"read what happened between two runs: {', '.join(happened)}")] if happened else []),
+    ]
 
 
 def shorter(path: str, here: str) -> str:
@@ -119,11 +125,11 @@ def _correct(run: ReportRun, call: Call, bad: Sequence[str], directory: str, doe
     return [Suggestion("see what would change:", dry), Suggestion(f"the same without --check --diff {does}")]
 
 
-def _go_on(run: ReportRun, call: Call, rollout: Mapping[str, Any], directory: str) -> list[Suggestion]:
+def _go_on(run: ReportRun, call: Call, rollout: RolloutReport, directory: str) -> list[Suggestion]:
     """How to go on with a run that was stopped."""
     if not rollout["not_reached"]:
         return []
-    limit = f"@{directory}/{NOT_REACHED}" if directory else run["limit"]
+    limit = f"@{directory}/{NOT_REACHED}" if directory else run["limit"] or ""
     left = counted(rollout["not_reached"], "host")
     if not rollout["allow"]:
         return [Suggestion(f"go on with the other {left}, once the failure is corrected:", call.again(limit))]
@@ -134,7 +140,7 @@ def _go_on(run: ReportRun, call: Call, rollout: Mapping[str, Any], directory: st
     ]
 
 
-def _check_first(run: ReportRun, call: Call, rollout: Mapping[str, Any], directory: str) -> list[Suggestion]:
+def _check_first(run: ReportRun, call: Call, rollout: RolloutReport, directory: str) -> list[Suggestion]:
     """What to do with hosts that were set aside."""
     hosts = [one["host"] for one in rollout.get("set_aside") or ()]
     if not hosts:

@@ -1,28 +1,25 @@
 """Counting hosts and rules. Numbers always come with the counts they are made of.
 
-A percentage is floored to one decimal. 100 is said only when every one counts, and a number that is not zero is never
-shown as 0, so neither one bad host in 20,000 nor one good one can vanish in the rounding.
+A percentage is floored to one decimal. Only all of them are 100, and a number that is not zero is never shown as 0. So
+neither one bad host in 20,000 nor one good one can vanish in the rounding.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
 
 from ....model.finding import COMPLIANT, NOT_APPLICABLE, NOTHING_KNOWN, REPAIRED, STATES, WAIVED
 from ....model.types.record import Record
+from ....model.types.report import NothingKnown, RuleCounts, Share, Summary
 from .unobserved import KEY as UNOBSERVED
 
 # The states of a host on which nothing is left to do.
 MET = (COMPLIANT, REPAIRED, NOT_APPLICABLE)
 
 
-def share(numerator: int, denominator: int) -> dict[str, Any]:
-    """A part of a whole: {numerator, denominator, percent}; percent is null when the whole is nothing.
-
-    Raises ValueError for a part that is negative or greater than its whole.
-    """
+def share(numerator: int, denominator: int) -> Share:
+    """A part of a whole. Raises ValueError for one that is negative, or greater than its whole."""
     if not 0 <= numerator <= denominator:
         raise ValueError(f"{numerator} of {denominator} is not a part of a whole")
     percent = None
@@ -53,8 +50,8 @@ def covered(record: Record) -> bool:
 def rule_states(record: Record) -> dict[str, int]:
     """How many rules of a record are in each state.
 
-    A record lists only what is not plainly compliant; the rules it merely counts are compliant, except those of which
-    it says in `rules_not_applicable` that they do not apply.
+    A record lists only what is not plainly compliant. The rules it merely counts are compliant, or do not apply, as
+    `rules_not_applicable` has it.
     """
     counts = tally(rule["state"] for rule in record["rules"])
     unlisted = record["rules_evaluated"] - len(record["rules"])
@@ -64,7 +61,7 @@ def rule_states(record: Record) -> dict[str, int]:
     return counts
 
 
-def summarise(records: Sequence[Record], not_served: int = 0) -> dict[str, Any]:
+def summarise(records: Sequence[Record], not_served: int = 0) -> Summary:
     """The numbers of a run, from one reconciled record for each expected host, and how many hosts cannot be served:
     these belong to the whole of the coverage, and never to its part.
     """
@@ -86,27 +83,26 @@ def summarise(records: Sequence[Record], not_served: int = 0) -> dict[str, Any]:
     }
 
 
-def nothing_known(records: Iterable[Record], plans: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-    """The rules of which nothing is known to look for, by name: [{rule, hosts}], the number of hosts that answered for
-    a plan that says so (`plans`: digest -> rules), or on which there was nothing to look for.
+def nothing_known(records: Iterable[Record], plans: Mapping[str, Sequence[str]]) -> list[NothingKnown]:
+    """The rules of which nothing is known to look for, by name. Each has the number of hosts that answered for a plan
+    that says so (`plans`: digest -> rules), or on which there was nothing to look for.
     """
     counts: Counter[str] = Counter()
-    hosts_with: Counter[str] = Counter()
+    hosts_with: Counter[str | None] = Counter()
     for record in records:
         if answered(record):
             hosts_with[record["plan"]] += 1
         idle = [r["rule"] for r in record["rules"] if (r.get("reason") or "").startswith(NOTHING_KNOWN)]
         counts.update(idle)
     for digest, hosts in hosts_with.items():
-        for rule in plans.get(digest, ()):
+        for rule in plans.get(digest or "", ()):
             counts[rule] += hosts
     return [{"rule": rule, "hosts": hosts} for rule, hosts in sorted(counts.items())]
 
 
-def by_rule(records: Iterable[Record], services: Collection[str] | None = None) -> list[dict[str, Any]]:
-    """For every rule that some host lists: {rule, kind, counts, audited}, by name of the rule. `counts` are the hosts
-    by state, `audited` how many of them only audit its control, where some do; `kind` is service or setting, where
-    `services`, the ids that plans name, is known.
+def by_rule(records: Iterable[Record], services: Collection[str] | None = None) -> list[RuleCounts]:
+    """The counts of every rule that some host lists, by its name. `audited` is how many of the hosts only audit its
+    control, where some do. `kind` is service or setting, where `services`, the ids that plans name, is known.
 
     A host that does not list a rule meets it, or does not have it in its plan; it is not counted here.
     """
@@ -118,12 +114,12 @@ def by_rule(records: Iterable[Record], services: Collection[str] | None = None) 
             mine[rule["state"]] = mine.get(rule["state"], 0) + 1
             if rule.get("mode") == "audit":
                 audited[rule["rule"]] += 1
-    return [
-        {
-            "rule": rule,
-            **({} if services is None else {"kind": "service" if rule.partition("/")[2] in services else "setting"}),
-            "counts": {state: mine[state] for state in STATES if state in mine},
-            **({"audited": audited[rule]} if audited[rule] else {}),
-        }
-        for rule, mine in sorted(counts.items())
-    ]
+    found: list[RuleCounts] = []
+    for name, mine in sorted(counts.items()):
+        listed: RuleCounts = {"rule": name, "counts": {state: mine[state] for state in STATES if state in mine}}
+        if services is not None:
+            listed["kind"] = "service" if name.partition("/")[2] in services else "setting"
+        if audited[name]:
+            listed["audited"] = audited[name]
+        found.append(listed)
+    return found

@@ -1,8 +1,8 @@
-"""What is wrong now and was not in an earlier run, so that a gate can hold a fleet where it is before it is clean.
+"""What is wrong now and was not in an earlier run. So a gate can hold a fleet where it is before it is clean.
 
-A finding is the same finding as long as it is of the same kind, by the same name, in the same place: another version of
-an app that was there already, or the same app in another process, is nothing new. What was waived is: once its waiver
-ends it was never accepted as it is.
+A finding is the same finding as long as it is of the same kind, by the same name, in the same place. Another version of
+an app that was there already, or the same app in another process, is nothing new. What was waived is new once its
+waiver ends: it was never accepted as it is.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from typing import NamedTuple
 
 from ....model.finding import ERROR, NONCOMPLIANT, UNKNOWN
 from ....model.plan import canonical
-from ....model.types.record import Record, Rule
+from ....model.types.record import Evidence, Record, Rule
+from ....model.types.report import NewProblem
 from ..text.wording import evidence, owner
-
-# What makes a finding itself; version and detail may change.
-IDENTITY = ("kind", "manager", "id", "path")
 
 Names = frozenset[tuple[str, ...]]
 
@@ -28,6 +26,10 @@ class New(NamedTuple):
     rule: str
     state: str
     what: str
+
+    def as_dict(self) -> NewProblem:
+        """As it stands in report.json."""
+        return {"host": self.host, "rule": self.rule, "state": self.state, "what": self.what}
 
 
 class Baseline:
@@ -61,11 +63,14 @@ def _named(rule: Rule) -> list[tuple[tuple[str, ...], str]]:
     """What is wrong with a rule: (state, rule, what makes it itself...), and the same in words."""
     state, name = str(rule["state"]), str(rule["rule"])
     if state == NONCOMPLIANT:
-        return [
-            ((state, name, *(str(finding[key] or "") for key in IDENTITY), owner(finding)), evidence(finding))
-            for finding in rule["findings"]
-        ] or [((state, name), "")]
+        found = [((state, name, *_identity(finding)), evidence(finding)) for finding in rule["findings"]]
+        return found or [((state, name), "")]
     return [((state, name), str(rule["reason"] or ""))] if state in (ERROR, UNKNOWN) else []
+
+
+def _identity(finding: Evidence) -> tuple[str, ...]:
+    """What makes a finding itself; version and detail may change."""
+    return finding["kind"], finding["manager"] or "", finding["id"], finding["path"] or "", owner(finding)
 
 
 def _of_host(record: Record) -> list[tuple[tuple[str, ...], str]]:

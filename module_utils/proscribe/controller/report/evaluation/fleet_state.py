@@ -1,20 +1,20 @@
 """The fleet state: every host of the inventories, with the last observation of each of its controls. Pure.
 
 A run over a part brings newer observations of its part. The rest stays as it was observed, with its age. What no run
-has observed is unknown. What was compliant becomes unknown if it was observed too long ago or under an earlier policy,
-or if the host did not answer the last time. What was wrong stays wrong until a run observes that it is right.
+has observed is unknown. What was compliant becomes unknown if its observation is too old or of an earlier policy, or if the
+host did not answer last. What was wrong stays wrong until a run observes that it is right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
-from ....model.finding import BESIDE, NOT_APPLICABLE, OPEN, UNKNOWN, WATCH, worst
+from ....model.finding import BESIDE, NOT_APPLICABLE, OPEN, UNKNOWN, worst
 from ....model.plan import CONTROLS
-from ....model.types.record import Record, Rule
+from ....model.types.record import OfControl, Record, Rule
 from ....model.types.report import Report, ReportRun
-from ....model.types.run import RunWaiver
+from ....model.types.run import Revoked, RunWaiver
 from . import since_last_run
 from .arithmetic import answered
 from .modes import AUDIT, OFF
@@ -23,9 +23,31 @@ from .unobserved import KEY as UNOBSERVED
 
 Rules = tuple[tuple[str, str], ...]  # (rule, state), of those that are not plainly compliant
 
-# What is kept of a waiver, for as long as runs over its inventory report it.
-OF_WAIVER = ("id", "status", "expires", "review_by", "revoked", "hosts")
 REMEMBERED = 100_000  # rules, in the lists that hosts share
+
+
+NO_CONTROL: OfControl = {"evaluated": 0, "not_applicable": 0}
+
+
+class KnownWaiver(TypedDict):
+    """What is kept of a waiver, for as long as runs over its inventory report it."""
+
+    id: str
+    status: str
+    expires: str
+    review_by: str | None
+    revoked: Revoked | None
+    hosts: list[str]
+
+
+class HostWatch(TypedDict, total=False):
+    """The watch of a host as its last record has it: its times, and how often a rule was open and programs ended."""
+
+    last: str | None
+    stale: bool
+    frozen: str | None  # until when
+    incidents: dict[str, int]  # by rule; what was open for one cause, by its control
+    ended: dict[str, int]
 
 
 class Observation(NamedTuple):
@@ -59,7 +81,7 @@ class Host(NamedTuple):
     observations: Mapping[str, Observation] = NEVER
     attempts: Mapping[str, int] = {}
     stale_after: int = 0  # seconds; 0 where no run said
-    watch: Mapping[str, Any] = {}  # of a host that keeps itself in line, as its last record has it: see _of_watch
+    watch: HostWatch = {}  # of a host that keeps itself in line
     requests: int = 0  # of its users
 
     def counting(self) -> list[Observation]:
@@ -90,10 +112,10 @@ class FleetState:
     def __init__(self) -> None:
         self.hosts: dict[str, Host] = {}
         self.whole: dict[str, str] = {}  # the end of that run
-        self.waivers: dict[str, list[dict[str, Any]]] = {}
+        self.waivers: dict[str, list[KnownWaiver]] = {}
         self.used = False  # whether the example inventory was for more than to see where one stands
         self._shared: dict[Rules, Rules] = {}
-        self._same: dict[tuple[int, ...], tuple[Any, Mapping[str, Rules]]] = {}
+        self._same: dict[tuple[int, ...], tuple[tuple[Rule, ...], Mapping[str, Rules]]] = {}
         self._remembered = 0
 
     def take(
@@ -108,18 +130,20 @@ class FleetState:
         That is its fleet report, its reconciled records, and the hosts of the inventory that it left out. `stale_after`
         says for how many seconds an observation of a host is valid, where that is not as usual.
         """
-        in_run = {record["host"] for record in (self.add(report, record, stale_after) for record in records)}
+        in_run = set()
+        for record in records:
+            self.add(report, record, stale_after)
+            in_run.add(record["host"])
         self.close(report, in_run, left_out)
         return self
 
-    def add(self, report: Report, record: Record, stale_after: Mapping[str, int] | None = None) -> Mapping[str, Any]:
-        """Take one record of a run; returns it."""
+    def add(self, report: Report, record: Record, stale_after: Mapping[str, int] | None = None) -> None:
+        """Take one record of a run."""
         run, name = report["run"], record["host"]
         before = self.hosts.get(name) or Host(name, named(run))
         usual = run.get("stale_after") or before.stale_after
         own = (stale_after or {}).get(name, usual)
         self.hosts[name] = self._taken(before, run, record)._replace(stale_after=own)
-        return record
 
     def close(self, report: Report, in_run: set[str], left_out: Iterable[str] = ()) -> None:
         """Take what a run says beyond its records. A host that a whole run did not ask has left the inventory."""
@@ -149,12 +173,10 @@ class FleetState:
             before = oldest.get(host.stale_after, "")
             if any(observation.at < before for observation in host.counting()):
                 observations = {
-                    name: observation.invalidated() if observation.at < before else observation
-                    for name, observation in host.observations.items()
+                    name: one.invalidated() if one.mode != OFF and one.at < before else one
+                    for name, one in host.observations.items()
                 }
-                host = host._replace(
-                    observations={**observations, **{n: k for n, k in host.observations.items() if k.mode == OFF}}
-                )
+                host = host._replace(observations=observations)
             yield host
 
     def same(self, rules: Iterable[tuple[str, str]]) -> Rules:
@@ -171,21 +193,21 @@ class FleetState:
         floor = [record["state"]] if record["state"] in OPEN and record["state"] not in known else []
         observations: dict[str, Observation] = {}
         for name in (*CONTROLS, *(name for name in BESIDE if name in controls)):
-            control, earlier = controls.get(name) or {}, before.observations.get(name) or Observation()
-            mode, policy = control.get("mode") or "", control.get("policy") or ""
+            control, earlier = controls.get(name) or NO_CONTROL, before.observations.get(name) or Observation()
+            mode, policy, state = control.get("mode") or "", control.get("policy") or "", control.get("state")
             if mode == OFF:
                 observations[name] = Observation(OFF, state=NOT_APPLICABLE, counts=True)
-            elif name not in controls_of(run) if name not in BESIDE else not control.get("state"):
+            elif name not in controls_of(run) if name not in BESIDE else not state:
                 observations[name] = _under(earlier, mode, policy)
-            elif answered(record) and not (mode or control.get("state")):  # nothing says that the plan has it
+            elif answered(record) and not (mode or state):  # nothing says that the plan has it
                 observations[name] = Observation(state=NOT_APPLICABLE, at=at, run=run["id"], counts=True)
-            elif not answered(record) or not control.get("state"):
+            elif not answered(record) or not state:
                 observations[name] = _under(earlier, mode, policy).invalidated()
             elif at < earlier.at:  # a run that ends late may bring an older observation
                 observations[name] = earlier
             else:
                 counted = control["evaluated"], control["not_applicable"]
-                state = worst([control["state"], *floor])
+                state = worst([state, *floor])
                 counts = bool(counted[0] or not mode) and name not in record.get(UNOBSERVED, ())
                 observations[name] = Observation(
                     mode, policy, state, at, run["id"], *counted, counts, wrong.get(name, ())
@@ -221,22 +243,22 @@ def named(run: ReportRun) -> str:
     return ",".join(sorted(source.rstrip("/") or "/" for source in run.get("inventory") or ()))
 
 
-def _of_watch(record: Record) -> dict[str, Any]:
-    """What the fleet state has of a host's watch: its times, and how often each rule was open and programs ended."""
-    watch = record.get(WATCH)
+def _of_watch(record: Record) -> HostWatch:
+    watch = record.get("watch")
     if not watch:
         return {}
     ended: dict[str, int] = {}
     for one in watch["ended"]:
         ended[one["rule"]] = ended.get(one["rule"], 0) + one["times"]
     incidents: dict[str, int] = {}
-    for one in watch["incidents"]:  # of many rules, by their control
-        about = one["control"] if one["rules"][1:] else one["rules"][0]
-        incidents[about] = incidents.get(about, 0) + one["times"]
+    for incident in watch["incidents"]:  # of many rules, by their control
+        about = incident["control"] if incident["rules"][1:] else incident["rules"][0]
+        incidents[about] = incidents.get(about, 0) + incident["times"]
+    frozen = watch.get("frozen")
     return {
         "last": watch["last"],
         "stale": watch["stale"],
-        "frozen": (watch.get("frozen") or {}).get("until"),
+        "frozen": frozen["until"] if frozen else None,
         "incidents": incidents,
         "ended": ended,
     }
@@ -253,8 +275,14 @@ def _under(earlier: Observation, mode: str, policy: str) -> Observation:
     return (earlier if same else earlier.invalidated())._replace(mode=mode or earlier.mode)
 
 
-def _waiver(waiver: RunWaiver, earlier: Mapping[str, Any] | None, in_run: set[str]) -> dict[str, Any]:
+def _waiver(waiver: RunWaiver, earlier: KnownWaiver | None, in_run: set[str]) -> KnownWaiver:
     """A waiver as a run reports it, with the hosts of earlier runs that this one did not ask."""
-    entry = {key: waiver.get(key) for key in OF_WAIVER}
-    before = [host for host in (earlier or {}).get("hosts") or () if host not in in_run]
-    return {**entry, "hosts": [*before, *(waiver.get("hosts") or ())]}
+    before = [host for host in earlier["hosts"] if host not in in_run] if earlier else []
+    return {
+        "id": waiver["id"],
+        "status": waiver["status"],
+        "expires": waiver["expires"],
+        "review_by": waiver.get("review_by"),
+        "revoked": waiver.get("revoked"),
+        "hosts": [*before, *waiver["hosts"]],
+    }

@@ -1,6 +1,6 @@
 """Which clauses of which rule books a control answers to: one table, and all exports read it.
 
-`verified` says that the clause and its number were checked against a copy of the text; where it is False, look them up
+`verified` says that the clause and its number were checked against a copy of the text. Where it is False, look them up
 before you rely on them. docs/exports.md shows the table.
 """
 
@@ -33,8 +33,8 @@ class Clause(NamedTuple):
         return words if self.verified else f"{words} (unverified)"
 
 
-# The policy and its exceptions, which every control serves. The three services and the terms of an exception are as the
-# Hong Kong government told the press in October 2024; the clauses themselves were not to be had.
+# The policy and its exceptions, which every control serves. The Hong Kong government told the press in October 2024 of
+# the three services and the terms of an exception. The clauses themselves were not to be had.
 BAN = (
     Clause(
         HONG_KONG,

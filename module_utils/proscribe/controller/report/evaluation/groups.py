@@ -6,9 +6,9 @@ evaluated) mostly share their cause: one missing policy file is 118 rules, and o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....base.patterns import pattern
 from ....model.finding import NOT_APPLICABLE, STATES, UNKNOWN
@@ -18,6 +18,7 @@ from ..text.wording import MUCH, Cause, cause, causes, clean, counted, evidences
 from .failures import failures
 
 AUDITED = " (audited)"  # behind what is only audited, wherever it is named
+
 # How a reason says that an ordinary user cannot see it; a path may hold the word as well.
 BY_ROOT = pattern(r"\b(?:as|by|needs|only) root\b")
 FEW_RULES = 3  # up to so many rules of a group are named
@@ -93,10 +94,10 @@ class Grouping:
     def __init__(self) -> None:
         self.rules: list[Rule] = []
         self.parts: list[Part] = []
-        self._seen: dict[int, tuple[Mapping[str, Any], int]] = {}  # by identity; the rule is kept, so that it stays so
-        self._equal: dict[Any, int] = {}  # by content
-        self._part_of: dict[Any, int] = {}
-        self._numbers: dict[tuple[Any, ...], int] = {}
+        self._seen: dict[int, tuple[Rule, int]] = {}  # by identity; the rule is kept, so that it stays so
+        self._equal: dict[tuple[object, ...], int] = {}  # by content
+        self._part_of: dict[tuple[object, ...], int] = {}
+        self._numbers: dict[tuple[str, str, str, tuple[Cause, ...], bool], int] = {}
         self._groups: list[_Making] = []
 
     def add(self, record: Record) -> tuple[int, ...]:
@@ -184,7 +185,7 @@ def grouped(records: Iterable[Record]) -> list[Group]:
     return sorted(grouping.groups(), key=worst_first)
 
 
-def worst_first(group: Group) -> tuple[Any, ...]:
+def worst_first(group: Group) -> tuple[int, bool, int, str, tuple[Cause, ...]]:
     """The order in which groups are reported; of one state, what a run would correct comes first."""
     return (STATES.index(group.state), group.audited, -len(group.hosts), group.subject, group.causes)
 

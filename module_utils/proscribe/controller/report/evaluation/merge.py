@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from ....model.plan import canonical
 from ....model.types.record import Record
-from ....model.types.report import Report
+from ....model.types.report import NothingKnown, Report, ReportRun, ReportVerdict, RolloutReport
+from ....model.types.run import RunWaiver, ReportFacts
 from ....wire.replies.record import silent
 from .baseline import New
-from .reconcile import DUPLICATE, Fleet, Note, fleet_report
-from .scope import left_out
+from .reconcile import DUPLICATE, Fleet, Note, report_of
+from .scope import is_whole, left_out
+
+Item = TypeVar("Item")
 
 # What the parts of one run have in common.
 ALIKE = ("playbook", "mode", "controls", "catalog_version", "baseline")
@@ -28,13 +31,11 @@ class Part(NamedTuple):
     records: Sequence[Record]
 
 
-def merged(
-    id_: str, parts: Sequence[Part], expected: Iterable[str] | None = None
-) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
+def merged(id_: str, parts: Sequence[Part], expected: Iterable[str] | None = None) -> tuple[Report, list[Record]]:
     """The fleet report and the host records of all parts together, as the run `id_`.
 
     `expected` are the hosts that there should be; one that no part has is unknown (None: only the parts say). A host
-    in more than one part, such as one that was tried again, counts once, by its last record. Raises Unmergeable.
+    may be in more than one part, if it was tried again. It counts once, by its last record. Raises Unmergeable.
     """
     parts = sorted(parts, key=lambda part: (part.report["run"]["started"], part.report["run"]["id"]))
     runs = [part.report["run"] for part in parts]
@@ -46,41 +47,51 @@ def merged(
                 differ = f"{runs[0]['id']} has {key} {runs[0].get(key)!r}, and {run['id']} has {run.get(key)!r}"
                 raise Unmergeable(f"these are no parts of one run: {differ}")
     records, notes = _records(parts)
-    not_served = {one["host"] for part in parts for one in part.report.get("not_served", ())}
+    not_served = {one["host"]: one["why"] for part in parts for one in part.report.get("not_served", ())}
     missing = [host for host in dict.fromkeys(expected or ()) if host not in records and host not in not_served]
     answered = [*records.values(), *(silent(host, "no part of the run has reported it") for host in missing)]
     warnings = [f"{note.host} {note.detail}" for note in notes]
     if missing:
         warnings.append(f"{len(missing)} of the inventory's hosts are in no part of the run")
     earlier = [Note(**note) for part in parts for note in part.report.get("unexpected", ())]
-    fleet = Fleet(answered, _distinct(parts, "unexpected_hosts"), warnings, [*earlier, *notes])
-    facts = {
-        **runs[0],
-        "id": id_,
-        "inventory": _distinct_of(run["inventory"] for run in runs),
-        "command": runs[0].get("command")
-        if all(run.get("command") == runs[0].get("command") for run in runs)
-        else None,
-        "limit": ",".join(_distinct_of([run["limit"]] for run in runs if run.get("limit"))),
-        "stale_after": {"usual": runs[0].get("stale_after")},
-        "interrupted": next((run["interrupted"] for run in runs if run.get("interrupted")), None),
-        "left_out": 0 if expected is not None else _left_out(runs, len(answered)),
+    unexpected = _distinct(part.report.get("unexpected_hosts", ()) for part in parts)
+    fleet = Fleet(answered, unexpected, warnings, [*earlier, *notes])
+    facts: ReportFacts = {
         "services": _services(parts),
-        "not_served": {one["host"]: one["why"] for part in parts for one in part.report.get("not_served", ())},
+        "not_served": not_served,
         "waivers": _waivers(parts),
-        "upcoming": _distinct(parts, "upcoming"),
+        "upcoming": _distinct(part.report.get("upcoming", ()) for part in parts),
         "departments": _departments(parts),
-        "warnings": _distinct(parts, "warnings"),
+        "warnings": _distinct(part.report.get("warnings", ()) for part in parts),
     }
     new = [New(**one) for part in parts for one in part.report.get("new") or ()] if runs[0].get("baseline") else None
-    report = fleet_report(facts, fleet, max(run["finished"] for run in runs), new, _rollout(parts))
-    report["nothing_known"] = _nothing_known(parts, report["nothing_known"], len(answered))
-    report["run"]["parts"] = [run["id"] for run in runs]
-    report["run"]["verdict"] = _verdict(runs)
+    left = 0 if expected is not None else _left_out(runs, len(answered))
+    report = report_of(_run(id_, runs, left, len(answered)), facts, fleet, new, _rollout(parts))
+    report["nothing_known"] = _nothing_known(parts, report.get("nothing_known", ()), len(answered))
     return report, answered
 
 
-def _records(parts: Sequence[Part]) -> tuple[dict[str, Mapping[str, Any]], list[Note]]:
+def _run(id_: str, runs: Sequence[ReportRun], left: int | None, hosts: int) -> ReportRun:
+    """The runs of all parts as one, over so many hosts."""
+    command = runs[0].get("command")
+    run: ReportRun = {
+        **runs[0],
+        "id": id_,
+        "inventory": _distinct(run["inventory"] for run in runs),
+        "command": command if all(run.get("command") == command for run in runs) else None,
+        "limit": ",".join(_distinct([run["limit"]] for run in runs if run["limit"])),
+        "interrupted": next((run["interrupted"] for run in runs if run.get("interrupted")), None),
+        "left_out": left,
+        "finished": max(run["finished"] for run in runs),
+        "expected_hosts": hosts,
+        "parts": [run["id"] for run in runs],
+        "verdict": _verdict(runs),
+    }
+    run["whole"] = is_whole(run)
+    return run
+
+
+def _records(parts: Sequence[Part]) -> tuple[dict[str, Record], list[Note]]:
     """The record of each host, the last one where there are several, and a note of those."""
     records: dict[str, Record] = {}
     twice: dict[str, None] = {}
@@ -97,9 +108,9 @@ def _records(parts: Sequence[Part]) -> tuple[dict[str, Mapping[str, Any]], list[
     return records, [Note(host, DUPLICATE, reason) for host in twice]
 
 
-def _verdict(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def _verdict(runs: Sequence[ReportRun]) -> ReportVerdict | None:
     """The worst verdict of the parts: together they passed if each did. None where one has none."""
-    verdicts: list[dict[str, Any]] = [run["verdict"] for run in runs if run.get("verdict")]
+    verdicts = [verdict for run in runs if (verdict := run.get("verdict"))]
     if len(verdicts) < len(runs):
         return None
     failed = [one for one in verdicts if not one["passed"]]
@@ -107,7 +118,7 @@ def _verdict(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     return (failed or ungated or verdicts)[0]
 
 
-def _left_out(runs: Sequence[Mapping[str, Any]], together: int) -> int | None:
+def _left_out(runs: Sequence[ReportRun], together: int) -> int | None:
     """How many hosts of the inventory are in no part, by what the parts know of it; None where one does not."""
     left = [left_out(run) for run in runs]
     sizes = [run["expected_hosts"] + number for run, number in zip(runs, left) if number is not None]
@@ -122,9 +133,10 @@ def _services(parts: Sequence[Part]) -> list[str] | None:
     return sorted({rule["rule"].partition("/")[2] for rule in rules if rule["kind"] == "service"})
 
 
-def _nothing_known(parts: Sequence[Part], found: Iterable[Mapping[str, Any]], hosts: int) -> list[dict[str, Any]]:
-    """The rules with nothing to look for, of all parts: what the records list, and what the plans of the parts said. A
-    host that is in two parts may count twice, and no rule for more than all `hosts`.
+def _nothing_known(parts: Sequence[Part], found: Iterable[NothingKnown], hosts: int) -> list[NothingKnown]:
+    """The rules with nothing to look for, of all parts: what the records list, and what the plans of the parts said.
+
+    A host that is in two parts may count twice, but no rule counts more than all `hosts`.
     """
     counts: dict[str, int] = {}
     for part in parts:
@@ -134,9 +146,9 @@ def _nothing_known(parts: Sequence[Part], found: Iterable[Mapping[str, Any]], ho
     return [{"rule": rule, "hosts": number} for rule, number in sorted(counts.items())]
 
 
-def _waivers(parts: Sequence[Part]) -> list[dict[str, Any]]:
+def _waivers(parts: Sequence[Part]) -> list[RunWaiver]:
     """Each waiver once, for the hosts of all parts."""
-    by_id: dict[str, dict[str, Any]] = {}
+    by_id: dict[str, RunWaiver] = {}
     for part in parts:
         for waiver in part.report.get("waivers", ()):
             merged = by_id.setdefault(waiver["id"], {**waiver, "hosts": []})
@@ -152,9 +164,9 @@ def _departments(parts: Sequence[Part]) -> dict[str, list[str]]:
     return found
 
 
-def _rollout(parts: Sequence[Part]) -> dict[str, Any] | None:
+def _rollout(parts: Sequence[Part]) -> RolloutReport | None:
     """How far the correcting came in all parts together; each had batches of its own."""
-    rollouts = [part.report["rollout"] for part in parts if part.report.get("rollout")]
+    rollouts = [rollout for part in parts if (rollout := part.report.get("rollout"))]
     if not rollouts:
         return None
     allow: dict[str, int | str] = {}
@@ -172,13 +184,9 @@ def _rollout(parts: Sequence[Part]) -> dict[str, Any] | None:
     }
 
 
-def _distinct(parts: Sequence[Part], key: str) -> list[Any]:
-    return _distinct_of(part.report.get(key, ()) for part in parts)
-
-
-def _distinct_of(lists: Iterable[Iterable[Any]]) -> list[Any]:
+def _distinct(lists: Iterable[Iterable[Item]]) -> list[Item]:
     """The items of all lists, each once, in their order."""
-    found: dict[str, Any] = {}
+    found: dict[str, Item] = {}
     for items in lists:
         for item in items:
             found.setdefault(canonical(item), item)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from ....model.finding import BESIDE, COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, worst
 from ....model.plan import CONTROLS
-from ....model.types.record import Record, Rule
+from ....model.types.record import OfControl, Record, Rule
+from ....model.types.run import Policy
 from ..text.wording import counted
 from .arithmetic import answered
 from .failures import failures
@@ -29,51 +29,48 @@ class Modes:
     are the controls that the run observed.
     """
 
-    def __init__(self, policies: Mapping[str, Mapping[str, Mapping[str, Any]]], observed: Sequence[str]) -> None:
+    def __init__(self, policies: Mapping[str, Mapping[str, Policy]], observed: Sequence[str]) -> None:
         self._policies = policies
         self._observed = observed
-        self._rules: dict[tuple[int, str | None], tuple[Mapping[str, Any], dict[str, Any]]] = {}
+        self._rules: dict[tuple[int, str | None], tuple[Rule, Rule]] = {}
 
-    def given(self, record: Record, digest: str) -> dict[str, Any]:
+    def given(self, record: Record, digest: str) -> Record:
         """The record of the host that has the plan `digest`, with `controls` as report.md has them, and the mode of
         its control in each rule.
         """
         policies = self._policies.get(digest, {})
         rules = [self._rule(rule, policies) for rule in record["rules"]]
-        made = {**record, "rules": rules}
+        made: Record = {**record, "rules": rules}
         counts = record.get("controls") or {}
         names = [*CONTROLS, *(name for name in BESIDE if name in policies or name in counts)]
-        made["controls"] = {name: self._control(name, made, policies.get(name) or {}, counts) for name in names}
-        evaluated = sum(control["evaluated"] for control in made["controls"].values())
+        controls = {name: self._control(name, made, policies.get(name), counts.get(name)) for name in names}
+        made["controls"] = controls
+        evaluated = sum(control["evaluated"] for control in controls.values())
         made["rules_evaluated"] = max(record["rules_evaluated"], evaluated)
         return made
 
-    def _rule(self, rule: Rule, policies: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
-        mode = (policies.get(rule["rule"].partition("/")[0]) or {}).get("mode")
+    def _rule(self, rule: Rule, policies: Mapping[str, Policy]) -> Rule:
+        policy = policies.get(rule["rule"].partition("/")[0])
+        mode = policy["mode"] if policy else None
         key = (id(rule), mode)
         if key not in self._rules:
             self._rules[key] = (rule, {**rule, "mode": mode})  # with the rule, so that its identity stays its own
         return self._rules[key][1]
 
-    def _control(
-        self, name: str, record: Record, policy: Mapping[str, Any], counts: Mapping[str, Mapping[str, int]]
-    ) -> dict[str, Any]:
-        mode = policy.get("mode")
-        made: dict[str, Any] = {"mode": mode, "policy": policy.get("policy"), "state": None}
-        made |= {"evaluated": 0, "not_applicable": 0}
+    def _control(self, name: str, record: Record, policy: Policy | None, said: OfControl | None) -> OfControl:
+        mode, digest = (policy["mode"], policy["policy"]) if policy else (None, None)
+        made: OfControl = {"mode": mode, "policy": digest, "state": None, "evaluated": 0, "not_applicable": 0}
         observed = name in self._observed
         if name in BESIDE:  # which a run over some controls may observe, or not
-            observed = name in counts or set(CONTROLS) <= {*self._observed}
+            observed = said is not None or set(CONTROLS) <= {*self._observed}
         if not observed or mode == OFF:
             return made
         if not answered(record):
             return {**made, "state": UNKNOWN}
         listed = [rule["state"] for rule in record["rules"] if rule["rule"].partition("/")[0] == name]
-        said = counts.get(name) or {"evaluated": 0, "not_applicable": 0}
-        made["evaluated"] = max(said["evaluated"], len(listed))
-        idle = made["not_applicable"] = min(
-            max(said["not_applicable"], listed.count(NOT_APPLICABLE)), made["evaluated"]
-        )
+        evaluated, not_applicable = (said["evaluated"], said["not_applicable"]) if said else (0, 0)
+        made["evaluated"] = max(evaluated, len(listed))
+        idle = made["not_applicable"] = min(max(not_applicable, listed.count(NOT_APPLICABLE)), made["evaluated"])
         states = [*listed, *(state for control, state, _ in failures(record) if control == name)]
         states += [UNKNOWN] * (name in record.get(UNOBSERVED, ()))
         unlisted = made["evaluated"] - len(listed)
@@ -97,7 +94,7 @@ def correctable(record: Record) -> bool:
     if only_observed(record):
         return False
     if not any(control["mode"] for control in controls.values()):
-        return bool(record["state"] == NONCOMPLIANT)
+        return record["state"] == NONCOMPLIANT
     wrong = [c for c in controls.values() if c["state"] in (NONCOMPLIANT, ERROR)]
     return record["state"] == NONCOMPLIANT and any(control["mode"] != AUDIT for control in wrong)
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....base.duration import moment_of, shown
 from ....model.finding import OPEN
 from ....model.plan import CONTROLS
 from ....model.types.record import Record
-from ....model.types.run import CompiledRun
+from ....model.types.report import Report, ReportRun, RolloutReport
+from ....model.types.run import CompiledRun, ReportFacts
 from ....wire.replies.record import silent
 from ..text.wording import some
 from . import since_last_run
@@ -24,7 +25,6 @@ from .modes import Modes, by_control
 from .scope import is_whole, left_out
 
 REPORT_SCHEMA = "proscribe/report/1"
-
 
 # So many seconds a host's clock may be ahead of ours before the report warns of it.
 AHEAD = 300
@@ -50,13 +50,11 @@ class Note(NamedTuple):
 
 
 class Clock(NamedTuple):
-    """What makes a record too old: the controller's time (2026-11-25T08:00:00Z), and how many seconds a record is good
-    for, usually and on hosts that say otherwise.
-    """
+    """What makes a record too old."""
 
-    now: str
-    usual: int
-    hosts: Mapping[str, int]
+    now: str  # the controller's time: 2026-11-25T08:00:00Z
+    usual: int  # seconds that a record is good for
+    hosts: Mapping[str, int]  # the same, where it is not as usual
 
     @classmethod
     def of(cls, run: CompiledRun, now: str) -> Clock | None:
@@ -67,7 +65,7 @@ class Clock(NamedTuple):
     def age(self, record: Record) -> float | None:
         """How many seconds ago a host was observed; None where its record has no time."""
         try:
-            return (moment_of(self.now) - moment_of(record["checked_at"])).total_seconds()
+            return (moment_of(self.now) - moment_of(record["checked_at"] or "")).total_seconds()
         except ValueError:
             return None
 
@@ -91,13 +89,15 @@ def reconcile(
 ) -> Fleet:
     """Give every expected host its record.
 
-    `expected` maps a host to the digest of its plan; `records` are host records as `answer.read` returns them, in the
-    order in which they came; `reasons` says why a host did not answer, where that is known; without a `clock` no record
-    is too old. `rules` says for the digest of a plan how many rules have to be evaluated at the least,
-    `modes` what is enforced there, and what only audited (None: that is not known).
+    - `expected`: the digest of each host's plan;
+    - `records`: host records as wire/replies/record.py reads them, in the order in which they came;
+    - `reasons`: why a host did not answer, where that is known;
+    - `clock`: without one, no record is too old;
+    - `rules`: how many rules have to be evaluated at the least, by the digest of a plan;
+    - `modes`: what is enforced, and what only audited (None: that is not known).
     """
     modes = modes or Modes({}, CONTROLS)
-    answers: dict[str, Mapping[str, Any]] = {}
+    answers: dict[str, Record] = {}
     unexpected: list[str] = []
     twice: list[str] = []
     for record in records:
@@ -109,7 +109,7 @@ def reconcile(
         else:
             twice.append(host)
             # Times are UTC in one spelling, so their order is that of the text; at one time the later comer wins.
-            if record["checked_at"] >= answers[host]["checked_at"]:
+            if (record["checked_at"] or "") >= (answers[host]["checked_at"] or ""):
                 answers[host] = record
     unexpected = list(dict.fromkeys(unexpected))
     notes = [
@@ -117,12 +117,12 @@ def reconcile(
         *(Note(host, UNKNOWN_HOST, "answered and was not expected; its record is left out") for host in unexpected),
     ]
     warnings = [f"{note.host} {note.detail}" for note in notes]
-    settled: list[Mapping[str, Any]] = []
+    settled: list[Record] = []
     for host, digest in expected.items():
-        record_, note = _settled(host, digest, answers.get(host), (reasons or {}).get(host), clock)
-        if note is None and record_["rules_evaluated"] and (total := (rules or {}).get(digest, 0)):
-            record_, note = _complete(record_, total)
-        settled.append(modes.given(record_, digest))
+        settled_, note = _settled(host, digest, answers.get(host), (reasons or {}).get(host), clock)
+        if note is None and settled_["rules_evaluated"] and (total := (rules or {}).get(digest, 0)):
+            settled_, note = _complete(settled_, total)
+        settled.append(modes.given(settled_, digest))
         notes += [note] if note else []
     if ahead := [f"{note.host} by {note.detail}" for note in notes if note.kind == CLOCK_AHEAD]:
         warnings.append(f"clocks are ahead of the controller's: {some(ahead, 3)}; their times cannot be relied on")
@@ -131,12 +131,12 @@ def reconcile(
 
 def _settled(
     host: str, digest: str, record: Record | None, reason: str | None, clock: Clock | None
-) -> tuple[Mapping[str, Any], Note | None]:
+) -> tuple[Record, Note | None]:
     """The record that counts for a host, and what is not as expected about the one that came."""
     if record is None:
         return silent(host, reason or "no answer"), None
     if record["plan"] != digest:
-        reason = f"answered for another plan ({record['plan'][:19]}), not for its own ({digest[:19]})"
+        reason = f"answered for another plan ({str(record['plan'])[:19]}), not for its own ({digest[:19]})"
         return _void(record, reason), Note(host, OTHER_PLAN, reason)
     if not record["rules_evaluated"]:
         return {**record, "reason": "no rule was evaluated"}, None
@@ -144,7 +144,7 @@ def _settled(
         return record, None
     age = clock.age(record)
     if age is None:
-        reason = f"its record does not say when it was checked, but {record['checked_at'][:40]!r}"
+        reason = f"its record does not say when it was checked, but {str(record['checked_at'])[:40]!r}"
         return _void(record, reason), Note(host, NO_TIME, reason)
     if age > clock.hosts.get(host, clock.usual):
         reason = f"stale: its record is {shown(age)} old ({record['checked_at']}), or its clock is wrong"
@@ -152,7 +152,7 @@ def _settled(
     return record, Note(host, CLOCK_AHEAD, shown(-age)) if age < -AHEAD else None
 
 
-def _complete(record: Record, total: int) -> tuple[Mapping[str, Any], Note | None]:
+def _complete(record: Record, total: int) -> tuple[Record, Note | None]:
     """A record, if it is about all rules of its plan. Else what it found counts, and what it did not says nothing."""
     if record["rules_evaluated"] >= total:
         return record, None
@@ -161,10 +161,15 @@ def _complete(record: Record, total: int) -> tuple[Mapping[str, Any], Note | Non
     return record if bad else _void(record, reason), Note(record["host"], TOO_FEW, reason)
 
 
-def _void(record: Record, reason: str) -> Mapping[str, Any]:
+def _void(record: Record, reason: str) -> Record:
     """A record that says nothing of how its host stands now, but came."""
-    facts = {key: record[key] for key in ("plan", "checked_at", "platform", "errors")}
-    return {**silent(record["host"], reason), **facts}
+    return {
+        **silent(record["host"], reason),
+        "plan": record["plan"],
+        "checked_at": record["checked_at"],
+        "platform": record["platform"],
+        "errors": record["errors"],
+    }
 
 
 def fleet_report(
@@ -172,59 +177,62 @@ def fleet_report(
     fleet: Fleet,
     finished: str,
     new: Sequence[New] | None = None,
-    rollout: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """The fleet report (report.json) of a run: its facts, its numbers, its rules and waivers.
+    rollout: RolloutReport | None = None,
+) -> Report:
+    """The fleet report (report.json) of a run that was compiled. `finished` is a UTC time: 2026-11-25T08:00:00Z."""
+    stale_after = run.get("stale_after")
+    made: ReportRun = {
+        "id": run.get("id"),
+        "playbook": run.get("playbook"),
+        "command": run.get("command"),
+        "started": run.get("started"),
+        "mode": run.get("mode"),
+        "catalog_version": run.get("catalog_version"),
+        "catalog": run.get("catalog"),
+        "inventory": run.get("inventory"),
+        "limit": run.get("limit"),
+        "pattern": run.get("pattern"),
+        "controls": run.get("controls"),
+        "history": run.get("history"),
+        "exports": run.get("exports"),
+        "exports_fed": run.get("exports_fed"),
+        "events": run.get("events"),
+        "finished": finished,
+        "baseline": Path(run["baseline"]).name if run.get("baseline") else None,
+        "stale_after": stale_after["usual"] if stale_after else None,
+        "expected_hosts": len(fleet.records),
+        "whole": is_whole(run),
+        "left_out": left_out(run),
+        "interrupted": run.get("interrupted"),
+        "verdict": None,
+    }
+    return report_of(made, run, fleet, new, rollout)
 
-    `run` is what the compiler said of it, `finished` a UTC time as 2026-11-25T08:00:00Z, `new` what was not there in
-    the run's baseline (None: it has none), `rollout` how far the correcting came (None: nothing was to be corrected).
+
+def report_of(
+    run: ReportRun, facts: ReportFacts, fleet: Fleet, new: Sequence[New] | None, rollout: RolloutReport | None
+) -> Report:
+    """The fleet report of a run, or of several that are merged.
+
+    `new` is what was not there in the baseline (None: there is none). `rollout` is how far the correcting came (None:
+    nothing was to be corrected).
     """
-    facts = (
-        "id",
-        "playbook",
-        "command",
-        "started",
-        "mode",
-        "catalog_version",
-        "catalog",
-        "inventory",
-        "limit",
-        "pattern",
-        "controls",
-        "history",
-        "exports",
-        "exports_fed",
-        "events",
-    )
-    services = run.get("services")
+    services, not_served = facts.get("services"), facts.get("not_served") or {}
     return {
         "schema": REPORT_SCHEMA,
-        "run": {
-            **{key: run.get(key) for key in facts},
-            "finished": finished,
-            "baseline": Path(run["baseline"]).name if run.get("baseline") else None,
-            "stale_after": (run.get("stale_after") or {}).get("usual"),
-            "expected_hosts": len(fleet.records),
-            "whole": is_whole(run),
-            "left_out": left_out(run),
-            "interrupted": run.get("interrupted"),
-            "verdict": None,
-        },
-        "summary": {
-            **summarise(fleet.records, len(run.get("not_served") or {})),
-            "controls": by_control(fleet.records),
-        },
+        "run": run,
+        "summary": {**summarise(fleet.records, len(not_served)), "controls": by_control(fleet.records)},
         "rules": by_rule(fleet.records, None if services is None else frozenset(services)),
-        "waivers": [dict(waiver) for waiver in run.get("waivers", ())],
-        "upcoming": [dict(item) for item in run.get("upcoming", ())],
-        "nothing_known": nothing_known(fleet.records, run.get("nothing_known") or {}),
-        "not_served": [{"host": host, "why": why} for host, why in (run.get("not_served") or {}).items()],
+        "waivers": list(facts.get("waivers", ())),
+        "upcoming": list(facts.get("upcoming", ())),
+        "nothing_known": nothing_known(fleet.records, facts.get("nothing_known") or {}),
+        "not_served": [{"host": host, "why": why} for host, why in not_served.items()],
         "unexpected_hosts": list(fleet.unexpected),
-        "unexpected": [note._asdict() for note in fleet.notes],
-        "rollout": None if rollout is None else dict(rollout),
-        "new": None if new is None else [one._asdict() for one in new],
-        "departments": dict(run.get("departments") or {}),
-        "watch": watch._asdict() if (watch := since_last_run.count(fleet.records)) else None,
+        "unexpected": [{"host": note.host, "kind": note.kind, "detail": note.detail} for note in fleet.notes],
+        "rollout": rollout,
+        "new": None if new is None else [one.as_dict() for one in new],
+        "departments": dict(facts.get("departments") or {}),
+        "watch": since_last_run.count(fleet.records),
         "requests": since_last_run.count_requests(fleet.records),
-        "warnings": [*run.get("warnings", ()), *fleet.warnings],
+        "warnings": [*facts.get("warnings", ()), *fleet.warnings],
     }

@@ -5,12 +5,13 @@ A run over a part (`--limit`, `--tags`) says nothing of the rest. It never stand
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from ....model.plan import CONTROLS
 from ....model.types.record import Record
-from ....model.types.report import Report
+from ....model.types.report import Report, ReportRun
+from ....model.types.run import CompiledRun
 from ....wire import installation
 from ..text.wording import clean, counted
 
@@ -20,7 +21,7 @@ EXAMPLE = str(installation.ROOT / "inventory")
 # Why a host has no record that nobody asked, or that had not answered: the run ended before its end.
 NOT_REACHED = "not reached: the run was interrupted"
 
-Run = Mapping[str, Any]  # what `compile_plans` says of a run, or the `run` of a fleet report
+Run = CompiledRun | ReportRun
 
 
 class Scope(NamedTuple):
@@ -50,7 +51,7 @@ def is_whole(run: Run) -> bool:
     return left_out(run) == 0 and controls_of(run) == CONTROLS and not run.get("interrupted")
 
 
-def reached(records: Iterable[Record]) -> list[Mapping[str, Any]]:
+def reached(records: Iterable[Record]) -> list[Record]:
     """The records of the hosts that a run asked before it was interrupted; of the others it says nothing."""
     return [record for record in records if record["reason"] != NOT_REACHED]
 
@@ -60,7 +61,8 @@ def cut_short(report: Report) -> str:
     interrupted = report["run"].get("interrupted")
     if interrupted:
         return f"interrupted: {interrupted['why']}"
-    return str((report.get("rollout") or {}).get("why") or "")
+    rollout = report.get("rollout")
+    return (rollout["why"] or "") if rollout else ""
 
 
 def same_inventory(one: Sequence[str] | None, other: Sequence[str] | None) -> bool:

@@ -6,13 +6,13 @@ beside its state what its own journal has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from ....base.duration import moment_of, shown
 from ....model.finding import NOT_APPLICABLE, OPEN, REPAIRED, WATCH, Finding
-from ....model.types.record import Record
-from ....model.types.report import Report
+from ....model.types.record import Incident, Record, Request, Watched
+from ....model.types.report import Report, RequestCounts, WatchCounts
 from ..text.wording import clean, counted, moment, some
 
 # The kinds of a Remark, in the order in which they are reported.
@@ -73,69 +73,62 @@ class Remark(NamedTuple):
 
 def remarks(record: Record) -> list[Remark]:
     """What a record says of the time between two runs, the newest of each kind first; [] for most hosts."""
-    watch = record.get(WATCH)
+    watch = record.get("watch")
     if not watch:
         return []
     found: list[Remark] = []
     if frozen := watch.get("frozen"):
-        text = f"frozen until {moment(frozen['until'])} by {clean(frozen['by'])}: {clean(frozen['reason'])}"
-        found.append(
-            Remark(
-                FROZEN, text, user=frozen["by"], first=frozen["until"], until=frozen["until"], reason=frozen["reason"]
-            )
-        )
+        until, by, reason = frozen["until"], frozen["by"], frozen["reason"]
+        text = f"frozen until {moment(until)} by {clean(by)}: {clean(reason)}"
+        found.append(Remark(FROZEN, text, user=by, first=until, until=until, reason=reason))
     if watch["stale"]:
         since = f"since {day(watch['renewed'])}" if watch["renewed"] else "yet"
         found.append(Remark(STALE, f"no run has renewed its plan {since}", first=watch["renewed"] or ""))
-    if late := unobserved(record):
+    if late := _unobserved(record, watch):
         found.append(Remark(UNOBSERVED, late, first=watch["last"] or ""))
-    wrong = {rule["rule"] for rule in record["rules"] if rule["state"] in OPEN}
-    for one in sorted(watch["incidents"], key=lambda one: one["last"], reverse=True):
-        found.append(_incident(one, not wrong.isdisjoint(one["rules"])))
+    wrong = _wrong(record)
+    for incident in sorted(watch["incidents"], key=lambda one: one["last"], reverse=True):
+        found.append(_incident(incident, not wrong.isdisjoint(incident["rules"])))
     for one in sorted(watch["ended"], key=lambda one: one["last"], reverse=True):
-        text = f"ended {_often(one)}"
-        found.append(
-            Remark(ENDED, text, one["rule"], one["program"], one["user"], (), one["first"], one["last"], one["times"])
-        )
+        rule, first, times = one["rule"], one["first"], one["times"]
+        text = f"ended {_often(times, first)}"
+        found.append(Remark(ENDED, text, rule, one["program"], one["user"], (), first, one["last"], times))
     return found
 
 
-def unobserved(record: Record) -> str:
+def _unobserved(record: Record, watch: Watched) -> str:
     """That a host's watcher has not observed it, or not for long, both by the host's own clock; "" where it has."""
-    watch = record[WATCH]
     if not watch["last"]:
         return "its watcher has not observed it yet"
     try:
-        late = (moment_of(record["checked_at"]) - moment_of(watch["last"])).total_seconds()
-    except (TypeError, ValueError):
+        late = (moment_of(record["checked_at"] or "") - moment_of(watch["last"])).total_seconds()
+    except ValueError:
         return ""
     if late <= max(MISSED * watch["every"], AN_HOUR):
         return ""
     return f"its watcher last observed it on {day(watch['last'])}, {shown(late)} before this run"
 
 
-def _incident(one: Mapping[str, Any], open_now: bool) -> Remark:
-    times, corrected, number = one["times"], one["corrected"], len(one["rules"]) + one["rules_left_out"]
+def _incident(one: Incident, open_now: bool) -> Remark:
+    times, corrected, first = one["times"], one["corrected"], one["first"]
+    number = len(one["rules"]) + one["rules_left_out"]
     if corrected == times:
-        text = f"closed again {_often(one)}"
+        text = f"closed again {_often(times, first)}"
     else:
-        text = f"open {_often(one)}, of which the host closed {corrected:,}"
+        text = f"open {_often(times, first)}, of which the host closed {corrected:,}"
     text += ", and open now" if open_now else ""
     text += f"; logged in: {some(one['users'], FEW_USERS)}" if one["users"] else ""
     rule, reason = one["rules"][0], ""
     if number > 1:
         rule, reason = one["control"], one["cause"]
         text = f"{counted(number, 'rule')} ({clean(reason)}) {text}"
-    users = tuple(one["users"])
-    first, last = one["first"], one["last"]
+    users, last = tuple(one["users"]), one["last"]
     return Remark(INCIDENT, text, rule, "", "", users, first, last, times, corrected, reason=reason, open_now=open_now)
 
 
-def _often(one: Mapping[str, Any]) -> str:
+def _often(times: int, first: str) -> str:
     """`once, on Monday 2026-11-23 08:00 UTC`, `3 times since Monday 2026-11-23 08:00 UTC`."""
-    if one["times"] == 1:
-        return f"once, on {day(one['first'])}"
-    return f"{one['times']:,} times since {day(one['first'])}"
+    return f"once, on {day(first)}" if times == 1 else f"{times:,} times since {day(first)}"
 
 
 def day(time: str) -> str:
@@ -180,13 +173,13 @@ def _words(group: Sequence[Remark]) -> str:
     if first.kind == ENDED:
         times, oldest = sum(one.times for one in group), min(one.first for one in group)
         programs = list(dict.fromkeys(one.program for one in group))
-        return f"{some(programs, 1)} of {clean(first.user)} ended {_often({'times': times, 'first': oldest})}"
+        return f"{some(programs, 1)} of {clean(first.user)} ended {_often(times, oldest)}"
     if len(group) == 1 or first.kind == UNOBSERVED:
         return first.text
     if first.kind == STALE:
         oldest = min(one.first for one in group)
         return f"no run has renewed their plans{f' since {day(oldest)} or later' if oldest else ''}"
-    one = {
+    one: Incident = {
         "control": first.rule.partition("/")[0],
         "cause": first.reason,
         "rules": [first.rule],
@@ -201,64 +194,60 @@ def _words(group: Sequence[Remark]) -> str:
     return f"{clean(first.reason)}: {text}" if first.reason else text
 
 
-class Counts(NamedTuple):
-    """A fleet between two runs, in numbers: hosts, but for `incidents` and `ended`, which are how often."""
-
-    hosts: int = 0  # that keep themselves in line
-    opened: int = 0  # on which something was open in between
-    closed_again: int = 0  # on which some of that is closed now
-    incidents: int = 0
-    ended: int = 0
-    ended_on: int = 0
-    frozen: int = 0
-    stale: int = 0
-    unobserved: int = 0
-    left_out: int = 0  # journal lines that no record has
-
-
-def count(records: Iterable[Record]) -> Counts | None:
+def count(records: Iterable[Record]) -> WatchCounts | None:
     """The numbers of a fleet; None where no host keeps itself in line."""
-    counts = Counts()._asdict()
-    for record in records:
-        watch = record.get(WATCH)
-        if not watch:
-            continue
-        counts["hosts"] += 1
-        counts["opened"] += bool(watch["incidents"])
-        wrong = {rule["rule"] for rule in record["rules"] if rule["state"] in OPEN} if watch["incidents"] else set()
-        counts["closed_again"] += any(wrong.isdisjoint(one["rules"]) for one in watch["incidents"])
-        counts["incidents"] += sum(one["times"] for one in watch["incidents"])
-        counts["ended"] += sum(one["times"] for one in watch["ended"])
-        counts["ended_on"] += bool(watch["ended"])
-        counts["frozen"] += "frozen" in watch
-        counts["stale"] += watch["stale"]
-        counts["unobserved"] += bool(unobserved(record))
-        counts["left_out"] += sum(watch["left_out"].values())
-    return Counts(**counts) if counts["hosts"] else None
+    watched = [(record, watch) for record in records if (watch := record.get("watch"))]
+    if not watched:
+        return None
+    return {
+        "hosts": len(watched),
+        "opened": sum(bool(watch["incidents"]) for _, watch in watched),
+        "closed_again": sum(_closed_again(record, watch) for record, watch in watched),
+        "incidents": sum(one["times"] for _, watch in watched for one in watch["incidents"]),
+        "ended": sum(one["times"] for _, watch in watched for one in watch["ended"]),
+        "ended_on": sum(bool(watch["ended"]) for _, watch in watched),
+        "frozen": sum("frozen" in watch for _, watch in watched),
+        "stale": sum(watch["stale"] for _, watch in watched),
+        "unobserved": sum(bool(_unobserved(record, watch)) for record, watch in watched),
+        "left_out": sum(sum(watch["left_out"].values()) for _, watch in watched),
+    }
+
+
+def _closed_again(record: Record, watch: Watched) -> bool:
+    """Whether something was open on a host in between, and is closed now."""
+    wrong = _wrong(record) if watch["incidents"] else set()
+    return any(wrong.isdisjoint(one["rules"]) for one in watch["incidents"])
+
+
+def _wrong(record: Record) -> set[str]:
+    return {rule["rule"] for rule in record["rules"] if rule["state"] in OPEN}
 
 
 def headline(report: Report) -> list[str]:
     """What to say beside a verdict of the fleet: `3 hosts open in between and closed again`; [] for nothing."""
-    watch = report.get(WATCH) or {}
+    watch = report.get("watch")
+    if not watch:
+        return []
     parts = (
-        ("closed_again", "{} open in between and closed again"),
-        ("ended_on", "restricted programs ended on {}"),
-        ("frozen", "{} frozen"),
-        ("stale", "{} with a stale plan"),
-        ("unobserved", "{} not observed by its own watcher"),
+        (watch["closed_again"], "{} open in between and closed again"),
+        (watch["ended_on"], "restricted programs ended on {}"),
+        (watch["frozen"], "{} frozen"),
+        (watch["stale"], "{} with a stale plan"),
+        (watch["unobserved"], "{} not observed by its own watcher"),
     )
-    return [text.format(counted(watch[key], "host")) for key, text in parts if watch.get(key)]
+    return [text.format(counted(hosts, "host")) for hosts, text in parts if hosts]
 
 
 def waiting(report: Report) -> str:
     """`3 requests wait`; "" for none."""
-    number = int((report.get("requests") or {}).get("waiting") or 0)
+    requests = report.get("requests")
+    number = requests["waiting"] if requests else 0
     return f"{counted(number, 'request')} {'waits' if number == 1 else 'wait'}" if number else ""
 
 
-def count_requests(records: Iterable[Record]) -> dict[str, int] | None:
-    """The requests of a fleet's users that wait: {waiting, hosts, left_out}; None for none."""
-    found = {"waiting": 0, "hosts": 0, "left_out": 0}
+def count_requests(records: Iterable[Record]) -> RequestCounts | None:
+    """The requests of a fleet's users that wait; None for none."""
+    found: RequestCounts = {"waiting": 0, "hosts": 0, "left_out": 0}
     for record in records:
         if (waiting := open_requests(record)) or record.get("requests_left_out"):
             found["waiting"] += len(waiting)
@@ -267,6 +256,6 @@ def count_requests(records: Iterable[Record]) -> dict[str, int] | None:
     return found if found["hosts"] else None
 
 
-def open_requests(record: Record) -> list[Mapping[str, str]]:
+def open_requests(record: Record) -> list[Request]:
     """The requests of a host that its plan does not answer."""
     return [one for one in record.get("requests") or () if "answer" not in one]

@@ -7,12 +7,13 @@ The first record then describes the host as it was before, which it is not any m
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Final, NamedTuple
 
 from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, ON_REQUEST, REPAIRED, STATES, UNKNOWN, worst
 from ....model.types.record import Record, Rule
+from ....model.types.run import Policy
 
-KEY = "not_observed_again"  # of a host record: the controls that this is about
+KEY: Final = "not_observed_again"  # of a host record: the controls that this is about
 CORRECTED = "corrected, not observed again"
 BEGUN = "its correction began and gave no answer, not observed again"
 
@@ -25,38 +26,30 @@ class Earlier(NamedTuple):
     controls: Collection[str]
 
 
-def marked(record: Record, changes: Mapping[str, str], refused: Collection[str] = ()) -> Mapping[str, Any]:
+def marked(record: Record, changes: Mapping[str, str], refused: Collection[str] = ()) -> Record:
     """The record of a host that was changed after it was made: {control: CORRECTED or BEGUN}. What was wrong there and
     was not `refused` is not known any more.
     """
-    doubtful = {
-        rule["rule"]: changes[control]
-        for rule in record["rules"]
-        if (control := control_of(rule)) in changes and rule["state"] == NONCOMPLIANT and rule["rule"] not in refused
-    }
-    about = [
-        control
-        for control, how in changes.items()
-        if how == CORRECTED or any(control_of({"rule": rule}) == control for rule in doubtful)
-    ]
+    wrong = {rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT} - {*refused}
+    doubtful = {rule: changes[control] for rule in wrong if (control := _control_of(rule)) in changes}
+    about = [control for control, how in changes.items() if how == CORRECTED or control in map(_control_of, doubtful)]
     if not about:
         return record
     rules = [_doubted(rule, doubtful.get(rule["rule"], "")) for rule in record["rules"]]
     states = [UNKNOWN, *(rule["state"] for rule in rules), *(ERROR for _ in record["errors"][:1])]
-    reason = {} if doubtful else {"reason": CORRECTED}
-    return {**record, **reason, KEY: sorted(about), "state": worst(states), "rules": rules}
+    reason = record.get("reason") if doubtful else CORRECTED
+    return {**record, "reason": reason, KEY: sorted(about), "state": worst(states), "rules": rules}
 
 
-def control_of(rule: Rule) -> str:
-    """The control of a rule."""
-    return str(rule["rule"]).partition("/")[0]
+def _control_of(rule: str) -> str:
+    return rule.partition("/")[0]
 
 
-def _doubted(rule: Rule, why: str) -> Mapping[str, Any]:
+def _doubted(rule: Rule, why: str) -> Rule:
     return {**rule, "state": UNKNOWN, "reason": "; ".join(filter(None, [why, rule["reason"]]))} if why else rule
 
 
-def settled(record: Record, earlier: Iterable[Earlier], policies: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+def settled(record: Record, earlier: Iterable[Earlier], policies: Mapping[str, Policy]) -> Record:
     """The record of a host with what earlier runs corrected there and this one is the first to see compliant: these
     rules are `repaired`. `policies` says what its plan has of each control: a rule of another policy may be gone.
     """
@@ -66,31 +59,30 @@ def settled(record: Record, earlier: Iterable[Earlier], policies: Mapping[str, M
     return record
 
 
-def _corrected(earlier: Earlier) -> list[Mapping[str, Any]]:
+def _corrected(earlier: Earlier) -> list[Rule]:
     """The rules that a run has corrected, or begun to, and left open."""
     return [
         rule
         for rule in earlier.record["rules"]
         if rule["state"] == UNKNOWN
-        and control_of(rule) in earlier.controls
+        and _control_of(rule["rule"]) in earlier.controls
         and rule["rule"] not in ON_REQUEST  # a run without the request says nothing of it
         and str(rule["reason"]).startswith((CORRECTED, BEGUN))
     ]
 
 
-def _is_same_policy(rule: Rule, earlier: Earlier, policies: Mapping[str, Mapping[str, Any]]) -> bool:
-    control = control_of(rule)
-    then = (earlier.record.get("controls") or {}).get(control) or {}
-    now = policies.get(control) or {}
-    return bool(then.get("policy")) and then["policy"] == now.get("policy")
+def _is_same_policy(rule: Rule, earlier: Earlier, policies: Mapping[str, Policy]) -> bool:
+    control = _control_of(rule["rule"])
+    then, now = (earlier.record.get("controls") or {}).get(control), policies.get(control)
+    return bool(then and now and then.get("policy") and then["policy"] == now["policy"])
 
 
-def _repaired(record: Record, earlier: Earlier, rules: Sequence[Rule]) -> Mapping[str, Any]:
+def _repaired(record: Record, earlier: Earlier, rules: Sequence[Rule]) -> Record:
     states = {rule["rule"]: rule["state"] for rule in record["rules"]}
-    seen = [
-        {**rule, "state": REPAIRED, "reason": f"{_first(rule['reason'])} by {earlier.run}; compliant now"}
+    seen: list[Rule] = [
+        {**rule, "state": REPAIRED, "reason": f"{_first(str(rule['reason']))} by {earlier.run}; compliant now"}
         for rule in rules
-        if control_of(rule) not in record.get(KEY, ()) and states.get(rule["rule"], COMPLIANT) == COMPLIANT
+        if _control_of(rule["rule"]) not in record.get(KEY, ()) and states.get(rule["rule"], COMPLIANT) == COMPLIANT
     ]
     if not seen:
         return record
@@ -98,7 +90,7 @@ def _repaired(record: Record, earlier: Earlier, rules: Sequence[Rule]) -> Mappin
     others = [rule for rule in record["rules"] if rule["rule"] not in names]
     return {
         **record,
-        "found_at": earlier.record["checked_at"],
+        "found_at": str(earlier.record["checked_at"]),
         "state": min([record["state"], REPAIRED], key=STATES.index),
         "rules_evaluated": max(record["rules_evaluated"], len(others) + len(seen)),
         "rules": sorted([*others, *seen], key=lambda rule: str(rule["rule"])),

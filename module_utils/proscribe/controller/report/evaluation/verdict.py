@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....model.finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN
 from ....model.types.record import Record
+from ....model.types.report import ReportVerdict
 from ..text.wording import clean, counted, some
 from .arithmetic import covered
 from .baseline import New
@@ -20,15 +21,7 @@ INTERRUPTED_EXIT = "14"
 MISTAKE_EXIT = "2"  # as where a host failed, or a command was called wrongly
 BROKEN_EXIT = "250"  # Ansible's own code for an unexpected error: the report itself failed
 # The first that fits decides.
-EXITS = (
-    BROKEN_EXIT,
-    INTERRUPTED_EXIT,
-    NOTHING_EXIT,
-    STOPPED_EXIT,
-    NONCOMPLIANT_EXIT,
-    INCOMPLETE_EXIT,
-    MISTAKE_EXIT,
-)
+EXITS = (BROKEN_EXIT, INTERRUPTED_EXIT, NOTHING_EXIT, STOPPED_EXIT, NONCOMPLIANT_EXIT, INCOMPLETE_EXIT, MISTAKE_EXIT)
 
 
 class Verdict(NamedTuple):
@@ -37,8 +30,8 @@ class Verdict(NamedTuple):
     exit: str
     reason: str = ""
 
-    def as_dict(self, gate_levels: Iterable[str], compared: bool, ansible_failed: bool) -> dict[str, Any]:
-        """As it stands in report.json: {gate, passed, exit, reason}. `gate` is the strictest one (of a run that is
+    def as_dict(self, gate_levels: Iterable[str], compared: bool, ansible_failed: bool) -> ReportVerdict:
+        """As it stands in report.json. `gate` is the strictest one (of a run that is
         `compared` with a baseline at least `noncompliant`), null where there was none to pass.
         """
         gate = strictest(gate_levels)
@@ -84,11 +77,7 @@ def judge(records: Sequence[Record], gate_levels: Iterable[str], ansible_failed:
 
 
 def judge_new(
-    records: Sequence[Record],
-    gate_levels: Iterable[str],
-    failed: bool,
-    new: Sequence[New],
-    not_served: int = 0,
+    records: Sequence[Record], gate_levels: Iterable[str], failed: bool, new: Sequence[New], not_served: int = 0
 ) -> Verdict:
     """As `judge`, for a run that is compared with an earlier one: only what is `new` since then counts for the gate.
     The gate is at least `noncompliant`, since comparing asks for a verdict.

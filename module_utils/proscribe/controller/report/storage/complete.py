@@ -10,6 +10,7 @@ from typing import Any
 
 from ....model.plan import canonical
 from ....model.types.record import Record, Rule
+from ....model.types.report import Report
 from .files import SUFFIX, opened
 
 LATEST = "latest"  # the newest report over the whole of the inventory
@@ -35,9 +36,7 @@ def find_run(reports: Path, name: str = LATEST) -> Path:
         return directory
     if "/" in name:
         raise NoSuchRun(f"{name} is no complete report, which has {REPORT} and {HOSTS}")
-    newest = runs(reports)[-3:]
-    there = f"the newest are {', '.join(newest)}" if newest else "there is none yet"
-    raise NoSuchRun(f"no complete report {name} in {reports}; {there}")
+    raise NoSuchRun(f"no complete report {name} in {reports}; {newest_runs(reports)}")
 
 
 def runs(reports: Path) -> list[str]:
@@ -49,28 +48,34 @@ def runs(reports: Path) -> list[str]:
     return sorted(name for name in names if not name.endswith(SUFFIX) and (reports / name / REPORT).is_file())
 
 
-def read_report(directory: Path) -> dict[str, Any]:
+def newest_runs(reports: Path) -> str:
+    """The newest complete reports, in words."""
+    newest = runs(reports)[-3:]
+    return f"the newest are {', '.join(newest)}" if newest else "there is none yet"
+
+
+def read_report(directory: Path) -> Report:
     """The fleet report in a report's directory. Raises UnreadableReport, or OSError."""
     path = directory / REPORT
     with opened(path) as stream:
-        report = _parsed(path, 1, stream.read())
+        report: Report = _parsed(path, 1, stream.read())
     if not isinstance(report.get("run"), dict):
         raise UnreadableReport(f"{path} is no fleet report")
     return report
 
 
-def read_records(directory: Path) -> Iterator[dict[str, Any]]:
+def read_records(directory: Path) -> Iterator[Record]:
     """The host records in a report's directory, one at a time. Raises UnreadableReport, or OSError."""
     path = directory / HOSTS
     with opened(path) as lines:
         for number, line in enumerate(lines, 1):
-            record = _parsed(path, number, line)
+            record: Record = _parsed(path, number, line)
             if not isinstance(record.get("host"), str) or not isinstance(record.get("rules"), list):
                 raise UnreadableReport(f"{path}:{number} is no host record")
             yield record
 
 
-def sharing(records: Iterator[Record]) -> list[dict[str, Any]]:
+def sharing(records: Iterator[Record]) -> list[Record]:
     """The records in a list, with one copy of each rule that thousands of hosts list with the same evidence."""
     rules: dict[str, Rule] = {}
     complete = []
@@ -80,7 +85,7 @@ def sharing(records: Iterator[Record]) -> list[dict[str, Any]]:
     return complete
 
 
-def _parsed(path: Path, number: int, text: str) -> dict[str, Any]:
+def _parsed(path: Path, number: int, text: str) -> Any:  # an object of ours, of some version
     try:
         value = json.loads(text)
     except ValueError as error:

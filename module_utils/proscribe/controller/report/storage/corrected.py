@@ -1,7 +1,7 @@
 """What runs have corrected and could not observe again: `corrected.json` beside the reports, {host: {control: run}}.
 
 The report of that run has the evidence. The first run that observes the control again says what became of it, and takes
-it out; the file is only there as long as something is open. Written in the turn of the fleet state.
+it out. The file is only there as long as something is open. Written in the turn of the fleet state.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from ....model.finding import BESIDE
 from ....model.plan import CONTROLS
 from ....model.types.record import Record
 from ....model.types.report import ReportRun
+from ....model.types.run import CompiledRun
 from ..evaluation.arithmetic import answered
-from ..evaluation.scope import controls_of
+from ..evaluation.scope import Run, controls_of
 from ..evaluation.unobserved import KEY, Earlier
 from .complete import UnreadableReport, read_records
 from .files import opened, whole
@@ -28,7 +29,7 @@ MOST = 256 * 1024 * 1024  # bytes of the file
 Open = dict[str, dict[str, str]]
 
 
-def earlier(reports: Path, run: ReportRun) -> dict[str, list[Earlier]]:
+def earlier(reports: Path, run: CompiledRun) -> dict[str, list[Earlier]]:
     """What earlier runs have left open of the hosts and the controls of a run, by host. What cannot be read any more is
     nobody's to say.
     """
@@ -46,7 +47,7 @@ def earlier(reports: Path, run: ReportRun) -> dict[str, list[Earlier]]:
     return found
 
 
-def _about(run: ReportRun) -> tuple[str, ...]:
+def _about(run: Run) -> tuple[str, ...]:
     """The controls that a run observes; with all of them, what is beside them too."""
     controls = controls_of(run)
     return (*controls, *BESIDE) if controls == CONTROLS else controls

@@ -1,8 +1,8 @@
 """A run's report on disk: `<id>.partial/` while hosts come in, `<id>/` when it is complete, and links beside them.
 
 `newest` points to the last complete report, `latest` to the last one that stands for the whole (latest.py). A run that
-is killed leaves its `.partial` directory with its journal, from which the next run closes it (journal.py), and both
-links as they were.
+is killed leaves both links as they were, and its `.partial` directory with its journal. From that the next run closes
+it (journal.py).
 
 Reports hold names of users and of what they have installed, so they are for the owner and the group of the controller's
 account only: directories 0750, files 0640, whatever the umask.
@@ -54,10 +54,11 @@ class ReportDirectory:
         exports: Callable[[Path], None] | None = None,
         latest: bool = True,
     ) -> Path:
-        """Write the reconciled records, the fleet report, the page and the lists of hosts (file name: hosts), and make
-        this the newest report and, if `latest`, the one that stands for the whole. Returns the
-        directory of the complete report. `exports` writes more files into the directory that it is given; it goes
-        first, so that the report can say what became of them.
+        """Write the reconciled records, the fleet report, the page and the lists of hosts (file name: hosts).
+
+        This is the newest report then and, if `latest`, the one that stands for the whole. Returns its directory.
+        `exports` writes more files into the directory that it is given. It goes first, so that the report can say what
+        became of them.
         """
         if exports:
             exports(self.partial)

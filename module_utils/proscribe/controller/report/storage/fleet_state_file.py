@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def read(reports: Path) -> tuple[FleetState, str]:
     return fleet_state, ""
 
 
-def _line(fleet_state: FleetState, rules: dict[int, Rules], line: dict[str, Any], first: bool) -> None:
+def _line(fleet_state: FleetState, rules: dict[int, Rules], line: Mapping[str, Any], first: bool) -> None:
     if first:
         if line["schema"] != SCHEMA:
             raise ValueError(f"schema is {line['schema']!r}, expected {SCHEMA!r}")
@@ -80,7 +80,7 @@ def _line(fleet_state: FleetState, rules: dict[int, Rules], line: dict[str, Any]
             observations,
             line.get("attempts") or {},
             line["stale_after"],
-            line.get("watch") or {},
+            line.get("watch", {}),
             line.get("requests") or 0,
         )
 
@@ -95,7 +95,7 @@ def write(reports: Path, fleet_state: FleetState) -> None:
         stream.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in _lines(fleet_state))
 
 
-def _lines(fleet_state: FleetState) -> Iterator[dict[str, Any]]:
+def _lines(fleet_state: FleetState) -> Iterator[dict[str, object]]:
     yield {"schema": SCHEMA, "whole": fleet_state.whole, "waivers": fleet_state.waivers, "used": fleet_state.used}
     numbers: dict[Rules, int] = {}
     for host in fleet_state.hosts.values():
@@ -107,7 +107,7 @@ def _lines(fleet_state: FleetState) -> Iterator[dict[str, Any]]:
                 yield {"rules": numbers[rules], "of": rules}
             observations[name] = [*said, numbers[rules] if rules else -1]
         by_control = [observations.pop(name) for name in CONTROLS]
-        beside: dict[str, Any] = {"attempts": host.attempts} if host.attempts else {}
+        beside: dict[str, object] = {"attempts": host.attempts} if host.attempts else {}
         beside |= {f"{name}_look": observation for name, observation in observations.items()}
         beside |= {"watch": host.watch} if host.watch else {}
         beside |= {"requests": host.requests} if host.requests else {}

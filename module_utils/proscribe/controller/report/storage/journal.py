@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from ....model.types.report import ReportRun
+from ....model.types.run import CompiledRun
 from ...waiting import locked
 from .files import FILE_MODE, SUFFIX, opened, sync
 from .files import JOURNAL as FILE
@@ -38,7 +38,7 @@ KERNEL, MACHINE = Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id
 class Journal:
     """The journal of the run that goes on in this process. Raises OSError."""
 
-    def __init__(self, directory: Path, run: ReportRun) -> None:
+    def __init__(self, directory: Path, run: CompiledRun) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(directory / FILE, flags, FILE_MODE)
         os.fchmod(descriptor, FILE_MODE)
@@ -96,7 +96,7 @@ class Left:
     line says, `ended` when it last wrote, in seconds since the epoch.
     """
 
-    def __init__(self, directory: Path, stream: TextIO, run: ReportRun) -> None:
+    def __init__(self, directory: Path, stream: TextIO, run: CompiledRun) -> None:
         self.directory, self.run = directory, run
         self.ended = os.fstat(stream.fileno()).st_mtime
         self._stream = stream
@@ -112,15 +112,14 @@ class Left:
 
 
 def left(reports: Path) -> Iterator[Left]:
-    """The runs in a directory of reports that have ended and closed no report, oldest first; each is held until the
-    next one is asked for. What has no journal that says which run it is did not come to touch a host.
+    """The runs in a directory of reports that have ended and closed no report, oldest first.
+
+    Each is held until the next one is asked for. What has no journal that says which run it is touched no host.
     """
     for name in _in_the_making(reports):
         if found := _left(reports / name):
-            try:
+            with contextlib.closing(found):
                 yield found
-            finally:
-                found.close()
 
 
 def _in_the_making(reports: Path) -> list[str]:
@@ -169,7 +168,7 @@ def _is_still(directory: Path, descriptor: int) -> bool:
         return False
 
 
-def _is_over(where: Mapping[str, Any], silent: float) -> bool:
+def _is_over(where: Mapping[str, object], silent: float) -> bool:
     """Whether the run that wrote that of itself, and nobody holds, is over. `silent`: seconds since it wrote."""
     now = here()
     if where.get("kernel") == now["kernel"]:

@@ -1,17 +1,17 @@
 """Which earlier run `latest` is as a baseline: one that passed. A run that failed never becomes what is accepted.
 
-Each report keeps the verdict of its gate. As long as no run was judged, the newest one is what a gate begins with;
-from then on only a run that passed takes its place, and one without a gate does not.
+Each report keeps the verdict of its gate. As long as no run was judged, the newest one is what a gate begins with.
+From then on only a run that passed takes its place, and one without a gate does not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
+from ....model.types.report import ReportRun
 from ..evaluation.scope import Scope, controls_of, covers
-from .complete import NoSuchRun, UnreadableReport, read_report, runs
+from .complete import NoSuchRun, UnreadableReport, newest_runs, read_report, runs
 
 
 def latest_passed(reports: Path, scope: Scope) -> Path:
@@ -21,21 +21,21 @@ def latest_passed(reports: Path, scope: Scope) -> Path:
         return reports / found
     if failed:
         raise NoSuchRun(f"no run of this scope in {reports} has passed; {failed} failed, name it if it is to count")
-    raise NoSuchRun(f"no complete report latest in {reports} that covers this run; {_there(reports)}")
+    raise NoSuchRun(f"no complete report latest in {reports} that covers this run; {newest_runs(reports)}")
 
 
-def _accepted(runs: Iterable[tuple[str, Mapping[str, Any]]], scope: Scope) -> tuple[str, str]:
+def _accepted(runs: Iterable[tuple[str, ReportRun]], scope: Scope) -> tuple[str, str]:
     """Of runs, the newest first: which is the baseline, and the newest that failed its gate; "" for none."""
     failed = began = ""
     for name, run in runs:
         if not covers(run, scope):
             continue
-        verdict = run.get("verdict") or {}
-        if verdict.get("gate") and verdict.get("passed"):
+        verdict = run.get("verdict")
+        if verdict and verdict["gate"] and verdict["passed"]:
             return name, failed
-        if verdict.get("gate"):
+        if verdict and verdict["gate"]:
             failed, began = failed or name, ""
-        elif verdict.get("passed", True):  # a run that was stopped, or evaluated nothing, is no beginning
+        elif not verdict or verdict["passed"]:  # a run that was stopped, or evaluated nothing, is no beginning
             began = began or name
     return began, failed
 
@@ -49,14 +49,9 @@ def retained(reports: Path) -> list[Path]:
     return [reports / name for scope in scopes if (name := _accepted(runs, scope)[0])]
 
 
-def _newest_first(reports: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
+def _newest_first(reports: Path) -> Iterable[tuple[str, ReportRun]]:
     for name in reversed(runs(reports)):
         try:
             yield name, read_report(reports / name)["run"]
         except (OSError, UnreadableReport):
             continue  # what cannot be read was accepted by nobody
-
-
-def _there(reports: Path) -> str:
-    newest = runs(reports)[-3:]
-    return f"the newest are {', '.join(newest)}" if newest else "there is none yet"

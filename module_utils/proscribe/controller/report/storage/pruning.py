@@ -1,10 +1,11 @@
-"""Folders of old reports, taken away where the inventory says for how long they are kept.
+"""Takes away folders of old reports, where the inventory says for how long they are kept.
 
-Reports hold names of users and of what they have installed, so an organisation may have to be rid of them. What is not
-plainly a report of ours (a real directory, by the name that a run gives it) is left alone, and so are the reports
-that `latest` and `newest` point to, a run that is under way, and the baselines of this run and of later
-ones. The plans in `plans/` name no user but those of waivers, and the history still asks them what a host had to keep;
-they stay.
+Reports hold names of users and of what they have installed, so an organisation may have to be rid of them. These stay:
+
+- What is not plainly a report of ours: a real directory, by the name that a run gives it.
+- The reports that `latest` and `newest` point to, and the baselines of this run and of later ones.
+- A run that is under way.
+- The plans in `plans/`: they name no user but those of waivers, and the history still asks what a host had to keep.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ GOING = ".going-"
 
 def prune(reports: Path, now: str, keep: int, needed: Iterable[Path] = ()) -> list[str]:
     """Take away the folders of the runs that began more than `keep` seconds before `now` (2026-11-25T08:00:00Z), but
-    for those `wanted` and the latest. Returns what could not be taken away, in sentences; raises nothing.
+    for those `needed` and the latest. Returns what could not be taken away, in sentences; raises nothing.
     """
     oldest = moment_of(now) - datetime.timedelta(seconds=keep)
     try:

@@ -86,8 +86,8 @@ def _taken(before: Iterable[Request], run: ReportRun, records: Sequence[Record])
     found = {key: one for key, one in known.items() if one.host not in said}
     for record in records:
         for one in record.get("requests") or () if record["host"] in seen else ():
-            id_, user, service, reason, at = (one[key] for key in ("id", "user", "service", "reason", "at"))
-            new = Request(record["host"], id_, user, service, reason, at, inventory, run["id"])
+            about = one["id"], one["user"], one["service"], one["reason"], one["at"]
+            new = Request(record["host"], *about, inventory, run["id"])
             earlier = known.get(new.key)
             found[new.key] = new._replace(run=earlier.run) if earlier else new
     return sorted(found.values(), key=lambda one: (one.at, one.key))
