@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from email.message import EmailMessage
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 from ...base.duration import moment_of, spelled
 from ...model.finding import COMPLIANT, OPEN, REPAIRED
@@ -30,15 +30,22 @@ LONGEST = 160  # characters of evidence
 REPORTED = (INCIDENT, ENDED, FROZEN)  # what happened; that a plan is stale is a rule of its own
 
 
+class Sendable(TypedDict):
+    """The facts for a webhook, and a mail but for whom it is to."""
+
+    facts: Mapping[str, object]
+    message: str
+
+
 class Notification(NamedTuple):
     """A notification: one line, and the whole of it for people and for machines."""
 
     subject: str
     lines: tuple[str, ...]
-    facts: dict[str, Any]
+    facts: Mapping[str, object]
 
-    def as_dict(self) -> dict[str, Any]:
-        """For the playbook that sends it: the facts for a webhook, and a mail but for whom it is to."""
+    def as_dict(self) -> Sendable:
+        """For the playbook that sends it."""
         mail = EmailMessage()
         mail["Subject"] = self.subject
         mail["Auto-Submitted"] = "auto-generated"
@@ -47,16 +54,35 @@ class Notification(NamedTuple):
 
     @property
     def text(self) -> str:
+        """The whole of it, line by line."""
         return "\n".join(self.lines) + "\n"
 
 
-def made(subject: str, lines: Sequence[str], **facts: Any) -> Notification:
+def made(subject: str, lines: Sequence[str], **facts: object) -> Notification:
     """A notification; `text` among its facts is what chat webhooks show."""
-    shown = [clean(line) for line in lines]
-    text = "\n".join([clean(subject), "", *shown])
-    return Notification(
-        clean(subject), tuple(shown), {"schema": SCHEMA, "subject": clean(subject), "text": text, **facts}
-    )
+    subject, shown = clean(subject), tuple(clean(line) for line in lines)
+    text = "\n".join([subject, "", *shown])
+    return Notification(subject, shown, {"schema": SCHEMA, "subject": subject, "text": text, **facts})
+
+
+class Changed(NamedTuple):
+    """A rule of a host that changed. `rule` is "" for the host as a whole."""
+
+    rule: str
+    state: str
+    what: str
+    since: str | None
+    found: str | None = None
+    repaired: str | None = None
+    times: int = 0  # that it drifted in PERIOD
+
+
+class Happened(NamedTuple):
+    """What a notification has of a host."""
+
+    record: Record
+    items: list[Changed]
+    between: list[Remark]
 
 
 class Known(NamedTuple):
@@ -87,52 +113,47 @@ def notification(report: Report, records: Iterable[Record], known: Known | None,
     """The notification of a run, or None where nothing changed. `known` is what the history says (None: nothing; then
     what is wrong counts as new), `where` the directory of the report.
     """
-    by_host: dict[str, list[dict[str, Any]]] = {}
-    who: dict[str, Mapping[str, Any]] = {}
-    happened: dict[str, list[Remark]] = {}
+    by_host: dict[str, Happened] = {}
     began = {(change.host, change.rule): change for change in (known.changes if known else ())}
     for record in records:
-        host = record["host"]
-        items = list(_of_record(record, began, known))
-        if between := _between(record, known):
-            happened[host] = between
-        if items or between:
-            by_host[host] = items
-            who[host] = record
-    broken = {(host, item["rule"]) for host, items in by_host.items() for item in items if item["state"] != COMPLIANT}
+        one = Happened(record, list(_of_record(record, began, known)), _between(record, known))
+        if one.items or one.between:
+            by_host[record["host"]] = one
+    broken = {(host, item.rule) for host, one in by_host.items() for item in one.items if item.state != COMPLIANT}
     again = history_news.again_and_again(known.times, broken) if known else {}
     stopped = cut_short(report)
     if not by_host and not stopped:
         return None
-    subject = _subject(by_host, who, stopped, known, happened)
     lines = [f"The run was stopped: {stopped}", ""] if stopped else []
-    for host in list(by_host)[:MOST_HOSTS]:
-        lines += _host(host, by_host[host], who[host], happened.get(host, ()))
+    for one in list(by_host.values())[:MOST_HOSTS]:
+        lines += _host(one)
     if len(by_host) > MOST_HOSTS:
         lines.append(f"... and {counted(len(by_host) - MOST_HOSTS, 'more host')}")
     if again:
         lines += ["", f"Repeated drift, so something there reverts the correction: {some(list(again), 10)}"]
     lines += ["", f"The whole report: {where}/report.html"]
-    facts = {
-        "run": report["run"]["id"],
-        "finished": report["run"]["finished"],
-        "report": where,
-        "hosts": [
-            {
-                "host": host,
-                "logged_in": list(who[host].get("logged_in", ())),
-                "number_of_changes": len(items),
-                "still_not_in_order": len(_still(who[host], items)),
-                "changes": items[: MOST_RULES * 5],
-                "between_runs": [_fact(one) for one in happened.get(host, ())][: MOST_RULES * 5],
-            }
-            for host, items in list(by_host.items())[: MOST_HOSTS * 5]
-        ],
-        "number_of_hosts": len(by_host),
-        "again_and_again": sorted(again),
-        "stopped": stopped or None,
+    return made(
+        _subject(by_host, stopped, known),
+        lines,
+        run=report["run"]["id"],
+        finished=report["run"]["finished"],
+        report=where,
+        hosts=[_facts(one) for one in list(by_host.values())[: MOST_HOSTS * 5]],
+        number_of_hosts=len(by_host),
+        again_and_again=sorted(again),
+        stopped=stopped or None,
+    )
+
+
+def _facts(one: Happened) -> dict[str, object]:
+    return {
+        "host": one.record["host"],
+        "logged_in": list(one.record.get("logged_in", ())),
+        "number_of_changes": len(one.items),
+        "still_not_in_order": len(_still(one)),
+        "changes": [item._asdict() for item in one.items[: MOST_RULES * 5]],
+        "between_runs": [_fact(remark) for remark in one.between[: MOST_RULES * 5]],
     }
-    return made(subject, lines, **facts)
 
 
 def _between(record: Record, known: Known | None) -> list[Remark]:
@@ -144,88 +165,59 @@ def _between(record: Record, known: Known | None) -> list[Remark]:
     return [one for one in found if history_between.of(one) in new]
 
 
-def _fact(one: Remark) -> dict[str, Any]:
+def _fact(one: Remark) -> dict[str, object]:
     facts = {key: getattr(one, key) for key in ("kind", "rule", "program", "user", "first", "last", "times")}
     return {**facts, "users": list(one.users), "text": clean(one.text)}
 
 
 def _of_record(
     record: Record, began: Mapping[tuple[str, str], history_news.Change], known: Known | None
-) -> Iterable[dict[str, Any]]:
-    """What changed on a host: {rule, state, what, since, repaired, times}."""
+) -> Iterable[Changed]:
+    """What changed on a host."""
     host = record["host"]
-    listed = set()
+    times = known.times if known else {}
+    listed = {rule["rule"] for rule in record["rules"]}
     for rule in record["rules"]:
         name, state = rule["rule"], rule["state"]
-        listed.add(name)
         change = began.get((host, name))
-        if state not in (*OPEN, REPAIRED):
+        if state not in (*OPEN, REPAIRED) or (known is not None and change is None):  # it was so before
             continue
-        if known is not None and change is None:
-            continue  # it was so before
         first = evidence(rule["findings"][0]) if rule["findings"] else clean(rule["reason"] or "")
         more = len(rule["findings"]) - 1
+        what = f"{first} and {more} more" if more > 0 else first
         found = record.get("found_at") or record["checked_at"]
-        yield {
-            "rule": name,
-            "state": state,
-            "what": f"{first} and {more} more" if more > 0 else first,
-            "since": change.opened if change else found,
-            "found": found,
-            "repaired": record["checked_at"] if state == REPAIRED else None,
-            "times": known.times.get((host, name), 0) if known else 0,
-        }
+        repaired = record["checked_at"] if state == REPAIRED else None
+        yield Changed(
+            name, state, what, change.opened if change else found, found, repaired, times.get((host, name), 0)
+        )
     change = began.get((host, ""))
     if change is not None or (known is None and not record["rules_evaluated"]):
         ended = change.ended if change else ""
         what = "answers again" if ended else record["reason"] or (change.evidence if change else "")
-        state = COMPLIANT if ended else record["state"]
-        since = change.opened if change else None
-        yield {
-            "rule": "",
-            "state": state,
-            "what": clean(what),
-            "since": since,
-            "found": None,
-            "repaired": None,
-            "times": 0,
-        }
+        yield Changed("", COMPLIANT if ended else record["state"], clean(what), change.opened if change else None)
     for (there, name), change in began.items() if known else ():
         if there == host and name and name not in listed and change.ended in (COMPLIANT, REPAIRED):
-            what = f"compliant again: {change.evidence}"
-            yield {
-                "rule": name,
-                "state": COMPLIANT,
-                "what": clean(what),
-                "since": change.opened,
-                "found": None,
-                "repaired": record["checked_at"],
-                "times": known.times.get((host, name), 0) if known else 0,
-            }
+            what, number = clean(f"compliant again: {change.evidence}"), times.get((host, name), 0)
+            yield Changed(name, COMPLIANT, what, change.opened, repaired=record["checked_at"], times=number)
 
 
-def _still(record: Record, items: Sequence[Mapping[str, Any]]) -> list[str]:
+def _still(one: Happened) -> list[str]:
     """The rules of a host that are as wrong as they were, in a run that changed others."""
-    notified = {item["rule"] for item in items}
-    return [rule["rule"] for rule in record["rules"] if rule["state"] in OPEN and rule["rule"] not in notified]
+    notified = {item.rule for item in one.items}
+    return [rule["rule"] for rule in one.record["rules"] if rule["state"] in OPEN and rule["rule"] not in notified]
 
 
-def _subject(
-    by_host: Mapping[str, Sequence[Mapping[str, Any]]],
-    records: Mapping[str, Record],
-    stopped: str | None,
-    known: Known | None,
-    happened: Mapping[str, Sequence[Remark]],
-) -> str:
-    states = {host: {item["state"] for item in items} for host, items in by_host.items()}
+def _subject(by_host: Mapping[str, Happened], stopped: str, known: Known | None) -> str:
+    states = {host: {item.state for item in one.items} for host, one in by_host.items()}
     corrected = {host for host, found in states.items() if REPAIRED in found}
-    repaired = {host for host in corrected if records[host]["state"] not in OPEN}
+    repaired = {host for host in corrected if by_host[host].record["state"] not in OPEN}
     # What was wrong in an earlier run already has not drifted since.
-    drifted = {host for host in repaired if any(map(_drifted, by_host[host]))}
+    drifted = {host for host in repaired if any(map(_drifted, by_host[host].items))}
     wrong = sum(bool(found - {REPAIRED, COMPLIANT}) for found in states.values())
-    closed = sum(any(one.kind == INCIDENT and not one.open_now for one in found) for found in happened.values())
-    ended = sum(any(one.kind == ENDED for one in found) for found in happened.values())
-    frozen = sum(any(one.kind == FROZEN for one in found) for found in happened.values())
+    happened = [one.between for one in by_host.values() if one.between]
+    closed = sum(any(one.kind == INCIDENT and not one.open_now for one in found) for found in happened)
+    ended = sum(any(one.kind == ENDED for one in found) for found in happened)
+    frozen = sum(any(one.kind == FROZEN for one in found) for found in happened)
     mended = sum(found == {COMPLIANT} for found in states.values())
     first = bool(known and known.first)
     verbs = {
@@ -246,29 +238,35 @@ def _subject(
     return "Proscribe: " + ", ".join(parts or [f"events between two runs on {counted(len(happened), 'host')}"])
 
 
-def _drifted(item: Mapping[str, Any]) -> bool:
-    return item["state"] == REPAIRED and not (item["since"] and item["since"] < item["found"])
+def _drifted(item: Changed) -> bool:
+    return item.state == REPAIRED and not _known_before(item)
 
 
-def _host(host: str, items: Sequence[Mapping[str, Any]], record: Record, happened: Sequence[Remark]) -> Iterable[str]:
+def _known_before(item: Changed) -> bool:
+    """Whether a rule was wrong before the run found it so."""
+    return bool(item.since and item.found) and str(item.since) < str(item.found)
+
+
+def _host(one: Happened) -> Iterable[str]:
+    record, happened = one.record, one.between
     logged_in = record.get("logged_in")
-    yield f"{host}{f' (logged in: {some(logged_in, 5)})' if logged_in else ''}"
-    together: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-    for item in items:
-        control = item["rule"].partition("/")[0]
+    yield f"{record['host']}{f' (logged in: {some(logged_in, 5)})' if logged_in else ''}"
+    together: dict[tuple[str, ...], list[Changed]] = {}
+    for item in one.items:
+        control = item.rule.partition("/")[0]
         # One missing policy file is a hundred rules; an app is a thing of its own.
-        place = item["rule"] if control == "apps" else control
-        together.setdefault((place, item["state"], str(item["since"]), str(item["times"])), []).append(item)
+        place = item.rule if control == "apps" else control
+        together.setdefault((place, item.state, str(item.since), str(item.times)), []).append(item)
     for group in list(together.values())[:MOST_RULES]:
         yield f"  {_item(group)}"
     if len(together) > MOST_RULES:
         yield f"  ... and more: {counted(sum(map(len, list(together.values())[MOST_RULES:])), 'rule')}"
-    for one in happened[:MOST_RULES]:
-        whose = f"{one.rule}, {one.program} of {one.user}" if one.kind == ENDED else one.rule or "the watcher"
-        yield f"  {whose}: {one.text}"
+    for remark in happened[:MOST_RULES]:
+        of_user = f"{remark.rule}, {remark.program} of {remark.user}"
+        yield f"  {of_user if remark.kind == ENDED else remark.rule or 'the watcher'}: {remark.text}"
     if len(happened) > MOST_RULES:
         yield f"  ... and more between two runs: {counted(len(happened) - MOST_RULES, 'event')}"
-    if still := _still(record, items):
+    if still := _still(one):
         controls = {rule.partition("/")[0] for rule in still}
         why = [error["message"] for error in record["errors"] if error["control"] in controls][:1]
         yield f"  still not compliant: {': '.join([_named(still), *map(_short, why)])}"
@@ -282,17 +280,17 @@ def _named(rules: Sequence[str]) -> str:
     return ", ".join(counted(controls.count(control), f"{control} rule") for control in dict.fromkeys(controls))
 
 
-def _item(group: Sequence[Mapping[str, Any]]) -> str:
+def _item(group: Sequence[Changed]) -> str:
     """Rules that have one cause, or one rule, in a line."""
     first = group[0]
-    name = _named([item["rule"] for item in group])
-    state = "corrected" if first["state"] == REPAIRED else first["state"]
-    when = f"since {moment(first['since'])}" if first["since"] else ""
-    if first["state"] == REPAIRED:
-        known_before = f", {when}" if first["since"] and first["since"] < first["found"] else ""
-        when = f"found {_instant(first['found'])}, corrected {_instant(first['repaired'])}{known_before}"
-    times = f" (time {first['times']} in {PERIOD} days)" if first["times"] > 1 else ""
-    detail = "; ".join(part for part in (_short(first["what"]), when) if part)
+    name = _named([item.rule for item in group])
+    state = "corrected" if first.state == REPAIRED else first.state
+    when = f"since {moment(first.since)}" if first.since else ""
+    if first.state == REPAIRED:
+        known_before = f", {when}" if _known_before(first) else ""
+        when = f"found {_instant(first.found)}, corrected {_instant(first.repaired)}{known_before}"
+    times = f" (time {first.times} in {PERIOD} days)" if first.times > 1 else ""
+    detail = "; ".join(part for part in (_short(first.what), when) if part)
     return f"{name or 'the host'}: {state}{times}{f': {detail}' if detail else ''}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .notification import Notification, made
 from .storage.requests_file import Request
@@ -40,7 +40,7 @@ def notification(requests: Sequence[Request], departments: Mapping[str, Departme
     return made(subject, lines, requests=facts, number_of_requests=len(requests))
 
 
-def for_heads(requests: Sequence[Request], departments: Mapping[str, Department], command: str) -> list[dict[str, Any]]:
+def for_heads(requests: Sequence[Request], departments: Mapping[str, Department], command: str) -> list[dict[str, str]]:
     """For each head with an address, a mail about the requests of the own department only: {mail, message}."""
     found: dict[str, list[Request]] = {}
     for one in requests:
