@@ -21,11 +21,12 @@ requirements:
 author: The Proscribe developers
 """
 
+import functools
 import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,21 @@ from proscribe.controller.report.terminal.dry_run import DryRun
 from proscribe.controller.report.text.layout import fitted, screen_width
 from proscribe.controller.report.text.wording import PREFIXES, clean, message
 
+Difference = Mapping[str, Any]  # of a file, as its module reports it
+
 KNOWN = 256  # answers whose changes are remembered
 OURS = (*ENFORCING, *SCHEDULING, CUSTODY)  # the modules that say what they change, action by action
+
+
+def _unless_quiet(event: Callable[..., None]) -> Callable[..., None]:
+    """An event of the default screen, which is not shown of our plays."""
+
+    @functools.wraps(event)
+    def shown(self: CallbackModule, *args: Any, **kwargs: Any) -> None:
+        if not self._quiet:
+            event(self, *args, **kwargs)
+
+    return shown
 
 
 class CallbackModule(Default):
@@ -81,7 +95,7 @@ class CallbackModule(Default):
         self._files: DifferenceFiles | None = None
         self._dry_run = DryRun()
         self._known: dict[str, list[differences.Change]] = {}  # by what they were made of
-        self._differing: tuple[Any, list[Mapping[str, Any]]] = (None, [])  # a result, and its differences to be shown
+        self._differing: tuple[object, list[Difference]] = (None, [])  # a result, and its differences to be shown
 
     # -- which plays are ours ------------------------------------------------------------------------------------------
 
@@ -158,7 +172,7 @@ class CallbackModule(Default):
             lines += [] if all(one.whole for one in said) else [f"  all of it: {self._in_full(result, found)}"]
             self._say("\n".join(lines))
 
-    def _in_full(self, result: Any, found: Sequence[Mapping[str, Any]]) -> str:
+    def _in_full(self, result: Any, found: Sequence[Difference]) -> str:
         """Where the whole difference is."""
         if self._files is None:
             return "-v shows it"
@@ -193,7 +207,7 @@ class CallbackModule(Default):
         for note in notes:
             self._say(f"note: {host}: {clean(note)}")
 
-    def _summed_up(self, differing: list[Mapping[str, Any]], actions: list[Any]) -> list[differences.Change]:
+    def _summed_up(self, differing: list[Difference], actions: list[Any]) -> list[differences.Change]:
         """The changes of an answer. Ten thousand equal hosts have one answer, and to sum it up takes 20 ms."""
         key = _digest([*differing, {"actions": actions}])
         if key not in self._known:
@@ -249,41 +263,15 @@ class CallbackModule(Default):
 
     # -- what is not shown of ours -------------------------------------------------------------------------------------
 
-    def v2_runner_on_skipped(self, result: Any) -> None:
-        if not self._quiet:
-            super().v2_runner_on_skipped(result)
-
-    def v2_runner_item_on_ok(self, result: Any) -> None:
-        if not self._quiet:
-            super().v2_runner_item_on_ok(result)
-
-    def v2_runner_item_on_failed(self, result: Any) -> None:
-        if not self._quiet:
-            super().v2_runner_item_on_failed(result)
-
-    def v2_runner_item_on_skipped(self, result: Any) -> None:
-        if not self._quiet:
-            super().v2_runner_item_on_skipped(result)
-
-    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        if not self._quiet:
-            super().v2_playbook_on_task_start(task, is_conditional)
-
-    def v2_playbook_on_handler_task_start(self, task: Any) -> None:
-        if not self._quiet:
-            super().v2_playbook_on_handler_task_start(task)
-
-    def v2_playbook_on_include(self, included_file: Any) -> None:
-        if not self._quiet:
-            super().v2_playbook_on_include(included_file)
-
-    def v2_playbook_on_no_hosts_matched(self) -> None:
-        if not self._quiet:
-            super().v2_playbook_on_no_hosts_matched()
-
-    def v2_playbook_on_no_hosts_remaining(self) -> None:
-        if not self._quiet:
-            super().v2_playbook_on_no_hosts_remaining()
+    v2_runner_on_skipped = _unless_quiet(Default.v2_runner_on_skipped)
+    v2_runner_item_on_ok = _unless_quiet(Default.v2_runner_item_on_ok)
+    v2_runner_item_on_failed = _unless_quiet(Default.v2_runner_item_on_failed)
+    v2_runner_item_on_skipped = _unless_quiet(Default.v2_runner_item_on_skipped)
+    v2_playbook_on_task_start = _unless_quiet(Default.v2_playbook_on_task_start)
+    v2_playbook_on_handler_task_start = _unless_quiet(Default.v2_playbook_on_handler_task_start)
+    v2_playbook_on_include = _unless_quiet(Default.v2_playbook_on_include)
+    v2_playbook_on_no_hosts_matched = _unless_quiet(Default.v2_playbook_on_no_hosts_matched)
+    v2_playbook_on_no_hosts_remaining = _unless_quiet(Default.v2_playbook_on_no_hosts_remaining)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         self._would_change()
@@ -296,5 +284,5 @@ def _identity(result: Any) -> tuple[Any, Any]:
     return result.host.get_name(), identity(result.task)
 
 
-def _digest(found: Sequence[Mapping[str, Any]]) -> str:
+def _digest(found: Sequence[Mapping[str, object]]) -> str:
     return hashlib.sha256(json.dumps(found, sort_keys=True, default=str).encode("utf-8", "replace")).hexdigest()

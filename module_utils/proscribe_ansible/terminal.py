@@ -1,0 +1,91 @@
+"""What the report prints, beside what the screen of the run (Ansible's stdout callback) does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ansible import constants as C
+from ansible.utils import color
+from ansible.utils.display import Display
+from proscribe.controller.report.collection.invocation import where_we_are
+from proscribe.controller.report.collection.progress import Line
+from proscribe.controller.report.terminal.summary import Screen
+from proscribe.controller.report.text.layout import fitted, screen_width
+from proscribe.controller.report.text.layout import warning as in_lines
+from proscribe.controller.report.text.wording import PREFIXES, clean
+
+OURS = "proscribe_stdout"
+# Screens that are one document for a program; what is printed beside it goes to stderr.
+DOCUMENTS = ("json", "jsonl")
+
+
+class Terminal:
+    """The terminal of a run, and its log file."""
+
+    def __init__(self) -> None:
+        self.display = Display()
+
+    def rewrites(self) -> bool:
+        """Whether a line on the terminal can be rewritten: nothing else prints between, and somebody is looking."""
+        ours = C.DEFAULT_STDOUT_CALLBACK == OURS and self.display.verbosity == 0
+        return ours and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+    def progress(self, text: str) -> None:
+        """Print a line that says how far the run is, if there is one now."""
+        if text:
+            self.show(Line.put(text), screen_only=text.endswith("\r"), newline=False)
+            sys.stdout.flush()
+
+    def take_line_away(self) -> None:
+        """Take away the line that says how far the run is."""
+        self.display.display(Line.away(), screen_only=True, newline=False)
+
+    def show(self, text: str, **options: Any) -> None:
+        """Print beside what the screen of the run prints."""
+        document = C.DEFAULT_STDOUT_CALLBACK.rpartition(".")[2] in DOCUMENTS
+        self.display.display(text, stderr=document, **options)
+
+    def print(self, render: Callable[[Screen], str]) -> None:
+        """Print what `render` makes for the screen; a log file gets it without colours."""
+        interactive = sys.stdout.isatty()
+        # What is piped or kept in a file has no screen to fit.
+        width, lines = screen_width(), shutil.get_terminal_size().lines if interactive else sys.maxsize
+        colours = interactive and color.ANSIBLE_COLOR and not os.environ.get("NO_COLOR")
+        here = where_we_are(os.environ)
+        self.show(render(Screen(width, lines, colours, here)), screen_only=True)
+        if C.DEFAULT_LOG_PATH:
+            self.display.display(render(Screen(width, lines, False, here)), log_only=True)
+
+    def hand_over(self, text: str) -> None:
+        """Give the launcher an answer for machines, on a descriptor with nothing else on it; else it is printed."""
+        descriptor = os.environ.get("PROSCRIBE_ANSWER_FD", "")
+        if descriptor.isdigit():
+            with open(int(descriptor), "w", encoding="utf-8", closefd=False) as stream:
+                stream.write(text + "\n")
+        else:
+            self.display.display(text)
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self.display.warning(in_lines(clean(text)))
+
+    def mistake(self, text: str) -> None:
+        """Print a mistake in the policy, unless our own screen did where it happened."""
+        if C.DEFAULT_STDOUT_CALLBACK != OURS:
+            lines = [clean(line) for line in PREFIXES.sub("", text).splitlines()]
+            self.display.display("\n".join(lines), color=C.COLOR_ERROR)
+
+    def interrupted(self, why: str) -> None:
+        """Print that the run ends now, unless the terminal is gone."""
+        said = f"interrupted {why}: the report of what was done is written; a second Ctrl-C ends it at once"
+        with contextlib.suppress(OSError):
+            self.show(fitted(f"\n{said}", screen_width()))
+
+    def conclude(self, text: str) -> None:
+        """Print why the run does not end well."""
+        self.show(fitted(f"\n{text}", screen_width()), color=C.COLOR_ERROR)
