@@ -8,7 +8,6 @@ import datetime
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
@@ -17,7 +16,7 @@ from ansible.parsing.dataloader import DataLoader
 from ...model.types.record import Record
 from ...model.types.report import Report
 from ...wire.store import PLANS, Store, Untrusted
-from ..report.end.publishing import Beyond, publish
+from ..report.end.publishing import Beyond, Past, publish
 from ..report.evaluation.advice import NOT_REACHED, SET_ASIDE, host_lists
 from ..report.evaluation.merge import Part, merged
 from ..report.history import HistoryError, open_history
@@ -91,7 +90,7 @@ def _bring_plans(source: Path, store: Path) -> None:
             ours.add(theirs.stored(digest), digest)
 
 
-def _remember(report: Report, records: Sequence[Record], reports: Path) -> dict[str, Any]:
+def _remember(report: Report, records: Sequence[Record], reports: Path) -> Past:
     """Write the run into the history; return what the page shows of it. An error is printed, and is a warning of the
     report.
     """

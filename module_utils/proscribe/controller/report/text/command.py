@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ....model.plan import CONTROLS
-from ....model.types.report import ReportRun
 from ....model.types.run import Command as RunCommand
+from ....model.types.run import Run
 from ....wire import installation
 
 # Where values that must not be repeated on a command line go. Until the file is there, the command ends before any
@@ -64,7 +64,7 @@ class Call(NamedTuple):
     dry: bool = False
 
     @classmethod
-    def of(cls, run: ReportRun) -> Call:
+    def of(cls, run: Run) -> Call:
         """The call of a run of report.json. What older reports, and merged ones, do not say is made up from the rest:
         the launcher of this checkout, the inventory and the controls.
         """
