@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, TypedDict
 
 from ....model.types.record import Record
 from ....model.types.report import Report, ReportRun
-from ....model.types.run import EventSettings
 from .. import exports, sending
 from ..evaluation.fleet_state import FleetState
 from ..evaluation.scope import reached
@@ -55,15 +54,14 @@ def publish(directory: ReportDirectory, report: Report, records: Sequence[Record
                 changes = changes_of(reports, run) if wants_changes(run) else None
             except HistoryError as error:
                 report["warnings"].append(f"what this run changed is not known: {error}")
-            if events := run.get("events"):
-                _send(report, records, changes, events, str(where))
-            try:
+            if events := run.get("events"):  # now, so that the report has what became of them
+                with _warned(report, "the events of this run could not be sent"):
+                    report["warnings"] += sending.send(report, records, changes, events, str(where))
+            with _warned(report, "an export could not be written"):
                 names = run.get("exports") or ()
                 if fleet_state is None:  # metrics of this run alone would omit the rest
                     names = [name for name in names if name not in exports.of_all_known()]
                 exports.write(into, report, records, names, fleet_state, changes)
-            except Exception as error:  # the report itself stands
-                report["warnings"].append(f"an export could not be written: {type(error).__name__}: {error}")
 
         page = document.page(report, records, directory=str(where), **beyond.past)
         directory.finish(records, report, page, beyond.lists, export, latest=not stays)
@@ -86,14 +84,13 @@ def changes_of(reports: Path, run: ReportRun, history: str = "") -> Transitions 
     return opened.transitions(run["id"]) if opened else None
 
 
-def _send(
-    report: Report, records: Sequence[Record], changes: Transitions | None, events: EventSettings, where: str
-) -> None:
-    """Send the events of the run before its report is complete, so that the report has what became of them."""
+@contextlib.contextmanager
+def _warned(report: Report, failure: str) -> Iterator[None]:
+    """A block whose failure is a warning of the report, which stands."""
     try:
-        report["warnings"] += sending.send(report, records, changes, events, where)
-    except Exception as error:  # the report itself stands
-        report["warnings"].append(f"the events of this run could not be sent: {type(error).__name__}: {error}")
+        yield
+    except Exception as error:
+        report["warnings"].append(f"{failure}: {type(error).__name__}: {error}")
 
 
 def _take_requests(reports: Path, report: Report, records: Sequence[Record]) -> None:
