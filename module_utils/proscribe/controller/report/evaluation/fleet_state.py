@@ -1,8 +1,8 @@
 """The fleet state: every host of the inventories, with the last observation of each of its controls. Pure.
 
 A run over a part brings newer observations of its part. The rest stays as it was observed, with its age. What no run
-has observed is unknown. What was compliant becomes unknown if its observation is too old or of an earlier policy, or if the
-host did not answer last. What was wrong stays wrong until a run observes that it is right.
+has observed is unknown. What was compliant becomes unknown if its observation is too old or of an earlier policy, or if
+the host did not answer last. What was wrong stays wrong until a run observes that it is right.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 from ....model.plan import canonical
 from ....model.types.record import Record
 from ....model.types.report import NothingKnown, Report, ReportRun, ReportVerdict, RolloutReport
-from ....model.types.run import RunWaiver, ReportFacts
+from ....model.types.run import ReportFacts, RunWaiver
 from ....wire.replies.record import silent
 from .baseline import New
 from .reconcile import DUPLICATE, Fleet, Note, report_of
