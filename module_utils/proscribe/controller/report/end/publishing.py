@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import NamedTuple, TypedDict
 
+from ....model.types.history import PastRun
 from ....model.types.record import Record
 from ....model.types.report import Report, ReportRun
 from .. import exports, sending
@@ -22,7 +23,7 @@ from ..storage.files import ReportDirectory
 class Past(TypedDict, total=False):
     """What the history has for the page."""
 
-    trend: Sequence[Any]
+    trend: Sequence[PastRun]
     since: Since
 
 
