@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
-from .plan import RESTRICTED, resolved as on_a_host
+from .plan import RESTRICTED
+from .plan import resolved as on_a_host
 
 if TYPE_CHECKING:
     from .types.plan import Entry, Plan, Section

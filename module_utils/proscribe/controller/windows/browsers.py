@@ -26,7 +26,7 @@ from .command import APP_PATHS, BROWSERS, MACHINE, USERS
 from .registry import Registry, Value
 
 if TYPE_CHECKING:
-    from ...host.controls.browser.tables import Policies
+    from ...host.controls.policy_tables import Policies
 
 DEEPEST = 8  # keys below each other that a policy has.
 # By image, the programs that may be it; Chromium's own build has the name of Chrome's, in a folder of its own.

@@ -23,7 +23,7 @@ from .property_list import read
 
 if TYPE_CHECKING:
     from ...model.types.plan import Plan
-    from ..controls.browser.tables import Policies
+    from ..controls.policy_tables import Policies
 
 FOLDER = "/Library/Managed Preferences"
 ENABLED = "EnterprisePoliciesEnabled"  # of Firefox

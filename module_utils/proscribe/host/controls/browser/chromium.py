@@ -19,7 +19,7 @@ from .places import Place
 from .rendering import Name, Rules
 
 if TYPE_CHECKING:
-    from .tables import Policies
+    from ..policy_tables import Policies
 
 BLOCK, ALLOW, MERGE = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList"
 MERGE_DICTIONARIES = "PolicyDictionaryMultipleSourceMergeList"

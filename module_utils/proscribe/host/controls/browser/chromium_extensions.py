@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping, Sequenc
 
 from ....base.patterns import pattern
 from ....base.tuples import NamedTuple
+from ..policy_tables import all_texts, list_in, same, table_in
 from .chromium import MERGE_DICTIONARIES
 from .chromium_file import File
 from .extension_settings import (
@@ -25,10 +26,9 @@ from .extension_settings import (
     closes,
     due,
 )
-from .tables import all_texts, list_in, same, table_in
 
 if TYPE_CHECKING:
-    from .tables import Policies
+    from ..policy_tables import Policies
 
     Fits = Callable[[object], bool]
 

@@ -12,7 +12,7 @@ from .chromium_json import parse
 from .observed import changeable, secret
 
 if TYPE_CHECKING:
-    from .tables import Policies
+    from ..policy_tables import Policies
 
 
 class File(NamedTuple):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Iterator
 
 from ....base.json_text import to_json
 from ...system import Host
+from ..policy_tables import all_texts, list_in, same
 from .chromium import (
     ALLOW,
     BLOCK,
@@ -30,10 +31,9 @@ from .observed import MARK, Observed, faults
 from .places import Place
 from .rendering import CHROMIUM_ENTRIES, MOST_ENTRIES, Name, Rules
 from .settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS
-from .tables import all_texts, list_in, same
 
 if TYPE_CHECKING:
-    from .tables import Policies
+    from ..policy_tables import Policies
 
 # The browsers whose own folders are known to take CHROMIUM_ENTRIES, since Chromium was tried; of others with another
 # maker nobody knows it.

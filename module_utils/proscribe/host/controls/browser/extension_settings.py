@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Sequence
 
-from .tables import list_in, table_in
+from ..policy_tables import list_in, table_in
 
 if TYPE_CHECKING:
-    from .tables import Policies
+    from ..policy_tables import Policies
 
 EXTENSION_SETTINGS, EVERY = "ExtensionSettings", "*"
 # `vpnProvider` is of ChromeOS alone: with it blocked, Chromium loads an extension that wants it all the same.

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Iterable
 from ....base.json_text import to_json
 from ....base.tuples import NamedTuple
 from ...system import WRITTEN_BY
+from ..policy_tables import table_in
 from .extension_settings import EXTENSION_SETTINGS, MODE, due
 from .observed import MARK
 from .places import THUNDERBIRD, Place
 from .rendering import Name, Rules, above, covers
 from .settings import ALLOW_LIST, BLOCKED, EXTENSIONS, GOOGLE_TENANTS, PRIVATE_LOGIN, PROXY_EXTENSIONS, SETTINGS
-from .tables import table_in
 
 if TYPE_CHECKING:
-    from .tables import Policies
+    from ..policy_tables import Policies
 
 FILTER, DNS, TENANTS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
 PREFERENCES = "Preferences"

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Mapping, Sequence
 from ....base.json_text import from_json
 from ....base.tuples import NamedTuple
 from ...system import SIGNED, STATE_DIRECTORY, ControlError, Host, Unseen
+from ..policy_tables import list_in, same, table_in
 from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, PERMISSION
 from .extension_settings import closes as closes_proxies
 from .firefox import FILTER, closing, lists, policies, render
@@ -29,10 +30,9 @@ from .observed import MARK, Observed, faults
 from .places import Place
 from .rendering import MOST_ENTRIES, Name, Rules
 from .settings import EXTENSIONS, MICROSOFT_TENANTS, PRIVATE_LOGIN, PROXY_EXTENSIONS
-from .tables import list_in, same, table_in
 
 if TYPE_CHECKING:
-    from .tables import Policies
+    from ..policy_tables import Policies
 
 # What Firefox (153) wants of "*". Of an extension's own entry, what is wrong there costs that entry alone.
 DEFAULT_FIELDS: Mapping[str, type] = {

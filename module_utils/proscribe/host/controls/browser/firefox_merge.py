@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn, Sequence
 
 from ....model.plan import canonical
 from ...system import WRITTEN_BY
+from ..policy_tables import list_in, same, table_in
 from .extension_settings import (
     ALLOWED_PERMISSIONS,
     BLOCKED_PERMISSIONS,
@@ -32,10 +33,9 @@ from .extension_settings import closes as closes_proxies
 from .firefox import DNS, FILTER, NO_SPECULATION, PREFERENCES, SUPPORT_MENU, TENANTS
 from .observed import MARK
 from .settings import SETTINGS
-from .tables import list_in, same, table_in
 
 if TYPE_CHECKING:
-    from .tables import Policies
+    from ..policy_tables import Policies
 
 LISTS = ("Block", "Exceptions")
 PROXY = "Proxy"

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
 from ....model.finding import NOT_APPLICABLE, UNKNOWN, Finding, Verdict, judge
 from ...system import WRITTEN_BY
+from ..policy_tables import all_texts, same
 from . import ObservedPlace, chromium, exact_match, faulty, firefox, judge_policies, unclear
 from .chromium import MERGE
 from .desired import Desired
 from .observed import FILE_MODE, MARK, Observed
 from .places import Place
-from .tables import all_texts, same
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
-    from .tables import Policies
+    from ..policy_tables import Policies
 
 DIRECTORY, OWN, OTHERS = "/managed", "the policy", "another policy"  # sorted so that the plan's comes last
 NOTHING = "no policy is set"

@@ -16,7 +16,7 @@ from ....base.tuples import NamedTuple
 from .extension_settings import EVERY, EXTENSION_SETTINGS, blocking
 
 if TYPE_CHECKING:
-    from .tables import Policies
+    from ..policy_tables import Policies
 
 BLOCKED, UNMANAGED, ALLOW_LIST = "blocked", "unmanaged", "allow_list"
 EXTENSIONS, PROXY_EXTENSIONS = "extensions", "proxy_extensions"

@@ -19,13 +19,13 @@ from ..browser.desired import Desired
 from ..browser.extension_settings import EXTENSION_SETTINGS
 from ..browser.observed import MARK
 from ..browser.places import THUNDERBIRD, Place
-from ..browser.tables import all_texts, table_in
+from ..policy_tables import all_texts, table_in
 from . import accounts
 from .registry_pol import Entry, emptied, number, text
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
-    from ..browser.tables import Policies
+    from ..policy_tables import Policies
 
 CHROMIUM, FIREFOX = "chromium", "firefox"
 

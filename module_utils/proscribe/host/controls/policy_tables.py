@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Mapping
 
-from ....model.plan import canonical
+from ...model.plan import canonical
 
 if TYPE_CHECKING:
     from typing import TypeGuard
