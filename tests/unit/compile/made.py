@@ -38,7 +38,7 @@ def catalogue(*services: Service) -> Catalogue:
         services={item.id: item for item in services},
         browsers={},
         feeds={},
-        categories=("instant_messaging", "webmail", "cloud_storage", "circumvention"),
         version="test",
         release=Release(),
+        retired=(),
     )

@@ -75,7 +75,6 @@ BAD_ITEMS = [
     *(("paths.linux", text, PATH) for text in ("/opt//parrot", "/opt/par\nrot", "~root/parrot", "/")),
     *(("paths.linux", text, OTHERS_PATH) for text in ("/opt", "/usr/bin", "/usr/lib/x86_64-linux-gnu", "/etc/passwd")),
     *(("paths.linux", text, OTHERS_PATH) for text in ("/bin/sh", "~/.config", "~/Documents", "~")),
-    ("user_data", "/home/alice/parrot", "a path that starts with ~/"),
     ("desktop_files", "parrot", "the file name of a desktop entry, without directory"),
     ("browser_extensions.chrome", "z" * 32, "the id of a Chrome extension: 32 letters from a to p"),
     ("browser_extensions.firefox", "parrot", "the id of a Firefox add-on, {guid} or name@vendor"),

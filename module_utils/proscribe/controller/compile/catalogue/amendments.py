@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...policy_errors import PolicyError, close_to
 from ..reading.yaml_file import Document, KeyPath
@@ -25,20 +25,20 @@ Origins = dict[tuple[KeyPath, str], tuple[Document, KeyPath]]
 class Amended(NamedTuple):
     """An entry with an amendment applied: its data, and where its new values come from."""
 
-    data: dict[str, Any]
+    data: dict[str, object]
     origins: Origins
 
 
-def amended(entry: Mapping[str, Any], origins: Origins, document: Document) -> tuple[Amended, list[Mistake]]:
+def amended(entry: Mapping[str, object], origins: Origins, document: Document) -> tuple[Amended, list[Mistake]]:
     """Apply a well-formed amendment to an entry with the `origins` of earlier ones. A mistake is about the
     amendment: path in it, value, expected.
     """
     amendment = document.data
-    data: dict[str, Any] = copy.deepcopy(dict(entry))
+    data = copy.deepcopy(dict(entry))
     origins = dict(origins)
     mistakes: list[Mistake] = []
     for path, index, value in _values(amendment.get("accept", {})):
-        candidates = _at(data.get("unverified", {}), path)
+        candidates = _at(data, ("unverified", *path))
         if value in candidates:
             candidates.remove(value)
             _add(data, path, value)
@@ -49,7 +49,7 @@ def amended(entry: Mapping[str, Any], origins: Origins, document: Document) -> t
     for path, index, value in _values(amendment.get("add", {})):
         if value in _at(data, path):
             mistakes.append((("add", *path, index), value, f"a value that {entry['id']} does not have yet"))
-        elif value in _at(data.get("unverified", {}), path):
+        elif value in _at(data, ("unverified", *path)):
             mistakes.append((("add", *path, index), value, f"it under accept: {entry['id']} has it under unverified"))
         else:
             _add(data, path, value)
@@ -64,8 +64,8 @@ def amended(entry: Mapping[str, Any], origins: Origins, document: Document) -> t
             mistakes.append((("remove", *path, index), value, expected))
     data.update({key: amendment[key] for key in REPLACED if key in amendment})
     if "decided" in amendment:
-        data["decided"] = [*data.get("decided", ()), *amendment["decided"]]
-    data["sources"] = [*data["sources"], *(one for one in amendment["sources"] if one not in data["sources"])]
+        data["decided"] = [*_at(data, ("decided",)), *amendment["decided"]]
+    data["sources"] = list(dict.fromkeys([*_at(data, ("sources",)), *amendment["sources"]]))
     return Amended(_pruned(data), origins), mistakes
 
 
@@ -79,36 +79,38 @@ def placed(mistake: Mistake, document: Document, place: KeyPath, origins: Origin
     return document.error((*place, *path), value, expected)
 
 
-def _values(group: Mapping[str, Any], path: KeyPath = ()) -> Iterator[tuple[KeyPath, int, str]]:
+def _values(group: Mapping[str, object], path: KeyPath = ()) -> Iterator[tuple[KeyPath, int, str]]:
     """The list, the index and the value of each value of a part of an amendment."""
     for key, value in group.items():
         if isinstance(value, dict):
             yield from _values(value, (*path, key))
-        else:
+        elif isinstance(value, list):
             yield from (((*path, key), index, item) for index, item in enumerate(value))
 
 
-def _at(data: Mapping[str, Any], path: KeyPath) -> list[str]:
+def _at(data: Mapping[str, object], path: KeyPath) -> list[str]:
     """The list at a path; an empty one where there is none."""
-    found: Any = data
+    found: object = data
     for key in path:
         found = found.get(key) if isinstance(found, dict) else None
     return found if isinstance(found, list) else []
 
 
-def _add(data: dict[str, Any], path: KeyPath, value: str) -> None:
+def _add(data: dict[str, object], path: KeyPath, value: str) -> None:
     *above, last = map(str, path)
     for key in above:
-        data = data.setdefault(key, {})
-    data.setdefault(last, []).append(value)
+        inner = data.get(key)
+        inner = data[key] = inner if isinstance(inner, dict) else {}
+        data = inner
+    data[last] = [*_at(data, (last,)), value]
 
 
-def _pruned(data: dict[str, Any]) -> dict[str, Any]:
+def _pruned(data: dict[str, object]) -> dict[str, object]:
     """Without the lists and groups of an entry that have become empty: a key says that there is something."""
     return {key: full for key, value in data.items() if (full := _full(value)) not in ([], {}) or not amendable(key)}
 
 
-def _full(value: Any) -> Any:
+def _full(value: object) -> object:
     """A value without the empty lists and groups in it."""
     if not isinstance(value, dict):
         return value

@@ -133,9 +133,9 @@ def _written(catalogue: Catalogue, state: bytes) -> bytes:
             "services": [_values(one) for one in catalogue.services.values()],
             "browsers": [_values(one) for one in catalogue.browsers.values()],
             "feeds": list(catalogue.feeds.values()),
-            "categories": catalogue.categories,
             "version": catalogue.version,
             "release": catalogue.release,
+            "retired": catalogue.retired,
         }
     ).encode()
     return b"\n".join([state, _digest(content), content])
@@ -151,16 +151,16 @@ def _read(noted: bytes, state: bytes) -> Catalogue | None:
         data = json.loads(content)
         services, browsers = _objects(Service, data["services"]), _objects(Browser, data["browsers"])
         listed = [
-            Feed(id_, name, service, kind, checked, tuple(sources), tuple(values), file)
-            for id_, name, service, kind, checked, sources, values, file in data["feeds"]
+            Feed(id_, service, kind, checked, tuple(values), file)
+            for id_, service, kind, checked, values, file in data["feeds"]
         ]
         return Catalogue(
             services={one.id: one for one in services},
             browsers={one.id: one for one in browsers},
             feeds={one.id: one for one in listed},
-            categories=tuple(data["categories"]),
             version=data["version"],
             release=Release(*data["release"]),
+            retired=tuple(data["retired"]),
         )
     return None
 

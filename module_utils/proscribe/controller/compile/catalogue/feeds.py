@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...policy_errors import Described, PolicyError
 from ..reading import grammar
 from ..reading.plain_file import content_of
 from ..reading.yaml_file import Document
 from .claims import carried
+from .entries import FeedEntry
 from .shared_networks import shared_by
 
 FOLDER = "feeds"
@@ -36,23 +37,21 @@ class Feed(NamedTuple):
     """A list of names or networks of one service."""
 
     id: str
-    name: str
     service: str
     kind: str  # of KINDS
     checked: str  # the day on which the list was last compared with its source
-    sources: tuple[str, ...]
     values: tuple[str, ...]
     file: str
 
 
 def read_feed(document: Document) -> tuple[Feed | None, list[PolicyError]]:
     """The feed that a well-formed document describes, with its list; None where the list has mistakes, and these."""
-    data: Mapping[str, Any] = document.data
+    data: FeedEntry = document.data
     values, errors = read_list(document.path.with_suffix(".txt"), data["kind"])
     if errors:
         return None, errors
-    head = (data["id"], data["name"], data["service"], data["kind"], data["checked"])
-    return Feed(*head, tuple(data["sources"]), tuple(values), str(document.path)), []
+    feed = Feed(data["id"], data["service"], data["kind"], data["checked"], tuple(values), str(document.path))
+    return feed, []
 
 
 def read_list(path: Path, kind: str) -> tuple[list[str], list[PolicyError]]:

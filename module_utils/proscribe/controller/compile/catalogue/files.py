@@ -1,19 +1,23 @@
 """The files of a directory of the catalogue: which there may be, and the entries in them, read and checked.
 
-<category>/<id>.yml  a service         amends/<id>.yml        changes a service (amendments.py)
-browsers.yml         the browsers      feeds/<id>.yml, .txt   a large list (feeds.py)
-release.yml, known_good.txt, known_good_networks.txt, publishers.yml: others read them (release.py)
+    <category>/<id>.yml                     a service
+    browsers.yml                            the browsers
+    amends/<id>.yml                         changes a service (amendments.py)
+    feeds/<id>.yml, feeds/<id>.txt          a large list (feeds.py)
+
+Other parts read release.yml, known_good.txt, known_good_networks.txt and publishers.yml (release.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 from ...policy_errors import Described, PolicyError, close_to
 from ..reading.yaml_file import Document, KeyPath, read_yaml
-from . import amendments, feeds, guard_list
+from . import amendments, feeds, guard_list, retired_keys
+from .entries import BrowserEntry, ServiceEntry
 from .release import FILE as RELEASE_FILE
 from .release import KNOWN_GOOD, KNOWN_GOOD_NETWORKS, PUBLISHERS
 from .schema import AMENDMENT, BROWSERS, CATEGORIES, FEED, Mistake, check_browser, check_service
@@ -26,11 +30,20 @@ class Entry(NamedTuple):
 
     kind: str
     id: str
-    data: Mapping[str, Any]
+    data: Mapping[str, object]
     document: Document
     place: KeyPath  # of the entry in its document
     rank: int  # of its directory; of an amended entry, that of the amendment
     origins: amendments.Origins = {}  # of the values that amendments brought
+    retired: tuple[str, ...] = ()  # the places of keys that nothing reads any more
+
+    @property
+    def service(self) -> ServiceEntry:
+        return cast(ServiceEntry, self.data)  # checked by check_service
+
+    @property
+    def browser(self) -> BrowserEntry:
+        return cast(BrowserEntry, self.data)  # checked by check_browser
 
     def error(self, mistake: Mistake) -> PolicyError:
         return amendments.placed(mistake, self.document, self.place, self.origins)
@@ -44,17 +57,22 @@ def read_entries(directory: Path, rank: int, errors: list[PolicyError]) -> Itera
         except PolicyError as error:
             errors.append(error)
             continue
+        read = _service
         if path.name == BROWSERS_FILE and path.parent == directory:
-            yield from _browsers(document, rank, errors)
-            continue
-        if path.parent.name in (amendments.FOLDER, feeds.FOLDER):
-            yield from _beside(document, rank, errors)
-            continue
-        mistakes = list(check_service(document.data))
-        mistakes = mistakes or [*_misplaced(document.data, path), *guard_list.check(document.data)]
-        errors += [document.error(*mistake) for mistake in mistakes]
-        if not mistakes:
-            yield Entry("service", document.data["id"], document.data, document, (), rank)
+            read = _browsers
+        elif path.parent.name in (amendments.FOLDER, feeds.FOLDER):
+            read = _beside
+        retired = tuple(retired_keys.removed(document))
+        for entry in read(document, rank, errors):
+            yield entry._replace(retired=retired)
+
+
+def _service(document: Document, rank: int, errors: list[PolicyError]) -> Iterator[Entry]:
+    data = document.data
+    mistakes = list(check_service(data)) or [*_misplaced(data, document.path), *guard_list.check(data)]
+    errors += [document.error(*mistake) for mistake in mistakes]
+    if not mistakes:
+        yield Entry("service", data["id"], data, document, (), rank)
 
 
 def _beside(document: Document, rank: int, errors: list[PolicyError]) -> Iterator[Entry]:
@@ -129,7 +147,7 @@ def passed_over(name: str) -> bool:
     return name.startswith(".") or name.endswith(("~", ".md"))
 
 
-def _misplaced(data: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
+def _misplaced(data: Mapping[str, object], path: Path) -> Iterator[Mistake]:
     for key, expected, what in (("id", path.stem, "file"), ("category", path.parent.name, "folder")):
         if data[key] != expected:
             yield (key,), data[key], f"{expected}, the name of its {what}"

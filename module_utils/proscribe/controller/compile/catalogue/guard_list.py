@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from ..reading.package_names import GUARDED
+from .entries import ServiceEntry
 from .schema import Mistake
 
 _EXPECTED = "something that a host can do without"
 
 
-def check(service: Mapping[str, Any]) -> Iterator[Mistake]:
+def check(service: ServiceEntry) -> Iterator[Mistake]:
     """What a well-formed entry names although it is never removed or denied (host/controls/apps/protected.py)."""
     from ....host.controls.apps import protected  # a run whose catalogue is noted needs nothing of the apps
 
@@ -19,7 +19,11 @@ def check(service: Mapping[str, Any]) -> Iterator[Mistake]:
         for index, name in enumerate(service.get("packages", {}).get(system, ())):
             if why := protected.package(name):
                 yield ("packages", system, index), name, f"{_EXPECTED} ({why})"
-    for key, question in (("processes", protected.program), ("paths", protected.path)):
-        for index, value in enumerate(service.get(key, {}).get("linux", ())):
+    of_linux = (
+        ("processes", service.get("processes", {}), protected.program),
+        ("paths", service.get("paths", {}), protected.path),
+    )
+    for key, values, question in of_linux:
+        for index, value in enumerate(values.get("linux", ())):
             if why := question(value):
                 yield (key, "linux", index), value, f"{_EXPECTED} ({why})"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...policy_errors import PolicyError
 from ..reading.networks import NetworkTable, merged, parsed
@@ -19,6 +19,7 @@ from ..reading.yaml_file import KeyPath
 from .claims import above
 from .feeds import Feed, read_list
 from .release import KNOWN_GOOD, KNOWN_GOOD_NETWORKS
+from .schema import decisions, texts
 
 MOST_SHOWN = 3  # names that need one
 MEANT = "to block it all the same, name it in `decided` with `as: blocked` and the reason (docs/catalogue.md)"
@@ -55,9 +56,9 @@ def read_lists(directories: Sequence[Path]) -> tuple[Lists, list[PolicyError]]:
     return Lists(*map(list, read.values())), errors
 
 
-def blocked(entries: Mapping[str, Mapping[str, Any]], feeds: Iterable[Feed], lists: Lists) -> Iterator[Blocked]:
-    """What of some entries (by id, as their files have them) and of their feeds blocks something known to be good and
-    is not decided to be blocked. Entries that are only reported count as well: an inventory may ask for them.
+def blocked(entries: Mapping[str, Mapping[str, object]], feeds: Iterable[Feed], lists: Lists) -> Iterator[Blocked]:
+    """What of some entries (by id) and of their feeds blocks something known to be good, and is not decided to be
+    blocked. Entries that are only reported count as well: an inventory may ask for them.
     """
     meant = {id_: _meant(entry) for id_, entry in entries.items()}
     needed: dict[str, list[str]] = {}  # by name, what is known to be good and is it or below it
@@ -73,7 +74,7 @@ def blocked(entries: Mapping[str, Mapping[str, Any]], feeds: Iterable[Feed], lis
         return (listed,) if listed else ()
 
     for id_, entry in entries.items():
-        permitted = {*entry.get("allow_domains", ()), *meant[id_]}
+        permitted = {*texts(entry, "allow_domains"), *meant[id_]}
         for path, value in _values(entry):
             if needed_by := needing(value, permitted):
                 yield Blocked(id_, "", path, value, needed_by)
@@ -93,16 +94,16 @@ def expected(found: Blocked) -> str:
     return f"a name of this service alone: {needed} would be blocked with it; {MEANT}"
 
 
-def _values(entry: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+def _values(entry: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
     """What an entry blocks whole: the place and the name or network."""
-    shared = set(entry.get("shared_domains", ()))
+    shared = set(texts(entry, "shared_domains"))
     for key in _NAMES:
-        for index, value in enumerate(entry.get(key, ())):
+        for index, value in enumerate(texts(entry, key)):
             if "/" not in value and not (key == "mail_hosts" and value in shared):
                 yield (key, index), value
-    for index, value in enumerate(entry.get("networks", ())):
+    for index, value in enumerate(texts(entry, "networks")):
         yield ("networks", index), value
 
 
-def _meant(entry: Mapping[str, Any]) -> set[str]:
-    return {name for one in entry.get("decided", ()) if one["as"] == "blocked" for name in one["names"]}
+def _meant(entry: Mapping[str, object]) -> set[str]:
+    return {name for _, decided, names in decisions(entry) if decided == "blocked" for name in names}

@@ -12,10 +12,11 @@ from ....model.plan import canonical
 from ...policy_errors import PolicyError, PolicyErrors, close_to
 from . import amendments, feeds, guard_list, known_good
 from .claims import Claimant, check_claims
+from .entries import Decision, Identifiers, TenantControl, UnverifiedOfBrowser
 from .feeds import Feed
 from .files import Entry, read_entries
 from .release import Release, read_release
-from .schema import CATEGORIES, PRIVATE, check_service
+from .schema import CATEGORIES, PRIVATE, check_service, texts
 
 
 @dataclass(frozen=True)
@@ -50,20 +51,19 @@ class Service:
     bundle_ids: tuple[str, ...]  # of applications on macOS
     desktop_files: tuple[str, ...]
     markers: Mapping[str, tuple[str, ...]]
-    user_data: tuple[str, ...]
     browser_extensions: Mapping[str, tuple[str, ...]]
     tenants: str
-    tenant_control: Mapping[str, Any]
+    tenant_control: TenantControl
     nxdomain_canaries: tuple[str, ...]
     front_doors: tuple[str, ...]  # addresses that a user types: host, or host/path
-    decided: tuple[Mapping[str, Any], ...]  # {names, as, why}: what public lists have and the entry does not block
+    decided: tuple[Decision, ...]  # what public lists have and the entry does not block
     overlaps_with: tuple[str, ...]
     retired: bool
     checked: str  # the day on which the entry was last compared with its sources; "" for never
     networks_checked: str  # the same of its networks
     origins: Mapping[str, str]  # by value that an amendment brought: the file of the amendment
     notes: str
-    unverified: Mapping[str, Any]
+    unverified: Identifiers
     sources: tuple[str, ...]
     file: str
 
@@ -74,33 +74,26 @@ class Browser:
 
     id: str
     name: str
-    engine: str
     packages: Mapping[str, tuple[str, ...]]
     processes: tuple[str, ...]
     paths: tuple[str, ...]
-    user_data: tuple[str, ...]
     policy_support: str
     policy_dir: Mapping[str, str]
     policy_file: Mapping[str, str]
     policy_fallbacks: tuple[str, ...]
-    notes: str
-    unverified: Mapping[str, Any]
-    sources: tuple[str, ...]
-    file: str
+    unverified: UnverifiedOfBrowser
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All services, browsers and feeds by id, the categories in the order of reports, `version`, a short digest of the
-    content, and the release of the project's own part.
-    """
+    """All services, browsers and feeds, by id."""
 
     services: Mapping[str, Service]
     browsers: Mapping[str, Browser]
     feeds: Mapping[str, Feed]
-    categories: tuple[str, ...]
-    version: str
-    release: Release
+    version: str  # a short digest of the content
+    release: Release  # of the project's own part
+    retired: tuple[str, ...]  # the places of keys that nothing reads any more
     # What follows from it alone, worked out once for all plans that are made of it; nobody changes what is in there.
     follows: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -113,9 +106,11 @@ def load(directories: Sequence[Path]) -> Catalogue:
     """
     errors: list[PolicyError] = []
     found: dict[str, dict[str, Entry]] = {"service": {}, "browser": {}, "feed": {}}
+    retired: list[str] = []
     for rank, directory in enumerate(directories):
         changing: list[Entry] = []
         for entry in read_entries(directory, rank, errors):
+            retired += entry.retired
             if entry.kind == "amendment":
                 changing.append(entry)
             elif entry.id in (same := found[entry.kind]):
@@ -137,15 +132,15 @@ def load(directories: Sequence[Path]) -> Catalogue:
     errors += _known_good(directories, services, [one for one in of_feeds.values() if one]) if not errors else []
     if errors:
         raise PolicyErrors(errors)
-    content: list[Any] = [{id_: entry.data for id_, entry in same.items()} for same in (services, browsers)]
+    content: list[object] = [{id_: entry.data for id_, entry in same.items()} for same in (services, browsers)]
     content.append({id_: one.values for id_, one in of_feeds.items() if one})
     return Catalogue(
         services={id_: _service(services[id_]) for id_ in sorted(services)},
         browsers={id_: _browser(browsers[id_]) for id_ in sorted(browsers)},
         feeds={id_: one for id_, one in sorted(of_feeds.items()) if one},
-        categories=CATEGORIES,
         version=hashlib.sha256(canonical(content).encode()).hexdigest()[:12],
         release=release,
+        retired=tuple(dict.fromkeys(retired)),
     )
 
 
@@ -159,16 +154,16 @@ def _amend(services: dict[str, Entry], amendment: Entry, errors: list[PolicyErro
     changed, mistakes = amendments.amended(entry.data, entry.origins, amendment.document)
     errors += [amendment.error(mistake) for mistake in mistakes]
     new = entry._replace(data=changed.data, origins=changed.origins, rank=max(entry.rank, amendment.rank))
-    wrong = [] if mistakes else [*check_service(new.data), *guard_list.check(new.data)]
+    wrong = [] if mistakes else [*check_service(new.data), *guard_list.check(new.service)]
     errors += [new.error(mistake) for mistake in wrong]
     if not mistakes and not wrong:
         services[amendment.id] = new
 
 
 def _feed(entry: Entry, services: Mapping[str, Entry], errors: list[PolicyError]) -> Feed | None:
-    if entry.data["service"] not in services:
-        expected = f"the id of a service{close_to(entry.data['service'], services)}"
-        errors.append(entry.error((("service",), entry.data["service"], expected)))
+    service = str(entry.data["service"])
+    if service not in services:
+        errors.append(entry.error((("service",), service, f"the id of a service{close_to(service, services)}")))
         return None
     feed, wrong = feeds.read_feed(entry.document)
     errors += wrong
@@ -192,11 +187,11 @@ def _known_good(directories: Sequence[Path], services: Mapping[str, Entry], foun
 
 def _claimant(entry: Entry) -> Claimant:
     keys = ("domains", "urls", "mail_hosts", "shared_domains", "allow_domains", "overlaps_with")
-    return Claimant(entry.id, entry.rank, *(entry.data.get(key, []) for key in keys))
+    return Claimant(entry.id, entry.rank, *(texts(entry.data, key) for key in keys))
 
 
 def _service(entry: Entry) -> Service:
-    data = entry.data
+    data = entry.service
     return Service(
         id=entry.id,
         name=data["name"],
@@ -223,7 +218,6 @@ def _service(entry: Entry) -> Service:
         bundle_ids=tuple(data.get("bundle_ids", ())),
         desktop_files=tuple(data.get("desktop_files", ())),
         markers=_tuples(data.get("markers", {})),
-        user_data=tuple(data.get("user_data", ())),
         browser_extensions=_tuples(data.get("browser_extensions", {})),
         tenants=data.get("tenants", ""),
         tenant_control=data.get("tenant_control", {}),
@@ -251,23 +245,18 @@ def _windows_programs(paths: Sequence[str]) -> Iterator[str]:
 
 
 def _browser(entry: Entry) -> Browser:
-    data = entry.data
+    data = entry.browser
     return Browser(
         id=entry.id,
         name=data["name"],
-        engine=data.get("engine", ""),
         packages=_tuples(data["packages"]),
         processes=tuple(data["processes"]),
         paths=tuple(data.get("paths", ())),
-        user_data=tuple(data.get("user_data", ())),
         policy_support=data["policy_support"],
         policy_dir=data.get("policy_dir", {}),
         policy_file=data.get("policy_file", {}),
         policy_fallbacks=tuple(data.get("policy_fallbacks", ())),
-        notes=data.get("notes", ""),
         unverified=data.get("unverified", {}),
-        sources=tuple(data["sources"]),
-        file=str(entry.document.path),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from ...policy_errors import close_to
 from ..reading import grammar
@@ -138,7 +138,6 @@ _IDENTIFIERS: Mapping[str, Kind] = {
             "programs": Listed(Text(grammar.program)),
         }
     ),
-    "user_data": Listed(Text(grammar.home_path)),
     "browser_extensions": Group(
         {"chrome": Listed(Text(grammar.chrome_extension)), "firefox": Listed(Text(grammar.firefox_extension))}
     ),
@@ -232,21 +231,18 @@ FEED = Group(
     required=("id", "name", "service", "kind", "checked", "sources"),
 )
 
-_BROWSER_PATHS = Listed(Text(grammar.path))
 _POLICY_PATHS = Group({packaging: Listed(Text(grammar.policy_path)) for packaging in _PACKAGINGS})
 _POLICY_PATH = Group({packaging: Text(grammar.policy_path) for packaging in _PACKAGINGS})
 _BROWSER_IDENTIFIERS: Mapping[str, Kind] = {
     "packages": Group({system: _PACKAGES[system] for system in ("apt", "rpm", "pacman", "flatpak", "snap")}),
     "processes": Listed(Text(grammar.program)),
-    "paths": _BROWSER_PATHS,
-    "user_data": Listed(Text(grammar.home_path)),
+    "paths": Listed(Text(grammar.path)),
 }
 
 BROWSER = Group(
     {
         "id": Text(grammar.service_id),
         "name": _LABEL,
-        "engine": Text(grammar.one_of("blink", "gecko", "goanna", "webkitgtk", "qtwebengine", "electron", "own")),
         **_BROWSER_IDENTIFIERS,
         "policy_support": Text(grammar.one_of(*POLICY_LANGUAGES, "none")),
         "policy_dir": _POLICY_PATH,
@@ -263,7 +259,7 @@ BROWSER = Group(
 BROWSERS = Group({"browsers": Listed(BROWSER)}, required=("browsers",))
 
 
-def check_service(entry: Any) -> Iterator[Mistake]:
+def check_service(entry: object) -> Iterator[Mistake]:
     """What is wrong with a service's entry as such: its keys, their values, and how these fit each other."""
     yield from SERVICE.check(entry, ())
     if not isinstance(entry, dict) or not entry:
@@ -283,8 +279,7 @@ def check_service(entry: Any) -> Iterator[Mistake]:
     yield from _decisions(entry)
     if "networks_checked" in entry and "networks" not in entry:
         yield ("networks_checked",), entry["networks_checked"], "networks beside it"
-    networks = entry.get("networks")
-    for index, text in enumerate(networks if isinstance(networks, list) else ()):
+    for index, text in enumerate(_listed(entry, "networks")):
         if isinstance(text, str) and not grammar.network(text) and (owner := shared_by(text)):
             yield ("networks", index), text, f"a network of this service alone, none of {owner}: leave it to its names"
 
@@ -294,49 +289,55 @@ def amendable(key: str) -> bool:
     return key in _AMENDABLE or key == "unverified"
 
 
-def _front_doors(entry: Mapping[str, Any]) -> Iterator[Mistake]:
+def _front_doors(entry: Mapping[str, object]) -> Iterator[Mistake]:
     """Addresses that a user types, and that the entry leaves open although it says that they are the service's."""
-    for index, door in enumerate(_names(entry, "front_doors")):
+    for index, door in enumerate(texts(entry, "front_doors")):
         if not grammar.url(door) and not blocks(entry, door):
             yield ("front_doors", index), door, "an address that the entry blocks, by domains or urls"
 
 
-def blocks(entry: Mapping[str, Any], address: str) -> bool:
+def blocks(entry: Mapping[str, object], address: str) -> bool:
     """Whether an entry blocks an address (host, or host/path) for a browser: it is below one of its domains and not
     excepted, or it is one of its pages or below one.
     """
     host = address.partition("/")[0]
     above = [host.split(".", count)[-1] for count in range(host.count(".") + 1)]
-    if set(above) & set(_names(entry, "domains")) and not set(above) & set(_names(entry, "allow_domains")):
+    if set(above) & set(texts(entry, "domains")) and not set(above) & set(texts(entry, "allow_domains")):
         return True
-    return any(address == url or address.startswith(url + "/") for url in _names(entry, "urls"))
+    return any(address == url or address.startswith(url + "/") for url in texts(entry, "urls"))
 
 
-def _decisions(entry: Mapping[str, Any]) -> Iterator[Mistake]:
+def _decisions(entry: Mapping[str, object]) -> Iterator[Mistake]:
     """Decisions that the rest of the entry does not follow."""
-    left = {*_names(entry, "shared_domains"), *_names(entry, "allow_domains")}
-    for index, decision in enumerate(_listed(entry, "decided")):
-        if not isinstance(decision, dict):
-            continue
-        for position, name in enumerate(_names(decision, "names")):
+    left = {*texts(entry, "shared_domains"), *texts(entry, "allow_domains")}
+    for index, decided, names in decisions(entry):
+        for position, name in enumerate(names):
             path = ("decided", index, "names", position)
-            if decision.get("as") == "shared" and name not in left:
+            if decided == "shared" and name not in left:
                 yield path, name, "a name of shared_domains or allow_domains, as the decision says"
-            elif decision.get("as") == "refused" and (name in left or blocks(entry, name)):
+            elif decided == "refused" and (name in left or blocks(entry, name)):
                 yield path, name, "a name that the entry does not have, as the decision says"
 
 
-def _listed(entry: Mapping[str, Any], key: str) -> list[Any]:
-    """The list of a key; what is no text in it is a mistake that its kind reports."""
+def _listed(entry: Mapping[str, object], key: str) -> Sequence[object]:
+    """The list of a key, empty where there is none; what is no list is a mistake that its kind reports."""
     value = entry.get(key)
-    return [one for one in value if isinstance(one, str | dict)] if isinstance(value, list) else []
+    return value if isinstance(value, list | tuple) else ()
 
 
-def _names(entry: Mapping[str, Any], key: str) -> list[str]:
+def texts(entry: Mapping[str, object], key: str) -> list[str]:
+    """The texts in the list of a key, of an entry that may have mistakes."""
     return [one for one in _listed(entry, key) if isinstance(one, str)]
 
 
-def check_browser(entry: Mapping[str, Any]) -> Iterator[Mistake]:
+def decisions(entry: Mapping[str, object]) -> Iterator[tuple[int, object, list[str]]]:
+    """The decisions of an entry: the index, what was decided, and of which names."""
+    for index, decision in enumerate(_listed(entry, "decided")):
+        if isinstance(decision, Mapping):
+            yield index, decision.get("as"), texts(decision, "names")
+
+
+def check_browser(entry: Mapping[str, object]) -> Iterator[Mistake]:
     """What is wrong with a browser's entry, as `check_service`."""
     for key, languages in (
         ("policy_dir", POLICY_LANGUAGES[:1]),

@@ -223,11 +223,6 @@ def path(text: str) -> str:
     return ""
 
 
-def home_path(text: str) -> str:
-    """A path below every user's home that belongs to the program alone."""
-    return path(text) if text.startswith("~/") else "a path that starts with ~/"
-
-
 # <id>, <arch> and <branch> stand for what a flatpak installation fills in.
 policy_path = matching(
     r"(?:/[A-Za-z0-9_-](?:[A-Za-z0-9._-]*)|/<(?:id|arch|branch)>|/[A-Za-z0-9_-][A-Za-z0-9._-]*\.<id>)+",

@@ -46,7 +46,11 @@ class Document:
         """A mistake at a path of this file, with its line, or that of the nearest value above it."""
         if not path and isinstance(value, str):
             value = Described("one text")  # of a file that a link may have borrowed, and that nobody should read here
-        return PolicyError(f"{self.path}:{self._line(path)}", key_of(path), value, expected)
+        return PolicyError(self.place(path), key_of(path), value, expected)
+
+    def place(self, path: KeyPath) -> str:
+        """The file, and the line of the value at a path."""
+        return f"{self.path}:{self._line(path)}"
 
     def _line(self, path: KeyPath) -> int:
         node, line = self.root, self.root.start_mark.line

@@ -1,0 +1,112 @@
+"""The entries of the catalogue's files, once they have been checked: their keys as types (docs/catalogue.md)."""
+
+from __future__ import annotations
+
+from typing import Required, TypedDict
+
+# The value of `as` is a keyword of Python's.
+Decision = TypedDict("Decision", {"names": list[str], "as": str, "why": str})
+
+
+class TenantHeader(TypedDict, total=False):
+    """A header by which a vendor distinguishes accounts."""
+
+    name: Required[str]
+    value: str
+    hosts: list[str]
+
+
+class TenantControl(TypedDict, total=False):
+    """How a vendor distinguishes accounts."""
+
+    headers: list[TenantHeader]
+    browser_policies: list[str]
+    endpoint_policies: list[str]
+
+
+class Identifiers(TypedDict, total=False):
+    """What a service is known by."""
+
+    names: list[str]
+    domains: list[str]
+    urls: list[str]
+    mail_hosts: list[str]
+    shared_domains: list[str]
+    allow_domains: list[str]
+    networks: list[str]
+    networks_note: str
+    packages: dict[str, list[str]]
+    bundle_ids: list[str]
+    processes: dict[str, list[str]]
+    paths: dict[str, list[str]]
+    registered: dict[str, list[str]]
+    desktop_files: list[str]
+    markers: dict[str, list[str]]
+    browser_extensions: dict[str, list[str]]
+    tenant_control: TenantControl
+    nxdomain_canaries: list[str]
+    notes: str
+
+
+_Class = TypedDict("_Class", {"class": str}, total=False)
+
+
+class ServiceEntry(Identifiers, _Class, total=False):
+    """A service: <category>/<id>.yml."""
+
+    id: Required[str]
+    name: Required[str]
+    category: Required[str]
+    vendor: Required[str]
+    audience: str
+    enforce: Required[str]
+    programs: str
+    tenants: str
+    front_doors: list[str]
+    decided: list[Decision]
+    overlaps_with: list[str]
+    retired: str
+    checked: str
+    networks_checked: str
+    unverified: Identifiers
+    sources: Required[list[str]]
+
+
+class UnverifiedOfBrowser(TypedDict, total=False):
+    """What no good source confirms of a browser."""
+
+    packages: dict[str, list[str]]
+    processes: list[str]
+    paths: list[str]
+    policy_dir: dict[str, list[str]]
+    policy_file: dict[str, list[str]]
+    notes: str
+
+
+class BrowserEntry(TypedDict, total=False):
+    """A browser of browsers.yml."""
+
+    id: Required[str]
+    name: Required[str]
+    packages: Required[dict[str, list[str]]]
+    processes: Required[list[str]]
+    paths: list[str]
+    policy_support: Required[str]
+    policy_dir: dict[str, str]
+    policy_file: dict[str, str]
+    policy_fallbacks: list[str]
+    notes: str
+    unverified: UnverifiedOfBrowser
+    sources: Required[list[str]]
+
+
+class FeedEntry(TypedDict, total=False):
+    """What describes a feed: feeds/<id>.yml."""
+
+    id: Required[str]
+    name: Required[str]
+    service: Required[str]
+    kind: Required[str]
+    checked: Required[str]
+    notes: str
+    sources: Required[list[str]]

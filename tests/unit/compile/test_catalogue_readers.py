@@ -1,0 +1,170 @@
+"""Every key of the catalogue has a reader: with another value of it, something else comes out."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from made_catalogue import GOOD, Made, errors_of
+from proscribe.controller.cli.catalog.checking import problems
+from proscribe.controller.cli.catalog.chosen import Chosen
+from proscribe.controller.cli.catalog.stats import counts
+from proscribe.controller.cli.explain.question import read
+from proscribe.controller.cli.explain.relations import remarks, subject
+from proscribe.controller.compile.catalogue.freshness import stale
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.retired_keys import warning
+from proscribe.controller.compile.catalogue.schema import BROWSER, FEED, SERVICE
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+
+TODAY = datetime.date(2026, 11, 26)
+RESTRICTIONS = read_restrictions({"proscribe_tenants": {"google": ["example.org"]}}, str)
+OTHER = GOOD.replace("parrot", "magpie").replace("domains:", "domains:\n  - shared.example")
+LISTS = {"domains": "finch.example.org\n", "networks": "198.51.100.0/24\n"}
+CONTROL = {"headers": [{"name": "X-Parrot-Tenant"}]}
+EXTENSION = "a" * 32
+
+# What people read, in the file or as `./proscribe catalog show` prints it, and nothing else does anything with it.
+FOR_PEOPLE = {"vendor", "networks_note", "tenant_control", "retired", "notes", "sources"}
+# By key: what an entry has beside it, and another value of it. What every entry has comes from GOOD.
+SERVICES: dict[str, tuple[dict[str, Any], Any]] = {
+    "id": ({}, "finch"),
+    "name": ({}, "Finch"),
+    "names": ({}, ["\u9e66\u9e49"]),
+    "category": ({}, "ai_assistants"),
+    "audience": ({}, "enterprise"),
+    "enforce": ({}, "false"),
+    "programs": ({}, "both"),
+    "class": ({"networks": ["198.51.100.0/24"]}, "encrypted_dns"),
+    "domains": ({}, ["finch.example"]),
+    "urls": ({}, ["web.finch.example/chat"]),
+    "mail_hosts": ({}, ["imap.finch.example"]),
+    "shared_domains": ({}, ["files.example"]),
+    "allow_domains": ({}, ["work.parrot.example"]),
+    "networks": ({}, ["198.51.100.0/24"]),
+    "packages": ({}, {"apt": ["finch"]}),
+    "bundle_ids": ({}, ["com.example.Parrot"]),
+    "processes": ({}, {"linux": ["parrot-desktop"]}),
+    "paths": ({}, {"linux": ["/opt/Parrot/parrot"]}),
+    "registered": ({}, {"keys": ["Parrot"]}),
+    "desktop_files": ({}, ["parrot.desktop"]),
+    "markers": ({}, {"gecko": ["Parrot"]}),
+    "browser_extensions": ({}, {"chrome": [EXTENSION]}),
+    "tenants": ({"tenant_control": CONTROL}, "google"),
+    "nxdomain_canaries": ({}, ["canary.example"]),
+    "front_doors": ({}, ["parrot.example"]),
+    "decided": ({"shared_domains": ["files.example"]}, [{"names": ["files.example"], "as": "shared", "why": "others"}]),
+    "overlaps_with": ({"domains": ["shared.example"]}, ["magpie"]),
+    "checked": ({}, "2026-11-20"),
+    "networks_checked": ({"networks": ["198.51.100.0/24"]}, "2026-11-20"),
+    "unverified": ({}, {"domains": ["files.example"]}),
+}
+BROWSERS: dict[str, tuple[dict[str, Any], Any]] = {
+    "id": ({"policy_dir": {"native": "/etc/owl/policies/managed"}}, "owl"),
+    "packages": ({"policy_support": "none"}, {"flatpak": ["example.owl.Owl"]}),
+    "processes": ({}, ["owl"]),
+    "paths": ({"policy_support": "none"}, ["/opt/owl/owl"]),
+    "policy_support": ({}, "none"),
+    "policy_dir": ({}, {"native": "/etc/owl/policies/managed"}),
+    "policy_file": ({"policy_support": "firefox"}, {"native": "/etc/owl/policies.json"}),
+    "policy_fallbacks": (
+        {"policy_support": "firefox", "policy_file": {"native": "/etc/owl/policies.json"}},
+        ["/opt/owl/distribution/policies.json"],
+    ),
+    "unverified": ({"paths": ["/opt/owl/owl"]}, {"policy_dir": {"native": ["/etc/owl/policies/managed"]}}),
+}
+BROWSER_FOR_PEOPLE = {"name", "notes", "sources"}  # docs/browsers.md has the names
+OWL = {
+    "id": "kestrel",
+    "name": "Kestrel",
+    "packages": {"apt": ["kestrel"]},
+    "processes": ["kestrel"],
+    "policy_support": "chromium",
+    "sources": ["a test"],
+}
+FEEDS: dict[str, tuple[dict[str, Any], Any]] = {
+    "id": ({}, "finches"),
+    "service": ({}, "magpie"),
+    "kind": ({}, "networks"),
+    "checked": ({}, "2026-11-20"),
+}
+FEED_FOR_PEOPLE = {"name", "notes", "sources"}
+BIRDS = {
+    "id": "birds",
+    "name": "Birds",
+    "service": "parrot",
+    "kind": "domains",
+    "checked": "2026-01-02",
+    "sources": ["a test"],
+}
+
+
+def outcome(root: Path, service: dict[str, Any], browser: dict[str, Any], feed: dict[str, Any]) -> object:
+    """What becomes of a catalogue with these entries, but for the printing of all their keys."""
+    write = Made(root)
+    write(f"{OTHER}overlaps_with: [{service['id']}]\n", "instant_messaging/magpie.yml")
+    of = service["id"] if feed["service"] == "parrot" else feed["service"]
+    write(yaml.safe_dump(feed | {"service": of}), f"feeds/{feed['id']}.yml")
+    write(LISTS[feed["kind"]], f"feeds/{feed['id']}.txt")
+    write(yaml.safe_dump({"browsers": [browser]}), "browsers.yml")
+    directory = write(yaml.safe_dump(service), f"{service['category']}/{service['id']}.yml")
+    if errors := errors_of(directory):
+        return [error.key for error in errors]
+    catalogue = load([directory])
+    return (
+        compile_plan(catalogue, RESTRICTIONS, [], TODAY),
+        {id_: counts(one, catalogue) for id_, one in catalogue.services.items()},
+        stale(catalogue, catalogue.services, TODAY, 180),
+        [(one.service, one.what) for one in problems(Chosen([directory], catalogue))],
+        remarks(subject(read("files.example"), catalogue)),
+    )
+
+
+def changed(root: Path, kind: str, more: dict[str, Any], key: str, value: Any) -> bool:
+    """Whether another value of a key of one of the entries makes a difference."""
+    entries = {"service": yaml.safe_load(GOOD) | {"enforce": "true"}, "browser": OWL, "feed": BIRDS}
+    before = entries | {kind: entries[kind] | more}
+    after = entries | {kind: before[kind] | {key: value}}
+    made = outcome(root / "after", **after)
+    assert isinstance(made, tuple), made  # it loads
+    return outcome(root / "before", **before) != made
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [(kind, key) for kind, keys in (("service", SERVICES), ("browser", BROWSERS), ("feed", FEEDS)) for key in keys],
+)
+def test_a_key_has_a_reader(tmp_path: Path, kind: str, key: str) -> None:
+    more, value = {"service": SERVICES, "browser": BROWSERS, "feed": FEEDS}[kind][key]
+    assert changed(tmp_path, kind, more, key, value)
+
+
+def test_every_key_is_tried_or_is_for_people() -> None:
+    assert SERVICES.keys() | FOR_PEOPLE == SERVICE.keys.keys()
+    assert BROWSERS.keys() | BROWSER_FOR_PEOPLE == BROWSER.keys.keys()
+    assert FEEDS.keys() | FEED_FOR_PEOPLE == FEED.keys.keys()
+
+
+def test_keys_of_earlier_versions_are_passed_over_and_named(tmp_path: Path) -> None:
+    """A team's own entries load after an upgrade, as they did without these keys."""
+    write = Made(tmp_path)
+    kept = load([write(GOOD, directory="without")])
+    old = f"{GOOD}user_data: [~/.config/Parrot]\nunverified:\n  user_data: [~/.parrot]\n"
+    write(yaml.safe_dump({"browsers": [OWL | {"engine": "blink", "user_data": ["~/.owl"]}]}), "browsers.yml")
+    write("---\namends: parrot\nadd:\n  user_data: [~/x]\nsources: [a test]\n", "amends/parrot.yml")
+    directory = write(old)
+    catalogue = load([directory])
+    assert catalogue.services["parrot"].unverified == {}
+    assert catalogue.services["parrot"].domains == kept.services["parrot"].domains
+    file = directory / "instant_messaging/parrot.yml"
+    assert {f"{file}:{line}: user_data" for line in (14, 16)} < set(catalogue.retired)
+    assert len(catalogue.retired) == 5 and kept.retired == ()
+    assert warning(catalogue.retired).startswith("catalogue: nothing reads the keys engine and user_data any more")
+
+
+def test_an_unknown_key_is_a_mistake_all_the_same(tmp_path: Path) -> None:
+    assert [error.key for error in errors_of(Made(tmp_path)(f"{GOOD}user_dat: [~/x]\n"))] == ["user_dat"]
