@@ -20,7 +20,7 @@ from proscribe.controller.compile.inventory.ignored_variables import unread
 from proscribe.controller.compile.inventory.in_play import InPlay, in_play_only, of_policy
 from proscribe.controller.compile.inventory.reports_place import ENVIRONMENT, VARIABLE, reports_of
 from proscribe.controller.compile.inventory.selection import select
-from proscribe.controller.compile.plans.run import read_all
+from proscribe.controller.compile.plans.policy import read_all
 from proscribe.controller.compile.restrictions import PREFIX, RESTRICTIONS, Restrictions
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.controller.report.text.layout import warning as in_lines

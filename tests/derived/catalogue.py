@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.catalogue.schema import BROWSER, FLAG, SERVICE, Group, Text
-from proscribe.controller.compile.plans.compiling import IDENTIFIERS, OF_WINDOWS
+from proscribe.controller.compile.plans.identifiers import IDENTIFIERS, OF_WINDOWS
 from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES, Matching, OneOf
 from proscribe.controller.windows.apps import lacking
 from proscribe.host.controls.apps.systems.registry import SYSTEMS

@@ -10,7 +10,7 @@ from typing import Any
 
 from proscribe.controller.cli import explain, inventory
 from proscribe.controller.cli.explain.question import read
-from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.compile.plans.hosts import compile_hosts
 
 
 class Explained:

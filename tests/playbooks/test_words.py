@@ -136,7 +136,7 @@ def test_every_host_is_explained_by_the_plan_that_a_run_gives_it(desk: Desk) -> 
     script = (
         "import argparse, datetime, json, sys\n"
         "from proscribe.controller.cli import inventory\n"
-        "from proscribe.controller.compile.plans.run import compile_hosts\n"
+        "from proscribe.controller.compile.plans.hosts import compile_hosts\n"
         "parser = argparse.ArgumentParser()\n"
         "inventory.add_options(parser)\n"
         "question = inventory.question(parser.parse_args())\n"

@@ -6,7 +6,6 @@ import re
 
 from proscribe.controller.compile.restrictions.readers import URL
 from proscribe.controller.compile.waivers.document import REQUEST
-from proscribe.controller.compile.waivers.waiver import PARTS
 from proscribe.model.plan import CONTROLS, SCHEMA
 
 from .shapes import ANYTHING, DAY, SOME, TEXT, TEXTS, TIME, Shape, about, by, keyed, listed, matching, one_of
@@ -60,6 +59,7 @@ WINDOW: Shape = {"type": "array", "items": MINUTE, "minItems": 3, "maxItems": 3}
 HOURS = about(
     listed(WINDOW, 1), "Openings of a week on the host's clock: the day (0 is Monday), from which minute, until which"
 )
+PARTS = ("users", "posix_groups", "versions", "paths")  # what of a service is waived; `hours` say when
 EXCEPTION = keyed({"waiver": TEXT, **dict.fromkeys(PARTS, TEXTS), "hours": HOURS}, optional=(*PARTS, "hours"))
 WAIVER = keyed(
     {

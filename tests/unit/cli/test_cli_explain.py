@@ -15,7 +15,7 @@ from proscribe.controller.cli.explain.facts import Facts
 from proscribe.controller.cli.explain.question import read
 from proscribe.controller.cli.explain.relations import SERVICE, Subject, subject
 from proscribe.controller.compile.catalogue.loading import Catalogue
-from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.compile.plans.hosts import compile_hosts
 
 HOSTS: dict[str, dict[str, Any]] = {
     "press01": {},

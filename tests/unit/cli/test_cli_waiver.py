@@ -22,7 +22,7 @@ from made_policy import NOW, question
 from proscribe.controller.cli import Refused, inventory, waiver
 from proscribe.controller.cli.waiver import folder as folders
 from proscribe.controller.cli.waiver import text
-from proscribe.controller.compile.plans.run import waivers_of
+from proscribe.controller.compile.plans.waivers import waivers_of
 from proscribe.controller.compile.reading.yaml_file import read_yaml
 from proscribe.controller.compile.waivers import read_waiver
 

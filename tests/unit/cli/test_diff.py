@@ -15,7 +15,7 @@ from proscribe.controller.cli import Refused, diff
 from proscribe.controller.cli.diff.earlier_plans import Earlier, earlier
 from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.plans.difference import Change, difference
-from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.compile.plans.hosts import compile_hosts
 
 
 @pytest.fixture

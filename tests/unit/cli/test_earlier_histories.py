@@ -13,7 +13,7 @@ from made_policy import NOW, made_catalogue
 from properties import examples
 from proscribe.controller.cli import inventory
 from proscribe.controller.cli.diff import earlier_plans
-from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.compile.plans.hosts import compile_hosts
 
 OWN = """---
 id: crow

@@ -11,7 +11,7 @@ from made_policy import NOW, question
 from proscribe.controller.cli import explain, inventory
 from proscribe.controller.cli.explain import expectations
 from proscribe.controller.cli.explain.expectations import Difference, Result
-from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.policy_errors import PolicyErrors
 
 HOSTS = {"press01": {}, "fin01": {}, "lab01": {"controls": {"browser": "audit", "dns": "off", "firewall": "off"}}}

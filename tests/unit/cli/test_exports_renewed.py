@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from proscribe.controller.cli import Refused, export, inventory, scheduled
-from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.restrictions.points import Fed
 from test_cli_export import INVENTORY
 

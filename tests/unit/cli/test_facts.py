@@ -10,7 +10,7 @@ from made_policy import NOW, question
 from proscribe.controller.cli import explain
 from proscribe.controller.cli.explain.facts import MOST_RUNS, NOTHING, Facts, known
 from proscribe.controller.cli.explain.question import read
-from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.host.controls.apps.systems import installed, registry
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.system import Host

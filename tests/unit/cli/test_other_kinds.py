@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from made_policy import NOW, question
 from proscribe.controller.cli import explain
-from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.report.evaluation.verdict import judge_quarantine
 
 

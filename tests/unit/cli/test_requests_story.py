@@ -31,7 +31,7 @@ from proscribe.controller.cli import Refused, inventory, requests, waiver
 from proscribe.controller.cli.waiver import new, requested
 from proscribe.controller.cli.waiver.drafting import fill_in
 from proscribe.controller.compile.inventory.reports_place import Place
-from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.waivers import refusals
 from proscribe.controller.compile.waivers.limits import limited
 from proscribe.controller.compile.waivers.refusals import read_refusals

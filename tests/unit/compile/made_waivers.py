@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
-from proscribe.controller.compile.plans.run import compile_hosts, compile_run
+from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.compile.plans.run import compile_run
 from proscribe.model.plan import CONTROLS
 
 NOW = "2026-11-25T08:00:00+00:00"

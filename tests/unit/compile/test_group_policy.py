@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from made_waivers import Organisation, at
 from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.compile.plans.difference import difference
-from proscribe.controller.compile.plans.run import Compiled, compile_hosts
+from proscribe.controller.compile.plans.hosts import Compiled, compile_hosts
 from proscribe.controller.compile.restrictions.group_policy_values import Object, read_group_policy
 from proscribe.controller.policy_errors import Expected, PolicyErrors
 from proscribe.model.plan import check

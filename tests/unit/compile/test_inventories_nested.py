@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from proscribe.controller.compile.inventory import nested
 from proscribe.controller.compile.inventory.inventory import Question
-from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.policy_errors import PolicyErrors
 
 HOSTS = "department: {hosts: {one: {}}}\n"

@@ -7,7 +7,8 @@ import datetime
 import pytest
 from derived.package_systems import Found, declared
 from made import catalogue, service
-from proscribe.controller.compile.plans.compiling import PACKAGE_SYSTEMS, compile_plan
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.plans.identifiers import PACKAGE_SYSTEMS
 from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls.apps.desired import Desired

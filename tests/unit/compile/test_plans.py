@@ -9,7 +9,8 @@ import pytest
 import yaml
 from made import catalogue, service
 from made_waivers import WAIVER
-from proscribe.controller.compile.plans.compiling import compile_plan, is_below, upcoming_services
+from proscribe.controller.compile.plans.compiling import compile_plan, upcoming_services
+from proscribe.controller.compile.plans.identifiers import is_below
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.compile.waivers import Waiver, read_waiver
 from proscribe.controller.policy_errors import PolicyErrors

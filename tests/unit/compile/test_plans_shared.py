@@ -15,8 +15,9 @@ from made_catalogue import GOOD, OWN, Made
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.inventory import inventory
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
-from proscribe.controller.compile.plans import compiling, run
-from proscribe.controller.compile.plans.run import compile_hosts
+from proscribe.controller.compile.plans import compiling, identifiers
+from proscribe.controller.compile.plans import hosts as plans_of_hosts
+from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.model.plan import CONTROLS, RESTRICTED
 from proscribe.model.plan_hours import at
@@ -50,10 +51,10 @@ def test_a_permitted_name_below_a_restricted_one_is_let_through(made: dict[str, 
         id_: {"mode": RESTRICTED[0] if one.restricted else "report", "domains": list(one.domains)}
         for id_, one in made.items()
     }
-    compiling._allow_permitted(services, Services(made), "domains", "allow")  # type: ignore[arg-type]
+    compiling._allow_permitted(services, Services(made), "dns")  # type: ignore[arg-type]
     permitted = [name for one in made.values() if not one.restricted for name in one.domains]
     for id_, one in made.items():
-        below = {name for name in permitted if compiling.is_below(name, one.domains) and name not in one.domains}
+        below = {name for name in permitted if identifiers.is_below(name, one.domains) and name not in one.domains}
         assert services[id_].get("allow", []) == (sorted(below) if one.restricted else [])
 
 
@@ -70,7 +71,7 @@ def test_hours_come_to_what_is_compiled_without_them(made: dict[str, Entry], tim
             id_: {"domains": list(one.domains), **(how(id_) if one.restricted else {"mode": "report"})}
             for id_, one in made.items()
         }
-        compiling._allow_permitted(services, Services(made), "domains", "allow")  # type: ignore[arg-type]
+        compiling._allow_permitted(services, Services(made), "dns")  # type: ignore[arg-type]
         return services
 
     def waived(id_: str) -> dict[str, Any]:
@@ -168,9 +169,9 @@ def test_hosts_that_differ_by_zone_or_name_share_plan_and_restrictions(tmp_path,
     assert gathered.times == len(fleet)
     assert len({id(host.values) for host in hosts}) == 4  # three zones, and the first host
     compiled_plans = []
-    compile_body = run.compile_body
+    compile_body = compiling.compile_body
     monkeypatch.setattr(
-        run, "compile_body", lambda *given: compiled_plans.append(compile_body(*given)) or compiled_plans[-1]
+        plans_of_hosts, "compile_body", lambda *given: compiled_plans.append(compile_body(*given)) or compiled_plans[-1]
     )
     compiled = compile_hosts(question(tmp_path, hosts), NOW)
     assert len(compiled_plans) == len(compiled.plans) == 2

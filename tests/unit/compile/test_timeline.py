@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from made_waivers import OURS, Keys, Organisation, at
 from properties import examples
-from proscribe.controller.compile.plans import compiling, run, timeline
-from proscribe.controller.compile.plans.run import Compiled, compile_hosts
+from proscribe.controller.compile.plans import compiling, hosts, timeline
+from proscribe.controller.compile.plans.hosts import Compiled, compile_hosts
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.model.plan import canonical, check
 from proscribe.wire.store import Store
@@ -241,7 +241,7 @@ def test_a_chain_has_an_end_and_every_host_that_shares_it_has_it_for_one(
         )
     times: list[int] = []
     compile_body = compiling.compile_body
-    monkeypatch.setattr(run, "compile_body", lambda *given: times.append(1) or compile_body(*given))
+    monkeypatch.setattr(hosts, "compile_body", lambda *given: times.append(1) or compile_body(*given))
     found = compiled(organisation, NOW)
     assert len(chain(found)) == 1 + timeline.MOST
     assert found.hosts["press01"] == found.hosts["press02"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from made_waivers import NOW, Organisation, at
-from proscribe.controller.compile.plans.run import compile_hosts, waivers_of
+from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.compile.plans.waivers import waivers_of
 from proscribe.controller.policy_errors import PolicyErrors
 
 NAMES = {

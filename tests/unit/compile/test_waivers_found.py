@@ -11,7 +11,8 @@ from made_waivers import Organisation, at
 from proscribe.controller.cli import Refused
 from proscribe.controller.cli.waiver.folder import of_inventory
 from proscribe.controller.compile.inventory.inventory import HostVariables
-from proscribe.controller.compile.plans.run import compile_run, waivers_of
+from proscribe.controller.compile.plans.run import compile_run
+from proscribe.controller.compile.plans.waivers import waivers_of
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.wire.store import PLANS
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_waivers import APPROVERS, NOW, ZONES, Organisation, at
-from proscribe.controller.compile.plans.run import waivers_of
+from proscribe.controller.compile.plans.waivers import waivers_of
 from proscribe.controller.compile.waivers import (
     STATUSES,
     Authority,

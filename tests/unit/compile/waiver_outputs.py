@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import pytest
 from made_waivers import NETWORKS, Organisation, at
 from proscribe.controller.cli import explain, inventory, waiver
-from proscribe.controller.compile.plans.run import compile_hosts, compile_run
+from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.reconcile import fleet_report
 from proscribe.controller.report.exports import formats, usual, write

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...base.duration import spelled
 from ...host.system import ControlError
-from ..compile.plans.run import Compiled, compile_hosts
+from ..compile.plans.hosts import Compiled, compile_hosts
 from ..compile.plans.timeline import first_moment
 from ..compile.restrictions.points import Fed
 from ..enforcement_points import manifest, writing

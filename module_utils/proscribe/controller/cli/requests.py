@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from ...base.duration import shown, spelled
-from ..compile.plans.run import read_all
+from ..compile.plans.policy import read_all
 from ..compile.waivers.reading import context_of
 from ..compile.waivers.refusals import FILE, LONGEST, Refusal, alone, invalid, with_one_more
 from ..report.text.layout import cells, paint, row, screen_width

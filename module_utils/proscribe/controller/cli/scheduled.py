@@ -22,7 +22,8 @@ from ...wire.store import PLANS, Store, Untrusted
 from ..compile.inventory.policy_folders import folders_of_registers
 from ..compile.inventory.reports_place import ENVIRONMENT, reports_of
 from ..compile.plans.departments import departments_of
-from ..compile.plans.run import Compiled, compile_hosts, read_all
+from ..compile.plans.hosts import Compiled, compile_hosts
+from ..compile.plans.policy import read_all
 from ..compile.restrictions.points import Fed
 from ..compile.waivers.authority import read_register
 from ..policy_errors import PolicyErrors

@@ -10,15 +10,20 @@ if TYPE_CHECKING:
 Hours = list[list[int]]  # openings of a week: [day (0 is Monday), from which minute, until which]
 
 
-class Exempted(TypedDict):
+class Narrowed(TypedDict, total=False):
+    """A part of a service, for which a waiver is, and when."""
+
+    users: list[str]
+    posix_groups: list[str]
+    versions: list[str]
+    paths: list[str]
+    hours: Hours
+
+
+class Exempted(Narrowed):
     """A waiver for a part of a service: what fits one in all keys that it has is waived."""
 
     waiver: str
-    users: NotRequired[list[str]]
-    posix_groups: NotRequired[list[str]]
-    versions: NotRequired[list[str]]
-    paths: NotRequired[list[str]]
-    hours: NotRequired[Hours]
 
 
 class Only(TypedDict, total=False):
@@ -93,7 +98,11 @@ class OfDns(TypedDict, total=False):
     canaries: list[str]
 
 
-class Entry(Standing, OfApps, OfNames, OfBrowser, OfFirewall, OfDns):
+class Identifiers(OfApps, OfNames, OfBrowser, OfFirewall, OfDns):
+    """What a control searches for, or closes, of a service."""
+
+
+class Entry(Standing, Identifiers):
     """A service under a control. It has the identifiers of this control only."""
 
 
@@ -150,14 +159,14 @@ class BrowserPlace(TypedDict):
     id: str
     family: str
     path: str
-    fallbacks: list[str]
     browsers: list[str]
-    programs: list[str]
-    paths: list[str]
-    present: list[str]
-    flatpaks: list[str]
-    snaps: list[str]
-    elsewhere: list[str]
+    fallbacks: NotRequired[list[str]]
+    programs: NotRequired[list[str]]
+    paths: NotRequired[list[str]]
+    present: NotRequired[list[str]]
+    flatpaks: NotRequired[list[str]]
+    snaps: NotRequired[list[str]]
+    elsewhere: NotRequired[list[str]]
 
 
 class WatchTimes(TypedDict):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...compile.catalogue.known_good import read_lists
-from ...compile.plans.compiling import IDENTIFIERS
+from ...compile.plans.identifiers import IDENTIFIERS
 from ...report.text.wording import counted
 from .. import say
 from .chosen import Chosen

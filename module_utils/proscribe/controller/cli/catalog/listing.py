@@ -13,7 +13,7 @@ from ....base.duration import seconds_of, shown
 from ...compile.catalogue.freshness import stale
 from ...compile.catalogue.loading import Service
 from ...compile.catalogue.schema import CATEGORIES
-from ...compile.plans.compiling import IDENTIFIERS
+from ...compile.plans.identifiers import IDENTIFIERS
 from ...report.text.layout import fitted, screen_width, table
 from ...report.text.wording import clean
 from .. import say

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ...compile.inventory.reports_place import reports_of
 from ...compile.plans.departments import departments_of
 from ...compile.plans.difference import CONTROL, IDENTIFIER, PLAN, SERVICE, SETTING, Change, difference
-from ...compile.plans.run import Compiled, compile_hosts
+from ...compile.plans.hosts import Compiled, compile_hosts
 from ...report.text.layout import paint, row, screen_width, wrap
 from ...report.text.wording import clean, counted, some
 from .. import inventory

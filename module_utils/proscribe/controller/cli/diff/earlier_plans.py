@@ -15,7 +15,7 @@ from ....wire import installation
 from ....wire.store import PLANS, Store, Untrusted
 from ...compile.inventory.inventory import HostVariables, Question
 from ...compile.inventory.policy_folders import CATALOGUES, REGISTER, SIGNERS, WAIVERS, places_of
-from ...compile.plans.run import compile_hosts
+from ...compile.plans.hosts import compile_hosts
 from ...policy_errors import PolicyErrors
 from ...report.storage.complete import NoSuchRun, UnreadableReport, find_run, read_records, read_report
 from ...report.text.wording import clean

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ....model.plan import CONTROLS
 from ...compile.inventory.inventory import Question as Hosts
 from ...compile.inventory.reports_place import reports_of
-from ...compile.plans.run import Compiled, compile_hosts
+from ...compile.plans.hosts import Compiled, compile_hosts
 from ...compile.waivers.standing import moment
 from ...policy_errors import PolicyError, PolicyErrors
 from ...report.text.layout import paint, row, screen_width, wrap

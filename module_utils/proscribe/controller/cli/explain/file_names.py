@@ -9,7 +9,7 @@ from ....host.controls.apps.portable import appimage
 from ....host.controls.apps.portable.names import Names
 from ....host.controls.apps.portable.scan import PLACES, SYSTEM_HOMES
 from ...compile.catalogue.loading import Catalogue
-from ...compile.plans.compiling import IDENTIFIERS
+from ...compile.plans.identifiers import IDENTIFIERS
 
 APPIMAGE, STEM, WINDOWS, PROGRAM, DESKTOP = "appimage", "name", "windows", "program", "desktop"  # how a name fits
 HINTS = (appimage.SUFFIX, ".exe")  # what is a file and not a host's name

@@ -12,7 +12,7 @@ from ....host.controls.browser.rendering import Name, above, covers, name
 from ...compile.catalogue.claims import SHARED
 from ...compile.catalogue.feeds import Feed
 from ...compile.catalogue.loading import Catalogue, Service
-from ...compile.plans.compiling import is_below
+from ...compile.plans.identifiers import is_below
 from ...compile.reading import grammar
 from ...policy_errors import close_to
 from ...report.text.wording import some

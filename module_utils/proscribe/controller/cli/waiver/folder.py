@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...compile.inventory.inventory import Question
 from ...compile.inventory.policy_folders import WAIVERS, folder_of_new_waivers
-from ...compile.plans.run import read_all
+from ...compile.plans.policy import read_all
 from ...compile.waivers import Judged, Waiver, read_waiver
 from ...compile.waivers.document import Malformed
 from ...policy_errors import PolicyError, close_to

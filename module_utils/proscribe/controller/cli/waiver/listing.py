@@ -12,7 +12,7 @@ from typing import Any
 from ....base.duration import seconds_of, shown
 from ....model.plan import CONTROLS
 from ...compile.inventory.inventory import Question
-from ...compile.plans.run import waivers_of
+from ...compile.plans.waivers import waivers_of
 from ...compile.waivers import Judged, worst_first
 from ...compile.waivers.reading import described
 from ...compile.waivers.standing import moment

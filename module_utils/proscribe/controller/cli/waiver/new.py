@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...compile.inventory.inventory import Question
 from ...compile.inventory.policy_folders import REGISTER
-from ...compile.plans.run import judge, waivers_of, wrong_in
+from ...compile.plans.waivers import judge, waivers_of, wrong_in
 from ...compile.waivers import Judged, Waiver
 from ...compile.waivers.document import LISTS, TIMES, Malformed
 from ...compile.waivers.waiver import NARROWER

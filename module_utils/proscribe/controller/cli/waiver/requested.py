@@ -17,9 +17,9 @@ from ....model.plan import RESTRICTED
 from ....model.types.plan import Plan
 from ...compile.catalogue.loading import Catalogue
 from ...compile.inventory.policy_folders import folders_of_registers
-from ...compile.plans.compiling import programs_of
+from ...compile.plans.identifiers import programs_of
 from ...compile.plans.departments import departments_of
-from ...compile.plans.run import Compiled, compile_hosts
+from ...compile.plans.hosts import Compiled, compile_hosts
 from ...compile.waivers import Judged
 from ...compile.waivers.authority import Register, read_register
 from ...compile.waivers.refusals import Refusal

@@ -6,7 +6,7 @@ import argparse
 import datetime
 from pathlib import Path
 
-from ...compile.plans.run import waivers_of
+from ...compile.plans.waivers import waivers_of
 from ...compile.waivers import signature_of
 from ...policy_errors import PolicyError, PolicyErrors
 from .. import Refused, inventory, say

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from ....base.duration import spelled
-from ...compile.plans.run import waivers_of
+from ...compile.plans.waivers import waivers_of
 from ...compile.waivers import NAMESPACE, SIGNERS, Waiver, signature_of, signers_of, verify
 from .. import Refused, inventory, say
 from .folder import checked, named, replace

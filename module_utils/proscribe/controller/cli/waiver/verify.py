@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ...compile.plans.run import waivers_of
+from ...compile.plans.waivers import waivers_of
 from ...compile.waivers import Judged, signature_of, signers_of, verify
 from ...report.text.wording import in_words
 from .. import inventory, say

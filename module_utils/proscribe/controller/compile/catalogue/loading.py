@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ....model.plan import canonical
+from ....model.types.plan import Identifiers as OfControl
 from ...policy_errors import PolicyError, PolicyErrors, close_to
 from . import amendments, feeds, guard_list, known_good
 from .claims import Claimant, check_claims
@@ -95,7 +96,7 @@ class Catalogue:
     release: Release  # of the project's own part
     retired: tuple[str, ...]  # the places of keys that nothing reads any more
     # What follows from it alone, worked out once for all plans that are made of it; nobody changes what is in there.
-    follows: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    follows: dict[tuple[str, str, str | tuple[str, ...]], OfControl] = field(default_factory=dict, compare=False, repr=False)
 
 
 def load(directories: Sequence[Path]) -> Catalogue:

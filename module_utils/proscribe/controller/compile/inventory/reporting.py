@@ -14,28 +14,25 @@ from typing import Any
 from ....model.finding import GROUP_POLICY, WATCH
 from ....model.plan import CONTROLS, digest
 from ....model.types.plan import Plan
+from ....model.types.run import Fed as FedAgain
+from ....model.types.run import Policy, Reporting, Spread
 from ...policy_errors import PolicyError, PolicyErrors
 from ...report.evaluation.scope import Scope
 from ...report.storage.complete import LATEST, NoSuchRun, find_run
 from ...report.storage.last_passed import latest_passed
 from ..restrictions import PREFIX, RESTRICTIONS, Restrictions
-from ..restrictions.points import Fed
 from .inventory import HostVariables
 
 # What remembers runs in PostgreSQL needs; the optional extra `history` of pyproject.toml.
 DRIVER = "sqlalchemy"
 EVERYTHING = Scope()
-EACH = ("stale_after", "observe_timeout")  # what each host may say for itself
 
 
 def reporting(
     hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path, scope: Scope = EVERYTHING
-) -> dict[str, Any]:
-    """The run-level values: {exports (their names), exports_fed (those that scheduled runs write again: {format,
-    directory, group}), events (how they are sent; empty: not), history, history_keep and
-    reports_keep (seconds; 0: forever), baseline (the directory of a complete report, "" for none), stale_after and
-    observe_timeout {usual: seconds, hosts {name: seconds; only where it is another}}}. `reports` is the folder of
-    reports, `scope` is what the run observes: `latest` as a baseline is the latest run over all of that that passed.
+) -> Reporting:
+    """What a run's report has to know. `reports` is the folder of reports. `scope` is what the run observes: `latest`
+    as a baseline is the latest run over all of that that passed.
 
     Raises PolicyErrors where hosts disagree, or where what they name is not there.
     """
@@ -55,24 +52,25 @@ def reporting(
             ) from None
     return {
         "exports": list(one_for_all("exports", hosts, restrictions)),
-        "exports_fed": [one._asdict() for one in _with_a_directory(restrictions.values())],
-        "events": dict(one_for_all("events", hosts, restrictions)),
+        "exports_fed": _fed_again(restrictions.values()),
+        "events": one_for_all("events", hosts, restrictions),
         "history": history,
         "history_keep": one_for_all("history_keep", hosts, restrictions),
         "reports_keep": one_for_all("reports_keep", hosts, restrictions),
         "baseline": directory,
-        **{name: _each(name, restrictions) for name in EACH},
+        "stale_after": _spread("stale_after", {host: own.stale_after for host, own in restrictions.items()}),
+        "observe_timeout": _spread("observe_timeout", {host: own.observe_timeout for host, own in restrictions.items()}),
     }
 
 
-def _with_a_directory(restrictions: Iterable[Restrictions]) -> list[Fed]:
+def _fed_again(restrictions: Iterable[Restrictions]) -> list[FedAgain]:
     """The fed exports that have a directory."""
-    return list(dict.fromkeys(fed for one in restrictions for fed in one.exports_fed if fed.directory))
+    found = dict.fromkeys(fed for own in restrictions for fed in own.exports_fed if fed.directory)
+    return [{"format": fed.format, "directory": fed.directory, "group": fed.group} for fed in found]
 
 
-def _each(name: str, restrictions: Mapping[str, Restrictions]) -> dict[str, Any]:
+def _spread(name: str, values: Mapping[str, int]) -> Spread:
     """A variable that hosts may have different values of: the usual one, and the hosts that have another."""
-    values = {host: getattr(own, name) for host, own in restrictions.items()}
     usual = Counter(values.values()).most_common(1)[0][0] if values else _default(name)
     return {"usual": usual, "hosts": {host: value for host, value in values.items() if value != usual}}
 
@@ -92,21 +90,24 @@ def nothing_known(plan: Plan, controls: Sequence[str]) -> list[str]:
     return [f"{name}/{id_}" for name, part in parts for id_ in part.get("nothing_known", ())]
 
 
-def policies(plan: Plan) -> dict[str, dict[str, Any]]:
-    """What a plan says of each control: {control: {"mode": "enforce" | "audit" | "off", "policy": its digest}}.
+def policies(plan: Plan) -> dict[str, Policy]:
+    """What a plan says of each control.
 
-    `policy` names all that the control is made from, so that an earlier observation counts for as long as it is
-    the same; None for a control that is off.
+    The digest of its policy names all that the control is made from. So an earlier observation counts for as long as
+    that is the same.
     """
-    said: dict[str, dict[str, Any]] = {name: {"mode": "off", "policy": None} for name in CONTROLS}
+    said: dict[str, Policy] = {name: {"mode": "off", "policy": None} for name in CONTROLS}
     for name, section in plan["controls"].items():
-        policy = digest({"browsers": plan.get("browsers"), "section": section})
-        said[name] = {"mode": section["mode"], "policy": policy[: len("sha256:") + 16]}
-    if GROUP_POLICY in plan:  # on a domain controller
-        said[GROUP_POLICY] = {"mode": "enforce", "policy": digest(plan[GROUP_POLICY])[: len("sha256:") + 16]}
-    if WATCH in plan:  # on a host that keeps itself in line
-        said[WATCH] = {"mode": "enforce", "policy": digest(plan[WATCH])[: len("sha256:") + 16]}
+        said[name] = _policy(section["mode"], {"browsers": plan.get("browsers"), "section": section})
+    if "group_policy" in plan:  # on a domain controller
+        said[GROUP_POLICY] = _policy("enforce", plan["group_policy"])
+    if "watch" in plan:  # on a host that keeps itself in line
+        said[WATCH] = _policy("enforce", plan["watch"])
     return said
+
+
+def _policy(mode: str, parts: Mapping[str, object]) -> Policy:
+    return {"mode": mode, "policy": digest(parts)[: len("sha256:") + 16]}
 
 
 def one_for_all(name: str, hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions]) -> Any:

@@ -4,54 +4,63 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
 
 from ....host.controls.browser.places import OWN_FILE, THUNDERBIRD
 from ....host.controls.browser.rendering import MOST_ENTRIES, Verdicts, above, covers, fitting, minimal, name
 from ....model.plan import RESTRICTED
-from ....model.types.plan import Entry, Section
+from ....model.types.plan import BrowserPlace, Entry, Section
 from ..catalogue.loading import Browser, Catalogue
+from .filled import filled
 
 # Flatpak's extension points are made only where flatpak is in use.
 FLATPAK = "/var/lib/flatpak"
-# The packagings that keep a browser apart from the host's own files, by the field of a place that names who reads it.
-PACKED = {"flatpak": "flatpaks", "snap": "snaps"}
+PACKED = ("flatpak", "snap")  # the packagings that keep a browser apart from the host's own files
 
 
-def places(catalogue: Catalogue) -> list[dict[str, Any]]:
-    """One entry per policy file, in the order of the browsers; its keys are the fields of controls.browser.Place.
+def places(catalogue: Catalogue) -> list[BrowserPlace]:
+    """One entry per policy file, in the order of the browsers.
 
-    A place that only unconfirmed sources name is used where one of its browsers is there (`present`), and no other one
-    is known to read it.
+    A place that only unconfirmed sources name is used where one of its browsers is there (`present`). No other browser
+    may be known to read it.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, BrowserPlace] = {}
     for browser in catalogue.browsers.values():
         for packaging, path in _confirmed(browser):
             place = found.setdefault(path, _place(browser, path))
-            place["present"] = [FLATPAK] if path.startswith(FLATPAK) else None
+            if path.startswith(FLATPAK):
+                place["present"] = [FLATPAK]
             _add(place, browser, packaging)
     for browser in catalogue.browsers.values():
         for packaging, path in _unconfirmed(browser):
-            found.setdefault(path, {**_place(browser, path), "present": _traces(browser, path)})
+            if path not in found:
+                found[path] = {**_place(browser, path), "present": _traces(browser, path)}
             _add(found[path], browser, packaging)
     for browser in catalogue.browsers.values():
         first = next((place for place in found.values() if browser.id in place["browsers"]), None)
         if first is not None and first["family"] != THUNDERBIRD:
             first["elsewhere"] += _elsewhere(browser)
     # Of what nobody confirms and nothing on a host would show, nothing is written.
-    listed = [place for place in found.values() if place["present"] != []]
-    return [{key: value for key, value in place.items() if value} for place in listed]
+    return [filled(place) for place in found.values() if place.get("present") != []]
 
 
-def _place(browser: Browser, path: str) -> dict[str, Any]:
-    keys = ("browsers", "programs", "paths", "fallbacks", "flatpaks", "snaps", "elsewhere")
-    lists: dict[str, Any] = {key: [] for key in keys}
-    return {"id": browser.id, "family": browser.policy_support, "path": path, **lists}
+def _place(browser: Browser, path: str) -> BrowserPlace:
+    return {
+        "id": browser.id,
+        "family": browser.policy_support,
+        "path": path,
+        "browsers": [],
+        "programs": [],
+        "paths": [],
+        "fallbacks": [],
+        "flatpaks": [],
+        "snaps": [],
+        "elsewhere": [],
+    }
 
 
-def _add(place: dict[str, Any], browser: Browser, packaging: str) -> None:
+def _add(place: BrowserPlace, browser: Browser, packaging: str) -> None:
     if packaging in PACKED:
-        place[PACKED[packaging]] += browser.packages.get(packaging, ())
+        place["flatpaks" if packaging == "flatpak" else "snaps"] += browser.packages.get(packaging, ())
     if browser.id in place["browsers"]:
         return  # in another packaging
     place["browsers"].append(browser.id)
@@ -88,18 +97,18 @@ def _unconfirmed(browser: Browser) -> Iterator[tuple[str, str]]:
 
 
 def unlisted(section: Section, front_doors: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
-    """By service of a plan's browser section: the names that do not fit into the lists that browsers take, which ignore
-    the rest unsaid, and not all the same part of it. {} where all fit.
+    """By service of a plan's browser section: the names that do not fit into the lists that browsers take; {} where all
+    fit. Browsers ignore the rest of a list without a word, and not all of them the same part.
 
-    What is typed comes first: `front_doors` of a service, then pages, which the DNS filter does not have, then names,
-    in turn one of each service, the shorter ones before. Who uses what is in no source, so the length stands for it:
-    people type example.com, and pages load a7.cdn.example.com.
+    What is typed comes first: `front_doors` of a service. Then come pages, which the DNS filter does not have, then
+    names, in turn one of each service, the shorter ones before. Who uses what is in no source, so the length stands for
+    it: people type example.com, and pages load a7.cdn.example.com.
     """
     services = section["services"]
     restricted = {id_: entry for id_, entry in services.items() if entry["mode"] in RESTRICTED}
     # Firefox: where private accounts sign in.
     room = MOST_ENTRIES - (1 if section["settings"]["tenants"].get("microsoft") else 0)
-    sizes = [len(entry[key]) for entry in services.values() for key in ("domains", "urls", "allow")]
+    sizes = [len(entry["domains"]) + len(entry["urls"]) + len(entry["allow"]) for entry in services.values()]
     if sum(sizes) <= room or _fits(services, room):
         return {}
     ordered = sorted(
@@ -116,11 +125,11 @@ def unlisted(section: Section, front_doors: Mapping[str, Collection[str]]) -> di
 
     def fit(count: int) -> bool:
         more = without(count)
-        return _fits({id_: {**entry, "unlisted": more.get(id_, ())} for id_, entry in services.items()}, room)
+        return _fits({id_: {**entry, "unlisted": more.get(id_, [])} for id_, entry in services.items()}, room)
 
     most = bisect.bisect_left(range(len(ordered) + 1), True, key=lambda count: not fit(count))
     beyond = without(max(most - 1, 0))
-    given = Verdicts(fitting({id_: {**entry, "unlisted": beyond.get(id_, ())} for id_, entry in services.items()}))
+    given = Verdicts(fitting({id_: {**entry, "unlisted": beyond.get(id_, [])} for id_, entry in services.items()}))
     # What another name of the lists covers takes no room.
     left = {id_: sorted(text for text in texts if not given.blocked(name(text))) for id_, texts in beyond.items()}
     return {id_: texts for id_, texts in sorted(left.items()) if texts}
@@ -134,14 +143,14 @@ def _by_rank(entry: Entry, doors: Collection[str]) -> list[tuple[int, int, str]]
     return sorted((0 if text in typed else rank, text.count("."), text) for text, rank in least.items())
 
 
-def _fits(services: Mapping[str, Mapping[str, Any]], room: int) -> bool:
+def _fits(services: Mapping[str, Entry], room: int) -> bool:
     smallest = minimal(fitting(services))
     blocked = sum(smallest.values())
     return blocked <= room and len(smallest) - blocked <= MOST_ENTRIES
 
 
-def open_names(texts: Collection[str], dns: Mapping[str, Any], id_: str) -> list[str]:
+def open_names(texts: Collection[str], dns: Section | None, id_: str) -> list[str]:
     """Which of a service's names that browsers are not given the DNS filter of the same plan does not close."""
-    entry = dns.get("services", {}).get(id_, {})
-    closed = entry.get("domains", ()) if entry.get("mode") == "enforce" else ()
+    entry = dns["services"].get(id_) if dns else None
+    closed = entry.get("domains", ()) if entry and entry["mode"] == "enforce" else ()
     return [text for text in texts if "/" in text or not set(above(text)) & set(closed)]

@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Any
 
+from ....model.types.plan import Plan
 from ....wire.store import Store
 
 NAME = "plan"  # in the plan store, with a number
@@ -25,7 +25,7 @@ class PlanCache:
         self._store = store
         self._new: list[tuple[str, bytes]] = []
 
-    def body(self, state: bytes, policy: str, begun: bool, compiled: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def body(self, state: bytes, policy: str, begun: bool, compiled: Callable[[], Plan]) -> Plan:
         """The body of a plan. `state` is the hash of the catalogue and the code, b"" where there is none; `policy` are
         the restrictions as text. Raises what `compiled` raises.
         """
@@ -38,7 +38,7 @@ class PlanCache:
         if noted != key.encode() or digest != _digest(content):
             content = json.dumps(compiled()).encode()
             self._new.append((name, b"\n".join([key.encode(), _digest(content), content])))
-        body: dict[str, Any] = json.loads(content)
+        body: Plan = json.loads(content)
         return body
 
     def note_down(self) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....model.finding import GROUP_POLICY
 from ....model.plan import CONTROLS, canonical, digest
-from ....model.types.plan import Entry, Exempted, Plan
+from ....model.types.plan import Entry, Exempted, Plan, Section
 from ..waivers.hours import DAYS
 
 OFF = "off"  # the mode of a control that a plan does not have
@@ -17,9 +17,6 @@ CONTROL, SERVICE, IDENTIFIER, SETTING, PLAN = "control", "service", "identifier"
 
 # Keys of a service's entry that say its standing, and not what it is made of.
 STANDING = ("name", "mode", "waiver", "hours", "otherwise", "opens", "effective_from", "exceptions", "only")
-# What no control owns and has one value each.
-OF_PLAN = ("contact", "request_url", "watch")
-
 
 class Change(NamedTuple):
     """One difference.
@@ -47,31 +44,36 @@ class Change(NamedTuple):
     removed: tuple[str, ...] = ()
     counts: tuple[tuple[str, int], ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For machines: only what is said."""
         fields = self._replace(counts=())._asdict()
         given = {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items() if value}
         return given | ({"holds": dict(self.counts)} if self.counts else {})
 
 
-def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, ...]:
+def difference(old: Plan, new: Plan) -> tuple[Change, ...]:
     """What became of `old` in `new`; two plans; empty where they require the same of a host."""
     changes: list[Change] = []
     for control in CONTROLS:
         changes += _control(control, old["controls"].get(control), new["controls"].get(control))
-    for subject in OF_PLAN:
-        if old.get(subject) != new.get(subject):
-            changes.append(Change("", PLAN, subject=subject, before=_text(old, subject), after=_text(new, subject)))
+    # What no control owns and has one value each.
+    for subject, before, after in (
+        ("contact", old.get("contact"), new.get("contact")),
+        ("request_url", old.get("request_url"), new.get("request_url")),
+        ("watch", old.get("watch"), new.get("watch")),
+    ):
+        if before != after:
+            changes.append(Change("", PLAN, subject=subject, before=_shown(before or ""), after=_shown(after or "")))
     changes += _named("", PLAN, "browsers", _browsers(old), _browsers(new))
     changes += _named("", PLAN, "waivers", _waivers(old), _waivers(new))
     changes += _named("", PLAN, GROUP_POLICY, _objects(old), _objects(new))
-    before, after = (plan.get("later", {}).get("at", "") for plan in (old, new))
-    if before != after:
-        changes.append(Change("", PLAN, subject="later", before=before, after=after))
+    ends, then = (plan["later"]["at"] if "later" in plan else "" for plan in (old, new))
+    if ends != then:
+        changes.append(Change("", PLAN, subject="later", before=ends, after=then))
     return tuple(changes)
 
 
-def _control(control: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Iterator[Change]:
+def _control(control: str, old: Section | None, new: Section | None) -> Iterator[Change]:
     before, after = (OFF if section is None else section["mode"] for section in (old, new))
     if before != after:
         yield Change(control, CONTROL, before=before, after=after)
@@ -80,16 +82,14 @@ def _control(control: str, old: Mapping[str, Any] | None, new: Mapping[str, Any]
     olds, news = old["services"], new["services"]
     for service in sorted({*olds, *news}):
         yield from _service(control, service, olds.get(service), news.get(service), before != after)
-    for name in sorted({*old["settings"], *new["settings"]}):
-        yield from _setting(control, name, old["settings"].get(name), new["settings"].get(name))
+    yield from _settings(control, "", old["settings"], new["settings"])
 
 
-def _service(
-    control: str, id_: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, mode_changed: bool
-) -> Iterator[Change]:
+def _service(control: str, id_: str, old: Entry | None, new: Entry | None, mode_changed: bool) -> Iterator[Change]:
     before, after = standing(old), standing(new)
     if old is None or new is None:
-        counts = tuple((kind, len(names)) for kind, names in identifiers(old or new or {}).items() if names)
+        one = old or new
+        counts = tuple((kind, len(names)) for kind, names in (identifiers(one) if one else {}).items() if names)
         yield Change(control, SERVICE, id_, before=before, after=after, counts=counts)
         return
     # Where the control's mode changes, its services follow; only what does more is worth a word.
@@ -101,12 +101,16 @@ def _service(
         yield from _named(control, IDENTIFIER, kind, olds.get(kind, frozenset()), news.get(kind, frozenset()), id_)
 
 
-def _setting(control: str, name: str, old: Any, new: Any) -> Iterator[Change]:
+def _settings(control: str, prefix: str, old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[Change]:
+    for name in sorted({*old, *new}):
+        yield from _setting(control, prefix + name, old.get(name), new.get(name))
+
+
+def _setting(control: str, name: str, old: object, new: object) -> Iterator[Change]:
     if old == new:
         return
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in sorted({*old, *new}):
-            yield from _setting(control, f"{name}.{key}", old.get(key), new.get(key))
+        yield from _settings(control, f"{name}.", old, new)
     elif isinstance(old, list) and isinstance(new, list):
         olds, news = frozenset(map(_shown, old)), frozenset(map(_shown, new))
         if olds == news:  # the same in another order, which may matter
@@ -144,8 +148,10 @@ def standing(entry: Entry | None) -> str:
 
 
 def _exception(exception: Exempted) -> str:
-    said = {**exception, "hours": list(map(window, exception["hours"]))} if "hours" in exception else exception
-    scope = "; ".join(f"{key} {', '.join(map(str, value))}" for key, value in said.items() if key != "waiver" and value)
+    narrowed = {key: value for key, value in exception.items() if isinstance(value, list)}
+    if "hours" in exception:
+        narrowed["hours"] = list(map(window, exception["hours"]))
+    scope = "; ".join(f"{key} {', '.join(map(str, value))}" for key, value in narrowed.items() if value)
     return f"{exception['waiver']} ({scope})"
 
 
@@ -166,12 +172,7 @@ def identifiers(entry: Entry) -> dict[str, frozenset[str]]:
 
 def _browsers(plan: Plan) -> frozenset[str]:
     """The places of browsers' policies; one that is managed otherwise counts as gone and come."""
-    return frozenset(
-        f"{place['id']} ({place['path']})"
-        if isinstance(place, Mapping) and {"id", "path"} <= set(place)
-        else _shown(place)
-        for place in plan.get("browsers", ())
-    )
+    return frozenset(f"{place['id']} ({place['path']})" for place in plan.get("browsers", ()))
 
 
 def window(hours: Sequence[int]) -> str:
@@ -186,13 +187,9 @@ def _waivers(plan: Plan) -> frozenset[str]:
 
 def _objects(plan: Plan) -> frozenset[str]:
     """The Group Policy objects of a plan; one that says something else counts as gone and come."""
-    objects = plan.get(GROUP_POLICY, {}).get("objects", ())
+    objects = plan["group_policy"]["objects"] if "group_policy" in plan else ()
     return frozenset(f"{one['name']} for {one['group']} ({digest(one)[:19]})" for one in objects)
 
 
-def _text(plan: Plan, key: str) -> str:
-    return _shown(plan.get(key) or "")
-
-
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return value if isinstance(value, str) else canonical(value)

@@ -7,8 +7,8 @@ read and their plans compiled here, and joined as for an export: never wider tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
+from ....model.types.plan import GroupPolicy, GroupPolicyObject, Plan
 from ...enforcement_points.decision import join
 from ...enforcement_points.declaration import NotExportable
 from ...policy_errors import Described, PolicyError, PolicyErrors, close_to
@@ -18,15 +18,17 @@ from ..restrictions.group_policy_values import Object as Object
 VARIABLE = f"{PREFIX}group_policy"
 CONTROL = "browser"
 
-Plans = Mapping[str, Mapping[str, Any]]  # by host
+Plans = Mapping[str, Plan]  # by host
 
 
-def section(objects: Iterable[Object], groups: Mapping[str, frozenset[str]], plans_of: Callable[[str], Plans]) -> Any:
-    """What a domain controller's plan has: {"objects": [{name, group, ous, enforced, browser: the section of the
-    group's joined plan, request_url}]}. `plans_of` compiles the plans of a group's hosts. Raises PolicyErrors.
+def section(
+    objects: Iterable[Object], groups: Mapping[str, frozenset[str]], plans_of: Callable[[str], Plans]
+) -> GroupPolicy:
+    """What a domain controller's plan has: each object with the browser section of its group's joined plan.
+    `plans_of` compiles the plans of a group's hosts. Raises PolicyErrors.
     """
     errors: list[PolicyError] = []
-    made = []
+    made: list[GroupPolicyObject] = []
     for index, one in enumerate(objects):
         key = f"{VARIABLE}[{index}].group"
         if not groups.get(one.group):
@@ -44,16 +46,16 @@ def section(objects: Iterable[Object], groups: Mapping[str, frozenset[str]], pla
             expected = f"a group whose {PREFIX}controls has {CONTROL}: enforce or audit; it is off there"
             errors.append(PolicyError("", key, one.group, expected))
             continue
-        made.append(
-            {
-                "name": one.name,
-                "group": one.group,
-                "ous": list(one.ous),
-                "enforced": one.enforced,
-                CONTROL: plan["controls"][CONTROL],
-                **({"request_url": plan["request_url"]} if "request_url" in plan else {}),
-            }
-        )
+        found: GroupPolicyObject = {
+            "name": one.name,
+            "group": one.group,
+            "ous": list(one.ous),
+            "enforced": one.enforced,
+            "browser": plan["controls"][CONTROL],
+        }
+        if "request_url" in plan:
+            found["request_url"] = plan["request_url"]
+        made.append(found)
     if errors:
         raise PolicyErrors(errors)
     return {"objects": made}

@@ -3,11 +3,14 @@
 What the organisation named in `proscribe_management` is exempted on every host, and reported. What nobody named and
 is plainly needed is a mistake of the policy:
 
-    a service's network that contains the address of a managed host, or of this controller
-    a service's network that lies in proscribe_management, and so would never be refused
-    an own rule that refuses what goes out to this controller's address
-    an own rule that refuses SSH from this controller's address, or from everywhere while nothing is in
-    proscribe_management
+- a service's network that contains the address of a managed host, or of this controller;
+
+- a service's network that lies in proscribe_management, and so would never be refused;
+
+- an own rule that refuses what goes out to this controller's address;
+
+- an own rule that refuses SSH from this controller's address, or from everywhere while nothing is in
+  proscribe_management.
 
 Addresses are those that the inventory names (`ansible_host`, or the host's own name); nothing is resolved. This
 controller's are those from which it would reach them. Each host itself checks what only it can know: its
@@ -21,11 +24,10 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....model.plan import RESTRICTED
-from ....model.types.plan import Plan, Section
-from ....model.types.record import Rule
+from ....model.types.plan import OrganisationRule, Plan, Section
 from ...policy_errors import PolicyError
 from ..inventory.inventory import HostVariables
 from ..reading.networks import Network, parsed
@@ -64,7 +66,7 @@ class Needed(NamedTuple):
 
 
 def find(
-    hosts: Iterable[HostVariables], plans: Mapping[str, Plan], later: Mapping[str, Mapping[str, Any]] = {}
+    hosts: Iterable[HostVariables], plans: Mapping[str, Plan], later: Mapping[str, Plan] = {}
 ) -> tuple[list[PolicyError], list[str]]:
     """The mistakes, and what is exempted though a policy names it, in words. `plans` are the hosts' plans by name, and
     `later` those that follow them, by digest: they take effect without a run that could refuse them.
@@ -92,13 +94,13 @@ def find(
     return list(errors.values()), list(said)
 
 
-def _following(plan: Plan, later: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _following(plan: Plan, later: Mapping[str, Plan]) -> Iterator[tuple[str, Plan]]:
     """A plan and those that follow it, each with when it begins; "" for the first."""
     begins = ""
     while True:
         yield begins, plan
-        follows = plan.get("later", {})
-        if follows.get("plan") not in later:
+        follows = plan.get("later")
+        if not follows or follows["plan"] not in later:
             return
         begins, plan = follows["at"], later[follows["plan"]]
 
@@ -151,7 +153,7 @@ def _own_rules(
                 yield PolicyError(host.where(_RULES), f"{_RULES}[{index}].addresses", text, expected)
 
 
-def _meets_ssh(rule: Rule, port: int) -> bool:
+def _meets_ssh(rule: OrganisationRule, port: int) -> bool:
     """Whether a rule for what comes in meets the connections of a controller."""
     spans = [(int(first), int(last or first)) for first, _, last in (text.partition("-") for text in rule["ports"])]
     return rule["protocol"] in ("tcp", "any") and (not spans or any(first <= port <= last for first, last in spans))

@@ -1,8 +1,8 @@
 """What a host's plan becomes without a controller: the plans of later moments, each named by the one before it.
 
-A host that observes itself (`proscribe_watch`) holds the plan of now and those that follow. When a waiver begins or
-ends, or the ban comes into force, it takes the next one, whose digest is the one that a run would compile then. They
-are compiled last first, since each says in `later` which plan follows, and so is a part of what the earlier one is.
+A host that observes itself (`proscribe_watch`) holds the plan of now and those that follow. It takes the next one when
+a waiver begins or ends, or the ban comes into force. That plan has the digest that a run would compile then. They are
+compiled last first, since each says in `later` which plan follows, and so is a part of what the earlier one is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import fnmatch
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....base.duration import spelled
 from ....base.patterns import pattern
@@ -43,9 +43,6 @@ class State(NamedTuple):
     at: datetime.datetime
     waivers: tuple[Waiver, ...]
     day: datetime.date  # the controller's
-
-
-Body = Mapping[str, Any]  # a plan without its digest, and without what follows it
 
 
 def turns(judged: Judged, context: Context, now: datetime.datetime) -> tuple[Turn, ...]:
@@ -97,8 +94,9 @@ def states(
 ) -> Iterator[State]:
     """What decides about a host's plan now, and from each later moment on at which that may change.
 
-    `waivers` are those that concern the host, in the order in which they count; `waiving` the ids of those that waive
-    now, and `turns_of` when each changes. `begins` is the first day of the ban, where the host has to know it.
+    `waivers` are those that concern the host, in the order in which they count. `waiving` are the ids of those that
+    waive now, and `turns_of` says when each changes. `begins` is the first day of the ban, where the host has to know
+    it.
     """
     turns = {waiver.id: turns_of.get(waiver.id, ()) for waiver in waivers}
     moments = {turn.at for own in turns.values() for turn in own}
@@ -125,10 +123,10 @@ class Chains:
     """Makes plans of bodies, each with what follows it; what several hosts have in common is made once."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[int, str, str], dict[str, Any]] = {}
-        self._bodies: list[Body] = []  # so that no other gets the id of one
+        self._made: dict[tuple[int, str, str], Plan] = {}
+        self._bodies: list[Plan] = []  # so that no other gets the id of one
 
-    def linked(self, bodies: Sequence[tuple[datetime.datetime, Body]]) -> list[dict[str, Any]]:
+    def linked(self, bodies: Sequence[tuple[datetime.datetime, Plan]]) -> list[Plan]:
         """The plans of a host, that of now first, out of what its plan consists of from each moment on."""
         found = [bodies[0]]
         for moment, body in bodies[1:]:
@@ -141,7 +139,7 @@ class Chains:
             at, digest = spelled(moment), plans[-1]["digest"]
         return plans[::-1]
 
-    def _sealed(self, body: Body, at: str, digest: str) -> dict[str, Any]:
+    def _sealed(self, body: Plan, at: str, digest: str) -> Plan:
         key = (id(body), at, digest)
         if key not in self._made:
             self._bodies.append(body)

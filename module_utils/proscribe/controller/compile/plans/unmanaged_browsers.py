@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
+from ....model.types.plan import Entry
 from ..catalogue.loading import Catalogue, Service
 
 
-def unmanaged_browsers(catalogue: Catalogue, mode: str, services: Iterable[Service]) -> dict[str, Any]:
+def unmanaged_browsers(catalogue: Catalogue, mode: str, services: Iterable[Service]) -> Entry:
     """What to scan for, in the shape of a service: browsers without policies by package, program and path, and the
     others as portable apps (`copies`, programs that count in a home alone).
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ....host.controls.dns.backends.registry import FILTERS
+from ....model.types.plan import OrganisationRule
 from ..reading.values import choice, flag, length_or_forever, line, name_servers, networks, whole_number
 from .firewall_rules import read_rules
 from .readers import read_browser_settings, read_extensions, read_texts
@@ -113,7 +113,7 @@ class Network:
     management: tuple[str, ...] = variable(
         [], networks, "Addresses and networks that the firewall never refuses, whatever the catalogue says."
     )
-    firewall_rules: tuple[dict[str, Any], ...] = variable(
+    firewall_rules: tuple[OrganisationRule, ...] = variable(
         [], read_rules, "The organisation's own rules for incoming, outgoing and forwarded traffic; docs/firewall.md."
     )
     firewall_quic: str = variable(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ....model.types.run import EventSettings
 from ...policy_errors import Expected
 from ...report.sending import TRANSPORTS
 from ...report.sending.datagrams import FACILITIES, USUAL_FACILITY
@@ -30,19 +31,26 @@ READERS: Mapping[str, Callable[[object], Any]] = {
     "send": choice(CHANGES, ALL),
     "limit": whole_number(1, MOST, "events of a run"),
 }
-USUAL = {"file": "", "journald": False, "syslog": False, "facility": USUAL_FACILITY, "send": CHANGES}
+USUAL: EventSettings = {
+    "file": "",
+    "journald": False,
+    "syslog": False,
+    "facility": USUAL_FACILITY,
+    "send": CHANGES,
+    "limit": USUAL_LIMIT,
+}
 
 
-def read_events(value: object) -> Mapping[str, Any]:
+def read_events(value: object) -> EventSettings:
     """Where events are sent, with every key; {} for nowhere. Raises Expected."""
     if not isinstance(value, Mapping):
         raise Expected("", value, "a mapping such as {file: /var/log/proscribe/events.jsonl, journald: true}")
     if not value:
         return {}
-    read: dict[str, Any] = {**USUAL, "limit": USUAL_LIMIT}
+    read: Any = USUAL.copy()  # its readers say which type each key has
     for name, said in value.items():
         within(f".{name}", one_of, name, READERS)
         read[str(name)] = within(f".{name}", READERS[str(name)], said)
     if not any(read[name] for name in TRANSPORTS):
         raise Expected("", value, f"one of {', '.join(TRANSPORTS)} beside these, or {{}} for no events")
-    return read
+    return read  # type: ignore[no-any-return]

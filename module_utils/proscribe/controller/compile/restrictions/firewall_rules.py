@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
+from ....model.types.plan import OrganisationRule
 from ...policy_errors import Expected, close_to
 from ..reading.networks import merged, packed
 
@@ -23,10 +23,8 @@ _COMMENT = re.compile(r"[A-Za-z0-9 .,:;/@()+=_#-]{0,100}")
 _RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 
 
-def read_rules(value: object) -> tuple[dict[str, Any], ...]:
-    """The rules as a plan has them: {direction, protocol, addresses [merged], ports [merged, as texts], verdict,
-    comment}, every key there. Raises Expected with the place of the mistake.
-    """
+def read_rules(value: object) -> tuple[OrganisationRule, ...]:
+    """The rules as a plan has them, with addresses and ports merged. Raises Expected with the place of the mistake."""
     if not isinstance(value, list | tuple):
         raise Expected(
             "", value, "a list of rules such as {direction: out, protocol: tcp, ports: [25], verdict: reject}"
@@ -36,27 +34,29 @@ def read_rules(value: object) -> tuple[dict[str, Any], ...]:
     return tuple(_rule(item, f"[{index}]") for index, item in enumerate(value))
 
 
-def _rule(value: object, key: str) -> dict[str, Any]:
+def _rule(value: object, key: str) -> OrganisationRule:
     if not isinstance(value, Mapping):
         raise Expected(key, value, f"a mapping with keys out of {', '.join(KEYS)}")
     for name in value:
         if name not in KEYS:
             raise Expected(f"{key}.{name}", name, f"a known key, one of {', '.join(KEYS)}{close_to(str(name), KEYS)}")
-    rule = {
+    rule: OrganisationRule = {
         "direction": _keyword(value.get("direction"), DIRECTIONS, f"{key}.direction"),
         "protocol": _keyword(value.get("protocol", "any"), PROTOCOLS, f"{key}.protocol"),
         "addresses": _addresses(value.get("addresses"), f"{key}.addresses"),
         "ports": _ports(value.get("ports"), f"{key}.ports"),
         "verdict": _keyword(value.get("verdict"), VERDICTS, f"{key}.verdict"),
-        "comment": value.get("comment", ""),
+        "comment": _comment(value.get("comment", ""), f"{key}.comment"),
     }
-    if not isinstance(rule["comment"], str) or not _COMMENT.fullmatch(rule["comment"]):
-        raise Expected(
-            f"{key}.comment", rule["comment"], "at most 100 letters, digits, spaces and . , : ; / @ ( ) + = _ # -"
-        )
     if rule["ports"] and rule["protocol"] == "icmp":
         raise Expected(f"{key}.ports", value.get("ports"), "no ports: icmp has none")
     return rule
+
+
+def _comment(value: object, key: str) -> str:
+    if not isinstance(value, str) or not _COMMENT.fullmatch(value):
+        raise Expected(key, value, "at most 100 letters, digits, spaces and . , : ; / @ ( ) + = _ # -")
+    return value
 
 
 def _keyword(value: object, allowed: tuple[str, ...], key: str) -> str:

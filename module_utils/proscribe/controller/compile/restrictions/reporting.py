@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 
 from ....model.finding import GATES
+from ....model.types.run import EventSettings
 from ...report import exports as formats
 from ..reading.values import choice, directory, length, length_of, length_or_forever, line
 from .event_values import read_events
@@ -52,7 +51,7 @@ class Reporting:
         f"Additional formats of each report: some of {', '.join(formats.formats())}; docs/exports.md. "
         "One for all hosts.",
     )
-    events: Mapping[str, Any] = variable(
+    events: EventSettings = variable(
         {},
         read_events,
         "Where each run sends its events for a SIEM: file (a path), journald and syslog (true), with facility, send "

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from ....model.types.plan import Entry, Exempted, Section
 
 # What each control closes, and what an exception may be limited to, in words of a user.
 CLOSES = {"apps": "programs", "browser": "pages in browsers", "firewall": "network addresses", "dns": "names (DNS)"}
 LIMITS = {"hours": "at set hours only", "versions": "some versions only", "paths": "some paths only"}
 
 
-def limited(controls: Mapping[str, Any], waiver: str, services: Sequence[str]) -> str:
+def limited(controls: Mapping[str, Section], waiver: str, services: Sequence[str]) -> str:
     """What a waiver opens of services on this host and what stays closed, in words; "" where it opens all of them.
 
     A control that only knows whole hosts stays closed for those for whom alone a waiver is.
@@ -34,11 +35,12 @@ def limited(controls: Mapping[str, Any], waiver: str, services: Sequence[str]) -
     return "; ".join(texts)
 
 
-def _exceptions(entry: Mapping[str, Any], waiver: str) -> list[Mapping[str, Any]]:
+def _exceptions(entry: Entry, waiver: str) -> list[Exempted]:
     """What opens a service: a waiver of all of it, this one's or another's, and parts that this one opens."""
-    whole = [{key: entry[key] for key in ("hours",) if key in entry}] if entry["mode"] == "waived" else []
-    return [*whole, *_parts(entry, waiver)]
-
-
-def _parts(entry: Mapping[str, Any], waiver: str) -> list[Mapping[str, Any]]:
-    return [one for one in entry.get("exceptions", ()) if one["waiver"] == waiver]
+    parts = [one for one in entry.get("exceptions", ()) if one["waiver"] == waiver]
+    if entry["mode"] != "waived":
+        return parts
+    whole: Exempted = {"waiver": entry["waiver"]}
+    if "hours" in entry:
+        whole["hours"] = entry["hours"]
+    return [whole, *parts]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ....model.types.run import Revoked, RunWaiver
 from ...policy_errors import Mistakes, PolicyError
 from ..inventory.inventory import Question
 from ..inventory.policy_folders import folders_of_registers, folders_of_waivers
@@ -103,13 +104,14 @@ def _never_closed(
 
 def context_of(question: Question, restrictions: Mapping[str, Restrictions]) -> Context:
     """What the waivers of a question are judged by. Raises PolicyErrors, also where the rules differ between hosts."""
-    rules = {
-        name: one_for_all(f"waiver_{name}", question.hosts, restrictions)
-        for name in ("max_days", "signatures", "blanket")
-    }
+    rules = Rules(
+        one_for_all("waiver_max_days", question.hosts, restrictions),
+        one_for_all("waiver_signatures", question.hosts, restrictions),
+        one_for_all("waiver_blanket", question.hosts, restrictions),
+    )
     places = _places(question, restrictions)
     register = read_register(folders_of_registers(question, restrictions), places.groups)
-    return Context(places.groups, register, Rules(**rules), places.zone_of)
+    return Context(places.groups, register, rules, places.zone_of)
 
 
 def _places(question: Question, restrictions: Mapping[str, Restrictions]) -> Context:
@@ -124,7 +126,7 @@ def _places(question: Question, restrictions: Mapping[str, Restrictions]) -> Con
     return Context({**question.groups, "all": frozenset(everywhere)}, {}, Rules(), zone_of)
 
 
-def described(judged: Judged, question: Question) -> dict[str, Any]:
+def described(judged: Judged, question: Question) -> RunWaiver:
     """A waiver as the report has it, with the hosts of this run that it is for."""
     waiver, worth = judged
     in_run = {host.name for host in question.hosts}
@@ -152,14 +154,18 @@ def described(judged: Judged, question: Question) -> dict[str, Any]:
         "ticket": waiver.ticket,
         "request": waiver.request,
         "requested_by": waiver.requested_by,
-        "requested_on": waiver.requested_on and utc(waiver.requested_on),
+        "requested_on": utc(waiver.requested_on) if waiver.requested_on else None,
         "approved_by": waiver.approved_by,
         "approved_on": utc(waiver.approved_on),
-        "revoked": waiver.revoked
-        and {"on": utc(waiver.revoked.on), "by": waiver.revoked.by, "why": waiver.revoked.why},
+        "revoked": _revoked(waiver),
         "signed_with": worth.key,
         "file": waiver.file,
     }
+
+
+def _revoked(waiver: Waiver) -> Revoked | None:
+    revoked = waiver.revoked
+    return {"on": utc(revoked.on), "by": revoked.by, "why": revoked.why} if revoked else None
 
 
 def warning(judged: Judged) -> str:

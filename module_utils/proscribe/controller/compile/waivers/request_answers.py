@@ -10,10 +10,10 @@ by equal hosts, as ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from ....base.duration import spelled
+from ....model.types.plan import Plan
 from . import Waiver
 from .limits import limited
 from .refusals import Refusal
@@ -37,9 +37,7 @@ def refused_by_host(refusals: Iterable[Refusal]) -> dict[str, Answers]:
     }
 
 
-def with_answers(
-    body: Mapping[str, Any], refused: Answers, waivers: Iterable[Waiver], over: Iterable[Waiver] = ()
-) -> dict[str, Any]:
+def with_answers(body: Plan, refused: Answers, waivers: Iterable[Waiver], over: Iterable[Waiver] = ()) -> Plan:
     """What a plan consists of, with the answers: those that were refused, the waivers that waive there then, and those
     of `over` that have ended, the oldest first: so a host knows that their requests do not wait, and may be made again.
     """
@@ -66,4 +64,4 @@ def with_answers(
         if waiver.request and (waiver.users or not waiver.posix_groups)
     }
     answers = {**ended, **refused, **granted}
-    return {**body, "answers": answers} if answers else dict(body)
+    return {**body, "answers": answers} if answers else body

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ....model.types.plan import Narrowed
 from ..reading.yaml_file import Document
 from .hours import Window, windows
 
@@ -18,9 +19,6 @@ NARROWER: Mapping[str, tuple[tuple[str, ...], str]] = {
     "paths": (("apps",), "only what is installed has a path"),
     "hours": (("browser", "firewall", "dns"), "apps that are removed when the hours end do not come back"),
 }
-# Those that say what of a service is waived; beside them, `hours` say when.
-PARTS = ("users", "posix_groups", "versions", "paths")
-
 
 @dataclass(frozen=True)
 class Revocation:
@@ -78,12 +76,20 @@ class Waiver:
         return min(self.expires, self.revoked.on) if self.revoked else self.expires
 
     @property
-    def partial(self) -> dict[str, list[str]]:
-        """What it covers of a service, where that is less than all: {users, posix_groups, versions, paths}, the ones it
-        names. With groups there are always users, so that whoever does not know groups lets nobody else in.
+    def partial(self) -> Narrowed:
+        """What it covers of a service, where that is less than all. With groups there are always users, so that whoever
+        does not know groups lets nobody else in.
         """
-        named = {key: list(getattr(self, key)) for key in PARTS if getattr(self, key)}
-        return {"users": [], **named} if self.posix_groups else named
+        named: Narrowed = {}
+        if self.users or self.posix_groups:
+            named["users"] = list(self.users)
+        if self.posix_groups:
+            named["posix_groups"] = list(self.posix_groups)
+        if self.versions:
+            named["versions"] = list(self.versions)
+        if self.paths:
+            named["paths"] = list(self.paths)
+        return named
 
     @property
     def windows(self) -> list[Window]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .....host.controls.apps.portable.names import Names
-from ....compile.plans.compiling import PACKAGE_SYSTEMS
+from ....compile.plans.identifiers import PACKAGE_SYSTEMS
 from ....report.text.wording import some
 from .. import file_names
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, Relation, Subject

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from .....model.finding import NOTHING_KNOWN, SERVES_BOTH
 from .....model.types.plan import Plan
 from ....compile.catalogue.loading import Service
-from ....compile.plans.compiling import left_out, separated_by_tenant
+from ....compile.plans.chosen import left_out, separated_by_tenant
 from ....compile.plans.difference import window
 from ....compile.restrictions import Restrictions
 from ....compile.restrictions.by_group import WHY_NOT, groups_of

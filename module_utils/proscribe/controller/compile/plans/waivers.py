@@ -1,0 +1,31 @@
+"""What the waivers of a question are worth, for commands that compile no plan."""
+
+from __future__ import annotations
+
+import datetime
+
+from ...policy_errors import PolicyError
+from ..inventory.inventory import Question
+from ..waivers import Judged, Waiver, judged_waivers
+from ..waivers.document import Named
+from ..waivers.reading import judge_all, wrong_names
+from .policy import sound_policy
+
+
+def waivers_of(question: Question, now: datetime.datetime) -> list[Judged]:
+    """The waivers of a question by id, each with its standing. Raises PolicyErrors."""
+    policy = sound_policy(question)
+    return judged_waivers(question, policy.restrictions, policy.services, now)
+
+
+def judge(waiver: Waiver, question: Question, now: datetime.datetime) -> Judged:
+    """A waiver that is in no folder yet, as `waivers_of` would have it. Raises PolicyErrors."""
+    policy = sound_policy(question)
+    return judge_all([waiver], question, policy.restrictions, policy.services, now)[0]
+
+
+def wrong_in(malformed: Named | None, question: Question, now: datetime.datetime) -> list[PolicyError]:
+    """What a waiver that is in no folder yet, and has other mistakes, names and nothing has. Raises PolicyErrors."""
+    policy = sound_policy(question)
+    named = [malformed] if malformed else []
+    return list(wrong_names([], named, question, policy.restrictions, policy.services, now))

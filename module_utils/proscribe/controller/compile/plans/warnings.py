@@ -1,0 +1,64 @@
+"""What a run says of a policy that is no mistake, and may not be what was meant."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping
+
+from ..catalogue import freshness, retired_keys
+from ..inventory.inventory import Question
+from ..restrictions import Restrictions, by_group
+from .chosen import chosen_services
+from .hosts import Compiled
+
+
+def of_policy(question: Question, compiled: Compiled, now: datetime.datetime, max_age: int) -> Iterator[str]:
+    """The warnings about what was compiled. `max_age` is that of the catalogue, in seconds, 0 for any."""
+    if places := list(dict.fromkeys(place for one in compiled.catalogues.values() for place in one.retired)):
+        yield retired_keys.warning(places)
+    if max_age and (found := _stale(compiled, now, max_age // 86400)):
+        yield freshness.warning(freshness.oldest_first(found), max_age // 86400)
+    yield from _unseparated(compiled.restrictions)
+    yield from _open_to_members(compiled.restrictions)
+    if question.mode != "audit" and question.windows:
+        hosts = _first(question.windows)
+        yield f"Windows hosts are only observed, and nothing is corrected on them: {hosts}"
+
+
+def _first(hosts: list[str] | tuple[str, ...]) -> str:
+    return f"{hosts[0]} (and {len(hosts) - 1} more)" if len(hosts) > 1 else hosts[0]
+
+
+def _stale(compiled: Compiled, now: datetime.datetime, max_days: int) -> set[freshness.Stale]:
+    """What is enforced and was not checked for too long."""
+    found: set[freshness.Stale] = set()
+    distinct = {
+        (compiled.hosts[name], id(catalogue)): (compiled.restrictions[name], catalogue)
+        for name, catalogue in compiled.catalogues.items()
+    }
+    for own, catalogue in distinct.values():
+        ids = {service.id for service, enforced in chosen_services(catalogue, own) if enforced}
+        found.update(freshness.stale(catalogue, ids, now.date(), max_days))
+    return found
+
+
+def _unseparated(restrictions: Mapping[str, Restrictions]) -> Iterator[str]:
+    """Where an organisation's tenants keep hosts open, and nothing distinguishes its accounts from others."""
+    hosts = sorted(
+        name for name, own in restrictions.items() if any(own.tenants.values()) and own.controls["browser"] == "off"
+    )
+    if hosts:
+        yield (
+            f"proscribe_tenants keeps what private and business accounts share open on {_first(hosts)}, and with the"
+            " control browser off nothing there distinguishes these accounts: enforce browser, or remove the tenants"
+        )
+
+
+def _open_to_members(restrictions: Mapping[str, Restrictions]) -> Iterator[str]:
+    """What stays open to those for whom it is restricted, where a control cannot tell users apart."""
+    found: dict[str, list[str]] = {}
+    for name, own in restrictions.items():
+        for text in by_group.open_elsewhere(own.groups_restricted, own.controls):
+            found.setdefault(text, []).append(name)
+    for text, hosts in found.items():
+        yield f"{by_group.VARIABLE} on {_first(sorted(hosts))}: {text}"
