@@ -22,7 +22,7 @@ from proscribe.controller.compile.inventory.ignored_variables import unread
 from proscribe.controller.compile.inventory.in_play import InPlay, for_another_role, given_to, unlike
 from proscribe.controller.compile.inventory.inventory import Question, plain, variables_reader, zones
 from proscribe.controller.compile.inventory.places import TAGS
-from proscribe.controller.compile.inventory.selection import select
+from proscribe.controller.compile.inventory.selection import Selection, select
 from proscribe.controller.compile.inventory.tags import unknown_tags
 from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.policy_errors import PolicyErrors
@@ -31,6 +31,7 @@ from proscribe.controller.report.collection.plays import ENFORCING, included, of
 from proscribe.controller.report.text.layout import warning as in_lines
 from proscribe.model.finding import BESIDE
 from proscribe.model.plan import CONTROLS
+from proscribe.model.types.run import RegisteredRun
 from proscribe.wire import installation
 from proscribe.wire.observation import compiled_run
 from proscribe_ansible.private_names import ACTIONS, ANSWERS, DETAILS, PLACES, complete, lacking, said
@@ -64,11 +65,7 @@ class ActionModule(ActionBase):
         mode = arguments["mode"]
         observes = arguments["observes"] and mode in ("audit", "enforce")
         self._require_a_run_with_a_report(mode)
-        # Other playbooks may have tags of their own.
-        if installation.is_below(str(self._task.get_path()), installation.PLAYBOOKS):
-            for given in ("ansible_run_tags", "ansible_skip_tags"):
-                if mistake := unknown_tags(variables.get(given) or (), CONTROLS):
-                    raise AnsibleError(f"{mistake}; no host was touched")
+        self._require_known_tags(variables)
         hostvars = variables["hostvars"]
         names = [str(name) for name in variables["ansible_play_hosts_all"]]
         tags = variables.get("ansible_run_tags") or []
@@ -82,26 +79,7 @@ class ActionModule(ActionBase):
             self._require_one_policy(hostvars, names)
             seen = InPlay(hostvars, self._task, names)
             selection = select(names, seen, observes)
-            question = Question(
-                project=installation.ROOT,
-                mode=mode,
-                playbook=arguments["mode"],
-                inventory=[str(source) for source in variables.get("ansible_inventory_sources") or []],
-                limit=str(variables.get("ansible_limit") or ""),
-                controls=controls,
-                hosts=selection.hosts,
-                groups={
-                    str(group): frozenset(map(str, hosts)) for group, hosts in (variables.get("groups") or {}).items()
-                },
-                zone_of=zones(seen),
-                variables_of=variables_reader(seen),
-                playbook_folder=_playbook_folder(variables),
-                user_project=installation.user_project(),
-                not_served=selection.not_served,
-                windows=selection.windows,
-                pattern=selection.pattern,
-                about=selection.about,
-            )
+            question = _question(variables, seen, selection, arguments["mode"], mode, controls)
             result["proscribe_run"] = {
                 **compile_run(question),
                 # -b on the command line, which the plays' own `become` would hide
@@ -150,6 +128,13 @@ class ActionModule(ActionBase):
                 "Mitogen does not send what modules import by relative names; no host was touched"
             )
 
+    def _require_known_tags(self, variables: dict[str, Any]) -> None:
+        """Refuse tags that no task of the project's own playbooks has. Others may have tags of their own."""
+        if installation.is_below(str(self._task.get_path()), installation.PLAYBOOKS):
+            for given in ("ansible_run_tags", "ansible_skip_tags"):
+                if mistake := unknown_tags(variables.get(given) or (), CONTROLS):
+                    raise AnsibleError(f"{mistake}; no host was touched")
+
     def _require_one_policy(self, hostvars: Any, names: list[str]) -> None:
         """Refuse what this play would ignore of what was written. Raises PolicyErrors."""
         play = self._task.get_play()
@@ -160,14 +145,15 @@ class ActionModule(ActionBase):
         if mistakes:
             raise PolicyErrors({str(one): one for one in mistakes}.values())
 
-    def _require_its_role_in(self, earlier: dict[str, Any], tags: list[str]) -> None:
+    def _require_its_role_in(self, earlier: RegisteredRun, tags: list[str]) -> None:
         """Refuse a role that was included when the plans had been compiled without it, or for which something else was
         written: nobody can know of it before it is included.
         """
         own = part_of(self._task, "_role", Role)
         role = next(iter(own.get_dep_chain()[-1:]), None) if own else None
-        missing = set(_of_tags(_of_roles([role.get_name()]), tags) if role else []).difference(earlier["controls"])
-        differing = unlike(given_to(self._task), earlier.get("given", {}))
+        controls = _of_tags(_of_roles([role.get_name()]), tags) if role else []
+        missing = set(controls).difference(earlier["controls"] or ())
+        differing = unlike(given_to(self._task), earlier["given"])
         if missing or differing:
             found = f"is for {', '.join(sorted(missing))}" if missing else f"has its own {', '.join(differing)}"
             raise AnsibleError(
@@ -176,7 +162,7 @@ class ActionModule(ActionBase):
                 "import_role, or include_role by its name), with one policy, or a play for each"
             )
 
-    def _of_this_play(self, variables: dict[str, Any], names: list[str], mode: str) -> dict[str, Any] | None:
+    def _of_this_play(self, variables: dict[str, Any], names: list[str], mode: str) -> RegisteredRun | None:
         """What was compiled in this play before, by this task in an earlier batch (`serial`), or by that of another
         role: the run is one, and so is its report.
         """
@@ -190,8 +176,33 @@ class ActionModule(ActionBase):
             again = run.get("task") == task and name not in batch
             of_a_role = of_roles and run.get("play") == play and run.get("task") != task
             if again or (of_a_role and run["mode"] == mode):
-                return dict(plain(run))
+                found: RegisteredRun = plain(run)
+                return found
         return None
+
+
+def _question(
+    variables: dict[str, Any], seen: InPlay, selection: Selection, playbook: str, mode: str, controls: list[str]
+) -> Question:
+    """What is to be compiled, out of the variables of the task."""
+    return Question(
+        project=installation.ROOT,
+        mode=mode,
+        playbook=playbook,
+        inventory=[str(source) for source in variables.get("ansible_inventory_sources") or []],
+        limit=str(variables.get("ansible_limit") or ""),
+        controls=controls,
+        hosts=selection.hosts,
+        groups={str(group): frozenset(map(str, hosts)) for group, hosts in (variables.get("groups") or {}).items()},
+        zone_of=zones(seen),
+        variables_of=variables_reader(seen),
+        playbook_folder=_playbook_folder(variables),
+        user_project=installation.user_project(),
+        not_served=selection.not_served,
+        windows=selection.windows,
+        pattern=selection.pattern,
+        about=selection.about,
+    )
 
 
 def _controls(roles: list[str], tags: list[str]) -> list[str]:
@@ -205,8 +216,8 @@ def _controls(roles: list[str], tags: list[str]) -> list[str]:
 
 
 def _of_roles(roles: list[str]) -> list[str]:
-    """The controls that roles are for. All, where none of them is for a control, and where one is for what is beside
-    the controls, which is observed with all of them.
+    """The controls that roles are for: all, where no role is for a control. They are also all where one is for what is
+    beside the controls, which is observed with all of them.
     """
     named = {ENFORCING.get(role.rpartition(".")[2]) for role in roles}
     return [control for control in CONTROLS if control in named and named.isdisjoint(BESIDE)] or list(CONTROLS)

@@ -53,5 +53,5 @@ class ActionModule(ActionBase):
 
 def _fleet(hostvars: Any, names: Iterable[str], plans: Mapping[str, str]) -> list[Seen]:
     """What these hosts answered, those that did; `plans` has the digest of each one's plan."""
-    answers = ((name, registered(hostvars, name, "proscribe_observed")) for name in names)
+    answers: list[tuple[str, Any]] = [(name, registered(hostvars, name, "proscribe_observed")) for name in names]
     return [seen(name, plans.get(name, ""), observed) for name, observed in answers if "record" in observed]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 DOCUMENTATION = r"""
@@ -61,6 +61,6 @@ def proscribe_hosts(hostvars: Any, expected: Iterable[str]) -> list[str]:
 class FilterModule:
     """The filters of this file."""
 
-    def filters(self) -> dict[str, Any]:
+    def filters(self) -> dict[str, Callable[..., object]]:
         """Their names."""
         return {"proscribe_hosts": proscribe_hosts}

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,6 @@ def proscribe_plan(compiled: Mapping[str, Any], host: str) -> str:
 class FilterModule:
     """The filters of this file."""
 
-    def filters(self) -> dict[str, Any]:
+    def filters(self) -> dict[str, Callable[..., object]]:
         """Their names."""
         return {"proscribe_plan": proscribe_plan}

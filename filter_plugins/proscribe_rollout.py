@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,6 @@ def proscribe_rollout(hostvars: Any, part: str) -> list[Any]:
 class FilterModule:
     """The filters of this file."""
 
-    def filters(self) -> dict[str, Any]:
+    def filters(self) -> dict[str, Callable[..., object]]:
         """Their names."""
         return {"proscribe_rollout": proscribe_rollout}

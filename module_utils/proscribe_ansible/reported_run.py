@@ -213,7 +213,7 @@ def _whole(result: Any) -> Mapping[str, Any]:
     return whole if isinstance(whole, Mapping) else result.result
 
 
-def _in_quarantine(course: Course, action: str, host: str, result: Mapping[str, Any]) -> None:
+def _in_quarantine(course: Course, action: str, host: str, result: Any) -> None:
     """Take an event of a run over quarantines."""
     if action == CUSTODY:
         course.answered(host, result)

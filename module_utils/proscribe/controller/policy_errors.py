@@ -18,8 +18,8 @@ class Described(str):
 class PolicyError(Exception):
     """One mistake.
 
-    `where` is a file (`catalog/webmail/gmail.yml:12`, with the line where it is known) or what else holds the value,
-    `key` the path to it (`packages.apt[2]`; "" for the whole), `value` what is there, `expected` what should be.
+    `where` is a file (`catalog/webmail/gmail.yml:12`, with the line where it is known) or what else holds the value.
+    `key` is the path to it (`packages.apt[2]`; "" for the whole), `value` what is there, `expected` what should be.
     """
 
     def __init__(self, where: str, key: str, value: object, expected: str) -> None:

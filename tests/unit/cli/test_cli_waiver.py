@@ -24,7 +24,7 @@ from proscribe.controller.cli.waiver import folder as folders
 from proscribe.controller.cli.waiver import text
 from proscribe.controller.compile.plans.waivers import waivers_of
 from proscribe.controller.compile.reading.yaml_file import read_yaml
-from proscribe.controller.compile.waivers import read_waiver
+from proscribe.controller.compile.waivers.document import read_waiver
 
 NEW = [
     *("new", "--service", "parrot", "--host", "press01", "--reason", "Enquiries"),

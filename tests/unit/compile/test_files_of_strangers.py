@@ -17,8 +17,9 @@ from proscribe.controller.cli.catalog.publishers import Publisher, read_publishe
 from proscribe.controller.cli.explain.expectations import read as read_expectations
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.reading.yaml_file import MOST
-from proscribe.controller.compile.waivers import load_waivers, verify
 from proscribe.controller.compile.waivers.authority import read_register
+from proscribe.controller.compile.waivers.document import load_waivers
+from proscribe.controller.compile.waivers.signatures import verify
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 
 FEED = "id: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"

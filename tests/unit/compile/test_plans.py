@@ -12,7 +12,8 @@ from made_waivers import WAIVER
 from proscribe.controller.compile.plans.compiling import compile_plan, upcoming_services
 from proscribe.controller.compile.plans.identifiers import is_below
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.controller.compile.waivers import Waiver, read_waiver
+from proscribe.controller.compile.waivers.document import read_waiver
+from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.model import plan as plans
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from made_waivers import GROUPS
-from proscribe.controller.compile.waivers import Authority, read_register
+from proscribe.controller.compile.waivers.authority import Authority, read_register
 from proscribe.controller.policy_errors import PolicyErrors
 
 

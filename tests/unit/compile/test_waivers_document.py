@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from made_waivers import WAIVER, at
-from proscribe.controller.compile.waivers import Revocation, load_waivers, read_waiver
-from proscribe.controller.compile.waivers.document import MOMENT
+from proscribe.controller.compile.waivers.document import MOMENT, load_waivers, read_waiver
+from proscribe.controller.compile.waivers.waiver import Revocation
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.model.plan import CONTROLS
 

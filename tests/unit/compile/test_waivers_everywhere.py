@@ -11,7 +11,7 @@ import pytest
 from derived.schemas.report_waiver import REVOKED, WAIVER
 from made_waivers import NOW, Keys, at
 from proscribe.controller.cli import explain, inventory, waiver
-from proscribe.controller.compile.waivers import STATUSES
+from proscribe.controller.compile.waivers.standing import STATUSES
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.report.page import document
 from proscribe.controller.report.terminal import summary

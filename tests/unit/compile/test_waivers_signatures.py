@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from made_waivers import NOW, OURS, Keys, at
-from proscribe.controller.compile.waivers import verify
+from proscribe.controller.compile.waivers.signatures import verify
 from waiver_cases import OPEN, SIGNED
 
 

@@ -10,16 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_waivers import APPROVERS, NOW, ZONES, Organisation, at
 from proscribe.controller.compile.plans.waivers import waivers_of
-from proscribe.controller.compile.waivers import (
-    STATUSES,
-    Authority,
-    Context,
-    Revocation,
-    Rules,
-    read_waiver,
-    standing,
-    worst_first,
-)
+from proscribe.controller.compile.waivers.authority import Authority
+from proscribe.controller.compile.waivers.document import read_waiver
+from proscribe.controller.compile.waivers.standing import STATUSES, Context, Rules, standing, worst_first
+from proscribe.controller.compile.waivers.waiver import Revocation
 from proscribe.controller.policy_errors import PolicyErrors
 from waiver_cases import CASES, OPEN, SHUT, TAKEN_BACK
 

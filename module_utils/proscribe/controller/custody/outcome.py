@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypedDict
 
 from ...model.quarantined import LIST
+from ...model.types.quarantine import Chosen, Done, HostQuarantine, QuarantineAnswer, QuarantineList
 
 SCHEMA = "proscribe/quarantine-list/1"
 NOTHING = "no answer"
@@ -14,9 +15,23 @@ NOTHING = "no answer"
 class Fate(NamedTuple):
     """What became of one thing that was to be restored or pruned."""
 
-    row: Mapping[str, Any]  # of the choice, see choosing.Row.as_dict
+    row: Chosen
     done: bool
     why: str  # it was not done
+
+
+class Begun(TypedDict):
+    """What the first task of a run says that it is about."""
+
+    hosts: list[str]
+    do: str
+    format: str
+
+
+class Selected(TypedDict):
+    """What the second task has chosen."""
+
+    rows: list[Chosen]
 
 
 class Course:
@@ -26,20 +41,20 @@ class Course:
         self.hosts = list(hosts)
         self.do = LIST
         self.format = ""
-        self.rows: list[Mapping[str, Any]] = []
-        self.listed: dict[str, Mapping[str, Any]] = {}  # what each host that answered said of its quarantine
+        self.rows: list[Chosen] = []
+        self.listed: dict[str, QuarantineAnswer] = {}  # what each host that answered said of its quarantine
         self.reasons: dict[str, str] = {}  # why there is no answer of a host, or no further one
-        self._outcomes: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._outcomes: dict[tuple[str, str], Done] = {}
 
-    def began(self, request: Mapping[str, Any]) -> None:
-        """Take what the run is about: {hosts, do, format}."""
+    def began(self, request: Begun) -> None:
+        """Take what the run is about."""
         self.hosts, self.do, self.format = list(request["hosts"]), str(request["do"]), str(request["format"])
 
-    def chose(self, selection: Mapping[str, Any]) -> None:
-        """Take the choice: {rows}."""
+    def chose(self, selection: Selected) -> None:
+        """Take the choice."""
         self.rows = list(selection["rows"])
 
-    def answered(self, host: str, result: Mapping[str, Any]) -> None:
+    def answered(self, host: str, result: QuarantineAnswer) -> None:
         """Take a host's answer: what it lists, or what it did."""
         if "items" in result:
             self.listed[host] = result
@@ -64,18 +79,17 @@ class Course:
             found.append(Fate(row, bool(result and result["done"]), why))
         return found
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> QuarantineList:
         """The list for machines. A host that did not answer is there, as unknown."""
-        hosts = []
-        for host in self.hosts:
-            seen = self.listed.get(host)
-            hosts.append(
-                {
-                    "host": host,
-                    "state": "unknown" if seen is None else "listed",
-                    "reason": self.silent[host] if seen is None else None,
-                    "broken": [] if seen is None else list(seen["broken"]),
-                    "left_out": 0 if seen is None else seen["left_out"],
-                }
-            )
+        silent = self.silent
+        hosts: list[HostQuarantine] = [
+            {
+                "host": host,
+                "state": "unknown" if host in silent else "listed",
+                "reason": silent.get(host),
+                "broken": [] if host in silent else self.listed[host]["broken"],
+                "left_out": 0 if host in silent else self.listed[host]["left_out"],
+            }
+            for host in self.hosts
+        ]
         return {"schema": SCHEMA, "hosts": hosts, "items": self.rows}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from ...base.duration import seconds_of
 from ...model.quarantined import ID, LIST, PRUNE, RESTORE
@@ -14,9 +14,17 @@ TABLE, JSON = "table", "json"
 FORMATS = (TABLE, JSON)
 PREFIX = "quarantine_"  # of the variables that playbooks/quarantine.yml takes, one for each option below
 
-# As Ansible has arguments of an action, for which a text is the usual type; the launcher's options have the same
-# meaning (cli/quarantine.py). What is not given is None; `read` says what that means.
-ARGUMENTS: dict[str, dict[str, Any]] = {
+
+class Argument(TypedDict, total=False):
+    """An argument of an action as Ansible describes it. A text is the usual type."""
+
+    type: str
+    choices: list[str]
+
+
+# The launcher's options have the same meaning (cli/quarantine.py). What is not given is None; `read` says what that
+# means.
+ARGUMENTS: dict[str, Argument] = {
     "do": {"choices": list(VERBS)},
     **dict.fromkeys(("hosts", "users", "services", "ids"), {"type": "list"}),
     "all": {"type": "bool"},

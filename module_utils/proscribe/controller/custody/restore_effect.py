@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...host.controls.apps.quarantine.capacity import ends
 from ...model.finding import Finding, exception_for
-from ...model.types.plan import Plan
+from ...model.types.plan import Plan, Section
+from ...model.types.quarantine import Item
 from . import LEFT, TAKEN, WAIVED
 
 
@@ -19,7 +20,7 @@ class Outlook(NamedTuple):
     why: str  # in words
 
 
-def outlook(plan: Plan, item: Mapping[str, Any], ends_of: Mapping[str, str]) -> Outlook:
+def outlook(plan: Plan, item: Item, ends_of: Mapping[str, str]) -> Outlook:
     """The outlook for an item, as `results.quarantine` has it, once it stands at its place again. `ends_of` says when
     each waiver ends (UTC).
 
@@ -43,7 +44,7 @@ def outlook(plan: Plan, item: Mapping[str, Any], ends_of: Mapping[str, str]) -> 
     return Outlook(LEFT, "", "; ".join(dict.fromkeys(spared)))
 
 
-def _of(section: Mapping[str, Any], service: str, item: Mapping[str, Any]) -> tuple[str, str]:
+def _of(section: Section, service: str, item: Item) -> tuple[str, str]:
     """What the plan makes of the item on behalf of one service: the state, and the waiver or why nothing takes it."""
     entry = section["services"].get(service)
     if entry is None:
@@ -52,7 +53,8 @@ def _of(section: Mapping[str, Any], service: str, item: Mapping[str, Any]) -> tu
         return WAIVED, str(entry["waiver"])
     if "only" in entry and not item["place_of"]:
         return LEFT, f"{service} is restricted there for the members of {', '.join(entry['only']['posix_groups'])} only"
-    if waiver := _exception(entry, item):
+    scope = f"user:{item['place_of']}" if item["place_of"] else "system"
+    if waiver := exception_for(entry, Finding("file", item["path"], scope=scope, path=item["whole"])):
         return WAIVED, waiver
     if entry["mode"] == "upcoming":
         return LEFT, f"{service} is banned there from {entry['effective_from']} on, and taken then"
@@ -63,14 +65,8 @@ def _of(section: Mapping[str, Any], service: str, item: Mapping[str, Any]) -> tu
     return TAKEN, ""
 
 
-def _exception(entry: Mapping[str, Any], item: Mapping[str, Any]) -> str:
-    scope = f"user:{item['place_of']}" if item["place_of"] else "system"
-    found = Finding("file", item["path"], scope=scope, path=item["whole"])
-    return exception_for(entry, found)
-
-
-def retained_until(plan: Plan, item: Mapping[str, Any]) -> str:
+def retained_until(plan: Plan, item: Item) -> str:
     """When an item has been kept long enough, after which the next enforcing run prunes it; "" for ever."""
-    section = plan["controls"].get("apps") or {}
-    keep = int((section.get("settings") or {}).get("quarantine_keep", 0))
+    section = plan["controls"].get("apps")
+    keep = section["settings"].get("quarantine_keep", 0) if section else 0
     return ends(item["taken_at"], item["kept_until"], keep)

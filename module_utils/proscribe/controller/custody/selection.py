@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...base.duration import moment_of
+from ...model.types.plan import Plan
+from ...model.types.quarantine import Chosen, Item
 from ..policy_errors import close_to
 from .request import Request, Wrong
 from .restore_effect import Outlook, outlook, retained_until
-
-Plan = Mapping[str, Any]
 
 
 class Row(NamedTuple):
     """One thing in the quarantine of a host, and what is known of it."""
 
     host: str
-    item: Mapping[str, Any]  # as `results.quarantine` lists it
+    item: Item
     until: str  # when it has been kept long enough (UTC); "" for ever
     outlook: Outlook  # once it is restored
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Chosen:
         """As it stands in the list for machines, and in the result of the action."""
-        shown = {key: value for key, value in self.item.items() if key not in ("whole", "place_of", "owner")}
-        next_run = {**self.outlook._asdict(), "waiver": self.outlook.waiver or None}
-        return {"host": self.host, **shown, "user": self.item["owner"], "kept_until": self.until, "next_run": next_run}
+        item, (state, waiver, why) = self.item, self.outlook
+        return {
+            "host": self.host,
+            "id": item["id"],
+            "group": item["group"],
+            "services": item["services"],
+            "bytes": item["bytes"],
+            "finished": item["finished"],
+            "path": item["path"],
+            "kind": item["kind"],
+            "taken_at": item["taken_at"],
+            "user": item["owner"],
+            "kept_until": self.until,
+            "next_run": {"state": state, "waiver": waiver or None, "why": why},
+        }
 
 
 def choose(
     request: Request,
-    listed: Mapping[str, Sequence[Mapping[str, Any]]],
+    listed: Mapping[str, Sequence[Item]],
     silent: int,
     plan_of: Callable[[str], Plan],
     ends_of: Mapping[str, str],
@@ -58,7 +70,7 @@ def choose(
     return sorted(rows, key=lambda row: (row.host, row.item["taken_at"], row.item["group"], row.item["id"]))
 
 
-def _fits(request: Request, item: Mapping[str, Any]) -> bool:
+def _fits(request: Request, item: Item) -> bool:
     return (
         (not request.users or item["owner"] in request.users)
         and (not request.services or not set(item["services"]).isdisjoint(request.services))
@@ -66,7 +78,7 @@ def _fits(request: Request, item: Mapping[str, Any]) -> bool:
     )
 
 
-def _older(item: Mapping[str, Any], than: datetime.datetime) -> bool:
+def _older(item: Item, than: datetime.datetime) -> bool:
     """Whether it was taken before then; what has no such time is not said to be old."""
     try:
         return moment_of(item["taken_at"]) <= than
@@ -74,12 +86,11 @@ def _older(item: Mapping[str, Any], than: datetime.datetime) -> bool:
         return False
 
 
-def _known(
-    request: Request, items: Sequence[Mapping[str, Any]], plans: Iterable[Plan], answered: int, silent: int
-) -> None:
+def _known(request: Request, items: Sequence[Item], plans: Iterable[Plan], answered: int, silent: int) -> None:
     """Raises Wrong for what names nothing: it may be a slip, and the rest would then be less than what was meant."""
     services = {service for item in items for service in item["services"]}
-    services |= {service for plan in plans for service in (plan["controls"].get("apps") or {}).get("services", ())}
+    for section in (plan["controls"].get("apps") for plan in plans):
+        services.update(section["services"] if section else ())
     users = {item["owner"] for item in items}
     ids = {id_ for item in items for id_ in (item["id"], item["group"])}
     where = f"{answered:,} host{'' if answered == 1 else 's'} that answered"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ...model.quarantined import DONE, PRUNE
+from ...model.types.quarantine import Chosen
 from ..report.text.layout import fitted, wrap
 from ..report.text.layout import table as columns
 from ..report.text.wording import clean, counted, moment
@@ -25,7 +25,7 @@ KINDS = {
 HEADS = ("host", "id", "when", "user", "service", "what", "size", "kept until", "path")
 UNITS = ("B", "KiB", "MiB", "GiB")
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[Chosen]
 
 
 def before(do: str, rows: Rows, check: bool) -> list[str]:
@@ -36,7 +36,7 @@ def before(do: str, rows: Rows, check: bool) -> list[str]:
         return [f"nothing in the quarantine matches; nothing is {DONE[do]}"]
     will = "would be" if check else "will be"
     if do == PRUNE:
-        size = sized(sum(int(row["bytes"]) for row in rows))
+        size = sized(sum(row["bytes"] for row in rows))
         return [f"{counted(len(rows), 'item')} ({size}) {will} deleted and cannot be restored:", *_each(rows)]
     lost = losses(rows)
     head = f"{counted(len(rows), 'item')} {will} restored; the ban is not lifted"
@@ -68,25 +68,25 @@ def _each(rows: Rows, outlooks: bool = False) -> list[str]:
     return lines
 
 
-def _next(row: Mapping[str, Any]) -> str:
+def _next(row: Chosen) -> str:
     next_run = row["next_run"]
     if next_run["state"] == TAKEN:
         return f"the next enforcing run takes it again: {next_run['why']}"
-    return str(next_run["why"])
+    return next_run["why"]
 
 
 def table(course: Course, width: int) -> str:
     """What was found, one row for each thing (for what was taken in several parts, one for all of them)."""
     rows = [tuple(map(clean, _row(parts))) for parts in _together(course.rows)]
     lines = list(columns([HEADS, *rows], width)) if rows else []
-    size = sized(sum(int(row["bytes"]) for row in course.rows))
+    size = sized(sum(row["bytes"] for row in course.rows))
     hosts = f"{len(course.listed):,} of {counted(len(course.hosts), 'host')}"
     lines += ["", f"{counted(len(course.rows), 'item')}, {size}; {hosts} answered"]
     return "\n".join(["", *lines, *(fitted(line, width) for line in _unseen(course))])
 
 
-def _together(rows: Rows) -> list[list[Mapping[str, Any]]]:
-    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+def _together(rows: Rows) -> list[list[Chosen]]:
+    found: dict[tuple[str, str], list[Chosen]] = {}
     for row in rows:
         found.setdefault((row["host"], row["group"] or row["id"]), []).append(row)
     return list(found.values())
@@ -104,7 +104,7 @@ def _row(parts: Rows) -> tuple[str, ...]:
         first["user"],
         ", ".join(first["services"]),
         f"{what}{f' ({len(parts)} parts)' if len(parts) > 1 else ''}{unfinished}",
-        sized(sum(int(part["bytes"]) for part in parts)),
+        sized(sum(part["bytes"] for part in parts)),
         first["kept_until"][:10] or "forever",
         path,
     )

@@ -7,16 +7,25 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 from ...model.finding import NONCOMPLIANT
 from ...model.plan import CONTROLS
+from ...model.types.record import Observed
+from ...model.types.run import Rolling
 from ..report.text.wording import counted
 from .limits import batch_sizes
 from .shares import enough, may_fail, may_fail_of_canary, over, set_aside
 
 # Evidence against an app that is a program which would be removed; a process is only ended.
 REMOVED = "package"
+
+
+class Answer(TypedDict):
+    """What `compliance_state` answers for a host that was observed, as far as it matters here."""
+
+    record: Observed
+    drifted: list[str]
 
 
 class Seen(NamedTuple):
@@ -35,16 +44,16 @@ class Before(NamedTuple):
     well: int
 
 
-def seen(name: str, plan: str, observed: Mapping[str, Any]) -> Seen:
-    """What `compliance_state` answered for a host that was sent that plan, as far as it matters here."""
+def seen(name: str, plan: str, observed: Answer) -> Seen:
+    """What the answer of a host that was sent that plan comes to."""
     record, drifted = observed["record"], tuple(observed["drifted"])
-    removed: list[tuple[str, ...]] = []
+    removed: list[tuple[str, str]] = []
     if "apps" in drifted:
         for rule in record["rules"]:
             if rule["state"] == NONCOMPLIANT and rule["rule"].startswith("apps/"):
                 removed += [(rule["rule"], f.get("scope") or "") for f in rule["findings"] if f["kind"] == REMOVED]
     # A user may install as much as he likes for himself: that stops nobody's rollout, so it counts once for each rule.
-    of_users = {one for one in removed if str(one[1]).startswith("user:")}
+    of_users = {one for one in removed if one[1].startswith("user:")}
     of_host = [one for one in removed if one not in of_users]
     return Seen(name, plan, drifted, len(of_host) + len(of_users))
 
@@ -62,13 +71,11 @@ class Decision(NamedTuple):
     set_aside: Mapping[str, str]  # hosts that a real run leaves as they are, each with why
 
 
-def decide(
-    fleet: Sequence[Seen], limits: Mapping[str, Any], dry: bool = False, before: Before | None = None
-) -> Decision:
+def decide(fleet: Sequence[Seen], limits: Rolling, dry: bool = False, before: Before | None = None) -> Decision:
     """The decision for a fleet of hosts that answered.
 
-    `limits` holds batches, max_change and max_failures as `limits.py` reads them. In a `dry` run nothing changes, so
-    it is one batch of all hosts; the rest is as in a real run all the same. `before` is for the words only.
+    `limits` are as `limits.py` reads them. In a `dry` run nothing changes, so it is one batch of all hosts; the rest is
+    as in a real run all the same. `before` is for the words only.
     """
     changing = [host for host in fleet if host.drifted]
     whole = _changes(changing)
@@ -151,9 +158,7 @@ def _changes(hosts: Sequence[Seen]) -> dict[str, int]:
     }
 
 
-def _set_aside(
-    changing: Sequence[Seen], exceeded: Mapping[str, int], limits: Mapping[str, Any], answered: int
-) -> dict[str, str]:
+def _set_aside(changing: Sequence[Seen], exceeded: Mapping[str, int], limits: Rolling, answered: int) -> dict[str, str]:
     """The hosts that are set aside, each with why; `exceeded` are the limits that the whole exceeds."""
     claims = {host.name: host.removals for host in changing}
     return {

@@ -2,19 +2,18 @@
 
 It is made in Ansible's main process, where the hosts and the batches of that play are worked out: to fork a worker for
 it costs as much as observing ten hosts. The callback `proscribe_report` lives in the same process and says what the
-hosts answer; the workers of the play, in which the action `rollout` runs, are forked from it after that. What joins
+hosts answer. The workers of the play, in which the action `rollout` runs, are forked from it after that. What joins
 them is this module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ...model.types.run import CompiledRun
 from ..report.text.wording import some
-from . import Decision, Seen, decide, seen, where
+from . import Answer, Decision, Seen, decide, seen, where
 from .before import run_before
 
 MOST_NAMED = 5  # hosts in one sentence
@@ -41,7 +40,7 @@ def begins(run: CompiledRun | None) -> None:
     _now = None if run is None else _Run(run)
 
 
-def answered(host: str, observed: Mapping[str, Any]) -> None:
+def answered(host: str, observed: Answer) -> None:
     """A host answered, and goes on; `observed` is the result, with a record that was checked. What a host answers once
     it is decided is how well it was corrected.
     """

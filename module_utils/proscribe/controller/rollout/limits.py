@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ..policy_errors import Expected, close_to
 
@@ -111,7 +110,7 @@ def batch_sizes(batches: str | Sequence[int | str], total: int) -> list[int]:
     return sizes
 
 
-def allowed_hosts(max_change: Mapping[str, Any], answered: int) -> int | None:
+def allowed_hosts(max_change: Mapping[str, int | str], answered: int) -> int | None:
     """How many hosts one run may change, of so many that answered; None for any number."""
     limit = max_change["hosts"]
     if limit == UNLIMITED:
@@ -119,7 +118,7 @@ def allowed_hosts(max_change: Mapping[str, Any], answered: int) -> int | None:
     return limit if isinstance(limit, int) else max(FEW, share(limit, answered))
 
 
-def allowed_removals(max_change: Mapping[str, Any], changing: int) -> int | None:
+def allowed_removals(max_change: Mapping[str, int | str], changing: int) -> int | None:
     """How many programs one run may remove where it would change so many hosts; None for any number."""
     limit = max_change["removals"]
     if limit == AUTO:

@@ -14,17 +14,17 @@ is set aside, what is changed is never more than `max_change` allows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from .limits import AUTO, allowed_hosts, allowed_removals, share
 
 NONE = "0%"  # of the hosts may fail
-# One host's share of the removals of a whole fleet is a tenth, unless others have as many; and of the hosts to correct,
-# so many may be set aside.
+
+# One host's share of the removals of a whole fleet is a tenth, unless others have as many. Of the hosts to correct, so
+# many may be set aside.
 TENTH = 10
 
 
-def over(hosts: int, removals: int, max_change: Mapping[str, Any], answered: int) -> dict[str, int]:
+def over(hosts: int, removals: int, max_change: Mapping[str, int | str], answered: int) -> dict[str, int]:
     """The limits that a change of so many hosts with so many removals exceeds: {part: limit}."""
     allowed = {"hosts": allowed_hosts(max_change, answered), "removals": allowed_removals(max_change, hosts)}
     size = {"hosts": hosts, "removals": removals}
@@ -41,7 +41,7 @@ def may_fail_of_canary(max_failures: str, of: int) -> int:
     return min(1, may_fail(max_failures, of), of - 1)
 
 
-def set_aside(claims: Mapping[str, int], max_change: Mapping[str, Any], answered: int) -> list[str]:
+def set_aside(claims: Mapping[str, int], max_change: Mapping[str, int | str], answered: int) -> list[str]:
     """The hosts that are not corrected, so that the others can be. `claims` says how many removals each host to correct
     has; `answered` is how many hosts answered.
 
@@ -67,7 +67,9 @@ def set_aside(claims: Mapping[str, int], max_change: Mapping[str, Any], answered
     return greedy
 
 
-def enough(claims: Sequence[int], exceeded: Mapping[str, int], max_change: Mapping[str, Any]) -> dict[str, int | str]:
+def enough(
+    claims: Sequence[int], exceeded: Mapping[str, int], max_change: Mapping[str, int | str]
+) -> dict[str, int | str]:
     """The whole value of `max_change` for hosts with these claims, where it is exceeded. It takes the place of what a
     team wrote, so it says again what that was. No number is one host's claim.
     """

@@ -3,42 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict
 
 from ...host.programs import pulling
 from ...host.schedule.timers import ABOUT, ABOUT_TEXT, COMMITS, DRIFT, PROGRAM, PULL, SIGNERS, UNITS
 from ...host.system import WRITTEN_BY
 from ...wire import installation
 from ..compile.inventory.inventory import HostVariables
+from ..compile.inventory.policy_folders import REGISTER
+from ..compile.inventory.policy_folders import SIGNERS as SIGNERS_OF_WAIVERS
 from ..compile.inventory.reporting import one_for_all
 from ..compile.inventory.reports_place import ENVIRONMENT
 from ..compile.restrictions import PREFIX, Restrictions
 from ..compile.restrictions.channels import needs_setgid
-from ..compile.waivers import REGISTER
-from ..compile.waivers import SIGNERS as SIGNERS_OF_WAIVERS
 from ..policy_errors import PolicyError, PolicyErrors
 from . import units
-
-# These have one value for all hosts of a run: what is set up is one schedule.
-AGREED = (
-    "schedule",
-    "schedule_calendar",
-    "schedule_spread",
-    "schedule_timeout",
-    "schedule_options",
-    "schedule_account",
-    "schedule_directory",
-    "schedule_repository",
-    "schedule_branch",
-    "schedule_signers",
-    "schedule_first_commit",
-    "schedule_inventory",
-    "schedule_ansible",
-    "notify",
-)
-
 
 NOBODY_SIGNS = (
     "proscribe_schedule_signers is empty: whoever can push to proscribe_schedule_repository can have root on every host"
@@ -57,61 +38,133 @@ class Here(NamedTuple):
     environment: Mapping[str, str]  # PROSCRIBE_* that scheduled runs need too
 
 
+class Runs(TypedDict):
+    """What runs are made of, which nobody else may change."""
+
+    account: str
+    paths: list[str]
+    starts: list[str]  # of these, what they start
+    writes: list[str]  # and where they write
+
+
+class OfController(TypedDict):
+    """What the controller has."""
+
+    files: dict[str, str]
+    runs: NotRequired[Runs]
+
+
+class PullSettings(TypedDict):
+    """The settings of the program by which a host corrects itself (host/programs/pulling)."""
+
+    repository: str
+    branch: str
+    signed: bool
+    first_commit: str
+    directory: str
+    inventory: str
+    options: list[str]
+    ansible_playbook: str
+
+
+class OfHosts(TypedDict):
+    """What each host has."""
+
+    files: dict[str, str]
+    settings: PullSettings | dict[str, str]  # none without `pull`
+    runs: NotRequired[Runs]
+
+
+class Planned(TypedDict):
+    """What a schedule puts on which machine."""
+
+    way: str
+    controller: str
+    become: bool
+    warnings: list[str]
+    drift: OfController
+    pull: OfHosts
+
+
+class _Said(NamedTuple):
+    """What all hosts of a run say of their schedule, by the variables without their prefix: it is one schedule."""
+
+    schedule: str
+    calendar: str
+    spread: int
+    timeout: int
+    options: tuple[str, ...]
+    account: str
+    directory: str
+    repository: str
+    branch: str
+    signers: tuple[str, ...]
+    first_commit: str
+    inventory: str
+    ansible: str
+    notify: Mapping[str, str]
+
+    @property
+    def times(self) -> units.Times:
+        return units.Times(self.calendar, self.spread, self.timeout)
+
+
+# A mistake of a variable of the schedule: its name, what was expected, and what is there.
+Refuse = Callable[[str, str], PolicyErrors]
+
+
 def plan(
     hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], here: Here, elsewhere: str, local: bool
-) -> dict[str, Any]:
-    """{way, controller, become, warnings, drift {files, runs}, pull {files, settings, runs}}: the files of the
-    controller and of the hosts; `runs` is what runs are made of, which nobody else may change: {account, paths}, and
-    of these what they start, `starts`, and where they write, `writes`.
-    `elsewhere` is the inventory name of another controller ("": this machine), `local` whether some host is reached
-    without a connection, so that runs change the controller itself.
+) -> Planned:
+    """The files of the controller and of the hosts. `elsewhere` is the inventory name of another controller ("": this
+    machine). `local` says whether some host is reached without a connection, so that runs change the controller itself.
 
     Raises PolicyErrors where hosts disagree, or something that a method needs is not set.
     """
-    said = {name.removeprefix("schedule_"): one_for_all(name, hosts, restrictions) for name in AGREED}
-    method = said["schedule"]
+    names = (name if name in ("schedule", "notify") else f"schedule_{name}" for name in _Said._fields)
+    said = _Said(*(one_for_all(name, hosts, restrictions) for name in names))
     first = hosts[0] if hosts else None
 
-    def refuse(name: str, expected: str, value: object = "") -> PolicyErrors:
-        variable = f"{PREFIX}schedule_{name}"
-        return PolicyErrors([PolicyError(first.where(variable) if first else "", variable, value, expected)])
+    def refuse(variable: str, expected: str, value: object = "") -> PolicyErrors:
+        name = PREFIX + variable
+        return PolicyErrors([PolicyError(first.where(name) if first else "", name, value, expected)])
 
-    answer: dict[str, Any] = {
-        "way": method,
+    planned: Planned = {
+        "way": said.schedule,
         "controller": elsewhere or "localhost",
         "become": not here.root or elsewhere != "",
+        "warnings": [],
+        "drift": {"files": {}},
+        "pull": {"files": {}, "settings": {}},
     }
-    answer |= {"warnings": [], "drift": {"files": {}}, "pull": {"files": {}, "settings": {}}}
-    if method in ("off", "awx"):
-        return answer
+    if said.schedule in ("off", "awx"):
+        return planned
     if installation.COLLECTION:
         expected = "awx or off: the units start the launcher of a checkout, and a collection has none"
-        where = first.where(f"{PREFIX}schedule") if first else ""
-        raise PolicyErrors([PolicyError(where, f"{PREFIX}schedule", method, expected)])
-    if elsewhere and not said["directory"]:
-        raise refuse("directory", f"the path of the checkout on {elsewhere}, which is to run the schedule")
-    if elsewhere and not said["account"]:
-        raise refuse("account", f"the account on {elsewhere} that runs are started as")
-    times = units.Times(said["calendar"], said["spread"], said["timeout"])
-    answer["drift"]["files"] = _drift_files(
-        said, here, elsewhere, times, "collect" if method == "pull" else "drift", local
-    )
+        raise refuse("schedule", expected, said.schedule)
+    if elsewhere and not said.directory:
+        raise refuse("schedule_directory", f"the path of the checkout on {elsewhere}, which is to run the schedule")
+    if elsewhere and not said.account:
+        raise refuse("schedule_account", f"the account on {elsewhere} that runs are started as")
     policy = {path for host in hosts for path in _policy_files(host, restrictions[host.name], here.project)}
-    answer["drift"]["runs"] = _drift_runs(said, here, elsewhere, sorted(policy))
-    if method == "pull":
-        answer["pull"] = _pull(said, here, times, refuse)
-        answer["warnings"] = [NOBODY_SIGNS] if said["repository"] and not said["signers"] else []
-    return answer
+    planned["drift"] = {
+        "files": _drift_files(said, here, elsewhere, local),
+        "runs": _drift_runs(said, here, elsewhere, sorted(policy)),
+    }
+    if said.schedule == "pull":
+        planned["pull"] = _pull(said, here, refuse)
+        planned["warnings"] = [NOBODY_SIGNS] if said.repository and not said.signers else []
+    return planned
 
 
-def _drift_runs(said: Mapping[str, Any], here: Here, elsewhere: str, policy: Sequence[str]) -> dict[str, Any]:
-    checkout = said["directory"] if elsewhere else here.project
+def _drift_runs(said: _Said, here: Here, elsewhere: str, policy: Sequence[str]) -> Runs:
+    checkout = said.directory if elsewhere else here.project
     named = [] if elsewhere else [here.environment.get("PROSCRIBE_ANSIBLE_PLAYBOOK", "")]
-    named += [*here.inventory, *policy, *_files_in(said["options"])]
+    named += [*here.inventory, *policy, *_files_in(said.options)]
     paths = [checkout, *(_moved(path, here.project, checkout) for path in named if path.startswith("/"))]
     reports = "" if elsewhere else here.environment.get(ENVIRONMENT, "")
     return {
-        "account": said["account"] or here.account,
+        "account": said.account or here.account,
         "paths": list(dict.fromkeys(paths)),
         "starts": [f"{checkout}/proscribe"],
         "writes": [reports] if reports else [],
@@ -133,67 +186,69 @@ def _files_in(options: Sequence[str]) -> list[str]:
     return [match[1] for word in words if (match := re.fullmatch(r"(?:[\w.-]*@)?(/.+)", word))]
 
 
-def _drift_files(
-    said: Mapping[str, Any], here: Here, elsewhere: str, times: units.Times, word: str, local: bool
-) -> dict[str, str]:
-    checkout = said["directory"] if elsewhere else here.project
-    account = said["account"] or here.account
+def _drift_files(said: _Said, here: Here, elsewhere: str, local: bool) -> dict[str, str]:
+    word = "collect" if said.schedule == "pull" else "drift"
+    checkout = said.directory if elsewhere else here.project
+    account = said.account or here.account
     options = [part for source in here.inventory for part in ("-i", _moved(source, here.project, checkout))]
     options += ["--limit", here.limit] if here.limit else []
-    options += said["options"]
+    options += said.options
     environment = {} if elsewhere else here.environment
     launcher = f"{checkout}/proscribe"
     of_root = units.NEVER if account == "root" else ""
-    hardening = of_root if local else of_root + units.SHUT_IN if needs_setgid(said["notify"]) else units.LOCKED_IN
+    hardening = of_root if local else of_root + units.SHUT_IN if needs_setgid(said.notify) else units.LOCKED_IN
     run = units.exec_start([launcher, "scheduled", word, "--", *options])
     failed = units.exec_start([launcher, "scheduled", "failed", "--", *options])
     what = "collecting what the hosts found" if word == "collect" else "correcting what has drifted on the hosts"
     return {
-        f"{UNITS}/{DRIFT}.service": units.drift_service(checkout, account, run, environment, times, hardening),
+        f"{UNITS}/{DRIFT}.service": units.drift_service(checkout, account, run, environment, said.times, hardening),
         f"{UNITS}/{DRIFT}-failed.service": units.failed_service(checkout, account, failed, environment, hardening),
-        f"{UNITS}/{DRIFT}.timer": units.timer(what, times, fixed=False),
+        f"{UNITS}/{DRIFT}.timer": units.timer(what, said.times, fixed=False),
     }
 
 
-def _pull(said: Mapping[str, Any], here: Here, times: units.Times, refuse: Any) -> dict[str, Any]:
-    if not said["repository"] and not said["directory"]:
+def _pull(said: _Said, here: Here, refuse: Refuse) -> OfHosts:
+    if not said.repository and not said.directory:
         expected = "where hosts fetch from; or proscribe_schedule_directory, a checkout that every host was given"
-        raise refuse("repository", expected)
-    inventory = said["inventory"]
-    if not inventory:
-        inside = [source for source in here.inventory if Path(source).is_relative_to(here.project)]
-        if len(inside) != 1 or len(here.inventory) != 1:
-            expected = f"the inventory's path in the repository; that of this run is {', '.join(here.inventory)}"
-            raise refuse("inventory", expected)
-        inventory = str(Path(inside[0]).relative_to(here.project))
+        raise refuse("schedule_repository", expected)
+    inventory = said.inventory or _inside(here, refuse)
     files = {
         ABOUT: ABOUT_TEXT,
         PROGRAM: program("pull", "#!/usr/bin/python3 -IB\n"),
         COMMITS: program("commits"),
-        f"{UNITS}/{PULL}.service": units.pull_service(times),
-        f"{UNITS}/{PULL}.timer": units.timer("correcting what has drifted on this host", times, fixed=True),
+        f"{UNITS}/{PULL}.service": units.pull_service(said.times),
+        f"{UNITS}/{PULL}.timer": units.timer("correcting what has drifted on this host", said.times, fixed=True),
     }
-    if said["signers"]:
-        files[SIGNERS] = "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", *said["signers"]))
-    settings = {
-        "repository": said["repository"],
-        "branch": said["branch"],
-        "signed": bool(said["signers"]),
-        "first_commit": said["first_commit"],
-        "directory": said["directory"],
+    if said.signers:
+        files[SIGNERS] = "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", *said.signers))
+    settings: PullSettings = {
+        "repository": said.repository,
+        "branch": said.branch,
+        "signed": bool(said.signers),
+        "first_commit": said.first_commit,
+        "directory": said.directory,
         "inventory": inventory,
-        "options": list(said["options"]),
-        "ansible_playbook": said["ansible"],
+        "options": list(said.options),
+        "ansible_playbook": said.ansible,
     }
-    own = [said["ansible"]]
-    if not said["repository"]:
-        own += [said["directory"], inventory]
-    elif not said["signers"]:
-        own.append(said["repository"].removeprefix("file://"))
+    own = [said.ansible]
+    if not said.repository:
+        own += [said.directory, inventory]
+    elif not said.signers:
+        own.append(said.repository.removeprefix("file://"))
     paths = [path for path in own if path.startswith("/")]
-    starts = [] if said["repository"] else [f"{said['directory']}/proscribe"]
-    runs = {"account": "root", "paths": paths, "starts": starts, "writes": []}
+    starts = [] if said.repository else [f"{said.directory}/proscribe"]
+    runs: Runs = {"account": "root", "paths": paths, "starts": starts, "writes": []}
     return {"files": files, "settings": settings, "runs": runs}
+
+
+def _inside(here: Here, refuse: Refuse) -> str:
+    """The path of this run's inventory in the checkout."""
+    inside = [source for source in here.inventory if Path(source).is_relative_to(here.project)]
+    if len(inside) != 1 or len(here.inventory) != 1:
+        expected = f"the inventory's path in the repository; that of this run is {', '.join(here.inventory)}"
+        raise refuse("schedule_inventory", expected)
+    return str(Path(inside[0]).relative_to(here.project))
 
 
 def program(name: str, first: str = "") -> str:

@@ -55,9 +55,9 @@ class Spread(TypedDict):
 class Rolling(TypedDict):
     """How far a run reaches at once."""
 
-    batches: list[int | str]
+    batches: str | list[int | str]  # "auto", or sizes
     max_change: dict[str, int | str]
-    max_failures: int | str
+    max_failures: str
 
 
 class Policy(TypedDict):

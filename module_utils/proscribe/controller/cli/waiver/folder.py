@@ -12,8 +12,9 @@ from pathlib import Path
 from ...compile.inventory.inventory import Question
 from ...compile.inventory.policy_folders import WAIVERS, folder_of_new_waivers
 from ...compile.plans.policy import read_all
-from ...compile.waivers import Judged, Waiver, read_waiver
-from ...compile.waivers.document import Malformed
+from ...compile.waivers.document import Malformed, read_waiver
+from ...compile.waivers.reading import Judged
+from ...compile.waivers.waiver import Waiver
 from ...policy_errors import PolicyError, close_to
 from .. import Refused
 

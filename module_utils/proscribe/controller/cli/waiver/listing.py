@@ -13,9 +13,8 @@ from ....base.duration import seconds_of, shown
 from ....model.plan import CONTROLS
 from ...compile.inventory.inventory import Question
 from ...compile.plans.waivers import waivers_of
-from ...compile.waivers import Judged, worst_first
-from ...compile.waivers.reading import described
-from ...compile.waivers.standing import moment
+from ...compile.waivers.reading import Judged, described
+from ...compile.waivers.standing import moment, worst_first
 from ...report.text.layout import cells, paint, row, screen_width
 from ...report.text.wording import clean, counted, in_words, some
 from .. import inventory, say

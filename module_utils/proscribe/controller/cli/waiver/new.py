@@ -13,9 +13,9 @@ from pathlib import Path
 from ...compile.inventory.inventory import Question
 from ...compile.inventory.policy_folders import REGISTER
 from ...compile.plans.waivers import judge, waivers_of, wrong_in
-from ...compile.waivers import Judged, Waiver
 from ...compile.waivers.document import LISTS, TIMES, Malformed
-from ...compile.waivers.waiver import NARROWER
+from ...compile.waivers.reading import Judged
+from ...compile.waivers.waiver import NARROWER, Waiver
 from ...policy_errors import PolicyError, PolicyErrors
 from ...report.collection.invocation import repeated, where_we_are
 from ...report.text.command import Call, Suggestion

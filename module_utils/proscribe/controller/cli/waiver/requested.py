@@ -17,11 +17,11 @@ from ....model.plan import RESTRICTED
 from ....model.types.plan import Plan
 from ...compile.catalogue.loading import Catalogue
 from ...compile.inventory.policy_folders import folders_of_registers
-from ...compile.plans.identifiers import programs_of
 from ...compile.plans.departments import departments_of
 from ...compile.plans.hosts import Compiled, compile_hosts
-from ...compile.waivers import Judged
+from ...compile.plans.identifiers import programs_of
 from ...compile.waivers.authority import Register, read_register
+from ...compile.waivers.reading import Judged
 from ...compile.waivers.refusals import Refusal
 from ...compile.waivers.standing import moment
 from ...compile.waivers.waiver import NARROWER

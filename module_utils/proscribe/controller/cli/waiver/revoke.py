@@ -7,7 +7,7 @@ import datetime
 from pathlib import Path
 
 from ...compile.plans.waivers import waivers_of
-from ...compile.waivers import signature_of
+from ...compile.waivers.signatures import signature_of
 from ...policy_errors import PolicyError, PolicyErrors
 from .. import Refused, inventory, say
 from . import text

@@ -11,8 +11,10 @@ import tempfile
 from pathlib import Path
 
 from ....base.duration import spelled
+from ...compile.inventory.policy_folders import SIGNERS
 from ...compile.plans.waivers import waivers_of
-from ...compile.waivers import NAMESPACE, SIGNERS, Waiver, signature_of, signers_of, verify
+from ...compile.waivers.signatures import NAMESPACE, signature_of, signers_of, verify
+from ...compile.waivers.waiver import Waiver
 from .. import Refused, inventory, say
 from .folder import checked, named, replace
 

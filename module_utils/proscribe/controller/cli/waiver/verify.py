@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ...compile.plans.waivers import waivers_of
-from ...compile.waivers import Judged, signature_of, signers_of, verify
+from ...compile.waivers.reading import Judged
+from ...compile.waivers.signatures import signature_of, signers_of, verify
 from ...report.text.wording import in_words
 from .. import inventory, say
 from .folder import named

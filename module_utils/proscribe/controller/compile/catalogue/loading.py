@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ....model.plan import canonical
 from ....model.types.plan import Identifiers as OfControl
@@ -95,8 +94,11 @@ class Catalogue:
     version: str  # a short digest of the content
     release: Release  # of the project's own part
     retired: tuple[str, ...]  # the places of keys that nothing reads any more
-    # What follows from it alone, worked out once for all plans that are made of it; nobody changes what is in there.
-    follows: dict[tuple[str, str, str | tuple[str, ...]], OfControl] = field(default_factory=dict, compare=False, repr=False)
+
+    # What controls search for, worked out once for all plans: by control, service and feeds. Nobody changes it.
+    follows: dict[tuple[str, str, str | tuple[str, ...]], OfControl] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
 
 def load(directories: Sequence[Path]) -> Catalogue:

@@ -1,8 +1,8 @@
 """Networks that very many parties share, so that no service can be refused by an address in them.
 
-Not a complete list of the shared infrastructure of the Internet, which nobody has: the largest content networks and
-office clouds, from what they publish themselves, so that the usual mistake (the address that a name happens to resolve
-to today) is noticed. What is not in it is up to who writes an entry; docs/catalogue.md says how.
+These are the largest content networks and office clouds, from what they publish themselves. So the usual mistake is
+noticed: the address that a name happens to resolve to today. Nobody has a complete list of the shared infrastructure of
+the Internet. What is not in this one is up to who writes an entry; docs/catalogue.md says how.
 
 Sources: cloudflare.com/ips; api.fastly.com/public-ip-list; api.github.com/meta (pages); "Microsoft 365 URLs and IP
 address ranges" (Exchange Online, worldwide); gstatic.com/ipranges/goog.json (the networks of its front ends). Of the

@@ -1,7 +1,7 @@
 """What a team wrote in `group_vars` and `host_vars` that Ansible does not read: it would be ignored without a word.
 
-Ansible reads what is beside the inventory, and what is beside the playbook of a play. For a play that is imported, or
-that is one of Proscribe's, this is the folder of that playbook, and not of the one that the command names.
+Ansible reads what is beside the inventory, and what is beside the playbook of a play. A play that is imported, or one
+of Proscribe's, has the folder of its own playbook, and not that of the playbook that the command names.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ MOST_PLAYBOOKS = 1000  # that import each other
 
 
 def unread(hostvars: Any, names: Iterable[str], task: Any = None) -> Iterator[PolicyError]:
-    """What stands of the policy beside one of the playbooks that the command names, beside one that these import, or
-    where the command was started, and is not read for these hosts in the play of this task. A file that cannot be read
-    is left out, as Ansible itself leaves it out.
+    """The parts of the policy that are not read for these hosts in the play of this task, though they stand where
+    people put them. That is beside a playbook that the command names, beside one that these import, or where the
+    command was started. A file that cannot be read is left out, as Ansible itself leaves it out.
     """
     loader = part_of(hostvars, "_loader", DataLoader)
     inventory = part_of(hostvars, "_inventory", InventoryManager)
@@ -40,7 +40,7 @@ def unread(hostvars: Any, names: Iterable[str], task: Any = None) -> Iterator[Po
     for folder in dict.fromkeys(one.resolve() for one in folders):
         if folder in read:
             continue
-        found: dict[str, Any] = {}
+        found: dict[str, object] = {}
         for entity in entities:
             with contextlib.suppress(AnsibleError):
                 found |= of_policy(get_vars_from_path(loader, str(folder), [entity], "task"))

@@ -44,9 +44,9 @@ class InPlay:
             KNOWN & inspect.signature(self._variable_manager.get_vars).parameters.keys(), list(names)
         )
 
-    def raw_get(self, name: str) -> Mapping[str, Any]:
+    def raw_get(self, name: str) -> Mapping[str, object]:
         """A host's variables, as they were written."""
-        known: Mapping[str, Any] = self._variable_manager.get_vars(
+        known: Mapping[str, object] = self._variable_manager.get_vars(
             play=self._play,
             host=self._inventory.get_host(name),
             task=self._task,
@@ -58,7 +58,7 @@ class InPlay:
     def __getitem__(self, name: str) -> HostVarsVars:
         return HostVarsVars(self.raw_get(name), loader=self._loader, host=name)
 
-    def layers(self, name: str) -> Iterator[Mapping[str, Any]]:
+    def layers(self, name: str) -> Iterator[Mapping[str, object]]:
         """What a play adds below extra variables, the source with the last word first; but for `vars_files`, which
         Ansible reads anew for each host.
         """
@@ -73,7 +73,7 @@ class InPlay:
                 yield role.get_vars(include_params=False, only_exports=True)
         yield self._play.get_vars()
 
-    def defaults(self) -> Iterator[Mapping[str, Any]]:
+    def defaults(self) -> Iterator[Mapping[str, object]]:
         """What a play adds below all of the inventory, the source with the last word first."""
         yield list(_layers_of(self._task))[-1]
         for role in reversed(self._play.roles):
@@ -81,7 +81,7 @@ class InPlay:
                 yield role.get_default_vars()
 
 
-def of_policy(variables: Mapping[str, Any]) -> dict[str, Any]:
+def of_policy(variables: Mapping[str, object]) -> dict[str, object]:
     """Those of some variables that are of a policy."""
     return {str(key): value for key, value in variables.items() if key.startswith(PREFIX) and key not in REGISTERED}
 
@@ -90,7 +90,7 @@ def given_to(task: Any) -> dict[str, str]:
     """What a task has of the policy that not every task of its play has: from its role, and from what includes it. The
     values are digests, since they are compared and a run's data are printed.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for layer in reversed(list(_layers_of(task))):
         found |= of_policy(layer)
     return {name: hashlib.sha256(repr(value).encode()).hexdigest()[:16] for name, value in sorted(found.items())}
@@ -101,7 +101,7 @@ def unlike(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
     return sorted({name for name, _ in one.items() ^ other.items()})
 
 
-def _layers_of(task: Any) -> Iterator[Mapping[str, Any]]:
+def _layers_of(task: Any) -> Iterator[Mapping[str, object]]:
     """Which variables a task has from its role and from what includes it, the source with the last word first."""
     role = part_of(task, "_role", Role)
     chain = role.get_dep_chain() if role else []

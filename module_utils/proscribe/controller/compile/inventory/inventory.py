@@ -30,7 +30,7 @@ class HostVariables:
     """One host's `proscribe_*` variables, templated, and where each was written ("" if not known)."""
 
     name: str
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
     origins: Mapping[str, str]
     folder: str  # of the inventory source that names the host; relative directories start there
     address: str = ""  # over which Ansible reaches the host, where the inventory names one and not a name
@@ -38,6 +38,7 @@ class HostVariables:
     unserved: str = ""  # why Proscribe cannot serve it, by how it is reached; "" if it can
     windows: bool = False  # whether that is because it is a Windows host, which can be observed
     wrong: tuple[PolicyError, ...] = ()  # variables that cannot be templated, which `values` is without
+
     # Where a part of a variable was written, by the variable, the steps to the part and the value that is wrong.
     locate: Callable[[str, str, object], str] | None = None
 
@@ -47,14 +48,14 @@ class HostVariables:
         name: str,
         hostvars: Any,
         only: Container[str] | None = None,
-        shared: dict[str, Mapping[str, Any]] | None = None,
+        shared: dict[str, Mapping[str, object]] | None = None,
     ) -> HostVariables:
         """A host's variables out of Ansible's `hostvars`, or `only` some of them. Hosts that are read with one mapping
         `shared` have one and the same `values` where these are equal.
         """
         templated = hostvars[name]  # each such look-up gathers all of the host's variables anew, as does raw_get
         raw = getattr(templated, "_vars", None) or hostvars.raw_get(name)
-        values: dict[str, Any] = {}
+        values: dict[str, object] = {}
         wrong: list[PolicyError] = []
         locate = functools.partial(_locate, hostvars, name)
         for key in raw:
@@ -74,8 +75,8 @@ class HostVariables:
         return cls(name, same, _NOWHERE, folder, address, port, *reached, tuple(wrong), locate)
 
     def where(self, key: str, wrong: object = None) -> str:
-        """Where a variable of this host was set, for a message; `key` may lead to a part of it
-        (`proscribe_controls.apps`), or `wrong` be an item of it.
+        """Where a variable of this host was set, for a message. `key` may lead to a part of it, as in
+        `proscribe_controls.apps`, and `wrong` may be an item of it.
         """
         variable = _NAME.match(key)[0]  # type: ignore[index] # it fits everything
         place = self.origins.get(variable) or (self.locate and self.locate(variable, key[len(variable) :], wrong))
@@ -112,12 +113,15 @@ class Question:
     zone_of: Callable[[str], str] | None = None
     # Of the playbook that runs, which may be an organisation's own that imports one of the project's.
     playbook_folder: Path | None = None
-    user_project: Path | None = None  # for a collection: the project of its user, in which relative folders may be
+    # For a collection: the project of its user, in which relative folders may be.
+    user_project: Path | None = None
+
     # Hosts of the run that Proscribe cannot serve, each with why; they are not among `hosts`.
     not_served: Mapping[str, str] = field(default_factory=dict)
     windows: tuple[str, ...] = ()  # those of `hosts` that are Windows hosts, which are only observed
     pattern: str = "all"  # proscribe_hosts
     about: frozenset[str] = frozenset()  # all hosts of the inventory that it chooses; none where that is every host
+
     # Any host's variables, for what is decided by hosts that are not of the run (group_policy.py).
     variables_of: Callable[[str], HostVariables] | None = None
     audience: bool = False  # whether this is about such hosts

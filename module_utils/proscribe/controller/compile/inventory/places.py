@@ -1,8 +1,8 @@
 """Where a host's variable was written, as far as Ansible knows it: a file and a line.
 
-Ansible (2.19 and newer) tags most values with where they were read. Of two files that set one variable, the key stays
-that of the first and the value is that of the last, so the value's tag is the one to go by. Neither null nor true nor
-false has a tag: for these the sources are gone through once more, in Ansible's order.
+Ansible (2.19 and newer) tags most values with where they were read. Where two files set one variable, its key is that
+of the first and its value that of the last. So the value's tag is the one to go by. Neither null nor true nor false has
+a tag: for these the sources are gone through once more, in Ansible's order.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def _file(place: str) -> str:
 
 
 def set_in(hostvars: Any, host: str, variable: str) -> str:
-    """Where the source that has the last word on a host's variable sets it, by its key there; "" where
-    that cannot be said, as on an Ansible with other internals.
+    """Where the source that has the last word on a host's variable sets it. "" where that cannot be said, as on an
+    Ansible with other internals.
     """
     try:
         layers = _layers(hostvars, host)
@@ -88,7 +88,7 @@ def sources_of(inventory: Any) -> Sequence[str]:
     return getattr(inventory, "_sources", None) or context.CLIARGS.get("inventory") or ()
 
 
-def _layers(hostvars: Any, name: str) -> Iterator[Mapping[str, Any]]:
+def _layers(hostvars: Any, name: str) -> Iterator[Mapping[str, object]]:
     """The variables of each source that a host has some from, the one with the last word first."""
     from ansible.inventory.helpers import sort_groups
     from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
@@ -99,7 +99,7 @@ def _layers(hostvars: Any, name: str) -> Iterator[Mapping[str, Any]]:
     groups = list(reversed(sort_groups(group for group in host.get_groups() if group.name != "all")))
     everybody = [group for group in host.get_groups() if group.name == "all"]
 
-    def files(entity: Any) -> Iterator[Mapping[str, Any]]:
+    def files(entity: Any) -> Iterator[Mapping[str, object]]:
         yield get_vars_from_path(loader, loader.get_basedir(), [entity], "task")  # beside the playbooks
         for source in reversed(sources_of(inventory)):
             yield get_vars_from_inventory_sources(loader, [source], [entity], "task")

@@ -58,8 +58,10 @@ def reporting(
         "history_keep": one_for_all("history_keep", hosts, restrictions),
         "reports_keep": one_for_all("reports_keep", hosts, restrictions),
         "baseline": directory,
-        "stale_after": _spread("stale_after", {host: own.stale_after for host, own in restrictions.items()}),
-        "observe_timeout": _spread("observe_timeout", {host: own.observe_timeout for host, own in restrictions.items()}),
+        "stale_after": _spread("stale_after", {name: own.stale_after for name, own in restrictions.items()}),
+        "observe_timeout": _spread(
+            "observe_timeout", {name: own.observe_timeout for name, own in restrictions.items()}
+        ),
     }
 
 

@@ -49,13 +49,13 @@ def select(names: Iterable[str], hostvars: Any, observes: bool = False) -> Selec
         found = inventory.get_hosts(pattern, ignore_limits=True, ignore_restrictions=True)
         return {str(host.name) for host in found}
 
-    shared: dict[str, Mapping[str, Any]] = {}
+    shared: dict[str, Mapping[str, object]] = {}
     return chosen([HostVariables.of(name, hostvars, shared=shared) for name in names], matching, observes)
 
 
 def audience(names: Iterable[str], hostvars: Any) -> Selection:
     """All of some hosts, whether Proscribe serves them or not: those that a decision is for which others enforce."""
-    shared: dict[str, Mapping[str, Any]] = {}
+    shared: dict[str, Mapping[str, object]] = {}
     return Selection([HostVariables.of(name, hostvars, shared=shared) for name in names], {}, EVERY)
 
 

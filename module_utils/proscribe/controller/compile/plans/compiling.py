@@ -15,8 +15,8 @@ from ....model.types.run import Upcoming
 from ..catalogue.claims import above
 from ..catalogue.loading import Catalogue, Service
 from ..restrictions import Restrictions, by_group
-from ..waivers import Waiver
 from ..waivers.limits import limited
+from ..waivers.waiver import Waiver
 from .browsers import open_names, places, unlisted
 from .chosen import chosen_services, separated_by_tenant, serves_both
 from .identifiers import identifiers_of, without_web

@@ -16,14 +16,14 @@ from ..catalogue.loading import Catalogue
 from ..inventory.inventory import Question
 from ..inventory.policy_folders import folders_of_registers, folders_of_waivers
 from ..restrictions import Restrictions
-from ..waivers import Judged, Waiver, judged_waivers
 from ..waivers.authority import read_register
 from ..waivers.document import read_waivers
-from ..waivers.reading import context_of, warning, wrong_names
+from ..waivers.reading import Judged, context_of, judged_waivers, warning, wrong_names
 from ..waivers.refusals import Refusal, in_force, read_refusals
 from ..waivers.refusals import warning as disregarding
 from ..waivers.request_answers import refused_by_host, with_answers
 from ..waivers.signatures import signature_of
+from ..waivers.waiver import Waiver
 from . import group_policy, timeline
 from .cache import PlanCache
 from .chosen import chosen_services

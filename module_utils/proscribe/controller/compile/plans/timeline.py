@@ -19,7 +19,10 @@ from ....base.patterns import pattern
 from ....model.plan import sealed
 from ....model.types.plan import Plan
 from ....wire.store import Store
-from ..waivers import Context, Judged, Waiver, signature_of, signers_of, standing
+from ..waivers.reading import Judged
+from ..waivers.signatures import signature_of, signers_of
+from ..waivers.standing import Context, standing
+from ..waivers.waiver import Waiver
 
 MOST = 32  # plans that follow one; a run adds what comes after them
 

@@ -6,9 +6,9 @@ import datetime
 
 from ...policy_errors import PolicyError
 from ..inventory.inventory import Question
-from ..waivers import Judged, Waiver, judged_waivers
 from ..waivers.document import Named
-from ..waivers.reading import judge_all, wrong_names
+from ..waivers.reading import Judged, judge_all, judged_waivers, wrong_names
+from ..waivers.waiver import Waiver
 from .policy import sound_policy
 
 

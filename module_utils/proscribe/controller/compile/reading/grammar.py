@@ -1,8 +1,8 @@
 """The syntax of identifiers: domains, networks, names of packages, programs, files and extensions.
 
 Each check takes a text and returns "" if it is well formed, else what was expected. Identifiers end up in argument
-lists, sets of the packet filter, policy files and lines of /etc/hosts, on hosts where Proscribe is root. So none of
-these grammars has a control character, a quote or a backslash in it, but for paths of Windows, which no host is sent.
+lists, sets of the packet filter, policy files and lines of /etc/hosts, on hosts where Proscribe is root. So these
+grammars have no control character, quote or backslash. Paths of Windows have some, and no host is sent these.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Check = Callable[[str], str]
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _TOP_LABEL = r"(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})"
 _HOST = pattern(rf"(?=.{{4,253}}\Z)(?:{_LABEL}\.)+{_TOP_LABEL}")
-# Second-level names under which everybody registers, in nearly every country that has them; the rest of the Public
+# Second-level names under which everybody registers, in nearly every country that has them. The rest of the Public
 # Suffix List is not worth its 300 kB here.
 _PUBLIC_SUFFIX = pattern(r"(?:(?:ac|co|com|edu|gov|mil|ne|net|or|org)\.[a-z]{2}|(?:ltd|me|plc|sch)\.uk)")
 _URL_PATH = pattern(r"/[A-Za-z0-9._~/-]+")

@@ -37,7 +37,7 @@ def _ends(network: Network) -> tuple[int, int]:
 
 
 def merged(texts: Iterable[str]) -> list[str]:
-    """Networks of both families without duplicates and overlaps, which the packet filter does not take; neighbours are
+    """Networks of both families without duplicates and overlaps, which the packet filter does not take. Neighbours are
     joined, and a network of one address is spelled as the address. IPv4 first, in the order of the addresses.
     """
     networks = [parsed(text) for text in texts]

@@ -12,8 +12,8 @@ _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would keep the run 
 
 
 def content_of(path: Path, largest: int, within: Path | None = None) -> bytes:
-    """The bytes of a file. Raises PolicyError for one that cannot be read, is larger than `largest`, is no plain file,
-    or lies outside of the directory `within`, whatever link leads there: a mistake is printed with what it found.
+    """The bytes of a file. Raises PolicyError for one that cannot be read, is larger than `largest`, or is no plain
+    file. It may not lie outside of the directory `within`, since a mistake is printed with what it found.
     """
     try:
         if within and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(within)):

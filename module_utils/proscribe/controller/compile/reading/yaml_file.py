@@ -117,7 +117,7 @@ class _Reader:
             return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
         if not isinstance(node, yaml.MappingNode):
             return node.value
-        data: dict[str, Any] = {}
+        data: dict[str, object] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise self.error(key, path, key.value, "a word as the key")

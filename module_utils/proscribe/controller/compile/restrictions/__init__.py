@@ -54,7 +54,7 @@ class Restrictions(Schedule, Rollout, Points, Watch, Directory, Network, Browser
 RESTRICTIONS: Mapping[str, Variable] = {one.name: variable_of(one) for one in fields(Restrictions)}
 
 
-def read_restrictions(values: Mapping[str, Any], where: Callable[[str], str]) -> Restrictions:
+def read_restrictions(values: Mapping[str, object], where: Callable[[str], str]) -> Restrictions:
     """A host's restrictions out of its variables (`proscribe_*`, templated); what is not set has its default.
 
     `where` gives, for a variable's name or the path to a part of it (`proscribe_controls.apps`), where it was set; for
@@ -66,7 +66,7 @@ def read_restrictions(values: Mapping[str, Any], where: Callable[[str], str]) ->
     return read
 
 
-def read_in_part(values: Mapping[str, Any], where: Callable[[str], str]) -> tuple[Restrictions, list[PolicyError]]:
+def read_in_part(values: Mapping[str, object], where: Callable[[str], str]) -> tuple[Restrictions, list[PolicyError]]:
     """As `read_restrictions`, with the mistakes: what is wrong has its default, so that the rest can be checked."""
     errors: list[PolicyError] = []
 
@@ -97,7 +97,8 @@ def read_in_part(values: Mapping[str, Any], where: Callable[[str], str]) -> tupl
     if read["probe"] and read["audit_with"] == STORED and sound >= {"probe", "audit_with"}:
         note(f"{PREFIX}probe", True, "false with proscribe_audit_with: stored, since a probe needs root")
     if both := set(read["services_include"]) & set(read["services_exclude"]):
-        at = list(values[PREFIX + "services_exclude"]).index(min(both))
+        given = values[PREFIX + "services_exclude"]
+        at = given.index(min(both)) if isinstance(given, list | tuple) else 0
         expected = "a service that is not in proscribe_services_include too"
         note(f"{PREFIX}services_exclude[{at}]", min(both), expected)
     return Restrictions(**read), errors

@@ -88,9 +88,9 @@ def mistakes(
     why_not_restricted: Callable[[str], str],
     finds: Callable[[str, str], bool],
 ) -> Iterator[PolicyError]:
-    """What is wrong with the services of the entries on a host. `known` are the ids of its catalogue;
-    `why_not_restricted` says it of one that is not restricted there, "" of another; `finds` whether a control is on and
-    can find a service.
+    """What is wrong with the services of the entries on a host. `known` are the ids of its catalogue.
+    `why_not_restricted` has the reason for one that is not restricted there, "" for others. `finds` says whether a
+    control is on and can find a service.
     """
     for number, entry in enumerate(entries):
         for place, id_ in enumerate(entry.services):

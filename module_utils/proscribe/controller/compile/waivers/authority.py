@@ -82,7 +82,7 @@ def disqualified(
 def objection(approver: str, hosts: Set[str], register: Register, groups: Mapping[str, Set[str]]) -> str:
     """Why somebody may not approve a waiver for these hosts; "" if they may.
 
-    Every department that has one of the hosts has to be theirs, so for a host of two departments both have to be; a
+    Every department that has one of the hosts has to be theirs, so for a host of two departments both have to be. A
     host that no department has is nobody's to give away.
     """
     if not register:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ....base.patterns import pattern
 from ....model.plan import CONTROLS
@@ -177,7 +176,7 @@ class _Reader:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.data: Mapping[str, Any] = document.data
+        self.data: Mapping[str, object] = document.data
         self.errors: list[PolicyError] = []
         self.lists: Mapping[str, tuple[str, ...]] = {}
 

@@ -14,9 +14,9 @@ from collections.abc import Iterable
 
 from ....base.duration import spelled
 from ....model.types.plan import Plan
-from . import Waiver
 from .limits import limited
 from .refusals import Refusal
+from .waiver import Waiver
 
 MOST = 50  # refusals of a host, and exceptions that have ended there: the newest
 

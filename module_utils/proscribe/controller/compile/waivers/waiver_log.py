@@ -67,7 +67,7 @@ def require_found(
     """Compare the waivers of a run with those that the last run of the same inventory had, and note them in its place.
 
     Returns warnings: which single waivers are gone. Raises PolicyErrors where none of a folder's is found any more, or
-    where what they are judged by is not, unless proscribe_waivers_removed names them; then nothing is noted.
+    where what they are judged by is not. Then nothing is noted. Those that proscribe_waivers_removed names are no loss.
     """
     inventories = _read(store)
     here = _of(question)
