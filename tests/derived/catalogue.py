@@ -5,8 +5,9 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
+from proscribe.controller.compile.catalogue.kinds import Group, Text
 from proscribe.controller.compile.catalogue.loading import load
-from proscribe.controller.compile.catalogue.schema import BROWSER, FLAG, SERVICE, Group, Text
+from proscribe.controller.compile.catalogue.schema import BROWSER, FLAG, SERVICE
 from proscribe.controller.compile.plans.identifiers import IDENTIFIERS, OF_WINDOWS
 from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES, Matching, OneOf
 from proscribe.controller.windows.apps import lacking

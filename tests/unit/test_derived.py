@@ -14,7 +14,8 @@ from derived.part import Part, StaleMarks, described, table
 from derived.schemas import SCHEMAS
 from derived.schemas.service import shape_of
 from derived.schemas.shapes import TEXT, made, matching
-from proscribe.controller.compile.catalogue.schema import BROWSERS, Text
+from proscribe.controller.compile.catalogue.kinds import Text
+from proscribe.controller.compile.catalogue.schema import BROWSERS
 from proscribe.controller.compile.reading.grammar import domain
 
 PROGRAM = '''\

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from proscribe.controller.compile.catalogue import schema
-from proscribe.controller.compile.catalogue.schema import SERVICE, Group, Kind, Listed, Text
+from proscribe.controller.compile.catalogue.kinds import Group, Kind, Listed, Text
+from proscribe.controller.compile.catalogue.schema import SERVICE
 from proscribe.controller.compile.reading.grammar import Matching, OneOf
 
 from .shapes import FLAG, TEXT, Shape, about, keyed, listed, matching, one_of, shut

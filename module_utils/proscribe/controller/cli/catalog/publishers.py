@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from ...compile.catalogue.kinds import Group, Listed, Text
 from ...compile.catalogue.release import PUBLISHERS
-from ...compile.catalogue.schema import Group, Listed, Text
 from ...compile.reading import grammar
 from ...compile.reading.yaml_file import read_yaml
 from ...policy_errors import PolicyErrors

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from ...policy_errors import PolicyError, close_to
 from ..reading.yaml_file import Document, KeyPath
-from .schema import Mistake, amendable
+from .kinds import Mistake
+from .schema import amendable
 
 FOLDER = "amends"
 # Keys of an amendment that take the place of the entry's own.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ...policy_errors import close_to
 from ..reading.yaml_file import KeyPath
-from .schema import Mistake
+from .kinds import Mistake
 
 # Names that no entry may block, the project's or the organisation's, and what depends on them. Sources: the complaints
 # about block lists that took them (AdGuardHome, NextDNS), and the endpoint lists of Microsoft 365 and Google Workspace.

@@ -18,9 +18,10 @@ from ...policy_errors import Described, PolicyError, close_to
 from ..reading.yaml_file import Document, KeyPath, read_yaml
 from . import amendments, feeds, guard_list, retired_keys
 from .entries import BrowserEntry, ServiceEntry
+from .kinds import Mistake
 from .release import FILE as RELEASE_FILE
 from .release import KNOWN_GOOD, KNOWN_GOOD_NETWORKS, PUBLISHERS
-from .schema import AMENDMENT, BROWSERS, CATEGORIES, FEED, Mistake, check_browser, check_service
+from .schema import AMENDMENT, BROWSERS, CATEGORIES, FEED, check_browser, check_service
 
 BROWSERS_FILE = "browsers.yml"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..reading.package_names import GUARDED
 from .entries import ServiceEntry
-from .schema import Mistake
+from .kinds import Mistake
 
 _EXPECTED = "something that a host can do without"
 

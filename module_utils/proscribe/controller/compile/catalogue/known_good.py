@@ -18,8 +18,9 @@ from ..reading.networks import NetworkTable, merged, parsed
 from ..reading.yaml_file import KeyPath
 from .claims import above
 from .feeds import Feed, read_list
+from .kinds import texts
 from .release import KNOWN_GOOD, KNOWN_GOOD_NETWORKS
-from .schema import decisions, texts
+from .schema import decisions
 
 MOST_SHOWN = 3  # names that need one
 MEANT = "to block it all the same, name it in `decided` with `as: blocked` and the reason (docs/catalogue.md)"

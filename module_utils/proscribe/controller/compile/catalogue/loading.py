@@ -15,8 +15,9 @@ from .claims import Claimant, check_claims
 from .entries import Decision, Identifiers, TenantControl, UnverifiedOfBrowser
 from .feeds import Feed
 from .files import Entry, read_entries
+from .kinds import texts
 from .release import Release, read_release
-from .schema import CATEGORIES, PRIVATE, check_service, texts
+from .schema import CATEGORIES, PRIVATE, check_service
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ...policy_errors import PolicyError
 from ..reading import grammar
 from ..reading.yaml_file import read_yaml
-from .schema import Group, Text
+from .kinds import Group, Text
 
 FILE = "release.yml"
 PUBLISHERS = "publishers.yml"  # beside it: who publishes lists, for `catalog refresh`

@@ -5,15 +5,11 @@ A key that is missing here is a mistake there: a mistyped key must never drop a 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Mapping
 
-from ...policy_errors import close_to
 from ..reading import grammar
-from ..reading.grammar import Check
 from ..reading.yaml_file import KeyPath
+from .kinds import Group, Kind, Listed, Mistake, Text, listed, texts
 from .shared_networks import shared_by
 
 # In the order of reports. A service's file is in the folder of its category. The ban names the first four; the
@@ -39,69 +35,6 @@ OF_PROGRAMS = ("packages", "processes", "paths", "registered", "bundle_ids", "de
 # What was decided about a name that public lists have: it carries permitted services too, or it is not of this service.
 # About one that is known to be good: it is blocked all the same (known_good.py).
 DECISIONS = ("shared", "refused", "blocked")
-
-Mistake = tuple[KeyPath, object, str]  # the path to a value, the value, and what was expected
-
-
-class Kind(Protocol):
-    """What a key holds."""
-
-    def check(self, value: object, path: KeyPath) -> Iterator[Mistake]: ...
-
-
-@dataclass(frozen=True)
-class Text:
-    """One text."""
-
-    well_formed: Check
-
-    def check(self, value: object, path: KeyPath) -> Iterator[Mistake]:
-        if not isinstance(value, str):
-            yield path, value, "one text"
-        elif expected := self.well_formed(value):
-            yield path, value, expected
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A list of texts or groups, at least one, none twice."""
-
-    item: Kind
-
-    def check(self, value: object, path: KeyPath) -> Iterator[Mistake]:
-        if not isinstance(value, list) or not value:
-            yield path, value, "a list with at least one item (leave the key out where there is none)"
-            return
-        seen: set[str] = set()
-        for index, item in enumerate(value):
-            yield from self.item.check(item, (*path, index))
-            known = item if isinstance(item, str) else json.dumps(item, sort_keys=True)
-            if known in seen:
-                yield (*path, index), item, "every item once; this one is a duplicate"
-            seen.add(known)
-
-
-@dataclass(frozen=True)
-class Group:
-    """A mapping with known keys."""
-
-    keys: Mapping[str, Kind]
-    required: Sequence[str] = ()
-
-    def check(self, value: object, path: KeyPath) -> Iterator[Mistake]:
-        if not isinstance(value, dict) or not value:
-            yield path, value, f"a mapping with keys out of {', '.join(self.keys)}"
-            return
-        for key in self.required:
-            if key not in value:
-                yield (*path, key), None, "a value: this key is required"
-        for key, item in value.items():
-            if key in self.keys:
-                yield from self.keys[key].check(item, (*path, key))
-            else:
-                known = close_to(key, self.keys) or f", one of {', '.join(self.keys)}"
-                yield (*path, key), key, f"a known key{known}"
-
 
 FLAG = Text(grammar.one_of("true", "false"))
 _LABEL = Text(grammar.label)
@@ -279,7 +212,7 @@ def check_service(entry: object) -> Iterator[Mistake]:
     yield from _decisions(entry)
     if "networks_checked" in entry and "networks" not in entry:
         yield ("networks_checked",), entry["networks_checked"], "networks beside it"
-    for index, text in enumerate(_listed(entry, "networks")):
+    for index, text in enumerate(listed(entry, "networks")):
         if isinstance(text, str) and not grammar.network(text) and (owner := shared_by(text)):
             yield ("networks", index), text, f"a network of this service alone, none of {owner}: leave it to its names"
 
@@ -319,20 +252,9 @@ def _decisions(entry: Mapping[str, object]) -> Iterator[Mistake]:
                 yield path, name, "a name that the entry does not have, as the decision says"
 
 
-def _listed(entry: Mapping[str, object], key: str) -> Sequence[object]:
-    """The list of a key, empty where there is none; what is no list is a mistake that its kind reports."""
-    value = entry.get(key)
-    return value if isinstance(value, list | tuple) else ()
-
-
-def texts(entry: Mapping[str, object], key: str) -> list[str]:
-    """The texts in the list of a key, of an entry that may have mistakes."""
-    return [one for one in _listed(entry, key) if isinstance(one, str)]
-
-
 def decisions(entry: Mapping[str, object]) -> Iterator[tuple[int, object, list[str]]]:
     """The decisions of an entry: the index, what was decided, and of which names."""
-    for index, decision in enumerate(_listed(entry, "decided")):
+    for index, decision in enumerate(listed(entry, "decided")):
         if isinstance(decision, Mapping):
             yield index, decision.get("as"), texts(decision, "names")
 

@@ -57,7 +57,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> Com
         folders = folders_of_waivers(question, compiled.restrictions)
         gone = waiver_log.require_found(store, question, compiled.restrictions, compiled.waivers, folders, id_, now)
     said = [*compiled.warnings, *gone, *exempted, *warnings.of_policy(question, compiled, now, agreed.catalog_max_age)]
-    return _run(question, compiled, agreed, store, id_, now, said)
+    return _run(question, compiled, agreed, store, id_, f"{now:%Y-%m-%dT%H:%M:%SZ}", said)
 
 
 def _exempted(question: Question, compiled: Compiled, mistakes: Mistakes) -> list[str]:
@@ -116,13 +116,7 @@ def _store(reports: Path) -> Store:
 
 
 def _run(
-    question: Question,
-    compiled: Compiled,
-    agreed: _Agreed,
-    store: Store,
-    id_: str,
-    now: datetime.datetime,
-    said: list[str],
+    question: Question, compiled: Compiled, agreed: _Agreed, store: Store, id_: str, started: str, said: list[str]
 ) -> CompiledRun:
     catalogues, plans, remembered = compiled.catalogues.values(), compiled.plans, agreed.reporting
     sent = store.prepare(plans)
@@ -131,7 +125,7 @@ def _run(
         "id": id_,
         "playbook": question.playbook,
         "mode": question.mode,
-        "started": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "started": started,
         "catalog_version": "+".join(sorted({catalogue.version for catalogue in catalogues})),
         "catalog": _release(catalogues),
         "inventory": question.inventory,
@@ -148,7 +142,7 @@ def _run(
         "departments": departments_of(question, compiled.restrictions),
         "left_out": left_out(question),
         "policies": {digest: policies(plan) for digest, plan in plans.items()},
-        "services": sorted({id_ for p in plans.values() for part in p["controls"].values() for id_ in part["services"]}),
+        "services": _services(plans.values()),
         "rules": {digest: rule_count(plan, question.controls) for digest, plan in plans.items()},
         "nothing_known": {digest: nothing_known(plan, question.controls) for digest, plan in plans.items()},
         "probe": [name for name, own in changed.items() if own.probe],
@@ -171,6 +165,11 @@ def _run(
     if any("watch" in plan for plan in plans.values()):
         run["watch"] = named_for_hosts()
     return run
+
+
+def _services(plans: Iterable[Plan]) -> list[str]:
+    """The ids of the services that some plan names."""
+    return sorted({id_ for plan in plans for section in plan["controls"].values() for id_ in section["services"]})
 
 
 def _release(catalogues: Iterable[Catalogue]) -> Release:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ....model.finding import GATES
 from ....model.types.run import EventSettings
 from ...report import exports as formats

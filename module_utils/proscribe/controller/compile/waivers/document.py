@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ....base.patterns import pattern
 from ....model.plan import CONTROLS
@@ -203,59 +204,55 @@ class _Reader:
         texts = {key: self.text(key) for key in TEXTS}
         if texts["request"] and not REQUEST.fullmatch(texts["request"]):
             self.wrong(("request",), texts["request"], "the id of a request: 16 of 0-9 and a-f")
-        lists = self.lists = {key: self.list(key) for key in LISTS}
-        self.hours(lists["hours"])
-        if len(lists["posix_groups"]) > MOST_GROUPS:
-            self.wrong(("posix_groups",), f"{len(lists['posix_groups'])} groups", f"at most {MOST_GROUPS}")
+        self.lists = {key: self.list(key) for key in LISTS}
+        self.check_lists()
         times = {key: self.moment((key,), self.data.get(key)) for key in TIMES}
         revoked = self.revoked()
-        for index, name in enumerate(lists["controls"]):
-            if name not in CONTROLS:
-                self.wrong(("controls", index), name, f"one of {', '.join(CONTROLS)}{close_to(name, CONTROLS)}")
-        if not any(lists[key] for key in PLACES):
-            self.wrong(("hosts",), None, "hosts, groups or zones that the waiver is for")
-        self.narrowing(lists)
         approved, expires = times["approved_on"], times["expires"]
         if approved is None or expires is None:
             return None
-        valid_from = times["valid_from"] or approved
-        if expires <= max(valid_from, approved):
-            begins = max(valid_from, approved).isoformat()
-            self.wrong(("expires",), self.data["expires"], f"a time after {begins}, when the waiver begins")
-        for key in ("requested_on", "reviewed_on"):
-            other = times[key]
-            if other and (other > approved if key == "requested_on" else other < approved):
-                order = "not after" if key == "requested_on" else "not before"
-                self.wrong((key,), self.data[key], f"a time {order} approved_on")
+        self.check_times(times, approved, expires)
         reviewed = times["reviewed_on"] or approved
+        # Fields of a waiver have the names of the keys; LISTS and TEXTS say which type each has.
+        given: dict[str, Any] = {**self.lists, **texts, "controls": self.lists["controls"] or CONTROLS}
         return Waiver(
             id=id_,
-            services=lists["services"],
-            controls=lists["controls"] or CONTROLS,
-            hosts=lists["hosts"],
-            groups=lists["groups"],
-            zones=lists["zones"],
-            users=lists["users"],
-            posix_groups=lists["posix_groups"],
-            versions=lists["versions"],
-            paths=lists["paths"],
-            hours=lists["hours"],
-            reason=texts["reason"],
-            risk=texts["risk"],
-            compensating_controls=lists["compensating_controls"],
-            ticket=texts["ticket"],
-            request=texts["request"],
-            requested_by=texts["requested_by"],
+            **given,
             requested_on=times["requested_on"],
-            approved_by=texts["approved_by"],
             approved_on=approved,
-            valid_from=valid_from,
+            valid_from=times["valid_from"] or approved,
             expires=expires,
             review_by=times["review_by"] or min(reviewed + REVIEWED_EVERY, expires),
             revoked=revoked,
             file=str(self.document.path),
             document=self.document,
         )
+
+    def check_lists(self) -> None:
+        """What is well formed and cannot be meant, or opens nothing."""
+        self.hours(self.lists["hours"])
+        if len(self.lists["posix_groups"]) > MOST_GROUPS:
+            self.wrong(("posix_groups",), f"{len(self.lists['posix_groups'])} groups", f"at most {MOST_GROUPS}")
+        for index, name in enumerate(self.lists["controls"]):
+            if name not in CONTROLS:
+                self.wrong(("controls", index), name, f"one of {', '.join(CONTROLS)}{close_to(name, CONTROLS)}")
+        if not any(self.lists[key] for key in PLACES):
+            self.wrong(("hosts",), None, "hosts, groups or zones that the waiver is for")
+        self.narrowing(self.lists)
+
+    def check_times(
+        self, times: Mapping[str, datetime.datetime | None], approved: datetime.datetime, expires: datetime.datetime
+    ) -> None:
+        """The order of the times."""
+        begins = max(times["valid_from"] or approved, approved)
+        if expires <= begins:
+            expected = f"a time after {begins.isoformat()}, when the waiver begins"
+            self.wrong(("expires",), self.data["expires"], expected)
+        requested, reviewed = times["requested_on"], times["reviewed_on"]
+        if requested and requested > approved:
+            self.wrong(("requested_on",), self.data["requested_on"], "a time not after approved_on")
+        if reviewed and reviewed < approved:
+            self.wrong(("reviewed_on",), self.data["reviewed_on"], "a time not before approved_on")
 
     def narrowing(self, lists: Mapping[str, tuple[str, ...]]) -> None:
         """A waiver that seems to open what it cannot open is refused: nobody should find that out on a host."""
