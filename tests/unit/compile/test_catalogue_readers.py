@@ -29,7 +29,7 @@ CONTROL = {"headers": [{"name": "X-Parrot-Tenant"}]}
 EXTENSION = "a" * 32
 
 # What people read, in the file or as `./proscribe catalog show` prints it, and nothing else does anything with it.
-FOR_PEOPLE = {"vendor", "networks_note", "tenant_control", "retired", "notes", "sources"}
+SHOWN = {"vendor", "networks_note", "tenant_control", "retired", "notes", "sources"}
 # By key: what an entry has beside it, and another value of it. What every entry has comes from GOOD.
 SERVICES: dict[str, tuple[dict[str, Any], Any]] = {
     "id": ({}, "finch"),
@@ -77,7 +77,7 @@ BROWSERS: dict[str, tuple[dict[str, Any], Any]] = {
     ),
     "unverified": ({"paths": ["/opt/owl/owl"]}, {"policy_dir": {"native": ["/etc/owl/policies/managed"]}}),
 }
-BROWSER_FOR_PEOPLE = {"name", "notes", "sources"}  # docs/browsers.md has the names
+BROWSER_SHOWN = {"name", "notes", "sources"}  # docs/browsers.md has the names
 OWL = {
     "id": "kestrel",
     "name": "Kestrel",
@@ -92,7 +92,7 @@ FEEDS: dict[str, tuple[dict[str, Any], Any]] = {
     "kind": ({}, "networks"),
     "checked": ({}, "2026-11-20"),
 }
-FEED_FOR_PEOPLE = {"name", "notes", "sources"}
+FEED_SHOWN = {"name", "notes", "sources"}
 BIRDS = {
     "id": "birds",
     "name": "Birds",
@@ -144,25 +144,25 @@ def test_a_key_has_a_reader(tmp_path: Path, kind: str, key: str) -> None:
 
 
 def test_every_key_is_tried_or_is_for_people() -> None:
-    assert SERVICES.keys() | FOR_PEOPLE == SERVICE.keys.keys()
-    assert BROWSERS.keys() | BROWSER_FOR_PEOPLE == BROWSER.keys.keys()
-    assert FEEDS.keys() | FEED_FOR_PEOPLE == FEED.keys.keys()
+    assert SERVICES.keys() | SHOWN == SERVICE.keys.keys()
+    assert BROWSERS.keys() | BROWSER_SHOWN == BROWSER.keys.keys()
+    assert FEEDS.keys() | FEED_SHOWN == FEED.keys.keys()
 
 
 def test_keys_of_earlier_versions_are_passed_over_and_named(tmp_path: Path) -> None:
     """A team's own entries load after an upgrade, as they did without these keys."""
     write = Made(tmp_path)
-    kept = load([write(GOOD, directory="without")])
+    without = load([write(GOOD, directory="without")])
     old = f"{GOOD}user_data: [~/.config/Parrot]\nunverified:\n  user_data: [~/.parrot]\n"
     write(yaml.safe_dump({"browsers": [OWL | {"engine": "blink", "user_data": ["~/.owl"]}]}), "browsers.yml")
     write("---\namends: parrot\nadd:\n  user_data: [~/x]\nsources: [a test]\n", "amends/parrot.yml")
     directory = write(old)
     catalogue = load([directory])
     assert catalogue.services["parrot"].unverified == {}
-    assert catalogue.services["parrot"].domains == kept.services["parrot"].domains
+    assert catalogue.services["parrot"].domains == without.services["parrot"].domains
     file = directory / "instant_messaging/parrot.yml"
     assert {f"{file}:{line}: user_data" for line in (14, 16)} < set(catalogue.retired)
-    assert len(catalogue.retired) == 5 and kept.retired == ()
+    assert len(catalogue.retired) == 5 and without.retired == ()
     assert warning(catalogue.retired).startswith("catalogue: nothing reads the keys engine and user_data any more")
 
 

@@ -78,7 +78,7 @@ class OfHosts(TypedDict):
 class Planned(TypedDict):
     """What a schedule puts on which machine."""
 
-    way: str
+    method: str
     controller: str
     become: bool
     warnings: list[str]
@@ -130,7 +130,7 @@ def plan(
         return PolicyErrors([PolicyError(first.where(name) if first else "", name, value, expected)])
 
     planned: Planned = {
-        "way": said.schedule,
+        "method": said.schedule,
         "controller": elsewhere or "localhost",
         "become": not here.root or elsewhere != "",
         "warnings": [],

@@ -1,7 +1,7 @@
 """What a team wrote in `group_vars` and `host_vars` that Ansible does not read: it would be ignored without a word.
 
-Ansible reads what is beside the inventory, and what is beside the playbook of a play. A play that is imported, or one
-of Proscribe's, has the folder of its own playbook, and not that of the playbook that the command names.
+Ansible reads what is beside the inventory, and what is beside the playbook of a play. For a play that is imported, or
+one of Proscribe's, that is the playbook it stands in, and not the one that the command names.
 """
 
 from __future__ import annotations
