@@ -28,7 +28,7 @@ from ....wire.stream import hashed, sources_hash
 from ... import policy_errors
 from .feeds import Feed
 from .files import passed_over
-from .loading import Browser, Catalogue, Service, load
+from .loading import Browser, Catalogue, Service, load, objects
 from .release import Release
 
 NAME = "catalogue"  # in the plan store, with a number
@@ -36,7 +36,6 @@ MOST = 16  # catalogues that are noted: the project's own, and those of departme
 LARGEST = 64 * 1024 * 1024  # bytes of a file that is hashed
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_TUPLE, _TUPLES = "tuple[", "Mapping[str, tuple["  # how annotations begin
 
 
 class Catalogues:
@@ -149,7 +148,7 @@ def _read(noted: bytes, state: bytes) -> Catalogue | None:
         return None
     with contextlib.suppress(ValueError, TypeError, LookupError, RecursionError):
         data = json.loads(content)
-        services, browsers = _objects(Service, data["services"]), _objects(Browser, data["browsers"])
+        services, browsers = objects(Service, data["services"]), objects(Browser, data["browsers"])
         listed = [
             Feed(id_, service, kind, checked, tuple(values), file)
             for id_, service, kind, checked, values, file in data["feeds"]
@@ -171,16 +170,3 @@ def _digest(content: bytes) -> bytes:
 
 def _values(one: Service | Browser) -> list[Any]:
     return [getattr(one, field.name) for field in fields(one)]
-
-
-def _objects(kind: Any, rows: Sequence[list[Any]]) -> list[Any]:
-    """The objects of a dataclass out of its values as JSON has them, where each tuple is a list."""
-    types = [str(field.type) for field in fields(kind)]
-    plain = [number for number, type_ in enumerate(types) if type_.startswith(_TUPLE)]
-    keyed = [number for number, type_ in enumerate(types) if type_.startswith(_TUPLES)]
-    for row in rows:
-        for number in plain:
-            row[number] = tuple(row[number])
-        for number in keyed:
-            row[number] = {key: tuple(items) for key, items in row[number].items()}
-    return [kind(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""The entries of the catalogue's files, once they have been checked: their keys as types (docs/catalogue.md)."""
+"""Parts of the catalogue's entries, once they have been checked: their keys as types (docs/catalogue.md)."""
 
 from __future__ import annotations
 
@@ -48,30 +48,6 @@ class Identifiers(TypedDict, total=False):
     notes: str
 
 
-_Class = TypedDict("_Class", {"class": str}, total=False)
-
-
-class ServiceEntry(Identifiers, _Class, total=False):
-    """A service: <category>/<id>.yml."""
-
-    id: Required[str]
-    name: Required[str]
-    category: Required[str]
-    vendor: Required[str]
-    audience: str
-    enforce: Required[str]
-    programs: str
-    tenants: str
-    front_doors: list[str]
-    decided: list[Decision]
-    overlaps_with: list[str]
-    retired: str
-    checked: str
-    networks_checked: str
-    unverified: Identifiers
-    sources: Required[list[str]]
-
-
 class UnverifiedOfBrowser(TypedDict, total=False):
     """What no good source confirms of a browser."""
 
@@ -81,23 +57,6 @@ class UnverifiedOfBrowser(TypedDict, total=False):
     policy_dir: dict[str, list[str]]
     policy_file: dict[str, list[str]]
     notes: str
-
-
-class BrowserEntry(TypedDict, total=False):
-    """A browser of browsers.yml."""
-
-    id: Required[str]
-    name: Required[str]
-    packages: Required[dict[str, list[str]]]
-    processes: Required[list[str]]
-    paths: list[str]
-    policy_support: Required[str]
-    policy_dir: dict[str, str]
-    policy_file: dict[str, str]
-    policy_fallbacks: list[str]
-    notes: str
-    unverified: UnverifiedOfBrowser
-    sources: Required[list[str]]
 
 
 class FeedEntry(TypedDict, total=False):

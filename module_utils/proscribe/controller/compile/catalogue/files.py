@@ -17,7 +17,7 @@ from typing import NamedTuple, cast
 from ...policy_errors import Described, PolicyError, close_to
 from ..reading.yaml_file import Document, KeyPath, read_yaml
 from . import amendments, feeds, guard_list, retired_keys
-from .entries import BrowserEntry, ServiceEntry
+from .entries import Identifiers
 from .kinds import Mistake
 from .release import FILE as RELEASE_FILE
 from .release import KNOWN_GOOD, KNOWN_GOOD_NETWORKS, PUBLISHERS
@@ -39,12 +39,8 @@ class Entry(NamedTuple):
     retired: tuple[str, ...] = ()  # the places of keys that nothing reads any more
 
     @property
-    def service(self) -> ServiceEntry:
-        return cast(ServiceEntry, self.data)  # checked by check_service
-
-    @property
-    def browser(self) -> BrowserEntry:
-        return cast(BrowserEntry, self.data)  # checked by check_browser
+    def identifiers(self) -> Identifiers:
+        return cast(Identifiers, self.data)  # of a service; they were checked
 
     def error(self, mistake: Mistake) -> PolicyError:
         return amendments.placed(mistake, self.document, self.place, self.origins)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..reading.package_names import GUARDED
-from .entries import ServiceEntry
+from .entries import Identifiers
 from .kinds import Mistake
 
 _EXPECTED = "something that a host can do without"
 
 
-def check(service: ServiceEntry) -> Iterator[Mistake]:
+def check(service: Identifiers) -> Iterator[Mistake]:
     """What a well-formed entry names although it is never removed or denied (host/controls/apps/protected.py)."""
     from ....host.controls.apps import protected  # a run whose catalogue is noted needs nothing of the apps
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ....model.plan import canonical
 from ....model.types.plan import Identifiers as OfControl
@@ -85,6 +86,10 @@ class Browser:
     unverified: UnverifiedOfBrowser
 
 
+Made = TypeVar("Made", Service, Browser)
+_TUPLE, _TUPLES = "tuple[", "Mapping[str, tuple["  # how annotations begin
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """All services, browsers and feeds, by id."""
@@ -139,8 +144,8 @@ def load(directories: Sequence[Path]) -> Catalogue:
     content: list[object] = [{id_: entry.data for id_, entry in same.items()} for same in (services, browsers)]
     content.append({id_: one.values for id_, one in of_feeds.items() if one})
     return Catalogue(
-        services={id_: _service(services[id_]) for id_ in sorted(services)},
-        browsers={id_: _browser(browsers[id_]) for id_ in sorted(browsers)},
+        services=_made(Service, map(_service, services.values())),
+        browsers=_made(Browser, (entry.data for entry in browsers.values())),
         feeds={id_: one for id_, one in sorted(of_feeds.items()) if one},
         version=hashlib.sha256(canonical(content).encode()).hexdigest()[:12],
         release=release,
@@ -158,7 +163,7 @@ def _amend(services: dict[str, Entry], amendment: Entry, errors: list[PolicyErro
     changed, mistakes = amendments.amended(entry.data, entry.origins, amendment.document)
     errors += [amendment.error(mistake) for mistake in mistakes]
     new = entry._replace(data=changed.data, origins=changed.origins, rank=max(entry.rank, amendment.rank))
-    wrong = [] if mistakes else [*check_service(new.data), *guard_list.check(new.service)]
+    wrong = [] if mistakes else [*check_service(new.data), *guard_list.check(new.identifiers)]
     errors += [new.error(mistake) for mistake in wrong]
     if not mistakes and not wrong:
         services[amendment.id] = new
@@ -194,50 +199,24 @@ def _claimant(entry: Entry) -> Claimant:
     return Claimant(entry.id, entry.rank, *(texts(entry.data, key) for key in keys))
 
 
-def _service(entry: Entry) -> Service:
-    data = entry.service
-    return Service(
-        id=entry.id,
-        name=data["name"],
-        names=tuple(data.get("names", ())),
-        category=data["category"],
-        vendor=data["vendor"],
-        audience=data.get("audience", "consumer"),
-        enforce=data["enforce"] == "true",
-        programs=data.get("programs", PRIVATE),
-        service_class=data.get("class", ""),
-        domains=tuple(data.get("domains", ())),
-        urls=tuple(data.get("urls", ())),
-        mail_hosts=tuple(data.get("mail_hosts", ())),
-        shared_domains=tuple(data.get("shared_domains", ())),
-        allow_domains=tuple(data.get("allow_domains", ())),
-        networks=tuple(data.get("networks", ())),
-        networks_note=data.get("networks_note", ""),
-        packages=_tuples(data.get("packages", {})),
-        processes=tuple(data.get("processes", {}).get("linux", ())),
-        paths=tuple(data.get("paths", {}).get("linux", ())),
-        windows_programs=tuple(_windows_programs(data.get("paths", {}).get("windows", ()))),
-        windows_processes=tuple(data.get("processes", {}).get("windows", ())),
-        windows_registered=_tuples(data.get("registered", {})),
-        bundle_ids=tuple(data.get("bundle_ids", ())),
-        desktop_files=tuple(data.get("desktop_files", ())),
-        markers=_tuples(data.get("markers", {})),
-        browser_extensions=_tuples(data.get("browser_extensions", {})),
-        tenants=data.get("tenants", ""),
-        tenant_control=data.get("tenant_control", {}),
-        nxdomain_canaries=tuple(data.get("nxdomain_canaries", ())),
-        front_doors=tuple(data.get("front_doors", ())),
-        decided=tuple(data.get("decided", ())),
-        overlaps_with=tuple(data.get("overlaps_with", ())),
-        retired=data.get("retired") == "true",
-        checked=data.get("checked", ""),
-        networks_checked=data.get("networks_checked", ""),
-        origins={value: str(document.path) for (_, value), (document, _) in entry.origins.items()},
-        notes=data.get("notes", ""),
-        unverified=data.get("unverified", {}),
-        sources=tuple(data["sources"]),
-        file=str(entry.document.path),
-    )
+def _service(entry: Entry) -> Mapping[str, object]:
+    data: Any = entry.data  # which was checked
+    processes, paths = data.get("processes", {}), data.get("paths", {})
+    return {
+        **data,
+        "audience": data.get("audience", "consumer"),
+        "enforce": data["enforce"] == "true",
+        "programs": data.get("programs", PRIVATE),
+        "service_class": data.get("class", ""),
+        "processes": processes.get("linux", ()),
+        "paths": paths.get("linux", ()),
+        "windows_programs": tuple(_windows_programs(paths.get("windows", ()))),
+        "windows_processes": processes.get("windows", ()),
+        "windows_registered": data.get("registered", {}),
+        "retired": data.get("retired") == "true",
+        "origins": {value: str(document.path) for (_, value), (document, _) in entry.origins.items()},
+        "file": str(entry.document.path),
+    }
 
 
 def _windows_programs(paths: Sequence[str]) -> Iterator[str]:
@@ -248,21 +227,24 @@ def _windows_programs(paths: Sequence[str]) -> Iterator[str]:
             yield below
 
 
-def _browser(entry: Entry) -> Browser:
-    data = entry.browser
-    return Browser(
-        id=entry.id,
-        name=data["name"],
-        packages=_tuples(data["packages"]),
-        processes=tuple(data["processes"]),
-        paths=tuple(data.get("paths", ())),
-        policy_support=data["policy_support"],
-        policy_dir=data.get("policy_dir", {}),
-        policy_file=data.get("policy_file", {}),
-        policy_fallbacks=tuple(data.get("policy_fallbacks", ())),
-        unverified=data.get("unverified", {}),
-    )
+def _made(kind: type[Made], all_values: Iterable[Mapping[str, object]]) -> dict[str, Made]:
+    """The objects of a dataclass, by id, out of values by field; what a field has none of is empty."""
+    empty: dict[str, object] = {
+        one.name: "" if one.type == "str" else () if str(one.type).startswith(_TUPLE) else {} for one in fields(kind)
+    }
+    rows = [[values.get(name, nothing) for name, nothing in empty.items()] for values in all_values]
+    found = {one.id: one for one in objects(kind, rows)}
+    return {id_: found[id_] for id_ in sorted(found)}
 
 
-def _tuples(lists: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    return {key: tuple(items) for key, items in lists.items()}
+def objects(kind: type[Made], rows: Sequence[list[Any]]) -> list[Made]:
+    """The objects of a dataclass out of its values as YAML and JSON have them, where each tuple is a list."""
+    types = [str(one.type) for one in fields(kind)]
+    plain = [number for number, type_ in enumerate(types) if type_.startswith(_TUPLE)]
+    keyed = [number for number, type_ in enumerate(types) if type_.startswith(_TUPLES)]
+    for row in rows:
+        for number in plain:
+            row[number] = tuple(row[number])
+        for number in keyed:
+            row[number] = {key: tuple(items) for key, items in row[number].items()}
+    return [kind(*row) for row in rows]

@@ -10,7 +10,7 @@ from ....host.controls.browser.rendering import MOST_ENTRIES, Verdicts, above, c
 from ....model.plan import RESTRICTED
 from ....model.types.plan import BrowserPlace, Entry, Section
 from ..catalogue.loading import Browser, Catalogue
-from .filled import filled
+from .identifiers import filled
 
 # Flatpak's extension points are made only where flatpak is in use.
 FLATPAK = "/var/lib/flatpak"

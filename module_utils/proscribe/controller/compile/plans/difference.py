@@ -18,6 +18,7 @@ CONTROL, SERVICE, IDENTIFIER, SETTING, PLAN = "control", "service", "identifier"
 # Keys of a service's entry that say its standing, and not what it is made of.
 STANDING = ("name", "mode", "waiver", "hours", "otherwise", "opens", "effective_from", "exceptions", "only")
 
+
 class Change(NamedTuple):
     """One difference.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from ....model.types.plan import Identifiers
 from ..catalogue.loading import Catalogue, Service
 from ..reading.networks import merged
 from ..reading.package_names import NAMES
 from ..restrictions.readers import ALL_FEEDS
-from .filled import filled
 
 # The package systems whose names hosts search, and those of Windows, whose names are compared on the controller. The
 # catalogue also has names for Chocolatey.
@@ -19,6 +19,14 @@ OF_WINDOWS = ("appx", "winget")
 RESOLVER_PORTS = (53, 443, 853)
 # Which control a kind of feed is for.
 FEEDS_OF = {"domains": "dns", "networks": "firewall"}
+
+Part = TypeVar("Part", bound=Mapping[str, object])
+
+
+def filled(part: Part, always: Collection[str] = ()) -> Part:
+    """A part of a plan without the keys that are empty, but for those that are `always` there."""
+    made: Any = {key: value for key, value in part.items() if value or key in always}
+    return made  # type: ignore[no-any-return]
 
 
 def _apps(service: Service) -> Identifiers:
@@ -92,9 +100,7 @@ IDENTIFIERS: Mapping[str, Callable[[Service], Identifiers]] = {
 }
 
 
-def identifiers_of(
-    catalogue: Catalogue, control: str, service: Service, feeds: str | tuple[str, ...]
-) -> Identifiers:
+def identifiers_of(catalogue: Catalogue, control: str, service: Service, feeds: str | tuple[str, ...]) -> Identifiers:
     """What a control searches for, with the values of those of these feeds that are of the service."""
     key = (control, service.id, feeds)
     if key not in catalogue.follows:

@@ -20,6 +20,7 @@ NARROWER: Mapping[str, tuple[tuple[str, ...], str]] = {
     "hours": (("browser", "firewall", "dns"), "apps that are removed when the hours end do not come back"),
 }
 
+
 @dataclass(frozen=True)
 class Revocation:
     """When a waiver was revoked, by which person and why."""
