@@ -92,6 +92,20 @@ def test_the_organisations_own_services_come_from_its_own_directory(ask, tmp_pat
         ask({"web01": {"catalog_dirs": ["nosuch"]}})
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["read", "noted"])
+def test_a_key_of_an_earlier_version_causes_a_warning_with_its_place(ask, tmp_path, again):
+    file = tmp_path / "catalog" / "instant_messaging" / "inhouse_chat.yml"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        "id: inhouse_chat\nname: In-house chat\ncategory: instant_messaging\nvendor: Example\naudience: consumer\n"
+        "enforce: true\ndomains: [chat.example.com]\nuser_data: [~/.chat]\nsources: [our own register]\n",
+        encoding="utf-8",
+    )
+    for _ in range(1 + again):
+        warnings = ask({"web01": {"catalog_dirs": ["catalog"]}})["warnings"]
+        assert [text for text in warnings if "nothing reads" in text and f"{file}:8: user_data" in text]
+
+
 def test_upcoming_services_are_listed(ask):
     run = ask({"web01": {"effective_from": "2027-03-01", "categories": ["webmail"]}})
     assert {"service": "gmail", "control": "browser", "effective_from": "2027-03-01"} in run["upcoming"]
