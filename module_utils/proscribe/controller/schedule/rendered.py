@@ -47,31 +47,11 @@ class Runs(TypedDict):
     writes: list[str]  # and where they write
 
 
-class OfController(TypedDict):
-    """What the controller has."""
+class Part(TypedDict):
+    """What the controller has, or each host."""
 
     files: dict[str, str]
-    runs: NotRequired[Runs]
-
-
-class PullSettings(TypedDict):
-    """The settings of the program by which a host corrects itself (host/programs/pulling)."""
-
-    repository: str
-    branch: str
-    signed: bool
-    first_commit: str
-    directory: str
-    inventory: str
-    options: list[str]
-    ansible_playbook: str
-
-
-class OfHosts(TypedDict):
-    """What each host has."""
-
-    files: dict[str, str]
-    settings: PullSettings | dict[str, str]  # none without `pull`
+    settings: NotRequired[Mapping[str, object]]  # of host/programs/pulling
     runs: NotRequired[Runs]
 
 
@@ -82,8 +62,8 @@ class Planned(TypedDict):
     controller: str
     become: bool
     warnings: list[str]
-    drift: OfController
-    pull: OfHosts
+    drift: Part
+    pull: Part
 
 
 class _Said(NamedTuple):
@@ -207,7 +187,7 @@ def _drift_files(said: _Said, here: Here, elsewhere: str, local: bool) -> dict[s
     }
 
 
-def _pull(said: _Said, here: Here, refuse: Refuse) -> OfHosts:
+def _pull(said: _Said, here: Here, refuse: Refuse) -> Part:
     if not said.repository and not said.directory:
         expected = "where hosts fetch from; or proscribe_schedule_directory, a checkout that every host was given"
         raise refuse("schedule_repository", expected)
@@ -221,7 +201,7 @@ def _pull(said: _Said, here: Here, refuse: Refuse) -> OfHosts:
     }
     if said.signers:
         files[SIGNERS] = "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", *said.signers))
-    settings: PullSettings = {
+    settings = {
         "repository": said.repository,
         "branch": said.branch,
         "signed": bool(said.signers),

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from ....base.duration import spelled
 from ....model.plan import canonical
 from ....model.types.plan import Plan
 from ....model.types.run import CompiledRun, Release, Reporting, Rolling, Upcoming
@@ -57,7 +58,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> Com
         folders = folders_of_waivers(question, compiled.restrictions)
         gone = waiver_log.require_found(store, question, compiled.restrictions, compiled.waivers, folders, id_, now)
     said = [*compiled.warnings, *gone, *exempted, *warnings.of_policy(question, compiled, now, agreed.catalog_max_age)]
-    return _run(question, compiled, agreed, store, id_, f"{now:%Y-%m-%dT%H:%M:%SZ}", said)
+    return _run(question, compiled, agreed, store, id_, spelled(now), said)
 
 
 def _exempted(question: Question, compiled: Compiled, mistakes: Mistakes) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from ...policy_errors import Described, Expected
@@ -14,11 +15,33 @@ METHODS = ("controller", "pull", "awx", "off")
 OWN_OPTIONS = ("-i", "--inventory", "-l", "--limit")
 
 
-def read_calendar(value: object) -> str:
-    """A calendar event of systemd's; systemd itself says later whether it is one."""
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9 ,./:*~+_-]{1,100}", value) or not value.strip():
-        raise Expected("", value, "a calendar event in the syntax of systemd.time(7): daily, or Mon..Fri *-*-* 02:30")
-    return str(value)
+def _matching(expression: str, expected: str) -> Callable[[object], str]:
+    """A reader of texts that fit a regular expression."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or not re.fullmatch(expression, value):
+            raise Expected("", value, expected)
+        return str(value)
+
+    return read
+
+
+# A calendar event; systemd itself says later whether it is one.
+read_calendar = _matching(
+    r"(?! *\Z)[A-Za-z0-9 ,./:*~+_-]{1,100}",
+    "a calendar event in the syntax of systemd.time(7): daily, or Mon..Fri *-*-* 02:30",
+)
+# Nothing is the account that sets the schedule up.
+read_account = _matching(r"(?:[A-Za-z_][A-Za-z0-9_.-]{0,31})?", "the name of an account")
+read_directory = _matching(r"(?:/[^\x00-\x1f\x7f]*)?", "an absolute path such as /srv/proscribe")
+read_program = _matching(
+    r"(?:/[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f])?", "an absolute path such as /usr/bin/ansible-playbook"
+)
+read_branch = _matching(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}", "the name of a branch")
+# A shorter name of a commit could come to mean another.
+read_commit = _matching(
+    r"(?:[0-9a-f]{40}|[0-9a-f]{64})?", "the whole name of a commit, in quotes, as `git rev-parse HEAD` prints it"
+)
 
 
 def read_spread(value: object) -> int:
@@ -38,27 +61,6 @@ def read_options(value: object) -> tuple[str, ...]:
         if word.partition("=")[0] in OWN_OPTIONS:
             raise Expected(f"[{index}]", word, "no option for inventory or hosts: those of the `schedule` run apply")
     return tuple(str(word) for word in value)
-
-
-def read_account(value: object) -> str:
-    """The name of an account; "" for the one that sets the schedule up."""
-    if not isinstance(value, str) or (value and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", value)):
-        raise Expected("", value, "the name of an account")
-    return str(value)
-
-
-def read_directory(value: object) -> str:
-    """An absolute path that systemd takes; "" for none."""
-    if not isinstance(value, str) or (value and not re.fullmatch(r"/[^\x00-\x1f\x7f]*", value)):
-        raise Expected("", value, "an absolute path such as /srv/proscribe")
-    return str(value)
-
-
-def read_program(value: object) -> str:
-    """The absolute path of a program; "" for none."""
-    if not isinstance(value, str) or (value and not re.fullmatch(r"/[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f]", value)):
-        raise Expected("", value, "an absolute path such as /usr/bin/ansible-playbook")
-    return str(value)
 
 
 def read_inventory(value: object) -> str:
@@ -88,20 +90,6 @@ def read_repository(value: object) -> str:
     if not value:
         return ""
     raise Expected("", value, expected)
-
-
-def read_branch(value: object) -> str:
-    """The branch that hosts follow."""
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}", value) or ".." in value:
-        raise Expected("", value, "the name of a branch")
-    return str(value)
-
-
-def read_commit(value: object) -> str:
-    """The whole name of a commit; "" for none. A shorter one could come to mean another."""
-    if not isinstance(value, str) or not re.fullmatch(r"(?:[0-9a-f]{40}|[0-9a-f]{64})?", value):
-        raise Expected("", value, "the whole name of a commit, in quotes, as `git rev-parse HEAD` prints it")
-    return str(value)
 
 
 def read_signers(value: object) -> tuple[str, ...]:

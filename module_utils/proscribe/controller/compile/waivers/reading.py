@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from ....base.duration import spelled
 from ....model.types.run import Revoked, RunWaiver
 from ...policy_errors import Mistakes, PolicyError
 from ..inventory.inventory import Question
@@ -135,9 +136,9 @@ def described(judged: Judged, question: Question) -> RunWaiver:
         "status": worth.status,
         "waives": worth.waives,
         "why": worth.why,
-        "valid_from": utc(waiver.starts),
-        "expires": utc(waiver.expires),
-        "review_by": utc(waiver.review_by),
+        "valid_from": spelled(waiver.starts),
+        "expires": spelled(waiver.expires),
+        "review_by": spelled(waiver.review_by),
         "review_overdue": worth.review_overdue,
         "hosts": [host for host in worth.hosts if host in in_run],
         "services": list(waiver.services),
@@ -154,9 +155,9 @@ def described(judged: Judged, question: Question) -> RunWaiver:
         "ticket": waiver.ticket,
         "request": waiver.request,
         "requested_by": waiver.requested_by,
-        "requested_on": utc(waiver.requested_on) if waiver.requested_on else None,
+        "requested_on": spelled(waiver.requested_on) if waiver.requested_on else None,
         "approved_by": waiver.approved_by,
-        "approved_on": utc(waiver.approved_on),
+        "approved_on": spelled(waiver.approved_on),
         "revoked": _revoked(waiver),
         "signed_with": worth.key,
         "file": waiver.file,
@@ -165,7 +166,7 @@ def described(judged: Judged, question: Question) -> RunWaiver:
 
 def _revoked(waiver: Waiver) -> Revoked | None:
     revoked = waiver.revoked
-    return {"on": utc(revoked.on), "by": revoked.by, "why": revoked.why} if revoked else None
+    return {"on": spelled(revoked.on), "by": revoked.by, "why": revoked.why} if revoked else None
 
 
 def warning(judged: Judged) -> str:
@@ -176,8 +177,3 @@ def warning(judged: Judged) -> str:
     if not worth.waives:
         return f"waiver {waiver.id} waives nothing ({worth.status.replace('_', ' ')}): {worth.why} [{waiver.file}]"
     return f"waiver {waiver.id} still waives, but {worth.why} [{waiver.file}]" if worth.review_overdue else ""
-
-
-def utc(time: datetime.datetime) -> str:
-    """A UTC time as reports have it: 2026-12-31T10:00:00Z."""
-    return f"{time:%Y-%m-%dT%H:%M:%SZ}"

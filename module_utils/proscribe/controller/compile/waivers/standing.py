@@ -134,15 +134,9 @@ def _signed(waiver: Waiver, mode: str, now: datetime.datetime) -> tuple[str, str
         why = f"{rule} requires a signature by {waiver.approved_by}, {signature_of(file).name}"
         return ("unsigned", why, "") if mode == "required" else ("", "", "")
     signature = verify(waiver.document.content, file, signers_of(file), waiver.approved_by, now)
-    return (
-        ("bad_signature", f"{signature_of(file).name}: {signature.problem}", "")
-        if signature.problem
-        else (
-            "",
-            "",
-            signature.key,
-        )
-    )
+    if signature.problem:
+        return "bad_signature", f"{signature_of(file).name}: {signature.problem}", ""
+    return "", "", signature.key
 
 
 def moment(time: datetime.datetime) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ....base.duration import spelled
 from ....wire.store import Store
 from ...policy_errors import Described, PolicyError, PolicyErrors
 from ..inventory.inventory import Question
@@ -78,7 +79,7 @@ def require_found(
     warnings: list[str] = []
     carried: list[Seen] = []
     for notes in same[-1:]:
-        open_ = [seen for seen in notes.waivers if seen.ends > _utc(now)]
+        open_ = [seen for seen in notes.waivers if seen.ends > spelled(now)]
         missed = [seen for seen in open_ if _missed(seen, waivers, relevant, removed)]
         lost = [seen for seen in missed if seen.hosts & in_run and _all_of_its_folder(seen, open_, missed)]
         if lost:
@@ -149,11 +150,7 @@ def _same(one: Notes, other: Notes) -> bool:
 
 def _seen(judged: Judged) -> Seen:
     waiver, worth = judged
-    return Seen(waiver.id, waiver.file, _utc(waiver.ends), frozenset(worth.hosts))
-
-
-def _utc(time: datetime.datetime) -> str:
-    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
+    return Seen(waiver.id, waiver.file, spelled(waiver.ends), frozenset(worth.hosts))
 
 
 def _read(store: Store) -> list[Notes]:
