@@ -23,6 +23,7 @@ from proscribe.controller.report.text.layout import warning as in_lines
 from proscribe.host.run import COMPLIANCE_STATE_ARGUMENTS
 from proscribe.model.finding import LARGEST_ANSWER
 from proscribe.model.plan import canonical
+from proscribe.model.types.run import CompiledRun
 from proscribe.wire import installation
 from proscribe.wire.observation import (
     ANY_PYTHON,
@@ -79,7 +80,7 @@ class ActionModule(HostAction):
             raise Captured(self, self.command(variables))
         return self._finished(observed, self._exchanged(observed, variables))
 
-    def _of_windows(self, run: Mapping[str, Any], host: str) -> dict[str, Any]:
+    def _of_windows(self, run: CompiledRun, host: str) -> dict[str, Any]:
         """The answer of a Windows host, judged here: its own programs are asked, in one exec."""
         from proscribe.controller.windows import answer, command, observing  # few inventories have one
 
@@ -107,7 +108,7 @@ class ActionModule(HostAction):
             self._display.warning(in_lines(why))
         return result
 
-    def observation(self, run: Mapping[str, Any], host: str, seconds: int) -> Observation:
+    def observation(self, run: CompiledRun, host: str, seconds: int) -> Observation:
         """What a host of this task is sent."""
         text, call = self._arguments(run, host)
         return of_host(run, host, text, call, seconds)
@@ -148,7 +149,7 @@ class ActionModule(HostAction):
         read.pop("kept", None)
         return read
 
-    def _arguments(self, run: Mapping[str, Any], host: str) -> tuple[str, dict[str, Any]]:
+    def _arguments(self, run: CompiledRun, host: str) -> tuple[str, dict[str, Any]]:
         """The plan as JSON text, and the rest of the call. What the task does not give is what was compiled for the
         host ("" for the plan): an expression in the playbook would have to be compiled once more for every host.
         """
@@ -210,7 +211,7 @@ class ActionModule(HostAction):
         return self.module(variables, installation.called("compliance_state"), stream=stream.decode("ascii"))
 
 
-def _compiled(run: Mapping[str, Any], host: str) -> dict[str, Any]:
+def _compiled(run: CompiledRun, host: str) -> dict[str, Any]:
     """What `compile_plans` read in the inventory about the observation of a host. With a baseline, the run fails for
     what is new, and not the host.
     """

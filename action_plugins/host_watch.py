@@ -27,7 +27,7 @@ class ActionModule(HostAction):
     def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
         """Have the module do it, with what it needs of the controller."""
         given = self._task.args.get("plan") or {}
-        plan = given if isinstance(given, Mapping) else json.loads(given)
+        plan: Any = given if isinstance(given, Mapping) else json.loads(given)
         if self._task.args.get("state") != "absent" and "watch" in plan:
             run = compiled_run(variables)
             store = Store(Path(run["plans"]) if "plans" in run else None)

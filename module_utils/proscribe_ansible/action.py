@@ -29,6 +29,7 @@ from proscribe.controller.ansible_parts import part_of
 from proscribe.controller.report.text.layout import prose, screen_width
 from proscribe.controller.report.text.layout import warning as in_lines
 from proscribe.host.audit_program import PROGRAM
+from proscribe.model.types.run import CompiledRun
 from proscribe.wire import stored_audit
 from proscribe.wire.loader import LACKING
 from proscribe.wire.observation import compiled_run
@@ -253,7 +254,7 @@ class HostAction(ActionBase):
                 subprocess.run(exit_, stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
 
 
-def who_runs(run: Mapping[str, Any]) -> str:
+def who_runs(run: CompiledRun) -> str:
     """Who changes hosts, for whoever else would: this controller, its account, and the run."""
     account, caller = name_of(os.getuid()), os.environ.get("SUDO_USER", "")
     user = f"{account} (sudo: {caller})" if caller and caller != account else account

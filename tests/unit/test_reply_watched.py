@@ -22,7 +22,7 @@ HOSTILE = "a\x1b[31m\u202e\r\nb"
 
 
 def read_watch(*incidents, **changes):
-    return watched.watch(watch(*incidents, **changes))["watch"]
+    return watched.watch(watch(*incidents, **changes))
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -34,7 +34,7 @@ def test_what_our_own_hosts_say_comes_through_whole(host):
 
 def test_an_incident_of_many_rules_comes_through_whole():
     mine = watch(POLICY, left_out={"browser": 2, "journal": 1})
-    assert watched.watch(mine) == {"watch": mine}
+    assert watched.watch(mine) == mine
 
 
 def test_a_host_without_any_of_it_has_no_such_keys():
@@ -127,16 +127,13 @@ def test_what_is_too_long_is_cut_and_what_is_too_many_is_counted():
     assert len(read["ended"][0]["program"]) == 4096
     assert len(read["frozen"]["reason"]) == 300
     requests = [{**REQUEST, "id": f"{number:016x}", "reason": "r" * 400} for number in range(130)]
-    found = watched.requests(requests, 2)
-    assert (len(found["requests"]), found["requests_left_out"]) == (100, 32)
-    assert len(found["requests"][0]["reason"]) == 300
+    found, left_out = watched.requests(requests, 2)
+    assert (len(found), left_out) == (100, 32)
+    assert len(found[0]["reason"]) == 300
 
 
 def test_a_request_twice_costs_neither_the_host_nor_the_first_one():
-    assert watched.requests([REQUEST, {**REQUEST, "user": "mallory"}], 0) == {
-        "requests": [REQUEST],
-        "requests_left_out": 1,
-    }
+    assert watched.requests([REQUEST, {**REQUEST, "user": "mallory"}], 0) == ([REQUEST], 1)
 
 
 def test_nothing_that_is_said_can_steer_a_terminal():

@@ -5,14 +5,19 @@ Pure data and pure decisions; both the host and the controller speak it. Standar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Sequence
 
 from ..base.json_text import written
 from ..base.tuples import NamedTuple
 
 if TYPE_CHECKING:
+    from typing import Literal, TypeVar
+
     from .types.plan import Entry
     from .types.record import Evidence, Observed, OfControl, RecordError, Rule
+
+    Field = Literal["kind", "id", "manager", "version", "scope", "path", "detail"]
+    Item = TypeVar("Item")
 
 RECORD_SCHEMA = "proscribe/host/1"
 
@@ -70,7 +75,18 @@ class Finding(NamedTuple):
 
     def as_dict(self) -> Evidence:
         """The finding as it stands in a host record: every key always there, null where it does not apply."""
-        return {key: value or None for key, value in self._asdict().items()}
+        return {
+            "kind": self.kind,
+            "id": self.id,
+            "manager": self.manager or None,
+            "version": self.version or None,
+            "scope": self.scope or None,
+            "path": self.path or None,
+            "detail": self.detail or None,
+        }
+
+
+FIELDS: tuple[Field, ...] = ("kind", "id", "manager", "version", "scope", "path", "detail")
 
 
 class Verdict(NamedTuple):
@@ -187,7 +203,7 @@ def within_limits(rules: Sequence[Rule]) -> list[Rule]:
     return cut
 
 
-def first_findings(findings: Sequence[Any], most: int) -> tuple[Sequence[Any], list[Evidence]]:
+def first_findings(findings: Sequence[Item], most: int) -> tuple[Sequence[Item], list[Evidence]]:
     """The first findings of too many, and one that says how many more there were."""
     if len(findings) <= most:
         return findings, []
@@ -198,7 +214,11 @@ def _shortened(rule: Rule, most: int) -> Rule:
     """A rule with that many findings, and texts that go with their number."""
     longest = max(4 * most, 80)
     first, more = first_findings(rule["findings"], most)
-    findings = [{key: value and _cut(value, longest) for key, value in finding.items()} for finding in first]
+    findings = [finding.copy() for finding in first]
+    for finding in findings:
+        for key in FIELDS:
+            if text := finding[key]:
+                finding[key] = _cut(text, longest)
     reason = rule["reason"] and _cut(rule["reason"], min(longest, LONGEST_REASON))
     return {**rule, "reason": reason, "findings": [*findings, *more]}
 
@@ -297,6 +317,9 @@ def mark_repaired(before: Observed, after: Observed) -> Observed:
     if sum(len(rule["findings"]) for rule in rules) > MOST_FINDINGS:  # each of the two had as many as it may
         rules = within_limits(rules)
     state = min([after["state"], *(REPAIRED for _ in wrong)], key=STATES.index)
-    found = {"found_at": before["checked_at"]} if wrong else {}
-    who = {"logged_in": before["logged_in"]} if "logged_in" in before else {}
-    return {**after, **found, **who, "state": state, "rules": sorted(rules, key=lambda rule: str(rule["rule"]))}
+    repaired: Observed = {**after, "state": state, "rules": sorted(rules, key=lambda rule: rule["rule"])}
+    if wrong and (found_at := before["checked_at"]):
+        repaired["found_at"] = found_at
+    if "logged_in" in before:
+        repaired["logged_in"] = before["logged_in"]
+    return repaired

@@ -112,7 +112,7 @@ def sealed(body: Plan) -> Plan:
 class Known(dict[str, object]):
     """A plan, or a section of one, with what follows from it alone, by name."""
 
-    def __init__(self, part: Mapping[str, object], follows: dict[str, Any]) -> None:
+    def __init__(self, part: Mapping[str, object], follows: dict[str, object]) -> None:
         super().__init__(part)
         self.follows = follows
 
@@ -121,27 +121,24 @@ class Resolved(dict[str, object]):
     """A plan that has the digest of another."""
 
 
-def known(plan: Plan, follows: dict[str, Any]) -> Plan:
+def known(plan: Plan, follows: dict[str, object]) -> Plan:
     """The plan with what follows from it alone, by name, as far as it has been computed: a host caches both together.
     The sections of its controls are known as well.
     """
     controls = {name: Known(section, follows) for name, section in plan["controls"].items()}
-    made: Any = Known({**plan, "controls": controls}, follows)
-    return made
+    return Known({**plan, "controls": controls}, follows)  # type: ignore[return-value] # a plan all the same
 
 
 def resolved(plan: Plan) -> Plan:
     """A plan as it is on a host at a moment (plan_groups.here_and_now), with the digest of the compiled plan, which was
     checked before: it is another content. What follows from it is not cached.
     """
-    made: Any = Resolved(plan)
-    return made
+    return Resolved(plan)  # type: ignore[return-value] # a plan all the same
 
 
 def part_of(plan: Mapping[str, object], part: Part) -> Part:
     """Something made out of a plan, which is known where the plan is."""
-    made: Any = Known(part, plan.follows) if isinstance(plan, Known) else part
-    return made
+    return Known(part, plan.follows) if isinstance(plan, Known) else part  # type: ignore[return-value]
 
 
 def once(plan: Mapping[str, object], name: str, work_out: Callable[[], Any]) -> Any:

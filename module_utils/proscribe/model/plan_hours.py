@@ -7,15 +7,19 @@ changed when an hour begins.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Sequence
 
 from .plan import RESTRICTED
 from .plan import resolved as on_a_host
 
 if TYPE_CHECKING:
-    from .types.plan import Entry, Plan, Section
+    from typing import Literal
 
-RESOLVED = ("waiver", "hours", "otherwise", "opens", "exceptions")
+    from .types.plan import Entry, Exempted, Plan, Section
+
+    Resolved = Literal["waiver", "hours", "otherwise", "opens", "exceptions"]
+
+RESOLVED: tuple[Resolved, ...] = ("waiver", "hours", "otherwise", "opens", "exceptions")
 
 
 def at(plan: Plan, now: time.struct_time) -> Plan:
@@ -51,21 +55,31 @@ def _has_hours(entry: Entry) -> bool:
 
 def _entry(entry: Entry, is_open: Callable[[Sequence[Sequence[int]]], bool]) -> Entry:
     """An entry without hours: waived by the first waiver that opens it whole now, or as it is at other times."""
-    left = {key: value for key, value in entry.items() if key not in RESOLVED}
+    left = entry.copy()
+    for key in RESOLVED:
+        left.pop(key, None)
     if "hours" in entry and is_open(entry["hours"]):
         return {**left, "mode": "waived", "waiver": entry["waiver"]}
     now = [
-        {key: value for key, value in exception.items() if key != "hours"}
+        _untimed(exception)
         for exception in entry.get("exceptions", ())
         if "hours" not in exception or is_open(exception["hours"])
     ]
     for exception in now:
         if set(exception) == {"waiver"}:
             return {**left, "mode": "waived", "waiver": exception["waiver"]}
-    return {**left, "mode": entry.get("otherwise", entry["mode"]), **({"exceptions": now} if now else {})}
+    if now:
+        left["exceptions"] = now
+    return {**left, "mode": entry.get("otherwise", entry["mode"])}
 
 
-def difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+def _untimed(exception: Exempted) -> Exempted:
+    untimed = exception.copy()
+    untimed.pop("hours", None)
+    return untimed
+
+
+def difference(was: Plan, now: Plan) -> tuple[list[str], list[str]]:
     """The rules that are more open in a plan at one moment (`at`) than at another, and those that are less."""
     opened: list[str] = []
     closed: list[str] = []

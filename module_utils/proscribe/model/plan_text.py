@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any, Mapping
 from .plan import canonical
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from .types.plan import Entry, Plan
 
-HOSTS = ("web_hosts", "domains")
-OMITTED: dict[str, dict[str, Any]] = {
+HOSTS: tuple[Literal["web_hosts", "domains"], ...] = ("web_hosts", "domains")
+OMITTED: dict[str, dict[str, object]] = {
     "apps": {"packages": {}, "processes": [], "paths": []},
     "browser": {"domains": [], "urls": [], "allow": []},
     "firewall": {"ports": []},
@@ -37,33 +39,42 @@ def serialised(plan: Plan) -> str:
     return canonical(short if whole(short) == plan else plan)
 
 
-def whole(short: Mapping[str, Any]) -> dict[str, Any]:
+def whole(short: Mapping[str, Any]) -> Plan:
     """The plan that a text stands for, read as JSON; one that was not shortened is returned as it is."""
-    if "services" not in short:
-        return dict(short)
-    controls: dict[str, dict[str, Any]] = {}
-    for control, section in short["controls"].items():
-        entries = {}
-        for id_, service in short["services"].items():
-            if control in service:
-                left = service[control]
-                entry = {"name": service["name"], "mode": section["mode"], **OMITTED[control], **left}
-                entries[id_] = entry | {key: [*service["hosts"], *left[key]] for key in HOSTS if key in left}
-        controls[control] = {**section, "services": entries}
-    return {key: value for key, value in short.items() if key != "services"} | {"controls": controls}
+    plan: Any = {key: value for key, value in short.items() if key != "services"}
+    if "services" in short:
+        services = short["services"]
+        plan["controls"] = {name: _whole(name, section, services) for name, section in short["controls"].items()}
+    found: Plan = plan
+    return found
 
 
-def _short(plan: Plan) -> dict[str, Any]:
-    entries: dict[str, dict[str, Mapping[str, Any]]] = {}
+def _whole(control: str, section: Mapping[str, object], services: Mapping[str, Any]) -> dict[str, object]:
+    """A control with its services, as a plan has it."""
+    entries: dict[str, dict[str, object]] = {}
+    for id_, service in services.items():
+        if control in service:
+            left = service[control]
+            entries[id_] = {"name": service["name"], "mode": section["mode"], **OMITTED[control], **left}
+            entries[id_] |= {key: [*service["hosts"], *left[key]] for key in HOSTS if key in left}
+    return {**section, "services": entries}
+
+
+def _short(plan: Plan) -> dict[str, object]:
+    entries: dict[str, dict[str, Entry]] = {}
     for control, section in plan["controls"].items():
         for id_, entry in section["services"].items():
             entries.setdefault(id_, {})[control] = entry
     services = {}
-    for id_, listed in entries.items():
-        common = _common(list(listed.values()))
-        usual = {control: {**OMITTED[control], "mode": plan["controls"][control]["mode"]} for control in listed}
-        left = {control: _left(entry, common, usual[control]) for control, entry in listed.items()}
-        services[id_] = {**common, **left}
+    for id_, by_control in entries.items():
+        listed = list(by_control.values())
+        name = listed[0]["name"]
+        hosts = os.path.commonprefix([one[key] for one in listed for key in HOSTS if one.get(key)]) or []
+        service: dict[str, object] = {"name": name, "hosts": hosts}
+        for control, entry in by_control.items():
+            usual = {**OMITTED[control], "mode": plan["controls"][control]["mode"], "name": name}
+            service[control] = _left(entry, len(hosts), usual)
+        services[id_] = service
     controls = {
         control: {key: value for key, value in section.items() if key != "services"}
         for control, section in plan["controls"].items()
@@ -71,12 +82,7 @@ def _short(plan: Plan) -> dict[str, Any]:
     return {**plan, "services": services, "controls": controls}
 
 
-def _common(entries: list[Mapping[str, Any]]) -> dict[str, Any]:
-    hosts = [entry[key] for entry in entries for key in HOSTS if entry.get(key)]
-    return {"name": entries[0]["name"], "hosts": os.path.commonprefix(hosts) or []}
-
-
-def _left(entry: Entry, service: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
-    usual = {**usual, "name": service["name"]}
+def _left(entry: Entry, hosts: int, usual: Mapping[str, object]) -> dict[str, object]:
+    """What an entry has that its service and its control do not say, without so many of its hosts."""
     left = {key: value for key, value in entry.items() if key not in usual or value != usual[key]}
-    return left | {key: left[key][len(service["hosts"]) :] for key in HOSTS if key in left}
+    return left | {key: entry[key][hosts:] for key in HOSTS if key in left}

@@ -129,29 +129,29 @@ def answer_to(head: dict[str, Any], packed: bytes, packed_plan: bytes) -> dict[s
     named = f"{head['code']}-{MAGIC_NUMBER.hex()}"
     with_plan = f"{named}-{head['plan']}"
     code = None if packed else load(named)
-    known = None if packed_plan else load(with_plan)
-    if code is None and not packed or known is None and not packed_plan:
+    stored = None if packed_plan else load(with_plan)
+    if code is None and not packed or stored is None and not packed_plan:
         return {LACKING: True}
     sources = None
     if code is None:
         import lzma
 
         sources = from_json(lzma.decompress(packed))
-    plan, follows = known or (unpacked(packed_plan), {})
+    plan, follows = stored or (unpacked(packed_plan), {})
     modules = Modules(code or {}, sources)
     sys.meta_path.insert(0, modules)
     from proscribe.host.run import compliance_state
     from proscribe.host.system import Host
     from proscribe.model.plan import known
 
-    if known is None:
+    if stored is None:
         from proscribe.model.plan_text import whole
 
         plan = whole(plan)
     host = Host()
     count = len(follows)
     answer = compliance_state(host, known(plan, follows), **head["call"])
-    complete = not sources and known is not None
+    complete = not sources and stored is not None
     if head["call"].get("remember") and "record" in answer and not (complete and len(follows) == count):
         from proscribe.host.cache import keep
 

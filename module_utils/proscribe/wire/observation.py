@@ -28,9 +28,9 @@ PLACES = "/usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python p
 ANY_PYTHON = f"for python in {PLACES}; do command -v $python && break; done"
 
 
-def compiled_run(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+def compiled_run(variables: Mapping[str, Any]) -> CompiledRun:
     """What `compile_plans` said of the run, out of a host's variables; empty where it said nothing."""
-    run: CompiledRun = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
+    run: CompiledRun = (variables.get("proscribe_compiled") or {}).get("proscribe_run", {})
     return run
 
 

@@ -19,7 +19,6 @@ import urllib.parse
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from ..base.ownership import name_of, who_else
 from ..model.plan import canonical
@@ -168,7 +167,7 @@ class Store:
         if not content:
             raise FileNotFoundError(f"the plan {digest} is gone from {self.directory}")
         with contextlib.suppress(ValueError, RecursionError):
-            plan: Any = json.loads(content)
+            plan: Plan = json.loads(content)
             if isinstance(plan, dict) and digest == plan.get("digest") == digest_of(plan):
                 return plan
         raise Untrusted(f"{self.directory}/{name}", "something else", "the plan of that name; delete what is there")

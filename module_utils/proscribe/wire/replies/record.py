@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from ...model.finding import (
     BESIDE,
@@ -19,12 +19,20 @@ from ...model.finding import (
     RECORD_SCHEMA,
     STATES,
     UNKNOWN,
-    Finding,
     first_findings,
     worst,
 )
 from ...model.plan import CONTROLS
-from ...model.types.record import Rule
+from ...model.types.record import (
+    Evidence,
+    FullScan,
+    Observed,
+    OfControl,
+    Quarantine,
+    Record,
+    RecordError,
+    Rule,
+)
 from . import watched
 from .shapes import NAME, TOKEN, Unusable, count, line, listed, mapping, name, one_of, optional, said
 
@@ -38,28 +46,27 @@ MOST_ERRORS = 100
 MOST_USERS = 1000
 MOST_USERS_OF_QUARANTINE = 20  # of what is in a quarantine
 PLATFORM = ("os", "version", "kernel", "architecture", "python")
-SOFTWARE = ("package_systems", "user_package_systems", "browsers")
+SOFTWARE: Final = ("package_systems", "user_package_systems", "browsers")
+TEXTS: Final = ("found_at", "commit", "commit_trust", "catalog")  # not in each record
 MOST_SOFTWARE = 100
 # Of a finding, in characters. Somebody's paths may be long, and are cut; the rest is words of ours.
 LENGTHS = {"kind": TOKEN, "manager": TOKEN, "version": TOKEN, "path": NAME}
-NEEDED = ("kind", "id")  # in each finding
 
 
-def read(host: str, answer: object) -> dict[str, Any]:
+def read(host: str, answer: object) -> Record:
     """The answer as a host record of that inventory name, with every key of the schema. Raises Unusable."""
-    record = taken(answer)
-    return {"schema": RECORD_SCHEMA, "host": host, **{key: field for key, field in record.items() if key != "schema"}}
+    return {"schema": RECORD_SCHEMA, "host": host, **taken(answer)}
 
 
-def of_result(answer: object) -> dict[str, Any]:
+def of_result(answer: object) -> Observed:
     """The answer as a part of a task's result. Raises Unusable. For each callback, Ansible copies the lists and
     mappings of a result, which costs more than to read an answer. So the rules are a tuple, which is not copied.
     """
     record = taken(answer)
-    return {**record, "rules": tuple(record["rules"])}
+    return {**record, "rules": tuple(record["rules"])}  # type: ignore[typeddict-item]
 
 
-def taken(answer: object) -> dict[str, Any]:
+def taken(answer: object) -> Observed:
     """The answer as a host record of nobody yet. Raises Unusable."""
     record = mapping(answer, "the record")
     if record.get("schema") != RECORD_SCHEMA:
@@ -74,7 +81,7 @@ def taken(answer: object) -> dict[str, Any]:
     errors = listed(_error, record.get("errors"), "errors", MOST_ERRORS)
     # A control that could not look, and has no rules that say so, must not leave its host compliant.
     states = [_state(record.get("state")), *(rule["state"] for rule in rules), *(ERROR for _ in errors[:1])]
-    return {
+    observed: Observed = {
         "schema": RECORD_SCHEMA,
         "state": worst(states) if evaluated else UNKNOWN,
         "reason": None,
@@ -88,25 +95,37 @@ def taken(answer: object) -> dict[str, Any]:
         "attempts": _attempts(record.get("attempts", {})),
         "errors": errors,
         "duration_ms": count(record.get("duration_ms"), "duration_ms"),
-        **({"catalog": name(record["catalog"], "catalog", TOKEN)} if "catalog" in record else {}),
-        **_of_drift(record),
-        **_of_software(record),
-        **_of_scan(record.get("full_scan")),
-        **_of_quarantine(record.get("quarantine")),
-        **watched.watch(record.get("watch")),
-        **watched.requests(record.get("requests"), record.get("requests_left_out")),
     }
+    _add_beside(observed, record)
+    return observed
 
 
-def _controls(value: object, rules: list[Rule], evaluated: int) -> dict[str, dict[str, int]]:
+def _add_beside(observed: Observed, record: Mapping[Any, Any]) -> None:
+    """What a record has only where there is something to say: of drift, software, quarantine, watch and requests."""
+    for key in TEXTS:
+        if record.get(key) is not None:
+            observed[key] = name(record[key], key, TOKEN)
+    for kind in SOFTWARE:
+        if record.get(kind) is not None:
+            observed[kind] = listed(partial(name, what=kind, most=TOKEN), record[kind], kind, MOST_SOFTWARE)
+    if (users := record.get("logged_in")) is not None:
+        observed["logged_in"] = listed(partial(name, what="logged_in", most=TOKEN), users, "logged_in")[:MOST_USERS]
+    if (scan := record.get("full_scan")) is not None:
+        observed["full_scan"] = _scan(mapping(scan, "full_scan"))
+    if (held := record.get("quarantine")) is not None:
+        observed["quarantine"] = _quarantine(mapping(held, "quarantine"))
+    if (kept := record.get("watch")) is not None:
+        observed["watch"] = watched.watch(kept)
+    if (wanted := record.get("requests")) is not None:
+        observed["requests"], observed["requests_left_out"] = watched.requests(wanted, record.get("requests_left_out"))
+
+
+def _controls(value: object, rules: list[Rule], evaluated: int) -> dict[str, OfControl]:
     """How many rules of each control were evaluated; nothing of a host whose code does not count them yet. It cannot
     count fewer than it lists, or more in all than it evaluated.
     """
     counts = {
-        one_of(name_, OBSERVED, "controls"): {
-            key: count(mapping(said_, "controls").get(key), f"controls.{key}")
-            for key in ("evaluated", "not_applicable")
-        }
+        one_of(name_, OBSERVED, "controls"): _of_control(mapping(said_, "controls"))
         for name_, said_ in mapping(value, "controls", len(OBSERVED)).items()
     }
     for name_, counted in counts.items():
@@ -118,62 +137,39 @@ def _controls(value: object, rules: list[Rule], evaluated: int) -> dict[str, dic
     return counts
 
 
+def _of_control(given: Mapping[Any, Any]) -> OfControl:
+    evaluated = count(given.get("evaluated"), "controls.evaluated")
+    return {
+        "evaluated": evaluated,
+        "not_applicable": count(given.get("not_applicable"), "controls.not_applicable"),
+    }
+
+
 def _platform(value: object) -> dict[str, str]:
     platform = mapping(value, "platform")
     return {key: name(platform[key], key, TOKEN) for key in PLATFORM if platform.get(key) is not None}
 
 
-def _of_software(record: Mapping[Any, Any]) -> dict[str, list[str]]:
-    """The package systems and managed browsers that a host has, where the controls that know them were checked."""
+def _scan(scan: Mapping[Any, Any]) -> FullScan:
     return {
-        key: listed(partial(name, what=key, most=TOKEN), record[key], key, MOST_SOFTWARE)
-        for key in SOFTWARE
-        if record.get(key) is not None
+        "at": name(scan.get("at"), "full_scan.at", TOKEN),
+        "runs": count(scan.get("runs"), "full_scan.runs"),
     }
 
 
-def _of_scan(value: object) -> dict[str, Any]:
-    """When all of a host's homes were read, and how many runs have begun since; other scans read what had changed."""
-    if value is None:
-        return {}
-    scan = mapping(value, "full_scan")
-    at = name(scan.get("at"), "full_scan.at", TOKEN)
-    return {"full_scan": {"at": at, "runs": count(scan.get("runs"), "full_scan.runs")}}
-
-
-def _of_quarantine(value: object) -> dict[str, Any]:
-    """What a host's quarantine comes to, where there is something in it."""
-    if value is None:
-        return {}
-    held = mapping(value, "quarantine")
+def _quarantine(held: Mapping[Any, Any]) -> Quarantine:
     sizes = mapping(held.get("owners"), "quarantine.owners", MOST_USERS_OF_QUARANTINE)
     return {
-        "quarantine": {
-            "items": count(held.get("items"), "quarantine.items"),
-            "bytes": count(held.get("bytes"), "quarantine.bytes"),
-            "oldest": name(held.get("oldest"), "quarantine.oldest", TOKEN),
-            "owners": {
-                name(owner, "quarantine.owners", TOKEN): count(size, "quarantine.owners")
-                for owner, size in sizes.items()
-            },
-        }
+        "items": count(held.get("items"), "quarantine.items"),
+        "bytes": count(held.get("bytes"), "quarantine.bytes"),
+        "oldest": name(held.get("oldest"), "quarantine.oldest", TOKEN),
+        "owners": {
+            name(owner, "quarantine.owners", TOKEN): count(size, "quarantine.owners") for owner, size in sizes.items()
+        },
     }
 
 
-def _of_drift(record: Mapping[Any, Any]) -> dict[str, Any]:
-    """What a record has only where something had drifted, or where a host's own run kept it."""
-    texts = {
-        key: name(record[key], key, TOKEN)
-        for key in ("found_at", "commit", "commit_trust")
-        if record.get(key) is not None
-    }
-    if record.get("logged_in") is None:
-        return texts
-    users = listed(lambda user: name(user, "logged_in", TOKEN), record["logged_in"], "logged_in")
-    return {**texts, "logged_in": users[:MOST_USERS]}
-
-
-def silent(host: str, reason: str) -> dict[str, Any]:
+def silent(host: str, reason: str) -> Record:
     """The record of a host that gave no usable answer: unknown, with the reason, and nothing evaluated."""
     return {
         "schema": RECORD_SCHEMA,
@@ -193,7 +189,7 @@ def silent(host: str, reason: str) -> dict[str, Any]:
     }
 
 
-def _rule(value: object) -> dict[str, Any]:
+def _rule(value: object) -> Rule:
     rule = mapping(value, "a rule")
     return {
         "rule": watched.rule_name(rule.get("rule")),
@@ -213,18 +209,27 @@ def _require_few_findings(rules: object) -> None:
         raise Unusable(f"it has {total:,} findings, {MOST_FINDINGS:,} are the most")
 
 
-def _findings(value: object) -> list[dict[str, str | None]]:
+def _findings(value: object) -> list[Evidence]:
     """The findings of a rule: the first of too many, and a last one that says how many more there were."""
     found, more = first_findings(listed(lambda one: one, value, "findings"), MOST_FINDINGS_OF_RULE)
     return [*map(finding, found), *more]
 
 
-def finding(value: object) -> dict[str, str | None]:
+def finding(value: object) -> Evidence:
     """A finding, with every key. Raises Unusable."""
     given = mapping(value, "a finding")
-    if missing := [key for key in NEEDED if given.get(key) is None]:
-        raise Unusable(f"a finding has no {missing[0]}")
-    return {key: field(key, given.get(key)) for key in Finding._fields}
+    kind, id_ = field("kind", given.get("kind")), field("id", given.get("id"))
+    if kind is None or id_ is None:
+        raise Unusable(f"a finding has no {'kind' if kind is None else 'id'}")
+    return {
+        "kind": kind,
+        "id": id_,
+        "manager": field("manager", given.get("manager")),
+        "version": field("version", given.get("version")),
+        "scope": field("scope", given.get("scope")),
+        "path": field("path", given.get("path")),
+        "detail": field("detail", given.get("detail")),
+    }
 
 
 def field(key: str, value: object) -> str | None:
@@ -243,7 +248,7 @@ def _attempts(value: object) -> dict[str, int]:
     return {_token(rule, "a rule of attempts"): count(packets, "attempts") for rule, packets in attempts.items()}
 
 
-def _error(value: object) -> dict[str, str]:
+def _error(value: object) -> RecordError:
     error = mapping(value, "an error")
     control = one_of(error.get("control"), (*OBSERVED, RUN), "control")
     return {"control": control, "message": line(error.get("message"), "message")}

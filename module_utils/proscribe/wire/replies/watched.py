@@ -7,12 +7,13 @@ host its record, and what users can make too much of is cut and counted.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ...base.duration import moment_of
 from ...model.finding import BESIDE, WATCH
 from ...model.plan import CONTROLS
+from ...model.types.record import EndedProgram, Incident, Pause, Request, Watched
 from .shapes import GREATEST, MANY, TOKEN, Unusable, count, cut, flag, line, listed, mapping, name, said
 
 MOST_INCIDENTS = 200
@@ -30,45 +31,38 @@ MOMENT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 Item = TypeVar("Item")
 
 
-def watch(value: object) -> dict[str, Any]:
-    """`{"watch": ...}` of a host that keeps itself in line; {} of one that does not. Raises Unusable."""
-    if value is None:
-        return {}
+def watch(value: object) -> Watched:
+    """What a host that keeps itself in line did between two runs. Raises Unusable."""
     given = mapping(value, WATCH)
     incidents, more = _first(_incident, given.get("incidents", []), "watch.incidents", MOST_INCIDENTS)
     ended, more_ended = _first(_ended, given.get("ended", []), "watch.ended", MOST_ENDED)
     _once([(one["cause"], *one["rules"]) for one in incidents], "an incident")
     _once([(one["rule"], one["program"], one["user"]) for one in ended], "an ended program of one user")
-    return {
-        WATCH: {
-            "every": count(given.get("every"), "watch.every"),
-            "renewed": _moment_or_none(given.get("renewed"), "watch.renewed"),
-            "stale": flag(given.get("stale"), "watch.stale"),
-            "last": _moment_or_none(given.get("last"), "watch.last"),
-            "since": _moment_or_none(given.get("since"), "watch.since"),
-            **_frozen(given.get("frozen")),
-            "incidents": incidents,
-            "ended": ended,
-            "left_out": _left_out(given.get("left_out", {}), {"apps": more_ended, JOURNAL: more}),
-        }
+    watched: Watched = {
+        "every": count(given.get("every"), "watch.every"),
+        "renewed": _moment_or_none(given.get("renewed"), "watch.renewed"),
+        "stale": flag(given.get("stale"), "watch.stale"),
+        "last": _moment_or_none(given.get("last"), "watch.last"),
+        "since": _moment_or_none(given.get("since"), "watch.since"),
+        "incidents": incidents,
+        "ended": ended,
+        "left_out": _left_out(given.get("left_out", {}), {"apps": more_ended, JOURNAL: more}),
     }
+    if (frozen := given.get("frozen")) is not None:
+        watched["frozen"] = _frozen(mapping(frozen, "watch.frozen"))
+    return watched
 
 
-def requests(value: object, left_out: object) -> dict[str, Any]:
-    """`{"requests": [...], "requests_left_out": n}` of a host whose users request something; {} of any other. A
-    request that has the id of an earlier one is left out. Raises Unusable.
+def requests(value: object, left_out: object) -> tuple[list[Request], int]:
+    """What the users of a host request, and how much more there was. A request that has the id of an earlier one is
+    left out. Raises Unusable.
     """
-    if value is None:
-        return {}
     given, more = _first(_request, value, "requests", MOST_REQUESTS)
-    by_id: dict[str, dict[str, str]] = {}
+    by_id: dict[str, Request] = {}
     for one in given:
         by_id.setdefault(one["id"], one)
     more += len(given) - len(by_id)
-    return {
-        "requests": list(by_id.values()),
-        "requests_left_out": _sum(0 if left_out is None else left_out, more, "requests_left_out"),
-    }
+    return list(by_id.values()), _sum(0 if left_out is None else left_out, more, "requests_left_out")
 
 
 def rule_name(value: object) -> str:
@@ -80,8 +74,9 @@ def rule_name(value: object) -> str:
     return found
 
 
-def _incident(value: object) -> dict[str, Any]:
+def _incident(value: object) -> Incident:
     given = mapping(value, "an incident")
+    first, last = _period(given)
     times = _times(given.get("times"))
     corrected = count(given.get("corrected"), "corrected")
     if corrected > times:
@@ -96,7 +91,8 @@ def _incident(value: object) -> dict[str, Any]:
         "cause": line(given.get("cause"), "cause", CAUSE),
         "rules": rules[:MOST_RULES],
         "rules_left_out": left_out,
-        **_period(given),
+        "first": first,
+        "last": last,
         "times": times,
         "corrected": corrected,
         "users": users[:MOST_USERS],
@@ -113,50 +109,43 @@ def _left_out(value: object, more: Mapping[str, int]) -> dict[str, int]:
     return {key: number for key, number in found.items() if number}
 
 
-def _ended(value: object) -> dict[str, Any]:
+def _ended(value: object) -> EndedProgram:
     given = mapping(value, "an ended program")
+    first, last = _period(given)
     return {
         "rule": rule_name(given.get("rule")),
         "program": name(given.get("program"), "program"),
         "user": name(given.get("user"), "user", TOKEN),
-        **_period(given),
+        "first": first,
+        "last": last,
         "times": _times(given.get("times")),
     }
 
 
-def _request(value: object) -> dict[str, str]:
+def _request(value: object) -> Request:
     given = mapping(value, "a request")
     id_ = given.get("id")
     if not isinstance(id_, str) or not ID.fullmatch(id_):
         raise Unusable(f"{said(id_)} is no id of a request")
-    return {
+    request: Request = {
         "id": str(id_),
         "user": name(given.get("user"), "user", TOKEN),
         "service": name(given.get("service"), "service", TOKEN),
         "reason": line(given.get("reason"), "reason", REASON),
         "at": _moment(given.get("at"), "at"),
-        **_answer(given.get("answer")),
     }
+    if (answer := given.get("answer")) is not None:
+        if answer not in ANSWERS:
+            raise Unusable(f"{said(answer)} is no answer to a request")
+        request["answer"] = str(answer)
+    return request
 
 
-def _answer(value: object) -> dict[str, str]:
-    if value is None:
-        return {}
-    if value not in ANSWERS:
-        raise Unusable(f"{said(value)} is no answer to a request")
-    return {"answer": str(value)}
-
-
-def _frozen(value: object) -> dict[str, Any]:
-    if value is None:
-        return {}
-    given = mapping(value, "watch.frozen")
+def _frozen(given: Mapping[Any, Any]) -> Pause:
     return {
-        "frozen": {
-            "until": _moment(given.get("until"), "watch.frozen.until"),
-            "reason": line(given.get("reason"), "watch.frozen.reason", REASON),
-            "by": name(given.get("by"), "watch.frozen.by", TOKEN),
-        }
+        "until": _moment(given.get("until"), "watch.frozen.until"),
+        "reason": line(given.get("reason"), "watch.frozen.reason", REASON),
+        "by": name(given.get("by"), "watch.frozen.by", TOKEN),
     }
 
 
@@ -169,7 +158,7 @@ def _first(read: Callable[[Any], Item], value: object, what: str, most: int) -> 
     return [read(one) for one in value[:most]], max(0, len(value) - most)
 
 
-def _once(keys: list[Any], what: str) -> None:
+def _once(keys: Sequence[tuple[str, ...]], what: str) -> None:
     if len(set(keys)) < len(keys):
         raise Unusable(f"it lists {what} twice")
 
@@ -181,10 +170,10 @@ def _times(value: object) -> int:
     return times
 
 
-def _period(given: Mapping[Any, Any]) -> dict[str, str]:
+def _period(given: Mapping[Any, Any]) -> tuple[str, str]:
     """The first and the last time. A clock that went back in between is no reason to lose either."""
-    first, last = sorted(_moment(given.get(key), key) for key in ("first", "last"))
-    return {"first": first, "last": last}
+    first, last = _moment(given.get("first"), "first"), _moment(given.get("last"), "last")
+    return min(first, last), max(first, last)
 
 
 def _moment_or_none(value: object, what: str) -> str | None:
