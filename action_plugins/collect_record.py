@@ -6,12 +6,13 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.host.schedule.timers import RECORD
 from proscribe.model.finding import LARGEST_ANSWER
+from proscribe.model.types.answer import Answer
+from proscribe.model.types.run import Variables
 from proscribe.wire.observation import compiled_run
 from proscribe.wire.replies.parsing import parsed
 from proscribe.wire.stored_audit import STORED, WANTS_RECORD
@@ -21,23 +22,25 @@ MARK = "proscribe-record:"  # begins the line: a login shell may print what it l
 MISSING, FORBIDDEN = 3, 4
 
 
-class ActionModule(HostAction):
+class ActionModule(HostAction[Answer]):
     """Asks one host."""
 
     reader = staticmethod(results.stored_record)
     most = LARGEST_ANSWER
 
-    def limit(self, variables: dict[str, Any]) -> float:
+    def limit(self, variables: Variables) -> float:
         """The time limit of an observation."""
         return observe_timeout(variables)
 
-    def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, variables: Variables) -> Answer:
         """Fetch what the host has kept."""
         self.validate_argument_spec({})
         run = compiled_run(variables)
         if str(variables.get("inventory_hostname")) in run.get("audit_stored", ()):
             given = self.ask_program(WANTS_RECORD, self.limit(variables))
-            return results.stored_record(given[STORED]) if STORED in given else dict(given)
+            if self.leash.why:
+                return {}
+            return results.stored_record(given[STORED]) if STORED in given else results.failure(given)
         path = shlex.quote(RECORD)
         readable = f"test -r {path} || {{ test -e {path} && exit {FORBIDDEN}; exit {MISSING}; }}"
         done = self._low_level_execute_command(f"{readable}; printf '\\n{MARK}'; head -c {self.most + 1} {path}")

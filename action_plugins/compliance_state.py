@@ -23,7 +23,9 @@ from proscribe.controller.report.text.layout import warning as in_lines
 from proscribe.host.run import COMPLIANCE_STATE_ARGUMENTS
 from proscribe.model.finding import LARGEST_ANSWER
 from proscribe.model.plan import canonical
-from proscribe.model.types.run import CompiledRun
+from proscribe.model.types.answer import ObservationAnswer
+from proscribe.model.types.call import Call
+from proscribe.model.types.run import CompiledRun, Result, Variables
 from proscribe.wire import installation
 from proscribe.wire.observation import (
     ANY_PYTHON,
@@ -49,7 +51,7 @@ UNPROMPTED = "waiting for privilege escalation prompt"  # in what Ansible says w
 POSIX = {"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"}
 
 
-class ActionModule(HostAction):
+class ActionModule(HostAction[ObservationAnswer]):
     """Observes one host."""
 
     changes_its_host = False
@@ -58,14 +60,14 @@ class ActionModule(HostAction):
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        self._calls: dict[str, dict[str, Any]] = {}  # what was checked, by what was compiled for a host
-        self._unanswered: dict[str, Any] | None = None  # how the last stream ended that was not answered
+        self._calls: dict[str, Call] = {}  # what was checked, by what was compiled for a host
+        self._unanswered: Result | None = None  # how the last stream ended that was not answered
 
-    def limit(self, variables: dict[str, Any]) -> float:
+    def limit(self, variables: Variables) -> float:
         """How long the observation may take."""
         return observe_timeout(variables)
 
-    def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, variables: Variables) -> ObservationAnswer:
         """Observe the host."""
         run, host = compiled_run(variables), str(variables.get("inventory_hostname"))
         if host in run.get("windows", ()):
@@ -80,7 +82,7 @@ class ActionModule(HostAction):
             raise Captured(self, self.command(variables))
         return self._finished(observed, self._exchanged(observed, variables))
 
-    def _of_windows(self, run: CompiledRun, host: str) -> dict[str, Any]:
+    def _of_windows(self, run: CompiledRun, host: str) -> ObservationAnswer:
         """The answer of a Windows host, judged here: its own programs are asked, in one exec."""
         from proscribe.controller.windows import answer, command, observing  # few inventories have one
 
@@ -101,7 +103,7 @@ class ActionModule(HostAction):
         record = observing.observe(plan, said_there, call["controls"], began)
         return results.observation(observing.answered(record, call["gate"]))
 
-    def _finished(self, observed: Observation, result: dict[str, Any]) -> dict[str, Any]:
+    def _finished(self, observed: Observation, result: ObservationAnswer) -> ObservationAnswer:
         """The result of the task, once it is noted what the host stores now."""
         if reason := observed.noted(result).pop("not_installed", ""):
             why = f"{observed.host}: the program for audits without root is not installed: {reason}"
@@ -113,7 +115,7 @@ class ActionModule(HostAction):
         text, call = self._arguments(run, host)
         return of_host(run, host, text, call, seconds)
 
-    def _exchanged(self, observed: Observation, variables: dict[str, Any]) -> dict[str, Any]:
+    def _exchanged(self, observed: Observation, variables: Variables) -> ObservationAnswer:
         """What the host answers, by the first way that it answers at all; {} where it was given up."""
         end = time.monotonic() + observed.seconds
         transports = [self._streamed] if self.can_stream() else []
@@ -139,17 +141,17 @@ class ActionModule(HostAction):
                 break
         raise Unusable("it lacks what it was sent")
 
-    def _with_the_program(self, observed: Observation) -> dict[str, Any]:
+    def _with_the_program(self, observed: Observation) -> ObservationAnswer:
         """The answer of the host's own program, which only gets names (proscribe_audit_with: stored)."""
         named = {"code": observed.code.name, "plan": observed.plan.name, "seconds": observed.seconds}
         given = self.ask_program(
             {**named, "controls": observed.call["controls"], "gate": observed.call["gate"]}, observed.seconds
         )
-        read = results.observation(given) if given else {}
+        read = results.observation(given) if given else ObservationAnswer()
         read.pop("kept", None)
         return read
 
-    def _arguments(self, run: CompiledRun, host: str) -> tuple[str, dict[str, Any]]:
+    def _arguments(self, run: CompiledRun, host: str) -> tuple[str, Call]:
         """The plan as JSON text, and the rest of the call. What the task does not give is what was compiled for the
         host ("" for the plan): an expression in the playbook would have to be compiled once more for every host.
         """
@@ -167,22 +169,23 @@ class ActionModule(HostAction):
             self._calls[key] = self._checked(given)
         return plan, self._calls[key]
 
-    def _checked(self, given: dict[str, Any]) -> dict[str, Any]:
+    def _checked(self, given: Mapping[str, object]) -> Call:
         """The call, as the module declares it. Raises AnsibleActionFail."""
         arguments, self._task.args = self._task.args, {**given, "plan": {}}  # checking would copy all of the plan
         try:
             _, call = self.validate_argument_spec(COMPLIANCE_STATE_ARGUMENTS)
         finally:
             self._task.args = arguments
-        rest = {name: value for name, value in call.items() if name != "plan"}
-        return {**rest, "remember": rest["remember"] and not self._task.check_mode}
+        del call["plan"]
+        checked: Call = call
+        return {**checked, "remember": checked["remember"] and not self._task.check_mode}
 
     def can_stream(self) -> bool:
         """As for Ansible's own pipelining: the connection can pipe, and the configuration lets it."""
         pipes = self._connection.has_pipelining and self._connection.get_option("pipelining")
         return bool(pipes) and complete(STREAM, {"ActionBase": ActionBase})
 
-    def _streamed(self, stream: bytes, variables: dict[str, Any]) -> dict[str, Any] | None:
+    def _streamed(self, stream: bytes, variables: Variables) -> ObservationAnswer | None:
         try:
             done = self._low_level_execute_command(self.command(variables), in_data=stream)
         except AnsibleConnectionFailure as lost:
@@ -195,7 +198,7 @@ class ActionModule(HostAction):
         self._unanswered = done if result is None else None
         return result
 
-    def command(self, variables: dict[str, Any]) -> str:
+    def command(self, variables: Variables) -> str:
         """What the host runs, with a stream as its standard input."""
         named = str(self._templar.template(variables.get("ansible_python_interpreter")) or "auto")
         python = f'"$({ANY_PYTHON})"' if named.startswith("auto") else named
@@ -203,7 +206,7 @@ class ActionModule(HostAction):
         posix = Path(self._play_context.executable or "/bin/sh").name in POSIX
         return command if posix else f"/bin/sh -c {shlex.quote(command)}"
 
-    def _as_module(self, stream: bytes, variables: dict[str, Any]) -> dict[str, Any]:
+    def _as_module(self, stream: bytes, variables: Variables) -> ObservationAnswer:
         if self._unanswered is not None:
             host = str(variables.get("inventory_hostname"))
             self.require_shell(host)
@@ -211,7 +214,7 @@ class ActionModule(HostAction):
         return self.module(variables, installation.called("compliance_state"), stream=stream.decode("ascii"))
 
 
-def _compiled(run: CompiledRun, host: str) -> dict[str, Any]:
+def _compiled(run: CompiledRun, host: str) -> dict[str, object]:
     """What `compile_plans` read in the inventory about the observation of a host. With a baseline, the run fails for
     what is new, and not the host.
     """

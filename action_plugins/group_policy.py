@@ -8,10 +8,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
+from proscribe.model.types.answer import ChangeAnswer
 from proscribe_ansible.action import HostAction, results
 
 
-class ActionModule(HostAction):
+class ActionModule(HostAction[ChangeAnswer]):
     """Changes the Group Policy objects of one domain controller."""
 
     reader = staticmethod(results.change)

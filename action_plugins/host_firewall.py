@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 
@@ -20,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.host.controls.firewall.confirm import WITHIN
 from proscribe.host.controls.firewall.program import RUN
+from proscribe.model.types.answer import ChangeAnswer
+from proscribe.model.types.run import Variables
 from proscribe.wire import installation
 from proscribe_ansible.action import HostAction, printable, results
 
@@ -29,12 +30,12 @@ GRACE = 30  # seconds that a host may take to answer again after it has taken it
 ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=2"
 
 
-class ActionModule(HostAction):
+class ActionModule(HostAction[ChangeAnswer]):
     """Changes the firewall of one host."""
 
     reader = staticmethod(results.firewall)
 
-    def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, variables: Variables) -> ChangeAnswer:
         """Have the firewall changed, and the change confirmed."""
         result = self.module(variables)
         token = result.pop("pending", None)
@@ -50,7 +51,7 @@ class ActionModule(HostAction):
         plan = plan if isinstance(plan, Mapping) else json.loads(plan)
         return int(plan["controls"]["firewall"]["settings"].get("confirm_within", WITHIN))
 
-    def _confirm(self, token: str, within: int, variables: dict[str, Any]) -> dict[str, Any]:
+    def _confirm(self, token: str, within: int, variables: Variables) -> ChangeAnswer:
         """What the host says of a change, kept or taken back, over a connection that is younger than the new rules.
 
         Raises AnsibleConnectionFailure where it does not even answer after it must have taken the change back.

@@ -13,18 +13,20 @@ from ansible.errors import AnsibleActionFail
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
+from proscribe.model.types.answer import ChangeAnswer
+from proscribe.model.types.run import Variables
 from proscribe.wire.observation import compiled_run
 from proscribe.wire.store import Store
 from proscribe.wire.watch_sent import packed
 from proscribe_ansible.action import HostAction, results
 
 
-class ActionModule(HostAction):
+class ActionModule(HostAction[ChangeAnswer]):
     """Installs the watch of one host, or removes it."""
 
     reader = staticmethod(results.change)
 
-    def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, variables: Variables) -> ChangeAnswer:
         """Have the module do it, with what it needs of the controller."""
         given = self._task.args.get("plan") or {}
         plan: Any = given if isinstance(given, Mapping) else json.loads(given)

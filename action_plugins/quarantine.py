@@ -8,10 +8,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
+from proscribe.model.types.answer import QuarantineAnswer
 from proscribe_ansible.action import HostAction, results
 
 
-class ActionModule(HostAction):
+class ActionModule(HostAction[QuarantineAnswer]):
     """Lists, restores or prunes what the quarantine of one host holds."""
 
     reader = staticmethod(results.quarantine)

@@ -22,6 +22,7 @@ from proscribe.controller.custody.wording import before, losses, not_accepted
 from proscribe.controller.report.text.layout import fitted, screen_width
 from proscribe.controller.report.text.wording import clean, end_of
 from proscribe.model.quarantined import LIST, RESTORE
+from proscribe.model.types.run import Result, Variables
 from proscribe.wire.observation import registered
 from proscribe.wire.store import Store
 
@@ -33,9 +34,9 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def run(self, tmp: Any = None, task_vars: Variables | None = None) -> Result:
         """Answer the task."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: Result = super().run(tmp, task_vars)
         variables = task_vars or {}
         steps = {"step": {"type": "str", "choices": ["read", "choose"], "required": True}}
         _, arguments = self.validate_argument_spec({**steps, **ARGUMENTS})
@@ -46,7 +47,7 @@ class ActionModule(ActionBase):
             raise AnsibleError(f"nothing was changed\n{wrong}") from None
         return {**result, **answer}
 
-    def _read(self, arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    def _read(self, arguments: Mapping[str, object], variables: Variables) -> Result:
         if mistakes := mistyped(map(str, variables), typed_variables(self._loader)):
             raise Wrong(mistakes)
         request = read(arguments)
@@ -59,7 +60,7 @@ class ActionModule(ActionBase):
             "asked": request._asdict(),
         }
 
-    def _choose(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+    def _choose(self, variables: Variables) -> Result:
         selection, run = variables["proscribe_asked"], variables["proscribe_compiled"]["proscribe_run"]
         request = Request(**selection["asked"])
         hostvars = variables["hostvars"]

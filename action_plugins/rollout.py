@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 from proscribe.controller.report.text.layout import warning as in_lines
 from proscribe.controller.rollout import Seen, objection, seen, where
 from proscribe.controller.rollout.deciding import decided, decision_on
+from proscribe.model.types.run import Result, Variables
 from proscribe.wire.observation import registered
 
 
@@ -26,9 +27,9 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def run(self, tmp: Any = None, task_vars: Variables | None = None) -> Result:
         """Answer the task."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: Result = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(
             {"step": {"type": "str", "choices": ["next", "whole"], "required": True}}
         )

@@ -22,6 +22,7 @@ from proscribe.controller.compile.inventory.in_play import in_play_only
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.report.text.layout import screen_width
 from proscribe.controller.report.text.wording import clean
+from proscribe.model.types.run import Result, Variables
 from proscribe.wire import installation
 
 ANSWERS = ("explain", "diff")  # whose exit code 1 is one of two good answers
@@ -34,9 +35,9 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def run(self, tmp: Any = None, task_vars: Variables | None = None) -> Result:
         """Answer the task."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: Result = super().run(tmp, task_vars)
         variables = task_vars or {}
         _, options = self.validate_argument_spec(
             {"command": {"type": "str", "choices": list(COMMANDS), "required": True}}
@@ -68,7 +69,7 @@ class ActionModule(ActionBase):
         return {**result, "changed": False, "text": text, "exit_code": done.returncode}
 
 
-def _of_the_run(variables: dict[str, Any]) -> list[str]:
+def _of_the_run(variables: Variables) -> list[str]:
     """The options that say where the inventory of this run is, and how to read it."""
     if context.CLIARGS.get("ask_vault_pass"):
         raise AnsibleError("found -J, expected --vault-password-file: nobody can be asked twice")

@@ -25,6 +25,7 @@ from proscribe.controller.compile.restrictions import PREFIX, RESTRICTIONS, Rest
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.controller.report.text.layout import warning as in_lines
 from proscribe.controller.schedule.rendered import Here, plan
+from proscribe.model.types.run import Result, Variables
 from proscribe.wire import installation
 
 CONTROLLER = "proscribe_controller"  # the group that names another machine to run the schedule
@@ -40,9 +41,9 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def run(self, tmp: Any = None, task_vars: Variables | None = None) -> Result:
         """Answer the task."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: Result = super().run(tmp, task_vars)
         variables = task_vars or {}
         self.validate_argument_spec({})
         hostvars = variables["hostvars"]

@@ -23,6 +23,7 @@ from proscribe.controller.compile.inventory.selection import select
 from proscribe.controller.policy_errors import PolicyErrors, unknown_variables
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe.controller.report.text.layout import screen_width
+from proscribe.model.types.run import Result, Variables
 
 PREFIX = "report_"  # of the variables that playbooks/report.yml takes, one for each option
 OPTIONS = {
@@ -40,9 +41,9 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def run(self, tmp: Any = None, task_vars: Variables | None = None) -> Result:
         """Answer the task."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: Result = super().run(tmp, task_vars)
         variables = task_vars or {}
         _, options = self.validate_argument_spec(OPTIONS)
         typed = typed_variables(self._loader)

@@ -15,7 +15,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
@@ -29,7 +29,8 @@ from proscribe.controller.ansible_parts import part_of
 from proscribe.controller.report.text.layout import prose, screen_width
 from proscribe.controller.report.text.layout import warning as in_lines
 from proscribe.host.audit_program import PROGRAM
-from proscribe.model.types.run import CompiledRun
+from proscribe.model.types.answer import Answer, Shared, Turn
+from proscribe.model.types.run import CompiledRun, Result, Variables
 from proscribe.wire import stored_audit
 from proscribe.wire.loader import LACKING
 from proscribe.wire.observation import compiled_run
@@ -70,7 +71,10 @@ NO_SHELL = (
 INTERPRETER = re.compile(r"/[A-Za-z0-9_./+-]{1,200}")
 
 
-class HostAction(ActionBase):
+Read = TypeVar("Read", bound=Answer)
+
+
+class HostAction(ActionBase, Generic[Read]):
     """Asks one host. An action says which reader its answer passes, and with `ask`, if it is no plain module, how."""
 
     TRANSFERS_FILES = False
@@ -78,18 +82,18 @@ class HostAction(ActionBase):
 
     counts_for_its_host = True  # what is answered; else the task may be given to another host, or to one for all
     changes_its_host = True  # by a module of ours, which takes turns with other runs
-    reader: Callable[[object], dict[str, Any]]
+    reader: Callable[[object], Read]
     most = MOST
     leash = Leash(0, 0)  # of the call that is made
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def run(self, tmp: Any = None, task_vars: Variables | None = None) -> Result:
         """Answer the task."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: Result = super().run(tmp, task_vars)
         variables = task_vars or {}
         if self.counts_for_its_host:
             self._require_its_host(variables)
         self.leash = leash = Leash(self.most, self.limit(variables) + GRACE)
-        answer: dict[str, Any] = {}
+        answer: Answer = {}
         try:
             with leash:
                 answer = self.ask(variables)
@@ -110,7 +114,7 @@ class HostAction(ActionBase):
             answer = {"failed": True, "msg": leash.why}
         return {**result, **answer}
 
-    def _require_its_host(self, variables: dict[str, Any]) -> None:
+    def _require_its_host(self, variables: Variables) -> None:
         """Refuse what would report one host's answer as that of another, or of none."""
         host, name = str(variables.get("inventory_hostname")), self._task.action
         if (other := self._task.delegate_to) and str(other) != host:
@@ -118,15 +122,15 @@ class HostAction(ActionBase):
         if self._task.run_once and len(variables.get("ansible_play_hosts_all") or ()) > 1:
             raise AnsibleActionFail(f"{name} has run_once, so {host} would be the only host that it is for: {REMOVE}")
 
-    def limit(self, _variables: dict[str, Any]) -> float:
+    def limit(self, _variables: Variables) -> float:
         """How many seconds the host has for its answer."""
         return LONGEST
 
-    def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, variables: Variables) -> Answer:
         """The host's answer: that of the module of the task's name."""
         return self.module(variables)
 
-    def module(self, variables: dict[str, Any], name: str | None = None, **arguments: Any) -> dict[str, Any]:
+    def module(self, variables: Variables, name: str | None = None, **arguments: Any) -> Read:
         """What a module answers, read; with other `arguments` than the task's, if there are any. Where another run has
         the host, it is waited for, and it is said for whom.
         """
@@ -136,32 +140,36 @@ class HostAction(ActionBase):
         run = {"by": who_runs(compiled_run(variables)), "wait": TURN, **(self._task.args.get("run") or {})}
         began = time.monotonic()
         read = self._answer_of(variables, name, {**given, "run": {**run, "wait": SILENT}})
-        if busy := read.pop("busy", None):
+        if busy := _without_busy(read):
             self._report_waiting(host, busy, float(run["wait"]))
             read = self._answer_of(variables, name, {**given, "run": run})
-            if not read.pop("busy", None):
-                waited = {**busy, "waited": max(round(time.monotonic() - began), 1)}
-                read["other_runs"] = [waited, *(one for one in read.get("other_runs", ()) if not one["waited"])]
-        for other in read.get("other_runs", ()):
-            self._display.warning(in_lines(f"{host}: {other_run(other)}"))
+            if not _without_busy(read):
+                _add_waited(read, {**busy, "waited": max(round(time.monotonic() - began), 1)})
+        self._report_others(host, read)
         return read
 
-    def _report_waiting(self, host: object, busy: Mapping[str, Any], wait: float) -> None:
+    def _report_others(self, host: object, answer: Answer) -> None:
+        for other in answer.get("other_runs", ()):
+            self._display.warning(in_lines(f"{host}: {other_run(other)}"))
+
+    def _report_waiting(self, host: object, busy: Turn, wait: float) -> None:
         """Say for whom a host is waited for, now: Ansible keeps a warning until the task is over."""
         since = f"{busy['by']}, which has been changing it since {busy['since']}"
         said = f"{host}: waits for {since}, until {stamp(time.time() + wait)} at the latest"
         self._display.display(prose(said, screen_width()), C.COLOR_WARN, stderr=True)
 
-    def _answer_of(self, variables: dict[str, Any], name: str | None, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _answer_of(self, variables: Variables, name: str | None, arguments: Mapping[str, object]) -> Read:
         """What a module answers to one call, read."""
         answer = self._execute_module(module_name=name, module_args=arguments, task_vars=variables)
         read = self.reader(answer)
         # The one fact that Ansible finds by itself and needs again; it comes out of what a host printed, too.
         key = getattr(self, "_discovered_interpreter_key", None)
         found = str(getattr(self, "_discovered_interpreter", ""))
-        return {**read, "ansible_facts": {key: found}} if key and INTERPRETER.fullmatch(found) else read
+        if key and INTERPRETER.fullmatch(found):
+            read["ansible_facts"] = {key: found}
+        return read
 
-    def ask_program(self, request: Mapping[str, Any], seconds: float) -> Mapping[Any, Any]:
+    def ask_program(self, request: Mapping[str, object], seconds: float) -> Mapping[Any, Any]:
         """What the audit program of the host answers (stored_audit.py). sudo runs it for this account, whatever the
         task would become, and it is asked again while another audit runs. {failed, msg} where it does not answer.
         """
@@ -203,7 +211,7 @@ class HostAction(ActionBase):
         """The account of the connection; "" where Ansible does not say."""
         return str(self._get_remote_user() or "") if hasattr(self, "_get_remote_user") else ""
 
-    def _parse_returned_data(self, res: dict[str, Any], *more: Any, **named: Any) -> Any:
+    def _parse_returned_data(self, res: Result, *more: Any, **named: Any) -> Any:
         """Ansible's own parser, but of what the reader lets through: it warns with what else a host printed, and has
         types of its own that a text can stand for. Were it not called, `module` would still read the result.
         """
@@ -254,6 +262,16 @@ class HostAction(ActionBase):
                 subprocess.run(exit_, stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
 
 
+def _without_busy(answer: Answer) -> Turn | None:
+    """Who has the host, taken out of an answer."""
+    return answer.pop("busy", None)
+
+
+def _add_waited(answer: Answer, waited: Shared) -> None:
+    """Have an answer name the run that was waited for, instead of what the module said of it."""
+    answer["other_runs"] = [waited, *(one for one in answer.get("other_runs", ()) if not one["waited"])]
+
+
 def who_runs(run: CompiledRun) -> str:
     """Who changes hosts, for whoever else would: this controller, its account, and the run."""
     account, caller = name_of(os.getuid()), os.environ.get("SUDO_USER", "")
@@ -262,20 +280,20 @@ def who_runs(run: CompiledRun) -> str:
     return f"{which} of {user} on {os.uname().nodename}"
 
 
-def other_run(other: Mapping[str, Any]) -> str:
+def other_run(other: Shared) -> str:
     """With whom a run had to share a host, in words."""
     if other["waited"]:
         return f"waited {other['waited']} s for {other['by']}, which had been changing it since {other['since']}"
     return f"{other['by']} changed it at {other['since']}, between two changes of this run"
 
 
-def how_it_ended(done: Mapping[str, Any]) -> str:
+def how_it_ended(done: Result) -> str:
     """Why a command was not what it should be, in a line: what it printed, and its exit code."""
     said = " ".join(f"{done['stdout']} {done['stderr']}".split())[-LINE:]
     return f"{said and f'it printed {printable(said)!r}, '}exit code {done['rc']}"
 
 
-def observe_timeout(variables: Mapping[str, Any]) -> int:
+def observe_timeout(variables: Variables) -> int:
     """How many seconds an observation of a task's host may take, as `compile_plans` read it in the inventory."""
     run = compiled_run(variables)
     timeouts = run.get("observe_timeout") or {"usual": OBSERVE_TIMEOUT, "hosts": {}}

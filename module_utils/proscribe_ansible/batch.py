@@ -20,6 +20,7 @@ from ansible.utils.display import Display
 from proscribe.base.duration import shown
 from proscribe.controller.report.text.layout import warning as in_lines
 from proscribe.model.finding import LARGEST_ANSWER
+from proscribe.model.types.answer import ObservationAnswer
 from proscribe.wire.observation import Observation, answered, compiled_run, lacks
 from proscribe.wire.replies.output_limits import Leash
 from proscribe.wire.replies.shapes import Unusable
@@ -277,20 +278,23 @@ def _ending(question: _Question, ended: Ended) -> Outcome | None:
     return None
 
 
-def _answered(result: dict[str, Any], _leash: Leash) -> dict[str, Any]:
+def _answered(result: ObservationAnswer, _leash: Leash) -> ObservationAnswer:
     return result
 
 
-def _answer_in(outcome: Any) -> dict[str, Any] | None:
+def _answer_in(outcome: Any) -> ObservationAnswer | None:
     """What a host answered well; None for another outcome."""
-    return outcome.args[0] if isinstance(outcome, partial) and outcome.func is _answered else None
+    answer: ObservationAnswer | None = None
+    if isinstance(outcome, partial) and outcome.func is _answered:
+        (answer,) = outcome.args
+    return answer
 
 
-def _raised(error: Exception, _leash: Leash) -> dict[str, Any]:
+def _raised(error: Exception, _leash: Leash) -> ObservationAnswer:
     raise error
 
 
-def _cut(why: str, gone: bool, leash: Leash) -> dict[str, Any]:
+def _cut(why: str, gone: bool, leash: Leash) -> ObservationAnswer:
     leash.cut(why)
     leash.gone = gone
     return {}

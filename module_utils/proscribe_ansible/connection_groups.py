@@ -15,6 +15,7 @@ from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.plugins import loader
 from ansible.template import Templar
+from proscribe.model.types.run import Variables
 from proscribe.wire import installation
 
 from proscribe_ansible.handover import Member
@@ -84,7 +85,7 @@ def values(member: Member, names: frozenset[str]) -> str:
     return repr(found)
 
 
-def value_of(variables: dict[str, Any], name: str) -> Any:
+def value_of(variables: Variables, name: str) -> Any:
     """The value of a variable; what does not hold an expression is not evaluated."""
     value = variables[name]
     if value is None or isinstance(value, (bool, int)) or isinstance(value, str) and "{" not in value:

@@ -8,11 +8,13 @@ become results there (sweep.py).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.executor.process import worker as workers
 from ansible.executor.process.worker import WorkerProcess
 from ansible.executor.task_executor import TaskExecutor
+from proscribe.model.types.answer import ObservationAnswer
 
 from proscribe_ansible.connection_groups import KEYWORDS
 from proscribe_ansible.handover import ANSWER, Member, handover
@@ -100,17 +102,18 @@ class Results:
 
     def __init__(self, batch: Any) -> None:
         self._batch = batch
-        self._models: dict[int, tuple[Any, dict[str, Any]]] = {}  # by route: a result as it was sent, and the answer
-        self._alike: dict[int, list[tuple[str, dict[str, Any]]]] = {}  # by route: other hosts with their answers
+        # By route: a result as it was sent, and its answer; and other hosts with their answers.
+        self._models: dict[int, tuple[Any, Mapping[str, object]]] = {}
+        self._alike: dict[int, list[tuple[str, Mapping[str, object]]]] = {}
         self._plain: dict[int, bool] = {}  # by task
 
-    def send(self, member: Member, question: Any, answer: dict[str, Any] | None, outcome: Any) -> None:
+    def send(self, member: Member, question: Any, answer: ObservationAnswer | None, outcome: Any) -> None:
         """Send the result of a member. `answer` is what it answered, None for another `outcome`."""
         task, route = id(member.task), id(question.route)
         if task not in self._plain:
             self._plain[task] = _is_plain(member.task)
         plain = self._plain[task] and answer is not None
-        result = question.observation.noted(dict(answer)) if answer is not None and plain else {}
+        result = question.observation.noted(answer.copy()) if answer is not None and plain else {}
         wire, model = self._models.get(route, (None, {}))
         if wire is not None and plain and _differ_in(model, result) <= ANSWER:
             self._alike.setdefault(route, []).append((member.name, {key: result[key] for key in ANSWER}))
@@ -144,5 +147,5 @@ def _is_plain(task: Any) -> bool:
     )
 
 
-def _differ_in(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
+def _differ_in(one: Mapping[str, object], other: Mapping[str, object]) -> set[str]:
     return {key for key in one.keys() | other.keys() if key not in one or key not in other or one[key] != other[key]}

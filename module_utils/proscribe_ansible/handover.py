@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from proscribe.model.types.answer import ObservationAnswer
+from proscribe.model.types.run import Variables
 from proscribe.wire.observation import Observation
 from proscribe.wire.replies.output_limits import Leash
 
@@ -16,7 +18,7 @@ class Member(NamedTuple):
 
     host: Any
     task: Any
-    variables: dict[str, Any]
+    variables: Variables
     play_context: Any
 
     @property
@@ -25,7 +27,8 @@ class Member(NamedTuple):
         return str(self.host.name)
 
 
-Outcome = Callable[[Leash], dict[str, Any]]  # returns the answer, or raises what was wrong with it
+Answers = Sequence[tuple[str, Mapping[str, object]]]  # hosts, and what each answered
+Outcome = Callable[[Leash], ObservationAnswer]  # returns the answer, or raises what was wrong with it
 
 
 class Handover:

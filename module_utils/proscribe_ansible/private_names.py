@@ -140,7 +140,7 @@ def said(uses: Uses, names: list[str]) -> str:
     return f"ansible-core {__version__} has no {', '.join(names)}, for {uses.part}: {uses.without}"
 
 
-def complete(uses: Uses, having: Mapping[str, Any]) -> bool:
+def complete(uses: Uses, having: Mapping[str, object]) -> bool:
     """Whether these have all names; else one warning names what is missing. Ansible prints a text once, whichever
     process it comes from.
     """

@@ -27,7 +27,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -39,10 +39,11 @@ from ansible.playbook.handler import Handler
 from ansible.plugins import strategy as strategies
 from ansible.plugins.strategy import StrategyBase
 from ansible.utils.display import Display
+from proscribe.model.types.run import Variables
 from proscribe.wire import installation
 from proscribe.wire.observation import compiled_run
 
-from proscribe_ansible.handover import Member
+from proscribe_ansible.handover import Answers, Member
 from proscribe_ansible.private_names import EITHER, SWEEP, complete
 
 SWITCH = "PROSCRIBE_SWEEP"  # an environment variable; "off" forks a worker for each host
@@ -139,7 +140,7 @@ class Worker(WorkerProcess):
         if self.batch is not None:
             self._final_q.send_display(GIVEN_UP, self.batch.number, names)
 
-    def answered(self, wire: Any, answers: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    def answered(self, wire: Any, answers: Answers) -> None:
         """Give the strategy's process the results of hosts, which are as one that was sent but for their answers."""
         if self.batch is not None:
             self._final_q.send_display(ANSWERED, self.batch.number, wire, answers)
@@ -157,7 +158,7 @@ def install() -> None:
     """Have the strategies of this process gather hosts, where that can be."""
     if os.environ.get(SWITCH) == "off" or strategies.WorkerProcess is not WorkerProcess:
         return
-    having: dict[str, Any] = {one.__name__: one for one in (StrategyBase, WorkerProcess, TaskExecutor, FinalQueue)}
+    having: dict[str, object] = {one.__name__: one for one in (StrategyBase, WorkerProcess, TaskExecutor, FinalQueue)}
     there = complete(SWEEP, {**having, "WorkerProcess.__init__": WorkerProcess.__init__})
     if not there or getattr(workers, "TaskExecutor", None) is not TaskExecutor:
         return
@@ -183,7 +184,7 @@ def _gathers(strategy: Any) -> bool:
     )
 
 
-def _queue_task(self: Any, host: Any, task: Any, task_vars: dict[str, Any], play_context: Any) -> None:
+def _queue_task(self: Any, host: Any, task: Any, task_vars: Variables, play_context: Any) -> None:
     member = Member(host, task, task_vars, play_context)
     # A worker and a result were checked before, as a rule those of the task that compiles the plans.
     ready = _gathers(self) and _checked.keys() >= {"WorkerProcess()", "TaskResult()"}
@@ -232,7 +233,7 @@ def _give_up(number: int, names: list[str]) -> None:
     _news.set()
 
 
-def _take_answers(number: int, wire: Any, answers: Sequence[tuple[str, dict[str, Any]]]) -> None:
+def _take_answers(number: int, wire: Any, answers: Answers) -> None:
     """Take the results of hosts that are as one that was sent; Ansible's thread for results calls it."""
     strategy: Any = _strategies[number]
     waiting = _gatherings[strategy].waiting
@@ -252,7 +253,7 @@ def _take_answers(number: int, wire: Any, answers: Sequence[tuple[str, dict[str,
     _news.set()
 
 
-def _like(model: Any, host: Any, answer: dict[str, Any]) -> Any:
+def _like(model: Any, host: Any, answer: Mapping[str, object]) -> Any:
     """A result as the `model`, of another host with another answer."""
     if not hasattr(model, "utr"):
         return type(model)(host, model.task, {**model._return_data, **answer}, model.task_fields)
@@ -323,7 +324,7 @@ def _is_usual(task: Any) -> bool:
     )
 
 
-def _stored(variables: dict[str, Any]) -> Any:
+def _stored(variables: Variables) -> Any:
     """The hosts that a program of their own audits, over which an account that is not root has no other right."""
     run = compiled_run(variables)
     return run.get("audit_stored", ()) if run.get("mode") == "audit" else ()

@@ -205,7 +205,7 @@ def test_code_that_a_host_keeps_is_used_unless_somebody_else_can_have_written_it
     code = {
         **dict.fromkeys(("proscribe", "proscribe.base", "proscribe.host", "proscribe.model"), ""),
         "proscribe.host.system": "Host = dict",
-        "proscribe.model.plan": "Known = dict.__or__",
+        "proscribe.model.plan": "known = dict.__or__",
         "proscribe.host.run": RUN,
         "proscribe.base.json_text": "from json import dumps as written",
     }

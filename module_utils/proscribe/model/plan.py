@@ -125,7 +125,7 @@ def known(plan: Plan, follows: dict[str, object]) -> Plan:
     """The plan with what follows from it alone, by name, as far as it has been computed: a host caches both together.
     The sections of its controls are known as well.
     """
-    controls = {name: Known(section, follows) for name, section in plan["controls"].items()}
+    controls = {name: Known(section, follows) for name, section in plan.get("controls", {}).items()}
     return Known({**plan, "controls": controls}, follows)  # type: ignore[return-value] # a plan all the same
 
 

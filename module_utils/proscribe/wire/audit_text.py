@@ -147,9 +147,14 @@ def stored_record():
     except (OSError, ValueError, RecursionError):
         return {LACKING: True}
 def observed(given):
-    call = {"controls": given["controls"], "gate": given["gate"], "will_correct": False, "probe": False}
-    named = {"code": given["code"], "plan": given["plan"]}
-    return answer_to({**named, "call": {**call, "remember": False}}, b"", b"")
+    call = {
+        "controls": given["controls"],
+        "gate": given["gate"],
+        "will_correct": False,
+        "probe": False,
+        "remember": False,
+    }
+    return answer_to({"code": given["code"], "plan": given["plan"], "call": call}, b"", b"")
 def audited():
     try:
         fcntl.flock(os.open(PROGRAM, os.O_RDONLY | os.O_NOFOLLOW), fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -24,7 +24,12 @@ import sys
 from importlib._bootstrap_external import MAGIC_NUMBER
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..model.types.call import Head
 
 # Begins the line of the answer. A login shell may print what it likes before it; what a host's users name their files
 # may stand within it, but never at the beginning of a line: JSON escapes their line ends.
@@ -53,7 +58,7 @@ def load(name: str) -> Any:
         return None
 
 
-def answered(head: dict[str, Any], code: bytes, plan: bytes) -> dict[str, Any]:
+def answered(head: Head, code: bytes, plan: bytes) -> Mapping[str, object]:
     """The answer to one stream. The process is ended where that takes longer than the stream permits."""
     # The signal's default action ends a process wherever it is, also within a system call or an endless match. The
     # module signal is this one with enumerations, which are a fiftieth of the cost of an observation.
@@ -79,7 +84,7 @@ def unpacked(plan: bytes) -> Any:
     return from_json(zlib.decompress(plan))
 
 
-def text_of(answer: dict[str, Any]) -> str:
+def text_of(answer: Mapping[str, object]) -> str:
     """An answer as JSON."""
     if LACKING in answer:  # also what would write it
         import json
@@ -124,7 +129,7 @@ class Modules:
         exec(marshal.loads(code) if isinstance(code, bytes) else code, module.__dict__)  # noqa: S102 - the project's own
 
 
-def answer_to(head: dict[str, Any], packed: bytes, packed_plan: bytes) -> dict[str, Any]:
+def answer_to(head: Head, packed: bytes, packed_plan: bytes) -> Mapping[str, object]:
     """The answer to the call in the head of a stream; what follows it there is the code and the plan."""
     named = f"{head['code']}-{MAGIC_NUMBER.hex()}"
     with_plan = f"{named}-{head['plan']}"
@@ -160,7 +165,7 @@ def answer_to(head: dict[str, Any], packed: bytes, packed_plan: bytes) -> dict[s
     return {**answer, "kept": complete}
 
 
-def reply(head: dict[str, Any], code: bytes, plan: bytes) -> None:
+def reply(head: Head, code: bytes, plan: bytes) -> None:
     """Print the answer to one stream, and end."""
     print("\n" + MARK + text_of(answered(head, code, plan)), flush=True)
     os._exit(0)

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 from ..base.moments import stamp
 from ..host.audit_program import installable
 from ..host.system import DARWIN
-from ..model.types.run import CompiledRun
+from ..model.types.answer import ObservationAnswer
+from ..model.types.call import Call
+from ..model.types.run import CompiledRun, Variables
 from .audit_text import AUDIT_TEXT
 from .loader import LACKING
 from .replies import results
@@ -28,13 +30,13 @@ PLACES = "/usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python p
 ANY_PYTHON = f"for python in {PLACES}; do command -v $python && break; done"
 
 
-def compiled_run(variables: Mapping[str, Any]) -> CompiledRun:
+def compiled_run(variables: Variables) -> CompiledRun:
     """What `compile_plans` said of the run, out of a host's variables; empty where it said nothing."""
     run: CompiledRun = (variables.get("proscribe_compiled") or {}).get("proscribe_run", {})
     return run
 
 
-def registered(hostvars: Any, host: str, name: str) -> Mapping[str, Any]:
+def registered(hostvars: Any, host: str, name: str) -> Any:
     """What a task has registered under a name for a host, untemplated; empty for nothing.
 
     `hostvars` gathers all variables of a host to give one of them, which for 10,000 hosts takes seconds. So it is taken
@@ -42,11 +44,10 @@ def registered(hostvars: Any, host: str, name: str) -> Mapping[str, Any]:
     """
     facts = getattr(getattr(hostvars, "_variable_manager", None), "_nonpersistent_fact_cache", None)
     variables = facts.get(host, {}) if isinstance(facts, Mapping) else hostvars.raw_get(host)
-    found: Mapping[str, Any] = variables.get(name) or {}
-    return found
+    return variables.get(name) or {}
 
 
-def answered(printed: str | bytes) -> dict[str, Any] | None:
+def answered(printed: str | bytes) -> ObservationAnswer | None:
     """What a host answered to a stream; None for no answer. Raises Unusable."""
     result = answer(printed)
     return None if result is None else results.observation(result)
@@ -59,7 +60,7 @@ class Observation(NamedTuple):
     host: str
     code: Part
     plan: Part
-    call: Mapping[str, Any]
+    call: Call
     seconds: int
 
     def streams(self) -> Iterator[bytes]:
@@ -71,19 +72,21 @@ class Observation(NamedTuple):
 
     def for_macos(self) -> Observation:
         """The same for a Mac, which has said that it is one. It stores nothing."""
-        call = {key: value for key, value in self.call.items() if key not in ("program", "watch")}
+        call = self.call.copy()
+        call.pop("program", None)
+        call.pop("watch", None)
         return self._replace(
             code=self.store.code_for_macos(), call={**call, "probe": False, "remember": False, "macos": True}
         )
 
-    def noted(self, result: dict[str, Any]) -> dict[str, Any]:
+    def noted(self, result: ObservationAnswer) -> ObservationAnswer:
         """The result, once it is noted what the host stores now."""
         if "kept" in result:
             self.store.note(self.host, self.code, self.plan, has=result.pop("kept"))
         return result
 
 
-def of_host(run: CompiledRun, host: str, text: str, call: Mapping[str, Any], seconds: int) -> Observation:
+def of_host(run: CompiledRun, host: str, text: str, call: Call, seconds: int) -> Observation:
     """The observation of a host. `run` is what `compile_plans` said of the run, and `text` a plan that was given to the
     task instead of the compiled one.
     """
@@ -103,11 +106,11 @@ def _store(plans: str | None, packed: tuple[tuple[str, str], ...]) -> Store:
     return Store(Path(plans) if plans is not None else None, dict(packed))
 
 
-def is_macos(result: Mapping[str, Any] | None) -> bool:
+def is_macos(result: ObservationAnswer | None) -> bool:
     """Whether a host said that it is a Mac, to code that is for others."""
     return result is not None and result.get("system") == DARWIN
 
 
-def lacks(result: Mapping[str, Any] | None) -> bool:
+def lacks(result: ObservationAnswer | None) -> bool:
     """Whether a host did not answer, or has not got what was only named."""
     return result is None or LACKING in result

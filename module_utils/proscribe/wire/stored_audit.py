@@ -12,9 +12,14 @@ import fcntl
 import json
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .loader import LACKING, MARK, answer_to, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..model.types.call import AuditRequest, Call
 
 PROGRAM = "@PROGRAM@"  # audit_program.PROGRAM and host.STATE_DIRECTORY; derived/audit_text.py fills them in
 STATE = "@STATE@"
@@ -33,7 +38,7 @@ LONGEST = 6 * 3600 + 60  # seconds that one may give itself
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
 
 
-def request(text: bytes) -> dict[str, Any]:
+def request(text: bytes) -> Any:
     """A request, of which every part has the one type and form that it may have. Raises ValueError."""
     if len(text) > MOST:
         raise ValueError(f"it is longer than {MOST} bytes")
@@ -74,7 +79,7 @@ def received() -> bytes:
     return text
 
 
-def stored_record() -> dict[str, Any]:
+def stored_record() -> Mapping[str, object]:
     """The record that this host's own scheduled run has stored."""
     try:
         with open(opened(RECORD, os.O_NONBLOCK, opened(STATE, os.O_DIRECTORY)), "rb") as stream:
@@ -83,14 +88,19 @@ def stored_record() -> dict[str, Any]:
         return {LACKING: True}
 
 
-def observed(given: dict[str, Any]) -> dict[str, Any]:
+def observed(given: AuditRequest) -> Mapping[str, object]:
     """The answer of the observing code that is stored, about the plan that is stored."""
-    call = {"controls": given["controls"], "gate": given["gate"], "will_correct": False, "probe": False}
-    named = {"code": given["code"], "plan": given["plan"]}
-    return answer_to({**named, "call": {**call, "remember": False}}, b"", b"")
+    call: Call = {
+        "controls": given["controls"],
+        "gate": given["gate"],
+        "will_correct": False,
+        "probe": False,
+        "remember": False,
+    }
+    return answer_to({"code": given["code"], "plan": given["plan"], "call": call}, b"", b"")
 
 
-def audited() -> dict[str, Any]:
+def audited() -> Mapping[str, object]:
     """The answer to the one request of this process."""
     # Who can only run it cannot open it, so nobody but another audit has it locked.
     try:

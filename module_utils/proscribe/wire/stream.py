@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..base.ownership import who_else
+from ..model.types.call import Call
 from . import installation
 from .bootstrap import BOOTSTRAP as BOOTSTRAP
 from .loader import MARK
@@ -73,7 +74,7 @@ class Part(NamedTuple):
     packed: Callable[[], bytes]
 
 
-def payload(code: Part, plan: Part, call: Mapping[str, Any], whole: bool = True, seconds: int = 0) -> bytes:
+def payload(code: Part, plan: Part, call: Call, whole: bool = True, seconds: int = 0) -> bytes:
     """The stream for one call of `run.compliance_state`. Not `whole`: code and plan are only named. After so many
     `seconds` the host ends the call; 0 for no limit.
     """

@@ -10,20 +10,20 @@ import functools
 import json
 import lzma
 import time
-from typing import Any
 
 from ..base.moments import stamp
 from ..host.audit_program import installable
 from ..host.watch.installed import release_of
 from ..host.watch.program_text import WATCH_TEXT
 from ..host.watch.state.files import MOST_PLANS
+from ..model.types.call import OfController
 from ..model.types.plan import Plan
 from .store import Store
 from .stream import packed_watch
 
 
 @functools.cache
-def named_for_hosts() -> dict[str, Any]:
+def named_for_hosts() -> OfController:
     """What an observation of a host needs to see whether its watcher is this run's: {release}."""
     return {"release": release_of(installable(WATCH_TEXT).encode(), packed_watch())}
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from typing import NotRequired
+
+from .call import OfController
+
+Variables = Mapping[str, Any]  # of a host, as Ansible has them
+Result = dict[str, Any]  # of a task, as Ansible has it
 
 
 class Release(TypedDict):
@@ -188,7 +194,7 @@ class CompiledRun(Run, ReportFacts, Prepared, Reporting):
     audit_stored: list[str]
     gate: dict[str, str]
     rollout: Rolling
-    watch: NotRequired[dict[str, str]]
+    watch: NotRequired[OfController]
 
 
 class RegisteredRun(CompiledRun):

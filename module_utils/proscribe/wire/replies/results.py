@@ -8,36 +8,49 @@ end the run. Reading twice gives the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...host.system import DARWIN
 from ...model import removed
 from ...model.finding import LARGEST_DIFFERENCES
 from ...model.quarantined import ID, MOST
+from ...model.types.answer import (
+    Answer,
+    BrokenItem,
+    ChangeAnswer,
+    Difference,
+    ObservationAnswer,
+    Outcome,
+    QuarantineAnswer,
+    QuarantineItem,
+    Refused,
+    Shared,
+    StoredAnswer,
+    Turn,
+)
 from ..loader import LACKING
 from . import record
 from .shapes import TOKEN, Unusable, count, cut, flag, line, lines, listed, mapping, name, one_of, said
 
-Reader = Callable[[object], dict[str, Any]]
-
 REFUSED = ("rule", "subject", "reason")
-SIDES = ("before", "after")
 MOST_NOTES = 20
 MOST_RUNS = 16
 SERVICES = 100  # that one thing belongs to
 RUN_TOKEN = re.compile(r"[0-9a-f]{12}")
 
 
-def observation(value: object) -> dict[str, Any]:
-    """The answer of `compliance_state`: {changed, record, drifted, privileged}, and {failed, msg} where the gate makes
-    the host fail; {failed, msg} alone where there is no record; {lacking}, with {system} of a Mac that was sent code
-    for Linux, or with {kept} of a streamed call; {not_installed} where the program for audits without root is not.
-    """
+def observation(value: object) -> ObservationAnswer:
+    """The answer of `compliance_state`."""
     answer = mapping(value, "the answer")
-    result: dict[str, Any] = {"changed": False, **_failed(answer)}
+    result: ObservationAnswer = {"changed": False}
+    _add_failure(result, answer)
     if answer.get(LACKING) is True:
-        return {**result, LACKING: True, **({"system": DARWIN} if answer.get("system") == DARWIN else {})}
+        result["lacking"] = True
+        if answer.get("system") == DARWIN:
+            result["system"] = DARWIN
+        return result
     if "record" not in answer:
         if "failed" not in result:
             raise Unusable("it has no record")
@@ -54,115 +67,131 @@ def observation(value: object) -> dict[str, Any]:
     return result
 
 
-def change(value: object) -> dict[str, Any]:
-    """The answer of a module that changes a host: {changed, actions, refused, findings, diff}, with {notes} where
-    something is to be said of the actions, {removed} where a lift leaves packages removed, and {failed, msg}.
-    """
+def change(value: object) -> ChangeAnswer:
+    """The answer of a module that changes a host."""
     answer = mapping(value, "the answer")
-    notes = listed(lambda one: name(one, "a note"), answer.get("notes", []), "notes", MOST_NOTES)
-    gone = listed(_removed, answer.get("removed", []), "removed", removed.MOST)
-    return {
-        "changed": flag(answer.get("changed"), "changed"),
-        **_failed(answer),
-        **_others(answer),
-        **({"notes": notes} if notes else {}),
-        **({"removed": gone} if gone else {}),
-        "actions": listed(lambda one: name(one, "an action"), answer.get("actions", []), "actions"),
-        "refused": listed(_refusal, answer.get("refused", []), "refused"),
-        "findings": listed(record.finding, answer.get("findings", []), "findings"),
-        "diff": _differences(answer.get("diff", [])),
-    }
+    result: ChangeAnswer = {"changed": flag(answer.get("changed"), "changed")}
+    _add_failure(result, answer)
+    _add_others(result, answer)
+    if notes := listed(lambda one: name(one, "a note"), answer.get("notes", []), "notes", MOST_NOTES):
+        result["notes"] = notes
+    if gone := listed(_removed, answer.get("removed", []), "removed", removed.MOST):
+        result["removed"] = gone
+    result["actions"] = _actions(answer)
+    result["refused"] = listed(_refusal, answer.get("refused", []), "refused")
+    result["findings"] = listed(record.finding, answer.get("findings", []), "findings")
+    result["diff"] = _differences(answer.get("diff", []))
+    return result
 
 
-def firewall(value: object) -> dict[str, Any]:
-    """The answer of `host_firewall`: that of a change, with {pending: token} where it waits for its confirmation."""
+def firewall(value: object) -> ChangeAnswer:
+    """The answer of `host_firewall`: that of a change, with a token where it waits for its confirmation."""
     answer = mapping(value, "the answer")
-    if answer.get("pending") is None:
-        return change(answer)
+    result = change(answer)
     # For how long the host waits is the plan's to say, so it is not asked.
-    pending = answer["pending"]
-    token = mapping(pending, "pending").get("token") if not isinstance(pending, str) else pending
-    if not isinstance(token, str) or not RUN_TOKEN.fullmatch(token):
-        raise Unusable("the token of a pending change is twelve hexadecimal digits, and it gave another")
-    return {**change(answer), "pending": str(token)}
+    if (pending := answer.get("pending")) is not None:
+        token = mapping(pending, "pending").get("token") if not isinstance(pending, str) else pending
+        if not isinstance(token, str) or not RUN_TOKEN.fullmatch(token):
+            raise Unusable("the token of a pending change is twelve hexadecimal digits, and it gave another")
+        result["pending"] = str(token)
+    return result
 
 
-def quarantine(value: object) -> dict[str, Any]:
-    """The answer of `quarantine`: {changed, items, broken, left_out} of a list, {changed, actions, diff, outcomes}
-    where something was done, and {failed, msg}.
-    """
+def quarantine(value: object) -> QuarantineAnswer:
+    """The answer of `quarantine`: of a list, or of what was done."""
     answer = mapping(value, "the answer")
-    result: dict[str, Any] = {"changed": flag(answer.get("changed"), "changed"), **_failed(answer), **_others(answer)}
+    result: QuarantineAnswer = {"changed": flag(answer.get("changed"), "changed")}
+    _add_failure(result, answer)
+    _add_others(result, answer)
     if "items" in answer:
-        items = listed(_item, answer["items"], "items", MOST)
-        broken = listed(_broken, answer.get("broken", []), "broken", MOST)
-        left_out = count(answer.get("left_out", 0), "left_out")
-        result.update(changed=False, items=_each_once(items), broken=broken, left_out=left_out)
+        result["changed"] = False
+        result["items"] = listed(_item, answer["items"], "items", MOST)
+        result["broken"] = listed(_broken, answer.get("broken", []), "broken", MOST)
+        result["left_out"] = count(answer.get("left_out", 0), "left_out")
+        _require_once(one["id"] for one in result["items"])
     elif "outcomes" in answer:
-        result["outcomes"] = _each_once(listed(_outcome, answer["outcomes"], "outcomes", MOST))
-        result["actions"] = listed(lambda one: name(one, "an action"), answer.get("actions", []), "actions")
+        result["outcomes"] = listed(_outcome, answer["outcomes"], "outcomes", MOST)
+        result["actions"] = _actions(answer)
         result["diff"] = _differences(answer.get("diff", []))
+        _require_once(one["id"] for one in result["outcomes"])
     elif "failed" not in result:
         raise Unusable("it has neither items nor outcomes")
     return result
 
 
-def schedule(value: object) -> dict[str, Any]:
-    """The answer of `drift_schedule`: {changed, actions, diff}, and {failed, msg}."""
+def schedule(value: object) -> ChangeAnswer:
+    """The answer of `drift_schedule`, which refuses and finds nothing."""
     result = change(value)
-    return {key: field for key, field in result.items() if key not in ("refused", "findings")}
+    del result["refused"], result["findings"]
+    return result
 
 
-def stored_record(value: object) -> dict[str, Any]:
-    """The answer of `collect_record`: the record that a host has kept."""
+def stored_record(value: object) -> StoredAnswer:
+    """The answer of `collect_record`."""
     return {"changed": False, "record": record.of_result(value)}
 
 
-def _failed(answer: Any) -> dict[str, Any]:
-    if not flag(answer.get("failed"), "failed"):
-        return {}
-    busy = {"busy": _turn(answer["busy"])} if "busy" in answer else {}
-    return {"failed": True, "msg": line(answer.get("msg"), "msg"), **busy}
+def failure(value: object) -> Answer:
+    """The answer of a program that has only a failure to answer with."""
+    result: Answer = {}
+    _add_failure(result, mapping(value, "the answer"))
+    if not result:
+        raise Unusable("it has no record")
+    return result
 
 
-def _turn(value: object) -> dict[str, Any]:
-    """Who changes a host, or did, and since when."""
+def _add_failure(result: Answer, answer: Mapping[Any, Any]) -> None:
+    if flag(answer.get("failed"), "failed"):
+        result["failed"], result["msg"] = True, line(answer.get("msg"), "msg")
+        if "busy" in answer:
+            result["busy"] = _turn(answer["busy"])
+
+
+def _turn(value: object) -> Turn:
     turn = mapping(value, "a run")
-    return {key: line(turn.get(key), key) for key in ("by", "since")}
+    return {"by": line(turn.get("by"), "by"), "since": line(turn.get("since"), "since")}
 
 
-def _others(answer: Any) -> dict[str, Any]:
-    """With whom a run had to share the host; `waited` seconds, 0 where the other one came between two changes."""
-
-    def other(value: object) -> dict[str, Any]:
+def _add_others(result: Answer, answer: Mapping[Any, Any]) -> None:
+    def other(value: object) -> Shared:
         return {**_turn(value), "waited": count(mapping(value, "a run").get("waited"), "waited")}
 
-    found = listed(other, answer.get("other_runs", []), "other_runs", MOST_RUNS)
-    return {"other_runs": found} if found else {}
+    if found := listed(other, answer.get("other_runs", []), "other_runs", MOST_RUNS):
+        result["other_runs"] = found
 
 
-def _item(value: object) -> dict[str, Any]:
+def _actions(answer: Mapping[Any, Any]) -> list[str]:
+    return listed(lambda one: name(one, "an action"), answer.get("actions", []), "actions")
+
+
+def _item(value: object) -> QuarantineItem:
     item = mapping(value, "an item")
-    found: dict[str, Any] = {
+
+    def token(key: str) -> str:
+        return name(item.get(key), key, TOKEN)
+
+    return {
         "id": _id(item.get("id")),
         "group": _id(item["group"]) if item.get("group") else "",
         "services": listed(lambda one: name(one, "a service", TOKEN), item.get("services"), "services", SERVICES),
         "bytes": count(item.get("bytes"), "bytes"),
         "finished": flag(item.get("finished"), "finished"),
+        "path": name(item.get("path"), "path"),
+        "whole": name(item.get("whole"), "whole"),
+        "kind": token("kind"),
+        "taken_at": token("taken_at"),
+        "owner": token("owner"),
+        "place_of": token("place_of"),
+        "kept_until": token("kept_until"),
     }
-    for key in ("path", "whole"):
-        found[key] = name(item.get(key), key)
-    for key in ("kind", "taken_at", "owner", "place_of", "kept_until"):
-        found[key] = name(item.get(key), key, TOKEN)
-    return found
 
 
-def _broken(value: object) -> dict[str, str]:
+def _broken(value: object) -> BrokenItem:
     item = mapping(value, "a broken item")
     return {"id": name(item.get("id"), "id", TOKEN), "why": line(item.get("why"), "why")}
 
 
-def _outcome(value: object) -> dict[str, Any]:
+def _outcome(value: object) -> Outcome:
     outcome = mapping(value, "an outcome")
     return {
         "id": _id(outcome.get("id")),
@@ -178,15 +207,15 @@ def _id(value: object) -> str:
     return str(value)
 
 
-def _each_once(outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if len({one["id"] for one in outcomes}) < len(outcomes):
+def _require_once(ids: Iterable[str]) -> None:
+    if any(times > 1 for times in Counter(ids).values()):
         raise Unusable("it lists an id twice")
-    return outcomes
 
 
-def _refusal(value: object) -> dict[str, str]:
+def _refusal(value: object) -> Refused:
     refusal = mapping(value, "a refusal")
-    return {key: name(refusal.get(key), key) for key in REFUSED}
+    rule, subject, reason = (name(refusal.get(key), key) for key in REFUSED)
+    return {"rule": rule, "subject": subject, "reason": reason}
 
 
 def _removed(value: object) -> dict[str, str]:
@@ -196,14 +225,22 @@ def _removed(value: object) -> dict[str, str]:
         raise Unusable(str(wrong)) from None
 
 
-def _differences(value: object) -> list[dict[str, str]]:
+def _differences(value: object) -> list[Difference]:
     """Differences, until all that they hold is as much as one may."""
     left = LARGEST_DIFFERENCES
-    found: list[dict[str, str]] = []
-    for difference in listed(lambda one: mapping(one, "a difference"), value, "diff"):
-        one = {key: name(difference.get(key), key) for key in ("before_header", "after_header")}
-        for side in SIDES:
-            one[side] = cut(lines(difference.get(side), side, LARGEST_DIFFERENCES), max(left, 3))
-            left -= len(one[side])
-        found.append(one)
-    return found
+
+    def side(difference: Mapping[Any, Any], key: str) -> str:
+        nonlocal left
+        text = cut(lines(difference.get(key), key, LARGEST_DIFFERENCES), max(left, 3))
+        left -= len(text)
+        return text
+
+    return [
+        {
+            "before_header": name(one.get("before_header"), "before_header"),
+            "after_header": name(one.get("after_header"), "after_header"),
+            "before": side(one, "before"),
+            "after": side(one, "after"),
+        }
+        for one in listed(lambda one: mapping(one, "a difference"), value, "diff")
+    ]

@@ -1,0 +1,124 @@
+"""What the modules of hosts answer (host/run.py), as results.py of wire/replies lets it through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    pass
+
+from .record import Evidence, Observed
+
+
+class Turn(TypedDict):
+    """Who changes a host, or did, and since when."""
+
+    by: str
+    since: str
+
+
+class Shared(Turn):
+    """With whom a run shared a host; `waited` is 0 where the other one came between two changes."""
+
+    waited: int  # seconds
+
+
+class Answer(TypedDict, total=False):
+    """What any module may answer."""
+
+    changed: bool
+    failed: bool
+    msg: str
+    busy: Turn  # who has the host, for whom there was no more time to wait
+    other_runs: list[Shared]
+    ansible_facts: dict[str, str]  # the interpreter that the action has found, which no host says
+
+
+class ObservationAnswer(Answer, total=False):
+    """What `compliance_state` answers. Without a record it says why there is none."""
+
+    record: Observed
+    drifted: list[str]
+    privileged: bool
+    not_installed: str  # why the program for audits without root is not
+    lacking: bool  # whether it has not got what was only named
+    system: str  # of a Mac that was sent code for Linux
+    kept: bool  # whether it stores code and plan now; of a stream only
+
+
+class Difference(TypedDict):
+    """What changed in a file, as Ansible shows it."""
+
+    before_header: str
+    after_header: str
+    before: str
+    after: str
+
+
+class Refused(TypedDict):
+    """What enforcing called for and was not done."""
+
+    rule: str
+    subject: str
+    reason: str
+
+
+class ChangeAnswer(Answer, total=False):
+    """What a module that changes a host answers."""
+
+    actions: list[str]
+    refused: list[Refused]
+    findings: list[Evidence]
+    diff: list[Difference]
+    notes: list[str]
+    removed: list[dict[str, str]]  # what a lift leaves removed, as model/removed.py has it
+    pending: str  # the token of a firewall's change that waits for its confirmation
+
+
+class QuarantineItem(TypedDict):
+    """Something in a host's quarantine."""
+
+    id: str
+    group: str
+    services: list[str]
+    bytes: int
+    finished: bool
+    path: str
+    whole: str
+    kind: str
+    taken_at: str
+    owner: str
+    place_of: str
+    kept_until: str
+
+
+class BrokenItem(TypedDict):
+    """What is no item of a quarantine, and why."""
+
+    id: str
+    why: str
+
+
+class Outcome(TypedDict):
+    """Whether an item was restored or pruned, and why not."""
+
+    id: str
+    done: bool
+    why: str
+
+
+class QuarantineAnswer(Answer, total=False):
+    """What `quarantine` answers: of a list, or of what was done."""
+
+    items: list[QuarantineItem]
+    broken: list[BrokenItem]
+    left_out: int
+    outcomes: list[Outcome]
+    actions: list[str]
+    diff: list[Difference]
+
+
+class StoredAnswer(Answer, total=False):
+    """What `collect_record` answers: the record that a host has kept."""
+
+    record: Observed
