@@ -39,7 +39,7 @@ class ActionModule(HostAction[ChangeAnswer]):
         """Have the firewall changed, and the change confirmed."""
         result = self.module(variables)
         token = result.pop("pending", None)
-        if token:
+        if isinstance(token, str):
             confirmed = self._confirm(token, self._within(), variables)
             if confirmed.get("failed"):
                 return confirmed

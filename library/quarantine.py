@@ -77,7 +77,7 @@ actions:
   sample: [restore wechat-3fa4b2c1 (/home/alice/WeChat.AppImage)]
 """
 
-from ansible.module_utils.proscribe.host.run import in_quarantine
+from ansible.module_utils.proscribe.host.quarantine import in_quarantine
 from ansible.module_utils.proscribe.model.quarantined import LIST, PRUNE, RESTORE
 from ansible.module_utils.proscribe_ansible.module import Call, answer
 

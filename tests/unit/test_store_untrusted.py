@@ -131,7 +131,7 @@ CALLED_BY_THE_LOADER = (
     ("host.run", "compliance_state"),
     ("host.system", "Host"),
     ("host.cache", "def keep"),
-    ("model.plan", "Known"),
+    ("model.plan", "def known"),
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, Iterable
+from typing import TYPE_CHECKING, Iterable, Sequence
 
 from ..base.tuples import NamedTuple
 from ..model.plan import resolved as on_a_host
@@ -17,7 +17,7 @@ from .system import ControlError, Host, Unseen
 from .system.groups import also_in, members
 
 if TYPE_CHECKING:
-    from ..model.types.plan import Plan
+    from ..model.types.plan import Entry, Exempted, Only, Plan, Section
 
 
 class Unresolved(NamedTuple):
@@ -44,67 +44,95 @@ def here_and_now(host: Host, plan: Plan) -> tuple[Plan, list[Unresolved]]:
 
 
 def resolved(host: Host, plan: Plan) -> tuple[Plan, list[Unresolved]]:
-    """The plan with the members of groups among the `users` of its exceptions and waivers, and as the `users` of what
-    is restricted for some only; and the groups of nobody. An entry with such a group says so in `unresolved`, or its
-    `only` does. Where nothing names a group, the plan is the same object.
+    """The plan with the members of its groups, and the groups of nobody. The same object where it names none.
+
+    Members become `users` of exceptions and of waivers, and of what is restricted for some only. An entry with a group
+    of nobody says so in `unresolved`, or its `only` does.
     """
-    known: dict[str, tuple[list[str], str]] = {}
-
-    def of(group: str) -> tuple[list[str], str]:
-        if group not in known:
-            try:
-                known[group] = members(host, group), ""
-            except LookupError as error:
-                known[group] = [], str(error.args[0])
-            except (ControlError, Unseen) as error:
-                known[group] = [], f"its members are not known ({error})"
-        return known[group]
-
-    meant: dict[str, set[str]] = {}
-
-    def restricted(group: str) -> set[str]:
-        """For whom a group restricts something: nobody gets out of it because a service lists the group in part."""
-        if group not in meant:
-            meant[group] = _users(host, of(group)[0])
-            with contextlib.suppress(ControlError, Unseen):  # then `of` says why
-                meant[group] |= _users(host, also_in(host, group))
-        return meant[group]
-
+    groups = _Groups(host)
     problems: list[Unresolved] = []
-    sections: dict[str, Any] = {}
+    sections: dict[str, Section] = {}
     for control, section in plan["controls"].items():
-        changed: dict[str, Any] = {}
+        changed: dict[str, Entry] = {}
         for id_, entry in section["services"].items():
             if "only" in entry:
-                groups = entry["only"]["posix_groups"]
-                unknown = [Unresolved(control, id_, "", group, of(group)[1]) for group in groups if of(group)[1]]
-                doubt = {"unresolved": "; ".join(map(str, unknown))} if unknown else {}
-                users = sorted({name for group in groups for name in restricted(group)})
-                changed[id_] = entry = {**entry, "only": {"users": users, **doubt}}
-                problems += unknown
-            if not any("posix_groups" in exception for exception in entry.get("exceptions", ())):
-                continue
-            exceptions, missed = [], []
-            for exception in entry["exceptions"]:
-                groups = exception.get("posix_groups", ())
-                named = {**exception, "users": sorted({*exception["users"], *(n for g in groups for n in of(g)[0])})}
-                exceptions.append({k: v for k, v in named.items() if k != "posix_groups"} if groups else exception)
-                missed += [Unresolved(control, id_, exception["waiver"], g, of(g)[1]) for g in groups if of(g)[1]]
-            changed[id_] = {**entry, "exceptions": exceptions}
-            if missed:
-                changed[id_]["unresolved"] = "; ".join(map(str, missed))
-                problems += missed
+                changed[id_] = entry = groups.restricting(control, id_, entry, entry["only"]["posix_groups"], problems)
+            if any("posix_groups" in exception for exception in entry.get("exceptions", ())):
+                changed[id_] = groups.excepting(control, id_, entry, problems)
         if changed:
             sections[control] = {**section, "services": {**section["services"], **changed}}
     if not sections:
         return plan, problems
-    waivers = {
-        id_: {**waiver, "users": sorted({*waiver["users"], *(n for g in waiver["posix_groups"] for n in of(g)[0])})}
-        for id_, waiver in plan.get("waivers", {}).items()
-        if "posix_groups" in waiver
-    }
-    more = {"waivers": {**plan["waivers"], **waivers}} if waivers else {}
-    return on_a_host({**plan, **more, "controls": {**plan["controls"], **sections}}), problems
+    made: Plan = {**plan, "controls": {**plan["controls"], **sections}}
+    if any("posix_groups" in waiver for waiver in plan.get("waivers", {}).values()):
+        made["waivers"] = {
+            id_: {**waiver, "users": groups.added(waiver["users"], waiver["posix_groups"])}
+            if "posix_groups" in waiver
+            else waiver
+            for id_, waiver in plan["waivers"].items()
+        }
+    return on_a_host(made), problems
+
+
+class _Groups:
+    """The members of the groups that a plan names, each looked up once."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.known: dict[str, tuple[list[str], str]] = {}
+        self.meant: dict[str, set[str]] = {}
+
+    def of(self, group: str) -> tuple[list[str], str]:
+        """Who is in a group, or why nobody knows."""
+        if group not in self.known:
+            try:
+                self.known[group] = members(self.host, group), ""
+            except LookupError as error:
+                self.known[group] = [], str(error.args[0])
+            except (ControlError, Unseen) as error:
+                self.known[group] = [], f"its members are not known ({error})"
+        return self.known[group]
+
+    def added(self, users: Iterable[str], groups: Iterable[str]) -> list[str]:
+        """Some users and the members of some groups."""
+        return sorted({*users, *(name for group in groups for name in self.of(group)[0])})
+
+    def restricted(self, group: str) -> set[str]:
+        """For whom a group restricts something: nobody gets out of it because a service lists the group in part."""
+        if group not in self.meant:
+            self.meant[group] = _users(self.host, self.of(group)[0])
+            with contextlib.suppress(ControlError, Unseen):  # then `of` says why
+                self.meant[group] |= _users(self.host, also_in(self.host, group))
+        return self.meant[group]
+
+    def restricting(
+        self, control: str, id_: str, entry: Entry, groups: Sequence[str], problems: list[Unresolved]
+    ) -> Entry:
+        """An entry that is for the members of groups alone, with these."""
+        unknown = [Unresolved(control, id_, "", group, self.of(group)[1]) for group in groups if self.of(group)[1]]
+        problems += unknown
+        only: Only = {"users": sorted({name for group in groups for name in self.restricted(group)})}
+        if unknown:
+            only["unresolved"] = "; ".join(map(str, unknown))
+        return {**entry, "only": only}
+
+    def excepting(self, control: str, id_: str, entry: Entry, problems: list[Unresolved]) -> Entry:
+        """An entry with exceptions for the members of groups, with these."""
+        exceptions: list[Exempted] = []
+        missed: list[Unresolved] = []
+        for exception in entry["exceptions"]:
+            exception = exception.copy()
+            groups = exception.pop("posix_groups", [])
+            if groups:
+                exception["users"] = self.added(exception["users"], groups)
+            exceptions.append(exception)
+            waiver = exception["waiver"]
+            missed += [Unresolved(control, id_, waiver, one, self.of(one)[1]) for one in groups if self.of(one)[1]]
+        problems += missed
+        changed: Entry = {**entry, "exceptions": exceptions}
+        if missed:
+            changed["unresolved"] = "; ".join(map(str, missed))
+        return changed
 
 
 def _users(host: Host, names: Iterable[str]) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable
 
 from ..model import plan as plans
 from ..model.finding import (
@@ -21,20 +21,22 @@ from ..model.finding import (
     Verdict,
     host_record,
 )
-from ..model.quarantined import DONE, LIST
 from .controls.applying import carry_out
 from .controls.base import Action, Changes, Control, Refusal, differences
 from .system import DARWIN, STATE_DIRECTORY, ControlError, Host, Unseen
 
 if TYPE_CHECKING:
+    from ..model.types.answer import ChangeAnswer, ObservationAnswer
+    from ..model.types.call import OfController
     from ..model.types.plan import Plan
+    from ..model.types.record import Observed, RecordError
+    from .controls.base import Carried
 
 CONTROLS = plans.CONTROLS
 FAILED = "could not be changed"
-MISSED = 5  # items that a message names
 
 # The answer of a Mac to code that was not made for one: it lacks what it was sent (loader.LACKING).
-NOT_FOR_MACS = {"lacking": True, "system": DARWIN}
+NOT_FOR_MACS: ObservationAnswer = {"lacking": True, "system": DARWIN}
 
 # The arguments of `compliance_state`, as Ansible declares them: of the module, and of the action that streams it.
 COMPLIANCE_STATE_ARGUMENTS = {
@@ -75,8 +77,8 @@ def observe(
     plan: Plan,
     only: Iterable[str] = (),
     probe: bool = False,
-    watch: Mapping[str, Any] | None = None,
-) -> tuple[dict[str, Any], list[str]]:
+    watch: OfController | None = None,
+) -> tuple[Observed, list[str]]:
     """Observe a host: its record, and the names of the controls that enforcing would correct.
 
     `only` names the controls to observe; empty means all that the plan has. `probe` asks for the browsers themselves to
@@ -88,7 +90,7 @@ def observe(
     started = time.monotonic()
     checked_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     verdicts: list[Verdict] = []
-    errors: list[dict[str, str]] = []
+    errors: list[RecordError] = []
 
     def add(name: str, rules: Iterable[str], at: Callable[[], list[Verdict]]) -> None:
         try:
@@ -110,7 +112,7 @@ def observe(
     if has_group_policy(host, plan, only):
         from .controls.group_policy.identity import slug
 
-        slugs = [slug(one["name"]) for one in plan.get(GROUP_POLICY, {}).get("objects", ())]
+        slugs = [slug(one["name"]) for one in plan["group_policy"]["objects"]] if "group_policy" in plan else []
         add(GROUP_POLICY, slugs, partial(_observed, host, plan, GROUP_POLICY))
     if watched:
         from .watch import installed
@@ -125,7 +127,7 @@ def observe(
         duration_ms=round((time.monotonic() - started) * 1000),
         nothing_known={name: len(plan["controls"][name].get("nothing_known", ())) for name in names},
     )
-    record.update(host.record_fields)
+    record.update(host.record_fields)  # type: ignore[typeddict-item] # each control has its own
     if "catalog" in plan:
         record["catalog"] = plan["catalog"]
     drifted = {verdict.rule.partition("/")[0] for verdict in verdicts if verdict.drifted}
@@ -135,7 +137,7 @@ def observe(
         from .watch.state.summary import summary
 
         with contextlib.suppress(Unseen):
-            record[WATCH] = summary(host, plan)
+            record["watch"] = summary(host, plan)
     return record, [name for name in (*CONTROLS, *BESIDE) if name in drifted]
 
 
@@ -168,7 +170,7 @@ def _has_beside(host: Host, plan: Plan, only: Iterable[str], name: str, state: s
         return False
 
 
-def resolved_here(host: Host, plan: Plan) -> tuple[Mapping[str, Any], list[Refusal]]:
+def resolved_here(host: Host, plan: Plan) -> tuple[Plan, list[Refusal]]:
     """The plan with what only the host can say of it: which waivers are open at this hour, and who is in its groups;
     and the groups whose members are not known. The same object where nothing of it has hours or groups.
     """
@@ -201,7 +203,7 @@ def probed(host: Host, plan: Plan) -> Verdict:
     return check_by_probe(host, plan)
 
 
-def on_macos(host: Host, plan: Plan, controls: Iterable[str], gate: str) -> dict[str, Any]:
+def on_macos(host: Host, plan: Plan, controls: Iterable[str], gate: str) -> ObservationAnswer:
     """What a Mac answers. Only Macs get the code for it (see stream.py), and nothing is changed there."""
     from .macos.observing import record_of
 
@@ -212,11 +214,11 @@ def on_macos(host: Host, plan: Plan, controls: Iterable[str], gate: str) -> dict
     return gated({"changed": False, "record": record, "drifted": [], "privileged": host.privileged}, gate)
 
 
-def gated(answer: Mapping[str, Any], gate: str) -> dict[str, Any]:
+def gated(answer: ObservationAnswer, gate: str) -> ObservationAnswer:
     """An answer, with {failed, msg} where the gate makes the host fail."""
     state = answer["record"]["state"]
     if state not in GATES[gate]:
-        return dict(answer)
+        return answer
     return {
         **answer,
         "failed": True,
@@ -233,9 +235,9 @@ def compliance_state(
     probe: bool = False,
     remember: bool = False,
     program: str | None = None,
-    watch: Mapping[str, Any] | None = None,
+    watch: OfController | None = None,
     macos: bool = False,
-) -> dict[str, Any]:
+) -> ObservationAnswer:
     """The answer of the module `compliance_state`, however its code came to the host: {changed, record, drifted,
     privileged}, and {failed, msg} where the gate makes the host fail or the plan cannot be used.
 
@@ -244,7 +246,7 @@ def compliance_state(
     remembers is also what renews the plan that a watcher holds. `macos`: this code was made for a Mac.
     """
     if host.system == DARWIN:
-        return on_macos(host, plan, controls, gate) if macos else dict(NOT_FOR_MACS)
+        return on_macos(host, plan, controls, gate) if macos else NOT_FOR_MACS
     host.learns = remember
     if remember and host.privileged and has_watch(host, plan, controls):
         from .watch.installed import renew
@@ -259,7 +261,7 @@ def compliance_state(
         for keep in host.state_savers:
             with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
                 keep(will_correct)
-    answer = {"changed": False, "record": record, "drifted": drifted, "privileged": host.privileged}
+    answer: ObservationAnswer = {"changed": False, "record": record, "drifted": drifted, "privileged": host.privileged}
     if remember and host.privileged and program is not None:
         from .audit_program import install
 
@@ -282,8 +284,8 @@ def change(
     *,
     lift: bool = False,
     dry_run: bool = False,
-    doing: Callable[[Changes], Mapping[str, Any]] = carry_out,
-) -> dict[str, Any]:
+    doing: Callable[[Changes], Carried] = carry_out,
+) -> ChangeAnswer:
     """Remediate a control (or lift it), and report what was done: the result of the enforcing modules.
 
     `doing` carries the changes out, and returns what the result says beyond them. Raises ControlError, which then names
@@ -295,7 +297,7 @@ def change(
     plans.check(plan)
     host.require_root()
     if host.system == DARWIN and lift:  # nothing was ever changed there
-        return {**_result([], {}, []), "refused": [], "findings": []}
+        return {"changed": False, "actions": [], "diff": [], "refused": [], "findings": []}
     if host.system != "Linux":
         raise ControlError(f"{host.system} cannot be enforced yet; see docs/coverage.md")
     plan, missed = resolved_here(host, plan)
@@ -311,8 +313,8 @@ def change(
             found = [finding for verdict in seen if verdict.state == NONCOMPLIANT for finding in verdict.findings]
             if section["mode"] == "enforce":  # an audited control is only observed
                 changes = control(name).enforce(host, plan)
-        more = dict({} if dry_run else doing(changes))
-        left = more.pop("left", [])
+        carried: Carried = {} if dry_run else doing(changes)
+        left = carried.get("left", [])
         if changes.afterwards and not dry_run:
             changes.afterwards()
         if changes.actions and not dry_run:
@@ -322,56 +324,24 @@ def change(
             forget(host)
             host.delete(PROGRAM)
     missed = [one for one in missed if one.rule.partition("/")[0] == name and not lift]
-    refused = [refusal._asdict() for refusal in (*changes.refused, *refusals(left), *missed)]
-    findings = [finding.as_dict() for finding in found[:MOST_FINDINGS]]
-    result = _result(changes.actions, more, left)
-    notes = {"notes": list(changes.notes)} if result["changed"] and changes.notes else {}
-    removed = {"removed": [one._asdict() for one in changes.removed]} if changes.removed else {}
-    return {**result, "refused": refused, "findings": findings, **notes, **removed}
-
-
-def _result(planned: Iterable[Action], more: Mapping[str, Any], left: Sequence[tuple[Action, str]]) -> dict[str, Any]:
-    """What the planned actions came to, but for those `left`; `more` is what carrying out returned beside them."""
-    undone = [id(action) for action, _ in left]
-    actions = [action for action in planned if id(action) not in undone]
-    done = more.get("done", [str(action) for action in actions])
-    return {
-        **{key: value for key, value in more.items() if key != "done"},
-        "changed": bool(actions),
-        "actions": list(done),
-        "diff": differences(actions),
+    acted = done_of(changes.actions, carried)
+    answer: ChangeAnswer = {
+        "changed": bool(acted),
+        "actions": carried.get("done", [str(action) for action in acted]),
+        "diff": differences(acted),
+        "refused": [one.as_dict() for one in (*changes.refused, *refusals(left), *missed)],
+        "findings": [finding.as_dict() for finding in found[:MOST_FINDINGS]],
     }
+    if "pending" in carried:
+        answer["pending"] = carried["pending"]
+    if acted and changes.notes:
+        answer["notes"] = list(changes.notes)
+    if changes.removed:
+        answer["removed"] = [one._asdict() for one in changes.removed]
+    return answer
 
 
-def _seen(observe: Callable[[], Any]) -> Any:
-    """What an observation says that a change needs. Raises ControlError where it cannot be seen."""
-    try:
-        return observe()
-    except Unseen as unseen:
-        raise ControlError(str(unseen)) from None
-
-
-def in_quarantine(host: Host, do: str, ids: Sequence[str], dry_run: bool = False) -> dict[str, Any]:
-    """List what a host's quarantine holds, or restore or prune what it has under these ids, and nothing else.
-
-    The result of the module `quarantine`: {changed, items, broken, left_out} of a list, and else {changed, actions,
-    diff, outcomes: [{id, done, why}]}, with {failed, msg} where something was not done. Raises ControlError.
-    """
-    from .controls.apps.quarantine import operator
-
-    host.require_root()
-    if do == LIST:
-        return {"changed": False, **_seen(lambda: operator.listed(host))}
-    with host.exclusive():
-        found = _seen(lambda: operator.chosen(host, do, ids))
-        planned = [one.action for one in found if one.action is not None]
-        more = dict({} if dry_run else carry_out(Changes(planned, independent=True)))
-        left = more.pop("left", [])
-    outcomes = operator.outcomes(found, left)
-    missed = [one for one in outcomes if not one["done"]]
-    result = {"outcomes": outcomes, **_result(planned, more, left)}
-    if not missed:
-        return result
-    few = "; ".join(f"{one['id']}: {one['why']}" for one in missed[:MISSED])
-    rest = f" (and {len(missed) - MISSED} more)" if missed[MISSED:] else ""
-    return {**result, "failed": True, "msg": f"not {DONE[do]}: {few}{rest}"}
+def done_of(planned: Iterable[Action], carried: Carried) -> list[Action]:
+    """The planned actions without those that were left as they are."""
+    undone = [id(action) for action, _ in carried.get("left", ())]
+    return [action for action in planned if id(action) not in undone]

@@ -46,7 +46,7 @@ ENTRIES = tuple(
     f"{PACKAGE}.{module}"
     for module in ("host.run", "host.audit_program", "host.cache", "base.json_text", "model.plan_text")
 )
-ROOTS = ("compliance_state", "Host", "keep", "whole", "written")  # what the loader calls
+ROOTS = ("compliance_state", "Host", "keep", "known", "whole", "written")  # what the loader calls
 PROGRAMS = os.path.join("host", "programs")
 HOST_SIDE = ("base", "model", "host")  # the rooms whose files a host can get: what is reached in them is sent
 # These change a host, and a stream changes nothing.

@@ -15,7 +15,7 @@ from made_quarantine import FILE, ITEMS, TREE, enforced, folders, made_host, pic
 from proscribe.host.controls.applying import carry_out
 from proscribe.host.controls.apps.quarantine import manifest, moving, operator
 from proscribe.host.controls.base import Changes
-from proscribe.host.run import in_quarantine
+from proscribe.host.quarantine import in_quarantine
 from proscribe.host.system import ControlError, Host, Unseen
 from proscribe.host.system.directories import Attributes
 from proscribe.host.system.forked import Limits, run_apart

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..system import ControlError, Unseen
 from .base import Action, Changes
 
+if TYPE_CHECKING:
+    from .base import Carried
+
 PATIENCE = 600.0  # seconds for all that is changed of one user's
 
 
-def carry_out(changes: Changes) -> Mapping[str, Any]:
+def carry_out(changes: Changes) -> Carried:
     """Do the actions in their order. Raises ControlError with what failed, and with what was done in `done`.
 
-    What is a user's is changed apart (system/forked.py). Where that fails it is his finding and nobody's failure: it is
-    returned in `left`, [(action, why)]. `done` is each action that was carried out, with how it ended.
+    What is a user's is changed apart (system/forked.py). Where that fails it is his finding and nobody's failure.
     """
     if changes.beforehand:
         with contextlib.suppress(ControlError, Unseen):

@@ -14,7 +14,7 @@ is imported inside `enforce` and `lift`, because an audit pays for every line th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Protocol, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Protocol, Sequence
 
 from ...base.tuples import NamedTuple
 from ...model.finding import LARGEST_DIFFERENCES, Verdict
@@ -22,7 +22,17 @@ from ...model.removed import Removed
 from ..system import Host
 
 if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from ...model.types.answer import Difference, Pending, Refused
     from ...model.types.plan import Plan
+
+    class Carried(TypedDict, total=False):
+        """What carrying changes out came to."""
+
+        left: list[tuple[Action, str]]  # what is a user's and could not be changed, and why
+        done: list[str]  # each action that was carried out, with how it ended
+        pending: Pending  # what the firewall waits for
 
 
 class Action(NamedTuple):
@@ -43,11 +53,12 @@ class Action(NamedTuple):
         return f"{self.verb} {self.subject}"
 
 
-def differences(actions: Iterable[Action]) -> List[Dict[str, str]]:
+def differences(actions: Iterable[Action]) -> list[Difference]:
     """What the actions change, as a module of Ansible answers it: as much as an answer may have, and the first parts
     of what is too long.
     """
-    left, found = LARGEST_DIFFERENCES, []
+    left = LARGEST_DIFFERENCES
+    found: list[Difference] = []
     for action in actions:
         before, after = action.before[:left], action.after[: max(left - len(action.before), 0)]
         left -= len(before) + len(after)
@@ -61,6 +72,9 @@ class Refusal(NamedTuple):
     rule: str
     subject: str
     reason: str
+
+    def as_dict(self) -> Refused:
+        return {"rule": self.rule, "subject": self.subject, "reason": self.reason}
 
 
 class Changes(NamedTuple):

@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 from functools import partial
-from typing import Any, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Callable, Iterable, Mapping
 
 from ..controls.base import Action, Changes, differences
 from ..system import DARWIN, WRITTEN_BY, ControlError, Host
 from ..system.units import unit_text
 from .reach import require_own
 from .visible import require_visible
+
+if TYPE_CHECKING:
+    from ...model.types.answer import ChangeAnswer
+    from ...model.types.schedule import Runs
 
 DRIFT = "proscribe-drift"  # the controller's units
 PULL = "proscribe-pull"  # a host's own
@@ -42,8 +46,8 @@ def planned(
     host: Host,
     part: str,
     files: Mapping[str, str],
-    settings: Mapping[str, Any],
-    runs: Mapping[str, Any] | None = None,
+    settings: Mapping[str, object],
+    runs: Runs | None = None,
 ) -> Changes:
     """What brings one part (DRIFT or PULL) of a schedule in place: `files` are texts by path, `settings` (with the
     host's own name in them) what its program reads, {} for none, `runs` {account, paths, starts, writes} what it runs,
@@ -105,8 +109,8 @@ def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
     return Changes(actions)
 
 
-def change(host: Host, work: Callable[[], Changes], dry_run: bool) -> dict[str, Any]:
-    """Do what is planned and say what was done: {changed, actions, diff}. Raises ControlError."""
+def change(host: Host, work: Callable[[], Changes], dry_run: bool) -> ChangeAnswer:
+    """Do what is planned and say what was done. Raises ControlError."""
     host.require_root()
     with host.exclusive() if host.system != DARWIN else contextlib.nullcontext():
         actions = work().actions

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Collection, Iterable, Iterator, Mapping, Sequence
 
 from ..system import ControlError, Host
+
+if TYPE_CHECKING:
+    from ...model.types.schedule import Runs
 
 # What does not stay: emptied at a boot, by age, or at a log-out (file-hierarchy(7)).
 PASSING = ("/tmp", "/var/tmp", "/run", "/var/run", "/dev", "/proc", "/sys")
@@ -58,7 +61,7 @@ print(json.dumps(found + [[path, unwritable(path)] for path in writes]))
 """
 
 
-def require_visible(host: Host, units: Mapping[str, str], runs: Mapping[str, Any]) -> None:
+def require_visible(host: Host, units: Mapping[str, str], runs: Runs) -> None:
     """Raises ControlError, with the first path and what is wrong with it, unless the services among the `units` (texts
     by path) see all that `runs` names: `paths`, of which they run `starts` and write to `writes`, as its `account`.
     """
@@ -100,7 +103,7 @@ def _added(host: Host, path: str) -> Iterator[str]:
             yield from _settings(host.text(f"{folder}/{name}") or "") if name.endswith(".conf") else ()
 
 
-def _tried(host: Host, runs: Mapping[str, Any], settings: Sequence[str]) -> Iterable[Sequence[str]]:
+def _tried(host: Host, runs: Runs, settings: Sequence[str]) -> Iterable[Sequence[str]]:
     """Each path, and what is wrong with it in a unit with these settings; "" for nothing."""
     starts, writes = list(runs.get("starts", ())), list(runs.get("writes", ()))
     given = json.dumps([_there([*runs["paths"], *starts]), starts, writes])

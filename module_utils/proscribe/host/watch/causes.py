@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Iterable, Sequence
 
 if TYPE_CHECKING:
-    from ...model.types.record import Evidence, Observed
+    from ...model.types.record import Evidence, Observed, Rule
 
 
 def by_cause(record: Observed, rules: Iterable[str]) -> list[tuple[str, list[str]]]:
     """Some rules of a record by what was found of them: [(the cause in words, its rules)]. Each rule is there once."""
-    found: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    found: dict[tuple[str, ...], list[Rule]] = {}
     chosen = set(rules)
     for rule in record["rules"]:
         if rule["rule"] in chosen:

@@ -7,7 +7,7 @@ run has confirmed its plan in time.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Iterator, Mapping
+from typing import TYPE_CHECKING, Iterator, Mapping
 
 from ...base.moments import stamp
 from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Finding, Verdict
@@ -21,6 +21,7 @@ from .state import clock, files
 from .state.summary import is_stale
 
 if TYPE_CHECKING:
+    from ...model.types.call import OfController
     from ...model.types.plan import Plan
 
 WATCHER, PLAN = "watch/watcher", "watch/plan"
@@ -33,11 +34,11 @@ HEAD = " -ISXutf8\n"  # of the program, behind its interpreter
 def observe(
     host: Host,
     plan: Plan,
-    controller: Mapping[str, Any] | None = None,
+    controller: OfController | None = None,
     heartbeat: Heartbeat | None = None,
 ) -> list[Verdict]:
-    """The verdicts of the watch, of a host that has one or should have. `controller` is what a run knows: {release,
-    now}; None where nobody but the host itself says what is right. `heartbeat` is this observation's, which it began
+    """The verdicts of the watch, of a host that has one or should have. `controller` is what a run knows;
+    None where nobody but the host itself says what is right. `heartbeat` is this observation's, which it began
     with. Raises Unseen and ControlError.
     """
     if not host.privileged:
@@ -80,7 +81,7 @@ def _plan(host: Host, known: files.Settings, digest: str) -> Verdict:
     return Verdict(PLAN, NONCOMPLIANT, (Finding("plan", known.plan, detail=f"stale: {detail}"),))
 
 
-def _wrong(host: Host, plan: Plan, known: files.Settings, controller: Mapping[str, Any] | None) -> Iterator[Finding]:
+def _wrong(host: Host, plan: Plan, known: files.Settings, controller: OfController | None) -> Iterator[Finding]:
     """What is wrong with an installed watch."""
     desired = plan["watch"]
     if plan["digest"] in known.plans() and (known.every, known.max_age) != (desired["every"], desired["max_age"]):
@@ -171,7 +172,7 @@ def release(host: Host) -> str:
     return release_of(head + rest, code)
 
 
-def renew(host: Host, plan: Plan, controller: Mapping[str, Any] | None) -> None:
+def renew(host: Host, plan: Plan, controller: OfController | None) -> None:
     """A run has confirmed the plan: note it where this is a plan that the watch holds. Raises ControlError."""
     try:
         known = files.settings(host)
@@ -179,5 +180,5 @@ def renew(host: Host, plan: Plan, controller: Mapping[str, Any] | None) -> None:
         return
     if known is None or plan["digest"] not in known.plans():
         return
-    clock.set_by_controller(host, (controller or {}).get("now"))
+    clock.set_by_controller(host, controller.get("now") if controller else None)
     host.write(files.RENEWED, stamp(clock.effective(host)) + "\n", files.PRIVATE)

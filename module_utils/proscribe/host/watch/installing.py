@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Collection, Iterable, Mapping, Sequence
 
 from ...base.moments import is_stamp, stamp
 from ...model.plan import canonical
@@ -23,6 +23,8 @@ from .starts import reported
 from .state import clock, files, journal
 
 if TYPE_CHECKING:
+    from ...model.types.answer import ChangeAnswer
+    from ...model.types.call import WatchGiven
     from ...model.types.plan import Plan
 
 RUNNING = (reported.STATE, f"{reported.STATE}.new")  # what the daemon reports of itself
@@ -31,9 +33,9 @@ TIMEOUT = 120  # seconds for a call of systemctl
 READY_WITHIN = 120.0  # seconds in which a daemon that was started has read what is restricted, on a busy host
 
 
-def enforce(host: Host, plan: Plan, given: Mapping[str, Any]) -> Changes:
-    """What installs the watch, or removes it where the plan has none. `given` is what the controller sent: {program:
-    text, code: bytes, plans: [the plans, the host's first], now}. Raises ControlError.
+def enforce(host: Host, plan: Plan, given: WatchGiven) -> Changes:
+    """What installs the watch, or removes it where the plan has none. `given` is what the controller sent. Raises
+    ControlError.
     """
     if "watch" not in plan:
         return lift(host)
@@ -163,14 +165,14 @@ def _is_ready(host: Host, made: files.Settings, within: float) -> bool:
 
 
 def change(
-    host: Host, plan: Plan, given: Mapping[str, Any], lift_it: bool = False, dry_run: bool = False
-) -> dict[str, Any]:
+    host: Host, plan: Plan, given: WatchGiven | None, lift_it: bool = False, dry_run: bool = False
+) -> ChangeAnswer:
     """Install the watch, or remove it, and report what was done, as run.change does. Raises ControlError."""
     host.require_root()
     if host.system == DARWIN and lift_it:  # nothing was ever changed there
         return {"changed": False, "actions": [], "refused": [], "findings": [], "diff": []}
     with host.exclusive():
-        changes = lift(host) if lift_it else enforce(host, plan, given)
+        changes = lift(host) if lift_it or given is None else enforce(host, plan, given)
         done = [] if dry_run else list(carry_out(changes)["done"])
     diff = differences(changes.actions)
     actions = [str(action) for action in changes.actions] if dry_run else done

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 from ...base.json_text import written
 from ...base.moments import stamp
 from ...base.tuples import NamedTuple
 from ...model.finding import NONCOMPLIANT, REPAIRED, WATCH, mark_repaired
-from ...model.plan import has_hours_or_groups, known, once
+from ...model.plan import has_hours_or_groups, once
+from ...model.plan import known as known_plan
 from ..controls.applying import carry_out
 from ..controls.apps.requests.answers import NOTIFIED
 from ..controls.base import Changes
@@ -25,22 +26,25 @@ from .state import clock, effective, files, journal, pause
 from .state.summary import is_stale
 
 if TYPE_CHECKING:
+    from ...model.types.answer import ChangeAnswer
+    from ...model.types.plan import Plan
     from ...model.types.record import Observed
+    from ..controls.base import Carried
+    from .types import LastObservation, Line
+
+    Change = Callable[..., ChangeAnswer]
 
 MOST_REMOVALS = 25  # packages that one observation removes
 LOAD_TIME = 20.0  # seconds for a new table of the firewall to be loaded
 MOST_FAILURES = 300  # characters of a message
 MOST_UNWRITTEN = 50  # lines of the journal that wait for it to be writable
 
-if TYPE_CHECKING:
-    Plan = Mapping[str, Any]
-
 
 class Operations(NamedTuple):
     """The two operations on a host, as run.py has them: what uses them is below it."""
 
-    observe: Callable[..., tuple[dict[str, Any], list[str]]]
-    change: Callable[..., dict[str, Any]]
+    observe: Callable[..., tuple[Observed, list[str]]]
+    change: Change
 
 
 class Observation:
@@ -50,11 +54,11 @@ class Observation:
         self.host, self.known, self.operations = host, known, operations
         self.before = files.state(host)
         self.reported: list[str] = []  # what is wrong and need not be written down again
-        self.unwritten: list[dict[str, Any]] = []  # lines that the journal could not take
+        self.unwritten: list[Line] = []  # lines that the journal could not take
         self.unsaved: list[str] = []  # why the record and the state of this observation are not on the disk
-        self.ended_early: list[dict[str, Any]] | None = None  # lines of one that did not come to its end
+        self.ended_early: list[Line] | None = None  # lines of one that did not come to its end
 
-    def run(self, plan: Plan) -> dict[str, Any]:
+    def run(self, plan: Plan) -> Observed:
         """Observe and correct; the record. Raises ValueError for an unusable plan."""
         digest = str(plan["digest"])
         self._write(self.before.get("unwritten", []))
@@ -74,7 +78,7 @@ class Observation:
         if drifted and not pause.active(self.host):
             failed = self._correct(plan, drifted)
             after, _ = self.operations.observe(self.host, plan)
-            was = {**record, "rules": [rule for rule in record["rules"] if rule["rule"] not in turned]}
+            was: Observed = {**record, "rules": [rule for rule in record["rules"] if rule["rule"] not in turned]}
             right = set(wrong) - set(_wrong(after, drifted))
             record = mark_repaired(was, after)
             repaired = {rule["rule"] for rule in record["rules"] if rule["state"] == REPAIRED}
@@ -118,7 +122,7 @@ class Observation:
         if earlier not in plans:  # a run has brought others since the last own observation
             earlier = plans[plans.index(digest) - 1]
         with contextlib.suppress(files.Damaged, Unseen):
-            return known(effective.stored(self.host, self.known, earlier), {})
+            return known_plan(effective.stored(self.host, self.known, earlier), {})
         return None
 
     def _by_earlier_plan(self, earlier: Plan | None, wrong: list[str]) -> set[str]:
@@ -173,34 +177,35 @@ class Observation:
             if not fields["rules"]:
                 return
         elif event != "corrected":
-            last = next((line for line in reversed(self._of_killed()) if line["event"] == event), None)
+            last: Any = next((line for line in reversed(self._of_killed()) if line["event"] == event), None)
             if last and (event == "clock" or {**last, **fields} == last):  # the clock is behind by less by now
                 return
-        self._write([{"at": stamp(time.time()), "event": event, **fields}])
+        line: Any = {"at": stamp(time.time()), "event": event, **fields}
+        self._write([line])
 
     def _is_open(self, rule: str) -> bool:
         """Whether an observation that was killed wrote down that a rule drifted, and not that it was corrected."""
         lines = [one for one in self._of_killed() if one["event"] in ("drift", "corrected") and rule in one["rules"]]
         return bool(lines) and lines[-1]["event"] == "drift"
 
-    def _of_killed(self) -> list[dict[str, Any]]:
+    def _of_killed(self) -> list[Line]:
         """The lines that were written since the last observation that came to its end."""
         if self.ended_early is None:
             last = self.before.get("last", "")
-            lines: list[dict[str, Any]] = []
+            lines: list[Line] = []
             with contextlib.suppress(Unseen):
                 lines = journal.read(self.host)[0]
             self.ended_early = [line for line in lines if line["at"] > last]
         return self.ended_early
 
-    def _write(self, lines: Sequence[Mapping[str, Any]]) -> None:
+    def _write(self, lines: Sequence[Line]) -> None:
         """Have lines in the journal. A full disk does not keep a host from being corrected: they wait."""
         for line in lines:
             fields = {name: value for name, value in line.items() if name not in ("at", "event")}
             try:
                 journal.write_down(self.host, str(line.get("event")), fields, str(line.get("at")))
             except (ControlError, Unseen):
-                self.unwritten.append(dict(line))
+                self.unwritten.append(line)
             except (ValueError, TypeError):  # no line, in what an earlier observation left
                 continue
 
@@ -234,7 +239,7 @@ class Observation:
     def _store(self, record: Observed, digest: str, wrong: list[str], failed: list[str]) -> None:
         waiting, self.unwritten = self.unwritten, []
         self._write(waiting)  # what was corrected may have made room
-        given = {
+        given: LastObservation = {
             "last": stamp(time.time()),
             "plan": digest,
             "drifted": wrong,
@@ -244,8 +249,9 @@ class Observation:
             "up": clock.awake(),
             "boot": clock.boot_id(self.host),
             "journal": journal.extent(self.host),
-            **({"unwritten": self.unwritten[:MOST_UNWRITTEN]} if self.unwritten else {}),
         }
+        if self.unwritten:
+            given["unwritten"] = self.unwritten[:MOST_UNWRITTEN]
         for path, content in ((files.STATE, given), (files.RECORD, record)):
             try:
                 self.host.write(path, written(content), 0o600)
@@ -261,14 +267,14 @@ def _wrong(record: Observed, drifted: list[str]) -> list[str]:
     return [rule for rule in rules if rule.partition("/")[0] in drifted]
 
 
-def corrected(host: Host, plan: Plan, name: str, change: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+def corrected(host: Host, plan: Plan, name: str, change: Change) -> ChangeAnswer:
     """Correct one control as a run does; the result of run.change. Raises ControlError, Unseen and ValueError."""
     if name == "firewall":
         return _firewall(host, plan, change)
     return change(host, plan, name, doing=limited)
 
 
-def limited(changes: Changes) -> Mapping[str, Any]:
+def limited(changes: Changes) -> Carried:
     """Carry changes out, but none of those that would remove very many packages. Raises ControlError."""
     removed = sum(len(one.before.splitlines()) or 1 for one in changes.actions if one.verb == "remove")
     if removed > MOST_REMOVALS:
@@ -279,7 +285,7 @@ def limited(changes: Changes) -> Mapping[str, Any]:
     return carry_out(changes)
 
 
-def _firewall(host: Host, plan: Plan, change: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+def _firewall(host: Host, plan: Plan, change: Change) -> ChangeAnswer:
     """Correct the firewall. A table that was confirmed before is loaded at once. Another one is tried out as a run does
     it, with the timer that takes it back; no controller connects anew, so only what the host can see by itself confirms
     it: it still reaches the gateways and resolvers that it reached before.
@@ -287,15 +293,15 @@ def _firewall(host: Host, plan: Plan, change: Callable[..., dict[str, Any]]) -> 
     from ..controls.firewall import confirm, program
     from ..system.forked import Limits, run_apart
 
-    def tried() -> dict[str, Any]:
+    def tried() -> ChangeAnswer:
         return change(host, plan, "firewall", doing=confirm.trying(host, plan))
 
     # The candidate is loaded once the process that began it has ended, so that is not this one.
-    done: dict[str, Any] = run_apart(lambda: confirm.in_turn(host, tried), Limits(seconds=600, memory=0))
+    done: ChangeAnswer = run_apart(lambda: confirm.in_turn(host, tried), Limits(seconds=600, memory=0))
     pending = done.pop("pending", None)
-    if not pending:
+    if not pending or isinstance(pending, str):
         return done
-    token = str(pending["token"])
+    token = pending["token"]
     end = time.monotonic() + LOAD_TIME
     names = [f"{program.RUN}/{outcome}-{token}" for outcome in ("loaded", "failed")]
     while not any(map(host.stat, names)) and time.monotonic() < end:
@@ -317,7 +323,7 @@ def observed(
     plan, follows = cached(digest) or (effective.stored(host, known, digest), {})
     count = len(follows)
     observation = Observation(host, known, operations)
-    observation.run(known(plan, follows))
+    observation.run(known_plan(plan, follows))
     if len(follows) != count or not count:
         keep(digest, (plan, follows))
     return observation.unsaved

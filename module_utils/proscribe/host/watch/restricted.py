@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING, Any, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Collection, Iterator, Mapping, Sequence
 
 from ...base.tuples import NamedTuple
 from ..controls.apps.desired import Desired
@@ -31,6 +31,7 @@ from ..system.processes import RootNotRead
 
 if TYPE_CHECKING:
     from ...model.types.plan import Entry, Section
+    from .types import Sets
 
 APART = Limits(seconds=1.0)  # for one start
 SECONDS = 0.4  # of it for what lies around a program, and as many for what its user has installed
@@ -240,7 +241,7 @@ def _is_open(found: Sequence[Running]) -> bool:
     return not found or bool(found[0].identity.doubt)
 
 
-def sets(host: Host, sections: Sequence[Mapping[str, Any]], restricted: Restricted) -> dict[str, Any]:
+def sets(host: Host, sections: Sequence[Section], restricted: Restricted) -> Sets:
     """What the prefilter lets through (prefilter.py): all that plans enforce at any hour, and that can be certain."""
     parts: set[str] = set()
     exact: set[str] = set()

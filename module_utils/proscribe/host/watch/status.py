@@ -35,5 +35,6 @@ def _lines(host: Host, known: files.Settings) -> Iterator[str]:
         more = f" and {number - 1} more rules" if (number := len(one["rules"]) + one["rules_left_out"]) > 1 else ""
         times = f"drifted {one['times']} times, corrected {one['corrected']}, last {one['last']}"
         yield f"{one['rules'][0]}{more}: {times}{': ' if one['cause'] else ''}{one['cause']}"
-    for one in reversed(seen["ended"][-LAST:]):
-        yield f"{one['rule']}: {one['program']} of {one['user']} ended {one['times']} times, last {one['last']}"
+    for ended in reversed(seen["ended"][-LAST:]):
+        whose = f"{ended['rule']}: {ended['program']} of {ended['user']}"
+        yield f"{whose} ended {ended['times']} times, last {ended['last']}"

@@ -30,7 +30,8 @@ from .restricted import BWRAP, Restricted, sets
 from .state import clock, effective, files, journal, pause
 
 if TYPE_CHECKING:
-    from ...model.types.plan import Plan
+    from ...model.types.plan import Plan, Section
+    from .types import Sets, Verdicts
 
 LINGERS = 70.0  # seconds without a request; longer than what is counted waits to be written
 RELOADED = 60.0  # seconds after which the plan is read again: who is in a group follows to the minute
@@ -93,12 +94,12 @@ class Verifying:
         """The digest of the plan that is in effect now; "" where none is known."""
         return effective.digest_in_effect(self.host, self.known) if self.known else ""
 
-    def sets(self, now: float) -> dict[str, Any]:
+    def sets(self, now: float) -> Sets:
         """What the daemon lets through."""
         self.read_at = -RELOADED
         self.reload(now)
         known = self.known
-        sections: list[Mapping[str, Any]] = []
+        sections: list[Section] = []
         again = 0.0
         if known:
             plan = effective.stored(self.host, known, self.digest)
@@ -108,12 +109,13 @@ class Verifying:
             sections = [section for one in plans if (section := _section(one))]
             again = max(1.0, float(later[SUCCESSORS - 1][0] - present)) if len(later) > SUCCESSORS else 0.0
         found = sets(self.host, sections, self.restricted)
-        watched = {"read": files.identity(known), "every": known.every * 1.1} if known else {}
-        return {**found, **watched, "files": [files.SETTINGS, *found["files"]], "again": again}
+        if known:
+            found["read"], found["every"] = files.identity(known), known.every * 1.1
+        return {**found, "files": [files.SETTINGS, *found["files"]], "again": again}
 
     # -- the timer
 
-    def timer(self, now: float) -> dict[str, Any]:
+    def timer(self, now: float) -> Verdicts:
         """Have systemd observe this host again, where somebody has stopped or changed that."""
         from .restoring import restored
 
@@ -124,7 +126,7 @@ class Verifying:
 
     # -- starts
 
-    def starts(self, given: Sequence[tuple[int, str, Any]], now: float) -> dict[str, Any]:
+    def starts(self, given: Sequence[tuple[int, str, tuple[Any, ...]]], now: float) -> Verdicts:
         """Verify some starts, and end what is restricted. {innocent: [keys], again: [numbers], later: seconds of each};
         `again` could not be verified, `later` was not tried.
         """
@@ -289,10 +291,10 @@ class Verifying:
             with contextlib.suppress(ControlError, Unseen):
                 self._end_forked(now)
 
-    def answer(self, request: Any) -> dict[str, Any]:
+    def answer(self, request: Any) -> Verdicts:
         """The answer to a request."""
         now = time.monotonic()
-        found: dict[str, Any]
+        found: Verdicts
         try:
             if request[0] == "sets":
                 found = {"sets": self.sets(now)}
@@ -308,7 +310,7 @@ class Verifying:
         return {**found, "used": used.user + used.system + used.children_user + used.children_system}
 
 
-def _section(plan: Plan) -> Mapping[str, Any] | None:
+def _section(plan: Plan) -> Section | None:
     """A plan's section on apps, where it is enforced."""
     section = plan["controls"].get("apps")
     return section if section and section["mode"] == "enforce" else None
@@ -328,7 +330,7 @@ def serve(verifying: Verifying, descriptor: int) -> None:
             request = _request(channel)
             if request is None:
                 break
-            content = marshal.dumps(verifying.answer(request))
+            content = marshal.dumps(dict(verifying.answer(request)))
             channel.sendall(len(content).to_bytes(4, "little") + content)
             end = time.monotonic() + LINGERS
         now = time.monotonic()

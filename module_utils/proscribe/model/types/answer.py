@@ -63,6 +63,13 @@ class Refused(TypedDict):
     reason: str
 
 
+class Pending(TypedDict):
+    """A change of the firewall that waits for its confirmation, for so many seconds."""
+
+    token: str
+    within: int
+
+
 class ChangeAnswer(Answer, total=False):
     """What a module that changes a host answers."""
 
@@ -72,7 +79,7 @@ class ChangeAnswer(Answer, total=False):
     diff: list[Difference]
     notes: list[str]
     removed: list[dict[str, str]]  # what a lift leaves removed, as model/removed.py has it
-    pending: str  # the token of a firewall's change that waits for its confirmation
+    pending: Pending | str  # the controller takes the token alone
 
 
 class QuarantineItem(TypedDict):

@@ -17,7 +17,7 @@ import contextlib
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Sequence
 
 from ....base.hashing import sha256
 from ...programs import SEND
@@ -29,7 +29,9 @@ from . import boot, exemptions, listing, loaded_state, loading, pending, program
 from .ruleset import TABLE
 
 if TYPE_CHECKING:
+    from ....model.types.answer import ChangeAnswer
     from ....model.types.plan import Plan
+    from ..base import Carried
 
 WITHIN = 60  # seconds until an unconfirmed change is taken back, where the plan does not say
 _TURNS = 5  # other runs that may come first
@@ -40,7 +42,7 @@ class Busy(ControlError):
     """Another run's change waits for its confirmation."""
 
 
-def in_turn(host: Host, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def in_turn(host: Host, work: Callable[[], ChangeAnswer]) -> ChangeAnswer:
     """Do some work on the firewall when no change of another run is pending, and again if one came first."""
     for _ in range(_TURNS):
         settle(host)
@@ -49,14 +51,15 @@ def in_turn(host: Host, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return work()
 
 
-def trying(host: Host, plan: Plan) -> Callable[[Changes], Mapping[str, Any]]:
+def trying(host: Host, plan: Plan) -> Callable[[Changes], Carried]:
     """How the changes of this control are carried out: those that load other rules than the confirmed ones are begun,
     and reported as `pending` {token, within}; what comes after them is left to `keep`. All others are carried out.
     """
-    section = plan["controls"].get("firewall") or {"settings": {}}
-    within = int(section["settings"].get("confirm_within", WITHIN))
+    within = WITHIN
+    if "firewall" in plan["controls"]:
+        within = plan["controls"]["firewall"]["settings"].get("confirm_within", WITHIN)
 
-    def carry(changes: Changes) -> Mapping[str, Any]:
+    def carry(changes: Changes) -> Carried:
         for number, action in enumerate(changes.actions):
             if isinstance(action.apply, loading.Load) and not action.apply.confirmed:
                 carry_out(changes._replace(actions=changes.actions[:number]))
@@ -97,7 +100,7 @@ def begin(host: Host, load: loading.Load, within: int) -> str:
     return token
 
 
-def keep(host: Host, token: str) -> dict[str, Any]:
+def keep(host: Host, token: str) -> ChangeAnswer:
     """Confirm a change: the result of the module for it. Raises ControlError where it was taken back, or is now.
 
     Call it over a connection that was made after the candidate was loaded.

@@ -14,7 +14,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from typing import Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Sequence
+
+if TYPE_CHECKING:
+    from ....model.types.schedule import PullSettings
 
 SIGNERS = "/etc/proscribe/pull_signers"
 
@@ -109,13 +112,13 @@ def ended(
 class Checkout:
     """The repository as this host has it, and the files of one of its commits, in two directories."""
 
-    def __init__(self, state: str, settings: Mapping[str, Any], signers: str = SIGNERS) -> None:
+    def __init__(self, state: str, settings: PullSettings, signers: str = SIGNERS) -> None:
         self.store = os.path.join(state, "repository")
         self.directory = os.path.join(state, "checkout")
         self.repository = settings["repository"]
-        self.branch = settings["branch"]
+        self.branch = settings.get("branch", "")
         self.first = settings.get("first_commit") or ""
-        self.signers = signers if settings["signed"] else ""
+        self.signers = signers if settings.get("signed") else ""
 
     def git(self, *words: str, timeout: float = 120, bounded: bool = False) -> bytes:
         """What git prints. Raises Problem."""

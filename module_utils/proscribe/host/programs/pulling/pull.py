@@ -19,10 +19,11 @@ import shutil
 import stat
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ....model.types.record import Observed
+    from ....model.types.record import Record, RecordError
+    from ....model.types.schedule import PullSettings
 
 if __package__:
     from .commits import Checkout, Problem, write
@@ -39,7 +40,7 @@ NO_REPORT = 78
 MOST_REPORTS = 14  # reports; the controller has the history
 
 
-def run(checkout: str, settings: Mapping[str, Any], reports: str) -> tuple[int, dict[str, Any] | None]:
+def run(checkout: str, settings: PullSettings, reports: str) -> tuple[int, Record | None]:
     """Run the drift playbook on this host: its exit code, and the host's record; None where it came to no report."""
     before = _links(reports)
     inventory = os.path.join(checkout, settings["inventory"])
@@ -56,7 +57,7 @@ def run(checkout: str, settings: Mapping[str, Any], reports: str) -> tuple[int, 
     if made is None:
         return code, None
     with open(os.path.join(reports, made, "hosts.jsonl"), encoding="utf-8") as lines:
-        records = [json.loads(line) for line in lines]
+        records: list[Record] = [json.loads(line) for line in lines]
     return code, next((record for record in records if record["host"] == settings["host"]), None)
 
 
@@ -66,7 +67,7 @@ def _links(reports: str) -> list[str]:
     return [os.readlink(link) for link in links if os.path.islink(link)]
 
 
-def store(record: Observed, path: str) -> None:
+def store(record: Record, path: str) -> None:
     """Keep the host's record, whole or not at all."""
     write(path, json.dumps(record, separators=(",", ":")).encode())
 
@@ -105,13 +106,12 @@ def attempts(checkout: Checkout) -> tuple[list[str], list[str]]:
     return [commit for commit in dict.fromkeys((fetched, checkout.good())) if commit], problems
 
 
-def pulled(settings: Mapping[str, Any], reports: str) -> tuple[int, dict[str, Any] | None]:
+def pulled(settings: PullSettings, reports: str) -> tuple[int, Record | None]:
     """Run the newest good commit; the code and the record, in which stands what was wrong on the way."""
     checkout = Checkout(STATE, settings)
     commits, problems = attempts(checkout)
-    trust = {}
-    if commits and not checkout.good() and not checkout.first:
-        trust["commit_trust"] = "first use"
+    first_use = bool(commits) and not checkout.good() and not checkout.first
+    if first_use:
         say(
             f"commit {commits[0][:12]} is the first that this host has seen, and is trusted for that: no"
             " proscribe_schedule_first_commit says where it has to begin"
@@ -130,8 +130,13 @@ def pulled(settings: Mapping[str, Any], reports: str) -> tuple[int, dict[str, An
         if record is not None:
             if commit != good:
                 checkout.keep(commit)
-            errors = [{"control": "run", "message": f"{text}; commit {commit[:12]} is kept"} for text in problems]
-            return code, {**record, "errors": [*record["errors"], *errors], "commit": commit, **trust}
+            errors: list[RecordError] = [
+                {"control": "run", "message": f"{text}; commit {commit[:12]} is kept"} for text in problems
+            ]
+            record = {**record, "errors": [*record["errors"], *errors], "commit": commit}
+            if first_use:
+                record["commit_trust"] = "first use"
+            return code, record
         problems.append(f"a run with commit {commit[:12]} came to no report (it ended with {code})")
         say(problems[-1])
     return code, None

@@ -32,6 +32,8 @@ from .waiting import Budget, Start, Waiting
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..types import Sets, Verdicts
+
 SETTLE = 0.01  # seconds after the first event: then its process is the new program
 PAUSE = 0.04  # seconds between two bundles: a thousand events cost one wake-up
 MOST_READS = 256  # of a bundle; what is left comes with the next one
@@ -87,7 +89,7 @@ class Verifier:
         self._socket.send(len(content).to_bytes(4, "little") + content)
         self.busy_until = now + within
 
-    def answer(self) -> dict[str, Any] | None:
+    def answer(self) -> Verdicts | None:
         """The answer, None while it is not whole. Raises OSError where there will be none."""
         while True:
             try:
@@ -99,7 +101,7 @@ class Verifier:
             self._said += piece
             size = int.from_bytes(self._said[:4], "little")
             if len(self._said) >= 4 + size > 4:
-                found: dict[str, Any] = marshal.loads(bytes(self._said[4 : 4 + size]))
+                found: Verdicts = marshal.loads(bytes(self._said[4 : 4 + size]))
                 self._said = bytearray()
                 self.busy_until = 0.0
                 return found
@@ -482,7 +484,7 @@ class Noticing:
             due = max(time.monotonic() + CHANGED, self.read_at + READ_EVERY)
             self.read_due = due if self.read_due is None else min(due, self.read_due)
 
-    def _use(self, sets: dict[str, Any], now: float) -> None:
+    def _use(self, sets: Sets, now: float) -> None:
         self.prefilter = Prefilter(sets)
         self.read, self.every = sets.get("read", ""), sets.get("every", 0.0)
         self._note()

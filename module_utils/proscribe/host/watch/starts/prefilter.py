@@ -7,7 +7,10 @@ that control (verifying.py). The sets come from there as well; this side only co
 from __future__ import annotations
 
 import os
-from typing import Any, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..types import Sets
 
 DELETED = " (deleted)"
 SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib")  # where only packages put anything: no portable app is there
@@ -20,20 +23,14 @@ DIGEST = 33  # characters before the name in a path of a store
 
 
 class Prefilter:
-    """What may be restricted, by its path alone.
+    """What may be restricted, by its path alone."""
 
-    `parts` are names of programs and of directories, anywhere in a path; `exact` are whole paths; `stems` are how the
-    names of portable apps begin, folded; `store` are the names of packages of Nix and Guix; `sandboxes` says whether
-    apps of flatpak's matter. `directories` are what a change in calls for a new prefilter.
-    """
-
-    def __init__(self, sets: Mapping[str, Any]) -> None:
+    def __init__(self, sets: Sets) -> None:
         self.parts = frozenset(sets.get("parts", ()))
         self.exact = frozenset(sets.get("exact", ()))
         self.stems = frozenset(sets.get("stems", ()))
         self.store = tuple(sets.get("store", ()))
         self.sandboxes = bool(sets.get("sandboxes"))
-        self.directories: list[str] = list(sets.get("directories", ()))
         self.shortest = min(map(len, self.stems), default=LONGEST_STEM + 1)
 
     def may_be(self, path: str) -> bool:

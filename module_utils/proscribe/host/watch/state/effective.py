@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ....base.json_text import from_json
 from ....base.moments import stamp
 from ...system import Host
 from . import clock, files
 
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
 
-def plan_in_effect(host: Host, known: files.Settings) -> dict[str, Any]:
+
+def plan_in_effect(host: Host, known: files.Settings) -> Plan:
     """The plan in effect, which is what a run installed, without what its hours say. Raises Damaged and Unseen."""
     return stored(host, known, digest_in_effect(host, known))
 
@@ -20,12 +23,12 @@ def digest_in_effect(host: Host, known: files.Settings) -> str:
     return known.in_effect(stamp(clock.effective(host)))
 
 
-def stored(host: Host, known: files.Settings, digest: str) -> dict[str, Any]:
+def stored(host: Host, known: files.Settings, digest: str) -> Plan:
     """A plan that is stored under its digest. Raises Damaged and Unseen."""
     path = files.plan_file(digest)
     content = files.require(host, known, path)
     try:
-        plan = from_json(content)
+        plan: Plan = from_json(content)
     except (ValueError, RecursionError):
         raise files.Damaged(path, "is no plan") from None
     if type(plan) is not dict or plan.get("digest") != digest:

@@ -6,13 +6,16 @@ whoever is root can write new ones. That is why a run compares the program and t
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 from ....base.hashing import sha256
 from ....base.json_text import from_json, to_json, written
 from ....base.moments import is_stamp
 from ....base.tuples import NamedTuple
 from ...system import STATE_DIRECTORY, ControlError, Host, Unseen
+
+if TYPE_CHECKING:
+    from ..types import LastObservation
 
 PLACE = f"{STATE_DIRECTORY}/watch"
 PROGRAM = "/usr/libexec/proscribe/watch"
@@ -98,7 +101,7 @@ def identity(known: Settings) -> str:
     return hash_of(written([*known[:-1], sorted(known.files.items())]).encode())
 
 
-def given_in(content: bytes) -> dict[str, Any]:
+def given_in(content: bytes) -> Any:
     """A mapping out of JSON that root alone can have written; {} for what is none."""
     try:
         given = from_json(content.decode("utf-8"))
@@ -161,23 +164,15 @@ def _moment(host: Host, path: str) -> str | None:
     return text if is_stamp(text) else None
 
 
-def state(host: Host) -> dict[str, Any]:
+def state(host: Host) -> LastObservation:
     """What the last own observation left for the next one, by key; a key of another type is not there."""
     try:
         given = given_in(content_of(host, STATE, LARGEST_OF_OURS) or b"{}")
     except (Damaged, Unseen):
         return {}
-    types: Mapping[str, Any] = {"last": is_stamp, "plan": _is_text, "drifted": _are_texts, "failed": _are_texts}
-    types = {
-        **types,
-        "reported": _are_texts,
-        "unwritten": _are_mappings,
-        "clock": _is_count,
-        "up": _is_count,
-        "boot": _is_text,
-    }
-    types = {**types, "journal": lambda value: type(value) is list and len(value) == 2 and all(map(_is_count, value))}
-    return {key: given[key] for key, fits in types.items() if key in given and fits(given[key])}
+    sound: Any = {key: given[key] for key, fits in _FITS.items() if key in given and fits(given[key])}
+    found: LastObservation = sound
+    return found
 
 
 def _is_text(value: object) -> bool:
@@ -194,3 +189,22 @@ def _are_texts(value: object) -> bool:
 
 def _are_mappings(value: object) -> bool:
     return type(value) is list and all(type(one) is dict for one in value)
+
+
+def _is_extent(value: object) -> bool:
+    return type(value) is list and len(value) == 2 and all(map(_is_count, value))
+
+
+# What each key of the state may hold.
+_FITS = {
+    "last": is_stamp,
+    "plan": _is_text,
+    "drifted": _are_texts,
+    "failed": _are_texts,
+    "reported": _are_texts,
+    "unwritten": _are_mappings,
+    "clock": _is_count,
+    "up": _is_count,
+    "boot": _is_text,
+    "journal": _is_extent,
+}

@@ -11,13 +11,16 @@ import contextlib
 import os
 import stat
 import time
-from typing import Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from ....base.json_text import from_json, to_json
 from ....base.moments import is_stamp, seconds, stamp
 from ...system import STATE_DIRECTORY, ControlError, Host, Unseen
 from ...system.locking import deadline, locked
 from .turns import in_turns
+
+if TYPE_CHECKING:
+    from ..types import Line
 
 NAME = "journal.jsonl"
 OLDER = NAME + ".1"
@@ -50,7 +53,7 @@ EVENTS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def append(host: Host, event: str, **fields: Any) -> None:
+def append(host: Host, event: str, **fields: object) -> None:
     """Write one event down, now. `fields` are those of EVENTS; texts that are too long are cut, and many rules become
     several lines. Raises ControlError where nothing can be written, ValueError for an event that there is not.
     """
@@ -68,11 +71,11 @@ def write_down(host: Host, event: str, fields: Mapping[str, Any], at: str = "") 
         _write(host, _line({"at": at, "event": event, **_cut(event, {**fields, **part})}))
 
 
-def read(host: Host) -> tuple[list[dict[str, Any]], int]:
-    """The journal's lines, the newest last, and how many were left out because they are none: {at, event, and the
-    fields of EVENTS}. What is no file is left out as one. Raises Unseen where the files cannot be read.
+def read(host: Host) -> tuple[list[Line], int]:
+    """The journal's lines, the newest last, and how many were left out because they are none. What is no file is left
+    out as one. Raises Unseen where the files cannot be read.
     """
-    lines: list[dict[str, Any]] = []
+    lines: list[Line] = []
     left_out = 0
     for path in (OLDER_JOURNAL, JOURNAL):
         seen = host.stat(path)
@@ -117,7 +120,7 @@ def has_lost_lines(host: Host, before: Sequence[int], since: str) -> bool:
     return not (older and older.st_mtime >= seconds(since))
 
 
-def parsed(text: bytes) -> dict[str, Any] | None:
+def parsed(text: bytes) -> Line | None:
     """A line of the journal; None for what is none."""
     if len(text) >= LARGEST_LINE:
         return None
@@ -130,13 +133,14 @@ def parsed(text: bytes) -> dict[str, Any] | None:
     event = given.get("event")
     if type(event) is not str or event not in EVENTS or not is_stamp(given.get("at")):
         return None
-    found = {"at": given["at"], "event": event}
+    found: Any = {"at": given["at"], "event": event}
     for name, kind in EVENTS[event].items():
         value = given.get(name)
         if not _is(kind, value):
             return None
         found[name] = value
-    return found
+    line: Line = found
+    return line
 
 
 def _is(kind: str, value: Any) -> bool:
@@ -153,9 +157,9 @@ def _is_text(value: Any, longest: int) -> bool:
     return type(value) is str and len(value) <= longest and value.isprintable()
 
 
-def _cut(event: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _cut(event: str, fields: Mapping[str, Any]) -> dict[str, object]:
     """The fields as a line may have them. Raises ValueError for one of another type."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for name, kind in EVENTS[event].items():
         value = fields[name]
         if kind == TEXT:
@@ -173,9 +177,9 @@ def _printable(text: str, longest: int) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:longest])
 
 
-def _line(given: Mapping[str, Any]) -> bytes:
+def _line(given: Mapping[str, object]) -> bytes:
     """A line that is short enough: users go first, then the ends of what is longest."""
-    line: dict[str, Any] = dict(given)
+    line: Any = dict(given)
     while True:
         text = to_json(line, separators=(",", ":")).encode() + b"\n"
         if len(text) <= LARGEST_LINE:
@@ -272,7 +276,7 @@ def _become_older(host: Host) -> None:
         host.write(OLDER_JOURNAL, b"".join(text + b"\n" for text, _ in chosen), 0o600)
 
 
-def _whose(line: Mapping[str, Any]) -> tuple[str, str]:
+def _whose(line: Line) -> tuple[str, str]:
     """What a line is about, of those that take turns: a user's programs, a control, an event."""
     if line["event"] == "ended":
         return "ended", line["user"]

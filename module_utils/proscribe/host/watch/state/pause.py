@@ -6,18 +6,22 @@ Meanwhile the host is still observed, and what drifts is written down; nothing i
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from ....base.json_text import to_json
 from ....base.moments import is_stamp, seconds, stamp
 from ...system import Host, Unseen, one_line
 from . import clock, files, journal
 
+if TYPE_CHECKING:
+    from ....model.types.record import Pause
+
 LONGEST = 7 * 24 * 3600  # seconds
 LONGEST_REASON = 300  # characters
 
 
-def active(host: Host) -> dict[str, str] | None:
-    """The pause that is in force: {until, reason, by}; None for none. What is no pause, or too long a one, is none."""
+def active(host: Host) -> Pause | None:
+    """The pause that is in force; None for none. What is no pause, or too long a one, is none."""
     try:
         given = files.given_in(files.content_of(host, files.FROZEN, files.LARGEST_OF_OURS) or b"{}")
     except (files.Damaged, Unseen):
@@ -31,8 +35,8 @@ def active(host: Host) -> dict[str, str] | None:
     ends = given.get("uptime")
     if type(ends) is int and given.get("boot") == clock.boot_id(host) and _uptime() >= ends:
         return None
-    cut = {key: one_line(given[key])[:LONGEST_REASON] for key in ("reason", "by")}
-    return {"until": given["until"], **cut}
+    reason, by = (one_line(given[key])[:LONGEST_REASON] for key in ("reason", "by"))
+    return {"until": given["until"], "reason": reason, "by": by}
 
 
 def freeze(host: Host, duration: str, reason: str, by: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Callable, Iterable
 
 from ....base.moments import seconds
 from ...system import ControlError, Host
@@ -11,7 +11,13 @@ from .clock import effective
 from .turns import in_turns
 
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from ....model.types.plan import Plan
+    from ....model.types.record import EndedProgram, Incident, Watched
+    from ..types import Gathered, Line
+
+    One = TypeVar("One")
 
 MOST = 200  # incidents, and programs that were ended
 MOST_USERS = 20
@@ -24,15 +30,16 @@ def is_stale(host: Host, max_age: int, renewed: str | None) -> bool:
     return renewed is None or effective(host) - seconds(renewed) > max_age
 
 
-def summary(host: Host, plan: Plan) -> dict[str, Any]:
+def summary(host: Host, plan: Plan) -> Watched:
     """The record's part about the watch (docs/watch.md). Raises Unseen for who may not read the journal."""
     try:
         known = files.settings(host)
     except files.Damaged:
         known = None
-    given = plan.get("watch") or {}
-    every = int(given.get("every") or (known.every if known else 0))
-    max_age = int(given.get("max_age") or (known.max_age if known else 0))
+    if "watch" in plan:
+        every, max_age = plan["watch"]["every"], plan["watch"]["max_age"]
+    else:
+        every, max_age = (known.every, known.max_age) if known else (0, 0)
     renewed = files.renewed(host)
     try:
         lines, unreadable = journal.read(host)
@@ -40,43 +47,47 @@ def summary(host: Host, plan: Plan) -> dict[str, Any]:
         lines, unreadable = [], 1
     paused = pause.active(host)
     left_out = {JOURNAL: unreadable} if unreadable else {}
-    return {
+    watched: Watched = {
         "every": every,
         "renewed": renewed,
         "stale": known is not None and is_stale(host, max_age, renewed),
         "last": files.state(host).get("last"),
         "since": lines[0]["at"] if lines else None,
-        **({"frozen": paused} if paused else {}),
-        "incidents": _chosen(_incidents(lines), "control", left_out),
-        "ended": _chosen(_ended(lines), "user", left_out),
+        "incidents": _chosen(_incidents(lines), lambda one: one["control"], lambda one: one["control"], left_out),
+        "ended": _chosen(_ended(lines), lambda one: one["user"], lambda one: one["rule"].partition("/")[0], left_out),
         "left_out": left_out,
     }
+    if paused:
+        watched["frozen"] = paused
+    return watched
 
 
-def _chosen(found: list[dict[str, Any]], whose: str, left_out: dict[str, int]) -> list[dict[str, Any]]:
+def _chosen(
+    found: list[One], whose: Callable[[One], str], control_of: Callable[[One], str], left_out: dict[str, int]
+) -> list[One]:
     """At most so many, of each control or user in turn; those that are left out are counted by their control."""
-    chosen = in_turns(found, lambda one: one[whose], MOST, lambda one: 1)
+    chosen = in_turns(found, whose, MOST, lambda one: 1)
     if len(chosen) < len(found):
         there = set(map(id, chosen))
         for one in found:
             if id(one) not in there:
-                control = one.get("control") or one["rule"].partition("/")[0]
+                control = control_of(one)
                 left_out[control] = left_out.get(control, 0) + 1
     return chosen
 
 
-def _incidents(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _incidents(lines: Iterable[Line]) -> list[Incident]:
     """By what rules drifted by, the one that drifted last at the end. One rule alone is one incident, by whatever it
     drifted. What was corrected belongs to the incident that its rule drifted in last.
     """
-    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    found: dict[tuple[str, ...], Gathered] = {}
     open_: dict[str, tuple[str, ...]] = {}
     for line in lines:
         if line["event"] == "drift":
-            key = line["rules"][0].partition("/")[0] if line["rules"] else "", line["cause"]
+            key: tuple[str, ...] = line["rules"][0].partition("/")[0] if line["rules"] else "", line["cause"]
             one = found.setdefault(key, _incident(line))
             one["times"] += one["seen"] != line["at"]  # many rules are several lines
-            one.update(seen=line["at"], last=line["at"])
+            one["seen"] = one["last"] = line["at"]
             one["rules"].update(dict.fromkeys(line["rules"]))
             one["users"].update(dict.fromkeys(line["users"]))
             open_.update(dict.fromkeys(line["rules"], key))
@@ -89,15 +100,23 @@ def _incidents(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return sorted(map(_listed, _joined(found.values())), key=lambda one: (one["last"], one["control"], one["rules"]))
 
 
-def _incident(line: Mapping[str, Any]) -> dict[str, Any]:
-    at = line["at"]
-    begun = {"cause": line.get("cause", ""), "rules": {}, "users": {}, "seen": "", "closed": ""}
-    return {**begun, "first": at, "last": at, "times": 0, "corrected": 0}
+def _incident(line: Line) -> Gathered:
+    return {
+        "cause": line.get("cause", ""),
+        "rules": {},
+        "users": {},
+        "seen": "",
+        "closed": "",
+        "first": line["at"],
+        "last": line["at"],
+        "times": 0,
+        "corrected": 0,
+    }
 
 
-def _joined(found: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+def _joined(found: Iterable[Gathered]) -> Iterable[Gathered]:
     """The incidents of one rule alone as one; the others as they are."""
-    alone: dict[str, dict[str, Any]] = {}
+    alone: dict[str, Gathered] = {}
     for one in found:
         if len(one["rules"]) != 1:
             yield one
@@ -105,16 +124,16 @@ def _joined(found: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
         (rule,) = one["rules"]
         before = alone.setdefault(rule, one)
         if before is not one:
-            for field in ("times", "corrected"):
-                before[field] += one[field]
+            before["times"] += one["times"]
+            before["corrected"] += one["corrected"]
             before["first"] = min(before["first"], one["first"])
             if one["last"] >= before["last"]:
-                before.update(last=one["last"], cause=one["cause"] or before["cause"])
+                before["last"], before["cause"] = one["last"], one["cause"] or before["cause"]
             before["users"].update(one["users"])
     yield from alone.values()
 
 
-def _listed(one: Mapping[str, Any]) -> dict[str, Any]:
+def _listed(one: Gathered) -> Incident:
     """An incident as the record has it. What was corrected, and of whose drift the line is gone, happened once."""
     rules = list(one["rules"])
     return {
@@ -130,13 +149,20 @@ def _listed(one: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _ended(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _ended(lines: Iterable[Line]) -> list[EndedProgram]:
     """By rule, program and user, the one that was ended last at the end."""
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    found: dict[tuple[str, str, str], EndedProgram] = {}
     for line in lines:
         if line["event"] == "ended":
             key = line["rule"], line["program"], line["user"]
-            fresh = {"rule": key[0], "program": key[1], "user": key[2], "first": line["at"], "last": "", "times": 0}
+            fresh: EndedProgram = {
+                "rule": line["rule"],
+                "program": line["program"],
+                "user": line["user"],
+                "first": line["at"],
+                "last": "",
+                "times": 0,
+            }
             one = found.setdefault(key, fresh)
-            one.update(last=line["at"], times=one["times"] + line["times"])
+            one["last"], one["times"] = line["at"], one["times"] + line["times"]
     return sorted(found.values(), key=lambda one: (one["last"], one["rule"], one["program"], one["user"]))

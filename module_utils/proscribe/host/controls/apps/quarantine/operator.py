@@ -8,7 +8,7 @@ who makes his home hang keeps others from theirs.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Sequence
 
 from .....base.tuples import NamedTuple
 from .....model.quarantined import ID, MOST, PRUNE, RESTORE
@@ -19,6 +19,9 @@ from . import capacity
 from .manifest import Item, entries, items
 from .restoring import obstacle, restore, superseded
 from .unfinished import HOME
+
+if TYPE_CHECKING:
+    from .....model.types.answer import BrokenItem, Outcome, QuarantineAnswer, QuarantineItem
 
 ANSWER = 8 * 1024 * 1024  # characters of paths in one answer; an honest one has some hundred KiB
 ROOT = "root"
@@ -32,15 +35,13 @@ class Chosen(NamedTuple):
     why: str = ""
 
 
-def listed(host: Host) -> dict[str, Any]:
-    """Everything in the quarantine: {items: [...], broken: [{id, why}], left_out: how many are not listed}.
-
-    An item: {id, group, path, services, kind, taken_at, owner, place_of, bytes, kept_until, finished}. `place_of` is
+def listed(host: Host) -> QuarantineAnswer:
+    """Everything in the quarantine, and how much of it is left out. `place_of` of an item is
     the user whose home the place lies in, "" for none; of several parts that were taken together, `group` is what they
     share. What a killed run left before it had begun is no item. Raises ControlError and Unseen.
     """
-    items: list[dict[str, Any]] = []
-    broken: list[dict[str, str]] = []
+    items: list[QuarantineItem] = []
+    broken: list[BrokenItem] = []
     homes = {user.home: user.name for user in host.users()}
     left, length = 0, 0
     for name, item, why in entries(host):
@@ -58,7 +59,7 @@ def listed(host: Host) -> dict[str, Any]:
     return {"items": items, "broken": broken[:MOST], "left_out": left + max(0, len(broken) - MOST)}
 
 
-def _listed(item: Item, homes: Mapping[str, str]) -> dict[str, Any]:
+def _listed(item: Item, homes: Mapping[str, str]) -> QuarantineItem:
     # Whose home it is in counts for a waiver, as when it is found; elsewhere, whose file it was.
     place_of = next((homes[above] for above in _above(item.path) if above in homes), "")
     return {
@@ -98,8 +99,8 @@ def chosen(host: Host, do: str, ids: Sequence[str]) -> list[Chosen]:
     return found
 
 
-def outcomes(found: Sequence[Chosen], left: Sequence[tuple[Action, str]]) -> list[dict[str, Any]]:
-    """What became of each: [{id, done, why}]; in a dry run, with nothing `left`, whether it would be done."""
+def outcomes(found: Sequence[Chosen], left: Sequence[tuple[Action, str]]) -> list[Outcome]:
+    """What became of each; in a dry run, with nothing `left`, whether it would be done."""
     failed = {id(action): why for action, why in left}
     return [
         {

@@ -1,0 +1,31 @@
+"""What a schedule runs, and what a host's own runs read (controller/schedule)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from typing import NotRequired
+
+
+class Runs(TypedDict):
+    """What scheduled runs are made of, and as which account they run."""
+
+    account: str
+    paths: list[str]
+    starts: NotRequired[list[str]]  # of the paths, those that are run
+    writes: NotRequired[list[str]]  # and those that are written to
+
+
+class PullSettings(TypedDict):
+    """/etc/proscribe/pull.json."""
+
+    host: str
+    inventory: str
+    options: list[str]
+    repository: str  # "" where the project is in a directory
+    directory: NotRequired[str]
+    branch: NotRequired[str]
+    first_commit: NotRequired[str]
+    signed: NotRequired[bool]
+    ansible_playbook: NotRequired[str]
