@@ -35,42 +35,26 @@ from ansible.executor.process import worker as workers
 from ansible.executor.process.worker import WorkerProcess
 from ansible.executor.task_executor import TaskExecutor
 from ansible.executor.task_queue_manager import FinalQueue
-from ansible.playbook.handler import Handler
 from ansible.plugins import strategy as strategies
 from ansible.plugins.strategy import StrategyBase
 from ansible.utils.display import Display
 from proscribe.model.types.run import Variables
 from proscribe.wire import installation
-from proscribe.wire.observation import compiled_run
 
 from proscribe_ansible.handover import Answers, Member
 from proscribe_ansible.private_names import EITHER, SWEEP, complete
+from proscribe_ansible.suiting import suits
 
 SWITCH = "PROSCRIBE_SWEEP"  # an environment variable; "off" forks a worker for each host
 BATCH = 250  # hosts of one process; their variables are in memory until it has started
 PROCESSES = os.cpu_count() or 1
 PAUSE = 0.01  # seconds between two checks of what has ended
 LONG_PAUSE = 0.1  # the same where a batch says that it has results
-SSH = ("ssh", "ansible.builtin.ssh")
-LINEAR = "ansible.plugins.strategy.linear"
 # The names of what a batch has the strategy's process do.
 GIVEN_UP = "proscribe_hosts_given_up"
 ANSWERED = "proscribe_hosts_answered"
 # Makes a result of what a worker sends: until ansible-core 2.20, and since.
 REHYDRATES = tuple(SWEEP.names["StrategyBase"][-1].split(EITHER))
-# Keywords with which a task is more than one question and its answer.
-UNUSUAL = (
-    "loop",
-    "loop_with",
-    "until",
-    "retries",
-    "delegate_to",
-    "run_once",
-    "async_val",
-    "throttle",
-    "timeout",
-    "debugger",
-)
 
 
 # -- in the process of the strategy -----------------------------------------------------------------------------------
@@ -100,7 +84,6 @@ _processes: list[WorkerProcess] = []
 _numbers = itertools.count()
 _given_up: list[tuple[int, list[str]]] = []  # the number of a batch, and the names of hosts that it has given up
 _strategies: weakref.WeakValueDictionary[int, StrategyBase] = weakref.WeakValueDictionary()  # by the number of a batch
-_usual: list[Any] = []  # the task that was seen last, and whether it is one: a strategy queues it for each host
 _news = threading.Event()  # a batch has sent something
 _checked: dict[str, bool] = {}  # by the kind of an object of Ansible's, whether it has all that is used of it
 
@@ -188,7 +171,7 @@ def _queue_task(self: Any, host: Any, task: Any, task_vars: Variables, play_cont
     member = Member(host, task, task_vars, play_context)
     # A worker and a result were checked before, as a rule those of the task that compiles the plans.
     ready = _gathers(self) and _checked.keys() >= {"WorkerProcess()", "TaskResult()"}
-    if not (ready and _checks("Task()", task) and _suits(self, member)):
+    if not (ready and _checks("Task()", task) and suits(self, member)):
         _ansible["_queue_task"](self, *member)
         return
     gathering = _gatherings.setdefault(self, _Gathering())
@@ -299,35 +282,6 @@ def _started(manager: Any) -> Iterator[None]:
         yield
     finally:
         del manager.send_callback
-
-
-def _suits(strategy: Any, member: Member) -> bool:
-    """Whether a host may be observed with others."""
-    task, variables = member.task, member.variables
-    if not _usual or _usual[0] is not task:
-        _usual[:] = task, _is_usual(task)
-    return (
-        _usual[1]
-        and type(strategy).__module__ == LINEAR
-        and variables.get("ansible_connection", task.connection) in SSH
-        and member.name not in _stored(variables)
-        and member.name not in compiled_run(variables).get("windows", ())
-    )
-
-
-def _is_usual(task: Any) -> bool:
-    """Whether a task is one question and its answer."""
-    return (
-        task.action == installation.called("compliance_state")
-        and not isinstance(task, Handler)
-        and not any(getattr(task, keyword) for keyword in UNUSUAL)
-    )
-
-
-def _stored(variables: Variables) -> Any:
-    """The hosts that a program of their own audits, over which an account that is not root has no other right."""
-    run = compiled_run(variables)
-    return run.get("audit_stored", ()) if run.get("mode") == "audit" else ()
 
 
 def _start(strategy: Any, gathering: _Gathering) -> None:

@@ -15,7 +15,7 @@ import pytest
 from ansible.playbook.handler import Handler
 from ansible.template import trust_as_template
 from proscribe.wire import installation
-from proscribe_ansible import connection_groups, executor, sweep
+from proscribe_ansible import connection_groups, executor, suiting, sweep
 from proscribe_ansible.handover import Member
 
 UTILS = Path(sweep.__file__).parents[1]
@@ -23,7 +23,7 @@ UTILS = Path(sweep.__file__).parents[1]
 
 def task(**keywords: Any) -> Any:
     """A task of one of our playbooks that observes."""
-    usual = dict.fromkeys((*sweep.UNUSUAL, "when", *connection_groups.KEYWORDS))
+    usual = dict.fromkeys((*suiting.UNUSUAL, "when", *connection_groups.KEYWORDS))
     place = f"{installation.PLAYBOOKS}/audit.yml:28"
     return SimpleNamespace(
         **{
@@ -99,7 +99,7 @@ def queued(strategy: Linear, *names: str) -> None:
         (member(ansible_connection="{{ way }}"), False),
         (member(on=task(connection="winrm")), False),
         (member(on=task(action="ping")), False),
-        *((member(on=task(**{keyword: 1})), False) for keyword in sweep.UNUSUAL),
+        *((member(on=task(**{keyword: 1})), False) for keyword in suiting.UNUSUAL),
         (member(proscribe_compiled={"proscribe_run": {"mode": "audit", "audit_stored": ["h1"]}}), False),
         (member(proscribe_compiled={"proscribe_run": {"mode": "audit", "audit_stored": ["h2"]}}), True),
         (member(proscribe_compiled={"failed": True}), True),
@@ -109,11 +109,11 @@ def queued(strategy: Linear, *names: str) -> None:
 def test_what_is_usual_may_be_observed_with_others(one, suits):
     if isinstance(one.task, Handler):
         one.task.action = "compliance_state"
-    assert sweep._suits(Linear(1), one) is suits
+    assert suiting.suits(Linear(1), one) is suits
 
 
 def test_a_strategy_of_somebody_else_has_a_worker_for_each_host():
-    assert not sweep._suits(SimpleNamespace(), member())
+    assert not suiting.suits(SimpleNamespace(), member())
 
 
 def test_a_batch_is_one_worker_and_callbacks_hear_of_every_host(ansible):

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from proscribe.host.system import Host
-from proscribe.host.watch import launches, verifying
+from proscribe.host.watch import launches, serving, verifying
 from proscribe.host.watch.heartbeat import DEAF, LATE, NOTICED, UNABLE, Heard
 from proscribe.host.watch.starts import daemon
 from proscribe.host.watch.state import files
@@ -110,7 +110,7 @@ def test_with_a_socket_as_its_input_it_is_the_verifier(monkeypatch: pytest.Monke
     one, other = socket.socketpair()
     with one, other:
         standard_input_is(monkeypatch, os.fstat(one.fileno()))
-        monkeypatch.setattr(verifying, "serve", lambda *given: served.append(given))
+        monkeypatch.setattr(serving, "serve", lambda *given: served.append(given))
         monkeypatch.setattr(daemon, "run", lambda _: pytest.fail("it is no daemon"))
         launches.main(Host("/nowhere"))
     ((verifier, descriptor),) = served

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.watch.starts import daemon as noticing
-from proscribe.host.watch.starts import reported
+from proscribe.host.watch.starts import reported, waiting
 from proscribe.host.watch.starts.daemon import Noticing
 from proscribe.host.watch.starts.waiting import Start
 
@@ -202,7 +202,7 @@ def test_what_there_was_no_time_for_waits_and_has_lost_no_try(daemon, tmp_path: 
     read_sets(one, channel, tmp_path)
     one.waiting.of.clear()
     start = Start(os.getpid(), "/x", ("/x", 0), 0, 0.0)
-    for _ in range(len(noticing.AGAIN) + 3):
+    for _ in range(len(waiting.AGAIN) + 3):
         one.verifier.busy_until = 0.0
         one._request(("starts", []), [start], noticing.time.monotonic())
         assert requested(channel) == ("starts", [])
@@ -217,7 +217,7 @@ def test_a_process_that_is_not_yet_what_it_will_be_is_verified_again(daemon, tmp
     read_sets(one, channel, tmp_path)
     one.waiting.of.clear()
     start = Start(os.getpid(), "/x", ("/x", 0), 0, 0.0)
-    for times in range(len(noticing.AGAIN) + 1):
+    for times in range(len(waiting.AGAIN) + 1):
         if one.verifier and one.verifier.busy_until:
             answers(channel)
             one.step(1)
@@ -226,7 +226,7 @@ def test_a_process_that_is_not_yet_what_it_will_be_is_verified_again(daemon, tmp
         one.waiting.of.clear()
         answers(channel, again=[start.pid])
         one._take_answer(one.verifier)  # type: ignore[arg-type]
-        assert bool(one.waiting.of) is (times < len(noticing.AGAIN))
+        assert bool(one.waiting.of) is (times < len(waiting.AGAIN))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from patience import until
 from proscribe.host.watch.starts import daemon as noticing
-from proscribe.host.watch.starts import mounts, reported
+from proscribe.host.watch.starts import mounts, programs, reported, sources
 from proscribe.host.watch.starts.daemon import Noticing
 from proscribe.host.watch.starts.prefilter import Prefilter
 from watch_host import ROOT
@@ -71,8 +71,8 @@ class Machine:
         monkeypatch.setattr(mounts, "MOUNTINFO", str(self.mountinfo))
         monkeypatch.setattr(noticing, "STATE", str(self.state))
         monkeypatch.setattr(noticing, "HEARTBEAT", str(self.heartbeat))
-        monkeypatch.setattr(noticing, "Fanotify", lambda: self.opened(self.fanotify))
-        monkeypatch.setattr(noticing, "ProcEvents", lambda: self.opened(self.connector))
+        monkeypatch.setattr(sources, "Fanotify", lambda: self.opened(self.fanotify))
+        monkeypatch.setattr(sources, "ProcEvents", lambda: self.opened(self.connector))
 
     def has(self, *mounted: tuple[Any, ...]) -> None:
         lines = (f"{id_} 1 {device} / {point} rw - {type_} x rw\n" for id_, device, point, type_ in mounted)
@@ -161,8 +161,8 @@ def test_what_starts_are_seen_by_is_written_down(
         "limited": limited,
         "marked": marked,
     }
-    assert said["fanotify"] == (str(one.fanotify.descriptor) if one.fanotify else "")
-    assert bool(one.fanotify) is bool(marked)
+    assert said["fanotify"] == (str(one.sources.fanotify.descriptor) if one.sources.fanotify else "")
+    assert bool(one.sources.fanotify) is bool(marked)
     if isinstance(machine.fanotify, Listener):
         assert machine.fanotify.marks == [str(machine.mounted)] * int(marked or "0")
     assert machine.state.stat().st_mode & 0o777 == 0o600
@@ -200,22 +200,22 @@ def test_what_is_marked_stays_so_where_nothing_can_be_opened_any_more(machine: M
 def test_a_new_mount_is_marked_after_a_while(machine: Machine) -> None:
     one = machine.daemon()
     one.read_due = None
-    one.mountinfo, changed = os.pipe()
-    one.poll.register(one.mountinfo, noticing.select.POLLIN)
+    one.sources.mountinfo, changed = os.pipe()
+    one.poll.register(one.sources.mountinfo, noticing.select.POLLIN)
     os.write(changed, b"x" * 5)
     one.step(0)
     due = one.mounts_due
     assert due is not None and one.timeout(due - 0.25) == pytest.approx(0.25)
     one.step(0)
     assert one.mounts_due == due, "many mounts are one change"
-    os.close(one.mountinfo)
-    one.mountinfo = os.open(machine.mountinfo, os.O_RDONLY)
+    os.close(one.sources.mountinfo)
+    one.sources.mountinfo = os.open(machine.mountinfo, os.O_RDONLY)
     two_places(machine)
     one._do_what_is_due(due - 0.1)
     assert machine.reported()["marked"] == "1"
     one._do_what_is_due(due)
     assert machine.reported()["marked"] == "2" and one.mounts_due is None
-    one.poll.unregister(one.mountinfo)  # it was waited for again
+    one.poll.unregister(one.sources.mountinfo)  # it was waited for again
 
 
 def test_a_state_that_cannot_be_written_ends_nothing(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,14 +293,15 @@ def test_a_heartbeat_that_fanotify_reports_is_written_down(machine: Machine) -> 
 def test_what_matters_not_is_remembered_and_only_so_much_of_it(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(noticing, "MOST_PATHS", 3)
+    monkeypatch.setattr(programs, "MOST_PATHS", 3)
     one = machine.daemon()
     one.prefilter = Prefilter({"parts": [NAME]})
     for number in range(10):
-        assert not one._matters(f"/opt/{number}")
-        assert f"/opt/{number}" in one.paths and len(one.paths) <= 3
+        assert not one.programs.matters(f"/opt/{number}", one.prefilter)
+        assert f"/opt/{number}" in one.programs.matter and len(one.programs.matter) <= 3
     one.prefilter = Prefilter({"parts": ["9"]})
-    assert not one._matters("/opt/9") and one._matters("/srv/9")
+    assert not one.programs.matters("/opt/9", one.prefilter)
+    assert one.programs.matters("/srv/9", one.prefilter)
 
 
 @ROOT

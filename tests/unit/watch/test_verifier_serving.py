@@ -18,7 +18,7 @@ from patience import until
 from proscribe.base.moments import stamp
 from proscribe.host.controls.apps.running import Identity, Running
 from proscribe.host.system import ControlError, Process, Result
-from proscribe.host.watch import installing, units, verifying
+from proscribe.host.watch import installing, serving, units, verifying
 from proscribe.host.watch.restricted import Verified
 from proscribe.host.watch.state import clock, files, journal, pause
 from proscribe.host.watch.verifying import MOST_NOTIFIERS, RELOADED, SUCCESSORS, Verifying
@@ -426,7 +426,7 @@ class TestServing:
         requests: list[Any] = [("sets",), ("starts", [(7, "x" * 70_000, ("k", 1))]), ("timer",)]
         thread, answers = self.exchanged(ours, requests)
         one = Stub()
-        verifying.serve(one, theirs)  # type: ignore[arg-type]
+        serving.serve(one, theirs)  # type: ignore[arg-type]
         thread.join()
         assert one.answered == requests == [answer["request"] for answer in answers]
         assert len(one.at) == len(requests)  # what is due is done after each, and it does not turn round meanwhile
@@ -437,7 +437,7 @@ class TestServing:
         ours, theirs = channel
         ours.close()
         one = Stub(work=3)
-        verifying.serve(one, theirs)  # type: ignore[arg-type]
+        serving.serve(one, theirs)  # type: ignore[arg-type]
         assert one.work == 0 and one.written == [True]
 
     @pytest.mark.parametrize("work", [0, 4])
@@ -445,10 +445,10 @@ class TestServing:
         self, channel: tuple[socket.socket, int], monkeypatch: pytest.MonkeyPatch, work: int
     ) -> None:
         _, theirs = channel
-        monkeypatch.setattr(verifying, "LINGERS", 0.05)
+        monkeypatch.setattr(serving, "LINGERS", 0.05)
         one = Stub(work)
         began = time.monotonic()
-        verifying.serve(one, theirs)  # type: ignore[arg-type]
+        serving.serve(one, theirs)  # type: ignore[arg-type]
         assert one.at[-1] >= began + 0.05 and one.work == 0 and one.written == [True]
         assert one.answered == []
 
@@ -457,5 +457,5 @@ class TestServing:
         ours.sendall((100).to_bytes(4, "little") + b"half")
         ours.close()
         one = Stub()
-        verifying.serve(one, theirs)  # type: ignore[arg-type]
+        serving.serve(one, theirs)  # type: ignore[arg-type]
         assert one.answered == []

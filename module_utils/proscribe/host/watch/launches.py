@@ -18,7 +18,10 @@ from .heartbeat import NOTICED, UNABLE, Heartbeat
 from .state import files
 
 # What the daemon consists of, each after those that it needs.
-NAMES = ("fanotify", "inotify", "mounts", "prefilter", "proc_events", "process_users", "reported", "waiting")
+NAMES = (
+    *("fanotify", "inotify", "mounts", "prefilter", "proc_events", "process_users"),
+    *("programs", "reported", "sources", "verifier", "waiting"),
+)
 LIGHT = ("base.tuples", *(f"host.watch.starts.{name}" for name in NAMES))
 DAEMON = "host.watch.starts.daemon"
 PACKAGES = ("base", "host", "host.watch", "host.watch.starts")
@@ -48,7 +51,8 @@ last.run(sys.argv[2:])
 def main(host: Host) -> None:
     """Notice starts and end what is restricted, until a signal ends this process."""
     if stat.S_ISSOCK(os.fstat(0).st_mode):
-        from .verifying import Verifying, serve
+        from .serving import serve
+        from .verifying import Verifying
 
         serve(Verifying(Host), 0)
         return

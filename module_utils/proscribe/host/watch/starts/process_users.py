@@ -13,6 +13,7 @@ OWN = "/proc/self/ns/user"
 GET_PARENT, GET_OWNER = 0xB702, 0xB704  # NS_GET_PARENT, NS_GET_OWNER_UID (linux/nsfs.h)
 DEEPEST = 34  # namespaces in each other; the kernel has 32 at most
 UID_SIZE = 4  # bytes
+OBSERVING = b"/libexec/proscribe/watch\0observe\0"  # in the command line of an own observation
 
 
 def owner_of(pid: int, uid: int) -> int:
@@ -54,3 +55,12 @@ def _maker(descriptor: int, own: int) -> int:
         return int.from_bytes(fcntl.ioctl(descriptor, GET_OWNER, bytes(UID_SIZE)), "little")
     finally:
         os.close(descriptor)
+
+
+def observes(pid: int | str) -> bool:
+    """Whether a process is an own observation of the host."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as stream:
+            return OBSERVING in stream.read()
+    except OSError:
+        return False

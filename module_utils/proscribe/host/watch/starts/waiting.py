@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..types import Verdicts
+
 MOST_OF_USER = 128  # starts
 MOST = 512  # what has no room is found in /proc later
+AGAIN = (0.1, 0.2, 0.4)  # seconds until a process that is not yet what it will be is verified again
 MOST_AT_ONCE = 32  # that the verifier gets
 
 
@@ -76,6 +79,17 @@ class Waiting:
                 room = False
         self.of.setdefault(start.user, {})[start.pid] = start
         return room
+
+    def put_back(self, start: Start, said: Verdicts, now: float) -> bool:
+        """Take a start again that could not be verified; False where that or another one has no room."""
+        if (seconds := said.get("later", {}).get(start.pid)) is not None:
+            start.due = now + seconds
+        elif start.pid in said.get("again", ()) and start.tries < len(AGAIN):
+            start.due = now + AGAIN[start.tries]
+            start.tries += 1
+        else:
+            return True
+        return self.add(start)
 
     def next(self, most: int, now: float) -> list[Start]:
         """At most so many that are due, one of each user after the other; those that have ended are dropped."""
