@@ -26,6 +26,7 @@ from proscribe_ansible.action import HostAction, printable, results
 
 PAUSE = 1  # seconds between two attempts; the first one, too, is better made when the rules are loaded
 GRACE = 30  # seconds that a host may take to answer again after it has taken its rules back
+
 # Without it ssh waits for hours for a host whose answers are refused.
 ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=2"
 

@@ -2,7 +2,7 @@
 
 Ansible makes a task's result of whatever a module prints on a host, and takes more of a result than it shows: other
 hosts (`add_host`), variables (`ansible_facts`), handlers, statistics, warnings. So every module that runs on hosts has
-an action of its name that is one of these, and lets nothing through but what the module's reader knows.
+an action of its name that is one of these. It lets nothing through but what the module's reader knows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Ansible's executor, in the worker of a batch (batch.py): it makes a task's result of what a host answered.
 
-Its connection and its action are there already, for one host of those that are reached alike, and the action finds the
+Its connection and its action are there already, for one host of those that are reached alike. The action finds the
 answer instead of asking for it. Hosts that are asked alike and answered well have results that differ in the answer
-only. So the executor makes the first one's; the others' answers go to the process of the strategy, many at a time, and
+only. So the executor makes the first one's. The others' answers go to the process of the strategy, many at a time, and
 become results there (sweep.py).
 """
 

@@ -32,7 +32,7 @@ PATIENCE = 5.0  # seconds in which the workers that were told to end may do so
 
 class Interruption:
     """The signals of one process, for one callback. `goes_on` says whether a run goes on now, and `ends` ends it, with
-    the reason in words; it returns the exit code, None for that of Ansible.
+    the reason in words. That returns the exit code, None for that of Ansible.
     """
 
     def __init__(self, goes_on: Callable[[], bool], ends: Callable[[str], int | None], code: int) -> None:
@@ -125,8 +125,8 @@ def _whole(manager: Any) -> bool:
 def _without_workers(manager: Any) -> None:
     """Have a task queue manager end, of which the workers were told to end in the middle of anything.
 
-    A worker that ends while it writes its result leaves the queue locked, with half a message in it, and Ansible would
-    wait for both for ever. So the manager writes nothing any more, and its reader ends where nobody can write.
+    A worker that ends while it writes its result leaves the queue locked, with half a message in it. Ansible would wait
+    for both for ever. So the manager writes nothing any more, and its reader ends where nobody can write.
     """
     end = time.monotonic() + PATIENCE
     for worker in filter(None, manager.get_workers()):

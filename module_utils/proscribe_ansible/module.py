@@ -21,7 +21,7 @@ RUN = {"run": {"type": "dict", "options": {"by": {"type": "str"}, "wait": {"type
 
 class Call(AnsibleModule):
     """One call of a module that changes hosts. A host's own log keeps the name of the plan, who sent it, and what was
-    done; Ansible would write all of the plan there, with every call.
+    done. Ansible would write all of the plan there, with every call.
     """
 
     def __init__(self, argument_spec: dict[str, Any], **more: Any) -> None:

@@ -2,10 +2,9 @@
 
 Ansible forks a worker for each host of a task. It starts an `ssh`, templates the task, and ends: most of what an
 observation costs the controller. Here the hosts that can be observed over SSH are gathered, and one worker is forked
-for a batch of them (batch.py). It asks them all, a number of them at a time (`forks`), and when a host has
-answered it runs Ansible's own executor for this host, in which the action finds the answer instead of asking for it
-(executor.py). So what becomes of an answer (conditions, results, registered variables, callbacks, the recap)
-is Ansible's in both ways.
+for a batch of them (batch.py). It asks them all, a number of them at a time (`forks`). When a host has answered, it
+runs Ansible's own executor for this host, in which the action finds the answer (executor.py). So what becomes of an
+answer (conditions, results, registered variables, callbacks, the recap) is Ansible's in both ways.
 
 Whatever is unusual goes the ordinary way, by itself: another connection than ssh, a task with a loop, a host that
 answers something else than expected. The batch reports no result for such a host, and a worker is forked for it as

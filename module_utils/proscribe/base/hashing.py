@@ -1,5 +1,5 @@
-"""SHA-256 without OpenSSL, which takes a host longer to load than all that is hashed there (random.py of the standard
-library has the same reason, and the same way).
+"""SHA-256 without OpenSSL, which takes a host longer to load than all that is hashed there. The standard library does
+the same in random.py.
 """
 
 from __future__ import annotations

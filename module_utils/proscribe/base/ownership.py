@@ -1,9 +1,9 @@
 """Who else can change a file. What is run, or read to be run, has to be out of other people's reach.
 
-A file is in somebody's reach who owns it, or may write it by its mode (with an ACL, the group's bits of the mode are
-its mask, so they show that somebody may: acl(5)), or who can put another one in its place: who reaches a directory on
-the way to it. In a sticky directory such as /tmp only the owner of an entry can replace it. Standard library only, on
-the controller and on hosts.
+A file is in somebody's reach who owns it, or may write it by its mode. With an ACL, the group's bits of the mode are
+its mask, so they show that somebody may (acl(5)). It is also in the reach of who can put another one in its place: who
+reaches a directory on the way to it. In a sticky directory such as /tmp only the owner of an entry can replace it.
+Standard library only, on the controller and on hosts.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ def _group_name(gid: int) -> str:
 
 
 def exposed(path: str, trusted: Collection[int]) -> Exposed | None:
-    """The first thing on the way to a file, or of what is below it, that others can change; None for nothing, and for a
-    file that is not there. Links are followed, and what they lead to is checked too, but not what is below that.
-    Raises OSError for what cannot be read.
+    """The first thing on the way to a file, or of what is below it, that others can change. None for nothing, and for a
+    file that is not there. Links are followed, and what they lead to is checked too, but not what is below that. Raises
+    OSError for what cannot be read.
     """
     return _in_path(path, trusted) or _below(path, trusted)
 

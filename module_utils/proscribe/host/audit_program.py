@@ -31,7 +31,7 @@ def install(host: Host, text: str) -> None:
 
 
 def interpreter() -> str:
-    """The path of the Python that runs this, for which the stored code is compiled; root will run it for a caller that
+    """The path of the Python that runs this, for which the stored code is compiled. Root will run it for a caller that
     may do nothing else. Raises ControlError where others could change it, or the kernel would read another path.
     """
     path = found = os.path.realpath(sys.executable)

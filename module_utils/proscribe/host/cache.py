@@ -2,7 +2,7 @@
 its own Python, and the plan with what follows from it (plan.Known).
 
 Only an enforcing run caches them; an audit writes nothing. They are named for the hashes of code and plan and for the
-Python, so older ones are never used, and are removed when new ones come.
+Python. So older ones are never used, and are removed when new ones come.
 """
 
 from __future__ import annotations

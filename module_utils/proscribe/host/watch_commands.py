@@ -24,8 +24,8 @@ NOT_INSTALLED = "the watch is not installed: an enforcing run with proscribe_wat
 
 
 def main(words: Sequence[str], by: str, started_by: str, marshalled: Callable[[], bytes | None]) -> int:
-    """Do what the words ask for; the exit code. `by` is who calls, `started_by` the unit that had systemd do so ("" for
-    none); `marshalled` gives the compiled code where it did not come out of the cache.
+    """Do what the words ask for; the exit code. `by` is who calls, and `started_by` the unit that had systemd do so (""
+    for none). `marshalled` gives the compiled code where it did not come out of the cache.
     """
     host = Host()
     host.started_by = started_by

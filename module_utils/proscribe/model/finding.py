@@ -152,10 +152,10 @@ def judge(
 ) -> Verdict:
     """Turn what was seen of a rule into its verdict.
 
-    `entry` is the rule's part of the plan (its `mode`, and `waiver`, `exceptions` or `effective_from` where these
-    apply), `violations` is the evidence against it, `unseen` says what could not be checked ("" if everything was).
-    What is restricted for the members of groups only (`concerns`) is in doubt where a group's members are not known.
-    `waiver_of` says which waiver covers a finding, where that takes more than the finding itself (`exception_for`).
+    `entry` is the rule's part of the plan, and `violations` is the evidence against it. `unseen` says what could not be
+    checked ("" if everything was). What is restricted for the members of groups only (`concerns`) is in doubt where a
+    group's members are not known. `waiver_of` says which waiver covers a finding, where that takes more than the
+    finding itself (`exception_for`).
     """
     found = tuple(violations)
     mode = entry["mode"]
@@ -255,10 +255,10 @@ def host_record(
 ) -> Observed:
     """A host's answer. The controller adds `host`, the inventory name, which a host cannot know.
 
-    Rules that are compliant or not applicable with nothing to report are only counted, and so are those of which the
-    plan itself has nothing to look for (`nothing_known`, by control); by control too, so that a later observation of
-    one control leaves what is known of the others. `attempts` has for each rule how many packets were refused; a
-    compliant host has some all the same.
+    Rules that are compliant or not applicable with nothing to report are only counted. So are those of which the plan
+    itself has nothing to look for (`nothing_known`, by control). They are counted by control too, so that a later
+    observation of one control leaves what is known of the others. `attempts` has for each rule how many packets were
+    refused; a compliant host has some all the same.
     """
     controls: dict[str, OfControl] = {}
     for verdict in verdicts:
@@ -304,9 +304,10 @@ def _unseen(record: Observed) -> set[str]:
 def mark_repaired(before: Observed, after: Observed) -> Observed:
     """The second record of an enforcing run, with the rules that were wrong before and are compliant now as `repaired`.
 
-    `found_at` is then when they were seen to be wrong, `checked_at` when they were seen to be compliant, `logged_in`
-    who was there when they were found. Only a rule that the fresh observation no longer lists, or lists as compliant,
-    is repaired; what else it lists stays as it was seen, and of a control that it could not see nothing is.
+    `found_at` is then when they were seen to be wrong, and `checked_at` when they were seen to be compliant.
+    `logged_in` is who was there when they were found. Only a rule that the fresh observation no longer lists, or lists
+    as compliant, is repaired. What else it lists stays as it was seen. Of a control that it could not see, nothing is
+    repaired.
     """
     still = {rule["rule"] for rule in after["rules"] if rule["state"] != COMPLIANT}
     unseen = _unseen(after)

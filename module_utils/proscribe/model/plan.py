@@ -1,46 +1,32 @@
 """The plan: what the controller compiled for a host, and what every control on the host reads.
 
-A plan is plain JSON, so that it can be printed, compared and streamed:
+A plan is plain JSON, so that it can be printed, compared and streamed. types/plan.py has its keys.
 
-    {"schema": "proscribe/plan/1", "digest": "sha256:<64 hex>", "catalog": "<release of the catalogue, if it has one>",
-     "contact": "who helps a refused user", "request_url": "https://... (where it is set)",
-     "watch": {"every": <seconds>, "max_age": <seconds>} (where it is not off),
-     "later": {"at": "2026-12-01T00:00:00Z", "plan": "sha256:<64 hex>"} (with watch, where something will change),
-     "group_policy": {"objects": [{"name", "group", "ous": [...], "enforced": <whether>, "request_url": "...",
-                                   "browser": <the section of this control for the group's hosts>}]} (where set),
-     "waivers": {"<id>": {"expires": "2026-12-01T00:00:00Z", "users": [...], "services": ["<name>"],
-                          "posix_groups": [...], "request": "<16 hex>"}} (with watch; the last two where there are any),
-     "answers": {"<id of a request>": {"answer": "refused" | "granted", ...}} (request_answers.py; absent for none),
-     "browsers": [{"id", "family", "path", "browsers", "programs", "paths", "fallbacks", "present", "flatpaks", "snaps",
-                   "elsewhere"}],
-     "controls": {"<control>": {"mode": "enforce" | "audit",
-                                "services": {"<service id>": {"name": "...", "mode": "<see below>", ...identifiers...}},
-                                "settings": {...},
-                                "nothing_known": [ids], "by_tenant": [ids]}}}
+A control that is off is not in a plan. `mode` of a service is one of these:
+    enforce    it is blocked
+    audit      it counts against the host, and nothing is changed
+    waived     `waiver` is the id of the waiver
+    upcoming   `effective_from` is the date from which it is in force
+    report     it is seen and reported, and counts nothing (`serves_both`: its programs serve permitted accounts, too)
 
-`nothing_known` are the services that are restricted and of which the catalogue has nothing for the control, and
-`by_tenant` those that the control leaves open, because accounts of the organisation's tenants have the same hosts. Both
-are not there where there is none.
+`nothing_known` are restricted services of which the catalogue has nothing for the control. `by_tenant` are those that
+the control leaves open, because accounts of the organisation's tenants have the same hosts.
 
-A control that is off is not in it. `mode` of a service: `enforce`; `audit` (counts against the host, nothing is
-changed); `waived` (with `waiver`, the id); `upcoming` (with `effective_from`, a date); `report` (seen and reported,
-counts nothing; `serves_both: true` where the reason is that its programs serve permitted accounts, too).
+`watch`, `later` and `waivers` are there where hosts keep themselves in line. `later` names the plan that is in effect
+from a moment on, as a run would compile it then. `waivers` are those that this plan names, for what the host says to
+people: to all of them where there are neither `users` nor `posix_groups`. `answers` are those to requests of users.
 
-`later` names the plan that is in effect from `at` on, as a run would compile it then, and `waivers` are those that this
-plan names, for what the host says to people: to all of them where there are neither `users` nor `posix_groups`.
+A service that is waived in part keeps its mode and has `exceptions`. What fits one of them in all keys that narrow it
+is waived (`finding.exception_for`). `users` are for apps and firewall, `versions` and `paths` for apps. The members of
+`posix_groups` count as `users`, which are there too then, and may be none.
 
-A service that is waived in part keeps its mode and carries `"exceptions": [{"waiver": id, "users": [login names],
-"posix_groups": [names], "versions": [...], "paths": [...], "hours": [...]}]`, with those keys that narrow it; what fits
-one of them in all its keys is waived (`finding.exception_for`). `users` are for apps and firewall, `versions` and
-`paths` for apps. The members of `posix_groups` count as `users`, which are there too then, and may be none.
-
-`"only": {"posix_groups": [names]}` says that a service is restricted for the members of these groups alone, and open to
-everybody else; for apps and firewall. On the host it becomes `{"users": [login names]}`, and `unresolved` in it says
-which groups' members are not known, and why: then they are not restricted, and the rule is unknown (`finding.judge`).
+A service that is restricted for the members of groups alone has them in `only`, and is open to everybody else; for apps
+and firewall. On the host `users` take their place. There `unresolved` says which groups' members are not known, and
+why: then they are not restricted, and the rule is unknown (`finding.judge`).
 
 `hours` are openings of a week on the host's own clock: `[[day (0 is Monday), minute of that day from which, and until
-which], ...]`. A service with `mode: waived` and `hours` has `otherwise`, its mode at other times, and in browser and
-dns `opens` {service: [names]}: what others allow while it is open. plan_groups.here_and_now resolves hours and groups.
+which], ...]`. A waived service with `hours` has `otherwise`, its mode at other times. In browser and dns it has `opens`
+{service: [names]}: what others allow while it is open. plan_groups.here_and_now resolves hours and groups.
 
 Identifiers by control:
     apps       packages {apt: [...], flatpak: [...], ...}, processes [base names], paths [absolute, or below ~/],

@@ -7,7 +7,7 @@ is of one service together:
                                                 "<control>": {...what is left of its entry...}}},
      "controls": {"<control>": {...without services...}}}
 
-An entry without `name` has that of its service, one without `mode` that of its control, and `OMITTED` keys that it does
+An entry without `name` has that of its service, and one without `mode` that of its control. `OMITTED` keys that it does
 not have are empty. Its lists of hosts (`HOSTS`) have what follows the service's. With the whole catalogue that is two
 thirds of the plan's own JSON. The digest is always of the whole plan.
 """

@@ -1,12 +1,12 @@
 """The program that a host's Python gets first: it answers the rest of the stream that it came in.
 
 stream.py sends this text, without what only people need, and `reply` answers. Where a connection cannot pipe,
-library/compliance_state.py executes it and calls `answered`. It has nothing of the project until it has the code, which
-comes out of the stream, or out of this host's cache of an earlier one (which nobody but root can have written). A
-name that is not in it is the standard library's.
+library/compliance_state.py executes it and calls `answered`. It has nothing of the project until it has the code. That
+comes out of the stream, or out of this host's cache of an earlier one, which nobody but root can have written. A name
+that is not in it is the standard library's.
 
-What comes from the controller may be in a form that is only for friends (marshal, which every Python reads without
-loading anything); what goes back is JSON, since the controller trusts no host (json_text.py writes it).
+What comes from the controller may be in a form that is only for friends: marshal, which every Python reads without
+loading anything. What goes back is JSON (json_text.py), since the controller trusts no host.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ..model.types.call import Head
 
-# Begins the line of the answer. A login shell may print what it likes before it; what a host's users name their files
+# Begins the line of the answer. A login shell may print what it likes before it. What a host's users name their files
 # may stand within it, but never at the beginning of a line: JSON escapes their line ends.
 MARK = "proscribe-answer:"
 LACKING = "lacking"  # the key of the answer of a host that lacks what was only named

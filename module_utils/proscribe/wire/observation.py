@@ -1,6 +1,6 @@
 """One observation of one host, as the controller sees it: what is sent, and what is noted of the answer.
 
-However it gets there (an action of Ansible's, or one process for many hosts), a host is sent the same bytes, and its
+An action of Ansible's may send it, or one process for many hosts. In both ways a host is sent the same bytes, and its
 answer passes the same reader.
 """
 

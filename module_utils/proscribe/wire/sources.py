@@ -1,9 +1,9 @@
 """The sources of an observation: the modules that it reaches, without what only people or only a change needs.
 
-Every line that a host compiles costs an audit time. So what is sent is found by its name: a function, a constant
-or an import stays if its name is in something that stays, beginning with the names asked for. That keeps rather too
-much: the same name elsewhere, a method of another class. Names that are made at run time would escape it, so the host
-side has none; a test holds what is sent to the answers of the whole.
+Every line that a host compiles costs an audit time. So what is sent is found by its name: a function, a constant or an
+import stays if its name is in something that stays, beginning with the names asked for. That keeps rather too much: the
+same name elsewhere, a method of another class. Names that are made at run time would escape it, so the host side has
+none. A test holds what is sent to the answers of the whole.
 
 Every line stays where it was, so that a traceback still fits. Controller side.
 """

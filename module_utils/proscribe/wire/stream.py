@@ -1,18 +1,18 @@
 """The observing code as one stream of bytes, for a Python on the other side that has nothing of ours.
 
 Four fifths of what a module call costs a host is Python compiling Ansible's own module library. Our observing code
-needs none of it, so it can be piped to the host's Python, which takes it from standard input, answers one call, and
+needs none of it, so it can be piped to the host's Python. That takes it from standard input, answers one call, and
 leaves nothing behind. Controller side.
 
-A stream is a program (loader.py), a head (which code and which plan, the call), the code, and the plan, in the form of
-`marshal`, which a host reads without loading anything for it. What is the same for many hosts is made once, before any
-host is contacted, and stored beside the plans for the processes that Ansible starts for each host. A host that an
-enforcing run has seen caches both too, the code compiled and the plan with what follows from it; they are then named by
-their hashes and not sent.
+A stream is a program (loader.py), a head (which code and which plan, the call), the code, and the plan. It has the form
+of `marshal`, which a host reads without loading anything for it. What is the same for many hosts is made once, before
+any host is contacted. It is stored beside the plans, for the processes that Ansible starts for each host. A host that
+an enforcing run has seen caches both too, the code compiled and the plan with what follows from it. They are then named
+by their hashes and not sent.
 
 Between the controller and that Python is the login shell of an account, whatever it is. So the command is one line that
 all shells take alike (RECEIVER), and what is piped is nothing that a shell could do (`piped`): a shell that reads its
-commands from there, whatever it was given, ends at the first line, and the second one is a single long word.
+commands from there ends at the first line, whatever it was given. The second one is a single long word.
 """
 
 from __future__ import annotations
@@ -206,8 +206,8 @@ def _packed(entries: Iterable[str], roots: Iterable[str], left_out: Collection[s
 
 
 def answer(output: str | bytes) -> Mapping[Any, Any] | None:
-    """What the host answered, which is data from a stranger (see reply/); None if no answer came (no Python there, a
-    Python that is too old, another shell). Raises Unusable for an answer that is no JSON, or no mapping.
+    """What the host answered, which is data from a stranger (replies). None if no answer came: no Python there, one
+    that is too old, another shell. Raises Unusable for an answer that is no JSON, or no mapping.
     """
     line = last_line(output, MARK)
     return None if line is None else mapping(parsed(line), "the answer")

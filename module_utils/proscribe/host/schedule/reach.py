@@ -1,7 +1,7 @@
 """What scheduled runs are made of, and who beside their account could change it. Standard library only.
 
 Whoever can change a file that root runs at night is root. So what a schedule runs, and reads to be run, has to belong
-to root or to the account that runs are started as, with every directory on the way to it.
+to root or to the account of its runs. That goes for every directory on the way to it, too.
 """
 
 from __future__ import annotations

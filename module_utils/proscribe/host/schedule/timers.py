@@ -81,8 +81,8 @@ def planned(
 
 
 def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
-    """What removes the parts of a schedule. A run of the controller's that goes on comes to its own end; a host's
-    own is ended, since it would enforce again what is lifted next.
+    """What removes the parts of a schedule. A run of the controller's that goes on comes to its own end. A host's own
+    is ended, since it would enforce again what is lifted next.
     """
     actions: list[Action] = []
     for part in () if host.system == DARWIN else parts:  # it has no systemd, and so nothing of ours

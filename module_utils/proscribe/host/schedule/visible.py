@@ -62,8 +62,9 @@ print(json.dumps(found + [[path, unwritable(path)] for path in writes]))
 
 
 def require_visible(host: Host, units: Mapping[str, str], runs: Runs) -> None:
-    """Raises ControlError, with the first path and what is wrong with it, unless the services among the `units` (texts
-    by path) see all that `runs` names: `paths`, of which they run `starts` and write to `writes`, as its `account`.
+    """Raises ControlError, with the first path and what is wrong with it, unless the services see all that `runs`
+    names. The services are among the `units` (texts by path). What is named are `paths`, of which they run `starts` and
+    write to `writes`, as its `account`.
     """
     named = [*runs["paths"], *runs.get("starts", ()), *runs.get("writes", ())]
     if not named:

@@ -1,6 +1,6 @@
 """The watcher itself, as an observed state; installing.py brings it in line.
 
-Rules: `watch/watcher`, whether all of it is there, is what the run would install, and runs; and `watch/plan`, whether a
+Rules: `watch/watcher`, whether all of it is there, is what the run would install, and runs. And `watch/plan`, whether a
 run has confirmed its plan in time.
 """
 

@@ -93,8 +93,8 @@ class Observation:
         return record
 
     def _note_change(self, plan: Plan, digest: str) -> Plan | None:
-        """Write down that another plan has taken effect, or that an hour of a waiver has begun or ended, since the last
-        own observation; the plan as it was then, None where it was the same.
+        """Write down that since the last own observation another plan has taken effect, or an hour of a waiver has
+        begun or ended. Returns the plan as it was then, None where it was the same.
         """
         earlier, last = self.before.get("plan", digest), self.before.get("clock")
         if earlier != digest:
@@ -287,7 +287,7 @@ def limited(changes: Changes) -> Carried:
 
 def _firewall(host: Host, plan: Plan, change: Change) -> ChangeAnswer:
     """Correct the firewall. A table that was confirmed before is loaded at once. Another one is tried out as a run does
-    it, with the timer that takes it back; no controller connects anew, so only what the host can see by itself confirms
+    it, with the timer that takes it back. No controller connects anew, so only what the host can see by itself confirms
     it: it still reaches the gateways and resolvers that it reached before.
     """
     from ..controls.firewall import confirm, program

@@ -1,7 +1,7 @@
 """What is restricted on a host now, and whether a program is that: by the code that enforces, for single processes.
 
-What counts as certain is decided there (controls/apps), and nowhere else. What a user may have made hang, or made up
-in a view of his own, is looked into in a process of its own (system/forked.py), one start at a time.
+What counts as certain is decided there (controls/apps), and nowhere else. A user may have made something hang, or made
+it up in a view of his own. That is looked into in a process of its own (system/forked.py), one start at a time.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Restricted:
 
     def verify(self, processes: Sequence[Process], later: Collection[int] = ()) -> Iterator[Verified]:
         """What some processes are, in parts: first what the kernel's word alone decides, then one by one what has to be
-        observed apart, for which there is so much time in all. Of those of these numbers only the first is done.
+        observed apart. For that there is so much time in all. Of those of these numbers only the first is done.
         """
         first = Verified([], [], [], [], [])
         apart: list[Process] = []

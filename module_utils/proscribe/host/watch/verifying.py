@@ -1,9 +1,9 @@
-"""The verifier: it says what a start is, and ends what is restricted. starts/daemon.py starts it when it is
-needed; it ends by itself when there was nothing for a while, so that a quiet host has none of this code in memory.
+"""The verifier: it says what a start is, and ends what is restricted. starts/daemon.py starts it when it is needed. It
+ends by itself when there was nothing for a while, so that a quiet host has none of this code in memory.
 
 A request is one of ("sets",): what may be restricted; ("starts", [(pid, end of the path, key)]), where a key ends with
-the user; ("timer",): the host has missed an own observation, so have systemd begin them again. An answer has `used`,
-the processor time of all that it did until then, in seconds; and `failed`, why it could not do what it was to do.
+the user; ("timer",): the host has missed an own observation, so have systemd begin them again. Answers are `Verdicts`
+(types.py).
 """
 
 from __future__ import annotations

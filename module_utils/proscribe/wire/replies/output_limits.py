@@ -1,9 +1,9 @@
 """A leash on the programs that a connection starts: how much they may print, and how long they may take.
 
 Ansible's connections (ssh, local, and those of containers) start a program and gather all that it prints, without any
-limit. Where they read is inside of private methods that differ between its versions; that they start the program with
+limit. Where they read is inside of private methods that differ between its versions. That they start the program with
 `subprocess.Popen` does not, and is the standard library's public interface. So while a leash is on, that name stands
-for a Popen whose pipes count what is read from them. What goes over a limit is killed, with all that it started; the
+for a Popen whose pipes count what is read from them. What goes over a limit is killed, with all that it started. The
 connection then sees the program end and returns as it always does, and `Leash.why` says what was wrong.
 
 For the worker process of one task, whose main thread has nothing else to do meanwhile. Connections that start no

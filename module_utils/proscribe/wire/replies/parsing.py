@@ -1,7 +1,7 @@
 """JSON as hosts print it, and where it stands in what they print.
 
 Nothing here follows a depth that it does not know: the parser of the standard library ends with an error where a text
-is nested deeper than its stack, and the readers of what it returns only read known keys. What a text would become is
+is nested deeper than its stack. The readers of what it returns only read known keys. What a text would become is
 counted before it is made: of three bytes (`[],`) Python makes sixty.
 """
 
@@ -13,8 +13,8 @@ from typing import Any, AnyStr
 
 from .shapes import Unusable, line
 
-# Values of one answer: those of a record with as much as it may have (finding.py) are half of it, those of a full
-# quarantine's list are nearly as many.
+# Values of one answer: a record with as much as it may have (finding.py) has half of it. A full quarantine's list has
+# nearly as many.
 MOST_VALUES = 250_000
 BEFORE_VALUES = ",[{"  # each has a value behind it, or none
 # A text, whole or cut off, or what is between two of them. Never tried twice at one place.

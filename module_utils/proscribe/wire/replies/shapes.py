@@ -1,5 +1,5 @@
 """The types that values in an answer have, each with its bounds. A value that has another type makes the whole answer
-unusable; a text or a list that is only too long is cut, since the users of an honest host can make it so.
+unusable. A text or a list that is only too long is cut, since the users of an honest host can make it so.
 """
 
 from __future__ import annotations

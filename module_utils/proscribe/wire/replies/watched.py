@@ -1,7 +1,7 @@
 """What a host did between two runs, and what its users request, as its record has it: typed, bounded, cut.
 
 Root of the host wrote the journal, and its users wrote the requests. So a shape that none of our code makes costs the
-host its record, and what users can make too much of is cut and counted.
+host its record. What users can make too much of is cut and counted.
 """
 
 from __future__ import annotations

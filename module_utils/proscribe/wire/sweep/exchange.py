@@ -22,10 +22,10 @@ QUIET = 2.0  # seconds after which a host that has not said anything is called s
 PROMPT = 60.0  # seconds after which a password that nobody has asked for is not waited for any more
 GOING = 1.0  # seconds for a command to end that nobody reads any more
 LOCAL = 10.0  # seconds for what a local process answers at once: the one that keeps a connection
-# Until a password is accepted: bytes that a host may print, more than any banner; and bytes of an unfinished line that
-# are matched again when it goes on, more than any prompt, refusal or sign of success has.
-BEFORE = 64 * 1024
-UNFINISHED = 512
+# Until a password is accepted:
+BEFORE = 64 * 1024  # bytes that a host may print, more than any banner
+UNFINISHED = 512  # bytes of an unfinished line that are matched again when it goes on: more than any prompt has
+
 # So often a host is read as soon as it prints; one that goes on printing in crumbs is read after a pause each time.
 AT_ONCE = 200
 PAUSE = 0.02  # seconds; a pipe takes 64 KiB meanwhile
@@ -75,7 +75,7 @@ class Limits(NamedTuple):
 
 class Client:
     """The program `ssh`, as Ansible's plugin would start it. Where it is to keep the connection for others, the process
-    that it leaves behind has its errors open for as long; so their end is waited for by nobody.
+    that it leaves behind has its errors open for as long. So nobody waits for their end.
     """
 
     def __init__(self, command: Sequence[bytes], descriptors: tuple[int, int, int]) -> None:

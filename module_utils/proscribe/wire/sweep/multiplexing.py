@@ -1,9 +1,9 @@
 """A client of OpenSSH's connection multiplexing: a command over a connection that `ssh` keeps open (ControlPersist).
 
 An `ssh` that finds such a connection does nothing but this: it hands its own standard input, output and errors to the
-process that keeps the connection, which runs the command, and waits for the exit code. Starting that program is most of
-what a question to a host costs the controller (docs/speed.md). The protocol is OpenSSH's `PROTOCOL.mux`, version 4, the
-same since OpenSSH 5.4 (2010).
+process that keeps the connection. That runs the command, and the exit code is waited for. Starting that program is most
+of what a question to a host costs the controller (docs/speed.md). The protocol is OpenSSH's `PROTOCOL.mux`, version 4,
+the same since OpenSSH 5.4 (2010).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Session:
         flags = struct.pack(">IIII", 0, 0, 0, 0)
         texts = _text(b"") + _text(command.encode("utf-8", "surrogateescape"))  # the kind of terminal, the command
         session = struct.pack(">II", NEW_SESSION, REQUEST) + _text(b"") + flags + struct.pack(">I", NO_ESCAPE) + texts
-        # The greeting is not waited for: who reads it ends the conversation at another version, and reads not one byte
+        # The greeting is not waited for: who reads it ends the conversation at another version. He reads not one byte
         # beyond a packet, because the descriptors come beside bytes of their own.
         self._socket.sendall(_text(struct.pack(">II", HELLO, VERSION)) + _text(session))
         for descriptor in descriptors:

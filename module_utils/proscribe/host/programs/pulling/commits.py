@@ -237,7 +237,7 @@ def scheme_of(repository: str) -> str:
 def verify(raw: bytes, commit: str, signers: str) -> None:
     """Raises Problem unless a commit was signed by one of the signers, with a key that is good now.
 
-    Not left to git: it takes OpenPGP and X.509 as well, of whoever is in root's key ring, and judges an SSH key by the
+    Not left to git: it takes OpenPGP and X.509 as well, of whoever is in root's key ring. It judges an SSH key by the
     time that the commit itself gives (`-Overify-time` in git's gpg-interface.c), which whoever holds an expired key may
     choose. So the signature is taken out here and given to ssh-keygen, which judges by the time that it is.
     """

@@ -2,8 +2,8 @@
 process.
 
 It is to cost nothing while nothing happens, and little while very much does. So it imports next to nothing, waits in
-one poll without a timeout, takes events in bundles, and pays for what is verified out of a budget of processor time
-(`Budget`). What may be restricted goes to the verifier (verifying.py), a process with the enforcing code that is
+one poll without a timeout, and takes events in bundles. It pays for what is verified out of a budget of processor time
+(`Budget`). What may be restricted goes to the verifier (verifying.py). It is a process with the enforcing code that is
 started when it is needed and ends by itself. Whoever floods it with starts waits in a queue of his own.
 
 Nothing that a user starts, mounts or names can end it: what the kernel reports is data, and what fails is left out.

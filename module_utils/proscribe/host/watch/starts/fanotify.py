@@ -5,7 +5,7 @@ host hangs. The permission classes are for who wants to deny, and can freeze a h
 two calls of the kernel, so they go through ctypes.
 
 An event carries an open descriptor of the file. On a file system that another machine or a user's own program answers
-for, opening may never end, so such ones are not marked (mounts.py).
+for, opening may never end. So such ones are not marked (mounts.py).
 """
 
 from __future__ import annotations
