@@ -148,7 +148,7 @@ class ActionModule(HostAction[ObservationAnswer]):
             {**named, "controls": observed.call["controls"], "gate": observed.call["gate"]}, observed.seconds
         )
         read = results.observation(given) if given else ObservationAnswer()
-        read.pop("kept", None)
+        read.pop("cached", None)
         return read
 
     def _arguments(self, run: CompiledRun, host: str) -> tuple[str, Call]:

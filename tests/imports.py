@@ -36,6 +36,7 @@ OWN = "tests/imports.py"
 DERIVED = {
     f"{UTILS}/proscribe/wire/audit_text.py": ("wire/loader.py", "wire/stored_audit.py"),
     f"{UTILS}/proscribe/wire/bootstrap.py": ("wire/loader.py",),
+    f"{UTILS}/proscribe/host/loader_text.py": ("wire/loader.py",),
     f"{UTILS}/proscribe/host/programs/__init__.py": ("host/programs/*",),
     f"{UTILS}/proscribe/host/watch/program_text.py": ("wire/loader.py", "base/hashing.py", "wire/stored_watch.py"),
 }

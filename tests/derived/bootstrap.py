@@ -1,8 +1,10 @@
-"""The text of loader.py as it goes with every call: without what only people need."""
+"""The texts of loader.py, each in one place: what several programs have in common, and what goes with every call."""
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from proscribe.host.cache import PLACE
@@ -11,26 +13,72 @@ from proscribe.wire.sources import Whole, reached
 from .part import Part
 
 LOADER = Path(__file__).resolve().parents[2] / "module_utils/proscribe/wire/loader.py"
+CALLED_BY_PYTHON = ("find_spec", "create_module", "exec_module")
+MODULES = ("opened", "Modules")  # also in the program of the watch
+STORED = ("MARK", "LACKING", "PLACE", "load", "from_json", "unpacked", "answer_to")  # also in that for audits
 HEAD = '''\
-"""The text of loader.py that goes with every call, which is not packed.
+"""{}
 
 `python tests/derived` writes this file: do not edit.
 """
 
 '''
-CALLED_BY_PYTHON = ("find_spec", "create_module", "exec_module")
+OF_MODULES = HEAD.format("What finds and loads the project's modules on a host: a part of loader.py, as a text.")
+OF_BOOTSTRAP = HEAD.format("The text of loader.py that goes with every call, which is not packed.")
 
 
 def text() -> str:
-    """The program, indented by one space."""
+    """All of it, without what only people need, indented by one space."""
     sent = reached(Whole({"loader": LOADER.read_text(encoding="utf-8")}, ()), ["loader"], ["reply", *CALLED_BY_PYTHON])
-    lines = (line for line in sent["loader"].splitlines() if line)
-    shorter = (re.sub("^ +", lambda indent: " " * (len(indent[0]) // 4), line) for line in lines)
-    return "\n".join(shorter).replace("@PLACE@", PLACE) + "\n"
+    return shorter(sent["loader"]).replace("@PLACE@", PLACE)
 
 
-def module() -> str:
-    return f'{HEAD}BOOTSTRAP = r"""{text()}"""\n'
+def shorter(program: str) -> str:
+    """A program with indents of one space, and without blank lines."""
+    lines = (line for line in program.splitlines() if line)
+    return "".join(re.sub("^ +", lambda indent: " " * (len(indent[0]) // 4), line) + "\n" for line in lines)
 
 
-DERIVED = (Part("module_utils/proscribe/wire/bootstrap.py", module),)
+def pieces() -> tuple[str, str, str]:
+    """What finds modules, what answers, and the rest; each with the imports that those before it do not have."""
+    program = text()
+    lines, left = program.splitlines(keepends=True), ast.parse(program).body
+
+    def taken(chosen_by: Callable[[ast.stmt], bool]) -> str:
+        found = [node for node in left if chosen_by(node)]
+        names = {one.id for node in found for one in ast.walk(node) if isinstance(one, ast.Name)}
+        chosen = [node for node in left if node in found or names.intersection(_imported(node))]
+        left[:] = [node for node in left if node not in chosen]
+        return "".join("".join(lines[node.lineno - 1 : node.end_lineno]) for node in chosen)
+
+    return (
+        taken(lambda node: _name(node) in MODULES),
+        taken(lambda node: _name(node) in STORED),
+        taken(lambda node: True),
+    )
+
+
+def _imported(node: ast.stmt) -> Iterable[str]:
+    return [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else ()
+
+
+def _name(node: ast.stmt) -> str:
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        return node.targets[0].id
+    return str(getattr(node, "name", ""))
+
+
+def modules() -> str:
+    return f'{OF_MODULES}MODULES = r"""{pieces()[0]}"""\n'
+
+
+def bootstrap() -> str:
+    _, stored, rest = pieces()
+    program = f'STORED = r"""{stored}"""\nREPLYING = r"""{rest}"""\nBOOTSTRAP = MODULES + STORED + REPLYING\n'
+    return f"{OF_BOOTSTRAP}from ..host.loader_text import MODULES\n\n{program}"
+
+
+DERIVED = (
+    Part("module_utils/proscribe/host/loader_text.py", modules),
+    Part("module_utils/proscribe/wire/bootstrap.py", bootstrap),
+)

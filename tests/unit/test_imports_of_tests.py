@@ -212,4 +212,5 @@ def test_the_whole_checkout():
     own = Path(__file__).relative_to(PROJECT).as_posix()  # names files of the checkout, and reads none
     tests = [path for path in found if path.startswith("tests/unit/") and "/test_" in path and path != own]
     unreached = set(product).difference(*(reaches(found, path) for path in tests))
+    unreached = {path for path in unreached if "/model/types/" not in path}  # only type checkers read them
     assert unreached <= {"module_utils/proscribe_command.py"}  # tests/playbooks/test_launcher.py runs it

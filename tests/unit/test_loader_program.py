@@ -112,14 +112,14 @@ LACKING = {"lacking": True}
 
 
 def test_a_stream_with_all_that_it_needs_is_answered_and_nothing_is_left_behind(place):
-    assert answered(place) == {**SEEN, "kept": False}
+    assert answered(place) == {**SEEN, "cached": False}
     assert cached(place) == {}
 
 
 def test_what_is_cached_is_used_with_what_followed_from_the_plan_and_written_once(place):
     """A second writing would cost each host a disk access with every run, and the code must not be lost by it."""
     assert answered(place, code=False, plan=False, remember=True) == LACKING and cached(place) == {}
-    assert answered(place, remember=True, grows=True) == {**SEEN, "kept": True}
+    assert answered(place, remember=True, grows=True) == {**SEEN, "cached": True}
     first = cached(place)
     assert sorted(first) == [NAMED, WITH_PLAN]
     assert sorted(marshal.loads(first[NAMED])) == sorted(CODE), "also what this run did not need: the next one may"
@@ -127,15 +127,15 @@ def test_what_is_cached_is_used_with_what_followed_from_the_plan_and_written_onc
     known = {**SEEN, "follows": {"0": "found out"}}
     times = {path.name: path.stat().st_mtime_ns for path in place.iterdir()}
     for remember in (False, True):
-        assert answered(place, code=False, plan=False, remember=remember) == {**known, "kept": True}
-        assert answered(place, code=False, plan=False, grows=not remember) == {**known, "kept": True}
+        assert answered(place, code=False, plan=False, remember=remember) == {**known, "cached": True}
+        assert answered(place, code=False, plan=False, grows=not remember) == {**known, "cached": True}
     assert {path.name: path.stat().st_mtime_ns for path in place.iterdir()} == times
 
 
 def test_what_an_enforcing_run_finds_out_more_is_cached_and_the_code_stays(place):
     answered(place, remember=True)
     code = cached(place)[NAMED]
-    assert answered(place, code=False, plan=False, remember=True, grows=True) == {**SEEN, "kept": True}
+    assert answered(place, code=False, plan=False, remember=True, grows=True) == {**SEEN, "cached": True}
     assert cached(place)[NAMED] == code
     assert marshal.loads(cached(place)[WITH_PLAN]) == (PLAN, {"0": "found out"})
 
@@ -143,16 +143,16 @@ def test_what_an_enforcing_run_finds_out_more_is_cached_and_the_code_stays(place
 def test_a_run_that_failed_is_not_cached(place):
     """Its plan may be one that the host refused."""
     without_record = {key: value for key, value in SEEN.items() if key != "record"}
-    assert answered(place, remember=True, record=False) == {**without_record, "kept": False}
+    assert answered(place, remember=True, record=False) == {**without_record, "cached": False}
     assert cached(place) == {}
 
 
 def test_what_is_sent_comes_before_what_is_cached(place):
     answered(place, remember=True, grows=True)
-    assert answered(place) == {**SEEN, "kept": False}, "its plan is another one, whatever its name"
-    assert answered(place, code=False) == {**SEEN, "kept": False}
-    assert answered(place, plan=False) == {**SEEN, "follows": {"0": "found out"}, "kept": False}
-    assert answered(place, code=False, remember=True) == {**SEEN, "kept": True}, "and takes its place"
+    assert answered(place) == {**SEEN, "cached": False}, "its plan is another one, whatever its name"
+    assert answered(place, code=False) == {**SEEN, "cached": False}
+    assert answered(place, plan=False) == {**SEEN, "follows": {"0": "found out"}, "cached": False}
+    assert answered(place, code=False, remember=True) == {**SEEN, "cached": True}, "and takes its place"
     assert marshal.loads(cached(place)[WITH_PLAN]) == (PLAN, {})
 
 
@@ -181,7 +181,7 @@ def test_a_damaged_file_is_none(place, which, content):
 def test_what_others_can_write_or_rename_is_not_run(place, above, mode, owner):
     answered(place, remember=True)
     theirs = [place / NAMED, place, place.parent][above]
-    assert answered(place, code=False, plan=False)["kept"] is True
+    assert answered(place, code=False, plan=False)["cached"] is True
     os.chown(theirs, owner, owner)
     theirs.chmod(mode)
     assert answered(place, code=False, plan=False) == LACKING

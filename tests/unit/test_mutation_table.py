@@ -25,7 +25,7 @@ def test_modules_and_their_tests() -> None:
         "controller/windows/command",
     } <= set(found)
     assert set(table.TESTS) <= set(found)
-    assert not {"host/watch/program_text", "wire/bootstrap", "host/programs/__init__"}.intersection(
+    assert not {"host/watch/program_text", "wire/bootstrap", "host/loader_text", "host/programs/__init__"}.intersection(
         found
     )  # their sources have them
     for module in (

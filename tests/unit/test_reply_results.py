@@ -28,14 +28,14 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"record": 1}, {"record": {"record of": 1}, "drifted": [], "privileged": False}),
         (
-            {"record": 1, "drifted": ["apps", "dns"], "privileged": True, "kept": True},
-            {"record": {"record of": 1}, "drifted": ["apps", "dns"], "privileged": True, "kept": True},
+            {"record": 1, "drifted": ["apps", "dns"], "privileged": True, "cached": True},
+            {"record": {"record of": 1}, "drifted": ["apps", "dns"], "privileged": True, "cached": True},
         ),
         (
             {"record": 1, "not_installed": "x\x1b[2J"},
             {"record": {"record of": 1}, "drifted": [], "privileged": False, "not_installed": "x\\x1b[2J"},
         ),
-        ({"record": 1, "kept": False}, {"record": {"record of": 1}, "drifted": [], "privileged": False, "kept": False}),
+        ({"record": 1, "cached": False}, {"record": {"record of": 1}, "drifted": [], "privileged": False, "cached": False}),
         (
             {"record": 1, "failed": True, "msg": "the gate"},
             {"record": {"record of": 1}, "drifted": [], "privileged": False, "failed": True, "msg": "the gate"},
@@ -63,7 +63,7 @@ def test_what_an_observation_may_contain(answer: dict[str, Any], result: dict[st
         ({"record": 1, "drifted": ["nonsense"]}, "'nonsense' is no control"),
         ({"record": 1, "drifted": ["apps"] * 7}, "drifted has 7 items, 6 are the most"),
         ({"record": 1, "privileged": 1}, "privileged is neither true nor false"),
-        ({"record": 1, "kept": "x"}, "kept is neither true nor false"),
+        ({"record": 1, "cached": "x"}, "cached is neither true nor false"),
         ([], "the answer is no mapping"),
         (None, "the answer is no mapping"),
     ],

@@ -78,7 +78,7 @@ def streamed(stream, before=(), code=BOOTSTRAP):
     command = [*before, sys.executable, "-I", "-S", "-c", RECEIVE]
     done = subprocess.run(command, input=with_program(stream, code), capture_output=True, check=True)
     reply = answer(done.stdout.decode())
-    return reply and {key: value for key, value in reply.items() if key != "kept"}
+    return reply and {key: value for key, value in reply.items() if key != "cached"}
 
 
 def without_clocks(reply):
@@ -114,7 +114,7 @@ def test_the_module_gives_the_answer_of_the_stream(tmp_path):
     arguments.write_text(json.dumps({"stream": sent(plan=SHORT).decode()}))
     done = subprocess.run([sys.executable, str(MODULE), str(arguments)], capture_output=True, check=True)
     reply = json.loads(done.stdout)
-    assert reply.pop("kept") is False
+    assert reply.pop("cached") is False
     assert without_clocks(reply) == without_clocks(streamed(sent(plan=SHORT)))
 
 

@@ -1,91 +1,12 @@
-"""The program for audits without root, which an enforcing run installs: loader.py and stored_audit.py as one text.
+"""The program for audits without root, which an enforcing run installs.
 
 `python tests/derived` writes this file: do not edit.
 """
 
-AUDIT_TEXT = r"""import _signal
-import marshal
-import os
-import sys
-from importlib._bootstrap_external import MAGIC_NUMBER
-from importlib.machinery import ModuleSpec
-MARK = "proscribe-answer:"
-LACKING = "lacking"
-PLACE = "/var/lib/proscribe/observe"
-def opened(name, flags, within = None):
-    fd = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW, dir_fd=within)
-    seen = os.fstat(fd)
-    if seen.st_uid or seen.st_mode & 0o022:
-        raise OSError
-    return fd
-def load(name):
-    try:
-        place = opened(PLACE, os.O_DIRECTORY)
-        opened("..", os.O_DIRECTORY, place)
-        with open(opened(name, os.O_NONBLOCK, place), "rb") as file:
-            return marshal.loads(file.read())
-    except (OSError, ValueError, EOFError, TypeError):
-        return None
-def from_json(text):
-    import json
-    return json.loads(text)
-def unpacked(plan):
-    import zlib
-    return from_json(zlib.decompress(plan))
-class Modules:
-    def __init__(self, code, sources):
-        self.code = code
-        self.sources = sources
-    def compiled(self, name):
-        if name not in self.code:
-            code = compile(self.sources["texts"][name], name, "exec", dont_inherit=True)
-            self.code[name] = code, name in self.sources["packages"]
-        return self.code[name]
-    def marshalled(self):
-        if not self.sources:
-            return None
-        for name in self.sources["texts"]:
-            self.compiled(name)
-        return marshal.dumps({name: (marshal.dumps(code), package) for name, (code, package) in self.code.items()})
-    def find_spec(self, name, path = None, target = None):
-        if name in self.code or self.sources and name in self.sources["texts"]:
-            return ModuleSpec(name, self, origin=name, is_package=self.compiled(name)[1])
-        return None
-    def create_module(self, spec):
-        return None
-    def exec_module(self, module):
-        code = self.compiled(module.__name__)[0]
-        exec(marshal.loads(code) if isinstance(code, bytes) else code, module.__dict__)
-def answer_to(head, packed, packed_plan):
-    named = f"{head['code']}-{MAGIC_NUMBER.hex()}"
-    with_plan = f"{named}-{head['plan']}"
-    code = None if packed else load(named)
-    stored = None if packed_plan else load(with_plan)
-    if code is None and not packed or stored is None and not packed_plan:
-        return {LACKING: True}
-    sources = None
-    if code is None:
-        import lzma
-        sources = from_json(lzma.decompress(packed))
-    plan, follows = stored or (unpacked(packed_plan), {})
-    modules = Modules(code or {}, sources)
-    sys.meta_path.insert(0, modules)
-    from proscribe.host.run import compliance_state
-    from proscribe.host.system import Host
-    from proscribe.model.plan import known
-    if stored is None:
-        from proscribe.model.plan_text import whole
-        plan = whole(plan)
-    host = Host()
-    count = len(follows)
-    answer = compliance_state(host, known(plan, follows), **head["call"])
-    complete = not sources and stored is not None
-    if head["call"].get("remember") and "record" in answer and not (complete and len(follows) == count):
-        from proscribe.host.cache import keep
-        parts = {named: modules.marshalled(), with_plan: marshal.dumps((plan, follows))}
-        complete = keep(host, parts)
-    return {**answer, "kept": complete}
-import _signal
+from ..host.loader_text import MODULES
+from .bootstrap import STORED
+
+AUDITING = r"""import _signal
 import fcntl
 import json
 import os
@@ -183,3 +104,4 @@ def main():
 if __name__ == "__main__":
     main()
 """
+AUDIT_TEXT = MODULES + STORED + AUDITING

@@ -3,24 +3,13 @@
 `python tests/derived` writes this file: do not edit.
 """
 
-BOOTSTRAP = r"""import gc
-if __name__ == "__main__":
- gc.disable()
-import _signal
-import marshal
-import os
-import sys
+from ..host.loader_text import MODULES
+
+STORED = r"""import sys
 from importlib._bootstrap_external import MAGIC_NUMBER
-from importlib.machinery import ModuleSpec
 MARK = "proscribe-answer:"
 LACKING = "lacking"
 PLACE = "/var/lib/proscribe/observe"
-def opened(name, flags, within = None):
- fd = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW, dir_fd=within)
- seen = os.fstat(fd)
- if seen.st_uid or seen.st_mode & 0o022:
-  raise OSError
- return fd
 def load(name):
  try:
   place = opened(PLACE, os.O_DIRECTORY)
@@ -29,49 +18,12 @@ def load(name):
    return marshal.loads(file.read())
  except (OSError, ValueError, EOFError, TypeError):
   return None
-def answered(head, code, plan):
- _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
- _signal.alarm(head.get("seconds", 0))
- try:
-  return answer_to(head, code, plan)
- finally:
-  _signal.alarm(0)
 def from_json(text):
  import json
  return json.loads(text)
 def unpacked(plan):
  import zlib
  return from_json(zlib.decompress(plan))
-def text_of(answer):
- if LACKING in answer:
-  import json
-  return json.dumps(answer)
- from proscribe.base.json_text import written
- return written(answer)
-class Modules:
- def __init__(self, code, sources):
-  self.code = code
-  self.sources = sources
- def compiled(self, name):
-  if name not in self.code:
-   code = compile(self.sources["texts"][name], name, "exec", dont_inherit=True)
-   self.code[name] = code, name in self.sources["packages"]
-  return self.code[name]
- def marshalled(self):
-  if not self.sources:
-   return None
-  for name in self.sources["texts"]:
-   self.compiled(name)
-  return marshal.dumps({name: (marshal.dumps(code), package) for name, (code, package) in self.code.items()})
- def find_spec(self, name, path = None, target = None):
-  if name in self.code or self.sources and name in self.sources["texts"]:
-   return ModuleSpec(name, self, origin=name, is_package=self.compiled(name)[1])
-  return None
- def create_module(self, spec):
-  return None
- def exec_module(self, module):
-  code = self.compiled(module.__name__)[0]
-  exec(marshal.loads(code) if isinstance(code, bytes) else code, module.__dict__)
 def answer_to(head, packed, packed_plan):
  named = f"{head['code']}-{MAGIC_NUMBER.hex()}"
  with_plan = f"{named}-{head['plan']}"
@@ -100,8 +52,27 @@ def answer_to(head, packed, packed_plan):
   from proscribe.host.cache import keep
   parts = {named: modules.marshalled(), with_plan: marshal.dumps((plan, follows))}
   complete = keep(host, parts)
- return {**answer, "kept": complete}
+ return {**answer, "cached": complete}
+"""
+REPLYING = r"""import gc
+if __name__ == "__main__":
+ gc.disable()
+import _signal
+def answered(head, code, plan):
+ _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
+ _signal.alarm(head.get("seconds", 0))
+ try:
+  return answer_to(head, code, plan)
+ finally:
+  _signal.alarm(0)
+def text_of(answer):
+ if LACKING in answer:
+  import json
+  return json.dumps(answer)
+ from proscribe.base.json_text import written
+ return written(answer)
 def reply(head, code, plan):
  print("\n" + MARK + text_of(answered(head, code, plan)), flush=True)
  os._exit(0)
 """
+BOOTSTRAP = MODULES + STORED + REPLYING

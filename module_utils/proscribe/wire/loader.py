@@ -47,54 +47,6 @@ def opened(name: str, flags: int, within: int | None = None) -> int:
     return fd
 
 
-def load(name: str) -> Any:
-    """What this host has cached under a name; None if it has not, or others could have written it."""
-    try:
-        place = opened(PLACE, os.O_DIRECTORY)
-        opened("..", os.O_DIRECTORY, place)
-        with open(opened(name, os.O_NONBLOCK, place), "rb") as file:
-            return marshal.loads(file.read())
-    except (OSError, ValueError, EOFError, TypeError):
-        return None
-
-
-def answered(head: Head, code: bytes, plan: bytes) -> Mapping[str, object]:
-    """The answer to one stream. The process is ended where that takes longer than the stream permits."""
-    # The signal's default action ends a process wherever it is, also within a system call or an endless match. The
-    # module signal is this one with enumerations, which are a fiftieth of the cost of an observation.
-    _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
-    _signal.alarm(head.get("seconds", 0))
-    try:
-        return answer_to(head, code, plan)
-    finally:
-        _signal.alarm(0)
-
-
-def from_json(text: bytes) -> Any:
-    """What a text says; a host that has all of it in its cache does not pay for the module."""
-    import json
-
-    return json.loads(text)
-
-
-def unpacked(plan: bytes) -> Any:
-    """A plan that was sent."""
-    import zlib
-
-    return from_json(zlib.decompress(plan))
-
-
-def text_of(answer: Mapping[str, object]) -> str:
-    """An answer as JSON."""
-    if LACKING in answer:  # also what would write it
-        import json
-
-        return json.dumps(answer)
-    from proscribe.base.json_text import written
-
-    return written(answer)
-
-
 class Modules:
     """Finds and loads the project's modules: `code` by name with whether it is a package, `sources` for what lacks."""
 
@@ -127,6 +79,31 @@ class Modules:
     def exec_module(self, module: ModuleType) -> None:
         code = self.compiled(module.__name__)[0]
         exec(marshal.loads(code) if isinstance(code, bytes) else code, module.__dict__)  # noqa: S102 - the project's own
+
+
+def load(name: str) -> Any:
+    """What this host has cached under a name; None if it has not, or others could have written it."""
+    try:
+        place = opened(PLACE, os.O_DIRECTORY)
+        opened("..", os.O_DIRECTORY, place)
+        with open(opened(name, os.O_NONBLOCK, place), "rb") as file:
+            return marshal.loads(file.read())
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+
+
+def from_json(text: bytes) -> Any:
+    """What a text says; a host that has all of it in its cache does not pay for the module."""
+    import json
+
+    return json.loads(text)
+
+
+def unpacked(plan: bytes) -> Any:
+    """A plan that was sent."""
+    import zlib
+
+    return from_json(zlib.decompress(plan))
 
 
 def answer_to(head: Head, packed: bytes, packed_plan: bytes) -> Mapping[str, object]:
@@ -162,7 +139,30 @@ def answer_to(head: Head, packed: bytes, packed_plan: bytes) -> Mapping[str, obj
 
         parts = {named: modules.marshalled(), with_plan: marshal.dumps((plan, follows))}
         complete = keep(host, parts)
-    return {**answer, "kept": complete}
+    return {**answer, "cached": complete}
+
+
+def answered(head: Head, code: bytes, plan: bytes) -> Mapping[str, object]:
+    """The answer to one stream. The process is ended where that takes longer than the stream permits."""
+    # The signal's default action ends a process wherever it is, also within a system call or an endless match. The
+    # module signal is this one with enumerations, which are a fiftieth of the cost of an observation.
+    _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
+    _signal.alarm(head.get("seconds", 0))
+    try:
+        return answer_to(head, code, plan)
+    finally:
+        _signal.alarm(0)
+
+
+def text_of(answer: Mapping[str, object]) -> str:
+    """An answer as JSON."""
+    if LACKING in answer:  # also what would write it
+        import json
+
+        return json.dumps(answer)
+    from proscribe.base.json_text import written
+
+    return written(answer)
 
 
 def reply(head: Head, code: bytes, plan: bytes) -> None:

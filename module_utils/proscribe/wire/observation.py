@@ -81,8 +81,8 @@ class Observation(NamedTuple):
 
     def noted(self, result: ObservationAnswer) -> ObservationAnswer:
         """The result, once it is noted what the host stores now."""
-        if "kept" in result:
-            self.store.note(self.host, self.code, self.plan, has=result.pop("kept"))
+        if "cached" in result:
+            self.store.note(self.host, self.code, self.plan, has=result.pop("cached"))
         return result
 
 

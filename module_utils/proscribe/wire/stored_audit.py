@@ -1,6 +1,6 @@
 """The program that an account without other rights of root may run on a host, to audit it (docs/least-privilege.md).
 
-An enforcing run installs it behind the text of loader.py (audit_text.py is both, derived). It takes one line of JSON.
+An enforcing run installs it behind a part of loader.py (audit_text.py is both, derived). It takes one line of JSON.
 That only names code and a plan that the enforcing run has stored, or asks for the record of the host's own run. No
 code, no plan, no probe and no path comes from its caller, and it writes nothing.
 """

@@ -61,7 +61,7 @@ def test_a_mac_says_that_it_is_one_and_answers_its_own_code(observation: Observa
     found = answer_of(stream)
     record = found["record"]
     assert record["platform"]["os"] == "macos" and record["platform"]["kernel"] == "24.6.0"
-    assert found["drifted"] == [] and "kept" in found and not found["kept"]
+    assert found["drifted"] == [] and "cached" in found and not found["cached"]
     assert {rule["rule"].partition("/")[0] for rule in record["rules"]} >= {"firewall", "dns"}
 
 

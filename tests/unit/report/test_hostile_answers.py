@@ -41,7 +41,7 @@ from proscribe_ansible.action import HostAction
 FINISHED = "2026-11-25T00:31:00Z"
 MANY = 5_000
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-OBSERVATION = {"changed", "failed", "msg", "record", "drifted", "privileged", "kept", "lacking"}
+OBSERVATION = {"changed", "failed", "msg", "record", "drifted", "privileged", "cached", "lacking"}
 QUARANTINE = {"changed", "failed", "msg", "items", "broken", "left_out", "outcomes", "actions", "diff"}
 CHANGE = {"changed", "failed", "msg", "actions", "refused", "findings", "notes", "diff"}
 
@@ -69,7 +69,7 @@ GOOD_OBSERVATION = {
     },
     "drifted": ["apps", "browser"],
     "privileged": True,
-    "kept": True,
+    "cached": True,
 }
 GOOD_CHANGE = {
     "changed": True,

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer
     from ...model.types.plan import Plan
     from ...model.types.record import Observed
+    from ...model.types.watch import LastObservation, Line
     from ..controls.base import Carried
-    from .types import LastObservation, Line
 
     Change = Callable[..., ChangeAnswer]
 

@@ -31,7 +31,7 @@ from ..system.processes import RootNotRead
 
 if TYPE_CHECKING:
     from ...model.types.plan import Entry, Section
-    from .types import Sets
+    from ...model.types.watch import Sets
 
 APART = Limits(seconds=1.0)  # for one start
 SECONDS = 0.4  # of it for what lies around a program, and as many for what its user has installed

@@ -10,7 +10,24 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .verifying import Verifying
+    from typing import Protocol
+
+    from ...model.types.watch import Verdicts
+    from .attempts import Attempts
+    from .ending import Endings
+
+    class Verifying(Protocol):
+        """What answers (verifying.py)."""
+
+        attempts: Attempts
+        endings: Endings
+
+        def answer(self, request: Any) -> Verdicts: ...
+
+        def due(self) -> float | None: ...
+
+        def proceed(self, now: float) -> None: ...
+
 
 LINGERS = 70.0  # seconds without a request; longer than what is counted waits to be written
 

@@ -3,7 +3,7 @@ ends by itself when there was nothing for a while, so that a quiet host has none
 
 A request is one of ("sets",): what may be restricted; ("starts", [(pid, end of the path, key)]), where a key ends with
 the user; ("timer",): the host has missed an own observation, so have systemd begin them again. Answers are `Verdicts`
-(types.py).
+(model/types/watch.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .state import clock, effective, files, journal, pause
 
 if TYPE_CHECKING:
     from ...model.types.plan import Plan, Section
-    from .types import Sets, Verdicts
+    from ...model.types.watch import Sets, Verdicts
 
 RELOADED = 60.0  # seconds after which the plan is read again: who is in a group follows to the minute
 SUCCESSORS = 3  # plans after this one that the prefilter knows as well

@@ -43,7 +43,7 @@ class ObservationAnswer(Answer, total=False):
     not_installed: str  # why the program for audits without root is not
     lacking: bool  # whether it has not got what was only named
     system: str  # of a Mac that was sent code for Linux
-    kept: bool  # whether it stores code and plan now; of a stream only
+    cached: bool  # whether it has code and plan in its cache now; of a stream only
 
 
 class Difference(TypedDict):

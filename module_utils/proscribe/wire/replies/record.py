@@ -114,10 +114,10 @@ def _add_beside(observed: Observed, record: Mapping[Any, Any]) -> None:
         observed["full_scan"] = _scan(mapping(scan, "full_scan"))
     if (held := record.get("quarantine")) is not None:
         observed["quarantine"] = _quarantine(mapping(held, "quarantine"))
-    if (kept := record.get("watch")) is not None:
-        observed["watch"] = watched.watch(kept)
-    if (wanted := record.get("requests")) is not None:
-        observed["requests"], observed["requests_left_out"] = watched.requests(wanted, record.get("requests_left_out"))
+    if (watch := record.get("watch")) is not None:
+        observed["watch"] = watched.watch(watch)
+    if (sent := record.get("requests")) is not None:
+        observed["requests"], observed["requests_left_out"] = watched.requests(sent, record.get("requests_left_out"))
 
 
 def _controls(value: object, rules: list[Rule], evaluated: int) -> dict[str, OfControl]:

@@ -60,8 +60,8 @@ def observation(value: object) -> ObservationAnswer:
     drifted = listed(lambda one: one_of(one, record.OBSERVED, "control"), answer.get("drifted", []), "drifted", most)
     result["drifted"] = drifted
     result["privileged"] = flag(answer.get("privileged"), "privileged")
-    if "kept" in answer:
-        result["kept"] = flag(answer["kept"], "kept")
+    if "cached" in answer:
+        result["cached"] = flag(answer["cached"], "cached")
     if "not_installed" in answer:
         result["not_installed"] = line(answer["not_installed"], "not_installed")
     return result

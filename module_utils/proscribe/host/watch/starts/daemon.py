@@ -31,7 +31,7 @@ from .waiting import Budget, Start, Waiting
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..types import Sets
+    from ....model.types.watch import Sets
 
 SETTLE = 0.01  # seconds after the first event: then its process is the new program
 PAUSE = 0.04  # seconds between two bundles: a thousand events cost one wake-up

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..types import Sets
+    from ....model.types.watch import Sets
 
 DELETED = " (deleted)"
 SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib")  # where only packages put anything: no portable app is there

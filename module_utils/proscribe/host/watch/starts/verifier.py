@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..types import Verdicts
+    from ....model.types.watch import Verdicts
     from .waiting import Start
 
 ANSWERS_WITHIN = 15.0  # seconds

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..types import Verdicts
+    from ....model.types.watch import Verdicts
 
 MOST_OF_USER = 128  # starts
 MOST = 512  # what has no room is found in /proc later

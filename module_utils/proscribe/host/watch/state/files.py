@@ -15,7 +15,7 @@ from ....base.tuples import NamedTuple
 from ...system import STATE_DIRECTORY, ControlError, Host, Unseen
 
 if TYPE_CHECKING:
-    from ..types import LastObservation
+    from ....model.types.watch import LastObservation
 
 PLACE = f"{STATE_DIRECTORY}/watch"
 PROGRAM = "/usr/libexec/proscribe/watch"

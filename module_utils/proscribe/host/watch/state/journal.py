@@ -20,7 +20,7 @@ from ...system.locking import deadline, locked
 from .turns import in_turns
 
 if TYPE_CHECKING:
-    from ..types import Line
+    from ....model.types.watch import Line
 
 NAME = "journal.jsonl"
 OLDER = NAME + ".1"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ....model.types.plan import Plan
     from ....model.types.record import EndedProgram, Incident, Watched
-    from ..types import Gathered, Line
+    from ....model.types.watch import Gathered, Line
 
     One = TypeVar("One")
 

@@ -1,4 +1,4 @@
-"""What the parts of the watch hand each other. For type checkers alone: no host gets it."""
+"""What the parts of the watch on a host hand each other (host/watch)."""
 
 from __future__ import annotations
 
