@@ -20,9 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 from proscribe.base.duration import shown
 from proscribe.controller.ansible_parts import part_of
 from proscribe.controller.report.text.layout import warning as in_lines
-from proscribe.host.run import COMPLIANCE_STATE_ARGUMENTS
-from proscribe.model.finding import LARGEST_ANSWER
-from proscribe.model.plan import canonical
+from proscribe.model.finding import GATES, LARGEST_ANSWER
+from proscribe.model.plan import CONTROLS, canonical
 from proscribe.model.types.answer import ObservationAnswer
 from proscribe.model.types.call import Call
 from proscribe.model.types.run import CompiledRun, Result, Variables
@@ -49,6 +48,15 @@ NO_ANSWER = "its Python did not answer the streamed code, which goes as a module
 UNPROMPTED = "waiting for privilege escalation prompt"  # in what Ansible says where nobody asks for a password
 # What understands ANY_PYTHON; ansible_shell_executable may name another shell.
 POSIX = {"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"}
+# The arguments of the task, as Ansible declares them.
+ARGUMENTS = {
+    "plan": {"type": "dict"},
+    "controls": {"type": "list", "elements": "str", "choices": list(CONTROLS), "default": []},
+    "gate": {"type": "str", "choices": list(GATES), "default": "never"},
+    "will_correct": {"type": "bool", "default": False},
+    "probe": {"type": "bool", "default": False},
+    "remember": {"type": "bool", "default": False},
+}
 
 
 class ActionModule(HostAction[ObservationAnswer]):
@@ -173,7 +181,7 @@ class ActionModule(HostAction[ObservationAnswer]):
         """The call, as the module declares it. Raises AnsibleActionFail."""
         arguments, self._task.args = self._task.args, {**given, "plan": {}}  # checking would copy all of the plan
         try:
-            _, call = self.validate_argument_spec(COMPLIANCE_STATE_ARGUMENTS)
+            _, call = self.validate_argument_spec(ARGUMENTS)
         finally:
             self._task.args = arguments
         del call["plan"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Iterable
+from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 
 from ..model import plan as plans
 from ..model.finding import (
@@ -38,16 +38,6 @@ FAILED = "could not be changed"
 # The answer of a Mac to code that was not made for one: it lacks what it was sent (loader.LACKING).
 NOT_FOR_MACS: ObservationAnswer = {"lacking": True, "system": DARWIN}
 
-# The arguments of `compliance_state`, as Ansible declares them: of the module, and of the action that streams it.
-COMPLIANCE_STATE_ARGUMENTS = {
-    "plan": {"type": "dict"},
-    "controls": {"type": "list", "elements": "str", "choices": list(CONTROLS), "default": []},
-    "gate": {"type": "str", "choices": list(GATES), "default": "never"},
-    "will_correct": {"type": "bool", "default": False},
-    "probe": {"type": "bool", "default": False},
-    "remember": {"type": "bool", "default": False},
-}
-
 
 def control(name: str) -> Control:
     """A control's code, which is loaded on demand: an audit of one does not compile the others."""
@@ -72,6 +62,24 @@ def control(name: str) -> Control:
     return dns
 
 
+class _Seen:
+    """What controls say of a host, and what they could not."""
+
+    def __init__(self) -> None:
+        self.verdicts: list[Verdict] = []
+        self.errors: list[RecordError] = []
+
+    def add(self, name: str, rules: Iterable[str], at: Callable[[], list[Verdict]]) -> None:
+        """Have a control say what is so."""
+        try:
+            self.verdicts += at()
+        except Unseen as unseen:
+            self.verdicts += [Verdict(f"{name}/{id_}", UNKNOWN, reason=str(unseen)) for id_ in rules]
+        except ControlError as error:
+            self.errors.append({"control": name, "message": str(error)})
+            self.verdicts += [Verdict(f"{name}/{id_}", ERROR, reason=str(error)) for id_ in rules]
+
+
 def observe(
     host: Host,
     plan: Plan,
@@ -81,71 +89,63 @@ def observe(
 ) -> tuple[Observed, list[str]]:
     """Observe a host: its record, and the names of the controls that enforcing would correct.
 
-    `only` names the controls to observe; empty means all that the plan has. `probe` asks for the browsers themselves to
-    be started too (controls/browser/probe.py). `watch` is what the controller knows of a host's own watcher, which is
-    observed with all controls (watch/installed.py). Raises ValueError for an unusable plan.
+    `only` names the controls to observe; empty means all that the plan has. `probe` has the browsers themselves started
+    too. `watch` is what the controller knows of a host's own watcher, which is observed with all controls. Raises
+    ValueError for an unusable plan.
     """
     plans.once(plan, "checked", lambda: plans.check(plan))
     plan, _ = resolved_here(host, plan)
-    started = time.monotonic()
+    started, seen = time.monotonic(), _Seen()
     checked_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    verdicts: list[Verdict] = []
-    errors: list[RecordError] = []
-
-    def add(name: str, rules: Iterable[str], at: Callable[[], list[Verdict]]) -> None:
-        try:
-            verdicts.extend(at())
-        except Unseen as unseen:
-            verdicts.extend(Verdict(f"{name}/{id_}", UNKNOWN, reason=str(unseen)) for id_ in rules)
-        except ControlError as error:
-            errors.append({"control": name, "message": str(error)})
-            verdicts.extend(Verdict(f"{name}/{id_}", ERROR, reason=str(error)) for id_ in rules)
-
     names = [name for name in CONTROLS if name in plan["controls"] and name in (set(only) or CONTROLS)]
     watched = has_watch(host, plan, only)
-    heartbeat = begun_heartbeat(host) if watched and host.privileged and "watch" in plan else None
+    heartbeat = None
+    if watched and host.privileged and "watch" in plan:
+        from .watch.heartbeat import Heartbeat
+
+        heartbeat = Heartbeat(host)
     with host.still():
         for name in names:
-            add(name, plan["controls"][name]["services"], partial(_observed, host, plan, name))
+            seen.add(name, plan["controls"][name]["services"], partial(_observed, host, plan, name))
     if probe and "browser" in names:
-        add("browser", ["probe"], lambda: [probed(host, plan)])
+        seen.add("browser", ["probe"], lambda: [probed(host, plan)])
     if has_group_policy(host, plan, only):
         from .controls.group_policy.identity import slug
 
         slugs = [slug(one["name"]) for one in plan["group_policy"]["objects"]] if "group_policy" in plan else []
-        add(GROUP_POLICY, slugs, partial(_observed, host, plan, GROUP_POLICY))
+        seen.add(GROUP_POLICY, slugs, partial(_observed, host, plan, GROUP_POLICY))
     if watched:
         from .watch import installed
 
-        add(WATCH, installed.RULES, lambda: installed.observe(host, plan, watch, heartbeat))
+        seen.add(WATCH, installed.RULES, lambda: installed.observe(host, plan, watch, heartbeat))
     record = host_record(
         plan_digest=plan["digest"],
         checked_at=checked_at,
         platform=host.platform(),
-        verdicts=verdicts,
-        errors=errors,
+        verdicts=seen.verdicts,
+        errors=seen.errors,
         duration_ms=round((time.monotonic() - started) * 1000),
         nothing_known={name: len(plan["controls"][name].get("nothing_known", ())) for name in names},
     )
+    drifted = {verdict.rule.partition("/")[0] for verdict in seen.verdicts if verdict.drifted}
+    _add_fields(record, host, plan, bool(drifted), watched)
+    return record, [name for name in (*CONTROLS, *BESIDE) if name in drifted]
+
+
+def _add_fields(record: Observed, host: Host, plan: Plan, drifted: bool, watched: bool) -> None:
+    """What a record has beside its rules. Only a host that needs the code for it pays for that."""
     record.update(host.record_fields)  # type: ignore[typeddict-item] # each control has its own
     if "catalog" in plan:
         record["catalog"] = plan["catalog"]
-    drifted = {verdict.rule.partition("/")[0] for verdict in verdicts if verdict.drifted}
     if drifted:
-        record["logged_in"] = logged_in(host)
+        from .system.sessions import users
+
+        record["logged_in"] = users(host)
     if watched and host.privileged:
         from .watch.state.summary import summary
 
         with contextlib.suppress(Unseen):
             record["watch"] = summary(host, plan)
-    return record, [name for name in (*CONTROLS, *BESIDE) if name in drifted]
-
-
-def begun_heartbeat(host: Host) -> Any:
-    """The heartbeat of an observation, whose answer is there at its end; only a watched host pays for the code."""
-    from .watch.heartbeat import Heartbeat
-
-    return Heartbeat(host)
 
 
 def has_watch(host: Host, plan: Plan, only: Iterable[str]) -> bool:
@@ -187,13 +187,6 @@ def _observed(host: Host, plan: Plan, name: str) -> list[Verdict]:
     if host.system != "Linux":
         raise Unseen(f"{host.system} is not supported yet")
     return control(name).observe(host, plan)
-
-
-def logged_in(host: Host) -> list[str]:
-    """Who is logged in; a host on which nothing has drifted does not pay for the code."""
-    from .system.sessions import users
-
-    return users(host)
 
 
 def probed(host: Host, plan: Plan) -> Verdict:
@@ -314,7 +307,6 @@ def change(
             if section["mode"] == "enforce":  # an audited control is only observed
                 changes = control(name).enforce(host, plan)
         carried: Carried = {} if dry_run else doing(changes)
-        left = carried.get("left", [])
         if changes.afterwards and not dry_run:
             changes.afterwards()
         if changes.actions and not dry_run:
@@ -324,12 +316,19 @@ def change(
             forget(host)
             host.delete(PROGRAM)
     missed = [one for one in missed if one.rule.partition("/")[0] == name and not lift]
+    return _answer_of_change(changes, carried, [*refusals(carried.get("left", ())), *missed], found)
+
+
+def _answer_of_change(
+    changes: Changes, carried: Carried, refused: Iterable[Refusal], found: Sequence[Finding]
+) -> ChangeAnswer:
+    """What the enforcing modules answer. `refused` is beside what enforcing itself refused."""
     acted = done_of(changes.actions, carried)
     answer: ChangeAnswer = {
         "changed": bool(acted),
         "actions": carried.get("done", [str(action) for action in acted]),
         "diff": differences(acted),
-        "refused": [one.as_dict() for one in (*changes.refused, *refusals(left), *missed)],
+        "refused": [one.as_dict() for one in (*changes.refused, *refused)],
         "findings": [finding.as_dict() for finding in found[:MOST_FINDINGS]],
     }
     if "pending" in carried:
