@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.proscribe.host.run import change
 from ansible.module_utils.proscribe.host.system import ControlError, Host, one_line
 from ansible.module_utils.proscribe.host.system.file_lock import Busy
+
+if TYPE_CHECKING:
+    from proscribe.model.types.answer import ChangeAnswer, QuarantineAnswer
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
@@ -24,7 +27,7 @@ class Call(AnsibleModule):
     done. Ansible would write all of the plan there, with every call.
     """
 
-    def __init__(self, argument_spec: dict[str, Any], **more: Any) -> None:
+    def __init__(self, argument_spec: Mapping[str, object], **more: Any) -> None:
         super().__init__(argument_spec={**argument_spec, **RUN}, **more)
         self.host = Host()
         run = self.params.pop("run") or {}
@@ -57,7 +60,7 @@ def taken_plan(module: Call) -> Any:
     return plan
 
 
-def answer(module: Call, work: Callable[[], dict[str, Any]]) -> None:
+def answer(module: Call, work: Callable[[], ChangeAnswer | QuarantineAnswer]) -> None:
     """Answer a call with what `work` returns, or with how it failed, and exit."""
     try:
         result = work()
@@ -70,6 +73,6 @@ def answer(module: Call, work: Callable[[], dict[str, Any]]) -> None:
         module.fail_json(msg=str(error), changed=bool(done), actions=done, refused=[], **busy)
 
 
-def _others(module: Call) -> dict[str, Any]:
+def _others(module: Call) -> dict[str, object]:
     """With whom the run had to share the host."""
     return {"other_runs": module.host.other_runs} if module.host.other_runs else {}
