@@ -19,7 +19,6 @@ ADD, IGNORED, IGNORED_SURVIVES, FILESYSTEM = 0x1, 0x20, 0x40, 0x100
 OPEN_EXEC, OVERFLOW = 0x1000, 0x4000
 VERSION = 3  # of the events' format
 HEAD = struct.Struct("=IBBHQii")  # length, version, reserved, length of the head, mask, descriptor, process
-NO_DESCRIPTOR = -1
 LARGE_FILE = 0o100000  # O_LARGEFILE, which Python has as 0 where it is the default
 BUFFER = 4096  # bytes: at most 170 events, each with a descriptor, of the 1,024 that a process has by default
 AT_FDCWD = -100
