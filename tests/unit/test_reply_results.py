@@ -35,7 +35,10 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> None:
             {"record": 1, "not_installed": "x\x1b[2J"},
             {"record": {"record of": 1}, "drifted": [], "privileged": False, "not_installed": "x\\x1b[2J"},
         ),
-        ({"record": 1, "cached": False}, {"record": {"record of": 1}, "drifted": [], "privileged": False, "cached": False}),
+        (
+            {"record": 1, "cached": False},
+            {"record": {"record of": 1}, "drifted": [], "privileged": False, "cached": False},
+        ),
         (
             {"record": 1, "failed": True, "msg": "the gate"},
             {"record": {"record of": 1}, "drifted": [], "privileged": False, "failed": True, "msg": "the gate"},

@@ -1,9 +1,10 @@
 """Bring this host in line by itself: fetch the policy, see who signed it, run it, and keep the host's record.
 
 Stands alone, with `commits` beside it: they are what brings the project, so they cannot be part of what is fetched.
-Reads /etc/proscribe/pull.json. What the network or the repository does wrong costs nothing but freshness: the last good commit goes on being enforced.
+Reads /etc/proscribe/pull.json. What the network or the repository does wrong costs nothing but freshness: the last good
+commit goes on being enforced.
 
-A commit is good once one of the signers has signed it, where there are any, and a run with it has come to a report.
+A commit is good once a run with it has come to a report. One of the signers has to have signed it, where there are any.
 It comes after the last good one; or it is the first one that is named, or comes after that.
 
 Ends with the run's own code, and with 75 where another run is under way. It ends with 78 where no run came to a report:
