@@ -257,3 +257,10 @@ def test_what_a_quarantine_may_not_say(answer: object, why: str) -> None:
 def test_what_is_long_in_a_quarantine_is_cut() -> None:
     found = results.quarantine({"items": [{**ITEM, "path": "/" * 10_000, "owner": "x" * 10_000}]})["items"][0]
     assert (len(found["path"]), len(found["owner"])) == (4096, 200)
+
+
+def test_a_program_that_answers_no_failure_has_answered_nothing():
+    said = {"failed": True, "msg": "busy", "ansible_facts": {"a": 1}, "add_host": {}}
+    assert results.failure(said) == {"failed": True, "msg": "busy"}
+    with pytest.raises(Unusable):
+        results.failure({"ansible_facts": {"a": 1}})
