@@ -5,15 +5,18 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import stat
+import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from proscribe.base.ownership import exposed, who_else
+from proscribe.base.ownership import exposed, others, rights, who_else
 from proscribe.host.schedule import reach
 from proscribe.host.schedule.reach import require_own
-from proscribe.host.system import ControlError
+from proscribe.host.system import ControlError, Host
+from proscribe.host.system.roots_own import changeable
 
 NOBODY = 65534
 
@@ -62,6 +65,89 @@ def seen(uid: int, gid: int, mode: int) -> os.stat_result:
 )
 def test_by_owner_and_mode(uid: int, gid: int, mode: int, trusted: set[int], who: str) -> None:
     assert who_else(seen(uid, gid, mode), trusted) == who
+
+
+def acl(place: Path, named: int, mask: int, group: int = 4) -> None:
+    """Give a file an ACL in which an account and a group are named."""
+    nobody = 2**32 - 1
+    entries = [(1, 6, nobody), (2, named, NOBODY), (4, group, nobody), (8, named, NOBODY), (16, mask, nobody)]
+    packed = b"".join(struct.pack("<HHI", *entry) for entry in [*entries, (32, 4, nobody)])
+    try:
+        os.setxattr(place, "system.posix_acl_access", struct.pack("<I", 2) + packed)
+    except OSError as error:
+        pytest.skip(f"the file system has no ACLs: {error}")
+
+
+# Each place that asks forgives something else, and none of them anything more. `strict` is what most findings go by;
+# `tool`: what root runs may be of root's own group; `trusted`: what the controller's account has may be its own.
+ASKED = {
+    # owner, group, mode; ACL: what it lets those do that it names, its mask; strict, tool, trusted
+    "root's alone": ((0, 0, 0o644), None, ("", "", "")),
+    "root's, and its group only reads": ((0, NOBODY, 0o644), None, ("", "", "")),
+    "of root's group": ((0, 0, 0o664), None, ("uid 0, mode 664", "", "")),
+    "of another group": (
+        (0, NOBODY, 0o664),
+        None,
+        ("uid 0, mode 664", "it", f"the group {grp.getgrgid(NOBODY).gr_name}"),
+    ),
+    "everybody's": ((0, 0, 0o646), None, ("uid 0, mode 646", "it", "everybody")),
+    "everybody's, sticky": ((0, 0, 0o1646), None, ("uid 0, mode 1646", "it", "everybody")),
+    "a user's": ((NOBODY, 0, 0o400), None, (f"uid {NOBODY}, mode 400", "it", "nobody")),
+    "the account's own": ((4321, 0, 0o644), None, ("uid 4321, mode 644", "it", "")),
+    "an ACL lets somebody write": ((0, 0, 0o644), (6, 6), ("uid 0, mode 664", "it", "an ACL")),
+    "an ACL lets somebody write, and the group is another": (
+        (0, NOBODY, 0o644),
+        (6, 6),
+        ("uid 0, mode 664", "it", f"the group {grp.getgrgid(NOBODY).gr_name}"),
+    ),
+    "an ACL would let somebody write, and its mask does not": ((0, 0, 0o644), (6, 4), ("", "", "")),
+    "an ACL lets root's group write": ((0, 0, 0o644), (4, 6), ("uid 0, mode 664", "", "")),
+}
+
+
+@pytest.mark.parametrize(("rights_", "listed", "expected"), ASKED.values(), ids=ASKED.keys())
+def test_who_else_changes_a_file_is_one_answer_for_all_who_ask(
+    place: Path, rights_: tuple[int, int, int], listed: tuple[int, int] | None, expected: tuple[str, str, str]
+) -> None:
+    file = place / "roles/main.yml"
+    uid, gid, mode = rights_
+    os.chown(file, uid, gid)
+    file.chmod(mode)
+    if listed:
+        acl(file, *listed, group=listed[1])
+    host, inside = Host(str(place)), "/roles/main.yml"
+    seen = file.lstat()
+    strict, tool, trusted = expected
+    assert host.others(inside, seen) == strict
+    assert changeable(str(file)) == (str(file) if tool else "")
+    found = exposed(str(file), {4321})
+    assert (found.who if found else "") == trusted
+    assert not (strict == "" and (tool or trusted)), "what most go by forgives least"
+
+
+def test_an_acl_counts_wherever_a_group_is_forgiven(place: Path) -> None:
+    """Its mask stands in the group's bits of the mode, which say nothing of those whom the ACL names."""
+    file = place / "roles/main.yml"
+    acl(file, 6, 6)
+    assert stat.S_IMODE(file.lstat().st_mode) == 0o664
+    assert others(file.lstat(), {0}, {0}) == "", "by the mode alone, root's group may write"
+    assert in_reach(str(file)) == changeable(str(file)) == str(file)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o755])
+def test_a_link_counts_as_open_to_all_where_nobody_asks_what_it_leads_to(place: Path, mode: int) -> None:
+    (place / "link").symlink_to("roles")
+    (place / "roles").chmod(mode)
+    assert Host(str(place)).others("/link", (place / "link").lstat()) == "uid 0, mode 777"
+
+
+def test_root_owns_a_host_and_whoever_made_it_a_fixture(place: Path) -> None:
+    os.chown(place, 4321, 0)
+    os.chown(place / "roles", 4321, 0)
+    seen = (place / "roles").lstat()
+    assert Host(str(place)).others("/roles", seen) == ""
+    assert Host().others(str(place / "roles"), seen) == rights(seen) == "uid 4321, mode 755"
+    assert Host().others(str(place / "roles"), seen, owners=(4321,)) == ""
 
 
 @pytest.mark.parametrize(

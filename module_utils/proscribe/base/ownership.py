@@ -1,19 +1,25 @@
 """Who else can change a file. What is run, or read to be run, has to be out of other people's reach.
 
-A file is in somebody's reach who owns it, or may write it by its mode. With an ACL, the group's bits of the mode are
-its mask, so they show that somebody may (acl(5)). It is also in the reach of who can put another one in its place: who
-reaches a directory on the way to it. In a sticky directory such as /tmp only the owner of an entry can replace it.
-Standard library only, on the controller and on hosts.
+A file is in somebody's reach who owns it, or may write it by its mode or an ACL. So it is for whoever can put another
+one in its place: who reaches a directory on the way to it. In a sticky directory such as /tmp only the owner of an
+entry can replace it. Standard library only, on the controller and on hosts.
 """
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
 import stat
-from typing import Collection, Iterable, Iterator, NamedTuple
+from typing import Collection, Iterable, Iterator
 
+from .tuples import NamedTuple
+
+OWNER, EVERYBODY, GROUP, BY_ACL = "its owner", "everybody", "a group", "an ACL"
+# The tags of an ACL's entries, as the kernel has them (linux/posix_acl.h).
+USER, OWNING_GROUP, NAMED_GROUP, MASK = 0x02, 0x04, 0x08, 0x10
+ACCESS = "system.posix_acl_access"
 LINKS = 40  # on the way to one file, as in path_resolution(7)
 ENTRIES = 500_000  # of one directory with all below it; a checkout with its environment has some ten thousand
 
@@ -38,17 +44,64 @@ def name_of(uid: int) -> str:
         return str(uid)
 
 
-def who_else(seen: os.stat_result, trusted: Collection[int]) -> str:
-    """Who can change a file, beside root and the accounts `trusted`, by its owner and mode; "" for nobody."""
-    if seen.st_uid not in {0, *trusted}:
-        return name_of(seen.st_uid)
-    if stat.S_ISLNK(seen.st_mode):  # a link has no mode of its own
+def others(
+    seen: os.stat_result,
+    owners: Collection[int],
+    groups: Collection[int] = (),
+    acl: bytes = b"",
+    passed: bool = False,
+) -> str:
+    """What lets others than `owners` change what was seen: OWNER, EVERYBODY, GROUP, BY_ACL; "" for nothing.
+
+    `groups` may write, too. With an ACL the group's bits of the mode are its mask (acl(5)): they show whatever it lets
+    anybody do. So the ACL itself matters only where those bits are forgiven. `passed` is for a directory that only
+    leads to a file: in a sticky one nobody can replace what is another's. The mode of a link says that everybody can
+    change it: whoever follows links has other rules for them.
+    """
+    if seen.st_uid not in owners:
+        return OWNER
+    if passed and seen.st_mode & stat.S_ISVTX:
         return ""
     if seen.st_mode & stat.S_IWOTH:
-        return "everybody"
-    if seen.st_mode & stat.S_IWGRP and not _only_theirs(seen.st_gid, trusted):
-        return f"the group {_group_name(seen.st_gid)}"
-    return ""
+        return EVERYBODY
+    if seen.st_mode & stat.S_IWGRP and seen.st_gid not in groups:
+        return GROUP
+    return BY_ACL if any(each & 0o2 for each in acl_rights(acl, (USER, NAMED_GROUP))) else ""
+
+
+def rights(seen: os.stat_result) -> str:
+    """Whose something is, and its mode, as findings say it: without asking anybody for names."""
+    return f"uid {seen.st_uid}, mode {stat.S_IMODE(seen.st_mode):o}"
+
+
+def acl_rights(acl: bytes, tags: Collection[int]) -> list[int]:
+    """What the entries of an ACL that have one of some tags let somebody do, as in a mode. `acl` is as the kernel has
+    it: the number of a version, and eight bytes for each entry. No entry but the owner's and that for all others has
+    more rights than the mask.
+    """
+    entries = [(int.from_bytes(acl[at : at + 2], "little"), acl[at + 2]) for at in range(4, len(acl) - 7, 8)]
+    mask = next((each for tag, each in entries if tag == MASK), 0o7)
+    return [each & mask for tag, each in entries if tag in tags]
+
+
+def acl_of(place: str | os.PathLike[str] | int) -> bytes:
+    """The ACL of a path or an open file; b"" where only its mode counts. A link at the path is itself."""
+    if not hasattr(os, "getxattr"):  # macOS
+        return b""
+    try:
+        return os.getxattr(place, ACCESS, follow_symlinks=isinstance(place, int))
+    except OSError:
+        return b""
+
+
+def who_else(seen: os.stat_result, trusted: Collection[int], acl: bytes = b"", passed: bool = False) -> str:
+    """Who can change a file, beside root and the accounts `trusted`, in words; "" for nobody."""
+    owners = {0, *trusted}
+    if stat.S_ISLNK(seen.st_mode):  # a link has no mode of its own
+        return "" if seen.st_uid in owners else name_of(seen.st_uid)
+    groups = {seen.st_gid} if seen.st_mode & stat.S_IWGRP and _only_theirs(seen.st_gid, trusted) else ()
+    by = others(seen, owners, groups, acl, passed)
+    return name_of(seen.st_uid) if by == OWNER else f"the group {_group_name(seen.st_gid)}" if by == GROUP else by
 
 
 def _only_theirs(gid: int, trusted: Collection[int]) -> bool:
@@ -80,6 +133,41 @@ def _group_name(gid: int) -> str:
         return str(gid)
 
 
+class Step(NamedTuple):
+    """A directory or a link on the way to a file, or the file itself."""
+
+    path: str
+    seen: os.stat_result
+    last: bool  # nothing follows: it is what the path leads to
+
+
+def steps(path: str) -> Iterator[Step]:
+    """The way to a file from / on, which is left out itself. Links are followed. Raises OSError, of which `filename` is
+    what is not there, or the link of too many.
+    """
+    here, rest, links = "", path.split("/")[::-1], 0
+    while rest:
+        part = rest.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            here = here.rpartition("/")[0]
+            continue
+        entry = f"{here}/{part}"
+        seen = os.lstat(entry)
+        if not stat.S_ISLNK(seen.st_mode):
+            here = entry
+            yield Step(entry, seen, all(more in ("", ".") for more in rest))
+            continue
+        links += 1
+        if links > LINKS:
+            raise OSError(errno.ELOOP, "too many links", entry)
+        yield Step(entry, seen, False)
+        target = os.readlink(entry)
+        rest += target.split("/")[::-1]
+        here = "" if target.startswith("/") else here
+
+
 def exposed(path: str, trusted: Collection[int]) -> Exposed | None:
     """The first thing on the way to a file, or of what is below it, that others can change. None for nothing, and for a
     file that is not there. Links are followed, and what they lead to is checked too, but not what is below that. Raises
@@ -90,40 +178,24 @@ def exposed(path: str, trusted: Collection[int]) -> Exposed | None:
 
 def _in_path(path: str, trusted: Collection[int]) -> Exposed | None:
     """The same of every directory and link on the way to a file, and of the file."""
-    here, rest, links = "/", os.path.abspath(path).split("/")[::-1], 0
-    found = _judged(here, os.lstat(here), trusted, within=True)
-    while rest and found is None:
-        part = rest.pop()
-        if part in ("", "."):
-            continue
-        if part == "..":
-            here = os.path.dirname(here)
-            continue
-        entry = os.path.join(here, part)
+    found = _judged("/", os.lstat("/"), trusted, passed=True)
+    way = steps(os.path.abspath(path))
+    while found is None:
         try:
-            seen = os.lstat(entry)
-        except FileNotFoundError:  # who can make it here?
-            return _judged(here, os.lstat(here), trusted, within=False)
-        if stat.S_ISLNK(seen.st_mode):
-            links += 1
-            if links > LINKS:
-                raise OSError(f"{path}: too many links")
-            if os.lstat(here).st_mode & stat.S_ISVTX:  # its owner can replace it
-                found = _judged(entry, seen, trusted, within=False)
-            target = os.readlink(entry)
-            rest += target.split("/")[::-1]
-            here = "/" if target.startswith("/") else here
-            continue
-        found = _judged(entry, seen, trusted, within=any(more not in ("", ".") for more in rest))
-        here = entry
+            entry, seen, last = next(way)
+        except StopIteration:
+            return None
+        except FileNotFoundError as error:  # who can make it there?
+            above = os.path.dirname(error.filename)
+            return _judged(above, os.lstat(above), trusted)
+        # The owner of a link can replace it in a sticky directory alone.
+        if not stat.S_ISLNK(seen.st_mode) or os.lstat(os.path.dirname(entry)).st_mode & stat.S_ISVTX:
+            found = _judged(entry, seen, trusted, passed=not last)
     return found
 
 
-def _judged(path: str, seen: os.stat_result, trusted: Collection[int], within: bool) -> Exposed | None:
-    """`within`: only what is in a directory counts, and in a sticky one nobody can replace what is another's."""
-    who = who_else(seen, trusted)
-    if within and seen.st_mode & stat.S_ISVTX and seen.st_uid in {0, *trusted}:
-        who = ""
+def _judged(path: str, seen: os.stat_result, trusted: Collection[int], passed: bool = False) -> Exposed | None:
+    who = who_else(seen, trusted, acl_of(path), passed)
     return Exposed(path, name_of(seen.st_uid), stat.S_IMODE(seen.st_mode), who) if who else None
 
 
@@ -149,7 +221,7 @@ def _below(path: str, trusted: Collection[int]) -> Exposed | None:
                     by_target[target] = _in_path(target, trusted)
                 found = by_target[target]
             else:
-                found = _judged(entry, seen, trusted, within=False)
+                found = _judged(entry, seen, trusted)
             if found:
                 return found
             if stat.S_ISDIR(seen.st_mode):

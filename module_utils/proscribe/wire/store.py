@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from ..base.ownership import name_of, who_else
+from ..base.ownership import acl_of, name_of, who_else
 from ..model.plan import canonical
 from ..model.plan import digest as digest_of
 from ..model.plan_text import serialised
@@ -85,7 +85,7 @@ class Store:
         reports = self.directory.parent
         try:
             reports.mkdir(mode=0o750, parents=True, exist_ok=True)  # they hold names of users, and what they installed
-            self._refuse(str(reports), os.stat(reports))
+            self._refuse(str(reports), reports)
             with contextlib.suppress(FileExistsError):
                 self.directory.mkdir(mode=0o700)
             if not os.access(reports, os.W_OK | os.X_OK):
@@ -215,7 +215,7 @@ class Store:
                 descriptor = os.open(name, _READ, dir_fd=directory)
                 with os.fdopen(descriptor, "rb") as stream:
                     seen = os.fstat(descriptor)
-                    if not stat.S_ISREG(seen.st_mode) or who_else(seen, self._trusted):
+                    if not stat.S_ISREG(seen.st_mode) or who_else(seen, self._trusted, acl_of(descriptor)):
                         return b""
                     content = stream.read(LARGEST + 1)
                     return content if len(content) <= LARGEST else b""
@@ -252,14 +252,15 @@ class Store:
                 raise Untrusted(str(path), found, "a directory; delete what is there, and one is made") from None
             raise
         try:
-            self._refuse(str(path), os.fstat(descriptor))
+            self._refuse(str(path), descriptor)
             yield descriptor
         finally:
             os.close(descriptor)
 
-    def _refuse(self, path: str, seen: os.stat_result) -> None:
+    def _refuse(self, path: str, place: Path | int) -> None:
         """Raises Untrusted for a directory that others can change."""
-        if who := who_else(seen, self._trusted):
+        seen = os.stat(place)
+        if who := who_else(seen, self._trusted, acl_of(place)):
             raise Untrusted(
                 path,
                 f"a directory of {name_of(seen.st_uid)}'s (mode {stat.S_IMODE(seen.st_mode):04o}) that can be changed"

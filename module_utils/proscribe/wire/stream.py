@@ -32,7 +32,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..base.ownership import who_else
+from ..base.ownership import acl_of, who_else
 from ..model.types.call import Call
 from . import installation
 from .bootstrap import BOOTSTRAP as BOOTSTRAP
@@ -127,7 +127,7 @@ def _once(kind: str, put_together: Callable[[], bytes]) -> bytes:
     cache = _cache(kind)
     state = sources_hash()
     with contextlib.suppress(OSError):
-        if cache and not who_else(cache.lstat(), {os.geteuid(), Path(__file__).stat().st_uid}):
+        if cache and not who_else(cache.lstat(), {os.geteuid(), Path(__file__).stat().st_uid}, acl_of(cache)):
             cached = cache.read_bytes()
             if cached.startswith(state):
                 return cached.removeprefix(state)

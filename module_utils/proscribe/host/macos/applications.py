@@ -144,8 +144,11 @@ def application(host: Host, path: str, user: str = "") -> Application | None:
 
 def _of_root(host: Host, path: str) -> bool:
     """Whether root alone can write what an application says of itself."""
-    seen = [host.stat(one) for one in (path, f"{path}/Contents", f"{path}/{INFO}")]
-    return all(one is not None and one.st_uid == 0 and not one.st_mode & 0o022 for one in seen)
+    for one in (path, f"{path}/Contents", f"{path}/{INFO}"):
+        seen = host.stat(one)
+        if seen is None or host.others(one, seen):
+            return False
+    return True
 
 
 def find_brewed(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from typing import List
 
-LINKS = 40  # on the way to one file, as in path_resolution(7)
+from ...base.ownership import acl_of, others, steps
+
 # What the distribution's packages bring is trusted, as they are.
 DISTRIBUTION = ("/usr/", "/bin/", "/sbin/")
 LOCAL = "/usr/local/"
@@ -18,33 +19,13 @@ def changeable(path: str) -> str:
     """
     if os.geteuid() or (_of_the_distribution(path) and _of_the_distribution(os.path.realpath(path))):
         return ""
-    at, links = "", 0
-    rest: List[str] = path.split("/")[::-1]
-    while rest:
-        part = rest.pop()
-        if part in ("", "."):
-            continue
-        if part == "..":
-            at = at.rpartition("/")[0]
-            continue
-        entry = f"{at}/{part}"
-        try:
-            seen = os.lstat(entry)
-        except OSError:
-            return ""
-        if stat.S_ISLNK(seen.st_mode):
-            links += 1
-            if seen.st_uid or links > LINKS:
+    try:
+        for entry, seen, last in steps(path):
+            link = stat.S_ISLNK(seen.st_mode)
+            if seen.st_uid if link else others(seen, (0,), (0,), acl_of(entry), passed=not last):
                 return entry
-            target = os.readlink(entry)
-            rest += target.split("/")[::-1]
-            at = "" if target.startswith("/") else at
-            continue
-        shared = seen.st_mode & stat.S_IWOTH or (seen.st_mode & stat.S_IWGRP and seen.st_gid)
-        # In a sticky directory nobody can replace what is another's.
-        if seen.st_uid or (shared and not (seen.st_mode & stat.S_ISVTX and any(rest))):
-            return entry
-        at = entry
+    except OSError as error:
+        return str(error.filename) if error.errno == errno.ELOOP else ""
     return ""
 
 

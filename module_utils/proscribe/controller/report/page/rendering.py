@@ -24,7 +24,7 @@ from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, Stric
 from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
-from ....base.ownership import who_else
+from ....base.ownership import acl_of, who_else
 from ....model.finding import OPEN, STATES
 from ....wire import installation
 from ..text.wording import clean, counted, in_words, moment, percent, ratio
@@ -92,7 +92,7 @@ def _compiled() -> _Compiled | None:
         return None
     try:
         directory = Path(importlib.util.cache_from_source(__file__)).parent
-        if who_else(directory.stat(), {os.geteuid(), Path(__file__).stat().st_uid}):
+        if who_else(directory.stat(), {os.geteuid(), Path(__file__).stat().st_uid}, acl_of(directory)):
             return None
     except (NotImplementedError, OSError):
         return None

@@ -15,7 +15,6 @@ from ....base.json_text import from_json, written
 from ....base.patterns import MULTILINE, pattern
 from ....base.tuples import NamedTuple
 from ...system import STATE_DIRECTORY, ControlError, Host, Unseen
-from .observed import only_root_changes
 from .places import OWN_FILE, Place
 
 REMEMBERED = STATE_DIRECTORY + "/browser/forks.json"
@@ -128,7 +127,7 @@ def _binaries(host: Host, target: str) -> Iterator[tuple[str, os.stat_result]]:
         seen = host.stat(path)
         if seen is None or not stat.S_ISREG(seen.st_mode) or not seen.st_mode & 0o111 or seen.st_size < LEAST:
             continue
-        if only_root_changes(host, seen):
+        if not host.others(path, seen):
             yield path, seen
 
 

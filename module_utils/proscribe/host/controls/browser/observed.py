@@ -6,6 +6,7 @@ import os
 import stat
 from typing import AbstractSet, Iterable, Mapping, Protocol, Sequence
 
+from ....base.ownership import BY_ACL, NAMED_GROUP, OWNING_GROUP, USER, acl_rights, rights
 from ....base.tuples import NamedTuple
 from ...system import ControlError, Host
 from .rendering import Name, covers
@@ -14,10 +15,6 @@ FILE_MODE = 0o644
 # The key under which every policy file carries its notice. Chromium lists what it does not know as unknown and goes on;
 # Firefox reads "policies" only. A comment would do for Chromium, but would not be JSON to anybody else.
 MARK = "proscribe"
-# The tags of an ACL's entries, as the kernel has them (linux/posix_acl.h). Those of named users, of the group and of
-# named groups have no more rights than the mask.
-BY_ACL = "an ACL"
-MASK, NARROWED = 0x10, (0x02, 0x04, 0x08)
 
 
 class Effect(Protocol):
@@ -84,7 +81,7 @@ def faults(host: Host, path: str) -> Faults:
     for step, directory in leading_to(host, path):
         if directory.st_uid == owner and directory.st_mode & 0o027 == 0o005 and not host.acl(step):
             continue  # nearly all
-        others, unread = _others_change(host, step, directory), _unread(host, step, directory, 0o005)
+        others, unread = host.others(step, directory), _unread(host, step, directory, 0o005)
         readable = readable and not unread
         through_link = "" if path.startswith(f"{step}/") else "a link leads through it: put a directory there instead"
         if others:
@@ -102,8 +99,8 @@ def faults(host: Host, path: str) -> Faults:
         return Faults(["something other than a file is in its place"], directories, False)
     wrong = []
     if seen.st_uid != owner or stat.S_IMODE(seen.st_mode) != FILE_MODE:
-        wrong.append(f"{_rights(seen)} instead of root's with mode 644")
-    elif host.acl(path) and (others := _others_change(host, path, seen) or _unread(host, path, seen, 0o004)):
+        wrong.append(f"{rights(seen)} instead of root's with mode 644")
+    elif host.acl(path) and (others := host.others(path, seen) or _unread(host, path, seen, 0o004)):
         wrong.append(f"{others} beside its mode")
     return Faults(wrong, directories, readable and not _unread(host, path, seen, 0o004))
 
@@ -128,14 +125,14 @@ def changeable(host: Host, path: str, seen: os.stat_result) -> str:
     """Who else than root can change what browsers read at a path, in words; "" for nobody. Raises Unseen."""
     if stat.S_ISLNK(seen.st_mode):
         if seen.st_uid != _owner(host):
-            return f"is a link that others can change ({_rights(seen)})"
+            return f"is a link that others can change ({rights(seen)})"
         to = host.target(path)
         for step, directory in leading_to(host, to):
-            if others := _others_change(host, step, directory):
+            if others := host.others(step, directory):
                 return f"is a link to {to}, and {step} can be changed by others ({others})"
         target = host.stat(to)
         return changeable(host, to, target) if target is not None and not stat.S_ISLNK(target.st_mode) else ""
-    others = _others_change(host, path, seen)
+    others = host.others(path, seen)
     return f"can be changed by others ({others}): {_remedy(others, 'chown root, chmod 644')}" if others else ""
 
 
@@ -152,32 +149,13 @@ def _owner(host: Host) -> int:
     return os.stat(host.root).st_uid  # root, but in a fixture
 
 
-def only_root_changes(host: Host, seen: os.stat_result) -> bool:
-    """Whether nobody but root can change a file or a directory, but for what an ACL says."""
-    return seen.st_uid == _owner(host) and not seen.st_mode & 0o022
-
-
-def _others_change(host: Host, path: str, seen: os.stat_result) -> str:
-    """By what others than root can change a file or a directory; "" if they cannot."""
-    if not only_root_changes(host, seen):
-        return _rights(seen)
-    return BY_ACL if any(rights & 0o2 for rights in _acl(host, path)) else ""
-
-
 def _unread(host: Host, path: str, seen: os.stat_result, needed: int) -> str:
     """What keeps some users from reading a file or a directory; "" if nothing does."""
     if seen.st_mode & needed != needed:
-        return _rights(seen)
-    return BY_ACL if any(rights & needed != needed for rights in _acl(host, path)) else ""
+        return rights(seen)
+    return BY_ACL if any(each & needed != needed for each in _acl(host, path)) else ""
 
 
 def _acl(host: Host, path: str) -> list[int]:
-    """What an ACL lets each user and group do that it names (acl(5)), as in a mode."""
-    said = host.acl(path)
-    entries = [(int.from_bytes(said[at : at + 2], "little"), said[at + 2]) for at in range(4, len(said) - 7, 8)]
-    mask = next((rights for tag, rights in entries if tag == MASK), 0o7)
-    return [rights & mask for tag, rights in entries if tag in NARROWED]
-
-
-def _rights(seen: os.stat_result) -> str:
-    return f"uid {seen.st_uid}, mode {stat.S_IMODE(seen.st_mode):o}"
+    """What an ACL lets each user and group do that it names, as in a mode."""
+    return acl_rights(host.acl(path), (USER, OWNING_GROUP, NAMED_GROUP))

@@ -21,7 +21,6 @@ from ...system.transient_user import TransientUser, transient_user
 from . import forks
 from .chromium_folder import Folder
 from .forks import PATH
-from .observed import only_root_changes
 from .places import Place, places
 from .rendering import NOTHING, Name, rules
 
@@ -106,7 +105,7 @@ def _program(host: Host, path: str) -> str:
         return ""
     if seen is None or not stat.S_ISREG(seen.st_mode) or not seen.st_mode & 0o001 or target.startswith(PACKED):
         return ""
-    return target if only_root_changes(host, seen) else ""
+    return "" if host.others(target, seen) else target
 
 
 def start(host: Host, candidate: Candidate, refused: Name) -> Outcome:

@@ -118,7 +118,7 @@ def content_of(host: Host, path: str, most: int = LARGEST) -> bytes | None:
         seen = host.stat(path)
         if seen is None:
             return None
-        if host.privileged and (seen.st_uid or seen.st_mode & 0o022):
+        if host.privileged and host.others(path, seen):
             raise Damaged(path, "others than root can write it")
         return host.read(path, most)
     except ControlError as error:

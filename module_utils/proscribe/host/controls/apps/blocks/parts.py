@@ -205,10 +205,9 @@ class Trial(WithoutText):
 
 def others_change(host: Host, path: str) -> str:
     """Why others than root can change what is in a directory; "" if they cannot, or there is none."""
-    seen, root = host.stat(path), host.stat("/")
-    if seen is None or root is None or (seen.st_uid == root.st_uid and not seen.st_mode & 0o022):
-        return ""
-    return f"it can be changed by others (uid {seen.st_uid}, mode {stat.S_IMODE(seen.st_mode):o})"
+    seen = host.stat(path)
+    by = host.others(path, seen) if seen else ""
+    return f"it can be changed by others ({by})" if by else ""
 
 
 def has_one(host: Host, paths: tuple[str, ...]) -> bool:

@@ -151,7 +151,7 @@ def only_root(host: Host, path: str) -> bool:
     """Whether nobody but root can have put something at a path."""
     while path:
         seen = host.stat(path)
-        if seen is None or seen.st_uid or seen.st_mode & 0o022:
+        if seen is None or host.others(path, seen):
             return False
         path = path.rpartition("/")[0]
     return True
