@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING
 
 from ....model.finding import COMPLIANT, NOT_APPLICABLE, Verdict, judge
 from ...system import Host

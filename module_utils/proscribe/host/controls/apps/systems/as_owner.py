@@ -1,4 +1,4 @@
-"""What removes a package with the tool of its owner, and checks whether it is gone."""
+"""The removal of packages, each with a tool of its owner's and as its owner, until it is gone."""
 
 from __future__ import annotations
 
@@ -8,11 +8,33 @@ from typing import Callable, Mapping, Sequence
 from .....model.removed import Removed
 from ....system import ControlError, Host, Unseen, User
 from ...base import Action
+from ..file_owner import owner
 from .as_removed import as_removed
 from .package import Package
+from .site_packages import normal
 
 LIMIT = 300  # seconds
 PATIENCE = 10  # until a user's tool has to say which version it is
+
+
+def removals(
+    packages: Sequence[Package], one: Callable[[Package], Action | str]
+) -> tuple[list[Action], list[tuple[Package, str]]]:
+    """What removes some packages, and which are not removed. Of each, `one` returns the action or a reason; the error
+    that it raises is a reason, too.
+    """
+    actions: list[Action] = []
+    refused: list[tuple[Package, str]] = []
+    for package in packages:
+        try:
+            done = one(package)
+        except (ControlError, Unseen) as error:
+            done = str(error)
+        if isinstance(done, str):
+            refused.append((package, done))
+        else:
+            actions.append(done)
+    return actions, refused
 
 
 class OwnTools:
@@ -24,7 +46,7 @@ class OwnTools:
 
     def of(self, package: Package, name: str, common: Sequence[str] = (), own: Sequence[str] = ()) -> str:
         """The tool that removes a package: the host's own, one at another place of root's (`common`), or one of its
-        owner's (`own`), which only he runs. "" for none.
+        owner's (`own`, below ~/), which only he runs. "" for none.
         """
         for path in (self.host.tool(name) or "" if name else "", *common):
             try:
@@ -33,7 +55,10 @@ class OwnTools:
                 continue
             if seen and (package.owner or not seen.st_uid):
                 return path
-        return next((path for path in own if package.owner and self._runs(path, package.owner)), "")
+        if user := package.owner:
+            paths = (user.home + path[1:] if path[0] == "~" else path for path in own)
+            return next((path for path in paths if self._runs(path, user)), "")
+        return ""
 
     def _runs(self, path: str, user: User) -> bool:
         key = path, user.name
@@ -45,19 +70,46 @@ class OwnTools:
         return self.runs[key]
 
 
+def others_have(host: Host, package: Package, path: str, places: Sequence[str] = ()) -> str:
+    """Why root does not remove a package of the host: a package of the distribution has `path`, or users may change one
+    of the places out of which the tool is run. "" for no reason, and for a user's own package.
+    """
+    if package.owner:
+        return ""
+    if whose := owner(host, path):
+        return f"it belongs to {whose}"
+    for place in dict.fromkeys(places):
+        seen = host.stat(place)
+        if open_ := host.changeable(place) or (place if seen and host.others(place, seen) else ""):
+            return f"users may write to {open_}, and root runs nothing of theirs"
+    return ""
+
+
+def not_whole(package: Package, tool: str, by: str) -> str:
+    """Why the environment of a Python package is not removed: it is another one's, or its `tool` is not there. "" for
+    no reason. `by` is what has installed it.
+    """
+    asked_for = package.handles[0]
+    if normal(asked_for) != normal(package.id):
+        return f"it came along with {asked_for!r}, which {by} installed and nothing restricts"
+    return "" if tool else f"{by} itself is not installed on this host"
+
+
 def uninstall(
     host: Host,
     package: Package,
     argv: Sequence[str],
     place: str,
-    still: Callable[[], object],
     environment: Mapping[str, str] | None = None,
     gone: Removed | None = None,
+    still: Callable[[], object] | None = None,
 ) -> Action:
-    """The action that runs a tool as the owner of a package; `place` is where it is installed, for people, and `gone`
-    what it takes to install it there again, where that is more than the place.
+    """The action that runs a tool as the owner of a package; `place` is where it is installed, for people.
+
+    `gone` is what it takes to install it there again, where that is more than the place. `still` asks whether it is
+    there, where its path does not say it.
     """
-    apply = partial(_run, host, package, argv, still, environment or {})
+    apply = partial(_run, host, package, argv, still or partial(host.stat, package.path), environment or {})
     subject = f"{package.id} ({package.scope}) from {place}"
     gone = gone or as_removed(package, package.id, tool=argv[0], place=place)
     return Action("remove", subject, apply, f"{package.id} {package.version}\n", takes=(gone,))
@@ -69,5 +121,5 @@ def _run(
     if not still():
         return  # it went along with another one
     host.must(argv, user=package.owner, environment=environment, timeout=LIMIT)
-    if still():  # a user's own tool may only say that it did it
+    if still():  # another copy came first, or a user's own tool only said that it did it
         raise ControlError(f"{argv[0]} ended well, and {package.id} is still there")

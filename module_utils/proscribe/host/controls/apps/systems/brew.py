@@ -9,12 +9,11 @@ another formula needs, and leaves what the formula needed.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import AbstractSet, Callable, Iterator, Sequence
 
 from ....system import Host, Process, User
 from ...base import Action
-from .as_owner import OwnTools, uninstall
+from .as_owner import OwnTools, removals, uninstall
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, joined
 from .package import Package
@@ -98,20 +97,21 @@ OPTIONS = {"brew": ("--formula", "--force"), "brew_cask": ("--cask",)}  # --forc
 
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
-    actions: list[Action] = []
-    refused: list[tuple[Package, str]] = []
     tools = OwnTools(host)
-    for package in packages:
+
+    def one(package: Package) -> Action | str:
         prefix = package.handles[0]
         if not package.owner or not package.owner.uid:
-            refused.append((package, f"{prefix} is root's, and Homebrew does not run for root"))
-        elif tool := tools.of(package, "", own=[f"{prefix}/bin/brew"]):
-            argv = [tool, "uninstall", *OPTIONS[package.manager], package.id]
-            still = partial(host.stat, package.path)
-            actions.append(uninstall(host, package, argv, prefix, still, ENVIRONMENT))
-        else:
-            refused.append((package, f"Homebrew's own brew is not in {prefix}/bin"))
-    return actions, refused
+            return f"{prefix} is root's, and Homebrew does not run for root"
+        tool = tools.of(package, "", own=[f"{prefix}/bin/brew"])
+        argv = [tool, "uninstall", *OPTIONS[package.manager], package.id]
+        return (
+            uninstall(host, package, argv, prefix, ENVIRONMENT)
+            if tool
+            else f"Homebrew's own brew is not in {prefix}/bin"
+        )
+
+    return removals(packages, one)
 
 
 DECLARED = (

@@ -12,13 +12,11 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from functools import partial
 from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
 
 from ....system import ControlError, Host, Process, User
 from ...base import Action
-from ..file_owner import owner
-from .as_owner import OwnTools, uninstall
+from .as_owner import OwnTools, others_have, removals, uninstall
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, joined
 from .package import Package
@@ -142,53 +140,40 @@ PATIENCE = 60  # seconds until a simulation has to be there
 
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
-    actions: list[Action] = []
-    refused: list[tuple[Package, str]] = []
     tools = OwnTools(host)
-    silent = ""  # why a tool has not answered: then no more is asked of it
-    for package in packages:
+    silent: list[str] = []  # why a tool has not answered: then no more is asked of it
+
+    def one(package: Package) -> Action | str:
         prefix = package.handles[0]
         root = prefix.partition("/envs/")[0]
-        if not package.owner and (whose := owner(host, package.path)):
-            refused.append((package, f"it belongs to {whose}"))
-        elif not package.owner and (place := _others(host, root, prefix)):
-            refused.append((package, f"users may write to {place}, and root runs nothing of theirs"))
-        elif tool := _tool(tools, package, root):
-            argv = [tool, "remove", "--prefix", prefix, "--yes", "--offline"]
-            try:
-                reason = silent or _more(host, package, argv, {p.id for p in packages if p.handles[0] == prefix})
-            except ControlError as error:
-                reason = silent = str(error)
-            if reason:
-                refused.append((package, reason))
-            else:
-                still = partial(host.stat, package.path)
-                actions.append(uninstall(host, package, [*argv, package.id], prefix, still, ENVIRONMENT))
-        else:
-            refused.append((package, "neither conda, mamba nor micromamba is there to remove it with"))
-    return actions, refused
+        places = [root, f"{root}/bin", f"{root}/lib", prefix, f"{prefix}/{META}"]
+        if reason := others_have(host, package, package.path, places):
+            return reason
+        tool = _tool(tools, package, root)
+        if not tool:
+            return "neither conda, mamba nor micromamba is there to remove it with"
+        if silent:
+            return silent[0]
+        argv = [tool, "remove", "--prefix", prefix, "--yes", "--offline"]
+        try:
+            reason = _more(host, package, argv, {p.id for p in packages if p.handles[0] == prefix})
+        except ControlError as error:
+            silent.append(str(error))
+            raise
+        return reason or uninstall(host, package, [*argv, package.id], prefix, ENVIRONMENT)
+
+    return removals(packages, one)
 
 
 def _tool(tools: OwnTools, package: Package, root: str) -> str:
-    home = package.owner.home if package.owner else ""
-    below = [root, *roots(package.owner)] if package.owner else [root]
     for name in TOOLS:
-        installed = [f"{place}/bin/{name}" for place in dict.fromkeys(below)]
+        installed = [f"{place}/bin/{name}" for place in dict.fromkeys([root, *roots(package.owner)])]
         if package.owner:  # micromamba is a lone program, which lies where its user put it
-            tool = tools.of(package, name, own=[*installed, f"{home}/.local/bin/{name}", f"{home}/bin/{name}"])
+            tool = tools.of(package, name, own=[*installed, f"~/.local/bin/{name}", f"~/bin/{name}"])
         else:
-            tool = tools.of(package, name, installed)
+            tool = tools.of(package, name, installed[:1])
         if tool:
             return tool
-    return ""
-
-
-def _others(host: Host, root: str, prefix: str) -> str:
-    """Which part of an installation for all users is not root's alone; "" if all is."""
-    for place in dict.fromkeys([root, f"{root}/bin", f"{root}/lib", prefix, f"{prefix}/{META}"]):
-        seen = host.stat(place)
-        if seen and (seen.st_uid or seen.st_mode & 0o022):
-            return place
     return ""
 
 

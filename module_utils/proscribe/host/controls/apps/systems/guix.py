@@ -16,7 +16,7 @@ from typing import AbstractSet, Callable, Iterator, Sequence
 from ....system import Host, Process, Unseen, User
 from ...base import Action
 from . import store_paths
-from .as_owner import OwnTools, uninstall
+from .as_owner import OwnTools, removals, uninstall
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, joined
 from .package import Package
@@ -128,23 +128,19 @@ ROOTS_OWN = f"{PROFILES}/root/current-guix/bin/guix"
 
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
-    actions: list[Action] = []
-    refused: list[tuple[Package, str]] = []
     tools = OwnTools(host)
-    for package in packages:
+
+    def one(package: Package) -> Action | str:
         profile, kind = package.handles
-        own = f"{package.owner.home}/.config/guix/current/bin/guix" if package.owner else ""
-        tool = tools.of(package, "guix", [ROOTS_OWN], [own])
+        tool = tools.of(package, "guix", [ROOTS_OWN], ["~/.config/guix/current/bin/guix"])
         if kind == "home":
-            refused.append(
-                (package, "the configuration of its user's home lists it (guix home): he takes it out there")
-            )
-        elif not tool:
-            refused.append((package, "guix itself is not installed on this host"))
-        else:
-            argv = [tool, "package", f"--profile={profile}", f"--remove={package.id}"]
-            actions.append(uninstall(host, package, argv, profile, partial(_there, host, package)))
-    return actions, refused
+            return "the configuration of its user's home lists it (guix home): he takes it out there"
+        if not tool:
+            return "guix itself is not installed on this host"
+        argv = [tool, "package", f"--profile={profile}", f"--remove={package.id}"]
+        return uninstall(host, package, argv, profile, still=partial(_there, host, package))
+
+    return removals(packages, one)
 
 
 def _there(host: Host, package: Package) -> bool:

@@ -19,7 +19,7 @@ from typing import AbstractSet, Any, Callable, Iterator, Sequence
 from ....system import Host, Process, Unseen, User
 from ...base import Action
 from . import store_paths
-from .as_owner import OwnTools, uninstall
+from .as_owner import OwnTools, removals, uninstall
 from .as_removed import as_removed
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, joined
@@ -141,25 +141,22 @@ ENVIRONMENT = {"NIX_CONFIG": "experimental-features = nix-command\nsubstitute = 
 
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
-    actions: list[Action] = []
-    refused: list[tuple[Package, str]] = []
     tools = OwnTools(host)
-    for package in packages:
+
+    def one(package: Package) -> Action | str:
         profile, kind, own = package.handles
         name = "nix" if kind == "profile" else "nix-env"
         if own:
-            refused.append((package, f"{own} is used as /nix, and Nix removes it only in its user's view of the disk"))
-            continue
-        his = f"{package.owner.home}/.nix-profile/bin/{name}" if package.owner else ""
-        tool = tools.of(package, name, [f"{DEFAULT}/bin/{name}"], [his])
+            return f"{own} is used as /nix, and Nix removes it only in its user's view of the disk"
+        tool = tools.of(package, name, [f"{DEFAULT}/bin/{name}"], [f"~/.nix-profile/bin/{name}"])
         if not tool:
-            refused.append((package, f"{name} is not installed on this host"))
-            continue
+            return f"{name} is not installed on this host"
         command = ["profile", "remove", "--profile", profile] if kind == "profile" else ["--profile", profile, "-e"]
-        argv = [tool, *command, package.path]
         gone = as_removed(package, package.path, how=kind, tool=tool, place=profile)
-        actions.append(uninstall(host, package, argv, profile, partial(_there, host, package), ENVIRONMENT, gone))
-    return actions, refused
+        still = partial(_there, host, package)
+        return uninstall(host, package, [tool, *command, package.path], profile, ENVIRONMENT, gone, still)
+
+    return removals(packages, one)
 
 
 def _there(host: Host, package: Package) -> bool:

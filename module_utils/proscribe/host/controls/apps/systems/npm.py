@@ -8,24 +8,25 @@ from __future__ import annotations
 import os
 import stat
 from functools import partial
-from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
+from typing import AbstractSet, Any, Iterator, Mapping, Sequence
 
 from .....base.json_text import from_json
-from ....system import ControlError, Host, Process, User
+from ....system import Host, User
 from ....system.tools import TOOL_PATH
 from ...base import Action
-from ..blocks.parts import BlockPart
-from ..file_owner import owner
-from .as_removed import as_removed
+from .as_owner import others_have, removals, uninstall
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, joined
 from .package import Package
 from .package import there as is_there
 from .site_packages import claimed_version
+from .without_block import DATABASE_FILES as DATABASE_FILES
+from .without_block import block_parts as block_parts
+from .without_block import gated as gated
+from .without_block import programs as programs
 
 MANAGER = "npm"
 CATALOGUE_KEY = "npm"
-DATABASE_FILES: tuple[str, ...] = ()
 SYSTEM = ("/usr", "/usr/local")
 PERSONAL = ("/.local", "/.npm-global", "/.npm-packages")  # below a home
 LONGEST_PATH = 4096  # bytes that the kernel takes for one
@@ -102,69 +103,36 @@ def _manifest(host: Host, path: str) -> Mapping[str, Any] | None:
     return joined if isinstance(joined, dict) else {}
 
 
-def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    return lambda process: ""  # what runs is Node, and nothing that can be trusted says which package it runs
-
-
 def there(host: Host, user: User | None) -> bool:
     prefixes = _prefixes(host, user.home)[0] if user else SYSTEM
     installed = any(host.stat(prefix + MODULES) is not None for prefix in prefixes)
     return installed or (user is None and host.tool("npm") is not None)
 
 
-def gated(host: Host) -> bool:
-    return False
-
-
-def block_parts(
-    ids: AbstractSet[str],
-    contact: str,
-    permitted: Mapping[str, Sequence[str]] = {},
-    paths: Sequence[str] = (),
-    messages: Sequence[str] = (),
-) -> tuple[BlockPart, ...]:
-    return ()  # npm has none, and whoever may write somewhere may install there
-
-
 # -- removal
 
-LIMIT = 300  # seconds
 # Scripts of packages are not run: root would run them with all of root's rights. The rest keeps npm off the network.
 OPTIONS = ["--ignore-scripts", "--offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
 
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     """npm takes along only what lies inside the package's own directory."""
-    actions: list[Action] = []
-    refused: list[tuple[Package, str]] = []
-    for package in packages:
-        tool = _npm(host, package)
-        if not package.owner and (whose := owner(host, f"{package.path}/package.json")):
-            refused.append((package, f"it belongs to {whose}"))
-        elif not tool:
-            refused.append((package, "npm itself is not installed on this host"))
-        else:
-            subject = f"{package.id} ({package.scope}) from {package.handles[0]}"
-            apply = partial(_uninstall, host, package, tool)
-            gone = as_removed(package, package.id, tool=tool, place=package.handles[0])
-            actions.append(Action("remove", subject, apply, f"{package.id} {package.version}\n", takes=(gone,)))
-    return actions, refused
+    return removals(packages, partial(_by_npm, host))
 
 
-def _npm(host: Host, package: Package) -> str:
-    """The prefix's own npm, where a user has a whole Node there, else the host's; "" if there is none."""
-    own = f"{package.handles[0]}/bin/npm"
-    return own if package.owner and is_there(host, package.owner, own) else host.tool("npm") or ""
-
-
-def _uninstall(host: Host, package: Package, tool: str) -> None:
+def _by_npm(host: Host, package: Package) -> Action | str:
     prefix = package.handles[0]
+    # The prefix's own npm, where a user has a whole Node there, else the host's.
+    own = f"{prefix}/bin/npm"
+    tool = own if package.owner and is_there(host, package.owner, own) else host.tool("npm")
+    if reason := others_have(host, package, f"{package.path}/package.json"):
+        return reason
+    if not tool:
+        return "npm itself is not installed on this host"
     # Its own directory first, since npm is a script that looks for its Node. For root that one is no user's.
     environment = {"PATH": f"{prefix}/bin:{TOOL_PATH}" if package.owner else TOOL_PATH}
     argv = [tool, "uninstall", "--global", "--prefix", prefix, *OPTIONS, package.id]
-    host.must(argv, user=package.owner, environment=environment, timeout=LIMIT)
-    if host.stat(package.path):
-        raise ControlError(f"npm ended well, and {package.path} is still there")
+    return uninstall(host, package, argv, prefix, environment)
 
 
 DECLARED = (

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import AbstractSet, Iterable, Iterator, Sequence
 
-from ....system import Host, Process, User
+from ....system import Host, User
 from ...base import Action
-from ..blocks.parts import BlockPart
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, joined
 from .package import Package
 from .site_packages import directories, distributions
+from .without_block import DATABASE_FILES as DATABASE_FILES
+from .without_block import block_parts as block_parts
+from .without_block import gated as gated
+from .without_block import programs as programs
+from .without_block import there as there
 
 MANAGER = "pip"
 CATALOGUE_KEY = "pip"
-DATABASE_FILES: tuple[str, ...] = ()
 SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64")
 PERSONAL = "/.local/lib"  # below a home
 PYENV = "/.pyenv/versions"  # whole Pythons
@@ -55,32 +58,10 @@ def _libraries(host: Host, user: User) -> tuple[list[str], list[str]]:
     return [user.home + PERSONAL, *(f"{user.home}{PYENV}/{version}/lib" for version in versions)], unseen
 
 
-def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    return lambda process: ""  # what runs is Python, and nothing that can be trusted says which package it runs
-
-
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     from . import pip_removal
 
     return pip_removal.removal(host, packages)
-
-
-def there(host: Host, user: User | None) -> bool:
-    return True  # Python is wherever this runs, and anybody installs with it
-
-
-def gated(host: Host) -> bool:
-    return False
-
-
-def block_parts(
-    ids: AbstractSet[str],
-    contact: str,
-    permitted: Mapping[str, Sequence[str]] = {},
-    paths: Sequence[str] = (),
-    messages: Sequence[str] = (),
-) -> tuple[BlockPart, ...]:
-    return ()  # pip has none, and whoever may write somewhere may install there
 
 
 DECLARED = (

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
+from typing import AbstractSet, Iterator, Sequence
 
-from ....system import Host, Process, User
+from ....system import Host, User
 from ...base import Action
-from ..blocks.parts import BlockPart
 from .declaration import Declared, Reinstall
 from .each_place import check_each, joined
 from .package import Package
 from .site_packages import directories, distributions
+from .without_block import DATABASE_FILES as DATABASE_FILES
+from .without_block import block_parts as block_parts
+from .without_block import gated as gated
+from .without_block import programs as programs
+from .without_block import there as there
 
 MANAGER = "pipx"
 CATALOGUE_KEY = "pip"
-DATABASE_FILES: tuple[str, ...] = ()
 SYSTEM = "/opt/pipx"
 PERSONAL = ("/.local/share/pipx", "/.local/pipx")  # below a home; the latter until pipx 1.3
 
@@ -41,32 +44,10 @@ def _installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[l
     return found, joined(unseen)
 
 
-def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    return lambda process: ""  # as in pip.py
-
-
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     from . import pip_removal
 
     return pip_removal.pipx_removal(host, packages)
-
-
-def there(host: Host, user: User | None) -> bool:
-    return True  # Python is wherever this runs, and anybody installs with it
-
-
-def gated(host: Host) -> bool:
-    return False
-
-
-def block_parts(
-    ids: AbstractSet[str],
-    contact: str,
-    permitted: Mapping[str, Sequence[str]] = {},
-    paths: Sequence[str] = (),
-    messages: Sequence[str] = (),
-) -> tuple[BlockPart, ...]:
-    return ()
 
 
 DECLARED = (

@@ -9,23 +9,25 @@ uv removes a tool, as the one who installed it.
 from __future__ import annotations
 
 import os
-from functools import partial
-from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
+from typing import AbstractSet, Iterator, Sequence
 
-from ....system import Host, Process, User
+from ....system import Host, User
 from ...base import Action
-from ..blocks.parts import BlockPart
-from .as_owner import OwnTools, uninstall
+from .as_owner import OwnTools, not_whole, removals, uninstall
 from .as_removed import as_removed
 from .declaration import Claim, Declared, Reinstall, Route
 from .each_place import check_each, joined
 from .package import Package
-from .site_packages import directories, distributions, normal
+from .site_packages import directories, distributions
 from .user_links import link
+from .without_block import DATABASE_FILES as DATABASE_FILES
+from .without_block import block_parts as block_parts
+from .without_block import gated as gated
+from .without_block import programs as programs
+from .without_block import there as there
 
 MANAGER = "uv"
 CATALOGUE_KEY = "pip"
-DATABASE_FILES: tuple[str, ...] = ()
 TOOLS = "/.local/share/uv/tools"  # below a home
 PROGRAMS = "/.local/bin"
 RECEIPT = "uv-receipt.toml"  # lies in every environment of a tool
@@ -72,28 +74,6 @@ def owned_directories(host: Host, user: User | None) -> list[str]:
     return _places(host, user)[0] if user else []
 
 
-def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    return lambda process: ""  # as in pip.py
-
-
-def there(host: Host, user: User | None) -> bool:
-    return True  # Python is wherever this runs, and anybody installs with it
-
-
-def gated(host: Host) -> bool:
-    return False
-
-
-def block_parts(
-    ids: AbstractSet[str],
-    contact: str,
-    permitted: Mapping[str, Sequence[str]] = {},
-    paths: Sequence[str] = (),
-    messages: Sequence[str] = (),
-) -> tuple[BlockPart, ...]:
-    return ()  # uv has none, and whoever may write somewhere may install there
-
-
 # -- removal
 
 # No configuration of a project, no network: what is removed is what lies there.
@@ -102,25 +82,20 @@ ENVIRONMENT = {"UV_NO_CONFIG": "1", "UV_OFFLINE": "1", "UV_NO_PROGRESS": "1", "U
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     """Whole environments, where the restricted package is what uv was asked for."""
-    actions: list[Action] = []
-    refused: list[tuple[Package, str]] = []
     tools = OwnTools(host)
-    for package in packages:
-        tool, home = package.handles[0], package.owner.home if package.owner else ""
-        uv = tools.of(package, "uv", own=[f"{home}/.local/bin/uv", f"{home}/.cargo/bin/uv"])
-        if normal(tool) != normal(package.id):
-            refused.append((package, f"it came along with {tool!r}, which uv installed and nothing restricts"))
-        elif not uv:
-            refused.append((package, "uv itself is not installed on this host"))
-        else:
-            environment = package.path.partition("/lib/")[0]
-            place = environment.rpartition("/")[0]
-            argv = [uv, "tool", "uninstall", tool]
-            variables = {**ENVIRONMENT, "UV_TOOL_DIR": place}
-            still = partial(host.stat, package.path)
-            gone = as_removed(package, tool, tool=uv, place=place)
-            actions.append(uninstall(host, package, argv, environment, still, variables, gone))
-    return actions, refused
+
+    def one(package: Package) -> Action | str:
+        uv = tools.of(package, "uv", own=["~/.local/bin/uv", "~/.cargo/bin/uv"])
+        if reason := not_whole(package, uv, MANAGER):
+            return reason
+        tool = package.handles[0]
+        environment = package.path.partition("/lib/")[0]
+        place = environment.rpartition("/")[0]
+        gone = as_removed(package, tool, tool=uv, place=place)
+        variables = {**ENVIRONMENT, "UV_TOOL_DIR": place}
+        return uninstall(host, package, [uv, "tool", "uninstall", tool], environment, variables, gone)
+
+    return removals(packages, one)
 
 
 DECLARED = (

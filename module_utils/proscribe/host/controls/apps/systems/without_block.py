@@ -1,0 +1,37 @@
+"""What package systems answer that nothing can keep from installing, and whose programs nothing names.
+
+Whoever may write somewhere may install there. What runs is an interpreter, and nothing that can be trusted says which
+package it runs. Such a system's file imports these answers as its own.
+"""
+
+from __future__ import annotations
+
+from typing import AbstractSet, Callable, Mapping, Sequence
+
+from ....system import Host, Process, User
+from ..blocks.parts import BlockPart
+from .package import Package
+
+DATABASE_FILES: tuple[str, ...] = ()
+
+
+def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    return lambda process: ""
+
+
+def there(host: Host, user: User | None) -> bool:
+    return True  # Python is wherever this runs, and anybody installs with it
+
+
+def gated(host: Host) -> bool:
+    return False
+
+
+def block_parts(
+    ids: AbstractSet[str],
+    contact: str,
+    permitted: Mapping[str, Sequence[str]] = {},
+    paths: Sequence[str] = (),
+    messages: Sequence[str] = (),
+) -> tuple[BlockPart, ...]:
+    return ()
