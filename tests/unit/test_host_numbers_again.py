@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from proscribe.host.system import Host, Process, User, run_tool, tools, transient_user
+from proscribe.host.system import Host, Process, User, run_tool, tool_ending, tools, transient_user
 from proscribe.host.watch.verifying import Verifying
 
 LAST = Path("/proc/sys/kernel/ns_last_pid")  # the next process has the number after it (proc_sys_kernel(5))
@@ -58,7 +58,7 @@ def unharmed(pid: int) -> bool:
 def gone(argv: Sequence[str] = ("cat",)) -> tuple[Process, str, object]:
     """A process that has ended, when it had started, some ticks ago, and what a watch had noted of it."""
     child = subprocess.Popen(argv, stdin=subprocess.PIPE)
-    seen, started = Process(child.pid, os.readlink(f"/proc/{child.pid}/exe")), tools._since(child.pid)
+    seen, started = Process(child.pid, os.readlink(f"/proc/{child.pid}/exe")), tool_ending.since(child.pid)
     noted = Verifying(Host)._state(seen)
     time.sleep(3 / os.sysconf("SC_CLK_TCK"))
     child.kill()
@@ -71,13 +71,13 @@ def test_the_number_of_a_users_tool_is_nobodys_until_all_of_it_has_ended(
     monkeypatch: pytest.MonkeyPatch, innocent: Innocent, end: str
 ) -> None:
     numbers: list[int] = []
-    real = tools._end_session
+    real = tools.end_session
 
     def attacked(leader: int) -> None:
         numbers.append(innocent(leader))
         real(leader)
 
-    monkeypatch.setattr(tools, "_end_session", attacked)
+    monkeypatch.setattr(tools, "end_session", attacked)
     run_tool(["sh", "-c", end], user=NOBODY)
     assert len(numbers) == 1 and unharmed(numbers[0])
 
@@ -85,9 +85,9 @@ def test_the_number_of_a_users_tool_is_nobodys_until_all_of_it_has_ended(
 def test_what_descends_from_a_users_tool_is_ended_and_not_what_has_its_number_by_now(innocent: Innocent) -> None:
     seen, started, _ = gone()
     assert innocent(seen.pid) == seen.pid
-    tools.kill(seen.pid, tools._since, started)
+    tool_ending.kill(seen.pid, tool_ending.since, started)
     assert unharmed(seen.pid)
-    tools.kill(seen.pid, tools._since, tools._since(seen.pid))
+    tool_ending.kill(seen.pid, tool_ending.since, tool_ending.since(seen.pid))
     os.waitid(os.P_PID, seen.pid, os.WEXITED | os.WNOWAIT)  # what is still the same is ended
 
 

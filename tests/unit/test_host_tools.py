@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import proscribe
 import pytest
 from patience import LONGEST, until
-from proscribe.host.system import ControlError, Result, User, run_tool, tools
+from proscribe.host.system import ControlError, Result, User, run_tool, tool_ending, tools
 
 NOBODY = User("nobody", 65534, 65534, "/nonexistent")
 USERS = [None, pytest.param(NOBODY, marks=pytest.mark.skipif(os.geteuid() != 0, reason="needs root"))]
@@ -278,9 +278,9 @@ def test_what_a_tool_starts_while_it_is_ended_is_ended_too(monkeypatch, alive, k
 
     monkeypatch.setattr(os, "kill", kill)
     monkeypatch.setattr(os, "killpg", killpg)
-    monkeypatch.setattr(tools, "kill", lambda pid, of, seen: done.append(f"kill {pid}"))
-    monkeypatch.setattr(tools, "_descendants", lambda leader: dict.fromkeys(next(left), "0"))
-    tools._end_session(10)
+    monkeypatch.setattr(tool_ending, "kill", lambda pid, of, seen: done.append(f"kill {pid}"))
+    monkeypatch.setattr(tool_ending, "descendants", lambda leader: dict.fromkeys(next(left), "0"))
+    tool_ending.end_session(10)
     assert done == killed
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from patience import LONGEST
-from proscribe.host.system import ControlError, Result, User, run_tool, tools
+from proscribe.host.system import ControlError, Result, User, run_tool, tool_ending, tools
 
 
 def sh(code: str) -> list[str]:
@@ -118,10 +118,10 @@ def test_of_a_tools_descendants_each_is_found(monkeypatch: pytest.MonkeyPatch) -
         os.close(writing)
         return real(reading, *mode, **how)
 
-    monkeypatch.setattr(tools.os, "listdir", lambda path: [*stats, "18", "version"])
-    monkeypatch.setattr(tools, "open", opening, raising=False)
-    assert tools._descendants(10) == {10: "110", 11: "111", 12: "112", 16: "116"}
-    assert list(tools._descendants(15)) == [15]
+    monkeypatch.setattr(os, "listdir", lambda path: [*stats, "18", "version"])
+    monkeypatch.setattr(tool_ending, "open", opening, raising=False)
+    assert tool_ending.descendants(10) == {10: "110", 11: "111", 12: "112", 16: "116"}
+    assert list(tool_ending.descendants(15)) == [15]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: runs a tool as somebody else")

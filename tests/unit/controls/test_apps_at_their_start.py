@@ -13,8 +13,8 @@ from made_host import WECHAT, MadeHost, plan
 from proscribe.host.controls import apps
 from proscribe.host.system import Process, Unseen
 from proscribe.host.system.budget import Budget
-from proscribe.host.system.file_scan import Mount
 from proscribe.host.system.forked import Limits
+from proscribe.host.system.mounts import Mount
 from proscribe.host.watch import restricted
 from proscribe.host.watch.restricted import Restricted, Verified, sets
 from proscribe.host.watch.starts.prefilter import Prefilter

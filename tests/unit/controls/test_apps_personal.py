@@ -23,7 +23,7 @@ from proscribe.host.controls.apps.portable.scan import PortableApp
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.system import ControlError, Host, Process, Unseen, User
 from proscribe.host.system.budget import Budget
-from proscribe.host.system.file_scan import not_entered
+from proscribe.host.system.mounts import not_entered
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 SUPER = User("root", 0, 0, "/root")

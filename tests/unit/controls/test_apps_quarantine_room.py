@@ -505,7 +505,7 @@ def test_what_a_quarantine_comes_to(tmp_path: Path) -> None:
     )
     held = {"items": 4, "bytes": 15, "oldest": WHEN.format(1), "owners": {"alice": 10, "bob": 5}}
     assert unfinished.held(host, names)[0] == held
-    assert unfinished.held(host, ["README"]) == unfinished.held(host, []) == ({}, [])
+    assert unfinished.held(host, ["README"]) == unfinished.held(host, []) == (None, [])
 
 
 def test_of_a_large_quarantine_so_much_is_read_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

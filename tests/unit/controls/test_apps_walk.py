@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from proscribe.host.system import Host, file_scan, forked
 from proscribe.host.system.budget import Budget
-from proscribe.host.system.file_scan import LIMITS, Limits, Scanned, mounts, scan
+from proscribe.host.system.file_scan import LIMITS, Limits, Scanned, scan
 from proscribe.host.system.forked import run_apart
+from proscribe.host.system.mounts import Mount, mounts, not_entered
 
 NAMES = frozenset({"wechat"})
 
@@ -275,7 +276,7 @@ def test_a_root_that_a_link_leads_to_another_machine_is_not_entered(tmp_path, ki
     (tmp_path / "proc/self/mountinfo").write_text(f"36 35 0:50 / /srv/homes rw - {kind} server:/x rw\n")
     host = Host(f"{tmp_path}{end}")
     scanned = scan(host, ["/home/a"], choose, {})
-    reasons = [] if kind == "ext4" else [file_scan.not_entered("/home/a", kind)]
+    reasons = [] if kind == "ext4" else [not_entered("/home/a", kind)]
     assert (hits(scanned), scanned.unseen) == ([] if reasons else ["/home/a/wechat"], reasons)
     host.enters_remote = True  # as its user, who has asked for it
     assert hits(scan(host, ["/home/a"], choose, {})) == ["/home/a/wechat"]
@@ -379,8 +380,8 @@ def test_a_line_of_mounts_that_is_odd_hides_no_other(tmp_path, line):
     make(tmp_path, "proc/self/mountinfo")
     (tmp_path / "proc/self/mountinfo").write_text(f"{line}\n36 35 8:2 / /y rw - nfs4 s:/ rw\n")
     found = mounts(Host(str(tmp_path)))
-    assert found.pop("/y") == file_scan.Mount("nfs4", False)
-    assert found == ({"/x": file_scan.Mount("ext4", True)} if "ext4" in line else {})
+    assert found.pop("/y") == Mount("nfs4", False)
+    assert found == ({"/x": Mount("ext4", True)} if "ext4" in line else {})
 
 
 def test_the_clock_is_read_only_now_and_then(tmp_path, monkeypatch):

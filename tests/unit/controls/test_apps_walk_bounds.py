@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from proscribe.host.system import Host, Unseen, file_scan
 from proscribe.host.system.budget import Budget
-from proscribe.host.system.file_scan import LIMITS, Limits, here, mount_of, mounts, scan
+from proscribe.host.system.file_scan import LIMITS, Limits, scan
+from proscribe.host.system.mounts import Mount, here, mount_of, mounts, not_entered
 from test_apps_walk import ROOT, hits, make, settle
 
 WHY = "the file scan ended after"
@@ -189,7 +190,7 @@ def test_nobody_pays_for_the_list_of_mounts(tmp_path: Path) -> None:
     mounted(tmp_path, "0:50 / /a - ext4 /dev/sda1", "0:51 / /b\\011c shared:1 master:2 - nfs4 server:/x")
     host = Host(str(tmp_path))
     host.budget = mine = Budget(size=0)
-    disk, net = file_scan.Mount("ext4", True), file_scan.Mount("nfs4", False)
+    disk, net = Mount("ext4", True), Mount("nfs4", False)
     assert mounts(host) == {"/a": disk, "/b\tc": net}
     assert host.budget is mine and mine.left == mine.most
 
@@ -204,13 +205,13 @@ def test_nobody_pays_for_the_list_of_mounts(tmp_path: Path) -> None:
             [],
         ),  # nobody asked for that disk
         ("0:50 / /home/a/disk - tmpfs tmpfs", ["/home/a/wechat"], []),
-        ("0:50 / /home/a/disk - nfs4 s:/x", ["/home/a/wechat"], [file_scan.not_entered("/home/a/disk", "nfs4")]),
+        ("0:50 / /home/a/disk - nfs4 s:/x", ["/home/a/wechat"], [not_entered("/home/a/disk", "nfs4")]),
         (
             "8:1 / /home/a/disk - fuseblk /dev/sdb1",
             ["/home/a/wechat"],
-            [file_scan.not_entered("/home/a/disk", "fuseblk")],
+            [not_entered("/home/a/disk", "fuseblk")],
         ),
-        ("0:50 / /home - nfs4 s:/x", [], [file_scan.not_entered("/home/a", "nfs4")]),
+        ("0:50 / /home - nfs4 s:/x", [], [not_entered("/home/a", "nfs4")]),
     ],
 )
 def test_what_is_mounted_below_a_place_is_entered_or_told_once(
@@ -227,7 +228,7 @@ def test_a_home_on_another_machine_is_only_entered_as_its_user(tmp_path: Path, e
     host = make(tmp_path, "home/a/wechat")
     mounted(tmp_path, f"0:50 / {place} - nfs4 s:/x")
     host.enters_remote = enters
-    assert found_by(host) == ((["/home/a/wechat"], []) if enters else ([], [file_scan.not_entered("/home/a", "nfs4")]))
+    assert found_by(host) == ((["/home/a/wechat"], []) if enters else ([], [not_entered("/home/a", "nfs4")]))
 
 
 @ROOT

@@ -22,7 +22,7 @@ from proscribe.host.controls.apps.portable import appimage, desktop_entries, use
 from proscribe.host.controls.apps.portable.names import Names
 from proscribe.host.controls.apps.systems import flatpak, npm, pip_removal, site_packages, snap
 from proscribe.host.controls.browser import packaged
-from proscribe.host.system import Unseen, escaped, file_scan, one_line
+from proscribe.host.system import Unseen, escaped, mounts, one_line
 from proscribe.host.system.forked import Limits, run_apart
 
 pytestmark = pytest.mark.slow
@@ -71,7 +71,7 @@ READERS: dict[str, tuple[Callable[[str], Any], int]] = {  # and the length of th
     "control group": (lambda text: snap.GROUP.search(f"/snap.{text}"), 16_000),
     "file of a snap": (snap.parse_file, 16_000),
     "path of a distribution": (lambda text: pip_removal.interpreter(f"/usr/lib/python3/{text}"), 16_000),
-    "type of a file system": (file_scan.is_remote, 16_000),
+    "type of a file system": (mounts.is_remote, 16_000),
     "a name in print": (escaped, 16_000),
     "a line in print": (one_line, 16_000),
 }  # fmt: skip

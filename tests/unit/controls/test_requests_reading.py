@@ -193,7 +193,7 @@ def test_a_home_that_another_machine_answers_for_is_not_entered(
 
 
 def reading_mount(kind: str) -> Any:
-    from proscribe.host.system.file_scan import Mount
+    from proscribe.host.system.mounts import Mount
 
     return Mount(kind, False)
 

@@ -16,7 +16,7 @@ from proscribe.host.controls.dns import desired, rendering
 from proscribe.host.controls.dns.backends import dnsmasq, unbound
 from proscribe.host.controls.firewall import exemptions, listing
 from proscribe.host.system import ControlError, Host
-from proscribe.host.system.file_scan import is_remote
+from proscribe.host.system.mounts import is_remote
 
 BLOCK = re.compile(
     rf"(?ms)^{re.escape(rpm_block.BEGIN)}.*?^{rpm_block.END}\n|\n?^{re.escape(rpm_block.BEGIN)}.*?^{rpm_block.END}\Z"

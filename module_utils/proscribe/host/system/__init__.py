@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Collection, Iterator, Mapping, Sequence
 
 from .files import LARGEST_FILE, LEDGER, LIFT, SIGNED, STATE_DIRECTORY, WRITTEN_BY
 from .netfilter import Generation, generation, refuses
@@ -20,6 +20,7 @@ from .tools import Runner, run_tool
 from .types import ControlError, Process, Result, Unseen, User, escaped, one_line
 
 if TYPE_CHECKING:
+    from ...model.types.record import OtherTurn, Reported
     from .file_lock import Turns
     from .file_scan import Known, Scanned
     from .names import Resolution
@@ -60,13 +61,13 @@ class Host(Processes):
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
         super().__init__(root, run)
-        self.record_fields: dict[str, Any] = {}
+        self.record_fields: Reported = {}
         self.state_savers: list[Callable[[bool], None]] = []
         self.learns = True
         self.started_by = ""
         self.by = ""
         self.patience = 60.0
-        self.other_runs: list[dict[str, Any]] = []
+        self.other_runs: list[OtherTurn] = []
         self.clock: Callable[[], float] = time.time
 
     @property

@@ -11,10 +11,13 @@ import contextlib
 import fcntl
 import os
 import time
-from typing import Any, Callable, Iterator
+from typing import TYPE_CHECKING, Callable, Iterator
 
 from ...base.tuples import NamedTuple
 from .types import ControlError, one_line
+
+if TYPE_CHECKING:
+    from ...model.types.record import OtherTurn
 
 LOCK = "/run/proscribe.lock"
 LAST = "/run/proscribe.turns"  # who has changed this host since it was started, the last one last
@@ -35,6 +38,10 @@ class Turn(NamedTuple):
         """As it stands in the files."""
         return f"{self.since} {self.by}\n"
 
+    def waited(self) -> OtherTurn:
+        """The turn, before anybody has waited for it."""
+        return {"by": self.by, "since": self.since, "waited": 0}
+
 
 class Busy(ControlError):
     """Another run had the host for as long as this one would wait."""
@@ -49,7 +56,7 @@ class Turns:
 
     def __init__(self, path: Callable[[str], str], by: str, patience: float) -> None:
         self.path, self.by, self.patience = path, one_line(by)[:200] or SOMEBODY, patience
-        self.others: list[dict[str, Any]] = []  # {by, since, waited}: who was waited for, or came in between
+        self.others: list[OtherTurn] = []  # who was waited for, or came in between
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:
@@ -87,7 +94,7 @@ class Turns:
             waited = time.monotonic() - began
             if waited > self.patience:
                 raise Busy(holder, until)
-            self.others = [{**holder._asdict(), "waited": 0}]
+            self.others = [holder.waited()]
             time.sleep(PAUSE)
         for one in self.others:
             one["waited"] = max(round(time.monotonic() - began), 1)
@@ -112,7 +119,7 @@ class Turns:
         turns = _turns(self.path(LAST))
         own = [at for at, turn in enumerate(turns) if turn.by == self.by]
         for turn in turns[own[-1] + 1 :] if own else ():
-            self.others.append({**turn._asdict(), "waited": 0})
+            self.others.append(turn.waited())
 
 
 def _now(later: float = 0) -> str:

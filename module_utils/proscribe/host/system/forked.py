@@ -12,7 +12,7 @@ import contextlib
 import os
 import select
 import time
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ...base.json_text import from_json, written
 from ...base.tuples import NamedTuple
@@ -199,7 +199,7 @@ def _labour(
     for item in items:
         if limits.memory:
             _limit(limits)
-        outcome: dict[str, Any] = {}
+        outcome: dict[str, str] = {}
         try:
             for part in work(item):
                 _send(writing, {"part": part})
@@ -220,7 +220,7 @@ def _labour(
     os._exit(0)
 
 
-def _send(descriptor: int, outcome: dict[str, Any]) -> None:
+def _send(descriptor: int, outcome: Mapping[str, object]) -> None:
     content = written(outcome).encode() if outcome else b""
     view = memoryview(len(content).to_bytes(HEADER, "big") + content)
     while view:

@@ -9,10 +9,10 @@ import stat
 import time
 from typing import Callable, List
 
-from .file_scan import here, mount_of
 from .files import Files
 from .forked import Limits, run_apart
 from .links import PLACE
+from .mounts import here, mount_of
 from .tools import Runner, Tools, run_tool
 from .types import ControlError, Process, Unseen, User
 

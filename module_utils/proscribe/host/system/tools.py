@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from .files import Files
 from .roots_own import changeable
+from .tool_ending import end_session
 from .types import ControlError, Result, User
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ TOOL_ENVIRONMENT = {"PATH": TOOL_PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", "DE
 MOST = 16 * 1024 * 1024  # bytes that a tool of the host may print
 MOST_OF_USER = 256 * 1024  # and one that is run as a user, who may have put anything in its place
 AWAKE = 0.05  # seconds after which it is seen that a tool has ended although its output is still held open
-ROUNDS = 5  # of ending what a tool has started: it may start more meanwhile
-KILL, STOP = 9, 19  # signals on Linux
-STARTED = 19  # in what `_fields` gives
 
 Runner = Callable[..., Result]
 
@@ -68,7 +66,7 @@ def run_tool(
         raise ControlError(f"{' '.join(argv)} {spent}") from None
     finally:
         if user is not None or not ended:
-            _end_session(process.pid)
+            end_session(process.pid)
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -92,10 +90,8 @@ def _started(path: str, argv: list[str], env: Mapping[str, str], user: User | No
                 os.close(descriptor)
     import subprocess  # a host that runs no tool as a user does not pay for it
 
-    identity: dict[str, Any] = {}
     if user is not None:
         env = {**env, "HOME": user.home, "USER": user.name, "LOGNAME": user.name}
-        identity = {"user": user.uid, "group": user.gid, "extra_groups": [user.gid], "cwd": "/"}
     try:
         return subprocess.Popen(
             argv,
@@ -105,7 +101,10 @@ def _started(path: str, argv: list[str], env: Mapping[str, str], user: User | No
             stderr=subprocess.PIPE,
             env=env,
             start_new_session=True,
-            **identity,
+            user=user.uid if user else None,
+            group=user.gid if user else None,
+            extra_groups=[user.gid] if user else None,
+            cwd="/" if user else None,
         )
     except subprocess.SubprocessError as error:  # the user's number cannot be taken on
         raise ControlError(f"{argv[0]} cannot be run: {error}") from None
@@ -257,68 +256,6 @@ def _give(descriptor: int, given: memoryview) -> int:
         return 0
     except OSError:
         return len(given)
-
-
-def _end_session(leader: int) -> None:
-    """End what runs in the session of a tool, and what descends from it although it has begun a session of its own. The
-    tool itself has not been waited for.
-    """
-    with contextlib.suppress(OSError):
-        os.kill(leader, STOP)  # nothing is started, and nobody is an orphan, while its descendants are looked for
-    for _ in range(ROUNDS):
-        alive = _descendants(leader)
-        for pid, started in alive.items():
-            kill(pid, _since, started)
-        with contextlib.suppress(OSError):
-            os.killpg(leader, KILL)
-        if not alive:
-            return
-
-
-def kill(pid: int, of: Callable[[int], object], seen: object) -> None:
-    """Kill a process of which `of` says what it said when it was `seen`. That is asked again once it is held by a
-    descriptor: it may have ended, and its number be another's.
-    """
-    with contextlib.suppress(OSError):
-        held = os.pidfd_open(pid)
-        try:
-            if of(pid) == seen:
-                _signal.pidfd_send_signal(held, KILL)
-        finally:
-            os.close(held)
-
-
-def _descendants(leader: int) -> dict[int, str]:
-    """The living processes of a session, and those that descend from one of them, each with when it started."""
-    parents: dict[int, int] = {}
-    since: dict[int, str] = {}
-    found: set[int] = set()
-    for name in os.listdir("/proc") if hasattr(os, "pidfd_open") else ():
-        if name.isdigit():
-            with contextlib.suppress(OSError, IndexError, ValueError):
-                fields = _fields(int(name))
-                state, parent, _, session = fields[:4]
-                if state not in "ZX":
-                    since[int(name)] = fields[STARTED]
-                    parents[int(name)] = int(parent)
-                    if int(session) == leader:
-                        found.add(int(name))
-    grown = 0
-    while grown != len(found):
-        grown = len(found)
-        found |= {pid for pid, parent in parents.items() if parent in found}
-    return {pid: since[pid] for pid in sorted(found)}
-
-
-def _since(pid: int) -> str:
-    """When a process started, in ticks since the host did. Raises OSError."""
-    return "".join(_fields(pid)[STARTED:][:1])
-
-
-def _fields(pid: int) -> list[str]:
-    """What /proc/PID/stat has behind the name of the program, from the state on. Raises OSError."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
-        return stream.read().rpartition(")")[2].split()
 
 
 def _text(said: bytes) -> str:

@@ -19,7 +19,7 @@ import time
 from typing import Iterator, Mapping, Sequence
 
 from . import Host
-from .tools import kill
+from .tool_ending import kill
 from .types import ControlError
 
 # systemd gives numbers of this range to services with DynamicUser=, which are as short-lived and looked up in the same

@@ -25,8 +25,8 @@ from ..controls.apps.systems.package import Package
 from ..controls.apps.systems.registry import ON_DEMAND, SYSTEMS
 from ..system import ControlError, Host, Process, Unseen, User
 from ..system.budget import Budget
-from ..system.file_scan import mounts, remote
 from ..system.forked import Limits, each
+from ..system.mounts import mounts, remote
 from ..system.processes import RootNotRead
 
 if TYPE_CHECKING:

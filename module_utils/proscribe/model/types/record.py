@@ -49,13 +49,18 @@ class OfControl(TypedDict):
     not_applicable: int
 
 
-class OtherRun(TypedDict):
-    """Another run that changed the host meanwhile."""
+class OtherTurn(TypedDict):
+    """Another process that had the host, and for how many seconds it was waited for."""
 
-    control: str
     by: str
     since: str
     waited: int
+
+
+class OtherRun(OtherTurn):
+    """Another run that changed the host meanwhile."""
+
+    control: str
 
 
 class Action(TypedDict):
@@ -140,7 +145,19 @@ class Request(TypedDict):
     answer: NotRequired[str]
 
 
-class Observed(TypedDict):
+class Reported(TypedDict, total=False):
+    """What the controls add to a record, beside what they say of their rules."""
+
+    package_systems: list[str]
+    user_package_systems: list[str]
+    browsers: list[str]
+    full_scan: FullScan
+    quarantine: Quarantine
+    requests: list[Request]
+    requests_left_out: int
+
+
+class Observed(Reported):
     """A record of nobody yet: a host cannot know what it is called."""
 
     schema: str
@@ -160,15 +177,8 @@ class Observed(TypedDict):
     not_observed_again: NotRequired[list[str]]
     other_runs: NotRequired[list[OtherRun]]
     found_at: NotRequired[str]
-    package_systems: NotRequired[list[str]]
-    user_package_systems: NotRequired[list[str]]
-    browsers: NotRequired[list[str]]
-    full_scan: NotRequired[FullScan]
-    quarantine: NotRequired[Quarantine]
     catalog: NotRequired[str]
     watch: NotRequired[Watched]
-    requests: NotRequired[list[Request]]
-    requests_left_out: NotRequired[int]
     logged_in: NotRequired[list[str]]
     commit: NotRequired[str]
     commit_trust: NotRequired[str]

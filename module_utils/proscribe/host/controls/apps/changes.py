@@ -73,7 +73,7 @@ def lift(host: Host) -> Changes:
     in the quarantine is restored.
     """
     parts = [part for system in SYSTEMS for part in system.block_parts(set(), "")]
-    parts += command.parts({"controls": {}})
+    parts += command.parts(None)
     blocking = [*fapolicyd_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.in_place(host))]
     back = restoring.given_back(host)
     stays = memory.still_removed(host, SYSTEMS)

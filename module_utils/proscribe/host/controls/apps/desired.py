@@ -11,7 +11,7 @@ from .portable.names import Names
 from .systems.registry import SYSTEMS
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Section
+    from ....model.types.plan import Entry, Section
 
 # What else than packages an entry has to look for. A file name that only follows from a package's, or from the
 # service's own id, is looked for as well, but nobody has seen such a file.
@@ -29,7 +29,7 @@ class Desired:
     def __init__(self, section: Section) -> None:
         browsers = section["settings"].get("unmanaged_browsers")
         more = {UNMANAGED_BROWSERS: browsers} if browsers else {}
-        self.services: Mapping[str, Mapping[str, Any]] = part_of(section, {**section["services"], **more})
+        self.services: Mapping[str, Entry] = part_of(section, {**section["services"], **more})
         self.full_scan_every: int = section["settings"].get("full_scan_every", 7)
         self.network_homes: str = section["settings"].get("network_homes", "unknown")
         self.packages: Mapping[str, Mapping[str, list[str]]]

@@ -19,7 +19,7 @@ FOR_EVERY_PYTHON = 2  # the version of marshal's format
 UNREADABLE = (Unseen, ControlError, ValueError, EOFError, KeyError, TypeError)
 
 
-def dumped(stored: Mapping[str, Any]) -> str:
+def dumped(stored: Mapping[str, object]) -> str:
     return binascii.b2a_base64(marshal.dumps(dict(stored), FOR_EVERY_PYTHON), newline=False).decode("ascii")
 
 

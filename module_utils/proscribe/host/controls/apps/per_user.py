@@ -6,13 +6,13 @@ what is odd, huge or never answers at one of them is unseen there, with the reas
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from ...system import ControlError, Host, Unseen, User
 from ...system.budget import Budget
-from ...system.file_scan import mounts, not_entered, remote
 from ...system.forked import each
+from ...system.mounts import mounts, not_entered, remote
 from ...system.processes import NOBODY
 from .desired import Desired
 from .portable import launchers, scan, user_dirs
@@ -24,6 +24,22 @@ from .running import below
 from .systems.installed import brought_by
 from .systems.package import Package, PackageSystem
 from .systems.registry import BY_NAME, ON_DEMAND, SYSTEMS
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    class Part(TypedDict, total=False):
+        """A part of what is seen of a unit. What comes from its process is JSON: a tuple has become a list."""
+
+        packages: Sequence[Sequence[Any]]
+        copies: Sequence[Sequence[Any]]
+        blind: list[tuple[str, str]]
+        unseen: list[str]
+        there: list[str]
+        systems: list[str]
+        memory: str
+        requests: tuple[Sequence[reading.Row], int]
+
 
 MOST_REMEMBERED = 32 * 1024 * 1024  # characters, of all users together
 
@@ -93,7 +109,7 @@ def observe_users(host: Host, common: Common, others: Mapping[int, Sequence[tupl
 
 def _each(
     host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]]
-) -> Iterator[tuple[Unit, list[Any], str]]:
+) -> Iterator[tuple[Unit, list[Part], str]]:
     """The observation of each unit, and why it is not complete: first on the host's own file systems, then, where
     required, on others, as the user that they answer to.
     """
@@ -106,9 +122,10 @@ def _each(
             yield item, [_without_memory(part) for part in parts], why
 
 
-def _without_memory(part: Mapping[str, Any]) -> dict[str, Any]:
+def _without_memory(part: Part) -> Part:
     """What a user's own process said: he may be able to trace it, and what root remembers is not his to say."""
-    return {key: value for key, value in part.items() if key != "memory"}
+    part.pop("memory", None)
+    return part
 
 
 def _load() -> list[Any]:
@@ -120,7 +137,7 @@ def _load() -> list[Any]:
     return [hashlib, container_launchers, evidence, *(system.inner() for system in ON_DEMAND)]
 
 
-def _as_user(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
+def _as_user(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
     host.enters_remote, host.learns = True, False
     return _parts(host, common, unit)
 
@@ -153,7 +170,7 @@ def units(
     return found, networks
 
 
-def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
+def _parts(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
     """What is seen of a unit, in parts: what came before the budget was spent stays."""
     desired = common.desired
     if unit.unseen:
@@ -201,13 +218,14 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     scanned = scan.scan_files(host, desired.services, names, region, common.packages, known)
     web_apps = launchers.installed(host, desired.services, scanned.web_apps, lambda path: unit.user)
     text = text_of_user(memory, known, scanned.known) if host.learns and names.any else None
-    remembered = {} if text is None else {"memory": text}
-    if scanned.found or web_apps or scanned.unseen or remembered:
-        yield {"copies": [*scanned.found, *web_apps], "unseen": scanned.unseen, **remembered}
+    if scanned.found or web_apps or scanned.unseen:
+        yield {"copies": [*scanned.found, *web_apps], "unseen": scanned.unseen}
+    if text is not None:
+        yield {"memory": text}
     for user in home_users:  # last of all: what goes wrong here hides nothing
         requests, left_out = reading.of_user(host, user)
         if requests or left_out:
-            yield {"requests": [requests, left_out]}
+            yield {"requests": (requests, left_out)}
 
 
 def _has_home(host: Host, user: User) -> bool:

@@ -11,8 +11,8 @@ from typing import Iterator, Mapping
 
 from ....base.tuples import NamedTuple
 from ...system import ControlError, Host, Process, Unseen
-from ...system.file_scan import is_remote, mount_point
 from ...system.files import Files
+from ...system.mounts import is_remote, mount_point
 
 FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf")
 TABLE = 4 * 1024 * 1024  # bytes of a list of mounts; the kernel lets a user have 100,000 mounts

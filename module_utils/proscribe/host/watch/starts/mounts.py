@@ -15,7 +15,7 @@ VIRTUAL = frozenset(
         "autofs",  # what it stands for is a mount of its own, once somebody needs it
     )
 )
-# Those that another machine or a user's program answers for, as in system/file_scan.py: opening a file may never end.
+# Those that another machine or a user's program answers for, as in system/mounts.py: opening a file may never end.
 REMOTE = frozenset(
     (
         *("nfs", "nfs3", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "coda"),

@@ -13,10 +13,14 @@ import contextlib
 import os
 import stat
 import time
-from typing import Any, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ....system import Host
 from ..memory_files import FOLDER, UNREADABLE, dumped, load, replace
+
+if TYPE_CHECKING:
+    # Of each path that an answer depended on, what it then was.
+    Stamps = Sequence[tuple[str, tuple[int, ...] | None]]
 
 TRIED = FOLDER + "/tried"
 VERSION = 1
@@ -34,8 +38,8 @@ class Tries:
 
     def __init__(self, host: Host, fresh: bool) -> None:
         self.host = host
-        self.earlier: dict[str, Any] = {} if fresh else _earlier(host)
-        self.known: dict[str, Any] = {}
+        self.earlier: Mapping[str, Stamps] = {} if fresh else _earlier(host)
+        self.known: dict[str, Stamps] = {}
 
     def answer(self, name: str, depends: Callable[[Host], Iterable[str]], trial: Callable[[Host], str]) -> str:
         """What a try says is open; "" for nothing. Raises what the trial raises."""
@@ -81,7 +85,7 @@ def in_memory(content: bytes) -> Iterator[str]:
         os.close(descriptor)
 
 
-def _earlier(host: Host) -> dict[str, Any]:
+def _earlier(host: Host) -> Mapping[str, Stamps]:
     try:
         stored = load(host, TRIED)
         if isinstance(stored, dict) and stored.get("version") == VERSION:

@@ -36,10 +36,14 @@ def observe(host: Host, plan: Plan, desired: Desired) -> list[Verdict]:
     try:
         found, correctable = _wrong(host, section, desired)
     except Unseen as unseen:
-        return [judge(RULE, section, [], str(unseen))]
+        return [judge(RULE, {"mode": section["mode"]}, [], str(unseen))]
     if not found and not requested(section):
         return []
-    verdict = judge(RULE, section, [Finding("rules", "fapolicyd", path=path, detail=wrong) for path, wrong in found])
+    verdict = judge(
+        RULE,
+        {"mode": section["mode"]},
+        [Finding("rules", "fapolicyd", path=path, detail=wrong) for path, wrong in found],
+    )
     return [verdict._replace(drifted=verdict.drifted and correctable)]
 
 

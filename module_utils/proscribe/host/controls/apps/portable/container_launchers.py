@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Sequence
 
 from .....base.tuples import NamedTuple
 from ....system import Host, User
 from ..systems.each_place import check_each
 from . import desktop_entries
+
+if TYPE_CHECKING:
+    from .....model.types.plan import Entry
 
 MARK = re.compile(rb"^# distrobox_binary$", re.MULTILINE)
 CALLED = re.compile(rb"^\texec '(/[^'\n]{1,4000})' \"\$@\"$", re.MULTILINE)
@@ -77,7 +80,7 @@ def _after_options(words: Sequence[str]) -> list[str]:
 class Known:
     """What of some services is known by an id."""
 
-    def __init__(self, services: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, services: Mapping[str, Entry]) -> None:
         self.android: dict[str, list[str]] = {}
         self.files: dict[str, list[str]] = {}  # by the name of a desktop entry, without its suffix
         self.paths = {service: [p for p in entry["paths"] if p[:1] == "/"] for service, entry in services.items()}

@@ -6,11 +6,14 @@ A desktop entry is `[Group]` lines and `Key=value` lines (Desktop Entry Specific
 from __future__ import annotations
 
 import itertools
-from typing import Any, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 
 from .....base.patterns import DOTALL, IGNORECASE, pattern
 from .....base.tuples import NamedTuple
 from .....model.plan import once
+
+if TYPE_CHECKING:
+    from .....model.types.plan import Entry
 
 ADDRESS = pattern(r"https?://[^\s\"'<>`|]+", IGNORECASE)
 APP_ID = pattern(r"(?:^|[^A-Za-z])(?:--app-id=|crx_)([a-p]{32})(?![a-z])")
@@ -146,7 +149,7 @@ def split(address: str) -> tuple[str, str]:
 class WebHosts:
     """The addresses of some services: hosts with all below them, or one part of a host."""
 
-    def __init__(self, services: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
+    def __init__(self, services: Mapping[str, Entry]) -> None:
         self.hosts: dict[str, list[tuple[str, str]]]
         self.allowed: dict[str, frozenset[str]]
         self.hosts, self.allowed = once(services, "apps/web hosts", lambda: _hosts(services))
@@ -175,7 +178,7 @@ class WebHosts:
         return list(dict.fromkeys(self._ids.get(id_, ())))
 
 
-def _hosts(services: Mapping[str, Mapping[str, Sequence[str]]]) -> tuple[Any, ...]:
+def _hosts(services: Mapping[str, Entry]) -> tuple[Any, ...]:
     hosts: dict[str, list[tuple[str, str]]] = {}
     for service, entry in services.items():
         for name in entry.get("web_hosts", ()):

@@ -15,6 +15,7 @@ from .names import WEB_APP
 from .scan import PortableApp
 
 if TYPE_CHECKING:
+    from .....model.types.plan import Entry
     from . import container_launchers
 
 MENUS = ("/.local/share/applications", "/Desktop")  # below a home
@@ -31,7 +32,7 @@ SHOWN = 200  # characters of what an entry says
 
 def find_launchers(
     host: Host,
-    services: Mapping[str, Mapping[str, Any]],
+    services: Mapping[str, Entry],
     services_of: Callable[[str, str], list[str]],
     users: Iterable[User],
     system: bool,
@@ -65,7 +66,7 @@ def find_launchers(
 
 
 def installed(
-    host: Host, services: Mapping[str, Mapping[str, Any]], paths: Iterable[str], owner_of: Callable[[str], User | None]
+    host: Host, services: Mapping[str, Entry], paths: Iterable[str], owner_of: Callable[[str], User | None]
 ) -> list[PortableApp]:
     """The web apps of services that browsers installed into some folders, which the file scan found."""
     one = None
@@ -87,7 +88,7 @@ def _with_parts(host: Host, app: PortableApp) -> PortableApp:
     return app._replace(uid=seen.st_uid, parts=parts, stays=stays, doubt=doubt)
 
 
-def _named(services: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
+def _named(services: Mapping[str, Entry]) -> tuple[Any, ...]:
     """Desktop entries, their titles and programs by their names, and whether a launcher could start anything."""
     titles: dict[str, list[str]] = {}
     for service, entry in services.items():
@@ -103,7 +104,7 @@ class _Search:
     def __init__(
         self,
         host: Host,
-        services: Mapping[str, Mapping[str, Any]],
+        services: Mapping[str, Entry],
         services_of: Callable[[str, str], list[str]],
         installed: Collection[str] = (),
     ) -> None:

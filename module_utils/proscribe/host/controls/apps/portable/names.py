@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Collection, Iterable, Mapping, Sequence
 
 from .....base.folding import folded
 from .....model.plan import once
 from . import appimage
+
+if TYPE_CHECKING:
+    from .....model.types.plan import Entry
 
 # Where users put single programs: there an AppImage is recognised without its suffix.
 PROGRAM_FOLDERS = ("", "/bin", "/.local/bin", "/opt", "/Applications", "/AppImages", "/Apps", "/Desktop", "/Downloads")
@@ -23,7 +26,7 @@ SHARED = frozenset(
 class Names:
     """The names to scan for, each with its services."""
 
-    def __init__(self, services: Mapping[str, Mapping[str, Any]], homes: Iterable[str] = ()) -> None:
+    def __init__(self, services: Mapping[str, Entry], homes: Iterable[str] = ()) -> None:
         # Directories of many things: an AppImage there may have lost its suffix, and none of them is an app's own.
         self.program_folders = {*SYSTEM_FOLDERS, *(home + folder for home in homes for folder in PROGRAM_FOLDERS)}
         self.programs: dict[str, list[str]]
@@ -96,7 +99,7 @@ class Names:
         return name in self.folders[service] or service in self.stems.get(appimage.stem(name), ())
 
 
-def _by_kind(services: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
+def _by_kind(services: Mapping[str, Entry]) -> tuple[Any, ...]:
     programs: dict[str, list[str]] = {}
     portable_apps: dict[str, list[str]] = {}
     windows: dict[str, dict[str, list[str]]] = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import stat
-from typing import Any, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Collection, Iterator, Mapping, Sequence
 
 from .....base.tuples import NamedTuple
 from .....model.finding import Finding
@@ -19,6 +19,10 @@ from .. import file_owner
 from ..systems.package import Package
 from . import appimage
 from .names import WEB_APP, Names
+
+if TYPE_CHECKING:
+    from .....model.types.plan import Entry
+    from ....system.file_scan import Known
 
 # What is root's alone in the latter ones is the host's; what others put there is scanned on their behalf.
 PLACES = ("/opt", "/usr/local", "/srv", "/tmp", "/var/tmp", "/dev/shm", "/media", "/run/media")
@@ -61,7 +65,7 @@ class PortableApps(NamedTuple):
     found: list[PortableApp]
     unseen: list[str]
     web_apps: list[str]  # folders of web apps that a browser installed, whosever these are
-    known: Mapping[str, Any]  # what the next scan need not read again, by directory
+    known: Mapping[str, Known]  # what the next scan need not read again, by directory
     others: Mapping[
         int, list[tuple[str, Sequence[str]]]
     ]  # what is to be scanned on somebody's behalf: system/file_scan.py
@@ -79,11 +83,11 @@ class Region(NamedTuple):
 
 def scan_files(
     host: Host,
-    services: Mapping[str, Mapping[str, Any]],
+    services: Mapping[str, Entry],
     names: Names,
     region: Region,
     packages: Sequence[tuple[list[str], Package]],
-    known: Mapping[str, Any],
+    known: Mapping[str, Known],
 ) -> PortableApps:
     """The portable apps in a region. Those in the system's own places are not reported for a service that a package of
     `packages` already stands for. `known` is what earlier scans remembered.
@@ -112,7 +116,7 @@ def scan_files(
 
 def check_file(
     host: Host,
-    services: Mapping[str, Mapping[str, Any]],
+    services: Mapping[str, Entry],
     names: Names,
     region: Region,
     packages: Sequence[tuple[list[str], Package]],

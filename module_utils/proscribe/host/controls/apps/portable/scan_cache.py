@@ -12,12 +12,15 @@ is bounded: whoever fills his home slows his own observation only.
 from __future__ import annotations
 
 import time
-from typing import Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from .....base.hashing import sha256
 from .....base.tuples import NamedTuple
 from ....system import Host
 from ..memory_files import FOLDER, LARGEST, UNREADABLE, dumped, load, replace
+
+if TYPE_CHECKING:
+    from ....system.file_scan import Known
 
 MEMORY = FOLDER + "/walk"  # of the host's own places
 OF_USER = "walk-{}"  # beside it, by the number of the user
@@ -28,14 +31,14 @@ DROPPED = ""  # in place of what is too much to be remembered
 class Memory(NamedTuple):
     """What is remembered of earlier scans."""
 
-    known: Mapping[str, Any]  # directories of the host; empty for a scan that reads everything
+    known: Mapping[str, Known]  # directories of the host; empty for a scan that reads everything
     stamp: str  # which names were scanned for
     full_at: str  # when everything was read: UTC, 2026-11-25T08:00:00Z
     runs: int  # how many runs have begun with it or since
     # By package system: its database as it then was, and the packages that were found, in the order of their fields.
     packages: Mapping[str, tuple[Any, Any]] = {}
     # By the number of a user, the text of his file: None for one that stays as it is, "" for none.
-    users: Mapping[str, Any] = {}
+    users: Mapping[str, str | None] = {}
     fresh: bool = False  # whether everything is read
 
 
@@ -51,7 +54,7 @@ def remembered(host: Host, names: str, every: int) -> Memory:
     return Memory({}, stamp, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), 0, fresh=True)
 
 
-def of_user(host: Host, memory: Memory, uid: int) -> Mapping[str, Any]:
+def of_user(host: Host, memory: Memory, uid: int) -> Mapping[str, Known]:
     """The directories that are remembered of a user, since the last full scan."""
     if memory.fresh:
         return {}
@@ -69,7 +72,7 @@ def is_remembered(host: Host, uid: int) -> bool:
     return host.stat(f"{FOLDER}/{OF_USER.format(uid)}") is not None
 
 
-def text_of_user(memory: Memory, before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+def text_of_user(memory: Memory, before: Mapping[str, Known], now: Mapping[str, Known]) -> str | None:
     """What to remember of a user, in the place of what was remembered before; None if that stays as it is."""
     if before == now and not memory.fresh:
         return None

@@ -112,7 +112,7 @@ def _sound(item: Item) -> bool:
     )
 
 
-def _fields(item: Item) -> dict[str, Any]:
+def _fields(item: Item) -> dict[str, object]:
     return {_KEYS.get(name, name): value for name, value in item._asdict().items()}
 
 

@@ -21,7 +21,7 @@ from .restoring import obstacle, restore, superseded
 from .unfinished import HOME
 
 if TYPE_CHECKING:
-    from .....model.types.answer import BrokenItem, Outcome, QuarantineAnswer, QuarantineItem
+    from .....model.types.quarantine import Broken, Listed, Listing, Outcome
 
 ANSWER = 8 * 1024 * 1024  # characters of paths in one answer; an honest one has some hundred KiB
 ROOT = "root"
@@ -35,13 +35,12 @@ class Chosen(NamedTuple):
     why: str = ""
 
 
-def listed(host: Host) -> QuarantineAnswer:
-    """Everything in the quarantine, and how much of it is left out. `place_of` of an item is
-    the user whose home the place lies in, "" for none; of several parts that were taken together, `group` is what they
-    share. What a killed run left before it had begun is no item. Raises ControlError and Unseen.
+def listed(host: Host) -> Listing:
+    """Everything in the quarantine. What a killed run left before it had begun is no item. Raises ControlError and
+    Unseen.
     """
-    items: list[QuarantineItem] = []
-    broken: list[BrokenItem] = []
+    items: list[Listed] = []
+    broken: list[Broken] = []
     homes = {user.home: user.name for user in host.users()}
     left, length = 0, 0
     for name, item, why in entries(host):
@@ -59,7 +58,7 @@ def listed(host: Host) -> QuarantineAnswer:
     return {"items": items, "broken": broken[:MOST], "left_out": left + max(0, len(broken) - MOST)}
 
 
-def _listed(item: Item, homes: Mapping[str, str]) -> QuarantineItem:
+def _listed(item: Item, homes: Mapping[str, str]) -> Listed:
     # Whose home it is in counts for a waiver, as when it is found; elsewhere, whose file it was.
     place_of = next((homes[above] for above in _above(item.path) if above in homes), "")
     return {

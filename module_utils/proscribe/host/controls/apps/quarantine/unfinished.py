@@ -4,12 +4,15 @@ of it, that was cut short and has to be completed.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .....base.json_text import from_json
 from .....base.patterns import pattern
 from .....model.finding import Finding, Verdict, judge
 from ....system import STATE_DIRECTORY, ControlError, Host, Unseen
+
+if TYPE_CHECKING:
+    from .....model.types.record import Quarantine
 
 HOME = STATE_DIRECTORY + "/quarantine"
 UNFINISHED = ".unfinished"  # ends the name of an item's folder until all is done
@@ -39,11 +42,8 @@ def observe(host: Host, mode: str) -> list[Verdict]:
     return [judge(RULE, {"mode": mode}, found, unread)]
 
 
-def held(host: Host, names: list[str]) -> tuple[dict[str, Any], list[str]]:
-    """What the items of these names come to, for the record, {} for nothing; and those that cannot be read.
-
-    {items, bytes on the disk, oldest: when that was taken, owners: bytes by account}
-    """
+def held(host: Host, names: list[str]) -> tuple[Quarantine | None, list[str]]:
+    """What the items of these names come to, for the record; and those that cannot be read."""
     taken: list[str] = []
     broken: list[str] = []
     by_owner: dict[str, int] = {}
@@ -65,10 +65,10 @@ def held(host: Host, names: list[str]) -> tuple[dict[str, Any], list[str]]:
         by_owner[owner] = by_owner.get(owner, 0) + size
         taken += [at] * dated
     most = sorted(by_owner.items(), key=lambda one: (-one[1], one[0]))[:SHARES]
-    found = {
+    found: Quarantine = {
         "items": len(folders),
         "bytes": sum(by_owner.values()),
         "oldest": min(taken, default=""),
         "owners": dict(most),
     }
-    return (found if folders else {}), broken
+    return (found if folders else None), broken

@@ -5,7 +5,7 @@ Everybody may read and run both, and root alone can change them. One that was ed
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .....base.hashing import sha256
 from .....base.json_text import to_json
@@ -74,15 +74,15 @@ class Program(NamedTuple):
         host.delete(self.path)
 
 
-def parts(plan: Plan) -> tuple[BlockPart, ...]:
-    """The list and the command, in the order in which they are written."""
-    listed = BlockFile(KNOWN, once(plan, "apps/request list", lambda: known(plan)))
-    return listed, Program(digest(plan))
+def parts(plan: Plan | None) -> tuple[BlockPart, ...]:
+    """The list and the command, in the order in which they are written; without a plan, what is to be taken away."""
+    listed = once(plan, "apps/request list", lambda: known(plan)) if plan else ""
+    return BlockFile(KNOWN, listed), Program(digest(plan) if plan else "")
 
 
 def digest(plan: Plan) -> str:
     """Which command belongs on the host, by its SHA-256; "" for none."""
-    apps = plan["controls"].get("apps") or {}
+    apps = plan["controls"].get("apps")
     return str(apps["settings"].get("requests") or "") if apps else ""
 
 
@@ -95,7 +95,7 @@ def known(plan: Plan) -> str:
         for id_, entry in section["services"].items():
             if entry["mode"] != "report":
                 names.setdefault(id_, {}).update(dict.fromkeys([entry.get("name") or id_, *entry.get("names", ())]))
-    content: dict[str, Any] = {
+    content = {
         "schema": SCHEMA,
         "written_by": WRITTEN_BY,
         "contact": str(plan.get("contact") or ""),
@@ -132,5 +132,5 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
             if (problem := part.wrong(host, due))
         ]
     except Unseen as unseen:
-        return [judge(RULE, section, [], str(unseen))]
-    return [judge(RULE, section, found)] if found or due else []
+        return [judge(RULE, {"mode": section["mode"]}, [], str(unseen))]
+    return [judge(RULE, {"mode": section["mode"]}, found)] if found or due else []

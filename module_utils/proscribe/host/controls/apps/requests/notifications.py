@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Iterable, Mapping
 
 from .....base.moments import seconds, stamp
 from ....system import ControlError, Host
@@ -19,8 +19,25 @@ from ..user_notice import notify
 from .answers import NOTIFIED, bring
 
 if TYPE_CHECKING:
-    from .....model.types.plan import Plan
-    from .....model.types.run import RunWaiver
+    from typing import NotRequired, TypedDict
+
+    from .....model.types.plan import Plan, PlanWaiver
+
+    class Subject(TypedDict):
+        """What somebody may have to be notified of. `users` is [] for all."""
+
+        waiver: str
+        services: list[str]
+        users: list[str]
+        expires: str
+        why: str
+        limits: NotRequired[str]
+
+    class Known(Subject):
+        """The same, as it is remembered: what each user was notified of last."""
+
+        notified: dict[str, str]
+
 
 DAY = 86400
 # The last moment before an end at which something is due, the latest step first.
@@ -41,15 +58,16 @@ def due(host: Host, plan: Plan, now: float) -> list[tuple[str, str, dict[str, st
     present = logged_in(host) if subjects else []
     found = []
     # A plan that takes effect on the host by itself may not have an answer that the one before it had.
-    after: dict[str, Any] = {key: one for key, one in before.items() if not one["waiver"] and key not in subjects}
+    after: dict[str, Known] = {key: one for key, one in before.items() if not one["waiver"] and key not in subjects}
     for key, subject in list(subjects.items())[:MOST]:
         step = _step(subject, now)
-        earlier = before.get(key, {"expires": "", "notified": {}})
-        prolonged = subject["expires"] > earlier["expires"]
-        notified = {} if prolonged else dict([*earlier["notified"].items()][-MOST:])
+        earlier = before.get(key)
+        told = earlier["notified"] if earlier else {}
+        prolonged = subject["expires"] > (earlier["expires"] if earlier else "")
+        notified = {} if prolonged else dict([*told.items()][-MOST:])
         for user in present:
             if notified.get(user) != step and (not subject["users"] or user in subject["users"]):
-                if step != ENDED or user in earlier["notified"]:  # who never knew of it need not know that it ended
+                if step != ENDED or user in told:  # who never knew of it need not know that it ended
                     fields = {"user": user, "waiver": subject["waiver"], "about": f"{step}: {_named(subject)}"}
                     found.append((user, _text(subject, step), fields))
                 notified[user] = step
@@ -75,52 +93,68 @@ def answer(host: Host, plan: Plan) -> None:
         deliver(host, due(host, plan, time.time()))
 
 
-def _subjects(plan: Plan, before: Mapping[str, Any], now: float) -> dict[str, Any]:
-    """What somebody may have to be notified of, by key: {waiver, services, users ([] for all), expires, why}."""
-    found: dict[str, Any] = {}
+def _subjects(plan: Plan, before: Mapping[str, Known], now: float) -> dict[str, Subject]:
+    """What somebody may have to be notified of, by key."""
+    found: dict[str, Subject] = {}
     answers: Mapping[str, Mapping[str, str]] = plan.get("answers") or {}
-    waivers: dict[str, RunWaiver] = dict(plan.get("waivers") or {})
+    waivers: dict[str, PlanWaiver] = dict(plan.get("waivers") or {})
     for id_, answer in answers.items():
-        about = {"services": [answer["service"]], "users": [answer["user"]]}
+        services, users = [answer["service"]], [answer["user"]]
         if answer["answer"] == REFUSED:
-            found[f"request {id_}"] = {"waiver": "", **about, "expires": "", "why": answer["why"]}
+            found[f"request {id_}"] = {
+                "waiver": "",
+                "services": services,
+                "users": users,
+                "expires": "",
+                "why": answer["why"],
+            }
         elif answer["answer"] == GRANTED and answer["waiver"] not in waivers:  # without a watch a plan names no waivers
-            waivers[answer["waiver"]] = {**about, "expires": answer["until"], "limits": answer.get("limits", "")}
+            waivers[answer["waiver"]] = {
+                "services": services,
+                "users": users,
+                "expires": answer["until"],
+                "limits": answer.get("limits", ""),
+            }
     for id_, waiver in waivers.items():
         if waiver.get("posix_groups") and not waiver["users"]:  # nobody is in them here
             continue
-        end = waiver["expires"]
         found[f"waiver {id_}"] = {
             "waiver": id_,
-            "services": list(waiver.get("services", ())),
-            "users": list(waiver.get("users", ())),
-            "expires": end,
+            "services": list(waiver["services"]),
+            "users": list(waiver["users"]),
+            "expires": waiver["expires"],
             "why": "",
-            **({"limits": waiver["limits"]} if waiver.get("limits") else {}),
         }
-    for key, subject in before.items():
-        if key not in found and subject["waiver"]:  # it has ended, or was revoked
-            subject = {name: subject[name] for name in ("waiver", "services", "users", "expires", "why")}
-            end = min(subject["expires"], stamp(now))
+        if limits := waiver.get("limits"):
+            found[f"waiver {id_}"]["limits"] = limits
+    for key, known in before.items():
+        if key not in found and known["waiver"]:  # it has ended, or was revoked
+            end = min(known["expires"], stamp(now))
             if _seconds(end) > now - FORGOTTEN:
-                found[key] = {**subject, "expires": end} if end != subject["expires"] else subject
+                found[key] = {
+                    "waiver": known["waiver"],
+                    "services": known["services"],
+                    "users": known["users"],
+                    "expires": end,
+                    "why": known["why"],
+                }
     return found
 
 
-def _step(subject: Mapping[str, Any], now: float) -> str:
+def _step(subject: Subject, now: float) -> str:
     if not subject["waiver"]:
         return REFUSED
     left = _seconds(subject["expires"]) - now
     return next((step for most, step in STEPS if left <= most), OPENED)
 
 
-def _named(subject: Mapping[str, Any]) -> str:
+def _named(subject: Subject) -> str:
     services = subject["services"]
     more = len(services) - MOST_SERVICES
     return ", ".join(services[:MOST_SERVICES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _text(subject: Mapping[str, Any], step: str) -> str:
+def _text(subject: Subject, step: str) -> str:
     service = subject["services"][0] if len(subject["services"]) == 1 else "SERVICE"
     until = subject["expires"].replace("T", " ").replace("Z", " UTC")
     if step == REFUSED:
@@ -142,7 +176,7 @@ def _seconds(moment: str) -> float:
         return 0.0
 
 
-def _remembered(host: Host) -> dict[str, Any]:
+def _remembered(host: Host) -> dict[str, Known]:
     """What was sent before; nothing where the file is missing or damaged, so that somebody may read it twice."""
     try:
         known = json.loads(host.read(NOTIFIED) or b"{}")
@@ -155,7 +189,7 @@ def _remembered(host: Host) -> dict[str, Any]:
         return {}
 
 
-def _remember(host: Host, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+def _remember(host: Host, before: Mapping[str, Known], after: Mapping[str, Known]) -> None:
     if after == before:
         return
     if after:

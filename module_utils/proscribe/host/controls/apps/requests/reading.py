@@ -11,16 +11,17 @@ import contextlib
 import os
 import stat
 from itertools import islice, zip_longest
-from typing import TYPE_CHECKING, Any, Iterable, Sequence
+from typing import TYPE_CHECKING, Iterable, Sequence
 
 from .....base.hashing import sha256
 from .....base.patterns import pattern
 from ....system import ControlError, Host, Unseen, User
 from ....system.budget import Budget
-from ....system.file_scan import mounts, remote
+from ....system.mounts import mounts, remote
 
 if TYPE_CHECKING:
     from .....model.types.plan import Plan
+    from .....model.types.record import Reported, Request
 
 PLACE = ".local/state/proscribe/requests"
 SCHEMA = "proscribe/request/1"
@@ -127,9 +128,9 @@ def parsed(content: bytes) -> tuple[str, str, str] | None:
     return service, reason, min(at, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
 
 
-def reported(plan: Plan, of_users: Iterable[tuple[Sequence[Row], int]]) -> dict[str, Any]:
-    """What a record has of the requests: {requests, requests_left_out}, and nothing where there are none. One that the
-    plan answers says how: it does not wait.
+def reported(plan: Plan, of_users: Iterable[tuple[Sequence[Row], int]]) -> Reported:
+    """What a record has of the requests: nothing where there are none. One that the plan answers says how: it does not
+    wait.
 
     Each user's newest comes before anybody's second, so that nobody's many requests hide another user's one.
     """
@@ -141,16 +142,16 @@ def reported(plan: Plan, of_users: Iterable[tuple[Sequence[Row], int]]) -> dict[
     ordered = [row for turn in zip_longest(*turns) for row in turn if row is not None]
     if not (ordered or left_out):
         return {}
-    keys = ("id", "user", "service", "reason", "at")
     return {
-        "requests": [{**dict(zip(keys, row)), **_answer(plan, row)} for row in ordered[:MOST_OF_HOST]],
+        "requests": [_request(plan, *row) for row in ordered[:MOST_OF_HOST]],
         "requests_left_out": left_out + len(ordered[MOST_OF_HOST:]),
     }
 
 
-def _answer(plan: Plan, row: Row) -> dict[str, str]:
-    """{answer} of a request that the plan answers for this user and service; {} of one that waits."""
-    given = (plan.get("answers") or {}).get(row[0])
-    if not given or given["service"] != row[2] or given["user"] not in ("", row[1]):
-        return {}
-    return {"answer": given["answer"]}
+def _request(plan: Plan, id_: str, user: str, service: str, reason: str, at: str) -> Request:
+    """A request, with the answer that the plan gives to this user and service."""
+    found: Request = {"id": id_, "user": user, "service": service, "reason": reason, "at": at}
+    given = (plan.get("answers") or {}).get(id_)
+    if given and given["service"] == service and given["user"] in ("", user):
+        found["answer"] = given["answer"]
+    return found

@@ -94,7 +94,7 @@ def parse_name(file: str) -> tuple[str, str]:
     return (parts[0], parts[1]) if dot and kind == "json" and len(parts) == 3 else ("", "")
 
 
-def _said(host: Host, path: str) -> Mapping[str, Any]:
+def _said(host: Host, path: str) -> Mapping[str, object]:
     """What is said of a package; empty where that cannot be read: the name of its file says what it is."""
     try:
         said = json.loads(host.read(path, LARGEST) or b"")
@@ -103,7 +103,7 @@ def _said(host: Host, path: str) -> Mapping[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def programs_in(said: Mapping[str, Any]) -> list[str]:
+def programs_in(said: Mapping[str, object]) -> list[str]:
     """The files of a package that may be its programs, relative to the environment."""
     files = said.get("files")
     listed = (file for file in files if isinstance(file, str)) if isinstance(files, list) else ()

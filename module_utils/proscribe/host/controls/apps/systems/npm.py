@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from functools import partial
-from typing import AbstractSet, Any, Iterator, Mapping, Sequence
+from typing import AbstractSet, Iterator, Mapping, Sequence
 
 from .....base.json_text import from_json
 from ....system import Host, User
@@ -88,7 +88,7 @@ def parse(lines: Sequence[str], home: str) -> list[str]:
     return [path] if path.startswith(home + "/") and path.isprintable() else []
 
 
-def _manifest(host: Host, path: str) -> Mapping[str, Any] | None:
+def _manifest(host: Host, path: str) -> Mapping[str, object] | None:
     """A package's package.json; empty if it says nothing that can be read, None if there is no package."""
     seen = host.stat(path)
     if seen and stat.S_ISLNK(seen.st_mode):

@@ -1,0 +1,100 @@
+"""What is mounted on a host: which file systems may never answer, and whether two things are on the same mount."""
+
+from __future__ import annotations
+
+import os
+from typing import Mapping
+
+from ...base.patterns import pattern
+from ...base.tuples import NamedTuple
+from .files import Files
+
+# File systems whose answers come from another machine or from a user's own program (FUSE): they may never come. The
+# number of a version is not in it (nfs4).
+REMOTE = frozenset(
+    (
+        *("nfs", "cifs", "smb", "smbfs", "9p", "afs", "autofs", "ceph", "coda", "gfs2", "glusterfs", "gpfs", "lustre"),
+        *("ncpfs", "ocfs2"),
+    )
+)
+# Where an AppImage that runs has its own archive mounted (type2-runtime, src/runtime/runtime.c: /tmp/.mount_QQaBcDeF).
+# Nothing new is in there: the AppImage is a file of its own, and what runs out of it is seen running.
+IMAGES = "/tmp/.mount_"
+_OCTAL = pattern(r"\\([0-7]{3})")
+
+
+class Mount(NamedTuple):
+    """A place where a file system is mounted."""
+
+    type: str
+    whole: bool  # a disk of its own from its root on, and no second view of something
+
+
+def mounts(host: Files) -> Mapping[str, Mount]:
+    """By mount point, from /proc/self/mountinfo (proc_pid_mountinfo(5)). Nobody pays for that list."""
+
+    def table(path: str) -> Mapping[str, Mount]:
+        return _mounts(host.read(path) or b"")
+
+    budget, host.budget = host.budget, None
+    try:
+        return host._once(table, "/proc/self/mountinfo")
+    finally:
+        host.budget = budget
+
+
+def mount_point(field: str) -> str:
+    """A mount point out of its field in a table of mounts, where some characters are in octal (proc_pid_mounts(5))."""
+    return _OCTAL.sub(lambda octal: chr(int(octal[1], 8) & 0xFF), field) if "\\" in field else field
+
+
+def _mounts(content: bytes) -> dict[str, Mount]:
+    found: dict[str, Mount] = {}
+    for line in os.fsdecode(content).split("\n"):
+        fields = line.split(" ")
+        if "-" in fields[6:]:
+            kind, source = fields[fields.index("-", 6) + 1 :][:2]
+            found[mount_point(fields[4])] = Mount(kind, fields[3] == "/" and source.startswith("/dev/"))
+    return found
+
+
+def remote(path: str, table: Mapping[str, Mount]) -> str:
+    """Which file system of another machine, or of a user's program, a path is on; "" for none. "/" never counts."""
+    while path and path not in table:
+        path = path.rpartition("/")[0]
+    return table[path].type if path and is_remote(table[path].type) else ""
+
+
+def is_remote(type_: str) -> bool:
+    """Whether a type of file system is one of these."""
+    return type_ in REMOTE or type_.rstrip("0123456789") in REMOTE or type_.startswith("fuse")
+
+
+def is_image(path: str) -> bool:
+    """Whether an AppImage may be mounted there."""
+    return path.rpartition("/")[0] == "/tmp" and path.startswith(IMAGES) and path != IMAGES
+
+
+def not_entered(path: str, type_: str) -> str:
+    """Why a path on such a file system was not scanned."""
+    return f"{path} is on a network or FUSE file system ({type_}), which is not entered"
+
+
+def mount_of(descriptor: int) -> bytes:
+    """The mount of an open file, from the kernel alone (fdinfo in proc(5)); b"" if it does not say."""
+    try:
+        with open(f"/proc/self/fdinfo/{descriptor}", "rb") as stream:
+            return next((line for line in stream if line.startswith(b"mnt_id:")), b"")
+    except OSError:
+        return b""
+
+
+def here(directory: int, name: str) -> os.stat_result | None:
+    """The entry of a name in a directory (a link is itself); None where something else is mounted, which is not
+    read: its server might never answer. Raises OSError.
+    """
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory)
+    try:
+        return os.fstat(descriptor) if mount_of(descriptor) == mount_of(directory) else None
+    finally:
+        os.close(descriptor)
