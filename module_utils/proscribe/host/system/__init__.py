@@ -51,12 +51,12 @@ __all__ = [
 class Host(Processes):
     """A host, seen from `root` ("/" but in tests) and through `run`, the runner of its tools.
 
-    `record_fields` go into the record as they are. `state_savers` save for later runs what a run that may write
-    has learnt; each takes whether its run begins with this observation. Where nothing will be saved, `learns` is false,
-    and observing costs less. `started_by` is the unit that had systemd start this process, and so runs; "" for none.
-    `by` is who changes it, for others that wait `patience` seconds for their turn, and `other_runs` with whom this run
-    had to share it (turns.py). `clock` says what time it is, in seconds since 1970: on a watched host one that does not
-    go back (watch/state/clock.py).
+    `record_fields` go into the record as they are. `state_savers` save for later runs what a run that may write has
+    learnt; each takes whether its run begins with this observation. Where nothing will be saved, `learns` is false, and
+    observing costs less. `started_by` is the unit that had systemd start this process, and so runs; "" for none. `by`
+    is who changes it, for others that wait `patience` seconds for their turn. `other_runs` are those with whom this run
+    had to share it (file_lock.py). `clock` says what time it is, in seconds since 1970: on a watched host one that does
+    not go back (watch/state/clock.py).
     """
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
@@ -148,7 +148,7 @@ class Host(Processes):
         return resolve(name, family, patience)
 
     def get(self, path: str, resource: str, timeout: float) -> bytes | None:
-        """The answer of a service of the host about a resource, over its local socket (HTTP); None if it does not
+        """The answer of a service of the host about a resource, over its local socket (HTTP). None if it does not
         answer with 200 within `timeout` seconds, or with more than a file may hold.
         """
         import http.client  # only a host that has something to ask about pays for it

@@ -1,6 +1,6 @@
 """Runs that change a host take turns, each knows who had the turn before it, and whoever waits knows for whom.
 
-The lock is the kernel's (flock), so it ends with its holder, however that ends; what stands in the file says who has
+The lock is the kernel's (flock), so it ends with its holder, however that ends. What stands in the file says who has
 it, and counts only while it is locked. The file is root's: one that users could open they could hold as well, and keep
 the ban off for good. It goes with the turn, so whoever has waited checks whether what it locked is still the file.
 """

@@ -1,8 +1,8 @@
 """A scan of directories that others fill: bounded, never through a link, and read anew only where they changed.
 
-What is remembered of a directory is its inode and the time of its last change (ctime), which the kernel sets at every
-change of its entries and which no user can set back; and then the names in it that matter. A directory whose two
-numbers are the same has the same entries. Of the files in it that says nothing, so these are checked each time.
+What is remembered of a directory is its inode, the time of its last change (ctime), and the names in it that matter.
+The kernel sets that time at every change of its entries, and no user can set it back. A directory whose two numbers are
+the same has the same entries. Of the files in it that says nothing, so these are checked each time.
 
 A scan of the host's own places enters what is root's alone. What belongs to somebody else there is handed over
 to be scanned on his behalf (`Scanned.others`): his directories, and in directories that others may write to also his

@@ -56,8 +56,8 @@ class Files(FileReader):
         owner: Sequence[int] | None = None,
         modified: int | None = None,
     ) -> None:
-        # A leading dot and a tilde keep the half-written file out of every folder of drop-ins but Chromium's, and there
-        # a file that is not JSON yet is skipped.
+        # A leading dot and a tilde keep the half-written file out of every folder of drop-ins but Chromium's. There a
+        # file that is not JSON yet is skipped.
         beside = self._beside(name)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside, dir_fd=directory)
@@ -118,9 +118,9 @@ class Files(FileReader):
         return True
 
     def delete(self, path: str) -> None:
-        """Take a file away (nothing happens if it is gone), with what a killed `write` of it left, and with the
-        directories that only Proscribe made and that are empty now. Never follows a link, never takes a directory with
-        something in it.
+        """Take a file away (nothing happens if it is gone), with what a killed `write` of it left. The directories that
+        only Proscribe made and that are empty now go, too. Never follows a link, never takes a directory with something
+        in it.
         """
         parent, _, name = path.rpartition("/")
         try:
@@ -166,7 +166,7 @@ class Files(FileReader):
         return set((self.text(LEDGER) or "").splitlines())
 
     def make_directories(self, path: str) -> None:
-        """Make the missing directories of a path (0755; below ours root's alone); each is in the ledger before it is on
+        """Make the missing directories of a path (0755; below ours root's alone). Each is in the ledger before it is on
         the disk, so that `delete` can take it away again. Raises ControlError and Unseen.
         """
         missing: List[str] = []

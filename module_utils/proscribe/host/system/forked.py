@@ -1,7 +1,7 @@
 """What a user can make hang, grow or never end is done in a forked process, under hard limits.
 
-A file system that a user's own program answers for (FUSE) may make its reader wait for ever, in a state in which
-no signal ends it; so that process is abandoned, and this one goes on. Its result comes back as JSON.
+A file system that a user's own program answers for (FUSE) may make its reader wait for ever, where no
+signal ends it. So that process is abandoned, and this one goes on. Its result comes back as JSON.
 
 The child holds none of this process's output: whoever waits for that to end would wait for the child too.
 """

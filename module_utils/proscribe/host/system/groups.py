@@ -15,8 +15,8 @@ MOST = 1000  # members of one group
 def members(host: Host, name: str) -> list[str]:
     """The accounts that a group lists, and those of this host whose own group it is, by name.
 
-    Raises LookupError with the reason for a group that the host does not have, that has too many members, or that has
-    another group among them: nobody would expect these to count, and some name services resolve them and some do not.
+    Raises LookupError with the reason for a group that is not on the host, has too many members, or has another group
+    among them. Nobody would expect the members of that one to count, and not all name services resolve them.
     """
     found = _listed(host, name)
     if found is None:

@@ -1,7 +1,7 @@
 """A path resolved step by step by descriptors; of its links, only those that root made are followed.
 
-The kernel follows a link by its name, and a user may replace it after its owner was checked. So a link
-is opened itself; whose it is, and what it says, is asked of that; and what it says is gone along in the same way.
+The kernel follows a link by its name, and a user may replace it after its owner was checked. So a link is opened
+itself, and asked whose it is and what it says. What it says is gone along in the same way.
 """
 
 from __future__ import annotations

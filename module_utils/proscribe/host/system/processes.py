@@ -40,8 +40,8 @@ class Processes(Tools):
         self._boot: int | None = None  # when the host booted, in seconds since the epoch; 0 if unknown
 
     def users(self) -> List[User]:
-        """The accounts that may have a home directory, each home once; also those of directories below /home that no
-        list of accounts names, since a directory service (SSSD by default) lists none. Read once for each run.
+        """The accounts that may have a home directory, each home once. Those of directories below /home that no list of
+        accounts names are among them, since a directory service (SSSD by default) lists none. Read once for each run.
         """
         if self._users is None:
             self._users = self._find_users()
@@ -189,7 +189,7 @@ class Processes(Tools):
         """Whether a process that opens a path gets the very file that the host has there; None if nobody can tell.
 
         A user may give a program a view of its own (user namespaces, sandboxes, containers). What lies there is the
-        user's word, so it is only asked which file it is, and a link is followed only if root made it. Raises NotAsked.
+        user's word. So it is only asked which file it is, and a link is followed only if root made it. Raises NotAsked.
         """
         ours = self.stat(path)
         root = self._real(f"/proc/{process.pid}/root")
@@ -249,8 +249,8 @@ class Processes(Tools):
             return ""
 
     def shares_root(self, process: Process) -> bool:
-        """Whether a process has the host's own file system as its root. In a container or a sandbox it has another, and
-        then the path of its executable says nothing about the file of that path on the host. Raises NotAsked.
+        """Whether a process has the host's own file system as its root. In a container or a sandbox it has another.
+        Then the path of its executable says nothing about the file of that path on the host. Raises NotAsked.
         """
         if self._at_home(process):
             return True
@@ -262,8 +262,8 @@ class Processes(Tools):
         return (its.st_dev, its.st_ino) == (ours.st_dev, ours.st_ino)
 
     def read_inside(self, process: Process, name: str, limit: int = 65536) -> bytes:
-        """A regular file at the top of the root that a process has for itself, at most `limit` bytes; b"" if there
-        is none, or it has the host's.
+        """A regular file at the top of the root that a process has for itself, at most `limit` bytes. b"" if there is
+        none, or it has the host's root.
 
         What a sandbox's root holds is the user's word: no link is followed there, nothing but a regular file is read.
         Raises NotAsked.
@@ -291,8 +291,8 @@ class Processes(Tools):
     def end(self, process: Process, still: Callable[[Process], bool], grace: float = 5) -> None:
         """End a process: TERM, then KILL after `grace` seconds. Raises ControlError if it survives.
 
-        `still` says whether a program is one that is to be ended. It is asked once the process is held by a descriptor,
-        so that nothing happens to another program that has the number by now, or that the process has turned into.
+        `still` says whether a program is one that is to be ended. It is asked once the process is held by a descriptor.
+        So nothing happens to another program that has the number by now, or that the process has turned into.
         """
         import signal
 

@@ -208,7 +208,7 @@ class FileReader:
     def read(self, path: str, limit: int = LARGEST_FILE) -> bytes | None:
         """A regular file's content; None if there is none. Raises Unseen, or ControlError: not regular, or too big.
 
-        Of a file that is not root's, or is read on a user's behalf, no more than 1 MiB is read; a larger one is unseen.
+        Of a file that is not root's, or is read on a user's behalf, no more than 1 MiB is read. A larger one is unseen.
         A link at the end counts only if root made it (/etc/resolv.conf and /etc/os-release are such).
         """
         if limit == LARGEST_FILE and self.budget is None:

@@ -14,7 +14,7 @@ LOCAL = "/usr/local/"
 
 
 def changeable(path: str) -> str:
-    """The first part of a path, links included, that others than root can change; "" for none, for what does not exist,
+    """The first part of a path, links included, that others than root can change. "" for none, for what does not exist,
     and where root does not ask. Of a directory, also who can put something into it.
     """
     if os.geteuid() or (_of_the_distribution(path) and _of_the_distribution(os.path.realpath(path))):

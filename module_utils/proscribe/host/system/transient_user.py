@@ -74,8 +74,8 @@ class TransientUser:
             process.wait()
 
     def said(self, noise: str = "") -> str:
-        """The last line that the program wrote on standard error, without a time and place in brackets before it; of
-        those without `noise`, if there are any.
+        """The last line that the program wrote on standard error, without a time and place in brackets before it. Lines
+        without `noise` are preferred.
         """
         with open(os.path.join(self.home, "said"), encoding="utf-8", errors="replace") as stream:
             lines = [line.strip() for line in stream.read(65536).splitlines() if line.strip()]

@@ -40,7 +40,7 @@ SystemCallArchitectures=native
 SystemCallErrorNumber=EPERM
 IPAddressDeny=any
 """
-FOLDER = "/etc/systemd/system"  # where units of ours are
+FOLDER = "/etc/systemd/system"  # Where units of ours are.
 # Where somebody could put a unit of the same name, or a part of one, in front of ours or beside it (systemd.unit(5)).
 BEFORE_OURS = (
     *("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient"),
@@ -48,7 +48,7 @@ BEFORE_OURS = (
 )
 BESIDE_OURS = (FOLDER, *BEFORE_OURS)
 BEHIND_OURS = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system")  # hundreds of units, of packages
-OURS = "proscribe-"  # what is in `proscribe-.timer.d` is part of every timer whose name begins so
+OURS = "proscribe-"  # what is in `proscribe-.timer.d` is part of every timer whose name begins so.
 # The directory of all control groups, and that of systemd's own hierarchy beside others (cgroups(7)).
 CONTROL_GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
 _STOPPED = ("T", "t")  # states in proc_pid_stat(5): by a signal, by a tracer
@@ -71,8 +71,8 @@ def evidently_active(host: Files, name: str) -> bool:
 def main_process(host: Processes, name: str) -> int:
     """The number of the main process of a service that is active, where that shows without systemctl; else 0.
 
-    It is the process that has the service's name, was started by systemd, and is in the service's own control group,
-    into which nobody but root can put one. Who is not root does not see all of that.
+    It is the process that has the service's name, was started by systemd, and is in the service's own control group.
+    Nobody but root can put one there. Who is not root does not see all of that.
     """
     if not host.privileged or host.stat(SYSTEMD_RUNS) is None or not evidently_active(host, name):
         return 0

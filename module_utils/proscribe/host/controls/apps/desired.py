@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ....model.types.plan import Entry, Section
 
 # What else than packages an entry has to look for. A file name that only follows from a package's, or from the
-# service's own id, is looked for as well, but nobody has seen such a file.
+# service's id, is looked for too. But nobody has seen such a file.
 EVIDENCE = ("processes", "paths", "desktop_files", "markers", "windows", "web_hosts", "copies")
 UNMANAGED_BROWSERS = "unmanaged-browsers"  # the rule of browsers that no policy reaches
 

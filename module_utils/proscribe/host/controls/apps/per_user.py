@@ -1,7 +1,7 @@
 """What belongs to one user: his own packages, his files, his launchers. Observed apart, on his own budget.
 
-He controls all of its content, and its amount. So a child process goes from user to user (system/forked.py), and
-what is odd, huge or never answers at one of them is unseen there, with the reason, and hides nothing of the others.
+He controls all of its content, and its amount. So a child process goes from user to user (system/forked.py). What is
+odd, huge or never answers at one of them is unseen there, with the reason. It hides nothing of the others.
 """
 
 from __future__ import annotations
@@ -145,8 +145,8 @@ def _as_user(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
 def units(
     host: Host, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]], scanned: bool = False
 ) -> tuple[list[Unit], list[Unit]]:
-    """Everybody but root who has something here, each with all that is his on the host's own file systems; and if they
-    are `scanned`, the homes on others, each for itself.
+    """Everybody but root who has something here, each with all that is his on the host's own file systems. If homes on
+    other file systems are `scanned`, also these, each for itself.
     """
     table = mounts(host)
     users: dict[int, list[User]] = {}

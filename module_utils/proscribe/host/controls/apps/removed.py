@@ -1,6 +1,6 @@
 """What a host remembers of the packages that were removed from it, so that a lift can say what stays removed.
 
-A file of root's alone. It is written before packages are removed, so a run that is killed loses none; what was not
+A file of root's alone. It is written before packages are removed, so a run that is killed loses none. What was not
 removed after all, or is there again, is left out when it is read. A lift deletes it.
 """
 
@@ -57,7 +57,7 @@ def remembered(host: Host) -> list[Removed]:
 
 
 def still_removed(host: Host, systems: Iterable[PackageSystem]) -> list[Removed]:
-    """Of what a host remembers, the packages that are not there again, those of the host first; one of a user who is
+    """Of what a host remembers, the packages that are not there again, those of the host first. One of a user who is
     gone is none. Where a package system cannot be asked, it is not known to be there.
     """
     of_manager: dict[str, PackageSystem] = {system.MANAGER: system for system in systems}

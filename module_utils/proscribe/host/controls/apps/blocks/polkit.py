@@ -17,7 +17,7 @@ ALL = (DIRECTORY, "/run/polkit-1/rules.d", "/usr/local/share/polkit-1/rules.d", 
 DIRECTORIES = (DIRECTORY, "/usr/share/polkit-1/rules.d")
 PACKAGEKIT = "/usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"  # the actions for which polkit is queried
 # It passes to polkit what it is to install as `name;version;architecture;repository`, joined by `&` (PackageKit's
-# pk-transaction.c); of a file it passes nothing, and the package system's own block checks that.
+# pk-transaction.c). Of a file it passes nothing; the package system's own block checks that.
 NAMED = """\
 action.id.indexOf("org.freedesktop.packagekit.package-") == 0
         && action.id != "org.freedesktop.packagekit.package-remove"

@@ -1,10 +1,11 @@
 """What was tried of the install blocks, remembered for as long as nothing that the answer depended on has changed.
 
-A try costs as much as all else of an observation. So only what is in effect is remembered, with all files that the
-try read, ran or would have taken notice of: the time of change of each, which no program can set back, its place and
-its size, and of programs how their file system is mounted. If one of them differs, it is tried again. It is also tried
-whenever everything else is read (proscribe_full_scan_every). As everywhere, observing writes nothing: an enforcing run
-and a host's own observation save it, for root alone, and what others could have written is not used.
+A try costs as much as all else of an observation. So only what is in effect is remembered, with all files that the try
+read, ran or would have taken notice of. Of each these are remembered: the time of its change, which no program can set
+back, its place and its size. Of programs it is also how their file system is mounted. If one of them differs, it is
+tried again. It is also tried whenever everything else is read (proscribe_full_scan_every). As everywhere, observing
+writes nothing: an enforcing run and a host's own observation save it, for root alone, and what others could have
+written is not used.
 """
 
 from __future__ import annotations

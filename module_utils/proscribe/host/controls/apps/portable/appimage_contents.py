@@ -14,8 +14,8 @@ from .elf import Read
 from .squashfs import Archive, Unreadable
 
 ENTRY = 64 * 1024  # bytes of a desktop entry
-ALIKE = 2  # places in which an app has to be named, so that it is more than another one of the same name
-# Of a desktop entry (Desktop Menu Specification): what a messenger, a cloud's or a tunnel's client is none of.
+ALIKE = 2  # places in which an app has to be named, so that it is more than another one of the same name.
+# Of a desktop entry (Desktop Menu Specification). A messenger, or the client of a cloud or a tunnel, is none of these.
 OTHERS = frozenset(("Game", "Education", "Science", "Graphics", "AudioVideo", "Audio", "Video", "Development"))
 OURS = "Network"
 

@@ -1,7 +1,7 @@
 """The archive of an Electron app, `app.asar`: what its package.json calls it, and which files lie beside it.
 
-A pickle of Chromium's with one text, JSON: a tree of `files`, each with its size, and the place of its content behind
-the header, or `unpacked` if it is a file of its own in `app.asar.unpacked` (electron/asar, README).
+A pickle of Chromium's with one text, JSON: a tree of `files`, each with its size and the place of its content behind
+the header. It is `unpacked` if it is a file of its own in `app.asar.unpacked` (electron/asar, README).
 """
 
 from __future__ import annotations

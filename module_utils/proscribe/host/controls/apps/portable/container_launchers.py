@@ -1,8 +1,8 @@
 """Launchers of what runs in a container: Android apps in Waydroid, programs of distrobox, toolbox and the like.
 
 The container's content is not scanned: a launcher only has a name. An Android app goes by its id, which is its own.
-Another program counts as certain where the catalogue has its path, or where the entry's file has an id of the app's as
-well (`distrobox-export` writes `<container>-<its desktop file>`).
+Another program counts as certain where the catalogue has its path. So it does where the entry's file has an id of the
+app's as well (`distrobox-export` writes `<container>-<its desktop file>`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How a program is known for certain: by what is in it and around it, never by a name that its user has given.
 
 Root takes nothing away on a name. A program has to be one by its content, with the rest of its app around it, or with
-its maker's own mark in it; where that is lacking it is reported, and left where it is.
+its maker's own mark in it. Where that is lacking, it is reported and left where it is.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ class Names:
             self.titles,
         ) = once(services, "apps/copies", lambda: _by_kind(services))
         self.markers = {service: entry["markers"] for service, entry in services.items() if "markers" in entry}
-        # Whether there is anything to scan for at all; what the others do not name lies at a path or is a web app, and
-        # every program is among the stems, or has portable apps.
+        # Whether there is anything to scan for at all. What the others do not name lies at a path or is a web app.
+        # Every program is among the stems, or has portable apps.
         self.any = any(
             [self.portable_apps, self.windows, self.desktop_files, self.stems, self.titles]
             + [entry["paths"] or entry.get("web_hosts") for entry in services.values()]

@@ -1,9 +1,9 @@
 """Portable apps: restricted apps that no package system knows: AppImages, unpacked archives, vendors' own trees,
 programs in a Wine prefix. Found by one file scan below the places where software and users' files are.
 
-What such a file is called is its user's word. So what is known by its name or its path alone is reported, and left
-in place; certain is what shows by what is in it and around it that it is the app (evidence.py), and of that only what
-is the app's own moves (parts.py).
+What such a file is called is its user's word. So what is known by its name or its path alone is reported, and left in
+place. What is in it and around it shows for certain whether it is the app (evidence.py). Of that, only what is the
+app's own moves (program_parts.py).
 """
 
 from __future__ import annotations
@@ -179,8 +179,8 @@ class _Search:
             self.unseen.append(str(error))
 
     def named(self, service: str, path: str, theirs: Sequence[str]) -> None:
-        """What the catalogue names by its path, absolute or below each home; what is in /usr belongs to packages, and
-        what is below a directory of `theirs` is scanned on behalf of others.
+        """What the catalogue names by its path, absolute or below each home. What is in /usr belongs to packages. What
+        is below a directory of `theirs` is scanned on behalf of others.
         """
         if path.startswith("~/"):
             places = [home + path[1:] for home in self.homes]

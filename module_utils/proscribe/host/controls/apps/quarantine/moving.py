@@ -4,10 +4,10 @@ An item is a folder `<id>` of the quarantine, with `manifest.json` and the file 
 done the folder is called `<id>.unfinished`, and the manifest, written before anything moves, says what was begun: a run
 that is killed at any point leaves what the next one completes.
 
-What moves is taken by its name in a directory that is held by a descriptor, in one rename, and checked again
-where only root can reach it. Users may swap links and directories under our feet: then something of theirs has moved
-that they could have moved themselves, and it is moved back. Where the quarantine is on another file system, the copy is
-first moved into a root-only folder on its own one (`hold`), so that it is copied, compared and removed undisturbed.
+What moves is taken in one rename, by its name in a directory that is held by a descriptor. It is checked again where
+only root can reach it. Users may swap links and directories under our feet. Then something of theirs has moved that
+they could have moved themselves, and it is moved back. Where the quarantine is on another file system, the thing is
+first moved into a root-only folder on its own one (`hold`). So it is copied, compared and removed undisturbed.
 """
 
 from __future__ import annotations

@@ -102,8 +102,8 @@ def _pay(host: Host, what: str, count: int) -> None:
 
 
 def number(uid: int, name: str) -> str:
-    """The id of a request. A file of the same name has another one in the home of another user, who so cannot make it
-    look as if it were the same.
+    """The id of a request. A file of the same name has another id in another user's home, who so cannot make it look as
+    if it were the same.
     """
     return sha256(b"%d %s" % (uid, name[:16].encode())).hexdigest()[:16]
 

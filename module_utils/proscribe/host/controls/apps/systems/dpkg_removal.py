@@ -12,9 +12,9 @@ from ...base import Action
 from .as_removed import as_removed
 from .package import Package
 
-# Without package lists apt knows of nothing that it could install in place of what goes, and without a cache file it
-# leaves none that lacks them. An administrator's apt.conf may purge or clean up by default: not in our name. It may
-# also name a release that is preferred, which without lists does not exist, and stops apt.
+# Without package lists apt knows of nothing that it could install in place of what goes. Without a cache file it leaves
+# none that lacks them. An administrator's apt.conf may purge or clean up by default: not in our name. It may also name
+# a release that is preferred, which without lists does not exist, and stops apt.
 APT_OPTIONS = [
     "--quiet",
     "--option=Dir::State::lists=/nonexistent",
@@ -27,7 +27,7 @@ APT_OPTIONS = [
 # What dpkg has not put into its database yet; apt goes nowhere while there is any.
 JOURNAL = "/var/lib/dpkg/updates"
 MARK = STATE_DIRECTORY + "/dpkg"  # there while a removal of ours is at work, so that what it left is known as ours
-PATIENCE = 60  # seconds that apt waits for another package manager to finish (since apt 1.9.11)
+PATIENCE = 60  # seconds that apt waits for another package manager to finish (since apt 1.9.11).
 # Seconds; a package's own removal scripts may stop services, and to interrupt them harms more than to wait.
 LIMIT = 1800
 

@@ -132,8 +132,8 @@ def _hiding(host: Host) -> list[str]:
 
 
 def _open(host: Host) -> str:
-    """What keeps the hook from refusing. pacman runs none before a transaction that it only prints, so the hook's
-    script is run as pacman runs it, and pacman says where other hooks are that would take its place.
+    """What keeps the hook from refusing. pacman runs none before a transaction that it only prints. So the hook's
+    script is run as pacman runs it. pacman also says where other hooks are that would take its place.
     """
     hiding = [path for path in _hiding(host) if host.stat(path)]
     if hiding:

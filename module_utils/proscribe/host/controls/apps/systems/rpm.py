@@ -40,8 +40,8 @@ def owned_directories(host: Host, user: User | None) -> Sequence[str]:
 
 
 def parse(answer: str, ids: AbstractSet[str]) -> list[Package]:
-    """The packages in an answer in FORMAT. Between them rpm says what is not installed, and since it takes
-    `name-version` for a name too, a package may have another name than was asked for.
+    """The packages in an answer in FORMAT. Between them rpm says what is not installed. Since it takes `name-version`
+    for a name too, a package may have another name than was asked for.
     """
     fields = [line.split("\t") for line in answer.splitlines()]
     return [Package(MANAGER, f[0], f[1], (f[2],)) for f in fields if len(f) == 3 and f[0] in ids]

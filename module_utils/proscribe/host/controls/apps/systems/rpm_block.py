@@ -72,9 +72,9 @@ END = "# proscribe: end"
 def excluded(names: Sequence[str], policy: str, text: str) -> str:
     """dnf.conf with the names left out, at the end of [main].
 
-    `excludepkgs` and `exclude` are two names of one option, and what both say adds up, while of two lines with one name
-    the last one counts (dnf 4.23). So ours is the one that the administrator does not use; where both are used, it
-    repeats what it hides.
+    `excludepkgs` and `exclude` are two names of one option, and what both say adds up. Of two lines with one name the
+    last one counts (dnf 4.23). So ours is the one that the administrator does not use; where both are used, it repeats
+    what it hides.
     """
     rest = without_excludes(text)
     if not names:

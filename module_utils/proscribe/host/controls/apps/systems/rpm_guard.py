@@ -1,8 +1,8 @@
 """The guard package itself: an rpm without a file, written here because no host can be expected to have rpmbuild.
 
-The format is rpm's package format 4 (https://rpm.org/docs/4.20.x/manual/format_v4.html): a lead that only names the
-format, a signature header with the digest of the header, the header with all that the package says, and a payload,
-which is an empty cpio archive.
+The format is rpm's package format 4 (https://rpm.org/docs/4.20.x/manual/format_v4.html). It has a lead that only names
+the format, and a signature header with the digest of the header. After these come the header, with all that the package
+says, and a payload, which is an empty cpio archive.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Is the block of the rpm family in effect? rpm is asked to test the installation of a made package that provides a
-restricted one, and the settings by which dnf and zypper would let go of the guard, or of their own lists, are read.
+restricted one. The settings by which dnf and zypper would let go of the guard, or of their own lists, are read.
 
 `rpm --test` checks all that an installation checks, and changes nothing. The front ends are not run: they load what
 their repositories have, and end up with rpm.

@@ -156,8 +156,8 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
 
 
 def _remove(host: Host, instance: str) -> None:
-    """snapd takes ~/snap/<name> away with the snap. Its own snapshot of it is kept for 31 days, or not made at all if
-    an administrator said so (snapshots.automatic.retention); one that was asked for is kept until somebody forgets it.
+    """snapd takes ~/snap/<name> away with the snap. Its own snapshot of it is kept for 31 days, or not made if an
+    administrator said so (snapshots.automatic.retention). One that was asked for is kept until somebody forgets it.
     """
     host.must(["snap", "save", instance], timeout=LIMIT)
     host.must(["snap", "remove", instance], timeout=LIMIT)

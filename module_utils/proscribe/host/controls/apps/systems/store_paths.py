@@ -18,8 +18,8 @@ MOST_PROFILES = 200  # in a directory of them
 
 
 def split(base: str) -> tuple[str, str]:
-    """Name and version out of the base name of a store path; a version begins at the first dash before no letter
-    (Nix manual, `builtins.parseDrvName`).
+    """Name and version out of the base name of a store path. A version begins at the first dash before no letter (Nix
+    manual, `builtins.parseDrvName`).
     """
     name = base[33:]
     for dash in (index for index, character in enumerate(name) if character == "-"):
