@@ -22,6 +22,7 @@ from derived import programs as derived
 from patience import LONGEST
 from proscribe.host import programs
 from proscribe.host.controls.apps.systems import dpkg, pacman
+from proscribe.host.controls.apps.systems.package import Block
 from proscribe.host.controls.firewall import boot
 
 # What /bin/sh is on Debian, on the rpm family and Arch, and on Alpine.
@@ -33,7 +34,7 @@ def hook(contact: str = "it@example.org", messages: Sequence[str] = ()) -> str:
     """The script of pacman's gate."""
     return next(
         part.content
-        for part in pacman.block_parts({"wechat"}, contact, messages=messages)
+        for part in pacman.block_parts(Block({"wechat"}, contact, messages=messages))
         if part.path == pacman.SCRIPT
     )
 

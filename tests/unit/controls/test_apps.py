@@ -15,9 +15,10 @@ from proscribe.host.controls import apps
 from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.observed import observe_apps
 from proscribe.host.controls.apps.systems import dpkg, installed
+from proscribe.host.controls.apps.systems.package import Block
 from proscribe.host.system import ControlError, Unseen
 
-GATE = [file.path for file in dpkg.block_parts(set(), "")[:5]]
+GATE = [file.path for file in dpkg.block_parts(Block())[:5]]
 
 
 class TestRemembering:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_tools import Tools
 from proscribe.host.controls.apps.systems import dpkg, dpkg_removal
-from proscribe.host.controls.apps.systems.package import Package, place
+from proscribe.host.controls.apps.systems.package import Block, Package, place
 from proscribe.host.system import ControlError, Host, Process, Result
 
 RECORDED = Path(__file__).parent / "apps"
@@ -194,13 +194,13 @@ def test_without_apt_dpkg_removes(tmp_path: Path) -> None:
 @given(st.sets(NAMES, min_size=1), st.text())
 def test_the_gates_list_has_exactly_the_names_and_the_contact_is_one_harmless_line(ids: set[str], contact: str) -> None:
     listing, places, who, script, configuration, *_ = dpkg.block_parts(
-        ids, contact, paths=[f"/opt/{id_}" for id_ in ids]
+        Block(ids, contact, paths=[f"/opt/{id_}" for id_ in ids])
     )
     assert [line for line in listing.content.splitlines() if not line.startswith("#")] == sorted(ids)
     assert [line for line in places.content.splitlines() if line[0] == "/"] == sorted(f"/opt/{id_}" for id_ in ids)
     lines = who.content.split("\n")
     assert len(lines) == 3 and lines[1].isprintable() and lines[1].strip()
-    assert (script, configuration) == dpkg.block_parts({"other"}, "")[3:5]  # nothing of the plan gets into code
+    assert (script, configuration) == dpkg.block_parts(Block({"other"}))[3:5]  # nothing of the plan gets into code
 
 
 def test_dpkg_reads_the_gates_configuration() -> None:
@@ -211,7 +211,7 @@ def test_dpkg_reads_the_gates_configuration() -> None:
 
 
 def test_every_file_of_the_gate_says_who_wrote_it_and_how_to_lift_it() -> None:
-    for file in dpkg.block_parts({"wechat"}, "it@example.org")[:6]:
+    for file in dpkg.block_parts(Block({"wechat"}, "it@example.org"))[:6]:
         assert "Written by Proscribe" in file.content and "./proscribe lift" in file.content
 
 

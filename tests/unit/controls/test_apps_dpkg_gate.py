@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from proscribe.host.controls.apps.systems import dpkg
+from proscribe.host.controls.apps.systems.package import Block
 
 pytestmark = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb, which makes the archives")
 
@@ -27,7 +28,7 @@ class Gate:
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        files = dpkg.block_parts(RESTRICTED, "it@example.org", PERMITTED, PATHS)
+        files = dpkg.block_parts(Block(RESTRICTED, "it@example.org", PERMITTED, PATHS))
         for file in files[:4]:
             path = place / file.path.lstrip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -204,7 +205,9 @@ def test_only_a_nine_stops_dpkg(tmp_path: Path, ends: int, stops: bool) -> None:
 def test_a_refusal_has_the_organisations_own_words_in_each_language_and_in_their_order(gate: Gate) -> None:
     messages = ("# not a comment \\c $(id)", "本電腦不得安裝此軟件。")
     contact = next(
-        file for file in dpkg.block_parts(RESTRICTED, "it@example.org", messages=messages) if file.path == dpkg.CONTACT
+        file
+        for file in dpkg.block_parts(Block(RESTRICTED, "it@example.org", messages=messages))
+        if file.path == dpkg.CONTACT
     )
     (gate.place / dpkg.CONTACT.lstrip("/")).write_text(contact.content, encoding="utf-8")
     _, printed = gate.ask("-i", gate.archive(name="wechat"))

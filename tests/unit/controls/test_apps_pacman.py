@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from made_users import put
 from patience import until
 from proscribe.host.controls.apps.systems import pacman, pacman_removal
-from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.controls.apps.systems.package import Block, Package
 from proscribe.host.system import ControlError, Host, Process, Result
 
 # What pacman 7.0.0 says where others need what is to go, recorded.
@@ -128,7 +128,7 @@ def test_any_answer_is_read_without_an_error(answer: str) -> None:
 
 @pytest.mark.parametrize("contact", ["", "it@example.org", "$(touch x) `id` '\"; exit 0 #", "two\nlines {} %s"])
 def test_the_script_says_whom_to_ask_and_nothing_runs_out_of_it(tmp_path: Path, contact: str) -> None:
-    script, hook, *_ = pacman.block_parts({"wechat-bin"}, contact)
+    script, hook, *_ = pacman.block_parts(Block({"wechat-bin"}, contact))
     place = put(tmp_path, "gate", script.content, 0o755)
     done = subprocess.run([place], input="wechat-bin\n", capture_output=True, text=True, cwd=tmp_path, check=False)
     contacts = " ".join(contact.split()) or "the administrators of this host"
@@ -138,13 +138,13 @@ def test_the_script_says_whom_to_ask_and_nothing_runs_out_of_it(tmp_path: Path, 
 
 
 def test_a_hook_always_has_a_target(root: Path) -> None:
-    _, hook, *_ = pacman.block_parts({"wechat-bin"}, "", {"wechat-bin": ["4.0-1"]})
+    _, hook, *_ = pacman.block_parts(Block({"wechat-bin"}, "", {"wechat-bin": ["4.0-1"]}))
     assert [line for line in hook.content.splitlines() if line.startswith("Target")] == ["Target = /"]
 
 
 def test_a_refusal_has_the_organisations_own_words_in_each_language_and_in_their_order(tmp_path: Path) -> None:
     messages = ("it's %s {} \\c $(id)", "本電腦不得安裝此軟件。")
-    script, *_ = pacman.block_parts({"wechat-bin"}, "it", messages=messages)
+    script, *_ = pacman.block_parts(Block({"wechat-bin"}, "it", messages=messages))
     place = put(tmp_path, "gate", script.content, 0o755)
     done = subprocess.run([place], input="wechat-bin\n", capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from proscribe.host.controls.apps.blocks import polkit
 from proscribe.host.controls.apps.systems import flatpak, snap
+from proscribe.host.controls.apps.systems.package import Block
 from proscribe.host.system import Host, Unseen
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs node: reads the rules as polkit does")
@@ -74,7 +75,7 @@ def test_packagekit(contact: str) -> None:
 def test_what_a_rule_that_is_asked_before_permits_is_unknown(tmp_path: Path, path: str, before: bool) -> None:
     (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_text("polkit.addRule(function(action, subject) { return polkit.Result.YES; });")
-    (rule,) = snap.block_parts({"telegram-desktop"}, "")
+    (rule,) = snap.block_parts(Block({"telegram-desktop"}))
     effect = polkit.first(rule.path)
     assert f"/{polkit.DIRECTORY[1:]}" in effect.depends(Host(str(tmp_path)))
     if not before:
@@ -105,7 +106,7 @@ def test_a_rule_that_users_can_change_is_unknown_whatever_its_name(tmp_path: Pat
 
 @pytest.mark.parametrize("contact", CONTACTS)
 def test_snap(contact: str) -> None:
-    (rule,) = snap.block_parts({"telegram-desktop"}, contact)
+    (rule,) = snap.block_parts(Block({"telegram-desktop"}, contact))
     manage = "io.snapcraft.snapd.manage"
     login, connect = "io.snapcraft.snapd.login", "io.snapcraft.snapd.manage-interfaces"
     questions = ((manage, {}, "alice"), (manage, {}, "root"), (login, {}, "alice"), (connect, {}, "alice"))
@@ -114,7 +115,7 @@ def test_snap(contact: str) -> None:
 
 @pytest.mark.parametrize("contact", CONTACTS)
 def test_flatpak(contact: str) -> None:
-    rule = flatpak.block_parts({"com.tencent.WeChat"}, contact)[1]
+    rule = flatpak.block_parts(Block({"com.tencent.WeChat"}, contact))[1]
     install = "org.freedesktop.Flatpak.app-install"
     wechat, like = ({"ref": f"app/com.tencent.{name}/x86_64/stable"} for name in ("WeChat", "WeChatter"))
     assert answers(

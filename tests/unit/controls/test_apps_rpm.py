@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from made_tools import Tools
 from proscribe.host.controls.apps.blocks.parts import DIFFERS, LEFT_OVER, MISSING, SharedFile
 from proscribe.host.controls.apps.systems import rpm, rpm_block, rpm_conflicts, rpm_guard, rpm_removal, rpm_transaction
-from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.controls.apps.systems.package import Block, Package
 from proscribe.host.controls.apps.systems.rpm_conflicts import Conflict
 from proscribe.host.system import ControlError, Host, Result, Unseen
 
@@ -280,7 +280,7 @@ def test_locks_in_another_order_are_the_same_locks() -> None:
 
 
 def test_a_name_that_rpm_would_take_for_more_than_one_is_in_no_gate() -> None:
-    parts = rpm_block.parts({"wechat", "we*", "a,b", "-e", "x y", "[abc]"}, "it@example.org", {})
+    parts = rpm_block.parts(Block({"wechat", "we*", "a,b", "-e", "x y", "[abc]"}, "it@example.org"))
     assert parts[0].desired(Host("/nonexistent")).count("=wechat\n") == 1
     assert [part.conflicts for part in parts if isinstance(part, rpm_block.Guard)] == [(Conflict("wechat"),)]
 
@@ -300,7 +300,7 @@ def test_a_version_that_may_be_installed_is_between_two_conflicts(
     permitted: dict[str, list[str]], conflicts: list[Conflict]
 ) -> None:
     assert list(rpm_conflicts.conflicts(["viber", "wechat"], permitted)) == conflicts
-    excludes, *_ = rpm_block.parts({"viber", "wechat"}, "", permitted)
+    excludes, *_ = rpm_block.parts(Block({"viber", "wechat"}, "", permitted))
     assert ("wechat" in excludes.desired(Host("/nonexistent"))) is not bool(permitted)
 
 

@@ -12,6 +12,7 @@ import proscribe
 import pytest
 from made_users import ALICE, put, tree
 from proscribe.host.controls.apps.systems.on_demand import OnDemand
+from proscribe.host.controls.apps.systems.package import Block
 from proscribe.host.controls.apps.systems.registry import BY_NAME, ON_DEMAND
 from proscribe.host.system import ControlError, Host, Process, Unseen
 
@@ -98,7 +99,7 @@ def test_its_file_is_asked_only_where_something_is_there_and_looked_for(tmp_path
     queried.clear()
     assert [system.owned_directories(host, user) for user in (None, ALICE)] == ([["t"], ["t"]] if there else [(), ()])
     assert queried == ([(host, None), (host, ALICE)] if there else [])
-    assert not system.gated(host) and system.block_parts(ids, "contact") == ()
+    assert not system.gated(host) and system.block_parts(Block(ids, "contact")) == ()
 
 
 def test_these_keep_what_a_user_has_below_his_name() -> None:

@@ -25,7 +25,7 @@ from .quarantine import moving as quarantine
 from .requests import command
 from .requests.answers import ANSWERS, NOTIFIED
 from .systems import dpkg_removal, pacman_removal
-from .systems.package import Package
+from .systems.package import Block, Package
 from .systems.registry import SYSTEMS
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def lift(host: Host) -> Changes:
     """Every part of every install block, in reverse: the caller of a script goes before the script. Then everything
     in the quarantine is restored.
     """
-    parts = [part for system in SYSTEMS for part in system.block_parts(set(), "")]
+    parts = [part for system in SYSTEMS for part in system.block_parts(Block())]
     parts += command.parts(None)
     blocking = [*fapolicyd_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.in_place(host))]
     back = restoring.given_back(host)

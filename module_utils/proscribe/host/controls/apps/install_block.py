@@ -13,6 +13,7 @@ from .blocks.tries import Tries
 from .desired import Desired
 from .request_hint import hints
 from .requests import command
+from .systems.package import Block
 from .systems.registry import SYSTEMS
 
 if TYPE_CHECKING:
@@ -96,9 +97,9 @@ def expected(host: Host, plan: Plan, desired: Desired) -> Iterator[tuple[str, Bl
     for system in SYSTEMS:
         ids = desired.restricted(system.MANAGER)
         if ids and system.gated(host):
-            permitted = desired.permitted(system.MANAGER)
-            for part in system.block_parts(ids, str(plan.get("contact") or ""), permitted, paths, messages):
+            block = Block(ids, plan.get("contact") or "", desired.permitted(system.MANAGER), paths, messages)
+            for part in system.block_parts(block):
                 yield system.MANAGER, part, part.concerns(host)
         else:  # what may be left over, whatever it says
-            for part in system.block_parts(frozenset(), ""):
+            for part in system.block_parts(Block()):
                 yield system.MANAGER, part, False

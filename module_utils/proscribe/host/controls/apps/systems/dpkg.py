@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import AbstractSet, Callable, Iterable, Mapping, Sequence
+from typing import AbstractSet, Callable, Iterable, Sequence
 
 from ....programs import DPKG_BLOCK
 from ....system import WRITTEN_BY, Host, Process, User
@@ -13,7 +13,9 @@ from ..blocks.parts import BlockFile, BlockPart, OwnDirectory, Trial
 from ..blocks.polkit import packagekit
 from ..blocks.tries import TRIAL
 from .declaration import Claim, Declared, Ids, Reinstall, Route
-from .package import Package, place
+from .for_the_host import owned_directories as owned_directories
+from .for_the_host import query_of as query_of
+from .package import Block, Package, by_files, place
 
 MANAGER = "dpkg"
 CATALOGUE_KEY = "apt"
@@ -28,14 +30,6 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
         return [], ""
     found = parse(host.must(["dpkg-query", "-W", "-f", FORMAT]), ids)
     return [package._replace(path=place(_files(host, package))) for package in found], ""
-
-
-def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    return [], ""  # it installs for the whole host
-
-
-def owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    return ()  # they lie where the file scan does not go
 
 
 def parse(listing: str, ids: AbstractSet[str]) -> list[Package]:
@@ -53,10 +47,7 @@ def parse(listing: str, ids: AbstractSet[str]) -> list[Package]:
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    files: dict[str, str] = {}
-    for package in packages:
-        files.update(dict.fromkeys(_files(host, package), package.id))
-    return lambda process: files[process.exe] if process.exe in files and host.shares_root(process) else ""
+    return by_files(host, {file: package.id for package in packages for file in _files(host, package)})
 
 
 def _files(host: Host, package: Package) -> list[str]:
@@ -87,33 +78,31 @@ SCRIPT = "/usr/libexec/proscribe/dpkg-gate"
 CONFIGURATION = "/etc/dpkg/dpkg.cfg.d/proscribe"
 
 
-def block_parts(
-    ids: AbstractSet[str],
-    contact: str,
-    permitted: Mapping[str, Sequence[str]] = {},
-    paths: Sequence[str] = (),
-    messages: Sequence[str] = (),
-) -> tuple[BlockPart, ...]:
+def block_parts(block: Block) -> tuple[BlockPart, ...]:
     return (
         # A line is a name that is refused, or a name and a version of it that is not.
         BlockFile(
             LIST,
             f"# {WRITTEN_BY}\n"
-            + "".join(f"{name}\n" for name in sorted(ids))
-            + "".join(f"{name} {version}\n" for name in sorted(permitted) for version in permitted[name]),
+            + "".join(f"{name}\n" for name in sorted(block.ids))
+            + "".join(f"{name} {version}\n" for name in sorted(block.permitted) for version in block.permitted[name]),
         ),
-        BlockFile(PATHS, f"# {WRITTEN_BY}\n" + "".join(f"{path}\n" for path in sorted(paths) if path.isprintable())),
+        BlockFile(
+            PATHS, f"# {WRITTEN_BY}\n" + "".join(f"{path}\n" for path in sorted(block.paths) if path.isprintable())
+        ),
         # Whom to ask is the second line, and what follows are the organisation's own words.
-        BlockFile(CONTACT, "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", printable(contact), *messages))),
+        BlockFile(
+            CONTACT, "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", printable(block.contact), *block.messages))
+        ),
         BlockFile(SCRIPT, GATE, 0o755),
         # The trial is a whole check, of a command line that installs nothing.
         BlockFile(
             CONFIGURATION, HOOK, trial=(SCRIPT, "--check", "self"), environment=(("DPKG_HOOK_ACTION", "install"),)
         ),
-        packagekit(MANAGER, ids - permitted.keys(), contact),
+        packagekit(MANAGER, block.closed, block.contact),
         OwnDirectory("/etc/proscribe"),
         OwnDirectory("/usr/libexec/proscribe"),
-        Trial("a made package", _depends, partial(_open_to, min(ids, default=""))),
+        Trial("a made package", _depends, partial(_open_to, min(block.ids, default=""))),
     )
 
 

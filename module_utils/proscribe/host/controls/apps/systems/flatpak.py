@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
+from typing import AbstractSet, Callable, Iterator, Sequence
 
 from .....base.json_text import written
 from .....base.patterns import pattern
@@ -16,7 +16,7 @@ from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, joined
 from .flatpak_filters import RemoteFilters
 from .flatpak_remotes import ANNOUNCED, SYSTEM, announced, installations
-from .package import Package
+from .package import Block, Package
 from .site_packages import claimed_version
 
 MANAGER = "flatpak"
@@ -121,19 +121,13 @@ REFUSED = """\
         || action.id == "org.freedesktop.Flatpak.install-bundle\""""
 
 
-def block_parts(
-    ids: AbstractSet[str],
-    contact: str,
-    permitted: Mapping[str, Sequence[str]] = {},
-    paths: Sequence[str] = (),
-    messages: Sequence[str] = (),
-) -> tuple[BlockPart, ...]:
+def block_parts(block: Block) -> tuple[BlockPart, ...]:
     """For the system's installations; a user's own asks nobody. `flatpak mask` does not stop an installation by name.
 
     Neither filters nor polkit get versions: an app that may come in one version passes, as in pacman.py.
     """
-    refused = sorted(ids - permitted.keys())
-    reason = f"Restricted apps, and bundles, are not installed here; ask {printable(contact)}"
+    refused = sorted(block.closed)
+    reason = f"Restricted apps, and bundles, are not installed here; ask {printable(block.contact)}"
     return (
         RemoteFilters(tuple(refused)),
         rule("flatpak", reason, REFUSED.format(ids=written(refused))),

@@ -114,12 +114,7 @@ def owned_directories(host: Host, user: User | None) -> list[str]:
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
     """By the path in the store, also of what no profile has."""
-
-    def program(process: Process) -> str:
-        name = store_paths.package_of(host, process, STORE)
-        return name if name in ids else ""
-
-    return program
+    return lambda process: name if (name := store_paths.package_of(host, process, STORE)) in ids else ""
 
 
 # -- removal

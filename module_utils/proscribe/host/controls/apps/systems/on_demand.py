@@ -5,12 +5,12 @@ Nothing asks anybody before such a system installs, so none has an install block
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Mapping, Protocol, Sequence
+from typing import AbstractSet, Callable, Protocol, Sequence
 
 from ....system import ControlError, Host, Process, Unseen, User
 from ...base import Action
 from ..blocks.parts import BlockPart
-from .package import Package
+from .package import Block, Package
 
 
 class Inner(Protocol):
@@ -73,12 +73,5 @@ class OnDemand:
     def gated(self, host: Host) -> bool:
         return False
 
-    def block_parts(
-        self,
-        ids: AbstractSet[str],
-        contact: str,
-        permitted: Mapping[str, Sequence[str]] = {},
-        paths: Sequence[str] = (),
-        messages: Sequence[str] = (),
-    ) -> tuple[BlockPart, ...]:
+    def block_parts(self, block: Block) -> tuple[BlockPart, ...]:
         return ()

@@ -44,6 +44,27 @@ def place(files: Iterable[str]) -> str:
     return next(("/opt/" + file.split("/")[2] for file in known if file.startswith("/opt/")), min(known, default=""))
 
 
+class Block(NamedTuple):
+    """What the install block of one package system refuses, and what it says to users."""
+
+    ids: AbstractSet[str] = frozenset()
+    contact: str = ""
+    permitted: Mapping[str, Sequence[str]] = {}  # versions of some of them that may be installed
+    # Where the system shows what is in a package, one of another name that has one of these paths is refused as well.
+    paths: Sequence[str] = ()
+    messages: Sequence[str] = ()  # the organisation's own texts for a refusal, one line each
+
+    @property
+    def closed(self) -> AbstractSet[str]:
+        """The packages of which no version may be installed."""
+        return self.ids - self.permitted.keys()
+
+
+def by_files(host: Host, files: Mapping[str, str]) -> Callable[[Process], str]:
+    """A function that says to which package a running program of the host belongs, by the files of each."""
+    return lambda process: files[process.exe] if process.exe in files and host.shares_root(process) else ""
+
+
 def on_behalf(user: User | None, question: Callable[[], Answer]) -> Answer:
     """The answer to a question about something of a user's, which is asked apart (system/forked.py): it may never come.
 
@@ -95,20 +116,8 @@ class PackageSystem(Protocol):
     def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
         """What removes these packages and nothing else, and which are not removed, each with the reason."""
 
-    def block_parts(
-        self,
-        ids: AbstractSet[str],
-        contact: str,
-        permitted: Mapping[str, Sequence[str]] = {},
-        paths: Sequence[str] = (),
-        messages: Sequence[str] = (),
-    ) -> tuple[BlockPart, ...]:
-        """What keeps these packages from being installed again; nothing if the system has no install block.
-
-        `permitted` names versions of some of them that may be. Where the system shows what is in a package, one of
-        another name that has one of `paths` in it is refused as well. `messages` are the organisation's own texts,
-        one line each, for a refusal that users see.
-        """
+    def block_parts(self, block: Block) -> tuple[BlockPart, ...]:
+        """What keeps packages from being installed again; nothing if the system has no install block."""
 
     def gated(self, host: Host) -> bool:
         """Whether this host has the package system, so that an install block makes sense."""

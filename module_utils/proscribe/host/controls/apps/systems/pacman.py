@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
+from typing import AbstractSet, Callable, Iterator, Sequence
 
 from ....programs import PACMAN_BLOCK
 from ....system import WRITTEN_BY, Host, Process, User
@@ -12,7 +12,9 @@ from ..blocks.parts import BlockFile, BlockPart, OwnDirectory, Trial, WithoutTex
 from ..blocks.polkit import packagekit
 from ..blocks.tries import TRIAL, tools, with_entries
 from .declaration import Claim, Declared, Ids, Reinstall, Route
-from .package import Package
+from .for_the_host import owned_directories as owned_directories
+from .for_the_host import query_of as query_of
+from .package import Block, Package, by_files
 
 MANAGER = "pacman"
 CATALOGUE_KEY = "pacman"
@@ -30,14 +32,6 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     return found, ""
 
 
-def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    return [], ""  # it installs for the whole host
-
-
-def owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    return ()  # they lie where the file scan does not go
-
-
 def parse(entry: str) -> tuple[str, str]:
     """Name and version out of `<name>-<version>-<release>`: neither of the latter two has a hyphen (PKGBUILD(5))."""
     name, *rest = entry.rsplit("-", 2)
@@ -45,11 +39,8 @@ def parse(entry: str) -> tuple[str, str]:
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    files: dict[str, str] = {}
-    for package in packages:
-        lines = (host.text(f"{package.path}/files") or "").splitlines()
-        files.update((f"/{line}", package.id) for line in lines)
-    return lambda process: files[process.exe] if process.exe in files and host.shares_root(process) else ""
+    texts = {package.id: host.text(f"{package.path}/files") or "" for package in packages}
+    return by_files(host, {f"/{line}": id_ for id_, text in texts.items() for line in text.splitlines()})
 
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
@@ -73,13 +64,7 @@ HIDING = "/etc/pacman.d/hooks/00-proscribe.hook"
 CONFIGURATION = "/etc/pacman.conf"
 
 
-def block_parts(
-    ids: AbstractSet[str],
-    contact: str,
-    permitted: Mapping[str, Sequence[str]] = {},
-    paths: Sequence[str] = (),
-    messages: Sequence[str] = (),
-) -> tuple[BlockPart, ...]:
+def block_parts(block: Block) -> tuple[BlockPart, ...]:
     """A hook gets names on standard input, no versions: a name that may come in one version passes, and others of it
     are seen later. pacman shows what a hook prints, and goes on only where its exit code is 0.
 
@@ -87,14 +72,14 @@ def block_parts(
     stop every other update that comes with it.
     """
     # A hook without a target is an error that stops every transaction. No package has this one's name.
-    targets = sorted(ids - permitted.keys()) or ["/"]
-    script = _script(contact, messages) if ids else ""
+    targets = sorted(block.closed) or ["/"]
+    script = _script(block.contact, block.messages) if block.ids else ""
     # Script first: pacman stops where it has to run one that is not there.
     return (
         BlockFile(SCRIPT, script, 0o755),
         BlockFile(HOOK, TRIGGER + "".join(f"Target = {name}\n" for name in targets) + ACTION),
         NotHidden(),
-        packagekit(MANAGER, ids - permitted.keys(), contact),
+        packagekit(MANAGER, block.closed, block.contact),
         OwnDirectory("/usr/libexec/proscribe"),
         Trial(HOOK, _depends, _open),
     )

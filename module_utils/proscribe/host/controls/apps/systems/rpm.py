@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Mapping, Sequence
+from typing import AbstractSet, Callable, Sequence
 
 from ....system import Host, Process, Unseen, User
 from ...base import Action
 from ..blocks.parts import BlockPart
 from . import rpm_block
 from .declaration import Claim, Declared, Ids, Reinstall, Route
-from .package import Package, place
+from .for_the_host import owned_directories as owned_directories
+from .for_the_host import query_of as query_of
+from .package import Block, Package, by_files, place
 from .rpm_database import DATABASE_FILES as DATABASE_FILES
 from .rpm_database import answer, in_use
 
@@ -31,14 +33,6 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
         return [], str(unseen)
 
 
-def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    return [], ""  # it installs for the whole host
-
-
-def owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    return ()  # they lie where the file scan does not go
-
-
 def parse(answer: str, ids: AbstractSet[str]) -> list[Package]:
     """The packages in an answer in FORMAT. Between them rpm says what is not installed. Since it takes `name-version`
     for a name too, a package may have another name than was asked for.
@@ -48,10 +42,7 @@ def parse(answer: str, ids: AbstractSet[str]) -> list[Package]:
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    files: dict[str, str] = {}
-    for package in packages:
-        files.update(dict.fromkeys(_files(host, package), package.id))
-    return lambda process: files[process.exe] if process.exe in files and host.shares_root(process) else ""
+    return by_files(host, {file: package.id for package in packages for file in _files(host, package)})
 
 
 def _files(host: Host, package: Package) -> list[str]:
@@ -73,14 +64,8 @@ def gated(host: Host) -> bool:
     return in_use(host) and host.tool("rpm") is not None and not host.run(["rpm", "-q", "rpm"]).rc
 
 
-def block_parts(
-    ids: AbstractSet[str],
-    contact: str,
-    permitted: Mapping[str, Sequence[str]] = {},
-    paths: Sequence[str] = (),
-    messages: Sequence[str] = (),
-) -> tuple[BlockPart, ...]:
-    return rpm_block.parts(ids, contact, permitted, messages)
+def block_parts(block: Block) -> tuple[BlockPart, ...]:
+    return rpm_block.parts(block)
 
 
 DECLARED = (

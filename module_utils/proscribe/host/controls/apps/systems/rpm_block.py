@@ -10,7 +10,7 @@ somebody has erased the guard with rpm.
 from __future__ import annotations
 
 from functools import partial
-from typing import AbstractSet, Iterable, Mapping, Sequence
+from typing import AbstractSet, Iterable, Sequence
 
 from .....base.hashing import sha256
 from .....base.patterns import pattern
@@ -19,6 +19,7 @@ from ....system import WRITTEN_BY, Host
 from ..blocks.contact import printable
 from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, BlockFile, BlockPart, SharedFile, Trial
 from ..blocks.polkit import packagekit
+from .package import Block
 from .rpm_conflicts import GUARD, PLACE, Conflict, conflicts
 from .rpm_database import answer, in_use
 
@@ -32,21 +33,19 @@ ZYPPER_LOCKS = "/etc/zypp/locks"
 LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-")
 
 
-def parts(
-    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]], messages: Sequence[str] = ()
-) -> tuple[BlockPart, ...]:
+def parts(block: Block) -> tuple[BlockPart, ...]:
     """A package of which a waiver lets a version in is left to the guard, which can distinguish versions."""
-    names = sorted(id_ for id_ in ids if id_[:1].isalnum() and LETTERS.issuperset(id_))
-    closed = [name for name in names if name not in permitted]
-    policy = f"Restricted by the policy of this organisation; ask {printable(contact)}."
+    names = sorted(id_ for id_ in block.ids if id_[:1].isalnum() and LETTERS.issuperset(id_))
+    closed = [name for name in names if name not in block.permitted]
+    policy = f"Restricted by the policy of this organisation; ask {printable(block.contact)}."
     # The words for the guard stand after it, and fall before it.
     held = [*closed, *([GUARD] if names else [])]
     return (
         SharedFile(DNF_CONFIGURATION, partial(excluded, closed, policy), without_excludes, DNF),
-        Guard(tuple(conflicts(names, permitted)), policy, messages=tuple(messages)),
+        Guard(tuple(conflicts(names, block.permitted)), policy, messages=tuple(block.messages)),
         BlockFile(DNF_PROTECTED, f"# {WRITTEN_BY}\n{GUARD}\n", needs=DNF),
         SharedFile(ZYPPER_LOCKS, partial(locked, held, policy), without_locks, ZYPPER),
-        packagekit("rpm", ids - permitted.keys(), contact),
+        packagekit("rpm", block.closed, block.contact),
         *([Trial("a made package", _depends, partial(_open_to, closed[0]))] if closed else []),
     )
 

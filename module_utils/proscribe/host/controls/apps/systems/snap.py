@@ -6,7 +6,7 @@ snapd removes a snap after a snapshot of its users' data that no retention takes
 from __future__ import annotations
 
 from functools import partial
-from typing import AbstractSet, Any, Callable, Mapping, Sequence
+from typing import AbstractSet, Any, Callable, Sequence
 
 from .....base.json_text import from_json
 from .....base.patterns import pattern
@@ -17,7 +17,9 @@ from ..blocks.parts import BlockPart
 from ..blocks.polkit import rule
 from .as_removed import as_removed
 from .declaration import Claim, Declared, Ids, Reinstall, Route
-from .package import Package
+from .for_the_host import owned_directories as owned_directories
+from .for_the_host import query_of as query_of
+from .package import Block, Package
 
 MANAGER = "snap"
 CATALOGUE_KEY = "snap"
@@ -50,14 +52,6 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
         )
         for instance, revisions in sorted(instances.items())
     ], ""
-
-
-def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    return [], ""  # snaps are the whole host's
-
-
-def owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    return ()  # they lie where the file scan does not go
 
 
 def parse_file(file: str) -> tuple[str, str, str]:
@@ -110,20 +104,14 @@ def gated(host: Host) -> bool:
     return host.tool("snap") is not None
 
 
-def block_parts(
-    ids: AbstractSet[str],
-    contact: str,
-    permitted: Mapping[str, Sequence[str]] = {},
-    paths: Sequence[str] = (),
-    messages: Sequence[str] = (),
-) -> tuple[BlockPart, ...]:
+def block_parts(block: Block) -> tuple[BlockPart, ...]:
     """snapd does not pass to polkit what a user wants to change, so users neither install nor remove any snap.
     Nor do they log in to its store: for who has, it does not ask polkit any more.
     """
     return (
         rule(
             "snap",
-            f"Only root manages snaps here; ask {printable(contact)}",
+            f"Only root manages snaps here; ask {printable(block.contact)}",
             '["io.snapcraft.snapd.manage", "io.snapcraft.snapd.login"].indexOf(action.id) >= 0',
         ),
     )

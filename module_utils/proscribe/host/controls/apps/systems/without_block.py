@@ -6,11 +6,11 @@ package it runs. Such a system's file imports these answers as its own.
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Mapping, Sequence
+from typing import AbstractSet, Callable, Sequence
 
 from ....system import Host, Process, User
 from ..blocks.parts import BlockPart
-from .package import Package
+from .package import Block, Package
 
 DATABASE_FILES: tuple[str, ...] = ()
 
@@ -27,11 +27,5 @@ def gated(host: Host) -> bool:
     return False
 
 
-def block_parts(
-    ids: AbstractSet[str],
-    contact: str,
-    permitted: Mapping[str, Sequence[str]] = {},
-    paths: Sequence[str] = (),
-    messages: Sequence[str] = (),
-) -> tuple[BlockPart, ...]:
+def block_parts(block: Block) -> tuple[BlockPart, ...]:
     return ()

@@ -1,0 +1,16 @@
+"""What package systems answer that install for the whole host alone. Their files import these answers as their own."""
+
+from __future__ import annotations
+
+from typing import AbstractSet, Sequence
+
+from ....system import Host, User
+from .package import Package
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return [], ""
+
+
+def owned_directories(host: Host, user: User | None) -> Sequence[str]:
+    return ()  # they lie where the file scan does not go
