@@ -13,6 +13,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Callable, Iterator
 
+from ...base.moments import stamp
 from ...base.tuples import NamedTuple
 from .types import ControlError, one_line
 
@@ -123,7 +124,7 @@ class Turns:
 
 
 def _now(later: float = 0) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + later))
+    return stamp(time.time() + later)
 
 
 def _turns(path: str) -> list[Turn]:

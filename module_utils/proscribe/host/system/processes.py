@@ -6,9 +6,9 @@ import contextlib
 import os
 import pwd
 import stat
-import time
 from typing import Callable, List
 
+from ...base.moments import stamp
 from .files import Files
 from .forked import Limits, run_apart
 from .links import PLACE
@@ -155,7 +155,7 @@ class Processes(Tools):
     def started(self, process: Process) -> str:
         """When a process started (UTC, to the second, as the system clock is set now); "" if it has ended."""
         seconds = self.start_time(process)
-        return "" if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+        return "" if seconds is None else stamp(seconds)
 
     def start_time(self, process: Process) -> float | None:
         """When a process started, in seconds since the epoch, exact to about a second; None if it has ended."""

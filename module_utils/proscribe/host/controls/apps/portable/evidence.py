@@ -132,9 +132,7 @@ def named(host: Host, path: str, own: bool) -> Known | None:
     """
     if not _is(host, path, is_program):
         return None
-    if only_root(host, path):
-        return Known("the catalogue names this path, and root put it there", own=own)
-    return Known("the catalogue names this path", PATH_ALONE)
+    return _by_path(host, path, own)
 
 
 def named_directory(host: Host, path: str) -> Known | None:
@@ -142,8 +140,12 @@ def named_directory(host: Host, path: str) -> Known | None:
     names = host.list(path)[:MOST_NAMES]
     if not any(_is(host, f"{path}/{name}", is_elf) for name in names):
         return None
+    return _by_path(host, path, own=True)
+
+
+def _by_path(host: Host, path: str, own: bool) -> Known:
     if only_root(host, path):
-        return Known("the catalogue names this path, and root put it there", own=True)
+        return Known("the catalogue names this path, and root put it there", own=own)
     return Known("the catalogue names this path", PATH_ALONE)
 
 

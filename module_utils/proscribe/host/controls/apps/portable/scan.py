@@ -215,7 +215,7 @@ class _Search:
             elif name in self.names.windows:
                 self._windows(path, name)
             elif name.lower().endswith(appimage.SUFFIX) or (self._is_no_program(name) and seen.st_mode & 0o111):
-                self._image(path, name, seen.st_size, present)
+                self._image(path, name, seen.st_size)
             elif seen.st_mode & 0o111:
                 self._program(path, name, present)
 
@@ -241,7 +241,7 @@ class _Search:
         forms = [path, *("~" + path[len(home) :] for home in self.homes if path.startswith(home + "/"))]
         return any(form.startswith(f"{named}/") for form in forms for named in self.paths.get(service, ()))
 
-    def _image(self, path: str, name: str, size: int, beside: set[str]) -> None:
+    def _image(self, path: str, name: str, size: int) -> None:
         services = self.names.images(name)
         if name in self.names.portable_apps:
             self._portable_app(path, name)

@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from .....base.hashing import sha256
+from .....base.moments import stamp
 from .....base.tuples import NamedTuple
 from ....system import Host
 from ..memory_files import FOLDER, LARGEST, UNREADABLE, dumped, load, replace
@@ -44,14 +45,14 @@ class Memory(NamedTuple):
 
 def remembered(host: Host, names: str, every: int) -> Memory:
     """What earlier scans remembered, if they had the same names and no full scan is due."""
-    stamp = f"{VERSION} {names}"
+    names_stamp = f"{VERSION} {names}"
     try:
         stored = load(host, MEMORY)
-        if isinstance(stored, dict) and stored.get("stamp") == stamp and stored["runs"] < every:
-            return Memory(stored["directories"], stamp, stored["full_at"], stored["runs"], stored["packages"])
+        if isinstance(stored, dict) and stored.get("stamp") == names_stamp and stored["runs"] < every:
+            return Memory(stored["directories"], names_stamp, stored["full_at"], stored["runs"], stored["packages"])
     except UNREADABLE:
         pass  # an ordinary user may not read it; without it all is read anew
-    return Memory({}, stamp, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), 0, fresh=True)
+    return Memory({}, names_stamp, stamp(time.time()), 0, fresh=True)
 
 
 def of_user(host: Host, memory: Memory, uid: int) -> Mapping[str, Known]:
@@ -80,10 +81,10 @@ def text_of_user(memory: Memory, before: Mapping[str, Known], now: Mapping[str, 
     return text if len(text) <= LARGEST else DROPPED
 
 
-def stamped(stamp: str, folders: Iterable[str]) -> str:
+def stamped(names: str, folders: Iterable[str]) -> str:
     """A stamp for scans in which these user directories count too: other names matter in them."""
     named = "\0".join(sorted(folders)).encode("utf-8", "surrogateescape")
-    return f"{stamp} {sha256(named).hexdigest()}" if named else stamp
+    return f"{names} {sha256(named).hexdigest()}" if named else names
 
 
 def keep(host: Host, memory: Memory | None, begins: bool = False) -> None:

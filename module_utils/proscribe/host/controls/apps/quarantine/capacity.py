@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import contextlib
 import os
 import stat
@@ -10,12 +9,13 @@ import time
 from functools import partial
 from typing import Sequence
 
+from .....base import moments
 from ....system import STATE_DIRECTORY, ControlError, Host, Unseen, escaped
 from ....system.directories import LARGEST, Extent, extent, remove
 from ...base import Action
 from . import manifest
 from .manifest import CONTENT, PRUNE, Item, drop, explained, folder, items, write
-from .unfinished import HOME, UNFINISHED
+from .unfinished import HOME
 
 RESERVE = 1024**3  # bytes that stay free on the file system of the quarantine, or a twentieth of it if that is more
 SHARE = 4  # of one user there is at most a quarter of that file system
@@ -93,7 +93,7 @@ def _nearest(host: Host) -> str:
 
 def until(keep: int) -> str:
     """When something that is taken now has been kept for so many seconds; "" for ever (0)."""
-    return _spelled(time.time() + keep) if keep else ""
+    return moments.stamp(time.time() + keep) if keep else ""
 
 
 def ends(taken_at: str, kept_until: str, keep: int) -> str:
@@ -101,11 +101,7 @@ def ends(taken_at: str, kept_until: str, keep: int) -> str:
     for ever, and where that cannot be said.
     """
     taken = seconds(taken_at)
-    return kept_until or (_spelled(taken + keep) if keep and taken else "")
-
-
-def _spelled(at: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+    return kept_until or (moments.stamp(taken + keep) if keep and taken else "")
 
 
 def pruning(host: Host, keep: int) -> list[Action]:
@@ -130,18 +126,13 @@ def expired(item: Item, keep: int, now: float) -> bool:
 
 def seconds(at: str) -> int:
     """A manifest's time as seconds since 1970; 0 for one that is none."""
-    try:
-        return calendar.timegm(time.strptime(at, "%Y-%m-%dT%H:%M:%SZ"))
-    except (ValueError, TypeError):
-        return 0
+    return moments.seconds(at) if moments.is_stamp(at) else 0
 
 
 def prune(host: Host, item: Item) -> None:
     """Take an item away for good. Raises ControlError; a run that is killed leaves what the next one completes."""
     with explained(f"cannot take {item.id} out of the quarantine"):
-        with host.directory(HOME) as home:
-            os.rename(item.id, item.id + UNFINISHED, src_dir_fd=home, dst_dir_fd=home)
-        manifest.reached("opened")
+        manifest.reopen(host, item)
         with folder(host, item) as place:
             write(place, item._replace(doing=PRUNE))
             pruned(place)

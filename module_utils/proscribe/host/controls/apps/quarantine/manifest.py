@@ -131,6 +131,13 @@ def write(place: int, item: Item) -> None:
     reached("written")
 
 
+def reopen(host: Host, item: Item) -> None:
+    """Begin something with an item that was finished. Raises OSError."""
+    with host.directory(HOME) as home:
+        os.rename(item.id, item.id + UNFINISHED, src_dir_fd=home, dst_dir_fd=home)
+    reached("opened")
+
+
 @contextlib.contextmanager
 def folder(host: Host, item: Item, make: bool = False) -> Iterator[int]:
     """The descriptor of an unfinished item's folder. Raises OSError."""

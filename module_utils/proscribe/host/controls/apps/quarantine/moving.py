@@ -18,10 +18,12 @@ import time
 from functools import partial
 from typing import Callable, Iterator, Sequence
 
+from .....base.moments import stamp
 from .....base.tuples import NamedTuple
 from .....model.quarantined import VERB, moved
 from ....system import LIFT, STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen, escaped
 from ....system.directories import attributes, extent, open_entry
+from ....system.mounts import mounts
 from ...base import Action
 from .. import protected
 from . import capacity, manifest
@@ -71,18 +73,10 @@ def refusal(host: Host, path: str) -> str:
     if why := protected.path(path, [user.home for user in host.users()]):
         return f"never taken: {why}"
     try:
-        mounts = [line.split(" ")[4] for line in (host.text("/proc/self/mountinfo") or "").splitlines()]
+        inside = [mount for mount in mounts(host) if f"{mount}/".startswith(f"{path}/")]
     except (Unseen, ControlError):
-        mounts = []
-    inside = [mount for mount in map(_unescaped, mounts) if f"{mount}/".startswith(f"{path}/")]
+        return ""
     return f"a file system is mounted in it, at {escaped(inside[0])}" if inside else ""
-
-
-def _unescaped(mount: str) -> str:
-    """A mount point without the escapes of mountinfo (proc_pid_mountinfo(5))."""
-    for code in ("\\040", "\\011", "\\012", "\\134"):
-        mount = mount.replace(code, chr(int(code[1:], 8)))
-    return mount
 
 
 def _take_all(host: Host, one: Taking) -> str:
@@ -129,7 +123,7 @@ def _take(host: Host, one: Taking, path: str, group: str) -> str:
                 path=path,
                 services=one.services,
                 kind=one.kind,
-                taken_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                taken_at=stamp(time.time()),
                 owner=host.account(seen.st_uid).name,
                 identity=[seen.st_dev, seen.st_ino],
                 attributes=attributes(descriptor),

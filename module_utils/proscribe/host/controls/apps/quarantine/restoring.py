@@ -28,7 +28,7 @@ from .manifest import (
     write,
 )
 from .moving import README
-from .unfinished import HOME, UNFINISHED
+from .unfinished import HOME
 
 
 def given_back(host: Host) -> Changes:
@@ -88,9 +88,7 @@ def restore(host: Host, item: Item) -> bool:
         item = found
     with explained(f"cannot restore {escaped(item.path)}"), host.directory(item.path.rpartition("/")[0]) as directory:
         if host.stat(f"{HOME}/{item.id}"):
-            with host.directory(HOME) as home:
-                os.rename(item.id, item.id + UNFINISHED, src_dir_fd=home, dst_dir_fd=home)
-            manifest.reached("opened")
+            manifest.reopen(host, item)
         with folder(host, item) as place:
             if not is_placed(host, item):
                 item = item._replace(doing=RESTORE, placed=[])

@@ -14,6 +14,7 @@ from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Iterable, Sequence
 
 from .....base.hashing import sha256
+from .....base.moments import is_stamp, stamp
 from .....base.patterns import pattern
 from ....system import ControlError, Host, Unseen, User
 from ....system.budget import Budget
@@ -33,7 +34,6 @@ SECONDS = 2.0  # for those of one user, beside what the rest of the home has cos
 LONGEST = 300  # characters of a reason
 NAME = pattern(r"[0-9a-f]{16}\.json")
 SERVICE = pattern(r"[a-z0-9_]{1,100}")
-TIME = pattern(r"\d{4}-\d\d-\d\dT[0-2]\d:[0-5]\d:[0-5]\dZ")
 FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Row = Sequence[str]  # id, user, service, reason, at
@@ -118,14 +118,13 @@ def parsed(content: bytes) -> tuple[str, str, str] | None:
         service, reason, at = (given[key] for key in ("service", "reason", "at"))
         if given["schema"] != SCHEMA or not all(type(text) is str for text in (service, reason, at)):
             return None
-        if not (SERVICE.fullmatch(service) and TIME.fullmatch(at) and 0 < len(reason) <= LONGEST):
+        if not (SERVICE.fullmatch(service) and is_stamp(at) and 0 < len(reason) <= LONGEST):
             return None
-        if not at.isascii() or not reason.isprintable() or reason != reason.strip():
+        if not reason.isprintable() or reason != reason.strip():
             return None
-        time.strptime(at, "%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return service, reason, min(at, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    return service, reason, min(at, stamp(time.time()))
 
 
 def reported(plan: Plan, of_users: Iterable[tuple[Sequence[Row], int]]) -> Reported:
