@@ -83,7 +83,6 @@ class Observed(NamedTuple):
 def observe_apps(host: Host, section: Section) -> Observed:
     """Observe everything that a plan's `apps` section names. Raises ControlError."""
     desired = Desired(section)
-    unseen: dict[str, list[str]] = {service: [] for service in desired.services}
     home_users = {user.home: user for user in host.users() if scan.is_home(user)}
     homes = {user.home for user in host.users()}
     roots = [user for user in host.users() if user.uid == 0]
@@ -92,16 +91,7 @@ def observe_apps(host: Host, section: Section) -> Observed:
     names = Names(desired.services, home_users)
     memory = remembered(host, stamped(desired.stamp(names), folders), desired.full_scan_every)
     queried: dict[str, tuple[Any, Any]] = {}
-    found: list[Package] = []
-    blind: list[tuple[str, str]] = []
-    for system in SYSTEMS:
-        ids = desired.packages[system.MANAGER].keys()
-        for those, reason in (
-            installed(host, system, ids, memory.packages, queried),
-            *(system.query_of(host, user, ids) for user in roots),
-        ):
-            found += those
-            blind += [(system.MANAGER, reason)] if reason else []
+    found, blind = _installed_here(host, desired, roots, memory, queried)
     here = _with_services(desired, found)
     region = _of_host(host, {home: user for home, user in home_users.items() if user.uid == 0})
     scanned = scan.scan_files(host, desired.services, names.beside(folders), region, here, memory.known)
@@ -120,35 +110,63 @@ def observe_apps(host: Host, section: Section) -> Observed:
         brought = theirs.systems.union(*(brought_by(host, user) for user in roots))
         host.record_fields["user_package_systems"] = sorted(brought)
 
-    for manager, reason in [*blind, *theirs.blind]:
-        for service in {service for services in desired.packages[manager].values() for service in services}:
-            unseen[service].append(reason)
-    for service, entry in desired.services.items():
-        if entry["processes"] or entry["paths"] or entry["packages"] or entry.get("web_hosts"):
-            unseen[service] += [*scanned.unseen, *unread, *theirs.unseen]
     packages = [*here, *_with_services(desired, theirs.packages)]
     portable_apps = []
     for app in [*scanned.found, *started, *web_apps, *theirs.portable_apps]:
         services = desired.claimed(app.services)
         portable_apps.append(app._replace(services=desired.holders(services, app.finding())))
-    certain = {
-        path: app.services
-        for app in portable_apps
-        if not app.doubt and app.kind in RUNNABLE
-        for path in app.parts or [app.path]
-    }
-    identify = identifier(host, desired, packages, homes, certain)
+    identify = identifier(host, desired, packages, homes, _certain(portable_apps))
     runs, reasons = _running(host, identify)
     runs = [placed(program, desired, [package for _, package in packages]) for program in runs]
-    for listed in unseen.values():
-        listed += reasons
-    hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
-    why = {service: escaped("; ".join(dict.fromkeys(listed))) + hint for service, listed in unseen.items() if listed}
+    why = _unseen(host, desired, [*blind, *theirs.blind], [*scanned.unseen, *unread, *theirs.unseen], reasons)
     there = theirs.there.union(s.MANAGER for s in SYSTEMS if s.MANAGER in sole and _has(host, s, roots))
     updated = memory._replace(known=scanned.known, packages=queried, users=theirs.memory) if names.any else None
     return Observed(
         desired, packages, runs, identify, why, portable_apps, updated, _idle(desired, there), theirs.requests
     )
+
+
+def _installed_here(
+    host: Host, desired: Desired, roots: Sequence[User], memory: Memory, queried: dict[str, tuple[Any, Any]]
+) -> tuple[list[Package], list[tuple[str, str]]]:
+    """The packages of the host and of root, and by package system why some could not be checked."""
+    found: list[Package] = []
+    blind: list[tuple[str, str]] = []
+    for system in SYSTEMS:
+        ids = desired.packages[system.MANAGER].keys()
+        for those, reason in (
+            installed(host, system, ids, memory.packages, queried),
+            *(system.query_of(host, user, ids) for user in roots),
+        ):
+            found += those
+            blind += [(system.MANAGER, reason)] if reason else []
+    return found, blind
+
+
+def _certain(portable_apps: Sequence[PortableApp]) -> dict[str, list[str]]:
+    """The paths of portable apps that programs run from, with their services."""
+    return {
+        path: app.services
+        for app in portable_apps
+        if not app.doubt and app.kind in RUNNABLE
+        for path in app.parts or [app.path]
+    }
+
+
+def _unseen(
+    host: Host, desired: Desired, blind: Sequence[tuple[str, str]], files: Sequence[str], everywhere: Sequence[str]
+) -> dict[str, str]:
+    """By service, why something of it could not be seen: a package system, files of apps, or whatever runs."""
+    unseen: dict[str, list[str]] = {service: [] for service in desired.services}
+    for manager, reason in blind:
+        for service in {service for services in desired.packages[manager].values() for service in services}:
+            unseen[service].append(reason)
+    for service, entry in desired.services.items():
+        if entry["processes"] or entry["paths"] or entry["packages"] or entry.get("web_hosts"):
+            unseen[service] += files
+        unseen[service] += everywhere
+    hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
+    return {service: escaped("; ".join(dict.fromkeys(listed))) + hint for service, listed in unseen.items() if listed}
 
 
 def _has(host: Host, system: PackageSystem, roots: Iterable[User]) -> bool:

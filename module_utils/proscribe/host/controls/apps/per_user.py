@@ -188,7 +188,6 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
     host.budget = None  # Proscribe's own state is not part of their budget
     known = of_user(host, memory, unit.uid)
     host.budget = budget
-    packages: list[Package] = []
     systems: dict[str, Sequence[PackageSystem]] = {}  # by home, those of which something may be there
     for user in unit.users:
         if brought := brought_by(host, user):
@@ -196,13 +195,7 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
         all_of_them = SYSTEMS if user in at_home else BY_NAME
         systems[user.home] = [one for one in all_of_them if one.MANAGER in brought or one not in ON_DEMAND]
         for system in systems[user.home]:
-            ids = desired.packages[system.MANAGER].keys()
-            found, blind = _guarded(host, system.query_of, host, user, ids) if ids else ([], "")
-            packages += found
-            if system.MANAGER in common.only_packages and _has(host, system, user):
-                yield {"there": [system.MANAGER]}
-            if found or blind:
-                yield {"packages": found, "blind": [(system.MANAGER, blind)] if blind else []}
+            yield from _packages(host, common, user, system)
     services_of = common_services_of(desired, common.homes)
     desktops = {home: own[user_dirs.DESKTOP] for home, own in named.items() if user_dirs.DESKTOP in own}
     started, unseen = _guarded(
@@ -226,6 +219,16 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
         requests, left_out = reading.of_user(host, user)
         if requests or left_out:
             yield {"requests": (requests, left_out)}
+
+
+def _packages(host: Host, common: Common, user: User, system: PackageSystem) -> Iterator[Part]:
+    """What a user has installed with a package system, and whether he has that at all, where it matters."""
+    ids = common.desired.packages[system.MANAGER].keys()
+    found, blind = _guarded(host, system.query_of, host, user, ids) if ids else ([], "")
+    if system.MANAGER in common.only_packages and _has(host, system, user):
+        yield {"there": [system.MANAGER]}
+    if found or blind:
+        yield {"packages": found, "blind": [(system.MANAGER, blind)] if blind else []}
 
 
 def _has_home(host: Host, user: User) -> bool:
