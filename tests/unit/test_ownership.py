@@ -80,7 +80,7 @@ def acl(place: Path, named: int, mask: int, group: int = 4) -> None:
 
 # Each place that asks forgives something else, and none of them anything more. `strict` is what most findings go by;
 # `tool`: what root runs may be of root's own group; `trusted`: what the controller's account has may be its own.
-ASKED = {
+CASES = {
     # owner, group, mode; ACL: what it lets those do that it names, its mask; strict, tool, trusted
     "root's alone": ((0, 0, 0o644), None, ("", "", "")),
     "root's, and its group only reads": ((0, NOBODY, 0o644), None, ("", "", "")),
@@ -105,7 +105,7 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize(("rights_", "listed", "expected"), ASKED.values(), ids=ASKED.keys())
+@pytest.mark.parametrize(("rights_", "listed", "expected"), CASES.values(), ids=CASES.keys())
 def test_who_else_changes_a_file_is_one_answer_for_all_who_ask(
     place: Path, rights_: tuple[int, int, int], listed: tuple[int, int] | None, expected: tuple[str, str, str]
 ) -> None:
@@ -147,7 +147,7 @@ def test_root_owns_a_host_and_whoever_made_it_a_fixture(place: Path) -> None:
     seen = (place / "roles").lstat()
     assert Host(str(place)).others("/roles", seen) == ""
     assert Host().others(str(place / "roles"), seen) == rights(seen) == "uid 4321, mode 755"
-    assert Host().others(str(place / "roles"), seen, owners=(4321,)) == ""
+    assert Host().others(str(place / "roles"), seen, trusted=(4321,)) == ""
 
 
 @pytest.mark.parametrize(

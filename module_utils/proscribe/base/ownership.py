@@ -46,19 +46,19 @@ def name_of(uid: int) -> str:
 
 def others(
     seen: os.stat_result,
-    owners: Collection[int],
+    trusted: Collection[int],
     groups: Collection[int] = (),
     acl: bytes = b"",
     passed: bool = False,
 ) -> str:
-    """What lets others than `owners` change what was seen: OWNER, EVERYBODY, GROUP, BY_ACL; "" for nothing.
+    """What lets others than `trusted` change what was seen: OWNER, EVERYBODY, GROUP, BY_ACL; "" for nothing.
 
     `groups` may write, too. With an ACL the group's bits of the mode are its mask (acl(5)): they show whatever it lets
     anybody do. So the ACL itself matters only where those bits are forgiven. `passed` is for a directory that only
     leads to a file: in a sticky one nobody can replace what is another's. The mode of a link says that everybody can
     change it: whoever follows links has other rules for them.
     """
-    if seen.st_uid not in owners:
+    if seen.st_uid not in trusted:
         return OWNER
     if passed and seen.st_mode & stat.S_ISVTX:
         return ""
@@ -96,11 +96,11 @@ def acl_of(place: str | os.PathLike[str] | int) -> bytes:
 
 def who_else(seen: os.stat_result, trusted: Collection[int], acl: bytes = b"", passed: bool = False) -> str:
     """Who can change a file, beside root and the accounts `trusted`, in words; "" for nobody."""
-    owners = {0, *trusted}
+    accounts = {0, *trusted}
     if stat.S_ISLNK(seen.st_mode):  # a link has no mode of its own
-        return "" if seen.st_uid in owners else name_of(seen.st_uid)
+        return "" if seen.st_uid in accounts else name_of(seen.st_uid)
     groups = {seen.st_gid} if seen.st_mode & stat.S_IWGRP and _only_theirs(seen.st_gid, trusted) else ()
-    by = others(seen, owners, groups, acl, passed)
+    by = others(seen, accounts, groups, acl, passed)
     return name_of(seen.st_uid) if by == OWNER else f"the group {_group_name(seen.st_gid)}" if by == GROUP else by
 
 
@@ -179,10 +179,10 @@ def exposed(path: str, trusted: Collection[int]) -> Exposed | None:
 def _in_path(path: str, trusted: Collection[int]) -> Exposed | None:
     """The same of every directory and link on the way to a file, and of the file."""
     found = _judged("/", os.lstat("/"), trusted, passed=True)
-    way = steps(os.path.abspath(path))
+    ahead = steps(os.path.abspath(path))
     while found is None:
         try:
-            entry, seen, last = next(way)
+            entry, seen, last = next(ahead)
         except StopIteration:
             return None
         except FileNotFoundError as error:  # who can make it there?

@@ -42,7 +42,7 @@ def test_all_that_comes_of_a_user_is_put_together(host: MadeHost, monkeypatch: p
         monkeypatch,
         host,
         (ALICE, [{"packages": [through[0]], "blind": [("npm", "odd")]}, {"there": ["npm"], "unseen": ["closed"]}], ""),
-        (BOB, [{"copies": [through[1]], "systems": ["conda"], "there": ["brew"]}], "over budget"),
+        (BOB, [{"portable_apps": [through[1]], "systems": ["conda"], "there": ["brew"]}], "over budget"),
     )
     assert seen == Seen(
         [package],

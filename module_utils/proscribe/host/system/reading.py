@@ -291,12 +291,12 @@ class FileReader:
     def _acl(self, path: str) -> bytes:
         return self.attribute(path, ACCESS) or b"" if hasattr(os, "getxattr") else b""
 
-    def others(self, path: str, seen: os.stat_result, owners: Collection[int] = ()) -> str:
+    def others(self, path: str, seen: os.stat_result, trusted: Collection[int] = ()) -> str:
         """What lets others than root change the entry that was seen at a path: its owner and mode, or an ACL; "" for
-        nothing. A link counts as open to all, since it is not asked what it leads to. `owners` are more than root.
+        nothing. A link counts as open to all, since it is not asked what it leads to. `trusted` are others who may.
         """
         fixtures = () if self.root == "/" else (os.stat(self.root).st_uid,)
-        by = others(seen, (0, *owners, *fixtures), acl=self.acl(path))
+        by = others(seen, (0, *trusted, *fixtures), acl=self.acl(path))
         return rights(seen) if by and by != BY_ACL else by
 
     def search(self, path: str, pattern: Pattern[bytes], longest: int = 256) -> List[bytes]:

@@ -28,7 +28,7 @@ def load(host: Host, path: str) -> Any:
     made. Raises ValueError, EOFError and TypeError for what is damaged.
     """
     seen = host.stat(path)
-    if seen is None or host.others(path, seen, owners=(os.geteuid(),)):
+    if seen is None or host.others(path, seen, trusted=(os.geteuid(),)):
         return None
     return marshal.loads(binascii.a2b_base64(host.read(path, LARGEST_FILE) or b""))
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         """A part of what is seen of a unit. What comes from its process is JSON: a tuple has become a list."""
 
         packages: Sequence[Sequence[Any]]
-        copies: Sequence[Sequence[Any]]
+        portable_apps: Sequence[Sequence[Any]]
         blind: list[tuple[str, str]]
         unseen: list[str]
         there: list[str]
@@ -89,7 +89,7 @@ def observe_users(host: Host, common: Common, others: Mapping[int, Sequence[tupl
     for unit, parts, why in _each(host, common, others):
         for part in parts:
             seen.packages.extend(restored_package(row) for row in part.get("packages", ()))
-            seen.portable_apps.extend(restored_app(row) for row in part.get("copies", ()))
+            seen.portable_apps.extend(restored_app(row) for row in part.get("portable_apps", ()))
             seen.blind.extend((manager, f"{unit.user.name}: {reason}") for manager, reason in part.get("blind", ()))
             seen.unseen.extend(f"{unit.user.name}: {reason}" for reason in part.get("unseen", ()))
             seen.there.update(part.get("there", ()))
@@ -202,7 +202,7 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
         host, launchers.find_launchers, host, desired.services, services_of, home_users, False, desktops
     )
     if started or unseen:
-        yield {"copies": started, "unseen": _reasons(unseen)}
+        yield {"portable_apps": started, "unseen": _reasons(unseen)}
     owned, _ = _guarded(host, _owned, host, [(user, systems[user.home]) for user in home_users])
     homes = {user.home: user for user in home_users}
     roots = [*homes, *(directory for directory, files in unit.places if not files)]
@@ -212,7 +212,7 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
     web_apps = launchers.installed(host, desired.services, scanned.web_apps, lambda path: unit.user)
     text = text_of_user(memory, known, scanned.known) if host.learns and names.any else None
     if scanned.found or web_apps or scanned.unseen:
-        yield {"copies": [*scanned.found, *web_apps], "unseen": scanned.unseen}
+        yield {"portable_apps": [*scanned.found, *web_apps], "unseen": scanned.unseen}
     if text is not None:
         yield {"memory": text}
     for user in home_users:  # last of all: what goes wrong here hides nothing

@@ -62,12 +62,12 @@ def due(host: Host, plan: Plan, now: float) -> list[tuple[str, str, dict[str, st
     for key, subject in list(subjects.items())[:MOST]:
         step = _step(subject, now)
         earlier = before.get(key)
-        told = earlier["notified"] if earlier else {}
+        notified_before = earlier["notified"] if earlier else {}
         prolonged = subject["expires"] > (earlier["expires"] if earlier else "")
-        notified = {} if prolonged else dict([*told.items()][-MOST:])
+        notified = {} if prolonged else dict([*notified_before.items()][-MOST:])
         for user in present:
             if notified.get(user) != step and (not subject["users"] or user in subject["users"]):
-                if step != ENDED or user in told:  # who never knew of it need not know that it ended
+                if step != ENDED or user in notified_before:  # who never knew of it need not know that it ended
                     fields = {"user": user, "waiver": subject["waiver"], "about": f"{step}: {_named(subject)}"}
                     found.append((user, _text(subject, step), fields))
                 notified[user] = step

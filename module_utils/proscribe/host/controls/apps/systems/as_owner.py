@@ -89,9 +89,9 @@ def not_whole(package: Package, tool: str, by: str) -> str:
     """Why the environment of a Python package is not removed: it is another one's, or its `tool` is not there. "" for
     no reason. `by` is what has installed it.
     """
-    asked_for = package.handles[0]
-    if normal(asked_for) != normal(package.id):
-        return f"it came along with {asked_for!r}, which {by} installed and nothing restricts"
+    environment = package.handles[0]
+    if normal(environment) != normal(package.id):
+        return f"it came along with {environment!r}, which {by} installed and nothing restricts"
     return "" if tool else f"{by} itself is not installed on this host"
 
 
