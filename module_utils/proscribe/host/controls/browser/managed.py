@@ -80,6 +80,9 @@ class _Files:
     def acl(self, path: str) -> bytes:
         return b""
 
+    def others(self, path: str, seen: os.stat_result) -> str:
+        return ""
+
     def stat(self, path: str) -> os.stat_result | None:
         if path not in self._contents:
             return None
