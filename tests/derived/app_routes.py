@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from proscribe.host.controls.apps.routes import ROUTES
 from proscribe.host.controls.apps.systems.declaration import Claim, Route
 
+from .other_routes import ROUTES
 from .package_systems import declared
 from .part import Part
 

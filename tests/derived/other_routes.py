@@ -1,12 +1,12 @@
 """The routes by which a restricted app reaches a host without a package system, and what is done about each.
 
-Nothing on a host reads it. A row says only what a test shows; what is left open is in its last field. The rows
-of package systems are in their own files (systems/declaration.py).
+A row says only what a test shows; what is left open is in its last field. The rows of package systems are in their own
+files (host/controls/apps/systems/declaration.py).
 """
 
 from __future__ import annotations
 
-from .systems.declaration import Claim, Route
+from proscribe.host.controls.apps.systems.declaration import Claim, Route
 
 ROUTES = (
     Route(
