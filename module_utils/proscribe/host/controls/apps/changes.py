@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Sequence
 
 from ....base.moments import stamp
 from ...system import ControlError, Host, Process, Unseen, escaped
@@ -112,7 +112,7 @@ def _ends(host: Host, observed: Observed, grace: float) -> tuple[list[Action], l
     return actions, refused
 
 
-def _end(host: Host, processes: Sequence[Process], restricted: Any, grace: float) -> None:
+def _end(host: Host, processes: Sequence[Process], restricted: Callable[[Process], bool], grace: float) -> None:
     for process in processes:
         host.end(process, restricted, grace)
 
@@ -193,7 +193,9 @@ def _portable_apps(host: Host, observed: Observed, seconds: int) -> tuple[list[A
     return actions, refused
 
 
-def _certain(host: Host, app: PortableApp, names: Names | None, service: str) -> tuple[str, Any]:
+def _certain(
+    host: Host, app: PortableApp, names: Names | None, service: str
+) -> tuple[str, Callable[[Host, str, str], str] | None]:
     """Why something stays after all, "" if it goes; and what sees once it has moved whether it is what was seen.
 
     That reads what is its user's, so it is asked apart.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Iterable, Mapping
 
 from ....base.hashing import sha256
 from ....model.finding import Finding, exception_for
@@ -37,7 +37,7 @@ class Desired:
         self.names: Mapping[str, list[str]]
         self.packages, self.paths, self.names = once(section, "apps/wanted", self._indexes)
 
-    def _indexes(self) -> tuple[Any, ...]:
+    def _indexes(self) -> tuple[dict[str, dict[str, list[str]]], dict[str, list[str]], dict[str, list[str]]]:
         entries = self.services.items()
         packages = {
             system.MANAGER: self._index({id_: e["packages"].get(system.CATALOGUE_KEY, ()) for id_, e in entries})

@@ -6,7 +6,8 @@ odd, huge or never answers at one of them is unseen there, with the reason. It h
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from ...system import ControlError, Host, Unseen, User
@@ -26,7 +27,9 @@ from .systems.package import Package, PackageSystem
 from .systems.registry import BY_NAME, ON_DEMAND, SYSTEMS
 
 if TYPE_CHECKING:
-    from typing import TypedDict
+    from typing import TypedDict, TypeVar
+
+    Found = TypeVar("Found")
 
     class Part(TypedDict, total=False):
         """A part of what is seen of a unit. What comes from its process is JSON: a tuple has become a list."""
@@ -128,7 +131,7 @@ def _without_memory(part: Part) -> Part:
     return part
 
 
-def _load() -> list[Any]:
+def _load() -> list[object]:
     """Load what is else loaded where it is needed: a user may not be able to read the directory of this Python."""
     import hashlib
 
@@ -199,11 +202,11 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
     services_of = common_services_of(desired, common.homes)
     desktops = {home: own[user_dirs.DESKTOP] for home, own in named.items() if user_dirs.DESKTOP in own}
     started, unseen = _guarded(
-        host, launchers.find_launchers, host, desired.services, services_of, home_users, False, desktops
+        host, partial(launchers.find_launchers, host, desired.services, services_of, home_users, False, desktops)
     )
     if started or unseen:
-        yield {"portable_apps": started, "unseen": _reasons(unseen)}
-    owned, _ = _guarded(host, _owned, host, [(user, systems[user.home]) for user in home_users])
+        yield {"portable_apps": started, "unseen": unseen}
+    owned, _ = _guarded(host, partial(_owned, host, [(user, systems[user.home]) for user in home_users]))
     homes = {user.home: user for user in home_users}
     roots = [*homes, *(directory for directory, files in unit.places if not files)]
     files = [(directory, names) for directory, names in unit.places if names]
@@ -224,11 +227,11 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
 def _packages(host: Host, common: Common, user: User, system: PackageSystem) -> Iterator[Part]:
     """What a user has installed with a package system, and whether he has that at all, where it matters."""
     ids = common.desired.packages[system.MANAGER].keys()
-    found, blind = _guarded(host, system.query_of, host, user, ids) if ids else ([], "")
+    found, blind = _guarded(host, partial(system.query_of, host, user, ids)) if ids else ([], [])
     if system.MANAGER in common.only_packages and _has(host, system, user):
         yield {"there": [system.MANAGER]}
     if found or blind:
-        yield {"packages": found, "blind": [(system.MANAGER, blind)] if blind else []}
+        yield {"packages": found, "blind": [(system.MANAGER, reason) for reason in blind]}
 
 
 def _has_home(host: Host, user: User) -> bool:
@@ -253,22 +256,20 @@ def _owned(host: Host, systems: Iterable[tuple[User, Sequence[PackageSystem]]]) 
     return [tree for user, his in systems for system in his for tree in system.owned_directories(host, user)], ""
 
 
-def _guarded(host: Host, question: Any, *arguments: Any) -> tuple[list[Any], Any]:
-    """The observation of something that a user controls; and if it fails, why."""
+def _guarded(
+    host: Host, question: Callable[[], tuple[Sequence[Found], str | Sequence[str]]]
+) -> tuple[list[Found], list[str]]:
+    """The observation of something that a user controls, and why it is not all."""
     try:
-        found, unseen = question(*arguments)
+        found, unseen = question()
         if host.budget:
             host.budget.take("findings", len(found))
     except (Unseen, ControlError, OSError, MemoryError) as error:
-        return [], str(error) or "over budget: memory"
-    return list(found), unseen
+        return [], [str(error) or "over budget: memory"]
+    return list(found), list(filter(None, [unseen] if isinstance(unseen, str) else unseen))
 
 
-def _reasons(unseen: Any) -> list[str]:
-    return [unseen] if isinstance(unseen, str) else list(unseen)
-
-
-def common_services_of(desired: Desired, homes: set[str]) -> Any:
+def common_services_of(desired: Desired, homes: set[str]) -> Callable[[str, str], list[str]]:
     """Whose a program is, by its path and by its flatpak id."""
 
     def services_of(program: str, flatpak_id: str) -> list[str]:

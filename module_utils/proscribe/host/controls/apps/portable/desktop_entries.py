@@ -6,7 +6,7 @@ A desktop entry is `[Group]` lines and `Key=value` lines (Desktop Entry Specific
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from .....base.patterns import DOTALL, IGNORECASE, pattern
 from .....base.tuples import NamedTuple
@@ -178,7 +178,7 @@ class WebHosts:
         return list(dict.fromkeys(self._ids.get(id_, ())))
 
 
-def _hosts(services: Mapping[str, Entry]) -> tuple[Any, ...]:
+def _hosts(services: Mapping[str, Entry]) -> tuple[dict[str, list[tuple[str, str]]], dict[str, frozenset[str]]]:
     hosts: dict[str, list[tuple[str, str]]] = {}
     for service, entry in services.items():
         for name in entry.get("web_hosts", ()):

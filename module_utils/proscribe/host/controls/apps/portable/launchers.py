@@ -4,7 +4,7 @@ web apps that a browser installed, entries that start with the session, users' o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Collection, Iterable, Mapping, Sequence
 
 from .....base.folding import folded
 from .....model.plan import once
@@ -88,7 +88,7 @@ def _with_parts(host: Host, app: PortableApp) -> PortableApp:
     return app._replace(uid=seen.st_uid, parts=parts, stays=stays, doubt=doubt)
 
 
-def _named(services: Mapping[str, Entry]) -> tuple[Any, ...]:
+def _named(services: Mapping[str, Entry]) -> tuple[dict[str, list[str]], dict[str, list[str]], set[str], bool]:
     """Desktop entries, their titles and programs by their names, and whether a launcher could start anything."""
     titles: dict[str, list[str]] = {}
     for service, entry in services.items():

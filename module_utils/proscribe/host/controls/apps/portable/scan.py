@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import stat
-from typing import TYPE_CHECKING, Any, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Collection, Iterator, Mapping, Sequence
 
 from .....base.tuples import NamedTuple
 from .....model.finding import Finding
@@ -23,6 +23,7 @@ from .names import WEB_APP, Names
 if TYPE_CHECKING:
     from .....model.types.plan import Entry
     from ....system.file_scan import Known
+    from . import evidence
 
 # What is root's alone in the latter ones is the host's; what others put there is scanned on their behalf.
 PLACES = ("/opt", "/usr/local", "/srv", "/tmp", "/var/tmp", "/dev/shm", "/media", "/run/media")
@@ -293,7 +294,7 @@ class _Search:
                 return self.homes[above]
         return self.region.user
 
-    def _add(self, service: str, kind: str, path: str, known: Any) -> None:
+    def _add(self, service: str, kind: str, path: str, known: evidence.Known | None) -> None:
         owner = self._owner(path)
         if known is None or (not owner and service in self.installed):
             return
