@@ -189,7 +189,8 @@ class Processes(Tools):
         """Whether a process that opens a path gets the very file that the host has there; None if nobody can tell.
 
         A user may give a program a view of its own (user namespaces, sandboxes, containers). What lies there is the
-        user's word. So it is only asked which file it is, and a link is followed only if root made it. Raises NotAsked.
+        user's word. So it is only asked which file it is, and a link is followed only if root made it. Raises
+        RootNotRead.
         """
         ours = self.stat(path)
         root = self._real(f"/proc/{process.pid}/root")
@@ -250,23 +251,22 @@ class Processes(Tools):
 
     def shares_root(self, process: Process) -> bool:
         """Whether a process has the host's own file system as its root. In a container or a sandbox it has another.
-        Then the path of its executable says nothing about the file of that path on the host. Raises NotAsked.
+        Then the path of its executable says nothing about the file of that path on the host. Raises RootNotRead.
         """
         if self._at_home(process):
             return True
         self._may_ask()
         try:
-            its, ours = os.stat(self._real(f"/proc/{process.pid}/root")), os.stat(self.root)
+            return os.path.samestat(os.stat(self._real(f"/proc/{process.pid}/root")), os.stat(self.root))
         except OSError:
             return False
-        return (its.st_dev, its.st_ino) == (ours.st_dev, ours.st_ino)
 
     def read_inside(self, process: Process, name: str, limit: int = 65536) -> bytes:
         """A regular file at the top of the root that a process has for itself, at most `limit` bytes. b"" if there is
         none, or it has the host's root.
 
         What a sandbox's root holds is the user's word: no link is followed there, nothing but a regular file is read.
-        Raises NotAsked.
+        Raises RootNotRead.
         """
         if self._at_home(process):
             return b""

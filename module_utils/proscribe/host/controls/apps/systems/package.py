@@ -49,7 +49,7 @@ class Block(NamedTuple):
 
     ids: AbstractSet[str] = frozenset()
     contact: str = ""
-    permitted: Mapping[str, Sequence[str]] = {}  # versions of some of them that may be installed
+    permitted: Mapping[str, Sequence[str]] = {}  # Versions of some of them that may be installed.
     # Where the system shows what is in a package, one of another name that has one of these paths is refused as well.
     paths: Sequence[str] = ()
     messages: Sequence[str] = ()  # the organisation's own texts for a refusal, one line each
