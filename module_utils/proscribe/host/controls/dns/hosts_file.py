@@ -10,6 +10,7 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING, Sequence
 
+from ....base.ownership import NAMED_GROUP, USER, acl_rights
 from ....model.finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ....model.plan import once
 from ...system import Host, Unseen
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan, Section
 
 PATH = "/etc/hosts"
-_ACCESS_LIST = "system.posix_acl_access"  # acl(5): a number of four bytes, and for each entry a tag, rights, an id
-_USER, _GROUP, _READ = 2, 8, 4
+_READ = 0o4
 _NEEDED = {PATH: "block the names", nsswitch.PATH: "have `files` first in the line `hosts`"}
 
 
@@ -117,9 +117,7 @@ def _is_closed(host: Host) -> bool:
     there = host.stat(PATH)
     if there is None or stat.S_ISLNK(there.st_mode):
         return False
-    listed = host.attribute(PATH, _ACCESS_LIST) or b""
-    entries = (listed[at : at + 8] for at in range(4, len(listed), 8))
-    denied = any(entry[0] in (_USER, _GROUP) and not entry[2] & _READ for entry in entries)
+    denied = any(not rights & _READ for rights in acl_rights(host.acl(PATH), (USER, NAMED_GROUP)))
     return denied or not there.st_mode & stat.S_IROTH
 
 
