@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Callable, Collection, Mapping, Sequence
 from ...base.tuples import NamedTuple
 from .files import Files
 from .mounts import Mount, here, is_image, mounts, not_entered, remote
-from .types import ControlError, Unseen
+from .types import ControlError, Unseen, joined
 
 FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 SHARED = stat.S_IWGRP | stat.S_IWOTH
@@ -146,8 +146,7 @@ class _Scan:
         self.refused: list[str] = []
 
     def reasons(self) -> list[str]:
-        more = f" (and {len(self.refused) - 1} more)" if len(self.refused) > 1 else ""
-        return [self.refused[0] + more] if self.refused else []
+        return [joined(self.refused)] if self.refused else []
 
     def root(self, path: str) -> None:
         host, table = self.host, self.table

@@ -34,6 +34,12 @@ def one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
+def joined(reasons: Sequence[str]) -> str:
+    """The first reason, and how many there are beside it; "" for none."""
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return reasons[0] + more if reasons else ""
+
+
 class Result(NamedTuple):
     """What a tool answered."""
 

@@ -24,6 +24,7 @@ from .....model.quarantined import VERB, moved
 from ....system import LIFT, STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen, escaped
 from ....system.directories import attributes, extent, open_entry
 from ....system.mounts import mounts
+from ....system.types import joined
 from ...base import Action
 from .. import protected
 from . import capacity, manifest
@@ -95,9 +96,8 @@ def _take_all(host: Host, one: Taking) -> str:
         except ControlError as error:
             failed.append(str(error))
     if failed:
-        more = f" (and {len(failed) - 1} more)" if failed[1:] else ""
         rest = f"; the rest was moved {moved(group)}" if group else ""
-        raise ControlError(failed[0] + more + rest)
+        raise ControlError(joined(failed) + rest)
     return moved(group) if group else ""
 
 

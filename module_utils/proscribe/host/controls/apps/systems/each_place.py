@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Callable, Iterable
 
 from ....system import ControlError, Unseen
+from ....system.types import joined as joined
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -23,9 +24,3 @@ def check_each(places: Iterable[Place], check: Callable[[Place], Iterable[Seen]]
         except (Unseen, ControlError) as error:
             unseen.append(str(error))
     return found, unseen
-
-
-def joined(unseen: Sequence[str]) -> str:
-    """The first reason, and how many there are beside it; "" for none."""
-    more = f" (and {len(unseen) - 1} more)" if len(unseen) > 1 else ""
-    return unseen[0] + more if unseen else ""
