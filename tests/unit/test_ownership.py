@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from proscribe.base.ownership import exposed, others, rights, who_else
+from proscribe.base.others import others, rights
+from proscribe.base.ownership import exposed, who_else
 from proscribe.host.schedule import reach
 from proscribe.host.schedule.reach import require_own
 from proscribe.host.system import ControlError, Host

@@ -20,7 +20,8 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from ..base.ownership import acl_of, name_of, who_else
+from ..base.others import acl_of
+from ..base.ownership import name_of, who_else
 from ..model.plan import canonical
 from ..model.plan import digest as digest_of
 from ..model.plan_text import serialised

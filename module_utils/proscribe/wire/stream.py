@@ -32,7 +32,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..base.ownership import acl_of, who_else
+from ..base.others import acl_of
+from ..base.ownership import who_else
 from ..model.types.call import Call
 from . import installation
 from .bootstrap import BOOTSTRAP as BOOTSTRAP

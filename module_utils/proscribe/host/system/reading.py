@@ -10,7 +10,7 @@ import stat
 # List: FileReader has a method `list`
 from typing import TYPE_CHECKING, Any, Callable, Collection, Iterable, Iterator, List, Pattern
 
-from ...base.ownership import ACCESS, BY_ACL, others, rights
+from ...base.others import ACCESS, BY_ACL, others, rights
 from .budget import LARGEST
 from .links import PLACE, Traversal, link_target
 from .types import ControlError, Unseen

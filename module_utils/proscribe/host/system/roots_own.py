@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 
-from ...base.ownership import acl_of, others, steps
+from ...base.others import acl_of, others, steps
 
 # What the distribution's packages bring is trusted, as they are.
 DISTRIBUTION = ("/usr/", "/bin/", "/sbin/")

@@ -24,7 +24,8 @@ from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, Stric
 from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
-from ....base.ownership import acl_of, who_else
+from ....base.others import acl_of
+from ....base.ownership import who_else
 from ....model.finding import OPEN, STATES
 from ....wire import installation
 from ..text.wording import clean, counted, in_words, moment, percent, ratio

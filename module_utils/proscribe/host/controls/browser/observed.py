@@ -6,7 +6,7 @@ import os
 import stat
 from typing import AbstractSet, Iterable, Mapping, Protocol, Sequence
 
-from ....base.ownership import BY_ACL, NAMED_GROUP, OWNING_GROUP, USER, acl_rights, rights
+from ....base.others import BY_ACL, NAMED_GROUP, OWNING_GROUP, USER, acl_rights, rights
 from ....base.tuples import NamedTuple
 from ...system import ControlError, Host
 from .rendering import Name, covers

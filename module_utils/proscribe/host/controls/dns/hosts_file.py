@@ -10,7 +10,7 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING, Sequence
 
-from ....base.ownership import NAMED_GROUP, USER, acl_rights
+from ....base.others import NAMED_GROUP, USER, acl_rights
 from ....model.finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ....model.plan import once
 from ...system import Host, Unseen
