@@ -21,7 +21,8 @@ from .restoring import obstacle, restore, superseded
 from .unfinished import HOME
 
 if TYPE_CHECKING:
-    from .....model.types.quarantine import Broken, Listed, Listing, Outcome
+    from .....model.types.quarantine import Broken, Done, QuarantineAnswer
+    from .....model.types.quarantine import Item as Listed
 
 ANSWER = 8 * 1024 * 1024  # characters of paths in one answer; an honest one has some hundred KiB
 ROOT = "root"
@@ -35,7 +36,7 @@ class Chosen(NamedTuple):
     why: str = ""
 
 
-def listed(host: Host) -> Listing:
+def listed(host: Host) -> QuarantineAnswer:
     """Everything in the quarantine. What a killed run left before it had begun is no item. Raises ControlError and
     Unseen.
     """
@@ -98,7 +99,7 @@ def chosen(host: Host, do: str, ids: Sequence[str]) -> list[Chosen]:
     return found
 
 
-def outcomes(found: Sequence[Chosen], left: Sequence[tuple[Action, str]]) -> list[Outcome]:
+def outcomes(found: Sequence[Chosen], left: Sequence[tuple[Action, str]]) -> list[Done]:
     """What became of each; in a dry run, with nothing `left`, whether it would be done."""
     failed = {id(action): why for action, why in left}
     return [
