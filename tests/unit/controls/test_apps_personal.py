@@ -264,19 +264,19 @@ def test_every_failed_observation_of_a_user_gives_a_reason(host: MadeHost, error
     def question() -> Any:
         raise error
 
-    assert per_user._guarded(host, question) == ([], why)
-    assert per_user._guarded(host, lambda: (("a",), "b")) == (["a"], "b")
+    assert per_user._guarded(host, question) == ([], [why])
+    assert per_user._guarded(host, lambda: (("a",), "b")) == (["a"], ["b"])
 
 
 def test_findings_are_paid_from_the_budget(host: MadeHost) -> None:
     host.budget = Budget(findings=2)
-    assert per_user._guarded(host, lambda: (["a", "b"], "")) == (["a", "b"], "")
-    assert per_user._guarded(host, lambda: (["c"], "")) == ([], "over budget: more than 2 findings")
+    assert per_user._guarded(host, lambda: (["a", "b"], "")) == (["a", "b"], [])
+    assert per_user._guarded(host, lambda: (["c"], "")) == ([], ["over budget: more than 2 findings"])
 
 
-@pytest.mark.parametrize(("unseen", "listed"), [("why", ["why"]), ("", [""]), ([], []), (["a", "b"], ["a", "b"])])
+@pytest.mark.parametrize(("unseen", "listed"), [("why", ["why"]), ("", []), ([], []), (["a", "b"], ["a", "b"])])
 def test_reasons_are_a_list(unseen: Any, listed: list[str]) -> None:
-    assert per_user._reasons(unseen) == listed
+    assert per_user._guarded(Host(), lambda: ([], unseen)) == ([], listed)
 
 
 def test_each_uid_but_root_is_observed_as_one_unit(host: MadeHost) -> None:
