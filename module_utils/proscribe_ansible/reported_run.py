@@ -27,6 +27,7 @@ from proscribe.controller.report.text.command import Call
 from proscribe.controller.report.text.wording import clean, message
 from proscribe.controller.rollout import Decision, deciding
 from proscribe.model.quarantined import LIST
+from proscribe.model.types.answer import ObservationAnswer
 from proscribe.model.types.run import CompiledRun
 
 from proscribe_ansible.exit_code import ExitCode
@@ -80,7 +81,7 @@ class ReportedRun:
             record = self.collector.answered(host, whole.get("record"))
             self.show_progress()
             if record:
-                deciding.answered(host, {**whole, "record": record})
+                deciding.answered(host, {"drifted": whole["drifted"], "record": record})
         elif action in ENFORCING:
             self.collector.changed(host, ENFORCING[action], result.result, dry=result.task.check_mode)
             self.show_progress()
@@ -207,10 +208,11 @@ class ReportedRun:
         self._exit_code.conclude(verdict.interrupted(why) if why else decided)
 
 
-def _whole(result: Any) -> Mapping[str, Any]:
+def _whole(result: Any) -> ObservationAnswer:
     """A result, of which nothing is changed. Until ansible-core 2.20 `result.result` is one more copy of all of it."""
-    whole = getattr(result, "_return_data", None)
-    return whole if isinstance(whole, Mapping) else result.result
+    whole: Any = getattr(result, "_return_data", None)
+    found: ObservationAnswer = whole if isinstance(whole, dict) else result.result
+    return found
 
 
 def _in_quarantine(course: Course, action: str, host: str, result: Any) -> None:

@@ -39,7 +39,7 @@ def in_quarantine(host: Host, do: str, ids: Sequence[str], dry_run: bool = False
         carried: Carried = {} if dry_run else carry_out(Changes(planned, independent=True))
     outcomes = operator.outcomes(found, carried.get("left", []))
     acted = done_of(planned, carried)
-    answer = {
+    done: QuarantineAnswer = {
         "outcomes": outcomes,
         "changed": bool(acted),
         "actions": carried.get("done", [str(action) for action in acted]),
@@ -48,8 +48,8 @@ def in_quarantine(host: Host, do: str, ids: Sequence[str], dry_run: bool = False
     if missed := [one for one in outcomes if not one["done"]]:
         few = "; ".join(f"{one['id']}: {one['why']}" for one in missed[:MISSED])
         rest = f" (and {len(missed) - MISSED} more)" if missed[MISSED:] else ""
-        answer["failed"], answer["msg"] = True, f"not {DONE[do]}: {few}{rest}"
-    return answer
+        done["failed"], done["msg"] = True, f"not {DONE[do]}: {few}{rest}"
+    return done
 
 
 def _seen(observe: Callable[[], Seen]) -> Seen:

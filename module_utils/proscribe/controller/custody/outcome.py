@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypedDict
 
 from ...model.quarantined import LIST
-from ...model.types.quarantine import Chosen, Done, HostQuarantine, QuarantineAnswer, QuarantineList
+from ...model.types.answer import QuarantineAnswer
+from ...model.types.quarantine import Chosen, Done, HostQuarantine, QuarantineList
 
 SCHEMA = "proscribe/quarantine-list/1"
 NOTHING = "no answer"

@@ -63,4 +63,4 @@ def answered(record: Observed, gate: str) -> Mapping[str, object]:
     """What the module that observes answers: {changed, record, drifted, privileged}, and {failed, msg} where the gate
     makes the host fail. Nothing is ever corrected.
     """
-    return gated({"changed": False, "record": dict(record), "drifted": [], "privileged": False}, gate)
+    return gated({"changed": False, "record": record, "drifted": [], "privileged": False}, gate)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
-
-if TYPE_CHECKING:
-    from typing import NotRequired
+from typing import TypedDict
 
 
 class Item(TypedDict):
@@ -38,15 +35,6 @@ class Done(TypedDict):
     id: str
     done: bool
     why: str  # it was not done
-
-
-class QuarantineAnswer(TypedDict):
-    """What a host answers: a list of its quarantine, or what was done there."""
-
-    items: NotRequired[list[Item]]
-    broken: NotRequired[list[Broken]]
-    left_out: NotRequired[int]  # how many more items there are than one answer has room for
-    outcomes: NotRequired[list[Done]]
 
 
 class NextRun(TypedDict):

@@ -18,18 +18,16 @@ from ...model.finding import LARGEST_DIFFERENCES
 from ...model.quarantined import ID, MOST
 from ...model.types.answer import (
     Answer,
-    BrokenItem,
     ChangeAnswer,
     Difference,
     ObservationAnswer,
-    Outcome,
     QuarantineAnswer,
-    QuarantineItem,
     Refused,
     Shared,
     StoredAnswer,
     Turn,
 )
+from ...model.types.quarantine import Broken, Done, Item
 from ..loader import LACKING
 from . import record
 from .shapes import TOKEN, Unusable, count, cut, flag, line, lines, listed, mapping, name, one_of, said
@@ -164,7 +162,7 @@ def _actions(answer: Mapping[Any, Any]) -> list[str]:
     return listed(lambda one: name(one, "an action"), answer.get("actions", []), "actions")
 
 
-def _item(value: object) -> QuarantineItem:
+def _item(value: object) -> Item:
     item = mapping(value, "an item")
 
     def token(key: str) -> str:
@@ -186,12 +184,12 @@ def _item(value: object) -> QuarantineItem:
     }
 
 
-def _broken(value: object) -> BrokenItem:
+def _broken(value: object) -> Broken:
     item = mapping(value, "a broken item")
     return {"id": name(item.get("id"), "id", TOKEN), "why": line(item.get("why"), "why")}
 
 
-def _outcome(value: object) -> Outcome:
+def _outcome(value: object) -> Done:
     outcome = mapping(value, "an outcome")
     return {
         "id": _id(outcome.get("id")),

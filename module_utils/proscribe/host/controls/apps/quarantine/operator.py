@@ -21,7 +21,8 @@ from .restoring import obstacle, restore, superseded
 from .unfinished import HOME
 
 if TYPE_CHECKING:
-    from .....model.types.quarantine import Broken, Done, QuarantineAnswer
+    from .....model.types.answer import QuarantineAnswer
+    from .....model.types.quarantine import Broken, Done
     from .....model.types.quarantine import Item as Listed
 
 ANSWER = 8 * 1024 * 1024  # characters of paths in one answer; an honest one has some hundred KiB
