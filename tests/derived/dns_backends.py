@@ -1,4 +1,4 @@
-"""What follows from the backends of the control dns: their list for hosts, and the values of proscribe_dns_backend."""
+"""What follows from the backends of the control dns: their list for hosts, and where forwarders are named."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def registry() -> str:
         "",
         "from __future__ import annotations",
         "",
-        "from typing import Any, Mapping",
+        "from typing import TYPE_CHECKING, Mapping",
+        "",
+        "if TYPE_CHECKING:",
+        "    from .declaration import Backend",
         "",
         "# By name: the kind, the service that it lives with, and the files by which what it has left is known.",
         "FILTERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {",
@@ -44,7 +47,7 @@ def registry() -> str:
         "}",
         "",
         "",
-        "def backend(name: str) -> Any:",
+        "def backend(name: str) -> Backend:",
         '    """The module of a filter, compiled on a host only where it is needed. Raises KeyError."""',
     ]
     for one in declared():
@@ -57,4 +60,27 @@ def registry() -> str:
     return "\n".join([*lines, "    raise KeyError(name)", ""])
 
 
-DERIVED = (Part("module_utils/proscribe/host/controls/dns/backends/registry.py", registry),)
+def forwarders() -> str:
+    """Where the firewall finds the servers that resolvers ask. It stands outside the control dns, which few need for
+    that.
+    """
+    lines = [
+        '"""Where the configurations of resolvers name the servers that they ask.',
+        "",
+        "`python tests/derived` writes this file from what the backends declare (dns/backends/declaration.py).",
+        '"""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "from typing import Sequence",
+        "",
+        "# Files, and folders of files; and how a line begins that names some, with its mark.",
+        "FORWARDERS: Sequence[tuple[Sequence[str], Sequence[str]]] = (",
+    ]
+    for one in (each for backend in declared() for each in backend.forwarders):
+        lines += ["    (", *as_tuple(one.files), *as_tuple(one.options), "    ),"]
+    return "\n".join([*lines, ")", ""])
+
+
+CONTROLS = "module_utils/proscribe/host/controls"
+DERIVED = (Part(f"{CONTROLS}/dns/backends/registry.py", registry), Part(f"{CONTROLS}/forwarders.py", forwarders))

@@ -17,11 +17,13 @@ from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import dns
 from proscribe.host.controls.dns import desired, rendering
+from proscribe.host.controls.dns.backends import dnsmasq, unbound
 from proscribe.host.system import ControlError
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Verdict
 
 pytestmark = pytest.mark.integration
 
+LANGUAGES = {"dnsmasq": dnsmasq.LANGUAGE, "unbound": unbound.LANGUAGE}
 PROJECT = Path(__file__).resolve().parents[2]
 A, AAAA, HTTPS = 1, 28, 65
 NO_SUCH_NAME = (3, 0)
@@ -124,9 +126,7 @@ def test_observing_writes_nothing(made: MadeHost) -> None:
 def test_a_running_resolver_that_has_not_read_the_file_is_reported_and_corrected(made: MadeHost) -> None:
     made.enforce()
     more = plan(wechat=["wechat.com"], signal=["signal.org"])
-    text = {"dnsmasq": rendering.dnsmasq, "unbound": rendering.unbound}[made.kind](
-        desired.of_plan(more["controls"]["dns"], {}, canaries=True)
-    )
+    text = rendering.text(LANGUAGES[made.kind], desired.of_plan(more["controls"]["dns"], {}, canaries=True))
     (made.folder / "proscribe.conf").write_text(text)
     assert set(made.states(more).values()) == {NONCOMPLIANT}
     assert "does not answer with what the file says" in made.details(more)
@@ -235,7 +235,7 @@ def test_every_name_of_the_catalogue(made: MadeHost) -> None:
     made.enforce(whole)
     verdicts = dns.observe(made.host, whole)
     assert {verdict.state for verdict in verdicts} == {COMPLIANT, NOT_APPLICABLE}
-    blocked = rendering.blocked((made.folder / "proscribe.conf").read_text())
+    blocked = {*LANGUAGES[made.kind].blocked.findall((made.folder / "proscribe.conf").read_text())}
     assert len(blocked) > 700
     assert {"mask.icloud.com", "use-application-dns.net", "wechat.com"} < blocked
     sample = sorted(blocked)[:: len(blocked) // 40]

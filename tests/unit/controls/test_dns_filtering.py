@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from proscribe.host.controls.dns import filtering, rendering
+from proscribe.host.controls.dns.backends.dnsmasq import LANGUAGE
 from proscribe.host.controls.dns.desired import Desired
 from proscribe.host.controls.dns.filtering import Filter, Stage
 from proscribe.host.system import Host, Result
@@ -26,7 +27,7 @@ SECTION: dict[str, Any] = {
     "mode": "enforce",
     "services": {"wechat": {"name": "WeChat", "mode": "enforce", "domains": DESIRED.services["wechat"], "allow": []}},
 }
-TEXT = rendering.dnsmasq(DESIRED)
+TEXT = rendering.text(LANGUAGE, DESIRED)
 
 
 class Machine(Host):
@@ -61,7 +62,7 @@ def made(**other: Any) -> Filter:
         Stage({CONF: "conf\n"}, [], [("127.0.0.2", 53)]),
         Stage({FILE: TEXT}, [], [("127.0.0.3", 5353)], exists=[UNIT]),
     ]
-    return Filter("made", FILE, rendering.dnsmasq, lambda text: stages, ["check"], ["made.service"], **other)
+    return Filter("made", FILE, LANGUAGE, lambda text: stages, ["check"], ["made.service"], **other)
 
 
 def observed(

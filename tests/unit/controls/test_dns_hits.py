@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.host.controls.dns import hits, override_lines
+from proscribe.host.controls.dns import hits
+from proscribe.host.controls.dns.backends import dnsmasq, unbound
 from proscribe.host.system import ControlError, Host, Result
 
 SERVICES = {"wechat": {"wechat.com", "wx.qq.com"}, "personal": {"home.work.wechat.com"}, "also": {"wx.qq.com"}}
@@ -38,7 +39,8 @@ SERVICES = {"wechat": {"wechat.com", "wx.qq.com"}, "personal": {"home.work.wecha
     ],
 )
 def test_which_lines_tell_a_hit(line: str, name: str | None) -> None:
-    assert list(hits.named(f"Started.\n{line}\n")) == ([] if name is None else [name])
+    language = unbound.LANGUAGE if "info:" in line else dnsmasq.LANGUAGE
+    assert list(hits.named(f"Started.\n{line}\n", language.hit)) == ([] if name is None else [name])
 
 
 def journal(root: Path, text: str | None) -> tuple[Host, list[list[str]]]:
@@ -75,22 +77,26 @@ def test_hits_are_counted_by_the_service_of_the_nearest_name(tmp_path: Path) -> 
         )
     )
     host, calls = journal(tmp_path, text)
-    assert hits.count(host, "dnsmasq.service", SERVICES) == {"wechat": 3, "personal": 1, "also": 1}
+    assert hits.count(host, "dnsmasq.service", dnsmasq.LANGUAGE.hit, SERVICES) == {
+        "wechat": 3,
+        "personal": 1,
+        "also": 1,
+    }
     (argv,) = calls
     assert {"--unit=dnsmasq.service", "--boot", f"--lines={hits.LINES}"} < set(argv)
 
 
 def test_an_unreadable_journal_has_no_hits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert hits.count(Host(str(tmp_path)), "unbound.service", SERVICES) == {}
+    assert hits.count(Host(str(tmp_path)), "unbound.service", unbound.LANGUAGE.hit, SERVICES) == {}
     host, calls = journal(tmp_path, None)
-    assert (hits.count(host, "unbound.service", SERVICES), len(calls)) == ({}, 1)
+    assert (hits.count(host, "unbound.service", unbound.LANGUAGE.hit, SERVICES), len(calls)) == ({}, 1)
     monkeypatch.setattr(Host, "privileged", False)
-    assert (hits.count(host, "unbound.service", SERVICES), len(calls)) == ({}, 1)
+    assert (hits.count(host, "unbound.service", unbound.LANGUAGE.hit, SERVICES), len(calls)) == ({}, 1)
 
 
 @given(st.text(max_size=300))
 def test_reading_a_log_never_fails(text: str) -> None:
-    assert all(name for name in hits.named(text))
+    assert all(name for language in (dnsmasq, unbound) for name in hits.named(text, language.LANGUAGE.hit))
 
 
 @pytest.mark.parametrize(
@@ -106,4 +112,4 @@ def test_reading_a_log_never_fails(text: str) -> None:
     ],
 )
 def test_only_the_log_queries_option_makes_dnsmasq_log(text: str, logs: bool) -> None:
-    assert override_lines.logs_queries(["port=53\n", text]) is logs
+    assert dnsmasq.logs_queries(["port=53\n", text]) is logs

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.policy_errors import PolicyErrors
-from proscribe.host.controls.dns import block, override_lines, rendering
-from proscribe.host.controls.dns.backends import dnsmasq, networkmanager, resolved
+from proscribe.host.controls.dns import block, rendering
+from proscribe.host.controls.dns.backends import dnsmasq, networkmanager, resolved, unbound
 from proscribe.host.controls.dns.desired import Desired, collect, covering, of_plan, plain
 from proscribe.host.controls.dns.observed import Observed
 from proscribe.host.system import WRITTEN_BY, ControlError, Host
@@ -32,7 +32,7 @@ WECHAT = section(
 
 
 def test_dnsmasq_blocks_what_is_restricted_and_lets_through_what_lies_below() -> None:
-    lines = rendering.dnsmasq(of_plan(WECHAT, {}, canaries=True)).splitlines()
+    lines = rendering.text(dnsmasq.LANGUAGE, of_plan(WECHAT, {}, canaries=True)).splitlines()
     assert lines[0].startswith("# Written by Proscribe")
     assert lines[1:4] == ["local=/use-application-dns.net/", "local=/wechat.com/", "server=/work.wechat.com/#"]
     assert re.fullmatch(r'txt-record=filter\.proscribe\.internal,"[0-9a-f]{32}"', lines[4])
@@ -40,7 +40,7 @@ def test_dnsmasq_blocks_what_is_restricted_and_lets_through_what_lies_below() ->
 
 
 def test_unbound_says_the_same_in_local_zones() -> None:
-    lines = rendering.unbound(of_plan(WECHAT, {}, canaries=True)).splitlines()
+    lines = rendering.text(unbound.LANGUAGE, of_plan(WECHAT, {}, canaries=True)).splitlines()
     assert lines[1:6] == [
         "server:",
         "  log-local-actions: yes",
@@ -136,9 +136,9 @@ HOSTS_LINE = re.compile(rb"(?:0\.0\.0\.0|::) [a-z0-9._-]+|# .*|127\.80\.82\.83 f
 @given(st.sets(ANYTHING, max_size=5), st.sets(ANYTHING, max_size=3))
 def test_no_name_can_put_a_token_of_its_own_into_a_file(names: set[str], through: set[str]) -> None:
     desired = Desired({"service": sorted(names)}, {}, frozenset(through))
-    for render, pattern in ((rendering.dnsmasq, DNSMASQ_LINE), (rendering.unbound, UNBOUND_LINE)):
+    for language, pattern in ((dnsmasq.LANGUAGE, DNSMASQ_LINE), (unbound.LANGUAGE, UNBOUND_LINE)):
         try:
-            text = render(desired)
+            text = rendering.text(language, desired)
         except ControlError:
             continue
         lines = text.split("\n")
@@ -183,16 +183,14 @@ def test_no_name_server_of_the_inventory_or_the_host_can_put_a_line_of_its_own_i
             list(read_restrictions({"proscribe_dns_upstreams": servers}, lambda name: name).dns_upstreams)
         )
     for upstreams in servers_of:
-        text = resolved._render(host, Desired({"service": ["wechat.com"]}, {}, frozenset()), upstreams)
-        assert [
-            line for line in text.splitlines() if not (DNSMASQ_LINE.fullmatch(line) or OWN_LINE.fullmatch(line))
-        ] == []
+        text = resolved._options(host, upstreams)
+        assert [line for line in text.splitlines() if not OWN_LINE.fullmatch(line)] == []
         assert text.count("server=") == len(upstreams)
 
 
 def test_what_networkmanagers_dnsmasq_is_given_is_written_by_the_same_hand(tmp_path: Path) -> None:
-    filter_ = networkmanager.describe(Host(str(tmp_path)), Observed((), (), "NetworkManager", {}))
-    assert filter_.render is rendering.dnsmasq
+    filter_ = networkmanager.describe(Host(str(tmp_path)), Observed((), (), "NetworkManager", {}), {})
+    assert filter_.language is dnsmasq.LANGUAGE
     (stage,) = filter_.stages("what was rendered")
     assert stage.files == {
         networkmanager.FILE: "what was rendered",
@@ -200,15 +198,16 @@ def test_what_networkmanagers_dnsmasq_is_given_is_written_by_the_same_hand(tmp_p
     }
 
 
+LANGUAGES = (dnsmasq.LANGUAGE, unbound.LANGUAGE)
 NAMES = st.sets(st.from_regex(r"[a-z]{1,5}(\.[a-z0-9]{1,4}){0,2}\.(com|org)", fullmatch=True), max_size=6)
 
 
 @given(NAMES, NAMES)
 def test_the_names_come_back_out_of_a_file(names: set[str], through: set[str]) -> None:
     desired = Desired({"service": sorted(names)}, {}, frozenset(through - names))
-    for render in (rendering.dnsmasq, rendering.unbound):
-        text = render(desired)
-        assert rendering.blocked(text) == names
+    for language in LANGUAGES:
+        text = rendering.text(language, desired)
+        assert set(language.blocked.findall(text)) == names
         assert len(rendering.digest_in(text)) == 32
 
 
@@ -216,9 +215,9 @@ def test_the_names_come_back_out_of_a_file(names: set[str], through: set[str]) -
 def test_two_files_that_differ_have_different_digests(names: set[str], more: set[str], through: set[str]) -> None:
     first = Desired({"service": sorted(names)}, {}, frozenset(through - names))
     second = Desired({"service": sorted(names | more)}, {}, frozenset(through - names - more))
-    for render in (rendering.dnsmasq, rendering.unbound):
-        same = rendering.digest_in(render(first)) == rendering.digest_in(render(second))
-        assert same is (render(first) == render(second))
+    for language in LANGUAGES:
+        one, other = rendering.text(language, first), rendering.text(language, second)
+        assert (rendering.digest_in(one) == rendering.digest_in(other)) is (one == other)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +243,7 @@ def test_two_files_that_differ_have_different_digests(names: set[str], more: set
     ],
 )
 def test_lines_of_dnsmasq_that_open_a_name(line: str, names: list[str]) -> None:
-    assert [name for _, name in override_lines.dnsmasq(f"\n{line}\nport=53")] == names
+    assert [name for _, name in dnsmasq.overrides(f"\n{line}\nport=53")] == names
 
 
 @pytest.mark.parametrize(
@@ -291,13 +290,13 @@ def test_lines_that_open_a_name_in_dnsmasq_are_found_with_their_place(
     ],
 )
 def test_lines_of_unbound_that_open_a_name(line: str, names: list[str]) -> None:
-    assert [name for _, name in override_lines.unbound(f"server:\n{line}\n")] == names
+    assert [name for _, name in unbound.overrides(f"server:\n{line}\n")] == names
 
 
 @given(st.text(max_size=200))
 def test_reading_the_organisations_files_never_fails(text: str) -> None:
-    override_lines.dnsmasq(text)
-    override_lines.unbound(text)
-    override_lines.dnsmasq_files(text)
-    override_lines.hosts(text)
-    override_lines.command_line(text.split())
+    dnsmasq.overrides(text)
+    unbound.overrides(text)
+    dnsmasq._files(text)
+    dnsmasq._hosts(text)
+    dnsmasq._command_line(text.split())

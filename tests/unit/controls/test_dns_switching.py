@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host.controls.dns import switching
-from proscribe.host.controls.dns.effect import WITNESS
+from proscribe.host.controls.dns import rendering, switching
+from proscribe.host.controls.dns.backends.dnsmasq import LANGUAGE
+from proscribe.host.controls.dns.desired import Desired
 from proscribe.host.controls.dns.filtering import Filter, Stage, restarting
 from proscribe.host.controls.dns.observed import Observed
 from proscribe.host.controls.dns.question import NS
@@ -20,7 +21,8 @@ from proscribe.host.system import ControlError, Host, Result
 
 NAMES, UNIT_FILE = "/etc/resolver/names.conf", "/etc/systemd/system/proscribe-resolver.service"
 LINK = "/etc/systemd/system/multi-user.target.wants/proscribe-resolver.service"
-TEXT = f'txt-record={WITNESS},"abc123"\n'
+DESIRED = Desired({"wechat": ["wechat.com"]}, {}, frozenset())
+TEXT = rendering.text(LANGUAGE, DESIRED)
 FIRST, SECOND = ("127.0.0.1", 53), ("127.0.0.1", 5353)
 
 
@@ -85,11 +87,11 @@ def made(*stages: Stage) -> Filter:
         Stage({UNIT_FILE: "[Service]\n"}, [("start", "unit")], [], [("leave", "unit")], [("left", "unit")]),
         Stage({NAMES: TEXT}, [("start", "names")], [FIRST, SECOND], [("leave", "names")], [("left", "names")]),
     )
-    return Filter("made", NAMES, lambda _: TEXT, lambda _: stages or usual, ["check", "--test"], ["made.service"])
+    return Filter("made", NAMES, LANGUAGE, lambda _: stages or usual, ["check", "--test"], ["made.service"])
 
 
 def put(host: Resolver, *stages: Stage) -> list[Any]:
-    return switching.put(host, made(*stages), None)  # type: ignore[arg-type]
+    return switching.put(host, made(*stages), DESIRED)
 
 
 def test_a_filter_is_checked_written_started_and_in_place(host: Resolver) -> None:

@@ -112,22 +112,42 @@ def host(root: Path, files: dict[str, str]) -> Host:
     return Host(str(root))
 
 
+OPTIONS = ("server=", "forward-addr:", "DNS=", "nameserver ", "forwarders:", "forwarders ")
+
+
 @given(st.lists(st.ip_addresses(), max_size=3))
 def test_the_servers_of_a_hosts_own_resolver(addresses: list[IPv4Address | IPv6Address]) -> None:
-    for line in ("server={}", "server = /example.org/{}#53", "forward-addr: {}@853#dns.example", "DNS=  {}%eth0#name"):
-        texts = [found for one in addresses for found in management_exemptions._forwarders(line.format(one))]
-        assert texts == [str(one) for one in addresses]
-    assert list(management_exemptions._forwarders("DNS=192.0.2.1:853 [2001:db8::1]:853")) == [
-        "192.0.2.1",
-        "2001:db8::1",
-    ]
+    for line in ("server={}", "server = /example.org/{}#53", "forward-addr: {}@853#dns.example", "DNS=  {}%eth0#name",
+                 "nameserver {}", "nameserver\t{}"):  # fmt: skip
+        assert servers(*map(line.format, addresses)) == [str(one) for one in addresses]
+    assert servers("DNS=192.0.2.1:853 [2001:db8::1]:853") == ["192.0.2.1", "2001:db8::1"]
+
+
+def servers(*lines: str) -> list[str]:
+    return list(management_exemptions._servers(lines, OPTIONS))
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (
+            ["forwarders:", "- 192.0.2.1", "- '2001:db8::1'", "port: 192.0.2.2", "- 192.0.2.3"],
+            ["192.0.2.1", "2001:db8::1"],
+        ),
+        (["forwarders {", "192.0.2.1;", "192.0.2.2 port 53;", "};", "192.0.2.3;"], ["192.0.2.1", "192.0.2.2"]),
+        (["forwarders { 192.0.2.1; 192.0.2.2; };", "192.0.2.3;"], ["192.0.2.1", "192.0.2.2"]),
+        (["server=/a.example/#", "address=/a.example/192.0.2.1"], []),
+    ],
+)
+def test_a_list_of_servers_may_have_lines_of_its_own(lines: list[str], found: list[str]) -> None:
+    assert servers(*lines) == found
 
 
 @pytest.mark.parametrize(
     "line", ["address=/x/192.0.2.1", "servers=192.0.2.1", "FallbackDNS=192.0.2.1", "server=/a.example/#", "server="]
 )
 def test_lines_that_name_no_server(line: str) -> None:
-    assert list(management_exemptions._forwarders(line)) == []
+    assert servers(line) == []
 
 
 @pytest.mark.parametrize(
@@ -159,9 +179,9 @@ def test_folders_that_resolvers_read(tmp_path: Path) -> None:
     assert unbound._folders(host(tmp_path, {unbound.CONF: text})) == ["/etc/u/a.d", "/etc/u/b.d", "/etc/u/e.d"]
 
 
-@pytest.mark.parametrize("render", [rendering.dnsmasq, rendering.unbound])
-def test_the_digest_of_a_filter_is_the_one_in_it(render) -> None:  # type: ignore[no-untyped-def]
-    text = render(desired.Desired({"a": ["a.example"]}, {}, frozenset()))
+@pytest.mark.parametrize("language", [dnsmasq.LANGUAGE, unbound.LANGUAGE])
+def test_the_digest_of_a_filter_is_the_one_in_it(language: rendering.Language) -> None:
+    text = rendering.text(language, desired.Desired({"a": ["a.example"]}, {}, frozenset()))
     digest = rendering.digest_in(text)
     assert re.fullmatch("[0-9a-f]{32}", digest) and text.count(digest) == 1
     assert rendering.digest_in(text.replace(digest, "x")) == rendering.digest_in("") == ""

@@ -6,9 +6,12 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from ...host.controls.dns.desired import covering, of_plan, plain
+from ...host.controls.dns.effect import EXPORT_WITNESS
+from ...host.controls.dns.rendering import Language
 from ...model.plan import RESTRICTED
 from ...model.types.plan import Plan, Section
-from .declaration import Decision, LeftOut
+from .declaration import Decision, LeftOut, Rendered
+from .header import comment, text, witness
 
 CONTROL = "dns"
 
@@ -42,6 +45,14 @@ def dns_names(decision: Decision, *, canaries: bool = True, exact: bool = False)
         tuple(f"{CONTROL}/{id_}" for id_, those in sorted(desired.services.items()) if those),
         tuple(left_out),
     )
+
+
+def of_resolver(format_: str, language: Language, decision: Decision) -> Rendered:
+    """The file for a resolver, in its language. It answers a witness with the plan that it enforces."""
+    names = dns_names(decision)
+    lines = [*comment(decision, format_), *language.head, *language.lines(names.blocked, names.through)]
+    lines += language.witness(EXPORT_WITNESS, witness(decision), "")
+    return Rendered({"proscribe.conf": text(lines)}, names.included, names.left_out)
 
 
 def blocks(plan: Plan, host: str, port: int | None = None) -> bool:

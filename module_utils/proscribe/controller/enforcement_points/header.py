@@ -9,8 +9,6 @@ from .declaration import BY_TENANT, Decision
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9 ._:+@/-]")
 LONGEST = 100  # characters of a text from outside
-# Resolvers answer this name with the plan that they enforce. "internal" is reserved for private use (ICANN, 2024).
-WITNESS = "export.proscribe.internal"
 
 
 def safe(text: str) -> str:
@@ -43,5 +41,5 @@ def text(lines: list[str]) -> bytes:
 
 
 def witness(decision: Decision) -> str:
-    """What a resolver answers for WITNESS, as the text of a TXT record."""
+    """What a resolver answers for EXPORT_WITNESS, as the text of a TXT record."""
     return f"plan={safe(decision.digest)} at={spelled(decision.at)}"

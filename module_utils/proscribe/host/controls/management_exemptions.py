@@ -8,30 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Iterator
+from typing import Iterable, Iterator, Sequence
 
 from ...base.patterns import MULTILINE, pattern
 from ..system import ControlError, Host, Unseen
+from .forwarders import FORWARDERS
 
-RESOLVER_FILES = (
-    "/etc/resolv.conf",
-    "/run/systemd/resolve/resolv.conf",  # the servers behind the stub 127.0.0.53
-    "/run/NetworkManager/no-stub-resolv.conf",
-)
-# Files and folders that name the servers of a resolver that the host runs itself.
-FORWARDER_FILES = (
-    "/etc/dnsmasq.conf",
-    "/etc/dnsmasq.d",
-    "/etc/NetworkManager/dnsmasq.d",
-    "/etc/proscribe/dns.conf",
-    "/etc/unbound/unbound.conf",
-    "/etc/unbound/unbound.conf.d",
-    "/etc/unbound/conf.d",
-    "/etc/systemd/resolved.conf",
-    "/etc/systemd/resolved.conf.d",
-)
-# dnsmasq's server=/example.org/192.0.2.1#53, unbound's forward-addr: 192.0.2.1@853#name, systemd-resolved's DNS=...
-_FORWARDERS = ("server=", "forward-addr:", "DNS=")
 _HEX = frozenset("0123456789ABCDEFabcdef")
 # Files and folders in which package managers name their mirrors and their proxy.
 SOURCE_FILES = (
@@ -69,28 +51,54 @@ def gateways(host: Host) -> list[str]:
 
 
 def resolvers(host: Host) -> list[str]:
-    """The addresses of the name servers that the host asks, itself or through a resolver of its own. They are without
-    zones, and as they are written, valid or not.
+    """The addresses of the name servers that the host asks, itself or through a resolver of its own. Without zones and
+    ports.
     """
-    fields = (line.split() for path in RESOLVER_FILES for line in _lines(host, path))
-    found = [field[1].partition("%")[0] for field in fields if len(field) > 1 and field[0] == "nameserver"]
-    for path in FORWARDER_FILES:
-        for file in _files(host, path):
-            lines = (line for line in _lines(host, file) if line.startswith(("server", "forward-addr", "DNS")))
-            found += [address for line in lines for address in _forwarders(line)]
-    return list(dict.fromkeys(found))
+    found: dict[str, None] = {}
+    for paths, options in ((("/etc/resolv.conf",), ("nameserver ",)), *FORWARDERS):
+        for file in (file for path in paths for file in _files(host, path)):
+            found.update(dict.fromkeys(_servers(_lines(host, file), options)))
+    return list(found)
 
 
-def _forwarders(line: str) -> Iterator[str]:
-    """The addresses in a line of a resolver that names its servers, without ports."""
-    key, mark, value = line.partition(":" if line.startswith("forward-addr") else "=")
-    if key.rstrip() + mark not in _FORWARDERS:
-        return
-    for word in "".join(letter if letter.isalnum() or letter in "_.:" else " " for letter in value).split():
+def _servers(lines: Iterable[str], options: Sequence[str]) -> Iterator[str]:
+    """The addresses in the lines that begin with an option. A line without any may have them in the next ones, each at
+    the beginning: a list of YAML, a block in braces.
+    """
+    in_list = False
+    for line in lines:
+        value = _value(line, options)
+        if value is not None:
+            found = [*_addresses(value)]
+            in_list = not found
+        elif in_list:
+            first = line.lstrip("-[{(\"' ")
+            found = [one for one in _addresses(first) if first.startswith(one)]
+            in_list = bool(found)
+        else:
+            continue
+        yield from found
+
+
+def _value(line: str, options: Sequence[str]) -> str | None:
+    """What stands behind the one of some options that a line begins with; None where it begins with none."""
+    for option in options:
+        if line.startswith(option[:-1]):
+            key, mark, value = line.replace("\t", " ").partition(option[-1])
+            if mark and key.rstrip() == option[:-1]:
+                return value
+    return None
+
+
+def _addresses(text: str) -> Iterator[str]:
+    """The addresses in a text, as `/example.org/192.0.2.1#53`, `192.0.2.1@853#name`, `[2001:db8::1]:53` have them."""
+    for word in "".join(letter if letter.isalnum() or letter in "_.:" else " " for letter in text).split():
         v4, v6 = word.partition(":")[0].split("."), word.split(":")
         if len(v4) == 4 and all(part.isdecimal() and len(part) <= 3 for part in v4):
             yield ".".join(v4)
-        elif 3 <= len(v6) <= 8 and all(len(part) <= 4 and _HEX.issuperset(part) for part in v6):
+        elif 3 <= len(v6) <= 8 and all(
+            len(part) <= 4 and _HEX.issuperset(part) for part in [*v6[:-1], v6[-1].partition(".")[0]]
+        ):
             yield word
 
 

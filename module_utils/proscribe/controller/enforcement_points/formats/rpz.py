@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ....host.controls.dns.desired import covering
+from ....host.controls.dns.effect import EXPORT_WITNESS
 from ..declaration import Decision, Format, LeftOut, NotExportable, Rendered
 from ..dns_names import blocks, dns_names
-from ..header import WITNESS, comment, text, witness
+from ..header import comment, text, witness
 
 BLOCKED, OPEN = "CNAME .", "CNAME rpz-passthru."
 # A name of the zone and the zone's own have 255 bytes together (RFC 1035); a wildcard and 40 for the zone are left.
@@ -36,7 +37,7 @@ def render(decision: Decision) -> Rendered:
         # The serial grows with each export: seconds since 1970, which fit until 2106.
         f"@ SOA localhost. root.localhost. {int(decision.at.timestamp())} 3600 600 86400 300",
         "@ NS localhost.",
-        f'{WITNESS} TXT "{witness(decision)}"',
+        f'{EXPORT_WITNESS} TXT "{witness(decision)}"',
     ]
     for name in sorted(zone):
         lines += [f"{name} {zone[name]}", f"*.{name} {zone[name]}"]

@@ -11,7 +11,7 @@ a user gave other files than the host has.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING
 
 from ....model.finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...system import Host
@@ -22,7 +22,7 @@ from .choice import HOSTS, Choice, choose, trace
 from .desired import Desired, collect, service_verdicts
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Plan, Settings
+    from ....model.types.plan import Plan
 
 LEFT_OVER = "left over from another backend"
 
@@ -43,7 +43,7 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
         *hosts_file.left_over(host, section, LEFT_OVER),
     ]
     if names:
-        filter_ = describe(host, choice, section["settings"])
+        filter_ = backend(choice.name).describe(host, choice.observed, section["settings"])
         verdicts = filtering.observe(host, section, desired, filter_, leftovers)
         return [*verdicts[:-1], private_view.observe(host, section), verdicts[-1]]
     verdicts = service_verdicts(section, desired, frozenset(), Finding("name", ""))
@@ -66,7 +66,8 @@ def enforce(host: Host, plan: Plan) -> Changes:
     desired = _desired(host, plan)
     if not desired.names:
         return lift(host, plan)
-    actions = switching.put(host, describe(host, choice, section["settings"]), desired)
+    filter_ = backend(choice.name).describe(host, choice.observed, section["settings"])
+    actions = switching.put(host, filter_, desired)
     actions += switching.take_away(host, choice.observed, others)
     old = hosts_file.lift(host, section)
     refused = [*hosts_file.refusals(desired), *old.refused]
@@ -82,14 +83,6 @@ def lift(host: Host, plan: Plan) -> Changes:
     old = hosts_file.lift(host, section)
     away = switching.take_away(host, choice.observed, choice.traced)
     return old._replace(actions=[*away, *old.actions, *_read_again(host, choice, old)])
-
-
-def describe(host: Host, choice: Choice, settings: Settings) -> Any:
-    """The chosen backend's `Filter`."""
-    module = backend(choice.name)
-    if choice.name == "resolved":
-        return module.describe(host, choice.observed, settings.get("upstreams", ()))
-    return module.describe(host, choice.observed)
 
 
 def _read_again(host: Host, choice: Choice, changes: Changes) -> list[Action]:

@@ -35,10 +35,15 @@ def render(names: Iterable[str], made: bool) -> bytes:
     """The block that blocks some names, and has the witness; nothing for none. `made` notes that there was no file
     before.
     """
-    lines = [sink + b" " + name.encode("ascii") for name in sorted(set(names)) for sink in SINKS]
-    if not lines:
+    found = blocking(names)
+    if not found:
         return b""
-    return b"\n".join([BEGIN + (NEW_FILE if made else b""), _NOTE, _WITNESS, *lines, END, b""])
+    return b"\n".join([BEGIN + (NEW_FILE if made else b""), _NOTE, _WITNESS, *found, END, b""])
+
+
+def blocking(names: Iterable[str]) -> list[bytes]:
+    """The lines that block some names."""
+    return [sink + b" " + name.encode("ascii") for name in sorted(set(names)) for sink in SINKS]
 
 
 def blocked(ours: bytes) -> set[str]:

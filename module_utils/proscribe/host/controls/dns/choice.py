@@ -63,7 +63,8 @@ def _fitting(host: Host, observed: Observed) -> list[str]:
     servers = [name for name, unit in units.items() if unit in observed.units]
     names = [name for name in servers if observed.units[units[name]]]
     if observed.units.get("NetworkManager.service"):
-        manager = backend("networkmanager")
-        if manager.mode(host) == "dnsmasq" or host.stat(manager.SWITCH) is not None:
+        from .backends import networkmanager
+
+        if networkmanager.mode(host) == "dnsmasq" or host.stat(networkmanager.SWITCH) is not None:
             names.append("networkmanager")
     return list(dict.fromkeys([*names, *servers]))  # one that is meant to run and does not is still the host's resolver

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # "internal" is reserved for private use (ICANN, 2024); "invalid" will not do, since systemd-resolved answers it itself.
 WITNESS = "filter.proscribe.internal"
+EXPORT_WITNESS = "export.proscribe.internal"  # of a network's resolver, which must not answer in a host's place
 ADDRESS = "127.80.82.83"  # nothing listens there
 PATIENCE = 6.0  # seconds for each of the two questions; an answer of this host takes much less than one of them
 _IPV4, _BOTH = (

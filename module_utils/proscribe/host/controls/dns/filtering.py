@@ -17,6 +17,7 @@ from .desired import Desired, covering, service_verdicts
 from .effect import WITNESS, Tried, of_filter
 from .observed import RESOLV_CONF, STUBS, content, loopback, nameservers, queried_besides
 from .question import GAVE_UP, TXT, WAITS, ask
+from .rendering import Language
 
 if TYPE_CHECKING:
     from ....model.types.plan import Section
@@ -47,7 +48,7 @@ class Filter(NamedTuple):
 
     manager: str  # of its findings: dnsmasq, unbound, ...
     file: str  # the path of the file with the names
-    render: Callable[[Desired], str]  # its text
+    language: Language  # of that file
     stages: Callable[[str], Sequence[Stage]]  # all that has to be there for that text to be in effect
     check: Sequence[str]  # has the tool read a candidate, whose path comes last
     units: Sequence[str]  # that its resolvers run in
@@ -55,6 +56,11 @@ class Filter(NamedTuple):
     bypasses: Sequence[Finding] = ()  # bypasses that enforcing does not close
     routed: Sequence[tuple[str, str]] = ()  # (link, domain): what systemd-resolved asks a link's own servers
     openers: Sequence[tuple[str, str, str]] = ()  # lines of the organisation's own: (path, line, the name it opens)
+    more: str = ""  # further lines of the file
+
+    def render(self, desired: Desired) -> str:
+        """The text of the file. Raises ControlError for a name that is none."""
+        return rendering.text(self.language, desired) + self.more
 
 
 def observe(
@@ -75,7 +81,7 @@ def observe(
     served = current == text and not idle and not unseen
     is_stub = any(address in STUBS for stage in stages for address, _ in stage.answers)
     effect = of_filter(host, desired, partial(_gives_up, host, stages), not is_stub) if served else Tried()
-    blocked = (names if current == text else rendering.blocked(current)) - {effect.opened}
+    blocked = (names if current == text else set(filter_.language.blocked.findall(current))) - {effect.opened}
     unseen = unseen or effect.unseen
     verdicts = service_verdicts(section, desired, blocked, pattern, idle or effect.idle, unseen)
     if served:  # a restart corrects nothing of what is wrong all the same
@@ -84,7 +90,7 @@ def observe(
         from . import hits  # a host without a filter has no use for it
 
         of = {f"dns/{id_}": set(names) - set(desired.left) for id_, names in desired.services.items()}
-        counts = hits.count(host, filter_.logs, of)
+        counts = hits.count(host, filter_.logs, filter_.language.hit, of)
         verdicts = [verdict._replace(attempts=counts.get(verdict.rule, 0)) for verdict in verdicts]
     past = [*filter_.bypasses, *_routed(filter_, names), *_without_effect(filter_, effect), *_beside(host, text)]
     whole = judge("dns/resolver", section, [*wrong, *leftovers, *past], unseen)

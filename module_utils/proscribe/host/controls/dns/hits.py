@@ -6,23 +6,23 @@ the plan knows. The newest LINES lines are read: a journal may be large, and mor
 
 from __future__ import annotations
 
-from typing import AbstractSet, Iterator, Mapping
+from typing import TYPE_CHECKING, AbstractSet, Iterator, Mapping
 
-from ....base.patterns import pattern
 from ...system import ControlError, Host
 from .desired import covering
 from .effect import queried_here
 
+if TYPE_CHECKING:
+    from typing import Pattern
+
 LINES = 5000
 PATIENCE = 5  # seconds
 
-# unbound (log-local-actions): `info: wechat.com. always_nxdomain 127.0.0.1@39478 photos.wechat.com. A IN`.
-# dnsmasq (log-queries): `config photos.wechat.com is NXDOMAIN`.
-_HIT = pattern(r"(?:^| )(?:(\S+)\. always_nxdomain \S+@\d+ (\S+)\. \S+ IN|config (\S+) is NXDOMAIN)$")
 
-
-def count(host: Host, unit: str, services: Mapping[str, AbstractSet[str]]) -> dict[str, int]:
-    """The hits of each service that had any; `services` are the names that are blocked for each."""
+def count(host: Host, unit: str, hit: Pattern[str], services: Mapping[str, AbstractSet[str]]) -> dict[str, int]:
+    """The hits of each service that had any; `services` are the names that are blocked for each, `hit` is of the
+    resolver's language.
+    """
     journalctl = host.tool("journalctl")
     if journalctl is None or not host.privileged:
         return {}
@@ -33,15 +33,15 @@ def count(host: Host, unit: str, services: Mapping[str, AbstractSet[str]]) -> di
         return {}
     blocked = {name for names in services.values() for name in names}
     found: dict[str, int] = {}
-    for name in named(text):
+    for name in named(text, hit):
         nearest = covering(name.lower(), blocked)
         for id_ in (id_ for id_, names in services.items() if nearest and nearest in names):
             found[id_] = found.get(id_, 0) + 1
     return found
 
 
-def named(text: str) -> Iterator[str]:
+def named(text: str, hit: Pattern[str]) -> Iterator[str]:
     """The names in the lines about hits, without those that observations have asked for."""
     for line in text.splitlines():
-        if (hit := _HIT.search(line)) and not queried_here(hit[2] or hit[3]):
-            yield hit[1] or hit[3]
+        if (found := hit.search(line)) and not queried_here(found[found.lastindex or 0]):
+            yield found[1]

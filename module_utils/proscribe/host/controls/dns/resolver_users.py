@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...system import Host, Process
+from ...system import Host
+from .backends.registry import backend
 from .choice import HOSTS, choose
 
 if TYPE_CHECKING:
@@ -22,23 +23,4 @@ def resolver_users(host: Host, plan: Plan) -> list[str]:
     choice = choose(host, section["settings"]) if section["mode"] == "enforce" else None
     if choice is None or choice.name == HOSTS:
         return []
-    if choice.name == "resolved":
-        from .backends.resolved import user
-
-        return sorted({"systemd-resolve", user(host)})
-    if choice.name == "networkmanager":
-        return _dnsmasq_of(host, choice.observed.units["NetworkManager.service"])
-    pid = choice.observed.units[f"{choice.name}.service"]
-    owner = host.owner(Process(pid, "")) if pid else None
-    return [owner.name] if owner else []
-
-
-def _dnsmasq_of(host: Host, manager: int) -> list[str]:
-    """The accounts of the dnsmasq that NetworkManager started, and of NetworkManager where it has started none yet."""
-    found = set()
-    for process in host.processes()[0]:
-        status = host.text(f"/proc/{process.pid}/status") or ""
-        if process.exe.endswith("/dnsmasq") and f"\nPPid:\t{manager}\n" in status:
-            owner = host.owner(process)
-            found.update([owner.name] if owner else [])
-    return sorted(found)
+    return backend(choice.name).users(host, choice.observed)

@@ -7,12 +7,16 @@ file switches it on.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ....system import WRITTEN_BY, Host
-from .. import override_lines, rendering
 from ..filtering import Filter, Stage
 from ..observed import Observed, content, loopback, round_it
-from .declaration import MANAGER, Declared
-from .dnsmasq import openers
+from .declaration import MANAGER, Declared, Forwarders
+from .dnsmasq import LANGUAGE, logs_queries, openers
+
+if TYPE_CHECKING:
+    from .....model.types.plan import Settings
 
 NAME = "networkmanager"
 UNIT = "NetworkManager.service"
@@ -20,6 +24,13 @@ FOLDER = "/etc/NetworkManager/dnsmasq.d"
 FILE = f"{FOLDER}/proscribe.conf"
 SWITCH = "/etc/NetworkManager/conf.d/zz-proscribe.conf"
 ADDRESS = "127.0.0.1"  # where NetworkManager has its dnsmasq listen
+DECLARED = Declared(
+    NAME,
+    MANAGER,
+    UNIT,
+    (FILE, SWITCH),
+    (Forwarders((FOLDER,), ("server=",)), Forwarders(("/run/NetworkManager/no-stub-resolv.conf",), ("nameserver ",))),
+)
 RELOAD = ("nmcli", "general", "reload", "conf,dns-full")
 # In the order in which NetworkManager reads them (NetworkManager.conf(5)): a later one wins.
 CONFIGURATION = (
@@ -31,7 +42,6 @@ CONFIGURATION = (
 
 
 def missing(host: Host, observed: Observed) -> str:
-    """What this backend lacks on a host, and what to do about it; "" if it is possible."""
     if not observed.units.get(UNIT):
         return f"{UNIT} does not run on this host"
     if host.tool("dnsmasq") is None:
@@ -60,8 +70,7 @@ def mode(host: Host) -> str:
     return said
 
 
-def describe(host: Host, observed: Observed) -> Filter:
-    """NetworkManager's dnsmasq as a filter."""
+def describe(host: Host, observed: Observed, settings: Settings) -> Filter:
     switched = mode(host) == "dnsmasq"
     switch = {} if switched else {SWITCH: f"# {WRITTEN_BY}\n[main]\ndns=dnsmasq\n"}
     others = [f"{FOLDER}/{name}" for name in host.list(FOLDER) if f"{FOLDER}/{name}" != FILE]
@@ -69,20 +78,28 @@ def describe(host: Host, observed: Observed) -> Filter:
     return Filter(
         manager=NAME,
         file=FILE,
-        render=rendering.dnsmasq,
+        language=LANGUAGE,
         stages=lambda text: [Stage({FILE: text, **switch}, [RELOAD], [(ADDRESS, 53)], left=[RELOAD])],
         check=(host.tool("dnsmasq") or "dnsmasq", "--test", "-C"),
         units=(UNIT,),
-        logs=UNIT if override_lines.logs_queries(content(host, path) for path in others) else "",
+        logs=UNIT if logs_queries(content(host, path) for path in others) else "",
         bypasses=round_it(host, observed, NAME) if led or host.stat(SWITCH) is not None else (),
         openers=openers(host, others, ()),
     )
 
 
 def standing(host: Host, observed: Observed) -> list[Stage]:
-    """What of this backend can be on a host."""
     reload = [RELOAD] if observed.units.get(UNIT) else []
     return [Stage({FILE: "", SWITCH: ""}, (), (), left=reload)]
 
 
-DECLARED = Declared(NAME, MANAGER, UNIT, (FILE, SWITCH))
+def users(host: Host, observed: Observed) -> list[str]:
+    """The accounts of the dnsmasq that NetworkManager started."""
+    manager = observed.units[UNIT]
+    found = set()
+    for process in host.processes()[0]:
+        status = host.text(f"/proc/{process.pid}/status") or ""
+        if process.exe.endswith("/dnsmasq") and f"\nPPid:\t{manager}\n" in status:
+            owner = host.owner(process)
+            found.update([owner.name] if owner else [])
+    return sorted(found)

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Mapping
+
+if TYPE_CHECKING:
+    from .declaration import Backend
 
 # By name: the kind, the service that it lives with, and the files by which what it has left is known.
 FILTERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
@@ -43,7 +46,7 @@ FILTERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 }
 
 
-def backend(name: str) -> Any:
+def backend(name: str) -> Backend:
     """The module of a filter, compiled on a host only where it is needed. Raises KeyError."""
     if name == "dnsmasq":
         from . import dnsmasq

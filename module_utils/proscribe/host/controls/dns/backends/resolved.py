@@ -8,17 +8,19 @@ the filter has such a port: it never asks itself. The port is below 1024: no use
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from .....base.patterns import pattern
 from .....model.finding import Finding
 from ....system import WRITTEN_BY, Host
 from ... import management_exemptions
-from .. import rendering
-from ..desired import Desired
 from ..filtering import Filter, Stage, restarting
 from ..observed import STUBS, UPLINKS, Observed, content, round_it
-from .declaration import STUB, Declared
+from .declaration import STUB, Declared, Forwarders
+from .dnsmasq import LANGUAGE
+
+if TYPE_CHECKING:
+    from .....model.types.plan import Settings
 
 NAME = "resolved"
 UNIT = "systemd-resolved.service"
@@ -31,6 +33,17 @@ DROP_IN = "/etc/systemd/resolved.conf.d/zz-proscribe.conf"
 # In the order in which systemd-resolved reads them (resolved.conf(5)); of two drop-ins with one name the first counts.
 MAIN_FILES = ("/etc/systemd/resolved.conf", "/run/systemd/resolved.conf", "/usr/lib/systemd/resolved.conf")
 DROP_INS = ("/etc/systemd/resolved.conf.d", "/run/systemd/resolved.conf.d", "/usr/lib/systemd/resolved.conf.d")
+DECLARED = Declared(
+    NAME,
+    STUB,
+    UNIT,
+    (DROP_IN, UNIT_FILE, FILE),
+    (
+        Forwarders((UPLINKS,), ("nameserver ",)),
+        Forwarders((MAIN_FILES[0], DROP_INS[0]), ("DNS=",)),
+        Forwarders((FILE,), ("server=",)),
+    ),
+)
 _SERVER = pattern(r"\[([0-9a-fA-F:.]+)\](?::(\d+))?|([0-9.]+)(?::(\d+))?|([0-9a-fA-F:.]+)")
 _LINK = pattern(r".*\((.*)\).*")
 
@@ -62,7 +75,6 @@ WantedBy=multi-user.target
 
 
 def missing(host: Host, observed: Observed) -> str:
-    """What this backend lacks on a host, and what to do about it; "" if it is possible."""
     if UNIT not in observed.units:
         return f"{UNIT} does not run on this host"
     if host.tool("dnsmasq") is None:
@@ -72,10 +84,10 @@ def missing(host: Host, observed: Observed) -> str:
     return ""
 
 
-def describe(host: Host, observed: Observed, upstreams: Sequence[str]) -> Filter:
-    """systemd-resolved with a dnsmasq behind it, as a filter. `upstreams` are queried instead of those of the host."""
+def describe(host: Host, observed: Observed, settings: Settings) -> Filter:
+    """With proscribe_dns_upstreams the filter asks these instead of those of the host."""
     dnsmasq = host.tool("dnsmasq") or "dnsmasq"
-    servers = list(upstreams) or global_servers(host)
+    servers = settings.get("upstreams") or global_servers(host)
     unit = _UNIT.format(written_by=WRITTEN_BY, dnsmasq=dnsmasq, file=FILE)
     drop_in = f"# {WRITTEN_BY}\n[Resolve]\nDNS=\nDNS={ADDRESS}:{PORT}\nDomains=~.\n"
     own, front = standing(host, observed)
@@ -84,7 +96,8 @@ def describe(host: Host, observed: Observed, upstreams: Sequence[str]) -> Filter
     return Filter(
         manager=NAME,
         file=FILE,
-        render=lambda desired: _render(host, desired, servers),
+        language=LANGUAGE,
+        more=_options(host, servers),
         stages=lambda text: [
             own._replace(
                 files={FILE: text, UNIT_FILE: unit},
@@ -106,7 +119,7 @@ def describe(host: Host, observed: Observed, upstreams: Sequence[str]) -> Filter
 
 
 def standing(host: Host, observed: Observed) -> list[Stage]:
-    """What of this backend can be on a host: the filter, and what leads systemd-resolved to it."""
+    """The filter, and what leads systemd-resolved to it."""
     restart = restarting(UNIT, "try-restart") if UNIT in observed.units else []
     own = Stage(
         {FILE: "", UNIT_FILE: ""},
@@ -119,7 +132,11 @@ def standing(host: Host, observed: Observed) -> list[Stage]:
     return [own, Stage({DROP_IN: ""}, (), (), left=restart)]
 
 
-def user(host: Host) -> str:
+def users(host: Host, observed: Observed) -> list[str]:
+    return sorted({"systemd-resolve", _user(host)})
+
+
+def _user(host: Host) -> str:
     """The account that the filter runs for once it has its port."""
     accounts = (host.text("/etc/passwd") or "").splitlines()
     return "dnsmasq" if any(line.startswith("dnsmasq:") for line in accounts) else "nobody"
@@ -130,11 +147,13 @@ def global_servers(host: Host) -> list[str]:
     return [server for server in map(_for_dnsmasq, _global(host, ours=False)) if server]
 
 
-def _render(host: Host, desired: Desired, servers: Sequence[str]) -> str:
-    """The filter's whole file. systemd-resolved has the cache and reads /etc/hosts, so the filter need not."""
+def _options(host: Host, servers: Sequence[str]) -> str:
+    """What the filter's file has beside the names. systemd-resolved has the cache and reads /etc/hosts: the filter need
+    not.
+    """
     upstream = ["no-resolv", *(f"server={server}" for server in servers)] if servers else [f"resolv-file={UPLINKS}"]
     own = [f"port={PORT}", f"listen-address={ADDRESS}", "bind-interfaces", "no-hosts", "cache-size=0"]
-    return "\n".join([rendering.dnsmasq(desired) + f"user={user(host)}", *own, *upstream, ""])
+    return "\n".join([f"user={_user(host)}", *own, *upstream, ""])
 
 
 def _global(host: Host, ours: bool) -> list[str]:
@@ -191,6 +210,3 @@ def _for_all(links: Sequence[tuple[str, str]]) -> list[Finding]:
     """Links that want every name asked of their own servers, as some VPNs have it."""
     detail = "its own name servers are asked for every name too"
     return [Finding("link", link, manager=NAME, detail=detail) for link, domain in links if domain == "~."]
-
-
-DECLARED = Declared(NAME, STUB, UNIT, (DROP_IN, UNIT_FILE, FILE))

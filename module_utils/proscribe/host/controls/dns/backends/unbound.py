@@ -1,25 +1,60 @@
-"""Backend: an unbound that the host runs as its resolver gets one more file among those it includes.
-
-It is started again and not reloaded: so a file that it cannot live with shows at once, and older answers are forgotten.
-"""
+"""Backend: an unbound that the host runs as its resolver gets one more file among those it includes."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Iterable
+
+from .....base.patterns import MULTILINE, pattern
 from ....system import Host
-from .. import override_lines, rendering
-from ..filtering import Filter, Stage, restarting
-from ..observed import Observed, content, round_it
-from .declaration import SERVER, Declared
+from .. import drop_in
+from ..drop_in import FILE_NAME
+from ..filtering import Filter, Stage
+from ..observed import Observed, content
+from ..rendering import Language
+from .declaration import SERVER, Declared, Forwarders
+
+if TYPE_CHECKING:
+    from .....model.types.plan import Settings
 
 NAME = "unbound"
 UNIT = "unbound.service"
 CONF = "/etc/unbound/unbound.conf"
 FOLDERS = ("/etc/unbound/unbound.conf.d", "/etc/unbound/conf.d", "/etc/unbound/local.d")  # Debian's, Fedora's
-FILE_NAME = "proscribe.conf"
+DECLARED = Declared(
+    NAME,
+    SERVER,
+    UNIT,
+    tuple(f"{folder}/{FILE_NAME}" for folder in FOLDERS),
+    (Forwarders((CONF, *FOLDERS), ("forward-addr:",)),),
+)
+
+# The kinds of local zones in which a name may get an address (unbound.conf(5)).
+_OPEN_ZONES = ("transparent", "typetransparent", "redirect", "inform", "always_transparent", "nodefault")
+
+
+def _lines(blocked: Iterable[str], through: Iterable[str]) -> list[str]:
+    """Local zones need none of unbound's modules, so the organisation's chain of modules stays as it is."""
+    zones = [f'  local-zone: "{name}." always_nxdomain' for name in blocked]
+    return [*zones, *(f'  local-zone: "{name}." transparent' for name in through)]
+
+
+def _witness(name: str, text: str, address: str) -> list[str]:
+    records = (f'TXT "{text}"', *([f"A {address}"] if address else []))
+    return [f"  local-data: '{name}. 0 IN {record}'" for record in records]
+
+
+LANGUAGE = Language(
+    lines=_lines,
+    witness=_witness,
+    blocked=pattern(r'^  local-zone: "([^"]+)\." always_nxdomain$', MULTILINE),
+    # `info: wechat.com. always_nxdomain 127.0.0.1@39478 photos.wechat.com. A IN`
+    hit=pattern(r"(?:^| )(\S+)\. always_nxdomain \S+@\d+ (\S+)\. \S+ IN$"),
+    head=("server:",),
+    logging=("  log-local-actions: yes",),  # a line for each answer out of a local zone, which it names
+)
 
 
 def missing(host: Host, observed: Observed) -> str:
-    """What this backend lacks on a host, and what to do about it; "" if it is possible."""
     if UNIT not in observed.units:
         return f"{UNIT} does not run: install unbound, start it and have the host ask it"
     if not _folders(host):
@@ -27,30 +62,21 @@ def missing(host: Host, observed: Observed) -> str:
     return ""
 
 
-def describe(host: Host, observed: Observed) -> Filter:
-    """The host's unbound as a filter."""
+def describe(host: Host, observed: Observed, settings: Settings) -> Filter:
     folders = _folders(host)
-    file = f"{folders[0]}/{FILE_NAME}"
-    address = observed.local or "127.0.0.1"
-    others = [CONF, *(f"{folder}/{name}" for folder in folders for name in host.list(folder) if name != FILE_NAME)]
-    return Filter(
-        manager=NAME,
-        file=file,
-        render=rendering.unbound,
-        stages=lambda text: [Stage({file: text}, restarting(UNIT), [(address, 53)], left=restarting(UNIT))],
-        check=(host.tool("unbound-checkconf") or "unbound-checkconf",),
-        units=(UNIT,),
+    others = drop_in.others(host, CONF, folders)
+    return drop_in.filter_of(host, observed, NAME, UNIT, folders[0], LANGUAGE, "unbound-checkconf")._replace(
         logs=UNIT,
-        bypasses=round_it(host, observed, NAME),
-        openers=[(path, *found) for path in others for found in override_lines.unbound(content(host, path))],
+        openers=[(path, *found) for path in others for found in overrides(content(host, path))],
     )
 
 
 def standing(host: Host, observed: Observed) -> list[Stage]:
-    """What of this backend can be on a host."""
-    restart = restarting(UNIT, "try-restart") if UNIT in observed.units else []
-    folders = dict.fromkeys([*_folders(host), *FOLDERS])
-    return [Stage({f"{folder}/{FILE_NAME}": ""}, (), (), left=restart) for folder in folders]
+    return drop_in.standing(observed, UNIT, [*_folders(host), *FOLDERS])
+
+
+def users(host: Host, observed: Observed) -> list[str]:
+    return drop_in.users(host, observed, UNIT)
 
 
 def _folders(host: Host) -> list[str]:
@@ -62,4 +88,15 @@ def _folders(host: Host) -> list[str]:
     return list(dict.fromkeys(folder for folder, _, name in names if folder and name in ("*", "*.conf")))
 
 
-DECLARED = Declared(NAME, SERVER, UNIT, tuple(f"{folder}/{FILE_NAME}" for folder in FOLDERS))
+def overrides(text: str) -> list[tuple[str, str]]:
+    """(line, name) for every local zone that may have an address, `local-data`, and zone that is forwarded."""
+    found = []
+    for line in text.splitlines():
+        line = line.partition("#")[0].strip()
+        key, _, value = line.partition(":")
+        words = value.replace('"', " ").replace("'", " ").split()
+        if words and (
+            key in ("local-data", "name") or (key == "local-zone" and words[1:2] and words[1] in _OPEN_ZONES)
+        ):
+            found += [(line, words[0].strip(".").lower())]
+    return [(line, name) for line, name in found if name]

@@ -1,0 +1,51 @@
+"""Where the configurations of resolvers name the servers that they ask.
+
+`python tests/derived` writes this file from what the backends declare (dns/backends/declaration.py).
+"""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+# Files, and folders of files; and how a line begins that names some, with its mark.
+FORWARDERS: Sequence[tuple[Sequence[str], Sequence[str]]] = (
+    (
+        (
+            "/etc/dnsmasq.conf",
+            "/etc/dnsmasq.d",
+        ),
+        ("server=",),
+    ),
+    (
+        (
+            "/etc/unbound/unbound.conf",
+            "/etc/unbound/unbound.conf.d",
+            "/etc/unbound/conf.d",
+            "/etc/unbound/local.d",
+        ),
+        ("forward-addr:",),
+    ),
+    (
+        ("/etc/NetworkManager/dnsmasq.d",),
+        ("server=",),
+    ),
+    (
+        ("/run/NetworkManager/no-stub-resolv.conf",),
+        ("nameserver ",),
+    ),
+    (
+        ("/run/systemd/resolve/resolv.conf",),
+        ("nameserver ",),
+    ),
+    (
+        (
+            "/etc/systemd/resolved.conf",
+            "/etc/systemd/resolved.conf.d",
+        ),
+        ("DNS=",),
+    ),
+    (
+        ("/etc/proscribe/dns.conf",),
+        ("server=",),
+    ),
+)
