@@ -20,8 +20,9 @@ SHOWN = {
 GUIDES = {path: parts for path, parts in SHOWN.items() if any(isinstance(part, File) for part in parts)}
 PARTS = (
     *(*FOR_DERIVED, "pyproject.toml", "tests/conftest.py", "tests/properties.py", "tests/suite"),
-    *("tests/unit/controls/made_users.py", "tests/unit/report"),
+    *("tests/unit/controls", "tests/unit/enforcement_points", "tests/unit/schedule", "tests/unit/report"),
 )
+PYTEST = "tests/tool pytest "
 # What a service and a channel are read by.
 READ = """
 import sys
@@ -35,7 +36,7 @@ channels()
 
 
 def test_there_are_guides_to_follow() -> None:
-    assert len(GUIDES) >= 4
+    assert len(GUIDES) >= 6
 
 
 @pytest.mark.parametrize("path", GUIDES)
@@ -49,5 +50,8 @@ def test_what_a_guide_shows_is_all_that_has_to_be_written(path: str, tmp_path: P
     (shown,) = [part for part in GUIDES[path] if isinstance(part, Command) and "tests/derived" in part.text]
     assert run(checkout, "tests/derived").splitlines() == list(shown.output)
     run(checkout, "-c", READ)
-    if tests := [file.name for file in files if Path(file.name).name.startswith("test_")]:
-        run(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+    tests = [file.name for file in files if Path(file.name).name.startswith("test_")]
+    contracts = [part.text.split()[2:] for part in GUIDES[path] if isinstance(part, Command) and PYTEST in part.text]
+    for arguments in (tests, *contracts):
+        if arguments:
+            run(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ...rollout.limits import AUTO, read_batches, read_max_change, read_max_failures
 from ..reading.values import choice, length
 from . import schedule_values as scheduled
-from .channels import read_notify
+from .channels import names, read_notify
 from .variable import part, variable
 
 
@@ -106,6 +106,6 @@ class Schedule:
     notify: Mapping[str, str] = variable(
         {},
         read_notify,
-        "Where a scheduled run sends a notification of drift: {webhook: a URL that takes JSON, mail: an address}. "
+        f"Where a scheduled run sends a notification of drift, by channel: {' or '.join(names())}; docs/scheduling.md. "
         "In group_vars/all.yml.",
     )

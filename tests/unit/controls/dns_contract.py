@@ -1,0 +1,84 @@
+"""A host on which a resolver runs, for what every DNS filter has to pass (test_dns_contract.py).
+
+The test file of a backend, test_dns_backend_<name>.py, describes its resolver as `SAMPLE`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from proscribe.host.controls.dns import rendering
+from proscribe.host.controls.dns.backends.registry import FILTERS
+from proscribe.host.controls.dns.question import TXT
+from proscribe.host.system import Host, Result
+
+UPSTREAM = "192.0.2.77"  # what the resolver asks, by its own configuration
+OPENED = "photos.wechat.com"  # what a line of the organisation's own opens
+ACCOUNT = "resolver"  # of the processes 77 and 80
+SYSTEM = "etc/systemd/system"
+
+
+class Sample(NamedTuple):
+    """A resolver as the organisation has set it up: the host asks it, and it asks UPSTREAM."""
+
+    files: Mapping[str, str]  # what is on the host beside the usual, by path from /
+    refusal: str  # a line of its log about OPENED, which was refused
+    tools: Sequence[str] = ()  # programs that have to be there
+    links: Mapping[str, str] = {}
+    users: Sequence[str] = (ACCOUNT,)
+    opens: bool = True  # whether a line in the files opens OPENED
+
+
+class Machine(Host):
+    """The host. Its resolver has read what is in the file of the filter, unless it is `deaf`."""
+
+    def __init__(self, root: Path, name: str, sample: Sample) -> None:
+        super().__init__(str(root), self.run_tool)
+        self.unit = FILTERS[name][1]
+        self.file, self.deaf = "", False
+        usual = {
+            "etc/hosts": "127.0.0.1 localhost\n",
+            "etc/resolv.conf": "nameserver 127.0.0.1\n",
+            "etc/passwd": f"{ACCOUNT}:x:7:7::/:/bin/false\n",
+            "proc/77/status": "Name:\tx\nPPid:\t1\nUid:\t7\t7\t7\t7\n",
+            **dict.fromkeys((f"{SYSTEM}/README", f"{SYSTEM}/multi-user.target.wants/README", "var/lib/README"), ""),
+        }
+        tools = dict.fromkeys((f"usr/sbin/{tool}" for tool in ("systemctl", *sample.tools)), "")
+        for path, text in {**usual, **sample.files, **tools}.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text)
+            (root / path).chmod(0o755 if path in tools else 0o644)
+        for path, target in sample.links.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).symlink_to(target)
+
+    privileged = True
+
+    def run_tool(self, argv: Sequence[str], **_: Any) -> Result:
+        if "show" in argv:
+            state = {True: ("active", 77), False: ("inactive", 0)}
+            units = [(unit, *state[unit == self.unit]) for unit in argv[argv.index("--") + 1 :]]
+            return Result(0, "\n".join(f"Id={unit}\nActiveState={how}\nMainPID={pid}\n" for unit, how, pid in units), "")
+        link = Path(self.root, SYSTEM, "multi-user.target.wants", argv[-1])
+        if "enable" in argv and not link.is_symlink():
+            link.symlink_to(f"/{SYSTEM}/{argv[-1]}")
+        elif "disable" in argv:
+            link.unlink(missing_ok=True)
+        if "restart" in argv or "reload" in argv:
+            self.deaf = False
+        return Result(0, "", "")
+
+    def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes:
+        text = rendering.digest_in(self.text(self.file) or "").encode() if self.file and not self.deaf else b""
+        if int.from_bytes(message[-4:-2], "big") != TXT or not text:
+            return struct.pack(">HHHHHH", 0x5052, 0x8180, 1, 0, 0, 0) + message[12:]
+        record = b"\xc0\x0c" + struct.pack(">HHIH", TXT, 1, 0, len(text) + 1) + bytes([len(text)]) + text
+        return struct.pack(">HHHHHH", 0x5052, 0x8180, 1, 1, 0, 0) + message[12:] + record
+
+    def tree(self) -> dict[str, str]:
+        """All files and links, but for what names tools and processes."""
+        paths = (path for path in Path(self.root).rglob("*") if path.is_symlink() or path.is_file())
+        return {str(path): "a link" if path.is_symlink() else path.read_text() for path in paths}

@@ -1,0 +1,111 @@
+"""What every format for enforcement points passes. What it makes of a plan, its own test says."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from made_export import AT, decision, plan
+from proscribe.controller.enforcement_points import manifest
+from proscribe.controller.enforcement_points.decision import decide
+from proscribe.controller.enforcement_points.declaration import HTTP, HTTPS, NO_PATHS, NotExportable, Rendered
+from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.model.plan import CONTROLS, RESTRICTED, sealed
+
+pytestmark = pytest.mark.parametrize("name", sorted(FORMATS))
+GUID = re.compile(r"\{[0-9A-F-]{36}\}")  # of the group, in names of files
+# A service that every control knows, so that each format has something to write.
+CHAT = {
+    "apps": {
+        "packages": {"deb": ["chat"]},
+        "bundle_ids": ["com.example.chat"],
+        "windows_processes": ["chat.exe"],
+        "windows_packages": {"winget": ["Example.Chat"]},
+    },
+    "browser": {"domains": ["chat.example"], "extensions": {"chrome": ["a" * 32], "firefox": ["chat@example"]}},
+    "dns": {"domains": ["chat.example"]},
+    "firewall": {"networks": ["192.0.2.0/24", "2001:db8::/32"], "ports": []},
+}
+
+
+def made(**changes: Any) -> dict[str, Any]:
+    """A plan that restricts the service, or has `changes` in it, for all controls."""
+    return plan({control: {"chat": {"mode": "enforce", **keys, **changes}} for control, keys in CHAT.items()})
+
+
+def export(name: str, a_plan: dict[str, Any], group: str = "web") -> Rendered:
+    format_ = FORMATS[name]
+    return format_.render(decision(a_plan, format_.controls, group))
+
+
+def test_it_declares_itself(name: str) -> None:
+    declared = FORMATS[name]
+    assert declared.name == name and declared.meant_for and "\n" not in declared.meant_for
+    assert declared.controls and set(declared.controls) <= set(CONTROLS)
+    assert declared.paths in (NO_PATHS, HTTP, HTTPS)
+
+
+def test_its_files_are_those_that_it_declares(name: str) -> None:
+    files = export(name, made()).files
+    assert files and all(files.values())
+    for path in files:
+        manifest.checked(path)
+    declared = [path for path in FORMATS[name].main.split(", ") if path and "<" not in path and "{" not in path]
+    assert set(declared) <= set(files)
+
+
+def test_one_decision_gives_one_set_of_bytes(name: str) -> None:
+    shuffled = made()
+    for section in shuffled["controls"].values():
+        section["services"] = dict(reversed(section["services"].items()))
+    assert export(name, made()) == export(name, made())
+    assert export(name, shuffled).files == export(name, made()).files
+
+
+def test_every_restricted_service_is_in_it_or_is_named_as_left_out(name: str) -> None:
+    a_plan, found = made(), export(name, made())
+    said = {*found.included, *(one.rule for one in found.left_out)}
+    for control in FORMATS[name].controls:
+        services = a_plan["controls"][control]["services"]
+        assert {f"{control}/{id_}" for id_, entry in services.items() if entry["mode"] in RESTRICTED} <= said
+    assert found.included
+
+
+def test_what_is_waived_is_not_in_it(name: str) -> None:
+    waived = made(mode="waived", waiver="W-1")
+    try:
+        found = export(name, waived)
+    except NotExportable:
+        return
+    assert [rule for rule in found.included if rule.endswith("/chat")] == []
+    if FORMATS[name].blocks:
+        assert not FORMATS[name].blocks(waived, "chat.example")
+
+
+def test_explain_is_told_that_it_blocks(name: str) -> None:
+    blocks = FORMATS[name].blocks
+    if blocks is None:
+        pytest.skip("explain says that it depends")
+    assert blocks(made(), "chat.example") or blocks(made(), "192.0.2.1")
+    assert not blocks(made(), "other.example") and not blocks(made(), "203.0.113.200")
+
+
+def test_without_its_controls_there_is_nothing_to_export(name: str) -> None:
+    a_plan = made()
+    for control in FORMATS[name].controls:
+        del a_plan["controls"][control]
+    with pytest.raises(NotExportable, match="nothing to export"):
+        decide({"host1": sealed(a_plan)}, AT, "", FORMATS[name].controls)
+
+
+@pytest.mark.parametrize("text", ["a\nb", "*/", "-->", '"; x', "\u2028x", "a\r\nb", "\0"])
+def test_a_text_of_the_inventory_begins_no_line_and_ends_no_comment(name: str, text: str) -> None:
+    harmless, hostile = (
+        {GUID.sub("", path): content for path, content in export(name, made(), group).files.items()}
+        for group in ("harmless", f"x{text}")
+    )
+    assert harmless.keys() == hostile.keys()
+    for path, content in hostile.items():
+        assert content.count(b"\n") == harmless[path].count(b"\n")
+        assert text.encode() not in content or text.encode() in harmless[path]

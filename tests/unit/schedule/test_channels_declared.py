@@ -1,0 +1,67 @@
+"""What every channel of `proscribe_notify` passes: its file of tasks is read as Ansible reads it, and nothing is sent.
+
+Which values one takes beyond that, and which it refuses, is in test_schedule_values.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from proscribe.controller.compile.restrictions.channels import FOLDER, channels, needs_setgid, read_notify
+from proscribe.controller.policy_errors import Expected
+
+pytestmark = pytest.mark.parametrize("name", channels())
+# Words of a task that name no module.
+KEYWORDS = {"name", "vars", "register", "retries", "delay", "until", "no_log", "changed_when", "failed_when", "when"}
+KEYWORDS |= {"loop", "loop_control", "timeout"}
+
+
+def block(name: str) -> dict[str, Any]:
+    (found,) = yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+def tasks(name: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """Each task, with the name of its module."""
+    for task in block(name)["block"]:
+        (module,) = task.keys() - KEYWORDS
+        yield task, module
+
+
+def test_its_example_is_a_value(name: str) -> None:
+    example = channels()[name].example
+    assert read_notify({name: example}) == {name: example}
+    assert needs_setgid({name: example}) is channels()[name].setgid
+
+
+@pytest.mark.parametrize("wrong", ["", " ", "-x", "--help", "{{ x }}", "a b", "EXAMPLE\n", "\nEXAMPLE", 7])
+def test_no_value_is_an_option_a_template_or_several_lines(name: str, wrong: object) -> None:
+    value = wrong.replace("EXAMPLE", channels()[name].example) if isinstance(wrong, str) else wrong
+    with pytest.raises(Expected, match=re.escape(channels()[name].expected)):
+        read_notify({name: value})
+
+
+def test_a_secret_is_in_no_message(name: str) -> None:
+    if not channels()[name].secret:
+        pytest.skip("its value is no secret")
+    with pytest.raises(Expected) as told:
+        read_notify({name: "a secret\n"})
+    assert "a secret" not in str(told.value)
+    assert [task["name"] for task, _ in tasks(name) if not task.get("no_log")] == []
+
+
+def test_it_sends_the_notification_to_its_value(name: str) -> None:
+    text = str(block(name)["block"])
+    assert f"proscribe_notify.{name}" in text
+    assert "proscribe_notice.facts" in text or "proscribe_notice.message" in text
+
+
+def test_its_tasks_are_named_and_say_their_module_in_full(name: str) -> None:
+    for task, module in tasks(name):
+        assert task["name"] and module.count(".") == 2
+        assert "shell" not in module, "what hosts and users wrote is in a notification: no shell reads it"
