@@ -61,7 +61,9 @@ class Machine(Host):
         if "show" in argv:
             state = {True: ("active", 77), False: ("inactive", 0)}
             units = [(unit, *state[unit == self.unit]) for unit in argv[argv.index("--") + 1 :]]
-            return Result(0, "\n".join(f"Id={unit}\nActiveState={how}\nMainPID={pid}\n" for unit, how, pid in units), "")
+            return Result(
+                0, "\n".join(f"Id={unit}\nActiveState={how}\nMainPID={pid}\n" for unit, how, pid in units), ""
+            )
         link = Path(self.root, SYSTEM, "multi-user.target.wants", argv[-1])
         if "enable" in argv and not link.is_symlink():
             link.symlink_to(f"/{SYSTEM}/{argv[-1]}")

@@ -58,7 +58,7 @@ def described(host: Host, name: str) -> Filter:
 
 def language(name: str) -> Language:
     """The language of a backend, which may be another one's."""
-    return importlib.import_module(registry.backend(name).__name__).LANGUAGE  # type: ignore[attr-defined,no-any-return]
+    return importlib.import_module(registry.backend(name).__name__).LANGUAGE
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_a_refusal_is_known_by_its_line_in_the_log(name: str) -> None:
     line = sample(name).refusal
     assert OPENED in line
     (found,) = hits.named(f"Started.\n{line}\n", language(name).hit)
-    assert OPENED == found or OPENED.endswith(f".{found}")
+    assert found == OPENED or OPENED.endswith(f".{found}")
     assert list(hits.named(line.replace(OPENED, OPENED.upper()), language(name).hit)) == []  # an observation's own
 
 

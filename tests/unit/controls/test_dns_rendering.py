@@ -198,28 +198,6 @@ def test_what_networkmanagers_dnsmasq_is_given_is_written_by_the_same_hand(tmp_p
     }
 
 
-LANGUAGES = (dnsmasq.LANGUAGE, unbound.LANGUAGE)
-NAMES = st.sets(st.from_regex(r"[a-z]{1,5}(\.[a-z0-9]{1,4}){0,2}\.(com|org)", fullmatch=True), max_size=6)
-
-
-@given(NAMES, NAMES)
-def test_the_names_come_back_out_of_a_file(names: set[str], through: set[str]) -> None:
-    desired = Desired({"service": sorted(names)}, {}, frozenset(through - names))
-    for language in LANGUAGES:
-        text = rendering.text(language, desired)
-        assert set(language.blocked.findall(text)) == names
-        assert len(rendering.digest_in(text)) == 32
-
-
-@given(NAMES, NAMES, NAMES)
-def test_two_files_that_differ_have_different_digests(names: set[str], more: set[str], through: set[str]) -> None:
-    first = Desired({"service": sorted(names)}, {}, frozenset(through - names))
-    second = Desired({"service": sorted(names | more)}, {}, frozenset(through - names - more))
-    for language in LANGUAGES:
-        one, other = rendering.text(language, first), rendering.text(language, second)
-        assert (rendering.digest_in(one) == rendering.digest_in(other)) is (one == other)
-
-
 @pytest.mark.parametrize(
     ("line", "names"),
     [

@@ -83,7 +83,7 @@ def test_what_is_waived_is_not_in_it(name: str) -> None:
         assert not FORMATS[name].blocks(waived, "chat.example")
 
 
-def test_explain_is_told_that_it_blocks(name: str) -> None:
+def test_explain_knows_that_it_blocks(name: str) -> None:
     blocks = FORMATS[name].blocks
     if blocks is None:
         pytest.skip("explain says that it depends")

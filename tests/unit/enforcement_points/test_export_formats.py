@@ -147,26 +147,6 @@ def test_a_tables_own_rules_and_ports():
     assert "firewall/dns-over-tls" in [one.rule for one in export("cidr", made).left_out]
 
 
-@pytest.mark.parametrize("name", sorted(FORMATS))
-def test_the_files_that_a_format_names_are_those_that_it_writes(name):
-    if not set(FORMATS[name].controls) <= {"dns", "browser", "firewall"}:
-        pytest.skip("its own test has plans for it")
-    written = [re.sub(r"\{[0-9A-F-]{36}\}", "{GUID}", file) for file in export(name).files]
-    named = [file for file in FORMATS[name].main.split(", ") if "<" not in file]
-    assert set(named) <= set(written)
-
-
-@pytest.mark.parametrize("name", sorted(FORMATS))
-def test_one_decision_gives_one_set_of_bytes(name):
-    if not set(FORMATS[name].controls) <= {"dns", "browser", "firewall"}:
-        pytest.skip("its own test has plans for it")
-    assert export(name) == export(name)
-    shuffled = plan()
-    for section in shuffled["controls"].values():
-        section["services"] = dict(reversed(section["services"].items()))
-    assert export(name, shuffled).files == export(name).files
-
-
 @st.composite
 def plans(draw, control, **keys):
     """Plans of a control with a few services that have these keys."""

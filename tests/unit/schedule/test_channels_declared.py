@@ -49,9 +49,9 @@ def test_no_value_is_an_option_a_template_or_several_lines(name: str, wrong: obj
 def test_a_secret_is_in_no_message(name: str) -> None:
     if not channels()[name].secret:
         pytest.skip("its value is no secret")
-    with pytest.raises(Expected) as told:
+    with pytest.raises(Expected) as refused:
         read_notify({name: "a secret\n"})
-    assert "a secret" not in str(told.value)
+    assert "a secret" not in str(refused.value)
     assert [task["name"] for task, _ in tasks(name) if not task.get("no_log")] == []
 
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 import plistlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 from xml.parsers.expat import ExpatError
 
 from ...host.controls.group_policy import accounts, policies
 from ...model.plan import RESTRICTED
+from ...model.types.plan import Entry
 from .declaration import Decision, LeftOut, NotExportable
 from .group_policy.identity import unique
 from .header import header, safe
@@ -68,13 +68,13 @@ def profile(decision: Decision) -> bytes:
     return content
 
 
-def _payload(decision: Decision, program: policies.Program, said: dict[str, Any]) -> dict[str, Any]:
+def _payload(decision: Decision, program: policies.Program, said: dict[str, object]) -> dict[str, object]:
     if program.family != policies.CHROMIUM:
         said = {SWITCH: True, **said}
     return _managed(decision, program.domain, program.name, said)
 
 
-def _managed(decision: Decision, domain: str, name: str, said: Mapping[str, Any]) -> dict[str, Any]:
+def _managed(decision: Decision, domain: str, name: str, said: Mapping[str, object]) -> dict[str, object]:
     """The payload that manages a program's preferences."""
     return {
         **said,
@@ -109,7 +109,7 @@ def without_bundle_id(decision: Decision) -> list[LeftOut]:
     ]
 
 
-def _restricted(decision: Decision) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _restricted(decision: Decision) -> Iterator[tuple[str, Entry]]:
     for id_, entry in decision.plan["controls"]["apps"]["services"].items():
         if entry["mode"] in RESTRICTED:
             yield id_, entry

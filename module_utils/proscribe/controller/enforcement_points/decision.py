@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Literal
 
 from ...model.plan import CONTROLS, RESTRICTED, sealed
 from ...model.types.plan import Entry, Plan, Section
@@ -16,9 +16,13 @@ from ..report.text.wording import some
 from .declaration import BY_TENANT, Decision, LeftOut, NotExportable
 
 # What hosts' plans have beside the policy: what follows later, whom to answer what.
-OF_HOSTS = ("digest", "later", "waivers", "answers", "group_policy")
-# What waivers make of an entry, and of those of other services (allow).
-WAIVED = ("mode", "waiver", "hours", "otherwise", "opens", "exceptions", "allow")
+OF_HOSTS: tuple[Literal["digest", "later", "waivers", "answers", "group_policy"], ...] = (
+    *("digest", "later", "waivers", "answers", "group_policy"),
+)
+# What waivers make of an entry beside its mode, and of those of other services (allow).
+WAIVED: tuple[Literal["waiver", "hours", "otherwise", "opens", "exceptions", "allow"], ...] = (
+    *("waiver", "hours", "otherwise", "opens", "exceptions", "allow"),
+)
 NARROWED = {
     "users": "users",
     "posix_groups": "groups of users",
@@ -41,16 +45,17 @@ def decide(plans: Mapping[str, Plan], at: datetime, group: str = "", needed: Seq
     left_out += tuple(LeftOut("", f"the control {control}", "It is off in proscribe_controls.") for control in off)
     # Browsers distinguish the accounts; a format of their section says whether it can.
     left_out += tuple(one for control in needed if control != "browser" for one in open_for_tenants(plan, control))
-    return Decision(plan, plan["digest"], str(plan.get("catalog", "")), group, tuple(sorted(plans)), at, left_out)
+    return Decision(plan, plan.get("digest", ""), plan.get("catalog", ""), group, tuple(sorted(plans)), at, left_out)
 
 
 def open_for_tenants(plan: Plan, control: str) -> list[LeftOut]:
     """The restricted services that a control leaves open for the organisation's tenants."""
-    services = plan["controls"].get(control, {}).get("by_tenant", ())
+    section = plan["controls"].get(control)
+    services = section.get("by_tenant", ()) if section else ()
     return [LeftOut(f"{control}/{id_}", "the service", BY_TENANT) for id_ in services]
 
 
-def join(plans: Mapping[str, Plan], needed: Sequence[str] = CONTROLS) -> tuple[dict[str, Any], tuple[LeftOut, ...]]:
+def join(plans: Mapping[str, Plan], needed: Sequence[str] = CONTROLS) -> tuple[Plan, tuple[LeftOut, ...]]:
     """The one plan of hosts, sealed, by their plans, and what of theirs is not in it. It is the very plan of the hosts
     where all have one and no waiver is narrowed. Raises NotExportable for hosts that differ in more than waivers.
     """
@@ -58,7 +63,7 @@ def join(plans: Mapping[str, Plan], needed: Sequence[str] = CONTROLS) -> tuple[d
         raise NotExportable("no host was chosen")
     hosts: dict[str, list[str]] = {}  # by the digest of their plan
     for host in sorted(plans):
-        hosts.setdefault(plans[host]["digest"], []).append(host)
+        hosts.setdefault(plans[host].get("digest", ""), []).append(host)
     first, *others = distinct = [plans[group[0]] for group in hosts.values()]
     audience = list(hosts.values())
     for other, its in zip(others, audience[1:]):
@@ -68,19 +73,20 @@ def join(plans: Mapping[str, Plan], needed: Sequence[str] = CONTROLS) -> tuple[d
                 " decision for all of its hosts: choose hosts that have one policy, with --group or --limit"
             )
     left_out: list[LeftOut] = []
-    joined = {key: value for key, value in first.items() if key not in OF_HOSTS}
+    joined = first.copy()
+    for key in OF_HOSTS:
+        joined.pop(key, None)
     joined["controls"] = controls = dict(first["controls"])
-    for control in first["controls"]:
-        sections = [plan["controls"].get(control) for plan in distinct]
+    for control, section in first["controls"].items():
         if control in needed:
-            controls[control] = _section(control, sections, audience, left_out)
-        elif any(section != sections[0] for section in sections):
+            controls[control] = _section(control, [plan["controls"][control] for plan in distinct], audience, left_out)
+        elif any(plan["controls"].get(control) != section for plan in distinct):
             del controls[control]
     same = len(distinct) == 1 and controls == first["controls"]
-    return (dict(first) if same else sealed(joined)), tuple(left_out)
+    return (first if same else sealed(joined)), tuple(left_out)
 
 
-def _policy(plan: Plan, needed: Sequence[str]) -> dict[str, Any]:
+def _policy(plan: Plan, needed: Sequence[str]) -> dict[str, object]:
     """What of a plan has to be the same on all hosts."""
     sections = {control: section for control, section in plan["controls"].items() if control in needed}
     return {
@@ -90,8 +96,8 @@ def _policy(plan: Plan, needed: Sequence[str]) -> dict[str, Any]:
                 **{key: value for key, value in section.items() if key != "nothing_known"},
                 "services": {
                     id_: {
-                        "mode": usual_mode(entry, section),
                         **{key: value for key, value in entry.items() if key not in WAIVED},
+                        "mode": usual_mode(entry, section),
                     }
                     for id_, entry in section["services"].items()
                 },
@@ -103,10 +109,10 @@ def _policy(plan: Plan, needed: Sequence[str]) -> dict[str, Any]:
 
 def usual_mode(entry: Entry, section: Section) -> str:
     """The mode of a service without its waivers."""
-    return str(entry.get("otherwise", section["mode"]) if entry["mode"] == "waived" else entry["mode"])
+    return entry.get("otherwise", section["mode"]) if entry["mode"] == "waived" else entry["mode"]
 
 
-def _difference(one: Any, other: Any) -> str:
+def _difference(one: object, other: object) -> str:
     """Where two plans first differ, as `controls.browser.settings.quic`; "" where they do not."""
     if one == other:
         return ""
@@ -117,11 +123,9 @@ def _difference(one: Any, other: Any) -> str:
     return "."
 
 
-def _section(
-    control: str, sections: Sequence[Mapping[str, Any]], hosts: Sequence[list[str]], left_out: list[LeftOut]
-) -> Mapping[str, Any]:
-    """A section of the joined plan, of the different ones and the hosts that have each; the same object as the first
-    where nothing is to be changed.
+def _section(control: str, sections: Sequence[Section], hosts: Sequence[list[str]], left_out: list[LeftOut]) -> Section:
+    """A section of the joined plan, of the different ones and the hosts that have each; the first of them where nothing
+    is to be changed.
     """
     first = sections[0]
     services = {
@@ -135,10 +139,10 @@ def _section(
 
 def _entry(
     rule: str,
-    entries: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+    entries: Sequence[tuple[Entry, Section]],
     hosts: Sequence[list[str]],
     left_out: list[LeftOut],
-) -> Mapping[str, Any]:
+) -> Entry:
     """A service of the joined plan: waived if it is everywhere, at all hours; else as it is without waivers."""
     first, section = entries[0]
     mode = usual_mode(first, section)
@@ -154,29 +158,31 @@ def _entry(
     elif mode not in RESTRICTED:
         left_out.append(LeftOut(rule, "the service", "It is reported where it is found, and not restricted."))
     permitted = set.intersection(*(set(entry.get("allow", ())) for entry, _ in entries))
-    allow = {"allow": [name for name in first["allow"] if name in permitted]} if "allow" in first else {}
+    joined = first.copy()
+    for key in WAIVED:
+        joined.pop(key, None)
+    if "allow" in first:
+        joined["allow"] = [name for name in first["allow"] if name in permitted]
     if all(entry["mode"] == "waived" and "hours" not in entry for entry, _ in entries):
-        joined = {key: value for key, value in first.items() if key not in WAIVED}
-        joined.update(mode="waived", waiver=first["waiver"], **allow)
+        joined["mode"], joined["waiver"] = "waived", first["waiver"]
     else:
-        joined = {key: value for key, value in first.items() if key not in WAIVED}
-        joined.update(mode=mode, **allow)
+        joined["mode"] = mode
         left_out.extend(_not_waived(rule, [entry for entry, _ in entries], hosts))
     return first if joined == first else joined
 
 
-def _not_waived(rule: str, entries: Sequence[Mapping[str, Any]], hosts: Sequence[list[str]]) -> Iterator[LeftOut]:
+def _not_waived(rule: str, entries: Sequence[Entry], hosts: Sequence[list[str]]) -> Iterator[LeftOut]:
     """The waivers of a service that the point does not get, each once, with the hosts that have it."""
     found: dict[tuple[str, str], list[str]] = {}
     for entry, its in zip(entries, hosts):
-        whole = [entry] if entry["mode"] == "waived" else []
-        for one in (*whole, *entry.get("exceptions", ())):
-            found.setdefault((one["waiver"], _why(one)), []).extend(its)
+        whole = [(entry["waiver"], _why(entry))] if entry["mode"] == "waived" else []
+        for key in (*whole, *((one["waiver"], _why(one)) for one in entry.get("exceptions", ()))):
+            found.setdefault(key, []).extend(its)
     for (waiver, why), its in sorted(found.items()):
         yield LeftOut(rule, f"waiver {waiver} for {_hosts(sorted(its))}", why)
 
 
-def _why(one: Mapping[str, Any]) -> str:
+def _why(one: Mapping[str, object]) -> str:
     narrowed = [name for key, name in NARROWED.items() if one.get(key)]
     if narrowed:
         return f"This point does not know {' or '.join(narrowed)}, so the service stays blocked for all."
@@ -191,8 +197,8 @@ def _hosts(names: Iterable[str]) -> str:
 def waived(decision: Decision, controls: Iterable[str]) -> dict[str, str]:
     """The rules of some controls that waivers open at the point, each with its waiver."""
     return {
-        f"{control}/{id_}": str(entry["waiver"])
-        for control in controls
-        for id_, entry in decision.plan["controls"].get(control, {"services": {}})["services"].items()
+        f"{control}/{id_}": entry["waiver"]
+        for control in decision.plan["controls"].keys() & set(controls)
+        for id_, entry in decision.plan["controls"][control]["services"].items()
         if entry["mode"] == "waived"
     }

@@ -9,7 +9,6 @@ Google's Admin console, which takes those policies that the console has no field
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from ....host.controls.browser import chromium
 from ....host.controls.group_policy import policies
@@ -39,7 +38,7 @@ def render(decision: Decision) -> Rendered:
     return Rendered(files, included(decision), missing)
 
 
-def _request(said: dict[str, Any]) -> dict[str, Any]:
+def _request(said: dict[str, object]) -> dict[str, object]:
     return {
         "requests": [
             {
@@ -54,7 +53,7 @@ def _request(said: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _json(document: Any) -> bytes:
+def _json(document: object) -> bytes:
     return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode("ascii")
 
 

@@ -8,7 +8,6 @@ named by its signing identifier, which is its bundle id unless the vendor has si
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from .. import apple
 from ..declaration import Decision, Format, LeftOut, NotExportable, Rendered
@@ -38,7 +37,7 @@ def render(decision: Decision) -> Rendered:
     return Rendered(files, [f"{CONTROL}/{id_}" for id_ in ids], [older, *apple.without_bundle_id(decision)])
 
 
-def _declaration(decision: Decision, type_: str, name: str, payload: dict[str, Any]) -> bytes:
+def _declaration(decision: Decision, type_: str, name: str, payload: dict[str, object]) -> bytes:
     document = {
         "Type": type_,
         "Identifier": name,

@@ -17,7 +17,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from ....host.controls.browser import chromium
 from ....host.controls.group_policy import accounts, policies
@@ -27,6 +26,7 @@ from ..declaration import HTTPS, Decision, Format, LeftOut, NotExportable, Rende
 from ..group_policy.identity import display_name
 from ..header import header
 
+Body = dict[str, object]  # of a request, or a part of one
 GRAPH = "#microsoft.graph."
 CATALOGUE = GRAPH + "deviceManagementConfiguration"
 # By browser: the file, and the names of its settings of the machine up to that of a setting.
@@ -50,7 +50,7 @@ MOST_APPS = 10_000  # of a list of apps, in Graph
 
 def render(decision: Decision) -> Rendered:
     """The request bodies."""
-    files: dict[str, dict[str, Any]] = {}
+    files: dict[str, Body] = {}
     rules: list[str] = []
     missing: list[LeftOut] = []
     if CONTROL in decision.plan["controls"]:
@@ -80,7 +80,7 @@ def render(decision: Decision) -> Rendered:
     return Rendered(content, rules, missing)
 
 
-def _left_out(found: Mapping[policies.Program, Mapping[str, Any]]) -> Iterator[LeftOut]:
+def _left_out(found: Mapping[policies.Program, Mapping[str, object]]) -> Iterator[LeftOut]:
     for program, said in found.items():
         if program.id not in WINDOWS:
             yield LeftOut(
@@ -91,7 +91,7 @@ def _left_out(found: Mapping[policies.Program, Mapping[str, Any]]) -> Iterator[L
             yield LeftOut("", f"{program.name} on Windows: bypasses", why)
 
 
-def _custom(decision: Decision, profile: bytes) -> dict[str, Any]:
+def _custom(decision: Decision, profile: bytes) -> Body:
     return {
         "@odata.type": GRAPH + "macOSCustomConfiguration",
         "displayName": f"{display_name(decision)}: browsers on macOS",
@@ -102,7 +102,7 @@ def _custom(decision: Decision, profile: bytes) -> dict[str, Any]:
     }
 
 
-def _restricted(decision: Decision, ids: Mapping[str, list[str]]) -> dict[str, Any]:
+def _restricted(decision: Decision, ids: Mapping[str, list[str]]) -> Body:
     services = decision.plan["controls"]["apps"]["services"]
     apps = [
         {"@odata.type": GRAPH + "appListItem", "name": services[id_]["name"], "appId": one}
@@ -120,7 +120,7 @@ def _restricted(decision: Decision, ids: Mapping[str, list[str]]) -> dict[str, A
     }
 
 
-def _catalogue(decision: Decision, name: str, settings: list[dict[str, Any]]) -> dict[str, Any]:
+def _catalogue(decision: Decision, name: str, settings: list[Body]) -> Body:
     return {
         "name": f"{display_name(decision)}: {name} on Windows",
         "description": " ".join(header(decision, "intune")),
@@ -131,14 +131,14 @@ def _catalogue(decision: Decision, name: str, settings: list[dict[str, Any]]) ->
     }
 
 
-def _settings(program: policies.Program, said: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _settings(program: policies.Program, said: Mapping[str, object]) -> Iterator[Body]:
     for name, category in LISTS.items():
-        if values := said.get(name):
+        if isinstance(values := said.get(name), list) and values:
             setting = f"{WINDOWS[program.id][1]}{category}_{name.lower()}"
             yield _enabled(setting, _values(f"{setting}_{name.lower()}desc", values))
 
 
-def _of_accounts(found: Iterable[accounts.Accounts]) -> Iterator[dict[str, Any]]:
+def _of_accounts(found: Iterable[accounts.Accounts]) -> Iterator[Body]:
     for one in found:
         if accounts.NO_PRIVATE in one.preferences:
             yield _enabled(NO_PRIVATE)
@@ -146,7 +146,7 @@ def _of_accounts(found: Iterable[accounts.Accounts]) -> Iterator[dict[str, Any]]
             yield _enabled(TENANTS, _values(f"{TENANTS}_allowtenantlistbox", list(tenants)))
         if listed := one.preferences.get(accounts.SIGN_IN):
             value = {"@odata.type": CATALOGUE + "StringSettingValue", "value": listed}
-            instance = {
+            instance: Body = {
                 "@odata.type": CATALOGUE + "SimpleSettingInstance",
                 "settingDefinitionId": f"{SIGN_IN}_{accounts.SIGN_IN.lower()}",
                 "simpleSettingValue": value,
@@ -154,7 +154,7 @@ def _of_accounts(found: Iterable[accounts.Accounts]) -> Iterator[dict[str, Any]]
             yield _enabled(SIGN_IN, instance)
 
 
-def _enabled(setting: str, *children: dict[str, Any]) -> dict[str, Any]:
+def _enabled(setting: str, *children: Body) -> Body:
     return {
         "@odata.type": CATALOGUE + "Setting",
         "settingInstance": {
@@ -169,7 +169,7 @@ def _enabled(setting: str, *children: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _values(setting: str, values: list[str]) -> dict[str, Any]:
+def _values(setting: str, values: list[str]) -> Body:
     return {
         "@odata.type": CATALOGUE + "SimpleSettingCollectionInstance",
         "settingDefinitionId": setting,

@@ -22,7 +22,7 @@ from .choice import HOSTS, Choice, choose, trace
 from .desired import Desired, collect, service_verdicts
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Plan
+    from ....model.types.plan import Plan, Section
 
 LEFT_OVER = "left over from another backend"
 
@@ -48,7 +48,7 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
         return [*verdicts[:-1], private_view.observe(host, section), verdicts[-1]]
     verdicts = service_verdicts(section, desired, frozenset(), Finding("name", ""))
     if leftovers:
-        return [*verdicts, judge("dns/resolver", section, leftovers)]
+        return [*verdicts, judge("dns/resolver", {"mode": section["mode"]}, leftovers)]
     return [*verdicts, Verdict("dns/resolver", NOT_APPLICABLE, reason="no name is to be blocked")]
 
 
@@ -78,7 +78,7 @@ def lift(host: Host, plan: Plan) -> Changes:
     """The change that gives the host its own name resolution back. Raises ControlError."""
     from . import switching
 
-    section = plan["controls"].get("dns", {"services": {}})
+    section: Section = plan["controls"].get("dns") or {"mode": "audit", "services": {}, "settings": {}}
     choice = choose(host, {"backend": HOSTS})
     old = hosts_file.lift(host, section)
     away = switching.take_away(host, choice.observed, choice.traced)

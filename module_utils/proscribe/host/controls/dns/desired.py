@@ -6,7 +6,7 @@ stays and counts. One that the host hangs on: a source of its packages, its own 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, AbstractSet, Any, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, AbstractSet, Iterable, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.finding import NOT_APPLICABLE, Finding, Verdict, judge
@@ -54,7 +54,7 @@ def collect(host: Host, plan: Plan, foreign: bytes, *, canaries: bool) -> Desire
 def everywhere(plan: Plan, *, canaries: bool) -> Desired:
     """The desired state on a host that needs none of the names, which nearly every host is."""
 
-    def work_out() -> tuple[Any, ...]:
+    def work_out() -> tuple[object, ...]:
         desired = of_plan(plan["controls"]["dns"], {}, canaries=canaries)
         plain(desired.names)
         return tuple(desired)

@@ -93,7 +93,7 @@ def observe(
         counts = hits.count(host, filter_.logs, filter_.language.hit, of)
         verdicts = [verdict._replace(attempts=counts.get(verdict.rule, 0)) for verdict in verdicts]
     past = [*filter_.bypasses, *_routed(filter_, names), *_without_effect(filter_, effect), *_beside(host, text)]
-    whole = judge("dns/resolver", section, [*wrong, *leftovers, *past], unseen)
+    whole = judge("dns/resolver", {"mode": section["mode"]}, [*wrong, *leftovers, *past], unseen)
     whole = whole._replace(drifted=whole.drifted and bool(wrong or leftovers))
     return [*(_with_openers(verdict, section, desired, filter_) for verdict in verdicts), whole]
 

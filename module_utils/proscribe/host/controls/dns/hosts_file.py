@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan, Section
 
 PATH = "/etc/hosts"
+_RULE = "dns/hosts-file"
 _READ = 0o4
 _NEEDED = {PATH: "block the names", nsswitch.PATH: "have `files` first in the line `hosts`"}
 
@@ -36,9 +37,8 @@ def observe(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()) -> tuple[
     try:
         whole = host.read(PATH) or b""
     except Unseen as reason:
-        rules = {f"dns/{id_}": entry for id_, entry in section["services"].items()}
-        entries = {**rules, "dns/hosts-file": section}
-        return [judge(rule, entry, (), str(reason)) for rule, entry in entries.items()], set()
+        unseen = [judge(f"dns/{id_}", entry, (), str(reason)) for id_, entry in section["services"].items()]
+        return [*unseen, judge(_RULE, {"mode": section["mode"]}, (), str(reason))], set()
     usual = everywhere(plan, canaries=False).names
     likely = once(plan, "dns/block", lambda: block.render(usual, made=False))
     seen = block.split(whole, lambda: _known(section), likely)
@@ -51,9 +51,9 @@ def observe(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()) -> tuple[
     wrong = seen.damage if seen.damage or seen.ours == expected else _differs(seen.ours, names)
     found = [*([_finding("block", wrong)] if wrong else ()), *_without_effect(effect), *leftovers]
     if names or found:
-        verdicts.append(judge("dns/hosts-file", section, found, effect.unseen))
+        verdicts.append(judge(_RULE, {"mode": section["mode"]}, found, effect.unseen))
     else:
-        verdicts.append(Verdict("dns/hosts-file", NOT_APPLICABLE, reason="no name is to be blocked"))
+        verdicts.append(Verdict(_RULE, NOT_APPLICABLE, reason="no name is to be blocked"))
     return verdicts, names
 
 
@@ -185,7 +185,7 @@ def _put(host: Host, path: str, before: bytes | None, after: bytes) -> Changes:
         starts = "what starts the container"
         reason = f"it is a mount point of its own, as in some containers: {starts} has to {_NEEDED[path]}"
     if reason:
-        return Changes(refused=[Refusal("dns/hosts-file", path, reason)])
+        return Changes(refused=[Refusal(_RULE, path, reason)])
     mode = stat.S_IMODE(there.st_mode) | 0o444 if there is not None else 0o644
     return Changes([Action("write", path, lambda: host.write(path, after, mode), _shown(before or b""), _shown(after))])
 

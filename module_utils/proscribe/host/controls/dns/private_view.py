@@ -7,13 +7,14 @@ does not see it. A process that has the host's own mounts, as nearly all have, c
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ....model.finding import Finding, Verdict, judge
 from ...system import ControlError, Host, Process, Unseen
 
 if TYPE_CHECKING:
     from ....model.types.plan import Section
+    from .other_files import Table
 
 RULE = "dns/private-view"
 # Whose views are checked: accounts of users and, above them, those that containers give to users. Services of the
@@ -28,7 +29,7 @@ def observe(host: Host, section: Section) -> Verdict:
     """
     found: dict[tuple[str, str], list[Process]] = {}
     unseen: list[str] = []
-    ours: Mapping[str, Any] | None = None
+    ours: Table | None = None
     for user, process in _views(host, unseen):
         from .other_files import mounted, others  # only a host where somebody has such a view pays for it
 
@@ -42,7 +43,7 @@ def observe(host: Host, section: Section) -> Verdict:
             if files:
                 found.setdefault((user, ", ".join(files)), []).append(process)
     findings = [_finding(user, files, processes) for (user, files), processes in sorted(found.items())]
-    return judge(RULE, section, findings, unseen[0] if unseen else "")._replace(drifted=False)
+    return judge(RULE, {"mode": section["mode"]}, findings, unseen[0] if unseen else "")._replace(drifted=False)
 
 
 def _finding(user: str, files: str, processes: Sequence[Process]) -> Finding:

@@ -19,8 +19,8 @@ def resolver_users(host: Host, plan: Plan) -> list[str]:
     The rule is then: accept what leaves by `lo`; refuse port 53, TCP and UDP, unless `meta skuid` is one of them.
     Raises ControlError like `observe`.
     """
-    section = plan["controls"].get("dns", {"mode": "audit"})
-    choice = choose(host, section["settings"]) if section["mode"] == "enforce" else None
-    if choice is None or choice.name == HOSTS:
+    section = plan["controls"].get("dns")
+    if section is None or section["mode"] != "enforce":
         return []
-    return backend(choice.name).users(host, choice.observed)
+    choice = choose(host, section["settings"])
+    return [] if choice.name == HOSTS else backend(choice.name).users(host, choice.observed)

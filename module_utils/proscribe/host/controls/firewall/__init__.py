@@ -10,7 +10,7 @@ the host has to reach something in a restricted network; and `firewall/neighbour
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Mapping, Sequence
 
 from ....model.finding import NOT_APPLICABLE, Finding, Verdict, concerns, judge
 from ....model.plan import RESTRICTED
@@ -70,12 +70,13 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
         else:
             let = [Finding("network", id_, detail="not refused, by waiver")] if entry["mode"] == "waived" else ()
             verdicts.append(judge(f"firewall/{id_}", entry, let))
-    verdicts += [judge(f"firewall/{rule}", section, wrong.get(rule, ()), unseen) for rule in settings]
+    whole: Entry = {"mode": section["mode"]}
+    verdicts += [judge(f"firewall/{rule}", whole, wrong.get(rule, ()), unseen) for rule in settings]
     if section["settings"].get("force_dns") and not askers:
         verdicts.append(Verdict(f"firewall/{PLAIN_DNS}", NOT_APPLICABLE, reason=NO_FILTER))
     for rule, found, why in (("ruleset", wrong.get("ruleset", ()), unseen), ("boot", wrong_at_boot, unseen_boot)):
         if needed or found or why:
-            verdicts.append(judge(f"firewall/{rule}", section, found, why))
+            verdicts.append(judge(f"firewall/{rule}", whole, found, why))
         else:
             verdicts.append(Verdict(f"firewall/{rule}", NOT_APPLICABLE, reason="no network is to be refused"))
     attempts = {f"firewall/{rule}": packets for rule, (packets, _) in counts.items()}

@@ -55,9 +55,8 @@ def trying(host: Host, plan: Plan) -> Callable[[Changes], Carried]:
     """How the changes of this control are carried out: those that load other rules than the confirmed ones are begun,
     and reported as `pending` {token, within}; what comes after them is left to `keep`. All others are carried out.
     """
-    within = WITHIN
-    if "firewall" in plan["controls"]:
-        within = plan["controls"]["firewall"]["settings"].get("confirm_within", WITHIN)
+    section = plan["controls"].get("firewall")
+    within = section["settings"].get("confirm_within", WITHIN) if section else WITHIN
 
     def carry(changes: Changes) -> Carried:
         for number, action in enumerate(changes.actions):

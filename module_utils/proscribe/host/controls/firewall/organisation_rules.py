@@ -9,12 +9,12 @@ means all], ports ["443", "8000-8080"; none means all], verdict: accept | reject
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from .rule_text import DIRECTIONS, MANAGEMENT, OWN_RULES, Exemptions, block_of, refusing, sets, spelled
 
 if TYPE_CHECKING:
-    from ....model.types.record import Rule
+    from ....model.types.plan import OrganisationRule
 
 CONTROLLER = "control connection"  # the comment of a rule, by which a later run finds it again
 
@@ -31,7 +31,7 @@ _PROTOCOLS = {"tcp": "meta l4proto tcp", "udp": "meta l4proto udp", "icmp": "met
 
 
 def render(
-    rules: Sequence[Mapping[str, Any]], exemptions: Exemptions, blocks: list[str], logged: bool
+    rules: Sequence[OrganisationRule], exemptions: Exemptions, blocks: list[str], logged: bool
 ) -> dict[str, list[str]]:
     """What the base chains do for them, by hook; their sets and chains are added to `blocks`."""
     verdicts = {rule["verdict"] for rule in rules}
@@ -70,7 +70,7 @@ def _first(hook: str, exemptions: Exemptions, blocks: list[str]) -> Iterator[str
             yield f'{family} saddr {spelled(network)} tcp dport {port} accept comment "{CONTROLLER}"'
 
 
-def _rule(rule: Rule, number: int, blocks: list[str]) -> Iterator[str]:
+def _rule(rule: OrganisationRule, number: int, blocks: list[str]) -> Iterator[str]:
     """The lines of one rule: one, or one for each set of its addresses."""
     verdict = {"accept": "accept", "reject": f"jump refuse-{OWN_RULES}", "drop": f"jump drop-{OWN_RULES}"}
     comment = f' comment "{rule["comment"]}"' if rule.get("comment") else ""
@@ -79,7 +79,7 @@ def _rule(rule: Rule, number: int, blocks: list[str]) -> Iterator[str]:
         yield " ".join(word for word in words if word) + comment
 
 
-def _addresses(rule: Rule, number: int, blocks: list[str]) -> Iterator[str]:
+def _addresses(rule: OrganisationRule, number: int, blocks: list[str]) -> Iterator[str]:
     if not rule["addresses"]:
         yield ""
         return
@@ -89,7 +89,7 @@ def _addresses(rule: Rule, number: int, blocks: list[str]) -> Iterator[str]:
         yield match
 
 
-def _protocol(rule: Rule, match: str) -> str:
+def _protocol(rule: OrganisationRule, match: str) -> str:
     """The match of protocol and ports, as nft spells it beside a match of addresses."""
     protocol, ports = rule["protocol"], rule["ports"]
     if ports:

@@ -18,14 +18,14 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Iterable, Iterator, Sequence
 
 from ....model.plan import RESTRICTED
 from ...system import WRITTEN_BY
 from .rule_text import MEMBERS, Exemptions, Network, block_of, either, numbered, refusing, sets, spelled
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Entry, Section
+    from ....model.types.plan import Entry, OrganisationRule, Section
 
 TABLE = "proscribe"
 DNS_OVER_TLS = "dns-over-tls"
@@ -35,7 +35,7 @@ PLAIN_DNS = "plain-dns"
 WITNESSES = ("192.0.0.8", "100::8")
 
 
-def refused(section: Section) -> dict[str, Mapping[str, Any]]:
+def refused(section: Section) -> dict[str, Entry]:
     """The services of a plan's section whose networks have to be refused to somebody, by id."""
     return {
         id_: entry
@@ -44,7 +44,7 @@ def refused(section: Section) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def own_rules(section: Section) -> Sequence[Mapping[str, Any]]:
+def own_rules(section: Section) -> Sequence[OrganisationRule]:
     """The organisation's own rules of a plan's section."""
     return section["settings"].get("rules") or ()
 
