@@ -27,9 +27,9 @@ FIRST, SECOND = ("127.0.0.1", 53), ("127.0.0.1", 5353)
 
 
 class Resolver(Host):
-    """`refuses` is the command that fails, `gone` the command after which other names do not resolve any more; `silent`
-    are the addresses that do not answer in time, `closed` those where nothing listens, `deaf` what goes on with what it
-    read before.
+    """`refuses` is the command that fails, `gone` the command after which other names do not resolve any more. `silent`
+    are the addresses that do not answer in time, `closed` those where nothing listens. `deaf` go on with what they read
+    before.
     """
 
     def __init__(self, root: Path) -> None:

@@ -124,7 +124,7 @@ def above(name: str) -> Iterator[str]:
 
 def names_of(service: Service, control: str) -> set[str]:
     """The names that an entry closes, without those of its feeds. A page beside its domains (`urls`) is for browsers
-    alone; people open no resolver in them, so its names are for the DNS filter alone (docs/catalogue.md).
+    alone. People open no resolver in them, so its names are for the DNS filter alone (docs/catalogue.md).
     """
     if control == "browser":
         domains = () if service.service_class == "encrypted_dns" else service.domains

@@ -1,6 +1,6 @@
 """What Macs take of a decision: the browsers' policies as a configuration profile, and the programs by identifier.
 
-A browser on macOS reads as its policies what a profile manages in its domain of preferences; a payload whose type is
+A browser on macOS reads as its policies what a profile manages in its domain of preferences. A payload whose type is
 the domain does that. Chromium's relatives take the values as they are documented, Firefox and Thunderbird too, beside a
 switch. macOS 11 and later install such a profile from device management only, or by hand with the user's consent.
 

@@ -124,8 +124,8 @@ def _difference(one: object, other: object) -> str:
 
 
 def _section(control: str, sections: Sequence[Section], hosts: Sequence[list[str]], left_out: list[LeftOut]) -> Section:
-    """A section of the joined plan, of the different ones and the hosts that have each; the first of them where nothing
-    is to be changed.
+    """A section of the joined plan, of the different ones and the hosts that have each. The first of them, where
+    nothing is to be changed.
     """
     first = sections[0]
     services = {

@@ -21,7 +21,7 @@ from .declaration import Decision, Format, Rendered
 
 SCHEMA = "proscribe/export/1"
 NAME = "manifest.json"
-LARGEST = 64 << 20  # bytes: a fleet of 100,000 hosts and all rules take a tenth of it
+LARGEST = 64 << 20  # bytes. A fleet of 100,000 hosts with all rules takes a tenth.
 # A part of a name that no file system and no shell takes for more. GPO backups have braces.
 _PART = re.compile(r"(?!\.)[A-Za-z0-9._{}-]{1,100}", re.ASCII)
 DEEPEST = 10  # directories

@@ -1,7 +1,7 @@
 """Chrome and its relatives: their policies as plain JSON, and their lists of sites for Google's Chrome Policy API.
 
-The JSON is the form of Chrome's folder of managed policies on Linux, and of the page "Custom configurations" in
-Google's Admin console, which takes those policies that the console has no field for
+The JSON is the form of Chrome's folder of managed policies on Linux. The page "Custom configurations" in Google's
+Admin console takes it too, for those policies that the console has no field for
 (https://support.google.com/chrome/a/answer/14749672). The request is for the field of the lists
 (https://developers.google.com/chrome/policy/guides/policy-api); the name of the organisational unit has to be put in.
 """

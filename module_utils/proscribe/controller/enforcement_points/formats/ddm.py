@@ -1,7 +1,7 @@
 """Apple's declarative management: restricted programs do not start on supervised Macs with macOS 27.
 
 The declaration is com.apple.configuration.app.settings, whose schema Apple has published with that release
-(https://github.com/apple/device-management). Its DeniedApps are for iOS; Macs have DeniedBinaries, where a program is
+(https://github.com/apple/device-management). Its DeniedApps are for iOS; Macs have DeniedBinaries. There a program is
 named by its signing identifier, which is its bundle id unless the vendor has signed it under another name.
 """
 

@@ -1,6 +1,6 @@
 """Group Policy: the browsers' policies for machines with Windows, in three forms for three installation routes.
 
-`sysvol` has the folder of one object as a domain controller's SYSVOL has it, `backup` what Import-GPO reads, and
+`sysvol` has the folder of one object as a domain controller's SYSVOL has it. `backup` has what Import-GPO reads,
 `registry` what a machine without a domain imports. All three say the same entries.
 """
 

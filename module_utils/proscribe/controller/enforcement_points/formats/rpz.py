@@ -1,8 +1,8 @@
 """A response policy zone: for BIND, Knot Resolver, PowerDNS Recursor, Unbound with RPZ, and DNS appliances.
 
 "CNAME ." is NXDOMAIN, "CNAME rpz-passthru." leaves a name alone. A wildcard of a zone does not reach below a name that
-exists in it, be it only because another name lies below (RFC 4592, section 2.2.2). So each such name is listed too,
-with what the nearest listed name above it says.
+exists in it (RFC 4592, 2.2.2). A name exists, too, where another one lies below. So each such name is listed with what
+the nearest listed name above it says.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """The control `dns`: names of restricted services do not resolve.
 
-A backend is one mechanism for that. Those with a filter (dnsmasq, unbound, NetworkManager's dnsmasq, one of our
-own behind systemd-resolved) block a name and all below it; `choice` finds the one that fits the host. A host without
-any has the hosts file, which knows exact names only: the record says so under `dns/sub-domains`.
+A backend is one mechanism for that. Those with a filter (backends/) block a name and all below it; `choice` finds the
+one that fits the host. A host without any has the hosts file, which knows exact names only.
 
-Rules: `dns/<service>`; `dns/resolver` or `dns/hosts-file`, what else is wrong with the backend, what of another one is
-left over, and what bypasses it; `dns/sub-domains`, where they are not covered; `dns/private-view`, programs to which
-a user gave other files than the host has.
+    dns/<service>                      whether the names of a service are blocked
+    dns/resolver, or dns/hosts-file    what else is wrong with the backend, left over of another one, or bypasses it
+    dns/sub-domains                    that they are not covered, with the hosts file
+    dns/private-view                   programs to which a user gave other files than the host has
 """
 
 from __future__ import annotations

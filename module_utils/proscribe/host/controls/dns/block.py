@@ -1,7 +1,7 @@
 """Our block in a hosts file: found, taken out, put in. What is not ours stays as it is, byte for byte.
 
-The block is the beginning of the file. So nothing has to be done to the end of what was there, which may lack its last
-newline, and the first answer to a blocked name is ours.
+The block is the beginning of the file, so the first answer to a blocked name is ours. And nothing has to be done to the
+end of what was there, which may lack its last newline.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from .. import management_exemptions
 if TYPE_CHECKING:
     from ....model.types.plan import Entry, Plan, Section
 
-# What a name may consist of. A resolver's file is written by root out of these names, so one that could say more than
-# a name is refused here too, whatever the compile step let pass.
+# What a name may consist of. Root writes a resolver's file out of these names. So one that could say more than a name
+# is refused here too, whatever the compile step let pass.
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 
 
@@ -114,8 +114,8 @@ def service_verdicts(
     idle: str = "",
     unseen: str = "",
 ) -> list[Verdict]:
-    """The verdicts of the services, by the names that are blocked. `found` is the pattern of a finding; `idle` says
-    why what is written has no effect ("" if it has), `unseen` why it is not known whether it has.
+    """The verdicts of the services, by the names that are blocked. `found` is the pattern of a finding. `idle` says why
+    what is written has no effect ("" if it has). `unseen` says why it is not known whether it has.
     """
     verdicts = []
     for id_, entry in section["services"].items():

@@ -1,7 +1,7 @@
 """What programs get: a witness and a blocked name, asked for by the C library as an ordinary user's programs ask.
 
-The witness is a name that only what we have written answers, on this host. As long as it is not answered with our
-address, programs do not go by that, and the question for a blocked name would leave the host.
+The witness is a name that only what we have written answers, on this host. If it is not answered with our address,
+programs do not go by that. Then the question for a blocked name would leave the host.
 """
 
 from __future__ import annotations

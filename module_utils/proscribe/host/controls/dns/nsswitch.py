@@ -1,7 +1,7 @@
 """The line `hosts` of /etc/nsswitch.conf, by which the C library (and Go's) chooses whom it asks for names first.
 
 Where that is not the hosts file, our block in it has no effect. Then a line of ours stands at the beginning of the
-file, and the organisation's are put into comments, from which `lift` takes them out again, byte for byte.
+file, and the organisation's are put into comments. `lift` takes them out again, byte for byte.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Puts a filter in place and takes one away, so that the host never loses its name resolution.
 
-A change is one transaction: the resolver's own tool reads the new file first; the resolver is started again; then it
-has to answer out of that very file, and to answer for other names if it did before. If it does not, everything is
-restored.
+A change is one transaction. The resolver's own tool reads the new file first, and the resolver is started again. Then
+it has to answer out of that very file, and for other names if it did before. If it does not, everything is restored.
 """
 
 from __future__ import annotations

@@ -1,16 +1,22 @@
 """The control `firewall`: connections to restricted networks are refused by an nftables table of our own.
 
-Rules: `firewall/<service>` for services with networks; `firewall/dns-over-tls` and `firewall/quic` where port 853, or
-UDP port 443, is to be refused; `firewall/plain-dns` where only the host's own filter may ask name servers;
-`firewall/own-rules` for the organisation's own; `firewall/ruleset` for the table as a whole (what is in it and not of
-the plan, the exemptions, the order); `firewall/boot`, whether it comes back after a reboot; `firewall/exemptions` where
-the host has to reach something in a restricted network; and `firewall/neighbours` where another table bypasses ours.
+Its rules:
+
+    firewall/<service>       whether the networks of a service are refused
+    firewall/dns-over-tls    whether port 853 is, where it has to be
+    firewall/quic            whether UDP port 443 is, where it has to be
+    firewall/plain-dns       whether only the host's own filter may ask name servers, where that is desired
+    firewall/own-rules       whether the organisation's own rules are there
+    firewall/ruleset         the table as a whole: what is in it and not of the plan, the exemptions, the order
+    firewall/boot            whether it comes back after a reboot
+    firewall/exemptions      what the host has to reach in a restricted network
+    firewall/neighbours      how another table bypasses ours
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Mapping, Sequence
+from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from ....model.finding import NOT_APPLICABLE, Finding, Verdict, concerns, judge
 from ....model.plan import RESTRICTED
@@ -21,7 +27,7 @@ from .rule_text import MANAGEMENT, OWN_RULES, Exemptions, spelled
 from .ruleset import PLAIN_DNS, own_rules, refused, refused_everywhere, render
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Entry, Plan
+    from ....model.types.plan import Entry, Plan, Section
 
 NEEDS_ROOT = "the firewall's rules can only be listed by root: run the audit as root, or with -b"
 NO_FILTER = "this host has no filtering resolver of its own, so everybody has to ask name servers"
@@ -60,16 +66,7 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
                     host.state_savers.append(partial(_keep, host, text, observed.generation, not beside))
         except Unseen as reason:
             unseen = str(reason)
-    verdicts = []
-    for id_, entry in section["services"].items():
-        if not entry["networks"]:
-            continue
-        if entry["mode"] in RESTRICTED:
-            evidence = [*wrong.get(id_, ()), *_let_through(host, id_, entry)]
-            verdicts.append(judge(f"firewall/{id_}", entry, evidence, unseen))
-        else:
-            let = [Finding("network", id_, detail="not refused, by waiver")] if entry["mode"] == "waived" else ()
-            verdicts.append(judge(f"firewall/{id_}", entry, let))
+    verdicts = list(_of_services(host, section, wrong, unseen))
     whole: Entry = {"mode": section["mode"]}
     verdicts += [judge(f"firewall/{rule}", whole, wrong.get(rule, ()), unseen) for rule in settings]
     if section["settings"].get("force_dns") and not askers:
@@ -81,6 +78,18 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
             verdicts.append(Verdict(f"firewall/{rule}", NOT_APPLICABLE, reason="no network is to be refused"))
     attempts = {f"firewall/{rule}": packets for rule, (packets, _) in counts.items()}
     return [v._replace(attempts=attempts.get(v.rule, 0)) for v in [*verdicts, *others]]
+
+
+def _of_services(
+    host: Host, section: Section, wrong: Mapping[str, Sequence[Finding]], unseen: str
+) -> Iterator[Verdict]:
+    for id_, entry in section["services"].items():
+        if entry["networks"] and entry["mode"] in RESTRICTED:
+            evidence = [*wrong.get(id_, ()), *_let_through(host, id_, entry)]
+            yield judge(f"firewall/{id_}", entry, evidence, unseen)
+        elif entry["networks"]:
+            let = [Finding("network", id_, detail="not refused, by waiver")] if entry["mode"] == "waived" else ()
+            yield judge(f"firewall/{id_}", entry, let)
 
 
 def _exempted(lets: Exemptions) -> list[Verdict]:

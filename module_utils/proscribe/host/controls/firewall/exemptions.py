@@ -5,11 +5,10 @@ of the host say (gateways, resolvers, sources named by address, ports of sshd, n
 What only an enforcing run can know is remembered in the boot file, and an audit takes it from there instead of
 resolving anew:
 
-    addresses of package sources     resolving takes time and answers differ; kept while a source has the name
-    users to whom alone a service    kept while the members of their groups are not known
-    is refused
-    port of the control connection   kept for good, because its rule opens nothing to connections that start on the host
-    its other side                   kept for good where the organisation has rules for what comes in
+    sources    addresses of package sources, while one has the name: resolving takes time, and answers differ
+    members    to whom alone a service is refused, while the members of their groups are not known
+    port       of the control connection, for good: its rule opens nothing to connections that start on the host
+    peer       its other side, for good where the organisation has rules for what comes in
 
 So a timer without SSH_CONNECTION and without a resolver sees the same ruleset as the run that loaded it.
 """

@@ -16,11 +16,11 @@ _REMEMBERED = pattern(rf"\tchain refuse-{PLAIN_DNS} \{{\n\t\tmeta skuid (?:\{{ )
 
 
 def askers(host: Host, plan: Plan) -> list[int]:
-    """The numbers of the accounts, sorted; none where the plan does not ask for it, and on a host without a filtering
+    """The numbers of the accounts, sorted. None where the plan does not ask for it. None on a host without a filtering
     resolver of its own: there everybody has to ask.
 
-    The account of a resolver is known while it runs. One that does not run just now has that of the last time, out of
-    the boot file; otherwise whoever stops it would open what it is there to close.
+    The account of a resolver is known while it runs. Of one that does not run just now the boot file has it, of the
+    last time. Otherwise whoever stops the resolver would open what it is there to close.
     """
     if not plan["controls"]["firewall"]["settings"].get("force_dns"):
         return []

@@ -65,8 +65,8 @@ class Observed(NamedTuple):
 def observe_table(host: Host, nft: str, text: str, at_boot: str = "") -> Observed:
     """Compare the loaded table with the one that `text` would load. Raises Unseen, or ControlError if nft fails.
 
-    Of a table that was made from `at_boot` (the boot file's text), and is known not to have changed since, only the
-    counters are listed, as long as it refuses what it has to.
+    `at_boot` is the boot file's text. If the table was made from it and has not changed since, only the counters are
+    listed, as long as it refuses what it has to.
     """
     generation = host.ruleset_generation()
     refused = _refuses_witness(host, text)
@@ -138,8 +138,8 @@ def refusals(listing: str) -> dict[str, tuple[int, int]]:
 
 
 def _as_listed(host: Host, nft: str, text: str) -> Parts | None:
-    """The parts of a ruleset as this host's kernel and nft list them, loaded in an empty network namespace that ends
-    with the call; None if the host does not permit one.
+    """The parts of a ruleset as this host's kernel and nft list them. It is loaded in an empty network namespace that
+    ends with the call. None if the host does not permit one.
     """
     child = [sys.executable, "-I", "-S", "-c", LOAD_AND_LIST, nft, TABLE]
     result = host.run(["unshare", "-n", *child], stdin=text)

@@ -1,9 +1,9 @@
 """What an enforcing run knows of the loaded table, for the audits after it.
 
-Whoever knows what was loaded at one generation of the kernel's tables, and made the one change since, knows what is
-loaded at the next; and as long as the generation stays, nothing of it has changed. So an audit need not list the table
-again, which takes nft a second for 100,000 networks, nor check its neighbours. Any change to any table of the host,
-ours or another's, makes the next audits whole ones.
+The kernel counts the generations of its tables. Who knows what was loaded at one, and made the one change since, knows
+what is loaded at the next. As long as the generation stays, nothing has changed. So an audit need not list the table
+again, which takes nft a second for 100,000 networks, nor check its neighbours. Any change to any table of the host makes
+the next audits whole ones.
 """
 
 from __future__ import annotations

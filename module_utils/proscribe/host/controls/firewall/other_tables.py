@@ -1,14 +1,12 @@
 """What other tables of the host do that bypasses ours.
 
-An accept of theirs opens nothing, whatever its priority, and a translation that comes before our chains is seen by them
-with the address that it leads to. What matters is what comes after, or goes past:
+An accept of theirs opens nothing, whatever its priority. Of a translation that comes before our chains, these see the
+address that it leads to. What matters is what comes after, or goes past:
 
-    a nat or route chain on output behind ours    can lead a packet that we let pass to a restricted address
-    a rule behind ours that sets an address       the same without a translation: in a later chain on output, in one on
-                                                  postrouting, at a device's egress
-    a rule at a device that forwards by itself    packets of containers go past every chain
-    a flowtable                                   forwards the connections it has taken past every chain, so that those
-                                                  which are older than the ban stay open
+    chain        of type nat or route, on output, behind ours: it can lead a packet that we let pass elsewhere
+    rule         behind ours that sets an address, on output, postrouting or egress: the same, untranslated
+    device       with a rule that forwards by itself: packets of containers go past every chain
+    flowtable    connections that are older than the ban go past every chain
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The program that stays on a host beside the table: programs/firewall.sh, because sh works when nothing else does.
 
-It holds what must not depend on a controller, on a connection, or on the Python of the host: loading a change only
-after its answer is on its way, taking it back unless it was confirmed, and loading the table again when another program
+It holds what must not depend on a controller, on a connection, or on the Python of the host. It loads a change only
+after its answer is on its way, and takes it back unless it was confirmed. It loads the table again when another program
 has deleted it. Everything it decides by is a file:
 
     RUN/pending-TOKEN    a change waits for its confirmation; whoever renames this file first decides what becomes of it
@@ -13,8 +13,8 @@ has deleted it. Everything it decides by is a file:
 
 RUN is gone after a reboot, and so is every pending change: the boot loads what was confirmed last.
 
-The watcher loads at once what is gone, twenty times a minute. A program that deletes it more often than that is
-answered every half minute, so that the two of them do not keep the host busy.
+The watcher loads at once what is gone, twenty times a minute. A program that deletes it more often is answered
+every half minute: the two of them must not keep the host busy.
 """
 
 from __future__ import annotations

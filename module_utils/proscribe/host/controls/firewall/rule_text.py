@@ -16,8 +16,8 @@ Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 # An application that keeps trying must not fill the log: this many lines a service at once, and then a few a minute.
 _LOG_LIMIT = "limit rate 6/minute burst 20 packets"
-# Marks the connections of users whom a waiver lets through. A packet that is sent after the program has closed its
-# socket (the rest of an upload) belongs to no user any more, and would be refused by the user's number alone.
+# Marks the connections of users whom a waiver lets through. After a program has closed its socket, the rest of an
+# upload belongs to no user any more: by the user's number alone it would be refused.
 # The last of conntrack's 128 labels: those that connlabel.conf names are numbered from the first.
 _LET_THROUGH = 127
 

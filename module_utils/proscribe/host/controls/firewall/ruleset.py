@@ -10,7 +10,7 @@ packets come that far. Only a refusal is final: an accept ends our own base chai
 packet (nft(8), "verdict statements"). So the ban holds beside any other firewall and opens nothing that another one
 closes.
 
-A name is a prefix, "_" and the service id, so that no id (`element`, `session`) can be a keyword of nft; what is no
+A name is a prefix, "_" and the service id, so that no id (`element`, `session`) can be a keyword of nft. What is no
 service's (`dns-over-tls`, `quic`, `plain-dns`, `own-rules`) stands behind a dash.
 """
 

@@ -1,6 +1,6 @@
 """Backend: the dnsmasq that NetworkManager runs for itself gets one more file.
 
-NetworkManager passes the name servers of each connection to that dnsmasq, so those of DHCP and of a VPN stay as they
+NetworkManager passes the name servers of each connection to that dnsmasq. So those of DHCP and of a VPN stay as they
 are, each for its own names. Where NetworkManager writes /etc/resolv.conf without it and dnsmasq is installed, a second
 file switches it on.
 """
