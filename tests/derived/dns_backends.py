@@ -9,7 +9,7 @@ from proscribe.host.controls.dns import backends
 from proscribe.host.controls.dns.backends.declaration import KINDS, Declared
 
 from .part import Part
-from .python_source import as_tuple
+from .python_source import as_entry
 
 
 def declared() -> list[Declared]:
@@ -41,8 +41,7 @@ def registry() -> str:
         "FILTERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {",
     ]
     for one in declared():
-        lines += [f'    "{one.name}": (', f'        "{one.kind}",', f'        "{one.unit}",', *as_tuple(one.files)]
-        lines += ["    ),"]
+        lines += as_entry(f'"{one.name}": ', one.kind, one.unit, one.files)
     lines += [
         "}",
         "",
@@ -78,7 +77,7 @@ def forwarders() -> str:
         "FORWARDERS: Sequence[tuple[Sequence[str], Sequence[str]]] = (",
     ]
     for one in (each for backend in declared() for each in backend.forwarders):
-        lines += ["    (", *as_tuple(one.files), *as_tuple(one.options), "    ),"]
+        lines += as_entry("", one.files, one.options)
     return "\n".join([*lines, ")", ""])
 
 

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+WIDTH = 120
+
 
 def as_text(value: str) -> str:
     """A text as ruff writes it."""
     written = repr(value)
     return written if '"' in value or written[0] == '"' else f'"{written[1:-1]}"'
+
+
+def as_entry(key: str, *items: str | Sequence[str]) -> list[str]:
+    """An entry of a tuple or (with a key, `"dnsmasq": `) of a mapping, as ruff writes it: in a line where that fits."""
+    written = [
+        as_text(one) if isinstance(one, str) else f"({', '.join(map(as_text, one))}{',' * (len(one) == 1)})"
+        for one in items
+    ]
+    line = f"    {key}({', '.join(written)}),"
+    if len(line) <= WIDTH:
+        return [line]
+    parts = [[f"        {as_text(one)},"] if isinstance(one, str) else as_tuple(one) for one in items]
+    return [f"    {key}(", *(line for part in parts for line in part), "    ),"]
 
 
 def as_tuple(texts: Sequence[str]) -> list[str]:

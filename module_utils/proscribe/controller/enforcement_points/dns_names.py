@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from ...host.controls.dns.desired import covering, of_plan, plain
@@ -53,6 +53,19 @@ def of_resolver(format_: str, language: Language, decision: Decision) -> Rendere
     lines = [*comment(decision, format_), *language.head, *language.lines(names.blocked, names.through)]
     lines += language.witness(EXPORT_WITNESS, witness(decision), "")
     return Rendered({"proscribe.conf": text(lines)}, names.included, names.left_out)
+
+
+def levels(names: Iterable[str]) -> list[list[str]]:
+    """Names by how many of the others lie above them. Within a level none is below another."""
+    listed = frozenset(names)
+    depth: dict[str, int] = {}
+    found: list[list[str]] = []
+    for name in sorted(listed, key=lambda one: (one.count("."), one)):
+        above = covering(name.partition(".")[2], listed)
+        depth[name] = depth[above] + 1 if above else 0
+        found.extend([] for _ in range(depth[name] + 1 - len(found)))
+        found[depth[name]].append(name)
+    return found
 
 
 def blocks(plan: Plan, host: str, port: int | None = None) -> bool:

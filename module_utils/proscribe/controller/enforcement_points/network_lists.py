@@ -7,6 +7,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, NamedTuple
 
 from ...host.controls.firewall.rule_text import Network, spelled
@@ -98,7 +99,7 @@ def blocks(plan: Plan, host: str, port: int | None = None, everywhere: bool = Fa
     )
 
 
-def _within(address: Any, texts: Iterable[str]) -> bool:
+def _within(address: IPv4Address | IPv6Address, texts: Iterable[str]) -> bool:
     return any(address in ipaddress.ip_network(text) for text in texts)
 
 
@@ -112,7 +113,7 @@ def _without(networks: Iterable[Network], others: Sequence[Network]) -> Iterator
             yield from _without(sorted(one.address_exclude(other)), others)
 
 
-def _networks(id_: str, texts: Any) -> tuple[Network, ...]:
+def _networks(id_: str, texts: Iterable[str]) -> tuple[Network, ...]:
     try:
         parsed = [ipaddress.ip_network(str(text)) for text in texts]
     except ValueError as wrong:
@@ -121,7 +122,7 @@ def _networks(id_: str, texts: Any) -> tuple[Network, ...]:
     return tuple(one for family in both for one in ipaddress.collapse_addresses(family))  # type: ignore[type-var]
 
 
-def _ports(id_: str, numbers: Any) -> tuple[int, ...]:
+def _ports(id_: str, numbers: Iterable[int]) -> tuple[int, ...]:
     if not all(type(number) is int and 0 < number < 65536 for number in numbers):
         raise NotExportable(f"the plan has a port of {id_} that is none")
     return tuple(sorted(set(numbers)))

@@ -13,7 +13,7 @@ from .names import names
 def _found() -> Mapping[str, Format]:
     found = {}
     for name in names():
-        (declared,) = import_module(f".{name}", formats.__name__).FORMATS
+        declared = import_module(f".{name}", formats.__name__).FORMAT
         if declared.name != name:
             raise ValueError(f"formats/{name}.py declares {declared.name!r}: a format is called as its module is")
         found[name] = declared

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ...host.controls.browser.rendering import Name, Verdicts, above, minimal, name, names
 from ...host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, UNMANAGED
 from ...model.plan import RESTRICTED
-from ...model.types.plan import Entry, Plan, Section
+from ...model.types.plan import Plan, Section
 from .decision import open_for_tenants
 from .declaration import Decision, LeftOut
 
@@ -38,7 +38,11 @@ def web_names(decision: Decision) -> WebNames:
     return WebNames(
         {one.host: blocked for one, blocked in smallest if not one.path},
         {one: blocked for one, blocked in smallest if one.path},
-        tuple(f"{CONTROL}/{id_}" for id_, entry in sorted(services.items()) if _restricts(entry)),
+        tuple(
+            f"{CONTROL}/{id_}"
+            for id_, entry in sorted(services.items())
+            if entry["mode"] in RESTRICTED and names(entry)
+        ),
         (*open_for_tenants(decision.plan, CONTROL), *_for_browsers(section)),
     )
 
@@ -63,10 +67,6 @@ def blocks(plan: Plan, host: str, port: int | None = None) -> bool:
         return False
     verdicts, whole = Verdicts(section["services"]), name(bare)
     return verdicts.blocked(whole) or verdicts.blocked(whole._replace(path=slash + path))
-
-
-def _restricts(entry: Entry) -> bool:
-    return entry["mode"] in RESTRICTED and bool(names(entry))
 
 
 def _for_browsers(section: Section) -> Iterator[LeftOut]:

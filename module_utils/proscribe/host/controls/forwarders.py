@@ -9,13 +9,7 @@ from typing import Sequence
 
 # Files, and folders of files; and how a line begins that names some, with its mark.
 FORWARDERS: Sequence[tuple[Sequence[str], Sequence[str]]] = (
-    (
-        (
-            "/etc/dnsmasq.conf",
-            "/etc/dnsmasq.d",
-        ),
-        ("server=",),
-    ),
+    (("/etc/dnsmasq.conf", "/etc/dnsmasq.d"), ("server=",)),
     (
         (
             "/etc/unbound/unbound.conf",
@@ -25,27 +19,9 @@ FORWARDERS: Sequence[tuple[Sequence[str], Sequence[str]]] = (
         ),
         ("forward-addr:",),
     ),
-    (
-        ("/etc/NetworkManager/dnsmasq.d",),
-        ("server=",),
-    ),
-    (
-        ("/run/NetworkManager/no-stub-resolv.conf",),
-        ("nameserver ",),
-    ),
-    (
-        ("/run/systemd/resolve/resolv.conf",),
-        ("nameserver ",),
-    ),
-    (
-        (
-            "/etc/systemd/resolved.conf",
-            "/etc/systemd/resolved.conf.d",
-        ),
-        ("DNS=",),
-    ),
-    (
-        ("/etc/proscribe/dns.conf",),
-        ("server=",),
-    ),
+    (("/etc/NetworkManager/dnsmasq.d",), ("server=",)),
+    (("/run/NetworkManager/no-stub-resolv.conf",), ("nameserver ",)),
+    (("/run/systemd/resolve/resolv.conf",), ("nameserver ",)),
+    (("/etc/systemd/resolved.conf", "/etc/systemd/resolved.conf.d"), ("DNS=",)),
+    (("/etc/proscribe/dns.conf",), ("server=",)),
 )

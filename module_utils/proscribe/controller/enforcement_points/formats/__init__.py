@@ -1,1 +1,1 @@
-"""The formats, one file each: `FORMATS = (Format(...),)`, see ../declaration.py."""
+"""The formats, one file each: `FORMAT = Format(...)`, see ../declaration.py."""

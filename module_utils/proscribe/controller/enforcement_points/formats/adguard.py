@@ -7,11 +7,9 @@ one with something blocked below it cannot be expressed, and stays blocked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 from ....host.controls.dns.desired import covering
 from ..declaration import Decision, Format, LeftOut, Rendered
-from ..dns_names import blocks, dns_names
+from ..dns_names import blocks, dns_names, levels
 from ..header import comment, text
 
 IMPORTANT = "$important"
@@ -21,8 +19,8 @@ def render(decision: Decision) -> Rendered:
     """The list."""
     names = dns_names(decision)
     blocked, through = frozenset(names.blocked), frozenset(names.through)
-    depth = _depths([*names.blocked, *names.through])
-    nested = {above for name in names.blocked if (above := _above(name, through))}
+    depth = {name: number for number, level in enumerate(levels([*names.blocked, *names.through])) for name in level}
+    nested = {above for name in names.blocked if (above := covering(name.partition(".")[2], through))}
     lines, left_out = [], list(names.left_out)
     for name in names.blocked:
         lines.append(f"||{name}^{IMPORTANT if depth[name] else ''}")
@@ -37,27 +35,11 @@ def render(decision: Decision) -> Rendered:
     return Rendered({"proscribe.txt": text([*comment(decision, "adguard", "!"), *lines])}, names.included, left_out)
 
 
-def _above(name: str, names: Iterable[str]) -> str:
-    return covering(name.partition(".")[2], frozenset(names))
-
-
-def _depths(names: Iterable[str]) -> Mapping[str, int]:
-    """How many of the names lie above each one."""
-    listed = frozenset(names)
-    depths: dict[str, int] = {}
-    for name in sorted(listed, key=lambda one: one.count(".")):
-        above = _above(name, listed)
-        depths[name] = depths[above] + 1 if above else 0
-    return depths
-
-
-FORMATS = (
-    Format(
-        name="adguard",
-        meant_for="AdGuard Home, AdGuard DNS and what reads their filter lists",
-        controls=("dns",),
-        render=render,
-        main="proscribe.txt",
-        blocks=blocks,
-    ),
+FORMAT = Format(
+    name="adguard",
+    meant_for="AdGuard Home, AdGuard DNS and what reads their filter lists",
+    controls=("dns",),
+    render=render,
+    main="proscribe.txt",
+    blocks=blocks,
 )

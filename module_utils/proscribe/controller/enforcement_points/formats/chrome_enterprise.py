@@ -57,15 +57,13 @@ def _json(document: object) -> bytes:
     return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode("ascii")
 
 
-FORMATS = (
-    Format(
-        name="chrome_enterprise",
-        meant_for="Chrome, Edge, Brave and Chromium: their policies as JSON; site lists for Google's Chrome Policy API",
-        controls=(CONTROL,),
-        render=render,
-        accepted_by="Chromium (156) on Linux, as its managed policy",
-        main=f"google_chrome.json, microsoft_edge.json, brave.json, chromium.json, {REQUEST}",
-        blocks=blocks,
-        paths=HTTPS,
-    ),
+FORMAT = Format(
+    name="chrome_enterprise",
+    meant_for="Chrome, Edge, Brave and Chromium: their policies as JSON; site lists for Google's Chrome Policy API",
+    controls=(CONTROL,),
+    render=render,
+    accepted_by="Chromium (156) on Linux, as its managed policy",
+    main=f"google_chrome.json, microsoft_edge.json, brave.json, chromium.json, {REQUEST}",
+    blocks=blocks,
+    paths=HTTPS,
 )

@@ -27,13 +27,11 @@ def render(decision: Decision) -> Rendered:
     return Rendered(files, included(found), left_out)
 
 
-FORMATS = (
-    Format(
-        name="cidr",
-        meant_for="firewalls and routers that fetch lists of networks",
-        controls=("firewall",),
-        render=render,
-        main="networks.txt, networks/<service>.txt, ports/<service>.txt",
-        blocks=blocks,
-    ),
+FORMAT = Format(
+    name="cidr",
+    meant_for="firewalls and routers that fetch lists of networks",
+    controls=("firewall",),
+    render=render,
+    main="networks.txt, networks/<service>.txt, ports/<service>.txt",
+    blocks=blocks,
 )

@@ -47,13 +47,11 @@ def _declaration(decision: Decision, type_: str, name: str, payload: dict[str, o
     return (json.dumps(document, indent=2) + "\n").encode("ascii")
 
 
-FORMATS = (
-    Format(
-        name="ddm",
-        meant_for="programs on supervised Macs with macOS 27, by declarative device management",
-        controls=(CONTROL,),
-        render=render,
-        accepted_by="Apple's published schema of the declaration",
-        main=f"{DECLARATION}, {ACTIVATION}",
-    ),
+FORMAT = Format(
+    name="ddm",
+    meant_for="programs on supervised Macs with macOS 27, by declarative device management",
+    controls=(CONTROL,),
+    render=render,
+    accepted_by="Apple's published schema of the declaration",
+    main=f"{DECLARATION}, {ACTIVATION}",
 )

@@ -19,13 +19,11 @@ def render(decision: Decision) -> Rendered:
     return Rendered(files, names.included, left_out)
 
 
-FORMATS = (
-    Format(
-        name="domains",
-        meant_for="whatever takes a list of names: firewalls, DNS services, mail gateways",
-        controls=("dns",),
-        render=render,
-        main="blocked.txt, allowed.txt",
-        blocks=blocks,
-    ),
+FORMAT = Format(
+    name="domains",
+    meant_for="whatever takes a list of names: firewalls, DNS services, mail gateways",
+    controls=("dns",),
+    render=render,
+    main="blocked.txt, allowed.txt",
+    blocks=blocks,
 )

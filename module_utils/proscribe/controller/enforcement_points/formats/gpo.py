@@ -49,15 +49,13 @@ def render(decision: Decision) -> Rendered:
     return Rendered(files, included(decision), missing)
 
 
-FORMATS = (
-    Format(
-        name="gpo",
-        meant_for="browsers on Windows: a Group Policy object for SYSVOL, its backup for Import-GPO, .reg files",
-        controls=(CONTROL,),
-        render=render,
-        accepted_by="Samba's parser of Registry.pol (4.22), Wine's registry (10.0)",
-        main="sysvol/{GUID}/Machine/Registry.pol, backup/manifest.xml, registry/proscribe.reg, registry/remove.reg",
-        blocks=blocks,
-        paths=HTTPS,
-    ),
+FORMAT = Format(
+    name="gpo",
+    meant_for="browsers on Windows: a Group Policy object for SYSVOL, its backup for Import-GPO, .reg files",
+    controls=(CONTROL,),
+    render=render,
+    accepted_by="Samba's parser of Registry.pol (4.22), Wine's registry (10.0)",
+    main="sysvol/{GUID}/Machine/Registry.pol, backup/manifest.xml, registry/proscribe.reg, registry/remove.reg",
+    blocks=blocks,
+    paths=HTTPS,
 )

@@ -17,14 +17,12 @@ def render(decision: Decision) -> Rendered:
     return Rendered({"hosts": text([*comment(decision, "hosts"), *found])}, names.included, left_out)
 
 
-FORMATS = (
-    Format(
-        name="hosts",
-        meant_for="a hosts file: exact names only, for what takes nothing better",
-        controls=("dns",),
-        render=render,
-        accepted_by="glibc's getent",
-        main="hosts",
-        blocks=blocks_exactly,
-    ),
+FORMAT = Format(
+    name="hosts",
+    meant_for="a hosts file: exact names only, for what takes nothing better",
+    controls=("dns",),
+    render=render,
+    accepted_by="glibc's getent",
+    main="hosts",
+    blocks=blocks_exactly,
 )

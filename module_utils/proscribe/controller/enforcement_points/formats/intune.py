@@ -179,15 +179,13 @@ def _values(setting: str, values: list[str]) -> Body:
     }
 
 
-FORMATS = (
-    Format(
-        name="intune",
-        meant_for="Microsoft Intune: browsers on macOS, sites and extensions of Chrome and Edge on Windows",
-        controls=(CONTROL, "apps"),
-        render=render,
-        accepted_by="nothing that can be run here; the form is Microsoft Graph's documentation",
-        main="macos_browsers.json, macos_restricted_apps.json, windows_{accounts,chrome,edge}.json",
-        blocks=blocks,
-        paths=HTTPS,
-    ),
+FORMAT = Format(
+    name="intune",
+    meant_for="Microsoft Intune: browsers on macOS, sites and extensions of Chrome and Edge on Windows",
+    controls=(CONTROL, "apps"),
+    render=render,
+    accepted_by="nothing that can be run here; the form is Microsoft Graph's documentation",
+    main="macos_browsers.json, macos_restricted_apps.json, windows_{accounts,chrome,edge}.json",
+    blocks=blocks,
+    paths=HTTPS,
 )

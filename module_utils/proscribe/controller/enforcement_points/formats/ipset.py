@@ -63,14 +63,12 @@ def _short(id_: str) -> str:
     return f"{id_[: LONGEST_ID - 9]}_{hashlib.sha256(id_.encode()).hexdigest()[:8]}"
 
 
-FORMATS = (
-    Format(
-        name="ipset",
-        meant_for="a Linux router with iptables or firewalld",
-        controls=("firewall",),
-        render=render,
-        accepted_by="ipset restore and iptables",
-        main="proscribe.ipset",
-        blocks=blocks,
-    ),
+FORMAT = Format(
+    name="ipset",
+    meant_for="a Linux router with iptables or firewalld",
+    controls=("firewall",),
+    render=render,
+    accepted_by="ipset restore and iptables",
+    main="proscribe.ipset",
+    blocks=blocks,
 )

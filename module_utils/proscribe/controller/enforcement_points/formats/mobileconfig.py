@@ -42,15 +42,13 @@ def listed(decision: Decision, ids: dict[str, list[str]]) -> bytes:
     return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode("ascii")
 
 
-FORMATS = (
-    Format(
-        name="mobileconfig",
-        meant_for="browsers on macOS, by device management that installs profiles; a list of restricted programs",
-        controls=(CONTROL, "apps"),
-        render=render,
-        accepted_by="Python's plistlib",
-        main=f"{PROFILE}, {LIST}",
-        blocks=blocks,
-        paths=HTTPS,
-    ),
+FORMAT = Format(
+    name="mobileconfig",
+    meant_for="browsers on macOS, by device management that installs profiles; a list of restricted programs",
+    controls=(CONTROL, "apps"),
+    render=render,
+    accepted_by="Python's plistlib",
+    main=f"{PROFILE}, {LIST}",
+    blocks=blocks,
+    paths=HTTPS,
 )

@@ -53,14 +53,12 @@ def _blocks(plan: Plan, host: str, port: int | None = None) -> bool | None:
     return blocks(plan, host, port, everywhere=True)
 
 
-FORMATS = (
-    Format(
-        name="nft",
-        meant_for="a Linux router with nftables: a table of its own for what is forwarded",
-        controls=("firewall",),
-        render=render,
-        accepted_by="nft -c and the kernel",
-        main="proscribe.nft",
-        blocks=_blocks,
-    ),
+FORMAT = Format(
+    name="nft",
+    meant_for="a Linux router with nftables: a table of its own for what is forwarded",
+    controls=("firewall",),
+    render=render,
+    accepted_by="nft -c and the kernel",
+    main="proscribe.nft",
+    blocks=_blocks,
 )

@@ -57,14 +57,12 @@ def _unseen(decision: Decision, names: WebNames) -> Iterator[LeftOut]:
             yield LeftOut("", f"path {one}, open on a blocked host", "Its host is refused, so it stays blocked.")
 
 
-FORMATS = (
-    Format(
-        name="pac",
-        meant_for="browsers and Windows that take a proxy auto-config file",
-        controls=("browser",),
-        render=render,
-        accepted_by="node",
-        main="proscribe.pac",
-        blocks=blocks,
-    ),
+FORMAT = Format(
+    name="pac",
+    meant_for="browsers and Windows that take a proxy auto-config file",
+    controls=("browser",),
+    render=render,
+    accepted_by="node",
+    main="proscribe.pac",
+    blocks=blocks,
 )

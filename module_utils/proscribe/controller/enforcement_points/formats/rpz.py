@@ -59,14 +59,12 @@ def _between(names: Iterable[str]) -> Iterator[str]:
             between = between.partition(".")[2]
 
 
-FORMATS = (
-    Format(
-        name="rpz",
-        meant_for="name servers with response policy zones: BIND, Knot Resolver, PowerDNS Recursor, DNS appliances",
-        controls=("dns",),
-        render=render,
-        accepted_by="named-checkzone and named (BIND 9.20)",
-        main="proscribe.rpz",
-        blocks=blocks,
-    ),
+FORMAT = Format(
+    name="rpz",
+    meant_for="name servers with response policy zones: BIND, Knot Resolver, PowerDNS Recursor, DNS appliances",
+    controls=("dns",),
+    render=render,
+    accepted_by="named-checkzone and named (BIND 9.20)",
+    main="proscribe.rpz",
+    blocks=blocks,
 )

@@ -10,10 +10,11 @@ A path is seen in plain HTTP, and in HTTPS only where Squid opens the connection
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from ....host.controls.browser.rendering import Name, above
+from ....host.controls.browser.rendering import Name
 from ..declaration import HTTP, Decision, Format, LeftOut, Rendered
+from ..dns_names import levels
 from ..header import comment, text
 from ..web_names import WebNames, blocks, rule_of, web_names, with_left_out
 
@@ -35,26 +36,13 @@ def rules(names: WebNames) -> Iterator[str]:
     yield from _paths(names)
 
 
-def _levels(hosts: Iterable[str]) -> list[list[str]]:
-    """Names by how many of the others lie above them; within a level none is below another."""
-    listed = frozenset(hosts)
-    depth: dict[str, int] = {}
-    levels: list[list[str]] = []
-    for host in sorted(listed, key=lambda one: (one.count("."), one)):
-        _, *uppers = above(host)
-        depth[host] = next((depth[upper] + 1 for upper in uppers if upper in listed), 0)
-        levels.extend([] for _ in range(depth[host] + 1 - len(levels)))
-        levels[depth[host]].append(host)
-    return levels
-
-
 def _hosts(hosts: Mapping[str, bool]) -> Iterator[str]:
     """The rules for names without a path. The first level is blocked, and levels alternate."""
-    levels = _levels(hosts)
-    called = [f"proscribe_{'open' if number % 2 else 'blocked'}_{number}" for number in range(len(levels))]
-    for acl, level in zip(called, levels):
+    sorted_ = levels(hosts)
+    called = [f"proscribe_{'open' if number % 2 else 'blocked'}_{number}" for number in range(len(sorted_))]
+    for acl, level in zip(called, sorted_):
         yield from domains(acl, level)
-    for number in range(0, len(levels), 2):
+    for number in range(0, len(called), 2):
         yield " ".join(["http_access deny", called[number], *(f"!{acl}" for acl in called[number + 1 : number + 2])])
 
 
@@ -69,7 +57,7 @@ def _paths(names: WebNames) -> Iterator[str]:
         denied = [f"{acl}_host", f"{acl}_path"]
         below = [host for host, blocked in names.hosts.items() if not blocked and host.endswith(f".{one.host}")]
         if below:
-            yield from domains(f"{acl}_open", _levels(below)[0])
+            yield from domains(f"{acl}_open", levels(below)[0])
             denied.append(f"!{acl}_open")
         for place, other in enumerate((other for other in opened if _closer(other, one)), 1):
             inner = f"{acl}_open_{place}"
@@ -107,15 +95,13 @@ def unseen(decision: Decision, names: WebNames) -> Iterator[LeftOut]:
             yield LeftOut("", f"path {one}, open on a blocked host", "Squid refuses the host, so it stays blocked.")
 
 
-FORMATS = (
-    Format(
-        name="squid",
-        meant_for="Squid 5 and newer",
-        controls=("browser",),
-        render=render,
-        accepted_by="squid -k parse and squid (6.13)",
-        main="proscribe.conf",
-        blocks=blocks,
-        paths=HTTP,
-    ),
+FORMAT = Format(
+    name="squid",
+    meant_for="Squid 5 and newer",
+    controls=("browser",),
+    render=render,
+    accepted_by="squid -k parse and squid (6.13)",
+    main="proscribe.conf",
+    blocks=blocks,
+    paths=HTTP,
 )

@@ -51,15 +51,13 @@ def _headers(tenants: Mapping[str, Sequence[str]]) -> Iterator[str]:
             yield f'request_header_add {header["name"]} "{header["value"]}" {acl}'
 
 
-FORMATS = (
-    Format(
-        name="squid_opening",
-        meant_for="Squid 5 and newer that opens HTTPS (ssl_bump): paths and tenants, too",
-        controls=("browser",),
-        render=render,
-        accepted_by="squid -k parse and squid (6.13), which sent the headers over HTTP",
-        main="proscribe.conf",
-        blocks=blocks,
-        paths=HTTPS,
-    ),
+FORMAT = Format(
+    name="squid_opening",
+    meant_for="Squid 5 and newer that opens HTTPS (ssl_bump): paths and tenants, too",
+    controls=("browser",),
+    render=render,
+    accepted_by="squid -k parse and squid (6.13), which sent the headers over HTTP",
+    main="proscribe.conf",
+    blocks=blocks,
+    paths=HTTPS,
 )

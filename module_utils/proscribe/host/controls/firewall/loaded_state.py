@@ -2,7 +2,7 @@
 
 The kernel counts the generations of its tables. Who knows what was loaded at one, and made the one change since, knows
 what is loaded at the next. As long as the generation stays, nothing has changed. So an audit need not list the table
-again, which takes nft a second for 100,000 networks, nor check its neighbours. Any change to any table of the host makes
+again, which takes nft a second for 100,000 networks, nor check its neighbours. A change to any table of the host makes
 the next audits whole ones.
 """
 

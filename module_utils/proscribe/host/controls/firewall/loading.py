@@ -110,7 +110,7 @@ def lift(host: Host) -> Changes:
             actions.append(Action("disable", unit.name, functools.partial(_disable, host, unit), before))
     if nft and live:
         delete = [nft, "delete", "table", "inet", TABLE]
-        actions.append(Action("delete", listing.WHERE, lambda: _must(host, delete), listing.shown(live)))
+        actions.append(Action("delete", listing.WHERE, lambda: host.must(delete), listing.shown(live)))
     if stored is not None:
         actions.append(Action("delete", boot.FILE, lambda: host.delete(boot.FILE), stored))
         if nft is None:
@@ -121,10 +121,6 @@ def lift(host: Host) -> Changes:
     if host.stat(loaded_state.STATE) is not None:
         actions.append(Action("delete", loaded_state.STATE, lambda: loaded_state.forget(host)))
     return Changes(actions, refusals)
-
-
-def _must(host: Host, argv: Sequence[str]) -> None:
-    host.must(argv)
 
 
 def _write(host: Host, path: str, text: str, mode: int) -> Action:

@@ -12,11 +12,7 @@ if TYPE_CHECKING:
 
 # By name: the kind, the service that it lives with, and the files by which what it has left is known.
 FILTERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
-    "dnsmasq": (
-        "server",
-        "dnsmasq.service",
-        ("/etc/dnsmasq.d/proscribe.conf",),
-    ),
+    "dnsmasq": ("server", "dnsmasq.service", ("/etc/dnsmasq.d/proscribe.conf",)),
     "unbound": (
         "server",
         "unbound.service",
