@@ -12,9 +12,8 @@ import pytest
 from proscribe.host.controls import dns
 from proscribe.host.controls.dns.backends import networkmanager, resolved
 from proscribe.host.controls.dns.backends.registry import FILTERS
-from proscribe.host.controls.dns.choice import choose
+from proscribe.host.controls.dns.choice import choose, resolver_users
 from proscribe.host.controls.dns.observed import observe_resolution
-from proscribe.host.controls.dns.resolver_users import resolver_users
 from proscribe.host.run import observe
 from proscribe.host.system import ControlError, Host, Result
 from proscribe.model.finding import ERROR
@@ -277,7 +276,7 @@ def test_the_dnsmasq_of_networkmanager_may_ask_and_no_other(tmp_path: Path, monk
         (tmp_path / f"proc/{pid}/exe").symlink_to(program)
     observed = SimpleNamespace(units={"NetworkManager.service": 77})
     chosen = SimpleNamespace(name="networkmanager", observed=observed)
-    monkeypatch.setattr("proscribe.host.controls.dns.resolver_users.choose", lambda *_: chosen)
+    monkeypatch.setattr("proscribe.host.controls.dns.choice.choose", lambda *_: chosen)
     assert resolver_users(host, plan()) == ["user7"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from proscribe.host.controls import firewall
-from proscribe.host.controls.dns import choice, resolver_users
+from proscribe.host.controls.dns import choice
 from proscribe.host.controls.firewall import boot
 from proscribe.host.controls.firewall.forced_dns import askers
 from proscribe.host.controls.firewall.rule_text import Exemptions
@@ -32,7 +32,7 @@ def host(tmp_path: Path) -> Host:
 
 
 def filtered_by(monkeypatch: pytest.MonkeyPatch, *users: str) -> None:
-    monkeypatch.setattr(resolver_users, "resolver_users", lambda host, plan: list(users))
+    monkeypatch.setattr(choice, "resolver_users", lambda host, plan: list(users))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_host_that_cannot_have_its_backend_filters_nothing_so_everybody_asks(
     def refuse(host: Host, plan: Any) -> list[str]:
         raise ControlError("proscribe_dns_backend is unbound, which this host cannot have")
 
-    monkeypatch.setattr(resolver_users, "resolver_users", refuse)
+    monkeypatch.setattr(choice, "resolver_users", refuse)
     assert askers(host, plan()) == []
 
 

@@ -11,7 +11,7 @@ from .backends.registry import FILTERS, backend
 from .observed import Observed, observe_resolution
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Settings
+    from ....model.types.plan import Plan, Settings
 
 HOSTS = "hosts"
 
@@ -45,6 +45,17 @@ def choose(host: Host, settings: Settings) -> Choice:
         if not why:
             return Choice(name, observed, traced)
     return Choice(HOSTS, observed, traced, why)
+
+
+def resolver_users(host: Host, plan: Plan) -> list[str]:
+    """The accounts that ask name servers for a host, sorted, for the firewall's forced DNS. None where the host has no
+    filter of its own: then plain DNS must stay open for all. Raises ControlError like `observe`.
+    """
+    section = plan["controls"].get("dns")
+    if section is None or section["mode"] != "enforce":
+        return []
+    choice = choose(host, section["settings"])
+    return [] if choice.name == HOSTS else backend(choice.name).users(host, choice.observed)
 
 
 def trace(host: Host, path: str) -> bool:

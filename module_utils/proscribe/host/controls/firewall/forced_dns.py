@@ -25,8 +25,7 @@ def askers(host: Host, plan: Plan) -> list[int]:
     if not plan["controls"]["firewall"]["settings"].get("force_dns"):
         return []
     # Few ask for it, and an audit pays for every line.
-    from ..dns.choice import HOSTS, choose
-    from ..dns.resolver_users import resolver_users
+    from ..dns.choice import HOSTS, choose, resolver_users
 
     try:
         names = resolver_users(host, plan)
