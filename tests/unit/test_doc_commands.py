@@ -26,6 +26,13 @@ def test_every_block_says_what_is_in_it(path: str) -> None:
     assert languages <= {None, *doc_blocks.LANGUAGES}
 
 
+def test_what_writes_derived_texts_is_spelled_one_way() -> None:
+    every = [command for path, text in DOCUMENTS.items() for command in doc_blocks.commands(path, text)]
+    found = [command for command in every if "tests/derived" in command.text]
+    assert [one.where for one in found if not one.text.startswith("tests/tool python tests/derived")] == []
+    assert found
+
+
 def test_no_command_is_left_out_that_no_document_has_any_more() -> None:
     every = [command.text for path, text in DOCUMENTS.items() for command in doc_blocks.commands(path, text)]
     plain = list(map(doc_not_run.without_comment, every))

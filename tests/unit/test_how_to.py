@@ -22,6 +22,7 @@ PARTS = (
     *(*FOR_DERIVED, "pyproject.toml", "tests/conftest.py", "tests/properties.py", "tests/suite"),
     *("tests/unit/controls", "tests/unit/enforcement_points", "tests/unit/schedule", "tests/unit/report"),
 )
+CODE = ("module_utils/", "playbooks/")
 PYTEST = "tests/tool pytest "
 # What a service and a channel are read by.
 READ = """
@@ -37,6 +38,13 @@ channels()
 
 def test_there_are_guides_to_follow() -> None:
     assert len(GUIDES) >= 6
+
+
+@pytest.mark.parametrize("path", GUIDES)
+def test_a_guide_shows_one_file_and_its_test(path: str) -> None:
+    names = [Path(part.name) for part in GUIDES[path] if isinstance(part, File) and part.name.startswith(CODE)]
+    tests = [Path(part.name) for part in GUIDES[path] if isinstance(part, File) and part.name.startswith("tests/")]
+    assert len(names) <= 1 and all(len(tests) == 1 for _ in names)
 
 
 @pytest.mark.parametrize("path", GUIDES)
