@@ -71,7 +71,7 @@ def _servers(lines: Iterable[str], options: Sequence[str]) -> Iterator[str]:
         if value is not None:
             found = [*_addresses(value)]
             in_list = not found
-        elif in_list:
+        elif in_list and line[:1] not in ("", "#"):
             first = line.lstrip("-[{(\"' ")
             found = [one for one in _addresses(first) if first.startswith(one)]
             in_list = bool(found)
