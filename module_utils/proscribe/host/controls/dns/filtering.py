@@ -140,6 +140,14 @@ def serves(host: Host, address: str, port: int, text: str, waits: Sequence[float
     return rendering.digest_in(text) in answer.texts or (answer.rcode in GAVE_UP and address in STUBS)
 
 
+def serves_now(host: Host, address: str, port: int, text: str) -> bool:
+    """The same, without patience: who is silent now may answer later."""
+    try:
+        return serves(host, address, port, text, WAITS[:1])
+    except Unseen:
+        return False
+
+
 def _idle(host: Host, filter_: Filter, stages: Sequence[Stage], text: str) -> tuple[str, str]:
     """Why the file has no effect, and why that is unknown; "" if it has, and if it is known."""
     for address, port in (where for stage in stages for where in stage.answers):
@@ -178,14 +186,7 @@ def _beside(host: Host, text: str) -> list[Finding]:
     """Resolvers of this host that programs ask besides the first one, and that do not answer out of the file."""
     servers = nameservers(content(host, RESOLV_CONF))[1:]
     others = [server for server in servers if loopback(server) and server not in STUBS]
-    return [queried_besides(server) for server in others if not _serves_too(host, server, text)]
-
-
-def _serves_too(host: Host, server: str, text: str) -> bool:
-    try:
-        return serves(host, server, 53, text, WAITS[:1])
-    except Unseen:
-        return False  # who is silent now may answer later
+    return [queried_besides(server) for server in others if not serves_now(host, server, 53, text)]
 
 
 def _with_openers(verdict: Verdict, section: Section, desired: Desired, filter_: Filter) -> Verdict:

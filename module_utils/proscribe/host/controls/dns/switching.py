@@ -16,7 +16,7 @@ from ..base import Action
 from . import observed as resolution
 from .backends.registry import backend
 from .desired import Desired
-from .filtering import Command, Filter, Stage, amiss, is_held, overriding, serves
+from .filtering import Command, Filter, Stage, amiss, is_held, overriding, serves, serves_now
 from .question import NS, WAITS, ask
 
 CANDIDATE = "/run/proscribe-dns-candidate.conf"
@@ -139,17 +139,10 @@ def _run_anyway(host: Host, commands: Iterable[Command]) -> None:
 def _await(host: Host, stage: Stage, text: str) -> None:
     end = time.monotonic() + PATIENCE
     for address, port in stage.answers:
-        while not _answers(host, address, port, text):
+        while not serves_now(host, address, port, text):
             if time.monotonic() > end:
                 raise ControlError(f"{address} port {port} does not answer with the new names within {PATIENCE:g} s")
             time.sleep(0.2)
-
-
-def _answers(host: Host, address: str, port: int, text: str) -> bool:
-    try:
-        return serves(host, address, port, text, [1])
-    except Unseen:
-        return False
 
 
 def _resolves(host: Host, waits: Sequence[float] = WAITS) -> bool:

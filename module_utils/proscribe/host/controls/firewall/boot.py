@@ -102,16 +102,12 @@ class Unit(NamedTuple):
     enabled: str
 
 
-def unit(nft: str) -> str:
-    """The text of the unit that loads the table, for the nft of this host."""
-    return _UNIT.format(written_by=WRITTEN_BY, nft=nft, file=FILE, confined=_CONFINED)
-
-
 def units(nft: str) -> Sequence[Unit]:
-    """The units, in the order in which they are started."""
+    """The units, in the order in which they are started, for the nft of this host."""
+    load = _UNIT.format(written_by=WRITTEN_BY, nft=nft, file=FILE, confined=_CONFINED)
     watch = _WATCH.format(written_by=WRITTEN_BY, file=FILE, unit=UNIT_NAME, program=program.PATH, confined=_CONFINED)
     return (
-        Unit(UNIT_NAME, UNIT_FILE, unit(nft), ENABLED),
+        Unit(UNIT_NAME, UNIT_FILE, load, ENABLED),
         Unit(WATCH_NAME, WATCH_FILE, watch, WATCH_ENABLED),
     )
 

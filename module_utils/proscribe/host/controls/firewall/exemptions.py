@@ -60,7 +60,9 @@ class Blocked(NamedTuple):
     def met_by(self, network: Network) -> tuple[str, ...]:
         """The services one of whose networks has an address in common with a network."""
         within = self.of(network)
-        parts = (id_ for id_, texts in self.networks.items() if any(_overlaps(network, text) for text in texts))
+        parts = (
+            id_ for id_, texts in self.networks.items() if any(map(network.overlaps, map(ipaddress.ip_network, texts)))
+        )
         return within if network.prefixlen == network.max_prefixlen else tuple(dict.fromkeys([*within, *parts]))
 
 
@@ -207,21 +209,13 @@ def network_of(address: str) -> Network | None:
     return None if network.is_loopback else network
 
 
-def _overlaps(network: Network, text: str) -> bool:
-    return network.overlaps(ipaddress.ip_network(text))
-
-
 def _widest(found: Sequence[Exempt]) -> list[Exempt]:
     """One entry for each address, the widest: nft takes no intervals that overlap. In the order of the addresses."""
     widest: dict[Network, Exempt] = {}
     for entry in sorted(found, key=lambda entry: entry.network.prefixlen):
-        if not any(_contains(network, entry.network) for network in widest):
+        if not any(network.overlaps(entry.network) for network in widest):
             widest[entry.network] = entry
     return sorted(widest.values(), key=lambda entry: (entry.network.version, int(entry.network.network_address)))
-
-
-def _contains(outer: Network, inner: Network) -> bool:
-    return outer.overlaps(inner) and outer.prefixlen <= inner.prefixlen
 
 
 def _ephemeral(host: Host) -> tuple[int, int]:
