@@ -65,8 +65,8 @@ class Observed(NamedTuple):
 def observe_table(host: Host, nft: str, text: str, at_boot: str = "") -> Observed:
     """Compare the loaded table with the one that `text` would load. Raises Unseen, or ControlError if nft fails.
 
-    `at_boot` is the boot file's text. If the table was made from it and has not changed since, only the counters are
-    listed, as long as it refuses what it has to.
+    `at_boot` is the boot file's text. If the table was made from it, has not changed since and refuses what it has to,
+    only the counters are listed.
     """
     generation = host.ruleset_generation()
     refused = _refuses_witness(host, text)
