@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ class ReportedRun:
             record = self.collector.answered(host, whole.get("record"))
             self.show_progress()
             if record:
-                deciding.answered(host, {"drifted": whole["drifted"], "record": record})
+                deciding.answered(host, {"drifted": whole.get("drifted", []), "record": record})
         elif action in ENFORCING:
             self.collector.changed(host, ENFORCING[action], result.result, dry=result.task.check_mode)
             self.show_progress()
@@ -210,8 +210,7 @@ class ReportedRun:
 
 def _whole(result: Any) -> ObservationAnswer:
     """A result, of which nothing is changed. Until ansible-core 2.20 `result.result` is one more copy of all of it."""
-    whole: Any = getattr(result, "_return_data", None)
-    found: ObservationAnswer = whole if isinstance(whole, dict) else result.result
+    found: ObservationAnswer = getattr(result, "_return_data", None) or result.result
     return found
 
 
