@@ -117,75 +117,110 @@ def exchange(
     is called once, when the host has not said anything for a while. One that asks for no password in time is ended, and
     has answered nothing. Raises what `start` raises.
     """
-    end = time.monotonic() + limits.seconds
-    prompted = time.monotonic() + PROMPT if password else end
     with contextlib.ExitStack() as stack:
-        pairs = [os.pipe() for _ in range(3)]
-        (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = pairs
-        open_ = {descriptor for pair in pairs for descriptor in pair}
-
-        def close(*descriptors: int) -> None:
-            for descriptor in open_.intersection(descriptors):
-                open_.discard(descriptor)
-                os.close(descriptor)
-
-        stack.callback(lambda: close(*list(open_)))
-        conversation = _Conversation(data, limits.most, password)
-        for descriptor in (ours_in, ours_out, ours_err):
-            os.set_blocking(descriptor, False)
-        # What fits into the pipe is there when the command starts, so that nobody has to wake for it.
-        if conversation.due and _written(ours_in, conversation) and conversation.all_due and not conversation.due:
-            close(ours_in)
-        running = start((theirs_in, theirs_out, theirs_err))
+        one = _Exchange(stack, data, limits, password)
+        running = start(one.begin())
         stack.callback(running.close)
-        close(theirs_in, theirs_out, theirs_err)
+        if ended := one.converse(silent):
+            return ended
+        return one.ended(running)
+
+
+class _Exchange:
+    """The pipes to a command, and how long it has for what. `stack` closes what is open in the end."""
+
+    def __init__(self, stack: contextlib.ExitStack, data: bytes, limits: Limits, password: Password | None) -> None:
+        self._seconds = limits.seconds
+        self._end = time.monotonic() + limits.seconds
+        self._prompted = time.monotonic() + PROMPT if password else self._end
+        self._conversation = _Conversation(data, limits.most, password)
+        pairs = [os.pipe() for _ in range(3)]
+        (theirs_in, self._in), (self._out, theirs_out), (self._err, theirs_err) = pairs
+        self._theirs = theirs_in, theirs_out, theirs_err
+        self._open = {descriptor for pair in pairs for descriptor in pair}
+        stack.callback(lambda: self._close(*list(self._open)))
+
+    def _close(self, *descriptors: int) -> None:
+        for descriptor in self._open.intersection(descriptors):
+            self._open.discard(descriptor)
+            os.close(descriptor)
+
+    def begin(self) -> tuple[int, int, int]:
+        """The command's ends of the pipes. What fits into its input is there when it starts, so that nobody has to wake
+        for it.
+        """
+        for descriptor in (self._in, self._out, self._err):
+            os.set_blocking(descriptor, False)
+        first = self._conversation
+        if first.due and _written(self._in, first) and first.all_due and not first.due:
+            self._close(self._in)
+        return self._theirs
+
+    def converse(self, silent: Callable[[], None]) -> Ended | None:
+        """Write and read until the output ends or nothing that follows counts; how it ended if its time is over."""
+        self._close(*self._theirs)
+        conversation, reads, quiet = self._conversation, 0, time.monotonic() + QUIET
         with selectors.PollSelector() as selector:
-            selector.register(ours_out, selectors.EVENT_READ)
-            selector.register(ours_err, selectors.EVENT_READ)
-            writing, reads, quiet = False, 0, time.monotonic() + QUIET
-            while ours_out in open_ and not conversation.over:
-                if ours_in in open_ and writing != bool(conversation.due):
-                    writing = bool(conversation.due)
-                    if writing:
-                        selector.register(ours_in, selectors.EVENT_WRITE)
-                    else:
-                        selector.unregister(ours_in)
-                if ours_in in open_ and not writing and conversation.all_due:
-                    close(ours_in)
+            selector.register(self._out, selectors.EVENT_READ)
+            selector.register(self._err, selectors.EVENT_READ)
+            writing = False
+            while self._out in self._open and not conversation.over:
+                writing = self._writing(selector, writing)
                 now = time.monotonic()
-                if conversation.unasked and now >= prompted:
+                if conversation.unasked and now >= self._prompted:
                     return conversation.ended()
-                events = selector.select(max(min(quiet, prompted if conversation.unasked else end, end) - now, 0))
+                patience = min(quiet, self._prompted if conversation.unasked else self._end, self._end)
+                events = selector.select(max(patience - now, 0))
                 if not events:
-                    if time.monotonic() >= end:
-                        return conversation.ended(cut=too_long(limits.seconds))
+                    if time.monotonic() >= self._end:
+                        return conversation.ended(cut=too_long(self._seconds))
                     if time.monotonic() >= quiet:
-                        quiet = end
+                        quiet = self._end
                         silent()
                 for key, _ in events:
-                    descriptor = int(key.fd)
-                    if descriptor == ours_in:
-                        if not _written(ours_in, conversation):  # it does not want to hear it
-                            selector.unregister(ours_in)
-                            close(ours_in)
+                    if key.fd == self._in:
+                        if not _written(self._in, conversation):  # it does not want to hear it
+                            selector.unregister(self._in)
+                            self._close(self._in)
                         continue
-                    quiet = end
+                    quiet = self._end
                     reads += 1
                     if reads > AT_ONCE:
                         time.sleep(PAUSE)
-                    chunk = _read(descriptor)
-                    if not chunk:
-                        selector.unregister(descriptor)
-                        close(descriptor)
-                    conversation.heard(chunk, errors=descriptor == ours_err)
+                    self._read(selector, int(key.fd))
+        return None
+
+    def _writing(self, selector: selectors.BaseSelector, before: bool) -> bool:
+        """Whether something is to be written now; an input that has all of it is closed."""
+        if self._in not in self._open:
+            return before
+        due = bool(self._conversation.due)
+        if due and not before:
+            selector.register(self._in, selectors.EVENT_WRITE)
+        elif before and not due:
+            selector.unregister(self._in)
+        if not due and self._conversation.all_due:
+            self._close(self._in)
+        return due
+
+    def _read(self, selector: selectors.BaseSelector, descriptor: int) -> None:
+        chunk = _read(descriptor)
+        if not chunk:
+            selector.unregister(descriptor)
+            self._close(descriptor)
+        self._conversation.heard(chunk, errors=descriptor == self._err)
+
+    def ended(self, running: Running) -> Ended:
+        """How the command ended, once its output has."""
+        conversation = self._conversation
         if conversation.over:
-            close(ours_out, ours_err)  # whoever writes on learns that nobody reads
+            self._close(self._out, self._err)  # whoever writes on learns that nobody reads
             return conversation.ended(cut=conversation.cut)._replace(gone=_gone(running))
         try:
-            code = running.exit_code(max(end - time.monotonic(), 0.1))
+            code = running.exit_code(max(self._end - time.monotonic(), 0.1))
         except TimeoutError:
-            return conversation.ended(cut=too_long(limits.seconds))
-        while ours_err in open_ and (chunk := _read(ours_err)):
+            return conversation.ended(cut=too_long(self._seconds))
+        while self._err in self._open and (chunk := _read(self._err)):
             conversation.heard(chunk, errors=True)
         return conversation.ended(code, conversation.cut)
 
