@@ -1,4 +1,4 @@
-"""The JSON Schemas of docs/schema: each from what reads its format, or from what makes it."""
+"""The JSON Schemas of docs/schema: each from the type of its documents, or from what reads its format."""
 
 from __future__ import annotations
 
@@ -6,33 +6,73 @@ import functools
 import json
 from collections.abc import Callable
 
+from proscribe.controller.report.exports.event_texts import LONGEST
+from proscribe.model.types.export import Manifest
+from proscribe.model.types.quarantine_list import QuarantineList
+from proscribe.model.types.record import Record
+from proscribe.model.types.report import Report
+
 from ..part import Part
 from .event import event
-from .export import export
 from .plan import plan
-from .quarantine_list import quarantine_list
-from .record import record
-from .report import report
 from .service import service
 from .shapes import Shape
+from .typed import shape_of
 from .waiver import waiver
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-SCHEMAS: dict[str, Callable[[], Shape]] = {
-    "event": event,
-    "export": export,
-    "host-record": record,
-    "plan": plan,
-    "quarantine-list": quarantine_list,
-    "report": report,
-    "service": service,
-    "waiver": waiver,
+# By the name of a schema: what its documents are called, what they are, and their shape.
+SCHEMAS: dict[str, tuple[str, str, Callable[[], Shape]]] = {
+    "event": (
+        "Event",
+        f"A line of events.jsonl: ASCII, at most {LONGEST:,} bytes; what is cut ends with ... or has a count",
+        event,
+    ),
+    "export": (
+        "Export",
+        "manifest.json of ./proscribe export: what is in it, and what not",
+        lambda: shape_of(Manifest),
+    ),
+    "host-record": (
+        "Host record",
+        "A line of hosts.jsonl: what is known of one expected host",
+        lambda: shape_of(Record),
+    ),
+    "plan": ("Plan", "The compiled policy of the hosts that share it, in reports/plans/<digest>.json", plan),
+    "quarantine-list": (
+        "Quarantine list",
+        "What ./proscribe quarantine list --format json prints: the quarantines of the hosts that were asked",
+        lambda: shape_of(QuarantineList),
+    ),
+    "report": (
+        "Fleet report",
+        "report.json: the expected hosts of a run reconciled with the host records that came",
+        lambda: shape_of(Report),
+    ),
+    "service": (
+        "Service",
+        "catalog/<category>/<id>.yml. docs/catalogue.md says what each key means; the reader also checks what no "
+        "pattern says, such as that a network is public and that no other service claims the same",
+        service,
+    ),
+    "waiver": (
+        "Waiver",
+        "waivers/<id>.yml of an inventory: an approved exception. docs/waivers.md says what each key means; the "
+        "reader also checks the order of the times, and which controls can be narrowed",
+        waiver,
+    ),
 }
 
 
+def schema(name: str) -> Shape:
+    """A whole schema."""
+    title, description, shape = SCHEMAS[name]
+    head = {"$schema": DIALECT, "$id": f"{name}.schema.json", "title": title, "description": description}
+    return {**head, **shape()}
+
+
 def written(name: str) -> str:
-    schema = {"$schema": DIALECT, "$id": f"{name}.schema.json", **SCHEMAS[name]()}
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(schema(name), indent=2, ensure_ascii=False) + "\n"
 
 
 DERIVED = tuple(Part(f"docs/schema/{name}.schema.json", functools.partial(written, name)) for name in SCHEMAS)

@@ -9,16 +9,11 @@ from proscribe.controller.compile.reading.grammar import Matching, OneOf
 
 from .shapes import FLAG, TEXT, Shape, about, keyed, listed, matching, one_of, shut
 
-DESCRIPTION = (
-    "catalog/<category>/<id>.yml. docs/catalogue.md says what each key means; the reader also checks what no pattern "
-    "says, such as that a network is public and that no other service claims the same"
-)
-
 
 def service() -> Shape:
     shape = shape_of(SERVICE)
     shape["properties"]["id"]["description"] = "The name of its file"
-    return {"title": "Service", "description": DESCRIPTION, **shape}
+    return shape
 
 
 def shape_of(kind: Kind) -> Shape:

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from proscribe.controller.compile.waivers import document
+from proscribe.model.plan import CONTROLS
 
-from .shapes import CONTROL, Shape, about, keyed, listed, matching, shut
+from .shapes import Shape, about, keyed, listed, matching, one_of, shut
 
 TIME = about(matching(document.MOMENT), "A time with its zone, such as 2026-12-31T18:00:00+08:00")
 TEXT: Shape = {"type": "string", "maxLength": document.LONGEST}
 NEEDED: Shape = {**TEXT, "minLength": 1}
-DESCRIPTION = (
-    "waivers/<id>.yml of an inventory: an approved exception. docs/waivers.md says what each key means; the reader "
-    "also checks the order of the times, and which controls can be narrowed"
-)
 
 
 def waiver() -> Shape:
     properties = {key: _of_key(key) for key in document.KEYS}
     schema = shut(keyed(properties, required=document.REQUIRED))
     places = [{"required": [key]} for key in document.PLACES]
-    return {"title": "Waiver", "description": DESCRIPTION, **schema, "anyOf": places}
+    return {**schema, "anyOf": places}
 
 
 def _of_key(key: str) -> Shape:
     if key == "id":
         return about(matching(document.ID), "The name of its file")
     if key == "controls":
-        return listed(CONTROL)
+        return listed(one_of(CONTROLS))
     if key == "hours":
         one = matching(document.hours.HOURS)
         return about({"anyOf": [one, listed(one)]}, "When it is open, in the host's own zone; one, or several")

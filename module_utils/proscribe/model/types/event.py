@@ -1,24 +1,49 @@
-"""A line of events.jsonl (controller/report/exports/events.py). Texts are cut where a line has no room for them."""
+"""A line of events.jsonl (controller/report/exports/events.py): what all kinds have, and what each has beside it."""
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from .report import Share
+
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    from ..words import BETWEEN_RUNS, EVENT_SCHEMA
+    from .annotations import (
+        Control,
+        ControlMode,
+        Count,
+        EventState,
+        Keywords,
+        LeftOutOfLine,
+        Moment,
+        PlanOfHost,
+        Previous,
+        RuleName,
+        RunMode,
+        State,
+        WaiverId,
+    )
 
 
 class Event(TypedDict):
     """What all events have."""
 
-    schema: str
+    schema: Annotated[str, Keywords(const=EVENT_SCHEMA)]
     kind: str
-    id: str
-    time: str
-    run: str
-    mode: str
-    catalog: str | None
-    host: str | None
-    changed: bool | None
+    id: Annotated[str, "The same for the same event of the same run", Keywords(pattern="^[0-9a-f]{32}$")]
+    time: Annotated[
+        Moment, "UTC: when the host was observed, as far as its clock lies within the run; else the run's end"
+    ]
+    run: Annotated[str, "The id of the run"]
+    mode: RunMode
+    catalog: Annotated[str | None, "The release of the catalogue"]
+    host: Annotated[str | None, "The inventory name; null for the run and its gate"]
+    changed: Annotated[
+        bool | None,
+        "Whether this is new since the observation before, by the history; null where it does not tell",
+    ]
 
 
 class EventError(TypedDict):
@@ -42,109 +67,117 @@ class EventFinding(TypedDict):
 
 
 class HostEvent(Event):
-    """A host, by the worst state of its rules."""
+    """The state of a host."""
 
-    state: str
-    previous: str | None
-    reason: str | None
-    plan: str | None
-    controls: list[str] | None
-    rules_evaluated: int
-    errors: list[EventError]
-    errors_left_out: int
+    state: Annotated[EventState, "The worst state of the rules that the run observed; gone: left the inventory"]
+    previous: Previous
+    reason: Annotated[str | None, "Why there is no answer that counts, or why the host is not served"]
+    plan: PlanOfHost
+    controls: Annotated[list[Control] | None, "The controls that the run observed: the state is about no other"]
+    rules_evaluated: Count
+    errors: Annotated[list[EventError], "What failed, or was refused, as in hosts.jsonl"]
+    errors_left_out: LeftOutOfLine
 
 
 class RuleEvent(Event):
-    """A rule that the record of a host lists."""
+    """A rule that a host lists."""
 
-    rule: str
-    control_mode: str | None
-    state: str
-    waiver: str | None
+    rule: RuleName
+    control_mode: Annotated[ControlMode | None, "Of its control on this host"]
+    state: Annotated[EventState, "withdrawn: the plan does not have the rule any more"]
+    waiver: WaiverId | None
     reason: str | None
-    findings: list[EventFinding]
-    findings_left_out: int
-    previous: str | None
-    since: str | None
-    plan: str | None
+    findings: Annotated[list[EventFinding], "The evidence, with the keys of hosts.jsonl"]
+    findings_left_out: LeftOutOfLine
+    previous: Previous
+    since: Annotated[Moment | None, "Where something changed: when the incident began that goes on, or ended"]
+    plan: PlanOfHost
 
 
 class ActionEvent(Event):
-    """Something that the run did, or in check mode would do."""
+    """What a run did on a host."""
 
     control: str
-    action: str
-    quarantine_id: str | None
-    plan: str | None
+    action: Annotated[str, "What was done; in check mode (changed is false) what would be"]
+    quarantine_id: Annotated[str | None, "Where something was moved into the quarantine: the id to restore it by"]
+    plan: PlanOfHost
 
 
 class BetweenEvent(Event):
-    """What a host did between two runs."""
+    """What is to be known of a host between two runs."""
 
-    what: str
-    rule: str | None
+    what: Annotated[
+        str,
+        "What the host did between two runs, or what is to be known of its watcher: incident (it was open), ended "
+        "(a restricted program), frozen (by root), stale (no run renews its plan), unobserved (by its own watcher)",
+        Keywords(enum=BETWEEN_RUNS),
+    ]
+    rule: Annotated[str | None, "Of an incident and of an ended program"]
     program: str | None
-    user: str | None
-    first: str | None
-    last: str | None
-    times: int
-    corrected: int
-    users: list[str]
-    users_left_out: int
-    until: str | None
+    user: Annotated[str | None, "Whose program was ended, or who froze the watcher"]
+    first: Annotated[str | None, "UTC, by the host's clock"]
+    last: Annotated[str | None, "UTC, by the host's clock"]
+    times: Count
+    corrected: Annotated[Count, "How many of these times the host closed it again by itself"]
+    users: Annotated[list[str], "Who was logged in"]
+    users_left_out: LeftOutOfLine
+    until: Annotated[str | None, "Until when the watcher is frozen"]
     reason: str | None
-    plan: str | None
+    plan: PlanOfHost
 
 
 class RequestEvent(Event):
-    """What a user of a host requests."""
+    """What a user requests."""
 
-    request: str
+    request: Annotated[str, "The id of the request"]
     user: str
-    service: str
-    reason: str
-    requested: str
-    plan: str | None
+    service: Annotated[str, "As the user typed it"]
+    reason: Annotated[str, "As the user typed it"]
+    requested: Annotated[Moment, "By the host's clock"]
+    plan: PlanOfHost
 
 
 class GateEvent(Event):
-    """How the run ended by its gate."""
+    """How a run ended by its gate."""
 
-    gate: str | None
+    gate: Annotated[str | None, "The strictest gate of the run's hosts; null where the run failed without one"]
     passed: bool
-    exit: int | None
+    exit: Annotated[int | None, "What the launcher ends with; null for Ansible's own code"]
     reason: str | None
 
 
 class EventCounts(TypedDict):
     """How many events of each kind changed."""
 
-    host: int
-    rule: int
-    action: int
-    between: int
-    request: int
+    host: Count
+    rule: Count
+    action: Count
+    between: Count
+    request: Count
 
 
 class RunEvent(Event):
-    """The run, in numbers."""
+    """A run as a whole."""
 
     playbook: str
-    started: str
-    finished: str
-    inventory: str
-    limit: str | None
-    catalog_version: str
-    stopped: str | None
-    whole: bool
-    controls: list[str] | None
-    expected_hosts: int
-    hosts: dict[str, int]
-    rules: dict[str, int]
-    not_served: int
-    coverage: Share
-    compliance_strict: Share
-    compliance_with_waivers: Share
-    events: EventCounts | None
-    events_left_out: int
-    warnings: int
+    started: Moment
+    finished: Moment
+    inventory: Annotated[str, "Its sources, with commas"]
+    limit: Annotated[str | None, "--limit"]
+    catalog_version: Annotated[str, "The digest of the catalogue"]
+    stopped: Annotated[str | None, "Why a run did not come to its end"]
+    whole: Annotated[bool, "Whether every host of the inventory was expected, for every control"]
+    controls: Annotated[list[Control] | None, "The controls that the run observed"]
+    expected_hosts: Count
+    hosts: Annotated[dict[State, Count], "Expected hosts by state"]
+    rules: Annotated[dict[State, Count], "Evaluated rules by state"]
+    not_served: Annotated[Count, "Hosts that cannot be observed; they are no expected hosts"]
+    coverage: Annotated[Share, "Hosts that were evaluated at all"]
+    compliance_strict: Annotated[Share, "Hosts that meet the ban"]
+    compliance_with_waivers: Annotated[Share, "Hosts that meet it, or have an approved exception"]
+    events: Annotated[
+        EventCounts | None,
+        "How many events of these kinds changed, sent or not; null where the history does not tell",
+    ]
+    events_left_out: Annotated[Count, "How many events above the limit were not sent"]
+    warnings: Annotated[Count, "Warnings of the report until then"]

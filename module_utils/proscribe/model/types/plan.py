@@ -5,9 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
-    from typing import NotRequired
+    from typing import Annotated, NotRequired
 
-Hours = list[list[int]]  # openings of a week: [day (0 is Monday), from which minute, until which]
+    from ..words import PLAN_SCHEMA, SERVICE_MODES
+    from .annotations import (
+        ELSEWHERE,
+        Day,
+        Hours,
+        Keywords,
+        Moment,
+        PlanDigest,
+        PlanMode,
+        Port,
+        RequestId,
+        RequestUrl,
+        Some,
+    )
 
 
 class Narrowed(TypedDict, total=False):
@@ -30,43 +43,66 @@ class Only(TypedDict, total=False):
     """For whom alone a service is restricted: groups in a plan, their members on the host."""
 
     posix_groups: list[str]
-    users: list[str]
-    unresolved: str
+    users: Annotated[list[str], ELSEWHERE]
+    unresolved: Annotated[str, ELSEWHERE]
 
 
 class Standing(TypedDict):
     """What the policy says of a service under a control."""
 
     name: NotRequired[str]
-    mode: str
-    waiver: NotRequired[str]
-    hours: NotRequired[Hours]
-    otherwise: NotRequired[str]
-    opens: NotRequired[dict[str, list[str]]]
-    effective_from: NotRequired[str]
-    only: NotRequired[Only]
-    exceptions: NotRequired[list[Exempted]]
-    unresolved: NotRequired[str]  # on a host: groups whose members are not known
+    mode: Annotated[str, Keywords(enum=SERVICE_MODES)]
+    waiver: NotRequired[Annotated[str, "With mode waived: the waiver's id"]]
+    hours: NotRequired[Annotated[Hours, "With mode waived: it is open at these times only"]]
+    otherwise: NotRequired[Annotated[PlanMode, "With hours: the mode at other times"]]
+    opens: NotRequired[
+        Annotated[dict[str, list[str]], "With hours: the hosts that other services allow while this one is open"]
+    ]
+    effective_from: NotRequired[Annotated[Day, "With mode upcoming: the day it begins"]]
+    only: NotRequired[
+        Annotated[
+            Only,
+            "For apps and firewall: it is restricted for the members of these groups alone",
+            Keywords(required=("posix_groups",)),
+        ]
+    ]
+    exceptions: NotRequired[
+        Annotated[list[Exempted], "Waivers for a part: what fits one in all keys that it has is waived"]
+    ]
+    unresolved: NotRequired[Annotated[str, ELSEWHERE]]
 
 
 class OfApps(TypedDict, total=False):
     """What the control apps finds a service by."""
 
-    packages: dict[str, list[str]]
+    packages: Annotated[dict[str, list[str]], "Names by package system"]
     processes: list[str]
     paths: list[str]
-    desktop_files: list[str]
-    names: list[str]
-    markers: dict[str, list[str]]
-    windows: list[str]
-    windows_processes: list[str]
-    windows_packages: dict[str, list[str]]
-    windows_registered: dict[str, list[str]]
-    bundle_ids: list[str]
-    web_hosts: list[str]
-    web_allow: list[str]
-    serves_both: bool
-    copies: list[str]  # of unmanaged browsers
+    desktop_files: Annotated[list[str], "Names of desktop entries"]
+    names: Annotated[
+        list[str],
+        "What people call the service in their own script: AppImages and launchers of that name are reported, and "
+        "never moved for it",
+    ]
+    markers: Annotated[
+        dict[str, list[str]],
+        "What its maker has left in a program: go (packages), gecko (vendors), and programs, base names that count "
+        "with such a mark only",
+    ]
+    windows: Annotated[list[str], "Paths of Windows programs, below a folder of programs"]
+    windows_processes: Annotated[list[str], "Image names of Windows programs"]
+    windows_packages: Annotated[dict[str, list[str]], "Ids of Windows packages: winget, appx"]
+    windows_registered: Annotated[
+        dict[str, list[str]],
+        "What installers register on Windows: names of uninstall keys, and names with their publishers",
+    ]
+    bundle_ids: Annotated[list[str], "Identifiers of applications on macOS"]
+    web_hosts: Annotated[
+        list[str], "Hosts, or host/path, of which a web app in a window of its own is one of the service"
+    ]
+    web_allow: Annotated[list[str], "Hosts below these that are none"]
+    serves_both: Annotated[bool, "With mode report: its programs serve permitted accounts, too", Keywords(const=True)]
+    copies: Annotated[list[str], ELSEWHERE]
 
 
 class OfNames(TypedDict, total=False):
@@ -81,15 +117,15 @@ class OfBrowser(TypedDict, total=False):
 
     urls: list[str]
     extensions: dict[str, list[str]]
-    unlisted: list[str]
-    open: list[str]
+    unlisted: Annotated[list[str], "Those of the names that browsers are not given, because their lists are full"]
+    open: Annotated[list[str], "Those of these that the plan's DNS filter does not close"]
 
 
 class OfFirewall(TypedDict, total=False):
     """What the control firewall closes."""
 
     networks: list[str]
-    ports: list[int]
+    ports: list[Port]
 
 
 class OfDns(TypedDict, total=False):
@@ -146,11 +182,15 @@ class Settings(TypedDict, total=False):
 class Section(TypedDict):
     """A control in a plan."""
 
-    mode: str
-    services: dict[str, Entry]
-    settings: Settings
-    nothing_known: NotRequired[list[str]]
-    by_tenant: NotRequired[list[str]]
+    mode: PlanMode
+    services: dict[str, Annotated[Entry, Keywords(required=("name", "mode"))]]
+    settings: Annotated[Settings, dict, "As plan.py describes them"]
+    nothing_known: NotRequired[
+        Annotated[list[str], "Restricted services of which the catalogue has nothing for this control"]
+    ]
+    by_tenant: NotRequired[
+        Annotated[list[str], "Restricted services that it leaves open for the organisation's tenants"]
+    ]
 
 
 class BrowserPlace(TypedDict):
@@ -172,37 +212,39 @@ class BrowserPlace(TypedDict):
 class WatchTimes(TypedDict):
     """How often a host observes itself, and how long it takes its plan for current, in seconds."""
 
-    every: int
-    max_age: int
+    every: Some
+    max_age: Some
 
 
 class Later(TypedDict):
     """The plan that is in effect from a moment on."""
 
-    at: str
-    plan: str
+    at: Moment
+    plan: Annotated[PlanDigest, "Its digest"]
 
 
 class PlanWaiver(TypedDict):
     """A waiver that a plan names."""
 
-    expires: str
+    expires: Moment
     users: list[str]
-    services: list[str]
+    services: Annotated[list[str], "Their names"]
     posix_groups: NotRequired[list[str]]
-    request: NotRequired[str]
-    limits: NotRequired[str]
+    request: NotRequired[Annotated[RequestId, "The id of the request that it answers"]]
+    limits: NotRequired[
+        Annotated[str, "Only where it does not open all of its services: what is open and what is closed"]
+    ]
 
 
 class GroupPolicyObject(TypedDict):
     """A Group Policy object of a domain controller."""
 
-    name: str
-    group: str
-    ous: list[str]
-    enforced: bool
-    browser: Section
-    request_url: NotRequired[str]
+    name: Annotated[str, "What administrators see"]
+    group: Annotated[str, "Of the inventory: whose hosts' policy it has"]
+    ous: Annotated[list[str], "Where it is linked"]
+    enforced: Annotated[bool, "Whether it applies below units that block inheritance"]
+    browser: Annotated[Section, "The one policy of the group's hosts, never wider than any of theirs"]
+    request_url: NotRequired[RequestUrl]
 
 
 class GroupPolicy(TypedDict):
@@ -214,15 +256,25 @@ class GroupPolicy(TypedDict):
 class Plan(TypedDict):
     """The compiled policy of the hosts that share it."""
 
-    schema: str
-    digest: NotRequired[str]  # not there until it is sealed
-    contact: str
-    request_url: NotRequired[str]
-    watch: NotRequired[WatchTimes]
-    later: NotRequired[Later]
-    waivers: NotRequired[dict[str, PlanWaiver]]
-    answers: NotRequired[dict[str, dict[str, str]]]
-    group_policy: NotRequired[GroupPolicy]
-    catalog: NotRequired[str]
-    browsers: list[BrowserPlace]
-    controls: dict[str, Section]
+    schema: Annotated[str, Keywords(const=PLAN_SCHEMA)]
+    # Not there until it is sealed.
+    digest: NotRequired[Annotated[PlanDigest, "SHA-256 of the canonical JSON of all the rest"]]
+    contact: Annotated[str, "Whom a refused user asks"]
+    request_url: NotRequired[RequestUrl]
+    watch: NotRequired[
+        Annotated[
+            WatchTimes,
+            "How often the host observes itself, and how long it takes the plan for current; not there where off",
+        ]
+    ]
+    later: NotRequired[Annotated[Later, "The plan that is in effect from then on; only with watch"]]
+    waivers: NotRequired[Annotated[dict[str, PlanWaiver], "The waivers that the plan names; only with watch"]]
+    answers: NotRequired[
+        Annotated[dict[str, dict[str, str]], "By id of a request: the answer, which the host shows to its user"]
+    ]
+    group_policy: NotRequired[
+        Annotated[GroupPolicy, "What a Samba domain controller has for the machines of its domain"]
+    ]
+    catalog: NotRequired[Annotated[str, "The release of the catalogue; not there where it has none"]]
+    browsers: Annotated[list[Annotated[BrowserPlace, dict]], "Where the policies of browsers stand"]
+    controls: Annotated[dict[str, Section], "A control that is off is left out"]

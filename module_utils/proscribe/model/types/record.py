@@ -5,7 +5,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
-    from typing import NotRequired
+    from typing import Annotated, NotRequired
+
+    from ..words import (
+        LONGEST_CAUSE,
+        LONGEST_REQUEST_REASON,
+        MOST_ENDED,
+        MOST_INCIDENT_RULES,
+        MOST_INCIDENT_USERS,
+        MOST_INCIDENTS,
+        MOST_QUARANTINE_OWNERS,
+        MOST_REQUESTS,
+        RECORD_SCHEMA,
+        REQUEST_ANSWERS,
+    )
+    from .annotations import (
+        CLOSED,
+        AnyControl,
+        ControlMode,
+        Count,
+        HostMoment,
+        Keywords,
+        LeftOut,
+        Moment,
+        Platform,
+        QuarantineId,
+        RequestId,
+        RuleName,
+        Some,
+        State,
+        WaiverId,
+    )
 
 
 class Evidence(TypedDict):
@@ -23,44 +53,45 @@ class Evidence(TypedDict):
 class Rule(TypedDict):
     """What an observation says of one rule."""
 
-    rule: str
-    state: str
-    waiver: str | None
+    rule: RuleName
+    state: State
+    waiver: WaiverId | None
     reason: str | None
     findings: list[Evidence]
-    mode: NotRequired[str | None]  # the controller's word
+    mode: NotRequired[
+        Annotated[ControlMode | None, "Of its control on this host: no run corrects what is only audited"]
+    ]
 
 
 class RecordError(TypedDict):
     """Something that failed, or was left as it is."""
 
-    control: str
+    control: Annotated[str, "A control, or run"]
     message: str
-    refused: NotRequired[str]
+    refused: NotRequired[
+        Annotated[str, "Only of what was left as it is, which is no failure: the rule that it is about"]
+    ]
 
 
 class OfControl(TypedDict):
     """What a record says of one control. Its mode, policy and state are the controller's word."""
 
-    mode: NotRequired[str | None]
-    policy: NotRequired[str | None]
-    state: NotRequired[str | None]
-    evaluated: int
-    not_applicable: int
+    mode: NotRequired[Annotated[ControlMode | None, "What the plan has it do; null where that is not known"]]
+    policy: NotRequired[Annotated[str | None, "The digest of all that the plan makes it from"]]
+    state: NotRequired[
+        Annotated[State | None, "The worst state of its rules; null where the run did not look at it, or it is off"]
+    ]
+    evaluated: Count
+    not_applicable: Count
 
 
-class OtherTurn(TypedDict):
-    """Another process that had the host, and for how many seconds it was waited for."""
-
-    by: str
-    since: str
-    waited: int
-
-
-class OtherRun(OtherTurn):
+class OtherRun(TypedDict):
     """Another run that changed the host meanwhile."""
 
     control: str
+    by: str
+    since: str
+    waited: Count
 
 
 class Action(TypedDict):
@@ -68,54 +99,62 @@ class Action(TypedDict):
 
     control: str
     action: str
-    quarantine_id: NotRequired[str]
+    quarantine_id: NotRequired[
+        Annotated[QuarantineId, "Only where something was moved into the quarantine: the id to restore it by"]
+    ]
 
 
 class FullScan(TypedDict):
     """When all of a host's homes were read, and how many enforcing runs have begun since."""
 
-    at: str
-    runs: int
+    at: Annotated[str, "When, by the host's clock"]
+    runs: Annotated[Count, "How many enforcing runs have begun with it or since"]
 
 
 class Quarantine(TypedDict):
     """What the quarantine of a host comes to."""
 
-    items: int
-    bytes: int
-    oldest: str
-    owners: dict[str, int]
+    items: Count
+    bytes: Annotated[Count, "What it takes on the disk"]
+    oldest: Annotated[str, "When the oldest item was taken, by the host's clock; empty if no item has a time"]
+    owners: Annotated[
+        dict[str, Count],
+        "Bytes by the account that the items were taken from, those with most",
+        Keywords(maxProperties=MOST_QUARANTINE_OWNERS),
+    ]
 
 
 class Incident(TypedDict):
     """What was open on a host between two runs."""
 
-    control: str
-    cause: str
-    rules: list[str]
-    rules_left_out: int
-    first: str
-    last: str
-    times: int
-    corrected: int
-    users: list[str]
+    control: AnyControl
+    cause: Annotated[
+        str, "What was found; empty where the journal does not reach it", Keywords(maxLength=LONGEST_CAUSE)
+    ]
+    rules: Annotated[list[str], "What was open by it", Keywords(minItems=1, maxItems=MOST_INCIDENT_RULES)]
+    rules_left_out: Annotated[Count, "How many more rules were"]
+    first: HostMoment
+    last: HostMoment
+    times: Annotated[Some, "How often the host found it open"]
+    corrected: Annotated[Count, "How many of these times the host closed it again by itself"]
+    users: Annotated[list[str], "Who was logged in", Keywords(maxItems=MOST_INCIDENT_USERS)]
 
 
 class EndedProgram(TypedDict):
     """A program that the watch ended at its start."""
 
     rule: str
-    program: str
+    program: Annotated[str, "Its path"]
     user: str
-    first: str
-    last: str
-    times: int
+    first: HostMoment
+    last: HostMoment
+    times: Annotated[Some, "How often it was started and ended"]
 
 
 class Pause(TypedDict):
     """Until when root has paused the watch."""
 
-    until: str
+    until: HostMoment
     reason: str
     by: str
 
@@ -123,68 +162,121 @@ class Pause(TypedDict):
 class Watched(TypedDict):
     """What a host that keeps itself in line did between two runs."""
 
-    every: int
-    renewed: str | None
-    stale: bool
-    last: str | None
-    since: str | None
-    frozen: NotRequired[Pause]
-    incidents: list[Incident]
-    ended: list[EndedProgram]
-    left_out: dict[str, int]
+    every: Annotated[Count, "Seconds between two observations of its own"]
+    renewed: Annotated[Moment | None, "When a run last renewed the plan that the host holds"]
+    stale: Annotated[bool, "Whether that was longer ago than proscribe_watch_max_age"]
+    last: Annotated[Moment | None, "When the host last observed itself; null for never"]
+    since: Annotated[Moment | None, "How far back its journal reaches"]
+    frozen: NotRequired[Annotated[Pause, "Only where root has frozen it", CLOSED]]
+    incidents: Annotated[list[Incident], Keywords(maxItems=MOST_INCIDENTS)]
+    ended: Annotated[list[EndedProgram], Keywords(maxItems=MOST_ENDED)]
+    left_out: LeftOut
 
 
 class Request(TypedDict):
     """What a user of a host requests."""
 
-    id: str
-    user: str
-    service: str
-    reason: str
-    at: str
-    answer: NotRequired[str]
+    id: Annotated[RequestId, "Made by the host"]
+    user: Annotated[str, "The account that requests it"]
+    service: Annotated[str, "As the user typed it"]
+    reason: Annotated[str, "As the user typed it", Keywords(maxLength=LONGEST_REQUEST_REASON)]
+    at: HostMoment
+    answer: NotRequired[
+        Annotated[
+            str, "Only where the plan of the host answers it: then it does not wait", Keywords(enum=REQUEST_ANSWERS)
+        ]
+    ]
 
 
-class Reported(TypedDict, total=False):
-    """What the controls add to a record, beside what they say of their rules."""
-
-    package_systems: list[str]
-    user_package_systems: list[str]
-    browsers: list[str]
-    full_scan: FullScan
-    quarantine: Quarantine
-    requests: list[Request]
-    requests_left_out: int
-
-
-class Observed(Reported):
+class Observed(TypedDict):
     """A record of nobody yet: a host cannot know what it is called."""
 
-    schema: str
-    state: str
-    reason: NotRequired[str | None]
-    plan: str | None
-    checked_at: str | None
-    platform: dict[str, str]
-    rules_evaluated: int
-    rules_not_applicable: int
-    controls: NotRequired[dict[str, OfControl]]  # not in records of earlier versions
-    rules: list[Rule]
-    attempts: NotRequired[dict[str, int]]  # not in records of earlier versions
+    schema: Annotated[str, Keywords(const=RECORD_SCHEMA)]
+    state: Annotated[State, "The worst state of its rules; unknown without an answer that counts"]
+    plan: Annotated[str | None, "The digest of the plan that the host answered for"]
+    checked_at: Annotated[
+        str | None, "When the host was looked at, by its own clock: UTC, such as 2026-11-25T00:30:05Z"
+    ]
+    platform: Annotated[Platform, "What the host runs"]
+    rules_evaluated: Count
+    rules_not_applicable: Count
+    controls: NotRequired[
+        Annotated[
+            dict[AnyControl, OfControl], "Each control: its mode, its state, and how many rules of it were evaluated"
+        ]
+    ]
+    rules: Annotated[list[Rule], "Rules that are not plainly compliant; the rest are only counted"]
+    attempts: NotRequired[
+        Annotated[dict[str, Count], "Packets that the host's firewall refused, by rule, since its counters began"]
+    ]
     errors: list[RecordError]
-    duration_ms: int | None
-    actions: NotRequired[list[Action]]
-    not_observed_again: NotRequired[list[str]]
-    other_runs: NotRequired[list[OtherRun]]
-    found_at: NotRequired[str]
-    catalog: NotRequired[str]
-    watch: NotRequired[Watched]
-    logged_in: NotRequired[list[str]]
-    commit: NotRequired[str]
-    commit_trust: NotRequired[str]
+    duration_ms: Count | None
+    actions: NotRequired[
+        Annotated[list[Action], "In a run that changes hosts: what was done, or in check mode would be, in order"]
+    ]
+    not_observed_again: NotRequired[
+        Annotated[
+            list[AnyControl], "Only of a host that the run corrected and could not observe afterwards: these controls"
+        ]
+    ]
+    other_runs: NotRequired[
+        Annotated[
+            list[OtherRun],
+            "Only where other runs changed the host meanwhile: who, since when, and how many seconds this run waited "
+            "for them; 0 for one that came between two changes of this run",
+        ]
+    ]
+    found_at: NotRequired[
+        Annotated[
+            str,
+            "Only where rules are repaired: when they were seen to be wrong; checked_at is when they were seen to hold "
+            "again",
+        ]
+    ]
+    package_systems: NotRequired[
+        Annotated[list[str], "The package systems that the host has for all of it; where apps was looked at"]
+    ]
+    user_package_systems: NotRequired[
+        Annotated[
+            list[str], "The package systems that its users have brought along; only where all of all users was seen"
+        ]
+    ]
+    browsers: NotRequired[
+        Annotated[
+            list[str],
+            "The browsers that are installed for the whole host and that a policy reaches, each by the id of the place "
+            "that it reads; where browser was looked at",
+        ]
+    ]
+    full_scan: NotRequired[
+        Annotated[
+            FullScan,
+            "Where homes were searched: the last time that all of them were read; since then, only what changed was",
+            CLOSED,
+        ]
+    ]
+    quarantine: NotRequired[
+        Annotated[Quarantine, "Where there is something in the quarantine of the host: what it comes to", CLOSED]
+    ]
+    catalog: NotRequired[Annotated[str, "The release of the catalogue that the host's plan was compiled from"]]
+    watch: NotRequired[
+        Annotated[Watched, "Only of a host that keeps itself in line: what it did between two runs", CLOSED]
+    ]
+    requests: NotRequired[
+        Annotated[list[Request], "Only where users of the host request something", Keywords(maxItems=MOST_REQUESTS)]
+    ]
+    requests_left_out: NotRequired[Annotated[Count, "Beside requests: how many more there were"]]
+    logged_in: NotRequired[
+        Annotated[list[str], "Only where something had drifted: the users who were logged in when it was found"]
+    ]
+    commit: NotRequired[Annotated[str, "Only of a host that runs by itself: the commit of the policy that it ran"]]
+    commit_trust: NotRequired[
+        Annotated[str, "Only where nothing but that the host saw it first speaks for that commit: first use"]
+    ]
 
 
 class Record(Observed):
     """A line of hosts.jsonl: what is known of one expected host."""
 
-    host: str
+    host: Annotated[str, "The inventory name"]
+    reason: Annotated[str | None, "Why there is no answer that counts"]

@@ -5,71 +5,113 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
-    from typing import NotRequired
+    from typing import Annotated, NotRequired
 
-from .run import EventSettings, Fed, Run, RunWaiver, Upcoming
+    from ..words import REPORT_SCHEMA
+    from .annotations import CLOSED, AnyControl, ControlMode, Count, FailedGate, Keywords, Moment, NoteKind, Some, State
+
+from .run import Command, EventSettings, Fed, Run, RunWaiver, Upcoming
 
 
 class ReportVerdict(TypedDict):
     """How a run ended by its gate."""
 
-    gate: str | None
+    gate: Annotated[FailedGate | None, "The strictest gate of the run's hosts; null where there was none to pass"]
     passed: bool
-    exit: int | None
+    exit: Annotated[int | None, "What the launcher ends with; null for Ansible's own code"]
     reason: str | None
+
+
+class Interrupted(TypedDict):
+    """Why a run ended before its end, and which later run closed it."""
+
+    why: Annotated[str, "In words: the signal, an error of Ansible's, or that it was killed"]
+    closed_by: Annotated[str | None, "The id of the later run that closed it; null where it closed itself"]
 
 
 class ReportRun(Run):
     """The run that a report is of."""
 
-    finished: str
-    expected_hosts: int
-    history: NotRequired[str | None]
-    exports: NotRequired[list[str] | None]
-    exports_fed: NotRequired[list[Fed] | None]
-    events: NotRequired[EventSettings | None]
-    baseline: NotRequired[str | None]
-    stale_after: NotRequired[int | None]
-    whole: NotRequired[bool]
-    left_out: NotRequired[int | None]
-    verdict: NotRequired[ReportVerdict | None]
-    parts: NotRequired[list[str]]
+    command: NotRequired[
+        Annotated[
+            Command | None,
+            "How the run was called, so that what is proposed next keeps its scope; null in a merged report whose "
+            "parts were called differently",
+        ]
+    ]
+    finished: Moment
+    expected_hosts: Count
+    history: NotRequired[Annotated[str | None, "Where the run is remembered"]]
+    exports: NotRequired[Annotated[list[str] | None, "The exports that were asked for"]]
+    exports_fed: NotRequired[
+        Annotated[list[Fed] | None, "The exports to points that scheduled runs keep up to date: proscribe_exports_fed"]
+    ]
+    events: NotRequired[
+        Annotated[EventSettings | None, "How the run sent its events: proscribe_events; empty where it sent none"]
+    ]
+    baseline: NotRequired[Annotated[str | None, "The run that this one was compared with"]]
+    stale_after: NotRequired[Annotated[int | None, "How old a record may be, in seconds"]]
+    whole: NotRequired[
+        Annotated[
+            bool, "Whether every host of the inventory was asked for every control; else it says nothing of the rest"
+        ]
+    ]
+    left_out: NotRequired[
+        Annotated[Count | None, "Hosts of the inventory that were not asked; null where that is not known"]
+    ]
+    interrupted: NotRequired[Annotated[Interrupted | None, "Only of a run that ended before its end; else null"]]
+    verdict: NotRequired[Annotated[ReportVerdict | None, "How the run ended by its gate"]]
+    parts: NotRequired[Annotated[list[str], "Only of a merged report: the runs that it was made from"]]
 
 
 class Share(TypedDict):
     """A part of a number, with its per cent: floored, 100 only when all count, None of nothing."""
 
-    numerator: int
-    denominator: int
-    percent: float | None
+    numerator: Count
+    denominator: Count
+    percent: Annotated[
+        float | None,
+        "Floored to one decimal; 100 only when all count; null when there is nothing to count",
+        Keywords(minimum=0, maximum=100),
+    ]
 
 
 class Summary(TypedDict):
     """The counts of a report."""
 
-    hosts: dict[str, int]
-    rules: dict[str, int]
-    not_served: NotRequired[int]
-    coverage: Share
-    compliance_strict: Share
-    compliance_with_waivers: Share
-    controls: NotRequired[dict[str, dict[str, dict[str, int]]]]
+    hosts: Annotated[dict[State, Count], "Expected hosts by state"]
+    rules: Annotated[dict[State, Count], "Evaluated rules by state"]
+    not_served: NotRequired[Annotated[Count, "Hosts that cannot be looked at; they are no expected hosts"]]
+    coverage: Annotated[Share, "Hosts that were evaluated at all"]
+    compliance_strict: Annotated[Share, "Hosts that meet the ban"]
+    compliance_with_waivers: Annotated[Share, "Hosts that meet it, or have an approved exception"]
+    controls: NotRequired[
+        Annotated[
+            dict[AnyControl, dict[ControlMode, dict[str, Count]]],
+            "Hosts by the mode and the state of each control, not_looked_at where the run left it out, off where it is "
+            "off",
+        ]
+    ]
 
 
 class RuleCounts(TypedDict):
     """How many hosts list a rule, by its state there."""
 
     rule: str
-    counts: dict[str, int]
-    kind: NotRequired[str]
-    audited: NotRequired[int]
+    counts: Annotated[dict[State, Count], "Hosts that list the rule, by its state there"]
+    kind: NotRequired[
+        Annotated[
+            str, Keywords(enum=("service", "setting")), "What the rule is about; not there where that is not known"
+        ]
+    ]
+    audited: NotRequired[Annotated[Some, "How many of these hosts only audit its control; not there for none"]]
 
 
 class NothingKnown(TypedDict):
     """A rule of which nothing is known to search for, and on how many hosts."""
 
     rule: str
-    hosts: int
+    hosts: Some
 
 
 class HostWhy(TypedDict):
@@ -83,42 +125,49 @@ class HostNote(TypedDict):
     """What was not as expected about a host's answer."""
 
     host: str
-    kind: str
+    kind: NoteKind
     detail: str
 
 
 class RolloutReport(TypedDict):
     """How far an enforcing run came."""
 
-    to_correct: int
-    batches: list[int]
-    not_reached: int
-    why: str | None
-    allow: dict[str, int | str]
-    set_aside: list[HostWhy]
+    to_correct: Annotated[Count, "Hosts of which controls had drifted"]
+    batches: Annotated[list[Some], "The sizes of the batches in which they were to be corrected"]
+    not_reached: Annotated[
+        Count, "Those whose turn did not come, because the run was stopped; not_reached.txt names them"
+    ]
+    why: Annotated[str | None, "Why it was stopped"]
+    allow: Annotated[
+        dict[str, int | str], "What proscribe_max_change has to be for all of them, where that was the reason"
+    ]
+    set_aside: Annotated[
+        list[HostWhy],
+        "The hosts that were left as found, so that the others could be corrected; set_aside.txt names them",
+    ]
 
 
 class WatchCounts(TypedDict):
-    """Between two runs, in hosts; `incidents` and `ended` are how often."""
+    """What hosts that keep themselves in line did between two runs."""
 
-    hosts: int  # that keep themselves in line
-    opened: int  # on which something was open in between
-    closed_again: int  # on which some of that is closed now
-    incidents: int
-    ended: int
-    ended_on: int
-    frozen: int
-    stale: int
-    unobserved: int
-    left_out: int  # journal lines that no record has
+    hosts: Annotated[Some, "Hosts that keep themselves in line"]
+    opened: Annotated[Count, "Hosts of these on which something was open in between"]
+    closed_again: Annotated[Count, "Hosts on which some of that is closed now"]
+    incidents: Annotated[Count, "How often something was open"]
+    ended: Annotated[Count, "How often they ended a restricted program at its start"]
+    ended_on: Annotated[Count, "On how many hosts"]
+    frozen: Annotated[Count, "Hosts that root has frozen"]
+    stale: Annotated[Count, "Hosts of which no run has renewed the plan for too long"]
+    unobserved: Annotated[Count, "Hosts that have not observed themselves, or not for long"]
+    left_out: Annotated[Count, "What their records have no room for"]
 
 
 class RequestCounts(TypedDict):
     """How many requests of users wait, on how many hosts, and how many more there are."""
 
-    waiting: int
-    hosts: int
-    left_out: int
+    waiting: Count
+    hosts: Count
+    left_out: Count
 
 
 class NewProblem(TypedDict):
@@ -133,19 +182,29 @@ class NewProblem(TypedDict):
 class Report(TypedDict):
     """report.json. What is not required is not in reports of earlier versions."""
 
-    schema: str
+    schema: Annotated[str, Keywords(const=REPORT_SCHEMA)]
     run: ReportRun
     summary: Summary
-    rules: list[RuleCounts]
+    rules: Annotated[list[RuleCounts], "Rules that some host lists"]
     waivers: list[RunWaiver]
-    upcoming: list[Upcoming]
-    nothing_known: NotRequired[list[NothingKnown]]
-    not_served: NotRequired[list[HostWhy]]
-    unexpected_hosts: list[str]
-    unexpected: NotRequired[list[HostNote]]
-    new: NotRequired[list[NewProblem] | None]
-    rollout: NotRequired[RolloutReport | None]
-    departments: NotRequired[dict[str, list[str]]]
-    watch: NotRequired[WatchCounts | None]
-    requests: NotRequired[RequestCounts | None]
+    upcoming: Annotated[list[Upcoming], "In a plan and not in force yet"]
+    nothing_known: NotRequired[
+        Annotated[list[NothingKnown], "Rules of which nothing is known to look for, on so many hosts"]
+    ]
+    not_served: NotRequired[Annotated[list[HostWhy], "Network devices and Windows hosts: nobody connects to them"]]
+    unexpected_hosts: Annotated[list[str], "Hosts that answered and were not asked"]
+    unexpected: NotRequired[Annotated[list[HostNote], "What was not as expected about an answer"]]
+    new: NotRequired[
+        Annotated[list[Annotated[NewProblem, dict]] | None, "What was not there in the baseline; null without one"]
+    ]
+    rollout: NotRequired[Annotated[RolloutReport | None, "How far an enforcing run came; null in any other", CLOSED]]
+    departments: NotRequired[Annotated[dict[str, list[str]], "Hosts by department"]]
+    watch: NotRequired[
+        Annotated[
+            WatchCounts | None,
+            "What hosts that keep themselves in line did between two runs; null where there are none",
+            CLOSED,
+        ]
+    ]
+    requests: NotRequired[Annotated[RequestCounts | None, "Of users, for exceptions; null for none"]]
     warnings: list[str]

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
-    from typing import NotRequired
+    from typing import Annotated, NotRequired
 
-from .call import OfController
-
-Variables = Mapping[str, Any]  # of a host, as Ansible has them
-Result = dict[str, Any]  # of a task, as Ansible has it
+    from ..words import FACILITIES, SENT
+    from .annotations import Control, Day, Keywords, Moment, RunMode, Some, WaiverStatus
 
 
 class Release(TypedDict):
     """The release of the catalogue."""
 
-    version: str
-    released: str
+    version: Annotated[str, "As its release.yml has it; empty where it has none"]
+    released: Annotated[str, "The day of the release; empty where it has none"]
 
 
 class Fed(TypedDict):
@@ -32,23 +29,23 @@ class Fed(TypedDict):
 class EventSettings(TypedDict, total=False):
     """How a run sends its events."""
 
-    file: str
+    file: Annotated[str, "The file that they are appended to; empty for none"]
     journald: bool
     syslog: bool
-    facility: str
-    send: str
-    limit: int
+    facility: Annotated[str, Keywords(enum=tuple(FACILITIES))]
+    send: Annotated[str, Keywords(enum=SENT)]
+    limit: Annotated[Some, "How many events one run sends at most"]
 
 
 class Command(TypedDict):
     """How a run was called."""
 
-    program: list[str]
-    word: str
-    playbook: str
-    options: list[str]
-    cwd: str
-    withheld: list[str]
+    program: Annotated[list[str], "The launcher or ansible-playbook, as typed"]
+    word: Annotated[str, "The launcher's, such as audit; empty for ansible-playbook"]
+    playbook: Annotated[str, "For ansible-playbook: the playbook as typed"]
+    options: Annotated[list[str], "All other options than --limit, --check and --diff"]
+    cwd: Annotated[str, "The directory that it was typed in"]
+    withheld: Annotated[list[str], "Variables that were given with -e and look like secrets; their values are not kept"]
 
 
 class Spread(TypedDict):
@@ -61,9 +58,9 @@ class Spread(TypedDict):
 class Rolling(TypedDict):
     """How far a run reaches at once."""
 
-    batches: str | list[int | str]  # "auto", or sizes
+    batches: list[int | str]
     max_change: dict[str, int | str]
-    max_failures: str
+    max_failures: int | str
 
 
 class Policy(TypedDict):
@@ -77,14 +74,14 @@ class Upcoming(TypedDict):
     """What is in a plan and not in force yet."""
 
     service: str
-    control: str
-    effective_from: str
+    control: Control
+    effective_from: Day
 
 
 class Revoked(TypedDict):
     """Who took a waiver back."""
 
-    on: str
+    on: Moment
     by: str
     why: str
 
@@ -93,14 +90,14 @@ class RunWaiver(TypedDict):
     """A waiver as a run judged it (controller/compile/waivers/reading.py)."""
 
     id: str
-    status: str
+    status: WaiverStatus
     waives: NotRequired[bool]
-    why: NotRequired[str]
-    valid_from: NotRequired[str]
-    expires: str
-    review_by: NotRequired[str]
+    why: NotRequired[Annotated[str, "Its standing in words"]]
+    valid_from: NotRequired[Moment]
+    expires: Moment
+    review_by: NotRequired[Moment]
     review_overdue: NotRequired[bool]
-    hosts: list[str]
+    hosts: Annotated[list[str], "The hosts of this run that it is for"]
     services: NotRequired[list[str]]
     controls: NotRequired[list[str]]
     zones: NotRequired[list[str]]
@@ -116,18 +113,11 @@ class RunWaiver(TypedDict):
     request: NotRequired[str]
     requested_by: NotRequired[str]
     approved_by: NotRequired[str]
-    approved_on: NotRequired[str]
+    approved_on: NotRequired[Moment]
     revoked: NotRequired[Revoked | None]
     signed_with: NotRequired[str | None]
-    requested_on: NotRequired[str | None]
+    requested_on: NotRequired[Moment | None]
     file: NotRequired[str]
-
-
-class Interrupted(TypedDict):
-    """Why a run ended before its end, and which later run closed it."""
-
-    why: str
-    closed_by: str | None
 
 
 class Run(TypedDict):
@@ -135,28 +125,14 @@ class Run(TypedDict):
 
     id: str
     playbook: str
-    mode: str
-    started: str
+    mode: RunMode
+    started: Moment
     catalog_version: str
-    catalog: NotRequired[Release | None]
+    catalog: NotRequired[Annotated[Release | None, "The release of the catalogue"]]
     inventory: list[str]
-    limit: str | None
-    pattern: NotRequired[str | None]
-    controls: NotRequired[list[str] | None]
-    command: NotRequired[Command | None]
-    interrupted: NotRequired[Interrupted | None]
-
-
-class ReportFacts(TypedDict, total=False):
-    """What compiling says of a run, or the reports of several merged ones, for the report beside its `run`."""
-
-    services: list[str] | None
-    not_served: dict[str, str]
-    waivers: list[RunWaiver]
-    upcoming: list[Upcoming]
-    nothing_known: dict[str, list[str]]
-    departments: dict[str, list[str]]
-    warnings: list[str]
+    limit: Annotated[str | None, "--limit"]
+    pattern: NotRequired[Annotated[str | None, "proscribe_hosts: the hosts that runs are about"]]
+    controls: NotRequired[list[Control] | None]
 
 
 class Prepared(TypedDict):
@@ -166,42 +142,35 @@ class Prepared(TypedDict):
     packed: dict[str, str]  # SHA-256 of the packed plan, by the digest of the plan
 
 
-class Reporting(TypedDict):
-    """Where a run is reported and remembered, and what it is compared with."""
-
-    exports: list[str]
-    exports_fed: list[Fed]  # those that scheduled runs write again
-    events: EventSettings  # empty: none is sent
-    history: str
-    history_keep: int  # seconds; 0: forever
-    reports_keep: int  # the same
-    baseline: str  # the directory of a complete report, "" for none
-    stale_after: Spread
-    observe_timeout: Spread
-
-
-class CompiledRun(Run, ReportFacts, Prepared, Reporting):
+class CompiledRun(Run, Prepared):
     """What compiling a run says of it: `proscribe_run` of its hosts (controller/compile/plans/run.py)."""
 
+    not_served: dict[str, str]
     windows: list[str]
     directory: str
     plans: str
     hosts: dict[str, str]
+    departments: dict[str, list[str]]
     left_out: list[str]
     policies: dict[str, dict[str, Policy]]
+    services: list[str]
     rules: dict[str, int]
+    nothing_known: dict[str, list[str]]
     probe: list[str]
     audit_stored: list[str]
     gate: dict[str, str]
     rollout: Rolling
-    watch: NotRequired[OfController]
-
-
-class RegisteredRun(CompiledRun):
-    """A compiled run, with what the task that compiled it registers of itself (action_plugins/compile_plans.py)."""
-
-    become: bool
-    task: str
-    play: str
-    given: dict[str, str]  # by variable of the policy that not every task of the play has: the digest of its value
-    selected: list[str]  # the hosts of the plays that follow
+    watch: NotRequired[dict[str, str]]
+    exports: list[str]
+    exports_fed: list[Fed]
+    events: EventSettings
+    history: str
+    history_keep: int
+    reports_keep: int
+    baseline: str
+    stale_after: Spread
+    observe_timeout: Spread
+    upcoming: list[Upcoming]
+    waivers: list[RunWaiver]
+    warnings: list[str]
+    command: NotRequired[Command]

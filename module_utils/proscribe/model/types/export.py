@@ -1,0 +1,44 @@
+"""manifest.json of an export (controller/enforcement_points/manifest.py)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    from ..words import EXPORT_SCHEMA
+    from .annotations import Count, Keywords, Moment
+
+
+class NotExported(TypedDict):
+    """Something that a point does not get."""
+
+    rule: Annotated[str, "<control>/<service> or <control>/<setting>; empty where it is about all of the export"]
+    what: Annotated[str, "What the point does not get as it is on hosts"]
+    why: Annotated[str, "One sentence"]
+
+
+class ExportedFile(TypedDict):
+    """A file of an export."""
+
+    path: Annotated[str, "Relative to the directory of the export"]
+    bytes: Count
+    sha256: Annotated[str, Keywords(pattern="^[0-9a-f]{64}$")]
+
+
+class Manifest(TypedDict):
+    """What is in an export, and what not."""
+
+    schema: Annotated[str, Keywords(const=EXPORT_SCHEMA)]
+    format: Annotated[str, "As it is typed: ./proscribe export FORMAT"]
+    group: Annotated[str, "The group of the inventory; empty for all hosts"]
+    hosts: Annotated[list[str], "For whom the decision is"]
+    at: Annotated[Moment, "The moment that the policy was compiled for"]
+    valid_until: Annotated[Moment | None, "When something of it begins or ends next; null for nothing known"]
+    plan: Annotated[str, "The digest of the plan that was exported"]
+    catalogue: Annotated[str, "The release of the catalogue; empty if it has none"]
+    included: Annotated[list[str], "The rules that are in it"]
+    waived: Annotated[dict[str, str], "The rules that are open in it, each with its waiver"]
+    left_out: list[NotExported]
+    files: list[ExportedFile]

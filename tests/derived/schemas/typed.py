@@ -1,0 +1,88 @@
+"""The JSON Schema of a TypedDict of `model/types`: its keys, and what `Annotated` says of them."""
+
+from __future__ import annotations
+
+import types
+from typing import Annotated, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+from proscribe.model import words
+from proscribe.model.types import annotations
+
+from .shapes import Shape, by, keyed, listed, matching, maybe
+
+# What the types import for type checkers only.
+NAMES = {"Annotated": Annotated, "NotRequired": NotRequired, **vars(words), **vars(annotations)}
+NULL: Shape = {"type": "null"}
+SCALARS: dict[object, str] = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    dict: "object",
+    type(None): "null",
+}
+
+
+def keys_of(kind: type) -> dict[str, object]:
+    """The keys of a TypedDict that a document has, each with its type."""
+    hints = get_type_hints(kind, localns=NAMES, include_extras=True)
+    return {key: hint for key, hint in hints.items() if annotations.ELSEWHERE not in _notes(hint)}
+
+
+def shape_of(hint: object) -> Shape:
+    """The schema of a type."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is NotRequired:
+        return shape_of(parts[0])
+    if origin is Annotated:
+        return _noted(parts[0], parts[1:])
+    if isinstance(hint, type) and is_typeddict(hint):
+        return _keyed(hint)
+    if origin in (Union, types.UnionType):
+        return _either([shape_of(part) for part in parts])
+    if origin is list:
+        return listed(shape_of(parts[0]))
+    if origin is dict:
+        names, values = map(shape_of, parts)
+        return by(values, names if names.keys() != {"type"} else None)
+    return {"type": SCALARS[hint]}
+
+
+def _notes(hint: object) -> tuple[object, ...]:
+    """What `Annotated` says of a key's type."""
+    if get_origin(hint) is NotRequired:
+        (hint,) = get_args(hint)
+    return getattr(hint, "__metadata__", ())
+
+
+def _keyed(kind: type) -> Shape:
+    keys = keys_of(kind)
+    always = kind.__required_keys__  # type: ignore[attr-defined] # of the classes that are total
+    required = [key for key, hint in keys.items() if key in always and get_origin(hint) is not NotRequired]
+    return keyed({key: shape_of(hint) for key, hint in keys.items()}, required=required)
+
+
+def _either(shapes: list[Shape]) -> Shape:
+    """One of several, of which one may be null."""
+    given = [shape for shape in shapes if shape != NULL]
+    shape = given[0] if len(given) == 1 else {"type": [one["type"] for one in given]}
+    return maybe(shape) if len(given) < len(shapes) else shape
+
+
+def _noted(hint: object, notes: tuple[object, ...]) -> Shape:
+    shape = shape_of(next((note for note in notes if isinstance(note, type)), hint))
+    for note in notes:
+        if isinstance(note, str):
+            shape["description"] = note
+        elif isinstance(note, annotations.Keywords):
+            shape |= {keyword: _plain(value) for keyword, value in note.given.items()}
+    if {"const", "enum"} & shape.keys():
+        shape.pop("type", None)
+    return shape
+
+
+def _plain(value: object) -> object:
+    """The value of a keyword as JSON has it."""
+    if hasattr(value, "pattern"):
+        return matching(value)["pattern"]
+    return list(value) if isinstance(value, tuple) else value
