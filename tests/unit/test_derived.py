@@ -7,16 +7,23 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, NotRequired, TypedDict
 
 import pytest
 from derived import programs
 from derived.part import Part, StaleMarks, described, table
-from derived.schemas import SCHEMAS
-from derived.schemas.service import shape_of
-from derived.schemas.shapes import TEXT, made, matching
+from derived.schemas import SCHEMAS, schema
+from derived.schemas.service import shape_of as shape_of_kind
+from derived.schemas.shapes import matching
+from derived.schemas.typed import shape_of
 from proscribe.controller.compile.catalogue.kinds import Text
 from proscribe.controller.compile.catalogue.schema import BROWSERS
 from proscribe.controller.compile.reading.grammar import domain
+from proscribe.controller.report.exports import events
+from proscribe.model.finding import Finding
+from proscribe.model.types.annotations import ELSEWHERE, Count, Keywords, State
+from proscribe.model.types.event import EventCounts, EventError, EventFinding
+from proscribe.model.words import STATES
 
 PROGRAM = '''\
 """What it does."""
@@ -68,12 +75,44 @@ def test_every_schema_is_written(project: Path):
     assert {path.name for path in (project / "docs/schema").iterdir()} == {f"{name}.schema.json" for name in SCHEMAS}
 
 
-@pytest.mark.parametrize(
-    ("described", "lacking"), [({"host": TEXT}, "state"), ({"host": TEXT, "state": TEXT, "more": TEXT}, "more")]
-)
-def test_a_key_that_code_makes_is_described(described: dict[str, dict[str, str]], lacking: str):
-    with pytest.raises(ValueError, match=f"lacks {lacking}"):
-        made(("host", "state"), described)
+class Piece(TypedDict):
+    name: Annotated[str, "What it is called"]
+    hidden: NotRequired[Annotated[str, ELSEWHERE]]
+
+
+class Whole(Piece, total=False):
+    count: Annotated[Count | None, "How many"]
+    state: Annotated[State, "How it is"] | None
+    parts: Annotated[list[Piece], Keywords(maxItems=3)]
+    either: int | str
+    open: Annotated[dict[State, Piece], dict, "Anything"]
+
+
+def test_a_type_has_its_schema():
+    part = {
+        "type": "object",
+        "properties": {"name": {"type": "string", "description": "What it is called"}},
+        "required": ["name"],
+    }
+    properties = {
+        **part["properties"],
+        "count": {"type": ["integer", "null"], "minimum": 0, "description": "How many"},
+        "state": {"enum": [*STATES, None], "description": "How it is"},
+        "parts": {"type": "array", "items": part, "maxItems": 3},
+        "either": {"type": ["integer", "string"]},
+        "open": {"type": "object", "description": "Anything"},
+    }
+    assert shape_of(Whole) == {**part, "properties": properties}
+    assert shape_of(dict[State, Count])["propertyNames"] == {"enum": [*STATES]}
+    with pytest.raises(KeyError):
+        shape_of(object)
+
+
+def test_an_event_has_what_code_writes_in_it():
+    """Its lines are written as texts, so no type checker holds them to the types."""
+    assert (*EventFinding.__annotations__,) == Finding._fields
+    assert (*EventError.__annotations__,) == events.ERROR_KEYS
+    assert (*EventCounts.__annotations__,) == events.COUNTED
 
 
 def test_a_pattern_is_about_the_whole_text_in_every_dialect():
@@ -88,7 +127,7 @@ def test_a_pattern_is_about_the_whole_text_in_every_dialect():
             for one in value:
                 yield from patterns(one)
 
-    found = [pattern for schema in SCHEMAS.values() for pattern in patterns(schema())]
+    found = [pattern for name in SCHEMAS for pattern in patterns(schema(name))]
     assert len(found) > 50
     assert {escape for pattern in found for escape in re.findall(r"\\.", pattern)} <= set(ECMA)
 
@@ -98,10 +137,10 @@ ECMA = (r"\d", r"\x", r"\s", r"\S", r"\.", r"\\", r"\{", r"\}", r"\[", r"\]")
 
 def test_a_kind_that_has_no_shape_is_a_mistake():
     """So that a kind of key added later is not described as anything at all."""
-    assert shape_of(BROWSERS)["properties"]["browsers"]["minItems"] == 1
-    assert shape_of(Text(domain))["description"].startswith("A host name in lower case")
+    assert shape_of_kind(BROWSERS)["properties"]["browsers"]["minItems"] == 1
+    assert shape_of_kind(Text(domain))["description"].startswith("A host name in lower case")
     with pytest.raises(TypeError, match="no shape is known"):
-        shape_of(object())  # type: ignore[arg-type]
+        shape_of_kind(object())  # type: ignore[arg-type]
 
 
 # ----------------------------------------------------------------------------------------------------------------------

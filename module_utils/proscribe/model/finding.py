@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Sequence
 
 from ..base.json_text import written
 from ..base.tuples import NamedTuple
+from . import words
 
 if TYPE_CHECKING:
     from typing import Literal, TypeVar
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     Field = Literal["kind", "id", "manager", "version", "scope", "path", "detail"]
     Item = TypeVar("Item")
 
-RECORD_SCHEMA = "proscribe/host/1"
+RECORD_SCHEMA = words.RECORD_SCHEMA
 
 # What an answer may come to. A host keeps to it (`within_limits`), so what has more is no answer of our code, and the
 # controller refuses it. A host with everything wrong has some 1,100 rules, a finding of each, and 0.4 MB.
@@ -31,16 +32,8 @@ MOST_FINDINGS = 4_000  # of a record
 MOST_FINDINGS_OF_RULE = 1_000
 LONGEST_REASON = 2_000  # characters
 
-ERROR = "error"
-NONCOMPLIANT = "noncompliant"
-UNKNOWN = "unknown"
-WAIVED = "waived"
-REPAIRED = "repaired"
-COMPLIANT = "compliant"
-NOT_APPLICABLE = "not_applicable"
-
-# Worst first. A host's state is the worst state of its rules, so what could not be seen is never milder than what was.
-STATES = (ERROR, NONCOMPLIANT, UNKNOWN, WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE)
+STATES = words.STATES  # worst first
+ERROR, NONCOMPLIANT, UNKNOWN, WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE = STATES
 
 OPEN = (ERROR, NONCOMPLIANT, UNKNOWN)  # of these, the ones in which the ban is not known to be in effect
 
@@ -52,14 +45,10 @@ SERVES_BOTH = "serves both: its programs are used with permitted accounts, too"
 # Rules that a run evaluates only on request: a run without the request does not list them and says nothing of them.
 ON_REQUEST = frozenset({"browser/probe"})
 
-# Beside the controls: what has rules of its own (watch/watcher, watch/plan) on hosts that keep themselves in line.
-WATCH = "watch"
-# The same on domain controllers: a rule for each Group Policy object that is ours (controls/group_policy).
-GROUP_POLICY = "group_policy"
-BESIDE = (GROUP_POLICY, WATCH)
+GROUP_POLICY, WATCH = BESIDE = words.BESIDE
 
 # What proscribe_compliance_gate can be, mildest first, and the states that make a host fail then.
-GATES = {"never": (), "noncompliant": (ERROR, NONCOMPLIANT), "incomplete": OPEN}
+GATES = dict(zip(words.GATES, ((), (ERROR, NONCOMPLIANT), OPEN)))
 
 
 class Finding(NamedTuple):

@@ -64,6 +64,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from ..base.hashing import sha256
 from ..base.json_text import to_json
+from . import words
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -72,11 +73,11 @@ if TYPE_CHECKING:
 
     Part = TypeVar("Part", bound=Mapping[str, object])
 
-SCHEMA = "proscribe/plan/1"
-CONTROLS = ("apps", "browser", "firewall", "dns")
+SCHEMA = words.PLAN_SCHEMA
+CONTROLS = words.CONTROLS
 
 # The modes in which a service has to be blocked; `audit` says so too, it only leaves the correcting to people.
-RESTRICTED = ("enforce", "audit")
+RESTRICTED = words.RESTRICTED
 
 
 def canonical(value: Any) -> str:

@@ -43,7 +43,7 @@ URL = pattern(
 # -- host records ------------------------------------------------------------------------------------------------------
 
 PLATFORM = ("os", "version", "kernel", "architecture", "python")
-MOST_QUARANTINE_OWNERS = 20
+MOST_QUARANTINE_USERS = 20
 MOST_INCIDENTS = 200
 MOST_INCIDENT_RULES = 20
 MOST_INCIDENT_USERS = 20
@@ -87,9 +87,10 @@ WAIVER_STATUSES = (
 # -- events ------------------------------------------------------------------------------------------------------------
 
 EVENT_KINDS = ("host", "rule", "action", "between", "request", "gate", "run")
-# How the state of a rule ends that its plan does not have any more, that of a host that has left the inventory, and
-# what stands for the state of a host that is not served.
+# How the state of a rule ends that its plan does not have any more, and of a host that has left the
+# inventory. The last is instead of the state: a host that is not served.
 BESIDE_STATES = ("withdrawn", "gone", "not_served")
+EVENT_STATES = (*STATES, *BESIDE_STATES)
 # What is to be known of a host between two runs, in the order in which it is reported.
 BETWEEN_RUNS = ("frozen", "stale", "unobserved", "incident", "ended")
 # Of syslog(3). What is for a kernel, a mail system and the like is left out.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proscribe.model.plan import CONTROLS
 from proscribe.model.types.plan import OfApps, OfBrowser, OfDns, OfFirewall, OfNames, Plan, Section, Standing
+from proscribe.model.words import CONTROLS
 
 from .shapes import Shape, keyed
 from .typed import keys_of, shape_of

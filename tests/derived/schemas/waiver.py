@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proscribe.controller.compile.waivers import document
-from proscribe.model.plan import CONTROLS
+from proscribe.model.words import CONTROLS, REQUEST_ID
 
 from .shapes import Shape, about, keyed, listed, matching, one_of, shut
 
@@ -28,7 +28,7 @@ def _of_key(key: str) -> Shape:
         one = matching(document.hours.HOURS)
         return about({"anyOf": [one, listed(one)]}, "When it is open, in the host's own zone; one, or several")
     if key == "request":
-        return about(matching(document.REQUEST), "The id of the request that it answers")
+        return about(matching(REQUEST_ID), "The id of the request that it answers")
     if key in document.LISTS:
         pattern, what = document.LISTS[key]
         return listed(about(matching(pattern), what), 1 if key in document.REQUIRED else 0)

@@ -11,6 +11,7 @@ from made_export import decision
 from proscribe.controller.enforcement_points import manifest, writing
 from proscribe.controller.enforcement_points.declaration import NotExportable
 from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.model.words import EXPORT_SCHEMA
 
 
 def files(format_="domains", **more):
@@ -43,7 +44,7 @@ def test_files_that_the_new_export_has_not_are_gone(tmp_path):
     directory = tmp_path / "export"
     old = {
         "sub/old.txt": b"old",
-        manifest.NAME: json.dumps({"schema": manifest.SCHEMA, "files": [{"path": "sub/old.txt"}]}).encode(),
+        manifest.NAME: json.dumps({"schema": EXPORT_SCHEMA, "files": [{"path": "sub/old.txt"}]}).encode(),
     }
     writing.write(directory, old)
     writing.write(directory, files())

@@ -434,6 +434,7 @@ ELSEWHERE = {
         "inventory/retired.py",
     ),  # the description of a variable; what a retired one is now
     "host/controls/apps": ("quarantine/moving.py",),  # a file on a host, too
+    "model/types": ("export.py",),  # the description of a key
 }
 
 

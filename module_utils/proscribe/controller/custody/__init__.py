@@ -7,5 +7,7 @@ into words. What is done on a host is in host/controls/apps/quarantine/operator.
 
 from __future__ import annotations
 
+from ...model.words import OUTLOOKS
+
 # What the next enforcing run makes of a thing that is restored.
-TAKEN, WAIVED, LEFT = "taken", "waived", "left"
+TAKEN, WAIVED, LEFT = OUTLOOKS

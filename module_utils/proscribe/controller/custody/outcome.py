@@ -8,8 +8,8 @@ from typing import NamedTuple, TypedDict
 from ...model.quarantined import LIST
 from ...model.types.answer import QuarantineAnswer
 from ...model.types.quarantine import Chosen, Done, HostQuarantine, QuarantineList
+from ...model.words import QUARANTINE_LIST_SCHEMA
 
-SCHEMA = "proscribe/quarantine-list/1"
 NOTHING = "no answer"
 
 
@@ -93,4 +93,4 @@ class Course:
             }
             for host in self.hosts
         ]
-        return {"schema": SCHEMA, "hosts": hosts, "items": self.rows}
+        return {"schema": QUARANTINE_LIST_SCHEMA, "hosts": hosts, "items": self.rows}

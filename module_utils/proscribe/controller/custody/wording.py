@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ...model.quarantined import DONE, PRUNE
 from ...model.types.quarantine import Chosen
+from ...model.words import QUARANTINED_KINDS
 from ..report.text.layout import fitted, wrap
 from ..report.text.layout import table as columns
 from ..report.text.wording import clean, counted, moment
@@ -13,15 +14,6 @@ from . import TAKEN
 from .outcome import Course, Fate
 
 MANY = 10  # hosts, or items of one, that are listed one by one
-KINDS = {
-    "appimage": "AppImage",
-    "autostart": "autostart entry",
-    "launcher": "launcher",
-    "program": "program",
-    "tree": "directory",
-    "web_app": "web app",
-    "wine": "Windows program",
-}
 HEADS = ("host", "id", "when", "user", "service", "what", "size", "kept until", "path")
 UNITS = ("B", "KiB", "MiB", "GiB")
 
@@ -94,7 +86,7 @@ def _together(rows: Rows) -> list[list[Chosen]]:
 
 def _row(parts: Rows) -> tuple[str, ...]:
     first = parts[0]
-    what = KINDS.get(first["kind"], first["kind"])
+    what = QUARANTINED_KINDS.get(first["kind"], first["kind"])
     unfinished = "" if all(part["finished"] for part in parts) else ", unfinished"
     path = first["path"] if len(parts) == 1 else f"{first['path']} and {counted(len(parts) - 1, 'more part')}"
     return (

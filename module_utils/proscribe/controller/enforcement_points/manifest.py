@@ -13,13 +13,14 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...base.duration import moment_of, spelled
+from ...model.types.export import Manifest
+from ...model.words import EXPORT_SCHEMA
 from .decision import waived
 from .declaration import Decision, Format, Rendered
 
-SCHEMA = "proscribe/export/1"
 NAME = "manifest.json"
 LARGEST = 64 << 20  # bytes. A fleet of 100,000 hosts with all rules takes a tenth.
 # A part of a name that no file system and no shell takes for more. GPO backups have braces.
@@ -27,11 +28,11 @@ _PART = re.compile(r"(?!\.)[A-Za-z0-9._{}-]{1,100}", re.ASCII)
 DEEPEST = 10  # directories
 
 
-def manifest(format_: Format, decision: Decision, rendered: Rendered) -> dict[str, Any]:
+def manifest(format_: Format, decision: Decision, rendered: Rendered) -> Manifest:
     """The manifest of an export."""
     left_out = dict.fromkeys([*decision.left_out, *rendered.left_out])
     return {
-        "schema": SCHEMA,
+        "schema": EXPORT_SCHEMA,
         "format": format_.name,
         "group": decision.group,
         "hosts": list(decision.hosts),
@@ -41,7 +42,7 @@ def manifest(format_: Format, decision: Decision, rendered: Rendered) -> dict[st
         "catalogue": decision.catalogue,
         "included": sorted(set(rendered.included)),
         "waived": waived(decision, format_.controls),
-        "left_out": [one._asdict() for one in left_out],
+        "left_out": [{"rule": one.rule, "what": one.what, "why": one.why} for one in left_out],
         "files": [
             {"path": path, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
             for path, content in sorted(rendered.files.items())
@@ -49,7 +50,7 @@ def manifest(format_: Format, decision: Decision, rendered: Rendered) -> dict[st
     }
 
 
-def text(document: Mapping[str, Any]) -> bytes:
+def text(document: Manifest) -> bytes:
     """A manifest as a file, ASCII."""
     return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode("ascii")
 
@@ -69,7 +70,7 @@ def read(content: bytes) -> Earlier | None:
     """What a manifest says; None where it is none of ours."""
     try:
         document = json.loads(content)
-        if document["schema"] != SCHEMA:
+        if document["schema"] != EXPORT_SCHEMA:
             return None
         files = {checked(one["path"]): str(one.get("sha256") or "") for one in document["files"]}
         format_, group, plan = (str(document.get(key) or "") for key in ("format", "group", "plan"))

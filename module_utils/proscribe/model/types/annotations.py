@@ -11,10 +11,10 @@ from typing import Annotated, Optional
 from ..quarantined import ID
 from ..words import (
     BESIDE,
-    BESIDE_STATES,
     CONTROL_MODES,
     CONTROLS,
     DIGEST,
+    EVENT_STATES,
     GATES,
     JOURNAL,
     PLATFORM,
@@ -52,7 +52,7 @@ RuleName = Annotated[str, "<control>/<service> or <control>/<setting>"]
 WaiverId = Annotated[str, "The waiver's id"]
 
 State = Annotated[str, Keywords(enum=STATES)]
-EventState = Annotated[str, Keywords(enum=(*STATES, *BESIDE_STATES))]
+EventState = Annotated[str, Keywords(enum=EVENT_STATES)]
 Control = Annotated[str, Keywords(enum=CONTROLS)]
 AnyControl = Annotated[str, Keywords(enum=(*CONTROLS, *BESIDE))]
 ControlMode = Annotated[str, Keywords(enum=CONTROL_MODES)]

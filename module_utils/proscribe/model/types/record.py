@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         MOST_INCIDENT_RULES,
         MOST_INCIDENT_USERS,
         MOST_INCIDENTS,
-        MOST_QUARANTINE_OWNERS,
+        MOST_QUARANTINE_USERS,
         MOST_REQUESTS,
         RECORD_SCHEMA,
         REQUEST_ANSWERS,
@@ -79,7 +79,7 @@ class OfControl(TypedDict):
     mode: NotRequired[Annotated[ControlMode | None, "What the plan has it do; null where that is not known"]]
     policy: NotRequired[Annotated[str | None, "The digest of all that the plan makes it from"]]
     state: NotRequired[
-        Annotated[State | None, "The worst state of its rules; null where the run did not look at it, or it is off"]
+        Annotated[State | None, "The worst state of its rules; null where the run did not observe it, or it is off"]
     ]
     evaluated: Count
     not_applicable: Count
@@ -120,7 +120,7 @@ class Quarantine(TypedDict):
     owners: Annotated[
         dict[str, Count],
         "Bytes by the account that the items were taken from, those with most",
-        Keywords(maxProperties=MOST_QUARANTINE_OWNERS),
+        Keywords(maxProperties=MOST_QUARANTINE_USERS),
     ]
 
 
@@ -194,9 +194,7 @@ class Observed(TypedDict):
     schema: Annotated[str, Keywords(const=RECORD_SCHEMA)]
     state: Annotated[State, "The worst state of its rules; unknown without an answer that counts"]
     plan: Annotated[str | None, "The digest of the plan that the host answered for"]
-    checked_at: Annotated[
-        str | None, "When the host was looked at, by its own clock: UTC, such as 2026-11-25T00:30:05Z"
-    ]
+    checked_at: Annotated[str | None, "When the host was observed, by its own clock: UTC, such as 2026-11-25T00:30:05Z"]
     platform: Annotated[Platform, "What the host runs"]
     rules_evaluated: Count
     rules_not_applicable: Count
@@ -234,7 +232,7 @@ class Observed(TypedDict):
         ]
     ]
     package_systems: NotRequired[
-        Annotated[list[str], "The package systems that the host has for all of it; where apps was looked at"]
+        Annotated[list[str], "The package systems that the host has for all of it; where apps was observed"]
     ]
     user_package_systems: NotRequired[
         Annotated[
@@ -245,7 +243,7 @@ class Observed(TypedDict):
         Annotated[
             list[str],
             "The browsers that are installed for the whole host and that a policy reaches, each by the id of the place "
-            "that it reads; where browser was looked at",
+            "that it reads; where browser was observed",
         ]
     ]
     full_scan: NotRequired[

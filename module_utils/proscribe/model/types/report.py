@@ -81,7 +81,7 @@ class Summary(TypedDict):
 
     hosts: Annotated[dict[State, Count], "Expected hosts by state"]
     rules: Annotated[dict[State, Count], "Evaluated rules by state"]
-    not_served: NotRequired[Annotated[Count, "Hosts that cannot be looked at; they are no expected hosts"]]
+    not_served: NotRequired[Annotated[Count, "Hosts that cannot be observed; they are no expected hosts"]]
     coverage: Annotated[Share, "Hosts that were evaluated at all"]
     compliance_strict: Annotated[Share, "Hosts that meet the ban"]
     compliance_with_waivers: Annotated[Share, "Hosts that meet it, or have an approved exception"]

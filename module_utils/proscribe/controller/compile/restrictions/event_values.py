@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ....model.types.run import EventSettings
+from ....model.words import FACILITIES
 from ...policy_errors import Expected
 from ...report.sending import TRANSPORTS
-from ...report.sending.datagrams import FACILITIES, USUAL_FACILITY
+from ...report.sending.datagrams import USUAL_FACILITY
 from ...report.sending.transport import ALL, CHANGES, MOST, USUAL_LIMIT
 from ..reading.values import choice, flag, one_of, whole_number, within
 

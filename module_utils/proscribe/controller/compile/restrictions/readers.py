@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from ....base.patterns import pattern
 from ....host.controls.browser.settings import SETTINGS, UNMANAGED
 from ....model.plan import CONTROLS
+from ....model.words import CONTROL_MODES, URL
 from ...policy_errors import Described, Expected
 from ...report import exports
 from ..catalogue.schema import TENANT_PROVIDERS
@@ -18,15 +19,9 @@ from ..reading.values import choice, length_of, line, list_of_names, one_of, wit
 # Each is shown to everybody, so more of them would be read by nobody.
 MOST_LANGUAGES = 6
 LANGUAGE = pattern(r"(?!(?:true|false)\Z)[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}", re.IGNORECASE)
-CONTROL_MODES = ("enforce", "audit", "off")
 ALL_FEEDS = "all"
 OFF = "off"
 LONGEST_URL = 500  # characters
-# What browsers, JSON, INI files and terminals all take as it is: no quotes, no space, no user before an @.
-URL = pattern(
-    r"https://(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
-    r"(?:[/?#][A-Za-z0-9._~/?#@!&*+,;=:%-]*)?"
-)
 
 
 def read_controls(value: object) -> Mapping[str, str]:

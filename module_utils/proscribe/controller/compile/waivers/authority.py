@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from ....base.folding import folded
+from ....model.words import WAIVER_STATUSES
 from ...policy_errors import PolicyError, PolicyErrors, close_to
 from ..inventory.policy_folders import REGISTER
 from ..reading.yaml_file import Document, read_yaml
 
-SELF_APPROVED, UNAUTHORISED = "self_approved", "unauthorised"
+SELF_APPROVED, UNAUTHORISED = WAIVER_STATUSES[2:4]
 KEYS = ("head", "deputies", "mail")
 MAIL = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]{0,63}@[A-Za-z0-9.-]{1,255}")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ....base.patterns import pattern
 from ....model.plan import CONTROLS
+from ....model.words import REQUEST_ID
 from ...policy_errors import Described, PolicyError, PolicyErrors, close_to
 from ..catalogue.schema import CATEGORIES
 from ..reading.grammar import MOST_GROUPS, POSIX_GROUP
@@ -47,7 +48,6 @@ NAMING = ("services", *PLACES)
 LONGEST = 1000  # characters of a text
 KEYS = ("id", *LISTS, *TIMES, *TEXTS, "revoked")
 
-REQUEST = pattern(r"[0-9a-f]{16}")  # the id of a request, as hosts make it
 ID = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # One spelling of a moment: a day alone, or a time without its zone, is another moment for every reader.
 MOMENT = pattern(
@@ -202,7 +202,7 @@ class _Reader:
         elif id_ and id_ != self.document.path.stem:
             self.wrong(("id",), id_, f"the name of its file, {self.document.path.stem}")
         texts = {key: self.text(key) for key in TEXTS}
-        if texts["request"] and not REQUEST.fullmatch(texts["request"]):
+        if texts["request"] and not REQUEST_ID.fullmatch(texts["request"]):
             self.wrong(("request",), texts["request"], "the id of a request: 16 of 0-9 and a-f")
         self.lists = {key: self.list(key) for key in LISTS}
         self.check_lists()

@@ -8,26 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from .authority import SELF_APPROVED, UNAUTHORISED, Register, disqualified
+from ....model.words import WAIVER_STATUSES
+from .authority import UNAUTHORISED, Register, disqualified
 from .document import Named
 from .signatures import signature_of, signers_of, verify
 from .waiver import Waiver
 
-ACTIVE = "active"
-# Worst first: what somebody may rely on in error, then what is over, then what is to come, then what is in effect.
-STATUSES = (
-    "bad_signature",
-    "unsigned",
-    SELF_APPROVED,
-    UNAUTHORISED,
-    "blanket",
-    "too_long",
-    "no_hosts",
-    "expired",
-    "revoked",
-    "not_yet_valid",
-    ACTIVE,
-)
+*_, ACTIVE = STATUSES = WAIVER_STATUSES
 
 
 @dataclass(frozen=True)

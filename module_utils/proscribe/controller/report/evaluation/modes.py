@@ -12,12 +12,13 @@ from ....model.finding import BESIDE, COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLIC
 from ....model.plan import CONTROLS
 from ....model.types.record import OfControl, Record, Rule
 from ....model.types.run import Policy
+from ....model.words import CONTROL_MODES
 from ..text.wording import counted
 from .arithmetic import answered
 from .failures import failures
 from .unobserved import KEY as UNOBSERVED
 
-ENFORCE, AUDIT, OFF = "enforce", "audit", "off"
+ENFORCE, AUDIT, OFF = CONTROL_MODES
 ONLY_OBSERVED = ("windows", "macos")  # systems, as records call them, on which nothing is changed
 NOT_OBSERVED = "not_looked_at"  # instead of a state, in counts: the run did not observe the control
 

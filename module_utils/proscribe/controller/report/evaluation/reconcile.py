@@ -16,6 +16,7 @@ from ....model.plan import CONTROLS
 from ....model.types.record import Record
 from ....model.types.report import Report, ReportRun, RolloutReport
 from ....model.types.run import CompiledRun, ReportFacts
+from ....model.words import REPORT_SCHEMA, UNEXPECTED
 from ....wire.replies.record import silent
 from ..text.wording import some
 from . import since_last_run
@@ -24,21 +25,11 @@ from .baseline import New
 from .modes import Modes, by_control
 from .scope import is_whole, left_out
 
-REPORT_SCHEMA = "proscribe/report/1"
-
 # So many seconds a host's clock may be ahead of ours before the report warns of it.
 AHEAD = 300
 
-# What a host can do that is not expected of it: the kinds of a Note.
-UNKNOWN_HOST = "unknown_host"  # it answered and was not asked; its record is left out
-DUPLICATE = "duplicate"  # it answered more than once; its last record counts
-OTHER_PLAN = "other_plan"  # it answered for another plan than its own; it is unknown
-STALE = "stale"  # its record is too old; it is unknown
-TOO_FEW = "too_few_rules"  # it evaluated fewer rules than its plan has; it is unknown, if not worse
-NO_TIME = "no_time"  # its record does not say when it was checked; it is unknown
-CLOCK_AHEAD = "clock_ahead"  # its record comes from the future; it counts
-CHANGED = "changed"  # it was changed in a run that only audits; it is in error
-UNEXPECTED = (UNKNOWN_HOST, DUPLICATE, OTHER_PLAN, TOO_FEW, STALE, NO_TIME, CLOCK_AHEAD, CHANGED)
+# The kinds of a Note.
+UNKNOWN_HOST, DUPLICATE, OTHER_PLAN, TOO_FEW, STALE, NO_TIME, CLOCK_AHEAD, CHANGED = UNEXPECTED
 
 
 class Note(NamedTuple):

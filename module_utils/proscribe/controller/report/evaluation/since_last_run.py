@@ -13,10 +13,11 @@ from ....base.duration import moment_of, shown
 from ....model.finding import NOT_APPLICABLE, OPEN, REPAIRED, WATCH, Finding
 from ....model.types.record import Incident, Record, Request, Watched
 from ....model.types.report import Report, RequestCounts, WatchCounts
+from ....model.words import BETWEEN_RUNS
 from ..text.wording import clean, counted, moment, some
 
 # The kinds of a Remark, in the order in which they are reported.
-FROZEN, STALE, UNOBSERVED, INCIDENT, ENDED = KINDS = ("frozen", "stale", "unobserved", "incident", "ended")
+FROZEN, STALE, UNOBSERVED, INCIDENT, ENDED = KINDS = BETWEEN_RUNS
 
 # What each is filed under where rules are listed. The watch's own rules (watch/watcher, watch/plan) have other names.
 CLOSED_AGAIN, STILL_OPEN = f"{WATCH}/closed-again", f"{WATCH}/still-open"

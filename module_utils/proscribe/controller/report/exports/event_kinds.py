@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
-from ..history.tables import GONE, WITHDRAWN
-from .record_lines import NOT_SERVED
+from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED
+from ....model.words import EVENT_KINDS
+from ..history.tables import GONE
 
-SCHEMA = "proscribe/event/1"
-
-# The kinds of events.
-HOST, RULE, ACTION, BETWEEN, REQUEST, GATE, RUN = "host", "rule", "action", "between", "request", "gate", "run"
-KINDS = (HOST, RULE, ACTION, BETWEEN, REQUEST, GATE, RUN)
-
-# Beside the states of rules: how an incident ends that nobody observes any more, and a host that is not served.
-EVENT_STATES = (*STATES, WITHDRAWN, GONE, NOT_SERVED)
+HOST, RULE, ACTION, BETWEEN, REQUEST, GATE, RUN = KINDS = EVENT_KINDS
 
 # How bad an event is, as syslog counts it: 3 is an error, 4 a warning, 5 a notice, 6 an information.
 SEVERITY = {ERROR: 3, NONCOMPLIANT: 4, UNKNOWN: 4, WAIVED: 5, REPAIRED: 5, GONE: 5, COMPLIANT: 6, NOT_APPLICABLE: 6}

@@ -11,6 +11,7 @@ from ....model.plan import CONTROLS
 from ....model.types import event as types
 from ....model.types.record import Action, RecordError, Request
 from ....model.types.report import Report
+from ....model.words import EVENT_SCHEMA, EVENT_STATES
 from ..evaluation.observed import observed_at
 from ..evaluation.scope import cut_short
 from ..evaluation.since_last_run import ENDED, Remark, remarks
@@ -99,7 +100,7 @@ class Events:
         listed = {line.rule for line in rules}
         for rule in sorted(before.ended.keys() - listed - {""}):
             state = before.ended[rule]
-            self._rule(seen, Line(rule, state if state in kinds.EVENT_STATES else UNKNOWN), before)
+            self._rule(seen, Line(rule, state if state in EVENT_STATES else UNKNOWN), before)
         for index, action in enumerate(actions):
             self._action(seen, index, action)
         for remark in remarks(record):
@@ -298,7 +299,7 @@ class Events:
 
     def _common(self, kind: str, seen: Seen, changed: bool | None, rule: str = "", about: str = "") -> types.Event:
         return {
-            "schema": kinds.SCHEMA,
+            "schema": EVENT_SCHEMA,
             "kind": kind,
             "id": identity(self._id, kind, seen.host, rule, about),
             "time": seen.time,

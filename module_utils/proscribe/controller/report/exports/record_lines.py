@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ....model.finding import COMPLIANT, ERROR, NOT_APPLICABLE, STATES
 from ....model.types.record import Evidence, Record, Rule
+from ....model.words import BESIDE_STATES
 from ..evaluation import since_last_run
 from ..evaluation.arithmetic import rule_states
 from ..evaluation.failures import failures
@@ -20,7 +21,7 @@ from ..text.wording import clean, counted, evidences, in_words
 # The rule of what is said of a host as a whole. No control is called so.
 HOST = "host/answer"
 # What stands for a state where a host is not served.
-NOT_SERVED = "not_served"
+*_, NOT_SERVED = BESIDE_STATES
 # What an error of a control, or of the run, is filed under: `apps/error`.
 ERRORS = "error"
 REFUSED = "refused"  # and what it has left as it is, which is no failure

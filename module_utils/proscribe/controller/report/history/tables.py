@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ....model.plan import CONTROLS
+from ....model.words import BESIDE_STATES
 
 VERSION = 1
 
@@ -65,8 +66,7 @@ BETWEEN, WAIVERS, USES = "proscribe_between", "proscribe_waiver", "proscribe_use
 HOST = ""  # the rule of an incident of the host as a whole: it gave no answer, or a correction failed
 
 # How an incident can end, besides going over into another state.
-WITHDRAWN = "withdrawn"  # the plan does not ask for the rule any more
-GONE = "gone"  # the host has left the inventory
+WITHDRAWN, GONE, *_ = BESIDE_STATES
 
 # The incidents rule by rule: what all questions are about.
 STORY = """proscribe_episode e JOIN proscribe_bundle b ON b.id = e.bundle"""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from ....model.types.run import EventSettings
+from ....model.words import FACILITIES
 from ..exports.event_kinds import Event
 from .transport import Failed
 
@@ -21,8 +22,6 @@ SYSLOG = "/dev/log"
 TAG = "proscribe"
 PATIENCE = 5.0  # seconds in which a daemon has to take a message
 
-# Of syslog(3). What is for a kernel, a mail system and the like is left out.
-FACILITIES = {"user": 1, "daemon": 3, "auth": 4, "authpriv": 10, **{f"local{n}": 16 + n for n in range(8)}}
 USUAL_FACILITY = "daemon"
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ....model.words import SENT
 from ..exports.event_kinds import Event
 
-# What is sent: what changed since the observation before, by the history, or everything in every run.
-CHANGES, ALL = "changes", "all"
+CHANGES, ALL = SENT
 USUAL_LIMIT = 10_000  # events of one run; as many as journald takes in 30 seconds (RateLimitBurst in journald.conf(5))
 MOST = 10_000_000
 
