@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from proscribe.controller.cli import explain, inventory
+from proscribe.controller.cli.explain import answering, printing
 from proscribe.controller.cli.explain.question import read
 from proscribe.controller.compile.plans.hosts import compile_hosts
 
@@ -46,7 +47,7 @@ class Explained:
     def _answer(self, host: str, word: str) -> dict[str, Any]:
         """What `explain --json` prints of one host."""
         if word not in self._answers:
-            answers = json.loads(json.dumps(explain.as_json(*explain.explain(read(word), self.compiled))))
+            answers = json.loads(json.dumps(printing.as_json(*answering.explain(read(word), self.compiled))))
             self._answers[word] = answers["answers"]
         (group,) = (group for group in self._answers[word] if host in group["hosts"])
         return dict(group)

@@ -50,7 +50,7 @@ _GROUP_POLICY = (f"{_CONTROLS}group_policy/*", "roles/group_policy/*", "module_u
 _POINTS = ("module_utils/proscribe/controller/enforcement_points/*",)
 _REPORT = ("module_utils/proscribe/controller/report/*", "callback_plugins/*")
 _SCHEDULE = (
-    "module_utils/proscribe/controller/cli/scheduled.py",
+    "module_utils/proscribe/controller/cli/scheduled/*",
     "module_utils/proscribe/controller/schedule/*",
     "module_utils/proscribe/host/schedule/*",
     "module_utils/proscribe/host/programs/pulling/*",

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from made_policy import NOW, question
 from proscribe.controller.cli import Refused, explain, inventory
+from proscribe.controller.cli.explain import answering, printing
 from proscribe.controller.cli.explain.facts import Facts
 from proscribe.controller.cli.explain.question import read
 from proscribe.controller.cli.explain.relations import SERVICE, Subject, subject
@@ -43,7 +44,7 @@ def explained(folder: Path, text: str, *waivers: dict[str, Any]) -> tuple[Subjec
     (folder / "approvers.yml").write_text("press: {head: b}\n")
     for waiver in waivers:
         (folder / "waivers" / f"{waiver['id']}.yml").write_text(yaml.safe_dump(waiver))
-    return explain.explain(read(text), compile_hosts(question_, NOW))
+    return answering.explain(read(text), compile_hosts(question_, NOW))
 
 
 def test_hosts_with_one_answer_stand_together_the_most_closed_first(tmp_path: Path) -> None:
@@ -69,8 +70,8 @@ def test_hosts_with_one_answer_stand_together_the_most_closed_first(tmp_path: Pa
 )
 def test_the_short_answer_comes_first(tmp_path: Path, text: str, headline: str) -> None:
     about, groups = explained(tmp_path, text)
-    assert explain.headline(about, groups) == headline
-    assert explain.render(about, groups, 200, colours=False).splitlines()[0] == headline
+    assert printing.headline(about, groups) == headline
+    assert printing.render(about, groups, 200, colours=False).splitlines()[0] == headline
 
 
 @pytest.mark.parametrize(
@@ -89,12 +90,16 @@ def test_the_first_line_says_what_the_last_observations_said(
     """The answer is that of the policy, whatever a host has made of it."""
     known = {host: Facts(observed=at, state=state) for host, (at, state) in records.items()}
     compiled = compile_hosts(question(tmp_path, HOSTS, **GROUPS), NOW)
-    about, groups = explain.explain(read("parrot.example"), compiled, known)
-    assert len(groups) == len(explain.explain(read("parrot.example"), compiled)[1])  # no answer of its own for a state
-    assert ": policy: " in explain.headline(about, groups) and explain.headline(about, groups).endswith(said or "hosts")
+    about, groups = answering.explain(read("parrot.example"), compiled, known)
+    assert len(groups) == len(
+        answering.explain(read("parrot.example"), compiled)[1]
+    )  # no answer of its own for a state
+    assert ": policy: " in printing.headline(about, groups) and printing.headline(about, groups).endswith(
+        said or "hosts"
+    )
     one = [groups[0]._replace(hosts=("press01",), seen=tuple(records.values())[:1])]
     if records:
-        assert explain.headline(about, one).endswith("; last seen 2026-11-29 05:00 UTC: noncompliant")
+        assert printing.headline(about, one).endswith("; last seen 2026-11-29 05:00 UTC: noncompliant")
 
 
 def test_a_waiver_stands_with_who_approved_it_and_its_end(tmp_path: Path) -> None:
@@ -123,7 +128,7 @@ def test_a_waiver_that_somebody_may_count_on_in_vain_is_named(
 
 def test_machines_get_the_same(tmp_path: Path) -> None:
     about, groups = explained(tmp_path, "https://x.parrot.example/a")
-    document = json.loads(json.dumps(explain.as_json(about, groups)))
+    document = json.loads(json.dumps(printing.as_json(about, groups)))
     assert document["schema"] == "proscribe/explanation/1"
     assert document["asked"] == {
         "text": "https://x.parrot.example/a",
@@ -150,8 +155,8 @@ def test_the_exit_code_says_whether_it_is_open_everywhere(
 
 def test_hostile_names_reach_no_terminal(tmp_path: Path) -> None:
     made = question(tmp_path, {"evil\x1b[2Jhost": {}, "rtl\u202ehost": {}})
-    about, groups = explain.explain(read("parrot.example"), compile_hosts(made, NOW))
-    text = explain.render(about, groups, 80, colours=False)
+    about, groups = answering.explain(read("parrot.example"), compile_hosts(made, NOW))
+    text = printing.render(about, groups, 80, colours=False)
     assert all(line.isprintable() for line in text.splitlines())
 
 

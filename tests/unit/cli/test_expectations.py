@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from made_policy import NOW, question
 from proscribe.controller.cli import explain, inventory
-from proscribe.controller.cli.explain import expectations
+from proscribe.controller.cli.explain import answering, expectations
 from proscribe.controller.cli.explain.expectations import Difference, Result
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.policy_errors import PolicyErrors
@@ -22,7 +22,7 @@ def compared(folder: Path, text: str, only: tuple[str, ...] = tuple(HOSTS)) -> l
     question_ = question(folder, {host: HOSTS[host] for host in only}, **GROUPS)
     file = folder / "expectations.yml"
     file.write_text(text)
-    return explain.compare(file, question_.groups, compile_hosts(question_, NOW))
+    return answering.compare(file, question_.groups, compile_hosts(question_, NOW))
 
 
 def test_each_row_is_what_explain_answers_on_its_hosts(tmp_path: Path) -> None:

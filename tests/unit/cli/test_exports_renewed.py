@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controller.cli import Refused, export, inventory, scheduled
+from proscribe.controller.cli import Refused, export, inventory
+from proscribe.controller.cli.scheduled import exports
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.restrictions.points import Fed
 from test_cli_export import INVENTORY
@@ -89,7 +90,7 @@ def test_a_run_says_which_exports_it_renews(
     (tmp_path / "report/report.json").write_text(
         json.dumps({"schema": "proscribe/report/1", "run": {"exports_fed": fed}})
     )
-    notification = scheduled.renewed(tmp_path / "report", ["-i", str(tmp_path / "hosts.yml"), "--limit", "kiosk1"])
+    notification = exports.renewed(tmp_path / "report", ["-i", str(tmp_path / "hosts.yml"), "--limit", "kiosk1"])
     assert (notification and notification.subject) == (said and f"Proscribe: {said}")
     if notification:
         assert notification.facts["not_written"] == []
@@ -103,7 +104,7 @@ def test_each_export_is_named_with_what_came_of_it() -> None:
         for name, number in (("a", 1), ("b", 3))
     ]
     failed = [{**about, "directory": "/srv/c", "group": "guests", "why": "no room"}]
-    notification = scheduled.export_news(written, failed)
+    notification = exports.export_news(written, failed)
     assert notification.subject == "Proscribe: 1 export not written, 2 exports written again"
     assert notification.lines == (
         "Not written:",

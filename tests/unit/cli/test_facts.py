@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from made_policy import NOW, question
-from proscribe.controller.cli import explain
+from proscribe.controller.cli.explain import answering, printing
 from proscribe.controller.cli.explain.facts import MOST_RUNS, NOTHING, Facts, known
 from proscribe.controller.cli.explain.question import read
 from proscribe.controller.compile.plans.hosts import compile_hosts
@@ -61,16 +61,16 @@ def test_hosts_that_differ_in_what_they_have_get_answers_of_their_own(tmp_path: 
     compiled = compile_hosts(question(tmp_path, {"a": {}, "b": {}, "c": {}}), NOW)
     with_it = Facts("debian", frozenset({"dpkg", "flatpak"}), None, frozenset({"firefox"}), "2026-11-25T08:00:00Z")
     facts = {"a": with_it, "b": with_it._replace(managers=frozenset({"rpm"}))}
-    about, groups = explain.explain(read("example.parrot.Parrot"), compiled, facts)
+    about, groups = answering.explain(read("example.parrot.Parrot"), compiled, facts)
     assert [(group.answer, group.hosts, group.known) for group in groups] == [
         ("blocked", ("a",), 1),
         ("depends", ("c",), 0),
         ("open", ("b",), 1),
     ]
-    text = explain.render(about, groups, 200, colours=False)
+    text = printing.render(about, groups, 200, colours=False)
     assert "(package systems and browsers as of 2026-11-25 08:00 UTC)" in text
     assert "of 1 host no run has said which package systems and browsers it has: answered for each" in text
-    groups_ = explain.as_json(about, groups)["answers"]
+    groups_ = printing.as_json(about, groups)["answers"]
     assert [one["facts"] for one in groups_] == [
         {"hosts": 1, "oldest": "2026-11-25T08:00:00Z"},
         {"hosts": 0, "oldest": None},

@@ -422,7 +422,14 @@ def test_nothing_is_proposed_where_all_is_well() -> None:
 # hosts' files say (which never reaches further than one host), and a message about a command of its own.
 ELSEWHERE = {
     "controller/cli": (
-        *("report.py", "diff/__init__.py", "explain/__init__.py", "quarantine.py", "scheduled.py", "waiver/new.py"),
+        *(
+            "report.py",
+            "diff/__init__.py",
+            "explain/__init__.py",
+            "quarantine.py",
+            "scheduled/__init__.py",
+            "waiver/new.py",
+        ),
         "requests.py",
         "export.py",
         "collection/__init__.py",

@@ -14,10 +14,13 @@ from typing import Any
 
 import pytest
 from proscribe.controller.cli import Refused, inventory, scheduled
+from proscribe.controller.cli.scheduled import exit_codes, unended
 from proscribe.controller.compile.inventory.reports_place import ENVIRONMENT
 from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.controller.report.history import HistoryError
 from proscribe.controller.report.notification import Notification, made
 from proscribe.wire import installation
+from proscribe.wire.store import PLANS
 
 ARGUMENTS = ["-i", "/srv/inventory", "--limit", "web", "--ask-vault-pass"]
 # Begins the report that it is named, and ends with a code.
@@ -119,12 +122,12 @@ def test_a_run_gets_its_options_and_nothing_to_read_and_is_quiet_where_nothing_c
     [
         pytest.param(0, (NEWS, None, None), 0, 0, id="sent"),
         pytest.param(2, (NEWS, None, None), 0, 2, id="the run's own code"),
-        pytest.param(0, (NEWS, None, None), 1, scheduled.NOT_SENT, id="not sent"),
+        pytest.param(0, (NEWS, None, None), 1, exit_codes.NOT_SENT, id="not sent"),
         pytest.param(2, (NEWS, None, None), 1, 2, id="not sent, and the run's own code"),
         pytest.param(0, (None, NEWS, EXPORTS), 0, 0, id="exports written"),
-        pytest.param(0, (None, None, NOT_WRITTEN), 0, scheduled.NOT_WRITTEN, id="exports not written"),
+        pytest.param(0, (None, None, NOT_WRITTEN), 0, exit_codes.NOT_WRITTEN, id="exports not written"),
         pytest.param(4, (None, None, NOT_WRITTEN), 0, 4, id="exports not written, and the run's own code"),
-        pytest.param(0, (NEWS, None, NOT_WRITTEN), 1, scheduled.NOT_WRITTEN, id="neither written nor sent"),
+        pytest.param(0, (NEWS, None, NOT_WRITTEN), 1, exit_codes.NOT_WRITTEN, id="neither written nor sent"),
     ],
 )
 def test_how_a_run_ends(place: Place, code: int, sent: Any, sender: int, expected: int) -> None:
@@ -136,9 +139,9 @@ def test_how_a_run_ends(place: Place, code: int, sent: Any, sender: int, expecte
 
 def test_what_could_not_be_sent_is_not_forgotten_for_what_could(place: Place) -> None:
     sent: list[str] = []
-    place.monkeypatch.setattr(scheduled, "_send", lambda one, *_: not sent.append(one.subject) and len(sent) > 1)
+    place.monkeypatch.setattr(scheduled, "send", lambda one, *_: not sent.append(one.subject) and len(sent) > 1)
     place.reports_that(NEWS, EXPORTS, EXPORTS)
-    assert place.scheduled() == scheduled.NOT_SENT and len(sent) == 3
+    assert place.scheduled() == exit_codes.NOT_SENT and len(sent) == 3
 
 
 @pytest.mark.parametrize(
@@ -156,7 +159,7 @@ def test_a_run_without_a_report_of_its_own_is_said_so(
         place.report("2026-11-01")
     place.run_is(**{"code": 5, **report})
     place.reports_that(NEWS, None, None)
-    assert place.scheduled() == scheduled.NO_REPORT
+    assert place.scheduled() == exit_codes.NO_REPORT
     assert "produced no report (it ended with 5)" in capsys.readouterr().err and place.read("sent") == ""
 
 
@@ -178,8 +181,8 @@ def test_only_one_runs_at_a_time_and_who_comes_second_names_the_first(place: Pla
 
 
 def test_reports_that_others_can_change_are_refused(place: Place) -> None:
-    (place.reports / scheduled.PLANS).mkdir()
-    (place.reports / scheduled.PLANS).chmod(0o777)
+    (place.reports / PLANS).mkdir()
+    (place.reports / PLANS).chmod(0o777)
     with pytest.raises(Refused):
         place.scheduled()
     assert place.read("started") == ""
@@ -195,10 +198,10 @@ def test_a_refused_inventory_starts_no_run_and_a_failed_run_is_reported_all_the_
     place.monkeypatch.delenv(ENVIRONMENT)
     place.monkeypatch.setattr(inventory, "question", refuse)
     place.monkeypatch.setattr(installation, "reports", lambda: tmp_path / "usual")
-    assert place.scheduled() == scheduled.NO_REPORT
+    assert place.scheduled() == exit_codes.NO_REPORT
     assert "no inventory" in capsys.readouterr().err and place.read("started") == ""
     failed: list[Any] = []
-    place.monkeypatch.setattr(scheduled, "_failed", lambda *given: failed.append(given) or 3)
+    place.monkeypatch.setattr(scheduled, "failed", lambda *given: failed.append(given) or 3)
     assert place.scheduled("failed", *ARGUMENTS) == 3
     assert failed == [(tmp_path / "usual", ARGUMENTS)]
 
@@ -267,9 +270,9 @@ def systemd(place: Place, text: str, code: int = 0) -> None:
 @pytest.mark.parametrize(
     ("said", "sent"),
     [
-        pytest.param(f"Result=exit-code\nExecMainStatus={scheduled.REPORTED[0]}", False, id="it has sent its news"),
-        pytest.param(f"Result=exit-code\nExecMainStatus={scheduled.NO_REPORT}", True, id="no report"),
-        pytest.param(f"Result=signal\nExecMainStatus={scheduled.REPORTED[0]}", True, id="a signal of that number"),
+        pytest.param(f"Result=exit-code\nExecMainStatus={exit_codes.REPORTED[0]}", False, id="it has sent its news"),
+        pytest.param(f"Result=exit-code\nExecMainStatus={exit_codes.NO_REPORT}", True, id="no report"),
+        pytest.param(f"Result=signal\nExecMainStatus={exit_codes.REPORTED[0]}", True, id="a signal of that number"),
         pytest.param("Result=exit-code\nExecMainStatus=", True, id="no code"),
         pytest.param("no line of systemd's", True, id="nothing"),
     ],
@@ -279,7 +282,7 @@ def test_a_failed_run_is_reported_unless_it_has_reported_itself(place: Place, sa
     assert place.scheduled("failed", *ARGUMENTS) == 0
     assert bool(place.read("sent")) is sent
     assert (place.reports / "ended.json").exists() is sent
-    assert place.read("shown").split()[:2] == ["show", f"{scheduled.DRIFT}.service"]
+    assert place.read("shown").split()[:2] == ["show", f"{unended.DRIFT}.service"]
     if sent:
         assert "/srv/inventory" in place.read("sent").split("\n")
         facts = json.loads((place.reports / "ended.json").read_text())
@@ -291,12 +294,12 @@ def test_a_failed_run_is_reported_unless_it_has_reported_itself(place: Place, sa
 def test_that_a_failure_could_not_be_sent_is_its_code(place: Place) -> None:
     systemd(place, "Result=timeout")
     place.sender_is(1)
-    assert place.scheduled("failed") == scheduled.NOT_SENT
+    assert place.scheduled("failed") == exit_codes.NOT_SENT
 
 
 def test_where_systemd_gives_no_answer_the_failure_is_still_reported(place: Place, tmp_path: Path) -> None:
     place.monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    place.monkeypatch.setattr(scheduled, "_send", lambda *_: True)
+    place.monkeypatch.setattr(unended, "send", lambda *_: True)
     assert place.scheduled("failed") == 0
     assert json.loads((place.reports / "ended.json").read_text())["result"] == ""
 
@@ -313,7 +316,7 @@ def test_where_systemd_gives_no_answer_the_failure_is_still_reported(place: Plac
     ],
 )
 def test_why_a_run_came_to_no_end(unit: dict[str, str], why: str) -> None:
-    notification = scheduled.failure({**unit, "ExecMainStartTimestamp": "Mon 06:00"}, "/r/x.partial", 3)
+    notification = unended.failure({**unit, "ExecMainStartTimestamp": "Mon 06:00"}, "/r/x.partial", 3)
     assert why in notification.lines[0] and "of Mon 06:00" in notification.lines[0]
     assert any("3 hosts" in line and "/r/x.partial" in line for line in notification.lines)
     facts = {name: notification.facts[name] for name in ("result", "status", "begun", "report", "answered")}
@@ -327,16 +330,16 @@ def test_why_a_run_came_to_no_end(unit: dict[str, str], why: str) -> None:
 
 
 def test_of_a_run_that_began_nothing_no_report_is_named() -> None:
-    notification = scheduled.failure({}, "", 0)
+    notification = unended.failure({}, "", 0)
     assert (notification.facts["begun"], notification.facts["report"]) == (None, None)
     assert "host had answered" not in notification.text and "hosts had answered" not in notification.text
 
 
 def partial(place: Place, name: str, *lines: str) -> Path:
-    directory = place.reports / f"{name}{scheduled.SUFFIX}"
+    directory = place.reports / f"{name}{unended.SUFFIX}"
     directory.mkdir()
     if lines:
-        (directory / scheduled.JOURNAL).write_text("\n".join(lines))
+        (directory / unended.JOURNAL).write_text("\n".join(lines))
     return directory
 
 
@@ -351,28 +354,28 @@ ANSWERED = (
 
 
 def test_the_report_that_a_run_has_begun_is_the_newest_after_the_complete_one(place: Place) -> None:
-    assert scheduled._left(place.reports) == ("", 0)
+    assert unended._left(place.reports) == ("", 0)
     partial(place, "2026-11-01")
     second = partial(place, "2026-11-03", *ANSWERED)
-    assert scheduled._left(place.reports) == (str(second), 2)
+    assert unended._left(place.reports) == (str(second), 2)
     place.report("2026-11-02")
-    assert scheduled._left(place.reports) == (str(second), 2)
+    assert unended._left(place.reports) == (str(second), 2)
     place.report("2026-11-04")
-    assert scheduled._left(place.reports) == ("", 0)
+    assert unended._left(place.reports) == ("", 0)
     third = partial(place, "2026-11-05")
-    assert scheduled._left(place.reports) == (str(third), 0)
+    assert unended._left(place.reports) == (str(third), 0)
 
 
 def test_a_report_that_cannot_be_read_is_of_no_run_that_was_interrupted(place: Place) -> None:
     (place.report("2026-11-02") / "report.json").write_text("[")
-    assert scheduled._left(place.reports) == ("", 0)
+    assert unended._left(place.reports) == ("", 0)
 
 
 @pytest.mark.parametrize(
     ("run", "age", "named"),
     [
         pytest.param({"interrupted": {"why": "x"}}, 10, True, id="interrupted just now"),
-        pytest.param({"interrupted": {"why": "x"}}, 2 * scheduled.MOMENT, False, id="long ago"),
+        pytest.param({"interrupted": {"why": "x"}}, 2 * unended.MOMENT, False, id="long ago"),
         pytest.param({"interrupted": {"closed_by": "x"}}, 10, False, id="closed by another"),
         pytest.param({}, 10, False, id="not interrupted"),
     ],
@@ -384,7 +387,7 @@ def test_an_interrupted_run_that_closed_its_own_report_is_reported_with_it(
     records = [{"host": "h1", "rules": [], "rules_evaluated": 3}, {"host": "h2", "rules": [], "rules_evaluated": 0}]
     (directory / "hosts.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in records))
     os.utime(directory, (time.time() - age,) * 2)
-    assert scheduled._left(place.reports) == ((str(directory), 1) if named else ("", 0))
+    assert unended._left(place.reports) == ((str(directory), 1) if named else ("", 0))
 
 
 # -- what changed
@@ -404,7 +407,7 @@ def test_a_history_that_cannot_be_read_makes_all_that_is_wrong_news(
     assert known[0] == "known" and known[2] == report
 
     def refuse(*_: Any) -> Any:
-        raise scheduled.HistoryError("no database")
+        raise HistoryError("no database")
 
     monkeypatch.setattr(scheduled, "open_history", refuse)
     scheduled.news(directory, place.reports)

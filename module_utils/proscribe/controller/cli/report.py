@@ -9,13 +9,11 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from ...base.duration import GRAMMAR, moment_of, seconds_of, shown, spelled
-from ...model.types.report import Report
-from ...model.types.run import CompiledRun
+from ...model.types.report import Report, ReportRun
 from ...wire import installation
 from ...wire.store import PLANS
 from ..compile.catalogue.loading import load
@@ -182,23 +180,28 @@ def _exceptions(arguments: argparse.Namespace, screen: summary.Screen, place: Pl
     return json.dumps(found.as_dict(), indent=2) if format_ == JSON else exceptions.render(found, screen)
 
 
-def _opened(arguments: argparse.Namespace, reports: Path) -> tuple[History, Mapping[str, Any]]:
-    """The history that the latest run wrote into, or the one that is named; and what that run says of itself."""
+def _opened(arguments: argparse.Namespace, reports: Path) -> tuple[History, int]:
+    """The history that the latest run wrote into, or the one that is named; and after how many seconds a record is
+    too old.
+    """
+    stale_after = STALE_AFTER
+    named = ""
     try:
-        said = read_report(find_run(reports))["run"]
+        latest = read_report(find_run(reports))["run"]
+        named, stale_after = latest.get("history") or "", latest.get("stale_after") or STALE_AFTER
     except NoSuchRun:  # another controller's runs may be in the history all the same
-        said = {}
-    history = open_history(arguments.history or said.get("history") or "sqlite", reports)
+        pass
+    history = open_history(arguments.history or named or "sqlite", reports)
     if history is None:
         raise Refused("proscribe_history is off: no run is remembered, so there is nothing to answer from")
-    return history, said
+    return history, stale_after
 
 
 def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
-    history, said = _opened(arguments, reports)
+    history, stale_after = _opened(arguments, reports)
     scope = Scope(arguments.since or "", arguments.host, arguments.rule)
     try:
-        found = past_runs.gather(history, scope, _now(), said.get("stale_after") or STALE_AFTER)
+        found = past_runs.gather(history, scope, _now(), stale_after)
     except NoSuchName as unknown:
         known = unknown.service in load([installation.CATALOGUE]).services if unknown.service else False
         known_service = f"{unknown.service} is a service of the catalogue, but " if known else ""
@@ -261,11 +264,10 @@ def _newer_parts(latest: Path, reports: Path) -> list[str]:
 def _write(directory: Path, report: Report, arguments: argparse.Namespace, reports: Path) -> None:
     """Write anew what is made from report.json and hosts.jsonl, which stay as they are."""
     records = sharing(read_records(directory))
-    shown_with: dict[str, Any] = {}
     history = open_history(arguments.history or report["run"].get("history") or "off", reports)
-    if history is not None:
-        shown_with = {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
-    page = document.page(report, records, directory=str(directory), **shown_with)
+    trend = history.trend(like_run=report["run"]["id"]) if history is not None else ()
+    since = history.first_seen() if history is not None else None
+    page = document.page(report, records, directory=str(directory), trend=trend, since=since)
     rewrite(directory, page, host_lists(report["run"], records))
     with fleet_state_file.turn(reports):
         fleet_state, _ = fleet_state_file.read(reports)
@@ -277,7 +279,7 @@ def _write(directory: Path, report: Report, arguments: argparse.Namespace, repor
         exports.write(directory, report, records, names, known, changes)
 
 
-def _changes(names: Collection[str], reports: Path, run: CompiledRun, history: str) -> Transitions | None:
+def _changes(names: Collection[str], reports: Path, run: ReportRun, history: str) -> Transitions | None:
     """What a run changed, where one of these exports contains it; an unreadable history gives only a message."""
     try:
         return changes_of(reports, run, history) if exports.of_history(names) else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import yaml
 
@@ -55,7 +54,7 @@ def _with_block(text: str, key: str, block: Sequence[str]) -> str:
     raise NotEdited("it has neither notes nor sources")
 
 
-def _data(text: str) -> dict[str, Any]:
+def _data(text: str) -> dict[str, object]:
     try:
         data = yaml.load(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError:

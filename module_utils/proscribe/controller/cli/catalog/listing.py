@@ -49,7 +49,7 @@ def list_all(arguments: argparse.Namespace, chosen: Chosen) -> int:
     return 0
 
 
-def _facts(service: Service) -> dict[str, Any]:
+def _facts(service: Service) -> dict[str, object]:
     return {
         "audience": service.audience,
         "enforce": service.enforce,

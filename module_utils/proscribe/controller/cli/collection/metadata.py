@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import yaml
 
@@ -29,6 +29,13 @@ SECTIONS = {
     "Fixed": "bugfixes",
     "Security": "security_fixes",
 }
+
+
+class _Changes(TypedDict):
+    """What changed with a version, as ansible's changelogs have it."""
+
+    changes: dict[str, list[str]]
+    release_date: NotRequired[str]
 
 
 class Release(NamedTuple):
@@ -56,7 +63,7 @@ def galaxy(release: Release) -> str:
     if not VERSION.fullmatch(release.version):
         raise Refused(f"pyproject.toml: version: found {release.version!r}, expected MAJOR.MINOR.PATCH")
     namespace, _, name = release.names.collection.partition(".")
-    said: dict[str, Any] = {
+    said: dict[str, object] = {
         "namespace": namespace,
         "name": name,
         "version": release.version,
@@ -82,12 +89,13 @@ def runtime(release: Release, source: Source) -> str:
 
 def changelog(text: str, version: str) -> str:
     """changelogs/changelog.yaml, of the CHANGELOG.md of the checkout. Raises Refused for another form."""
-    releases: dict[str, dict[str, Any]] = {}
+    releases: dict[str, _Changes] = {}
     changes: list[str] | None = None
     for number, line in enumerate(text.splitlines(), 1):
         if heading := HEADING.fullmatch(line):
-            date = heading["date"] if re.fullmatch(r"\d{4}-\d\d-\d\d", heading["date"]) else None
-            releases[heading["version"]] = {"changes": {}, **({"release_date": date} if date else {})}
+            releases[heading["version"]] = {"changes": {}}
+            if re.fullmatch(r"\d{4}-\d\d-\d\d", heading["date"]):
+                releases[heading["version"]]["release_date"] = heading["date"]
             changes = None
         elif line.startswith("### "):
             section = SECTIONS.get(line.removeprefix("### "))

@@ -7,7 +7,7 @@ import datetime
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...compile.inventory.reports_place import reports_of
 from ...compile.plans.departments import departments_of
@@ -237,7 +237,7 @@ def _counts(by_how: Mapping[str, int]) -> str:
     return " ".join(f"{signs[how]}{by_how[how]:,}" for how in signs if how in by_how)
 
 
-def as_json(before: Earlier, found: Compared, departments: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def as_json(before: Earlier, found: Compared, departments: Mapping[str, Sequence[str]]) -> dict[str, object]:
     """The answer for machines."""
     return {
         "schema": SCHEMA,

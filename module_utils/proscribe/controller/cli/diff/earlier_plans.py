@@ -63,7 +63,7 @@ def _of_run(directory: Path, reports: Path) -> Earlier:
     return Earlier(f"run {directory.name}, catalogue {run.get('catalog_version')}", hosts, plans)
 
 
-def _plan(reports: Path, digest: str) -> dict[str, Any]:
+def _plan(reports: Path, digest: str) -> Plan:
     try:
         return Store(reports / PLANS).stored(digest)
     except FileNotFoundError as gone:

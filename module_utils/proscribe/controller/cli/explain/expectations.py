@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...compile.reading.yaml_file import Document, KeyPath, read_yaml
 from ...policy_errors import PolicyError, PolicyErrors, close_to
@@ -112,7 +112,7 @@ def render(file: str, results: Sequence[Result], width: int) -> str:
     return "\n".join(lines)
 
 
-def as_json(file: str, results: Sequence[Result]) -> dict[str, Any]:
+def as_json(file: str, results: Sequence[Result]) -> dict[str, object]:
     """The same for programs."""
     return {
         "schema": SCHEMA,

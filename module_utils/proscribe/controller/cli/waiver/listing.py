@@ -7,7 +7,6 @@ import datetime
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from ....base.duration import seconds_of, shown
 from ....model.plan import CONTROLS
@@ -93,7 +92,7 @@ def _in_order(question: Question, now: datetime.datetime, limited: bool) -> list
 def _describe(found: Sequence[Judged], question: Question, now: datetime.datetime, as_json: bool, none: str) -> None:
     if as_json:
         listed = [{**described(judged, question), "seconds_left": _left(judged, now)} for judged in found]
-        document: dict[str, Any] = {"schema": SCHEMA, "at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "waivers": listed}
+        document: dict[str, object] = {"schema": SCHEMA, "at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "waivers": listed}
         print(json.dumps(document, indent=2))
     elif not found:
         say(none)

@@ -164,7 +164,8 @@ def _approvers(departments: Sequence[str], register: Register) -> tuple[str, ...
 
 
 def _opens(request: Request, plan: Plan, catalogue: Catalogue) -> Opens:
-    modes = {name: part["services"].get(request.service, {}).get("mode") for name, part in plan["controls"].items()}
+    entries = {name: part["services"].get(request.service) for name, part in plan["controls"].items()}
+    modes = {name: entry["mode"] if entry else None for name, entry in entries.items()}
     closing = tuple(name for name, mode in modes.items() if mode in (*RESTRICTED, "upcoming", "waived"))
     able = NARROWER["users"][0]
     return Opens(

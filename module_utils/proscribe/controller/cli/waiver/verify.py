@@ -6,7 +6,7 @@ import argparse
 import datetime
 import json
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from ...compile.plans.waivers import waivers_of
 from ...compile.waivers.reading import Judged
@@ -25,6 +25,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+class Verified(TypedDict):
+    """A waiver, as it stands in the answer for machines."""
+
+    id: str
+    signature: str  # in words
+    signed: bool
+    waives: bool
+    status: str
+    why: str
+
+
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """Verify the signatures of waivers, and print whether each is in force."""
     known = waivers_of(inventory.question(arguments), now)
@@ -40,8 +51,8 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     return 0 if all(one["waives"] for one in results) else FALLEN
 
 
-def verified(judged: Judged, now: datetime.datetime) -> dict[str, Any]:
-    """What there is to say of one waiver: {id, signature, signed, waives, status, why}."""
+def verified(judged: Judged, now: datetime.datetime) -> Verified:
+    """Judge the signature of one waiver, and whether the waiver is in force."""
     waiver, worth = judged
     file = Path(waiver.file)
     signed = False

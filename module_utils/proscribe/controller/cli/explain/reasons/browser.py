@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator
 
 from .....host.controls.browser import firefox
 from .....host.controls.browser.extension_settings import PERMISSION
@@ -22,6 +21,7 @@ from .....host.controls.browser.rendering import (
 from .....host.controls.browser.settings import ALLOW_LIST, EXTENSIONS, PROXY_EXTENSIONS
 from .....host.system import ControlError
 from .....model.plan import RESTRICTED
+from .....model.types.plan import Section
 from ....compile.reading import grammar
 from ....report.text.wording import counted, some
 from ..relations import ADDRESS, EXTENSION, FILE, PROGRAM, SERVICE, Subject
@@ -57,7 +57,7 @@ def _families(policy: Policy) -> frozenset[str]:
     return frozenset(of.get(id_, "chromium") for id_ in policy.facts.browsers)  # others are relatives of Chromium
 
 
-def _all(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
+def _all(about: Subject, policy: Policy, section: Section) -> Iterator[Reason]:
     if about.kind == EXTENSION:
         word = about.question.word
         yield from _by_switches(word, "firefox" if grammar.chrome_extension(word) else "chrome", policy, section)
@@ -77,7 +77,7 @@ def _all(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator
         yield from _site(about, policy, section)
 
 
-def _extensions(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
+def _extensions(about: Subject, policy: Policy, section: Section) -> Iterator[Reason]:
     for relation in about.relations:
         store, _, what = relation.what.partition(" ")
         if what.startswith(EXTENSION):
@@ -93,7 +93,7 @@ def _extensions(about: Subject, policy: Policy, section: Mapping[str, Any]) -> I
                 yield from _by_switches(what.partition(" ")[2], store, policy, section)
 
 
-def _by_switches(id_: str, store: str, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
+def _by_switches(id_: str, store: str, policy: Policy, section: Section) -> Iterator[Reason]:
     """What happens to an extension that no restricted service has."""
     try:
         desired_rules = rules(section)
@@ -119,7 +119,7 @@ def _by_switches(id_: str, store: str, policy: Policy, section: Mapping[str, Any
 class _Reading:
     """What a section comes to, and what browsers make of it: the same for every question about a plan."""
 
-    def __init__(self, section: Mapping[str, Any]) -> None:
+    def __init__(self, section: Section) -> None:
         services = section["services"]
         self.names = {id_: names(entry) for id_, entry in services.items()}
         self.verdicts = Verdicts(fitting(services))
@@ -141,7 +141,7 @@ class _Reading:
 _readings: dict[str, _Reading] = {}  # by the digest of the plan
 
 
-def _reading(policy: Policy, section: Mapping[str, Any]) -> _Reading:
+def _reading(policy: Policy, section: Section) -> _Reading:
     digest = policy.plan.get("digest")
     if digest is None:
         return _Reading(section)
@@ -152,7 +152,7 @@ def _reading(policy: Policy, section: Mapping[str, Any]) -> _Reading:
     return _readings[digest]
 
 
-def _site(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
+def _site(about: Subject, policy: Policy, section: Section) -> Iterator[Reason]:
     target = Name(about.question.host, about.question.path)
     services = section["services"]
     reading = _reading(policy, section)

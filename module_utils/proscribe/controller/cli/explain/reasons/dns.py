@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from .....host.controls.dns import desired
 from .....model.plan import RESTRICTED
+from .....model.types.plan import Section
 from ....compile.restrictions import DNS_BACKENDS
 from ....report.text.wording import counted, some
 from ..relations import ADDRESS, EXTENSION, FILE, PROGRAM, SERVICE, Subject
@@ -38,7 +38,7 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
         yield from _resolved(about, policy, section)
 
 
-def _resolved(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
+def _resolved(about: Subject, policy: Policy, section: Section) -> Iterator[Reason]:
     host, backend = about.question.host, policy.restrictions.dns_backend
     listed = desired.of_plan(section, {}, canaries=False).names  # all that a hosts file can say
     desired_names = desired.of_plan(section, {}, canaries=True)

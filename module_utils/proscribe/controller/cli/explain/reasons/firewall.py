@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from .....host.controls.firewall import rule_text, ruleset
+from .....model.types.plan import Entry, Section
 from ....report.text.wording import counted, some
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, Subject
 from .dns import FILTERS, HOSTS_FILE
@@ -42,7 +42,7 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
                 yield reason
 
 
-def _address(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
+def _address(about: Subject, policy: Policy, section: Section) -> Iterator[Reason]:
     network, port = about.question.network, about.question.port
     if network is None:  # an ADDRESS has one
         return
@@ -69,7 +69,7 @@ def _address(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iter
     yield from _own_rules(network, port, section)
 
 
-def _everywhere(port: int, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
+def _everywhere(port: int, policy: Policy, section: Section) -> Iterator[Reason]:
     """What is refused whatever the address."""
     status = OF_MODE[section["mode"]]
     if port == 853 and section["settings"].get("dns_over_tls") == "blocked":
@@ -82,7 +82,7 @@ def _everywhere(port: int, policy: Policy, section: Mapping[str, Any]) -> Iterat
         yield Reason(OPEN, "QUIC (UDP) is refused everywhere, and programs go on over TCP")
 
 
-def _own_rules(network: rule_text.Network, port: int | None, section: Mapping[str, Any]) -> Iterator[Reason]:
+def _own_rules(network: rule_text.Network, port: int | None, section: Section) -> Iterator[Reason]:
     """What the organisation's own rules do: the first that fits decides, for the host itself and for guests behind it.
 
     What guests may do is printed but does not count: the answer is the host's.
@@ -107,7 +107,7 @@ def _has_port(ports: Sequence[str], port: int | None) -> bool:
     return not ports or port is None or any(int(first) <= port <= int(last) for first, last in spans)
 
 
-def _ports(entry: Mapping[str, Any]) -> str:
+def _ports(entry: Entry) -> str:
     ports = [*map(str, entry["ports"])]
     return f", on port{'s' if len(ports) > 1 else ''} {', '.join(ports)}" if ports else ""
 

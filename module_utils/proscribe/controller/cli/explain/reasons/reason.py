@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from .....model.finding import NOTHING_KNOWN, SERVES_BOTH
-from .....model.types.plan import Plan
+from .....model.types.plan import Entry, Plan, Section
 from ....compile.catalogue.loading import Service
 from ....compile.plans.chosen import left_out, separated_by_tenant
 from ....compile.plans.difference import window
@@ -55,10 +55,9 @@ class Policy(NamedTuple):
     waivers: Mapping[str, str]  # by id: who approved it, and until when, in words
     facts: Facts = NOTHING  # what is known of the host
 
-    def section(self, control: str) -> Mapping[str, Any] | None:
+    def section(self, control: str) -> Section | None:
         """A control's part of the plan; None where it is off."""
-        section: Mapping[str, Any] | None = self.plan["controls"].get(control)
-        return section
+        return self.plan["controls"].get(control)
 
 
 def off(control: str) -> Reason:
@@ -66,15 +65,14 @@ def off(control: str) -> Reason:
     return Reason(OFF, f"proscribe_controls leaves {control} off here")
 
 
-def by_mode(policy: Policy, id_: str, entry: Mapping[str, Any], text: str) -> Iterator[Reason]:
+def by_mode(policy: Policy, id_: str, entry: Entry, text: str) -> Iterator[Reason]:
     """The reason that an entry of the plan gives, and its partial exceptions."""
     mode = entry["mode"]
     if mode == "waived":
         text = f"waiver {entry['waiver']}{policy.waivers.get(entry['waiver'], '')}"
         if "hours" in entry:
-            yield Reason(
-                DEPENDS, f"open {_at(entry)}: {text}; {entry['otherwise']} at other times", id_, entry["waiver"]
-            )
+            words = f"open {_at(entry['hours'])}: {text}; {entry['otherwise']} at other times"
+            yield Reason(DEPENDS, words, id_, entry["waiver"])
     elif mode == "upcoming":
         text += f", in force from {entry['effective_from']}"
     elif mode == "report":
@@ -86,19 +84,19 @@ def by_mode(policy: Policy, id_: str, entry: Mapping[str, Any], text: str) -> It
     if "hours" not in entry:
         yield Reason(status, text, id_, entry.get("waiver", ""))
     for exception in entry.get("exceptions", ()):
-        who = [f"{word} {some(exception[key], 5)}" for key, word in WHO.items() if exception.get(key)]
+        who = [f"{WHO[key]} {some(exception[key], 5)}" for key in ("users", "posix_groups") if exception.get(key)]
         beneficiaries = [f"for {' or '.join(who)}"] if who else []
         beneficiaries += [
             f"for {what} {some(exception[what], 5)}" for what in ("versions", "paths") if what in exception
         ]
-        beneficiaries += [_at(exception)] if "hours" in exception else []
+        beneficiaries += [_at(exception["hours"])] if "hours" in exception else []
         waiver = exception["waiver"]
         words = f"but open {' and '.join(beneficiaries)}: waiver {waiver}{policy.waivers.get(waiver, '')}"
         yield Reason(OF_MODE[entry.get("otherwise", mode)], words, id_, waiver)
 
 
-def _at(opened: Mapping[str, Any]) -> str:
-    return f"at {some(list(map(window, opened['hours'])), 7)} (the host's time)"
+def _at(hours: Sequence[Sequence[int]]) -> str:
+    return f"at {some(list(map(window, hours)), 7)} (the host's time)"
 
 
 def missing(policy: Policy, control: str, service: Service, nothing: str) -> Reason:
@@ -114,8 +112,8 @@ def missing(policy: Policy, control: str, service: Service, nothing: str) -> Rea
         tenants = some(policy.restrictions.tenants[service.tenants], 3)
         how = "the browsers let in accounts of" if control == "browser" else "left to the browsers, which let in"
         return Reason(TENANTS, f"{how} {tenants} only", service.id)
-    section = policy.section(control) or {}
-    if service.id in section.get("nothing_known", ()):
+    section = policy.section(control)
+    if section is not None and service.id in section.get("nothing_known", ()):
         return Reason(OPEN, f"{nothing}; {NOTHING_KNOWN}, so it is not applicable", service.id)
     return Reason(OPEN, nothing, service.id)
 

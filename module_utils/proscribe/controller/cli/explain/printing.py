@@ -1,0 +1,154 @@
+"""An explanation as text, and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from ....model.plan import CONTROLS
+from ...report.text.layout import paint, row, wrap
+from ...report.text.wording import clean, counted, in_words, some
+from ...report.text.wording import moment as times
+from .answering import CONCERNED, MOST_HOSTS, Group
+from .reasons import DECIDING
+from .reasons.reason import AUDITED, BLOCKED, DEPENDS, OFF, OPEN, STATUSES, Reason
+from .relations import ADDRESS, NAME, Subject, remarks
+
+SCHEMA = "proscribe/explanation/1"
+COLOUR = {BLOCKED: "red", DEPENDS: "yellow", AUDITED: "yellow"}
+
+
+def headline(about: Subject, groups: Sequence[Group]) -> str:
+    """The short answer."""
+    counts: dict[str, int] = {}
+    for group in groups:
+        counts[group.answer] = counts.get(group.answer, 0) + len(group.hosts)
+    total = sum(counts.values())
+    services = about.services(*CONCERNED)
+    who = f" ({some([f'{service.name}: {service.id}' for service in services], 3)})" if services else ""
+    if len(counts) == 1:
+        (status,) = counts
+        where = "on every host asked for" if total > 1 else f"on {groups[0].hosts[0]}"
+        answer = f"{_is(status)} {where}"
+    else:
+        answer = ", ".join(f"{_is(status)} on {count:,} of {total:,} hosts" for status, count in counts.items())
+    unknown = "" if about.relations else "; no service of the catalogue has it"
+    return clean(f"{about.question.word}{who}: policy: {answer}{unknown}{_last_seen(groups, total)}")
+
+
+def _last_seen(groups: Sequence[Group], total: int) -> str:
+    """What the newest observations of the hosts said: the policy alone says nothing of them. "" where there is none."""
+    seen = [one for group in groups for one in group.seen]
+    if not seen:
+        return ""
+    states = Counter(state for _, state in seen)
+    said = [f"{counts:,} {in_words(state)}" for state, counts in states.most_common()]
+    if len(seen) < total:
+        said.append(f"{total - len(seen):,} never")
+    if total == 1:
+        return f"; last seen {times(seen[0][0])}: {in_words(seen[0][1])}"
+    return f"; last seen: {', '.join(said)} (the oldest {times(min(seen)[0])})"
+
+
+def _is(status: str) -> str:
+    return {OFF: OPEN, DEPENDS: "it depends (see below)"}.get(status, status)
+
+
+def render(about: Subject, groups: Sequence[Group], width: int, colours: bool) -> str:
+    """The answer as text: the short one, then each group of hosts with every control's reasons."""
+    lines = [paint(line, "bold", colours=colours) for line in wrap(headline(about, groups), width)]
+    lines += [line for remark in remarks(about) for line in wrap(clean(remark), width)]
+    widths = (2 + max(map(len, CONTROLS)), max(map(len, STATUSES)))
+    for group in groups:
+        several = f"on {counted(len(group.hosts), 'host')}: " if len(group.hosts) > 1 else "on "
+        lines += ["", *wrap(several + some(group.hosts, MOST_HOSTS), width)]
+        lines += wrap(f"  {_of_hosts(group)}", width) if about.kind != ADDRESS else []
+        for control, answer in group.controls.items():
+            decides_here = about.kind in (NAME, ADDRESS) and control in DECIDING[NAME]
+            reasons = answer.reasons or [Reason(answer.status, _nothing(about))] * decides_here
+            first = f"  {control}"
+            for reason in reasons:
+                aside = "" if reason.status == answer.status else f"({reason.status}) "
+                status = answer.status if first else ""
+                text = row(first, status, aside + clean(reason.text), widths, width)
+                lines += [_painted(text[0], status, colours), *text[1:]]
+                first = ""
+        if group.given:
+            also = ", ".join(map(str, group.given))
+            lines += wrap(f"  also given to: {clean(also)}", width)
+        lines += [line for note in group.notes for line in wrap(f"  {clean(note)}", width)]
+    return "\n".join(lines)
+
+
+def _of_hosts(group: Group) -> str:
+    """How much is known of the hosts of a group, besides their plan."""
+    missing = len(group.hosts) - group.known
+    since = f"package systems and browsers as of {times(group.oldest)}" if group.known and group.oldest else ""
+    none = f"of {counted(missing, 'host')} no run has said which package systems and browsers it has" if missing else ""
+    return f"({'; '.join(filter(None, (since, f'{none}: answered for each' if none else '')))})"
+
+
+def _nothing(about: Subject) -> str:
+    return "nothing restricted here fits" if about.relations else "not restricted"
+
+
+def _painted(line: str, status: str, colours: bool) -> str:
+    return (
+        line.replace(f" {status}", " " + paint(status, COLOUR[status], colours=colours), 1)
+        if status in COLOUR
+        else line
+    )
+
+
+def as_json(about: Subject, groups: Iterable[Group]) -> dict[str, object]:
+    """The explanation for machines."""
+    question = about.question
+    return {
+        "schema": SCHEMA,
+        "asked": {
+            "text": question.word,
+            "kind": about.kind,
+            "host": question.host or None,
+            "path": question.path or None,
+            "port": question.port,
+            "network": str(question.network) if question.network is not None else None,
+        },
+        "services": [
+            {
+                "service": r.service.id,
+                "name": r.service.name,
+                "category": r.service.category,
+                "by": r.how,
+                "what": r.what,
+            }
+            for r in about.relations
+        ],
+        "remarks": remarks(about),
+        "answers": [
+            {
+                "answer": group.answer,
+                "hosts": list(group.hosts),
+                "facts": {"hosts": group.known, "oldest": group.oldest or None},
+                "controls": {
+                    control: {
+                        "answer": answer.status,
+                        "reasons": [
+                            {
+                                "answer": reason.status,
+                                "text": reason.text,
+                                "service": reason.service or None,
+                                "waiver": reason.waiver or None,
+                            }
+                            for reason in answer.reasons
+                        ],
+                    }
+                    for control, answer in group.controls.items()
+                },
+                "given_to": [
+                    {"format": one.format, "answer": one.answer or None, "why": one.why or None} for one in group.given
+                ],
+                "notes": list(group.notes),
+            }
+            for group in groups
+        ],
+    }

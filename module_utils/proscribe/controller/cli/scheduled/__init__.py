@@ -1,0 +1,151 @@
+"""`./proscribe scheduled`: what the timers start. One run at a time, and a notice of what changed, if anything did."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ....wire import installation
+from ....wire.store import PLANS, Store, Untrusted
+from ...compile.inventory.policy_folders import folders_of_registers
+from ...compile.inventory.reports_place import ENVIRONMENT, reports_of
+from ...compile.plans.departments import departments_of
+from ...compile.plans.hosts import read_all
+from ...compile.waivers.authority import read_register
+from ...policy_errors import PolicyErrors
+from ...report import request_news
+from ...report.history import HistoryError, open_history
+from ...report.notification import Notification, known, notification
+from ...report.storage import requests_file
+from ...report.storage.complete import read_records, read_report
+from ...report.text.command import Call
+from ...waiting import holder, locked
+from .. import Refused, inventory, say
+from .exit_codes import NO_REPORT, NOT_SENT, NOT_WRITTEN
+from .exports import renewed
+from .sending import inventory_arguments, send
+from .unended import closed_by, failed, newest
+
+EPILOG = """\
+The units that `./proscribe schedule` sets up call it; by hand it does the same:
+
+  ./proscribe scheduled drift -- -i inventory/prod        checks, corrects what has drifted, reports what changed
+  ./proscribe scheduled collect -- -i inventory/prod      collects the results of hosts that run by themselves
+
+Only one runs at a time. Exports with a directory in proscribe_exports_fed are written again where they are not up to
+date. The exit code is the run's own; 78 if the run produced no report; 74 if only an export could not be written; 76 if
+only the notification could not be sent."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the word."""
+    parser.description = "One scheduled run: what the timers start."
+    parser.epilog = EPILOG
+    parser.add_argument(
+        "what", choices=("drift", "collect", "failed"), help="failed: report a run that did not end well"
+    )
+    parser.add_argument("options", nargs="*", metavar="-- OPTIONS", help="the options of the run, after --")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; returns the exit code. Raises Refused."""
+    try:
+        reports = reports_of_run(arguments.options)
+    except (Refused, PolicyErrors) as wrong:
+        if arguments.what == "failed":
+            return failed(installation.reports(), arguments.options)
+        say(f"proscribe: no run is started, since its inventory does not say where reports go\n{wrong}", error=True)
+        return NO_REPORT
+    if arguments.what == "failed":
+        return failed(reports, arguments.options)
+    with _alone(reports):
+        before = newest(reports)
+        code = subprocess.call(
+            [*installation.launcher(sys.executable), arguments.what, *arguments.options], stdin=subprocess.DEVNULL
+        )
+        directory = newest(reports)
+        if directory is None or directory == before or closed_by(directory):
+            say(f"proscribe: the run produced no report (it ended with {code})", error=True)
+            return NO_REPORT
+        notification = news(directory, reports)
+        requested, heads = requests_of(directory, reports, arguments.options)
+        exported = renewed(directory, arguments.options)
+        code = code or (NOT_WRITTEN if exported is not None and exported.facts["not_written"] else 0)
+    sent = True
+    for one, mails in ((notification, []), (requested, heads), (exported, [])):
+        if one is not None:
+            print(one.subject, one.text, sep="\n", flush=True)
+            sent = send(one, arguments.options, mails) and sent
+    return code if sent else code or NOT_SENT
+
+
+def reports_of_run(options: Sequence[str]) -> Path:
+    """Where a run with these options has its reports. Raises Refused and PolicyErrors."""
+    if os.environ.get(ENVIRONMENT):  # as the units have it, so no inventory has to be read
+        return installation.reports()
+    question = inventory.question(inventory_arguments(options))
+    return reports_of(question.hosts, question.inventory)
+
+
+def news(directory: Path, reports: Path) -> Notification | None:
+    """What changed in a run, by its report and the history."""
+    report = read_report(directory)
+    try:
+        history = open_history(report["run"].get("history") or "off", reports)
+        said = known(history, report)
+    except HistoryError as error:
+        say(f"proscribe: the history cannot be read, so what is wrong counts as new: {error}", error=True)
+        said = None
+    return notification(report, read_records(directory), said, str(directory))
+
+
+def requests_of(
+    directory: Path, reports: Path, options: Sequence[str]
+) -> tuple[Notification | None, list[dict[str, str]]]:
+    """The notification of the requests that a run brought first (None for none), and the mails to heads."""
+    try:
+        run = read_report(directory)["run"]
+        new = request_news.new_requests(requests_file.read(reports), run["id"])
+        departments = _departments(options) if new else {}
+    except (OSError, ValueError, Refused, PolicyErrors) as error:
+        say(f"proscribe: new requests are not reported: {error}", error=True)
+        return None, []
+    if not new:
+        return None, []
+    command = Call.of(run).command("requests", run["inventory"] or ()).line()
+    return request_news.notification(new, departments, command), request_news.for_heads(new, departments, command)
+
+
+def _departments(options: Sequence[str]) -> dict[str, request_news.Department]:
+    """The departments of an inventory, with the addresses of their heads. Raises Refused, PolicyErrors."""
+    question = inventory.question(inventory_arguments(options))
+    restrictions = read_all(question.hosts)
+    register = read_register(folders_of_registers(question, restrictions), question.groups)
+    return {
+        name: request_news.Department(frozenset(hosts), register[name].mail if name in register else "")
+        for name, hosts in departments_of(question, restrictions).items()
+    }
+
+
+@contextlib.contextmanager
+def _alone(reports: Path) -> Iterator[None]:
+    """The lock of scheduled runs: on the directory of reports, so that no file stays behind and a kill lets go."""
+    try:
+        Store(reports / PLANS).require()
+    except Untrusted as wrong:
+        raise Refused(str(wrong)) from None
+    descriptor = os.open(reports, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if not locked(descriptor, 0):
+            raise Refused(
+                f"another scheduled run is under way (it has the lock of {reports}): {holder(descriptor)}; nothing was"
+                " done"
+            )
+        yield
+    finally:
+        os.close(descriptor)

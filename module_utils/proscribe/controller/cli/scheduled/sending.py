@@ -1,0 +1,60 @@
+"""Sends a notification to where the inventory says, by the playbook notify."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+
+from ....wire import installation
+from ...report.notification import Notification
+from ...report.text.wording import clean
+from .. import inventory
+
+
+def send(notification: Notification, options: Sequence[str], heads: Sequence[Mapping[str, str]] = ()) -> bool:
+    """Have the notice sent to where the inventory's proscribe_notify says, and mails to heads; if all went well."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:  # only this account can read it
+        json.dump({**notification.as_dict(), "heads": [*heads]}, file)
+        file.flush()
+        argv = [
+            sys.executable,
+            "-I" if sys.flags.isolated else "-EP",  # as the launcher has found that this Ansible needs it
+            "-m",
+            "ansible",
+            "playbook",
+            installation.playbook("notify"),
+            *_of_inventory(options),
+            "-e",
+            json.dumps({"proscribe_notice_file": file.name}),  # never its text, which hosts and their users wrote
+        ]
+        quiet = {**os.environ, "ANSIBLE_NO_TARGET_SYSLOG": "1"}  # it would log the whole notice once more
+        done = subprocess.run(argv, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print("proscribe: the notification could not be sent:", file=sys.stderr)
+        print(*(clean(line) for line in done.stdout.splitlines()[-12:]), sep="\n", file=sys.stderr)
+    return done.returncode == 0
+
+
+def _of_inventory(options: Sequence[str]) -> list[str]:
+    """Of a run's options those that say where the inventory is and how to read it; no --limit, which leaves localhost
+    out.
+    """
+    found = inventory_arguments(options)
+    return [
+        word
+        for option in inventory.inventory_options(found)
+        if option.name != "ask_vault_pass"
+        for word in option.words()
+    ]
+
+
+def inventory_arguments(options: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    inventory.add_options(parser)
+    found, _ = parser.parse_known_args(list(options))
+    return found
