@@ -56,7 +56,7 @@ def earlier(name: str, arguments: argparse.Namespace, now: datetime.datetime, re
 def _of_run(directory: Path, reports: Path) -> Earlier:
     try:
         run = read_report(directory)["run"]
-        hosts = {record["host"]: record["plan"] for record in read_records(directory) if record.get("plan")}
+        hosts = {record["host"]: plan for record in read_records(directory) if (plan := record.get("plan"))}
         plans = {digest: _plan(reports, digest) for digest in sorted(set(hosts.values()))}
     except UnreadableReport as wrong:
         raise Refused(str(wrong)) from None
