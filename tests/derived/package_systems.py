@@ -51,7 +51,7 @@ def _begin(about: str) -> list[str]:
 
 def registry() -> str:
     """The list for hosts. AnsiballZ and the stream take only modules that an import names, so no folder is listed at
-    run time; and the file of a system that leaves traces is imported only where one is found.
+    run time. The file of a system that leaves traces is imported only where one is found.
     """
     always = [one for one in declared() if not one.declared.traces]
     traced = [one for one in declared() if one.declared.traces]

@@ -1,6 +1,6 @@
 """What a playbook would see of an inventory, without a playbook: the same question, so the same compiled answer.
 
-Ansible's own managers read the inventory, with the project's ansible.cfg and whatever the environment says; so
+Ansible's own managers read the inventory, with the project's ansible.cfg and whatever the environment says. So
 `group_vars`, vaults, `-e`, templates and Ansible's precedence are what they are in a run.
 """
 
@@ -106,7 +106,7 @@ def question(
     """What the inventory says of the hosts that `arguments` choose (see add_options), or of those of a `group` among
     them. Unless only hosts that Proscribe serves count, all of them are in it.
 
-    Raises Refused for an inventory, a vault or a choice that Ansible cannot read, and for one without any host;
+    Raises Refused for an inventory, a vault or a choice that Ansible cannot read, and for one without any host. Raises
     PolicyErrors for a variable that cannot be templated, and for one where Ansible does not read it.
     """
     chosen = sources(arguments.inventory)

@@ -1,8 +1,8 @@
 """`./proscribe catalog refresh`: publishers' lists -> changes of the catalogue's files, to be reviewed and committed.
 
-Never straight to hosts. A list is believed as a whole or not at all: it has its form, each value passes the grammar of
-the catalogue and carries nothing that others stand on, it has at least as many values as its publisher always has, and
-no more of them changed than one review can take in.
+Never straight to hosts. A list is believed as a whole or not at all. It has its form, and as many values as its
+publisher always has. Each value passes the grammar of the catalogue and carries nothing that others stand on. No more
+of them changed than one review can take in.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#]*)(?P<a
 
 
 def document(text: str, names: Names, source: str, place: str, shipped: Source) -> str:
-    """The text of a file of Markdown, `source` in the checkout and `place` in the collection; a link to what is not
-    `shipped` (files of the checkout) becomes its text.
+    """The text of a file of Markdown in the collection. It is `source` in the checkout, and `place` in the collection.
+    A link to what is not `shipped` (files of the checkout) becomes its text.
     """
 
     def moved(link: re.Match[str]) -> str:

@@ -1,8 +1,8 @@
 """An earlier state of a git repository, in a directory of its own. The working tree is never touched.
 
 The repository may be anybody's, and its own configuration names programs that git would run (filters, archivers,
-hooks, transports). So it is only asked for names of commits, with no transport permitted; the files are brought back by
-a store of ours that borrows its objects and knows none of its configuration.
+hooks, transports). So it is only asked for names of commits, with no transport permitted. A store of ours brings back
+the files: it borrows the objects, and knows none of the configuration.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ class Repository(NamedTuple):
 
 
 def before(name: str) -> datetime.datetime | None:
-    """The time that a day (its beginning, in the zone of this machine), a time, or a length of time back from now is;
-    None for what is the name of a revision. Raises Refused for a day that no calendar has.
+    """The time that a text stands for: a day (its beginning, in the zone of this machine), a time, or a length of time
+    back from now. None for the name of a revision. Raises Refused for a day that no calendar has.
     """
     if LENGTH.fullmatch(name):
         now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)

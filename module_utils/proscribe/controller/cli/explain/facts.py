@@ -12,9 +12,9 @@ from ....model.types.record import Record
 from ...report.evaluation.modes import ONLY_OBSERVED
 from ...report.storage.complete import UnreadableReport, read_records, runs
 
-MOST_RUNS = 10  # that are read, the newest first: what is known of a host may stand in an older one
-# How Python calls the systems on which nothing is enforced (sys.platform), and how records call those that are only
-# observed; a Linux host says its distribution.
+MOST_RUNS = 10  # that are read, the newest first: what is known of a host may stand in an older one.
+# Systems on which nothing is enforced, as Python calls them (sys.platform), and systems that are only observed, as
+# records call them. A Linux host says its distribution.
 NOT_LINUX = ("darwin", "freebsd", "openbsd", "netbsd", "sunos", "aix", "cygwin", "win32", *ONLY_OBSERVED)
 
 

@@ -43,8 +43,8 @@ def failed(reports: Path, options: Sequence[str]) -> int:
 
 
 def failure(unit: dict[str, str], partial: str, answered: int) -> Notification:
-    """The notice of a run that came to no end of its own. `unit` is what systemd says of it, `partial` the directory of
-    the report that it began ("" for none), `answered` how many hosts had answered in it.
+    """The notification of a run that came to no end of its own. `unit` is what systemd says of it. `partial` is the
+    directory of the report that it began ("" for none), and `answered` how many hosts had answered in it.
     """
     result, status = unit.get("Result", ""), unit.get("ExecMainStatus", "")
     reasons = {
