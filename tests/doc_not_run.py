@@ -14,7 +14,6 @@ REASONS = {
     "export MOLECULE_GLOB=*": "for the lines below it, in a shell of somebody who works on the project",
     "tests/tool *": "of the tests' own environment; ./proscribe test runs the same tests, and the scenario of Molecule",
     "*tests/observe.py *": "test_observe.py runs it, with a plan of its own",
-    "*python tests/derived*": "a part of lint; test_derived.py runs the check",
     "*python tests/mutation *": "minutes of processor time; tests/mutation has tests of its own",
     "*tests/bench/fleet *": "minutes of processor time and many hosts; test_bench_fleet.py has its parts",
     "*tests/bench/compile_scale.py *": "minutes of processor time; test_bench_compile.py has its parts",

@@ -32,7 +32,7 @@ PLUGINS = ("library", "action_plugins", "callback_plugins", "filter_plugins", "d
 SCRIPTS = ("tests/run",)  # Python without the suffix
 RUNNER = "tests/suite/"  # the paths that it names are tests to run
 OWN = "tests/imports.py"
-# Texts that `python tests/derived` writes from programs: who runs the text runs the program.
+# Texts that `tests/tool python tests/derived` writes from programs: who runs the text runs the program.
 DERIVED = {
     f"{UTILS}/proscribe/wire/audit_text.py": ("wire/loader.py", "wire/stored_audit.py"),
     f"{UTILS}/proscribe/wire/bootstrap.py": ("wire/loader.py",),

@@ -1,4 +1,6 @@
-"""What follows from the code is written from it: `python tests/derived` writes, `--check` names what is stale.
+"""What follows from the code is written from it.
+
+`tests/tool python tests/derived` writes, `--check` names what is stale.
 
 A module here is one source of such texts: its `DERIVED` are the parts, each a whole file or the text between two
 marks of a document:
@@ -21,6 +23,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
+COMMAND = "tests/tool python tests/derived"
 sys.path[:0] = [str(HERE.parent), str(PROJECT / "module_utils")]
 
 from derived.part import Part, StaleMarks  # noqa: E402
@@ -34,7 +37,7 @@ def parts() -> Iterator[Part]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python tests/derived", description="Write what follows from the code.")
+    parser = argparse.ArgumentParser(prog=COMMAND, description="Write what follows from the code.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where something is stale")
     parser.add_argument("--rounds", type=int, default=3, help="how often it may begin anew (default 3)")
     arguments = parser.parse_args()
@@ -52,7 +55,7 @@ def main() -> int:
             continue
         stale += 1
         if check:
-            print(f"{part.path}: {part.name or 'the file'} is stale; `python tests/derived` writes it")
+            print(f"{part.path}: {part.name or 'the file'} is stale; `{COMMAND}` writes it")
         else:
             path.write_text(due, encoding="utf-8")
             print(f"{part.path}: {part.name or 'the file'} written")

@@ -19,7 +19,7 @@ STORED = ("MARK", "LACKING", "PLACE", "load", "from_json", "unpacked", "answer_t
 HEAD = '''\
 """{}
 
-`python tests/derived` writes this file: do not edit.
+`tests/tool python tests/derived` writes this file: do not edit.
 """
 
 '''

@@ -27,7 +27,7 @@ def registry() -> str:
     lines = [
         '"""All backends with a real filter.',
         "",
-        "`python tests/derived` writes this file from what the backends declare (declaration.py).",
+        "`tests/tool python tests/derived` writes this file from what the backends declare (declaration.py).",
         '"""',
         "",
         "from __future__ import annotations",

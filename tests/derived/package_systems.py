@@ -14,7 +14,7 @@ from .part import Part
 from .python_source import as_text, as_tuple
 
 PACKAGE = "module_utils/proscribe"
-BY = "`python tests/derived` writes this file from what the package systems declare (systems/declaration.py)."
+BY = "`tests/tool python tests/derived` writes this file from what the package systems declare (declaration.py)."
 
 
 class Found(NamedTuple):

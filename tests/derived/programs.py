@@ -10,7 +10,7 @@ from .part import Part
 
 FOLDER = Path(__file__).resolve().parents[2] / "module_utils/proscribe/host/programs"
 HEAD = '''\
-"""The programs of this folder as texts. Derived from their files by `python tests/derived`: do not edit.
+"""The programs of this folder as texts. Derived from their files by `tests/tool python tests/derived`: do not edit.
 
 A text that has names to fill in is one for `str.format`: `@NAME@` of the file is `{name}` in it.
 """

@@ -40,7 +40,7 @@ ENDING = 10  # seconds that the processes of a run which was ended may take
 LONGEST = 900.0  # seconds for some test files: what takes longer hangs, unless it does without a mistake, too
 CHUNKS = (2, 4)  # files that run together, the nearest first; then all that are left
 ENOUGH = 240.0  # seconds after which no more of them are begun
-# Writes what `python tests/derived` writes from a source, for the texts named.
+# Writes what `tests/tool python tests/derived` writes from a source, for the texts named.
 DERIVE = """
 import importlib, pathlib, sys
 sys.path[:0] = ["tests", "module_utils"]

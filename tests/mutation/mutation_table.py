@@ -124,7 +124,7 @@ TESTS: Mapping[str, Sequence[str]] = {
 
 def modules(project: Path) -> list[str]:
     """Every module that can have mutants: those in the package by their paths below it, others by those below
-    module_utils. What is written by `python tests/derived` has none, since its sources have them.
+    module_utils. What is written by `tests/tool python tests/derived` has none, since its sources have them.
     """
     inside = (path.relative_to(project / PACKAGE) for path in (project / PACKAGE).rglob("*.py"))
     beside = (path.relative_to(project / UTILS) for path in (project / UTILS).glob("proscribe_*/**/*.py"))
@@ -135,7 +135,7 @@ def modules(project: Path) -> list[str]:
 def _written(project: Path, module: str) -> bool:
     """Whether a module is written from others."""
     with (project / file_of(module, project)).open(encoding="utf-8") as stream:
-        return "python tests/derived" in "".join(itertools.islice(stream, 8))
+        return "tests/tool python tests/derived" in "".join(itertools.islice(stream, 8))
 
 
 def file_of(module: str, project: Path) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-# What `python tests/derived` reads and writes.
+# What `tests/tool python tests/derived` reads and writes.
 FOR_DERIVED = (
     *("module_utils", "tests/derived", "docs", "playbooks", "catalog", "README.md", "proscribe"),
     *("tests/public_lists.py", "tests/published_lists.py", "tests/catalog", "roles"),

@@ -1,4 +1,6 @@
-"""Whatever there are several of is added with one file: `python tests/derived` finds it, and everything knows it then.
+"""Whatever there are several of is added with one file.
+
+`tests/tool python tests/derived` finds it, and everything knows it then.
 
 A fictitious one of each is added to a copy of the checkout.
 """

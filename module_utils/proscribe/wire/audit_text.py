@@ -1,6 +1,6 @@
 """The program for audits without root, which an enforcing run installs.
 
-`python tests/derived` writes this file: do not edit.
+`tests/tool python tests/derived` writes this file: do not edit.
 """
 
 from ..host.loader_text import MODULES

@@ -1,6 +1,6 @@
 """The text of loader.py that goes with every call, which is not packed.
 
-`python tests/derived` writes this file: do not edit.
+`tests/tool python tests/derived` writes this file: do not edit.
 """
 
 from ..host.loader_text import MODULES

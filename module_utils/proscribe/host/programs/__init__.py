@@ -1,4 +1,4 @@
-"""The programs of this folder as texts. Derived from their files by `python tests/derived`: do not edit.
+"""The programs of this folder as texts. Derived from their files by `tests/tool python tests/derived`: do not edit.
 
 A text that has names to fill in is one for `str.format`: `@NAME@` of the file is `{name}` in it.
 """

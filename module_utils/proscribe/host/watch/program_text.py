@@ -1,6 +1,6 @@
 """The program of the watch, which an enforcing run installs.
 
-`python tests/derived` writes this file: do not edit.
+`tests/tool python tests/derived` writes this file: do not edit.
 """
 
 from ..loader_text import MODULES

@@ -1,6 +1,6 @@
 """How package systems spell names, by their key in the catalogue.
 
-`python tests/derived` writes this file from what the package systems declare (systems/declaration.py).
+`tests/tool python tests/derived` writes this file from what the package systems declare (declaration.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How package systems install again what was removed, by their name in findings.
 
-`python tests/derived` writes this file from what the package systems declare (systems/declaration.py).
+`tests/tool python tests/derived` writes this file from what the package systems declare (declaration.py).
 """
 
 from __future__ import annotations
