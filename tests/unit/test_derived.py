@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, NotRequired, TypedDict
+from typing import Annotated, NotRequired
 
 import pytest
 from derived import programs
@@ -16,6 +16,7 @@ from derived.schemas import SCHEMAS, schema
 from derived.schemas.service import shape_of as shape_of_kind
 from derived.schemas.shapes import matching
 from derived.schemas.typed import shape_of
+from proscribe.base.mappings import TypedDict
 from proscribe.controller.compile.catalogue.kinds import Text
 from proscribe.controller.compile.catalogue.schema import BROWSERS
 from proscribe.controller.compile.reading.grammar import domain

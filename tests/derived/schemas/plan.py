@@ -31,6 +31,6 @@ def plan() -> Shape:
 def _section(control: str) -> Shape:
     section = shape_of(Section)
     entry = section["properties"]["services"]["additionalProperties"]
-    mine = {key for kind in (Standing, *IDENTIFIERS[control]) for key in keys_of(kind)}
-    entry["properties"] = {key: shape for key, shape in entry["properties"].items() if key in mine}
+    keys = [key for kind in (Standing, *IDENTIFIERS[control]) for key in keys_of(kind)]
+    entry["properties"] = {key: entry["properties"][key] for key in keys}
     return section

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import types
-from typing import Annotated, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, NotRequired, Union, get_args, get_origin, get_type_hints
 
+from proscribe.base.mappings import TypedDict
 from proscribe.model import words
 from proscribe.model.types import annotations
 
@@ -36,7 +37,7 @@ def shape_of(hint: object) -> Shape:
         return shape_of(parts[0])
     if origin is Annotated:
         return _noted(parts[0], parts[1:])
-    if isinstance(hint, type) and is_typeddict(hint):
+    if isinstance(hint, type) and issubclass(hint, TypedDict):
         return _keyed(hint)
     if origin in (Union, types.UnionType):
         return _either([shape_of(part) for part in parts])
@@ -57,8 +58,8 @@ def _notes(hint: object) -> tuple[object, ...]:
 
 def _keyed(kind: type) -> Shape:
     keys = keys_of(kind)
-    always = kind.__required_keys__  # type: ignore[attr-defined] # of the classes that are total
-    required = [key for key, hint in keys.items() if key in always and get_origin(hint) is not NotRequired]
+    total = {key: one.__total__ for one in kind.__mro__ for key in one.__dict__.get("__annotations__", ())}
+    required = [key for key, hint in keys.items() if total[key] and get_origin(hint) is not NotRequired]
     return keyed({key: shape_of(hint) for key, hint in keys.items()}, required=required)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
+from ...base.mappings import TypedDict
 from .report import Share
 
 if TYPE_CHECKING:
