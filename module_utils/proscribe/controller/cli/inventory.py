@@ -110,31 +110,9 @@ def question(
     PolicyErrors for a variable that cannot be templated, and for one where Ansible does not read it.
     """
     chosen = sources(arguments.inventory)
-    context.CLIARGS = CLIArgs(  # it is where Ansible's managers look for the options of a command
-        {
-            "extra_vars": tuple(map(trust_as_template, arguments.extra_vars)),  # -e may hold a template, as in a run
-            "subset": arguments.limit or None,
-            "inventory": chosen,
-            "verbosity": 0,
-        }
-    )
     try:
-        loader = DataLoader()
-        loader.set_vault_secrets(
-            _vault_secrets(
-                (*constants.DEFAULT_VAULT_IDENTITY_LIST, *arguments.vault_ids),
-                tuple(arguments.vault_password_files),
-                arguments.ask_vault_pass,
-            )
-        )
-        inventory = InventoryManager(loader=loader, sources=chosen)
-        variables = VariableManager(loader=loader, inventory=inventory, version_info=CLI.version_info(gitinfo=False))
-        # As in a run, only now: `-e @file` is looked for where it was typed, group_vars beside the playbooks, too.
-        loader.set_basedir(str(project / "playbooks"))
-        if arguments.limit:
-            inventory.subset(arguments.limit)
+        inventory, hostvars = _managers(arguments, chosen, project)
         names = [str(host.name) for host in inventory.list_hosts("all")]
-        hostvars = HostVars(inventory=inventory, variable_manager=variables, loader=loader)
         groups = {str(name): frozenset(map(str, hosts)) for name, hosts in inventory.get_groups_dict().items()}
         if mistakes := list(unread(hostvars, names)):
             raise PolicyErrors(mistakes)
@@ -171,6 +149,33 @@ def question(
         about=selection.about,
         audience=not served,
     )
+
+
+def _managers(arguments: argparse.Namespace, chosen: list[str], project: Path) -> tuple[InventoryManager, HostVars]:
+    """Ansible's own view of the inventory, and the variables of its hosts. Raises AnsibleError."""
+    context.CLIARGS = CLIArgs(  # it is where Ansible's managers look for the options of a command
+        {
+            "extra_vars": tuple(map(trust_as_template, arguments.extra_vars)),  # -e may hold a template, as in a run
+            "subset": arguments.limit or None,
+            "inventory": chosen,
+            "verbosity": 0,
+        }
+    )
+    loader = DataLoader()
+    loader.set_vault_secrets(
+        _vault_secrets(
+            (*constants.DEFAULT_VAULT_IDENTITY_LIST, *arguments.vault_ids),
+            tuple(arguments.vault_password_files),
+            arguments.ask_vault_pass,
+        )
+    )
+    inventory = InventoryManager(loader=loader, sources=chosen)
+    variables = VariableManager(loader=loader, inventory=inventory, version_info=CLI.version_info(gitinfo=False))
+    # As in a run, only now: `-e @file` is looked for where it was typed, group_vars beside the playbooks, too.
+    loader.set_basedir(str(project / "playbooks"))
+    if arguments.limit:
+        inventory.subset(arguments.limit)
+    return inventory, HostVars(inventory=inventory, variable_manager=variables, loader=loader)
 
 
 def _members(group: str, groups: Mapping[str, frozenset[str]], names: Sequence[str]) -> list[str]:

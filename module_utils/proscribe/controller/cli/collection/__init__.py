@@ -15,7 +15,7 @@ from ....wire import installation
 from .. import Refused
 from .building import build, packed
 from .full_names import Names
-from .layout import Source, source_files
+from .layout import source_files
 from .metadata import Release, requires_ansible
 from .placing import place, target_of
 from .written import collection_files
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     root = installation.ROOT
     source = source_files(root)
     names = Names.of(source, arguments.namespace, arguments.name)
-    release = _release(root, source, names, arguments.repository)
+    release = _release(root, names, arguments.repository)
     target = target_of(Path(arguments.directory), names) if arguments.directory else None
     files = collection_files(source, names, release)
     if target is None:
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _release(root: Path, source: Source, names: Names, repository: str) -> Release:
+def _release(root: Path, names: Names, repository: str) -> Release:
     """What pyproject.toml says of the version, and of the Ansible that it needs. Raises Refused."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     requirement = requires_ansible(project["dependencies"])

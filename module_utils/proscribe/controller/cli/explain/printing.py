@@ -114,41 +114,36 @@ def as_json(about: Subject, groups: Iterable[Group]) -> dict[str, object]:
             "network": str(question.network) if question.network is not None else None,
         },
         "services": [
-            {
-                "service": r.service.id,
-                "name": r.service.name,
-                "category": r.service.category,
-                "by": r.how,
-                "what": r.what,
-            }
-            for r in about.relations
+            {"service": one.id, "name": one.name, "category": one.category, "by": how, "what": what}
+            for one, how, what in about.relations
         ],
         "remarks": remarks(about),
-        "answers": [
-            {
-                "answer": group.answer,
-                "hosts": list(group.hosts),
-                "facts": {"hosts": group.known, "oldest": group.oldest or None},
-                "controls": {
-                    control: {
-                        "answer": answer.status,
-                        "reasons": [
-                            {
-                                "answer": reason.status,
-                                "text": reason.text,
-                                "service": reason.service or None,
-                                "waiver": reason.waiver or None,
-                            }
-                            for reason in answer.reasons
-                        ],
+        "answers": [_answer(group) for group in groups],
+    }
+
+
+def _answer(group: Group) -> dict[str, object]:
+    return {
+        "answer": group.answer,
+        "hosts": list(group.hosts),
+        "facts": {"hosts": group.known, "oldest": group.oldest or None},
+        "controls": {
+            control: {
+                "answer": answer.status,
+                "reasons": [
+                    {
+                        "answer": one.status,
+                        "text": one.text,
+                        "service": one.service or None,
+                        "waiver": one.waiver or None,
                     }
-                    for control, answer in group.controls.items()
-                },
-                "given_to": [
-                    {"format": one.format, "answer": one.answer or None, "why": one.why or None} for one in group.given
+                    for one in answer.reasons
                 ],
-                "notes": list(group.notes),
             }
-            for group in groups
+            for control, answer in group.controls.items()
+        },
+        "given_to": [
+            {"format": one.format, "answer": one.answer or None, "why": one.why or None} for one in group.given
         ],
+        "notes": list(group.notes),
     }
