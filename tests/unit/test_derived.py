@@ -20,10 +20,7 @@ from proscribe.base.mappings import TypedDict
 from proscribe.controller.compile.catalogue.kinds import Text
 from proscribe.controller.compile.catalogue.schema import BROWSERS
 from proscribe.controller.compile.reading.grammar import domain
-from proscribe.controller.report.exports import events
-from proscribe.model.finding import Finding
 from proscribe.model.types.annotations import ELSEWHERE, Count, Keywords, State
-from proscribe.model.types.event import EventCounts, EventError, EventFinding
 from proscribe.model.words import STATES
 
 PROGRAM = '''\
@@ -107,13 +104,6 @@ def test_a_type_has_its_schema():
     assert shape_of(dict[State, Count])["propertyNames"] == {"enum": [*STATES]}
     with pytest.raises(KeyError):
         shape_of(object)
-
-
-def test_an_event_has_what_code_writes_in_it():
-    """Its lines are written as texts, so no type checker holds them to the types."""
-    assert (*EventFinding.__annotations__,) == Finding._fields
-    assert (*EventError.__annotations__,) == events.ERROR_KEYS
-    assert (*EventCounts.__annotations__,) == events.COUNTED
 
 
 def test_a_pattern_is_about_the_whole_text_in_every_dialect():
