@@ -259,7 +259,6 @@ class Plan(TypedDict):
     """The compiled policy of the hosts that share it."""
 
     schema: Annotated[str, Keywords(const=PLAN_SCHEMA)]
-    # Not there until it is sealed.
     digest: NotRequired[Annotated[PlanDigest, "SHA-256 of the canonical JSON of all the rest"]]
     contact: Annotated[str, "Whom a refused user asks"]
     request_url: NotRequired[RequestUrl]

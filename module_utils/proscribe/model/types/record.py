@@ -87,13 +87,18 @@ class OfControl(TypedDict):
     not_applicable: Count
 
 
-class OtherRun(TypedDict):
-    """Another run that changed the host meanwhile."""
+class OtherTurn(TypedDict):
+    """Another process that had the host, and for how many seconds it was waited for."""
 
-    control: str
     by: str
     since: str
     waited: Count
+
+
+class OtherRun(OtherTurn):
+    """Another run that changed the host meanwhile."""
+
+    control: str
 
 
 class Action(TypedDict):
@@ -190,7 +195,35 @@ class Request(TypedDict):
     ]
 
 
-class Observed(TypedDict):
+class Reported(TypedDict, total=False):
+    """What the controls add to a record, beside what they say of their rules."""
+
+    package_systems: Annotated[
+        list[str], "The package systems that the host has for all of it; where apps was observed"
+    ]
+    user_package_systems: Annotated[
+        list[str], "The package systems that its users have brought along; only where all of all users was seen"
+    ]
+    browsers: Annotated[
+        list[str],
+        "The browsers that are installed for the whole host and that a policy reaches, each by the id of the place "
+        "that it reads; where browser was observed",
+    ]
+    full_scan: Annotated[
+        FullScan,
+        "Where homes were searched: the last time that all of them were read; since then, only what changed was",
+        CLOSED,
+    ]
+    quarantine: Annotated[
+        Quarantine, "Where there is something in the quarantine of the host: what it comes to", CLOSED
+    ]
+    requests: Annotated[
+        list[Request], "Only where users of the host request something", Keywords(maxItems=MOST_REQUESTS)
+    ]
+    requests_left_out: Annotated[Count, "Beside requests: how many more there were"]
+
+
+class Observed(Reported):
     """A record of nobody yet: a host cannot know what it is called."""
 
     schema: Annotated[str, Keywords(const=RECORD_SCHEMA)]
@@ -233,39 +266,10 @@ class Observed(TypedDict):
             "again",
         ]
     ]
-    package_systems: NotRequired[
-        Annotated[list[str], "The package systems that the host has for all of it; where apps was observed"]
-    ]
-    user_package_systems: NotRequired[
-        Annotated[
-            list[str], "The package systems that its users have brought along; only where all of all users was seen"
-        ]
-    ]
-    browsers: NotRequired[
-        Annotated[
-            list[str],
-            "The browsers that are installed for the whole host and that a policy reaches, each by the id of the place "
-            "that it reads; where browser was observed",
-        ]
-    ]
-    full_scan: NotRequired[
-        Annotated[
-            FullScan,
-            "Where homes were searched: the last time that all of them were read; since then, only what changed was",
-            CLOSED,
-        ]
-    ]
-    quarantine: NotRequired[
-        Annotated[Quarantine, "Where there is something in the quarantine of the host: what it comes to", CLOSED]
-    ]
     catalog: NotRequired[Annotated[str, "The release of the catalogue that the host's plan was compiled from"]]
     watch: NotRequired[
         Annotated[Watched, "Only of a host that keeps itself in line: what it did between two runs", CLOSED]
     ]
-    requests: NotRequired[
-        Annotated[list[Request], "Only where users of the host request something", Keywords(maxItems=MOST_REQUESTS)]
-    ]
-    requests_left_out: NotRequired[Annotated[Count, "Beside requests: how many more there were"]]
     logged_in: NotRequired[
         Annotated[list[str], "Only where something had drifted: the users who were logged in when it was found"]
     ]

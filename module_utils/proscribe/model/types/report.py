@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...base.mappings import TypedDict
+from .run import EventSettings, Fed, Run, RunWaiver, Upcoming
 
 if TYPE_CHECKING:
     from typing import Annotated, NotRequired
 
     from ..words import REPORT_SCHEMA
     from .annotations import CLOSED, AnyControl, ControlMode, Count, FailedGate, Keywords, Moment, NoteKind, Some, State
-
-from .run import Command, EventSettings, Fed, Run, RunWaiver, Upcoming
 
 
 class ReportVerdict(TypedDict):
@@ -24,23 +23,9 @@ class ReportVerdict(TypedDict):
     reason: str | None
 
 
-class Interrupted(TypedDict):
-    """Why a run ended before its end, and which later run closed it."""
-
-    why: Annotated[str, "In words: the signal, an error of Ansible's, or that it was killed"]
-    closed_by: Annotated[str | None, "The id of the later run that closed it; null where it closed itself"]
-
-
 class ReportRun(Run):
     """The run that a report is of."""
 
-    command: NotRequired[
-        Annotated[
-            Command | None,
-            "How the run was called, so that what is proposed next keeps its scope; null in a merged report whose "
-            "parts were called differently",
-        ]
-    ]
     finished: Moment
     expected_hosts: Count
     history: NotRequired[Annotated[str | None, "Where the run is remembered"]]
@@ -61,7 +46,6 @@ class ReportRun(Run):
     left_out: NotRequired[
         Annotated[Count | None, "Hosts of the inventory that were not asked; null where that is not known"]
     ]
-    interrupted: NotRequired[Annotated[Interrupted | None, "Only of a run that ended before its end; else null"]]
     verdict: NotRequired[Annotated[ReportVerdict | None, "How the run ended by its gate"]]
     parts: NotRequired[Annotated[list[str], "Only of a merged report: the runs that it was made from"]]
 
@@ -150,7 +134,7 @@ class RolloutReport(TypedDict):
 
 
 class WatchCounts(TypedDict):
-    """What hosts that keep themselves in line did between two runs."""
+    """Between two runs, in hosts; `incidents` and `ended` are how often."""
 
     hosts: Annotated[Some, "Hosts that keep themselves in line"]
     opened: Annotated[Count, "Hosts of these on which something was open in between"]

@@ -122,6 +122,13 @@ class RunWaiver(TypedDict):
     file: NotRequired[str]
 
 
+class Interrupted(TypedDict):
+    """Why a run ended before its end, and which later run closed it."""
+
+    why: Annotated[str, "In words: the signal, an error of Ansible's, or that it was killed"]
+    closed_by: Annotated[str | None, "The id of the later run that closed it; null where it closed itself"]
+
+
 class Run(TypedDict):
     """What compiling and the report both say of a run."""
 
@@ -135,6 +142,26 @@ class Run(TypedDict):
     limit: Annotated[str | None, "--limit"]
     pattern: NotRequired[Annotated[str | None, "proscribe_hosts: the hosts that runs are about"]]
     controls: NotRequired[list[Control] | None]
+    command: NotRequired[
+        Annotated[
+            Command | None,
+            "How the run was called, so that what is proposed next keeps its scope; null in a merged report whose "
+            "parts were called differently",
+        ]
+    ]
+    interrupted: NotRequired[Annotated[Interrupted | None, "Only of a run that ended before its end; else null"]]
+
+
+class ReportFacts(TypedDict, total=False):
+    """What compiling says of a run, or the reports of several merged ones, for the report beside its `run`."""
+
+    services: list[str] | None
+    not_served: dict[str, str]
+    waivers: list[RunWaiver]
+    upcoming: list[Upcoming]
+    nothing_known: dict[str, list[str]]
+    departments: dict[str, list[str]]
+    warnings: list[str]
 
 
 class Prepared(TypedDict):
@@ -144,20 +171,16 @@ class Prepared(TypedDict):
     packed: dict[str, str]  # SHA-256 of the packed plan, by the digest of the plan
 
 
-class CompiledRun(Run, Prepared):
+class CompiledRun(Run, ReportFacts, Prepared):
     """What compiling a run says of it: `proscribe_run` of its hosts (controller/compile/plans/run.py)."""
 
-    not_served: dict[str, str]
     windows: list[str]
     directory: str
     plans: str
     hosts: dict[str, str]
-    departments: dict[str, list[str]]
     left_out: list[str]
     policies: dict[str, dict[str, Policy]]
-    services: list[str]
     rules: dict[str, int]
-    nothing_known: dict[str, list[str]]
     probe: list[str]
     audit_stored: list[str]
     gate: dict[str, str]
@@ -172,7 +195,3 @@ class CompiledRun(Run, Prepared):
     baseline: str
     stale_after: Spread
     observe_timeout: Spread
-    upcoming: list[Upcoming]
-    waivers: list[RunWaiver]
-    warnings: list[str]
-    command: NotRequired[Command]

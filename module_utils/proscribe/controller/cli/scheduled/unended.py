@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ....host.schedule.timers import DRIFT
-from ....model.types.report import Interrupted
+from ....model.types.run import Interrupted
 from ...report.evaluation.arithmetic import answered
 from ...report.notification import Notification, made
 from ...report.storage.complete import NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
