@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from proscribe.controller.report.exports.event_texts import LONGEST
 from proscribe.model.types.export import Manifest
-from proscribe.model.types.quarantine_list import QuarantineList
+from proscribe.model.types.quarantine import QuarantineList
 from proscribe.model.types.record import Record
 from proscribe.model.types.report import Report
 

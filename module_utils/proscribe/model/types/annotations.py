@@ -67,7 +67,7 @@ Platform = Annotated[dict[str, str], Keywords(properties={name: {"type": "string
 Port = Annotated[int, Keywords(minimum=1, maximum=65535)]
 Minute = Annotated[int, Keywords(minimum=0, maximum=1440)]
 Window = Annotated[list[Minute], Keywords(minItems=3, maxItems=3)]
-Hours = Annotated[
+OpeningHours = Annotated[
     list[Window],
     "Openings of a week on the host's clock: the day (0 is Monday), from which minute, until which",
     Keywords(minItems=1),

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from .annotations import (
         ELSEWHERE,
         Day,
-        Hours,
         Keywords,
         Moment,
+        OpeningHours,
         PlanDigest,
         PlanMode,
         Port,
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     )
 
 
+Hours = list[list[int]]  # openings of a week: [day (0 is Monday), from which minute, until which]
+
+
 class Narrowed(TypedDict, total=False):
     """A part of a service, for which a waiver is, and when."""
 
@@ -32,7 +35,7 @@ class Narrowed(TypedDict, total=False):
     posix_groups: list[str]
     versions: list[str]
     paths: list[str]
-    hours: Hours
+    hours: OpeningHours
 
 
 class Exempted(Narrowed):
@@ -55,7 +58,7 @@ class Standing(TypedDict):
     name: NotRequired[str]
     mode: Annotated[str, Keywords(enum=SERVICE_MODES)]
     waiver: NotRequired[Annotated[str, "With mode waived: the waiver's id"]]
-    hours: NotRequired[Annotated[Hours, "With mode waived: it is open at these times only"]]
+    hours: NotRequired[Annotated[OpeningHours, "With mode waived: it is open at these times only"]]
     otherwise: NotRequired[Annotated[PlanMode, "With hours: the mode at other times"]]
     opens: NotRequired[
         Annotated[dict[str, list[str]], "With hours: the hosts that other services allow while this one is open"]

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import TYPE_CHECKING
+
+from ...base.mappings import TypedDict
+
+if TYPE_CHECKING:
+    from typing import Annotated, NotRequired
+
+    from ..words import OUTLOOKS, QUARANTINE_LIST_SCHEMA
+    from .annotations import Count, Keywords, QuarantinedKind, QuarantineId
 
 
 class Item(TypedDict):
@@ -16,16 +24,16 @@ class Item(TypedDict):
     path: str  # where it was
     whole: str  # the path of the whole that it is a part of
     kind: str
-    taken_at: str
+    taken_at: Annotated[str, "When it was taken, by the host's clock"]
     owner: str
     place_of: str  # in whose home it was, "" for none
-    kept_until: str  # "" for ever
+    kept_until: Annotated[str, "The first enforcing run after that prunes it; empty for ever"]
 
 
 class Broken(TypedDict):
     """A folder of a quarantine whose manifest cannot be read."""
 
-    id: str
+    id: Annotated[str, "The folder's name"]
     why: str
 
 
@@ -37,44 +45,57 @@ class Done(TypedDict):
     why: str  # it was not done
 
 
+class QuarantineAnswer(TypedDict):
+    """What a host answers: a list of its quarantine, or what was done there."""
+
+    items: NotRequired[list[Item]]
+    broken: NotRequired[Annotated[list[Broken], "Folders whose manifests cannot be read"]]
+    left_out: NotRequired[int]  # how many more items there are than one answer has room for
+    outcomes: NotRequired[list[Done]]
+
+
 class NextRun(TypedDict):
     """What the next enforcing run makes of an item once it is restored."""
 
-    state: str
+    state: Annotated[
+        str,
+        "The next enforcing run takes it again; a waiver covers it; nothing takes it there",
+        Keywords(enum=OUTLOOKS),
+    ]
     waiver: str | None
-    why: str
+    why: Annotated[str, "In words"]
 
 
 class Chosen(TypedDict):
     """An item that fits the selectors."""
 
-    host: str
-    id: str
-    group: str
+    host: Annotated[str, "The inventory name"]
+    id: Annotated[QuarantineId, "What it is restored or pruned by"]
+    group: Annotated[str, "What parts that were taken together share; empty for a thing that was taken whole"]
     services: list[str]
-    bytes: int
-    finished: bool
-    path: str
-    kind: str
-    taken_at: str
-    user: str
-    kept_until: str
-    next_run: NextRun
+    bytes: Annotated[Count, "What it takes on the disk"]
+    finished: Annotated[bool, "False where a move was cut short, which the next enforcing run completes"]
+    path: Annotated[str, "Where it was, with escapes for what does not print"]
+    kind: QuarantinedKind
+    taken_at: Annotated[str, "When it was taken, by the host's clock"]
+    user: Annotated[str, "The account whose it was"]
+    kept_until: Annotated[str, "The first enforcing run after that prunes it; empty for ever"]
+    next_run: Annotated[NextRun, "Once it is restored"]
 
 
 class HostQuarantine(TypedDict):
     """A host that was asked."""
 
-    host: str
-    state: str  # listed, or unknown
-    reason: str | None
-    broken: list[Broken]
-    left_out: int
+    host: Annotated[str, "The inventory name"]
+    state: Annotated[str, "unknown: nobody has seen its quarantine", Keywords(enum=("listed", "unknown"))]
+    reason: Annotated[str | None, "Why it is unknown"]
+    broken: Annotated[list[Broken], "Folders whose manifests cannot be read"]
+    left_out: Annotated[Count, "How many more things there are than one answer has room for"]
 
 
 class QuarantineList(TypedDict):
     """What `./proscribe quarantine list --format json` prints."""
 
-    schema: str
-    hosts: list[HostQuarantine]
-    items: list[Chosen]
+    schema: Annotated[str, Keywords(const=QUARANTINE_LIST_SCHEMA)]
+    hosts: Annotated[list[HostQuarantine], "Every host that was asked"]
+    items: Annotated[list[Chosen], "What fits the selectors"]

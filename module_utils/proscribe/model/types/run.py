@@ -60,7 +60,7 @@ class Spread(TypedDict):
 class Rolling(TypedDict):
     """How far a run reaches at once."""
 
-    batches: list[int | str]
+    batches: list[int | str]  # "auto", or sizes
     max_change: dict[str, int | str]
     max_failures: int | str
 
@@ -171,7 +171,21 @@ class Prepared(TypedDict):
     packed: dict[str, str]  # SHA-256 of the packed plan, by the digest of the plan
 
 
-class CompiledRun(Run, ReportFacts, Prepared):
+class Reporting(TypedDict):
+    """Where a run is reported and remembered, and what it is compared with."""
+
+    exports: list[str]
+    exports_fed: list[Fed]  # those that scheduled runs write again
+    events: EventSettings  # empty: none is sent
+    history: str
+    history_keep: int  # seconds; 0: forever
+    reports_keep: int  # the same
+    baseline: str  # the directory of a complete report, "" for none
+    stale_after: Spread
+    observe_timeout: Spread
+
+
+class CompiledRun(Run, ReportFacts, Prepared, Reporting):
     """What compiling a run says of it: `proscribe_run` of its hosts (controller/compile/plans/run.py)."""
 
     windows: list[str]
@@ -186,12 +200,13 @@ class CompiledRun(Run, ReportFacts, Prepared):
     gate: dict[str, str]
     rollout: Rolling
     watch: NotRequired[dict[str, str]]
-    exports: list[str]
-    exports_fed: list[Fed]
-    events: EventSettings
-    history: str
-    history_keep: int
-    reports_keep: int
-    baseline: str
-    stale_after: Spread
-    observe_timeout: Spread
+
+
+class RegisteredRun(CompiledRun):
+    """A compiled run, with what the task that compiled it registers of itself (action_plugins/compile_plans.py)."""
+
+    become: bool
+    task: str
+    play: str
+    given: dict[str, str]  # by variable of the policy that not every task of the play has: the digest of its value
+    selected: list[str]  # the hosts of the plays that follow

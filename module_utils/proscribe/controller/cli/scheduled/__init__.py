@@ -15,7 +15,7 @@ from ....wire.store import PLANS, Store, Untrusted
 from ...compile.inventory.policy_folders import folders_of_registers
 from ...compile.inventory.reports_place import ENVIRONMENT, reports_of
 from ...compile.plans.departments import departments_of
-from ...compile.plans.hosts import read_all
+from ...compile.plans.policy import read_all
 from ...compile.waivers.authority import read_register
 from ...policy_errors import PolicyErrors
 from ...report import request_news
