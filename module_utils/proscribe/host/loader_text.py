@@ -1,6 +1,6 @@
 """What finds and loads the project's modules on a host: a part of loader.py, as a text.
 
-`python tests/derived` writes this file: do not edit.
+`tests/tool python tests/derived` writes this file: do not edit.
 """
 
 MODULES = r"""import marshal

@@ -20,6 +20,13 @@ from .shapes import Shape
 from .typed import shape_of
 from .waiver import waiver
 
+
+def record() -> Shape:
+    """A host record. Each says why there is no answer that counts, but none that a host makes."""
+    shape = shape_of(Record)
+    return {**shape, "required": [*shape["required"], "reason"]}
+
+
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # By the name of a schema: what its documents are called, what they are, and their shape.
 SCHEMAS: dict[str, tuple[str, str, Callable[[], Shape]]] = {
@@ -36,7 +43,7 @@ SCHEMAS: dict[str, tuple[str, str, Callable[[], Shape]]] = {
     "host-record": (
         "Host record",
         "A line of hosts.jsonl: what is known of one expected host",
-        lambda: shape_of(Record),
+        record,
     ),
     "plan": ("Plan", "The compiled policy of the hosts that share it, in reports/plans/<digest>.json", plan),
     "quarantine-list": (

@@ -32,8 +32,9 @@ from proscribe.controller.report.page import document
 from proscribe.controller.report.storage import requests_file
 from proscribe.controller.report.terminal import summary
 from proscribe.model.finding import LARGEST_ANSWER, Finding, judge
+from proscribe.model.words import MOST_REQUESTS
 from proscribe.wire.loader import MARK
-from proscribe.wire.replies import output_limits, results, watched
+from proscribe.wire.replies import output_limits, results
 from proscribe.wire.replies.shapes import Unusable
 from proscribe.wire.stream import answer
 from proscribe_ansible.action import HostAction
@@ -300,7 +301,7 @@ def test_an_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
     assert requests_file.take(directory, report, fleet.records) == ""
     requests = requests_file.read(directory)
     assert [one.id for one in requests if one.host == "web01"] == [watched_hosts.REQUEST["id"]]
-    assert {one.host for one in requests} <= {"web01", "web02"} and len(requests) <= 1 + watched.MOST_REQUESTS
+    assert {one.host for one in requests} <= {"web01", "web02"} and len(requests) <= 1 + MOST_REQUESTS
     news = request_news.notification(request_news.new_requests(requests, run["id"]), {}, "requests")
     assert not CONTROL.search(news.text)
     json.dumps(news.as_dict()).encode()

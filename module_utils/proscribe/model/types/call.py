@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
+
+from ...base.mappings import TypedDict
 
 if TYPE_CHECKING:
     from typing import NotRequired

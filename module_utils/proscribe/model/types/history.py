@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
-
+from ...base.mappings import TypedDict
 from .report import Share
 
 

@@ -228,6 +228,7 @@ class Observed(Reported):
 
     schema: Annotated[str, Keywords(const=RECORD_SCHEMA)]
     state: Annotated[State, "The worst state of its rules; unknown without an answer that counts"]
+    reason: NotRequired[Annotated[str | None, "Why there is no answer that counts"]]
     plan: Annotated[str | None, "The digest of the plan that the host answered for"]
     checked_at: Annotated[str | None, "When the host was observed, by its own clock: UTC, such as 2026-11-25T00:30:05Z"]
     platform: Annotated[Platform, "What the host runs"]
@@ -283,4 +284,3 @@ class Record(Observed):
     """A line of hosts.jsonl: what is known of one expected host."""
 
     host: Annotated[str, "The inventory name"]
-    reason: Annotated[str | None, "Why there is no answer that counts"]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ...base.mappings import TypedDict
+from .call import OfController
 
 if TYPE_CHECKING:
     from typing import Annotated, NotRequired
 
     from ..words import FACILITIES, SENT
     from .annotations import Control, Day, Keywords, Moment, RunMode, Some, WaiverStatus
+
+
+Variables = Mapping[str, Any]  # of a host, as Ansible has them
+Result = dict[str, Any]  # of a task, as Ansible has it
 
 
 class Release(TypedDict):
@@ -60,9 +66,9 @@ class Spread(TypedDict):
 class Rolling(TypedDict):
     """How far a run reaches at once."""
 
-    batches: list[int | str]  # "auto", or sizes
+    batches: str | list[int | str]  # "auto", or sizes
     max_change: dict[str, int | str]
-    max_failures: int | str
+    max_failures: str
 
 
 class Policy(TypedDict):
@@ -199,7 +205,7 @@ class CompiledRun(Run, ReportFacts, Prepared, Reporting):
     audit_stored: list[str]
     gate: dict[str, str]
     rollout: Rolling
-    watch: NotRequired[dict[str, str]]
+    watch: NotRequired[OfController]
 
 
 class RegisteredRun(CompiledRun):

@@ -33,6 +33,7 @@ from ...model.types.record import (
     RecordError,
     Rule,
 )
+from ...model.words import MOST_QUARANTINE_USERS, PLATFORM
 from . import watched
 from .shapes import NAME, TOKEN, Unusable, count, line, listed, mapping, name, one_of, optional, said
 
@@ -44,8 +45,6 @@ OBSERVED = (*CONTROLS, *BESIDE)  # what has rules
 
 MOST_ERRORS = 100
 MOST_USERS = 1000
-MOST_USERS_OF_QUARANTINE = 20  # of what is in a quarantine
-PLATFORM = ("os", "version", "kernel", "architecture", "python")
 SOFTWARE: Final = ("package_systems", "user_package_systems", "browsers")
 TEXTS: Final = ("found_at", "commit", "commit_trust", "catalog")  # not in each record
 MOST_SOFTWARE = 100
@@ -158,7 +157,7 @@ def _scan(scan: Mapping[Any, Any]) -> FullScan:
 
 
 def _quarantine(held: Mapping[Any, Any]) -> Quarantine:
-    sizes = mapping(held.get("owners"), "quarantine.owners", MOST_USERS_OF_QUARANTINE)
+    sizes = mapping(held.get("owners"), "quarantine.owners", MOST_QUARANTINE_USERS)
     return {
         "items": count(held.get("items"), "quarantine.items"),
         "bytes": count(held.get("bytes"), "quarantine.bytes"),

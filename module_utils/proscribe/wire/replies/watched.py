@@ -14,18 +14,20 @@ from ...base.duration import moment_of
 from ...model.finding import BESIDE, WATCH
 from ...model.plan import CONTROLS
 from ...model.types.record import EndedProgram, Incident, Pause, Request, Watched
+from ...model.words import (
+    JOURNAL,
+    LONGEST_CAUSE,
+    LONGEST_REQUEST_REASON,
+    MOST_ENDED,
+    MOST_INCIDENT_RULES,
+    MOST_INCIDENT_USERS,
+    MOST_INCIDENTS,
+    MOST_REQUESTS,
+    REQUEST_ANSWERS,
+    REQUEST_ID,
+)
 from .shapes import GREATEST, MANY, TOKEN, Unusable, count, cut, flag, line, listed, mapping, name, said
 
-MOST_INCIDENTS = 200
-MOST_ENDED = 200
-MOST_USERS = 20  # of one incident
-MOST_RULES = 20  # of one incident
-JOURNAL = "journal"  # what lines of the journal that are none are left out of
-CAUSE = 300  # characters of what was found
-MOST_REQUESTS = 100
-ANSWERS = ("granted", "refused", "ended")  # to a request
-REASON = 300  # characters of a reason, as a user or root typed it
-ID = re.compile("[0-9a-f]{16}")
 MOMENT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 Item = TypeVar("Item")
@@ -85,17 +87,17 @@ def _incident(value: object) -> Incident:
     rules = listed(rule_name, given.get("rules"), "rules")
     if not rules or len({rule.partition("/")[0] for rule in rules}) > 1:
         raise Unusable("an incident is of no control, or of several")
-    left_out = _sum(given.get("rules_left_out", 0), len(rules[MOST_RULES:]), "rules_left_out")
+    left_out = _sum(given.get("rules_left_out", 0), len(rules[MOST_INCIDENT_RULES:]), "rules_left_out")
     return {
         "control": rules[0].partition("/")[0],
-        "cause": line(given.get("cause"), "cause", CAUSE),
-        "rules": rules[:MOST_RULES],
+        "cause": line(given.get("cause"), "cause", LONGEST_CAUSE),
+        "rules": rules[:MOST_INCIDENT_RULES],
         "rules_left_out": left_out,
         "first": first,
         "last": last,
         "times": times,
         "corrected": corrected,
-        "users": users[:MOST_USERS],
+        "users": users[:MOST_INCIDENT_USERS],
     }
 
 
@@ -125,17 +127,17 @@ def _ended(value: object) -> EndedProgram:
 def _request(value: object) -> Request:
     given = mapping(value, "a request")
     id_ = given.get("id")
-    if not isinstance(id_, str) or not ID.fullmatch(id_):
+    if not isinstance(id_, str) or not REQUEST_ID.fullmatch(id_):
         raise Unusable(f"{said(id_)} is no id of a request")
     request: Request = {
         "id": str(id_),
         "user": name(given.get("user"), "user", TOKEN),
         "service": name(given.get("service"), "service", TOKEN),
-        "reason": line(given.get("reason"), "reason", REASON),
+        "reason": line(given.get("reason"), "reason", LONGEST_REQUEST_REASON),
         "at": _moment(given.get("at"), "at"),
     }
     if (answer := given.get("answer")) is not None:
-        if answer not in ANSWERS:
+        if answer not in REQUEST_ANSWERS:
             raise Unusable(f"{said(answer)} is no answer to a request")
         request["answer"] = str(answer)
     return request
@@ -144,7 +146,7 @@ def _request(value: object) -> Request:
 def _frozen(given: Mapping[Any, Any]) -> Pause:
     return {
         "until": _moment(given.get("until"), "watch.frozen.until"),
-        "reason": line(given.get("reason"), "watch.frozen.reason", REASON),
+        "reason": line(given.get("reason"), "watch.frozen.reason", LONGEST_REQUEST_REASON),
         "by": name(given.get("by"), "watch.frozen.by", TOKEN),
     }
 

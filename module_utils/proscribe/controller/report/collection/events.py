@@ -273,8 +273,7 @@ class Collector:
             merged = mark_repaired(records[0], records[1])
             evaluated = max(merged["rules_evaluated"], len(merged["rules"]))
             rules = self._shared(merged["rules"])
-            named: Record = {**merged, "host": records[1]["host"], "reason": records[1]["reason"]}
-            records[:2] = [{**named, "rules_evaluated": evaluated, "rules": rules}]
+            records[:2] = [{**merged, "host": records[1]["host"], "rules_evaluated": evaluated, "rules": rules}]
         if not records:
             return []
         records[-1] = self._with_earlier(records[-1])
