@@ -1,6 +1,6 @@
 """Where the configurations of resolvers name the servers that they ask.
 
-`python tests/derived` writes this file from what the backends declare (dns/backends/declaration.py).
+`tests/tool python tests/derived` writes this file from what the backends of dns declare (declaration.py).
 """
 
 from __future__ import annotations

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ...base.mappings import TypedDict
-
-if TYPE_CHECKING:
-    pass
-
+from .quarantine import Broken, Done, Item
 from .record import Evidence, Observed
 
 
@@ -84,45 +79,13 @@ class ChangeAnswer(Answer, total=False):
     pending: Pending | str  # the controller takes the token alone
 
 
-class QuarantineItem(TypedDict):
-    """Something in a host's quarantine."""
-
-    id: str
-    group: str
-    services: list[str]
-    bytes: int
-    finished: bool
-    path: str
-    whole: str
-    kind: str
-    taken_at: str
-    owner: str
-    place_of: str
-    kept_until: str
-
-
-class BrokenItem(TypedDict):
-    """What is no item of a quarantine, and why."""
-
-    id: str
-    why: str
-
-
-class Outcome(TypedDict):
-    """Whether an item was restored or pruned, and why not."""
-
-    id: str
-    done: bool
-    why: str
-
-
 class QuarantineAnswer(Answer, total=False):
     """What `quarantine` answers: of a list, or of what was done."""
 
-    items: list[QuarantineItem]
-    broken: list[BrokenItem]
+    items: list[Item]
+    broken: list[Broken]
     left_out: int
-    outcomes: list[Outcome]
+    outcomes: list[Done]
     actions: list[str]
     diff: list[Difference]
 

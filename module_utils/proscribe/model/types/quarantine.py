@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...base.mappings import TypedDict
 
 if TYPE_CHECKING:
-    from typing import Annotated, NotRequired
+    from typing import Annotated
 
     from ..words import OUTLOOKS, QUARANTINE_LIST_SCHEMA
     from .annotations import Count, Keywords, QuarantinedKind, QuarantineId
@@ -43,15 +43,6 @@ class Done(TypedDict):
     id: str
     done: bool
     why: str  # it was not done
-
-
-class QuarantineAnswer(TypedDict):
-    """What a host answers: a list of its quarantine, or what was done there."""
-
-    items: NotRequired[list[Item]]
-    broken: NotRequired[Annotated[list[Broken], "Folders whose manifests cannot be read"]]
-    left_out: NotRequired[int]  # how many more items there are than one answer has room for
-    outcomes: NotRequired[list[Done]]
 
 
 class NextRun(TypedDict):

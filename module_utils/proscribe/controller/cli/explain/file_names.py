@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from ....host.controls.apps.portable import appimage
 from ....host.controls.apps.portable.names import Names
@@ -52,7 +51,7 @@ def fitting(word: str, names: Names) -> Iterator[tuple[str, str]]:
 
 def of_catalogue(catalogue: Catalogue) -> Names:
     """The names of all services of a catalogue, restricted or not."""
-    found: dict[str, Mapping[str, Any]] = {id_: IDENTIFIERS["apps"](one) for id_, one in catalogue.services.items()}
+    found = {id_: IDENTIFIERS["apps"](one) for id_, one in catalogue.services.items()}
     return Names({id_: entry for id_, entry in found.items() if entry})
 
 

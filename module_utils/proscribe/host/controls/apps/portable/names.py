@@ -9,7 +9,7 @@ from .....model.plan import once
 from . import appimage
 
 if TYPE_CHECKING:
-    from .....model.types.plan import Entry
+    from .....model.types.plan import Entry, Identifiers
 
 # Where users put single programs: there an AppImage is recognised without its suffix.
 PROGRAM_FOLDERS = ("", "/bin", "/.local/bin", "/opt", "/Applications", "/AppImages", "/Apps", "/Desktop", "/Downloads")
@@ -26,7 +26,7 @@ SHARED = frozenset(
 class Names:
     """The names to scan for, each with its services."""
 
-    def __init__(self, services: Mapping[str, Entry], homes: Iterable[str] = ()) -> None:
+    def __init__(self, services: Mapping[str, Identifiers], homes: Iterable[str] = ()) -> None:
         # Directories of many things: an AppImage there may have lost its suffix, and none of them is an app's own.
         self.program_folders = {*SYSTEM_FOLDERS, *(home + folder for home in homes for folder in PROGRAM_FOLDERS)}
         self.programs: dict[str, list[str]]

@@ -1,7 +1,7 @@
 """What a backend is to the rest of the code: `DECLARED` of its file, and the functions of `Backend` beside it.
 
-`python tests/derived` writes what hosts have of it: the list of backends (registry.py), and where the servers are named
-that their resolvers ask (../../forwarders.py, for the firewall).
+`tests/tool python tests/derived` writes what hosts have of it: the list of backends (registry.py), and where the
+servers are named that their resolvers ask (../../forwarders.py, for the firewall).
 """
 
 from __future__ import annotations
