@@ -9,7 +9,7 @@ from .....model.plan import once
 from . import appimage
 
 if TYPE_CHECKING:
-    from .....model.types.plan import Entry, Identifiers
+    from .....model.types.plan import Identifiers
 
 # Where users put single programs: there an AppImage is recognised without its suffix.
 PROGRAM_FOLDERS = ("", "/bin", "/.local/bin", "/opt", "/Applications", "/AppImages", "/Apps", "/Desktop", "/Downloads")
@@ -99,7 +99,7 @@ class Names:
         return name in self.folders[service] or service in self.stems.get(appimage.stem(name), ())
 
 
-def _by_kind(services: Mapping[str, Entry]) -> tuple[Any, ...]:
+def _by_kind(services: Mapping[str, Identifiers]) -> tuple[Any, ...]:
     programs: dict[str, list[str]] = {}
     portable_apps: dict[str, list[str]] = {}
     windows: dict[str, dict[str, list[str]]] = {}
