@@ -62,6 +62,8 @@ def nothing_known() -> str:
     """The services that are restricted and of which no control has anything."""
     services = load([CATALOG]).services.values()
     found = [one.id for one in services if one.enforce and not any(find(one) for find in IDENTIFIERS.values())]
+    if not found:
+        return "Some control has an identifier of every service that the ban enforces.\n"
     return f"No control has an identifier of {len(found)} services: {', '.join(f'`{id_}`' for id_ in found)}.\n"
 
 

@@ -11,6 +11,8 @@ from proscribe.controller.report.evaluation.advice import advice
 from proscribe.controller.report.evaluation.arithmetic import summarise
 from proscribe.controller.report.evaluation.reconcile import fleet_report
 from proscribe.controller.report.evaluation.unobserved import BEGUN, CORRECTED
+from proscribe.controller.report.page.breakdown import break_down
+from proscribe.controller.report.page.facts import suggestions
 from proscribe.controller.report.storage import corrected, journal
 from proscribe.model.finding import Finding, judge
 
@@ -179,6 +181,15 @@ def test_begun_is_named_as_such_by_the_next_run(tmp_path):
     published(tmp_path, collected(OBSERVED, BEGINS, id=EARLIER))
     record = published(tmp_path, collected(("answered", GOOD), mode="audit", id=LATER))
     assert record["rules"][0]["reason"] == f"{BEGUN} by {EARLIER}; compliant now"
+
+
+def test_the_page_proposes_what_the_terminal_does_for_a_host_that_was_not_observed_again():
+    fleet = collected(OBSERVED, BEGINS, REMOVED).fleet()
+    report = fleet_report(run(["web01"], "enforce", policies=POLICIES), fleet, "2026-11-25T00:31:00Z")
+    parts = break_down(iter(fleet.records), {}, {}, "2026-11-25T00:31:00Z", ())
+    assert fleet.records[0]["not_observed_again"] == ["apps"]
+    assert suggestions(report, parts, "") == advice(report, fleet.records)
+    assert any("ask web01 again" in one.text for one in advice(report, fleet.records))
 
 
 HERE = journal.here()

@@ -114,7 +114,8 @@ def natural(name: str) -> tuple[object, ...]:
 
 
 def _without_rules(record: Record) -> Record:
-    return {
+    """What the page and its advice need of a record beside its rules, which the groups have."""
+    found: Record = {
         "schema": record["schema"],
         "host": record["host"],
         "state": record["state"],
@@ -131,6 +132,9 @@ def _without_rules(record: Record) -> Record:
         "actions": record.get("actions") or [],
         "duration_ms": record["duration_ms"],
     }
+    if unobserved := record.get("not_observed_again"):
+        found["not_observed_again"] = unobserved
+    return found
 
 
 def _since(host: str, parts: Iterable[int], grouping: Grouping, since: Since, finished: str) -> dict[int, str]:
