@@ -11,6 +11,7 @@ from typing import Any
 from proscribe.controller.cli import explain, inventory
 from proscribe.controller.cli.explain import answering, printing
 from proscribe.controller.cli.explain.question import read
+from proscribe.controller.cli.explain.reasons.reason import AUDITED, BLOCKED, DEPENDS
 from proscribe.controller.compile.plans.hosts import compile_hosts
 
 
@@ -57,5 +58,5 @@ def closed(answer: str) -> bool:
     """Whether an answer says that something cannot be reached; one that leaves it open to what the host is like does
     not say it.
     """
-    assert answer not in (explain.DEPENDS, explain.AUDITED), answer
-    return answer == explain.BLOCKED
+    assert answer not in (DEPENDS, AUDITED), answer
+    return answer == BLOCKED

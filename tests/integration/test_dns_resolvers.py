@@ -16,7 +16,7 @@ from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import dns
-from proscribe.host.controls.dns import desired, rendering
+from proscribe.host.controls.dns import desired, rendering, switching
 from proscribe.host.controls.dns.backends import dnsmasq, unbound
 from proscribe.host.system import ControlError
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Verdict
@@ -171,7 +171,7 @@ def test_a_resolver_that_does_not_come_back_gets_its_old_file_back(made: MadeHos
 def test_a_file_that_cuts_other_names_is_taken_back(
     made: MadeHost, upstream: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dns.switching, "PATIENCE", 1.5)
+    monkeypatch.setattr(switching, "PATIENCE", 1.5)
     made.enforce()
     before = made.tree()
     more = plan(wechat=["wechat.com"], signal=["signal.org"])

@@ -29,8 +29,8 @@ from browser_setup import PROJECT, enforce, lift, made_tree, put, visits
 from conftest import layers
 from explained import Explained
 from patience import LONGEST
-from proscribe.controller.cli import explain, export
-from proscribe.controller.cli.explain.reasons.reason import STATUSES
+from proscribe.controller.cli import export
+from proscribe.controller.cli.explain.reasons.reason import AUDITED, BLOCKED, DEPENDS, OPEN, STATUSES
 from proscribe.controller.compile.catalogue.known_good import read_lists
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.host.controls.browser.rendering import Name, covers, name
@@ -266,9 +266,9 @@ class Answer(NamedTuple):
             if text.startswith(FAMILIES.get(point, NOBODY)):
                 return text.endswith("blocks it")
         others = [one["answer"] for one in self.reasons if one["text"] not in cannot]
-        status = min(others, key=STATUSES.index, default=explain.OPEN) if cannot else self.status
-        assert status not in (explain.DEPENDS, explain.AUDITED), self
-        return status == explain.BLOCKED
+        status = min(others, key=STATUSES.index, default=OPEN) if cannot else self.status
+        assert status not in (DEPENDS, AUDITED), self
+        return status == BLOCKED
 
 
 def stated(point: str, word: str, answer: Answer, left_out: Sequence[Mapping[str, str]], listed: set[str]) -> bool:
@@ -329,15 +329,13 @@ def test_what_manifests_say_of_differences_occurs_and_is_needed(
 ) -> None:
     control, format_ = POINTS[point]
     other = {
-        word
-        for word, closed in refused[point].items()
-        if closed != (policy.says(STRICT, word)[control] == explain.BLOCKED)
+        word for word, closed in refused[point].items() if closed != (policy.says(STRICT, word)[control] == BLOCKED)
     }
     assert bool(other) == (point in DIFFERENT), other
     if format_ and control != "firewall":
         for word in (OF_OTHER_NAME, WITH_HOURS_NAME):  # closed for both, since one of them may not have it
             assert refused[point][word]
-            assert policy.says(OTHER, word)[control] != explain.BLOCKED
+            assert policy.says(OTHER, word)[control] != BLOCKED
 
 
 FED = {point.format: name for name, point in POINTS.items() if point.format}
@@ -348,7 +346,7 @@ def test_a_point_answers_as_explain_says_of_what_is_fed(
     refused: dict[str, Closed], policy: Exported, format_: str
 ) -> None:
     found = refused[FED[format_]]
-    expected = {word: explain.BLOCKED if closed else explain.OPEN for word, closed in found.items()}
+    expected = {word: BLOCKED if closed else OPEN for word, closed in found.items()}
     assert {word: policy.fed(STRICT, word)[format_] for word in found} == expected
 
 
@@ -358,7 +356,7 @@ def test_there_are_300_addresses_and_they_are_what_they_are_called(policy: Expor
     for case in chosen:
         says = policy.says(STRICT, case.word)
         control = ("firewall",) if is_address(case.word) else ("dns", "browser")
-        closed = any(says[one] == explain.BLOCKED for one in control)
+        closed = any(says[one] == BLOCKED for one in control)
         if MEANT[case.kind] not in (None, closed):
             wrong[case] = says
     assert wrong == {}

@@ -21,8 +21,7 @@ from typing import Any
 import pytest
 import yaml
 from explained import Explained, closed
-from proscribe.controller.cli import explain
-from proscribe.controller.cli.explain.reasons.reason import REPORTED
+from proscribe.controller.cli.explain.reasons.reason import BLOCKED, DEPENDS, OPEN, REPORTED
 from reach_cases import (
     ADDRESSES,
     CLOSED_ADDRESSES,
@@ -179,7 +178,7 @@ def test_an_address_is_reached_unless_explain_says_that_it_is_blocked(seen: Seen
             for probe in connections(*place):
                 assert (probe, reached[probe] == "ok") == (probe, blocked if other else not blocked), role
     if case in NAMES and some_blocked:  # of a name, explain cannot know where it leads
-        assert policy.says(BACKENDS[0], case)["firewall"] == explain.DEPENDS
+        assert policy.says(BACKENDS[0], case)["firewall"] == DEPENDS
 
 
 def test_what_own_rules_do_to_guests_only_is_among_the_reasons(policy: Policy) -> None:
@@ -202,8 +201,8 @@ def test_where_it_depends_on_the_host_a_filter_blocks_and_the_hosts_file_does_no
     for name in NAMES:
         by_filter, by_file = (closed(policy.says(backend, name)["dns"]) for backend in ("unbound", "hosts"))
         answer = policy.says("auto", name)["dns"]
-        assert (answer == explain.DEPENDS) == (by_filter and not by_file), name
-        assert (answer == explain.BLOCKED) == (by_filter and by_file), name
+        assert (answer == DEPENDS) == (by_filter and not by_file), name
+        assert (answer == BLOCKED) == (by_filter and by_file), name
 
 
 def test_there_are_thirty_cases_of_either_kind_and_they_are_what_they_are_called(policy: Policy) -> None:
@@ -215,7 +214,7 @@ def test_there_are_thirty_cases_of_either_kind_and_they_are_what_they_are_called
     )
     innocent = (*INNOCENT_NAMES, *INNOCENT_ADDRESSES)
     answers = {word: {policy.says("dnsmasq", word)[control] for control in ("dns", "firewall")} for word in innocent}
-    left = {explain.OPEN, REPORTED}  # facebook.com is a social network, which is only reported
+    left = {OPEN, REPORTED}  # facebook.com is a social network, which is only reported
     assert {word: found for word, found in answers.items() if not found <= left} == {}
     assert min(len(CLOSED_NAMES) + len(CLOSED_ADDRESSES), len(innocent)) >= 30
 

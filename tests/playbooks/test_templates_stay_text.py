@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from checkout import PROJECT, Ended, proscribe
-from proscribe.controller.cli import scheduled
+from proscribe.controller.cli.scheduled import sending
 from proscribe.controller.report import request_news
 from proscribe.controller.report.storage import requests_file
 
@@ -149,7 +149,7 @@ def test_no_text_of_a_host_or_its_user_is_run_where_it_is_sent(
     notification = request_news.notification([evil], {}, desk.evil)
     hook = f"http://127.0.0.1:{chat.server_port}/"
     (tmp_path / "inventory/group_vars/all.yml").write_text(json.dumps({"proscribe_notify": {"webhook": hook}}))
-    assert scheduled._send(notification, ["-i", str(tmp_path / "inventory")])
+    assert sending.send(notification, ["-i", str(tmp_path / "inventory")])
     assert not desk.mark.exists(), "it was run"
     ((request,),) = [got["requests"] for got in chat.got]
     assert (request["reason"], request["user"]) == (desk.evil, desk.evil)

@@ -38,7 +38,7 @@ WAIVER = {
 }
 
 
-def explained(folder: Path, text: str, *waivers: dict[str, Any]) -> tuple[Subject, list[explain.Group]]:
+def explained(folder: Path, text: str, *waivers: dict[str, Any]) -> tuple[Subject, list[answering.Group]]:
     question_ = question(folder, HOSTS, **GROUPS)
     (folder / "waivers").mkdir(exist_ok=True)
     (folder / "approvers.yml").write_text("press: {head: b}\n")
