@@ -5,6 +5,8 @@ may have. Identifiers are those that a file defines: names of functions, classes
 modules; a name of somebody else's library is theirs. Messages are the texts in the code, the playbooks, the roles and
 the templates. Comments, docstrings and the names of tests are sentences, too, so no phrase of a message is in them, but
 for what is in backticks, which is quoted. Documents are edited by reading, not by a list.
+
+A sentence of a comment or a docstring in what is delivered has at most 25 words.
 """
 
 from __future__ import annotations
@@ -28,6 +30,11 @@ TEXTS = (".yml", ".j2", ".sh", ".js")
 _COMMENT = re.compile(r"(?:^|\s)(?:#|//).*")
 _QUOTED = re.compile(r"`[^`\n]*`")
 _SCRIPT = re.compile(rb"#!\S+(?:env )?\S*python")
+# What is laid out in columns, or shows the shape of data, has no sentences.
+_COLUMNS = re.compile(r"^\s*\S+(?: \S+)? {2,}\S|[{}]", re.MULTILINE)
+_WORD = re.compile(r"[\w'/.-]+")
+_SENTENCE_END = re.compile(r"(?<=[.!?:])\s+")
+MOST_WORDS = 25
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
@@ -133,6 +140,35 @@ def sentences(content: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.name.replace("_", " ")
 
 
+def paragraphs(content: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """(line, text) of the paragraphs of docstrings, and of comments that follow each other in lines of their own."""
+    for node in ast.walk(tree):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and (text := ast.get_docstring(node, clean=False)):
+            yield from ((node.body[0].lineno, one) for one in re.split(r"\n\s*\n", text))
+    begun, last, lines = 0, 0, []
+    for token in tokenize.generate_tokens(io.StringIO(content).readline):
+        if token.type != tokenize.COMMENT:
+            continue
+        if lines and not (token.start[0] == last + 1 and token.line.lstrip().startswith("#")):
+            yield begun, " ".join(lines)
+            lines = []
+        begun, last = begun if lines else token.start[0], token.start[0]
+        lines.append(token.string.lstrip("#: "))
+    if lines:
+        yield begun, " ".join(lines)
+
+
+def too_long(path: str, content: str, tree: ast.Module) -> Iterator[Found]:
+    """The sentences with too many words."""
+    for number, paragraph in paragraphs(content, tree):
+        if not _COLUMNS.search(paragraph):
+            for sentence in _SENTENCE_END.split(" ".join(_QUOTED.sub("X", paragraph).split())):
+                words = len(_WORD.findall(sentence))
+                if words > MOST_WORDS:
+                    yield Found(path, number, f"{words} words in {sentence[:80]!r}", f"at most {MOST_WORDS}")
+
+
 def in_messages(path: str, lines: Iterator[tuple[int, str]], of: Sequence[Term]) -> Iterator[Found]:
     """What is said otherwise in some texts; one that is only the phrase is a value, as a class of the catalogue is."""
     for number, line in lines:
@@ -152,6 +188,7 @@ def found_in(files: Mapping[str, bytes], of: Sequence[Term]) -> Iterator[Found]:
             yield from in_messages(path, sentences(content.decode(), tree), of)
             if own:
                 yield from in_messages(path, texts(tree), of)
+                yield from too_long(path, content.decode(), tree)
         elif own and path.endswith(TEXTS):
             lines = enumerate((_COMMENT.sub("", line) for line in content.decode().split("\n")), 1)
             yield from in_messages(path, iter(lines), of)

@@ -63,6 +63,28 @@ def test_messages_are_the_texts_of_code_and_playbooks(path: str, text: str, foun
     assert len(list(terms.found_in({path: text.encode()}, TERMS))) == found
 
 
+LONG = "word " * 26
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        (f"# {LONG}", [1]),
+        (f"# {'word ' * 25}", []),
+        (f"x = 1\n# {'word ' * 13}\n# {'word ' * 13}", [2]),
+        (f"# {'word ' * 13}\nx = 1\n# {'word ' * 13}", []),
+        (f"# {'word ' * 13}. {'word ' * 13}", []),
+        (f"# {'word ' * 20} `{LONG}`", []),
+        (f'def f():\n    """Short.\n\n    {LONG}\n    """', [2]),
+        (f'"""name    {LONG}"""', []),
+        (f'"""It has {{{LONG}}}"""', []),
+        (f"x = '{LONG}'", []),
+    ],
+)
+def test_a_sentence_of_too_many_words_is_found(code: str, found: list[int]) -> None:
+    assert [one.line for one in terms.too_long("a.py", code, ast.parse(code))] == found
+
+
 def test_a_finding_says_where_and_what_we_say() -> None:
     assert str(Found("a.py", 7, "told", "logged")) == "a.py:7: told; we say: logged"
 

@@ -74,7 +74,7 @@ def collect(
     connections: Sequence[tuple[str, int]] = (),
     askers: Sequence[int] = (),
 ) -> Exemptions:
-    """The management exemptions of a host. `boot_file` is what an earlier run left (""); an enforcing run adds
+    """The management exemptions of a host. `boot_file` is what an earlier run left (""). An enforcing run adds
     `resolve`, and its control connections (address of the other side, port on this one). `askers` are those of
     `forced_dns`.
     """
