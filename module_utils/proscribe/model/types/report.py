@@ -127,9 +127,11 @@ class RolloutReport(TypedDict):
     allow: Annotated[
         dict[str, int | str], "What proscribe_max_change has to be for all of them, where that was the reason"
     ]
-    set_aside: Annotated[
-        list[HostWhy],
-        "The hosts that were left as found, so that the others could be corrected; set_aside.txt names them",
+    set_aside: NotRequired[
+        Annotated[
+            list[HostWhy],
+            "The hosts that were left as found, so that the others could be corrected; set_aside.txt names them",
+        ]
     ]
 
 

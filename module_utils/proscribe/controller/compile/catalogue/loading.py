@@ -144,7 +144,7 @@ def load(directories: Sequence[Path]) -> Catalogue:
     content: list[object] = [{id_: entry.data for id_, entry in same.items()} for same in (services, browsers)]
     content.append({id_: one.values for id_, one in of_feeds.items() if one})
     return Catalogue(
-        services=_made(Service, map(_service, services.values())),
+        services=dict(sorted(_made(Service, map(_service, services.values())).items())),
         browsers=_made(Browser, (entry.data for entry in browsers.values())),
         feeds={id_: one for id_, one in sorted(of_feeds.items()) if one},
         version=hashlib.sha256(canonical(content).encode()).hexdigest()[:12],
@@ -228,13 +228,12 @@ def _windows_programs(paths: Sequence[str]) -> Iterator[str]:
 
 
 def _made(kind: type[Made], all_values: Iterable[Mapping[str, object]]) -> dict[str, Made]:
-    """The objects of a dataclass, by id, out of values by field; what a field has none of is empty."""
+    """The objects of a dataclass, by id and in order, out of values by field; what a field has none of is empty."""
     empty: dict[str, object] = {
         one.name: "" if one.type == "str" else () if str(one.type).startswith(_TUPLE) else {} for one in fields(kind)
     }
     rows = [[values.get(name, nothing) for name, nothing in empty.items()] for values in all_values]
-    found = {one.id: one for one in objects(kind, rows)}
-    return {id_: found[id_] for id_ in sorted(found)}
+    return {one.id: one for one in objects(kind, rows)}
 
 
 def objects(kind: type[Made], rows: Sequence[list[Any]]) -> list[Made]:

@@ -101,8 +101,8 @@ def _headline(report: Report, records: Sequence[Record], width: int, colours: bo
     if rollout := report.get("rollout"):
         if rollout["not_reached"] and not run.get("interrupted"):
             parts.append(f"stopped: {counted(rollout['not_reached'], 'host')} not corrected")
-        if rollout["set_aside"]:
-            parts.append(f"set aside: {counted(len(rollout['set_aside']), 'host')}")
+        if aside := rollout.get("set_aside"):
+            parts.append(f"set aside: {counted(len(aside), 'host')}")
     if run["mode"] == "check":
         parts.append("check mode: nothing was changed")
     worst = next((state for state in STATES if summary["hosts"][state]), UNKNOWN)
