@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import made_apps as made
 from hypothesis import strategies as st
+from made_users import untried
 
 GIGABYTE = 1 << 30
 MANY = 64  # times that a part of a file is repeated, or 30,000 times
@@ -166,6 +167,7 @@ PLACES = [
     ("{any}/{any}/{any}", "nested"),
     ("{any}", "elf"),
 ]
+PLACES += [(trace, "nested") for trace in untried(path for path, _ in PLACES)]
 KINDS = sorted(texts("x"))
 
 

@@ -18,9 +18,10 @@ SHOWN = {
     if path.startswith("docs/how-to/add-")
 }
 GUIDES = {path: parts for path, parts in SHOWN.items() if any(isinstance(part, File) for part in parts)}
+TESTS = ("tests/unit/controls", "tests/unit/enforcement_points", "tests/unit/schedule", "tests/unit/report")
 PARTS = (
     *(*FOR_DERIVED, "pyproject.toml", "tests/conftest.py", "tests/properties.py", "tests/suite"),
-    *("tests/unit/controls", "tests/unit/enforcement_points", "tests/unit/schedule", "tests/unit/report"),
+    *TESTS,
 )
 CODE = ("module_utils/", "playbooks/")
 PYTEST = "tests/tool pytest "
@@ -63,3 +64,20 @@ def test_what_a_guide_shows_is_all_that_has_to_be_written(path: str, tmp_path: P
     for arguments in (tests, *contracts):
         if arguments:
             run(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments)
+
+
+def test_what_the_guides_show_has_the_types_that_the_code_expects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test of a guide may replace a tool by a function that takes any argument. mypy compares each call."""
+    checkout = copied(PROJECT, tmp_path / "checkout", PARTS)
+    parts = [part for parts in GUIDES.values() for part in parts]
+    shown = [part for part in parts if isinstance(part, File) and part.name.endswith(".py")]
+    for file in shown:
+        (checkout / file.name).write_text(file.content)
+    written = [line.partition(":")[0] for line in run(checkout, "tests/derived").splitlines()]
+    names = [*(file.name for file in shown), *(name for name in written if name.endswith(".py"))]
+    assert len(names) >= 12
+    monkeypatch.setenv("MYPYPATH", ":".join(("module_utils", "tests", *TESTS)))
+    # Helpers of the tests have no types everywhere. What the files import is checked by `./proscribe test lint`.
+    run(checkout, "-m", "mypy", "--allow-untyped-calls", "--follow-imports=silent", *names)

@@ -90,9 +90,9 @@ def shown(value: object) -> str:
     if isinstance(value, Described):
         return str(value)
     if isinstance(value, Mapping):
-        return "a mapping"
+        return "a mapping" if value else "an empty mapping"
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return "a list"
+        return "a list" if value else "an empty list"
     text = ascii(value) if isinstance(value, str | bytes) else str(value)
     return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
 

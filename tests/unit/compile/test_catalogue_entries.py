@@ -122,6 +122,7 @@ BAD_ENTRIES = [
     ("[parrot]", "[]", 12, "packages.apt", [], LIST),
     ("[a test]", "", 13, "sources", "", LIST),
     ("[parrot]", "[{a: b}]", 12, "packages.apt[0]", {"a": "b"}, "one text"),
+    ("\n  apt: [parrot]", " {}", 11, "packages", {}, "at least one key out of apt"),
     ("\n  apt: [parrot]", " [parrot]", 11, "packages", ["parrot"], "a mapping with keys out of apt"),
     ("[parrot]", "[parrot, parrot]", 12, "packages.apt[1]", "parrot", "every item once; this one is a duplicate"),
     ("", UNVERIFIED, 16, "unverified.packages.apt[0]", "parrot", "a value that packages does not have already"),
@@ -159,7 +160,7 @@ BAD_ENTRIES = [
     ("", "notes: " + "[" * 20 + "]" * 20, 14, ANY, "more than 8 levels", "a list or mapping that is"),
     (GOOD, "- a\n", 1, "", ["a"], "a mapping with keys out of id, name"),
     (GOOD, "word\n", 1, "", "one text", "a mapping with keys out of id, name"),
-    (GOOD, "{}\n", 1, "", {}, "a mapping with keys out of id, name"),
+    (GOOD, "{}\n", 1, "", {}, "at least one key out of id, name"),
     ("", "---\na: b\n", 14, "", "a syntax error (but found another document)", "valid YAML"),
 ]
 

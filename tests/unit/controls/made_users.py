@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from proscribe.host.controls.apps.systems.each_place import joined
 from proscribe.host.controls.apps.systems.package import Package, PackageSystem
+from proscribe.host.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host.system import Host, User
 
 ALICE = User("alice", 1000, 1000, "/home/alice")
@@ -35,3 +37,13 @@ def everywhere(system: PackageSystem, host: Host, ids: AbstractSet[str]) -> tupl
     answers = [system.query(host, ids), *(system.query_of(host, user, ids) for user in host.users())]
     unseen = [blind for _, blind in answers if blind]
     return [package for found, _ in answers for package in found], joined(unseen)
+
+
+def untried(paths: Iterable[str]) -> list[str]:
+    """The first trace in a home of each package system of which no path is at or below a trace.
+
+    A test of some places of homes tries these as well. So a new package system is in it, without a change of the test.
+    """
+    known = [f"{path}/" for path in paths]
+    traces = [[trace[2:] for trace in system.traces if trace[0] == "~"] for system in ON_DEMAND]
+    return [of[0] for of in traces if of and not any(path.startswith(f"{one}/") for one in of for path in known)]

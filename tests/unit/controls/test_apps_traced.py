@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,28 +11,31 @@ from types import SimpleNamespace
 
 import proscribe
 import pytest
+from derived.package_systems import declared
 from made_users import ALICE, put, tree
 from proscribe.host.controls.apps.systems.on_demand import OnDemand
 from proscribe.host.controls.apps.systems.package import Block
-from proscribe.host.controls.apps.systems.registry import BY_NAME, ON_DEMAND
+from proscribe.host.controls.apps.systems.registry import BY_NAME, ON_DEMAND, SYSTEMS
 from proscribe.host.system import ControlError, Host, Process, Unseen
 
 PROGRAM = """
+import json
 import sys
 sys.path.insert(0, sys.argv[1])
 from proscribe.host.controls.apps.observed import observe_apps
 from proscribe.host.system import Host
-packages = {key: ["x-y.z"] for key in ("conda", "nix", "guix", "brew", "brew_cask", "android", "pip")}
+packages = {key: ["x-y.z"] for key in json.loads(sys.argv[3])}
 entry = {"name": "x", "mode": "enforce", "packages": packages, "processes": [], "paths": []}
 observe_apps(Host(sys.argv[2]), {"mode": "enforce", "services": {"x": entry}, "settings": {}})
 print(*sorted(name.rpartition(".")[2] for name in sys.modules if name.startswith("proscribe.host.controls.apps.")))
 """
-FEW = {"conda", "nix", "guix", "brew", "waydroid", "store_paths"}
+FEW = {one.file for one in declared() if one.declared.traces} | {"store_paths"}
 
 
 def loaded(root: Path) -> set[str]:
     source = Path(proscribe.__file__).parents[1]
-    command = [sys.executable, "-I", "-c", PROGRAM, str(source), str(root)]
+    keys = json.dumps([system.CATALOGUE_KEY for system in SYSTEMS])
+    command = [sys.executable, "-I", "-c", PROGRAM, str(source), str(root), keys]
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 

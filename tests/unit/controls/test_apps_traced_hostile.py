@@ -1,5 +1,5 @@
-"""What a user makes of the places of uv, conda, Nix, Homebrew and Waydroid costs a bounded amount, and hides nothing of
-others.
+"""What a user makes of the places of uv, and of package systems that leave traces, costs a bounded amount, and hides
+nothing of others.
 
 The test observes all apps of a test directory.
 """
@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made_users import ALICE, BOB, put, tree
+from made_users import ALICE, BOB, put, tree, untried
 from proscribe.host.controls.apps.observed import observe_apps
+from proscribe.host.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host.system import Host
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes other users' files")
@@ -22,14 +23,25 @@ HOME = "/home/alice"
 UV = ".local/share/uv/tools/telethon/lib/python3.13/site-packages/telethon-1.dist-info/METADATA"
 CONDA = "miniconda3/conda-meta/telethon-1-0.json"
 NIX = ".local/state/nix/profiles"
-KEYS = {"pip": "telethon", "conda": "telethon", "nix": "telethon", "guix": "telethon", "brew": "telethon"}
+PLACES = (
+    UV,
+    CONDA,
+    ".conda/environments.txt",
+    f"{NIX}/profile",
+    f"{NIX}/profile-1-link",
+    ".linuxbrew/Cellar/telethon",
+    ".local/share/waydroid/data/data",
+    ".local/bin/telethon",
+    ".local/share/applications/waydroid.x.desktop",
+)
+PACKAGES = {key: ["telethon"] for key in ("pip", *(system.CATALOGUE_KEY for system in ON_DEMAND))}
 SECTION = {
     "mode": "enforce",
     "services": {
         "telegram": {
             "name": "Telegram",
             "mode": "enforce",
-            "packages": {**{key: [name] for key, name in KEYS.items()}, "android": ["org.telegram.messenger"]},
+            "packages": {**PACKAGES, "android": ["org.telegram.messenger"]},
             "processes": [],
             "paths": [],
         }
@@ -54,20 +66,7 @@ MADE: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", MADE)
-@pytest.mark.parametrize(
-    "path",
-    [
-        UV,
-        CONDA,
-        ".conda/environments.txt",
-        f"{NIX}/profile",
-        f"{NIX}/profile-1-link",
-        ".linuxbrew/Cellar/telethon",
-        ".local/share/waydroid/data/data",
-        ".local/bin/telethon",
-        ".local/share/applications/waydroid.x.desktop",
-    ],
-)
+@pytest.mark.parametrize("path", [*PLACES, *untried(PLACES)])
 def test_a_users_places_cost_a_bounded_amount_and_hide_nothing_of_others(tmp_path: Path, path: str, kind: str) -> None:
     root = tree(tmp_path)
     place = root / f"{HOME}/{path}".lstrip("/")

@@ -61,7 +61,8 @@ class Group:
 
     def check(self, value: object, path: KeyPath) -> Iterator[Mistake]:
         if not isinstance(value, dict) or not value:
-            yield path, value, f"a mapping with keys out of {', '.join(self.keys)}"
+            content = "at least one key out of" if value == {} else "a mapping with keys out of"
+            yield path, value, f"{content} {', '.join(self.keys)}"
             return
         for key in self.required:
             if key not in value:
