@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
 from derived.app_routes import HEAD, routes, table
 from derived.package_systems import declared
+from proscribe.host.controls.apps import systems
 from proscribe.host.controls.apps.systems.declaration import Claim, Route
 
 ROUTES = routes()
@@ -24,6 +26,14 @@ def test_every_package_system_has_a_row() -> None:
     assert [
         one.declared.name for one in declared() if WORDS.get(one.declared.name, one.declared.name) not in routes
     ] == []
+
+
+def test_a_system_that_leaves_traces_has_no_install_block() -> None:
+    """Its file is compiled only where something is installed, so nobody would ever ask it for one (on_demand.py)."""
+    traced = [one for one in declared() if one.declared.traces]
+    modules = {one.file: importlib.import_module(f"{systems.__name__}.{one.file}") for one in traced}
+    assert [name for name, module in modules.items() if hasattr(module, "block_parts")] == []
+    assert [route.route for one in traced for route in one.declared.routes if route.prevented] == []
 
 
 def functions_in(path: Path) -> set[str]:
