@@ -1,4 +1,4 @@
-"""The tables of docs/exports.md: the exports, and the clauses that they name."""
+"""What docs/exports.md says of the exports: the tables of them and of the clauses that they name."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ def all_formats() -> str:
     )
 
 
+def unusual() -> str:
+    left_out = [f"`{one.name}`" for one in formats().values() if not one.usual]
+    return f"All except {', '.join(left_out[:-1])} and {left_out[-1]} are written unless the inventory changes this.\n"
+
+
+def all_checks() -> str:
+    return table(("format", "checked with"), ((f"`{one.name}`", one.checked_by) for one in formats().values()))
+
+
 def all_clauses() -> str:
     return table(
         ("control", "framework", "clause", "about", "verified"),
@@ -26,4 +35,9 @@ def all_clauses() -> str:
     )
 
 
-DERIVED = (Part("docs/exports.md", all_formats, "exports"), Part("docs/exports.md", all_clauses, "clauses"))
+DERIVED = (
+    Part("docs/exports.md", all_formats, "exports"),
+    Part("docs/exports.md", unusual, "unusual"),
+    Part("docs/exports.md", all_clauses, "clauses"),
+    Part("docs/exports.md", all_checks, "checks"),
+)

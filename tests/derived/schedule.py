@@ -1,8 +1,9 @@
-"""Who can begin runs, in docs/scheduling.md."""
+"""What docs/scheduling.md has of the code: who can begin runs, and by which channels notifications go."""
 
 from __future__ import annotations
 
 from proscribe.controller.compile.restrictions import RESTRICTIONS
+from proscribe.controller.compile.restrictions.channels import channels
 from proscribe.controller.compile.restrictions.schedule_values import METHODS
 
 from .part import Part, described, table
@@ -35,4 +36,17 @@ def methods() -> str:
     return table(("`proscribe_schedule`", "who begins runs", "suits"), rows)
 
 
-DERIVED = (Part("docs/scheduling.md", methods, "ways"),)
+def all_channels() -> str:
+    return table(
+        ("channel", "its value", "for example", "in messages"),
+        (
+            (f"`{name}`", one.expected, f"`{one.example}`", "left out: it may be a secret" if one.secret else "shown")
+            for name, one in channels().items()
+        ),
+    )
+
+
+DERIVED = (
+    Part("docs/scheduling.md", methods, "ways"),
+    Part("docs/scheduling.md", all_channels, "channels"),
+)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from checkout import Ended
+from loopback import Loopback
 from made_fleet import Fleet
 
 pytestmark = [
@@ -20,42 +19,24 @@ pytestmark = [
 ]
 
 
-class Chat(http.server.BaseHTTPRequestHandler):
-    """A service that takes notifications; `server.codes` are what it answers, the last one for ever."""
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.got.append((self.headers["Content-Type"], json.loads(body)))  # type: ignore[attr-defined]
-        codes = self.server.codes  # type: ignore[attr-defined]
-        self.send_response(codes.pop(0) if len(codes) > 1 else codes[0])
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing on the tests' screen."""
-
-
 @pytest.fixture
-def chat() -> Iterator[Any]:
-    server: Any = http.server.HTTPServer(("127.0.0.1", 0), Chat)
-    server.got, server.codes = [], [204]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
+def chat() -> Iterator[Loopback]:
+    with Loopback() as server:
+        yield server
 
 
-def scheduled(fleet: Fleet, chat: Any, *options: str) -> Ended:
-    notify = json.dumps({"proscribe_notify": {"webhook": f"http://127.0.0.1:{chat.server_port}/hook?token=secret"}})
+def scheduled(fleet: Fleet, chat: Loopback, *options: str) -> Ended:
+    notify = json.dumps({"proscribe_notify": {"webhook": f"{chat.url}/hook?token=secret"}})
     return fleet.launch("scheduled", "drift", "--", "-i", "fleet", "--tags", "dns", "-e", notify, *options)
 
 
-def test_a_change_is_reported_once_and_what_goes_on_as_it_was_is_not(tmp_path: Path, chat: Any) -> None:
+def test_a_change_is_reported_once_and_what_goes_on_as_it_was_is_not(tmp_path: Path, chat: Loopback) -> None:
     fleet = Fleet(tmp_path, 2)
     ended = scheduled(fleet, chat)
     assert ended.code == 0, ended.said
-    ((kind, notification),) = chat.got
-    assert kind == "application/json"
+    (sent,) = chat.got
+    notification = sent.facts
+    assert sent.kind == "application/json"
     assert (notification["schema"], notification["number_of_hosts"]) == ("proscribe/notice/1", 2)
     assert notification["text"].startswith("Proscribe: 2 hosts corrected for the first time")
     assert {host["host"] for host in notification["hosts"]} == {"h1", "h2"}
@@ -68,13 +49,13 @@ def test_a_change_is_reported_once_and_what_goes_on_as_it_was_is_not(tmp_path: P
     fleet.hosts_file("h2").write_text("127.0.0.1 localhost\n")
     ended = scheduled(fleet, chat)
     assert ended.code == 0, ended.said
-    _, notification = chat.got[-1]
+    notification = chat.got[-1].facts
     assert (len(chat.got), [host["host"] for host in notification["hosts"]]) == (2, ["h2"])
     change = notification["hosts"][0]["changes"][0]
     assert change["state"] == "repaired" and change["found"] <= change["repaired"]
 
 
-def test_a_host_that_falls_silent_and_comes_back_is_reported_each_time(tmp_path: Path, chat: Any) -> None:
+def test_a_host_that_falls_silent_and_comes_back_is_reported_each_time(tmp_path: Path, chat: Loopback) -> None:
     fleet = Fleet(tmp_path, 2)
     scheduled(fleet, chat)
     fleet.interpreter("h1")
@@ -82,14 +63,14 @@ def test_a_host_that_falls_silent_and_comes_back_is_reported_each_time(tmp_path:
     for _ in range(2):  # what goes on is no news
         ended = scheduled(fleet, chat)
         assert ended.code == 2, ended.said
-    assert [notification["subject"] for _, notification in chat.got[1:]] == ["Proscribe: 1 host newly not compliant"]
+    assert [sent.facts["subject"] for sent in chat.got[1:]] == ["Proscribe: 1 host newly not compliant"]
     fleet.interpreter("h1")
     ended = scheduled(fleet, chat)
     assert ended.code == 0, ended.said
-    assert "answers again" in chat.got[-1][1]["text"]
+    assert "answers again" in chat.got[-1].facts["text"]
 
 
-def test_a_notice_that_cannot_be_sent_is_tried_again_then_told(tmp_path: Path, chat: Any) -> None:
+def test_a_notice_that_cannot_be_sent_is_tried_again_then_told(tmp_path: Path, chat: Loopback) -> None:
     fleet = Fleet(tmp_path, 1)
     chat.codes = [503, 204]
     ended = scheduled(fleet, chat)
@@ -102,7 +83,7 @@ def test_a_notice_that_cannot_be_sent_is_tried_again_then_told(tmp_path: Path, c
     assert fleet.corrected == {"h1"}
 
 
-def test_fed_exports_are_written_again_where_the_policy_is_another(tmp_path: Path, chat: Any) -> None:
+def test_fed_exports_are_written_again_where_the_policy_is_another(tmp_path: Path, chat: Loopback) -> None:
     fleet = Fleet(tmp_path, 1)
     place, mine = tmp_path / "served" / "rpz", tmp_path / "mine"
     mine.mkdir()
@@ -117,7 +98,7 @@ def test_fed_exports_are_written_again_where_the_policy_is_another(tmp_path: Pat
     says(place)
     ended = scheduled(fleet, chat)
     assert (ended.code, (place / "manifest.json").exists()) == (0, True), ended.said
-    assert [one["subject"] for _, one in chat.got][1:] == ["Proscribe: 1 export written again"]
+    assert [one.facts["subject"] for one in chat.got][1:] == ["Proscribe: 1 export written again"]
     ended = scheduled(fleet, chat)
     assert (ended.code, len(chat.got)) == (0, 2), "it is up to date"
 
@@ -125,7 +106,7 @@ def test_fed_exports_are_written_again_where_the_policy_is_another(tmp_path: Pat
     says(place, mine, proscribe_services_exclude=["whatsapp"])
     ended = scheduled(fleet, chat, "--limit", "h1")
     assert ended.code == 74, ended.said
-    notification = chat.got[-1][1]
+    notification = chat.got[-1].facts
     assert notification["subject"] == "Proscribe: 1 export not written, 1 export written again"
     assert [one["directory"] for one in notification["not_written"]] == [str(mine)]
     assert (

@@ -5,15 +5,12 @@ inventory are Ansible's own: whoever writes them may run anything.
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from checkout import PROJECT, Ended, proscribe
+from loopback import Loopback
 from proscribe.controller.cli.scheduled import sending
 from proscribe.controller.report import request_news
 from proscribe.controller.report.storage import requests_file
@@ -115,41 +112,17 @@ def test_no_text_of_a_stranger_is_run(tmp_path: Path) -> None:
     assert desk.evil in (tmp_path / "reports/latest/report.json").read_text(), "the text itself is in the report"
 
 
-class Chat(http.server.BaseHTTPRequestHandler):
-    """A service that takes notifications."""
-
-    def do_POST(self) -> None:
-        self.server.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))  # type: ignore[attr-defined]
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing on the tests' screen."""
-
-
-@pytest.fixture
-def chat() -> Iterator[Any]:
-    server: Any = http.server.HTTPServer(("127.0.0.1", 0), Chat)
-    server.got = []
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-def test_no_text_of_a_host_or_its_user_is_run_where_it_is_sent(
-    tmp_path: Path, chat: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_text_of_a_host_or_its_user_is_run_where_it_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A notification has the reasons of users and the names that hosts report. It arrives as they wrote it."""
     desk = Desk(tmp_path)
     monkeypatch.setenv("ANSIBLE_CONFIG", str(PROJECT / "ansible.cfg"))
     monkeypatch.setenv("HOME", str(tmp_path))  # Ansible keeps files there
     evil = REQUEST._replace(reason=desk.evil, user=desk.evil)
     notification = request_news.notification([evil], {}, desk.evil)
-    hook = f"http://127.0.0.1:{chat.server_port}/"
-    (tmp_path / "inventory/group_vars/all.yml").write_text(json.dumps({"proscribe_notify": {"webhook": hook}}))
-    assert sending.send(notification, ["-i", str(tmp_path / "inventory")])
+    with Loopback() as chat:
+        hook = {"proscribe_notify": {"webhook": f"{chat.url}/"}}
+        (tmp_path / "inventory/group_vars/all.yml").write_text(json.dumps(hook))
+        assert sending.send(notification, ["-i", str(tmp_path / "inventory")])
     assert not desk.mark.exists(), "it was run"
-    ((request,),) = [got["requests"] for got in chat.got]
+    ((request,),) = [sent.facts["requests"] for sent in chat.got]
     assert (request["reason"], request["user"]) == (desk.evil, desk.evil)

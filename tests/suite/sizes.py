@@ -49,6 +49,7 @@ _DNS = (f"{_CONTROLS}dns/*", "roles/dns_filter/*")
 _GROUP_POLICY = (f"{_CONTROLS}group_policy/*", "roles/group_policy/*", "module_utils/proscribe/controller/windows/*")
 _POINTS = ("module_utils/proscribe/controller/enforcement_points/*",)
 _REPORT = ("module_utils/proscribe/controller/report/*", "callback_plugins/*")
+_CHANNELS = ("playbooks/notify.yml", "playbooks/tasks/notify/*")
 _SCHEDULE = (
     "module_utils/proscribe/controller/cli/scheduled/*",
     "module_utils/proscribe/controller/schedule/*",
@@ -57,6 +58,7 @@ _SCHEDULE = (
     "roles/drift_schedule/*",
     "playbooks/schedule.yml",
     "playbooks/drift.yml",
+    *_CHANNELS,
 )
 _WATCH = ("module_utils/proscribe/host/watch*", "roles/host_watch/*", "module_utils/proscribe/wire/stored_watch.py")
 _SWEEP = (
@@ -212,6 +214,7 @@ TABLE = (
     ),
     Row("playbooks/test_automation_controller.py", CHANGED, _RUNS),
     Row("playbooks/test_beside_others.py", NIGHTLY, _REPORT),
+    Row("playbooks/test_channel_*.py", CHANGED, _CHANNELS),
     Row("playbooks/test_diff_word.py", CHANGED, _COMMANDS),
     Row("playbooks/test_failed_gate.py", CHANGED, _REPORT),
     Row("playbooks/test_named_reports.py", CHANGED, (*_REPORT, *_COMMANDS)),

@@ -97,6 +97,11 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
 
 
+def alternatives(words: Sequence[str]) -> str:
+    """Words as a choice: `mail`, `mail or webhook`, `mail, matrix or webhook`."""
+    return " or ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+
+
 def close_to(word: str, words: Iterable[str]) -> str:
     """The end of a message about a word that is none of `words`: `, did you mean 'x'?`, or "" if nothing is close."""
     close = difflib.get_close_matches(str(word), sorted(words), n=2, cutoff=0.7)

@@ -9,7 +9,14 @@ import pytest
 from made_export import AT, decision, plan
 from proscribe.controller.enforcement_points import manifest
 from proscribe.controller.enforcement_points.decision import decide
-from proscribe.controller.enforcement_points.declaration import HTTP, HTTPS, NO_PATHS, NotExportable, Rendered
+from proscribe.controller.enforcement_points.declaration import (
+    BY_TENANT,
+    HTTP,
+    HTTPS,
+    NO_PATHS,
+    NotExportable,
+    Rendered,
+)
 from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.model.plan import CONTROLS, RESTRICTED, sealed
 
@@ -70,6 +77,34 @@ def test_every_restricted_service_is_in_it_or_is_named_as_left_out(name: str) ->
         services = a_plan["controls"][control]["services"]
         assert {f"{control}/{id_}" for id_, entry in services.items() if entry["mode"] in RESTRICTED} <= said
     assert found.included
+
+
+PATHS = {"urls": ["www.corp.example/closed-path"], "allow": ["chat.example/open-path"]}
+
+
+def test_every_path_is_in_it_or_is_named_as_left_out(name: str) -> None:
+    """A path of a host that is open, and one that stays open on a blocked host."""
+    if "browser" not in FORMATS[name].controls:
+        pytest.skip("it has no addresses with paths")
+    a_plan = made()
+    a_plan["controls"]["browser"]["services"]["chat"].update(PATHS)
+    found = export(name, a_plan)
+    content, said = b"".join(found.files.values()), " ".join(one.what for one in found.left_out)
+    for path in ("/closed-path", "/open-path"):
+        written = any(path.encode(encoding) in content for encoding in ("ascii", "utf-16-le"))
+        assert written or path in said, path
+
+
+def test_its_head_names_what_it_leaves_open_for_tenants(name: str) -> None:
+    a_plan = made()
+    for control in ("browser", "dns"):
+        a_plan["controls"][control]["by_tenant"] = ["gmail"]
+    format_ = FORMATS[name]
+    about = decision(a_plan, format_.controls)
+    found = format_.render(about)
+    left_out = any(one.why == BY_TENANT for one in (*about.left_out, *found.left_out))
+    assert (b"tenants: gmail" in b"".join(found.files.values())) == left_out
+    assert left_out or "dns" not in format_.controls
 
 
 def test_what_is_waived_is_not_in_it(name: str) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import sys
 
 import fleets
 import pytest
+import watched_hosts
 from derived.exports import all_formats
 from export_fleet import ANSWERS, HOSTILE, STATE, exported, hostile_answers
 from proscribe.controller.compile.restrictions import PREFIX, PolicyErrors, read_restrictions
 from proscribe.controller.report import exports
 from proscribe.controller.report.exports import formats
-from proscribe.model.finding import WAIVED
+from proscribe.controller.report.exports.record_lines import HOST, Reader
+from proscribe.model.finding import COMPLIANT, WAIVED
+from proscribe.wire.replies.record import read
 
 # Names that no export has among its own words.
 ANSWERING = {f"{host}.example": answer for host, answer in ANSWERS.items()}
@@ -21,6 +25,10 @@ HOSTS = {f"{host}.example": state for host, state in STATE.items()}
 UNSERVED = {"switch01.example": "a network device"}
 # What an export is for may leave out hosts with nothing but that.
 WITHOUT = {"sarif_open": WAIVED}
+# These write what is no rule of a plan in another form: events of the kind `between` and the key `errors`, metrics such
+# as `watch_incidents` and `control_hosts`.
+RULES_OF_PLANS = ("events", "prometheus")
+OTHER_RULES = re.compile("watch/.*|.*/(error|refused)")
 
 
 def lost(directory, name):
@@ -45,6 +53,20 @@ def test_no_host_is_lost(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", formats())
+def test_no_rule_is_lost(tmp_path, name):
+    """Each rule that a host lists, and what happened on it between two runs."""
+    answers = {**ANSWERING, **{f"{host}.example": answer for host, answer in watched_hosts.HOSTS.items()}}
+    read_ = Reader()
+    lines = [line for host, answer in answers.items() for line in read_.read(read(host, answer)).rows]
+    rules = {line.rule for line in lines if line.state not in (COMPLIANT, WITHOUT.get(name))} - {HOST}
+    assert {"watch/closed-again", "watch/still-open", "watch/ended", "dns/error"} <= rules
+    if name in RULES_OF_PLANS:
+        rules = {rule for rule in rules if not OTHER_RULES.fullmatch(rule)}
+    text = exported(tmp_path, [name], answers, tuple(answers))[name]
+    assert sorted(rule for rule in rules if rule not in text) == []
+
+
+@pytest.mark.parametrize("name", formats())
 def test_a_host_that_is_silent_does_not_read_like_one_that_is_compliant(tmp_path, name):
     silent = exported(tmp_path, [name], {}, ("web01",))
     assert exported(tmp_path, [name], {"web01": fleets.clean_answer()}, ("web01",)) != silent
@@ -57,6 +79,12 @@ def test_nothing_of_a_host_can_be_anything_but_text(tmp_path, name):
     text = exported(tmp_path, [name], answers, tuple(answers))[name]
     assert HOSTILE not in text
     assert [character for character in set(text) if not character.isprintable()] in (["\n"], ["\r", "\n"], ["\n", "\r"])
+
+
+def test_the_documents_say_what_a_state_becomes_in_each(project):
+    _, _, section = (project / "docs/exports.md").read_text().partition("## What a state becomes\n")
+    words = re.findall(r"\w+", section.partition("\n## ")[0].lower())
+    assert [name for name in formats() if name not in words] == []
 
 
 # -- one more ----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import yaml
 
 from ....wire import installation
-from ...policy_errors import Described, Expected, close_to
+from ...policy_errors import Described, Expected, alternatives, close_to
 
 FOLDER = installation.PLAYBOOKS / "tasks/notify"
 
@@ -51,7 +51,7 @@ def read_notify(value: object) -> Mapping[str, str]:
         known = channels()
         channel = known.get(name)
         if channel is None:
-            raise Expected(f".{name}", name, f"{' or '.join(known)}{close_to(str(name), tuple(known))}")
+            raise Expected(f".{name}", name, f"{alternatives(list(known))}{close_to(str(name), tuple(known))}")
         if not isinstance(text, str) or not re.fullmatch(channel.value, text):
             raise Expected(f".{name}", Described("something else") if channel.secret else text, channel.expected)
     return {str(name): str(text) for name, text in value.items()}

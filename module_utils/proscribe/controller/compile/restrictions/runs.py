@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ...policy_errors import alternatives
 from ...rollout.limits import AUTO, read_batches, read_max_change, read_max_failures
 from ..reading.values import choice, length
 from . import schedule_values as scheduled
@@ -106,6 +107,6 @@ class Schedule:
     notify: Mapping[str, str] = variable(
         {},
         read_notify,
-        f"Where a scheduled run sends a notification of drift, by channel: {' or '.join(names())}; docs/scheduling.md. "
-        "In group_vars/all.yml.",
+        f"Where a scheduled run sends a notification of drift, by channel: {alternatives(names())}; "
+        "docs/scheduling.md. In group_vars/all.yml.",
     )

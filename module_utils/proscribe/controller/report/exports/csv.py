@@ -83,4 +83,4 @@ def _cells(line: Line) -> list[str]:
     ]
 
 
-FORMATS = (Format("csv", "report.csv", "spreadsheets, ad-hoc questions", Export),)
+FORMATS = (Format("csv", "report.csv", "spreadsheets, ad-hoc questions", Export, checked_by="Python's own reader"),)

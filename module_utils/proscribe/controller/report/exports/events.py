@@ -23,4 +23,14 @@ class Export(Events):
         super().__init__(report, changes, lambda event: stream.write(event.line + "\n"))
 
 
-FORMATS = (Format("events", "events.jsonl", "SIEM: one event a line", Export, make_from_history=Export, usual=False),)
+FORMATS = (
+    Format(
+        "events",
+        "events.jsonl",
+        "SIEM: one event a line",
+        Export,
+        make_from_history=Export,
+        usual=False,
+        checked_by="jsonschema; journald, rsyslog and logrotate on a machine that boots with systemd",
+    ),
+)

@@ -39,4 +39,7 @@ class Format(NamedTuple):
     write_fleet_state: Callable[[TextIO, Report, FleetState], None] | None = None
     # Where it also lists what changed: from what the history has of the run as well (None: it has nothing).
     make_from_history: Callable[[TextIO, Report, Transitions | None], Export] | None = None
-    usual: bool = True  # whether it is written where `proscribe_exports` is not set
+    # Whether each report has it where `proscribe_exports` is not set. False for what few sites read, and for one whose
+    # file another usual export writes.
+    usual: bool = True
+    checked_by: str = "a reader of the project's own"  # what reads it in tests, for docs/exports.md

@@ -282,5 +282,12 @@ def _label(value: object) -> str:
 
 
 FORMATS = (
-    Format("prometheus", "metrics.prom", "Prometheus, by way of node_exporter's textfile collector", Export, write),
+    Format(
+        "prometheus",
+        "metrics.prom",
+        "Prometheus, by way of node_exporter's textfile collector",
+        Export,
+        write,
+        checked_by="promtool, which reads the alerts above too; the parser of prometheus-client",
+    ),
 )

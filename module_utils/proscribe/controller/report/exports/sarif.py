@@ -151,8 +151,10 @@ def _fingerprint(host: str, rule: str) -> str:
     return hashlib.sha256(f"{host}\n{rule}".encode()).hexdigest()[:32]
 
 
-FORMATS = (
-    Format("sarif", "report.sarif", "code-scanning dashboards and SARIF viewers", Export),
-    # For readers that show waived results as open.
-    Format("sarif_open", "report.sarif", "the same without what is waived (instead of `sarif`)", Open, usual=False),
+CHECKED_BY = "Microsoft's JSON Schema of 2.1.0 with jsonschema"
+SARIF = Format("sarif", "report.sarif", "code-scanning dashboards and SARIF viewers", Export, checked_by=CHECKED_BY)
+# For readers that show waived results as open.
+WITHOUT_WAIVED = SARIF._replace(
+    name="sarif_open", meant_for="the same without what is waived (instead of `sarif`)", make=Open, usual=False
 )
+FORMATS = (SARIF, WITHOUT_WAIVED)
