@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
 from pathlib import Path
 
 import doc_blocks
 import pytest
 from checkouts import FOR_DERIVED, copied, run
 from doc_blocks import Command, File
+from proscribe.controller.cli.scheduled import exports
+from proscribe.controller.cli.scheduled.unended import failure
+from proscribe.controller.report import notification, request_news
+from proscribe.controller.report.exports.record_lines import Answer, Line
+from proscribe.controller.report.notification import Sendable, made
 
 pytestmark = pytest.mark.slow
 
@@ -44,8 +52,30 @@ def test_there_are_guides_to_follow() -> None:
 @pytest.mark.parametrize("path", GUIDES)
 def test_a_guide_shows_one_file_and_its_test(path: str) -> None:
     names = [Path(part.name) for part in GUIDES[path] if isinstance(part, File) and part.name.startswith(CODE)]
-    tests = [Path(part.name) for part in GUIDES[path] if isinstance(part, File) and part.name.startswith("tests/")]
+    tests = [Path(part.name) for part in GUIDES[path] if isinstance(part, File) and part.name.startswith("tests/unit/")]
     assert len(names) <= 1 and all(len(tests) == 1 for _ in names)
+
+
+def test_the_guide_to_exports_has_all_that_an_export_gets() -> None:
+    of_answer = {*Answer._fields, "rows", "summary"}
+    of_line = {*(name for name in Line.__slots__ if not name.startswith("_")), "control", "text", "once"}
+    text = (PROJECT / "docs/how-to/add-an-export.md").read_text()
+    described = {
+        kind: set(re.findall(rf"`{kind}\.(\w+)", "".join(re.findall(rf"^\| `{kind}\..*", text, re.MULTILINE))))
+        for kind in ("answer", "line")
+    }
+    assert described == {"answer": of_answer, "line": of_line}
+
+
+def test_the_guide_to_channels_has_all_keys_of_a_notification() -> None:
+    keys = {*Sendable.__annotations__, "heads", *made("", ()).facts, *failure({}, "", 0).facts}
+    for module in (exports, notification, request_news):
+        calls = [one for one in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(one, ast.Call)]
+        named = [one for one in calls if isinstance(one.func, ast.Name) and one.func.id == "made"]
+        assert named
+        keys |= {keyword.arg for one in named for keyword in one.keywords if keyword.arg}
+    text = (PROJECT / "docs/how-to/add-a-notification-channel.md").read_text()
+    assert sorted(key for key in keys if f"`{key}`" not in text and f"`proscribe_notice.{key}`" not in text) == []
 
 
 @pytest.mark.parametrize("path", GUIDES)

@@ -116,6 +116,8 @@ except PolicyErrors as errors:
     print("did you mean 'pager'" in str(errors))
 """
     assert run(checkout, "-c", script) == "{'pager': 'ops@example.org'} True\nTrue\n"
+    assert "by channel: mail, pager or webhook;" in (checkout / "docs/restrictions.md").read_text()
+    assert "| `pager` | one mail address |" in (checkout / "docs/scheduling.md").read_text()
 
 
 def test_a_format_for_enforcement_points(checkout: Path, tmp_path: Path) -> None:
