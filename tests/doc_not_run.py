@@ -18,7 +18,6 @@ REASONS = {
     "*tests/bench/fleet *": "minutes of processor time and many hosts; test_bench_fleet.py has its parts",
     "*tests/bench/compile_scale.py *": "minutes of processor time; test_bench_compile.py has its parts",
     "python tests/bench/soak.py *": "hours",
-    "ansible-playbook playbooks/notify.yml *": "needs a server of ntfy",
     "proscribe-watch *": "of a host that observes itself: tests/integration/test_watch.py",
     "./proscribe requests*": "no user of a made host has requested anything; test_requests_story.py runs it",
     "./proscribe waiver new *--request *": "test_requests_story.py drafts from a request",
