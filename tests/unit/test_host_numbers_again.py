@@ -16,9 +16,10 @@ from proscribe.host.watch.verifying import Verifying
 LAST = Path("/proc/sys/kernel/ns_last_pid")  # the next process has the number after it (proc_sys_kernel(5))
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not LAST.exists(), reason="needs root: chooses numbers")
 ANSWERS = 20_000  # milliseconds
-TRIES = 50  # another test may start something at the same moment
+TRIES = 20  # another test may start something at the same moment
 NOBODY = User("nobody", 65534, 65534, "/nonexistent")
 Innocent = Callable[[int], int]
+GivenAway = Callable[..., tuple[Process, str, object]]
 
 
 STARTED: dict[int, subprocess.Popen[bytes]] = {}
@@ -66,6 +67,20 @@ def gone(argv: Sequence[str] = ("cat",)) -> tuple[Process, str, object]:
     return seen, started, noted
 
 
+@pytest.fixture
+def given_away(innocent: Innocent) -> GivenAway:
+    """As `gone`, of a process whose number an innocent one has by now. Another program may have taken the number."""
+
+    def once(argv: Sequence[str] = ("cat",)) -> tuple[Process, str, object]:
+        for _ in range(TRIES):
+            ended = gone(argv)
+            if innocent(ended[0].pid) == ended[0].pid:
+                return ended
+        raise AssertionError("no number could be given away")
+
+    return once
+
+
 @pytest.mark.parametrize("end", ["exit 0", "(sleep 600 >&- 2>&- &) ; exit 0", "kill -9 $$"])
 def test_the_number_of_a_users_tool_is_nobodys_until_all_of_it_has_ended(
     monkeypatch: pytest.MonkeyPatch, innocent: Innocent, end: str
@@ -82,35 +97,31 @@ def test_the_number_of_a_users_tool_is_nobodys_until_all_of_it_has_ended(
     assert len(numbers) == 1 and unharmed(numbers[0])
 
 
-def test_what_descends_from_a_users_tool_is_ended_and_not_what_has_its_number_by_now(innocent: Innocent) -> None:
-    seen, started, _ = gone()
-    assert innocent(seen.pid) == seen.pid
+def test_what_descends_from_a_users_tool_is_ended_and_not_what_has_its_number_by_now(given_away: GivenAway) -> None:
+    seen, started, _ = given_away()
     tool_ending.kill(seen.pid, tool_ending.since, started)
     assert unharmed(seen.pid)
     tool_ending.kill(seen.pid, tool_ending.since, tool_ending.since(seen.pid))
     os.waitid(os.P_PID, seen.pid, os.WEXITED | os.WNOWAIT)  # what is still the same is ended
 
 
-def test_of_a_transient_user_only_what_is_still_his(innocent: Innocent, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen, _, _ = gone()
-    assert innocent(seen.pid) == seen.pid
+def test_of_a_transient_user_only_what_is_still_his(given_away: GivenAway, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, _, _ = given_away()
     listed = [[seen.pid], []]
     monkeypatch.setattr(transient_user, "_processes", lambda uid: listed.pop(0))
     transient_user.end_all_of(65000)
     assert unharmed(seen.pid)
 
 
-def test_an_enforcing_run_ends_no_other_program(innocent: Innocent) -> None:
-    seen, _, _ = gone(["sleep", "600"])
-    assert innocent(seen.pid) == seen.pid
+def test_an_enforcing_run_ends_no_other_program(given_away: GivenAway) -> None:
+    seen, _, _ = given_away(["sleep", "600"])
     Host().end(seen, lambda process: process == seen)
     assert unharmed(seen.pid)
 
 
-def test_a_watch_ends_not_even_the_same_program_where_it_was_started_since(innocent: Innocent) -> None:
+def test_a_watch_ends_not_even_the_same_program_where_it_was_started_since(given_away: GivenAway) -> None:
     """It may be another user's, whom a waiver permits it."""
-    seen, _, noted = gone()
-    assert innocent(seen.pid) == seen.pid
+    seen, _, noted = given_away()
     watch = Verifying(Host)
     assert not watch._begin([seen], {seen.pid: noted}) and unharmed(seen.pid)
     assert watch._begin([seen], {seen.pid: watch._state(seen)})
