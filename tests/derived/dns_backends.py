@@ -1,4 +1,4 @@
-"""What follows from the backends of the control dns: their list for hosts, and where forwarders are named."""
+"""What follows from the backends of the control dns: lists for hosts, and tables of docs/dns.md."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ from pathlib import Path
 from proscribe.host.controls.dns import backends
 from proscribe.host.controls.dns.backends.declaration import KINDS, Declared
 
-from .part import Part
+from .part import Part, table
 from .python_source import as_entry
 
 
 def declared() -> list[Declared]:
-    """All backends, by kind and name."""
+    """All backends, by kind and name. Raises ValueError for one that has another name than its file."""
     files = [path.stem for path in sorted(Path(backends.__path__[0]).glob("*.py"))]
-    modules = [
-        importlib.import_module(f"{backends.__name__}.{file}") for file in files if file not in {"__init__", "registry"}
-    ]
-    found = [module.DECLARED for module in modules if hasattr(module, "DECLARED")]
-    return sorted(found, key=lambda one: (KINDS.index(one.kind), one.name))
+    modules = {
+        file: importlib.import_module(f"{backends.__name__}.{file}")
+        for file in files
+        if file not in {"__init__", "registry"}
+    }
+    found = {file: module.DECLARED for file, module in modules.items() if hasattr(module, "DECLARED")}
+    for file, one in found.items():
+        if one.name != file:
+            raise ValueError(f"{file}.py declares the name {one.name!r}, which has to be {file!r}")
+    return sorted(found.values(), key=lambda one: (KINDS.index(one.kind), one.name))
 
 
 def registry() -> str:
@@ -81,5 +86,30 @@ def forwarders() -> str:
     return "\n".join([*lines, ")", ""])
 
 
+def chosen() -> str:
+    """Which backend a host gets."""
+    rows = [
+        (asked, has, f"`{one.name}`", written, one.documented.tested or "no")
+        for one in declared()
+        for asked, has, written in one.documented.rows
+    ]
+    rows.append(("anything else", "", "`hosts`", "a block in `/etc/hosts`", "Debian 13"))
+    return table(("the host asks", "and has", "backend", "what is written", "tested on whole hosts"), rows)
+
+
+def hits() -> str:
+    """How each backend logs a refusal."""
+    rows = [
+        (f"`{one.name}`", one.documented.hits or "none", one.documented.journal and f"`{one.documented.journal}`")
+        for one in declared()
+    ]
+    return table(("backend", "line", "`journalctl -u`"), [*rows, ("`hosts`", "none: a file logs nothing", "")])
+
+
 CONTROLS = "module_utils/proscribe/host/controls"
-DERIVED = (Part(f"{CONTROLS}/dns/backends/registry.py", registry), Part(f"{CONTROLS}/forwarders.py", forwarders))
+DERIVED = (
+    Part(f"{CONTROLS}/dns/backends/registry.py", registry),
+    Part(f"{CONTROLS}/forwarders.py", forwarders),
+    Part("docs/dns.md", chosen, "DNS filters"),
+    Part("docs/dns.md", hits, "lines about refusals"),
+)

@@ -1,5 +1,5 @@
-"""A host for tests of the DNS filter: a test directory with its files, and a real dnsmasq or unbound as its service, on
-a loopback address of its own.
+"""A host for tests of the DNS filter: a test directory with its files, and a real resolver as its service, on a
+loopback address of its own.
 """
 
 from __future__ import annotations
@@ -12,37 +12,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from dns_samples import MADE, UNITS, sample
 from patience import until
 from proscribe.host.controls import dns
+from proscribe.host.controls.dns.backends import registry
+from proscribe.host.controls.dns.choice import choose
 from proscribe.host.system import Host, Result, run_tool
 
 OWN = f"127.53.{os.getpid() % 250}"  # of this run: another checkout may be tested at the same time
 UPSTREAM = f"{OWN}.9"
-KINDS = ("dnsmasq", "unbound")
+KINDS = tuple(MADE)
 ADDRESS, ANOTHER = f"{OWN}.1", f"{OWN}.2"  # two instances of unbound would share one
-
-DNSMASQ = """\
-listen-address={address}
-bind-interfaces
-no-resolv
-no-hosts
-server={upstream}
-conf-dir=/etc/dnsmasq.d/,*.conf
-"""
-UNBOUND = """\
-server:
-  interface: {address}
-  do-not-query-localhost: no
-  module-config: "iterator"
-  chroot: ""
-  username: ""
-  use-syslog: no
-  pidfile: ""
-forward-zone:
-  name: "."
-  forward-addr: {upstream}
-include-toplevel: "/etc/unbound/unbound.conf.d/*.conf"
-"""
 
 
 def plan(backend: str = "auto", mode: str = "enforce", **services: Any) -> dict[str, Any]:
@@ -69,22 +49,22 @@ class MadeHost:
         self.restarts = 0
         self.at_restart: Callable[[], None] = lambda: None
         self.log = root / "log"
-        conf, folder = {
-            "dnsmasq": (DNSMASQ, "etc/dnsmasq.d"),
-            "unbound": (UNBOUND, "etc/unbound/unbound.conf.d"),
-        }[kind]
-        self.folder = root / folder
-        for directory in (self.folder, root / "var/lib", root / "run", root / "usr/bin", root / "usr/sbin"):
-            directory.mkdir(parents=True)
-        self.conf = root / ("etc/dnsmasq.conf" if kind == "dnsmasq" else "etc/unbound/unbound.conf")
-        self.conf.write_text(conf.format(address=self.address, upstream=UPSTREAM))
-        (self.folder / "own.conf").write_text("# the organisation's own\n")
+        self.made, self.unit = MADE[kind], UNITS[kind]
+        for directory in ("var/lib", "run", "usr/bin", "usr/sbin"):
+            (root / directory).mkdir(parents=True)
+        for path, text in self.made.files.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text.format(address=self.address, upstream=UPSTREAM))
+        self.main = root / next(iter(self.made.files))
         (root / "etc/resolv.conf").write_text(f"nameserver {self.address}\n")
         (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
-        for tool in ("usr/bin/systemctl", "usr/sbin/dnsmasq", "usr/sbin/unbound-checkconf"):
-            (root / tool).touch(mode=0o755)
+        for tool in ("systemctl", *sample(kind).tools):
+            (root / "usr/sbin" / tool).touch(mode=0o755)
         self.host = Host(str(root), self.run)
         self.start()
+        filter_ = registry.backend(kind).describe(self.host, choose(self.host, {"backend": kind}).observed, {})
+        self.file, self.language = root / filter_.file[1:], filter_.language  # the file with the names
+        self.files = ", ".join(path for stage in filter_.stages("") for path in stage.files)  # all that are written
 
     def run(self, argv: list[str], **options: Any) -> Result:
         """The tools of the host: systemctl is made, the others read files of the tree."""
@@ -94,23 +74,20 @@ class MadeHost:
         if argv[1] == "show":
             pid = self.process.pid if self.process and self.process.poll() is None else 0
             state = "active" if pid else "failed"
-            unit = f"Id={self.kind}.service\nActiveState={state}\nUnitFileState=enabled\nMainPID={pid}\n"
+            unit = f"Id={self.unit}\nActiveState={state}\nUnitFileState=enabled\nMainPID={pid}\n"
             return Result(0, f"{unit}\nId=NetworkManager.service\nActiveState=inactive\nMainPID=0\n", "")
         if argv[1] == "reset-failed":
             return Result(0, "", "")
-        assert argv[1] in ("restart", "try-restart") and argv[2:] == [f"{self.kind}.service"]
+        assert argv[1] in ("restart", "try-restart") and argv[2:] == [self.unit]
         self.stop()
         self.restarts += 1
         self.at_restart()
-        return Result(0, "", "") if self.start() else Result(1, "", f"Job for {self.kind}.service failed")
+        return Result(0, "", "") if self.start() else Result(1, "", f"Job for {self.unit} failed")
 
     def start(self) -> bool:
-        run = self.root / "run" / self.conf.name  # with the paths of the tree
-        run.write_text(self.conf.read_text().replace("/etc/", f"{self.root}/etc/"))
-        argv = {
-            "dnsmasq": [self.program, "--keep-in-foreground", "--pid-file", "--log-facility=-", f"--conf-file={run}"],
-            "unbound": [self.program, "-d", "-c", str(run)],
-        }[self.kind]
+        run = self.root / "run" / self.main.name  # with the paths of the tree
+        run.write_text(self.main.read_text().replace("/etc/", f"{self.root}/etc/"))
+        argv = [self.program, *(word.format(main=run) for word in self.made.arguments)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         listening = socket.inet_aton(self.address)[::-1].hex().upper()  # as the kernel shows it, and its port 53

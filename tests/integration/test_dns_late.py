@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from dns_samples import MADE
 from made_resolver import KINDS, WECHAT, MadeHost
 from proscribe.host.controls import dns
 from proscribe.host.controls.dns import question
@@ -32,7 +33,7 @@ def made(
     """A host that keeps the ban."""
     require_root()
     os.chmod(tmp_path, 0o755)
-    host = MadeHost(request.param, tmp_path, require_tool(request.param))
+    host = MadeHost(request.param, tmp_path, require_tool(MADE[request.param].program))
     host.enforce()
     assert host.states() == FINE
     host.restarts = 0
@@ -97,7 +98,7 @@ def test_a_silent_resolver_is_unknown_and_is_not_started_anew(made: MadeHost, mo
 
 def test_what_a_file_says_is_known_all_the_same(made: MadeHost) -> None:
     """The file itself shows that the ban is incomplete, so a silent resolver is not asked about it."""
-    file = made.folder / "proscribe.conf"
+    file = made.file
     file.write_text(file.read_text().replace("wechat.com", "wechat.example"))
     stopped(made)
     states = made.states()
@@ -111,5 +112,5 @@ def test_a_resolver_that_does_not_run_is_reported_at_once_and_started(
     made.stop()
     assert made.states() == dict.fromkeys(FINE, NONCOMPLIANT)
     assert len(patience) == 1, "a closed port says so itself: there is nothing to wait for"
-    assert made.enforce() == [f"restart {made.kind}.service"]
+    assert made.enforce() == [f"restart {made.unit}"]
     assert made.states() == FINE

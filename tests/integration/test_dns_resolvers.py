@@ -1,5 +1,5 @@
-"""The DNS filter in a real dnsmasq and a real unbound, on loopback addresses of their own, with a name server behind
-them that stands for the organisation's.
+"""The DNS filter in real resolvers, on loopback addresses of their own, with a name server behind them that stands for
+the organisation's.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from dns_samples import MADE
 from made_resolver import ANOTHER, KINDS, UPSTREAM, WECHAT, MadeHost, apply, plan
 from name_server import NameServer, ask
 from patience import processor, until
@@ -17,13 +18,11 @@ from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import dns
 from proscribe.host.controls.dns import desired, rendering, switching
-from proscribe.host.controls.dns.backends import dnsmasq, unbound
 from proscribe.host.system import ControlError
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Verdict
 
 pytestmark = pytest.mark.integration
 
-LANGUAGES = {"dnsmasq": dnsmasq.LANGUAGE, "unbound": unbound.LANGUAGE}
 PROJECT = Path(__file__).resolve().parents[2]
 A, AAAA, HTTPS = 1, 28, 65
 NO_SUCH_NAME = (3, 0)
@@ -43,7 +42,7 @@ def made(
 ) -> Iterator[MadeHost]:
     upstream.queries.clear()
     os.chmod(tmp_path, 0o755)
-    host = MadeHost(request.param, tmp_path, require_tool(request.param))
+    host = MadeHost(request.param, tmp_path, require_tool(MADE[request.param].program))
     yield host
     host.stop()
     upstream.silent = False  # for the tests that share a host, whichever comes next
@@ -90,7 +89,7 @@ def enforced(
     require_tool: Callable[[str], str],
 ) -> Iterator[MadeHost]:
     root = tmp_path_factory.mktemp(request.param)
-    host = MadeHost(request.param, root, require_tool(request.param), ANOTHER)
+    host = MadeHost(request.param, root, require_tool(MADE[request.param].program), ANOTHER)
     assert ask(host.address, "wechat.com") == (0, 1)  # and the answer is in its cache now
     host.enforce()
     yield host
@@ -100,17 +99,15 @@ def enforced(
 def test_enforcing_settles_and_lifting_leaves_nothing(made: MadeHost) -> None:
     before = made.tree()
     assert made.states() == dict.fromkeys(FINE, NONCOMPLIANT)
-    assert made.enforce() == [f"write /{made.folder.relative_to(made.root)}/proscribe.conf"]
+    assert made.enforce() == [f"write {made.files}"]
     assert made.states() == FINE
     assert made.enforce() == []
     assert made.restarts == 1
     assert {name: content for name, content in made.tree().items() if name in before} == before
-    assert made.enforce(plan()) == [f"delete /{made.folder.relative_to(made.root)}/proscribe.conf"]
+    assert made.enforce(plan()) == [f"delete {made.files}"]
     assert made.states(plan()) == {"resolver": NOT_APPLICABLE}
     made.enforce()
-    assert apply(dns.lift(made.host, {"controls": {}})) == [
-        f"delete /{made.folder.relative_to(made.root)}/proscribe.conf"
-    ]
+    assert apply(dns.lift(made.host, {"controls": {}})) == [f"delete {made.files}"]
     assert made.tree() == before
     assert ask(made.address, "wechat.com") == (0, 1)
     assert apply(dns.lift(made.host, {"controls": {}})) == []
@@ -126,11 +123,11 @@ def test_observing_writes_nothing(made: MadeHost) -> None:
 def test_a_running_resolver_that_has_not_read_the_file_is_reported_and_corrected(made: MadeHost) -> None:
     made.enforce()
     more = plan(wechat=["wechat.com"], signal=["signal.org"])
-    text = rendering.text(LANGUAGES[made.kind], desired.of_plan(more["controls"]["dns"], {}, canaries=True))
-    (made.folder / "proscribe.conf").write_text(text)
+    text = rendering.text(made.language, desired.of_plan(more["controls"]["dns"], {}, canaries=True))
+    made.file.write_text(text)
     assert set(made.states(more).values()) == {NONCOMPLIANT}
     assert "does not answer with what the file says" in made.details(more)
-    assert made.enforce(more) == [f"restart {made.kind}.service"]
+    assert made.enforce(more) == [f"restart {made.unit}"]
     assert set(made.states(more).values()) == {COMPLIANT}
     assert ask(made.address, "signal.org") == NO_SUCH_NAME
 
@@ -138,7 +135,7 @@ def test_a_running_resolver_that_has_not_read_the_file_is_reported_and_corrected
 @pytest.mark.parametrize("tampering", ["a name is taken out", "the file is emptied", "the file is deleted"])
 def test_tampering_is_reported_by_service_and_corrected(made: MadeHost, tampering: str) -> None:
     made.enforce()
-    file = made.folder / "proscribe.conf"
+    file = made.file
     good = file.read_text()
     if tampering == "the file is deleted":
         file.unlink()
@@ -154,16 +151,13 @@ def test_tampering_is_reported_by_service_and_corrected(made: MadeHost, tamperin
 
 def test_a_resolver_that_does_not_come_back_gets_its_old_file_back(made: MadeHost) -> None:
     made.enforce()
-    good = made.tree()
-    made.conf.write_text(made.conf.read_text() + "\nno such option\n")  # it runs on without having read that
+    good = made.file.read_text()
+    made.main.write_text(made.main.read_text() + "\nno such option\n")  # it runs on without having read that
     more = plan(wechat=["wechat.com"], signal=["signal.org"])
     with pytest.raises(ControlError, match="name resolution cannot be restored"):
         made.enforce(more)
-    assert (
-        made.tree()[str((made.folder / "proscribe.conf").relative_to(made.root))]
-        == good[str((made.folder / "proscribe.conf").relative_to(made.root))]
-    )
-    made.conf.write_text(made.conf.read_text().replace("\nno such option\n", ""))
+    assert made.file.read_text() == good
+    made.main.write_text(made.main.read_text().replace("\nno such option\n", ""))
     made.enforce(more)
     assert set(made.states(more).values()) == {COMPLIANT}
 
@@ -194,17 +188,13 @@ def test_without_an_upstream_that_answers_the_filter_is_put_in_place_all_the_sam
 
 
 def test_the_organisations_own_line_that_opens_a_name_is_reported_and_left(made: MadeHost) -> None:
-    own = made.folder / "zz-own.conf"
-    own.write_text(
-        "server=/web.wechat.com/10.0.0.1\nserver=/open.work.wechat.com/10.0.0.1\naddress=/wechat.com/\n"
-        if made.kind == "dnsmasq"
-        else 'server:\n  local-zone: "web.wechat.com." transparent\n  local-zone: "x.wechat.com." refuse\n'
-    )
+    own, text = made.made.opening
+    (made.root / own).write_text(text)
     made.enforce()
     verdicts: dict[str, Verdict] = {verdict.rule: verdict for verdict in dns.observe(made.host, WECHAT)}
     wechat = verdicts["dns/wechat"]
     assert (wechat.state, wechat.drifted) == (NONCOMPLIANT, False)
-    assert [(f.id, f.path) for f in wechat.findings] == [("web.wechat.com", f"/{own.relative_to(made.root)}")]
+    assert [(f.id, f.path) for f in wechat.findings] == [("web.wechat.com", f"/{own}")]
     assert verdicts["dns/personal"].state == COMPLIANT
     assert made.enforce() == []
 
@@ -235,7 +225,7 @@ def test_every_name_of_the_catalogue(made: MadeHost) -> None:
     made.enforce(whole)
     verdicts = dns.observe(made.host, whole)
     assert {verdict.state for verdict in verdicts} == {COMPLIANT, NOT_APPLICABLE}
-    blocked = {*LANGUAGES[made.kind].blocked.findall((made.folder / "proscribe.conf").read_text())}
+    blocked = {*made.language.blocked.findall(made.file.read_text())}
     assert len(blocked) > 700
     assert {"mask.icloud.com", "use-application-dns.net", "wechat.com"} < blocked
     sample = sorted(blocked)[:: len(blocked) // 40]

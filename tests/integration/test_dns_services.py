@@ -1,5 +1,5 @@
-"""The DNS filter on a whole Debian host, a container with systemd: its systemd-resolved, NetworkManager, dnsmasq and
-unbound as Debian packages them, and a name server behind a link that leads nowhere else.
+"""The DNS filter on a whole Debian host, a container with systemd: its systemd-resolved, NetworkManager and other
+resolvers as Debian packages them, and a name server behind a link that leads nowhere else.
 
 Each test has a host of its own, with a network of its own, and so none waits for what another one leaves. Names that
 are not answered at once are asked for again: a busy machine is no finding. An answer, once there, counts as it is.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dns_samples import PACKAGED, UNITS
 from machines import booting
 from patience import LONGEST, until
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE
@@ -77,7 +78,7 @@ BOOTED = "systemctl is-active --quiet dbus NetworkManager systemd-resolved"
 NETWORK = f"""
 set -eu
 mount -o remount,ro /sys  # NetworkManager would wait for udev, which a container has not
-systemctl disable --now dnsmasq unbound unbound-resolvconf 2>/dev/null || true
+systemctl disable --now {" ".join(UNITS[name] for name in PACKAGED)} unbound-resolvconf 2>/dev/null || true
 ip netns add outside
 ip link add link0 type veth peer name outer netns outside
 ip -n outside link set lo up
@@ -115,15 +116,6 @@ nmcli connection modify link0 ipv4.method manual ipv4.addresses 198.51.100.2/24 
 nmcli connection up link0
 """
 
-# Two resolvers of the host's own, neither of them running, that ask the name server on the link.
-OWN_RESOLVERS = f"""
-set -eu
-printf 'no-resolv\\nserver={UPSTREAM}\\n' >/etc/dnsmasq.d/own.conf
-printf 'server:\\n  module-config: "iterator"\\nforward-zone:\\n  name: "."\\n  forward-addr: {UPSTREAM}\\n' \
-    >/etc/unbound/unbound.conf.d/own.conf
-systemctl stop dnsmasq unbound
-printf 'nameserver 127.0.0.1\\n' >/etc/resolv.conf
-"""
 NUMBERS = itertools.count()
 
 
@@ -183,12 +175,18 @@ class Container:
         assert (self.resolved(), self.call("observe")["states"]) == (NAMES, [COMPLIANT])
 
     def asks(self, server: str) -> None:
-        """One of its own resolvers, as Debian runs it, answers its programs; the other one is there and stopped."""
+        """One of its own resolvers, as Debian runs it, answers its programs. The others are there and stopped. All ask
+        the name server on the link.
+        """
         self.without_resolved()
         self.sh("systemctl disable --now NetworkManager")
         self.sh("ip address replace 198.51.100.2/24 dev link0; ip link set link0 up")
-        self.sh(OWN_RESOLVERS)
-        self.sh(f"systemctl start {server}")
+        for packaged in PACKAGED.values():
+            for path, text in packaged.files.items():
+                self.run("tee", f"/{path}", stdin=text.format(upstream=UPSTREAM))
+        self.sh(f"systemctl stop {' '.join(UNITS[name] for name in PACKAGED)}")
+        self.sh("printf 'nameserver 127.0.0.1\\n' >/etc/resolv.conf")
+        self.sh(f"systemctl start {UNITS[server]}")
 
     def without_resolved(self) -> None:
         """NetworkManager writes /etc/resolv.conf itself."""
@@ -306,32 +304,37 @@ def test_networkmanager_switches_its_dnsmasq_on(host: Container) -> None:
     host.lifts()
 
 
-@pytest.mark.parametrize("server", ["dnsmasq", "unbound"])
+@pytest.mark.parametrize("server", PACKAGED)
 def test_a_resolver_that_debian_runs(host: Container, server: str) -> None:
+    packaged, unit = PACKAGED[server], UNITS[server]
     host.asks(server)
     host.filters(server, "write")
-    assert host.after_enforcing["users"] == [server]
-    if server == "unbound":
-        host.counts_hits("unbound", "wechat.com. always_nxdomain 127.0.0.1")
-    else:  # dnsmasq has to be set to log, and then logs all queries
+    assert host.after_enforcing["users"] == [packaged.user]
+    path, text = packaged.logging
+    if packaged.refused:
+        host.counts_hits(unit, packaged.refused)
+    else:
         assert host.call("observe")["hits"] == {}
-        host.sh("echo log-queries >/etc/dnsmasq.d/log.conf; systemctl restart dnsmasq")
+    if path:
+        host.run("tee", f"/{path}", stdin=text)
+        host.sh(f"systemctl restart {unit}")
         assert host.resolved() == NAMES
         until(lambda: set(host.call("observe")["hits"]) == {"dns/wechat", "dns/canary"})
-        host.sh("rm /etc/dnsmasq.d/log.conf")
-    host.sh(f"systemctl restart {server}")
+        host.sh(f"rm /{path}")
+    host.sh(f"systemctl restart {unit}")
     host.is_compliant()
     host.lifts()
 
 
-@pytest.mark.parametrize("server", ["dnsmasq", "unbound"])
+@pytest.mark.parametrize("server", PACKAGED)
 def test_a_resolver_that_was_started_often_of_late_is_not_left_stopped(host: Container, server: str) -> None:
     host.asks(server)
-    limit = f"/run/systemd/system/{server}.service.d"
+    unit = UNITS[server]
+    limit = f"/run/systemd/system/{unit}.d"
     host.sh(f"mkdir -p {limit}; printf '[Unit]\\nStartLimitIntervalSec=1h\\n' >{limit}/limit.conf")
     host.sh("systemctl daemon-reload")
     # StartLimitBurst= is 5: systemd refuses one more.
-    used_up = f"systemctl reset-failed {server}; for start in 1 2 3 4 5; do systemctl restart {server}; done"
+    used_up = f"systemctl reset-failed {unit}; for start in 1 2 3 4 5; do systemctl restart {unit}; done"
     host.sh(used_up)
     host.filters(server, "write")
     host.sh(used_up)

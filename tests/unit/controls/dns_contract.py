@@ -5,6 +5,7 @@ The test file of a backend, test_dns_backend_<name>.py, describes its resolver a
 
 from __future__ import annotations
 
+import importlib
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,15 +22,45 @@ ACCOUNT = "resolver"  # of the processes 77 and 80
 SYSTEM = "etc/systemd/system"
 
 
+class Made(NamedTuple):
+    """The real program with the files of a made tree, on an address of its own (integration/made_resolver.py)."""
+
+    program: str
+    arguments: Sequence[str]  # {main} is its main file
+    files: Mapping[str, str]  # the main file is first; it listens on {address} and asks {upstream}
+    opening: tuple[str, str]  # one more file: a line of it opens web.wechat.com, others open nothing that is blocked
+
+
+class Packaged(NamedTuple):
+    """Debian's package of it, on a whole host (integration/test_dns_services.py)."""
+
+    files: Mapping[str, str]  # have it ask {upstream}
+    user: str  # the account that it runs for
+    refused: str = ""  # what its journal has of wechat.com, where it logs refusals and no other question
+    logging: tuple[str, str] = ("", "")  # a file that has it log every question, where it can log no less
+
+
 class Sample(NamedTuple):
     """A resolver as the organisation has set it up: the host asks it, and it asks UPSTREAM."""
 
     files: Mapping[str, str]  # what is on the host beside the usual, by path from /
-    refusal: str  # a line of its log about OPENED, which was refused
+    refusal: str = ""  # a line of its log about OPENED, which was refused; "" if it logs none
     tools: Sequence[str] = ()  # programs that have to be there
-    links: Mapping[str, str] = {}
-    users: Sequence[str] = (ACCOUNT,)
+    links: Mapping[str, str] = {}  # by path: /proc/80/exe, say, for a resolver that another process starts
+    users: Sequence[str] = (ACCOUNT,)  # that ask name servers for it
     opens: bool = True  # whether a line in the files opens OPENED
+    made: Made | None = None
+    packaged: Packaged | None = None
+
+
+def sample(name: str) -> Sample:
+    """The sample of a backend, out of its test."""
+    file = f"test_dns_backend_{name}"
+    path = Path(__file__).parent / f"{file}.py"
+    assert path.exists(), f"write tests/unit/controls/{file}.py with SAMPLE, as dns_contract.py has it"
+    found = importlib.import_module(file).SAMPLE
+    assert isinstance(found, Sample)
+    return found
 
 
 class Machine(Host):

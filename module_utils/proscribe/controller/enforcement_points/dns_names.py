@@ -50,7 +50,8 @@ def dns_names(decision: Decision, *, canaries: bool = True, exact: bool = False)
 def of_resolver(format_: str, language: Language, decision: Decision) -> Rendered:
     """The file for a resolver, in its language. It answers a witness with the plan that it enforces."""
     names = dns_names(decision)
-    lines = [*comment(decision, format_), *language.head, *language.lines(names.blocked, names.through)]
+    lines = [*comment(decision, format_, language.comment), *language.head]
+    lines += language.lines(names.blocked, names.through)
     lines += language.witness(EXPORT_WITNESS, witness(decision), "")
     return Rendered({"proscribe.conf": text(lines)}, names.included, names.left_out)
 

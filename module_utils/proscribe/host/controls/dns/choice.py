@@ -39,7 +39,8 @@ def choose(host: Host, settings: Settings) -> Choice:
         if lack := backend(setting).missing(host, observed):
             raise ControlError(f"proscribe_dns_backend is {setting}, which this host cannot have: {lack}")
         return Choice(setting, observed, traced)
-    why = "this host has no resolver of its own that could filter: install and use dnsmasq or unbound"
+    servers = " or ".join(name for name, (kind, _, _) in FILTERS.items() if kind == SERVER)
+    why = f"this host has no resolver of its own that could filter: install and use {servers}"
     for name in _fitting(host, observed):
         why = backend(name).missing(host, observed)
         if not why:

@@ -8,39 +8,38 @@ from __future__ import annotations
 from typing import Iterable, Sequence
 
 from ...system import Host, Process
-from .filtering import Filter, Stage, restarting
+from .filtering import Command, Filter, Stage, restarting
 from .observed import Observed, round_it
 from .rendering import Language
 
-FILE_NAME = "proscribe.conf"
+FILE_NAME = "proscribe.conf"  # where the resolver reads every name, or *.conf
 
 
 def filter_of(
-    host: Host, observed: Observed, name: str, unit: str, folder: str, language: Language, check: str, *options: str
+    host: Host, observed: Observed, name: str, unit: str, file: str, language: Language, check: Command = ()
 ) -> Filter:
-    """The resolver as a filter, with a file in `folder`. The program `check` reads a candidate, after its options."""
-    file = f"{folder}/{FILE_NAME}"
+    """The resolver as a filter, with its names in `file`. The command `check` reads a candidate, which comes last."""
     address = observed.local or "127.0.0.1"
     return Filter(
         manager=name,
         file=file,
         language=language,
         stages=lambda text: [Stage({file: text}, restarting(unit), [(address, 53)], left=restarting(unit))],
-        check=(host.tool(check) or check, *options),
+        check=check,
         units=(unit,),
         bypasses=round_it(host, observed, name),
     )
 
 
-def standing(observed: Observed, unit: str, folders: Iterable[str]) -> list[Stage]:
-    """What can be in the folders of such a resolver."""
+def standing(observed: Observed, unit: str, files: Iterable[str]) -> list[Stage]:
+    """Each of the files that such a resolver can have of ours."""
     restart = restarting(unit, "try-restart") if unit in observed.units else []
-    return [Stage({f"{folder}/{FILE_NAME}": ""}, (), (), left=restart) for folder in dict.fromkeys(folders)]
+    return [Stage({file: ""}, (), (), left=restart) for file in dict.fromkeys(files)]
 
 
-def others(host: Host, main: str, folders: Sequence[str]) -> list[str]:
-    """The files of the organisation's own that it reads: its main file, and those beside ours."""
-    return [main, *(f"{folder}/{name}" for folder in folders for name in host.list(folder) if name != FILE_NAME)]
+def others(host: Host, main: str, folders: Sequence[str], ours: Sequence[str] = (FILE_NAME,)) -> list[str]:
+    """The files of the organisation's own that it reads: its main file, and those beside `ours`."""
+    return [main, *(f"{folder}/{name}" for folder in folders for name in host.list(folder) if name not in ours)]
 
 
 def users(host: Host, observed: Observed, unit: str) -> list[str]:

@@ -50,7 +50,9 @@ class Filter(NamedTuple):
     file: str  # the path of the file with the names
     language: Language  # of that file
     stages: Callable[[str], Sequence[Stage]]  # all that has to be there for that text to be in effect
-    check: Sequence[str]  # has the tool read a candidate, whose path comes last
+    # Has a tool read a candidate: the command, which gets the path as its last word, or what makes it of a path. ()
+    # where no tool reads a file without using it.
+    check: Command | Callable[[str], Command]
     units: Sequence[str]  # that its resolvers run in
     logs: str = ""  # the unit in whose journal it logs hits; "" if it logs none
     bypasses: Sequence[Finding] = ()  # bypasses that enforcing does not close
@@ -61,6 +63,12 @@ class Filter(NamedTuple):
     def render(self, desired: Desired) -> str:
         """The text of the file. Raises ControlError for a name that is none."""
         return rendering.text(self.language, desired) + self.more
+
+    def checking(self, path: str) -> Command:
+        """The command that has a tool read a candidate at a path; () for none."""
+        if callable(self.check):
+            return self.check(path)
+        return (*self.check, path) if self.check else ()
 
 
 def observe(

@@ -19,7 +19,7 @@ LINES = 5000
 PATIENCE = 5  # seconds
 
 
-def count(host: Host, unit: str, hit: Pattern[str], services: Mapping[str, AbstractSet[str]]) -> dict[str, int]:
+def count(host: Host, unit: str, hit: Pattern[str] | None, services: Mapping[str, AbstractSet[str]]) -> dict[str, int]:
     """The hits of each service that had any; `services` are the names that are blocked for each, `hit` is of the
     resolver's language.
     """
@@ -40,8 +40,8 @@ def count(host: Host, unit: str, hit: Pattern[str], services: Mapping[str, Abstr
     return found
 
 
-def named(text: str, hit: Pattern[str]) -> Iterator[str]:
+def named(text: str, hit: Pattern[str] | None) -> Iterator[str]:
     """The names in the lines about hits, without those that observations have asked for."""
     for line in text.splitlines():
-        if (found := hit.search(line)) and not queried_here(found[found.lastindex or 0]):
+        if hit and (found := hit.search(line)) and not queried_here(found[found.lastindex or 0]):
             yield found[1]

@@ -28,9 +28,11 @@ class Language(NamedTuple):
     lines: Callable[[Iterable[str], Iterable[str]], list[str]]  # block the first names, let the others through
     witness: Callable[[str, str, str], list[str]]  # answer a name with a text, and an address ("": none)
     blocked: Pattern[str]  # a line that blocks a name, and the name
-    hit: Pattern[str]  # the end of a line of the log about a refusal: the blocked name, then the one that was queried
+    # The end of a line of the log about a refusal: the blocked name, then the one that was queried. None if no line is.
+    hit: Pattern[str] | None = None
     head: Sequence[str] = ()  # what the lines begin with
     logging: Sequence[str] = ()  # what has a host's resolver log refusals
+    comment: str = "#"  # what a line of comment begins with
 
 
 def text(language: Language, desired: Desired) -> str:
@@ -38,7 +40,7 @@ def text(language: Language, desired: Desired) -> str:
     body = language.lines(plain(desired.names), plain(desired.through))
     digest = sha256("\n".join(body).encode()).hexdigest()[:32]
     witness = language.witness(WITNESS, digest, ADDRESS)
-    return "\n".join([f"# {WRITTEN_BY}", *language.head, *language.logging, *body, *witness, ""])
+    return "\n".join([f"{language.comment} {WRITTEN_BY}", *language.head, *language.logging, *body, *witness, ""])
 
 
 def digest_in(text: str) -> str:

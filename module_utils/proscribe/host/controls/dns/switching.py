@@ -1,7 +1,8 @@
 """Puts a filter in place and takes one away, so that the host never loses its name resolution.
 
-A change is one transaction. The resolver's own tool reads the new file first, and the resolver is started again. Then
-it has to answer out of that very file, and for other names if it did before. If it does not, everything is restored.
+A change is one transaction. The resolver's own tool, if it has one, reads the new file first. Then the resolver is
+started again. It has to answer out of that very file, and for other names if it did before. If it does not, everything
+is restored.
 """
 
 from __future__ import annotations
@@ -87,7 +88,10 @@ def _switch(host: Host, filter_: Filter, stages: Sequence[Stage], text: str) -> 
                 _put_back(host, stage, contents)
             except ControlError as another:
                 failures.append(str(another))
-        state = "is restored" if not failures else f"cannot be restored ({'; '.join(failures)})"
+        state = "is restored"
+        if failures:  # a resolver that was not started again may answer as before
+            works = "works, but its old state " if _resolves(host) else ""
+            state = f"{works}cannot be restored ({'; '.join(failures)})"
         raise ControlError(f"{error}; name resolution {state}") from None
 
 
@@ -117,10 +121,13 @@ def _removal(host: Host, stage: Stage, paths: Sequence[str]) -> Callable[[], Non
 
 
 def _check(host: Host, filter_: Filter, text: str) -> None:
-    """Have the resolver's own tool read the new file. Raises ControlError with what it says."""
+    """Have the resolver's own tool, if it has one, read the new file. Raises ControlError with what it says."""
+    command = filter_.checking(CANDIDATE)
+    if not command:
+        return
     host.write(CANDIDATE, text)
     try:
-        _run(host, [[*filter_.check, CANDIDATE]])
+        _run(host, [command])
     finally:
         host.delete(CANDIDATE)
 

@@ -1,7 +1,7 @@
 """What a backend is to the rest of the code: `DECLARED` of its file, and the functions of `Backend` beside it.
 
 `tests/tool python tests/derived` writes what hosts have of it: the list of backends (registry.py), and where the
-servers are named that their resolvers ask (../../forwarders.py, for the firewall).
+servers are named that their resolvers ask (../../forwarders.py, for the firewall). It writes tables of docs/dns.md too.
 """
 
 from __future__ import annotations
@@ -23,20 +23,34 @@ KINDS = (SERVER, MANAGER, STUB)  # in the order of the list
 
 
 class Forwarders(NamedTuple):
-    """Where a resolver's own configuration names the servers that it asks."""
+    """Where a resolver's own configuration names the servers that it asks.
+
+    A line is taken without the spaces at both its ends. It has to begin with an option, letter by letter; only before
+    the mark, the option's last character, there may be spaces. A line of a list in YAML begins with its `- `.
+    """
 
     files: Sequence[str]  # files, and folders of files
-    options: Sequence[str]  # how a line begins that names some, with its mark: "server=", "forward-addr:"
+    options: Sequence[str]  # how a line begins that names some, with its mark: "server=", "- forwarders:"
+
+
+class Documented(NamedTuple):
+    """What docs/dns.md says of a backend."""
+
+    rows: Sequence[tuple[str, str, str]]  # what the host asks, and has, and what is written there
+    hits: str = ""  # a line of the log about a refusal, and what has it logged; "" if it logs none
+    journal: str = ""  # the unit that has this line in its journal, without .service
+    tested: str = ""  # on which whole hosts tests run it; "" for none
 
 
 class Declared(NamedTuple):
     """A backend with a real filter."""
 
-    name: str  # the value of proscribe_dns_backend
+    name: str  # the value of proscribe_dns_backend, and the name of the file
     kind: str
     unit: str  # of the service that it lives with
     files: Sequence[str]  # by which what it has left is known
     forwarders: Sequence[Forwarders]
+    documented: Documented
 
 
 class Backend(Protocol):

@@ -14,7 +14,7 @@ from ..drop_in import FILE_NAME
 from ..filtering import Filter, Stage
 from ..observed import Observed, content
 from ..rendering import Language
-from .declaration import SERVER, Declared, Forwarders
+from .declaration import SERVER, Declared, Documented, Forwarders
 
 if TYPE_CHECKING:
     from .....model.types.plan import Settings
@@ -23,7 +23,20 @@ NAME = "dnsmasq"
 UNIT = "dnsmasq.service"
 CONF = "/etc/dnsmasq.conf"
 FOLDER = "/etc/dnsmasq.d"
-DECLARED = Declared(NAME, SERVER, UNIT, (f"{FOLDER}/{FILE_NAME}",), (Forwarders((CONF, FOLDER), ("server=",)),))
+HITS = "`config photos.wechat.com is NXDOMAIN`, if the organisation has set `log-queries`"  # for the documents
+DECLARED = Declared(
+    NAME,
+    SERVER,
+    UNIT,
+    (f"{FOLDER}/{FILE_NAME}",),
+    (Forwarders((CONF, FOLDER), ("server=",)),),
+    Documented(
+        (("its own dnsmasq", "`dnsmasq.service`, with a folder of drop-ins", "one file in that folder"),),
+        HITS,
+        "dnsmasq",
+        tested="Debian 13",
+    ),
+)
 
 _SHORT = {"-S": "server", "-A": "address", "-C": "conf-file", "-7": "conf-dir", "-H": "addn-hosts"}
 _HOSTS = ("addn-hosts", "hostsdir")  # options for files in the form of /etc/hosts
@@ -60,14 +73,16 @@ def describe(host: Host, observed: Observed, settings: Settings) -> Filter:
     pid = observed.units[UNIT]
     folders = _folders(host, pid)
     others = drop_in.others(host, CONF, folders)
-    return drop_in.filter_of(host, observed, NAME, UNIT, folders[0], LANGUAGE, "dnsmasq", "--test", "-C")._replace(
+    file = f"{folders[0]}/{FILE_NAME}"
+    return drop_in.filter_of(host, observed, NAME, UNIT, file, LANGUAGE, ("dnsmasq", "--test", "-C"))._replace(
         logs=UNIT if logs_queries(content(host, path) for path in others) else "",
         openers=openers(host, others, _command(host, pid)),
     )
 
 
 def standing(host: Host, observed: Observed) -> list[Stage]:
-    return drop_in.standing(observed, UNIT, [*_folders(host, observed.units.get(UNIT, 0)), FOLDER])
+    folders = [*_folders(host, observed.units.get(UNIT, 0)), FOLDER]
+    return drop_in.standing(observed, UNIT, [f"{folder}/{FILE_NAME}" for folder in folders])
 
 
 def users(host: Host, observed: Observed) -> list[str]:

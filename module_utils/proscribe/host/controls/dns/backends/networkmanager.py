@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from ....system import WRITTEN_BY, Host
 from ..filtering import Filter, Stage
 from ..observed import Observed, content, loopback, round_it
-from .declaration import MANAGER, Declared, Forwarders
-from .dnsmasq import LANGUAGE, logs_queries, openers
+from .declaration import MANAGER, Declared, Documented, Forwarders
+from .dnsmasq import HITS, LANGUAGE, logs_queries, openers
 
 if TYPE_CHECKING:
     from .....model.types.plan import Settings
@@ -30,6 +30,19 @@ DECLARED = Declared(
     UNIT,
     (FILE, SWITCH),
     (Forwarders((FOLDER,), ("server=",)), Forwarders(("/run/NetworkManager/no-stub-resolv.conf",), ("nameserver ",))),
+    Documented(
+        (
+            ("NetworkManager's dnsmasq", "`dns=dnsmasq`", f"`{FILE}`"),
+            (
+                "what NetworkManager writes into `/etc/resolv.conf`",
+                "dnsmasq installed, not running",
+                "that file, and one in `conf.d` that switches NetworkManager's dnsmasq on",
+            ),
+        ),
+        HITS,
+        "NetworkManager",
+        tested="Debian 13",
+    ),
 )
 RELOAD = ("nmcli", "general", "reload", "conf,dns-full")
 # In the order in which NetworkManager reads them (NetworkManager.conf(5)): a later one wins.

@@ -16,7 +16,7 @@ from ....system import WRITTEN_BY, Host
 from ... import management_exemptions
 from ..filtering import Filter, Stage, restarting
 from ..observed import STUBS, UPLINKS, Observed, content, round_it
-from .declaration import STUB, Declared, Forwarders
+from .declaration import STUB, Declared, Documented, Forwarders
 from .dnsmasq import LANGUAGE
 
 if TYPE_CHECKING:
@@ -42,6 +42,19 @@ DECLARED = Declared(
         Forwarders((UPLINKS,), ("nameserver ",)),
         Forwarders((MAIN_FILES[0], DROP_INS[0]), ("DNS=",)),
         Forwarders((FILE,), ("server=",)),
+    ),
+    Documented(
+        (
+            (
+                "systemd-resolved",
+                "dnsmasq installed",
+                f"Proscribe's own dnsmasq (`{OWN_UNIT}` on {ADDRESS}, port {PORT}), and a drop-in that makes "
+                "systemd-resolved ask it",
+            ),
+        ),
+        "`config photos.wechat.com is NXDOMAIN`",
+        "proscribe-dns",
+        tested="Debian 13",
     ),
 )
 _SERVER = pattern(r"\[([0-9a-fA-F:.]+)\](?::(\d+))?|([0-9.]+)(?::(\d+))?|([0-9a-fA-F:.]+)")

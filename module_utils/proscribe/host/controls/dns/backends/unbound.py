@@ -11,7 +11,7 @@ from ..drop_in import FILE_NAME
 from ..filtering import Filter, Stage
 from ..observed import Observed, content
 from ..rendering import Language
-from .declaration import SERVER, Declared, Forwarders
+from .declaration import SERVER, Declared, Documented, Forwarders
 
 if TYPE_CHECKING:
     from .....model.types.plan import Settings
@@ -26,6 +26,12 @@ DECLARED = Declared(
     UNIT,
     tuple(f"{folder}/{FILE_NAME}" for folder in FOLDERS),
     (Forwarders((CONF, *FOLDERS), ("forward-addr:",)),),
+    Documented(
+        (("its own unbound", "`unbound.service`, with an included folder", "one file in that folder"),),
+        "`info: wechat.com. always_nxdomain 127.0.0.1@39478 photos.wechat.com. A IN`",
+        "unbound",
+        tested="Debian 13",
+    ),
 )
 
 # The kinds of local zones in which a name may get an address (unbound.conf(5)).
@@ -65,14 +71,16 @@ def missing(host: Host, observed: Observed) -> str:
 def describe(host: Host, observed: Observed, settings: Settings) -> Filter:
     folders = _folders(host)
     others = drop_in.others(host, CONF, folders)
-    return drop_in.filter_of(host, observed, NAME, UNIT, folders[0], LANGUAGE, "unbound-checkconf")._replace(
+    file = f"{folders[0]}/{FILE_NAME}"
+    return drop_in.filter_of(host, observed, NAME, UNIT, file, LANGUAGE, ("unbound-checkconf",))._replace(
         logs=UNIT,
         openers=[(path, *found) for path in others for found in overrides(content(host, path))],
     )
 
 
 def standing(host: Host, observed: Observed) -> list[Stage]:
-    return drop_in.standing(observed, UNIT, [*_folders(host), *FOLDERS])
+    folders = [*_folders(host), *FOLDERS]
+    return drop_in.standing(observed, UNIT, [f"{folder}/{FILE_NAME}" for folder in folders])
 
 
 def users(host: Host, observed: Observed) -> list[str]:
