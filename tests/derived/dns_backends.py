@@ -89,9 +89,9 @@ def forwarders() -> str:
 def chosen() -> str:
     """Which backend a host gets."""
     rows = [
-        (asked, has, f"`{one.name}`", written, one.documented.tested or "no")
+        (server, has, f"`{one.name}`", written, one.documented.tested or "no")
         for one in declared()
-        for asked, has, written in one.documented.rows
+        for server, has, written in one.documented.rows
     ]
     rows.append(("anything else", "", "`hosts`", "a block in `/etc/hosts`", "Debian 13"))
     return table(("the host asks", "and has", "backend", "what is written", "tested on whole hosts"), rows)

@@ -7,10 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, NotRequired
 
 import pytest
-from derived import programs
+from derived import dns_backends, programs
 from derived.part import Part, StaleMarks, described, table
 from derived.schemas import SCHEMAS, schema
 from derived.schemas.service import shape_of as shape_of_kind
@@ -149,6 +150,15 @@ def test_a_program_becomes_one_text_with_others_and_names_in_it(tmp_path: Path, 
     assert made["SAID"].format(table="nat") == said
     assert made["ALL"].format(table="nat", place="/opt") == f"echo ${{1-}} /opt\npython3 -c '\n{said}'\n"
     assert made["PLAIN"] == "echo ${1-} $@\n"
+
+
+def test_a_dns_filter_has_the_name_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "acme_dns.py").touch()
+    monkeypatch.setattr(dns_backends.backends, "__path__", [str(tmp_path)])
+    made = SimpleNamespace(DECLARED=SimpleNamespace(name="acme"))
+    monkeypatch.setitem(sys.modules, f"{dns_backends.backends.__name__}.acme_dns", made)
+    with pytest.raises(ValueError, match=r"acme_dns\.py declares the name 'acme', which has to be 'acme_dns'"):
+        dns_backends.declared()
 
 
 def test_the_check_writes_nothing_and_is_clean(project: Path):

@@ -153,6 +153,8 @@ def test_what_a_tool_says_is_text_with_lines_of_one_kind(said, text):
         (Result(3, " out\n", " \n"), "x y ended with 3: out"),
         (Result(-9, "", ""), "x y ended with -9: "),
         (Result(1, "", "a" * 500), "x y ended with 1: " + "a" * 400),
+        (Result(1, "", f"begun\nError: no\n{'a' * 500}"), "x y ended with 1: Error: no ... " + "a" * 400),
+        (Result(1, "", "Error: no\nend"), "x y ended with 1: Error: no end"),
     ],
 )
 def test_a_tool_that_must_succeed_says_what_it_said(result, message):

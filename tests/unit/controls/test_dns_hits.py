@@ -43,6 +43,10 @@ def test_which_lines_tell_a_hit(line: str, name: str | None) -> None:
     assert list(hits.named(f"Started.\n{line}\n", language.hit)) == ([] if name is None else [name])
 
 
+def test_a_language_without_lines_about_refusals_has_no_hits() -> None:
+    assert list(hits.named("config wechat.com is NXDOMAIN\n", None)) == []
+
+
 def journal(root: Path, text: str | None) -> tuple[Host, list[list[str]]]:
     """A host with that journal, or (None) with a journalctl that does not end; and how it was asked."""
     calls = []

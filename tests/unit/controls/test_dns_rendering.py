@@ -39,6 +39,12 @@ def test_dnsmasq_blocks_what_is_restricted_and_lets_through_what_lies_below() ->
     assert lines[5:] == ["host-record=filter.proscribe.internal,127.80.82.83"]
 
 
+def test_a_comment_is_one_of_the_language() -> None:
+    zone = dnsmasq.LANGUAGE._replace(comment=";")
+    desired = Desired({"wechat": ["wechat.com"]}, {}, frozenset())
+    assert rendering.text(zone, desired) == rendering.text(dnsmasq.LANGUAGE, desired).replace("# Written", "; Written")
+
+
 def test_unbound_says_the_same_in_local_zones() -> None:
     lines = rendering.text(unbound.LANGUAGE, of_plan(WECHAT, {}, canaries=True)).splitlines()
     assert lines[1:6] == [

@@ -156,6 +156,26 @@ def test_a_file_that_the_resolvers_own_tool_refuses_is_not_written(host: Resolve
     assert host.started() == []
 
 
+def test_a_tool_may_want_the_file_before_its_options(host: Resolver) -> None:
+    switching.put(host, made()._replace(check=lambda path: ("check", path, "--strict")), DESIRED)[0].apply()
+    assert host.ran[0] == f"/usr/bin/check {switching.CANDIDATE} --strict" and host.candidate == TEXT
+
+
+def test_a_resolver_without_such_a_tool_is_started_at_once(host: Resolver) -> None:
+    switching.put(host, made()._replace(check=()), DESIRED)[0].apply()
+    assert host.ran == ["start unit", "start names"] and host.text(switching.CANDIDATE) is None
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_resolver_that_could_not_be_started_again_may_answer_as_before(host: Resolver, answers: bool) -> None:
+    host.write(NAMES, "old\n")
+    (action,) = put(host, Stage({NAMES: TEXT}, [("start", "names")], []))
+    host.refuses, host.gone = "start names", "" if answers else "start names"
+    works = "works, but its old state " if answers else ""
+    with pytest.raises(ControlError, match=rf"; name resolution {works}cannot be restored \(start names ended"):
+        action.apply()
+
+
 @pytest.mark.parametrize(
     ("before", "ran"),
     [

@@ -320,6 +320,17 @@ def test_whom_a_forwarding_resolver_asks(host: Callable[..., Host], path: str, l
     assert management_exemptions.resolvers(host({path: f"# made\n{line}\n"})) == addresses
 
 
+def test_the_beginnings_that_the_guide_gives_find_all_servers_of_its_example(
+    host: Callable[..., Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guide = (Path(__file__).resolve().parents[3] / "docs/how-to/add-a-dns-filter.md").read_text()
+    example, _, said = guide.partition("```yaml\n")[2].partition("```\n")
+    beginnings = said.strip().partition("the beginnings are ")[2].partition(".\n")[0].split("`")[1::2]
+    monkeypatch.setattr(management_exemptions, "FORWARDERS", [(["/etc/made.yml"], beginnings)])
+    assert len(beginnings) == 3
+    assert management_exemptions.resolvers(host({"etc/made.yml": example})) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+
+
 @pytest.mark.parametrize(("length", "cut"), [(99, 0), (100, 0), (101, 1), (240, 140)])
 def test_of_a_long_name_the_end_is_kept_which_says_whose_it_is(
     host: Callable[..., Host], length: int, cut: int

@@ -262,6 +262,15 @@ def _text(said: bytes) -> str:
     return said.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
+def _reason(result: Result) -> str:
+    """Why a tool failed: the end of what it said, and before that the first line of the rest about an error."""
+    said = result.err.strip() or result.out.strip()
+    end = " ".join(said.split())[-400:]
+    about = next((line for line in said.splitlines() if "error" in line.lower()), "")
+    first = " ".join(about.split())[:300]
+    return end if first in end else f"{first} ... {end}"
+
+
 class Tools(Files):
     """The tools of a host, run by `run`, which tests replace."""
 
@@ -291,6 +300,5 @@ class Tools(Files):
         """Run a tool that has to succeed, and return its output. Raises ControlError with what it said."""
         result = self.run(argv, **options)
         if result.rc:
-            said = " ".join((result.err.strip() or result.out.strip()).split())[-400:]
-            raise ControlError(f"{' '.join(argv)} ended with {result.rc}: {said}")
+            raise ControlError(f"{' '.join(argv)} ended with {result.rc}: {_reason(result)}")
         return result.out
