@@ -205,7 +205,10 @@ def test_the_range_of_ansible() -> None:
 
 PROJECT = Path(__file__).resolve().parents[3]
 # Of the project itself, of a checkout of it, and for its contributors.
-OF_A_CHECKOUT = ("architecture", "coverage", "glossary", "index", "collection", "run-one-test", "release-a-version")
+OF_A_CHECKOUT = (
+    *("architecture", "coverage", "glossary", "index", "collection", "release-a-version", "run-one-test"),
+    "test-with-the-real-program",
+)
 PAGES = [
     path
     for folder in ("docs", "docs/how-to")
