@@ -14,7 +14,14 @@ from proscribe.base.moments import stamp
 from proscribe.controller.custody import request, wording
 from proscribe.controller.custody.outcome import Course
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.collection.plays import CHOOSING, CUSTODY, DECIDING, ENFORCING, OBSERVING, action_of
+from proscribe.controller.report.collection.plays import (
+    CHOOSING,
+    CUSTODY,
+    DECIDING,
+    ENFORCING,
+    OBSERVING,
+    action_of,
+)
 from proscribe.controller.report.collection.progress import Progress
 from proscribe.controller.report.end import closing
 from proscribe.controller.report.end.ending import ended
