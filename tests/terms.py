@@ -126,26 +126,30 @@ def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno + number, line) for number, line in enumerate(node.value.split("\n")))
 
 
+def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """(line, text) of the docstrings of a module."""
+    for node in ast.walk(tree):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and (text := ast.get_docstring(node, clean=False)):
+            yield node.body[0].lineno, text
+
+
 def sentences(content: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
     """(line, text) of the comments and docstrings of a module, and of the names of its tests."""
     for token in tokenize.generate_tokens(io.StringIO(content).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], _QUOTED.sub("", token.string)
+    for first, text in docstrings(tree):
+        yield from ((first + number, line) for number, line in enumerate(_QUOTED.sub("", text).split("\n")))
     for node in ast.walk(tree):
-        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if documented and (text := ast.get_docstring(node, clean=False)):
-            first = node.body[0].lineno
-            yield from ((first + number, line) for number, line in enumerate(_QUOTED.sub("", text).split("\n")))
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             yield node.lineno, node.name.replace("_", " ")
 
 
 def paragraphs(content: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
     """(line, text) of the paragraphs of docstrings, and of comments that follow each other in lines of their own."""
-    for node in ast.walk(tree):
-        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if documented and (text := ast.get_docstring(node, clean=False)):
-            yield from ((node.body[0].lineno, one) for one in re.split(r"\n\s*\n", text))
+    for first, text in docstrings(tree):
+        yield from ((first, one) for one in re.split(r"\n\s*\n", text))
     begun, last, lines = 0, 0, []
     for token in tokenize.generate_tokens(io.StringIO(content).readline):
         if token.type != tokenize.COMMENT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, Iterable
 
 from ....base.moments import seconds
+from ....model.words import JOURNAL, MOST_ENDED, MOST_INCIDENT_RULES, MOST_INCIDENT_USERS, MOST_INCIDENTS
 from ...system import ControlError, Host
 from . import files, journal, pause
 from .clock import effective
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
     from ....model.types.watch import Gathered, Line
 
     One = TypeVar("One")
-
-MOST = 200  # incidents, and programs that were ended
-MOST_USERS = 20
-MOST_RULES = 20  # that an incident names
-JOURNAL = "journal"  # what lines that are none are left out of
 
 
 def is_stale(host: Host, max_age: int, renewed: str | None) -> bool:
@@ -53,8 +49,12 @@ def summary(host: Host, plan: Plan) -> Watched:
         "stale": known is not None and is_stale(host, max_age, renewed),
         "last": files.state(host).get("last"),
         "since": lines[0]["at"] if lines else None,
-        "incidents": _chosen(_incidents(lines), lambda one: one["control"], lambda one: one["control"], left_out),
-        "ended": _chosen(_ended(lines), lambda one: one["user"], lambda one: one["rule"].partition("/")[0], left_out),
+        "incidents": _chosen(
+            _incidents(lines), MOST_INCIDENTS, lambda one: one["control"], lambda one: one["control"], left_out
+        ),
+        "ended": _chosen(
+            _ended(lines), MOST_ENDED, lambda one: one["user"], lambda one: one["rule"].partition("/")[0], left_out
+        ),
         "left_out": left_out,
     }
     if paused:
@@ -63,10 +63,14 @@ def summary(host: Host, plan: Plan) -> Watched:
 
 
 def _chosen(
-    found: list[One], whose: Callable[[One], str], control_of: Callable[[One], str], left_out: dict[str, int]
+    found: list[One],
+    most: int,
+    whose: Callable[[One], str],
+    control_of: Callable[[One], str],
+    left_out: dict[str, int],
 ) -> list[One]:
     """At most so many, of each control or user in turn; those that are left out are counted by their control."""
-    chosen = in_turns(found, whose, MOST, lambda one: 1)
+    chosen = in_turns(found, whose, most, lambda one: 1)
     if len(chosen) < len(found):
         there = set(map(id, chosen))
         for one in found:
@@ -139,13 +143,13 @@ def _listed(one: Gathered) -> Incident:
     return {
         "control": rules[0].partition("/")[0] if rules else "",
         "cause": one["cause"],
-        "rules": rules[:MOST_RULES],
-        "rules_left_out": len(rules[MOST_RULES:]),
+        "rules": rules[:MOST_INCIDENT_RULES],
+        "rules_left_out": len(rules[MOST_INCIDENT_RULES:]),
         "first": one["first"],
         "last": one["last"],
         "times": max(one["times"], one["corrected"]),
         "corrected": one["corrected"],
-        "users": list(one["users"])[:MOST_USERS],
+        "users": list(one["users"])[:MOST_INCIDENT_USERS],
     }
 
 
