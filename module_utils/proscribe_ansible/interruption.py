@@ -13,6 +13,7 @@ closes what was cut short.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from types import FrameType
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.executor.process.worker import WorkerProcess
 
 from proscribe_ansible.private_names import CUT_SHORT, complete
 
@@ -47,6 +49,8 @@ class Interruption:
         """Take the signals of a process, in which that task queue manager runs the plays."""
         if manager is None or any(manager is one for one in self._managers) or not _whole(manager):
             return
+        if not self._managers:
+            self._wrap_start()
         self._managers.append(manager)
         self._wrap_cleanup(manager)
         if signal.getsignal(signal.SIGINT) != manager._signal_handler:  # somebody else's, who may want it otherwise
@@ -82,12 +86,14 @@ class Interruption:
         # So one end comes as several signals.
         for one in self._before:
             signal.signal(one, signal.SIG_DFL if one == signal.SIGINT else signal.SIG_IGN)
-        with contextlib.suppress(KeyboardInterrupt):
-            self._before[signal.SIGINT](signal.SIGINT, frame)  # it ends the workers
         if not self._deferring:
             self._unwind()
 
     def _unwind(self) -> None:
+        for manager in self._managers:
+            _forget_closed(manager)
+        with contextlib.suppress(KeyboardInterrupt):
+            self._before[signal.SIGINT](signal.SIGINT, None)  # it ends the workers
         for manager in self._managers:
             _without_workers(manager)
         raise SystemExit(self._code)
@@ -99,6 +105,19 @@ class Interruption:
             before(number, frame)
         else:
             os.kill(os.getpid(), number)
+
+    def _wrap_start(self) -> None:
+        """Have no signal come between the fork of a worker and the note of its number. It would go on and change its
+        host, and nobody would know that there is one to end.
+        """
+        start = WorkerProcess.start
+
+        @functools.wraps(start)
+        def started(worker: WorkerProcess) -> None:
+            with self.deferred():
+                start(worker)
+
+        WorkerProcess.start = started
 
     def _wrap_cleanup(self, manager: Any) -> None:
         """Have a run that unwinds end when Ansible has ended its workers: it cleans up whatever happened."""
@@ -122,6 +141,18 @@ def _whole(manager: Any) -> bool:
     return complete(CUT_SHORT, having if queue is None else {**having, "SimpleQueue()": queue})
 
 
+def _forget_closed(manager: Any) -> None:
+    """Ansible closes the worker of a host before it puts the next one in its place. Whoever asks a closed one, as
+    Ansible's own cleaning does, gets an error.
+    """
+    for place, worker in enumerate(manager._workers):
+        try:
+            if worker is not None:
+                worker.is_alive()
+        except ValueError:
+            manager._workers[place] = None
+
+
 def _without_workers(manager: Any) -> None:
     """Have a task queue manager end, of which the workers were told to end in the middle of anything.
 
@@ -129,7 +160,9 @@ def _without_workers(manager: Any) -> None:
     for both for ever. So the manager writes nothing any more, and its reader ends where nobody can write.
     """
     end = time.monotonic() + PATIENCE
-    for worker in filter(None, manager.get_workers()):
+    for worker in filter(None, manager._workers):
+        if not worker.is_alive():  # nor can one be waited for that is not begun
+            continue
         worker.join(max(end - time.monotonic(), 0.0))
         if worker.is_alive():
             with contextlib.suppress(OSError):

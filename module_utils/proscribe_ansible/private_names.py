@@ -53,7 +53,7 @@ CUT_SHORT = Uses(
     "runs that are cut short",
     "such a run leaves its report to the next run",
     {
-        "TaskQueueManager()": ("_signal_handler", "_final_q"),
+        "TaskQueueManager()": ("_signal_handler", "_final_q", "_workers"),
         "SimpleQueue()": ("_writer",),  # of Python's multiprocessing
         "AnsibleError": ("_exit_code",),
     },

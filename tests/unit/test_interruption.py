@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 
 import pytest
 from patience import LONGEST
@@ -26,10 +27,8 @@ class Manager:
         self.workers = False
         raise KeyboardInterrupt
 
-    def get_workers(self):
-        return self._workers
-
     def cleanup(self):
+        any(worker and worker.is_alive() for worker in self._workers)
         self.cleaned = True
 
 
@@ -119,6 +118,64 @@ def test_a_worker_that_is_ended_while_it_writes_leaves_nobody_waiting(handler, m
     run.interruption.over(manager)
     assert played(manager, lambda: os.kill(os.getpid(), signal.SIGTERM)).code == 14
     assert (manager.cleaned, manager.reader.is_alive(), manager._workers[0].is_alive()) == (True, False, False)
+
+
+def closed(worker):
+    worker.start()
+    worker.join()
+    worker.close()
+
+
+@pytest.mark.parametrize("state", [lambda worker: None, closed], ids=["not begun", "closed"])
+def test_a_worker_that_is_not_begun_or_is_closed_is_not_waited_for(state):
+    manager, run = Writes(signal.SIG_DFL), Run()
+    worker = multiprocessing.get_context("fork").Process(target=int)
+    state(worker)
+    manager._workers.append(worker)
+    run.interruption.over(manager)
+    assert played(manager, lambda: os.kill(os.getpid(), signal.SIGTERM)).code == 14
+    assert (manager.cleaned, manager._workers[0].is_alive()) == (True, False)
+
+
+class Forked:
+    """A worker of Ansible's, of which nobody knows the number yet when the signal comes."""
+
+    pid = None
+
+    def start(self):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        child = os.fork()
+        if not child:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        if not child:
+            signal.pause()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0)  # here a handler would run
+        self.pid = child
+
+    def is_alive(self):
+        return bool(self.pid) and os.waitpid(self.pid, os.WNOHANG)[0] == 0
+
+    def join(self, seconds):
+        os.waitpid(self.pid, 0)
+        self.pid = None
+
+
+def test_a_worker_that_is_being_forked_is_ended_too(monkeypatch):
+    monkeypatch.setattr(interruption, "WorkerProcess", Forked)
+    monkeypatch.setattr(Forked, "start", Forked.start)  # so it is wrapped for this test alone
+
+    class Ends(Manager):
+        def _signal_handler(self, number, frame):
+            os.kill(worker.pid, number)
+            super()._signal_handler(number, frame)
+
+    manager, run, worker = Ends(), Run(), Forked()
+    manager._workers = [worker]
+    run.interruption.over(manager)
+    assert played(manager, worker.start).code == 14
+    assert worker.pid is None and manager.cleaned
 
 
 def test_an_event_of_a_thread_leaves_the_unwinding_to_the_run():

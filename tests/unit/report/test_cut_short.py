@@ -165,8 +165,8 @@ def test_an_interrupted_lift_says_where_it_was_not_lifted(cut):
     process = cut.begin(LIFT, mode="lift")
     until(lambda: cut.waits.exists())
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=LONGEST)
-    assert (process.returncode, cut.project.exit) == (14, "14")
+    said, errors = process.communicate(timeout=LONGEST)
+    assert (process.returncode, cut.project.exit) == (14, "14"), errors
     assert "not lifted on web02: no answer" in said
 
 
