@@ -549,6 +549,7 @@ def test_what_no_name_stands_for_is_looked_for_all_the_same(host):
         ("session-desktop-linux-x86_64-1.11.5.AppImage", "session-desktop", True),
         ("rocketchat-3.9.14-linux-x86_64.AppImage", "rocketchat", True),
         ("Icedrive_Portable_Linux.AppImage", "icedrive", True),
+        ("Ferdium-6.7.7-ia32.AppImage", "ferdium", True),
         ("mega-mario-1.0.AppImage", "mega", False),
         ("signalizer.AppImage", "signal", False),
         ("tor-browser", "tor", False),

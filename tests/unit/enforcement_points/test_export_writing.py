@@ -88,6 +88,12 @@ def test_links_are_not_followed(tmp_path):
         writing.write(elsewhere, files())
 
 
+def test_a_pipe_in_place_of_a_manifest_is_no_export_and_holds_nobody(tmp_path):
+    os.mkfifo(tmp_path / manifest.NAME)
+    with pytest.raises(NotExportable, match="no earlier export"):  # waits for ever for a writer, if it is opened
+        writing.write(tmp_path, files())
+
+
 def test_what_somebody_adds_at_the_last_moment_is_not_deleted(tmp_path, monkeypatch):
     directory = tmp_path / "export"
     writing.write(directory, files())
@@ -126,6 +132,22 @@ def test_two_renames_do_where_the_system_call_is_missing(tmp_path, monkeypatch):
         writing.write(tmp_path / "export", files())
     assert within(tmp_path / "export") == files()
     assert os.listdir(tmp_path) == ["export"]
+
+
+def test_the_earlier_export_is_there_again_where_the_second_rename_fails(tmp_path, monkeypatch):
+    directory, rename = tmp_path / "export", os.rename
+    writing.write(directory, files())
+    monkeypatch.setattr(writing.ctypes, "CDLL", lambda _: object())
+
+    def full(one, other):
+        if other == directory and "more.txt" in os.listdir(one):
+            raise OSError(28, "No space left on device")
+        rename(one, other)
+
+    monkeypatch.setattr(writing.os, "rename", full)
+    with pytest.raises(OSError, match="No space"):
+        writing.write(directory, {**files(), "more.txt": b"more"})
+    assert within(directory) == files()
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,10 @@ from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 
-from ...model.types.record import Record
-from ...model.types.report import Report
 from ...wire.store import PLANS, Store, Untrusted
-from ..report.end.publishing import Beyond, Past, publish
+from ..report.end.publishing import Beyond, publish, remembered
 from ..report.evaluation.advice import NOT_REACHED, SET_ASIDE, host_lists
 from ..report.evaluation.merge import Part, merged
-from ..report.history import HistoryError, open_history
 from ..report.storage.complete import NoSuchRun, find_run, read_records, read_report, runs, sharing
 from ..report.storage.files import SUFFIX, ReportDirectory
 from . import Refused, say
@@ -42,7 +39,10 @@ def merge(arguments: argparse.Namespace, reports: Path) -> Path:
         _bring_plans(directory.parent / PLANS, reports / PLANS)
     if arguments.history:
         report["run"]["history"] = arguments.history
-    past = _remember(report, records, reports)
+    known = len(report["warnings"])
+    past = remembered(reports, report, records)
+    for warning in report["warnings"][known:]:
+        say(f"proscribe: {warning}", error=True)
     made = ReportDirectory(reports / f"{id_}{SUFFIX}")
     lists = host_lists(report["run"], records)
     for name in (NOT_REACHED, SET_ASIDE):
@@ -88,23 +88,6 @@ def _bring_plans(source: Path, store: Path) -> None:
         digest = f"sha256:{plan.stem}"
         with contextlib.suppress(OSError):  # what is not the plan of its name is none
             ours.add(theirs.stored(digest), digest)
-
-
-def _remember(report: Report, records: Sequence[Record], reports: Path) -> Past:
-    """Write the run into the history; return what the page shows of it. An error is printed, and is a warning of the
-    report.
-    """
-    try:
-        history = open_history(report["run"].get("history") or "off", reports)
-        if history is None:
-            return {}
-        history.record(report, records)
-        return {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
-    except HistoryError as error:
-        warning = f"this run is not in the history: {error}"
-        report["warnings"].append(warning)
-        say(f"proscribe: {warning}", error=True)
-        return {}
 
 
 def _lines(path: Path) -> list[str]:

@@ -17,7 +17,6 @@ from ..evaluation.advice import NOT_REACHED, SET_ASIDE, host_lists
 from ..evaluation.baseline import Baseline, New
 from ..evaluation.reconcile import fleet_report
 from ..evaluation.scope import reached
-from ..history import HistoryError, open_history
 from ..storage import complete, corrected, pruning
 from ..storage.files import ReportDirectory
 from . import publishing
@@ -104,7 +103,7 @@ def _write(
     directory: ReportDirectory, run: CompiledRun, report: Report, records: Records, rollout: Rollout | None
 ) -> str:
     """Write the report, and what is beside it; returns where it is."""
-    past = _remember(directory.complete.parent, run, report, reached(records))
+    past = publishing.remembered(directory.complete.parent, report, reached(records), run["history_keep"])
     _prune(directory, run, report)
     lists = host_lists(report["run"], records)
     if rollout and not run.get("interrupted"):
@@ -113,23 +112,6 @@ def _write(
     stale_after = run.get("stale_after")
     beyond = publishing.Beyond(run.get("left_out") or (), stale_after["hosts"] if stale_after else {}, past, lists)
     return str(publishing.publish(directory, report, records, beyond))
-
-
-def _remember(reports: Path, run: CompiledRun, report: Report, records: Records) -> publishing.Past:
-    """Write the run into the history of a directory of reports; returns what the page needs from the history.
-
-    If the history cannot be written, the report gets a warning, and the run loses nothing else.
-    """
-    try:
-        history = open_history(run.get("history", "off"), reports)
-        if history is None:
-            return {}
-        history.record(report, records, run["history_keep"])
-        return {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
-    except Exception as error:
-        failure = error if isinstance(error, HistoryError) else f"{type(error).__name__}: {error}"
-        report["warnings"].append(f"this run is not in the history, or not shown with it: {failure}")
-        return {}
 
 
 def _prune(directory: ReportDirectory, run: CompiledRun, report: Report) -> None:

@@ -36,6 +36,24 @@ class Beyond(NamedTuple):
     lists: Mapping[str, Iterable[str]] = {}  # the lists of hosts, by the names of their files
 
 
+def remembered(reports: Path, report: Report, records: Sequence[Record], keep: int = 0) -> Past:
+    """Write a run into the history of a directory of reports, which forgets what ended more than `keep` seconds ago
+    (0: nothing). Returns what the page needs from the history.
+
+    If it cannot be written, the report gets a warning, and the run loses nothing else.
+    """
+    try:
+        history = open_history(report["run"].get("history") or "off", reports)
+        if history is None:
+            return {}
+        history.record(report, records, keep)
+        return {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
+    except Exception as error:
+        failure = error if isinstance(error, HistoryError) else f"{type(error).__name__}: {error}"
+        report["warnings"].append(f"this run is not in the history, or not shown with it: {failure}")
+        return {}
+
+
 def publish(directory: ReportDirectory, report: Report, records: Sequence[Record], beyond: Beyond) -> Path:
     """Write the report of a run and bring the fleet state up to date; returns the directory of the report.
 
