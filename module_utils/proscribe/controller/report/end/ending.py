@@ -103,7 +103,7 @@ def _write(
     directory: ReportDirectory, run: CompiledRun, report: Report, records: Records, rollout: Rollout | None
 ) -> str:
     """Write the report, and what is beside it; returns where it is."""
-    past = publishing.remembered(directory.complete.parent, report, reached(records), run["history_keep"])
+    past = publishing.remembered(directory.complete.parent, report, reached(records), run.get("history_keep", 0))
     _prune(directory, run, report)
     lists = host_lists(report["run"], records)
     if rollout and not run.get("interrupted"):
