@@ -4,6 +4,8 @@
     python tests/mutation watch windows                            40 of each module of two rooms
     python tests/mutation --sample 3 --every 20 --seed 12          3 of each of 1 module in 20: seeds 0 to 19 take all
     python tests/mutation --worst                                  the mistakes of worst.toml, which must be noticed
+    python tests/mutation --learn                                  first, which tests run which line (lines.py): then
+                                                                   a mutant takes seconds, and else a minute
 
 Run it with the Python of a test environment (.cache/core2.19-python3.11/bin/python). The checkout is only read: mutants
 live in copies of it, one for each process. As root these run in namespaces of their own, where the rest of the machine
@@ -31,11 +33,12 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import lines  # noqa: E402
 import worst  # noqa: E402
 from imports import graph  # noqa: E402
 from mutants import Mutant, mutants  # noqa: E402
-from mutated import Copy, Known, remove  # noqa: E402
-from mutation_table import file_of, modules, room_of, tests_of  # noqa: E402
+from mutated import Copy, Known, chunks, remove  # noqa: E402
+from mutation_table import TESTS, file_of, modules, room_of, tests_of  # noqa: E402
 
 NOTICED = "killed"
 SURVIVED = "SURVIVED"
@@ -108,8 +111,11 @@ def main() -> int:
     parser.add_argument("--at-least", type=float, default=92, metavar="PERCENT", help="else exit code 1 (default 92)")
     parser.add_argument("--only", default="", help="the mutants whose change has this in it, all of them")
     parser.add_argument("--list", action="store_true", help="only print the mutants")
+    parser.add_argument("--learn", action="store_true", help="note which tests run which line, and nothing else")
     parser.add_argument("--worst", action="store_true", help="the mistakes of worst.toml; MODULE is then one's name")
     arguments = parser.parse_args()
+    if arguments.learn:
+        return lines.learn(PROJECT, arguments.jobs)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing stays in the temporary directory
     place = Path(tempfile.mkdtemp(prefix="proscribe-mutation-"))
     os.chmod(place, 0o755)  # some tests become an ordinary user
@@ -144,6 +150,18 @@ def work_of(arguments: argparse.Namespace) -> Work:
     return Work(items, {module: tests_of(module, PROJECT, files) for module in dict(items)})
 
 
+def portions_of(work: Work, known: lines.Lines, module: str, mutant: Mutant) -> list[Sequence[str]]:
+    """The tests of a mutant as they run: those that run its line, then files. Where few tests run it, no other unit
+    test can notice it, unless another process runs the module (mutation_table.TESTS).
+    """
+    files = work.tests[module]
+    running = known.tests(file_of(module, PROJECT), mutant.line) or []
+    first = lines.portions(running, files)
+    if 0 < len(running) <= lines.MOST and module not in TESTS:
+        files = [file for file in files if not file.startswith("tests/unit/")]
+    return [*first, *chunks(files)]
+
+
 def summary(outcomes: Sequence[Outcome]) -> float:
     """Print the shares of the rooms; the share of all, in per cent."""
     rooms: dict[str, list[Outcome]] = {}
@@ -160,7 +178,7 @@ def summary(outcomes: Sequence[Outcome]) -> float:
 def run(work: Work, place: Path, jobs: int, minutes: float) -> list[Outcome]:
     """Run all mutants and print each that survives."""
     free: queue.Queue[Copy] = queue.Queue()
-    known = Known()
+    known, running = Known(), lines.Lines(PROJECT)
     for number in range(jobs):
         free.put(Copy(PROJECT, place / f"copy{number}", known))
     until = time.monotonic() + minutes * 60 if minutes else float("inf")
@@ -172,7 +190,7 @@ def run(work: Work, place: Path, jobs: int, minutes: float) -> list[Outcome]:
             return Outcome(module, mutant, NOT_RUN)
         copy = free.get()
         try:
-            noticed = copy.notices(file_of(module, PROJECT), mutant.text, work.tests[module])
+            noticed = copy.notices(file_of(module, PROJECT), mutant.text, portions_of(work, running, module, mutant))
         finally:
             free.put(copy)
         return Outcome(module, mutant, NOTICED if noticed else SURVIVED)

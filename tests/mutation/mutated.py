@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -126,14 +126,14 @@ class Copy:
     def _beside(self, suffix: str) -> Path:
         return self.directory.parent / f"{self.directory.name}{suffix}"
 
-    def notices(self, file: str, text: str, tests: Sequence[str]) -> bool:
-        """Whether a test fails where a file has another text, and only there. A run that takes too long, or cannot even
-        begin, has noticed it too.
+    def notices(self, file: str, text: str, portions: Iterable[Sequence[str]]) -> bool:
+        """Whether a test fails where a file has another text, and only there. The tests run in portions. A run that
+        takes too long, or cannot even begin, has noticed it too.
         """
         derived = [path for path, sources in DERIVED.items() if any(fnmatch(file, f"*/{name}") for name in sources)]
         before = {path: (self.directory / path).read_text() for path in (file, *derived)}
         began = time.monotonic()
-        for chunk in chunks(tests):
+        for chunk in portions:
             if time.monotonic() > began + ENOUGH:
                 break
             while True:
@@ -168,7 +168,8 @@ class Copy:
         """The options that leave out what fails without any mistake, as far as it is known by now: the other copies
         find some, too.
         """
-        return [f"--deselect={test}" for test in sorted(self.known.failing) if test.partition("::")[0] in tests]
+        files = {test.partition("::")[0] for test in tests}
+        return [f"--deselect={test}" for test in sorted(self.known.failing) if test.partition("::")[0] in files]
 
     def _failing(self, tests: Sequence[str]) -> tuple[int | None, str]:
         """How some test files end, and the first test that fails."""

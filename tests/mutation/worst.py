@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from mutated import Copy, Known
+from mutated import Copy, Known, chunks
 
 TABLE = Path(__file__).resolve().with_name("worst.toml")
 
@@ -50,7 +50,7 @@ def main(project: Path, place: Path, names: Collection[str], jobs: int) -> int:
             raise SystemExit(f"worst.toml: {one.name}: {one.file} has the old text {text.count(one.old)} times, not 1")
         copy = free.get()
         try:
-            return copy.notices(one.file, text.replace(one.old, one.new), one.tests)
+            return copy.notices(one.file, text.replace(one.old, one.new), chunks(one.tests))
         finally:
             free.put(copy)
 

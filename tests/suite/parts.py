@@ -171,7 +171,8 @@ def mutation(tools: Environment) -> Iterator[Part]:
         "60",
     ]
     sample = ["--sample", str(MUTANTS), *slices, "--at-least", str(NOTICED)]
-    for name, options in (("the worst mistakes", ["--worst"]), ("a sample", sample)):
+    learning = ["--learn", "--jobs", str(machine.processors())]
+    for name, options in (("the worst mistakes", ["--worst"]), ("lines", learning), ("a sample", sample)):
         yield Part(f"mutation: {name}", [*argv, *options], missing=tools.missing, tail=20, isolated=False)
 
 
