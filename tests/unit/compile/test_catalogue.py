@@ -37,12 +37,13 @@ def test_the_project_s_own_catalogue_is_whole(own: Catalogue, written: dict[Path
     assert len(own.version) == 12
 
 
-def test_report_only_entries_are_the_generic_tools(own: Catalogue) -> None:
+def test_report_only_entries_are_the_generic_tools_and_documents_that_offices_share(own: Catalogue) -> None:
     generic = (
         "desktop_cloud_integration local_proxy_tools mail_clients_generic nextcloud_owncloud syncthing "
         "web_translate_archive_proxies wireguard_openvpn zoom_chat"
     )
-    assert {s.id for s in own.services.values() if not s.enforce} == set(generic.split())
+    documents = "cn_online_documents evernote notion"
+    assert {s.id for s in own.services.values() if not s.enforce} == {*generic.split(), *documents.split()}
 
 
 def test_only_services_with_business_accounts_on_their_own_domains_have_tenants(own: Catalogue) -> None:
@@ -52,6 +53,7 @@ def test_only_services_with_business_accounts_on_their_own_domains_have_tenants(
         "gemini": "google",
         "google_docs": "google",
         "google_drive": "google",
+        "google_keep": "google",
     }
 
 
