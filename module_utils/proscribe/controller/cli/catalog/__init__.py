@@ -1,7 +1,7 @@
 """`./proscribe catalog`: what the catalogue has, what it lacks, how old it is, and where it can be refreshed from.
 
 Each subcommand is a file with a function for its options and one that runs it. No host is touched, and but for
-`refresh` and `propose`, which write files to be reviewed, nothing is written.
+`refresh` and `propose`, which write files to be reviewed, and lists that `recall` fetches, nothing is written.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from ....wire.installation import CATALOGUE
 from ...compile.catalogue.loading import load
 from .. import Refused, add_subcommands
-from . import checking, listing, proposing, refreshing, stats
+from . import checking, listing, proposing, recall, refreshing, stats
 from .chosen import Chosen
 
 SUMMARY = "List, check and refresh the catalogue: what each service is made of."
@@ -24,6 +24,7 @@ SUBCOMMANDS = {
     "stats": (stats.add_arguments, stats.run, "count per service what can be seen, removed and blocked"),
     "stale": (listing.add_stale_arguments, listing.list_stale, "list what was not checked for too long"),
     "refresh": (refreshing.add_arguments, refreshing.run, "fetch publishers' lists, and write what changed for review"),
+    "recall": (recall.add_arguments, recall.run, "compare the catalogue with public lists in a folder"),
     "propose": (proposing.add_arguments, proposing.run, "write an amendment from a list of names"),
 }
 

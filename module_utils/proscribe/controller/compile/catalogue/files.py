@@ -5,7 +5,7 @@
     amends/<id>.yml                         changes a service (amendments.py)
     feeds/<id>.yml, feeds/<id>.txt          a large list (feeds.py)
 
-Other parts read release.yml, known_good.txt, known_good_networks.txt and publishers.yml (release.py).
+Other parts read release.yml, known_good.txt, known_good_networks.txt, publishers.yml and recall.yml (release.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from . import amendments, feeds, guard_list, retired_keys
 from .entries import Identifiers
 from .kinds import Mistake
 from .release import FILE as RELEASE_FILE
-from .release import KNOWN_GOOD, KNOWN_GOOD_NETWORKS, PUBLISHERS
+from .release import KNOWN_GOOD, KNOWN_GOOD_NETWORKS, PUBLISHERS, RECALL
 from .schema import AMENDMENT, BROWSERS, CATEGORIES, FEED, check_browser, check_service
 
 BROWSERS_FILE = "browsers.yml"
@@ -107,8 +107,8 @@ def _files(directory: Path, errors: list[PolicyError]) -> Iterator[Path]:
             candidates = [(file, "<service id>.yml") for file in _listed(path, errors)]
         elif path.is_dir() and path.name == feeds.FOLDER:
             candidates = [(file, "<feed id>.yml") for file in _listed(path, errors) if file.suffix != ".txt"]
-        elif path.name in (RELEASE_FILE, KNOWN_GOOD, KNOWN_GOOD_NETWORKS, PUBLISHERS):
-            continue  # release.py, known_good.py and `catalog refresh` read them
+        elif path.name in (RELEASE_FILE, KNOWN_GOOD, KNOWN_GOOD_NETWORKS, PUBLISHERS, RECALL):
+            continue  # release.py, known_good.py, `catalog refresh` and `catalog recall` read them
         else:
             candidates = [(path, BROWSERS_FILE)]
         for file, name in candidates:

@@ -16,6 +16,7 @@ from .kinds import Group, Text
 
 FILE = "release.yml"
 PUBLISHERS = "publishers.yml"  # beside it: who publishes lists, for `catalog refresh`
+RECALL = "recall.yml"  # beside it: public lists that the catalogue is compared with, for `catalog recall`
 # Beside it: names and networks that nobody may block (known_good.py).
 KNOWN_GOOD, KNOWN_GOOD_NETWORKS = "known_good.txt", "known_good_networks.txt"
 SCHEMA = "proscribe/catalog/1"

@@ -1,0 +1,152 @@
+"""The public lists that a catalogue is compared with: `recall.yml` of each of its directories, one item for each list.
+
+The table holds facts about lists, never their names: who publishes them, what of ours they are about, and who takes
+names from whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...compile.catalogue.kinds import Group, Listed, Mistake, Text
+from ...compile.catalogue.release import RECALL
+from ...compile.reading import grammar
+from ...compile.reading.yaml_file import Document, read_yaml
+from ...policy_errors import PolicyError, PolicyErrors, close_to
+from .formats import FORMATS
+
+# What lists are about. These are no categories of the catalogue: one of these may be a few services of ours.
+CATEGORIES = (
+    "vpn",
+    "web_proxy",
+    "tor",
+    "encrypted_dns",
+    "webmail",
+    "disposable_mail",
+    "file_hosts",
+    "image_hosts",
+    "messaging",
+    "remote_access",
+)
+RANKED = "ranked"
+
+_PART = r"[A-Za-z0-9_!+][A-Za-z0-9._!+-]{0,99}"
+_FOLDER = grammar.matching(_PART, "the name of a folder")
+_PATH = grammar.matching(
+    rf"(?:{_PART}/){{0,9}}(?:{_PART}|\*\.[a-z0-9]{{1,9}})",
+    "the path of a file below the folder, or of all files with an ending such as data/*.txt",
+)
+_URL = grammar.matching(
+    r"https://[a-z0-9.-]+(?::[0-9]{1,5})?/(?:[A-Za-z0-9._~%-]+/)*", "an address with https://, up to the last /"
+)
+_NUMBER = grammar.matching(r"[1-9][0-9]{0,6}", "a number, 1 to 9999999")
+_POPULAR = grammar.matching(
+    rf"{RANKED}|[1-9][0-9]{{0,6}}", f"{RANKED}, or how many most asked-for names a list without order has"
+)
+_CATEGORIES = Listed(Text(grammar.one_of(*CATEGORIES)))
+_IDS = Listed(Text(grammar.service_id))
+
+_SOURCES = Listed(
+    Group(
+        {
+            "id": Text(grammar.service_id),
+            "publisher": Text(grammar.prose),
+            "family": Text(grammar.service_id),
+            "about": _CATEGORIES,
+            "mixed": _CATEGORIES,
+            "popular": Text(_POPULAR),
+            "folder": Text(_FOLDER),
+            "paths": Listed(Text(_PATH)),
+            "url": Text(_URL),
+            "format": Text(grammar.one_of(*FORMATS)),
+            "named": Listed(Text(grammar.label)),
+            "takes_from": _IDS,
+            "without": _IDS,
+            "least": Text(_NUMBER),
+            "licence": Text(grammar.prose),
+            "notes": Text(grammar.prose),
+        },
+        required=("id", "publisher", "family", "folder", "paths", "format", "least", "licence"),
+    )
+)
+
+
+class Source(NamedTuple):
+    """A public list, and how much it says."""
+
+    id: str
+    publisher: str
+    family: str  # lists of one family count once
+    about: tuple[str, ...]  # categories that the list is about alone
+    mixed: tuple[str, ...]  # categories whose names are among others in the list
+    popular: str  # of a list of the most asked-for names: RANKED, or how many it has
+    folder: str
+    paths: tuple[str, ...]  # below the folder
+    url: str  # what its paths are added to; "" for a list that is not fetched
+    format: str  # of FORMATS
+    named: tuple[str, ...]  # parts of the list, such as services or headings
+    takes_from: tuple[str, ...]  # ids and families: it vouches for nothing beside these
+    without: tuple[str, ...]  # ids: names of these lists are left out
+    least: int  # names: a list with fewer is truncated, or is another one
+    licence: str
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return (*self.about, *self.mixed)
+
+
+def read_sources(directories: Sequence[Path]) -> dict[str, Source]:
+    """The lists of some catalogues, by id. Raises PolicyErrors with every mistake."""
+    errors: list[PolicyError] = []
+    documents: list[Document] = []
+    for path in (directory / RECALL for directory in directories):
+        if not path.exists():
+            continue
+        document = read_yaml(path)
+        mistakes = list(_SOURCES.check(document.data, ()))
+        errors += [document.error(*mistake) for mistake in mistakes]
+        if not mistakes:
+            documents.append(document)
+    rows = [row for document in documents for row in document.data]
+    known = {row["id"]: row for row in rows}
+    families = {row["family"] for row in rows}
+    seen: set[str] = set()
+    for document in documents:
+        errors += [document.error(*mistake) for mistake in _wrong(document.data, known, families, seen)]
+    if errors:
+        raise PolicyErrors(errors)
+    return {row["id"]: _source(row) for row in rows}
+
+
+def _wrong(
+    rows: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[str, Any]], families: set[str], seen: set[str]
+) -> Iterator[Mistake]:
+    """What is wrong between the well-formed rows of a file and all rows. `seen`: ids of rows before."""
+    for index, row in enumerate(rows):
+        if row["id"] in seen:
+            yield (index, "id"), row["id"], "an id of its own"
+        seen.add(row["id"])
+        if ("popular" in row) == bool(row.get("about") or row.get("mixed")):
+            yield (index,), row["id"], "either popular, or what the list is about: about, mixed"
+        for position, category in enumerate(row.get("mixed", ())):
+            if category in row.get("about", ()):
+                yield (index, "mixed", position), category, "a category that is not in about, too"
+        for position, path in enumerate(row["paths"]):
+            if "*" in path and "url" in row:
+                yield (index, "paths", position), path, "a file: what is fetched has a name"
+        for position, id_ in enumerate(row.get("takes_from", ())):
+            if id_ not in known and id_ not in families:
+                expected = f"the id or the family of a list{close_to(id_, [*known, *families])}"
+                yield (index, "takes_from", position), id_, expected
+        for position, id_ in enumerate(row.get("without", ())):
+            if id_ not in known or "without" in known[id_]:
+                expected = f"the id of a list that leaves nothing out itself{close_to(id_, known)}"
+                yield (index, "without", position), id_, expected
+
+
+def _source(row: Mapping[str, Any]) -> Source:
+    listed = {"about", "mixed", "paths", "named", "takes_from", "without"}
+    values = {key: tuple(row.get(key, ())) if key in listed else row.get(key, "") for key in Source._fields}
+    return Source(**{**values, "least": int(row["least"])})
