@@ -14,6 +14,7 @@ from made_catalogue import GOOD
 from patience import processor
 from proscribe.controller.cli.catalog import fetching
 from proscribe.controller.cli.catalog.publishers import Publisher, read_publishers
+from proscribe.controller.cli.catalog.recall_sources import read_sources
 from proscribe.controller.cli.explain.expectations import read as read_expectations
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.reading.yaml_file import MOST
@@ -40,6 +41,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "known_good.txt": catalogue,
     "known_good_networks.txt": catalogue,
     "publishers.yml": read_publishers,
+    "recall.yml": lambda root: read_sources([root]),
     "waivers/w1.yml": lambda root: load_waivers([root / "waivers"]),
     "approvers.yml": lambda root: read_register([root], {}),
     "expectations.yml": lambda root: read_expectations(root / "expectations.yml", {}, ()),
@@ -116,6 +118,7 @@ NAMED = {
     "amends/parrot.yml": "amends: {id}\nadd: {{domains: [owl.example]}}\nsources: [a test]\n",
     "feeds/birds.yml": FEED.replace("id: birds", "id: {id}"),
     "publishers.yml": "- {{id: {id}, url: https://a.example/, format: lines, into: feed, of: birds, least: 1}}\n",
+    "recall.yml": "- {{id: {id}, family: x, about: [vpn], folder: x, paths: [x], format: lines, least: 1}}\n",
     "waivers/w1.yml": "id: {id}\n",
 }
 

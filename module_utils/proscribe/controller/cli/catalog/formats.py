@@ -192,7 +192,7 @@ def gluetun(text: str, service: str) -> Iterator[str]:
     for provider in found.values() if isinstance(found, Mapping) else ():
         for server in _listed(provider, "servers") if isinstance(provider, Mapping) else ():
             name = server.get("hostname", "") if isinstance(server, Mapping) else ""
-            if isinstance(name, str):
+            if isinstance(name, str) and name:
                 yield ".".join(name.rsplit(".", 2)[-2:])
 
 
@@ -207,13 +207,15 @@ def resolver_links(text: str, service: str) -> Iterator[str]:
 
 
 def item_links(text: str, service: str) -> Iterator[str]:
-    """The host of the first link of each item of a Markdown list, below the headings of this title."""
+    """The host of the first link of each item of a Markdown list, below the headings of this title. FMHY marks items
+    that lead to other pages and lists.
+    """
     below = False
     for line in text.split("\n"):
         if line.startswith("#"):
             below = line.lstrip("#►▷ ").strip() == service
-        elif below and line.lstrip().startswith(("* ", "- ")) and (found := _MARKDOWN_LINK.search(line)):
-            yield found[1]
+        elif below and line.lstrip().startswith(("* ", "- ")) and not any(mark in line for mark in "🌐↪"):
+            yield from _MARKDOWN_LINK.findall(line)[:1]
 
 
 def table_links(text: str, service: str) -> Iterator[str]:

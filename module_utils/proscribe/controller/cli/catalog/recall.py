@@ -162,34 +162,20 @@ def _unmeasured(result: Result, whole: bool) -> str:
 
 def _print(recall: Recall, missing: bool) -> None:
     width = screen_width()
-    heads = ("category", "lists", "families", "in two or more", "handled", "most asked for", "handled of these")
-    rows = [
-        (
-            one.category,
-            str(len(one.lists)),
-            str(one.families),
-            f"{len(one.found):,}",
-            _text(one.share(True)),
-            f"{len(one.popular):,}" if one.popularity else "-",
-            _text(one.share(False)),
-        )
-        for one in recall.results
-    ]
-    print("\n".join(table([heads, *rows], width)))
+    heads = ("category", "lists", "families", "names", "handled", "popular", "handled")
+    print("\n".join(table([heads, *map(_row, recall.results)], width)))
     print()
-    for one in recall.results:
-        if one.popular and (found := [f"{number:,} {state}" for state, number in _states(one).items() if number]):
-            say(f"{one.category}: {', '.join(found)}")
+    for result in recall.results:
+        states = [f"{number:,} {state}" for state, number in _states(result).items() if number]
+        say(f"{result.category}: {', '.join(states) or 'nothing'}")
     print()
-    heads = ("list", "category", "names", "in two or more", "handled", "most asked for", "handled of these")
-    print("\n".join(table([heads, *(row for one in recall.results for row in _rows(one))], width)))
-    if missing:
+    of_lists = ("list", "category", "has", "names", "popular", "handled")
+    print("\n".join(table([of_lists, *(row for one in recall.results for row in _rows(one))], width)))
+    for result in recall.results if missing else ():
         print()
-        for result in recall.results:
-            for found in result.missing:
-                print(_line(result.category, found))
-    used = ", ".join(recall.popularity) or "none, so nothing is known of how often a name is asked for"
-    say(f"\nmost asked for: among {recall.most:,} names of {used}")
+        print("\n".join(_line(result.category, found) for found in result.missing))
+    used = ", ".join(recall.popularity) or "no list, so nothing is known of how often a name is asked for"
+    say(f"\nnames: in lists of {FAMILIES} or more independent publishers; popular: of the {recall.most:,} of {used}")
     concerned = [id_ for id_ in recall.lists.missing if _concerns(recall, id_)]
     for id_ in concerned:
         say(f"missing: {id_}: {recall.lists.missing[id_]}")
@@ -202,25 +188,31 @@ def _concerns(recall: Recall, id_: str) -> bool:
     return not recall.sources[id_].categories or not categories.isdisjoint(recall.sources[id_].categories)
 
 
+def _row(result: Result) -> tuple[str, ...]:
+    return (
+        result.category,
+        str(len(result.lists)),
+        str(result.families),
+        f"{len(result.found):,}",
+        _text(result.share(True)),
+        f"{len(result.popular):,}" if result.popularity else "-",
+        _text(result.share(False)),
+    )
+
+
 def _rows(result: Result) -> Iterator[tuple[str, ...]]:
     for id_, names in result.lists.items():
         found = [one for one in result.found if id_ in one.lists]
-        popular = [one for one in found if one.popular]
-        yield (
-            id_,
-            result.category,
-            f"{names:,}",
-            f"{len(found):,}",
-            _text(share(found)),
-            f"{len(popular):,}" if result.popularity else "-",
-            _text(share(popular) if result.popularity else None),
-        )
+        popular = share([one for one in found if one.popular]) if result.popularity else None
+        counts = (f"{number:,}" for number in (names, len(found), popular.of if popular else 0))
+        yield id_, result.category, *counts, _text(popular)
 
 
 def _text(found: Share | None) -> str:
+    """A share; never rounded up, since a whole is something else."""
     if found is None:
         return "not measured"
-    return f"{found.handled:,} ({found.value:.0%})" if found.value is not None else "-"
+    return f"{found.handled:,} ({found.handled * 100 // found.of} %)" if found.of else "-"
 
 
 def _line(category: str, found: Found) -> str:

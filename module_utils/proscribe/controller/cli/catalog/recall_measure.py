@@ -168,4 +168,3 @@ def witnesses(lists: Sequence[str], taken: Mapping[str, set[str]], sources: Mapp
         if not any(other in taken[one] for other in first):
             first.append(one)
     return {sources[one].family for one in first}
-

@@ -97,6 +97,9 @@ class Source(NamedTuple):
         return (*self.about, *self.mixed)
 
 
+_FIELDS = [name for name in Source._fields if name != "least"]
+
+
 def read_sources(directories: Sequence[Path]) -> dict[str, Source]:
     """The lists of some catalogues, by id. Raises PolicyErrors with every mistake."""
     errors: list[PolicyError] = []
@@ -148,5 +151,5 @@ def _wrong(
 
 def _source(row: Mapping[str, Any]) -> Source:
     listed = {"about", "mixed", "paths", "named", "takes_from", "without"}
-    values = {key: tuple(row.get(key, ())) if key in listed else row.get(key, "") for key in Source._fields}
-    return Source(**{**values, "least": int(row["least"])})
+    values: dict[str, Any] = {key: tuple(row.get(key, ())) if key in listed else row.get(key, "") for key in _FIELDS}
+    return Source(**values, least=int(row["least"]))
