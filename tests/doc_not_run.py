@@ -44,6 +44,8 @@ REASONS = {
     "apt-get install ansible-core": "needs a mirror; the machine has it",
     "./proscribe catalog refresh *": "reaches publishers; test_catalog_refresh.py has one of its own",
     "./proscribe catalog propose *": "needs a list of the reader's; test_cli_catalog.py has one",
+    "./proscribe catalog recall *": "needs public lists of the reader's; test_catalog_recall.py has made ones",
+    "git clone https://github.com/magicsword-io/LOLRMM *": "reaches a publisher",
     "./proscribe diff HEAD -i inventory/": "of a change that refresh has made; test_diff_word.py has others",
     "sudo install -d */var/log/proscribe": "needs an account of the reader's; test_events_real.py has such a directory",
     "jq * /var/log/proscribe/events.jsonl": "needs jq, and a run that sent events: test_events_real.py reads them back",

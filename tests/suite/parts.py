@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import os
 import sys
 import tomllib
 from collections.abc import Collection, Iterator, Sequence
@@ -18,7 +19,7 @@ from suite import changed, sizes
 from suite.running import QUIET, Part
 from suite.sizes import FAST, NIGHTLY
 
-WORDS = ("lint", "docs", "unit", "integration", "playbooks", "molecule", "collection", "mutation")
+WORDS = ("lint", "docs", "unit", "integration", "playbooks", "molecule", "collection", "mutation", "recall")
 WITH_PYTEST = ("unit", "integration", "playbooks")
 QUICK = ("ruff check", "ruff format", "mypy --strict")  # of lint, what is in `fast`
 WAITS = "mark.whole_hosts"  # in a file whose tests boot hosts, and mostly wait for them
@@ -30,6 +31,14 @@ TESTS_ONLY = ("pytest", "hypothesis")  # packages
 BYTECODE = {"PYTHONPYCACHEPREFIX": str(machine.CACHE / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
 # A night runs so many mutants of one module in so many, and so many of a hundred have to be noticed.
 MUTANTS, NIGHTS, NOTICED = 3, 20, 95
+# The folder of public lists (docs/how-to/refresh-the-catalogue.md), which are others' and not in the repository; and
+# the shares of their names that the catalogue has to handle: of the most asked-for, and of all.
+LISTS = "PROSCRIBE_TESTS_LISTS"
+GOALS = {
+    **dict.fromkeys(("vpn", "web_proxy", "tor"), ("0.95", "0.90")),
+    "encrypted_dns": ("0.98", "0.97"),
+    **dict.fromkeys(("webmail", "file_hosts", "messaging"), ("0.99", "0.97")),
+}
 
 
 class Choice(NamedTuple):
@@ -176,6 +185,24 @@ def mutation(tools: Environment) -> Iterator[Part]:
         yield Part(f"mutation: {name}", [*argv, *options], missing=tools.missing, tail=20, isolated=False)
 
 
+def recall(tools: Environment) -> Part:
+    """Whether the catalogue handles what independent public lists agree on."""
+    folder = os.environ.get(LISTS, "")
+    goals = [f"{name}{kind}={share}" for name, both in GOALS.items() for kind, share in zip(("", ":all"), both)]
+    return Part(
+        "recall against public lists",
+        [
+            tools.tool("python"),
+            *("-m", "proscribe.controller.cli", "catalog", "recall", folder),
+            *(word for goal in goals for word in ("--at-least", goal)),
+        ],
+        {"PYTHONPATH": "module_utils"},
+        missing=tools.missing or ("" if folder else f"{LISTS} names no folder of public lists"),
+        tail=12,
+        isolated=False,  # the folder may be anywhere
+    )
+
+
 def integration(choice: Choice, tools: Environment, files: Sequence[str]) -> Iterator[Part]:
     """Real tools and hosts. Files that boot hosts mostly wait for them, so they have processes of their own."""
     tests = functools.partial(pytest, choice, "integration", tools)
@@ -282,6 +309,8 @@ def chosen(choice: Choice) -> Iterator[Part]:
         yield from collection(OLDEST, pythons, extras["test-collection"])
     if "mutation" in choice.words:
         yield from mutation(tools)
+    if "recall" in choice.words:
+        yield recall(tools)
 
 
 def near(project: Path, size: str, changes: Collection[str]) -> frozenset[str]:

@@ -236,6 +236,7 @@ PARTS = {
     "molecule": Row("molecule", ALWAYS, (*_RUNS, f"{_CONTROLS}*", "tests/molecule/*")),
     "collection": Row("collection", CHANGED, (*_COLLECTION, "tests/collection_checks.py")),
     "mutation": Row("mutation", NIGHTLY, ()),
+    "recall": Row("recall", NIGHTLY, ()),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import json
 import os
@@ -19,6 +20,7 @@ import machine
 import pytest
 from own_scripts import script_of_tests
 from patience import until
+from proscribe.controller.cli.catalog import recall
 from suite import changed, leftovers, parts, running, sizes
 from suite.parts import Choice
 from suite.running import Outcome, Part
@@ -402,6 +404,22 @@ def test_the_checks_of_collections_are_nightly_and_where_something_concerns_them
         True,
         True,
     )
+
+
+def test_recall_needs_a_folder_of_lists(
+    made_parts: Callable[..., dict[str, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose goals are about categories that there are."""
+    monkeypatch.delenv(parts.LISTS, raising=False)
+    tools = machine.Environment("core", Path("/core"))
+    assert parts.recall(tools).missing == "PROSCRIBE_TESTS_LISTS names no folder of public lists"
+    monkeypatch.setenv(parts.LISTS, "/lists")
+    part = parts.recall(tools)
+    assert not part.missing and part.name in made_parts(NIGHTLY) and part.name not in made_parts(DEFAULT)
+    read = argparse.ArgumentParser()
+    recall.add_arguments(read)
+    options = read.parse_args(part.argv[part.argv.index("recall") + 1 :])
+    assert options.folder == "/lists" and [str(goal) for goal in options.at_least][:2] == ["vpn=0.95", "vpn:all=0.9"]
 
 
 # -- what is typed -----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,9 +19,9 @@ NOBODY = Popular({}, frozenset(), ())
 def source(id_: str, about: str = "vpn", mixed: str = "", takes_from: str = "", popular: str = "") -> Source:
     """A list: its family is what is before the _ of its id."""
     lists = {"about": about, "mixed": mixed, "takes_from": takes_from, "paths": "x", "named": "", "without": ""}
-    split = {key: tuple(value.split()) for key, value in lists.items()}
-    texts = {"publisher": "x", "folder": "x", "url": "", "format": "lines", "licence": "x"}
-    return Source(id=id_, family=id_.partition("_")[0], popular=popular, least=1, **texts, **split)  # type: ignore[arg-type]
+    split: dict[str, Any] = {key: tuple(value.split()) for key, value in lists.items()}
+    texts: dict[str, Any] = {"publisher": "x", "folder": "x", "url": "", "format": "lines", "licence": "x"}
+    return Source(id=id_, family=id_.partition("_")[0], popular=popular, least=1, **texts, **split)
 
 
 def listed(names: str) -> dict[str, int]:

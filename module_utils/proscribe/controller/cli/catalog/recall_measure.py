@@ -144,7 +144,7 @@ def copied(sources: Mapping[str, Source], names: Names) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for id_, source in sources.items():
         said = {other.id for other in sources.values() if {other.id, other.family} & set(source.takes_from)}
-        like = {other for other in sources if other != id_ and _copies(names[id_], names[other])}
+        like = {other for other in sources if other != id_ and _has_most_of(names[id_], names[other])}
         found[id_] = (said | like) - {id_}
     for _ in sources:
         for id_, taken in found.items():
@@ -152,7 +152,7 @@ def copied(sources: Mapping[str, Source], names: Names) -> dict[str, set[str]]:
     return found
 
 
-def _copies(names: Mapping[str, int], other: Mapping[str, int]) -> bool:
+def _has_most_of(names: Mapping[str, int], other: Mapping[str, int]) -> bool:
     """Whether a list has so much of a smaller one that it copies it."""
     if not LEAST <= len(other) <= len(names):
         return False
