@@ -247,6 +247,14 @@ def test_a_list_in_several_files(
     assert (found in data["missing_lists"]["third"]) if isinstance(found, str) else data["lists"]["third"] == found
 
 
+def test_only_the_lists_of_a_category_are_read_and_what_these_need(call: Call, catalog: Path, folder: Path) -> None:
+    row = V2FLY.replace("[vpn]", "[tor]").replace("v2fly", "lines")
+    more_rows(catalog, row.replace("licence", "without: [first], licence"))
+    assert list(result(call, folder, "--category", "vpn")["lists"]) == ["first", "second", "top"]
+    data = result(call, folder, "--category", "tor")
+    assert list(data["lists"]) == ["first", "top"] and list(data["missing_lists"]) == ["third"]
+
+
 def test_all_files_with_an_ending_and_names_that_another_list_has(call: Call, catalog: Path, folder: Path) -> None:
     row = V2FLY.replace("data/list", "data/*.txt").replace("v2fly", "lines")
     more_rows(catalog, row.replace("licence", "without: [first], licence"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ...policy_errors import close_to
 from ...report.text.layout import screen_width, table
+from ...report.text.wording import counted
 from .. import Refused, say
 from .chosen import Chosen
 from .recall_measure import FAMILIES, Found, Result, Share, measure, popular_names, share
@@ -37,7 +38,6 @@ class Goal(NamedTuple):
 class Recall(NamedTuple):
     """What was compared, and what came of it."""
 
-    sources: Mapping[str, Source]
     lists: Lists
     results: Sequence[Result]
     popularity: Sequence[str]  # the lists of the most asked-for names that were used
@@ -52,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"category with lists of fewer than {FAMILIES} publishers is not measured. Exit code {BELOW_GOAL} where a\n"
         "goal is not reached."
     )
-    add_folder_arguments(parser)
+    parser.add_argument("folder", metavar="FOLDER", help="the folder of public lists")
+    add_choice_arguments(parser)
     parser.add_argument("--fetch", action="store_true", help="fetch the lists over https into FOLDER first")
     parser.add_argument("--ca-file", default="", metavar="FILE", help="certificates to trust (default: the system's)")
     parser.add_argument("--missing", action="store_true", help="print the names that the catalogue does not handle")
@@ -67,14 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the same for machines")
 
 
-def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
-    """What else compares with lists needs: the folder, and the choice of names."""
-    parser.add_argument("folder", metavar="FOLDER", help="the folder of public lists")
-    add_choice_arguments(parser)
-
-
 def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
-    """The choice of names."""
+    """The choice of names, also for what proposes them."""
     parser.add_argument(
         "--category",
         action="append",
@@ -108,14 +103,15 @@ def _goal(text: str) -> Goal:
 
 def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
     """Compare, print, and return the exit code."""
-    if arguments.fetch:
-        for line in fetch_lists(read_sources(chosen.directories).values(), Path(arguments.folder), arguments.ca_file):
-            say(line, error=True)
     categories = arguments.category or CATEGORIES
     for goal in arguments.at_least:
         if goal.category not in categories:
             raise Refused(f"--at-least {goal} is about a category that --category leaves out")
-    recall = compared(chosen, Path(arguments.folder), categories, arguments.popular)
+    folder = Path(arguments.folder)
+    if arguments.fetch:
+        for line in fetch_lists(needed(chosen, categories), folder, arguments.ca_file):
+            say(line, error=True)
+    recall = compared(chosen, folder, categories, arguments.popular)
     below = list(_below(arguments.at_least, recall))
     if arguments.json:
         print(json.dumps(_data(recall, below), indent=2, ensure_ascii=False))
@@ -126,18 +122,26 @@ def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
     return BELOW_GOAL if below else 0
 
 
-def compared(chosen: Chosen, folder: Path, categories: Iterable[str], most: int) -> Recall:
-    """Compare the catalogue with the lists in a folder. Raises PolicyErrors, Refused."""
+def needed(chosen: Chosen, categories: Collection[str]) -> list[Source]:
+    """The lists that a measure of some categories reads. Raises PolicyErrors, Refused."""
     sources = read_sources(chosen.directories)
     if not sources:
         raise Refused(f"no catalogue of these has a recall.yml: {', '.join(map(str, chosen.directories))}")
+    found = {one.id for one in sources.values() if one.popular or not set(categories).isdisjoint(one.categories)}
+    found |= {id_ for one in list(found) for id_ in sources[one].without}
+    return [one for one in sources.values() if one.id in found]
+
+
+def compared(chosen: Chosen, folder: Path, categories: Collection[str], most: int) -> Recall:
+    """Compare the catalogue with the lists in a folder. Raises PolicyErrors, Refused."""
+    sources = needed(chosen, categories)
     if not folder.is_dir():
         raise Refused(f"{folder} is not a directory; expected the folder of the lists")
-    lists = read_lists(list(sources.values()), folder)
-    popular = popular_names(sources.values(), lists.names, most)
+    lists = read_lists(sources, folder)
+    popular = popular_names(sources, lists.names, most)
     standing = standings(chosen)
-    results = [measure(one, sources.values(), lists.names, popular, standing) for one in categories]
-    return Recall(sources, lists, results, popular.read, most)
+    results = [measure(one, sources, lists.names, popular, standing) for one in categories]
+    return Recall(lists, results, popular.read, most)
 
 
 def _below(goals: Iterable[Goal], recall: Recall) -> Iterator[str]:
@@ -175,17 +179,11 @@ def _print(recall: Recall, missing: bool) -> None:
         print()
         print("\n".join(_line(result.category, found) for found in result.missing))
     used = ", ".join(recall.popularity) or "no list, so nothing is known of how often a name is asked for"
-    say(f"\nnames: in lists of {FAMILIES} or more independent publishers; popular: of the {recall.most:,} of {used}")
-    concerned = [id_ for id_ in recall.lists.missing if _concerns(recall, id_)]
-    for id_ in concerned:
-        say(f"missing: {id_}: {recall.lists.missing[id_]}")
-    say(f"{len(recall.lists.names)} lists read, {len(concerned)} missing")
-
-
-def _concerns(recall: Recall, id_: str) -> bool:
-    """Whether a list is about a category that was measured, or about what is asked for most."""
-    categories = {one.category for one in recall.results}
-    return not recall.sources[id_].categories or not categories.isdisjoint(recall.sources[id_].categories)
+    say(f"\nnames: those in lists of {FAMILIES} or more independent publishers")
+    say(f"popular: of these, those among the {recall.most:,} most asked for of {used}")
+    for id_, why in recall.lists.missing.items():
+        say(f"missing: {id_}: {why}")
+    say(f"{counted(len(recall.lists.names), 'list')} read, {len(recall.lists.missing)} missing")
 
 
 def _row(result: Result) -> tuple[str, ...]:
