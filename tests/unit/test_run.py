@@ -64,6 +64,24 @@ def test_an_observation_covers_the_plan_and_names_what_enforcing_would_correct(h
     assert (record["state"], record["rules_evaluated"], drifted) == ("noncompliant", 2, ["apps"])
 
 
+@pytest.mark.parametrize(
+    ("gate", "found", "failed"),
+    [
+        ("never", [FOUND], False),
+        ("noncompliant", [FOUND], True),
+        ("incomplete", [FOUND], True),
+        ("incomplete", [], False),
+    ],
+)
+def test_the_gate_decides_whether_what_was_observed_makes_the_host_fail(host, monkeypatch, gate, found, failed):
+    with_controls(monkeypatch, Scripted("apps", found))
+    answer = run.compliance_state(host, plan(apps=SECTION), ["apps"], gate, will_correct=False)
+    assert answer.get("failed", False) is failed and ("noncompliant" in answer.get("msg", "")) is failed
+    assert answer["record"]["state"] == ("noncompliant" if found else "compliant")
+    # what this run corrects is judged afterwards
+    assert "failed" not in run.compliance_state(host, plan(apps=SECTION), ["apps"], gate, will_correct=True)
+
+
 def test_an_observation_can_be_limited_to_some_controls(host, monkeypatch):
     with_controls(monkeypatch, Scripted("apps", [FOUND]), Scripted("dns"))
     record, drifted = run.observe(host, plan(apps=SECTION, dns=SECTION), ["dns"])

@@ -111,6 +111,13 @@ def test_upcoming_services_are_listed(ask):
     assert {"service": "gmail", "control": "browser", "effective_from": "2027-03-01"} in run["upcoming"]
 
 
+def test_services_with_nothing_to_search_for_are_listed_by_plan(ask):
+    run = ask({"web01": {"categories": ["webmail"]}})
+    ((digest, rules),) = run["nothing_known"].items()
+    assert digest == run["hosts"]["web01"]
+    assert rules and {rule.partition("/")[2] for rule in rules} <= set(run["services"])
+
+
 def test_waivers_stand_in_or_beside_the_sources_of_the_inventory(tmp_path):
     (tmp_path / "waivers").mkdir()
     (tmp_path / "hosts.yml").touch()

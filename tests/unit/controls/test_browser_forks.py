@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -116,6 +117,17 @@ def test_the_policy_of_a_browser_that_is_gone_is_lifted_although_another_one_cam
         os.unlink(tree.root / f"opt/{name}/{name}")
     tree.lift()
     assert list((tree.root / "etc").iterdir()) == []
+
+
+@pytest.mark.parametrize(("policies", "remembered"), [((OWL,), ["/opt/owl/owl"]), ((), [])], ids=["with", "without"])
+def test_of_a_browser_that_is_gone_its_policy_folder_is_remembered(
+    policies: tuple[str, ...], remembered: list[str], tree: Tree
+) -> None:
+    install(tree, "/opt/owl/owl", binary(*policies))
+    entry(tree, "/opt/owl/owl")
+    tree.enforce()
+    os.unlink(tree.root / "opt/owl/owl")
+    assert list(json.loads(forks.find_forks(tree.host, []).remembered)) == remembered
 
 
 def test_a_browser_without_a_policy_folder_is_reported(tree: Tree) -> None:

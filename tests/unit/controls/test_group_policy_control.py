@@ -111,6 +111,14 @@ def test_an_observation_writes_nothing_and_reads_known_permissions_only_once(con
     assert [one.split()[0] for one in controller.ran] == ["testparm", "testparm", "ldbsearch", "ldbsearch", "ldbsearch"]
 
 
+def test_policies_that_the_registry_does_not_take_are_an_error_and_change_nothing(controller: Controller) -> None:
+    before = everything(controller)
+    large = {"name": "Mail", "mode": "enforce", "domains": ["x" * 40_000 + ".test"], "urls": [], "allow": []}
+    with pytest.raises(ControlError, match="^the policies of desktops do not fit into Registry.pol: "):
+        enforce(controller, planned(mail=large))
+    assert everything(controller) == before
+
+
 def test_a_change_of_the_plan_is_a_new_version(controller: Controller) -> None:
     enforce(controller)
     more = planned(chat={"name": "Chat", "mode": "enforce", "domains": ["chat.test"], "urls": [], "allow": []})
