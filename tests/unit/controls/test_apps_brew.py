@@ -84,6 +84,7 @@ def test_brew_takes_it_away_as_its_owner_with_all_versions_and_nothing_else(root
         with pytest.raises(ControlError, match="is still there"):
             action.apply()
         assert refused == []
+        assert [(one.name, one.tool) for one in action.takes] == [(package.id, f"{prefix}/bin/brew")]
     assert calls == [
         (["uninstall", "--formula", "--force", "rclone"], ALICE, "1"),
         (["uninstall", "--cask", "telegram"], ALICE, "1"),

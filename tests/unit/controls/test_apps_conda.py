@@ -172,6 +172,7 @@ def test_a_removal_is_simulated_and_refused_where_more_would_go(root: Path, said
         return
     actions[0].apply()
     tool = "/home/alice/miniconda3/bin/conda"
+    assert [(one.name, one.tool, one.place) for one in actions[0].takes] == [("rclone", tool, prefix)]
     assert calls == [([tool, "remove", "--prefix", prefix, "--yes", "--offline", "rclone"], ALICE)]
     assert refused == []
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_tools import Tools
+from made_tools import DONE, Tools
 from proscribe.host.controls.apps.systems import dpkg, dpkg_removal
 from proscribe.host.controls.apps.systems.package import Block, Package, place
 from proscribe.host.system import ControlError, Host, Process, Result
+from proscribe.model.removed import Removed
 
 RECORDED = Path(__file__).parent / "apps"
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,20}", fullmatch=True)
@@ -105,6 +106,27 @@ def test_a_recorded_simulation_decides_whether_a_package_may_go(
     actions, reasons = dpkg_removal.removal(here, [package(name) for name in doomed])
     assert {reason for _, reason in reasons} == ({refused} if refused else set())
     assert [str(a) for a in actions] == ([] if refused else ["remove " + ", ".join(doomed)])
+
+
+@pytest.mark.parametrize(
+    ("auto", "tools", "how", "mark"),
+    [
+        ("wechat:i386", ["apt-get", "apt-mark"], "apt-get", "auto"),
+        ("wechat", ["apt-get", "apt-mark"], "apt-get", "auto"),
+        ("tim", ["apt-get", "apt-mark"], "apt-get", "manual"),
+        ("wechat", ["apt-get"], "apt-get", "manual"),
+        ("wechat", [], "dpkg", "manual"),
+    ],
+)
+def test_a_package_is_remembered_with_its_front_and_the_mark_that_apt_had_for_it(
+    tmp_path: Path, auto: str, tools: list[str], how: str, mark: str
+) -> None:
+    simulation = ("--simulate", Result(0, "Remv wechat:i386 [1.0]\n", ""))
+    rows = (NATIVE, PLAIN, simulation, ("showauto", Result(0, f"{auto}\n", "")))
+    here = host(tmp_path, *rows, ("--no-act", DONE), tools=["dpkg", *tools])
+    ((action,), refused) = dpkg_removal.removal(here, [package("wechat:i386")])
+    assert refused == []
+    assert action.takes == [Removed("dpkg", "wechat", "1.0", "system", "wechat:i386", how, mark=mark)]
 
 
 def test_a_broken_package_state_is_reported_in_apts_words_and_not_repaired(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from proscribe.host.controls.apps.systems.flatpak_filters import RemoteFilters
 from proscribe.host.controls.apps.systems.flatpak_remotes import DIRECTORY, groups, installations
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.system import ControlError, Host, Process, Result
+from proscribe.model.removed import Removed
 
 WECHAT = "com.tencent.WeChat"
 COMMIT = "0123abcd" * 8
@@ -187,6 +188,11 @@ def test_a_user_s_app_is_removed_as_that_user_and_data_and_runtimes_stay(root: P
     tools = Tools(("flatpak", DONE))
     actions, refused = flatpak.removal(Host(str(root), tools), [system, system._replace(owner=ALICE)])
     assert ([str(a) for a in actions], refused) == ([f"remove {WECHAT} (system)", f"remove {WECHAT} (user:alice)"], [])
+    branch = f"app/{WECHAT}/x86_64/stable"
+    assert [action.takes for action in actions] == [
+        [Removed("flatpak", WECHAT, "", "system", branch, place="default")],
+        [Removed("flatpak", WECHAT, "", "user:alice", branch)],
+    ]
     for action in actions:
         action.apply()
     uninstall = ["flatpak", "uninstall", "--assumeyes", "--noninteractive", f"app/{WECHAT}/x86_64/stable"]

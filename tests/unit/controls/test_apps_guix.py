@@ -134,4 +134,7 @@ def test_guix_takes_out_the_package_of_that_name_as_the_owner(root: Path) -> Non
     ((action,), refused) = guix.removal(host, found)
     action.apply()
     assert refused == []
+    assert [(one.name, one.tool, one.place) for one in action.takes] == [
+        ("telegram-desktop", "/usr/local/bin/guix", PROFILE)
+    ]
     assert calls == [(["/usr/local/bin/guix", "package", f"--profile={PROFILE}", "--remove=telegram-desktop"], ALICE)]

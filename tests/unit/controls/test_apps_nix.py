@@ -223,6 +223,10 @@ def test_nix_takes_out_the_store_path_as_the_owner_of_the_profile(root: Path) ->
     actions, refused = nix.removal(host, [*system, *nix.query_of(host, ALICE, IDS)[0]])
     assert refused == []
     calls.clear()
+    assert [(one.scope, one.name, one.how, one.tool, one.place) for action in actions for one in action.takes] == [
+        ("system", TELEGRAM, "env", "/usr/bin/nix-env", "/nix/var/nix/profiles/default"),
+        ("user:alice", TELEGRAM, "profile", "/home/alice/.nix-profile/bin/nix", f"{OWN}/profile"),
+    ]
     for action in reversed(actions):
         with pytest.raises(ControlError, match="telegram-desktop is still there"):
             action.apply()

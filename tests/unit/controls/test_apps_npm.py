@@ -141,6 +141,11 @@ def test_npm_is_asked_as_the_owner_of_the_prefix(root: Path) -> None:
     assert [(one.path, why) for one, why in refused] == [
         ("/usr/lib/node_modules/wechaty", "it belongs to the dpkg package node-wechaty")
     ]
+    assert [(one.scope, one.name, one.tool, one.place) for action in actions for one in action.takes] == [
+        ("system", "wechaty", "/usr/bin/npm", "/usr/local"),
+        ("user:alice", "wechaty", "/usr/bin/npm", "/home/alice/.npm-global"),
+        ("user:bob", "wechaty", f"{nvm}/bin/npm", nvm),
+    ]
     for action in actions:
         with pytest.raises(ControlError, match="is still there"):
             action.apply()

@@ -92,6 +92,14 @@ def test_what_others_need_is_refused_and_the_rest_goes(root: Path) -> None:
     assert refused == [(QQ, "would break another, qq-or-tim")]
 
 
+@pytest.mark.parametrize(("reason", "mark"), [("%REASON%\n1\n", "auto"), ("", "manual")])
+def test_what_came_since_others_need_it_is_remembered_as_such(root: Path, reason: str, mark: str) -> None:
+    host, _ = pacman_host(root, {})
+    put(root, "/var/db/linuxqq/desc", f"%NAME%\nlinuxqq\n\n{reason}")
+    ((action,), _) = pacman_removal.removal(host, [QQ._replace(path="/var/db/linuxqq")])
+    assert [(one.name, one.version, one.mark) for one in action.takes] == [("linuxqq", "3.2-1", mark)]
+
+
 def test_what_would_take_more_along_is_refused(root: Path) -> None:
     host, _ = pacman_host(root, {"linuxqq": Result(0, "linuxqq\nbash\n", "")})
     assert pacman_removal.removal(host, [QQ]) == ([], [(QQ, "would also remove bash")])

@@ -129,7 +129,12 @@ def test_a_package_goes_by_its_own_pythons_pip_as_its_owner(root: Path) -> None:
     ):
         distribution(root, directory, "telethon-1.0.dist-info", "telethon")
     actions, refused = pip.removal(host, everywhere(pip, host, IDS)[0])
-    assert (len(actions), refused) == (3, [])
+    assert [(one.scope, one.name, one.how, one.tool) for action in actions for one in action.takes] == [
+        ("system", "telethon", "", "/usr/bin/python3.13"),
+        ("user:alice", "telethon", "user", "/usr/bin/python3.9"),
+        ("user:bob", "telethon", "", "/home/bob/.pyenv/versions/3.12.1/bin/python3.12"),
+    ]
+    assert refused == []
     tools.ran.clear()
     for action in actions:
         with pytest.raises(ControlError, match="is still there"):  # this pip only says that it did it
@@ -174,6 +179,10 @@ def test_an_environment_of_pipx_goes_only_if_it_is_the_packages_own(root: Path) 
     actions, refused = pipx.removal(host, everywhere(pipx, host, IDS)[0])
     assert [(package.handles, why) for package, why in refused] == [
         (("notifier",), "it came along with 'notifier', which pipx installed and nothing restricts")
+    ]
+    assert [(one.name, one.how, one.tool, one.place) for action in actions for one in action.takes] == [
+        ("Telethon", "system", "/usr/bin/pipx", "/opt/pipx"),
+        ("telethon", "", "/usr/bin/pipx", "/home/alice/.local/share/pipx"),
     ]
     for action in actions:
         with pytest.raises(ControlError, match="is still there"):

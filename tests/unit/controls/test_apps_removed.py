@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from proscribe.host.controls.apps.removed import FILE, bounded, note, remembered, still_removed
+from proscribe.host.controls.apps.systems.as_removed import as_removed
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.system import ControlError, Host, Unseen, User
 from proscribe.model.removed import MOST, MOST_OF_USER, Removed
@@ -25,6 +26,29 @@ def host(tmp_path: Path) -> Host:
     (tmp_path / "var/lib").mkdir(parents=True)
     (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
     return Host(str(tmp_path))
+
+
+ANN = User("ann", 1000, 1000, "/home/ann")
+
+
+@pytest.mark.parametrize(
+    ("package", "given", "expected"),
+    [
+        (Package("dpkg", "owl", "1", ("owl:i386",)), {}, removed("owl", version="1", name="owl:i386", at="")),
+        (Package("pacman", "owl", "1"), {}, removed("owl", manager="pacman", version="1", at="")),
+        (
+            Package("nix", "owl", "1", ("handle",), ANN, "/nix/owl"),
+            {"name": "/nix/owl", "how": "env", "place": "/p"},
+            removed("owl", "user:ann", "", manager="nix", version="1", name="/nix/owl", how="env", place="/p"),
+        ),
+        (Package("pip", "owl", "1\x1b[2J"), {"tool": "/a\nb"}, removed("owl", manager="pip", version="", at="")),
+    ],
+    ids=["what its system calls it", "or its id", "or the name given, with what installs it again", "nothing hidden"],
+)
+def test_a_package_is_remembered_by_the_name_that_installs_it_again(
+    package: Package, given: dict[str, str], expected: Removed
+) -> None:
+    assert as_removed(package, **given) == expected
 
 
 class TestMemory:
@@ -117,7 +141,6 @@ class TestStillRemoved:
         assert system.queries == [("", ["owl"])]
 
     def test_each_system_is_asked_once_for_each_user(self, host: Host) -> None:
-        ann = User("ann", 1000, 1000, "/home/ann")
         mine, gone = removed("owl", "user:ann"), removed("owl", "user:gone")
         other = removed("owl", manager="snap")
         note(host, [removed("owl"), removed("elf"), mine, gone, other, removed("x", manager="unknown")])
@@ -126,7 +149,7 @@ class TestStillRemoved:
         found = still_removed(host, [dpkg, snap])
         assert {(one.id, one.scope) for one in found} == {("elf", "system"), ("owl", "user:ann")}
         assert dpkg.queries == [("", ["elf", "owl"])]  # a user's is asked for in a process of its own
-        again: Any = System(there("owl", "owl", owner=ann), there("owl", "owl"))
+        again: Any = System(there("owl", "owl", owner=ANN), there("owl", "owl"))
         assert {(one.id, one.scope) for one in still_removed(host, [again])} == {("elf", "system")}
 
     def test_the_hosts_come_first(self, host: Host) -> None:

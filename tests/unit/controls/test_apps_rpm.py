@@ -166,6 +166,8 @@ def test_a_package_goes_by_the_tool_whose_history_it_is_in_and_is_tried_before(
     one = package("wechat")
     ([action], refused) = rpm_removal.removal(Host(str(tmp_path), answer), [one])
     assert refused == [] and action.before == "wechat-1.0-1.noarch\n"
+    front = tools.partition(" ")[2] if "dnf5" in tools else tools.partition(" ")[0] or "rpm"  # installs it again
+    assert [(gone.name, gone.how) for gone in action.takes] == [("wechat.noarch", front)]
     tried = [*calls]
     action.apply()
     assert calls[-1] == argv and calls[len(tried) : -1] == tried

@@ -20,6 +20,7 @@ from made_users import put, tree
 from proscribe.host.controls.apps.systems import snap
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.system import Host, Process
+from proscribe.model.removed import Removed
 
 ANSWER = {
     "type": "sync",
@@ -181,4 +182,5 @@ def test_data_is_saved_before_a_snap_goes(root: Path) -> None:
     [action], refused = snap.removal(Host(str(root), tools), [package])
     action.apply()
     assert (str(action), refused) == ("remove slack_work (system)", [])
+    assert action.takes == (Removed("snap", "slack", "1", "system", "slack_work"),)
     assert tools.calls == ["snap save slack_work", "snap remove slack_work"]

@@ -99,6 +99,7 @@ def test_uv_takes_away_whole_tools_as_their_owner_and_nothing_that_came_along(ro
     why = "it came along with 'sendbox', which uv installed and nothing restricts"
     assert [(one.id, reason) for one, reason in refused] == [("pyrogram", why)]
     assert [str(action) for action in actions] == [f"remove Telethon (user:alice) from {TOOLS}/telethon"]
+    assert [(one.name, one.tool, one.place) for one in actions[0].takes] == [("telethon", "/usr/bin/uv", TOOLS)]
     with pytest.raises(ControlError, match="ended well, and Telethon is still there"):
         actions[0].apply()
     ((argv, user, environment),) = calls

@@ -35,10 +35,18 @@ def entry(tree: Tree, command: str, name: str = "owl", text: str = ENTRY) -> Non
     tree.put(f"usr/share/applications/{name}.desktop", text.format(command))
 
 
-LAUNCHER = b'#!/bin/sh\nexec /opt/owl/owl "$@"\n'
+LAUNCHER = b'#!/bin/sh\nexec /opt/bird/b "$@"\n'
 COMMANDS = [
     pytest.param("/opt/owl/owl %U", {"/opt/owl/owl": binary(OWL)}, OWL, id="the binary itself"),
-    pytest.param("owl %U", {"/usr/bin/owl": LAUNCHER, "/opt/owl/owl": binary(OWL)}, OWL, id="a launcher that names it"),
+    pytest.param("owl %U", {"/usr/bin/owl": LAUNCHER, "/opt/bird/b": binary(OWL)}, OWL, id="a launcher that names it"),
+    *(
+        pytest.param("owl %U", {f"{folder}/owl": binary(OWL)}, OWL, id=f"by name, in {folder}")
+        for folder in ("/usr/local/bin", "/usr/bin", "/bin", "/usr/games")
+    ),
+    *(
+        pytest.param("owl %U", {"/usr/bin/owl": b"#!", f"{folder}/owl/x": binary(OWL)}, OWL, id=f"usual, in {folder}")
+        for folder in ("/usr/lib", "/usr/lib64", "/opt")
+    ),
     pytest.param(
         "/usr/bin/owl",
         {"/usr/bin/owl": b"LIBDIR=/usr/lib/$APPNAME\n", "/usr/lib/owl/owl-bin": binary(OWL)},
@@ -49,6 +57,7 @@ COMMANDS = [
         '"/opt/owl/run" --x', {"/opt/owl/run": b"#!/bin/sh\n", "/opt/owl/owl": binary(OWL)}, OWL, id="beside a launcher"
     ),
     pytest.param("env A=1 /opt/owl/owl", {"/opt/owl/owl": binary(OWL)}, OWL, id="behind env"),
+    pytest.param("/usr/bin/env /opt/owl/owl", {"/opt/owl/owl": binary(OWL)}, OWL, id="behind the path of env"),
     pytest.param("/opt/owl/owl", {"/opt/owl/owl": binary()}, "", id="no folder in it"),
     pytest.param("/opt/owl/owl", {"/opt/owl/owl": binary(OWL, "/etc/x/policies")}, "", id="two folders in it"),
     pytest.param("/opt/owl/owl", {"/opt/owl/owl": binary("/etc/../tmp/policies")}, "", id="a way out of /etc"),
@@ -68,18 +77,83 @@ def test_where_an_unknown_browser_reads_policies(
 
 NONE = [
     pytest.param(ENTRY.replace("x-scheme-handler/http;", ""), 0o755, "/opt/owl/owl", id="not a browser"),
+    pytest.param(
+        ENTRY.replace("MimeType=", "X-Handles="), 0o755, "/opt/owl/owl", id="the name of the addresses in another key"
+    ),
     pytest.param(ENTRY, 0o644, "/opt/owl/owl", id="not a program"),
     pytest.param(ENTRY, 0o777, "/opt/owl/owl", id="anybody could have written it"),
     pytest.param(ENTRY, 0o755, '/opt/owl/"owl', id="a command that nothing can run"),
+    pytest.param(ENTRY, 0o755, "env A=/opt/owl/owl", id="no command"),
+    pytest.param(ENTRY.replace("Exec={}", "TryExec={}"), 0o755, "/opt/owl/owl", id="nothing to run"),
     pytest.param(ENTRY, 0o755, "/opt/eagle/eagle", id="a program that is not there"),
 ]
 
 
 @pytest.mark.parametrize(("text", "mode", "command"), NONE)
-def test_what_is_left_out(text: str, mode: int, command: str, tree: Tree) -> None:
+def test_what_is_left_out_hides_no_other(text: str, mode: int, command: str, tree: Tree) -> None:
     install(tree, "/opt/owl/owl", binary(OWL), mode)
     entry(tree, command, text=text)
     assert forks.find_forks(tree.host, []).forks == []
+    install(tree, "/opt/bird/bird", binary(OWL))
+    entry(tree, "/opt/bird/bird", "raven")
+    assert [fork.id for fork in forks.find_forks(tree.host, []).forks] == ["raven"]
+
+
+@pytest.mark.parametrize("what", ["a directory", "a link", "another name"])
+def test_what_is_no_entry_hides_no_other(what: str, tree: Tree) -> None:
+    for name in ("owl", "raven"):
+        install(tree, f"/opt/{name}/{name}", binary(OWL))
+        entry(tree, f"/opt/{name}/{name}", name)
+    place = tree.root / "usr/share/applications/owl.desktop"
+    place.rename(place.with_suffix(".desktop.bak"))
+    if what == "a directory":
+        place.mkdir()
+    elif what == "a link":
+        place.symlink_to("/no/such/entry")
+    assert [fork.id for fork in forks.find_forks(tree.host, []).forks] == ["raven"]
+
+
+def test_a_link_to_a_browser_is_followed(tree: Tree) -> None:
+    install(tree, "/opt/owl/owl", binary(OWL))
+    tree.put("usr/bin/x", "")
+    (tree.root / "usr/bin/owl").symlink_to("/opt/owl/owl")
+    entry(tree, "/usr/bin/owl")
+    (fork,) = forks.find_forks(tree.host, []).forks
+    assert fork.binary == "/opt/owl/owl"
+
+
+def test_a_browser_is_large_and_its_launcher_is_not(tmp_path: Path) -> None:
+    tree = Tree(tmp_path, section({}))
+    for name, megabytes in (("owl", 30), ("eagle", 10)):  # the usual ones have 200
+        install(tree, f"/opt/{name}/{name}", binary(f"/etc/{name}/policies"))
+        os.truncate(tree.root / f"opt/{name}/{name}", megabytes * 1_000_000)
+        entry(tree, f"/opt/{name}/{name}", name)
+    assert [fork.id for fork in forks.find_forks(tree.host, []).forks] == ["owl"]
+
+
+def test_a_browser_that_several_entries_start_has_the_name_of_the_first(tree: Tree) -> None:
+    for name in ("owl", "eagle"):
+        install(tree, f"/opt/{name}/{name}", binary(f"/etc/{name}/policies"))
+        entry(tree, f"/opt/{name}/{name}", name)
+    entry(tree, "/opt/eagle/eagle --private", "falcon")
+    known = Place("owl", "chromium", "/etc/owl/x", browsers=("owl",), programs=("owl",))
+    assert [fork.id for fork in forks.find_forks(tree.host, []).forks] == ["eagle", "owl"]
+    assert [fork.id for fork in forks.find_forks(tree.host, [known]).forks] == ["eagle"]
+
+
+def test_an_entry_may_be_the_administrators_own(tree: Tree) -> None:
+    install(tree, "/opt/owl/owl", binary(OWL))
+    tree.put("usr/local/share/applications/owl.desktop", ENTRY.format("/opt/owl/owl"))
+    (fork,) = forks.find_forks(tree.host, []).forks
+    path = f"{OWL}/managed/proscribe.json"
+    assert fork.place == Place("owl", "chromium", path, browsers=("owl",), programs=("owl",))
+
+
+def test_one_whose_policies_are_those_of_a_known_browser_is_no_fork(tree: Tree) -> None:
+    install(tree, "/opt/owl/owl", binary(OWL))
+    entry(tree, "/opt/owl/owl")
+    known = Place("bird", "chromium", f"{OWL}/managed/proscribe.json", browsers=("bird",), programs=("bird",))
+    assert forks.find_forks(tree.host, [known]).forks == []
 
 
 def test_a_browser_of_the_catalogue_is_no_fork(tree: Tree) -> None:
@@ -117,6 +191,37 @@ def test_the_policy_of_a_browser_that_is_gone_is_lifted_although_another_one_cam
         os.unlink(tree.root / f"opt/{name}/{name}")
     tree.lift()
     assert list((tree.root / "etc").iterdir()) == []
+
+
+def test_a_binary_that_has_changed_is_searched_again(tree: Tree) -> None:
+    for folder in (OWL, "/etc/eagle/policies"):
+        install(tree, "/opt/owl/owl", binary(folder))
+        entry(tree, "/opt/owl/owl")
+        tree.enforce()
+        assert tree.read(f"{folder[1:]}/managed/proscribe.json")["URLBlocklist"] == ["mail.example"]
+
+
+DAMAGED = [
+    "",
+    "a directory",
+    "{",
+    "[]",
+    '{"/opt/owl/owl": []}',
+    '{"/opt/owl/owl": 7}',
+    '{"/opt/owl/owl": ["x", 1, ""]}',
+]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_memory_only_costs_time(tree: Tree, content: str) -> None:
+    install(tree, "/opt/owl/owl", binary(OWL))
+    entry(tree, "/opt/owl/owl")
+    if content == "a directory":
+        (tree.root / forks.REMEMBERED[1:]).mkdir(parents=True)
+    else:
+        tree.put(forks.REMEMBERED[1:], content)
+    assert [fork.policies for fork in forks.find_forks(tree.host, []).forks] == [OWL]
+    assert forks.earlier_places(tree.host) == []
 
 
 @pytest.mark.parametrize(("policies", "remembered"), [((OWL,), ["/opt/owl/owl"]), ((), [])], ids=["with", "without"])

@@ -86,10 +86,7 @@ def earlier_places(host: Host) -> list[Place]:
 
 def _earlier(host: Host) -> Mapping[str, list[object]]:
     try:
-        content = host.read(REMEMBERED)
-        if not content:
-            return {}
-        noted = from_json(content)
+        noted = from_json(host.read(REMEMBERED) or b"{}")
         return {str(key): [int(fact[0]), int(fact[1]), str(fact[2])] for key, fact in noted.items()}
     except (Unseen, ControlError, ValueError, TypeError, AttributeError, IndexError):
         return {}  # it only saves time
