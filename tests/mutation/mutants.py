@@ -241,9 +241,13 @@ class _Maker:
 
 
 def _parts(node: ast.AST) -> Iterator[ast.AST]:
-    """The parts of a node that run, or are data: no docstrings, annotations, imports, decorators, formatted strings."""
+    """The parts of a node that run, or are data: no docstrings, annotations, imports, decorators, formatted strings,
+    and nothing of how a class is made (`total=False`).
+    """
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns", "decorator_list", "bases"):
+            continue
+        if field == "keywords" and isinstance(node, ast.ClassDef):
             continue
         for child in value if isinstance(value, list) else [value]:
             if not isinstance(child, ast.AST) or isinstance(child, (ast.Import, ast.ImportFrom, ast.JoinedStr)):
@@ -276,7 +280,8 @@ def _is_limit(node: ast.AST) -> bool:
 
 def _alias(value: ast.expr) -> bool:
     """Whether it is a type such as `Mapping[str, Any]` under a name of its own."""
-    return isinstance(value, ast.Subscript) and isinstance(value.value, ast.Name) and value.value.id.istitle()
+    of = value.value if isinstance(value, ast.Subscript) else None
+    return isinstance(of, ast.Name) and (of.id.istitle() or of.id in ("dict", "frozenset", "list", "set", "tuple"))
 
 
 def _like(node: ast.List | ast.Tuple | ast.Set, elements: list[ast.expr]) -> ast.expr:

@@ -77,6 +77,20 @@ def test_a_number_in_capitals_is_not_made_one_larger() -> None:
     assert found == {"2 -> (0)", "5 -> (0)", "2 * 5 -> (2 // 5)", "3 -> (4)", "3 -> (0)"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rules = Mapping[str, Any]\n",
+        "Rules = dict[str, Any]\n",
+        "Rule = tuple[str, int]\n",
+        "class Rule(TypedDict, total=False):\n    id: Literal['a', 'b']\n",
+    ],
+)
+def test_what_only_types_say_is_left_as_it_is(text: str) -> None:
+    """mypy is the test of it."""
+    assert mutants(text) == []
+
+
 def test_a_text_for_people_is_left_as_it_is() -> None:
     found = {one.change for one in mutants('add("--out", help="the directory to write", dest="out")\n')}
     assert 'dest="out" -> (dropped)' in found

@@ -192,7 +192,7 @@ class Files(FileReader):
         from .locking import deadline, locked  # a host is changed seldom, and observed often
 
         end = deadline()
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         while True:
             try:
                 with self._directory(STATE_DIRECTORY) as directory:
