@@ -66,9 +66,12 @@ class Controller(Host):
             raise Killed
         name = argv[0]
         if name == "testparm":
-            return Result(
-                0, {"path": SYSVOL, "private dir": "/var/lib/samba/private"}[argv[-1].split("=")[1]] + "\n", ""
-            )
+            assert argv[1] == "--suppress-prompt", "it would wait for somebody who presses a key"
+            path = {
+                ("--section-name=sysvol", "--parameter-name=path"): SYSVOL,
+                ("--parameter-name=private dir",): "/var/lib/samba/private",
+            }[tuple(argv[2:])]
+            return Result(0, f"{path}\n", "")
         if name == "samba-tool":
             return self._permissions(argv)
         assert argv[1:3] == ["-H", DATABASE]
@@ -100,7 +103,8 @@ class Controller(Host):
         base, scope = words[1], words[3]
         condition, *names = [word for word in words[4:] if not word.startswith("--controls=")]
         if not base:
-            return f"# record 1\ndn: \ndefaultNamingContext: {DN}\n\n# returned 1 records\n"
+            said = f"defaultNamingContext: {DN}\n" if names == ["defaultNamingContext"] else ""
+            return f"# record 1\ndn: \n{said}\n# returned 1 records\n"
         inside = [dn for dn in self.objects if dn == base or dn.endswith(f",{base}")]
         if scope == "one":
             inside = [dn for dn in inside if dn.partition(",")[2] == base]

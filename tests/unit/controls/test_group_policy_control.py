@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import made_controller
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +29,7 @@ from made_controller import (
 )
 from made_controller import plan as planned
 from proscribe.host.controls.group_policy import ldif, permissions
-from proscribe.host.controls.group_policy.domain import plain, same
+from proscribe.host.controls.group_policy.domain import domain_of, plain, same
 from proscribe.host.controls.group_policy.identity import EXTENSIONS, MARK, guid
 from proscribe.host.controls.group_policy.observed import INI, POLICY
 from proscribe.host.controls.group_policy.permissions import DIRECTORY, FILES
@@ -85,9 +86,18 @@ def test_an_object_is_put_in_place_and_stays_as_it_is(controller: Controller) ->
     result = enforce(controller)
     assert result["changed"] and result["refused"] == []
     entry = controller.objects[OBJECT]
-    assert entry["displayName"] == ["Ours"] and entry["description"] == [f"{MARK}Ours"]
-    assert entry["gPCMachineExtensionNames"] == [EXTENSIONS] and entry["nTSecurityDescriptor"] == [DIRECTORY]
-    assert entry["versionNumber"] == ["1"] and b"Version=1\r\n" in read(controller, INI)
+    assert {name: value for name, (value,) in entry.items() if name not in ("cn", "objectClass")} == {
+        "displayName": "Ours",
+        "description": f"{MARK}Ours",
+        "flags": "0",
+        "gPCFileSysPath": f"\\\\example.com\\sysvol\\example.com\\Policies\\{GUID}",
+        "gPCFunctionalityVersion": "2",
+        "gPCMachineExtensionNames": EXTENSIONS,
+        "nTSecurityDescriptor": DIRECTORY,
+        "showInAdvancedViewOnly": "TRUE",
+        "versionNumber": "1",
+    }
+    assert b"Version=1\r\n" in read(controller, INI)
     assert controller.objects[DESKTOPS]["gPLink"] == [f"[LDAP://{OBJECT};0][LDAP://CN={THEIRS},{POLICIES};2]"]
     values = {(one.key, one.value) for one in parse(read(controller, POLICY))}
     assert ("Software\\Policies\\Google\\Chrome\\URLBlocklist", "1") in values
@@ -109,6 +119,47 @@ def test_an_observation_writes_nothing_and_reads_known_permissions_only_once(con
     rules(controller)
     assert everything(controller) == before
     assert [one.split()[0] for one in controller.ran] == ["testparm", "testparm", "ldbsearch", "ldbsearch", "ldbsearch"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("SYSVOL", "", "no Samba domain controller"),
+        ("SYSVOL", "sysvol", "no Samba domain controller"),
+        ("DATABASE", "", "no Samba domain controller"),
+        ("DN", "", "does not say which domain"),
+        ("DN", "DC=../../etc,DC=com", "does not say which domain"),
+        ("DN", "CN=example", "does not say which domain"),
+    ],
+)
+def test_a_host_that_is_no_domain_controller_is_an_error(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
+) -> None:
+    if name == "DATABASE":
+        (Path(controller.root) / DATABASE[1:]).unlink()
+    else:
+        monkeypatch.setattr(made_controller, name, value)
+    with pytest.raises(ControlError, match=why):
+        enforce(controller)
+
+
+def test_a_path_of_samba_may_end_with_a_slash(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(made_controller, "SYSVOL", f"{SYSVOL}/")
+    assert domain_of(controller).sysvol == SYSVOL
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("OU=Labs,DC=example,DC=com", "ou = labs , dc=EXAMPLE,dc=com", True),
+        ("OU=a\\,b,DC=com", "ou=A\\,B,DC=com", True),
+        ("OU=a\\,OU=b,DC=com", "OU=a,OU=b,DC=com", False),
+        ("OU=a b,DC=com", "OU=ab,DC=com", False),
+        ("OU=a=b,DC=com", "OU=a,DC=com", False),
+    ],
+)
+def test_names_of_the_directory_compare_without_case_and_spaces(one: str, other: str, expected: bool) -> None:
+    assert (same(one) == same(other)) is expected
 
 
 def test_policies_that_the_registry_does_not_take_are_an_error_and_change_nothing(controller: Controller) -> None:
