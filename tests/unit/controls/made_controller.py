@@ -17,6 +17,7 @@ from proscribe.model.plan import sealed
 
 SYSVOL, DATABASE = "/var/lib/samba/sysvol", "/var/lib/samba/private/sam.ldb"
 DN, POLICIES = "DC=example,DC=com", "CN=Policies,CN=System,DC=example,DC=com"
+CONFIGURATION = f"CN=Configuration,{DN}"
 DESKTOPS, LAPTOPS = f"OU=Desktops,{DN}", f"OU=Laptops,{DN}"
 THEIRS = "{31B2F340-016D-11D2-945F-00C04FB984F9}"  # an object of somebody else
 INHERITED = "O:BAG:DUD:AI(A;OICIID;FA;;;DA)"  # what a new file has
@@ -105,7 +106,10 @@ class Controller(Host):
         if not base:
             said = f"defaultNamingContext: {DN}\n" if names == ["defaultNamingContext"] else ""
             return f"# record 1\ndn: \n{said}\n# returned 1 records\n"
+        # What is in another naming context of the directory, as sites are, is only found by a search of all of them.
+        apart = "" if "--controls=search_options:1:2" in words else CONFIGURATION
         inside = [dn for dn in self.objects if dn == base or dn.endswith(f",{base}")]
+        inside = [dn for dn in inside if not apart or not dn.endswith(f",{apart}")]
         if scope == "one":
             inside = [dn for dn in inside if dn.partition(",")[2] == base]
         found = [dn for dn in inside if fits(condition, {**self.objects[dn], "distinguishedName": [dn]})]

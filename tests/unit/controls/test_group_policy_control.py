@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_controller import (
+    CONFIGURATION,
     DATABASE,
     DESKTOPS,
     DN,
@@ -42,6 +43,7 @@ GUID = guid("example.com", "Ours")
 OBJECT = f"CN={GUID},{POLICIES}"
 FOLDER = f"{SYSVOL}/example.com/Policies/{GUID}"
 PLAN = planned()
+SITE = f"CN=Berlin,CN=Sites,{CONFIGURATION}"
 
 
 @pytest.fixture
@@ -297,6 +299,10 @@ TAMPERED: dict[str, tuple[Callable[[Controller], object], str]] = {
         lambda c: c.objects[LAPTOPS].update(gPLink=[f"[ldap://{OBJECT};0]"]),
         f"link {LAPTOPS}: the object is linked there, and the plan does not name it",
     ),
+    "a link at a site": (
+        lambda c: c.objects.update({SITE: {"objectClass": ["site"], "gPLink": [f"[LDAP://{OBJECT};0]"]}}),
+        f"link {SITE}: the object is linked there, and the plan does not name it",
+    ),
     "no object": (
         lambda c: [c.objects.pop(dn) for dn in [*c.objects] if dn.endswith(OBJECT)],
         f"gpo {GUID}: the directory does not have it",
@@ -316,6 +322,7 @@ def test_what_is_changed_by_hand_is_named_and_repaired(controller: Controller, n
     tamper(controller)
     state, found = rules(controller)["group_policy/ours"]
     assert state == "noncompliant" and named in found, found
+    assert observe(controller, PLAN)[1] == ["group_policy"]  # enforcing corrects it
     enforce(controller)
     assert rules(controller) == {"all": ("compliant", [])}
     # A new content has a new version, and what others had put there is not lost.
@@ -417,6 +424,7 @@ def test_what_the_plan_has_no_longer_is_removed_even_without_the_state(controlle
         "noncompliant",
         [f"gpo {guid('example.com', 'Second')}: the plan does not have this object any more"],
     )
+    assert observe(controller, PLAN)[1] == ["group_policy"]
     enforce(controller)
     assert rules(controller) == {"all": ("compliant", [])}
     enforce(controller, none())
