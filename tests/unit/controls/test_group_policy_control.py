@@ -5,6 +5,7 @@ Nothing of anybody else's is ever changed. The directory is made; the real one i
 from __future__ import annotations
 
 import copy
+import errno
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,7 @@ from made_controller import (
     none,
 )
 from made_controller import plan as planned
-from proscribe.host.controls.group_policy import ldif, permissions
+from proscribe.host.controls.group_policy import changes, ldif, permissions
 from proscribe.host.controls.group_policy.domain import domain_of, plain, same
 from proscribe.host.controls.group_policy.identity import EXTENSIONS, MARK, guid
 from proscribe.host.controls.group_policy.observed import INI, POLICY
@@ -334,6 +335,30 @@ def test_what_is_changed_by_hand_is_named_and_repaired(controller: Controller, n
     if name == "a script":
         aside = Path(controller.root) / f"{ASIDE}/{GUID}/Machine/Scripts/Startup/evil.cmd"[1:]
         assert aside.read_bytes() == b"evil" and not (Path(controller.root) / f"{FOLDER}/Machine/Scripts"[1:]).exists()
+
+
+def test_a_large_file_of_somebody_elses_stays_and_is_an_error(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enforce(controller)
+    put(controller, "large.bin", b"x" * 100)
+    put(controller, "small.bin", b"x" * 99)
+    monkeypatch.setattr(changes, "MOST_ASIDE", 99)
+    with pytest.raises(ControlError, match=f"{GUID}/large.bin is larger than 99 bytes: remove it"):
+        enforce(controller)
+    assert read(controller, "large.bin") == b"x" * 100
+    (Path(controller.root) / f"{FOLDER}/large.bin"[1:]).unlink()
+    enforce(controller)
+    assert rules(controller) == {"all": ("compliant", [])}
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(name: str, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(changes.os, "mkdir", full)
+    with pytest.raises(ControlError, match=f"cannot make {FOLDER}: No space left on device"):
+        changes._make_folder(controller, FOLDER, "")
 
 
 def test_no_version_is_given_to_two_contents(controller: Controller) -> None:

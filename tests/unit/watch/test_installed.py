@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -210,6 +211,17 @@ class TestChains:
         with pytest.raises(ControlError, match="moments"):
             installing.change(made, circle[0], given(*circle))
         assert not made.stat(files.PLACE)
+
+
+def test_a_command_that_cannot_be_put_where_people_find_it_is_an_error(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(installing.os, "symlink", full)
+    with pytest.raises(ControlError, match=f"cannot link {files.COMMAND}: No space left on device"):
+        installing.change(made, plan(), given(plan()))
 
 
 class TestRemoval:

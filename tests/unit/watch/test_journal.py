@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.host.system import ControlError, Host, locking
+from proscribe.host.system import ControlError, Host, Unseen, locking
 from proscribe.host.watch.state import journal
 
 AT = "2026-11-27T03:00:00Z"
@@ -96,6 +97,33 @@ class TestWriting:
         with pytest.raises(ControlError, match="full"):
             journal.append(made, "renewed")
         assert here(made).read_bytes() == before
+
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (OSError(errno.EIO, "Input/output error"), f"cannot write {journal.JOURNAL}: Input/output error"),
+            (Unseen("/var/lib is a link that uid 1000 made: not followed"), "/var/lib is a link that uid 1000 made"),
+        ],
+        ids=["a broken disk", "a link on the way"],
+    )
+    def test_what_cannot_be_written_is_an_error(
+        self, made: Host, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+    ) -> None:
+        def fails(*_: object) -> bool:
+            raise error
+
+        monkeypatch.setattr(journal, "_written", fails)
+        with pytest.raises(ControlError, match=f"^{said}"):
+            journal.append(made, "thawed")
+
+    def test_what_is_there_again_whenever_it_is_taken_away_is_an_error(
+        self, made: Host, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        here(made).parent.mkdir()
+        os.mkfifo(here(made))
+        monkeypatch.setattr(journal, "_take_away", lambda *_: None)
+        with pytest.raises(ControlError, match=f"^cannot write {journal.JOURNAL}: it is no file$"):
+            journal.append(made, "thawed")
 
     def test_it_never_grows_without_bound(self, made: Host) -> None:
         here(made).parent.mkdir()
