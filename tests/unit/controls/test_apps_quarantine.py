@@ -6,9 +6,11 @@ import calendar
 import errno
 import json
 import os
+import shutil
 import stat
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +209,31 @@ def test_what_is_gone_by_then(tmp_path: Path) -> None:
     (tmp_path / FILE[1:]).unlink()
     action.apply()
     assert host.list(ITEMS) == []
+
+
+@pytest.mark.parametrize(
+    ("lose", "left"),
+    [
+        (
+            lambda place: shutil.rmtree(place / "content"),
+            f"cannot restore {TREE}: its content is gone from the quarantine",
+        ),
+        (lambda place: (place.parent / "new").mkdir(), f"{ITEMS} is left: new in it"),
+    ],
+    ids=["its content is gone", "something else has come"],
+)
+def test_what_changes_in_the_quarantine_before_it_is_given_back(
+    tmp_path: Path, lose: Callable[[Path], None], left: str
+) -> None:
+    host = made_host(tmp_path)
+    enforced(host, TREE)
+    (name,) = folders(host)
+    actions = restoring.given_back(host).actions
+    lose(tmp_path / ITEMS[1:] / name)
+    with pytest.raises(ControlError, match=f"^{left}$"):
+        for action in actions:
+            action.apply()
+    assert host.stat(moving.README)
 
 
 @examples(40)

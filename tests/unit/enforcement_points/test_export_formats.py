@@ -115,6 +115,16 @@ def test_what_is_for_browsers_alone_is_said():
     for name in ("squid", "pac"):
         said = {one.rule for one in FORMATS[name].render(decision(made)).left_out}
         assert said >= {"browser/chat", "browser/proxies", "browser/google_tenants"}
+    opening = {one.rule for one in FORMATS["squid_opening"].render(decision(made)).left_out}  # it has the tenants
+    assert opening >= {"browser/chat", "browser/proxies"} and "browser/google_tenants" not in opening
+
+
+TEXTS = ["adguard", "cidr", "dnsmasq", "domains", "hosts", "ipset", "nft", "pac", "rpz", "squid", "squid_opening"]
+
+
+@pytest.mark.parametrize("name", [*TEXTS, "unbound"])
+def test_each_text_says_which_export_wrote_it(name):
+    assert [file for file, content in export(name).files.items() if f"export {name}".encode() not in content] == []
 
 
 def test_networks():
@@ -201,6 +211,30 @@ def test_squid_answers_as_browsers_do_where_it_sees_the_path(made, addresses):
             assert refuses(host, path) == blocked, (host, path)
         else:
             assert refuses(host, path) or not blocked, (host, path)  # never wider
+
+
+@pytest.mark.parametrize(
+    ("address", "refused"),
+    [
+        (("corp.example", "/drive/a"), True),
+        (("www.corp.example", "/drive/a"), True),
+        (("corp.example", "/other"), False),
+        (("corp.example", ""), False),
+        (("help.corp.example", "/drive/a"), False),  # a host below it that stays open
+        (("a.help.corp.example", "/drive/a"), False),
+        (("bad.help.corp.example", "/drive/a"), True),
+        (("corp.example", "/drive/open/a"), False),  # a part of it that stays open
+        (("corp.example", "/drive/open/not/a"), True),
+        (("deep.corp.example", "/drive/a"), False),  # open on a host below it, by a shorter path
+    ],
+)
+def test_a_path_that_squid_refuses_has_parts_that_stay_open(address, refused):
+    own = {
+        "urls": ["corp.example/drive", "corp.example/drive/open/not"],
+        "allow": ["help.corp.example", "corp.example/drive/open", "deep.corp.example/dr", "corp.example/d"],
+    }
+    rendered = export("squid", plan({"browser": {"drive": own, "mail": {"domains": ["bad.help.corp.example"]}}}))
+    assert readers.squid(rendered.files["proscribe.conf"])(*address) is refused
 
 
 HOSTILE = st.text(

@@ -71,7 +71,7 @@ def _paths(names: WebNames) -> Iterator[str]:
 def _closer(one: Name, other: Name) -> bool:
     """Whether a name decides before another one about some address that both cover."""
     if one.host == other.host:
-        return len(one.path) > len(other.path) and one.path.startswith(other.path)
+        return one.path.startswith(other.path)
     common = one.path.startswith(other.path) or other.path.startswith(one.path)
     return common and one.host.endswith(f".{other.host}")
 
