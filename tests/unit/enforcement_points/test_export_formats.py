@@ -119,6 +119,39 @@ def test_what_is_for_browsers_alone_is_said():
     assert opening >= {"browser/chat", "browser/proxies"} and "browser/google_tenants" not in opening
 
 
+def of_tenants(*google, microsoft=()):
+    made = plan()
+    made["controls"]["browser"]["settings"]["tenants"] = {"google": [*google], "microsoft": [*microsoft]}
+    return made
+
+
+def test_a_squid_that_opens_connections_says_whose_accounts_may_be_let_in():
+    made = export("squid_opening", of_tenants("example.org", "b.example", microsoft=["tenant-1", "tenant-2"]))
+    lines = only(made.files["proscribe.conf"])
+    added = [line for line in lines if line.startswith("request_header_add ")]
+    assert added == [
+        'request_header_add X-GoogApps-Allowed-Domains "example.org,b.example" proscribe_tenants_1',
+        'request_header_add Restrict-Access-To-Tenants "tenant-1,tenant-2" proscribe_tenants_2',
+        'request_header_add Restrict-Access-Context "tenant-1" proscribe_tenants_2',
+        'request_header_add sec-Restrict-Tenant-Access-Policy "restrict-msa" proscribe_tenants_3',
+    ]
+    # what a client sends of it is lost, on every site
+    assert {f"request_header_access {line.split()[1]} deny all" for line in added} <= set(lines)
+    sites = [line.split() for line in lines if line.startswith("acl proscribe_tenants_")]
+    assert {(acl, host) for _, acl, _, _, host in sites} >= {
+        ("proscribe_tenants_1", ".google.com"),
+        ("proscribe_tenants_2", ".login.microsoftonline.com"),
+        ("proscribe_tenants_3", ".login.live.com"),
+    }
+    assert "proscribe_tenants" not in export("squid_opening").files["proscribe.conf"].decode()
+
+
+@pytest.mark.parametrize("tenant", ['a"b', "a b", "a\nb", "", "x" * 5000])
+def test_a_tenant_that_cannot_stand_in_a_header_is_an_error(tenant):
+    with pytest.raises(NotExportable, match="is no value of a header of tenants"):
+        export("squid_opening", of_tenants(tenant))
+
+
 TEXTS = ["adguard", "cidr", "dnsmasq", "domains", "hosts", "ipset", "nft", "pac", "rpz", "squid", "squid_opening"]
 
 
