@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from proscribe.host.system import LEDGER, ControlError, Host
@@ -113,6 +116,61 @@ def test_no_directory_is_made_that_is_not_in_the_ledger(made: Host, monkeypatch:
         made.write("/etc/new/file", "text")
     assert str(wrong.value) == f"cannot write {LEDGER}: No space left on device"
     assert os.listdir(f"{made.root}/etc") == []
+
+
+REFUSED: dict[str, tuple[tuple[str, str | None], Callable[[Host], object], str]] = {
+    "take over": (
+        ("fchown", None),
+        lambda host: host.take_over("/etc"),
+        "cannot change /etc",
+    ),
+    "rename": (
+        ("rename", "file"),
+        lambda host: host.rename("/etc/new/file", "other"),
+        "cannot rename /etc/new/file",
+    ),
+    "delete": (
+        ("unlink", "file"),
+        lambda host: host.delete("/etc/new/file"),
+        "cannot delete /etc/new/file",
+    ),
+    "delete the ledger": (
+        ("unlink", "directories"),
+        lambda host: host.delete("/etc/new/file"),
+        f"cannot delete {LEDGER}",
+    ),
+    "make a directory": (
+        ("mkdir", "deep"),
+        lambda host: host.make_directories("/etc/new/deep"),
+        "cannot make the directory /etc/new/deep",
+    ),
+    "change the ledger": (
+        ("open", "directories"),
+        lambda host: host.make_directories("/etc/new/deep"),
+        f"cannot write {LEDGER}",
+    ),
+    "write": (
+        ("rename", ".file.proscribe~"),
+        lambda host: host.write("/etc/new/file", "text"),
+        "cannot write /etc/new/file",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_the_disk_refuses_is_an_error(made: Host, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    (name, about), work, said = REFUSED[what]
+    made.write("/etc/new/file", "before")
+    real = getattr(os, name)
+
+    def refused(first: object, *more: Any, **how: Any) -> Any:
+        if about in (None, first):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return real(first, *more, **how)
+
+    monkeypatch.setattr(os, name, refused)
+    with pytest.raises(ControlError, match=f"^{said}: Read-only file system"):
+        work(made)
 
 
 def test_processes_that_make_directories_at_once_remember_all_of_them(made: Host) -> None:

@@ -71,6 +71,12 @@ def test_a_run_that_was_ended_holds_nobody_up(root: Path, how: signal.Signals) -
     assert host.other_runs == [] and not (root / LOCK[1:]).exists()
 
 
+def test_a_lock_that_cannot_be_made_is_an_error(root: Path) -> None:
+    (root / LOCK[1:]).mkdir()
+    with pytest.raises(ControlError, match=f"^cannot lock {LOCK}: Is a directory$"), run_of(root, "a", 0).exclusive():
+        pytest.fail("nobody has the host")
+
+
 def test_who_has_waited_knows_for_whom_and_how_long(root: Path) -> None:
     with holding(root, "run 7\nof alice \x1b[2J") as other:
         until(lambda: (root / LOCK[1:]).read_text().count("\n") == 1)

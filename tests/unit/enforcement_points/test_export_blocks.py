@@ -88,11 +88,22 @@ def test_an_address_is_in_a_list_unless_it_is_the_managements(networks, exempt, 
         ("gpo", "www.corp.example/other", 443, False),
         ("pac", "www.corp.example", 80, False),
         ("rpz", "a.chat.example", 443, True),
+        ("rpz", "help.chat.example", 443, False),
+        ("rpz", "canary.example", 443, True),
         ("hosts", "a.chat.example", 443, False),
+        ("hosts", "web.chat.example", 443, True),
+        ("hosts", "canary.example", 443, False),  # has to be answered with NXDOMAIN
     ],
 )
 def test_an_answer_for_one_address(format_, host, port, expected):
     assert FORMATS[format_].blocks(managed("192.0.2.64/26"), host, port) is expected
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("host", ["chat.example", "192.0.2.7"])
+def test_a_plan_without_the_control_blocks_nothing(format_, host):
+    answers = FORMATS[format_].blocks
+    assert not (answers and answers(sealed({**plan(), "controls": {}}), host, 443))
 
 
 def test_which_points_see_paths():

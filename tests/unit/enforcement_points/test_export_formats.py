@@ -69,6 +69,28 @@ def test_a_policy_zone():
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("dnsmasq", 'txt-record=export.proscribe.internal,"{}"'),
+        ("unbound", "  local-data: 'export.proscribe.internal. 0 IN TXT \"{}\"'"),
+    ],
+)
+def test_a_resolver_answers_which_plan_it_has(name, line):
+    said = line.format(f"plan={plan()['digest']} at=2026-11-27T08:00:00Z")
+    assert said in export(name).files["proscribe.conf"].decode().splitlines()
+
+
+def test_a_service_without_a_name_of_its_own_is_left_out_if_it_had_any():
+    own = {
+        "chat": {"domains": ["chat.example"], "allow": ["chat.example"]},
+        "owl": {"mode": "enforce", "domains": [], "allow": []},
+    }
+    why = "Each of its names is a waived or permitted service's too."
+    assert LeftOut("dns/chat", "the service", why) in export("rpz", plan({"dns": own})).left_out
+    assert [one for one in export("rpz", plan({"dns": own})).left_out if one.rule == "dns/owl"] == []
+
+
 def test_a_filter_list():
     assert only(export("adguard").files["proscribe.txt"], "!") == [
         "||bad.help.chat.example^$important",
