@@ -83,7 +83,7 @@ def test_a_resolver_answers_which_plan_it_has(name, line):
 
 def test_a_service_without_a_name_of_its_own_is_left_out_if_it_had_any():
     own = {
-        "chat": {"domains": ["chat.example"], "allow": ["chat.example"]},
+        "chat": {"domains": ["chat.example"], "allow": ["chat.example"], "canaries": []},
         "owl": {"mode": "enforce", "domains": [], "allow": []},
     }
     why = "Each of its names is a waived or permitted service's too."
@@ -131,14 +131,23 @@ def test_rules_for_squid():
     assert made.left_out == [LeftOut("browser/drive", "path www.corp.example/drive", why)]
 
 
+def test_the_rules_for_squid_are_of_what_is_restricted_and_has_names():
+    more = {"heron": {"mode": "report", "domains": ["heron.example"]}, "owl": {"mode": "enforce", "domains": []}}
+    own = {id_: {"urls": [], "allow": [], **entry} for id_, entry in more.items()}
+    assert list(export("squid", plan({"browser": own})).included) == ["browser/chat", "browser/drive", "browser/mail"]
+
+
 def test_what_is_for_browsers_alone_is_said():
-    made = plan({"browser": {"chat": {"extensions": {"chrome": ["a" * 32]}}}})
-    made["controls"]["browser"]["settings"] = {"browsers": {"proxies": "blocked"}, "tenants": {"google": ["a.example"]}}
+    extensions = {"extensions": {"chrome": ["a" * 32]}}
+    made = plan({"browser": {"chat": extensions, "mail": {"mode": "waived", "waiver": "W-1", **extensions}}})
+    tenants = {"google": ["a.example"], "microsoft": ["b.example"]}
+    made["controls"]["browser"]["settings"] = {"browsers": {"proxies": "blocked"}, "tenants": tenants}
     for name in ("squid", "pac"):
         said = {one.rule for one in FORMATS[name].render(decision(made)).left_out}
-        assert said >= {"browser/chat", "browser/proxies", "browser/google_tenants"}
+        assert said >= {"browser/chat", "browser/proxies", "browser/google_tenants", "browser/microsoft_tenants"}
+        assert "browser/mail" not in said
     opening = {one.rule for one in FORMATS["squid_opening"].render(decision(made)).left_out}  # it has the tenants
-    assert opening >= {"browser/chat", "browser/proxies"} and "browser/google_tenants" not in opening
+    assert opening >= {"browser/chat", "browser/proxies"} and not any("tenants" in rule for rule in opening)
 
 
 def of_tenants(*google, microsoft=()):
