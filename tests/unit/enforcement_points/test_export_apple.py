@@ -158,6 +158,8 @@ def test_intune_gets_the_profile_the_programs_and_the_lists_of_two_browsers() ->
     assert custom["@odata.type"] == "#microsoft.graph.macOSCustomConfiguration"
     assert base64.b64decode(custom["payload"]) == mobileconfig.render(decision(made())).files["browsers.mobileconfig"]
     restricted = document(rendered, "macos_restricted_apps.json")
+    assert restricted["@odata.type"] == "#microsoft.graph.macOSGeneralDeviceConfiguration"
+    assert {one["@odata.type"] for one in restricted["compliantAppsList"]} == {"#microsoft.graph.appListItem"}
     assert restricted["compliantAppListType"] == "appsNotInListCompliant"
     assert [(one["name"], one["appId"]) for one in restricted["compliantAppsList"]] == [
         ("Chat", "com.example.Chat_2"),
@@ -192,6 +194,43 @@ def test_intune_gets_the_profile_the_programs_and_the_lists_of_two_browsers() ->
     why = {one.what: one.why for one in rendered.left_out}
     assert "DnsOverHttpsMode" in why["Google Chrome on Windows: bypasses"]
     assert "Firefox on Windows" in why
+
+
+def typed(kind: str, **fields: object) -> dict[str, object]:
+    return {"@odata.type": f"#microsoft.graph.deviceManagementConfiguration{kind}", **fields}
+
+
+def chosen(setting: str, *children: dict[str, object]) -> dict[str, object]:
+    value = typed("ChoiceSettingValue", value=f"{setting}_1", children=[*children])
+    instance = typed("ChoiceSettingInstance", settingDefinitionId=setting, choiceSettingValue=value)
+    return typed("Setting", settingInstance=instance)
+
+
+def test_intune_gets_which_accounts_programs_let_in() -> None:
+    private = {id_: {"mode": "enforce", "domains": []} for id_ in ("onedrive_personal", "teams_personal")}
+    one = plan({"browser": {id_: {"urls": [], "allow": [], **entry} for id_, entry in private.items()}})
+    one["controls"]["browser"]["settings"]["tenants"] = {"microsoft": ["t1", "t2"]}
+    drive = "vendor_msft_policy_config_onedrivengscv2~policy~onedrivengsc"
+    teams = "user_vendor_msft_policy_config_teamsv3~policy~l_teams_string_teams_signinrestriction_policy"
+    assert document(intune.render(decision(one)), "windows_accounts.json")["settings"] == [
+        chosen(f"user_{drive}_disablepersonalsync"),
+        chosen(
+            f"device_{drive}_allowtenantlist",
+            typed(
+                "SimpleSettingCollectionInstance",
+                settingDefinitionId=f"device_{drive}_allowtenantlist_allowtenantlistbox",
+                simpleSettingCollectionValue=[typed("StringSettingValue", value=tenant) for tenant in ("t1", "t2")],
+            ),
+        ),
+        chosen(
+            teams,
+            typed(
+                "SimpleSettingInstance",
+                settingDefinitionId=f"{teams}_restrictteamssignintoaccountsfromtenantlist",
+                simpleSettingValue=typed("StringSettingValue", value="t1,t2"),
+            ),
+        ),
+    ]
 
 
 @pytest.mark.parametrize("hostile", ["com.example\n", "a b", "<key>x</key>", "com/../x", '"', "\u202e", "x" * 256, ""])

@@ -191,6 +191,13 @@ def test_each_text_says_which_export_wrote_it(name):
     assert [file for file, content in export(name).files.items() if f"export {name}".encode() not in content] == []
 
 
+def test_of_what_has_no_networks_only_the_restricted_is_said():
+    none = {"networks": [], "ports": []}
+    own = {"owl": {"mode": "enforce", **none}, "heron": {"mode": "waived", "waiver": "W-1", **none}}
+    said = [one.rule for one in export("cidr", plan({"firewall": own})).left_out if one.why == "It has no networks."]
+    assert said == ["firewall/owl"]
+
+
 def test_networks():
     files = export("cidr").files
     assert only(files["networks.txt"]) == ["192.0.2.0/24", "198.51.100.7/32", "2001:db8::/32"]
@@ -199,6 +206,8 @@ def test_networks():
     assert "# resolver: TCP and UDP ports 53, 443, 853 only" in files["ports/resolver.txt"].decode()
     sets = export("ipset").files["proscribe.ipset"].decode()
     assert "create p4_chat hash:net family inet maxelem 65536 -exist\n" in sets
+    assert [line for line in sets.splitlines() if line.startswith("add p4_") and "::" in line] == []
+    assert [line for line in sets.splitlines() if line.startswith("add p6_") and "." in line] == []
     assert "add p6_resolver_new 2001:db9::9,tcp:853\n" in sets
     assert "add proscribe_new p4_chat\n" in sets
 
