@@ -138,3 +138,24 @@ def test_guix_takes_out_the_package_of_that_name_as_the_owner(root: Path) -> Non
         ("telegram-desktop", "/usr/local/bin/guix", PROFILE)
     ]
     assert calls == [(["/usr/local/bin/guix", "package", f"--profile={PROFILE}", "--remove=telegram-desktop"], ALICE)]
+
+
+@pytest.mark.parametrize(
+    ("place", "tool"),
+    [
+        ("/usr/bin/guix", "/usr/bin/guix"),
+        (guix.ROOTS_OWN, guix.ROOTS_OWN),
+        ("/home/alice/.config/guix/current/bin/guix", "/home/alice/.config/guix/current/bin/guix"),
+        ("/home/alice/bin/guix", ""),
+    ],
+)
+def test_guix_is_the_hosts_roots_or_its_users_own(root: Path, place: str, tool: str) -> None:
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        assert argv == ["/home/alice/.config/guix/current/bin/guix", "--version"] and options["user"] == ALICE
+        return Result(0 if place == argv[0] else 1, "", "")
+
+    profile(root, VERSION_3)
+    put(root, place, mode=0o755)
+    host = Host(str(root), run)
+    actions, _ = guix.removal(host, guix.query_of(host, ALICE, IDS)[0])
+    assert [one.tool for action in actions for one in action.takes] == ([tool] if tool else [])
