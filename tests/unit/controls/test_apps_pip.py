@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from made_tools import DONE, Tools
 from made_users import ALICE, BOB, everywhere, put
 from proscribe.host.controls.apps.systems import pip, pip_removal, pipx, site_packages
 from proscribe.host.controls.apps.systems.package import Package
-from proscribe.host.system import ControlError, Host, Result
+from proscribe.host.system import ControlError, Host, Result, User
 
 IDS = {"telethon", "Signalbot.cli-tool"}
 NOT_OWNED = Result(1, "", "")
@@ -191,6 +192,32 @@ def test_an_environment_of_pipx_goes_only_if_it_is_the_packages_own(root: Path) 
         (["/usr/bin/pipx", "uninstall", "Telethon"], None),
         (["/usr/bin/pipx", "uninstall", "telethon"], ALICE),
     ]
+
+
+@pytest.mark.parametrize(
+    ("home", "owner", "programs"),
+    [
+        ("/opt/pipx", None, "/usr/local/bin"),
+        ("/home/alice/.local/share/pipx", ALICE, "/home/alice/.local/bin"),
+        ("/home/alice/.local/pipx", ALICE, "/home/alice/.local/bin"),
+    ],
+)
+def test_pipx_removes_where_the_environment_is(root: Path, home: str, owner: User | None, programs: str) -> None:
+    environments: list[dict[str, str]] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        environments.append(dict(options["environment"]))
+        return Result(0, "", "")
+
+    put(root, "usr/bin/pipx", mode=0o755)
+    path = f"{home}/venvs/telethon/lib/python3.13/site-packages"
+    distribution(root, path, "telethon-1.0.dist-info", "telethon")
+    found = [one for one in everywhere(pipx, Host(str(root)), IDS)[0] if one.owner == owner]
+    ((action,), refused) = pipx.removal(Host(str(root), run), found)
+    with pytest.raises(ControlError, match="is still there"):
+        action.apply()
+    assert refused == []
+    assert [(one["PIPX_HOME"], one["PIPX_BIN_DIR"]) for one in environments] == [(home, programs)]
 
 
 def test_environments_without_pipx_are_refused(root: Path) -> None:

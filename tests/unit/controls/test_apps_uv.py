@@ -104,7 +104,21 @@ def test_uv_takes_away_whole_tools_as_their_owner_and_nothing_that_came_along(ro
         actions[0].apply()
     ((argv, user, environment),) = calls
     assert argv == ["/usr/bin/uv", "tool", "uninstall", "telethon"] and user == ALICE
-    assert (environment["UV_TOOL_DIR"], environment["UV_OFFLINE"]) == (TOOLS, "1")
+    own = {"UV_TOOL_DIR": TOOLS, "UV_NO_CONFIG": "1", "UV_OFFLINE": "1", "UV_PYTHON_DOWNLOADS": "never"}
+    assert environment.items() >= own.items()
+
+
+@pytest.mark.parametrize("place", ["/usr/bin/uv", "/home/alice/.local/bin/uv", "/home/alice/.cargo/bin/uv"])
+def test_uv_is_the_hosts_or_its_users_own(root: Path, place: str) -> None:
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        assert argv[-1] == "--version" and options["user"] == ALICE
+        return Result(0 if argv[0] == place else 1, "", "")
+
+    tool(root, "telethon", {"telethon": "1.36.0"})
+    put(root, place, mode=0o755)
+    host = Host(str(root), run)
+    (action,), refused = uv.removal(host, uv.query_of(host, ALICE, IDS)[0])
+    assert ([one.tool for one in action.takes], refused) == ([place], [])
 
 
 def test_without_uv_it_stays(root: Path) -> None:
