@@ -202,6 +202,35 @@ def test_a_user_s_app_is_removed_as_that_user_and_data_and_runtimes_stay(root: P
     ]
 
 
+COMMIT = "a1" * 32
+
+
+@pytest.mark.parametrize(
+    ("deployed", "origin"),
+    [
+        ({COMMIT: "flathub\0\0more"}, "flathub"),
+        ({COMMIT: "flathub"}, ""),
+        ({COMMIT: ""}, ""),
+        ({COMMIT: "\0"}, ""),
+        ({COMMIT: "flathub\0", "b2" * 32: "other\0"}, ""),  # nobody knows which of the two it is
+        ({"active": "other\0", COMMIT: "flathub\0"}, "flathub"),
+        ({COMMIT: "a\nb\0"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_remote_that_an_app_came_from_is_remembered(root: Path, deployed: dict[str, str], origin: str) -> None:
+    (root / "usr/bin").mkdir(parents=True)
+    (root / "usr/bin/flatpak").touch(0o755)
+    path = f"/var/lib/flatpak/app/{WECHAT}/x86_64/stable"
+    (root / path[1:]).mkdir(parents=True)
+    for name, content in deployed.items():
+        (root / path[1:] / name).mkdir()
+        (root / path[1:] / name / "deploy").write_text(content)
+    one = Package("flatpak", WECHAT, handles=(f"app/{WECHAT}/x86_64/stable",), path=path)
+    actions, _ = flatpak.removal(Host(str(root), Tools(("flatpak", DONE))), [one])
+    assert [gone.source for action in actions for gone in action.takes] == [origin]
+
+
 def test_apps_without_flatpak_itself_are_refused(root: Path) -> None:
     package = Package("flatpak", WECHAT)
     assert flatpak.removal(Host(str(root)), [package]) == (

@@ -106,6 +106,28 @@ def test_what_snapd_does_not_tell_is_seen_all_the_same(
     assert (found.version, found.path, unseen) == ("revision 6389", PATH, "")
 
 
+def test_each_instance_is_one_and_is_remembered_as_it_was_installed(
+    root: Path, snapd: Callable[[bytes], list[bytes]]
+) -> None:
+    for file in ("slack_3.snap", "slack_work_9.snap", "slack_work_12.snap"):
+        put(root, f"{snap.SNAPS}/{file}")
+    put(root, "usr/bin/snap", mode=0o755)
+    usual = {"name": "slack", "status": "active", "version": "4", "confinement": "strict"}
+    result = [usual, {**usual, "name": "slack_work", "confinement": "classic", "tracking-channel": "latest/edge"}]
+    found, _ = snap.query(Host(str(root)), {"slack"})
+    assert [(one.id, one.handles, one.path.rpartition("/")[2]) for one in found] == [
+        ("slack", ("slack",), "slack_3.snap"),
+        ("slack", ("slack_work",), "slack_work_12.snap"),
+    ]
+    snapd(http(json.dumps({**ANSWER, "result": result}).encode()))
+    actions, refused = snap.removal(Host(str(root)), found)
+    assert [(one.name, one.how, one.source) for action in actions for one in action.takes] == [
+        ("slack", "", ""),
+        ("slack_work", "classic", "latest/edge"),
+    ]
+    assert refused == []
+
+
 def test_without_snapd_the_files_tell(root: Path) -> None:
     [found], _ = snap.query(Host(str(root)), IDS)
     assert (found.id, found.version) == ("telegram-desktop", "revision 6389")
