@@ -37,7 +37,9 @@ def _tool(package: str, *parts: str) -> Tool:
 TOOLS: Mapping[str, Tool] = {
     "/usr/lib/postgresql": _tool("postgresql"),
     # Ubuntu's mmdebstrap comes without
-    "/usr/share/keyrings/debian-archive-keyring.gpg": _tool("debian-archive-keyring", "integration", "molecule"),
+    "/usr/share/keyrings/debian-archive-keyring.gpg": _tool(
+        "debian-archive-keyring", "integration", "molecule", "packages"
+    ),
     "chromium": _tool("chromium"),
     "createrepo_c": _tool("createrepo-c"),
     "bwrap": _tool("bubblewrap"),

@@ -1,6 +1,6 @@
-"""What a scan makes of an archive: packages that are neither in the catalogue nor decided, and decisions without object.
+"""What a scan makes of an archive: packages that are neither in the catalogue nor decided, decisions without object.
 
-tests/catalog/packages/ has the words that select (`words.yml`), and one file of decisions for each package system.
+tests/catalog/packages/ has the words that select (`words.yml`), and the decisions (`apt.yml`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from metadata import Package
 
 PROJECT = Path(__file__).resolve().parents[2]
 DECISIONS = PROJECT / "tests/catalog/packages"
+ABSENT = "the archive has none, and no reason is given (elsewhere)"
 
 
 class Mistake(ValueError):
@@ -76,14 +77,18 @@ def decisions_of(path: Path) -> Decisions:
     seen: set[str] = set()
     groups: dict[str, tuple[Group, ...]] = {}
     for key, rows in content.items():
-        groups[key] = tuple(Group(tuple(map(str, row["names"])), str(row["why"])) for row in rows)
-        for group in groups[key]:
-            if not group.names or not group.why.strip():
-                raise Mistake(f"{path}: {key}: found {group}, expected names and a reason (why)")
-            if twice := [name for name in group.names if name in seen]:
-                raise Mistake(f"{path}: {key}: found {', '.join(twice)} again, expected one decision for a name")
-            seen.update(group.names)
+        groups[key] = tuple(_group(row, f"{path}: {key}") for row in rows)
+        for name in (name for group in groups[key] for name in group.names):
+            if name in seen:
+                raise Mistake(f"{path}: {key}: found {name} again, expected one decision for a name")
+            seen.add(name)
     return Decisions(groups["decided"], groups["elsewhere"])
+
+
+def _group(row: object, place: str) -> Group:
+    if isinstance(row, dict) and row.keys() == {"names", "why"} and row["names"] and str(row["why"]).strip():
+        return Group(tuple(map(str, row["names"])), str(row["why"]))
+    raise Mistake(f"{place}: found {row}, expected names and a reason (why)")
 
 
 def _loaded(path: Path, keys: set[str]) -> dict[str, Any]:
@@ -142,8 +147,5 @@ def against_archive(packages: Collection[str], decisions: Decisions, catalogue: 
     return [
         *(f"decided: {name}: the archive has none" for name in decided if not _any(packages, name)),
         *(f"elsewhere: {name}: the archive has it" for name in sorted(elsewhere) if name in packages),
-        *(
-            f"catalogue: {name}: the archive has none, and no reason is given (elsewhere)"
-            for name in sorted(set(catalogue) - set(packages) - elsewhere)
-        ),
+        *(f"catalogue: {name}: {ABSENT}" for name in sorted(set(catalogue) - set(packages) - elsewhere)),
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from proscribe.controller.compile.reading.package_names import NAMES
 
@@ -16,7 +16,6 @@ MOST = 5_000_000  # packages of one archive; npm has the most, some three millio
 LINE = 1_000_000  # characters of a field: a package that provides thousands of names has long ones
 SUMMARY = 500  # characters of a summary that count
 KNOWN = ("Package", "Description", "Section", "Tag")  # fields of Debian's index that count
-COLUMNS = ("name", "summary")
 
 
 class Package(NamedTuple):
@@ -32,6 +31,11 @@ class Malformed(ValueError):
     """Metadata that does not have its form: place, value, what was expected."""
 
 
+def lines_of(stream: IO[str]) -> Iterator[str]:
+    """The lines of a stream. One that is too long comes in pieces, the first of which a reader refuses."""
+    return iter(lambda: stream.readline(LINE + 2), "")
+
+
 def debian(lines: Iterable[str], what: str) -> Iterator[Package]:
     """The packages of a Packages index of Debian: a package is a paragraph of fields, which an empty line ends."""
     fields: dict[str, str] = {}
@@ -40,7 +44,8 @@ def debian(lines: Iterable[str], what: str) -> Iterator[Package]:
     for place, line in _placed(itertools.chain(lines, [""]), what):
         if not line.strip():
             if begun:
-                yield _counted(_debian(fields, begun), next(found), begun)
+                _bounded(next(found), begun)
+                yield _debian(fields, begun)
             fields, last, begun = {}, "", ""
             continue
         begun = begun or place
@@ -57,21 +62,18 @@ def debian(lines: Iterable[str], what: str) -> Iterator[Package]:
             fields[last] = value.strip()
 
 
-def table(lines: Iterable[str], what: str, manager: str) -> Iterator[Package]:
-    """The packages of a table with tabs between its columns. Its heading has `name` and a column `summary`."""
-    columns: dict[str, int] | None = None
-    for number, (place, line) in enumerate(_placed(lines, what)):
-        values = line.split("\t")
-        if columns is None:
-            # What a heading explains in brackets is no part of a column's name.
-            columns = {value.partition(" ")[0]: at for at, value in enumerate(values)}
-            if absent := [column for column in COLUMNS if column not in columns]:
-                raise Malformed(f"{place}: found {line[:100]!r}, expected a heading with {' and '.join(absent)}")
-            continue
-        if len(values) != len(columns):
-            raise Malformed(f"{place}: found {len(values)} columns, expected {len(columns)} as in the heading")
-        name, summary = (values[columns[column]] for column in COLUMNS)
-        yield _counted(Package(_spelled(manager, name, place), summary[:SUMMARY]), number, place)
+def names(lines: Iterable[str], what: str) -> Iterator[str]:
+    """The names of a list: one a line, and what follows a tab is not read. Old names have spellings of their own."""
+    found = itertools.count(1)
+    for place, line in _placed(lines, what):
+        if name := line.partition("\t")[0].strip():
+            _bounded(next(found), place)
+            yield name
+
+
+def same(manager: str, name: str) -> str:
+    """A name in the one spelling that stands for all: PyPI takes A_b and a.B for the same."""
+    return re.sub("[-_.]+", "-", name).lower() if manager == "pip" else name
 
 
 def _placed(lines: Iterable[str], what: str) -> Iterator[tuple[str, str]]:
@@ -87,14 +89,13 @@ def _short(text: str, place: str) -> str:
     return text
 
 
-def _counted(package: Package, number: int, place: str) -> Package:
+def _bounded(number: int, place: str) -> None:
     if number > MOST:
         raise Malformed(f"{place}: found more than {MOST} packages, expected at most that many")
-    return package
 
 
-def _spelled(manager: str, name: str, place: str) -> str:
-    pattern, meaning = NAMES[manager]
+def _spelled(name: str, place: str) -> str:
+    pattern, meaning = NAMES["apt"]
     if not re.fullmatch(pattern, name):
         raise Malformed(f"{place}: found {name[:100]!r}, expected {meaning}")
     return name
@@ -105,4 +106,4 @@ def _debian(fields: dict[str, str], place: str) -> Package:
         raise Malformed(f"{place}: found a package without {' and '.join(absent)}, expected one with it")
     tags = frozenset(tag.strip() for tag in fields.get("Tag", "").split(",") if tag.strip())
     section = fields.get("Section", "").rpartition("/")[2]  # contrib/net is a section of contrib
-    return Package(_spelled("apt", fields["Package"], place), fields["Description"][:SUMMARY], section, tags)
+    return Package(_spelled(fields["Package"], place), fields["Description"][:SUMMARY], section, tags)

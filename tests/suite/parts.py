@@ -13,13 +13,17 @@ from typing import NamedTuple
 
 import imports
 import machine
+import roots
 from machine import BETWEEN, NEWEST, OLDEST, PATH, PROJECT, End, Environment, which
 
 from suite import changed, sizes
 from suite.running import QUIET, Part
 from suite.sizes import FAST, NIGHTLY
 
-WORDS = ("lint", "docs", "unit", "integration", "playbooks", "molecule", "collection", "mutation", "recall")
+WORDS = (
+    *("lint", "docs", "unit", "integration", "playbooks", "molecule"),
+    *("collection", "packages", "mutation", "recall"),
+)
 WITH_PYTEST = ("unit", "integration", "playbooks")
 QUICK = ("ruff check", "ruff format", "mypy --strict")  # of lint, what is in `fast`
 WAITS = "mark.whole_hosts"  # in a file whose tests boot hosts, and mostly wait for them
@@ -168,6 +172,12 @@ def collection(end: End, pythons: dict[int, str], requirements: Sequence[str]) -
         yield Part(f"collection: {check}", argv, {"NO_COLOR": "1"}, tools.missing, tail=8, downloads=True)
 
 
+def packages(tools: Environment) -> Part:
+    """Whether Debian's archives have packages that are neither in the catalogue nor decided."""
+    missing = tools.missing or ("" if roots.mirrors()[0] else "the apt of this machine knows no mirror of Debian")
+    return Part("packages of archives", [tools.tool("python"), "tests/packages"], missing=missing, downloads=True)
+
+
 def mutation(tools: Environment) -> Iterator[Part]:
     """Whether the tests notice mistakes: the worst ones, and a sample of small ones, of other modules each night."""
     argv = [tools.tool("python"), "tests/mutation"]
@@ -307,6 +317,8 @@ def chosen(choice: Choice) -> Iterator[Part]:
         yield from before_its_release(choice, pythons, [line for line in requirements if line.startswith(TESTS_ONLY)])
     if "collection" in choice.words:
         yield from collection(OLDEST, pythons, extras["test-collection"])
+    if "packages" in choice.words:
+        yield packages(tools)
     if "mutation" in choice.words:
         yield from mutation(tools)
     if "recall" in choice.words:

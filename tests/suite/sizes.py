@@ -235,6 +235,7 @@ PARTS = {
     "docs": Row("docs", ALWAYS, (*_DOCUMENTS, "*.md", "mkdocs.yml", "tests/site_pages.py")),
     "molecule": Row("molecule", ALWAYS, (*_RUNS, f"{_CONTROLS}*", "tests/molecule/*")),
     "collection": Row("collection", CHANGED, (*_COLLECTION, "tests/collection_checks.py")),
+    "packages": Row("packages", NIGHTLY, ()),
     "mutation": Row("mutation", NIGHTLY, ()),
     "recall": Row("recall", NIGHTLY, ()),
 }
