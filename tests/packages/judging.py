@@ -108,9 +108,9 @@ def _families(names: Collection[str]) -> re.Pattern[str]:
     return re.compile("|".join(re.escape(name).replace(r"\*", ".*") for name in names) or r"(?!)")
 
 
-def _any(names: Collection[str], wanted: str) -> bool:
-    """Whether a name, or one of a family, is among these."""
-    return any(map(_families([wanted]).fullmatch, names)) if "*" in wanted else wanted in names
+def _any(names: Collection[str], family: str) -> bool:
+    """Whether a name, or one of a family (with *), is among these."""
+    return any(map(_families([family]).fullmatch, names)) if "*" in family else family in names
 
 
 def mistakes(
