@@ -202,9 +202,6 @@ def test_a_user_s_app_is_removed_as_that_user_and_data_and_runtimes_stay(root: P
     ]
 
 
-COMMIT = "a1" * 32
-
-
 @pytest.mark.parametrize(
     ("deployed", "origin"),
     [
