@@ -24,6 +24,7 @@ import judging  # noqa: E402
 import metadata  # noqa: E402
 from proscribe.controller.compile.catalogue.loading import load  # noqa: E402
 from proscribe.controller.compile.reading.package_names import NAMES  # noqa: E402
+from proscribe.controller.policy_errors import PolicyErrors  # noqa: E402
 from roots import mirrors  # noqa: E402
 
 
@@ -69,7 +70,7 @@ def main() -> int:
         parser.error(f"--names: found {arguments.names[0]}, expected one of {', '.join(NAMES)}")
     try:
         found = absent(arguments.names[0], Path(arguments.names[1])) if arguments.names else debian()
-    except (OSError, archives.Unreachable, judging.Mistake, metadata.Malformed) as error:
+    except (OSError, archives.Unreachable, judging.Mistake, metadata.Malformed, PolicyErrors) as error:
         print(error, file=sys.stderr)
         return 2
     print(*found, sep="\n", end="\n" * bool(found))
