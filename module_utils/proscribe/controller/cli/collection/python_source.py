@@ -40,7 +40,7 @@ def linked(text: str, names: Names) -> str:
     """Documentation whose links name modules and plugins in full."""
 
     def full(link: re.Match[str]) -> str:
-        ours = names.modules if link["kind"] == "M" else names.filters
+        ours = names.modules if link["kind"] == "M" else names.filters | names.tests
         return f"{link['kind']}({names.full(link['name'])}{link['rest'] or ''})" if link["name"] in ours else link[0]
 
     return LINK.sub(full, text)
