@@ -35,8 +35,6 @@ options:
     elements: str
     choices: [error, noncompliant, unknown, waived, repaired, compliant, not_applicable]
     default: [error, noncompliant, unknown]
-seealso:
-  - module: compliance_state
 """
 
 EXAMPLES = r"""

@@ -121,6 +121,9 @@ author: The authors
 EXAMPLES = r"""
 - quarantine:
 """
+RETURN = r"""
+one: {description: As of M(quarantine).}
+"""
 
 
 def used() -> None:
@@ -147,6 +150,9 @@ author: The authors (!UNKNOWN)
 """
 EXAMPLES = r"""
 - acme.ban.quarantine:
+"""
+RETURN = r"""
+one: {description: As of M(acme.ban.quarantine).}
 """
 
 
