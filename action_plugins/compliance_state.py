@@ -43,7 +43,10 @@ from proscribe_ansible.handover import Captured, handover
 from proscribe_ansible.private_names import STREAM, complete
 
 # Of every host of a fleet, so it is no text of one host's: Ansible prints one text once.
-CANNOT_PIPE = "where a connection cannot pipe, or is set not to (pipelining), the observing code goes as a module"
+NOT_PIPED = (
+    "pipelining is off, so the observing code goes as a module, which takes longer; `pipelining = true` in the section "
+    "[connection] of ansible.cfg, or ANSIBLE_PIPELINING=1, turns it on"
+)
 NO_ANSWER = "its Python did not answer the streamed code, which goes as a module now and takes longer"
 UNPROMPTED = "waiting for privilege escalation prompt"  # in what Ansible says where nobody asks for a password
 # What understands ANY_PYTHON; ansible_shell_executable may name another shell.
@@ -127,8 +130,9 @@ class ActionModule(HostAction[ObservationAnswer]):
         """What the host answers, by the first way that it answers at all; {} where it was given up."""
         end = time.monotonic() + observed.seconds
         transports = [self._streamed] if self.can_stream() else []
-        if not transports and complete(STREAM, {"ActionBase": ActionBase}):
-            self._display.warning(in_lines(CANNOT_PIPE))
+        # Nobody can change a connection that cannot pipe at all, so nothing is said of it.
+        if not transports and self._connection.has_pipelining and complete(STREAM, {"ActionBase": ActionBase}):
+            self._display.warning(in_lines(NOT_PIPED))
         result = None
         for transport in [*transports, self._as_module]:
             for stream in observed.streams():

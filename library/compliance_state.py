@@ -76,13 +76,69 @@ EXAMPLES = r"""
   compliance_state:
     plan: "{{ proscribe_compiled | proscribe_plan(inventory_hostname) }}"
     controls: [dns]
+
+- name: Fail where the ban is not in effect, or where that is not known
+  compliance_state:
+  register: proscribe_gate
+  failed_when: proscribe_gate is proscribe_failed
+
+- name: Name what was found
+  ansible.builtin.debug:
+    msg: "{{ proscribe_gate.record.rules | selectattr('state', 'eq', 'noncompliant') | map(attribute='rule') | list }}"
 """
 
 RETURN = r"""
 record:
-  description: The host record, one line of C(hosts.jsonl) but for the host's name.
+  description:
+    - The host record, one line of C(hosts.jsonl) but for the host's name. C(docs/schema/host-record.schema.json) is its
+      schema, with keys that only some hosts have.
+    - A state is that of a rule, or the worst one of all rules of a host. From the worst, V(error) means that something
+      failed, V(noncompliant) that the ban is not in effect, V(unknown) that this is not known, V(waived) that a waiver
+      covers what was found, V(repaired) that this run corrected it, V(compliant) that the ban is in effect, and
+      V(not_applicable) that the rule does not count on this host.
+    - P(proscribe_failed#test) answers whether a host has failed.
   returned: always
   type: dict
+  contains:
+    schema:
+      description: The form of the record.
+      type: str
+    state:
+      description: The worst state of the rules; V(unknown) without an answer that counts.
+      type: str
+    plan:
+      description: The digest of the plan that the host answered for.
+      type: str
+    checked_at:
+      description: When the host was observed, in UTC by its own clock.
+      type: str
+    platform:
+      description: What the host runs, as C(os), C(os_version) and C(arch).
+      type: dict
+    rules_evaluated:
+      description: How many rules were evaluated. Of 0 rules nothing is known.
+      type: int
+    rules_not_applicable:
+      description: How many of them do not count on this host.
+      type: int
+    controls:
+      description: Of each control its C(mode), its C(state), and how many rules of it were evaluated.
+      type: dict
+    rules:
+      description:
+        - Rules that are not plainly compliant. Each has C(rule) (control and service, or control and setting),
+          C(state), C(waiver) (the id of the waiver that covers it), C(reason) and C(findings).
+        - A finding has C(kind), C(id), C(manager), C(version), C(scope), C(path) and C(detail), each null where it does
+          not apply.
+      type: list
+      elements: dict
+    errors:
+      description: What failed, as C(control) and C(message).
+      type: list
+      elements: dict
+    duration_ms:
+      description: How long the observation took.
+      type: int
   sample:
     schema: proscribe/host/1
     state: noncompliant

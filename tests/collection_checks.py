@@ -1,6 +1,6 @@
 """What the makers of Ansible check in a collection, on the one that this checkout builds.
 
-    python tests/collection_checks.py sanity | lint | docs | importer
+    python tests/collection_checks.py sanity | lint | docs | changelog | importer
 
 Each builds it in a directory of its own. `sanity` is `ansible-test sanity` with the tests below; it makes environments
 from PyPI in .cache. The other tools are those of the extra `test-collection`.
@@ -80,7 +80,6 @@ def built(directory: Path) -> Path:
     """The file of the collection."""
     command = PROJECT / "module_utils/proscribe_command.py"
     argv = [sys.executable, str(command), "collection", "--output", str(directory)]
-    argv += ["--repository", "https://git.example.org/proscribe"]  # galaxy-importer wants one
     subprocess.run(argv, check=True)
     (path,) = directory.glob("*.tar.gz")
     return path
@@ -131,6 +130,13 @@ def docs(directory: Path) -> int:
     return run(argv, place, ANSIBLE_COLLECTIONS_PATH=str(directory))
 
 
+def changelog(directory: Path) -> int:
+    """The checks of antsibull-changelog: of its settings, and of what is generated from CHANGELOG.md."""
+    place = installed(directory)
+    words = (["lint"], ["lint-changelog-yaml", "--strict", "changelogs/changelog.yaml"])
+    return max(run([tool("antsibull-changelog"), *each], place) for each in words)
+
+
 def importer(directory: Path) -> int:
     """galaxy-importer, which decides whether Galaxy takes the file."""
     return run([sys.executable, "-m", "galaxy_importer.main", str(built(directory))], directory)
@@ -143,7 +149,7 @@ def tool(name: str) -> str:
     return found
 
 
-CHECKS = {"sanity": sanity, "lint": lint, "docs": docs, "importer": importer}
+CHECKS = {"sanity": sanity, "lint": lint, "docs": docs, "changelog": changelog, "importer": importer}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Check the collection that this checkout builds.")

@@ -28,7 +28,7 @@ LEFT_OUT = frozenset({"__pycache__", "reports", "node_modules"})
 UTILS = "module_utils"
 # Ansible gives the files in module_utils these names, too.
 ANSIBLE = ("ansible.module_utils.", "ansible_collections.proscribe.proscribe.plugins.module_utils.")
-PLUGINS = ("library", "action_plugins", "callback_plugins", "filter_plugins", "doc_fragments")
+PLUGINS = ("library", "action_plugins", "callback_plugins", "filter_plugins", "doc_fragments", "test_plugins")
 SCRIPTS = ("tests/run",)  # Python without the suffix
 RUNNER = "tests/suite/"  # the paths that it names are tests to run
 OWN = "tests/imports.py"

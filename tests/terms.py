@@ -25,7 +25,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 GLOSSARY = "docs/glossary.md"
 HEAD = ("we say", "not", "no identifier has", "no message has")
 # Files whose texts people read: code, playbooks and roles, and what the page and the hosts' programs are made of.
-MESSAGES = ("module_utils", "action_plugins", "callback_plugins", "filter_plugins", "library", "playbooks", "roles")
+PLUGINS = ("action_plugins", "callback_plugins", "filter_plugins", "test_plugins", "library")
+MESSAGES = ("module_utils", *PLUGINS, "playbooks", "roles")
 TEXTS = (".yml", ".j2", ".sh", ".js")
 _COMMENT = re.compile(r"(?:^|\s)(?:#|//).*")
 _QUOTED = re.compile(r"`[^`\n]*`")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from proscribe.controller.cli import variables
 from proscribe.controller.cli.collection import NAME, NAMESPACE
+from proscribe.controller.cli.collection.layout import source_files
+from proscribe.controller.cli.collection.metadata import modules_of_group
 
 from .part import Part, table
 
@@ -61,7 +64,14 @@ def _subcommands(action: argparse.Action) -> Sequence[tuple[str, argparse.Argume
     return list(action.choices.items()) if isinstance(action, argparse._SubParsersAction) else []
 
 
+def group() -> str:
+    """The modules of the action group, as meta/runtime.yml has it."""
+    names = ", ".join(f"`{name}`" for name in modules_of_group(source_files(PROJECT)))
+    return "".join(f"{line}\n" for line in textwrap.wrap(f"{names}.", 120))
+
+
 DERIVED = (
+    Part("docs/collection.md", group, "group of modules"),
     Part("docs/collection.md", commands, "commands"),
     Part("docs/collection.md", options, "variables of commands"),
 )

@@ -34,6 +34,7 @@ PARTS = (
     "proscribe",
     "pyproject.toml",
     "roles",
+    "test_plugins",
 )
 
 HOSTS = """\

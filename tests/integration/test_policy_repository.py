@@ -22,8 +22,7 @@ from typing import Any
 import pytest
 import yaml
 from machines import network, podman
-from name_server import NameServer
-from patience import LONGEST, until
+from patience import LONGEST
 from vendored import (
     EXAMPLE,
     Repository,
@@ -39,7 +38,7 @@ __all__ = ["bin_directory", "collection", "collection_repository"]  # fixtures
 pytestmark = pytest.mark.integration
 
 GITHUB, GITLAB = ".github/workflows/policy.yml", ".gitlab-ci.yml"
-MOLECULE = ("molecule.yml", "converge.yml", "verify.yml")
+MOLECULE = ("molecule.yml", "converge.yml", "verify.yml")  # beside prepare.yml, a name server
 TOKEN = "a-secret-token"
 # An audit of this machine that is short, in which the policy is what it is.
 SHORT = (
@@ -317,8 +316,8 @@ def test_the_token_goes_nowhere_else_and_a_refusal_is_one_line(
 
 @pytest.fixture
 def throw_away(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The variables with which Molecule makes hosts from one of the tests' roots, in a network that leads nowhere else.
-    Its gateway answers every name.
+    """The variables with which Molecule makes hosts from one of the tests' roots, in a network that leads nowhere else,
+    and has no name server.
     """
     with contextlib.ExitStack() as stack:
         net, prefix = stack.enter_context(network("policy"))
@@ -329,19 +328,8 @@ def throw_away(tmp_path: Path) -> Iterator[dict[str, str]]:
         )
         environment = {"CONTAINERS_CONF_OVERRIDE": str(configuration)}
         name = stack.enter_context(image("trixie-host", environment))
-        # The gateway has its address while a container is there.
-        podman("run", "--detach", "--network", net, "--name", f"{net}-gateway", name, "sleep", "inf")
-        left = ("rm", "--force", "--ignore", "--time", "0", f"{net}-gateway", "policy-finance", "policy-press")
+        left = ("rm", "--force", "--ignore", "--time", "0", "policy-finance", "policy-press")
         stack.callback(podman, *left, check=False)
-        server: list[NameServer] = []
-
-        def answers() -> bool:
-            with contextlib.suppress(OSError):
-                server.append(NameServer(f"{prefix}.1"))
-            return bool(server)
-
-        until(answers, on_timeout=lambda: "the gateway has its address")
-        stack.callback(server[0].close)
         yield {**environment, "POLICY_IMAGE": name}
 
 

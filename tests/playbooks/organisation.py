@@ -21,6 +21,7 @@ PATHS = ROLES + "".join(
         ("module_utils", "module_utils"),
         ("action_plugins", "action_plugins"),
         ("filter_plugins", "filter_plugins"),
+        ("test_plugins", "test_plugins"),
         ("doc_fragment_plugins", "doc_fragments"),
     )
 )

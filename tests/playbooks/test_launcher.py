@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from checkout import PROJECT, Ended, clean_environment, launch, made_ansible, made_checkout
 from patience import LONGEST
+from proscribe.controller.version import version
 
 pytestmark = pytest.mark.playbook
 
@@ -196,7 +198,7 @@ def test_the_launcher_reads_the_requirement_that_pyproject_has() -> None:
 
 @pytest.mark.parametrize("words", [("--version",), ("-V",), ("version",)])
 def test_the_version_is_printed_without_an_ansible(launcher: Path, words: tuple[str, ...]) -> None:
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    (launcher.parent / "pyproject.toml").write_bytes((PROJECT / "pyproject.toml").read_bytes())
+    shutil.rmtree(launcher.parent / "module_utils")
+    (launcher.parent / "module_utils").symlink_to(PROJECT / "module_utils")
     ended = launch(launcher, *words, environment=clean_environment())
-    assert (ended.code, ended.said) == (0, f"proscribe {project['version']}\n")
+    assert (ended.code, ended.said) == (0, f"proscribe {version(PROJECT)}\n")

@@ -63,6 +63,17 @@ def test_the_launcher_reports_too_where_another_configuration_is_asked_for(organ
     assert organisation.covered == [(4, 4)]
 
 
+@pytest.mark.parametrize(("pipelining", "warned"), [("true", 0), ("false", 1)])
+def test_a_run_without_pipelining_says_once_what_turns_it_on(
+    organisation: Organisation, pipelining: str, warned: int
+) -> None:
+    organisation.configured("")
+    ended = organisation.run(AUDIT, "--limit", "department", ANSIBLE_PIPELINING=pipelining)
+    assert (ended.code, organisation.covered) == (0, [(3, 3)]), ended.said
+    said = " ".join(ended.said.split())
+    assert said.count("goes as a module") == said.count("ANSIBLE_PIPELINING=1, turns it on") == warned, said
+
+
 # An ansible-core of which the strategies have no task queue manager, for whoever registers the report.
 WITHOUT = """
 import sys

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.playbook
 ALONE = ("unshare", "--net", "--mount")
 # As the page says; a project of its own, so that nothing of this checkout's environment is there.
 PARTS = "action_plugins ansible.cfg callback_plugins catalog filter_plugins inventory library module_utils playbooks"
-PARTS = f"{PARTS} proscribe pyproject.toml roles"
+PARTS = f"{PARTS} proscribe pyproject.toml roles test_plugins"
 REQUIREMENT = "ansible-core>=2.19,<2.22"
 
 

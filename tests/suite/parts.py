@@ -167,7 +167,7 @@ def collection(end: End, pythons: dict[int, str], requirements: Sequence[str]) -
         tools = Environment(label, directory, f"ansible-core {end.core} needs a Python that is not found here")
     else:
         tools = machine.made(label, directory, pythons[minor], [f"ansible-core=={end.core}.*", *requirements])
-    for check in ("docs", "sanity", "lint", "importer"):
+    for check in ("docs", "changelog", "sanity", "lint", "importer"):
         argv = [tools.tool("python"), "tests/collection_checks.py", check]
         yield Part(f"collection: {check}", argv, {"NO_COLOR": "1"}, tools.missing, tail=8, downloads=True)
 

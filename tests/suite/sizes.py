@@ -77,6 +77,7 @@ _RUNS = (
     "action_plugins/*",
     "callback_plugins/*",
     "filter_plugins/*",
+    "test_plugins/*",
     "library/*",
     "ansible.cfg",
 )
@@ -195,6 +196,7 @@ TABLE = (
     Row("integration/test_collection.py", NIGHTLY, _COLLECTION),
     Row("integration/test_docs.py", NIGHTLY, _DOCUMENTS),
     Row("integration/test_policy_repository.py", CHANGED, ("examples/*",)),
+    Row("integration/test_upgrade.py", NIGHTLY, (*_RUNS, *_SWEEP)),
     Row("integration/test_vendored.py", NIGHTLY, _COLLECTION),
     # the launcher and the playbooks, on the machine of the tests
     Row("playbooks/test_launcher.py", ALWAYS, _LAUNCHER),
@@ -219,6 +221,7 @@ TABLE = (
     Row("playbooks/test_beside_others.py", NIGHTLY, _REPORT),
     Row("playbooks/test_channel_*.py", CHANGED, _CHANNELS),
     Row("playbooks/test_diff_word.py", CHANGED, _COMMANDS),
+    Row("playbooks/test_examples.py", CHANGED, (*_REPORT, "library/*", "test_plugins/*")),
     Row("playbooks/test_failed_gate.py", CHANGED, _REPORT),
     Row("playbooks/test_named_reports.py", CHANGED, (*_REPORT, *_COMMANDS)),
     Row("playbooks/test_not_served.py", CHANGED, _RUNS),

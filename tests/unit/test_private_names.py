@@ -13,7 +13,7 @@ from ansible.utils.display import Display
 from proscribe_ansible import action, executor, private_names, sweep
 
 PROJECT = Path(__file__).resolve().parents[2]
-ROOMS = ("module_utils", "library", "action_plugins", "callback_plugins", "filter_plugins")
+ROOMS = ("module_utils", "library", "action_plugins", "callback_plugins", "filter_plugins", "test_plugins")
 THE_LIST = "module_utils/proscribe_ansible/private_names.py"
 # Private names of Python's own; those of its tuples are documented.
 OF_PYTHON = frozenset(

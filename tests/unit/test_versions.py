@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ HEADING = re.compile(r"## \[(\d+\.\d+\.\d+)\] - (unreleased|\d{4}-\d\d-\d\d)")
 ADDED = re.compile(r'^ *version_added: *"?([^"\n]*)"?$', re.MULTILINE)
 DOCUMENTED = [
     str(path.relative_to(PROJECT))
-    for directory in ("library", "callback_plugins", "filter_plugins")
+    for directory in ("library", "callback_plugins", "filter_plugins", "test_plugins")
     for path in sorted((PROJECT / directory).glob("*.py"))
 ]
 
@@ -43,6 +44,12 @@ def test_versions_fall_and_only_the_newest_may_be_unreleased(sections: list[Sect
     numbers = [tuple(map(int, section.version.split("."))) for section in sections]
     assert numbers == sorted(set(numbers), reverse=True)
     assert "unreleased" not in [section.released for section in sections[1:]]
+
+
+def test_a_version_that_has_a_tag_has_a_day(sections: list[Section]) -> None:
+    tags = subprocess.run(["git", "tag", "--list", "v*"], cwd=PROJECT, capture_output=True, text=True, check=True)
+    for section in sections:
+        assert section.released != "unreleased" or f"v{section.version}" not in tags.stdout.split()
 
 
 @pytest.mark.parametrize("path", DOCUMENTED)

@@ -22,16 +22,17 @@ import yaml
 from proscribe.controller.cli import Refused, collection
 from proscribe.controller.cli.collection import building, layout, placing
 from proscribe.controller.cli.collection.full_names import Names
+from proscribe.controller.version import version
 from proscribe.wire import stream
 
 PROJECT = Path(__file__).resolve().parents[3]
 MODULES = {path.stem for path in (PROJECT / "library").glob("*.py")}
 FILTERS = {path.stem for path in (PROJECT / "filter_plugins").glob("*.py")}
+GALAXY = "namespace: proscribe\nname: ban\nversion: {version}\nreadme: README.md\nauthors: [x]\n"
 
 
 def built(output: Path, **options: str) -> tuple[Path, dict[str, bytes]]:
-    """The collection's file, and what is in it."""
-    output.mkdir(exist_ok=True)
+    """The collection's file, in a directory that is made for it, and what is in it."""
     given = {"directory": "", "namespace": "proscribe", "name": "ban", "repository": "", **options}
     assert collection.run(argparse.Namespace(output=str(output), **given)) == 0
     (path,) = output.iterdir()
@@ -64,7 +65,8 @@ def test_every_file_of_the_checkout_is_in_it(here: tuple[Path, Mapping[str, byte
 
 def test_it_holds_nothing_else(here: tuple[Path, Mapping[str, bytes]]) -> None:
     sources = {layout.place_of(path) for path in layout.source_files(PROJECT)}
-    made = {"README.md", "galaxy.yml", "meta/runtime.yml", "changelogs/changelog.yaml", "MANIFEST.json", "FILES.json"}
+    made = {"README.md", "galaxy.yml", "meta/runtime.yml", "MANIFEST.json", "FILES.json"}
+    made |= {"changelogs/changelog.yaml", "changelogs/config.yaml"}
     packed = {f"plugins/module_utils/proscribe/wire/stream.{kind}" for kind in (*stream.KINDS, "watch", "macos")}
     assert here[1].keys() - sources == (made | packed) - {"galaxy.yml"}  # MANIFEST.json is what becomes of that
 
@@ -208,6 +210,21 @@ def test_another_name(tmp_path: Path) -> None:
     assert [name for name, content in code.items() if b"proscribe.ban." in content] == []
 
 
+def test_it_says_its_version_and_where_its_sources_are(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    information = json.loads(here[1]["MANIFEST.json"])["collection_info"]
+    assert information["version"] == version(PROJECT) and here[0].name == f"proscribe-ban-{version(PROJECT)}.tar.gz"
+    assert information["repository"].startswith("https://")
+    newest = next(iter(yaml.safe_load(here[1]["changelogs/changelog.yaml"])["releases"]))
+    assert newest == information["version"]
+
+
+def test_the_readmes_of_its_roles_are_about_it(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    readmes = {path: text.decode() for path, text in here[1].items() if re.fullmatch(r"roles/\w+/README.md", path)}
+    assert len(readmes) == len(list((PROJECT / "roles").iterdir()))
+    for path, text in readmes.items():
+        assert not re.search(r"checkout|roles_path|ansible-doc -t module \w+\W*`", text), path
+
+
 def test_the_code_that_goes_to_hosts_is_that_of_the_checkout(here: tuple[Path, Mapping[str, bytes]]) -> None:
     for kind, probe in stream.KINDS.items():
         packed = here[1][f"plugins/module_utils/proscribe/wire/stream.{kind}"]
@@ -224,10 +241,34 @@ def test_a_repository_that_is_no_address_is_refused(tmp_path: Path, url: str) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_output_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    arguments = argparse.Namespace(output=str(tmp_path / "no"), directory="", namespace="a1", name="b1", repository="")
-    with pytest.raises(Refused, match="--output: found '.*/no', expected a directory that is there"):
+def test_an_output_that_is_no_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    arguments = argparse.Namespace(
+        output=str(tmp_path / "file"), directory="", namespace="a1", name="b1", repository=""
+    )
+    with pytest.raises(Refused, match="--output: found '.*/file', expected a directory, or nothing there"):
         collection.run(arguments)
+
+
+def test_a_build_of_another_commit_replaces_the_installed_one(tmp_path: Path) -> None:
+    """Later and earlier ones, and the release between them; a second build of one commit is the same."""
+    names = Names("proscribe.ban", *[frozenset[str]()] * 4)
+    versions = [
+        "0.1.0-dev.20261129235959+gffffffff",
+        "0.1.0-dev.20261130000000+g00000000",
+        "0.1.0-dev.20261130000000+g00000000.changed",
+        "0.1.0",
+        "0.1.1-dev.20261201000000+g11111111",
+        "0.1.0",
+    ]
+    said = []
+    for one in versions:
+        files = {"README.md": one.encode(), "galaxy.yml": GALAXY.format(version=one).encode()}
+        archive = building.build(files, names, one, tmp_path)
+        code, _ = galaxy("install", "--offline", "-p", str(tmp_path / "in"), str(archive))
+        said.append((code, (tmp_path / "in/ansible_collections/proscribe/ban/README.md").read_text()))
+    installed = [versions[1] if one.endswith(".changed") else one for one in versions]
+    assert said == [(0, one) for one in installed]
 
 
 def checkout(place: Path, git: bool) -> Path:

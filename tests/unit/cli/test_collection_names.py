@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from proscribe.controller.cli import Refused
 from proscribe.controller.cli.collection import documents, full_names, metadata, python_source
 from proscribe.controller.cli.collection.full_names import Names
@@ -18,6 +19,7 @@ SOURCE = {
     "doc_fragments/shared.py": b"",
     "docs/page.md": b"",
 }
+TEXT_WITH_A_TEST = "- quarantine:\n  when: x is failing\n"
 NAMES = Names.of(SOURCE, "acme", "ban")
 
 # Tasks, with a sign where a short name becomes a full one.
@@ -119,6 +121,9 @@ author: The authors
 EXAMPLES = r"""
 - quarantine:
 """
+RETURN = r"""
+one: {description: As of M(quarantine).}
+"""
 
 
 def used() -> None:
@@ -145,6 +150,9 @@ author: The authors (!UNKNOWN)
 """
 EXAMPLES = r"""
 - acme.ban.quarantine:
+"""
+RETURN = r"""
+one: {description: As of M(acme.ban.quarantine).}
 """
 
 
@@ -184,17 +192,40 @@ def test_examples_of_documents_have_full_names_where_they_are_tasks() -> None:
     assert documents.document(text, NAMES, "docs/o.md", "docs/o.md", SOURCE) == expected
 
 
+def release(declared: str, version: str = "", day: str = "") -> metadata.Release:
+    return metadata.Release(NAMES, version or declared, declared, day, "", "", "", "")
+
+
+def test_what_is_not_released_is_in_the_changelog_of_a_build_under_its_own_version() -> None:
+    text = "## [1.1.0] - unreleased\n### Added\n- one\n## [1.0.0] - 2026-01-02\n### Added\n- two\n"
+    found = yaml.safe_load(metadata.changelog(text, release("1.1.0", "1.1.0-dev.20260203+g1", "2026-02-03")))
+    assert list(found["releases"]) == ["1.1.0-dev.20260203+g1", "1.0.0"]
+    assert [one["release_date"] for one in found["releases"].values()] == ["2026-02-03", "2026-01-02"]
+    without = yaml.safe_load(metadata.changelog(text, release("1.1.0", "1.1.0-dev")))
+    assert "release_date" not in without["releases"]["1.1.0-dev"]
+
+
+def test_names_of_tests() -> None:
+    text = "- block: []\n  when: x is @failing and x is not @failing(['is piped']) and x is defined\n"
+    text += '- quarantine:\n  vars: {a: "{{ x is not @failing | ternary(1, 2) }} is failing"}\n'
+    names = NAMES._replace(tests=frozenset({"failing"}), modules=frozenset())
+    full = text.replace("quarantine", "acme.ban.quarantine").replace("@", "acme.ban.")
+    assert full_names.tasks(text.replace("quarantine", "acme.ban.quarantine").replace("@", ""), names, "x.yml") == full
+    with pytest.raises(Refused, match="x.yml:2: found the test 'failing', expected one of the project's"):
+        full_names.tasks(TEXT_WITH_A_TEST, NAMES, "x.yml")
+
+
 def test_the_changelog_in_the_form_of_collections() -> None:
-    text = "# C\n\n## [1.0.0] - 2026-01-02\n\n### Added\n\n- one\n  more\n- two\n\n### Fixed\n\n- three\n"
-    assert metadata.changelog(text, "1.0.0") == (
+    text = "# C\n\n## [1.0.0] - 2026-01-02\n\n### Added\n\n- `one`\n  [more](x.md)\n- two\n\n### Fixed\n\n- three\n"
+    assert metadata.changelog(text, release("1.0.0")) == (
         "---\nancestor: null\nreleases:\n  1.0.0:\n    changes:\n      minor_changes:\n"
-        "        - one more\n        - two\n"
+        "        - '``one`` more'\n        - two\n"
         "      bugfixes:\n        - three\n    release_date: '2026-01-02'\n"
     )
     with pytest.raises(Refused, match="found no heading of version 2.0.0"):
-        metadata.changelog(text, "2.0.0")
+        metadata.changelog(text, release("2.0.0"))
     with pytest.raises(Refused, match="CHANGELOG.md:2: found '### News'"):
-        metadata.changelog("## [1.0.0] - unreleased\n### News\n", "1.0.0")
+        metadata.changelog("## [1.0.0] - unreleased\n### News\n", release("1.0.0"))
 
 
 def test_the_range_of_ansible() -> None:

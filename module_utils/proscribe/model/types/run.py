@@ -142,6 +142,7 @@ class Run(TypedDict):
     playbook: str
     mode: RunMode
     started: Moment
+    version: NotRequired[Annotated[str | None, "The version of Proscribe; of a merged report all, with commas"]]
     catalog_version: str
     catalog: NotRequired[Annotated[Release | None, "The release of the catalogue"]]
     inventory: list[str]

@@ -7,11 +7,13 @@ touched, and the one file that is written appears whole or not at all.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import tomllib
 from pathlib import Path
 
 from ....wire import installation
+from ...version import commit_of, version
 from .. import Refused
 from .building import build, packed
 from .full_names import Names
@@ -45,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--namespace", default=NAMESPACE, help=f"of the collection (default: {NAMESPACE})")
     parser.add_argument("--name", default=NAME, help=f"of the collection (default: {NAME})")
-    parser.add_argument("--repository", default="", metavar="URL", help="where the sources are, as Galaxy shows it")
+    parser.add_argument(
+        "--repository", default="", metavar="URL", help="of the sources (default: as in pyproject.toml)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -53,8 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     if installation.COLLECTION:
         raise Refused(f"this is the collection {installation.COLLECTION}; it is built from a checkout of the project")
     output = Path(arguments.output or ".")
-    if not output.is_dir():
-        raise Refused(f"--output: found {arguments.output!r}, expected a directory that is there")
+    if os.path.lexists(output) and not output.is_dir():
+        raise Refused(f"--output: found {arguments.output!r}, expected a directory, or nothing there")
     if arguments.repository and not re.fullmatch(r"https://[\w.~:/@-]{1,300}", arguments.repository, re.ASCII):
         raise Refused(f"--repository: found {arguments.repository!r}, expected an https:// URL")
     root = installation.ROOT
@@ -64,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     target = target_of(Path(arguments.directory), names) if arguments.directory else None
     files = collection_files(source, names, release)
     if target is None:
+        output.mkdir(parents=True, exist_ok=True)
         print(build(files, names, release.version, output))
     else:
         place(packed(files, names, release.version), target)
@@ -72,7 +77,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _release(root: Path, names: Names, repository: str) -> Release:
-    """What pyproject.toml says of the version, and of the Ansible that it needs. Raises Refused."""
+    """What the metadata say, by pyproject.toml, the tag and the commit. Raises Refused."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    requirement = requires_ansible(project["dependencies"])
-    return Release(names, project["version"], project["description"], project["license"], requirement, repository)
+    declared, commit = str(project["version"]), commit_of(root)
+    if commit and commit.tag and not commit.after and commit.tag != f"v{declared}":
+        expected = f"{commit.tag.removeprefix('v')} as the tag of this commit says"
+        raise Refused(f"pyproject.toml: version: found {declared!r}, expected {expected}")
+    return Release(
+        names=names,
+        version=version(root),
+        declared=declared,
+        day=f"{commit.time:%Y-%m-%d}" if commit else "",
+        description=project["description"],
+        license=project["license"],
+        requires_ansible=requires_ansible(project["dependencies"]),
+        repository=repository or project["urls"]["repository"],
+    )

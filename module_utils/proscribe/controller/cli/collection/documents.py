@@ -10,6 +10,8 @@ from .full_names import Names, examples
 from .layout import Source, place_of
 
 FENCED = re.compile(r"^(?P<open>```ya?ml\n)(?P<inside>.*?)(?P<close>^```$)", re.MULTILINE | re.DOTALL)
+OF_CHECKOUT = re.compile(r"^In a checkout, .*?\n\n", re.MULTILINE | re.DOTALL)  # a paragraph of a role's README
+DOCUMENTED = re.compile(r"(ansible-doc -t module )(\w+)")
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#]*)(?P<anchor>#[^)\s]*)?\)")
 
 
@@ -36,7 +38,12 @@ def document(text: str, names: Names, source: str, place: str, shipped: Source) 
             inside = block["inside"]
         return block["open"] + inside + block["close"]
 
-    return FENCED.sub(full, LINK.sub(moved, text))
+    def found(command: re.Match[str]) -> str:
+        return command[1] + (names.full(command[2]) if command[2] in names.modules else command[2])
+
+    if source.startswith("roles/"):
+        text = OF_CHECKOUT.sub("", text)
+    return FENCED.sub(full, DOCUMENTED.sub(found, LINK.sub(moved, text)))
 
 
 def _directory(path: str, shipped: Source) -> str:

@@ -1,4 +1,4 @@
-"""Short names of modules, roles and filters -> full names, in YAML and in the templates that it holds.
+"""Short names of modules, roles, filters and tests -> full names, in YAML and in the templates that it holds.
 
 A checkout has short names, since its ansible.cfg says where everything is. A collection has no ansible.cfg. The YAML is
 read as a document and changed in place, so that comments and layout stay. A name that is not resolved is an error.
@@ -14,8 +14,12 @@ from typing import NamedTuple
 import yaml
 from ansible.playbook.task import Task
 from ansible.plugins.filter import core, encryption, mathstuff, urls, urlsplit
+from ansible.plugins.test import core as core_tests
+from ansible.plugins.test import files, uri
+from ansible.plugins.test import mathstuff as mathstuff_tests
 from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.filters import FILTERS
+from jinja2.tests import TESTS
 
 from .. import Refused
 from .layout import Source
@@ -26,6 +30,7 @@ INCLUDED = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")  # a namespace or a name
 RESERVED = ("ansible",)  # namespaces of Ansible's own
 BLOCK = ("block", "rescue", "always")
 TASKS = ("pre_tasks", "tasks", "post_tasks", "handlers")
+AFTER = re.compile(r"\||\bis\b")  # comes before a filter or a test
 CONDITIONS = ("when", "changed_when", "failed_when", "until", "that")  # hold an expression without braces
 
 Edit = tuple[int, int, str]  # from, to, and what takes its place
@@ -39,6 +44,7 @@ class Names(NamedTuple):
     filters: frozenset[str]
     roles: frozenset[str]
     fragments: frozenset[str]
+    tests: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, source: Source, namespace: str, name: str) -> Names:
@@ -54,7 +60,14 @@ class Names(NamedTuple):
             return frozenset(m[1] for path in source if (m := re.fullmatch(rf"{folder}/(\w+)\.py", path)))
 
         roles = frozenset(path.split("/")[1] for path in source if path.startswith("roles/"))
-        return cls(f"{namespace}.{name}", named("library"), named("filter_plugins"), roles, named("doc_fragments"))
+        return cls(
+            f"{namespace}.{name}",
+            modules=named("library"),
+            filters=named("filter_plugins"),
+            roles=roles,
+            fragments=named("doc_fragments"),
+            tests=named("test_plugins"),
+        )
 
     @property
     def package(self) -> str:
@@ -179,20 +192,20 @@ class _Document:
     # -- templates -----------------------------------------------------------------------------------------------------
 
     def templates(self, root: yaml.Node) -> Iterator[Edit]:
-        """The filters in all scalars below a node."""
+        """The filters and tests in all scalars below a node."""
         if isinstance(root, yaml.ScalarNode):
-            yield from self._filters(root, bare=False)
+            yield from self._piped(root, bare=False)
         for item in _items(root):
             yield from self.templates(item)
         for key, value in _nodes(root):
             conditions = [value, *_items(value)] if key.value in CONDITIONS else []
             for condition in conditions:
                 if isinstance(condition, yaml.ScalarNode) and "{{" not in condition.value:
-                    yield from self._filters(condition, bare=True)
+                    yield from self._piped(condition, bare=True)
             yield from self.templates(value)
 
-    def _filters(self, node: yaml.ScalarNode, bare: bool) -> Iterator[Edit]:
-        if "|" not in node.value or not (bare or "{{" in node.value or "{%" in node.value):
+    def _piped(self, node: yaml.ScalarNode, bare: bool) -> Iterator[Edit]:
+        if not AFTER.search(node.value) or not (bare or "{{" in node.value or "{%" in node.value):
             return
         quotes = 1 if node.style in ("'", '"') else 0
         start = node.start_mark.index + quotes
@@ -205,23 +218,27 @@ class _Document:
         yield from self._of_tokens(node, tokens, start - len(before))
 
     def _of_tokens(self, node: yaml.Node, tokens: list[tuple[int, str, str]], place: int) -> Iterator[Edit]:
-        name, start, piped = "", 0, False
+        name, start, after = "", 0, ""
         for _, kind, value in [*tokens, (0, "end", "")]:
-            if piped and (kind == "name" or name and kind == "operator" and value == "."):
+            if after and (kind == "name" and value != "not" or name and kind == "operator" and value == "."):
                 start = start if name else place
                 name += value
             elif name:
-                yield from self._filter(node, name, start)
-                name, piped = "", False
-            if kind == "operator" and value == "|":
-                piped = True
+                yield from self._plugin(node, name, start, after)
+                name, after = "", ""
+            if (kind, value) in (("operator", "|"), ("name", "is")):
+                after = value
             place += len(value)
 
-    def _filter(self, node: yaml.Node, name: str, start: int) -> Iterator[Edit]:
-        if name in self.names.filters:
+    def _plugin(self, node: yaml.Node, name: str, start: int, after: str) -> Iterator[Edit]:
+        """The full name of a filter (after `|`) or of a test (after `is`)."""
+        ours, known, what = self.names.filters, _known_filters, "filter"
+        if after == "is":
+            ours, known, what = self.names.tests, _known_tests, "test"
+        if name in ours:
             yield start, start + len(name), self.names.full(name)
-        elif name not in _known_filters() and not name.startswith((BUILTIN, f"{self.names.collection}.")):
-            raise self._refused(node, f"found the filter {name!r}", "one of the project's, or of Ansible's own")
+        elif name not in known() and not name.startswith((BUILTIN, f"{self.names.collection}.")):
+            raise self._refused(node, f"found the {what} {name!r}", "one of the project's, or of Ansible's own")
 
     def _refused(self, node: yaml.Node | None, found: str, expected: str) -> Refused:
         line = f":{node.start_mark.line + 1}" if node is not None else ""
@@ -272,3 +289,9 @@ def _task_keywords() -> frozenset[str]:
 def _known_filters() -> frozenset[str]:
     modules = (core, encryption, mathstuff, urls, urlsplit)
     return frozenset(FILTERS).union(*(module.FilterModule().filters() for module in modules))
+
+
+@functools.cache
+def _known_tests() -> frozenset[str]:
+    modules = (core_tests, files, mathstuff_tests, uri)
+    return frozenset(TESTS).union(*(module.TestModule().tests() for module in modules))

@@ -18,6 +18,7 @@ DIRECTORIES = {
     "action_plugins": "plugins/action",
     "callback_plugins": "plugins/callback",
     "filter_plugins": "plugins/filter",
+    "test_plugins": "plugins/test",
     "doc_fragments": "plugins/doc_fragments",
     "module_utils": "plugins/module_utils",
     "playbooks": "playbooks",

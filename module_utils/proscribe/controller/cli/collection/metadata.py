@@ -18,8 +18,10 @@ GROUP, SHARED = "controls", "proscribe_enforcing"
 TAGS = ["security", "linux", "compliance", "firewall", "dns", "browser"]
 AUTHORS = ["The Proscribe developers"]
 REQUIREMENT = re.compile(r"ansible-core(?P<range>[<>=.,\d]+)")
-VERSION = re.compile(r"\d+\.\d+\.\d+(?:-[\w.]+)?")
+VERSION = re.compile(r"\d+\.\d+\.\d+(?:-[\w.]+)?(?:\+[\w.]+)?", re.ASCII)
 HEADING = re.compile(r"## \[(?P<version>[^]]+)\] - (?P<date>.+)")
+CODE = re.compile(r"`([^`]+)`")
+LINKED = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 # The sections of Keep a Changelog, as Ansible's changelogs have them.
 SECTIONS = {
     "Added": "minor_changes",
@@ -43,6 +45,8 @@ class Release(NamedTuple):
 
     names: Names
     version: str
+    declared: str  # in pyproject.toml: what the changelog names
+    day: str  # of the commit, "" where it is not known
     description: str
     license: str
     requires_ansible: str
@@ -73,22 +77,31 @@ def galaxy(release: Release) -> str:
         "license": [release.license],
         "tags": TAGS,
         "dependencies": {},
+        "repository": release.repository,
     }
-    return _dumped({**said, **({"repository": release.repository} if release.repository else {})})
+    return _dumped(said)
 
 
 def runtime(release: Release, source: Source) -> str:
     """meta/runtime.yml: the Ansible that it needs, and the group of modules for module_defaults. Raises Refused."""
+    groups = {GROUP: modules_of_group(source)}
+    return _dumped({"requires_ansible": release.requires_ansible, "action_groups": groups})
+
+
+def modules_of_group(source: Source) -> list[str]:
+    """The modules that enforce a control. Raises Refused."""
     shared = re.compile(rf"^  - {SHARED}$", re.MULTILINE)
     paths = [path for path in source if path.startswith("library/") and shared.search(text_of(path, source[path]))]
-    modules = [posixpath.splitext(posixpath.basename(path))[0] for path in sorted(paths)]
-    if not modules:
+    if not paths:
         raise Refused(f"library: found no module with the fragment {SHARED}, expected those of the controls")
-    return _dumped({"requires_ansible": release.requires_ansible, "action_groups": {GROUP: modules}})
+    return [posixpath.splitext(posixpath.basename(path))[0] for path in sorted(paths)]
 
 
-def changelog(text: str, version: str) -> str:
-    """changelogs/changelog.yaml, of the CHANGELOG.md of the checkout. Raises Refused for another form."""
+def changelog(text: str, release: Release) -> str:
+    """changelogs/changelog.yaml, of the CHANGELOG.md of the checkout. Raises Refused for another form.
+
+    A build between releases has the section of the coming one under its own version, with the day of its commit.
+    """
     releases: dict[str, _Changes] = {}
     changes: list[str] | None = None
     for number, line in enumerate(text.splitlines(), 1):
@@ -106,9 +119,40 @@ def changelog(text: str, version: str) -> str:
             changes.append(line.removeprefix("- "))
         elif line.startswith(" ") and changes:
             changes[-1] += f" {line.strip()}"
-    if version not in releases:
-        raise Refused(f"CHANGELOG.md: found no heading of version {version}, expected one as in pyproject.toml")
+    for one in releases.values():
+        one["changes"] = {section: list(map(_restructured, texts)) for section, texts in one["changes"].items()}
+    if release.declared not in releases:
+        raise Refused(
+            f"CHANGELOG.md: found no heading of version {release.declared}, expected one as in pyproject.toml"
+        )
+    if "release_date" not in releases[release.declared]:
+        own: _Changes = {**releases.pop(release.declared)}
+        own.update({"release_date": release.day} if release.day else {})
+        releases = {release.version: own, **releases}
     return _dumped({"ancestor": None, "releases": releases})
+
+
+def _restructured(text: str) -> str:
+    """A text of Markdown as reStructuredText, which ansible's changelogs are: literals, and the text of links."""
+    return CODE.sub(r"``\1``", LINKED.sub(r"\1", text))
+
+
+def changelog_settings(release: Release) -> str:
+    """changelogs/config.yaml: what antsibull-changelog has to know to read that."""
+    return _dumped(
+        {
+            "changelog_filename_template": "../CHANGELOG.md",
+            "changelog_filename_version_depth": 0,
+            "changes_file": "changelog.yaml",
+            "changes_format": "combined",
+            "keep_fragments": False,
+            "notesdir": "fragments",
+            "output_formats": ["md"],
+            "sections": [[section, name] for name, section in SECTIONS.items() if name != "Changed"],
+            "title": release.names.collection,
+            "use_fqcn": True,
+        }
+    )
 
 
 class _Dumper(yaml.SafeDumper):

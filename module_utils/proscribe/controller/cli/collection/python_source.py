@@ -17,7 +17,7 @@ from .full_names import Edit, Names, edited, examples
 
 PACKAGES = re.compile(r"(?:ansible\.module_utils\.)?(proscribe(?:_\w+)?(?:\..+)?)")
 FROM = re.compile(r"from\s+([\w.]+)")
-DOCUMENTATION, EXAMPLES = "DOCUMENTATION", "EXAMPLES"
+DOCUMENTATION, EXAMPLES, RETURN = "DOCUMENTATION", "EXAMPLES", "RETURN"
 LICENSE = "# SPDX-License-Identifier: GPL-3.0-or-later\n"
 # Ansible's checks want the licence in words, and an author's account on GitHub or this mark.
 IN_WORDS = "# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)\n"
@@ -40,7 +40,7 @@ def linked(text: str, names: Names) -> str:
     """Documentation whose links name modules and plugins in full."""
 
     def full(link: re.Match[str]) -> str:
-        ours = names.modules if link["kind"] == "M" else names.filters
+        ours = names.modules if link["kind"] == "M" else names.filters | names.tests
         return f"{link['kind']}({names.full(link['name'])}{link['rest'] or ''})" if link["name"] in ours else link[0]
 
     return LINK.sub(full, text)
@@ -82,14 +82,15 @@ def _documentation(tree: ast.Module, text: str, starts: list[int], names: Names,
     for node in tree.body:
         name = node.targets[0].id if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) else ""
         value = getattr(node, "value", None)
-        if name not in (DOCUMENTATION, EXAMPLES) or not isinstance(value, ast.Constant):
+        if name not in (DOCUMENTATION, EXAMPLES, RETURN) or not isinstance(value, ast.Constant):
             continue
         start, end = _span(value, text, starts)
         raw = text[start:end]
         if not (raw.startswith('r"""') and raw.endswith('"""')):
             raise Refused(f'{where}:{node.lineno}: found {name} in other quotes, expected r"""..."""')
         inside, place = raw[4:-3], f"{where}:{node.lineno} {name}"
-        new = examples(inside, names, place) if name == EXAMPLES else _fragments(linked(inside, names), names)
+        new = examples(inside, names, place) if name == EXAMPLES else linked(inside, names)
+        new = _fragments(new, names) if name == DOCUMENTATION else new
         yield start + 4, end - 3, new
 
 

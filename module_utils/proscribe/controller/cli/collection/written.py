@@ -24,9 +24,8 @@ def collection_files(source: Source, names: Names, release: metadata.Release) ->
         "README.md": readme,
         "galaxy.yml": metadata.galaxy(release),
         "meta/runtime.yml": metadata.runtime(release, source),
-        "changelogs/changelog.yaml": metadata.changelog(
-            text_of("CHANGELOG.md", source["CHANGELOG.md"]), release.version
-        ),
+        "changelogs/changelog.yaml": metadata.changelog(text_of("CHANGELOG.md", source["CHANGELOG.md"]), release),
+        "changelogs/config.yaml": metadata.changelog_settings(release),
     }
     # Nothing is written into a collection, so it has what a checkout makes at its first run.
     packed = {f"{PACKED}/stream.{kind}": content for kind, content in stream.prepared().items()}

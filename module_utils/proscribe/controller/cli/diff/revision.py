@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ....base.duration import seconds_of
+from ...git import git
 from ...report.text.wording import clean
 from .. import Refused
 
@@ -180,26 +181,7 @@ def _said(done: subprocess.CompletedProcess[bytes]) -> str:
 
 
 def _git(directory: Path, *words: str, alone: bool = False) -> subprocess.CompletedProcess[bytes]:
-    """Run git; `alone`: without the configuration of this account and machine, which is needed only for the question
-    whose repositories it may look into. What a surrounding git (a hook, say) has set would lead to another repository.
-    """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "SSH_ASKPASS"))}
-    environment.update(
-        LC_ALL="C",
-        GIT_ALLOW_PROTOCOL="none",  # whatever the repository's protocol.*.allow says: nothing is fetched
-        GIT_NO_LAZY_FETCH="1",
-        GIT_NO_REPLACE_OBJECTS="1",
-        GIT_GRAFT_FILE=os.devnull,
-        GIT_TERMINAL_PROMPT="0",
-        GIT_OPTIONAL_LOCKS="0",
-        GIT_ATTR_NOSYSTEM="1",
-    )
-    if alone:
-        environment.update(GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull)
-    argv = ["git", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", *words]
     try:
-        return subprocess.run(
-            argv, cwd=directory, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE
-        )
+        return git(directory, *words, alone=alone, patience=PATIENCE)
     except subprocess.TimeoutExpired:
         raise Refused(f"git {words[0]} did not end within {PATIENCE} s in {directory}") from None

@@ -16,6 +16,7 @@ from ....wire.store import PLANS, Store, Untrusted
 from ....wire.watch_sent import named_for_hosts
 from ...policy_errors import Described, Mistakes, PolicyError, PolicyErrors
 from ...report.evaluation.scope import Scope
+from ...version import own
 from ..catalogue.cache import Catalogues
 from ..catalogue.loading import Catalogue
 from ..inventory.inventory import HostVariables, Question, left_out
@@ -127,6 +128,7 @@ def _run(
         "playbook": question.playbook,
         "mode": question.mode,
         "started": started,
+        "version": own(),  # beside the plans: their digests stay, whatever commit compiled them
         "catalog_version": "+".join(sorted({catalogue.version for catalogue in catalogues})),
         "catalog": _release(catalogues),
         "inventory": question.inventory,

@@ -79,6 +79,7 @@ def _run(id_: str, runs: Sequence[ReportRun], left: int | None, hosts: int) -> R
         "id": id_,
         "inventory": _distinct(run["inventory"] for run in runs),
         "command": command if all(run.get("command") == command for run in runs) else None,
+        "version": ", ".join(_distinct([said] for run in runs if (said := run.get("version")))) or None,
         "limit": ",".join(_distinct([run["limit"]] for run in runs if run["limit"])),
         "interrupted": next((run["interrupted"] for run in runs if run.get("interrupted")), None),
         "left_out": left,

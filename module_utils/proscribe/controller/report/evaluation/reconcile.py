@@ -178,6 +178,7 @@ def fleet_report(
         "command": run.get("command"),
         "started": run.get("started"),
         "mode": run.get("mode"),
+        "version": run.get("version"),
         "catalog_version": run.get("catalog_version"),
         "catalog": run.get("catalog"),
         "inventory": run.get("inventory"),

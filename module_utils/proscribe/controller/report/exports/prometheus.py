@@ -202,7 +202,7 @@ class _Counts:
 
 def _of_run(run: ReportRun, fleet_state: FleetState) -> Iterator[str]:
     """The newest run, and when there was one over the whole."""
-    facts = {name: run.get(name) for name in ("id", "mode", "playbook", "catalog_version", "limit")}
+    facts = {name: run.get(name) for name in ("id", "mode", "playbook", "version", "catalog_version", "limit")}
     facts |= {"inventory": ",".join(run.get("inventory") or ()), "controls": ",".join(controls_of(run))}
     facts["whole"] = "true" if is_whole(run) else "false"
     yield from _gauge("run_info", "The newest run; what it left out is as it was last checked.", [(facts, 1)])

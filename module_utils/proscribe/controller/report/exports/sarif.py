@@ -51,7 +51,8 @@ class Export:
         self._unseen = Spool()
         self._unserved: list[dict[str, object]] = []
         self._results = 0
-        driver = {"name": "Proscribe", "rules": list(rules(report))}
+        version = report["run"].get("version")
+        driver = {"name": "Proscribe", **({"version": version} if version else {}), "rules": list(rules(report))}
         head = encoded({"$schema": SCHEMA, "version": VERSION})
         stream.write(f'{head[:-1]},"runs":[{{"tool":{encoded({"driver": driver})},\n"results":[')
 

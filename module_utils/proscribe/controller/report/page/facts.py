@@ -70,6 +70,7 @@ def run_facts(run: ReportRun, summary: Summary) -> Sequence[tuple[str, str]]:
         ("Left out", "; ".join(parts(run))),
         ("Controls", ", ".join(run["controls"] or ())),
         ("Modes", "; ".join(described(summary.get("controls") or {})) or "every control is enforced"),
+        ("Proscribe", run.get("version") or ""),
         ("Catalogue", _catalogue(run)),
         ("Expected hosts", f"{run['expected_hosts']:,}"),
     )

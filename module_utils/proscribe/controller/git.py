@@ -1,0 +1,32 @@
+"""Git, asked about a repository that may be anybody's: it fetches nothing, and runs no hook and no monitor."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+
+def git(directory: Path, *words: str, patience: float, alone: bool = False) -> subprocess.CompletedProcess[bytes]:
+    """Run git in a directory. Raises OSError without git, and subprocess.TimeoutExpired after so many seconds.
+
+    `alone`: without the configuration of this account and machine. Without that, it is known whose repositories this
+    account may look into. What a surrounding git (a hook, say) has set would lead to another repository.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "SSH_ASKPASS"))}
+    environment.update(
+        LC_ALL="C",
+        GIT_ALLOW_PROTOCOL="none",  # whatever the repository's protocol.*.allow says: nothing is fetched
+        GIT_NO_LAZY_FETCH="1",
+        GIT_NO_REPLACE_OBJECTS="1",
+        GIT_GRAFT_FILE=os.devnull,
+        GIT_TERMINAL_PROMPT="0",
+        GIT_OPTIONAL_LOCKS="0",
+        GIT_ATTR_NOSYSTEM="1",
+    )
+    if alone:
+        environment.update(GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull)
+    argv = ["git", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", *words]
+    return subprocess.run(
+        argv, cwd=directory, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=patience
+    )

@@ -1,0 +1,123 @@
+"""From the last release to this code on a host that the last one enforced, and back: docs/how-to/upgrade.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from machines import ANSIBLE, PROJECT, Machine, booted
+from patience import LONGEST
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts, pytest.mark.steps]
+
+# While there is no release, the code of so many changes ago takes its place.
+CHANGES_AGO = 150
+APP = "telegram-desktop"
+FAKE_APP = """\
+set -e
+mkdir -p /tmp/app/DEBIAN
+printf '%s: %s\\n' Package "$1" Version 1 Architecture all Maintainer x Description x >/tmp/app/DEBIAN/control
+dpkg-deb --build /tmp/app /tmp/app.deb
+dpkg --install /tmp/app.deb
+"""
+VARIABLES = {"proscribe_categories": ["instant_messaging"], "proscribe_watch": "1h"}
+IN_LINE = {"compliant", "repaired"}
+
+
+def git(*words: str) -> str:
+    done = subprocess.run(["git", "-C", str(PROJECT), *words], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def last_release() -> str:
+    """The newest tag before this commit, or the commit in its place."""
+    here = git("describe", "--tags", "--abbrev=0", "--match=v[0-9]*", "HEAD^")
+    return here or git("rev-list", "--first-parent", "--max-count=1", f"--skip={CHANGES_AGO}", "HEAD")
+
+
+class Fleet:
+    """The host, with the two checkouts that control it."""
+
+    def __init__(self, host: Machine, before: Path) -> None:
+        self.host, self.before = host, before
+        self.inventory = host._inventory(**VARIABLES)
+        self.reports = before.parent / "reports"
+
+    def run(self, checkout: Path, word: str, *options: str) -> str:
+        """What a command of a checkout prints, which succeeds."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
+        own |= {"PROSCRIBE_ANSIBLE_PLAYBOOK": f"{ANSIBLE}-playbook", "PROSCRIBE_REPORTS": str(self.reports)}
+        argv = [str(checkout / "proscribe"), word, "-i", self.inventory, *options]
+        done = subprocess.run(argv, env=own, cwd=checkout, capture_output=True, text=True, timeout=LONGEST)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def record(self) -> dict[str, Any]:
+        """The host's record in the newest report."""
+        (line,) = (self.reports / "latest/hosts.jsonl").read_text().splitlines()
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def version(self) -> object:
+        return json.loads((self.reports / "latest/report.json").read_text())["run"].get("version")
+
+    def left(self) -> list[str]:
+        """What is on the host that Proscribe wrote."""
+        names = self.host.run("find", "/", "-xdev", "-name", "*proscribe*", "-not", "-path", "/proc/*").splitlines()
+        return names + [line for line in self.host.run("nft", "list", "tables").splitlines() if "proscribe" in line]
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    release = last_release()
+    assert release, "the history of this checkout is too short for the last release: git fetch --unshallow --tags"
+    before = tmp_path_factory.mktemp("before") / "proscribe"
+    subprocess.run(["git", "clone", "--quiet", "--shared", "--no-checkout", str(PROJECT), str(before)], check=True)
+    subprocess.run(["git", "-C", str(before), "checkout", "--quiet", release], check=True)
+    with booted("upgrade") as (host,):
+        yield Fleet(host, before)
+
+
+def test_the_last_release_enforces(fleet: Fleet) -> None:
+    fleet.host.run("sh", "-c", FAKE_APP, "sh", APP)
+    assert fleet.left() == []
+    fleet.run(fleet.before, "enforce")
+    assert fleet.record()["state"] in IN_LINE
+    assert fleet.left()
+    shutil.copytree(fleet.reports, fleet.reports.with_name("reports-before"), symlinks=True)
+
+
+def test_this_code_takes_over(fleet: Fleet) -> None:
+    """Step 3 of the page, over the reports of the last release."""
+    fleet.run(PROJECT, "audit")
+    assert fleet.record()["state"] not in ("error", "unknown"), fleet.record()["rules"]
+    fleet.run(PROJECT, "enforce", "--check", "--diff")
+    fleet.run(PROJECT, "enforce")
+    assert fleet.record()["state"] in IN_LINE and fleet.record()["errors"] == []
+    fleet.run(PROJECT, "enforce")
+    assert fleet.record()["state"] == "compliant"
+    assert str(fleet.version())[:1].isdigit()
+
+
+def test_and_back(fleet: Fleet) -> None:
+    """The last release, with the copy of the reports; both may audit meanwhile."""
+    shutil.rmtree(fleet.reports)
+    fleet.reports.with_name("reports-before").rename(fleet.reports)
+    fleet.run(fleet.before, "audit")
+    assert fleet.record()["state"] not in ("error", "unknown"), fleet.record()["rules"]
+    fleet.run(fleet.before, "enforce")
+    assert fleet.record()["state"] in IN_LINE and fleet.record()["errors"] == []
+    fleet.run(fleet.before, "enforce")
+    assert fleet.record()["state"] == "compliant"
+
+
+def test_this_code_lifts_what_both_have_written(fleet: Fleet) -> None:
+    fleet.run(PROJECT, "enforce")
+    fleet.run(PROJECT, "lift")
+    assert fleet.left() == []

@@ -1,0 +1,119 @@
+"""The version of the code: of a tag, of a commit between tags, of a checkout with changes, and of an archive."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible.utils.version import SemanticVersion
+from proscribe.controller import version as versions
+from proscribe.controller.version import Commit, version, version_of
+from proscribe.wire import installation
+
+NOON = datetime.datetime(2026, 11, 30, 12, tzinfo=datetime.timezone.utc)
+DEV = "0.2.0-dev.20261130120000+gabcdef01"
+
+
+@pytest.mark.parametrize(
+    ("declared", "tag", "after", "changed", "expected"),
+    [
+        ("0.2.0", "v0.2.0", 0, False, "0.2.0"),
+        ("0.2.0", "v0.2.0", 0, True, "0.2.0+gabcdef01.changed"),
+        ("0.2.0", "v0.1.0", 7, False, DEV),
+        ("0.2.0", "v0.1.0", 7, True, f"{DEV}.changed"),
+        ("0.2.0", "", 0, False, DEV),  # no tag yet, or a clone without tags
+        ("0.2.0", "v0.2.0", 3, False, DEV.replace("0.2.0", "0.2.1")),  # nobody has said what comes next
+        ("0.2.0-rc.1", "v0.2.0-rc.1", 3, False, DEV),
+        ("0.2.0", "v0.2.0-rc.1", 0, False, "0.2.0-rc.1"),
+    ],
+)
+def test_the_version_of_a_commit(declared: str, tag: str, after: int, changed: bool, expected: str) -> None:
+    assert version_of(declared, Commit("abcdef01", NOON, tag, after, changed)) == expected
+
+
+def test_versions_rise_with_time_as_ansible_galaxy_orders_them() -> None:
+    later = NOON + datetime.timedelta(seconds=1)
+    order = [
+        "0.1.0",
+        f"{'0.2.0'}-dev",  # an archive without git, of no known commit
+        version_of("0.2.0", Commit("ffffffff", NOON, "v0.1.0", 1, False)),
+        version_of("0.2.0", Commit("00000000", later, "v0.1.0", 2, False)),
+        version_of("0.2.0", Commit("00000000", later, "v0.2.0", 0, False)),
+        version_of("0.2.0", Commit("00000000", later, "v0.2.0", 1, False)),
+        "0.2.1",
+    ]
+    parsed = [SemanticVersion(one) for one in order]
+    assert all(one < two for one, two in itertools.pairwise(parsed)), order
+
+
+def git(root: Path, *words: str) -> None:
+    own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_COMMITTER_DATE": "2026-11-30T12:00:00Z"}
+    who = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    subprocess.run(["git", *who, *words], cwd=root, env={**os.environ, **own}, check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout of one commit, whose changelog has no day yet."""
+    for path, text in (
+        ("pyproject.toml", '[project]\nname = "x"\nversion = "0.2.0"\n'),
+        ("CHANGELOG.md", "# C\n\n## [0.2.0] - unreleased\n\n## [0.1.0] - 2026-01-02\n"),
+        ("library/one.py", "1"),
+        ("inventory/hosts.yml", "all:\n"),
+    ):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "--quiet", "--message", "one")
+    return tmp_path
+
+
+def test_a_checkout_from_commit_to_release(checkout: Path) -> None:
+    between = version(checkout)
+    assert between.startswith("0.2.0-dev.20261130120000+g")
+    (checkout / "inventory/hosts.yml").write_text("all: {}\n")  # a fleet of its own
+    (checkout / "library/untracked.py").touch()
+    assert version(checkout) == between
+    (checkout / "library/one.py").write_text("2")
+    assert version(checkout) == f"{between}.changed"
+    git(checkout, "checkout", "--quiet", "library")
+    git(checkout, "tag", "collection-v9.9.9")
+    assert version(checkout) == between, "a tag of something else"
+    git(checkout, "tag", "--annotate", "v0.2.0", "--message", "0.2.0")
+    assert version(checkout) == "0.2.0"
+
+
+def test_what_git_cannot_be_asked_of_is_no_release(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(checkout, "tag", "v0.2.0")
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert version(checkout) == "0.2.0-dev"
+
+
+@pytest.mark.parametrize(("day", "expected"), [("unreleased", "0.2.0-dev"), ("2026-12-01", "0.2.0")])
+def test_an_archive_without_git_is_a_release_where_the_changelog_has_its_day(
+    checkout: Path, day: str, expected: str
+) -> None:
+    (checkout / ".git").rename(checkout / "elsewhere")
+    (checkout / "CHANGELOG.md").write_text(f"# C\n\n## [0.2.0] - {day}\n")
+    assert version(checkout) == expected
+
+
+def test_an_installed_collection_says_what_its_manifest_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "ROOT", tmp_path)
+    monkeypatch.setattr(installation, "COLLECTION", "acme.ban")
+    for text, expected in ((None, "unknown"), ("[]", "unknown"), (manifest("1.2.3"), "1.2.3")):
+        versions.own.cache_clear()
+        if text is not None:
+            (tmp_path / "MANIFEST.json").write_text(text)
+        assert versions.own() == expected
+    versions.own.cache_clear()
+
+
+def manifest(said: str) -> str:
+    return json.dumps({"collection_info": {"namespace": "acme", "name": "ban", "version": said}})
