@@ -192,6 +192,12 @@ TABLE = (
     Row("integration/test_collection.py", NIGHTLY, _COLLECTION),
     Row("integration/test_docs.py", NIGHTLY, _DOCUMENTS),
     Row("integration/test_policy_repository.py", CHANGED, ("examples/*",)),
+    Row(
+        "integration/test_first_hour.py",
+        NIGHTLY,
+        ("docs/first-hour.md", "module_utils/proscribe/controller/cli/init/*"),
+    ),
+    Row("integration/test_init.py", CHANGED, ("examples/*", "module_utils/proscribe/controller/cli/init/*")),
     Row("integration/test_vendored.py", NIGHTLY, _COLLECTION),
     # the launcher and the playbooks, on the machine of the tests
     Row("playbooks/test_launcher.py", ALWAYS, _LAUNCHER),

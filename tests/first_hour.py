@@ -1,0 +1,48 @@
+"""How long docs/first-hour.md takes, step by step: reading and typing counted, waiting as a test has measured it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from doc_blocks import commands
+
+PAGE = "docs/first-hour.md"
+MINUTES_IN_ALL, MINUTES_OF_WAITING = 60, 15
+WORDS_A_MINUTE = 200
+BEFORE = "Before"
+DERIVED = re.compile(r"<!-- derived: .*?<!-- end of [^>]*>", re.DOTALL)
+# Minutes by the step's number: twice what tests/integration/test_first_hour.py has measured, rounded up. The first one
+# includes two minutes in which the launcher downloads Ansible.
+WAITING = {"1": 4, "2": 1, "3": 2, "4": 4}
+
+
+class Step(NamedTuple):
+    """A section of the page, with its minutes; `line` is that of its heading."""
+
+    title: str
+    line: int
+    reading: int
+    typing: int
+
+
+def steps(text: str) -> Sequence[Step]:
+    """The sections of the page."""
+    return list(_steps(text))
+
+
+def _steps(text: str) -> Iterator[Step]:
+    lines = text.splitlines()
+    heads = [0, *(number for number, line in enumerate(lines) if line.startswith("## ")), len(lines)]
+    every = [command.line for command in commands(PAGE, text)]
+    for begin, end in zip(heads, heads[1:], strict=False):
+        words = len(DERIVED.sub("", "\n".join(lines[begin:end])).split())
+        title = lines[begin].removeprefix("## ") if begin else BEFORE
+        yield Step(title, begin, math.ceil(words / WORDS_A_MINUTE), sum(begin < line <= end for line in every))
+
+
+def waiting_of(title: str) -> int:
+    """The minutes of waiting in a step."""
+    return WAITING.get(title.partition(".")[0], 0)
