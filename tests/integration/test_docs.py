@@ -14,12 +14,12 @@ from pathlib import Path
 
 import doc_not_run
 import pytest
+from derived.first_hour import PAGE
 from desk import REPOSITORY, WIDTH, desk, shell
 from desk_of_docs import CHECKOUT, CODES, ON_HOSTS, PLACEHOLDERS, Prepared
 from doc_blocks import CONSOLE, Command, File, blocks, commands_of, parts, read
 from doc_not_run import without_comment
 from doc_shell import DocShell, codes, missing, written
-from first_hour import PAGE
 from printed import too_wide, unread
 from scheduled_fleet import Fleet
 

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from derived.first_hour import MINUTES_IN_ALL, MINUTES_OF_WAITING, PAGE, steps, waiting_of
 from desk import MORE, REPOSITORY, SERVED, shell
 from doc_blocks import Command, parts
 from doc_shell import codes, missing
-from first_hour import MINUTES_IN_ALL, MINUTES_OF_WAITING, PAGE, steps, waiting_of
 from machines import PROJECT
 from scheduled_fleet import Fleet, scheduled_fleet
 
