@@ -16,7 +16,7 @@ PAGE = "docs/first-hour.md"
 MINUTES_IN_ALL, MINUTES_OF_WAITING = 60, 15
 WORDS_A_MINUTE = 200
 BEFORE = "Before"
-DERIVED = re.compile(r"<!-- derived: .*?<!-- end of [^>]*>", re.DOTALL)
+TABLE = re.compile(r"<!-- derived: .*?<!-- end of [^>]*>", re.DOTALL)
 # Minutes by the step's number: twice what tests/integration/test_first_hour.py has measured, rounded up. The first one
 # includes two minutes in which the launcher downloads Ansible.
 WAITING = {"1": 4, "2": 1, "3": 2, "4": 4}
@@ -40,11 +40,11 @@ def _steps(text: str) -> Iterator[Step]:
     lines = text.splitlines()
     heads = [0, *(number for number, line in enumerate(lines) if line.startswith("## ")), len(lines)]
     for begin, end in zip(heads, heads[1:], strict=False):
-        words = len(DERIVED.sub("", "\n".join(lines[begin:end])).split())
-        title = lines[begin].removeprefix("## ") if begin else BEFORE
-        yield Step(
-            title, begin, math.ceil(words / WORDS_A_MINUTE), sum(line.startswith("$ ") for line in lines[begin:end])
-        )
+        section = lines[begin:end]
+        words = len(TABLE.sub("", "\n".join(section)).split())
+        title = section[0].removeprefix("## ") if begin else BEFORE
+        typing = sum(line.startswith("$ ") for line in section)
+        yield Step(title, begin, math.ceil(words / WORDS_A_MINUTE), typing)
 
 
 def waiting_of(title: str) -> int:

@@ -195,9 +195,9 @@ TABLE = (
     Row(
         "integration/test_first_hour.py",
         NIGHTLY,
-        ("docs/first-hour.md", "module_utils/proscribe/controller/cli/init/*"),
+        ("docs/first-hour.md", f"{_COMMANDS[0][:-1]}init/*"),
     ),
-    Row("integration/test_init.py", CHANGED, ("examples/*", "module_utils/proscribe/controller/cli/init/*")),
+    Row("integration/test_init.py", CHANGED, ("examples/*", f"{_COMMANDS[0][:-1]}init/*")),
     Row("integration/test_vendored.py", NIGHTLY, _COLLECTION),
     # the launcher and the playbooks, on the machine of the tests
     Row("playbooks/test_launcher.py", ALWAYS, _LAUNCHER),
