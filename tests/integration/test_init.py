@@ -83,7 +83,7 @@ def test_the_head_of_a_department_grants_a_waiver_with_the_commands_of_the_readm
     assert "chan.tai.man" in block and "--host fin01" in block
     made.run("bash", "-e", "-c", block.replace("--requested-by chan.tai.man", "--requested-by lee"))
     exceptions = made.directory / "exceptions.yml"
-    exceptions.write_text(exceptions.read_text().replace("audited", "waived", 1))
+    exceptions.write_text(exceptions.read_text().replace("audited:", "waived:", 1))
     assert "exceptions.yml: 2 of 2" in expected(made, "exceptions.yml")
     made.git("stash", "--include-untracked")
 
@@ -101,8 +101,7 @@ def test_an_audit_of_hosts_that_only_audit_is_no_failure(made: Repository) -> No
     for name in ("fin01", "press01", "press02"):
         made.write({f"inventory/prod/host_vars/{name}.yml": "ansible_connection: local\n"})
     said = made.run(*_last_command(document(made, GITHUB)["jobs"]["audit"]["steps"][2]["run"]))
-    assert "3 hosts: 3 noncompliant" in said and "only audited: apps on 3 hosts" in said, said
-    assert "0 problems" not in said
+    assert "3 hosts: 3 noncompliant" in said and "only audited: apps, browser, firewall, dns" in said, said
     made.git("clean", "--quiet", "--force", "-d", "inventory")
 
 
@@ -121,25 +120,8 @@ def test_the_collection_makes_the_same(made: Repository) -> None:
     }
     said = made.run("ansible-playbook", "proscribe.ban.init", "-e", json.dumps(variables))
     assert "ansible-playbook proscribe.ban.drift" in said
-    differing = made.run(
-        "diff",
-        "-rq",
-        "-x",
-        ".git",
-        "-x",
-        "collections",
-        "-x",
-        "second",
-        "-x",
-        ".ansible",
-        "-x",
-        "vendor",
-        "-x",
-        "reports",
-        ".",
-        "second",
-        code=1,
-    )
+    left_out = [word for name in (".*", "collections", "second", "vendor", "reports") for word in ("-x", name)]
+    differing = made.run("diff", "-rq", *left_out, ".", "second", code=1)
     assert {line.split()[1] for line in differing.splitlines()} == {"./README.md", "./requirements.yml"}
     entry = yaml.safe_load((made.directory / "second/requirements.yml").read_text())["collections"][0]
     assert entry["type"] == "git" and re.fullmatch(r"v\d+\.\d+\.\d+.*", entry["version"])
