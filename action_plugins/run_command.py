@@ -26,6 +26,7 @@ from proscribe.model.types.run import Result, Variables
 from proscribe.wire import installation
 
 ANSWERS = ("explain", "diff")  # whose exit code 1 is one of two good answers
+OF_NO_INVENTORY = ("catalog", "init")  # of the run, at least
 
 
 class ActionModule(ActionBase):
@@ -56,7 +57,7 @@ class ActionModule(ActionBase):
             raise AnsibleError(str(refused)) from None
         # A process of its own: it reads the inventory anew, as it does when it is typed.
         end = words.index("--") if "--" in words else len(words)
-        own = _of_the_run(variables) if command != "catalog" else []
+        own = _of_the_run(variables) if command not in OF_NO_INVENTORY else []
         argv = [sys.executable, str(installation.COMMAND), command, *words[:end], *own, *words[end:]]
         wide = {**os.environ, "COLUMNS": str(screen_width())}
         done = subprocess.run(argv, env=wide, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

@@ -8,15 +8,15 @@ DOCUMENTATION = r"""
 module: run_command
 short_description: Run a command that needs no host, such as explain
 description:
-  - Runs C(explain), C(diff), C(waiver) or C(catalog) with the inventory of this run. The options of the command are
-    variables, by the command and the option, such as C(explain_name) and C(waiver_do).
+  - Runs C(explain), C(diff), C(waiver), C(catalog) or C(init) with the inventory of this run. The options of the
+    command are variables, by the command and the option, such as C(explain_name) and C(waiver_do).
   - Runs on the controller, once; no host is connected to. C(docs/collection.md) has the table.
 version_added: "0.1.0"
 options:
   command:
     description: The command.
     type: str
-    choices: [explain, diff, waiver, catalog]
+    choices: [explain, diff, waiver, catalog, init]
     required: true
 attributes:
   check_mode:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import doc_not_run
 import pytest
+from derived.first_hour import PAGE
 from desk import REPOSITORY, WIDTH, desk, shell
 from desk_of_docs import CHECKOUT, CODES, ON_HOSTS, PLACEHOLDERS, Prepared
 from doc_blocks import CONSOLE, Command, File, blocks, commands_of, parts, read
@@ -27,6 +28,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 PROJECT = Path(__file__).resolve().parents[2]
 DOCUMENTS = read(PROJECT)
 TUTORIAL = "docs/tutorial.md"
+LIVED = (TUTORIAL, PAGE)  # from their first line to their last, each in a test of its own
 # These lift what the others observe, so they come last.
 LAST = ("docs/how-to/upgrade.md", "README.md", "docs/firewall-changes.md", "docs/apps.md", "docs/how-to/uninstall.md")
 # Those with a command to run.
@@ -34,7 +36,7 @@ OTHERS = sorted(
     (
         path
         for path, text in DOCUMENTS.items()
-        if path != TUTORIAL
+        if path not in LIVED
         and any(isinstance(part, Command) and not doc_not_run.reason(part.text) for part in parts(path, text))
     ),
     key=lambda path: (path in LAST and LAST.index(path) + 1, path),

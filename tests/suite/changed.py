@@ -30,7 +30,7 @@ REACHES: Mapping[str, tuple[str, ...]] = {
     "inventory/*": ("tests/unit/compile/test_mistakes.py", "tests/playbooks/test_runs.py"),
     "module_utils/proscribe/host/programs/*": ("tests/unit/test_programs.py", "tests/unit/test_derived.py"),
     "tests/derived/*": ("tests/unit/test_derived.py",),
-    "examples/*": ("tests/integration/test_policy_repository.py",),
+    "examples/*": ("tests/integration/test_policy_repository.py", "tests/integration/test_init.py"),
     "proscribe": ("tests/playbooks/test_launcher*.py", "tests/playbooks/test_environment.py"),
     "pyproject.toml": ("tests/unit/test_versions.py", "tests/playbooks/test_environment.py"),
     ".github/*": ("tests/unit/test_tests_run.py",),

@@ -197,6 +197,12 @@ TABLE = (
     Row("integration/test_docs.py", NIGHTLY, _DOCUMENTS),
     Row("integration/test_policy_repository.py", CHANGED, ("examples/*",)),
     Row("integration/test_upgrade.py", NIGHTLY, (*_RUNS, *_SWEEP)),
+    Row(
+        "integration/test_first_hour.py",
+        NIGHTLY,
+        ("docs/first-hour.md", f"{_COMMANDS[0][:-1]}init/*"),
+    ),
+    Row("integration/test_init.py", CHANGED, ("examples/*", f"{_COMMANDS[0][:-1]}init/*")),
     Row("integration/test_vendored.py", NIGHTLY, _COLLECTION),
     # the launcher and the playbooks, on the machine of the tests
     Row("playbooks/test_launcher.py", ALWAYS, _LAUNCHER),

@@ -17,7 +17,7 @@ from . import Help, Refused, program, say
 
 COMMANDS = (
     *("explain", "diff", "export", "waiver", "requests", "report", "catalog", "collection", "scheduled"),
-    "quarantine",
+    *("quarantine", "init"),
 )
 
 MISTAKE = 2  # argparse's own code for a wrong option, too

@@ -19,7 +19,7 @@ from ..policy_errors import close_to, unknown_variables
 from ..report.text.wording import clean
 from . import Refused
 
-COMMANDS = ("explain", "diff", "export", "waiver", "requests", "catalog")
+COMMANDS = ("explain", "diff", "export", "waiver", "requests", "catalog", "init")
 DO = "do"
 # Of these the playbook's own run knows what is meant.
 OF_THE_RUN = ("inventory", "extra_vars", "vault_ids", "vault_password_files", "ask_vault_pass", "help")

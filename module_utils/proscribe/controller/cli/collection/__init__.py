@@ -15,7 +15,7 @@ from pathlib import Path
 from ....wire import installation
 from ...version import commit_of, version
 from .. import Refused
-from .building import build, packed
+from .building import build, file_name, packed
 from .full_names import Names
 from .layout import source_files
 from .metadata import Release, requires_ansible
@@ -61,10 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise Refused(f"--output: found {arguments.output!r}, expected a directory, or nothing there")
     if arguments.repository and not re.fullmatch(r"https://[\w.~:/@-]{1,300}", arguments.repository, re.ASCII):
         raise Refused(f"--repository: found {arguments.repository!r}, expected an https:// URL")
-    root = installation.ROOT
-    source = source_files(root)
+    source = source_files(installation.ROOT)
     names = Names.of(source, arguments.namespace, arguments.name)
-    release = _release(root, names, arguments.repository)
+    release = _release(installation.ROOT, names, arguments.repository)
     target = target_of(Path(arguments.directory), names) if arguments.directory else None
     files = collection_files(source, names, release)
     if target is None:
@@ -74,6 +73,14 @@ def run(arguments: argparse.Namespace) -> int:
         place(packed(files, names, release.version), target)
         print(target)
     return 0
+
+
+def archive() -> tuple[str, bytes]:
+    """The name and the content of the collection's file, with the usual names. Raises Refused."""
+    source = source_files(installation.ROOT)
+    names = Names.of(source, NAMESPACE, NAME)
+    release = _release(installation.ROOT, names, "")
+    return file_name(names, release.version), packed(collection_files(source, names, release), names, release.version)
 
 
 def _release(root: Path, names: Names, repository: str) -> Release:

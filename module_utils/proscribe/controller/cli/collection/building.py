@@ -30,12 +30,13 @@ def build(files: Mapping[str, bytes], names: Names, version: str, output: Path) 
     """Write the collection's file into a directory and return its path; it appears whole, or not at all. Raises
     Refused.
     """
-    name = _file_name(names, version)
+    name = file_name(names, version)
     write_whole(output / name, packed(files, names, version))
     return output / name
 
 
-def _file_name(names: Names, version: str) -> str:
+def file_name(names: Names, version: str) -> str:
+    """The name of the collection's file, as ansible-galaxy gives it."""
     return f"{names.collection.replace('.', '-')}-{version}.tar.gz"
 
 
@@ -48,7 +49,7 @@ def packed(files: Mapping[str, bytes], names: Names, version: str) -> bytes:
             (staged / path).write_bytes(content)
         built.mkdir()
         _run_galaxy(staged, built)
-        return _same_for_the_same((built / _file_name(names, version)).read_bytes())
+        return _same_for_the_same((built / file_name(names, version)).read_bytes())
 
 
 def _run_galaxy(staged: Path, built: Path) -> None:

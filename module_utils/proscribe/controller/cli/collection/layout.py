@@ -25,6 +25,7 @@ DIRECTORIES = {
     "roles": "roles",
     "catalog": "catalog",
     "docs": "docs",
+    "examples": "examples",
 }
 FILES = ("LICENSE", "CHANGELOG.md", "SECURITY.md")
 # What builds a collection has no use in one, and Galaxy takes no module of that name.

@@ -35,7 +35,7 @@ def collection_files(source: Source, names: Names, release: metadata.Release) ->
 def _content(path: str, content: bytes, source: Source, names: Names) -> bytes:
     """A file of the checkout as the collection has it."""
     first = path.partition("/")[0]
-    if first == "catalog" or not path.endswith((".py", ".yml", ".md")):
+    if first in ("catalog", "examples") or not path.endswith((".py", ".yml", ".md")):
         return content
     text = text_of(path, content)
     if path.endswith(".md"):

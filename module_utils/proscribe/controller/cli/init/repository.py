@@ -1,0 +1,204 @@
+"""The files of a team's policy repository, out of those of examples/policy-repository.
+
+The example is the one source of them: what is the same for everybody is taken as it is, the rest is made from its data
+and the answers. Values of a user go into YAML through its writer alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from ....model.plan import CONTROLS
+from ....wire import installation
+from ...compile.restrictions import PREFIX, RESTRICTIONS
+from ...compile.waivers.signatures import NAMESPACE
+from .answers import Answers
+from .yaml_text import Literal, comments_of, document
+
+EXAMPLE = installation.ROOT / "examples/policy-repository"
+NAMED = "proscribe.ban"  # the collection, as the example has it
+AS_IT_IS = (
+    *(".ansible-lint", ".gitignore", "requirements.txt"),
+    *("molecule/default/converge.yml", "molecule/default/verify.yml", "inventory/prod/waivers/.gitkeep"),
+)
+PIPELINE = {"github": (".github/workflows/policy.yml",), "gitlab": (".gitlab-ci.yml",), "none": ()}
+COMMENTS = ("ci/comment.py", "ci/diff")  # of any pipeline
+HOSTS = "inventory/prod/hosts.yml"
+VARIABLES = "inventory/prod/group_vars/all.yml"
+TABLES = ("expectations.yml", "exceptions.yml")
+MOLECULE = "molecule/default/molecule.yml"
+GATE = " -e proscribe_compliance_gate=incomplete"  # what only audits would fail every morning
+MOST_PLATFORMS = 2  # throw-away hosts, as in the example
+AUDITS = "# Each control reports and changes nothing, until it is on enforce: the README says when.\n"
+BECOMES = "# `audited` becomes `blocked` in the change that enforces, `upcoming` becomes `audited` on the first day.\n"
+MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
+
+
+def text_of(name: str) -> str:
+    """A file of the example, which names the collection as it is called here."""
+    text = (EXAMPLE / name).read_text(encoding="utf-8")
+    here = installation.COLLECTION or NAMED
+    return text.replace(NAMED, here).replace(NAMED.replace(".", "/"), here.replace(".", "/"))
+
+
+def _data(name: str) -> Any:
+    return yaml.safe_load(text_of(name))
+
+
+def files(answers: Answers, departments: Mapping[str, Sequence[str]], requirement: Mapping[str, str]) -> dict[str, str]:
+    """The text of each file by its name, but for the tables. `departments` are the groups with their hosts, as this
+    repository has them; `requirement` is what installs the collection.
+    """
+    pipeline = PIPELINE[answers.ci]
+    made = {name: text_of(name) for name in (*AS_IT_IS, *(COMMENTS if pipeline else ()))}
+    made.update((name, text_of(name).replace(GATE, "")) for name in pipeline)
+    approvers = _approvers(answers, list(departments))
+    values: dict[str, object] = {
+        "ansible.cfg": text_of("ansible.cfg").replace(HOSTS, ",".join(filter(None, (answers.inventory, HOSTS)))),
+        "site.yml": [play for play in _data("site.yml") if "import_playbook" in play],
+        "requirements.yml": {"collections": [dict(requirement), *_data("requirements.yml")["collections"][1:]]},
+        HOSTS: {name: {"hosts": dict.fromkeys(hosts)} if hosts else {} for name, hosts in departments.items()},
+        VARIABLES: _restrictions(answers),
+        "inventory/prod/approvers.yml": approvers,
+        "inventory/prod/allowed_signers": _signers(answers),
+        MOLECULE: _molecule(list(departments)),
+    }
+    for name, value in values.items():
+        more = AUDITS if name == VARIABLES else ""
+        made[name] = value if isinstance(value, str) else document(value, comments_of(text_of(name)) + more)
+    department, hosts = next(iter(departments.items()))
+    made["README.md"] = _readme(
+        answers, [*made, *TABLES], department, (*hosts, "HOST")[0], approvers[department]["head"]
+    )
+    return made
+
+
+def table(name: str, answers: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
+    """A table of what the policy answers, by hosts and answer."""
+    return document(answers, comments_of(text_of(name)) + BECOMES)
+
+
+def names_of(name: str) -> list[str]:
+    """The names that the example's table asks about; not those of the example's own services."""
+    found = [one for rows in _data(name).values() for names in rows.values() for one in names]
+    return [one for one in dict.fromkeys(found) if not one.endswith(".example")]
+
+
+def _restrictions(answers: Answers) -> Mapping[str, object]:
+    tenants: dict[str, list[str]] = {}
+    for provider, name in answers.tenant:
+        tenants.setdefault(provider, []).append(name)
+    values = {
+        "categories": list(answers.category),
+        "effective_from": answers.first_day,
+        "contact": Literal(answers.contact),
+        "controls": dict.fromkeys(CONTROLS, "audit"),
+        "tenants": tenants,
+        "waiver_signatures": "required",
+    }
+    return {PREFIX + name: value for name, value in values.items() if value}
+
+
+def _approvers(answers: Answers, departments: Sequence[str]) -> dict[str, dict[str, Any]]:
+    register: dict[str, dict[str, Any]] = {}
+    for department in departments:
+        named = [one.name for one in answers.approver if one.department in ("", department)]
+        head, *deputies = list(dict.fromkeys(named)) or [f"head.of.{department}"]
+        register[department] = {"head": head, **({"deputies": deputies} if deputies else {})}
+    return register
+
+
+def _signers(answers: Answers) -> str:
+    keys = dict.fromkeys((one.name, one.key) for one in answers.approver if one.key)
+    lines = [f'{name} namespaces="{NAMESPACE}" {key}\n' for name, key in keys]
+    return text_of("inventory/prod/allowed_signers") + "".join(lines)
+
+
+def _molecule(departments: Sequence[str]) -> object:
+    """Two throw-away hosts, on which the whole policy is enforced, also while the hosts of the inventory only audit."""
+    scenario = _data(MOLECULE)
+    platform = scenario["platforms"][0]
+    scenario["platforms"] = [
+        {**platform, "name": f"policy-{name.replace('_', '-')}", "groups": [name]}
+        for name in departments[:MOST_PLATFORMS]
+    ]
+    options = scenario["provisioner"]["options"]
+    variables = json.loads(options["extra-vars"])
+    variables.pop("proscribe_catalog_dirs")  # an own catalogue is named once it is there
+    enforced = dict.fromkeys(CONTROLS, "enforce")
+    since = RESTRICTIONS["effective_from"].default
+    options["extra-vars"] = json.dumps({**variables, "proscribe_controls": enforced, "proscribe_effective_from": since})
+    return scenario
+
+
+def commands(answers: Answers) -> list[str]:
+    """The next five commands, which are typed in the repository."""
+    scheduled = f"ansible-playbook {installation.COLLECTION}.drift"
+    if not installation.COLLECTION:
+        scheduled = f"sudo {installation.LAUNCHER} schedule -i {answers.inventory or HOSTS}"
+        scheduled += f" -i {HOSTS}" if answers.inventory else ""
+    collection = installation.COLLECTION or NAMED
+    return [
+        "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt",
+        "ansible-galaxy collection install -r requirements.yml -p collections",
+        f"ansible-playbook {collection}.explain -e explain_expect=expectations.yml",
+        f"ansible-playbook {collection}.audit",
+        scheduled,
+    ]
+
+
+COMMANDS_FOR = (
+    "Ansible, ansible-lint and Molecule, in an environment of their own",
+    "the collection, and what Molecule needs",
+    "compare the policy with the table; no host is touched",
+    "report for every host; nothing is changed",
+    "every night: audit; correct what is on enforce",
+)
+
+
+def _readme(answers: Answers, names: Sequence[str], department: str, host: str, head: str) -> str:
+    title = MARKDOWN.sub(r"\\\1", answers.organisation)
+    sections = ["Molecule", *(["Pipelines"] if answers.ci != "none" else []), "Waivers"]
+    example = text_of("README.md")
+    for_this = {"press01.example.org": host, "head.of.press": head, "press": department}
+    lines = [
+        f"# The policy of {title}\n\nWhat is banned where, who is excepted, who approves. Proscribe itself comes as a"
+        " collection.\n",
+        *_rows(example, names),
+        "\n## The next five commands\n\n```sh",
+        *(f"{command}\n# ^ {why}" for command, why in zip(commands(answers), COMMANDS_FOR, strict=True)),
+        "```\n",
+        ENFORCE,
+    ]
+    for section in sections:
+        found = re.search(rf"^## {section}\n.*?(?=^## |\Z)", example, re.MULTILINE | re.DOTALL)
+        if found is None:
+            raise LookupError(f"{EXAMPLE}/README.md has no section {section}")
+        words = "|".join(rf"\b{re.escape(word)}\b" for word in for_this)
+        lines.append(re.sub(words, lambda word: for_this[word[0]], found[0]).rstrip() + "\n")
+    return "\n".join(lines)
+
+
+def _rows(example: str, names: Sequence[str]) -> Iterator[str]:
+    """The table of files, with those that are here."""
+    for row in re.findall(r"^\|.*\|$", example.partition("\n## ")[0], re.MULTILINE):
+        of = re.findall(r"`([^`]+)`", row.split("|")[1])
+        if not of or any(name.startswith(one) for one in of for name in names):
+            yield row
+
+
+ENFORCE = f"""\
+## Enforce it
+
+Every control only audits at first. Read the report of the audit. Then set a control to `enforce` in
+`{VARIABLES}`, and change `audited` to `blocked` in the tables, in one change: its comment
+says what each host gets. See what it does on a host: `ansible-playbook site.yml --limit HOST --check --diff`.
+
+`proscribe_compliance_gate: incomplete` in the same file makes the pipeline's audit fail for a host that is not as it
+should be. Molecule enforces the whole policy on its throw-away hosts, also while yours only audits.
+"""

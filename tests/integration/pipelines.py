@@ -1,0 +1,47 @@
+"""The pipelines of a policy repository, run as their platforms run them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from vendored import Repository
+
+GITHUB, GITLAB = ".github/workflows/policy.yml", ".gitlab-ci.yml"
+
+
+def filled(text: str, context: Mapping[str, str]) -> str:
+    """A text with GitHub's expressions filled in; one that is not known is an error."""
+    return re.sub(r"\$\{\{ ([\w.]+) \}\}", lambda found: context[found[1]], text)
+
+
+def github(policy: Repository, job: str, context: Mapping[str, str], code: int = 0, but: str = "none") -> str:
+    """What the `run` steps of a job print, each in the shell that GitHub takes."""
+    said = ""
+    steps = [step for step in document(policy, GITHUB)["jobs"][job]["steps"] if "run" in step and step["run"] != but]
+    for number, step in enumerate(steps, 1):
+        environment = {name: filled(str(value), context) for name, value in step.get("env", {}).items()}
+        assert "${{" not in step["run"]  # a text of others would become a part of the script
+        expected = code if number == len(steps) else 0
+        said += policy.run("bash", "-e", "-c", step["run"], code=expected, **environment, **GITHUB_VARIABLES)
+    return said
+
+
+GITHUB_VARIABLES = {"GITHUB_BASE_REF": "main", "CI": "true"}
+
+
+def gitlab(policy: Repository, job: str, variables: Mapping[str, str], code: int = 0) -> str:
+    """What the script of a job prints, after that of all jobs, in one shell, as GitLab runs them."""
+    pipeline = document(policy, GITLAB)
+    given = dict(variables)
+    for name, value in pipeline[job].get("variables", {}).items():
+        given[name] = re.sub(r"\$(\w+)", lambda found: variables[found[1]], str(value))
+    script = "\n".join([*pipeline["default"]["before_script"], *pipeline[job]["script"]])
+    return policy.run("bash", "-eo", "pipefail", "-c", script, code=code, **given)
+
+
+def document(policy: Repository, path: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((policy.directory / path).read_text())
+    return found

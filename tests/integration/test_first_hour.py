@@ -1,0 +1,63 @@
+"""The first hour of docs/first-hour.md, lived on a controller and three hosts, and how much of it is waiting."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+from derived.first_hour import MINUTES_IN_ALL, MINUTES_OF_WAITING, PAGE, steps, waiting_of
+from desk import MORE, REPOSITORY, SERVED, shell
+from doc_blocks import Command, parts
+from doc_shell import codes, missing
+from machines import PROJECT
+from scheduled_fleet import Fleet, scheduled_fleet
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+
+HOSTS = ("press01", "press02", "fin01")
+# What the collection is made of, beside what a controller runs.
+BUILT_FROM = ("examples", "doc_fragments", "LICENSE", "CHANGELOG.md", "SECURITY.md")
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    with scheduled_fleet("hour", HOSTS) as booted:
+        booted.controller.send_checkout((*MORE, *(part for part in BUILT_FROM if part not in MORE)))
+        booted.controller.script(SERVED)
+        for host, address in booted.addresses.items():
+            booted.controller.script(
+                f"echo '{address} {host}' >>/etc/hosts; sed -i 's/^{address} /{host},&/' /root/.ssh/known_hosts"
+            )
+        yield booted
+
+
+def test_a_stranger_has_a_scheduled_run_within_the_hour(fleet: Fleet) -> None:
+    text = (PROJECT / PAGE).read_text(encoding="utf-8")
+    found = [part for part in parts(PAGE, text) if isinstance(part, Command)]
+    ends_with = dict(codes(found, {}))
+    waited: dict[str, float] = {}
+    with shell(fleet, "/root", PROSCRIBE_ANSIBLE_PLAYBOOK="/usr/bin/ansible-playbook") as typed:
+        for command in found:
+            began = time.monotonic()
+            done = typed.run(command.text.replace("<this repository>", REPOSITORY))
+            step = next(step.title for step in reversed(steps(text)) if step.line < command.line)
+            waited[step] = waited.get(step, 0) + time.monotonic() - began
+            assert done.code == ends_with[command], (command.where, command.text, done)
+            assert missing(command.output, done.printed) == [], f"{command.where}: {command.text}\n{done.printed}"
+    for title, seconds in waited.items():
+        print(f"{title}: {seconds:.1f} s")
+        assert seconds <= 60 * waiting_of(title), title
+    run = json.loads(fleet.controller.read("/opt/proscribe/reports/latest/report.json"))["run"]
+    assert run["playbook"] == "enforce", run  # nobody has typed one: the timer's unit corrects what is on enforce
+    assert fleet.controller.run("systemctl", "show", "--value", "-p", "Result", "proscribe-drift").strip() == "success"
+    for host in fleet.hosts.values():
+        assert not host.succeeds("test", "-e", "/etc/proscribe")  # nothing was changed there
+
+
+def test_the_table_is_within_what_an_hour_has() -> None:
+    every = steps((PROJECT / PAGE).read_text(encoding="utf-8"))
+    waiting = sum(waiting_of(step.title) for step in every)
+    assert waiting <= MINUTES_OF_WAITING
+    assert sum(step.reading + step.typing for step in every) + waiting <= MINUTES_IN_ALL

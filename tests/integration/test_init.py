@@ -1,0 +1,159 @@
+"""What `init` makes, used as a team uses it: its README's commands, its pipelines, its Molecule scenario.
+
+It is made by the launcher, and by the collection that is then installed in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from patience import LONGEST
+from pipelines import GITHUB, GITLAB, document, github
+from test_policy_repository import throw_away
+from vendored import PROJECT, Repository, bin_directory, podman_collection
+
+__all__ = ["bin_directory", "throw_away"]  # fixtures
+pytestmark = pytest.mark.integration
+
+DEPARTMENTS = ("--department", "finance=fin01", "--department", "press=press01,press02")
+TENANTS = ("--tenant", "google=acme.example")
+
+
+def init(directory: Path, bin_directory: Path, *options: str) -> str:
+    """What the command prints."""
+    environment = {**os.environ, "PROSCRIBE_ANSIBLE_PLAYBOOK": str(bin_directory / "ansible-playbook")}
+    argv = [str(PROJECT / "proscribe"), "init", str(directory), "--organisation", "Acme", *options]
+    done = subprocess.run(
+        argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LONGEST
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def installed(policy: Repository) -> Repository:
+    """A repository with its collections: its own as its file says, and Molecule's from this disk."""
+    requirements = policy.directory / "requirements.yml"
+    named = requirements.read_text()
+    local = named.replace("name: containers.podman", f"{{name: {podman_collection()}, type: dir}}")
+    requirements.write_text(local)
+    policy.run("ansible-galaxy", "collection", "install", "-r", "requirements.yml", "-p", "collections")
+    requirements.write_text(named)
+    return policy
+
+
+@pytest.fixture(scope="module")
+def made(bin_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    place = tmp_path_factory.mktemp("init")
+    key = place / "home/.ssh/id_ed25519"
+    policy = Repository(place / "policy", bin_directory, place / "home")
+    policy.directory.rmdir()
+    key.parent.mkdir(mode=0o700)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    init(policy.directory, bin_directory, *DEPARTMENTS, *TENANTS, "--approver", f"finance:chan.tai.man={key}.pub")
+    policy.commit("the policy")
+    return installed(policy)
+
+
+def expected(policy: Repository, table: str, *options: str) -> str:
+    return policy.run("ansible-playbook", "proscribe.ban.explain", "-e", f"explain_expect={table}", *options)
+
+
+def test_its_pipeline_passes_as_it_is_made(made: Repository) -> None:
+    said = github(made, "test", {}, but="molecule test")
+    assert re.search(r"Passed.*0 failure.*production", said, re.DOTALL), said
+    assert "0 problems in" in said
+    assert "expectations.yml: 9 of 9 names as expected" in said and "exceptions.yml: 2 of 2" in said
+    assert made.git("status", "--porcelain") == ""
+
+
+def test_the_answers_are_in_its_table(made: Repository) -> None:
+    rows = yaml.safe_load((made.directory / "expectations.yml").read_text())["all"]
+    assert "web.telegram.org" in rows["audited"] and rows["tenants"] == ["https://drive.google.com/drive"]
+
+
+def test_the_head_of_a_department_grants_a_waiver_with_the_commands_of_the_readme(made: Repository) -> None:
+    block = re.findall(r"```sh\n(.*?)```", (made.directory / "README.md").read_text(), re.DOTALL)[-1]
+    assert "chan.tai.man" in block and "--host fin01" in block
+    made.run("bash", "-e", "-c", block.replace("--requested-by chan.tai.man", "--requested-by lee"))
+    exceptions = made.directory / "exceptions.yml"
+    exceptions.write_text(exceptions.read_text().replace("audited:", "waived:", 1))
+    assert "exceptions.yml: 2 of 2" in expected(made, "exceptions.yml")
+    made.git("stash", "--include-untracked")
+
+
+def test_a_control_on_enforce_is_what_the_comment_says(made: Repository) -> None:
+    variables = made.directory / "inventory/prod/group_vars/all.yml"
+    variables.write_text(variables.read_text().replace("dns: audit", "dns: enforce"))
+    said = made.run("ci/diff", "HEAD")
+    assert "3 of 3 hosts have another policy" in said and "enforce" in said
+    made.git("checkout", "--quiet", ".")
+
+
+def test_an_audit_of_hosts_that_only_audit_is_no_failure(made: Repository) -> None:
+    (made.directory / "inventory/prod/host_vars").mkdir()
+    for name in ("fin01", "press01", "press02"):
+        made.write({f"inventory/prod/host_vars/{name}.yml": "ansible_connection: local\n"})
+    said = made.run(*_last_command(document(made, GITHUB)["jobs"]["audit"]["steps"][2]["run"]))
+    assert "3 hosts: 3 noncompliant" in said and "only audited: apps, browser, firewall, dns" in said, said
+    made.git("clean", "--quiet", "--force", "-d", "inventory")
+
+
+def _last_command(line: str) -> list[str]:
+    return line.removeprefix(".venv/bin/").split()
+
+
+def test_the_collection_makes_the_same(made: Repository) -> None:
+    variables = {
+        "init_dir": "second",
+        "init_organisation": "Acme",
+        "init_department": ["finance=fin01", "press=press01,press02"],
+        "init_tenant": ["google=acme.example"],
+        "init_approver": [f"finance:chan.tai.man={made.environment['HOME']}/.ssh/id_ed25519.pub"],
+        "init_source": "https://git.example.org/it/proscribe-ban.git",
+    }
+    said = made.run("ansible-playbook", "proscribe.ban.init", "-e", json.dumps(variables))
+    assert "ansible-playbook proscribe.ban.drift" in said
+    left_out = [word for name in (".*", "collections", "second", "vendor", "reports") for word in ("-x", name)]
+    differing = made.run("diff", "-rq", *left_out, ".", "second", code=1)
+    assert {line.split()[1] for line in differing.splitlines()} == {"./README.md", "./requirements.yml"}
+    entry = yaml.safe_load((made.directory / "second/requirements.yml").read_text())["collections"][0]
+    assert entry["type"] == "git" and re.fullmatch(r"v\d+\.\d+\.\d+.*", entry["version"])
+    again = made.run("ansible-playbook", "proscribe.ban.init", "-e", json.dumps(variables), code=2)
+    assert "there already; nothing was written" in again
+    made.git("clean", "--quiet", "--force", "-d", "second")
+
+
+@pytest.fixture
+def existing(bin_directory: Path, tmp_path: Path) -> Iterator[Repository]:
+    """A repository with an inventory of its own, in which `init` was run."""
+    policy = Repository(tmp_path / "policy", bin_directory, tmp_path / "home")
+    hosts = "[press]\npress01\n\n[finance]\nfin01\n"
+    policy.write({"inventory/hosts.ini": hosts, "inventory/group_vars/all.yml": "ours: 1\n"})
+    policy.commit("before")
+    init(policy.directory, bin_directory, "--inventory", "inventory/hosts.ini", "--ci", "gitlab")
+    assert policy.git("diff", "HEAD") == ""
+    yield installed(policy)
+
+
+def test_an_inventory_that_is_there_is_used_as_it_is(existing: Repository) -> None:
+    existing.commit("the policy")
+    for table, rows in (("expectations.yml", "9 of 9"), ("exceptions.yml", "2 of 2")):
+        said = expected(existing, table)
+        assert f"{table}: {rows} names as expected" in said
+    assert document(existing, GITLAB)["audit"]["script"] == ["ansible-playbook proscribe.ban.audit"]
+    existing.write({"inventory/prod/group_vars/press.yml": "proscribe_services_exclude: [telegram]\n"})
+    changed = existing.run("ci/diff", "HEAD")
+    assert "press01" in changed and "fin01" not in changed
+
+
+@pytest.mark.nightly
+def test_molecule_enforces_the_policy_on_throw_away_hosts(made: Repository, throw_away: dict[str, str]) -> None:
+    said = made.run("molecule", "test", **throw_away)
+    assert "2 hosts: 2 compliant" in said, said

@@ -1,0 +1,331 @@
+"""A new policy repository: what its questions take, how values stand in its files, and that nothing is overwritten."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from hypothesis import example, given
+from hypothesis import strategies as st
+from properties import examples
+from proscribe.controller.cli import Refused
+from proscribe.controller.cli.init import add_arguments, placing, repository
+from proscribe.controller.cli.init.answers import Answers, public_key, read_answers
+from proscribe.controller.cli.init.yaml_text import Literal, document
+from proscribe.controller.compile.reading.yaml_file import read_yaml
+from proscribe.controller.policy_errors import Expected, PolicyErrors
+
+TODAY = datetime.date(2026, 11, 30)
+PRINTABLE = st.text(st.characters(exclude_categories=["Cs"]), max_size=60).filter(str.isprintable)
+ENOUGH = ("--organisation=Acme", "--department=press=press01")
+
+
+def answers(*options: str) -> Answers:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    arguments = parser.parse_args(["policy", *options])
+    arguments.inventory = arguments.existing
+    return read_answers(arguments, TODAY)
+
+
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A private key; the public one is beside it."""
+    place = tmp_path_factory.mktemp("keys") / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "a comment", "-f", str(place)], check=True)
+    return place
+
+
+# -- values in YAML ----------------------------------------------------------------------------------------------------
+
+
+def templated(text: str, place: Path) -> Any:
+    """What Ansible makes of a value that is in a file of variables."""
+    file = place / "all.yml"
+    file.write_text(text)
+    loader = DataLoader()
+    values = loader.load_from_file(str(file), cache="none", trusted_as_template=True)
+    return Templar(loader=loader, variables={}).template(values["contact"])
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+@example(text="a: b\n- c")
+@example(text="{{ lookup('pipe', 'id') }}")
+@example(text="{% raw %} {# no comment #}")
+@example(text="!unsafe x")
+@example(text="yes")
+@example(text="1e3")
+@example(text="2026-11-30")
+@example(text="&a *a | > # % @ `")
+@example(text="=")
+@example(text="微信 'and' \"quotes\" \\n")
+@examples(3000)
+def test_any_text_arrives_in_ansible_as_the_text_that_it_is(
+    text: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert templated(document({"contact": Literal(text)}), tmp_path_factory.getbasetemp()) == text
+
+
+def test_another_text_would_be_filled_in(tmp_path: Path) -> None:
+    assert templated(document({"contact": "{{ 1 + 1 }}"}), tmp_path) in (2, "2")
+
+
+@given(text=PRINTABLE.filter(lambda text: text == text.strip() and text))
+@examples(300)
+def test_any_name_arrives_in_the_reader_of_the_policy(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    file = tmp_path_factory.getbasetemp() / "read.yml"
+    file.write_text(document({"press": {"head": text}}))
+    assert read_yaml(file).data == {"press": {"head": text}}
+
+
+def test_files_are_as_people_write_them() -> None:
+    value = {"hosts": {"press01": None}, "first": TODAY, "list": ["a b", "yes", '{"a": 1}'], "none": {}}
+    assert document(value, "# Why.\n") == (
+        '---\n# Why.\nhosts:\n  press01:\nfirst: 2026-11-30\nlist:\n  - a b\n  - "yes"\n  - \'{"a": 1}\'\nnone: {}\n'
+    )
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_answered_has_its_default() -> None:
+    found = answers(*ENOUGH)
+    assert (found.contact, found.ci, found.first_day) == ("your IT service desk", "github", TODAY)
+    assert found.category == ("instant_messaging", "webmail", "cloud_storage", "circumvention")
+    assert (found.tenant, found.approver, found.inventory, found.source) == ((), (), "", "")
+    assert found.department == (("press", ("press01",)),)
+
+
+@pytest.mark.parametrize(
+    ("options", "mistake"),
+    [
+        ([], "--organisation: found nothing, expected an answer to: The organisation"),
+        (["--organisation= "], "--organisation: found ' ', expected one line"),
+        (["--organisation=a\nb"], "--organisation: found 'a\\\\nb', expected one line"),
+        (["--contact=a\x1b[2J"], "--contact: found 'a\\\\x1b[2J', expected one line of at most 200 printable"),
+        (["--department=all=x"], "--department: found 'all', expected a group's name"),
+        (["--department=a-b=x"], "--department: found 'a-b', expected a group's name"),
+        (["--department=a=x,"], "--department: found nothing, expected hosts with commas"),
+        (["--department=a=x[01:20]"], "--department: found 'x[01:20]', expected hosts"),
+        (["--department=a={{ x }}"], "--department: found '{{ x }}', expected hosts"),
+        (["--department=press"], "--department: press: found no host, expected at least one: press=HOST"),
+        (["--department=press=x"], "--department: found 'press', expected each name once"),
+        (["--inventory=/etc/hosts"], "--inventory: found '/etc/hosts', expected the path of a file in DIR"),
+        (["--inventory=../hosts"], "--inventory: found '../hosts', expected the path of a file in DIR"),
+        (["--inventory=a,b"], "--inventory: found 'a,b', expected the path of a file in DIR"),
+        (["--inventory=hosts.yml"], "--department: press: found hosts, expected none, since --inventory has them"),
+        (["--category=mail"], "--category: found 'mail', expected one of instant_messaging"),
+        (["--tenant=gogle=x"], "--tenant: found 'gogle', expected one of google, microsoft, did you mean"),
+        (["--tenant=google=a b"], "--tenant: found 'a b', expected a domain or a tenant id"),
+        (["--approver=a b"], "--approver: found 'a b', expected a name without spaces"),
+        (["--approver=pres:chan"], "--approver: found 'pres', expected one of press"),
+        (["--approver=chan=/dev/zero"], "--approver: found '/dev/zero', expected the file of one public SSH key"),
+        (["--approver=chan=/nowhere"], "--approver: found '/nowhere', expected the file of one public SSH key"),
+        (["--first-day=tomorrow"], "--first-day: found 'tomorrow', expected a day such as"),
+        (["--ci=jenkins"], "--ci: found 'jenkins', expected one of github, gitlab, none"),
+        (["--source=ext::sh"], "--source: found 'ext::sh', expected a git URL"),
+        (["--source=https://u:secret@x/y"], "--source: found a URL with a password, expected no password"),
+    ],
+)
+def test_a_mistake_names_option_value_and_what_was_expected(options: list[str], mistake: str) -> None:
+    given = [*([] if not options or "--organisation" in options[0] else ENOUGH[:1]), *options]
+    with pytest.raises(PolicyErrors) as wrong:
+        answers(*given, ENOUGH[1])
+    assert mistake.replace("\\\\", "\\") in str(wrong.value).replace("\\\\", "\\")
+
+
+def test_all_mistakes_come_at_once() -> None:
+    with pytest.raises(PolicyErrors) as wrong:
+        answers("--ci=x", "--first-day=y", "--category=z")
+    assert len(wrong.value.errors) == 4
+
+
+def test_only_a_public_key_is_one_and_no_other_file_is_shown(key: Path, tmp_path: Path) -> None:
+    assert public_key(key.with_suffix(".pub")).startswith("ssh-ed25519 AAAA") and "comment" not in public_key(
+        key.with_suffix(".pub")
+    )
+    public = key.with_suffix(".pub").read_text()
+    for content in ("", public * 2, public.replace("AAAA", "BBBB"), f"restrict {public}", "ssh-rsa x\n"):
+        (tmp_path / "other").write_text(content)
+        with pytest.raises(Expected):
+            public_key(tmp_path / "other")
+    with pytest.raises(Expected) as wrong:
+        public_key(key)
+    assert "PRIVATE" not in f"{wrong.value} {wrong.value.value}" and wrong.value.value == str(key)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_is_asked_and_a_wrong_answer_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = ["Acme", "", "all=x", "press=press01", "", "", "google=acme.example", "", "", "", "gitlab", ""]
+    monkeypatch.setattr(sys, "stdin", Terminal("\n".join([*typed, ""])))
+    found = answers()
+    assert (found.organisation, found.department, found.ci) == ("Acme", (("press", ("press01",)),), "gitlab")
+    assert found.tenant == (("google", "acme.example"),)
+    printed = capsys.readouterr().err
+    assert "found 'all', expected a group's name" in printed
+    assert "The first day of the ban [2026-11-30]:" in printed and "inventory" not in printed
+
+
+def test_an_input_that_ends_early_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal("Acme\n"))
+    with pytest.raises(Refused, match="nothing was written"):
+        answers()
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+LEFT_OUT = {
+    "catalog/amends/telegram.yml",  # services of the example's organisation alone
+    "catalog/webmail/heron_mail.yml",
+    "execution-environment.yml",  # needed only where a controller does not install requirements.yml
+}
+
+
+def made(*options: str) -> Mapping[str, str]:
+    found = answers(*ENOUGH, "--department=finance=fin01", *options)
+    departments = {one.name: one.hosts for one in found.department}
+    return repository.files(found, departments, {"name": "./vendor/x.tar.gz", "type": "file"})
+
+
+def test_every_file_of_the_example_is_taken_or_left_out_by_name() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=repository.EXAMPLE, capture_output=True, text=True, check=True
+    ).stdout.split()
+    both = {*made(), *made("--ci=gitlab"), *repository.TABLES}
+    assert both | LEFT_OUT == set(listed) and not both & LEFT_OUT
+    assert ".gitlab-ci.yml" not in made() and not [
+        name for name in made("--ci=none") if name.startswith(("ci/", ".gi")) and name != ".gitignore"
+    ]
+
+
+def test_the_gate_is_in_no_pipeline_of_what_only_audits() -> None:
+    for name, options in ((".github/workflows/policy.yml", ()), (".gitlab-ci.yml", ("--ci=gitlab",))):
+        assert repository.GATE in repository.text_of(name)
+        text = made(*options)[name]
+        assert "proscribe.ban.audit\n" in text and "gate" not in text.partition("audit:")[2].partition("run:")[2]
+
+
+def test_approvers_and_their_keys(key: Path) -> None:
+    public = key.with_suffix(".pub")
+    found = made(f"--approver=press:chan={public}", f"--approver=lee={public}", "--approver=press:ho")
+    assert yaml.safe_load(found["inventory/prod/approvers.yml"]) == {
+        "press": {"head": "chan", "deputies": ["lee", "ho"]},
+        "finance": {"head": "lee"},
+    }
+    lines = [line for line in found["inventory/prod/allowed_signers"].splitlines() if not line.startswith("#")]
+    content = " ".join(public.read_text().split()[:2])
+    assert lines == [f'chan namespaces="proscribe-waiver" {content}', f'lee namespaces="proscribe-waiver" {content}']
+    assert yaml.safe_load(made()["inventory/prod/approvers.yml"])["press"] == {"head": "head.of.press"}
+    assert "--host press01" in found["README.md"] and "--approved-by chan" in found["README.md"]
+
+
+def test_molecule_enforces_what_the_hosts_only_audit() -> None:
+    found = made("--department=human_resources=hr1")
+    assert set(yaml.safe_load(found[repository.VARIABLES])["proscribe_controls"].values()) == {"audit"}
+    scenario = yaml.safe_load(found[repository.MOLECULE])
+    assert [(one["name"], one["groups"]) for one in scenario["platforms"]] == [
+        ("policy-press", ["press"]),
+        ("policy-finance", ["finance"]),
+    ]
+    variables: dict[str, Any] = yaml.safe_load(scenario["provisioner"]["options"]["extra-vars"])
+    assert set(variables["proscribe_controls"].values()) == {"enforce"}
+
+
+def test_the_organisation_is_no_markup() -> None:
+    text = repository.files(answers("--organisation=<b> [x](y) `z`", ENOUGH[1]), {"press": ["press01"]}, {})[
+        "README.md"
+    ]
+    assert text.splitlines()[0] == r"# The policy of \<b\> \[x\]\(y\) \`z\`"
+
+
+# -- its place ---------------------------------------------------------------------------------------------------------
+
+
+def placed(directory: Path, files: Mapping[str, bytes]) -> None:
+    placing.refuse_existing(directory, files)
+    with placing.beside(directory) as place:
+        placing.fill(place, files)
+        placing.move(place, directory)
+
+
+def inside(directory: Path) -> set[str]:
+    return {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+
+
+FILES = {"README.md": b"text\n", "ci/diff": b"#!/bin/sh\n", "a/b/c": b""}
+
+
+@pytest.mark.parametrize("before", [None, {}, {".git/HEAD": b"x", "a/other": b"y"}])
+def test_it_is_there_whole(tmp_path: Path, before: Mapping[str, bytes] | None) -> None:
+    directory = tmp_path / "policy"
+    if before is not None:
+        directory.mkdir()
+        placing.fill(directory, before)
+    placed(directory, FILES)
+    assert inside(directory) == {*FILES, *(before or {})} and os.listdir(tmp_path) == ["policy"]
+    assert (directory / "ci/diff").stat().st_mode & 0o777 == 0o755
+    assert (directory / "a").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("README.md", "mine", "README.md: there already"),
+        ("a/b/c", "mine", "c: there already"),
+        ("a/b", "mine", "b: found a link or a file, expected a directory"),
+    ],
+)
+def test_what_is_there_is_never_overwritten(tmp_path: Path, name: str, content: str, says: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(Refused, match=says):
+        placed(tmp_path, FILES)
+    assert inside(tmp_path) == {name} and (tmp_path / name).read_text() == content
+
+
+def test_no_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy/a").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Refused, match="found a link"):
+        placed(tmp_path / "policy", FILES)
+    assert inside(tmp_path) == set()
+
+
+def test_a_file_that_comes_meanwhile_stays_and_nothing_else_does(tmp_path: Path) -> None:
+    with placing.beside(tmp_path) as place:
+        placing.fill(place, FILES)
+        (tmp_path / "ci").mkdir()
+        (tmp_path / "ci/diff").write_text("theirs")
+        with pytest.raises(Refused, match="File exists; nothing was written"):
+            placing.move(place, tmp_path)
+    assert inside(tmp_path) == {"ci/diff"} and os.listdir(tmp_path) == ["ci"]
+
+
+@pytest.mark.parametrize("name", ["file", "missing/policy"])
+def test_a_directory_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Refused, match="expected a directory, or a new name in one"):
+        placed(tmp_path / name, FILES)
