@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
-from proscribe.controller.cli.catalog.editing import NotEdited, with_dates, with_list
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controller.cli.catalog.editing import NotEdited, data_of, edited
+from properties import examples
 
 ENTRY = """\
 ---
@@ -32,7 +36,7 @@ NETWORKS = ["198.51.100.0/24", "203.0.113.0/24"]
             {},
             ENTRY.replace(
                 "networks:  # with a comment\n  - 192.0.2.0/24\n\n",
-                "networks:\n  - 198.51.100.0/24\n  - 203.0.113.0/24\n",
+                "networks:  # with a comment\n  - 198.51.100.0/24\n  - 203.0.113.0/24\n",
             ),
             id="a list in the middle",
         ),
@@ -72,26 +76,26 @@ NETWORKS = ["198.51.100.0/24", "203.0.113.0/24"]
     ],
 )
 def test_a_list(text: str, key: str, dates: dict[str, str], expected: str) -> None:
-    assert with_list(text, key, NETWORKS, dates) == expected
-    assert with_list(expected, key, NETWORKS, dates) == expected
+    assert edited(text, {key: NETWORKS, **dates}) == expected
+    assert edited(expected, {key: NETWORKS, **dates}) == expected
 
 
 def test_dates_alone() -> None:
-    dated = with_dates(ENTRY, {"checked": "2026-02-02", "networks_checked": "2026-03-03"})
+    dated = edited(ENTRY, {"checked": "2026-02-02", "networks_checked": "2026-03-03"})
     expected = ENTRY.replace("2026-01-01", "2026-02-02").replace("sources:", "networks_checked: 2026-03-03\nsources:")
     assert dated == expected
-    assert with_dates(ENTRY, {}) == ENTRY
+    assert edited(ENTRY, {}) == ENTRY
 
 
 def listed(text: str) -> str:
-    return with_list(text, "networks", NETWORKS, {"checked": "2026-02-02"})
+    return edited(text, {"networks": NETWORKS, "checked": "2026-02-02"})
 
 
 def dated(text: str) -> str:
-    return with_dates(text, {"checked": "2026-02-02"})
+    return edited(text, {"checked": "2026-02-02"})
 
 
-@pytest.mark.parametrize("edited", [listed, dated])
+@pytest.mark.parametrize("edit", [listed, dated])
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -103,6 +107,49 @@ def dated(text: str) -> str:
         pytest.param("id: a\nnotes: b\nnetworks:\n- x\ny: |\n checked: 5\nchecked: [\n", "by hand", id="no YAML"),
     ],
 )
-def test_what_would_say_something_else_is_not_edited(edited: Callable[[str], str], text: str, why: str) -> None:
+def test_what_would_say_something_else_is_not_edited(edit: Callable[[str], str], text: str, why: str) -> None:
     with pytest.raises(NotEdited, match=why):
-        edited(text)
+        edit(text)
+
+
+COMMENTED = "id: a\nnetworks:\n  - 192.0.2.0/24  # ours\n  - 198.51.100.0/24  # theirs\n# of whom?\nsources: [b]\n"
+
+
+def test_comments_stay_with_their_values_and_keys() -> None:
+    after = edited(COMMENTED, {"networks": NETWORKS})
+    lines = "  - 198.51.100.0/24  # theirs\n  - 203.0.113.0/24\n# of whom?\n"
+    assert after == f"id: a\nnetworks:\n{lines}sources: [b]\n"
+
+
+def test_a_comment_on_a_line_of_its_own_would_be_lost() -> None:
+    with pytest.raises(NotEdited, match="a comment in its networks would be lost"):
+        edited(COMMENTED.replace("networks:\n", "networks:\n  # the old ones\n"), {"networks": NETWORKS})
+
+
+def test_values_of_every_shape_and_a_key_that_goes() -> None:
+    text = "---\namends: a\nremove:\n  domains: [x.example]\nsources: [b]\n"
+    records = [{"with": "list", "version": "ETag W/\"it's: 5\""}, {"with": "other", "day": "2026-01-01"}]
+    after = edited(text, {"add": {"domains": ["c.example"], "packages": {"apt": ["d"]}}, "remove": {}, "compared": records})
+    assert after == """\
+---
+amends: a
+add:
+  domains:
+    - c.example
+  packages:
+    apt:
+      - d
+compared:
+  - with: list
+    version: 'ETag W/"it''s: 5"'
+  - with: other
+    day: 2026-01-01
+sources: [b]
+"""
+
+
+@given(st.text("ab:#'\"- \\@,[]{}é", min_size=1, max_size=20).filter(lambda text: text == text.strip()))
+@examples(200)
+def test_any_text_comes_back_as_it_was_or_is_refused(value: str) -> None:
+    with contextlib.suppress(NotEdited):
+        assert data_of(edited("sources: [a]\n", {"version": value, "more": [value]}))["more"] == [value]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from proscribe.controller.cli import command_line as launcher
-from proscribe.controller.cli.catalog.formats import FORMATS, Unreadable, network
-from proscribe.controller.cli.catalog.refreshing import MOST_SHOWN, SMALL, _share
+from proscribe.controller.cli.catalog.believing import SMALL
+from proscribe.controller.cli.catalog.formats import Unreadable, network
+from proscribe.controller.cli.catalog.publishers import FORMATS
+from proscribe.controller.cli.catalog.refreshing import MOST_SHOWN, _share
 
 ENTRY = """\
 ---
@@ -28,8 +32,10 @@ sources:
   - a test
 """
 FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
+COMPARED = f"compared:\n  - with: birds\n    day: 2026-01-02\n    sha256: {'a' * 64}\n    values: 100\nsources:"
 NAMES = [f"bird{number:03}.example" for number in range(100)]
 MORE = [f"wren{number:03}.example" for number in range(100)]
+OTHERS = [f"stork{number:03}.example" for number in range(100)]
 Refresh = Callable[..., tuple[int, list[str]]]
 
 
@@ -54,6 +60,17 @@ Refresh = Callable[..., tuple[int, list[str]]]
             '{"blocked_services": [5, {"id": "owl", "rules": 5}, {"id": "parrot", "rules": ["||a^", "||b", "c^", 5]}]}',
             ["a"],
         ),
+        (
+            "ripestat",
+            '{"status": "ok", "data": {"prefixes": [{"prefix": "1/8", "timelines": []}, {"prefix": "2/8"}]}}',
+            ["1/8", "2/8"],
+        ),
+        (
+            "json_addresses",
+            '["https://a.example", "http://b.example:81/ipfs/:hash", "https://:hash.ipfs.c.example"]',
+            ["a.example", "b.example", "ipfs.c.example"],
+        ),
+        ("json_addresses", "[]", []),
         ("v2fly", "a\ndomain:b @ads\nfull:c # d\ninclude:e\nregexp:f\nkeyword:g\n", ["a", "b", "c"]),
     ],
 )
@@ -72,6 +89,17 @@ def test_a_list_in_its_form(form: str, text: str, found: list[str]) -> None:
         ("onionoo", '{"relays": [{}]}', "no list 'or_addresses'"),
         ("adguard_services", '{"blocked_services": [{"id": "parrot"}]}', "no list 'rules'"),
         ("adguard_services", '{"blocked_services": []}', "no service 'parrot'"),
+        ("ripestat", "{", "no JSON"),
+        ("ripestat", "[" * 200_000, "no JSON"),
+        ("ripestat", "[]", "no list data.prefixes"),
+        ("ripestat", '{"status": "error", "data": {"prefixes": []}}', "no list data.prefixes with status ok"),
+        ("ripestat", '{"status": "ok", "data": {"prefixes": {}}}', "no list data.prefixes"),
+        ("ripestat", '{"status": "ok", "data": {"prefixes": ["1/8"]}}', "has no prefix"),
+        ("ripestat", '{"status": "ok", "data": {"prefixes": [{"prefix": 5}]}}', "has no prefix"),
+        ("json_addresses", "{}", "it is no list"),
+        ("json_addresses", "[5]", "no text"),
+        ("json_addresses", '["a.example"]', "no address with https"),
+        ("json_addresses", '["javascript://a.example"]', "no address with https"),
     ],
 )
 def test_a_list_without_its_form(form: str, text: str, why: str) -> None:
@@ -123,6 +151,26 @@ def refresh(catalog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     return call
 
 
+def compared_before(catalog: Path) -> None:
+    """The feed was compared with its publisher's list once, so changes have a limit."""
+    (catalog / "feeds/birds.yml").write_text(FEED.replace("sources:", COMPARED))
+
+
+def test_the_first_list_of_a_publisher_is_taken_as_it_is_and_the_next_one_is_not(
+    refresh: Refresh, catalog: Path
+) -> None:
+    feed = yaml.safe_load((catalog / "feeds/birds.yml").read_text())
+    assert refresh("birds", MORE + OTHERS)[0] == 0
+    described = yaml.load((catalog / "feeds/birds.yml").read_text(), yaml.BaseLoader)
+    digest = hashlib.sha256("\n".join(MORE + OTHERS).encode()).hexdigest()
+    record = {"with": "birds", "day": "2026-09-21", "sha256": digest, "values": "200"}
+    assert described == {**feed, "checked": "2026-09-21", "compared": [record]}
+    code, [line] = refresh("birds", NAMES)
+    assert code == 1 and "100 values are new, 50 % of 200: more than --max-change 25" in line
+    listed = (catalog / "feeds/birds.txt").read_text()
+    assert listed == "\n".join(["# what sings", *sorted(MORE + OTHERS), ""])
+
+
 @pytest.mark.parametrize(
     ("values", "words", "taken"),
     [
@@ -134,13 +182,20 @@ def refresh(catalog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         pytest.param(NAMES + MORE[:40], ("--max-change", "39"), False, id="more than is asked for is new"),
         pytest.param(NAMES[40:], ("--max-change", "40"), True, id="as much as is asked for is gone"),
         pytest.param(NAMES[40:], ("--max-change", "39"), False, id="more than is asked for is gone"),
-        pytest.param(NAMES[:50] * 2, ("--max-change", "100"), True, id="as many as there are at least"),
-        pytest.param(NAMES[:49] * 2, ("--max-change", "100"), False, id="fewer than that, though each twice"),
+        pytest.param(NAMES[:50], ("--max-change", "100"), True, id="as many as there are at least"),
+        pytest.param([*NAMES[:49], NAMES[0]], ("--max-change", "100"), False, id="fewer, though there are 50 lines"),
+        pytest.param(NAMES * 2, ("--max-change", "100"), False, id="each twice"),
+        pytest.param(sorted((NAMES + MORE[:20]) * 3), ("--max-change", "100"), False, id="each three times"),
+        pytest.param([*NAMES, *NAMES[1:], *MORE[:20]], (), True, id="some twice"),
+        pytest.param(NAMES + MORE, (), False, id="twice as many"),
+        pytest.param(NAMES + MORE, ("--max-change", "100"), True, id="twice as many, where that is meant"),
+        pytest.param(NAMES + MORE + OTHERS, ("--max-change", "200"), True, id="more than all of it"),
     ],
 )
 def test_how_much_of_a_list_may_change(
     refresh: Refresh, catalog: Path, values: list[str], words: tuple[str, ...], taken: bool
 ) -> None:
+    compared_before(catalog)
     before = (catalog / "feeds/birds.txt").read_text()
     code, printed = refresh("birds", values, *words)
     assert code == (0 if taken else 1), printed
@@ -196,9 +251,10 @@ def test_a_list_that_nobody_publishes_is_refused(refresh: Refresh) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "share"), [("0", 0), ("100", 100), ("101", None), ("-1", None), ("x", None), ("", None)]
+    ("text", "share"),
+    [("0", 0), ("175", 175), ("999999", 999999), ("1000000", None), ("-1", None), ("x", None), ("", None)],
 )
-def test_a_share_is_one_of_a_hundred(text: str, share: int | None) -> None:
+def test_a_share_is_a_number_of_percent(text: str, share: int | None) -> None:
     if share is not None:
         assert _share(text) == share
         return

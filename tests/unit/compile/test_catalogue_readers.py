@@ -27,6 +27,7 @@ OTHER = GOOD.replace("parrot", "magpie").replace("domains:", "domains:\n  - shar
 LISTS = {"domains": "finch.example.org\n", "networks": "198.51.100.0/24\n"}
 CONTROL = {"headers": [{"name": "X-Parrot-Tenant"}]}
 EXTENSION = "a" * 32
+ACCEPTED = {"day": "2026-11-20", "until": "2027-05-01", "why": "nobody has a list"}
 
 # What people read, in the file or as `./proscribe catalog show` prints it, and nothing else does anything with it.
 SHOWN = {"vendor", "networks_note", "tenant_control", "retired", "notes", "sources"}
@@ -61,6 +62,7 @@ SERVICES: dict[str, tuple[dict[str, Any], Any]] = {
     "overlaps_with": ({"domains": ["shared.example"]}, ["magpie"]),
     "checked": ({}, "2026-11-20"),
     "networks_checked": ({"networks": ["198.51.100.0/24"]}, "2026-11-20"),
+    "checked_accepted": ({"checked": "2024-01-01"}, ACCEPTED),
     "unverified": ({}, {"domains": ["files.example"]}),
 }
 BROWSERS: dict[str, tuple[dict[str, Any], Any]] = {
@@ -91,8 +93,10 @@ FEEDS: dict[str, tuple[dict[str, Any], Any]] = {
     "service": ({}, "magpie"),
     "kind": ({}, "networks"),
     "checked": ({}, "2026-11-20"),
+    "checked_accepted": ({"checked": "2024-01-01"}, ACCEPTED),
 }
 FEED_SHOWN = {"name", "notes", "sources"}
+BY_REFRESH = {"compared", "agreement", "replaces"}  # test_catalog_agreement.py, test_catalog_directories.py
 BIRDS = {
     "id": "birds",
     "name": "Birds",
@@ -144,9 +148,9 @@ def test_a_key_has_a_reader(tmp_path: Path, kind: str, key: str) -> None:
 
 
 def test_every_key_is_tried_or_is_for_people() -> None:
-    assert SERVICES.keys() | SHOWN == SERVICE.keys.keys()
+    assert SERVICES.keys() | SHOWN | {"compared"} == SERVICE.keys.keys()
     assert BROWSERS.keys() | BROWSER_SHOWN == BROWSER.keys.keys()
-    assert FEEDS.keys() | FEED_SHOWN == FEED.keys.keys()
+    assert FEEDS.keys() | FEED_SHOWN | BY_REFRESH == FEED.keys.keys()
 
 
 def test_keys_of_earlier_versions_are_passed_over_and_named(tmp_path: Path) -> None:

@@ -56,19 +56,86 @@ def test_the_last_day_still_counts(made: Made, days: int, found: bool) -> None:
                 Stale(FEED, "f", "", None),
             ],
             "1 service and 1 feed restricted here were not checked within 180 days:"
-            " the networks of owl (766 days ago), owl (694 days ago), the feed f (never)",
+            " the networks of owl (766 days ago) is the oldest",
         ),
         (
             [Stale(ENTRY, f"s{number}", "", None) for number in range(13)],
-            "13 services restricted here were not checked within 180 days: "
-            + ", ".join(f"s{number} (never)" for number in range(12))
-            + " and 1 more",
+            "13 services restricted here were not checked within 180 days: s0 (never) is the oldest",
         ),
     ],
 )
 def test_a_run_says_it_in_one_line(found: list[Stale], text: str) -> None:
-    command = "`catalog stale --max-age 180d` lists those of the whole catalogue"
+    command = "`catalog stale --max-age 180d` lists what to do for each"
     assert freshness.warning(found, 180) == f"catalogue: {text}; {command}"
+
+
+ACCEPTED = "checked_accepted: {day: 2026-11-01, until: 2027-05-01, why: nobody has a list}\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "left"),
+    [
+        ("instant_messaging/owl.yml", ["parrot"]),  # with its feed
+        ("feeds/f.yml", ["parrot", "owl"]),
+        ("amends/owl.yml", ["parrot"]),
+    ],
+)
+@pytest.mark.parametrize(
+    ("today", "counts"),
+    [
+        (datetime.date(2026, 10, 31), False),
+        (datetime.date(2026, 11, 1), True),
+        (datetime.date(2027, 5, 1), True),
+        (datetime.date(2027, 5, 2), False),
+    ],
+)
+def test_an_age_can_be_accepted_for_a_time(
+    made: Made, file: str, left: list[str], today: datetime.date, counts: bool
+) -> None:
+    owl = GOOD.replace("parrot", "owl").replace("sources:", "checked: 2025-01-01\nsources:")
+    feed = "---\nid: f\nname: F\nservice: owl\nkind: domains\nchecked: 2025-01-01\nsources: [x]\n"
+    made("finch.example\n", "feeds/f.txt")
+    texts = {"instant_messaging/owl.yml": owl, "feeds/f.yml": feed, "amends/owl.yml": "---\namends: owl\nsources: [x]\n"}
+    for name, text in texts.items():
+        made(text + (ACCEPTED if name == file else ""), name)
+    catalogue = load([made.root / "catalog"])
+    found = [one.id for one in stale(catalogue, {"parrot", "owl"}, today, 180)]
+    assert found == (left if counts else ["parrot", "f", "owl"])
+    accepted = freshness.accepted(catalogue, {"parrot", "owl"}, today, 180)
+    assert {word["why"] for _, word in accepted} == ({"nobody has a list"} if counts else set())
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "expected"),
+    [
+        ("day: 2026-11-01, until: 2027-11-03, why: x", "checked_accepted.until", "a year at most"),
+        ("day: 2026-11-01, until: 2026-10-31, why: x", "checked_accepted.until", "a day from 2026-11-01"),
+        ("day: 2027-11-01, until: 2027-11-02, why: x", "checked_accepted.day", "not in the future"),
+        ("day: 2026-11-01, until: soon, why: x", "checked_accepted.until", "a day such as"),
+        ("day: 2026-11-01, until: 2027-01-01", "checked_accepted.why", "this key is required"),
+    ],
+)
+@pytest.mark.parametrize("file", ["instant_messaging/owl.yml", "feeds/f.yml", "amends/parrot.yml"])
+def test_an_age_is_accepted_for_a_year_at_most_and_with_a_reason(
+    made: Made, file: str, words: str, key: str, expected: str
+) -> None:
+    made("finch.example\n", "feeds/f.txt")
+    texts = {
+        "instant_messaging/owl.yml": GOOD.replace("parrot", "owl"),
+        "feeds/f.yml": "---\nid: f\nname: F\nservice: parrot\nkind: domains\nchecked: 2025-01-01\nsources: [x]\n",
+        "amends/parrot.yml": "---\namends: parrot\nsources: [x]\n",
+    }
+    for name, text in texts.items():
+        made(text + (f"checked_accepted: {{{words}}}\n" if name == file else ""), name)
+    (error,) = errors_of(made.root / "catalog")
+    assert (error.key, expected in error.expected) == (key, True), error
+
+
+def test_a_publisher_is_recorded_once(made: Made) -> None:
+    record = f"{{with: x, day: 2026-11-01, sha256: {'a' * 64}, values: '5'}}"
+    made(f"---\namends: parrot\ncompared: [{record}, {record[:-4]}'6'}}]\nsources: [x]\n", "amends/parrot.yml")
+    (error,) = errors_of(made.root / "catalog")
+    assert (error.key, error.expected) == ("compared[1].with", "each publisher once")
 
 
 def test_a_release_is_that_of_the_projects_own_part(made: Made) -> None:

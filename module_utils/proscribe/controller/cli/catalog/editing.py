@@ -1,4 +1,4 @@
-"""An entry's file with one list and one date changed, and everything else as it was.
+"""A file of the catalogue with some keys changed, and everything else as it was.
 
 The files of a catalogue are written by people and have their own order and comments, so they are edited line by line.
 What comes out is read again: where it says anything else than was meant, nothing is written.
@@ -7,35 +7,28 @@ What comes out is read again: where it says anything else than was meant, nothin
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import yaml
 
 _KEY = re.compile(r"[a-z_]+:")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]*(?<!:)")
 FORM = "its form cannot be edited by a program; write the change by hand"
+# What a key gets: a text, a list of texts or mappings, or a mapping; an empty one takes the key away.
+Value = str | Sequence[object] | Mapping[str, object]
 
 
 class NotEdited(Exception):
     """A file whose form does not let it be edited, and why."""
 
 
-def with_list(text: str, key: str, values: Sequence[str], dates: dict[str, str]) -> str:
-    """The text of an entry with the values of a key, and with some dates. Raises NotEdited."""
-    before = _data(text)
-    after = _with_block(text, key, [f"{key}:", *(f"  - {value}" for value in values)])
-    for name, day in dates.items():
-        after = _with_block(after, name, [f"{name}: {day}"])
-    if _data(after) != {**before, key: list(values), **dates}:
-        raise NotEdited(FORM)
-    return after
-
-
-def with_dates(text: str, dates: dict[str, str]) -> str:
-    """The text of an entry with some dates. Raises NotEdited."""
-    before, after = _data(text), text
-    for name, day in dates.items():
-        after = _with_block(after, name, [f"{name}: {day}"])
-    if _data(after) != {**before, **dates}:
+def edited(text: str, changes: Mapping[str, Value]) -> str:
+    """The text of a file with the values of some outermost keys. Raises NotEdited."""
+    meant, after = data_of(text), text
+    for key, value in changes.items():
+        after = _with_block(after, key, list(_block(key, value, "")) if value else [])
+        meant = {**meant, key: value} if value else {name: one for name, one in meant.items() if name != key}
+    if data_of(after) != meant:
         raise NotEdited(FORM)
     return after
 
@@ -47,14 +40,49 @@ def _with_block(text: str, key: str, block: Sequence[str]) -> str:
     ends = [*starts[1:], len(lines) - 1]
     for start, end in zip(starts, ends, strict=True):
         if lines[start].startswith(f"{key}:"):
-            return "\n".join([*lines[:start], *block, *lines[end:]])
+            while lines[end - 1].startswith("#"):
+                end -= 1  # what stands before the next key is about that
+            return "\n".join([*lines[:start], *_commented(lines[start:end], key, block), *lines[end:]])
+    if not block:
+        return text
     for start in starts:
         if lines[start].startswith(("notes:", "sources:")):
             return "\n".join([*lines[:start], *block, *lines[start:]])
     raise NotEdited("it has neither notes nor sources")
 
 
-def _data(text: str) -> dict[str, object]:
+def _commented(before: Sequence[str], key: str, block: Sequence[str]) -> list[str]:
+    """New lines, each with the comment that it had. Raises NotEdited for one on a line of its own."""
+    commented = {line.partition(" #")[0].rstrip(): line for line in before if " #" in line}
+    if any(line.lstrip().startswith("#") for line in before):
+        raise NotEdited(f"a comment in its {key} would be lost; write the change by hand")
+    return [commented.get(line, line) for line in block]
+
+
+def _block(key: str, value: object, indent: str) -> Iterator[str]:
+    """The lines of a key."""
+    if isinstance(value, str):
+        yield f"{indent}{key}: {_scalar(value)}"
+        return
+    yield f"{indent}{key}:"
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            yield from _block(name, one, f"{indent}  ")
+    elif isinstance(value, Sequence):
+        for item in value:
+            if isinstance(item, Mapping):
+                first, *rest = [line for name, one in item.items() for line in _block(name, one, f"{indent}    ")]
+                yield from (f"{indent}  - {first.lstrip()}", *rest)
+            else:
+                yield f"{indent}  - {_scalar(str(item))}"
+
+
+def _scalar(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else "'" + text.replace("'", "''") + "'"
+
+
+def data_of(text: str) -> dict[str, object]:
+    """What a file says. Raises NotEdited."""
     try:
         data = yaml.load(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError:

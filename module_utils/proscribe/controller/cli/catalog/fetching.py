@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import http.client
 import ssl
 import threading
 import urllib.error
 import urllib.request
+from email.message import Message
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from ....base.patterns import pattern
 from ...compile.reading.plain_file import content_of
 from ...policy_errors import PolicyError
 from .publishers import Publisher
@@ -18,6 +21,7 @@ from .publishers import Publisher
 LARGEST = 16 << 20  # bytes of a list
 SILENT = 30  # seconds without a byte
 LONGEST = 180  # seconds for a list
+_SHORT = pattern(r"[ -~]{1,80}")  # a version that is written down
 
 
 class NotFetched(Exception):
@@ -29,6 +33,8 @@ class Fetched(NamedTuple):
 
     text: str
     day: datetime.date
+    sha256: str = ""
+    version: str = ""  # as the server names it, with what the name is of
 
 
 class _OnlyHttps(urllib.request.HTTPRedirectHandler):
@@ -78,6 +84,7 @@ def _fetch(publisher: Publisher, ca_file: str) -> Fetched:
         with opener.open(request, timeout=SILENT) as answer:
             content = answer.read(LARGEST + 1)
             length = answer.headers.get("Content-Length", "")
+            version = _version(answer.headers)
     except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: it redirects to what is no address
         reason = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", None) or error
         raise NotFetched(f"it could not be fetched: {reason}") from None
@@ -85,7 +92,15 @@ def _fetch(publisher: Publisher, ca_file: str) -> Fetched:
         raise NotFetched(f"it is larger than {LARGEST} bytes")
     if length.isdigit() and int(length) != len(content):
         raise NotFetched(f"it ended after {len(content)} of {length} bytes")
-    return Fetched(_text(content), datetime.datetime.now(datetime.timezone.utc).date())
+    return _fetched(content, datetime.datetime.now(datetime.timezone.utc).date(), version)
+
+
+def _version(headers: Message) -> str:
+    """How the server names what it has sent; "" where it does not, or in no way that a file can have."""
+    for name in ("ETag", "Last-Modified"):
+        if _SHORT.fullmatch(value := headers.get(name, "")):
+            return f"{name} {value}"
+    return ""
 
 
 def from_folder(publisher: Publisher, folder: Path) -> Fetched:
@@ -101,11 +116,11 @@ def from_folder(publisher: Publisher, folder: Path) -> Fetched:
     except OSError as error:
         raise NotFetched(f"{path}: {error.strerror}") from None
     today = datetime.datetime.now(datetime.timezone.utc).date()
-    return Fetched(_text(content), min(today, datetime.datetime.fromtimestamp(written, datetime.timezone.utc).date()))
+    return _fetched(content, min(today, datetime.datetime.fromtimestamp(written, datetime.timezone.utc).date()))
 
 
-def _text(content: bytes) -> str:
+def _fetched(content: bytes, day: datetime.date, version: str = "") -> Fetched:
     try:
-        return content.decode("utf-8")
+        return Fetched(content.decode("utf-8"), day, hashlib.sha256(content).hexdigest(), version)
     except UnicodeDecodeError as error:
         raise NotFetched(f"byte {error.start} is not UTF-8") from None

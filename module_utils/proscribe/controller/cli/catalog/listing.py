@@ -6,11 +6,12 @@ import argparse
 import dataclasses
 import datetime
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ....base.duration import seconds_of, shown
-from ...compile.catalogue.freshness import stale
+from ...compile.catalogue.entries import Compared
+from ...compile.catalogue.freshness import ENTRY, FEED, NETWORKS, accepted, stale
 from ...compile.catalogue.loading import Service
 from ...compile.catalogue.schema import CATEGORIES
 from ...compile.plans.identifiers import IDENTIFIERS
@@ -18,9 +19,11 @@ from ...report.text.layout import fitted, screen_width, table
 from ...report.text.wording import clean
 from .. import say
 from .chosen import Chosen
+from .publishers import all_publishers, of_item
 
 LIST_SCHEMA, SERVICE_SCHEMA, STALE_SCHEMA = "proscribe/catalog-list/1", "proscribe/service/1", "proscribe/stale/1"
 FOUND = 1  # stale: something is
+_INTO = {ENTRY: ("domains",), NETWORKS: ("networks",), FEED: ("feed",)}  # which lists are about what is stale
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,19 +78,41 @@ def show(arguments: argparse.Namespace, chosen: Chosen) -> int:
     service = chosen.service(arguments.service)
     feeds = [feed for feed in chosen.catalogue.feeds.values() if feed.service == service.id]
     if arguments.json:
-        listed = [{"id": one.id, "kind": one.kind, "checked": one.checked, "values": len(one.values)} for one in feeds]
+        listed = [
+            {
+                "id": one.id,
+                "kind": one.kind,
+                "checked": one.checked,
+                "values": len(one.values),
+                "agreement": one.agreement or None,
+                "compared": one.compared,
+            }
+            for one in feeds
+        ]
         print(json.dumps({"schema": SERVICE_SCHEMA, **dataclasses.asdict(service), "feeds": listed}, indent=2))
         return 0
     lines = [f"{service.id}  {service.name}, {service.category}", f"  file: {service.file}"]
     for key, value in dataclasses.asdict(service).items():
-        if value and key not in ("id", "name", "category", "file", "origins", "decided", "unverified"):
+        if value and key not in ("id", "name", "category", "file", "origins", "decided", "unverified", "compared"):
             lines += _of_key(key, value, service.origins)
     lines += _of_key("unverified", service.unverified, {}) if service.unverified else []
     for decision in service.decided:
         lines.append(f"  {decision['as']}: {', '.join(decision['names'])}: {decision['why']}")
-    lines += [f"  feed {one.id}: {len(one.values):,} {one.kind}, checked {one.checked}" for one in feeds]
+    lines += _compared(service.compared)
+    for one in feeds:
+        agreement = f", an agreement of {one.agreement}" if one.agreement else ""
+        lines.append(f"  feed {one.id}: {len(one.values):,} {one.kind}{agreement}, checked {one.checked}")
+        lines += [f"  {line}" for line in _compared(one.compared)]
     print(fitted("\n".join(map(clean, lines)), screen_width()))
     return 0
+
+
+def _compared(records: Iterable[Compared]) -> list[str]:
+    return [
+        f"  compared with {one['with']} on {one['day']}: {one['values']} values, sha256 {one['sha256']}"
+        + (f", {one['version']}" if "version" in one else "")
+        for one in records
+    ]
 
 
 def _of_key(key: str, value: Any, origins: Mapping[str, str]) -> list[str]:
@@ -105,7 +130,10 @@ def _origin(value: object, origins: Mapping[str, str]) -> str:
 
 def add_stale_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `stale`."""
-    parser.epilog = "Exit code 1 where something is stale, 0 where nothing is."
+    parser.epilog = (
+        "Each line has the command that refreshes it, or says that no publisher has a list. What somebody accepts\n"
+        "(checked_accepted) comes last, and is not stale. Exit code 1 where something is stale, 0 where nothing is."
+    )
     parser.add_argument(
         "--max-age", type=_days, default="180d", metavar="LENGTH", help="as proscribe_catalog_max_age (default: 180d)"
     )
@@ -120,14 +148,29 @@ def _days(text: str) -> int:
 
 
 def list_stale(arguments: argparse.Namespace, chosen: Chosen) -> int:
-    """What is enforced and was not checked for too long, the oldest first."""
+    """What is enforced and was not checked for too long, the oldest first, with what to do; then what is accepted."""
     ids = {one.id for one in chosen.catalogue.services.values() if one.enforce}
     today = datetime.datetime.now(datetime.timezone.utc).date()
     found = stale(chosen.catalogue, ids, today, arguments.max_age)
+    left = accepted(chosen.catalogue, ids, today, arguments.max_age)
+    publishers = all_publishers(chosen.directories)
+    lists = {one: of_item(publishers, _INTO[one.what], one.id) for one in found}
     if arguments.json:
-        print(json.dumps({"schema": STALE_SCHEMA, "stale": [one._asdict() for one in found]}, indent=2))
-    elif found:
-        say("\n".join(map(str, found)))
-    else:
-        say(f"everything that is enforced was checked within {shown(arguments.max_age * 86400)}")
+        listed = [{**one._asdict(), "publishers": lists[one]} for one in found]
+        others = [{**one._asdict(), "until": word["until"], "why": word["why"]} for one, word in left]
+        print(json.dumps({"schema": STALE_SCHEMA, "stale": listed, "accepted": others}, indent=2))
+        return FOUND if found else 0
+    for one in found:
+        say(f"{one}; {_to_do(lists[one])}")
+    for one, word in left:
+        say(f"{one}; accepted until {word['until']}: {word['why']}")
+    if not found:
+        others_than = " or is accepted" if left else ""
+        say(f"everything that is enforced was checked within {shown(arguments.max_age * 86400)}{others_than}")
     return FOUND if found else 0
+
+
+def _to_do(publishers: Sequence[str]) -> str:
+    if publishers:
+        return f"`catalog refresh {' '.join(publishers)}`"
+    return "no publisher has a list: compare it by hand, or accept it (checked_accepted)"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...policy_errors import PolicyError, close_to
 from ..reading.yaml_file import Document, KeyPath
@@ -17,7 +17,7 @@ from .schema import amendable
 
 FOLDER = "amends"
 # Keys of an amendment that take the place of the entry's own.
-REPLACED = ("audience", "enforce", "programs", "checked", "networks_checked", "networks_note")
+REPLACED = ("audience", "enforce", "programs", "checked", "networks_checked", "networks_note", "checked_accepted")
 
 # Where values come from that the entry's own file does not have: (list, value) -> the file and the place in it.
 Origins = dict[tuple[KeyPath, str], tuple[Document, KeyPath]]
@@ -66,6 +66,9 @@ def amended(entry: Mapping[str, object], origins: Origins, document: Document) -
     data.update({key: amendment[key] for key in REPLACED if key in amendment})
     if "decided" in amendment:
         data["decided"] = [*_at(data, ("decided",)), *amendment["decided"]]
+    if "compared" in amendment:  # the newest of each publisher
+        items: list[Any] = [*_at(data, ("compared",)), *amendment["compared"]]
+        data["compared"] = list({item["with"]: item for item in items}.values())
     data["sources"] = list(dict.fromkeys([*_at(data, ("sources",)), *amendment["sources"]]))
     return Amended(_pruned(data), origins), mistakes
 

@@ -150,8 +150,8 @@ def _read(noted: bytes, state: bytes) -> Catalogue | None:
         data = json.loads(content)
         services, browsers = objects(Service, data["services"]), objects(Browser, data["browsers"])
         listed = [
-            Feed(id_, service, kind, checked, tuple(values), file)
-            for id_, service, kind, checked, values, file in data["feeds"]
+            Feed(id_, service, kind, checked, tuple(values), file, agreement, tuple(compared), accepted)
+            for id_, service, kind, checked, values, file, agreement, compared, accepted in data["feeds"]
         ]
         return Catalogue(
             services={one.id: one for one in services},

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Required, TypedDict
+from typing import NotRequired, Required, TypedDict
 
 # The value of `as` is a keyword of Python's.
 Decision = TypedDict("Decision", {"names": list[str], "as": str, "why": str})
+
+
+# What a file was compared with (dates.py); `with` is one, too.
+Compared = TypedDict("Compared", {"with": str, "day": str, "sha256": str, "values": str, "version": NotRequired[str]})
 
 
 class TenantHeader(TypedDict, total=False):
@@ -67,5 +71,9 @@ class FeedEntry(TypedDict, total=False):
     service: Required[str]
     kind: Required[str]
     checked: Required[str]
+    compared: list[Compared]
+    checked_accepted: dict[str, str]
+    agreement: str
+    replaces: str
     notes: str
     sources: Required[list[str]]

@@ -1,12 +1,14 @@
 """Feeds: long lists of names or networks of one service, apart from its entry.
 
 `<directory>/feeds/<id>.yml` describes a list, `<id>.txt` beside it holds the values, one a line, sorted; `#` begins a
-comment. A feed compiles into the sets of the DNS filter and of the firewall. It never passes through the lists of
-browsers, which take a thousand names. Its values have one date, and the owner switches it (proscribe_feeds).
+comment. In an agreement of publishers that is how many of them have the name; a name without a number is a person's.
+A feed compiles into the sets of the DNS filter and of the firewall. It never passes through the lists of browsers,
+which take a thousand names. Its values have one date, and the owner switches it (proscribe_feeds).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +18,8 @@ from ..reading import grammar
 from ..reading.plain_file import content_of
 from ..reading.yaml_file import Document
 from .claims import carried
-from .entries import FeedEntry
+from .entries import Compared, FeedEntry
+from .kinds import Mistake
 from .shared_networks import shared_by
 
 FOLDER = "feeds"
@@ -42,6 +45,9 @@ class Feed(NamedTuple):
     checked: str  # the day on which the list was last compared with its source
     values: tuple[str, ...]
     file: str
+    agreement: int = 0  # how many families of publishers have a name (0: one publisher's list is the feed)
+    compared: tuple[Compared, ...] = ()
+    accepted: Mapping[str, str] = {}  # for how long nobody has to check it: day, until, why
 
 
 def read_feed(document: Document) -> tuple[Feed | None, list[PolicyError]]:
@@ -50,7 +56,17 @@ def read_feed(document: Document) -> tuple[Feed | None, list[PolicyError]]:
     values, errors = read_list(document.path.with_suffix(".txt"), data["kind"])
     if errors:
         return None, errors
-    feed = Feed(data["id"], data["service"], data["kind"], data["checked"], tuple(values), str(document.path))
+    feed = Feed(
+        data["id"],
+        data["service"],
+        data["kind"],
+        data["checked"],
+        tuple(values),
+        str(document.path),
+        int(data.get("agreement", 0)),
+        tuple(data.get("compared", ())),
+        data.get("checked_accepted", {}),
+    )
     return feed, []
 
 
@@ -76,6 +92,22 @@ def values_of(text: str) -> Iterator[tuple[str, int]]:
     for number, line in enumerate(text.split("\n"), 1):
         if value := line.partition("#")[0].strip():
             yield value, number
+
+
+def numbered(text: str) -> dict[str, int]:
+    """Each value of a list, with the number of publishers behind it; 0 for a line that a person wrote."""
+    found = {}
+    for line in text.split("\n"):
+        value, _, comment = line.partition("#")
+        if value := value.strip():
+            found[value] = int(comment) if re.fullmatch(r" [1-9]\d?", comment, re.ASCII) else 0
+    return found
+
+
+def check(described: Mapping[str, object]) -> Iterator[Mistake]:
+    """What is wrong between the keys of a well-formed description."""
+    if "agreement" in described and described["kind"] != "domains":
+        yield ("agreement",), described["agreement"], "kind: domains beside it"
 
 
 def placed(feed: Feed, value: str, expected: str) -> PolicyError:

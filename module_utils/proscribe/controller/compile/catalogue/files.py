@@ -16,7 +16,7 @@ from typing import NamedTuple, cast
 
 from ...policy_errors import Described, PolicyError, close_to
 from ..reading.yaml_file import Document, KeyPath, read_yaml
-from . import amendments, feeds, guard_list, retired_keys
+from . import amendments, dates, feeds, guard_list, retired_keys
 from .entries import Identifiers
 from .kinds import Mistake
 from .release import FILE as RELEASE_FILE
@@ -77,10 +77,13 @@ def _beside(document: Document, rank: int, errors: list[PolicyError]) -> Iterato
     path = document.path
     if path.parent.name == feeds.FOLDER:
         mistakes, key, kind = list(FEED.check(document.data, ())), "id", "feed"
+        mistakes += feeds.check(document.data) if not mistakes else []
     else:
         mistakes, key, kind = list(AMENDMENT.check(document.data, ())), "amends", "amendment"
-    if not mistakes and document.data[key] != path.stem:
-        mistakes.append(((key,), document.data[key], f"{path.stem}, the name of its file"))
+    if not mistakes:
+        mistakes += dates.check(document.data)
+        if document.data[key] != path.stem:
+            mistakes.append(((key,), document.data[key], f"{path.stem}, the name of its file"))
     errors += [document.error(*mistake) for mistake in mistakes]
     if not mistakes:
         yield Entry(kind, document.data[key], document.data, document, (), rank)

@@ -1,19 +1,19 @@
 """How long ago the catalogue was checked: entries, their networks, feeds. Pure.
 
 A network that a vendor gave back, or a name that somebody else has bought, blocks the wrong people. So each entry says
-on which day somebody last compared it with its sources.
+on which day somebody last compared it with its sources. An organisation can accept an age for a time, with a reason
+(dates.py).
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from .loading import Catalogue
 
 ENTRY, NETWORKS, FEED = "entry", "networks", "feed"
-MOST = 12  # that a warning names
 
 
 class Stale(NamedTuple):
@@ -39,9 +39,17 @@ class Stale(NamedTuple):
 
 
 def stale(catalogue: Catalogue, ids: Collection[str], today: datetime.date, max_days: int) -> list[Stale]:
-    """What was not checked within some days, of the services with these ids and their feeds; the oldest first."""
-    found = [one for one in _dated(catalogue, ids, today) if one.days is None or one.days > max_days]
-    return oldest_first(found)
+    """What was not checked within some days, of the services with these ids and their feeds; the oldest first. What
+    somebody accepts as it is on that day is left out.
+    """
+    return oldest_first(one for one, accepted in _old(catalogue, ids, today, max_days) if not accepted)
+
+
+def accepted(
+    catalogue: Catalogue, ids: Collection[str], today: datetime.date, max_days: int
+) -> list[tuple[Stale, Mapping[str, str]]]:
+    """What would be stale, and somebody accepts; with day, until and why."""
+    return [(one, accepted) for one, accepted in _old(catalogue, ids, today, max_days) if accepted]
 
 
 def oldest_first(found: Iterable[Stale]) -> list[Stale]:
@@ -49,15 +57,32 @@ def oldest_first(found: Iterable[Stale]) -> list[Stale]:
     return sorted(found, key=lambda one: (one.checked, one.id, one.what))
 
 
-def _dated(catalogue: Catalogue, ids: Collection[str], today: datetime.date) -> Iterator[Stale]:
+def _old(
+    catalogue: Catalogue, ids: Collection[str], today: datetime.date, max_days: int
+) -> Iterator[tuple[Stale, Mapping[str, str]]]:
+    """What was not checked within some days, and who accepts that ({}: nobody)."""
+    for one, service, own in _dated(catalogue, ids, today):
+        if one.days is None or one.days > max_days:
+            words = (own, catalogue.services[service].checked_accepted)
+            yield one, next((word for word in words if _counts(word, today)), {})
+
+
+def _counts(word: Mapping[str, str], today: datetime.date) -> bool:
+    return bool(word) and word["day"] <= today.isoformat() <= word["until"]
+
+
+def _dated(
+    catalogue: Catalogue, ids: Collection[str], today: datetime.date
+) -> Iterator[tuple[Stale, str, Mapping[str, str]]]:
+    """All that has a day of checking, with its service and what its own file accepts."""
     for id_, service in catalogue.services.items():
         if id_ in ids:
-            yield _one(ENTRY, id_, service.checked, today)
+            yield _one(ENTRY, id_, service.checked, today), id_, {}
             if service.networks:
-                yield _one(NETWORKS, id_, service.networks_checked, today)
+                yield _one(NETWORKS, id_, service.networks_checked, today), id_, {}
     for id_, feed in catalogue.feeds.items():
         if feed.service in ids:
-            yield _one(FEED, id_, feed.checked, today)
+            yield _one(FEED, id_, feed.checked, today), feed.service, feed.accepted
 
 
 def _one(what: str, id_: str, checked: str, today: datetime.date) -> Stale:
@@ -65,7 +90,7 @@ def _one(what: str, id_: str, checked: str, today: datetime.date) -> Stale:
 
 
 def warning(found: list[Stale], max_days: int) -> str:
-    """The line of a report about what is stale; there is at least one."""
+    """The line of a report about what is stale, with the one thing to do; there is at least one."""
     services = len({one.id for one in found if one.what != FEED})
     lists = sum(one.what == FEED for one in found)
     counted = " and ".join(
@@ -74,7 +99,6 @@ def warning(found: list[Stale], max_days: int) -> str:
         if count
     )
     verb = "was" if services + lists == 1 else "were"
-    named = ", ".join(one.in_short for one in found[:MOST])
-    more = f" and {len(found) - MOST} more" if len(found) > MOST else ""
-    command = f"`catalog stale --max-age {max_days}d` lists those of the whole catalogue"
-    return f"catalogue: {counted} restricted here {verb} not checked within {max_days} days: {named}{more}; {command}"
+    oldest = f"{found[0].in_short}{' is the oldest' if len(found) > 1 else ''}"
+    command = f"`catalog stale --max-age {max_days}d` lists what to do for each"
+    return f"catalogue: {counted} restricted here {verb} not checked within {max_days} days: {oldest}; {command}"

@@ -13,7 +13,7 @@ from ....model.types.plan import Identifiers as OfControl
 from ...policy_errors import PolicyError, PolicyErrors, close_to
 from . import amendments, feeds, guard_list, known_good
 from .claims import Claimant, check_claims
-from .entries import Decision, Identifiers, TenantControl, UnverifiedOfBrowser
+from .entries import Compared, Decision, Identifiers, TenantControl, UnverifiedOfBrowser
 from .feeds import Feed
 from .files import Entry, read_entries
 from .kinds import texts
@@ -63,6 +63,8 @@ class Service:
     retired: bool
     checked: str  # the day on which the entry was last compared with its sources; "" for never
     networks_checked: str  # the same of its networks
+    compared: tuple[Compared, ...]  # with which publishers' lists, by `catalog refresh`
+    checked_accepted: Mapping[str, str]  # for how long nobody has to check it: day, until, why; empty for not
     origins: Mapping[str, str]  # by value that an amendment brought: the file of the amendment
     notes: str
     unverified: Identifiers
@@ -122,11 +124,10 @@ def load(directories: Sequence[Path]) -> Catalogue:
             retired += entry.retired
             if entry.kind == "amendment":
                 changing.append(entry)
-            elif entry.id in (same := found[entry.kind]):
-                first = same[entry.id].document.path
-                errors.append(entry.error((("id",), entry.id, f"an id of its own; {first} has this one")))
+            elif clash := _second(entry, found[entry.kind]):
+                errors.append(clash)
             else:
-                same[entry.id] = entry
+                found[entry.kind][entry.id] = entry
         for amendment in changing:  # of this directory's own entries, too, and of those before
             _amend(found["service"], amendment, errors)
     services, browsers = found["service"], found["browser"]
@@ -151,6 +152,18 @@ def load(directories: Sequence[Path]) -> Catalogue:
         release=release,
         retired=tuple(dict.fromkeys(retired)),
     )
+
+
+def _second(entry: Entry, same: Mapping[str, Entry]) -> PolicyError | None:
+    """What is wrong with the id of an entry. A feed can say that it takes the place of an earlier directory's."""
+    first = same.get(entry.id)
+    replaces = entry.data.get("replaces") == "true"
+    if first is None:
+        expected = "no such key: no earlier directory has a feed of this id"
+        return entry.error((("replaces",), "true", expected)) if replaces else None
+    if replaces and first.rank < entry.rank:
+        return None
+    return entry.error((("id",), entry.id, f"an id of its own; {first.document.path} has this one"))
 
 
 def _amend(services: dict[str, Entry], amendment: Entry, errors: list[PolicyError]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from ..reading import grammar
 from ..reading.yaml_file import KeyPath
+from . import dates
 from .kinds import Group, Kind, Listed, Mistake, Text, listed, texts
 from .shared_networks import shared_by
 
@@ -112,6 +113,7 @@ SERVICE = Group(
         "retired": FLAG,
         "checked": _DAY,
         "networks_checked": _DAY,
+        **dates.KEYS,
         "notes": _PROSE,
         "unverified": Group(
             {
@@ -145,6 +147,7 @@ AMENDMENT = Group(
         "checked": _DAY,
         "networks_checked": _DAY,
         "networks_note": _PROSE,
+        **dates.KEYS,
         "notes": _PROSE,
         "sources": _PROSES,
     },
@@ -158,6 +161,9 @@ FEED = Group(
         "service": Text(grammar.service_id),
         "kind": Text(grammar.one_of("domains", "networks")),
         "checked": _DAY,
+        **dates.KEYS,
+        "agreement": Text(grammar.matching(r"[2-9]", "a number of publishers, 2 to 9")),
+        "replaces": FLAG,
         "notes": _PROSE,
         "sources": _PROSES,
     },
@@ -210,6 +216,7 @@ def check_service(entry: object) -> Iterator[Mistake]:
     yield from _said_twice(entry, entry.get("unverified"), ())
     yield from _front_doors(entry)
     yield from _decisions(entry)
+    yield from dates.check(entry)
     if "networks_checked" in entry and "networks" not in entry:
         yield ("networks_checked",), entry["networks_checked"], "networks beside it"
     for index, text in enumerate(listed(entry, "networks")):

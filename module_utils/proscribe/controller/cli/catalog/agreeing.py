@@ -1,0 +1,62 @@
+"""A feed that is an agreement: the names that lists of several families have.
+
+Lists that copy each other are of one family, and count once. A name gets the number of families that have it. A line
+without a number was written by a person: it stays, whatever the lists have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ...compile.catalogue.claims import above
+from ...compile.catalogue.feeds import Feed, numbered
+from ...report.text.wording import counted
+from .believing import Believed, left_out, require_bounded
+from .changing import Change, of_feed
+from .chosen import Chosen
+from .formats import Unreadable
+
+
+def agreed(lists: Sequence[Believed], families: int) -> dict[str, int]:
+    """By name that so many families have: how many do. Raises Unreadable where there are not so many families."""
+    own: dict[str, set[str]] = {}
+    for one in lists:
+        own.setdefault(one.publisher.family, set()).update(one.values)
+    if len(own) < families:
+        raise Unreadable(f"its publishers are of {len(own)} families, expected {families} or more")
+    numbers: dict[str, int] = {}
+    for names in own.values():
+        for name in names:
+            numbers[name] = numbers.get(name, 0) + 1
+    return {name: number for name, number in numbers.items() if number >= families}
+
+
+def of_agreement(feed: Feed, lists: Sequence[Believed], chosen: Chosen, directory: Path, most: int) -> Change:
+    """What an agreement of lists changes in its feed. Raises Unreadable."""
+    recorded = {one["with"]: int(one["values"]) for one in feed.compared}
+    for one in lists:
+        if before := recorded.get(one.publisher.id):
+            change = len(one.values) - before
+            require_bounded(before, max(change, 0), max(-change, 0), most, f"{one.publisher.id}: ")
+    numbers = agreed(lists, feed.agreement)
+    left = left_out(list(numbers), feed.service, chosen)
+    old = numbered(Path(feed.file).with_suffix(".txt").read_text(encoding="ascii"))
+    by_hand = {name for name, number in old.items() if not number}
+    taken = _highest({name: number for name, number in numbers.items() if name not in left}, by_hand)
+    if not taken:
+        raise Unreadable("no name is in enough of its lists")
+    gone = [name for name, number in old.items() if number and name not in taken]
+    if all(one.publisher.id in recorded for one in lists):
+        new = [name for name in taken if name not in old]
+        require_bounded(sum(map(bool, old.values())), len(new), len(gone), most)
+    lines = {**dict.fromkeys(by_hand, ""), **{name: f" # {number}" for name, number in taken.items()}}
+    listed, text = of_feed(feed, lists, [f"{name}{lines[name]}" for name in sorted(lines)], directory)
+    words = f"{counted(len(left), 'name')} left out: known to be good, shared, decided or of an entry" if left else ""
+    return Change(listed, sorted(lines.keys() - old.keys()), sorted(gone), text, len(old), words)
+
+
+def _highest(numbers: Mapping[str, int], by_hand: Iterable[str]) -> dict[str, int]:
+    """Without the names below another one, which are blocked with that."""
+    all_names = {*numbers, *by_hand}
+    return {name: number for name, number in numbers.items() if all_names.isdisjoint(above(name)[1:])}
