@@ -6,20 +6,21 @@ The publisher speaks real https with a certificate of its own authority. Its ans
 from __future__ import annotations
 
 import contextlib
+import datetime
 import gzip
-import http.server
+import hashlib
 import json
 import os
-import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from list_publisher import Publisher, Requests, certificate, published
 from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.cli.catalog import fetching
 
@@ -51,6 +52,7 @@ sources:
   - a test
 """
 FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
+AGREEING = FEED.replace("id: birds", "id: flocks").replace("checked:", "agreement: '2'\nchecked:")
 NAMES = [f"bird{number:03}.example" for number in range(100)]
 PUBLISHERS = [
     ("nets", "lines", "networks", "parrot", 2),
@@ -61,7 +63,13 @@ PUBLISHERS = [
     ("hosts", "hosts", "feed", "birds", 50),
     ("adguard", "adguard_services", "domains", "parrot", 1),
     ("v2fly", "v2fly", "domains", "parrot", 1),
+    ("ripe", "ripestat", "networks", "parrot", 1),
+    ("gateways", "json_addresses", "feed", "birds", 50),
+    ("flock1", "lines", "feed", "flocks", 50),
+    ("flock2", "hosts", "feed", "flocks", 50),
 ]
+MORE = {"ripe": ", adds: 'false'"}
+UNCHANGED = {"flock1": "flocks", "flock2": "flocks"}  # a list of an agreement: its feed
 PUBLISHED: dict[str, str] = {
     "nets": "# ours\n8.8.4.0/24\n8.8.8.0/24\n",
     "geo": "# prefix,country\n8.8.4.0/24,US,,,\n8.8.8.0/24,US,,,\n",
@@ -70,42 +78,12 @@ PUBLISHED: dict[str, str] = {
     "birds": "\n".join(NAMES) + "\n",
     "hosts": "".join(f"0.0.0.0 {name}  # a bird\n" for name in NAMES),
     "adguard": json.dumps({"blocked_services": [{"id": "parrot", "rules": ["||parrot.example^", "||cdn.example^"]}]}),
+    "ripe": json.dumps({"status": "ok", "data": {"prefixes": [{"prefix": "8.8.0.0/16", "timelines": []}]}}),
+    "gateways": json.dumps([f"https://{name}" for name in NAMES]),
+    "flock1": "\n".join(NAMES[:60]) + "\n",
+    "flock2": "".join(f"0.0.0.0 {name}\n" for name in NAMES[:60]),
     "v2fly": "include:others\ndomain:parrot.example\nfull:toys.example @ads\nregexp:^x$\n",
 }
-
-
-class Publisher(http.server.ThreadingHTTPServer):
-    """Answers with what `answers` has under a path: a text, or a function of the request."""
-
-    answers: dict[str, Any]
-
-
-class Requests(http.server.BaseHTTPRequestHandler):
-    server: Publisher
-
-    def do_GET(self) -> None:
-        answer = self.server.answers.get(self.path.strip("/"))
-        if callable(answer):
-            answer(self)
-            return
-        content = b"" if answer is None else answer if isinstance(answer, bytes) else answer.encode()
-        self.send_response(404 if answer is None else 200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def certificate(folder: Path) -> Path:
-    """A certificate for 127.0.0.1 with its key, and the authority that made it, which is itself."""
-    path = folder / "pair.pem"
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
-    subprocess.run([*command, "-keyout", str(path), "-out", str(folder / "ca.pem")], check=True, capture_output=True)
-    path.write_text(path.read_text() + (folder / "ca.pem").read_text())
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -116,17 +94,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def publisher(pair: Path, require_tool: Callable[[str], str]) -> Iterator[Publisher]:
     require_tool("openssl")
-    server = Publisher(("127.0.0.1", 0), Requests)
-    server.answers = dict(PUBLISHED)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with published(pair, PUBLISHED) as server:
+        yield server
 
 
 @pytest.fixture
@@ -137,9 +106,11 @@ def catalog(tmp_path: Path, publisher: Publisher) -> Path:
     (root / "instant_messaging/parrot.yml").write_text(ENTRY)
     (root / "feeds/birds.yml").write_text(FEED)
     (root / "feeds/birds.txt").write_text("# what sings\n" + "\n".join(NAMES) + "\n")
+    (root / "feeds/flocks.yml").write_text(AGREEING)
+    (root / "feeds/flocks.txt").write_text("".join(f"{name} # 2\n" for name in NAMES[:60]))
     at = f"https://127.0.0.1:{publisher.server_port}"
     listed = [
-        f"- {{id: {id_}, url: {at}/{id_}, format: {form}, into: {into}, of: {of}, least: {least}}}\n"
+        f"- {{id: {id_}, url: {at}/{id_}, format: {form}, into: {into}, of: {of}, least: {least}{MORE.get(id_, '')}}}\n"
         for id_, form, into, of, least in PUBLISHERS
     ]
     (root / "publishers.yml").write_text("---\n" + "".join(listed))
@@ -161,19 +132,48 @@ def refresh(catalog: Path, pair: Path, capsys: pytest.CaptureFixture[str]) -> Ca
 
 
 @pytest.mark.parametrize("id_", [one[0] for one in PUBLISHERS if one[0] != "tor"])
-def test_an_unchanged_list_changes_nothing(refresh: Any, catalog: Path, id_: str) -> None:
+def test_an_unchanged_list_changes_nothing_but_the_record(refresh: Any, catalog: Path, id_: str) -> None:
     before = content(catalog)
-    assert refresh(id_) == (0, f"{id_}: unchanged\n")
-    assert content(catalog) == before
-
-
-def test_the_day_of_checking_is_written_where_it_is_asked_for(refresh: Any, catalog: Path) -> None:
-    before = content(catalog)
-    code, printed = refresh("nets", "birds", "--stamp")
-    assert code == 0 and printed.count("has the day of checking") == 2
+    assert refresh(id_) == (0, f"{UNCHANGED.get(id_, id_)}: unchanged\n")
     changed = {name for name, text in content(catalog).items() if before[name] != text}
-    assert changed == {"instant_messaging/parrot.yml", "feeds/birds.yml"}
-    assert b"2026-01-02" not in (catalog / "feeds/birds.yml").read_bytes()
+    assert len(changed) == 1 and changed < {"instant_messaging/parrot.yml", "feeds/birds.yml", "feeds/flocks.yml"}
+    [file] = changed
+    lines = set((catalog / file).read_text().split("\n")) - set(before[file].decode().split("\n"))
+    assert {line.split(":")[0].strip(" -") for line in lines} <= RECORDED
+
+
+RECORDED = {"checked", "networks_checked", "compared", "with", "day", "sha256", "values", "version"}
+SENT = hashlib.sha256(PUBLISHED["birds"].encode()).hexdigest()
+MODIFIED = "Last-Modified Sun, 29 Nov 2026 10:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "version"),
+    [
+        ([], MODIFIED),
+        ([("ETag", 'W/"it\'s # 5: x"')], 'ETag W/"it\'s # 5: x"'),
+        ([("ETag", '"' + "x" * 100 + '"')], MODIFIED),
+        ([("ETag", "\xfc\x9b[2J")], MODIFIED),
+    ],
+)
+def test_the_tool_that_compared_says_with_what(
+    refresh: Any, catalog: Path, publisher: Publisher, headers: list[tuple[str, str]], version: str
+) -> None:
+    publisher.headers = headers
+    assert refresh("birds")[0] == 0
+    feed = yaml.load((catalog / "feeds/birds.yml").read_text(), yaml.BaseLoader)
+    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    record = {"with": "birds", "day": today, "sha256": SENT, "values": "100", "version": version}
+    assert (feed["checked"], feed["compared"]) == (today, [record])
+
+
+def test_show_prints_with_what_it_was_compared(refresh: Any, catalog: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refresh("birds", "nets")
+    assert launcher.main(["catalog", "show", "parrot", "--catalog", str(catalog)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    assert f"compared with birds on {today}: 100 values, sha256 {SENT}, {MODIFIED}" in printed
+    assert "compared with nets on" in printed
 
 
 def test_a_changed_list_gives_a_change_to_review_and_nothing_beside_it(
@@ -184,10 +184,8 @@ def test_a_changed_list_gives_a_change_to_review_and_nothing_beside_it(
     entry = (catalog / "instant_messaging/parrot.yml").read_text()
     assert (code, "  + 8.34.208.0/20" in printed, "  - 8.8.8.0/24" in printed) == (0, True, True)
     lines = set(entry.split("\n")) ^ set(ENTRY.split("\n"))
-    assert {line for line in lines if not line.startswith("networks_checked")} == {
-        "  - 8.34.208.0/20",
-        "  - 8.8.8.0/24",
-    }
+    values = {line for line in lines if line.split(":")[0].strip(" -") not in RECORDED}
+    assert values == {"  - 8.34.208.0/20", "  - 8.8.8.0/24"}
 
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
@@ -308,6 +306,7 @@ def test_a_redirection_to_https_is_followed(refresh: Any, publisher: Publisher) 
     assert refresh("birds") == (0, "birds: unchanged\n")
 
 
+NAMED = "\n".join(NAMES)
 HOSTILE = {
     "cut short": ("birds", cut_short, "could not be fetched|ended after"),
     "without an end": ("birds", without_end, "larger than"),
@@ -324,6 +323,7 @@ HOSTILE = {
     "elsewhere": ("birds", to("http://127.0.0.1/birds"), "not https"),
     "nothing": ("birds", "", "0 values, expected at least 50"),
     "the first half": ("birds", "\n".join(NAMES[:49]), "49 values, expected at least 50"),
+    "each twice": ("birds", f"{NAMED}\n{NAMED}", "each of its 100 values twice or more"),
     "much of it gone": ("birds", "\n".join(NAMES[:60]), "40 values are gone, 40 % of 100"),
     "much that is new": ("birds", "\n".join(NAMES + [f"wren{n}.example" for n in range(40)]), "40 values are new"),
     "a page": ("birds", "<html>\n" * 100, "found '<html>', expected a host name"),
@@ -340,15 +340,41 @@ HOSTILE = {
     "another prefix": ("goog", '{"prefixes": [{"ipv4Prefix": 5}]}', "has none of ipv4Prefix"),
     "no relays": ("tor", '{"relays": [{"or_addresses": [5]}]}', "no text"),
     "not ours": ("adguard", '{"blocked_services": [{"id": "x", "rules": []}]}', "no service 'parrot'"),
+    "a list of the agreement is a page": ("flock2", "<html> <p>\n" * 100, "flock2: 100 of its 100 values are no names"),
+    "a list of the agreement is half": ("flock1", NAMED[:700], "flock1: it has 44 values, expected at least 50"),
+    "a list of the agreement is not there": ("flock1", None, "flock1: it could not be fetched"),
+    "a list of the agreement has each twice": ("flock1", f"{NAMED}\n{NAMED}", "flock1: it has each of its 100 values"),
+    "no status": ("ripe", '{"data": {"prefixes": []}}', "no list data.prefixes with status ok"),
+    "others' networks": (
+        "ripe",
+        json.dumps({"status": "ok", "data": {"prefixes": [{"prefix": "9.9.9.0/24"}]}}),
+        "none",
+    ),
+    "everything": (
+        "ripe",
+        json.dumps({"status": "ok", "data": {"prefixes": [{"prefix": "0.0.0.0/0"}]}}),
+        "at least /8",
+    ),
+    "no list": ("gateways", "{}", "it is no list"),
+    "an address of another kind": ("gateways", '["file:///etc/passwd"]', "no address with https"),
+    "what nobody may block": ("birds", f"{NAMED}\ngov.example", "www.gov.example of known_good.txt"),
     "another form": ("v2fly", "parrot.example\nexec:rm\n", "begins with 'exec'"),
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+LATER = ("much of it gone", "much that is new")  # the first list of a publisher is taken as it is
+
+
+@pytest.mark.parametrize(
+    ("name", "used"), [(name, used) for name in HOSTILE for used in (False, True) if used or name not in LATER]
+)
 def test_a_wrong_list_changes_nothing_and_says_why(
-    refresh: Any, catalog: Path, publisher: Publisher, name: str, monkeypatch: pytest.MonkeyPatch
+    refresh: Any, catalog: Path, publisher: Publisher, name: str, used: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     id_, answer, why = HOSTILE[name]
+    (catalog / "known_good.txt").write_text("www.gov.example\n")
+    if used:
+        assert refresh(id_)[0] == 0 or id_ == "tor"
     monkeypatch.setattr(fetching, "LARGEST", 4 << 20)
     if "drips" in name:
         monkeypatch.setattr(fetching, "LONGEST", 2)
@@ -356,8 +382,9 @@ def test_a_wrong_list_changes_nothing_and_says_why(
     before = content(catalog)
     code, printed = refresh(id_)
     assert code == 1 and content(catalog) == before
-    assert any(part in printed for part in why.split("|")), printed
-    assert printed.startswith(f"{id_}: refused, nothing is changed: ") and "\x1b" not in printed
+    assert any(part in " ".join(printed.split()) for part in why.split("|")), printed
+    job = UNCHANGED.get(id_, id_)
+    assert printed.startswith(f"{job}: refused, nothing is changed: ") and "\x1b" not in printed
 
 
 def test_what_is_wrong_with_one_list_keeps_no_other_back(refresh: Any, catalog: Path, publisher: Publisher) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controller.cli.catalog.editing import NotEdited, data_of, edited
 from properties import examples
+from proscribe.controller.cli.catalog.editing import NotEdited, data_of, edited
 
 ENTRY = """\
 ---
@@ -128,9 +128,13 @@ def test_a_comment_on_a_line_of_its_own_would_be_lost() -> None:
 
 def test_values_of_every_shape_and_a_key_that_goes() -> None:
     text = "---\namends: a\nremove:\n  domains: [x.example]\nsources: [b]\n"
-    records = [{"with": "list", "version": "ETag W/\"it's: 5\""}, {"with": "other", "day": "2026-01-01"}]
-    after = edited(text, {"add": {"domains": ["c.example"], "packages": {"apt": ["d"]}}, "remove": {}, "compared": records})
-    assert after == """\
+    records = [{"with": "list", "version": 'ETag W/"it\'s: 5"'}, {"with": "other", "day": "2026-01-01"}]
+    after = edited(
+        text, {"add": {"domains": ["c.example"], "packages": {"apt": ["d"]}}, "remove": {}, "compared": records}
+    )
+    assert (
+        after
+        == """\
 ---
 amends: a
 add:
@@ -146,6 +150,7 @@ compared:
     day: 2026-01-01
 sources: [b]
 """
+    )
 
 
 @given(st.text("ab:#'\"- \\@,[]{}é", min_size=1, max_size=20).filter(lambda text: text == text.strip()))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import hashlib
+import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import examples
 from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.cli.catalog.believing import SMALL
 from proscribe.controller.cli.catalog.formats import Unreadable, network
@@ -113,6 +118,24 @@ def test_a_list_without_its_form(form: str, text: str, why: str) -> None:
 )
 def test_a_network_in_the_catalogues_spelling(given: str, written: str) -> None:
     assert network(given) == written
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["ok", "8.8.8.0/24", "https://a.example/x", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["status", "data", "prefixes", "prefix", "relays", "or_addresses"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(ANY_JSON.map(json.dumps) | st.text(max_size=200))
+@examples(300)
+def test_whatever_a_publisher_sends_is_texts_or_refused(text: str) -> None:
+    for read in FORMATS.values():
+        with contextlib.suppress(Unreadable):
+            assert all(isinstance(one, str) for one in read(text, "parrot"))
 
 
 @pytest.fixture

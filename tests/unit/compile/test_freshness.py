@@ -95,7 +95,11 @@ def test_an_age_can_be_accepted_for_a_time(
     owl = GOOD.replace("parrot", "owl").replace("sources:", "checked: 2025-01-01\nsources:")
     feed = "---\nid: f\nname: F\nservice: owl\nkind: domains\nchecked: 2025-01-01\nsources: [x]\n"
     made("finch.example\n", "feeds/f.txt")
-    texts = {"instant_messaging/owl.yml": owl, "feeds/f.yml": feed, "amends/owl.yml": "---\namends: owl\nsources: [x]\n"}
+    texts = {
+        "instant_messaging/owl.yml": owl,
+        "feeds/f.yml": feed,
+        "amends/owl.yml": "---\namends: owl\nsources: [x]\n",
+    }
     for name, text in texts.items():
         made(text + (ACCEPTED if name == file else ""), name)
     catalogue = load([made.root / "catalog"])

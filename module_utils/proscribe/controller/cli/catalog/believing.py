@@ -63,7 +63,9 @@ def read(publisher: Publisher, fetched: Fetched, kind: str, agreeing: bool = Fal
             raise Unreadable(f"found {shown(raw)}, expected {expected}")
         found[value] = 1
     _require_list(publisher, found, wrong)
-    values = merged(found) if kind == "networks" and publisher.into == "networks" else sorted(found)
+    values = sorted(found)
+    if kind == "networks" and publisher.into == "networks":
+        values = [network(value) for value in merged(found)]
     return Believed(publisher, fetched, values)
 
 

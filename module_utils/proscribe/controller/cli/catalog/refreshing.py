@@ -7,7 +7,7 @@ taken as it is: nobody knows how much of it may change. Of later ones no more ma
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the directory whose publishers.yml names it: review them (git diff, ./proscribe diff), then commit them. "
         "A list that is wrong changes nothing. Exit code 1 where one is."
     )
-    parser.add_argument("id", nargs="*", metavar="LIST", help="ids of publishers or of feeds (default: all lists)")
+    parser.add_argument(
+        "id", nargs="*", metavar="LIST", help="ids of publishers, or of feeds that are an agreement (default: all)"
+    )
     parser.add_argument(
         "--from", dest="folder", metavar="DIR", help="read the lists from this folder; nothing is fetched"
     )
@@ -113,18 +115,19 @@ def chosen_jobs(ids: Sequence[str], chosen: Chosen, into: Path | None = None) ->
         agreeing = one.into == "feed" and one.of in agreements
         key = (one.into, one.of) if agreeing or not one.adds else one.id
         together.setdefault(key, []).append(one)
-    jobs: list[Job] = []
-    names: dict[str, Job] = {}
-    for publishers in together.values():
-        job = Job(", ".join(one.id for one in publishers), publishers, into or publishers[-1].directory)
-        if publishers[0].into == "feed" and publishers[0].of in agreements:
-            job = job._replace(id=publishers[0].of)
-        jobs.append(job)
-        names.update({name: job for one in publishers for name in (one.id, *([one.of] if one.into == "feed" else []))})
+    jobs = [_job(publishers, agreements, into) for publishers in together.values()]
+    names = {job.id: job for job in jobs} | {one.id: job for job in jobs for one in job.publishers}
     for id_ in ids:
         if id_ not in names:
             raise Refused(f"publishers.yml has no list {id_!r}{close_to(id_, names)}")
     return list({job.id: job for job in map(names.__getitem__, ids)}.values()) if ids else jobs
+
+
+def _job(publishers: list[Publisher], agreements: set[str], into: Path | None) -> Job:
+    first = publishers[0]
+    together = first.into == "feed" and first.of in agreements
+    id_ = first.of if together else ", ".join(one.id for one in publishers)
+    return Job(id_, publishers, into or publishers[-1].directory)
 
 
 def refreshed(
@@ -137,15 +140,20 @@ def refreshed(
         found = seen[publisher.url] = seen.get(publisher.url) or fetched(publisher)
         return found
 
+    files = _Files(chosen)
     for job in jobs:
         try:
-            change = changed(job, chosen, once, most)
+            change = changed(job, files.chosen, once, most)  # a list before it may be of the same entry
             if not dry_run:
-                chosen = _write(change, chosen)  # the next list may be of the same entry
+                files.take(change)
         except (NotFetched, Unreadable, NotEdited) as error:
             yield Outcome(job, None, str(error))
             continue
         yield Outcome(job, change)
+    try:
+        files.settle()
+    except Unreadable as error:
+        raise Refused(f"the days of checking were not written: {error}") from None
 
 
 def changed(job: Job, chosen: Chosen, fetched: Fetch, most: int) -> Change:
@@ -185,22 +193,38 @@ def _believed(publisher: Publisher, job: Job, chosen: Chosen, fetched: Fetch) ->
     return believed
 
 
-def _write(change: Change, chosen: Chosen) -> Chosen:
-    """Write the files, and take them back where the catalogue does not load with them; the catalogue as it is then.
-    Raises Unreadable.
-    """
-    before = {path: path.read_text(encoding="utf-8") if path.exists() else None for path in change.text}
-    for path, text in change.text.items():
-        write(path, text)
-    try:
-        return chosen._replace(catalogue=load(chosen.directories))
-    except PolicyErrors as wrong:
-        for path, old in before.items():
-            if old is None:
-                path.unlink()
-            else:
-                write(path, old)
-        raise Unreadable(f"the catalogue would not load: {wrong.errors[0]}") from None
+class _Files:
+    """Files of a catalogue that are written, and taken back where the catalogue does not load with them."""
+
+    def __init__(self, chosen: Chosen) -> None:
+        self.chosen = chosen
+        self._dated: dict[Path, str | None] = {}  # what they were, of files that have only new dates
+
+    def take(self, change: Change) -> None:
+        """Write a change. Raises Unreadable. To load takes longer than all the rest, so dates alone are loaded once."""
+        before = {path: path.read_text(encoding="utf-8") if path.exists() else None for path in change.text}
+        for path, text in change.text.items():
+            write(path, text)
+        if change.added or change.removed or None in before.values():
+            self._load(before)
+        else:
+            self._dated = {**before, **self._dated}
+
+    def settle(self) -> None:
+        """Load what has only new dates. Raises Unreadable."""
+        if self._dated:
+            self._load(self._dated)
+
+    def _load(self, before: Mapping[Path, str | None]) -> None:
+        try:
+            self.chosen = self.chosen._replace(catalogue=load(self.chosen.directories))
+        except PolicyErrors as wrong:
+            for path, old in before.items():
+                if old is None:
+                    path.unlink()
+                else:
+                    write(path, old)
+            raise Unreadable(f"the catalogue would not load: {wrong.errors[0]}") from None
 
 
 def described(outcome: Outcome) -> Iterator[str]:

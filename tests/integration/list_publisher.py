@@ -1,0 +1,66 @@
+"""A publisher of lists on this machine: real https, with a certificate of its own authority."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Publisher(http.server.ThreadingHTTPServer):
+    """Answers with what `answers` has under a path: a text, or a function of the request."""
+
+    answers: dict[str, Any]
+    headers: list[tuple[str, str]]
+
+
+class Requests(http.server.BaseHTTPRequestHandler):
+    server: Publisher
+
+    def do_GET(self) -> None:
+        answer = self.server.answers.get(self.path.strip("/"))
+        if callable(answer):
+            answer(self)
+            return
+        content = b"" if answer is None else answer if isinstance(answer, bytes) else answer.encode()
+        self.send_response(404 if answer is None else 200)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Last-Modified", "Sun, 29 Nov 2026 10:00:00 GMT")
+        for name, value in self.server.headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def certificate(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 with its key, and the authority that made it, which is itself."""
+    path = folder / "pair.pem"
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
+    subprocess.run([*command, "-keyout", str(path), "-out", str(folder / "ca.pem")], check=True, capture_output=True)
+    path.write_text(path.read_text() + (folder / "ca.pem").read_text())
+    return path
+
+
+@contextlib.contextmanager
+def published(pair: Path, answers: Mapping[str, Any]) -> Iterator[Publisher]:
+    """A publisher that answers so, until the end of the block."""
+    server = Publisher(("127.0.0.1", 0), Requests)
+    server.answers, server.headers = dict(answers), []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
