@@ -26,7 +26,7 @@ from ...report.storage.complete import read_records, read_report
 from ...report.text.command import Call
 from ...waiting import holder, locked
 from .. import Refused, inventory, say
-from .exit_codes import NO_REPORT, NOT_SENT, NOT_WRITTEN
+from .exit_codes import LIST_REFUSED, NO_REPORT, NOT_SENT, NOT_WRITTEN
 from .exports import renewed
 from .sending import inventory_arguments, send
 from .unended import closed_by, failed, newest
@@ -36,6 +36,7 @@ The units that `./proscribe schedule` sets up call it; by hand it does the same:
 
   ./proscribe scheduled drift -- -i inventory/prod        checks, corrects what has drifted, reports what changed
   ./proscribe scheduled collect -- -i inventory/prod      collects the results of hosts that run by themselves
+  ./proscribe scheduled catalog -- -i inventory/prod      proposes what publishers' lists change, on a branch
 
 Only one runs at a time. Exports with a directory in proscribe_exports_fed are written again where they are not up to
 date. The exit code is the run's own; 78 if the run produced no report; 74 if only an export could not be written; 76 if
@@ -47,13 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "One scheduled run: what the timers start."
     parser.epilog = EPILOG
     parser.add_argument(
-        "what", choices=("drift", "collect", "failed"), help="failed: report a run that did not end well"
+        "what", choices=("drift", "collect", "catalog", "failed"), help="failed: report a run that did not end well"
     )
     parser.add_argument("options", nargs="*", metavar="-- OPTIONS", help="the options of the run, after --")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; returns the exit code. Raises Refused."""
+    if arguments.what == "catalog":
+        return refresh_catalogue(arguments.options)
     try:
         reports = reports_of_run(arguments.options)
     except (Refused, PolicyErrors) as wrong:
@@ -82,6 +85,18 @@ def run(arguments: argparse.Namespace) -> int:
             print(one.subject, one.text, sep="\n", flush=True)
             sent = send(one, arguments.options, mails) and sent
     return code if sent else code or NOT_SENT
+
+
+def refresh_catalogue(options: Sequence[str]) -> int:
+    """Propose what publishers' lists change; no host is touched, so it takes no turns with runs. Raises Refused."""
+    from . import catalogue  # with all its formats
+
+    notification, complete = catalogue.refresh(options)
+    if notification is None:
+        return 0
+    print(notification.subject, notification.text, sep="\n", flush=True)
+    sent = send(notification, options)
+    return LIST_REFUSED if not complete else 0 if sent else NOT_SENT
 
 
 def reports_of_run(options: Sequence[str]) -> Path:
