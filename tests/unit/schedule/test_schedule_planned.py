@@ -48,6 +48,25 @@ def test_the_controller_runs_the_inventory_and_limit_that_the_schedule_was_set_u
         assert f"\n{line}\n" in timer
 
 
+@pytest.mark.parametrize("schedule", ["controller", "pull"])
+def test_the_catalogue_is_refreshed_where_the_inventory_says_when(schedule):
+    pull = {"schedule_repository": "https://git.example.org/p.git", "schedule_signers": [SIGNER]}
+    settings = {"schedule": schedule, **(pull if schedule == "pull" else {})}
+    assert f"{UNITS}-catalogue.timer" not in planned(**settings)["drift"]["files"]
+    files = planned(schedule_refresh="weekly", local=True, **settings)["drift"]["files"]
+    assert "\nOnCalendar=weekly\n" in files[f"{UNITS}-catalogue.timer"]
+    assert "\nOnCalendar=*-*-* 02:30\n" in files[f"{UNITS}-drift.timer"]
+    service = files[f"{UNITS}-catalogue.service"]
+    command = '"/srv/proscribe/proscribe" "scheduled" "catalog" "--" "-i" "/srv/proscribe/inventory/prod"'
+    assert f"ExecStart={command} " in service and "\nNoNewPrivileges=yes\n" in service and "\nUser=ops\n" in service
+
+
+def test_nothing_refreshes_the_catalogue_without_a_schedule():
+    assert planned(schedule="awx", schedule_refresh="weekly")["drift"]["files"] == {}
+    with pytest.raises(PolicyErrors, match="such as weekly; or nothing"):
+        planned(schedule_refresh=["weekly"])
+
+
 NOT_UNDER = ("NoNewPrivileges", "SystemCall", "Restrict", "LockPersonality", "ProtectKernel", "PrivateDevices")
 NOT_UNDER += ("ProtectClock",)
 

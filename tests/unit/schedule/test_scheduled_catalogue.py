@@ -200,3 +200,17 @@ def test_its_exit_code(
     assert capsys.readouterr().out == "a subject\na line\n\n"
     monkeypatch.setattr(catalogue, "refresh", lambda _: (None, True))
     assert scheduled.run(argparse.Namespace(what="catalog", options=[])) == 0
+
+
+def test_what_keeps_it_from_being_refreshed_is_reported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent: list[Notification] = []
+
+    def refuses(_: object) -> None:
+        raise Refused("/srv/policy lies in no git repository")
+
+    monkeypatch.setattr(catalogue, "refresh", refuses)
+    monkeypatch.setattr(scheduled, "send", lambda notice, _: not sent.append(notice))
+    assert scheduled.run(argparse.Namespace(what="catalog", options=[])) == 1
+    assert "/srv/policy lies in no git repository" in capsys.readouterr().out and len(sent) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, NotRequired, TypedDict
 
 from ...host.programs import pulling
-from ...host.schedule.timers import ABOUT, ABOUT_TEXT, COMMITS, DRIFT, PROGRAM, PULL, SIGNERS, UNITS
+from ...host.schedule.timers import ABOUT, ABOUT_TEXT, CATALOGUE, COMMITS, DRIFT, PROGRAM, PULL, SIGNERS, UNITS
 from ...host.system import WRITTEN_BY
 from ...wire import installation
 from ..compile.inventory.inventory import HostVariables
@@ -71,6 +71,7 @@ class _Said(NamedTuple):
 
     schedule: str
     calendar: str
+    refresh: str
     spread: int
     timeout: int
     options: tuple[str, ...]
@@ -181,9 +182,27 @@ def _drift_files(said: _Said, here: Here, elsewhere: str, local: bool) -> dict[s
     failed = units.exec_start([launcher, "scheduled", "failed", "--", *options])
     what = "collecting what the hosts found" if word == "collect" else "correcting what has drifted on the hosts"
     return {
+        **_catalogue_files(said, [launcher, "scheduled", "catalog", "--", *options], checkout, account, environment),
         f"{UNITS}/{DRIFT}.service": units.drift_service(checkout, account, run, environment, said.times, hardening),
         f"{UNITS}/{DRIFT}-failed.service": units.failed_service(checkout, account, failed, environment, hardening),
         f"{UNITS}/{DRIFT}.timer": units.timer(what, said.times, fixed=False),
+    }
+
+
+def _catalogue_files(
+    said: _Said, command: Sequence[str], checkout: str, account: str, environment: Mapping[str, str]
+) -> dict[str, str]:
+    """The units that refresh the catalogue; none where nothing says when. They reach no host."""
+    if not said.refresh:
+        return {}
+    hardening = (units.NEVER if account == "root" else "") + (
+        units.SHUT_IN if needs_setgid(said.notify) else units.LOCKED_IN
+    )
+    run = units.exec_start(command)
+    what = "proposing what publishers' lists change in the catalogue"
+    return {
+        f"{UNITS}/{CATALOGUE}.service": units.catalogue_service(checkout, account, run, environment, hardening),
+        f"{UNITS}/{CATALOGUE}.timer": units.timer(what, said.times._replace(calendar=said.refresh), fixed=False),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ...host.schedule.timers import DRIFT, PROGRAM, PULL
+from ...host.schedule.timers import CATALOGUE, DRIFT, PROGRAM, PULL
 from ...host.system import WRITTEN_BY
 
 _COMMON = """\
@@ -122,6 +122,20 @@ def failed_service(checkout: str, account: str, command: str, environment: Mappi
 Description=Proscribe: report a scheduled run that failed
 
 {_service(f"{DRIFT}-failed", checkout, account, command, environment)}TimeoutStartSec=300
+{hardening}"""
+
+
+def catalogue_service(checkout: str, account: str, command: str, environment: Mapping[str, str], hardening: str) -> str:
+    """Fetches publishers' lists, and proposes what they change on a branch."""
+    return f"""\
+# {WRITTEN_BY}
+[Unit]
+Description=Proscribe: propose what publishers' lists change in the catalogue
+Documentation=file://{checkout.replace("%", "%%").replace(" ", "%%20")}/docs/how-to/refresh-the-catalogue.md
+Wants=network-online.target
+After=network-online.target
+
+{_service(CATALOGUE, checkout, account, command, environment)}TimeoutStartSec=3h
 {hardening}"""
 
 

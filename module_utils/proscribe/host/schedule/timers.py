@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from ...model.types.schedule import Runs
 
 DRIFT = "proscribe-drift"  # the controller's units
+CATALOGUE = "proscribe-catalogue"  # the controller's too, where it refreshes the catalogue
 PULL = "proscribe-pull"  # a host's own
 UNITS = "/etc/systemd/system"
+WANTED = f"{UNITS}/timers.target.wants"  # links to timers that are enabled
 STAMPS = "/var/lib/systemd/timers"  # when a persistent timer last fired
 PROGRAM = "/usr/libexec/proscribe/pull"
 COMMITS = "/usr/libexec/proscribe/commits.py"  # which it imports
@@ -30,7 +32,10 @@ ABOUT = f"{STATE}/about"
 RECORD = "/var/lib/proscribe/record.json"
 
 # All that a schedule can put on a machine: the file, and its mode.
-DRIFT_FILES = {f"{UNITS}/{DRIFT}{kind}": 0o644 for kind in (".service", ".timer", "-failed.service")}
+DRIFT_FILES = {
+    **{f"{UNITS}/{DRIFT}{kind}": 0o644 for kind in (".service", ".timer", "-failed.service")},
+    **{f"{UNITS}/{CATALOGUE}{kind}": 0o644 for kind in (".service", ".timer")},
+}
 PULL_FILES = {
     **{f"{UNITS}/{PULL}{kind}": 0o644 for kind in (".service", ".timer")},
     PROGRAM: 0o755,
@@ -66,18 +71,27 @@ def planned(
         texts[SETTINGS] = json.dumps({"": WRITTEN_BY, **settings}, indent=2, sort_keys=True) + "\n"
     actions = [_write(host, path, text, known[path]) for path, text in texts.items() if _text(host, path) != text]
     left_over = [path for path in known if path not in texts and host.stat(path)]
+    actions += [Action("stop", timer, partial(_stop, host, timer)) for timer in _timers(left_over)]
     actions += [_delete(host, path) for path in left_over]
+    actions += [_delete(host, stamp) for stamp in _stamps(host, _timers(left_over))]
     units = [action for action in actions if action.subject.startswith(UNITS)]
-    timer = f"{part}.timer"
     if units:
         actions.append(Action("load", "systemd's units", lambda: _systemctl(host, "daemon-reload")))
-    link = f"{UNITS}/timers.target.wants/{timer}"
-    if host.stat(link) is None:
-        actions.append(Action("enable", timer, lambda: _systemctl(host, "enable", "--quiet", timer)))
-    changed = any(action.subject == f"{UNITS}/{timer}" for action in units)
-    if changed or not _runs(host, timer):
-        actions.append(Action("start", timer, lambda: _systemctl(host, "restart", timer)))
+    for timer in _timers(texts):
+        if host.stat(f"{WANTED}/{timer}") is None:
+            actions.append(Action("enable", timer, partial(_systemctl, host, "enable", "--quiet", timer)))
+        changed = any(action.subject == f"{UNITS}/{timer}" for action in units)
+        if changed or not _runs(host, timer):
+            actions.append(Action("start", timer, partial(_systemctl, host, "restart", timer)))
     return Changes(actions)
+
+
+def _timers(paths: Iterable[str]) -> list[str]:
+    return [path[len(UNITS) + 1 :] for path in paths if path.startswith(UNITS) and path.endswith(".timer")]
+
+
+def _stamps(host: Host, timers: Iterable[str]) -> list[str]:
+    return [stamp for stamp in (f"{STAMPS}/stamp-{timer}" for timer in timers) if host.stat(stamp)]
 
 
 def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
@@ -88,15 +102,15 @@ def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
     for part in () if host.system == DARWIN else parts:  # it has no systemd, and so nothing of ours
         known = DRIFT_FILES if part == DRIFT else PULL_FILES
         there = [path for path in known if host.stat(path)]
-        timer = f"{part}.timer"
-        enabled = f"{UNITS}/timers.target.wants/{timer}"
-        if f"{UNITS}/{timer}" in there:
-            actions.append(Action("stop", timer, partial(_stop, host, timer)))
-            if part == PULL:
-                service = f"{PULL}.service"
-                actions.append(Action("stop", service, partial(_stop, host, service)))
-        elif host.stat(enabled):
-            there.append(enabled)
+        timers = _timers(known)
+        for timer in timers:
+            if f"{UNITS}/{timer}" in there:
+                actions.append(Action("stop", timer, partial(_stop, host, timer)))
+            elif host.stat(f"{WANTED}/{timer}"):
+                there.append(f"{WANTED}/{timer}")
+        if part == PULL and f"{UNITS}/{PULL}.timer" in there:
+            service = f"{PULL}.service"
+            actions.append(Action("stop", service, partial(_stop, host, service)))
         if part == PULL:
             there += [RECORD] if host.stat(RECORD) else []
             contents = [f"{STATE}/{name}" for name in host.list(STATE) if f"{STATE}/{name}" != ABOUT]
@@ -104,8 +118,7 @@ def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
         actions += [_delete(host, path) for path in there]
         if any(path.startswith(UNITS) for path in there):
             actions.append(Action("load", "systemd's units", lambda: _systemctl(host, "daemon-reload")))
-        stamp = f"{STAMPS}/stamp-{timer}"
-        actions += [_delete(host, stamp)] if host.stat(stamp) else []
+        actions += [_delete(host, stamp) for stamp in _stamps(host, timers)]
     return Changes(actions)
 
 

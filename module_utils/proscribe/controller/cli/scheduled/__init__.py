@@ -20,7 +20,7 @@ from ...compile.waivers.authority import read_register
 from ...policy_errors import PolicyErrors
 from ...report import request_news
 from ...report.history import HistoryError, open_history
-from ...report.notification import Notification, known, notification
+from ...report.notification import Notification, known, made, notification
 from ...report.storage import requests_file
 from ...report.storage.complete import read_records, read_report
 from ...report.text.command import Call
@@ -91,11 +91,15 @@ def refresh_catalogue(options: Sequence[str]) -> int:
     """Propose what publishers' lists change; no host is touched, so it takes no turns with runs. Raises Refused."""
     from . import catalogue  # with all its formats
 
-    notification, complete = catalogue.refresh(options)
-    if notification is None:
+    try:
+        notice, complete = catalogue.refresh(options)
+    except (Refused, PolicyErrors) as wrong:  # nobody reads the journal of a timer
+        lines = [*str(wrong).splitlines(), "", "No list was read, and the catalogue stays as it is."]
+        notice, complete = made("Proscribe: the catalogue was not refreshed", lines, refreshed=False), False
+    if notice is None:
         return 0
-    print(notification.subject, notification.text, sep="\n", flush=True)
-    sent = send(notification, options)
+    print(notice.subject, notice.text, sep="\n", flush=True)
+    sent = send(notice, options)
     return LIST_REFUSED if not complete else 0 if sent else NOT_SENT
 
 

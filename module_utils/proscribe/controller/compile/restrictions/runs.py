@@ -51,6 +51,12 @@ class Schedule:
         scheduled.read_calendar,
         "When scheduled runs start, in the syntax of systemd.time(7). One for all hosts.",
     )
+    schedule_refresh: str = variable(
+        "",
+        scheduled.read_calendar_or_none,
+        "When publishers' lists are fetched, and what they change in the catalogue is proposed on a branch of the "
+        "inventory's repository: weekly, in the syntax of systemd.time(7). Empty: never. One for all hosts.",
+    )
     schedule_spread: int = variable(  # seconds
         "30m",
         scheduled.read_spread,

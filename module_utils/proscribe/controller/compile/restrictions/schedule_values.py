@@ -31,6 +31,10 @@ read_calendar = _matching(
     r"(?! *\Z)[A-Za-z0-9 ,./:*~+_-]{1,100}",
     "a calendar event in the syntax of systemd.time(7): daily, or Mon..Fri *-*-* 02:30",
 )
+read_calendar_or_none = _matching(
+    r"(?:(?! *\Z)[A-Za-z0-9 ,./:*~+_-]{1,100})?",
+    "a calendar event in the syntax of systemd.time(7), such as weekly; or nothing",
+)
 # Nothing is the account that sets the schedule up.
 read_account = _matching(r"(?:[A-Za-z_][A-Za-z0-9_.-]{0,31})?", "the name of an account")
 read_directory = _matching(r"(?:/[^\x00-\x1f\x7f]*)?", "an absolute path such as /srv/proscribe")
