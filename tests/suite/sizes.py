@@ -50,6 +50,7 @@ _GROUP_POLICY = (f"{_CONTROLS}group_policy/*", "roles/group_policy/*", "module_u
 _POINTS = ("module_utils/proscribe/controller/enforcement_points/*",)
 _REPORT = ("module_utils/proscribe/controller/report/*", "callback_plugins/*")
 _CHANNELS = ("playbooks/notify.yml", "playbooks/tasks/notify/*")
+_REFRESH = ("module_utils/proscribe/controller/cli/catalog*", "module_utils/proscribe/controller/cli/scheduled/*")
 _SCHEDULE = (
     "module_utils/proscribe/controller/cli/scheduled/*",
     "module_utils/proscribe/controller/schedule/*",
@@ -189,6 +190,8 @@ TABLE = (
     Row("integration/test_roots.py", CHANGED, ("tests/roots.py", "tests/integration/machines.py")),
     # the documents, the collection, other people's repositories
     Row("integration/test_catalog_refresh.py", CHANGED, ("module_utils/proscribe/controller/cli/catalog*",)),
+    Row("integration/test_catalog_every_list.py", CHANGED, ("catalog/publishers.yml", *_REFRESH)),
+    Row("integration/test_catalog_scheduled.py", CHANGED, _REFRESH),
     Row("integration/test_collection.py", NIGHTLY, _COLLECTION),
     Row("integration/test_docs.py", NIGHTLY, _DOCUMENTS),
     Row("integration/test_policy_repository.py", CHANGED, ("examples/*",)),

@@ -193,8 +193,8 @@ def test_a_directory_that_is_not_committed_is_refused(place: Place) -> None:
 def test_its_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], complete: bool, sent: bool, code: int
 ) -> None:
-    notice = Notification("a subject", ("a line",), {})
-    monkeypatch.setattr(catalogue, "refresh", lambda _: (notice, complete))
+    message = Notification("a subject", ("a line",), {})
+    monkeypatch.setattr(catalogue, "refresh", lambda _: (message, complete))
     monkeypatch.setattr(scheduled, "send", lambda *_: sent)
     assert scheduled.run(argparse.Namespace(what="catalog", options=[])) == code
     assert capsys.readouterr().out == "a subject\na line\n\n"
@@ -211,6 +211,6 @@ def test_what_keeps_it_from_being_refreshed_is_reported(
         raise Refused("/srv/policy lies in no git repository")
 
     monkeypatch.setattr(catalogue, "refresh", refuses)
-    monkeypatch.setattr(scheduled, "send", lambda notice, _: not sent.append(notice))
+    monkeypatch.setattr(scheduled, "send", lambda message, _: not sent.append(message))
     assert scheduled.run(argparse.Namespace(what="catalog", options=[])) == 1
     assert "/srv/policy lies in no git repository" in capsys.readouterr().out and len(sent) == 1

@@ -21,7 +21,7 @@ DRIFT = "proscribe-drift"  # the controller's units
 CATALOGUE = "proscribe-catalogue"  # the controller's too, where it refreshes the catalogue
 PULL = "proscribe-pull"  # a host's own
 UNITS = "/etc/systemd/system"
-WANTED = f"{UNITS}/timers.target.wants"  # links to timers that are enabled
+ENABLED = f"{UNITS}/timers.target.wants"  # links to timers that are enabled
 STAMPS = "/var/lib/systemd/timers"  # when a persistent timer last fired
 PROGRAM = "/usr/libexec/proscribe/pull"
 COMMITS = "/usr/libexec/proscribe/commits.py"  # which it imports
@@ -78,7 +78,7 @@ def planned(
     if units:
         actions.append(Action("load", "systemd's units", lambda: _systemctl(host, "daemon-reload")))
     for timer in _timers(texts):
-        if host.stat(f"{WANTED}/{timer}") is None:
+        if host.stat(f"{ENABLED}/{timer}") is None:
             actions.append(Action("enable", timer, partial(_systemctl, host, "enable", "--quiet", timer)))
         changed = any(action.subject == f"{UNITS}/{timer}" for action in units)
         if changed or not _runs(host, timer):
@@ -106,8 +106,8 @@ def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
         for timer in timers:
             if f"{UNITS}/{timer}" in there:
                 actions.append(Action("stop", timer, partial(_stop, host, timer)))
-            elif host.stat(f"{WANTED}/{timer}"):
-                there.append(f"{WANTED}/{timer}")
+            elif host.stat(f"{ENABLED}/{timer}"):
+                there.append(f"{ENABLED}/{timer}")
         if part == PULL and f"{UNITS}/{PULL}.timer" in there:
             service = f"{PULL}.service"
             actions.append(Action("stop", service, partial(_stop, host, service)))

@@ -75,11 +75,11 @@ def of_domains(believed: Believed, chosen: Chosen, directory: Path) -> Change:
 def of_networks(lists: Sequence[Believed], chosen: Chosen, directory: Path) -> Change:
     """The networks of an entry: those of a list, or (`adds: false`) those that lists still cover."""
     service = chosen.service(lists[0].publisher.of)
-    wanted = lists[0].values if lists[0].publisher.adds else _covered(service.networks, lists)
-    if set(merged(wanted)) == set(merged(service.networks)):
-        wanted = list(service.networks)
-    path, text = _entry(service, "networks", wanted, lists, directory)
-    return Change(path, *_difference(service.networks, wanted), {path: text}, len(service.networks))
+    desired = lists[0].values if lists[0].publisher.adds else _covered(service.networks, lists)
+    if set(merged(desired)) == set(merged(service.networks)):
+        desired = list(service.networks)
+    path, text = _entry(service, "networks", desired, lists, directory)
+    return Change(path, *_difference(service.networks, desired), {path: text}, len(service.networks))
 
 
 def _covered(networks: Sequence[str], lists: Sequence[Believed]) -> list[str]:
@@ -102,7 +102,7 @@ def _subnet(value: str, over: str) -> bool:
 
 
 def _entry(
-    service: Service, key: str, wanted: Sequence[str], lists: Sequence[Believed], directory: Path
+    service: Service, key: str, desired: Sequence[str], lists: Sequence[Believed], directory: Path
 ) -> tuple[Path, str]:
     """The file of an entry, or of its amendment in that directory, with the values that the entry is to have."""
     now: tuple[str, ...] = getattr(service, key)
@@ -112,13 +112,13 @@ def _entry(
         data = data_of(text)
         own = _texts(data, key)
         brought = set(now) - set(own)  # by amendments, which are in other files
-        new = [value for value in wanted if value not in brought]
-        changes: dict[str, Value] = {key: new} if set(wanted) != set(now) and new != own else {}
+        new = [value for value in desired if value not in brought]
+        changes: dict[str, Value] = {key: new} if set(desired) != set(now) and new != own else {}
     else:
         path = directory / AMENDS / path.name
         text = path.read_text(encoding="utf-8") if path.exists() else _AMENDMENT.format(id=service.id)
         data = data_of(text)
-        changes = _amended(data, key, *_difference(now, wanted), _texts(service.unverified, key))
+        changes = _amended(data, key, *_difference(now, desired), _texts(service.unverified, key))
     return path, edited(text, {**changes, **_dates(data, _DATES[key], lists)})
 
 

@@ -13,6 +13,7 @@ import yaml
 
 _KEY = re.compile(r"[a-z_]+:")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]*(?<!:)")
+_OTHER = re.compile(r"[0-9][0-9.]*(?:e[0-9]+)?|true|false|yes|no|on|off|y|n|null", re.IGNORECASE)  # no text for YAML
 FORM = "its form cannot be edited by a program; write the change by hand"
 # What a key gets: a text, a list of texts or mappings, or a mapping; an empty one takes the key away.
 Value = str | Sequence[object] | Mapping[str, object]
@@ -78,7 +79,8 @@ def _block(key: str, value: object, indent: str) -> Iterator[str]:
 
 
 def _scalar(text: str) -> str:
-    return text if _PLAIN.fullmatch(text) else "'" + text.replace("'", "''") + "'"
+    plain = _PLAIN.fullmatch(text) and not _OTHER.fullmatch(text)
+    return text if plain else "'" + text.replace("'", "''") + "'"
 
 
 def data_of(text: str) -> dict[str, object]:

@@ -92,14 +92,14 @@ def refresh_catalogue(options: Sequence[str]) -> int:
     from . import catalogue  # with all its formats
 
     try:
-        notice, complete = catalogue.refresh(options)
+        message, complete = catalogue.refresh(options)
     except (Refused, PolicyErrors) as wrong:  # nobody reads the journal of a timer
         lines = [*str(wrong).splitlines(), "", "No list was read, and the catalogue stays as it is."]
-        notice, complete = made("Proscribe: the catalogue was not refreshed", lines, refreshed=False), False
-    if notice is None:
+        message, complete = made("Proscribe: the catalogue was not refreshed", lines, refreshed=False), False
+    if message is None:
         return 0
-    print(notice.subject, notice.text, sep="\n", flush=True)
-    sent = send(notice, options)
+    print(message.subject, message.text, sep="\n", flush=True)
+    sent = send(message, options)
     return LIST_REFUSED if not complete else 0 if sent else NOT_SENT
 
 

@@ -115,9 +115,9 @@ def _placed(outcome: Outcome, copy: Path) -> Outcome:
 
 def _lines(outcomes: Sequence[Outcome]) -> list[str]:
     """What came of the lists: what changed and was refused line by line, of the rest the number."""
-    told = [one for one in outcomes if one.change is None or one.change.added or one.change.removed]
-    rest = len(outcomes) - len(told)
-    lines = [line for one in told for line in described(one)]
+    news = [one for one in outcomes if one.change is None or one.change.added or one.change.removed]
+    rest = len(outcomes) - len(news)
+    lines = [line for one in news for line in described(one)]
     return [*lines, f"{counted(rest, 'list')} unchanged: only the days of checking are new"] if rest else lines
 
 

@@ -20,6 +20,7 @@ _NUMBER = Text(grammar.matching(r"[0-9]{1,6}", "a number, 0 to 999999"))
 
 
 def _until(text: str) -> str:
+    """A day of the calendar (ISO 8601), at most a year after `day`."""
     try:
         datetime.date.fromisoformat(text)
     except ValueError:
