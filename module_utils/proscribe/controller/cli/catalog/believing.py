@@ -1,7 +1,7 @@
 """Whether a publisher's list is believed: its form, its size, its values, what nobody may block, how much it changes.
 
-A single publisher's list is believed as a whole or not at all. In an agreement each list only has a say. What is no name
-there, or carries what others stand on, is left out and counted.
+A single publisher's list is believed as a whole or not at all. In an agreement each list only has a say. What is no
+name there, or carries what others stand on, is left out and counted.
 """
 
 from __future__ import annotations
