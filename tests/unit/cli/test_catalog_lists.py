@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.cli.catalog.believing import SMALL
+from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched, once
 from proscribe.controller.cli.catalog.formats import Unreadable, network
-from proscribe.controller.cli.catalog.publishers import FORMATS
+from proscribe.controller.cli.catalog.publishers import FORMATS, Publisher
 from proscribe.controller.cli.catalog.refreshing import MOST_SHOWN, _share
 
 ENTRY = """\
@@ -244,6 +245,27 @@ def test_what_the_catalogue_does_not_load_with_is_taken_back(refresh: Refresh, c
     code, printed = refresh("names", ["new.example", "owl.example"])
     assert code == 1 and "would not load" in printed[0]
     assert {path: path.read_text() for path in catalog.rglob("*.*")} == before
+
+
+@pytest.mark.parametrize("found", [Fetched("a", datetime.date(2026, 1, 1)), None])
+def test_an_address_of_several_lists_is_fetched_once_whatever_comes_of_it(found: Fetched | None) -> None:
+    asked: list[str] = []
+
+    def fetched(publisher: Publisher) -> Fetched:
+        asked.append(publisher.id)
+        if found is None:
+            raise NotFetched("not there")
+        return found
+
+    fetch = once(fetched)
+    for id_, url in (("one", "https://a.example/x"), ("two", "https://a.example/x"), ("three", "https://a.example/y")):
+        publisher = Publisher(id_, url, "lines", "feed", "birds", "birds", 1)
+        if found is None:
+            with pytest.raises(NotFetched, match="not there"):
+                fetch(publisher)
+        else:
+            assert fetch(publisher) == found
+    assert asked == ["one", "three"]
 
 
 @pytest.mark.parametrize(("ago", "day"), [(-10, 0), (10, 10)])

@@ -9,6 +9,7 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from email.message import Message
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -35,6 +36,27 @@ class Fetched(NamedTuple):
     day: datetime.date
     sha256: str = ""
     version: str = ""  # as the server names it, with what the name is of
+
+
+Fetch = Callable[[Publisher], Fetched]
+
+
+def once(fetched: Fetch) -> Fetch:
+    """Fetches each address once, whatever came of it: several lists may be parts of one."""
+    seen: dict[str, Fetched | NotFetched] = {}
+
+    def fetch_or_know(publisher: Publisher) -> Fetched:
+        if publisher.url not in seen:
+            try:
+                seen[publisher.url] = fetched(publisher)
+            except NotFetched as error:
+                seen[publisher.url] = error
+        found = seen[publisher.url]
+        if isinstance(found, NotFetched):
+            raise found
+        return found
+
+    return fetch_or_know
 
 
 class _OnlyHttps(urllib.request.HTTPRedirectHandler):

@@ -7,7 +7,8 @@ taken as it is: nobody knows how much of it may change. Of later ones no more ma
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,14 +20,13 @@ from .believing import Believed, read, require_bounded, require_guarded
 from .changing import Change, of_domains, of_list, of_networks
 from .chosen import Chosen
 from .editing import NotEdited
-from .fetching import Fetched, NotFetched, fetch, from_folder
+from .fetching import Fetch, NotFetched, fetch, from_folder, once
 from .files import require_own, write
 from .formats import Unreadable
 from .publishers import Publisher, all_publishers
 
 FOUND_WRONG = 1
 MOST_SHOWN = 10  # values of a change
-Fetch = Callable[[Publisher], Fetched]
 
 
 class Job(NamedTuple):
@@ -88,9 +88,7 @@ def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
             require_own(job.directory)
     folder = Path(arguments.folder) if arguments.folder else None
 
-    def fetched(publisher: Publisher) -> Fetched:
-        return from_folder(publisher, folder) if folder else fetch(publisher, arguments.ca_file)
-
+    fetched = partial(from_folder, folder=folder) if folder else once(partial(fetch, ca_file=arguments.ca_file))
     wrong = 0
     for outcome in refreshed(jobs, chosen, fetched, arguments.max_change, arguments.dry_run):
         wrong += bool(outcome.refused)
@@ -133,17 +131,11 @@ def _job(publishers: list[Publisher], agreements: set[str], into: Path | None) -
 def refreshed(
     jobs: Iterable[Job], chosen: Chosen, fetched: Fetch, most: int, dry_run: bool = False
 ) -> Iterator[Outcome]:
-    """Do some jobs, and say what came of each. An address that several lists have is fetched once."""
-    seen: dict[str, Fetched] = {}
-
-    def once(publisher: Publisher) -> Fetched:
-        found = seen[publisher.url] = seen.get(publisher.url) or fetched(publisher)
-        return found
-
+    """Do some jobs, and say what came of each."""
     files = _Files(chosen)
     for job in jobs:
         try:
-            change = changed(job, files.chosen, once, most)  # a list before it may be of the same entry
+            change = changed(job, files.chosen, fetched, most)  # a list before it may be of the same entry
             if not dry_run:
                 files.take(change)
         except (NotFetched, Unreadable, NotEdited) as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ...compile.catalogue.loading import load
@@ -18,8 +18,7 @@ from ...report.notification import Notification, made
 from ...report.text.wording import counted
 from .. import Refused, inventory
 from ..catalog.chosen import Chosen
-from ..catalog.fetching import Fetched, fetch
-from ..catalog.publishers import Publisher
+from ..catalog.fetching import Fetch, fetch, once
 from ..catalog.refreshing import Outcome, chosen_jobs, described, refreshed
 from ..diff.revision import Repository, repository_of
 from . import proposing
@@ -27,13 +26,13 @@ from .sending import inventory_arguments
 
 BRANCH = "proscribe/catalogue-"
 MOST_CHANGE = 25  # percent of a list, as `catalog refresh` has it
-Fetch = Callable[[Publisher], Fetched]
 
 
 def refresh(options: Sequence[str], fetched: Fetch = fetch) -> tuple[Notification | None, bool]:
     """Refresh the catalogue of an inventory; what there is to report (None: nothing), and if all lists were taken.
     Raises Refused, PolicyErrors.
     """
+    fetched = once(fetched)
     repository, folders = _folders(options)
     base = proposing.newest(repository.top)
     with tempfile.TemporaryDirectory(prefix="proscribe-catalogue-") as place:
