@@ -61,6 +61,16 @@ def test_the_catalogue_is_refreshed_where_the_inventory_says_when(schedule):
     assert f"ExecStart={command} " in service and "\nNoNewPrivileges=yes\n" in service and "\nUser=ops\n" in service
 
 
+@pytest.mark.parametrize(
+    ("source", "written"),
+    [("/srv/proscribe/inventory/prod", "/srv/proscribe/inventory/prod"), ("/srv/policy/hosts.yml", "/srv/policy")],
+)
+def test_a_refresh_writes_where_the_inventory_is(source, written):
+    here = HERE._replace(inventory=[source])
+    assert planned(here)["drift"]["runs"]["writes"] == ["/r 1"]
+    assert planned(here, schedule_refresh="weekly")["drift"]["runs"]["writes"] == ["/r 1", written]
+
+
 def test_nothing_refreshes_the_catalogue_without_a_schedule():
     assert planned(schedule="awx", schedule_refresh="weekly")["drift"]["files"] == {}
     with pytest.raises(PolicyErrors, match="such as weekly; or nothing"):

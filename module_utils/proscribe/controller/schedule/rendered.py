@@ -144,11 +144,14 @@ def _drift_runs(said: _Said, here: Here, elsewhere: str, policy: Sequence[str]) 
     named += [*here.inventory, *policy, *_files_in(said.options)]
     paths = [checkout, *(_moved(path, here.project, checkout) for path in named if path.startswith("/"))]
     reports = "" if elsewhere else here.environment.get(ENVIRONMENT, "")
+    # A refresh makes a branch in the repository that the inventory is in.
+    sources = [Path(_moved(source, here.project, checkout)) for source in here.inventory[:1] if said.refresh]
+    repository = [str(one.parent if one.suffix else one) for one in sources]
     return {
         "account": said.account or here.account,
         "paths": list(dict.fromkeys(paths)),
         "starts": [f"{checkout}/proscribe"],
-        "writes": [reports] if reports else [],
+        "writes": [*([reports] if reports else []), *repository],
     }
 
 
