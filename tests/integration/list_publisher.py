@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import json
 import ssl
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+NAMES = [f"bird{number:03}.example" for number in range(100)]
+PUBLISHED: dict[str, str] = {
+    "nets": "# ours\n8.8.4.0/24\n8.8.8.0/24\n",
+    "geo": "# prefix,country\n8.8.4.0/24,US,,,\n8.8.8.0/24,US,,,\n",
+    "goog": json.dumps({"syncToken": "1", "prefixes": [{"ipv4Prefix": "8.8.4.0/24"}, {"ipv4Prefix": "8.8.8.0/24"}]}),
+    "tor": json.dumps({"relays": [{"or_addresses": ["8.8.4.4:9001", "[2001:4860::1]:9001"]}, {"or_addresses": []}]}),
+    "birds": "\n".join(NAMES) + "\n",
+    "hosts": "".join(f"0.0.0.0 {name}  # a bird\n" for name in NAMES),
+    "adguard": json.dumps({"blocked_services": [{"id": "parrot", "rules": ["||parrot.example^", "||cdn.example^"]}]}),
+    "ripe": json.dumps({"status": "ok", "data": {"prefixes": [{"prefix": "8.8.0.0/16", "timelines": []}]}}),
+    "gateways": json.dumps([f"https://{name}" for name in NAMES]),
+    "flock1": "\n".join(NAMES[:60]) + "\n",
+    "flock2": "".join(f"0.0.0.0 {name}\n" for name in NAMES[:60]),
+    "v2fly": "include:others\ndomain:parrot.example\nfull:toys.example @ads\nregexp:^x$\n",
+}
 
 
 class Publisher(http.server.ThreadingHTTPServer):

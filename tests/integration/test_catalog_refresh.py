@@ -5,22 +5,20 @@ The publisher speaks real https with a certificate of its own authority. Its ans
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import gzip
 import hashlib
 import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from list_publisher import Publisher, Requests, certificate, published
+from hostile_lists import HOSTILE
+from list_publisher import NAMES, PUBLISHED, Publisher, Requests, certificate, published
 from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.cli.catalog import fetching
 
@@ -53,7 +51,6 @@ sources:
 """
 FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
 AGREEING = FEED.replace("id: birds", "id: flocks").replace("checked:", "agreement: '2'\nchecked:")
-NAMES = [f"bird{number:03}.example" for number in range(100)]
 PUBLISHERS = [
     ("nets", "lines", "networks", "parrot", 2),
     ("geo", "first_column", "networks", "parrot", 1),
@@ -70,20 +67,6 @@ PUBLISHERS = [
 ]
 MORE = {"ripe": ", adds: 'false'"}
 UNCHANGED = {"flock1": "flocks", "flock2": "flocks"}  # a list of an agreement: its feed
-PUBLISHED: dict[str, str] = {
-    "nets": "# ours\n8.8.4.0/24\n8.8.8.0/24\n",
-    "geo": "# prefix,country\n8.8.4.0/24,US,,,\n8.8.8.0/24,US,,,\n",
-    "goog": json.dumps({"syncToken": "1", "prefixes": [{"ipv4Prefix": "8.8.4.0/24"}, {"ipv4Prefix": "8.8.8.0/24"}]}),
-    "tor": json.dumps({"relays": [{"or_addresses": ["8.8.4.4:9001", "[2001:4860::1]:9001"]}, {"or_addresses": []}]}),
-    "birds": "\n".join(NAMES) + "\n",
-    "hosts": "".join(f"0.0.0.0 {name}  # a bird\n" for name in NAMES),
-    "adguard": json.dumps({"blocked_services": [{"id": "parrot", "rules": ["||parrot.example^", "||cdn.example^"]}]}),
-    "ripe": json.dumps({"status": "ok", "data": {"prefixes": [{"prefix": "8.8.0.0/16", "timelines": []}]}}),
-    "gateways": json.dumps([f"https://{name}" for name in NAMES]),
-    "flock1": "\n".join(NAMES[:60]) + "\n",
-    "flock2": "".join(f"0.0.0.0 {name}\n" for name in NAMES[:60]),
-    "v2fly": "include:others\ndomain:parrot.example\nfull:toys.example @ads\nregexp:^x$\n",
-}
 
 
 @pytest.fixture(scope="module")
@@ -247,55 +230,6 @@ def test_a_dry_run_prints_and_writes_nothing(refresh: Any, catalog: Path, publis
     assert "1 new, 1 gone" in refresh("nets", "--dry-run")[1] and content(catalog) == before
 
 
-def cut_short(request: Requests) -> None:
-    request.send_response(200)
-    request.send_header("Content-Length", "4000")
-    request.end_headers()
-    request.wfile.write(PUBLISHED["birds"].encode()[:1500])
-
-
-def without_end(request: Requests) -> None:
-    request.send_response(200)
-    request.end_headers()
-    try:
-        while True:
-            request.wfile.write(b"bird000.example\n" * 4096)
-    except OSError:
-        pass
-
-
-def redirect(request: Requests, location: str) -> None:
-    request.send_response(302)
-    request.send_header("Location", location)
-    request.end_headers()
-
-
-def in_a_circle(request: Requests) -> None:
-    redirect(request, f"https://127.0.0.1:{request.server.server_port}{request.path}")
-
-
-def to(location: str) -> Callable[[Requests], None]:
-    return lambda request: redirect(request, location)
-
-
-def compressed(request: Requests) -> None:
-    content = gzip.compress(bytes(64 << 20))
-    request.send_response(200)
-    request.send_header("Content-Encoding", "gzip")
-    request.send_header("Content-Length", str(len(content)))
-    request.end_headers()
-    request.wfile.write(content)
-
-
-def drips(request: Requests, head: bytes) -> None:
-    """Never silent, and never at an end."""
-    with contextlib.suppress(OSError):
-        request.wfile.write(b"HTTP/1.1 200 OK\r\n" + head)
-        while True:
-            request.wfile.write(b"b")
-            time.sleep(0.05)
-
-
 def test_a_redirection_to_https_is_followed(refresh: Any, publisher: Publisher) -> None:
     def moved(request: Requests) -> None:
         request.send_response(302)
@@ -304,62 +238,6 @@ def test_a_redirection_to_https_is_followed(refresh: Any, publisher: Publisher) 
 
     publisher.answers |= {"birds": moved, "elsewhere": PUBLISHED["birds"]}
     assert refresh("birds") == (0, "birds: unchanged\n")
-
-
-NAMED = "\n".join(NAMES)
-HOSTILE = {
-    "cut short": ("birds", cut_short, "could not be fetched|ended after"),
-    "without an end": ("birds", without_end, "larger than"),
-    "drips a list": ("birds", lambda request: drips(request, b"\r\n"), "took longer than 2 seconds"),
-    "drips a header": ("birds", lambda request: drips(request, b"x-"), "took longer than 2 seconds"),
-    "a file": ("birds", to("file:///etc/passwd"), "not allowed"),
-    "no address": ("birds", to("https://[::1"), "could not be fetched"),
-    "a circle": ("birds", in_a_circle, "could not be fetched"),
-    "a little that becomes much": ("birds", compressed, "is not UTF-8"),
-    "a name that is a rule": ("birds", "\n".join([*NAMES, "x.example^$important"]), "expected a host name"),
-    "a name that is YAML": ("v2fly", "parrot.example\nfull:x.example: [a]\n", "expected a host name"),
-    "too many": ("birds", "".join(f"x{number}.example\n" for number in range(100_001)), "more than 100,000 values"),
-    "not there": ("birds", None, "404"),
-    "elsewhere": ("birds", to("http://127.0.0.1/birds"), "not https"),
-    "nothing": ("birds", "", "0 values, expected at least 50"),
-    "the first half": ("birds", "\n".join(NAMES[:49]), "49 values, expected at least 50"),
-    "each twice": ("birds", f"{NAMED}\n{NAMED}", "each of its 100 values twice or more"),
-    "much of it gone": ("birds", "\n".join(NAMES[:60]), "40 values are gone, 40 % of 100"),
-    "much that is new": ("birds", "\n".join(NAMES + [f"wren{n}.example" for n in range(40)]), "40 values are new"),
-    "a page": ("birds", "<html>\n" * 100, "found '<html>', expected a host name"),
-    "no text": ("birds", b"\xff\xfe" * 100, "is not UTF-8"),
-    "a terminal's orders": ("birds", "\n".join([*NAMES, "\x1b[2Jx.example"]), "expected a host name"),
-    "what others stand on": ("birds", "\n".join([*NAMES, "google.com"]), "it carries search"),
-    "a top level": ("birds", "\n".join([*NAMES, "com"]), "expected a host name"),
-    "a long line": ("birds", "\n".join([*NAMES, "x" * 100_000]), "at most 256 characters"),
-    "the whole of it": ("nets", "8.8.4.0/24\n0.0.0.0/0\n", "at least /12"),
-    "ours": ("nets", "8.8.4.0/24\n10.0.0.0/8\n", "expected a network of"),
-    "no JSON": ("goog", "{", "no JSON"),
-    "deep": ("goog", "[" * 200_000, "no JSON"),
-    "other JSON": ("goog", '{"prefixes": 5}', "it has no list 'prefixes'"),
-    "another prefix": ("goog", '{"prefixes": [{"ipv4Prefix": 5}]}', "has none of ipv4Prefix"),
-    "no relays": ("tor", '{"relays": [{"or_addresses": [5]}]}', "no text"),
-    "not ours": ("adguard", '{"blocked_services": [{"id": "x", "rules": []}]}', "no service 'parrot'"),
-    "a list of the agreement is a page": ("flock2", "<html> <p>\n" * 100, "flock2: 100 of its 100 values are no names"),
-    "a list of the agreement is half": ("flock1", NAMED[:700], "flock1: it has 44 values, expected at least 50"),
-    "a list of the agreement is not there": ("flock1", None, "flock1: it could not be fetched"),
-    "a list of the agreement has each twice": ("flock1", f"{NAMED}\n{NAMED}", "flock1: it has each of its 100 values"),
-    "no status": ("ripe", '{"data": {"prefixes": []}}', "no list data.prefixes with status ok"),
-    "others' networks": (
-        "ripe",
-        json.dumps({"status": "ok", "data": {"prefixes": [{"prefix": "9.9.9.0/24"}]}}),
-        "none",
-    ),
-    "everything": (
-        "ripe",
-        json.dumps({"status": "ok", "data": {"prefixes": [{"prefix": "0.0.0.0/0"}]}}),
-        "at least /8",
-    ),
-    "no list": ("gateways", "{}", "it is no list"),
-    "an address of another kind": ("gateways", '["file:///etc/passwd"]', "no address with https"),
-    "what nobody may block": ("birds", f"{NAMED}\ngov.example", "www.gov.example of known_good.txt"),
-    "another form": ("v2fly", "parrot.example\nexec:rm\n", "begins with 'exec'"),
-}
 
 
 LATER = ("much of it gone", "much that is new")  # the first list of a publisher is taken as it is

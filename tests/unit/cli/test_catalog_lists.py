@@ -195,6 +195,21 @@ def test_the_first_list_of_a_publisher_is_taken_as_it_is_and_the_next_one_is_not
     assert listed == "\n".join(["# what sings", *sorted(MORE + OTHERS), ""])
 
 
+def test_a_list_that_is_older_than_the_last_one_is_refused(refresh: Refresh, catalog: Path) -> None:
+    assert refresh("birds", NAMES)[0] == 0
+    before = (catalog / "feeds/birds.yml").read_text()
+    code, printed = refresh("birds", MORE, day=1_789_000_000)
+    assert code == 1 and "it is of 2026-09-10, expected one that is not older" in " ".join(" ".join(printed).split())
+    assert (catalog / "feeds/birds.yml").read_text() == before
+
+
+def test_an_older_list_of_another_publisher_turns_no_day_back(refresh: Refresh, catalog: Path) -> None:
+    entry = catalog / "instant_messaging/parrot.yml"
+    entry.write_text(entry.read_text().replace("checked: 2026-01-02", "checked: 2026-11-20"))
+    assert refresh("names", ["new.example"])[0] == 0
+    assert "\nchecked: 2026-11-20\n" in entry.read_text() and "    day: 2026-09-21\n" in entry.read_text()
+
+
 @pytest.mark.parametrize(
     ("values", "words", "taken"),
     [

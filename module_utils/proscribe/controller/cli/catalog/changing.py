@@ -152,7 +152,8 @@ def _dates(data: Mapping[str, object], key: str, lists: Sequence[Believed]) -> d
         raise NotEdited(FORM)
     for one in (*compared, *(believed.record for believed in lists)):
         records[one["with"]] = one
-    return {key: min(one.fetched.day for one in lists).isoformat(), "compared": list(records.values())}
+    day = max(str(data.get(key, "")), min(one.fetched.day for one in lists).isoformat())  # another list may be newer
+    return {key: day, "compared": list(records.values())}
 
 
 def _difference(before: Iterable[str], after: Iterable[str]) -> tuple[list[str], list[str]]:

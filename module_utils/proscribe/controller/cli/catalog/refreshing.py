@@ -157,27 +157,34 @@ def changed(job: Job, chosen: Chosen, fetched: Fetch, most: int) -> Change:
         what = "feed" if first.into == "feed" else "service"
         raise Unreadable(f"the catalogue has no {what} {first.of!r}{close_to(first.of, known)}")
     feed = feeds[first.of] if first.into == "feed" else None
-    lists = [_believed(one, job, chosen, fetched) for one in job.publishers]
+    days = {one["with"]: one["day"] for one in (feed.compared if feed else services[first.of].compared)}
+    lists = [_believed(one, job, chosen, fetched, days.get(one.id, "")) for one in job.publishers]
     if feed and feed.agreement:
         return of_agreement(feed, lists, chosen, job.directory, most)
     if feed:
-        change, compared = of_list(feed, lists[0], job.directory), feed.compared
+        change = of_list(feed, lists[0], job.directory)
+    elif first.into == "networks":
+        change = of_networks(lists, chosen, job.directory)
     else:
-        of_entry = of_networks(lists, chosen, job.directory) if first.into == "networks" else None
-        change = of_entry or of_domains(lists[0], chosen, job.directory)
-        compared = services[first.of].compared
-    if all(one.publisher.id in {record["with"] for record in compared} for one in lists):
+        change = of_domains(lists[0], chosen, job.directory)
+    if all(one.id in days for one in job.publishers):
         require_bounded(change.before, len(change.added), len(change.removed), most)
     return change
 
 
-def _believed(publisher: Publisher, job: Job, chosen: Chosen, fetched: Fetch) -> Believed:
-    """A list of a job. Raises NotFetched, Unreadable, which name the list where the job has several."""
+def _believed(publisher: Publisher, job: Job, chosen: Chosen, fetched: Fetch, newest: str) -> Believed:
+    """A list of a job; `newest` is the day of the last one. Raises NotFetched, Unreadable.
+
+    An error names the list where the job has several.
+    """
     feed = chosen.catalogue.feeds[publisher.of] if publisher.into == "feed" else None
     kind = feed.kind if feed else publisher.into
     agreeing = bool(feed and feed.agreement)
     try:
-        believed = read(publisher, fetched(publisher), kind, agreeing)
+        found = fetched(publisher)
+        if found.day.isoformat() < newest:
+            raise Unreadable(f"it is of {found.day}, expected one that is not older than that of {newest}")
+        believed = read(publisher, found, kind, agreeing)
         if not agreeing and publisher.adds:
             require_guarded(believed, kind, feed.service if feed else publisher.of, chosen)
     except (NotFetched, Unreadable) as error:
