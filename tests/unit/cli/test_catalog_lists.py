@@ -264,10 +264,10 @@ def test_what_the_catalogue_does_not_load_with_is_taken_back(refresh: Refresh, c
 
 @pytest.mark.parametrize("found", [Fetched("a", datetime.date(2026, 1, 1)), None])
 def test_an_address_of_several_lists_is_fetched_once_whatever_comes_of_it(found: Fetched | None) -> None:
-    asked: list[str] = []
+    reached: list[str] = []
 
     def fetched(publisher: Publisher) -> Fetched:
-        asked.append(publisher.id)
+        reached.append(publisher.id)
         if found is None:
             raise NotFetched("not there")
         return found
@@ -280,7 +280,7 @@ def test_an_address_of_several_lists_is_fetched_once_whatever_comes_of_it(found:
                 fetch(publisher)
         else:
             assert fetch(publisher) == found
-    assert asked == ["one", "three"]
+    assert reached == ["one", "three"]
 
 
 @pytest.mark.parametrize(("ago", "day"), [(-10, 0), (10, 10)])
