@@ -57,7 +57,7 @@ class Lines:
         at = next((number for number in range(line, line - ABOVE, -1) if by_line.get(number)), 0)
         named = [name.rpartition("|")[0] for name in by_line.get(at, ())]
         tests = [name if self._same(name.partition("::")[0]) else name.partition("::")[0] for name in named if name]
-        return list(dict.fromkeys(test for test in tests if (self._project / test.partition("::")[0]).is_file()))
+        return sorted({test for test in tests if (self._project / test.partition("::")[0]).is_file()})
 
     @functools.cache  # noqa: B019 - one object for a run
     def _same(self, file: str) -> bool:

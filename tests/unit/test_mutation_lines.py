@@ -37,7 +37,7 @@ def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_line_has_the_tests_that_ran_it_or_the_line_where_its_statement_begins(noted: Path) -> None:
     known = lines.Lines(noted)
-    assert known.tests(MODULE, 2) == known.tests(MODULE, 4) == [f"{NEAR}::test_a[1]", f"{FAR}::test_b"]
+    assert known.tests(MODULE, 2) == known.tests(MODULE, 4) == [f"{FAR}::test_b", f"{NEAR}::test_a[1]"]
     assert known.tests(MODULE, 5) == [f"{NEAR}::test_a[1]"]
     assert known.tests(MODULE, 1) == []  # what an import runs
 

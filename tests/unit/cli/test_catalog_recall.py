@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 from proscribe.controller.cli import command_line as launcher
-from proscribe.controller.cli.catalog import recall_reading
 from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched
 from proscribe.controller.cli.catalog.publishers import Publisher
+from proscribe.controller.cli.catalog.recall import reading
 
 ENTRY = """\
 ---
@@ -187,14 +187,14 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 def _sparse(path: Path) -> None:
     with path.open("wb") as stream:
-        stream.truncate(recall_reading.LARGEST + 1)
+        stream.truncate(reading.LARGEST + 1)
 
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_list_that_cannot_be_read_is_named_and_measures_nothing(
     call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    monkeypatch.setattr(recall_reading, "MOST_NAMES", 100)
+    monkeypatch.setattr(reading, "MOST_NAMES", 100)
     make, why = HOSTILE[case]
     (folder / "second/list").unlink()
     make(folder / "second/list")
@@ -238,7 +238,7 @@ def test_a_list_in_several_files(
     files: dict[str, str],
     found: int | str,
 ) -> None:
-    monkeypatch.setattr(recall_reading, "MOST_FILES", 5)
+    monkeypatch.setattr(reading, "MOST_FILES", 5)
     more_rows(catalog, V2FLY)
     (folder / "third/data").mkdir(parents=True)
     for name, text in files.items():
@@ -338,7 +338,7 @@ def test_fetched_lists_are_written_into_the_folder(
             raise NotFetched("it could not be fetched: 404")
         return Fetched(published[publisher.url], datetime.date(2026, 1, 2))
 
-    monkeypatch.setattr(recall_reading, "fetch", fetch)
+    monkeypatch.setattr(reading, "fetch", fetch)
     for id_ in ("third", "fourth", "fifth"):
         more_rows(catalog, V2FLY.replace("third", id_).replace("least", f"url: 'https://x.example/{id_}/', least"))
     new = tmp_path / "new"

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controller.cli.catalog import recall_measure
-from proscribe.controller.cli.catalog.recall_measure import Popular, Share, measure, popular_names
-from proscribe.controller.cli.catalog.recall_sources import Source
-from proscribe.controller.cli.catalog.recall_standing import MISSING, Standing
+from proscribe.controller.cli.catalog.recall.measure import LEAST, Popular, Share, measure, popular_names
+from proscribe.controller.cli.catalog.recall.sources import Source
+from proscribe.controller.cli.catalog.recall.standing import MISSING, Standing
 
 NOBODY = Popular({}, frozenset(), ())
 
@@ -71,7 +70,7 @@ def test_who_vouches_for_a_name(lists: Sequence[Source], names: Sequence[str], f
 @pytest.mark.parametrize(("shared", "counts"), [(20, False), (19, True)])
 def test_a_list_that_has_nearly_all_of_another_copies_it(shared: int, counts: bool) -> None:
     """Four fifths of 25 names."""
-    small = {f"owl{number}.example": number for number in range(recall_measure.LEAST)}
+    small = {f"owl{number}.example": number for number in range(LEAST)}
     large = dict(list(small.items())[:shared]) | {f"wren{number}.example": number for number in range(30)}
     result = measure("vpn", [source("a"), source("b")], {"a": small, "b": large}, NOBODY, lambda _: Standing(MISSING))
     assert bool(result.found) is counts

@@ -14,7 +14,7 @@ from made_catalogue import GOOD
 from patience import processor
 from proscribe.controller.cli.catalog import fetching
 from proscribe.controller.cli.catalog.publishers import Publisher, read_publishers
-from proscribe.controller.cli.catalog.recall_sources import read_sources
+from proscribe.controller.cli.catalog.recall.sources import read_sources
 from proscribe.controller.cli.explain.expectations import read as read_expectations
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.reading.yaml_file import MOST

@@ -426,6 +426,7 @@ ELSEWHERE = {
             "report.py",
             "diff/__init__.py",
             "explain/__init__.py",
+            "init/__init__.py",
             "quarantine.py",
             "scheduled/__init__.py",
             "waiver/new.py",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fleets import WECHAT, answer, clean_answer, run, wechat
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.end import ending
+from proscribe.controller.report.end import publishing
 from proscribe.controller.report.end.ending import Ended, ended
 from proscribe.controller.report.history import HistoryError
 from proscribe.controller.report.storage.files import ReportDirectory
@@ -69,13 +69,13 @@ def test_a_baseline_that_cannot_be_read_proves_nothing(reports: Reports, content
 
 def test_a_history_has_every_run_and_the_page_its_trend(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> None:
     past: list[Any] = []
-    publish = ending.publishing.publish
+    publish = publishing.publish
 
     def noted(directory: Any, report: Any, records: Any, beyond: Any) -> Any:
         past.append(beyond.past)
         return publish(directory, report, records, beyond)
 
-    monkeypatch.setattr(ending.publishing, "publish", noted)
+    monkeypatch.setattr(publishing, "publish", noted)
     for name in ("r1", "r2"):
         done = reports.ended(DRIFTED, clean_answer(), name=name, history="sqlite", history_keep=10**9)
         assert done.report["warnings"] == []
@@ -93,7 +93,7 @@ def test_a_history_that_fails_costs_a_warning(
     def fail(*_: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(ending, "open_history", fail)
+    monkeypatch.setattr(publishing, "open_history", fail)
     done = reports.ended(clean_answer(), clean_answer(), history="sqlite", history_keep=10**9)
     (warning,) = done.report["warnings"]
     assert said in warning and done.where and reports.broken == []
@@ -117,7 +117,7 @@ def test_a_report_that_cannot_be_written_is_said_and_the_run_has_its_verdict(
     def fail(*_: Any) -> Any:
         raise RuntimeError("no room")
 
-    monkeypatch.setattr(ending.publishing, "publish", fail)
+    monkeypatch.setattr(publishing, "publish", fail)
     done = reports.ended(DRIFTED, clean_answer(), **GATED)
     assert (done.where, reports.broken) == ("", ["the report cannot be written: RuntimeError: no room"])
     assert done.verdict.exit != "ansible"

@@ -19,8 +19,8 @@ from .. import Refused, say
 from .chosen import Chosen
 from .files import write
 from .recall import add_choice_arguments, compared
-from .recall_proposals import Proposed, proposed
-from .recall_sources import CATEGORIES
+from .recall.proposals import Proposed, proposed
+from .recall.sources import CATEGORIES
 
 LARGEST = 4 << 20  # bytes of a list
 MOST = 10_000  # names

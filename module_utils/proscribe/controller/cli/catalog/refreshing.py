@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Lists are those of publishers.yml of the catalogue and of each --dir. Each is fetched over https, with the\n"
         "proxy of the environment (https_proxy), or read from a folder with a file named for each id (--from), where\n"
         "no publisher can be reached. What changed, the day and the digest of each list are written into the files of\n"
-        "the directory whose publishers.yml names it: review them (git diff, ./proscribe diff), then commit them. "
+        "the directory whose publishers.yml names it: review them (git diff, and the command diff), then commit them. "
         "A list that is wrong changes nothing. Exit code 1 where one is."
     )
     parser.add_argument(

@@ -24,7 +24,8 @@ EXAMPLE = installation.ROOT / "examples/policy-repository"
 NAMED = "proscribe.ban"  # the collection, as the example has it
 AS_IT_IS = (
     *(".ansible-lint", ".gitignore", "requirements.txt"),
-    *("molecule/default/converge.yml", "molecule/default/verify.yml", "inventory/prod/waivers/.gitkeep"),
+    *(f"molecule/default/{name}.yml" for name in ("prepare", "converge", "verify")),
+    "inventory/prod/waivers/.gitkeep",
 )
 PIPELINE = {"github": (".github/workflows/policy.yml",), "gitlab": (".gitlab-ci.yml",), "none": ()}
 COMMENTS = ("ci/comment.py", "ci/diff")  # of any pipeline

@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ...compile.catalogue.claims import above
-from .recall_sources import RANKED, Source
-from .recall_standing import HANDLED, Standing
+from ....compile.catalogue.claims import above
+from .sources import RANKED, Source
+from .standing import HANDLED, Standing
 
 FAMILIES = 2  # that a name needs, and a category
 LIKENESS, LEAST = 0.8, 25  # a list of so many names is taken for copied where another has this part of them

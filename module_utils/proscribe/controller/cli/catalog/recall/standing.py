@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ...compile.catalogue import known_good
-from ...compile.catalogue.claims import above, carried
-from ...compile.catalogue.loading import Catalogue, Service
-from ...compile.catalogue.release import KNOWN_GOOD
-from .chosen import Chosen
+from ....compile.catalogue import known_good
+from ....compile.catalogue.claims import above, carried
+from ....compile.catalogue.loading import Catalogue, Service
+from ....compile.catalogue.release import KNOWN_GOOD
+from ..chosen import Chosen
 
 MISSING, UNVERIFIED = "missing", "unverified"
 # What a name can be, the first that is true. `part`: only names below it are blocked.

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...compile.catalogue.kinds import Group, Listed, Mistake, Text
-from ...compile.catalogue.release import RECALL
-from ...compile.reading import grammar
-from ...compile.reading.yaml_file import Document, read_yaml
-from ...policy_errors import PolicyError, PolicyErrors, close_to
-from .formats import FORMATS
+from ....compile.catalogue.kinds import Group, Listed, Mistake, Text
+from ....compile.catalogue.release import RECALL
+from ....compile.reading import grammar
+from ....compile.reading.yaml_file import Document, read_yaml
+from ....policy_errors import PolicyError, PolicyErrors, close_to
+from ..formats import FORMATS
 
 # What lists are about. These are no categories of the catalogue: one of these may be a few services of ours.
 CATEGORIES = (

@@ -9,15 +9,15 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...policy_errors import close_to
-from ...report.text.layout import screen_width, table
-from ...report.text.wording import counted
-from .. import Refused, say
-from .chosen import Chosen
-from .recall_measure import FAMILIES, Found, Result, Share, measure, popular_names, share
-from .recall_reading import Lists, fetch_lists, read_lists
-from .recall_sources import CATEGORIES, Source, read_sources
-from .recall_standing import STATES, standings
+from ....policy_errors import close_to
+from ....report.text.layout import screen_width, table
+from ....report.text.wording import counted
+from ... import Refused, say
+from ..chosen import Chosen
+from .measure import FAMILIES, Found, Result, Share, measure, popular_names, share
+from .reading import Lists, fetch_lists, read_lists
+from .sources import CATEGORIES, Source, read_sources
+from .standing import STATES, standings
 
 SCHEMA = "proscribe/catalog-recall/1"
 BELOW_GOAL = 1

@@ -9,13 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ...compile.catalogue import known_good
-from ...compile.catalogue.claims import Claimant, carried, check_claims
-from ...compile.catalogue.loading import Service
-from ...compile.reading import grammar
-from .chosen import Chosen
-from .recall_measure import Found, Result
-from .recall_standing import UNVERIFIED
+from ....compile.catalogue import known_good
+from ....compile.catalogue.claims import Claimant, carried, check_claims
+from ....compile.catalogue.loading import Service
+from ....compile.reading import grammar
+from ..chosen import Chosen
+from .measure import Found, Result
+from .standing import UNVERIFIED
 
 SHORTEST = 5  # letters of a label that stands for a vendor: shorter ones are words (dns, mail, vpn)
 

@@ -13,15 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ...compile.reading import grammar
-from ...compile.reading.plain_file import content_of
-from ...policy_errors import PolicyError
-from ...report.text.wording import counted
-from .fetching import NotFetched, fetch
-from .files import write
-from .formats import FORMATS, INCLUDES, Unreadable
-from .publishers import Publisher
-from .recall_sources import Source
+from ....compile.reading import grammar
+from ....compile.reading.plain_file import content_of
+from ....policy_errors import PolicyError
+from ....report.text.wording import counted
+from ..fetching import NotFetched, fetch
+from ..files import write
+from ..formats import FORMATS, INCLUDES, Unreadable
+from ..publishers import Publisher
+from .sources import Source
 
 LARGEST = 32 << 20  # bytes of a file
 MOST_BYTES = 64 << 20  # of all files of a list
