@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 
-def git(directory: Path, *words: str, patience: float, alone: bool = False) -> subprocess.CompletedProcess[bytes]:
-    """Run git in a directory. Raises OSError without git, and subprocess.TimeoutExpired after so many seconds.
+def git(
+    directory: Path,
+    *words: str,
+    patience: float,
+    alone: bool = False,
+    content: bytes = b"",
+    more: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run git in a directory, with `content` to read, and `more` in its environment. Raises OSError without git, and
+    subprocess.TimeoutExpired after so many seconds.
 
     `alone`: without the configuration of this account and machine. Without that, it is known whose repositories this
     account may look into. What a surrounding git (a hook, say) has set would lead to another repository.
@@ -26,7 +35,7 @@ def git(directory: Path, *words: str, patience: float, alone: bool = False) -> s
     )
     if alone:
         environment.update(GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull)
-    argv = ["git", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", *words]
-    return subprocess.run(
-        argv, cwd=directory, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=patience
-    )
+    environment.update(more or {})
+    settings = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}", "gc.auto=0")
+    argv = ["git", *(word for setting in settings for word in ("-c", setting)), *words]
+    return subprocess.run(argv, cwd=directory, env=environment, input=content, capture_output=True, timeout=patience)

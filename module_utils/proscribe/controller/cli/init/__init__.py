@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from ...compile.inventory.inventory import Question
 from ...compile.plans.departments import outermost
 from ...compile.plans.hosts import Compiled, compile_hosts
 from ...policy_errors import Expected, PolicyError, PolicyErrors
+from ...version import own
 from .. import Refused, inventory, say
 from ..explain.answering import explain
 from ..explain.expectations import EVERY_HOST
@@ -101,20 +100,13 @@ def _departments(directory: Path, answers: Answers) -> dict[str, tuple[str, ...]
 def _requirement(answers: Answers) -> tuple[Mapping[str, str], Mapping[str, bytes]]:
     """The entry of requirements.yml that installs this very version, and the files that it needs. Raises Refused."""
     if answers.source:
-        return {"name": answers.source, "type": "git", "version": f"v{_version()}"}, {}
+        return {"name": answers.source, "type": "git", "version": f"v{own()}"}, {}
     if installation.COLLECTION:
         raise Refused("--source: found nothing, expected the git repository of the collection, as you installed it")
     from ..collection import archive  # a collection has nothing that builds one
 
     name, content = archive()
     return {"name": f"./vendor/{name}", "type": "file"}, {f"vendor/{name}": content}
-
-
-def _version() -> str:
-    if installation.COLLECTION:
-        manifest = json.loads((installation.ROOT / "MANIFEST.json").read_text(encoding="utf-8"))
-        return str(manifest["collection_info"]["version"])
-    return str(tomllib.loads((installation.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 
 
 def _compiled(sources: Sequence[Path]) -> tuple[Compiled, Mapping[str, frozenset[str]]]:

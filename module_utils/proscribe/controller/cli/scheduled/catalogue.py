@@ -7,6 +7,7 @@ the newest commit, so what is checked out, committed or not, stays as it is.
 from __future__ import annotations
 
 import datetime
+import shlex
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -129,6 +130,7 @@ def _notification(outcomes: list[Outcome], top: Path, branch: str, files: Sequen
     lines = _lines(outcomes)
     if branch:
         lines += ["", f"The branch {branch} of {top} has the change; nothing is in effect before somebody merges it:"]
-        lines += [f"  git -C {top} diff HEAD...{branch}", f"  git -C {top} push origin {branch}"]
+        here = f"git -C {shlex.quote(str(top))}"
+        lines += [f"  {here} diff HEAD...{branch}", f"  {here} push origin {branch}"]
     facts = {"branch": branch or None, "files": [*files], "changed": changed, "refused": refused}
     return made(f"Proscribe: catalogue, {', '.join(said)}", lines, **facts)

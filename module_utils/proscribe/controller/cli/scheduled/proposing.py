@@ -6,18 +6,22 @@ byte. A branch is created and never moved, so what somebody has put on one stays
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
+from ...git import git
 from ...report.text.wording import clean
 from .. import Refused
 
 PATIENCE = 120  # seconds for one call of git
 MOST = 20  # branches of one day
-_IDENTITY = {"NAME": "Proscribe", "EMAIL": "proscribe@localhost"}
+_IDENTITY = {
+    f"GIT_{who}_{key}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for key, value in (("NAME", "Proscribe"), ("EMAIL", "proscribe@localhost"))
+}
 
 
 def commit(top: Path, base: str, files: Mapping[str, bytes], message: str, branch: str) -> str:
@@ -44,12 +48,11 @@ def newest(top: Path) -> str:
 
 
 def _there(top: Path, branch: str) -> bool:
-    done = _run(top, ["show-ref", "--verify", "--quiet", f"refs/heads/{branch}"], {}, b"")
-    return not done.returncode
+    return not _run(top, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}").returncode
 
 
 def _git(top: Path, *words: str, more: Mapping[str, str] | None = None, content: bytes = b"") -> str:
-    done = _run(top, words, more or {}, content)
+    done = _run(top, *words, more=more, content=content)
     if done.returncode:
         said = clean(" ".join(done.stderr.decode(errors="replace").split())[-300:])
         raise Refused(f"git {words[0]} in {top}: {said}")
@@ -57,16 +60,9 @@ def _git(top: Path, *words: str, more: Mapping[str, str] | None = None, content:
 
 
 def _run(
-    top: Path, words: Sequence[str], more: Mapping[str, str], content: bytes
+    top: Path, *words: str, more: Mapping[str, str] | None = None, content: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "SSH_ASKPASS"))}
-    environment.update(LC_ALL="C", GIT_ALLOW_PROTOCOL="none", GIT_TERMINAL_PROMPT="0", GIT_ATTR_NOSYSTEM="1", **more)
-    environment.update(
-        {f"GIT_{who}_{key}": value for who in ("AUTHOR", "COMMITTER") for key, value in _IDENTITY.items()}
-    )
-    settings = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}", "gc.auto=0")
-    argv = ["git", *(word for setting in settings for word in ("-c", setting)), *words]
     try:
-        return subprocess.run(argv, cwd=top, env=environment, input=content, capture_output=True, timeout=PATIENCE)
+        return git(top, *words, patience=PATIENCE, content=content, more={**_IDENTITY, **(more or {})})
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Refused(f"git {words[0]} in {top}: {error}") from None
