@@ -10,7 +10,7 @@ from pathlib import Path
 
 # What `tests/tool python tests/derived` reads and writes.
 FOR_DERIVED = (
-    *("module_utils", "tests/derived", "docs", "playbooks", "catalog", "README.md", "proscribe"),
+    *("module_utils", "tests/derived", "docs", "playbooks", "catalog", "README.md", "proscribe", "library"),
     *("tests/public_lists.py", "tests/published_lists.py", "tests/catalog", "roles"),
 )
 
