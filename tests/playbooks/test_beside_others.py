@@ -6,19 +6,16 @@ Both are installed into an environment of their own, from PyPI, when the first o
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ansible.release
 import machine
 import pytest
 from checkout import PROJECT, clean_environment
 from organisation import PATHS, ROLES, Organisation
+from others import installed
 
 pytestmark = pytest.mark.playbook
 PLAY = "- hosts: department\n  gather_facts: false\n  roles:\n    - {role}\n"
@@ -26,17 +23,7 @@ PLAY = "- hosts: department\n  gather_facts: false\n  roles:\n    - {role}\n"
 
 @pytest.fixture(scope="module")
 def beside() -> machine.Environment:
-    extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    version = ansible.release.__version__
-    directory = machine.CACHE / f"beside-core{version}"
-    made = machine.made(
-        "ARA and Mitogen", directory, sys.executable, [f"ansible-core=={version}", *extras["test-beside"]]
-    )
-    if made.missing:
-        if os.environ.get("PROSCRIBE_TESTS_COMPLETE") == "1":
-            pytest.fail(made.missing, pytrace=False)
-        pytest.skip(f"needs ARA and Mitogen: {made.missing}")
-    return made
+    return installed("ARA and Mitogen", "test-beside")
 
 
 @pytest.fixture
