@@ -11,6 +11,7 @@ Mitogen in test_beside_others.py.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping
@@ -98,22 +99,30 @@ class Shape(NamedTuple):
     words: tuple[str, ...] = ("site.yml",)
     files: Mapping[str, str] = {}
     breaks: str = ""  # the host that refuses every change
+    controls: tuple[str, ...] = ("dns",)  # that the run is about
 
 
 REPAIRED = {"h1": "repaired", "h2": "repaired"}
 COMMITTER = ("-c", "user.name=A Team", "-c", "user.email=team@example.org")
+EVERY = ("apps", "browser", "firewall", "dns")
+IN_EFFECT = {"h1": "compliant", "h2": "compliant"}  # of which no observation before was asked for
+UNKNOWN = {"h1": "unknown", "h2": "unknown"}
+GATE = ("-e", "proscribe_compliance_gate=noncompliant")
 NOT_ON_H1 = {"h1": "error", "h2": "repaired"}
 SHAPES = {
     "include_role in a loop": Shape(IN_A_LOOP),
     "include_role in a loop, and rescue": Shape(IN_A_LOOP, 0, NOT_ON_H1, ("rescued h1",), breaks="h1"),
-    "include_role of several in a loop": Shape(SEVERAL_IN_A_LOOP),
+    "the same with a gate": Shape(
+        IN_A_LOOP, 10, NOT_ON_H1, ("rescued h1", "is not met"), words=("site.yml", *GATE), breaks="h1"
+    ),
+    "include_role of several in a loop": Shape(SEVERAL_IN_A_LOOP, controls=("browser", "dns")),
     "import_role with tags": Shape(TAGGED, words=("site.yml", "--tags", "ban")),
     "a role that depends on ours": Shape(DEPENDS, says=("our desktop",), files=DESKTOP),
     "short names of roles": Shape(SHORT_ROLE),
-    "short names of modules": Shape(SHORT_MODULES),
-    "short names of filters": Shape(SHORT_FILTER),
+    "short names of modules": Shape(SHORT_MODULES, 0, IN_EFFECT, controls=EVERY),
+    "short names of filters": Shape(SHORT_FILTER, 2, UNKNOWN, ("No filter named 'proscribe_plan'",), controls=EVERY),
     "any_errors_fatal": Shape(FATAL, 2, NOT_ON_H1, breaks="h1"),
-    "run_once on our role": Shape(ONCE, 2),
+    "run_once on our role": Shape(ONCE, 2, UNKNOWN, ("has run_once", "no host was touched")),
     "run_once on a task beside it": Shape(ONCE_BESIDE, says=("once",)),
 }
 
@@ -148,8 +157,13 @@ class Team:
 def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where ansible-galaxy has installed the collection, as it is built from this checkout."""
     place = tmp_path_factory.mktemp("shapes")
-    if os.environ.get("U3"):
-        archive = os.environ["U3"]
+    made = [str(PROJECT / "proscribe"), "collection", "--output", str(place)]
+    environment = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE)
+    if "U3" in os.environ:
+        made = ["echo", os.environ["U3"]]
+    built = subprocess.run(made, env=environment, capture_output=True, text=True, timeout=3 * LONGEST)
+    assert built.returncode == 0, built.stderr
+    archive = built.stdout.split()[-1]
     galaxy = [str(Path(REAL_ANSIBLE).with_name("ansible-galaxy")), "collection", "install", "--offline"]
     subprocess.run([*galaxy, "-p", str(place / "collections"), archive], check=True, timeout=LONGEST)
     return place / "collections"
@@ -166,14 +180,15 @@ def test_the_collection_in_a_project_of_that_shape(team: Team, shape: Shape) -> 
     if shape.breaks:
         team.fleet.breaks(shape.breaks)
     ended = team.run(*shape.words)
-    print(ended.said)
     assert ended.code == shape.code, ended.said
     assert team.fleet.states == shape.states, ended.said
-    for text in shape.says:
-        assert text in ended.said, text
+    assert team.fleet.corrected == {host for host, state in shape.states.items() if state in ("repaired", "compliant")}
+    report = json.loads((team.fleet.latest / "report.json").read_text())
+    assert report["run"]["controls"] == list(shape.controls), ended.said
+    assert [text for text in shape.says if text not in ended.said] == [], ended.said
 
 
-# -- what takes several steps --------------------------------------------------------------------------------------------
+# -- what takes several steps ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("playbook", ["site.yml", "proscribe.ban.enforce"])
@@ -208,7 +223,8 @@ def test_ansible_pull(team: Team) -> None:
     team.write({"site.yml": PLAIN, **files})
     for words in (("init", "-q", "-b", "main"), ("add", "-A"), (*COMMITTER, "commit", "-q", "-m", "policy")):
         subprocess.run(["git", *words], cwd=team.directory, env=team.environment, check=True)
-    where = ("--url", team.directory.as_uri(), "--checkout", "main", "--directory", str(team.fleet.directory / "pulled"))
+    pulled = str(team.fleet.directory / "pulled")
+    where = ("--url", team.directory.as_uri(), "--checkout", "main", "--directory", pulled)
     pull = str(Path(REAL_ANSIBLE).with_name("ansible-pull"))
     assert team.done(*where, "-i", "hosts.yml", "site.yml", program=pull) == {"localhost": "repaired"}
 

@@ -225,6 +225,7 @@ TABLE = (
     ),
     Row("playbooks/test_automation_controller.py", CHANGED, _RUNS),
     Row("playbooks/test_beside_others.py", NIGHTLY, _REPORT),
+    Row("playbooks/test_collection_shapes.py", NIGHTLY, (*_COLLECTION, *_RUNS)),
     Row("playbooks/test_channel_*.py", CHANGED, _CHANNELS),
     Row("playbooks/test_diff_word.py", CHANGED, _COMMANDS),
     Row("playbooks/test_examples.py", CHANGED, (*_REPORT, "library/*", "test_plugins/*")),
