@@ -5,8 +5,8 @@ installs it. Its hosts are mount namespaces of this machine, so that a ban is en
 
 Other shapes have tests where what they need is: plays of one's own, gates, single modules and a lift of whole hosts in
 integration/test_collection.py; a requirement, a submodule, ansible-navigator with ansible-runner, a controller's job
-and execution environments in integration/test_vendored.py; Molecule in integration/test_policy_repository.py; ARA and
-Mitogen in test_beside_others.py.
+and execution environments in integration/test_vendored.py; Molecule in integration/test_policy_repository.py; Mitogen
+in test_beside_others.py.
 """
 
 from __future__ import annotations
@@ -236,7 +236,13 @@ def test_a_project_and_a_collection_that_nobody_can_write(team: Team, collection
     assert team.done(*words, program="/usr/bin/unshare") == REPAIRED
 
 
-HOST = "ansible_connection=local ansible_python_interpreter={fleet}/{name}/py"
+INI = """\
+[department]
+h1 ansible_python_interpreter={fleet}/h1/py
+h2 ansible_python_interpreter={fleet}/h2/py
+[all:vars]
+ansible_connection=local
+"""
 SCRIPT = """\
 #!/bin/sh
 cat <<'END'
@@ -246,7 +252,7 @@ END
 """
 IN_FILES = "ansible_connection: local\nansible_python_interpreter: '{fleet}/{{{{ inventory_hostname }}}}/py'\n"
 INVENTORIES = {
-    "INI": ("hosts.ini", {"hosts.ini": f"[department]\nh1 {HOST}\nh2 {HOST}\n".replace("{name}", "h1", 1)}),
+    "INI": ("hosts.ini", {"hosts.ini": INI}),
     "a script": ("hosts.sh", {"hosts.sh": SCRIPT}),
     "named on the command line": ("h1,h2,", {"host_vars/h1.yml": IN_FILES, "host_vars/h2.yml": IN_FILES}),
 }
@@ -257,11 +263,23 @@ def test_inventories_of_other_kinds(team: Team, source: tuple[str, Mapping[str, 
     """With variables beside the playbook."""
     inventory, files = source
     variables = f"{VARIABLES}proscribe_dns_backend: hosts\nproscribe_requests: false\n"
-    here = {path: text.format(fleet=team.fleet.directory, name="h2") for path, text in files.items()}
+    here = {path: text.format(fleet=team.fleet.directory) for path, text in files.items()}
     team.write({"site.yml": PLAIN.replace("department", "all"), "group_vars/all.yml": variables, **here})
     for script in team.directory.glob("*.sh"):
         script.chmod(0o755)
     assert team.done("-i", inventory, "site.yml") == REPAIRED
+
+
+def test_ara_records_the_run(team: Team) -> None:
+    ara = installed("ARA and Mitogen", "test-beside")
+    team.write({"site.yml": PLAIN})
+    team.environment["ARA_BASE_DIR"] = str(team.fleet.directory / "ara")
+    callbacks = team.run("-m", "ara.setup.callback_plugins", program=ara.tool("python")).said.strip()
+    states = team.done("site.yml", program=ara.tool("ansible-playbook"), ANSIBLE_CALLBACK_PLUGINS=callbacks)
+    assert states == REPAIRED
+    said = team.run("playbook", "list", "-f", "json", program=ara.tool("ara")).said
+    (run,) = json.loads(said[said.index("[") :])
+    assert (run["status"], run["hosts"]) == ("completed", 2)
 
 
 ASSERTIONS = """\
