@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,17 +89,23 @@ def _names(source: Source, folder: Path) -> dict[str, int]:
     return found
 
 
-def _texts(source: Source, folder: Path) -> Iterator[str]:
-    """The files of a list, and those that they include. Raises NotRead."""
-    waiting = [path for each in source.paths for path in _matching(each, folder / source.folder)]
+def _each(waiting: Sequence[str]) -> Iterator[str]:
+    """Each path once, also of those that are added meanwhile. Raises NotRead for too many."""
     done: set[str] = set()
-    size = 0
-    for path in waiting:  # it grows
+    for path in waiting:
         if path in done:
             continue
         done.add(path)
         if len(done) > MOST_FILES:
             raise NotRead(f"it has more than {MOST_FILES} files")
+        yield path
+
+
+def _texts(source: Source, folder: Path) -> Iterator[str]:
+    """The files of a list, and those that they include. Raises NotRead."""
+    waiting = [path for each in source.paths for path in _matching(each, folder / source.folder)]
+    size = 0
+    for path in _each(waiting):
         content = _content(folder / source.folder / path, folder)
         size += len(content)
         if size > MOST_BYTES:
@@ -161,13 +167,7 @@ def fetch_lists(sources: Iterable[Source], folder: Path, ca_file: str) -> Iterat
 def _fetch(source: Source, folder: Path, ca_file: str) -> Iterator[Path]:
     """Fetch the files of a list and what they include, each into its place. Raises NotFetched, NotRead."""
     waiting = list(source.paths)
-    done: set[str] = set()
-    for path in waiting:  # it grows
-        if path in done:
-            continue
-        done.add(path)
-        if len(done) > MOST_FILES:
-            raise NotRead(f"it has more than {MOST_FILES} files")
+    for path in _each(waiting):
         place = folder / source.folder / path
         # What a clone has there may be a link to anywhere.
         if not Path(os.path.realpath(place.parent)).is_relative_to(os.path.realpath(folder)):
