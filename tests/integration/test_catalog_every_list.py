@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from list_publisher import certificate, published
 from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.cli.catalog.publishers import Publisher, read_publishers
@@ -23,10 +24,15 @@ OWN = Path(__file__).resolve().parents[2] / "catalog"
 FORMS: dict[str, Callable[[list[str]], Any]] = {
     "lines": lambda values: "# a list\n" + "\n".join(values) + "\n",
     "hosts": lambda values: "".join(f"0.0.0.0 {value}\n" for value in values),
-    "v2fly": lambda values: "include:others\n" + "".join(f"full:{value} @x\n" for value in values),
+    "v2fly": lambda values: "include:more\n" + "".join(f"full:{value} @x\n" for value in values),
     "google_ranges": lambda values: json.dumps({"prefixes": [{"ipv4Prefix": value} for value in values]}),
     "ripestat": lambda values: json.dumps({"status": "ok", "data": {"prefixes": [{"prefix": one} for one in values]}}),
     "json_addresses": lambda values: json.dumps([f"https://{value}" for value in values]),
+    "adblock": lambda values: "".join(f"||{value}^$all\n" for value in values),
+    "links": lambda values: "".join(f"[a resolver](https://{value}/dns-query)\n" for value in values),
+    "resolver_links": lambda values: "".join(f"| DoH | `https://{value}/dns-query` |\n" for value in values),
+    "zeek_intel": lambda values: "".join(f"{value}\tIntel::DOMAIN\ta list\n" for value in values),
+    "item_links": lambda values: "".join(f"* [x](https://{value}/)\n" for value in values),
     "onionoo": lambda values: json.dumps(
         {"relays": [{"or_addresses": [f"{one.split('/')[0]}:9001"]} for one in values]}
     ),
@@ -42,17 +48,55 @@ def values_of(publisher: Publisher, catalogue: Catalogue) -> list[str]:
     else:
         service = catalogue.services[publisher.of]
         networks, values = publisher.into == "networks", list(getattr(service, publisher.into))
-    more = (f"193.0.{number // 250}.{number % 250}/32" if networks else f"n{number}.example" for number in range(5000))
-    return [*values, *(one for one, _ in zip(more, range(publisher.least - len(values)), strict=False))]
+    missing = publisher.least - len(values)
+    if publisher.listed:  # with names of their own lists do not copy each other
+        return [*values, *filled(f".{publisher.id.replace('_', '-')}.example", max(missing, len(values)))]
+    if networks:
+        return [*values, *(f"193.0.{number // 250}.{number % 250}/32" for number in range(missing))]
+    return [*values, *filled(".example", missing)]
+
+
+def filled(ending: str, number: int) -> list[str]:
+    return [f"n{each}{ending}" for each in range(number)]
 
 
 def adguard(publishers: Iterable[Publisher], catalogue: Catalogue) -> str:
     services = [
-        {"id": one.named, "rules": [f"||{name}^" for name in values_of(one, catalogue)]}
+        {"id": one.of, "rules": [f"||{name}^" for name in values_of(one, catalogue)]}
         for one in publishers
         if one.format == "adguard_services"
     ]
     return json.dumps({"blocked_services": services})
+
+
+def of_lists(publishers: Iterable[Publisher], catalogue: Catalogue) -> dict[str, str]:
+    """The files of the lists of recall.yml, each list below its id. A list may serve several feeds."""
+    listed: dict[str, set[str]] = {}
+    sources = {one.listed.id: one.listed for one in publishers if one.listed}
+    for one in publishers:
+        if one.listed:
+            listed.setdefault(one.id, set()).update(values_of(one, catalogue))
+    answers: dict[str, str] = {}
+    for id_, source in sources.items():
+        first, *others = source.paths
+        heading = f"## {source.named[0]}\n" if source.named else ""
+        answers[f"{id_}/{first}"] = heading + FORMS[source.format](sorted(listed[id_]))
+        more = ["data/more"] if source.format == "v2fly" else []
+        answers |= {f"{id_}/{path}": "# no more\n" for path in (*others, *more)}
+    return answers
+
+
+def served_by(root: Path, publishers: Iterable[Publisher], base: str) -> None:
+    """Write the addresses of a publisher on this machine into a catalogue."""
+    text = (root / "publishers.yml").read_text()
+    for one in publishers:
+        if not one.listed:
+            path = "services.json" if one.format == "adguard_services" else one.id
+            text = text.replace(f"  url: {one.url}\n", f"  url: {base}/{path}\n", 1)
+    (root / "publishers.yml").write_text(text)
+    rows = yaml.load((root / "recall.yml").read_text(), yaml.BaseLoader)
+    rows = [{**row, "url": f"{base}/{row['id']}/"} if "url" in row else row for row in rows]
+    (root / "recall.yml").write_text(yaml.safe_dump(rows))
 
 
 def test_every_list_is_taken_and_nothing_is_stale_then(
@@ -63,16 +107,11 @@ def test_every_list_is_taken_and_nothing_is_stale_then(
     shutil.copytree(OWN, root)
     publishers, catalogue = read_publishers(root), load([root])
     assert {one.format for one in publishers} == {*FORMS, "adguard_services"}
-    answers = {
-        one.id: FORMS[one.format](values_of(one, catalogue)) for one in publishers if one.format != "adguard_services"
-    }
-    pair = certificate(tmp_path)
-    with published(pair, {**answers, "services.json": adguard(publishers, catalogue)}) as server:
-        text = (root / "publishers.yml").read_text()
-        for one in publishers:
-            path = "services.json" if one.format == "adguard_services" else one.id
-            text = text.replace(f"  url: {one.url}\n", f"  url: https://127.0.0.1:{server.server_port}/{path}\n", 1)
-        (root / "publishers.yml").write_text(text)
+    own = [one for one in publishers if not one.listed and one.format != "adguard_services"]
+    answers = {one.id: FORMS[one.format](values_of(one, catalogue)) for one in own}
+    answers |= {**of_lists(publishers, catalogue), "services.json": adguard(publishers, catalogue)}
+    with published(certificate(tmp_path), answers) as server:
+        served_by(root, publishers, f"https://127.0.0.1:{server.server_port}")
         command = ["catalog", "refresh", "--catalog", str(root), "--ca-file", str(tmp_path / "ca.pem")]
         assert launcher.main(command) == 0, capsys.readouterr().out
         capsys.readouterr()

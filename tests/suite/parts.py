@@ -35,14 +35,7 @@ TESTS_ONLY = ("pytest", "hypothesis")  # packages
 BYTECODE = {"PYTHONPYCACHEPREFIX": str(machine.CACHE / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
 # A night runs so many mutants of one module in so many, and so many of a hundred have to be noticed.
 MUTANTS, NIGHTS, NOTICED = 3, 20, 95
-# The folder of public lists (docs/how-to/refresh-the-catalogue.md), which are others' and not in the repository; and
-# the shares of their names that the catalogue has to handle: of the most asked-for, and of all.
-LISTS = "PROSCRIBE_TESTS_LISTS"
-GOALS = {
-    **dict.fromkeys(("vpn", "web_proxy", "tor"), ("0.95", "0.90")),
-    "encrypted_dns": ("0.98", "0.97"),
-    **dict.fromkeys(("webmail", "file_hosts", "messaging"), ("0.99", "0.97")),
-}
+LISTS = "PROSCRIBE_TESTS_LISTS"  # the folder of public lists, which are others' and not in the repository
 
 
 class Choice(NamedTuple):
@@ -198,15 +191,9 @@ def mutation(tools: Environment) -> Iterator[Part]:
 def recall(tools: Environment) -> Part:
     """Whether the catalogue handles what independent public lists agree on."""
     folder = os.environ.get(LISTS, "")
-    goals = [f"{name}{kind}={share}" for name, both in GOALS.items() for kind, share in zip(("", ":all"), both)]
     return Part(
         "recall against public lists",
-        [
-            tools.tool("python"),
-            *("-m", "proscribe.controller.cli", "catalog", "recall", folder),
-            *(word for goal in goals for word in ("--at-least", goal)),
-        ],
-        {"PYTHONPATH": "module_utils"},
+        [tools.tool("python"), "tests/recall.py", folder],
         missing=tools.missing or ("" if folder else f"{LISTS} names no folder of public lists"),
         tail=12,
         isolated=False,  # the folder may be anywhere

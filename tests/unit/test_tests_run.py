@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import json
 import os
@@ -18,9 +17,9 @@ from typing import Any
 import isolated
 import machine
 import pytest
+import recall
 from own_scripts import script_of_tests
 from patience import until
-from proscribe.controller.cli.catalog import recall
 from suite import changed, leftovers, parts, running, sizes
 from suite.parts import Choice
 from suite.running import Outcome, Part
@@ -409,17 +408,20 @@ def test_the_checks_of_collections_are_nightly_and_where_something_concerns_them
 def test_recall_needs_a_folder_of_lists(
     made_parts: Callable[..., dict[str, list[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whose goals are about categories that there are."""
     monkeypatch.delenv(parts.LISTS, raising=False)
     tools = machine.Environment("core", Path("/core"))
     assert parts.recall(tools).missing == "PROSCRIBE_TESTS_LISTS names no folder of public lists"
     monkeypatch.setenv(parts.LISTS, "/lists")
     part = parts.recall(tools)
     assert not part.missing and part.name in made_parts(NIGHTLY) and part.name not in made_parts(DEFAULT)
-    read = argparse.ArgumentParser()
-    recall.add_arguments(read)
-    options = read.parse_args(part.argv[part.argv.index("recall") + 1 :])
-    assert options.folder == "/lists" and [str(goal) for goal in options.at_least][:2] == ["vpn=0.95", "vpn:all=0.9"]
+    assert part.argv[-1] == "/lists"
+
+
+def test_recall_without_lists_reaches_no_goal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whose goals are about categories that there are."""
+    assert recall.main(str(tmp_path)) == 1
+    said = capsys.readouterr()
+    assert all(f"{name}={shares[0]:g}: not reached" in said.err for name, shares in recall.GOALS.items())
 
 
 # -- what is typed -----------------------------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from proscribe.controller.compile.catalogue.feeds import numbered
 from proscribe.controller.compile.catalogue.loading import load
-from refreshed_catalogue import BIRDS, Refreshed
+from refreshed_catalogue import BIRDS, DAY, Refreshed
 
 LISTS = [
     {"id": "one", "family": "one"},
@@ -16,6 +17,9 @@ LISTS = [
     {"id": "three", "family": "three"},
 ]
 NAMES = "\n".join(f"bird{number:03}.example" for number in range(100))
+# With others beside them, neither list copies the other one.
+ONE = "\n".join([NAMES, *(f"tree{number:03}.example" for number in range(50))])
+TWO = "\n".join([NAMES, *(f"bush{number:03}.example" for number in range(30))])
 EMPTY = "z1.example\n"
 
 
@@ -106,29 +110,93 @@ def test_what_it_was_compared_with_is_recorded_for_each_list(made: Refreshed) ->
     assert {one["day"] for one in records} == {"2026-09-21"}
 
 
+WRENS = TWO.replace("bird", "wren").replace("bush", "moss")
 WRONG = {
-    "one is not there": ({"two": None}, "two: "),
     "one is empty": ({"two": ""}, "two: it has 0 values, expected at least 1"),
     "one is a page": ({"two": "<html>\n<p>\nbird000.example\n"}, "two: 2 of its 3 values are no names"),
-    "one has lost half": ({"two": NAMES[:800]}, "two: 50 values are gone, 50 % of 100"),
-    "one has doubled": ({"two": NAMES + "\n" + NAMES.replace("bird", "wren")}, "two: 100 values are new, 100 % of 100"),
-    "one has each twice": ({"two": NAMES + "\n" + NAMES}, "two: it has each of its 100 values twice or more"),
-    "one is another list": ({"two": NAMES.replace("bird", "wren")}, "no name is in enough of its lists"),
+    "one has lost half": ({"two": "\n".join(TWO.split()[:65])}, "two: 65 values are gone, 50 % of 130"),
+    "one has doubled": ({"two": f"{TWO}\n{WRENS}"}, "two: 130 values are new, 100 % of 130"),
+    "one has each twice": ({"two": f"{TWO}\n{TWO}"}, "two: it has each of its 130 values twice or more"),
+    "one is another list": ({"two": WRENS}, "no name is in enough of its lists"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_list_changes_nothing_and_says_which_it_is(made: Refreshed, name: str) -> None:
-    published = {"one": NAMES, "copy": EMPTY, "two": NAMES, "three": EMPTY.replace("z1", "z3")}
+    published = {"one": ONE, "copy": EMPTY, "two": TWO, "three": EMPTY.replace("z1", "z3")}
     assert made.refresh(published)[0] == 0
     before = made.content()
     changed, why = WRONG[name]
-    for id_, text in changed.items():
-        if text is None:
-            (made.lists / id_).unlink()
-    code, printed = made.refresh({id_: text for id_, text in changed.items() if text is not None})
+    code, printed = made.refresh(changed)
     assert code == 1 and printed[0].startswith("birds: refused, nothing is changed")
     assert why in " ".join(" ".join(printed).split()) and made.content() == before
+
+
+def test_a_list_that_cannot_be_had_takes_no_name_away_and_is_named(made: Refreshed) -> None:
+    assert made.refresh(lists("a.example b.example", two="a.example b.example"))[0] == 0
+    published = lists("c.example", three="c.example")
+    (made.lists / "two").unlink()
+    code, printed = made.refresh({id_: text for id_, text in published.items() if id_ != "two"})
+    said = " ".join(printed)
+    assert code == 1 and "birds: no name is taken away, since not every list could be had: two: " in " ".join(
+        said.split()
+    )
+    text = "# what sings\na.example # 2\nb.example # 2\nc.example # 2\nhand.example\n"
+    assert (made.release / "feeds/birds.txt").read_text() == text
+
+
+def test_one_list_alone_agrees_with_nobody(made: Refreshed) -> None:
+    before = made.content()
+    code, printed = made.refresh({"one": "a.example"})
+    assert code == 1 and printed[0].startswith("birds: refused, nothing is changed: copy: ")
+    assert made.content() == before
+
+
+TABLE = """\
+- {id: %s, publisher: x, family: %s, %s: [vpn], folder: %s, paths: [list], url: 'https://x.example/', format: lines,
+   least: '1', licence: x%s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rows", "listed"),
+    [
+        pytest.param([("one", "about", ""), ("two", "about", "")], "a.example # 2", id="independent"),
+        pytest.param([("one", "about", ""), ("two", "mixed", "")], "a.example # 2", id="one has other names, too"),
+        pytest.param([("one", "mixed", ""), ("two", "mixed", "")], "", id="both have other names, too"),
+        pytest.param([("one", "about", ""), ("two", "about", ", takes_from: [one]")], "", id="one copies the other"),
+    ],
+)
+def test_lists_of_the_table_vouch_as_it_says(made: Refreshed, rows: list[tuple[str, str, str]], listed: str) -> None:
+    """They are found in the folder of `recall`, with one that has its name twice: a list may serve several feeds."""
+    text = "".join(TABLE % (id_, id_, about, id_, more) for id_, about, more in rows)
+    made.write("release/recall.yml", f"---\n{text}")
+    made.write("release/publishers.yml", "---\n- lists: [one, two]\n  of: birds\n")
+    for id_, *_ in rows:
+        os.utime(made.write(f"lists/{id_}/list", f"www.a.example\n8.8.4.4\n{id_}.example\n"), (DAY, DAY))
+    code, printed = made.refresh({})
+    assert code == (0 if listed else 1), printed
+    assert (made.release / "feeds/birds.txt").read_text().splitlines()[1:-1] == [listed] * bool(listed)
+
+
+WRONG_ROWS = {
+    "- of: birds": "found 'birds', expected id beside it, or lists of recall.yml",
+    "- {lists: [one], of: birds, least: '1'}": "no such key beside lists: recall.yml says it",
+    "- {lists: [on], of: birds}": "found 'on', expected the id of a list of recall.yml, did you mean 'one'?",
+    "- {lists: [far], of: birds}": "found 'far', expected a list that has an address",
+    "- {lists: [one, one], of: birds}": "found 'one', expected every item once",
+    "- {lists: [one], of: birds}\n- {lists: [one], of: birds, notes: x}": "found 'one', expected an id of its own; ",
+}
+
+
+@pytest.mark.parametrize("row", WRONG_ROWS)
+def test_wrong_rows_are_named_at_their_place(made: Refreshed, row: str) -> None:
+    far = (TABLE % ("far", "far", "about", "far", "")).replace("url: 'https://x.example/', ", "")
+    made.write("release/recall.yml", "---\n" + TABLE % ("one", "one", "about", "one", "") + far)
+    made.write("release/publishers.yml", f"---\n{row}\n")
+    code, printed = made.refresh({})
+    said = " ".join(" ".join(printed).split())
+    assert code == 2 and f"publishers.yml:{2 + row.count(chr(10))}: " in said and WRONG_ROWS[row] in said
 
 
 def test_lists_of_one_family_cannot_agree(made: Refreshed) -> None:

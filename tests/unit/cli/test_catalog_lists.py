@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.cli.catalog.believing import SMALL
-from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched, once
+from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched
 from proscribe.controller.cli.catalog.formats import Unreadable, network
+from proscribe.controller.cli.catalog.obtaining import once
 from proscribe.controller.cli.catalog.publishers import FORMATS, Publisher
 from proscribe.controller.cli.catalog.refreshing import MOST_SHOWN, _share
 
@@ -274,7 +275,7 @@ def test_an_address_of_several_lists_is_fetched_once_whatever_comes_of_it(found:
 
     fetch = once(fetched)
     for id_, url in (("one", "https://a.example/x"), ("two", "https://a.example/x"), ("three", "https://a.example/y")):
-        publisher = Publisher(id_, url, "lines", "feed", "birds", "birds", 1)
+        publisher = Publisher(id_, url, "lines", "feed", "birds", ("birds",), 1)
         if found is None:
             with pytest.raises(NotFetched, match="not there"):
                 fetch(publisher)

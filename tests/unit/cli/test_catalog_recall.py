@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 from proscribe.controller.cli import command_line as launcher
+from proscribe.controller.cli.catalog import list_files
 from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched
-from proscribe.controller.cli.catalog.publishers import Publisher
 from proscribe.controller.cli.catalog.recall import reading
 
 ENTRY = """\
@@ -187,7 +187,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 def _sparse(path: Path) -> None:
     with path.open("wb") as stream:
-        stream.truncate(reading.LARGEST + 1)
+        stream.truncate(list_files.LARGEST + 1)
 
 
 @pytest.mark.parametrize("case", HOSTILE)
@@ -238,7 +238,7 @@ def test_a_list_in_several_files(
     files: dict[str, str],
     found: int | str,
 ) -> None:
-    monkeypatch.setattr(reading, "MOST_FILES", 5)
+    monkeypatch.setattr(list_files, "MOST_FILES", 5)
     more_rows(catalog, V2FLY)
     (folder / "third/data").mkdir(parents=True)
     for name, text in files.items():
@@ -333,10 +333,10 @@ def test_fetched_lists_are_written_into_the_folder(
         "https://x.example/fifth/data/list": "c.example",
     }
 
-    def fetch(publisher: Publisher, ca_file: str = "") -> Fetched:
-        if publisher.url not in published:
+    def fetch(url: str, ca_file: str = "") -> Fetched:
+        if url not in published:
             raise NotFetched("it could not be fetched: 404")
-        return Fetched(published[publisher.url], datetime.date(2026, 1, 2))
+        return Fetched(published[url], datetime.date(2026, 1, 2))
 
     monkeypatch.setattr(reading, "fetch", fetch)
     for id_ in ("third", "fourth", "fifth"):

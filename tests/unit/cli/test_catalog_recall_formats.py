@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import processor
 from proscribe.controller.cli.catalog.formats import FORMATS, INCLUDES, Unreadable
-from proscribe.controller.cli.catalog.recall.reading import LONGEST, name_of
+from proscribe.controller.cli.catalog.public_lists import LONGEST, name_of
 from proscribe.controller.compile.reading import grammar
 
 

@@ -8,19 +8,24 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controller.cli.catalog.recall.measure import LEAST, Popular, Share, measure, popular_names
-from proscribe.controller.cli.catalog.recall.sources import Source
+from proscribe.controller.cli.catalog.independence import LEAST
+from proscribe.controller.cli.catalog.public_lists import Source
+from proscribe.controller.cli.catalog.recall.measure import Popular, Share, measure, popular_names
 from proscribe.controller.cli.catalog.recall.standing import MISSING, Standing
 
 NOBODY = Popular({}, frozenset(), ())
 
 
-def source(id_: str, about: str = "vpn", mixed: str = "", takes_from: str = "", popular: str = "") -> Source:
+def source(
+    id_: str, about: str = "vpn", mixed: str = "", takes_from: str = "", popular: str = "", only_popular: str = ""
+) -> Source:
     """A list: its family is what is before the _ of its id."""
     lists = {"about": about, "mixed": mixed, "takes_from": takes_from, "paths": "x", "named": "", "without": ""}
     split: dict[str, Any] = {key: tuple(value.split()) for key, value in lists.items()}
     texts: dict[str, Any] = {"publisher": "x", "folder": "x", "url": "", "format": "lines", "licence": "x"}
-    return Source(id=id_, family=id_.partition("_")[0], popular=popular, least=1, **texts, **split)
+    return Source(
+        id=id_, family=id_.partition("_")[0], popular=popular, only_popular=only_popular, least=1, **texts, **split
+    )
 
 
 def listed(names: str) -> dict[str, int]:
@@ -64,6 +69,29 @@ def listed(names: str) -> dict[str, int]:
 def test_who_vouches_for_a_name(lists: Sequence[Source], names: Sequence[str], found: str) -> None:
     by_id = {one.id: listed(some) for one, some in zip(lists, names, strict=True)}
     result = measure("vpn", lists, by_id, NOBODY, lambda _: Standing(MISSING))
+    assert {one.name for one in result.found} == set(listed(found))
+
+
+@pytest.mark.parametrize(
+    ("lists", "top", "found"),
+    [
+        pytest.param([source("a"), source("b", only_popular="ended")], "owl", "owl", id="asked for"),
+        pytest.param([source("a"), source("b", only_popular="ended")], "", "", id="of a list that ended"),
+        pytest.param(
+            [source("a"), source("b"), source("c", only_popular="ended")], "", "owl", id="beside two that did not"
+        ),
+        pytest.param(
+            [source("a", takes_from="c"), source("b", takes_from="c"), source("c", only_popular="ended")],
+            "",
+            "",
+            id="whoever has it from such a list is no new voice",
+        ),
+    ],
+)
+def test_a_list_whose_names_count_only_where_they_are_asked_for(lists: list[Source], top: str, found: str) -> None:
+    names = {one.id: listed("owl") for one in lists}
+    popular = Popular(listed(top), frozenset(), ("top",))
+    result = measure("vpn", lists, names, popular, lambda _: Standing(MISSING))
     assert {one.name for one in result.found} == set(listed(found))
 
 

@@ -1,6 +1,6 @@
 """A feed that is an agreement: the names that lists of several families have.
 
-Lists that copy each other are of one family, and count once. A name gets the number of families that have it. A line
+Lists that copy each other count once (independence.py). A name gets the number of families that vouch for it. A line
 without a number was written by a person: it stays, whatever the lists have.
 """
 
@@ -16,24 +16,32 @@ from .believing import Believed, left_out, require_bounded
 from .changing import Change, of_feed
 from .chosen import Chosen
 from .formats import Unreadable
+from .independence import Counting, Witness, having
+from .publishers import Publisher
 
 
 def agreed(lists: Sequence[Believed], families: int) -> dict[str, int]:
     """By name that so many families have: how many do. Raises Unreadable where there are not so many families."""
-    own: dict[str, set[str]] = {}
-    for one in lists:
-        own.setdefault(one.publisher.family, set()).update(one.values)
-    if len(own) < families:
-        raise Unreadable(f"its publishers are of {len(own)} families, expected {families} or more")
-    numbers: dict[str, int] = {}
-    for names in own.values():
-        for name in names:
-            numbers[name] = numbers.get(name, 0) + 1
+    witnesses = {one.publisher.id: _witness(one.publisher) for one in lists}
+    if (found := len({one.family for one in witnesses.values()})) < families:
+        raise Unreadable(f"its publishers are of {found} families, expected {families} or more")
+    names = {one.publisher.id: frozenset(one.values) for one in lists}
+    count = Counting(witnesses, names)
+    numbers = {name: count(having_it) for name, having_it in having(names).items()}
     return {name: number for name, number in numbers.items() if number >= families}
 
 
-def of_agreement(feed: Feed, lists: Sequence[Believed], chosen: Chosen, directory: Path, most: int) -> Change:
-    """What an agreement of lists changes in its feed. Raises Unreadable."""
+def _witness(publisher: Publisher) -> Witness:
+    listed = publisher.listed
+    return Witness(publisher.family, listed.takes_from, not listed.about) if listed else Witness(publisher.family)
+
+
+def of_agreement(
+    feed: Feed, lists: Sequence[Believed], chosen: Chosen, directory: Path, most: int, whole: bool = True
+) -> Change:
+    """What an agreement of lists changes in its feed. Where these are not all of its lists (`whole`), no name goes: the
+    others may have it. Raises Unreadable.
+    """
     recorded = {one["with"]: int(one["values"]) for one in feed.compared}
     for one in lists:
         if before := recorded.get(one.publisher.id):
@@ -44,6 +52,8 @@ def of_agreement(feed: Feed, lists: Sequence[Believed], chosen: Chosen, director
     old = numbered(Path(feed.file).with_suffix(".txt").read_text(encoding="ascii"))
     by_hand = {name for name, number in old.items() if not number}
     taken = _highest({name: number for name, number in numbers.items() if name not in left}, by_hand)
+    if not whole:
+        taken = {**{name: number for name, number in old.items() if number}, **taken}
     if not taken:
         raise Unreadable("no name is in enough of its lists")
     gone = [name for name, number in old.items() if number and name not in taken]

@@ -13,15 +13,15 @@ from typing import NamedTuple
 from ...compile.catalogue import known_good
 from ...compile.catalogue.claims import above, carried
 from ...compile.catalogue.entries import Compared
-from ...compile.catalogue.feeds import LONGEST, MOST, wrong_value
+from ...compile.catalogue.feeds import MOST, wrong_value
 from ...compile.catalogue.schema import decisions
-from ...compile.reading import grammar
 from ...compile.reading.networks import merged, parsed
 from ...policy_errors import shown
 from ...report.text.wording import counted
 from .chosen import Chosen
 from .fetching import Fetched
 from .formats import Unreadable, network
+from .public_lists import MOST_NAMES, name_of
 from .publishers import FORMATS, Publisher
 
 SMALL = 20  # values: a change of so many is never too large
@@ -48,16 +48,17 @@ def read(publisher: Publisher, fetched: Fetched, kind: str, agreeing: bool = Fal
     """The values of a publisher's list. Raises Unreadable for a list that cannot be believed."""
     found: dict[str, int] = {}
     wrong = 0
-    for raw in FORMATS[publisher.format](fetched.text, publisher.named):
-        value = network(raw) if kind == "networks" else raw.lower().rstrip(".")
+    most = MOST_NAMES if agreeing else MOST
+    for raw in (one for part in publisher.named for one in FORMATS[publisher.format](fetched.text, part)):
+        value = name_of(raw) if agreeing else network(raw) if kind == "networks" else raw.lower().rstrip(".")
         if value in found:
             found[value] += 1
             continue
-        if len(found) == MOST:
-            raise Unreadable(f"it has more than {MOST:,} values")
+        if len(found) == most:
+            raise Unreadable(f"it has more than {most:,} values")
         if agreeing:
-            if _no_name(value):
-                wrong += 1
+            if not value:
+                wrong += "/" not in network(raw)  # an address is no name, and no mistake
                 continue
         elif expected := wrong_value(value, kind) if publisher.adds else _no_range(value):
             raise Unreadable(f"found {shown(raw)}, expected {expected}")
@@ -75,10 +76,6 @@ def _no_range(value: str) -> str:
         if parsed(value).prefixlen >= _WIDEST[parsed(value).version]:
             return ""
     return "a network of at least /8, or /16 of IPv6"
-
-
-def _no_name(value: str) -> bool:
-    return len(value) > LONGEST or bool(grammar.domain(value))
 
 
 def _require_list(publisher: Publisher, found: Mapping[str, int], wrong: int) -> None:
@@ -112,8 +109,8 @@ def left_out(names: Sequence[str], id_: str, chosen: Chosen) -> set[str]:
     own: set[str] = set()  # with all below
     open_: set[str] = set()
     for one in chosen.catalogue.services.values():
-        own.update(one.domains, one.allow_domains)
-        open_.update(one.shared_domains)
+        own.update(one.domains, one.allow_domains, one.nxdomain_canaries)
+        open_.update(one.shared_domains, one.mail_hosts, (url.partition("/")[0] for url in one.urls))
         for _, decided, of_decision in decisions({"decided": one.decided}):
             open_.update(of_decision if decided != "blocked" else ())
     over = {name for one in own | open_ for name in above(one)}

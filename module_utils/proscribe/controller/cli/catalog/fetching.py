@@ -1,4 +1,4 @@
-"""Publishers' lists, over https or out of a folder; bounded in size and time, and nothing else is followed."""
+"""A list over https, bounded in size and time; nothing else is followed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from email.message import Message
-from pathlib import Path
 from typing import IO, NamedTuple
 
 from ....base.patterns import pattern
-from ...compile.reading.plain_file import content_of
-from ...policy_errors import PolicyError
-from .publishers import Publisher
 
 LARGEST = 16 << 20  # bytes of a list
 SILENT = 30  # seconds without a byte
@@ -38,27 +33,6 @@ class Fetched(NamedTuple):
     version: str = ""  # as the server names it, with what the name is of
 
 
-Fetch = Callable[[Publisher], Fetched]
-
-
-def once(fetched: Fetch) -> Fetch:
-    """Fetches each address once, whatever came of it: several lists may be parts of one."""
-    seen: dict[str, Fetched | NotFetched] = {}
-
-    def fetch_or_know(publisher: Publisher) -> Fetched:
-        if publisher.url not in seen:
-            try:
-                seen[publisher.url] = fetched(publisher)
-            except NotFetched as error:
-                seen[publisher.url] = error
-        found = seen[publisher.url]
-        if isinstance(found, NotFetched):
-            raise found
-        return found
-
-    return fetch_or_know
-
-
 class _OnlyHttps(urllib.request.HTTPRedirectHandler):
     """Follows a redirection to https alone; urllib itself ends a circle after ten."""
 
@@ -77,13 +51,13 @@ class _OnlyHttps(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def fetch(publisher: Publisher, ca_file: str = "") -> Fetched:
+def fetch(url: str, ca_file: str = "") -> Fetched:
     """Fetch a list; a proxy is that of the environment (https_proxy, no_proxy). Raises NotFetched."""
     done: list[Fetched | NotFetched] = []
 
     def work() -> None:
         try:
-            done.append(_fetch(publisher, ca_file))
+            done.append(_fetch(url, ca_file))
         except NotFetched as error:
             done.append(error)
 
@@ -98,10 +72,10 @@ def fetch(publisher: Publisher, ca_file: str = "") -> Fetched:
     return found
 
 
-def _fetch(publisher: Publisher, ca_file: str) -> Fetched:
+def _fetch(url: str, ca_file: str) -> Fetched:
     context = ssl.create_default_context(cafile=ca_file or None)
     opener = urllib.request.build_opener(_OnlyHttps, urllib.request.HTTPSHandler(context=context))
-    request = urllib.request.Request(publisher.url, headers={"User-Agent": "proscribe", "Accept-Encoding": "identity"})
+    request = urllib.request.Request(url, headers={"User-Agent": "proscribe", "Accept-Encoding": "identity"})
     try:
         with opener.open(request, timeout=SILENT) as answer:
             content = answer.read(LARGEST + 1)
@@ -114,7 +88,7 @@ def _fetch(publisher: Publisher, ca_file: str) -> Fetched:
         raise NotFetched(f"it is larger than {LARGEST} bytes")
     if length.isdigit() and int(length) != len(content):
         raise NotFetched(f"it ended after {len(content)} of {length} bytes")
-    return _fetched(content, datetime.datetime.now(datetime.timezone.utc).date(), version)
+    return decoded(content, datetime.datetime.now(datetime.timezone.utc).date(), version)
 
 
 def _version(headers: Message) -> str:
@@ -125,23 +99,8 @@ def _version(headers: Message) -> str:
     return ""
 
 
-def from_folder(publisher: Publisher, folder: Path) -> Fetched:
-    """A list that was fetched elsewhere: the file of the publisher's id, of the day on which it was written. Raises
-    NotFetched.
-    """
-    path = folder / publisher.id
-    try:
-        content = content_of(path, LARGEST, within=folder)
-        written = path.stat().st_mtime
-    except PolicyError as error:
-        raise NotFetched(str(error)) from None
-    except OSError as error:
-        raise NotFetched(f"{path}: {error.strerror}") from None
-    today = datetime.datetime.now(datetime.timezone.utc).date()
-    return _fetched(content, min(today, datetime.datetime.fromtimestamp(written, datetime.timezone.utc).date()))
-
-
-def _fetched(content: bytes, day: datetime.date, version: str = "") -> Fetched:
+def decoded(content: bytes, day: datetime.date, version: str = "") -> Fetched:
+    """A list as it came. Raises NotFetched for what is no text."""
     try:
         return Fetched(content.decode("utf-8"), day, hashlib.sha256(content).hexdigest(), version)
     except UnicodeDecodeError as error:

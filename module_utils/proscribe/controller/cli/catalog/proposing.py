@@ -18,9 +18,9 @@ from ...report.text.wording import counted
 from .. import Refused, say
 from .chosen import Chosen
 from .files import write
+from .public_lists import CATEGORIES
 from .recall import add_choice_arguments, compared
 from .recall.proposals import Proposed, proposed
-from .recall.sources import CATEGORIES
 
 LARGEST = 4 << 20  # bytes of a list
 MOST = 10_000  # names

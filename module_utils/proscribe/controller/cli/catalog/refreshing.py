@@ -20,9 +20,10 @@ from .believing import Believed, read, require_bounded, require_guarded
 from .changing import Change, of_domains, of_list, of_networks
 from .chosen import Chosen
 from .editing import NotEdited
-from .fetching import Fetch, NotFetched, fetch, from_folder, once
+from .fetching import NotFetched
 from .files import require_own, write
 from .formats import Unreadable
+from .obtaining import Fetch, from_folder, once, published
 from .publishers import Publisher, all_publishers
 
 FOUND_WRONG = 1
@@ -38,7 +39,7 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a job: a change, or why there is none."""
+    """What came of a job: a change, or why there is none; both where only some lists of an agreement could be had."""
 
     job: Job
     change: Change | None
@@ -50,9 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Lists are those of publishers.yml of the catalogue and of each --dir. Each is fetched over https, with the\n"
         "proxy of the environment (https_proxy), or read from a folder with a file named for each id (--from), where\n"
-        "no publisher can be reached. What changed, the day and the digest of each list are written into the files of\n"
-        "the directory whose publishers.yml names it: review them (git diff, and the command diff), then commit them. "
-        "A list that is wrong changes nothing. Exit code 1 where one is."
+        "no publisher can be reached; the folder of `recall` will do for the lists of recall.yml. What changed, the\n"
+        "day and the digest of each list are written into the files of the directory whose publishers.yml names it:\n"
+        "review them (git diff, and the command diff), then commit them. A list that is wrong changes nothing. Exit\n"
+        "code 1 where one is."
     )
     parser.add_argument(
         "id", nargs="*", metavar="LIST", help="ids of publishers, or of feeds that are an agreement (default: all)"
@@ -88,7 +90,7 @@ def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
             require_own(job.directory)
     folder = Path(arguments.folder) if arguments.folder else None
 
-    fetched = partial(from_folder, folder=folder) if folder else once(partial(fetch, ca_file=arguments.ca_file))
+    fetched = partial(from_folder, folder=folder) if folder else once(partial(published, ca_file=arguments.ca_file))
     wrong = 0
     for outcome in refreshed(jobs, chosen, fetched, arguments.max_change, arguments.dry_run):
         wrong += bool(outcome.refused)
@@ -114,11 +116,11 @@ def chosen_jobs(ids: Sequence[str], chosen: Chosen, into: Path | None = None) ->
         key = (one.into, one.of) if agreeing or not one.adds else one.id
         together.setdefault(key, []).append(one)
     jobs = [_job(publishers, agreements, into) for publishers in together.values()]
-    names = {job.id: job for job in jobs} | {one.id: job for job in jobs for one in job.publishers}
+    names = [{job.id, *(one.id for one in job.publishers)} for job in jobs]
     for id_ in ids:
-        if id_ not in names:
-            raise Refused(f"publishers.yml has no list {id_!r}{close_to(id_, names)}")
-    return list({job.id: job for job in map(names.__getitem__, ids)}.values()) if ids else jobs
+        if not any(id_ in called for called in names):
+            raise Refused(f"publishers.yml has no list {id_!r}{close_to(id_, set().union(*names))}")
+    return [job for job, called in zip(jobs, names, strict=True) if not ids or not called.isdisjoint(ids)]
 
 
 def _job(publishers: list[Publisher], agreements: set[str], into: Path | None) -> Job:
@@ -135,21 +137,23 @@ def refreshed(
     files = _Files(chosen)
     for job in jobs:
         try:
-            change = changed(job, files.chosen, fetched, most)  # a list before it may be of the same entry
+            change, absent = changed(job, files.chosen, fetched, most)  # a list before it may be of the same entry
             if not dry_run:
                 files.take(change)
         except (NotFetched, Unreadable, NotEdited) as error:
             yield Outcome(job, None, str(error))
             continue
-        yield Outcome(job, change)
+        yield Outcome(job, change, absent)
     try:
         files.settle()
     except Unreadable as error:
         raise Refused(f"the days of checking were not written: {error}") from None
 
 
-def changed(job: Job, chosen: Chosen, fetched: Fetch, most: int) -> Change:
-    """What the lists of a job change in the catalogue. Raises NotFetched, Unreadable, NotEdited."""
+def changed(job: Job, chosen: Chosen, fetched: Fetch, most: int) -> tuple[Change, str]:
+    """What the lists of a job change in the catalogue, and which of an agreement's could not be had. Raises NotFetched,
+    Unreadable, NotEdited.
+    """
     first = job.publishers[0]
     feeds, services = chosen.catalogue.feeds, chosen.catalogue.services
     known = feeds if first.into == "feed" else services
@@ -158,9 +162,20 @@ def changed(job: Job, chosen: Chosen, fetched: Fetch, most: int) -> Change:
         raise Unreadable(f"the catalogue has no {what} {first.of!r}{close_to(first.of, known)}")
     feed = feeds[first.of] if first.into == "feed" else None
     days = {one["with"]: one["day"] for one in (feed.compared if feed else services[first.of].compared)}
-    lists = [_believed(one, job, chosen, fetched, days.get(one.id, "")) for one in job.publishers]
+    lists: list[Believed] = []
+    absent: list[NotFetched] = []
+    for one in job.publishers:
+        try:
+            lists.append(_believed(one, job, chosen, fetched, days.get(one.id, "")))
+        except NotFetched as error:
+            if not (feed and feed.agreement):
+                raise
+            absent.append(error)
     if feed and feed.agreement:
-        return of_agreement(feed, lists, chosen, job.directory, most)
+        if len(job.publishers) - len(absent) < feed.agreement:
+            raise absent[0]
+        change = of_agreement(feed, lists, chosen, job.directory, most, whole=not absent)
+        return change, "; ".join(map(str, absent))
     if feed:
         change = of_list(feed, lists[0], job.directory)
     elif first.into == "networks":
@@ -169,7 +184,7 @@ def changed(job: Job, chosen: Chosen, fetched: Fetch, most: int) -> Change:
         change = of_domains(lists[0], chosen, job.directory)
     if all(one.id in days for one in job.publishers):
         require_bounded(change.before, len(change.added), len(change.removed), most)
-    return change
+    return change, ""
 
 
 def _believed(publisher: Publisher, job: Job, chosen: Chosen, fetched: Fetch, newest: str) -> Believed:
@@ -233,6 +248,8 @@ def described(outcome: Outcome) -> Iterator[str]:
         yield f"{id_}: refused, nothing is changed: {outcome.refused}"
         return
     left = f"; {change.left}" if change.left else ""
+    if outcome.refused:
+        yield f"{id_}: no name is taken away, since not every list could be had: {outcome.refused}"
     if not change.added and not change.removed:
         yield f"{id_}: unchanged{left}"
         return

@@ -19,7 +19,7 @@ from ...report.notification import Notification, made
 from ...report.text.wording import counted
 from .. import Refused, inventory
 from ..catalog.chosen import Chosen
-from ..catalog.fetching import Fetch, fetch, once
+from ..catalog.obtaining import Fetch, once, published
 from ..catalog.refreshing import Outcome, chosen_jobs, described, refreshed
 from ..diff.revision import Repository, repository_of
 from . import proposing
@@ -29,7 +29,7 @@ BRANCH = "proscribe/catalogue-"
 MOST_CHANGE = 25  # percent of a list, as `catalog refresh` has it
 
 
-def refresh(options: Sequence[str], fetched: Fetch = fetch) -> tuple[Notification | None, bool]:
+def refresh(options: Sequence[str], fetched: Fetch = published) -> tuple[Notification | None, bool]:
     """Refresh the catalogue of an inventory; what there is to report (None: nothing), and if all lists were taken.
     Raises Refused, PolicyErrors.
     """

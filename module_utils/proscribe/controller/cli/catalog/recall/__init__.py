@@ -14,9 +14,10 @@ from ....report.text.layout import screen_width, table
 from ....report.text.wording import counted
 from ... import Refused, say
 from ..chosen import Chosen
-from .measure import FAMILIES, Found, Result, Share, measure, popular_names, share
+from ..independence import FAMILIES
+from ..public_lists import CATEGORIES, Source, read_sources
+from .measure import Found, Result, Share, measure, popular_names, share
 from .reading import Lists, fetch_lists, read_lists
-from .sources import CATEGORIES, Source, read_sources
 from .standing import STATES, standings
 
 SCHEMA = "proscribe/catalog-recall/1"

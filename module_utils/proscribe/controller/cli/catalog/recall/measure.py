@@ -1,22 +1,18 @@
 """How many of the names that independent lists agree on a catalogue handles. Pure.
 
-A name counts where lists of two families vouch for it, of which at least one is about its category alone. A list that
-takes names from another vouches for nothing beside it. Which takes from which the table says. A list that has nearly
-all names of another is taken for one that copies it.
+A name counts where lists of two families vouch for it, of which at least one is about its category alone. What a list
+has beside names that are in use counts only where it is asked for (`only_popular`).
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ....compile.catalogue.claims import above
-from .sources import RANKED, Source
+from ..independence import FAMILIES, Counting, Witness, having
+from ..public_lists import RANKED, Source
 from .standing import HANDLED, Standing
-
-FAMILIES = 2  # that a name needs, and a category
-LIKENESS, LEAST = 0.8, 25  # a list of so many names is taken for copied where another has this part of them
 
 Names = Mapping[str, Mapping[str, int]]  # by list, each with its place in it
 
@@ -113,20 +109,15 @@ def measure(
     """What the catalogue has of a category."""
     about = {one.id: one for one in sources if category in one.categories and one.id in names}
     of_lists = {id_: names[id_] for id_ in about}
-    having: dict[str, list[str]] = defaultdict(list)
-    for id_, listed in of_lists.items():
-        for name in listed:
-            having[name].append(id_)
-    taken = copied(about, of_lists)
-    alone = {id_ for id_, one in about.items() if category in one.about}
-    known: dict[tuple[str, ...], bool] = {}  # by the lists that have a name; few such groups have most names
+    count = Counting(
+        {id_: Witness(one.family, one.takes_from, category not in one.about) for id_, one in about.items()}, of_lists
+    )
+    silent = frozenset(id_ for id_, one in about.items() if one.only_popular)
     agreed = {}
-    for name, lists in having.items():
-        group = tuple(lists)
-        if group not in known:
-            known[group] = not alone.isdisjoint(group) and len(witnesses(group, taken, about)) >= FAMILIES
-        if known[group]:
-            agreed[name] = group
+    listed = having(of_lists)
+    for name, lists in listed.items():
+        if count(lists, frozenset() if popular.has(name) else silent) >= FAMILIES:
+            agreed[name] = tuple(lists)
     found = [
         Found(name, standing(name), popular.has(name), popular.ranks.get(name), lists)
         for name, lists in agreed.items()
@@ -136,35 +127,4 @@ def measure(
     found.sort(key=lambda one: (not one.popular, one.rank or most, one.name))
     sizes = {id_: len(listed) for id_, listed in of_lists.items()}
     families = len({one.family for one in about.values()})
-    return Result(category, sizes, families, len(having), found, bool(popular.read))
-
-
-def copied(sources: Mapping[str, Source], names: Names) -> dict[str, set[str]]:
-    """By list, the lists that it takes names from, at first or second hand."""
-    found: dict[str, set[str]] = {}
-    for id_, source in sources.items():
-        said = {other.id for other in sources.values() if {other.id, other.family} & set(source.takes_from)}
-        like = {other for other in sources if other != id_ and _has_most_of(names[id_], names[other])}
-        found[id_] = (said | like) - {id_}
-    for _ in sources:
-        for id_, taken in found.items():
-            found[id_] = (taken | {more for other in taken for more in found[other]}) - {id_}
-    return found
-
-
-def _has_most_of(names: Mapping[str, int], other: Mapping[str, int]) -> bool:
-    """Whether a list has so much of a smaller one that it copies it."""
-    if not LEAST <= len(other) <= len(names):
-        return False
-    return sum(name in names for name in other) >= LIKENESS * len(other)
-
-
-def witnesses(lists: Sequence[str], taken: Mapping[str, set[str]], sources: Mapping[str, Source]) -> set[str]:
-    """The families that vouch for a name by themselves. Of lists that take from each other, the first one does."""
-    first: list[str] = []
-    for one in sorted(lists):
-        if any(other in taken[one] and one not in taken[other] for other in lists):
-            continue
-        if not any(other in taken[one] for other in first):
-            first.append(one)
-    return {sources[one].family for one in first}
+    return Result(category, sizes, families, len(listed), found, bool(popular.read))

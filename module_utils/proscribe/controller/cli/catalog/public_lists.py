@@ -1,4 +1,6 @@
-"""The public lists that a catalogue is compared with: `recall.yml` of each of its directories, one item for each list.
+"""Public lists of names: `recall.yml` of each directory of a catalogue, one item for each list.
+
+`recall` compares the catalogue with them, and `refresh` makes feeds of what several of them have (publishers.yml).
 
 The table holds facts about lists, never their names: who publishes them, what of ours they are about, and who takes
 names from whom.
@@ -10,12 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ....compile.catalogue.kinds import Group, Listed, Mistake, Text
-from ....compile.catalogue.release import RECALL
-from ....compile.reading import grammar
-from ....compile.reading.yaml_file import Document, read_yaml
-from ....policy_errors import PolicyError, PolicyErrors, close_to
-from ..formats import FORMATS
+from ...compile.catalogue.kinds import Group, Listed, Mistake, Text
+from ...compile.catalogue.release import RECALL
+from ...compile.reading import grammar
+from ...compile.reading.yaml_file import Document, read_yaml
+from ...policy_errors import PolicyError, PolicyErrors, close_to
+from .formats import FORMATS
 
 # What lists are about. These are no categories of the catalogue: one of these may be a few services of ours.
 CATEGORIES = (
@@ -31,6 +33,8 @@ CATEGORIES = (
     "remote_access",
 )
 RANKED = "ranked"
+MOST_NAMES = 1_000_000  # of a list
+LONGEST = 256  # characters of a name as a list has it, with a scheme or a path
 
 _PART = r"[A-Za-z0-9_!+][A-Za-z0-9._!+-]{0,99}"
 _FOLDER = grammar.matching(_PART, "the name of a folder")
@@ -64,6 +68,7 @@ _SOURCES = Listed(
             "named": Listed(Text(grammar.label)),
             "takes_from": _IDS,
             "without": _IDS,
+            "only_popular": Text(grammar.prose),
             "least": Text(_NUMBER),
             "licence": Text(grammar.prose),
             "notes": Text(grammar.prose),
@@ -89,6 +94,7 @@ class Source(NamedTuple):
     named: tuple[str, ...]  # parts of the list, such as services or headings
     takes_from: tuple[str, ...]  # ids and families: it vouches for nothing beside these
     without: tuple[str, ...]  # ids: names of these lists are left out
+    only_popular: str  # why only its most asked-for names count; "" where all do
     least: int  # names: a list with fewer is truncated, or is another one
     licence: str
 
@@ -153,3 +159,17 @@ def _source(row: Mapping[str, Any]) -> Source:
     listed = {"about", "mixed", "paths", "named", "takes_from", "without"}
     values: dict[str, Any] = {key: tuple(row.get(key, ())) if key in listed else row.get(key, "") for key in _FIELDS}
     return Source(**values, least=int(row["least"]))
+
+
+def name_of(value: str) -> str:
+    """The host name in a value of a list, without wildcard, `www`, port and path; "" for none."""
+    text = value[: LONGEST + 1].strip().strip("\"',").lower()
+    if len(text) > LONGEST:
+        return ""
+    text = text.partition("/")[0].partition(":")[0].lstrip("*.").rstrip(".").removeprefix("www.")
+    if not text.isascii():
+        try:
+            text = text.encode("idna").decode("ascii")
+        except UnicodeError:
+            return ""
+    return "" if grammar.domain(text) else text
