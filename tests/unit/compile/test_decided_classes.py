@@ -66,6 +66,7 @@ ADDRESSES = {
     "postimages.org": True,
     "www.flickr.com": False,
     "pub-1.r2.dev/x": False,
+    "auditor.sharefile.com": False,
     "www.browserling.com/browse/win10/chrome": True,
     "www.browserling.com/tools/bcrypt": False,
     "www.browserstack.com": False,
