@@ -22,6 +22,12 @@ REPORTS = f"{CHECKOUT}/reports"
 OBSERVE = "/var/lib/proscribe/observe"
 
 KEYS = "find /root/.ssh -type f -printf '%p %m %U %T@ '; sha256sum /root/.ssh/*"
+OWN_CATALOGUE = {
+    "feeds/birds.yml": "{id: birds, name: Birds, service: tor, kind: domains, checked: 2026-01-02, sources: [x]}\n",
+    "feeds/birds.txt": "finch.example\n",
+    "publishers.yml": "- {id: birds, url: 'https://x.example/', format: lines, into: feed, of: birds, least: 1}\n",
+}
+COMMITS = "git -c user.name=a -c user.email=a@x.example commit -q"
 HANGS = "#!/bin/sh\nexec sleep 1000\n"
 
 
@@ -198,6 +204,27 @@ def test_a_mistake_in_the_policy_is_reported_and_touches_nothing(machine: Schedu
     assert not machine.start(SERVICE)
     until(lambda: "produced no report (it ended with 78)" in mails(machine))
     machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions)
+
+
+def test_the_catalogue_has_a_timer_of_its_own_which_tells_what_it_could_not_fetch(machine: Scheduled) -> None:
+    """There is no network. What is refused changes nothing, and no branch is made."""
+    timer, service, variables = "proscribe-catalogue.timer", "proscribe-catalogue.service", "fleet/group_vars/all.yml"
+    for name, text in OWN_CATALOGUE.items():
+        machine.write(f"{CHECKOUT}/policy/{name}", text)
+    restrictions = machine.read(f"{CHECKOUT}/{variables}")
+    more = f"proscribe_catalog_dirs: [{CHECKOUT}/policy]\nproscribe_schedule_refresh: weekly\n"
+    machine.write(f"{CHECKOUT}/{variables}", restrictions + more)
+    machine.script(f"cd {CHECKOUT} && git init -q && git add catalog fleet policy && {COMMITS} -m policy")
+    assert f"start {timer}" in machine.proscribe("schedule")
+    assert machine.succeeds("systemctl", "is-active", timer)
+    assert machine.run("systemd-analyze", "verify", f"/etc/systemd/system/{service}") == ""
+    assert not machine.start(service)
+    until(lambda: "refused" in mails(machine))
+    assert "birds: refused, nothing is changed: it could not be fetched" in machine.log(service)
+    assert machine.script(f"cd {CHECKOUT} && git branch --list 'proscribe/*' && git status --porcelain -uno") == ""
+    machine.write(f"{CHECKOUT}/{variables}", restrictions)
+    assert f"stop {timer}" in machine.proscribe("schedule")
+    assert machine.script("find /etc/systemd /var/lib/systemd/timers -name 'proscribe-catalogue*'") == ""
 
 
 def test_off_leaves_nothing_behind(machine: Scheduled) -> None:
