@@ -13,6 +13,7 @@ from ansible import context
 from proscribe.base.moments import stamp
 from proscribe.controller.custody import request, wording
 from proscribe.controller.custody.outcome import Course
+from proscribe.controller.enforcement_points.observed import points_of
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.collection.plays import (
     CHOOSING,
@@ -160,7 +161,9 @@ class ReportedRun:
             self._end_report(failed)
 
     def _end_report(self, failed: bool) -> None:
-        run = ended(self.collector, self._directory, stamp(time.time()), failed, self._exit_code.broken)
+        run = ended(
+            self.collector, self._directory, stamp(time.time()), failed, self._exit_code.broken, points_of=points_of
+        )
         self._close_journal()
         # `compile_plans` has shown its own warnings already.
         for warning in run.report["warnings"][len(self.collector.run.get("warnings", ())) :]:

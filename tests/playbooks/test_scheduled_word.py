@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,3 +117,62 @@ def test_fed_exports_are_written_again_where_the_policy_is_another(tmp_path: Pat
     after = (place / "proscribe.rpz").read_text()
     assert ("whatsapp.com CNAME" in before, "whatsapp.com CNAME" in after) == (True, False)
     assert (mine / "notes").read_text() == "mine" and len(list(mine.iterdir())) == 1
+
+
+def test_the_report_has_a_row_for_each_point_and_a_signed_export_is_repaired(tmp_path: Path, chat: Loopback) -> None:
+    fleet = Fleet(tmp_path, 1)
+    place, key, log = tmp_path / "served" / "rpz", tmp_path / "key", tmp_path / "access.log"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    public = " ".join(key.with_suffix(".pub").read_text().split()[:2])
+    (tmp_path / "fleet/allowed_signers").write_text(f'proscribe-export namespaces="proscribe-export" {public}\n')
+    text = (tmp_path / "fleet/hosts.yml").read_text()
+
+    def says(**more: Any) -> None:
+        export = {"format": "rpz", "directory": str(place), "access_log": str(log), "url": "/rpz"}
+        more |= {"proscribe_exports_fed": [export], "proscribe_exports_key": str(key)}
+        more |= {"proscribe_dns_backend": "hosts", "proscribe_requests": False}
+        (tmp_path / "fleet/hosts.yml").write_text(text[: text.index("  vars:")] + f"  vars: {json.dumps(more)}\n")
+
+    def row() -> dict[str, Any]:
+        (found,) = json.loads((fleet.directory / "reports/newest/report.json").read_text())["points"]
+        return dict(found)
+
+    says()
+    ended = scheduled(fleet, chat)
+    assert ended.code == 0, ended.said
+    assert (row()["state"], row()["written"], row()["fetched_by"]) == ("missing", None, None), "before it was written"
+    assert f"export {place}" in ended.said
+
+    log.write_text('192.0.2.7 - - [30/Nov/2026:08:00:01 +0000] "GET /rpz/proscribe.rpz HTTP/1.1" 200 9 "-" "-"\n')
+    ended = scheduled(fleet, chat)
+    assert ended.code == 0, ended.said
+    found, manifest = row(), json.loads((place / "manifest.json").read_text())
+    assert (found["state"], found["why"], found["older"], found["expired"]) == ("current", [], False, False)
+    assert (found["written"], found["plan"]) == (manifest["at"], manifest["plan"])
+    assert "ED25519 key" in found["signed_with"]
+    assert found["fetched_by"]["last"] == [
+        {"address": "192.0.2.7", "at": "2026-11-30T08:00:01Z", "file": "proscribe.rpz"}
+    ]
+    page = (fleet.latest / "report.html").read_text()
+    assert "192.0.2.7 on 2026-11-30 08:00 UTC" in page
+    metrics = (fleet.latest / "metrics.prom").read_text()
+    assert f'proscribe_export_state{{directory="{place}",format="rpz",group="",state="current"}} 1' in metrics
+
+    (place / "manifest.json").write_text(json.dumps({**manifest, "hosts": ["other"]}))
+    ended = scheduled(fleet, chat)
+    assert (ended.code, row()["state"]) == (0, "not_signed"), ended.said
+    assert "its signature does not count" in chat.got[-1].facts["text"], "it is written again, and that is reported"
+    assert json.loads((place / "manifest.json").read_text())["hosts"] == manifest["hosts"]
+
+    says(proscribe_services_exclude=["whatsapp"])
+    ended = scheduled(fleet, chat, "--limit", "h1")
+    assert (ended.code, row()["state"], row()["older"]) == (0, "older", True), ended.said
+    scheduled(fleet, chat)
+    assert row()["state"] == "current"
+
+    key.unlink()
+    (place / "proscribe.rpz").write_text("")
+    ended = scheduled(fleet, chat)
+    assert (ended.code, row()["state"]) == (74, "changed"), ended.said
+    assert f"there is no key {key}" in chat.got[-1].facts["text"]
+    assert (place / "proscribe.rpz").read_text() == "", "an export that cannot be signed is not replaced"

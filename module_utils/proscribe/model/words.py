@@ -57,6 +57,9 @@ LONGEST_REQUEST_REASON = 300  # characters, as a user or root typed it
 
 # -- reports -----------------------------------------------------------------------------------------------------------
 
+# What is to be said of an export that scheduled runs keep up to date, worst first.
+POINT_STATES = ("changed", "not_signed", "expired", "older", "missing", "unknown", "current")
+
 # What a host can do that is not expected of it.
 UNEXPECTED = (
     "unknown_host",  # it answered and was not asked; its record is left out

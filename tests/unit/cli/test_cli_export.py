@@ -106,6 +106,18 @@ def test_what_is_refused(inventory, tmp_path, capsys, options, message):
             "proscribe_exports_fed[0]: found a mapping, expected a directory, of which the group is",
         ),
         (
+            "proscribe_exports_fed: [{format: rpz, directory: /srv/x, access_log: /var/log/x.log}]",
+            "proscribe_exports_fed[0]: found a mapping, expected a directory with both access_log and url",
+        ),
+        (
+            "proscribe_exports_fed: [{format: rpz, directory: /srv/x, access_log: x.log, url: /x}]",
+            "proscribe_exports_fed[0].access_log: found 'x.log', expected an absolute path",
+        ),
+        (
+            "proscribe_exports_fed: [{format: rpz, directory: /srv/x, access_log: /x.log, url: 'https://x/'}]",
+            "proscribe_exports_fed[0].url: found 'https://x/', expected the path of the web server below which",
+        ),
+        (
             "proscribe_exports_fed: [{format: rpz, directory: /srv/x}, {format: nft, directory: /srv/x}]",
             "proscribe_exports_fed: found '/srv/x', expected a directory of its own for each export",
         ),
@@ -204,7 +216,7 @@ def test_an_export_says_until_when_it_is_valid_and_a_check_whether_it_is_what_wo
     assert main([*export, "--check", "--at", "2026-12-24T17:59:59Z"]) == 0
     plan = manifest(out)["plan"][:19]
     assert f"up to date, export rpz as of 2026-11-27T08:00:00Z, plan {plan}\n" in capsys.readouterr().out
-    assert main([*export, "--check", "--at", "2026-12-24T18:00:00Z"]) == 1
+    assert main([*export, "--check", "--at", "2026-12-24T18:00:00Z"]) == 3
     printed = capsys.readouterr().out
     assert "it was valid until 2026-12-24T18:00:00Z" in printed and "another content by the policy of now" in printed
     assert main([*export, "--at", "2026-12-25T00:00:00Z"]) == 0

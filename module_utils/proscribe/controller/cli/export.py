@@ -10,19 +10,22 @@ from pathlib import Path
 from ...base.duration import spelled
 from ...host.system import ControlError
 from ..compile.plans.hosts import Compiled, compile_hosts
+from ..compile.plans.points import signing_of
 from ..compile.plans.timeline import first_moment
 from ..compile.restrictions.points import Fed
-from ..enforcement_points import manifest, writing
+from ..enforcement_points import manifest, signature, writing
 from ..enforcement_points.decision import decide
 from ..enforcement_points.declaration import Decision, Format, NotExportable, Rendered
 from ..enforcement_points.registry import FORMATS
+from ..enforcement_points.signature import Signing
 from ..report.text.layout import fitted, screen_width
 from ..report.text.wording import clean, counted
 from . import Refused, inventory, say
 from .explain import at
 
 MOST_NAMED = 3  # for each reason
-NOT_UP_TO_DATE = 1
+NOT_UP_TO_DATE, EXPIRED, NOT_SIGNED = 1, 3, 4
+UNSIGNED = Signing()
 
 EPILOG = """\
 The decision is for the hosts of the inventory, or of a group of it: their variables and waivers count, whether
@@ -31,7 +34,11 @@ one policy. A waiver opens a service only if every one of them has it, for all u
 
 DIR is made, or it is empty, or it has an earlier export, which is replaced as a whole. Its manifest.json has the plan,
 what is in the export, what is not, and until when it is valid: the first begin or end of a waiver in it. The same
-policy at the same --at gives the same bytes. --check says whether DIR is what would be written now.
+policy at the same --at gives the same bytes.
+
+--check says whether DIR is what would be written now, with the exit code 0. Otherwise it is 4 where manifest.json is
+not signed or its signature does not count, else 3 where the export is not valid any more, else 1; 2 without an export.
+With --key, or proscribe_exports_key of the inventory, manifest.json.sig is written, and --check demands it.
 
   ./proscribe export rpz --group guests -o /srv/dns/guests
   ./proscribe export nft -i inventory/prod --group site_routers -o build/router --at 2027-01-01T00:00:00+08:00"""
@@ -50,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--check", action="store_true", help="write nothing: exit code 1 where DIR is not up to date")
     what.add_argument("--replace", action="store_true", help="also an earlier export of another format or group")
+    parser.add_argument("--key", default="", metavar="FILE", help="sign with it (default: proscribe_exports_key)")
     inventory.add_options(parser)
 
 
@@ -57,30 +65,33 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the directory, and print what is in it and what is not; returns the exit code."""
     format_, directory = FORMATS[arguments.format], Path(arguments.output)
     now = (arguments.at or datetime.datetime.now(datetime.timezone.utc)).replace(microsecond=0)
-    compiled = compile_hosts(inventory.question(arguments, group=arguments.group, served=False), now)
+    question = inventory.question(arguments, group=arguments.group, served=False)
+    compiled = compile_hosts(question, now)
+    signing = signing_of(question, compiled.restrictions, arguments.key)
     try:
         before = _earlier(format_, arguments.group, directory, replace=arguments.replace)
         if arguments.check:
-            return _check(format_, compiled, now, directory, before)
-        decision, rendered = _write(format_, compiled, now, arguments.group, directory)
+            return _check(format_, compiled, now, directory, before, signing)
+        decision, rendered = _write(format_, compiled, now, arguments.group, directory, signing)
     except (NotExportable, ControlError) as wrong:
         raise Refused(f"export {format_.name}: {wrong}") from None
     print(fitted("\n".join(_summary(decision, rendered, arguments.output)), screen_width()))
     return 0
 
 
-def renew(fed: Fed, compiled: Compiled, now: datetime.datetime) -> list[str]:
-    """Write an export again where its directory is not up to date, or has none; what was not. Raises Refused and
-    OSError where it cannot be written.
+def renew(fed: Fed, compiled: Compiled, now: datetime.datetime, signing: Signing = UNSIGNED) -> list[str]:
+    """Write an export again where its directory is not up to date, not signed as it has to be, or has none; what was
+    not. Raises Refused and OSError where it cannot be written.
     """
     format_, directory = FORMATS[fed.format], Path(fed.directory)
     try:
         before = _earlier(format_, fed.group, directory)
         differs = ["there was none"]
         if before is not None and before.at is not None:
-            differs = _differences(format_, compiled, now, directory, before, before.at)
+            differs = [*_unsigned(directory, signing, now)]
+            differs += _differences(format_, compiled, now, directory, before, before.at)
         if differs:
-            _write(format_, compiled, now, fed.group, directory)
+            _write(format_, compiled, now, fed.group, directory, signing)
     except (NotExportable, ControlError) as wrong:
         raise Refused(f"export {format_.name}: {wrong}") from None
     return differs
@@ -97,12 +108,13 @@ def _earlier(format_: Format, group: str, directory: Path, replace: bool = False
 
 
 def _write(
-    format_: Format, compiled: Compiled, now: datetime.datetime, group: str, directory: Path
+    format_: Format, compiled: Compiled, now: datetime.datetime, group: str, directory: Path, signing: Signing
 ) -> tuple[Decision, Rendered]:
     """Write a directory. Raises NotExportable, ControlError, OSError."""
     decision, rendered = _decided(format_, compiled, now, group)
-    document = manifest.manifest(format_, decision, rendered)
-    writing.write(directory, {**rendered.files, manifest.NAME: manifest.text(document)})
+    document = manifest.text(manifest.manifest(format_, decision, rendered))
+    signed = signature.signed(document, signing, datetime.datetime.now(datetime.timezone.utc))
+    writing.write(directory, {**rendered.files, manifest.NAME: document, **signed})
     return decision, rendered
 
 
@@ -128,16 +140,35 @@ def _valid_until(compiled: Compiled, format_: Format, at: datetime.datetime) -> 
 
 
 def _check(
-    format_: Format, compiled: Compiled, now: datetime.datetime, directory: Path, before: manifest.Earlier | None
+    format_: Format,
+    compiled: Compiled,
+    now: datetime.datetime,
+    directory: Path,
+    before: manifest.Earlier | None,
+    signing: Signing,
 ) -> int:
-    """Whether a directory has what would be written now; prints what differs."""
+    """Whether a directory has what would be written now, signed where it has to be; prints what differs."""
     if before is None or before.at is None:
         raise NotExportable(f"{directory} has no export to check")
+    unsigned = _unsigned(directory, signing, now)
     differs = _differences(format_, compiled, now, directory, before, before.at)
     same = f"up to date, export {before.format} as of {spelled(before.at)}, plan {before.plan[:19]}"
-    for line in differs or [same]:
-        say(f"{directory}: {line}")
-    return NOT_UP_TO_DATE if differs else 0
+    for line in [*unsigned, *differs] or [same]:
+        say(clean(f"{directory}: {line}"))
+    if unsigned:
+        return NOT_SIGNED
+    return EXPIRED if _expired(before, now) else NOT_UP_TO_DATE if differs else 0
+
+
+def _unsigned(directory: Path, signing: Signing, now: datetime.datetime) -> list[str]:
+    """Why the signature of an export does not count; nothing where it does, or where none is there or needed."""
+    content = writing.content_of(directory / manifest.NAME) or b""
+    problem = signature.checked(directory, content, signing, now).problem
+    return [f"its signature does not count: {problem}"] if problem else []
+
+
+def _expired(before: manifest.Earlier, now: datetime.datetime) -> bool:
+    return before.valid_until is not None and before.valid_until <= now
 
 
 def _differences(
@@ -153,7 +184,7 @@ def _differences(
     """
     _, rendered = _decided(format_, compiled, at, before.group)
     differs = []
-    if before.valid_until and before.valid_until <= now:
+    if before.valid_until and _expired(before, now):
         differs.append(f"it was valid until {spelled(before.valid_until)}")
     for path in sorted({*rendered.files, *before.files}):
         due, on_disk = rendered.files.get(path), writing.content_of(directory / path)

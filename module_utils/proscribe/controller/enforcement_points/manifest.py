@@ -22,6 +22,7 @@ from .decision import waived
 from .declaration import Decision, Format, Rendered
 
 NAME = "manifest.json"
+SIGNATURE = NAME + ".sig"  # over the exact bytes of it (signature.py), where the organisation signs its exports
 LARGEST = 64 << 20  # bytes. A fleet of 100,000 hosts with all rules takes a tenth.
 # A part of a name that no file system and no shell takes for more. GPO backups have braces.
 _PART = re.compile(r"(?!\.)[A-Za-z0-9._{}-]{1,100}", re.ASCII)

@@ -77,7 +77,7 @@ def _ours(directory: Path) -> frozenset[str] | None:
             f"{directory} is not empty, and no earlier export: it has no {manifest.NAME} of one. Name another directory"
         )
     found = frozenset(_files(directory))
-    if foreign := sorted(found - named.files.keys() - {manifest.NAME}):
+    if foreign := sorted(found - named.files.keys() - {manifest.NAME, manifest.SIGNATURE}):
         raise NotExportable(
             f"{directory} has a file that the earlier export does not name: {ascii(foreign[0])}. Move it away, since an"
             " export replaces the whole directory"
@@ -103,17 +103,18 @@ def earlier(directory: Path) -> manifest.Earlier | None:
     return None if content is None else manifest.read(content)
 
 
-def content_of(path: Path) -> bytes | None:
+def content_of(path: Path, largest: int = manifest.LARGEST) -> bytes | None:
     """A file of an export; None for what is no file, or too large for one."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
     with open(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            return None
-        content = stream.read(manifest.LARGEST + 1)
-    return content if len(content) <= manifest.LARGEST else None
+        content = stream.read(largest + 1)
+    return content if len(content) <= largest else None
 
 
 def _exchange(one: Path, other: Path) -> None:

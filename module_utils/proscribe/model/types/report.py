@@ -10,7 +10,7 @@ from .run import EventSettings, Fed, Run, RunWaiver, Upcoming
 if TYPE_CHECKING:
     from typing import Annotated, NotRequired
 
-    from ..words import REPORT_SCHEMA
+    from ..words import POINT_STATES, REPORT_SCHEMA
     from .annotations import CLOSED, AnyControl, ControlMode, Count, FailedGate, Keywords, Moment, NoteKind, Some, State
 
 
@@ -158,6 +158,37 @@ class RequestCounts(TypedDict):
     left_out: Count
 
 
+class Fetched(TypedDict):
+    """The last time that an address fetched a file of an export."""
+
+    address: str
+    at: Moment
+    file: str
+
+
+class FetchedBy(TypedDict):
+    """Who fetched an export, by the access log of the web server that serves it."""
+
+    since: Annotated[Moment | None, "From when on the log was read; null for a log without a request"]
+    addresses: Annotated[Count, "How many addresses fetched a file of it"]
+    last: Annotated[list[Fetched], "The last time of each of these, the newest first, at most 20"]
+
+
+class Point(Fed):
+    """An export to a point that scheduled runs keep up to date, as the run found its directory."""
+
+    state: Annotated[str, "The worst that is so", Keywords(enum=POINT_STATES)]
+    why: Annotated[list[str], "All that is wrong, or not known, in words"]
+    written: Annotated[Moment | None, "By its manifest, as are the next two; null where that is not known"]
+    plan: Annotated[str | None, "The digest of the plan that it is from"]
+    valid_until: Annotated[Moment | None, "When something of it begins or ends next; null for nothing known"]
+    older: Annotated[bool | None, "Whether it is from another plan than that of this run"]
+    expired: Annotated[bool | None, "Whether it was valid until a moment before the end of this run"]
+    signed_with: Annotated[str | None, "The key, where a signature counts"]
+    fetched_by: Annotated[FetchedBy | None, "Null where that is not known"]
+    fetched_by_unknown: Annotated[str, "Why it is not known; empty where it is"]
+
+
 class NewProblem(TypedDict):
     """Something that is wrong and was not in the baseline. `rule` is "" for the host as a whole."""
 
@@ -195,4 +226,9 @@ class Report(TypedDict):
         ]
     ]
     requests: NotRequired[Annotated[RequestCounts | None, "Of users, for exceptions; null for none"]]
+    points: NotRequired[
+        Annotated[
+            list[Point], "The exports that scheduled runs keep up to date, as they were before this run wrote any again"
+        ]
+    ]
     warnings: list[str]

@@ -34,6 +34,17 @@ class Fed(TypedDict):
     group: str
 
 
+class DuePoint(Fed):
+    """A fed export as the policy of a run has it."""
+
+    plan: str  # the digest of the plan that it has to be from; "" where there is no such plan
+    why: str  # why not
+    access_log: str  # of the web server that serves the directory; "" for none
+    url: str  # the path of the server below which the directory is
+    key: str  # the file of the key that signs it; "" where it needs no signature
+    signers: list[str]  # where the files of allowed signers may be
+
+
 class EventSettings(TypedDict, total=False):
     """How a run sends its events."""
 
@@ -206,6 +217,7 @@ class CompiledRun(Run, ReportFacts, Prepared, Reporting):
     audit_stored: list[str]
     gate: dict[str, str]
     rollout: Rolling
+    points: NotRequired[list[DuePoint]]
     watch: NotRequired[OfController]
 
 

@@ -20,8 +20,8 @@ from ...compile.reading.values import choice, day, line
 from ...compile.restrictions import RESTRICTIONS
 from ...compile.restrictions.readers import read_tenants
 from ...compile.restrictions.schedule_values import read_repository
-from ...compile.waivers.signatures import PATIENCE
 from ...policy_errors import Described, Expected, PolicyError, PolicyErrors
+from ...ssh_signatures import PATIENCE
 from .. import Refused, say
 from ..waiver.asking import answer
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import datetime
 import re
-import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 from ....base.duration import spelled
+from ... import ssh_signatures
 from ...compile.inventory.policy_folders import SIGNERS
 from ...compile.plans.waivers import waivers_of
-from ...compile.waivers.signatures import NAMESPACE, signature_of, signers_of, verify
+from ...compile.waivers.signatures import NAMESPACE, approver, signature_of, signers_of, verify
 from ...compile.waivers.waiver import Waiver
 from .. import Refused, inventory, say
 from .folder import checked, named, replace
@@ -70,27 +69,13 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
 
 
 def _signature(waiver: Waiver, key: Path) -> bytes:
-    tool = shutil.which("ssh-keygen")
-    if tool is None:
-        raise Refused("there is no ssh-keygen here; install OpenSSH's client")
-    if not key.is_file():
-        raise Refused(f"there is no key {key}; name the approver's with --key")
-    # A passphrase is asked for at the terminal itself, not on the standard input.
-    command = [tool, "-Y", "sign", "-f", str(key), "-n", NAMESPACE]
-    done = subprocess.run(command, input=waiver.document.content, capture_output=True)
-    if done.returncode or not done.stdout:
-        complaint = done.stderr.decode("utf-8", "replace").strip() or f"exit code {done.returncode}"
-        raise Refused(f"ssh-keygen could not sign with {key}: {complaint}")
-    return done.stdout
+    try:
+        return ssh_signatures.sign(waiver.document.content, key, NAMESPACE)
+    except ssh_signatures.NotSigned as wrong:
+        raise Refused(str(wrong)) from None
 
 
 def _line(waiver: Waiver, key: Path, signers: Path) -> str:
     """What to do about a key that is nobody's yet."""
-    public = key if key.suffix == ".pub" else key.with_name(key.name + ".pub")
-    try:
-        kind, blob = public.read_text(encoding="utf-8").split()[:2]
-    except (OSError, UnicodeDecodeError, ValueError):
-        return ""
-    who = f'"{waiver.approved_by}"' if " " in waiver.approved_by else waiver.approved_by
-    line = f'{who} namespaces="{NAMESPACE}" {kind} {blob}'
-    return f"\nIf {key} is the key of {waiver.approved_by}, {signers} needs this line:\n  {line}"
+    line = ssh_signatures.line_of(key, approver(waiver.approved_by))
+    return f"\nIf {key} is the key of {waiver.approved_by}, {signers} needs this line:\n  {line}" if line else ""

@@ -202,7 +202,7 @@ def _objects(
 ) -> dict[tuple[group_policy.Object, ...], GroupPolicy]:
     """What domain controllers have of Group Policy, by the variable. Notes the mistakes."""
     found: dict[tuple[group_policy.Object, ...], GroupPolicy] = {}
-    plans_of = functools.cache(functools.partial(_audience, question, now))
+    plans_of = functools.cache(functools.partial(audience, question, now))
     for host in question.hosts:
         own = restrictions[host.name].group_policy
         if own and own not in found:
@@ -214,7 +214,7 @@ def _objects(
     return found
 
 
-def _audience(question: Question, now: datetime.datetime, group: str) -> dict[str, Plan]:
+def audience(question: Question, now: datetime.datetime, group: str) -> dict[str, Plan]:
     """The plans of a group's hosts, whether Proscribe serves them or not. Raises PolicyErrors."""
     known = {host.name: host for host in question.hosts}
     read = question.variables_of or known.__getitem__

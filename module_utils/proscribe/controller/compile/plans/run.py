@@ -31,6 +31,7 @@ from .cache import PlanCache
 from .compiling import upcoming_services
 from .departments import departments_of
 from .hosts import Compiled, compiled_in_part
+from .points import due_points
 from .policy import store_of
 
 LIFT = "lift"
@@ -48,6 +49,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> Com
     compiled = compiled_in_part(question, now, mistakes, loading, cache)
     exempted = _exempted(question, compiled, mistakes)
     agreed = _agreed(question, compiled, mistakes)
+    points = due_points(question, compiled, question.hosts, now) if question.mode != LIFT else []
     store = _store(agreed.reports)
     loading.note_down()
     cache.note_down()
@@ -59,7 +61,8 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> Com
         folders = folders_of_waivers(question, compiled.restrictions)
         gone = waiver_log.require_found(store, question, compiled.restrictions, compiled.waivers, folders, id_, now)
     said = [*compiled.warnings, *gone, *exempted, *warnings.of_policy(question, compiled, now, agreed.catalog_max_age)]
-    return _run(question, compiled, agreed, store, id_, spelled(now), said)
+    run = _run(question, compiled, agreed, store, id_, spelled(now), said)
+    return {**run, "points": points} if points else run
 
 
 def _exempted(question: Question, compiled: Compiled, mistakes: Mistakes) -> list[str]:

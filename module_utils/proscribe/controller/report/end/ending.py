@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....model.types.record import Record
-from ....model.types.report import Report
+from ....model.types.report import Point, Report
 from ....model.types.run import CompiledRun
 from ..collection.events import Collector, Rollout
 from ..evaluation import verdict
@@ -41,9 +41,11 @@ def ended(
     failed: bool,
     broken: Broken,
     closed_by: str = "",
+    points_of: Callable[[CompiledRun, str], list[Point]] | None = None,
 ) -> Ended:
     """End a run. `failed`: Ansible ends with an error. `broken` takes a message about a failure of the report itself,
     and the run then proves nothing. `closed_by` is the run that does this for one that could not.
+    `points_of` observes the directories of fed exports, at the end of this run.
     """
     run = collector.run
     if collector.interrupted:
@@ -55,6 +57,8 @@ def ended(
     new = _new(run, fleet.records, broken)
     rollout = collector.rollout()
     report = fleet_report(run, fleet, finished, new, rollout.as_dict() if rollout else None)
+    if points_of is not None:
+        report["points"] = points_of(run, finished)
     if rollout and rollout.set_aside:
         report["warnings"].append(verdict.left_aside(list(rollout.set_aside)))
     decided = _judged(run, fleet.records, report, failed, new, rollout)

@@ -68,6 +68,8 @@ def merged(id_: str, parts: Sequence[Part], expected: Iterable[str] | None = Non
     left = 0 if expected is not None else _left_out(runs, len(answered))
     report = report_of(_run(id_, runs, left, len(answered)), facts, fleet, new, _rollout(parts))
     report["nothing_known"] = _nothing_known(parts, report.get("nothing_known", ()), len(answered))
+    if found := {one["directory"]: one for part in parts for one in part.report.get("points", ())}:
+        report["points"] = list(found.values())  # of several, what the last part found
     return report, answered
 
 

@@ -16,7 +16,7 @@ from typing import TextIO
 
 from ....base.duration import moment_of, spelled
 from ....model.finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
-from ....model.types.report import Report, ReportRun
+from ....model.types.report import Point, Report, ReportRun
 from ..evaluation.fleet_state import FleetState, Host, Rules
 from ..evaluation.modes import OFF
 from ..evaluation.scope import controls_of, is_whole
@@ -88,6 +88,7 @@ def write(stream: TextIO, report: Report, fleet_state: FleetState) -> None:
     refused = [({"rule": rule}, packets) for rule, packets in sorted(counts.refused.items())]
     stream.writelines(_gauge("refused_packets", meaning, refused))
     stream.writelines(counts.between())
+    stream.writelines(_of_points(report.get("points") or ()))
 
 
 def _of_host(host: Host, state: str) -> Iterator[tuple[str, str, int]]:
@@ -235,6 +236,25 @@ def _of_waivers(fleet_state: FleetState) -> Iterator[str]:
         yield from _gauge(name, meaning, moments)
     counts = [(_of_waiver(key), len(names)) for key, names in hosts.items()]
     yield from _gauge("waiver_hosts", "Hosts that the waiver is for.", counts)
+
+
+def _of_points(points: Sequence[Point]) -> Iterator[str]:
+    """The exports of the newest run, each with its state."""
+    named = [({"directory": one["directory"], "format": one["format"], "group": one["group"]}, one) for one in points]
+    states = [({**labels, "state": one["state"]}, 1) for labels, one in named]
+    yield from _gauge("export_state", "1 for the state of an export to an enforcement point.", states)
+    last = [(labels, by["last"][0]["at"]) for labels, one in named if (by := one["fetched_by"]) and by["last"]]
+    for name, meaning, series in (
+        ("written", "When it was written.", [(labels, one["written"]) for labels, one in named]),
+        (
+            "valid_until",
+            "When something of it begins or ends.",
+            [(labels, one["valid_until"]) for labels, one in named],
+        ),
+        ("fetched", "When a file of it was last fetched.", last),
+    ):
+        times = [(labels, at) for labels, time in series if (at := seconds(time)) is not None]
+        yield from _gauge(f"export_{name}_timestamp_seconds", meaning, times)
 
 
 def _of_waiver(key: tuple[str, str]) -> dict[str, str]:

@@ -63,6 +63,7 @@ def page(
         requests=since_last_run.requests(report, breakdown),
         waivers=waivers.waivers(report["waivers"]),
         upcoming=facts.upcoming(report["upcoming"]),
+        points=facts.points(report),
         unknown_rules=facts.unknown_rules(report),
         warnings=facts.warnings(report),
         runs=numbers(runs),

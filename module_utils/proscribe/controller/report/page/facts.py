@@ -12,7 +12,8 @@ from ..evaluation.advice import advice
 from ..evaluation.modes import described
 from ..evaluation.scope import cut_short, parts
 from ..text.command import Suggestion
-from ..text.wording import counted, moment, nothing_known
+from ..text.points import fetched, name_of, points_of, written
+from ..text.wording import counted, in_words, moment, nothing_known
 from .breakdown import Breakdown
 from .listings import Listing
 
@@ -38,6 +39,25 @@ def upcoming(items: Sequence[Upcoming]) -> Listing | None:
     rows = [(f"from {day}", ", ".join(sorted(services))) for day, services in sorted(days.items())]
     columns = (("what", "Day"), ("", "Services that will be restricted"))
     return Listing("upcoming", "Upcoming", "Upcoming", columns, rows, few=len(rows)) if rows else None
+
+
+def points(report: Report) -> Listing | None:
+    """The exports that enforcement points are fed with, worst first."""
+    rows = [
+        (
+            one["directory"],
+            name_of(one),
+            in_words(one["state"]),
+            "; ".join(one["why"]) or "as the plan of this run",
+            written(one),
+            fetched(one),
+        )
+        for one in points_of(report)
+    ]
+    columns = (("what", "Directory"), ("", "Export"), ("", "State"), ("", "Why"), ("", "Written"), ("", "Fetched by"))
+    note = "As this run found them. A scheduled run then writes again those that are not current."
+    name = "Enforcement points"
+    return Listing("points", name, name, columns, rows, "export", kind="story", note=note) if rows else None
 
 
 def unknown_rules(report: Report) -> Listing | None:

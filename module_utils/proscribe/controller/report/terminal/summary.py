@@ -22,7 +22,7 @@ from ....model.finding import (
     WATCH,
 )
 from ....model.types.record import Record
-from ....model.types.report import HostWhy, Report
+from ....model.types.report import HostWhy, Point, Report
 from ....model.types.run import RunWaiver, Upcoming
 from ..evaluation.advice import advice, not_done, shorter
 from ..evaluation.groups import Group, Silent, grouped, silences
@@ -30,6 +30,7 @@ from ..evaluation.modes import described
 from ..evaluation.scope import parts as left_out_in_words
 from ..evaluation.since_last_run import ENDED, FROZEN, INCIDENT, STALE, UNOBSERVED, Together, together
 from ..evaluation.since_last_run import headline as between_runs
+from ..text import points
 from ..text.command import Suggestion
 from ..text.layout import NARROWEST, USUAL, cells, flow, paint, row, wrap
 from ..text.wording import clean, counted, end_of, in_words, moment, nothing_known, percent, ratio, some, without_name
@@ -132,6 +133,7 @@ def _table(
         *_limited(unserved, max(2, most // 4), "kind of host that is not served", _itself),
         *_of_nothing_known(report),
         *_of_upcoming(report["upcoming"]),
+        *_limited(points.points_of(report), max(2, most // 4), "export", _of_point),
         *_limited(report["unexpected_hosts"], 2, "host", _of_unexpected),
     ]
     if not rows:
@@ -192,6 +194,13 @@ def _of_between(one: Together) -> Row:
 
 def _of_unexpected(host: str) -> Row:
     return Row(clean(host), "unexpected", "answered, but was not expected", "yellow")
+
+
+def _of_point(point: Point) -> Row:
+    """An export that an enforcement point is fed with."""
+    text = "; ".join(map(clean, point["why"])) or f"written {points.written(point)}"
+    subject, state = f"export {clean(point['directory'])}", in_words(point["state"])
+    return Row(subject, state, f"{points.name_of(point)}: {text}", COLOUR[points.LIKE[point["state"]]])
 
 
 def _of_waivers(waivers: Iterable[RunWaiver]) -> list[Row]:
