@@ -10,12 +10,14 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from proscribe.controller.cli.command_line import main
+from proscribe.controller.enforcement_points import writing
 from test_cli_export import INVENTORY
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
@@ -237,3 +239,32 @@ def test_a_device_that_fetches_it_checks_it_without_proscribe(ours: Organisation
         (fetched / "proscribe.rpz").write_bytes(answer.read())
     (fetched / "manifest.json").write_text((fetched / "manifest.json").read_text() + "\n")
     assert not verified()
+
+
+def test_whoever_fetches_while_it_is_written_gets_the_one_or_the_other(ours: Organisation, server: str) -> None:
+    """An export before and after the end of a waiver, written over one another as scheduled runs do."""
+    exports = []
+    for moment in (AT, ENDED):
+        assert ours.export(*moment) == 0
+        exports.append({path.name: path.read_bytes() for path in ours.out.iterdir()})
+    assert exports[0]["proscribe.rpz"] != exports[1]["proscribe.rpz"]
+    written = threading.Event()
+
+    def write() -> None:
+        for number in range(60):
+            writing.write(ours.out, exports[number % 2])
+        written.set()
+
+    whole = {name: {one[name] for one in exports} for name in exports[0]}
+    seen: set[bytes] = set()
+    thread = threading.Thread(target=write)
+    thread.start()
+    while not written.is_set():
+        for name in whole:
+            with urllib.request.urlopen(f"{server}/{name}") as answer:
+                content = answer.read()
+            assert content in whole[name], name
+            seen.add(content)
+    thread.join()
+    assert seen & whole["proscribe.rpz"]
+    assert sorted(path.name for path in ours.root.iterdir()) == ["inventory", "out"], "nothing is left beside it"

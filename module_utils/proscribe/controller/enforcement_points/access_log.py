@@ -4,7 +4,7 @@
 
 Clients write much of a log, so it is data from strangers. Its end is read, at most 16 MiB, in one pass. A server
 escapes a quotation mark that a client sent. So the first one of a line is where the request begins, and what is before
-it is the server's own. Only an address, a time, and the name of a file of the export come out of a line; whatever is
+it is the server's own. Only an address, a time, and the name of a file of the export come out of a line. Whatever is
 not of this form counts for nothing.
 """
 
@@ -108,10 +108,10 @@ def _parsed(line: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
     """The address, the time, the path and the status of a request; None for any other line."""
     head, _, rest = line.partition(b'"')
     request, end, rest = rest.partition(b'" ')
-    asked = _REQUEST.fullmatch(request)
-    if not end or asked is None or not head.endswith(b"] "):
+    target = _REQUEST.fullmatch(request)
+    if not end or target is None or not head.endswith(b"] "):
         return None
-    path = unquote_to_bytes(asked[1].partition(b"?")[0])
+    path = unquote_to_bytes(target[1].partition(b"?")[0])
     return head.partition(b" ")[0], head[head.rfind(b"[") + 1 : -2], path, rest[:3]
 
 

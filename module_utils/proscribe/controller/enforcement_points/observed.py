@@ -14,8 +14,9 @@ from pathlib import Path
 from ...base.duration import moment_of, spelled
 from ...model.types.report import FetchedBy, Point
 from ...model.types.run import CompiledRun, DuePoint
-from ...model.words import POINT_STATES
+from ...model.words import DIGEST, POINT_STATES
 from . import access_log, manifest, signature, writing
+from .header import safe
 
 CHANGED, NOT_SIGNED, EXPIRED, OLDER, MISSING, UNKNOWN, CURRENT = POINT_STATES
 NO_LOG = "no access_log is named for it in proscribe_exports_fed"
@@ -60,7 +61,7 @@ def _observed(due: DuePoint, row: Point, now: datetime) -> Point:
         return {**row, "why": [why]}
     content = writing.content_of(directory / manifest.NAME)
     found = manifest.read(content) if content is not None else None
-    if content is None or found is None:
+    if content is None or found is None or not DIGEST.fullmatch(found.plan):
         why = f"{manifest.NAME} in {directory} cannot be read, or is none of an export"
         return {**row, "why": [why]}
     said = [*_of_content(directory, due, found), *_of_plan(due, found, now)]
@@ -94,8 +95,8 @@ def _unreadable(directory: Path) -> tuple[str, str] | None:
 def _of_content(directory: Path, due: DuePoint, found: manifest.Earlier) -> list[tuple[str, str]]:
     """Whether a directory has the files of its manifest, for this format and group."""
     if (found.format, found.group) != (due["format"], due["group"]):
-        of = f" of group {found.group}" if found.group else ""
-        return [(CHANGED, f"it has an export {found.format}{of}")]
+        of = f" of group {safe(found.group)}" if found.group else ""
+        return [(CHANGED, f"it has an export {safe(found.format)}{of}")]
     for path, digest in sorted(found.files.items()):
         content = writing.content_of(directory / path)
         if content is None or hashlib.sha256(content).hexdigest() != digest:
