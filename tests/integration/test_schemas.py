@@ -17,18 +17,22 @@ from proscribe.controller.compile.catalogue.schema import CATEGORIES
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import PREFIX, read_restrictions
 from proscribe.controller.compile.waivers import document
+from proscribe.controller.enforcement_points import manifest, writing
+from proscribe.controller.enforcement_points.observed import points_of
+from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.model.finding import STATES
 from proscribe.model.plan import CONTROLS
 from proscribe.wire.replies.record import read
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(PROJECT / "tests" / "unit" / "report")]
+sys.path[:0] = [str(PROJECT / "tests" / "unit" / part) for part in ("report", "enforcement_points")]
 
 import fleets  # noqa: E402
 import watched_hosts  # noqa: E402
 from event_runs import EventRuns  # noqa: E402
 from export_fleet import ANSWERS, FINISHED, STATE, exported, hostile_answers  # noqa: E402
+from made_export import decision  # noqa: E402
 from pasts import bad, good, repaired, unseen, waived  # noqa: E402
 from proscribe.controller.report.exports.event_kinds import KINDS  # noqa: E402
 from proscribe.controller.report.history import open_history  # noqa: E402
@@ -121,6 +125,24 @@ def test_a_report_of_hosts_that_keep_themselves_in_line_fits():
     fits("report", fleet_report(run, settled, FINISHED))
     for record in settled.records:
         fits("host-record", record)
+
+
+def test_a_report_with_exports_that_points_are_fed_with_fits(tmp_path):
+    due = {"format": "rpz", "group": "", "plan": fleets.DIGEST, "why": "", "url": "", "key": "", "signers": []}
+    run, settled = fleet()
+    (tmp_path / "access.log").write_text("")
+    point = {**due, "directory": str(tmp_path / "rpz"), "access_log": str(tmp_path / "access.log")}
+    absent = points_of({"points": [point]}, FINISHED)
+    one = FORMATS["rpz"]
+    rendered = one.render(decision())
+    writing.write(
+        tmp_path / "rpz",
+        {**rendered.files, manifest.NAME: manifest.text(manifest.manifest(one, decision(), rendered))},
+    )
+    there = points_of({"points": [point]}, FINISHED)
+    assert (absent[0]["state"], there[0]["state"]) == ("missing", "older")
+    assert there[0]["fetched_by"] == {"since": None, "addresses": 0, "last": []}
+    fits("report", {**fleet_report(run, settled, FINISHED), "points": [*absent, *there]})
 
 
 def test_every_event_fits(tmp_path):
