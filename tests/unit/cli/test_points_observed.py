@@ -55,7 +55,7 @@ class Points:
     def row(self, now: datetime.datetime = AT, limit: str = "") -> dict[str, Any]:
         """As a run over the hosts that Proscribe serves has it."""
         question = self.question(limit=limit)
-        points = due_points(question, compile_hosts(question, now), question.hosts, now)
+        points = due_points(question, compile_hosts(question, now), now)
         (found,) = points_of({"points": points}, now.strftime("%Y-%m-%dT%H:%M:%SZ"))  # type: ignore[typeddict-item]
         return dict(found)
 
@@ -126,13 +126,25 @@ def test_what_a_directory_is_found_to_be(points: Points, what: str) -> None:
         assert (row["written"], row["valid_until"]) == ("2026-11-27T08:00:00Z", "2026-12-24T18:00:00Z")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_directory_that_may_not_be_read_is_unknown(points: Points) -> None:
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [("iterdir", PermissionError(13, "Permission denied")), ("lstat", OSError(116, "Stale file handle"))],
+)
+def test_a_directory_that_may_not_be_read_is_unknown(points: Points, monkeypatch, place: str, error: OSError) -> None:
+    """As for another account than root, or on a share whose server has forgotten it."""
     points.write()
-    points.out.chmod(0)
+
+    real = getattr(Path, place)
+
+    def refused(path: Path) -> object:
+        if path == points.out:
+            raise error
+        return real(path)
+
+    monkeypatch.setattr(Path, place, refused)
     row = points.row()
-    points.out.chmod(0o700)
-    assert (row["state"], row["written"]) == ("unknown", None) and "Permission denied" in row["why"][0]
+    assert (row["state"], row["written"], row["plan"]) == ("unknown", None, None)
+    assert row["why"] == [f"{points.out} cannot be read: {error.strerror}"]
 
 
 def test_an_end_makes_it_expired_and_older(points: Points) -> None:

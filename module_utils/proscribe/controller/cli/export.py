@@ -10,14 +10,13 @@ from pathlib import Path
 from ...base.duration import spelled
 from ...host.system import ControlError
 from ..compile.plans.hosts import Compiled, compile_hosts
-from ..compile.plans.points import signing_of
+from ..compile.plans.points import with_signing
 from ..compile.plans.timeline import first_moment
 from ..compile.restrictions.points import Fed
 from ..enforcement_points import manifest, signature, writing
 from ..enforcement_points.decision import decide
 from ..enforcement_points.declaration import Decision, Format, NotExportable, Rendered
 from ..enforcement_points.registry import FORMATS
-from ..enforcement_points.signature import Signing
 from ..report.text.layout import fitted, screen_width
 from ..report.text.wording import clean, counted
 from . import Refused, inventory, say
@@ -25,7 +24,6 @@ from .explain import at
 
 MOST_NAMED = 3  # for each reason
 NOT_UP_TO_DATE, EXPIRED, NOT_SIGNED = 1, 3, 4
-UNSIGNED = Signing()
 
 EPILOG = """\
 The decision is for the hosts of the inventory, or of a group of it: their variables and waivers count, whether
@@ -66,20 +64,19 @@ def run(arguments: argparse.Namespace) -> int:
     format_, directory = FORMATS[arguments.format], Path(arguments.output)
     now = (arguments.at or datetime.datetime.now(datetime.timezone.utc)).replace(microsecond=0)
     question = inventory.question(arguments, group=arguments.group, served=False)
-    compiled = compile_hosts(question, now)
-    signing = signing_of(question, compiled.restrictions, arguments.key)
+    compiled = with_signing(compile_hosts(question, now), question, arguments.key)
     try:
         before = _earlier(format_, arguments.group, directory, replace=arguments.replace)
         if arguments.check:
-            return _check(format_, compiled, now, directory, before, signing)
-        decision, rendered = _write(format_, compiled, now, arguments.group, directory, signing)
+            return _check(format_, compiled, now, directory, before)
+        decision, rendered = _write(format_, compiled, now, arguments.group, directory)
     except (NotExportable, ControlError) as wrong:
         raise Refused(f"export {format_.name}: {wrong}") from None
     print(fitted("\n".join(_summary(decision, rendered, arguments.output)), screen_width()))
     return 0
 
 
-def renew(fed: Fed, compiled: Compiled, now: datetime.datetime, signing: Signing = UNSIGNED) -> list[str]:
+def renew(fed: Fed, compiled: Compiled, now: datetime.datetime) -> list[str]:
     """Write an export again where its directory is not up to date, not signed as it has to be, or has none; what was
     not. Raises Refused and OSError where it cannot be written.
     """
@@ -88,10 +85,10 @@ def renew(fed: Fed, compiled: Compiled, now: datetime.datetime, signing: Signing
         before = _earlier(format_, fed.group, directory)
         differs = ["there was none"]
         if before is not None and before.at is not None:
-            differs = [*_unsigned(directory, signing, now)]
+            differs = _unsigned(directory, compiled, now)
             differs += _differences(format_, compiled, now, directory, before, before.at)
         if differs:
-            _write(format_, compiled, now, fed.group, directory, signing)
+            _write(format_, compiled, now, fed.group, directory)
     except (NotExportable, ControlError) as wrong:
         raise Refused(f"export {format_.name}: {wrong}") from None
     return differs
@@ -108,12 +105,12 @@ def _earlier(format_: Format, group: str, directory: Path, replace: bool = False
 
 
 def _write(
-    format_: Format, compiled: Compiled, now: datetime.datetime, group: str, directory: Path, signing: Signing
+    format_: Format, compiled: Compiled, now: datetime.datetime, group: str, directory: Path
 ) -> tuple[Decision, Rendered]:
     """Write a directory. Raises NotExportable, ControlError, OSError."""
     decision, rendered = _decided(format_, compiled, now, group)
     document = manifest.text(manifest.manifest(format_, decision, rendered))
-    signed = signature.signed(document, signing, datetime.datetime.now(datetime.timezone.utc))
+    signed = signature.signed(document, compiled.signing, datetime.datetime.now(datetime.timezone.utc))
     writing.write(directory, {**rendered.files, manifest.NAME: document, **signed})
     return decision, rendered
 
@@ -140,17 +137,12 @@ def _valid_until(compiled: Compiled, format_: Format, at: datetime.datetime) -> 
 
 
 def _check(
-    format_: Format,
-    compiled: Compiled,
-    now: datetime.datetime,
-    directory: Path,
-    before: manifest.Earlier | None,
-    signing: Signing,
+    format_: Format, compiled: Compiled, now: datetime.datetime, directory: Path, before: manifest.Earlier | None
 ) -> int:
     """Whether a directory has what would be written now, signed where it has to be; prints what differs."""
     if before is None or before.at is None:
         raise NotExportable(f"{directory} has no export to check")
-    unsigned = _unsigned(directory, signing, now)
+    unsigned = _unsigned(directory, compiled, now)
     differs = _differences(format_, compiled, now, directory, before, before.at)
     same = f"up to date, export {before.format} as of {spelled(before.at)}, plan {before.plan[:19]}"
     for line in [*unsigned, *differs] or [same]:
@@ -160,10 +152,10 @@ def _check(
     return EXPIRED if _expired(before, now) else NOT_UP_TO_DATE if differs else 0
 
 
-def _unsigned(directory: Path, signing: Signing, now: datetime.datetime) -> list[str]:
+def _unsigned(directory: Path, compiled: Compiled, now: datetime.datetime) -> list[str]:
     """Why the signature of an export does not count; nothing where it does, or where none is there or needed."""
     content = writing.content_of(directory / manifest.NAME) or b""
-    problem = signature.checked(directory, content, signing, now).problem
+    problem = signature.checked(directory, content, compiled.signing, now).problem
     return [f"its signature does not count: {problem}"] if problem else []
 
 

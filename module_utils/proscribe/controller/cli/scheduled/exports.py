@@ -11,9 +11,8 @@ from typing import NotRequired
 
 from ....model.types import run as types
 from ...compile.plans.hosts import Compiled, compile_hosts
-from ...compile.plans.points import signing_of
+from ...compile.plans.points import with_signing
 from ...compile.restrictions.points import Fed
-from ...enforcement_points.signature import Signing
 from ...policy_errors import PolicyErrors
 from ...report.notification import Notification, made
 from ...report.storage.complete import read_report
@@ -44,15 +43,13 @@ def renewed(directory: Path, options: Sequence[str]) -> Notification | None:
     failed: list[Renewed] = []
 
     @functools.cache
-    def compiled(group: str) -> tuple[Compiled, Signing]:
+    def compiled(group: str) -> Compiled:
         question = inventory.question(every, group=group, served=False)
-        found = compile_hosts(question, now)
-        return found, signing_of(question, found.restrictions)
+        return with_signing(compile_hosts(question, now), question)
 
     for fed in fed_exports:
         try:
-            policy, signing = compiled(fed.group)
-            if differs := export.renew(fed, policy, now, signing):
+            if differs := export.renew(fed, compiled(fed.group), now):
                 written.append({**_outcome(fed, differs[0]), "differences": len(differs)})
         except (Refused, PolicyErrors, OSError) as wrong:
             failed.append(_outcome(fed, str(wrong)))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....model.types.plan import GroupPolicy, Plan
+from ...enforcement_points.signature import Signing
 from ...policy_errors import Mistakes, PolicyError, PolicyErrors
 from ..catalogue.cache import Catalogues
 from ..catalogue.loading import Catalogue
@@ -44,6 +45,7 @@ class Compiled(NamedTuple):
     later: dict[str, Plan]  # by digest: plans that follow them on hosts that observe themselves
     refusals: list[Refusal]  # of requests, those that count, the oldest first
     warnings: list[str]
+    signing: Signing = Signing()  # of exports, as points.py reads it
 
 
 def compile_hosts(question: Question, now: datetime.datetime) -> Compiled:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from ....model.types.plan import Plan
 from ....model.types.run import DuePoint
@@ -12,7 +12,7 @@ from ...enforcement_points.decision import decide
 from ...enforcement_points.declaration import NotExportable
 from ...enforcement_points.signature import Signing
 from ...policy_errors import PolicyError, PolicyErrors
-from ..inventory.inventory import HostVariables, Question
+from ..inventory.inventory import Question
 from ..inventory.policy_folders import SIGNERS, folders_of_registers
 from ..inventory.reporting import one_for_all
 from ..restrictions import Restrictions
@@ -20,31 +20,27 @@ from ..restrictions.points import Fed
 from .hosts import Compiled, audience
 
 
-def signing_of(question: Question, restrictions: Mapping[str, Restrictions], key: str = "") -> Signing:
-    """How the organisation of some hosts signs its exports; `key` comes before that of its variables. Raises
-    PolicyErrors where hosts disagree.
+def with_signing(compiled: Compiled, question: Question, key: str = "") -> Compiled:
+    """A policy with how its exports are signed; `key` comes before that of its variables. Raises PolicyErrors where
+    hosts disagree.
     """
-    return _signing(question, question.hosts, restrictions, key)
+    return compiled._replace(signing=_signing(question, compiled.restrictions, key))
 
 
-def _signing(
-    question: Question, hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], key: str
-) -> Signing:
-    named = key or str(one_for_all("exports_key", hosts, restrictions))
+def _signing(question: Question, restrictions: Mapping[str, Restrictions], key: str = "") -> Signing:
+    named = key or str(one_for_all("exports_key", question.hosts, restrictions))
     folders = folders_of_registers(question, restrictions)
     return Signing(named, tuple(str(folder / SIGNERS) for folder in folders))
 
 
-def due_points(
-    question: Question, compiled: Compiled, hosts: Sequence[HostVariables], now: datetime.datetime
-) -> list[DuePoint]:
+def due_points(question: Question, compiled: Compiled, now: datetime.datetime) -> list[DuePoint]:
     """The fed exports that have a directory, each with the plan that it has to be from. What is no decision says so in
-    its row, and stops no run. `hosts` are those whose variables are sound. Raises PolicyErrors as `signing_of`.
+    its row, and stops no run. Raises PolicyErrors as `with_signing`.
     """
     fed = directories(compiled.restrictions.values())
     if not fed:
         return []
-    signing = _signing(question, hosts, compiled.restrictions, "")
+    signing = _signing(question, compiled.restrictions)
     plans_of = functools.cache(functools.partial(_plans, question, now))
     return [_due(one, signing, plans_of(one.group), now) for one in fed]
 

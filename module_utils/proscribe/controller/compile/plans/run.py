@@ -49,7 +49,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> Com
     compiled = compiled_in_part(question, now, mistakes, loading, cache)
     exempted = _exempted(question, compiled, mistakes)
     agreed = _agreed(question, compiled, mistakes)
-    points = due_points(question, compiled, question.hosts, now) if question.mode != LIFT else []
+    points = due_points(question, compiled, now) if question.mode != LIFT else []
     store = _store(agreed.reports)
     loading.note_down()
     cache.note_down()
