@@ -28,6 +28,8 @@ IMAGE, OTHERS_IMAGE = (
     "the base name of a program, ending in .exe",
     "an image name of this service alone: other programs have it too",
 )
+APP = "the file name of an application, ending in .app"
+OTHERS_APP = "a file name of this service alone: other applications have it too"
 KEY = "the name of an uninstall key, without a path"
 REGISTERED = "the name that an installer registers, and its publisher: Parrot by Parrot Messaging Ltd"
 APT = "a Debian package name: lower case letters, digits, + . -"
@@ -69,6 +71,8 @@ BAD_ITEMS = [
         ("processes.windows", text, OTHERS_IMAGE)
         for text in ("Update.exe", "launcher.exe", "Electron.exe", "unins000.exe")
     ),
+    *(("processes.macos", text, APP) for text in ("Parrot", "/Applications/Parrot.app", "Par*.app", "Parrot.app/x")),
+    *(("processes.macos", text, OTHERS_APP) for text in ("Messages.app", "mail.app", "Electron.app", "Finder.app")),
     *(("registered.keys", text, KEY) for text in ("ab", "Uninstall\\Parrot", " Parrot", "Par\nrot")),
     *(("registered.names", text, REGISTERED) for text in ("Parrot", "by Parrot", "Parrot by ", "Par\\rot by Parrot")),
     *(("paths.linux", text, PATH) for text in ("opt/parrot", "/opt/../etc", "/opt/parrot*", "/opt/parrot/")),

@@ -102,6 +102,7 @@ class OfApps(TypedDict, total=False):
         "What installers register on Windows: names of uninstall keys, and names with their publishers",
     ]
     bundle_ids: Annotated[list[str], "Identifiers of applications on macOS"]
+    mac_apps: Annotated[list[str], "File names of applications on macOS"]
     web_hosts: Annotated[
         list[str], "Hosts, or host/path, of which a web app in a window of its own is one of the service"
     ]

@@ -51,6 +51,7 @@ class Service:
     windows_processes: tuple[str, ...]
     windows_registered: Mapping[str, tuple[str, ...]]  # by what it is: keys, names
     bundle_ids: tuple[str, ...]  # of applications on macOS
+    mac_apps: tuple[str, ...]  # their file names: WhatsApp.app
     desktop_files: tuple[str, ...]
     markers: Mapping[str, tuple[str, ...]]
     browser_extensions: Mapping[str, tuple[str, ...]]
@@ -225,6 +226,7 @@ def _service(entry: Entry) -> Mapping[str, object]:
         "paths": paths.get("linux", ()),
         "windows_programs": tuple(_windows_programs(paths.get("windows", ()))),
         "windows_processes": processes.get("windows", ()),
+        "mac_apps": processes.get("macos", ()),
         "windows_registered": data.get("registered", {}),
         "retired": data.get("retired") == "true",
         "origins": {value: str(document.path) for (_, value), (document, _) in entry.origins.items()},

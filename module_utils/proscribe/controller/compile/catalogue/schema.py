@@ -61,7 +61,13 @@ _IDENTIFIERS: Mapping[str, Kind] = {
     "networks_note": _PROSE,
     "packages": Group(_PACKAGES),
     "bundle_ids": Listed(Text(grammar.bundle_id)),
-    "processes": Group({"linux": Listed(Text(grammar.program)), "windows": Listed(Text(grammar.windows_program))}),
+    "processes": Group(
+        {
+            "linux": Listed(Text(grammar.program)),
+            "windows": Listed(Text(grammar.windows_program)),
+            "macos": Listed(Text(grammar.mac_app)),
+        }
+    ),
     "paths": Group({"linux": Listed(Text(grammar.path)), "windows": Listed(Text(grammar.windows_path))}),
     "registered": Group({"keys": Listed(Text(grammar.uninstall_key)), "names": Listed(Text(grammar.registered_name))}),
     "desktop_files": Listed(Text(grammar.desktop_file)),

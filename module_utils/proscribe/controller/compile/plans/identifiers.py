@@ -41,6 +41,7 @@ def _apps(service: Service) -> Identifiers:
         "windows_registered": _lists(service.windows_registered),
         "windows_packages": _packages(service, OF_WINDOWS),
         "bundle_ids": list(service.bundle_ids),
+        "mac_apps": list(service.mac_apps),
         "web_hosts": [
             *service.domains,
             *(url for url in service.urls if "/" in url or not is_below(url, service.domains)),

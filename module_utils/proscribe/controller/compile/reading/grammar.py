@@ -248,6 +248,23 @@ def windows_program(text: str) -> str:
     return "an image name of this service alone: other programs have it too" if shared else ""
 
 
+# Apple's own applications whose names a service could have, too, and what wrappers of web pages are called.
+_APPLES = pattern(
+    r"(?:app|app store|books|calendar|chrome apps?|contacts|electron|facetime|find my|finder|home|installer|mail|maps"
+    r"|messages|music|news|notes|passwords|phone|photos|podcasts|preview|reminders|safari|setup|shortcuts|stocks"
+    r"|system settings|terminal|tv|updater?|voice memos|weather)\.app"
+)
+
+
+def mac_app(text: str) -> str:
+    """The file name of an application on macOS that serves nothing else."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,60}\.app", text):
+        return "the file name of an application, ending in .app"
+    return (
+        "a file name of this service alone: other applications have it too" if _APPLES.fullmatch(text.lower()) else ""
+    )
+
+
 uninstall_key = matching(r"[^\s\\/][^\\/\x00-\x1f\x7f]{1,118}[^\s\\/]", "the name of an uninstall key, without a path")
 registered_name = matching(
     r"[^\s\\][^\\\x00-\x1f\x7f]{0,98} by [^\s\\][^\\\x00-\x1f\x7f]{1,98}",
