@@ -1,7 +1,8 @@
-"""The table of docs/enforcement_points.md: the formats of ./proscribe export."""
+"""The tables of docs/enforcement_points.md: the formats of ./proscribe export, and the devices that were not tried."""
 
 from __future__ import annotations
 
+from proscribe.controller.enforcement_points.declaration import Format
 from proscribe.controller.enforcement_points.registry import FORMATS
 
 from .part import Part, table
@@ -16,11 +17,38 @@ def all_formats() -> str:
                 one.meant_for,
                 ", ".join(one.controls),
                 ", ".join(f"`{file}`" for file in one.main.split(", ")) if one.main else "",
-                one.accepted_by or "a reader of the project's own",
+                accepted_by(one),
             )
             for one in FORMATS.values()
         ),
     )
 
 
-DERIVED = (Part("docs/enforcement_points.md", all_formats, "formats"),)
+def accepted_by(one: Format) -> str:
+    if one.accepted_by:
+        return one.accepted_by
+    return "a reader by the vendor's pages" if one.device else "a reader of the project's own"
+
+
+def devices() -> str:
+    return table(
+        ("format", "a name and all below it", "open below a blocked name", "at most", "where it comes from", "read"),
+        (
+            (
+                f"`{one.name}`",
+                device.below,
+                device.exceptions,
+                f"{device.limit.most:,} {device.limit.what}: {device.limit.source}" if device.limit else "no figure",
+                device.fetched,
+                f"{device.read}: {', '.join(f'[{number}]({page})' for number, page in enumerate(device.pages, 1))}",
+            )
+            for one in FORMATS.values()
+            if (device := one.device)
+        ),
+    )
+
+
+DERIVED = (
+    Part("docs/enforcement_points.md", all_formats, "formats"),
+    Part("docs/enforcement_points.md", devices, "devices"),
+)

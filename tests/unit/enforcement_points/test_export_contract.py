@@ -22,11 +22,13 @@ from proscribe.model.plan import CONTROLS, RESTRICTED, sealed
 
 pytestmark = pytest.mark.parametrize("name", sorted(FORMATS))
 GUID = re.compile(r"\{[0-9A-F-]{36}\}")  # of the group, in names of files
+TENANT = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
 # A service that every control knows, so that each format has something to write.
 CHAT = {
     "apps": {
         "packages": {"deb": ["chat"]},
         "bundle_ids": ["com.example.chat"],
+        "mac_apps": ["Chat.app"],
         "windows_processes": ["chat.exe"],
         "windows_packages": {"winget": ["Example.Chat"]},
     },
@@ -37,8 +39,10 @@ CHAT = {
 
 
 def made(**changes: Any) -> dict[str, Any]:
-    """A plan that restricts the service, or has `changes` in it, for all controls."""
-    return plan({control: {"chat": {"mode": "enforce", **keys, **changes}} for control, keys in CHAT.items()})
+    """A plan that restricts the service, or has `changes` in it, for all controls, of an organisation with a tenant."""
+    a_plan = plan({control: {"chat": {"mode": "enforce", **keys, **changes}} for control, keys in CHAT.items()})
+    a_plan["controls"]["browser"]["settings"]["tenants"] = {"google": [], "microsoft": [TENANT]}
+    return sealed(a_plan)
 
 
 def export(name: str, a_plan: dict[str, Any], group: str = "web") -> Rendered:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import device_readers
 import pytest
 import readers
 from hypothesis import given
@@ -37,12 +38,15 @@ CATALOG = Path(__file__).resolve().parents[3] / "catalog"
 NOW = datetime.datetime(2026, 11, 29, 8, tzinfo=datetime.timezone.utc)
 TENANTS = {"google": ["example.org"], "microsoft": ["2fd6bb84-ad40-4ec5-9369-a215b25c9952"]}
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-POINTS = {  # by format: whether its text closes a name
-    "rpz": lambda files: readers.rpz(*files),
-    "unbound": lambda files: readers.unbound(*files),
-    "dnsmasq": lambda files: readers.dnsmasq(*files),
-    "adguard": lambda files: readers.adguard(*files),
-    "squid": lambda files: functools.partial(_at_squid, readers.squid(*files)),
+POINTS = {  # by format: whether its files close a name
+    "rpz": lambda files: readers.rpz(*files.values()),
+    "unbound": lambda files: readers.unbound(*files.values()),
+    "dnsmasq": lambda files: readers.dnsmasq(*files.values()),
+    "adguard": lambda files: readers.adguard(*files.values()),
+    "squid": lambda files: functools.partial(_at_squid, readers.squid(*files.values())),
+    # The other devices with two lists have the same names (test_export_devices.py).
+    "paloalto_edl": device_readers.paloalto_edl,
+    "defender_indicators": device_readers.defender_indicators,
 }
 NO_TIMES = dict.fromkeys(("approved_on", "valid_from", "expires", "review_by"), NOW)
 
@@ -166,7 +170,7 @@ def test_no_permitted_name_is_closed_and_no_banned_one_is_open_unsaid(policy: Po
         control = FORMATS[format_].controls[0]
         decision = decide({"host": plan}, NOW, "", (control,))
         rendered = FORMATS[format_].render(decision)
-        blocks = read([rendered.files[FORMATS[format_].main]])
+        blocks = read(rendered.files)
         banned = [service for service in everything if policy.bans(service)]
         open_ = [service for service in banned if policy.waives(service, control) or policy.opens(service)]
         opened = {service.id for service in open_}

@@ -12,9 +12,16 @@ from typing import NamedTuple, Protocol
 
 from ...model.types.plan import Plan
 
+NOTHING = "nothing to export"  # how the text begins where the policy has nothing for a format
+
 
 class NotExportable(Exception):
     """There is no one decision for these hosts, or none that this format can express; the text says why."""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the policy has nothing for the format, so that nobody has to do anything."""
+        return str(self).startswith(NOTHING)
 
 
 class LeftOut(NamedTuple):
@@ -62,6 +69,30 @@ class Blocks(Protocol):
     def __call__(self, plan: Plan, host: str, port: int | None = None, /) -> bool | None: ...
 
 
+class Limit(NamedTuple):
+    """How much a device takes of an export. What it would cut or refuse is refused here, where somebody reads it."""
+
+    most: int
+    what: str  # "entries of one list"
+    source: str = ""  # which limit this is, where a vendor has several
+
+    def check(self, count: int) -> None:
+        """Raises NotExportable for more than that."""
+        if count > self.most:
+            raise NotExportable(f"{count:,} {self.what}, but the device takes at most {self.most:,} ({self.source})")
+
+
+class Device(NamedTuple):
+    """What the vendor's pages say of a device that no test has here. All of it is for docs, but for the limit."""
+
+    below: str  # how a name is written that stands for all below it
+    exceptions: str  # how a name stays open below a blocked one
+    fetched: str  # where the device has the files from, and how often
+    pages: tuple[str, ...]  # addresses of the vendor's pages
+    read: str  # when: "2026-11-30"
+    limit: Limit | None = None
+
+
 class Format(NamedTuple):
     """A format. Its name is that of its module."""
 
@@ -74,3 +105,4 @@ class Format(NamedTuple):
     # For `explain`: whether the point blocks a host name or an address, by the plan; None where it cannot say.
     blocks: Blocks | None = None
     paths: str = NO_PATHS  # whose paths the point sees; it gets these in `blocks`, as "proton.me/drive"
+    device: Device | None = None  # for a device that cannot be tried here

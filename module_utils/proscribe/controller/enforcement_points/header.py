@@ -8,6 +8,7 @@ from ...base.duration import spelled
 from .declaration import BY_TENANT, Decision
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9 ._:+@/-]")
+ABOUT = "about.txt"
 LONGEST = 100  # characters of a text from outside
 
 
@@ -33,6 +34,11 @@ def header(decision: Decision, format_: str) -> list[str]:
 def comment(decision: Decision, format_: str, sign: str = "#") -> list[str]:
     """The header as lines of a comment."""
     return [f"{sign} {line}" for line in header(decision, format_)]
+
+
+def about(decision: Decision, format_: str) -> dict[str, bytes]:
+    """The header as a file of its own, for lists in which the vendor describes no comment."""
+    return {ABOUT: text(header(decision, format_))}
 
 
 def text(lines: list[str]) -> bytes:

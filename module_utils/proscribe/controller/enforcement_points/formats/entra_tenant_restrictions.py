@@ -1,0 +1,98 @@
+"""Whose accounts Microsoft lets in: the headers for a proxy that opens HTTPS, and the policy of Microsoft Entra itself.
+
+- `headers.json` (version 1): a proxy takes these headers away from requests to the listed hosts, and adds its own.
+- `default.json`, `partner_<number>.json` (version 2): requests to Microsoft Graph. The first tenant is the
+  organisation's own, the others are its partners. Windows, Global Secure Access or a proxy says which requests are
+  subject to the policy. They need the id that Entra gives it.
+
+Microsoft: with version 2, a proxy no longer adds the headers of version 1. It opens no host below the listed ones,
+such as device.login.microsoftonline.com.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from ....host.controls.browser.chromium import microsoft_headers
+from ....host.controls.browser.settings import MICROSOFT_TENANTS
+from ....model.plan import RESTRICTED
+from ..declaration import NOTHING, Decision, Device, Format, LeftOut, Limit, NotExportable, Rendered
+from ..header import about
+from ..web_names import CONTROL, rule_of, web_names
+
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_TENANT = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
+LIMIT = Limit(4_000, "characters of a header", "a figure of our own: Microsoft names none")
+ONLY = "Tenant restrictions distinguish Microsoft's accounts, and close no site."
+BY_ID = "A partner's policy needs the id of its tenant (a GUID), so version 2 refuses its accounts."
+
+
+def render(decision: Decision) -> Rendered:
+    """The headers and the requests."""
+    tenants = tuple(decision.plan["controls"][CONTROL]["settings"].get("tenants", {}).get("microsoft", ()))
+    if not tenants:
+        raise NotExportable(f"{NOTHING}: proscribe_tenants names no tenant of Microsoft's")
+    for one in tenants:
+        if not _TENANT.fullmatch(one):
+            raise NotExportable(f"{one!r} is no tenant, expected a domain or an id: letters, digits, dots, hyphens")
+    LIMIT.check(len(",".join(tenants)))
+    partners = [one for one in tenants[1:] if _GUID.fullmatch(one)]
+    headers = [{"hosts": one["patterns"], "headers": one["headers"]} for one in microsoft_headers(tenants)]
+    files = {
+        "headers.json": _json(headers),
+        "default.json": _request("PATCH", "default", {"tenantRestrictions": _restrictions("blocked")}),
+    }
+    for number, one in enumerate(partners, 1):
+        body: dict[str, object] = {"tenantId": one, "tenantRestrictions": _restrictions("allowed")}
+        files[f"partner_{number}.json"] = _request("POST", "partners", body)
+    rule = f"{CONTROL}/{MICROSOFT_TENANTS}"
+    by_name = [LeftOut(rule, f"tenant {one}", BY_ID) for one in tenants[1:] if one not in partners]
+    files |= about(decision, "entra_tenant_restrictions")
+    return Rendered(files, [rule], [*by_name, *_sites(decision)])
+
+
+def _restrictions(access: str) -> dict[str, object]:
+    return {
+        "usersAndGroups": {"accessType": access, "targets": [{"target": "AllUsers", "targetType": "user"}]},
+        "applications": {"accessType": access, "targets": [{"target": "AllApplications", "targetType": "application"}]},
+    }
+
+
+def _request(method: str, where: str, body: dict[str, object]) -> bytes:
+    return _json({"method": method, "path": f"/policies/crossTenantAccessPolicy/{where}", "body": body})
+
+
+def _sites(decision: Decision) -> Iterator[LeftOut]:
+    for id_, entry in sorted(decision.plan["controls"][CONTROL]["services"].items()):
+        if entry["mode"] in RESTRICTED:
+            yield LeftOut(f"{CONTROL}/{id_}", "the service", ONLY)
+    for one in web_names(decision).paths:
+        yield LeftOut(rule_of(decision, one), f"path {one}", ONLY)
+
+
+def _json(document: object) -> bytes:
+    return (json.dumps(document, indent=1) + "\n").encode("ascii")
+
+
+FORMAT = Format(
+    name="entra_tenant_restrictions",
+    meant_for="Microsoft Entra: tenant restrictions, as headers for a proxy (version 1) or as its policy (version 2)",
+    controls=(CONTROL,),
+    render=render,
+    main="headers.json, default.json, partner_<number>.json",
+    device=Device(
+        below="no names: the hosts of Microsoft's sign-in, each alone, without what lies below",
+        exceptions="the tenants of `proscribe_tenants`; the first one is the organisation's own",
+        fetched="nothing is fetched: the proxy is configured, or a client of Microsoft Graph sends the requests",
+        pages=(
+            "https://learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions",
+            "https://learn.microsoft.com/entra/external-id/tenant-restrictions-v2",
+            "https://learn.microsoft.com/graph/api/crosstenantaccesspolicyconfigurationdefault-update",
+            "https://learn.microsoft.com/graph/api/resources/crosstenantaccesspolicytenantrestrictions",
+        ),
+        read="2026-11-30",
+        limit=LIMIT,
+    ),
+)
