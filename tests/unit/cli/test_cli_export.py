@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -259,3 +260,73 @@ def test_a_manifest_that_no_export_would_have_written_is_none_of_an_earlier_one(
     for more, why in (([], "no earlier export"), (["--check"], "has no export to check")):
         assert main([*export, *more]) == 2
         assert why in capsys.readouterr().err
+
+
+def all_of(inventory: list[str], out: Path, *more: str, group: str = "office") -> int:
+    return main(["export", "all", *inventory, "--group", group, "-o", str(out), *more])
+
+
+def test_all_formats_are_written_each_in_a_directory_of_its_own(inventory, tmp_path, capsys):
+    out = tmp_path / "all"
+    assert all_of(inventory, out, *AT) == 0
+    captured = capsys.readouterr()
+    assert "1 format with nothing to export:\n  entra_tenant_restrictions: proscribe_tenants names no" in captured.out
+    assert captured.err == ""
+    assert {one.name for one in out.iterdir()} == FORMATS.keys() - {"entra_tenant_restrictions"}
+    single = tmp_path / "single"
+    for name in ("rpz", "paloalto_edl", "gpo"):
+        assert main(["export", name, *inventory, "--group", "office", "-o", str(single / name), *AT]) == 0
+        for file in filter(Path.is_file, (single / name).rglob("*")):
+            assert file.read_bytes() == (out / file.relative_to(single)).read_bytes()
+
+
+def test_a_format_that_is_refused_is_named_and_keeps_back_no_other(inventory, tmp_path, capsys):
+    out = tmp_path / "all"
+    (out / "rpz").mkdir(parents=True)
+    (out / "rpz/mine").write_text("mine")
+    (out / "pac").write_text("no directory")
+    assert all_of(inventory, out, *AT) == 2
+    said = capsys.readouterr().err
+    assert "2 formats refused:" in said and "rpz: " in said and "is not empty, and no earlier export" in said
+    assert f"pac: {out}/pac is no directory" in said
+    assert (out / "rpz/mine").read_text() == "mine" and manifest(out / "unbound")["format"] == "unbound"
+
+
+def test_a_check_of_all_finds_what_was_changed_and_what_is_missing(inventory, tmp_path, capsys):
+    out = tmp_path / "all"
+    assert all_of(inventory, out, *AT) == all_of(inventory, out, "--check") == 0
+    (out / "domains/blocked.txt").write_text("")
+    assert all_of(inventory, out, "--check") == 1
+    assert f"{out}/domains: blocked.txt was changed, or is gone" in capsys.readouterr().out
+    shutil.rmtree(out / "zscaler")
+    assert all_of(inventory, out, "--check") == 2
+    assert f"zscaler: {out}/zscaler has no export to check" in capsys.readouterr().err
+
+
+def test_an_export_of_a_format_for_which_there_is_nothing_any_more_is_named(inventory, tmp_path, capsys):
+    out, text = tmp_path / "all", (tmp_path / "hosts.yml").read_text()
+    tenants = "  vars:\n    proscribe_tenants: {microsoft: [2fd6bb84-ad40-4ec5-9369-a215b25c9952]}"
+    (tmp_path / "hosts.yml").write_text(text.replace("  vars:", tenants))
+    assert all_of(inventory, out, *AT) == 0 and manifest(out / "entra_tenant_restrictions")["included"]
+    (tmp_path / "hosts.yml").write_text(text)
+    for more in ([], ["--check"]):
+        capsys.readouterr()
+        assert all_of(inventory, out, *AT, *more) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert "1 format refused: entra_tenant_restrictions: proscribe_tenants names no tenant" in said
+        assert f"Delete {out}/entra_tenant_restrictions" in said
+
+
+def test_formats_that_are_refused_for_one_reason_are_named_together(inventory, tmp_path, capsys):
+    assert main(["export", "all", *inventory, "-o", str(tmp_path / "out"), *AT]) == 2
+    said = capsys.readouterr().err
+    assert said.count("choose hosts that have one policy") == 4  # one for each control
+    assert "cidr, ipset, nft: the hosts" in said.replace("\n", " ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_policy_with_nothing_for_any_format_is_refused(inventory, tmp_path, capsys):
+    off = "proscribe_controls: {apps: 'off', browser: 'off', dns: 'off', firewall: 'off'}"
+    (tmp_path / "hosts.yml").write_text(INVENTORY.replace("proscribe_exports_fed: [rpz, nft]", off))
+    assert all_of(inventory, tmp_path / "out", *AT) == 2
+    assert "export all: the policy has nothing for any format" in capsys.readouterr().err

@@ -19,7 +19,7 @@ from ..enforcement_points.declaration import Decision, Format, NotExportable, Re
 from ..enforcement_points.registry import FORMATS
 from ..report.text.layout import fitted, screen_width
 from ..report.text.wording import clean, counted
-from . import Refused, inventory, say
+from . import Refused, export_all, inventory, say
 from .explain import at
 
 MOST_NAMED = 3  # for each reason
@@ -39,7 +39,8 @@ not signed or its signature does not count, else 3 where the export is not valid
 With --key, or proscribe_exports_key of the inventory, manifest.json.sig is written, and --check demands it.
 
   ./proscribe export rpz --group guests -o /srv/dns/guests
-  ./proscribe export nft -i inventory/prod --group site_routers -o build/router --at 2027-01-01T00:00:00+08:00"""
+  ./proscribe export nft -i inventory/prod --group site_routers -o build/router --at 2027-01-01T00:00:00+08:00
+  ./proscribe export all --group guests -o /srv/exports      # one directory in DIR for each format"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     width = max(map(len, FORMATS))
     formats = "\n".join(f"  {one.name:{width}}  {one.meant_for}" for one in FORMATS.values())
     parser.epilog = f"FORMAT is one of:\n{formats}\n\n{EPILOG}"
-    parser.add_argument("format", metavar="FORMAT", choices=FORMATS, help="the form: see below")
+    choices = [*FORMATS, export_all.ALL]
+    parser.add_argument("format", metavar="FORMAT", choices=choices, help="the form, see below, or all")
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="the directory to write")
     parser.add_argument("--group", metavar="GROUP", default="", help="for the hosts of this group only")
     parser.add_argument("--at", type=at, metavar="TIME", help="as of that time, with its zone (default: now)")
@@ -61,18 +63,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the directory, and print what is in it and what is not; returns the exit code."""
-    format_, directory = FORMATS[arguments.format], Path(arguments.output)
     now = (arguments.at or datetime.datetime.now(datetime.timezone.utc)).replace(microsecond=0)
     question = inventory.question(arguments, group=arguments.group, served=False)
     compiled = with_signing(compile_hosts(question, now), question, arguments.key)
+    if arguments.format == export_all.ALL:
+        return export_all.run(
+            Path(arguments.output), lambda format_, place: _one(format_, arguments, compiled, now, str(place), lines=1)
+        )
+    format_ = FORMATS[arguments.format]
     try:
-        before = _earlier(format_, arguments.group, directory, replace=arguments.replace)
-        if arguments.check:
-            return _check(format_, compiled, now, directory, before)
-        decision, rendered = _write(format_, compiled, now, arguments.group, directory)
+        return _one(format_, arguments, compiled, now, arguments.output)
     except (NotExportable, ControlError) as wrong:
         raise Refused(f"export {format_.name}: {wrong}") from None
-    print(fitted("\n".join(_summary(decision, rendered, arguments.output)), screen_width()))
+
+
+def _one(
+    format_: Format,
+    arguments: argparse.Namespace,
+    compiled: Compiled,
+    now: datetime.datetime,
+    place: str,
+    lines: int | None = None,
+) -> int:
+    """Write or check one directory, and print what came of it, or the first lines of that; returns the exit code.
+    Raises NotExportable, ControlError, Refused, OSError.
+    """
+    directory = Path(place)
+    before = _earlier(format_, arguments.group, directory, replace=arguments.replace)
+    if arguments.check:
+        if before is None:
+            _decided(format_, compiled, now, arguments.group)  # where there is nothing to export, none is missing
+        return _check(format_, compiled, now, directory, before)
+    decision, rendered = _write(format_, compiled, now, arguments.group, directory)
+    print(fitted("\n".join(_summary(decision, rendered, place)[:lines]), screen_width()))
     return 0
 
 
