@@ -110,6 +110,12 @@ def names_of(plan: Mapping[str, Any]) -> list[str]:
     return sorted({*found, *below, *above, "www.example.org", "example", "gov.hk", *BETWEEN})
 
 
+def uppers(name: str) -> Iterator[str]:
+    """The name and those above it."""
+    parts = name.split(".")
+    return (".".join(parts[start:]) for start in range(len(parts)))
+
+
 def in_dns(plan: Mapping[str, Any], names: list[str]) -> dict[str, bool]:
     """Which names are blocked in DNS, as hosts decide it."""
     desired = of_plan(plan["controls"]["dns"], {}, canaries=True)
@@ -157,6 +163,7 @@ def test_resolvers_answer_as_the_plan_says(
     [
         ("rpz", ["named-checkzone", "-k", "fail", "proscribe.rpz", "/export/proscribe.rpz"]),
         ("unbound", ["unbound-checkconf", "/export/proscribe.conf"]),
+        ("opnsense", ["unbound-checkconf", "/export/unbound.opnsense.d/proscribe.conf"]),
         ("dnsmasq", ["dnsmasq", "--test", "--conf-file=/export/proscribe.conf"]),
         ("squid", ["sh", "-c", SQUID_PARSES]),
         ("squid_opening", ["sh", "-c", SQUID_PARSES]),
@@ -446,22 +453,26 @@ console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map(blocked)));
 
 
 @pytest.mark.nightly
+@pytest.mark.parametrize("format_", ["adguard", "pihole"])
 def test_adguards_own_engine_answers_as_the_plan_says(
-    own_plan: dict[str, Any], tmp_path: Path, require_tool: Callable[[str], str]
+    own_plan: dict[str, Any], tmp_path: Path, require_tool: Callable[[str], str], format_: str
 ) -> None:
+    """Pi-hole's two lists in one: there too, what is allowed comes before what is blocked."""
     install = [require_tool("npm"), "install", "--ignore-scripts", "--no-audit", "--no-fund", ENGINE]
     (tmp_path / "package.json").write_text("{}")
     done = subprocess.run(install, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     (tmp_path / "match.mjs").write_text(MATCH)
     shallow = nested_plan()
-    for number in ("s4",):  # what lies so deep cannot be said, and stays blocked
+    for number in {"adguard": ("s4",), "pihole": ("s2", "s4")}[format_]:  # so deep cannot be said, and stays blocked
         del shallow["controls"]["dns"]["services"][number]
     for plan in (sealed(shallow), own_plan):
-        export = rendered(plan, "adguard")
+        export = rendered(plan, format_)
         assert not [one for one in export.left_out if "open below" in one.what]
-        (tmp_path / "proscribe.txt").write_bytes(export.files["proscribe.txt"])
-        names = [one for one in names_of(plan) if "." in one]
+        (tmp_path / "proscribe.txt").write_bytes(b"".join(export.files.values()))
+        canaries = {name for one in plan["controls"]["dns"]["services"].values() for name in one.get("canaries", ())}
+        without = canaries if format_ == "pihole" else set()  # it does not answer NXDOMAIN
+        names = [one for one in names_of(plan) if "." in one and without.isdisjoint(uppers(one))]
         node = [require_tool("node"), "match.mjs"]
         done = subprocess.run(node, cwd=tmp_path, input=json.dumps(names), capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr

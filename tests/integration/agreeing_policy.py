@@ -1,0 +1,141 @@
+"""The policy that enforcement points are asked about: two hosts with different waivers, and exports for both."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import yaml
+from explained import Explained
+from proscribe.controller.cli import export
+from proscribe.controller.cli.explain.reasons.reason import AUDITED, BLOCKED, DEPENDS, OPEN, STATUSES
+from proscribe.host.controls.browser.rendering import Name, covers, name
+from reach_cases import VARIABLES, WAIVED
+
+NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
+STRICT, OTHER = "desk1", "desk2"  # the second one has waivers of its own, which no point for both of them can have
+GROUP = "desks"
+OF_OTHER, WITH_HOURS, FOR_USERS = "discord", "mega", "telegram"
+OF_OTHER_NAME, WITH_HOURS_NAME = "discord.com", "mega.nz"
+# Services with much that stays open below their names.
+INCLUDED = ["deepseek", "facebook", "github", "gitlab_com", "sourceforge", "web_translate_archive_proxies"]
+BELOW = "all names below the listed ones"  # what a point says that knows exact names only
+# How explain says that a browser's lists cannot express something, and which browsers it calls how.
+CANNOT, NOBODY = "cannot tell it apart", "\0"
+FAMILIES = {"chromium": "Chromium", "chromium in a domain": "Chromium", "firefox": "Firefox"}
+
+
+def waiver(id_: str, service: str, **places: Any) -> dict[str, Any]:
+    persons = {"reason": "r", "requested_by": "a", "approved_by": "b"}
+    times = {"approved_on": "2026-11-20T00:00:00Z", "expires": "2026-12-31T18:00:00Z"}
+    return {"id": id_, "services": [service], **persons, **times, **places}
+
+
+class Exported(Explained):
+    """The policy of two hosts, and what was exported for both of them."""
+
+    def __init__(self, folder: Path, fed: Iterable[str]) -> None:
+        (folder / "waivers").mkdir(parents=True)
+        variables = {
+            **VARIABLES,
+            "proscribe_requests": False,
+            "proscribe_dns_backend": "unbound",
+            "proscribe_services_include": INCLUDED,
+            "proscribe_watch": "5m",
+        }
+        hosts: dict[str, Any] = {STRICT: {"proscribe_exports_fed": sorted(fed)}, OTHER: {}}
+        groups = {GROUP: {"hosts": hosts, "vars": variables}, "others": {"hosts": {"another": {}}}}
+        (folder / "hosts.yml").write_text(yaml.safe_dump(groups))
+        (folder / "approvers.yml").write_text(f"{GROUP}: {{head: b}}\n")
+        for made in (
+            waiver("w1", WAIVED, groups=[GROUP]),
+            waiver("w2", OF_OTHER, hosts=[OTHER]),
+            waiver("w3", WITH_HOURS, hosts=[OTHER], hours=["mon-fri 12:00-13:00"], controls=["browser", "dns"]),
+            waiver("w4", FOR_USERS, groups=[GROUP], users=["alice"], controls=["firewall"]),
+        ):
+            (folder / f"waivers/{made['id']}.yml").write_text(yaml.safe_dump(made))
+        super().__init__(folder / "hosts.yml", NOW, GROUP)
+        self.folder = folder
+
+    def export(self, format_: str) -> Path:
+        """The directory of an export."""
+        parser = argparse.ArgumentParser()
+        export.add_arguments(parser)
+        place = self.folder / "exports" / format_
+        words = [format_, "-i", str(self.folder / "hosts.yml"), "--group", GROUP, "-o", str(place)]
+        assert export.run(parser.parse_args([*words, "--at", NOW.isoformat()])) == 0
+        return place
+
+    def files(self, format_: str) -> dict[str, str]:
+        """Its files in the directory itself, but for the manifest, which `left_out` reads."""
+        files = [file for file in self.export(format_).iterdir() if file.name != "manifest.json"]
+        return {file.name: file.read_text("ascii") for file in files}
+
+    def left_out(self, format_: str) -> list[dict[str, str]]:
+        """What the manifest of an export says that its point does not do as hosts do."""
+        manifest = json.loads((self.folder / "exports" / format_ / "manifest.json").read_text())
+        listed: list[dict[str, str]] = manifest["left_out"]
+        return listed
+
+
+def is_address(word: str) -> bool:
+    return not word.startswith("http") and word.rpartition(":")[2].isdecimal()
+
+
+def host_of(word: str) -> str:
+    """The name of a host in an address that has one."""
+    return urlsplit(word).hostname or "" if "://" in word else word.lower()
+
+
+class Answer(NamedTuple):
+    """What `explain` says for a control of a host."""
+
+    status: str
+    reasons: Sequence[Mapping[str, Any]]
+
+    def closed(self, point: str) -> bool:
+        """Whether it is closed at a point: browsers whose lists cannot say it are named, and count for themselves."""
+        cannot = {one["text"] for one in self.reasons if CANNOT in one["text"]}
+        for text in cannot:
+            if text.startswith(FAMILIES.get(point, NOBODY)):
+                return text.endswith("blocks it")
+        others = [one["answer"] for one in self.reasons if one["text"] not in cannot]
+        status = min(others, key=STATUSES.index, default=OPEN) if cannot else self.status
+        assert status not in (DEPENDS, AUDITED), self
+        return status == BLOCKED
+
+
+def stated(point: str, word: str, answer: Answer, left_out: Sequence[Mapping[str, str]], listed: set[str]) -> bool:
+    """Whether a point refuses an address, by the answer for a host and what the manifest says of the differences."""
+    opened_by = {(reason["service"], reason["waiver"]) for reason in answer.reasons if reason["waiver"]}
+    exact = any(one["what"] == BELOW for one in left_out)
+    for one in left_out:
+        if one["what"].startswith("waiver "):
+            service, id_ = one["rule"].partition("/")[2], one["what"].split()[1]
+            if (service, id_) in opened_by:
+                return not exact or host_of(word) in listed
+    closed = answer.closed(point)
+    for one in left_out:
+        kind, _, what = one["what"].partition(" ")
+        if kind == "path" and "://" in word:
+            path, _, note = what.partition(", ")
+            target = urlsplit(word)
+            if covers(name(path), Name(host_of(word), target.path)):
+                over_tls = target.scheme == "https"
+                closed = bool(note) or (closed and point == "squid" and not over_tls)
+        elif one["what"] == BELOW:
+            closed = closed and host_of(word) in listed
+        elif kind == "name" and host_of(word) == what:
+            closed = False
+        elif one["rule"] == "firewall/own-rules":
+            own = all("proscribe_firewall_rules" in one["text"] for one in answer.reasons if one["answer"] == "blocked")
+            closed = closed and not own
+        elif one["what"] == "the port that is refused everywhere":
+            everywhere = all("DNS over TLS" in one["text"] for one in answer.reasons if one["answer"] == "blocked")
+            closed = closed and not everywhere
+    return closed

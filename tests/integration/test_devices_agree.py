@@ -1,0 +1,64 @@
+"""They agree: the devices that nobody has here, each as its vendor's page says that it reads its lists, do with 300
+addresses what `explain` says of hosts, unless the export's manifest says that it is another thing.
+
+The export is made by the command. What devices make of it is in device_readers.py.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from agreeing_cases import Case, cases
+from agreeing_policy import OF_OTHER_NAME, OTHER, STRICT, WITH_HOURS_NAME, Answer, Exported, host_of, is_address, stated
+from browser_setup import PROJECT
+from proscribe.controller.cli.explain.reasons.reason import BLOCKED, OPEN
+from proscribe.controller.compile.catalogue.known_good import read_lists
+from proscribe.controller.compile.catalogue.loading import load
+from published_lists import blocked_on_purpose
+
+sys.path.append(str(PROJECT / "tests" / "unit" / "enforcement_points"))
+
+from device_readers import DEVICES
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return Exported(tmp_path_factory.mktemp("inventory") / "inventory", DEVICES)
+
+
+@pytest.fixture(scope="module")
+def hosts(policy: Exported) -> list[Case]:
+    catalog = PROJECT / "catalog"
+    meant = blocked_on_purpose(load([catalog]))
+    chosen = cases(policy.plan(STRICT), [name for name in read_lists([catalog])[0].names if name not in meant])
+    return [case for case in chosen if not is_address(case.word)]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize("format_", sorted(DEVICES))
+def test_a_device_answers_as_explain_does_and_its_manifest_says(
+    policy: Exported, hosts: list[Case], format_: str
+) -> None:
+    blocks = DEVICES[format_](content(policy.export(format_)))
+    left_out = policy.left_out(format_)
+    listed = {name for one in policy.plan(STRICT)["controls"]["dns"]["services"].values() for name in one["domains"]}
+    closed = {case.word: blocks(host_of(case.word)) for case in hosts}
+    assert set(closed.values()) == {True, False} and len(closed) > 200
+    for host in (STRICT, OTHER):
+        expected = {}
+        for word in closed:
+            said = policy.controls(host, word)["dns"]
+            expected[word] = stated(format_, word, Answer(said["answer"], said["reasons"]), left_out, listed)
+        assert {word: found for word, found in closed.items() if found != expected[word]} == {}
+    for word in (OF_OTHER_NAME, WITH_HOURS_NAME):  # closed for both, since one of them may not have it
+        assert closed[word] and policy.says(OTHER, word)["dns"] != BLOCKED
+    known = {word: answer for word in closed if (answer := policy.fed(STRICT, word)[format_])}
+    assert known == {word: BLOCKED if closed[word] else OPEN for word in known}
+    assert (len(known) < len(closed)) == (format_ == "defender_indicators")  # of names below others nobody says
