@@ -17,8 +17,8 @@ REFUSED = 2  # as for a single one
 
 
 def run(output: Path, export: Callable[[Format, Path], int]) -> int:
-    """Write or check each format below a directory, by `export`; returns the worst exit code. Raises Refused where the
-    policy has nothing for any of them.
+    """Write or check each format below a directory, by `export`; returns the worst exit code, that of a refused
+    one before all. Raises Refused where the policy has nothing for any of them.
     """
     codes: list[int] = []
     nothing: dict[str, list[str]] = {}  # by reason, the formats
@@ -40,7 +40,7 @@ def run(output: Path, export: Callable[[Format, Path], int]) -> int:
         _name(refused, "refused", error=True)
     if not codes and not refused:
         raise Refused("export all: the policy has nothing for any format")
-    return max([*codes, *([REFUSED] if refused else [])])
+    return REFUSED if refused else max(codes)
 
 
 def _name(reasons: Mapping[str, list[str]], what: str, *, error: bool = False) -> None:
