@@ -206,7 +206,7 @@ def test_a_mistake_in_the_policy_is_reported_and_touches_nothing(machine: Schedu
     machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions)
 
 
-def test_the_catalogue_has_a_timer_of_its_own_which_tells_what_it_could_not_fetch(machine: Scheduled) -> None:
+def test_the_catalogue_has_a_timer_of_its_own_which_says_what_it_could_not_fetch(machine: Scheduled) -> None:
     """There is no network. What is refused changes nothing, and no branch is made."""
     timer, service, variables = "proscribe-catalogue.timer", "proscribe-catalogue.service", "fleet/group_vars/all.yml"
     for name, text in OWN_CATALOGUE.items():
