@@ -49,6 +49,8 @@ SERVICES: dict[str, tuple[dict[str, Any], Any]] = {
     "networks": ({}, ["198.51.100.0/24"]),
     "packages": ({}, {"apt": ["finch"]}),
     "bundle_ids": ({}, ["com.example.Parrot"]),
+    "signing_ids": ({}, ["EXAMPLE123:com.example.Parrot"]),
+    "team_ids": ({}, ["EXAMPLE123"]),
     "processes": ({}, {"linux": ["parrot-desktop"]}),
     "paths": ({}, {"linux": ["/opt/Parrot/parrot"]}),
     "registered": ({}, {"keys": ["Parrot"]}),

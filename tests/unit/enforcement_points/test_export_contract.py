@@ -29,6 +29,7 @@ CHAT = {
         "packages": {"deb": ["chat"]},
         "bundle_ids": ["com.example.chat"],
         "mac_apps": ["Chat.app"],
+        "signing_ids": ["EXAMPLE123:com.example.chat"],
         "windows_processes": ["chat.exe"],
         "windows_packages": {"winget": ["Example.Chat"]},
     },

@@ -37,51 +37,53 @@ def token(decision: Decision, *parts: str) -> str:
     return str(unique("content", decision.group, decision.digest, *parts)).upper()
 
 
-def profile(decision: Decision) -> bytes:
-    """The configuration profile, in XML; b"" where no browser has a policy. Raises NotExportable for a text
-    that no property list can have.
-    """
-    payloads = [_payload(decision, program, said) for program, said in policies.of_programs(decision.plan).items()]
+def browsers(decision: Decision) -> bytes:
+    """The configuration profile of the browsers and other programs, b"" where none has a policy."""
+    payloads = [_of_browser(decision, program, said) for program, said in policies.of_programs(decision.plan).items()]
     payloads += [
-        _managed(decision, one.domain, one.name, one.preferences) for one in accounts.of_programs(decision.plan)
+        managed(decision, "browsers", one.domain, one.name, one.preferences)
+        for one in accounts.of_programs(decision.plan)
     ]
-    if not payloads:
-        return b""
+    return profile(decision, "mobileconfig", "browsers", payloads) if payloads else b""
+
+
+def _of_browser(decision: Decision, program: policies.Program, said: dict[str, object]) -> dict[str, object]:
+    if program.family != policies.CHROMIUM:
+        said = {SWITCH: True, **said}
+    return managed(decision, "browsers", program.domain, program.name, said)
+
+
+def profile(decision: Decision, format_: str, what: str, payloads: list[dict[str, object]]) -> bytes:
+    """A configuration profile of a format, in XML. Raises NotExportable for a text that no property list can have."""
     document = {
         "PayloadContent": payloads,
-        "PayloadDescription": " ".join(header(decision, "mobileconfig")),
-        "PayloadDisplayName": f"Proscribe: browsers {safe(decision.group)}".rstrip(),
-        "PayloadIdentifier": identifier(decision, "browsers"),
+        "PayloadDescription": " ".join(header(decision, format_)),
+        "PayloadDisplayName": f"Proscribe: {what} {safe(decision.group)}".rstrip(),
+        "PayloadIdentifier": identifier(decision, what),
         # What device management installs, only device management removes, whatever this says (macOS 10.15). One that
         # was installed by hand asks for an administrator.
         "PayloadRemovalDisallowed": True,
         "PayloadScope": "System",
         "PayloadType": "Configuration",
-        "PayloadUUID": token(decision, "browsers"),
+        "PayloadUUID": token(decision, what),
         "PayloadVersion": 1,
     }
     try:
         content = plistlib.dumps(document, fmt=plistlib.FMT_XML, sort_keys=True)
         plistlib.loads(content)  # it writes some characters that no XML can have
     except (ValueError, ExpatError) as wrong:
-        raise NotExportable(f"the policies of browsers have a text that no profile takes: {wrong}") from None
+        raise NotExportable(f"the policies of {what} have a text that no profile takes: {wrong}") from None
     return content
 
 
-def _payload(decision: Decision, program: policies.Program, said: dict[str, object]) -> dict[str, object]:
-    if program.family != policies.CHROMIUM:
-        said = {SWITCH: True, **said}
-    return _managed(decision, program.domain, program.name, said)
-
-
-def _managed(decision: Decision, domain: str, name: str, said: Mapping[str, object]) -> dict[str, object]:
+def managed(decision: Decision, what: str, domain: str, name: str, said: Mapping[str, object]) -> dict[str, object]:
     """The payload that manages a program's preferences."""
     return {
         **said,
         "PayloadDisplayName": name,
-        "PayloadIdentifier": identifier(decision, "browsers", domain),
+        "PayloadIdentifier": identifier(decision, what, domain),
         "PayloadType": domain,
-        "PayloadUUID": token(decision, "browsers", domain),
+        "PayloadUUID": token(decision, what, domain),
         "PayloadVersion": 1,
     }
 
@@ -91,7 +93,7 @@ def bundle_ids(decision: Decision) -> dict[str, list[str]]:
     is more than an identifier.
     """
     found = {}
-    for id_, entry in sorted(_restricted(decision)):
+    for id_, entry in sorted(restricted(decision)):
         if ids := sorted(entry.get("bundle_ids", ())):
             for one in ids:
                 if not _BUNDLE.fullmatch(one):
@@ -104,12 +106,13 @@ def without_bundle_id(decision: Decision) -> list[LeftOut]:
     """The restricted services of which nothing is known that a Mac could be given."""
     return [
         LeftOut(f"apps/{id_}", "the programs", "The catalogue has no identifier (bundle id) of them.")
-        for id_, entry in sorted(_restricted(decision))
+        for id_, entry in sorted(restricted(decision))
         if not entry.get("bundle_ids")
     ]
 
 
-def _restricted(decision: Decision) -> Iterator[tuple[str, Entry]]:
+def restricted(decision: Decision) -> Iterator[tuple[str, Entry]]:
+    """The services whose programs are restricted."""
     for id_, entry in decision.plan["controls"]["apps"]["services"].items():
         if entry["mode"] in RESTRICTED:
             yield id_, entry

@@ -103,6 +103,8 @@ class OfApps(TypedDict, total=False):
     ]
     bundle_ids: Annotated[list[str], "Identifiers of applications on macOS"]
     mac_apps: Annotated[list[str], "File names of applications on macOS"]
+    signing_ids: Annotated[list[str], "What programs on macOS are signed as: the team, a colon, and the identifier"]
+    team_ids: Annotated[list[str], "Teams that sign programs of the service alone on macOS"]
     web_hosts: Annotated[
         list[str], "Hosts, or host/path, of which a web app in a window of its own is one of the service"
     ]

@@ -48,7 +48,7 @@ def counts(service: Service, catalogue: Catalogue) -> Counts:
     }
     registered = sum(map(len, service.windows_registered.values()))
     elsewhere["windows"] += len(service.windows_programs) + len(service.windows_processes) + registered
-    elsewhere["macos"] += len(service.bundle_ids)
+    elsewhere["macos"] += len(service.bundle_ids) + len(service.signing_ids) + len(service.team_ids)
     return Counts(
         seen=packages + files + programs,
         removed=packages + len(service.paths),

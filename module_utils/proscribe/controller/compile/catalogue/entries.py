@@ -41,6 +41,8 @@ class Identifiers(TypedDict, total=False):
     networks_note: str
     packages: dict[str, list[str]]
     bundle_ids: list[str]
+    signing_ids: list[str]
+    team_ids: list[str]
     processes: dict[str, list[str]]
     paths: dict[str, list[str]]
     registered: dict[str, list[str]]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from ....model.plan import canonical
 from ....model.types.plan import Identifiers as OfControl
 from ...policy_errors import PolicyError, PolicyErrors, close_to
-from . import amendments, feeds, guard_list, known_good
+from . import amendments, feeds, guard_list, known_good, signers
 from .claims import Claimant, check_claims
 from .entries import Compared, Decision, Identifiers, TenantControl, UnverifiedOfBrowser
 from .feeds import Feed
@@ -52,6 +52,8 @@ class Service:
     windows_registered: Mapping[str, tuple[str, ...]]  # by what it is: keys, names
     bundle_ids: tuple[str, ...]  # of applications on macOS
     mac_apps: tuple[str, ...]  # their file names: WhatsApp.app
+    signing_ids: tuple[str, ...]  # of programs on macOS: EXAMPLE123:com.example.App
+    team_ids: tuple[str, ...]  # of makers, all of whose programs on macOS are of the service
     desktop_files: tuple[str, ...]
     markers: Mapping[str, tuple[str, ...]]
     browser_extensions: Mapping[str, tuple[str, ...]]
@@ -140,6 +142,7 @@ def load(directories: Sequence[Path]) -> Catalogue:
     claimants = {id_: _claimant(entry) for id_, entry in services.items()}
     ids = {file.stem for directory in directories for name in CATEGORIES for file in directory.glob(f"{name}/*.yml")}
     errors += [services[id_].error(mistake) for id_, mistake in check_claims(claimants, ids)]
+    errors += [services[id_].error(mistake) for id_, mistake in signers.check(map(_signer, services.values()))]
     errors += _known_good(directories, services, [one for one in of_feeds.values() if one]) if not errors else []
     if errors:
         raise PolicyErrors(errors)
@@ -211,6 +214,10 @@ def _known_good(directories: Sequence[Path], services: Mapping[str, Entry], foun
 def _claimant(entry: Entry) -> Claimant:
     keys = ("domains", "urls", "mail_hosts", "shared_domains", "allow_domains", "overlaps_with")
     return Claimant(entry.id, entry.rank, *(texts(entry.data, key) for key in keys))
+
+
+def _signer(entry: Entry) -> signers.Signer:
+    return signers.Signer(entry.id, entry.rank, texts(entry.data, "signing_ids"), texts(entry.data, "team_ids"))
 
 
 def _service(entry: Entry) -> Mapping[str, object]:

@@ -32,7 +32,10 @@ CLASSES = (
 TENANT_PROVIDERS = ("google", "microsoft")
 # Whom the programs of an entry serve: what it restricts alone, or permitted accounts of the vendor, too.
 PRIVATE, BOTH = PROGRAMS = ("private", "both")
-OF_PROGRAMS = ("packages", "processes", "paths", "registered", "bundle_ids", "desktop_files", "markers")
+OF_PROGRAMS = (
+    *("packages", "processes", "paths", "registered", "bundle_ids", "signing_ids", "team_ids", "desktop_files"),
+    "markers",
+)
 # What was decided about a name that public lists have: it carries permitted services too, or it is not of this service.
 # About one that is known to be good: it is blocked all the same (known_good.py).
 DECISIONS = ("shared", "refused", "blocked")
@@ -61,6 +64,8 @@ _IDENTIFIERS: Mapping[str, Kind] = {
     "networks_note": _PROSE,
     "packages": Group(_PACKAGES),
     "bundle_ids": Listed(Text(grammar.bundle_id)),
+    "signing_ids": Listed(Text(grammar.signing_id)),
+    "team_ids": Listed(Text(grammar.team_id)),
     "processes": Group(
         {
             "linux": Listed(Text(grammar.program)),
@@ -219,6 +224,8 @@ def check_service(entry: object) -> Iterator[Mistake]:
         yield ("domains",), None, "at least one key that identifies the service, such as domains or packages"
     if "programs" in entry and not set(entry) & set(OF_PROGRAMS):
         yield ("programs",), entry["programs"], f"a key of programs beside it, such as {' or '.join(OF_PROGRAMS[:2])}"
+    if entry.get("programs") == BOTH and "team_ids" in entry:
+        yield ("team_ids",), entry["team_ids"], "no team as a whole, since its programs serve permitted accounts, too"
     yield from _said_twice(entry, entry.get("unverified"), ())
     yield from _front_doors(entry)
     yield from _decisions(entry)

@@ -42,6 +42,8 @@ def _apps(service: Service) -> Identifiers:
         "windows_packages": _packages(service, OF_WINDOWS),
         "bundle_ids": list(service.bundle_ids),
         "mac_apps": list(service.mac_apps),
+        "signing_ids": list(service.signing_ids),
+        "team_ids": list(service.team_ids),
         "web_hosts": [
             *service.domains,
             *(url for url in service.urls if "/" in url or not is_below(url, service.domains)),

@@ -279,6 +279,13 @@ firefox_extension = matching(
     "the id of a Firefox add-on, {guid} or name@vendor",
 )
 bundle_id = matching(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9_-]+)+", "a macOS bundle identifier such as com.example.App")
+# Apple gives a team its identifier; what the team signs has another one, usually the bundle's. "platform" in the place
+# of a team would be a part of macOS itself.
+team_id = matching(r"[A-Z0-9]{10}", "the identifier of a team of Apple's developers, ten capital letters and digits")
+signing_id = matching(
+    r"[A-Z0-9]{10}:[A-Za-z0-9][A-Za-z0-9._-]{0,199}",
+    "a team and the identifier that it signs the program with, such as EXAMPLE123:com.example.App",
+)
 # RFC 9110, section 5.6.2: a field name is a token.
 header_name = matching(r"[A-Za-z0-9-]{1,80}", "the name of an HTTP header")
 header_value = matching(r"[A-Za-z0-9.,:/_-]{1,200}", "the value of an HTTP header")

@@ -54,7 +54,7 @@ def render(decision: Decision) -> Rendered:
     rules: list[str] = []
     missing: list[LeftOut] = []
     if CONTROL in decision.plan["controls"]:
-        if profile := apple.profile(decision):
+        if profile := apple.browsers(decision):
             files["macos_browsers.json"] = _custom(decision, profile)
             rules += included(decision)
             missing += left_out(decision, "macOS")

@@ -21,7 +21,7 @@ def render(decision: Decision) -> Rendered:
     files: dict[str, bytes] = {}
     rules: list[str] = []
     missing: list[LeftOut] = []
-    if CONTROL in decision.plan["controls"] and (profile := apple.profile(decision)):
+    if CONTROL in decision.plan["controls"] and (profile := apple.browsers(decision)):
         files[PROFILE] = profile
         rules += included(decision)
         missing += left_out(decision, "macOS")
