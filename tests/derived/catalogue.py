@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proscribe.controller.compile.catalogue.kinds import Group, Text
 from proscribe.controller.compile.catalogue.loading import load
-from proscribe.controller.compile.catalogue.schema import BROWSER, FLAG, SERVICE
+from proscribe.controller.compile.catalogue.schema import BROWSER, FLAG, PRIVATE, SERVICE
 from proscribe.controller.compile.plans.identifiers import IDENTIFIERS, OF_WINDOWS
 from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES, Matching, OneOf
 from proscribe.controller.windows.apps import lacking
@@ -81,6 +81,25 @@ def windows_programs() -> str:
     return f"{textwrap.fill(text, 120)}\n\n{table(('service', 'never compliant on Windows, since'), rows)}"
 
 
+def mac_programs() -> str:
+    """Of which services Santa's rules stop programs, and of which nobody has published who signs them."""
+    found = [one for one in load([CATALOG]).services.values() if one.programs == PRIVATE]
+    signed = [one for one in found if one.signing_ids]
+    whole = [f"`{one.id}`" for one in signed if one.team_ids]
+    unknown = [
+        f"`{one.id}`" for one in found if not one.signing_ids and (one.bundle_ids or one.packages.get("brew_cask"))
+    ]
+    return _filled(
+        f"The catalogue knows who signs the programs on Macs of {len(signed)} services, all programs of a team for "
+        f"{len(whole)} of them ({', '.join(whole)}). Of {len(unknown)} more it knows a program there and not who signs "
+        f"it, so no rule stops it: {', '.join(unknown)}."
+    )
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text, 120, break_on_hyphens=False) + "\n"
+
+
 def public_lists() -> str:
     """What becomes of the names that two or more public lists have, by service."""
     catalogue = load([CATALOG])
@@ -113,4 +132,5 @@ DERIVED = (
     Part("docs/catalogue.md", words, "words"),
     Part("docs/catalogue.md", nothing_known, "services with nothing to look for"),
     Part("docs/windows_and_macs.md", windows_programs, "Windows programs"),
+    Part("docs/managed-desktops.md", mac_programs, "Mac programs"),
 )

@@ -15,7 +15,7 @@ from proscribe.controller.compile.catalogue.schema import OF_PROGRAMS
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points.decision import decide
-from proscribe.controller.enforcement_points.formats import ddm, intune, mobileconfig
+from proscribe.controller.enforcement_points.formats import ddm, intune, mobileconfig, santa
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.model.finding import Finding, judge
 from proscribe.model.plan import RESTRICTED
@@ -103,11 +103,13 @@ def test_no_policy_denies_what_offices_depend_on(
     exported = json.dumps(
         [
             content.decode(errors="replace")
-            for export in (ddm, intune, mobileconfig)
+            for export in (ddm, intune, mobileconfig, santa)
             for content in export.render(decide({"host": plan}, NOW, "", ("apps", "browser"))).files.values()
         ]
     )
-    assert not [one for one in office["bundle_ids"] if f'"{one}"' in exported.replace("\\", "")]
+    assert not [
+        one for one in (*office["bundle_ids"], *office["signing_ids"]) if f'"{one}"' in exported.replace("\\", "")
+    ]
 
 
 def folded(names: list[str]) -> set[str]:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import device_readers
 import pytest
 import readers
+import santa
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
@@ -218,6 +219,12 @@ def test_no_permitted_program_and_no_permitted_network_is_denied(policy: Policy)
     for file in signed:
         identifiers = {one["SigningID"] for one in json.loads(file)["Payload"]["Allowed"]["DeniedBinaries"]}
         assert identifiers <= {id_ for service in everything if service.id in denied for id_ in service.bundle_ids}
+    for name, file in exported(plan, "santa"):
+        rules = santa.imported(file)
+        assert name == "rules.json" and {one.type for one in rules} <= {"SIGNINGID", "TEAMID"}
+        for service in everything:
+            for signed in service.signing_ids:
+                assert santa.blocks(santa.Program(signed), rules) == (service.id in denied), signed
     for name, file in exported(plan, "cidr"):
         assert name == "networks.txt" or Path(name).stem in refused, name
         assert [one for one in readers.lines(file, "#") if one not in MEANT and is_needed(one)] == [], name

@@ -175,7 +175,8 @@ def _not_waived(rule: str, entries: Sequence[Entry], hosts: Sequence[list[str]])
     """The waivers of a service that the point does not get, each once, with the hosts that have it."""
     found: dict[tuple[str, str], list[str]] = {}
     for entry, its in zip(entries, hosts):
-        whole = [(entry["waiver"], _why(entry))] if entry["mode"] == "waived" else []
+        # What else an entry has under such a key, as `paths`, are identifiers.
+        whole = [(entry["waiver"], _why({"hours": entry.get("hours")}))] if entry["mode"] == "waived" else []
         for key in (*whole, *((one["waiver"], _why(one)) for one in entry.get("exceptions", ()))):
             found.setdefault(key, []).extend(its)
     for (waiver, why), its in sorted(found.items()):

@@ -2,7 +2,7 @@
 
 `rules.json` is what `santactl rule --import` reads. `santa.mobileconfig` has the same rules as StaticRules, for device
 management. Santa refuses the first where the second is installed. The profile is for North Pole Security's Santa, which
-reads its own domain of preferences alone. Google's is archived since 2025.
+reads its own domain of preferences alone (kMobileConfigDomain in SNTConfigurator.mm).
 
 A rule for a whole team (TEAMID) is written only where the catalogue has the team for a service (team_ids).
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterator
 
 from ....model.types.plan import Entry
@@ -26,6 +27,10 @@ RULES, PROFILE = "rules.json", "santa.mobileconfig"
 DOMAIN = "com.northpolesec.santa"
 NEW_LINE = "<br />"  # a message is HTML. Terminals get what an XML parser leaves of it
 
+_IDENTIFIERS = {
+    "SIGNINGID": re.compile(r"[A-Z0-9]{10}:[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII),
+    "TEAMID": re.compile(r"[A-Z0-9]{10}", re.ASCII),
+}
 _UNKNOWN = "The catalogue does not know who signs its programs on Macs."
 _NO_PROGRAM = "The catalogue has no program of it for Macs."
 _OTHERS = "A rule is for what a team has signed. A copy that somebody else has signed again, or nobody, starts."
@@ -58,6 +63,8 @@ def _on_macs(entry: Entry) -> bool:
 def _rules(decision: Decision, id_: str, entry: Entry) -> Iterator[dict[str, str]]:
     for type_, identifiers in (("SIGNINGID", entry.get("signing_ids", ())), ("TEAMID", entry.get("team_ids", ()))):
         for one in sorted(identifiers):
+            if not _IDENTIFIERS[type_].fullmatch(one):
+                raise NotExportable(f"{id_}: {one!r} is nothing that a program on macOS is signed as")
             rule = {
                 "comment": f"{CONTROL}/{id_}",
                 "custom_msg": _message(decision, entry["name"]),

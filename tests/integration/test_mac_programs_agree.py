@@ -1,0 +1,176 @@
+"""They agree on Macs: what `explain` says of a service's programs, what a Mac's own record says where they are
+installed, and what the exports `santa` and `ddm` stop.
+
+An inventory with waivers is compiled from the real catalogue and exported by the command. Santa's answer is that of an
+evaluator of its documented precedence (tests/santa.py): Santa runs on macOS alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import plistlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import santa
+import yaml
+from explained import Explained
+from proscribe.controller.cli import export
+from proscribe.controller.cli.explain.reasons.reason import BLOCKED, DEPENDS, OPEN, REPORTED
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.host.macos.observing import record_of
+from proscribe.host.system import Host, Result
+from proscribe.model.finding import NONCOMPLIANT
+from proscribe.wire.replies import record as replies
+
+pytestmark = pytest.mark.integration
+
+NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
+GROUP, ONE, OTHER = "macs", "mac1", "mac2"
+WAIVED, OF_OTHER, FOR_USERS = "signal", "discord", "viber"
+GROUPED = "zalo"  # restricted for the members of a group alone
+EXCLUDED = "wire"
+
+
+class Macs(Explained):
+    """The policy of two Macs, and what was exported for both."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "waivers").mkdir(parents=True)
+        variables = {
+            "proscribe_services_exclude": [EXCLUDED],
+            "proscribe_groups_restricted": [{"services": [GROUPED], "groups": ["staff"], "controls": ["apps"]}],
+            "proscribe_requests": False,
+            "proscribe_request_url": "https://portal.example.org/ask",
+            "proscribe_refusal_notice": {"en": "Use Teams <instead>.", "zh-HK": "請使用 Teams。"},
+            "proscribe_exports_fed": ["santa"],
+        }
+        groups = {GROUP: {"hosts": {ONE: {}, OTHER: {}}, "vars": variables}, "others": {"hosts": {"another": {}}}}
+        (folder / "hosts.yml").write_text(yaml.safe_dump(groups))
+        (folder / "approvers.yml").write_text(f"{GROUP}: {{head: b}}\n")
+        for id_, service, more in (
+            ("w1", WAIVED, {"groups": [GROUP]}),
+            ("w2", OF_OTHER, {"hosts": [OTHER]}),
+            ("w3", FOR_USERS, {"groups": [GROUP], "users": ["alice"], "controls": ["apps"]}),
+        ):
+            waiver = {"id": id_, "services": [service], "reason": "r", "requested_by": "a", "approved_by": "b", **more}
+            waiver |= {"approved_on": "2026-11-20T00:00:00Z", "expires": "2026-12-31T18:00:00Z"}
+            (folder / f"waivers/{id_}.yml").write_text(yaml.safe_dump(waiver))
+        super().__init__(folder / "hosts.yml", NOW, GROUP)
+        self.folder = folder
+        self.rules = santa.imported((self._exported("santa") / "rules.json").read_bytes())
+        assert santa.static((self.folder / "exports/santa/santa.mobileconfig").read_bytes()) == self.rules
+        declared = json.loads((self._exported("ddm") / "app_settings.json").read_text())
+        self.denied = {one["SigningID"] for one in declared["Payload"]["Allowed"]["DeniedBinaries"]}
+
+    def _exported(self, format_: str) -> Path:
+        parser = argparse.ArgumentParser()
+        export.add_arguments(parser)
+        place = self.folder / "exports" / format_
+        words = [format_, "-i", str(self.folder / "hosts.yml"), "--group", GROUP, "-o", str(place)]
+        assert export.run(parser.parse_args([*words, "--at", NOW.isoformat()])) == 0
+        return place
+
+    def left_out(self) -> dict[str, str]:
+        """By service, what the manifest of `santa` says of it."""
+        manifest = json.loads((self.folder / "exports/santa/manifest.json").read_text())
+        return {one["rule"].partition("/")[2]: f"{one['what']}: {one['why']}" for one in manifest["left_out"]}
+
+    def stops(self, signed: Sequence[str]) -> set[bool]:
+        return {santa.blocks(santa.Program(one), self.rules) for one in signed}
+
+    def installed(self, root: Path, bundle_ids: Sequence[str]) -> set[str]:
+        """The rules of a Mac's record that are noncompliant while these applications are there."""
+        for number, one in enumerate(bundle_ids):
+            place = root / f"Applications/{number}.app/Contents/Info.plist"
+            place.parent.mkdir(parents=True)
+            place.write_bytes(plistlib.dumps({"CFBundleIdentifier": one}))
+        host = Host(str(root), lambda *_, **__: Result(0, "    1     0 /sbin/launchd\n", ""))
+        rules = replies.taken(record_of(host, self.plan(ONE), ["apps"]))["rules"]
+        return {one["rule"].partition("/")[2] for one in rules if one["state"] == NONCOMPLIANT}
+
+
+@pytest.fixture(scope="module")
+def macs(tmp_path_factory: pytest.TempPathFactory) -> Macs:
+    return Macs(tmp_path_factory.mktemp("inventory") / "inventory")
+
+
+@pytest.mark.parametrize(
+    ("service", "explained", "stopped", "said"),
+    [
+        ("whatsapp", BLOCKED, True, ""),
+        ("wechat", BLOCKED, True, ""),
+        ("telegram", BLOCKED, True, ""),
+        ("line", BLOCKED, True, ""),
+        ("dropbox", BLOCKED, True, ""),
+        ("nordvpn", BLOCKED, True, ""),
+        (WAIVED, "waived", False, ""),
+        (OF_OTHER, BLOCKED, True, "waiver w2 for host mac2: Not every host"),
+        (FOR_USERS, BLOCKED, True, "waiver w3 for hosts mac1, mac2: This point does not know users"),
+        (GROUPED, None, False, "the members of staff only"),
+        (EXCLUDED, OPEN, False, ""),
+        ("slack", OPEN, False, ""),  # an enterprise service
+        ("github", REPORTED, False, "It is reported where it is found"),
+        ("teams_personal", None, False, "They serve permitted accounts, too"),
+        ("onedrive_personal", None, False, "They serve permitted accounts, too"),
+        ("zoom_chat", REPORTED, False, "It is reported where it is found"),
+        ("yandex_disk", BLOCKED, False, "does not know who signs its programs"),
+        ("max_messenger", DEPENDS, False, "no program of it for Macs"),
+    ],
+)
+def test_santa_does_what_explain_says_or_the_manifest_names_the_difference(
+    macs: Macs, own_catalogue: Catalogue, service: str, explained: str | None, stopped: bool, said: str
+) -> None:
+    if explained is not None:
+        assert macs.says(ONE, service)["apps"] == explained
+    signed = own_catalogue.services[service].signing_ids
+    assert macs.stops(signed) == ({stopped} if signed else set())
+    assert said in macs.left_out().get(service, "")
+    if explained == BLOCKED and not stopped:
+        assert said
+
+
+def test_every_service_is_stopped_open_or_named(macs: Macs, own_catalogue: Catalogue) -> None:
+    """Of all entries: Santa and Apple's declaration stop what the plan restricts, and nothing else."""
+    left_out, services = macs.left_out(), macs.plan(ONE)["controls"]["apps"]["services"]
+    for one in own_catalogue.services.values():
+        restricted = services.get(one.id, {}).get("mode") == "enforce" and one.id != GROUPED
+        if one.signing_ids:
+            assert macs.stops(one.signing_ids) == {restricted}, one.id
+        assert not restricted or one.signing_ids or one.id in left_out, one.id
+        assert not one.bundle_ids or macs.denied.issuperset(one.bundle_ids) is restricted, one.id
+
+
+def test_what_santa_stops_a_mac_reports_where_it_is_installed(
+    macs: Macs, own_catalogue: Catalogue, tmp_path: Path
+) -> None:
+    """The audit and the export name the same services by the identifiers that both know."""
+    known = {
+        one.id: [signed.partition(":")[2] for signed in one.signing_ids if signed.partition(":")[2] in one.bundle_ids]
+        for one in own_catalogue.services.values()
+    }
+    found = macs.installed(tmp_path, [id_ for ids in known.values() for id_ in ids])
+    stopped = {
+        one.id
+        for one in own_catalogue.services.values()
+        if known[one.id] and True in macs.stops([s for s in one.signing_ids if s.partition(":")[2] in known[one.id]])
+    }
+    assert stopped == found - {GROUPED}
+    assert len(stopped) > 20
+
+
+def test_a_user_reads_the_organisations_text_and_address(macs: Macs) -> None:
+    assert {one.url for one in macs.rules} == {"https://portal.example.org/ask"}
+    (wechat,) = [one for one in macs.rules if one.identifier.endswith("xinWeChat")]
+    assert santa.on_a_terminal(wechat.message).split("\n")[1:] == [
+        "Ask your IT service desk.",
+        "Use Teams <instead>.",
+        "請使用 Teams。",
+    ]
+
+
+def test_explain_names_the_point(macs: Macs) -> None:
+    assert "santa" in json.dumps(macs._answer(ONE, "whatsapp")["given_to"])
