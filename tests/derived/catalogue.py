@@ -133,4 +133,5 @@ DERIVED = (
     Part("docs/catalogue.md", nothing_known, "services with nothing to look for"),
     Part("docs/windows_and_macs.md", windows_programs, "Windows programs"),
     Part("docs/managed-desktops.md", mac_programs, "Mac programs"),
+    Part("docs/coverage.md", mac_programs, "Mac programs"),
 )

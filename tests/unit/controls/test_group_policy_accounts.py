@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from proscribe.host.controls.group_policy import accounts
 from proscribe.host.controls.group_policy.policies import entries
-from proscribe.host.controls.group_policy.registry_pol import said_by
+from proscribe.host.controls.group_policy.registry_pol import DWORD, SZ, Entry, said_by
 
 ONE, OTHER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "9188040d-6c67-4c5b-b112-36a304b66dad"
 ONEDRIVE, TEAMS = "Software\\Policies\\Microsoft\\OneDrive", "Software\\Policies\\Microsoft\\Office\\16.0\\Teams"
 
 
-def plan(*restricted: str, mode: str = "enforce", **tenants: list[str]) -> dict[str, Any]:
+def plan(
+    *restricted: str, mode: str = "enforce", by_tenant: Sequence[str] = ("google_drive",), **tenants: list[str]
+) -> dict[str, Any]:
     services = {id_: {"mode": mode, "domains": [], "urls": [], "allow": []} for id_ in restricted}
     settings = {"browsers": {}, "extensions_allowed": [], "tenants": tenants}
-    return {"controls": {"browser": {"mode": "enforce", "services": services, "settings": settings}}}
+    section = {"mode": "enforce", "services": services, "settings": settings, "by_tenant": list(by_tenant)}
+    return {"controls": {"browser": section}}
 
 
 @pytest.mark.parametrize(
@@ -31,12 +37,12 @@ def plan(*restricted: str, mode: str = "enforce", **tenants: list[str]) -> dict[
         (
             plan("onedrive_personal", "teams_personal", mode="audit", microsoft=[ONE, OTHER]),
             [
-                (f"{ONEDRIVE}\\AllowTenantList", "**delvals.", " "),
                 (f"{ONEDRIVE}\\AllowTenantList", ONE, ONE),
                 (f"{ONEDRIVE}\\AllowTenantList", OTHER, OTHER),
             ],
             [(ONEDRIVE, "DisablePersonalSync", 1), (TEAMS, accounts.SIGN_IN, f"{ONE},{OTHER}")],
         ),
+        (plan(google=["example.org"], by_tenant=[]), [], []),  # private accounts of Drive are not restricted
         (
             plan(google=["example.org", "a-b.example"]),
             [("Software\\Policies\\Google\\DriveFS", accounts.PATTERN, r"^[^@]+@(example\.org|a\-b\.example)$")],
@@ -55,8 +61,10 @@ def test_the_values_of_the_registry(made: dict[str, Any], machine: list[Any], us
 
 def test_the_preferences_on_macos() -> None:
     found = accounts.of_programs(plan("onedrive_personal", "teams_personal", microsoft=[ONE], google=["example.org"]))
-    assert {one.domain: one.preferences for one in found} == {
-        "com.microsoft.OneDrive": {"DisablePersonalSync": True, "AllowTenantList": {ONE: True}},
+    onedrive = {"DisablePersonalSync": True, "AllowTenantList": {ONE: True}}
+    assert {domain: one.preferences for one in found for domain in one.domains} == {
+        "com.microsoft.OneDrive": onedrive,
+        "com.microsoft.OneDrive-mac": onedrive,
         "com.microsoft.teams2": {accounts.SIGN_IN: ONE},
         "com.google.drivefs.settings": {accounts.PATTERN: r"^[^@]+@(example\.org)$"},
     }
@@ -75,3 +83,67 @@ def test_the_preferences_on_macos() -> None:
 def test_the_pattern_takes_addresses_of_the_tenant_alone(address: str, taken: bool) -> None:
     (drive,) = accounts.of_programs(plan(google=["example.org"]))
     assert bool(re.search(drive.preferences[accounts.PATTERN], address)) is taken
+
+
+# What the vendors publish: by name, whose part of the registry has it, the key, the name of the value, its type, and
+# what it says for the tenant ONE.
+# - OneDrive.admx of Microsoft: DisablePersonalSync is of class User. AllowTenantList is of class Machine, an additive
+#   list without explicitValue, so a value is called what it says.
+# - "Sign in to Microsoft Teams", "Restrict sign in to Teams" (learn.microsoft.com/microsoftteams/sign-in-teams).
+# - "Configure Drive for desktop" (support.google.com/a/answer/7644837): the key of policies overrides what users set.
+MACHINE, USER = "machine", "user"
+PUBLISHED = {
+    "DisablePersonalSync": (USER, "SOFTWARE\\Policies\\Microsoft\\OneDrive", "DisablePersonalSync", DWORD, 1),
+    "AllowTenantList": (MACHINE, "Software\\Policies\\Microsoft\\OneDrive\\AllowTenantList", ONE, SZ, ONE),
+    "RestrictTeamsSignInToAccountsFromTenantList": (
+        *(USER, "SOFTWARE\\Policies\\Microsoft\\Office\\16.0\\Teams"),
+        *("RestrictTeamsSignInToAccountsFromTenantList", SZ, ONE),
+    ),
+    "AllowedAccountsPattern": (
+        *(MACHINE, "Software\\Policies\\Google\\DriveFS", "AllowedAccountsPattern", SZ),
+        r"^[^@]+@(example\.org)$",
+    ),
+}
+# By domain of preferences, the keys with the types of their values: "Deploy and configure the OneDrive sync app for
+# Mac", the page on Teams, and ProfileCreator/ProfileManifests com.microsoft.OneDrive and com.google.drivefs.settings.
+ON_MACS = {
+    **dict.fromkeys(
+        ("com.microsoft.OneDrive", "com.microsoft.OneDrive-mac"), {"DisablePersonalSync": bool, "AllowTenantList": dict}
+    ),
+    "com.microsoft.teams2": {"RestrictTeamsSignInToAccountsFromTenantList": str},
+    "com.google.drivefs.settings": {"AllowedAccountsPattern": str},
+}
+ALL = plan("onedrive_personal", "teams_personal", microsoft=[ONE], google=["example.org"])
+
+
+def test_each_value_of_the_registry_is_published_by_its_vendor_under_its_name_and_type() -> None:
+    def of(part: str, entry: Entry) -> tuple[object, ...]:
+        return part, entry.key.casefold(), entry.value, entry.type, said_by(entry)  # names of keys have no case
+
+    made = [of(MACHINE, one) for one in accounts.machine(ALL)] + [of(USER, one) for one in accounts.user(ALL)]
+    assert sorted(made, key=str) == sorted(
+        ((one[0], one[1].casefold(), *one[2:]) for one in PUBLISHED.values()), key=str
+    )
+
+
+def test_each_preference_is_published_by_its_vendor_with_its_type() -> None:
+    made = {domain: one.preferences for one in accounts.of_programs(ALL) for domain in one.domains}
+    assert {domain: {key: type(value) for key, value in said.items()} for domain, said in made.items()} == ON_MACS
+    assert made["com.microsoft.OneDrive"]["AllowTenantList"] == {ONE: True}
+
+
+SERVICES = ["onedrive_personal", "teams_personal", "google_drive", "gmail"]
+
+
+@given(
+    st.lists(st.sampled_from(SERVICES), unique=True),
+    st.lists(st.sampled_from(SERVICES), unique=True),
+    st.sampled_from(["enforce", "audit", "report", "waived"]),
+)
+def test_without_a_tenant_no_account_of_an_organisation_is_refused(
+    restricted: list[str], by_tenant: list[str], mode: str
+) -> None:
+    made = plan(*restricted, mode=mode, by_tenant=by_tenant)
+    names = {name for one in accounts.of_programs(made) for name in one.preferences}
+    assert names <= {"DisablePersonalSync"}  # accounts of Microsoft for private persons
+    assert list(accounts.machine(made)) == []

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from made_export import AT, decision, plan
 from properties import examples
 from proscribe.controller.enforcement_points.declaration import NotExportable, Rendered
-from proscribe.controller.enforcement_points.formats import chrome_enterprise, ddm, intune, mobileconfig
+from proscribe.controller.enforcement_points.formats import chrome_enterprise, ddm, gpo, intune, mobileconfig
 from proscribe.controller.enforcement_points.group_policy.identity import display_name
 from proscribe.host.controls.group_policy.policies import of_programs
 
@@ -34,6 +34,7 @@ def made(**top: Any) -> dict[str, Any]:
     found = copy.deepcopy(plan({"apps": APPS, "browser": VPN}, **top))
     found["controls"]["browser"]["settings"]["browsers"] = {"extensions": "blocked", "dns_over_https": "blocked"}
     found["controls"]["browser"]["settings"]["tenants"] = {"google": ["corp.example"]}
+    found["controls"]["browser"]["by_tenant"] = ["google_drive"]
     return found
 
 
@@ -231,6 +232,32 @@ def test_intune_gets_which_accounts_programs_let_in() -> None:
             ),
         ),
     ]
+
+
+TENANTS = {"microsoft": ["t1"], "google": ["corp.example"]}
+CHATS = "Teams: chats with people who have private accounts"
+
+
+@pytest.mark.parametrize("format_", [mobileconfig, intune, gpo])
+@pytest.mark.parametrize(
+    ("restricted", "tenants", "open_"),
+    [
+        ([], {}, []),
+        (["onedrive_personal"], {}, ["OneDrive: accounts of other organisations"]),
+        (["onedrive_personal"], TENANTS, []),
+        (["teams_personal"], {}, ["Teams: private accounts, and those of other organisations", CHATS]),
+        (["teams_personal"], TENANTS, [CHATS]),  # the tenant's own setting
+        (["google_drive"], {}, ["Google Drive for desktop: all accounts"]),
+    ],
+)
+def test_what_programs_for_both_leave_open_is_named(
+    format_: Any, restricted: list[str], tenants: dict[str, list[str]], open_: list[str]
+) -> None:
+    services = {id_: {"mode": "enforce", "domains": [], "urls": [], "allow": []} for id_ in restricted}
+    one = plan({"browser": services})
+    one["controls"]["browser"]["settings"]["tenants"] = tenants
+    found = [one.what for one in format_.render(decision(one)).left_out if ": " in one.what and one.rule]
+    assert [one for one in found if one.partition(":")[0] in ("OneDrive", "Teams", "Google Drive for desktop")] == open_
 
 
 @pytest.mark.parametrize("hostile", ["com.example\n", "a b", "<key>x</key>", "com/../x", '"', "\u202e", "x" * 256, ""])

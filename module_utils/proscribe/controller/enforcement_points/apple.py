@@ -41,8 +41,9 @@ def browsers(decision: Decision) -> bytes:
     """The configuration profile of the browsers and other programs, b"" where none has a policy."""
     payloads = [_of_browser(decision, program, said) for program, said in policies.of_programs(decision.plan).items()]
     payloads += [
-        managed(decision, "browsers", one.domain, one.name, one.preferences)
+        managed(decision, "browsers", domain, one.name, one.preferences)
         for one in accounts.of_programs(decision.plan)
+        for domain in one.domains
     ]
     return profile(decision, "mobileconfig", "browsers", payloads) if payloads else b""
 

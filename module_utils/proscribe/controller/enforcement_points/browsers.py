@@ -17,6 +17,15 @@ from .declaration import Decision, LeftOut
 
 CONTROL = "browser"
 STORES = ("chrome", "firefox")
+# By service and provider: what its program still takes where no tenant of the organisation is named.
+_OF_ACCOUNTS = (
+    ("onedrive_personal", "microsoft", "OneDrive: accounts of other organisations"),
+    ("teams_personal", "microsoft", "Teams: private accounts, and those of other organisations"),
+    ("google_drive", "google", "Google Drive for desktop: all accounts"),
+)
+_IN_TENANT = (
+    "The tenant decides this, and no device: AllowTeamsConsumer and AllowTeamsConsumerInbound of its federation."
+)
 _FULL = f"The lists of browsers take {MOST_ENTRIES} names. Exports for name servers and proxies have all of them."
 
 
@@ -53,6 +62,20 @@ def left_out(
     names_ = ", ".join(one.name for one in programs)
     unknown = f"Nobody has verified where they read policies on {platform}. " if platform else ""
     found.append(LeftOut("", "other browsers", f"{unknown}This export is for {names_}."))
+    return found
+
+
+def accounts_left_out(decision: Decision) -> list[LeftOut]:
+    """What the policies of programs that serve both kinds of account leave open (group_policy/accounts.py)."""
+    section = decision.plan["controls"][CONTROL]
+    tenants = section["settings"].get("tenants", {})
+    found = []
+    for id_, provider, without in _OF_ACCOUNTS:
+        entry = section["services"].get(id_)
+        if entry and entry["mode"] in RESTRICTED and not tenants.get(provider):
+            found.append(LeftOut(f"{CONTROL}/{id_}", without, f"proscribe_tenants names no tenant of {provider}."))
+        if entry and entry["mode"] in RESTRICTED and id_ == "teams_personal":
+            found.append(LeftOut(f"{CONTROL}/{id_}", "Teams: chats with people who have private accounts", _IN_TENANT))
     return found
 
 

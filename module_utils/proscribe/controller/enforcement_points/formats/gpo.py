@@ -9,7 +9,7 @@ from __future__ import annotations
 from ....host.controls.group_policy import accounts
 from ....host.controls.group_policy.policies import entries
 from ....host.controls.group_policy.registry_pol import render as registry_pol
-from ..browsers import CONTROL, blocks, included, left_out
+from ..browsers import CONTROL, accounts_left_out, blocks, included, left_out
 from ..declaration import HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
 from ..group_policy import backup, registry_file
 from ..group_policy.identity import display_name, guid, version
@@ -43,7 +43,7 @@ def render(decision: Decision) -> Rendered:
         "registry/proscribe.reg": registry_file.setting(values, comment),
         "registry/remove.reg": registry_file.removing(values, comment),
     }
-    missing = left_out(decision, "Windows")
+    missing = left_out(decision, "Windows") + accounts_left_out(decision)
     if of_users:
         missing.append(LeftOut("", "registry/proscribe.reg: private accounts of OneDrive, and Teams", FOR_USERS))
     return Rendered(files, included(decision), missing)

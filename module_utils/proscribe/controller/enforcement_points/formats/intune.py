@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ....host.controls.browser import chromium
 from ....host.controls.group_policy import accounts, policies
 from .. import apple
-from ..browsers import CONTROL, blocks, included, left_out
+from ..browsers import CONTROL, accounts_left_out, blocks, included, left_out
 from ..declaration import HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
 from ..group_policy.identity import display_name
 from ..header import header
@@ -61,7 +61,7 @@ def render(decision: Decision) -> Rendered:
         for program, said in policies.of_programs(decision.plan).items():
             if program.id in WINDOWS and (settings := list(_settings(program, said))):
                 files[WINDOWS[program.id][0]] = _catalogue(decision, program.name, settings)
-        missing += _left_out(policies.of_programs(decision.plan))
+        missing += [*_left_out(policies.of_programs(decision.plan)), *accounts_left_out(decision)]
         if settings := list(_of_accounts(accounts.of_programs(decision.plan))):
             files["windows_accounts.json"] = _catalogue(decision, "accounts of programs", settings)
         missing += [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from .. import apple
-from ..browsers import CONTROL, blocks, included, left_out
+from ..browsers import CONTROL, accounts_left_out, blocks, included, left_out
 from ..declaration import HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
 from ..header import header
 
@@ -24,7 +24,7 @@ def render(decision: Decision) -> Rendered:
     if CONTROL in decision.plan["controls"] and (profile := apple.browsers(decision)):
         files[PROFILE] = profile
         rules += included(decision)
-        missing += left_out(decision, "macOS")
+        missing += [*left_out(decision, "macOS"), *accounts_left_out(decision)]
     if "apps" in decision.plan["controls"]:
         if ids := apple.bundle_ids(decision):
             files[LIST] = listed(decision, ids)

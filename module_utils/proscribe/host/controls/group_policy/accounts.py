@@ -2,9 +2,10 @@
 
 Where a service's private edition is restricted, its program stays (a catalogue says `programs: both`), and takes the
 organisation's accounts only. That has three forms: values of the registry for a machine, values for each of its users,
-and preferences on macOS. OneDrive and Teams on Windows read some of it for a user only.
+and preferences on macOS. OneDrive and Teams on Windows read some of it for a user only. Without a tenant of the
+organisation, nothing is set that a business account could need.
 
-- OneDrive: learn.microsoft.com/sharepoint/use-group-policy, and deploy-and-configure-on-macos
+- OneDrive: learn.microsoft.com/sharepoint/use-group-policy, OneDrive.admx, and deploy-and-configure-on-macos
 - Teams: learn.microsoft.com/microsoftteams/sign-in-teams
 - Drive for desktop: support.google.com/a/answer/7644837
 """
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.plan import RESTRICTED
-from .registry_pol import Entry, emptied, number, text
+from .registry_pol import Entry, number, text
 
 if TYPE_CHECKING:
     from typing import Final, TypedDict
@@ -45,7 +46,7 @@ class Accounts(NamedTuple):
     """The policies of one program."""
 
     name: str
-    domain: str  # of its preferences on macOS
+    domains: tuple[str, ...]  # of its preferences on macOS; the edition of the App Store may have its own
     preferences: Preferences
     machine: tuple[Entry, ...] = ()
     user: tuple[Entry, ...] = ()
@@ -63,7 +64,10 @@ def of_programs(plan: Plan) -> list[Accounts]:
     found = [_onedrive(microsoft)] if _restricted(section, "onedrive_personal") else []
     if microsoft and _restricted(section, "teams_personal"):
         found.append(_teams(microsoft))
-    return [*found, *([_drive(google)] if google else [])]
+    # With a tenant, the service is none of those that are closed: its accounts are distinguished.
+    if google and (_restricted(section, "google_drive") or "google_drive" in section.get("by_tenant", ())):
+        found.append(_drive(google))
+    return found
 
 
 def machine(plan: Plan) -> Iterator[Entry]:
@@ -86,19 +90,21 @@ def _onedrive(tenants: Sequence[str]) -> Accounts:
     preferences: Preferences = {NO_PRIVATE: True}
     if tenants:
         preferences[TENANTS] = dict.fromkeys(tenants, True)
-    key = f"{_ONEDRIVE}\\{TENANTS}"
-    listed = (emptied(key), *(text(key, tenant, tenant) for tenant in tenants)) if tenants else ()
-    return Accounts("OneDrive", "com.microsoft.OneDrive", preferences, listed, (number(_ONEDRIVE, NO_PRIVATE, True),))
+    # The template calls the list additive: it is not emptied, so another object can have partners' tenants.
+    listed = tuple(text(f"{_ONEDRIVE}\\{TENANTS}", tenant, tenant) for tenant in tenants)
+    private = number(_ONEDRIVE, NO_PRIVATE, True)
+    domains = ("com.microsoft.OneDrive", "com.microsoft.OneDrive-mac")
+    return Accounts("OneDrive", domains, preferences, listed, (private,))
 
 
 def _teams(tenants: Sequence[str]) -> Accounts:
     listed = ",".join(tenants)
-    return Accounts("Teams", "com.microsoft.teams2", {SIGN_IN: listed}, user=(text(_TEAMS, SIGN_IN, listed),))
+    return Accounts("Teams", ("com.microsoft.teams2",), {SIGN_IN: listed}, user=(text(_TEAMS, SIGN_IN, listed),))
 
 
 def _drive(domains: Sequence[str]) -> Accounts:
     """The pattern is one of RE2, and has to fit an address whole."""
     pattern = f"^[^@]+@({'|'.join(map(re.escape, domains))})$"
     return Accounts(
-        "Google Drive", "com.google.drivefs.settings", {PATTERN: pattern}, (text(_DRIVE, PATTERN, pattern),)
+        "Google Drive", ("com.google.drivefs.settings",), {PATTERN: pattern}, (text(_DRIVE, PATTERN, pattern),)
     )
