@@ -32,9 +32,9 @@ APPS: dict[str, dict[str, Any]] = {
 }
 
 
-def made(notice: str = "", **top: Any) -> dict[str, Any]:
+def made(text: str = "", **top: Any) -> dict[str, Any]:
     found = copy.deepcopy(plan({"apps": APPS}, **top))
-    found["controls"]["apps"]["settings"]["refusal_notice"] = notice
+    found["controls"]["apps"]["settings"]["refusal_notice"] = text
     return found
 
 
@@ -83,7 +83,7 @@ def test_without_a_known_signer_there_is_nothing_to_export() -> None:
 
 def test_a_user_reads_what_is_restricted_whom_to_ask_and_the_organisations_text_in_each_language() -> None:
     found = rules(
-        contact="IT <desk> & co", notice="See the policy.\n請看政策。", request_url="https://a.example/ask?x=%20"
+        contact="IT <desk> & co", text="See the policy.\n請看政策。", request_url="https://a.example/ask?x=%20"
     )
     assert {one.url for one in found} == {"https://a.example/ask?x=%20"}
     assert santa.on_a_terminal(found[0].message).split("\n") == [
@@ -156,10 +156,10 @@ TEXT = st.text(st.sampled_from("aZ <>&\"'%\n\r\t/;é\u2028]") | st.characters(),
 
 @pytest.mark.slow
 @examples(5_000)
-@given(name=TEXT, contact=TEXT, notice=TEXT, url=TEXT, group=TEXT)
-def test_no_text_gets_out_of_its_place(name: str, contact: str, notice: str, url: str, group: str) -> None:
+@given(name=TEXT, contact=TEXT, text=TEXT, url=TEXT, group=TEXT)
+def test_no_text_gets_out_of_its_place(name: str, contact: str, text: str, url: str, group: str) -> None:
     """It is refused, or both forms have the rules that they have with harmless texts, and a terminal prints it."""
-    one = made(notice, contact=contact, request_url=url and f"https://a.example/{url}")
+    one = made(text, contact=contact, request_url=url and f"https://a.example/{url}")
     one["controls"]["apps"]["services"]["chat"]["name"] = name
     try:
         both = render(decision(one)._replace(group=group)).files
@@ -168,7 +168,7 @@ def test_no_text_gets_out_of_its_place(name: str, contact: str, notice: str, url
         return
     found = santa.imported(both[RULES])
     assert [one[:3] for one in found] == [one[:3] for one in rules()]
-    lines = [f"{name} is restricted by the policy of this organisation.", f"Ask {contact}.", *notice.split("\n")]
+    lines = [f"{name} is restricted by the policy of this organisation.", f"Ask {contact}.", *text.split("\n")]
     said = [" ".join(line.split()) for line in lines]
     assert santa.on_a_terminal(found[0].message).split("\n") == [line for line in said if line]
     for imported, fixed in zip(found, santa.static(both[PROFILE])):

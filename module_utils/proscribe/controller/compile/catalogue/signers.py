@@ -51,11 +51,11 @@ class _Claim(NamedTuple):
 
     of: Signer
     key: str
-    index: int
+    place: int
     value: str
 
     def wrong(self, expected: str) -> tuple[str, Mistake]:
-        return self.of.id, ((self.key, self.index), self.value, expected)
+        return self.of.id, ((self.key, self.place), self.value, expected)
 
 
 def check(signers: Iterable[Signer]) -> Iterator[tuple[str, Mistake]]:
