@@ -35,9 +35,10 @@ Identifiers by control:
                program], programs: [base names that count with such a mark only]}, windows [paths of programs
                below a folder of programs], windows_processes [image names], windows_packages {winget: [...],
                appx: [...]}, windows_registered {keys: [names of uninstall keys], names: ["name by publisher"]},
-                bundle_ids [of applications on macOS], mac_apps [their file names], signing_ids ["team:identifier" of
-                programs on macOS], team_ids [of makers, all of whose programs there are meant], web_hosts [hosts, or
-                host/path], web_allow [hosts below them that are no web app of the service]
+                windows_publishers {programs: [as AppLocker writes them], appx: [of manifests]}, windows_installers
+                [file names, with a *], bundle_ids [of applications on macOS], mac_apps [their file names], signing_ids
+                ["team:identifier" of programs on macOS], team_ids [of makers, all of whose programs there are meant],
+                web_hosts [hosts, or host/path], web_allow [hosts below them that are no web app of the service]
     browser    domains [suffixes], urls [host or host/path], allow [hosts that stay reachable below the domains],
                extensions {chrome: [ids], firefox: [ids]}; unlisted [those of the names that browsers are not given,
                because their lists are full], open [those of them that the plan's DNS filter does not close]

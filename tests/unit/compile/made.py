@@ -26,6 +26,7 @@ BLANK |= {
     "tenant_control": {},
     "unverified": {},
     "windows_registered": {},
+    "windows_publishers": {},
 }
 
 

@@ -31,6 +31,10 @@ IMAGE, OTHERS_IMAGE = (
 APP = "the file name of an application, ending in .app"
 OTHERS_APP = "a file name of this service alone: other applications have it too"
 KEY = "the name of an uninstall key, without a path"
+PUBLISHER = "a publisher as AppLocker has it, in upper case: O=PARROT LTD, L=PERTH, C=AU or with \\PRODUCT\\FILE.EXE"
+OF_MANY = "a product behind the publisher: it signs programs that are not of this service"
+INSTALLER = "the file name of an installer, .exe or .msi, with at most one * behind its fourth letter"
+OTHERS_INSTALLER = "a name of this installer alone: others begin like it, too"
 REGISTERED = "the name that an installer registers, and its publisher: Parrot by Parrot Messaging Ltd"
 APT = "a Debian package name: lower case letters, digits, + . -"
 FLATPAK = "a flatpak application id such as org.example.App, without branch or architecture"
@@ -75,6 +79,11 @@ BAD_ITEMS = [
     *(("processes.macos", text, OTHERS_APP) for text in ("Messages.app", "mail.app", "Electron.app", "Finder.app")),
     *(("registered.keys", text, KEY) for text in ("ab", "Uninstall\\Parrot", " Parrot", "Par\nrot")),
     *(("registered.names", text, REGISTERED) for text in ("Parrot", "by Parrot", "Parrot by ", "Par\\rot by Parrot")),
+    *(("publishers.programs", text, PUBLISHER) for text in ("Parrot Ltd", "O=Parrot Ltd", "O=*", "O=PARROT\\A\\B\\C")),
+    *(("publishers.programs", text, OF_MANY) for text in ("O=MICROSOFT CORPORATION, C=US", "O=GOOGLE LLC\\*\\X.EXE")),
+    ("publishers.appx", "Parrot", "the Publisher of an app package's manifest, such as CN=<GUID>"),
+    *(("installers", text, INSTALLER) for text in ("parrot", "*.exe", "par*.exe", "parrot**.exe", "a\\parrot.exe")),
+    *(("installers", text, OTHERS_INSTALLER) for text in ("Setup*.exe", "setup-*.msi", "installer*.exe")),
     *(("paths.linux", text, PATH) for text in ("opt/parrot", "/opt/../etc", "/opt/parrot*", "/opt/parrot/")),
     *(("paths.linux", text, PATH) for text in ("/opt//parrot", "/opt/par\nrot", "~root/parrot", "/")),
     *(("paths.linux", text, OTHERS_PATH) for text in ("/opt", "/usr/bin", "/usr/lib/x86_64-linux-gnu", "/etc/passwd")),

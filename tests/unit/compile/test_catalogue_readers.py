@@ -54,6 +54,8 @@ SERVICES: dict[str, tuple[dict[str, Any], Any]] = {
     "processes": ({}, {"linux": ["parrot-desktop"]}),
     "paths": ({}, {"linux": ["/opt/Parrot/parrot"]}),
     "registered": ({}, {"keys": ["Parrot"]}),
+    "publishers": ({}, {"programs": ["O=PARROT LTD, L=PERTH, C=AU"]}),
+    "installers": ({}, ["ParrotSetup*.exe"]),
     "desktop_files": ({}, ["parrot.desktop"]),
     "markers": ({}, {"gecko": ["Parrot"]}),
     "browser_extensions": ({}, {"chrome": [EXTENSION]}),

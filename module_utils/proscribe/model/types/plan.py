@@ -101,6 +101,11 @@ class OfApps(TypedDict, total=False):
         dict[str, list[str]],
         "What installers register on Windows: names of uninstall keys, and names with their publishers",
     ]
+    windows_publishers: Annotated[
+        dict[str, list[str]],
+        "Who signs on Windows: programs, as AppLocker writes it, and appx, as a package's manifest has it",
+    ]
+    windows_installers: Annotated[list[str], "File names of installers on Windows, with a * for what changes"]
     bundle_ids: Annotated[list[str], "Identifiers of applications on macOS"]
     mac_apps: Annotated[list[str], "File names of applications on macOS"]
     signing_ids: Annotated[list[str], "What programs on macOS are signed as: the team, a colon, and the identifier"]

@@ -46,6 +46,8 @@ class Identifiers(TypedDict, total=False):
     processes: dict[str, list[str]]
     paths: dict[str, list[str]]
     registered: dict[str, list[str]]
+    publishers: dict[str, list[str]]
+    installers: list[str]
     desktop_files: list[str]
     markers: dict[str, list[str]]
     browser_extensions: dict[str, list[str]]

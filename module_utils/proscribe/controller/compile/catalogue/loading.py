@@ -50,6 +50,8 @@ class Service:
     windows_programs: tuple[str, ...]  # below a folder of programs: Tencent/Weixin/Weixin.exe
     windows_processes: tuple[str, ...]
     windows_registered: Mapping[str, tuple[str, ...]]  # by what it is: keys, names
+    windows_publishers: Mapping[str, tuple[str, ...]]  # who signs: programs, appx
+    windows_installers: tuple[str, ...]  # file names, with a * for what changes
     bundle_ids: tuple[str, ...]  # of applications on macOS
     mac_apps: tuple[str, ...]  # their file names: WhatsApp.app
     signing_ids: tuple[str, ...]  # of programs on macOS: EXAMPLE123:com.example.App
@@ -235,6 +237,8 @@ def _service(entry: Entry) -> Mapping[str, object]:
         "windows_processes": processes.get("windows", ()),
         "mac_apps": processes.get("macos", ()),
         "windows_registered": data.get("registered", {}),
+        "windows_publishers": data.get("publishers", {}),
+        "windows_installers": data.get("installers", ()),
         "retired": data.get("retired") == "true",
         "origins": {value: str(document.path) for (_, value), (document, _) in entry.origins.items()},
         "file": str(entry.document.path),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..reading import grammar
+from ..reading import grammar, windows_signing
 from ..reading.yaml_file import KeyPath
 from . import dates
 from .kinds import Group, Kind, Listed, Mistake, Text, listed, texts
@@ -33,8 +33,8 @@ TENANT_PROVIDERS = ("google", "microsoft")
 # Whom the programs of an entry serve: what it restricts alone, or permitted accounts of the vendor, too.
 PRIVATE, BOTH = PROGRAMS = ("private", "both")
 OF_PROGRAMS = (
-    *("packages", "processes", "paths", "registered", "bundle_ids", "signing_ids", "team_ids", "desktop_files"),
-    "markers",
+    *("packages", "processes", "paths", "registered", "publishers", "installers"),
+    *("bundle_ids", "signing_ids", "team_ids", "desktop_files", "markers"),
 )
 # What was decided about a name that public lists have: it carries permitted services too, or it is not of this service.
 # About one that is known to be good: it is blocked all the same (known_good.py).
@@ -75,6 +75,10 @@ _IDENTIFIERS: Mapping[str, Kind] = {
     ),
     "paths": Group({"linux": Listed(Text(grammar.path)), "windows": Listed(Text(grammar.windows_path))}),
     "registered": Group({"keys": Listed(Text(grammar.uninstall_key)), "names": Listed(Text(grammar.registered_name))}),
+    "publishers": Group(
+        {"programs": Listed(Text(windows_signing.publisher)), "appx": Listed(Text(windows_signing.appx_publisher))}
+    ),
+    "installers": Listed(Text(windows_signing.installer)),
     "desktop_files": Listed(Text(grammar.desktop_file)),
     "markers": Group(
         {
@@ -227,6 +231,7 @@ def check_service(entry: object) -> Iterator[Mistake]:
     if entry.get("programs") == BOTH and "team_ids" in entry:
         yield ("team_ids",), entry["team_ids"], "no team as a whole, since its programs serve permitted accounts, too"
     yield from _said_twice(entry, entry.get("unverified"), ())
+    yield from windows_signing.unmatched(entry)
     yield from _front_doors(entry)
     yield from _decisions(entry)
     yield from dates.check(entry)

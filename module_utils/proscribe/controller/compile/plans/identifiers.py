@@ -40,6 +40,8 @@ def _apps(service: Service) -> Identifiers:
         "windows_processes": list(service.windows_processes),
         "windows_registered": _lists(service.windows_registered),
         "windows_packages": _packages(service, OF_WINDOWS),
+        "windows_publishers": _lists(service.windows_publishers),
+        "windows_installers": list(service.windows_installers),
         "bundle_ids": list(service.bundle_ids),
         "mac_apps": list(service.mac_apps),
         "signing_ids": list(service.signing_ids),
