@@ -35,7 +35,7 @@ Identifiers by control:
                program], programs: [base names that count with such a mark only]}, windows [paths of programs
                below a folder of programs], windows_processes [image names], windows_packages {winget: [...],
                appx: [...]}, windows_registered {keys: [names of uninstall keys], names: ["name by publisher"]},
-                windows_publishers {programs: [as AppLocker writes them], appx: [of manifests]}, windows_installers
+                windows_publishers {programs: [as AppLocker writes them], appx: [publisher\\name]}, windows_installers
                 [file names, with a *], bundle_ids [of applications on macOS], mac_apps [their file names], signing_ids
                 ["team:identifier" of programs on macOS], team_ids [of makers, all of whose programs there are meant],
                 web_hosts [hosts, or host/path], web_allow [hosts below them that are no web app of the service]
@@ -46,11 +46,12 @@ Identifiers by control:
     dns        domains [suffixes], allow [hosts], canaries [names that want NXDOMAIN and no address]
 Settings:
     apps       user_notice: text for logged-in users ("" for none), a line for each language; refusal_notice: the same
-               for whose installation is refused; grace: seconds between TERM and KILL; quarantine_keep: seconds (0 for
-               ever); exec_control: "fapolicyd" | "off"; full_scan_every: in how many runs homes are read whole once;
-               network_homes: "unknown" | "scan"; requests: the SHA-256 of the command proscribe-request, absent where
-               hosts have none; unmanaged_browsers: like a service, with mode "report" | "audit", and copies [portable
-               apps: programs that count in homes, with the rest of a browser around them]; absent if not scanned for
+               for whose installation is refused; grace: seconds between TERM and KILL; quarantine_keep: seconds (0
+               for ever); exec_control: "fapolicyd" | "off"; applocker: "off" | "audit" | "enforce", of machines with
+               Windows; full_scan_every: in how many runs homes are read whole once; network_homes: "unknown" |
+               "scan"; requests: the SHA-256 of the command proscribe-request, absent where hosts have none;
+               unmanaged_browsers: like a service, with mode "report" | "audit", and copies [portable apps: programs
+               that count in homes, with the rest of a browser around them]; absent if not scanned for
     browser    browsers {<setting>: how it is managed, of host/controls/browser/settings.py}; extensions_allowed [ids];
                tenants {google: [domains], microsoft: [tenant ids]}
     firewall   dns_over_tls, quic: "blocked" | "unmanaged"; log: whether refusals are logged; confirm_within: seconds

@@ -103,7 +103,7 @@ class OfApps(TypedDict, total=False):
     ]
     windows_publishers: Annotated[
         dict[str, list[str]],
-        "Who signs on Windows: programs, as AppLocker writes it, and appx, as a package's manifest has it",
+        "Who signs on Windows: programs, as AppLocker writes it; appx: publisher\\name of an app package",
     ]
     windows_installers: Annotated[list[str], "File names of installers on Windows, with a * for what changes"]
     bundle_ids: Annotated[list[str], "Identifiers of applications on macOS"]
@@ -174,6 +174,7 @@ class Settings(TypedDict, total=False):
     grace: int
     quarantine_keep: int
     exec_control: str
+    applocker: str
     full_scan_every: int
     network_homes: str
     requests: str
@@ -257,6 +258,7 @@ class GroupPolicyObject(TypedDict):
     ous: Annotated[list[str], "Where it is linked"]
     enforced: Annotated[bool, "Whether it applies below units that block inheritance"]
     browser: Annotated[Section, "The one policy of the group's hosts, never wider than any of theirs"]
+    apps: NotRequired[Annotated[Section, "Of the same policy: the restricted programs that AppLocker knows"]]
     request_url: NotRequired[RequestUrl]
 
 

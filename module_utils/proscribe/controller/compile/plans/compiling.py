@@ -205,6 +205,7 @@ def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> Setti
             "grace": restrictions.end_grace,
             "quarantine_keep": restrictions.quarantine_keep,
             "exec_control": "off" if upcoming else restrictions.exec_control,
+            "applocker": restrictions.applocker,
             "full_scan_every": restrictions.full_scan_every,
             "network_homes": restrictions.network_homes,
         }

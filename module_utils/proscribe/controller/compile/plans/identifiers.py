@@ -9,6 +9,7 @@ from ....model.types.plan import Identifiers
 from ..catalogue.loading import Catalogue, Service
 from ..reading.networks import merged
 from ..reading.package_names import NAMES
+from ..reading.windows_signing import publisher_id
 from ..restrictions.readers import ALL_FEEDS
 
 # The package systems whose names hosts search, and those of Windows, whose names are compared on the controller. The
@@ -40,7 +41,7 @@ def _apps(service: Service) -> Identifiers:
         "windows_processes": list(service.windows_processes),
         "windows_registered": _lists(service.windows_registered),
         "windows_packages": _packages(service, OF_WINDOWS),
-        "windows_publishers": _lists(service.windows_publishers),
+        "windows_publishers": _publishers(service),
         "windows_installers": list(service.windows_installers),
         "bundle_ids": list(service.bundle_ids),
         "mac_apps": list(service.mac_apps),
@@ -56,6 +57,14 @@ def _apps(service: Service) -> Identifiers:
         return {}  # a name alone finds too little to say that all is well
     found["names"] = list(service.names)
     return filled(found, always=("packages", "processes", "paths"))
+
+
+def _publishers(service: Service) -> dict[str, list[str]]:
+    """Who signs its programs on Windows, and each app package of which the publisher is known: `publisher\\name`."""
+    of_apps = {publisher_id(one): one for one in service.windows_publishers.get("appx", ())}
+    families = [name.rpartition("_") for name in service.packages.get("appx", ())]
+    apps = [f"{of_apps[id_]}\\{name}" for name, _, id_ in families if id_ in of_apps]
+    return filled({"programs": list(service.windows_publishers.get("programs", ())), "appx": apps})
 
 
 def _packages(service: Service, systems: Iterable[str]) -> dict[str, list[str]]:

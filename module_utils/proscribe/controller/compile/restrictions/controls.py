@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ....host.controls.dns.backends.registry import FILTERS
+from ....host.controls.group_policy.applocker import AUDIT, MODES
 from ....model.types.plan import OrganisationRule
 from ..reading.values import choice, flag, length_or_forever, line, name_servers, networks, whole_number
 from .firewall_rules import read_rules
@@ -55,6 +56,12 @@ class Apps:
         choice(*EXEC_CONTROLS),
         "Whether the kernel also denies restricted paths: fapolicyd (where it is installed and runs) or off; "
         "docs/apps.md.",
+    )
+    applocker: str = variable(
+        AUDIT,
+        choice(*MODES),
+        "What AppLocker does on Windows with the rules for restricted programs, in `export applocker` and in Group "
+        "Policy objects: audit (they are logged), enforce (they are denied) or off; docs/managed-desktops.md.",
     )
     # Nightly runs scan everything once a week. The file system itself shows what a run need not read again.
     full_scan_every: int = variable(  # runs

@@ -17,18 +17,19 @@ from ...system.directories import remove
 from ..base import Action, Changes, Refusal
 from . import domain as domains
 from . import ldif, permissions, state
+from .applocker import TEMPLATE
 from .desired import Desired, attributes, desired, ini
-from .differences import of_entry, of_permissions
+from .differences import OTHER_RULES, of_entry, of_permissions, parts
 from .domain import Domain, below, same
 from .identity import rule
 from .observed import (
     BESIDE,
     ENFORCED,
-    FOLDERS,
     INI,
     OFF,
     OURS,
     POLICY,
+    SECURITY,
     UNFINISHED,
     Link,
     Observed,
@@ -50,7 +51,11 @@ def enforce(host: Host, plan: Plan) -> Changes:
     found = observed(host, objects)
     actions: list[Action] = []
     refused: list[Refusal] = []
-    names = {seen.guid: one.name for one, seen in zip(objects, found.objects) if one.drifts or seen.anything}
+    names = {
+        seen.guid: one.name
+        for one, seen in zip(objects, found.objects)
+        if seen.anything or (one.drifts and one.name not in found.others)
+    }
     if missing := {id_: name for id_, name in names.items() if id_ not in found.state.names}:
         known = found.state._replace(names={**found.state.names, **missing})
         actions.append(Action("note", state.FILE, partial(state.write, host, known)))
@@ -60,6 +65,9 @@ def enforce(host: Host, plan: Plan) -> Changes:
         id_ = found.taken.get(one.name.casefold())
         if id_ and seen.entry is None:
             refused.append(Refusal(rule(one.name), one.name, f"another object, {id_}, has this name and is not ours"))
+            continue
+        if others := found.others.get(one.name):
+            refused += [Refusal(rule(one.name), other, OTHER_RULES) for other in others]
             continue
         refused += _refused(found, one)
         actions += _in_line(host, found, one, seen)
@@ -97,23 +105,29 @@ def _in_line(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[
     folder = domain.folder_of(seen.guid)
     for path in seen.foreign:
         yield Action("set aside", f"{folder}/{path}", partial(_set_aside, host, folder, path, seen))
-    new = seen.policy != one.policy or POLICY not in seen.there
+    wanted = {TEMPLATE: one.template, POLICY: one.policy} if one.template else {POLICY: one.policy}
+    there = {TEMPLATE: seen.template, POLICY: seen.policy}
+    stale = [] if one.template else [path for path in (TEMPLATE, *reversed(SECURITY)) if path in seen.there]
+    changed = [path for path, content in wanted.items() if there[path] != content or path not in seen.there]
+    new = bool(changed or stale)
     differs = list(of_entry(domain, one, seen))
     version = _version(seen, new or (bool(differs) and seen.version == seen.version_of_files))
     if seen.entry is not None and (differs or seen.version != version):
         yield Action("change", domain.dn_of(seen.guid), partial(_change_entry, host, domain, one, seen, version))
-    for path in FOLDERS:
-        if path not in seen.there:
+    for path in stale:
+        yield Action("delete", f"{folder}/{path}", partial(_delete_part, host, folder, path))
+    for path in parts(one):
+        if path not in (INI, *wanted, *seen.there):
             yield Action("make", below(folder, path), partial(_make_folder, host, folder, path))
     text = ini(version)
-    written = {*([POLICY] if new else []), *([INI] if seen.ini != text else [])}
+    written = {*changed, *([INI] if seen.ini != text else [])}
     # Before anything is written: whoever may not write there any more replaces none of it.
     for path in dict.fromkeys(path for path, _ in of_permissions(host, found, seen)):
-        if path not in written:
+        if path not in written and path not in stale:
             whole = below(folder, path)
             yield Action("set the permissions of", whole, partial(permissions.give_file, host, whole))
-    if POLICY in written:
-        yield _write(host, folder, POLICY, one.policy, _about(one, seen))
+    for path in changed:
+        yield _write(host, folder, path, wanted[path], _about(there[path], wanted[path]))
     if INI in written:
         yield _write(host, folder, INI, text, (seen.ini.decode("utf-8", "replace"), text.decode()))
     if seen.entry is None:
@@ -131,10 +145,20 @@ def _version(seen: Seen, changed: bool) -> int:
     return (newest & ~MACHINE) + (newest & MACHINE) % MACHINE + 1
 
 
-def _about(one: Desired, seen: Seen) -> tuple[str, str]:
+def _about(before: bytes, after: bytes) -> tuple[str, str]:
     """A file of thousands of values, for the diff: its size."""
-    before = f"{len(seen.policy)} bytes\n" if seen.policy else ""
-    return before, f"{len(one.policy)} bytes\n"
+    return f"{len(before)} bytes\n" if before else "", f"{len(after)} bytes\n"
+
+
+def _delete_part(host: Host, folder: str, path: str) -> None:
+    """Delete what an object has no longer: a file, or a folder that nothing else is in."""
+    whole = below(folder, path)
+    if path not in SECURITY:
+        host.delete(whole)
+        return
+    parent, _, name = whole.rpartition("/")
+    with _reported(f"cannot delete {whole}"), host.directory(parent) as directory:
+        os.rmdir(name, dir_fd=directory)
 
 
 def _write(host: Host, folder: str, path: str, content: bytes, diff: Sequence[str]) -> Action:
@@ -237,9 +261,8 @@ def _delete_entry(host: Host, domain: Domain, dn: str) -> None:
 
 
 def _delete_folder(host: Host, folder: str) -> None:
-    for path in reversed(OURS):
-        if path and path not in FOLDERS:
-            host.delete(f"{folder}/{path}")
+    for path in (POLICY, TEMPLATE, INI):
+        host.delete(f"{folder}/{path}")
     parent, _, name = folder.rpartition("/")
     with _reported(f"cannot delete {folder}"), host.directory(parent) as directory:
         remove(directory, name)

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Sequence
 from ....base.tuples import NamedTuple
 from ....model.plan import once
 from ...system import WRITTEN_BY, ControlError
-from .identity import EXTENSIONS, MARK, rule
+from . import applocker
+from .identity import EXTENSIONS, MARK, WITH_APPLOCKER, rule
 from .policies import entries
 from .registry_pol import render
 
 if TYPE_CHECKING:
     from ....model.types.plan import GroupPolicyObject, Plan
     from .domain import Domain
+    from .registry_pol import Entry
 
 
 class Desired(NamedTuple):
@@ -24,6 +26,7 @@ class Desired(NamedTuple):
     enforced: bool  # whether its links apply below units that block inheritance, and before all other objects
     drifts: bool  # whether it is enforced, and not only audited
     policy: bytes  # Machine/Registry.pol
+    template: bytes = b""  # the security template; b"" for an object without AppLocker's rules
 
 
 def desired(plan: Plan, whole: bool = True) -> list[Desired]:
@@ -37,6 +40,7 @@ def desired(plan: Plan, whole: bool = True) -> list[Desired]:
             one["enforced"],
             one["browser"]["mode"] == "enforce",
             _policy(plan, one) if whole else b"",
+            applocker.template() if whole and "apps" in one else b"",
         )
         for one in (plan["group_policy"]["objects"] if "group_policy" in plan else ())
     ]
@@ -46,9 +50,13 @@ def _policy(plan: Plan, one: GroupPolicyObject) -> bytes:
     """The registry's values that say the policies of a group's browsers."""
     of_group: Plan = {**plan, "request_url": one.get("request_url", ""), "controls": {"browser": one["browser"]}}
     try:
-        return bytes(once(plan, rule(one["name"]), lambda: render(entries(of_group))))
+        return bytes(once(plan, rule(one["name"]), lambda: render([*entries(of_group), *_programs(one)])))
     except ValueError as wrong:
         raise ControlError(f"the policies of {one['group']} do not fit into Registry.pol: {wrong}") from None
+
+
+def _programs(one: GroupPolicyObject) -> list[Entry]:
+    return applocker.entries(one["apps"]) if "apps" in one else []
 
 
 def attributes(domain: Domain, one: Desired, id_: str) -> list[tuple[str, str]]:
@@ -59,7 +67,7 @@ def attributes(domain: Domain, one: Desired, id_: str) -> list[tuple[str, str]]:
         ("flags", "0"),
         ("gPCFileSysPath", f"\\\\{domain.name}\\sysvol\\{domain.name}\\Policies\\{id_}"),
         ("gPCFunctionalityVersion", "2"),
-        ("gPCMachineExtensionNames", EXTENSIONS),
+        ("gPCMachineExtensionNames", WITH_APPLOCKER if one.template else EXTENSIONS),
         ("gPCUserExtensionNames", ""),
         ("gPCWQLFilter", ""),
     ]

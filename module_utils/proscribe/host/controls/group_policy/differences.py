@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 from ....model.finding import COMPLIANT, NONCOMPLIANT, Finding, Verdict
 from ...system import Host, Unseen, escaped, one_line
 from . import permissions
+from .applocker import TEMPLATE
 from .desired import Desired, attributes, desired, ini
 from .domain import Domain, below, same
 from .identity import rule
-from .observed import ENFORCED, INI, OFF, OURS, POLICY, UNFINISHED, Observed, Seen, observed
+from .observed import ENFORCED, INI, OFF, OURS, POLICY, SECURITY, UNFINISHED, Observed, Seen, observed
 from .registry_pol import Entry, parse, said_by
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 MOST_NAMED = 10  # values of the registry, or files
 LONGEST_SHOWN = 80  # characters of a value
 MACHINE_OFF = ("2", "3")  # the flags of an object
+OTHER_RULES = (
+    "this object has rules of AppLocker, too, for machines of ours, and Windows joins them: ours allow all else. Set "
+    "proscribe_applocker to off for the group, or take that object's rules or link away"
+)
 
 
 def observe(host: Host, plan: Plan) -> list[Verdict]:
@@ -53,14 +58,19 @@ def differences(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterat
     """What differs between an object and the desired one, and whether enforcing corrects it."""
     if id_ := found.taken.get(one.name.casefold()):
         yield _gpo(id_, "another object of this name is there, which is not ours: name ours otherwise"), False
+    for other in found.others.get(one.name, ()):
+        yield _gpo(other, OTHER_RULES), False
     if seen.entry is None:
         yield _gpo(seen.guid, "the directory does not have it"), True
     for detail in of_entry(found.domain, one, seen):
         yield _gpo(seen.guid, detail), True
     folder = found.domain.folder_of(seen.guid)
-    for path in OURS if "" in seen.there else ("",):
+    for path in parts(one) if "" in seen.there else ("",):
         if path not in seen.there:
             yield Finding("file", path or seen.guid, "samba", path=below(folder, path), detail="SYSVOL lacks it"), True
+    if TEMPLATE in seen.there and seen.template != one.template:
+        detail = "it was changed" if one.template else "it is not of this object"
+        yield Finding("file", TEMPLATE, "samba", path=f"{folder}/{TEMPLATE}", detail=detail), True
     for finding in _values(one, seen, f"{folder}/{POLICY}"):
         yield finding, True
     if seen.entry and INI in seen.there and (detail := _of_versions(seen)):
@@ -71,6 +81,11 @@ def differences(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterat
     for path, detail in of_permissions(host, found, seen):
         yield Finding("permissions", path or seen.guid, "samba", path=below(folder, path), detail=detail), True
     yield from _links(found, one, seen)
+
+
+def parts(one: Desired) -> Sequence[str]:
+    """What an object has in SYSVOL."""
+    return OURS if one.template else [path for path in OURS if path != TEMPLATE and path not in SECURITY]
 
 
 def _gpo(id_: str, detail: str) -> Finding:

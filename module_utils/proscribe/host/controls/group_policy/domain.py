@@ -15,6 +15,8 @@ from .ldif import Entry, parse
 
 TIMEOUT = 120  # seconds: a directory may be large, and samba-tool is slow to start
 WHOLE_FOREST = "search_options:1:2"  # the control of a search that finds what other naming contexts have as well
+LINKING = ("organizationalUnit", "domainDNS", "site", "container")  # what can have links
+LINK = re.compile(r"\[LDAP://([^;\[\]]*);(\d{1,9})\]", re.IGNORECASE)  # in gPLink: an object, and how it is linked
 PACKAGES = "the packages samba-ad-dc and ldb-tools have what this control needs on a domain controller"
 _PART = re.compile(r"(?:[^,\\]|\\.)+")
 _DOMAIN = re.compile(r"DC=[A-Za-z0-9-]{1,63}(?:,DC=[A-Za-z0-9-]{1,63})*", re.IGNORECASE)

@@ -18,15 +18,25 @@ LONGEST_NAME = 64  # characters
 # Microsoft's extension that reads Registry.pol, and the editor for what it has ([MS-GPREG] 1.9): so a Windows machine
 # processes the object, and nothing else of it.
 EXTENSIONS = "[{35378EAC-683F-11D2-A89A-00C04FBBCFA2}{D02B1F72-3407-48AE-BA88-E8213C6761F1}]"
+# The same with the editor of AppLocker's rules, and the extension that reads security templates ([MS-GPSB] 1.9).
+WITH_APPLOCKER = (
+    "[{35378EAC-683F-11D2-A89A-00C04FBBCFA2}{62C1845D-C4A6-4ACB-BBB0-C895FD090385}{D02B1F72-3407-48AE-BA88-E8213C6761F1}]"
+    "[{827D319E-6EAC-11D2-A4EA-00C04F79F83A}{803E14A0-B4FB-11D0-A0D0-00A0C90F574B}]"
+)
 
 
 def guid(domain: str, name: str) -> str:
     """The id of our object of that name in a domain (`example.com`), as Windows writes it."""
-    made = bytearray(sha256(f"proscribe group policy\n{domain.lower()}\n{name}".encode()).digest()[:16])
+    return "{" + uuid(f"proscribe group policy\n{domain.lower()}\n{name}") + "}"
+
+
+def uuid(said: str) -> str:
+    """The id of something, by what distinguishes it; as Windows writes it, without braces."""
+    made = bytearray(sha256(said.encode()).digest()[:16])
     made[6] = made[6] & 0x0F | 0x80  # version 8 of RFC 9562: made by a rule of its own
     made[8] = made[8] & 0x3F | 0x80
     text = made.hex().upper()
-    return "{" + "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:])) + "}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
 def marked(description: str) -> str:

@@ -12,8 +12,10 @@ from typing import Iterable, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from ...system import ControlError, Host
+from . import conflicts
+from .applocker import TEMPLATE
 from .desired import Desired
-from .domain import WHOLE_FOREST, Domain, domain_of, plain, same, search
+from .domain import LINK, LINKING, WHOLE_FOREST, Domain, domain_of, plain, same, search
 from .identity import MARK, guid, marked
 from .ldif import Entry
 from .registry_pol import MOST_BYTES
@@ -22,17 +24,20 @@ from .state import read as read_state
 
 POLICY, INI = "Machine/Registry.pol", "GPT.INI"
 FOLDERS = ("", "Machine", "User")
-OURS = (*FOLDERS, INI, POLICY)  # what an object of ours has in SYSVOL, "" being its folder
+# What an object with AppLocker's rules has beside: a security template.
+SECURITY = tuple("/".join(TEMPLATE.split("/")[:count]) for count in (2, 3, 4))
+OURS = (*FOLDERS, *SECURITY, INI, TEMPLATE, POLICY)  # what our objects have in SYSVOL, "" being the folder
 BESIDE = ".new"  # of a file that is being replaced
 # What a run that was ended may have left of them.
 UNFINISHED = frozenset(
-    {f"{INI}{BESIDE}", f"{POLICY}{BESIDE}", f".{INI}{BESIDE}.proscribe~", f"Machine/.Registry.pol{BESIDE}.proscribe~"}
+    unfinished
+    for folder, _, name in (path.rpartition("/") for path in (INI, TEMPLATE, POLICY))
+    for unfinished in (f"{folder}/{name}{BESIDE}".lstrip("/"), f"{folder}/.{name}{BESIDE}.proscribe~".lstrip("/"))
 )
+_FOLDERS = (*FOLDERS, *SECURITY)
 MOST_FILES, DEEPEST = 1000, 12
-LINKING = ("organizationalUnit", "domainDNS", "site", "container")  # what can have links
 OFF, ENFORCED = 1, 2  # of a link
 
-_LINK = re.compile(r"\[LDAP://([^;\[\]]*);(\d{1,9})\]", re.IGNORECASE)
 _VERSION = re.compile(r"^[ \t]*Version[ \t]*=[ \t]*(\d{1,10})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _ATTRIBUTES = (
     "cn",
@@ -68,6 +73,7 @@ class Seen(NamedTuple):
     there: frozenset[str]  # of OURS
     policy: bytes
     ini: bytes
+    template: bytes
     foreign: Sequence[str]  # paths of what else is in its folder, below it; folders end with "/"
 
     @property
@@ -97,6 +103,7 @@ class Observed(NamedTuple):
     units: Mapping[str, Entry]  # that the plan names, by the name that compares
     shut: Sequence[Entry]  # units that block the inheritance of objects
     taken: Mapping[str, str]  # names of the plan that an object of somebody else has, with its id
+    others: Mapping[str, Sequence[str]]  # by name of an object with AppLocker's rules: other objects that have some
 
 
 def observed(host: Host, objects: Sequence[Desired]) -> Observed:
@@ -124,6 +131,7 @@ def observed(host: Host, objects: Sequence[Desired]) -> Observed:
         units,
         [entry for entry in linked if entry.one("gPOptions") == "1"],
         taken,
+        conflicts.others(host, domain, objects, frozenset(names)),
     )
 
 
@@ -145,11 +153,12 @@ def _seen(host: Host, domain: Domain, id_: str, name: str, entry: Entry | None, 
     links = {}
     for one in linked:
         value = one.one("gPLink")
-        mine = next((found for found in _LINK.finditer(value) if id_ in found[1].upper()), None)
+        mine = next((found for found in LINK.finditer(value) if id_ in found[1].upper()), None)
         links[same(one.dn)] = Link(one.dn, value, mine[0] if mine else "", int(mine[2]) if mine else 0)
     policy = host.piece(f"{folder}/{POLICY}", 0, MOST_BYTES + 1) if POLICY in there else b""
     text = host.piece(f"{folder}/{INI}", 0, 4096) if INI in there else b""
-    return Seen(id_, name, entry, links, frozenset(there), policy, text, foreign)
+    template = host.piece(f"{folder}/{TEMPLATE}", 0, 4096) if TEMPLATE in there else b""
+    return Seen(id_, name, entry, links, frozenset(there), policy, text, template, foreign)
 
 
 def _files(host: Host, folder: str) -> tuple[list[str], list[str]]:
@@ -166,7 +175,7 @@ def _files(host: Host, folder: str) -> tuple[list[str], list[str]]:
         if kind is None:
             continue
         is_folder = stat.S_ISDIR(kind.st_mode)
-        if path in FOLDERS and is_folder or path in (INI, POLICY) and stat.S_ISREG(kind.st_mode):
+        if path in OURS and (is_folder if path in _FOLDERS else stat.S_ISREG(kind.st_mode)):
             there.append(path)
         else:
             foreign.append(f"{path}/" if is_folder else path)
