@@ -11,7 +11,7 @@ What Windows itself makes of a policy was never seen here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -110,6 +110,24 @@ def read(content: bytes) -> dict[str, Collection]:
     ids = [one.id for collection in found.values() for one in collection.rules]
     assert len({one.lower() for one in ids}) == len(ids)
     return found
+
+
+def of_registry(values: Iterable[tuple[str, str, object]]) -> dict[str, Collection]:
+    """A policy out of the values below SrpV2: key, name, and what it says. Raises AssertionError for another form."""
+    modes: dict[str, object] = {}
+    rules: dict[str, list[Rule]] = {}
+    for key, name, said in values:
+        collection, _, id_ = key.partition("\\SrpV2\\")[2].partition("\\")
+        if name == "EnforcementMode":
+            assert not id_ and said in (0, 1)
+            modes[collection] = said
+        else:
+            assert name == "Value" and isinstance(said, str)
+            one = rule(ElementTree.fromstring(said), collection)
+            assert one.id == id_
+            rules.setdefault(collection, []).append(one)
+    assert modes.keys() == rules.keys()
+    return {name: Collection("Enabled" if mode else "AuditOnly", rules[name]) for name, mode in modes.items()}
 
 
 def rule(element: ElementTree.Element, collection: str) -> Rule:

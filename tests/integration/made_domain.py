@@ -63,19 +63,23 @@ class Controller(Machine):
     """A domain controller, as Ansible and as its administrators have it."""
 
     variables: Mapping[str, Any]
+    audiences: Mapping[str, Mapping[str, Any]] = {}  # further groups of machines, and their variables
 
     def proscribe(self, playbook: str, reports: Path, **variables: Any) -> subprocess.CompletedProcess[str]:
-        """Run a playbook on it, from an inventory that also has the audience: one machine."""
+        """Run a playbook on it, from an inventory that also has the audience: one machine of each group."""
         ssh = " ".join(["-F none", *self._ssh_options()])
         of_host = {"ansible_host": self.address, "ansible_user": "root", "ansible_ssh_common_args": ssh}
         off = dict.fromkeys(("apps", "browser", "firewall", "dns"), "off")
         desktops = {"hosts": {"pc1": {}}}  # stands for them: no run connects to it
+        others = {name: {"hosts": {f"pc-{name}": {}}, "vars": dict(said)} for name, said in self.audiences.items()}
+        left_out = "".join(f":!{name}" for name in ("windows_desktops", *others))
         inventory = self.directory / "inventory.yml"
         inventory.write_text(
             json.dumps(
                 {
                     "windows_desktops": desktops,
-                    "all": {"vars": {"proscribe_hosts": "all:!windows_desktops"}},
+                    **others,
+                    "all": {"vars": {"proscribe_hosts": f"all{left_out}"}},
                     "controllers": {"hosts": {"dc1": {**of_host, "proscribe_controls": off, **variables}}},
                 }
             )

@@ -1,8 +1,10 @@
 """What Samba reads in a Registry.pol: run by Debian's own Python, beside the modules of python3-samba.
 
-    python3 samba_policies.py Registry.pol
+    python3 samba_policies.py Registry.pol [GptTmpl.inf]
     {"entries": [[key, value, type, data], ...], "again": "<the file as Samba writes it, in base64>",
      "chrome": {...}, "chromium": {...}, "firefox": {...}}
+
+With a security template, "template" has it as Samba writes it again, in base64, and "services" what it says of these.
 
 The last three are what samba-gpupdate writes for these browsers on a Linux host. Standard library and Samba only.
 """
@@ -16,6 +18,7 @@ from pathlib import Path
 
 from samba.dcerpc import preg  # type: ignore[import-not-found]
 from samba.gp import gp_chromium_ext, gp_firefox_ext  # type: ignore[import-not-found]
+from samba.gp_parse import gp_inf  # type: ignore[import-not-found]
 from samba.ndr import ndr_pack, ndr_unpack  # type: ignore[import-not-found]
 
 SECTIONS = {"chrome": "Google\\Chrome", "chromium": "Chromium"}
@@ -34,6 +37,13 @@ def main() -> None:
         if recommended:
             raise ValueError(f"{name}: only recommended are {recommended}")
         found[name] = managed
+    if len(sys.argv) > 2:
+        template = gp_inf.GptTmplInfParser()
+        template.parse(Path(sys.argv[2]).read_bytes())
+        again = Path(sys.argv[2]).with_suffix(".again")
+        template.write_binary(str(again))
+        found["template"] = base64.b64encode(again.read_bytes()).decode("ascii")
+        found["services"] = template.sections["Service General Setting"].param_list
     json.dump(found, sys.stdout, default=list)  # bytes as numbers
 
 

@@ -6,16 +6,23 @@ the plan says; what is changed by hand is named and repaired; a lift leaves the 
 from __future__ import annotations
 
 import base64
+import datetime
+import json
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from applocker_evaluator import Collection, File, denied, of_registry
 from machines import PROJECT, Machine
 from made_domain import ADMINISTRATOR, DATABASE, DN, OU, SYSVOL, Controller, domain, refreshed, visits
-from proscribe.host.controls.group_policy.identity import guid
+from proscribe.host.controls.group_policy import applocker
+from proscribe.host.controls.group_policy.applocker import TEMPLATE
+from proscribe.host.controls.group_policy.identity import EXTENSIONS, WITH_APPLOCKER, guid
 from proscribe.host.controls.group_policy.observed import INI, POLICY
+from proscribe.host.controls.group_policy.registry_pol import parse, render, said_by
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts, pytest.mark.steps]
 
@@ -65,6 +72,20 @@ change(Host(), json.load(open("/opt/checkout/plan.json")), "group_policy", doing
 """
 
 
+WAIVER = {
+    "id": "w1",
+    "services": ["telegram"],
+    "controls": ["apps"],
+    "groups": ["lab"],
+    "reason": "r",
+    "requested_by": "a",
+    "approved_by": "b",
+    **{name: f"{datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days):%Y-%m-%dT00:00:00Z}"
+       for name, days in (("approved_on", -2), ("expires", 30))},
+}
+TELEGRAM = File("C:\\x\\Telegram.exe")
+
+
 class World(NamedTuple):
     controller: Controller
     desktop: Machine
@@ -103,6 +124,16 @@ def enforce(world: World, **variables: Any) -> str:
     return done.stdout
 
 
+def content(world: World, path: str) -> bytes:
+    return base64.b64decode(world.controller.run("base64", path))
+
+
+def programs(world: World, id_: str) -> dict[str, Collection]:
+    """AppLocker's rules in an object, as a machine reads them."""
+    entries = parse(content(world, f"{SYSVOL}/example.test/Policies/{id_}/{POLICY}"))
+    return of_registry([(one.key, one.value, said_by(one)) for one in entries if one.key.startswith(applocker.KEY)])
+
+
 def version(world: World) -> str:
     said = world.controller.run("cat", f"{FOLDER}/{INI}")
     return said.partition("Version=")[2].strip()
@@ -114,6 +145,10 @@ def test_an_enforcing_run_puts_the_object_in_place(world: World) -> None:
     said = world.controller.run("samba-tool", "gpo", "getlink", OU)
     assert GUID in said and NAME in said
     assert "Registry.pol" in world.controller.run("ls", f"{FOLDER}/Machine")
+    assert applocker.template() == content(world, f"{FOLDER}/{TEMPLATE}")
+    said = world.controller.run("ldbsearch", "-H", DATABASE, f"(cn={GUID})", "gPCMachineExtensionNames")
+    assert WITH_APPLOCKER in said.replace("\n ", "")
+    assert denied(programs(world, GUID), TELEGRAM) and programs(world, GUID)["Exe"].mode == "AuditOnly"
     world.controller.samba("gpo", "aclcheck")
     world.controller.run("samba-tool", "ntacl", "sysvolcheck")
     assert version(world) == "1"
@@ -204,6 +239,92 @@ def test_versions_that_differ_and_an_object_that_is_gone_are_named_and_repaired(
     world.controller.samba("gpo", "aclcheck")
 
 
+def test_what_applocker_needs_is_named_and_repaired_too(world: World) -> None:
+    exe = "Software\\Policies\\Microsoft\\Windows\\SrpV2\\Exe"
+    entries = parse(content(world, f"{FOLDER}/{POLICY}"))
+    enabled = [one._replace(data=b"\1\0\0\0") if one.value == "EnforcementMode" else one for one in entries]
+    text = base64.b64encode(render(enabled)).decode()
+    world.controller.run("sh", "-c", f"base64 -d >'{FOLDER}/{POLICY}'", stdin=text)
+    named = tampered(
+        world,
+        f"printf x >>'{FOLDER}/{TEMPLATE}'",
+        ldif=f"replace: gPCMachineExtensionNames\ngPCMachineExtensionNames: {EXTENSIONS}",
+    )
+    for what in (
+        f"file {TEMPLATE}: it was changed",
+        f"policy {exe}\\EnforcementMode: is 1 instead of 0",
+        "gPCMachineExtensionNames is not ours",
+    ):
+        assert any(what in one for one in named), (what, named)
+    enforce(world)
+    assert rule(world)["state"] == "repaired"
+    world.controller.samba("gpo", "aclcheck")
+    world.controller.run("samba-tool", "ntacl", "sysvolcheck")
+
+
+def test_an_object_of_others_with_rules_is_named_before_anything_is_written(world: World) -> None:
+    """Made by Samba's own tool, as an administrator would."""
+    controller = world.controller
+    said = controller.samba("gpo", "create", "Allow list")
+    theirs = "{" + said.partition("{")[2].partition("}")[0] + "}"
+    rules = [
+        {
+            "keyname": "Software\\Policies\\Microsoft\\Windows\\SrpV2\\Exe",
+            "valuename": "EnforcementMode",
+            "class": "MACHINE",
+            "type": "REG_DWORD",
+            "data": 1,
+        }
+    ]
+    controller.run("sh", "-c", "cat >/root/rules.json", stdin=json.dumps(rules))
+    controller.samba("gpo", "load", theirs, "--content=/root/rules.json")
+    controller.samba("gpo", "setlink", DN, theirs)
+    before = state_of(controller)
+    more = {"proscribe_services_include": ["github"]}  # which would change the object
+    done = controller.proscribe("enforce", world.reports, **OBJECTS, **more)
+    assert theirs.upper() in done.stdout and "has rules of AppLocker, too" in done.stdout
+    found = rule(world)
+    assert found["state"] == "noncompliant" and [one["id"] for one in found["findings"]][:1] == [theirs.upper()]
+    assert state_of(controller) == before
+    controller.samba("gpo", "del", theirs)
+    controller.run("rm", "/root/rules.json")
+    enforce(world)
+    assert rule(world)["state"] == "compliant"
+
+
+def test_three_units_have_the_rules_of_their_groups(world: World) -> None:
+    """One as the ban has it, one with a waiver for its group, one in which rules are enforced."""
+    controller = world.controller
+    units = {"lab": f"OU=Lab,{DN}", "press": f"OU=Press,{DN}"}
+    before = state_of(controller)
+    for unit in units.values():
+        controller.run("samba-tool", "ou", "create", unit)
+    waivers = controller.directory / "waivers"
+    waivers.mkdir()
+    (waivers / "w1.yml").write_text(json.dumps(WAIVER))
+    (controller.directory / "approvers.yml").write_text('{"lab": {"head": "b"}}')
+    controller.audiences = {"lab": {}, "press": {"proscribe_applocker": "enforce"}}
+    objects = [*OBJECTS["proscribe_group_policy"]]
+    objects += [{"name": f"Ours {name}", "group": name, "ous": [unit]} for name, unit in units.items()]
+    try:
+        enforce(world, proscribe_group_policy=objects)
+        lab, press = (programs(world, guid("example.test", f"Ours {name}")) for name in units)
+        assert {bool(denied(one, TELEGRAM)) for one in (programs(world, GUID), press)} == {True}
+        assert not denied(lab, TELEGRAM) and denied(lab, File("C:\\x\\WhatsApp.exe"))
+        assert {one["Exe"].mode for one in (lab, programs(world, GUID))} == {"AuditOnly"}
+        assert press["Exe"].mode == "Enabled"
+        controller.samba("gpo", "aclcheck")
+        enforce(world)  # which the plan has no longer, is removed
+        assert rule(world)["state"] == "compliant"
+    finally:
+        controller.audiences = {}
+        for unit in units.values():
+            controller.run("samba-tool", "ou", "delete", unit)
+        shutil.rmtree(waivers)
+        (controller.directory / "approvers.yml").unlink()
+    assert state_of(controller) == before
+
+
 def test_a_unit_that_is_not_there_takes_the_ban_from_no_desktop(world: World) -> None:
     """The unit was renamed in the inventory alone, or mistyped."""
     mistyped = {**OBJECTS["proscribe_group_policy"][0], "ous": [OU.replace("OU=", "OU=no ", 1)]}
@@ -228,7 +349,7 @@ def test_an_object_of_the_same_name_is_not_taken(world: World) -> None:
     world.controller.samba("gpo", "del", f"{{{theirs}}}")
 
 
-@pytest.mark.parametrize("actions", [5, 7])  # before GPT.INI is there, and before the object is linked
+@pytest.mark.parametrize("actions", [9, 11])  # before GPT.INI is there, and before the object is linked
 def test_the_next_run_goes_on_where_one_was_ended(world: World, actions: int) -> None:
     controller = world.controller
     controller.proscribe("lift", world.reports, **OBJECTS)

@@ -18,6 +18,7 @@ from browser_setup import HERE, in_place_of_etc, put, real_plan
 from conftest import missing
 from machine import outside
 from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
+from proscribe.host.controls.group_policy import applocker
 from proscribe.host.controls.group_policy.policies import PROGRAMS, entries, of_programs
 from proscribe.host.controls.group_policy.registry_pol import Entry, parse, render, said_by
 
@@ -61,17 +62,18 @@ def unpacked(folder: Path) -> Path:
     return folder / "tree"
 
 
-def of_samba(samba: Path, content: bytes, scratch: Path) -> dict[str, Any]:
-    """What Samba reads in a file."""
-    file = scratch / "Registry.pol"
-    file.write_bytes(content)
+def of_samba(samba: Path, content: bytes, scratch: Path, template: bytes = b"") -> dict[str, Any]:
+    """What Samba reads in a file, and in a security template."""
+    files = {"Registry.pol": content, **({"GptTmpl.inf": template} if template else {})}
+    for name, said in files.items():
+        (scratch / name).write_bytes(said)
     (library,) = samba.glob("usr/lib/*-linux-gnu*/samba")
     environment = {
         "PATH": os.defpath,
         "PYTHONPATH": str(samba / "usr/lib/python3/dist-packages"),
         "LD_LIBRARY_PATH": f"{library.parent}:{library}",
     }
-    argv = [PYTHON, "-B", str(HERE / "samba_policies.py"), str(file)]
+    argv = [PYTHON, "-B", str(HERE / "samba_policies.py"), *(str(scratch / name) for name in files)]
     said = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert said.returncode == 0, said.stderr[-2000:]
     found = json.loads(said.stdout)
@@ -88,6 +90,17 @@ def test_samba_reads_every_entry_and_writes_the_same_bytes(samba: Path, tmp_path
     assert found["entries"] == [[one.key, one.value, one.type, said_by(one)] for one in made]
     assert base64.b64decode(found["again"]) == content
     assert parse(base64.b64decode(found["again"])) == made
+
+
+def test_samba_reads_the_rules_of_applocker_and_the_services_start(samba: Path, tmp_path: Path) -> None:
+    """Both files of an object come back byte for byte."""
+    made = applocker.entries(real_plan()["controls"]["apps"])
+    assert len(made) > 150
+    found = of_samba(samba, render(made), tmp_path, applocker.template())
+    assert found["entries"] == [[one.key, one.value, one.type, said_by(one)] for one in made]
+    assert base64.b64decode(found["again"]) == render(made)
+    assert base64.b64decode(found["template"]) == applocker.template()
+    assert found["services"] == [["AppIDSvc", "2", ""]]
 
 
 def test_what_samba_writes_is_read_here(samba: Path, tmp_path: Path) -> None:

@@ -155,6 +155,7 @@ TABLE = (
     Row("integration/test_points_agree.py", NIGHTLY, _POINTS),
     Row("integration/test_devices_agree.py", CHANGED, _POINTS),
     Row("integration/test_mac_programs_agree.py", CHANGED, _POINTS),
+    Row("integration/test_applocker_agrees.py", NIGHTLY, _POINTS),
     Row("integration/test_reach_is_what_explain_says.py", CHANGED, (f"{_COMMANDS[0]}", *_POINTS)),
     # reports, history, events
     Row("integration/test_events_real.py", CHANGED, _REPORT),

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from made_waivers import Organisation, at
@@ -172,3 +173,84 @@ def test_a_difference_names_the_objects(organisation: Organisation) -> None:
     assert (added.subject, added.removed) == ("group_policy", ()) and added.added[0].startswith("Ours for press (")
     (changed,) = difference(plans[1], plans[2])
     assert len(changed.added) == len(changed.removed) == 1
+
+
+# -- AppLocker
+
+WINDOWS = {
+    "packages": {"apt": ["whatsapp"], "appx": ["Chat_cv1g1gvanyjgm", "Chat.Old_cv1g1gvanyjgm", "Other"]},
+    "processes": {"windows": ["WhatsApp.exe"], "linux": ["whatsapp"]},
+    "publishers": {
+        "programs": ["O=PARROT LTD, L=PERTH, C=AU"],
+        "appx": ["CN=24803D75-212C-471A-BC57-9EF86AB91435"],
+    },
+    "installers": ["WhatsAppSetup*.exe"],
+}
+
+
+def with_programs(organisation: Organisation, **keys: Any) -> None:
+    """Give WhatsApp programs on Windows."""
+    (file,) = (organisation.root / "catalog").glob("*/whatsapp.yml")
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **WINDOWS, **keys}))
+
+
+def test_an_object_has_what_applocker_needs_of_the_groups_programs_and_nothing_else(organisation: Organisation) -> None:
+    with_programs(organisation)
+    publisher = WINDOWS["publishers"]["appx"][0]
+    assert of_controller(compiled(organisation, [ONE]))["apps"] == {
+        "mode": "enforce",
+        "settings": {"applocker": "audit"},
+        "services": {
+            "whatsapp": {
+                "mode": "enforce",
+                "name": "whatsapp",
+                "windows_processes": ["WhatsApp.exe"],
+                "windows_installers": ["WhatsAppSetup*.exe"],
+                "windows_publishers": {
+                    "programs": WINDOWS["publishers"]["programs"],
+                    "appx": [f"{publisher}\\Chat", f"{publisher}\\Chat.Old"],
+                },
+            }
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"applocker": "off"}, {"controls": {"apps": "off"}}, {"services_exclude": ["whatsapp"]}],
+    ids=["off", "no apps", "not restricted"],
+)
+def test_an_object_without_applocker(organisation: Organisation, variables: dict[str, Any]) -> None:
+    with_programs(organisation)
+
+    def variables_of(name: str) -> HostVariables:
+        (host,) = organisation.question(name).hosts
+        own = {f"proscribe_{key}": value for key, value in variables.items()}
+        return dataclasses.replace(host, values={**host.values, **own})
+
+    assert "apps" not in of_controller(compiled(organisation, [ONE], "lab01", read=variables_of))
+
+
+def test_a_waiver_of_the_whole_group_takes_the_rules_away(organisation: Organisation) -> None:
+    with_programs(organisation)
+    organisation.waiver(controls=["apps"])
+    assert "whatsapp" in of_controller(compiled(organisation, [ONE]))["apps"]["services"]
+    organisation.waiver(controls=["apps"], hosts=["press01", "press02", "shared01"], approved_by="head.of.both")
+    assert "apps" not in of_controller(compiled(organisation, [ONE]))
+
+
+def test_a_waiver_for_users_is_refused_where_rules_are_enforced(organisation: Organisation) -> None:
+    """AppLocker's rule denies to all, and no rule for some of them goes before it."""
+    with_programs(organisation)
+    organisation.waiver(controls=["apps"], users=["alice"])
+
+    def read(mode: str) -> Any:
+        def variables_of(name: str) -> HostVariables:
+            (host,) = organisation.question(name).hosts
+            return dataclasses.replace(host, values={**host.values, "proscribe_applocker": mode})
+
+        return variables_of
+
+    assert "whatsapp" in of_controller(compiled(organisation, [ONE], "lab01", read=read("audit")))["apps"]["services"]
+    with pytest.raises(PolicyErrors, match="is for users of whatsapp, and AppLocker denies to all"):
+        compiled(organisation, [ONE], "lab01", read=read("enforce"))

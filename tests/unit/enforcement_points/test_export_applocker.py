@@ -7,7 +7,6 @@ import datetime
 import re
 from collections.abc import Callable
 from typing import Any
-from xml.etree import ElementTree
 
 import applocker_evaluator as evaluator
 import pytest
@@ -23,7 +22,7 @@ from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points.declaration import NotExportable
 from proscribe.controller.enforcement_points.formats.applocker import FILE, NO_PUBLISHER, NOTHING, render
 from proscribe.host.controls.group_policy import applocker
-from proscribe.host.controls.group_policy.registry_pol import Entry, said_by
+from proscribe.host.controls.group_policy.registry_pol import said_by
 from proscribe.model.plan import RESTRICTED, sealed
 
 DAY = datetime.date(2026, 1, 1)
@@ -169,30 +168,13 @@ def test_whatever_a_name_has_in_it_stays_a_name(image: str, publisher: str, prod
 # -- the registry, which a domain's machines read
 
 
-def of_registry(entries: list[Entry]) -> dict[str, evaluator.Collection]:
-    """A policy out of the values below SrpV2, as Windows joins those of objects."""
-    modes: dict[str, int] = {}
-    rules: dict[str, list[evaluator.Rule]] = {}
-    for entry in entries:
-        assert entry.key.startswith(applocker.KEY + "\\")
-        collection, _, id_ = entry.key[len(applocker.KEY) + 1 :].partition("\\")
-        said = said_by(entry)
-        if entry.value == "EnforcementMode":
-            assert not id_ and isinstance(said, int)
-            modes[collection] = said
-        else:
-            assert entry.value == "Value" and isinstance(said, str)
-            rule = evaluator.rule(ElementTree.fromstring(said), collection)
-            assert rule.id == id_
-            rules.setdefault(collection, []).append(rule)
-    assert modes.keys() == rules.keys()
-    return {name: evaluator.Collection({0: "AuditOnly", 1: "Enabled"}[modes[name]], rules[name]) for name in modes}
-
-
 @pytest.mark.parametrize("mode", ["audit", "enforce"])
 def test_the_registry_says_what_the_policy_says(mode: str) -> None:
     section = made(mode)["controls"]["apps"]
-    found, expected = of_registry(applocker.entries(section)), policy(made(mode))
+    entries = applocker.entries(section)
+    assert all(one.key.startswith(applocker.KEY + "\\") for one in entries)
+    found = evaluator.of_registry((one.key, one.value, said_by(one)) for one in entries)
+    expected = policy(made(mode))
     assert {name: one.mode for name, one in found.items()} == {name: one.mode for name, one in expected.items()}
     assert [one.id for two in found.values() for one in two.rules] == [
         one.id for two in expected.values() for one in two.rules

@@ -1,0 +1,73 @@
+"""AppLocker's policy agrees with `explain`: exported by the command for two hosts with one policy and other waivers,
+and evaluated by the documented rules. The programs are all that the catalogue has on Windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import applocker_evaluator as evaluator
+import pytest
+from applocker_evaluator import File, denied
+from proscribe.controller.cli.explain.reasons.reason import AUDITED, BLOCKED, DEPENDS, WAIVED
+from proscribe.controller.enforcement_points.formats.applocker import NOTHING
+from reach_cases import WAIVED as WAIVED_SERVICE
+from test_points_agree import FOR_USERS, OF_OTHER, OTHER, STRICT, Exported
+
+pytestmark = pytest.mark.integration
+
+EVERY = 4  # of the services, one in so many is asked for: `explain` takes seconds for each
+CLOSED = (BLOCKED, AUDITED, DEPENDS)  # a point has no audit; a name alone is denied where a host reports it
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return Exported(tmp_path_factory.mktemp("inventory") / "inventory")
+
+
+def programs(entry: dict[str, Any]) -> Iterator[File]:
+    """What the catalogue knows of a service on Windows, as files."""
+    for path in (*entry.get("windows_processes", ()), *entry.get("windows", ()), *entry.get("windows_installers", ())):
+        yield File("C:\\Apps\\" + path.replace("/", "\\").replace("*", "-1.2.3-"))
+    publishers = entry.get("windows_publishers", {})
+    for one in publishers.get("programs", ()):
+        publisher, product, binary = (*one.split("\\"), "ANY", "ANY.EXE")[:3]
+        yield File("D:\\renamed.exe", publisher, product, binary)
+        yield File("D:\\renamed.msi", publisher, product, binary)
+    for one in publishers.get("appx", ()):
+        publisher, _, product = one.rpartition("\\")
+        yield File("", publisher, product, "APP", packaged=True)
+
+
+@pytest.mark.parametrize("host", [STRICT, OTHER])
+def test_what_it_denies_is_what_explain_says_and_its_manifest(policy: Exported, host: str) -> None:
+    rules = evaluator.read((policy.export("applocker") / "applocker.xml").read_bytes())
+    left_out = policy.left_out("applocker")
+    without = {one["rule"] for one in left_out if one["why"] == NOTHING}
+    not_waived = {one["rule"] for one in left_out if one["what"].startswith("waiver ")}
+    all_services = policy.plan(host)["controls"]["apps"]["services"]
+    with_programs = [id_ for id_, entry in all_services.items() if any(programs(entry))]
+    others = [id_ for id_ in all_services if id_ not in with_programs]
+    asked = {OF_OTHER, WAIVED_SERVICE, FOR_USERS, "onedrive_personal", *with_programs[::EVERY], *others[:: 3 * EVERY]}
+    services = {id_: all_services[id_] for id_ in sorted(asked)}
+    expected, found, known = {}, {}, {}
+    for id_, entry in services.items():
+        answer = policy.controls(host, id_)["apps"]["answer"]
+        known[id_] = list(programs(entry))
+        expected[id_] = (answer in CLOSED or f"apps/{id_}" in not_waived) and f"apps/{id_}" not in without
+        found[id_] = {bool(denied(rules, file)) for file in known[id_]}
+    wrong = {id_: found[id_] for id_ in services if known[id_] and found[id_] != {expected[id_]}}
+    assert wrong == {}
+    # A service of which nothing is known is named, and the others are not.
+    restricted = {id_ for id_ in services if policy.controls(host, id_)["apps"]["answer"] in CLOSED}
+    unknown = {id_ for id_ in restricted if not known[id_]}
+    assert unknown == {rule.partition("/")[2] for rule in without} & restricted and unknown
+    assert sum(map(len, known.values())) > 30 and set(expected.values()) == {True, False}
+
+
+def test_a_waiver_of_one_host_opens_nothing_at_the_point(policy: Exported) -> None:
+    assert policy.says(OTHER, OF_OTHER)["apps"] == WAIVED and policy.says(STRICT, OF_OTHER)["apps"] in CLOSED
+    rules = evaluator.read((policy.export("applocker") / "applocker.xml").read_bytes())
+    assert denied(rules, File("C:\\x\\Discord.exe")) == f"Proscribe: {OF_OTHER}"
+    assert any(one["rule"] == f"apps/{OF_OTHER}" and "w2" in one["what"] for one in policy.left_out("applocker"))
