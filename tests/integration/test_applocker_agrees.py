@@ -49,8 +49,8 @@ def test_what_it_denies_is_what_explain_says_and_its_manifest(policy: Exported, 
     all_services = policy.plan(host)["controls"]["apps"]["services"]
     with_programs = [id_ for id_, entry in all_services.items() if any(programs(entry))]
     others = [id_ for id_ in all_services if id_ not in with_programs]
-    asked = {OF_OTHER, WAIVED_SERVICE, FOR_USERS, "onedrive_personal", *with_programs[::EVERY], *others[:: 3 * EVERY]}
-    services = {id_: all_services[id_] for id_ in sorted(asked)}
+    chosen = {OF_OTHER, WAIVED_SERVICE, FOR_USERS, "onedrive_personal", *with_programs[::EVERY], *others[:: 3 * EVERY]}
+    services = {id_: all_services[id_] for id_ in sorted(chosen)}
     expected, found, known = {}, {}, {}
     for id_, entry in services.items():
         answer = policy.controls(host, id_)["apps"]["answer"]

@@ -80,8 +80,10 @@ WAIVER = {
     "reason": "r",
     "requested_by": "a",
     "approved_by": "b",
-    **{name: f"{datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days):%Y-%m-%dT00:00:00Z}"
-       for name, days in (("approved_on", -2), ("expires", 30))},
+    **{
+        name: f"{datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days):%Y-%m-%dT00:00:00Z}"
+        for name, days in (("approved_on", -2), ("expires", 30))
+    },
 }
 TELEGRAM = File("C:\\x\\Telegram.exe")
 

@@ -197,6 +197,19 @@ def test_a_run_that_is_ended_anywhere_is_healed_by_the_next(tmp_path: Path) -> N
         assert number_ > 5
 
 
+@pytest.mark.parametrize("lift", [False, True], ids=["enforced", "lifted"])
+def test_a_template_of_somebody_else_in_an_object_without_applocker_is_kept_aside(
+    controller: Controller, lift: bool
+) -> None:
+    enforce(controller, WITHOUT)
+    put(controller, TEMPLATE, b"theirs")
+    assert f"file {TEMPLATE}: it is not of this object" in found(controller, WITHOUT)
+    change(controller, WITHOUT, "group_policy", lift=lift)
+    aside = Path(controller.root) / f"{ASIDE}/{GUID}/{TEMPLATE}"[1:]
+    assert aside.read_bytes() == b"theirs" and not file(controller, "Machine/Microsoft").exists()
+    assert lift or found(controller, WITHOUT) == []
+
+
 # -- objects of others with rules of their own
 
 

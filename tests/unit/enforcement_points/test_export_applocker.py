@@ -57,7 +57,7 @@ def policy(a_plan: dict[str, Any]) -> dict[str, evaluator.Collection]:
 # Files, and whether the policy denies them.
 FILES = [
     (File("C:\\Program Files\\Birds\\Chat\\Chat.exe"), True),
-    (File("D:\\stick\\CHAT.EXE"), True),  # a portable copy
+    (File("D:\\stick\\CHAT.EXE"), True),  # a portable app
     (File("C:\\Program Files (x86)\\Birds\\Chat\\bin\\client.exe"), True),
     (File("C:\\Program Files\\Other\\bin\\client.exe"), False),
     (File("C:\\x\\renamed.exe", SIGNED, "CHAT", "CHAT.EXE"), True),  # whatever its name, by its signature

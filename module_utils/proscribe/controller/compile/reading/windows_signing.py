@@ -1,7 +1,7 @@
 """Who signs a service's programs on Windows, and what its installers are called: grammar and guards.
 
-A publisher is written as AppLocker has it: the organisation, place, state and country of the certificate, in upper
-case, then a product and a file where it signs other products too (`O=PARROT LTD, L=PERTH, C=AU\\PARROT\\*`).
+A publisher is written as AppLocker has it, in upper case: organisation, place, state and country of the certificate.
+A product and a file follow where it signs other products too (`O=PARROT LTD, L=PERTH, C=AU\\PARROT`).
 Microsoft: learn.microsoft.com/windows/security, "Understanding the publisher rule condition in AppLocker".
 
 An app package has the publisher of its manifest. Windows derives the end of the family's name from it, so a wrong one

@@ -17,7 +17,7 @@ from ...system.directories import remove
 from ..base import Action, Changes, Refusal
 from . import domain as domains
 from . import ldif, permissions, state
-from .applocker import TEMPLATE
+from .applocker import TEMPLATE, template
 from .desired import Desired, attributes, desired, ini
 from .differences import OTHER_RULES, of_entry, of_permissions, parts
 from .domain import Domain, below, same
@@ -88,7 +88,7 @@ def lift(host: Host, plan: Plan) -> Changes:
     actions = [action for seen in found.objects for action in _removed(host, found.domain, seen)]
     if host.traces(state.FILE):
         actions.append(Action("delete", state.FILE, partial(host.delete, state.FILE)))
-    aside = host.list(state.ASIDE) or any(path not in UNFINISHED for seen in found.objects for path in seen.foreign)
+    aside = host.list(state.ASIDE) or any(path not in UNFINISHED for seen in found.objects for path in _of_others(seen))
     left = [f"what others had put into these objects is in {state.ASIDE}"] if aside else []
     return Changes(actions, notes=left)
 
@@ -103,21 +103,22 @@ def _in_line(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[
     """What brings an object in line, in the order in which a kill after any of it is healed by the next run."""
     domain = found.domain
     folder = domain.folder_of(seen.guid)
-    for path in seen.foreign:
+    for path in _of_others(seen, one.template):
         yield Action("set aside", f"{folder}/{path}", partial(_set_aside, host, folder, path, seen))
-    wanted = {TEMPLATE: one.template, POLICY: one.policy} if one.template else {POLICY: one.policy}
+    desired_files = {TEMPLATE: one.template, POLICY: one.policy} if one.template else {POLICY: one.policy}
     there = {TEMPLATE: seen.template, POLICY: seen.policy}
     stale = [] if one.template else [path for path in (TEMPLATE, *reversed(SECURITY)) if path in seen.there]
-    changed = [path for path, content in wanted.items() if there[path] != content or path not in seen.there]
+    gone = [path for path in stale if path not in _of_others(seen)]
+    changed = [path for path, content in desired_files.items() if there[path] != content or path not in seen.there]
     new = bool(changed or stale)
     differs = list(of_entry(domain, one, seen))
     version = _version(seen, new or (bool(differs) and seen.version == seen.version_of_files))
     if seen.entry is not None and (differs or seen.version != version):
         yield Action("change", domain.dn_of(seen.guid), partial(_change_entry, host, domain, one, seen, version))
-    for path in stale:
+    for path in gone:
         yield Action("delete", f"{folder}/{path}", partial(_delete_part, host, folder, path))
     for path in parts(one):
-        if path not in (INI, *wanted, *seen.there):
+        if path not in (INI, *desired_files, *seen.there):
             yield Action("make", below(folder, path), partial(_make_folder, host, folder, path))
     text = ini(version)
     written = {*changed, *([INI] if seen.ini != text else [])}
@@ -127,12 +128,18 @@ def _in_line(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[
             whole = below(folder, path)
             yield Action("set the permissions of", whole, partial(permissions.give_file, host, whole))
     for path in changed:
-        yield _write(host, folder, path, wanted[path], _about(there[path], wanted[path]))
+        yield _write(host, folder, path, desired_files[path], _about(there[path], desired_files[path]))
     if INI in written:
         yield _write(host, folder, INI, text, (seen.ini.decode("utf-8", "replace"), text.decode()))
     if seen.entry is None:
         yield Action("add", domain.dn_of(seen.guid), partial(_add_entry, host, domain, one, seen.guid, version))
     yield from _linking(host, found, one, seen)
+
+
+def _of_others(seen: Seen, desired_template: bytes = b"") -> list[str]:
+    """What others have put into an object: a security template too, where the object is to have none."""
+    theirs = TEMPLATE in seen.there and not desired_template and seen.template != template()
+    return [*([TEMPLATE] if theirs else []), *seen.foreign]
 
 
 def _version(seen: Seen, changed: bool) -> int:
@@ -250,7 +257,7 @@ def _removed(host: Host, domain: Domain, seen: Seen) -> Iterator[Action]:
     dn, folder = domain.dn_of(seen.guid), domain.folder_of(seen.guid)
     if seen.entry is not None:
         yield Action("delete", dn, partial(_delete_entry, host, domain, dn))
-    for path in seen.foreign:
+    for path in _of_others(seen):
         yield Action("set aside", f"{folder}/{path}", partial(_set_aside, host, folder, path, seen))
     if "" in seen.there:
         yield Action("delete", folder, partial(_delete_folder, host, folder))
