@@ -254,10 +254,10 @@ def test_rules_of_others_for_the_same_machines_are_named_before_anything_is_writ
     before = everything(controller)
     result = enforce(controller)
     if conflicts:
-        assert [(one["subject"], one["reason"]) for one in result["refused"]] == [(OTHER, OTHER_RULES)]
+        assert [(one["subject"], one["reason"]) for one in result["refused"]] == [(OTHER, OTHER_RULES.format(OTHER))]
         assert result["changed"] is False and not (Path(controller.root) / FILE[1:]).exists()
         assert controller.objects == before[0]
-        assert f"gpo {OTHER}: {OTHER_RULES}" in found(controller)
+        assert f"gpo {OTHER}: {OTHER_RULES.format(OTHER)}" in found(controller)
         assert enforce(controller, WITHOUT)["refused"] == []  # without AppLocker, it is no conflict
     else:
         assert result["refused"] == [] and found(controller) == []
@@ -268,7 +268,7 @@ def test_rules_that_somebody_adds_later_are_named_and_ours_stay(controller: Cont
     others(controller, DESKTOPS)
     before = everything(controller)
     assert [one["subject"] for one in enforce(controller)["refused"]] == [OTHER]
-    assert found(controller) == [f"gpo {OTHER}: {OTHER_RULES}"] and everything(controller)[0] == before[0]
+    assert found(controller) == [f"gpo {OTHER}: {OTHER_RULES.format(OTHER)}"] and everything(controller)[0] == before[0]
     assert observe(controller, PLAN)[1] == []  # nothing that enforcing would correct
     change(controller, PLAN, "group_policy", lift=True)
     assert OBJECT not in controller.objects

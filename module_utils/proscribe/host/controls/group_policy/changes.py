@@ -67,7 +67,7 @@ def enforce(host: Host, plan: Plan) -> Changes:
             refused.append(Refusal(rule(one.name), one.name, f"another object, {id_}, has this name and is not ours"))
             continue
         if others := found.others.get(one.name):
-            refused += [Refusal(rule(one.name), other, OTHER_RULES) for other in others]
+            refused += [Refusal(rule(one.name), other, OTHER_RULES.format(other)) for other in others]
             continue
         refused += _refused(found, one)
         actions += _in_line(host, found, one, seen)

@@ -21,7 +21,7 @@ MOST_NAMED = 10  # values of the registry, or files
 LONGEST_SHOWN = 80  # characters of a value
 MACHINE_OFF = ("2", "3")  # the flags of an object
 OTHER_RULES = (
-    "this object has rules of AppLocker, too, for machines of ours, and Windows joins them: ours allow all else. Set "
+    "another object, {}, has rules of AppLocker for machines of ours, and Windows joins them: ours allow all else. Set "
     "proscribe_applocker to off for the group, or take that object's rules or link away"
 )
 
@@ -59,7 +59,7 @@ def differences(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterat
     if id_ := found.taken.get(one.name.casefold()):
         yield _gpo(id_, "another object of this name is there, which is not ours: name ours otherwise"), False
     for other in found.others.get(one.name, ()):
-        yield _gpo(other, OTHER_RULES), False
+        yield _gpo(other, OTHER_RULES.format(other)), False
     if seen.entry is None:
         yield _gpo(seen.guid, "the directory does not have it"), True
     for detail in of_entry(found.domain, one, seen):
