@@ -284,7 +284,7 @@ def test_an_object_of_others_with_rules_is_named_before_anything_is_written(worl
     before = state_of(controller)
     more = {"proscribe_services_include": ["github"]}  # which would change the object
     done = controller.proscribe("enforce", world.reports, **OBJECTS, **more)
-    assert f"another object, {theirs.upper()}, has rules of AppLocker" in done.stdout
+    assert "has rules of AppLocker for machines of ours" in done.stdout
     found = rule(world)
     assert found["state"] == "noncompliant" and [one["id"] for one in found["findings"]][:1] == [theirs.upper()]
     assert state_of(controller) == before
