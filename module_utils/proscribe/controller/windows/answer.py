@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ...wire.replies.shapes import Unusable, name
-from .command import ARCHITECTURE, BEGIN, CODE_PAGE, CODE_PAGES, DONE, END, FAILED, LIST, TASKS, TREE, USERS
+from .command import ARCHITECTURE, BEGIN, CODE_PAGE, CODE_PAGES, DONE, END, FAILED, LIST, SERVICE, TASKS, TREE, USERS
 from .registry import Registry, folded
 
 MOST_LINES = 1_000_000
@@ -24,6 +24,7 @@ CODECS = {UTF_8: "utf-8", 936: "gbk", 54936: "gb18030", 20127: "ascii", 20866: "
 _NUMBER = re.compile(r"\d{3,5}")
 _VERSION = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,6}(?:\.\d{1,6})?")
 OF_USERS = folded(f"{USERS}\\x").removesuffix("x")
+HOSTS_SERVICES = "svchost.exe"  # the image of the processes in which Windows' own services run
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -43,6 +44,7 @@ class Answer(NamedTuple):
     exact: bool  # whether names of every script come through, so that one can be compared
     tasks: Sequence[Task] | None  # None: they could not be listed
     registry: Registry
+    applier: bool | None = None  # whether the service runs that applies AppLocker's rules; None: it does not say
 
 
 class _Part(NamedTuple):
@@ -60,16 +62,20 @@ def read(printed: bytes, mark: str) -> Answer:
         raise Unusable("it is no whole answer of a Windows command line")
     registry = Registry()
     tasks: list[Task] | None = None
+    applier: bool | None = None
     for part in parts:
         if part.kind in (LIST, TREE) and part.ended:
             _take(registry, part)
         elif part.kind == TASKS and part.ended:
             tasks = _tasks(part.lines) or None  # what prints the list runs itself
+        elif part.kind == SERVICE and part.ended:
+            processes = {task.image.casefold() for task in _tasks(part.lines)}
+            applier = bool(processes) if processes <= {HOSTS_SERVICES} else None  # a list of all is none of a service
     version = _VERSION.search(" ".join(parts[0].lines)[:1000])
     said = dict(line.partition("=")[::2] for part in parts if part.kind == ARCHITECTURE for line in part.lines)
     wider = said.get("PROCESSOR_ARCHITEW6432", "")
     architecture = name(wider or said.get("PROCESSOR_ARCHITECTURE", ""), "architecture", 40)
-    return Answer(version[0] if version else "", architecture, bool(wider), exact, tasks, registry)
+    return Answer(version[0] if version else "", architecture, bool(wider), exact, tasks, registry, applier)
 
 
 def _take(registry: Registry, part: _Part) -> None:

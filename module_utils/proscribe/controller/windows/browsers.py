@@ -20,9 +20,11 @@ from ...host.controls.group_policy.policies import CHROMIUM, PROGRAMS, Program, 
 from ...host.system.types import escaped
 from ...model.finding import Verdict
 from ...model.types.plan import Plan
+from .accounts import away, logged_in
 from .answer import Answer
-from .apps import NARROW, Installed, accounts, away, names_of
+from .catalogued import names_of
 from .command import APP_PATHS, BROWSERS, MACHINE, USERS
+from .installed import NARROW, Installed
 from .registry import Registry, Value
 
 if TYPE_CHECKING:
@@ -106,7 +108,7 @@ def find_browsers(answer: Answer, installed: list[Installed]) -> Browsers:
     uninstall key or a path of their own. Those that run count as well.
     """
     registry = answer.registry
-    tops = [MACHINE, *(f"{USERS}\\{name}" for name in accounts(answer))]
+    tops = [MACHINE, *(f"{USERS}\\{name}" for name in logged_in(answer))]
     starts = [start for top in tops for start in _registered(registry, f"{top}\\{BROWSERS}")]
     images = [_program_of(place) for one in installed for place in (one.icon, one.uninstall)]
     images += [path for top in tops for path in _app_paths(registry, f"{top}\\{APP_PATHS}")]

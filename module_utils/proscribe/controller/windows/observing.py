@@ -13,7 +13,7 @@ from ...model.plan import check
 from ...model.plan_hours import at
 from ...model.types.plan import Entry, Plan, Section
 from ...model.types.record import Observed
-from . import apps, browsers
+from . import applocker, apps, browsers, installed
 from .answer import Answer
 
 # No opening of a week has this day: nobody knows the hour on the host's clock, so what waivers open by it is closed.
@@ -27,11 +27,17 @@ def observe(plan: Plan, answer: Answer, only: Collection[str], started: float) -
     """
     check(plan)
     compiled, plan = plan["controls"], at(plan, NEVER)
-    seen = apps.find(answer)
+    seen = installed.find(answer)
     here = browsers.find_browsers(answer, seen.programs)
     names = observe_only.chosen(plan, only)
+
+    def of_apps() -> list[Verdict]:
+        section = plan["controls"]["apps"]
+        verdicts = _in_doubt(apps.observe(section, answer, seen), compiled["apps"])
+        return [*verdicts, *applocker.observe(section, answer)]
+
     observers = {
-        "apps": lambda: _in_doubt(apps.observe(plan["controls"]["apps"], answer, seen), compiled["apps"]),
+        "apps": of_apps,
         "browser": lambda: _in_doubt(browsers.observe(plan, answer, here), compiled["browser"]),
     }
     platform = {"os": "windows", "version": answer.version, "architecture": answer.architecture}

@@ -110,6 +110,10 @@ class Registry:
             return False
         return False if self.there(above) is False else None
 
+    def listed(self, key: str) -> bool:
+        """Whether the values of a key, and the names of those below it, are known."""
+        return folded(key) in self._listed
+
     def complete(self, key: str) -> bool:
         """Whether all of a key is known: it was read whole, or is not there."""
         key = folded(key)
