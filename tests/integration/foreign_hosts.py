@@ -56,13 +56,17 @@ def import_registry(host: Machine, text: str) -> None:
     wine(host, "reg", "import", r"Z:\tmp\made.reg")
 
 
-def registry_file(values: Iterable[tuple[str, str, str | int]]) -> str:
-    """A file of `.reg` with some values: key, name ("" for the key's own), and text or number."""
+def registry_file(values: Iterable[tuple[str, str, str | int | bytes]]) -> str:
+    """A file of `.reg` with some values: key, name ("" for the key's own), and text, number or bytes."""
     lines = ["Windows Registry Editor Version 5.00"]
     for key, name, data in values:
-        shown = f'"{_escaped(data)}"' if isinstance(data, str) else f"dword:{data:08x}"
+        shown = f'"{_escaped(data)}"' if isinstance(data, str) else _bare(data)
         lines += ["", f"[{key}]", f'"{_escaped(name)}"={shown}' if name else f"@={shown}"]
     return "\n".join([*lines, ""])
+
+
+def _bare(data: int | bytes) -> str:
+    return f"dword:{data:08x}" if isinstance(data, int) else f"hex:{data.hex(',')}"
 
 
 def _escaped(text: str) -> str:

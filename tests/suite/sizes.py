@@ -146,6 +146,7 @@ TABLE = (
     Row("integration/test_group_policy_samba.py", CHANGED, _GROUP_POLICY),
     Row("integration/test_group_policy.py", NIGHTLY, _GROUP_POLICY),
     Row("integration/test_group_policy_wine.py", NIGHTLY, _GROUP_POLICY),
+    Row("integration/test_windows_wine.py", NIGHTLY, ("module_utils/proscribe/controller/windows/*",)),
     Row(
         "integration/test_windows_and_macs.py",
         NIGHTLY,

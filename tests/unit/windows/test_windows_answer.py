@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from proscribe.controller.windows import answer as module
 from proscribe.controller.windows import registry as registry_module
 from proscribe.controller.windows.answer import Task, read
-from proscribe.controller.windows.command import LONGEST, UNINSTALL, command, line, token
+from proscribe.controller.windows.command import (
+    APP_PACKAGES,
+    APPLOCKER,
+    DEVICE_PACKAGES,
+    LONGEST,
+    STARTED,
+    STARTED_LATELY,
+    UNINSTALL,
+    command,
+    line,
+    token,
+)
 from proscribe.controller.windows.registry import Registry
 from proscribe.wire.replies.shapes import Unusable
 from windows_answers import ALICE, BOB, MARK, answered, installed, printed
@@ -29,6 +40,14 @@ def test_the_answer_of_a_real_registry_is_read() -> None:
     assert values["installlocation"].data == "C:\\Program Files (x86)\\Tencent\\WeChat"
     assert found.registry.there("HKLM\\Software\\Policies\\Google") is False
     assert list(found.registry.names("HKU")) == [".Default", "S-1-5-21-0-0-0-1000"]
+    assert found.applier is None  # Wine's tasklist lists all for a service
+    user = "HKU\\S-1-5-21-0-0-0-1000"
+    assert list(found.registry.names(DEVICE_PACKAGES)) == list(found.registry.names(f"{user}\\{APP_PACKAGES}")) != []
+    note = found.registry.values(f"{user}\\{STARTED}")["c:\\users\\alice\\downloads\\telegram.exe.friendlyappname"]
+    assert note.data == "Telegram Desktop"
+    lately = found.registry.values(f"{STARTED_LATELY}\\S-1-5-21-0-0-0-1000").values()
+    assert {value.type for value in lately} == {"REG_BINARY", "REG_DWORD"}
+    assert found.registry.values(f"{APPLOCKER}\\Exe")["enforcementmode"].data == 0
 
 
 @pytest.mark.parametrize(
@@ -191,7 +210,7 @@ def test_values_are_read_back_as_they_are(values: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("shell", "transport", "begin"),
     [
-        ("cmd", "ssh", "echo "),
+        ("cmd", "ssh", "for %m in (proscribe-"),
         ("powershell", "ssh", "powershell -No"),
         ("powershell", "winrm", "try{"),
         ("powershell", "psrp", "try{"),

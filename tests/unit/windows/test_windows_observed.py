@@ -18,7 +18,7 @@ from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.windows import apps, observing, registry
 from proscribe.controller.windows.answer import read
-from proscribe.controller.windows.command import APP_PACKAGES, POLICIES, UNINSTALL, UNINSTALL_32
+from proscribe.controller.windows.command import APP_PACKAGES, POLICIES, STARTED, UNINSTALL, UNINSTALL_32
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN
 from proscribe.model.plan import RESTRICTED, sealed
 from proscribe.wire.replies import results
@@ -34,6 +34,7 @@ from windows_answers import (
     Values,
     answered,
     app_package,
+    app_path,
     installed,
     plan,
     policies_of,
@@ -136,6 +137,8 @@ def test_names_alone_are_reported_as_such() -> None:
         ({"code_page": ["437"]}, "names in other scripts"),
         ({"refused": ["HKU"]}, "which users the host has"),
         ({"refused": [f"HKU\\{ALICE}\\{APP_PACKAGES}"]}, "the app packages of a user who is logged in"),
+        ({"refused": [f"HKU\\{ALICE}\\{STARTED}"]}, "what a user who is logged in has started"),
+        ({"refused": ["HKLM\\Software\\Microsoft\\Windows\\CurrentVersion"]}, "(App Paths) of the machine"),
         ({"architecture": ["PROCESSOR_ARCHITECTURE=x86", "PROCESSOR_ARCHITEW6432=AMD64"]}, "a program of 32 bits"),
     ],
 )
@@ -344,12 +347,6 @@ def registered_browser(name: str, program: str, hive: str = "HKLM") -> Values:
     return {key: [("", "REG_SZ", program)]}
 
 
-def app_path(image: str, hive: str = "HKLM", path: str = "C:\\x") -> Values:
-    return {
-        f"{hive}\\Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\{image}": [("(Standard)", "REG_SZ", path)]
-    }
-
-
 @pytest.mark.parametrize(
     ("values", "tasks", "known"),
     [
@@ -453,7 +450,11 @@ def test_the_record_of_a_real_registry_says_what_is_installed_and_runs_there() -
     found = {rule["rule"]: rule for rule in made["rules"]}
     kinds = [finding["kind"] for finding in found["apps/wechat"]["findings"]]
     assert kinds == ["package", "process"] and found["browser/wechat"]["state"] == NONCOMPLIANT
-    assert found["apps/telegram"]["findings"][0]["detail"] == "known by its names alone"
+    telegram = [(finding["kind"], finding["detail"]) for finding in found["apps/telegram"]["findings"]]
+    assert telegram[0] == ("package", "known by its names alone")
+    assert telegram[1:] == [("file", "a user has started it, known by its names alone")]
+    [collection, *_] = [one for one in found["apps/applocker"]["findings"] if one["id"] == "AppLocker Exe"]
+    assert str(collection["detail"]).startswith("it only logs (AuditOnly), 1 rule")
 
 
 def test_a_plan_that_somebody_changed_is_refused() -> None:

@@ -7,11 +7,17 @@ from typing import Any
 
 from proscribe.controller.windows.answer import Answer, read
 from proscribe.controller.windows.command import (
+    ALL_USERS_PACKAGES,
     APP_PACKAGES,
+    APP_PATHS,
+    APPLIER_KEY,
     CODE_PAGES,
+    DEVICE_PACKAGES,
     LISTED_KEYS,
     LISTED_OF_USERS,
     PROFILES,
+    STARTED,
+    STARTED_LATELY,
     UNINSTALL,
     USERS,
     WHOLE_KEYS,
@@ -47,6 +53,7 @@ def printed(
     memory: str = "12,345 K",
     not_found: str = "ERROR: The system was unable to find the specified registry key or value.",
     refused: Iterable[str] = (),
+    applier: Iterable[tuple[str, int]] = (),
 ) -> str:
     """The answer of a host whose registry has these values, and those keys that every Windows has."""
     keys = {
@@ -56,18 +63,21 @@ def printed(
         "HKLM\\Software\\Clients\\StartMenuInternet",
         PROFILES,
         CODE_PAGES,
+        APPLIER_KEY,
         *(f"{PROFILES}\\{one}" for one in ("S-1-5-18", *profiles)),
         *(f"{USERS}\\{one}\\Software\\Microsoft\\Windows\\CurrentVersion" for one in (".DEFAULT", *users)),
         *(f"{USERS}\\{one}_Classes" for one in users),
-        *(f"{USERS}\\{one}\\{APP_PACKAGES}" for one in users),
+        *(f"{USERS}\\{one}\\{key}" for one in users for key in (APP_PACKAGES, STARTED)),
         *values,
     }
     keys |= {key.rsplit("\\", count)[0] for key in keys for count in range(1, key.count("\\") + 1)}
     parts = [f"{MARK} begin", "", version, f"{MARK} codepage", *code_page, f"{MARK} architecture"]
     parts += [*architecture, f"{MARK} tasks"]
     parts += [f'"{image}","{pid}","Console","1","{memory}"' for image, pid in tasks] + [f"{MARK} done"]
+    parts += [f"{MARK} service"]
+    parts += [f'"{image}","{pid}","Services","0","{memory}"' for image, pid in applier] + [f"{MARK} done"]
     queries = [("list", key) for key in LISTED_KEYS] + [("tree", key) for key in WHOLE_KEYS]
-    for user in (".DEFAULT", *users, *(f"{one}_Classes" for one in users)):
+    for user in users:
         queries += [("list", f"{USERS}\\{user}\\{key}") for key in LISTED_OF_USERS]
         queries += [("tree", f"{USERS}\\{user}\\{key}") for key in WHOLE_OF_USERS]
     for kind, key in queries:
@@ -111,9 +121,43 @@ def policies_of(plan: Mapping[str, Any]) -> dict[str, list[tuple[str, str, str]]
     return found
 
 
-def app_package(full_name: str, account: str = ALICE) -> dict[str, list[tuple[str, str, str]]]:
+Registered = dict[str, list[tuple[str, str, str]]]
+
+
+def app_package(full_name: str, account: str = ALICE, on_device: bool = True) -> Registered:
     """An app package that a user has."""
-    return {f"{USERS}\\{account}\\{APP_PACKAGES}\\{full_name}": [("PackageID", "REG_SZ", full_name)]}
+    said = [("PackageID", "REG_SZ", full_name)]
+    return {
+        f"{USERS}\\{account}\\{APP_PACKAGES}\\{full_name}": said,
+        **(device_package(full_name) if on_device else {}),
+    }
+
+
+def device_package(full_name: str) -> Registered:
+    """An app package that is on the device, whoever has it."""
+    return {f"{DEVICE_PACKAGES}\\{full_name}": [("Path", "REG_SZ", f"C:\\Program Files\\WindowsApps\\{full_name}")]}
+
+
+def package_of_all(full_name: str, below: str = "Applications") -> Registered:
+    """An app package that each new user gets, or one user who is named."""
+    return {f"{ALL_USERS_PACKAGES}\\{below}\\{full_name}": [("Path", "REG_SZ", "C:\\x")]}
+
+
+def started(path: str, name: str = "", company: str = "", account: str = ALICE) -> Registered:
+    """A program that a user has started from the desktop."""
+    said = [(f"{path}.FriendlyAppName", "REG_SZ", name), (f"{path}.ApplicationCompany", "REG_SZ", company)]
+    return {f"{USERS}\\{account}\\{STARTED}": [("LangID", "REG_BINARY", "0904"), *said]}
+
+
+def started_lately(path: str, account: str = ALICE) -> Registered:
+    """A program that a user has run in the last days."""
+    said = [("Version", "REG_DWORD", "0x1"), (path, "REG_BINARY", "153EAE3657DED4010000000000000000")]
+    return {f"{STARTED_LATELY}\\{account}": said}
+
+
+def app_path(image: str, hive: str = "HKLM", path: str = "C:\\x") -> Registered:
+    """A path of a program's own."""
+    return {f"{hive}\\{APP_PATHS}\\{image}": [("(Standard)", "REG_SZ", path)]}
 
 
 def installed(key: str, hive: str = "HKLM", **values: str) -> dict[str, list[tuple[str, str, str]]]:

@@ -1,0 +1,193 @@
+"""Fourteen well-known programs in Wine's registry and among its programs, asked with the line that Windows hosts are
+asked with: its `cmd`, `reg` and `tasklist` are real implementations. Each program is named, or unknown with the reason.
+
+What Windows itself keeps in these keys is not tested here. The root with Wine is 1.1 GB, so this is on request.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import foreign_hosts as foreign
+import pytest
+from conftest import layers
+from patience import until
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.windows import applocker, observing
+from proscribe.controller.windows.answer import Answer, read
+from proscribe.controller.windows.command import (
+    APP_PACKAGES,
+    APP_PATHS,
+    APPLIER_KEY,
+    APPLOCKER,
+    DEVICE_PACKAGES,
+    STARTED,
+    STARTED_LATELY,
+    UNINSTALL,
+    line,
+    token,
+)
+from proscribe.host.controls.group_policy.registry_pol import Entry, number, text
+from proscribe.model.finding import NONCOMPLIANT, UNKNOWN
+from proscribe.model.plan import sealed
+from test_apps_real_dpkg import SOURCE, Machine
+from well_known import WELL_KNOWN, WellKnown
+
+pytestmark = [pytest.mark.integration, pytest.mark.nightly]
+
+ENVIRONMENT = ("HOME=/root", "WINEDEBUG=-all", "XDG_RUNTIME_DIR=/tmp")
+ALICE = "S-1-5-21-0-0-0-1000"  # as Wine calls its user
+USER, HOST = f"HKEY_USERS\\{ALICE}", "HKEY_LOCAL_MACHINE"
+LATELY = bytes.fromhex("153eae3657ded401" + "00" * 16)
+Values = list[tuple[str, str, "str | int | bytes"]]
+
+
+class Windows:
+    """What Wine makes of a throw-away Debian."""
+
+    def __init__(self, machine: Machine, files: Path) -> None:
+        self._machine, self._files = machine, files
+        self.wine("wineboot", "-i")
+
+    def wine(self, *words: str, **environment: str) -> str:
+        named = [f"{name}={value}" for name, value in environment.items()]
+        return str(self._machine.run("env", *ENVIRONMENT, *named, "wine", *words, check=False).stdout)
+
+    def imports(self, values: Iterable[tuple[str, str, str | int | bytes]], without: Iterable[str] = ()) -> None:
+        """Set values, and then remove keys."""
+        text = foreign.registry_file(values) + "".join(f"\n[-{key}]\n" for key in without)
+        (self._files / "x.reg").write_text(text, encoding="utf-16")
+        self.wine("reg", "import", "Z:\\debs\\x.reg")
+
+    def start(self, images: Iterable[str]) -> None:
+        """Start programs with these names, which wait for a key: Wine's own cmd."""
+        drive = "/root/.wine/drive_c"
+        for image in images:
+            waiting = f"sleep infinity | env {' '.join(ENVIRONMENT)} wine 'C:\\{image}' /c pause"
+            self._machine.sh(f"cp {drive}/windows/system32/cmd.exe {drive}/{image}; ({waiting}) >/dev/null 2>&1 &")
+        until(lambda: all(image.casefold() in self.wine("tasklist").casefold() for image in images))
+
+    def answers(self) -> Answer:
+        mark = token()
+        return read(self.wine("cmd", "/c", "%LINE%", LINE=line(mark)).encode(), mark)
+
+
+@pytest.fixture(scope="module")
+def windows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Windows]:
+    files = tmp_path_factory.mktemp("files")
+    machine = Machine(tmp_path_factory.mktemp("wine"), layers("trixie-wine"), SOURCE, files)
+    try:
+        made = Windows(machine, files)
+        # What every Windows has, and Wine has not.
+        made.imports([(f"{USER}\\{key}", "", "") for key in (APP_PACKAGES, STARTED)])
+        made.imports([(f"{whole(DEVICE_PACKAGES)}\\Microsoft.Paint_11.0.0.0_x64__8wekyb3d8bbwe", "Path", "C:\\x")])
+        yield made
+    finally:
+        machine.stop()
+
+
+@pytest.fixture(scope="module")
+def plan(own_catalogue: Catalogue) -> dict[str, Any]:
+    """What the project's own catalogue says of the fourteen."""
+    chosen = {"proscribe_categories": [], "proscribe_services_include": [one.service for one in WELL_KNOWN]}
+    compiled = compile_plan(own_catalogue, read_restrictions(chosen, str), [], datetime.date(2026, 11, 30))
+    return sealed({**compiled, "controls": {"apps": compiled["controls"]["apps"]}})
+
+
+def rules(plan: Mapping[str, Any], answer: Answer) -> dict[str, dict[str, Any]]:
+    """The rules of the fourteen that are not plainly compliant."""
+    made = observing.observe(plan, answer, ["apps"], time.monotonic())  # type: ignore[arg-type]
+    found = {rule["rule"].partition("/")[2]: dict(rule) for rule in made["rules"]}
+    return {one.service: found[one.service] for one in WELL_KNOWN if one.service in found}
+
+
+def whole(key: str) -> str:
+    return key.replace("HKLM", HOST, 1)
+
+
+LISTS = (f"{USER}\\{APP_PACKAGES}", whole(DEVICE_PACKAGES))
+
+
+def with_keys(one: WellKnown) -> Values:
+    key = f"{HOST}\\{UNINSTALL}\\{one.key}"
+    said = {"DisplayName": one.name, "Publisher": one.publisher, "InstallLocation": one.folder}
+    return [(key, name, text) for name, text in said.items()]
+
+
+def as_apps(one: WellKnown) -> Values:
+    return [(f"{key}\\{one.package}", "PackageID", one.package) for key in LISTS]
+
+
+def as_notes(one: WellKnown) -> Values:
+    path = f"C:\\Users\\alice\\Downloads\\{one.image}"
+    return [
+        (f"{USER}\\{STARTED}", f"{path}.FriendlyAppName", one.name),
+        (f"{whole(STARTED_LATELY)}\\{ALICE}", path.replace("C:", "\\Device\\HarddiskVolume3"), LATELY),
+    ]
+
+
+def as_paths(one: WellKnown) -> Values:
+    return [(f"{HOST}\\{APP_PATHS}\\{one.image}", "", f"D:\\Portable\\{one.image}")]
+
+
+def test_without_any_of_them_all_are_compliant(windows: Windows, plan: dict[str, Any]) -> None:
+    found = windows.answers()
+    # Wine has no users but one, and prints in the code page of its system.
+    assert {rule["reason"] for rule in rules(plan, found).values()} <= {
+        "names in other scripts do not come through that host's code page"
+    }
+
+
+@pytest.mark.parametrize(
+    ("made", "keys", "state"),
+    [
+        (with_keys, [f"{HOST}\\{UNINSTALL}\\{one.key}" for one in WELL_KNOWN], NONCOMPLIANT),
+        (as_apps, [f"{top}\\{one.package}" for top in LISTS for one in WELL_KNOWN], NONCOMPLIANT),
+        (as_paths, [f"{HOST}\\{APP_PATHS}\\{one.image}" for one in WELL_KNOWN], NONCOMPLIANT),
+        (as_notes, [f"{USER}\\{STARTED}", whole(STARTED_LATELY)], UNKNOWN),
+    ],
+)
+def test_each_program_is_named(
+    windows: Windows, plan: dict[str, Any], made: Callable[[WellKnown], Values], keys: list[str], state: str
+) -> None:
+    windows.imports(value for one in WELL_KNOWN for value in made(one))
+    found = rules(plan, windows.answers())
+    windows.imports([], without=keys)
+    for one in WELL_KNOWN:
+        known = plan["controls"]["apps"]["services"][one.service].get("windows_packages", {}).get("appx")
+        assert found[one.service]["state"] == (UNKNOWN if made is as_apps and not known else state), one.service
+        assert found[one.service]["findings"] and (found[one.service]["reason"] or state == NONCOMPLIANT)
+
+
+def test_each_program_that_runs_is_named(windows: Windows, plan: dict[str, Any]) -> None:
+    windows.start(one.image for one in WELL_KNOWN)
+    found = rules(plan, windows.answers())
+    for one in WELL_KNOWN:
+        assert found[one.service]["state"] == NONCOMPLIANT
+        assert [finding["id"].casefold() for finding in found[one.service]["findings"]] == [one.image.casefold()]
+
+
+def test_a_policy_of_applocker_is_read(windows: Windows) -> None:
+    """Wine's tasklist knows no services, so whether the one that applies the rules runs is not known there."""
+    key = APPLOCKER.partition("\\")[2] + "\\Exe"
+    xml = (
+        '<FilePathRule Id="1" Name="a &quot;b&quot;" Action="Deny"><FilePathCondition Path="*\\x.exe"/></FilePathRule>'
+    )
+    entries: list[Entry] = [number(key, "EnforcementMode", 1), text(f"{key}\\1", "Value", xml)]
+    [before] = applocker.compare("enforce", entries, "enforce", windows.answers())
+    windows.imports(
+        [
+            (whole(APPLIER_KEY), "Start", 2),
+            (f"{HOST}\\{key}", "EnforcementMode", 1),
+            (f"{HOST}\\{key}\\1", "Value", xml),
+        ]
+    )
+    [after] = applocker.compare("enforce", entries, "enforce", windows.answers())
+    assert (before.state, before.findings[0].detail) == (NONCOMPLIANT, applocker.NOTHING)
+    assert (after.state, after.reason) == (UNKNOWN, applocker.NOT_KNOWN)

@@ -1,0 +1,206 @@
+"""Whether a policy of AppLocker has arrived on a Windows host, in which mode, and whether Windows applies it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controller.windows import applocker, observing
+from proscribe.controller.windows.applocker import NOT_KNOWN, RULE
+from proscribe.controller.windows.command import APPLIER_KEY, APPLOCKER
+from proscribe.host.controls.group_policy.applocker import entries
+from proscribe.host.controls.group_policy.registry_pol import Entry, number, said_by, text
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Verdict
+from proscribe.model.plan import sealed
+from proscribe.wire.replies import results
+from windows_answers import NOTHING, WECHAT, Registered, Values, answered, plan
+
+KEY = APPLOCKER.partition("\\")[2]
+IDS = [f"00000000-0000-4000-8000-00000000000{digit}" for digit in range(4)]
+
+
+def rule(id_: str, path: str, name: str = "Proscribe: wechat") -> str:
+    head = f'<FilePathRule Id="{id_}" Name="{name}" Description="" UserOrGroupSid="S-1-1-0" Action="Deny">'
+    return f'{head}<Conditions><FilePathCondition Path="{path}"/></Conditions></FilePathRule>'
+
+
+def policy(mode: int = 1) -> list[Entry]:
+    """Two collections, of two rules and of one."""
+    return [
+        number(f"{KEY}\\Exe", "EnforcementMode", mode),
+        text(f"{KEY}\\Exe\\{IDS[0]}", "Value", rule(IDS[0], "*")),
+        text(f"{KEY}\\Exe\\{IDS[1]}", "Value", rule(IDS[1], "*\\WeChat.exe")),
+        number(f"{KEY}\\Appx", "EnforcementMode", mode),
+        text(f"{KEY}\\Appx\\{IDS[2]}", "Value", rule(IDS[2], "*")),
+    ]
+
+
+def arrived(entries: Iterable[Entry], start: str = "0x2") -> Registered:
+    """What a policy leaves in the registry, and how the service starts."""
+    found: Registered = {APPLIER_KEY: [("Start", "REG_DWORD", start)]}
+    for entry in entries:
+        said = said_by(entry)
+        type_, data = ("REG_DWORD", hex(said)) if isinstance(said, int) else ("REG_SZ", str(said))
+        found.setdefault(f"HKLM\\{entry.key}", []).append((entry.value, type_, data))
+    return found
+
+
+RUNS = {"applier": [("svchost.exe", 1234)]}
+
+
+def verdicts(
+    values: Values = NOTHING, desired_mode: str = "enforce", desired: Iterable[Entry] = (), **named: Any
+) -> list[Verdict]:
+    return applocker.compare(desired_mode, list(desired), "enforce", answered(values, **{**RUNS, **named}))
+
+
+def details(verdict: Verdict) -> dict[str, str]:
+    return {finding.id: finding.detail for finding in verdict.findings}
+
+
+def test_a_policy_that_has_arrived_as_desired_is_compliant() -> None:
+    [verdict] = verdicts(arrived(policy()), desired=policy())
+    assert (verdict.rule, verdict.state, verdict.findings) == (RULE, COMPLIANT, ())
+
+
+def changed(*without: int, mode: int | None = 1, path: str = "") -> list[Entry]:
+    """The policy without some of its entries, or with another mode of programs, or another path."""
+    entries = [one for index, one in enumerate(policy()) if index not in without]
+    if mode is None:
+        return entries[1:]
+    entries[0] = number(f"{KEY}\\Exe", "EnforcementMode", mode)
+    return [*entries, text(f"{KEY}\\Exe\\{IDS[1]}", "Value", rule(IDS[1], path))] if path else entries
+
+
+@pytest.mark.parametrize(
+    ("values", "named", "expected"),
+    [
+        (NOTHING, {}, {"AppLocker Exe": "no rule has arrived", "AppLocker Appx": "no rule has arrived"}),
+        (arrived(changed(3, 4)), {}, {"AppLocker Appx": "no rule has arrived"}),
+        (arrived(changed(4)), {}, {"AppLocker Appx": "no rule has arrived"}),
+        (arrived(changed(mode=0)), {}, {"AppLocker Exe": "it only logs (AuditOnly), 2 rules"}),
+        (arrived(changed(mode=7)), {}, {"AppLocker Exe": "its mode is none that is documented, 2 rules"}),
+        (
+            arrived(changed(2)),
+            {},
+            {"AppLocker Exe": "it denies (Enabled), 1 rule; 1 of the plan's 2 are not there"},
+        ),
+        (
+            arrived(changed(2, path="*\\Other.exe")),
+            {},
+            {"AppLocker Exe": "it denies (Enabled), 2 rules; 1 of the plan's say something else"},
+        ),
+        (arrived(policy(), "0x3"), {}, {"AppIDSvc": "it does not start with Windows"}),
+        (arrived(policy()), {"applier": []}, {"AppIDSvc": "it does not run, so no rule is in effect"}),
+    ],
+)
+def test_what_differs_is_named(values: Values, named: dict[str, Any], expected: dict[str, str]) -> None:
+    [verdict] = verdicts(values, desired=policy(), **named)
+    found = details(verdict)
+    assert verdict.state == NONCOMPLIANT and {key: found[key] for key in expected} == expected
+    assert found.keys() - expected.keys() <= {"AppIDSvc"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        arrived(changed(mode=None)),  # rules of a collection whose mode is not configured are enforced
+        arrived([*policy(), text(f"{KEY}\\Exe\\{IDS[3]}", "Value", rule(IDS[3], "*\\own.exe"))]),
+        arrived([*policy(), text(f"{KEY}\\Script\\{IDS[3]}", "Value", rule(IDS[3], "*"))]),
+        arrived([number(one.key.upper(), one.value, 1) if one.value != "Value" else one for one in policy()]),
+        {key.replace(IDS[1], f"{{{IDS[1].upper()}}}"): said for key, said in arrived(policy()).items()},
+        {
+            key: [(name, type_, data.replace("Proscribe: wechat", "Own name")) for name, type_, data in said]
+            for key, said in arrived(policy()).items()
+        },
+    ],
+)
+def test_the_organisations_own_rules_and_names_are_no_difference(values: Values) -> None:
+    assert [one.state for one in verdicts(values, desired=policy())] == [COMPLIANT]
+
+
+@pytest.mark.parametrize(
+    ("values", "named", "why"),
+    [
+        (arrived(policy()), {"refused": [APPLOCKER]}, f"{APPLOCKER} cannot be read"),
+        (arrived(policy()), {"refused": [APPLIER_KEY]}, f"{APPLIER_KEY} cannot be read"),
+        (arrived(policy()), {"applier": [("System", 4), ("svchost.exe", 5)]}, NOT_KNOWN),
+    ],
+)
+def test_what_cannot_be_read_is_unknown(values: Values, named: dict[str, Any], why: str) -> None:
+    [verdict] = verdicts(values, desired=policy(), **named)
+    assert verdict.state == UNKNOWN and why in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("desired_mode", "desired", "there", "expected"),
+    [
+        ("audit", policy(0), [], {"Exe": "no rule has arrived", "Appx": "no rule has arrived"}),
+        (
+            *("audit", policy(0), policy(0)),
+            {"Exe": "it only logs (AuditOnly), 2 rules", "Appx": "it only logs (AuditOnly), 1 rule"},
+        ),
+        ("off", [], policy(), {"exe": "it denies (Enabled), 2 rules", "appx": "it denies (Enabled), 1 rule"}),
+    ],
+)
+def test_where_no_denial_is_asked_for_the_mode_is_reported_and_counts_for_nothing(
+    desired_mode: str, desired: list[Entry], there: list[Entry], expected: dict[str, str]
+) -> None:
+    [verdict] = verdicts(arrived(there), desired_mode, desired)
+    found = {name.removeprefix("AppLocker "): detail for name, detail in details(verdict).items()}
+    assert (verdict.state, found) == (NOT_APPLICABLE, expected)
+    assert verdict.reason == "report only: the plan does not ask AppLocker to deny"
+
+
+def test_where_nobody_asks_and_nothing_is_there_nothing_is_said() -> None:
+    assert verdicts(NOTHING, "off") == verdicts(NOTHING, "") == []
+    [verdict] = verdicts(arrived(policy()), "off", refused=[APPLOCKER])
+    assert (verdict.state, "cannot be read" in verdict.reason) == (NOT_APPLICABLE, True)
+
+
+def made_plan(mode: str, **entry: Any) -> dict[str, Any]:
+    """A plan that asks this of AppLocker."""
+    services = {"wechat": {**WECHAT, **entry}}
+    compiled = plan(services)
+    section = compiled["controls"]["apps"]
+    section["settings"] = {**section["settings"], "applocker": mode}
+    return sealed({key: value for key, value in compiled.items() if key != "digest"})
+
+
+def recorded(compiled: dict[str, Any], values: Values) -> dict[str, Any]:
+    """The rule in a host's record, once it has passed the reader of answers; {} where the record does not list it."""
+    said = answered(values, code_page=["65001"], **RUNS)
+    made = observing.observe(compiled, said, ["apps"], time.monotonic())  # type: ignore[arg-type]
+    record = results.observation(observing.answered(made, "never"))["record"]
+    assert record["controls"]["apps"]["evaluated"] == 2
+    return next((dict(one) for one in record["rules"] if one["rule"] == RULE), {})
+
+
+def test_the_record_says_whether_the_plans_own_policy_has_arrived() -> None:
+    compiled = made_plan("enforce")
+    there = arrived(entries(compiled["controls"]["apps"]))
+    assert recorded(compiled, there) == {}  # compliant, and only counted
+    missing = recorded(compiled, arrived([]))
+    assert missing["state"] == NONCOMPLIANT
+    assert [finding["id"] for finding in missing["findings"]] == ["AppLocker Exe", "AppLocker Appx"]
+    logged = recorded(made_plan("audit"), there)
+    assert (logged["state"], logged["findings"][0]["detail"]) == (NOT_APPLICABLE, "it denies (Enabled), 2 rules")
+    assert recorded(made_plan("enforce", windows_processes=["a%b.exe"]), there)["state"] == UNKNOWN
+
+
+_TEXT = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=("Cs",)), max_size=80)
+
+
+@given(_TEXT, _TEXT, st.sampled_from(["0x0", "0x1", "no number", ""]))
+def test_no_rule_of_a_host_does_anything_but_be_compared(name: str, said: str, mode: str) -> None:
+    clean = name.replace("\\", "").strip() or "x"
+    values = {
+        f"{APPLOCKER}\\{clean}": [("EnforcementMode", "REG_DWORD", mode)],
+        f"{APPLOCKER}\\{clean}\\{IDS[0]}": [("Value", "REG_SZ", said)],
+    }
+    for verdict in verdicts({**arrived(policy()), **values}, "off"):
+        assert all(text.isprintable() for finding in verdict.findings for text in finding)
