@@ -60,6 +60,7 @@ plugins/module_utils/proscribe/host/programs/pulling/commits.py pep8:E101 # a te
 plugins/module_utils/proscribe/host/programs/pulling/commits.py pep8:W191 # a text that git reads
 """
 GALAXY = "namespace: proscribe\nname: ban\nversion: 0.1.0\nreadme: README.md\nauthors: [x]\n"
+REPOSITORY = "https://git.example.org/it-security/proscribe"  # as it has it that was cloned from there
 CORES = ("2.19", "2.20", "2.21")
 # ansible-test fetches this script from a server of its makers where an environment has no pip. Python has one itself.
 PIP = """\
@@ -76,10 +77,10 @@ def run(argv: Sequence[str | Path], cwd: Path, **environment: str) -> int:
     return subprocess.run(argv, cwd=cwd, env={**os.environ, **environment}, stdin=subprocess.DEVNULL).returncode
 
 
-def built(directory: Path) -> Path:
+def built(directory: Path, *options: str) -> Path:
     """The file of the collection."""
     command = PROJECT / "module_utils/proscribe_command.py"
-    argv = [sys.executable, str(command), "collection", "--output", str(directory)]
+    argv = [sys.executable, str(command), "collection", "--output", str(directory), *options]
     subprocess.run(argv, check=True)
     (path,) = directory.glob("*.tar.gz")
     return path
@@ -138,8 +139,9 @@ def changelog(directory: Path) -> int:
 
 
 def importer(directory: Path) -> int:
-    """galaxy-importer, which decides whether Galaxy takes the file."""
-    return run([sys.executable, "-m", "galaxy_importer.main", str(built(directory))], directory)
+    """galaxy-importer, which decides whether Galaxy takes the file: that of a checkout from a server."""
+    file = built(directory, "--repository", REPOSITORY)
+    return run([sys.executable, "-m", "galaxy_importer.main", str(file)], directory)
 
 
 def tool(name: str) -> str:

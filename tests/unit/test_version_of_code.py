@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ansible.utils.version import SemanticVersion
 from proscribe.controller import version as versions
+from proscribe.controller.git import git as git_of_code
 from proscribe.controller.version import Commit, version, version_of
 from proscribe.wire import installation
 
@@ -20,20 +21,19 @@ DEV = "0.2.0-dev.20261130120000+gabcdef01"
 
 
 @pytest.mark.parametrize(
-    ("declared", "tag", "after", "changed", "expected"),
+    ("declared", "tag", "released", "changed", "expected"),
     [
-        ("0.2.0", "v0.2.0", 0, False, "0.2.0"),
-        ("0.2.0", "v0.2.0", 0, True, "0.2.0+gabcdef01.changed"),
-        ("0.2.0", "v0.1.0", 7, False, DEV),
-        ("0.2.0", "v0.1.0", 7, True, f"{DEV}.changed"),
-        ("0.2.0", "", 0, False, DEV),  # no tag yet, or a clone without tags
-        ("0.2.0", "v0.2.0", 3, False, DEV.replace("0.2.0", "0.2.1")),  # nobody has said what comes next
-        ("0.2.0-rc.1", "v0.2.0-rc.1", 3, False, DEV),
-        ("0.2.0", "v0.2.0-rc.1", 0, False, "0.2.0-rc.1"),
+        ("0.2.0", "v0.2.0", True, False, "0.2.0"),
+        ("0.2.0", "v0.2.0", True, True, "0.2.0+gabcdef01.changed"),
+        ("0.2.0", "", False, False, DEV),  # no tag yet, or a clone without tags
+        ("0.2.0", "", False, True, f"{DEV}.changed"),
+        ("0.2.0", "", True, False, DEV.replace("0.2.0", "0.2.1")),  # nobody has said what comes next
+        ("0.2.0-rc.1", "", True, False, DEV),
+        ("0.2.0", "v0.2.0-rc.1", False, False, "0.2.0-rc.1"),
     ],
 )
-def test_the_version_of_a_commit(declared: str, tag: str, after: int, changed: bool, expected: str) -> None:
-    assert version_of(declared, Commit("abcdef01", NOON, tag, after, changed)) == expected
+def test_the_version_of_a_commit(declared: str, tag: str, released: bool, changed: bool, expected: str) -> None:
+    assert version_of(declared, Commit("abcdef01", NOON, tag, released, changed)) == expected
 
 
 def test_versions_rise_with_time_as_ansible_galaxy_orders_them() -> None:
@@ -41,10 +41,10 @@ def test_versions_rise_with_time_as_ansible_galaxy_orders_them() -> None:
     order = [
         "0.1.0",
         f"{'0.2.0'}-dev",  # an archive without git, of no known commit
-        version_of("0.2.0", Commit("ffffffff", NOON, "v0.1.0", 1, False)),
-        version_of("0.2.0", Commit("00000000", later, "v0.1.0", 2, False)),
-        version_of("0.2.0", Commit("00000000", later, "v0.2.0", 0, False)),
-        version_of("0.2.0", Commit("00000000", later, "v0.2.0", 1, False)),
+        version_of("0.2.0", Commit("ffffffff", NOON, "", False, False)),
+        version_of("0.2.0", Commit("00000000", later, "", False, False)),
+        version_of("0.2.0", Commit("00000000", later, "v0.2.0", True, False)),
+        version_of("0.2.0", Commit("00000000", later, "", True, False)),
         "0.2.1",
     ]
     parsed = [SemanticVersion(one) for one in order]
@@ -87,6 +87,34 @@ def test_a_checkout_from_commit_to_release(checkout: Path) -> None:
     assert version(checkout) == between, "a tag of something else"
     git(checkout, "tag", "--annotate", "v0.2.0", "--message", "0.2.0")
     assert version(checkout) == "0.2.0"
+    git(checkout, "tag", "v0.2.0-rc.1")
+    assert version(checkout) == "0.2.0", "of several tags the one that pyproject.toml names"
+    git(checkout, "commit", "--quiet", "--allow-empty", "--message", "two")
+    assert version(checkout).startswith("0.2.1-dev.20261130120000+g")
+
+
+def test_a_shallow_clone_says_the_same(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A pipeline's: one commit, with its tags where there are some."""
+    clones = tmp_path_factory.mktemp("clones")
+    for name, tag in (("between", False), ("tagged", True)):
+        if tag:
+            git(checkout, "tag", "--annotate", "v0.2.0", "--message", "0.2.0")
+        git(clones, "clone", "--quiet", "--depth=1", f"file://{checkout}", name)
+        assert version(clones / name) == version(checkout)
+
+
+def test_a_branch_without_a_commit_has_no_version_of_another_one(checkout: Path) -> None:
+    git(checkout, "tag", "v0.2.0")
+    git(checkout, "checkout", "--quiet", "--orphan", "empty")
+    assert version(checkout) == "0.2.0-dev"
+
+
+def test_git_is_asked_two_questions_and_reads_no_history(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every run asks them."""
+    asked = []
+    monkeypatch.setattr(versions, "git", lambda *words, **more: asked.append(words[1]) or git_of_code(*words, **more))
+    version(checkout)
+    assert asked == ["log", "status"]
 
 
 def test_what_git_cannot_be_asked_of_is_no_release(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

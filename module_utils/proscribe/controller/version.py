@@ -23,9 +23,12 @@ PATIENCE = 20  # seconds for one call of git
 LARGEST = 1 << 20  # bytes of a file that says a version
 DECLARED = re.compile(r'^version = "(?P<version>[^"\n]{1,100})"$', re.MULTILINE)
 HEADING = re.compile(r"^## \[(?P<version>[^]\n]{1,100})\] - (?P<date>[^\n]{1,100})$", re.MULTILINE)
-DESCRIBED = re.compile(r"(?:(?P<tag>v\d[\w.+-]{0,98})-(?P<after>\d+)-g)?(?P<commit>[0-9a-f]{8,64})")
+LOGGED = re.compile(r"(?P<names>[^|\n]*)\|(?P<commit>[0-9a-f]{8,64})\|(?P<time>\d{1,18})")
+TAG = re.compile(r"tag: (?P<tag>v\d[\w.+-]{0,98})")
 RELEASE = re.compile(r"(?P<front>\d{1,9}\.\d{1,9}\.)(?P<patch>\d{1,9})(?P<pre>-[\w.]+)?")
-NEAREST = ("--tags", "--long", "--always", "--abbrev=8", "--match=v[0-9]*")
+# These commits and no others: to look for the nearest tag, git would read the whole history.
+NAMED = ("--no-walk=unsorted", "--ignore-missing", "--decorate-refs=HEAD", "--decorate-refs=refs/tags/v[0-9]*")
+ANSWER = ("--no-show-signature", "--abbrev=8", "--format=%D|%h|%ct")
 # A fleet's own inventory is no part of the code, wherever it is in the checkout.
 CODE = (".", ":(exclude)inventory")
 
@@ -35,18 +38,18 @@ class Commit(NamedTuple):
 
     name: str  # eight digits or more
     time: datetime.datetime
-    tag: str  # the nearest one that names a release, "" for none
-    after: int  # how many commits ago that was
+    tag: str  # its own that names a release, "" for none
+    released: bool  # whether the version of pyproject.toml has a tag, of this commit or of another
     changed: bool  # whether files of the code differ from it
 
 
 def version_of(declared: str, commit: Commit) -> str:
     """The version of a commit. `declared` is that of pyproject.toml."""
     name = f"g{commit.name}{'.changed' if commit.changed else ''}"
-    released = commit.tag.removeprefix("v")
-    if commit.tag and not commit.after:
-        return f"{released}+{name}" if commit.changed else released
-    coming = _next(declared) if released == declared else declared
+    if commit.tag:
+        release = commit.tag.removeprefix("v")
+        return f"{release}+{name}" if commit.changed else release
+    coming = _next(declared) if commit.released else declared
     return f"{coming}-dev.{commit.time:%Y%m%d%H%M%S}+{name}"
 
 
@@ -64,7 +67,7 @@ def version(root: Path) -> str:
     """
     declared = declared_in(root)
     if (root / ".git").exists():
-        commit = commit_of(root)
+        commit = commit_of(root, declared)
         return version_of(declared, commit) if commit else f"{declared}-dev"
     released = dict(HEADING.findall(_text(root / "CHANGELOG.md"))).get(declared, UNKNOWN)
     return declared if re.fullmatch(r"\d{4}-\d\d-\d\d", released) else f"{declared}-dev"
@@ -76,24 +79,26 @@ def declared_in(root: Path) -> str:
     return found["version"] if found else UNKNOWN
 
 
-def commit_of(root: Path) -> Commit | None:
-    """What git says of a checkout; None where it cannot be asked."""
+def commit_of(root: Path, declared: str) -> Commit | None:
+    """What git says of a checkout; None where it cannot be asked. `declared` is the version of pyproject.toml."""
+    tag = f"v{declared}"
     try:
-        found = DESCRIBED.fullmatch(_said(root, "describe", *NEAREST))
-        time = int(_said(root, "show", "--no-show-signature", "--no-patch", "--format=%ct", "HEAD"))
+        head, *others = map(LOGGED.fullmatch, _said(root, "log", *NAMED, *ANSWER, "HEAD", f"refs/tags/{tag}"))
         changed = _said(root, "status", "--porcelain", "--untracked-files=no", "--", *CODE)
-        moment = datetime.datetime.fromtimestamp(time, datetime.timezone.utc)
+        if head is None or "HEAD" not in head["names"].split(", "):  # of a branch that has no commit yet
+            return None
+        moment = datetime.datetime.fromtimestamp(int(head["time"]), datetime.timezone.utc)
     except (OSError, subprocess.SubprocessError, ValueError, OverflowError):
         return None
-    if found is None:
-        return None
-    return Commit(found["commit"], moment, found["tag"] or "", int(found["after"] or 0), bool(changed))
+    tags = [found["tag"] for name in head["names"].split(", ") if (found := TAG.fullmatch(name))]
+    own_tag = tag if tag in tags else next(iter(tags), "")
+    return Commit(head["commit"], moment, own_tag, tag in tags or bool(others), bool(changed))
 
 
-def _said(root: Path, *words: str) -> str:
+def _said(root: Path, *words: str) -> list[str]:
     done = git(root, *words, patience=PATIENCE)
     done.check_returncode()
-    return done.stdout.decode().strip()
+    return done.stdout.decode().splitlines()
 
 
 def _text(path: Path) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 
 from ....wire import installation
 from ...version import commit_of, version
 from .. import Refused
+from . import sources
 from .building import build, file_name, packed
 from .full_names import Names
 from .layout import source_files
@@ -23,6 +25,10 @@ from .placing import place, target_of
 from .written import collection_files
 
 NAMESPACE, NAME = "proscribe", "ban"
+NO_REPOSITORY = (
+    "note: the collection does not name its repository, without which Galaxy takes none: this checkout was not cloned "
+    "from a server, and --repository URL was not given"
+)
 
 EPILOG = """\
   ./proscribe collection
@@ -48,7 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--namespace", default=NAMESPACE, help=f"of the collection (default: {NAMESPACE})")
     parser.add_argument("--name", default=NAME, help=f"of the collection (default: {NAME})")
     parser.add_argument(
-        "--repository", default="", metavar="URL", help="of the sources (default: as in pyproject.toml)"
+        "--repository",
+        default="",
+        metavar="URL",
+        help="of the sources (default: as in pyproject.toml, else what this checkout was cloned from)",
     )
 
 
@@ -65,6 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     names = Names.of(source, arguments.namespace, arguments.name)
     release = _release(installation.ROOT, names, arguments.repository)
     target = target_of(Path(arguments.directory), names) if arguments.directory else None
+    if not release.repository:
+        print(NO_REPOSITORY, file=sys.stderr)
     files = collection_files(source, names, release)
     if target is None:
         output.mkdir(parents=True, exist_ok=True)
@@ -86,8 +97,9 @@ def archive() -> tuple[str, bytes]:
 def _release(root: Path, names: Names, repository: str) -> Release:
     """What the metadata say, by pyproject.toml, the tag and the commit. Raises Refused."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared, commit = str(project["version"]), commit_of(root)
-    if commit and commit.tag and not commit.after and commit.tag != f"v{declared}":
+    declared = str(project["version"])
+    commit = commit_of(root, declared)
+    if commit and commit.tag and commit.tag != f"v{declared}":
         expected = f"{commit.tag.removeprefix('v')} as the tag of this commit says"
         raise Refused(f"pyproject.toml: version: found {declared!r}, expected {expected}")
     return Release(
@@ -98,5 +110,5 @@ def _release(root: Path, names: Names, repository: str) -> Release:
         description=project["description"],
         license=project["license"],
         requires_ansible=requires_ansible(project["dependencies"]),
-        repository=repository or project["urls"]["repository"],
+        repository=repository or project.get("urls", {}).get("repository") or sources.of_checkout(root),
     )

@@ -50,7 +50,7 @@ class Release(NamedTuple):
     description: str
     license: str
     requires_ansible: str
-    repository: str
+    repository: str  # "" where nobody knows it
 
 
 def requires_ansible(dependencies: Sequence[str]) -> str:
@@ -77,8 +77,9 @@ def galaxy(release: Release) -> str:
         "license": [release.license],
         "tags": TAGS,
         "dependencies": {},
-        "repository": release.repository,
     }
+    if release.repository:
+        said["repository"] = release.repository
     return _dumped(said)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import secrets
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -43,6 +44,8 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> Com
     Raises PolicyErrors with every mistake of every host; then nothing was written.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
+    asking = threading.Thread(target=own, daemon=True)  # git answers while the plans are compiled
+    asking.start()
     mistakes = Mistakes()
     known = store_of(question)
     loading, cache = Catalogues(known), PlanCache(known)
@@ -61,6 +64,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> Com
         folders = folders_of_waivers(question, compiled.restrictions)
         gone = waiver_log.require_found(store, question, compiled.restrictions, compiled.waivers, folders, id_, now)
     said = [*compiled.warnings, *gone, *exempted, *warnings.of_policy(question, compiled, now, agreed.catalog_max_age)]
+    asking.join()
     run = _run(question, compiled, agreed, store, id_, spelled(now), said)
     return {**run, "points": points} if points else run
 

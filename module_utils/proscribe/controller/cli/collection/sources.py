@@ -1,0 +1,39 @@
+"""Where the sources of a collection are, which Galaxy shows and takes no collection without."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from ...git import git
+
+PATIENCE = 20  # seconds for git
+# What git clones from, over HTTPS and SSH. Whoever cloned may have a name and a password in it, and SSH a port.
+_SERVER = r"(?P<server>[a-zA-Z0-9][\w-]*(?:\.[\w-]+)+)"
+_PATH = r"/*(?P<path>[\w.~-][\w.~/-]{0,250}?)(?:\.git)?/*"
+REMOTES = (
+    re.compile(rf"https://(?:[^/@\s]*@)?{_SERVER}(?P<port>:\d{{1,5}})?/{_PATH}", re.ASCII),
+    re.compile(rf"ssh://(?:[^/@\s]*@)?{_SERVER}(?::\d{{1,5}})?/{_PATH}", re.ASCII),
+    re.compile(rf"(?:[\w.-]+@)?{_SERVER}:{_PATH}", re.ASCII),
+)
+
+
+def of_checkout(root: Path) -> str:
+    """The https address of the repository that a checkout was cloned from; "" where that is on no server."""
+    if not (root / ".git").exists():
+        return ""
+    try:
+        done = git(root, "config", "--get", "remote.origin.url", patience=PATIENCE)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return address_of(done.stdout.decode(errors="replace").strip())
+
+
+def address_of(remote: str) -> str:
+    """The https address of what git clones from, without a name, a password or `.git`; "" for what has none."""
+    for pattern in REMOTES:
+        if found := pattern.fullmatch(remote):
+            parts = found.groupdict(default="")
+            return f"https://{parts['server']}{parts.get('port', '')}/{parts['path']}"
+    return ""
