@@ -59,6 +59,7 @@ TOOLS: Mapping[str, Tool] = {
     "openssl": _tool("openssl"),
     "ostree": _tool("ostree"),
     "podman": _tool("podman", "integration", "molecule"),
+    "prometheus": _tool("prometheus"),
     "promtool": _tool("promtool"),
     "rpmbuild": _tool("rpm"),
     "runc": _tool("runc", "integration", "molecule"),

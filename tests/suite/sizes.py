@@ -162,6 +162,11 @@ TABLE = (
     Row("integration/test_events_real.py", CHANGED, _REPORT),
     Row("integration/test_exports_validated.py", CHANGED, _REPORT),
     Row("integration/test_history_postgres.py", CHANGED, ("module_utils/proscribe/controller/report/history*",)),
+    Row(
+        "integration/test_monitoring.py",
+        CHANGED,
+        ("examples/monitoring/*", "module_utils/proscribe/controller/report/exports/prometheus.py"),
+    ),
     Row("integration/test_report_page.py", CHANGED, ("module_utils/proscribe/controller/report/page/*",)),
     Row("integration/test_schemas.py", ALWAYS, ("docs/schema/*", *_REPORT)),
     # hosts: swept, attacked, watched, on a schedule

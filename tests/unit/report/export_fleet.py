@@ -46,7 +46,7 @@ STATE = {
 def exported(directory, names=None, answers=ANSWERS, hosts=tuple(STATE), **changes):
     """The exports of that fleet as texts, by name; the usual ones where none are named."""
     names = usual() if names is None else names
-    run = fleets.run(hosts, waivers=WAIVERS, **changes)
+    run = fleets.run(hosts, **{"waivers": WAIVERS, **changes})
     records = [read(host, answer) for host, answer in answers.items()]
     fleet = reconcile(run["hosts"], records, {"gone": "unreachable: no route to host"})
     report = fleet_report(run, fleet, FINISHED)

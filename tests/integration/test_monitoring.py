@@ -1,0 +1,276 @@
+"""The examples for Prometheus and Grafana, in Prometheus itself: each alert fires, and each query has an answer.
+
+The metrics are those of a made fleet with a host of each kind, at the time of its run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import tomllib
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import missing, require_tool
+from patience import until
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests" / "unit" / "report")]
+
+import fleets  # noqa: E402
+import machine  # noqa: E402
+import watched_hosts  # noqa: E402
+from export_fleet import ANSWERS, FINISHED, STATE, exported  # noqa: E402
+
+pytestmark = pytest.mark.integration
+MONITORING = PROJECT / "examples" / "monitoring"
+RULES = MONITORING / "proscribe.rules.yml"
+DASHBOARD = MONITORING / "grafana-dashboard.json"
+ALERTS = {rule["alert"]: rule for rule in yaml.safe_load(RULES.read_text())["groups"][0]["rules"]}
+PANELS = json.loads(DASHBOARD.read_text())["panels"]
+TIME = int(datetime.fromisoformat(FINISHED).timestamp()) + 60  # the metrics were read a minute after the run
+WORTHLESS = {**fleets.WAIVERS[0], "id": "a-promise", "status": "unsigned"}
+HOSTS = {**ANSWERS, **watched_hosts.HOSTS}
+
+# Each alert by the series that it is about (a value for each hour), when it does not fire yet, when it does, and what
+# it says then.
+FIRING = {
+    "ProscribeBanBroken": ('proscribe_hosts{state="error"}', "0 2", "0h", "1h", "2 hosts are error"),
+    "ProscribeHostsUnknown": ("proscribe_expected_hosts", "7x99", "23h", "24h", "Nothing is known of 7 hosts"),
+    "ProscribeNoReport": (
+        'proscribe_whole_run_finished_timestamp_seconds{inventory="prod"}',
+        "0x99",
+        "48h",
+        "49h",
+        "No run has asked every host of prod for two days",
+    ),
+    "ProscribeNoMetrics": ("another_series", "1x9", "0h", "1h", "Prometheus has no metrics of Proscribe"),
+    "ProscribeWaiverWorthless": (
+        'proscribe_waiver_hosts{status="unsigned",waiver="press"}',
+        "_ 1",
+        "0h",
+        "1h",
+        "The waiver press waives nothing: unsigned",
+    ),
+    "ProscribeWaiverEnds": (
+        'proscribe_waiver_expiry_timestamp_seconds{status="active",waiver="press"}',
+        "2595600x9",  # thirty days and an hour
+        "1h",
+        "2h",
+        "The waiver press ends in 29d 23h 0m 0s",
+    ),
+    "ProscribeHostFrozen": (
+        'proscribe_watch_frozen_until_timestamp_seconds{host="web01"}',
+        "_ 7200 7200",
+        "0h",
+        "1h",
+        "Root of web01 has frozen its watcher for 1h 0m 0s",
+    ),
+    "ProscribeWatchSilent": (
+        'proscribe_watch_last_observation_timestamp_seconds{host="web01"}',
+        "0x200",
+        "168h",
+        "169h",
+        "web01 has not observed itself for a week",
+    ),
+    "ProscribeRequestsWait": (
+        "proscribe_requests_waiting",
+        "3x99",
+        "71h",
+        "72h",
+        "3 requests of users wait for an answer",
+    ),
+}
+
+
+def test_every_alert_is_in_the_table() -> None:
+    assert FIRING.keys() == ALERTS.keys()
+
+
+@pytest.mark.parametrize("alert", FIRING)
+def test_an_alert_fires_and_says_what_to_do(tmp_path: Path, alert: str) -> None:
+    """`promtool test rules`: not an hour earlier where it waits, and with the text that somebody gets."""
+    series, values, before, after, summary = FIRING[alert]
+    labels = dict(re.findall(r'(\w+)="([^"]*)"', series))
+    description = ALERTS[alert]["annotations"]["description"]
+    for name, value in labels.items():
+        description = description.replace(f"{{{{ $labels.{name} }}}}", value)
+    texts = {"summary": summary, "description": description}
+    fired = {"exp_labels": {**ALERTS[alert]["labels"], **labels}, "exp_annotations": texts}
+    cases = [
+        {"alertname": alert, "eval_time": before, "exp_alerts": []},
+        {"alertname": alert, "eval_time": after, "exp_alerts": [fired]},
+    ]
+    given = [
+        {"series": name, "values": text} for name, text in {"proscribe_coverage_hosts": "0x99", series: values}.items()
+    ]
+    test = {"interval": "1h", "input_series": given, "alert_rule_test": cases}
+    file = tmp_path / "test.yml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1h", "tests": [test]}))
+    done = subprocess.run([require_tool("promtool"), "test", "rules", str(file)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+class Prometheus:
+    """A server with the metrics of a fleet."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def ready(self) -> bool:
+        """Whether it answers."""
+        try:
+            return bool(urllib.request.urlopen(f"{self.address}/-/ready").status == 200)
+        except OSError:
+            return False
+
+    def answer(self, query: str) -> list[tuple[Mapping[str, str], float]]:
+        """The series of a query, at the time of the run: their labels and values."""
+        words = urllib.parse.urlencode({"query": query, "time": TIME})
+        with urllib.request.urlopen(f"{self.address}/api/v1/query?{words}") as response:
+            data: dict[str, Any] = json.load(response)["data"]
+        return [(one["metric"], float(one["value"][1])) for one in data["result"]]
+
+    def one(self, query: str) -> float:
+        """The one number of a query."""
+        ((_, value),) = self.answer(query)
+        return value
+
+
+def dated(metrics: str) -> str:
+    """metrics.prom in OpenMetrics, which has a time for each value, and names a counter without `_total`."""
+    lines = [line if line.startswith("#") else f"{line} {TIME}" for line in metrics.splitlines()]
+    named = [re.sub(r"^(# (?:HELP|TYPE) \w+)_total ", r"\1 ", line) for line in lines]
+    return "\n".join([*named, "# EOF", ""])
+
+
+def served(place: Path, metrics: str) -> Iterator[Prometheus]:
+    (place / "metrics").write_text(dated(metrics))
+    (place / "prometheus.yml").write_text("{}\n")
+    fill = [require_tool("promtool"), "tsdb", "create-blocks-from", "openmetrics", "metrics", "data"]
+    subprocess.run(fill, cwd=place, check=True, capture_output=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    start = [require_tool("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
+    kept = ["--storage.tsdb.retention.time=100y", f"--web.listen-address={address}"]
+    with (place / "log").open("w") as log, subprocess.Popen([*start, *kept], cwd=place, stderr=log) as process:
+        try:
+            server = Prometheus(f"http://{address}")
+            until(lambda: server.ready() or process.poll() is not None, on_timeout=(place / "log").read_text)
+            yield server
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="module")
+def metrics(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Of a fleet with a host of each kind."""
+    waivers = [*fleets.WAIVERS, WORTHLESS]
+    hosts = tuple({**dict.fromkeys(STATE), **HOSTS})
+    return exported(tmp_path_factory.mktemp("each"), ["prometheus"], HOSTS, hosts, waivers=waivers)["prometheus"]
+
+
+@pytest.fixture(scope="module")
+def each(metrics: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    yield from served(tmp_path_factory.mktemp("server"), metrics)
+
+
+@pytest.fixture(scope="module")
+def well(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """Of a fleet in which all is well."""
+    place = tmp_path_factory.mktemp("well")
+    answers = {name: watched_hosts.watched() for name in ("web01", "web02")}
+    text = exported(place, ["prometheus"], answers, tuple(answers), waivers=fleets.WAIVERS)["prometheus"]
+    yield from served(place, text)
+
+
+def firing(server: Prometheus) -> set[str]:
+    return {name for name, rule in ALERTS.items() if server.answer(rule["expr"])}
+
+
+def test_the_alerts_of_a_fleet_that_has_everything(each: Prometheus) -> None:
+    assert ALERTS.keys() - firing(each) == {"ProscribeNoReport", "ProscribeNoMetrics", "ProscribeWaiverEnds"}
+
+
+def test_nobody_is_woken_where_all_is_well(well: Prometheus) -> None:
+    assert firing(well) == set()
+
+
+QUERIES = {f"{panel['title']} {target['refId']}": (panel, target) for panel in PANELS for target in panel["targets"]}
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_each_query_of_the_dashboard_has_an_answer(each: Prometheus, query: str) -> None:
+    panel, target = QUERIES[query]
+    found = each.answer(target["expr"])
+    assert found, target["expr"]
+    legend = re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])
+    assert all(name in labels for labels, _ in found for name in legend)
+    if panel["type"] == "stat":
+        assert len(found) == 1, "a stat is one number"
+
+
+@pytest.mark.parametrize(
+    ("title", "metric"),
+    [
+        ("Hosts", "proscribe_expected_hosts"),
+        ("Known", "proscribe_coverage_ratio"),
+        ("Compliant", "proscribe_compliance_strict_ratio"),
+        ("Compliant with waivers", "proscribe_compliance_with_waivers_ratio"),
+        ("Requests that wait", "proscribe_requests_waiting"),
+    ],
+)
+def test_the_dashboard_says_what_the_report_says(each: Prometheus, title: str, metric: str) -> None:
+    (panel,) = [one for one in PANELS if one["title"] == title]
+    assert each.one(panel["targets"][0]["expr"]) == pytest.approx(each.one(metric))
+
+
+def test_nobody_who_waits_is_a_number_too(well: Prometheus) -> None:
+    (panel,) = [one for one in PANELS if one["title"] == "Requests that wait"]
+    assert well.one(panel["targets"][0]["expr"]) == 0
+
+
+READ = """\
+import json, sys
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+register_default_plugins()
+print(JSONEncoder().encode(Dashboard.from_json(json.load(sys.stdin))))
+"""
+
+
+def lost(given: object, read: object) -> list[object]:
+    """What is in one and not in the other."""
+    if isinstance(given, dict) and isinstance(read, dict):
+        return [key for key in given if key not in read] + [
+            part for key in given if key in read for part in lost(given[key], read[key])
+        ]
+    if isinstance(given, list) and isinstance(read, list) and len(given) == len(read):
+        return [part for one, other in zip(given, read, strict=True) for part in lost(one, other)]
+    return [] if given == read else [given]
+
+
+def test_grafanas_own_types_have_everything_that_the_dashboard_says() -> None:
+    """What its SDK does not know is not in what it writes."""
+    needed = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    made = machine.made("Grafana's SDK", machine.CACHE / "grafana", sys.executable, needed["test-monitoring"])
+    if made.missing:
+        missing(f"needs Grafana's SDK: {made.missing}")
+    dashboard = json.loads(DASHBOARD.read_text())
+    for wrong in (None, "titel"):
+        given = {**dashboard, "panels": [*PANELS, {**PANELS[0], **({wrong: "x"} if wrong else {})}]}
+        argv = [made.tool("python"), "-c", READ]
+        done = subprocess.run(argv, input=json.dumps(given), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert lost(given, json.loads(done.stdout)) == ([wrong] if wrong else [])
