@@ -17,7 +17,7 @@ import yaml
 from patience import LONGEST
 from pipelines import GITHUB, GITLAB, document, github
 from test_policy_repository import throw_away
-from vendored import PROJECT, Repository, bin_directory, podman_collection
+from vendored import PROJECT, Repository, bin_directory, collection_of_pypi
 
 __all__ = ["bin_directory", "throw_away"]  # fixtures
 pytestmark = pytest.mark.integration
@@ -41,7 +41,8 @@ def installed(policy: Repository) -> Repository:
     """A repository with its collections: its own as its file says, and Molecule's from this disk."""
     requirements = policy.directory / "requirements.yml"
     named = requirements.read_text()
-    local = named.replace("name: containers.podman", f"{{name: {podman_collection()}, type: dir}}")
+    podman = collection_of_pypi("containers", "podman")
+    local = named.replace("name: containers.podman", f"{{name: {podman}, type: dir}}")
     requirements.write_text(local)
     policy.run("ansible-galaxy", "collection", "install", "-r", "requirements.yml", "-p", "collections")
     requirements.write_text(named)

@@ -27,10 +27,10 @@ from vendored import (
     Repository,
     bin_directory,
     collection,
+    collection_of_pypi,
     collection_repository,
     downloaded,
     image,
-    podman_collection,
 )
 
 __all__ = ["bin_directory", "collection", "collection_repository"]  # fixtures
@@ -50,7 +50,7 @@ def installed(bin_directory: Path, collection_repository: str, tmp_path_factory:
     place = tmp_path_factory.mktemp("policy")
     repository = Repository(place / "policy", bin_directory, place / "home")
     shutil.copytree(EXAMPLE, repository.directory, dirs_exist_ok=True)
-    podman = f"{{name: {podman_collection()}, type: dir}}"
+    podman = f"{{name: {collection_of_pypi('containers', 'podman')}, type: dir}}"
     entries = f"  - {{name: '{collection_repository}', type: git, version: v0.1.0}}\n  - {podman}\n"
     repository.write({"requirements.yml": f"---\ncollections:\n{entries}"})
     repository.run("ansible-galaxy", "collection", "install", "-r", "requirements.yml", "-p", "collections")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from vendored import EXAMPLE, PROJECT, Repository, bin_directory, collection, collection_repository, image
+from vendored import EXAMPLE, PROJECT, Repository, bin_directory, collection, collection_repository, downloaded, image
 
 __all__ = ["bin_directory", "collection", "collection_repository"]  # fixtures
 pytestmark = pytest.mark.integration
@@ -168,11 +168,14 @@ def test_the_execution_environments_are_what_ansible_builder_takes(
         assert "ansible-galaxy collection install" in made
 
 
+# A build has no network either, so the image has what ansible-builder installs.
 BASE = """\
 FROM {image}
-COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt
+COPY wheels /usr/share/wheels
+ENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/usr/share/wheels
 """
+INSTALLED = ("ansible-runner", "bindep", "packaging", "pyyaml")
+FOR_DEBIAN = ("--python-version", "3.13", "--only-binary", ":all:")
 # A base image of Debian's, which has pip and what bindep asks for.
 OF_DEBIAN = """\
 additional_build_files:
@@ -195,7 +198,7 @@ def test_an_execution_environment_is_built_and_audits(team: Repository, tmp_path
     base, tag = "localhost/proscribe-test-base", "localhost/proscribe-test-ee"
     build = tmp_path / "build"
     build.mkdir()
-    shutil.copy("/etc/ssl/certs/ca-certificates.crt", build)
+    downloaded(build / "wheels", "ansible-core>=2.19,<2.22", *FOR_DEBIAN, *INSTALLED)
     try:
         with image("trixie-builder", environment) as name:
             (build / "Containerfile").write_text(BASE.format(image=name))

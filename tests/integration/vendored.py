@@ -43,14 +43,14 @@ def downloaded(place: Path, requirement: str, *options: str) -> None:
         missing(f"needs {requirement} of PyPI")
 
 
-def podman_collection() -> Path:
-    """The collection containers.podman, out of the package `ansible`: Galaxy need not be reachable."""
-    place = machine.CACHE / "containers.podman"
+def collection_of_pypi(namespace: str, name: str) -> Path:
+    """A collection out of the package `ansible`: Galaxy need not be reachable."""
+    place = machine.CACHE / f"{namespace}.{name}"
     if not place.is_dir():
         beside = place.with_name(f"{place.name}.{os.getpid()}")
         downloaded(beside, "ansible>=12,<13", "--no-deps")
         (wheel,) = beside.glob("*.whl")
-        inside = "ansible_collections/containers/podman/"
+        inside = f"ansible_collections/{namespace}/{name}/"
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(beside, [name for name in archive.namelist() if name.startswith(inside)])
         wheel.unlink()
@@ -58,7 +58,7 @@ def podman_collection() -> Path:
             beside.rename(place)
         except OSError:  # another run was faster
             shutil.rmtree(beside)
-    return place / "ansible_collections/containers/podman"
+    return place / "ansible_collections" / namespace / name
 
 
 @contextlib.contextmanager

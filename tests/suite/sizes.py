@@ -196,6 +196,7 @@ TABLE = (
     Row("integration/test_schedule_faults.py", NIGHTLY, _SCHEDULE),
     Row("integration/test_schedule_others.py", CHANGED, _SCHEDULE),
     Row("integration/test_schedule_pull.py", CHANGED, _SCHEDULE),
+    Row("integration/test_schedules.py", CHANGED, ("examples/schedules/*",)),
     Row("integration/test_sid.py", NIGHTLY, ()),
     Row("integration/test_roots.py", CHANGED, ("tests/roots.py", "tests/integration/machines.py")),
     # the documents, the collection, other people's repositories

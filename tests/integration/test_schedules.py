@@ -1,0 +1,115 @@
+"""The examples for other schedulers: what they make on AWX, Semaphore and GitLab, and that Proscribe takes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from automation_apis import Awx, Semaphore, serving, survey_mistake
+from patience import LONGEST
+from proscribe.controller.compile.restrictions import read_in_part
+from vendored import PROJECT, collection_of_pypi, tools
+
+pytestmark = pytest.mark.integration
+EXAMPLES = PROJECT / "examples" / "schedules"
+ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
+
+
+def played(example: str, place: Path, *options: str, **environment: str) -> str:
+    """What a playbook of the examples prints, with the address of no proxy."""
+    done = subprocess.run(
+        [ANSIBLE, EXAMPLES / example, *options],
+        cwd=place,
+        env={**os.environ, "no_proxy": "127.0.0.1", "ANSIBLE_LOCALHOST_WARNING": "false", **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LONGEST,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def refused(variables: dict[str, object]) -> list[str]:
+    """Which of these variables Proscribe does not take as they are."""
+    return [str(one.key) for one in read_in_part(variables, lambda name: name)[1]]
+
+
+@pytest.mark.nightly
+def test_awx_gets_two_templates_with_surveys_and_a_schedule(tmp_path: Path) -> None:
+    """With the modules of awx.awx; the second time they change nothing."""
+    collections = collection_of_pypi("awx", "awx").parents[2]
+    organization = {"id": 1, "name": "Default", "type": "organization"}
+    machine = {"id": 2, "name": "Hosts over SSH", "type": "credential"}
+    made: dict[str, list[dict[str, Any]]] = {"organizations": [organization], "credentials": [machine]}
+    with serving(Awx, made) as address:
+        own = {
+            "CONTROLLER_HOST": address,
+            "CONTROLLER_OAUTH_TOKEN": "a-token",
+            "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        }
+        first = played("awx.yml", tmp_path, **own)
+        again = played("awx.yml", tmp_path, **own)
+    assert re.search(r"ok=9 +changed=9 ", first), first
+    assert re.search(r"ok=9 +changed=0 ", again), again
+    kept = next(one for one in made["credential_types"])
+    assert kept["injectors"] == {"env": {"PROSCRIBE_REPORTS": "{{ directory }}"}}
+    (schedule,) = made["schedules"]
+    templates = {one["id"]: one for one in made["job_templates"]}
+    assert templates[schedule["unified_job_template"]]["playbook"] == "playbooks/drift.yml"
+    assert re.fullmatch(r"DTSTART(;TZID=\w+/\w+)?:\d{8}T\d{6}Z? RRULE:FREQ=DAILY;INTERVAL=1", schedule["rrule"])
+    for template in templates.values():
+        assert (PROJECT / template["playbook"]).is_file()
+        assert refused(json.loads(template["extra_vars"])) == []
+        assert len(template["of"]["credentials"]) == 2
+        for question in template["survey"]["spec"]:
+            for answer in question.get("choices", question["default"]).splitlines():
+                assert refused({question["variable"]: answer}) == [], question
+    assert len(templates) == 2
+
+
+def test_what_awx_would_refuse_is_noticed() -> None:
+    survey: dict[str, Any] = {"name": "x", "description": "", "spec": [{"variable": "x"}]}
+    assert survey_mistake(survey) == "question_name of a question"
+    assert refused({"proscribe_batches": "[2, 10]"}) == ["proscribe_batches"], "a survey's text is no list"
+
+
+def test_semaphore_gets_a_template_and_its_schedule(tmp_path: Path) -> None:
+    made: dict[str, list[dict[str, Any]]] = {
+        "repositories": [{"id": 3, "name": "Other"}, {"id": 4, "name": "Proscribe"}],
+        "inventory": [{"id": 5, "name": "Proscribe"}],
+    }
+    with serving(Semaphore, made) as address:
+        for changed in (3, 0):
+            said = played("semaphore.yml", tmp_path, "-e", f"semaphore={address}", SEMAPHORE_TOKEN="a-token")
+            assert re.search(rf"changed={changed} ", said), said
+    (template,), (schedule,), (environment,) = made["templates"], made["schedules"], made["environment"]
+    assert (template["repository_id"], template["inventory_id"]) == (4, 5)
+    assert template["environment_id"] == environment["id"] and schedule["template_id"] == template["id"]
+    assert (PROJECT / template["playbook"]).is_file()
+    assert refused(json.loads(environment["json"])) == []
+    assert json.loads(environment["env"]).keys() == {"PROSCRIBE_REPORTS"}
+
+
+@pytest.mark.parametrize("more", [{}, {"resource_grup": "x"}])
+def test_gitlab_takes_the_job(tmp_path: Path, more: dict[str, str]) -> None:
+    """By GitLab's own schema, which check-jsonschema has."""
+    checker = tools() / "check-jsonschema"
+    pipeline = yaml.safe_load((EXAMPLES / "gitlab-ci.yml").read_text())
+    (job,) = pipeline.values()
+    job.update(more)
+    file = tmp_path / "gitlab-ci.yml"
+    file.write_text(yaml.safe_dump(pipeline))
+    done = subprocess.run([checker, "--builtin-schema", "vendor.gitlab-ci", file], capture_output=True, text=True)
+    assert (done.returncode == 0) == (not more), done.stdout + done.stderr
+    (command,) = job["script"]
+    variables = dict([command.partition(" -e ")[2].split("=")])
+    assert refused(variables) == [], command
