@@ -140,16 +140,6 @@ def test_promtool_has_nothing_to_say_of_the_metrics(fleet):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_promtool_takes_the_alerts_of_the_documentation(tmp_path):
-    alerts = re.search(r"```yaml\n(# Alerts.*?)```", (PROJECT / "docs" / "exports.md").read_text(), re.DOTALL)
-    assert alerts
-    lines = "".join(f"  {line}\n" for line in alerts[1].splitlines())
-    (tmp_path / "rules.yml").write_text(f"groups:\n- name: proscribe\n  rules:\n{lines}")
-    command = [require_tool("promtool"), "check", "rules", str(tmp_path / "rules.yml")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, "7 rules found" in done.stdout) == (0, True), done.stdout + done.stderr
-
-
 def test_sarif_fits_the_schema(fleet):
     schema = json.loads((SCHEMAS / "sarif-2.1.0-rtm.5.json").read_text())
     log = json.loads((fleet[0] / "report.sarif").read_text(encoding="utf-8"))

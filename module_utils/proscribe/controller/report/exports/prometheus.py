@@ -308,6 +308,6 @@ FORMATS = (
         "Prometheus, by way of node_exporter's textfile collector",
         Export,
         write,
-        checked_by="promtool, which reads the alerts above too; the parser of prometheus-client",
+        checked_by="promtool; the parser of prometheus-client; Prometheus, with the alerts and the dashboard's queries",
     ),
 )
