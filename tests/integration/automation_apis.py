@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 QUESTION = {"question_name": str, "variable": str, "type": str, "required": bool}
+OF_THE_API = ("page_size", "or__id")
 NOT_THERE = {"detail": "Not found."}
 
 
@@ -34,18 +35,16 @@ class Awx(BaseHTTPRequestHandler):
             return self._answer(self._list(self._one(kind, rest[0]).get("of", {}).get(rest[1], [])))
         if rest:
             return self._answer(self._one(kind, rest[0]))
-        asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
-        wanted = {
-            name.partition("__")[0]: value for name, value in asked.items() if name not in ("page_size", "or__id")
-        }
-        found = [one for one in self._of(kind) if all(str(one.get(name)) == wanted[name] for name in wanted)]
+        query = parse_qs(urlsplit(self.path).query)
+        fields = {name.partition("__")[0]: values[0] for name, values in query.items() if name not in OF_THE_API}
+        found = [one for one in self._of(kind) if all(str(one.get(name)) == value for name, value in fields.items())]
         return self._answer(self._list(found))
 
     def do_POST(self) -> None:
         kind, *rest = self._path()
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or "{}")
         if rest and rest[1] == "survey_spec":
-            wrong = survey_mistake(body)
+            wrong = form_mistake(body)
             self._one(kind, rest[0])["survey"] = body
             return self._answer({"error": wrong} if wrong else {}, 400 if wrong else 200)
         if rest:
@@ -90,12 +89,12 @@ class Awx(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-def survey_mistake(survey: dict[str, Any]) -> str:
+def form_mistake(form: dict[str, Any]) -> str:
     """Why AWX refuses a survey; "" for one that it takes."""
     for name, type_ in (("name", str), ("description", str), ("spec", list)):
-        if not isinstance(survey.get(name), type_):
+        if not isinstance(form.get(name), type_):
             return f"{name} of the survey"
-    for question in survey["spec"]:
+    for question in form["spec"]:
         for name, type_ in QUESTION.items():
             if not isinstance(question.get(name), type_):
                 return f"{name} of a question"

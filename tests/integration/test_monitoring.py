@@ -162,8 +162,8 @@ def served(place: Path, metrics: str) -> Iterator[Prometheus]:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     start = [require_tool("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
-    kept = ["--storage.tsdb.retention.time=100y", f"--web.listen-address={address}"]
-    with (place / "log").open("w") as log, subprocess.Popen([*start, *kept], cwd=place, stderr=log) as process:
+    options = ["--storage.tsdb.retention.time=100y", f"--web.listen-address={address}"]
+    with (place / "log").open("w") as log, subprocess.Popen([*start, *options], cwd=place, stderr=log) as process:
         try:
             server = Prometheus(f"http://{address}")
             until(lambda: server.ready() or process.poll() is not None, on_timeout=(place / "log").read_text)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from automation_apis import Awx, Semaphore, serving, survey_mistake
+from automation_apis import Awx, Semaphore, form_mistake, serving
 from patience import LONGEST
 from proscribe.controller.compile.restrictions import read_in_part
 from vendored import PROJECT, collection_of_pypi, tools
@@ -60,8 +60,8 @@ def test_awx_gets_two_templates_with_surveys_and_a_schedule(tmp_path: Path) -> N
         again = played("awx.yml", tmp_path, **own)
     assert re.search(r"ok=9 +changed=9 ", first), first
     assert re.search(r"ok=9 +changed=0 ", again), again
-    kept = next(one for one in made["credential_types"])
-    assert kept["injectors"] == {"env": {"PROSCRIBE_REPORTS": "{{ directory }}"}}
+    (type_,) = made["credential_types"]
+    assert type_["injectors"] == {"env": {"PROSCRIBE_REPORTS": "{{ directory }}"}}
     (schedule,) = made["schedules"]
     templates = {one["id"]: one for one in made["job_templates"]}
     assert templates[schedule["unified_job_template"]]["playbook"] == "playbooks/drift.yml"
@@ -77,8 +77,8 @@ def test_awx_gets_two_templates_with_surveys_and_a_schedule(tmp_path: Path) -> N
 
 
 def test_what_awx_would_refuse_is_noticed() -> None:
-    survey: dict[str, Any] = {"name": "x", "description": "", "spec": [{"variable": "x"}]}
-    assert survey_mistake(survey) == "question_name of a question"
+    form: dict[str, Any] = {"name": "x", "description": "", "spec": [{"variable": "x"}]}
+    assert form_mistake(form) == "question_name of a question"
     assert refused({"proscribe_batches": "[2, 10]"}) == ["proscribe_batches"], "a survey's text is no list"
 
 

@@ -111,10 +111,12 @@ def test_a_branch_without_a_commit_has_no_version_of_another_one(checkout: Path)
 
 def test_git_is_asked_two_questions_and_reads_no_history(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every run asks them."""
-    asked = []
-    monkeypatch.setattr(versions, "git", lambda *words, **more: asked.append(words[1]) or git_of_code(*words, **more))
+    commands = []
+    monkeypatch.setattr(
+        versions, "git", lambda *words, **more: commands.append(words[1]) or git_of_code(*words, **more)
+    )
     version(checkout)
-    assert asked == ["log", "status"]
+    assert commands == ["log", "status"]
 
 
 def test_what_git_cannot_be_asked_of_is_no_release(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
