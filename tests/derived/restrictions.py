@@ -7,7 +7,10 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from proscribe.controller.compile.reading.values import Choice, Names
 from proscribe.controller.compile.restrictions import RESTRICTIONS
+from proscribe.controller.compile.restrictions.variable import Variable
+from proscribe.controller.policy_errors import Expected
 from proscribe.controller.report.collection.plays import ENFORCING
 
 from .part import OPTIONS, Part, table
@@ -35,14 +38,40 @@ def variables() -> str:
     )
 
 
-def options() -> str:
-    """For `options` of an entry point. Their values are of type `raw`: the compiler reads them, and says where a wrong
-    one was written.
+# Values of Ansible's types, with nothing in them that any restriction takes.
+SAMPLES = {"list": [object()], "dict": {"?": object()}, "bool": True}
+TEXT, ANY = "str", "raw"
+
+
+def type_of(one: Variable) -> str:
+    """The type that Ansible checks and shows: the one that the reader takes, or `raw` where it takes several.
+
+    A reader that takes a list or a mapping says where in it is a mistake, and of another value that it is one.
     """
+    number = one.default if type(one.default) is int else 7
+    types = {name for name, sample in {**SAMPLES, "int": number}.items() if _takes(one, sample)}
+    types |= {TEXT} if isinstance(one.default, str) or _takes(one, "a text") or one.default is None else set()
+    (type_,) = types if len(types) == 1 else (ANY,)
+    return type_
+
+
+def _takes(one: Variable, sample: object) -> bool:
+    try:
+        one.read(sample)
+    except Expected as wrong:
+        return bool(wrong.key)
+    return True
+
+
+def options() -> str:
+    """For `options` of an entry point. Ansible refuses nothing here that the compiler takes."""
     lines = []
     for name, one in RESTRICTIONS.items():
         meaning = textwrap.wrap(one.meaning, LINE, break_on_hyphens=False, break_long_words=False)
-        lines += [f"proscribe_{name}:", "  description: >-", *(f"    {line}" for line in meaning), "  type: raw"]
+        lines += [f"proscribe_{name}:", "  description: >-", *(f"    {line}" for line in meaning)]
+        lines += [f"  type: {type_of(one)}"]
+        if isinstance(one.read, Choice | Names) and one.read.allowed:
+            lines += ["  choices:", *(f"    - {json.dumps(word)}" for word in one.read.allowed)]
         lines += [f"  default: {json.dumps(one.default)}"] if one.default is not None else []
     return "".join(f"{OPTIONS}{line}\n" for line in lines)
 

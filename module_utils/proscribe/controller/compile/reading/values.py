@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import ipaddress
 from collections.abc import Callable, Collection, Iterable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ....base.duration import GRAMMAR, seconds_of, shown
 from ...policy_errors import Expected, close_to
@@ -19,14 +19,19 @@ LONGEST_PATH = 1000  # characters
 LONGEST_NAME = 255  # bytes, of each part of a path: what file systems take
 
 
-def choice(*allowed: str) -> Callable[[object], str]:
+class Choice(NamedTuple):
     """A reader of one word out of `allowed`."""
 
-    def read(value: object) -> str:
-        value = "off" if value is False and "off" in allowed else value  # YAML 1.1 reads an unquoted off as false
-        return str(one_of(value, allowed))
+    allowed: tuple[str, ...]
 
-    return read
+    def __call__(self, value: object) -> str:
+        value = "off" if value is False and "off" in self.allowed else value  # YAML 1.1 reads an unquoted off as false
+        return str(one_of(value, self.allowed))
+
+
+def choice(*allowed: str) -> Choice:
+    """A reader of one word out of these."""
+    return Choice(allowed)
 
 
 def one_of(value: object, allowed: Collection[str], what: str = "") -> object:
@@ -36,21 +41,26 @@ def one_of(value: object, allowed: Collection[str], what: str = "") -> object:
     return value
 
 
-def list_of_names(allowed: Iterable[str] | None, what: str) -> Callable[[object], tuple[str, ...]]:
-    """A reader of a list of words, out of `allowed` if that is given."""
-    known = tuple(allowed or ())
+class Names(NamedTuple):
+    """A reader of a list of words, out of `allowed` if there are some."""
 
-    def read(value: object) -> tuple[str, ...]:
+    allowed: tuple[str, ...]
+    what: str
+
+    def __call__(self, value: object) -> tuple[str, ...]:
         if not isinstance(value, list | tuple):
-            raise Expected("", value, f"a list of {what}")
+            raise Expected("", value, f"a list of {self.what}")
         for index, item in enumerate(value):
             if not isinstance(item, str) or not item:
-                raise Expected(f"[{index}]", item, what)
-            if known:
-                within(f"[{index}]", one_of, item, known)
+                raise Expected(f"[{index}]", item, self.what)
+            if self.allowed:
+                within(f"[{index}]", one_of, item, self.allowed)
         return tuple(str(item) for item in dict.fromkeys(value))
 
-    return read
+
+def list_of_names(allowed: Iterable[str] | None, what: str) -> Names:
+    """A reader of a list of words, out of `allowed` if that is given."""
+    return Names(tuple(allowed or ()), what)
 
 
 def within(key: str, read: Callable[..., Value], *arguments: object) -> Value:
