@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import ipaddress
 from collections.abc import Callable, Collection, Iterable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ....base.duration import GRAMMAR, seconds_of, shown
 from ...policy_errors import Expected, close_to
@@ -19,10 +19,11 @@ LONGEST_PATH = 1000  # characters
 LONGEST_NAME = 255  # bytes, of each part of a path: what file systems take
 
 
-class Choice(NamedTuple):
+class Choice:
     """A reader of one word out of `allowed`."""
 
-    allowed: tuple[str, ...]
+    def __init__(self, allowed: Iterable[str]) -> None:
+        self.allowed = tuple(allowed)
 
     def __call__(self, value: object) -> str:
         value = "off" if value is False and "off" in self.allowed else value  # YAML 1.1 reads an unquoted off as false
@@ -41,11 +42,11 @@ def one_of(value: object, allowed: Collection[str], what: str = "") -> object:
     return value
 
 
-class Names(NamedTuple):
+class Names:
     """A reader of a list of words, out of `allowed` if there are some."""
 
-    allowed: tuple[str, ...]
-    what: str
+    def __init__(self, allowed: Iterable[str], what: str) -> None:
+        self.allowed, self.what = tuple(allowed), what
 
     def __call__(self, value: object) -> tuple[str, ...]:
         if not isinstance(value, list | tuple):
@@ -60,7 +61,7 @@ class Names(NamedTuple):
 
 def list_of_names(allowed: Iterable[str] | None, what: str) -> Names:
     """A reader of a list of words, out of `allowed` if that is given."""
-    return Names(tuple(allowed or ()), what)
+    return Names(allowed or (), what)
 
 
 def within(key: str, read: Callable[..., Value], *arguments: object) -> Value:
