@@ -174,7 +174,7 @@ FROM {image}
 COPY wheels /usr/share/wheels
 ENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/usr/share/wheels
 """
-INSTALLED = ("ansible-runner", "bindep", "packaging", "pyyaml")
+INSTALLED = ("ansible-runner", "bindep", "dumb-init==1.2.5", "packaging", "pyyaml")
 FOR_DEBIAN = ("--python-version", "3.13", "--only-binary", ":all:")
 # A base image of Debian's, which has pip and what bindep asks for.
 OF_DEBIAN = """\
