@@ -85,12 +85,13 @@ def commit_of(root: Path, declared: str) -> Commit | None:
     try:
         head, *others = map(LOGGED.fullmatch, _said(root, "log", *NAMED, *ANSWER, "HEAD", f"refs/tags/{tag}"))
         changed = _said(root, "status", "--porcelain", "--untracked-files=no", "--", *CODE)
-        if head is None or "HEAD" not in head["names"].split(", "):  # of a branch that has no commit yet
-            return None
+        names = head["names"].split(", ") if head else []
+        if head is None or not any(name.partition(" -> ")[0] == "HEAD" for name in names):
+            return None  # a branch that has no commit yet
         moment = datetime.datetime.fromtimestamp(int(head["time"]), datetime.timezone.utc)
     except (OSError, subprocess.SubprocessError, ValueError, OverflowError):
         return None
-    tags = [found["tag"] for name in head["names"].split(", ") if (found := TAG.fullmatch(name))]
+    tags = [found["tag"] for name in names if (found := TAG.fullmatch(name))]
     own_tag = tag if tag in tags else next(iter(tags), "")
     return Commit(head["commit"], moment, own_tag, tag in tags or bool(others), bool(changed))
 
