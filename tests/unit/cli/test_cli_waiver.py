@@ -24,7 +24,7 @@ from proscribe.controller.cli.waiver import folder as folders
 from proscribe.controller.cli.waiver import text
 from proscribe.controller.compile.plans.waivers import waivers_of
 from proscribe.controller.compile.reading.yaml_file import read_yaml
-from proscribe.controller.compile.waivers.document import read_waiver
+from proscribe.controller.compile.waivers.document import KEYS, LISTS, read_waiver
 
 NEW = [
     *("new", "--service", "parrot", "--host", "press01", "--reason", "Enquiries"),
@@ -256,6 +256,12 @@ def test_any_text_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory,
     assert (said["reason"], said.get("compensating_controls", [])) == (line, items)
     general = yaml.safe_load(file.read_text(encoding="utf-8"))  # and to every other reader of YAML
     assert (general["reason"], general.get("compensating_controls", [])) == (line, items)
+
+
+def test_every_key_of_a_new_waiver_is_written() -> None:
+    values = {key: ["a", "b"] if key in LISTS else "a" for key in KEYS if key not in ("revoked", "reviewed_on")}
+    assert yaml.safe_load(text.render(values)) == values
+
 
 
 # -- revoke ----------------------------------------------------------------------------------------------------------
