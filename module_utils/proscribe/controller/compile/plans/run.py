@@ -172,9 +172,8 @@ def _run(
         "waivers": [described(judged, question) for judged in compiled.waivers],
         "warnings": said,
     }
-    if any("watch" in plan for plan in plans.values()):
-        run["watch"] = named_for_hosts()
-    return run
+    watched = any("watch" in plan for plan in plans.values())
+    return {**run, "watch": named_for_hosts()} if watched else run
 
 
 def _services(plans: Iterable[Plan]) -> list[str]:
