@@ -23,8 +23,11 @@ PUBLISHED: dict[str, str] = {
     "adguard": json.dumps({"blocked_services": [{"id": "parrot", "rules": ["||parrot.example^", "||cdn.example^"]}]}),
     "ripe": json.dumps({"status": "ok", "data": {"prefixes": [{"prefix": "8.8.0.0/16", "timelines": []}]}}),
     "gateways": json.dumps([f"https://{name}" for name in NAMES]),
-    "flock1": "\n".join(NAMES[:60]) + "\n",
-    "flock2": "".join(f"0.0.0.0 {name}\n" for name in NAMES[:60]),
+    # Two that agree on sixty names; neither has most of the other, which would be a copy.
+    "flock1": "\n".join([*NAMES[:60], *(f"tree{number}.example" for number in range(20))]) + "\n",
+    "flock2": "".join(
+        f"0.0.0.0 {name}\n" for name in [*NAMES[:60], *(f"bush{number}.example" for number in range(20))]
+    ),
     "v2fly": "include:others\ndomain:parrot.example\nfull:toys.example @ads\nregexp:^x$\n",
 }
 
