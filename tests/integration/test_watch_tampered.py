@@ -151,12 +151,14 @@ def test_an_audit_says_that_a_daemon_is_deaf_although_systemd_calls_it_active(ho
     host.run("systemctl", "stop", units.TIMER)
     host.run("sh", "-euc", f"kill -STOP {MAIN}")
     assert host.run("systemctl", "is-active", units.LAUNCHES) == "active\n"
+    state = ("systemctl", "show", "--property=ActiveState", "--value", units.SERVICE)
+    until(lambda: host.run(*state) in ("inactive\n", "failed\n"))  # what it corrects meanwhile is in no answer
     answer = audit(host, plan())
     states = {rule["rule"]: rule["state"] for rule in answer["record"]["rules"]}
     assert (states["watch/launches"], states["watch/watcher"]) == ("noncompliant", "noncompliant")
     assert "watch" in answer["drifted"]
     account = answer["record"]["watch"]["incidents"]
-    assert {one["control"] for one in account} == {"watch"}
+    assert {one["control"] for one in account} <= {"watch"}
     noted = sum(len(line["rules"]) for line in events(host, "corrected"))
     assert sum(one["corrected"] for one in account) == noted
     assert enforce(host, plan()) == {"apps": False, "browser": False, "watch": True}
