@@ -219,7 +219,7 @@ def test_a_waiver_that_ends_today_is_not_said_to_last_until_the_end_of_the_day()
     ending = {**WAIVERS[0], "expires": "2026-11-25T10:00:00Z"}
     collector = Collector(run(["web02"], waivers=[ending]))
     collector.answered("web02", answer(evaluated=["apps/wechat"]))
-    assert "active until 2026-11-25 10:00 UTC: " in " ".join(shown(collector, width=100).split())
+    assert "active ends today, until 2026-11-25 10:00 UTC: " in " ".join(shown(collector, width=100).split())
 
 
 def test_waivers_that_waive_nothing_come_first_and_aloud():
@@ -235,7 +235,8 @@ def test_waivers_that_waive_nothing_come_first_and_aloud():
         apps/wechat          waived      web02: dpkg wechat 4.0 (waiver press-office)
         waiver old-project   EXPIRED     since 2026-01-31 10:00 UTC, waives nothing: dropbox on web01,
                                          approved by bo.li
-        waiver press-office  active      until 2027-03-31 10:00 UTC: wechat on web02, approved by mei.chan
+        waiver press-office  active      126 days left, until 2027-03-31 10:00 UTC: wechat on web02, approved
+                                             by mei.chan
         upcoming             2027-01-01  1 service: signal
 
         next: nothing: the ban is in effect on this host, but for waivers

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Annotated, NotRequired
 
     from ..words import FACILITIES, SENT
-    from .annotations import Control, Day, Keywords, Moment, RunMode, Some, WaiverStatus
+    from .annotations import Control, Count, Day, Keywords, Moment, RunMode, Some, WaiverStatus
 
 
 Variables = Mapping[str, Any]  # of a host, as Ansible has them
@@ -114,6 +114,12 @@ class RunWaiver(TypedDict):
     why: NotRequired[Annotated[str, "Its standing in words"]]
     valid_from: NotRequired[Moment]
     expires: Moment
+    days_left: NotRequired[
+        Annotated[
+            Count | None,
+            "Only in a report: from the day of the run to its last day, both UTC; 0: it ends that day; null: it ended",
+        ]
+    ]
     review_by: NotRequired[Moment]
     review_overdue: NotRequired[bool]
     hosts: Annotated[list[str], "The hosts of this run that it is for"]

@@ -15,10 +15,10 @@ from ....model.finding import OPEN
 from ....model.plan import CONTROLS
 from ....model.types.record import Record
 from ....model.types.report import Report, ReportRun, RolloutReport
-from ....model.types.run import CompiledRun, ReportFacts
+from ....model.types.run import CompiledRun, ReportFacts, RunWaiver
 from ....model.words import REPORT_SCHEMA, UNEXPECTED
 from ....wire.replies.record import silent
-from ..text.wording import some
+from ..text.wording import days_left, some
 from . import since_last_run
 from .arithmetic import by_rule, nothing_known, summarise
 from .baseline import New
@@ -215,7 +215,7 @@ def report_of(
         "run": run,
         "summary": {**summarise(fleet.records, len(not_served)), "controls": by_control(fleet.records)},
         "rules": by_rule(fleet.records, None if services is None else frozenset(services)),
-        "waivers": list(facts.get("waivers", ())),
+        "waivers": [_dated(waiver, run["finished"]) for waiver in facts.get("waivers", ())],
         "upcoming": list(facts.get("upcoming", ())),
         "nothing_known": nothing_known(fleet.records, facts.get("nothing_known") or {}),
         "not_served": [{"host": host, "why": why} for host, why in not_served.items()],
@@ -228,3 +228,11 @@ def report_of(
         "requests": since_last_run.count_requests(fleet.records),
         "warnings": [*facts.get("warnings", ()), *fleet.warnings],
     }
+
+
+def _dated(waiver: RunWaiver, finished: str) -> RunWaiver:
+    """A waiver with its days, counted from the end of the run."""
+    try:
+        return {**waiver, "days_left": days_left(waiver, finished)}
+    except ValueError:  # of a run whose times nobody can read
+        return waiver

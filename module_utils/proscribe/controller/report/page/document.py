@@ -61,7 +61,7 @@ def page(
         attempts=findings.attempts(breakdown),
         happened=since_last_run.happened(report, breakdown),
         requests=since_last_run.requests(report, breakdown),
-        waivers=waivers.waivers(report["waivers"]),
+        waivers=waivers.waivers(report["waivers"], finished),
         upcoming=facts.upcoming(report["upcoming"]),
         points=facts.points(report),
         unknown_rules=facts.unknown_rules(report),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ....model.types.run import RunWaiver
-from ..text.wording import counted, end_of, in_words, moment, some
+from ..text.wording import counted, end_of, in_words, left, moment, some
 
 SEVERAL = 6  # hosts and services that a waiver shows by name before it is unfolded
 MOST = 1000  # hosts that it shows at all
@@ -42,7 +42,7 @@ LABELS = {
     "request": "Request",
     "file": "File",
 }
-SAID = ("id", "status", "waives", "review_overdue")  # in the head of its panel
+SAID = ("id", "status", "waives", "review_overdue", "days_left")  # in the head of its panel
 
 # The signs: it waives; it waives, and its review is overdue; it is meant not to; it was meant to, and does not.
 ACTIVE, OVERDUE, IDLE, WRONG = "waived", "unknown", "not_applicable", "noncompliant"
@@ -57,15 +57,16 @@ class Panel(NamedTuple):
     waives: bool
     scope: str
     until: str
+    left: str  # how long it is still good for, when the run had finished; "" where it never was
     facts: Sequence[tuple[str, str]]
 
 
-def waivers(found: Sequence[RunWaiver]) -> Sequence[Panel]:
-    """The waivers, those first that should waive and do not."""
-    return [_panel(waiver) for waiver in sorted(found, key=lambda w: (_order(w), w["expires"], w["id"]))]
+def waivers(found: Sequence[RunWaiver], finished: str) -> Sequence[Panel]:
+    """The waivers, those first that should waive and do not. Their days are counted from the end of the run."""
+    return [_panel(waiver, finished) for waiver in sorted(found, key=lambda w: (_order(w), w["expires"], w["id"]))]
 
 
-def _panel(waiver: RunWaiver) -> Panel:
+def _panel(waiver: RunWaiver, finished: str) -> Panel:
     services, hosts = waiver.get("services") or ("nothing",), waiver.get("hosts") or ()
     said: Mapping[str, object] = waiver
     rest = [key for key in said if key not in LABELS and key not in SAID]
@@ -77,6 +78,7 @@ def _panel(waiver: RunWaiver) -> Panel:
         waives=waiver["status"] == "active",
         scope=f"{some(services, SEVERAL)} on {some(hosts, SEVERAL) or 'no host of this run'}",
         until=moment(end_of(waiver["expires"], waiver.get("revoked"))),
+        left=left(waiver, finished),
         facts=[(name, value) for name, value in facts if value],
     )
 

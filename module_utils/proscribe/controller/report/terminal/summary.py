@@ -33,7 +33,7 @@ from ..evaluation.since_last_run import headline as between_runs
 from ..text import points
 from ..text.command import Suggestion
 from ..text.layout import NARROWEST, USUAL, cells, flow, paint, row, wrap
-from ..text.wording import clean, counted, end_of, in_words, moment, nothing_known, percent, ratio, some, without_name
+from ..text.wording import clean, counted, end_of, in_words, left, moment, nothing_known, percent, ratio, some, without_name
 
 FEW_NAMED = 3  # services with nothing to look for that are named
 NOT_SERVED = "not served"
@@ -129,7 +129,7 @@ def _table(
         *(row_ for one in silent for row_ in _of_silent(one, max(1, most // 4))),
         *_limited(happened, max(2, most // 3), "event", _of_between),
         *_limited(good, max(2, most // 3), "finding", _of_group),
-        *_limited(_of_waivers(report["waivers"]), max(2, most // 3), "waiver", _itself),
+        *_limited(_of_waivers(report["waivers"], report["run"]["finished"]), max(2, most // 3), "waiver", _itself),
         *_limited(unserved, max(2, most // 4), "kind of host that is not served", _itself),
         *_of_nothing_known(report),
         *_of_upcoming(report["upcoming"]),
@@ -203,22 +203,23 @@ def _of_point(point: Point) -> Row:
     return Row(subject, state, f"{points.name_of(point)}: {text}", COLOUR[points.LIKE[point["state"]]])
 
 
-def _of_waivers(waivers: Iterable[RunWaiver]) -> list[Row]:
+def _of_waivers(waivers: Iterable[RunWaiver], finished: str) -> list[Row]:
     """Waivers that waive nothing come first: somebody may rely on them."""
     rows = []
     for waiver in sorted(waivers, key=lambda waiver: (waiver["status"] == "active", waiver["expires"], waiver["id"])):
         scope = f"{some(waiver.get('services', ()), 3)} on {some(waiver['hosts'], 3) or 'no host of this run'}"
         end, by = moment(end_of(waiver["expires"], waiver.get("revoked"))), clean(waiver.get("approved_by", ""))
         why = f" ({clean(waiver['why'])})" if waiver.get("why") else ""
+        until = ", ".join(filter(None, (days := left(waiver, finished), f"until {end}")))
         text, colour = {
-            "active": (f"until {end}: {scope}, approved by {by}", "blue"),
+            "active": (f"{until}: {scope}, approved by {by}", "blue"),
             "expired": (f"since {end}, waives nothing: {scope}, approved by {by}", "red"),
             "revoked": (f"waives nothing any more{why}: {scope}", "blue"),
             "not_yet_valid": (f"waives nothing yet: {scope}, approved by {by}", "yellow"),
         }.get(waiver["status"], (f"waives nothing{why}: {scope}", "red"))
         if waiver.get("review_overdue"):
             since = f" since {due}" if (due := clean(waiver.get("review_by") or "")[:10]) else ""
-            text, colour = f"review overdue{since}, waives until {end}: {scope}, approved by {by}", "yellow"
+            text, colour = f"review overdue{since}, waives until {end}: {scope}, approved by {by}, {days}", "yellow"
         state = in_words(waiver["status"])
         rows.append(Row(f"waiver {clean(waiver['id'])}", state.upper() if state == "expired" else state, text, colour))
     return rows

@@ -6,20 +6,25 @@ written from right to left to look like something else.
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from ....base.duration import moment_of
 from ....base.patterns import pattern
 from ....model.finding import NOT_APPLICABLE
 from ....model.types.record import Evidence
 from ....model.types.report import Report, Share
-from ....model.types.run import Revoked
+from ....model.types.run import Revoked, RunWaiver
 from ....wire.replies.shapes import LINE, cut
 
 MUCH = 10 * LINE  # characters of evidence, or of causes, that are said in one place; the rest is in hosts.jsonl
 
 FEW = 3  # places of one thing that are named
+
+# The statuses of waivers whose days count. Any other waives nothing for another reason than its time.
+LASTING = ("active", "not_yet_valid", "expired", "revoked")
 
 # What `ansible` puts before a message; it does not help an operator.
 PREFIXES = pattern(r"^(?:(?:Task failed|Module failed|Action failed|Failed to connect to the host via ssh): ?)+")
@@ -69,6 +74,26 @@ def some(names: Sequence[str], most: int) -> str:
 def end_of(expires: str, revoked: Revoked | None = None) -> str:
     """When a waiver of a report ends, a UTC time: with its revocation, where that comes before its end."""
     return min(expires, (revoked and revoked.get("on")) or expires)
+
+
+def days_left(waiver: RunWaiver, at: str) -> int | None:
+    """How many days a waiver is still good for at a UTC time: from that day to the day of its last second, both UTC.
+
+    0 for one that ends on that day, None for one that has ended. Raises ValueError for what is no time of ours.
+    """
+    end, now = moment_of(end_of(waiver["expires"], waiver.get("revoked"))), moment_of(at)
+    return None if end <= now else ((end - datetime.timedelta(seconds=1)).date() - now.date()).days
+
+
+def left(waiver: RunWaiver, at: str) -> str:
+    """The same in words: `12 days left`, `ends today`, `ended`; "" for a waiver that never was good for anything."""
+    if waiver["status"] not in LASTING:
+        return ""
+    try:
+        days = days_left(waiver, at)
+    except ValueError:
+        return ""
+    return "ended" if days is None else f"{counted(days, 'day')} left" if days else "ends today"
 
 
 def percent(share: Share) -> str:
