@@ -19,7 +19,7 @@ from ...wire.store import PLANS
 from ..compile.catalogue.loading import load
 from ..compile.inventory.reports_place import Place
 from ..report import exports
-from ..report.end.publishing import changes_of
+from ..report.end.publishing import Past, changes_of, past_of
 from ..report.evaluation.advice import host_lists, shorter
 from ..report.evaluation.merge import Unmergeable
 from ..report.evaluation.scope import parts
@@ -265,9 +265,8 @@ def _write(directory: Path, report: Report, arguments: argparse.Namespace, repor
     """Write anew what is made from report.json and hosts.jsonl, which stay as they are."""
     records = sharing(read_records(directory))
     history = open_history(arguments.history or report["run"].get("history") or "off", reports)
-    trend = history.trend(like_run=report["run"]["id"]) if history is not None else ()
-    since = history.first_seen() if history is not None else None
-    page = document.page(report, records, directory=str(directory), trend=trend, since=since)
+    past: Past = past_of(history, report["run"]) if history is not None else {}
+    page = document.page(report, records, directory=str(directory), **past)
     rewrite(directory, page, host_lists(report["run"], records))
     with fleet_state_file.turn(reports):
         fleet_state, _ = fleet_state_file.read(reports)

@@ -13,8 +13,9 @@ from ....model.types.report import Report, ReportRun
 from .. import exports, sending
 from ..evaluation.fleet_state import FleetState
 from ..evaluation.scope import reached
-from ..history import HistoryError, Since, Transitions, open_history
+from ..history import History, HistoryError, Since, Transitions, open_history
 from ..page import document
+from ..page.days import DAYS
 from ..storage import corrected, fleet_state_file, latest, requests_file
 from ..storage.complete import LATEST, NoSuchRun, find_run
 from ..storage.files import ReportDirectory
@@ -24,7 +25,17 @@ class Past(TypedDict, total=False):
     """What the history has for the page."""
 
     trend: Sequence[PastRun]
+    days: Sequence[PastRun]
     since: Since
+
+
+def past_of(history: History, run: ReportRun) -> Past:
+    """What a history has for the page of a run. Raises HistoryError."""
+    return {
+        "trend": history.trend(like_run=run["id"]),
+        "days": history.days(run["finished"], DAYS, run["id"]),
+        "since": history.first_seen(),
+    }
 
 
 class Beyond(NamedTuple):
@@ -47,7 +58,7 @@ def remembered(reports: Path, report: Report, records: Sequence[Record], keep: i
         if history is None:
             return {}
         history.record(report, records, keep)
-        return {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
+        return past_of(history, report["run"])
     except Exception as error:
         failure = error if isinstance(error, HistoryError) else f"{type(error).__name__}: {error}"
         report["warnings"].append(f"this run is not in the history, or not shown with it: {failure}")

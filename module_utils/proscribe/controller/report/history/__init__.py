@@ -65,6 +65,11 @@ class History:
         with self.database.reading() as session:
             return queries.trend(session, since, limit, like_run)
 
+    def days(self, until: str, number: int, like_run: str = "") -> list[PastRun]:
+        """See queries.days."""
+        with self.database.reading() as session:
+            return queries.days(session, until, number, like_run)
+
     def transitions(self, run: str) -> Transitions | None:
         """What a run changed, host by host; None for a run that is not in the history."""
         with self.database.reading() as session:

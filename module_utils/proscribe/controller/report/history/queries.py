@@ -5,6 +5,7 @@ Every function takes a session that reads. Times are UTC texts as the tables hav
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -249,16 +250,38 @@ def trend(session: Session, since: str = "", most: int = 60, like_run: str = "")
     The run is `like_run`, where it is known, and else the newest one over the whole of an inventory: one over a part
     says nothing of all hosts.
     """
-    newest = f"""SELECT inventory, scope, controls FROM proscribe_run
-        WHERE id = :like OR (scope = '' AND controls IN ({", ".join(f"'{one}'" for one in WHOLE)}))
-        ORDER BY CASE WHEN id = :like THEN 0 ELSE 1 END, finished DESC, id DESC LIMIT 1"""
-    like = next(session.rows(newest, {"like": like_run}), None)
+    like = _comparable(session, like_run)
     if like is None:
         return []
     query = f"""SELECT id, finished, mode, summary FROM proscribe_run WHERE inventory = :inventory AND scope = :scope
         AND controls = :controls AND finished >= :since ORDER BY finished DESC, id DESC LIMIT {most:d}"""
-    values = {**dict(zip(("inventory", "scope", "controls"), like)), "since": since}
-    return [_point(*row) for row in session.rows(query, values)][::-1]
+    return [_point(*row) for row in session.rows(query, {**like, "since": since})][::-1]
+
+
+def days(session: Session, until: str, number: int, like_run: str = "") -> list[PastRun]:
+    """The last run of each day, of so many UTC days up to a time, oldest first. A day without a run has none. The runs
+    are those that `trend` compares.
+    """
+    like = _comparable(session, like_run)
+    if like is None:
+        return []
+    query = """SELECT id, finished, mode, summary FROM (
+            SELECT id, finished, mode, summary, ROW_NUMBER() OVER (
+                PARTITION BY SUBSTR(finished, 1, 10) ORDER BY finished DESC, id DESC) AS place
+            FROM proscribe_run WHERE inventory = :inventory AND scope = :scope AND controls = :controls
+                AND finished >= :since AND finished <= :until
+        ) AS of_day WHERE place = 1 ORDER BY finished"""
+    since = (moment_of(until) - datetime.timedelta(days=number - 1)).date().isoformat()  # sorts before all of its day
+    return [_point(*row) for row in session.rows(query, {**like, "since": since, "until": until})]
+
+
+def _comparable(session: Session, like_run: str) -> dict[str, str] | None:
+    """What a run has in common with those that can be compared with it; None where there is no such run."""
+    newest = f"""SELECT inventory, scope, controls FROM proscribe_run
+        WHERE id = :like OR (scope = '' AND controls IN ({", ".join(f"'{one}'" for one in WHOLE)}))
+        ORDER BY CASE WHEN id = :like THEN 0 ELSE 1 END, finished DESC, id DESC LIMIT 1"""
+    like = next(session.rows(newest, {"like": like_run}), None)
+    return None if like is None else dict(zip(("inventory", "scope", "controls"), like))
 
 
 def _point(id_: str, finished: str, mode: str, summary: str) -> PastRun:

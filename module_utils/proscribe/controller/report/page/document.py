@@ -16,9 +16,11 @@ from pathlib import Path
 from ....model.types.history import PastRun
 from ....model.types.record import Record
 from ....model.types.report import Report
+from ..evaluation.scope import parts
 from . import counts, facts, findings, headline, hosts, since_last_run, waivers
 from .breakdown import Since, break_down
 from .data import script_data
+from .days import picture
 from .trend import COLUMNS, numbers, until
 
 SCRIPTS = ("data", "dom", "address", "choose", "list", "panel", "start")
@@ -29,12 +31,13 @@ def page(
     records: Iterable[Record],
     *,
     trend: Sequence[PastRun] = (),
+    days: Sequence[PastRun] = (),
     since: Since | None = None,
     directory: str = "",
 ) -> Iterator[str]:
     """The page, piece by piece. `records` are read once, and none is kept.
 
-    `trend` are earlier runs and this one, oldest first. `since` says since when a rule has been broken on a host:
+    `trend` are earlier runs and this one, oldest first, and `days` the last one of each day. `since` says since when a rule has been broken on a host:
     {(host, rule): UTC time}. `directory` is where the report will be, for commands that name a file of it.
     """
     from .rendering import render  # Jinja2 costs nothing where no page is written
@@ -66,6 +69,7 @@ def page(
         points=facts.points(report),
         unknown_rules=facts.unknown_rules(report),
         warnings=facts.warnings(report),
+        picture=picture(days, finished, "; ".join(parts(run))),
         runs=numbers(runs),
         run_columns=COLUMNS,
         run_facts=facts.run_facts(run, report["summary"]),
