@@ -29,8 +29,12 @@ options:
     description: The run whose report is shown, by its id or its directory; the latest one if left out.
     type: str
     default: ""
+  group:
+    description: The department of that report whose hosts are shown, and nothing of others.
+    type: str
+    default: ""
   format:
-    description: The output, V(table) if left out; V(json), or the name of an export.
+    description: The output, V(table) if left out; V(json), V(html) for the page, V(svg) for the trend, or the name of an export.
     type: str
     default: ""
   json:

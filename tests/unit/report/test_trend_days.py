@@ -51,7 +51,9 @@ def test_a_day_has_its_states_and_a_foot_that_says_whether_all_met_the_ban(hosts
 
 
 def test_a_day_without_a_run_is_a_gap_and_the_places_of_days_are_those_of_the_calendar():
-    drawn = picture([day(date, unknown=1) for date in ("2026-08-27", "2026-08-28", "2026-11-01", "2026-11-25")], FINISHED)
+    drawn = picture(
+        [day(date, unknown=1) for date in ("2026-08-27", "2026-08-28", "2026-11-01", "2026-11-25")], FINISHED
+    )
     assert [one.x // STEP for one in drawn.days] == [0, 65, DAYS - 1]  # the 27th of August is a day too old
     assert drawn.ends == ("2026-08-28", "2026-11-25")
     text = svg(drawn)
@@ -81,9 +83,13 @@ def test_no_column_leaves_the_drawing_and_none_is_invisible():
 
 
 def test_the_file_needs_nothing_else_says_what_it_shows_and_is_small():
-    runs = [day(f"2026-{month:02}-{date:02}", error=3, noncompliant=2, unknown=1) for month in (9, 10, 11) for date in range(1, 31)]
+    runs = [
+        day(f"2026-{month:02}-{date:02}", error=3, noncompliant=2, unknown=1)
+        for month in (9, 10, 11)
+        for date in range(1, 31)
+    ]
     text = svg(picture(runs, "2026-11-30T01:00:00Z", 'web<01> & "co"'))
-    tree = ElementTree.fromstring(text)  # noqa: S314 - our own
+    tree = ElementTree.fromstring(text)
     named = tree.get("aria-labelledby").split()
     title, words = (next(one for one in tree.iter() if one.get("id") == name) for name in named)
     assert (title.tag, words.tag) == (f"{SVG}title", f"{SVG}desc")

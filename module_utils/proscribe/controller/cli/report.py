@@ -13,13 +13,14 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ...base.duration import GRAMMAR, moment_of, seconds_of, shown, spelled
+from ...model.types.record import Record
 from ...model.types.report import Report, ReportRun
 from ...wire import installation
 from ...wire.store import PLANS
 from ..compile.catalogue.loading import load
 from ..compile.inventory.reports_place import Place
 from ..report import exports
-from ..report.end.publishing import Past, changes_of, past_of
+from ..report.end.publishing import changes_of
 from ..report.evaluation.advice import host_lists, shorter
 from ..report.evaluation.merge import Unmergeable
 from ..report.evaluation.scope import parts
@@ -39,10 +40,11 @@ from ..report.storage.complete import (
 )
 from ..report.storage.files import SUFFIX, rewrite
 from ..report.terminal import exceptions, past_runs, summary
-from ..report.text.layout import fitted, screen_width
+from ..report.text.layout import fitted, screen_width, wrap
 from ..report.text.wording import in_words
-from . import Refused, merging, say
+from . import Refused, merging, report_pages, say
 from .inventory import add_options, reports_place
+from .report_pages import HTML, SVG
 
 STALE_AFTER = 3 * 86400  # seconds; what proscribe_stale_after is where no report says otherwise
 
@@ -58,6 +60,8 @@ repeatedly, which hosts no run has seen for longer than proscribe_stale_after, a
   ./proscribe report --since 2026-11-01 --host web01
   ./proscribe report --rule apps/wechat --json
   ./proscribe report --format csv > report.csv
+  ./proscribe report --format svg > trend.svg     the last 90 days as a picture
+  ./proscribe report --group press --format html > press.html     the page for the head of a department
   ./proscribe report --exceptions --since 365d    all exceptions of a year; also with --format csv
 
   ./proscribe report --merge RUN RUN -i inventory/prod    parts of one run, such as job slices, as one report
@@ -71,7 +75,7 @@ there is no such run or no history; otherwise 0."""
 
 def formats() -> tuple[str, ...]:
     """What `--format` may say."""
-    return TABLE, JSON, *exports.formats()
+    return TABLE, JSON, HTML, SVG, *exports.formats()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,13 +89,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--exceptions", action="store_true", help="the waivers, each from its request to its end; for auditors"
     )
     parser.add_argument("--run", default="", metavar="ID", help="the report of this run: its id or its directory")
+    parser.add_argument(
+        "--group",
+        default="",
+        metavar="NAME",
+        help="only the hosts of this department of the report, and nothing of others",
+    )
     parser.add_argument("--write", action="store_true", help="also write its report.html, host lists and exports anew")
     parser.add_argument("--merge", nargs="+", default=[], metavar="RUN", help="make one report of these, and show it")
     parser.add_argument(
         "--format",
         choices=formats(),
         metavar="FORMAT",
-        help=f"on the standard output: {', '.join(formats())} (default: table; of the history only table and json)",
+        help=f"on the standard output: {', '.join(formats())} (default: table; of the history table and json)",
     )
     parser.add_argument("--json", action="store_true", help="the same as --format json")
     parser.add_argument("--history", default="", metavar="WHERE", help="sqlite, or a postgresql:// URL")
@@ -119,7 +129,11 @@ def run(arguments: argparse.Namespace) -> int:
     screen = summary.Screen(screen_width(), size.lines if interactive else sys.maxsize, colours, os.getcwd())
     place = reports_place(arguments)
     text = answer(arguments, screen, place)
-    if (arguments.format or TABLE) in exports.formats():  # to the byte what its file would be, whatever the locale says
+    if _format(arguments) in (
+        HTML,
+        SVG,
+        *exports.formats(),
+    ):  # to the byte what its file would be, whatever the locale says
         sys.stdout.buffer.write(text.encode())
     else:
         print(text)
@@ -137,7 +151,8 @@ def answer(arguments: argparse.Namespace, screen: summary.Screen, place: Place) 
         raise Refused(f"--json is --format json, and --format {arguments.format} is asked for too")
     format_ = _format(arguments)
     arguments = argparse.Namespace(**{**vars(arguments), "format": format_})
-    if history_options and not arguments.merge and format_ in exports.formats():
+    report_pages.check(arguments, format_)
+    if history_options and not arguments.merge and format_ not in (TABLE, JSON):
         raise Refused(f"--format {format_} is of one run; --since, --host and --rule ask the history of all runs")
     if arguments.merge and (arguments.host or arguments.rule or arguments.run or arguments.write):
         raise Refused("--merge makes a report of its own: only --since, --history and --format go with it")
@@ -151,7 +166,9 @@ def answer(arguments: argparse.Namespace, screen: summary.Screen, place: Place) 
         text = _history(arguments, reports, screen) if history_options else _one_run(arguments, reports, screen)
     except (NoSuchRun, UnreadableReport, Unmergeable, HistoryError, OSError) as error:
         raise Refused(f"{error} ({_read_from(place, screen)})") from error
-    return f"{text}\n{fitted(f'note: {_read_from(place, screen)}', screen.width)}" if format_ == TABLE else text
+    if format_ != TABLE or arguments.group:  # the place may be named after others
+        return text
+    return f"{text}\n{fitted(f'note: {_read_from(place, screen)}', screen.width)}"
 
 
 def _format(arguments: argparse.Namespace) -> str:
@@ -167,7 +184,7 @@ def _exceptions(arguments: argparse.Namespace, screen: summary.Screen, place: Pl
     format_ = _format(arguments)
     if format_ not in (TABLE, JSON, CSV):
         raise Refused(f"--exceptions has the formats {TABLE}, {JSON} and {CSV}")
-    for name in ("host", "rule", "run", "write", "merge"):
+    for name in ("host", "rule", "run", "group", "write", "merge"):
         if getattr(arguments, name):
             raise Refused(f"--exceptions is about all waivers: --{name} does not go with it")
     try:
@@ -213,23 +230,29 @@ def _one_run(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
     directory = find_run(reports, arguments.run or LATEST)
     if (directory.parent / PLANS).is_dir():  # named by its path, it has the history of its own directory of reports
         reports = directory.parent
-    report = read_report(directory)
+    report = whole = read_report(directory)
+    of_hosts = arguments.group or arguments.write or arguments.format not in (JSON, SVG)
+    records = sharing(read_records(directory)) if of_hosts else []
+    if arguments.group:
+        report, records = report_pages.department(report, records, arguments.group)
     if arguments.write:
-        _write(directory, report, arguments, reports)
+        _write(directory, report, records, arguments, reports)
+    if arguments.format == TABLE:
+        if department := report.get("department"):
+            text = summary.render(report, records, screen)
+            return "\n".join([text, "", *wrap(department["left_out"], screen.width)])
+        text = summary.render(report, records, screen, str(directory))
+        notes = _notes(report, directory, reports, not arguments.run)
+        return "\n".join([text, *(fitted(f"note: {note}", screen.width) for note in notes)])
     if arguments.format == JSON:
         return json.dumps(report, indent=2)
-    if arguments.format in exports.formats():
-        stream = io.StringIO(newline="")  # whole before any of it is printed, so that a fault prints no half
-        changes = _changes([arguments.format], reports, report["run"], arguments.history)
-        exports.pour(stream, report, sharing(read_records(directory)), arguments.format, changes)
-        return stream.getvalue()
-    text = summary.render(report, sharing(read_records(directory)), screen, str(directory))
-    return "\n".join(
-        [
-            text,
-            *(fitted(f"note: {note}", screen.width) for note in _notes(report, directory, reports, not arguments.run)),
-        ]
-    )
+    if arguments.format in (HTML, SVG):
+        past = report_pages.past(whole["run"], arguments.history, reports)
+        return report_pages.drawn(arguments.format, report, records, past, str(directory))
+    stream = io.StringIO(newline="")  # whole before any of it is printed, so that a fault prints no half
+    changes = _changes([arguments.format], reports, report["run"], arguments.history)
+    exports.pour(stream, report, records, arguments.format, changes)
+    return stream.getvalue()
 
 
 def _notes(report: Report, directory: Path, reports: Path, latest: bool) -> list[str]:
@@ -261,11 +284,11 @@ def _newer_parts(latest: Path, reports: Path) -> list[str]:
     return [f"{newest.name} is newer ({scope}): {states or 'no host'}; --run {NEWEST} shows it"]
 
 
-def _write(directory: Path, report: Report, arguments: argparse.Namespace, reports: Path) -> None:
+def _write(
+    directory: Path, report: Report, records: list[Record], arguments: argparse.Namespace, reports: Path
+) -> None:
     """Write anew what is made from report.json and hosts.jsonl, which stay as they are."""
-    records = sharing(read_records(directory))
-    history = open_history(arguments.history or report["run"].get("history") or "off", reports)
-    past: Past = past_of(history, report["run"]) if history is not None else {}
+    past = report_pages.past(report["run"], arguments.history, reports)
     page = document.page(report, records, directory=str(directory), **past)
     rewrite(directory, page, host_lists(report["run"], records))
     with fleet_state_file.turn(reports):

@@ -198,6 +198,15 @@ class NewProblem(TypedDict):
     what: str
 
 
+class OfDepartment(TypedDict):
+    """The department that a report is about alone."""
+
+    name: str
+    missing: Annotated[list[str], "Hosts of it of which the run has no record"]
+    partial: Annotated[bool, "Whether the run left out hosts, of which some may be of this department"]
+    left_out: Annotated[str, "What such a report does not have, in words"]
+
+
 class Report(TypedDict):
     """report.json. What is not required is not in reports of earlier versions."""
 
@@ -218,6 +227,9 @@ class Report(TypedDict):
     ]
     rollout: NotRequired[Annotated[RolloutReport | None, "How far an enforcing run came; null in any other", CLOSED]]
     departments: NotRequired[Annotated[dict[str, list[str]], "Hosts by department"]]
+    department: NotRequired[
+        Annotated[OfDepartment, "Only of what report --group shows: the department that it is about alone", CLOSED]
+    ]
     watch: NotRequired[
         Annotated[
             WatchCounts | None,

@@ -13,13 +13,15 @@ from ....model.types.record import Record
 from ....model.types.report import Report, ReportRun
 from ....model.types.run import CompiledRun
 from ....wire import installation
-from ..text.wording import clean, counted
+from ..text.wording import clean, counted, some
 
 # The project's example inventory, as runs name it: a first audit of the machine that it stands on uses it.
 EXAMPLE = str(installation.ROOT / "inventory")
 
 # Why a host has no record that nobody asked, or that had not answered: the run ended before its end.
 NOT_REACHED = "not reached: the run was interrupted"
+
+FEW_MISSING = 12  # hosts without a record that are named
 
 Run = CompiledRun | ReportRun
 
@@ -63,6 +65,20 @@ def cut_short(report: Report) -> str:
         return f"interrupted: {interrupted['why']}"
     rollout = report.get("rollout")
     return (rollout["why"] or "") if rollout else ""
+
+
+def department_only(report: Report) -> list[str]:
+    """What the report of one department has to say of its hosts; [] for a report of all."""
+    department = report.get("department")
+    if not department:
+        return []
+    name, missing = clean(department["name"]), department["missing"]
+    said = [f"department {name} alone"]
+    if missing:
+        said.append(f"no record of {some(missing, FEW_MISSING)}")
+    if department["partial"]:
+        said.append(f"the run was over a part of all hosts, and {name} may have more")
+    return said
 
 
 def same_inventory(one: Sequence[str] | None, other: Sequence[str] | None) -> bool:

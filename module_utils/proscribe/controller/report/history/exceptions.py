@@ -21,7 +21,14 @@ from .since_last_run import REQUEST, identity
 from .tables import BETWEEN, USES, WAIVERS, insert
 
 REMOVED = "removed"  # the status of a waiver that a run over its whole inventory did not have any more
-PASSING = ("hosts", "status", "waives", "why", "review_overdue", "days_left")  # what changes without a change of its terms
+PASSING = (
+    "hosts",
+    "status",
+    "waives",
+    "why",
+    "review_overdue",
+    "days_left",
+)  # what changes without a change of its terms
 MOST_HOSTS = 1000  # names of a waiver
 MOST_USES = 20  # things found by one rule of a host
 LONGEST = 300  # characters of what was found

@@ -37,8 +37,9 @@ def page(
 ) -> Iterator[str]:
     """The page, piece by piece. `records` are read once, and none is kept.
 
-    `trend` are earlier runs and this one, oldest first, and `days` the last one of each day. `since` says since when a rule has been broken on a host:
-    {(host, rule): UTC time}. `directory` is where the report will be, for commands that name a file of it.
+    `trend` are earlier runs and this one, oldest first, and `days` the last one of each day. `since` says since when a
+    rule has been broken on a host: {(host, rule): UTC time}. `directory` is where the report will be, for commands that
+    name a file of it.
     """
     from .rendering import render  # Jinja2 costs nothing where no page is written
 
@@ -73,6 +74,7 @@ def page(
         runs=numbers(runs),
         run_columns=COLUMNS,
         run_facts=facts.run_facts(run, report["summary"]),
+        department=report.get("department"),
         data=script_data(breakdown, finished),
     )
 

@@ -10,7 +10,7 @@ from ....model.types.history import PastRun
 from ....model.types.report import Report, ReportRun, Share
 from ..evaluation import since_last_run
 from ..evaluation.modes import described
-from ..evaluation.scope import in_effect, left_out, parts
+from ..evaluation.scope import department_only, in_effect, left_out, parts
 from ..text.wording import clean, counted, in_words, not_in_force
 from .bars import Piece, bar
 from .trend import Drawing, drawing
@@ -28,7 +28,7 @@ def title(report: Report) -> str:
     bad = hosts[ERROR] + hosts[NONCOMPLIANT]
     if expected == 1 and (bad or hosts[UNKNOWN]):
         return "This host is not compliant" if bad else "Whether the ban is in effect on this host is unknown"
-    which = "" if left_out(report["run"]) == 0 else " that was selected" if expected == 1 else " that were selected"
+    which = _which(report)
     if bad:
         rest = f", and {hosts[UNKNOWN]:,} {_is(hosts[UNKNOWN])} unknown" if hosts[UNKNOWN] else ""
         return f"{bad:,} of {counted(expected, 'host')}{which} {_is(bad)} not compliant{rest}"
@@ -45,6 +45,16 @@ def title(report: Report) -> str:
     if which:
         return f"{held} the {counted(expected, 'host')}{which}{but}"
     return f"{held} {'this host' if expected == 1 else f'all {expected:,} hosts'}{but}"
+
+
+def _which(report: Report) -> str:
+    """Of which hosts a title speaks, where these are not all."""
+    if department := report.get("department"):
+        fewer = department["missing"] or department["partial"]
+        return f" of {clean(department['name'])}" + (" in this run" if fewer else "")
+    if left_out(report["run"]) == 0:
+        return ""
+    return " that was selected" if report["run"]["expected_hosts"] == 1 else " that were selected"
 
 
 def _but(report: Report) -> str:
@@ -95,7 +105,7 @@ def header(report: Report, trend: Sequence[PastRun]) -> Header:
     return Header(
         mode="check (nothing was changed)" if run["mode"] == "check" else run["mode"],
         finished=run["finished"],
-        beside=[*_scope(run), *parts(run), *described(summary.get("controls") or {})],
+        beside=[*department_only(report), *_scope(run), *parts(run), *described(summary.get("controls") or {})],
         title=title(report),
         hosts=hosts,
         words=", ".join(f"{count:,} {in_words(state)}" for state, count in hosts.items()),

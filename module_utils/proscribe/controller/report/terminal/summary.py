@@ -27,13 +27,26 @@ from ....model.types.run import RunWaiver, Upcoming
 from ..evaluation.advice import advice, not_done, shorter
 from ..evaluation.groups import Group, Silent, grouped, silences
 from ..evaluation.modes import described
+from ..evaluation.scope import department_only
 from ..evaluation.scope import parts as left_out_in_words
 from ..evaluation.since_last_run import ENDED, FROZEN, INCIDENT, STALE, UNOBSERVED, Together, together
 from ..evaluation.since_last_run import headline as between_runs
 from ..text import points
 from ..text.command import Suggestion
 from ..text.layout import NARROWEST, USUAL, cells, flow, paint, row, wrap
-from ..text.wording import clean, counted, end_of, in_words, left, moment, nothing_known, percent, ratio, some, without_name
+from ..text.wording import (
+    clean,
+    counted,
+    end_of,
+    in_words,
+    left,
+    moment,
+    nothing_known,
+    percent,
+    ratio,
+    some,
+    without_name,
+)
 
 FEW_NAMED = 3  # services with nothing to look for that are named
 NOT_SERVED = "not served"
@@ -96,7 +109,7 @@ def _headline(report: Report, records: Sequence[Record], width: int, colours: bo
     parts.append(f"compliant {ratio(strict)}" + (f", with waivers {percent(waived)}" if waived != strict else ""))
     if run.get("interrupted"):
         parts.append(f"interrupted: {counted(len(not_done(run, records)), 'host')} not done")
-    parts += left_out_in_words(run)
+    parts += [*department_only(report), *left_out_in_words(run)]
     parts += described(summary.get("controls") or {})
     parts += between_runs(report)
     if rollout := report.get("rollout"):
@@ -265,4 +278,6 @@ def _foot(steps: Sequence[Suggestion], here: str, width: int, directory: str) ->
         lines += wrap(step.text, width - 6)
         lines += [f"  {step.command.line(here)}"] if step.command else []
     lines += [f"{directory}/report.html"] if directory else []
+    if not lines:
+        return []
     return ["", *(f"{'      ' if number else 'next: '}{line}" for number, line in enumerate(lines))]
