@@ -34,7 +34,8 @@ options:
     type: str
     default: ""
   format:
-    description: The output, V(table) if left out; V(json), V(html) for the page, V(svg) for the trend, or the name of an export.
+    description:
+      - The output, V(table) if left out; V(json), V(html) for the page, V(svg) for the trend, or the name of an export.
     type: str
     default: ""
   json:

@@ -34,7 +34,7 @@ HIDDEN = (*OTHERS, "treasury", "cellar-and-attic")
 SAID = f"of {', '.join(HIDDEN)}: /srv/treasury/x, VAULT-DB07, vault_db07.example.org, (geldschrank9)"
 
 
-def told(host):
+def talkative(host):
     """A host that says all of the others' names wherever it may say a text of its own."""
     finding = Finding("package", SAID, SAID, SAID, f"user:{SAID}", SAID, SAID)
     incident = {**watched_hosts.INCIDENT, "cause": SAID, "users": [SAID]}
@@ -79,11 +79,11 @@ def fleet(**changes):
     upcoming = [{"service": SAID, "control": "apps", "effective_from": "2027-01-01"}]
     facts = {**said, "waivers": waivers, "upcoming": upcoming, "warnings": [SAID], "baseline": f"/x/{SAID}", **changes}
     collector = Collector(run([*OWN, *OTHERS], **facts))
-    collector.answered("web01", told("web01"))
+    collector.answered("web01", talkative("web01"))
     collector.answered("web02", clean_answer())
     collector.unreachable("lap-press", SAID)
     for host in OTHERS[1:]:
-        collector.answered(host, told(host))
+        collector.answered(host, talkative(host))
     found = collector.fleet()
     report = fleet_report(collector.run, found, FINISHED)
     departments = {**DEPARTMENTS, "press": [*OWN, "lost01"]}
@@ -250,7 +250,7 @@ def test_the_report_itself_stays_as_it_was():
         ("web and web-01", f"{LEFT_OUT} and {LEFT_OUT}-01"),
         ("db07-press", "db07-press"),  # its own name, in which another's is
         ("north-sea oil, north sea", f"{LEFT_OUT} oil, {LEFT_OUT}"),
-        ("it is not there", "it is not there"),  # a department of that name is in no text to be told from the word
+        ("it is not there", "it is not there"),  # a department of that name is in no text that differs from the word
         ("***", LEFT_OUT),
         ("", ""),
     ],

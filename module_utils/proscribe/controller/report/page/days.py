@@ -12,11 +12,13 @@ from typing import NamedTuple
 from ....base.duration import moment_of
 from ....model.finding import NOT_APPLICABLE, OPEN, WAIVED
 from ....model.types.history import PastRun
+from ....wire.replies.shapes import cut
 from ..text.wording import counted, in_words
 
 DAYS = 90
 STEP = 8  # units of the drawing that a day has
-HEIGHT, FOOT, ROOM = 120, 4, 6  # of the drawing; of the foot of a day with a run; above the highest column
+HEIGHT, FOOT, ROOM = 120, 7, 6  # of the drawing; of the foot of a day with a run; above the highest column
+LINE = 90  # characters of what runs left out
 LEAST = 1.5  # a single host in thousands is still to be seen
 RAN, MET = "ran", "compliant"  # the foot of a day: a run ended; and every host met the ban
 
@@ -43,7 +45,7 @@ class Picture(NamedTuple):
 
     days: Sequence[Day]
     title: str
-    words: str
+    lines: Sequence[str]  # each short enough for the width of the file
     ends: tuple[str, str]
     width: int = DAYS * STEP
     height: int = HEIGHT
@@ -62,10 +64,14 @@ def picture(runs: Sequence[PastRun], finished: str, part: str = "") -> Picture |
         return None
     most, when = max((_open(run), run["finished"][:10]) for _, run in shown)
     days = [_day(place, run, max(most, 1)) for place, run in shown]
-    title = f"Hosts that do not meet the ban, in the {DAYS} days to {last}" + (f" ({part})" if part else "")
     found = f"at most {most:,}, on {when}" if most else "none"
-    words = f"{len(days)} days have a run. Not meeting the ban on these: {found}. The last is {days[-1].words}."
-    return Picture(days, title, words, (str(last - datetime.timedelta(days=DAYS - 1)), str(last)))
+    lines = [
+        f"{len(days)} days have a run. Not meeting the ban on these: {found}.",
+        f"The last is {days[-1].words}.",
+        *([f"Runs like this one: {cut(part, LINE)}."] if part else []),
+    ]
+    title = f"Hosts that do not meet the ban, in the {DAYS} days to {last}"
+    return Picture(days, title, lines, (str(last - datetime.timedelta(days=DAYS - 1)), str(last)))
 
 
 def svg(drawn: Picture) -> str:

@@ -73,7 +73,7 @@ def page(
         picture=picture(days, finished, "; ".join(parts(run))),
         runs=numbers(runs),
         run_columns=COLUMNS,
-        run_facts=facts.run_facts(run, report["summary"]),
+        run_facts=facts.run_facts(report),
         department=report.get("department"),
         data=script_data(breakdown, finished),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ....model.finding import UNKNOWN
 from ....model.types.record import Record, Rule
-from ....model.types.report import Report, ReportRun, Summary
+from ....model.types.report import Report, ReportRun
 from ....model.types.run import Upcoming
 from ..evaluation.advice import advice
 from ..evaluation.modes import described
@@ -77,17 +77,21 @@ def warnings(report: Report) -> Sequence[str]:
     return [*([f"this run was {why}"] if why else []), *report["warnings"]]
 
 
-def run_facts(run: ReportRun, summary: Summary) -> Sequence[tuple[str, str]]:
-    """The run: what an auditor asks of a record, by name."""
+def run_facts(report: Report) -> Sequence[tuple[str, str]]:
+    """The run: what an auditor asks of a record, by name. Over which hosts it was is not a department's to know."""
+    run, summary, department = report["run"], report["summary"], report.get("department")
+    over = (
+        ("Hosts of the runs", run.get("pattern") or "all"),
+        ("Limit", run["limit"] or "none"),
+        ("Left out", "; ".join(parts(run))),
+    )
     facts = (
         ("Run", run["id"]),
         ("Mode", run["mode"]),
         ("Started", moment(run["started"])),
         ("Finished", moment(run["finished"])),
         ("Inventory", ", ".join(run["inventory"] or ())),
-        ("Hosts of the runs", run.get("pattern") or "all"),
-        ("Limit", run["limit"] or "none"),
-        ("Left out", "; ".join(parts(run))),
+        *((("Department", department["name"]),) if department else over),
         ("Controls", ", ".join(run["controls"] or ())),
         ("Modes", "; ".join(described(summary.get("controls") or {})) or "every control is enforced"),
         ("Proscribe", run.get("version") or ""),

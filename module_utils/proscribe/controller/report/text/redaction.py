@@ -8,7 +8,7 @@ from ....base.patterns import pattern
 
 LEFT_OUT = "(left out)"
 WORD = pattern(r"[^\W_]+")
-ORDINARY = "it"  # a department's name, and a word of every other sentence: alone it tells nothing
+ORDINARY = "it"  # a department's name, and a word of every other sentence: alone it gives nothing away
 
 
 class _Node:
@@ -54,10 +54,10 @@ class Redaction:
                 parts += [text[done : words[place][0]], LEFT_OUT]
                 done = words[place + length - 1][1]
             place += length or 1
-        told = "".join(parts) + text[done:]
+        cleared = "".join(parts) + text[done:]
         for sign in self._signs:
-            told = told.replace(sign, LEFT_OUT)
-        return told
+            cleared = cleared.replace(sign, LEFT_OUT)
+        return cleared
 
     def _longest(self, text: str, words: list[tuple[int, int]], place: int) -> tuple[int, bool]:
         """How many words the longest name at a place has (0: there is none), and whether it is kept."""

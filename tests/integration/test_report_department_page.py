@@ -1,0 +1,131 @@
+"""The trend of 90 days, the days of waivers and the page of one department in a real Chromium, at two widths, dark and
+printed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chromium import Chromium, Page
+from conftest import missing, require_tool
+
+sys.path[:0] = [str(Path(__file__).parents[1] / "unit" / "report")]
+
+import shown_to_heads  # noqa: E402
+
+pytestmark = pytest.mark.integration
+
+LOOKS = [
+    pytest.param({"width": 390, "height": 844}, id="phone"),
+    pytest.param({"width": 1280, "height": 900}, id="desk"),
+    pytest.param({"width": 390, "height": 844, "scheme": "dark"}, id="phone-dark"),
+    pytest.param({"width": 1280, "height": 900, "scheme": "dark"}, id="desk-dark"),
+]
+BOXES = """[...document.querySelectorAll('figure.days > svg g')].map(g => {
+    const box = g.getBoundingClientRect(); return [box.left, box.right, box.height]; })"""
+COLOUR = "getComputedStyle(document.querySelector('figure.days rect.%s')).fill"
+
+
+@pytest.fixture(scope="module", name="browser")
+def browser_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with Chromium(require_tool("chromium"), str(tmp_path_factory.mktemp("home"))) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module", name="files")
+def files_fixture(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The addresses of the whole page, of a department's page, and of the trend's file."""
+    return {name: path.as_uri() for name, path in shown_to_heads.written(tmp_path_factory.mktemp("pages")).items()}
+
+
+def text(page: Page) -> str:
+    said: str = page.evaluate("document.documentElement.innerText.replace(/\\s+/g, ' ')")
+    return said
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_day_has_its_place_and_a_day_without_a_run_is_empty(
+    browser: Chromium, files: dict[str, str], look: Any
+) -> None:
+    page = browser.open(files["whole"], **look)
+    assert page.evaluate("document.documentElement.scrollWidth") <= look["width"]
+    boxes = page.evaluate(BOXES)
+    left, width = page.evaluate(
+        "(b => [b.left, b.width])(document.querySelector('figure.days > svg').getBoundingClientRect())"
+    )
+    step = width / 90
+    assert [round((start - left) / step) for start, _, _ in boxes] == shown_to_heads.PLACES
+    assert all(height >= 2 for _, _, height in boxes)  # a day on which all was well is to be seen, too
+    assert all(after[0] - before[1] > 0.5 for before, after in zip(boxes, boxes[1:]))
+    colours = [page.evaluate(COLOUR % state) for state in ("error", "noncompliant", "unknown", "compliant", "ran")]
+    assert len(set(colours)) == len(colours)
+    assert page.complaints() == [] and page.requests() == []
+    page.close()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_page_of_a_department_has_nothing_of_others(browser: Chromium, files: dict[str, str], look: Any) -> None:
+    page = browser.open(files["press"], **look)
+    assert page.evaluate("document.documentElement.scrollWidth") <= look["width"]
+    said = text(page)
+    for name in shown_to_heads.HIDDEN:
+        assert name not in said and name not in page.evaluate("document.documentElement.outerHTML")
+    assert page.evaluate("document.querySelector('h1').textContent") == "1 of 4 hosts of press is not compliant"
+    assert "department press alone" in said
+    assert page.evaluate("document.querySelectorAll('#next, figure.days').length") == 0
+    assert page.evaluate("document.querySelectorAll('#list tbody th').length") == 4
+    assert page.complaints() == [] and page.requests() == []
+    page.close()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_waiver_has_its_days(browser: Chromium, files: dict[str, str], look: Any) -> None:
+    page = browser.open(files["press"], **look)
+    found = page.evaluate("[...document.querySelectorAll('.waiver .until b')].map(e => e.textContent)")
+    assert found == ["ended", "ends today", "126 days left"]
+    assert page.evaluate("[...document.querySelectorAll('.waiver .until b')].every(e => e.checkVisibility())")
+    page.close()
+
+
+@pytest.mark.parametrize("name", ["whole", "press"])
+def test_printed_it_is_all_there(browser: Chromium, files: dict[str, str], name: str) -> None:
+    page = browser.open(files[name], width=1280)
+    page.ask("Emulation.setEmulatedMedia", {"media": "print"})
+    shown = page.evaluate(
+        "[...document.querySelectorAll('figure.days svg, .waiver .until')].map(e => e.checkVisibility())"
+    )
+    assert len(shown) > 2 and all(shown)
+    assert "/Type /Page" in page.pdf().decode("latin-1")
+    page.close()
+
+
+def test_the_pages_are_accessible_by_the_rules_of_axe(browser: Chromium, files: dict[str, str]) -> None:
+    found = importlib.util.find_spec("axe_core_python")
+    if found is None or found.origin is None:
+        missing("needs axe-core-python: pip install axe-core-python")
+        return
+    axe = Path(found.origin).with_name("axe.min.js").read_text(encoding="utf-8")
+    for name in ("whole", "press"):
+        for scheme, width in (("light", 390), ("dark", 1280)):
+            page = browser.open(files[name], scheme=scheme, width=width)
+            page.evaluate(axe)
+            rules = "axe.run().then(r => r.violations.map(v => [v.id, ...v.nodes.map(n => n.html)].join(' ')))"
+            assert page.evaluate(rules) == [], (name, scheme, width)
+            page.close()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_file_of_the_trend_stands_alone(browser: Chromium, files: dict[str, str], look: Any) -> None:
+    page = browser.open(files["trend"], **look)
+    assert page.evaluate("document.documentElement.tagName") == "svg"
+    assert page.evaluate("document.querySelectorAll('g > g').length") == len(shown_to_heads.PLACES)
+    inside = """[...document.querySelectorAll('text')].every(t => { const box = t.getBBox();
+        return box.x >= 0 && box.x + box.width <= 760; })"""
+    assert page.evaluate(inside)
+    assert page.complaints() == [] and page.requests() == []
+    page.close()

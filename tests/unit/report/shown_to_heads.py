@@ -1,0 +1,71 @@
+"""Made pages for people who run nothing: the whole page with 90 days, a department's page, and the trend's file."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+from fleets import WAIVERS, answer, clean_answer, run
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation.department import of_department
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.page.days import DAYS, picture, svg
+from proscribe.controller.report.page.document import page
+from proscribe.model.finding import Finding, judge
+
+FINISHED = "2026-11-25T00:31:00Z"
+PRESS = ("web01", "web02", "web03", "web04")
+HIDDEN = ("vault-db07", "vault-db08", "treasury")
+PLACES = [place for place in range(DAYS) if not (20 <= place < 34 or place % 7 == 5)]  # weekends, and two weeks
+SHARE = {"numerator": 9, "denominator": 10, "percent": 90.0}
+
+
+def past() -> list[dict[str, Any]]:
+    """The last run of each day that has one."""
+    last = datetime.date(2026, 11, 25)
+    found = []
+    for place in PLACES:
+        hosts = {"noncompliant": max(0, 40 - place // 2), "unknown": (place * 5) % 7, "error": int(place % 11 == 0)}
+        hosts = dict.fromkeys(hosts, 0) if place in (60, 61, DAYS - 6) else hosts
+        hosts["compliant"] = 120 - sum(hosts.values())
+        shares = dict.fromkeys(("coverage", "compliance_strict", "compliance_with_waivers"), SHARE)
+        date = last - datetime.timedelta(days=DAYS - 1 - place)
+        found.append({"run": str(date), "finished": f"{date}T00:31:00Z", "mode": "audit", "hosts": hosts, **shares})
+    return found
+
+
+def fleet() -> tuple[Any, Any]:
+    """A run over six hosts of two departments."""
+    names = "vault-db07 of treasury"
+    ends = {"ends-today": "2026-11-25T10:00:00Z", "press-office": "2027-03-31T10:00:00Z", "old": "2026-11-24T10:00:00Z"}
+    waivers = [
+        {**WAIVERS[0], "id": name, "expires": end, "hosts": ["web02", "vault-db07"], "reason": f"not for {names}"}
+        for name, end in ends.items()
+    ]
+    waivers[-1]["status"] = "expired"
+    found = Finding("package", "wechat", "dpkg", "4.0", "system", "/opt/wechat", f"installed from {names}")
+    collector = Collector(run([*PRESS, "vault-db07", "vault-db08"], waivers=waivers))
+    collector.answered("web01", answer(judge("apps/wechat", {"mode": "enforce"}, [found])))
+    for host in (*PRESS[1:], "vault-db07"):
+        collector.answered(host, clean_answer())
+    collector.unreachable("vault-db08", "ssh: no route")
+    reconciled = collector.fleet()
+    departments = {"press": list(PRESS), "treasury": ["vault-db07", "vault-db08"]}
+    return {**fleet_report(collector.run, reconciled, FINISHED), "departments": departments}, reconciled.records
+
+
+def written(directory: Path) -> dict[str, Path]:
+    """The files, by what they are."""
+    report, records = fleet()
+    trend: Any = past()
+    paths = {
+        name: directory / file
+        for name, file in {"whole": "whole.html", "press": "press.html", "trend": "trend.svg"}.items()
+    }
+    paths["whole"].write_text("".join(page(report, records, trend=trend[-20:], days=trend)), encoding="utf-8")
+    paths["press"].write_text("".join(page(*of_department(report, records, "press"))), encoding="utf-8")
+    drawn = picture(trend, FINISHED)
+    assert drawn is not None
+    paths["trend"].write_text(svg(drawn), encoding="utf-8")
+    return paths
