@@ -20,7 +20,7 @@ import shown_to_heads  # noqa: E402
 
 pytestmark = pytest.mark.integration
 
-LOOKS = [
+VIEWS = [
     pytest.param({"width": 390, "height": 844}, id="phone"),
     pytest.param({"width": 1280, "height": 900}, id="desk"),
     pytest.param({"width": 390, "height": 844, "scheme": "dark"}, id="phone-dark"),
@@ -48,12 +48,12 @@ def text(page: Page) -> str:
     return said
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("view", VIEWS)
 def test_a_day_has_its_place_and_a_day_without_a_run_is_empty(
-    browser: Chromium, files: dict[str, str], look: Any
+    browser: Chromium, files: dict[str, str], view: Any
 ) -> None:
-    page = browser.open(files["whole"], **look)
-    assert page.evaluate("document.documentElement.scrollWidth") <= look["width"]
+    page = browser.open(files["whole"], **view)
+    assert page.evaluate("document.documentElement.scrollWidth") <= view["width"]
     boxes = page.evaluate(BOXES)
     left, width = page.evaluate(
         "(b => [b.left, b.width])(document.querySelector('figure.days > svg').getBoundingClientRect())"
@@ -68,10 +68,10 @@ def test_a_day_has_its_place_and_a_day_without_a_run_is_empty(
     page.close()
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_the_page_of_a_department_has_nothing_of_others(browser: Chromium, files: dict[str, str], look: Any) -> None:
-    page = browser.open(files["press"], **look)
-    assert page.evaluate("document.documentElement.scrollWidth") <= look["width"]
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_page_of_a_department_has_nothing_of_others(browser: Chromium, files: dict[str, str], view: Any) -> None:
+    page = browser.open(files["press"], **view)
+    assert page.evaluate("document.documentElement.scrollWidth") <= view["width"]
     said = text(page)
     for name in shown_to_heads.HIDDEN:
         assert name not in said and name not in page.evaluate("document.documentElement.outerHTML")
@@ -83,9 +83,9 @@ def test_the_page_of_a_department_has_nothing_of_others(browser: Chromium, files
     page.close()
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_every_waiver_has_its_days(browser: Chromium, files: dict[str, str], look: Any) -> None:
-    page = browser.open(files["press"], **look)
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_waiver_has_its_days(browser: Chromium, files: dict[str, str], view: Any) -> None:
+    page = browser.open(files["press"], **view)
     found = page.evaluate("[...document.querySelectorAll('.waiver .until b')].map(e => e.textContent)")
     assert found == ["ended", "ends today", "126 days left"]
     assert page.evaluate("[...document.querySelectorAll('.waiver .until b')].every(e => e.checkVisibility())")
@@ -119,9 +119,9 @@ def test_the_pages_are_accessible_by_the_rules_of_axe(browser: Chromium, files: 
             page.close()
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_the_file_of_the_trend_stands_alone(browser: Chromium, files: dict[str, str], look: Any) -> None:
-    page = browser.open(files["trend"], **look)
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_file_of_the_trend_stands_alone(browser: Chromium, files: dict[str, str], view: Any) -> None:
+    page = browser.open(files["trend"], **view)
     assert page.evaluate("document.documentElement.tagName") == "svg"
     assert page.evaluate("document.querySelectorAll('g > g').length") == len(shown_to_heads.PLACES)
     inside = """[...document.querySelectorAll('text')].every(t => { const box = t.getBBox();

@@ -12,7 +12,7 @@ ORDINARY = "it"  # a department's name, and a word of every other sentence: alon
 
 
 class _Node:
-    """The names that go on from here, by their next word; and whether one of them ends here, to be kept or not."""
+    """The names that go on from here, by their next word; and whether one of them ends here: to stay, or not."""
 
     def __init__(self) -> None:
         self.next: dict[str, _Node] = {}
@@ -21,13 +21,13 @@ class _Node:
 
 class Redaction:
     """Takes the `hidden` names out of texts. A name is found by its words, whatever is between them and in whatever
-    case: `db_07`, `/srv/DB-07/x`. The longest name at a place counts, so that a longer one of `kept` stays.
+    case: `db_07`, `/srv/DB-07/x`. The longest name at a place counts, so that a longer one of `own` stays.
     """
 
-    def __init__(self, hidden: Iterable[str], kept: Iterable[str]) -> None:
+    def __init__(self, hidden: Iterable[str], own: Iterable[str]) -> None:
         self._names = _Node()
         self._signs: list[str] = []  # names without a word in them
-        for names, keep in ((hidden, False), (kept, True)):
+        for names, keep in ((hidden, False), (own, True)):
             for name in names:
                 self._add(name, keep)
 
@@ -60,7 +60,7 @@ class Redaction:
         return cleared
 
     def _longest(self, text: str, words: list[tuple[int, int]], place: int) -> tuple[int, bool]:
-        """How many words the longest name at a place has (0: there is none), and whether it is kept."""
+        """How many words the longest name at a place has (0: there is none), and whether it stays."""
         node, found, keep = self._names, 0, False
         for length in range(1, len(words) - place + 1):
             start, end = words[place + length - 1]
