@@ -236,7 +236,7 @@ def test_waivers_that_waive_nothing_come_first_and_aloud():
         waiver old-project   EXPIRED     since 2026-01-31 10:00 UTC, waives nothing: dropbox on web01,
                                          approved by bo.li
         waiver press-office  active      126 days left, until 2027-03-31 10:00 UTC: wechat on web02,
-                                             approved by mei.chan
+                                         approved by mei.chan
         upcoming             2027-01-01  1 service: signal
 
         next: nothing: the ban is in effect on this host, but for waivers
