@@ -303,7 +303,7 @@ def test_a_waived_host_leads_to_its_waiver(page):
     click(page, "#list tbody button", "web03")
     click(page, "#panel section button", "waiver press-office")
     assert not page.evaluate("document.getElementById('panel').open")
-    assert texts(page, "details.waiver[open] b") == ["press-office"]
+    assert texts(page, "details.waiver[open] summary > b") == ["press-office"]
     assert "press-office" in focused(page)
     assert "Approved bymei.chan" in texts(page, "details.waiver[open] dl")[0]
 
