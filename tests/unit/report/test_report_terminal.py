@@ -53,7 +53,7 @@ def test_many_things_of_one_host_take_time_as_they_are_many():
 
     seconds(10)
     few, many = (min(seconds(number) for _ in range(3)) for number in (1000, 4000))  # the machine has other work
-    assert many / few < 8
+    assert many / few < 12  # 4 where time is as they are many, 16 where each is looked for among all
 
 
 def test_one_host_noncompliant_one_unreachable():
