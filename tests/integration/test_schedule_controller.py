@@ -101,7 +101,7 @@ def test_the_hosts_own_log_says_by_which_plan_and_what_was_done(fresh: Scheduled
     said = machine.run("journalctl", "-o", "cat", "--no-pager", "-t", "ansible-browser_policy").splitlines()
     assert said[0].startswith(f"Invoked with plan={machine.record()['plan']} state=present by=run ")
     assert said[1].startswith("Did write /etc/")
-    assert "; write /etc/chromium/policies/managed/proscribe.json; " in said[1]
+    assert " write /etc/chromium/policies/managed/proscribe.json; " in said[1]
     assert len(said) == 2
 
 
