@@ -263,7 +263,6 @@ def test_every_key_of_a_new_waiver_is_written() -> None:
     assert yaml.safe_load(text.render(values)) == values
 
 
-
 # -- revoke ----------------------------------------------------------------------------------------------------------
 
 
