@@ -168,6 +168,7 @@ TABLE = (
         ("examples/monitoring/*", "module_utils/proscribe/controller/report/exports/prometheus.py"),
     ),
     Row("integration/test_report_page.py", CHANGED, ("module_utils/proscribe/controller/report/page/*",)),
+    Row("integration/test_report_department_page.py", CHANGED, _REPORT),
     Row("integration/test_schemas.py", ALWAYS, ("docs/schema/*", *_REPORT)),
     # hosts: swept, attacked, watched, on a schedule
     Row("integration/test_hostile_hosts.py", CHANGED, _SWEEP),
