@@ -37,7 +37,8 @@ FORMAT = Format(
         exceptions="`allowed.txt`: a security rule that allows, above the one that denies",
         fetched="by the firewall, from a web server, at the interval that is set there, such as hourly or daily",
         pages=(
-            "https://docs.paloaltonetworks.com/advanced-url-filtering/administration/configuring-url-filtering/url-category-exceptions/guidelines-for-url-category-exceptions",
+            "https://docs.paloaltonetworks.com/advanced-url-filtering/administration/configuring-url-filtering/"
+            "url-category-exceptions/guidelines-for-url-category-exceptions",
             "https://docs.paloaltonetworks.com/pan-os/7-1/pan-os-web-interface-help/objects/objects-external-dynamic-lists.html",
             "https://docs.paloaltonetworks.com/pan-os/10-0/pan-os-admin/url-filtering/block-and-allow-lists",
             "https://www.pulumi.com/registry/packages/scm/api-docs/externaldynamiclist",
