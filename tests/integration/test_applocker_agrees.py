@@ -9,11 +9,11 @@ from typing import Any
 
 import applocker_evaluator as evaluator
 import pytest
+from agreeing_policy import FOR_USERS, OF_OTHER, OTHER, STRICT, Exported
 from applocker_evaluator import File, denied
 from proscribe.controller.cli.explain.reasons.reason import AUDITED, BLOCKED, DEPENDS, WAIVED
 from proscribe.controller.enforcement_points.formats.applocker import NOTHING
 from reach_cases import WAIVED as WAIVED_SERVICE
-from test_points_agree import FOR_USERS, OF_OTHER, OTHER, STRICT, Exported
 
 pytestmark = pytest.mark.integration
 
