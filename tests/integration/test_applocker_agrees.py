@@ -23,7 +23,7 @@ CLOSED = (BLOCKED, AUDITED, DEPENDS)  # a point has no audit; a name alone is de
 
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    return Exported(tmp_path_factory.mktemp("inventory") / "inventory")
+    return Exported(tmp_path_factory.mktemp("inventory") / "inventory", ["applocker"])
 
 
 def programs(entry: dict[str, Any]) -> Iterator[File]:
