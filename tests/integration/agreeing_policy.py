@@ -36,6 +36,16 @@ def waiver(id_: str, service: str, **places: Any) -> dict[str, Any]:
     return {"id": id_, "services": [service], **persons, **times, **places}
 
 
+def export_into(folder: Path, format_: str, group: str) -> Path:
+    """Export for a group of the inventory in a folder; the directory of the export."""
+    parser = argparse.ArgumentParser()
+    export.add_arguments(parser)
+    place = folder / "exports" / format_
+    words = [format_, "-i", str(folder / "hosts.yml"), "--group", group, "-o", str(place)]
+    assert export.run(parser.parse_args([*words, "--at", NOW.isoformat()])) == 0
+    return place
+
+
 class Exported(Explained):
     """The policy of two hosts, and what was exported for both of them."""
 
@@ -64,12 +74,7 @@ class Exported(Explained):
 
     def export(self, format_: str) -> Path:
         """The directory of an export."""
-        parser = argparse.ArgumentParser()
-        export.add_arguments(parser)
-        place = self.folder / "exports" / format_
-        words = [format_, "-i", str(self.folder / "hosts.yml"), "--group", GROUP, "-o", str(place)]
-        assert export.run(parser.parse_args([*words, "--at", NOW.isoformat()])) == 0
-        return place
+        return export_into(self.folder, format_, GROUP)
 
     def files(self, format_: str) -> dict[str, str]:
         """Its files in the directory itself, but for the manifest, which `left_out` reads."""

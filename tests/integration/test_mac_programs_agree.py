@@ -7,8 +7,6 @@ evaluator of its documented precedence (tests/santa.py): Santa runs on macOS alo
 
 from __future__ import annotations
 
-import argparse
-import datetime
 import json
 import plistlib
 from collections.abc import Sequence
@@ -17,8 +15,8 @@ from pathlib import Path
 import pytest
 import santa
 import yaml
+from agreeing_policy import NOW, export_into, waiver
 from explained import Explained
-from proscribe.controller.cli import export
 from proscribe.controller.cli.explain.reasons.reason import BLOCKED, DEPENDS, OPEN, REPORTED
 from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.host.macos.observing import record_of
@@ -28,7 +26,6 @@ from proscribe.wire.replies import record as replies
 
 pytestmark = pytest.mark.integration
 
-NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
 GROUP, ONE, OTHER = "macs", "mac1", "mac2"
 WAIVED, OF_OTHER, FOR_USERS = "signal", "discord", "viber"
 GROUPED = "zalo"  # restricted for the members of a group alone
@@ -51,28 +48,18 @@ class Macs(Explained):
         groups = {GROUP: {"hosts": {ONE: {}, OTHER: {}}, "vars": variables}, "others": {"hosts": {"another": {}}}}
         (folder / "hosts.yml").write_text(yaml.safe_dump(groups))
         (folder / "approvers.yml").write_text(f"{GROUP}: {{head: b}}\n")
-        for id_, service, more in (
-            ("w1", WAIVED, {"groups": [GROUP]}),
-            ("w2", OF_OTHER, {"hosts": [OTHER]}),
-            ("w3", FOR_USERS, {"groups": [GROUP], "users": ["alice"], "controls": ["apps"]}),
+        for made in (
+            waiver("w1", WAIVED, groups=[GROUP]),
+            waiver("w2", OF_OTHER, hosts=[OTHER]),
+            waiver("w3", FOR_USERS, groups=[GROUP], users=["alice"], controls=["apps"]),
         ):
-            waiver = {"id": id_, "services": [service], "reason": "r", "requested_by": "a", "approved_by": "b", **more}
-            waiver |= {"approved_on": "2026-11-20T00:00:00Z", "expires": "2026-12-31T18:00:00Z"}
-            (folder / f"waivers/{id_}.yml").write_text(yaml.safe_dump(waiver))
+            (folder / f"waivers/{made['id']}.yml").write_text(yaml.safe_dump(made))
         super().__init__(folder / "hosts.yml", NOW, GROUP)
         self.folder = folder
-        self.rules = santa.imported((self._exported("santa") / "rules.json").read_bytes())
+        self.rules = santa.imported((export_into(folder, "santa", GROUP) / "rules.json").read_bytes())
         assert santa.static((self.folder / "exports/santa/santa.mobileconfig").read_bytes()) == self.rules
-        declared = json.loads((self._exported("ddm") / "app_settings.json").read_text())
+        declared = json.loads((export_into(folder, "ddm", GROUP) / "app_settings.json").read_text())
         self.denied = {one["SigningID"] for one in declared["Payload"]["Allowed"]["DeniedBinaries"]}
-
-    def _exported(self, format_: str) -> Path:
-        parser = argparse.ArgumentParser()
-        export.add_arguments(parser)
-        place = self.folder / "exports" / format_
-        words = [format_, "-i", str(self.folder / "hosts.yml"), "--group", GROUP, "-o", str(place)]
-        assert export.run(parser.parse_args([*words, "--at", NOW.isoformat()])) == 0
-        return place
 
     def left_out(self) -> dict[str, str]:
         """By service, what the manifest of `santa` says of it."""

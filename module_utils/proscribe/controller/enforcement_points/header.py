@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from ...base.duration import spelled
@@ -44,6 +45,11 @@ def about(decision: Decision, format_: str) -> dict[str, bytes]:
 def text(lines: list[str]) -> bytes:
     """Lines as a file. Raises UnicodeEncodeError for what is not ASCII, which no checked identifier has."""
     return "\n".join([*lines, ""]).encode("ascii")
+
+
+def json_file(document: object, indent: int = 1, *, sort_keys: bool = False) -> bytes:
+    """A document as a file of JSON. Whatever is not ASCII is escaped."""
+    return (json.dumps(document, indent=indent, sort_keys=sort_keys) + "\n").encode("ascii")
 
 
 def witness(decision: Decision) -> str:

@@ -20,6 +20,7 @@ from ...model.types.export import Manifest
 from ...model.words import EXPORT_SCHEMA
 from .decision import waived
 from .declaration import Decision, Format, Rendered
+from .header import json_file
 
 NAME = "manifest.json"
 SIGNATURE = NAME + ".sig"  # over the exact bytes of it (signature.py), where the organisation signs its exports
@@ -53,7 +54,7 @@ def manifest(format_: Format, decision: Decision, rendered: Rendered) -> Manifes
 
 def text(document: Manifest) -> bytes:
     """A manifest as a file, ASCII."""
-    return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode("ascii")
+    return json_file(document, 2, sort_keys=True)
 
 
 class Earlier(NamedTuple):

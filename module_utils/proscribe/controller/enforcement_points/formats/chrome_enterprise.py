@@ -8,12 +8,11 @@ Admin console takes it too, for those policies that the console has no field for
 
 from __future__ import annotations
 
-import json
-
 from ....host.controls.browser import chromium
 from ....host.controls.group_policy import policies
 from ..browsers import CONTROL, blocks, included, left_out
 from ..declaration import HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
+from ..header import json_file
 
 REQUEST = "chrome_policy_api.json"
 SCHEMA = "chrome.users.UrlBlocking"
@@ -54,7 +53,7 @@ def _request(said: dict[str, object]) -> dict[str, object]:
 
 
 def _json(document: object) -> bytes:
-    return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode("ascii")
+    return json_file(document, sort_keys=True)
 
 
 FORMAT = Format(

@@ -7,11 +7,10 @@ lists, which Cloudflare gives them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from ..declaration import Decision, Device, Format, Limit, Rendered
-from ..header import about, text
+from ..header import about, json_file, text
 from ..two_lists import blocks, two_lists
 
 OF_LIST = 1_000
@@ -38,7 +37,7 @@ def render(decision: Decision) -> Rendered:
             "cloudflare_zero_trust_gateway_policy": _policies(lists),
         },
     }
-    files["proscribe.tf.json"] = (json.dumps(document, indent=1) + "\n").encode("ascii")
+    files["proscribe.tf.json"] = json_file(document)
     return Rendered({**files, **about(decision, "cloudflare_gateway")}, names.included, names.left_out)
 
 

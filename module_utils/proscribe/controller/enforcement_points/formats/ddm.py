@@ -7,10 +7,9 @@ named by its signing identifier, which is its bundle id unless the vendor has si
 
 from __future__ import annotations
 
-import json
-
 from .. import apple
 from ..declaration import Decision, Format, LeftOut, NotExportable, Rendered
+from ..header import json_file
 
 CONTROL = "apps"
 DECLARATION, ACTIVATION = "app_settings.json", "activation.json"
@@ -44,7 +43,7 @@ def _declaration(decision: Decision, type_: str, name: str, payload: dict[str, o
         "ServerToken": apple.token(decision, type_),
         "Payload": payload,
     }
-    return (json.dumps(document, indent=2) + "\n").encode("ascii")
+    return json_file(document, 2)
 
 
 FORMAT = Format(

@@ -11,7 +11,6 @@ such as device.login.microsoftonline.com.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
@@ -19,7 +18,7 @@ from ....host.controls.browser.chromium import microsoft_headers
 from ....host.controls.browser.settings import MICROSOFT_TENANTS
 from ....model.plan import RESTRICTED
 from ..declaration import NOTHING, Decision, Device, Format, LeftOut, Limit, NotExportable, Rendered
-from ..header import about
+from ..header import about, json_file
 from ..web_names import CONTROL, rule_of, web_names
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
@@ -41,7 +40,7 @@ def render(decision: Decision) -> Rendered:
     partners = [one for one in tenants[1:] if _GUID.fullmatch(one)]
     headers = [{"hosts": one["patterns"], "headers": one["headers"]} for one in microsoft_headers(tenants)]
     files = {
-        "headers.json": _json(headers),
+        "headers.json": json_file(headers),
         "default.json": _request("PATCH", "default", {"tenantRestrictions": _restrictions("blocked")}),
     }
     for number, one in enumerate(partners, 1):
@@ -61,7 +60,7 @@ def _restrictions(access: str) -> dict[str, object]:
 
 
 def _request(method: str, where: str, body: dict[str, object]) -> bytes:
-    return _json({"method": method, "path": f"/policies/crossTenantAccessPolicy/{where}", "body": body})
+    return json_file({"method": method, "path": f"/policies/crossTenantAccessPolicy/{where}", "body": body})
 
 
 def _sites(decision: Decision) -> Iterator[LeftOut]:
@@ -70,10 +69,6 @@ def _sites(decision: Decision) -> Iterator[LeftOut]:
             yield LeftOut(f"{CONTROL}/{id_}", "the service", ONLY)
     for one in web_names(decision).paths:
         yield LeftOut(rule_of(decision, one), f"path {one}", ONLY)
-
-
-def _json(document: object) -> bytes:
-    return (json.dumps(document, indent=1) + "\n").encode("ascii")
 
 
 FORMAT = Format(

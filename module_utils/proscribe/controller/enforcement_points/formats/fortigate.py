@@ -6,10 +6,8 @@ they do not see. It has the form of the Ansible module fortinet.fortios.fortios_
 
 from __future__ import annotations
 
-import json
-
 from ..declaration import Decision, Device, Format, Limit, Rendered
-from ..header import about, text
+from ..header import about, json_file, text
 from ..two_lists import blocks, two_lists
 
 FILTER, ID = "proscribe", 8053  # whoever has a filter of this number gives another one to the module
@@ -32,7 +30,7 @@ def render(decision: Decision) -> Rendered:
     filter_ = {"dnsfilter_domain_filter": {"id": ID, "name": FILTER, "entries": entries}}
     files = {
         "blocked.txt": text(lines),
-        "allowed.json": (json.dumps(filter_, indent=1) + "\n").encode("ascii"),
+        "allowed.json": json_file(filter_),
         **about(decision, "fortigate"),
     }
     return Rendered(files, names.included, names.left_out)

@@ -15,7 +15,6 @@ https://learn.microsoft.com/graph/api/resources/intune-deviceconfigv2-devicemana
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from ....host.controls.browser import chromium
@@ -24,7 +23,7 @@ from .. import apple
 from ..browsers import CONTROL, accounts_left_out, blocks, included, left_out
 from ..declaration import HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
 from ..group_policy.identity import display_name
-from ..header import header
+from ..header import header, json_file
 
 Body = dict[str, object]  # of a request, or a part of one
 GRAPH = "#microsoft.graph."
@@ -76,7 +75,7 @@ def render(decision: Decision) -> Rendered:
         missing += apple.without_bundle_id(decision)
     if not files:
         raise NotExportable("nothing to export: the plan has no policy for a browser, and no program of macOS")
-    content = {name: (json.dumps(one, indent=1, sort_keys=True) + "\n").encode("ascii") for name, one in files.items()}
+    content = {name: json_file(one, sort_keys=True) for name, one in files.items()}
     return Rendered(content, rules, missing)
 
 

@@ -6,12 +6,10 @@ denies all else. So the identifiers are a list here, for management that restric
 
 from __future__ import annotations
 
-import json
-
 from .. import apple
 from ..browsers import CONTROL, accounts_left_out, blocks, included, left_out
 from ..declaration import HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
-from ..header import header
+from ..header import header, json_file
 
 PROFILE, LIST = "browsers.mobileconfig", "restricted_bundle_ids.json"
 
@@ -39,7 +37,7 @@ def render(decision: Decision) -> Rendered:
 def listed(decision: Decision, ids: dict[str, list[str]]) -> bytes:
     """The identifiers by service, as JSON."""
     document = {"about": header(decision, "mobileconfig"), "bundle_ids": ids}
-    return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode("ascii")
+    return json_file(document, 2, sort_keys=True)
 
 
 FORMAT = Format(

@@ -13,13 +13,13 @@ Profile: https://northpole.dev/deployment/profile-configuration
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Iterator
 
 from ....model.types.plan import Entry
 from .. import apple
 from ..declaration import Decision, Format, LeftOut, NotExportable, Rendered
+from ..header import json_file
 
 CONTROL = "apps"
 WHAT = "programs"  # of the profiles
@@ -45,7 +45,7 @@ def render(decision: Decision) -> Rendered:
         raise NotExportable("nothing to export: the catalogue does not know who signs programs of a restricted service")
     payload = apple.managed(decision, WHAT, DOMAIN, "Santa", {"StaticRules": rules})
     files = {
-        RULES: (json.dumps({"rules": rules}, indent=1, sort_keys=True) + "\n").encode("ascii"),
+        RULES: json_file({"rules": rules}, sort_keys=True),
         PROFILE: apple.profile(decision, "santa", WHAT, [payload]),
     }
     missing = [

@@ -6,13 +6,12 @@ take makes it refuse the whole request. So a name that its guidelines do not per
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 
 from ....model.types.plan import Plan
 from ..declaration import Decision, Device, Format, LeftOut, Limit, Rendered
-from ..header import about
+from ..header import about, json_file
 from ..two_lists import covered, two_lists
 
 DEEPEST = 5  # labels below a name
@@ -46,7 +45,7 @@ def _category(name: str, names: Sequence[str]) -> bytes:
         "customCategory": True,
         "urls": [f".{one}" for one in names],
     }
-    return (json.dumps(document, indent=1) + "\n").encode("ascii")
+    return json_file(document)
 
 
 def _fits(name: str) -> bool:
