@@ -23,11 +23,13 @@ FOUND = Finding("package", "made", manager="dpkg", version="1.0", scope="system"
 OF_ALICE = Finding("package", "made", manager="flatpak", version="1.0", scope="user:alice", path="/home/alice/made")
 
 
-def test_the_schema_of_the_report_describes_just_what_is_said_of_a_waiver(organisation):
+def test_the_schema_of_the_report_describes_just_what_is_said_of_a_waiver(organisation, monkeypatch, capsys):
     organisation.waiver(revoked={"on": "2026-11-24T08:00:00Z", "by": "head.of.press", "why": "over"})
-    (entry,) = organisation.run()["waivers"]
-    assert entry.keys() == RunWaiver.__annotations__.keys()
-    assert entry["revoked"].keys() == Revoked.__annotations__.keys()
+    (compiled,) = organisation.run()["waivers"]
+    (reported,) = Outputs(organisation, NOW, FOUND, monkeypatch, capsys).report["waivers"]
+    assert reported.keys() == RunWaiver.__annotations__.keys()
+    assert reported["revoked"].keys() == Revoked.__annotations__.keys()
+    assert reported.keys() - compiled.keys() == {"days_left"}
 
 
 def test_there_are_many_cases():
@@ -103,7 +105,7 @@ def test_a_waiver_that_will_be_taken_back_ends_then_in_every_output(organisation
     assert '"deadline":"2026-11-26T08:00:00Z"' in texts["oscal.json"]
     assert "until 2026-11-26 08:00 UTC" in "".join(document.page(outputs.report, outputs.records))
     table = " ".join(summary.render(outputs.report, outputs.records, summary.Screen(200, 100)).split())
-    assert "waiver w1 active until 2026-11-26 08:00 UTC: whatsapp on press01" in table
+    assert "waiver w1 active 1 day left, until 2026-11-26 08:00 UTC: whatsapp on press01" in table
     arguments = parsed(waiver, ["list"])
     arguments.run_subcommand(arguments, at(NOW))
     assert "1 day left, until 2026-11-26 08:00:00 UTC" in " ".join(capsys.readouterr().out.split())
