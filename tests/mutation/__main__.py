@@ -34,6 +34,7 @@ PROJECT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import lines  # noqa: E402
+import roots  # noqa: E402
 import worst  # noqa: E402
 from imports import graph  # noqa: E402
 from mutants import Mutant, mutants  # noqa: E402
@@ -129,6 +130,9 @@ def main() -> int:
         if arguments.list:
             print(*(f"{module}:{mutant.line}: {mutant.change}" for module, mutant in work.items), sep="\n")
             return 0
+        if os.geteuid() == 0:  # where the mutants are, there is no network to make roots from
+            for name in roots.USUAL["integration"]:
+                roots.layers(name)
         outcomes = run(work, place, arguments.jobs, arguments.minutes)
     finally:
         remove(str(place))

@@ -28,7 +28,8 @@ READ_ONLY = ("/bin", "/boot", "/etc", "/home", "/lib", "/opt", "/root", "/srv", 
 # The agent of GnuPG has its socket in /run/user; below the home of a test the path would be too long for one.
 APART = (
     f"{isolated.PROC} || exit 99; "
-    "ip link set lo up 2>/dev/null; mount -t tmpfs -o mode=755 run /run && mkdir -p -m 700 /run/user/0 || exit 99; "
+    "ip link set lo up 2>/dev/null; mount -t tmpfs -o mode=755 run /run || exit 99; "
+    "mkdir -p /run/lock /run/user && mkdir -m 700 /run/user/0 || exit 99; "
     'exec 9<"$ROOTS"; for place in $READ_ONLY; do test -d "$place" || continue; '
     'mount --bind "$place" "$place" && mount -o remount,bind,ro "$place" || exit 99; done; '
     'mount --no-canonicalize --bind /proc/self/fd/9 "$ROOTS" || exit 99; exec 9<&-; '
