@@ -67,7 +67,7 @@ def test_a_run_that_was_ended_holds_nobody_up(root: Path, how: signal.Signals) -
     assert (root / LOCK[1:]).exists()
     host = run_of(root, "run 8 of bob on spare", 0)
     with host.exclusive():
-        assert "run 8 of bob" in (root / LOCK[1:]).read_text()
+        assert re.fullmatch(rf"{TIME} run 8 of bob on spare\n", (root / LOCK[1:]).read_text())
     assert host.other_runs == [] and not (root / LOCK[1:]).exists()
 
 
@@ -99,7 +99,7 @@ def test_two_runs_that_change_a_host_in_turns_know_of_each_other(root: Path) -> 
     for number in range(20):
         with run_of(root, f"run {number}").exclusive() as turns:
             turns.note()
-    assert len((root / LAST[1:]).read_text().splitlines()) == 8
+    assert re.fullmatch(rf"(?:{TIME} run 1\d\n){{8}}", (root / LAST[1:]).read_text())
     with run_of(root, "lift").exclusive() as turns:
         turns.forget()
     assert list((root / "run").iterdir()) == []
