@@ -454,3 +454,12 @@ def test_a_kill_between_any_two_writes_loses_nothing(
     assert "*://*.mail.example/*" not in tree.policies()["WebsiteFilter"]["Block"]
     tree.lift()
     assert tree.policies() == {**OWN["policies"], "NewSetting": 1}
+
+
+@pytest.mark.parametrize("original", [OWN, None], ids=["merged", "Proscribe's alone"])
+def test_lift_after_somebody_deleted_the_file_is_the_original(tree: Tree, original: object) -> None:
+    before = tree.put(PATH, original) if original else None
+    tree.enforce()
+    (tree.root / PATH).unlink()
+    tree.lift()
+    assert tree.content() == before

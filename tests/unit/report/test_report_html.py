@@ -144,6 +144,7 @@ def test_references_inside_the_page_lead_somewhere():
     reader = read(mixed(), {"press": ["web01"]}, trend=runs(3, 1))[1]
     ids = [value for name, value in reader.attributes if name == "id"]
     assert len(ids) == len(set(ids))
+    assert all(re.fullmatch("[a-z][a-z0-9_-]*", one) for one in ids)
     for name, value in reader.attributes:
         if name in ("href", "aria-labelledby"):
             assert value.removeprefix("#") in ids
@@ -347,7 +348,7 @@ def test_what_is_new_since_a_baseline_is_shown_only_with_one():
     for new, present, untold in (
         (None, "", "New since"),
         ([], "No new findings", "web01 apps/wechat dpkg"),
-        ([one], "New since", "No new findings"),
+        ([one], '<section id="new">\n<h2>New since 20261101T000000Z-audit-aaaa</h2>', "No new findings"),
     ):
         changed = {**report, "new": new, "run": {**report["run"], "baseline": "20261101T000000Z-audit-aaaa"}}
         text = "".join(page(changed, fleet.records))
