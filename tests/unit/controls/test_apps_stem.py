@@ -1,4 +1,4 @@
-"""Which program a file's name speaks of, as people download it: versions, systems and processors say nothing of that."""
+"""Which program the name of a downloaded file speaks of: versions, systems and processors say nothing of that."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="all items, instead of the four options above")
     parser.add_argument("--older-than", default="", metavar="LENGTH", help="taken longer ago than 30d, 12w, ...")
     parser.add_argument("--accept-loss", action="store_true", help="restore also what the next run takes again")
-    parser.add_argument("--format", choices=FORMATS, default=TABLE, help="output format of list")
+    parser.add_argument("--format", choices=FORMATS, default=TABLE, help="output format of list (default: table)")
 
 
 def run(arguments: argparse.Namespace) -> int:
