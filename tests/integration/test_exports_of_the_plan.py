@@ -199,11 +199,13 @@ def test_a_proxy_that_opens_connections_says_whose_accounts_to_let_in(
     appliance.put_export(rendered(sealed(plan), "squid_opening"))
     own = {"X-GoogApps-Allowed-Domains": "gmail.com", "Restrict-Access-Context": "mine"}
     with Origin(PLACES["origin"]) as origin, appliance.serving("squid_opening") as proxy:
-        for host in ("mail.google.com", "login.microsoftonline.com", "login.live.com", "www.example.org"):
+        sites = ["mail.google.com", "login.microsoftonline.com", "device.login.microsoftonline.com", "login.live.com"]
+        for host in (*sites, "www.example.org"):
             visit(proxy, f"http://{host}/", own)
     assert origin.headers == {
         "mail.google.com": {"X-GoogApps-Allowed-Domains": "example.org,b.example"},
         "login.microsoftonline.com": {"Restrict-Access-To-Tenants": TENANT, "Restrict-Access-Context": TENANT},
+        "device.login.microsoftonline.com": {},  # wants a client's certificate and no proxy
         "login.live.com": {"sec-Restrict-Tenant-Access-Policy": "restrict-msa"},
         "www.example.org": {},
     }

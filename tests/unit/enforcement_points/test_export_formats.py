@@ -170,10 +170,12 @@ def test_a_squid_that_opens_connections_says_whose_accounts_may_be_let_in():
     # what a client sends of it is lost, on every site
     assert {f"request_header_access {line.split()[1]} deny all" for line in added} <= set(lines)
     sites = [line.split() for line in lines if line.startswith("acl proscribe_tenants_")]
-    assert {(acl, host) for _, acl, _, _, host in sites} >= {
+    assert {(acl, host) for _, acl, _, _, host in sites} == {
         ("proscribe_tenants_1", ".google.com"),
-        ("proscribe_tenants_2", ".login.microsoftonline.com"),
-        ("proscribe_tenants_3", ".login.live.com"),
+        ("proscribe_tenants_2", "login.microsoftonline.com"),
+        ("proscribe_tenants_2", "login.microsoft.com"),
+        ("proscribe_tenants_2", "login.windows.net"),
+        ("proscribe_tenants_3", "login.live.com"),
     }
     assert "proscribe_tenants" not in export("squid_opening").files["proscribe.conf"].decode()
 

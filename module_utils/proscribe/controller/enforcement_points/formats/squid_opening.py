@@ -1,8 +1,9 @@
 """Access rules for a Squid that opens HTTPS (ssl_bump): it sees paths, and says whose accounts providers may let in.
 
 The headers of tenants take the place of any that a client sends:
-- Google: support.google.com/a/answer/1668854
-- Microsoft: learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions
+- Google, with all hosts below: support.google.com/a/answer/1668854
+- Microsoft, without: device.login.microsoftonline.com wants a client's certificate and no proxy
+  (learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions)
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from ....host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS
 from ..declaration import BY_TENANT, HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
 from ..header import comment, text
 from ..web_names import blocks, web_names
-from .squid import domains, rules, unseen
+from .squid import rules, unseen
 
-GOOGLE, GOOGLE_HEADER = "google.com", "X-GoogApps-Allowed-Domains"
+GOOGLE, GOOGLE_HEADER = ".google.com", "X-GoogApps-Allowed-Domains"
 OF_TENANTS = (GOOGLE_TENANTS, MICROSOFT_TENANTS)
 _VALUE = re.compile(r"[A-Za-z0-9.,-]{1,4000}", re.ASCII)
 
@@ -43,7 +44,7 @@ def _headers(tenants: Mapping[str, Sequence[str]]) -> Iterator[str]:
         groups.insert(0, {"patterns": [GOOGLE], "headers": [{"name": GOOGLE_HEADER, "value": ",".join(google)}]})
     for number, group in enumerate(groups, 1):
         acl = f"proscribe_tenants_{number}"
-        yield from domains(acl, group["patterns"])
+        yield from (f"acl {acl} dstdomain -n {host}" for host in group["patterns"])
         for header in group["headers"]:
             if not _VALUE.fullmatch(header["value"]):
                 raise NotExportable(f"{header['value']!r} is no value of a header of tenants")
