@@ -38,7 +38,8 @@ APART = (
 NO_NAMESPACES = 99
 RESULTS = ".results.xml"  # in the copy
 ENDING = 10  # seconds that the processes of a run which was ended may take
-LONGEST = 900.0  # seconds for some test files: what takes longer hangs, unless it does without a mistake, too
+# Seconds for some test files, with real tools or without: what takes longer hangs, unless it does anyway.
+LONGEST, LONGEST_UNIT = 900.0, 300.0
 CHUNKS = (2, 4)  # files that run together, the nearest first; then all that are left
 ENOUGH = 240.0  # seconds after which no more of them are begun
 # Writes what `tests/tool python tests/derived` writes from a source, for the texts named.
@@ -76,9 +77,9 @@ class Copy:
         shutil.copytree(project, place, ignore=LEFT_OUT, symlinks=True)
         (place / ".cache").symlink_to(CACHE)
 
-    def run(self, words: Sequence[str], limit: float = LONGEST) -> int | None:
-        """The exit code of pytest for some tests; None if they did not end within `limit` seconds. Tests with real
-        tools and hosts have what the runner of the tests gives them.
+    def run(self, words: Sequence[str]) -> int | None:
+        """The exit code of pytest for some tests; None if they hang. Tests with real tools and hosts have what the
+        runner of the tests gives them.
         """
         if self.known.ended:
             return None
@@ -92,8 +93,9 @@ class Copy:
         environment["ANSIBLE_REMOTE_TEMP"] = f"{place}/remote"  # the account's own home cannot be written to
         environment["PYTHONDONTWRITEBYTECODE"] = "1"  # what the checkout has of it came along
         environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        real = any(word.startswith(sizes.WITH_TABLE) for word in words)
         if os.geteuid() == 0:
-            if any(word.startswith(sizes.WITH_TABLE) for word in words):
+            if real:
                 command = isolated.command(Path(place), command)
                 tools = Path(sys.executable).parent
                 environment["PATH"] = f"{tools}:{os.environ['PATH']}"
@@ -108,7 +110,7 @@ class Copy:
             )  # fmt: skip
             self.known.running.add(process)
             try:
-                code = process.wait(limit)
+                code = process.wait(LONGEST if real else LONGEST_UNIT)
             except subprocess.TimeoutExpired:
                 return None
             finally:
