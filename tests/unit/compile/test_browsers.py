@@ -78,6 +78,8 @@ def test_a_browser_that_no_policy_reaches_has_no_place(own: dict[str, dict[str, 
         (f"/etc/chromium-browser/{MANAGED}", {"snaps": ["chromium"]}),
         ("/etc/firefox/policies/policies.json", {"snaps": ["firefox"]}),
         (in_flatpak("org.mozilla.firefox"), {"flatpaks": ["org.mozilla.firefox"]}),
+        # Not ungoogled Chromium's Flatpak: where that reads policies is known, from one source.
+        (f"/etc/chromium/{MANAGED}", {"elsewhere": ["flatpak com.vivaldi.Vivaldi", "snap vivaldi"]}),
         (f"/etc/brave/{MANAGED}", {"flatpaks": ["com.brave.Browser"], "elsewhere": ["snap brave"]}),
         ("/etc/thunderbird/policies/policies.json", {}),
     ],

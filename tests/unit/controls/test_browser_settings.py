@@ -139,7 +139,7 @@ def test_with_tenants_their_accounts_sign_in_and_no_others() -> None:
 
 
 def test_where_tenants_are_distinguished_the_report_names_the_policy_and_browser(tmp_path: Path) -> None:
-    tenants = {"google": ["a.example", "b.example", "c.example", "d.example"], "microsoft": ["tenant-1"]}
+    tenants = {"google": ["a.example", "b.example", "c.example", "d.example"], "microsoft": ["t-1", "t-2", "t-3"]}
     tree = Tree(tmp_path, section({}, tenants=tenants))
     assert {state for state, _ in tree.tenants().values()} == {"noncompliant"}
     tree.enforce()
@@ -156,7 +156,7 @@ def test_where_tenants_are_distinguished_the_report_names_the_policy_and_browser
         "browser/microsoft-tenants": (
             "compliant",
             {
-                ("chromium,google_chrome", "HttpHeaderInjection"): "Microsoft lets in accounts of tenant-1"
+                ("chromium,google_chrome", "HttpHeaderInjection"): "Microsoft lets in accounts of t-1, t-2, t-3"
                 " only, and no personal ones at login.live.com",
                 ("firefox", "WebsiteFilter"): "personal accounts: login.live.com is blocked; business accounts of"
                 " others are let in",

@@ -103,7 +103,19 @@ def test_users_of_both_times_are_there(past):
     past.run({"a": watched(incident(20, 20, 1, users=["alice"]))})
     past.run({"a": watched(incident(20, 21, 2, users=["bob", "alice"]))})
     (one,) = entries(past)
-    assert one.shown()["users"] == ["alice", "bob"]
+    assert one.shown() == {
+        "host": "a",
+        "first": "2026-11-20T08:00:00Z",
+        "last": "2026-11-21T08:00:00Z",
+        "kind": "incident",
+        "rule": "apps/wechat",
+        "program": "",
+        "who": "",
+        "times": 2,
+        "corrected": 2,
+        "detail": "",
+        "users": ["alice", "bob"],
+    }
 
 
 def test_a_run_knows_what_it_brought(past):
