@@ -227,6 +227,13 @@ def test_an_export_says_until_when_it_is_valid_and_a_check_whether_it_is_what_wo
     assert "proscribe.rpz was changed, or is gone" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("format_", "until"), [("unbound", "2026-12-24T18:00:00Z"), ("cidr", None), ("pac", None)])
+def test_a_waiver_ends_the_exports_of_its_controls_alone(waived, tmp_path, format_, until):
+    """The waiver is for names (dns); networks and browsers' pages stay as they are when it ends."""
+    assert main(["export", format_, *waived, "--group", "office", "-o", str(tmp_path / "out"), *AT]) == 0
+    assert manifest(tmp_path / "out")["valid_until"] == until
+
+
 def test_an_export_of_another_format_or_group_is_replaced_only_where_it_is_meant(inventory, tmp_path, capsys):
     out = str(tmp_path / "out")
     assert main(["export", "rpz", *inventory, "--group", "office", "-o", out, *AT]) == 0
