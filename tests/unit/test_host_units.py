@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,12 @@ class Machine(Host):
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
+def test_units_are_looked_for_where_systemd_reads_them() -> None:
+    read = subprocess.run(["systemd-analyze", "unit-paths", "--system"], capture_output=True, text=True, check=True)
+    assert set(read.stdout.split()) <= {*FOLDERS}
 
 
 def test_the_main_process_is_systemds_own_child_in_the_services_own_group(machine: Machine) -> None:

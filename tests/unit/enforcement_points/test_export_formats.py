@@ -215,6 +215,19 @@ def test_networks():
     assert "add proscribe_new p4_chat\n" in sets
 
 
+def test_the_sets_of_services_with_long_ids_stay_apart():
+    """The kernel takes 31 characters of a name."""
+    made = plan()
+    services = made["controls"]["firewall"]["services"]
+    chat = services.pop("chat")
+    ids = ["a_service_with_a_long_name_of_its_own", "a_service_with_a_long_name_of_another"]
+    services.update(dict.fromkeys(ids, chat))
+    sets = only(export("ipset", made).files["proscribe.ipset"])
+    names = {line.split()[1] for line in sets if line.startswith("create p4_a")}
+    assert len(names) == 4 and all(len(name) <= 31 for name in names)
+    assert {name.removesuffix("_new") for name in names} == {name for name in names if not name.endswith("_new")}
+
+
 def test_a_tables_own_rules_and_ports():
     made = plan()
     made["controls"]["firewall"]["settings"] |= {

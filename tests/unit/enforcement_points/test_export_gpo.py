@@ -95,6 +95,10 @@ def test_a_backup_names_its_object_its_policy_and_the_extension_that_reads_it() 
     object_ = next(name.split("/")[1] for name in made if name.startswith("sysvol"))
     directory = next(name.split("/")[1] for name in made if name.endswith("Backup.xml"))
     for one in (info, listed):
+        assert [part.tag.removeprefix(MANIFEST) for part in one] == [
+            *("GPOGuid", "GPODomain", "GPODomainGuid", "GPODomainController"),
+            *("BackupTime", "ID", "Comment", "GPODisplayName"),
+        ]
         assert one.findtext(f"{MANIFEST}GPOGuid") == object_
         assert one.findtext(f"{MANIFEST}ID") == directory
         assert one.findtext(f"{MANIFEST}BackupTime") == "2026-11-27T08:00:00"

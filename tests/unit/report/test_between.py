@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import xml.etree.ElementTree as ET
 
 import fleets
@@ -109,6 +110,13 @@ def test_a_compliant_fleet_says_that_it_did_not_at_all_times():
     text = render(report, records, Screen(200, 80))
     assert "1 host open in between and closed again   1 host frozen" in text
     assert "read what happened between two runs" in text
+
+
+def test_the_page_has_what_was_open_first_and_the_most_frequent_before_the_others():
+    often, seldom = {**INCIDENT, "times": 9, "corrected": 9}, {**INCIDENT, "times": 2, "corrected": 2}
+    answers = {"a": watched(frozen=FROZEN), "b": watched(ended=[ENDED]), "c": watched(seldom), "d": watched(often)}
+    section = "".join(page(*fleet(answers))).partition('<section id="between">')[2].partition("</section>")[0]
+    assert re.findall(r'class="what">(\w)<', section) == ["d", "c", "b", "a"]
 
 
 def test_a_fleet_without_watch_says_nothing_of_it():
