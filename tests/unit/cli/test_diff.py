@@ -244,8 +244,20 @@ def test_the_answer_names_hosts_departments_and_names(tmp_path: Path) -> None:
     assert "note: a note\n\n1 host (press 1 of 2): a\n" in text
     assert "\n  dns       owl      - no longer enforce: domains 2\n" in text
     assert "contact  ~ desk -> \N{REPLACEMENT CHARACTER}[2J" in text
-    document = diff.as_json(Earlier("v1", {}, {}), found, {"press": ["a", "b"]})
-    assert json.loads(json.dumps(document))["groups"][0]["departments"] == {"press": {"hosts": 1, "of": 2}}
+    document = diff.as_json(Earlier("v1", {}, {}, ("a note",)), found, {"press": ["a", "b"]})
+    document = json.loads(json.dumps(document))
+    (group_,) = document.pop("groups")
+    assert document == {
+        "schema": diff.SCHEMA,
+        "old": "v1",
+        "commits": [],
+        "notes": ["a note"],
+        "different": True,
+        "hosts": {"compared": 2, "changed": 1, "without_earlier_plan": [], "gone": []},
+        "totals": diff.totals(found.groups[0].changes),
+    }
+    assert (group_["hosts"], group_["departments"]) == (["a"], {"press": {"hosts": 1, "of": 2}})
+    assert group_["changes"] == [change.as_dict() for change in found.groups[0].changes]
 
 
 def test_no_difference_is_said_too(tmp_path: Path) -> None:
