@@ -249,8 +249,10 @@ FIVE: dict[str, Any] = {"max_change": {"hosts": "unlimited", "removals": 5}}
         # What many hosts have is no host's fault: it stops, and nobody is set aside but who stands out.
         ((30,) * 100, MANY, set(), {"hosts": 100, "removals": 3000}),
         ((2, 2, 2, 2), FIVE, set(), {"hosts": 4, "removals": 8}),
+        ((6, 6), FIVE, set(), {"hosts": 2, "removals": 12}),
         ((20,) * 12, MANY, set(), {"hosts": 12, "removals": 240}),  # each exactly at its share
         ((10**9, *[30] * 99), MANY, {"c0"}, {"hosts": 99, "removals": 2970}),
+        ((500, 400, 1, 1), FIVE, {"c0"}, {"hosts": 3, "removals": 402}),  # of few hosts one, and no more
         ((*[500] * 20, *[1] * 80), MANY, set(), {"hosts": 100, "removals": 10080}),  # a fifth of the fleet
         ((1, 0, 0), {"max_change": {"hosts": "unlimited", "removals": 0}}, {"c0"}, {}),
         # No printed limit is what one host claims.

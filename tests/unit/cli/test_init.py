@@ -22,7 +22,7 @@ from properties import examples
 from proscribe.controller.cli import Refused
 from proscribe.controller.cli.init import add_arguments, placing, repository
 from proscribe.controller.cli.init.answers import Answers, public_key, read_answers
-from proscribe.controller.cli.init.yaml_text import Literal, document
+from proscribe.controller.cli.init.yaml_text import Literal, comments_of, document
 from proscribe.controller.compile.reading.yaml_file import read_yaml
 from proscribe.controller.policy_errors import Expected, PolicyErrors
 
@@ -95,10 +95,33 @@ def test_any_name_arrives_in_the_reader_of_the_policy(text: str, tmp_path_factor
 
 
 def test_files_are_as_people_write_them() -> None:
-    value = {"hosts": {"press01": None}, "first": TODAY, "list": ["a b", "yes", '{"a": 1}'], "none": {}}
+    value = {"hosts": {"press01": None}, "first": TODAY, "list": ["a b", "yes", 'say "a"', "Zürich"], "none": {}}
     assert document(value, "# Why.\n") == (
-        '---\n# Why.\nhosts:\n  press01:\nfirst: 2026-11-30\nlist:\n  - a b\n  - "yes"\n  - \'{"a": 1}\'\nnone: {}\n'
+        "---\n# Why.\nhosts:\n  press01:\nfirst: 2026-11-30\n"
+        'list:\n  - a b\n  - "yes"\n  - \'say "a"\'\n  - "Zürich"\nnone: {}\n'
     )
+
+
+def test_a_list_that_stands_in_two_places_is_written_in_both() -> None:
+    hosts = ["press01"]
+    assert document({"one": hosts, "other": hosts}) == "---\none:\n  - press01\nother:\n  - press01\n"
+
+
+@pytest.mark.parametrize(("words", "lines"), [(20, 1), (40, 2)])
+def test_a_sentence_is_one_line_and_a_long_one_goes_on_in_the_next(words: int, lines: int) -> None:
+    assert len(document({"contact": " ".join(["word"] * words)}).splitlines()) == 1 + lines
+
+
+@pytest.mark.parametrize(
+    ("text", "comments"),
+    [
+        ("---\n# Who.\n# Why.\n\n# Of the value.\npress: {}  # all\n", "# Who.\n# Why.\n"),
+        ("# Who.\npress: {}\n", "# Who.\n"),
+        ("---\npress: {}\n# At the end.\n", ""),
+    ],
+)
+def test_the_comments_of_a_file_are_the_lines_before_its_value(text: str, comments: str) -> None:
+    assert comments_of(text) == comments
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------

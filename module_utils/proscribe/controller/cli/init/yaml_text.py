@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 
 import yaml
 
@@ -42,11 +43,11 @@ _Dumper.add_representer(Literal, _represent)
 
 def document(value: object, comments: str = "") -> str:
     """A YAML document; `comments` are lines that go before the value."""
-    text = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=False, width=118)
+    text = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=118)
     return f"---\n{comments}{text}"
 
 
 def comments_of(text: str) -> str:
     """The comments with which a document begins."""
-    found = re.match(r"(?:---\n)?((?:#[^\n]*\n)*)", text)
-    return found[1] if found else ""
+    lines = text.removeprefix("---\n").split("\n")
+    return "".join(f"{line}\n" for line in takewhile(lambda line: line.startswith("#"), lines))
