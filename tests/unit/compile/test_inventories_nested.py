@@ -39,8 +39,14 @@ def test_an_inventory_in_an_inventory_is_a_mistake_since_its_own_policy_would_no
 
 @pytest.mark.parametrize("name", ["hosts", "hosts.ini", "hosts.yaml"])
 def test_the_file_around_it_is_named_whatever_it_is_called(tmp_path: Path, name: str) -> None:
-    top = made(tmp_path, name, "notes.txt", "prod/hosts.yml", "prod/approvers.yml")
+    others = (".gitkeep", "aws.py", "cloud/hosts.yml", "notes.txt")
+    top = made(tmp_path, name, *others, "prod/hosts.yml", "prod/approvers.yml")
     assert f"or -i {top}/{name} for the hosts around it" in mistakes(top)[0]
+
+
+def test_where_no_file_is_around_it_none_is_named(tmp_path: Path) -> None:
+    top = made(tmp_path, "prod/hosts.yml", "prod/approvers.yml")
+    assert mistakes(top)[0].endswith(f"expected an inventory of its own: -i {top}/prod")
 
 
 def test_a_run_over_it_is_refused_before_any_host_is_touched(tmp_path: Path, project: Path) -> None:
@@ -59,7 +65,14 @@ def test_what_is_named_by_itself_or_has_no_policy_of_its_own_is_none(tmp_path: P
     assert len(mistakes(top)) == 1
 
 
-def test_a_folder_that_leads_to_itself_is_looked_into_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("link", "to"), [("a/again", "."), ("a/again", "a"), ("c", "a/b")])
+def test_a_folder_that_several_paths_lead_to_is_looked_into_once(tmp_path: Path, link: str, to: str) -> None:
     top = made(tmp_path, "hosts.yml", "a/b/approvers.yml")
-    (top / "a" / "again").symlink_to(top)
+    (top / link).symlink_to(top / to)
     assert len(mistakes(top)) == 1
+
+
+@pytest.mark.parametrize(("deep", "found"), [(nested.DEEPEST, 1), (nested.DEEPEST + 1, 0)])
+def test_folders_are_looked_into_down_to_a_depth(tmp_path: Path, deep: int, found: int) -> None:
+    top = made(tmp_path, "hosts.yml", f"{'a/' * deep}approvers.yml")
+    assert len(mistakes(top)) == found

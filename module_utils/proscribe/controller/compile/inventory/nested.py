@@ -16,9 +16,8 @@ from ansible.inventory.manager import IGNORED
 from ...policy_errors import Described, PolicyError
 from .policy_folders import REGISTER, SIGNERS
 
-VARIABLES = ("group_vars", "host_vars")
 # What says that a folder is an inventory of its own.
-OWN = (*VARIABLES, "waivers", REGISTER, SIGNERS)
+OWN = ("group_vars", "host_vars", "waivers", REGISTER, SIGNERS)
 HOSTS = (".yml", ".yaml", ".ini", "")  # how a file is called that may hold the hosts around it
 DEEPEST = 8  # folders below a source
 
@@ -47,7 +46,7 @@ def _folders(folder: Path, seen: set[Path], deep: int = 0) -> Iterator[Path]:
     """The folders below one that Ansible takes hosts from, each once, without those of `seen`."""
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = folder / entry.name
-        if entry.name in VARIABLES or _ignored(entry.name) or not entry.is_dir():
+        if _ignored(entry.name) or not entry.is_dir():
             continue
         if (real := path.resolve()) in seen or deep >= DEEPEST:
             continue
