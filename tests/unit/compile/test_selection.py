@@ -13,7 +13,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question, left_out
-from proscribe.controller.compile.inventory.selection import Selection, chosen
+from proscribe.controller.compile.inventory.selection import Selection, audience, chosen
 from proscribe.controller.compile.inventory.selection import select as select_of_inventory
 from proscribe.controller.compile.inventory.supported_hosts import is_windows, unserved
 from proscribe.controller.policy_errors import PolicyErrors
@@ -121,17 +121,33 @@ def test_where_no_pattern_is_written_every_host_is_taken(value: Any) -> None:
     assert select().pattern == "all"
 
 
+def managers(text: str, file: Path) -> tuple[InventoryManager, HostVars]:
+    """Ansible's own of an inventory."""
+    file.write_text(text, "utf-8")
+    loader = DataLoader()
+    inventory = InventoryManager(loader=loader, sources=[str(file)])
+    manager = VariableManager(loader=loader, inventory=inventory)
+    return inventory, HostVars(inventory=inventory, variable_manager=manager, loader=loader)
+
+
 def test_a_pattern_is_about_the_whole_inventory_whichever_hosts_a_play_has(tmp_path: Path) -> None:
     """With --limit and serial Ansible knows fewer hosts. Proscribe still has to report what they leave out of a run."""
-    hosts = tmp_path / "hosts.yml"
-    hosts.write_text("all: {vars: {proscribe_hosts: 'web*'}, hosts: {web1: , web2: , web3: , db1: }}\n", "utf-8")
-    loader = DataLoader()
-    inventory = InventoryManager(loader=loader, sources=[str(hosts)])
-    manager = VariableManager(loader=loader, inventory=inventory)
+    fleet = "all: {vars: {proscribe_hosts: 'web*'}, hosts: {web1: , web2: , web3: , db1: }}\n"
+    inventory, hostvars = managers(fleet, tmp_path / "hosts.yml")
     inventory.subset("web1:web2")
     inventory.restrict_to_hosts([inventory.get_host("web2")])
-    found = select_of_inventory(["web2", "db1"], HostVars(inventory=inventory, variable_manager=manager, loader=loader))
+    found = select_of_inventory(["web2", "db1"], hostvars)
     assert (found.names, found.about) == (["web2"], frozenset(("web1", "web2", "web3")))
+
+
+def test_what_others_enforce_is_decided_for_hosts_that_proscribe_does_not_serve_too(tmp_path: Path) -> None:
+    windows, switch = "{ansible_connection: winrm}", "{ansible_connection: network_cli}"
+    _, hostvars = managers(f"all: {{hosts: {{web1: , desk1: {windows}, sw1: {switch}}}}}\n", tmp_path / "hosts.yml")
+    names = ["web1", "desk1", "sw1"]
+    everybody = audience(names, hostvars)
+    assert (everybody.names, everybody.not_served, everybody.pattern) == (names, {}, "all")
+    assert select_of_inventory(names, hostvars, observes=True).names == ["web1", "desk1"]
+    assert select_of_inventory(names, hostvars).names == ["web1"], "a run that only changes hosts"
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def audience(names: Iterable[str], hostvars: Any) -> Selection:
     return Selection([HostVariables.of(name, hostvars, shared=shared) for name in names], {}, EVERY)
 
 
-def chosen(hosts: Sequence[HostVariables], matching: Callable[[str], set[str]], observes: bool = False) -> Selection:
+def chosen(hosts: Sequence[HostVariables], matching: Callable[[str], set[str]], observes: bool) -> Selection:
     """As `select`; `matching` gives the names of the inventory's hosts that a pattern fits."""
     pattern = _pattern(hosts)
     about: frozenset[str] = frozenset()
