@@ -102,17 +102,32 @@ def test_a_filter_list():
     ]
 
 
-def test_what_a_filter_list_cannot_open_stays_blocked():
-    names = ["d.example", "c.d.example", "b.c.d.example", "a.b.c.d.example", "z.a.b.c.d.example"]
+NESTED = ["d.example", "c.d.example", "b.c.d.example", "a.b.c.d.example", "z.a.b.c.d.example"]
+
+
+def filter_list_of(*places):
+    """The export for services that block the name in each of these places, and have the next one open."""
     services = {
-        f"s{place}": {"mode": "enforce", "domains": [names[place]], "allow": names[place + 1 : place + 2]}
-        for place in (0, 2, 4)
+        f"s{place}": {"mode": "enforce", "domains": [NESTED[place]], "allow": NESTED[place + 1 : place + 2]}
+        for place in places
     }
     made = export("adguard", plan({"dns": services}))
+    blocks = readers.adguard(made.files["proscribe.txt"])
+    return made, [blocks(one) for one in NESTED]
+
+
+def test_what_a_filter_list_cannot_open_stays_blocked():
+    made, blocked = filter_list_of(0, 2, 4)
     why = "What is blocked below it could not be blocked again, so all of it stays blocked."
     assert LeftOut("", "name a.b.c.d.example, open below b.c.d.example", why) in made.left_out
-    blocks = readers.adguard(made.files["proscribe.txt"])
-    assert [blocks(one) for one in names] == [True, False, True, True, True]
+    assert blocked == [True, False, True, True, True]
+
+
+def test_a_filter_list_opens_a_name_below_one_that_is_blocked_again():
+    made, blocked = filter_list_of(0, 2)
+    opens = [line for line in only(made.files["proscribe.txt"], "!") if "d.example" in line and line.startswith("@@")]
+    assert opens == ["@@||a.b.c.d.example^$important", "@@||c.d.example^"]
+    assert blocked == [True, False, True, False, False] and made.left_out == []
 
 
 def test_rules_for_squid():
