@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import errno
 import io
 import json
 import os
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from proscribe.controller.cli import Refused
@@ -34,6 +38,9 @@ def archive(files: Mapping[str, bytes], name: str = "ban") -> bytes:
             member = tarfile.TarInfo(path)
             member.size, member.mode = len(content), 0o600
             tar.addfile(member, io.BytesIO(content))
+        empty = tarfile.TarInfo("docs")
+        empty.type, empty.mode = tarfile.DIRTYPE, 0o700
+        tar.addfile(empty)
     return packed.getvalue()
 
 
@@ -55,11 +62,65 @@ def test_it_is_placed_and_replaced_whole(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr(placing, "_exchanged", lambda *_: False)
     target = place(tmp_path, FIRST)
     assert target == tmp_path / "ansible_collections/proscribe/ban" and contents(target) == FIRST
-    assert {oct(one.stat().st_mode & 0o777) for one in target.rglob("*")} == {"0o755", "0o644"}
+    assert (target / "docs").is_dir()
     (target / "plugins/modules/__pycache__").mkdir()
     (target / "plugins/modules/__pycache__/a.pyc").touch()  # a run has imported it
     assert contents(place(tmp_path / "ansible_collections", SECOND)) == SECOND
     assert os.listdir(target.parent) == ["ban"], "nothing stays beside it"
+
+
+def test_everybody_can_read_it_whoever_has_placed_it(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        target = place(tmp_path, FIRST)
+    finally:
+        os.umask(before)
+    modes = {(one.is_dir(), oct(one.stat().st_mode & 0o777)) for one in (target, *target.rglob("*"))}
+    assert modes == {(True, "0o755"), (False, "0o644")}
+
+
+def exchanges(folder: Path) -> bool:
+    """Whether this system exchanges two directories in one step."""
+    one, other = folder / "one", folder / "other"
+    one.mkdir()
+    other.mkdir()
+    exchange = getattr(ctypes.CDLL(None), "renameat2", None)
+    return exchange is not None and exchange(-100, bytes(one), -100, bytes(other), 1 << 1) == 0  # linux/fs.h
+
+
+def test_it_is_built_beside_its_place_and_takes_it_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    renamed, rename = [], os.rename
+
+    def noted(source: Path, to: Path) -> None:
+        renamed.append((source, to))
+        rename(source, to)
+
+    monkeypatch.setattr(placing.os, "rename", noted)
+    target = place(tmp_path, FIRST)
+    ((source, to),) = renamed
+    assert source.parent.parent == target.parent and source.parent.name.startswith(".") and to == target
+    renamed.clear()
+    assert contents(place(tmp_path, SECOND)) == SECOND
+    assert len(renamed) == (0 if exchanges(tmp_path) else 2)
+
+
+@pytest.mark.parametrize(
+    ("number", "there"),
+    [(errno.ENOSYS, SECOND), (errno.EINVAL, SECOND), (errno.EPERM, SECOND), (errno.EROFS, FIRST), (None, SECOND)],
+)
+def test_a_system_that_cannot_exchange_moves_and_one_that_fails_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None, there: Mapping[str, bytes]
+) -> None:
+    def renameat2(*_: object) -> int:
+        ctypes.set_errno(number or 0)
+        return -1
+
+    library = SimpleNamespace(renameat2=renameat2) if number else SimpleNamespace()
+    target = place(tmp_path, FIRST)
+    monkeypatch.setattr(placing.ctypes, "CDLL", lambda *_, **__: library)
+    with contextlib.nullcontext() if there == SECOND else pytest.raises(Refused, match=f"{target}: Read-only"):
+        place(tmp_path, SECOND)
+    assert contents(target) == there and os.listdir(target.parent) == ["ban"]
 
 
 def test_where_it_cannot_be_placed_the_old_one_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,19 @@ import re
 import pytest
 from fleets import DIGEST, WECHAT, answer, no_policy, run, wechat
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.modes import Modes, by_control, correctable, described, stays_noncompliant
+from proscribe.controller.report.evaluation.modes import (
+    Modes,
+    by_control,
+    correctable,
+    described,
+    only_observed,
+    stays_noncompliant,
+)
 from proscribe.controller.report.evaluation.reconcile import fleet_report
 from proscribe.controller.report.exports import usual, write
 from proscribe.controller.report.page import document
 from proscribe.controller.report.terminal import summary
-from proscribe.model.finding import Verdict
+from proscribe.model.finding import GROUP_POLICY, Verdict
 from proscribe.model.plan import CONTROLS
 
 FINISHED = "2026-11-25T00:31:00Z"
@@ -202,6 +209,21 @@ def test_a_control_has_the_state_of_its_rules(facts, apps):
     assert (controls_["state"], controls_["evaluated"], controls_["not_applicable"]) == apps
 
 
+@pytest.mark.parametrize(
+    ("observed", "counts", "policy", "given"),
+    [
+        (CONTROLS, {GROUP_POLICY: (3, 1)}, {}, (None, "compliant", 3)),
+        (["dns"], {GROUP_POLICY: (3, 1)}, {}, (None, "compliant", 3)),  # a run over it, though not over all controls
+        (["dns"], {}, {GROUP_POLICY: {"mode": "audit", "policy": "p"}}, ("audit", None, 0)),
+        (CONTROLS, {}, {GROUP_POLICY: {"mode": "audit", "policy": "p"}}, ("audit", "unknown", 0)),
+        (CONTROLS, {}, {}, None),
+    ],
+)
+def test_what_is_beside_the_controls_is_in_a_record_where_the_host_or_the_plan_has_it(observed, counts, policy, given):
+    made = given_record(counts=counts, evaluated=3, policy=policy, observed=observed)["controls"].get(GROUP_POLICY)
+    assert (made and (made["mode"], made["state"], made["evaluated"])) == given
+
+
 def test_a_record_has_all_controls_with_their_policies_and_its_rules_with_their_modes():
     made = given_record(["waived"], {"dns": (3, 0)}, policy={"apps": {"mode": "audit", "policy": "p"}, "dns": None})
     assert made["controls"] == {
@@ -270,6 +292,16 @@ def test_whether_enforcing_would_correct_something_of_a_host(state, controls, co
     controls_ = {name: {"mode": mode, "state": of} for name, (mode, of) in controls.items()}
     record = {"state": state, **({"controls": controls_} if controls_ else {})}
     assert (correctable(record), stays_noncompliant(record)) == (corrects, stays)
+
+
+@pytest.mark.parametrize(
+    ("platform", "corrects"),
+    [({"os": "windows"}, False), ({"os": "macos"}, False), ({"os": "linux"}, True), ({}, True), (None, True)],
+)
+def test_no_run_corrects_a_host_on_which_nothing_is_ever_changed(platform, corrects):
+    for controls in ({}, {"apps": {"mode": "enforce", "state": "noncompliant"}}):
+        record = {"state": "noncompliant", "platform": platform, "controls": controls}
+        assert (correctable(record), only_observed(record)) == (corrects, not corrects)
 
 
 STAYS = {"rule": "firewall/own-rules", "subject": "10.0.0.1", "reason": "default gateway: stays reachable"}
