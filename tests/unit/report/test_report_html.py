@@ -196,6 +196,26 @@ def test_what_was_found_is_apart_from_what_is_not_blocked_yet():
     assert "<svg" not in page_.partition("Services not blocked yet")[2].partition("</section>")[0]
 
 
+def missing(control, *services):
+    """Verdicts on services that a control does not block."""
+    return [judge(f"{control}/{one}", ENFORCED, [Finding("policy", one, detail="missing")]) for one in services]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "order"),
+    [
+        ([*missing("browser", "a"), *missing("dns", "y10", "y9")], [("y9", "y10"), ("a",)]),  # of most names first
+        ([*missing("browser", "z"), *missing("dns", "a")], [("a",), ("z",)]),
+        ([*missing("dns", "a", "z"), *missing("browser", "z")], [("a",), ("z",)]),  # each with its own controls
+    ],
+)
+def test_what_is_missing_together_stands_together(verdicts, order):
+    collector = Collector(run(["web01"]))
+    collector.answered("web01", answer(*verdicts))
+    found = break_down(collector.fleet().records, {}, {}, FINISHED).unblocked
+    assert [one.names for one in found] == order
+
+
 @pytest.mark.parametrize("hosts", [["web01"], ["web01", "web02"]])
 def test_a_breakdown_is_only_there_where_it_distinguishes_something(hosts):
     collector = Collector(run(hosts))
