@@ -8,8 +8,9 @@ import errno
 import io
 import json
 import os
+import stat
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -111,13 +112,15 @@ def test_it_is_built_beside_its_place_and_takes_it_in_one_step(tmp_path: Path, m
 def test_a_system_that_cannot_exchange_moves_and_one_that_fails_leaves_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None, there: Mapping[str, bytes]
 ) -> None:
-    def renameat2(*_: object) -> int:
-        ctypes.set_errno(number or 0)
-        return -1
+    def library(name: None, use_errno: bool = False) -> SimpleNamespace:
+        def renameat2(*_: object) -> int:
+            ctypes.set_errno(number if number and use_errno else 0)
+            return -1
 
-    library = SimpleNamespace(renameat2=renameat2) if number else SimpleNamespace()
+        return SimpleNamespace(renameat2=renameat2) if number else SimpleNamespace()
+
     target = place(tmp_path, FIRST)
-    monkeypatch.setattr(placing.ctypes, "CDLL", lambda *_, **__: library)
+    monkeypatch.setattr(placing.ctypes, "CDLL", library)
     with contextlib.nullcontext() if there == SECOND else pytest.raises(Refused, match=f"{target}: Read-only"):
         place(tmp_path, SECOND)
     assert contents(target) == there and os.listdir(target.parent) == ["ban"]
@@ -153,6 +156,19 @@ def a_file(target: Path) -> None:
     target.touch()
 
 
+def moved_and_linked(name: str) -> Callable[[Path], None]:
+    def change(target: Path) -> None:
+        (target / name).rename(target.with_name("elsewhere"))
+        (target / name).symlink_to(target.with_name("elsewhere"))
+
+    return change
+
+
+def a_socket(target: Path) -> None:
+    (target / "README.md").unlink()
+    os.mknod(target / "README.md", stat.S_IFSOCK)
+
+
 NO_COLLECTION = "found a directory without the MANIFEST.json and FILES.json of a collection"
 ACME = '{"collection_info": {"namespace": "acme", "name": "ban"}}'
 OTHERS = {
@@ -160,7 +176,13 @@ OTHERS = {
     a_file: "found no directory",
     a_pipe: NO_COLLECTION,
     lambda target: (target / "MANIFEST.json").unlink(): NO_COLLECTION,
+    lambda target: (target / "MANIFEST.json").write_text("{"): NO_COLLECTION,
+    lambda target: (target / "MANIFEST.json").write_text("{}"): NO_COLLECTION,
+    lambda target: (target / "MANIFEST.json").write_text("[" * 100_000): NO_COLLECTION,
     lambda target: (target / "FILES.json").write_text('["files"]'): NO_COLLECTION,
+    moved_and_linked("MANIFEST.json"): NO_COLLECTION,
+    moved_and_linked("README.md"): "found the file README.md with changes",
+    a_socket: "found the file README.md with changes",
     lambda target: (target / "MANIFEST.json").write_text(ACME): "found the collection acme.ban",
     lambda target: (
         target / "plugins/ours.py"

@@ -41,7 +41,7 @@ CHAT = {
 
 
 def made(**changes: Any) -> dict[str, Any]:
-    """A plan that restricts the service, or has `changes` in it, for all controls, of an organisation with two tenants."""
+    """A plan that restricts the service, or has `changes` in it, for all controls, with tenants."""
     a_plan = plan({control: {"chat": {"mode": "enforce", **keys, **changes}} for control, keys in CHAT.items()})
     a_plan["controls"]["browser"]["settings"]["tenants"] = {"google": [], "microsoft": TENANTS}
     return sealed(a_plan)

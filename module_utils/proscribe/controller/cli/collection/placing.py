@@ -109,7 +109,7 @@ def _not_its_own(target: Path, names: Names) -> str:
         if found != names.collection:
             return f"the collection {clean(found)}"
         files = {str(one["name"]): one.get("chksum_sha256") for one in _object(target / FILES)["files"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, PolicyError):
+    except (ValueError, KeyError, TypeError, RecursionError, PolicyError):
         return f"a directory without the {MANIFEST} and {FILES} of a collection"
     for path in _files_of(target):
         name = str(path.relative_to(target))
