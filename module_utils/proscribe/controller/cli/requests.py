@@ -40,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.description = "List what users request on their hosts (proscribe-request), or refuse one of it."
     parser.epilog = EPILOG
-    parser.add_argument("do", nargs="?", choices=(LIST, REFUSE), default=LIST, help="list, or refuse one (default: list)")
+    parser.add_argument(
+        "do", nargs="?", choices=(LIST, REFUSE), default=LIST, help="list, or refuse one (default: list)"
+    )
     parser.add_argument("id", nargs="?", default="", metavar="ID", help="the request to refuse")
     parser.add_argument(
         "why", nargs="?", default="", metavar="WHY", help="one sentence, which everybody on the host may read"
