@@ -196,6 +196,21 @@ def test_what_was_found_is_apart_from_what_is_not_blocked_yet():
     assert "<svg" not in page_.partition("Services not blocked yet")[2].partition("</section>")[0]
 
 
+def test_groups_are_worst_first_and_each_part_leads_to_its_own():
+    collector = Collector(run(["web01", "web02"]))
+    unseen = judge("dns/a", ENFORCED, [], unseen="no answer")
+    collector.answered("web01", answer(unseen, *missing("browser", "b")))
+    collector.answered("web02", answer(unseen, *missing("firewall", "c"), *missing("browser", "b")))
+    found = break_down(collector.fleet().records, {}, {("web02", "dns/a"): "2026-11-20T00:00:00Z"}, FINISHED)
+    assert [(group.state, group.control, len(group.hosts)) for group in found.groups] == [
+        ("noncompliant", "browser", 2),
+        ("noncompliant", "firewall", 1),
+        ("unknown", "dns", 2),
+    ]
+    assert [found.groups[part.group].control for part in found.parts] == [part.control for part in found.parts]
+    assert found.group_since == ["", "", "2026-11-20T00:00:00Z"]
+
+
 def missing(control, *services):
     """Verdicts on services that a control does not block."""
     return [judge(f"{control}/{one}", ENFORCED, [Finding("policy", one, detail="missing")]) for one in services]
@@ -429,11 +444,42 @@ def test_records_that_are_read_and_forgotten_are_not_taken_for_each_other():
     assert versions == [f"4.{number}" for number in range(200)]
 
 
+def test_the_data_of_a_host_has_its_numbers_and_what_was_done():
+    collector = Collector(run(["web01"]))
+    collector.answered("web01", answer(wechat(WECHAT)))
+    (record,) = collector.fleet().records
+    beside = ("rules_not_applicable", "actions", "attempts", "controls")
+    bare = {key: value for key, value in record.items() if key not in beside}
+    actions = [{"control": "apps", "action": "removed wechat"}, {"control": "dns", "action": "wrote a file"}]
+    for more, idle, done in (
+        ({}, 0, []),
+        ({"rules_not_applicable": 3, "actions": actions}, 3, ["apps", "removed wechat", "dns", "wrote a file"]),
+    ):
+        data = data_of([{**bare, **more}])
+        (row,) = data["hosts"]
+        assert (row[7], row[8]) == (1, idle)
+        assert [data["texts"][number] for one in data["actions"] for number in one] == done
+
+
 def test_hosts_stand_in_the_order_of_their_names():
-    names = ["web10", "web2", "db1", "web02", "Web2", "web", "10.0.0.9", "10.0.0.10"]
+    names = ["web10", "web2", "db1", "web02", "Web2", "web", "10.0.0.9", "10.0.0.10", "a1b9", "a1b010", "a21a", "a12b"]
     collector = Collector(run(names))
     assert [host[0] for host in data_of(collector.fleet().records)["hosts"]] == sorted(names, key=natural)
-    assert sorted(names, key=natural) == ["10.0.0.9", "10.0.0.10", "Web2", "db1", "web", "web02", "web2", "web10"]
+    ordered = [
+        "10.0.0.9",
+        "10.0.0.10",
+        "Web2",
+        "a1b9",
+        "a1b010",
+        "a12b",
+        "a21a",
+        "db1",
+        "web",
+        "web02",
+        "web2",
+        "web10",
+    ]
+    assert sorted(names, key=natural) == ordered
 
 
 def test_too_much_evidence_is_left_out_and_the_rules_stay():
