@@ -196,12 +196,44 @@ def test_what_was_found_is_apart_from_what_is_not_blocked_yet():
     assert "<svg" not in page_.partition("Services not blocked yet")[2].partition("</section>")[0]
 
 
+def missing(control, *services, entry=ENFORCED):
+    """Verdicts on services that a control does not block."""
+    return [judge(f"{control}/{one}", entry, [Finding("policy", one, detail="missing")]) for one in services]
+
+
+def unseen(control, service):
+    return judge(f"{control}/{service}", ENFORCED, [], unseen="no answer")
+
+
+def broken_down(*hosts, departments=None, since=None):
+    """The breakdown of hosts web01, web02, ... that answered with these verdicts."""
+    collector = Collector(run([f"web{number:02}" for number in range(1, len(hosts) + 1)]))
+    for name, verdicts in zip(collector.expected, hosts):
+        collector.answered(name, answer(*verdicts))
+    return break_down(collector.fleet().records, departments or {}, since or {}, FINISHED)
+
+
+WAIVED = {"mode": "waived", "waiver": "W-1"}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "order"),
+    [
+        ([[*missing("browser", "a"), *missing("dns", "y10", "y9")]], ["dns y9 y10", "browser a"]),  # most first
+        ([[*missing("browser", "z"), *missing("dns", "a")]], ["dns a", "browser z"]),
+        ([missing("dns", "a", "b"), missing("dns", "b")], ["dns a", "dns b"]),  # not on the same hosts
+        ([[*missing("dns", "a", "z"), *missing("browser", "z")]], ["dns a", "browser+dns z"]),
+        ([[*missing("watch", "a"), *missing("dns", "a"), *missing("firewall", "a")]], ["firewall+dns+watch a"]),
+        ([[*missing("dns", "a", entry=WAIVED), unseen("dns", "b")]], ["dns b"]),
+    ],
+)
+def test_what_is_missing_together_stands_together(hosts, order):
+    assert [" ".join(["+".join(one.controls), *one.names]) for one in broken_down(*hosts).unblocked] == order
+
+
 def test_groups_are_worst_first_and_each_part_leads_to_its_own():
-    collector = Collector(run(["web01", "web02"]))
-    unseen = judge("dns/a", ENFORCED, [], unseen="no answer")
-    collector.answered("web01", answer(unseen, *missing("browser", "b")))
-    collector.answered("web02", answer(unseen, *missing("firewall", "c"), *missing("browser", "b")))
-    found = break_down(collector.fleet().records, {}, {("web02", "dns/a"): "2026-11-20T00:00:00Z"}, FINISHED)
+    both = [unseen("dns", "a"), *missing("browser", "b")]
+    found = broken_down(both, [*missing("firewall", "c"), *both], since={("web02", "dns/a"): "2026-11-20T00:00:00Z"})
     assert [(group.state, group.control, len(group.hosts)) for group in found.groups] == [
         ("noncompliant", "browser", 2),
         ("noncompliant", "firewall", 1),
@@ -211,24 +243,33 @@ def test_groups_are_worst_first_and_each_part_leads_to_its_own():
     assert found.group_since == ["", "", "2026-11-20T00:00:00Z"]
 
 
-def missing(control, *services):
-    """Verdicts on services that a control does not block."""
-    return [judge(f"{control}/{one}", ENFORCED, [Finding("policy", one, detail="missing")]) for one in services]
+def test_a_host_counts_once_by_the_worst_that_it_has_and_the_worst_department_is_first():
+    bad, unknown = missing("dns", "b"), [unseen("dns", "a")]
+    places = {"d10": ["web04"], "d9": ["web05"], "c": ["web03"], "b": ["web01"], "a": ["web01", "web02"]}
+    found = broken_down([*unknown, *bad], bad, unknown, [], [], departments=places)
+    assert found.controls == {"dns": {"noncompliant": 2, "unknown": 1}}
+    assert list(found.departments) == ["a", "b", "c", "d9", "d10"]
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "order"),
+    ("since", "began"),
     [
-        ([*missing("browser", "a"), *missing("dns", "y10", "y9")], [("y9", "y10"), ("a",)]),  # of most names first
-        ([*missing("browser", "z"), *missing("dns", "a")], [("a",), ("z",)]),
-        ([*missing("dns", "a", "z"), *missing("browser", "z")], [("a",), ("z",)]),  # each with its own controls
+        ({("web01", ""): "2026-11-25T00:31:00Z"}, {-1: "2026-11-25T00:31:00Z"}),
+        ({("web01", ""): "2026-11-25T00:31:01Z"}, {}),  # another run's, which ended later
+        ({("web01", "dns/a"): "2026-11-25T00:31:00Z"}, {0: "2026-11-25T00:31:00Z"}),
+        ({("web01", "dns/a"): "2026-11-25T00:31:01Z"}, {}),
+        ({("web02", "dns/a"): "2026-11-24T00:00:00Z"}, {}),
     ],
 )
-def test_what_is_missing_together_stands_together(verdicts, order):
-    collector = Collector(run(["web01"]))
-    collector.answered("web01", answer(*verdicts))
-    found = break_down(collector.fleet().records, {}, {}, FINISHED).unblocked
-    assert [one.names for one in found] == order
+def test_since_when_a_host_is_so_is_known_to_the_end_of_the_run(since, began):
+    assert broken_down(missing("dns", "a"), since=since).hosts[0].since == began
+
+
+def test_what_was_tried_most_is_first():
+    record = {**broken_down([]).hosts[0].record, "attempts": {"dns/b": 1, "dns/c": 1, "apps/z": 5}}
+    records = [record, {**record, "host": "web02", "attempts": {"dns/b": 2, "dns/a": 3}}]
+    found = break_down(records, {}, {}, FINISHED).attempts
+    assert list(found.items()) == [("apps/z", (5, 1)), ("dns/a", (3, 1)), ("dns/b", (3, 2)), ("dns/c", (1, 1))]
 
 
 @pytest.mark.parametrize("hosts", [["web01"], ["web01", "web02"]])
