@@ -288,7 +288,7 @@ def test_a_refusal_reaches_its_user(story: Story) -> None:
     (request,) = story.run()["requests"]
     story.host.logs_in()
     said = story(requests, "refuse", request["id"], "use the press desk's own", "--by", "head.of.press")
-    assert "is refused" in said
+    assert f"is refused; commit {story.where / 'waivers' / refusals.FILE}" in said and "the draft" not in said
     (refusal,) = read_refusals([story.where / "waivers"])
     assert (refusal.id, refusal.user, refusal.by) == (request["id"], "wong", "head.of.press")
     assert story.listed()["state"] == "refused"
@@ -304,6 +304,19 @@ def test_a_refusal_reaches_its_user(story: Story) -> None:
         story(requests, "refuse", request["id"], "again", "--by", "head.of.press")
     # The same user may request again, and that is another request.
     assert "is written down" in story.types("parrot", "for the elections")
+
+
+def test_a_draft_of_what_is_refused_is_left_and_named(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    story.run()
+    story.types("parrot", "Press calls")
+    (request,) = story.run()["requests"]
+    story(waiver, "new", "--request", request["id"])
+    (file,) = (story.where / "waivers").glob("*.yml")
+    account = SimpleNamespace(pw_name="head.of.press")
+    monkeypatch.setattr(requests, "pwd", SimpleNamespace(getpwuid=lambda uid: account))  # whose command it is
+    said = story(requests, "refuse", request["id"], "no")
+    assert f"the draft {file.stem} is left as it is: delete it" in said and file.exists()
+    assert [one.by for one in read_refusals([story.where / "waivers"])] == ["head.of.press"]
 
 
 def test_an_id_that_another_user_copied_gets_nothing(story: Story) -> None:
