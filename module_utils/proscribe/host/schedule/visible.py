@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 PASSING = ("/tmp", "/var/tmp", "/run", "/var/run", "/dev", "/proc", "/sys")
 # Settings of a unit that decide what it sees and may do (systemd.exec(5)).
 SETTINGS = (
-    *("Private", "Protect", "ReadOnlyPaths", "ReadWritePaths", "InaccessiblePaths", "TemporaryFileSystem", "Bind"),
+    *("Private", "Protect", "ReadOnlyPaths", "ReadWritePaths", "InaccessiblePaths", "TemporaryFileSystem"),
     *(
+        "BindPaths",
+        "BindReadOnlyPaths",
         "ExecPaths",
         "NoExecPaths",
         "RootDirectory",
@@ -32,7 +34,8 @@ SETTINGS = (
     ),
     *("SystemCall", "Restrict", "LockPersonality"),
 )
-DROP_INS = ("/usr/lib/systemd/system", "/etc/systemd/system", "/run/systemd/system")
+# Of drop-ins of one name, that of the later place counts (systemd.unit(5)).
+DROP_INS = ("/usr/lib/systemd/system", "/run/systemd/system", "/etc/systemd/system")
 TRYING = 60  # seconds
 BETTER = (
     "Nothing was touched. Expected: the checkout, its inventory, its Ansible and the reports in places that stay and"
@@ -93,15 +96,18 @@ def _require_lasting(paths: Iterable[str]) -> None:
 
 def _settings(text: str) -> Iterator[str]:
     """The settings of a unit's text that decide what it sees."""
-    return (line for line in text.splitlines() if line.startswith(SETTINGS) and "=" in line)
+    for line in text.splitlines():
+        name, sign, value = map(str.strip, line.partition("="))
+        if sign and name.startswith(SETTINGS):
+            yield f"{name}={value}"
 
 
 def _added(host: Host, path: str) -> Iterator[str]:
-    """What an administrator has added to a unit."""
-    for place in DROP_INS:
-        folder = f"{place}/{os.path.basename(path)}.d"
-        for name in sorted(host.list(folder)):
-            yield from _settings(host.text(f"{folder}/{name}") or "") if name.endswith(".conf") else ()
+    """What an administrator has added to a unit, in the order of its files' names."""
+    folders = [f"{place}/{os.path.basename(path)}.d" for place in DROP_INS]
+    files = {name: f"{folder}/{name}" for folder in folders for name in host.list(folder) if name.endswith(".conf")}
+    for name in sorted(files):
+        yield from _settings(host.text(files[name]) or "")
 
 
 def _tried(host: Host, runs: Runs, settings: Sequence[str]) -> Iterable[Sequence[str]]:
