@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
-from proscribe.host.system import Unseen
+from proscribe.host.system import Host, Unseen
 from proscribe.host.system.budget import Budget
 
 
@@ -14,6 +15,17 @@ def test_the_budget_is_this() -> None:
     before, one, after = time.monotonic(), Budget(), time.monotonic()
     assert one.left == one.most == {"files": 3_000_000, "bytes read": 2**28, "findings": 1_000}
     assert one.seconds == 15.0 and before + 15 <= one.end <= after + 15
+
+
+def test_of_one_file_so_much_is_read_and_no_more(tmp_path: Path) -> None:
+    """docs/apps.md has this figure, too."""
+    host = Host(str(tmp_path))
+    host.budget = Budget()
+    (tmp_path / "file").write_bytes(b"x" * 2**20)
+    assert len(host.read("/file") or b"") == 2**20
+    (tmp_path / "file").write_bytes(b"x" * (2**20 + 1))
+    with pytest.raises(Unseen, match=f"^/file is larger than {2**20} bytes"):
+        host.read("/file")
 
 
 @pytest.mark.parametrize("what", ["files", "bytes read", "findings"])

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any
@@ -378,16 +379,71 @@ def test_without_a_text_it_is_removed_with_what_a_killed_installation_left(host:
     audit_program.install(host, "")
 
 
+class Interpreter:
+    """Makes the Python that runs this another file, in a folder that is root's alone."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+        self.monkeypatch, self.root = monkeypatch, root
+
+    def __call__(self, name: str, to: Path | None = None) -> Path:
+        path = self.root / name
+        path.parent.mkdir(exist_ok=True)
+        path.symlink_to(to) if to else path.touch(0o755)
+        self.monkeypatch.setattr(sys, "executable", str(path))
+        return path
+
+
+@pytest.fixture
+def interpreter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Interpreter]:
+    with tempfile.TemporaryDirectory(dir="/run") as directory:
+        yield Interpreter(monkeypatch, Path(directory))
+
+
 @needs_root
+@pytest.mark.parametrize("which", ["the file", "its folder"])
+@pytest.mark.parametrize(
+    ("mode", "owner", "trusted"),
+    [(0o755, 0, True), (0o775, 0, False), (0o757, 0, False), (0o755, 65534, False), (0o500, 65534, False)],
+)
 def test_an_interpreter_that_others_can_change_is_not_run_as_root(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    interpreter: Interpreter, which: str, mode: int, owner: int, trusted: bool
 ) -> None:
-    assert audit_program.interpreter() == os.path.realpath(sys.executable)
-    theirs = tmp_path / "python3"
-    theirs.touch(0o755)
-    for mode, owner, named in ((0o775, 0, theirs), (0o755, 65534, theirs)):
-        theirs.chmod(mode)
-        os.chown(theirs, owner, owner)
-        monkeypatch.setattr(sys, "executable", str(theirs))
-        with pytest.raises(ControlError, match=f"^{named} is not root's alone$"):
+    path = interpreter("python/python3")
+    theirs = path if which == "the file" else path.parent
+    os.chown(theirs, owner, owner)
+    theirs.chmod(mode)
+    if trusted:
+        assert audit_program.interpreter() == str(path)
+    else:
+        with pytest.raises(ControlError, match=f"^{theirs} is not root's alone$"):
             audit_program.interpreter()
+
+
+@needs_root
+def test_an_interpreter_is_named_by_what_its_links_lead_to(interpreter: Interpreter) -> None:
+    path = interpreter("python3.11")
+    interpreter("python3", to=path)
+    assert audit_program.interpreter() == str(path)
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["python 3", "python3\t", "python3\n"])
+def test_an_interpreter_that_the_kernel_would_take_for_another_is_not_run_as_root(
+    interpreter: Interpreter, name: str
+) -> None:
+    """What is behind a space is an argument to it (execve(2))."""
+    interpreter(name)
+    with pytest.raises(ControlError, match="is not root's alone$"):
+        audit_program.interpreter()
+
+
+@needs_root
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_path_that_the_kernel_would_cut_is_not_run_as_root(interpreter: Interpreter, more: int) -> None:
+    """Older ones cut a first line after 127 bytes, of which some are for the options."""
+    path = interpreter("x" * (100 - len(str(interpreter.root)) - 1 + more))
+    if more:
+        with pytest.raises(ControlError, match="is not root's alone$"):
+            audit_program.interpreter()
+    else:
+        assert len(audit_program.interpreter()) == len(str(path)) == 100

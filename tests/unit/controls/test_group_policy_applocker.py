@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_controller import CONFIGURATION, DESKTOPS, DN, LAPTOPS, POLICIES, SYSVOL, Controller, Killed, files_of
+from made_controller import CONFIGURATION, DESKTOPS, DN, LAPTOPS, POLICIES, SYSVOL, THEIRS, Controller, Killed, files_of
 from made_controller import plan as planned
 from proscribe.host.controls.group_policy.applocker import KEY, TEMPLATE, template
 from proscribe.host.controls.group_policy.differences import OTHER_RULES
@@ -227,6 +227,7 @@ def others(controller: Controller, at: str, options: int = 0, folder: str = "Mac
 
 
 SITE = f"CN=Berlin,CN=Sites,{CONFIGURATION}"
+BELOW = f"CN={OTHER},CN={THEIRS},{POLICIES}"
 PLACES = {
     "the same unit": (lambda c: others(c, DESKTOPS), True),
     "a unit above": (lambda c: others(c, DN), True),
@@ -240,6 +241,18 @@ PLACES = {
     "another unit": (lambda c: others(c, LAPTOPS), False),
     "a link that is off": (lambda c: others(c, DESKTOPS, options=1), False),
     "settings for computers are off": (lambda c: others(c, DESKTOPS, flags="2"), False),
+    "all settings are off": (lambda c: others(c, DESKTOPS, flags="3"), False),
+    "an object of the same name below another one is off": (
+        lambda c: (
+            others(c, DESKTOPS),
+            c.objects.update({BELOW: {**c.objects[f"CN={OTHER},{POLICIES}"], "flags": ["3"]}}),
+        ),
+        True,
+    ),
+    "the directory does not have the object": (
+        lambda c: (others(c, DESKTOPS), c.objects.pop(f"CN={OTHER},{POLICIES}")),
+        True,
+    ),
     "settings for users are off": (lambda c: others(c, DESKTOPS, flags="1"), True),
     "rules for users": (lambda c: others(c, DESKTOPS, folder="User"), False),
 }
@@ -261,6 +274,13 @@ def test_rules_of_others_for_the_same_machines_are_named_before_anything_is_writ
         assert enforce(controller, WITHOUT)["refused"] == []  # without AppLocker, it is no conflict
     else:
         assert result["refused"] == [] and found(controller) == []
+
+
+@pytest.mark.parametrize("unit", [DESKTOPS, LAPTOPS])
+def test_rules_of_others_at_any_unit_of_an_object_are_named(controller: Controller, unit: str) -> None:
+    others(controller, unit)
+    result = enforce(controller, with_apps("audit", {"ous": [DESKTOPS, LAPTOPS]}))
+    assert [one["subject"] for one in result["refused"]] == [OTHER] and result["changed"] is False
 
 
 def test_rules_that_somebody_adds_later_are_named_and_ours_stay(controller: Controller) -> None:

@@ -67,7 +67,7 @@ def _has_rules(host: Host, domain: Domain, id_: str, known: dict[str, bool]) -> 
             for part in _named(host, folder, "machine")
             for name in _named(host, f"{folder}/{part}", "registry.pol")
         ]
-        rules = any(_RULES in host.piece(file, 0, MOST_BYTES).lower() for file in files)
+        rules = any(_RULES in host.head(file, MOST_BYTES).lower() for file in files)
         known[id_] = rules and not _off(host, domain, id_)
     return known[id_]
 
