@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 from types import SimpleNamespace
 
 import pytest
-from fleets import clean_answer, run
+from fleets import WECHAT, answer, clean_answer, run, wechat
+from proscribe.controller.report.collection.progress import CLEAR
 from proscribe.controller.report.evaluation import verdict
+from proscribe.controller.report.text.command import Call
+from proscribe.controller.rollout import deciding
 from proscribe_ansible import preloading, reported_run
 from proscribe_ansible.exit_code import FILE, ExitCode
 from proscribe_ansible.reported_run import ReportedRun
@@ -23,17 +28,18 @@ def terminal(monkeypatch):
     monkeypatch.setattr(reported_run.context, "CLIARGS", {})
     made.display = SimpleNamespace(
         verbosity=0,
-        display=lambda text, **_: made.said.append(text),
+        display=lambda text, **_: text and made.said.append(text),
         warning=lambda text: made.said.append(text),
         error=lambda text: made.said.append(text),
         vvv=lambda text: None,
     )
-    return made
+    yield made
+    deciding.begins(None)
 
 
-def result(action, host, **said):
+def result(action, host, *, dry=False, **said):
     """The result of a task, as Ansible hands it to a callback."""
-    task = SimpleNamespace(action=action, check_mode=False)
+    task = SimpleNamespace(action=action, check_mode=dry)
     return SimpleNamespace(task=task, host=SimpleNamespace(get_name=lambda: host), result=said)
 
 
@@ -88,3 +94,305 @@ def test_a_worker_finds_everything_loaded(monkeypatch):
     monkeypatch.setattr(preloading, "gc", collector)
     preloading.load_once()
     assert done == ["frozen", (preloading.COLLECTED, 10, 10)]
+
+
+# -- what happens, in the records --------------------------------------------------------------------------------------
+
+DONE = {"changed": True, "actions": ["removed wechat"], "refused": []}
+BAD = answer(wechat(WECHAT), evaluated=["dns/x"])
+LIMITS = {"hosts": ["web01"], "batches": [1], "allow": {}, "set_aside": {}}
+
+
+def enforced(terminal, tmp_path, *events, mode="enforce", hosts=("web01",), failed=False):
+    """The report of a run with these events, and its records by host."""
+    rolling = {"batches": "auto", "max_change": {"hosts": "100%", "removals": "auto"}, "max_failures": "100%"}
+    facts = run(hosts, mode, directory=str(tmp_path / "r1.partial"), rollout=rolling)
+    goes_on = ReportedRun(facts, terminal, ExitCode(terminal))
+    for event in events:
+        event(goes_on)
+    goes_on.end(failed)
+    report = json.loads((tmp_path / "r1" / "report.json").read_text())
+    lines = (tmp_path / "r1" / "hosts.jsonl").read_text().splitlines()
+    return report, {one["host"]: one for one in map(json.loads, lines)}
+
+
+def good(*what, **said):
+    return lambda goes_on: goes_on.succeeded(result(*what, **said))
+
+
+def bad(*what, ignored=False, **said):
+    return lambda goes_on: goes_on.failed(result(*what, **said), ignored)
+
+
+def seen(record, host="web01"):
+    return good("compliance_state", host, record=record, drifted=["apps"])
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "reason"),
+    [
+        (seen(clean_answer()), "compliant", None),
+        (good("collect_record", "web01", record=clean_answer()), "compliant", None),
+        (bad("compliance_state", "web01", record=clean_answer(), msg="its gate"), "compliant", None),
+        (good("debug", "web01", record=clean_answer()), "unknown", "no answer"),
+        (bad("compliance_state", "web01", record="x", msg="no python"), "unknown", "failed: no python"),
+        (bad("compliance_state", "web01", msg="no python", ignored=True), "unknown", "failed: no python"),
+        (bad("debug", "web01", record=clean_answer(), msg="theirs"), "unknown", "failed: theirs"),
+        (bad("debug", "web01", msg="theirs", ignored=True), "unknown", "no answer"),
+        (bad("rollout", "web01", msg="a mistake"), "unknown", "failed: a mistake"),
+    ],
+)
+def test_a_host_is_what_it_answers_and_unknown_where_it_does_not(terminal, tmp_path, event, state, reason):
+    _, hosts = enforced(terminal, tmp_path, event, mode="audit")
+    assert (hosts["web01"]["state"], hosts["web01"]["reason"]) == (state, reason)
+
+
+@pytest.mark.parametrize(
+    ("event", "actions", "errors"),
+    [
+        (good("restricted_apps", "web01", **DONE), ["removed wechat"], []),
+        (bad("restricted_apps", "web01", msg="disk full", **DONE), ["removed wechat"], ["disk full"]),
+        (bad("restricted_apps", "web01", msg="disk full"), [], ["disk full"]),
+        (good("debug", "web01", **DONE), [], []),
+        (bad("debug", "web01", msg="theirs", **DONE), [], ["theirs"]),
+    ],
+)
+def test_what_was_done_to_a_host_and_what_went_wrong_is_in_its_record(terminal, tmp_path, event, actions, errors):
+    _, hosts = enforced(terminal, tmp_path, seen(BAD), event, seen(clean_answer()))
+    record = hosts["web01"]
+    assert ([one["action"] for one in record["actions"]], [one["message"] for one in record["errors"]]) == (
+        actions,
+        errors,
+    )
+    assert {one["control"] for one in record["actions"]} <= {"apps"}
+
+
+@pytest.mark.parametrize("how", [good, bad])
+@pytest.mark.parametrize("dry", [False, True])
+def test_what_an_audit_would_change_is_no_change(terminal, tmp_path, how, dry):
+    event = how("restricted_apps", "web01", dry=dry, **DONE)
+    _, hosts = enforced(terminal, tmp_path, seen(BAD), event, mode="audit")
+    found = [one["message"] for one in hosts["web01"]["errors"] if "only audits" in one["message"]]
+    assert found == ([] if dry else ["changed in a run that only audits: removed wechat"])
+
+
+@pytest.mark.parametrize(
+    ("events", "rollout"),
+    [
+        ((), None),
+        ((good("rollout", "web01", rollout=LIMITS),), (1, [1], "stopped, because every host of a batch failed")),
+        ((good("rollout", "web01"),), None),
+        ((good("debug", "web01", rollout=LIMITS),), None),
+        ((bad("rollout", "web01", stopped=True, msg="too many", rollout=LIMITS),), (1, [1], "too many")),
+        ((bad("rollout", "web01", stopped=True, msg="too many"),), None),
+        (
+            (lambda one: one.decided(SimpleNamespace(**LIMITS)),),
+            (1, [1], "stopped, because every host of a batch failed"),
+        ),
+        (
+            (lambda one: one.decided(SimpleNamespace(**LIMITS)),) * 2,
+            (1, [1], "stopped, because every host of a batch failed"),
+        ),
+    ],
+)
+def test_how_far_a_run_is_to_reach_is_in_its_report(terminal, tmp_path, events, rollout):
+    report, _ = enforced(terminal, tmp_path, seen(BAD), *events)
+    found = report["run"].get("rollout") or report.get("rollout")
+    assert (found and (found["to_correct"], found["batches"], found["why"])) == rollout
+
+
+def test_what_hosts_answer_is_what_the_correction_is_decided_by(terminal, tmp_path):
+    enforced(terminal, tmp_path, seen(BAD))
+    found = deciding.decision(terminal.warn)
+    assert found and list(found.hosts) == ["web01"] and found.changes["removals"] == 1
+    enforced(terminal, tmp_path / "audit", seen(BAD), mode="audit")
+    assert deciding.decision(terminal.warn) is None
+
+
+def test_a_result_of_an_older_ansible_is_not_copied():
+    whole = {"record": {}}
+    assert reported_run._whole(SimpleNamespace(_return_data=whole, result={})) is whole
+    assert reported_run._whole(SimpleNamespace(result=whole)) is whole
+
+
+def test_progress_is_printed_as_hosts_come(terminal, tmp_path, monkeypatch):
+    seconds = itertools.count(0, 100)
+    monkeypatch.setattr(reported_run, "time", SimpleNamespace(monotonic=lambda: next(seconds), time=time.time))
+    monkeypatch.setattr(terminal, "rewrites", lambda: True)
+    events = [
+        seen(BAD, "web01"),
+        lambda one: one.unreachable(result("ping", "web02", msg="no route")),
+        good("restricted_apps", "web03", **DONE),
+    ]
+    enforced(terminal, tmp_path, *events, hosts=("web01", "web02", "web03"))
+    shown = [text.partition("enforce")[2].strip() for text in terminal.said if text.endswith("\r")]
+    assert shown == [f"{number} of 3 hosts  1 noncompliant" for number in (1, 2, 3)]
+    assert terminal.said[3] == CLEAR, "the report is not printed behind it"
+
+
+# -- a lift ------------------------------------------------------------------------------------------------------------
+
+WECHAT_IS = {"manager": "dpkg", "id": "wechat", "version": "4.1", "scope": "system", "name": "wechat", "how": "apt-get"}
+
+
+def lift(terminal, tmp_path, *events, failed=False, **changes):
+    """What is printed at the end of a run that lifts, and its exit code."""
+    codes = ExitCode(terminal)
+    facts = run(("web01", "web02"), "lift", directory=str(tmp_path / "reports/r1.partial"), **changes)
+    goes_on = ReportedRun(facts, terminal, codes)
+    for event in events:
+        event(goes_on)
+    goes_on.end(failed)
+    return "\n".join(terminal.said).strip().splitlines(), codes.code()
+
+
+LIFTED = good("dns_filter", "web01", actions=["removed the filter"])
+GONE = good("restricted_apps", "web01", actions=[], removed=[WECHAT_IS])
+OWN = Call(("ansible-playbook",), playbook="/srv/own.yml").as_dict()
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        (
+            {},
+            ["the ban is not in force there", "this enforces it again:", "  ./proscribe enforce -i inventory/prod"],
+        ),
+        (
+            {"limit": "web*"},
+            [
+                "the ban is not in force there",
+                "this enforces it again:",
+                "  ./proscribe enforce --limit 'web*' -i inventory/prod",
+            ],
+        ),
+        ({"command": OWN}, ["the ban is not in force there"]),
+        (
+            {"command": OWN, "controls": ["dns"], "not_served": {"web09": "its system"}},
+            ["the ban is not in force there for dns", "not served, and left alone: web09, its system"],
+        ),
+        ({"command": OWN, "controls": []}, ["the ban is not in force there for"]),
+    ],
+)
+def test_a_lift_says_where_the_ban_is_no_more_and_what_brings_it_back(terminal, tmp_path, changes, lines):
+    said, code = lift(terminal, tmp_path, LIFTED, **changes)
+    head, rest = f"lifted on 1 of 2 hosts (1 action); {lines[0]}".rstrip(), lines[1:]
+    silent = "not lifted on web02: no answer"
+    aside = [line for line in rest if line.startswith("not served")]
+    assert said == [head, *(line for line in rest if line not in aside), silent, *aside]
+    assert code is None and not (tmp_path / "reports").exists()
+
+
+def test_a_dry_lift_and_one_that_reaches_nobody_lift_nothing(terminal, tmp_path, monkeypatch):
+    assert lift(terminal, tmp_path, failed=True)[1] is None
+    said, code = lift(terminal, tmp_path, bad("dns_filter", "web01", msg="disk full"))
+    assert "not lifted on web01: disk full" in said and said[-1] == "nothing was lifted: no host was reached"
+    assert code == int(verdict.NOTHING_EXIT)
+    terminal.said.clear()
+    monkeypatch.setitem(reported_run.context.CLIARGS, "check", True)
+    said, code = lift(terminal, tmp_path, LIFTED, GONE)
+    assert said[0] == "would lift on 1 of 2 hosts (1 action); nothing was changed"
+    assert not any("all of it" in line for line in said) and not (tmp_path / "reports").exists()
+
+
+def test_what_a_lift_leaves_removed_is_in_a_file(terminal, tmp_path):
+    said, _ = lift(terminal, tmp_path, LIFTED, GONE)
+    file = tmp_path / "reports/lifts" / run(mode="lift")["id"] / "lift.json"
+    assert "".join(" ".join(said).split()).count("".join(f"all of it: {file}".split())) == 1
+    hosts = {one["host"]: one for one in json.loads(file.read_text())["hosts"]}
+    assert [hosts[name]["lifted"] for name in ("web01", "web02")] == [True, False]
+    assert [one["name"] for one in hosts["web01"]["removed"]] == ["wechat"]
+
+
+def test_a_file_that_cannot_be_written_is_a_warning_and_no_name(terminal, tmp_path):
+    (tmp_path / "reports").touch()
+    said, code = lift(terminal, tmp_path, LIFTED, GONE)
+    assert any("what this run lifted is in no file" in line for line in said) and code is None
+    assert not any("all of it" in line for line in said)
+
+
+def test_a_lift_that_was_interrupted_says_so(terminal, tmp_path):
+    said, code = lift(terminal, tmp_path, LIFTED, lambda one: setattr(one.collector, "interrupted", "by Ctrl-C"))
+    assert said[-1] == "the run was interrupted: by Ctrl-C" and code == int(verdict.INTERRUPTED_EXIT)
+
+
+# -- what is kept in quarantine ----------------------------------------------------------------------------------------
+
+ROW = {
+    "host": "web01",
+    "id": "wechat-00000001",
+    "group": "",
+    "services": ["wechat"],
+    "bytes": 5000,
+    "finished": True,
+    "path": "/home/alice/WeChat.AppImage",
+    "user": "alice",
+    "kind": "appimage",
+    "taken_at": "2026-11-20T08:00:00Z",
+    "kept_until": "2027-02-18T08:00:00Z",
+    "next_run": {"state": "stays", "why": "covered by waiver w1"},
+}
+LISTED = {"items": [ROW], "broken": [], "left_out": 0}
+
+
+def custody(terminal, tmp_path, *events, do="list", form="table", rows=(ROW,), failed=False):
+    """What is printed at the end of a run over quarantines, and its exit code."""
+    codes = ExitCode(terminal)
+    goes_on = ReportedRun(run(mode="quarantine", directory=str(tmp_path / "r1.partial")), terminal, codes)
+    asked = {"asked": {}, "hosts": ["web01", "web02"], "do": do, "format": form}
+    for event in (good("quarantine_choice", "web01", **asked), *events):
+        event(goes_on)
+    good("quarantine_choice", "web01", rows=list(rows), ids={})(goes_on)
+    goes_on.end(failed)
+    assert list(tmp_path.iterdir()) == [], "it writes no report"
+    return "\n".join(terminal.said).strip().splitlines(), codes.code()
+
+
+def test_a_list_has_what_hosts_answered_and_which_did_not(terminal, tmp_path):
+    events = [
+        good("quarantine", "web01", **LISTED),
+        lambda one: one.unreachable(result("quarantine", "web02", msg="no route")),
+    ]
+    said, code = custody(terminal, tmp_path, *events)
+    assert said[-2:] == ["1 item, 5,000 B; 1 of 2 hosts answered", "unknown: web02: unreachable: no route"]
+    assert any("wechat-00000001" in line for line in said) and code is None
+
+
+@pytest.mark.parametrize(
+    ("event", "failed", "code", "why"),
+    [
+        (good("debug", "web01", **LISTED), False, verdict.NOTHING_EXIT, "no answer"),
+        (bad("quarantine", "web01", msg="disk full"), False, verdict.NOTHING_EXIT, "disk full"),
+        (bad("quarantine", "web01", msg="disk full"), True, verdict.ANSIBLE, "disk full"),
+        (bad("quarantine", "web01", msg="disk full", **LISTED), False, verdict.ANSIBLE, None),
+    ],
+)
+def test_the_code_of_a_list_says_whether_anybody_answered(terminal, tmp_path, event, failed, code, why):
+    said, found = custody(terminal, tmp_path, event, failed=failed)
+    assert found == (None if code == verdict.ANSIBLE else int(code))
+    assert (f"unknown: web01: {why}" in said) == bool(why)
+
+
+@pytest.mark.parametrize(("do", "code"), [("list", int(verdict.MISTAKE_EXIT)), ("restore", None)])
+def test_entries_that_cannot_be_read_are_a_mistake_of_a_list(terminal, tmp_path, do, code):
+    event = good("quarantine", "web01", items=[], broken=[{"id": "odd", "why": "no JSON"}], left_out=0)
+    assert custody(terminal, tmp_path, event, do=do)[1] == code
+
+
+def test_a_list_for_machines_is_one_document(terminal, tmp_path):
+    said, _ = custody(terminal, tmp_path, good("quarantine", "web01", **LISTED), form="json")
+    document = json.loads("\n".join(said))
+    assert [one["state"] for one in document["hosts"]] == ["listed", "unknown"] and document["items"] == [ROW]
+    assert said[1].startswith('  "'), "people read it too"
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_what_was_restored_is_said(terminal, tmp_path, monkeypatch, check):
+    monkeypatch.setitem(reported_run.context.CLIARGS, "check", check)
+    events = [
+        good("quarantine", "web01", **LISTED),
+        good("quarantine", "web01", outcomes=[{"id": ROW["id"], "done": True, "why": ""}]),
+    ]
+    said, _ = custody(terminal, tmp_path, *events, do="restore")
+    done = "restored 1 of 1 item on 1 host"
+    assert said[0] == (f"would have {done}; nothing was changed" if check else f"{done}; the ban was not lifted")
