@@ -67,6 +67,17 @@ def utf16(said: str) -> bytes:
             written(utf16("\u0a00"), utf16("V"), 7, b"a\0\0\0\0\0"),
             id="a name whose first half is NUL",
         ),
+        pytest.param(
+            Entry("k" * 4096, "v" * 259, BINARY, b"x" * 0xFFFF),
+            written(utf16("k" * 4096), utf16("v" * 259), 3, b"x" * 0xFFFF),
+            id="the longest",
+        ),
+        *(
+            pytest.param(Entry("K", "V", kind, b"x"), written(utf16("K"), utf16("V"), kind, b"x"), id=f"type {kind}")
+            for kind in (0, 1, 2, 3, 4, 5, 6, 7, 11)
+        ),
+        pytest.param(number("K", "V", 0), written(utf16("K"), utf16("V"), 4, b"\0\0\0\0"), id="the least number"),
+        pytest.param(number("K", "V", 2**32 - 1), written(utf16("K"), utf16("V"), 4, b"\xff" * 4), id="the greatest"),
     ],
 )
 def test_an_entry_is_these_bytes_and_these_bytes_are_the_entry(entry: Entry, content: bytes) -> None:
@@ -101,9 +112,19 @@ GOOD = written(utf16("K"), utf16("V"), 1, utf16("x"))
         pytest.param(
             HEADER + written(utf16("K"), utf16("V"), 1, b"x", 0xFFFF), "65535 bytes of data, but only 3", id="a size"
         ),
+        pytest.param(
+            HEADER + written(utf16("K"), utf16("V"), 1, b"x" * 65536),
+            "byte 8: 65536 bytes of data, at most 65535 are allowed",
+            id="long data",
+        ),
         pytest.param(HEADER + written(utf16(""), utf16("V"), 1, b""), "0 characters in the name of a key", id="no key"),
         pytest.param(HEADER + written(b"\0\xd8\0\0", utf16("V"), 1, b""), "no text in UTF-16LE", id="half a character"),
         pytest.param(HEADER + written(utf16("K\n"), utf16("V"), 1, b""), "a control character", id="a line end"),
+        pytest.param(HEADER + b"[\0K\0\0\0;\0V\0\0\0;\0\1\0\0\0", "byte 26: expected ';'", id="cut after a number"),
+        *(
+            pytest.param(HEADER + written(utf16("K"), utf16("V"), kind, b""), f"no type {kind}", id=f"type {kind}")
+            for kind in (8, 9, 10, 12)
+        ),
         pytest.param(HEADER + b"[\0K\0\0\0;\0V\0\0\0;\0\1", "the file ends within a number", id="cut in a number"),
     ],
 )
@@ -114,33 +135,70 @@ def test_what_is_no_such_file_is_refused_with_the_place(content: bytes, why: str
 
 
 @pytest.mark.parametrize(
-    "entry",
+    ("entry", "why"),
     [
-        Entry("", "V", SZ, b""),
-        Entry("K\0", "V", SZ, b""),
-        Entry("K", "V\r\n", SZ, b""),
-        Entry("K", "V", 6000, b""),
-        Entry("K", "V", SZ, b"x" * 65536),
-        Entry("k" * 4097, "V", SZ, b""),
-        Entry("K\ud800", "V", SZ, b""),
+        (Entry("", "V", SZ, b""), "0 characters in the name of a key, expected 1 to 4096"),
+        (Entry("k" * 4097, "V", SZ, b""), "4097 characters in the name of a key, expected 1 to 4096"),
+        (Entry("K", "v" * 260, SZ, b""), "260 characters in the name of a value, expected 0 to 259"),
+        (Entry("K\0", "V", SZ, b""), "a control character in the name of a key"),
+        (Entry("K\x1f", "V", SZ, b""), "a control character in the name of a key"),
+        (Entry("K\x7f", "V", SZ, b""), "a control character in the name of a key"),
+        (Entry("K", "V\r\n", SZ, b""), "a control character in the name of a value"),
+        (Entry("K", "V", 6000, b""), "there is no type 6000"),
+        (Entry("K", "V", SZ, b"x" * 65536), "65536 bytes of data, at most 65535 are allowed"),
+        (Entry("K\ud800", "V", SZ, b""), "half of a character in a text"),
+        (Entry("K", "V\ud800", SZ, b""), "half of a character in a text"),
     ],
 )
-def test_what_could_not_be_read_again_is_not_written(entry: Entry) -> None:
-    with pytest.raises(ValueError, match="entry 1"):
-        render([entry])
+def test_what_could_not_be_read_again_is_not_written(entry: Entry, why: str) -> None:
+    with pytest.raises(ValueError, match="^entry 2 ") as refused:
+        render([number("K", "V", 1), entry])
+    assert str(refused.value) == f"entry 2 ({ascii(entry.key)}): {why}"
+
+
+@pytest.mark.parametrize("said", [-1, 2**32])
+def test_a_number_has_32_bits(said: int) -> None:
+    with pytest.raises(ValueError, match=rf"^K\\V: {said} is no number of 32 bits$"):
+        number("K", "V", said)
+
+
+@pytest.mark.parametrize("said", ["a\0b", "\ud800"])
+def test_a_text_that_cannot_be_written_is_refused_by_its_name(said: str) -> None:
+    with pytest.raises(ValueError, match=r"^K\\V: "):
+        text("K", "V", said)
 
 
 def test_files_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    three = [number("K", "V", 1)] * 3
+    content = render(three)
+    monkeypatch.setattr(registry_pol, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(registry_pol, "MOST_BYTES", len(content))
+    assert render(three) == content and parse(content) == three
+    monkeypatch.setattr(registry_pol, "MOST_BYTES", len(content) - 1)
+    with pytest.raises(ValueError, match=f"at most {len(content) - 1} are allowed"):
+        render(three)
+    with pytest.raises(ValueError, match=f"at most {len(content) - 1} are allowed"):
+        parse(content)
+    monkeypatch.undo()
     monkeypatch.setattr(registry_pol, "MOST_ENTRIES", 2)
     with pytest.raises(ValueError, match="at most 2 entries"):
-        render([number("K", "V", 1)] * 3)
+        render(three)
     with pytest.raises(ValueError, match="more than 2 entries"):
-        parse(HEADER + GOOD * 3)
-    monkeypatch.setattr(registry_pol, "MOST_BYTES", 39)
-    with pytest.raises(ValueError, match="at most 39 are allowed"):
-        render([number("K", "V", 1)])
-    with pytest.raises(ValueError, match="at most 39 are allowed"):
-        parse(HEADER + GOOD)
+        parse(content)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (Entry("K", "V", SZ, b"a\0\0\0"), "a"),
+        (Entry("K", "V", SZ, b"\0\0"), ""),
+        (Entry("K", "V", DWORD, b"\1\2\0\0"), 0x201),
+        (Entry("K", "V", BINARY, b"\1\2"), b"\1\2"),
+        (Entry("K", "V", MULTI_SZ, b"a\0\0\0\0\0"), b"a\0\0\0\0\0"),
+    ],
+)
+def test_an_entry_says_a_text_a_number_or_its_bytes(entry: Entry, said: str | int | bytes) -> None:
+    assert said_by(entry) == said
 
 
 @pytest.mark.slow
@@ -166,6 +224,8 @@ def test_hostile_content_is_refused_soon(content: bytes) -> None:
         Entry("K", "V", SZ, b"a\0"),
         Entry("K", "V", SZ, b"a"),
         Entry("K", "V", SZ, b"a\0\0\0b\0\0\0"),
+        Entry("K", "V", SZ, b"a\0\0\0\0\0"),
+        Entry("K", "V", SZ, b""),
         Entry("K", "V", SZ, b"\0\xd8\0\0"),
     ],
 )

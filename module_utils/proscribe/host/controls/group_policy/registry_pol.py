@@ -107,7 +107,7 @@ def parse(content: bytes) -> list[Entry]:
         kind, place = _number(content, _after(content, place, ";"))
         size, place = _number(content, _after(content, place, ";"))
         place = _after(content, place, ";")
-        if size > MOST_DATA or place + size > len(content):
+        if place + size > len(content):
             raise ValueError(f"byte {place}: {size} bytes of data, but only {len(content) - place} are left")
         entry = Entry(key, value, kind, content[place : place + size])
         _check(entry, f"byte {start}")
