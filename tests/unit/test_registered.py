@@ -35,7 +35,7 @@ def hostvars() -> HostVars:
     ],
 )
 def test_what_was_registered_is_what_hostvars_say(
-    hostvars: HostVars, host: str, name: str, expected: Mapping[str, Any]
+    hostvars: HostVars, monkeypatch: pytest.MonkeyPatch, host: str, name: str, expected: Mapping[str, Any]
 ) -> None:
     assert registered(hostvars, host, name) == expected == (hostvars.raw_get(host).get(name) or {})
     assert "b" not in hostvars._variable_manager._nonpersistent_fact_cache, "nothing is made by asking"
@@ -46,3 +46,6 @@ def test_what_was_registered_is_what_hostvars_say(
         raw_get = hostvars.raw_get
 
     assert registered(Elsewhere(), host, name) == expected
+
+    monkeypatch.setattr(HostVars, "raw_get", lambda *_: pytest.fail("all variables of the host were gathered"))
+    assert registered(hostvars, host, name) == expected

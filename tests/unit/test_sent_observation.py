@@ -82,7 +82,9 @@ def test_all_hosts_of_a_run_are_sent_the_code_that_it_began_with(run: dict[str, 
 
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_host_is_sent_its_plan_of_the_run_or_the_one_that_is_given(run: dict[str, Any], packed: bool) -> None:
+    """Packed as it was when the run began, and else by its text: the other file is not read."""
     run["packed"] = run["packed"] if packed else None
+    (Path(run["plans"]) / f"{DIGEST.partition(':')[2]}.{'json' if packed else 'plan'}").unlink()
     one, given = observed(run), observed(run, text=TEXT)
     assert one.plan.name == DIGEST.partition(":")[2] and one.plan.packed()
     assert given.plan.name == hashlib.sha256(TEXT.encode()).hexdigest()
