@@ -68,6 +68,12 @@ def utf16(said: str) -> bytes:
             id="a name whose first half is NUL",
         ),
         pytest.param(
+            Entry("K\u0100", "V\u0100", BINARY, b""),
+            written(b"K\0\0\1\0\0", b"V\0\0\1\0\0", 3, b""),
+            id="names with NUL in the halves of two characters",
+        ),
+        pytest.param(Entry("A B", " ", BINARY, b""), written(utf16("A B"), utf16(" "), 3, b""), id="names with spaces"),
+        pytest.param(
             Entry("k" * 4096, "v" * 259, BINARY, b"x" * 0xFFFF),
             written(utf16("k" * 4096), utf16("v" * 259), 3, b"x" * 0xFFFF),
             id="the longest",
