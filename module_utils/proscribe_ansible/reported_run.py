@@ -55,7 +55,7 @@ class ReportedRun:
         self.course = Course(list(run["hosts"])) if run["mode"] == QUARANTINE else None
         self._directory: ReportDirectory | None = None
         self._journal: Journal | None = None
-        deciding.begins(run if (not self.collector.changing) else None)
+        deciding.begins(run if self.collector.changing else None)
         unreported = run["mode"] in (LIFT, QUARANTINE)
         name = run["mode"] if unreported else run["playbook"]
         self._progress = Progress(name, len(run["hosts"]), terminal.rewrites(), time.monotonic)
