@@ -27,7 +27,7 @@ CODE, PLAN, OTHER = (Part(name, name.encode) for name in ("code", "plan", "other
 MADE = sealed({"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": {}})
 DIGEST = MADE["digest"]
 TEXT = json.dumps(MADE)
-KEPT = b"the code that the run began with"
+STORED = b"the code that the run began with"
 
 
 def sent(one: Observation) -> list[tuple[Any, ...]]:
@@ -44,7 +44,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return Store(tmp_path / "plans")
 
 
-def test_a_host_is_told_names_if_it_keeps_code_and_plan_and_is_sent_both_if_not(store: Store) -> None:
+def test_a_host_gets_names_if_it_has_code_and_plan_and_both_if_not(store: Store) -> None:
     one = Observation(store, "web01", CODE, PLAN, CALL, 60)  # type: ignore[arg-type]
     head = {"code": "code", "plan": "plan", "call": CALL, "seconds": 60}
     named, whole = (head, b"", b""), (head, b"code", b"plan")
@@ -53,7 +53,7 @@ def test_a_host_is_told_names_if_it_keeps_code_and_plan_and_is_sent_both_if_not(
     assert sent(one) == [named, whole]
     assert len(sent(one._replace(host="web02"))) == len(sent(one._replace(plan=OTHER))) == 1
     assert one.noted({"drifted": []}) == {"drifted": []}  # type: ignore[typeddict-item]
-    assert sent(one) == [named, whole], "its answer said nothing of what it keeps"
+    assert sent(one) == [named, whole], "its answer said nothing of what it has"
     one.noted({"cached": False})  # type: ignore[typeddict-item]
     assert sent(one) == [whole]
 
@@ -61,9 +61,9 @@ def test_a_host_is_told_names_if_it_keeps_code_and_plan_and_is_sent_both_if_not(
 @pytest.fixture
 def run(store: Store) -> dict[str, Any]:
     """What is said of a run over two hosts, which began with other code than there is now."""
-    prepared, name = store.prepare({DIGEST: MADE}), hashlib.sha256(KEPT).hexdigest()
+    prepared, name = store.prepare({DIGEST: MADE}), hashlib.sha256(STORED).hexdigest()
     assert store.directory is not None
-    (store.directory / f"{name}.code").write_bytes(KEPT)
+    (store.directory / f"{name}.code").write_bytes(STORED)
     hosts = dict.fromkeys(("web01", "web02"), DIGEST)
     return {"plans": str(store.directory), "packed": prepared["packed"], "hosts": hosts, "code": name}
 
@@ -73,7 +73,7 @@ def observed(run: dict[str, Any], host: str = "web01", text: str = "", **call: A
 
 
 def test_all_hosts_of_a_run_are_sent_the_code_that_it_began_with(run: dict[str, Any], store: Store) -> None:
-    assert observed(run).code.packed() == KEPT
+    assert observed(run).code.packed() == STORED
     assert observed(run, probe=True).code.name == store.code(probe=True).name
     del run["code"]
     for probe in (False, True):
@@ -118,7 +118,7 @@ def test_a_host_that_remembers_has_the_program_for_audits_where_the_inventory_wa
     assert observed({**run, **said}, remember=remember).call == {**CALL, "remember": remember, **added}
 
 
-def test_a_watched_host_is_told_the_time(run: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watched_host_gets_the_time(run: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observation, "time", SimpleNamespace(time=lambda: 1_000_000_000))
     watch = {"release": "1.0"}
     one = observed({**run, "watch": watch, "audit_stored": []})

@@ -339,8 +339,8 @@ def custody(terminal, tmp_path, *events, do="list", form="table", rows=(ROW,), f
     """What is printed at the end of a run over quarantines, and its exit code."""
     codes = ExitCode(terminal)
     goes_on = ReportedRun(run(mode="quarantine", directory=str(tmp_path / "r1.partial")), terminal, codes)
-    asked = {"asked": {}, "hosts": ["web01", "web02"], "do": do, "format": form}
-    for event in (good("quarantine_choice", "web01", **asked), *events):
+    answer_ = {"asked": {}, "hosts": ["web01", "web02"], "do": do, "format": form}
+    for event in (good("quarantine_choice", "web01", **answer_), *events):
         event(goes_on)
     good("quarantine_choice", "web01", rows=list(rows), ids={})(goes_on)
     goes_on.end(failed)
