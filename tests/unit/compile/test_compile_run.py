@@ -125,6 +125,14 @@ def test_waivers_stand_in_or_beside_the_sources_of_the_inventory(tmp_path):
     assert waiver_folders([str(tmp_path / "other")]) == [tmp_path / "waivers"]
 
 
+def test_a_source_with_a_comma_that_is_there_is_a_path_as_ansible_has_it(tmp_path, monkeypatch):
+    (tmp_path / "Acme, Inc/inventory/waivers").mkdir(parents=True)
+    (tmp_path / "Acme, Inc/inventory/hosts.yml").touch()
+    monkeypatch.chdir(tmp_path)
+    for source in ("Acme, Inc/inventory", "Acme, Inc/inventory/hosts.yml"):
+        assert waiver_folders(["web01,web02", source]) == [Path("Acme, Inc/inventory/waivers")]
+
+
 def test_values_lose_what_ansible_tagged_onto_them():
     class Tagged(str):
         """A string with something tagged onto it, as Ansible makes them."""

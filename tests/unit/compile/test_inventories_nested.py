@@ -49,6 +49,11 @@ def test_where_no_file_is_around_it_none_is_named(tmp_path: Path) -> None:
     assert mistakes(top)[0].endswith(f"expected an inventory of its own: -i {top}/prod")
 
 
+def test_a_source_with_a_comma_is_looked_into_where_it_is_a_folder(tmp_path: Path) -> None:
+    top = made(tmp_path / "Acme, Inc", "hosts.yml", "prod/hosts.yml", "prod/approvers.yml")
+    assert len(mistakes(top)) == 1 and [*nested.nested(["web1,web2"])] == []
+
+
 def test_a_run_over_it_is_refused_before_any_host_is_touched(tmp_path: Path, project: Path) -> None:
     top = made(tmp_path, "hosts.yml", "prod/hosts.yml", "prod/group_vars/all.yml")
     question = Question(project, "audit", "audit", [str(top)], "", [], [], {})

@@ -14,6 +14,7 @@ from ....model.types.plan import Plan
 from ....wire import installation
 from ....wire.store import PLANS, Store, Untrusted
 from ...compile.inventory.inventory import HostVariables, Question
+from ...compile.inventory.places import paths_of
 from ...compile.inventory.policy_folders import CATALOGUES, REGISTER, SIGNERS, WAIVERS, places_of
 from ...compile.plans.hosts import compile_hosts
 from ...policy_errors import PolicyErrors
@@ -103,9 +104,9 @@ def _sources(arguments: argparse.Namespace) -> list[str]:
 
 def _source(source: str, then: FilesAtRevision) -> str:
     """A source of the inventory as it was, with the folder that it stands in: variables and waivers are beside it."""
-    path = Path(source)
-    if "," in source:  # hosts, named one by one: they have no history
+    if not paths_of([source]):  # hosts, named one by one: they have no history
         return source
+    path = Path(source)
     if path.is_dir():
         return str(then.path(path, "the inventory"))
     if not path.exists():

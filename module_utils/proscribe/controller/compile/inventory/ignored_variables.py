@@ -21,7 +21,7 @@ from ansible.vars.plugins import get_vars_from_path
 from ...ansible_parts import part_of
 from ...policy_errors import PolicyError
 from .in_play import of_policy
-from .places import origin, sources_of
+from .places import origin, paths_of, sources_of
 
 IMPORTS = ("import_playbook", "ansible.builtin.import_playbook")
 MOST_PLAYBOOKS = 1000  # that import each other
@@ -54,9 +54,8 @@ def unread(hostvars: Any, names: Iterable[str], task: Any = None) -> Iterator[Po
 
 def _beside_inventory(inventory: Any) -> Iterator[Path]:
     """The folders beside the sources of the inventory."""
-    for source in sources_of(inventory):
-        if "," not in source:
-            yield from (Path(source), Path(source).parent)
+    for path in paths_of(sources_of(inventory)):
+        yield from (path, path.parent)
 
 
 def _beside_plays(task: Any, loader: Any) -> list[Path]:

@@ -18,7 +18,7 @@ from ansible.inventory.manager import IGNORED
 
 from ...policy_errors import PolicyError, PolicyErrors
 from ..restrictions import PREFIX, REGISTERED
-from .places import origin, place_within, set_in
+from .places import origin, paths_of, place_within, set_in
 from .supported_hosts import CONNECTION_VARIABLES, is_windows, unserved
 
 _NAME = re.compile(r"\w*")
@@ -153,15 +153,14 @@ def variables_reader(hostvars: Any) -> Callable[[str], HostVariables]:
 
 def inventory_folders(sources: list[str]) -> list[Path]:
     """The folders of the inventory's sources: the directories themselves, and those of the files."""
-    paths = [Path(source) for source in sources if "," not in source]
-    return list(dict.fromkeys(path if path.is_dir() else path.parent for path in paths))
+    return list(dict.fromkeys(path if path.is_dir() else path.parent for path in paths_of(sources)))
 
 
 def read_as_hosts(folder: Path, sources: list[str]) -> bool:
     """Whether Ansible would take the files of a folder for hosts: it lies inside a source that is a directory, and
     nothing on the way to it is what Ansible passes over.
     """
-    for source in (Path(one) for one in sources if "," not in one and Path(one).is_dir()):
+    for source in (path for path in paths_of(sources) if path.is_dir()):
         try:
             names = folder.resolve().relative_to(source.resolve()).parts
         except ValueError:

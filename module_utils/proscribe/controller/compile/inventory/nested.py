@@ -14,6 +14,7 @@ from pathlib import Path
 from ansible.inventory.manager import IGNORED
 
 from ...policy_errors import Described, PolicyError
+from .places import paths_of
 from .policy_folders import REGISTER, SIGNERS
 
 # What says that a folder is an inventory of its own.
@@ -24,7 +25,7 @@ DEEPEST = 8  # folders below a source
 
 def nested(sources: Sequence[str]) -> Iterator[PolicyError]:
     """A mistake for each folder inside a source that has a policy of its own and is no source itself."""
-    places = dict.fromkeys(Path(source) for source in sources if "," not in source)
+    places = dict.fromkeys(paths_of(sources))
     named = {source.resolve() for source in places}
     for source in places:
         seen = set(named)

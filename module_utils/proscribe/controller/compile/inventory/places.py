@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ansible import context
@@ -86,6 +88,13 @@ def set_in(hostvars: Any, host: str, variable: str) -> str:
 def sources_of(inventory: Any) -> Sequence[str]:
     """The sources of an inventory, which are those of the command."""
     return getattr(inventory, "_sources", None) or context.CLIARGS.get("inventory") or ()
+
+
+def paths_of(sources: Iterable[str]) -> list[Path]:
+    """Those of an inventory's sources that are files and folders. For Ansible one with a comma is hosts, named one by
+    one, unless it is there.
+    """
+    return [Path(source) for source in sources if "," not in source or os.path.exists(source)]
 
 
 def _layers(hostvars: Any, name: str) -> Iterator[Mapping[str, object]]:
