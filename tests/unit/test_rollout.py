@@ -244,11 +244,14 @@ FIVE: dict[str, Any] = {"max_change": {"hosts": "unlimited", "removals": 5}}
         ((*[1] * 39, 10**9), MANY, {"c39"}, {}),
         ((3, 3, 9, *[1] * 30), {"max_change": {"hosts": "unlimited", "removals": 40}}, {"c2"}, {}),
         ((4, 2, 2), FIVE, {"c0"}, {}),
+        ((6, *[5] * 12), {"max_change": {"hosts": "unlimited", "removals": 60}}, {"c0"}, {}),  # none but he is enough
+        ((3, 3), FIVE, {"c1"}, {}),  # one of two with as much
         ((500, *[500] * 4, *[1] * 95), MANY, {"c0", "c1", "c2", "c3", "c4"}, {}),  # a twentieth of the fleet
         ((190, *[0] * 20), MANY, set(), {}),  # the whole is within: an honest host may have much
         # What many hosts have is no host's fault: it stops, and nobody is set aside but who stands out.
         ((30,) * 100, MANY, set(), {"hosts": 100, "removals": 3000}),
         ((2, 2, 2, 2), FIVE, set(), {"hosts": 4, "removals": 8}),
+        ((3, 3, 3), FIVE, set(), {"hosts": 3, "removals": 9}),
         ((6, 6), FIVE, set(), {"hosts": 2, "removals": 12}),
         ((20,) * 12, MANY, set(), {"hosts": 12, "removals": 240}),  # each exactly at its share
         ((10**9, *[30] * 99), MANY, {"c0"}, {"hosts": 99, "removals": 2970}),

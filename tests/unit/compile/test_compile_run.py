@@ -128,6 +128,7 @@ def test_waivers_stand_in_or_beside_the_sources_of_the_inventory(tmp_path):
 def test_a_source_with_a_comma_that_is_there_is_a_path_as_ansible_has_it(tmp_path, monkeypatch):
     (tmp_path / "Acme, Inc/inventory/waivers").mkdir(parents=True)
     (tmp_path / "Acme, Inc/inventory/hosts.yml").touch()
+    (tmp_path / "waivers").mkdir()  # beside no source
     monkeypatch.chdir(tmp_path)
     for source in ("Acme, Inc/inventory", "Acme, Inc/inventory/hosts.yml"):
         assert waiver_folders(["web01,web02", source]) == [Path("Acme, Inc/inventory/waivers")]

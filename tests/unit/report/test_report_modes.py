@@ -159,12 +159,16 @@ def test_each_export_distinguishes_audited_rules_from_enforced_ones(exported):
 NOT_OBSERVED = {"state": None, "evaluated": 0, "not_applicable": 0}
 
 
-def given_record(states=(), counts=None, errors=(), evaluated=None, policy=None, observed=CONTROLS, digest=DIGEST):
+def given_record(
+    states=(), counts=None, errors=(), evaluated=None, policy=None, observed=CONTROLS, digest=DIGEST, again=()
+):
     """What a record of rules of `apps` in these states becomes; `counts` are (evaluated, not_applicable) by control."""
     rules = [{"rule": f"apps/{number}", "state": state, "reason": None} for number, state in enumerate(states)]
     record = {"rules": rules, "rules_evaluated": len(rules) if evaluated is None else evaluated, "errors": errors}
     if counts is not None:
         record["controls"] = {n: {"evaluated": e, "not_applicable": i} for n, (e, i) in counts.items()}
+    if again:
+        record["not_observed_again"] = again
     policies = {DIGEST: {"apps": {"mode": "audit", "policy": "p"}} if policy is None else policy}
     return Modes(policies, observed).given(record, digest)
 
@@ -193,6 +197,9 @@ def given_record(states=(), counts=None, errors=(), evaluated=None, policy=None,
         ({"states": [], "evaluated": 0}, ("unknown", 0, 0)),
         ({"states": ["waived"], "observed": ["dns"]}, (None, 0, 0)),
         ({"states": ["waived"], "policy": {"apps": {"mode": "off", "policy": "p"}}}, (None, 0, 0)),
+        # It was changed, and what became of it was not observed.
+        ({"states": ["waived"], "again": ["apps"]}, ("unknown", 1, 0)),
+        ({"states": ["waived"], "again": ["dns"]}, ("waived", 1, 0)),
         # What failed, and no rule says so.
         (
             {"states": [], "counts": {"apps": (2, 0)}, "evaluated": 2, "errors": [{"control": "apps", "message": "m"}]},
