@@ -54,7 +54,8 @@ def test_a_run_ends_with_its_report(terminal, tmp_path):
     states = {one["host"]: (one["state"], one["reason"]) for one in map(json.loads, records)}
     assert states == {"web01": ("compliant", None), "web02": ("unknown", "unreachable: no route")}
     assert codes.code() == int(verdict.INCOMPLETE_EXIT)
-    assert "hosts are unknown" in terminal.said[-1]
+    *_, summary, why = terminal.said
+    assert "web02" in summary and "hosts are unknown" in why
 
 
 def test_a_report_that_cannot_be_written_proves_nothing(terminal, tmp_path):
@@ -103,10 +104,10 @@ BAD = answer(wechat(WECHAT), evaluated=["dns/x"])
 LIMITS = {"hosts": ["web01"], "batches": [1], "allow": {}, "set_aside": {}}
 
 
-def enforced(terminal, tmp_path, *events, mode="enforce", hosts=("web01",), failed=False):
+def enforced(terminal, tmp_path, *events, mode="enforce", hosts=("web01",), failed=False, **changes):
     """The report of a run with these events, and its records by host."""
     rolling = {"batches": "auto", "max_change": {"hosts": "100%", "removals": "auto"}, "max_failures": "100%"}
-    facts = run(hosts, mode, directory=str(tmp_path / "r1.partial"), rollout=rolling)
+    facts = run(hosts, mode, directory=str(tmp_path / "r1.partial"), rollout=rolling, **changes)
     goes_on = ReportedRun(facts, terminal, ExitCode(terminal))
     for event in events:
         event(goes_on)
@@ -201,6 +202,15 @@ def test_how_far_a_run_is_to_reach_is_in_its_report(terminal, tmp_path, events, 
     assert (found and (found["to_correct"], found["batches"], found["why"])) == rollout
 
 
+def test_warnings_of_the_end_are_printed_and_no_earlier_ones_again(terminal, tmp_path):
+    aside = good("rollout", "web01", rollout={**LIMITS, "hosts": [], "set_aside": {"web01": "too much"}})
+    report, _ = enforced(terminal, tmp_path, seen(BAD), aside, warnings=["a waiver ends today"])
+    early, late = report["warnings"]
+    assert early == "a waiver ends today" and "web01" in late
+    printed = [" ".join(text.split()) for text in terminal.said]
+    assert late in printed and early not in printed
+
+
 def test_what_hosts_answer_is_what_the_correction_is_decided_by(terminal, tmp_path):
     enforced(terminal, tmp_path, seen(BAD))
     found = deciding.decision(terminal.warn)
@@ -271,7 +281,7 @@ OWN = Call(("ansible-playbook",), playbook="/srv/own.yml").as_dict()
             {"command": OWN, "controls": ["dns"], "not_served": {"web09": "its system"}},
             ["the ban is not in force there for dns", "not served, and left alone: web09, its system"],
         ),
-        ({"command": OWN, "controls": []}, ["the ban is not in force there for"]),
+        ({"command": OWN, "controls": None}, ["the ban is not in force there for"]),
     ],
 )
 def test_a_lift_says_where_the_ban_is_no_more_and_what_brings_it_back(terminal, tmp_path, changes, lines):
@@ -343,6 +353,8 @@ def custody(terminal, tmp_path, *events, do="list", form="table", rows=(ROW,), f
     for event in (good("quarantine_choice", "web01", **answer_), *events):
         event(goes_on)
     good("quarantine_choice", "web01", rows=list(rows), ids={})(goes_on)
+    good("quarantine_choice", "web01", skipped=True)(goes_on)
+    good("debug", "web01", rows=[])(goes_on)
     goes_on.end(failed)
     assert list(tmp_path.iterdir()) == [], "it writes no report"
     return "\n".join(terminal.said).strip().splitlines(), codes.code()
@@ -362,6 +374,7 @@ def test_a_list_has_what_hosts_answered_and_which_did_not(terminal, tmp_path):
     ("event", "failed", "code", "why"),
     [
         (good("debug", "web01", **LISTED), False, verdict.NOTHING_EXIT, "no answer"),
+        (good("debug", "web01", asked={}, hosts=[], do="prune", format=""), False, verdict.NOTHING_EXIT, "no answer"),
         (bad("quarantine", "web01", msg="disk full"), False, verdict.NOTHING_EXIT, "disk full"),
         (bad("quarantine", "web01", msg="disk full"), True, verdict.ANSIBLE, "disk full"),
         (bad("quarantine", "web01", msg="disk full", **LISTED), False, verdict.ANSIBLE, None),
