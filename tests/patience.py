@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 # Seconds that anything may take that a test waits for: only what hangs takes as long. No test passes later for it.
 LONGEST = 600
@@ -31,3 +32,11 @@ def processor() -> float:
     however many others want the processor meanwhile.
     """
     return sum(os.times()[:4])
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs: one that has ended and that nobody has asked after does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:  # gone, also while it is read
+        return False

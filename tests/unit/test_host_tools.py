@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import proscribe
 import pytest
-from patience import LONGEST, until
+from patience import LONGEST, alive, until
 from proscribe.host.system import ControlError, Result, User, run_tool, tool_ending, tools
 
 NOBODY = User("nobody", 65534, 65534, "/nonexistent")
@@ -69,13 +69,6 @@ def test_a_tool_that_does_not_end_is_ended_with_all_that_it_started(monkeypatch,
     shutil.rmtree(pids.parent)
     assert len(numbers) == 3
     until(lambda: not any(map(alive, numbers)))  # killed they are, and the kernel has yet to say so
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def test_nobody_waits_for_what_a_tool_has_left_behind():

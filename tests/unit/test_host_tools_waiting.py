@@ -7,12 +7,11 @@ import select
 import signal
 import subprocess
 import time
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from patience import LONGEST
+from patience import LONGEST, alive, until
 from proscribe.host.system import ControlError, Result, User, run_tool, tool_ending, tools
 
 
@@ -129,15 +128,11 @@ def test_of_a_tools_descendants_each_is_found(monkeypatch: pytest.MonkeyPatch) -
 def test_what_a_tool_of_the_host_has_started_goes_on_and_what_a_users_has_does_not(user: User | None) -> None:
     """A service manager starts services; a user's tool has no business after it has answered."""
     left = int(run_tool(sh("sleep 60 >&- 2>&- & echo $!"), user=user).out)
-    stat = Path(f"/proc/{left}/stat")
+    if user is not None:
+        until(lambda: not alive(left))
+        return
     try:
-        time.sleep(0.3 if user is None else 0)  # a signal would take its time
-        for _ in range(100):
-            alive = stat.exists() and stat.read_text().rpartition(")")[2].split()[0] not in "ZX"
-            if user is None or not alive:
-                break
-            time.sleep(0.05)
-        assert alive is (user is None)
+        time.sleep(0.3)  # a signal would take its time
+        assert alive(left)
     finally:
-        if user is None:
-            os.kill(left, 9)
+        os.kill(left, signal.SIGKILL)

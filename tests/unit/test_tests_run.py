@@ -19,7 +19,7 @@ import machine
 import pytest
 import recall
 from own_scripts import script_of_tests
-from patience import until
+from patience import alive, until
 from suite import changed, leftovers, parts, running, sizes
 from suite.parts import Choice
 from suite.running import Outcome, Part
@@ -115,14 +115,6 @@ def test_an_interrupted_run_ends_though_parts_of_it_never_began(
         running.run_all(parts_of_it, tmp_path / "runs")
     assert not running.running
     assert "Interrupted" in capsys.readouterr().out
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs: one that has ended and that nobody has asked after does not."""
-    try:
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
 
 
 def test_one_that_is_slow_says_how_far_it_is(
