@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from patience import LONGEST, alive, until
+from patience import BUSY, LONGEST, alive, until
 from proscribe.host.system import ControlError, Result, User, run_tool, tool_ending, tools
 
 
@@ -127,12 +127,13 @@ def test_of_a_tools_descendants_each_is_found(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("user", [None, User("nobody", 65534, 65534, "/nonexistent")])
 def test_what_a_tool_of_the_host_has_started_goes_on_and_what_a_users_has_does_not(user: User | None) -> None:
     """A service manager starts services; a user's tool has no business after it has answered."""
-    left = int(run_tool(sh("sleep 60 >&- 2>&- & echo $!"), user=user).out)
-    if user is not None:
-        until(lambda: not alive(left))
-        return
+    left = int(run_tool(sh("sleep 3600 >&- 2>&- & echo $!"), user=user).out)
     try:
-        time.sleep(0.3)  # a signal would take its time
-        assert alive(left)
+        if user is not None:
+            until(lambda: not alive(left), BUSY)
+        else:
+            time.sleep(0.3)  # a signal would take its time
+            assert alive(left)
     finally:
-        os.kill(left, signal.SIGKILL)
+        if alive(left):
+            os.kill(left, signal.SIGKILL)
