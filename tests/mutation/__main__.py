@@ -131,7 +131,7 @@ def main() -> int:
         if arguments.list:
             print(*(f"{module}:{mutant.line}: {mutant.change}" for module, mutant in work.items), sep="\n")
             return 0
-        if os.geteuid() == 0 and not arguments.unit:  # where the mutants are, there is no network to make roots from
+        if real_tools(arguments):  # where the mutants are, there is no network to make roots from
             for name in roots.USUAL["integration"]:
                 roots.layers(name)
         outcomes = run(work, place, arguments.jobs, arguments.minutes)
@@ -152,10 +152,13 @@ def work_of(arguments: argparse.Namespace) -> Work:
         if arguments.only in mutant.change
     ]
     files = graph(PROJECT)
-    tests = {module: tests_of(module, PROJECT, files) for module in dict(items)}
-    if arguments.unit:
-        tests = {module: [one for one in ones if one.startswith("tests/unit/")] for module, ones in tests.items()}
-    return Work(items, tests)
+    real = real_tools(arguments)
+    return Work(items, {module: tests_of(module, PROJECT, files, real) for module in dict(items)})
+
+
+def real_tools(arguments: argparse.Namespace) -> bool:
+    """Whether the tests with real tools run, too."""
+    return os.geteuid() == 0 and not arguments.unit
 
 
 def portions_of(work: Work, known: lines.Lines, module: str, mutant: Mutant) -> list[Sequence[str]]:

@@ -151,15 +151,15 @@ def room_of(module: str) -> str:
     return "/".join(module.split("/")[:-1][:2]) or "proscribe"
 
 
-def tests_of(module: str, project: Path, files: Mapping[str, Collection[str]]) -> list[str]:
+def tests_of(module: str, project: Path, files: Mapping[str, Collection[str]], real: bool) -> list[str]:
     """The test files of a module, as paths below the checkout, the ones that notice the most first; those with real
-    tools last. `files` is what imports.graph has for it.
+    tools last, where `real`: they need root. `files` is what imports.graph has for it.
     """
     unit = project / "tests/unit"
     path = file_of(module, project)
     found = [file for pattern in TESTS.get(module, ()) for file in sorted(unit.glob(pattern))]
     listed = list(dict.fromkeys(Path(os.path.relpath(file, project)).as_posix() for file in found))
-    return [*(listed or nearest(path, files)), *(with_real_tools(path, project) if os.geteuid() == 0 else ())]
+    return [*(listed or nearest(path, files)), *(with_real_tools(path, project) if real else ())]
 
 
 def with_real_tools(path: str, project: Path) -> list[str]:

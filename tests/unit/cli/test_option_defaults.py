@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_parsers import options, parsers
 from proscribe.controller.cli import command_line
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -16,23 +14,12 @@ NOTHING = ("", None, False, [], (), 0)
 SAID = re.compile(r"\(default: ([^),;]+)")
 
 
-def options(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, argparse.Action]]:
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for sub, below in action.choices.items():
-                yield from options(below, f"{name} {sub}")
-        elif action.dest != "help":
-            yield f"{name} {'/'.join(action.option_strings) or action.dest}", action
-
-
-def all_options() -> Iterator[tuple[str, argparse.Action]]:
-    for command in command_line.COMMANDS:
-        parser = argparse.ArgumentParser(command)
-        importlib.import_module(f"proscribe.controller.cli.{command}").add_arguments(parser)
-        yield from options(parser, command)
-
-
-ALL = dict(all_options())
+ALL = {
+    f"{words} {'/'.join(action.option_strings) or action.dest}": action
+    for command in command_line.COMMANDS
+    for words, parser in parsers(command).items()
+    for action in options(parser)
+}
 
 
 @pytest.mark.parametrize("name", ALL)

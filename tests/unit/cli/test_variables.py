@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_parsers import options, parsers
 from proscribe.controller.cli import Refused
 from proscribe.controller.cli.command_line import read
 from proscribe.controller.cli.variables import COMMANDS, OF_THE_RUN, arguments_of, variables_of
@@ -88,20 +87,11 @@ def test_what_was_typed_and_is_no_option_is_refused_with_those_that_are(
         arguments_of(command, variables, list(variables))
 
 
-def parsers(command: str) -> list[argparse.ArgumentParser]:
-    """The parser of a command, and those of its subcommands."""
-    parser = argparse.ArgumentParser(add_help=False)
-    importlib.import_module(f"proscribe.controller.cli.{command}").add_arguments(parser)
-    below = [one.choices for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
-    return [parser, *(one for choices in below for one in choices.values())]
-
-
 @pytest.mark.parametrize("command", [*COMMANDS, "report", "quarantine"])
 def test_each_variable_is_named_as_its_option_is(command: str) -> None:
-    for parser in parsers(command):
-        actions = [one for one in parser._actions if not isinstance(one, argparse._SubParsersAction)]
+    for parser in parsers(command).values():
         named = variables_of(command, parser)
-        assert len(named) == len([one for one in actions if one.dest not in OF_THE_RUN]), "no two have one name"
+        assert len(named) == len([one for one in options(parser) if one.dest not in OF_THE_RUN]), "no two have one name"
         for name, action in named.items():
             given = name.removeprefix(f"{command}_").replace("_", "-")
             assert f"--{given}" in action.option_strings or given == (action.metavar or action.dest).lower()
@@ -111,8 +101,8 @@ def test_the_playbooks_with_variables_of_their_own_have_the_same_rule() -> None:
     for command in ("report", "quarantine"):
         text = (PROJECT / f"playbooks/{command}.yml").read_text(encoding="utf-8")
         used = set(re.findall(rf"{{{{ ({command}_\w+)", text))
-        assert used == set(variables_of(command, parsers(command)[0]))
-    assert set(VARIABLES.values()) == set(variables_of("quarantine", parsers("quarantine")[0]))
+        assert used == set(variables_of(command, parsers(command)[command]))
+    assert set(VARIABLES.values()) == set(variables_of("quarantine", parsers("quarantine")["quarantine"]))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

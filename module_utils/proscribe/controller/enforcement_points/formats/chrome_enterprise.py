@@ -27,11 +27,11 @@ def render(decision: Decision) -> Rendered:
     found = {program.id: said[program] for program in PROGRAMS if program in said}
     if not found:
         raise NotExportable("nothing to export: the plan has no site, no extension and no setting for a browser")
-    files = {f"{id_}.json": _json(said) for id_, said in found.items()}
+    files = {f"{id_}.json": json_file(said, sort_keys=True) for id_, said in found.items()}
     missing = left_out(decision, "", PROGRAMS)
     lists = found.get("google_chrome", {})
     if chromium.BLOCK in lists:
-        files[REQUEST] = _json(_request(lists))
+        files[REQUEST] = json_file(_request(lists), sort_keys=True)
         why = f"{REQUEST} has the lists of sites only. The rest is in google_chrome.json."
         missing.append(LeftOut("", "extensions and bypasses in Google's Admin console", why))
     return Rendered(files, included(decision), missing)
@@ -50,10 +50,6 @@ def _request(said: dict[str, object]) -> dict[str, object]:
             }
         ]
     }
-
-
-def _json(document: object) -> bytes:
-    return json_file(document, sort_keys=True)
 
 
 FORMAT = Format(
