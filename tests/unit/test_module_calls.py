@@ -60,6 +60,8 @@ class Made:
     def call(self, work: Any = None, **arguments: Any) -> dict[str, Any]:
         """What the module prints for a call; or one that does this `work` instead. What is None is not said."""
         said = {key: value for key, value in {"plan": PLAN, **arguments}.items() if value is not None}
+        if "inject_invocation" in basic.PASS_VARS:  # since 2.21 an answer has its invocation only if that is asked for
+            said["_ansible_inject_invocation"] = True
         self.monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": said}).encode())
         self.monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
         with pytest.raises(SystemExit):
