@@ -15,6 +15,7 @@ import lines  # noqa: E402
 from coverage import CoverageData  # noqa: E402
 
 MODULE, NEAR, FAR = "module_utils/m.py", "tests/unit/test_near.py", "tests/unit/test_far.py"
+REAL = "tests/integration/test_real.py"
 
 
 @pytest.fixture
@@ -40,12 +41,14 @@ def test_a_line_has_the_tests_that_ran_it_or_the_line_where_its_statement_begins
     assert known.tests(MODULE, 2) == known.tests(MODULE, 4) == [f"{FAR}::test_b", f"{NEAR}::test_a[1]"]
     assert known.tests(MODULE, 5) == [f"{NEAR}::test_a[1]"]
     assert known.tests(MODULE, 1) == []  # what an import runs
+    assert known.not_asked([NEAR, FAR, REAL]) == [REAL]
 
 
 def test_what_has_changed_since_is_not_known(noted: Path) -> None:
     (noted / FAR).write_text("# other tests")
     (noted / NEAR).unlink()
-    assert lines.Lines(noted).tests(MODULE, 2) == [FAR]
+    known = lines.Lines(noted)
+    assert known.tests(MODULE, 2) == known.not_asked([FAR]) == [FAR]
     (noted / MODULE).write_text("# other code")
     assert lines.Lines(noted).tests(MODULE, 2) is None
     (noted / "texts.json").unlink()
