@@ -102,6 +102,36 @@ def test_a_checkout_that_its_units_would_not_see_is_refused(
         machine.script(f"rm -r {place}/* 2>/dev/null || :\n{back}")
 
 
+OF_A_UNIT = """
+import sys
+from proscribe.host.system import Host
+from proscribe.host.system.units import drop_ins
+print(*drop_ins(Host(), sys.argv[1]))
+"""
+
+
+def test_the_drop_ins_of_a_unit_are_those_that_systemd_reads(machine: Scheduled) -> None:
+    name = "drops-a-b.service"
+    machine.write(f"/etc/systemd/system/{name}", "[Service]\nExecStart=/bin/true\n")
+    parts = (f"{name}.d", "drops-a-.service.d", "drops-.service.d", "service.d")
+    folders = [f"{place}/systemd/system" for place in ("/usr/lib", "/usr/local/lib", "/run", "/etc")]
+    for number, folder in enumerate(f"{folder}/{part}" for folder in folders for part in parts):
+        for drop_in in (f"{number:02}.conf", "all.conf", f"under-{folder.rpartition('/')[2]}.conf", "not.txt"):
+            machine.write(f"{folder}/{drop_in}", "[Service]\nNice=1\n")
+    machine.script(f"""
+        ln -s /dev/null /run/systemd/system/{name}.d/gone.conf
+        echo >/usr/lib/systemd/system/{name}.d/gone.conf
+        systemctl daemon-reload
+    """)
+    try:
+        read = machine.run("systemctl", "show", "--value", "--property=DropInPaths", name).split()
+        ours = machine.run("env", f"PYTHONPATH={CHECKOUT}/module_utils", "python3", "-c", OF_A_UNIT, name).split()
+        assert len(read) > 16 and ours == read
+    finally:
+        machine.script(f"rm -r {' '.join(f'{folder}/{part}' for folder in folders for part in parts)}")
+        machine.script(f"rm /etc/systemd/system/{name}; systemctl daemon-reload")
+
+
 def test_so_are_reports_that_runs_could_not_write(machine: Scheduled) -> None:
     schedule = (f"{CHECKOUT}/proscribe", "schedule", "--check", "-i", f"{CHECKOUT}/fleet")
     said = " ".join(machine.run("env", "PROSCRIBE_REPORTS=/usr/r/s", *schedule, check=False).split())

@@ -158,7 +158,8 @@ def test_the_unit_of_a_trial_has_all_settings_that_decide_what_is_seen_and_no_ot
         ({"etc": {"b.conf": "no", "a.conf": "yes", "c.conf~": "tmpfs", "conf": "tmpfs"}}, ["yes", "no"]),
         ({"usr/lib": {"b.conf": "no"}, "etc": {"a.conf": "yes"}}, ["yes", "no"]),
         ({"usr/lib": {"a.conf": "1"}, "run": {"a.conf": "2"}, "etc": {"a.conf": "3"}}, ["3"]),
-        ({"usr/lib": {"a.conf": "1"}, "run": {"a.conf": "2"}}, ["2"]),
+        ({"usr/lib": {"a.conf": "1"}, "usr/local/lib": {"a.conf": "2"}}, ["2"]),
+        ({"usr/lib": {"a.conf": "1"}, "etc": {"a.conf": None}}, []),
     ],
     ids=[
         "a package's",
@@ -166,17 +167,21 @@ def test_the_unit_of_a_trial_has_all_settings_that_decide_what_is_seen_and_no_ot
         "by name",
         "by name from all places",
         "the administrator's",
-        "the run's",
+        "the site's",
+        "masked",
     ],
 )
 def test_drop_ins_count_as_systemd_reads_them(
-    tmp_path: Path, files: dict[str, dict[str, str]], added: list[str]
+    tmp_path: Path, files: dict[str, dict[str, str | None]], added: list[str]
 ) -> None:
     for place, ones in files.items():
         folder = tmp_path / place / "systemd/system/proscribe-drift.service.d"
         folder.mkdir(parents=True)
         for name, value in ones.items():
-            (folder / name).write_text(f"[Service]\n  ProtectHome = {value} \n")
+            if value is None:
+                (folder / name).symlink_to("/dev/null")
+            else:
+                (folder / name).write_text(f"[Service]\n  ProtectHome = {value} \n")
     machine = Machine(tmp_path, [])
     require_visible(machine.host, service(), {"account": "ops", "paths": ["/usr"]})
     assert machine.properties() == ["User=ops", *(f"ProtectHome={value}" for value in added)]

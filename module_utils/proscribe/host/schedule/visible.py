@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Collection, Iterable, Iterator, Mapping, Sequence
 
 from ..system import ControlError, Host
+from ..system.units import drop_ins, unit_text
 
 if TYPE_CHECKING:
     from ...model.types.schedule import Runs
@@ -34,8 +35,6 @@ SETTINGS = (
     ),
     *("SystemCall", "Restrict", "LockPersonality"),
 )
-# Of drop-ins of one name, that of the later place counts (systemd.unit(5)).
-DROP_INS = ("/usr/lib/systemd/system", "/run/systemd/system", "/etc/systemd/system")
 TRYING = 60  # seconds
 BETTER = (
     "Nothing was touched. Expected: the checkout, its inventory, its Ansible and the reports in places that stay and"
@@ -103,11 +102,9 @@ def _settings(text: str) -> Iterator[str]:
 
 
 def _added(host: Host, path: str) -> Iterator[str]:
-    """What an administrator has added to a unit, in the order of its files' names."""
-    folders = [f"{place}/{os.path.basename(path)}.d" for place in DROP_INS]
-    files = {name: f"{folder}/{name}" for folder in folders for name in host.list(folder) if name.endswith(".conf")}
-    for name in sorted(files):
-        yield from _settings(host.text(files[name]) or "")
+    """What an administrator has added to a unit."""
+    for drop_in in drop_ins(host, os.path.basename(path)):
+        yield from _settings(unit_text(host, drop_in) or "")
 
 
 def _tried(host: Host, runs: Runs, settings: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -11,20 +11,20 @@ from .types import Process
 NOWHERE = "/dev/null"
 SYSTEMD_RUNS = "/run/systemd/system"  # sd_booted(3)
 INVOCATIONS = "/run/systemd/units/invocation"  # for journald: a link for each unit that has started processes
-# Where systemd loads units from (systemd.unit(5)).
+# Where systemd loads units from: what is in the first counts (systemd.unit(5), `systemd-analyze unit-paths`).
 FOLDERS = (
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-    "/etc/systemd/system.attached",
-    "/run/systemd/system.attached",
     "/etc/systemd/system.control",
     "/run/systemd/system.control",
     "/run/systemd/transient",
-    "/run/systemd/generator",
     "/run/systemd/generator.early",
+    "/etc/systemd/system",
+    "/etc/systemd/system.attached",
+    "/run/systemd/system",
+    "/run/systemd/system.attached",
+    "/run/systemd/generator",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
     "/run/systemd/generator.late",
 )
 
@@ -127,6 +127,18 @@ def held(host: Processes, name: str) -> bool:
             frozen = "frozen 1" in (host.text(f"{group}/cgroup.events") or "")
             return frozen or any(host.state(Process(int(pid), "")) in _STOPPED for pid in pids)
     return False
+
+
+def drop_ins(host: Files, name: str) -> list[str]:
+    """The drop-ins of a unit in the order in which they are read: by their names, each from the first place that has
+    it, masks among them.
+    """
+    stem, _, kind = name.rpartition(".")
+    parts = [f"{name}.d", *(f"{stem[: at + 1]}.{kind}.d" for at in range(len(stem) - 2, 0, -1) if stem[at] == "-")]
+    folders = [f"{folder}/{part}" for folder in FOLDERS for part in parts]
+    folders += [f"{folder}/{kind}.d" for folder in FOLDERS]
+    files = {one: f"{folder}/{one}" for folder in reversed(folders) for one in host.list(folder)}
+    return [files[one] for one in sorted(files) if one.endswith(".conf")]
 
 
 def unit_text(host: Files, path: str) -> str | None:
