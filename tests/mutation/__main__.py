@@ -42,6 +42,7 @@ from mutated import Copy, Known, chunks, remove  # noqa: E402
 from mutation_table import TESTS, file_of, modules, room_of, tests_of  # noqa: E402
 
 NOTICED = "killed"
+REFUSED = "refused"  # by a check that runs nothing
 SURVIVED = "SURVIVED"
 NOT_RUN = "not run"
 
@@ -70,11 +71,13 @@ def chosen(module: str, sample: int, seed: int) -> list[Mutant]:
 
 
 def share(outcomes: Sequence[Outcome]) -> str:
-    """How many were noticed."""
-    counted = [outcome for outcome in outcomes if outcome.state in (NOTICED, SURVIVED)]
-    noticed = sum(outcome.state == NOTICED for outcome in counted)
-    figure = f"{noticed} of {len(counted)}, {noticed * 100 / len(counted):.1f} %" if counted else "none"
-    if left_out := sum(outcome.state == NOT_RUN for outcome in outcomes):
+    """How many were noticed, and how many of these by no test."""
+    states = [outcome.state for outcome in outcomes if outcome.state != NOT_RUN]
+    noticed = len(states) - states.count(SURVIVED)
+    figure = f"{noticed} of {len(states)}, {noticed * 100 / len(states):.1f} %" if states else "none"
+    if refused := states.count(REFUSED):
+        figure += f" ({refused} by types or names alone)"
+    if left_out := len(outcomes) - len(states):
         figure += f" ({left_out} {NOT_RUN} left out)"
     return figure
 
@@ -182,8 +185,8 @@ def summary(outcomes: Sequence[Outcome]) -> float:
     for room, of_room in sorted(rooms.items()):
         print(f"{room:28} {share(of_room)}")
     print(f"{'all':28} {share(outcomes)}")
-    counted = [outcome.state for outcome in outcomes if outcome.state in (NOTICED, SURVIVED)]
-    return counted.count(NOTICED) * 100 / len(counted) if counted else 100
+    states = [outcome.state for outcome in outcomes if outcome.state != NOT_RUN]
+    return 100 - states.count(SURVIVED) * 100 / len(states) if states else 100
 
 
 def run(work: Work, place: Path, jobs: int, minutes: float) -> list[Outcome]:
@@ -195,16 +198,15 @@ def run(work: Work, place: Path, jobs: int, minutes: float) -> list[Outcome]:
     until = time.monotonic() + minutes * 60 if minutes else float("inf")
 
     def one(module: str, mutant: Mutant) -> Outcome:
-        if not work.tests[module]:
-            return Outcome(module, mutant, SURVIVED)
         if time.monotonic() > until:
             return Outcome(module, mutant, NOT_RUN)
-        copy = free.get()
+        copy, file = free.get(), file_of(module, PROJECT)
         try:
-            noticed = copy.notices(file_of(module, PROJECT), mutant.text, portions_of(work, running, module, mutant))
+            if copy.notices(file, mutant.text, portions_of(work, running, module, mutant)):
+                return Outcome(module, mutant, NOTICED)
+            return Outcome(module, mutant, REFUSED if copy.refuses(file, mutant.text) else SURVIVED)
         finally:
             free.put(copy)
-        return Outcome(module, mutant, NOTICED if noticed else SURVIVED)
 
     outcomes = []
     with ThreadPoolExecutor(jobs) as pool, contextlib.ExitStack() as ending:

@@ -42,6 +42,7 @@ ENDING = 10  # seconds that the processes of a run which was ended may take
 LONGEST, LONGEST_UNIT = 900.0, 300.0
 CHUNKS = (2, 4)  # files that run together, the nearest first; then all that are left
 ENOUGH = 240.0  # seconds after which no more of them are begun
+CHECKS = (("mypy", "--cache-dir={cache}"), ("ruff", "check", "--no-cache", "--select=F", "module_utils"))
 # Writes what `tests/tool python tests/derived` writes from a source, for the texts named.
 DERIVE = """
 import importlib, pathlib, sys
@@ -74,6 +75,7 @@ class Copy:
     def __init__(self, project: Path, place: Path, known: Known) -> None:
         self.directory = place
         self.known = known
+        self._checks: list[Sequence[str]] | None = None  # those that let the code pass as it is
         shutil.copytree(project, place, ignore=LEFT_OUT, symlinks=True)
         (place / ".cache").symlink_to(CACHE)
 
@@ -166,6 +168,25 @@ class Copy:
                     print(f"left out, since they fail without any mistake: {' '.join(chunk)}", flush=True)
                     break
         return False
+
+    def refuses(self, file: str, text: str) -> bool:
+        """Whether the checks that only read the code, in the same size of the tests, refuse a text of a file: of types
+        (mypy), of names that are missing or of no use (pyflakes).
+        """
+        if self._checks is None:
+            self._checks = [check for check in CHECKS if self._lets_pass(check)]
+        path = self.directory / file
+        before = path.read_text()
+        path.write_text(text)
+        try:
+            return not all(self._lets_pass(check) for check in self._checks)
+        finally:
+            path.write_text(before)
+
+    def _lets_pass(self, check: Sequence[str]) -> bool:
+        words = [word.format(cache=self._beside(".types")) for word in check]
+        done = subprocess.run([sys.executable, "-m", *words], cwd=self.directory, capture_output=True)
+        return done.returncode == 0
 
     def _left_out(self, tests: Sequence[str]) -> list[str]:
         """The options that leave out what fails without any mistake, as far as it is known by now: the other copies
