@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import export_fleet
@@ -37,7 +36,6 @@ from proscribe.wire.replies.record import read
 from shown_to_heads import past
 
 FINISHED = "2026-11-25T00:31:00Z"
-WHOLE = Path(__file__).parent / "whole"
 Made = tuple[Any, Any]  # a report and its records
 
 MODES = {"apps": "enforce", "browser": "audit", "firewall": "off", "dns": "enforce"}
@@ -307,10 +305,3 @@ def texts() -> dict[str, str]:
     found = {f"{name}.{what}": text for name, made in runs().items() for what, text in outputs(made).items()}
     left_out = r"many\.(?!page|screen).*|(audit|enforce|none|one)\.sarif_open|(enforce|press)\.oscal"
     return {name: text for name, text in found.items() if not re.fullmatch(left_out, name)}
-
-
-if __name__ == "__main__":
-    for path in WHOLE.iterdir():
-        path.unlink()
-    for name, text in texts().items():
-        (WHOLE / f"{name}.txt").write_text("\n".join([*text.splitlines(), ""]), encoding="utf-8")

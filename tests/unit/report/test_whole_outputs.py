@@ -1,6 +1,6 @@
 """Whole outputs of runs in which a bit of everything happens: what is written now is what stands in `whole/`.
 
-Where an output is to change, rich_runs.py writes the files again (see its end), and their diff shows what changed.
+Where an output is to change, whole_outputs.py writes the files again, and their diff shows what has changed.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import zip_longest
 
 import pytest
-from rich_runs import WHOLE, texts
+from whole_outputs import WHOLE, texts
 
 
 @pytest.fixture(scope="module")
