@@ -5,17 +5,29 @@ the difference: PYTHONPATH=module_utils:tests tests/tool python tests/unit/repor
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
+import rich_ends
 import rich_pasts
 import rich_runs
 
 WHOLE = Path(__file__).parent / "whole"
 
 
+STORIES = {"past": cache(rich_pasts.texts), "ends": cache(rich_ends.texts)}
+RUNS = cache(rich_runs.texts)
+
+
+def texts_of(name: str) -> Mapping[str, str]:
+    """What is compared with a file, and with those that are written together with it, by the names of the files."""
+    return STORIES.get(name.partition(".")[0], RUNS)()
+
+
 def texts() -> dict[str, str]:
-    """All that is compared, by the name of its file."""
-    return {**rich_runs.texts(), **rich_pasts.texts()}
+    """All that is compared, by the names of the files."""
+    return {name: text for written in (RUNS, *STORIES.values()) for name, text in written().items()}
 
 
 def main() -> None:
