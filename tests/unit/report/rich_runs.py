@@ -295,9 +295,14 @@ def outputs(made: Made) -> dict[str, str]:
         pour(stream, *made, name)
         text = stream.getvalue()
         if one.file.endswith(("json", "sarif")):
-            text = json.dumps(json.loads(text)).replace("}, {", "},\n{")
+            text = compact(json.loads(text))
         found[name] = text
     return found
+
+
+def compact(value: Any) -> str:
+    """JSON in lines that a difference can show."""
+    return json.dumps(value).replace("}, {", "},\n{")
 
 
 def texts() -> dict[str, str]:

@@ -12,11 +12,12 @@ from pathlib import Path
 import rich_ends
 import rich_pasts
 import rich_runs
+import rich_texts
 
 WHOLE = Path(__file__).parent / "whole"
 
 
-STORIES = {"past": cache(rich_pasts.texts), "ends": cache(rich_ends.texts)}
+STORIES = {"past": cache(rich_pasts.texts), "ends": cache(rich_ends.texts), "texts": cache(rich_texts.texts)}
 RUNS = cache(rich_runs.texts)
 
 
@@ -32,9 +33,10 @@ def texts() -> dict[str, str]:
 
 def main() -> None:
     os.environ["COLUMNS"] = "10000"  # as in tests
+    found = texts()
     for path in WHOLE.iterdir():
         path.unlink()
-    for name, text in texts().items():
+    for name, text in found.items():
         (WHOLE / f"{name}.txt").write_text("\n".join([*text.splitlines(), ""]), encoding="utf-8")
 
 
