@@ -62,8 +62,9 @@ STANDING = [
     {
         **WAIVERS[0],
         "id": "taken-back",
+        "hosts": ["named"],
         "status": "revoked",
-        "revoked": {"on": "2026-11-20T08:00:00Z", "by": "bo.li", "why": "it was misused"},
+        "revoked": {"on": "2026-11-20T08:00:00Z", "by": "bo.li", "why": "it was misused by gone"},
     },
     {
         **WAIVERS[0],
@@ -72,15 +73,17 @@ STANDING = [
         "valid_from": "2026-10-01T00:00:00Z",
         "review_by": "2026-11-20T00:00:00Z",
         "review_overdue": True,
+        "why": "so says gone",
+        "hosts": ["policies", "broken"],
         "zones": ["press"],
-        "users": ["alice"],
+        "users": ["alice", "gone"],
         "posix_groups": ["editors"],
         "versions": ["4.0"],
         "paths": ["/opt/wechat"],
         "hours": ["08:00-18:00"],
-        "compensating_controls": ["a proxy that logs"],
+        "compensating_controls": ["a proxy on gone"],
         "risk": "medium",
-        "ticket": "BAN-12",
+        "ticket": "BAN-12 of gone",
         "request": "0123456789abcdef",
         "requested_by": "alice",
         "requested_on": "2026-09-30T08:00:00Z",
@@ -127,6 +130,9 @@ TROUBLE = [
     {"control": "firewall", "message": "own rules would be cut off", "refused": "firewall/telegram"},
 ]
 
+# Hosts of another department whose names are words of what no host writes itself.
+ORDINARY = ["2026", "sha256", "apps", "firewall", "compliant", "enforce", "wechat", "active", "proscribe", "incident"]
+
 
 def answers() -> dict[str, Any]:
     """What each host of a fleet of many kinds answers."""
@@ -148,11 +154,33 @@ def answers() -> dict[str, Any]:
         errors=[{"control": "dns", "message": "it broke"}],
     )
     found["audited"] = answer(wechat(WECHAT), *no_policy(["chromium"], ["gmail"]), digest=OTHER_DIGEST)
+    found["named"] = named("gone broke")
     found["old"] = clean_answer(checked_at="2026-11-20T00:00:00Z")
     found["ahead"] = clean_answer(checked_at="2026-11-25T03:00:00Z")
     found["timeless"] = clean_answer(checked_at="yesterday")
     found["few"] = answer(evaluated=["apps/line"])
     return found
+
+
+def named(text: str) -> dict[str, Any]:
+    """The answer of a host whose every text is that one, which names other hosts."""
+    request = {**watched_hosts.REQUEST, "user": text, "service": text, "reason": text}
+    incident = {**watched_hosts.INCIDENT, "cause": text, "users": [text]}
+    ended = {**watched_hosts.ENDED, "program": text, "user": text}
+    frozen = {**watched_hosts.FROZEN, "reason": text, "by": text}
+    one = export_fleet.hostile_answer(text) | {"checked_at": "2026-11-25T00:30:05Z"}
+    return {
+        **watched_hosts.watched(incident, answer=one, ended=[ended], frozen=frozen),
+        "requests": [request],
+        "attempts": {"firewall/gone": 7},
+        "logged_in": [text],
+        "found_at": "2026-11-25T00:30:00Z",
+        "package_systems": ["dpkg", "gone"],
+        "user_package_systems": ["gone"],
+        "browsers": ["chromium", "gone"],
+        "full_scan": {"at": "2026-11-24T00:00:00Z", "runs": 3},
+        "quarantine": {"items": 2, "bytes": 3000, "oldest": "2026-11-01T00:00:00Z", "owners": {"gone": 2000, "bob": 9}},
+    }
 
 
 def audited() -> Made:
@@ -179,7 +207,10 @@ def audited() -> Made:
             {"service": "zalo", "control": "apps", "effective_from": "2026-12-01"},
         ],
         warnings=["the catalogue is 90 days old"],
-        departments={"press": ["policies", "excused", "holds", "elsewhere"], "it": ["broken", "gone", "asking"]},
+        departments={
+            "press": ["named", "sw2", "policies", "excused", "holds", "elsewhere"],
+            "it": ["broken", "gone", "asking"],
+        },
         stale_after={"usual": 86400, "hosts": {"old": 3600}},
         exports=["csv", "events"],
         history="sqlite",
@@ -289,7 +320,7 @@ def screens(made: Made) -> str:
 
 def outputs(made: Made) -> dict[str, str]:
     """What is written of one, by its name."""
-    found = {"page": pages(made), "screen": screens(made)}
+    found = {"page": pages(made), "screen": screens(made), "report": f"{compact(made[0])}\n{compact(made[1])}"}
     for name, one in formats().items():
         stream = io.StringIO(newline="")
         pour(stream, *made, name)
@@ -308,5 +339,7 @@ def compact(value: Any) -> str:
 def texts() -> dict[str, str]:
     """All that is written, by the name of the file that has it: of two runs the longer ones are left out."""
     found = {f"{name}.{what}": text for name, made in runs().items() for what, text in outputs(made).items()}
-    left_out = r"many\.(?!page|screen).*|(audit|enforce|none|one)\.sarif_open|(enforce|press)\.oscal"
+    left_out = (
+        r".*(?<!press)\.report|many\.(?!page|screen).*|(audit|enforce|none|one)\.sarif_open|(enforce|press)\.oscal"
+    )
     return {name: text for name, text in found.items() if not re.fullmatch(left_out, name)}
