@@ -57,7 +57,7 @@ class Ends:
             "gate": dict.fromkeys(hosts, "incomplete"),
             "policies": POLICIES,
             "stale_after": {"usual": 3 * 86400, "hosts": {"web01": 60}},
-            "exports": ["events", "prometheus"],
+            "exports": ["prometheus"],
             "history": "sqlite",
             "waivers": WAIVERS,
             "left_out": [],
