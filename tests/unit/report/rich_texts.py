@@ -8,7 +8,11 @@ from itertools import product
 from typing import Any
 
 import rich_runs
+from proscribe.controller.report import request_news
+from proscribe.controller.report.collection.progress import Progress
 from proscribe.controller.report.evaluation.merge import Part, merged
+from proscribe.controller.report.request_news import Department
+from proscribe.controller.report.storage.requests_file import Request
 from proscribe.controller.report.terminal.differences import changes, listed, text_of
 from proscribe.controller.report.terminal.dry_run import DryRun
 from proscribe.controller.report.text.layout import clip, fitted, flow, prose, row, table, wrap
@@ -102,6 +106,8 @@ def differences() -> Iterator[str]:
         file = f"diffs/web{number:02}.diff" if number % 2 else ""
         dry.add(f"web{number:02}", "browser", changes(everything[4:6]), ["a note\x1b"] if number < 3 else [], file)
         dry.add(f"web{number:02}", "apps", changes([], ["remove wechat"])) if number < 5 else None
+    for host in ("other2", "other1"):
+        dry.add(host, "apps", changes([], [f"remove {host}"]))
     yield "\n".join(["== dry run", *(line for block in dry.taken() for line in block), str(list(dry.taken()))])
 
 
@@ -127,7 +133,48 @@ def together() -> Iterator[str]:
         yield rich_runs.compact({key: report[key] for key in ("run", "summary", "rollout", "unexpected")})
 
 
+def asked() -> Iterator[str]:
+    """What is sent of requests, to all and to heads."""
+    times = [f"2026-11-2{number % 5}T10:0{number % 7}:00Z" for number in range(54)]
+    requests = [
+        Request(f"web{n % 7}", f"id{n}", f"user{n % 3}\x1b", "line", "it is\nneeded", at, "prod", f"run{n % 2}")
+        for n, at in enumerate(times)
+    ]
+    heads = {
+        "press": Department(frozenset({"web1", "web2"}), "press@example.org"),
+        "it": Department(frozenset({"web2", "web3"}), "it@example.org"),
+        "mail": Department(frozenset({"web2"}), "it@example.org"),
+        "more": Department(frozenset({"web2"})),
+        "none": Department(frozenset()),
+    }
+    for number in (1, 50, 51):
+        sent = request_news.notification(requests[:number], heads, "./proscribe requests")
+        facts: Any = sent.facts
+        yield f"{sent.subject}\n{sent.text if number != 50 else len(sent.lines)}"
+        yield rich_runs.compact({**facts, "requests": facts["requests"][-1:], "text": len(facts["text"])})
+    yield str([one.id for one in request_news.new_requests(requests, "run1")])
+    for mail in request_news.for_heads(requests[:9], heads, "./proscribe requests"):
+        yield f"{mail['mail']}\n{mail['message']}"
+
+
+def going_on() -> Iterator[str]:
+    """The lines of runs that go on, by the second and how many hosts were heard of."""
+    for name, expected, rewriting in product(("audit", "lift"), (1, 2, 9, 10, 2000), (False, True)):
+        seconds = [0.0]
+        progress = Progress(name, expected, rewriting, lambda seconds=seconds: seconds[0])
+        for at, heard in enumerate((0, 1, 1, 2, 3, 9, 10, 200, 201, 1999, 2000, 2000)):
+            for seconds[0] in (at * 20.0, at * 20.0 + 14.9, at * 20.0 + 15, at * 20.0 + 15.05):
+                if said := progress.update(min(heard, expected), heard // 3):
+                    yield f"{name} {expected} {rewriting} {seconds[0]}: {said!r}"
+
+
 def texts() -> dict[str, str]:
     """All of it, by the names of the files."""
-    found = {"layouts": layouts(), "differences": differences(), "together": together()}
+    found = {
+        "layouts": layouts(),
+        "differences": differences(),
+        "together": together(),
+        "asked": asked(),
+        "going-on": going_on(),
+    }
     return {f"texts.{name}": "\n".join(lines) for name, lines in found.items()}
