@@ -17,6 +17,7 @@ from proscribe.controller.report.exports.event_kinds import Event
 from proscribe.controller.report.exports.event_making import Events
 from proscribe.controller.report.history import Scope, open_history
 from proscribe.controller.report.history.database import Session
+from proscribe.controller.report.history.names import NoSuchName
 from proscribe.controller.report.history.tables import BETWEEN, USES
 from proscribe.controller.report.history.tables import WAIVERS as OF_WAIVERS
 from proscribe.controller.report.terminal import exceptions, past_runs
@@ -55,6 +56,17 @@ LATER: Any = [
     (6, {"started": "2026-11-06T08:00:00Z", "waivers": [{**PRESS, "risk": "high"}]}),
     (10, {"inventory": ["inventory/other"], "waivers": [PRESS]}),
     (11, {"interrupted": {"why": "killed", "closed_by": "run12"}, "waivers": []}),
+]
+WRONG = [  # hosts and rules that are asked for
+    *(
+        ("", rule)
+        for rule in ("wechat", "apps/wechta", "apps/", "nosuch/x", "watch/x", "x", "dns/resolv", "apps/nosuch")
+    ),
+    *(("", rule) for rule in ("group_policy/x", "browser/quic", "firewall/x", "app0", "gmail\x1b")),
+    *((host, "") for host in ("flap", "nosuch", "gone", "mendet\x1b", "w")),
+    *(("planned", rule) for rule in ("apps/app1", "dns/y", "apps/wechat", "browser/x", "wechat")),
+    ("flaps", "dns/y"),
+    ("silent", "dns/y"),
 ]
 PRUNED = datetime.datetime(2026, 11, 12, 12, tzinfo=datetime.timezone.utc)
 
@@ -136,6 +148,11 @@ def answers(history: Any) -> Iterator[tuple[str, str]]:
         yield "past", _json(found.as_dict())
         for screen in (Screen(100, 200), Screen(76, 30, True)):
             yield "past-screen", past_runs.render(found, screen)
+    for host, rule in WRONG:
+        try:
+            past_runs.gather(history, Scope(host=host, rule=rule), NOW, STALE)
+        except NoSuchName as wrong:
+            yield "unknown", f"{host} {rule}: {wrong} {wrong.service}"
     for since in ("", "2026-11-06T00:00:00Z"):
         excused = exceptions.gather(history, since, NOW)
         yield "exceptions", _json(excused.as_dict())

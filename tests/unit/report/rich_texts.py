@@ -8,8 +8,10 @@ from itertools import product
 from typing import Any
 
 import rich_runs
+from fleets import answer
 from proscribe.controller.report import request_news
 from proscribe.controller.report.collection.progress import Progress
+from proscribe.controller.report.evaluation.baseline import Baseline
 from proscribe.controller.report.evaluation.merge import Part, merged
 from proscribe.controller.report.request_news import Department
 from proscribe.controller.report.storage.requests_file import Request
@@ -17,6 +19,8 @@ from proscribe.controller.report.terminal.differences import changes, listed, te
 from proscribe.controller.report.terminal.dry_run import DryRun
 from proscribe.controller.report.text.layout import clip, fitted, flow, prose, row, table, wrap
 from proscribe.controller.report.text.redaction import Redaction
+from proscribe.model.finding import Finding, judge
+from proscribe.wire.replies.record import read
 
 SENTENCES = [
     "",
@@ -168,6 +172,20 @@ def going_on() -> Iterator[str]:
                     yield f"{name} {expected} {rewriting} {seconds[0]}: {said!r}"
 
 
+def new() -> Iterator[str]:
+    """What is new in a run: compared with nothing, with itself, and with another finding in each way."""
+    records = rich_runs.audited()[1]
+    yield from map(str, Baseline([]).new(records))
+    yield str(Baseline(records).new(records))
+    one = Finding("package", "wechat", "dpkg", "4.0", "user:bob", "/opt/wechat", "x")
+    for field in one._fields:
+        values = ("other",) if field in ("kind", "id") else ("other", "")
+        for other in (one._replace(**{field: value}) for value in values):
+            verdicts = [judge("apps/wechat", {"mode": "enforce"}, [finding]) for finding in (one, other)]
+            before, after = (read("web01", answer(verdict)) for verdict in verdicts)
+            yield f"{field}: {Baseline([before]).new([after, before])}"
+
+
 def texts() -> dict[str, str]:
     """All of it, by the names of the files."""
     found = {
@@ -175,6 +193,7 @@ def texts() -> dict[str, str]:
         "differences": differences(),
         "together": together(),
         "asked": asked(),
+        "new": new(),
         "going-on": going_on(),
     }
     return {f"texts.{name}": "\n".join(lines) for name, lines in found.items()}
