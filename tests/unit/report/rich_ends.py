@@ -99,7 +99,8 @@ def story(reports: Path) -> Iterator[str]:
     again = ends.answered(ends.run(), **dict.fromkeys(HOSTS[:3], GOOD), web04=unseen)
     yield from said(ends.end(again))
     yield from said(ends.end(ends.answered(ends.run(("other1", "web01"), inventory=["other"]), other1=BAD)))
-    killed(ends)
+    for mode in ("enforce", "audit"):
+        killed(ends, mode)
     yield from map(str, (one.text for one in closing.close(reports, "by-this-run", ends.broken.append)))
     yield from said(ends.end(ends.answered(ends.run(("web01", "web02")), web01=GOOD, web02=BAD)))
     yield lifted(ends)
@@ -122,15 +123,16 @@ def corrected(ends: Ends) -> Collector:
     return collector
 
 
-def killed(ends: Ends) -> None:
-    """A run that was killed while it corrected."""
-    collector = ends.run(mode="enforce")
+def killed(ends: Ends, mode: str) -> None:
+    """A run that was killed while it corrected, or before it had."""
+    collector = ends.run(mode=mode)
     directory = ReportDirectory(ends.reports / f"{collector.run['id']}.partial")
     journal = Journal(directory.partial, collector.run)
     collector.note = journal.note
     ends.answered(collector, web01=BAD, web02=BAD, web03=clean_answer())
     collector.began("web01", "apps")
-    collector.changed("web01", "apps", {"actions": ["remove wechat 4.0"], "refused": []})
+    if mode == "enforce":
+        collector.changed("web01", "apps", {"actions": ["remove wechat 4.0"], "refused": []})
     collector.began("web02", "apps")
     journal.close()
     when = moment_of(f"2026-11-{ends.day:02}T00:30:50Z").timestamp()
@@ -168,7 +170,9 @@ def files(reports: Path) -> Iterator[str]:
             yield f"{name} -> {path.readlink()}"
         elif path.is_dir():
             yield f"{name}/ {mode:o}"
-        elif not path.name.startswith(LEFT_OUT) and path.suffix != ".lock":
+        elif path.name in LEFT_OUT:
+            yield f"{name} {mode:o}"
+        elif path.suffix != ".lock":
             yield f"{name} {mode:o}\n{path.read_text(encoding='utf-8')}"
 
 
