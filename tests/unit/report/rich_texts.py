@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 import rich_runs
-from fleets import answer
+from fleets import answer, run
 from proscribe.controller.report import request_news
 from proscribe.controller.report.collection.progress import Progress
 from proscribe.controller.report.evaluation.baseline import Baseline
 from proscribe.controller.report.evaluation.merge import Part, merged
+from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.exports import pour
+from proscribe.controller.report.page.days import picture, svg
+from proscribe.controller.report.page.trend import drawing, numbers, until
 from proscribe.controller.report.request_news import Department
 from proscribe.controller.report.storage.requests_file import Request
 from proscribe.controller.report.terminal.differences import changes, listed, text_of
 from proscribe.controller.report.terminal.dry_run import DryRun
 from proscribe.controller.report.text.layout import clip, fitted, flow, prose, row, table, wrap
 from proscribe.controller.report.text.redaction import Redaction
-from proscribe.model.finding import Finding, judge
+from proscribe.model.finding import Finding, Verdict, judge
 from proscribe.wire.replies.record import read
 
 SENTENCES = [
@@ -186,6 +192,64 @@ def new() -> Iterator[str]:
             yield f"{field}: {Baseline([before]).new([after, before])}"
 
 
+def trends() -> Iterator[str]:
+    """Runs as drawings: few and many, with a host in thousands, and over other hosts than before."""
+    counts = [
+        (0, 0, 0, 9),
+        (1, 0, 0, 9),
+        (0, 3, 0, 8),
+        (2, 1, 4, 3),
+        (0, 0, 1, 20_000),
+        (1, 20_000, 0, 1),
+        (0, 0, 5, 5),
+    ]
+    share = {"numerator": 1, "denominator": 2, "percent": 50.0}
+    runs: list[Any] = [
+        {
+            "run": f"run{number}",
+            "finished": f"2026-{9 + number // 30:02}-{1 + number % 30:02}T00:31:00Z",
+            "mode": "audit",
+            "hosts": dict(zip(("error", "noncompliant", "unknown", "compliant"), counts[number % len(counts)])),
+            **dict.fromkeys(("coverage", "compliance_strict", "compliance_with_waivers"), share),
+        }
+        for number in range(80)
+    ]
+    runs[2]["hosts"] = {"not_applicable": 4}
+    runs[3]["hosts"] = {"compliant": 2, "waived": 1}
+    for first, last in ((0, 0), (0, 1), (0, 2), (0, 4), (1, 5), (2, 4), (5, 12), (0, 14), (0, 60), (0, 62)):
+        some = runs[first:last]
+        yield f"{first} to {last}: {str(drawing(some))[:2000]} {str(drawing(some, 'a part'))[-400:]}"
+        days = picture(some, "2026-09-09T08:00:00Z", "x" * 200)
+        yield f"{[one['run'] for one in numbers(some)][:3]} {str(days)[:1500]} {str(days)[-500:]}"
+    yield str([[one["run"] for one in until(runs[:4] + runs[:2], run)] for run in ("run0", "run1", "run3", "nosuch")])
+    drawn = picture(runs[40:], "2026-11-20T23:59:59Z", "a part")
+    yield svg(drawn) if drawn else ""
+    yield str(picture(runs[:5], "2027-11-20T23:59:59Z"))
+
+
+def long() -> Iterator[str]:
+    """The events and the rows of a host that says more than there is room for."""
+    for text in ("x" * 5000, "ä\x1b" * 2000, "word " * 1000):
+        found = Finding(*[text] * len(Finding._fields))
+        verdicts = [Verdict(f"apps/{text[:900]}", "noncompliant", (found,), text, text)]
+        verdicts += [
+            judge("apps/many", {"mode": "enforce"}, [Finding("file", f"{n}", path="/p" * 60) for n in range(40)])
+        ]
+        errors = [{"control": "dns", "message": text}, *({"control": "dns", "message": "m" * 90} for _ in range(60))]
+        said = answer(*verdicts, errors=errors) | {"platform": {"os": text, "version": text}}
+        record = read("web01", {**said, "logged_in": [text, *(f"user{n}" * 9 for n in range(30))]})
+        record["actions"] = [
+            {"control": "apps", "action": text},
+            *({"control": "dns", "action": "a"} for _ in range(5)),
+        ]
+        made: Any = run(["web01"])
+        fleet = reconcile(made["hosts"], [record])
+        for name in ("events", "csv") if text[0] == "x" else ("events",):
+            stream = io.StringIO(newline="")
+            pour(stream, fleet_report(made, fleet, rich_runs.FINISHED), fleet.records, name)
+            yield re.sub(r"(.{1,30}?)\1{3,}", lambda same: f"{same[1]} * {len(same[0])}", stream.getvalue())
+
+
 def texts() -> dict[str, str]:
     """All of it, by the names of the files."""
     found = {
@@ -193,6 +257,8 @@ def texts() -> dict[str, str]:
         "differences": differences(),
         "together": together(),
         "asked": asked(),
+        "trends": trends(),
+        "long": long(),
         "new": new(),
         "going-on": going_on(),
     }
