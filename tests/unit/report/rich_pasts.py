@@ -142,6 +142,8 @@ def events(report: Any, records: Any, moved: Any) -> Iterator[str]:
 def answers(history: Any) -> Iterator[tuple[str, str]]:
     """What is said of it on screens, and to machines."""
     yield "since", _json({f"{host} {rule}": at for (host, rule), at in sorted(history.first_seen().items())})
+    shown = [history.days("2026-11-05T12:00:00Z", 4), history.trend(2), history.trend(9, "2026-11-06T00:00:00Z")]
+    yield "since", _json([[(one["run"], one["mode"], one["hosts"]) for one in runs] for runs in shown])
     scopes = [Scope(), Scope("2026-11-05T00:00:00Z"), Scope(host="flaps"), Scope(rule="apps/wechat")]
     for scope in [*scopes, Scope(host="watched", rule="apps/wechat"), Scope(rule="dns/x"), Scope(host="planned")]:
         found = past_runs.gather(history, scope, NOW, STALE)

@@ -12,6 +12,7 @@ from typing import Any
 import rich_runs
 from fleets import answer, run
 from proscribe.controller.report import request_news
+from proscribe.controller.report.collection.events import Heard
 from proscribe.controller.report.collection.progress import Progress
 from proscribe.controller.report.evaluation.baseline import Baseline
 from proscribe.controller.report.evaluation.merge import Part, merged
@@ -21,11 +22,13 @@ from proscribe.controller.report.page.days import picture, svg
 from proscribe.controller.report.page.trend import drawing, numbers, until
 from proscribe.controller.report.request_news import Department
 from proscribe.controller.report.storage.requests_file import Request
+from proscribe.controller.report.terminal import lifting
 from proscribe.controller.report.terminal.differences import changes, listed, text_of
 from proscribe.controller.report.terminal.dry_run import DryRun
 from proscribe.controller.report.text.layout import clip, fitted, flow, prose, row, table, wrap
 from proscribe.controller.report.text.redaction import Redaction
 from proscribe.model.finding import Finding, Verdict, judge
+from proscribe.model.removed import Removed
 from proscribe.wire.replies.record import read
 
 SENTENCES = [
@@ -250,6 +253,20 @@ def long() -> Iterator[str]:
             yield re.sub(r"(.{1,30}?)\1{3,}", lambda same: f"{same[1]} * {len(same[0])}", stream.getvalue())
 
 
+def lifts() -> Iterator[str]:
+    """Lifts on as many hosts as are listed, and on one more."""
+    for number in (1, 10, 11):
+        hosts = {f"web{n}": "x" for n in range(2 * number)}
+        heard = {host: Heard(touched=True) for host in list(hosts)[:number]}
+        for place, one in enumerate(heard.values()):
+            one.removed = [Removed("dpkg", f"p{place}", "1", "system", f"p{place}", "apt-get")]
+            one.errors = [{"control": "apps", "message": f"error {place}"}]
+            one.actions = [{"control": "apps", "action": "restore"}] * place
+        apart = {f"sw{n}": "is a network device" for n in range(number)}
+        yield lifting.render(hosts, heard, check=False, width=80, apart=apart, controls=["apps", "dns"][:number])
+    yield lifting.render(hosts, {}, check=False, width=80, back="./proscribe enforce", controls=["dns"])
+
+
 def texts() -> dict[str, str]:
     """All of it, by the names of the files."""
     found = {
@@ -259,6 +276,7 @@ def texts() -> dict[str, str]:
         "asked": asked(),
         "trends": trends(),
         "long": long(),
+        "lifts": lifts(),
         "new": new(),
         "going-on": going_on(),
     }
