@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import io
 import json
 import re
@@ -161,13 +163,14 @@ def asked() -> Iterator[str]:
         "none": Department(frozenset()),
     }
     for number in (1, 50, 51):
-        sent = request_news.notification(requests[:number], heads, "./proscribe requests")
-        facts: Any = sent.facts
-        yield f"{sent.subject}\n{sent.text if number != 50 else len(sent.lines)}"
+        told = request_news.notification(requests[:number], heads, "./proscribe requests")
+        facts: Any = told.facts
+        yield f"{told.subject}\n{told.text if number != 50 else len(told.lines)}"
         yield rich_runs.compact({**facts, "requests": facts["requests"][-1:], "text": len(facts["text"])})
     yield str([one.id for one in request_news.new_requests(requests, "run1")])
     for mail in request_news.for_heads(requests[:9], heads, "./proscribe requests"):
-        yield f"{mail['mail']}\n{mail['message']}"
+        sent = email.message_from_string(mail["message"], policy=email.policy.default)
+        yield f"{mail['mail']} {sorted(mail)} {sent['Subject']} {sent['Auto-Submitted']}\n{sent.get_content()}"
 
 
 def going_on() -> Iterator[str]:
