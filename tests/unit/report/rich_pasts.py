@@ -165,6 +165,8 @@ def answers(history: Any) -> Iterator[tuple[str, str]]:
 def tables(session: Session) -> str:
     """All rows of a history."""
     rows = {table: sorted(map(list, session.rows(f"SELECT * FROM {table}"))) for table in TABLES}
+    named = "SELECT type, name FROM sqlite_master WHERE name LIKE 'proscribe%'"
+    rows["made"] = sorted(map(list, session.rows(named)))
     return "\n".join(line for table, found in rows.items() for line in (table, *map(json.dumps, found)))
 
 

@@ -144,7 +144,7 @@ def audited() -> Made:
     )
     made["hosts"] = digests
     records = [read(host, one) for host, one in said.items()]
-    records += [read("stranger", clean_answer()), read("plain", clean_answer())]
+    records += [read("stranger", clean_answer()), read("plain", answer(evaluated=["apps/line", "dns/line"]))]
     reasons = {
         "gone": "unreachable: no route to host",
         **{host: f"unreachable: {host} has no address" for host in ("away1", "away2")},

@@ -16,7 +16,8 @@ from fleets import answer, run
 from proscribe.controller.report import request_news
 from proscribe.controller.report.collection.events import Heard
 from proscribe.controller.report.collection.progress import Progress
-from proscribe.controller.report.evaluation.baseline import Baseline
+from proscribe.controller.report.evaluation import verdict
+from proscribe.controller.report.evaluation.baseline import Baseline, New
 from proscribe.controller.report.evaluation.merge import Part, merged
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.controller.report.exports import pour
@@ -29,7 +30,7 @@ from proscribe.controller.report.terminal.differences import changes, listed, te
 from proscribe.controller.report.terminal.dry_run import DryRun
 from proscribe.controller.report.text.layout import clip, fitted, flow, prose, row, table, wrap
 from proscribe.controller.report.text.redaction import Redaction
-from proscribe.model.finding import Finding, Verdict, judge
+from proscribe.model.finding import STATES, UNKNOWN, Finding, Verdict, judge
 from proscribe.model.removed import Removed
 from proscribe.wire.replies.record import read
 
@@ -140,8 +141,8 @@ def together() -> Iterator[str]:
         yield rich_runs.compact({**report, "hosts": [(one["host"], one["state"], one["reason"]) for one in records]})
     enforced = rich_runs.enforced()
     verdicts = [{"gate": gate, "passed": gate != "y", "exit": 1, "reason": gate} for gate in ("x", "", "y")]
-    for verdict in verdicts:
-        enforced[0]["run"]["verdict"] = verdict
+    for one in verdicts:
+        enforced[0]["run"]["verdict"] = one
         enforced[0]["rollout"]["allow"] = {"hosts": 3, "share": "5%"}
         other: Any = {**enforced[0], "run": {**enforced[0]["run"], "id": "x", "verdict": verdicts[0]}}
         report, _ = merged("both", [Part(*enforced), Part(other, enforced[1])])
@@ -270,6 +271,34 @@ def lifts() -> Iterator[str]:
     yield lifting.render(hosts, {}, check=False, width=80, back="./proscribe enforce", controls=["dns"])
 
 
+EVIL = "killed\x1b"
+
+
+def verdicts() -> Iterator[str]:
+    """How runs end, by what hosts say, by their gates, and by what is new."""
+    seen: dict[str, list[Any]] = {state: [{"state": state, "rules_evaluated": 3}] for state in STATES}
+    seen |= {"silent": [{"state": UNKNOWN, "rules_evaluated": 0}], "nobody": []}
+    seen["some"] = [*seen["compliant"], *seen["silent"]]
+    gates = [[], ["never"], ["never", "noncompliant"], ["incomplete", "noncompliant"], ["strict"]]
+    several = [New(f"web{n}", "apps/x", "unknown", "what\x1b") for n in range(6)]
+    news = [[], several[:1], [*several, New("web9", "", "error", "")], [New("web8", "dns/x", "noncompliant", "")]]
+    for (name, records), gate, failed, apart in product(seen.items(), gates, (False, True), (0, 1, 2)):
+        done = verdict.judge(records, gate, failed, apart)
+        yield f"{name} {gate} {failed} {apart}: {done.exit} {done.reason} {done.as_dict(gate, False, failed)['gate']}"
+        for new_ in news if apart == 1 and name in ("compliant", "silent", "error") else ():
+            against = verdict.judge_new(records, gate, failed, new_, apart)
+            yield f"    {len(new_)}: {against.exit} {against.reason} {against.as_dict(gate, True, failed)}"
+    for code in (*verdict.EXITS, verdict.ANSIBLE):
+        one = verdict.Verdict(code, "x")
+        aside = verdict.set_aside(one, list("abcdefg"))
+        yield f"{verdict.stopped(one, EVIL, 2)} {aside} {one.as_dict([], True, False)}"
+    yield f"{verdict.interrupted(EVIL)} {verdict.worst_exit(verdict.EXITS)} {verdict.worst_exit(['x'])}"
+    for expected, reached, failed in product((0, 2), (0, 1), (False, True)):
+        lift = verdict.judge_lift(expected, reached, failed)
+        kept = [verdict.judge_quarantine(expected, reached, failed, broken) for broken in (0, 1, 2000)]
+        yield f"{expected} {reached} {failed}: {lift} {kept}"
+
+
 def texts() -> dict[str, str]:
     """All of it, by the names of the files."""
     found = {
@@ -280,6 +309,7 @@ def texts() -> dict[str, str]:
         "trends": trends(),
         "long": long(),
         "lifts": lifts(),
+        "verdicts": verdicts(),
         "new": new(),
         "going-on": going_on(),
     }
