@@ -21,6 +21,33 @@ def test_the_history_is_for_the_owner_and_the_group_whatever_the_umask(past, tmp
     assert oct(stat.S_IMODE((tmp_path / "history.db").stat().st_mode)) == "0o640"
 
 
+def test_the_directory_of_a_history_is_made_for_owner_and_group(tmp_path):
+    before = os.umask(0)
+    try:
+        with open_history("sqlite", tmp_path / "new" / "reports").database.writing() as session:
+            assert session.has("proscribe_run") and not session.has("nosuch")
+    finally:
+        os.umask(before)
+    assert oct(stat.S_IMODE((tmp_path / "new" / "reports").stat().st_mode)) == "0o750"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_in_the_place_of_a_history_and_no_file_is_named(past, tmp_path, make):
+    make(tmp_path / "history.db")
+    with pytest.raises(HistoryError, match=r"history\.db is no file"):
+        past.run({"web01": bad()})
+    with pytest.raises(HistoryError, match="no history yet"):
+        past.history.trend()
+
+
+def test_an_empty_file_is_no_history_yet_and_becomes_one(past, tmp_path):
+    (tmp_path / "history.db").touch()
+    with pytest.raises(HistoryError, match="no history yet"):
+        past.history.trend()
+    past.run({"web01": bad()})
+    assert len(past.history.trend()) == 1
+
+
 def test_a_history_that_is_off_is_none_and_one_that_is_not_there_says_so(tmp_path):
     assert open_history("off", tmp_path) is None
     with pytest.raises(HistoryError, match="no history yet"):

@@ -14,6 +14,7 @@ from proscribe.controller.report.evaluation.reconcile import fleet_report, recon
 from proscribe.controller.report.exports import pour
 from proscribe.controller.report.page.document import page
 from proscribe.controller.report.terminal.summary import Screen, render
+from proscribe.controller.report.text import points
 from proscribe.model.words import POINT_STATES
 from proscribe.wire.replies.record import read
 
@@ -87,6 +88,55 @@ def test_the_page_says_who_fetched_it_and_what_is_not_known() -> None:
     nobody = {**CURRENT, "fetched_by": {"since": "2026-11-20T00:00:00Z", "addresses": 0, "last": []}}
     assert "nobody since 2026-11-20 00:00 UTC, by the access log" in "".join(page(*report(nobody)))
     assert 'id="points"' not in "".join(page(*report()))
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "written"),
+    [
+        (
+            {},
+            "rpz of group guests",
+            "2026-11-24 08:00 UTC, plan sha256:aaaaaaaaaaaa, valid until 2026-12-24 18:00 UTC, "
+            "signed with ED25519 key SHA256:abc",
+        ),
+        (
+            {"group": "", "valid_until": None, "signed_with": None},
+            "rpz",
+            "2026-11-24 08:00 UTC, plan sha256:aaaaaaaaaaaa",
+        ),
+        ({"written": None}, "rpz of group guests", "not known"),
+    ],
+)
+def test_an_export_has_a_name_and_says_when_it_was_written(change: dict[str, Any], name: str, written: str) -> None:
+    one: Any = {**CURRENT, **change}
+    assert (points.name_of(one), points.written(one)) == (name, written)
+
+
+NEWER = [{"address": f"192.0.2.{number}", "at": "2026-11-24T08:00:00Z", "file": "x"} for number in (1, 2, 3)]
+EACH = "192.0.2.1 on 2026-11-24 08:00 UTC, 192.0.2.2 on 2026-11-24 08:00 UTC, 192.0.2.3 on 2026-11-24 08:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"fetched_by": {"since": None, "addresses": 0, "last": []}}, "nobody, by the access log"),
+        ({"fetched_by": {"since": None, "addresses": 3, "last": NEWER}}, EACH),
+        ({"fetched_by": {"since": None, "addresses": 4, "last": NEWER}}, f"{EACH}, and 1 more"),
+        ({"fetched_by": {"since": None, "addresses": 1, "last": NEWER[:1]}, "written": None}, EACH.partition(",")[0]),
+        ({"fetched_by": None, "fetched_by_unknown": "no log"}, "not known: no log"),
+    ],
+)
+def test_an_export_says_who_fetched_it(change: dict[str, Any], words: str) -> None:
+    one: Any = {**CURRENT, **change}
+    assert points.fetched(one) == words
+
+
+def test_exports_are_listed_the_worst_first_and_then_by_their_place() -> None:
+    found = [{**CURRENT, "state": state, "directory": place} for state in reversed(POINT_STATES) for place in "ba"]
+    listed = points.points_of(report(*found)[0])
+    assert [(one["state"], one["directory"]) for one in listed] == [(s, place) for s in POINT_STATES for place in "ab"]
+    alike = [points.LIKE[state] for state in POINT_STATES]
+    assert alike == [*["noncompliant"] * (len(POINT_STATES) - 2), "unknown", "compliant"]
 
 
 def test_the_metrics_have_state_and_times() -> None:

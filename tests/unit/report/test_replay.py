@@ -16,6 +16,7 @@ from proscribe.controller.report.end import closing
 from proscribe.controller.report.end.ending import ended
 from proscribe.controller.report.storage import journal
 from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.wire.replies.shapes import Unusable
 
 HOSTS = ["web01", "web02", "other"]
 ID, BY = "20261125T003000Z-enforce-1a2b", "20261125T013000Z-audit-77c0"
@@ -89,6 +90,70 @@ def test_half_a_journal_never_makes_a_host_better_than_it_was_said_to_be(events,
     for record in half.fleet().records:
         if not any(event[:2] == ["answered", record["host"]] for event in whole):
             assert record["state"] == "unknown"
+
+
+BROKEN = {
+    "answered": [(), ("web01",), ("web01", 5), (5, RECORDS[1])],
+    "began": [("web01",), ("web01", "nosuch"), ("web01", "apps", "x")],
+    "skipped": [("web01", None)],
+    "changed": [
+        ("web01", "apps", {}),
+        ("web01", "apps", [], False),
+        ("web01", "apps", {"actions": "x"}, False),
+        ("web01", "apps", {"actions": [5]}, False),
+        ("web01", "apps", {"refused": [{"rule": "x", "subject": "y"}]}, False),
+        ("web01", "apps", {"refused": ["x"]}, False),
+        ("web01", "apps", {}, "no"),
+        ("web01", "nosuch", {}, False),
+    ],
+    "failed": [("web01", "nosuch", "x"), ("web01", None, 5), ("web01", None)],
+    "unreachable": [("web01", None), ("web01",)],
+    "decided": [
+        ([],),
+        ({"hosts": ["web01"], "batches": [1]},),
+        ({"hosts": [5], "batches": [1], "allow": {}},),
+        ({"hosts": ["web01"], "batches": ["1"], "allow": {}},),
+        ({"hosts": ["web01"], "batches": [1], "allow": {"hosts": "some"}},),
+        ({"hosts": ["web01"], "batches": [1], "allow": {}, "set_aside": {"web02": 5}},),
+        ({"hosts": ["web01"], "batches": [1], "allow": {}, "set_aside": []},),
+    ],
+    "stopped": [(5,), ()],
+    "nosuch": [()],
+    "fleet": [()],
+}
+
+
+@pytest.mark.parametrize(("event", "values"), [(event, one) for event, all_ in BROKEN.items() for one in all_])
+def test_reading_ends_with_the_first_event_that_is_none(event, values):
+    good = ["unreachable", "web01", "timed out"], ["unreachable", "web02", "timed out"]
+    again = replayed(run(["web01", "web02"], "enforce", id=ID), [good[0], [], [event, *values], good[1]])
+    assert {host: heard.reason for host, heard in again.heard.items()} == {"web01": "unreachable: timed out"}
+    assert again.rollout() is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        *(({key: 5}, key) for key in ("id", "playbook", "mode", "started", "catalog_version")),
+        *(({key: "x"}, key) for key in ("inventory", "controls", "waivers", "upcoming")),
+        ({"mode": "lift"}, "mode of a run with a report"),
+        ({"hosts": []}, "hosts"),
+        ({"hosts": {"web01": 5}}, "a plan"),
+        ({"hosts": {5: "x"}}, "a host"),
+        ({"gate": []}, "gate"),
+    ],
+)
+def test_a_journal_of_something_that_is_no_run_is_refused(change, said):
+    with pytest.raises(Unusable, match=said):
+        replayed({**run(["web01"], "enforce", id=ID), **change}, [])
+
+
+@pytest.mark.parametrize("mode", ["audit", "enforce", "check"])
+def test_a_run_is_read_with_its_decision(mode):
+    decided = {"hosts": ["web01"], "batches": [1, 0], "allow": {"hosts": 3, "removals": "auto"}}
+    events = [["decided", decided], ["stopped", None], ["stopped", "why"]]
+    rollout = replayed(run(["web01"], mode, id=ID), events).rollout()
+    assert (rollout.batches, rollout.allow, rollout.why) == ((1, 0), decided["allow"], "why")
 
 
 def left(reports: Path, **changes) -> Path:

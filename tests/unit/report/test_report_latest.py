@@ -45,6 +45,17 @@ def test_over_a_report_of_the_whole(tmp_path: Path, new: dict[str, Any], named: 
     assert why in found and bool(found) is bool(why)
 
 
+def test_the_hosts_that_another_inventory_lacks_are_named(tmp_path: Path) -> None:
+    there(tmp_path, ("localhost", "d", "c", "b", "a"), inventory=["x", "y"])
+    assert stays(tmp_path, run(**OTHER), ["e"]) == (
+        "latest stays r1: this run is over another inventory, which lacks a, b, c and 1 more of x, y"
+        f" (if that no longer exists, delete {tmp_path / 'latest'})"
+    )
+    assert stays(tmp_path, run(inventory=["y/", "x"]), ["e"]) == ""
+    (tmp_path / "r1/hosts.jsonl").unlink()
+    assert stays(tmp_path, run(**OTHER), ["e"]) == ""
+
+
 def test_the_controllers_own_host_keeps_no_inventory_out(tmp_path: Path) -> None:
     there(tmp_path, ("localhost",))
     assert stays(tmp_path, run(**OTHER), HOSTS) == ""

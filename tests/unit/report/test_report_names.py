@@ -20,7 +20,7 @@ from proscribe.controller.compile.inventory.reports_place import Place
 from proscribe.controller.report import exports
 from proscribe.controller.report.end.publishing import changes_of
 from proscribe.controller.report.evaluation.rules import OF_CONTROL
-from proscribe.controller.report.history import open_history
+from proscribe.controller.report.history import Scope, names, open_history
 from proscribe.controller.report.storage.complete import read_records, read_report, sharing
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe.model.plan import CONTROLS
@@ -142,6 +142,29 @@ def test_every_rule_that_a_control_makes_of_its_own_is_known():
     known = {f"{control}/{name}" for control, names in OF_CONTROL.items() for name in names}
     assert made - known == set()
     assert {"browser/dns-over-https", "firewall/quic", "firewall/ruleset", "apps/unmanaged-browsers"} <= known
+
+
+OWN = {
+    "apps": "execution-control quarantine reinstall-gate request-command unmanaged-browsers",
+    "browser": "about-config browser-vpn developer-tools dns-over-https encrypted-client-hello extensions"
+    " google-tenants guest-windows microsoft-tenants packaged policy-file private-windows probe proxies"
+    " proxy-extensions quic running sign-in tor-windows web-apps",
+    "firewall": "boot dns-over-tls exemptions neighbours own-rules plain-dns quic ruleset",
+    "dns": "hosts-file private-view resolver sub-domains",
+}
+
+
+def test_the_rules_of_its_own_that_each_control_has_can_be_asked_for(tmp_path):
+    history = open_history("sqlite", tmp_path)
+    plan = made_plan(tmp_path, **dict.fromkeys(OWN, ["x"]))
+    Past(history).run({"web01": {**good(), "plan": plan}})
+    with history.database.reading() as session:
+        for control, about in OWN.items():
+            for one in about.split():
+                names.check(session, history.plans, Scope(rule=f"{control}/{one}"))
+            with pytest.raises(names.NoSuchName):
+                names.check(session, history.plans, Scope(rule=f"{control}/"))
+    assert {control: set(about.split()) for control, about in OWN.items()} == OF_CONTROL
 
 
 @pytest.mark.parametrize("name", [*exports.formats()])

@@ -47,6 +47,10 @@ def failed(**verdict):
         pytest.param([passed(**FREE), passed(**FREE)], "r1", id="as long as no run was judged, the newest"),
         pytest.param([passed(**FREE), STOPPED], "r0", id="one that was stopped is no beginning"),
         pytest.param([None], "r0", id="a report of an earlier version"),
+        pytest.param([None, None], "r1", id="two of them"),
+        pytest.param([passed(**GATED), passed(**FREE), None], "r0", id="what was judged counts before what was not"),
+        pytest.param([passed(**FREE), STOPPED, passed(**FREE)], "r2", id="one that was stopped changes nothing"),
+        pytest.param([passed(**GATED), STOPPED], "r0", id="nor after one that passed"),
     ],
 )
 def test_the_baseline_is_the_latest_run_that_passed(runs, verdicts, found):
@@ -61,9 +65,12 @@ def test_a_report_that_cannot_be_read_was_accepted_by_nobody_and_hides_no_other(
     assert [path.name for path in retained(reports)] == ["r0"]
 
 
-def test_where_every_run_failed_the_message_names_the_one_to_name(runs):
+@pytest.mark.parametrize("later", [[], [passed(**FREE)], [None, STOPPED]])
+def test_where_every_run_failed_the_message_names_the_one_to_name(runs, later):
+    reports = runs(*((verdict, {}) for verdict in (failed(**GATED), failed(**GATED), *later)))
     with pytest.raises(NoSuchRun, match=r"no run of this scope in .* has passed; r1 failed, name it"):
-        latest_passed(runs((failed(**GATED), {}), (failed(**GATED), {})), PROD)
+        latest_passed(reports, PROD)
+    assert retained(reports) == []
 
 
 def test_where_there_is_no_run_of_this_scope_the_message_says_which_there_are(runs, tmp_path):

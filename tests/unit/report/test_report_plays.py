@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from proscribe.controller.report.collection import plays
+from proscribe.model.plan import CONTROLS
 from proscribe.wire.installation import COLLECTION
 
 
@@ -52,6 +54,22 @@ def test_a_play_that_compiles_plans(one: Any, compiles: bool) -> None:
     assert plays.compiles(one) is compiles
 
 
+# The modules that change a host, with the control of each.
+CHANGING = {
+    "restricted_apps": "apps",
+    "browser_policy": "browser",
+    "host_firewall": "firewall",
+    "dns_filter": "dns",
+    "group_policy": "group_policy",
+    "host_watch": "watch",
+}
+
+
+def test_each_control_has_its_module(project: Path) -> None:
+    assert plays.ENFORCING == CHANGING and {*CHANGING.values()} >= {*CONTROLS}
+    assert all((project / "library" / f"{name}.py").is_file() for name in plays.ENFORCING)
+
+
 @pytest.mark.parametrize(
     ("action", "concerns"),
     [
@@ -64,7 +82,7 @@ def test_a_play_that_compiles_plans(one: Any, compiles: bool) -> None:
         ("quarantine_choice", True),
         ("drift_schedule", False),
         ("include_role", False),
-        *((name, True) for name in sorted(plays.ENFORCING)),
+        *((name, True) for name in CHANGING),
     ],
 )
 def test_a_play_that_a_report_is_made_from(action: str, concerns: bool) -> None:

@@ -63,6 +63,38 @@ def test_the_latest_the_baseline_and_what_else_is_wanted_stay(reports):
     assert left(reports) == ["20260102T020000Z-audit-0000", "20260103T020000Z-audit-0000", "latest"]
 
 
+def test_what_is_beside_old_reports_goes_and_stays_with_them(reports):
+    """Differences and lifts; those of a report that stays, too."""
+    older, newest = "20260102T020000Z-check-0000", "20260103T020000Z-audit-0000"
+    for folder in (reports, reports / "diffs", reports / "lifts"):
+        folder.mkdir(exist_ok=True)
+        for name in (OLD, older, newest, NEW):
+            report(folder, name)
+    (reports / "newest").symlink_to(newest)
+    assert prune(reports, NOW, DAY, [reports / older]) == []
+    retained = [older, newest, NEW]
+    assert left(reports) == [*retained, "diffs", "lifts", "newest"]
+    assert (left(reports / "diffs"), left(reports / "lifts")) == (retained, retained)
+
+
+def test_a_link_in_the_place_of_what_is_beside_reports_is_not_followed(reports, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    report(elsewhere, OLD)
+    (reports / "diffs").symlink_to(elsewhere)
+    (reports / "lifts").write_text("a file")
+    assert prune(reports, NOW, DAY) == []
+    assert left(elsewhere) == [OLD]
+
+
+def test_what_comes_after_a_report_that_is_no_longer_there_goes_all_the_same(reports):
+    (reports / f"{OLD}").write_text("no directory")
+    report(reports, "20260102T020000Z-audit-0000")
+    report(reports, "20260103T020000Z-audit-0000.partial")  # nothing was heard of it: its name says how old it is
+    assert prune(reports, NOW, DAY) == []
+    assert left(reports) == [OLD]
+
+
 @pytest.mark.parametrize(("age", "goes"), [(2 * DAY, True), (60, False)])
 def test_a_run_without_a_complete_report_goes_when_nothing_was_heard_of_it(reports, age, goes):
     folder = report(reports, f"{OLD}.partial")

@@ -219,6 +219,13 @@ def test_a_message_of_syslog_is_as_the_c_library_writes_it():
     assert message == f'<{19 * 8 + 4}>Nov  5 08:01:02 proscribe[{os.getpid()}]: {{"kind":"rule"}}'
 
 
+@pytest.mark.parametrize("month", range(1, 13))
+def test_a_message_of_syslog_has_the_month_as_english_has_it(month):
+    now = time.strptime(f"2026-{month:02}-15 23:59:00", "%Y-%m-%d %H:%M:%S")
+    names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+    assert datagrams.syslog_message(EVENT, 0, now).startswith(f"<4>{names[month - 1]} 15 23:59:00 proscribe[".encode())
+
+
 @pytest.fixture
 def daemon(tmp_path, monkeypatch):
     """A daemon's socket, in the place of both."""

@@ -10,7 +10,7 @@ from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.advice import advice
 from proscribe.controller.report.evaluation.arithmetic import summarise
 from proscribe.controller.report.evaluation.reconcile import fleet_report
-from proscribe.controller.report.evaluation.unobserved import BEGUN, CORRECTED
+from proscribe.controller.report.evaluation.unobserved import BEGUN, CORRECTED, Earlier, settled
 from proscribe.controller.report.page.breakdown import break_down
 from proscribe.controller.report.page.facts import suggestions
 from proscribe.controller.report.storage import corrected, journal
@@ -214,3 +214,50 @@ def test_when_a_run_that_nobody_holds_is_over(where, silent, over, monkeypatch):
     monkeypatch.setattr(journal, "here", lambda: {**HERE, "machine": "this machine"})
     where = {**where, **({"machine": "this machine"} if where.get("machine") == HERE["machine"] else {})}
     assert journal._is_over(where, silent) == over
+
+
+LEFT = {"rule": "apps/wechat", "state": "unknown", "waiver": None, "reason": f"{CORRECTED}; x", "findings": []}
+OTHERS = {"rule": "apps/line", "state": "noncompliant", "waiver": None, "reason": None, "findings": []}
+THEN = {"rules": [LEFT, OTHERS], "checked_at": "2026-11-24T00:00:00Z", "controls": {"apps": {"policy": "sha256:1"}}}
+NOW = {"rules": [], "state": "compliant", "rules_evaluated": 1}
+SAME = {"apps": {"mode": "enforce", "policy": "sha256:1"}, "browser": {"mode": "enforce", "policy": "sha256:1"}}
+
+
+@pytest.mark.parametrize(
+    ("left", "about", "now", "policies", "reason"),
+    [
+        ({}, ["apps"], {}, SAME, f"{CORRECTED} by r1; compliant now"),
+        ({"reason": f"{BEGUN}; x"}, ["apps"], {}, SAME, f"{BEGUN} by r1; compliant now"),
+        ({"state": "noncompliant"}, ["apps"], {}, SAME, ""),
+        ({"reason": "needs root"}, ["apps"], {}, SAME, ""),
+        ({"reason": None}, ["apps"], {}, SAME, ""),
+        ({}, ["browser"], {}, SAME, ""),
+        ({"rule": "browser/gmail"}, ["apps", "browser"], {}, SAME, ""),  # of another policy, or none
+        ({"rule": "browser/probe"}, ["browser"], {}, SAME, ""),
+        ({}, ["apps"], {}, {"apps": {"mode": "enforce", "policy": "sha256:2"}}, ""),
+        ({}, ["apps"], {}, {}, ""),
+        ({}, ["apps"], {"not_observed_again": ["apps"]}, SAME, ""),
+        ({}, ["apps"], {"rules": [{**LEFT, "state": "compliant"}]}, SAME, f"{CORRECTED} by r1; compliant now"),
+        ({}, ["apps"], {"rules": [{**LEFT, "state": "noncompliant"}]}, SAME, ""),
+    ],
+)
+def test_what_an_earlier_run_left_open_is_repaired_where_it_is_compliant_now(left, about, now, policies, reason):
+    then = {**THEN, "rules": [{**LEFT, **left}, OTHERS]}
+    record = settled({**NOW, **now}, [Earlier("r1", then, about)], policies)
+    if reason:
+        assert record == {
+            **NOW,
+            "found_at": "2026-11-24T00:00:00Z",
+            "state": "repaired",
+            "rules": [{**LEFT, "state": "repaired", "reason": reason}],
+        }
+    else:
+        assert record == {**NOW, **now}
+
+
+def test_a_repaired_rule_is_among_the_others_in_their_order():
+    others = [{**OTHERS, "rule": "apps/zoom"}, {**OTHERS, "rule": "apps/a", "state": "error"}]
+    now = {**NOW, "rules": others, "state": "error", "rules_evaluated": 2}
+    record = settled(now, [Earlier("r1", THEN, ["apps"])], SAME)
+    assert [rule["rule"] for rule in record["rules"]] == ["apps/a", "apps/wechat", "apps/zoom"]
+    assert (record["state"], record["rules_evaluated"]) == ("error", 3)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED
+from ....model.finding import ERROR, NONCOMPLIANT, REPAIRED, UNKNOWN, WAIVED
 from ....model.words import EVENT_KINDS
 from ..history.tables import GONE
 
 HOST, RULE, ACTION, BETWEEN, REQUEST, GATE, RUN = KINDS = EVENT_KINDS
 
 # How bad an event is, as syslog counts it: 3 is an error, 4 a warning, 5 a notice, 6 an information.
-SEVERITY = {ERROR: 3, NONCOMPLIANT: 4, UNKNOWN: 4, WAIVED: 5, REPAIRED: 5, GONE: 5, COMPLIANT: 6, NOT_APPLICABLE: 6}
+# A state that is not here is an information.
+SEVERITY = {ERROR: 3, NONCOMPLIANT: 4, UNKNOWN: 4, WAIVED: 5, REPAIRED: 5, GONE: 5}
 NOTEWORTHY, INFORMATION = 5, 6
 
 

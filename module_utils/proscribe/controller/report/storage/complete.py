@@ -88,7 +88,7 @@ def sharing(records: Iterator[Record]) -> list[Record]:
 def _parsed(path: Path, number: int, text: str) -> Any:  # an object of ours, of some version
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnreadableReport(f"{path}:{number} is no JSON: {error}") from None
     if not isinstance(value, dict):
         raise UnreadableReport(f"{path}:{number} is no JSON object")

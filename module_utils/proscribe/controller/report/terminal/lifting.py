@@ -71,7 +71,7 @@ def _still_removed(heard: Mapping[str, Heard], check: bool, width: int) -> list[
     if not groups:
         return []
     total = sum(len(one.removed) for one in heard.values())
-    stay = "would not be" if check else "are not"
+    stay = "would not be" if check else "is not" if total == 1 else "are not"
     lines = wrap(f"{counted(total, 'package')} that the ban had removed {stay} installed again", width, 2)
     for (line, by_hand), hosts in list(groups.items())[:MOST]:
         if line:

@@ -1,0 +1,187 @@
+"""Runs one after the other in a directory of reports, and all that stands there afterwards: for whole outputs."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fleets import WAIVERS, WECHAT, answer, clean_answer, run, wechat
+from proscribe.base.duration import moment_of
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.end import closing
+from proscribe.controller.report.end.ending import Ended, ended
+from proscribe.controller.report.storage import lift_file
+from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.controller.report.storage.journal import FILE, Journal
+from proscribe.controller.report.terminal import lifting
+from proscribe.model.finding import Verdict
+from proscribe.model.removed import Removed
+from rich_runs import POLICIES
+from watched_hosts import REQUEST, asking
+
+HOSTS = ("web01", "web02", "web03", "web04")
+BAD = answer(wechat(WECHAT), evaluated=["apps/line", "dns/line"])
+GOOD = answer(evaluated=["apps/wechat", "browser/gmail", "firewall/telegram", "dns/line"])
+EVENTS = {"journald": False, "syslog": False, "facility": "daemon", "send": "all", "limit": 12}
+LEFT_OUT = ("report.html", "history.db")  # the page has files of its own, and a database is no text
+REMOVED = [
+    Removed("dpkg", "wechat", "4.0", "system", "wechat", "apt-get"),
+    Removed("dpkg", "libwechat", "4.0", "system", "libwechat:i386", "apt-get", mark="auto"),
+    Removed("flatpak", "com.tencent.WeChat", "4", "system", "app/com.tencent.WeChat/x86_64/stable", source="flathub"),
+    Removed("pipx", "zoom-cli", "1.2", "user:alice", "zoom-cli", "", "/usr/bin/pipx", "/home/alice/p"),
+    Removed("pip", "x-cli", "1.2", "user:alice", "X_cli", "user", "/usr/bin/python3"),
+    Removed("deb", "line", "7", "system", "line"),
+]
+
+
+class Ends:
+    """Ends one run after the other, a day apart."""
+
+    def __init__(self, reports: Path) -> None:
+        self.reports = reports
+        self.broken: list[str] = []
+        self.day = 0
+
+    def run(self, hosts: tuple[str, ...] = HOSTS, mode: str = "audit", **changes: Any) -> Collector:
+        """A run that begins."""
+        self.day += 1
+        date = f"2026-11-{self.day:02}"
+        facts: dict[str, Any] = {
+            "id": f"{date.replace('-', '')}T003000Z-{mode}-1a2b",
+            "started": f"{date}T00:30:00Z",
+            "gate": dict.fromkeys(hosts, "incomplete"),
+            "policies": POLICIES,
+            "stale_after": {"usual": 3 * 86400, "hosts": {"web01": 60}},
+            "exports": ["prometheus"],
+            "history": "sqlite",
+            "waivers": WAIVERS,
+            "left_out": [],
+            "reports_keep": 6 * 86400,
+            **changes,
+        }
+        return Collector(run(hosts, mode, **facts))
+
+    def at(self, one: dict[str, Any]) -> dict[str, Any]:
+        """An answer of this day."""
+        return {**one, "checked_at": f"2026-11-{self.day:02}T00:30:30Z"}
+
+    def end(self, collector: Collector, failed: bool = False) -> Ended:
+        """The end of a run."""
+        directory = ReportDirectory(self.reports / f"{collector.run['id']}.partial")
+        return ended(collector, directory, f"2026-11-{self.day:02}T00:31:00Z", failed, self.broken.append)
+
+    def answered(self, collector: Collector, **answers: dict[str, Any]) -> Collector:
+        """What hosts answer in a run."""
+        for host, one in answers.items():
+            collector.answered(host, self.at(one))
+        return collector
+
+
+def story(reports: Path) -> Iterator[str]:
+    """How each of them ends."""
+    ends = Ends(reports)
+    unseen = answer(Verdict("apps/wechat", "unknown", reason="needs root"), evaluated=["dns/line"])
+    twice = asking(REQUEST, {**REQUEST, "id": "fedcba9876543210", "user": "bob", "service": "line"})
+    first = ends.answered(ends.run(), web01=BAD, web02=twice, web03=GOOD, web04=unseen)
+    done = ends.end(first)
+    yield from said(done)
+    events = {**EVENTS, "file": str(reports / "events.log")}
+    second = ends.run(baseline=done.where, events=events, exports_fed=[], warnings=["old"])
+    yield from said(ends.end(ends.answered(second, web01=BAD, web02=asking(REQUEST), web03=BAD), failed=True))
+    part = ends.run(("web03",), limit="web03", left_out=["web01", "web02", "web04"], controls=["apps"])
+    yield from said(ends.end(ends.answered(part, web03=clean_answer())))
+    yield from said(ends.end(corrected(ends)))
+    again = ends.answered(ends.run(), **dict.fromkeys(HOSTS[:3], GOOD), web04=unseen)
+    yield from said(ends.end(again))
+    yield from said(ends.end(ends.answered(ends.run(("other1", "web01"), inventory=["other"]), other1=BAD)))
+    for mode in ("enforce", "audit"):
+        killed(ends, mode)
+    yield from map(str, (one.text for one in closing.close(reports, "by-this-run", ends.broken.append)))
+    yield from said(ends.end(ends.answered(ends.run(("web01", "web02")), web01=GOOD, web02=BAD)))
+    yield lifted(ends)
+    yield "\n".join(ends.broken)
+    yield from files(reports)
+
+
+def corrected(ends: Ends) -> Collector:
+    """A run that corrects, and cannot observe all of it again."""
+    collector = ends.answered(ends.run(mode="enforce"), **dict.fromkeys(HOSTS, BAD))
+    collector.decided(
+        {"hosts": list(HOSTS[:3]), "batches": [1, 2], "allow": {"apps": 3}, "set_aside": {"web04": "late"}}
+    )
+    for host in HOSTS[:2]:
+        collector.began(host, "apps")
+        collector.changed(host, "apps", {"actions": ["remove wechat 4.0"], "refused": []})
+    collector.answered("web01", ends.at(clean_answer()))
+    collector.unreachable("web02", "the cable is cut")
+    collector.stopped("web02 cannot be reached")
+    return collector
+
+
+def killed(ends: Ends, mode: str) -> None:
+    """A run that was killed while it corrected, or before it had."""
+    collector = ends.run(mode=mode)
+    directory = ReportDirectory(ends.reports / f"{collector.run['id']}.partial")
+    journal = Journal(directory.partial, collector.run)
+    collector.note = journal.note
+    ends.answered(collector, web01=BAD, web02=BAD, web03=clean_answer())
+    collector.began("web01", "apps")
+    if mode == "enforce":
+        collector.changed("web01", "apps", {"actions": ["remove wechat 4.0"], "refused": []})
+    collector.began("web02", "apps")
+    journal.close()
+    when = moment_of(f"2026-11-{ends.day:02}T00:30:50Z").timestamp()
+    os.utime(directory.partial / FILE, (when, when))
+
+
+def lifted(ends: Ends) -> str:
+    """A lift, on the screen; what it did is a file, too."""
+    collector = ends.run(HOSTS[:3], mode="lift")
+    for host in HOSTS[:2]:
+        collector.began(host, "apps")
+        removed = [one._asdict() for one in (REMOVED if host == "web01" else REMOVED[:1])]
+        collector.changed(host, "apps", {"actions": ["restore /opt/wechat"], "refused": [], "removed": removed})
+    collector.failed("web02", "apps", "it is locked")
+    collector.unreachable("web03", "no route")
+    expected, heard = collector.expected, collector.heard
+    lift_file.write(ends.reports, collector.run, heard, lifting.lifted_hosts(expected, heard))
+    facts: Any = {"back": "./proscribe enforce", "apart": {"sw1": "is a network device"}, "file": "lift.json"}
+    return "\n".join(lifting.render(expected, heard, check=check, width=100, **facts) for check in (False, True))
+
+
+def said(done: Ended) -> Iterator[str]:
+    """How a run ended, in short, and what is beside the reports then."""
+    where = Path(done.where)
+    yield f"{where.name} {done.verdict}\n{done.report['warnings']}\n{done.report['run']['verdict']}"
+    for path in sorted(where.parent.glob("*.json*")):
+        yield f"{path.name}\n{path.read_text(encoding='utf-8')}"
+
+
+def files(reports: Path) -> Iterator[str]:
+    """All that stands in a directory, each file with its mode."""
+    for path in sorted(reports.rglob("*")):
+        name, mode = path.relative_to(reports), stat.S_IMODE(path.lstat().st_mode)
+        if path.is_symlink():
+            yield f"{name} -> {path.readlink()}"
+        elif path.is_dir():
+            yield f"{name}/ {mode:o}"
+        elif path.name in LEFT_OUT:
+            yield f"{name} {mode:o}"
+        elif path.suffix != ".lock":
+            yield f"{name} {mode:o}\n{path.read_text(encoding='utf-8')}"
+
+
+def texts() -> dict[str, str]:
+    """All of it, by the name of its file."""
+    umask = os.umask(0o022)
+    try:
+        with tempfile.TemporaryDirectory() as reports:
+            text = "\n====\n".join(story(Path(reports))).replace(reports, "REPORTS")
+    finally:
+        os.umask(umask)
+    return {"ends": re.sub(r"\},\s*\{", "},\n{", re.sub(r"\n +", " ", text))}

@@ -1,0 +1,183 @@
+"""Some days of runs in which a bit of everything happens, and all that their history says: for whole outputs."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fleets import ENFORCED, PROCESS, WAIVERS, WECHAT, answer, no_policy, wechat
+from pasts import Past, bad, good, made_plan, repaired, unseen
+from proscribe.controller.report import notification
+from proscribe.controller.report.exports import fill
+from proscribe.controller.report.exports.event_kinds import Event
+from proscribe.controller.report.exports.event_making import Events
+from proscribe.controller.report.history import Scope, open_history
+from proscribe.controller.report.history.database import Session
+from proscribe.controller.report.history.names import NoSuchName
+from proscribe.controller.report.history.tables import BETWEEN, USES
+from proscribe.controller.report.history.tables import WAIVERS as OF_WAIVERS
+from proscribe.controller.report.terminal import exceptions, past_runs
+from proscribe.controller.report.terminal.summary import Screen
+from proscribe.model.finding import Finding, Verdict, judge
+from watched_hosts import ENDED, FROZEN, INCIDENT, POLICY, REQUEST, asking, watched
+
+NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
+STALE = 3 * 86400
+TABLES = ("proscribe_run", "proscribe_host", "proscribe_bundle", "proscribe_episode", BETWEEN, OF_WAIVERS, USES)
+PRESS = {
+    **WAIVERS[0],
+    "id": "press",
+    "valid_from": "2026-11-01T00:00:00Z",
+    "request": REQUEST["id"],
+    "requested_by": "alice",
+    "requested_on": "2026-10-30T08:00:00Z",
+    "approved_on": "2026-10-31T08:00:00Z",
+    "signed_with": "ED25519 key SHA256:abc",
+    "risk": "low",
+    "ticket": "BAN-1",
+    "users": ["alice"],
+    "hours": ["08:00-18:00"],
+    "services": ["wechat", "telegram"],
+    "hosts": ["excused", "watched"],
+}
+ENDS = {**WAIVERS[0], "id": "ends", "expires": "2026-11-10T10:00:00Z"}
+BACK = {**PRESS, "id": "back", "revoked": {"on": "2026-11-12T10:00:00Z", "by": "bo.li", "why": "misused"}}
+EXCUSED = wechat(WECHAT, PROCESS, entry={"mode": "waived", "waiver": "press"})
+FULL = {"control": "dns", "message": "the disk is full"}
+
+# Runs over a part, of one control, one that ends late, one of another inventory, and one that was interrupted.
+LATER: Any = [
+    (8, {"limit": "flaps:mended", "waivers": [PRESS]}),
+    (9, {"controls": ["dns"], "waivers": [PRESS]}),
+    (6, {"started": "2026-11-06T08:00:00Z", "waivers": [{**PRESS, "risk": "high"}]}),
+    (10, {"inventory": ["inventory/other"], "waivers": [PRESS]}),
+    (11, {"interrupted": {"why": "killed", "closed_by": "run12"}, "waivers": []}),
+]
+WRONG = [  # hosts and rules that are asked for
+    *(
+        ("", rule)
+        for rule in ("wechat", "apps/wechta", "apps/", "nosuch/x", "watch/x", "x", "dns/resolv", "apps/nosuch")
+    ),
+    *(("", rule) for rule in ("group_policy/x", "browser/quic", "firewall/x", "app0", "gmail\x1b")),
+    *((host, "") for host in ("flap", "nosuch", "gone", "mendet\x1b", "w")),
+    *(("planned", rule) for rule in ("apps/app1", "dns/y", "apps/wechat", "browser/x", "wechat")),
+    ("flaps", "dns/y"),
+    ("silent", "dns/y"),
+]
+PRUNED = datetime.datetime(2026, 11, 12, 12, tzinfo=datetime.timezone.utc)
+
+
+def fleet(day: int, plan: str) -> dict[str, Any]:
+    """What each host answers on a day; None for no answer."""
+    every_other = day % 2
+    apps = [judge(f"apps/app{number}", ENFORCED, [Finding("package", f"app{number}", "dpkg")]) for number in range(10)]
+    drifted = {"found_at": f"2026-11-{day:02}T00:00:20Z", "logged_in": ["alice", "bob"]}
+    return {
+        "flaps": bad() if every_other else {**repaired(), **drifted},
+        "mended": {**(bad() if day < 4 else good()), "attempts": {"apps/wechat": day}},
+        "silent": good() if day < 3 else None,
+        "blind": bad() if day < 3 else unseen(),
+        "excused": {**answer(EXCUSED, evaluated=["dns/x"]), "attempts": {"apps/wechat": 3 * day}},
+        "policies": answer(*no_policy(services=["gmail", "line", "zoom", "x"]), *apps[: 2 * day]),
+        "partly": answer(wechat(WECHAT), Verdict("dns/x", "error", reason="the disk is full"), errors=[FULL])
+        if day == 5
+        else good(),
+        "watched": watched(
+            {**INCIDENT, "last": f"2026-11-{18 + day:02}T03:00:00Z", "times": 3 + day, "corrected": 3 + day},
+            POLICY,
+            ended=[{**ENDED, "last": f"2026-11-{18 + day:02}T09:00:00Z", "times": day}],
+            answer=bad(),
+        ),
+        "frozen": watched(frozen=FROZEN) if day > 4 else good(),
+        "asking": asking(REQUEST, {**REQUEST, "id": "fedcba9876543210", "user": "bob", "service": "line"}),
+        "planned": {**(good() if day == 7 else answer(*no_policy(services=["x"]), wechat(WECHAT))), "plan": plan},
+        **({"gone": bad()} if day < 5 else {}),
+    }
+
+
+def story(reports: Path) -> Iterator[tuple[str, str]]:
+    """All of it, piece by piece with a name."""
+    history = open_history("sqlite", reports)
+    past = Past(history)
+    plan, less = made_plan(reports, apps=["wechat"], dns=["x"]), made_plan(reports, dns=["x"])
+    for day in range(1, 8):
+        waivers = [PRESS, *([ENDS] if day < 4 else []), BACK if day > 3 else {**BACK, "revoked": None}]
+        changes: Any = {"waivers": waivers, "mode": "audit" if day % 2 else "enforce"}
+        hosts = fleet(day, plan if day < 6 else less)
+        said = past.run(hosts, day=day, **changes)
+        report, records = past.made(hosts, day=day, number=past.number, **changes)
+        moved = past.history.transitions(report["run"]["id"])
+        known = notification.known(history, report)
+        for name, one in (("known", known), *([("unknown", None)] if day == 5 else [])):
+            sent = notification.notification(report, records, one, "reports/x")
+            yield f"notices-{name}", f"{sent.subject}\n{sent.text}{_json(sent.facts)}" if sent else "none"
+        report["run"]["verdict"] = {"gate": "noncompliant", "passed": day > 5, "exit": 10, "reason": "x"}
+        if day in (1, 4, 5, 6):
+            yield "events", "\n".join(events(report, records, moved))
+        spans = {host: (moved.of(host), sorted(moved.between(host))) for host in moved.hosts()}
+        yield "transitions", f"{said}\n{_json(spans)}"
+    yield from answers(history)
+    for number, (day, changes) in enumerate(LATER, 8):
+        hosts = {"flaps": good(), "mended": bad(), "partly": unseen()}
+        yield "transitions", str(history.record(*past.made(hosts, day=day, number=number, **changes)))
+    with history.database.reading() as session:
+        yield "tables", tables(session)
+    history.record(*past.made({"flaps": bad()}, day=12, number=20, limit="flaps"), keep=4 * 86400, now=PRUNED)
+    with history.database.reading() as session:
+        yield "tables", tables(session)
+
+
+def events(report: Any, records: Any, moved: Any) -> Iterator[str]:
+    """The events of a run, each with what a transport sorts it by; of half of the runs only those of changes."""
+    found: list[Event] = []
+    fill([Events(report, moved, found.append, only_changed=report["run"]["mode"] == "audit")], report, records)
+    for one in found:
+        yield f"{one[1:]} {one.line}"
+
+
+def answers(history: Any) -> Iterator[tuple[str, str]]:
+    """What is said of it on screens, and to machines."""
+    yield "since", _json({f"{host} {rule}": at for (host, rule), at in sorted(history.first_seen().items())})
+    shown = [history.days("2026-11-05T12:00:00Z", 4), history.trend(2), history.trend(9, "2026-11-06T00:00:00Z")]
+    yield "since", _json([[(one["run"], one["mode"], one["hosts"]) for one in runs] for runs in shown])
+    scopes = [Scope(), Scope("2026-11-05T00:00:00Z"), Scope(host="flaps"), Scope(rule="apps/wechat")]
+    for scope in [*scopes, Scope(host="watched", rule="apps/wechat"), Scope(rule="dns/x"), Scope(host="planned")]:
+        found = past_runs.gather(history, scope, NOW, STALE)
+        yield "past", _json(found.as_dict())
+        for screen in (Screen(100, 200), Screen(76, 30, True)):
+            yield "past-screen", past_runs.render(found, screen)
+    for host, rule in WRONG:
+        try:
+            past_runs.gather(history, Scope(host=host, rule=rule), NOW, STALE)
+        except NoSuchName as wrong:
+            yield "unknown", f"{host} {rule}: {wrong} {wrong.service}"
+    for since in ("", "2026-11-06T00:00:00Z"):
+        excused = exceptions.gather(history, since, NOW)
+        yield "exceptions", _json(excused.as_dict())
+        yield "exceptions", exceptions.table(excused)
+        yield "exceptions", "\n".join(exceptions.render(excused, Screen(width)) for width in (76, 120))
+
+
+def tables(session: Session) -> str:
+    """All rows of a history."""
+    rows = {table: sorted(map(list, session.rows(f"SELECT * FROM {table}"))) for table in TABLES}
+    named = "SELECT type, name FROM sqlite_master WHERE name LIKE 'proscribe%'"
+    rows["made"] = sorted(map(list, session.rows(named)))
+    return "\n".join(line for table, found in rows.items() for line in (table, *map(json.dumps, found)))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value).replace("}, {", "},\n{").replace("], ", "],\n")
+
+
+def texts() -> dict[str, str]:
+    """All of it, by the name of its file."""
+    found: dict[str, list[str]] = {}
+    with tempfile.TemporaryDirectory() as reports:
+        for name, text in story(Path(reports)):
+            found.setdefault(name, []).append(text)
+    return {f"past.{name}": "\n====\n".join(pieces) for name, pieces in found.items()}
