@@ -213,12 +213,26 @@ def in_order(*hosts: str, **changes: Any) -> Made:
     return fleet_report(made, fleet, FINISHED), fleet.records
 
 
+# What is written of each run: in one of them a format, or a part of the page, has all that it can have.
+WRITTEN = {
+    "audit": ("page", "screen", "csv", "events", "junit", "oscal", "prometheus", "sarif"),
+    "press": ("page", "screen", "report", "sarif_open"),
+    "words": ("report",),
+    "enforce": ("page", "screen", "csv", "events", "junit", "prometheus"),
+    "many": ("page", "screen"),
+    "one": ("page", "screen"),
+    "none": ("page", "screen", "junit", "oscal", "prometheus"),
+}
+
+
 def runs() -> dict[str, Made]:
     """All of them."""
     report, records = audited()
+    words = {**report, "departments": {**report["departments"], "words": ORDINARY}}
     return {
         "audit": (report, records),
         "press": of_department(report, records, "press"),
+        "words": of_department(words, records, "press"),
         "enforce": enforced(),
         "many": many(),
         "one": in_order("web01", mode="check"),
@@ -245,17 +259,20 @@ def screens(made: Made) -> str:
     return "\n\n====\n".join(shown)
 
 
-def outputs(made: Made) -> dict[str, str]:
-    """What is written of one, by its name."""
-    found = {"page": pages(made), "screen": screens(made), "report": f"{compact(made[0])}\n{compact(made[1])}"}
-    for name, one in formats().items():
-        stream = io.StringIO(newline="")
-        pour(stream, *made, name)
-        text = stream.getvalue()
-        if one.file.endswith(("json", "sarif")):
-            text = compact(json.loads(text))
-        found[name] = text
-    return found
+def report(made: Made) -> str:
+    """The report and its records."""
+    return f"{compact(made[0])}\n{compact(made[1])}"
+
+
+def export(made: Made, name: str) -> str:
+    """The report in another format."""
+    stream = io.StringIO(newline="")
+    pour(stream, *made, name)
+    text = stream.getvalue()
+    return compact(json.loads(text)) if formats()[name].file.endswith(("json", "sarif")) else text
+
+
+OWN = {"page": pages, "screen": screens, "report": report}
 
 
 def compact(value: Any) -> str:
@@ -264,12 +281,9 @@ def compact(value: Any) -> str:
 
 
 def texts() -> dict[str, str]:
-    """All that is written, by the name of the file that has it: of two runs the longer ones are left out."""
-    found = {f"{name}.{what}": text for name, made in runs().items() for what, text in outputs(made).items()}
-    report, records = audited()
-    report["departments"]["words"] = ORDINARY
-    found["press.words"] = "\n".join(map(compact, of_department(report, records, "press")))
-    left_out = (
-        r".*(?<!press)\.report|many\.(?!page|screen).*|(audit|enforce|none|one)\.sarif_open|enforce\.(oscal|sarif)"
-    )
-    return {name: text for name, text in found.items() if not re.fullmatch(left_out, name)}
+    """What is written, by the name of the file that has it."""
+    found = {}
+    for name, made in runs().items():
+        for what in WRITTEN[name]:
+            found[f"{name}.{what}"] = OWN[what](made) if what in OWN else export(made, what)
+    return found

@@ -1,22 +1,32 @@
-"""Whole outputs of runs in which a bit of everything happens: what is written now is what stands in `whole/`.
-
-Where an output is to change, whole_outputs.py writes the files again, and their diff shows what has changed.
-"""
+"""Whole outputs of runs in which a bit of everything happens are as they were recorded (tests/recording.py)."""
 
 from __future__ import annotations
 
-from itertools import zip_longest
+from functools import cache
+from pathlib import Path
 
 import pytest
-from whole_outputs import WHOLE, texts, texts_of
+import rich_ends
+import rich_pasts
+import rich_runs
+import rich_texts
+from recording import compare
+
+RECORDED = Path(__file__).parent / "recorded"
+STORIES = {
+    "runs": cache(rich_runs.texts),
+    "past": cache(rich_pasts.texts),
+    "ends": cache(rich_ends.texts),
+    "texts": cache(rich_texts.texts),
+}
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in WHOLE.iterdir()))
-def test_it_is_written_as_before(name: str) -> None:
-    before = (WHOLE / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    pairs = enumerate(zip_longest(before, texts_of(name)[name].splitlines()), 1)
-    assert [(number, *pair) for number, pair in pairs if pair[0] != pair[1]][:3] == []
+@pytest.mark.parametrize("story", STORIES)
+def test_it_is_written_as_before(story: str) -> None:
+    for name, text in STORIES[story]().items():
+        compare(RECORDED / f"{name}.txt", "\n".join([*text.splitlines(), ""]))
 
 
-def test_no_output_is_missing() -> None:
-    assert {f"{name}.txt" for name in texts()} == {path.name for path in WHOLE.iterdir()}
+def test_nothing_is_recorded_that_is_not_written() -> None:
+    written = {f"{name}.txt" for texts in STORIES.values() for name in texts()}
+    assert {path.name for path in RECORDED.iterdir()} == written
