@@ -43,6 +43,7 @@ def test_every_device_has_a_reader_and_says_where_its_facts_are_from() -> None:
         if one.device:
             assert one.device.pages and all(re.fullmatch(r"https://[!-~]+", page) for page in one.device.pages)
             assert re.fullmatch(r"20\d\d-\d\d-\d\d", one.device.read)
+            assert one.device.below and one.device.exceptions and one.device.fetched
 
 
 # What each device does with the names of the made plan: chat.example blocked, help.chat.example open below it,

@@ -1,6 +1,4 @@
-"""Each format's export of one rich plan, with all that is said of it, is as it was recorded: to the byte. What differs
-is meant, or a mistake. Who means it removes the file in recorded/, and this test writes it again and fails once.
-"""
+"""Each format's export of one rich plan, with all that is said of it, is as it was recorded: to the byte."""
 
 from __future__ import annotations
 
@@ -13,6 +11,7 @@ from made_export import AT, decision, plan
 from proscribe.controller.enforcement_points import manifest
 from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.model.plan import sealed
+from recording import compare, joined
 
 RECORDED = Path(__file__).parent / "recorded"
 OWN, PARTNER, BY_NAME = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47", "b.example"
@@ -87,7 +86,7 @@ def recorded(name: str) -> str:
     found = format_.render(about)
     parts = {path: shown(content) for path, content in sorted(found.files.items()) if not path.endswith(".pol")}
     parts[manifest.NAME] = manifest.text(manifest.manifest(format_, about, found)).decode()
-    return "".join(f"==> {path}\n{text}\n" for path, text in parts.items())
+    return joined(parts)
 
 
 def shown(content: bytes) -> str:
@@ -96,9 +95,4 @@ def shown(content: bytes) -> str:
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
 def test_an_export_is_as_it_was_recorded(name: str) -> None:
-    file, found = RECORDED / f"{name}.txt", recorded(name)
-    if not file.exists():
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(found, encoding="utf-8", newline="")
-        pytest.fail(f"{file.name} is written now: read it")
-    assert found == file.read_bytes().decode("utf-8")
+    compare(RECORDED / f"{name}.txt", recorded(name))
