@@ -108,6 +108,16 @@ def test_a_name_that_a_device_does_not_take_is_left_out_and_said(name: str, odd:
     assert blocks("good.test") and not blocks(odd)
 
 
+@pytest.mark.parametrize(
+    ("name", "longest"),
+    [("paloalto_edl", ".".join(["a" * 63] * 3 + ["b" * 60])), ("pihole", "a" * 63 + ".xn"), ("opnsense", "a.x1")],
+)
+def test_a_name_that_a_device_just_takes_is_in_its_list(name: str, longest: str) -> None:
+    made = export(name, plan({"dns": {"chat": {"domains": [longest], "allow": [], "canaries": []}}}))
+    assert DEVICES[name](made.files)(longest)
+    assert not any(longest in one.what for one in made.left_out)
+
+
 def test_defender_has_each_name_alone_and_says_that_nobody_knows_of_those_below() -> None:
     made, answer = export("defender_indicators"), FORMATS["defender_indicators"].blocks
     assert device_readers.defender(made.files) == {

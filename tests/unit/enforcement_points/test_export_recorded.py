@@ -37,7 +37,7 @@ SERVICES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "browser": {
         "chat": {
-            "urls": ["www.corp.example/chat"],
+            "urls": ["www.corp.example/chat", "chat.example/open/bad"],
             "allow": ["help.chat.example", "chat.example/open", "www.corp.example/chat/open", "a.www.corp.example"],
             "extensions": {"chrome": ["a" * 32], "firefox": ["chat@example"]},
         },
