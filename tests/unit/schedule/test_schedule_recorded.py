@@ -17,7 +17,7 @@ ODD = HERE._replace(
     project='/srv/p 100%"$x',
     inventory=['/srv/p 100%"$x/inventory/prod', "/etc/hosts.yml"],
     limit="",
-    environment={"PROSCRIBE_B": 'a "b" 5% $HOME', "PROSCRIBE_ANSIBLE_PLAYBOOK": "/opt/a/ansible-playbook"},
+    environment={"PROSCRIBE_B": 'a "b" \\ 5% $HOME', "PROSCRIBE_ANSIBLE_PLAYBOOK": "/opt/a/ansible-playbook"},
 )
 
 
