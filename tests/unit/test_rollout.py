@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +9,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from proscribe.controller.policy_errors import Expected
 from proscribe.controller.rollout import Before, Decision, Seen, decide, objection, seen
-from proscribe.controller.rollout.before import run_before
 from proscribe.controller.rollout.limits import (
     allowed_hosts,
     allowed_removals,
@@ -413,17 +410,3 @@ def test_removals_are_the_programs_that_correcting_would_take_away(drifted: list
     answer = {"record": {"plan": "sha256:1", "rules": rules}, "drifted": drifted, "privileged": True}
     # Which plan it was sent the controller knows; what it says of that puts it in no other place of the order.
     assert seen("web01", "sha256:2", answer) == Seen("web01", "sha256:2", tuple(drifted), removals)
-
-
-def test_the_run_before_says_how_these_hosts_stood(tmp_path: Path) -> None:
-    assert run_before(tmp_path, ["a"]) is None
-    directory = tmp_path / "r1"
-    directory.mkdir()
-    (directory / "report.json").write_text('{"run": {}}')
-    states = {"a": "compliant", "b": "noncompliant", "c": "repaired", "d": "compliant"}
-    lines = [json.dumps({"host": host, "state": state, "rules": []}) for host, state in states.items()]
-    (directory / "hosts.jsonl").write_text("\n".join(lines))
-    (tmp_path / "latest").symlink_to("r1")
-    assert run_before(tmp_path, ["a", "b", "c", "new"]) == Before("r1", 2)
-    (directory / "hosts.jsonl").write_text("half a li")
-    assert run_before(tmp_path, ["a"]) is None

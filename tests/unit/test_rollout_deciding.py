@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,9 @@ def warned() -> Iterator[list[str]]:
     deciding.begins(None)
 
 
-def begins(reports: Path, mode: str = "enforce", hosts: int = 4, most: Any = "100%") -> None:
+def begins(reports: Path, mode: str = "enforce", hosts: int = 4, most: Any = "100%", plans: str = "p" * 11) -> None:
     limits = {"batches": [1, "100%"], "max_change": {"hosts": most, "removals": "auto"}, "max_failures": "10%"}
-    names = {f"h{number}": "p" for number in range(1, hosts + 1)}
+    names = {f"h{number}": plan for number, plan in zip(range(1, hosts + 1), plans)}
     deciding.begins({"mode": mode, "hosts": names, "rollout": limits, "directory": str(reports / "run.partial")})
 
 
@@ -107,3 +108,42 @@ def test_a_dry_run_says_where_a_real_one_would_stop(
     assert [text.partition(":")[0] for text in warned] == says
     deciding.decision(warned.append)
     assert len(warned) == len(says), "once"
+
+
+def test_a_dry_run_says_whom_a_real_one_would_leave_out(tmp_path: Path, warned: list[str]) -> None:
+    begins(tmp_path, "check", hosts=11, most=10)
+    for number in range(1, 12):
+        deciding.answered(f"h{number}", DRIFTED)
+    decision = deciding.decision(warned.append)
+    assert decision is not None and decision.stop == ""
+    why = "it has 0 removals, and with it the whole is more than proscribe_max_change allows (10 hosts)"
+    assert warned == [f"a run without --check would leave out h11: set aside and left as found: {why}"]
+
+
+@pytest.mark.parametrize(
+    ("most", "before"), [(1, "; in the previous run (r1), 2 of these hosts were compliant"), (4, None)]
+)
+def test_a_run_that_stops_says_how_these_hosts_stood_before(
+    tmp_path: Path, warned: list[str], most: int, before: str | None
+) -> None:
+    (tmp_path / "r1").mkdir()
+    (tmp_path / "latest").symlink_to("r1")
+    (tmp_path / "r1/report.json").write_text('{"run": {}}')
+    states = {"h1": "compliant", "h2": "noncompliant", "h3": "waived", "h9": "compliant"}
+    lines = [json.dumps({"host": host, "state": state, "rules": []}) for host, state in states.items()]
+    (tmp_path / "r1/hosts.jsonl").write_text("\n".join(lines))
+    begins(tmp_path, most=most)
+    for number in range(1, 5):
+        deciding.answered(f"h{number}", DRIFTED)
+    decision = deciding.decision(warned.append)
+    says = "the whole would change 4 hosts of the 4 that answered (dns on 4), and proscribe_max_change allows 1 host"
+    assert decision is not None and decision.stop == (says + before if before else "")
+    assert (decision.max_failures, warned) == ("10%", [])
+
+
+def test_hosts_of_different_plans_go_first_by_turns(tmp_path: Path, warned: list[str]) -> None:
+    """By the plan that each was sent, and not by what it says of that."""
+    begins(tmp_path, hosts=5, plans="xyyyx")
+    for number in range(1, 6):
+        deciding.answered(f"h{number}", DRIFTED)
+    assert given("hosts") == ["h2", "h3", "h1", "h5", "h4"]

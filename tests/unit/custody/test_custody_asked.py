@@ -25,6 +25,11 @@ def test_what_is_asked(values: dict[str, Any], expected: Request) -> None:
     assert read(values) == expected
 
 
+def test_what_nobody_asked_for_is_neither_everything_nor_a_loss() -> None:
+    nothing = {"hosts": (), "users": (), "services": (), "ids": (), "all": False, "older_than": 0, "accept_loss": False}
+    assert Request("list")._asdict() == read({})._asdict() == {"do": "list", **nothing, "format": "table"}
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

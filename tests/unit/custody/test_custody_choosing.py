@@ -137,6 +137,7 @@ NO_WAIVER = "no waiver covers wechat there"
 W1 = "covered by waiver w1 (until 2027-01-01T00:00:00Z)"
 AUDITED = "wechat is only audited there: the next run reports it noncompliant"
 SOME = {"mode": "enforce", "only": {"posix_groups": ["x", "y"]}}
+W_1, W_9 = {"mode": "waived", "waiver": "w1"}, {"mode": "waived", "waiver": "w9"}
 PARTLY = {"mode": "enforce", "exceptions": [{"waiver": "w1", "users": ["alice"]}]}
 
 
@@ -179,6 +180,16 @@ PARTLY = {"mode": "enforce", "exceptions": [{"waiver": "w1", "users": ["alice"]}
         ),
         (plan(wechat={"mode": "waived", "waiver": "w1"}), {"services": ["wechat", "signal"]}, "waived", W1),
         (plan(), {"services": []}, "taken", "it is not known for which service it was taken"),
+        (plan(wechat=W_1, signal=W_1), {"services": ["wechat", "signal"]}, "waived", W1),
+        (plan(wechat=W_1, signal=W_9), {"services": ["wechat", "signal"]}, "waived", f"{W1}, w9 (until its end)"),
+        (plan(wechat="report", signal=W_1), {"services": ["wechat", "signal"]}, "waived", W1),
+        (
+            plan(wechat="audit", signal="report"),
+            {"services": ["wechat", "signal", "line"]},
+            "left",
+            f"{AUDITED}; signal is only reported there; line is not restricted there",
+        ),
+        (plan("audit", wechat=W_1), {}, "waived", W1),
     ],
 )
 def test_the_next_enforcing_run_is_never_said_to_be_milder_than_the_plan(
@@ -186,7 +197,7 @@ def test_the_next_enforcing_run_is_never_said_to_be_milder_than_the_plan(
 ) -> None:
     found = outlook(of, item(**thing), {"w1": "2027-01-01T00:00:00Z"})
     assert (found.state, found.why) == (state, why)
-    assert bool(found.waiver) == (state == "waived")
+    assert found.waiver == (why.split()[3] if state == "waived" else "")
 
 
 @pytest.mark.parametrize(
@@ -200,3 +211,8 @@ def test_the_next_enforcing_run_is_never_said_to_be_milder_than_the_plan(
 )
 def test_until_when_it_is_kept_is_what_enforcing_prunes_by(times: dict[str, str], keep: int, until: str) -> None:
     assert retained_until(plan(keep=keep), item(**times)) == until
+
+
+@pytest.mark.parametrize("controls", [{}, {"apps": {"mode": "enforce", "services": {}, "settings": {}}}])
+def test_what_no_plan_limits_is_kept_for_ever(controls: dict[str, Any]) -> None:
+    assert retained_until({"controls": controls}, item(kept_until="")) == ""

@@ -43,6 +43,7 @@ def test_every_device_has_a_reader_and_says_where_its_facts_are_from() -> None:
         if one.device:
             assert one.device.pages and all(re.fullmatch(r"https://[!-~]+", page) for page in one.device.pages)
             assert re.fullmatch(r"20\d\d-\d\d-\d\d", one.device.read)
+            assert one.device.below and one.device.exceptions and one.device.fetched
 
 
 # What each device does with the names of the made plan: chat.example blocked, help.chat.example open below it,
@@ -105,6 +106,16 @@ def test_a_name_that_a_device_does_not_take_is_left_out_and_said(name: str, odd:
     assert (f"name {odd}", why) in {(one.what, one.why) for one in made.left_out}
     blocks = DEVICES[name](made.files)
     assert blocks("good.test") and not blocks(odd)
+
+
+@pytest.mark.parametrize(
+    ("name", "longest"),
+    [("paloalto_edl", ".".join(["a" * 63] * 3 + ["b" * 60])), ("pihole", "a" * 63 + ".xn"), ("opnsense", "a.x1")],
+)
+def test_a_name_that_a_device_just_takes_is_in_its_list(name: str, longest: str) -> None:
+    made = export(name, plan({"dns": {"chat": {"domains": [longest], "allow": [], "canaries": []}}}))
+    assert DEVICES[name](made.files)(longest)
+    assert not any(longest in one.what for one in made.left_out)
 
 
 def test_defender_has_each_name_alone_and_says_that_nobody_knows_of_those_below() -> None:

@@ -147,6 +147,14 @@ def test_rules_for_squid():
     assert made.left_out == [LeftOut("browser/drive", "path www.corp.example/drive", why)]
 
 
+@pytest.mark.parametrize("name", ["squid", "pac"])
+def test_a_blocked_path_of_a_host_that_is_refused_is_not_said_to_stay_open(name):
+    paths = {"urls": ["chat.example/open/bad"], "allow": ["chat.example/open"]}
+    left_out = export(name, plan({"browser": {"chat": paths}})).left_out
+    said = [one.what for one in left_out if "chat.example" in one.what]
+    assert said == ["path chat.example/open, open on a blocked host"]
+
+
 def test_the_rules_for_squid_are_of_what_is_restricted_and_has_names():
     more = {"heron": {"mode": "report", "domains": ["heron.example"]}, "owl": {"mode": "enforce", "domains": []}}
     own = {id_: {"urls": [], "allow": [], **entry} for id_, entry in more.items()}

@@ -80,6 +80,7 @@ def test_an_object_is_the_same_one_with_every_export_and_of_a_version_that_follo
     assert first[path] == again[path] != changed[path]
     ini = configparser.ConfigParser()
     ini.read_string(first[path].decode("ascii"))
+    assert ini["General"]["displayName"] == "Proscribe"
     assert 0 < int(ini["General"]["Version"]) <= 0xFFFF  # the upper half is the version of users' policies
     assert [name for name in files(group="finance") if name.endswith("GPT.INI")] != objects[0]
 

@@ -82,6 +82,11 @@ def test_every_language_and_code_page_gives_the_same(named: dict[str, object], e
         ("微信", [0, 0], "cp437", "??", False),
         ("微信", [99999], "gbk", "\N{REPLACEMENT CHARACTER}" * 4, False),
         ("Ünlü", [850], "cp850", "Ünlü", False),
+        ("Ünlü", [28591], "latin-1", "Ünlü", False),
+        ("Сова", [20866], "koi8-r", "Сова", False),
+        ("微信", [54936], "gb18030", "微信", False),
+        ("Ünlü", [20127], "ascii", "?nl?", False),
+        ("Ünlü", [65001], "latin-1", "\N{REPLACEMENT CHARACTER}nl\N{REPLACEMENT CHARACTER}", False),
         ("微信", [437], "utf-16-le", "微信", True),
     ],
 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import re
+from pathlib import Path
 
+import pytest
 from proscribe.controller.windows.command import (
     LISTED_KEYS,
     LISTED_OF_USERS,
@@ -14,6 +17,9 @@ from proscribe.controller.windows.command import (
     line,
     token,
 )
+from recording import compare
+
+RECORDED = Path(__file__).parent / "recorded"
 
 
 def test_all_that_has_names_is_printed_in_unicode() -> None:
@@ -65,3 +71,30 @@ def test_the_line_is_short_enough_for_every_way_to_a_host() -> None:
     made = line(token())
     assert len(made) < 2500
     assert all(len(command(made, shell, "ssh")) < 7000 < LONGEST for shell in ("cmd", "powershell"))
+
+
+def test_the_line_is_as_it_was_recorded() -> None:
+    """All that is asked of a host: who loses a part of it loses what rules are judged by."""
+    compare(RECORDED / "line.txt", line("proscribe-0123456789abcdef"))
+
+
+SCRIPT = "try{[Console]::OutputEncoding=[Text.Encoding]::UTF8}catch{};cmd /c 'echo ''x'' y'"
+
+
+@pytest.mark.parametrize(
+    ("shell", "transport", "made"),
+    [
+        ("cmd", "ssh", "echo 'x' y"),
+        ("cmd", "winrm", "echo 'x' y"),
+        ("powershell", "winrm", SCRIPT),
+        ("powershell", "psrp", SCRIPT),
+    ],
+)
+def test_what_a_connection_is_given(shell: str, transport: str, made: str) -> None:
+    assert command("echo 'x' y", shell, transport) == made
+
+
+def test_what_powershell_is_given_over_ssh_holds_nothing_that_a_shell_takes_for_its_own() -> None:
+    *words, packed = command("echo 'x' y", "powershell", "ssh").split(" ")
+    assert words == ["powershell", "-NoProfile", "-NonInteractive", "-EncodedCommand"]
+    assert base64.b64decode(packed).decode("utf-16-le") == SCRIPT

@@ -34,7 +34,7 @@ def outlook(plan: Plan, item: Item, ends_of: Mapping[str, str]) -> Outlook:
     for service in item["services"]:
         state, reason = _of(section, service, item)
         if state == TAKEN:
-            return Outlook(TAKEN, "", f"no waiver covers {service} there")
+            return Outlook(TAKEN, "", reason)
         (waivers if state == WAIVED else spared).append(reason)
     if not item["services"]:
         return Outlook(TAKEN, "", "it is not known for which service it was taken")
@@ -45,7 +45,7 @@ def outlook(plan: Plan, item: Item, ends_of: Mapping[str, str]) -> Outlook:
 
 
 def _of(section: Section, service: str, item: Item) -> tuple[str, str]:
-    """What the plan makes of the item on behalf of one service: the state, and the waiver or why nothing takes it."""
+    """What the plan makes of the item on behalf of one service: the state, and the waiver or else why."""
     entry = section["services"].get(service)
     if entry is None:
         return LEFT, f"{service} is not restricted there"
@@ -62,7 +62,7 @@ def _of(section: Section, service: str, item: Item) -> tuple[str, str]:
         return LEFT, f"{service} is only reported there"
     if section["mode"] == "audit" or entry["mode"] == "audit":
         return LEFT, f"{service} is only audited there: the next run reports it noncompliant"
-    return TAKEN, ""
+    return TAKEN, f"no waiver covers {service} there"
 
 
 def retained_until(plan: Plan, item: Item) -> str:

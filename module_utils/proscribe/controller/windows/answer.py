@@ -20,7 +20,7 @@ MOST_LINES = 1_000_000
 MOST_TASKS = 50_000
 UTF_8 = 65001
 # Code pages by number, where Python's name of the codec is another than cp<number>.
-CODECS = {UTF_8: "utf-8", 936: "gbk", 54936: "gb18030", 20127: "ascii", 20866: "koi8-r", 28591: "latin-1"}
+CODECS = {54936: "gb18030", 20866: "koi8-r", 28591: "latin-1"}
 _NUMBER = re.compile(r"\d{3,5}")
 _VERSION = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,6}(?:\.\d{1,6})?")
 OF_USERS = folded(f"{USERS}\\x").removesuffix("x")

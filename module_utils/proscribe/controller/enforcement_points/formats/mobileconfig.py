@@ -37,7 +37,7 @@ def render(decision: Decision) -> Rendered:
 def listed(decision: Decision, ids: dict[str, list[str]]) -> bytes:
     """The identifiers by service, as JSON."""
     document = {"about": header(decision, "mobileconfig"), "bundle_ids": ids}
-    return json_file(document, 2, sort_keys=True)
+    return json_file(document, 2)
 
 
 FORMAT = Format(

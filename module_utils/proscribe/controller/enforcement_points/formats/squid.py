@@ -88,10 +88,10 @@ def _start(path: str) -> str:
 def unseen(decision: Decision, names: WebNames) -> Iterator[LeftOut]:
     """What of paths is not as on hosts, where Squid opens no connection."""
     for one, blocked in names.paths.items():
-        if blocked:
+        if blocked and not names.blocked(one.host):
             why = "Over HTTPS it stays open, unless Squid opens the connections (ssl_bump)."
             yield LeftOut(rule_of(decision, one), f"path {one}", why)
-        elif names.blocked(one.host):
+        elif not blocked and names.blocked(one.host):
             yield LeftOut("", f"path {one}, open on a blocked host", "Squid refuses the host, so it stays blocked.")
 
 

@@ -1,0 +1,98 @@
+"""Each format's export of one rich plan, with all that is said of it, is as it was recorded: to the byte."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_export import AT, decision, plan
+from proscribe.controller.enforcement_points import manifest
+from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.model.plan import sealed
+from recording import compare, joined
+
+RECORDED = Path(__file__).parent / "recorded"
+OWN, PARTNER, BY_NAME = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47", "b.example"
+WAIVED = {"mode": "waived", "waiver": "W-1"}
+# heron is waived, owl only reported, wren restricted with nothing that a point could take.
+SERVICES: dict[str, dict[str, dict[str, Any]]] = {
+    "apps": {
+        "chat": {
+            "name": "Chat & Talk",
+            "mode": "enforce",
+            "bundle_ids": ["com.example.talk", "com.example.chat"],
+            "mac_apps": ["Talk.app", "Chat.app"],
+            "signing_ids": ["EXAMPLE123:com.example.chat"],
+            "team_ids": ["EXAMPLE123"],
+            "windows_processes": ["chat.exe"],
+            "windows_publishers": {"appx": ["CN=Example, O=Example\\Example.Chat"]},
+            "windows_packages": {"winget": ["Example.Chat"], "appx": ["Example.Chat_1a2b", "Example.Talk_1a2b"]},
+        },
+        "mail": {"mode": "audit", "packages": {"brew_cask": ["mail"]}},
+        "heron": {**WAIVED, "bundle_ids": ["com.example.heron"], "mac_apps": ["Heron.app"]},
+        "owl": {"mode": "report"},
+        "wren": {"mode": "enforce"},
+    },
+    "browser": {
+        "chat": {
+            "urls": ["www.corp.example/chat", "chat.example/open/bad"],
+            "allow": ["help.chat.example", "chat.example/open", "www.corp.example/chat/open", "a.www.corp.example"],
+            "extensions": {"chrome": ["a" * 32], "firefox": ["chat@example"]},
+        },
+        "heron": {**WAIVED, "domains": ["heron.example"], "urls": [], "allow": []},
+        "owl": {"mode": "report", "domains": ["owl.example"], "urls": [], "allow": []},
+        "wren": {"mode": "enforce", "domains": ["heron.example"], "urls": [], "allow": []},
+    },
+    "dns": {
+        "chat": {"allow": ["help.chat.example", "e_.chat.example"], "canaries": ["canary.example", "chat.example"]},
+        "mail": {"domains": ["mail.example", "bad.help.chat.example", "a.b.mail.example", "x.e_x", "z" * 63]},
+        "heron": {**WAIVED, "domains": ["heron.example"], "allow": ["mail.example/x"], "canaries": ["c.heron.example"]},
+        "owl": {"mode": "report", "domains": ["owl.example"], "allow": []},
+        "wren": {"mode": "enforce", "domains": ["heron.example"], "allow": []},
+    },
+    "firewall": {
+        "chat": {"networks": ["192.0.2.0/24", "198.51.100.7", "198.51.100.8/31", "2001:db8::/32"]},
+        "a_service_with_a_long_name_of_its_own": {"mode": "audit", "networks": ["2001:db8:1::1"], "ports": [443]},
+        "heron": {**WAIVED, "networks": ["233.252.0.1"], "ports": []},
+        "owl": {"mode": "report", "networks": ["233.252.0.2"], "ports": []},
+        "wren": {"mode": "enforce", "networks": ["203.0.113.200"], "ports": []},
+    },
+}
+
+
+def made() -> dict[str, Any]:
+    found = plan(SERVICES, contact="IT & <help>", request_url="https://help.example/ask")
+    controls = found["controls"]
+    controls["apps"]["settings"] |= {"refusal_notice": "Ask us.\nFragen Sie uns.", "applocker": "enforce"}
+    controls["browser"]["settings"]["tenants"] = {"google": ["b.example"], "microsoft": [OWN, PARTNER, BY_NAME]}
+    controls["firewall"]["settings"] |= {
+        "dns_over_tls": "blocked",
+        "quic": "blocked",
+        "rules": [{"direction": "in"}],
+        "force_dns": True,
+        "management": ["192.0.2.64/26", "2001:db8:ffff::/48", "203.0.113.200"],
+    }
+    for control in ("dns", "browser"):
+        controls[control]["by_tenant"] = ["gmail"]
+    return sealed(found)
+
+
+def recorded(name: str) -> str:
+    """An export as one text: each file, and what the manifest says. What is no text is there by its digest."""
+    format_ = FORMATS[name]
+    about = decision(made(), format_.controls, "web")._replace(valid_until=AT + datetime.timedelta(days=1))
+    found = format_.render(about)
+    parts = {path: shown(content) for path, content in sorted(found.files.items()) if not path.endswith(".pol")}
+    parts[manifest.NAME] = manifest.text(manifest.manifest(format_, about, found)).decode()
+    return joined(parts)
+
+
+def shown(content: bytes) -> str:
+    return content.decode("utf-16" if content[:2] == b"\xff\xfe" else "utf-8").replace("\r\n", "\\r\n")
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_an_export_is_as_it_was_recorded(name: str) -> None:
+    compare(RECORDED / f"{name}.txt", recorded(name))
