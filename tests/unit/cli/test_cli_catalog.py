@@ -115,6 +115,35 @@ def test_check_names_what_no_load_refuses(call: Any, catalog: Path) -> None:
     assert printed.endswith("2 problems in 2 services; 1 known-good names\n")
 
 
+DOORS, DOMAINS = "front_doors:\n  - parrot.example\n", "domains:\n  - parrot.example\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "keys"),
+    [
+        ({}, []),
+        ({DOORS: ""}, ["front_doors"]),
+        ({DOORS: "", DOMAINS: "urls: [parrot.example/x]\n"}, ["front_doors"]),
+        ({DOORS: "", DOMAINS: ""}, []),  # it has no page
+        ({"\nchecked: 2026-01-02": ""}, ["checked"]),
+        ({"networks_checked: 2024-10-21\n": ""}, ["networks_checked"]),
+        ({"networks_checked: 2024-10-21\n": "", "networks:\n  - 8.8.8.0/24\n": ""}, []),
+        ({DOORS: "", "\nchecked: 2026-01-02": "", "enforce: true": "enforce: false"}, []),
+    ],
+)
+def test_check_names_what_a_service_lacks(call: Any, catalog: Path, changes: dict[str, str], keys: list[str]) -> None:
+    (catalog / "webmail/owl.yml").unlink()
+    file = catalog / "instant_messaging/parrot.yml"
+    for before, after in changes.items():
+        assert before in file.read_text()
+        file.write_text(file.read_text().replace(before, after))
+    code, printed = call("check", "--json")
+    found = json.loads(printed)
+    assert (code, found["schema"]) == (1 if keys else 0, "proscribe/catalog-check/1")
+    assert [(one["service"], one["file"]) for one in found["problems"]] == [("parrot", str(file))] * len(keys)
+    assert [one["what"].rpartition("(")[2] for one in found["problems"]] == [f"{key})" for key in keys]
+
+
 def test_check_of_a_catalogue_that_does_not_load_names_the_mistakes(call: Any, catalog: Path) -> None:
     (catalog / "webmail/owl.yml").write_text(OWL.replace("enforce: true", "enforce: yes"))
     code, printed = call("check")

@@ -186,6 +186,15 @@ def test_links_of_documents_lead_to_what_the_collection_has() -> None:
     assert documents.document("[a](page.md)", NAMES, "docs/o.md", "README.md", SOURCE) == "[a](docs/page.md)"
 
 
+def test_a_readme_of_a_role_is_about_the_collection() -> None:
+    text = "# R\n\nIn a checkout, say\nthis.\n\n![p](../../docs/page.md#x) ![q](q.png)\n"
+    text += "`ansible-doc -t module quarantine` `ansible-doc -t module copy`\n"
+    of_role = text.replace("In a checkout, say\nthis.\n\n", "").replace("module q", "module acme.ban.q")
+    place = "roles/dns_filter/README.md"
+    assert documents.document(text, NAMES, place, place, SOURCE) == of_role.replace("![q](q.png)", "q")
+    assert "In a checkout" in documents.document(text, NAMES, "docs/a.md", "docs/a.md", SOURCE)
+
+
 def test_examples_of_documents_have_full_names_where_they_are_tasks() -> None:
     text = "```yaml\n- quarantine:\n```\n```yaml\nquarantine: yes\n```\n```yaml\n- some: thing\n```\n"
     expected = text.replace("- quarantine", "- acme.ban.quarantine")
