@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from proscribe.controller.cli import Refused
-from proscribe.controller.cli.collection import documents, full_names, metadata, python_source
+from proscribe.controller.cli.collection import documents, full_names, layout, metadata, python_source
 from proscribe.controller.cli.collection.full_names import Names
 
 SOURCE = {
@@ -43,6 +43,45 @@ MARKED = """\
         name: "{{ table[control] }}"
 """
 TASKS, FULL = MARKED.replace("@", ""), MARKED.replace("@", "acme.ban.")
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("library/one.py", "plugins/modules/one.py"),
+        *((f"{kind}_plugins/one.py", f"plugins/{kind}/one.py") for kind in ("action", "callback", "filter", "test")),
+        ("doc_fragments/one.py", "plugins/doc_fragments/one.py"),
+        ("module_utils/proscribe/one.py", "plugins/module_utils/proscribe/one.py"),
+        *((f"{name}/a/one.yml", f"{name}/a/one.yml") for name in ("playbooks", "roles", "catalog", "docs", "examples")),
+        *((name, name) for name in ("LICENSE", "CHANGELOG.md", "SECURITY.md")),
+        *((name, "") for name in ("README.md", "tests/one.py", "docs", "x/LICENSE", "pyproject.toml")),
+        ("module_utils/proscribe/controller/cli/collection/building.py", ""),
+        ("module_utils/proscribe/controller/cli/__main__.py", ""),
+        (
+            "module_utils/proscribe/controller/cli/merging.py",
+            "plugins/module_utils/proscribe/controller/cli/merging.py",
+        ),
+    ],
+)
+def test_where_a_collection_has_a_file(path: str, place: str) -> None:
+    assert layout.place_of(path) == place
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_file_has_a_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int) -> None:
+    monkeypatch.setattr(layout, "LARGEST", 9)
+    (tmp_path / "LICENSE").write_bytes(b"x" * (9 + more))
+    if not more:
+        assert layout.source_files(tmp_path) == {"LICENSE": b"x" * 9}
+        return
+    with pytest.raises(Refused, match="LICENSE: found more than 9 bytes"):
+        layout.source_files(tmp_path)
+
+
+def test_a_file_that_is_no_text_is_named() -> None:
+    assert layout.text_of("a.md", "é".encode()) == "é"
+    with pytest.raises(Refused, match="a.md: found bytes that are no UTF-8"):
+        layout.text_of("a.md", b"\xff")
 
 
 def test_names_of_tasks() -> None:
