@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.cli import command_line as launcher
-from proscribe.controller.cli.catalog import obtaining
+from proscribe.controller.cli.catalog import list_files, obtaining
 from proscribe.controller.cli.catalog.believing import SMALL
 from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched
 from proscribe.controller.cli.catalog.formats import Unreadable, network
@@ -329,6 +329,53 @@ def test_a_list_is_all_of_its_files_and_of_the_day_of_the_oldest(
                 (0, datetime.datetime(2026, 1, of, 23, tzinfo=datetime.timezone.utc).timestamp()),
             )
         assert from_folder(publisher, tmp_path) == Fetched(text, datetime.date(2026, 1, day), digest(text))
+
+
+BOTH = sum(len(PARTS[name][0]) for name in ("list", "b"))
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "why"),
+    [
+        ("MOST_FILES", 2, ""),
+        ("MOST_FILES", 1, "it has more than 1 files"),
+        ("MOST_BYTES", BOTH, ""),
+        ("MOST_BYTES", BOTH - 1, f"its files have more than {BOTH - 1} bytes"),
+    ],
+)
+def test_the_files_of_a_list_have_limits_together(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str, value: int, why: str
+) -> None:
+    monkeypatch.setattr(list_files, limit, value)
+    (tmp_path / "birds").mkdir()
+    for name, (content, _) in PARTS.items():
+        (tmp_path / "birds" / name).write_text(content)
+    source = of_table("list").listed
+    assert source is not None
+    for read in (
+        lambda: list_files.texts(source, tmp_path),
+        lambda: list_files.over_https(source, lambda url: PARTS[url.rpartition("/")[2]][0]),
+    ):
+        if why:
+            with pytest.raises(list_files.NotRead, match=f"^{why}$"):
+                list(read())
+        else:
+            assert [text for _, text in read()] == [PARTS["list"][0], PARTS["b"][0]]
+
+
+def test_files_with_an_ending_are_read_in_their_order_and_whatever_their_bytes(tmp_path: Path) -> None:
+    (tmp_path / "birds").mkdir()
+    for name, content in {"b.txt": b"\xff", "a.txt": b"a", "a.TXT": b"x", "txt": b"x"}.items():
+        (tmp_path / "birds" / name).write_bytes(content)
+    source = of_table("*.txt").listed
+    assert source is not None
+    assert [(path.name, text) for path, text in list_files.texts(source, tmp_path)] == [
+        ("a.txt", "a"),
+        ("b.txt", "\ufffd"),
+    ]
+    for paths, why in ((("*.md",), r"birds/\*.md: no such file"), (("x/*.md",), "birds/x: No such file or directory")):
+        with pytest.raises(list_files.NotRead, match=f"^{why}$"):
+            list(list_files.texts(source._replace(paths=paths), tmp_path))
 
 
 def test_a_list_that_includes_what_is_elsewhere_is_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
