@@ -276,12 +276,6 @@ def test_the_changelog_in_the_form_of_collections() -> None:
         metadata.changelog("## [1.0.0] - unreleased\n### News\n", release("1.0.0"))
 
 
-def test_the_range_of_ansible() -> None:
-    assert metadata.requires_ansible(["ansible-core>=2.19,<2.22"]) == ">=2.19.0,<2.22.0"
-    with pytest.raises(Refused, match="pyproject.toml: dependencies: found x, expected"):
-        metadata.requires_ansible(["x"])
-
-
 PROJECT = Path(__file__).resolve().parents[3]
 # Of the project itself, of a checkout of it, and for its contributors.
 OF_A_CHECKOUT = (
