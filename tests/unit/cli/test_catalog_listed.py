@@ -180,6 +180,6 @@ def test_what_is_accepted_is_not_stale_and_comes_last(call: Any, catalog: Path) 
     *accepted, last = call("stale", "--max-age", "30d")[1].splitlines()
     assert [line.rpartition("; ")[2] for line in accepted] == [f"accepted until {days_ago(-30)}: it is rare"] * 3
     assert last == "everything that is enforced was checked within 30 days or is accepted"
-    assert call("stale", "--max-age", "9999d") == (0, "everything that is enforced was checked within 9999 days\n")
+    assert call("stale", "--max-age", "9999d") == (0, "everything that is enforced was checked within 9,999 days\n")
     file.write_text(file.read_text().replace("enforce: true", "enforce: false"))
     assert stale_of(call, "--max-age", "1d") == {"stale": [], "accepted": []}
