@@ -16,6 +16,7 @@ from proscribe.controller import cli
 from proscribe.controller.cli import Refused, command_line
 from proscribe.controller.cli import __main__ as started
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
+from proscribe.wire import installation
 
 ONE = PolicyError("a.yml:3", "mode", "x", "y")
 OTHER = PolicyError("b.yml:5", "mode", "z", "y")
@@ -66,6 +67,66 @@ def test_lines_that_belong_to_a_mistake_are_below_it(
     monkeypatch.setattr(command_line, "read", lambda *_: (raising(Refused("two hosts\n  one\n  two")), None))
     assert command_line.main(["explain"]) == 2
     assert capsys.readouterr() == ("", "proscribe: two hosts\n  one\n  two\n")
+
+
+def test_a_command_gets_the_words_behind_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command_line, "read", lambda command, options: (lambda _: print(command, options) or 0, None))
+    assert command_line.main(["explain", "diff", "-i"]) == 0
+    assert capsys.readouterr().out == "explain ['diff', '-i']\n"
+
+
+@pytest.mark.parametrize(
+    ("collection", "called", "words"),
+    [
+        ("", "../x", ["../x"]),
+        ("", "", [installation.LAUNCHER]),
+        ("acme.ban", "../x", [sys.executable, str(installation.COMMAND)]),
+    ],
+)
+def test_the_program_is_named_as_it_was_called(
+    collection: str, called: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installation, "COLLECTION", collection)
+    monkeypatch.setenv("PROSCRIBE_CALLED", called)
+    monkeypatch.setattr(cli, "typed", lambda word, where: (word, *where))
+    monkeypatch.setattr(cli, "where_we_are", lambda environment: [environment["PROSCRIBE_CALLED"]])
+    assert cli.program() == (words[0], called, *words[1:])
+
+
+HELP = """\
+A sentence that goes on
+in the next line.
+And one more.
+
+  ./proscribe explain whatsapp.com    what it is
+  ./proscribe x    short
+  proscribes    what is no example but as long as it can be
+   further in, and longer than the screen has room for
+./proscribe ends it"""
+
+
+SHOWN = """\
+A sentence that goes on in the next
+line. And one more.
+
+  python3 'a b' explain whatsapp.com
+      what it is
+  python3 'a b' x    short
+  proscribes
+      what is no example but as long
+        as it can be
+   further in, and longer than the
+     screen has room for
+python3 'a b' ends it"""
+
+
+def test_help_fills_prose_and_leaves_examples_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "42")
+    monkeypatch.setattr(cli, "program", lambda: ("python3", "a b"))
+    parser = argparse.ArgumentParser(prog="x", formatter_class=cli.Help, epilog=HELP, add_help=False)
+    assert parser.format_help() == f"usage: x\n\n{SHOWN}\n"
 
 
 def test_all_is_printed_when_a_command_ends_and_a_reader_may_have_seen_enough(
