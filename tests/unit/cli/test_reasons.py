@@ -10,7 +10,9 @@ import pytest
 from proscribe.controller.cli.explain import file_names
 from proscribe.controller.cli.explain.facts import Facts
 from proscribe.controller.cli.explain.reasons import answers, decided
-from proscribe.controller.cli.explain.reasons.reason import Answer, Reason, by_mode, off
+from proscribe.controller.cli.explain.reasons.reason import Answer, Reason, by_mode, missing, off
+from proscribe.controller.compile.restrictions.by_group import ByGroup
+from proscribe.model.finding import NOTHING_KNOWN
 from proscribe.model.plan import CONTROLS
 
 CLOSED_FIRST = ["blocked", "depends", "audited", "waived", "tenants", "upcoming", "reported", "open", "off"]
@@ -98,8 +100,51 @@ def test_an_entry_of_the_plan_gives_its_reasons(entry: Any, reasons: list[tuple[
     assert [tuple(one) for one in by_mode(policy, "owl", entry, "it")] == reasons
 
 
-def test_what_is_off_or_not_known() -> None:
+def test_what_is_off() -> None:
     assert off("dns") == Reason("off", "proscribe_controls leaves dns off here")
+
+
+OF_GROUPS = {"groups_restricted": [ByGroup(("owl",), ("h", "g"), ("apps",)), ByGroup(("wren",), ("x",), ("firewall",))]}
+TENANTS = {"tenants": {"google": list("abcd")}}
+
+
+@pytest.mark.parametrize(
+    ("control", "restrictions", "status", "text"),
+    [
+        ("dns", {}, "open", "no domain"),
+        ("apps", {}, "open", f"no domain; {NOTHING_KNOWN}, so it is not applicable"),
+        (
+            "dns",
+            {"services_exclude": ["owl"]},
+            "open",
+            "Owl is not restricted here: proscribe_services_exclude names it",
+        ),
+        ("apps", OF_GROUPS, "open", f"no domain; {NOTHING_KNOWN}, so it is not applicable"),
+        (
+            "firewall",
+            OF_GROUPS,
+            "open",
+            "restricted by apps alone, for the members of g, h: open to everybody here",
+        ),
+        (
+            "dns",
+            OF_GROUPS,
+            "open",
+            "restricted by apps alone, for the members of g, h: open to everybody here (the DNS filter applies to a"
+            " whole host, whoever uses it)",
+        ),
+        ("browser", TENANTS, "tenants", "the browsers let in accounts of a, b, c and 1 more only"),
+        ("dns", TENANTS, "tenants", "left to the browsers, which let in a, b, c and 1 more only"),
+        ("apps", TENANTS, "open", f"no domain; {NOTHING_KNOWN}, so it is not applicable"),
+    ],
+)
+def test_why_a_service_has_no_entry(control: str, restrictions: dict[str, Any], status: str, text: str) -> None:
+    usual = {"services_include": (), "services_exclude": (), "categories": ["webmail"], "categories_reported": ()}
+    usual |= {"audiences": ["consumer"], "tenants": {"google": []}, "groups_restricted": ()}
+    sections = {"apps": {"nothing_known": ["owl"]}, "browser": {}, "firewall": {"nothing_known": ["wren"]}}
+    policy: Any = SimpleNamespace(restrictions=SimpleNamespace(**{**usual, **restrictions}), section=sections.get)
+    owl = {"id": "owl", "name": "Owl", "category": "webmail", "audience": "consumer", "tenants": "google"}
+    assert missing(policy, control, SimpleNamespace(**owl), "no domain") == Reason(status, text, "owl")  # type: ignore[arg-type]
 
 
 # -- files
