@@ -408,7 +408,7 @@ def test_new_names_make_proposals(call: Call, catalog: Path, folder: Path, tmp_p
 UNKNOWN = Standing("missing")
 
 
-def asked(name: str, rank: int | None, standing: Standing = UNKNOWN, popular: bool = True) -> Found:
+def wanted(name: str, rank: int | None, standing: Standing = UNKNOWN, popular: bool = True) -> Found:
     return Found(name, standing, popular, rank, ("first", "second"))
 
 
@@ -420,11 +420,20 @@ def test_a_name_is_of_the_only_entry_that_has_names_with_its_vendors_label(catal
     owl.write_text(owl.read_text().replace("[owlmail.example", "[owlmail.example, robin.org, tits.com"))
     unverified = Standing("unverified", "wren")
     results = [
-        Result("vpn", {}, 2, 9, [asked("b.owlmail.net", None), asked("a.owlmail.org", None), asked("x.com", 9)], True),
-        Result("tor", {}, 2, 9, [asked("x.com", 9), asked("wrens.com", 3), asked("quiet.com", 1, popular=False)], True),
-        Result("tor", {}, 2, 9, [asked("chat.wrens.org.uk", 7), asked("robin.net", 8), asked("tits.net", 6)], True),
         Result(
-            "tor", {}, 2, 9, [asked("blocked.com", 5, Standing("blocked", "owl")), asked("y.com", 4, unverified)], True
+            "vpn", {}, 2, 9, [wanted("b.owlmail.net", None), wanted("a.owlmail.org", None), wanted("x.com", 9)], True
+        ),
+        Result(
+            "tor", {}, 2, 9, [wanted("x.com", 9), wanted("wrens.com", 3), wanted("quiet.com", 1, popular=False)], True
+        ),
+        Result("tor", {}, 2, 9, [wanted("chat.wrens.org.uk", 7), wanted("robin.net", 8), wanted("tits.net", 6)], True),
+        Result(
+            "tor",
+            {},
+            2,
+            9,
+            [wanted("blocked.com", 5, Standing("blocked", "owl")), wanted("y.com", 4, unverified)],
+            True,
         ),
     ]
     given = proposed(results, Chosen([catalog], load([catalog])))

@@ -33,28 +33,28 @@ class Answer(io.BytesIO):
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
-    """Has a server answer; returns what it was asked, and how."""
+    """Has a server answer; returns what it was sent, and how."""
 
     def serving(answer: Any) -> dict[str, Any]:
-        asked: dict[str, Any] = {}
+        given: dict[str, Any] = {}
 
         def open_(request: urllib.request.Request, timeout: float) -> Any:
-            asked.update(url=request.full_url, headers=dict(request.header_items()), timeout=timeout)
+            given.update(url=request.full_url, headers=dict(request.header_items()), timeout=timeout)
             if isinstance(answer, Exception):
                 raise answer
             return answer() if callable(answer) else answer
 
         def context(cafile: str | None) -> ssl.SSLContext:
-            asked["ca_file"] = cafile
+            given["ca_file"] = cafile
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
         def opener(*handlers: Any) -> Any:
-            asked["handlers"] = [one if isinstance(one, type) else type(one) for one in handlers]
+            given["handlers"] = [one if isinstance(one, type) else type(one) for one in handlers]
             return SimpleNamespace(open=open_)
 
         monkeypatch.setattr(ssl, "create_default_context", context)
         monkeypatch.setattr(urllib.request, "build_opener", opener)
-        return asked
+        return given
 
     return serving
 
@@ -72,15 +72,15 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
 )
 def test_a_list_as_it_came(serve: Serve, headers: dict[str, str], version: str) -> None:
     content = "é.test\n".encode()[:7]
-    asked = serve(Answer(content, **headers))
+    given = serve(Answer(content, **headers))
     day = datetime.datetime.now(datetime.timezone.utc).date()
     found = fetch(URL)
     assert found in [
         Fetched(content.decode(), of, hashlib.sha256(content).hexdigest(), version)
         for of in (day, day + datetime.timedelta(days=1))
     ]
-    assert asked.pop("handlers")[1] is urllib.request.HTTPSHandler
-    assert asked == {
+    assert given.pop("handlers")[1] is urllib.request.HTTPSHandler
+    assert given == {
         "url": URL,
         "headers": {"User-agent": "proscribe", "Accept-encoding": "identity"},
         "timeout": fetching.SILENT,
@@ -89,8 +89,8 @@ def test_a_list_as_it_came(serve: Serve, headers: dict[str, str], version: str) 
 
 
 def test_the_authority_may_be_an_own_one(serve: Serve) -> None:
-    asked = serve(Answer(b"a"))
-    assert fetch(URL, "/ca.pem").text == "a" and asked["ca_file"] == "/ca.pem"
+    given = serve(Answer(b"a"))
+    assert fetch(URL, "/ca.pem").text == "a" and given["ca_file"] == "/ca.pem"
 
 
 @pytest.mark.parametrize(
@@ -155,9 +155,9 @@ def redirected(handler: Any, to: str) -> Any:
 
 
 def test_only_https_is_followed(serve: Serve) -> None:
-    asked = serve(Answer(b"a"))
+    given = serve(Answer(b"a"))
     fetch(URL)
-    follows = asked["handlers"][0]
+    follows = given["handlers"][0]
     assert redirected(follows, "https://other.example/").full_url == "https://other.example/"
     for to in ("http://lists.example/x", "file:///etc/passwd", "ftp://x/https://"):
         with pytest.raises(NotFetched, match="it redirects to something that is not https"):

@@ -82,7 +82,7 @@ def test_an_inventory_without_departments_is_refused(
     assert why in capsys.readouterr().err.replace("\n", " ") and inside(tmp_path) == before
 
 
-def test_a_collection_has_to_be_told_where_it_came_from(
+def test_a_collection_does_not_know_where_it_came_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(installation, "COLLECTION", "acme.ban")

@@ -116,8 +116,8 @@ def test_what_is_missing_is_asked_for_beside_the_output(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal("\n alice \nno\n"))
     arguments = argparse.Namespace(by=None, why="  over ", ticket="")
-    asked = ask_for(arguments, {"by": "who\x1b[2J", "why": "why", "ticket": "which"})
-    assert asked == {"by": "alice", "why": "over", "ticket": "no"}
+    answers = ask_for(arguments, {"by": "who\x1b[2J", "why": "why", "ticket": "which"})
+    assert answers == {"by": "alice", "why": "over", "ticket": "no"}
     said = capsys.readouterr()
     assert said.out == "" and "\x1b" not in said.err
     assert [part.startswith("who") for part in said.err.split(": ")] == [True, True, False, False]
