@@ -158,3 +158,18 @@ sources: [b]
 def test_any_text_comes_back_as_it_was_or_is_refused(value: str) -> None:
     with contextlib.suppress(NotEdited):
         assert data_of(edited("sources: [a]\n", {"version": value, "more": [value]}))["more"] == [value]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        *((value, value) for value in ("a.example", "8.8.8.0/24", "2001:db8::1", "2026-01-02", "A+b_c-d", "yesno")),
+        *((value, f"'{value}'") for value in ("yes", "No", "on", "OFF", "true", "False", "y", "N", "null")),
+        *((value, f"'{value}'") for value in ("5", "1.5", "1e5", "1.2.3", "a:", ".a", "-a", "a b", "a#b", "é")),
+        ("it's", "'it''s'"),
+    ],
+)
+def test_a_text_stands_plain_where_every_reader_takes_it_for_one(value: str, written: str) -> None:
+    assert edited("sources: [a]\n", {"version": value, "more": [value]}) == (
+        f"version: {written}\nmore:\n  - {written}\nsources: [a]\n"
+    )

@@ -13,8 +13,13 @@ import pytest
 import yaml
 from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.cli.catalog import list_files
+from proscribe.controller.cli.catalog.chosen import Chosen
 from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched
 from proscribe.controller.cli.catalog.recall import reading
+from proscribe.controller.cli.catalog.recall.measure import Found, Result
+from proscribe.controller.cli.catalog.recall.proposals import proposed
+from proscribe.controller.cli.catalog.recall.standing import Standing
+from proscribe.controller.compile.catalogue.loading import load
 
 ENTRY = """\
 ---
@@ -398,6 +403,52 @@ def test_new_names_make_proposals(call: Call, catalog: Path, folder: Path, tmp_p
     assert code == 0 and yaml.safe_load((own / "amends/owl.yml").read_text()) == found
     assert "nothing.example" not in printed
     assert "0 names proposed" in call("propose", "--from-recall", str(folder), "--dir", str(own), "owl")[1]
+
+
+UNKNOWN = Standing("missing")
+
+
+def wanted(name: str, rank: int | None, standing: Standing = UNKNOWN, popular: bool = True) -> Found:
+    return Found(name, standing, popular, rank, ("first", "second"))
+
+
+def test_a_name_is_of_the_only_entry_that_has_names_with_its_vendors_label(catalog: Path) -> None:
+    """The most asked for first; those without a rank last, by name."""
+    wren = catalog / "webmail/wren.yml"
+    wren.write_text(wren.read_text().replace("[reported.example", "[reported.example, wrens.co.uk, deep.robin.com"))
+    owl = catalog / "webmail/owl.yml"
+    owl.write_text(owl.read_text().replace("[owlmail.example", "[owlmail.example, robin.org, tits.com"))
+    unverified = Standing("unverified", "wren")
+    results = [
+        Result(
+            "vpn", {}, 2, 9, [wanted("b.owlmail.net", None), wanted("a.owlmail.org", None), wanted("x.com", 9)], True
+        ),
+        Result(
+            "tor", {}, 2, 9, [wanted("x.com", 9), wanted("wrens.com", 3), wanted("quiet.com", 1, popular=False)], True
+        ),
+        Result("tor", {}, 2, 9, [wanted("chat.wrens.org.uk", 7), wanted("robin.net", 8), wanted("tits.net", 6)], True),
+        Result(
+            "tor",
+            {},
+            2,
+            9,
+            [wanted("blocked.com", 5, Standing("blocked", "owl")), wanted("y.com", 4, unverified)],
+            True,
+        ),
+    ]
+    given = proposed(results, Chosen([catalog], load([catalog])))
+    assert [(one.found.name, one.category, one.service) for one in given] == [
+        ("wrens.com", "tor", "wren"),
+        ("y.com", "tor", "wren"),
+        ("tits.net", "tor", ""),  # a word of four letters says little
+        ("chat.wrens.org.uk", "tor", "wren"),
+        ("robin.net", "tor", ""),  # two entries have it
+        ("x.com", "vpn", ""),
+        ("a.owlmail.org", "vpn", "owl"),
+        ("b.owlmail.net", "vpn", "owl"),
+    ]
+    assert given[0].evidence == "wrens.com, rank 3: first, second"
+    assert given[-1].evidence == "b.owlmail.net: first, second" and {one.closes for one in given} == {""}
 
 
 @pytest.mark.usefixtures("new_names")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controller.cli.catalog.independence import LEAST
+from proscribe.controller.cli.catalog.independence import LEAST, Counting, Witness, copied
 from proscribe.controller.cli.catalog.public_lists import Source
 from proscribe.controller.cli.catalog.recall.measure import Popular, Share, measure, popular_names
 from proscribe.controller.cli.catalog.recall.standing import MISSING, Standing
@@ -102,6 +102,46 @@ def test_a_list_that_has_nearly_all_of_another_copies_it(shared: int, counts: bo
     large = dict(list(small.items())[:shared]) | {f"wren{number}.example": number for number in range(30)}
     result = measure("vpn", [source("a"), source("b")], {"a": small, "b": large}, NOBODY, lambda _: Standing(MISSING))
     assert bool(result.found) is counts
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "shared", "copies"),
+    [
+        (LEAST, 30, LEAST, "large"),
+        (LEAST - 1, 30, LEAST - 1, ""),
+        (LEAST, LEAST, LEAST, "large small"),
+        (LEAST, LEAST, 20, "large small"),
+        (LEAST, 30, 20, "large"),
+        (LEAST, 30, 19, ""),
+    ],
+)
+def test_which_list_is_taken_for_a_copy(small: int, large: int, shared: int, copies: str) -> None:
+    lists = {"small": {*range(small)}, "large": {*range(small - shared, small - shared + large)}}
+    found = copied({id_: Witness(id_) for id_ in lists}, {id_: {*map(str, some)} for id_, some in lists.items()})
+    other = {"large": {"small"}, "small": {"large"}}
+    assert found == {id_: taken if id_ in copies.split() else set() for id_, taken in other.items()}
+
+
+@pytest.mark.parametrize(
+    ("lists", "silent", "count"),
+    [
+        ("a", "", 1),
+        ("a b", "", 2),
+        ("a b c", "", 2),  # c has it from b
+        ("c", "", 1),
+        ("b c", "b", 0),
+        ("a b", "a", 1),
+        ("m", "", 0),
+        ("a m", "", 2),
+        ("a m", "a", 0),
+        ("a a2", "", 1),
+    ],
+)
+def test_how_many_vouch(lists: str, silent: str, count: int) -> None:
+    witnesses = {id_: Witness(id_) for id_ in "ab"} | {"a2": Witness("a"), "m": Witness("m", mixed=True)}
+    counting = Counting({**witnesses, "c": Witness("c", ("b",))}, dict.fromkeys((*witnesses, "c"), ()))
+    for _ in "twice":
+        assert counting(lists.split(), frozenset(silent.split())) == count
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.cli.catalog.proposing import names_of
+from proscribe.controller.cli.catalog.stats import Counts, counts
 from proscribe.controller.cli.explain.question import read
 from proscribe.controller.cli.explain.relations import remarks, subject
 from proscribe.controller.compile.catalogue.loading import load
@@ -115,6 +117,35 @@ def test_check_names_what_no_load_refuses(call: Any, catalog: Path) -> None:
     assert printed.endswith("2 problems in 2 services; 1 known-good names\n")
 
 
+DOORS, DOMAINS = "front_doors:\n  - parrot.example\n", "domains:\n  - parrot.example\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "keys"),
+    [
+        ({}, []),
+        ({DOORS: ""}, ["front_doors"]),
+        ({DOORS: "", DOMAINS: "urls: [parrot.example/x]\n"}, ["front_doors"]),
+        ({DOORS: "", DOMAINS: ""}, []),  # it has no page
+        ({"\nchecked: 2026-01-02": ""}, ["checked"]),
+        ({"networks_checked: 2024-10-21\n": ""}, ["networks_checked"]),
+        ({"networks_checked: 2024-10-21\n": "", "networks:\n  - 8.8.8.0/24\n": ""}, []),
+        ({DOORS: "", "\nchecked: 2026-01-02": "", "enforce: true": "enforce: false"}, []),
+    ],
+)
+def test_check_names_what_a_service_lacks(call: Any, catalog: Path, changes: dict[str, str], keys: list[str]) -> None:
+    (catalog / "webmail/owl.yml").unlink()
+    file = catalog / "instant_messaging/parrot.yml"
+    for before, after in changes.items():
+        assert before in file.read_text()
+        file.write_text(file.read_text().replace(before, after))
+    code, printed = call("check", "--json")
+    found = json.loads(printed)
+    assert (code, found["schema"]) == (1 if keys else 0, "proscribe/catalog-check/1")
+    assert [(one["service"], one["file"]) for one in found["problems"]] == [("parrot", str(file))] * len(keys)
+    assert [one["what"].rpartition("(")[2] for one in found["problems"]] == [f"{key})" for key in keys]
+
+
 def test_check_of_a_catalogue_that_does_not_load_names_the_mistakes(call: Any, catalog: Path) -> None:
     (catalog / "webmail/owl.yml").write_text(OWL.replace("enforce: true", "enforce: yes"))
     code, printed = call("check")
@@ -129,6 +160,76 @@ def test_stats_count_and_name_what_nothing_is_known_of(call: Any) -> None:
     }  # fmt: skip
     assert found["nothing_known"] == ["owl"] and found["total"]["blocked"] == 1
     assert call("stats")[1].endswith("\nnothing is known of 1 enforced services: owl\n")
+
+
+# One identifier of each kind, and where it counts.
+COUNTED: dict[str, tuple[Any, str]] = {
+    "packages": ({"apt": ["a"], "flatpak": ["b"], "snap": ["c"]}, "seen seen seen removed removed removed"),
+    "paths": (["/opt/a"], "seen removed"),
+    "desktop_files": (["a.desktop"], "seen"),
+    "processes": (["a"], "seen"),
+    "markers": ({"vendor": ["a", "b"], "other": ["c"]}, "seen seen seen"),
+    "domains": (["a.example"], "blocked"),
+    "urls": (["a.example/x"], "blocked"),
+    "mail_hosts": (["mx.example"], "blocked"),
+    "browser_extensions": ({"chrome": ["a", "b"], "firefox": ["c"]}, "blocked blocked blocked"),
+    "networks": (["192.0.2.0/24"], "networks"),
+    "windows_programs": (["a"], "windows"),
+    "windows_processes": (["a"], "windows"),
+    "windows_registered": ({"name": ["a"], "publisher": ["b"]}, "windows windows"),
+    "bundle_ids": (["a"], "macos"),
+    "signing_ids": (["a"], "macos"),
+    "team_ids": (["a"], "macos"),
+    "unverified": ({"domains": ["a"], "packages": {"apt": ["b", "c"]}, "notes": ["d"]}, "unverified " * 3),
+}
+OF_OTHERS = {
+    **dict.fromkeys(("winget", "choco", "appx"), "windows"),
+    **dict.fromkeys(("brew", "brew_cask"), "seen removed macos"),
+    "android": "seen removed android",
+}
+
+
+def counted(**has: Any) -> Counts:
+    """What counts of a service that has these, and of its feeds of three values."""
+    kinds = {key: type(value)() for key, (value, _) in COUNTED.items()}
+    feeds = [SimpleNamespace(service=name, values=[name] * 3) for name in ("parrot", "owl")]
+    service: Any = SimpleNamespace(id=has.pop("id", "parrot"), **{**kinds, **has})
+    catalogue: Any = SimpleNamespace(feeds=dict(enumerate(feeds)))
+    return counts(service, catalogue)
+
+
+@pytest.mark.parametrize(
+    ("has", "where"),
+    [
+        *(({key: value}, where) for key, (value, where) in COUNTED.items()),
+        *(({"packages": {key: ["a"]}}, where) for key, where in OF_OTHERS.items()),
+    ],
+)
+def test_each_identifier_counts_where_it_is_of_use(has: dict[str, Any], where: str) -> None:
+    found = counted(**has, id="wren")._asdict()
+    assert {name: number for name, number in found.items() if number} == {
+        name: where.split().count(name) for name in where.split()
+    }
+    of_linux = {"seen", "blocked", "networks", "feeds"}
+    assert counted(**has, id="wren").nothing_known is of_linux.isdisjoint(where.split())
+
+
+def test_the_values_of_a_services_own_feeds_count() -> None:
+    assert counted().feeds == 3 and not counted().nothing_known and counted(id="wren").nothing_known
+
+
+def test_stats_of_a_category_alone(call: Any) -> None:
+    found = json.loads(call("stats", "--json", "--category", "webmail")[1])
+    assert (found["schema"], [*found["services"]], found["nothing_known"]) == (
+        "proscribe/catalog-stats/1",
+        ["owl"],
+        ["owl"],
+    )
+    assert found["release"] is not None and found["total"]["unverified"] == 1
+    heading, owl, total, *_ = call("stats", "--category", "webmail")[1].splitlines()
+    assert heading.split() == ["service", *Counts._fields]
+    assert owl.split() == ["owl", *"--------1"] and total.split() == ["total", *"000000001"]
+    assert call("stats", "--category", "cloud_storage")[1].endswith("\nnothing is known of 0 enforced services\n")
 
 
 def test_stale_lists_the_oldest_first(call: Any) -> None:

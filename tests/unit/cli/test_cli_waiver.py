@@ -73,6 +73,7 @@ def test_a_new_waiver_reads_back_as_what_was_asked_for(words: Words, capsys: pyt
     assert (made.controls, made.ticket) == (("apps", "firewall"), "no")
     assert words.statuses == {"press01-parrot": "active"}
     said = capsys.readouterr().out
+    assert words.file().stat().st_mode & 0o777 == folders.MODE
     assert f"wrote {words.file()}" in said and "it waives: " in said and "waiver sign press01-parrot" in said
     assert [path.name for path in words.file().parent.iterdir()] == ["press01-parrot.yml"]
 
@@ -319,7 +320,10 @@ def test_an_unknown_waiver_is_named_with_the_close_ones(words: Words) -> None:
         words("revoke", "press1-parrot", "--by", "deputy", "--why", "over")
 
 
-@pytest.mark.parametrize("spelled", ["press01-parrot", "press01-parrot.yml", "inventory/waivers/press01-parrot.yml"])
+@pytest.mark.parametrize(
+    "spelled",
+    ["press01-parrot", "press01-parrot.yaml", "inventory/waivers/press01-parrot.yml", "./press01-parrot.yml.sig"],
+)
 def test_a_waiver_may_be_named_by_its_file(words: Words, spelled: str, capsys: pytest.CaptureFixture[str]) -> None:
     words(*NEW)
     words(*["press02" if word == "press01" else word for word in NEW])
@@ -435,6 +439,7 @@ def test_a_signature_is_made_and_verified(words: Words, key: Path, capsys: pytes
     assert words("verify") == 0
     said = capsys.readouterr().out
     assert "press01-parrot: signed by head.of.press with ED25519 key SHA256:" in said and "; active" in said
+    assert Path(f"{words.file()}.sig").stat().st_mode & 0o777 == 0o644
     # It is what ssh-keygen itself takes.
     argv = ["ssh-keygen", "-Y", "verify", "-f", str(words.where / "allowed_signers"), "-I", "head.of.press"]
     argv += ["-n", "proscribe-waiver", "-s", f"{words.file()}.sig"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from proscribe.controller.cli import Refused
-from proscribe.controller.cli.collection import documents, full_names, metadata, python_source
+from proscribe.controller.cli.collection import documents, full_names, layout, metadata, python_source
 from proscribe.controller.cli.collection.full_names import Names
 
 SOURCE = {
@@ -43,6 +43,45 @@ MARKED = """\
         name: "{{ table[control] }}"
 """
 TASKS, FULL = MARKED.replace("@", ""), MARKED.replace("@", "acme.ban.")
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("library/one.py", "plugins/modules/one.py"),
+        *((f"{kind}_plugins/one.py", f"plugins/{kind}/one.py") for kind in ("action", "callback", "filter", "test")),
+        ("doc_fragments/one.py", "plugins/doc_fragments/one.py"),
+        ("module_utils/proscribe/one.py", "plugins/module_utils/proscribe/one.py"),
+        *((f"{name}/a/one.yml", f"{name}/a/one.yml") for name in ("playbooks", "roles", "catalog", "docs", "examples")),
+        *((name, name) for name in ("LICENSE", "CHANGELOG.md", "SECURITY.md")),
+        *((name, "") for name in ("README.md", "tests/one.py", "docs", "x/LICENSE", "pyproject.toml")),
+        ("module_utils/proscribe/controller/cli/collection/building.py", ""),
+        ("module_utils/proscribe/controller/cli/__main__.py", ""),
+        (
+            "module_utils/proscribe/controller/cli/merging.py",
+            "plugins/module_utils/proscribe/controller/cli/merging.py",
+        ),
+    ],
+)
+def test_where_a_collection_has_a_file(path: str, place: str) -> None:
+    assert layout.place_of(path) == place
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_file_has_a_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int) -> None:
+    monkeypatch.setattr(layout, "LARGEST", 9)
+    (tmp_path / "LICENSE").write_bytes(b"x" * (9 + more))
+    if not more:
+        assert layout.source_files(tmp_path) == {"LICENSE": b"x" * 9}
+        return
+    with pytest.raises(Refused, match="LICENSE: found more than 9 bytes"):
+        layout.source_files(tmp_path)
+
+
+def test_a_file_that_is_no_text_is_named() -> None:
+    assert layout.text_of("a.md", "é".encode()) == "é"
+    with pytest.raises(Refused, match="a.md: found bytes that are no UTF-8"):
+        layout.text_of("a.md", b"\xff")
 
 
 def test_names_of_tasks() -> None:
@@ -186,6 +225,15 @@ def test_links_of_documents_lead_to_what_the_collection_has() -> None:
     assert documents.document("[a](page.md)", NAMES, "docs/o.md", "README.md", SOURCE) == "[a](docs/page.md)"
 
 
+def test_a_readme_of_a_role_is_about_the_collection() -> None:
+    text = "# R\n\nIn a checkout, say\nthis.\n\n![p](../../docs/page.md#x) ![q](q.png)\n"
+    text += "`ansible-doc -t module quarantine` `ansible-doc -t module copy`\n"
+    of_role = text.replace("In a checkout, say\nthis.\n\n", "").replace("module q", "module acme.ban.q")
+    place = "roles/dns_filter/README.md"
+    assert documents.document(text, NAMES, place, place, SOURCE) == of_role.replace("![q](q.png)", "q")
+    assert "In a checkout" in documents.document(text, NAMES, "docs/a.md", "docs/a.md", SOURCE)
+
+
 def test_examples_of_documents_have_full_names_where_they_are_tasks() -> None:
     text = "```yaml\n- quarantine:\n```\n```yaml\nquarantine: yes\n```\n```yaml\n- some: thing\n```\n"
     expected = text.replace("- quarantine", "- acme.ban.quarantine")
@@ -226,12 +274,6 @@ def test_the_changelog_in_the_form_of_collections() -> None:
         metadata.changelog(text, release("2.0.0"))
     with pytest.raises(Refused, match="CHANGELOG.md:2: found '### News'"):
         metadata.changelog("## [1.0.0] - unreleased\n### News\n", release("1.0.0"))
-
-
-def test_the_range_of_ansible() -> None:
-    assert metadata.requires_ansible(["ansible-core>=2.19,<2.22"]) == ">=2.19.0,<2.22.0"
-    with pytest.raises(Refused, match="pyproject.toml: dependencies: found x, expected"):
-        metadata.requires_ansible(["x"])
 
 
 PROJECT = Path(__file__).resolve().parents[3]

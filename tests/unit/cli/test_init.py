@@ -342,13 +342,33 @@ def test_a_file_that_comes_meanwhile_stays_and_nothing_else_does(tmp_path: Path)
         placing.fill(place, FILES)
         (tmp_path / "ci").mkdir()
         (tmp_path / "ci/diff").write_text("theirs")
-        with pytest.raises(Refused, match="File exists; nothing was written"):
+        with pytest.raises(Refused, match=f"^{tmp_path}/ci/diff: File exists; nothing was written"):
             placing.move(place, tmp_path)
     assert inside(tmp_path) == {"ci/diff"} and os.listdir(tmp_path) == ["ci"]
 
 
-@pytest.mark.parametrize("name", ["file", "missing/policy"])
+def test_a_new_directory_can_be_written_by_its_user_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        placed(tmp_path / "policy", FILES)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "policy").stat().st_mode & 0o777 == 0o755
+
+
+def test_of_many_files_that_are_there_some_are_named(tmp_path: Path) -> None:
+    for name in "abcd":
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(Refused) as refused:
+        placing.refuse_existing(tmp_path, [*"abcd", "e"])
+    named = [name for name in "abcde" if f"{tmp_path}/{name}" in str(refused.value)]
+    assert named == [*"abc"] and "1 more" in str(refused.value)
+    placing.refuse_existing(tmp_path, ["e", "f/g"])
+
+
+@pytest.mark.parametrize("name", ["file", "missing/policy", "nowhere"])
 def test_a_directory_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
+    (tmp_path / "nowhere").symlink_to("missing")
     with pytest.raises(Refused, match="expected a directory, or a new name in one"):
         placed(tmp_path / name, FILES)

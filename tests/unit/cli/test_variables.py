@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from command_parsers import options, parsers
-from proscribe.controller.cli import Refused
+from proscribe.controller.cli import Refused, command_line
 from proscribe.controller.cli.command_line import read
 from proscribe.controller.cli.variables import COMMANDS, OF_THE_RUN, arguments_of, variables_of
 from proscribe.controller.custody.request import VARIABLES
@@ -111,3 +111,17 @@ def test_the_inventory_is_that_of_the_run(command: str) -> None:
     chosen = {"waiver_do": "list", "catalog_do": "list"}
     given = {f"{command}_{name}": "/x" for name in ("extra_vars", "vault_ids", "ask_vault_pass")}
     assert "/x" not in " ".join(arguments_of(command, {**chosen, **given}))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_variable_stands_for_an_option_of_the_run(command: str) -> None:
+    of_the_run = {"--inventory", "--extra-vars", "--vault-id", "--vault-password-file", "--ask-vault-pass", "--help"}
+    for parser in parsers(command).values():
+        for action in variables_of(command, parser).values():
+            assert of_the_run.isdisjoint(action.option_strings) or action.dest == "existing"
+
+
+def test_every_command_with_a_playbook_has_variables() -> None:
+    """The other ones have a playbook with a rule of its own."""
+    playbooks = {path.stem for path in (PROJECT / "playbooks").glob("*.yml")}
+    assert playbooks.intersection(command_line.COMMANDS) - {"report", "quarantine"} == set(COMMANDS)

@@ -115,8 +115,8 @@ def test_lists_become_a_commit_on_a_branch_and_nothing_else_changes(place: Place
         "catalog/feeds/birds.yml",
     ]
     assert place.git("show", f"{BRANCH}:catalog/feeds/birds.txt") == "b.example"
-    assert place.git("log", "-1", "--format=%an %ae %s", BRANCH) == (
-        f"Proscribe proscribe@localhost Catalogue: lists of {TODAY}"
+    assert place.git("log", "-1", "--format=%an %ae %cn %ce %s", BRANCH) == (
+        f"Proscribe proscribe@localhost Proscribe proscribe@localhost Catalogue: lists of {TODAY}"
     )
     assert (place.release / "circumvention/parrot.yml").read_text() == ENTRY
 

@@ -227,7 +227,7 @@ def test_a_notification_goes_to_the_playbook_in_a_file_and_never_on_its_command_
     place.reports_that(None, NEWS, None, heads=[{"mail": "h@example.org"}])
     assert place.scheduled("drift", *ARGUMENTS) == 0
     words = place.read("sent").split("\n")
-    assert words[1:6] == ["-m", "ansible", "playbook", installation.playbook("notify"), words[5]]
+    assert words[:5] == ["-EP", "-m", "ansible", "playbook", installation.playbook("notify")]
     assert "/srv/inventory" in words and "--limit" not in words and "--ask-vault-pass" not in words
     assert "drift" not in " ".join(words[words.index("-e") :])
     notification = json.loads(place.read("notification"))
@@ -253,8 +253,9 @@ def test_why_it_could_not_be_sent_is_the_end_of_what_was_printed(
     place.scheduled()
     said = capsys.readouterr()
     assert said.out == "Proscribe: drift\na line\n\n"
-    assert "could not be sent" in said.err and "100" in said.err.split() and "50" not in said.err.split()
-    assert "\x1b" not in said.err
+    head, *lines = said.err.splitlines()
+    assert "could not be sent" in head and lines[:-1] == [str(number) for number in range(90, 101)]
+    assert "bad" in lines[-1] and "\x1b" not in said.err
 
 
 # -- a run that did not end well
@@ -289,6 +290,24 @@ def test_a_failed_run_is_reported_unless_it_has_reported_itself(place: Place, sa
         assert facts["result"] == dict(line.split("=", 1) for line in said.splitlines() if "=" in line).get(
             "Result", ""
         )
+
+
+@pytest.mark.parametrize(
+    ("codes", "sent"), [("2 4 10 11 13 14 74 76", False), ("0 1 3 5 9 12 15 73 75 77 78 130 250", True)]
+)
+def test_a_run_has_reported_itself_by_its_code(place: Place, codes: str, sent: bool) -> None:
+    calls: list[Any] = []
+    place.monkeypatch.setattr(unended, "send", lambda *given: not calls.append(given))
+    for code in codes.split():
+        systemd(place, f"Result=exit-code\nExecMainStatus={code}")
+        calls.clear()
+        assert place.scheduled("failed") == 0 and bool(calls) is sent, code
+
+
+def test_the_codes_of_scheduled_are_those_that_its_page_has(project: Path) -> None:
+    page = (project / "docs/scheduling.md").read_text()
+    codes = (exit_codes.LIST_REFUSED, exit_codes.NOT_WRITTEN, exit_codes.NOT_SENT, exit_codes.NO_REPORT)
+    assert all(f"\n| {code} | " in page for code in codes)
 
 
 def test_that_a_failure_could_not_be_sent_is_its_code(place: Place) -> None:

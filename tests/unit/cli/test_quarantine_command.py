@@ -1,0 +1,87 @@
+"""`./proscribe quarantine` becomes ansible-playbook: with which words, and when it does not."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from proscribe.controller.cli import Refused, command_line
+from proscribe.wire import installation
+
+NOTHING = {
+    "quarantine_do": "list",
+    **{f"quarantine_{name}": [] for name in ("host", "user", "service", "id")},
+    "quarantine_all": False,
+    "quarantine_older_than": "",
+    "quarantine_accept_loss": False,
+    "quarantine_format": "table",
+}
+Call = Callable[..., list[str]]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Call:
+    """What the process becomes."""
+    monkeypatch.delenv("PROSCRIBE_ANSIBLE_PLAYBOOK", raising=False)
+    became: list[list[str]] = []
+    monkeypatch.setattr(os, "execvp", lambda file, argv: became.append([file, *argv]))
+
+    def run(*words: str) -> list[str]:
+        became.clear()
+        start, arguments = command_line.read("quarantine", words)
+        start(arguments)
+        return became.pop()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("words", "rest", "chosen"),
+    [
+        ("list", "", {}),
+        ("list -i x,y --check -K", "-i x,y --check -K", {}),
+        ("list --user a,b --user c --host h", "", {"user": ["a", "b", "c"], "host": ["h"]}),
+        ("restore --service s,t --accept-loss", "", {"do": "restore", "service": ["s", "t"], "accept_loss": True}),
+        ("restore --id s-3fa4b2c1 -e x=y", "-e x=y", {"do": "restore", "id": ["s-3fa4b2c1"]}),
+        ("prune --all --older-than 30d", "", {"do": "prune", "all": True, "older_than": "30d"}),
+    ],
+)
+def test_what_was_chosen_is_behind_all_that_was_given(
+    call: Call, words: str, rest: str, chosen: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, *argv, flag, extra = call(*words.split())
+    assert (file, flag) == ("ansible-playbook", "-e")
+    assert argv == ["ansible-playbook", installation.playbook("quarantine"), *rest.split()]
+    assert json.loads(extra) == NOTHING | {f"quarantine_{name}": value for name, value in chosen.items()}
+    monkeypatch.setenv("PROSCRIBE_ANSIBLE_PLAYBOOK", "/own/playbook")
+    assert call(*words.split())[:2] == ["/own/playbook"] * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("list s-3fa4b2c1", "found 's-3fa4b2c1', expected options only; an id is given with --id s-3fa4b2c1"),
+        ("list -i x y", "found 'y', expected options only"),
+        ("restore", "restore: found no selector"),
+        ("prune --all --format json", "--format json: found with prune, expected with list"),
+    ],
+)
+def test_what_cannot_be_meant_asks_no_host(call: Call, words: str, why: str) -> None:
+    with pytest.raises(Refused) as refused:
+        call(*words.split())
+    assert str(refused.value).startswith(why)
+
+
+def test_of_an_answer_in_json_the_output_has_nothing_else(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROSCRIBE_ANSWER_FD", "")
+    instead: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "dup2", lambda *given: instead.append(given))
+    assert json.loads(call("list", "--format", "json")[-1]) == NOTHING | {"quarantine_format": "json"}
+    answer = int(os.environ["PROSCRIBE_ANSWER_FD"])
+    try:
+        assert instead == [(2, 1)] and os.get_inheritable(answer) and os.path.sameopenfile(answer, 1)
+    finally:
+        os.close(answer)

@@ -1,0 +1,209 @@
+"""What explain says of an entry of the plan, of a file's name and of a host's system, each in full."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from proscribe.controller.cli.explain import file_names
+from proscribe.controller.cli.explain.facts import Facts
+from proscribe.controller.cli.explain.reasons import answers, decided
+from proscribe.controller.cli.explain.reasons.reason import Answer, Reason, by_mode, missing, off
+from proscribe.controller.compile.restrictions.by_group import ByGroup
+from proscribe.model.finding import NOTHING_KNOWN
+from proscribe.model.plan import CONTROLS
+
+CLOSED_FIRST = ["blocked", "depends", "audited", "waived", "tenants", "upcoming", "reported", "open", "off"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "controls"),
+    [
+        ("service", "apps browser dns firewall"),
+        ("program", "apps browser"),
+        ("name", "browser dns firewall"),
+        ("address", "firewall"),
+        ("file", "apps"),
+        ("extension", "browser"),
+    ],
+)
+def test_which_controls_decide(kind: str, controls: str) -> None:
+    about: Any = SimpleNamespace(kind=kind)
+    unsaid = dict.fromkeys(CONTROLS, Answer("off", ()))
+    deciding = [one for one in CONTROLS if decided(about, {**unsaid, one: Answer("blocked", ())}) == "blocked"]
+    assert sorted(deciding) == controls.split()
+    for closed, open_ in pairwise(CLOSED_FIRST):
+        said = {**dict.fromkeys(CONTROLS, Answer(open_, ())), deciding[-1]: Answer(closed, ())}
+        assert decided(about, said) == closed
+
+
+def test_a_system_that_is_not_served_has_one_answer() -> None:
+    policy: Any = SimpleNamespace(facts=Facts("macos"))
+    found = answers(SimpleNamespace(kind="name"), policy)  # type: ignore[arg-type]
+    assert found == dict.fromkeys(CONTROLS, Answer("open", (Reason("open", "no control is enforced on macos"),)))
+
+
+AT = "at mon 09:00-18:00 (the host's time)"
+HOURS = [[0, 540, 1080]]
+USERS = {"users": ["a", "b"], "posix_groups": ["g"], "waiver": "w1"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "reasons"),
+    [
+        ({"mode": "enforce"}, [("blocked", "it", "owl", "")]),
+        ({"mode": "audit"}, [("audited", "it", "owl", "")]),
+        ({"mode": "report"}, [("reported", "it; the catalogue only reports it", "owl", "")]),
+        (
+            {"mode": "upcoming", "effective_from": "2027-01-01"},
+            [("upcoming", "it, in force from 2027-01-01", "owl", "")],
+        ),
+        ({"mode": "waived", "waiver": "w1"}, [("waived", "waiver w1 of head", "owl", "w1")]),
+        ({"mode": "waived", "waiver": "w2"}, [("waived", "waiver w2", "owl", "w2")]),
+        (
+            {"mode": "waived", "waiver": "w1", "hours": HOURS, "otherwise": "enforce"},
+            [("depends", f"open {AT}: waiver w1 of head; enforce at other times", "owl", "w1")],
+        ),
+        (
+            {"mode": "enforce", "only": {"posix_groups": ["g", "h"]}},
+            [("depends", "it, for the members of g, h only, and open to everybody else", "owl", "")],
+        ),
+        (
+            {"mode": "audit", "only": {"posix_groups": ["g"]}},
+            [("audited", "it, for the members of g only, and open to everybody else", "owl", "")],
+        ),
+        (
+            {"mode": "enforce", "exceptions": [USERS, {"versions": ["1"], "paths": ["/x"], "waiver": "w2"}]},
+            [
+                ("blocked", "it", "owl", ""),
+                ("blocked", "but open for users a, b or members of g: waiver w1 of head", "owl", "w1"),
+                ("blocked", "but open for versions 1 and for paths /x: waiver w2", "owl", "w2"),
+            ],
+        ),
+        (
+            {"mode": "audit", "exceptions": [{"users": ["a"], "hours": HOURS, "waiver": "w1"}]},
+            [
+                ("audited", "it", "owl", ""),
+                ("audited", f"but open for users a and {AT}: waiver w1 of head", "owl", "w1"),
+            ],
+        ),
+        (
+            {"mode": "waived", "otherwise": "audit", "waiver": "w2", "exceptions": [{"users": ["a"], "waiver": "w1"}]},
+            [("waived", "waiver w2", "owl", "w2"), ("audited", "but open for users a: waiver w1 of head", "owl", "w1")],
+        ),
+    ],
+)
+def test_an_entry_of_the_plan_gives_its_reasons(entry: Any, reasons: list[tuple[str, ...]]) -> None:
+    policy: Any = SimpleNamespace(waivers={"w1": " of head"})
+    assert [tuple(one) for one in by_mode(policy, "owl", entry, "it")] == reasons
+
+
+def test_what_is_off() -> None:
+    assert off("dns") == Reason("off", "proscribe_controls leaves dns off here")
+
+
+OF_GROUPS = {"groups_restricted": [ByGroup(("owl",), ("h", "g"), ("apps",)), ByGroup(("wren",), ("x",), ("firewall",))]}
+TENANTS = {"tenants": {"google": list("abcd")}}
+
+
+@pytest.mark.parametrize(
+    ("control", "restrictions", "status", "text"),
+    [
+        ("dns", {}, "open", "no domain"),
+        ("apps", {}, "open", f"no domain; {NOTHING_KNOWN}, so it is not applicable"),
+        (
+            "dns",
+            {"services_exclude": ["owl"]},
+            "open",
+            "Owl is not restricted here: proscribe_services_exclude names it",
+        ),
+        ("apps", OF_GROUPS, "open", f"no domain; {NOTHING_KNOWN}, so it is not applicable"),
+        (
+            "firewall",
+            OF_GROUPS,
+            "open",
+            "restricted by apps alone, for the members of g, h: open to everybody here",
+        ),
+        (
+            "dns",
+            OF_GROUPS,
+            "open",
+            "restricted by apps alone, for the members of g, h: open to everybody here (the DNS filter applies to a"
+            " whole host, whoever uses it)",
+        ),
+        ("browser", TENANTS, "tenants", "the browsers let in accounts of a, b, c and 1 more only"),
+        ("dns", TENANTS, "tenants", "left to the browsers, which let in a, b, c and 1 more only"),
+        ("apps", TENANTS, "open", f"no domain; {NOTHING_KNOWN}, so it is not applicable"),
+    ],
+)
+def test_why_a_service_has_no_entry(control: str, restrictions: dict[str, Any], status: str, text: str) -> None:
+    usual = {"services_include": (), "services_exclude": (), "categories": ["webmail"], "categories_reported": ()}
+    usual |= {"audiences": ["consumer"], "tenants": {"google": []}, "groups_restricted": ()}
+    sections = {"apps": {"nothing_known": ["owl"]}, "browser": {}, "firewall": {"nothing_known": ["wren"]}}
+    policy: Any = SimpleNamespace(restrictions=SimpleNamespace(**{**usual, **restrictions}), section=sections.get)
+    owl = {"id": "owl", "name": "Owl", "category": "webmail", "audience": "consumer", "tenants": "google"}
+    assert missing(policy, control, SimpleNamespace(**owl), "no domain") == Reason(status, text, "owl")  # type: ignore[arg-type]
+
+
+# -- files
+
+
+@pytest.mark.parametrize(
+    ("word", "file", "scanned"),
+    [
+        ("owl", False, True),
+        ("owl.AppImage", True, True),
+        ("OWL.EXE", True, True),
+        ("owl.example", False, True),
+        ("owl/x", False, False),
+        ("~/owl", True, True),
+        *((f"{place}/x/owl", True, True) for place in ("/opt", "/srv", "/tmp", "/var/tmp", "/media", "/run/media")),
+        *((f"{place}/owl", True, True) for place in ("/home/a", "/usr/local", "/dev/shm", "/optional", "/var")),
+        *((f"{place}/owl", True, False) for place in ("/usr", "/usr/bin", "/bin", "/etc", "/run/user", "/dev")),
+    ],
+)
+def test_where_a_file_is_looked_for(word: str, file: bool, scanned: bool) -> None:
+    assert (file_names.is_file(word), file_names.scanned(word)) == (file, scanned)
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "where", "moved"),
+    [
+        ("appimage", "an AppImage", "homes, /opt, ", "what is in it shows that"),
+        ("program", "a program", "homes, /opt, ", "what is in it and around it shows that"),
+        ("desktop", "a desktop entry", "directories of the app's name", ""),
+        ("name", "an AppImage or a tool", "Downloads, ", "what is in it shows that"),
+        ("windows", "a Windows program", "Wine prefixes", "it lies where that one's does"),
+    ],
+)
+def test_what_is_done_with_a_file_of_a_name(how: str, kind: str, where: str, moved: str) -> None:
+    for mode in ("enforce", "audit"):
+        said = file_names.does(how, "owl", "Owl", mode)
+        assert said.startswith(f"{kind} called owl is looked for in {where}") and ": it is reported as Owl's" in said
+        closed = f", and moved to quarantine where {moved}" if moved and mode == "enforce" else "; it is not moved"
+        assert said.endswith(f"Owl's{closed}")
+
+
+# -- hosts
+
+
+@pytest.mark.parametrize(
+    ("systems", "served"),
+    [
+        ("debian fedora arch linux", True),
+        ("darwin freebsd14 openbsd7 netbsd sunos5 aix cygwin win32 windows macos", False),
+    ],
+)
+def test_on_which_systems_the_ban_is_enforced(systems: str, served: bool) -> None:
+    assert {Facts(system).served for system in systems.split()} == {served}
+    assert Facts().served, "as far as anybody knows"
+
+
+@pytest.mark.parametrize("managers", [None, frozenset[str]()])
+@pytest.mark.parametrize("browsers", [None, frozenset[str]()])
+def test_a_host_is_known_when_both_are(managers: frozenset[str] | None, browsers: frozenset[str] | None) -> None:
+    facts = Facts("debian", managers, None, browsers, "t", "s", "o")
+    assert facts.known is (managers is not None and browsers is not None)
+    assert facts.without_time() == Facts("debian", managers, None, browsers)

@@ -1,0 +1,122 @@
+"""The list of waivers: what each line says of who may do what, and how long it is until somebody has to see to it."""
+
+from __future__ import annotations
+
+import datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from proscribe.controller.cli.waiver.listing import SOON, sentence, soon, table
+
+NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
+END = NOW + datetime.timedelta(days=36, hours=6)
+FILE: dict[str, Any] = {
+    "id": "w1",
+    "services": ("parrot", "owl"),
+    "users": (),
+    "posix_groups": (),
+    "versions": (),
+    "paths": (),
+    "hours": (),
+    "controls": ("apps", "browser", "firewall", "dns"),
+    "ticket": "",
+    "requested_by": "alice",
+    "approved_by": "head",
+    "reason": "Enquiries",
+    "starts": NOW,
+    "ends": END,
+}
+WORTH: dict[str, Any] = {"waives": True, "status": "active", "why": "", "hosts": ("h1", "h2"), "review_overdue": False}
+
+
+def judged(**changes: Any) -> Any:
+    """A waiver that waives, but for what differs."""
+    waiver = SimpleNamespace(**{**FILE, **{key: value for key, value in changes.items() if key in FILE}})
+    worth = SimpleNamespace(**{**WORTH, **{key: value for key, value in changes.items() if key in WORTH}})
+
+    class Judged(tuple[Any, Any]):
+        waiver, standing = property(lambda self: self[0]), property(lambda self: self[1])
+
+    return Judged((waiver, worth))
+
+
+PARTIES = "; for alice, approved by head"
+MAY = "36 days left, until 2026-12-31 18:00:00 UTC: everybody may use parrot, owl on 2 hosts (h1, h2)"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, f"{MAY}{PARTIES}: Enquiries"),
+        ({"ticket": "T-1"}, f"{MAY}{PARTIES}, T-1: Enquiries"),
+        ({"users": ("a", "b")}, f"{MAY}{PARTIES}: Enquiries".replace("everybody", "a, b")),
+        ({"posix_groups": ("g",)}, f"{MAY}{PARTIES}: Enquiries".replace("everybody", "the members of g")),
+        (
+            {"users": ("a",), "posix_groups": ("g", "h")},
+            f"{MAY}{PARTIES}: Enquiries".replace("everybody", "a and the members of g, h"),
+        ),
+        (
+            {"versions": ("4",), "paths": ("/x",), "hours": ("mon 09:00-18:00",), "controls": ("apps", "dns")},
+            f"{MAY}{PARTIES}: Enquiries".replace(
+                "owl on", "owl, only version 4, only path /x, at mon 09:00-18:00, by apps and dns on"
+            ),
+        ),
+        (
+            {"waives": False, "why": "x may not approve", "hosts": ()},
+            "x may not approve. It is for everybody to use parrot, owl on no host, from 2026-11-25 12:00:00 UTC until"
+            f" 2026-12-31 18:00:00 UTC{PARTIES}: Enquiries",
+        ),
+    ],
+)
+def test_who_may_do_what_where_until_when(changes: dict[str, Any], said: str) -> None:
+    assert sentence(judged(**changes), NOW) == said
+
+
+@pytest.mark.parametrize(
+    ("changes", "days", "due"),
+    [
+        ({}, 36, False),
+        ({}, 37, True),
+        ({"ends": NOW + datetime.timedelta(days=36)}, 36, True),
+        ({"waives": False, "status": "not_yet_valid"}, 37, True),
+        ({"waives": False, "status": "expired"}, 37, False),
+        ({"review_overdue": True}, 1, True),
+        ({"review_overdue": True, "waives": False, "status": "expired"}, 37, False),
+    ],
+)
+def test_what_somebody_has_to_see_to(changes: dict[str, Any], days: int, due: bool) -> None:
+    assert soon(judged(**changes), NOW, datetime.timedelta(days=days)) is due
+
+
+NEAR = {"ends": NOW + SOON}
+WRONG = {"waives": False, "status": "bad_signature"}
+
+
+@pytest.mark.parametrize(
+    ("waivers", "head"),
+    [
+        ([{}], "1 waiver: 1 in force"),
+        ([{}, WRONG], "2 waivers: 1 in force"),
+        ([NEAR, {}], "2 waivers: 2 in force, 1 ends within 30 days"),
+        ([NEAR, NEAR], "2 waivers: 2 in force, 2 end within 30 days"),
+        ([{"review_overdue": True}, NEAR], "2 waivers: 2 in force, 1 to be reviewed, 1 ends within 30 days"),
+    ],
+)
+def test_the_head_of_the_list_counts(waivers: list[dict[str, Any]], head: str) -> None:
+    lines = table([judged(**one) for one in waivers], NOW, 400, False).splitlines()
+    assert lines[:2] == [head, ""] and len(lines) == 2 + len(waivers)
+
+
+def test_a_line_has_a_name_a_word_and_the_sentence() -> None:
+    active, wrong = judged(), judged(id="press-\x1b[2J", **WRONG)
+    lines = table([wrong, active], NOW, 400, False).splitlines()[2:]
+    assert [line.split(maxsplit=2)[1:] for line in lines] == [
+        ["bad", f"signature  {sentence(wrong, NOW)}"],
+        ["active", f"        {sentence(active, NOW)}".lstrip()],
+    ]
+    assert "\x1b" not in "".join(lines)
+    coloured = table([wrong, active], NOW, 400, True).splitlines()[2:]
+    assert "\x1b[31mbad signature" in coloured[0] and "\x1b[32mactive" in coloured[1]
+    narrow = table([active], NOW, 60, False).splitlines()
+    assert max(map(len, narrow)) <= 60 and len(narrow) > 4
