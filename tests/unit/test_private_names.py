@@ -191,3 +191,15 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert private_names.lacking(private_names.PLACES, *next(iter(own.items()))) == [
         "VariableManager.get_vars._hosts_all"
     ]
+
+
+@pytest.mark.parametrize("lacks", ["host", "task", "task_vars", "play_context"])
+def test_a_parameter_that_a_release_renames_is_missing(lacks: str) -> None:
+    def made(**_: object) -> None: ...
+
+    names = {"host", "task", "task_vars", "play_context", "more"} - {lacks}
+    of_names = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in sorted(names)]
+    made.__signature__ = inspect.Signature(of_names)  # type: ignore[attr-defined]
+    assert private_names.lacking(private_names.SWEEP, "WorkerProcess.__init__", made) == [
+        f"WorkerProcess.__init__.{lacks}"
+    ]
