@@ -59,8 +59,8 @@ def test_the_reports_of_a_checkout_that_is_not_writable_are_in_the_state_directo
     assert here.reports({}) == here.ROOT / "reports" == tmp_path / "checkout/reports"
     assert here.reports({}, tmp_path / "named") == tmp_path / "named"
     assert here.reports({"PROSCRIBE_REPORTS": "/mnt"}, tmp_path / "named") == Path("/mnt")
-    asked: list[tuple[Path, int]] = []
-    monkeypatch.setattr(here.os, "access", lambda *words: asked.append(words))  # says None
+    seen: list[tuple[Path, int]] = []
+    monkeypatch.setattr(here.os, "access", lambda *words: seen.append(words))  # says None
     assert here.reports({"XDG_STATE_HOME": "/state", "HOME": "/home/a"}) == Path("/state/proscribe/reports")
     assert here.reports({"HOME": "/home/a"}) == Path("/home/a/.local/state/proscribe/reports")
     for home in ("/home/b", ""):
@@ -69,7 +69,7 @@ def test_the_reports_of_a_checkout_that_is_not_writable_are_in_the_state_directo
         assert here.reports({}) == Path(f"{home or '/'}/.local/state/proscribe/reports")
     (here.ROOT / "reports").symlink_to("nowhere")
     here.reports({"HOME": "/home/a"})
-    assert asked == [(here.ROOT, os.W_OK)] * 4 + [(here.ROOT / "reports", os.W_OK)]
+    assert seen == [(here.ROOT, os.W_OK)] * 4 + [(here.ROOT / "reports", os.W_OK)]
     assert here.reports({}, tmp_path / "named") == tmp_path / "named"
 
 

@@ -69,7 +69,7 @@ def test_of_other_words_it_says_which_there_are(installed: Installed) -> None:
     assert done.returncode in (1, 2) and "proscribe-watch" in done.stderr
 
 
-# Code that reports how it was called, and keeps itself compiled where it is told to.
+# Code that reports how it was called, and writes itself compiled into a file that is named.
 REPORTING = """
 import gc, json, os, signal
 def main(words, by, started_by, marshalled):
