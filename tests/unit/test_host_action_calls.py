@@ -97,6 +97,8 @@ def test_the_answer_comes_as_its_reader_lets_it_through() -> None:
     one = Action({"is": 1, "add_host": {"name": "evil"}})
     assert one.run(None, HOST) == {"of": "ansible", "is": 1}
     assert one.called[0]["module_name"] is None and one.called[0]["task_vars"] == HOST
+    assert (one.leash.most, one.leash.seconds) == (action.MOST, action.LONGEST + action.GRACE)
+    assert Action({"is": 1}).run() == {"of": "ansible", "is": 1}, "without a variable"
 
 
 @pytest.mark.parametrize(

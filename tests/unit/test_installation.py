@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from proscribe.wire import installation
@@ -46,6 +47,7 @@ def test_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert installation.called("dns_filter") == "dns_filter"
     assert installation.playbook("audit") == f"{PROJECT}/playbooks/audit.yml"
     assert list(installation.launcher("python3")) == [f"{PROJECT}/proscribe"]
+    assert (PROJECT / "catalog", f"{PROJECT}/ansible.cfg") == (installation.CATALOGUE, installation.CONFIGURATION)
     assert installation.is_playbook("playbooks/audit.yml", str(PROJECT))
     assert not installation.is_playbook("audit.yml", str(tmp_path)) and not installation.is_playbook("acme.ban.audit")
 
@@ -57,10 +59,17 @@ def test_the_reports_of_a_checkout_that_is_not_writable_are_in_the_state_directo
     assert here.reports({}) == here.ROOT / "reports" == tmp_path / "checkout/reports"
     assert here.reports({}, tmp_path / "named") == tmp_path / "named"
     assert here.reports({"PROSCRIBE_REPORTS": "/mnt"}, tmp_path / "named") == Path("/mnt")
-    monkeypatch.setattr(here.os, "access", lambda *_: False)
+    seen: list[tuple[Path, int]] = []
+    monkeypatch.setattr(here.os, "access", lambda *words: seen.append(words))  # says None
     assert here.reports({"XDG_STATE_HOME": "/state", "HOME": "/home/a"}) == Path("/state/proscribe/reports")
     assert here.reports({"HOME": "/home/a"}) == Path("/home/a/.local/state/proscribe/reports")
-    assert here.reports({}) == Path("/root/.local/state/proscribe/reports")
+    for home in ("/home/b", ""):
+        accounts = {os.getuid(): SimpleNamespace(pw_dir=home)} if home else {}
+        monkeypatch.setattr(here, "pwd", SimpleNamespace(getpwuid=accounts.__getitem__))
+        assert here.reports({}) == Path(f"{home or '/'}/.local/state/proscribe/reports")
+    (here.ROOT / "reports").symlink_to("nowhere")
+    here.reports({"HOME": "/home/a"})
+    assert seen == [(here.ROOT, os.W_OK)] * 4 + [(here.ROOT / "reports", os.W_OK)]
     assert here.reports({}, tmp_path / "named") == tmp_path / "named"
 
 
@@ -76,6 +85,7 @@ def test_a_collection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert here.called("dns_filter") == "acme.no_chat.dns_filter"
     assert here.playbook("audit") == "acme.no_chat.audit"
     assert here.launcher("python3") == ("python3", f"{root}/plugins/module_utils/proscribe_command.py")
+    assert here.is_playbook("acme.no_chat.audit.yaml") and here.is_playbook(f"{root}/playbooks/own.yml")
     assert here.is_playbook("acme.no_chat.audit") and here.is_playbook("acme.no_chat.audit.yml")
     assert not here.is_playbook("acme.other.audit") and not here.is_playbook("site.yml", str(user))
 

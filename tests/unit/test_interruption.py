@@ -216,6 +216,70 @@ def test_an_event_is_taken_whole_before_the_run_unwinds():
     assert (taken, run.why) == (["event"], "by SIGTERM")
 
 
+def test_an_event_within_an_event_is_a_part_of_it():
+    manager, run, taken = Manager(), Run(), []
+    run.interruption.over(manager)
+
+    def play():
+        with run.interruption.deferred():
+            with run.interruption.deferred():
+                os.kill(os.getpid(), signal.SIGTERM)
+            taken.append("the outer one")
+        taken.append("never")
+
+    assert played(manager, play).code == 14
+    assert taken == ["the outer one"]
+
+
+@pytest.mark.parametrize("number", [None, signal.SIGTERM])
+def test_a_run_that_nobody_cut_short_or_that_has_ended_meanwhile_goes_its_way(number):
+    manager, run = Manager(), Run()
+    run.interruption.over(manager)
+    with run.interruption.deferred():
+        if number:
+            os.kill(os.getpid(), number)
+            run.goes_on = False
+    assert manager.workers and run.why == ""
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_forked_process_and_one_without_a_run_end_as_ever(number, goes_on):
+    manager, run = Manager(), Run()
+    run.interruption.over(manager)
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            if not goes_on:
+                run = Run()  # of this process
+                run.interruption.over(Manager())
+                run.goes_on = False
+            os.kill(os.getpid(), number)
+            time.sleep(LONGEST)
+        os._exit(3 if run.why else 4)
+    status = os.waitpid(child, 0)[1]
+    if number == signal.SIGINT:  # at which Ansible raises KeyboardInterrupt
+        assert os.waitstatus_to_exitcode(status) == 4
+    else:
+        assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == number
+    assert run.goes_on and manager.workers
+
+
+def test_a_manager_is_taken_once_and_only_whole(monkeypatch):
+    manager, run = Manager(), Run()
+    monkeypatch.setattr(interruption, "complete", lambda uses, having: False)
+    before = manager.cleanup
+    run.interruption.over(manager)
+    assert manager.cleanup == before and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    kinds = []
+    monkeypatch.setattr(interruption, "complete", lambda uses, having: kinds.append(sorted(having)) or True)
+    run.interruption.over(manager)
+    wrapped = manager.cleanup
+    assert wrapped != before and kinds == [["AnsibleError", "SimpleQueue()", "TaskQueueManager()"]]
+    run.interruption.over(manager)
+    assert manager.cleanup is wrapped
+
+
 @pytest.mark.parametrize(
     ("error", "why", "attribute"),
     [

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from proscribe.base.others import others, rights
+from proscribe.base.others import acl_of, acl_rights, others, rights
 from proscribe.base.ownership import exposed, who_else
 from proscribe.host.schedule import reach
 from proscribe.host.schedule.reach import require_own
@@ -124,6 +124,59 @@ def test_who_else_changes_a_file_is_one_answer_for_all_who_ask(
     found = exposed(str(file), {4321})
     assert (found.who if found else "") == trusted
     assert not (strict == "" and (tool or trusted)), "what most go by forgives least"
+
+
+def packed(*entries: tuple[int, int]) -> bytes:
+    """An ACL as the kernel has it, of tags and what each may do."""
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, may, 7) for tag, may in entries)
+
+
+@pytest.mark.parametrize(
+    ("entries", "tags", "found"),
+    [
+        ([], (2, 8), []),
+        ([(1, 6), (2, 5), (4, 4), (8, 2), (32, 4)], (2, 8), [5, 2]),
+        ([(1, 6), (2, 5), (4, 4), (8, 2), (16, 4), (32, 4)], (2, 8), [4, 0]),
+        ([(2, 7), (2, 6), (16, 3)], (2,), [3, 2]),
+        ([(2, 7), (4, 6), (16, 4)], (4,), [4]),
+        ([(0x102, 7)], (2,), []),
+    ],
+)
+def test_what_an_acl_lets_somebody_do_is_no_more_than_its_mask(
+    entries: list[tuple[int, int]], tags: tuple[int, ...], found: list[int]
+) -> None:
+    assert acl_rights(packed(*entries), tags) == found
+    assert acl_rights(packed(*entries, (2, 7))[:-1], tags) == found, "half an entry is none"
+
+
+@pytest.mark.parametrize(
+    ("mode", "listed", "passed", "who"),
+    [
+        (0o664, [(2, 6), (8, 4)], False, "an ACL"),
+        (0o664, [(2, 4), (8, 6)], False, "an ACL"),
+        (0o664, [(2, 5), (8, 5), (4, 6)], False, ""),
+        (0o664, [(2, 6), (8, 6), (16, 5)], False, ""),
+        (0o1777, [(2, 6)], True, ""),
+        (0o1777, [], False, "everybody"),
+        (0o777, [], True, "everybody"),
+        (0o664, [(2, 6)], True, "an ACL"),
+    ],
+)
+def test_what_lets_others_change_a_file(mode: int, listed: list[tuple[int, int]], passed: bool, who: str) -> None:
+    assert others(seen(0, 5, mode), {0}, {5}, packed(*listed), passed) == who
+    assert others(seen(4321, 5, mode), {0}, {5}, packed(*listed), passed) == "its owner"
+    in_group = others(seen(0, 6, mode), {0}, {5}, packed(*listed), passed)
+    assert in_group == (who if mode & 0o1002 else "a group")
+
+
+def test_the_acl_of_a_link_is_its_own_and_that_of_an_open_file_the_files(place: Path) -> None:
+    file = place / "roles/main.yml"
+    assert acl_of(str(file)) == acl_of(str(place / "nosuch")) == b""
+    acl(file, 6, 6)
+    (place / "link").symlink_to(file)
+    with file.open("rb") as opened:
+        assert acl_of(opened.fileno()) == acl_of(file) == os.getxattr(file, "system.posix_acl_access") != b""
+    assert acl_of(place / "link") == b""
 
 
 def test_an_acl_counts_wherever_a_group_is_forgiven(place: Path) -> None:

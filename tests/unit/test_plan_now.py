@@ -22,7 +22,7 @@ from proscribe.host.system import Host, User, groups
 from proscribe.model import plan as plans
 from proscribe.model.finding import Finding, concerns, exception_for, judge
 from proscribe.model.plan import Known
-from proscribe.model.plan_hours import at
+from proscribe.model.plan_hours import at, difference
 
 OFFICE = [[day, 540, 1080] for day in range(5)]  # mon-fri 09:00-18:00
 
@@ -116,6 +116,16 @@ def test_what_lies_below_another_services_name_opens_with_its_own_service(moment
     assert Verdicts(services).blocked(name_of("chat.example.com")) is blocked
     assert Verdicts(services).blocked(name_of("example.com"))
     assert "opens" not in services["a"] and entry(found, "b")["allow"] == ["www.example.com"]  # nothing was changed
+
+
+def test_what_opens_and_what_closes_from_one_moment_to_another() -> None:
+    whole, part = WAIVED, {"exceptions": [{"waiver": "w2", "users": ["a"], "hours": OFFICE}]}
+    night = {"mode": "waived", "waiver": "w3", "hours": [[4, 1080, 1440]], "otherwise": "enforce"}
+    policy = plan(a=whole, b=part, c={}, d=night)
+    by_day, in_the_evening = at(policy, clock(OPEN)), at(policy, clock(CLOSED))
+    assert difference(by_day, in_the_evening) == (["browser/d"], ["browser/a", "browser/b"])
+    assert difference(in_the_evening, by_day) == (["browser/a", "browser/b"], ["browser/d"])
+    assert difference(by_day, by_day) == ([], [])
 
 
 ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Hong_Kong", "Pacific/Apia")

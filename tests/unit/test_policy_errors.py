@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
-from proscribe.controller.policy_errors import unknown_variables
+from proscribe.controller.policy_errors import (
+    Described,
+    Mistakes,
+    PolicyError,
+    PolicyErrors,
+    alternatives,
+    close_to,
+    shown,
+    unknown_variables,
+)
 
 KNOWN = ["custody_path", "custody_service"]
 
@@ -24,3 +35,90 @@ def test_a_variable_that_is_none_of_a_commands_is_a_mistake_with_what_was_meant(
 ) -> None:
     found = unknown_variables([given], [given] if typed else [], "custody_", KNOWN)
     assert found == [f"{given}: found an unknown variable, expected {expected}" for expected in mistakes]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, "nothing"),
+        ("", "nothing"),
+        ({}, "an empty mapping"),
+        ({"a": 1}, "a mapping"),
+        ([], "an empty list"),
+        (("a",), "a list"),
+        (0, "0"),
+        (False, "False"),
+        ("é\n", r"'\xe9\n'"),
+        (b"x", "b'x'"),
+        (b"", "b''"),
+        ("x" * 78, f"'{'x' * 78}'"),
+        ("x" * 79, f"'{'x' * 79}..."),
+        (10**80, "1" + "0" * 79 + "..."),
+        (Described("a set"), "a set"),
+        (Described("x" * 90), "x" * 90),
+    ],
+)
+def test_a_wrong_value_is_shown_in_few_characters(value: object, expected: str) -> None:
+    assert shown(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("where", "key", "line"),
+    [
+        ("a.yml:3", "ports[1]", "a.yml:3: ports[1]: found 7, expected a name"),
+        ("a.yml:3", "", "a.yml:3: found 7, expected a name"),
+        ("", "ports", "ports: found 7, expected a name"),
+        ("a\x1b[2J", "é", r"a\x1b[2J: \xe9: found 7, expected a name"),
+    ],
+)
+def test_a_mistake_is_one_line_that_steers_no_terminal(where: str, key: str, line: str) -> None:
+    error = PolicyError(where, key, 7, "a name")
+    assert str(error) == line and pickle.loads(pickle.dumps(error)).args == (where, key, 7, "a name")
+
+
+def test_all_mistakes_are_raised_together_each_of_them_once() -> None:
+    one, two, three = (PolicyError("a.yml", key, 7, "a name") for key in "abc")
+    mistakes = Mistakes()
+    mistakes.settle()
+    assert not mistakes
+    for wrong in (two, PolicyErrors([one, two]), PolicyErrors([])):
+        with mistakes.noting():
+            raise wrong
+    with mistakes.noting():
+        pass
+    with pytest.raises(ValueError, match="ours"), mistakes.noting():
+        raise ValueError("ours")
+    mistakes.note(three, three)
+    with pytest.raises(PolicyErrors) as raised:
+        mistakes.settle()
+    assert mistakes and str(raised.value).splitlines() == [
+        f"a.yml: {key}: found 7, expected a name" for key in ("b", "a", "c")
+    ]
+    assert raised.value.args == raised.value.errors
+
+
+@pytest.mark.parametrize(
+    ("words", "choice"),
+    [
+        ([], ""),
+        (["mail"], "mail"),
+        (["mail", "webhook"], "mail or webhook"),
+        (["mail", "matrix", "webhook"], "mail, matrix or webhook"),
+    ],
+)
+def test_words_as_a_choice(words: list[str], choice: str) -> None:
+    assert alternatives(words) == choice
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("gmial", ", did you mean 'gmail'?"),
+        ("slak", ", did you mean 'slack' or 'slackb'?"),
+        ("slack2", ", did you mean 'slack' or 'slackb'?"),
+        ("zebra", ""),
+        (7, ""),
+    ],
+)
+def test_what_was_probably_meant(word: str, meant: str) -> None:
+    assert close_to(word, ["slackb", "gmail", "slack", "slacks and more"]) == meant

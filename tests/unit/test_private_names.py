@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -127,6 +129,54 @@ def test_what_stands_for_a_private_name_of_ansible_is_in_the_list() -> None:
         assert of_ansible and hidden <= LISTED | OF_PYTHON, ours
 
 
+# Where what has the names is, in every ansible-core that is supported.
+KINDS = {
+    "ActionBase": "ansible.plugins.action",
+    "AnsibleError": "ansible.errors",
+    "CallbackBase": "ansible.plugins.callback",
+    "CallbackTaskResult": "ansible.executor.task_result",
+    "Connection": "ansible.plugins.connection.ssh",
+    "FinalQueue": "ansible.executor.task_queue_manager",
+    "HostVars": "ansible.vars.hostvars",
+    "HostVarsVars": "ansible.vars.hostvars",
+    "InventoryManager": "ansible.inventory.manager",
+    "PlayIterator": "ansible.executor.play_iterator",
+    "SimpleQueue": "multiprocessing.queues",
+    "StrategyBase": "ansible.plugins.strategy",
+    "Task": "ansible.playbook.task",
+    "TaskExecutor": "ansible.executor.task_executor",
+    "TaskQueueManager": "ansible.executor.task_queue_manager",
+    "TaskResult": "ansible.executor.task_result",
+    "VariableManager": "ansible.vars.manager",
+    "WorkerProcess": "ansible.executor.process.worker",
+    "_tags": "ansible._internal._datatag._tags",
+}
+
+
+def sources(kind: str) -> str:
+    """The code of the module that has something of that kind, and of what that is made of."""
+    module = importlib.import_module(KINDS[kind])
+    made_of = getattr(getattr(module, kind, None), "__mro__", ())
+    names = {module.__name__, *(one.__module__ for one in made_of)} - {"builtins"}
+    return "".join(inspect.getsource(importlib.import_module(name)) for name in sorted(names))
+
+
+def test_this_ansible_has_each_name_on_what_is_said_to_have_it() -> None:
+    seen = set()
+    for uses in private_names.EVERY:
+        assert len(uses.part) < len(uses.without), "a few words, and then what follows"
+        for kind, names in uses.names.items():
+            name, _, method = kind.removesuffix("()").removeprefix("ansible._internal._datatag.").partition(".")
+            seen.add(name)
+            if method:
+                function = getattr(getattr(importlib.import_module(KINDS[name]), name), method)
+                assert private_names.lacking(uses, kind, function) == [] and names
+                continue
+            words = set(re.findall(r"\w+", sources(name)))
+            assert names and [one for one in names if words.isdisjoint(one.split("|"))] == [], kind
+    assert seen == KINDS.keys()
+
+
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     warnings: list[str] = []
     monkeypatch.setattr(Display, "warning", lambda self, text: warnings.append(text))
@@ -140,4 +190,16 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     own = {"VariableManager.get_vars": lambda _hosts: None}
     assert private_names.lacking(private_names.PLACES, *next(iter(own.items()))) == [
         "VariableManager.get_vars._hosts_all"
+    ]
+
+
+@pytest.mark.parametrize("lacks", ["host", "task", "task_vars", "play_context"])
+def test_a_parameter_that_a_release_renames_is_missing(lacks: str) -> None:
+    def made(**_: object) -> None: ...
+
+    names = {"host", "task", "task_vars", "play_context", "more"} - {lacks}
+    of_names = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in sorted(names)]
+    made.__signature__ = inspect.Signature(of_names)  # type: ignore[attr-defined]
+    assert private_names.lacking(private_names.SWEEP, "WorkerProcess.__init__", made) == [
+        f"WorkerProcess.__init__.{lacks}"
     ]

@@ -46,6 +46,16 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"failed": True, "msg": "no\x1b record"}, {"failed": True, "msg": "no\\x1b record"}),
         ({"lacking": True}, {"lacking": True}),
         ({"lacking": True, "failed": True, "msg": "x"}, {"lacking": True, "failed": True, "msg": "x"}),
+        ({"lacking": True, "system": "Darwin", "record": 1}, {"lacking": True, "system": "Darwin"}),
+        ({"lacking": True, "system": "Linux"}, {"lacking": True}),
+        (
+            {"record": 1, "drifted": ["apps", "browser", "firewall", "dns", "group_policy", "watch"]},
+            {
+                "record": {"record of": 1},
+                "drifted": ["apps", "browser", "firewall", "dns", "group_policy", "watch"],
+                "privileged": False,
+            },
+        ),
     ],
 )
 def test_what_an_observation_may_contain(answer: dict[str, Any], result: dict[str, Any]) -> None:
@@ -79,6 +89,8 @@ def test_what_an_observation_may_not_contain(answer: object, why: str) -> None:
 
 FINDING = dict.fromkeys(Finding._fields, "x")
 TURN = {"by": "run 7 of a\x1b", "since": "now"}
+OTHER = {**TURN, "waited": 3}
+PACKAGE = {"manager": "dpkg", "id": "owl", "scope": "system", "name": "owl:i386", "mark": "auto"}
 
 
 @pytest.mark.parametrize(
@@ -107,6 +119,13 @@ TURN = {"by": "run 7 of a\x1b", "since": "now"}
             {"diff": [{"before_header": "a", "after_header": "b", "before": "1\n", "after": "2\n"}]},
         ),
         ({"findings": [{**FINDING, "more": 1}]}, {"findings": [FINDING]}),
+        ({"notes": []}, {}),
+        ({"notes": ["one\x1b"] * 20}, {"notes": ["one\\x1b"] * 20}),
+        ({"removed": []}, {}),
+        (
+            {"removed": [{**PACKAGE, "more": 1}]},
+            {"removed": [{**dict.fromkeys(("version", "how", "tool", "place", "source", "at"), ""), **PACKAGE}]},
+        ),
     ],
 )
 def test_what_a_change_may_say(answer: dict[str, Any], result: dict[str, Any]) -> None:
@@ -134,6 +153,13 @@ def test_what_a_change_may_say(answer: dict[str, Any], result: dict[str, Any]) -
         ({"failed": True, "msg": "", "busy": {"by": "x"}}, "since is no text"),
         ({"other_runs": {}}, "other_runs is no list"),
         ({"other_runs": [TURN]}, "waited is no"),
+        ({"other_runs": [OTHER] * 17}, "other_runs has 17 items, 16 are the most"),
+        ({"notes": ["x"] * 21}, "notes has 21 items, 20 are the most"),
+        ({"notes": [1]}, "a note is no text"),
+        ({"notes": "x"}, "notes is no list"),
+        ({"removed": [{**PACKAGE, "mark": "x"}]}, "the mark of a removed package is auto or manual"),
+        ({"removed": [PACKAGE] * 501}, "removed has 501 items, 500 are the most"),
+        ({"removed": {}}, "removed is no list"),
         ({"other_runs": [{"by": 1, "since": "", "waited": 0}]}, "by is no text"),
         ({"diff": {}}, "diff is no list"),
         ({"diff": ["x"]}, "a difference is no mapping"),
@@ -196,6 +222,7 @@ ITEM = {
     "whole": "/x", "kind": "tree", "taken_at": "2026-11-25T00:00:00Z", "owner": "alice", "place_of": "",
     "kept_until": "",
 }  # fmt: skip
+DIFFERENCE = dict.fromkeys(("before_header", "after_header", "before", "after"), "x")
 OUTCOME = {"id": "wechat-0123abcd", "done": True, "why": ""}
 
 
@@ -215,6 +242,19 @@ OUTCOME = {"id": "wechat-0123abcd", "done": True, "why": ""}
             {"changed": True, "failed": True, "msg": "m", "outcomes": [], "actions": ["restore \\x1b"], "diff": []},
         ),
         ({"failed": True, "msg": "this needs root"}, {"failed": True, "msg": "this needs root"}),
+        (
+            {"failed": True, "msg": "m", "busy": {"by": "a", "since": "b"}, "other_runs": [{**OTHER, "by": "a"}] * 16},
+            {"failed": True, "msg": "m", "busy": {"by": "a", "since": "b"}, "other_runs": [{**OTHER, "by": "a"}] * 16},
+        ),
+        (
+            {"items": [{**ITEM, "group": "owl-0123abcd", "services": ["x"] * 100}, {**ITEM, "id": "owl-0123abce"}]},
+            {
+                "items": [{**ITEM, "group": "owl-0123abcd", "services": ["x"] * 100}, {**ITEM, "id": "owl-0123abce"}],
+                "broken": [],
+                "left_out": 0,
+            },
+        ),
+        ({"outcomes": [OUTCOME], "diff": [DIFFERENCE]}, {"outcomes": [OUTCOME], "actions": [], "diff": [DIFFERENCE]}),
     ],
 )
 def test_what_a_quarantine_may_say(answer: dict[str, Any], result: dict[str, Any]) -> None:
@@ -247,6 +287,16 @@ def test_what_a_quarantine_may_say(answer: dict[str, Any], result: dict[str, Any
         ({"items": [], "broken": [1]}, "a broken item is no mapping"),
         ({"outcomes": [{**OUTCOME, "done": 1}]}, "done is neither true nor false"),
         ({"outcomes": [], "actions": [1]}, "an action is no text"),
+        ({"outcomes": [7]}, "an outcome is no mapping"),
+        ({"outcomes": [{**OUTCOME, "why": 7}]}, "why is no text"),
+        ({"outcomes": [OUTCOME] * 10_001}, "outcomes has 10,001 items"),
+        ({"items": [], "broken": [{"id": "x", "why": "y"}] * 10_001}, "broken has 10,001 items"),
+        ({"items": [], "broken": [{"why": "y"}]}, "id is no text"),
+        ({"items": [], "broken": [{"id": "x"}]}, "why is no text"),
+        *(
+            ({"items": [{**ITEM, key: 7}]}, f"{key} is no text")
+            for key in ("path", "whole", "kind", "taken_at", "owner", "place_of", "kept_until")
+        ),
     ],
 )
 def test_what_a_quarantine_may_not_say(answer: object, why: str) -> None:
@@ -255,12 +305,19 @@ def test_what_a_quarantine_may_not_say(answer: object, why: str) -> None:
 
 
 def test_what_is_long_in_a_quarantine_is_cut() -> None:
-    found = results.quarantine({"items": [{**ITEM, "path": "/" * 10_000, "owner": "x" * 10_000}]})["items"][0]
-    assert (len(found["path"]), len(found["owner"])) == (4096, 200)
+    short = ("kind", "taken_at", "owner", "place_of", "kept_until")
+    item = {**ITEM, **dict.fromkeys((*short, "path", "whole"), "x" * 10_000), "services": ["x" * 10_000]}
+    found = results.quarantine({"items": [item]})["items"][0]
+    assert {key: len(found[key]) for key in (*short, "path", "whole")} == {
+        **dict.fromkeys(short, 200), "path": 4096, "whole": 4096
+    }  # fmt: skip
+    assert len(found["services"][0]) == 200
 
 
 def test_a_program_that_answers_no_failure_has_answered_nothing():
     said = {"failed": True, "msg": "busy", "ansible_facts": {"a": 1}, "add_host": {}}
     assert results.failure(said) == {"failed": True, "msg": "busy"}
+    with pytest.raises(Unusable, match="the answer is no mapping"):
+        results.failure(["failed"])
     with pytest.raises(Unusable):
         results.failure({"ansible_facts": {"a": 1}})

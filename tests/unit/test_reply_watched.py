@@ -97,6 +97,8 @@ def test_what_no_host_of_ours_says_of_its_watch(change, why):
         ({"service": None}, "service is no text"),
         ({"reason": ["because"]}, "reason is no text"),
         ({"at": "now"}, "at is 'now', no UTC time"),
+        ({"answer": "maybe"}, "'maybe' is no answer to a request"),
+        ({"answer": False}, "a bool is no answer to a request"),
     ],
 )
 def test_what_is_no_request(change, why):
@@ -130,6 +132,21 @@ def test_what_is_too_long_is_cut_and_what_is_too_many_is_counted():
     found, left_out = watched.requests(requests, 2)
     assert (len(found), left_out) == (100, 32)
     assert len(found[0]["reason"]) == 300
+
+
+def test_what_is_just_within_its_bounds_comes_through_whole():
+    others = ("apps", "browser", "firewall", "dns", "group_policy", "watch", "journal")
+    left_out = {name: number for number, name in enumerate(others, 1)}
+    often = {**INCIDENT, "times": 3, "corrected": 3, "rules_left_out": GREATEST}
+    mine = watch(often, {**often, "cause": "another"}, left_out={**left_out, "journal": GREATEST})
+    assert watched.watch(mine) == mine
+    assert watched.watch({**mine, "left_out": {"dns": 0}})["left_out"] == {}
+    least = watched.watch({"every": 0, "stale": True})
+    assert least == {**dict.fromkeys(("renewed", "last", "since")), "every": 0, "stale": True, "incidents": [],
+        "ended": [], "left_out": {}}  # fmt: skip
+    for answer in ("granted", "refused", "ended"):
+        assert watched.requests([{**REQUEST, "answer": answer}], None) == ([{**REQUEST, "answer": answer}], 0)
+    assert watched.requests([REQUEST] * MANY, GREATEST) == ([REQUEST], GREATEST)
 
 
 def test_a_request_twice_costs_neither_the_host_nor_the_first_one():

@@ -36,6 +36,12 @@ TEXT = 'x = """a\n# b\n"""\n'
         ("x: dict[str, int] = {}\ny: int\n", "x = {}\npass\n"),
         ("def f(self):\n    self.x: int = 1\n    z: str\n", "def f(self):\n    self.x = 1\n    pass\n"),
         (TEXT, TEXT),
+        ("x = 'é'  # é\ny = 1\n", "x = 'é'\ny = 1\n"),
+        ("def f(é: int, b: int) -> 'é':\n    é: 'é' = b  # é\n", "def f(é, b):\n    é = b\n"),
+        ('def f():\n    "é"; return 1\n', "def f():\n    ; return 1\n"),
+        ('class A:\n    """A."""\n', "class A:\n    pass\n"),
+        ('"""A."""', "\n"),
+        ("from .a import (\n    b,\n)\n", "from .a import (\n    b,\n)\n"),
     ],
 )
 def test_what_only_people_read_is_left_out_and_every_line_stays_where_it_was(source, left):
@@ -110,6 +116,76 @@ def test_a_function_that_is_never_called_is_left_out_with_what_only_it_needs():
     sent = reached(Whole(SOURCES, {"p"}), ["p.entry"], ["look", "change"], ["wanted"])
     assert "p.changes" in sent and "p.inner" not in sent
     assert "OTHER = 2" in sent["p.entry"]
+
+
+INNER = """\
+import os.path, sys
+import json as reader, marshal as writer
+from .. import near as by, far
+from ..near import (deep as depth,
+                    shallow)
+from ..q import over
+@far
+@by.decorated
+def gone(): pass
+@by.decorated
+def looks(a, b=1):
+    os.getcwd(); reader.loads(a); depth(); return over
+class Base:
+    KEPT = LOST = 1
+    UNUSED = 2
+    a, b = KEPT, 1
+    late: far = 1
+    def __init__(self): self.looks = looks
+    def gone(self): pass
+class Empty(Base):
+    def gone(self): pass
+class Unnamed(Empty): pass
+Made = Empty().KEPT
+"""
+PACKAGE = {
+    "p": "",
+    "p.near": "from . import far\ndef deep(): far.x\ndef decorated(f): return f\ndef shallow(): pass\n",
+    "p.far": "x = y = 1\nz = 2\n",
+    "p.q": "over = 1\n",
+    "p.q.inner": INNER,
+    "p.lone": "def looks(): pass\n",
+}
+
+
+def test_what_is_left_of_a_module_that_has_some_of_everything():
+    sent = reached(Whole(PACKAGE, {"p", "p.q"}), ["p.q.inner"], ["looks", "Made"])
+    assert sent == {
+        "p": "\n",
+        "p.near": "from . import far\ndef deep(): far.x\ndef decorated(f): return f\n\n",
+        "p.far": "x = y = 1\n\n",
+        "p.q": "over = 1\n",
+        "p.q.inner": """\
+import os.path
+import json as reader
+from .. import near as by, far
+from ..near import deep as depth
+
+from ..q import over
+
+
+
+@by.decorated
+def looks(a, b=1):
+    os.getcwd(); reader.loads(a); depth(); return over
+class Base:
+    KEPT = LOST = 1
+
+    a, b = KEPT, 1
+    late: int = 1
+    def __init__(self): self.looks = looks
+
+class Empty(Base):
+    pass
+
+Made = Empty().KEPT
+""",
+    }
 
 
 def scopes(table):

@@ -42,6 +42,7 @@ STORED = {
         "    if known[0].get('sleeps'): time.sleep(60)\n"
         "    if known[0].get('talks'): return {'record': 'x' * 1000000}\n"
         "    return {'record': call, 'plan': known, 'environment': dict(os.environ), 'at': os.getcwd(),\n"
+        "            'umask': os.umask(0),\n"
         "            'flags': [sys.flags.isolated, sys.flags.no_site, sys.flags.utf8_mode], 'path': sys.path}\n"
     ),
 }
@@ -191,6 +192,41 @@ def test_no_part_of_a_request_is_anything_else_than_it_may_be(installed: Install
         stored_audit.request(json.dumps({**REQUEST, **change}).encode())
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({}, ""),
+        ({"code": "0123456789abcdef" * 4, "plan": "fedcba9876543210" * 4}, ""),
+        ({"controls": ["apps", "browser", "firewall", "dns"]}, ""),
+        *(({"gate": gate}, "") for gate in ("never", "noncompliant", "incomplete")),
+        ({"seconds": 1}, ""),
+        ({"seconds": 6 * 3600 + 60}, ""),
+        ({"seconds": 6 * 3600 + 61}, "seconds are no number from 1 to 21660"),
+        ({"seconds": 0}, "seconds are no number"),
+        ({"code": "c" * 65}, "code is no name of what is stored"),
+        ({"plan": f"{'d' * 63}g"}, "plan is no name of what is stored"),
+        ({"plan": ["d"] * 64}, "plan is no name of what is stored"),
+        ({"controls": ["dns", 7]}, "controls are none that there are"),
+        ({"controls": ["dns"] * 5}, "controls are none that there are"),
+        ({"gate": "gate"}, "gate is none that there is"),
+        ({"more": 1}, "it has other keys than a request"),
+    ],
+    ids=str,
+)
+def test_a_request_is_taken_as_it_is_at_its_bounds_and_what_is_wrong_is_named(change: dict[str, Any], why: str) -> None:
+    sent = json.dumps({**REQUEST, **change}).encode()
+    for padded in (sent, sent + b"\n", sent + b" " * (4095 - len(sent)) + b"\n"):
+        if why:
+            with pytest.raises(ValueError, match=f"^{why}"):
+                stored_audit.request(padded)
+        else:
+            assert stored_audit.request(padded) == {**REQUEST, **change}
+    assert stored_audit.request(b'{"record": true}') == {"record": True}
+    for wrong, said in ((b"x" * 4097, "longer than 4096"), (sent + b"\n ", "more than a line"), (b"{", "no JSON")):
+        with pytest.raises(ValueError, match=f"it is {said}"):
+            stored_audit.request(wrong)
+
+
 @needs_root
 @pytest.mark.parametrize("key", REQUEST)
 def test_a_part_of_a_request_that_is_missing_is_refused(installed: Installed, key: str) -> None:
@@ -246,7 +282,8 @@ def test_nothing_of_the_callers_environment_counts(installed: Installed, tmp_pat
         "SUDO_USER": "x",
     }
     answer = installed.answer(REQUEST, env=environment, cwd=hers)
-    assert answer["environment"] == stored_audit.ENVIRONMENT and answer["at"] == "/"
+    own = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
+    assert (answer["environment"], answer["at"], answer["umask"]) == (own, "/", 0o077)
     assert answer["flags"] == [1, 1, 1] and str(hers) not in answer["path"]
 
 

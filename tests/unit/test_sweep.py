@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ansible.playbook.handler import Handler
+from ansible.playbook.task import Task as AnsibleTask
 from ansible.template import trust_as_template
 from proscribe.wire import installation
 from proscribe_ansible import connection_groups, executor, suiting, sweep
@@ -99,9 +100,11 @@ def queued(strategy: Linear, *names: str) -> None:
         (member(ansible_connection="{{ way }}"), False),
         (member(on=task(connection="winrm")), False),
         (member(on=task(action="ping")), False),
-        *((member(on=task(**{keyword: 1})), False) for keyword in suiting.UNUSUAL),
         (member(proscribe_compiled={"proscribe_run": {"mode": "audit", "audit_stored": ["h1"]}}), False),
         (member(proscribe_compiled={"proscribe_run": {"mode": "audit", "audit_stored": ["h2"]}}), True),
+        (member(proscribe_compiled={"proscribe_run": {"mode": "enforce", "audit_stored": ["h1"]}}), True),
+        (member(proscribe_compiled={"proscribe_run": {"mode": "audit", "windows": ["h1"]}}), False),
+        (member(proscribe_compiled={"proscribe_run": {"mode": "audit", "windows": ["h2"]}}), True),
         (member(proscribe_compiled={"failed": True}), True),
         (member(on=Handler()), False),
     ],
@@ -110,6 +113,31 @@ def test_what_is_usual_may_be_observed_with_others(one, suits):
     if isinstance(one.task, Handler):
         one.task.action = "compliance_state"
     assert suiting.suits(Linear(1), one) is suits
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {},
+        {"loop": ["x"]},
+        {"loop_with": "items"},
+        {"until": ["x"]},
+        {"retries": 3},
+        {"delegate_to": "h2"},
+        {"run_once": True},
+        {"async_val": 5},
+        {"throttle": 2},
+        {"timeout": 5},
+        {"debugger": "always"},
+    ],
+    ids=str,
+)
+def test_a_task_that_is_more_than_a_question_is_asked_for_each_host(keywords):
+    made = AnsibleTask()
+    for keyword, value in {"action": "compliance_state", "connection": "ssh", **keywords}.items():
+        setattr(made, keyword, value)
+    for _ in range(2):  # the second host of it
+        assert suiting.suits(Linear(1), member(on=made)) is not bool(keywords)
 
 
 def test_a_strategy_of_somebody_else_has_a_worker_for_each_host():
@@ -126,6 +154,21 @@ def test_a_batch_is_one_worker_and_callbacks_hear_of_every_host(ansible):
     assert strategy._queued_task_cache.keys() == {("h2", "u"), ("h3", "u")}
     [batch] = sweep._making
     assert ([one.name for one in batch.members], batch.width) == (["h1", "h2", "h3"], 20)
+
+
+@pytest.mark.parametrize(
+    ("action", "pending", "ours"),
+    [("compile_plans", 1, True), ("compliance_state", 1, True), ("rollout", 1, True), ("ping", 1, False)]
+    + [("compliance_state", 0, False), ("", 1, False)],
+)
+def test_only_while_a_task_of_ours_runs_results_are_waited_for_here(ansible, action, pending, ours):
+    strategy, looked = Linear(1), []
+    strategy._tqm._terminated = False
+    strategy._tqm.has_dead_workers = lambda: looked.append(action) or True
+    strategy._queued_task_cache = {("h1", "u"): {"task": task(action=action)}} if action else {}
+    strategy._pending_results = pending
+    assert sweep._wait_on_pending_results(strategy, None) == []
+    assert looked == [action] * ours
 
 
 def test_one_host_alone_is_no_batch(ansible):
@@ -222,6 +265,13 @@ NAMES = connection_groups.names_of(*connection_groups.USUAL)
         ({"ansible_user": "{{ who }}", "who": "a"}, {"ansible_user": "{{ who }}", "who": "b"}, False),
         ({"ansible_user": "{{ who }}", "who": "a"}, {"ansible_user": "a"}, True),
         ({"ansible_user": "{{ nosuch }}"}, {"ansible_user": "a"}, False),
+        ({"ansible_ssh_host": "192.0.2.1"}, {}, True),
+        ({"inventory_hostname": "h1"}, {"inventory_hostname": "h2"}, True),
+        ({"ansible_become_method": "su"}, {}, False),
+        ({"ansible_connection": "ssh"}, {}, False),
+        ({"ansible_network_os": "a"}, {}, False),
+        ({"ansible_shell_executable": "/bin/a"}, {}, False),
+        ({"ansible_remote_tmp": "/a"}, {}, False),  # of the shell
     ],
 )
 def test_hosts_are_alike_if_everything_but_their_address_is(one, other, alike):
@@ -248,6 +298,12 @@ def test_hosts_that_are_reached_alike_are_a_group_in_their_order():
         ({"get_path": lambda: "/srv/site.yml:3", "become": True, "args": {"gate": "never"}}, True),
         ({"get_path": lambda: "/srv/site.yml:3", "become": "{{ any }}"}, False),
         ({"get_path": lambda: "/srv/site.yml:3", "args": {"gate": "{{ any }}"}}, False),
+        *(
+            ({"get_path": lambda: "/srv/site.yml:3", keyword: "{{ any }}"}, False)
+            for keyword in ("become_user", "become_method", "become_flags", "become_exe", "remote_user", "port")
+        ),
+        ({"get_path": lambda: "/srv/site.yml:3", "connection": "{{ any }}"}, False),
+        ({"get_path": lambda: "/srv/site.yml:3", "check_mode": "{{ any }}"}, False),
         ({"get_path": lambda: f"{installation.PLAYBOOKS}-of-others/site.yml:3", "remote_user": "{{ any }}"}, False),
     ],
 )

@@ -26,7 +26,6 @@ from proscribe.wire.sweep import exchange as exchanges
 from proscribe.wire.sweep.exchange import Ended, Limits, Password, Running, by_client, exchange, over_connection
 from proscribe.wire.sweep.multiplexing import (
     EXIT,
-    FAILURE,
     HELLO,
     LOST,
     OPENED,
@@ -271,12 +270,23 @@ def packet(*numbers: int, rest: bytes = b"") -> bytes:
 
 def taken(client: socket.socket) -> tuple[bytes, list[int]]:
     """The command that a client sends, and the descriptors that come with it."""
-    client.recv(12, socket.MSG_WAITALL)
+    assert client.recv(12, socket.MSG_WAITALL) == packet(1, 4)
     client.sendall(packet(HELLO, 4))
     length = struct.unpack(">I", client.recv(4, socket.MSG_WAITALL))[0]
     content = client.recv(length, socket.MSG_WAITALL)  # and no further: descriptors come with the bytes that follow
     descriptors = [descriptor for _ in range(3) for descriptor in socket.recv_fds(client, 1, 1)[1]]
     return content, descriptors
+
+
+def says(content: bytes) -> Answers:
+    """One that says this, whatever it is asked."""
+
+    def answer(client: socket.socket) -> None:
+        client.sendall(content)
+        while client.recv(4096):
+            pass
+
+    return answer
 
 
 def runs(*answers: bytes, prints: bytes = b"") -> Answers:
@@ -302,30 +312,34 @@ def test_a_command_runs_over_a_connection_and_ends_with_its_exit_code():
         commands.append(command)
         client.sendall(packet(OPENED, 1, 5))
         os.write(stdout, os.read(stdin, 100).upper())
+        os.write(stderr, b"oops")
         for descriptor in (stdin, stdout, stderr):
             os.close(descriptor)
         client.sendall(packet(EXIT, 5, 9))
 
     with connection(answer) as path:
-        assert exchange(over_connection(path, "do it"), b"data", LIMITS) == Ended(9, b"DATA", b"")
-    assert commands[0].endswith(b"\x00\x00\x00\x05do it")
+        assert exchange(over_connection(path, "do \udcff"), b"data", LIMITS) == Ended(9, b"DATA", b"oops")
+    # PROTOCOL.mux, 2: the request, nothing reserved; no terminal, X11, agent or subsystem; no escape; "", the command
+    assert commands == [struct.pack(">9I", 0x10000002, 1, 0, 0, 0, 0, 0, 0xFFFFFFFF, 0) + b"\0\0\0\x04do \xff"]
 
 
 @pytest.mark.parametrize(
-    "answers",
+    ("answers", "why"),
     [
-        lambda client: None,
-        lambda client: client.sendall(packet(HELLO, 3)),
-        lambda client: client.sendall(packet(OPENED, 4)),
-        lambda client: client.sendall(b"\xff\xff\xff\xff" + b"x" * 1000),
-        lambda client: client.sendall(b"\0\0\0\1x"),
-        lambda client: client.sendall(b"\0\0\0\0"),
-        runs(packet(FAILURE, 1, rest=b"\0\0\0\2no")),
-        runs(packet(77, 1)),
+        (lambda client: None, "."),
+        (says(packet(HELLO, 3)), "another version"),
+        (says(packet(HELLO)), "another version"),
+        (says(packet(OPENED, 4)), "another version"),
+        (says(b"\xff\xff\xff\xff" + b"x" * 1000), "a packet of 4294967295 bytes"),
+        (says(b"\0\0\0\3xyz"), "a packet of 3 bytes"),
+        (says(b"\0\0\0\0"), "a packet of 0 bytes"),
+        (runs(packet(0x80000003, 1, rest=b"\0\0\0\2no")), "it takes no command: no$"),
+        (runs(packet(0x80000002, 1, rest=b"\0\0\0\3n\xffo")), "it takes no command: n\ufffdo$"),
+        (runs(packet(77, 1)), "it takes no command: message 0x4d$"),
     ],
 )
-def test_a_connection_that_takes_no_command_is_none(answers):
-    with connection(answers) as path, pytest.raises(NoSession):
+def test_a_connection_that_takes_no_command_is_none(answers, why):
+    with connection(answers) as path, pytest.raises(NoSession, match=why):
         exchange(over_connection(path, "x"), b"", LIMITS)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pwd
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import IO, Any
 
 import pytest
 from patience import LONGEST
@@ -65,3 +68,84 @@ def test_the_launcher_waits_with_the_same_words(tmp_path: Path, held: bool) -> N
         other.kill()
         other.wait()
     assert waits.communicate(timeout=LONGEST)[0] == "ended with 0\n"
+
+
+class Proc:
+    """A made /proc, in which processes hold the lock of `inode`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, inode: int, uid: int = 0) -> None:
+        self.files: dict[str, bytes] = {"/proc/stat": b"cpu 1 2\nbtime 1000\nprocesses 5\n"}
+        self.inode = inode
+        monkeypatch.setattr(waiting, "TICKS", 100)
+        monkeypatch.setattr(waiting, "open", self.open, raising=False)
+        made = SimpleNamespace(fstat=os.fstat, stat=lambda path: SimpleNamespace(st_uid=uid))
+        monkeypatch.setattr(waiting, "os", made)
+
+    def open(self, path: str, mode: str = "r", **named: str) -> IO[Any]:
+        if path not in self.files:
+            raise FileNotFoundError(path)
+        content = io.BytesIO(self.files[path])
+        return content if mode == "rb" else io.TextIOWrapper(content, **named)  # type: ignore[arg-type]
+
+    def has(self, pid: int, command: bytes, ticks: int = 500) -> None:
+        self.files[f"/proc/{pid}/cmdline"] = command
+        self.files[f"/proc/{pid}/stat"] = f"{pid} (a) \xff b) S {'1 ' * 18}{ticks} 9 9\n".encode("latin-1")
+
+
+BEGAN = "which began at 1970-01-01T00:16:45Z"
+UNSEEN = "a process that cannot be seen from here"
+
+
+@pytest.mark.parametrize(
+    ("locks", "expected"),
+    [
+        (["1: FLOCK ADVISORY WRITE 7 08:01:{} 0 EOF"], f"process 7 of root, {BEGAN} (python -m x)"),
+        (
+            ["1: FLOCK ADVISORY WRITE 9 08:01:{}0 0 EOF", "2: FLOCK ADVISORY WRITE 8 00:2a:{} 0 EOF"],
+            f"process 8 of root, {BEGAN} (sh)",
+        ),
+        (
+            ["1: FLOCK ADVISORY WRITE 5 08:01:{} 0 EOF", "2: FLOCK ADVISORY WRITE 8 08:01:{} 0 EOF"],
+            f"process 8 of root, {BEGAN} (sh)",  # 5 has ended meanwhile
+        ),
+        (["1: -> FLOCK ADVISORY WRITE 7 08:01:{} 0 EOF"], UNSEEN),  # it waits, too
+        (["1: POSIX ADVISORY WRITE 7 08:01:{} 0 EOF"], UNSEEN),
+        (["1: FLOCK ADVISORY WRITE 0 08:01:{} 0 EOF"], UNSEEN),  # in another namespace
+        (["1: FLOCK ADVISORY WRITE 7"], UNSEEN),
+        ([], UNSEEN),
+        (None, UNSEEN),  # another system
+    ],
+)
+def test_the_holder_is_whom_the_kernel_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: list[str] | None, expected: str
+) -> None:
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    proc = Proc(monkeypatch, os.fstat(descriptor).st_ino)
+    proc.has(7, b"python\0-m\0x\0")
+    proc.has(8, b"sh\0")
+    if locks is not None:
+        proc.files["/proc/locks"] = "".join(f"{line.format(proc.inode)}\n" for line in locks).encode()
+    assert holder(descriptor) == expected
+    monkeypatch.undo()
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("command", "uid", "said"),
+    [
+        (b"sh\0-c\0a\nb\x1b[2J\xff\0", 0, "root, {} (sh -c a b [2J\ufffd)"),
+        (b"x" * 120, 0, f"root, {{}} ({'x' * 120})"),
+        (b"x" * 121, 0, f"root, {{}} ({'x' * 117}...)"),
+        (b"sh\0", 4_242_424, "account 4242424, {} (sh)"),
+    ],
+)
+def test_a_process_is_named_in_a_short_harmless_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: bytes, uid: int, said: str
+) -> None:
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    proc = Proc(monkeypatch, os.fstat(descriptor).st_ino, uid)
+    proc.has(7, command)
+    proc.files["/proc/locks"] = f"1: FLOCK ADVISORY WRITE 7 08:01:{proc.inode} 0 EOF\n".encode()
+    assert holder(descriptor) == f"process 7 of {said.format(BEGAN)}"
+    monkeypatch.undo()
+    os.close(descriptor)

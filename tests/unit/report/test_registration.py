@@ -142,6 +142,9 @@ class Screen:
         self.printed.append((result.result, ignore_errors))
         return "done"
 
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        self.printed.append((result.result, "an item"))
+
 
 class TestShorterFailures:
     def test_of_the_results_that_are_ours_on_the_screen_alone(self) -> None:
@@ -155,7 +158,8 @@ class TestShorterFailures:
         shown = {"plan": LEFT_OUT, "msg": "why", "results": [{"plan": LEFT_OUT}, {"item": 2}]}
         assert screen.printed == [(shown, True)]
         screen.v2_runner_on_failed(SimpleNamespace(ours=False, result={"plan": "long"}))
-        assert screen.printed[1:] == [({"plan": "long"}, False)]
+        screen.v2_runner_item_on_failed(SimpleNamespace(ours=True, result={"plan": "long"}))
+        assert screen.printed[1:] == [({"plan": "long"}, False), ({"plan": LEFT_OUT}, "an item")]
         other.v2_runner_on_failed(SimpleNamespace(ours=True, result={"plan": "long"}))
         assert other.printed == [({"plan": "long"}, False)]
 

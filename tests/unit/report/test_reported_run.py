@@ -13,7 +13,7 @@ from proscribe.controller.report.collection.progress import CLEAR
 from proscribe.controller.report.evaluation import verdict
 from proscribe.controller.report.text.command import Call
 from proscribe.controller.rollout import deciding
-from proscribe_ansible import preloading, reported_run
+from proscribe_ansible import reported_run
 from proscribe_ansible.exit_code import FILE, ExitCode
 from proscribe_ansible.reported_run import ReportedRun
 from proscribe_ansible.terminal import Terminal
@@ -83,18 +83,6 @@ def test_the_worst_code_ends_the_playbook(terminal, tmp_path, monkeypatch):
     assert (tmp_path / "code").read_text() == f"{verdict.NONCOMPLIANT_EXIT}\n"
     codes.broken("it")
     assert (tmp_path / "code").read_text() == f"{verdict.BROKEN_EXIT}\n"
-
-
-def test_a_worker_finds_everything_loaded(monkeypatch):
-    done = []
-    collector = SimpleNamespace(
-        freeze=lambda: done.append("frozen"),
-        get_threshold=lambda: (700, 10, 10),
-        set_threshold=lambda *n: done.append(n),
-    )
-    monkeypatch.setattr(preloading, "gc", collector)
-    preloading.load_once()
-    assert done == ["frozen", (preloading.COLLECTED, 10, 10)]
 
 
 # -- what happens, in the records --------------------------------------------------------------------------------------

@@ -1,0 +1,222 @@
+"""What the report prints beside Ansible's own screen, and the code with which it ends the playbook."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from proscribe.controller.report.collection.invocation import where_we_are
+from proscribe.controller.report.collection.progress import CLEAR, Line
+from proscribe.controller.report.evaluation import verdict
+from proscribe.controller.report.terminal.summary import Screen
+from proscribe_ansible import terminal as of_ansible
+from proscribe_ansible.exit_code import FILE, ExitCode
+from proscribe_ansible.terminal import Terminal
+
+RED = of_ansible.C.COLOR_ERROR
+BESIDE = {"stderr": False}  # a screen for people
+
+
+class Shown:
+    """Ansible's display, which notes what it is given."""
+
+    def __init__(self) -> None:
+        self.verbosity = 0
+        self.log: list[Any] = []
+
+    def display(self, text: str, **options: Any) -> None:
+        self.log.append((text, options))
+
+    def warning(self, text: str) -> None:
+        self.log.append(f"warning: {text}")
+
+    def error(self, text: str) -> None:
+        self.log.append(f"error: {text}")
+
+    def vvv(self, text: str) -> None:
+        self.log.append(f"vvv: {text.splitlines()[-1]}")
+
+
+class Made:
+    """A terminal, and what is on it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.set = monkeypatch.setattr
+        self.terminal = Terminal()
+        self.terminal.display = self.shown = Shown()  # type: ignore[assignment]
+        self.flushed: list[int] = []
+
+    def is_one(self, tty: bool = True, screen: str = "proscribe_stdout") -> None:
+        self.set(of_ansible.C, "DEFAULT_STDOUT_CALLBACK", screen)
+        stdout = SimpleNamespace(isatty=lambda: tty, flush=lambda: self.flushed.append(len(self.shown.log)))
+        self.set(of_ansible, "sys", SimpleNamespace(stdout=stdout, maxsize=sys.maxsize))
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Made:
+    for name in ("TERM", "NO_COLOR", FILE, "PROSCRIBE_ANSWER_FD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("LINES", "33")
+    monkeypatch.setattr(of_ansible.C, "DEFAULT_LOG_PATH", None)
+    monkeypatch.setattr(Line, "shown", False)
+    one = Made(monkeypatch)
+    one.is_one()
+    return one
+
+
+@pytest.mark.parametrize(
+    ("screen", "verbosity", "tty", "term", "rewrites"),
+    [
+        ("proscribe_stdout", 0, True, "xterm", True),
+        ("default", 0, True, "xterm", False),
+        ("proscribe_stdout", 1, True, "xterm", False),
+        ("proscribe_stdout", 0, False, "xterm", False),
+        ("proscribe_stdout", 0, True, "dumb", False),
+    ],
+)
+def test_a_line_is_rewritten_where_somebody_looks_and_nothing_else_prints(
+    made: Made, monkeypatch: pytest.MonkeyPatch, screen: str, verbosity: int, tty: bool, term: str, rewrites: bool
+) -> None:
+    made.is_one(tty, screen)
+    monkeypatch.setenv("TERM", term)
+    made.shown.verbosity = verbosity
+    assert made.terminal.rewrites() is rewrites
+
+
+def test_a_line_of_progress_is_there_at_once_and_is_taken_away(made: Made) -> None:
+    for text in ("", "1 of 2\r", "2 of 2\n"):
+        made.terminal.progress(text)
+    assert made.shown.log == [
+        ("1 of 2\r", {**BESIDE, "screen_only": True, "newline": False}),
+        ("2 of 2\n", {**BESIDE, "screen_only": False, "newline": False}),
+    ]
+    assert made.flushed == [1, 2]
+    made.terminal.progress("3\r")
+    made.terminal.take_line_away()
+    assert made.shown.log[-1] == (CLEAR, {"screen_only": True, "newline": False})
+
+
+@pytest.mark.parametrize(
+    ("screen", "document"),
+    [("json", True), ("ansible.posix.jsonl", True), ("default", False), ("proscribe_stdout", False)],
+)
+def test_what_is_printed_beside_a_document_is_no_part_of_it(made: Made, screen: str, document: bool) -> None:
+    made.is_one(screen=screen)
+    made.terminal.show("x")
+    made.terminal.conclude("it was bad")
+    made.terminal.interrupted("by Ctrl-C")
+    (_, one), (why, two), (end, three) = made.shown.log
+    assert (one, two, three) == ({"stderr": document}, {"stderr": document, "color": RED}, {"stderr": document})
+    assert why == "\nit was bad" and end.startswith("\ninterrupted by Ctrl-C: ")
+    assert max(map(len, end.splitlines())) <= 60
+
+
+def test_a_terminal_that_is_gone_does_not_keep_a_run_from_its_end(made: Made) -> None:
+    made.shown.display = lambda *_, **__: os.close(-1)  # type: ignore[method-assign]
+    made.terminal.interrupted("by a hangup")
+
+
+@pytest.mark.parametrize("log", [None, "/var/log/ansible.log"])
+@pytest.mark.parametrize(
+    ("tty", "ansible", "none", "colours"),
+    [(True, True, "", True), (False, True, "", False), (True, False, "", False), (True, True, "1", False)],
+)
+def test_a_screen_has_its_size_and_colours_and_a_log_file_none(
+    made: Made, monkeypatch: pytest.MonkeyPatch, tty: bool, ansible: bool, none: str, colours: bool, log: str | None
+) -> None:
+    made.is_one(tty)
+    made.set(of_ansible.color, "ANSIBLE_COLOR", ansible)
+    made.set(of_ansible.C, "DEFAULT_LOG_PATH", log)
+    monkeypatch.setenv("NO_COLOR", none)
+    made.terminal.print(repr)
+    on_screen = Screen(60, 33 if tty else sys.maxsize, colours, where_we_are(os.environ))
+    assert made.shown.log == [
+        (repr(on_screen), {**BESIDE, "screen_only": True}),
+        *([(repr(on_screen._replace(colours=False)), {"log_only": True})] if log else []),
+    ]
+
+
+def test_an_answer_for_machines_is_alone_on_its_descriptor(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    monkeypatch.setenv("PROSCRIBE_ANSWER_FD", str(writing))
+    made.terminal.hand_over('"é"')
+    os.close(writing)  # it is still open
+    with open(reading, "rb") as stream:
+        assert stream.read() == '"é"\n'.encode() and made.shown.log == []
+    for named in ("", "x"):
+        monkeypatch.setenv("PROSCRIBE_ANSWER_FD", named)
+        made.terminal.hand_over("[]")
+    assert made.shown.log == [("[]", {})] * 2
+
+
+def test_warnings_and_mistakes_steer_no_terminal_and_are_said_once(made: Made) -> None:
+    made.terminal.warn("odd \x1b[2J name")
+    made.terminal.mistake("Task failed: Action failed: a mistake")
+    assert made.shown.log == ["warning: odd \ufffd[2J name"], "our own screen has said the mistake"
+    made.is_one(screen="default")
+    made.terminal.mistake("Task failed: Action failed: first\x1b[2J\nTask failed: second")
+    assert made.shown.log[1:] == [("first\ufffd[2J\nTask failed: second", {"color": RED})]
+
+
+# -- the exit code -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ends", "file", "said"),
+    [
+        (False, "", "\nwhy"),
+        (True, "", "\nexit 2: why"),
+        (False, "code", "\nexit 2: why"),
+        (True, "code", "\nexit 2: why"),
+    ],
+)
+def test_a_code_is_named_where_somebody_gets_it(
+    made: Made, monkeypatch: pytest.MonkeyPatch, ends: bool, file: str, said: str
+) -> None:
+    monkeypatch.setenv(FILE, file)
+    codes = ExitCode(made.terminal)
+    codes.ends = ends
+    codes.conclude(verdict.Verdict("2", "why"))
+    codes.conclude(verdict.Verdict(verdict.ANSIBLE))
+    assert [text for text, _ in made.shown.log] == [said] and codes.code() == 2
+
+
+def test_a_code_of_ansibles_own_ends_nothing(made: Made) -> None:
+    codes = ExitCode(made.terminal)
+    codes.add(verdict.ANSIBLE)
+    codes.ends = True
+    codes.leave()
+    assert codes.code() is None
+
+
+def test_a_report_that_fails_is_said_and_the_code_is_written_at_once(
+    made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "code"
+    monkeypatch.setenv(FILE, str(file))
+    codes = ExitCode(made.terminal)
+    made.terminal.progress("1 of 2\r")
+    codes.broken("it is full")
+    assert file.read_text() == f"{verdict.BROKEN_EXIT}\n" and codes.code() == int(verdict.BROKEN_EXIT)
+    file.unlink()
+    try:
+        raise KeyError("ours")
+    except KeyError:
+        codes.broken("a mistake")
+    assert not file.exists(), "once is enough"
+    (taken_away, _), error, _, again, traceback = made.shown.log[1:]
+    assert taken_away == CLEAR and error.endswith("it is full") and again.endswith("a mistake")
+    assert traceback == "vvv: KeyError: 'ours'"
+
+
+def test_a_code_that_cannot_be_written_is_an_error_that_is_said(
+    made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(FILE, str(tmp_path))
+    ExitCode(made.terminal).write()
+    assert len(made.shown.log) == 1 and made.shown.log[0].startswith("error: ") and str(tmp_path) in made.shown.log[0]

@@ -1,0 +1,34 @@
+"""Parts of Ansible's objects, by their names, and by what they are where a release has renamed them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from proscribe.controller.ansible_parts import identity, part_of
+
+
+class Play:
+    pass
+
+
+FIRST, SECOND = Play(), Play()
+
+
+@pytest.mark.parametrize(
+    ("whole", "part"),
+    [
+        (SimpleNamespace(other=FIRST, _play=SECOND), SECOND),
+        (SimpleNamespace(_play=None, other=FIRST), None),
+        (SimpleNamespace(number=1, other=FIRST, more=SECOND), FIRST),
+        (SimpleNamespace(number=1), None),
+        (object(), None),
+    ],
+)
+def test_a_part_has_its_name_or_its_type(whole: object, part: Play | None) -> None:
+    assert part_of(whole, "_play", Play) is part
+
+
+@pytest.mark.parametrize(("named", "expected"), [({"_uuid": "u"}, "u"), ({"_uuid": ""}, "a.yml:3"), ({}, "a.yml:3")])
+def test_a_task_is_known_by_its_id_or_its_place(named: dict[str, str], expected: str) -> None:
+    assert identity(SimpleNamespace(get_path=lambda: "a.yml:3", **named)) == expected

@@ -1,0 +1,79 @@
+"""How git is called in a repository that may be anybody's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from proscribe.controller.git import git
+
+GIT = """#!/bin/sh
+pwd -P; cat; echo; echo oops >&2
+for word; do echo "argument $word"; done
+env | sort
+exit 3
+"""
+ALWAYS = {
+    "LC_ALL": "C",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_GRAFT_FILE": "/dev/null",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+ALONE = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+SETTINGS = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"]
+
+
+@pytest.fixture(autouse=True)
+def surrounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A git that says how it was called, and what a hook of another repository has set."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").write_text(GIT)
+    (tmp_path / "bin/git").chmod(0o755)
+    for name, value in {
+        "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
+        "HOME": "/home/a",
+        "GIT_DIR": "/elsewhere/.git",
+        "GIT_CONFIG_GLOBAL": "/elsewhere/config",
+        "SSH_ASKPASS": "/elsewhere/asks",
+        "SSH_ASKPASS_REQUIRE": "force",
+        "LC_ALL": "de_DE.UTF-8",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(("alone", "own"), [(False, {}), (True, ALONE)])
+@pytest.mark.parametrize("more", [{}, {"GIT_INDEX_FILE": "/x", "GIT_GRAFT_FILE": "/y"}])
+def test_it_has_nothing_of_what_surrounds_it_and_runs_nothing_of_the_repository(
+    tmp_path: Path, alone: bool, own: dict[str, str], more: dict[str, str]
+) -> None:
+    done = git(tmp_path, "log", "--x", patience=600, alone=alone, content=b"\xff content", more=more or None)
+    assert (done.returncode, done.stderr) == (3, b"oops\n")
+    where, content, *said = done.stdout.splitlines()
+    assert (where.decode(), content) == (os.path.realpath(tmp_path), b"\xff content")
+    words = [line.decode() for line in said]
+    assert [word.removeprefix("argument ") for word in words if word.startswith("argument ")] == [
+        *SETTINGS,
+        "log",
+        "--x",
+    ]
+    environment = dict(word.split("=", 1) for word in words if "=" in word and not word.startswith("argument "))
+    concerning = {name: value for name, value in environment.items() if name.startswith(("GIT_", "SSH_ASK", "LC_ALL"))}
+    assert environment["HOME"] == "/home/a" and concerning == {**ALWAYS, **own, **more}
+
+
+def test_nobody_waits_for_it_longer_than_they_have_patience(tmp_path: Path) -> None:
+    (tmp_path / "bin/git").write_text("#!/bin/sh\nexec sleep 600\n")
+    with pytest.raises(subprocess.TimeoutExpired):
+        git(tmp_path, "log", patience=0.1)
+
+
+def test_without_git_that_is_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    with pytest.raises(FileNotFoundError):
+        git(tmp_path, "log", patience=600)

@@ -1,0 +1,42 @@
+"""What every host's task needs is loaded before workers are forked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from proscribe_ansible import preloading
+
+PROJECT = Path(preloading.__file__).resolve().parents[2]
+
+
+def test_a_worker_finds_everything_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+    collector = SimpleNamespace(
+        freeze=lambda: done.append("frozen"),
+        get_threshold=lambda: (700, 10, 10),
+        set_threshold=lambda *n: done.append(n),
+    )
+    monkeypatch.setattr(preloading, "gc", collector)
+    preloading.load_once()
+    assert done == ["frozen", (preloading.COLLECTED, 10, 10)]
+
+
+def test_what_every_worker_needs_is_loaded() -> None:
+    """In a process of its own: here it is loaded already."""
+    program = f"""
+import sys
+sys.path.insert(0, {str(PROJECT / "module_utils")!r})
+from proscribe_ansible import preloading
+preloading.load_once()
+print(*sys.modules)
+"""
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    loaded = {name.removeprefix("ansible.plugins.") for name in done.stdout.split()}
+    assert {"action.compliance_state", "connection.ssh", "become.sudo", "shell.sh"} <= loaded
+    assert {name.rpartition("_")[0] for name in loaded} >= {"filter.core", "test.core"}
