@@ -109,7 +109,12 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_walk_*.py",
         *_HOST,
     ),
-    "host/system/mounts": ("controls/test_apps_walk_bounds.py", "controls/test_apps_walk.py", *_HOST),
+    "host/system/mounts": (
+        "test_host_mounts.py",
+        "controls/test_apps_walk_bounds.py",
+        "controls/test_apps_walk.py",
+        *_HOST,
+    ),
     "wire/replies/results": ("test_reply_results.py", "report/test_report_answer.py"),
     "wire/replies/shapes": ("test_reply_shapes.py", "report/test_report_answer.py"),
     "wire/replies/record": ("report/test_report_answer.py", "report/test_hostile_answers.py"),
