@@ -56,13 +56,12 @@ OF_OTHERS = (
     "nfs nfs3 nfs4 cifs smb smb3 smbfs 9p afs autofs ceph coda gfs2 glusterfs gpfs lustre ncpfs ocfs2 "
     "fuse fuse.sshfs fuseblk"
 )
+OWN = "ext4 xfs btrfs tmpfs overlay vfat proc f2fs"
 
 
 def test_what_another_machine_or_a_program_answers_for() -> None:
     assert [type_ for type_ in OF_OTHERS.split() if not is_remote(type_)] == []
-    assert [
-        type_ for type_ in ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "vfat", "proc", "f2fs"] if is_remote(type_)
-    ] == []
+    assert [type_ for type_ in OWN.split() if is_remote(type_)] == []
 
 
 def test_which_of_these_a_path_is_on() -> None:
