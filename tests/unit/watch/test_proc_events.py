@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import struct
@@ -77,7 +78,11 @@ class Kernel:
         self.did.append(("send", content))
 
     def setsockopt(self, *option: Any) -> None:
-        self.did.append(("set", *option[:2], len(option[2]) if isinstance(option[2], bytes) else option[2]))
+        value = option[2]
+        if isinstance(value, bytes):  # the number of instructions, and where they are
+            number, place = struct.unpack("@HP", value)
+            value = ctypes.string_at(place, 8 * number)
+        self.did.append(("set", *option[:2], value))
 
     def recvfrom(self, most: int) -> Any:
         os.read(self.readable, 1)
@@ -121,7 +126,7 @@ def test_it_listens_once_the_kernel_has_said_yes(listening: Any) -> None:
         ("set", 1, 33, 4 * 1024 * 1024),
         ("bind", (0, 1)),
         ("send", message(LISTEN)),
-        ("set", 1, 26, 16),
+        ("set", 1, 26, b"".join(struct.pack("=HBBI", *one) for one in proc_events.only_starts())),
     ]
     assert kernel.open and one.fileno() == kernel.fileno()
     one.close()
