@@ -101,6 +101,15 @@ class TestWaiting:
             "nor for one of the same user"
         )
 
+    def test_nobody_with_few_makes_room_for_another(self) -> None:
+        waiting = Waiting()
+        numbers = {1: MOST_OF_USER, 2: MOST_OF_USER, 3: MOST_OF_USER, 9000: MOST_OF_USER - 1, 9500: 1}
+        for uid, number in numbers.items():
+            assert all(waiting.add(Start(uid * 1000 + one, "/x", (), uid, 0.0)) for one in range(number))
+        assert not waiting.add(Start(7, "/x", (), 5, 0.0))
+        left = {uid: len(own) for uid, own in waiting.of.items()}
+        assert left == {**numbers, 1: MOST_OF_USER - 1, 5: 1} and 1000 + MOST_OF_USER - 1 not in waiting.of[1]
+
     def test_with_one_at_a_time_everybody_has_a_turn(self) -> None:
         waiting = Waiting()
         for number in range(50):
