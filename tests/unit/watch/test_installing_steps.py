@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host.system import DARWIN
+from proscribe.host.system import DARWIN, ControlError
 from proscribe.host.watch import installing, restoring, units
 from proscribe.host.watch.starts import reported
 from proscribe.host.watch.state import files
@@ -207,6 +207,16 @@ def test_a_lift_where_systemd_does_not_run_calls_it_not(made: Made) -> None:
     (Path(made.root) / "run/systemd/system").rmdir()
     assert installing.change(made, MINE, {}, lift_it=True)["changed"]  # type: ignore[typeddict-item]
     assert ran(made) == [] and made.stat(files.PLACE) is None
+
+
+def test_who_is_not_root_changes_nothing(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Made) -> None:
+        raise ControlError("root is needed")
+
+    monkeypatch.setattr(Made, "require_root", refuse)
+    with pytest.raises(ControlError, match="root is needed"):
+        installing.change(made, MINE, given(MINE))
+    assert made.ran == [] and made.stat(files.PLACE) is None
 
 
 def test_on_a_mac_there_is_nothing_to_lift(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
