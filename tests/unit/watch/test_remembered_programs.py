@@ -29,6 +29,12 @@ def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
         assert one.matter == {f"/opt/{number}/owl": True for number in left}
 
 
+def test_what_matters_is_what_the_prefilter_says_once() -> None:
+    one, prefilter = Programs(), Prefilter({"parts": ["owl"]})
+    assert [one.matters(path, prefilter) for path in ("/opt/owl/x", "/opt/elf/x")] == [True, False]
+    assert [one.matters(path, None) for path in ("/opt/owl/x", "/opt/elf/x", "/srv/owl")] == [True, False, False]
+
+
 def test_many_are_remembered() -> None:
     one = Programs()
     one.note_innocent([(number,) for number in range(1000)], 0.0)

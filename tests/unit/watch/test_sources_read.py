@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,3 +87,16 @@ def test_the_types_of_what_is_not_seen_each_once_and_in_order(one: Sources, monk
         assert one.fields()["unseen"] == "cifs, fuse.a, nfs4"
     one.proc_events = reading(None)
     assert one.fields()["unseen"] == ""
+
+
+def test_what_is_marked_is_not_kept_open(one: Sources) -> None:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    fields = next(line for line in lines if line.split(" ")[4] == "/proc").partition(" - ")[0]
+    os.close(one.mountinfo)
+    one.mountinfo = os.memfd_create("mountinfo")
+    os.write(one.mountinfo, f"{fields} - ext4 x rw\n".encode())
+    marked: list[str] = []
+    one.fanotify = SimpleNamespace(descriptor=5, mark=lambda path: marked.append(os.readlink(path)))  # type: ignore[assignment]
+    before = len(os.listdir("/proc/self/fd"))
+    one.mark()
+    assert (marked, one.marked, len(os.listdir("/proc/self/fd"))) == (["/proc"], 1, before)
