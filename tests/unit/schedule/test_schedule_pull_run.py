@@ -40,7 +40,7 @@ class Repository:
 
     def __init__(self, good: str = OLD, first: str = "") -> None:
         self.last, self.first, self.directory = good, first, "/checkout"
-        self.kept: list[str] = []
+        self.good_now: list[str] = []
 
     def fetch(self) -> str:
         return NEW
@@ -53,7 +53,7 @@ class Repository:
             raise Problem("it cannot be laid out")
 
     def keep(self, commit: str) -> None:
-        self.kept.append(commit)
+        self.good_now.append(commit)
 
 
 def test_what_was_wrong_on_the_way_stands_in_the_record(
@@ -80,7 +80,7 @@ def test_what_was_wrong_on_the_way_stands_in_the_record(
             "commit": OLD,
         },
     )
-    assert ran == [("/checkout", SETTINGS, "/reports")] and one.kept == []
+    assert ran == [("/checkout", SETTINGS, "/reports")] and one.good_now == []
     said = capsys.readouterr().err.splitlines()
     assert said == [
         "proscribe: it cannot be laid out",

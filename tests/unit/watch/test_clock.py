@@ -19,7 +19,7 @@ def at_now(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "counts", "behind", "kept"),
+    ("seen", "counts", "behind", "after"),
     [
         pytest.param(None, NOW, 0, NOW, id="the first time"),
         pytest.param(NOW - 500, NOW, 0, NOW, id="time has passed"),
@@ -29,14 +29,14 @@ def at_now(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(NOW + 61, NOW + 61, 61, NOW + 61, id="set back"),
     ],
 )
-def test_the_latest_time_counts(made: Made, seen: int | None, counts: int, behind: int, kept: int) -> None:
+def test_the_latest_time_counts(made: Made, seen: int | None, counts: int, behind: int, after: int) -> None:
     if seen is not None:
         made.write(files.CLOCK, stamp(seen))
     assert clock.effective(made) == counts
     assert clock.that_does_not_go_back(made) is made
     assert made.clock() == counts
     assert clock.advance(made) == behind
-    assert files.clock_mark(made) == stamp(kept)
+    assert files.clock_mark(made) == stamp(after)
 
 
 def test_what_is_written_is_roots_alone(made: Made) -> None:
@@ -47,11 +47,11 @@ def test_what_is_written_is_roots_alone(made: Made) -> None:
         assert made.stat(files.CLOCK).st_mode & 0o777 == 0o600  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(("said", "kept"), [(stamp(NOW - 9000), NOW - 9000), ("soon", NOW), (None, NOW)])
-def test_a_run_sets_it_also_back(made: Made, monkeypatch: pytest.MonkeyPatch, said: object, kept: int) -> None:
+@pytest.mark.parametrize(("said", "after"), [(stamp(NOW - 9000), NOW - 9000), ("soon", NOW), (None, NOW)])
+def test_a_run_sets_it_also_back(made: Made, monkeypatch: pytest.MonkeyPatch, said: object, after: int) -> None:
     made.write(files.CLOCK, stamp(NOW + 9000))
     clock.set_by_controller(made, said)
-    assert files.clock_mark(made) == stamp(kept)
+    assert files.clock_mark(made) == stamp(after)
     monkeypatch.setattr(made, "write", lambda *_: pytest.fail("it is there"))
     clock.set_by_controller(made, said)
 

@@ -18,7 +18,7 @@ pytestmark = ROOT
 
 MINE = plan()
 PLAN_FILE = files.plan_file(MINE["digest"])
-ASKED = ["is-active --quiet proscribe-watch.timer", "is-active --quiet proscribe-launches.service"]
+QUERIED = ["is-active --quiet proscribe-watch.timer", "is-active --quiet proscribe-launches.service"]
 NOTE = f"note {files.RENEWED}"
 TIMER_ANEW = ["reenable --quiet proscribe-watch.timer", "restart proscribe-watch.timer"]
 DAEMON_ANEW = ["reenable --quiet proscribe-launches.service", "restart proscribe-launches.service"]
@@ -48,10 +48,10 @@ def ran(host: Made) -> list[str]:
 
 def test_from_nothing_all_of_it(made: Made) -> None:
     tried = installing.change(made, MINE, given(MINE), dry_run=True)
-    assert (tried["actions"], ran(made)) == (INSTALLED, ASKED)
+    assert (tried["actions"], ran(made)) == (INSTALLED, QUERIED)
     done = installing.change(made, MINE, given(MINE))
     assert {**done, "diff": []} == {"changed": True, "actions": INSTALLED, "refused": [], "findings": [], "diff": []}
-    assert ran(made) == [*ASKED, "daemon-reload", *TIMER_ANEW, *DAEMON_ANEW]
+    assert ran(made) == [*QUERIED, "daemon-reload", *TIMER_ANEW, *DAEMON_ANEW]
     shown = [(one["before_header"], one["before"], one["after"]) for one in done["diff"]]
     assert shown == [(one["before_header"], one["before"], one["after"]) for one in tried["diff"]]
     program = made.read(files.PROGRAM) or b""
@@ -151,7 +151,7 @@ def test_what_is_wrong_is_done_and_nothing_else(made: Made, how: str) -> None:
     ran(made)
     done = installing.change(made, MINE, given(MINE))
     assert done["actions"] == [*actions, *([NOTE] if actions else [])] and done["changed"] is bool(actions)
-    assert ran(made) == [*ASKED, *called]
+    assert ran(made) == [*QUERIED, *called]
     assert made.text(files.RENEWED) == (f"{AT}\n" if actions else "")
 
 
@@ -170,7 +170,7 @@ def test_a_daemon_that_only_reads_its_plan_late_is_waited_for(made: Made, monkey
     monkeypatch.setattr(installing.clock, "set_by_controller", lambda *_: None)
     ran(made)
     assert installing.change(made, MINE, given(MINE))["actions"] == [STARTED, NOTE]
-    assert ran(made) == ASKED
+    assert ran(made) == QUERIED
 
 
 def test_a_lift_stops_what_runs_before_it_deletes_it(made: Made) -> None:
@@ -236,7 +236,7 @@ def test_a_host_restores_only_the_units_that_it_is_asked_for(made: Made) -> None
     link_elsewhere(made)
     ran(made)
     assert restoring.restore(made, known, [units.LAUNCHES]) == [f"link {files.COMMAND}", f"enable {units.LAUNCHES}"]
-    assert ran(made) == [ASKED[1], f"reenable --quiet {units.LAUNCHES}"]
+    assert ran(made) == [QUERIED[1], f"reenable --quiet {units.LAUNCHES}"]
     assert restoring.restore(made, known) == [f"enable {units.TIMER}"]
     assert restoring.restore(made, known) == []
 

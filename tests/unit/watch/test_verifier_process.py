@@ -61,10 +61,10 @@ def test_an_answer_is_heard_once_it_is_whole() -> None:
     one = Verifier([sys.executable, "-c", PIECES])
     assert (one.busy_until, one.used, one.starts) == (0.0, 0.0, [])
     assert one.fileno() > 2 and not os.get_blocking(one.fileno()) and len(descriptors()) == len(before) + 1
-    for asked, within in ((("starts", [(7, "/x", ("k", 1))]), 15.0), (("x" * 3000,), 2.5), ((), 15.0)):
-        one.request(asked, 100.0, *([within] if within != 15.0 else []))
+    for what, within in ((("starts", [(7, "/x", ("k", 1))]), 15.0), (("x" * 3000,), 2.5), ((), 15.0)):
+        one.request(what, 100.0, *([within] if within != 15.0 else []))
         assert one.busy_until == 100.0 + within
-        assert heard(one) == asked and one.busy_until == 0.0
+        assert heard(one) == what and one.busy_until == 0.0
     one.end()
     assert descriptors() == before
 
