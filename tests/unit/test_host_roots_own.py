@@ -104,7 +104,7 @@ def test_an_ordinary_user_runs_what_he_likes(place: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("path", "leads_to", "looked_at"),
+    ("path", "leads_to", "checked"),
     [
         ("/usr/bin/env", "/usr/bin/env", False),
         ("/bin/sh", "/usr/bin/dash", False),
@@ -117,12 +117,12 @@ def test_an_ordinary_user_runs_what_he_likes(place: Path, monkeypatch: pytest.Mo
     ],
 )
 def test_what_the_distribution_brings_is_trusted_as_it_is(
-    monkeypatch: pytest.MonkeyPatch, path: str, leads_to: str, looked_at: bool
+    monkeypatch: pytest.MonkeyPatch, path: str, leads_to: str, checked: bool
 ) -> None:
     """Others could change everything here."""
     monkeypatch.setattr(os.path, "realpath", lambda _: leads_to)
     monkeypatch.setattr(roots_own, "others", lambda *_, **__: True)
-    assert bool(changeable(path)) is looked_at
+    assert bool(changeable(path)) is checked
 
 
 # What a user puts where tools of package systems are looked for: they lie, never end, or flood.

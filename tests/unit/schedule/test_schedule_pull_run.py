@@ -127,7 +127,7 @@ class TestMain:
         reports = place / "lib/pull/reports"
         for day in range(20):
             (reports / f"202611{day:02}T0").mkdir(parents=True)
-        (place / "lib/pull").chmod(0o700)
+        (place / "lib/pull").chmod(0o755)
         assert self.main(place, repository="") == 5
         assert json.loads((place / "record.json").read_text()) == {"by": "run", "of": "/d", "reports": str(reports)}
         assert sorted(os.listdir(reports)) == [f"202611{day:02}T0" for day in range(6, 20)]
