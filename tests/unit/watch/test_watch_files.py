@@ -49,7 +49,7 @@ ONE = {"at": AT, "plan": "p"}
         *({name: wrong} for name in ("every", "max_age") for wrong in (None, "5", 0, -1, 1.0, True)),
         *(
             {"chain": wrong}
-            for wrong in (None, {}, [5], [{}], [{**ONE, "at": "soon"}], [{**ONE, "plan": 5}], [ONE] * 64)
+            for wrong in (None, {}, [5], [{}], [ONE, {}], [{**ONE, "at": "soon"}], [{**ONE, "plan": 5}], [ONE] * 64)
         ),
         *({"files": wrong} for wrong in (None, [], {"/x": 5})),
     ],
