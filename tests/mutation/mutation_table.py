@@ -109,7 +109,12 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_walk_*.py",
         *_HOST,
     ),
-    "host/system/mounts": ("controls/test_apps_walk_bounds.py", "controls/test_apps_walk.py", *_HOST),
+    "host/system/mounts": (
+        "test_host_mounts.py",
+        "controls/test_apps_walk_bounds.py",
+        "controls/test_apps_walk.py",
+        *_HOST,
+    ),
     "model/words": (
         "report/test_report_answer.py",
         "test_reply_watched.py",

@@ -125,3 +125,11 @@ def test_a_watch_ends_not_even_the_same_program_where_it_was_started_since(given
     watch = Verifying(Host)
     assert not watch._begin([seen], {seen.pid: noted}) and unharmed(seen.pid)
     assert watch._begin([seen], {seen.pid: watch._state(seen)})
+
+
+def test_a_process_is_known_by_its_start_alone() -> None:
+    """What it uses changes all the time."""
+    after_its_name = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    assert tool_ending.since(os.getpid()) == after_its_name[19]
+    with pytest.raises(OSError):
+        tool_ending.since(2**22 + 1)

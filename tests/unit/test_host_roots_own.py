@@ -12,7 +12,7 @@ from pathlib import Path
 import proscribe
 import pytest
 from proscribe.host.controls.apps.systems.registry import SYSTEMS
-from proscribe.host.system import ControlError, Host, run_tool
+from proscribe.host.system import ControlError, Host, roots_own, run_tool
 from proscribe.host.system.roots_own import changeable
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of somebody else")
@@ -36,8 +36,8 @@ def given(path: Path) -> None:
     os.chown(path, MALLORY, MALLORY, follow_symlinks=False)
 
 
-def shared(path: Path) -> None:
-    os.chown(path, 0, 50)
+def shared(path: Path, group: int = 50) -> None:
+    os.chown(path, 0, group)
     path.chmod(0o775)
 
 
@@ -55,6 +55,8 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "the tool is a user's": (lambda place: given(place / "made"), "bin/made"),
     "everybody may write to the tool": (lambda place: (place / "made").chmod(0o757), "bin/made"),
     "a group may write to the directory": (shared, "bin"),
+    "the group of daemons may write to the directory": (lambda place: shared(place, 1), "bin"),
+    "root's group may write to the directory": (lambda place: shared(place, 0), ""),
     "the directory is a user's": (given, "bin"),
     "the directory above is a user's": (lambda place: given(place.parent), "."),
     "everybody may put something beside it": (lambda place: place.chmod(0o1777), ""),
@@ -99,6 +101,28 @@ def test_an_ordinary_user_runs_what_he_likes(place: Path, monkeypatch: pytest.Mo
     given(place)
     monkeypatch.setattr(os, "geteuid", lambda: MALLORY)
     assert changeable(str(place / "made")) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "leads_to", "checked"),
+    [
+        ("/usr/bin/env", "/usr/bin/env", False),
+        ("/bin/sh", "/usr/bin/dash", False),
+        ("/sbin/nft", "/sbin/nft", False),
+        ("/usr/bin/link", "/srv/link", True),
+        ("/usr/bin/link", "/usr/local/link", True),
+        ("/usr/local/link", "/usr/bin/env", True),
+        ("/usr/local", "/usr/local", True),
+        ("/srv/link", "/usr/bin/env", True),
+    ],
+)
+def test_what_the_distribution_brings_is_trusted_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, path: str, leads_to: str, checked: bool
+) -> None:
+    """Others could change everything here."""
+    monkeypatch.setattr(os.path, "realpath", lambda _: leads_to)
+    monkeypatch.setattr(roots_own, "others", lambda *_, **__: True)
+    assert bool(changeable(path)) is checked
 
 
 # What a user puts where tools of package systems are looked for: they lie, never end, or flood.

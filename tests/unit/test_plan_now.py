@@ -208,7 +208,9 @@ press:x:2000:alice,gone
 empty:x:2001:
 nested:x:2002:alice,press
 broken:x:2003
-huge:x:2004:{huge}
+word:x:word:alice
+huge:x:2004:{huge},more
+just:x:2006:{huge}
 """
 
 
@@ -216,7 +218,7 @@ huge:x:2004:{huge}
 def host(tmp_path: Path) -> Host:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/passwd").write_text(PASSWD)
-    (tmp_path / "etc/group").write_text(GROUP.format(huge=",".join(f"u{number}" for number in range(groups.MOST + 1))))
+    (tmp_path / "etc/group").write_text(GROUP.format(huge=",".join(f"u{number}" for number in range(groups.MOST))))
     return Host(str(tmp_path))
 
 
@@ -229,6 +231,8 @@ def host(tmp_path: Path) -> Host:
         ("nosuch", "this host has no such group"),
         ("broken", "this host has no such group"),
         ("pre", "this host has no such group"),
+        ("word", "this host has no such group"),
+        ("just", []),  # as many as there may be, of whom none has an account
         ("nested", "its member 'press' is a group, and groups within groups are not followed"),
         ("huge", "it has more than 1000 members"),
     ],

@@ -96,10 +96,11 @@ DELETED, ADDED = 0xA02, 0xA00
         (event(ADDED, b"....filter\0") + event(DELETED, b"....proscribe\0"), ["delete table inet proscribe"]),
         (event(DELETED, b"....proscribe2\0") + event(ADDED, b"....proscribe\0"), []),
         (event(DELETED, b"....x\0") + event(ADDED, b"proscribe\0"), []),  # names of one event are none of another's
+        (b"\0" * 16 + event(DELETED, b"....proscribe\0"), ["delete table inet proscribe"]),
         (b"\0" * 64, []),  # a length of 0 would never get on
         (OSError(errno.ENOBUFS, "full"), ["events were lost"]),
     ],
-    ids=["ours", "ours behind another", "others", "two events", "nothing", "lost"],
+    ids=["ours", "ours behind another", "others", "two events", "ours behind nothing", "nothing", "lost"],
 )
 def test_the_listener_reports_only_our_table(monkeypatch, capsys, heard: bytes | OSError, printed: list[str]):
     answers = [heard, OSError(errno.EBADF, "the end of the test")]

@@ -412,3 +412,35 @@ def test_every_id_that_is_given_is_one_of_ours(tmp_path: Path) -> None:
     moving.take(host, moving.Taking(FILE, ["a_1"], "web_app")).apply()
     moving.take(host, moving.Taking(TREE, [], "web_app")).apply()
     assert all(ID.fullmatch(item.id) for item in manifest.items(host))
+
+
+@as_root
+def test_of_many_that_were_not_done_some_are_named(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    (tmp_path / "run").mkdir()
+    why = "it is not in the quarantine of this host any more"
+    ids = [f"gone-{number:08}" for number in range(7)]
+    for number, rest in ((5, ""), (7, " (and 2 more)")):
+        assert in_quarantine(host, "prune", ids[:number]) == {
+            "outcomes": [{"id": id_, "done": False, "why": why} for id_ in ids[:number]],
+            "changed": False,
+            "actions": [],
+            "diff": [],
+            "failed": True,
+            "msg": f"not pruned: {'; '.join(f'{id_}: {why}' for id_ in ids[:5])}{rest}",
+        }
+
+
+@as_root
+def test_what_cannot_be_seen_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unseen(*_: object) -> None:
+        raise Unseen("it is on another machine")
+
+    host = made_host(tmp_path)
+    (tmp_path / "run").mkdir()
+    assert in_quarantine(host, "list", [])["changed"] is False
+    for name in ("listed", "chosen"):
+        monkeypatch.setattr(operator, name, unseen)
+    for do in ("list", "restore", "prune"):
+        with pytest.raises(ControlError, match="^it is on another machine$"):
+            in_quarantine(host, do, ["x-00000001"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.system import ControlError
@@ -71,6 +72,33 @@ def test_many_users_with_many_programs_have_lines_of_real_rules() -> None:
     assert {rule for rule, _, _, _ in lines.written} == {"apps/0", "apps/1", "apps/2"}
     assert (OTHERS, OTHERS) in {(program, user) for _, program, user, _ in lines.written}
     assert sum(times for *_, times in lines.written) == 150 * MOST_OF_USER
+
+
+def test_who_comes_late_is_counted_with_others() -> None:
+    lines = Lines()
+    attempts = Attempts(lines)
+    for number in range(2 * MOST + 2):
+        assert attempts.note("apps/viber", "Viber", f"u{number}", 1.0) is (number <= 2 * MOST)
+    attempts.proceed(2.0, all_of_it=True)
+    assert [line[1:] for line in lines.written] == [
+        *(("Viber", f"u{number}", 1) for number in range(MOST)),
+        *((OTHERS, f"u{number}", 1) for number in range(MOST, 2 * MOST)),
+        (OTHERS, OTHERS, 1),
+        (OTHERS, OTHERS, 1),
+    ]
+
+
+@pytest.mark.parametrize(("now", "name"), [(EVERY - 0.1, OTHERS), (EVERY, "new")])
+def test_after_a_minute_there_is_room_again(now: float, name: str) -> None:
+    lines = Lines()
+    attempts = Attempts(lines)
+    for number in range(MOST_OF_USER):
+        attempts.note("apps/viber", f"Viber{number}", "alice", 0.0)
+    attempts.note("apps/viber", "Viber0", "alice", 1.0)  # is still to be written then
+    attempts.proceed(now)
+    assert attempts.due() == (None if now >= EVERY else EVERY)
+    attempts.note("apps/viber", "new", "alice", now)
+    assert lines.written[-1] == ("apps/viber", name, "alice", 1)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.floats(0, 200)), max_size=60))

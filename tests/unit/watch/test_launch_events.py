@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from proscribe.host.system import mounts as scanned
 from proscribe.host.watch.starts import fanotify, inotify, mounts, proc_events
 
 # Read from a group of fanotify on Linux 6.18: /usr/bin/dash as process 7, then a lost event.
@@ -90,6 +92,15 @@ def test_the_filter_lets_starts_pass_and_nothing_else() -> None:
         assert not run_filter(program, EXEC[:36] + struct.pack("=I", kind) + EXEC[40:])
 
 
+def test_a_kernel_that_refuses_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, opened in ((inotify, inotify.Inotify), (fanotify, fanotify.Fanotify)):
+        monkeypatch.setattr(module, "CLOEXEC", 0o70000000)
+        with pytest.raises(OSError) as raised:
+            opened()
+        assert raised.value.errno in (errno.EINVAL, errno.EPERM, errno.ENOSYS)
+        assert raised.value.strerror == os.strerror(raised.value.errno)
+
+
 def test_what_is_said_to_the_kernel_has_its_own_length() -> None:
     said = proc_events.message(proc_events.LISTEN)
     assert struct.unpack_from("=I", said)[0] == len(said) == 40
@@ -99,8 +110,13 @@ def test_names_that_something_happened_to() -> None:
     first = struct.pack("=iIII", 1, 0x80, 0, 16) + b"settings.json".ljust(16, b"\0")
     gone = struct.pack("=iIII", 1, 0x8000, 0, 0)
     assert inotify.parsed(first) == ({"settings.json"}, False)
-    assert inotify.parsed(first + gone) == ({"settings.json"}, True)
+    lost = struct.pack("=iIII", -1, 0x4000, 0, 0)
+    of_itself = struct.pack("=iIII", 1, 0x3FFF, 0, 0)
+    assert inotify.parsed(first + gone) == inotify.parsed(gone + first) == ({"settings.json"}, True)
+    assert inotify.parsed(lost + of_itself) == (set(), True)
+    assert inotify.parsed(of_itself + first) == ({"settings.json"}, False)
     assert inotify.parsed(first[:-1]) == (set(), False)
+    assert inotify.parsed(struct.pack("=iIII", 1, 0x80, 0, 64) + first) == (set(), False)
 
 
 def test_file_systems_by_what_answers_for_them() -> None:
@@ -111,6 +127,42 @@ def test_file_systems_by_what_answers_for_them() -> None:
         ("0:40", "/run/media/a disk\\n"),
     ]  # what hangs below somebody's own file system is not gone to
     assert [one.type for one in remote] == ["fuse.sshfs", "nfs4"]
+
+
+@pytest.mark.parametrize(
+    ("written", "point"),
+    [
+        (r"/a\040b\011c", "/a b\tc"),
+        (r"/\134040", r"/\040"),
+        (r"/\303\244", "/\xc3\xa4"),
+        (r"/\777", "/\xff"),
+        (r"/\048", r"/\048"),
+        (r"/\04", r"/\04"),
+        ("-", "-"),
+    ],
+)
+def test_a_path_without_its_escapes(written: str, point: str) -> None:
+    [one] = mounts.parsed(f"28 1 254:1 - {written} rw - ext4 /dev/x rw\n".encode())
+    assert one == ("28", "254:1", point, "ext4")
+
+
+def test_nothing_is_opened_of_what_others_answer_for() -> None:
+    """As the scan of files has it."""
+    for type_ in (*sorted(scanned.REMOTE - {"autofs"}), *["nfs3", "nfs4", "smb2", "smb3", "fuse", "fuse.sshfs"]):
+        assert mounts.Mounted("1", "0:1", "/x", type_).remote, type_
+    assert not any(mounts.Mounted("1", "0:1", "/x", type_).remote for type_ in ("ext4", "fuseblk", "fusectl"))
+
+
+VIRTUAL = (
+    "proc sysfs cgroup cgroup2 devpts mqueue debugfs tracefs securityfs pstore bpf configfs hugetlbfs fusectl "
+    "rpc_pipefs binfmt_misc nsfs efivarfs selinuxfs autofs"
+)
+
+
+def test_from_what_the_kernel_makes_up_nothing_is_started() -> None:
+    made_up = [mounts.Mounted("1", "0:1", "/x", type_) for type_ in VIRTUAL.split()]
+    others = [mounts.Mounted("1", "0:1", "/x", type_) for type_ in ("tmpfs", "overlay", "devtmpfs", "ramfs")]
+    assert mounts.seen_on([*made_up, *others]) == (others, [])
 
 
 def test_only_the_mount_that_was_listed_is_opened(tmp_path: Path) -> None:
@@ -129,6 +181,10 @@ def test_only_the_mount_that_was_listed_is_opened(tmp_path: Path) -> None:
         ("/lib/ld-musl-x86_64.so.1", True),
         ("/home/alice/ld-linux-x86-64.so.2", False),
         ("/usr/bin/ld", False),
+        ("/lib64/ld64.so.2", True),
+        ("/usr/lib/ld-2.31.so", True),
+        ("/lib/ld.so.1", True),
+        ("/usr/lib/libc.so.6", False),
     ],
 )
 def test_the_loader_of_programs(path: str, loader: bool) -> None:

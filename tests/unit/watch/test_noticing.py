@@ -12,6 +12,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -113,6 +114,18 @@ def test_an_innocent_one_is_verified_once_and_again_after_a_change_of_the_plan(d
     one._use({**SETS, "files": []}, noticing.time.monotonic())
     one.of_process(program.pid, noticing.time.monotonic())
     assert one.waiting.of
+
+
+def test_what_verifying_took_is_taken_from_what_it_may_cost_once(daemon) -> None:
+    one, _ = daemon
+    starts = [Start(2**22 + number, "/x", ("/x", 1), 1, 0.0) for number in (1, 2)]
+    verifier = SimpleNamespace(answer=lambda: {"used": 0.15}, used=0.05, starts=starts)
+    left, each = one.budget.left, one.budget.each
+    one._take_answer(verifier)
+    assert one.budget.left == pytest.approx(left - 0.1) and one.budget.each == pytest.approx(each + (0.05 - each) / 4)
+    assert (verifier.used, verifier.starts, one.lost) == (0.15, [], 0)
+    one._take_answer(verifier)  # which has used nothing since
+    assert one.budget.left == pytest.approx(left - 0.1)
 
 
 def test_a_quiet_host_has_a_daemon_that_waits_for_ever(daemon, tmp_path: Path) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls.apps.portable import appimage
-from proscribe.host.watch.starts.prefilter import Prefilter, plain
+from proscribe.host.watch.starts.prefilter import Prefilter, link, plain
 
+LONG = "x" * 64  # as long as a stem may be
 MADE = Prefilter(
     {
         "parts": ["Viber", "viber", "signal-desktop", "bwrap"],
         "exact": ["/usr/bin/tor"],
-        "stems": ["telegram", "signaldesktop"],
+        "stems": ["telegram", "signaldesktop", LONG],
         "store": ["signal-desktop"],
         "sandboxes": True,
     }
@@ -32,6 +35,8 @@ RESTRICTED = (
         *RESTRICTED.split(),
         "/home/alice/電報",  # what a letter of another script may stand for is not decided here
         "/nix/store/" + "a" * 32 + "-signal-desktop-7.1/bin/.x-wrapped",
+        "/gnu/store/" + "a" * 32 + "-signal-desktop-7.1/bin/x",
+        f"/tmp/{LONG}-and-more",
     ],
 )
 def test_what_may_be_restricted_is_verified(path: str) -> None:
@@ -44,12 +49,18 @@ def test_what_may_be_restricted_is_verified(path: str) -> None:
         "",
         "/",
         "/usr/bin/true",
+        "/bin/telegram",
+        "/sbin/telegram",
+        "/lib64/telegram",
         "/usr/bin/telegraf",  # no portable app lies there
         "/home/alice/bin/tele",
         "/home/alice/signal/x",
         "/usr/lib/電報",
         "/nix/store/" + "a" * 32 + "-coreutils-9/bin/true",
         "/nix/store/",
+        "/gnu/store/" + "a" * 32 + "-coreutils-9/bin/telegram",
+        "/opt/app/bin/anything",
+        f"/tmp/{LONG[:-1]}",
         "/apple/x",
     ],
 )
@@ -57,12 +68,23 @@ def test_all_else_costs_nothing_more(path: str) -> None:
     assert not MADE.may_be(path)
 
 
-def test_without_a_plan_nothing_is_verified() -> None:
-    assert not Prefilter({}).may_be("/opt/viber/Viber")
+@pytest.mark.parametrize("path", ["/opt/viber/Viber", "/app/bin/x", "/home/alice/電報", "/nix/store/x/telegram"])
+def test_without_a_plan_nothing_is_verified(path: str) -> None:
+    assert not Prefilter({}).may_be(path)
+
+
+def test_without_apps_of_a_store_it_is_a_place_as_any_other() -> None:
+    assert Prefilter({"stems": ["telegram"]}).may_be("/nix/store/x/telegram")
 
 
 def test_a_file_that_is_gone() -> None:
     assert plain("/opt/viber/Viber (deleted)") == "/opt/viber/Viber"
+    assert plain("/opt/viber/Viber") == "/opt/viber/Viber"
+
+
+def test_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "exe").symlink_to("/opt/viber/Viber (deleted)")
+    assert [link(str(tmp_path / name)) for name in ("exe", "gone")] == ["/opt/viber/Viber", ""]
 
 
 @given(st.text(alphabet="/ abcdefgxyzTeLeGrAm-_.0123456789(電", max_size=80))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from patience import until
-from proscribe.host.watch.starts.process_users import owner_of, user_of
+from proscribe.host.watch.starts.process_users import observes, owner_of, user_of
 from watch_host import ROOT
 
 pytestmark = ROOT
@@ -48,3 +48,14 @@ def test_who_has_made_the_namespace_counts(command: Sequence[str], user: int, ow
 
 def test_a_process_that_has_ended_is_nobodys() -> None:
     assert user_of(2**22 + 1) is None and owner_of(2**22 + 1, 2001) == 2001
+
+
+@pytest.mark.parametrize(
+    ("name", "verb", "own"),
+    [("watch", "observe", True), ("watch", "launches", False), ("other", "observe", False)],
+)
+def test_an_observation_of_the_watch_is_known_by_its_command(name: str, verb: str, own: bool) -> None:
+    words = ["python3", f"/usr/libexec/proscribe/{name}", verb]
+    with subprocess.Popen(["sh", "-c", "read x; exit", *words[1:]], stdin=subprocess.PIPE) as process:
+        assert observes(process.pid) is observes(str(process.pid)) is own
+    assert not observes(2**22 + 1)

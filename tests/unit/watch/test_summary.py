@@ -180,6 +180,15 @@ class TestInWords:
         assert events[5] == f"apps/wechat: /p16 of tom ended 16 times, last {at(16)}"
         assert len(events) == 10
 
+    def test_with_how_many_rules_one_cause_has(self, watched: Watched) -> None:
+        host, _ = watched
+        many = [f"browser/{number:02}" for number in range(25)]
+        written(host, drift(1, "dns/a", "dns/b"), drift(2, *many[:20], cause="y"), drift(2, *many[20:], cause="y"))
+        assert [line.partition(":")[0] for line in self.lines(host)[-2:]] == [
+            "browser/00 and 24 more rules",
+            "dns/a and 1 more rules",
+        ]
+
     def test_with_plans_that_are_to_come(self, made: Made) -> None:
         later = plan(number=2)
         mine = plan(later={"at": at(30), "plan": later["digest"]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from proscribe.base.moments import stamp
 from proscribe.host.system import Process
 from proscribe.host.watch import installing, verifying
 from proscribe.host.watch.restricted import Verified
-from proscribe.host.watch.state import clock
+from proscribe.host.watch.state import clock, files
 from proscribe.host.watch.verifying import FORGOTTEN, RELOADED, REST, SLOW, SOON, Verifying
 from watch_host import ROOT, Made, given, plan
 
@@ -63,6 +64,12 @@ def test_nothing_is_read_again_as_long_as_nothing_changes(made: Made, monkeypatc
     for now in (0.0, 1.0, RELOADED - 1):
         verifier.reload(now)
     assert len(read) == 2, "what nobody has installed, and the plan"
+    os.utime(made.root + files.SETTINGS)
+    verifier.reload(RELOADED - 1)
+    assert len(read) == 3, "somebody has touched the settings"
+    for now, number in ((2 * RELOADED - 1.5, 3), (2 * RELOADED - 1, 4), (2 * RELOADED, 4)):
+        verifier.reload(now)
+        assert len(read) == number
 
 
 class TestSlowUsers:

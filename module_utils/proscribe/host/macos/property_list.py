@@ -22,8 +22,10 @@ def read(host: Host, path: str) -> dict[str, object] | None:
     content = content.removeprefix(MARK)
     if not content.startswith(BEGINNINGS) or b"<!ENTITY" in content:
         raise ControlError(f"{path} is no property list")
+    # Which form it has is said: plistlib itself does not know one that begins with its document type.
+    form = plistlib.FMT_BINARY if content.startswith(BEGINNINGS[0]) else plistlib.FMT_XML
     try:
-        said = plistlib.loads(content)
+        said = plistlib.loads(content, fmt=form)
     except Exception:  # the parsers of both forms raise many kinds
         raise ControlError(f"{path} is no property list") from None
     if not isinstance(said, dict):

@@ -446,9 +446,10 @@ def requests(directory: int) -> List[Tuple[str, str, Dict[str, Any]]]:
             descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=directory)
         except OSError:
             continue
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # of a directory, Python makes no stream
+            os.close(descriptor)
+            continue
         with os.fdopen(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                continue
             content = stream.read(LARGEST + 1)
         try:
             one = json.loads(content.decode("utf-8"))

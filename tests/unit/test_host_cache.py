@@ -1,0 +1,51 @@
+"""What a host caches of the stream, and what it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from proscribe.host import cache
+from proscribe.host.system import ControlError, Host, Unseen
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    (tmp_path / "var/lib").mkdir(parents=True)
+    monkeypatch.setattr(Host, "privileged", True)
+    return Host(str(tmp_path))
+
+
+def cached(host: Host) -> dict[str, tuple[str, int]]:
+    place = Path(host.root + cache.PLACE)
+    there = place.iterdir() if place.is_dir() else ()
+    return {path.name: (path.read_text(), path.stat().st_mode & 0o777) for path in there}
+
+
+def test_the_new_is_kept_and_nothing_older(host: Host) -> None:
+    assert cache.keep(host, {"code-1": b"code", "plan-1": b"plan"})
+    assert cached(host) == {"code-1": ("code", 0o600), "plan-1": ("plan", 0o600)}
+    assert cache.keep(host, {"code-1": None, "plan-2": b"other"})
+    assert cached(host) == {"code-1": ("code", 0o600), "plan-2": ("other", 0o600)}
+    cache.forget(host)
+    assert cached(host) == {}
+
+
+def test_an_ordinary_user_caches_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cache.keep(host, {"code-1": b"code"})
+    monkeypatch.setattr(Host, "privileged", False)
+    assert not cache.keep(host, {"code-2": b"code"})
+    assert list(cached(host)) == ["code-1"]
+
+
+@pytest.mark.parametrize("error", [ControlError("no"), Unseen("no")])
+def test_where_it_cannot_be_it_is_not(host: Host, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    assert cache.keep(host, {"code-1": b"code"})
+    monkeypatch.setattr(Host, "write", refuse)
+    monkeypatch.setattr(Host, "delete", refuse)
+    assert not cache.keep(host, {"code-1": b"code"})
+    cache.forget(host)
+    assert list(cached(host)) == ["code-1"]

@@ -1,0 +1,103 @@
+"""What is mounted on a host: what may never answer, and what is a disk of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from proscribe.host.system import Host
+from proscribe.host.system.budget import Budget
+from proscribe.host.system.mounts import Mount, here, is_image, is_remote, mount_of, mount_point, mounts, remote
+
+MOUNTINFO = r"""28 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
+29 28 254:1 /@home /home rw - ext4 /dev/vda1 rw
+30 28 0:40 / /tmp rw shared:3 master:4 - tmpfs tmpfs rw
+31 28 0:41 / /media/a\040disk rw - vfat /dev/sdb1 rw
+32 28 0:42 / /srv/nfs rw - nfs4 server:/dev/x rw
+33 28 0:43 / - rw - fuse.sshfs a@x: rw
+a line that is none
+"""
+
+
+def test_what_is_mounted_where_and_whether_it_is_a_disk(tmp_path: Path) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/mountinfo").write_text(MOUNTINFO)
+    host = Host(str(tmp_path))
+    host.budget = budget = Budget(0, 0)
+    assert mounts(host) == {
+        "/": Mount("ext4", True),
+        "/home": Mount("ext4", False),
+        "/tmp": Mount("tmpfs", False),
+        "/media/a disk": Mount("vfat", True),
+        "/srv/nfs": Mount("nfs4", False),
+        "-": Mount("fuse.sshfs", False),
+    }
+    assert host.budget is budget and budget.left["bytes read"] == 0
+    assert mounts(Host(str(tmp_path / "proc"))) == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "point"),
+    [
+        (r"/a\040b\011c", "/a b\tc"),
+        (r"/\134040", r"/\040"),
+        (r"/\777", "/\xff"),
+        (r"/\048", r"/\048"),
+        (r"/\04", r"/\04"),
+        ("/plain", "/plain"),
+    ],
+)
+def test_a_place_in_a_table_of_mounts(field: str, point: str) -> None:
+    assert mount_point(field) == point
+
+
+OF_OTHERS = (
+    "nfs nfs3 nfs4 cifs smb smb3 smbfs 9p afs autofs ceph coda gfs2 glusterfs gpfs lustre ncpfs ocfs2 "
+    "fuse fuse.sshfs fuseblk"
+)
+OWN = "ext4 xfs btrfs tmpfs overlay vfat proc f2fs"
+
+
+def test_what_another_machine_or_a_program_answers_for() -> None:
+    assert [type_ for type_ in OF_OTHERS.split() if not is_remote(type_)] == []
+    assert [type_ for type_ in OWN.split() if is_remote(type_)] == []
+
+
+def test_which_of_these_a_path_is_on() -> None:
+    table = {"/": Mount("nfs4", False), "/home": Mount("ext4", True), "/home/a/remote": Mount("fuse.sshfs", False)}
+    paths = ("/home/a/remote/x/y", "/home/a/remote", "/home/a/remote2", "/home/a", "/srv/x", "/")
+    assert [remote(path, table) for path in paths] == ["fuse.sshfs", "fuse.sshfs", "", "", "", "nfs4"]
+    assert remote("/x", {}) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/tmp/.mount_QQaBcDeF", True),
+        ("/tmp/.mount_", False),
+        ("/tmp/.mount_x/y", False),
+        ("/tmp/.mounted", False),
+        ("/home/a/.mount_QQ", False),
+    ],
+)
+def test_where_an_appimage_has_its_own_archive(path: str, expected: bool) -> None:
+    assert is_image(path) is expected
+
+
+def test_what_is_mounted_over_is_not_here() -> None:
+    root, proc = os.open("/", os.O_RDONLY), os.open("/proc", os.O_RDONLY)
+    try:
+        assert here(root, "proc") is None
+        seen = here(proc, "self")
+        assert seen is not None and seen.st_ino == os.lstat("/proc/self").st_ino  # a link is itself
+        assert mount_of(root).startswith(b"mnt_id:") and mount_of(root) != mount_of(proc)
+        with pytest.raises(FileNotFoundError):
+            here(proc, "none")
+        before = len(os.listdir("/proc/self/fd"))
+        here(proc, "self")
+        assert len(os.listdir("/proc/self/fd")) == before
+    finally:
+        os.close(root)
+        os.close(proc)
+    assert mount_of(2**20) == b""

@@ -1,0 +1,67 @@
+"""A clock that goes back does not reopen a waiver."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from proscribe.base.moments import stamp
+from proscribe.host.watch.state import clock, files
+from watch_host import ROOT, Made
+
+pytestmark = ROOT
+NOW = 1_800_000_000
+
+
+@pytest.fixture(autouse=True)
+def at_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: NOW + 0.7)
+
+
+@pytest.mark.parametrize(
+    ("seen", "counts", "behind", "after"),
+    [
+        pytest.param(None, NOW, 0, NOW, id="the first time"),
+        pytest.param(NOW - 500, NOW, 0, NOW, id="time has passed"),
+        pytest.param(NOW, NOW, 0, NOW, id="at once again"),
+        pytest.param(NOW + 1, NOW + 1, 0, NOW + 1, id="set back a little"),
+        pytest.param(NOW + 60, NOW + 60, 0, NOW + 60, id="set back as much as may be"),
+        pytest.param(NOW + 61, NOW + 61, 61, NOW + 61, id="set back"),
+    ],
+)
+def test_the_latest_time_counts(made: Made, seen: int | None, counts: int, behind: int, after: int) -> None:
+    if seen is not None:
+        made.write(files.CLOCK, stamp(seen))
+    assert clock.effective(made) == counts
+    assert clock.that_does_not_go_back(made) is made
+    assert made.clock() == counts
+    assert clock.advance(made) == behind
+    assert files.clock_mark(made) == stamp(after)
+
+
+def test_what_is_written_is_roots_alone(made: Made) -> None:
+    for write in (lambda: clock.advance(made), lambda: clock.set_by_controller(made, stamp(5))):
+        made.delete(files.CLOCK)
+        write()
+        assert (made.read(files.CLOCK) or b"")[-1:] == b"\n"
+        assert made.stat(files.CLOCK).st_mode & 0o777 == 0o600  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("said", "after"), [(stamp(NOW - 9000), NOW - 9000), ("soon", NOW), (None, NOW)])
+def test_a_run_sets_it_also_back(made: Made, monkeypatch: pytest.MonkeyPatch, said: object, after: int) -> None:
+    made.write(files.CLOCK, stamp(NOW + 9000))
+    clock.set_by_controller(made, said)
+    assert files.clock_mark(made) == stamp(after)
+    monkeypatch.setattr(made, "write", lambda *_: pytest.fail("it is there"))
+    clock.set_by_controller(made, said)
+
+
+def test_a_start_of_the_host_has_a_name(made: Made) -> None:
+    assert clock.boot_id(made) == ""
+    made.write("/proc/sys/kernel/random/boot_id", "4f\n")
+    assert clock.boot_id(made) == "4f"
+
+
+def test_how_long_it_is_awake() -> None:
+    before = time.monotonic()
+    assert int(before) <= clock.awake() <= time.monotonic()

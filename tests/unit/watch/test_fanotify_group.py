@@ -1,0 +1,99 @@
+"""A real group of fanotify. It hears of one file system alone, which is made for the test."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import proscribe
+import pytest
+from patience import LONGEST
+from watch_host import ROOT
+
+pytestmark = ROOT
+SCRIPT = """
+import errno, fcntl, json, os, shutil, subprocess, sys
+from proscribe.host.watch.starts.fanotify import Fanotify
+place = sys.argv[1]
+try:
+    one = Fanotify()
+except OSError as error:
+    print(json.dumps({"refused": error.strerror}))
+    raise SystemExit
+for name in "ab":
+    shutil.copy(shutil.which("true"), f"{place}/{name}")
+
+def run(*names):
+    started = []
+    for name in names:
+        process = subprocess.Popen([f"{place}/{name}"])
+        process.wait()
+        started.append([name, process.pid])
+    return started
+
+def heard():
+    found = []
+    while (read := one.read()) is not None:
+        assert read[1] is False
+        for descriptor, pid in read[0]:
+            path = os.readlink(f"/proc/self/fd/{descriptor}")
+            modes.add(fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE)
+            inherited.add(os.get_inheritable(descriptor))
+            found.append([path.rpartition("/")[2], pid])
+            os.close(descriptor)
+    return found
+
+modes, inherited, said = set(), {os.get_inheritable(one.fileno())}, {}
+run("a")
+said["before"] = heard()
+one.mark(place)
+expected = run("a", "b")
+said["both"] = heard() == expected
+open(f"{place}/a", "rb").read()
+said["read"] = heard()
+one.leave_out(f"{place}/a")
+with open(f"{place}/a", "ab") as file:
+    file.write(b"x")
+expected = run("a", "b")
+said["one"] = heard() == expected[1:]
+for call in (one.mark, one.leave_out):
+    try:
+        call(f"{place}/gone")
+    except OSError as error:
+        said[call.__name__] = [error.errno == errno.ENOENT, error.strerror]
+print(json.dumps({**said, "modes": [*modes], "inherited": [*inherited]}))
+"""
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    place = tmp_path_factory.mktemp("place")
+    mounted = 'mount -t tmpfs tmpfs "$1" && exec "$0" -c "$2" "$1"'
+    command = ["unshare", "--mount", "sh", "-c", mounted, sys.executable, str(place), SCRIPT]
+    environment = {**os.environ, "PYTHONPATH": str(Path(proscribe.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=LONGEST)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    if "refused" in found:
+        pytest.skip(f"no group of fanotify here: {found['refused']}")
+    return found
+
+
+def test_starts_of_what_is_marked_are_heard_and_nothing_else(said: dict[str, Any]) -> None:
+    assert (said["before"], said["both"], said["read"]) == ([], True, [])
+
+
+def test_what_is_left_out_stays_so_whatever_is_written_to_it(said: dict[str, Any]) -> None:
+    assert said["one"]
+
+
+def test_what_cannot_be_marked_says_why(said: dict[str, Any]) -> None:
+    assert said["mark"] == said["leave_out"] == [True, "No such file or directory"]
+
+
+def test_its_descriptors_are_for_reading_and_no_other_programs(said: dict[str, Any]) -> None:
+    assert (said["modes"], said["inherited"]) == ([os.O_RDONLY], [False])

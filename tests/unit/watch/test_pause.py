@@ -1,0 +1,111 @@
+"""A pause of the watch: how long it may be, what is one, and what is not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from proscribe.base.moments import stamp
+from proscribe.host.system import Unseen
+from proscribe.host.watch.state import clock, files, journal, pause
+from watch_host import ROOT, Made
+
+pytestmark = ROOT
+NOW = 1_800_000_000
+UP = 5_000  # seconds since the start of the host
+DAY = 24 * 3600
+
+
+@pytest.fixture
+def host(made: Made, monkeypatch: pytest.MonkeyPatch) -> Made:
+    monkeypatch.setattr(clock, "effective", lambda _: NOW)
+    monkeypatch.setattr(
+        pause.time, "clock_gettime", lambda which: UP + 0.9 if which == pause.time.CLOCK_BOOTTIME else 0
+    )
+    made.write(clock.BOOT, "4f\n")
+    return made
+
+
+def events(host: Made) -> list[Any]:
+    return [{key: value for key, value in one.items() if key != "at"} for one in journal.read(host)[0]]
+
+
+def test_it_is_written_down_with_when_it_ends_by_both_clocks(host: Made) -> None:
+    until = stamp(NOW + 7200)
+    assert pause.freeze(host, "2h", " works\non it ", "ann\x1b") == until
+    given = {"until": until, "reason": "works on it", "by": "ann"}
+    assert json.loads(host.text(files.FROZEN) or "") == {**given, "boot": "4f", "uptime": UP + 7200}
+    assert (host.text(files.FROZEN) or "").endswith("}\n")
+    assert host.stat(files.FROZEN).st_mode & 0o777 == 0o600  # type: ignore[union-attr]
+    assert pause.active(host) == given
+    assert events(host) == [{"event": "frozen", **given}]
+    assert pause.thaw(host) and not pause.thaw(host)
+    assert host.stat(files.FROZEN) is None and pause.active(host) is None
+    assert [one["event"] for one in events(host)] == ["frozen", "thawed"]
+
+
+def test_who_and_why_have_an_end(host: Made) -> None:
+    pause.freeze(host, "7d", "r" * 300, "a" * 101)
+    assert pause.active(host) == {"until": stamp(NOW + 7 * DAY), "reason": "r" * 300, "by": "a" * 100}
+
+
+@pytest.mark.parametrize(
+    ("duration", "reason"), [("7d1h", "x"), ("8d", "x"), ("1h", "r" * 301), ("1h", " "), ("1h", "")]
+)
+def test_what_is_too_long_or_without_a_reason_is_no_pause(host: Made, duration: str, reason: str) -> None:
+    with pytest.raises(ValueError):
+        pause.freeze(host, duration, reason, "ann")
+    assert pause.active(host) is None and events(host) == []
+
+
+GIVEN = {"until": stamp(NOW + 60), "reason": "x", "by": "ann", "boot": "4f", "uptime": UP + 60}
+
+
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        ({}, True),
+        ({"until": stamp(NOW + 1)}, True),
+        ({"until": stamp(NOW)}, False),
+        ({"until": stamp(NOW + 7 * DAY)}, True),
+        ({"until": stamp(NOW + 7 * DAY + 1)}, False),
+        ({"until": "soon"}, False),
+        ({"until": None}, False),
+        ({"reason": None}, False),
+        ({"by": 5}, False),
+        ({"reason": 5, "by": 5}, False),
+        # A clock that was set back does not make it longer.
+        ({"uptime": UP + 1}, True),
+        ({"uptime": UP}, False),
+        ({"uptime": UP - 1}, False),
+        ({"uptime": UP - 1, "boot": "50"}, True),
+        ({"uptime": None}, True),
+        ({"uptime": "1"}, True),
+    ],
+)
+def test_a_pause_that_counts(host: Made, change: dict[str, Any], counts: bool) -> None:
+    host.write(files.FROZEN, json.dumps({**GIVEN, **change}), 0o600)
+    given = {**GIVEN, **change}
+    assert pause.active(host) == ({key: given[key] for key in ("until", "reason", "by")} if counts else None)
+    assert pause.thaw(host) is counts
+    assert host.stat(files.FROZEN) is None
+    assert [one["event"] for one in events(host)] == ["thawed"] * counts
+
+
+def test_what_is_said_in_it_is_one_line_of_an_end(host: Made) -> None:
+    host.write(files.FROZEN, json.dumps({**GIVEN, "reason": "a\nb" + "x" * 400, "by": "y" * 400}), 0o600)
+    assert pause.active(host) == {"until": GIVEN["until"], "reason": "a b" + "x" * 297, "by": "y" * 300}
+
+
+def test_what_anybody_can_write_or_nobody_can_see_is_none(host: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.write(files.FROZEN, json.dumps(GIVEN), 0o666)
+    assert pause.active(host) is None
+    host.write(files.FROZEN, "[]", 0o600)
+    assert pause.active(host) is None
+
+    def unseen(*_: Any) -> None:
+        raise Unseen("no")
+
+    monkeypatch.setattr(files, "content_of", unseen)
+    assert pause.active(host) is None

@@ -1,0 +1,39 @@
+"""What the daemon reports of itself, as it is written and read."""
+
+from __future__ import annotations
+
+import pytest
+from proscribe.host.watch.starts.reported import ANYBODY, noted, noted_beat, number, parsed, report_of
+
+
+def test_what_is_written_is_read() -> None:
+    text = report_of({"pid": "7", "by": "fanotify on\n2", "unseen": ""})
+    assert text == "pid 7\nby fanotify on 2\nunseen \n"
+    assert parsed(text + "\n half\n") == {"pid": "7", "by": "fanotify on 2", "unseen": ""}
+
+
+@pytest.mark.parametrize(
+    ("beats", "expected"),
+    [
+        (None, False),
+        ("", False),
+        (noted_beat(7, 100), True),
+        (noted_beat(7, 99), False),
+        (noted_beat(8, 100), False),
+        (noted_beat(ANYBODY, 101), True),
+        (f"{noted_beat(8, 200)} {noted_beat(7, 1)} {noted_beat(7, 200)}", True),
+        ("7", False),
+        ("7:-100", False),
+        (":100", False),
+    ],
+)
+def test_a_heartbeat_is_of_one_process_and_new(beats: str | None, expected: bool) -> None:
+    assert noted({} if beats is None else {"beats": beats}, 7, 100) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, 0), ("", 0), ("12", 12), ("-1", 0), ("x", 0), ("²", 0), ("٣", 0), ("9" * 9, 999999999), ("1" * 10, 0)],
+)
+def test_a_number(value: str | None, expected: int) -> None:
+    assert number({} if value is None else {"lost": value}, "lost") == expected

@@ -1,0 +1,84 @@
+"""What of all starts is looked into, by the plans: all that they may enforce at some hour, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.controls.apps.systems.registry import SYSTEMS
+from proscribe.host.system import Host
+from proscribe.host.watch.restricted import Restricted, sets
+
+BARE: dict[str, Any] = {"mode": "enforce", "packages": {}, "processes": [], "paths": []}
+
+
+def section(**services: dict[str, Any]) -> Any:
+    entries = {id_: {**BARE, "name": id_.title(), **entry} for id_, entry in services.items()}
+    return {"mode": "enforce", "services": entries, "settings": {}}
+
+
+def of(host: Host, *sections: Any) -> dict[str, Any]:
+    return dict(sets(host, sections, Restricted(host, None)))
+
+
+NOTHING = {"parts": [], "exact": [], "stems": [], "store": [], "sandboxes": False, "files": []}
+
+
+def test_of_no_plan_nothing(tmp_path: Path) -> None:
+    assert of(Host(str(tmp_path))) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        ({}, {}),
+        ({"paths": ["/opt/owl"]}, {"exact": ["/opt/owl"], "parts": ["owl"]}),
+        ({"packages": {"apt": ["owl"], "snap": ["owl-s"]}}, {"parts": ["owl", "owl-s"]}),
+        ({"packages": {"nix": ["owl"], "guix": ["owl-g"]}}, {"store": ["owl", "owl-g"]}),
+        ({"packages": {"flatpak": ["org.Owl"]}}, {"parts": ["bwrap"], "sandboxes": True}),
+        ({"packages": {"flatpak": []}}, {}),
+        ({"mode": "audit"}, {}),
+        ({"mode": "waived", "waiver": "w", "packages": {"apt": ["owl"]}}, {}),
+        ({"mode": "audit", "otherwise": "enforce", "packages": {"apt": ["owl"]}}, {"parts": ["owl"]}),
+    ],
+)
+def test_of_what_a_service_is_known_by(tmp_path: Path, entry: dict[str, Any], found: dict[str, Any]) -> None:
+    assert {**of(Host(str(tmp_path)), section(owl=entry)), "stems": []} == {**NOTHING, **found}
+
+
+def test_of_a_path_the_last_part_that_says_something(tmp_path: Path) -> None:
+    host = Host(str(tmp_path))
+    bare = set(of(host, section(x={}))["parts"])
+    for path, part in {
+        "/opt/owl": {"owl"},
+        "/home/~/.config": set(),
+        "~/owl/.local": {"owl"},
+        "/opt/owl/": {"owl"},
+        "/usr/var/etc": set(),
+    }.items():
+        assert set(of(host, section(x={"paths": [path]}))["parts"]) - bare == part, path
+
+
+def test_of_several_plans_all_of_it(tmp_path: Path) -> None:
+    host = Host(str(tmp_path))
+    sections = [section(owl={"paths": ["/opt/owl"]}), section(elf={"paths": ["/opt/elf"]})]
+    seen = of(host, *sections)
+    assert seen["exact"] == ["/opt/elf", "/opt/owl"] and {"elf", "owl"} <= set(seen["parts"])
+
+
+def test_names_of_installed_packages_and_where_new_ones_are_noted(tmp_path: Path) -> None:
+    host = Host(str(tmp_path))
+    databases = [path for system in SYSTEMS for path in system.DATABASE_FILES]
+    (tmp_path / Path(databases[0]).parent.relative_to("/")).mkdir(parents=True)
+    folder = str(Path(databases[0]).parent)
+    restricted = Restricted(host, section(owl={}))
+    restricted.packages = [
+        (["owl"], Package("apt", "owl", path="/opt/Owl/night")),
+        (["owl"], Package("apt", "owl", path="")),
+        (["owl"], Package("apt", "owl", path="/usr/var")),
+    ]
+    seen = sets(host, [section(owl={})], restricted)
+    assert "night" in seen["parts"] and "" not in seen["parts"] and "var" not in seen["parts"]
+    assert seen["files"] == [path for path in databases if str(Path(path).parent) == folder]

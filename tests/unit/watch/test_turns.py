@@ -1,0 +1,26 @@
+"""What is too much is cut in turns, so that nobody's many push out another's few."""
+
+from __future__ import annotations
+
+import pytest
+from proscribe.host.watch.state.turns import in_turns
+
+
+@pytest.mark.parametrize(
+    ("items", "most", "left"),
+    [
+        ("", 3, ""),
+        ("a1 b1 a2", 3, "a1 b1 a2"),  # just as much as there is room for
+        ("a1 a2 a3 b1", 3, "a2 a3 b1"),
+        ("a1 b1 a2 b2 a3 c1", 3, "b2 a3 c1"),  # the newest of each
+        ("b1 a1 a2 a3", 0, ""),
+        ("a1 a2 a3 a4", 2, "a3 a4"),
+    ],
+)
+def test_the_newest_of_each_stay_in_their_order(items: str, most: int, left: str) -> None:
+    assert in_turns(items.split(), lambda item: item[0], most, lambda _: 1) == left.split()
+
+
+def test_what_is_large_ends_it() -> None:
+    assert in_turns([1, 5, 2], lambda item: item, 4, lambda item: item) == [1]
+    assert in_turns([5, 1, 2], lambda _: "one", 4, lambda item: item) == [1, 2]

@@ -1,0 +1,163 @@
+"""What the watch has on a host: which settings are sound, what names them, and what the last observation left."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from proscribe.host.system import ControlError, Unseen
+from proscribe.host.watch.state import files
+from proscribe.host.watch.state.files import Damaged, Settings
+from watch_host import ROOT, Made
+
+pytestmark = ROOT
+AT, LATER = "2026-11-27T03:00:00Z", "2026-12-27T03:00:00Z"
+SETTINGS = Settings("r1", 300, 600, "sha256:a", ((AT, "sha256:b"), (LATER, "sha256:c")), {"/x": "1", "/y": "2"})
+GIVEN = json.loads(files.settings_text(SETTINGS))
+
+
+def has(host: Made, given: Any) -> Settings | None:
+    host.write(files.SETTINGS, given if isinstance(given, str) else json.dumps(given), 0o600)
+    return files.settings(host)
+
+
+def test_settings_are_read_as_they_were_written(made: Made) -> None:
+    assert files.settings(made) is None
+    assert has(made, files.settings_text(SETTINGS)) == SETTINGS
+    assert files.settings_text(SETTINGS).endswith("}\n") and "\n " in files.settings_text(SETTINGS)
+    assert [*GIVEN] == sorted(GIVEN)
+
+
+@pytest.mark.parametrize(
+    ("now", "digest"),
+    [("2026-11-27T02:59:59Z", "sha256:a"), (AT, "sha256:b"), (LATER, "sha256:c"), ("2030-01-01T00:00:00Z", "sha256:c")],
+)
+def test_the_plan_of_a_moment(now: str, digest: str) -> None:
+    assert SETTINGS.in_effect(now) == digest
+    assert SETTINGS.plans() == ["sha256:a", "sha256:b", "sha256:c"]
+    assert files.plan_file(digest) == f"/var/lib/proscribe/watch/plans/{digest[-1]}.json"
+
+
+ONE = {"at": AT, "plan": "p"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({name: wrong} for name in ("release", "plan") for wrong in (None, 5, ["x"])),
+        *({name: wrong} for name in ("every", "max_age") for wrong in (None, "5", 0, -1, 1.0, True)),
+        *(
+            {"chain": wrong}
+            for wrong in (None, {}, [5], [{}], [ONE, {}], [{**ONE, "at": "soon"}], [{**ONE, "plan": 5}], [ONE] * 64)
+        ),
+        *({"files": wrong} for wrong in (None, [], {"/x": 5})),
+    ],
+)
+def test_settings_of_another_form_are_damage(made: Made, change: dict[str, Any]) -> None:
+    with pytest.raises(Damaged) as raised:
+        has(made, {**GIVEN, **change})
+    assert (raised.value.file, str(raised.value)) == (files.SETTINGS, f"{files.SETTINGS}: is not what was installed")
+
+
+@pytest.mark.parametrize("given", ["", "[]", "{", "5", "[" * 100_000, "{}"])
+def test_what_are_no_settings_is_damage(made: Made, given: str) -> None:
+    with pytest.raises(Damaged):
+        has(made, given)
+
+
+def test_as_many_plans_as_there_may_be(made: Made) -> None:
+    found = has(made, {**GIVEN, "chain": [ONE] * 63, "every": 1, "max_age": 1, "files": {}})
+    assert found is not None and len(found.plans()) == 64 and (found.every, found.max_age) == (1, 1)
+
+
+def test_what_differs_has_another_name() -> None:
+    others = {
+        "release": "r2",
+        "every": 301,
+        "max_age": 601,
+        "plan": "sha256:d",
+        "chain": SETTINGS.chain[:1],
+        "files": {"/x": "1", "/y": "3"},
+    }
+    names = [files.identity(SETTINGS._replace(**{name: value})) for name, value in others.items()]
+    assert len({*names, files.identity(SETTINGS)}) == 7
+    assert files.identity(SETTINGS._replace(files={"/y": "2", "/x": "1"})) == files.identity(SETTINGS)
+
+
+def test_a_file_is_what_was_installed_or_damage(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = SETTINGS._replace(files={"/x": files.hash_of(b"x")})
+
+    def wrong() -> str:
+        with pytest.raises(Damaged) as raised:
+            files.require(made, known, "/x")
+        return raised.value.wrong
+
+    assert files.content_of(made, "/x") is None and wrong() == "is missing"
+    made.write("/x", "x", 0o600)
+    assert files.require(made, known, "/x") == b"x"
+    made.write("/x", "y", 0o600)
+    assert wrong() == "is not what was installed"
+    made.write("/x", "x", 0o602)
+    assert wrong() == "others than root can write it"
+    made.write("/x", "x" * 65, 0o600)
+    assert files.content_of(made, "/x", 65) == b"x" * 65
+    with pytest.raises((Damaged, Unseen)):
+        files.content_of(made, "/x", 64)
+
+    def refuse(*_: object) -> None:
+        raise ControlError("is no file")
+
+    monkeypatch.setattr(made, "stat", refuse)
+    assert wrong() == "is no file"
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"), [(AT, AT), (f" {AT}\n", AT), ("soon", None), ("", None), (f"{AT}{' ' * 44}", AT), ("ä", None)]
+)
+def test_a_moment_of_a_file(made: Made, text: str, moment: str | None) -> None:
+    assert files.renewed(made) is None is files.clock_mark(made)
+    made.write(files.RENEWED, text, 0o600)
+    made.write(files.CLOCK, text, 0o600)
+    assert files.renewed(made) == moment == files.clock_mark(made)
+    for path in (files.RENEWED, files.CLOCK):
+        made.write(path, AT + " " * 45, 0o600)
+    assert files.renewed(made) is None is files.clock_mark(made)
+    made.write(files.RENEWED, AT, 0o666)
+    assert files.renewed(made) is None
+
+
+# What the last observation left: what may be there, and what may not.
+LEFT: dict[str, tuple[list[Any], list[Any]]] = {
+    "last": ([AT], ["soon", None]),
+    "plan": (["p", ""], [5, None]),
+    **{name: ([[], ["x", "y"]], ["x", [5], ["x", None], {}]) for name in ("drifted", "failed", "reported")},
+    "unwritten": ([[], [{}, {"a": 1}]], [{}, [5], [{}, "x"]]),
+    **{name: ([0, 7], [-1, "7", True, 1.0]) for name in ("clock", "up")},
+    "boot": ([""], [5]),
+    "journal": ([[0, 0], [7, 9]], [[], [1], [1, 2, 3], [1, -1], ["1", 2], {"a": 1, "b": 2}, 5]),
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_the_last_observation_left(made: Made, name: str) -> None:
+    fits, wrong = LEFT[name]
+    other = "plan" if name != "plan" else "boot"
+    for value in fits:
+        made.write(files.STATE, json.dumps({name: value, other: "x", "more": 1}), 0o600)
+        assert files.state(made) == {name: value, other: "x"}
+    for value in wrong:
+        made.write(files.STATE, json.dumps({name: value, other: "x"}), 0o600)
+        assert files.state(made) == {other: "x"}
+
+
+def test_where_nothing_was_left_there_is_nothing(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert files.state(made) == {}
+    made.write(files.STATE, '{"plan": "x"}', 0o666)
+    assert files.state(made) == {}
+
+    def unseen(*_: object) -> None:
+        raise Unseen("no")
+
+    monkeypatch.setattr(files, "content_of", unseen)
+    assert files.state(made) == {} and files.renewed(made) is None
