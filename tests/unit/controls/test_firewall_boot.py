@@ -41,7 +41,7 @@ def test_only_root_may_run_the_program_and_a_reboot_forgets_what_was_pending() -
     assert (program.MODE & 0o100, program.MODE & 0o077) == (0o100, 0)
     assert program.PATH.startswith("/usr/libexec/")
     assert all(path.startswith("/run/proscribe/") for path in (program.RUN, loaded_state.STATE))
-    assert (program.CANDIDATE, program.PREVIOUS) == (f"{program.RUN}/candidate.nft", f"{program.RUN}/previous.nft")
+    assert (f"{program.RUN}/candidate.nft", f"{program.RUN}/previous.nft") == (program.CANDIDATE, program.PREVIOUS)
     of_program = {"confirmed=/etc/proscribe/firewall.nft", f"run={program.RUN}", f"trace={program.TRACE}"}
     assert of_program < set(boot.program_text().splitlines())
 
