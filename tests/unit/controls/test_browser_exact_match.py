@@ -29,11 +29,12 @@ BOTH = pytest.mark.parametrize("place", [CHROMIUM, FIREFOX], ids=["Chromium", "F
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
+    """A host on which policies are as they should be; what is looked into says by whose code."""
     tree = Tree(tmp_path, SECTION)
     tree.enforce()
-    looked_into = SimpleNamespace(observed=lambda: "looked into")
-    monkeypatch.setattr(chromium_folder, "Folder", lambda *_: looked_into)
-    monkeypatch.setattr(firefox_file, "PolicyFile", lambda *_: looked_into)
+    folder, file = (SimpleNamespace(observed=lambda family=family: family) for family in ("chromium", "firefox"))
+    monkeypatch.setattr(chromium_folder, "Folder", lambda *_: folder)
+    monkeypatch.setattr(firefox_file, "PolicyFile", lambda *_: file)
     return tree
 
 
@@ -60,19 +61,19 @@ def test_what_is_just_ours_is_as_it_should_be(tree: Tree, place: Place) -> None:
 )
 def test_what_is_changed_is_looked_into(tree: Tree, place: Place, change: Callable[[Path], None]) -> None:
     change(tree.root / place.path[1:])
-    assert seen(tree, place) == "looked into"
+    assert seen(tree, place) == place.family
 
 
 def test_what_is_beside_it_is_looked_into(tree: Tree) -> None:
     tree.put("etc/chromium/policies/managed/own.json", {})
-    assert seen(tree, CHROMIUM) == "looked into"
+    assert seen(tree, CHROMIUM) == "chromium"
     tree.put(FALLBACKS[1][1:], {})
-    assert seen(tree, FIREFOX) == "looked into"
+    assert seen(tree, FIREFOX) == "firefox"
 
 
 @BOTH
 def test_where_there_is_nothing_to_say_nothing_should_be_there(tree: Tree, place: Place) -> None:
-    assert seen(tree, place, NOTHING) == "looked into"
+    assert seen(tree, place, NOTHING) == place.family
     (tree.root / place.path[1:]).unlink()
     assert seen(tree, place, NOTHING) == WHOLE
 
