@@ -12,7 +12,8 @@ from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.plans.browsers import places
 from proscribe.host import run
 from proscribe.host.controls import browser
-from proscribe.host.system import Host
+from proscribe.host.controls.browser import chromium_changes
+from proscribe.host.system import ControlError, Host, Unseen
 from proscribe.model.plan import SCHEMA, sealed
 from proscribe.wire.replies import results
 
@@ -71,3 +72,79 @@ def test_a_place_of_which_nobody_knows_where_its_browser_stands_is_not_called_ab
     unknown = [{key: value for key, value in one.items() if key != "paths"} for one in BROWSERS]
     changes = browser.enforce(host, plan(unknown))
     assert changes.actions and not changes.notes
+
+
+def absent(number: int, **more: Any) -> dict[str, Any]:
+    """A browser that nobody has installed."""
+    path = f"/etc/b{number}/policies/managed/proscribe.json"
+    return {
+        "id": f"b{number}",
+        "family": "chromium",
+        "path": path,
+        "browsers": [f"b{number}"],
+        "paths": [f"/b{number}"],
+        **more,
+    }
+
+
+AHEAD = "for browsers that are not installed: {}; so that a later installation is covered"
+ONE = f"1 of these policy files is {AHEAD.format('b1')}"
+
+
+@pytest.mark.parametrize(
+    ("browsers", "there", "note"),
+    [
+        ([absent(1)], "", ONE),
+        ([absent(1), absent(2, browsers=["b1", "b2"])], "", f"2 of these policy files are {AHEAD.format('b1, b2')}"),
+        ([absent(1), absent(2, present=["/etc"])], "", ONE),
+        ([absent(1)], "/b1", ""),
+        ([absent(1, paths=["/a", "/b1"])], "/b1", ""),
+        ([absent(1, flatpaks=["org.b1"])], "/var/lib/flatpak/app/org.b1/x", ""),
+        (
+            [absent(1, flatpaks=["org.b1"])],
+            "/var/lib/flatpak/app/org.b2/x",
+            ONE,
+        ),
+        ([absent(1, snaps=["b1"])], "/snap/b1/x", ""),
+        (
+            [absent(n) for n in range(15)],
+            "",
+            f"15 of these policy files are {AHEAD.format(', '.join(f'b{n}' for n in range(15)))}",
+        ),
+        (
+            [absent(n) for n in range(17)],
+            "",
+            f"17 of these policy files are {AHEAD.format(', '.join(f'b{n}' for n in range(15)) + ' and 2 more')}",
+        ),
+    ],
+)
+def test_which_browsers_are_named(host: Host, browsers: list[dict[str, Any]], there: str, note: str) -> None:
+    if there:
+        put(host, there)
+    changes = browser.enforce(host, plan(browsers))
+    assert changes.notes == [note] * bool(note)
+    assert len(changes.actions) == len(browsers) and changes.independent
+
+
+def test_what_cannot_be_seen_may_be_there(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Host.stat
+
+    def stat(self: Host, path: str) -> Any:
+        if path == "/b1":
+            raise Unseen("Host is down")
+        return real(self, path)
+
+    monkeypatch.setattr(Host, "stat", stat)
+    assert browser.enforce(host, plan([absent(1)])).notes == []
+
+
+def test_a_place_that_cannot_be_observed_is_an_action_that_fails(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise Unseen("Host is down")
+
+    monkeypatch.setattr(chromium_changes, "Folder", refuse)
+    for asked in (browser.enforce, browser.lift):
+        first, second = asked(host, plan(BROWSERS)).actions[:2]
+        assert (str(first), first.subject < second.subject) == (f"observe {BROWSERS[0]['path']}", True)
+        with pytest.raises(ControlError, match="Host is down"):
+            first.apply()

@@ -148,6 +148,18 @@ CONFLICTS = [
         ],
         id="a place that Firefox ESR does not read",
     ),
+    pytest.param(
+        {"etc/firefox/policies.json": "", "etc/thunderbird/policies.json": "", "etc/opt/brave/policies/x.json": ""},
+        [
+            f"/etc/{path} {path.rpartition('/')[2]} without effect: {browser} reads /etc/{read}"
+            for path, browser, read in (
+                ("firefox/policies.json", "firefox", "firefox/policies/policies.json"),
+                ("thunderbird/policies.json", "thunderbird", "thunderbird/policies/policies.json"),
+                ("opt/brave/policies", "brave", "brave/policies/managed"),
+            )
+        ],
+        id="places that no browser reads",
+    ),
 ]
 
 
@@ -219,11 +231,23 @@ def test_a_file_of_the_organisation_that_others_can_change_is_reported_and_left_
     assert (tree.root / MANAGED / "10.json").stat().st_mode & 0o777 == mode
 
 
+UNSANDBOXED = 'pref("general.config.sandbox_enabled"'
+
+
 @pytest.mark.parametrize(
     ("path", "line", "unknown"),
     [
         ("usr/lib/firefox-esr/defaults/pref/a.js", 'pref("general.config.sandbox_enabled", false);', True),
         ("etc/firefox/defaults/pref/a.js", "defaultPref('general.config.sandbox_enabled', false);", True),
+        ("usr/lib/firefox-esr/browser/defaults/preferences/a.js", f"{UNSANDBOXED}, false);", True),
+        ("etc/firefox/a.js", f"{UNSANDBOXED}, false);", True),
+        ("etc/firefox-esr/a.js", f"{UNSANDBOXED}, false);", True),
+        ("etc/firefox-esr/a.json", f"{UNSANDBOXED}, false);", False),
+        ("etc/firefox-esr/a.js/b", f"{UNSANDBOXED}, false);", False),  # no file
+        ("etc/firefox-esr/a.js", f'{UNSANDBOXED}, true); pref("x", true);', False),
+        ("etc/firefox-esr/a.js", 'pref("x", false);', False),
+        ("usr/lib/firefox-esr/defaults/pref/a.js", f"  //{UNSANDBOXED}, false);", False),
+        ("usr/lib/chromium/defaults/pref/a.js", f"{UNSANDBOXED}, false);", False),  # not of Firefox
         ("usr/lib/firefox-esr/defaults/pref/a.js", '// pref("general.config.sandbox_enabled", false);', False),
         ("usr/lib/firefox-esr/defaults/pref/a.js", 'pref("general.config.filename", "mozilla.cfg");', False),
         ("usr/lib/firefox/defaults/pref/a.js", 'pref("general.config.sandbox_enabled", false);', False),  # no Firefox
@@ -233,11 +257,13 @@ def test_what_a_script_without_a_sandbox_leaves_of_the_policies_is_unknown(
     tree: Tree, path: str, line: str, unknown: bool
 ) -> None:
     tree.put("usr/lib/firefox-esr/firefox-esr")
+    tree.put("usr/lib/chromium/chromium")
     there = ["/usr/lib/firefox-esr/firefox-esr", "/usr/lib/firefox/firefox"]
-    browsers = [{**one, "paths": there} if one["id"] == "firefox" else one for one in BROWSERS]
+    paths = {"firefox": there, "chromium": ["/usr/lib/chromium/chromium"]}
+    browsers = [{**one, "paths": paths.get(one["id"], [])} for one in BROWSERS]
     of = {**plan(), "browsers": browsers}
     tree.enforce(of)
-    tree.put(path, f"// a comment\n{line}\n")
+    tree.put(path, f"// un caf\u00e9\n{line}\n".encode("latin-1"))
     verdict = tree.verdicts(of)["policy-file"]
     assert verdict.state == ("unknown" if unknown else "compliant")
     assert (f"/{path} has Firefox run a script" in verdict.reason) is unknown

@@ -98,6 +98,7 @@ def test_chromium_and_its_relatives_get_policies(
         ),
         (FOX, {"proxies": "blocked"}, {"Proxy": {"Mode": "system", "Locked": True}}),
         (FOX, {"browser_vpn": "blocked"}, {"IPProtectionAvailable": False}),
+        (place("firefox_esr", family="firefox"), {"browser_vpn": "blocked"}, {"IPProtectionAvailable": False}),
         (place("librewolf", family="firefox"), {"browser_vpn": "blocked"}, {}),
         (BIRD, {"private_windows": "blocked", "sign_in": "blocked"}, {}),
         (BIRD, {"about_config": "blocked"}, {"BlockAboutConfig": True}),
@@ -105,6 +106,45 @@ def test_chromium_and_its_relatives_get_policies(
 )
 def test_firefox_and_thunderbird_get_policies(where: Place, managed: dict[str, str], policies: dict[str, Any]) -> None:
     assert said(where, managed) == policies
+
+
+def test_all_at_once() -> None:
+    managed = dict.fromkeys(SETTINGS, "blocked")
+    for_all = {
+        "BlockAboutConfig": True,
+        "DNSOverHTTPS": {"Enabled": False, "Locked": True},
+        "Proxy": {"Mode": "system", "Locked": True},
+    }
+    assert said(BIRD, managed, {"vpn": VPN}) == for_all
+    assert said(FOX, managed, {"vpn": VPN}) == {
+        **for_all,
+        "DisableDeveloperTools": True,
+        "DisableEncryptedClientHello": True,
+        "DisableFirefoxAccounts": True,
+        "DisablePrivateBrowsing": True,
+        "ExtensionSettings": {"*": {"blocked_permissions": ["proxy"]}, "vpn@example": BLOCKED},
+        "IPProtectionAvailable": False,
+        "Preferences": {"network.http.http3.enable": SWITCHED_OFF, **firefox.NO_SPECULATION},
+    }
+    assert said(place("brave"), managed, {"vpn": VPN}) == {
+        "BraveVPNDisabled": True,
+        "BrowserGuestModeEnabled": False,
+        "BrowserSignin": 0,
+        "BuiltInDnsClientEnabled": False,
+        "DeveloperToolsAvailability": 2,
+        "DnsOverHttpsMode": "off",
+        "EncryptedClientHelloEnabled": False,
+        "ExtensionInstallBlocklist": [A, B],
+        "ExtensionSettings": {"*": {"blocked_permissions": ["proxy"]}},
+        "IncognitoModeAvailability": 1,
+        "PolicyDictionaryMultipleSourceMergeList": ["ExtensionSettings"],
+        "PolicyListMultipleSourceMergeList": ["ExtensionInstallBlocklist", *LISTS],
+        "ProxyMode": "system",
+        "QuicAllowed": False,
+        "SyncDisabled": True,
+        "TorDisabled": True,
+        "WebAppInstallByUserEnabled": False,
+    }
 
 
 def test_extensions_of_restricted_services_are_refused_by_their_ids() -> None:
@@ -170,6 +210,9 @@ def test_every_setting_says_something_to_somebody_and_has_a_default_that_it_may_
         assert row.default in row.values and UNMANAGED in row.values and row.meaning.endswith(".")
         assert row.chromium or row.firefox or id_ == "extensions"
         assert rule(id_) == "browser/" + id_.replace("_", "-")
+        closed = {**said(place("microsoft_edge"), {id_: "blocked"}), **said(place("brave"), {id_: "blocked"})}
+        assert [name for name in row.chromium if closed[name] != row.chromium[name]] == []  # as it is documented
+        assert [name for name in row.firefox if said(FOX, {id_: "blocked"})[name] != row.firefox[name]] == []
 
 
 class Tree(made_browser.Tree):
@@ -220,6 +263,14 @@ FOREIGN = [
         id="a setting that is overridden",
     ),
     pytest.param("proxies", {"ProxySettings": {"ProxyMode": "pac_script"}}, {}, id="a proxy of the organisation's"),
+    *(
+        pytest.param("proxies", {name: 1}, {}, id=name)
+        for name in ("ProxyMode", "ProxyServer", "ProxyServerMode", "ProxyPacUrl", "Proxy")
+    ),
+    *(
+        pytest.param("sign_in", {name: 1}, {}, id=name)
+        for name in ("BrowserSignin", "RestrictSigninToPattern", "DisableAccounts")
+    ),
 ]
 
 
@@ -234,6 +285,8 @@ def test_what_another_file_does_to_a_setting(
     assert len(tree.enforce().actions) == 0
     if setting == "proxies":
         assert "ProxyMode" not in tree.read(CHROMIUM + "proscribe.json")
+    if setting == "sign_in":
+        assert "BrowserSignin" not in tree.read(CHROMIUM + "proscribe.json")
 
 
 def test_firefox_settings_of_the_organisation_stay_and_come_back(tmp_path: Path) -> None:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
 from dns_contract import OPENED, UPSTREAM, Made, Packaged, Sample
+from proscribe.host.controls.dns.backends import dnsmasq
+from proscribe.host.controls.dns.observed import Observed
+from proscribe.host.system import Host
 
 MAIN = """\
 listen-address={address}
@@ -34,3 +41,83 @@ SAMPLE = Sample(
         logging=("etc/dnsmasq.d/log.conf", "log-queries\n"),
     ),
 )
+
+
+RUNS = Observed(("127.0.0.1",), (), "", {dnsmasq.UNIT: 77})
+STOPPED = RUNS._replace(units={dnsmasq.UNIT: 0})
+
+
+def host(root: Path, files: Mapping[str, str] = {}) -> Host:
+    for path, text in files.items():
+        (root / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        (root / path.lstrip("/")).write_text(text)
+    return Host(str(root))
+
+
+@pytest.mark.parametrize(
+    ("command", "main", "folders"),
+    [
+        ("dnsmasq", "conf-dir=/a\n conf-dir = /b/ # why\n# conf-dir=/c\nno-conf-dir=/d\nconf-dir=/a\n", ["/a", "/b"]),
+        ("dnsmasq --conf-dir=/a,*.conf --other=/b", "", ["/a"]),
+        ("dnsmasq -7 /a,.bak --conf-dir /b", "", ["/a", "/b"]),
+        ("dnsmasq -7/a", "conf-dir=/b", ["/a", "/b"]),
+        ("dnsmasq", "", []),
+    ],
+)
+def test_which_folders_it_reads(tmp_path: Path, command: str, main: str, folders: list[str]) -> None:
+    made = host(tmp_path, {"proc/77/cmdline": command.replace(" ", "\0"), "etc/dnsmasq.conf": main})
+    stages = [list(stage.files) for stage in dnsmasq.standing(made, RUNS)]
+    assert stages == [[f"{folder}/proscribe.conf"] for folder in (*folders, "/etc/dnsmasq.d")]
+    assert bool(dnsmasq.missing(made, RUNS)) is not bool(folders)
+    assert dnsmasq.missing(made, RUNS._replace(units={})).startswith("dnsmasq.service does not run")
+
+
+def test_one_that_does_not_run_reads_the_usual_folder_where_it_is_there(tmp_path: Path) -> None:
+    assert dnsmasq.missing(host(tmp_path), STOPPED).startswith("dnsmasq reads no folder of drop-ins")
+    made = host(tmp_path, {"etc/dnsmasq.d/README": ""})
+    assert dnsmasq.missing(made, STOPPED) == ""
+    assert dnsmasq.missing(made, RUNS).startswith("dnsmasq reads no folder of drop-ins")
+
+
+@pytest.mark.parametrize("logs", [False, True])
+def test_what_is_said_of_it(tmp_path: Path, logs: bool) -> None:
+    own = "server=/a.org/10.0.0.1\n" + "log-queries\n" * logs
+    main = {"etc/dnsmasq.conf": "conf-dir=/etc/b\nconf-dir=/etc/a\n", "proc/77/cmdline": "dnsmasq\0-S\0/b.org/10.0.0.1"}
+    made = host(
+        tmp_path, {**main, "etc/a/own.conf": own, "etc/b/proscribe.conf": "log-queries\nserver=/c.org/10.0.0.1\n"}
+    )
+    found = dnsmasq.describe(made, RUNS, {})
+    (stage,) = found.stages("text")
+    assert (found.manager, found.file, stage.files) == (
+        *("dnsmasq", "/etc/b/proscribe.conf"),
+        {"/etc/b/proscribe.conf": "text"},
+    )
+    assert (found.units, found.logs) == (("dnsmasq.service",), "dnsmasq.service" if logs else "")
+    assert found.checking("/x") == ("dnsmasq", "--test", "-C", "/x")
+    assert found.openers == [
+        ("its command line", "server=/b.org/10.0.0.1", "b.org"),
+        ("/etc/a/own.conf", "server=/a.org/10.0.0.1", "a.org"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        *(
+            ("--address=/a.org/10.0.0.1", ["a.org"]),
+            ("-A/a.org/10.0.0.1", ["a.org"]),
+            ("-A=/a.org/10.0.0.1", ["a.org"]),
+        ),
+        *(("-C/x", ["c.org"]), ("-7/d", ["d.org"]), ("-H/hosts", ["h.org"]), ("--hostsdir=/hosts", ["h.org"])),
+        *(("--servers-file=/x", ["c.org"]), ("-Z/x", []), ("/x", [])),
+    ],
+)
+def test_what_its_command_line_opens(tmp_path: Path, word: str, names: list[str]) -> None:
+    files = {"x": "server=/c.org/10.0.0.1", "d/x": "server=/d.org/10.0.0.1"}
+    made = host(tmp_path, {**files, "hosts": "10.0.0.1 H.org # why\n:: i.org\n0.0.0.0 j.org\n"})
+    assert [name for _, _, name in dnsmasq.openers(made, [], ["dnsmasq", word])] == names
+
+
+def test_what_it_answers_for_the_witness() -> None:
+    assert dnsmasq.LANGUAGE.witness("w.internal", "abc", "") == ['txt-record=w.internal,"abc"']
+    assert dnsmasq.LANGUAGE.witness("w.internal", "abc", "127.0.0.9")[1:] == ["host-record=w.internal,127.0.0.9"]

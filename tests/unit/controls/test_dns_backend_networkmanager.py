@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
 from dns_contract import OPENED, UPSTREAM, Sample
+from proscribe.host.controls.dns.backends import networkmanager
+from proscribe.host.controls.dns.observed import Observed
+from proscribe.host.system import WRITTEN_BY, Host
 
 SAMPLE = Sample(
     files={
@@ -16,3 +23,87 @@ SAMPLE = Sample(
     tools=("dnsmasq", "nmcli"),
     links={"proc/80/exe": "/usr/sbin/dnsmasq"},
 )
+
+
+RUNS = Observed(("192.0.2.1",), (), "NetworkManager", {networkmanager.UNIT: 77})
+CONF, LATER = "etc/NetworkManager/NetworkManager.conf", "etc/NetworkManager/conf.d"
+RELOAD = ("nmcli", "general", "reload", "conf,dns-full")
+FILE, SWITCH = "/etc/NetworkManager/dnsmasq.d/proscribe.conf", "/etc/NetworkManager/conf.d/zz-proscribe.conf"
+
+
+def host(root: Path, files: Mapping[str, str] = {}, tools: str = "dnsmasq nmcli") -> Host:
+    for path, text in {**files, **{f"usr/bin/{tool}": "" for tool in tools.split()}}.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+        (root / path).chmod(0o755)
+    return Host(str(root))
+
+
+@pytest.mark.parametrize(
+    ("files", "mode"),
+    [
+        ({}, ""),
+        ({CONF: "[main]\n dns = none \n"}, "none"),
+        ({CONF: "[main]\nrc-manager=x\nno-dns=x\n"}, ""),
+        ({CONF: "dns=none\n[other]\ndns=none\n"}, ""),
+        ({CONF: "[main]\n[other]\ndns=none\n"}, ""),
+        ({CONF: "[main]\ndns=none\n", f"{LATER}/10.conf": "[main]\ndns=default\n"}, "default"),
+        ({CONF: "[main]\ndns=none\n", "usr/lib/NetworkManager/conf.d/10.conf": "[main]\ndns=default\n"}, "none"),
+        ({CONF: "[main]\ndns=none\n", "run/NetworkManager/conf.d/10.conf": "[main]\ndns=default\n"}, "none"),
+        ({"usr/lib/NetworkManager/conf.d/10.conf": "[main]\ndns=default\n"}, "default"),
+        ({"run/NetworkManager/conf.d/10.conf": "[main]\ndns=default\n"}, "default"),
+        ({f"{LATER}/10.bak": "[main]\ndns=none\n", SWITCH[1:]: "[main]\ndns=dnsmasq\n"}, ""),
+    ],
+)
+def test_what_the_organisation_has_it_do(tmp_path: Path, files: Mapping[str, str], mode: str) -> None:
+    assert networkmanager.mode(host(tmp_path, files)) == mode
+
+
+@pytest.mark.parametrize(
+    ("dns", "tools", "pid", "lacks"),
+    [
+        ("", "dnsmasq nmcli", 77, ""),
+        ("default", "dnsmasq nmcli", 77, ""),
+        ("dnsmasq", "dnsmasq nmcli", 77, ""),
+        ("none", "dnsmasq nmcli", 77, "NetworkManager has dns=none in [main]: set it to dnsmasq"),
+        ("", "nmcli", 77, "NetworkManager needs dnsmasq"),
+        ("", "dnsmasq", 77, "nmcli makes NetworkManager"),
+        ("", "dnsmasq nmcli", 0, "NetworkManager.service does not run"),
+    ],
+)
+def test_what_a_host_lacks_for_it(tmp_path: Path, dns: str, tools: str, pid: int, lacks: str) -> None:
+    made = host(tmp_path, {CONF: f"[main]\ndns={dns}\n"}, tools)
+    found = networkmanager.missing(made, RUNS._replace(units={networkmanager.UNIT: pid}))
+    assert found.startswith(lacks) and bool(found) is bool(lacks)
+
+
+@pytest.mark.parametrize(
+    ("files", "servers", "switch", "logs", "past"),
+    [
+        ({CONF: "[main]\ndns=dnsmasq\n"}, ["192.0.2.1"], False, False, ["192.0.2.1"]),
+        ({}, ["192.0.2.1"], True, False, []),  # it is not led there yet
+        ({}, ["127.0.0.1", "192.0.2.1"], True, False, ["192.0.2.1"]),
+        ({SWITCH[1:]: ""}, ["192.0.2.1"], True, False, ["192.0.2.1"]),
+        ({"etc/NetworkManager/dnsmasq.d/own.conf": "log-queries\n"}, ["127.0.0.1"], True, True, []),
+        ({FILE[1:]: "log-queries\nserver=/b.org/10.0.0.1\n"}, ["127.0.0.1"], True, False, []),  # which is ours
+    ],
+)
+def test_what_is_said_of_it(
+    tmp_path: Path, files: Mapping[str, str], servers: list[str], switch: bool, logs: bool, past: list[str]
+) -> None:
+    own = "/etc/NetworkManager/dnsmasq.d/opens.conf"
+    made = host(tmp_path, {**files, own[1:]: "server=/a.org/10.0.0.1\n"})
+    found = networkmanager.describe(made, RUNS._replace(servers=tuple(servers)), {})
+    (stage,) = found.stages("text")
+    switching = {SWITCH: f"# {WRITTEN_BY}\n[main]\ndns=dnsmasq\n"} if switch else {}
+    assert stage == ({FILE: "text", **switching}, [RELOAD], [("127.0.0.1", 53)], (), [RELOAD], ())
+    assert (found.manager, found.file, found.units) == ("networkmanager", FILE, ("NetworkManager.service",))
+    assert (found.checking("/x"), bool(found.logs)) == (("/usr/bin/dnsmasq", "--test", "-C", "/x"), logs)
+    assert [one.id for one in found.bypasses] == past
+    assert [(path, name) for path, _, name in found.openers] == [(own, "a.org")]
+
+
+def test_what_an_earlier_run_could_have_left(tmp_path: Path) -> None:
+    for units, left in [({networkmanager.UNIT: 77}, [RELOAD]), ({networkmanager.UNIT: 0}, []), ({}, [])]:
+        found = networkmanager.standing(Host(str(tmp_path)), RUNS._replace(units=units))
+        assert found == [({FILE: "", SWITCH: ""}, (), (), (), left, ())]

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
 from dns_contract import OPENED, UPSTREAM, Sample
+from proscribe.host.controls.dns.backends import resolved
+from proscribe.host.controls.dns.observed import Observed
+from proscribe.host.system import WRITTEN_BY, Host, Result
+from proscribe.model.finding import Finding
 
 SAMPLE = Sample(
     files={
@@ -14,3 +23,168 @@ SAMPLE = Sample(
     users=("nobody", "systemd-resolve"),
     opens=False,  # the filter is our own
 )
+
+
+RUNS = Observed(("127.0.0.53",), ("192.0.2.1",), "", {resolved.UNIT: 77})
+FILE, DROP_IN = "/etc/proscribe/dns.conf", "/etc/systemd/resolved.conf.d/zz-proscribe.conf"
+OWN, UNIT_FILE = "proscribe-dns.service", "/etc/systemd/system/proscribe-dns.service"
+UNIT = f"""\
+# {WRITTEN_BY}
+[Unit]
+Description=Keep names of restricted services from resolving
+Documentation=man:dnsmasq(8)
+After=systemd-resolved.service
+Wants=nss-lookup.target
+Before=nss-lookup.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=/bin/sh -c "/usr/bin/dnsmasq --keep-in-foreground --pid-file --conf-file={FILE} --log-queries \
+--log-facility=- 2>&1     | {{ sed -uE '/: config [^ ]+ is NXDOMAIN$/b;/: [^ ]+ [^ ]+ (is|to|from) /d'; kill 0; }}"
+Restart=always
+RestartSec=1
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+
+[Install]
+WantedBy=multi-user.target
+"""
+RESTART = [("systemctl", "reset-failed", resolved.UNIT), ("systemctl", "restart", resolved.UNIT)]
+LINKS = "Global: ~.\nLink 2 (eth0): corp.example ~Lab.example\nLink 3 (tun0): ~.\n"
+
+
+def host(root: Path, files: Mapping[str, str] = {}, tools: str = "dnsmasq resolvectl") -> Host:
+    def run(argv: Sequence[str], **_: Any) -> Result:
+        assert list(argv) == ["/usr/bin/resolvectl", "domain"]
+        return Result(0, LINKS, "")
+
+    for path, text in {**files, **{f"usr/bin/{tool}": "" for tool in tools.split()}}.items():
+        (root / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        (root / path.lstrip("/")).write_text(text)
+        (root / path.lstrip("/")).chmod(0o755)
+    return Host(str(root), run)
+
+
+def test_what_is_put_in_place(tmp_path: Path) -> None:
+    found = resolved.describe(host(tmp_path), RUNS, {})
+    own, front = found.stages("text")
+    assert own._asdict() == {
+        "files": {FILE: "text", UNIT_FILE: UNIT},
+        "start": [("systemctl", "daemon-reload"), ("systemctl", "enable", OWN), ("systemctl", "restart", OWN)],
+        "answers": [("127.0.0.153", 153)],
+        "leave": [("systemctl", "disable", "--now", OWN)],
+        "left": [("systemctl", "daemon-reload")],
+        "exists": [f"/etc/systemd/system/multi-user.target.wants/{OWN}"],
+    }
+    assert front._asdict() == {
+        "files": {DROP_IN: f"# {WRITTEN_BY}\n[Resolve]\nDNS=\nDNS=127.0.0.153:153\nDomains=~.\n"},
+        "start": RESTART,
+        "answers": [("127.0.0.53", 53)],
+        "leave": (),
+        "left": [RESTART[0], ("systemctl", "try-restart", resolved.UNIT)],
+        "exists": (),
+    }
+    assert (found.manager, found.file, found.logs, found.units) == ("resolved", FILE, OWN, (OWN, resolved.UNIT))
+    assert (found.checking("/x"), list(found.bypasses), found.routed) == (
+        ("/usr/bin/dnsmasq", "--test", "-C", "/x"),
+        [],
+        [],
+    )
+    assert resolved.standing(host(tmp_path), RUNS._replace(units={}))[1] == ({DROP_IN: ""}, (), (), (), [], ())
+
+
+@pytest.mark.parametrize(
+    ("settings", "files", "upstream"),
+    [
+        ({}, {}, ["resolv-file=/run/systemd/resolve/resolv.conf"]),
+        ({"upstreams": ["192.0.2.7"]}, {}, ["no-resolv", "server=192.0.2.7"]),
+        (
+            *(
+                {},
+                {"etc/systemd/resolved.conf": "DNS=192.0.2.8:5353 [2001:db8::1]:53#name 2001:db8::2%eth0 x\n"},
+            ),
+            ["no-resolv", "server=192.0.2.8#5353", "server=2001:db8::1#53", "server=2001:db8::2"],
+        ),
+    ],
+)
+def test_whom_the_filter_asks(
+    tmp_path: Path, settings: dict[str, Any], files: dict[str, str], upstream: list[str]
+) -> None:
+    for passwd, user in [({}, "nobody"), ({"etc/passwd": "root:x:0:0\ndnsmasq:x:9:9\n"}, "dnsmasq")]:
+        made = host(tmp_path, {**files, **passwd})
+        own = [f"user={user}", "port=153", "listen-address=127.0.0.153", "bind-interfaces", "no-hosts", "cache-size=0"]
+        assert resolved.describe(made, RUNS, settings).more.splitlines() == [*own, *upstream]
+        assert resolved.users(made, RUNS) == sorted(["systemd-resolve", user])
+
+
+@pytest.mark.parametrize(
+    ("files", "servers"),
+    [
+        (
+            {"etc/systemd/resolved.conf": "DNS=192.0.2.1\n", "run/systemd/resolved.conf": "DNS=192.0.2.2\n"},
+            ["192.0.2.1"],
+        ),
+        (
+            {"run/systemd/resolved.conf": "DNS=192.0.2.2\n", "usr/lib/systemd/resolved.conf": "DNS=192.0.2.3\n"},
+            ["192.0.2.2"],
+        ),
+        (
+            {"usr/lib/systemd/resolved.conf": "DNS = 192.0.2.3,192.0.2.4\nDNS=192.0.2.5\n"},
+            [f"192.0.2.{n}" for n in (3, 4, 5)],
+        ),
+        ({"etc/systemd/resolved.conf": "#DNS=192.0.2.1\nFallbackDNS=192.0.2.1\nDNS\n"}, []),
+        ({"etc/systemd/resolved.conf": "DNS=192.0.2.1\nDNS=\nDNS=192.0.2.2\n"}, ["192.0.2.2"]),
+        (
+            {
+                "etc/systemd/resolved.conf.d/b.conf": "DNS=192.0.2.2\n",
+                "run/systemd/resolved.conf.d/b.conf": "DNS=192.0.2.9\n",
+                "usr/lib/systemd/resolved.conf.d/a.conf": "DNS=192.0.2.1\n",
+                "etc/systemd/resolved.conf.d/c.bak": "DNS=192.0.2.9\n",
+                DROP_IN: "DNS=127.0.0.153:153\n",
+            },
+            ["192.0.2.1", "192.0.2.2"],
+        ),
+    ],
+)
+def test_whom_the_organisation_has_it_ask(tmp_path: Path, files: dict[str, str], servers: list[str]) -> None:
+    assert resolved.global_servers(host(tmp_path, files)) == servers
+
+
+def test_what_goes_round_it_once_it_is_in_place(tmp_path: Path) -> None:
+    later = {"etc/systemd/resolved.conf.d/zzz.conf": "DNS=192.0.2.9\n"}
+    ours = {DROP_IN: "DNS=\nDNS=127.0.0.153:153\n"}
+    found = resolved.describe(host(tmp_path, {**later, **ours}), RUNS, {})
+    folder = "/etc/systemd/resolved.conf.d"
+    assert list(found.bypasses) == [
+        Finding("link", "tun0", manager="resolved", detail="its own name servers are asked for every name too"),
+        Finding(
+            *("nameserver", "192.0.2.9", "resolved"),
+            path=folder,
+            detail="systemd-resolved asks it besides the filter",
+        ),
+    ]
+    assert found.routed == [("eth0", "corp.example"), ("eth0", "lab.example")]
+    assert resolved.describe(host(tmp_path, tools="dnsmasq"), RUNS, {}).units == (OWN, resolved.UNIT)
+
+
+@pytest.mark.parametrize(
+    ("tools", "units", "files", "lacks"),
+    [
+        ("dnsmasq", RUNS.units, {}, ""),
+        ("dnsmasq", {}, {}, "systemd-resolved.service does not run"),
+        ("", RUNS.units, {}, "systemd-resolved cannot filter by itself"),
+        (
+            "dnsmasq",
+            RUNS.units,
+            {"etc/systemd/resolved.conf": "DNSOverTLS=yes\n"},
+            "systemd-resolved queries over TLS only",
+        ),
+    ],
+)
+def test_what_a_host_lacks_for_it(
+    tmp_path: Path, tools: str, units: dict[str, int], files: dict[str, str], lacks: str
+) -> None:
+    found = resolved.missing(host(tmp_path, files, tools), RUNS._replace(units=units))
+    assert found.startswith(lacks) and bool(found) is bool(lacks)

@@ -17,6 +17,14 @@ from proscribe.host.system import Host, Unseen
 QUESTION = b"\x06filter\x09proscribe\x08internal\0\0\x10\0\x01"
 HEADER = struct.pack(">HHHHHH", 0x5052, 0x8180, 1, 1, 0, 0)
 RECORD = b"\xc0\x0c\0\x10\0\x01\0\0\0\0"
+SEVERAL = b"".join(  # a name that points, one that is written out, one that points after its first part
+    [
+        b"\xc0\x0c\0\x10\0\x01\0\0\0\0\0\x02\x01a",
+        b"\x01x\x02yz\0\0\x02\0\x01\0\0\0\0\0\x02\xc0\x0c",  # NS
+        b"\x02yz\xc0\x0c\0\x10\0\x01\0\0\0\0\0\x02\x01\xff",
+        b"\x01x\x02yz\0\0\x10\0\x01\0\0\0\0\0\x02\x01c",
+    ]
+)
 
 
 class Canned(Host):
@@ -44,6 +52,8 @@ class Canned(Host):
         (HEADER + QUESTION + RECORD + b"\0\x06\x02ab\x02cd", Answer(0, ("abcd",))),
         (HEADER + QUESTION + b"\0\0\x05\0\x01\0\0\0\0\0\x03\x01a\0" * 1, Answer(0, ())),
         (b"PR\x81\x83\0\1\0\0\0\0\0\0" + QUESTION, Answer(3, ())),
+        (b"PR\x81\x80\0\2\0\1\0\0\0\0" + 2 * QUESTION + RECORD + b"\0\x04\x03abc", Answer(0, ("abc",))),
+        (b"PR\x81\x80\0\1\0\4\0\0\0\0" + QUESTION + SEVERAL, Answer(0, ("a", "\ufffd", "c"))),
         (b"PR\x81\x85\0\0\0\0\0\0\0\0", Answer(5, ())),
         (HEADER + QUESTION + RECORD, None),
         (HEADER, None),

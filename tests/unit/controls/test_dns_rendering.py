@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -284,3 +285,23 @@ def test_reading_the_organisations_files_never_fails(text: str) -> None:
     dnsmasq._files(text)
     dnsmasq._hosts(text)
     dnsmasq._command_line(text.split())
+
+
+def test_the_file_of_a_resolver_begins_with_its_notice_and_ends_with_the_witness() -> None:
+    language = rendering.Language(
+        lines=lambda blocked, through: [*(f"block {name}" for name in blocked), *(f"pass {name}" for name in through)],
+        witness=lambda name, text, address: [f'txt {name} "{text}"', f"host {name} {address}"],
+        blocked=re.compile("^block (.*)$", re.MULTILINE),
+        head=["head"],
+        logging=["log"],
+    )
+    desired = Desired({"a": ["b.org", "a.org"]}, {}, frozenset({"ok.b.org", "ok.a.org"}))
+    body = ["block a.org", "block b.org", "pass ok.a.org", "pass ok.b.org"]
+    digest = hashlib.sha256("\n".join(body).encode()).hexdigest()[:32]
+    witness = [f'txt filter.proscribe.internal "{digest}"', "host filter.proscribe.internal 127.80.82.83"]
+    text = rendering.text(language, desired)
+    assert text.split("\n") == [f"# {WRITTEN_BY}", "head", "log", *body, *witness, ""]
+    assert rendering.text(language._replace(comment=";"), desired) == f";{text[1:]}"
+    assert rendering.digest_in(text) == digest
+    for line in (f'"{digest}', f'"{digest}" x "', f'"{digest}x"', ""):
+        assert rendering.digest_in(f"filter.proscribe.internal {line}\n") == ""

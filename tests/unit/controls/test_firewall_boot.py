@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host.controls.firewall import boot, program
+from proscribe.host.controls.firewall import boot, loaded_state, program
 from proscribe.host.system import Host, Result, units
 
 TEXT = "table inet proscribe {\n}\n"
@@ -35,6 +35,15 @@ class BootHost(Host):
         real.parent.mkdir(parents=True, exist_ok=True)
         real.write_text(text)
         real.chmod(mode)
+
+
+def test_only_root_may_run_the_program_and_a_reboot_forgets_what_was_pending() -> None:
+    assert (program.MODE & 0o100, program.MODE & 0o077) == (0o100, 0)
+    assert program.PATH.startswith("/usr/libexec/")
+    assert all(path.startswith("/run/proscribe/") for path in (program.RUN, loaded_state.STATE))
+    assert (f"{program.RUN}/candidate.nft", f"{program.RUN}/previous.nft") == (program.CANDIDATE, program.PREVIOUS)
+    of_program = {"confirmed=/etc/proscribe/firewall.nft", f"run={program.RUN}", f"trace={program.TRACE}"}
+    assert of_program < set(boot.program_text().splitlines())
 
 
 def test_a_host_as_it_should_be(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from proscribe.host.controls.firewall import boot, loaded_state, other_tables, p
 from proscribe.host.controls.firewall.rule_text import Exemptions
 from proscribe.host.controls.firewall.ruleset import render
 from proscribe.host.system import ControlError, Host, Result
-from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Verdict
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Finding, Verdict
 
 NOT_LOADED = Result(1, "", "Error: No such file or directory")
 
@@ -243,6 +243,41 @@ def test_what_works_round_the_table_is_named_and_never_ours_to_correct(
     (verdict,) = other_tables.observe(RecordedHost(tmp_path, Result(0, listing, "")), "nft")
     assert (verdict.rule, verdict.state, verdict.drifted) == ("firewall/neighbours", state, False)
     assert [(f.kind, f.id, f.path) for f in verdict.findings] == named
+    assert {f.manager for f in verdict.findings} == {"nftables"}
+    reason = "seen and reported, counts nothing" if state == NOT_APPLICABLE else ""
+    assert verdict.reason == reason
+
+
+HEAD = "table inet t {\n\tchain c {\n\t\ttype filter hook "
+
+
+@pytest.mark.parametrize(
+    ("chain", "named"),
+    [
+        ("output priority -9; policy accept;\n\t\tip daddr set 192.0.2.1", True),
+        ("output priority -10; policy accept;\n\t\tip daddr set 192.0.2.1", False),
+        ("postrouting priority -300; policy accept;\n\t\tip6 daddr set 2001:db8::1", True),
+        ('egress device "x" priority 0; policy accept;\n\t\tfwd to "x"', True),
+        ('egress device "x" priority 0; policy accept;\n\t\tfwd ip to 192.0.2.1 device "x"', True),
+        ('egress device "x" priority 0; policy accept;\n\t\tfwd ip6 to 2001:db8::1 device "x"', True),
+        ('ingress device "x" priority 0; policy accept;\n\t\tfwd to "x"', False),  # of inet: before ours
+        ("input priority 100; policy accept;\n\t\tip daddr set 192.0.2.1", False),
+        ("postrouting priority 0; policy accept;\n\t\tip daddr 192.0.2.1 accept", False),
+    ],
+)
+def test_which_chains_lead_packets_elsewhere(tmp_path: Path, chain: str, named: bool) -> None:
+    rule = chain.rpartition("\t")[2]
+    detail = f"a rule that comes after ours leads packets elsewhere: {rule}"
+    finding = Finding("rule", "c", manager="nftables", path="inet t", detail=detail)
+    found = other_tables.observe(RecordedHost(tmp_path, Result(0, f"{HEAD}{chain}\n\t}}\n}}\n", "")), "nft")
+    assert found == ([Verdict("firewall/neighbours", NONCOMPLIANT, (finding,))] if named else [])
+
+
+def test_of_a_long_rule_the_beginning_is_shown(tmp_path: Path) -> None:
+    rule = "ip daddr set " + 99 * "192.0.2.1 "
+    listing = f"{HEAD}postrouting priority 0; policy accept;\n\t\t{rule}\n\t}}\n}}\n"
+    (verdict,) = other_tables.observe(RecordedHost(tmp_path, Result(0, listing, "")), "nft")
+    assert verdict.findings[0].detail.endswith(f" elsewhere: {rule[:120]}")
 
 
 @pytest.mark.parametrize(("answer", "states_"), [(Result(0, "", ""), []), (Result(1, LATE, "Error: x"), [UNKNOWN])])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,24 @@ def test_the_same_number_after_another_boot_or_in_another_namespace_says_nothing
     loaded_state.remember(host, "text", host.now)
     host.now = host.now._replace(place="another boot net:[1]")
     assert not loaded_state.unchanged(host, "text")
+
+
+def test_what_is_saved_is_gone_once_it_is_forgotten_or_the_kernel_does_not_count(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Kernel(root)
+    options: list[tuple[dict[str, bool], str]] = [({}, ""), ({"alone": True}, " alone")]
+    for option, end in options:
+        loaded_state.remember(host, "text", host.now, **option)
+        assert host.text(loaded_state.STATE) == f"boot net:[1] 4 {hashlib.sha256(b'text').hexdigest()}{end}\n"
+        assert (root / loaded_state.STATE[1:]).stat().st_mode & 0o777 == 0o600
+        assert (loaded_state.unchanged(host, "text"), loaded_state.alone(host, "text")) == (True, bool(end))
+        assert (loaded_state.unchanged(host, "other"), loaded_state.alone(host, "other")) == (False, False)
+    monkeypatch.setattr(host, "ruleset_generation", lambda: None)
+    assert (loaded_state.unchanged(host, "text"), loaded_state.alone(host, "text")) == (False, False)
+    monkeypatch.undo()
+    loaded_state.forget(host)
+    assert (loaded_state.unchanged(host, "text"), host.stat(loaded_state.STATE)) == (False, None)
 
 
 def test_where_others_changed_tables_meanwhile_nothing_is_known_and_the_table_is_replaced_whole(root: Path) -> None:

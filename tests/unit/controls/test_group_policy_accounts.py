@@ -61,6 +61,7 @@ def test_the_values_of_the_registry(made: dict[str, Any], machine: list[Any], us
 
 def test_the_preferences_on_macos() -> None:
     found = accounts.of_programs(plan("onedrive_personal", "teams_personal", microsoft=[ONE], google=["example.org"]))
+    assert [one.name for one in found] == ["OneDrive", "Teams", "Google Drive"]
     onedrive = {"DisablePersonalSync": True, "AllowTenantList": {ONE: True}}
     assert {domain: one.preferences for one in found for domain in one.domains} == {
         "com.microsoft.OneDrive": onedrive,

@@ -35,7 +35,7 @@ from proscribe.host.controls.group_policy.domain import domain_of, plain, same
 from proscribe.host.controls.group_policy.identity import EXTENSIONS, MARK, guid
 from proscribe.host.controls.group_policy.observed import INI, POLICY
 from proscribe.host.controls.group_policy.permissions import DIRECTORY, FILES
-from proscribe.host.controls.group_policy.registry_pol import parse, render, text
+from proscribe.host.controls.group_policy.registry_pol import Entry, parse, render, text
 from proscribe.host.controls.group_policy.state import ASIDE, FILE
 from proscribe.host.run import change, observe
 from proscribe.host.system import ControlError
@@ -232,6 +232,22 @@ TAMPERED: dict[str, tuple[Callable[[Controller], object], str]] = {
         lambda c: put(c, POLICY, render([*parse(read(c, POLICY)), text("Software\\Policies\\X", "Y", "z")])),
         "policy Software\\Policies\\X\\Y: is not of the plan: 'z'",
     ),
+    "a value of another type": (
+        lambda c: put(c, POLICY, render([*parse(read(c, POLICY)), Entry("Software\\X", "Y", 4, b"1")])),
+        "policy Software\\X\\Y: is not of the plan: no value of its type",
+    ),
+    "a long value": (
+        lambda c: put(c, POLICY, render([*parse(read(c, POLICY)), text("Software\\X", "Y", 99 * "z")])),
+        f"policy Software\\X\\Y: is not of the plan: '{79 * 'z'}",
+    ),
+    "a value that is gone": (
+        lambda c: put(c, POLICY, render([one for one in parse(read(c, POLICY)) if one.data[:8] != b"m\0a\0i\0l\0"])),
+        "policy Software\\Policies\\BraveSoftware\\Brave\\URLBlocklist\\1: is missing: 'mail.test'",
+    ),
+    "many values": (
+        lambda c: put(c, POLICY, render([*parse(read(c, POLICY)), *(text("A", f"{n}", "z") for n in range(12))])),
+        f"policy {POLICY}: 2 more values differ",
+    ),
     "the order of the values": (
         lambda c: put(c, POLICY, render(reversed(parse(read(c, POLICY))))),
         f"policy {POLICY}: the order of its values was changed",
@@ -246,6 +262,18 @@ TAMPERED: dict[str, tuple[Callable[[Controller], object], str]] = {
         f"file {INI}: SYSVOL lacks it",
     ),
     "GPT.INI": (laid(INI, b"[General]\nVersion=5\n"), f"version {GUID}: the directory has version 1, and SYSVOL 5"),
+    "a comment in GPT.INI": (
+        lambda c: put(c, INI, read(c, INI) + b"; mine\r\n"),
+        f"version {GUID}: it was changed",
+    ),
+    "what a kill left": (
+        laid("Machine/Registry.pol.new", b""),
+        "file Machine/Registry.pol.new: a run that was ended left it",
+    ),
+    "what a kill left of a write": (
+        laid(".GPT.INI.new.proscribe~", b""),
+        "file .GPT.INI.new.proscribe~: a run that was ended left it",
+    ),
     "the version": (said(versionNumber="65535"), f"version {GUID}: the directory has version 65535, and SYSVOL 1"),
     "a version that is none": (
         said(versionNumber="-2147483648"),
@@ -258,6 +286,7 @@ TAMPERED: dict[str, tuple[Callable[[Controller], object], str]] = {
         said(gPCUserExtensionNames="[{42B5FAAE}]"),
         f"gpo {GUID}: gPCUserExtensionNames is not ours: '[{{42B5FAAE}}]'",
     ),
+    "computers switched off": (said(flags="2"), f"gpo {GUID}: its settings for computers are switched off"),
     "switched off": (said(flags="3"), f"gpo {GUID}: its settings for computers are switched off"),
     "others may write": (
         said(nTSecurityDescriptor=DIRECTORY + ACCESS + "S:AI(AU;SA;WP;;;WD)"),
@@ -323,7 +352,12 @@ def test_what_is_changed_by_hand_is_named_and_repaired(controller: Controller, n
     tamper(controller)
     state, found = rules(controller)["group_policy/ours"]
     assert state == "noncompliant" and named in found, found
-    assert observe(controller, PLAN)[1] == ["group_policy"]  # enforcing corrects it
+    record, drifted = observe(controller, PLAN)
+    assert drifted == ["group_policy"]  # enforcing corrects it
+    where = {"gpo": None, "link": None, "version": f"{FOLDER}/{INI}", "policy": f"{FOLDER}/{POLICY}"}
+    for one in record["rules"][0]["findings"]:
+        path = f"{FOLDER}/{one['id']}" if one["id"] != GUID else FOLDER
+        assert (one["manager"], one["path"]) == ("samba", where.get(one["kind"], path))
     enforce(controller)
     assert rules(controller) == {"all": ("compliant", [])}
     # A new content has a new version, and what others had put there is not lost.

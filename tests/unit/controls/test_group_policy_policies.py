@@ -109,6 +109,19 @@ def test_what_the_registry_says(made: dict[str, Any], below: str, expected: dict
     assert values(made, below) == expected
 
 
+def test_where_each_program_reads_its_policies() -> None:
+    """On Windows below HKEY_LOCAL_MACHINE, on macOS by their vendors' names for preferences."""
+    assert {one.id: (one.key.removeprefix("Software\\Policies\\"), one.domain) for one in PROGRAMS} == {
+        "google_chrome": ("Google\\Chrome", "com.google.Chrome"),
+        "microsoft_edge": ("Microsoft\\Edge", "com.microsoft.Edge"),
+        "brave": ("BraveSoftware\\Brave", "com.brave.Browser"),
+        "chromium": ("Chromium", "org.chromium.Chromium"),
+        "firefox": ("Mozilla\\Firefox", "org.mozilla.firefox"),
+        "thunderbird": ("Mozilla\\Thunderbird", "org.mozilla.thunderbird"),
+    }
+    assert [one.place.browsers for one in PROGRAMS[3:5]] == [("chromium",), ("firefox", "firefox_esr")]
+
+
 def test_every_program_has_the_policies_that_hosts_have() -> None:
     """From the same code: what is added there for hosts is in a domain too."""
     found = of_programs(EVERYTHING)

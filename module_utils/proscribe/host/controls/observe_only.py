@@ -48,7 +48,7 @@ def record_of(
         plan_digest=plan["digest"],
         checked_at=checked_at,
         platform=platform,
-        verdicts=[verdict._replace(drifted=False) for verdict in verdicts],
+        verdicts=verdicts,
         errors=errors,
         duration_ms=round((time.monotonic() - started) * 1000),
         nothing_known={name: len(plan["controls"][name].get("nothing_known", ())) for name in names},

@@ -35,7 +35,7 @@ def count(host: Host, unit: str, hit: Pattern[str] | None, services: Mapping[str
     found: dict[str, int] = {}
     for name in named(text, hit):
         nearest = covering(name.lower(), blocked)
-        for id_ in (id_ for id_, names in services.items() if nearest and nearest in names):
+        for id_ in (id_ for id_, names in services.items() if nearest in names):
             found[id_] = found.get(id_, 0) + 1
     return found
 

@@ -1,0 +1,115 @@
+"""What is said of browsers that run, on a made host: each reason, and what is no reason."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.host.controls.browser import running
+from proscribe.host.controls.browser.places import Place
+from proscribe.host.system import Host, Process, User
+from proscribe.model.finding import Finding
+
+FOX = Place("firefox", "firefox", "/fox/own.json", programs=("firefox", "fox"))
+BIRD = Place("thunderbird", "thunderbird", "/bird/own.json", programs=("bird",))
+CHROME = Place("chromium", "chromium", "/chrome/own.json", programs=("chrome",))
+SNAP = Place("snap", "chromium", "/snapped/own.json", programs=("fox",))
+START, NOW = 10_000.0, 20_000.0
+
+
+class Running(Host):
+    """A host on which some programs run, by number; `written` is when the files were, after the start of all."""
+
+    def __init__(self, root: Path, programs: dict[int, str], written: float, **more: Any) -> None:
+        super().__init__(str(root))
+        self.programs, self.written, self.more = programs, written, {"hidden": 0, "unseen": {}, "inside": b"", **more}
+
+    def processes(self) -> tuple[list[Process], int]:
+        return [Process(pid, exe) for pid, exe in self.programs.items()], self.more["hidden"]
+
+    def parent(self, process: Process) -> int:
+        return self.more.get("parents", {}).get(process.pid, 1)
+
+    def owner(self, process: Process) -> User | None:
+        return User("alice", 1000, 1000, "/home/alice") if self.more.get("owned", True) else None
+
+    def stat(self, path: str) -> os.stat_result | None:
+        if path in self.more.get("missing", ()):
+            return None
+        return os.stat_result([0o100644] + 9 * [0], {"st_ctime": START + self.written})
+
+    def sees(self, process: Process, path: str) -> bool | None:
+        return self.more["unseen"].get(path, True)
+
+    def read_inside(self, process: Process, path: str, most: int) -> bytes | None:
+        return self.more["inside"] if (path, most) == (".flatpak-info", 1) else None
+
+    def start_time(self, process: Process) -> float | None:
+        return self.more.get("start", START)
+
+    def started(self, process: Process) -> str:
+        return "at ten"
+
+
+LATE = "started at ten, before {} was written: restart it"
+MISSED = "started at ten, as {} was written: it may see that only 15 minutes later: restart it"
+OTHER = "it sees another {} than the host has"
+
+
+@pytest.mark.parametrize(
+    ("exe", "written", "more", "detail"),
+    [
+        ("/usr/bin/firefox", 0, {}, ""),
+        ("/usr/bin/firefox", 1, {}, ""),
+        ("/usr/bin/firefox", 1.5, {}, LATE.format(FOX.path)),
+        ("/app/bin/firefox", 1.5, {}, LATE.format(FOX.path)),
+        ("/usr/bin/bird", 1.5, {}, LATE.format(BIRD.path)),
+        ("/usr/bin/bird", 1, {}, ""),
+        ("/usr/bin/firefox", 1.5, {"start": None}, ""),
+        ("/usr/bin/firefox", 1.5, {"missing": [FOX.path]}, ""),
+        ("/usr/bin/other", 1.5, {}, ""),
+        ("/usr/bin/firefox", 0, {"unseen": {FOX.path: False}}, OTHER.format(FOX.path)),
+        ("/usr/bin/firefox", 0, {"unseen": {"/fox": False}}, ""),
+        ("/usr/bin/firefox", 5, {"unseen": {FOX.path: None}}, ""),
+        ("/app/bin/firefox", 0, {"unseen": {FOX.path: False}, "inside": b"["}, ""),
+        ("/snap/x/firefox", 0, {"unseen": {FOX.path: False}, "inside": b"["}, ""),
+        ("/usr/bin/chrome", 0, {"unseen": {"/chrome": False}}, OTHER.format(CHROME.path)),
+        ("/usr/bin/chrome", 0, {"unseen": {CHROME.path: False}}, OTHER.format(CHROME.path)),
+        ("/usr/bin/fox", 0, {"unseen": {SNAP.path: False}}, OTHER.format(SNAP.path)),
+        (
+            *("/usr/bin/firefox", 0, {"inside": b"["}),
+            f"its user has given it a .flatpak-info, so that it reads its policies below /app instead of {FOX.path}",
+        ),
+        ("/usr/bin/chrome", 0, {"inside": b"["}, ""),
+        ("/usr/bin/chrome", NOW - START - 899, {}, ""),
+        ("/usr/bin/chrome", -0.5, {"now": START}, ""),
+        ("/usr/bin/chrome", 0, {"now": START + 5}, MISSED.format(CHROME.path)),
+        ("/usr/bin/chrome", 3.5, {"now": START + 902}, MISSED.format(CHROME.path)),
+        ("/usr/bin/chrome", 3.5, {"now": START + 903.5}, ""),
+        ("/usr/bin/chrome", 4, {"now": START + 5}, ""),
+        ("/usr/bin/firefox", 0, {"now": START + 5}, ""),
+    ],
+)
+def test_what_is_said_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exe: str, written: float, more: dict[str, Any], detail: str
+) -> None:
+    monkeypatch.setattr(running.time, "time", lambda: more.get("now", NOW))
+    seen = running.check_running(Running(tmp_path, {7: exe}, written, **more), [CHROME, FOX, BIRD, SNAP])
+    name = exe.rpartition("/")[2]
+    one = Finding("process", name, scope="user:alice", path=exe, detail=f"pid 7, {detail}")
+    assert seen == ([one] if detail else [], "")
+
+
+def test_helpers_of_a_browser_are_passed_over_and_what_is_hidden_is_said(tmp_path: Path) -> None:
+    programs = {7: "/usr/bin/firefox", 8: "/usr/bin/firefox", 9: "/usr/bin/fox", 10: "/usr/bin/firefox"}
+    parents = {8: 7, 9: 7, 10: 6}
+    host = Running(tmp_path, programs, 5, parents=parents, hidden=3, owned=False)
+    seen = running.check_running(host, [FOX])
+    assert [(one.detail.split(",")[0], one.scope) for one in seen.findings] == [
+        ("pid 7", ""),
+        ("pid 9", ""),
+        ("pid 10", ""),
+    ]
+    assert seen.unseen == "3 processes of other users are only seen by root"

@@ -1,0 +1,123 @@
+"""What is said of each service, whole: what is blocked, left alone, waived, or of no effect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.host.controls.dns.desired import Desired, collect, everywhere, plain, service_verdicts
+from proscribe.host.system import Host
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Finding, Verdict
+from proscribe.model.plan import Known
+
+A, B, C = "a.org", "b.org", "c.org"
+FOUND = Finding("name", "", manager="made", path="/etc/made.conf")
+LEFT = {"x.a.org": "it is this host's own name", "b.org": "needed"}
+
+
+def said(id_: str, detail: str) -> Finding:
+    return FOUND._replace(id=id_, detail=detail)
+
+
+@pytest.mark.parametrize(
+    ("entry", "names", "left", "blocked", "reasons", "expected"),
+    [
+        ({}, [A, B], {}, {A, B}, ("", ""), Verdict("dns/s", COMPLIANT)),
+        ({}, [A, B], {}, {A, B}, ("", "silent"), Verdict("dns/s", UNKNOWN, reason="silent")),
+        (
+            *({}, [A, B], {}, {A}, ("", "")),
+            Verdict("dns/s", NONCOMPLIANT, (said(B, "not blocked"),), drifted=True),
+        ),
+        (
+            *({}, [A, B, C], {}, set(), ("", "")),
+            Verdict("dns/s", NONCOMPLIANT, (said(A, "not blocked, and 2 more of 3 names"),), drifted=True),
+        ),
+        (
+            *({}, [A, B], {}, {A, B}, ("no effect", "")),
+            Verdict("dns/s", NONCOMPLIANT, (said(A, "not blocked, and 1 more of 2 names: no effect"),), drifted=True),
+        ),
+        (
+            *({"mode": "audit"}, [A], {}, set(), ("no effect", "")),
+            Verdict("dns/s", NONCOMPLIANT, (said(A, "not blocked: no effect"),)),
+        ),
+        (
+            *({}, [A, B], LEFT, {A}, ("", "")),
+            Verdict(
+                "dns/s",
+                NONCOMPLIANT,
+                (said("x.a.org", f"not blocked: {LEFT['x.a.org']}"), said(B, "not blocked: needed")),
+            ),
+        ),
+        (
+            *({}, [A, B], LEFT, set(), ("", "")),
+            Verdict(
+                "dns/s",
+                NONCOMPLIANT,
+                (
+                    said(A, "not blocked"),
+                    said("x.a.org", f"not blocked: {LEFT['x.a.org']}"),
+                    said(B, "not blocked: needed"),
+                ),
+                drifted=True,
+            ),
+        ),
+        ({}, [C], LEFT, {C}, ("", ""), Verdict("dns/s", COMPLIANT)),
+        ({}, [], {}, set(), ("", ""), Verdict("dns/s", NOT_APPLICABLE, reason="no name of it can be blocked here")),
+        (
+            *({"mode": "waived", "waiver": "w1"}, [], {}, set(), ("", "")),
+            Verdict("dns/s", WAIVED, (said("Service", "not blocked, by waiver"),), waiver="w1"),
+        ),
+        (
+            *({"mode": "report"}, [], {}, set(), ("", "")),
+            Verdict("dns/s", NOT_APPLICABLE, reason="report only: the catalogue does not restrict it by itself"),
+        ),
+    ],
+)
+def test_what_is_said_of_a_service(
+    entry: dict[str, Any],
+    names: list[str],
+    left: dict[str, str],
+    blocked: set[str],
+    reasons: tuple[str, str],
+    expected: Verdict,
+) -> None:
+    services = {"s": {"name": "Service", "mode": "enforce", **entry}}
+    desired = Desired({"s": names} if names else {}, left, frozenset())
+    section = {"mode": "enforce", "services": services, "settings": {}}
+    assert service_verdicts(section, desired, blocked, FOUND, *reasons) == [expected]
+
+
+def test_what_follows_from_a_plan_is_known_with_canaries_and_without() -> None:
+    entry = {"name": "S", "mode": "enforce", "domains": [A, A], "canaries": [B], "allow": []}
+    plan = Known({"controls": {"dns": {"mode": "enforce", "services": {"s": entry}, "settings": {}}}}, {})
+    assert everywhere(plan, canaries=True).services == {"s": [A, B]}
+    assert everywhere(plan, canaries=False).services == {"s": [A]}
+    assert plan.follows == {
+        "dns/desired True": ({"s": [A, B]}, {}, frozenset()),
+        "dns/desired False": ({"s": [A]}, {}, frozenset()),
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (b"10.0.0.1 A.org b.org # c.org", [(A, "10.0.0.1"), (B, "10.0.0.1")]),
+        (b"fe80::1\ta.org", [(A, "fe80::1")]),
+        (b"# 10.0.0.1 a.org\n\n10.0.0.1", []),
+        *((address + b" a.org", []) for address in (b"127.0.0.1", b"127.1.2.3", b"0.0.0.0", b"::", b"::1")),
+    ],
+)
+def test_which_lines_of_the_hosts_file_lead_somewhere(
+    tmp_path: Path, line: bytes, found: list[tuple[str, str]]
+) -> None:
+    entry = {"name": "S", "mode": "enforce", "domains": [A, B, C], "allow": []}
+    plan = {"controls": {"dns": {"mode": "enforce", "services": {"s": entry}, "settings": {}}}}
+    left = collect(Host(str(tmp_path)), plan, b"\xff\n" + line, canaries=False).left
+    assert left == {name: f"a line of the host's own says {address}" for name, address in found}
+
+
+def test_the_longest_names() -> None:
+    labels = [63 * "a", 63 * "b", 63 * "c", 61 * "d"]
+    assert plain([B, A, ".".join(labels)]) == [A, ".".join(labels), B]
+    assert plain([]) == []

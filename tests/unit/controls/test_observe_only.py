@@ -1,0 +1,75 @@
+"""The record of a platform where nothing is changed, as a whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from proscribe.host.controls.observe_only import chosen, record_of
+from proscribe.host.system import ControlError
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, RECORD_SCHEMA, Finding, Verdict
+
+PLATFORM = {"os": "macos", "release": "15"}
+SECTION = {"services": {"mail": {}, "chat": {}}}
+PLAN: dict[str, Any] = {
+    "digest": "sha256:1",
+    "controls": {"apps": {**SECTION, "nothing_known": ["x", "y"]}, "dns": SECTION, "browser": SECTION},
+}
+
+
+@pytest.mark.parametrize(
+    ("only", "names"),
+    [([], ["apps", "browser", "dns"]), (["dns", "apps"], ["apps", "dns"]), (["firewall"], []), (["made"], [])],
+)
+def test_which_controls_are_observed(only: Sequence[str], names: Sequence[str]) -> None:
+    assert sorted(chosen(PLAN, only)) == names
+
+
+def failing() -> list[Verdict]:
+    raise ControlError("out of reach")
+
+
+def observed() -> list[Verdict]:
+    finding = Finding("process", "chat")
+    return [Verdict("apps/chat", NONCOMPLIANT, (finding,)), Verdict("apps/mail", COMPLIANT)]
+
+
+def test_what_is_observed_what_fails_and_what_nobody_observes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 12.3456)
+    observers = {"apps": observed, "dns": failing}
+    record = record_of(PLAN, ["apps", "dns", "browser"], observers, PLATFORM, "2026-11-30T06:00:00Z", 10.0)
+    nowhere = "browser is not observed on macOS"
+    said = [(one["rule"], one["state"], one["reason"], len(one["findings"])) for one in record.pop("rules")]
+    assert said == [
+        ("apps/chat", "noncompliant", None, 1),
+        ("browser/chat", "unknown", nowhere, 0),
+        ("browser/mail", "unknown", nowhere, 0),
+        ("dns/chat", "error", "out of reach", 0),
+        ("dns/mail", "error", "out of reach", 0),
+    ]
+    assert record == {
+        "schema": RECORD_SCHEMA,
+        "state": "error",
+        "plan": "sha256:1",
+        "checked_at": "2026-11-30T06:00:00Z",
+        "platform": PLATFORM,
+        "rules_evaluated": 8,
+        "rules_not_applicable": 2,
+        "controls": {
+            "apps": {"evaluated": 4, "not_applicable": 2},
+            "browser": {"evaluated": 2, "not_applicable": 0},
+            "dns": {"evaluated": 2, "not_applicable": 0},
+        },
+        "attempts": {},
+        "errors": [{"control": "dns", "message": "out of reach"}],
+        "duration_ms": 2346,
+    }
+
+
+def test_the_catalogue_is_named_where_the_plan_names_it() -> None:
+    plan = {**PLAN, "catalog": {"digest": "sha256:2"}}
+    record = record_of(plan, ["apps", "dns"], {"apps": list}, {"os": "windows"}, "", time.monotonic())
+    assert record["catalog"] == {"digest": "sha256:2"}
+    assert [one["reason"] for one in record["rules"]] == ["dns is not observed on Windows"] * 2
