@@ -119,7 +119,7 @@ def with_value(entry: dict[str, Any], path: KeyPath, value: object) -> dict[str,
     for step in path[:-1]:
         place = place[step]
     place[path[-1]] = value
-    return changed
+    return dict(changed)
 
 
 def without(entry: dict[str, Any], path: KeyPath) -> dict[str, Any] | None:

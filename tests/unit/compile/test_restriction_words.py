@@ -13,13 +13,14 @@ from proscribe.controller.policy_errors import Expected
 
 DAY = 24 * 3600
 BLOCKED = "dns_over_https proxies extensions proxy_extensions sign_in browser_vpn tor_windows"
+ENFORCED = dict.fromkeys(("apps", "browser", "firewall", "dns"), "enforce")
 UNSET = {
     "hosts": "all",
     "categories": ("instant_messaging", "webmail", "cloud_storage", "circumvention"),
     "categories_reported": ("remote_control", "ai_assistants", "social_media", "code_hosting"),
     "audiences": ("consumer", "both"),
     "effective_from": datetime.date(2024, 10, 31),
-    "controls": dict.fromkeys(("apps", "browser", "firewall", "dns"), "enforce"),
+    "controls": ENFORCED,
     "tenants": {"google": (), "microsoft": ()},
     "catalog_max_age": 180 * DAY,
     "feeds": "all",
@@ -114,7 +115,7 @@ def test_each_word_of_a_list(name: str, words: str) -> None:
 @pytest.mark.parametrize("control", ["apps", "browser", "firewall", "dns"])
 @pytest.mark.parametrize("mode", ["enforce", "audit", "off"])
 def test_each_mode_of_each_control(control: str, mode: str) -> None:
-    assert RESTRICTIONS["controls"].read({control: mode}) == {**UNSET["controls"], control: mode}
+    assert RESTRICTIONS["controls"].read({control: mode}) == {**ENFORCED, control: mode}
 
 
 @pytest.mark.parametrize(
