@@ -21,7 +21,7 @@ NINE, NOON, SIX, TEN, DAY = 9 * 60, 12 * 60, 18 * 60, 22 * 60, 24 * 60
         ("weekends 09:00-12:00", [(5, NINE, NOON), (6, NINE, NOON)]),
         ("daily 09:00-12:00", [(day, NINE, NOON) for day in range(7)]),
         ("sat-mon 00:00-24:00", [(0, 0, DAY), (5, 0, DAY), (6, 0, DAY)]),
-        ("wed,mon 09:05-18:00", [(0, NINE + 5, SIX), (2, NINE + 5, SIX)]),
+        ("wed,mon 09:45-18:00", [(0, NINE + 45, SIX), (2, NINE + 45, SIX)]),
         ("tue-tue 09:00-12:00", [(1, NINE, NOON)]),
         # over midnight
         ("mon 22:00-09:00", [(0, TEN, DAY), (1, 0, NINE)]),
@@ -32,6 +32,7 @@ NINE, NOON, SIX, TEN, DAY = 9 * 60, 12 * 60, 18 * 60, 22 * 60, 24 * 60
         ("mon 09:00-12:00;mon 12:00-18:00", [(0, NINE, SIX)]),
         ("mon 09:00-18:00;mon 12:00-13:00", [(0, NINE, SIX)]),
         ("mon 12:01-18:00;mon 09:00-12:00", [(0, NINE, NOON), (0, NOON + 1, SIX)]),
+        ("mon 09:00-10:00;mon 11:00-12:00;mon 12:00-18:00", [(0, NINE, NINE + 60), (0, NINE + 120, SIX)]),
         ("mon 09:00-24:00;tue 00:00-12:00", [(0, NINE, DAY), (1, 0, NOON)]),
         ("mon 09:00-12:00;tue 09:00-12:00;mon 11:00-18:00", [(0, NINE, SIX), (1, NINE, NOON)]),
     ],
@@ -98,9 +99,18 @@ def part(waiver: str = "W", **limits: Any) -> dict[str, Any]:
         # a part without a limit opens what one with a limit does not
         ({"apps": {"mode": "enforce", "exceptions": [{"waiver": "W", "paths": ["/a"]}, {"waiver": "W"}]}}, ""),
         ({"apps": {**OURS, "exceptions": [{"waiver": "W", "paths": ["/a"]}]}}, ""),
+        ({"apps": {**AT_HOURS, "exceptions": [{"waiver": "W"}]}}, ""),
         ({"apps": {**AT_HOURS, "exceptions": [{"waiver": "X"}]}}, "open: programs, at set hours only"),
     ],
 )
 def test_what_a_waiver_leaves_closed(entries: dict[str, Any], said: str) -> None:
     controls: Any = {control: {"services": {"owl": entry, "other": ENFORCED}} for control, entry in entries.items()}
     assert limited(controls, "W", ["owl", "unknown"]) == said
+
+
+def test_a_control_is_closed_where_one_of_several_services_is() -> None:
+    controls: Any = {"apps": {"services": {"owl": ENFORCED, "crow": OURS}}, "dns": {"services": {"owl": OURS}}}
+    assert limited(controls, "W", ["crow", "owl"]) == "open: names (DNS); closed to everybody on this host: programs"
+    assert limited(controls, "W", ["crow"]) == ""
+    audited: Any = {"apps": {"services": {"owl": {"mode": "audit"}, "crow": AT_HOURS}}}
+    assert limited(audited, "W", ["owl", "crow"]) == "open: programs, at set hours only"
