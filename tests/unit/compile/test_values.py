@@ -64,7 +64,7 @@ TAKEN: list[tuple[Callable[..., Any], Any, Any]] = [
     (readers.read_texts, {"en": "a", "zh_HK": "b", "nb": "c"}, "a\nb\nc"),
     (readers.read_texts, {f"x{letter}": letter for letter in "abcdef"}, "a\nb\nc\nd\ne\nf"),
     (readers.read_feeds, False, "off"),
-    (readers.read_feeds, ["birds"], ("birds",)),
+    *((readers.read_feeds, kind(["birds"]), ("birds",)) for kind in (list, tuple)),
     (readers.read_exports, ["csv", "junit", "csv"], ("csv", "junit")),
     (readers.read_request_url, "", ""),
 ]
