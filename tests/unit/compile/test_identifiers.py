@@ -92,6 +92,8 @@ def test_what_a_control_has_of_a_service(control: str) -> None:
 
 def test_what_is_known_of_programs_alone() -> None:
     assert programs_of(FULL) == without_web(IDENTIFIERS["apps"](FULL)) == PROGRAMS
+    found = {"packages": {}, "processes": [], "paths": [], "windows": ["Parrot/parrot.exe"]}
+    assert programs_of(service("one", windows_programs=("Parrot/parrot.exe",))) == found
     assert programs_of(service("pages", names=("鹦鹉",), domains=("a.example",))) == {}
 
 

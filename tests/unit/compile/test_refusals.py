@@ -162,7 +162,7 @@ def test_the_newest_that_counts_is_in_force() -> None:
     own = ONE._replace(by="wong", on="2026-11-27T08:00:00Z")
     stranger = ONE._replace(id="2", by="head.of.finance")
     elsewhere = ONE._replace(host="gone01")
-    found, disregarded = in_force([ONE, newer, own, stranger, elsewhere], CONTEXT)
+    found, disregarded = in_force([elsewhere, ONE, newer, own, stranger], CONTEXT)
     assert found == [newer]
     (left,) = disregarded
     assert left.refusal == stranger and left.why.startswith("head.of.finance may not approve for press")
