@@ -19,11 +19,13 @@ PROGRAM = "the base name of a program: letters, digits, . _ + -, without directo
 OTHERS_PROGRAM = "a program of this service alone: other software runs it too"
 LIST = "a list with at least one item (leave the key out where there is none)"
 PUBLIC = "a network of the public Internet, not a private, local or multicast one"
+WIDE = "a network of one service: at least"
 SUFFIX = f"{HOST}: this one is a public suffix"
 WITHOUT = "without scheme and path (a page has its place under urls)"
 URL = "a host, or a host with a path such as www.example.com/mail, without scheme, query and wildcard"
 OTHER_NETWORKS = "10.20.0.0/16 127.0.0.0/24 169.254.169.254/32 224.0.0.0/24 255.255.255.255/32 fe80::/64 fd00::/48 "
-OTHER_NETWORKS += "ff02::1/128 64:ff9b::/96 ::ffff:0:0/96"
+OTHER_NETWORKS += "ff02::1/128 64:ff9b::/96 ::ffff:0:0/96 0.1.0.0/16 100.64.0.0/16 100.127.0.0/16 172.16.0.0/12 "
+OTHER_NETWORKS += "192.168.1.0/24 4000::/24"
 IMAGE, OTHERS_IMAGE = (
     "the base name of a program, ending in .exe",
     "an image name of this service alone: other programs have it too",
@@ -33,6 +35,8 @@ OTHERS_APP = "a file name of this service alone: other applications have it too"
 KEY = "the name of an uninstall key, without a path"
 PUBLISHER = "a publisher as AppLocker has it, in upper case: O=PARROT LTD, L=PERTH, C=AU or with \\PRODUCT\\FILE.EXE"
 OF_MANY = "a product behind the publisher: it signs programs that are not of this service"
+OFFICES = ("O=MICROSOFT CORPORATION, C=US", "O=GOOGLE LLC\\*\\X.EXE", "O=BAIDU CHINA", "O=OPEN SOURCE DEVELOPER")
+OFFICES += ("O=SHENZHEN TENCENT, C=CN", "O=PYTHON SOFTWARE FOUNDATION")
 INSTALLER = "the file name of an installer, .exe or .msi, with at most one * behind its fourth letter"
 OTHERS_INSTALLER = "a name of this installer alone: others begin like it, too"
 REGISTERED = "the name that an installer registers, and its publisher: Parrot by Parrot Messaging Ltd"
@@ -47,7 +51,7 @@ BAD_ITEMS = [
     ("domains", "Example.com", f"{HOST}, in lower case"),
     ("domains", "example.com.", f"{HOST}, without a dot at its end"),
     ("domains", "b\u00fccher.de", f"{HOST}, international names in their xn-- form"),
-    *(("domains", text, SUFFIX) for text in ("com", "co.uk", "com.cn")),
+    *(("domains", text, SUFFIX) for text in ("com", "co.uk", "com.cn", "plc.uk")),
     *(("domains", text, HOST) for text in ("192.0.2.1", "under_score.example.com", "-a.example.com")),
     *(
         ("domains", text, HOST)
@@ -60,8 +64,8 @@ BAD_ITEMS = [
     ("networks", "198.51.100.0/255.255.255.0", "198.51.100.0/24, the network's canonical form"),
     ("networks", "2001:DB8::/48", "2001:db8::/48, the network's canonical form"),
     *(("networks", text, NETWORK) for text in ("300.1.1.0/24", "2001:db8::%x;accept/128")),
-    *(("networks", text, "a network of one service: at least /12") for text in ("0.0.0.0/0", "8.0.0.0/7")),
-    ("networks", "::/0", "a network of one service: at least /24"),
+    *(("networks", text, f"{WIDE} /12") for text in ("0.0.0.0/0", "8.0.0.0/7", "8.0.0.0/11")),
+    *(("networks", text, f"{WIDE} /24") for text in ("::/0", "2a00::/23")),
     *(("networks", text, PUBLIC) for text in OTHER_NETWORKS.split()),
     *(("packages.apt", text, APT) for text in ("Parrot", "--force-yes", "parrot; reboot")),
     ("packages.rpm", "-e", "an rpm package name: letters, digits, . _ + -"),
@@ -69,18 +73,21 @@ BAD_ITEMS = [
     *(("packages.flatpak", text, FLATPAK) for text in ("Parrot", "org.example.Parrot/x86_64")),
     *(("packages.snap", text, "a snap name: lower case letters, digits, single hyphens") for text in ("Par_1", "a--b")),
     *(("processes.linux", text, PROGRAM) for text in ("/usr/bin/parrot", "par*")),
-    *(("processes.linux", text, OTHERS_PROGRAM) for text in ("python3", "bash", "sshd")),
+    *(("processes.linux", text, OTHERS_PROGRAM) for text in ("python3", "bash", "sshd", "Xorg", "sudo")),
     *(("processes.windows", text, IMAGE) for text in ("parrot", "C:\\parrot.exe", "par*.exe")),
     *(
         ("processes.windows", text, OTHERS_IMAGE)
-        for text in ("Update.exe", "launcher.exe", "Electron.exe", "unins000.exe")
+        for text in ("Update.exe", "launcher.exe", "Electron.exe", "unins000.exe", "PowerShell.exe", "wscript.exe")
     ),
     *(("processes.macos", text, APP) for text in ("Parrot", "/Applications/Parrot.app", "Par*.app", "Parrot.app/x")),
-    *(("processes.macos", text, OTHERS_APP) for text in ("Messages.app", "mail.app", "Electron.app", "Finder.app")),
+    *(
+        ("processes.macos", text, OTHERS_APP)
+        for text in ("Messages.app", "mail.app", "Electron.app", "Voice Memos.app")
+    ),
     *(("registered.keys", text, KEY) for text in ("ab", "Uninstall\\Parrot", " Parrot", "Par\nrot")),
     *(("registered.names", text, REGISTERED) for text in ("Parrot", "by Parrot", "Parrot by ", "Par\\rot by Parrot")),
     *(("publishers.programs", text, PUBLISHER) for text in ("Parrot Ltd", "O=Parrot Ltd", "O=*", "O=PARROT\\A\\B\\C")),
-    *(("publishers.programs", text, OF_MANY) for text in ("O=MICROSOFT CORPORATION, C=US", "O=GOOGLE LLC\\*\\X.EXE")),
+    *(("publishers.programs", text, OF_MANY) for text in OFFICES),
     ("publishers.appx", "Parrot", "the Publisher of an app package's manifest, such as CN=<GUID>"),
     *(("installers", text, INSTALLER) for text in ("parrot", "*.exe", "par*.exe", "parrot**.exe", "a\\parrot.exe")),
     *(("installers", text, OTHERS_INSTALLER) for text in ("Setup*.exe", "setup-*.msi", "installer*.exe")),
@@ -88,6 +95,7 @@ BAD_ITEMS = [
     *(("paths.linux", text, PATH) for text in ("/opt//parrot", "/opt/par\nrot", "~root/parrot", "/")),
     *(("paths.linux", text, OTHERS_PATH) for text in ("/opt", "/usr/bin", "/usr/lib/x86_64-linux-gnu", "/etc/passwd")),
     *(("paths.linux", text, OTHERS_PATH) for text in ("/bin/sh", "~/.config", "~/Documents", "~")),
+    *(("paths.linux", text, OTHERS_PATH) for text in ("/var/log", "/var/lib/dpkg/status", "/usr/share/icons", "/home")),
     ("desktop_files", "parrot", "the file name of a desktop entry, without directory"),
     ("browser_extensions.chrome", "z" * 32, "the id of a Chrome extension: 32 letters from a to p"),
     ("browser_extensions.firefox", "parrot", "the id of a Firefox add-on, {guid} or name@vendor"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,27 @@ CHAT, MAIL = f"{TEAM}:com.example.chat", f"{TEAM}:com.example.mail"
 )
 def test_a_team_is_taken_as_a_whole_by_one_entry_alone(signers: list[Signer], wrong: list[tuple[str, str]]) -> None:
     assert [(id_, path[0]) for id_, (path, _, _) in check(signers)] == wrong
+
+
+def test_the_makers_of_what_every_office_has_are_all_known() -> None:
+    """Whoever they are: a team that is lost would be stopped with all that it signs."""
+    makers = {"Microsoft": 1, "Google": 1, "Meta": 2, "Amazon": 1, "Adobe": 1, "Mozilla": 1, "Zoom": 1, "Cisco": 1}
+    makers |= {"Cloudflare": 1, "1Password": 1, "Proton": 1, "Nord Security": 1, "the Tor Project": 1, "Tencent": 3}
+    assert Counter(SHARED.values()) == {**makers, "Yandex": 1, "GitHub": 1}
+    assert all(team_id(team) == "" for team in SHARED)
+
+
+def test_what_is_wrong_is_said_of_the_later_of_two() -> None:
+    chat, mail = Signer("chat", 0, ["x:y", CHAT], []), Signer("mail", 0, [CHAT], [TEAM])
+    whole = "one of them takes it as a whole"
+    assert list(check([mail, chat])) == [
+        ("mail", (("signing_ids", 0), CHAT, "a program of its own: chat has this one")),
+        ("mail", (("team_ids", 0), TEAM, f"no team that chat has in signing_ids: {whole}")),
+    ]
+    assert list(check([Signer("a", 0, [], [TEAM]), Signer("b", 0, [], ["OTHER12345", TEAM])])) == [
+        ("b", (("team_ids", 1), TEAM, f"no team that a has in team_ids: {whole}")),
+        ("b", (("team_ids", 1), TEAM, f"no team that a has in team_ids: {whole}")),
+    ]
 
 
 @pytest.mark.parametrize("team", SHARED)

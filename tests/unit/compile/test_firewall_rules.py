@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.compile.catalogue.schema import check_service
 from proscribe.controller.compile.reading.networks import merged
-from proscribe.controller.compile.restrictions.firewall_rules import read_rules
+from proscribe.controller.compile.restrictions.firewall_rules import MOST, read_rules
 from proscribe.controller.policy_errors import Expected
 from proscribe.host.controls.firewall.exemptions import collect
 from proscribe.host.controls.firewall.rule_text import Exemptions
@@ -20,6 +20,7 @@ from proscribe.host.controls.firewall.ruleset import render
 from proscribe.host.system import Host
 
 OUT = {"direction": "out", "verdict": "reject"}
+WRONG_PORTS = ("80-70", 65536, "1-65536", "0-5", "-1", "123456", "", 2.5, "80-", "a80")
 
 
 def test_what_is_left_out_means_all() -> None:
@@ -37,6 +38,32 @@ def test_addresses_and_ports_are_merged_and_in_order() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ports", "read"),
+    [
+        ([1, 65535], ["1", "65535"]),
+        (["80-80", 79, "81"], ["79-81"]),
+        (["10-20", "15-17", 22], ["10-20", "22"]),
+        (["10-20", "15-30", 9], ["9-30"]),
+        (None, []),
+    ],
+)
+def test_ports_that_touch_are_one_range(ports: Any, read: list[str]) -> None:
+    assert read_rules([{**OUT, "protocol": "tcp", "ports": ports}])[0]["ports"] == read
+
+
+def test_every_word_of_a_rule_is_kept() -> None:
+    comment = "A rule, of ours: a.b;c/d@e(f)+g=h_i#j-k"
+    rules = [
+        {**OUT, "direction": way, "protocol": protocol, "verdict": verdict, "comment": comment}
+        for way in ("in", "out", "forward")
+        for protocol in ("tcp", "udp", "icmp", "any")
+        for verdict in ("accept", "reject", "drop")
+    ]
+    assert read_rules(tuple(rules)) == tuple({**rule, "addresses": [], "ports": []} for rule in rules)
+    assert len(read_rules([OUT] * MOST)) == MOST
+
+
+@pytest.mark.parametrize(
     ("value", "key", "expected"),
     [
         ({}, "", "a list of rules"),
@@ -50,7 +77,14 @@ def test_addresses_and_ports_are_merged_and_in_order() -> None:
         ([{**OUT, "addresses": ["10.0.0.1/8"]}], "[0].addresses[0]", "an address or a network"),
         ([{**OUT, "addresses": ["mail.example.org"]}], "[0].addresses[0]", "an address or a network"),
         ([{**OUT, "ports": [0]}], "[0].ports[0]", "a port such as 443"),
-        ([{**OUT, "ports": ["80-70"]}], "[0].ports[0]", "a port such as 443"),
+        *(([{**OUT, "ports": [port]}], "[0].ports[0]", "a port such as 443") for port in WRONG_PORTS),
+        ([{**OUT, "ports": [25, "x"]}], "[0].ports[1]", "a port such as 443"),
+        ([{**OUT, "ports": 25}], "[0].ports", "a list of ports"),
+        ([{**OUT, "addresses": "10.0.0.0/8"}], "[0].addresses", "a list of addresses and networks"),
+        ([{**OUT, "addresses": ["10.0.0.0/8", 7]}], "[0].addresses[1]", "an address or a network"),
+        ([{**OUT, "comment": "x" * 101}], "[0].comment", "at most 100 letters"),
+        ([{**OUT, "comment": None}], "[0].comment", "at most 100 letters"),
+        ([{**OUT, "verdict": "droop"}], "[0].verdict", "did you mean 'drop'"),
         ([{**OUT, "ports": [True]}], "[0].ports[0]", "a port such as 443"),
         ([{**OUT, "protocol": "icmp", "ports": [8]}], "[0].ports", "icmp has none"),
         ([{**OUT, "comment": 'x" accept'}], "[0].comment", "at most 100 letters"),

@@ -13,12 +13,18 @@ from made_waivers import Organisation, at
 from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.compile.plans.difference import difference
 from proscribe.controller.compile.plans.hosts import Compiled, compile_hosts
-from proscribe.controller.compile.restrictions.group_policy_values import Object, read_group_policy
+from proscribe.controller.compile.restrictions.group_policy_values import (
+    MOST_OBJECTS,
+    MOST_UNITS,
+    Object,
+    read_group_policy,
+)
 from proscribe.controller.policy_errors import Expected, PolicyErrors
 from proscribe.model.plan import check
 
 NOW = at("2026-11-25T08:00:00+00:00")
 OU = "OU=Desktops,DC=example,DC=com"
+UNITS = [f"OU=U{number},DC=example,DC=com" for number in range(MOST_UNITS)]
 ONE: dict[str, Any] = {"name": "Ours", "group": "press", "ous": [OU]}
 
 
@@ -41,6 +47,13 @@ def test_what_may_be_said(value: object, read: object) -> None:
     assert read_group_policy(value) == read
 
 
+def test_as_many_objects_and_units_as_there_may_be() -> None:
+    objects = tuple({**ONE, "name": f"Ours {number} "} for number in range(MOST_OBJECTS))
+    read = read_group_policy(objects)
+    assert [one.name for one in read] == [f"Ours {number}" for number in range(MOST_OBJECTS)]
+    assert read_group_policy([{**ONE, "name": "x" * 64, "ous": tuple(UNITS)}])[0].ous == tuple(UNITS)
+
+
 @pytest.mark.parametrize(
     ("value", "key", "expected"),
     [
@@ -58,6 +71,14 @@ def test_what_may_be_said(value: object, read: object) -> None:
         ([{**ONE, "ous": [f"{OU}\nchangetype: delete"]}], "[0].ous[0]", "a unit as the directory names it"),
         ([{**ONE, "ous": [f"OU={'x' * 600},DC=a"]}], "[0].ous[0]", "a unit as the directory names it"),
         ([{**ONE, "enforced": "maybe"}], "[0].enforced", "true or false"),
+        ([ONE] * (MOST_OBJECTS + 1), "", "at most 50 objects"),
+        ([{**ONE, "ous": UNITS + [OU]}], "[0].ous", "a list of 1 to 100 organisational units"),
+        ([{**ONE, "ous": [OU, 7]}], "[0].ous[1]", "a unit as the directory names it"),
+        ([{**ONE, "group": ""}], "[0].group", "a group of the inventory"),
+        ([{**ONE, "group": 7}], "[0].group", "a group of the inventory"),
+        ([{**ONE, "name": 7}], "[0].name", "a name of letters"),
+        ([{"name": "x", "group": "y"}], "[0].ous", "a value: each object has name, group, ous"),
+        ([{"group": "y", "ous": [OU]}], "[0].name", "a value: each object has name, group, ous"),
     ],
 )
 def test_what_may_not(value: object, key: str, expected: str) -> None:

@@ -22,6 +22,8 @@ WHY = {
     "network_cli": "a network device (ansible_connection: network_cli)",
     "ansible.netcommon.httpapi": "a network device (ansible_connection: ansible.netcommon.httpapi)",
     "ansible.netcommon.netconf": "a network device (ansible_connection: ansible.netcommon.netconf)",
+    **{name: f"a network device (ansible_connection: {name})" for name in ("grpc", "napalm", "persistent")},
+    " netconf ": "a network device (ansible_connection:  netconf )",
     "winrm": "a Windows host (ansible_connection: winrm)",
     "ansible.builtin.psrp": "a Windows host (ansible_connection: ansible.builtin.psrp)",
 }
@@ -32,9 +34,16 @@ def test_a_host_that_is_no_linux_host_is_recognised_by_its_connection(connection
     assert unserved({"ansible_connection": connection}) == WHY[connection]
 
 
+@pytest.mark.parametrize("shell", ["powershell", "cmd", "ansible.builtin.PowerShell"])
+def test_a_windows_host_is_recognised_by_its_shell(shell: str) -> None:
+    assert unserved({"ansible_shell_type": shell}) == f"a Windows host (ansible_shell_type: {shell})"
+
+
 def test_an_old_network_device_is_recognised_by_its_system() -> None:
     # `local` reaches the controller: if Proscribe observed it, the result would count as that of the switch.
-    assert unserved({"ansible_connection": "local", "ansible_network_os": "ios"}).startswith("a network device")
+    found = unserved({"ansible_connection": "local", "ansible_network_os": "ios"})
+    assert found == "a network device (ansible_network_os: ios)"
+    assert unserved({"ansible_connection": "ssh", "ansible_network_os": "ios"}) == ""
 
 
 @pytest.mark.parametrize("connection", ["", "ssh", "local", "community.docker.docker", "containers.podman.podman"])

@@ -28,6 +28,15 @@ TAKEN = [
     (schedule_values.read_program, "/usr/bin/ansible-playbook", "/usr/bin/ansible-playbook"),
     (schedule_values.read_program, "", ""),
     (schedule_values.read_inventory, "inventory/prod", "inventory/prod"),
+    (schedule_values.read_inventory, "", ""),
+    (schedule_values.read_options, ("-e", "x=-i"), ("-e", "x=-i")),
+    (schedule_values.read_calendar_or_none, "", ""),
+    (schedule_values.read_calendar_or_none, "weekly", "weekly"),
+    (schedule_values.read_calendar, "x" * 100, "x" * 100),
+    (schedule_values.read_repository, "ssh://git@git.example.org:22/x", "ssh://git@git.example.org:22/x"),
+    (schedule_values.read_repository, "file:///srv/git", "file:///srv/git"),
+    (schedule_values.read_signers, [f"ops sk-{KEY[16:]}"], (f"ops sk-{KEY[16:]}",)),
+    (schedule_values.read_signers, [], ()),
     (schedule_values.read_repository, "", ""),
     *((schedule_values.read_repository, url, url) for url in REPOSITORIES),
     (schedule_values.read_branch, "main", "main"),
@@ -87,6 +96,41 @@ def test_refused(read, value, message):
     with pytest.raises(Expected) as raised:
         read(value)
     assert message in raised.value.expected
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "key", "found"),
+    [
+        (schedule_values.read_options, ["--forks", 50], "[1]", 50),
+        (schedule_values.read_options, ["-i"], "[0]", "-i"),
+        (schedule_values.read_options, ["-l"], "[0]", "-l"),
+        (schedule_values.read_options, ["x", "--inventory=y"], "[1]", "--inventory=y"),
+        (schedule_values.read_options, "x", "", "x"),
+        (schedule_values.read_signers, [KEY, "nobody"], "[1]", "nobody"),
+        (schedule_values.read_signers, [f"{KEY}\n"], "[0]", f"{KEY}\n"),
+        (schedule_values.read_signers, [KEY[16:]], "[0]", KEY[16:]),
+        (schedule_values.read_signers, [7], "[0]", 7),
+        (schedule_values.read_signers, KEY, "", KEY),
+        (schedule_values.read_inventory, "a\nb", "", "a\nb"),
+        (schedule_values.read_inventory, "a/../b", "", "a/../b"),
+        (schedule_values.read_inventory, 7, "", 7),
+        (schedule_values.read_repository, 7, "", 7),
+        (schedule_values.read_repository, "/srv/a b", "", "/srv/a b"),
+        (schedule_values.read_repository, "srv/git", "", "srv/git"),
+        (schedule_values.read_calendar, "", "", ""),
+        (schedule_values.read_calendar, "x" * 101, "", "x" * 101),
+        (schedule_values.read_spread, False, "", False),
+        (channels.read_notify, {"mial": "x"}, ".mial", "mial"),
+        (channels.read_notify, {"mail": "-x"}, ".mail", "-x"),
+        (channels.read_notify, {"mail": 7}, ".mail", 7),
+        (channels.read_notify, {"webhook": "ftp://x"}, ".webhook", "something else"),
+        (channels.read_notify, ["mail"], "", ["mail"]),
+    ],
+)
+def test_the_part_that_is_wrong_is_named(read, value, key, found):
+    with pytest.raises(Expected) as raised:
+        read(value)
+    assert (raised.value.key, raised.value.value) == (key, found)
 
 
 def test_a_secret_is_not_repeated():

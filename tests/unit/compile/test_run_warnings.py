@@ -1,0 +1,152 @@
+"""What a run says of a policy that is no mistake, and may not be what was meant: all of it, in its order."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made import catalogue, service
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.catalogue.retired_keys import MOST_NAMED, removed
+from proscribe.controller.compile.catalogue.retired_keys import warning as of_retired
+from proscribe.controller.compile.inventory.inventory import HostVariables, Question
+from proscribe.controller.compile.plans.hosts import Compiled
+from proscribe.controller.compile.plans.warnings import of_policy
+from proscribe.controller.compile.reading.yaml_file import Document, read_yaml
+from proscribe.controller.compile.restrictions import read_restrictions
+
+NOW = datetime.datetime(2026, 11, 25, 8, tzinfo=datetime.timezone.utc)
+DAY = 86400
+OWL = service(
+    "owl", checked="2026-11-20", packages={"apt": ("owl",)}, networks=("192.0.2.99/32",), networks_checked="2026-11-22"
+)
+FRESH = catalogue(OWL)
+OLD = catalogue(
+    OWL,
+    service("parrot", checked="2026-06-01", networks=("192.0.2.0/28",), networks_checked="2026-05-01"),
+)
+TENANTS = {"tenants": {"google": ["example.org"]}}
+BY_GROUP = {"groups_restricted": [{"services": ["owl"], "groups": ["guests"]}]}
+
+
+def said(
+    of: dict[str, tuple[Catalogue, dict[str, Any]]],
+    mode: str = "enforce",
+    windows: tuple[str, ...] = (),
+    days: int = 180,
+) -> list[str]:
+    """What is said of hosts, each with its catalogue and its variables."""
+    own = {
+        name: read_restrictions({f"proscribe_{key}": value for key, value in values.items()}, str)
+        for name, (_, values) in of.items()
+    }
+    hosts = [HostVariables(name, {}, {}, ".") for name in of]
+    question = Question(Path("/"), mode, mode, [], "", [], hosts, {}, windows=windows)
+    catalogues = {name: made for name, (made, _) in of.items()}
+    compiled = Compiled(catalogues, own, [], {}, {name: f"plan of {name}" for name in of}, {}, [], [])
+    return list(of_policy(question, compiled, NOW, days * DAY))
+
+
+OPEN = "cannot tell users apart, and let the members of guests reach owl too"
+APART = (
+    "proscribe_tenants keeps what private and business accounts share open on {}, and with the control browser off "
+    "nothing there distinguishes these accounts: enforce browser, or remove the tenants"
+)
+
+
+def test_nothing_is_said_of_a_policy_that_is_as_usual() -> None:
+    assert said({"a": (FRESH, {}), "b": (FRESH, TENANTS), "c": (FRESH, {"controls": {"browser": "off"}})}) == []
+
+
+@pytest.mark.parametrize(
+    ("days", "what"),
+    [
+        (208, []),
+        (207, ["1 service restricted here was not checked within 207 days: the networks of parrot (208 days ago)"]),
+        (176, ["1 service restricted here was not checked within 176 days: the networks of parrot (208 days ago) is"]),
+        (4, ["2 services restricted here were not checked within 4 days: the networks of parrot (208 days ago) is"]),
+        (0, []),  # for ever
+    ],
+)
+def test_what_was_not_checked_for_too_long(days: int, what: list[str]) -> None:
+    found = said({"a": (FRESH, {}), "b": (OLD, {})}, days=days)
+    assert [line.startswith(f"catalogue: {part}") for line, part in zip(found, what, strict=True)] == [True] * len(what)
+
+
+def test_what_is_not_restricted_anywhere_may_be_old() -> None:
+    assert said({"a": (OLD, {"services_exclude": ["parrot"]})}) == []
+    assert len(said({"b": (OLD, {}), "a": (OLD, {"services_exclude": ["parrot"]})})) == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "windows", "lines"),
+    [
+        ("enforce", (), []),
+        ("audit", ("w1", "w2"), []),
+        ("enforce", ("w1",), ["Windows hosts are only observed, and nothing is corrected on them: w1"]),
+        (
+            "enforce",
+            ("w1", "w2"),
+            ["Windows hosts are only observed, and nothing is corrected on them: w1 (and 1 more)"],
+        ),
+    ],
+)
+def test_windows_hosts_are_not_corrected(mode: str, windows: tuple[str, ...], lines: list[str]) -> None:
+    assert said({"w1": (FRESH, {})}, mode, windows) == lines
+
+
+def test_what_one_control_leaves_open() -> None:
+    off = {"controls": {"browser": "off"}}
+    hosts = {
+        "c": (FRESH, {**TENANTS, **off}),
+        "a": (FRESH, {**TENANTS, **off}),
+        "b": (FRESH, BY_GROUP),
+        "e": (FRESH, {**BY_GROUP, **off}),
+        "d": (FRESH, BY_GROUP),
+    }
+    variable = "proscribe_groups_restricted on"
+    assert said(hosts) == [
+        APART.format("a (and 1 more)"),
+        f"{variable} b (and 1 more): browser and dns {OPEN}",
+        f"{variable} e: dns {OPEN}",
+    ]
+
+
+def test_keys_that_nothing_reads_any_more_come_first_and_each_place_once() -> None:
+    retired = dataclasses.replace(OLD, retired=("x.yml:1: engine", "x.yml:2: user_data"))
+    first, second = said({"a": (retired, {}), "b": (retired, {})})
+    assert first == of_retired(["x.yml:1: engine", "x.yml:2: user_data"])
+    assert second.startswith("catalogue: 1 service")
+
+
+def document(root: Path, text: str) -> Document:
+    (root / "x.yml").write_text(text)
+    return read_yaml(root / "x.yml")
+
+
+def test_keys_of_earlier_versions_are_removed_with_the_groups_that_are_empty_then(tmp_path: Path) -> None:
+    read = document(
+        tmp_path,
+        "id: x\nengine: blink\nlists: [{user_data: [a], engine: b}, {name: y}]\n"
+        "unverified: {user_data: [a]}\nadd: {packages: {engine: c}, names: [z]}\nempty: {}\n",
+    )
+    assert list(removed(read)) == [
+        f"{tmp_path}/x.yml:2: engine",
+        f"{tmp_path}/x.yml:3: user_data",
+        f"{tmp_path}/x.yml:3: engine",
+        f"{tmp_path}/x.yml:4: user_data",
+        f"{tmp_path}/x.yml:5: engine",
+    ]
+    assert read.data == {"id": "x", "lists": [{}, {"name": "y"}], "add": {"names": ["z"]}, "empty": {}}
+
+
+@pytest.mark.parametrize(
+    ("count", "end"),
+    [(1, "p0"), (MOST_NAMED, "p0, p1, p2, p3, p4"), (MOST_NAMED + 2, "p0, p1, p2, p3, p4 and 2 more")],
+)
+def test_the_first_places_of_such_keys_are_named(count: int, end: str) -> None:
+    text = "catalogue: nothing reads the keys engine and user_data any more, delete them"
+    assert of_retired([f"p{number}" for number in range(count)]) == f"{text}: {end}"
