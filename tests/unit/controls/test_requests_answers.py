@@ -14,7 +14,10 @@ from proscribe.host.system import WRITTEN_BY
 
 PLACE, NOTIFIED = "/etc/proscribe/answers.json", "/var/lib/proscribe/notified.json"
 SHOWN = {"answer": "granted", "on": "2026-11-25", "why": "press", "until": "2026-12-25", "limits": "apps alone"}
-GIVEN = {"f0": {**SHOWN, "user": "alice", "service": "wechat", "waiver": "w1"}, "a1": {"answer": "refused", "user": "bob"}}
+GIVEN = {
+    "f0": {**SHOWN, "user": "alice", "service": "wechat", "waiver": "w1"},
+    "a1": {"answer": "refused", "user": "bob"},
+}
 
 
 def plan(given: dict[str, Any] | None, mode: str = "enforce") -> Any:
