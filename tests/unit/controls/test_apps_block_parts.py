@@ -277,3 +277,18 @@ class TestTrials:
 
 def test_the_permissions_of_a_new_file(host: MadeHost) -> None:
     assert parts.mode_of(host, "/none") == 0o644 and parts.text_of(host, "/none") == parts.text_of(host, "/etc") == ""
+
+
+@pytest.mark.parametrize(
+    ("rule", "places"),
+    [
+        (polkit.packagekit("dpkg", ["owl"], ""), ["usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"]),
+        (polkit.rule("x", "why", "true"), ["etc/polkit-1/rules.d", "usr/share/polkit-1/rules.d"]),
+    ],
+)
+def test_a_rule_of_polkit_is_for_hosts_with_what_asks_it(host: MadeHost, rule: BlockFile, places: list[str]) -> None:
+    assert not rule.concerns(host)
+    for place in places:
+        at(host, f"/{place}").mkdir(parents=True)
+        assert rule.concerns(host)
+        at(host, f"/{place}").rmdir()

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from made_tools import DONE, Tools
-from proscribe.host.controls.apps.systems import rpm_guard
+from proscribe.host.controls.apps.systems import rpm_block, rpm_guard
+from proscribe.host.controls.apps.systems.package import Block
 from proscribe.host.controls.apps.systems.rpm_conflicts import PLACE, Conflict, conflicts
-from proscribe.host.system import LIFT, ControlError, Host, Result
+from proscribe.host.system import LIFT, WRITTEN_BY, ControlError, Host, Result
 
 POLICY = "Restricted by IT; ask it@example.org."
 VERSION = "restricted.by.it.ask.it.at.example.org"
@@ -155,6 +156,82 @@ def test_it_is_installed_out_of_a_file_of_roots_that_goes_whatever_comes(tmp_pat
     content = rpm_guard.package(CONFLICTS, "abc", POLICY, ["Ask IT."])
     assert seen == [(["rpm", "-U", "--oldpackage", "--nosignature", PLACE], content, 0o600)]
     assert not (tmp_path / PLACE[1:]).exists()
+
+
+def marked(*lines: str) -> str:
+    return "".join(f"{line}\n" for line in (f"# proscribe: begin. {WRITTEN_BY}", f"# {POLICY}", *lines, END))
+
+
+END = "# proscribe: end"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", marked("[main]", "excludepkgs=owl,elk")),
+        ("[main]\n\na=1\n\n#\n[o]\nb=1\n", "[main]\n\na=1\n" + marked("excludepkgs=owl,elk") + "\n#\n[o]\nb=1\n"),
+        ("[main]\na=1", "[main]\na=1\n" + marked("excludepkgs=owl,elk").rstrip("\n")),
+        ("[main]\nexcludepkgs=a,\n b\n", "[main]\nexcludepkgs=a,\n b\n" + marked("exclude=owl,elk")),
+        (
+            "[main]\nexclude=a\n b,c\nexcludepkgs=d\n",
+            "[main]\nexclude=a\n b,c\nexcludepkgs=d\n" + marked("exclude=a,b,c,owl,elk"),
+        ),
+        ("[o]\nexclude=a\n", "[o]\nexclude=a\n" + marked("[main]", "excludepkgs=owl,elk")),
+    ],
+)
+def test_where_dnf_leaves_names_out(before: str, after: str) -> None:
+    assert rpm_block.excluded(["owl", "elk"], POLICY, before) == after
+    assert rpm_block.excluded([], POLICY, after) == before
+
+
+def test_a_lock_of_zyppers_on_each_name() -> None:
+    lock = "\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {}\n{}\n"
+    theirs = lock.format("elk", "") + lock.format("yak", "comment: theirs\n")
+    locks = "".join(lock.format(name, f"comment: {WRITTEN_BY}. {POLICY}\n") for name in ("owl", "yak"))
+    assert rpm_block.locked(["owl", "elk", "yak"], POLICY, theirs) == locks + theirs
+    assert rpm_block.locks(locks + theirs) == {"owl", "yak"} and rpm_block.locks(theirs) == set()
+
+
+def test_all_parts_of_the_block(tmp_path: Path) -> None:
+    host = Host(str(tmp_path))
+    block = Block({"owl", "elk"}, "it@example.org", {"elk": ["1"]}, messages=["Ask IT."])
+    dnf, guard, protected, zypper, shop, trial = rpm_block.parts(block)
+    policy = "Restricted by the policy of this organisation; ask it@example.org."
+    assert guard == rpm_block.Guard(
+        (Conflict("elk", "<", "1"), Conflict("elk", ">", "1"), Conflict("owl")), policy, messages=("Ask IT.",)
+    )
+    said = "Conflicts: elk < 1\nConflicts: elk > 1\nConflicts: owl\n"
+    assert guard.desired(host) == f"proscribe-guard {guard.release(set())}\n{said}" and guard.text(host) == ""
+    assert (dnf.path, protected.path, zypper.path) == (
+        "/etc/dnf/dnf.conf",
+        "/etc/dnf/protected.d/proscribe.conf",
+        "/etc/zypp/locks",
+    )
+    assert "excludepkgs=owl\n" in dnf.desired(host) and f"# {policy}\n" in dnf.desired(host)
+    assert protected.desired(host) == f"# {WRITTEN_BY}\nproscribe-guard\n"
+    assert rpm_block.locks(zypper.desired(host)) == {"owl", "proscribe-guard"} and policy in zypper.desired(host)
+    assert shop.path.endswith("packagekit-rpm.rules") and '["owl"]' in shop.desired(host)
+    assert trial.path == "a made package"
+    assert [guard.concerns(host), rpm_block.parts(Block())[1].concerns(host)] == [True, False]
+    nothing = rpm_block.parts(Block())
+    assert len(nothing) == 5 and [part.desired(host) for part in (nothing[0], nothing[3])] == ["", ""]
+    for tool, concerned in (("dnf-3", [dnf, protected]), ("zypper", [zypper]), ("microdnf", [dnf, protected])):
+        (tmp_path / "usr/bin").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "usr/bin" / tool).touch(0o755)
+        assert [part for part in (dnf, protected, zypper) if part.concerns(host)] == concerned
+        (tmp_path / "usr/bin" / tool).unlink()
+
+
+def test_a_guard_of_another_word_is_another_release() -> None:
+    one = rpm_block.Guard((Conflict("owl"),), POLICY)
+    others = [
+        one._replace(policy="x"),
+        one._replace(messages=("x",)),
+        one._replace(conflicts=(Conflict("elk"),)),
+        one._replace(conflicts=(Conflict("owl", "<", "1"),)),
+    ]
+    assert len({other.release(set()) for other in (one, *others)}) == 5 and len(one.release(set())) == 16
+    assert one.release({"owl"}) == one._replace(conflicts=()).release(set()) != one.release(set())
 
 
 def test_it_is_erased(tmp_path: Path) -> None:
