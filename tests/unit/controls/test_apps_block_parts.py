@@ -166,6 +166,7 @@ class Ruled:
     def observed(self, of: Any = None) -> list[Any]:
         of = of or self.plan()
         verdicts = install_block.observe(self.host, of, Desired(of["controls"]["apps"]))
+        assert {one.rule for one in verdicts} <= {"apps/reinstall-gate"}
         return [
             (one.state, one.drifted, one.reason, [(f.kind, f.id, f.manager, f.path, f.detail) for f in one.findings])
             for one in verdicts
@@ -186,6 +187,22 @@ def test_a_block_that_is_missing_whole_is_one_finding(host: MadeHost, monkeypatc
     FILE.enforce(host)
     assert here.observed() == [("compliant", False, "", [])]
     assert here.observed(here.plan("audit")) == []
+
+
+def test_one_file_that_is_missing_is_named(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Ruled(host, monkeypatch, FILE, TRIAL)
+    assert here.observed() == [("noncompliant", True, "", [("gate", "made.conf", "dpkg", PLACE, MISSING)])]
+
+
+def test_what_cannot_be_seen_is_unknown_though_nothing_is_called_for(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unseen(*_: Any) -> str:
+        raise Unseen("a dead mount")
+
+    here = Ruled(host, monkeypatch, FILE, FILE, gated=False)
+    monkeypatch.setattr(BlockFile, "wrong", unseen)
+    assert here.observed() == [("unknown", False, "a dead mount", [])]
 
 
 def test_what_is_left_over_is_named_by_file(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,13 +267,17 @@ class TestTrials:
         here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
         assert self.observed(here) == [("compliant", False, "", [])]
         assert tried.names == [f"dpkg {rule.path}", f"dpkg {PLACE}"]
+        assert self.observed(Ruled(host, monkeypatch, FILE, rule, TRIAL, gated=False)) == [], "none is called for"
+        assert len(tried.names) == 2
         for keep in host.state_savers:
             keep(True)
-        assert tried.kept == 1
+        assert tried.kept == 2
         tried.answers = {f"dpkg {PLACE}": "all is open"}
+        here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
         assert self.observed(here) == [("noncompliant", False, "", [("gate", "effect", "dpkg", PLACE, "all is open")])]
         for error in (Unseen("no apt"), ControlError("no apt")):
             tried.answers = {f"dpkg {PLACE}": error}
+            here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
             why = "whether the block of dpkg is in effect could not be tried: no apt"
             assert self.observed(here) == [("unknown", False, why, [])]
 

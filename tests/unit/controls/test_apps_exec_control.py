@@ -29,6 +29,7 @@ class Fapolicyd(Host):
     def __init__(self, root: Path) -> None:
         super().__init__(str(root), self.answer)
         self.calls: list[str] = []
+        self.compiled: list[bool] = []  # whether there are compiled rules at each call
         self.active = True
         self.denies = ""
         self.loaded = False
@@ -42,6 +43,7 @@ class Fapolicyd(Host):
 
     def answer(self, argv: Sequence[str], **options: Any) -> Result:
         self.calls.append(" ".join(argv))
+        self.compiled.append((Path(self.root) / "etc/fapolicyd/compiled.rules").exists())
         if argv == ["fagenrules", "--load"]:
             folder = Path(self.root) / "etc/fapolicyd/rules.d"
             texts = [path.read_text().splitlines() for path in sorted(folder.glob("*.rules"))]
@@ -261,7 +263,9 @@ def test_compiled_without_them(host: Fapolicyd, tmp_path: Path) -> None:
     enforce(host, part)
     (tmp_path / "etc/fapolicyd/compiled.rules").write_text("")
     assert observe(host, part)[0].drifted
+    host.compiled.clear()
     assert enforce(host, part) == ["load fapolicyd rules"]
+    assert all(host.compiled), "they stay in force until others take their place"
     assert [v.state for v in observe(host, part)] == ["compliant"]
 
 
