@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_tools import Tools
 from made_users import ALICE, put
-from proscribe.host.controls.apps.systems import rpm
+from proscribe.host.controls.apps.systems import rpm, rpm_removal
 from proscribe.host.controls.apps.systems.package import Block, Package
 from proscribe.host.system import Host, Process, Result
 
@@ -58,6 +60,63 @@ def test_whose_packages_are_of_this_family(root: Path, lacking: str) -> None:
     assert rpm.gated(host) is not bool(lacking)
     assert [argv for argv, _ in tools.ran] == [["rpm", "-q", "rpm"]] * ("/" not in lacking)
     assert rpm.there(host, None) is not lacking.startswith("var") and not rpm.there(host, ALICE)
+
+
+def needs(handle: str, *others: str) -> Result:
+    lines = [f"\t{handle} is needed by (installed) {other}" for other in others]
+    return Result(len(lines), "", "\n".join(["error: Failed dependencies:", *lines]))
+
+
+def test_as_many_as_can_go_together_go(root: Path) -> None:
+    """What elk alone cannot leave goes with it; yak stays, and so does what nobody knows why."""
+    asked: list[list[str]] = []
+
+    def run(argv: Sequence[str], **_: Any) -> Result:
+        asked.append([*argv])
+        names = [handle.partition("-")[0] for handle in argv[argv.index("--") + 1 :]]
+        if "yak" in names:
+            return needs("yak", "b-1", "a-1", "b-1")
+        if "ape" in names:
+            return Result(1, "", "error: odd")
+        return Result(0, "", "") if "owl" in names or "elk" not in names else needs("elk", "owl-1")
+
+    packages = [Package("rpm", name, "1", (f"{name}-1.noarch",)) for name in ("elk", "yak", "ape", "owl")]
+    ((action,), refused) = rpm_removal.removal(Host(str(root), run), packages)
+    assert (str(action), action.before) == ("remove owl, elk", "owl-1.noarch\nelk-1.noarch\n")
+    assert refused == [(packages[1], "would break a-1, b-1"), (packages[2], "error: odd")]
+    assert asked[0] == ["rpm", "-e", "--test", "--", *(package.handles[0] for package in packages)]
+    action.apply()
+    assert asked[-1] == ["rpm", "-e", "--", "owl-1.noarch", "elk-1.noarch"]
+
+
+@pytest.mark.parametrize(("tool", "simulated"), [("dnf", "--assumeno"), ("zypper", "--dry-run")])
+def test_what_a_front_end_is_told(root: Path, tool: str, simulated: str) -> None:
+    put(root, f"/usr/bin/{tool}", mode=0o755)
+    asked: list[Any] = []
+    solved = '<to-remove><solvable type="package" name="owl"/></to-remove>'
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        asked.append(([*argv], options))
+        return Result(0, solved if tool == "zypper" else "Removing: 1 package\n", "")
+
+    ((action,), _) = rpm_removal.removal(Host(str(root), run), [OWL])
+    action.apply()
+    words = {
+        "dnf": [
+            "--disablerepo=*",
+            "--setopt=clean_requirements_on_remove=False",
+            "--setopt=disable_excludes=main",
+            "{}",
+            "remove",
+            "owl-1-1.x86_64",
+        ],
+        "zypper": ["--non-interactive", "--no-refresh", "--xmlout", "remove", "--no-clean-deps", "{}", "owl=2:1-1"],
+    }[tool]
+    trial = [tool, *(simulated if word == "{}" else word for word in words)]
+    real = {"dnf": ["--assumeyes"], "zypper": []}[tool]
+    done = [tool, *(new for word in words for new in (real if word == "{}" else [word]))]
+    assert [argv for argv, _ in asked if argv[0] == tool] == [trial, trial, done]
+    assert asked[1][1] == {"timeout": rpm_removal.SIMULATION}
 
 
 def test_its_block_is_made_of_parts() -> None:
