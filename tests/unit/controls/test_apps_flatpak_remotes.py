@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_users import put
-from proscribe.host.controls.apps.blocks.parts import DIFFERS
+from proscribe.host.controls.apps.blocks.parts import DIFFERS, Trial
+from proscribe.host.controls.apps.systems import flatpak as system
 from proscribe.host.controls.apps.systems import flatpak_remotes as flatpak
 from proscribe.host.controls.apps.systems.flatpak_filters import RemoteFilters
 from proscribe.host.controls.apps.systems.flatpak_remotes import Remote
-from proscribe.host.system import WRITTEN_BY, Host
+from proscribe.host.controls.apps.systems.package import Block, Package
+from proscribe.host.system import WRITTEN_BY, Host, Result
 
 OURS = "/etc/proscribe/flatpak"
 INSTALLATIONS = """\
@@ -152,3 +155,52 @@ class TestFilters:
         undone = [self.FILTERS.undone(host, one) for one in REMOTES]
         assert undone == ["allow app/org.owl/x86_64/stable", "", ""]
         assert RemoteFilters(("org.elk",)).undone(host, REMOTES[0]) == ""
+
+
+# -- the whole block, and what is removed ------------------------------------------------------------------------------
+
+
+def test_all_parts_of_the_block(host: Host, root: Path) -> None:
+    filters, rule, trial = system.block_parts(Block({"org.owl", "org.elk"}, "it", {"org.elk": ["1"]}))
+    assert filters == RemoteFilters(("org.owl",))
+    assert rule.path == "/etc/polkit-1/rules.d/00-proscribe-flatpak.rules" and '["org.owl"]' in rule.desired(host)
+    assert isinstance(trial, Trial) and trial.trial(host) == ""
+    folders = ["/etc/flatpak/remotes.d", "/usr/share/flatpak/remotes.d"]
+    assert list(trial.depends(host)) == [*folders, "/var/lib/flatpak/repo/config"]
+    added = [f"{folder}/new.flatpakrepo" for folder in folders]
+    for path in added:
+        put(root, path)
+    why = [f"flatpak adds the remote of {path} by itself, without a filter" for path in added]
+    assert trial.trial(host) == "; ".join(why)
+    assert not system.gated(host)
+    put(root, "/usr/bin/flatpak", mode=0o755)
+    assert system.gated(host)
+
+
+def test_branches_of_an_app_in_one_installation_go_together(host: Host, root: Path) -> None:
+    put(root, "/usr/bin/flatpak", mode=0o755)
+    ran: list[Any] = []
+    host._run = lambda argv, **options: ran.append(([*argv], options)) or Result(0, "", "")
+    branches = [("usb", "a"), ("usb", "b"), ("default", "a"), ("gone", "a")]
+    places = {"usb": "/media/usb", "default": "/var/lib/flatpak", "gone": "/gone"}
+    packages = [
+        Package(
+            "flatpak", "org.owl", branch, (f"app/org.owl/x/{branch}",), path=f"{places[name]}/app/org.owl/x/{branch}"
+        )
+        for name, branch in branches
+    ]
+    actions, refused = system.removal(host, packages)
+    assert refused == []
+    assert [(str(action), action.before) for action in actions] == [
+        ("remove org.owl (system, installation usb)", "app/org.owl/x/a a\napp/org.owl/x/b b\n"),
+        ("remove org.owl (system)", "app/org.owl/x/a a\napp/org.owl/x/a a\n"),
+    ]
+    assert [[one.place for one in action.takes] for action in actions] == [["usb", "usb"], ["default", "default"]]
+    for action in actions:
+        action.apply()
+    words = ["flatpak", "uninstall", "--installation={}", "--assumeyes", "--noninteractive"]
+    assert [argv for argv, _ in ran] == [
+        [*(word.format(name) for word in words), *(f"app/org.owl/x/{branch}" for branch in names)]
+        for name, names in (("usb", "ab"), ("default", "aa"))
+    ]
+    assert {str(options) for _, options in ran} == {str({"user": None, "timeout": 300})}
