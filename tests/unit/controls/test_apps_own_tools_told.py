@@ -106,7 +106,7 @@ def test_what_it_is_told(
         return Result(0, json.dumps({"actions": {"UNLINK": [{"name": "owl"}]}}), "")
 
     for module in (nix, guix):
-        monkeypatch.setattr(module, "_there", lambda *_: True)
+        monkeypatch.setattr(module, "query_of", lambda *_: ([package], ""))
     ((action,), refused) = system.removal(Host(str(root), run), [package])
     assert refused == [] and action.takes[0].tool == tool
     with pytest.raises(ControlError, match="is still there"):
