@@ -34,12 +34,15 @@ def members(package: bytes) -> dict[str, bytes]:
 @pytest.mark.parametrize("restricted", NAMES)
 def test_the_package_provides_what_is_restricted_and_has_nothing_in_it(restricted: str) -> None:
     package = members(dpkg_trial.archive(restricted))
-    assert list(package) == ["debian-binary", "control.tar", "data.tar"]
+    assert list(package) == ["debian-binary", "control.tar", "data.tar"] and package["debian-binary"] == b"2.0\n"
     with tarfile.open(fileobj=io.BytesIO(package["control.tar"])) as control:
         (file,) = control.getmembers()
         content = control.extractfile(file)
-        assert content is not None and f"Provides: {restricted}\n" in content.read().decode()
-    assert len(package["control.tar"]) % 512 == 0, "in whole blocks"
+        fields = ["Package: proscribe-trial", "Version: 0", "Architecture: all", f"Provides: {restricted}"]
+        assert content is not None and {*fields} <= {*content.read().decode().splitlines()}
+        assert (file.name, file.mode, file.uid, file.gid, file.isreg()) == ("./control", 0o644, 0, 0, True)
+    blocks = -(-file.size // 512)
+    assert len(package["control.tar"]) == 512 * (blocks + 3), "a head, whole blocks, and two empty ones"
     with tarfile.open(fileobj=io.BytesIO(package["data.tar"])) as data:
         assert data.getmembers() == []
 
@@ -100,6 +103,7 @@ DPkg::Options "";
 DPkg::Options:: "--force-confold";
 DPkg::Options:: "--foo bar";
 DPkg::Options:: half";
+DPkg::Chroot-Directory "half
 """
 
 

@@ -29,6 +29,7 @@ class Fapolicyd(Host):
     def __init__(self, root: Path) -> None:
         super().__init__(str(root), self.answer)
         self.calls: list[str] = []
+        self.compiled: list[bool] = []  # whether there are compiled rules at each call
         self.active = True
         self.denies = ""
         self.loaded = False
@@ -42,6 +43,7 @@ class Fapolicyd(Host):
 
     def answer(self, argv: Sequence[str], **options: Any) -> Result:
         self.calls.append(" ".join(argv))
+        self.compiled.append((Path(self.root) / "etc/fapolicyd/compiled.rules").exists())
         if argv == ["fagenrules", "--load"]:
             folder = Path(self.root) / "etc/fapolicyd/rules.d"
             texts = [path.read_text().splitlines() for path in sorted(folder.glob("*.rules"))]
@@ -236,6 +238,29 @@ def test_what_stops_starting_takes_the_rules_back(host: Fapolicyd, tmp_path: Pat
     assert host.text("/etc/fapolicyd/compiled.rules") == before
 
 
+PROBES = ["sshd -V", "sudo -V", "python3 -I -c ", "sh -c :", "systemctl --version", "dpkg --version", "rpm --version"]
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_what_repairs_a_host_is_started_before_and_after(host: Fapolicyd, tmp_path: Path, probe: str) -> None:
+    (tmp_path / "usr/sbin" / probe.partition(" ")[0]).touch(0o755)
+    enforce(host, section(wechat=WECHAT))
+    loading = host.calls.index("fagenrules --load")
+    assert [probe in calls for calls in (host.calls[:loading], host.calls[loading:])] == [True, True]
+
+
+@pytest.mark.parametrize(("rc", "stay"), [(0, True), (1, True), (125, True), (126, False), (127, False)])
+def test_what_a_program_answers_is_its_own_matter_unless_it_did_not_start(host: Fapolicyd, rc: int, stay: bool) -> None:
+    real = host._run
+    host._run = lambda argv, **how: Result(rc, "", "") if argv[0] == "sudo" and host.loaded else real(argv, **how)
+    if stay:
+        enforce(host, section(wechat=WECHAT))
+    else:
+        with pytest.raises(ControlError, match="sudo did not start any more"):
+            enforce(host, section(wechat=WECHAT))
+    assert bool(host.stat(RULES)) is stay
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -261,7 +286,9 @@ def test_compiled_without_them(host: Fapolicyd, tmp_path: Path) -> None:
     enforce(host, part)
     (tmp_path / "etc/fapolicyd/compiled.rules").write_text("")
     assert observe(host, part)[0].drifted
+    host.compiled.clear()
     assert enforce(host, part) == ["load fapolicyd rules"]
+    assert all(host.compiled), "they stay in force until others take their place"
     assert [v.state for v in observe(host, part)] == ["compliant"]
 
 

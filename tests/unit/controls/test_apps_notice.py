@@ -109,8 +109,25 @@ def test_desktops_are_asked_as_their_users_with_a_limit(tmp_path: Path, monkeypa
     (tmp_path / "etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
     user_notice.notify(Terminals(tmp_path, run), "it's over")
     ((argv, options),) = calls
-    assert argv[:2] == ["busctl", "--address=unix:path=/run/user/1000/bus"] and "it's over" in argv
+    name = "org.freedesktop.Notifications"
+    words = ["busctl", "--address=unix:path=/run/user/1000/bus", "--auto-start=no", "--timeout=4", "call"]
+    words += [name, f"/{name.replace('.', '/')}", name, "Notify", "susssasa{sv}i", "proscribe", "0"]
+    assert argv == [*words, "dialog-information", "Restricted software", "it's over", "0", "0", "-1"]
     assert (options["user"].name, options["timeout"] <= 5) == ("alice", True)
+    for uid, times in ((1001, 1), (1000, 2)):
+        user_notice.notify(Terminals(tmp_path, run), "it's over", uid)
+        assert len(calls) == times
+
+
+@pytest.mark.parametrize(
+    ("rules", "named"),
+    [(["apps/owl"], "owl"), (["apps/owl", "apps/elk"], "SERVICE"), ([], "SERVICE")],
+)
+def test_a_notice_ends_with_how_to_request_what_goes(rules: list[str], named: str) -> None:
+    actions = [action("end")._replace(rules=rules), action("write")._replace(rules=["apps/yak"])]
+    (told,) = user_notice.notifying(Host("/nonexistent"), "Ask IT", actions, requests=True)
+    assert (told.before, told.after) == ("", f'Ask IT\nTo request an exception: proscribe-request {named} "reason"\n')
+    assert user_notice.notifying(Host("/nonexistent"), "Ask IT", actions)[0].after == "Ask IT\n"
 
 
 TWO = "Ask the service desk.\n請聯絡資訊科技服務台。"

@@ -204,7 +204,7 @@ class Removed:
 
 def test_packages_go_in_one_transaction_whose_lock_would_be_known(root: Path) -> None:
     one = Removed(root)
-    assert one.action.before == "linuxqq 3.2-1\nwechat-bin 4.0-1\n"
+    assert (str(one.action), one.action.before) == ("remove linuxqq, wechat-bin", "linuxqq 3.2-1\nwechat-bin 4.0-1\n")
     one.action.apply()
     assert one.calls[-1] == ["pacman", "--remove", "--noconfirm", "--", "linuxqq", "wechat-bin"]
     assert one.marked == "linuxqq\nwechat-bin\n" and one.has() == (False, False)

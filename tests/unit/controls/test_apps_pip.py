@@ -149,8 +149,52 @@ def test_a_package_goes_by_its_own_pythons_pip_as_its_owner(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/usr/lib/python3/dist-packages/x", ("/usr", "python3")),
+        ("/opt/lib64/python3.12/site-packages/x", ("/opt", "python3.12")),
+        ("/lib/python3.9", ("", "python3.9")),
+        ("/a/lib/python3.9/b/lib/python3.10/x", ("/a/lib/python3.9/b", "python3.10")),
+        ("/usr/lib/python2.7/x", None),
+        ("/usr/lib/python3.x/x", None),
+        ("/usr/python3.9/x", None),
+        ("python3.9", None),
+    ],
+)
+def test_the_python_that_a_path_is_for(path: str, found: tuple[str, str] | None) -> None:
+    if found:
+        assert pip_removal.interpreter(path) == found
+    else:
+        with pytest.raises(ControlError, match=f"^{path} is in no directory of a Python$"):
+            pip_removal.interpreter(path)
+
+
+def test_pip_asks_nobody_and_does_not_wait_for_ever(root: Path) -> None:
+    said: list[Any] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        said.append(options)
+        return DONE
+
+    distribution(root, "/usr/local/lib/python3.13/dist-packages", "telethon-1.0.dist-info", "telethon")
+    host = Host(str(root), run)
+    ((action,), _) = pip.removal(host, pip.query(host, IDS)[0])
+    with pytest.raises(ControlError, match="is still there"):
+        action.apply()
+    assert said[0] == {"user": None, "timeout": pip_removal.PATIENCE}
+    assert said[1]["environment"] == {
+        "PIP_BREAK_SYSTEM_PACKAGES": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        "PIP_REQUIRE_VIRTUALENV": "0",
+    }
+
+
+@pytest.mark.parametrize(
     ("installer", "answer", "reason"),
     [
+        ("x" * 41, (), f"pip did not install it ({'x' * 40!r} did), so it is not pip's to remove"),
+        ("a\x1b", (), "pip did not install it (nothing says who did), so it is not pip's to remove"),
         ("rpm", (), "pip did not install it ('rpm' did), so it is not pip's to remove"),
         ("", (), "pip did not install it (nothing says who did), so it is not pip's to remove"),
         ("pip", ("python3.13", Result(1, "", "No module named pip")), "python3.13 has no pip to remove it with"),
@@ -217,7 +261,7 @@ def test_pipx_removes_where_the_environment_is(root: Path, home: str, owner: Use
     with pytest.raises(ControlError, match="is still there"):
         action.apply()
     assert refused == []
-    assert [(one["PIPX_HOME"], one["PIPX_BIN_DIR"]) for one in environments] == [(home, programs)]
+    assert environments == [{"PIPX_HOME": home, "PIPX_BIN_DIR": programs, "USE_EMOJI": "0"}]
 
 
 def test_environments_without_pipx_are_refused(root: Path) -> None:

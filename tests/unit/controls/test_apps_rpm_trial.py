@@ -26,7 +26,7 @@ class Made(Host):
 
     def answers(self, argv: Sequence[str], **_: Any) -> Result:
         *words, path = argv
-        assert "--test" in words, "which changes nothing"
+        assert words == ["rpm", "-i", "--test", "--nosignature"], "which changes nothing"
         self.requested.append(Path(path).read_bytes())
         if self.answer is None:
             raise ControlError("rpm did not end within 30 s")
@@ -53,6 +53,7 @@ class Made(Host):
         (DNF, "locksfile.apply = no", None),  # which only zypper reads
         (ZYPP, "disable_excludes=all", None),
         (ZYPP, "locksfile.apply = TRUE\nlocksfile.path = /etc/zypp/locks", None),
+        *((ZYPP, f"locksfile.apply = {harmless}", None) for harmless in ("yes", "true", "1", "On")),
         (f"{DNF5[0]}/10.conf", "", None),
     ],
 )
@@ -93,6 +94,7 @@ def test_a_try_depends_on_all_that_it_reads(tmp_path: Path, folder: str) -> None
     host = Made(tmp_path).has(f"{folder}/10.conf", "").has("/etc/rpm/macros", "").has("/usr/bin/rpm", "")
     os.chmod(tmp_path / "usr/bin/rpm", 0o755)
     found = list(rpm_trial.depends(host))
-    read = (DNF, ZYPP, f"{folder}/10.conf", "/etc/rpm/macros", "/usr/bin/rpm", "/root/.rpmmacros", "/etc/rpmrc")
+    read = [DNF, ZYPP, f"{folder}/10.conf", "/etc/rpm/macros", "/usr/bin/rpm", "/etc/rpmrc", "/etc/popt", "/etc/popt.d"]
+    read += [f"/root/{name}" for name in (".popt", ".rpmrc", ".rpmmacros")]
     assert set(read) <= set(found)
     assert any(path.startswith(("/var/lib/rpm", "/usr/lib/sysimage/rpm")) for path in found)

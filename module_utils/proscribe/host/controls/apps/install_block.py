@@ -47,7 +47,7 @@ def observe(host: Host, plan: Plan, desired: Desired, fresh: bool = True) -> lis
             unseen += [why for _, why in tried if why]
     if host.privileged:
         host.state_savers.append(lambda begins: tries.keep())
-    if wrong or open_ or unseen or any(called_for for _, _, called_for in parts):
+    if wrong or unseen or any(called_for for _, _, called_for in parts):
         verdict = judge(RULE, {"mode": section["mode"]}, [*wrong, *open_], "; ".join(dict.fromkeys(unseen)))
         return [verdict._replace(drifted=verdict.drifted and bool(wrong))]
     return []

@@ -7,7 +7,7 @@ HINT = 'To request an exception: proscribe-request {service} "reason"'
 HINT_HANT = "申請例外許可：proscribe-request {service} 「理由」"
 HINT_HANS = "申请例外许可：proscribe-request {service} \u201c理由\u201d"
 # Of these a text in simplified characters has one, and a text in traditional ones none.
-HANS = frozenset("软请与设应员联组织这个许权禁规违讯络务门将结删单问题获")
+HANS = frozenset("软请与设应员联组织这个许权规违讯络务门将结删单问题获")
 
 
 def hints(text: str, service: str = "SERVICE") -> list[str]:

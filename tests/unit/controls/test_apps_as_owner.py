@@ -1,0 +1,140 @@
+"""Packages that a tool of their owner's removes: which tool, when it is not run, and what it comes to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_users import ALICE, put
+from proscribe.host.controls.apps.systems import as_owner
+from proscribe.host.controls.apps.systems.as_owner import OwnTools, not_whole, others_have, removals, uninstall
+from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.controls.base import Action
+from proscribe.host.system import ControlError, Host, Result, Unseen
+from proscribe.model.removed import Removed
+
+OF_HOST = Package("npm", "owl", "1.0", ("owl",), path="/opt/owl")
+OF_ALICE = OF_HOST._replace(owner=ALICE, path="/home/alice/owl")
+OWN = ["~/bin/npm", "/opt/npm"]
+
+
+class Tools:
+    """What runs what, as whom; of a tool's version it says nothing unless the tool is one of these."""
+
+    def __init__(self, *good: str) -> None:
+        self.good, self.ran = good, []  # type: ignore[var-annotated]
+
+    def __call__(self, argv: Sequence[str], **options: Any) -> Result:
+        self.ran.append((" ".join(argv), options))
+        if argv[0] == "/gone":
+            raise ControlError("it is gone")
+        return Result(0 if argv[0] in self.good else 1, "", "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: its own tools are what it runs")
+def test_the_hosts_tool_then_a_common_one_then_the_users_own(root: Path) -> None:
+    tools = Tools("/home/alice/bin/npm", "/opt/npm")
+    host = Host(str(root), tools)
+
+    def of(package: Package, name: str = "npm") -> str:
+        return OwnTools(host).of(package, name, common=["", "/usr/local/npm"], own=OWN)
+
+    assert (of(OF_HOST), of(OF_ALICE)) == ("", "/home/alice/bin/npm")
+    put(root, "/usr/local/npm", mode=0o755)
+    assert (of(OF_HOST), of(OF_ALICE)) == ("/usr/local/npm", "/usr/local/npm")
+    put(root, "/usr/bin/npm", mode=0o755)
+    assert (of(OF_HOST), of(OF_ALICE), of(OF_HOST, "")) == ("/usr/bin/npm", "/usr/bin/npm", "/usr/local/npm")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a file away")
+def test_root_runs_no_tool_of_a_users(root: Path) -> None:
+    os.chown(put(root, "/usr/local/npm", mode=0o755), ALICE.uid, -1)
+    (root / "home/alice/link").symlink_to("/usr")
+    os.lchown(root / "home/alice/link", ALICE.uid, ALICE.gid)
+    tools = OwnTools(Host(str(root), Tools()))
+    assert tools.of(OF_HOST, "npm", ["/usr/local/npm"]) == ""
+    assert tools.of(OF_ALICE, "npm", ["/home/alice/link/bin/npm", "/usr/local/npm"]) == "/usr/local/npm"
+
+
+def test_a_users_own_tool_is_tried_once_and_as_him(root: Path) -> None:
+    tools = Tools("/opt/npm")
+    of = OwnTools(Host(str(root), tools)).of
+    assert [of(OF_ALICE, "npm", own=["/gone", *OWN]) for _ in range(2)] == ["/opt/npm", "/opt/npm"]
+    asked = {"user": ALICE, "timeout": as_owner.PATIENCE}
+    assert tools.ran == [(f"{path} --version", asked) for path in ("/gone", "/home/alice/bin/npm", "/opt/npm")]
+    assert of(OF_ALICE, "npm") == ""
+
+
+def test_each_package_has_an_action_or_a_reason() -> None:
+    def one(package: Package) -> Action | str:
+        for error in (ControlError, Unseen):
+            if package.id == error.__name__:
+                raise error("raised")
+        return "said" if package.id == "said" else Action("remove", package.id, str)
+
+    packages = [Package("npm", id_) for id_ in ("a", "said", "ControlError", "Unseen", "b")]
+    actions, refused = removals(packages, one)
+    assert [action.subject for action in actions] == ["a", "b"]
+    assert refused == list(zip(packages[1:4], ["said", "raised", "raised"]))
+
+
+def test_root_removes_nothing_of_the_distributions(root: Path) -> None:
+    put(root, "/usr/bin/rpm", mode=0o755)
+    host = Host(str(root), lambda argv, **_: Result(0, f"pkg-of-{argv[-1].rpartition('/')[2]}\n", ""))
+    assert others_have(host, OF_HOST, "/opt/owl") == "it belongs to the rpm package pkg-of-owl"
+    assert others_have(host, OF_ALICE, "/opt/owl") == ""
+
+
+def test_root_runs_nothing_out_of_a_place_that_users_can_change(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(str(root), Tools())
+    put(root, "/opt/own/x")
+    put(root, "/opt/open", mode=0o666)
+    why = "users may write to {}, and root runs nothing of theirs"
+    assert others_have(host, OF_HOST, "/x", ["/opt/own", "/opt/none"]) == ""
+    monkeypatch.setattr(host, "changeable", lambda place: "")
+    assert others_have(host, OF_HOST, "/x", ["/opt/own", "/opt/open"]) == why.format("/opt/open")
+    monkeypatch.setattr(host, "changeable", lambda place: "/opt" if place == "/opt/own" else "")
+    assert others_have(host, OF_HOST, "/x", ["/opt/none", "/opt/own"]) == why.format("/opt")
+    assert others_have(host, OF_ALICE, "/x", ["/opt/own"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("environment", "tool", "why"),
+    [
+        ("owl", "/usr/bin/pipx", ""),
+        ("OWL", "/usr/bin/pipx", ""),
+        ("owl", "", "pipx itself is not installed on this host"),
+        ("elk", "/usr/bin/pipx", "it came along with 'elk', which pipx installed and nothing restricts"),
+    ],
+)
+def test_an_environment_goes_where_it_is_the_packages_own(environment: str, tool: str, why: str) -> None:
+    assert not_whole(OF_HOST._replace(handles=(environment,), id="Owl"), tool, "pipx") == why
+
+
+class TestUninstalling:
+    def test_the_tool_runs_as_the_owner(self, root: Path) -> None:
+        tools = Tools("npm")
+        place = put(root, OF_ALICE.path)
+        host = Host(str(root), lambda argv, **options: (tools(argv, **options), place.unlink())[0])
+        action = uninstall(host, OF_ALICE, ["npm", "rm"], "/home/alice", {"A": "b"})
+        said = (action.verb, action.subject, action.before, action.after)
+        assert said == ("remove", "owl (user:alice) from /home/alice", "owl 1.0\n", "")
+        (gone,) = action.takes
+        assert gone == Removed("npm", "owl", "1.0", "user:alice", "owl", tool="npm", place="/home/alice", at=gone.at)
+        action.apply()
+        action.apply()  # it went along with another one
+        assert tools.ran == [("npm rm", {"user": ALICE, "environment": {"A": "b"}, "timeout": as_owner.LIMIT})]
+
+    def test_what_is_still_there_afterwards_is_an_error(self, root: Path) -> None:
+        tools, there = Tools("npm"), [True, True]
+        gone = Removed("npm", "owl", "1.0", "system", "owl")
+        action = uninstall(Host(str(root), tools), OF_HOST, ["npm"], "/opt", None, gone, lambda: there.pop())
+        assert action.takes == (gone,)
+        with pytest.raises(ControlError, match="^npm ended well, and owl is still there$"):
+            action.apply()
+        assert tools.ran[0][1]["environment"] == {} and there == []
+        with pytest.raises(ControlError, match="ended with 1"):
+            uninstall(Host(str(root), Tools()), OF_HOST, ["npm"], "/opt", still=lambda: True).apply()

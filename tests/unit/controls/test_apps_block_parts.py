@@ -1,0 +1,315 @@
+"""The parts of an install block, and the block of all package systems as one rule."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from made_host import MadeHost, plan
+from made_tools import package_system
+from proscribe.host.controls.apps import install_block
+from proscribe.host.controls.apps.blocks import parts, polkit
+from proscribe.host.controls.apps.blocks.parts import (
+    DIFFERS,
+    LEFT_OVER,
+    MISSING,
+    BlockFile,
+    OwnDirectory,
+    SharedFile,
+    Trial,
+)
+from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.request_hint import hints
+from proscribe.host.controls.apps.systems.package import Block
+from proscribe.host.system import ControlError, Unseen
+
+PLACE = "/etc/made.conf"
+FILE = BlockFile(PLACE, "ours\n", 0o640)
+
+
+def at(host: MadeHost, path: str = PLACE) -> Path:
+    return Path(host.root + path)
+
+
+class TestOwnFile:
+    def test_there_and_back(self, host: MadeHost) -> None:
+        assert (FILE.wrong(host, True), FILE.wrong(host, False), FILE.in_place(host)) == (MISSING, "", False)
+        FILE.enforce(host)
+        assert (FILE.wrong(host, True), FILE.wrong(host, False), FILE.in_place(host)) == ("", LEFT_OVER, True)
+        assert (FILE.text(host), FILE.desired(host), FILE.left(host)) == ("ours\n", "ours\n", "")
+        assert at(host).stat().st_mode & 0o777 == 0o640
+        FILE.lift(host)
+        assert not at(host).exists()
+
+    def test_what_is_wrong_with_it(self, host: MadeHost) -> None:
+        FILE.enforce(host)
+        at(host).chmod(0o604)
+        assert FILE.wrong(host, True) == "has mode 0604 instead of 0640"
+        at(host).chmod(0o640)
+        at(host).write_bytes(b"\xff")
+        assert (FILE.wrong(host, True), FILE.text(host)) == (DIFFERS, "\ufffd")
+        at(host).unlink()
+        at(host).symlink_to("other")
+        assert FILE.wrong(host, True) == "not a regular file"
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a file away")
+    def test_one_that_is_not_roots(self, host: MadeHost) -> None:
+        FILE.enforce(host)
+        os.chown(at(host), 1234, -1)
+        assert FILE.wrong(host, True) == "belongs to uid 1234, so it can be changed by others than root"
+
+    def test_it_is_written_where_its_trial_succeeds(self, host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+        tried: list[Any] = []
+        monkeypatch.setattr(host, "must", lambda argv, **options: tried.append((argv, options)))
+        FILE._replace(trial=("check", "it"), environment=(("A", "b"),)).enforce(host)
+        assert tried == [(("check", "it"), {"environment": {"A": "b"}, "timeout": 30})] and at(host).exists()
+
+        def refused(*_: Any, **__: Any) -> None:
+            raise ControlError("no")
+
+        monkeypatch.setattr(host, "must", refused)
+        FILE.lift(host)
+        FILE.enforce(host)
+        FILE.lift(host)
+        with pytest.raises(ControlError):
+            FILE._replace(trial=("check",)).enforce(host)
+        assert not at(host).exists()
+
+    @pytest.mark.parametrize(("needs", "concerns"), [((), True), (("/a", PLACE), True), (("/a", "/b"), False)])
+    def test_whom_it_concerns(self, host: MadeHost, needs: tuple[str, ...], concerns: bool) -> None:
+        FILE.enforce(host)
+        assert FILE._replace(needs=needs).concerns(host) is concerns
+        assert SharedFile(PLACE, str, str, needs).concerns(host) is concerns
+
+
+class TestSharedFile:
+    PART = SharedFile(
+        PLACE, lambda text: text.replace("ours\n", "") + "ours\n", lambda text: text.replace("ours\n", "")
+    )
+
+    @pytest.mark.parametrize(
+        ("text", "wrong", "left_over", "desired", "left"),
+        [
+            (None, MISSING, "", "ours\n", ""),
+            (b"a\xff\n", MISSING, "", "a\ufffd\nours\n", "a\ufffd\n"),
+            (b"a\nours\n", "", LEFT_OVER, "a\nours\n", "a\n"),
+            (b"ours\na\n", DIFFERS, LEFT_OVER, "a\nours\n", "a\n"),
+        ],
+    )
+    def test_what_it_is_and_would_be(
+        self, host: MadeHost, text: bytes | None, wrong: str, left_over: str, desired: str, left: str
+    ) -> None:
+        if text is not None:
+            at(host).write_bytes(text)
+        part = self.PART
+        assert (part.wrong(host, True), part.wrong(host, False)) == (wrong, left_over)
+        assert (part.desired(host), part.left(host), part.in_place(host)) == (desired, left, bool(left_over))
+        assert part.text(host) == (text or b"").decode("utf-8", "replace")
+
+    def test_a_new_one_is_for_everybody_to_read(self, host: MadeHost) -> None:
+        self.PART.enforce(host)
+        assert at(host).stat().st_mode & 0o777 == 0o644
+        self.PART.lift(host)
+        assert not at(host).exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a directory away")
+def test_a_directory_of_ours_is_taken_over(host: MadeHost) -> None:
+    part = OwnDirectory("/etc/own")
+    assert (part.wrong(host, True), part.concerns(host)) == ("", True)
+    at(host, "/etc/own").mkdir()
+    os.chown(at(host, "/etc/own"), 1234, -1)
+    assert part.wrong(host, True).startswith("it can be changed by others (") and part.wrong(host, False) == ""
+    part.enforce(host)
+    assert part.wrong(host, True) == ""
+
+
+@pytest.mark.parametrize("part", [OwnDirectory("/etc/own"), Trial("x", lambda _: (), lambda _: "open")])
+def test_what_has_no_text_is_never_taken_away(host: MadeHost, part: Any) -> None:
+    assert (part.in_place(host), part.text(host), part.desired(host), part.left(host)) == (False, "", "", "")
+    at(host, "/etc/own").mkdir()
+    part.lift(host)
+    assert at(host, "/etc/own").exists() and part.concerns(host)
+    assert isinstance(part, OwnDirectory) or part.wrong(host, True) == ""
+
+
+# -- the rule over all of them -----------------------------------------------------------------------------------------
+
+OTHER = BlockFile("/etc/other.conf", "more\n")
+TRIAL = Trial("/etc/made.conf", lambda _: ["/etc"], lambda _: "")
+
+
+class Ruled:
+    """A host with one package system whose block has these parts."""
+
+    def __init__(self, host: MadeHost, patch: pytest.MonkeyPatch, *own: Any, gated: bool = True) -> None:
+        self.host, self.blocks, self.patch = host, [], patch  # type: ignore[var-annotated]
+
+        def block_parts(block: Block) -> Sequence[Any]:
+            self.blocks.append(block)
+            return own
+
+        system = package_system(MANAGER="dpkg", CATALOGUE_KEY="apt", gated=lambda _: gated, block_parts=block_parts)
+        patch.setattr(
+            install_block, "SYSTEMS", [system, package_system(gated=lambda _: True, block_parts=lambda _: ())]
+        )
+
+    def plan(self, mode: str = "enforce", **settings: Any) -> Any:
+        made = plan(mode, owl={"packages": {"apt": ["owl"]}, "paths": ["/opt/owl"]})
+        made["controls"]["apps"]["settings"] = settings
+        return made
+
+    def observed(self, of: Any = None) -> list[Any]:
+        of = of or self.plan()
+        verdicts = install_block.observe(self.host, of, Desired(of["controls"]["apps"]))
+        assert {one.rule for one in verdicts} <= {"apps/reinstall-gate"}
+        return [
+            (one.state, one.drifted, one.reason, [(f.kind, f.id, f.manager, f.path, f.detail) for f in one.findings])
+            for one in verdicts
+        ]
+
+
+GONE = ("gate", "gate", "dpkg", "", MISSING)
+
+
+def test_a_block_that_is_missing_whole_is_one_finding(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Ruled(host, monkeypatch, FILE, OTHER, OwnDirectory("/etc/own"), TRIAL)
+    assert here.observed() == [("noncompliant", True, "", [GONE])]
+    OTHER.enforce(host)
+    assert here.observed() == [("noncompliant", True, "", [("gate", "made.conf", "dpkg", PLACE, MISSING)])]
+    FILE.enforce(host)
+    at(host).write_text("x")
+    assert here.observed() == [("noncompliant", True, "", [("gate", "made.conf", "dpkg", PLACE, DIFFERS)])]
+    FILE.enforce(host)
+    assert here.observed() == [("compliant", False, "", [])]
+    assert here.observed(here.plan("audit")) == []
+
+
+def test_one_file_that_is_missing_is_named(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Ruled(host, monkeypatch, FILE, TRIAL)
+    assert here.observed() == [("noncompliant", True, "", [("gate", "made.conf", "dpkg", PLACE, MISSING)])]
+
+
+def test_what_cannot_be_seen_is_unknown_though_nothing_is_called_for(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unseen(*_: Any) -> str:
+        raise Unseen("a dead mount")
+
+    here = Ruled(host, monkeypatch, FILE, FILE, gated=False)
+    monkeypatch.setattr(BlockFile, "wrong", unseen)
+    assert here.observed() == [("unknown", False, "a dead mount", [])]
+
+
+def test_what_is_left_over_is_named_by_file(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Ruled(host, monkeypatch, FILE, OTHER, gated=False)
+    assert here.observed() == []
+    FILE.enforce(host)
+    assert here.observed() == [("noncompliant", True, "", [("gate", "made.conf", "dpkg", PLACE, LEFT_OVER)])]
+    assert here.blocks[-1] == Block()
+
+
+def test_what_the_block_is_made_of(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    needing = FILE._replace(needs=("/none",))
+    here = Ruled(host, monkeypatch, needing, OTHER)
+    of = here.plan(refusal_notice="Ask IT.\n請洽資訊處。", requests="digest")
+    found = list(install_block.expected(host, of, Desired(of["controls"]["apps"])))
+    assert found == [("dpkg", needing, False), ("dpkg", OTHER, True)]
+    said = ["Ask IT.", "請洽資訊處。"]
+    block = Block({"owl"}, "it-security@example.org", {}, ["/opt/owl"], (*said, *hints("請洽")))
+    assert here.blocks == [block] and len(block.messages) == 4
+    del of["contact"], of["controls"]["apps"]["settings"]["requests"]
+    list(install_block.expected(host, of, Desired(of["controls"]["apps"])))
+    assert (here.blocks[-1].contact, list(here.blocks[-1].messages)) == ("", said)
+
+
+class TestTrials:
+    """They are made on the host itself alone; here its root is said to be that, and the answers are made."""
+
+    @pytest.fixture
+    def tried(self, host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> Any:
+        seen = SimpleNamespace(names=[], answers={}, kept=0)
+
+        class Tries:
+            def __init__(self, asked: Any, fresh: bool) -> None:
+                assert asked is host and fresh
+
+            def answer(self, name: str, depends: Any, trial: Any) -> str:
+                seen.names.append(name)
+                found = seen.answers.get(name, "")
+                if isinstance(found, Exception):
+                    raise found
+                return str(found)
+
+            def keep(self) -> None:
+                seen.kept += 1
+
+        monkeypatch.setattr(install_block, "Tries", Tries)
+        return seen
+
+    def observed(self, here: Ruled) -> list[Any]:
+        root, here.host.root = here.host.root, "/"
+        here.patch.setattr(BlockFile, "wrong", lambda *_: "")
+        here.patch.setattr(BlockFile, "concerns", lambda *_: True)
+        try:
+            return here.observed()
+        finally:
+            here.host.root = root
+
+    def test_what_is_tried_and_what_it_comes_to(
+        self, host: MadeHost, monkeypatch: pytest.MonkeyPatch, tried: Any
+    ) -> None:
+        rule = BlockFile(f"{polkit.DIRECTORY}/00-proscribe-x.rules", "")
+        here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
+        assert self.observed(here) == [("compliant", False, "", [])]
+        assert tried.names == [f"dpkg {rule.path}", f"dpkg {PLACE}"]
+        assert self.observed(Ruled(host, monkeypatch, FILE, rule, TRIAL, gated=False)) == [], "none is called for"
+        assert len(tried.names) == 2
+        for keep in host.state_savers:
+            keep(True)
+        assert tried.kept == 2
+        tried.answers = {f"dpkg {PLACE}": "all is open"}
+        here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
+        assert self.observed(here) == [("noncompliant", False, "", [("gate", "effect", "dpkg", PLACE, "all is open")])]
+        for error in (Unseen("no apt"), ControlError("no apt")):
+            tried.answers = {f"dpkg {PLACE}": error}
+            here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
+            why = "whether the block of dpkg is in effect could not be tried: no apt"
+            assert self.observed(here) == [("unknown", False, why, [])]
+
+    def test_nothing_is_tried_where_something_is_wrong_or_cannot_be_seen(
+        self, host: MadeHost, monkeypatch: pytest.MonkeyPatch, tried: Any
+    ) -> None:
+        host.root_user = False
+        here = Ruled(host, monkeypatch, FILE, TRIAL)
+        assert here.observed()[0][0] == "noncompliant"
+
+        def unseen(*_: Any) -> str:
+            raise Unseen("a dead mount")
+
+        monkeypatch.setattr(BlockFile, "wrong", unseen)
+        assert here.observed() == [("unknown", False, "a dead mount", [])]
+        assert (tried.names, host.state_savers) == ([], [])
+
+
+def test_the_permissions_of_a_new_file(host: MadeHost) -> None:
+    assert parts.mode_of(host, "/none") == 0o644 and parts.text_of(host, "/none") == parts.text_of(host, "/etc") == ""
+
+
+@pytest.mark.parametrize(
+    ("rule", "places"),
+    [
+        (polkit.packagekit("dpkg", ["owl"], ""), ["usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"]),
+        (polkit.rule("x", "why", "true"), ["etc/polkit-1/rules.d", "usr/share/polkit-1/rules.d"]),
+    ],
+)
+def test_a_rule_of_polkit_is_for_hosts_with_what_asks_it(host: MadeHost, rule: BlockFile, places: list[str]) -> None:
+    assert not rule.concerns(host)
+    for place in places:
+        at(host, f"/{place}").mkdir(parents=True)
+        assert rule.concerns(host)
+        at(host, f"/{place}").rmdir()

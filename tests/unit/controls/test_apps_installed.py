@@ -1,0 +1,113 @@
+"""When a package system is queried again: not while its database stays as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_host import MadeHost
+from made_tools import package_system
+from made_users import ALICE, put
+from proscribe.host.controls.apps.systems import installed
+from proscribe.host.controls.apps.systems.package import Package
+
+FOUND = [Package("npm", "wechat", "1", ("a", "b"), path="/p"), Package("npm", "viber")]
+FILES = ("/db", "/db-wal")
+
+
+class Asked:
+    """A package system with a database of two files, and how often it was queried."""
+
+    def __init__(self, host: MadeHost, blind: str = "") -> None:
+        self.host, self.blind, self.times = host, blind, 0
+        self.system = package_system(DATABASE_FILES=FILES, query=self.query)
+
+    def query(self, host: Any, ids: Any) -> Any:
+        assert (host, ids) == (self.host, {"wechat"})
+        self.times += 1
+        return FOUND, self.blind
+
+    def now(self, earlier: Any) -> tuple[Any, Any, int]:
+        """The answer, what is noted, and how often anybody was asked."""
+        noted: dict[str, Any] = {}
+        self.times = 0
+        answer = installed.installed(self.host, self.system, {"wechat"}, earlier, noted)
+        return answer, noted, self.times
+
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed, "SETTLED", -(10**12))  # what was made a moment ago is old
+
+
+@pytest.mark.parametrize("files", [FILES, FILES[:1], FILES[1:]])
+def test_the_answer_stays_while_the_database_does(host: MadeHost, files: tuple[str, ...]) -> None:
+    for file in files:
+        put(Path(host.root), file, "one")
+    asked = Asked(host)
+    answer, noted, times = asked.now({})
+    assert (answer, times) == ((FOUND, ""), 1)
+    saved = json.loads(json.dumps(noted))
+    assert asked.now(saved) == ((FOUND, ""), {"npm": tuple(saved["npm"])}, 0)
+
+
+CHANGES: dict[str, Callable[[Path], Any]] = {
+    "more": lambda path: path.write_text("more"),
+    "touched": lambda path: os.utime(path, ns=(1, 1)),
+    "given away": lambda path: path.chmod(0o600),
+    "gone": lambda path: path.unlink(),
+    "another": lambda path: os.replace(put(path.parent, "new", "one"), path),
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_it_is_asked_for_where_a_file_of_the_database_is_another(
+    host: MadeHost, file: str, change: Callable[[Path], Any]
+) -> None:
+    for name in FILES:
+        put(Path(host.root), name, "one")
+    asked = Asked(host)
+    _, noted, _ = asked.now({})
+    change(Path(host.root + file))
+    assert asked.now(noted)[2] == 1
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3])
+def test_each_of_number_size_and_times_tells_a_database_from_another(host: MadeHost, at: int) -> None:
+    put(Path(host.root), FILES[0], "one")
+    asked = Asked(host)
+    database, rows = asked.now({})[1]["npm"]
+    other = json.loads(json.dumps(database))
+    assert len(other[0]) == 4 and asked.now({"npm": (other, rows)})[2] == 0
+    other[0][at] += 1
+    assert asked.now({"npm": (other, rows)})[2] == 1
+
+
+def test_nothing_is_noted_of_a_system_without_a_database_or_that_could_not_see_all(host: MadeHost) -> None:
+    assert Asked(host).now({"npm": ([None, None], [])}) == ((FOUND, ""), {}, 1)
+    put(Path(host.root), FILES[0])
+    assert Asked(host, "closed").now({}) == ((FOUND, "closed"), {}, 1)
+
+
+def test_nothing_is_noted_of_what_has_just_changed(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file in FILES:
+        changed = os.stat(put(Path(host.root), file)).st_ctime_ns
+    monkeypatch.setattr(installed, "SETTLED", 1000)
+    for since, noted in ((1000, False), (1001, True)):
+        monkeypatch.setattr(installed.time, "time_ns", lambda since=since: changed + since)
+        assert bool(Asked(host).now({})[1]) is noted
+
+
+def test_which_systems_are_there_of_the_host_and_of_a_user(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    def named(name: str, *there: Any) -> Any:
+        return package_system(MANAGER=name, there=lambda asked, user: asked is host and user in there)
+
+    monkeypatch.setattr(installed, "OF_THE_HOST", [named("a", None), named("b", ALICE)])
+    monkeypatch.setattr(installed, "ON_DEMAND", [named("c", None), named("d", ALICE), named("e", None, ALICE)])
+    assert installed.present(host) == ["a", "c", "e"]
+    assert installed.brought_by(host, ALICE) == ["d", "e"]

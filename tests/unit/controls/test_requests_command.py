@@ -1,0 +1,125 @@
+"""The command `proscribe-request` on a host, and the list of services that it knows."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_host import MadeHost
+from proscribe.host.controls.apps.blocks.parts import DIFFERS, LEFT_OVER, MISSING
+from proscribe.host.controls.apps.requests import command, command_text
+from proscribe.host.controls.apps.requests.command import Program
+from proscribe.host.system import WRITTEN_BY, Unseen
+
+DIGEST = command_text.digest()
+COMMAND, LIST = "/usr/local/bin/proscribe-request", "/etc/proscribe/requests.json"
+
+
+def entry(name: str = "", mode: str = "enforce", names: list[str] | None = None) -> dict[str, Any]:
+    return {"name": name, "mode": mode, **({"names": names} if names else {})}
+
+
+def plan(mode: str = "enforce", digest: str = DIGEST, **services: dict[str, Any]) -> Any:
+    apps = {"mode": mode, "services": services or {"owl": entry("Owl")}, "settings": {"requests": digest}}
+    return {"contact": "it@example.org", "controls": {"apps": apps}}
+
+
+def test_the_list_has_every_restricted_service_with_all_its_names() -> None:
+    of: Any = plan(owl=entry("Owl", "waived", ["Snowy", "Owl"]), elk=entry(mode="audit"), yak=entry("Yak", "report"))
+    of["controls"]["dns"] = {"mode": "audit", "services": {"owl": entry("Owl!"), "ant": entry("Ant")}}
+    text = command.known(of)
+    assert json.loads(text) == {
+        "schema": "proscribe/requests/1",
+        "written_by": WRITTEN_BY,
+        "contact": "it@example.org",
+        "request_url": "",
+        "services": [
+            {"id": "ant", "names": ["Ant"]},
+            {"id": "elk", "names": ["elk"]},
+            {"id": "owl", "names": ["Owl", "Snowy", "Owl!"]},
+        ],
+    }
+    assert text.startswith('{\n "') and text.endswith("}\n")
+    address = json.loads(command.known({**of, "contact": None, "request_url": "https://x"}))
+    assert (address["contact"], address["request_url"]) == ("", "https://x")
+
+
+DNS = {"mode": "enforce", "services": {"owl": entry()}, "settings": {}}
+
+
+@pytest.mark.parametrize(
+    ("of", "due"),
+    [
+        (plan(), True),
+        (plan(digest=""), False),
+        (plan("audit"), False),
+        (plan(owl=entry(mode="waived")), False),
+        ({"controls": {**plan(owl=entry(mode="waived"))["controls"], "dns": DNS}}, True),
+        ({"controls": {**plan(owl=entry(mode="waived"))["controls"], "dns": {**DNS, "mode": "audit"}}}, False),
+        ({"controls": {"dns": DNS}}, False),
+    ],
+)
+def test_it_belongs_where_something_is_closed(of: Any, due: bool) -> None:
+    assert command.required(of) is due
+
+
+def observed(host: MadeHost, of: Any) -> list[tuple[str, list[tuple[str, str]], str]]:
+    return [
+        (verdict.state, [(one.id, one.detail) for one in verdict.findings], verdict.reason)
+        for verdict in command.observe(host, of)
+    ]
+
+
+def test_what_is_observed_of_it(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = plan(owl=entry(mode="waived"))
+    names = ("requests.json", "proscribe-request")
+    assert observed(host, other) == [] and observed(host, plan("audit")) == []
+    assert observed(host, plan()) == [("noncompliant", [(name, MISSING) for name in names], "")]
+    for part in command.parts(plan()):
+        part.enforce(host)
+    assert observed(host, plan()) == [("compliant", [], "")] and observed(host, plan("audit")) == []
+    assert observed(host, other) == [("noncompliant", [(name, LEFT_OVER) for name in names], "")]
+
+    def unseen(*_: Any) -> None:
+        raise Unseen("a dead mount")
+
+    monkeypatch.setattr(host, "stat", unseen)
+    assert observed(host, plan()) == [("unknown", [], "a dead mount")]
+
+
+def test_what_is_taken_away_without_a_plan() -> None:
+    listed, program = command.parts(None)
+    assert (listed.path, program) == (LIST, Program("", COMMAND))
+    assert command.parts(plan())[1] == Program(DIGEST)
+
+
+class TestTheProgram:
+    ONE = Program(DIGEST)
+
+    def test_there_and_back(self, host: MadeHost) -> None:
+        said = f"a program, SHA-256 {DIGEST}\n"
+        assert (self.ONE.wrong(host, True), self.ONE.wrong(host, False)) == (MISSING, "")
+        assert (self.ONE.in_place(host), self.ONE.text(host), self.ONE.desired(host)) == (False, "", said)
+        self.ONE.enforce(host)
+        assert (self.ONE.wrong(host, True), self.ONE.wrong(host, False)) == ("", LEFT_OVER)
+        assert (self.ONE.in_place(host), self.ONE.text(host), self.ONE.left(host)) == (True, said, "")
+        assert os.stat(host.root + COMMAND).st_mode & 0o777 == 0o755 and self.ONE.concerns(host)
+        self.ONE.lift(host)
+        assert not os.path.lexists(host.root + COMMAND)
+
+    def test_what_is_wrong_with_it(self, host: MadeHost) -> None:
+        self.ONE.enforce(host)
+        place = Path(host.root + COMMAND)
+        place.chmod(0o775)
+        assert self.ONE.wrong(host, True) == "has mode 0775 instead of 0755"
+        place.chmod(0o755)
+        assert Program("0").wrong(host, True) == DIFFERS
+        place.unlink()
+        place.symlink_to("/bin/true")
+        assert self.ONE.wrong(host, True) == "not a regular file"
+        place.unlink()
+        place.mkdir()
+        assert self.ONE.text(host) != "" != self.ONE.wrong(host, True)
