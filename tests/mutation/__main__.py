@@ -166,13 +166,13 @@ def real_tools(arguments: argparse.Namespace) -> bool:
 
 def portions_of(work: Work, known: lines.Lines, module: str, mutant: Mutant) -> list[Sequence[str]]:
     """The tests of a mutant as they run: those that run its line, then files. Where few tests run it, no other test
-    that was asked can notice it, unless another process runs the module (mutation_table.TESTS).
+    that was learned can notice it, unless another process runs the module (mutation_table.TESTS).
     """
     files = work.tests[module]
     running = known.tests(file_of(module, PROJECT), mutant.line) or []
     first = lines.portions(running, files)
     if 0 < len(running) <= lines.MOST and module not in TESTS:
-        files = known.not_asked(files)
+        files = known.unlearned(files)
     return [*first, *chunks(files)]
 
 

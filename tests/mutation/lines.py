@@ -59,7 +59,7 @@ class Lines:
         tests = [name if self._same(name.partition("::")[0]) else name.partition("::")[0] for name in named if name]
         return sorted({test for test in tests if (self._project / test.partition("::")[0]).is_file()})
 
-    def not_asked(self, files: Sequence[str]) -> list[str]:
+    def unlearned(self, files: Sequence[str]) -> list[str]:
         """The test files of which it is not known which lines they run: those with real tools, and newer ones."""
         return [file for file in files if not file.startswith("tests/unit/") or not self._same(file)]
 

@@ -41,14 +41,14 @@ def test_a_line_has_the_tests_that_ran_it_or_the_line_where_its_statement_begins
     assert known.tests(MODULE, 2) == known.tests(MODULE, 4) == [f"{FAR}::test_b", f"{NEAR}::test_a[1]"]
     assert known.tests(MODULE, 5) == [f"{NEAR}::test_a[1]"]
     assert known.tests(MODULE, 1) == []  # what an import runs
-    assert known.not_asked([NEAR, FAR, REAL]) == [REAL]
+    assert known.unlearned([NEAR, FAR, REAL]) == [REAL]
 
 
 def test_what_has_changed_since_is_not_known(noted: Path) -> None:
     (noted / FAR).write_text("# other tests")
     (noted / NEAR).unlink()
     known = lines.Lines(noted)
-    assert known.tests(MODULE, 2) == known.not_asked([FAR]) == [FAR]
+    assert known.tests(MODULE, 2) == known.unlearned([FAR]) == [FAR]
     (noted / MODULE).write_text("# other code")
     assert lines.Lines(noted).tests(MODULE, 2) is None
     (noted / "texts.json").unlink()

@@ -162,13 +162,13 @@ def test_a_batch_is_one_worker_and_callbacks_hear_of_every_host(ansible):
     + [("compliance_state", 0, False), ("", 1, False)],
 )
 def test_only_while_a_task_of_ours_runs_results_are_waited_for_here(ansible, action, pending, ours):
-    strategy, looked = Linear(1), []
+    strategy, dead = Linear(1), []
     strategy._tqm._terminated = False
-    strategy._tqm.has_dead_workers = lambda: looked.append(action) or True
+    strategy._tqm.has_dead_workers = lambda: dead.append(action) or True
     strategy._queued_task_cache = {("h1", "u"): {"task": task(action=action)}} if action else {}
     strategy._pending_results = pending
     assert sweep._wait_on_pending_results(strategy, None) == []
-    assert looked == [action] * ours
+    assert dead == [action] * ours
 
 
 def test_one_host_alone_is_no_batch(ansible):

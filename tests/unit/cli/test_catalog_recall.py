@@ -408,7 +408,7 @@ def test_new_names_make_proposals(call: Call, catalog: Path, folder: Path, tmp_p
 UNKNOWN = Standing("missing")
 
 
-def wanted(name: str, rank: int | None, standing: Standing = UNKNOWN, popular: bool = True) -> Found:
+def missing_one(name: str, rank: int | None, standing: Standing = UNKNOWN, popular: bool = True) -> Found:
     return Found(name, standing, popular, rank, ("first", "second"))
 
 
@@ -421,18 +421,35 @@ def test_a_name_is_of_the_only_entry_that_has_names_with_its_vendors_label(catal
     unverified = Standing("unverified", "wren")
     results = [
         Result(
-            "vpn", {}, 2, 9, [wanted("b.owlmail.net", None), wanted("a.owlmail.org", None), wanted("x.com", 9)], True
+            "vpn",
+            {},
+            2,
+            9,
+            [missing_one("b.owlmail.net", None), missing_one("a.owlmail.org", None), missing_one("x.com", 9)],
+            True,
         ),
-        Result(
-            "tor", {}, 2, 9, [wanted("x.com", 9), wanted("wrens.com", 3), wanted("quiet.com", 1, popular=False)], True
-        ),
-        Result("tor", {}, 2, 9, [wanted("chat.wrens.org.uk", 7), wanted("robin.net", 8), wanted("tits.net", 6)], True),
         Result(
             "tor",
             {},
             2,
             9,
-            [wanted("blocked.com", 5, Standing("blocked", "owl")), wanted("y.com", 4, unverified)],
+            [missing_one("x.com", 9), missing_one("wrens.com", 3), missing_one("quiet.com", 1, popular=False)],
+            True,
+        ),
+        Result(
+            "tor",
+            {},
+            2,
+            9,
+            [missing_one("chat.wrens.org.uk", 7), missing_one("robin.net", 8), missing_one("tits.net", 6)],
+            True,
+        ),
+        Result(
+            "tor",
+            {},
+            2,
+            9,
+            [missing_one("blocked.com", 5, Standing("blocked", "owl")), missing_one("y.com", 4, unverified)],
             True,
         ),
     ]

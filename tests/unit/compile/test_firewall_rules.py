@@ -54,8 +54,8 @@ def test_ports_that_touch_are_one_range(ports: Any, read: list[str]) -> None:
 def test_every_word_of_a_rule_is_kept() -> None:
     comment = "A rule, of ours: a.b;c/d@e(f)+g=h_i#j-k"
     rules = [
-        {**OUT, "direction": way, "protocol": protocol, "verdict": verdict, "comment": comment}
-        for way in ("in", "out", "forward")
+        {**OUT, "direction": direction, "protocol": protocol, "verdict": verdict, "comment": comment}
+        for direction in ("in", "out", "forward")
         for protocol in ("tcp", "udp", "icmp", "any")
         for verdict in ("accept", "reject", "drop")
     ]

@@ -50,8 +50,8 @@ def test_the_controller_knows_what_each_declares() -> None:
 
 def test_hosts_look_for_what_each_declares() -> None:
     all_ = [one.declared for one in declared()]
-    looked_for = [(one.MANAGER, one.CATALOGUE_KEY, one.traces, one.by_name) for one in ON_DEMAND]
-    assert looked_for == [(one.name, one.key, tuple(one.traces), one.by_name) for one in all_ if one.traces]
+    on_hosts = [(one.MANAGER, one.CATALOGUE_KEY, one.traces, one.by_name) for one in ON_DEMAND]
+    assert on_hosts == [(one.name, one.key, tuple(one.traces), one.by_name) for one in all_ if one.traces]
     assert [one.MANAGER for one in OF_THE_HOST] == [one.name for one in all_ if one.of_the_host]
 
 

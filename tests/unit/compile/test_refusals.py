@@ -152,9 +152,9 @@ def test_one_more_line_leaves_the_others_as_they_are(tmp_path: Path) -> None:
     other = ONE._replace(why="請用電話")
     added = (json.dumps(other._asdict(), ensure_ascii=False) + "\n").encode()
     assert with_one_more(file, other) == added
-    for before, kept in ((b"", b""), (b"x", b"x\n"), (b"x\n", b"x\n")):
+    for before, left in ((b"", b""), (b"x", b"x\n"), (b"x\n", b"x\n")):
         file.write_bytes(before)
-        assert with_one_more(file, other) == kept + added
+        assert with_one_more(file, other) == left + added
 
 
 def test_the_newest_that_counts_is_in_force() -> None:

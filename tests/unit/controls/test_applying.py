@@ -32,7 +32,7 @@ DENIED = write("b", failing(ControlError("denied")))
 UNSEEN = write("c", failing(Unseen("out of reach")))
 
 
-def test_how_an_action_ended_is_told_after_it() -> None:
+def test_how_an_action_ended_is_logged_after_it() -> None:
     actions = [write("a", lambda: "again"), write("b", lambda: ""), write("c", lambda: 3), write("d")]
     assert carry_out(Changes(actions)) == {"done": ["write /a again", "write /b", "write /c", "write /d"], "left": []}
 

@@ -63,8 +63,8 @@ def test_a_users_own_tool_is_tried_once_and_as_him(root: Path) -> None:
     tools = Tools("/opt/npm")
     of = OwnTools(Host(str(root), tools)).of
     assert [of(OF_ALICE, "npm", own=["/gone", *OWN]) for _ in range(2)] == ["/opt/npm", "/opt/npm"]
-    asked = {"user": ALICE, "timeout": as_owner.PATIENCE}
-    assert tools.ran == [(f"{path} --version", asked) for path in ("/gone", "/home/alice/bin/npm", "/opt/npm")]
+    options = {"user": ALICE, "timeout": as_owner.PATIENCE}
+    assert tools.ran == [(f"{path} --version", options) for path in ("/gone", "/home/alice/bin/npm", "/opt/npm")]
     assert of(OF_ALICE, "npm") == ""
 
 

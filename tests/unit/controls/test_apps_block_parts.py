@@ -232,11 +232,11 @@ class TestTrials:
 
     @pytest.fixture
     def tried(self, host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> Any:
-        seen = SimpleNamespace(names=[], answers={}, kept=0)
+        seen = SimpleNamespace(names=[], answers={}, rounds=0)
 
         class Tries:
-            def __init__(self, asked: Any, fresh: bool) -> None:
-                assert asked is host and fresh
+            def __init__(self, of: Any, fresh: bool) -> None:
+                assert of is host and fresh
 
             def answer(self, name: str, depends: Any, trial: Any) -> str:
                 seen.names.append(name)
@@ -246,7 +246,7 @@ class TestTrials:
                 return str(found)
 
             def keep(self) -> None:
-                seen.kept += 1
+                seen.rounds += 1
 
         monkeypatch.setattr(install_block, "Tries", Tries)
         return seen
@@ -271,7 +271,7 @@ class TestTrials:
         assert len(tried.names) == 2
         for keep in host.state_savers:
             keep(True)
-        assert tried.kept == 2
+        assert tried.rounds == 2
         tried.answers = {f"dpkg {PLACE}": "all is open"}
         here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
         assert self.observed(here) == [("noncompliant", False, "", [("gate", "effect", "dpkg", PLACE, "all is open")])]

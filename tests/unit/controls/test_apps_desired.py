@@ -74,7 +74,7 @@ def test_a_service_is_known_by_its_packages_alone_where_nothing_else_is_named(ke
     assert found.by_package_only == {"owl": ["dpkg", "rpm"], "yak": []}
 
 
-def test_the_stamp_tells_other_names_from_the_same_in_another_order() -> None:
+def test_the_stamp_differs_for_other_names_and_not_for_another_order() -> None:
     def stamp(**services: Any) -> str:
         found = desired(**services)
         return found.stamp(Names(found.services))

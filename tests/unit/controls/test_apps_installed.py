@@ -19,7 +19,7 @@ FOUND = [Package("npm", "wechat", "1", ("a", "b"), path="/p"), Package("npm", "v
 FILES = ("/db", "/db-wal")
 
 
-class Asked:
+class Questions:
     """A package system with a database of two files, and how often it was queried."""
 
     def __init__(self, host: MadeHost, blind: str = "") -> None:
@@ -48,11 +48,11 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_answer_stays_while_the_database_does(host: MadeHost, files: tuple[str, ...]) -> None:
     for file in files:
         put(Path(host.root), file, "one")
-    asked = Asked(host)
-    answer, noted, times = asked.now({})
+    questions = Questions(host)
+    answer, noted, times = questions.now({})
     assert (answer, times) == ((FOUND, ""), 1)
     saved = json.loads(json.dumps(noted))
-    assert asked.now(saved) == ((FOUND, ""), {"npm": tuple(saved["npm"])}, 0)
+    assert questions.now(saved) == ((FOUND, ""), {"npm": tuple(saved["npm"])}, 0)
 
 
 CHANGES: dict[str, Callable[[Path], Any]] = {
@@ -71,27 +71,27 @@ def test_it_is_asked_for_where_a_file_of_the_database_is_another(
 ) -> None:
     for name in FILES:
         put(Path(host.root), name, "one")
-    asked = Asked(host)
-    _, noted, _ = asked.now({})
+    questions = Questions(host)
+    _, noted, _ = questions.now({})
     change(Path(host.root + file))
-    assert asked.now(noted)[2] == 1
+    assert questions.now(noted)[2] == 1
 
 
 @pytest.mark.parametrize("at", [0, 1, 2, 3])
-def test_each_of_number_size_and_times_tells_a_database_from_another(host: MadeHost, at: int) -> None:
+def test_a_database_differs_by_each_of_number_size_and_times(host: MadeHost, at: int) -> None:
     put(Path(host.root), FILES[0], "one")
-    asked = Asked(host)
-    database, rows = asked.now({})[1]["npm"]
+    questions = Questions(host)
+    database, rows = questions.now({})[1]["npm"]
     other = json.loads(json.dumps(database))
-    assert len(other[0]) == 4 and asked.now({"npm": (other, rows)})[2] == 0
+    assert len(other[0]) == 4 and questions.now({"npm": (other, rows)})[2] == 0
     other[0][at] += 1
-    assert asked.now({"npm": (other, rows)})[2] == 1
+    assert questions.now({"npm": (other, rows)})[2] == 1
 
 
 def test_nothing_is_noted_of_a_system_without_a_database_or_that_could_not_see_all(host: MadeHost) -> None:
-    assert Asked(host).now({"npm": ([None, None], [])}) == ((FOUND, ""), {}, 1)
+    assert Questions(host).now({"npm": ([None, None], [])}) == ((FOUND, ""), {}, 1)
     put(Path(host.root), FILES[0])
-    assert Asked(host, "closed").now({}) == ((FOUND, "closed"), {}, 1)
+    assert Questions(host, "closed").now({}) == ((FOUND, "closed"), {}, 1)
 
 
 def test_nothing_is_noted_of_what_has_just_changed(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,12 +100,12 @@ def test_nothing_is_noted_of_what_has_just_changed(host: MadeHost, monkeypatch: 
     monkeypatch.setattr(installed, "SETTLED", 1000)
     for since, noted in ((1000, False), (1001, True)):
         monkeypatch.setattr(installed.time, "time_ns", lambda since=since: changed + since)
-        assert bool(Asked(host).now({})[1]) is noted
+        assert bool(Questions(host).now({})[1]) is noted
 
 
 def test_which_systems_are_there_of_the_host_and_of_a_user(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     def named(name: str, *there: Any) -> Any:
-        return package_system(MANAGER=name, there=lambda asked, user: asked is host and user in there)
+        return package_system(MANAGER=name, there=lambda on, user: on is host and user in there)
 
     monkeypatch.setattr(installed, "OF_THE_HOST", [named("a", None), named("b", ALICE)])
     monkeypatch.setattr(installed, "ON_DEMAND", [named("c", None), named("d", ALICE), named("e", None, ALICE)])

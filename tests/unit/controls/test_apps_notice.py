@@ -125,8 +125,11 @@ def test_desktops_are_asked_as_their_users_with_a_limit(tmp_path: Path, monkeypa
 )
 def test_a_notice_ends_with_how_to_request_what_goes(rules: list[str], named: str) -> None:
     actions = [action("end")._replace(rules=rules), action("write")._replace(rules=["apps/yak"])]
-    (told,) = user_notice.notifying(Host("/nonexistent"), "Ask IT", actions, requests=True)
-    assert (told.before, told.after) == ("", f'Ask IT\nTo request an exception: proscribe-request {named} "reason"\n')
+    (notification,) = user_notice.notifying(Host("/nonexistent"), "Ask IT", actions, requests=True)
+    assert (notification.before, notification.after) == (
+        "",
+        f'Ask IT\nTo request an exception: proscribe-request {named} "reason"\n',
+    )
     assert user_notice.notifying(Host("/nonexistent"), "Ask IT", actions)[0].after == "Ask IT\n"
 
 

@@ -69,10 +69,10 @@ def needs(handle: str, *others: str) -> Result:
 
 def test_as_many_as_can_go_together_go(root: Path) -> None:
     """What elk alone cannot leave goes with it; yak stays, and so does what nobody knows why."""
-    asked: list[list[str]] = []
+    ran: list[list[str]] = []
 
     def run(argv: Sequence[str], **_: Any) -> Result:
-        asked.append([*argv])
+        ran.append([*argv])
         names = [handle.partition("-")[0] for handle in argv[argv.index("--") + 1 :]]
         if "yak" in names:
             return needs("yak", "b-1", "a-1", "b-1")
@@ -84,19 +84,19 @@ def test_as_many_as_can_go_together_go(root: Path) -> None:
     ((action,), refused) = rpm_removal.removal(Host(str(root), run), packages)
     assert (str(action), action.before) == ("remove owl, elk", "owl-1.noarch\nelk-1.noarch\n")
     assert refused == [(packages[1], "would break a-1, b-1"), (packages[2], "error: odd")]
-    assert asked[0] == ["rpm", "-e", "--test", "--", *(package.handles[0] for package in packages)]
+    assert ran[0] == ["rpm", "-e", "--test", "--", *(package.handles[0] for package in packages)]
     action.apply()
-    assert asked[-1] == ["rpm", "-e", "--", "owl-1.noarch", "elk-1.noarch"]
+    assert ran[-1] == ["rpm", "-e", "--", "owl-1.noarch", "elk-1.noarch"]
 
 
 @pytest.mark.parametrize(("tool", "simulated"), [("dnf", "--assumeno"), ("zypper", "--dry-run")])
-def test_what_a_front_end_is_told(root: Path, tool: str, simulated: str) -> None:
+def test_how_a_front_end_is_called(root: Path, tool: str, simulated: str) -> None:
     put(root, f"/usr/bin/{tool}", mode=0o755)
-    asked: list[Any] = []
+    ran: list[Any] = []
     solved = '<to-remove><solvable type="package" name="owl"/></to-remove>'
 
     def run(argv: Sequence[str], **options: Any) -> Result:
-        asked.append(([*argv], options))
+        ran.append(([*argv], options))
         return Result(0, solved if tool == "zypper" else "Removing: 1 package\n", "")
 
     ((action,), _) = rpm_removal.removal(Host(str(root), run), [OWL])
@@ -115,8 +115,8 @@ def test_what_a_front_end_is_told(root: Path, tool: str, simulated: str) -> None
     trial = [tool, *(simulated if word == "{}" else word for word in words)]
     real = {"dnf": ["--assumeyes"], "zypper": []}[tool]
     done = [tool, *(new for word in words for new in (real if word == "{}" else [word]))]
-    assert [argv for argv, _ in asked if argv[0] == tool] == [trial, trial, done]
-    assert asked[1][1] == {"timeout": rpm_removal.SIMULATION}
+    assert [argv for argv, _ in ran if argv[0] == tool] == [trial, trial, done]
+    assert ran[1][1] == {"timeout": rpm_removal.SIMULATION}
 
 
 def test_its_block_is_made_of_parts() -> None:

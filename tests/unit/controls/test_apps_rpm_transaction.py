@@ -96,12 +96,12 @@ def test_of_a_tools_words_the_errors(err: str, out: str, shown: str) -> None:
 @pytest.mark.parametrize("root", [True, False])
 def test_a_database_that_cannot_be_read(host: MadeHost, monkeypatch: pytest.MonkeyPatch, root: bool) -> None:
     host.root_user = root
-    asked: list[Any] = []
+    ran: list[Any] = []
     for answer in (Result(3, "owl\n", "not there"), Result(1, "", "warning\nerror:  no  " + "x" * 400)):
-        monkeypatch.setattr(host, "_run", lambda argv, answer=answer: asked.append(argv) or answer)
+        monkeypatch.setattr(host, "_run", lambda argv, answer=answer: ran.append(argv) or answer)
         if not answer.out:
             with pytest.raises(ControlError if root else Unseen, match="^rpm cannot read its database: x{400}$"):
                 rpm_database.answer(host, ["-q"])
         else:
             assert rpm_database.answer(host, ("-q", "owl")) == "owl\n"
-    assert asked == [["rpm", "-q", "owl"], ["rpm", "-q"]]
+    assert ran == [["rpm", "-q", "owl"], ["rpm", "-q"]]

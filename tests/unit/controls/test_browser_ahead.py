@@ -143,8 +143,8 @@ def test_a_place_that_cannot_be_observed_is_an_action_that_fails(host: Host, mon
         raise Unseen("Host is down")
 
     monkeypatch.setattr(chromium_changes, "Folder", refuse)
-    for asked in (browser.enforce, browser.lift):
-        first, second = asked(host, plan(BROWSERS)).actions[:2]
+    for work in (browser.enforce, browser.lift):
+        first, second = work(host, plan(BROWSERS)).actions[:2]
         assert (str(first), first.subject < second.subject) == (f"observe {BROWSERS[0]['path']}", True)
         with pytest.raises(ControlError, match="Host is down"):
             first.apply()

@@ -29,8 +29,8 @@ def tree(tmp_path: Path) -> Tree:
 
 def done(tree: Tree, of: Rules | None = RULES) -> list[tuple[str, str, str, str]]:
     """What is done for some rules (None: the lift): each action, as it stands in a diff."""
-    asked = functools.partial(chromium_changes.enforce, rules=of) if of is not None else chromium_changes.lift
-    changes = asked(tree.host, CHROMIUM)
+    work = functools.partial(chromium_changes.enforce, rules=of) if of is not None else chromium_changes.lift
+    changes = work(tree.host, CHROMIUM)
     for action in changes.actions:
         action.apply()
     return [(one.verb, one.subject.rpartition("/")[2], one.before, one.after) for one in changes.actions]

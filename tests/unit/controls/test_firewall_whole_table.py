@@ -255,8 +255,8 @@ TABLE = """\
 def test_the_whole_table() -> None:
     head = [f"# {WRITTEN_BY}", "table inet proscribe", "delete table inet proscribe", "table inet proscribe {"]
     text = render({"mode": "enforce", "services": SERVICES, "settings": SETTINGS}, LETS)
-    told = "\n".join([*head, f'    comment "{WRITTEN_BY}"', f"{TABLE}}}", ""])
-    assert text.replace("\t", "    ").splitlines() == told.splitlines()
+    listed = "\n".join([*head, f'    comment "{WRITTEN_BY}"', f"{TABLE}}}", ""])
+    assert text.replace("\t", "    ").splitlines() == listed.splitlines()
     assert text.endswith("}\n")
 
 

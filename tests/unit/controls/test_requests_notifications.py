@@ -58,7 +58,7 @@ UNTIL = "2026-12-10 00:00:00 UTC"
         (-DAY, "ended"),
     ],
 )
-def test_each_step_is_told_once_to_those_who_know_of_the_waiver(here: Here, left: float, step: str) -> None:
+def test_each_step_is_reported_once_to_those_who_know_of_the_waiver(here: Here, left: float, step: str) -> None:
     waivers = {"w1": WAIVER}
     assert here.due(waivers=waivers) == [("ann", "opened: owl")]
     assert here.due(left, waivers=waivers) == ([("ann", f"{step}: owl")] if step != "opened" else [])
@@ -87,7 +87,7 @@ def test_who_never_knew_need_not_know_that_it_ended(here: Here) -> None:
 
 
 @pytest.mark.parametrize(
-    ("users", "more", "told"),
+    ("users", "more", "notified"),
     [
         (["bob"], {}, ["bob"]),
         ([], {}, ["ann", "bob"]),
@@ -96,9 +96,9 @@ def test_who_never_knew_need_not_know_that_it_ended(here: Here) -> None:
         (["cat"], {}, []),
     ],
 )
-def test_who_is_told(here: Here, users: list[str], more: dict[str, Any], told: list[str]) -> None:
+def test_who_is_notified(here: Here, users: list[str], more: dict[str, Any], notified: list[str]) -> None:
     found = here.due(waivers={"w1": {**WAIVER, "users": users, **more}})
-    assert [user for user, _ in found] == told
+    assert [user for user, _ in found] == notified
 
 
 @pytest.mark.parametrize(

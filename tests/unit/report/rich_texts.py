@@ -149,7 +149,7 @@ def together() -> Iterator[str]:
         yield rich_runs.compact({key: report[key] for key in ("run", "summary", "rollout", "unexpected")})
 
 
-def asked() -> Iterator[str]:
+def requested() -> Iterator[str]:
     """What is sent of requests, to all and to heads."""
     times = [f"2026-11-2{number % 5}T10:0{number % 7}:00Z" for number in range(54)]
     requests = [
@@ -164,9 +164,9 @@ def asked() -> Iterator[str]:
         "none": Department(frozenset()),
     }
     for number in (1, 50, 51):
-        told = request_news.notification(requests[:number], heads, "./proscribe requests")
-        facts: Any = told.facts
-        yield f"{told.subject}\n{told.text if number != 50 else len(told.lines)}"
+        notification = request_news.notification(requests[:number], heads, "./proscribe requests")
+        facts: Any = notification.facts
+        yield f"{notification.subject}\n{notification.text if number != 50 else len(notification.lines)}"
         yield rich_runs.compact({**facts, "requests": facts["requests"][-1:], "text": len(facts["text"])})
     yield str([one.id for one in request_news.new_requests(requests, "run1")])
     for mail in request_news.for_heads(requests[:9], heads, "./proscribe requests"):
@@ -279,10 +279,10 @@ def verdicts() -> Iterator[str]:
     seen: dict[str, list[Any]] = {state: [{"state": state, "rules_evaluated": 3}] for state in STATES}
     seen |= {"silent": [{"state": UNKNOWN, "rules_evaluated": 0}], "nobody": []}
     seen["some"] = [*seen["compliant"], *seen["silent"]]
-    gates = [[], ["never"], ["never", "noncompliant"], ["incomplete", "noncompliant"], ["strict"]]
+    causes = [[], ["never"], ["never", "noncompliant"], ["incomplete", "noncompliant"], ["strict"]]
     several = [New(f"web{n}", "apps/x", "unknown", "what\x1b") for n in range(6)]
     news = [[], several[:1], [*several, New("web9", "", "error", "")], [New("web8", "dns/x", "noncompliant", "")]]
-    for (name, records), gate, failed, apart in product(seen.items(), gates, (False, True), (0, 1, 2)):
+    for (name, records), gate, failed, apart in product(seen.items(), causes, (False, True), (0, 1, 2)):
         done = verdict.judge(records, gate, failed, apart)
         yield f"{name} {gate} {failed} {apart}: {done.exit} {done.reason} {done.as_dict(gate, False, failed)['gate']}"
         for new_ in news if apart == 1 and name in ("compliant", "silent", "error") else ():
@@ -295,8 +295,8 @@ def verdicts() -> Iterator[str]:
     yield f"{verdict.interrupted(EVIL)} {verdict.worst_exit(verdict.EXITS)} {verdict.worst_exit(['x'])}"
     for expected, reached, failed in product((0, 2), (0, 1), (False, True)):
         lift = verdict.judge_lift(expected, reached, failed)
-        kept = [verdict.judge_quarantine(expected, reached, failed, broken) for broken in (0, 1, 2000)]
-        yield f"{expected} {reached} {failed}: {lift} {kept}"
+        after = [verdict.judge_quarantine(expected, reached, failed, broken) for broken in (0, 1, 2000)]
+        yield f"{expected} {reached} {failed}: {lift} {after}"
 
 
 def texts() -> dict[str, str]:
@@ -305,7 +305,7 @@ def texts() -> dict[str, str]:
         "layouts": layouts(),
         "differences": differences(),
         "together": together(),
-        "asked": asked(),
+        "requested": requested(),
         "trends": trends(),
         "long": long(),
         "lifts": lifts(),

@@ -1,4 +1,4 @@
-"""What each tool of an owner's is told, word by word, with all of its environment: a lost word asks somebody, goes to
+"""How each tool of an owner is called, word by word, with all of its environment: a lost word asks somebody, goes to
 the network, or takes more away.
 """
 
@@ -92,7 +92,7 @@ ROWS: list[Any] = [
 
 
 @pytest.mark.parametrize(("system", "package", "tool", "words", "environment"), ROWS, ids=lambda one: str(one)[-30:])
-def test_what_it_is_told(
+def test_how_it_is_called(
     root: Path, monkeypatch: pytest.MonkeyPatch, system: Any, package: Package, tool: str, words: str, environment: Any
 ) -> None:
     put(root, tool, mode=0o755)
