@@ -91,7 +91,7 @@ ROWS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("system", "package", "tool", "words", "environment"), ROWS, ids=lambda one: str(one)[-30:])
+@pytest.mark.parametrize(("system", "package", "tool", "words", "environment"), ROWS, ids=[row[3] for row in ROWS])
 def test_how_it_is_called(
     root: Path, monkeypatch: pytest.MonkeyPatch, system: Any, package: Package, tool: str, words: str, environment: Any
 ) -> None:
