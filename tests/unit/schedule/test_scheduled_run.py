@@ -327,7 +327,9 @@ def test_where_systemd_gives_no_answer_the_failure_is_still_reported(place: Plac
     ("unit", "why"),
     [
         ({"Result": "timeout"}, "proscribe_schedule_timeout"),
-        ({"Result": "exit-code", "ExecMainStatus": "78"}, "it ended with 78"),
+        ({"Result": "exit-code", "ExecMainStatus": "78"}, "run of Mon 06:00 produced no report (it ended with 78)."),
+        ({"Result": "exit-code", "ExecMainStatus": "12"}, "run of Mon 06:00 evaluated nothing (it ended with 12)."),
+        ({"Result": "exit-code", "ExecMainStatus": "1"}, "run of Mon 06:00 failed (it ended with 1)."),
         ({"Result": "signal", "ExecMainStatus": "9"}, "killed by signal 9"),
         ({"Result": "oom-kill"}, "no memory left"),
         ({"Result": "watchdog"}, "failed (watchdog)"),

@@ -12,13 +12,16 @@ from pathlib import Path
 from ....host.schedule.timers import DRIFT
 from ....model.types.run import Interrupted
 from ...report.evaluation.arithmetic import answered
+from ...report.evaluation.verdict import NOTHING_EXIT
 from ...report.notification import Notification, made
 from ...report.storage.complete import NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
 from ...report.storage.files import JOURNAL, SUFFIX, opened, whole
 from ...report.text.wording import counted
-from .exit_codes import NOT_SENT, REPORTED
+from .exit_codes import NO_REPORT, NOT_SENT, REPORTED
 from .sending import send
 
+# By the exit code of a unit that has not reported it itself; any other is a failure.
+OUTCOMES = {str(NO_REPORT): "produced no report", NOTHING_EXIT: "evaluated nothing"}
 MOMENT = 900  # seconds in which systemd starts the unit that reports a failed run
 
 
@@ -49,7 +52,7 @@ def failure(unit: dict[str, str], partial: str, answered: int) -> Notification:
     result, status = unit.get("Result", ""), unit.get("ExecMainStatus", "")
     reasons = {
         "timeout": "was ended, because it had not come to an end in the time that proscribe_schedule_timeout gives it",
-        "exit-code": f"produced no report (it ended with {status})",
+        "exit-code": f"{OUTCOMES.get(status, 'failed')} (it ended with {status})",
         "signal": f"was killed by signal {status}",
         "oom-kill": "was killed by the kernel, which had no memory left",
     }
