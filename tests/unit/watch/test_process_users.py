@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from patience import until
@@ -57,5 +58,7 @@ def test_a_process_that_has_ended_is_nobodys() -> None:
 def test_an_observation_of_the_watch_is_known_by_its_command(name: str, verb: str, own: bool) -> None:
     words = ["python3", f"/usr/libexec/proscribe/{name}", verb]
     with subprocess.Popen(["sh", "-c", "read x; exit", *words[1:]], stdin=subprocess.PIPE) as process:
+        command = Path(f"/proc/{process.pid}/cmdline")
+        until(lambda: verb.encode() in command.read_bytes())  # the kernel has it a moment after the program has begun
         assert observes(process.pid) is observes(str(process.pid)) is own
     assert not observes(2**22 + 1)
