@@ -10,7 +10,7 @@ from pathlib import Path
 
 import proscribe
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from proscribe.base import json_text
 
@@ -52,6 +52,7 @@ def outcome(read: Callable[[str | bytes], object], text: str | bytes) -> str:
 
 
 @given(TEXTS)
+@example("[NaN, Infinity, -Infinity]")
 def test_it_reads_what_json_reads(text: str) -> None:
     assert outcome(json_text.from_json, text) == outcome(json.loads, text)
 

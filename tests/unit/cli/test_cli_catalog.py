@@ -84,24 +84,36 @@ def call(catalog: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tup
     return run
 
 
-def test_list_says_what_each_service_has(call: Any) -> None:
+@pytest.fixture
+def prints(call: Any) -> Callable[..., str]:
+    """What a command prints that has nothing to object to."""
+
+    def run(*words: str) -> str:
+        code, printed = call(*words)
+        assert code == 0, printed
+        return str(printed)
+
+    return run
+
+
+def test_list_says_what_each_service_has(prints: Any, call: Any) -> None:
     code, printed = call("list")
     assert code == 0 and printed.splitlines()[1:] == [
         "parrot   instant_messaging  yes       2026-01-02  apps, browser, firewall, dns",
         "owl      webmail            yes       never       none",
     ]
-    listed = json.loads(call("list", "--json", "--category", "webmail")[1])["services"]
+    listed = json.loads(prints("list", "--json", "--category", "webmail"))["services"]
     assert [(one["id"], one["controls"], one["checked"]) for one in listed] == [("owl", [], None)]
 
 
-def test_show_says_which_file_brought_a_value_and_what_was_decided(call: Any, catalog: Path) -> None:
+def test_show_says_which_file_brought_a_value_and_what_was_decided(prints: Any, call: Any, catalog: Path) -> None:
     ours = catalog.parent / "ours"
     code, printed = call("show", "parrot", "--dir", str(ours))
     assert code == 0 and f"    parrot.test.example  ({ours}/amends/parrot.yml)\n" in printed
     assert (
         "  refused: toys.example: merchandise\n" in printed and "  feed birds: 1 domains, checked 2026-01-02" in printed
     )
-    assert json.loads(call("show", "parrot", "--json")[1])["domains"] == ["parrot.example"]
+    assert json.loads(prints("show", "parrot", "--json"))["domains"] == ["parrot.example"]
 
 
 def test_check_names_what_no_load_refuses(call: Any, catalog: Path) -> None:
@@ -152,14 +164,14 @@ def test_check_of_a_catalogue_that_does_not_load_names_the_mistakes(call: Any, c
     assert code == 2 and "webmail/owl.yml:7: enforce: found 'yes', expected one of true, false" in printed
 
 
-def test_stats_count_and_name_what_nothing_is_known_of(call: Any) -> None:
-    found = json.loads(call("stats", "--json")[1])
+def test_stats_count_and_name_what_nothing_is_known_of(prints: Any) -> None:
+    found = json.loads(prints("stats", "--json"))
     parrot = found["services"]["parrot"]
     assert {key: value for key, value in parrot.items() if value} == {
         "seen": 1, "removed": 1, "blocked": 1, "networks": 1, "feeds": 1, "windows": 1, "unverified": 1,
     }  # fmt: skip
     assert found["nothing_known"] == ["owl"] and found["total"]["blocked"] == 1
-    assert call("stats")[1].endswith("\nnothing is known of 1 enforced services: owl\n")
+    assert prints("stats").endswith("\nnothing is known of 1 enforced services: owl\n")
 
 
 # One identifier of each kind, and where it counts.
@@ -218,18 +230,18 @@ def test_the_values_of_a_services_own_feeds_count() -> None:
     assert counted().feeds == 3 and not counted().nothing_known and counted(id="wren").nothing_known
 
 
-def test_stats_of_a_category_alone(call: Any) -> None:
-    found = json.loads(call("stats", "--json", "--category", "webmail")[1])
+def test_stats_of_a_category_alone(prints: Any) -> None:
+    found = json.loads(prints("stats", "--json", "--category", "webmail"))
     assert (found["schema"], [*found["services"]], found["nothing_known"]) == (
         "proscribe/catalog-stats/1",
         ["owl"],
         ["owl"],
     )
     assert found["release"] is not None and found["total"]["unverified"] == 1
-    heading, owl, total, *_ = call("stats", "--category", "webmail")[1].splitlines()
+    heading, owl, total, *_ = prints("stats", "--category", "webmail").splitlines()
     assert heading.split() == ["service", *Counts._fields]
     assert owl.split() == ["owl", *"--------1"] and total.split() == ["total", *"000000001"]
-    assert call("stats", "--category", "cloud_storage")[1].endswith("\nnothing is known of 0 enforced services\n")
+    assert prints("stats", "--category", "cloud_storage").endswith("\nnothing is known of 0 enforced services\n")
 
 
 def test_stale_lists_the_oldest_first(call: Any) -> None:
@@ -257,7 +269,7 @@ def test_a_wrong_name_is_refused(call: Any, words: tuple[str, ...], said: str) -
 LIST = "new.example www.new.example parrot.example cdn.example toys.example parrot.test.example google.com"
 
 
-def test_propose_leaves_out_what_is_known_or_decided(call: Any, catalog: Path, tmp_path: Path) -> None:
+def test_propose_leaves_out_what_is_known_or_decided(prints: Any, call: Any, catalog: Path, tmp_path: Path) -> None:
     listed, theirs = tmp_path / "list", tmp_path / "theirs"
     listed.write_text("# names\n" + LIST.replace(" ", "\n"))
     theirs.mkdir()
@@ -273,7 +285,7 @@ def test_propose_leaves_out_what_is_known_or_decided(call: Any, catalog: Path, t
     assert all(f"left out {one}" in printed for one in left)
     amended = load([catalog, theirs]).services["parrot"].domains
     assert amended == ("parrot.example", "parrot.test.example", "new.example")
-    assert call(*words)[1].endswith("nothing to add to parrot\n")
+    assert prints(*words).endswith("nothing to add to parrot\n")
     listed.write_text("another.example\n")
     code, printed = call(*words)
     assert code == 2 and "is there already; add these under add.domains: another.example" in printed

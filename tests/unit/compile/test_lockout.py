@@ -133,6 +133,13 @@ def test_an_own_rule_that_cuts_the_controller_stops_the_run(
     assert all(error.startswith("all.yml:3: proscribe_firewall_rules[0]") for error in errors)
 
 
+def test_a_rule_for_everywhere_cuts_a_controller_of_each_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    for own, other in (("198.51.100.9", "2001:db8::/32"), ("2001:db8::9", "198.51.100.0/24")):
+        monkeypatch.setattr(lockout, "controller_addresses", lambda _, own=own: {own})
+        (error,), _ = found(plan(management=(other,), rules=[RULE]))
+        assert f"{own}, this controller's own address" in error
+
+
 @pytest.mark.usefixtures("controller")
 def test_a_mistake_in_one_rule_hides_none_in_a_later_one() -> None:
     errors, _ = found(plan(rules=[RULE, {**OUT, "addresses": ["198.51.100.9"]}, RULE]))

@@ -36,6 +36,9 @@ OPENED = Outcome(NONCOMPLIANT, "mail.google.com was opened")
 SILENT = Outcome(UNKNOWN, "nothing was opened, not even a name that no list has: No usable sandbox!")
 
 
+LISTENER: Any = SimpleNamespace(address="127.0.0.9", port=4433, hits=lambda host: 1)
+
+
 def section(mode: str = "enforce", **services: Any) -> dict[str, Any]:
     entries = {id_: {"name": id_, "mode": mode, **entry} for id_, entry in services.items()}
     return {"mode": mode, "services": entries, "settings": {}}
@@ -101,8 +104,7 @@ def test_firefox_has_every_name_at_the_listener_and_asks_nobody_else() -> None:
         yield SimpleNamespace(poll=lambda: None)
 
     somebody: Any = SimpleNamespace(home="/home/x", write=written.__setitem__, running=running, said=lambda: "a word")
-    listener: Any = SimpleNamespace(address="127.0.0.9", port=4433, hits=lambda host: 1)
-    assert probe._firefox(somebody, "/usr/bin/firefox", listener, GMAIL) == "a word"
+    assert probe._firefox(somebody, "/usr/bin/firefox", LISTENER, GMAIL) == "a word"
     lines = [line.removeprefix("user_pref(").removesuffix(");") for line in written["profile/user.js"].splitlines()]
     preferences = dict(json.loads(f"[{line}]") for line in lines)
     assert preferences["network.proxy.type"] == 0  # none
@@ -112,6 +114,13 @@ def test_firefox_has_every_name_at_the_listener_and_asks_nobody_else() -> None:
     assert calls == []  # nothing else of Firefox's own that would go out
     assert list(started[0][-2:]) == ["https://mail.google.com/", f"https://{CONTROL.host}{CONTROL.path or '/'}"]
     assert "/home/x/profile" in started[0]
+
+
+def test_chromium_has_every_name_at_the_listener_and_a_profile_of_its_own() -> None:
+    somebody: Any = SimpleNamespace(home="/home/x")
+    binary, *switches = probe._chromium_argv(somebody, "/usr/bin/chromium", LISTENER)
+    assert binary == "/usr/bin/chromium"
+    assert {"--user-data-dir=/home/x/profile", "--host-resolver-rules=MAP * 127.0.0.9:4433"} <= {*switches}
 
 
 @pytest.mark.parametrize(
@@ -260,14 +269,20 @@ def test_each_browser_that_is_installed_is_started_once(
     assert [candidate.binary for candidate in found] == started
 
 
-def test_flatpaks_and_snaps_are_named_since_they_are_not_started(tmp_path: Path) -> None:
+def test_flatpaks_and_snaps_are_named_since_they_are_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for folder in ("var/lib/flatpak/app/org.mozilla.firefox", "snap/firefox"):
         (tmp_path / folder).mkdir(parents=True)
     packed = {"flatpaks": ["org.mozilla.firefox", "org.example.Absent"], "snaps": ["firefox"]}
     firefox = {**place("firefox", family="firefox"), **packed}
     mail = {**place("mail", family="thunderbird"), **packed}
-    found = probe.packed(Host(str(tmp_path)), plan([firefox, mail]))
+    found = list(probe.packed(Host(str(tmp_path)), plan([firefox, mail])))
     assert [one.binary for one in found] == ["/var/lib/flatpak/app/org.mozilla.firefox", "/snap/firefox"]
+    monkeypatch.setattr(Host, "privileged", True)
+    unknown = Outcome(UNKNOWN, "only its own package system can start it")
+    verdict = probe.check_by_probe(Host(str(tmp_path)), plan([firefox]))
+    assert verdict == probe.verdict(GMAIL_PLAN, [(one, unknown) for one in found])
 
 
 HELLO = b"\x16\x03\x01\x00\x00\x01\x00\x00\x00\x03\x03" + bytes(32) + b"\x00\x00\x02\x13\x01\x01\x00"

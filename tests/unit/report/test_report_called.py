@@ -121,7 +121,14 @@ def test_what_is_too_deep_to_be_looked_through_may_be_a_secret(levels: int, secr
     assert seems_secret("a", value) is secret
 
 
-@pytest.mark.parametrize("name", invocation.FROM_ENVIRONMENT)
+# What Ansible reads of the environment that another run would have to have, too.
+OF_THE_SCOPE = (
+    "CONFIG INVENTORY RUN_TAGS SKIP_TAGS REMOTE_USER BECOME BECOME_METHOD BECOME_USER PRIVATE_KEY_FILE"
+    " VAULT_PASSWORD_FILE VAULT_IDENTITY_LIST"
+)
+
+
+@pytest.mark.parametrize("name", [f"ANSIBLE_{name}" for name in OF_THE_SCOPE.split()])
 def test_what_the_environment_says_of_the_scope_is_said_again(name: str) -> None:
     environment = {**dict.fromkeys(invocation.FROM_ENVIRONMENT, ""), name: "a b", "ANSIBLE_FORKS": "5"}
     call = called(["ansible-playbook", "site.yml"], environment, OPTIONS, "/srv")

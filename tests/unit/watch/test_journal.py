@@ -131,6 +131,7 @@ class TestWriting:
         journal.append(made, "renewed")
         assert here(made).stat().st_size < 100
         assert here(made, journal.OLDER_JOURNAL).stat().st_size <= journal.LARGEST
+        assert stat.S_IMODE(here(made, journal.OLDER_JOURNAL).stat().st_mode) == 0o600
         lines, _ = journal.read(made)
         assert (len(lines), lines[-1]["event"]) == (10486, "renewed")
 
