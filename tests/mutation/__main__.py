@@ -165,14 +165,16 @@ def real_tools(arguments: argparse.Namespace) -> bool:
 
 
 def portions_of(work: Work, known: lines.Lines, module: str, mutant: Mutant) -> list[Sequence[str]]:
-    """The tests of a mutant as they run: those that run its line, then files. Where few tests run it, no other test
-    that was learned can notice it, unless another process runs the module (mutation_table.TESTS).
+    """The tests of a mutant as they run: those that run its line, then files. Where few tests run it, no file can
+    notice it that has none of them, unless another process runs the module (mutation_table.TESTS) or the file is newer.
+    The others of their files may: what a fixture of the whole file makes, only the first of its tests has run.
     """
     files = work.tests[module]
     running = known.tests(file_of(module, PROJECT), mutant.line) or []
     first = lines.portions(running, files)
     if 0 < len(running) <= lines.MOST and module not in TESTS:
-        files = known.unlearned(files)
+        of_these = (test.partition("::")[0] for test in running)
+        files = list(dict.fromkeys([*of_these, *known.unlearned(files)]))
     return [*first, *chunks(files)]
 
 
