@@ -433,7 +433,9 @@ def test_a_signature_is_made_and_verified(words: Words, key: Path, capsys: pytes
     trusted(words, key)
     capsys.readouterr()
     assert words("verify", "--json") == 0
-    (waiver,) = json.loads(capsys.readouterr().out)["waivers"]
+    found = json.loads(capsys.readouterr().out)
+    (waiver,) = found["waivers"]
+    assert found["schema"] == "proscribe/waiver-verification/1"
     assert (waiver["signed"], waiver["signature"], waiver["waives"]) == (False, "not signed", True)
     assert words("sign", "press01-parrot", "--key", str(key)) == 0
     assert words("verify") == 0

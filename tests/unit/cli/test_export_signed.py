@@ -194,6 +194,14 @@ def test_who_signs_nothing_needs_no_signature_and_one_that_is_there_has_to_count
     assert "proscribe_exports_key: found 'export_key', expected an absolute path" in capsys.readouterr().err
 
 
+def test_where_no_signers_are_the_first_place_is_named(ours, capsys) -> None:
+    ours.export(*AT)
+    (ours.inventory / "allowed_signers").unlink()
+    capsys.readouterr()
+    assert ours.export("--check", *AT) == 4
+    assert f"{ours.inventory / 'allowed_signers'}" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_key_that_has_expired_signs_nothing_any_more(ours, capsys) -> None:
     ours.export(*AT)
     (ours.inventory / "allowed_signers").unlink()

@@ -60,6 +60,13 @@ class TestMemory:
         seen = host.stat(FILE)
         assert seen and stat.S_IMODE(seen.st_mode) == 0o600
 
+    def test_of_one_moment_they_are_in_one_order(self, host: Host) -> None:
+        several = [removed("owl"), removed("elf"), removed("wren"), removed("elf", manager="rpm")]
+        note(host, several)
+        found = host.text(FILE)
+        note(host, several[::-1])
+        assert host.text(FILE) == found
+
     @pytest.mark.parametrize(
         "content",
         [
