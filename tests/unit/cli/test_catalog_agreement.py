@@ -183,7 +183,7 @@ WRONG_ROWS = {
     "- of: birds": "found 'birds', expected id beside it, or lists of recall.yml",
     "- {lists: [one], of: birds, least: '1'}": "no such key beside lists: recall.yml says it",
     "- {lists: [on], of: birds}": "found 'on', expected the id of a list of recall.yml, did you mean 'one'?",
-    "- of: birds\n  lists:\n  - one\n  - on": "found 'on', expected the id of a list of recall.yml, did you mean 'one'?",
+    "- of: birds\n  lists:\n  - one\n  - on": "found 'on', expected the id of a list of recall.yml, did you mean",
     "- {lists: [far], of: birds}": "found 'far', expected a list that has an address",
     "- {lists: [one, one], of: birds}": "found 'one', expected every item once",
     "- {lists: [one], of: birds}\n- {lists: [one], of: birds, notes: x}": "found 'one', expected an id of its own; ",
