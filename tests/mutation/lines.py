@@ -50,12 +50,16 @@ class Lines:
             self._data.read()
 
     def tests(self, file: str, line: int) -> list[str] | None:
-        """The tests that run a line of a module, or files of tests; None where that is not known."""
+        """The tests that run a line of a module, or files of tests; None where that is not known. Of a line that only an
+        import runs, those that run any of the module.
+        """
         if not self._same(file):
             return None
         by_line = self._by_line(file)
         at = next((number for number in range(line, line - ABOVE, -1) if by_line.get(number)), 0)
         named = [name.rpartition("|")[0] for name in by_line.get(at, ())]
+        if not any(named):
+            named = [name.rpartition("|")[0] for names in by_line.values() for name in names]
         tests = [name if self._same(name.partition("::")[0]) else name.partition("::")[0] for name in named if name]
         return sorted({test for test in tests if (self._project / test.partition("::")[0]).is_file()})
 

@@ -40,7 +40,7 @@ def test_a_line_has_the_tests_that_ran_it_or_the_line_where_its_statement_begins
     known = lines.Lines(noted)
     assert known.tests(MODULE, 2) == known.tests(MODULE, 4) == [f"{FAR}::test_b", f"{NEAR}::test_a[1]"]
     assert known.tests(MODULE, 5) == [f"{NEAR}::test_a[1]"]
-    assert known.tests(MODULE, 1) == []  # what an import runs
+    assert known.tests(MODULE, 1) == known.tests(MODULE, 2)  # what an import runs is of all who use the module
     assert known.unlearned([NEAR, FAR, REAL]) == [REAL]
 
 
