@@ -22,16 +22,7 @@ from proscribe_ansible.handover import Member
 
 ADDRESSES = ("ansible_ssh_host", "ansible_host")  # the first that is there counts
 USUAL = (("connection", "ssh"), ("shell", "sh"), ("become", "sudo"))  # plugins
-# Variables that Ansible's executor itself reads.
-MORE = frozenset(
-    {
-        "ansible_become",
-        "ansible_become_method",
-        "ansible_connection",
-        "ansible_network_os",
-        "ansible_python_interpreter",
-    }
-)
+INTERPRETER = "ansible_python_interpreter"  # Ansible's executor reads it, and it belongs to no plugin
 # Keywords that decide how a host is reached and what it is asked.
 KEYWORDS = (
     "args",
@@ -76,7 +67,7 @@ def names_of(*plugins: tuple[str, str]) -> frozenset[str]:
         getattr(loader, f"{kind}_loader").get(plugin, class_only=True)
     names = {name for kind, plugin in plugins for name in C.config.get_plugin_vars(kind, plugin)}
     names |= {name for aliases in C.MAGIC_VARIABLE_MAPPING.values() for name in aliases}
-    return frozenset((names | MORE) - {*ADDRESSES, "inventory_hostname"})
+    return frozenset((names | {INTERPRETER}) - {*ADDRESSES, "inventory_hostname"})
 
 
 def values(member: Member, names: frozenset[str]) -> str:

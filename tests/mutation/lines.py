@@ -50,8 +50,8 @@ class Lines:
             self._data.read()
 
     def tests(self, file: str, line: int) -> list[str] | None:
-        """The tests that run a line of a module, or files of tests; None where that is not known. Of a line that only an
-        import runs, those that run any of the module.
+        """The tests that run a line of a module, or files of tests; None where that is not known. Of a line that only
+        an import runs, those that run any line of it.
         """
         if not self._same(file):
             return None
