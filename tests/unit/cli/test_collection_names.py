@@ -110,6 +110,10 @@ def test_names_of_a_playbook() -> None:
         ("- ansible.builtin.include_role:\n    name: unknown\n", "found the role 'unknown'"),
         ("- ansible.builtin.include_role:\n    name: '{{ table[x] }}'\n", "found the role"),
         ("- ansible.builtin.include_role:\n    name: '{{ t[x] }}'\n  vars: {t: {a: unknown}}\n", "found the role"),
+        (
+            "- ansible.builtin.include_role:\n    name: '{{ t[x] }}'\n  vars: {t: {a: dns_filter, b: unknown}}\n",
+            "found the role",
+        ),
         ("- a: [\n", "x.yml: cannot be read as YAML"),
     ],
 )

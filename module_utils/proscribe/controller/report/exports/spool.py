@@ -13,7 +13,7 @@ class Spool(tempfile.SpooledTemporaryFile[str]):
     """Pieces of text, in memory while they are few and then in a temporary file without a name."""
 
     def __init__(self) -> None:
-        super().__init__(FEW, "w+", encoding="utf-8")
+        super().__init__(FEW, "w+", encoding="utf-8", newline="")
         self.pieces = 0
 
     def add(self, piece: str, separator: str = "") -> None:
