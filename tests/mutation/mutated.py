@@ -136,21 +136,16 @@ class Copy:
         takes too long, or cannot even begin, has noticed it too.
         """
         derived = [path for path, sources in DERIVED.items() if any(fnmatch(file, f"*/{name}") for name in sources)]
-        before = {path: (self.directory / path).read_text() for path in (file, *derived)}
         began = time.monotonic()
         for chunk in portions:
             if time.monotonic() > began + ENOUGH:
                 break
             while True:
                 without = self._left_out(chunk)
-                (self.directory / file).write_text(text)
-                try:
+                with self._mistaken(file, text, derived):
                     if derived and not self._derive(derived):
                         return True
                     code, failed = self._failing([*without, *chunk])
-                finally:
-                    for path, original in before.items():
-                        (self.directory / path).write_text(original)
                 if code == 0:
                     break
                 if self.known.ended:  # what is ended now has not failed
@@ -175,13 +170,19 @@ class Copy:
         """
         if self._checks is None:
             self._checks = [check for check in CHECKS if self._lets_pass(check)]
-        path = self.directory / file
-        before = path.read_text()
-        path.write_text(text)
-        try:
+        with self._mistaken(file, text):
             return not all(self._lets_pass(check) for check in self._checks)
+
+    @contextlib.contextmanager
+    def _mistaken(self, file: str, text: str, derived: Sequence[str] = ()) -> Iterator[None]:
+        """The copy with another text of a file, until it and what is derived from it are as before."""
+        before = {path: (self.directory / path).read_text() for path in (file, *derived)}
+        (self.directory / file).write_text(text)
+        try:
+            yield
         finally:
-            path.write_text(before)
+            for path, original in before.items():
+                (self.directory / path).write_text(original)
 
     def _lets_pass(self, check: Sequence[str]) -> bool:
         words = [word.format(cache=self._beside(".types")) for word in check]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_catalog import FEED, OWL, PARROT, written
 from proscribe.controller.cli import command_line
-from test_cli_catalog import AMENDS, FEED, OWL, PARROT
 
 OLD = 400  # days
 TODAY = datetime.datetime.now(datetime.timezone.utc).date()
@@ -55,19 +55,14 @@ def days_ago(days: int) -> str:
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Path:
-    root = tmp_path / "catalog"
     parrot = PARROT.replace("sources:", RECORD.format("a" * 64, ", version: ETag x"))
     feed = FEED.replace("checked:", "agreement: '2'\nchecked:").replace("sources:", RECORD.format("b" * 64, ""))
-    for name, text in {
+    files = {
         "instant_messaging/parrot.yml": parrot.replace("\nchecked: 2026-01-02", f"\nchecked: {days_ago(OLD)}"),
-        "webmail/owl.yml": OWL,
         "feeds/birds.yml": feed,
         "feeds/birds.txt": "finch.example\nwren.example\n",
-        "../ours/amends/parrot.yml": AMENDS,
-    }.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
+    }
+    return written(tmp_path, files)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from made_catalog import OWL, written
 from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.cli.catalog.proposing import names_of
 from proscribe.controller.cli.catalog.stats import Counts, counts
@@ -17,62 +18,10 @@ from proscribe.controller.cli.explain.question import read
 from proscribe.controller.cli.explain.relations import remarks, subject
 from proscribe.controller.compile.catalogue.loading import load
 
-PARROT = """\
----
-id: parrot
-name: Parrot
-category: instant_messaging
-vendor: Example
-audience: consumer
-enforce: true
-domains:
-  - parrot.example
-shared_domains:
-  - cdn.example
-networks:
-  - 8.8.8.0/24
-packages:
-  apt: [parrot]
-  winget: [Example.Parrot]
-front_doors:
-  - parrot.example
-decided:
-  - names: [cdn.example]
-    as: shared
-    why: everybody's pictures lie there
-  - names: [toys.example]
-    as: refused
-    why: merchandise
-checked: 2026-01-02
-networks_checked: 2024-10-21
-unverified:
-  domains:
-    - parrot.test.example
-sources:
-  - a test
-"""
-OWL = (
-    "---\nid: owl\nname: Owl\ncategory: webmail\nvendor: E\naudience: consumer\nenforce: true\n"
-    "unverified: {domains: [owl.example]}\nsources: [a test]\n"
-)
-AMENDS = "---\namends: parrot\naccept: {domains: [parrot.test.example]}\nsources: [our desk]\n"
-FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
-
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Path:
-    root = tmp_path / "catalog"
-    for name, text in {
-        "instant_messaging/parrot.yml": PARROT,
-        "webmail/owl.yml": OWL,
-        "feeds/birds.yml": FEED,
-        "feeds/birds.txt": "finch.example\n",
-        "known_good.txt": "# updates\nupdates.example\n",
-        "../ours/amends/parrot.yml": AMENDS,
-    }.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
+    return written(tmp_path, {"known_good.txt": "# updates\nupdates.example\n"})
 
 
 @pytest.fixture
