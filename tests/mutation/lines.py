@@ -6,6 +6,7 @@ its text changes, and names a whole file where a test file has changed since. Wh
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import json
@@ -50,15 +51,15 @@ class Lines:
             self._data.read()
 
     def tests(self, file: str, line: int) -> list[str] | None:
-        """The tests that run a line of a module, or files of tests; None where that is not known. Of a line that only
-        an import runs, those that run any line of it.
+        """The tests that run a line of a module, or files of tests; None where that is not known. Of a line that an
+        import runs, those that run any of the module: by chance one of them has imported it, or none.
         """
         if not self._same(file):
             return None
         by_line = self._by_line(file)
         at = next((number for number in range(line, line - ABOVE, -1) if by_line.get(number)), 0)
         named = [name.rpartition("|")[0] for name in by_line.get(at, ())]
-        if not any(named):
+        if line not in self._in_functions(file):
             named = [name.rpartition("|")[0] for names in by_line.values() for name in names]
         tests = [name if self._same(name.partition("::")[0]) else name.partition("::")[0] for name in named if name]
         return sorted({test for test in tests if (self._project / test.partition("::")[0]).is_file()})
@@ -71,6 +72,12 @@ class Lines:
     def _same(self, file: str) -> bool:
         path = self._project / file
         return path.is_file() and self._texts.get(file) == _digest(path)
+
+    @functools.cache  # noqa: B019
+    def _in_functions(self, file: str) -> set[int]:
+        tree = ast.parse((self._project / file).read_text(encoding="utf-8"))
+        functions = (one for one in ast.walk(tree) if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef)))
+        return {line for one in functions for line in range(one.body[0].lineno, (one.end_lineno or 0) + 1)}
 
     @functools.cache  # noqa: B019
     def _by_line(self, file: str) -> dict[int, list[str]]:

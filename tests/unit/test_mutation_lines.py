@@ -20,12 +20,12 @@ REAL = "tests/integration/test_real.py"
 
 @pytest.fixture
 def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout in which two tests ran line 2 of a module, and one of them line 5."""
+    """A checkout in which two tests ran line 2 of a module, and one of them line 5; one has imported it."""
     for name in (MODULE, NEAR, FAR):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(f"# {name}\n")
+        (tmp_path / name).write_text(f"def f():  # {name}\n    1\n    (2,\n     3)\n    4\n")
     data = CoverageData(str(tmp_path / "coverage"))
-    for test, ran in ((f"{NEAR}::test_a[1]|run", [2, 5]), (f"{FAR}::test_b|setup", [2]), ("", [1])):
+    for test, ran in ((f"{NEAR}::test_a[1]|run", [1, 2, 5]), (f"{FAR}::test_b|setup", [2])):
         data.set_context(test)
         data.add_lines({MODULE: ran})
     data.write()
