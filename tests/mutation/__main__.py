@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import queue
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -42,6 +44,7 @@ from mutated import Copy, Known, chunks, remove  # noqa: E402
 from mutation_table import TESTS, file_of, modules, room_of, tests_of  # noqa: E402
 
 NOTICED = "killed"
+FEW = 60  # tests
 REFUSED = "refused"  # by a check that runs nothing
 SURVIVED = "SURVIVED"
 NOT_RUN = "not run"
@@ -114,7 +117,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=0, help="begin no mutant after so long (default: no limit)")
     parser.add_argument("--at-least", type=float, default=92, metavar="PERCENT", help="else exit code 1 (default 92)")
     parser.add_argument("--unit", action="store_true", help="no tests with real tools: minutes less for what survives")
+    parser.add_argument("--quick", action="store_true", help="only the tests that run the line: some survive wrongly")
     parser.add_argument("--only", default="", help="the mutants whose change has this in it, all of them")
+    parser.add_argument("--again", type=Path, metavar="LOG", help="those that survived in a run, by what it printed")
     parser.add_argument("--list", action="store_true", help="only print the mutants")
     parser.add_argument("--learn", action="store_true", help="note which tests run which line, and nothing else")
     parser.add_argument("--worst", action="store_true", help="the mistakes of worst.toml; MODULE is then one's name")
@@ -128,35 +133,48 @@ def main() -> int:
         if arguments.worst:
             return worst.main(PROJECT, place, arguments.module, arguments.jobs)
         try:
-            work = work_of(arguments)
+            items = items_of(arguments)
         except KeyError as unknown:
             parser.error(f"there is no module {unknown} below module_utils/proscribe")
         if arguments.list:
-            print(*(f"{module}:{mutant.line}: {mutant.change}" for module, mutant in work.items), sep="\n")
+            print(*(f"{module}:{mutant.line}: {mutant.change}" for module, mutant in items), sep="\n")
             return 0
-        if real_tools(arguments):  # where the mutants are, there is no network to make roots from
+        files = graph(PROJECT)
+        real = real_tools(arguments)
+        work = Work(items, {module: tests_of(module, PROJECT, files, real) for module in dict(items)})
+        if real:  # where the mutants are, there is no network to make roots from
             for name in roots.USUAL["integration"]:
                 roots.layers(name)
-        outcomes = run(work, place, arguments.jobs, arguments.minutes)
+        outcomes = run(work, place, arguments.jobs, arguments.minutes, arguments.quick)
     finally:
         remove(str(place))
     return 0 if summary(outcomes) >= arguments.at_least else 1
 
 
-def work_of(arguments: argparse.Namespace) -> Work:
-    """What the arguments ask for. Raises KeyError for an unknown module."""
+def items_of(arguments: argparse.Namespace) -> list[tuple[str, Mutant]]:
+    """The mutants that the arguments ask for. Raises KeyError for an unknown module."""
     known = modules(PROJECT)
+    if arguments.again:
+        return survivors_of(arguments.again.read_text(encoding="utf-8"), known)
     found = slice_of(named(arguments.module, known) if arguments.module else known, arguments.every, arguments.seed)
     sample = 0 if arguments.only else arguments.sample
-    items = [
+    return [
         (module, mutant)
         for module in found
         for mutant in chosen(module, sample, arguments.seed)
         if arguments.only in mutant.change
     ]
-    files = graph(PROJECT)
-    real = real_tools(arguments)
-    return Work(items, {module: tests_of(module, PROJECT, files, real) for module in dict(items)})
+
+
+def survivors_of(printed: str, known: Sequence[str]) -> list[tuple[str, Mutant]]:
+    """The mutants that survived in a run, by what it printed: those nearest to their lines, where these have moved."""
+    by_file = {file_of(module, PROJECT): module for module in known}
+    found = []
+    for file, line, change in re.findall(rf"(?m)^{SURVIVED} (\S+):(\d+): (.*)$", printed):
+        same = [mutant for mutant in chosen(by_file[file], 0, 0) if mutant.change == change] if file in by_file else []
+        if same:
+            found.append((by_file[file], min(same, key=lambda mutant: abs(mutant.line - int(line)))))
+    return list(dict.fromkeys(found))
 
 
 def real_tools(arguments: argparse.Namespace) -> bool:
@@ -164,18 +182,22 @@ def real_tools(arguments: argparse.Namespace) -> bool:
     return os.geteuid() == 0 and not arguments.unit
 
 
+def nearest_of(work: Work, known: lines.Lines, module: str, mutant: Mutant) -> list[list[str]]:
+    """The tests that run the line of a mutant, as they run."""
+    return lines.portions(known.tests(file_of(module, PROJECT), mutant.line) or [], work.tests[module])
+
+
 def portions_of(work: Work, known: lines.Lines, module: str, mutant: Mutant) -> list[Sequence[str]]:
-    """The tests of a mutant as they run: those that run its line, then files. Where few tests run it, no file can
-    notice it that has none of them, unless another process runs the module (mutation_table.TESTS) or the file is newer.
-    The others of their files may: what a fixture of the whole file makes, only the first of its tests has run.
+    """The test files that run after the tests that run the line of a mutant. Where few tests run it, no file can notice
+    it that has none of them, unless another process runs the module (mutation_table.TESTS) or the file is newer. The
+    others of their files may: what a fixture of the whole file makes, only the first of its tests has run.
     """
     files = work.tests[module]
     running = known.tests(file_of(module, PROJECT), mutant.line) or []
-    first = lines.portions(running, files)
-    if 0 < len(running) <= lines.MOST and module not in TESTS:
+    if 0 < len(running) <= FEW and module not in TESTS:
         of_these = (test.partition("::")[0] for test in running)
         files = list(dict.fromkeys([*of_these, *known.unlearned(files)]))
-    return [*first, *chunks(files)]
+    return [*chunks(files)]
 
 
 def summary(outcomes: Sequence[Outcome]) -> float:
@@ -191,12 +213,14 @@ def summary(outcomes: Sequence[Outcome]) -> float:
     return 100 - states.count(SURVIVED) * 100 / len(states) if states else 100
 
 
-def run(work: Work, place: Path, jobs: int, minutes: float) -> list[Outcome]:
+def run(work: Work, place: Path, jobs: int, minutes: float, quick: bool = False) -> list[Outcome]:
     """Run all mutants and print each that survives."""
     free: queue.Queue[Copy] = queue.Queue()
     known, running = Known(), lines.Lines(PROJECT)
+    nearest = {item: nearest_of(work, running, *item) for item in work.items}
+    loaded = sorted({test.partition("::")[0] for portions in nearest.values() for test in itertools.chain(*portions)})
     for number in range(jobs):
-        free.put(Copy(PROJECT, place / f"copy{number}", known))
+        free.put(Copy(PROJECT, place / f"copy{number}", known, loaded))
     until = time.monotonic() + minutes * 60 if minutes else float("inf")
 
     def one(module: str, mutant: Mutant) -> Outcome:
@@ -204,8 +228,11 @@ def run(work: Work, place: Path, jobs: int, minutes: float) -> list[Outcome]:
             return Outcome(module, mutant, NOT_RUN)
         copy, file = free.get(), file_of(module, PROJECT)
         try:
-            if copy.notices(file, mutant.text, portions_of(work, running, module, mutant)):
+            rest = () if quick and nearest[module, mutant] else portions_of(work, running, module, mutant)
+            if copy.notices(file, mutant.text, rest, nearest[module, mutant]):
                 return Outcome(module, mutant, NOTICED)
+            if quick:
+                return Outcome(module, mutant, SURVIVED)
             return Outcome(module, mutant, REFUSED if copy.refuses(file, mutant.text) else SURVIVED)
         finally:
             free.put(copy)

@@ -20,7 +20,7 @@ from machine import CACHE
 
 PLACE = CACHE / "mutation"
 DATA, TEXTS = PLACE / "coverage", PLACE / "texts.json"
-FIRST, MOST = 12, 60  # tests
+FIRST, SECOND, LAST = 12, 60, 400  # tests
 ABOVE = 20  # lines above a mistake, at most, of which one is where its statement begins
 
 
@@ -85,7 +85,7 @@ class Lines:
 
 
 def portions(running: Sequence[str], nearest: Sequence[str]) -> list[list[str]]:
-    """Tests that run a line, the first ones in a portion of their own: one of each file in turn, the nearest first."""
+    """Tests that run a line, in portions that grow: one of each file in turn, the nearest first."""
     files = sorted({test.partition("::")[0] for test in running}, key=lambda file: _place(nearest, file))
     left = {file: [test for test in running if test.partition("::")[0] == file] for file in files}
     ordered = [
@@ -94,7 +94,7 @@ def portions(running: Sequence[str], nearest: Sequence[str]) -> list[list[str]]:
         for tests in left.values()
         if turn < len(tests)
     ]
-    return [part for part in (ordered[:FIRST], ordered[FIRST:MOST]) if part]
+    return [part for part in (ordered[:FIRST], ordered[FIRST:SECOND], ordered[SECOND:LAST]) if part]
 
 
 def _place(nearest: Sequence[str], file: str) -> tuple[int, str]:

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import IO
 
 import isolated
 from imports import DERIVED
+from loaded import REPLIES, REQUESTS, Answer, Answers, Mistake
 from machine import CACHE
 from roots import ROOTS
 from suite import sizes
@@ -70,11 +72,14 @@ class Known:
 
 
 class Copy:
-    """A copy of the checkout in which one mistake at a time is tested."""
+    """A copy of the checkout in which one mistake at a time is tested; some test files are loaded once (loaded.py)."""
 
-    def __init__(self, project: Path, place: Path, known: Known) -> None:
+    def __init__(self, project: Path, place: Path, known: Known, loaded: Sequence[str] = ()) -> None:
         self.directory = place
         self.known = known
+        self._to_load = loaded
+        self._answers: Answers | None = None
+        self._failing_loaded: set[str] = set()  # without any mistake
         self._checks: list[Sequence[str]] | None = None  # those that let the code pass as it is
         shutil.copytree(project, place, ignore=LEFT_OUT, symlinks=True)
         (place / ".cache").symlink_to(CACHE)
@@ -85,19 +90,35 @@ class Copy:
         """
         if self.known.ended:
             return None
+        real = any(word.startswith(sizes.WITH_TABLE) for word in words)
+        place = self._home()
+        with self._beside(".log").open("w") as log:
+            process = self._begin(["-m", "pytest"], words, place, log, {})
+            try:
+                code = process.wait(LONGEST if real else LONGEST_UNIT)
+            except subprocess.TimeoutExpired:
+                return None
+            finally:
+                self._end(process)
+                remove(place)
+        if code == NO_NAMESPACES:
+            raise SystemExit(f"the namespaces for the mutants cannot be made: {self.printed()}")
+        return code
+
+    def _begin(
+        self, pytest: Sequence[str], words: Sequence[str], place: str, log: IO[str], descriptors: Mapping[str, int]
+    ) -> subprocess.Popen[bytes]:
+        """A process of pytest, apart from the rest of the machine; variables name the descriptors that it has, too."""
         # Without the plugins of Ansible's tools, which take longer to load than most tests take to run.
         plugins = ["-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin"]
-        command = [sys.executable, "-m", "pytest", "-q", "--no-header", *plugins, *words]
-        place = str(self._beside(".tmp"))  # Ansible wants a home, too
-        os.makedirs(place)
-        os.chmod(place, 0o755)  # some tests become an ordinary user
+        command = [sys.executable, *pytest, "-q", "--no-header", *plugins, *words]
         environment = {**os.environ, "TMPDIR": place, "HOME": place}
         environment["ANSIBLE_REMOTE_TEMP"] = f"{place}/remote"  # the account's own home cannot be written to
         environment["PYTHONDONTWRITEBYTECODE"] = "1"  # what the checkout has of it came along
         environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-        real = any(word.startswith(sizes.WITH_TABLE) for word in words)
+        environment |= {name: str(descriptor) for name, descriptor in descriptors.items()}
         if os.geteuid() == 0:
-            if real:
+            if any(word.startswith(sizes.WITH_TABLE) for word in words):
                 command = isolated.command(Path(place), command)
                 tools = Path(sys.executable).parent
                 environment["PATH"] = f"{tools}:{os.environ['PATH']}"
@@ -105,24 +126,24 @@ class Copy:
             apart = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child"]
             command = [*apart, "sh", "-c", APART, "apart", *command]
             environment |= {"READ_ONLY": " ".join(READ_ONLY), "ROOTS": str(ROOTS)}
-        with self._beside(".log").open("w") as log:
-            process = subprocess.Popen(
-                command, cwd=self.directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
-            self.known.running.add(process)
-            try:
-                code = process.wait(LONGEST if real else LONGEST_UNIT)
-            except subprocess.TimeoutExpired:
-                return None
-            finally:
-                _end(process)
-                self.known.running.discard(process)
-                process.wait()
-                remove(place)
-        if code == NO_NAMESPACES:
-            raise SystemExit(f"the namespaces for the mutants cannot be made: {self.printed()}")
-        return code
+        process = subprocess.Popen(
+            command, cwd=self.directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True, pass_fds=tuple(descriptors.values()),
+        )  # fmt: skip
+        self.known.running.add(process)
+        return process
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        _end(process)
+        self.known.running.discard(process)
+        process.wait()
+
+    def _home(self) -> str:
+        """A directory for what the tests of one run write."""
+        place = str(self._beside(".tmp"))  # Ansible wants a home, too
+        os.makedirs(place)
+        os.chmod(place, 0o755)  # some tests become an ordinary user
+        return place
 
     def printed(self) -> str:
         """What the last run printed."""
@@ -131,19 +152,32 @@ class Copy:
     def _beside(self, suffix: str) -> Path:
         return self.directory.parent / f"{self.directory.name}{suffix}"
 
-    def notices(self, file: str, text: str, portions: Iterable[Sequence[str]]) -> bool:
-        """Whether a test fails where a file has another text, and only there. The tests run in portions. A run that
-        takes too long, or cannot even begin, has noticed it too.
+    def notices(
+        self, file: str, text: str, portions: Iterable[Sequence[str]], nearest: Sequence[Sequence[str]] = ()
+    ) -> bool:
+        """Whether a test fails where a file has another text, and only there. The tests run in portions; `nearest` are
+        those that may run in the process where they are loaded. A run that takes too long, or cannot even begin, has
+        noticed it too.
         """
         derived = [path for path, sources in DERIVED.items() if any(fnmatch(file, f"*/{name}") for name in sources)]
+        for number, chunk in enumerate(nearest):
+            with self._mistaken(file, text, derived) as mistakes:
+                if mistakes is None:
+                    return True
+                noticed = self._loaded_notice(mistakes, chunk)
+            if noticed:
+                return True
+            if noticed is None:
+                portions = [*nearest[number:], *portions]
+                break
         began = time.monotonic()
         for chunk in portions:
             if time.monotonic() > began + ENOUGH:
                 break
             while True:
                 without = self._left_out(chunk)
-                with self._mistaken(file, text, derived):
-                    if derived and not self._derive(derived):
+                with self._mistaken(file, text, derived) as mistakes:
+                    if mistakes is None:
                         return True
                     code, failed = self._failing([*without, *chunk])
                 if code == 0:
@@ -174,15 +208,57 @@ class Copy:
             return not all(self._lets_pass(check) for check in self._checks)
 
     @contextlib.contextmanager
-    def _mistaken(self, file: str, text: str, derived: Sequence[str] = ()) -> Iterator[None]:
-        """The copy with another text of a file, until it and what is derived from it are as before."""
+    def _mistaken(self, file: str, text: str, derived: Sequence[str] = ()) -> Iterator[list[Mistake] | None]:
+        """The copy with another text of a file, until it and what is derived from it are as before. None where nothing
+        can be derived any more.
+        """
         before = {path: (self.directory / path).read_text() for path in (file, *derived)}
         (self.directory / file).write_text(text)
         try:
-            yield
+            possible = not derived or self._derive(derived)
+            after = {path: (self.directory / path).read_text() for path in before}
+            yield [Mistake(path, before[path], after[path]) for path in before] if possible else None
         finally:
             for path, original in before.items():
                 (self.directory / path).write_text(original)
+
+    def _loaded_notice(self, mistakes: Sequence[Mistake], tests: Sequence[str]) -> bool | None:
+        """Whether one of some loaded tests fails with mistakes, and only then; None where that cannot be said."""
+        while not self.known.ended:
+            answer = self._ask(mistakes, tests)
+            if not answer.possible:
+                return None
+            if answer.code is None:  # it hangs, or took the process along
+                return True if self._ask((), tests).code == 0 else None
+            if not answer.failed:
+                return False
+            if self._ask((), [answer.failed]).code == 0:
+                return True
+            self._failing_loaded.add(answer.failed)
+        return None
+
+    def _ask(self, mistakes: Sequence[Mistake], tests: Sequence[str]) -> Answer:
+        if not self._to_load:
+            return Answer(False, None, "")
+        if self._answers is None:
+            self._answers = self._load()
+        place = self._home()
+        try:
+            return self._answers.run(mistakes, tests, self._failing_loaded, place)
+        finally:
+            remove(place)
+
+    def _load(self) -> Answers:
+        """Begin the process that loads the tests; it ends with all others (Known.end)."""
+        place = self._beside(".loaded")
+        place.mkdir(mode=0o755)
+        (asked, requests), (replies, answered) = os.pipe(), os.pipe()
+        with self._beside(".loaded.log").open("w") as log:
+            descriptors = {REQUESTS: asked, REPLIES: answered}
+            self._begin(["tests/mutation/loaded.py"], self._to_load, str(place), log, descriptors)
+        os.close(asked)
+        os.close(answered)
+        return Answers(requests, replies)
 
     def _lets_pass(self, check: Sequence[str]) -> bool:
         words = [word.format(cache=self._beside(".types")) for word in check]

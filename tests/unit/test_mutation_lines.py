@@ -56,8 +56,8 @@ def test_what_has_changed_since_is_not_known(noted: Path) -> None:
 
 
 def test_one_test_of_each_file_in_turn_the_nearest_first() -> None:
-    running = [f"{FAR}::{number}" for number in range(70)] + [f"{NEAR}::{number}" for number in range(2)]
-    first, second = lines.portions(running, [NEAR])
+    running = [f"{FAR}::{number}" for number in range(700)] + [f"{NEAR}::{number}" for number in range(2)]
+    first, second, last = lines.portions(running, [NEAR])
     assert first[:5] == [f"{NEAR}::0", f"{FAR}::0", f"{NEAR}::1", f"{FAR}::1", f"{FAR}::2"]
-    assert (len(first), len(first) + len(second)) == (lines.FIRST, lines.MOST)
+    assert (len(first), len(first + second), len(first + second + last)) == (lines.FIRST, lines.SECOND, lines.LAST)
     assert lines.portions([], [NEAR]) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -95,3 +96,16 @@ def test_a_text_for_people_is_left_as_it_is() -> None:
     found = {one.change for one in mutants('add("--out", help="the directory to write", dest="out")\n')}
     assert 'dest="out" -> (dropped)' in found
     assert 'help="the directory to write" -> (dropped)' not in found
+
+
+def test_what_a_run_printed_is_run_again_where_it_is_now(tmp_path: Path) -> None:
+    file = "module_utils/proscribe/base/moments.py"
+    one = next(mutant for mutant in mutants((PROJECT / file).read_text()) if mutant.change.endswith("-> (dropped)"))
+    log = tmp_path / "log"
+    log.write_text(
+        f"SURVIVED {file}:{one.line + 3}: {one.change}\nbase/moments   11 of 12, 91.7 %\n"
+        f"SURVIVED {file}:1: of: gone -> (0)\nSURVIVED module_utils/proscribe/gone.py:1: {one.change}\n"
+    )
+    command = [sys.executable, str(PROJECT / "tests/mutation"), "--again", str(log), "--list"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed == f"base/moments:{one.line}: {one.change}\n"
