@@ -102,8 +102,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
         os.set_inheritable(descriptor, False)
     functions, tests = _functions(), _by_word(session.items)
     gc.freeze()
-    with os.fdopen(requests, encoding="utf-8") as asked, os.fdopen(replies, "w", encoding="utf-8") as answers:
-        for line in asked:
+    with os.fdopen(requests, encoding="utf-8") as incoming, os.fdopen(replies, "w", encoding="utf-8") as answers:
+        for line in incoming:
             mistakes, *rest = json.loads(line)
             request = Request([Mistake(*mistake) for mistake in mistakes], *rest)
             print(json.dumps(_answer(session, functions, tests, request)), file=answers, flush=True)

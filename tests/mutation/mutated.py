@@ -252,12 +252,12 @@ class Copy:
         """Begin the process that loads the tests; it ends with all others (Known.end)."""
         place = self._beside(".loaded")
         place.mkdir(mode=0o755)
-        (asked, requests), (replies, answered) = os.pipe(), os.pipe()
+        (incoming, requests), (replies, outgoing) = os.pipe(), os.pipe()
         with self._beside(".loaded.log").open("w") as log:
-            descriptors = {REQUESTS: asked, REPLIES: answered}
+            descriptors = {REQUESTS: incoming, REPLIES: outgoing}
             self._begin(["tests/mutation/loaded.py"], self._to_load, str(place), log, descriptors)
-        os.close(asked)
-        os.close(answered)
+        os.close(incoming)
+        os.close(outgoing)
         return Answers(requests, replies)
 
     def _lets_pass(self, check: Sequence[str]) -> bool:

@@ -54,16 +54,16 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answers]:
     place = tmp_path_factory.mktemp("loaded")
     (place / "module.py").write_text(MODULE)
     (place / "test_it.py").write_text(TESTS)
-    (asked, requests), (replies, answered) = os.pipe(), os.pipe()
+    (incoming, requests), (replies, outgoing) = os.pipe(), os.pipe()
     process = subprocess.Popen(
         [sys.executable, str(PROJECT / "tests/mutation/loaded.py"), "-p", "no:cacheprovider", "test_it.py"],
         cwd=place,
-        env={**os.environ, REQUESTS: str(asked), REPLIES: str(answered)},
-        pass_fds=(asked, answered),
+        env={**os.environ, REQUESTS: str(incoming), REPLIES: str(outgoing)},
+        pass_fds=(incoming, outgoing),
         stdin=subprocess.DEVNULL,
     )
-    os.close(asked)
-    os.close(answered)
+    os.close(incoming)
+    os.close(outgoing)
     asking = Answers(requests, replies)
     yield asking
     asking.end()
