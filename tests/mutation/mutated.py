@@ -164,7 +164,7 @@ class Copy:
             with self._mistaken(file, text, derived) as mistakes:
                 if mistakes is None:
                     return True
-                noticed = self._loaded_notice(mistakes, chunk)
+                noticed = self._noticed_at_once(mistakes, chunk)
             if noticed:
                 return True
             if noticed is None:
@@ -222,7 +222,7 @@ class Copy:
             for path, original in before.items():
                 (self.directory / path).write_text(original)
 
-    def _loaded_notice(self, mistakes: Sequence[Mistake], tests: Sequence[str]) -> bool | None:
+    def _noticed_at_once(self, mistakes: Sequence[Mistake], tests: Sequence[str]) -> bool | None:
         """Whether one of some loaded tests fails with mistakes, and only then; None where that cannot be said."""
         while not self.known.ended:
             answer = self._ask(mistakes, tests)
