@@ -24,7 +24,6 @@ from typing import NamedTuple
 import pytest
 
 REQUESTS, REPLIES = "PROSCRIBE_MUTATION_REQUESTS", "PROSCRIBE_MUTATION_REPLIES"
-LONGEST = 120.0  # seconds for a run
 OWN = (
     "co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars", "co_argcount", "co_kwonlyargcount",
     "co_posonlyargcount", "co_flags", "co_exceptiontable",
@@ -40,12 +39,15 @@ class Mistake(NamedTuple):
 
 
 class Request(NamedTuple):
-    """Tests to run, by their node ids or files, and those of them to leave out; where they may write."""
+    """Tests to run, by their node ids or files, and those of them to leave out; where they may write, and how long all
+    of them may take.
+    """
 
     mistakes: Sequence[Mistake]
     tests: Sequence[str]
     without: Collection[str]
     home: str
+    seconds: float
 
 
 class Answer(NamedTuple):
@@ -68,10 +70,10 @@ class Answers:
         self._requests = os.fdopen(requests, "w", encoding="utf-8")
         self._replies = os.fdopen(replies, encoding="utf-8")
 
-    def run(self, mistakes: Sequence[Mistake], tests: Sequence[str], without: Collection[str], home: str) -> Answer:
+    def run(self, request: Request) -> Answer:
         """Run tests with mistakes."""
         try:
-            print(json.dumps(Request(mistakes, tests, sorted(without), home)), file=self._requests, flush=True)
+            print(json.dumps(request), file=self._requests, flush=True)
             reply = self._replies.readline()
         except BrokenPipeError:  # the process has ended
             return NOT_POSSIBLE
@@ -127,7 +129,7 @@ def _answer(session: pytest.Session, functions: Functions, tests: Tests, request
         os.write(writing, json.dumps(answer).encode())
         os._exit(0)
     os.close(writing)
-    ready, _, _ = select.select([reading], [], [], LONGEST)
+    ready, _, _ = select.select([reading], [], [], request.seconds)
     said = os.read(reading, 1 << 16) if ready else b""
     os.close(reading)
     with contextlib.suppress(ProcessLookupError):

@@ -17,7 +17,7 @@ from typing import IO
 
 import isolated
 from imports import DERIVED
-from loaded import REPLIES, REQUESTS, Answer, Answers, Mistake
+from loaded import REPLIES, REQUESTS, Answer, Answers, Mistake, Request
 from machine import CACHE
 from roots import ROOTS
 from suite import sizes
@@ -42,6 +42,7 @@ RESULTS = ".results.xml"  # in the copy
 ENDING = 10  # seconds that the processes of a run which was ended may take
 # Seconds for some test files, with real tools or without: what takes longer hangs, unless it does anyway.
 LONGEST, LONGEST_UNIT = 900.0, 300.0
+LONGEST_LOADED = 40.0  # where the tests are loaded already
 CHUNKS = (2, 4)  # files that run together, the nearest first; then all that are left
 ENOUGH = 240.0  # seconds after which no more of them are begun
 CHECKS = (("mypy", "--cache-dir={cache}"), ("ruff", "check", "--no-cache", "--select=F", "module_utils"))
@@ -79,7 +80,7 @@ class Copy:
         self.known = known
         self._to_load = loaded
         self._answers: Answers | None = None
-        self._failing_loaded: set[str] = set()  # without any mistake
+        self._failing_loaded: set[str] = set()  # where they are loaded, and without any mistake
         self._checks: list[Sequence[str]] | None = None  # those that let the code pass as it is
         shutil.copytree(project, place, ignore=LEFT_OUT, symlinks=True)
         (place / ".cache").symlink_to(CACHE)
@@ -161,15 +162,14 @@ class Copy:
         """
         derived = [path for path, sources in DERIVED.items() if any(fnmatch(file, f"*/{name}") for name in sources)]
         for number, chunk in enumerate(nearest):
-            with self._mistaken(file, text, derived) as mistakes:
-                if mistakes is None:
-                    return True
-                noticed = self._noticed_at_once(mistakes, chunk)
+            noticed = self._noticed_at_once(file, text, derived, chunk)
             if noticed:
                 return True
             if noticed is None:
                 portions = [*nearest[number:], *portions]
                 break
+        if unfit := [test for chunk in nearest for test in self._failing_loaded if _is_of(test, chunk)]:
+            portions = [sorted(unfit), *portions]
         began = time.monotonic()
         for chunk in portions:
             if time.monotonic() > began + ENOUGH:
@@ -222,29 +222,32 @@ class Copy:
             for path, original in before.items():
                 (self.directory / path).write_text(original)
 
-    def _noticed_at_once(self, mistakes: Sequence[Mistake], tests: Sequence[str]) -> bool | None:
-        """Whether one of some loaded tests fails with mistakes, and only then; None where that cannot be said."""
+    def _noticed_at_once(self, file: str, text: str, derived: Sequence[str], tests: Sequence[str]) -> bool | None:
+        """Whether one of some loaded tests fails with a mistake, and only then; None where that cannot be said."""
         while not self.known.ended:
-            answer = self._ask(mistakes, tests)
+            with self._mistaken(file, text, derived) as mistakes:
+                if mistakes is None:
+                    return True
+                answer = self._ask(tests, mistakes)
             if not answer.possible:
                 return None
             if answer.code is None:  # it hangs, or took the process along
-                return True if self._ask((), tests).code == 0 else None
+                return True if self._ask(tests, seconds=LONGEST_LOADED / 4).code == 0 else None
             if not answer.failed:
                 return False
-            if self._ask((), [answer.failed]).code == 0:
+            if self._ask([answer.failed]).code == 0:
                 return True
             self._failing_loaded.add(answer.failed)
         return None
 
-    def _ask(self, mistakes: Sequence[Mistake], tests: Sequence[str]) -> Answer:
+    def _ask(self, tests: Sequence[str], mistakes: Sequence[Mistake] = (), seconds: float = LONGEST_LOADED) -> Answer:
         if not self._to_load:
             return Answer(False, None, "")
         if self._answers is None:
             self._answers = self._load()
         place = self._home()
         try:
-            return self._answers.run(mistakes, tests, self._failing_loaded, place)
+            return self._answers.run(Request(mistakes, tests, sorted(self._failing_loaded), place, seconds))
         finally:
             remove(place)
 
@@ -302,6 +305,10 @@ class Copy:
 def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _is_of(test: str, words: Sequence[str]) -> bool:
+    return test in words or test.partition("::")[0] in words
 
 
 def chunks(tests: Sequence[str]) -> Iterator[Sequence[str]]:

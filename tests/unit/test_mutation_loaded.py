@@ -13,7 +13,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.append(str(PROJECT / "tests/mutation"))
 
-from loaded import NOT_POSSIBLE, REPLIES, REQUESTS, Answer, Answers, Mistake, differing  # noqa: E402
+from loaded import NOT_POSSIBLE, REPLIES, REQUESTS, Answer, Answers, Mistake, Request, differing  # noqa: E402
 
 MODULE = """
 import functools
@@ -95,14 +95,20 @@ def test_what_loaded_tests_say(
     answers: Answers, tmp_path: Path, before: str, after: str, tests: list[str], answer: Answer
 ) -> None:
     mistake = Mistake("module.py", MODULE, MODULE.replace(before, after) if before else MODULE)
-    assert answers.run([mistake], tests, [BROKEN], str(tmp_path)) == answer
-    assert answers.run([], tests[:1], [BROKEN], str(tmp_path)).code != 1  # nothing is left of it
+    assert answers.run(Request([mistake], tests, [BROKEN], str(tmp_path), 60)) == answer
+    assert answers.run(Request([], tests[:1], [BROKEN], str(tmp_path), 60)).code != 1  # nothing is left of it
 
 
 def test_a_test_may_fail_without_any_mistake(answers: Answers, tmp_path: Path) -> None:
-    assert answers.run([], ["test_it.py"], [], str(tmp_path)) == Answer(True, 1, BROKEN)
+    assert answers.run(Request([], ["test_it.py"], [], str(tmp_path), 60)) == Answer(True, 1, BROKEN)
     (tmp_path / "broken").mkdir()
-    assert answers.run([], ["test_it.py"], [], str(tmp_path / "broken")) == PASSED
+    assert answers.run(Request([], ["test_it.py"], [], str(tmp_path / "broken"), 60)) == PASSED
+
+
+def test_a_run_that_hangs_is_ended(answers: Answers, tmp_path: Path) -> None:
+    mistake = Mistake("module.py", MODULE, MODULE.replace("return number <", "while True: pass\n    return number <"))
+    assert answers.run(Request([mistake], [SMALL], [], str(tmp_path), 0.5)) == Answer(True, None, "")
+    assert answers.run(Request([], [SMALL], [], str(tmp_path), 60)) == PASSED
 
 
 @pytest.mark.parametrize(
