@@ -90,9 +90,9 @@ OF_ITS_OWN = "--merge makes a report of its own"
         (("--exceptions", "--history", "off"), "proscribe_history is off"),
     ],
 )
-def test_what_does_not_go_together_is_refused(ask: Ask, options: tuple[str, ...], message: str) -> None:
+def test_what_does_not_go_together_is_refused(options: tuple[str, ...], message: str, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=message):
-        ask(*options)
+        report.answer(arguments(*options), Screen(here=str(tmp_path)), Place(tmp_path / "reports", "a test"))
 
 
 def test_json_is_a_format_and_may_be_named_twice(ask: Ask) -> None:
@@ -258,19 +258,19 @@ class Stream(io.TextIOWrapper):
 @pytest.mark.parametrize("terminal", [False, True])
 @pytest.mark.parametrize("format_", ["table", "json", "html", "svg", "csv"])
 def test_a_text_is_printed_for_its_reader(
-    reports: Path, format_: str, terminal: bool, soon: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, format_: str, terminal: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, err = Stream(terminal), Stream(terminal)
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
-    monkeypatch.setenv("PROSCRIBE_REPORTS", str(reports))
+    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path))
     monkeypatch.setattr(report, "answer", lambda arguments, screen, place: f"\u00e4 {place.directory}")
     assert report.run(arguments("--format", format_)) == 0
-    text = f"\u00e4 {reports}"
+    text = f"\u00e4 {tmp_path}"
     assert out.written() == (f"{text}\n".replace("\u00e4", "?") if format_ in ("table", "json") else text)
     said = " ".join(err.written().split())
     assert said == (
-        f"proscribe: reports are read from {reports} (PROSCRIBE_REPORTS)" if terminal and format_ != "table" else ""
+        f"proscribe: reports are read from {tmp_path} (PROSCRIBE_REPORTS)" if terminal and format_ != "table" else ""
     )
 
 
@@ -285,14 +285,14 @@ def test_a_text_is_printed_for_its_reader(
     ],
 )
 def test_a_terminal_has_colours_and_an_end(
-    terminal: bool, environment: dict[str, str], coloured: bool, reports: Path, monkeypatch: pytest.MonkeyPatch
+    terminal: bool, environment: dict[str, str], coloured: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = {"COLUMNS": "70", "LINES": "33", "PROSCRIBE_REPORTS": str(reports), "TERM": "xterm", "NO_COLOR": ""}
+    given = {"COLUMNS": "70", "LINES": "33", "PROSCRIBE_REPORTS": str(tmp_path), "TERM": "xterm", "NO_COLOR": ""}
     for name, value in (given | environment).items():
         monkeypatch.setenv(name, value)
     screens: list[Screen] = []
     monkeypatch.setattr(sys, "stdout", Stream(terminal))
     monkeypatch.setattr(report, "answer", lambda arguments, screen, place: screens.append(screen) or "")
-    monkeypatch.chdir(reports)
+    monkeypatch.chdir(tmp_path)
     report.run(arguments())
-    assert screens == [Screen(70, 33 if terminal else sys.maxsize, coloured, str(reports))]
+    assert screens == [Screen(70, 33 if terminal else sys.maxsize, coloured, str(tmp_path))]
