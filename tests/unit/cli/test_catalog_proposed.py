@@ -1,0 +1,179 @@
+"""`catalog propose` with a list of names: what is a name, what of it is new, and the amendment that is written."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from proscribe.controller.cli import Refused, command_line
+from proscribe.controller.cli.catalog import proposing
+from proscribe.controller.cli.catalog.chosen import Chosen
+from proscribe.controller.cli.catalog.proposing import Proposal, amendment, names_of, propose
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("a.example\n  B.Example  # c.example\n\n#d.example\na.example", ["a.example", "b.example"]),
+        ("domain:a.example\nfull:b.example:@ads\n||c.example^\n*.d.example\n.e.example.", [*"abcde"]),
+        ("0.0.0.0 a.example\n127.0.0.1\tb.example\n:: c.example\n::1 d.example\n1.2.3.4 e.example", [*"abc"]),
+        ("a.example b.example\n0.0.0.0 c.example d.example\n0.0.0.0\nno_name\n-\nhttps://e.example", ["a"]),
+        ("a.example\r\nb.example\r\n", [*"ab"]),
+    ],
+)
+def test_the_names_of_a_list_in_any_of_its_forms(text: str, names: list[str]) -> None:
+    assert names_of(text) == [name if "." in name else f"{name}.example" for name in names]
+
+
+def test_a_longer_list_is_a_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proposing, "MOST", 2)
+    assert len(names_of("a.example\nb.example\na.example")) == 2
+    with pytest.raises(Refused, match="^3 names; expected at most 2: a longer list is a feed"):
+        names_of("a.example\nb.example\nc.example")
+
+
+OWL: Any = SimpleNamespace(
+    id="owl",
+    domains=["owl.example"],
+    urls=["page.example", "web.example/owl"],
+    allow_domains=["ok.owl.example"],
+    shared_domains=["cdn.example"],
+    decided=[{"as": "shared", "names": ["said.example", "x.example"], "why": "others use it"}],
+    unverified={"domains": ["perhaps.example"]},
+)
+NEW = ["a.b.new.example", "new.example", "perhaps.example", "newer.example"]
+SAID = "shared: others use it"
+KNOWN = ["owl.example", "below.owl.example", "page.example", "said.example", "cdn.example", "ok.owl.example"]
+
+
+def test_what_an_entry_has_or_has_decided_is_not_proposed() -> None:
+    found = propose(OWL, [*NEW, *KNOWN, "web.example", "googleapis.com"])
+    assert found.add == ["new.example", "newer.example", "perhaps.example", "web.example"]
+    assert {**found.left, "googleapis.com": ""} == {
+        "said.example": SAID,
+        "cdn.example": "the entry has it as shared or allowed",
+        "ok.owl.example": "the entry has it as shared or allowed",
+        "googleapis.com": "",
+    }
+    assert found.left["googleapis.com"].startswith("it carries ")
+    assert propose(OWL, []) == Proposal([], {})
+
+
+TEXT = """\
+---
+amends: owl
+accept:
+  domains:
+    - perhaps.example
+add:
+  domains:
+    - new.example
+sources:
+  - 'it''s a list'
+  - 'another'
+"""
+
+
+def test_an_amendment_accepts_what_was_unverified_and_adds_the_rest() -> None:
+    assert amendment(OWL, ["new.example", "perhaps.example"], ["it's a list", "another"]) == TEXT
+    of_one = amendment(SimpleNamespace(id="owl", unverified={}), ["new.example"], ["x"])  # type: ignore[arg-type]
+    assert of_one == "---\namends: owl\nadd:\n  domains:\n    - new.example\nsources:\n  - 'x'\n"
+    assert "add" not in amendment(OWL, ["perhaps.example"], ["x"])
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+class Command:
+    """The command, over a catalogue with one entry, in a folder with a list."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.chosen = Chosen([folder], SimpleNamespace(services={"owl": OWL}))  # type: ignore[arg-type]
+        (folder / "list").write_text("new.example\nsaid.example\n")
+
+    def __call__(self, *words: str) -> None:
+        _, arguments = command_line.read("catalog", ["propose", *words])
+        assert arguments.run_subcommand(arguments, self.chosen) == 0
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return Command(tmp_path)
+
+
+ADDED = amendment(OWL, ["new.example"], ["a test"])
+SOURCE = ("--source", "a test")
+
+
+def test_it_is_printed(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    command("owl", "list", *SOURCE)
+    assert capsys.readouterr() == (ADDED, f"left out said.example: {SAID}\n")
+
+
+def test_a_list_may_come_from_the_standard_input(
+    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"new.example\n\xff\n")))
+    command("owl", "-", *SOURCE)
+    assert capsys.readouterr() == (ADDED, "")
+
+
+def test_it_is_written_into_the_last_directory_and_over_nothing(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("owl", "list", *SOURCE, "--dir", "first", "--dir", "own")
+    command(*options)
+    assert Path("own/amends/owl.yml").read_text() == ADDED and not Path("first").exists()
+    said = f"left out said.example: {SAID}\nown/amends/owl.yml: 1 name to add; review it, then commit\n"
+    assert capsys.readouterr() == ("", said)
+    Path("own/amends/owl.yml").write_text("mine")
+    with pytest.raises(
+        Refused, match="^own/amends/owl.yml is there already; add these under add.domains: new.example$"
+    ):
+        command(*options)
+    assert Path("own/amends/owl.yml").read_text() == "mine"
+
+
+def test_nothing_new_is_no_mistake(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("list").write_text("owl.example\n")
+    command("owl", "list", *SOURCE, "--dir", "own")
+    assert capsys.readouterr() == ("", "nothing to add to owl\n") and not Path("own").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("owl", "list"), "--source is missing; expected where the list comes from"),
+        (("owl", "list", "--source", ""), "--source: expected "),
+        (("owl", "list", "--source", "a\nb"), "--source: expected "),
+        (("ow", "list", *SOURCE), "there is no service 'ow' in this catalogue, did you mean 'owl'"),
+        (("owl", "gone", *SOURCE), "gone: No such file or directory"),
+        (("owl",), "LIST is missing; expected SERVICE LIST --source TEXT, or --from-recall FOLDER"),
+        ((), "SERVICE is missing; expected SERVICE LIST"),
+    ],
+)
+def test_what_it_needs_is_named(command: Command, words: tuple[str, ...], why: str) -> None:
+    with pytest.raises(Refused) as refused:
+        command(*words)
+    assert str(refused.value).startswith(why)
+
+
+@pytest.mark.parametrize("name", ["list", "-"])
+def test_a_list_has_a_largest_size(command: Command, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b"new.example\n"
+    for size in (len(content), len(content) - 1):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        Path("list").write_bytes(content)
+        monkeypatch.setattr(proposing, "LARGEST", size)
+        if size == len(content):
+            command("owl", name, *SOURCE)
+        else:
+            with pytest.raises(Refused, match=f"^{name}: more than {size} bytes; expected a list of names"):
+                command("owl", name, *SOURCE)
