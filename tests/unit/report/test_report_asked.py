@@ -127,6 +127,16 @@ def test_what_is_merged_is_shown_with_the_other_options(ask: Ask, reports: Path)
     assert "web01" in text and "web02" in text
 
 
+def test_a_page_that_is_written_anew_knows_its_directory_and_the_past(
+    ask: Ask, reports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report.report_pages, "past_of", lambda history, run: {"days": [run["id"]]})
+    monkeypatch.setattr(report.document, "page", lambda _, records, **given: [json.dumps(given), str(len(records))])
+    ask("--write")
+    given = {"directory": str(reports / SECOND), "days": [SECOND]}
+    assert (reports / SECOND / "report.html").read_text() == f"{json.dumps(given)}2"
+
+
 # -- notes -------------------------------------------------------------------------------------------------------------
 
 READ_FROM = "reports are read from reports (a test)"
