@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ from proscribe.controller.cli import Refused, command_line
 from proscribe.controller.cli.catalog import proposing
 from proscribe.controller.cli.catalog.chosen import Chosen
 from proscribe.controller.cli.catalog.proposing import Proposal, amendment, names_of, propose
+from proscribe.controller.cli.catalog.recall.measure import Found
+from proscribe.controller.cli.catalog.recall.proposals import Proposed
+from proscribe.controller.cli.catalog.recall.standing import Standing
 
 
 @pytest.mark.parametrize(
@@ -177,3 +181,69 @@ def test_a_list_has_a_largest_size(command: Command, name: str, monkeypatch: pyt
         else:
             with pytest.raises(Refused, match=f"^{name}: more than {size} bytes; expected a list of names"):
                 command("owl", name, *SOURCE)
+
+
+# -- from what recall finds missing ------------------------------------------------------------------------------------
+
+
+def missing(name: str, service: str, closes: str = "") -> Proposed:
+    found = Found(name, Standing("missing"), True, 7, ("one", "two"))
+    return Proposed(found, "vpn", service, closes)
+
+
+FOUND = [
+    missing("new.example", "owl"),
+    missing("owl.example", "owl"),
+    missing("said.example", "owl"),
+    missing("closes.example", "owl", "it carries all"),
+    missing("gull.example", "gull"),
+    missing("nobody.example", ""),
+]
+OF = "rank 7: one, two"
+DAY = datetime.datetime(2026, 11, 25, tzinfo=datetime.timezone.utc)
+OF_OWL = amendment(OWL, ["new.example"], [f"public lists, compared on 2026-11-25: new.example, {OF}"])
+OF_GULL = OF_OWL.replace("owl", "gull").replace("new.example", "gull.example")
+NOBODYS = f"""\
+# No entry has names of their vendors. A new entry, or a decision of one, speaks of them:
+# vpn: nobody.example, {OF}
+"""
+MISSING = "missing: four: it is gone\n"
+CLOSES = f"left out closes.example, {OF}: it carries all\n"
+SAID_SO = f"left out said.example: {SAID}\n"
+COUNT = "5 names proposed, 1 of them without an entry\n"
+
+
+@pytest.fixture
+def recalled(command: Command, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What is compared; recall finds six names."""
+    asked: list[Any] = []
+    services = {"owl": OWL, "gull": SimpleNamespace(**{**vars(OWL), "id": "gull", "decided": []})}
+    command.chosen = Chosen([command.folder], SimpleNamespace(services=services))  # type: ignore[arg-type]
+    found = SimpleNamespace(popularity=("top",), lists=SimpleNamespace(missing={"four": "it is gone"}), results="all")
+    clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda zone: DAY.astimezone(zone)), timezone=datetime.timezone)
+    monkeypatch.setattr(proposing, "datetime", clock)
+    monkeypatch.setattr(proposing, "compared", lambda *given: asked.append(given) or found)
+    monkeypatch.setattr(proposing, "proposed", lambda results, chosen: asked.append((results, chosen)) or list(FOUND))
+    return asked
+
+
+def test_each_entry_has_an_amendment(command: Command, recalled: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    command("--from-recall", "lists", "--popular", "9", "--category", "vpn")
+    assert capsys.readouterr() == (f"{OF_GULL}{OF_OWL}{NOBODYS}", f"{MISSING}{CLOSES}{SAID_SO}{COUNT}")
+    assert recalled == [(command.chosen, Path("lists"), ["vpn"], 9), ("all", command.chosen)]
+    command("owl", "--from-recall", "lists")
+    counted = "3 names proposed, 0 of them without an entry\n"
+    assert capsys.readouterr() == (OF_OWL, f"{MISSING}{CLOSES}{SAID_SO}{counted}")
+    assert recalled[2] == (command.chosen, Path("lists"), proposing.CATEGORIES, 100_000)
+
+
+def test_each_is_written_unless_one_is_there(
+    command: Command, recalled: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("own/amends").mkdir(parents=True)
+    Path("own/amends/owl.yml").write_text("mine")
+    command("--from-recall", "lists", "--dir", "own")
+    wrote = "own/amends/gull.yml: 1 name to add; review it, then commit\n"
+    there = "own/amends/owl.yml is there already; add these under add.domains: new.example\n"
+    assert capsys.readouterr() == (NOBODYS, f"{MISSING}{CLOSES}{wrote}{SAID_SO}{there}{COUNT}")
+    assert Path("own/amends/gull.yml").read_text() == OF_GULL and Path("own/amends/owl.yml").read_text() == "mine"
