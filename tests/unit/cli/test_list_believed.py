@@ -119,8 +119,16 @@ def test_a_review_can_take_in_so_much_of_a_list(before: int, added: int, gone: i
     assert said == why
 
 
-OWN = {"domains": ("owl.example",), "allow_domains": ("ok.example",), "nxdomain_canaries": ("canary.example",)}
-OPEN = {"shared_domains": ("cdn.example",), "mail_hosts": ("mx.example",), "urls": ("web.example/x", "page.example")}
+OWN = {
+    "domains": ("owl.example", "a.own.test"),
+    "allow_domains": ("ok.example",),
+    "nxdomain_canaries": ("canary.example",),
+}
+OPEN = {
+    "shared_domains": ("cdn.example", "a.open.test"),
+    "mail_hosts": ("mx.example",),
+    "urls": ("web.example/x", "page.example"),
+}
 DECIDED = [{"as": "blocked", "names": ["meant.example"]}, {"as": "shared", "names": ["stays.example"]}]
 NOTHING: dict[str, Any] = dict.fromkeys([*OWN, *OPEN], ())
 
@@ -133,7 +141,7 @@ NOTHING: dict[str, Any] = dict.fromkeys([*OWN, *OPEN], ())
         *((name, True) for name in ("cdn.example", "mx.example", "web.example", "page.example", "stays.example")),
         *((f"below.{name}", False) for name in ("cdn.example", "mx.example", "web.example", "stays.example")),
         ("meant.example", False),
-        ("example", True),
+        *((name, True) for name in ("example", "own.test", "open.test")),
         ("googleapis.com", True),
         ("good.other", True),
         ("other", True),

@@ -23,7 +23,7 @@ SERVICES = [
     service("pages", urls=["page.example", "web.example/x", "owl.example/y"]),
     service("open", shared_domains=["cdn.example", "quiet.example"], allow_domains=["ok.owl.example"]),
     service("mail", mail_hosts=["mx.example"]),
-    service("wren", decided=[{"names": ["said.example", "192.0.2.0/24", "mx.example"]}]),
+    service("wren", decided=[{"names": ["said.example", "192.0.2.0/24", "mx.example", "kept.example"]}]),
     service("elf", unverified={"domains": ["perhaps.example", "owl.example"], "networks": ["192.0.2.0/24"]}),
 ]
 FEEDS = [
@@ -44,6 +44,7 @@ FEEDS = [
         ("quiet.example", "reported", "quiet"),
         *((name, "shared", "open") for name in ("cdn.example", "ok.owl.example", "x.ok.owl.example")),
         ("mx.example", "shared", "mail"),
+        ("x.kept.example", "decided", "wren"),
         ("192.0.2.0/24", "missing", ""),
         ("perhaps.example", "unverified", "elf"),
         ("good.other", "known good", "known_good.txt"),
