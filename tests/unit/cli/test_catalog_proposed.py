@@ -216,15 +216,15 @@ COUNT = "5 names proposed, 1 of them without an entry\n"
 @pytest.fixture
 def recalled(command: Command, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What is compared; recall finds six names."""
-    asked: list[Any] = []
+    calls: list[Any] = []
     services = {"owl": OWL, "gull": SimpleNamespace(**{**vars(OWL), "id": "gull", "decided": []})}
     command.chosen = Chosen([command.folder], SimpleNamespace(services=services))  # type: ignore[arg-type]
     found = SimpleNamespace(popularity=("top",), lists=SimpleNamespace(missing={"four": "it is gone"}), results="all")
     clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda zone: DAY.astimezone(zone)), timezone=datetime.timezone)
     monkeypatch.setattr(proposing, "datetime", clock)
-    monkeypatch.setattr(proposing, "compared", lambda *given: asked.append(given) or found)
-    monkeypatch.setattr(proposing, "proposed", lambda results, chosen: asked.append((results, chosen)) or list(FOUND))
-    return asked
+    monkeypatch.setattr(proposing, "compared", lambda *given: calls.append(given) or found)
+    monkeypatch.setattr(proposing, "proposed", lambda results, chosen: calls.append((results, chosen)) or list(FOUND))
+    return calls
 
 
 def test_each_entry_has_an_amendment(command: Command, recalled: list[Any], capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,10 +99,10 @@ def test_it_asks_for_the_plans_of_then_and_now(
 ) -> None:
     question = SimpleNamespace(hosts=["hosts"], inventory=["inventory"])
     compiled = SimpleNamespace(restrictions={"a": 1})
-    asked: list[Any] = []
+    calls: list[Any] = []
 
     def note(answer: Any) -> Any:
-        return lambda *given, **named: asked.append((*given, *named.items())) or answer
+        return lambda *given, **named: calls.append((*given, *named.items())) or answer
 
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setattr(diff.inventory, "question", lambda arguments: question)
@@ -118,7 +118,7 @@ def test_it_asks_for_the_plans_of_then_and_now(
         "diff", ["v1", *(["--limit", limit] if limit else []), *(["--json"] if json_ else [])]
     )
     assert run(arguments) == (diff.DIFFERENT if found.different else diff.SAME)
-    (name, given, now, reports), (of, then), compared, departments = asked
+    (name, given, now, reports), (of, then), compared, departments = calls
     assert (name, given, reports) == ("v1", arguments, (["hosts"], ["inventory"]))
     assert (of, then, now.tzinfo is not None) == (question, now, True)
     assert compared == (BEFORE, compiled, ("whole", not limit)) and departments == (question, {"a": 1})

@@ -20,7 +20,7 @@ ABC, DEF = "abc" * 14, "def" * 14
 
 
 @dataclasses.dataclass
-class Asked:
+class Inventory:
     """What the inventory of then says."""
 
     hosts: list[HostVariables]
@@ -58,7 +58,7 @@ class Policy:
         self.hosts = [HostVariables("a", {}, {}, "/in")]
         self.error: Exception | None = None
         self.then: Any = None
-        self.asked: Any = None
+        self.calls: Any = None
         self.compiled: Any = None
         self.commits = {Path("/srv/policy"): ABC}
         self.same: list[Path] = []
@@ -73,13 +73,13 @@ class Policy:
         self.then = Then(self.root, self.commits, self.same, *given)
         return self.then
 
-    def question(self, arguments: argparse.Namespace, project: Path) -> Asked:
-        self.asked = (arguments, project)
+    def question(self, arguments: argparse.Namespace, project: Path) -> Inventory:
+        self.calls = (arguments, project)
         if self.error:
             raise self.error
-        return Asked(self.hosts)
+        return Inventory(self.hosts)
 
-    def compile(self, question: Asked, now: Any) -> Any:
+    def compile(self, question: Inventory, now: Any) -> Any:
         self.compiled = (question, now)
         return SimpleNamespace(hosts={"a": "sha256:1"}, plans={"sha256:1": {}})
 
@@ -114,7 +114,7 @@ def test_the_project_and_the_inventory_are_those_of_then(policy: Policy) -> None
     assert policy.then.optionals == [
         str(policy.root / f"project/playbooks/{part}") for part in ("group_vars", "host_vars")
     ]
-    arguments, project = policy.asked
+    arguments, project = policy.calls
     then = policy.root / "then"
     assert (arguments.inventory, arguments.limit) == (
         [str(then / "inventory"), "h1,h2", str(then / "other/hosts.yml")],
@@ -126,7 +126,7 @@ def test_the_project_and_the_inventory_are_those_of_then(policy: Policy) -> None
 def test_an_inventory_of_then_may_be_named(policy: Policy) -> None:
     policy.commits = {}
     assert policy.earlier("gone", old_inventory=["there"]).name == "v1"
-    assert policy.asked[0].inventory == ["there"]
+    assert policy.calls[0].inventory == ["there"]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_in_a_collection_the_catalogue_is_the_installed_one(policy: Policy, monk
     monkeypatch.setattr(installation, "COLLECTION", "acme.ban")
     monkeypatch.setattr(installation, "CATALOGUE", Path("/installed/catalog"))
     policy.earlier()
-    assert policy.then.paths == [] and policy.asked[1] == Path("/installed")
+    assert policy.then.paths == [] and policy.calls[1] == Path("/installed")
 
 
 A, B = Path("/srv/a"), Path("/srv/b")
@@ -207,9 +207,9 @@ def test_the_folders_that_hosts_name_are_those_of_then(policy: Policy) -> None:
         HostVariables("d", {CATALOGUES: ["own"]}, {}, "/elsewhere"),
     ]
     policy.earlier()
-    asked, _ = policy.compiled
+    question, _ = policy.compiled
     own, waivers, gone = (str(policy.root / "then" / f"now-{name}") for name in ("own", "waivers", "gone"))
-    assert [host.values for host in asked.hosts] == [
+    assert [host.values for host in question.hosts] == [
         {CATALOGUES: [own, gone, 5], WAIVERS: waivers, "other": "own"},
         {CATALOGUES: own, WAIVERS: ""},
         {CATALOGUES: 7},

@@ -122,12 +122,12 @@ def test_one_that_cannot_be_written_keeps_no_other_back(tmp_path: Path, monkeypa
     fed = [{"format": name, "directory": f"/srv/{name}", "group": group} for name, group in
            (("rpz", "office"), ("nft", "office"), ("pac", ""), ("hosts", ""), ("unbound", "guests"))]  # fmt: skip
     (tmp_path / "report.json").write_text(json.dumps({"run": {"exports_fed": fed}}))
-    asked: list[Any] = []
+    calls: list[Any] = []
     renewed: list[Any] = []
     outcomes: dict[str, Any] = {"rpz": ["a", "b"], "nft": [], "pac": Refused("no"), "hosts": OSError("full")}
 
     def question(arguments: argparse.Namespace, **how: Any) -> str:
-        asked.append((arguments.inventory, arguments.limit, how))
+        calls.append((arguments.inventory, arguments.limit, how))
         if how["group"] == "guests":
             raise PolicyErrors([PolicyError("a.yml:1", "b", "c", "d")])
         return f"question {how['group']}"
@@ -154,7 +154,7 @@ def test_one_that_cannot_be_written_keeps_no_other_back(tmp_path: Path, monkeypa
         ("hosts", "full"),
         ("unbound", str(PolicyErrors([PolicyError("a.yml:1", "b", "c", "d")]))),
     ]
-    assert asked == [(["x,"], "", {"group": group, "served": False}) for group in ("office", "", "guests")]
+    assert calls == [(["x,"], "", {"group": group, "served": False}) for group in ("office", "", "guests")]
     compiled = [("compiled", f"question {group}", f"question {group}") for group in ("office", "office", "", "")]
     utc = datetime.timezone.utc
     assert renewed == [(one["format"], of, 0, utc) for one, of in zip(fed, compiled, strict=False)]

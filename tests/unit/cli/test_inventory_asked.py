@@ -43,13 +43,13 @@ def ask(tmp_path: Path) -> Ask:
     (tmp_path / "playbooks/group_vars").mkdir(parents=True)
     (tmp_path / "playbooks/group_vars/all.yml").write_text("proscribe_request_url: https://x.example\n")
 
-    def asked(*words: str, group: str = "", served: bool = True, source: str = "inventory/hosts.yml") -> Question:
+    def calls(*words: str, group: str = "", served: bool = True, source: str = "inventory/hosts.yml") -> Question:
         parser = argparse.ArgumentParser()
         inventory.add_options(parser)
         arguments = parser.parse_args(["-i", str(tmp_path / source) if "," not in source else source, *words])
         return inventory.question(arguments, tmp_path, group=group, served=served)
 
-    return asked
+    return calls
 
 
 def names(question: Question) -> list[str]:
@@ -151,13 +151,13 @@ def test_reports_are_where_the_inventory_says_unless_the_environment_does(
     ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(inventory.ENVIRONMENT, raising=False)
-    asked: list[argparse.Namespace] = []
+    calls: list[argparse.Namespace] = []
     found = ask()
-    monkeypatch.setattr(inventory, "question", lambda arguments: asked.append(arguments) or found)
+    monkeypatch.setattr(inventory, "question", lambda arguments: calls.append(arguments) or found)
     place = inventory.reports_place(argparse.Namespace(inventory=["x"]))
     assert place == (Path("/srv/r"), "proscribe_reports of the inventory")
     usual = inventory.reports_place(argparse.Namespace(inventory=[]))
     assert usual.named_by == "the usual place; -i INVENTORY finds what proscribe_reports names"
     monkeypatch.setenv(inventory.ENVIRONMENT, str(tmp_path))
     assert inventory.reports_place(argparse.Namespace(inventory=["x"])) == (tmp_path, inventory.ENVIRONMENT)
-    assert len(asked) == 1
+    assert len(calls) == 1

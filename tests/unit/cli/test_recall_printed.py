@@ -37,16 +37,16 @@ Recalled = Any
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Recalled:
     """Runs the command over what was compared; its code and what it prints on both streams."""
-    asked: list[Any] = []
+    calls: list[Any] = []
     monkeypatch.setenv("COLUMNS", "90")
     monkeypatch.setattr(recall, "needed", lambda chosen, categories: (chosen, tuple(categories)))
-    monkeypatch.setattr(recall, "fetch_lists", lambda *given: [asked.append(given) or "one: 1 file"])
+    monkeypatch.setattr(recall, "fetch_lists", lambda *given: [calls.append(given) or "one: 1 file"])
 
     def command(*words: str, found: recall.Recall = RECALL) -> tuple[int, str, str, list[Any]]:
-        asked.clear()
-        monkeypatch.setattr(recall, "compared", lambda *given: asked.append(given) or found)
+        calls.clear()
+        monkeypatch.setattr(recall, "compared", lambda *given: calls.append(given) or found)
         _, arguments = command_line.read("catalog", ["recall", "lists", *words])
-        return arguments.run_subcommand(arguments, "chosen"), *capsys.readouterr(), list(asked)
+        return arguments.run_subcommand(arguments, "chosen"), *capsys.readouterr(), list(calls)
 
     return command
 
@@ -83,8 +83,8 @@ def test_a_goal_is_reached_or_it_is_said_why_not(run: Recalled, goal: str, said:
 
 def test_what_is_asked_for_is_compared(run: Recalled) -> None:
     assert run("--popular", "7")[3] == [("chosen", Path("lists"), recall.CATEGORIES, 7)]
-    code, _, printed, asked = run("--category", "vpn", "--category", "tor", "--fetch", "--ca-file", "ca.pem")
-    fetched, compared = asked
+    code, _, printed, calls = run("--category", "vpn", "--category", "tor", "--fetch", "--ca-file", "ca.pem")
+    fetched, compared = calls
     assert (code, printed) == (0, "one: 1 file\n")
     assert fetched == (("chosen", ("vpn", "tor")), Path("lists"), "ca.pem")
     assert compared == ("chosen", Path("lists"), ["vpn", "tor"], recall.USUAL)

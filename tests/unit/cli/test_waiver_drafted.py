@@ -166,7 +166,7 @@ REVOKED, EXPIRED = ({"waives": False, "status": status, "why": "over"} for statu
 
 
 @dataclasses.dataclass
-class Asked:
+class Inventory:
     """What the inventory says."""
 
     hosts: list[Any]
@@ -186,7 +186,7 @@ class Fleet:
         self.requests = [REQUEST]
         self.compiled_hosts: list[str] = []
         hosts = [SimpleNamespace(name=name) for name in ("press01", "fin01", "other")]
-        patch.setattr(inventory, "question", lambda arguments: Asked(hosts))
+        patch.setattr(inventory, "question", lambda arguments: Inventory(hosts))
         patch.setattr(inventory, "reports_place", lambda arguments: Place(folder, ""))
         patch.setattr(requested.requests_file, "read", lambda reports: self.requests)
         patch.setattr(requested, "compile_hosts", self.compiled)

@@ -76,16 +76,16 @@ def test_a_waivers_file_is_on_the_disk_before_it_has_its_name(
     if there:
         folder.create(place, b"before")
         place.chmod(0o640)
-    kept: list[tuple[str, int, bytes]] = []
+    synced: list[tuple[str, int, bytes]] = []
 
     def fsync(descriptor: int) -> None:
         one = os.fstat(descriptor)
         kind = "directory" if stat.S_ISDIR(one.st_mode) else f"{one.st_size} bytes"
-        kept.append((kind, one.st_mode & 0o777, place.read_bytes() if place.exists() else b""))
+        synced.append((kind, one.st_mode & 0o777, place.read_bytes() if place.exists() else b""))
 
     monkeypatch.setattr(os, "fsync", fsync)
     (folder.replace if there else folder.create)(place, b"content")
-    file, directory = kept
+    file, directory = synced
     assert file == ("7 bytes", 0o640 if there else folder.MODE, b"before" if there else b"")
     assert directory[::2] == ("directory", b"content")
     assert os.listdir(place.parent) == ["w1.yml"] and place.stat().st_mode & 0o777 == file[1]

@@ -17,7 +17,7 @@ from proscribe.controller.report.storage.requests_file import Request
 OPTIONS = ["-i", "/srv/inventory", "--limit", "web"]
 
 
-class Asked:
+class Inventory:
     """An inventory, whose hosts each have catalogues; and the repository of it."""
 
     def __init__(self, root: Path, patch: pytest.MonkeyPatch) -> None:
@@ -31,7 +31,7 @@ class Asked:
         self.sources: list[Path] = []
         self.repository: Any = SimpleNamespace(top=self.top)
         self.refreshed: list[Any] = []
-        patch.setattr(inventory, "question", self.asked)
+        patch.setattr(inventory, "question", self.calls)
         patch.setattr(catalogue, "read_all", lambda hosts: {host.name: f"of {host.name}" for host in hosts})
         patch.setattr(catalogue, "catalogue_folders", self.folders)
         patch.setattr(catalogue, "repository_of", lambda source: self.sources.append(source) or self.repository)
@@ -39,7 +39,7 @@ class Asked:
         patch.setattr(catalogue, "_copied", lambda *given: self.refreshed.append(given) or {})
         patch.setattr(catalogue, "_refreshed", lambda listed, *_: self.refreshed.append(listed) or [])
 
-    def asked(self, arguments: Any) -> Any:
+    def calls(self, arguments: Any) -> Any:
         self.arguments = arguments
         self.question.hosts = [SimpleNamespace(name=name) for name in self.catalogues]
         return self.question
@@ -54,39 +54,39 @@ class Asked:
 
 
 @pytest.fixture
-def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
-    return Asked(tmp_path, monkeypatch)
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inventory:
+    return Inventory(tmp_path, monkeypatch)
 
 
-def test_each_catalogue_with_a_directory_in_the_inventorys_repository_is_refreshed_once(asked: Asked) -> None:
-    release, own, other = asked.root / "release", asked.top / "catalog", asked.top / "other"
-    (asked.root / "link").symlink_to(asked.top)
-    same = [release, asked.root / "link/catalog"]
-    asked.catalogues = {"a": [release], "b": [release, own], "c": same, "d": [release, other, own], "e": [release, own]}
-    asked.refresh()
-    (repository, base, folders, _), *refreshed = asked.refreshed
+def test_each_catalogue_with_a_directory_in_the_inventorys_repository_is_refreshed_once(calls: Inventory) -> None:
+    release, own, other = calls.root / "release", calls.top / "catalog", calls.top / "other"
+    (calls.root / "link").symlink_to(calls.top)
+    same = [release, calls.root / "link/catalog"]
+    calls.catalogues = {"a": [release], "b": [release, own], "c": same, "d": [release, other, own], "e": [release, own]}
+    calls.refresh()
+    (repository, base, folders, _), *refreshed = calls.refreshed
     assert refreshed == folders == [(release, own), (release, other, own)]
-    assert (repository, base) == (asked.repository, f"newest of {asked.top}")
+    assert (repository, base) == (calls.repository, f"newest of {calls.top}")
 
 
 @pytest.mark.parametrize(
     ("sources", "place"),
     [([], "."), (["inventory"], "inventory"), (["inventory/hosts.yml", "."], "inventory"), (["gone/hosts"], "gone")],
 )
-def test_the_repository_is_that_of_the_first_source(asked: Asked, sources: list[str], place: str) -> None:
-    asked.question.inventory = [str(asked.top / source) for source in sources]
-    asked.catalogues = {"a": [asked.top / "catalog"]}
-    asked.refresh()
-    assert asked.sources == [asked.top / place]
+def test_the_repository_is_that_of_the_first_source(calls: Inventory, sources: list[str], place: str) -> None:
+    calls.question.inventory = [str(calls.top / source) for source in sources]
+    calls.catalogues = {"a": [calls.top / "catalog"]}
+    calls.refresh()
+    assert calls.sources == [calls.top / place]
 
 
-def test_where_no_list_could_be_written_that_is_said(asked: Asked) -> None:
-    asked.catalogues = {"a": [asked.root / "release"]}
-    with pytest.raises(Refused, match=f"no directory of the catalogue lies in {asked.top}; expected one of"):
-        asked.refresh()
-    asked.repository = None
-    with pytest.raises(Refused, match=f"^{asked.top} lies in no git repository; expected one"):
-        asked.refresh()
+def test_where_no_list_could_be_written_that_is_said(calls: Inventory) -> None:
+    calls.catalogues = {"a": [calls.root / "release"]}
+    with pytest.raises(Refused, match=f"no directory of the catalogue lies in {calls.top}; expected one of"):
+        calls.refresh()
+    calls.repository = None
+    with pytest.raises(Refused, match=f"^{calls.top} lies in no git repository; expected one"):
+        calls.refresh()
 
 
 # -- requests ----------------------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ class News:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.requests: list[Request] = [NEW, NEW._replace(id="old", run="run0")]
         self.questions: list[Any] = []
-        self.told: list[Any] = []
+        self.reported: list[Any] = []
         question = SimpleNamespace(hosts=["hosts"], groups={"groups": 1})
         news = scheduled.request_news
         patch.setattr(scheduled, "read_report", lambda directory: {"run": RUN})
@@ -111,8 +111,8 @@ class News:
         patch.setattr(scheduled, "folders_of_registers", lambda *given: given)
         patch.setattr(scheduled, "departments_of", lambda *given: {"press": ["press01"], "it": ["x", "y"]})
         patch.setattr(scheduled, "read_register", self.register)
-        patch.setattr(news, "notification", lambda *given: self.told.append(given) or "a notification")
-        patch.setattr(news, "for_heads", lambda *given: self.told.append(given) or ["a mail"])
+        patch.setattr(news, "notification", lambda *given: self.reported.append(given) or "a notification")
+        patch.setattr(news, "for_heads", lambda *given: self.reported.append(given) or ["a mail"])
 
     def register(self, folders: Any, groups: Any) -> dict[str, Authority]:
         (question, restrictions) = folders
@@ -134,15 +134,15 @@ def test_new_requests_are_reported_to_all_and_to_the_heads_of_departments(news: 
         "press": Department(frozenset({"press01"}), "head@example.org"),
         "it": Department(frozenset({"x", "y"}), ""),
     }
-    told, mailed = news.told
-    assert told == mailed and told[:2] == ([NEW], departments)
-    assert told[2].endswith("requests -i 'a b'")
+    reported, mailed = news.reported
+    assert reported == mailed and reported[:2] == ([NEW], departments)
+    assert reported[2].endswith("requests -i 'a b'")
     assert [(one.inventory, one.limit) for one in news.questions] == [(["/srv/inventory"], "web")]
 
 
 def test_without_new_requests_no_inventory_is_asked(news: News) -> None:
     news.requests = news.requests[1:]
-    assert news() == (None, []) and news.questions == [] and news.told == []
+    assert news() == (None, []) and news.questions == [] and news.reported == []
 
 
 def refuse(error: Exception) -> Callable[..., Any]:
