@@ -231,8 +231,8 @@ class Copy:
                 answer = self._ask(tests, mistakes)
             if not answer.possible:
                 return None
-            if answer.code is None:  # it hangs, or took the process along
-                return True if self._ask(tests, seconds=LONGEST_LOADED / 4).code == 0 else None
+            if answer.code is None:  # it hangs, or took the process along; or they are slow by themselves
+                return self._ask(tests, seconds=LONGEST_LOADED / 4).code == 0
             if not answer.failed:
                 return False
             if self._ask([answer.failed]).code == 0:
