@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
 import pytest
+from derived import app_routes, package_systems
 from derived.package_systems import Found, declared
+from derived.part import Part
 from made import catalogue, service
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.plans.identifiers import PACKAGE_SYSTEMS
@@ -22,7 +25,7 @@ def test_every_system_of_a_host_is_known_to_the_controller(one: Found) -> None:
     key = one.declared.key
     (ids,) = [other.declared.ids for other in declared() if other.declared.key == key and other.declared.ids]
     good = ids.good
-    assert PACKAGE_NAMES[key](good) == "" and ids.bad and all(map(PACKAGE_NAMES[key], ids.bad))
+    assert PACKAGE_NAMES[key](good) == "" and ids.bad and all(bad and PACKAGE_NAMES[key](bad) for bad in ids.bad)
     made = catalogue(service("telegram", packages={key: (good,)}))
     plan = compile_plan(made, read_restrictions({}, str), (), datetime.date(2026, 11, 25))
     desired = Desired(plan["controls"]["apps"])
@@ -58,3 +61,9 @@ def test_hosts_look_for_what_each_declares() -> None:
 def test_nothing_else_is_sent() -> None:
     assert set(PACKAGE_SYSTEMS) == {one.declared.key for one in declared()}
     assert set(PACKAGE_NAMES) - set(PACKAGE_SYSTEMS) == {"winget", "choco", "appx"}
+
+
+@pytest.mark.parametrize("part", [*package_systems.DERIVED, *app_routes.DERIVED], ids=lambda part: part.path)
+def test_what_follows_from_what_they_declare_is_written(part: Part, project: Path) -> None:
+    text = (project / part.path).read_text(encoding="utf-8")
+    assert part.applied(text) == text
