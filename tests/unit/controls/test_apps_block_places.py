@@ -82,8 +82,8 @@ DEPENDS: dict[PackageSystem, list[str]] = {
 
 
 def named(system: Any) -> str:
-    name: str = system.MANAGER
-    return name
+    name: str = system.__name__
+    return name.rpartition(".")[2]
 
 
 @pytest.mark.parametrize("system", PARTS, ids=named)

@@ -100,6 +100,11 @@ def test_of_any_list_of_files_only_programs_count_and_not_too_many(said: dict[st
     assert len(found) <= conda.MOST_PROGRAMS and all(file.startswith(conda.PROGRAMS) for file in found)
 
 
+def test_where_the_programs_of_a_package_are() -> None:
+    programs = ["bin/a", "sbin/a", "libexec/a", "lib/a/b", "opt/a", "share/a/b"]
+    assert conda.programs_in({"files": [*programs, "etc/a", "binary", "a/bin/a", 7]}) == programs
+
+
 @pytest.mark.parametrize(
     ("file", "found"),
     [
