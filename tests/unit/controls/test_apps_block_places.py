@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_users import put
 from proscribe.host.controls.apps.blocks.parts import BlockFile
 from proscribe.host.controls.apps.systems import dpkg, dpkg_trial, pacman, rpm, rpm_trial, snap
 from proscribe.host.controls.apps.systems.package import Block, PackageSystem
@@ -121,3 +122,78 @@ def test_a_try_is_of_the_first_name_that_is_refused(
     monkeypatch.setattr(trial, "open_to", lambda on, name: f"open to {name}" if on is host else "")
     part: Any = system.block_parts(Block({"owl", "elk"}))[-1]
     assert part.trial(host) == "open to elk"
+
+
+# -- what a hook of pacman's comes to
+
+
+class Hooked(Host):
+    """A host whose hook's script answers so, and whose pacman takes hooks from these directories."""
+
+    def __init__(self, root: Path, answer: Result) -> None:
+        super().__init__(str(root), self.ran)
+        self.answer = answer
+
+    def ran(self, argv: Sequence[str], **options: Any) -> Result:
+        if argv == ["pacman-conf", "HookDir"]:
+            return Result(0, "/opt/\n/usr/share/libalpm/hooks/\n", "")
+        assert argv == ["/usr/libexec/proscribe/pacman-gate"]
+        assert options == {"stdin": "proscribe-trial\n", "timeout": 30}
+        return self.answer
+
+
+REFUSES = "does not allow proscribe-trial on this host"
+
+
+@pytest.mark.parametrize(
+    ("answer", "hidden", "said"),
+    [
+        (Result(1, REFUSES, ""), False, ""),
+        (Result(1, REFUSES, ""), True, f"/opt/00-proscribe.hook takes the place of {HOOK}"),
+        (Result(0, REFUSES, ""), False, "/usr/libexec/proscribe/pacman-gate does not refuse a package"),
+        (Result(1, "", REFUSES), False, "/usr/libexec/proscribe/pacman-gate does not refuse a package"),
+    ],
+)
+def test_whether_a_hook_refuses(tmp_path: Path, answer: Result, hidden: bool, said: str) -> None:
+    (tmp_path / "opt").mkdir()
+    if hidden:
+        (tmp_path / "opt/00-proscribe.hook").touch()
+    trial: Any = pacman.block_parts(Block({"owl"}))[-1]
+    assert trial.trial(Hooked(tmp_path, answer)) == said
+
+
+def test_what_takes_the_place_of_a_hook_goes(tmp_path: Path) -> None:
+    host, part = Host(str(tmp_path)), pacman.block_parts(Block({"owl"}))[2]
+    assert part.concerns(host) and part.wrong(host, True) == ""
+    (tmp_path / "etc/pacman.d/hooks").mkdir(parents=True)
+    (tmp_path / part.path[1:]).touch()
+    assert (part.wrong(host, True), part.wrong(host, False)) == (f"takes the place of {HOOK}", "")
+    part.enforce(host)
+    assert host.stat(part.path) is None
+
+
+def test_all_that_a_hook_says() -> None:
+    script, hook, *_ = pacman.block_parts(Block({"owl", "elk", "yak"}, "it", {"yak": ["1"]}))
+    lines = [line for line in hook.desired(Host()).splitlines() if not line.startswith("#")]
+    assert lines == [
+        "[Trigger]",
+        "Operation = Install",
+        "Type = Package",
+        "Target = elk",
+        "Target = owl",
+        "",
+        "[Action]",
+        "Description = Proscribe: looking for restricted packages",
+        "When = PreTransaction",
+        "Exec = /usr/libexec/proscribe/pacman-gate",
+        "NeedsTargets",
+        "AbortOnFail",
+    ]
+    assert script.desired(Host()) and not pacman.block_parts(Block())[0].desired(Host())
+
+
+@pytest.mark.parametrize("lacking", ["", "usr/bin/pacman", "var/lib/pacman/local"])
+def test_a_block_is_for_a_host_with_pacman_and_its_database(tmp_path: Path, lacking: str) -> None:
+    for path in {"usr/bin/pacman", "var/lib/pacman/local"} - {lacking}:
+        put(tmp_path, path, mode=0o755)
+    assert pacman.gated(Host(str(tmp_path))) is not bool(lacking)
