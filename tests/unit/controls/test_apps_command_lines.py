@@ -10,11 +10,35 @@ from typing import Any
 
 import pytest
 from made_users import ALICE, put
+from proscribe.host.controls.apps.systems import (
+    brew,
+    conda,
+    dpkg_removal,
+    flatpak_removal,
+    npm,
+    pacman_removal,
+    pip_removal,
+    rpm_removal,
+    snap,
+    uv,
+)
 from proscribe.host.controls.apps.systems.package import Package
-from proscribe.host.controls.apps.systems.registry import SYSTEMS
 from proscribe.host.system import ControlError, Host, Result, User
 
-REMOVAL = {system.MANAGER: system.removal for system in SYSTEMS}
+REMOVAL = {
+    "dpkg": dpkg_removal.removal,
+    "rpm": rpm_removal.removal,
+    "pacman": pacman_removal.removal,
+    "flatpak": flatpak_removal.removal,
+    "snap": snap.removal,
+    "npm": npm.removal,
+    "pip": pip_removal.removal,
+    "pipx": pip_removal.pipx_removal,
+    "uv": uv.removal,
+    "brew": brew.removal,
+    "brew_cask": brew.removal,
+    "conda": conda.removal,
+}
 HOME = "/home/alice"
 TOOLS = f"{HOME}/.local/share/uv/tools"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
