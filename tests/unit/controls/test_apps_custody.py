@@ -431,6 +431,13 @@ def test_of_many_that_were_not_done_some_are_named(tmp_path: Path) -> None:
         }
 
 
+@pytest.mark.parametrize("do", ["list", "restore", "prune"])
+def test_an_ordinary_user_has_nothing_to_do_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, do: str) -> None:
+    monkeypatch.setattr(Host, "privileged", False)
+    with pytest.raises(ControlError, match="needs root"):
+        in_quarantine(made_host(tmp_path), do, [])
+
+
 @as_root
 def test_what_cannot_be_seen_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unseen(*_: object) -> None:

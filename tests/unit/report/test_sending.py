@@ -9,6 +9,7 @@ import socket
 import stat
 import struct
 import time
+from logging.handlers import SysLogHandler
 
 import pytest
 from event_runs import SETTINGS
@@ -217,6 +218,11 @@ def test_a_message_of_syslog_is_as_the_c_library_writes_it():
     now = time.strptime("2026-11-05 08:01:02", "%Y-%m-%d %H:%M:%S")
     message = datagrams.syslog_message(EVENT, datagrams.FACILITIES["local3"], now).decode()
     assert message == f'<{19 * 8 + 4}>Nov  5 08:01:02 proscribe[{os.getpid()}]: {{"kind":"rule"}}'
+
+
+def test_the_facilities_are_those_of_syslog():
+    names = ["user", "daemon", "auth", "authpriv", *(f"local{number}" for number in range(8))]
+    assert {name: SysLogHandler.facility_names[name] for name in names} == datagrams.FACILITIES
 
 
 @pytest.mark.parametrize("month", range(1, 13))
