@@ -158,6 +158,12 @@ def test_why_a_plan_is_not_in_force_is_said(tmp_path: Path, files: dict[str, str
     assert boot.wrong(host, NFT, "another " + TEXT) == [change(detail), lacks]
 
 
+def test_what_is_no_line_of_the_trace_is_passed_over(tmp_path: Path) -> None:
+    host = BootHost(tmp_path)
+    host.lay(program.TRACE, "2026-11-25T07:00:00Z cut\n\n" + BACK)
+    assert boot.taken_back(host) == [("2026-11-25T08:00:00Z", "unreached", "0")]
+
+
 def test_what_was_taken_back_counts_nothing_once_another_plan_is_in_force(tmp_path: Path) -> None:
     host = BootHost(tmp_path)
     host.lay(program.TRACE, BACK)
