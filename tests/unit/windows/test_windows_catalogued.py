@@ -9,13 +9,14 @@ from proscribe.controller.windows.catalogued import BY_IMAGE, BY_NAMES, Catalogu
 from proscribe.controller.windows.installed import Installed
 from proscribe.controller.windows.packages import App
 
+NAMES = ["Parrot by Parrots", "Beak by the Owls by Co", "Macaw Messenger by Parrots"]
 PARROT: dict[str, Any] = {
     "name": "Parrot Chat",
     "names": ["Parrot Talk", "鹦鹉"],
     "windows": ["Parrots/Chat/Parrot.exe"],
     "windows_processes": ["Parrot.exe", "Parrot Helper.exe"],
     "windows_packages": {"winget": ["Parrots.Chat"]},
-    "windows_registered": {"keys": ["Parrot_is1"], "names": ["Parrot by Parrots", "Beak by the Owls by Co"]},
+    "windows_registered": {"keys": ["Parrot_is1"], "names": NAMES},
 }
 OWL: dict[str, Any] = {
     "name": "Owl",
@@ -58,6 +59,7 @@ def test_paths_keys_and_packages_are_certain(one: dict[str, str], service: str) 
         ({"name": "鹦鹉 3.1 (x64) en-US"}, {"parrot": BY_NAMES}),
         ({"name": "Parrot Talk"}, {}),  # which anybody may call a program
         ({"name": "P_A_R_R_O_T v2.0", "publisher": "parrots"}, {"parrot": BY_NAMES}),
+        ({"name": "Parrot", "publisher": "Par Rots, Ltd"}, {"parrot": BY_NAMES}),
         ({"name": "Beak", "publisher": "Co"}, {}),
         ({"name": "Beak by the Owls", "publisher": "Co"}, {"parrot": BY_NAMES}),
         ({"name": "Beak by the Owls", "publisher": "AB"}, {}),
@@ -107,6 +109,8 @@ def test_a_name_is_compared_without_a_few_things_behind_it() -> None:
         ("parrot_helper", [], ["parrot"]),
         ("Somebody.ParrotDesktopApp", [], ["parrot"]),
         ("Somebody.beak-by-the-owls", [], ["parrot"]),
+        ("Somebody.MacawMessenger", [], ["parrot"]),
+        ("Somebody.Macaw", [], []),
         ("Parrot.Somebody", [], []),
         (f"Parrot{'-' * 194}s", [], ["parrot"]),
         (f"Parrot{'-' * 193}s", [], []),

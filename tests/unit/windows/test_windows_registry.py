@@ -35,6 +35,7 @@ def known() -> Registry:
     made = Registry()
     made.take("HKLM\\Software", [f"{TOP}\\A", f"{TOP}\\B"], whole=False)
     made.take('"HKLM\\Software\\A"', PRINTED, whole=True)
+    made.take("HKU\\Empty", [], whole=False)
     return made
 
 
@@ -58,6 +59,7 @@ def test_values_are_read_with_all_lines_of_their_texts() -> None:
         ("HKLM", None, False, False, []),
         ("HKLM\\Other", None, False, False, []),
         ("HKU\\Software\\A", None, False, False, []),
+        ("HKU\\Empty", True, True, False, []),
         ("HKLM\\Software", True, True, False, ["A", "B"]),
         ("HKLM\\Software\\A", True, True, True, ["Below"]),
         ('"hklm\\SOFTWARE\\a\\"', True, True, True, ["Below"]),
