@@ -1,4 +1,4 @@
-"""What the signature of an export is worth before a key is looked at, and which formats there are."""
+"""What the signature of an export is worth before any key counts, and which formats there are."""
 
 from __future__ import annotations
 

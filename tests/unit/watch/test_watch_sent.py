@@ -43,7 +43,7 @@ def test_a_host_is_sent_the_plans_that_follow_until_there_are_enough(last: int, 
     }
 
 
-def test_a_host_is_told_by_which_release_its_watcher_is_that_of_the_run() -> None:
+def test_a_host_knows_its_watcher_by_the_release_of_the_run() -> None:
     watch_sent.named_for_hosts.cache_clear()
     assert watch_sent.named_for_hosts() == {"release": release_of(PROGRAM.encode(), b"code")}
     watch_sent.named_for_hosts.cache_clear()
