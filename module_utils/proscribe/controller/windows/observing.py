@@ -17,7 +17,7 @@ from . import applocker, apps, browsers, installed
 from .answer import Answer
 
 # No opening of a week has this day: nobody knows the hour on the host's clock, so what waivers open by it is closed.
-NEVER = time.struct_time((7,) * 9)
+NEVER = time.struct_time((1970, 1, 1, 0, 0, 0, 7, 1, 0))
 IN_PART = "a waiver ({}) opens it at some hours or to a group, which is not known of a Windows host"
 
 
