@@ -112,6 +112,24 @@ def test_each_word_of_a_list(name: str, words: str) -> None:
     assert RESTRICTIONS[name].read(words.split()) == tuple(words.split())
 
 
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("audiences", "audiences"),
+        *((name, "categories") for name in ("categories", "categories_reported")),
+        *((name, "service ids") for name in ("services_include", "services_exclude")),
+        ("catalog_dirs", "directories"),
+        ("browser_extensions_allowed", "ids of browser extensions"),
+        ("dns_upstreams", "addresses of name servers"),
+        ("management", "addresses or networks"),
+        ("exports", "exports"),
+    ],
+)
+def test_what_a_list_is_of(name: str, what: str) -> None:
+    with pytest.raises(Expected, match=f"^a list of {what}$"):
+        RESTRICTIONS[name].read("x")
+
+
 @pytest.mark.parametrize("control", ["apps", "browser", "firewall", "dns"])
 @pytest.mark.parametrize("mode", ["enforce", "audit", "off"])
 def test_each_mode_of_each_control(control: str, mode: str) -> None:
@@ -119,19 +137,19 @@ def test_each_mode_of_each_control(control: str, mode: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "least", "most"),
+    ("name", "unit", "least", "most"),
     [
-        ("end_grace", 0, 60),
-        ("firewall_confirm_within", 10, 900),
-        ("full_scan_every", 1, 1000),
-        ("waiver_max_days", 1, 3660),
+        ("end_grace", "seconds", 0, 60),
+        ("firewall_confirm_within", "seconds", 10, 900),
+        ("full_scan_every", "runs", 1, 1000),
+        ("waiver_max_days", "days", 1, 3660),
     ],
 )
-def test_the_bounds_of_a_number(name: str, least: int, most: int) -> None:
+def test_the_bounds_of_a_number(name: str, unit: str, least: int, most: int) -> None:
     read = RESTRICTIONS[name].read
     assert (read(least), read(most)) == (least, most)
     for outside in (least - 1, most + 1):
-        with pytest.raises(Expected, match=f"{least} to {most}"):
+        with pytest.raises(Expected, match=f"a whole number of {unit}, {least} to {most}"):
             read(outside)
 
 

@@ -123,8 +123,12 @@ def test_a_wrong_value_is_named_with_its_place_and_what_was_expected(name, value
 
 
 def test_a_mistyped_name_is_recognised():
-    with pytest.raises(PolicyErrors, match="did you mean 'proscribe_categories'"):
+    name = "proscribe_catagories"
+    with pytest.raises(PolicyErrors) as wrong:
         read(catagories=["webmail"])
+    (error,) = wrong.value.errors
+    assert (error.where, error.key, error.value) == (f"all.yml ({name})", name, name)
+    assert error.expected.startswith("a known variable, did you mean 'proscribe_categories'")
 
 
 def test_every_mistake_is_reported_at_once():
@@ -146,8 +150,35 @@ def test_allowed_extensions_need_a_setting_that_refuses_others():
 
 
 def test_a_service_both_included_and_excluded_is_a_mistake():
-    with pytest.raises(PolicyErrors, match="not in proscribe_services_include too"):
-        read(services_include=["slack"], services_exclude=["slack"])
+    with pytest.raises(PolicyErrors) as wrong:
+        read(services_include=["owl", "slack", "line"], services_exclude=["x", "x", "slack", "line"])
+    (error,) = wrong.value.errors
+    key = "proscribe_services_exclude[3]"
+    assert (error.where, error.key, error.value) == (f"all.yml ({key})", key, "line")
+    assert error.expected == "a service that is not in proscribe_services_include too"
+
+
+EXTENSION = {"browser_extensions_allowed": ["a" * 32]}
+OPEN = {"browser_settings": {"proxy_extensions": "unmanaged"}}
+
+
+@pytest.mark.parametrize(
+    ("values", "keys"),
+    [
+        ({**EXTENSION, **OPEN}, ["browser_extensions_allowed[0]"]),
+        ({"browser_extensions_allowed": ["x"], **OPEN}, ["browser_extensions_allowed[0]"]),
+        ({**EXTENSION, "browser_settings": {"proxy_extensions": "x"}}, ["browser_settings.proxy_extensions"]),
+        ({"audit_with": "stored", "probe": True}, ["probe"]),
+        ({"audit_with": "stored", "probe": "x"}, ["probe"]),
+        ({"audit_with": "x", "probe": True}, ["audit_with"]),
+        ({"services_include": [7], "services_exclude": ["a"]}, ["services_include[0]"]),
+    ],
+)
+def test_what_is_wrong_alone_contradicts_nothing_else(values, keys):
+    with pytest.raises(PolicyErrors) as wrong:
+        read(**values)
+    assert [error.key for error in wrong.value.errors] == [f"proscribe_{key}" for key in keys]
+    assert all(error.where == f"all.yml ({error.key})" for error in wrong.value.errors)
 
 
 def test_variables_of_others_and_those_the_playbooks_register_are_left_alone():
