@@ -225,3 +225,29 @@ def test_a_probe_needs_root_and_an_audit_with_what_is_stored_has_none():
     (mistake,) = wrong.value.errors
     assert (mistake.key, mistake.value, mistake.where) == ("proscribe_probe", True, "all.yml (proscribe_probe)")
     assert "false with proscribe_audit_with: stored" in mistake.expected
+
+
+RULE = {"direction": "out", "addresses": ("10.0.0.1",), "ports": (25,), "verdict": "reject"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batches", (2, "10%")),
+        ("exports_fed", ("rpz", "nft")),
+        ("firewall_rules", (RULE,)),
+        ("group_policy", ({"name": "Ours", "group": "press", "ous": ("DC=example,DC=com",)},)),
+        ("groups_restricted", ({"services": ("owl",), "groups": ("guests",)},)),
+        ("schedule_options", ("--forks", "50")),
+        ("schedule_signers", ("ops@example.org ssh-ed25519 AAAA",)),
+        ("services_include", ("owl", "dodo")),
+    ],
+)
+def test_what_a_template_makes_a_tuple_of_is_read_as_the_list_is(name, value):
+    as_list = [
+        {key: list(one) if isinstance(one, tuple) else one for key, one in item.items()}
+        if isinstance(item, dict)
+        else item
+        for item in value
+    ]
+    assert getattr(read(**{name: value}), name) == getattr(read(**{name: as_list}), name) != ()
