@@ -1,0 +1,159 @@
+"""What a run has compiled, as a whole: all that its report and its hosts are told, of two plans and a waiver."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import pytest
+from made_waivers import NOW, Organisation, at
+from proscribe.controller import version
+from proscribe.controller.compile.inventory.inventory import HostVariables
+from proscribe.controller.compile.inventory.reporting import policies
+from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.compile.plans.run import LIFT, compile_run
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.model.plan import CONTROLS
+from proscribe.wire.watch_sent import named_for_hosts
+
+OWN: dict[str, dict[str, Any]] = {
+    "press01": {"probe": True, "compliance_gate": "noncompliant", "stale_after": "1d"},
+    "press02": {"audit_with": "stored", "compliance_gate": "incomplete", "observe_timeout": "2m"},
+    "fin01": {"effective_from": "2027-01-01"},
+    "desk01": {"probe": True},
+}
+ALL = {
+    "categories": ["instant_messaging"],
+    "batches": [2, "10%"],
+    "max_change": {"hosts": 5},
+    "max_failures": "20%",
+    "exports": ["csv"],
+    "history": "off",
+    "history_keep": "1d",
+    "reports_keep": "2d",
+    "catalog_max_age": "forever",
+    "reports": "../reports",
+}
+
+
+def asked(organisation: Organisation, **more: Any) -> Any:
+    """A run over four hosts, with variables that are not as usual."""
+    question = organisation.question(*OWN)
+    hosts = [
+        HostVariables(
+            host.name, {f"proscribe_{key}": value for key, value in {**ALL, **OWN[host.name]}.items()}, {}, host.folder
+        )
+        for host in question.hosts
+    ]
+    said = {"mode": "enforce", "playbook": "enforce", "limit": "web*", "pattern": "all:!lab", "windows": ("desk01",)}
+    said |= {"not_served": {"sw1": "a network device"}, "hosts": hosts, "controls": ["apps", "firewall"]}
+    groups = {**question.groups, "all": frozenset([*OWN, "sw1", "lab01"])}
+    return dataclasses.replace(question, groups=groups, **{**said, **more})
+
+
+def test_all_that_a_run_has_compiled(organisation: Organisation) -> None:
+    organisation.waiver()
+    (organisation.root / "catalog/release.yml").write_text(
+        "schema: proscribe/catalog/1\nversion: 2026.11.1\nreleased: 2026-11-02\n"
+    )
+    question = asked(organisation)
+    run = compile_run(question, at(NOW))
+    plans = compile_hosts(question, at(NOW)).plans
+    press01, press02, finance = (run["hosts"][name] for name in ("press01", "press02", "fin01"))
+    services = ["signal", "slack", "whatsapp"]
+    whole = {
+        "playbook": "enforce",
+        "mode": "enforce",
+        "started": "2026-11-25T08:00:00Z",
+        "version": version.own(),
+        "catalog": {"version": "2026.11.1", "released": "2026-11-02"},
+        "inventory": [str(organisation.inventory)],
+        "limit": "web*",
+        "pattern": "all:!lab",
+        "not_served": {"sw1": "a network device"},
+        "windows": ["desk01"],
+        "controls": ["apps", "firewall"],
+        "directory": f"{organisation.root}/reports/{run['id']}.partial",
+        "plans": f"{organisation.root}/reports/plans",
+        "hosts": {"press01": press01, "press02": press02, "fin01": finance, "desk01": press02},
+        "departments": {"finance": ["fin01"], "press": ["press01", "press02"]},
+        "left_out": ["lab01"],
+        "policies": {digest: policies(plan) for digest, plan in plans.items()},
+        "services": services,
+        "rules": dict.fromkeys((press01, press02, finance), 6),
+        "nothing_known": {press01: [], press02: [], finance: []},
+        "probe": ["press01"],
+        "audit_stored": ["press02"],
+        "gate": {"press01": "noncompliant", "press02": "incomplete"},
+        "rollout": {
+            "batches": (2, "10%"),
+            "max_change": {"hosts": 5, "removals": "auto"},
+            "max_failures": "20%",
+        },
+        "exports": ["csv"],
+        "exports_fed": [],
+        "events": {},
+        "history": "off",
+        "history_keep": 86400,
+        "reports_keep": 2 * 86400,
+        "baseline": "",
+        "stale_after": {"usual": 3 * 86400, "hosts": {"press01": 86400}},
+        "observe_timeout": {"usual": 300, "hosts": {"press02": 120}},
+        "upcoming": [
+            {"service": service, "control": control, "effective_from": "2027-01-01"}
+            for control in sorted(CONTROLS)
+            for service in services
+        ],
+        "warnings": ["Windows hosts are only observed, and nothing is corrected on them: desk01"],
+    }
+    apart = ("id", "catalog_version", "code", "packed", "waivers")
+    assert {key: value for key, value in run.items() if key not in apart} == whole
+    assert re.fullmatch(r"20261125T080000Z-enforce-[0-9a-f]{4}", run["id"])
+    assert run["catalog_version"] and run["code"] and set(run["packed"]) == set(plans)
+    assert [(one["id"], one["status"]) for one in run["waivers"]] == [("w1", "active")]
+
+
+def test_hosts_that_watch_are_told_how(organisation: Organisation) -> None:
+    organisation.variables = {"watch": "5m"}
+    assert organisation.run()["watch"] == named_for_hosts()
+    organisation.variables = {}
+    assert "watch" not in organisation.run()
+
+
+@pytest.mark.parametrize("name", ["batches", "max_change", "max_failures", "catalog_max_age", "history", "reports"])
+def test_on_what_hosts_have_to_agree(name: str, organisation: Organisation) -> None:
+    others = {"batches": [1], "max_change": 1, "max_failures": "1%", "catalog_max_age": "1d", "history": "sqlite"}
+    question = asked(organisation)
+    last = question.hosts[-1]
+    other = {**last.values, f"proscribe_{name}": {**others, "reports": "other"}[name]}
+    question.hosts[-1] = dataclasses.replace(last, values=other)
+    with pytest.raises(PolicyErrors) as wrong:
+        compile_run(question, at(NOW))
+    assert [error.key for error in wrong.value.errors] == [f"proscribe_{name}"]
+    assert not (organisation.root / "reports").exists()
+
+
+def test_a_host_with_a_mistake_agrees_with_all(organisation: Organisation) -> None:
+    """What is wrong has its default, which says nothing of whether the hosts agree."""
+    question = asked(organisation)
+    first = question.hosts[0]
+    question.hosts[0] = dataclasses.replace(first, values={**first.values, "proscribe_batches": "x"})
+    with pytest.raises(PolicyErrors) as wrong:
+        compile_run(question, at(NOW))
+    assert [error.key for error in wrong.value.errors] == ["proscribe_batches"]
+
+
+def test_what_a_run_has_loaded_is_noted_for_the_next(organisation: Organisation) -> None:
+    store = organisation.root / "reports/plans"
+    compile_run(asked(organisation), at(NOW))
+    assert {name.rpartition("-")[0] for name in (one.name for one in store.iterdir())} >= {"catalogue", "plan"}
+
+
+def test_a_run_that_lifts_needs_no_waiver_that_was_there(organisation: Organisation) -> None:
+    file = organisation.waiver()
+    compile_run(asked(organisation), at(NOW))
+    file.unlink()
+    with pytest.raises(PolicyErrors, match="w1"):
+        compile_run(asked(organisation), at(NOW))
+    assert compile_run(asked(organisation, mode=LIFT), at(NOW))["mode"] == LIFT
