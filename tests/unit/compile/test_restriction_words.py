@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from proscribe.controller.compile.restrictions import PREFIX, RESTRICTIONS, read_restrictions
+from proscribe.controller.compile.restrictions import PREFIX, RESTRICTIONS, Restrictions, read_restrictions
 from proscribe.controller.policy_errors import Expected
 
 DAY = 24 * 3600
@@ -73,6 +73,14 @@ def test_what_every_variable_is_when_nobody_sets_it() -> None:
     found = {one.name: getattr(read, one.name) for one in dataclasses.fields(read)}
     assert found == {**UNSET, **OFF, **dict.fromkeys(LISTS.split(), ()), **dict.fromkeys(TEXTS.split(), "")}
     assert {type(found[name]) for name, value in OFF.items() if value is False} == {bool}
+
+
+def test_parts_of_the_restrictions_have_no_methods_whose_making_takes_time_at_each_start() -> None:
+    assert len(Restrictions.__bases__) > 5
+    for part in Restrictions.__bases__:
+        assert not vars(part).keys() & {"__init__", "__repr__", "__eq__"}, part
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        read_restrictions({}, str).zone = "x"  # type: ignore[misc]
 
 
 WORDS = {
