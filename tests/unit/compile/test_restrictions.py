@@ -57,13 +57,19 @@ def test_nothing_set_is_the_whole_ban_enforced():
         ("events", {}, {}),
         ("events", {"journald": "true"}, {**EVENTS, "journald": True}),
         ("events", WITH_ALL, {**EVENTS, **WITH_ALL}),
+        ("events", {"file": f"/{'x' * 4094}"}, {**EVENTS, "file": f"/{'x' * 4094}"}),
+        ("events", {"syslog": True, "limit": 1}, {**EVENTS, "syslog": True, "limit": 1}),
+        *(
+            ("events", {"syslog": True, "facility": word}, {**EVENTS, "syslog": True, "facility": word})
+            for word in ("user", "auth", "authpriv", "local0", "local7")
+        ),
     ],
 )
 def test_a_good_value_is_read(name, value, read_as):
     assert getattr(read(**{name: value}), name) == read_as
 
 
-NO_FILES = ("events.jsonl", "/var/log/../x", "/var/log/", "/var/log/\n", f"/{'x' * 5000}", True)
+NO_FILES = ("events.jsonl", "/var/log/../x", "/var/log/", "/var/log/\n", f"/{'x' * 4095}", True, "/", "", 7)
 NO_URLS = ["http://portal.example.org/", f"{PORTAL}/\n", "https://user@portal.example.org/", "javascript:alert(1)"]
 NO_URLS += [f"{PORTAL}/'\"><script>", [PORTAL]]
 
