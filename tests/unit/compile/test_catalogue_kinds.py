@@ -1,4 +1,4 @@
-"""What the keys of a file hold: texts, lists and mappings, each with the mistakes in it; and lists that may have some."""
+"""What the keys of a file hold: texts, lists and mappings; and each mistake in one of them."""
 
 from __future__ import annotations
 
