@@ -146,3 +146,17 @@ def test_a_secret_is_not_repeated():
         with pytest.raises(Expected) as raised:
             read(value)
         assert "secret" not in str(raised.value.value)
+
+
+@pytest.mark.parametrize(
+    ("notify", "needed"),
+    [
+        ({}, False),
+        ({"mail": "it@example.org"}, True),
+        (WEBHOOK, False),
+        ({**WEBHOOK, "mail": "it@example.org"}, True),
+        ({"mail": ""}, False),
+    ],
+)
+def test_one_channel_that_needs_setgid_programs_is_enough(notify, needed):
+    assert channels.needs_setgid(notify) is needed
