@@ -217,3 +217,17 @@ def test_what_is_announced() -> None:
         for control in ("apps", "browser", "firewall", "dns")
     ]
     assert upcoming_services(compiled()) == []
+
+
+def test_a_service_that_a_control_leaves_alone_hides_none_after_it() -> None:
+    made = catalogue(service("ant"), service("bee", **KNOWN), service("owl", **{**KNOWN, "domains": ("owl.example",)}))
+    by_group = [{"services": ["bee"], "groups": ["guests"], "controls": ["apps"]}]
+    plan = compiled(made=made, groups_restricted=by_group, controls={"browser": "off", "dns": "off"})
+    assert {control: [*section["services"]] for control, section in plan["controls"].items()} == {
+        "apps": ["bee", "owl"],
+        "firewall": ["owl"],
+    }
+    assert {control: section["nothing_known"] for control, section in plan["controls"].items()} == {
+        "apps": ["ant"],
+        "firewall": ["ant"],
+    }

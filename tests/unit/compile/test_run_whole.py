@@ -12,6 +12,7 @@ from proscribe.controller import version
 from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.compile.inventory.reporting import policies
 from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.compile.plans.policy import sound_policy
 from proscribe.controller.compile.plans.run import LIFT, compile_run
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.model.plan import CONTROLS
@@ -157,3 +158,28 @@ def test_a_run_that_lifts_needs_no_waiver_that_was_there(organisation: Organisat
     with pytest.raises(PolicyErrors, match="w1"):
         compile_run(asked(organisation), at(NOW))
     assert compile_run(asked(organisation, mode=LIFT), at(NOW))["mode"] == LIFT
+
+
+def test_the_projects_own_catalogue_may_be_in_the_inventory(organisation: Organisation) -> None:
+    """It is read anyhow. An organisation's own there would be read as hosts, too, and is refused."""
+    organisation.approvers(None)
+    organisation.waivers.rmdir()
+    question = dataclasses.replace(organisation.question("press01"), inventory=[str(organisation.root)])
+    assert set(sound_policy(question).services) == {"signal", "slack", "whatsapp"}
+    (organisation.root / "more").mkdir()
+    (host,) = question.hosts
+    own = {**host.values, "proscribe_catalog_dirs": ["more"]}
+    with pytest.raises(PolicyErrors) as wrong:
+        sound_policy(dataclasses.replace(question, hosts=[dataclasses.replace(host, values=own)]))
+    (error,) = wrong.value.errors
+    assert (error.where, error.key) == ("host press01", "proscribe_catalog_dirs")
+    assert error.value == str(organisation.root / "more")
+
+
+def test_a_wrong_folder_hides_no_mistake_in_the_projects_own_catalogue(organisation: Organisation) -> None:
+    file = organisation.root / "catalog/instant_messaging/slack.yml"
+    file.write_text(file.read_text().replace("enforce: true", "enforce: maybe"))
+    organisation.variables = {"catalog_dirs": 7}
+    with pytest.raises(PolicyErrors) as wrong:
+        sound_policy(organisation.question("press01"))
+    assert [error.key for error in wrong.value.errors] == ["proscribe_catalog_dirs", "enforce"]

@@ -73,3 +73,15 @@ def test_a_mistake_in_one_department_hides_none_in_the_next(tmp_path, entry, key
     with pytest.raises(PolicyErrors) as wrong:
         read_register([tmp_path], GROUPS)
     assert [error.key for error in wrong.value.errors] == [key, "finance.head"]
+
+
+def test_a_register_that_cannot_be_read_hides_no_mistake_in_another(tmp_path):
+    for name, text in (("a", "[\n"), ("b", "pres: {head: chan}\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "approvers.yml").write_text(text, encoding="utf-8")
+    with pytest.raises(PolicyErrors) as wrong:
+        read_register([tmp_path / "none", tmp_path / "a", tmp_path / "b"], GROUPS)
+    assert [error.expected.partition(",")[0] for error in wrong.value.errors] == [
+        "valid YAML",
+        "a group of the inventory",
+    ]
