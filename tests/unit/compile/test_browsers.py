@@ -129,68 +129,70 @@ BROWSERS = [
 ]
 
 
+PLACES = [
+    {
+        "id": "finch",
+        "family": "chromium",
+        "path": "/etc/finch/proscribe.json",
+        "browsers": ["finch", "dove"],
+        "programs": ["finch", "both", "dove"],
+        "paths": ["/opt/finch", "/opt/dove"],
+        "snaps": ["finch", "finch-beta"],
+        "elsewhere": ["flatpak org.Finch", "snap dove"],
+    },
+    {
+        "id": "fox",
+        "family": "firefox",
+        "path": "/etc/fox.json",
+        "browsers": ["fox", "vixen"],
+        "programs": ["fox"],
+        "fallbacks": ["/usr/fox.json", "/usr/local/fox.json"],
+    },
+    {
+        "id": "fox",
+        "family": "firefox",
+        "path": f"{EXTENSION}/fox.json",
+        "browsers": ["fox"],
+        "programs": ["fox"],
+        "flatpaks": ["org.Fox"],
+        "present": ["/var/lib/flatpak"],
+    },
+    {"id": "bird", "family": "thunderbird", "path": "/etc/bird.json", "browsers": ["bird"]},
+    {
+        "id": "dove",
+        "family": "chromium",
+        "path": f"{EXTENSION}/proscribe.json",
+        "browsers": ["dove"],
+        "programs": ["dove", "both"],
+        "paths": ["/opt/dove", "/opt/finch"],
+        "flatpaks": ["org.Dove"],
+        "present": ["/var/lib/flatpak/app/org.Dove"],
+    },
+    {
+        "id": "dove",
+        "family": "chromium",
+        "path": "/etc/dove/proscribe.json",
+        "browsers": ["dove"],
+        "programs": ["dove", "both"],
+        "paths": ["/opt/dove", "/opt/finch"],
+        "flatpaks": ["org.Dove"],
+        "present": ["/opt/dove", "/opt/finch"],
+    },
+    {
+        "id": "robin",
+        "family": "chromium",
+        "path": "/etc/robin.json",
+        "browsers": ["robin"],
+        "paths": ["/opt/robin"],
+        "present": ["/opt/robin"],
+    },
+]
+
+
 def test_all_places_of_a_catalogue() -> None:
     made = catalogue()
     made.browsers.update({one.id: one for one in BROWSERS})  # type: ignore[attr-defined]
-    chromium = {"family": "chromium"}
-    assert places(made) == [
-        {
-            "id": "finch",
-            **chromium,
-            "path": "/etc/finch/proscribe.json",
-            "browsers": ["finch", "dove"],
-            "programs": ["finch", "both", "dove"],
-            "paths": ["/opt/finch", "/opt/dove"],
-            "snaps": ["finch", "finch-beta"],
-            "elsewhere": ["flatpak org.Finch", "snap dove"],
-        },
-        {
-            "id": "fox",
-            "family": "firefox",
-            "path": "/etc/fox.json",
-            "browsers": ["fox", "vixen"],
-            "programs": ["fox"],
-            "fallbacks": ["/usr/fox.json", "/usr/local/fox.json"],
-        },
-        {
-            "id": "fox",
-            "family": "firefox",
-            "path": f"{EXTENSION}/fox.json",
-            "browsers": ["fox"],
-            "programs": ["fox"],
-            "flatpaks": ["org.Fox"],
-            "present": ["/var/lib/flatpak"],
-        },
-        {"id": "bird", "family": "thunderbird", "path": "/etc/bird.json", "browsers": ["bird"]},
-        {
-            "id": "dove",
-            **chromium,
-            "path": f"{EXTENSION}/proscribe.json",
-            "browsers": ["dove"],
-            "programs": ["dove", "both"],
-            "paths": ["/opt/dove", "/opt/finch"],
-            "flatpaks": ["org.Dove"],
-            "present": ["/var/lib/flatpak/app/org.Dove"],
-        },
-        {
-            "id": "dove",
-            **chromium,
-            "path": "/etc/dove/proscribe.json",
-            "browsers": ["dove"],
-            "programs": ["dove", "both"],
-            "paths": ["/opt/dove", "/opt/finch"],
-            "flatpaks": ["org.Dove"],
-            "present": ["/opt/dove", "/opt/finch"],
-        },
-        {
-            "id": "robin",
-            **chromium,
-            "path": "/etc/robin.json",
-            "browsers": ["robin"],
-            "paths": ["/opt/robin"],
-            "present": ["/opt/robin"],
-        },
-    ]
+    assert places(made) == PLACES
 
 
 def section(blocked: int, *, tenants: bool = False, mode: str = "enforce") -> dict[str, Any]:

@@ -53,6 +53,42 @@ def asked(organisation: Organisation, **more: Any) -> Any:
     return dataclasses.replace(question, groups=groups, **{**said, **more})
 
 
+SERVICES = ["signal", "slack", "whatsapp"]
+SAID = {
+    "playbook": "enforce",
+    "mode": "enforce",
+    "started": "2026-11-25T08:00:00Z",
+    "catalog": {"version": "2026.11.1", "released": "2026-11-02"},
+    "limit": "web*",
+    "pattern": "all:!lab",
+    "not_served": {"sw1": "a network device"},
+    "windows": ["desk01"],
+    "controls": ["apps", "firewall"],
+    "departments": {"finance": ["fin01"], "press": ["press01", "press02"]},
+    "left_out": ["lab01"],
+    "services": SERVICES,
+    "probe": ["press01"],
+    "audit_stored": ["press02"],
+    "gate": {"press01": "noncompliant", "press02": "incomplete"},
+    "rollout": {"batches": (2, "10%"), "max_change": {"hosts": 5, "removals": "auto"}, "max_failures": "20%"},
+    "exports": ["csv"],
+    "exports_fed": [],
+    "events": {},
+    "history": "off",
+    "history_keep": 86400,
+    "reports_keep": 2 * 86400,
+    "baseline": "",
+    "stale_after": {"usual": 3 * 86400, "hosts": {"press01": 86400}},
+    "observe_timeout": {"usual": 300, "hosts": {"press02": 120}},
+    "upcoming": [
+        {"service": service, "control": control, "effective_from": "2027-01-01"}
+        for control in sorted(CONTROLS)
+        for service in SERVICES
+    ],
+    "warnings": ["Windows hosts are only observed, and nothing is corrected on them: desk01"],
+}
+
+
 def test_all_that_a_run_has_compiled(organisation: Organisation) -> None:
     organisation.waiver()
     (organisation.root / "catalog/release.yml").write_text(
@@ -62,51 +98,16 @@ def test_all_that_a_run_has_compiled(organisation: Organisation) -> None:
     run = compile_run(question, at(NOW))
     plans = compile_hosts(question, at(NOW)).plans
     press01, press02, finance = (run["hosts"][name] for name in ("press01", "press02", "fin01"))
-    services = ["signal", "slack", "whatsapp"]
     whole = {
-        "playbook": "enforce",
-        "mode": "enforce",
-        "started": "2026-11-25T08:00:00Z",
+        **SAID,
         "version": version.own(),
-        "catalog": {"version": "2026.11.1", "released": "2026-11-02"},
         "inventory": [str(organisation.inventory)],
-        "limit": "web*",
-        "pattern": "all:!lab",
-        "not_served": {"sw1": "a network device"},
-        "windows": ["desk01"],
-        "controls": ["apps", "firewall"],
         "directory": f"{organisation.root}/reports/{run['id']}.partial",
         "plans": f"{organisation.root}/reports/plans",
         "hosts": {"press01": press01, "press02": press02, "fin01": finance, "desk01": press02},
-        "departments": {"finance": ["fin01"], "press": ["press01", "press02"]},
-        "left_out": ["lab01"],
         "policies": {digest: policies(plan) for digest, plan in plans.items()},
-        "services": services,
         "rules": dict.fromkeys((press01, press02, finance), 6),
         "nothing_known": {press01: [], press02: [], finance: []},
-        "probe": ["press01"],
-        "audit_stored": ["press02"],
-        "gate": {"press01": "noncompliant", "press02": "incomplete"},
-        "rollout": {
-            "batches": (2, "10%"),
-            "max_change": {"hosts": 5, "removals": "auto"},
-            "max_failures": "20%",
-        },
-        "exports": ["csv"],
-        "exports_fed": [],
-        "events": {},
-        "history": "off",
-        "history_keep": 86400,
-        "reports_keep": 2 * 86400,
-        "baseline": "",
-        "stale_after": {"usual": 3 * 86400, "hosts": {"press01": 86400}},
-        "observe_timeout": {"usual": 300, "hosts": {"press02": 120}},
-        "upcoming": [
-            {"service": service, "control": control, "effective_from": "2027-01-01"}
-            for control in sorted(CONTROLS)
-            for service in services
-        ],
-        "warnings": ["Windows hosts are only observed, and nothing is corrected on them: desk01"],
     }
     apart = ("id", "catalog_version", "code", "packed", "waivers")
     assert {key: value for key, value in run.items() if key not in apart} == whole
