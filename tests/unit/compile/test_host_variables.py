@@ -86,7 +86,7 @@ def test_what_is_read_of_a_host(
     assert [error.key for error in host.wrong] == (["proscribe_zone"] if name == "bad" else [])
 
 
-def test_what_cannot_be_templated_is_told_with_its_place(hostvars: HostVars, folder: Path) -> None:
+def test_what_cannot_be_templated_is_reported_with_its_place(hostvars: HostVars, folder: Path) -> None:
     (wrong,) = HostVariables.of("bad", hostvars).wrong
     assert wrong.value == "{{ nowhere }}"
     assert wrong.expected.startswith("a value that can be templated (") and "nowhere" in wrong.expected

@@ -111,7 +111,7 @@ def test_beside_an_inventory_that_is_a_folder_is_in_it_too(team: Team) -> None:
     assert team.unread("fleet/p.yml", "p.yml", source="fleet") == []
 
 
-def test_it_is_told_with_its_place_and_its_value(team: Team) -> None:
+def test_it_is_reported_with_its_place_and_its_value(team: Team) -> None:
     team.write({f"here/{ALL}": BANS, f"here/{ONE}": {"proscribe_zone": "lab"}})
     assert sorted(team.unread()) == [("here", BAN), ("here", "proscribe_zone")]
     values = {error.key: error.value for error in team.errors}

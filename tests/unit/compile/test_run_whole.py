@@ -1,4 +1,4 @@
-"""What a run has compiled, as a whole: all that its report and its hosts are told, of two plans and a waiver."""
+"""What a run has compiled, as a whole: all that its report and its hosts have of two plans and a waiver."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ALL = {
 }
 
 
-def asked(organisation: Organisation, **more: Any) -> Any:
+def made_question(organisation: Organisation, **more: Any) -> Any:
     """A run over four hosts, with variables that are not as usual."""
     question = organisation.question(*OWN)
     hosts = [
@@ -94,7 +94,7 @@ def test_all_that_a_run_has_compiled(organisation: Organisation) -> None:
     (organisation.root / "catalog/release.yml").write_text(
         "schema: proscribe/catalog/1\nversion: 2026.11.1\nreleased: 2026-11-02\n"
     )
-    question = asked(organisation)
+    question = made_question(organisation)
     run = compile_run(question, at(NOW))
     plans = compile_hosts(question, at(NOW)).plans
     press01, press02, finance = (run["hosts"][name] for name in ("press01", "press02", "fin01"))
@@ -116,7 +116,7 @@ def test_all_that_a_run_has_compiled(organisation: Organisation) -> None:
     assert [(one["id"], one["status"]) for one in run["waivers"]] == [("w1", "active")]
 
 
-def test_hosts_that_watch_are_told_how(organisation: Organisation) -> None:
+def test_hosts_that_watch_know_how(organisation: Organisation) -> None:
     organisation.variables = {"watch": "5m"}
     assert organisation.run()["watch"] == named_for_hosts()
     organisation.variables = {}
@@ -126,7 +126,7 @@ def test_hosts_that_watch_are_told_how(organisation: Organisation) -> None:
 @pytest.mark.parametrize("name", ["batches", "max_change", "max_failures", "catalog_max_age", "history", "reports"])
 def test_on_what_hosts_have_to_agree(name: str, organisation: Organisation) -> None:
     others = {"batches": [1], "max_change": 1, "max_failures": "1%", "catalog_max_age": "1d", "history": "sqlite"}
-    question = asked(organisation)
+    question = made_question(organisation)
     last = question.hosts[-1]
     other = {**last.values, f"proscribe_{name}": {**others, "reports": "other"}[name]}
     question.hosts[-1] = dataclasses.replace(last, values=other)
@@ -138,7 +138,7 @@ def test_on_what_hosts_have_to_agree(name: str, organisation: Organisation) -> N
 
 def test_a_host_with_a_mistake_agrees_with_all(organisation: Organisation) -> None:
     """What is wrong has its default, which says nothing of whether the hosts agree."""
-    question = asked(organisation)
+    question = made_question(organisation)
     first = question.hosts[0]
     question.hosts[0] = dataclasses.replace(first, values={**first.values, "proscribe_batches": "x"})
     with pytest.raises(PolicyErrors) as wrong:
@@ -148,17 +148,17 @@ def test_a_host_with_a_mistake_agrees_with_all(organisation: Organisation) -> No
 
 def test_what_a_run_has_loaded_is_noted_for_the_next(organisation: Organisation) -> None:
     store = organisation.root / "reports/plans"
-    compile_run(asked(organisation), at(NOW))
+    compile_run(made_question(organisation), at(NOW))
     assert {name.rpartition("-")[0] for name in (one.name for one in store.iterdir())} >= {"catalogue", "plan"}
 
 
 def test_a_run_that_lifts_needs_no_waiver_that_was_there(organisation: Organisation) -> None:
     file = organisation.waiver()
-    compile_run(asked(organisation), at(NOW))
+    compile_run(made_question(organisation), at(NOW))
     file.unlink()
     with pytest.raises(PolicyErrors, match="w1"):
-        compile_run(asked(organisation), at(NOW))
-    assert compile_run(asked(organisation, mode=LIFT), at(NOW))["mode"] == LIFT
+        compile_run(made_question(organisation), at(NOW))
+    assert compile_run(made_question(organisation, mode=LIFT), at(NOW))["mode"] == LIFT
 
 
 def test_the_projects_own_catalogue_may_be_in_the_inventory(organisation: Organisation) -> None:
