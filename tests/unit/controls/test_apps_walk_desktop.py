@@ -60,7 +60,10 @@ def test_the_arguments_of_a_line(command, words):
         ("snap run", ("", "")),
         ("snap refresh y", ("snap", "")),
         ("y run z", ("y", "")),
-        *((f"/usr/bin/{starter} -n A=b y", ("y", "")) for starter in ("env", "nice", "ionice", "nohup", "setsid", "exec")),
+        *(
+            (f"/usr/bin/{starter} -n A=b y", ("y", ""))
+            for starter in ("env", "nice", "ionice", "nohup", "setsid", "exec")
+        ),
         ("é=1 y", ("é=1", "")),
         ("a-b=1 y", ("a-b=1", "")),
         ("", ("", "")),
@@ -135,7 +138,8 @@ Hidden=true
 
 
 @pytest.mark.parametrize(
-    ("line", "hidden"), [("Hidden=true", True), ("Hidden=TRUE", True), ("Hidden=false", False), ("NoDisplay=true", False)]
+    ("line", "hidden"),
+    [("Hidden=true", True), ("Hidden=TRUE", True), ("Hidden=false", False), ("NoDisplay=true", False)],
 )
 def test_an_entry_that_its_user_has_switched_off(line, hidden):
     assert parse(f"[Desktop Entry]\nType=Application\n{line}\n").hidden is hidden
