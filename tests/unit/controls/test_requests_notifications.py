@@ -179,6 +179,16 @@ def test_of_a_damaged_memory_nothing_is_known(here: Here, damaged: str) -> None:
     assert here.due(waivers={"w1": WAIVER}) == [("ann", "opened: owl")]
 
 
+@pytest.mark.parametrize("lost", ["waiver", "services", "users", "expires", "why", "notified"])
+def test_of_what_is_remembered_in_part_nothing_is_known(here: Here, lost: str) -> None:
+    here.due(waivers={"w0": WAIVER})
+    known = json.loads(here.host.text(PLACE) or "")
+    del known["waiver w0"][lost]
+    Path(here.host.root + PLACE).write_text(json.dumps(known))
+    assert here.due(waivers={"w1": WAIVER}) == [("ann", "opened: owl")]
+    assert list(json.loads(here.host.text(PLACE) or "")) == ["waiver w1"]
+
+
 def test_so_many_are_remembered(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifications, "MOST", 2)
     many = {f"w{number}": {**WAIVER, "users": []} for number in range(4)}

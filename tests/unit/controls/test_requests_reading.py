@@ -148,6 +148,24 @@ def test_what_becomes_a_link_between_two_looks_is_not_followed(host: MadeHost, m
     assert reading.of_user(host, ALICE) == ([], 1)
 
 
+def test_a_file_is_read_up_to_its_bound_though_it_grows_meanwhile(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = json.dumps(GOOD).encode().ljust(4096)
+    path = put(host, content)
+    assert len(reading.of_user(host, ALICE)[0]) == 1
+    real = os.fstat
+
+    def grow(descriptor: int) -> os.stat_result:
+        seen = real(descriptor)
+        if os.path.samestat(seen, path.stat()):
+            path.write_bytes(content + b" ")
+        return seen
+
+    monkeypatch.setattr(os, "fstat", grow)
+    assert reading.of_user(host, ALICE) == ([], 1)
+
+
 def test_a_link_in_the_way_is_not_followed_and_not_counted(host: MadeHost, tmp_path: Path) -> None:
     put(host)
     state = tmp_path / "home/alice/.local/state"
