@@ -110,6 +110,23 @@ class TestSharedFile:
         assert (part.desired(host), part.left(host), part.in_place(host)) == (desired, left, bool(left_over))
         assert part.text(host) == (text or b"").decode("utf-8", "replace")
 
+    def test_what_others_have_in_it_stays_as_it_is_behind_a_link_too(self, host: MadeHost) -> None:
+        at(host, "/etc/real").write_bytes(b"a\xff\n")
+        at(host, "/etc/real").chmod(0o600)
+        at(host).symlink_to("real")
+        self.PART.enforce(host)
+        assert at(host, "/etc/real").read_bytes() == b"a\xff\nours\n" and at(host).is_symlink()
+        assert self.PART.wrong(host, True) == ""
+        self.PART.lift(host)
+        assert at(host, "/etc/real").read_bytes() == b"a\xff\n" and at(host).is_symlink()
+        assert at(host, "/etc/real").stat().st_mode & 0o777 == 0o600
+
+    def test_what_is_no_file_is_left_alone(self, host: MadeHost) -> None:
+        at(host).mkdir()
+        assert self.PART.wrong(host, True) == "not a regular file"
+        with pytest.raises(ControlError, match=f"^{PLACE} is left alone: not a regular file$"):
+            self.PART.enforce(host)
+
     def test_a_new_one_is_for_everybody_to_read(self, host: MadeHost) -> None:
         self.PART.enforce(host)
         assert at(host).stat().st_mode & 0o777 == 0o644

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from made_host import plan
-from proscribe.host.controls.apps.desired import EVIDENCE, UNMANAGED_BROWSERS, Desired
+from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.portable.names import Names
 from proscribe.model.finding import Finding
 
@@ -67,7 +67,7 @@ def test_whose_a_finding_is_where_a_waiver_covers_it_for_some() -> None:
     assert desired(ant=there, owl=SERVICES["owl"]).holders(["owl", "ant"], of_alice, "/opt/x") == ["ant"]
 
 
-@pytest.mark.parametrize("key", EVIDENCE)
+@pytest.mark.parametrize("key", ["processes", "paths", "desktop_files", "markers", "windows", "web_hosts", "copies"])
 def test_a_service_is_known_by_its_packages_alone_where_nothing_else_is_named(key: str) -> None:
     sole: dict[str, Any] = {"packages": {"apt": ["a"], "rpm": ["a"], "pip": []}}
     found = desired(owl=sole, elk={**sole, key: ["x"]}, yak={})
@@ -93,4 +93,4 @@ def test_the_settings() -> None:
     section["settings"] = {"full_scan_every": 3, "network_homes": "scan", "unmanaged_browsers": browsers}
     given = Desired(section)
     assert (given.full_scan_every, given.network_homes) == (3, "scan")
-    assert [*given.services] == ["owl", UNMANAGED_BROWSERS] and given.names["fork"] == ["unmanaged-browsers"]
+    assert [*given.services] == ["owl", "unmanaged-browsers"] and given.names["fork"] == ["unmanaged-browsers"]

@@ -28,6 +28,7 @@ def action(verb: str) -> Action:
     [
         ("Ask IT", ["end"], ["tell logged-in users"]),
         ("Ask IT", ["write", "quarantine"], ["tell logged-in users"]),
+        ("Ask IT", ["remove"], ["tell logged-in users"]),
         ("Ask IT", ["write"], []),
         ("Ask IT", [], []),
         ("", ["end"], []),
@@ -94,8 +95,20 @@ def test_terminals_are_written_to_and_a_full_one_is_skipped(tmp_path: Path) -> N
         os.close(descriptor)
 
 
+def test_what_is_swapped_in_for_a_terminal_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    (tmp_path / "link").symlink_to(os.ttyname(theirs))
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(user_notice, "terminals", lambda *_: iter([f"{tmp_path}/{name}" for name in ("link", "file")]))
+    user_notice.notify(Terminals(Path("/")), "Ask IT")
+    assert not select.select([ours], [], [], 0)[0] and (tmp_path / "file").read_bytes() == b""
+    for descriptor in (ours, theirs):
+        os.close(descriptor)
+
+
 def test_desktops_are_asked_as_their_users_with_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(user_notice, "run_apart", lambda work, limits: work())  # here, where the calls are noted
+    limits: list[Any] = []
+    monkeypatch.setattr(user_notice, "run_apart", lambda work, of: (limits.append(of), work()))  # the calls are noted
     calls: list[tuple[Sequence[str], Any]] = []
 
     def run(argv: Sequence[str], **options: Any) -> Result:
@@ -113,7 +126,8 @@ def test_desktops_are_asked_as_their_users_with_a_limit(tmp_path: Path, monkeypa
     words = ["busctl", "--address=unix:path=/run/user/1000/bus", "--auto-start=no", "--timeout=4", "call"]
     words += [name, f"/{name.replace('.', '/')}", name, "Notify", "susssasa{sv}i", "proscribe", "0"]
     assert argv == [*words, "dialog-information", "Restricted software", "it's over", "0", "0", "-1"]
-    assert (options["user"].name, options["timeout"] <= 5) == ("alice", True)
+    assert (options["user"].name, 4 < options["timeout"] <= 5) == ("alice", True)
+    assert all(of.seconds > options["timeout"] and of.memory == 0 for of in limits)
     for uid, times in ((1001, 1), (1000, 2)):
         user_notice.notify(Terminals(tmp_path, run), "it's over", uid)
         assert len(calls) == times

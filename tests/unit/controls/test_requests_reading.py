@@ -134,14 +134,20 @@ def test_only_a_users_own_plain_file_is_opened(host: MadeHost, kind: str) -> Non
     assert (len(rows), left_out) == (1, 1)
 
 
-def test_what_becomes_a_link_between_two_looks_is_not_followed(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+SWAPPED = {"a link": PLANTED["a link"], "a pipe": os.mkfifo}
+
+
+@pytest.mark.parametrize("kind", SWAPPED)
+def test_what_becomes_something_else_between_two_looks_is_not_read(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     path = put(host)
     real = os.open
 
     def swap(file: Any, flags: int, *rest: Any, **more: Any) -> int:
         if file == name():
             path.unlink()
-            path.symlink_to("/etc/shadow")
+            SWAPPED[kind](path)
         return real(file, flags, *rest, **more)
 
     monkeypatch.setattr(os, "open", swap)
