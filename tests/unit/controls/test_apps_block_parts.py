@@ -194,7 +194,8 @@ GONE = ("gate", "gate", "dpkg", "", MISSING)
 
 
 def test_a_block_that_is_missing_whole_is_one_finding(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = Ruled(host, monkeypatch, FILE, OTHER, OwnDirectory("/etc/own"), TRIAL)
+    of_others = BlockFile("/etc/third.conf", "", needs=("/none",))
+    here = Ruled(host, monkeypatch, FILE, OTHER, of_others, OwnDirectory("/etc/own"), TRIAL)
     assert here.observed() == [("noncompliant", True, "", [GONE])]
     OTHER.enforce(host)
     assert here.observed() == [("noncompliant", True, "", [("gate", "made.conf", "dpkg", PLACE, MISSING)])]
@@ -297,6 +298,8 @@ class TestTrials:
             here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
             why = "whether the block of dpkg is in effect could not be tried: no apt"
             assert self.observed(here) == [("unknown", False, why, [])]
+        tried.answers[f"dpkg {rule.path}"] = Unseen("no node")
+        assert self.observed(here) == [("unknown", False, f"{why.removesuffix('apt')}node; {why}", [])]
 
     def test_nothing_is_tried_where_something_is_wrong_or_cannot_be_seen(
         self, host: MadeHost, monkeypatch: pytest.MonkeyPatch, tried: Any
