@@ -164,7 +164,8 @@ def test_what_is_not_what_was_saved_is_not_believed(block: Block, damage: str) -
     block.observed()
     place = block.root / TRIED.lstrip("/")
     if damage == "version":
-        place.write_text(tries.dumped({"version": tries.VERSION + 1, "tried": {"dpkg": []}}))
+        stored = tries.load(Host(str(block.root)), TRIED)
+        place.write_text(tries.dumped({**stored, "version": stored["version"] + 1}))
     elif damage == "content":
         place.write_text("nonsense!")
     else:
