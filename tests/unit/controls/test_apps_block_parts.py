@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -321,13 +321,19 @@ def test_the_permissions_of_a_new_file(host: MadeHost) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "places"),
+    ("make", "places"),
     [
-        (polkit.packagekit("dpkg", ["owl"], ""), ["usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"]),
-        (polkit.rule("x", "why", "true"), ["etc/polkit-1/rules.d", "usr/share/polkit-1/rules.d"]),
+        (
+            lambda: polkit.packagekit("dpkg", ["owl"], ""),
+            ["usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"],
+        ),
+        (lambda: polkit.rule("x", "why", "true"), ["etc/polkit-1/rules.d", "usr/share/polkit-1/rules.d"]),
     ],
 )
-def test_a_rule_of_polkit_is_for_hosts_with_what_asks_it(host: MadeHost, rule: BlockFile, places: list[str]) -> None:
+def test_a_rule_of_polkit_is_for_hosts_with_what_asks_it(
+    host: MadeHost, make: Callable[[], BlockFile], places: list[str]
+) -> None:
+    rule = make()
     assert not rule.concerns(host)
     for place in places:
         at(host, f"/{place}").mkdir(parents=True)
