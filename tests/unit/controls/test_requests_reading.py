@@ -193,6 +193,16 @@ def test_thousands_of_files_are_not_read(host: MadeHost, monkeypatch: pytest.Mon
     assert len({file for file in opened if str(file).endswith(".json")}) <= 60
 
 
+def test_the_newest_come_first_and_the_oldest_are_left_out(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    days = {name(count): f"2026-11-{day}T08:00:00Z" for count, day in enumerate((20, 23, 21, 24, 21, 22))}
+    for file, at in days.items():
+        put(host, {**GOOD, "at": at}, file)
+    newest = sorted(((at, reading.number(ME, file)) for file, at in days.items()), reverse=True)
+    monkeypatch.setattr(reading, "MOST", 5)
+    rows, left_out = reading.of_user(host, ALICE)
+    assert ([(row[4], row[0]) for row in rows], left_out) == (newest[:5], 1)
+
+
 def test_a_budget_that_is_spent_ends_it_quietly(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     put(host)
     monkeypatch.setattr(reading, "SECONDS", -1.0)
