@@ -224,6 +224,8 @@ class Copy:
 
     def _noticed_at_once(self, file: str, text: str, derived: Sequence[str], tests: Sequence[str]) -> bool | None:
         """Whether one of some loaded tests fails with a mistake, and only then; None where that cannot be said."""
+        if self._answers is None:
+            self._ask(())  # loads them, before there is a mistake that they would be loaded with
         while not self.known.ended:
             with self._mistaken(file, text, derived) as mistakes:
                 if mistakes is None:

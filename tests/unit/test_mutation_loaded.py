@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.append(str(PROJECT / "tests/mutation"))
 
+import mutated  # noqa: E402
 from loaded import NOT_POSSIBLE, REPLIES, REQUESTS, Answer, Answers, Mistake, Request, differing  # noqa: E402
 
 MODULE = """
@@ -129,3 +131,16 @@ def test_a_run_that_hangs_is_ended(answers: Answers, tmp_path: Path) -> None:
 def test_which_functions_differ(before: str, after: str, functions: list[str] | None) -> None:
     found = differing(compile(before, "m", "exec"), compile(after, "m", "exec"))
     assert (None if found is None else [one.co_name for one, _ in found if one.co_name != "<listcomp>"]) == functions
+
+
+def test_tests_are_loaded_without_any_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the first mistake stays in their process, and all that it breaks is noticed by none of them."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/module.py").write_text(MODULE)
+    copy = mutated.Copy(tmp_path / "project", tmp_path / "copy", mutated.Known(), ["test_it.py"])
+    loaded: list[str] = []
+    made = SimpleNamespace(run=lambda request: Answer(True, 0, ""))
+    text = tmp_path / "copy/module.py"
+    monkeypatch.setattr(copy, "_load", lambda: loaded.append(text.read_text()) or made)
+    assert copy.notices("module.py", MODULE.replace("<", ">"), [], [["test_it.py"]]) is False
+    assert loaded == [MODULE] and text.read_text() == MODULE
