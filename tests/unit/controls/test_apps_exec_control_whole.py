@@ -11,7 +11,7 @@ import pytest
 from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.execution import fapolicyd, fapolicyd_changes
 from proscribe.host.controls.apps.execution.fapolicyd import COMPILED, FOLDER, OLD, REST, RULES
-from proscribe.host.system import WRITTEN_BY, Process, Result, Unseen
+from proscribe.host.system import WRITTEN_BY, ControlError, Process, Result, Unseen
 from test_apps_exec_control import Fapolicyd, enforce, observe, section
 
 ON, OFF = section(wechat={"paths": ["/opt/wechat"]}), section("off", wechat={"paths": ["/opt/wechat"]})
@@ -186,6 +186,14 @@ def test_each_action_and_each_call(host: Fapolicyd, monkeypatch: pytest.MonkeyPa
     delete.apply()
     assert host.calls == [*TRIED, *LOADED, *TRIED], "without rules there is nothing to check"
     assert host.list(FOLDER) == []
+
+
+def test_rules_that_are_taken_back_leave_those_before_them(host: Fapolicyd) -> None:
+    enforce(host, ON)
+    host.denies = "fapolicyd"
+    with pytest.raises(ControlError, match="taken back: fapolicyd itself ended over them"):
+        enforce(host, section(qq={"paths": ["/opt/qq"]}))
+    assert [host.text(path) for path in (RULES, REST)] == [HEAD + OURS, HEAD + ALL]
 
 
 @pytest.mark.parametrize("rest", [RULES, REST])
