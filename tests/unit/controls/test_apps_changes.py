@@ -63,7 +63,7 @@ def test_in_this_order(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     assert states(host, ban())["apps/telegram"] == "noncompliant"
 
 
-def told(action: Action) -> tuple[str, str, str, str, list[str], list[str]]:
+def in_full(action: Action) -> tuple[str, str, str, str, list[str], list[str]]:
     return str(action), action.before, action.after, action.user, [*action.rules], [one.id for one in action.takes]
 
 
@@ -73,15 +73,15 @@ def test_each_change_in_full(host: MadeHost, monkeypatch: pytest.MonkeyPatch) ->
     for pid, exe in enumerate(("/opt/wechat/wechat", "/home/alice/Telegram/Telegram", "/tmp/Telegram"), 7):
         host.program(pid, exe)
     copy(host)
-    notice = ban(user_notice="Ask IT.", quarantine_keep=86400, requests=command_text.digest())
-    made = apps.enforce(host, notice)
+    banned = ban(user_notice="Ask IT.", quarantine_keep=86400, requests=command_text.digest())
+    made = apps.enforce(host, banned)
     until = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86400))
     shown = (
         f'Ask IT. What is moved is kept until {until}.\nTo request an exception: proscribe-request SERVICE "reason"\n'
     )
     hers = "alice" if os.getuid() else ""
     ends = [("Telegram", "/home/alice/Telegram/Telegram", 8), ("wechat", "/opt/wechat/wechat", 7)]
-    assert [told(action) for action in made.actions][:5] == [
+    assert [in_full(action) for action in made.actions][:5] == [
         ("tell logged-in users", "", shown, "", [], []),
         *(
             (f"end {name} of alice (pid {pid})", f"{exe}\n", "", "alice", [f"apps/{name.lower()}"], [])

@@ -25,7 +25,7 @@ class Made:
     """One user with something of every kind; each may be taken away."""
 
     def __init__(self, host: MadeHost, patch: pytest.MonkeyPatch) -> None:
-        self.host, self.asked = host, []  # type: ignore[var-annotated]
+        self.host, self.queried = host, []  # type: ignore[var-annotated]
         self.started: tuple[list[str], list[str]] = (["started"], ["closed"])
         self.scanned = PortableApps(["found"], ["open"], ["/web"], {}, {})  # type: ignore[list-item]
         self.web_apps, self.requests = ["web app"], (["request"], 2)
@@ -49,7 +49,7 @@ class Made:
     def system(self, manager: str) -> Any:
         def query_of(host: Host, user: User, ids: Any) -> tuple[list[str], str]:
             assert (host, [*ids]) == (self.host, ["x"])
-            self.asked.append((user.name, manager))
+            self.queried.append((user.name, manager))
             return [f"{manager} x"], f"{manager} is odd"
 
         return package_system(
@@ -107,7 +107,7 @@ def test_each_part_that_comes_of_a_user(made: Made) -> None:
         {"memory": "text"},
         {"requests": (["request"], 2)},
     ]
-    assert made.asked == [("alice", "conda"), ("alice", "npm"), ("bob", "nix")], "Bob has no home of his own here"
+    assert made.queried == [("alice", "conda"), ("alice", "npm"), ("bob", "nix")], "Bob has no home of his own here"
     owned = ["/home/alice/conda", "/home/alice/npm"]
     roots = ["/home/alice", "/tmp/hers"]
     assert made.region == Region({"/home/alice": ALICE}, roots, [("/tmp", ("wechat",))], ALICE, owned)
