@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from made_host import plan
 from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.portable.names import Names
 from proscribe.model.finding import Finding
+from proscribe.model.plan import Known
 
 HERS = {"waiver": "w1", "users": ["alice"]}
 VERSIONS = {"waiver": "w2", "versions": ["2", "10"]}
@@ -83,6 +85,32 @@ def test_the_stamp_differs_for_other_names_and_not_for_another_order() -> None:
     assert stamp(a=one, b=two) == stamp(b=two, a=one)
     others = [{**one, "packages": {"apt": ["b"]}}, {**one, "packages": {"snap": ["a"]}}, {**one, "processes": ["new"]}]
     assert len({stamp(a=one), *(stamp(a=other) for other in others), stamp(a=one, b=two)}) == 5
+
+
+def test_what_follows_from_a_plan_is_worked_out_once_and_can_be_cached() -> None:
+    def all_of(found: Desired) -> tuple[Any, ...]:
+        kept_out = [found.restricted(manager) for manager in ("dpkg", "rpm")]
+        names = Names(found.services)
+        return (
+            found.packages,
+            found.paths,
+            found.names,
+            found.by_package_only,
+            found.closed_paths(),
+            kept_out,
+            names.all,
+        )
+
+    known = Known(plan(**SERVICES)["controls"]["apps"], {})
+    first = Desired(known)  # type: ignore[arg-type]
+    stamp = first.stamp(Names(first.services))
+    assert all_of(first) == all_of(desired())
+    known.follows.update(marshal.loads(marshal.dumps(known.follows)))
+    again = Desired(known)  # type: ignore[arg-type]
+    assert all_of(again) == all_of(first) and again.stamp(Names({})) == stamp
+    restricted = {"apps/restricted dpkg", "apps/restricted rpm"}
+    others = {"apps/wanted", "apps/by package only", "apps/closed paths", "apps/stamp", "apps/copies"}
+    assert known.follows.keys() == restricted | others
 
 
 def test_the_settings() -> None:
