@@ -170,6 +170,28 @@ def test_the_time_to_end(
     assert given == [expected]
 
 
+@pytest.mark.parametrize(
+    ("exe", "ends"),
+    [
+        ("/opt/wechat/wechat", True),
+        ("/opt/wechat/other", True),
+        ("/opt/owl/owl", False),  # reported, not restricted
+        ("/usr/bin/other", False),
+        ("/tmp/Telegram", False),  # known by its name alone
+    ],
+)
+def test_what_is_ended_is_what_the_process_is_by_then(host: MadeHost, exe: str, ends: bool) -> None:
+    host.program(7, "/opt/wechat/wechat")
+    of = ban()
+    of["controls"]["apps"]["services"] |= plan("audit", owl={"paths": ["/opt/owl"]})["controls"]["apps"]["services"]
+    (end,) = [action for action in apps.enforce(host, of).actions if action.verb == "end"]
+    link = Path(host.root) / "proc/7/exe"
+    link.unlink()
+    link.symlink_to(exe)
+    end.apply()
+    assert link.is_symlink() is not ends
+
+
 def test_a_plan_from_elsewhere_cannot_take_what_the_host_needs(host: MadeHost) -> None:
     """The compile step refuses such a service; so does the host."""
     host.packages = {"openssh-server": "ii", "wechat": "ii"}
