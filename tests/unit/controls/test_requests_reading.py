@@ -243,6 +243,24 @@ def test_nobodys_many_requests_hide_another_users_one() -> None:
     assert "bob" in {one["user"] for one in found["requests"][:9]}
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"service": "wechat", "user": "bob"}, {"answer": "granted"}),
+        ({"service": "wechat", "user": ""}, {"answer": "granted"}),
+        ({"service": "wechat", "user": "ann"}, {}),
+        ({"service": "qq", "user": "bob"}, {}),
+    ],
+)
+def test_a_request_has_the_answer_of_the_plan_to_its_user_and_service(
+    answer: dict[str, str], said: dict[str, str]
+) -> None:
+    of = {**plan(wechat=WECHAT), "answers": {"bob0": {"answer": "granted", **answer}}}
+    (row,) = rows("bob", 1)
+    fields = dict(zip(("id", "user", "service", "reason", "at"), row))
+    assert reading.reported(of, [([row], 0)]) == {"requests": [{**fields, **said}], "requests_left_out": 0}
+
+
 def test_a_service_that_the_plan_does_not_have_is_left_out() -> None:
     found = reading.reported(plan(wechat=WECHAT), [(rows("bob", 1, "made_up"), 2)])
     assert found == {"requests": [], "requests_left_out": 3}
