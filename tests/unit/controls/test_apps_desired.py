@@ -89,7 +89,7 @@ def test_the_stamp_differs_for_other_names_and_not_for_another_order() -> None:
 
 def test_what_follows_from_a_plan_is_worked_out_once_and_can_be_cached() -> None:
     def all_of(found: Desired) -> tuple[Any, ...]:
-        kept_out = [found.restricted(manager) for manager in ("dpkg", "rpm")]
+        restricted = [found.restricted(manager) for manager in ("dpkg", "rpm")]
         names = Names(found.services)
         return (
             found.packages,
@@ -97,7 +97,7 @@ def test_what_follows_from_a_plan_is_worked_out_once_and_can_be_cached() -> None
             found.names,
             found.by_package_only,
             found.closed_paths(),
-            kept_out,
+            restricted,
             names.all,
         )
 
