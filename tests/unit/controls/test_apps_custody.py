@@ -149,7 +149,10 @@ def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(tmp_path: Path)
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        *((key, 5) for key in ("id", "path", "kind", "taken_at", "owner", "kept_until", "group", "whole", "doing")),
+        *(
+            (key, 5)
+            for key in ("id", "path", "kind", "taken_at", "owner", "kept_until", "group", "whole", "doing", "hold")
+        ),
         *(("services", value) for value in ("telegram", [1], None)),
         *((key, value) for key in ("size", "disk", "uid") for value in (-1, "1", None)),
     ],
