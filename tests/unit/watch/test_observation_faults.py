@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from proscribe.base.moments import stamp
 from proscribe.host.controls.apps.requests import notifications
-from proscribe.host.system import ControlError, Unseen
+from proscribe.host.controls.firewall import confirm, program
+from proscribe.host.system import ControlError, Unseen, forked
 from proscribe.host.watch import installing, observation
 from proscribe.host.watch.observation import Operations, observed
 from proscribe.host.watch.state import clock, files, journal, summary
@@ -304,3 +305,54 @@ def test_an_observation_that_cannot_save_what_it_saw_says_so(
     assert [files.STATE in wrong[0], files.RECORD in wrong[1]] == [True, True]
     assert ban.broken() == set() and record(host) == before
     assert observation.Observation(host, files.settings(host), Operations(ban.observe, ban.change)).before  # type: ignore[arg-type]
+
+
+class TestFirewall:
+    """A table that is new is tried out, and kept once it is loaded and the host still reaches what it did."""
+
+    @pytest.mark.parametrize(
+        ("answer", "seen", "kept"),
+        [
+            ({"changed": True}, "", False),
+            ({"changed": True, "pending": "another run's"}, "", False),
+            ({"pending": {"token": "t1", "within": 60}}, "loaded-t1", True),
+            ({"pending": {"token": "t1", "within": 60}}, "failed-t1", True),
+            ({"pending": {"token": "t1", "within": 60}}, "", True),
+        ],
+    )
+    def test_it_is_corrected_as_by_a_run(
+        self, made: Made, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], seen: str, kept: bool
+    ) -> None:
+        apart: list[forked.Limits] = []
+        clock_ = [100.0]
+        waited: list[float] = []
+
+        def wait(seconds: float) -> None:
+            waited.append(seconds)
+            clock_[0] += seconds
+            if seen and len(waited) == 3:
+                made.write(f"{program.RUN}/{seen}", "")
+
+        def change(*given_: Any, doing: Any) -> dict[str, Any]:
+            return {**answer, "by": (*given_, doing)}
+
+        monkeypatch.setattr(forked, "run_apart", lambda work, limits: apart.append(limits) or work())
+        monkeypatch.setattr(confirm, "in_turn", lambda host, work: {**work(), "in turn of": host})
+        monkeypatch.setattr(confirm, "trying", lambda *given_: ("tried", *given_))
+        monkeypatch.setattr(confirm, "keep", lambda *given_: {"kept": given_})
+        monkeypatch.setattr(observation.time, "monotonic", lambda: clock_[0])
+        monkeypatch.setattr(observation.time, "sleep", wait)
+        mine = plan()
+        done = observation.corrected(made, mine, "firewall", change)
+        if kept:
+            assert done == {"kept": (made, "t1")}
+        else:
+            by = (made, mine, "firewall", ("tried", made, mine))
+            assert done == {"changed": True, "by": by, "in turn of": made}
+        assert sum(waited) == pytest.approx(0.0 if not kept else 0.6 if seen else 20.0, abs=0.3)
+        [limits] = apart
+        assert limits.seconds >= 60 and limits.memory == 0, "nft takes what it needs"
+
+    def test_another_control_is_corrected_within_the_limits_of_an_observation(self, made: Made) -> None:
+        found = observation.corrected(made, {}, "dns", lambda *given_, doing: (*given_, doing))  # type: ignore
+        assert found == (made, {}, "dns", observation.limited)
