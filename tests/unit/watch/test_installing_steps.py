@@ -63,6 +63,10 @@ def test_from_nothing_all_of_it(made: Made) -> None:
     for name in units.ALL:
         assert made.stat(f"{units.FOLDER}/{name}").st_mode & 0o7777 == 0o644  # type: ignore[union-attr]
     assert os.readlink(made.root + files.COMMAND) == files.PROGRAM
+    looked = made.root + "/etc/systemd/system"  # where systemd looks for them
+    assert {"proscribe-watch.timer", "proscribe-watch.service", "proscribe-launches.service"} < {*os.listdir(looked)}
+    assert os.listdir(f"{looked}/timers.target.wants") == ["proscribe-watch.timer"]
+    assert os.listdir(f"{looked}/multi-user.target.wants") == ["proscribe-launches.service"]
 
 
 def edited(host: Made) -> None:

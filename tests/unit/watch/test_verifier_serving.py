@@ -440,6 +440,20 @@ class TestServing:
         serving.serve(one, theirs)  # type: ignore[arg-type]
         assert one.work == 0 and one.written == [True]
 
+    def test_what_is_due_is_done_while_nobody_asks(self, channel: tuple[socket.socket, int]) -> None:
+        ours, theirs = channel
+        one = Stub(work=4)
+        proceed = one.proceed
+
+        def last(now: float, all_of_it: bool = False) -> None:
+            proceed(now, all_of_it)
+            if not one.work:
+                ours.close()
+
+        one.proceed = last  # type: ignore[method-assign]
+        serving.serve(one, theirs)  # type: ignore[arg-type]
+        assert len(one.at) == 4 and one.written == [True] and one.at[-1] < one.at[0] + serving.LINGERS
+
     @pytest.mark.parametrize("work", [0, 4])
     def test_it_ends_where_nobody_wants_anything(
         self, channel: tuple[socket.socket, int], monkeypatch: pytest.MonkeyPatch, work: int
