@@ -242,7 +242,11 @@ print(strategies.WorkerProcess.__name__, StrategyBase._queue_task.__module__)
 
 # -- what hosts have in common ----------------------------------------------------------------------------------------
 
-NAMES = connection_groups.names_of(*connection_groups.USUAL)
+
+@pytest.fixture
+def names():
+    connection_groups.names_of.cache_clear()
+    return connection_groups.names_of(*connection_groups.USUAL)
 
 
 @pytest.mark.parametrize(
@@ -265,6 +269,7 @@ NAMES = connection_groups.names_of(*connection_groups.USUAL)
         ({"ansible_user": "{{ who }}", "who": "a"}, {"ansible_user": "{{ who }}", "who": "b"}, False),
         ({"ansible_user": "{{ who }}", "who": "a"}, {"ansible_user": "a"}, True),
         ({"ansible_user": "{{ nosuch }}"}, {"ansible_user": "a"}, False),
+        ({"ansible_user": "{{ nosuch }}"}, {"ansible_user": None}, False),
         ({"ansible_ssh_host": "192.0.2.1"}, {}, True),
         ({"inventory_hostname": "h1"}, {"inventory_hostname": "h2"}, True),
         ({"ansible_become_method": "su"}, {}, False),
@@ -274,16 +279,23 @@ NAMES = connection_groups.names_of(*connection_groups.USUAL)
         ({"ansible_remote_tmp": "/a"}, {}, False),  # of the shell
     ],
 )
-def test_hosts_are_alike_if_everything_but_their_address_is(one, other, alike):
+def test_hosts_are_alike_if_everything_but_their_address_is(one, other, alike, names):
     hosts = [{name: trust_as_template(value) if isinstance(value, str) else value for name, value in given.items()}
              for given in (one, other)]  # fmt: skip
-    values = [connection_groups.values(member(**given), NAMES) for given in hosts]
+    values = [connection_groups.values(member(**given), names) for given in hosts]
     assert (values[0] == values[1]) is alike
+
+
+@pytest.mark.parametrize("value", [None, True, 22, "alice", "100 %"])
+def test_a_value_without_an_expression_is_not_evaluated(value, monkeypatch):
+    monkeypatch.setattr(connection_groups, "Templar", lambda *_, **__: pytest.fail("which takes long"))
+    assert connection_groups.value_of({"x": value}, "x") is value
 
 
 def test_hosts_that_are_reached_alike_are_a_group_in_their_order():
     hosts = [member(name, ansible_user=user) for name, user in (("a", "x"), ("b", "y"), ("c", "x"))]
     assert [[one.name for one in group] for group in connection_groups.alike(hosts)] == [["a", "c"], ["b"]]
+    assert [len(group) for group in connection_groups.alike(hosts[:1])] == [1]
     each = [member(name, on=task(when=["x"])) for name in ("a", "b")]
     assert [[one.name for one in group] for group in connection_groups.alike(each)] == [["a"], ["b"]]
 
