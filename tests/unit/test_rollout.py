@@ -44,7 +44,17 @@ def test_batches_are_read(value: object, read_as: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "key"), [("10%", ""), ([], ""), ([0], "[0]"), ([1, "0%"], "[1]"), (["ten"], "[0]"), ([True], "[0]"), (["\u0663"], "[0]"), (["\xb2"], "[0]")]
+    ("value", "key"),
+    [
+        ("10%", ""),
+        ([], ""),
+        ([0], "[0]"),
+        ([1, "0%"], "[1]"),
+        (["ten"], "[0]"),
+        ([True], "[0]"),
+        (["\u0663"], "[0]"),
+        (["\xb2"], "[0]"),
+    ],
 )
 def test_invalid_batches_are_reported(value: object, key: str) -> None:
     with pytest.raises(Expected) as raised:
