@@ -1,4 +1,4 @@
-"""A lock on a file that several processes of ours change: who has it, who waits for how long, and of which file it is."""
+"""A lock on a file that several processes of ours change: who has it, how long others wait, and of which file it is."""
 
 from __future__ import annotations
 
