@@ -193,7 +193,11 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ("uses", "kind", "names"),
     [
         (private_names.SWEEP, "StrategyBase", "_queue_task _wait_on_pending_results _process_pending_results"),
-        (private_names.SWEEP, "StrategyBase", "|".join(sweep.REHYDRATES)),
+        (
+            private_names.SWEEP,
+            "StrategyBase",
+            "_convert_wire_task_result_to_raw|_convert_wire_task_result_to_host_task_result",
+        ),
         (private_names.SWEEP, "StrategyBase()", "_pending_results _results"),
         (private_names.SWEEP, "WorkerProcess", "_run _term"),
         (private_names.SWEEP, "WorkerProcess()", "_final_q _host _task _task_vars _play_context"),

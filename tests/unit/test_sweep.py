@@ -458,7 +458,9 @@ def test_a_result_as_another_one_has_the_host_and_its_answer():
     assert sweep._like(HostResult("h1", Unified({**FIRST})), "h2", ANSWER).utr.registered_values is None
 
 
-@pytest.mark.parametrize("rehydrate", sweep.REHYDRATES)
+@pytest.mark.parametrize(
+    "rehydrate", ["_convert_wire_task_result_to_raw", "_convert_wire_task_result_to_host_task_result"]
+)
 def test_answers_that_come_together_are_results_of_the_hosts_that_wait_for_them(ansible, rehydrate):
     strategy = Linear(4)
     queued(strategy, "h1", "h2", "h3", "h4")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from proscribe.base.moments import stamp
 from proscribe.host.system import DARWIN, ControlError
 from proscribe.host.watch import installing, restoring, units
 from proscribe.host.watch.starts import reported
@@ -175,6 +177,37 @@ def test_a_daemon_that_only_reads_its_plan_late_is_waited_for(made: Made, monkey
     ran(made)
     assert installing.change(made, MINE, given(MINE))["actions"] == [STARTED, NOTE]
     assert ran(made) == QUERIED
+
+
+def test_systemd_is_waited_for_whatever_it_is_called_for_and_not_for_ever(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: dict[str, Any] = {}
+    run = made._run
+    monkeypatch.setattr(
+        made, "_run", lambda argv, **how: called.update({argv[1]: how.get("timeout")}) or run(argv, **how)
+    )
+    installing.change(made, MINE, given(MINE))
+    deaf(made)
+    installing.change(made, MINE, given(MINE))
+    installing.change(made, MINE, None)
+    verbs = {"is-active", "daemon-reload", "reenable", "restart", "thaw", "kill", "stop", "reset-failed"}
+    assert called.keys() == verbs and all(60 <= seconds <= 600 for seconds in called.values())
+
+
+def test_of_a_file_that_others_could_have_written_it_is_not_said_what_it_was(made: Made) -> None:
+    installing.change(made, MINE, given(MINE))
+    os.chmod(made.root + files.CODE, 0o666)
+    done = installing.change(made, MINE, given(MINE), dry_run=True)
+    [code] = [one for one in done["diff"] if one["before_header"] == f"write {files.CODE}"]
+    assert (code["before"], code["after"]) == ("unreadable\n", f"{files.hash_of(b'code')}\n")
+
+
+@pytest.mark.parametrize("now", [None, "soon", 5])
+def test_without_a_moment_of_the_controllers_the_hosts_own_counts(made: Made, now: Any) -> None:
+    before = stamp(time.time())
+    installing.change(made, MINE, {**given(MINE), "now": now})
+    assert before <= (made.text(files.RENEWED) or "").strip() <= stamp(time.time())
 
 
 def test_a_lift_stops_what_runs_before_it_deletes_it(made: Made) -> None:

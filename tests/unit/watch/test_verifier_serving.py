@@ -17,7 +17,7 @@ import pytest
 from patience import until
 from proscribe.base.moments import stamp
 from proscribe.host.controls.apps.running import Identity, Running
-from proscribe.host.system import ControlError, Process, Result
+from proscribe.host.system import ControlError, Process, Result, Unseen
 from proscribe.host.watch import installing, serving, units, verifying
 from proscribe.host.watch.restricted import Verified
 from proscribe.host.watch.state import clock, files, journal, pause
@@ -276,6 +276,19 @@ class TestPrograms:
         one.proceed(now)
         assert one.forked_at == left and done == ([] if left else [now])
         assert one.due() == (left or None)
+
+    @pytest.mark.parametrize("error", [ControlError, Unseen])
+    def test_what_was_forked_and_cannot_be_seen_stays(
+        self, made: Made, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    ) -> None:
+        def fail(now: float) -> None:
+            raise error("no")
+
+        one = Verifying(lambda: made)
+        monkeypatch.setattr(one, "_end_forked", fail)
+        one.forked_at = 5.0
+        one.proceed(6.0)
+        assert one.forked_at == 0.0 and events(made) == []
 
     def test_attempts_are_written_when_they_are_due(self, made: Made) -> None:
         one = Verifying(lambda: made)
