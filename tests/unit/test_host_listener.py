@@ -22,7 +22,7 @@ def hello(
     name: str, before: bytes = b"", session: bytes = b"", kind: int = 0, handshake: int = 1, suites: bytes = b"\x13\x01"
 ) -> bytes:
     """A TLS record with a client hello, as RFC 8446 has it."""
-    entry = b"\x00" + len(name).to_bytes(2, "big") + name.encode()
+    entry = b"\x00" + len(name.encode()).to_bytes(2, "big") + name.encode()
     extensions = before + extension(kind, len(entry).to_bytes(2, "big") + entry) + extension(23, b"")
     body = b"\x03\x03" + bytes(32) + bytes([len(session)]) + session
     body += len(suites).to_bytes(2, "big") + suites + b"\x01\x00"

@@ -13,7 +13,7 @@ from proscribe.base.moments import stamp
 from proscribe.host.system import DARWIN, ControlError
 from proscribe.host.watch import installing, restoring, units
 from proscribe.host.watch.starts import reported
-from proscribe.host.watch.state import files
+from proscribe.host.watch.state import files, journal
 from watch_host import AT, ROOT, Made, given, plan
 
 pytestmark = ROOT
@@ -276,6 +276,22 @@ def test_a_host_restores_only_the_units_that_it_is_asked_for(made: Made) -> None
     assert ran(made) == [QUERIED[1], f"reenable --quiet {units.LAUNCHES}"]
     assert restoring.restore(made, known) == [f"enable {units.TIMER}"]
     assert restoring.restore(made, known) == []
+
+
+def test_of_the_units_that_it_is_asked_for_it_is_told_what_was_wrong(made: Made) -> None:
+    installing.change(made, MINE, given(MINE))
+    known = files.settings(made)
+    assert known is not None
+    made.delete(units.ENABLED[units.LAUNCHES])
+    restoring.restored(made, known, (units.TIMER, units.SERVICE))
+    assert journal.read(made) == ([], 0) and made.stat(units.ENABLED[units.LAUNCHES]) is None
+    restoring.restored(made, known, (units.LAUNCHES,))
+    lines = [{name: said for name, said in line.items() if name != "at"} for line in journal.read(made)[0]]
+    cause = f"unit {units.FOLDER}/{units.LAUNCHES}: not enabled"
+    assert lines == [
+        {"event": "drift", "rules": ["watch/watcher"], "users": [], "cause": cause},
+        {"event": "corrected", "rules": ["watch/watcher"]},
+    ]
 
 
 def test_the_names_of_its_units_are_those_of_systemds_pairs() -> None:
