@@ -14,7 +14,6 @@ import pytest
 from patience import LONGEST
 from proscribe.host import system
 from proscribe.host.system import DARWIN, Host, names
-from proscribe.host.system.files import LARGEST_FILE
 
 # -- its system --------------------------------------------------------------------------------------------------------
 
@@ -101,13 +100,16 @@ def reply(status: str, body: bytes) -> bytes:
         (reply("200 OK", b""), b""),
         (reply("404 Not Found", b"it"), None),
         (reply("201 Created", b"it"), None),
-        (reply("200 OK", b"x" * LARGEST_FILE), b"x" * LARGEST_FILE),
-        (reply("200 OK", b"x" * (LARGEST_FILE + 1)), None),
+        (reply("200 OK", b"x" * 1000), b"x" * 1000),
+        (reply("200 OK", b"x" * 1001), None),
         (b"nonsense\r\n\r\n", None),
     ],
     ids=["it", "nothing", "no such thing", "another status", "all", "more", "nonsense"],
 )
-def test_a_service_is_asked_over_its_socket(tmp_path: Path, service: Service, says: bytes, found: bytes | None) -> None:
+def test_a_service_is_asked_over_its_socket(
+    tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch, says: bytes, found: bytes | None
+) -> None:
+    monkeypatch.setattr(system, "LARGEST_FILE", 1000)
     service.says = says
     assert Host(str(tmp_path)).get("/run/it", "/v2/things", LONGEST) == found
     [heard] = service.heard
