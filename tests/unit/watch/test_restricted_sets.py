@@ -78,7 +78,7 @@ def test_a_directory_that_every_host_has_says_nothing_of_an_app(tmp_path: Path) 
     ("settings", "text", "requests"),
     [({}, "", False), ({"user_notice": "Not here.", "requests": "command"}, "Not here.", True)],
 )
-def test_what_a_user_is_told_is_the_plans(tmp_path: Path, settings: dict[str, Any], text: str, requests: bool) -> None:
+def test_the_notice_of_a_user_is_the_plans(tmp_path: Path, settings: dict[str, Any], text: str, requests: bool) -> None:
     one = Restricted(Host(str(tmp_path)), {**section(), "settings": settings})
     assert (one.text, one.requests) == (text, requests)
     none = Restricted(Host(str(tmp_path)), None)
@@ -96,10 +96,10 @@ def test_what_root_has_installed_for_himself_is_the_hosts(tmp_path: Path, monkey
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
     packages = {user: Package("flatpak", "owl", path=f"/opt/{user}") for user in ("root", "ann", "all")}
-    asked: list[Any] = []
+    queried: list[Any] = []
 
     def query_of(host: Host, user: Any, ids: Any) -> Any:
-        asked.append((user.name, [*ids]))
+        queried.append((user.name, [*ids]))
         return [packages[user.name]], ""
 
     system = SimpleNamespace(MANAGER="flatpak", DATABASE_FILES=(), query_of=query_of)
@@ -107,7 +107,7 @@ def test_what_root_has_installed_for_himself_is_the_hosts(tmp_path: Path, monkey
     monkeypatch.setattr(restricted_module, "SYSTEMS", (system, none))
     monkeypatch.setattr(restricted_module, "installed", lambda host, one, ids, *_: ([packages["all"]], ""))
     one = Restricted(Host(str(tmp_path)), section(owl={"packages": {"flatpak": ["owl"]}}))
-    assert asked == [("root", ["owl"])]
+    assert queried == [("root", ["owl"])]
     assert one.packages == [(["owl"], packages["all"]), (["owl"], packages["root"])]
 
 
