@@ -53,7 +53,7 @@ def test_a_mac_has_no_such_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 class Service:
-    """A service behind a local socket, which says the same to everybody; `heard` is what it was asked."""
+    """A service behind a local socket, which says the same to everybody; `heard` is what it was given."""
 
     def __init__(self, place: Path) -> None:
         self.heard: list[bytes] = []
@@ -155,8 +155,8 @@ def test_what_is_no_program_is_refused(tmp_path: Path, text: str | None, mode: i
 
 def test_a_made_tree_has_no_kernel_and_no_library_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "generation", lambda: "a state")
-    monkeypatch.setattr(system, "refuses", lambda *asked: asked)
-    monkeypatch.setattr(names, "resolve", lambda *asked: asked)
+    monkeypatch.setattr(system, "refuses", lambda *given: given)
+    monkeypatch.setattr(names, "resolve", lambda *given: given)
 
     def answers(host: Host) -> list[object]:
         return [host.ruleset_generation(), host.refuses("192.0.2.1", 5), host.resolve("a.example", 0, 2.0)]

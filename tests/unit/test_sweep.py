@@ -256,15 +256,15 @@ def test_a_worker_takes_the_batch_that_was_just_made_and_only_its_fork_keeps_it(
 @pytest.mark.parametrize("seen", [True, False])
 def test_where_one_kind_lacks_something_or_was_not_seen_every_host_has_a_worker(ansible, monkeypatch, lacks, seen):
     """Of a worker and a result one has to be seen before."""
-    asked = []
-    monkeypatch.setattr(sweep, "complete", lambda uses, having: asked.extend(having) or lacks not in having)
+    checks = []
+    monkeypatch.setattr(sweep, "complete", lambda uses, having: checks.extend(having) or lacks not in having)
     checked = dict.fromkeys({"StrategyBase()", "TaskQueueManager()", "Task()", "WorkerProcess()", "TaskResult()"}, True)
     del checked[lacks]
     monkeypatch.setattr(sweep, "_checked", {**checked, lacks: False} if seen else checked)
     strategy = Linear(2)
     queued(strategy, "h1", "h2")
     assert strategy.queued == ["h1", "h2"] and strategy._queued_task_cache == {}
-    assert asked == ([] if seen or lacks in ("WorkerProcess()", "TaskResult()") else [lacks])
+    assert checks == ([] if seen or lacks in ("WorkerProcess()", "TaskResult()") else [lacks])
 
 
 def test_who_has_no_result_when_the_batch_has_ended_gets_a_worker_and_no_second_start(ansible):

@@ -65,10 +65,10 @@ def test_from_nothing_all_of_it(made: Made) -> None:
     for name in units.ALL:
         assert made.stat(f"{units.FOLDER}/{name}").st_mode & 0o7777 == 0o644  # type: ignore[union-attr]
     assert os.readlink(made.root + files.COMMAND) == files.PROGRAM
-    looked = made.root + "/etc/systemd/system"  # where systemd looks for them
-    assert {"proscribe-watch.timer", "proscribe-watch.service", "proscribe-launches.service"} < {*os.listdir(looked)}
-    assert os.listdir(f"{looked}/timers.target.wants") == ["proscribe-watch.timer"]
-    assert os.listdir(f"{looked}/multi-user.target.wants") == ["proscribe-launches.service"]
+    place = made.root + "/etc/systemd/system"  # where systemd looks for them
+    assert {"proscribe-watch.timer", "proscribe-watch.service", "proscribe-launches.service"} < {*os.listdir(place)}
+    assert os.listdir(f"{place}/timers.target.wants") == ["proscribe-watch.timer"]
+    assert os.listdir(f"{place}/multi-user.target.wants") == ["proscribe-launches.service"]
 
 
 def edited(host: Made) -> None:
@@ -278,7 +278,7 @@ def test_a_host_restores_only_the_units_that_it_is_asked_for(made: Made) -> None
     assert restoring.restore(made, known) == []
 
 
-def test_of_the_units_that_it_is_asked_for_it_is_told_what_was_wrong(made: Made) -> None:
+def test_of_the_units_that_are_named_it_is_written_down_what_was_wrong(made: Made) -> None:
     installing.change(made, MINE, given(MINE))
     known = files.settings(made)
     assert known is not None

@@ -466,15 +466,15 @@ def test_the_plan_in_effect_is_one_that_is_stored(watched: Watched) -> None:
         effective.plan_in_effect(host, known)
 
 
-def test_a_plan_is_kept_with_what_follows_from_it_and_once_more_for_more_of_that(watched: Watched) -> None:
+def test_a_plan_is_cached_with_what_follows_from_it_and_once_more_for_more_of_that(watched: Watched) -> None:
     host, mine = watched
-    known, kept = files.settings(host), []
+    known, cached = files.settings(host), []
     assert known
     for _ in range(4):
-        held = (kept[-1][0], dict(kept[-1][1])) if kept else None
-        observed(host, known, Ban().operations(), lambda _, held=held: held, lambda _, one: kept.append(one))
-    assert [dict(plan_) for plan_, _ in kept] == [mine, mine]
-    assert [sorted(follows) for _, follows in kept] == [[], ["has hours or groups"]]
+        held = (cached[-1][0], dict(cached[-1][1])) if cached else None
+        observed(host, known, Ban().operations(), lambda _, held=held: held, lambda _, one: cached.append(one))
+    assert [dict(plan_) for plan_, _ in cached] == [mine, mine]
+    assert [sorted(follows) for _, follows in cached] == [[], ["has hours or groups"]]
 
 
 def test_nobody_but_root_can_read_it(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

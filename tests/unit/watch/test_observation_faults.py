@@ -206,7 +206,7 @@ def test_lines_that_the_journal_cannot_take_are_written_by_a_later_observation(
 
 
 @pytest.mark.parametrize("error", [ControlError, Unseen, ValueError, OSError])
-def test_whatever_a_correction_fails_by_is_told_once_and_the_others_are_made(
+def test_whatever_a_correction_fails_by_is_reported_once_and_the_others_are_made(
     watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     host, _ = watched
@@ -247,7 +247,7 @@ def test_what_keeps_the_time_or_caches_may_fail(
 
 
 @pytest.mark.parametrize(
-    ("more", "remembers", "told"),
+    ("more", "remembers", "notified"),
     [
         ({}, False, False),
         ({}, True, True),
@@ -256,7 +256,7 @@ def test_what_keeps_the_time_or_caches_may_fail(
     ],
 )
 def test_users_are_notified_where_there_is_something_and_that_is_written_down(
-    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], remembers: bool, told: bool
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], remembers: bool, notified: bool
 ) -> None:
     mine = plan(**more)
     installing.change(made, mine, given(mine))
@@ -264,16 +264,16 @@ def test_users_are_notified_where_there_is_something_and_that_is_written_down(
         made.write(notifications.NOTIFIED, "{}", 0o600)
     fields = [{"user": user, "waiver": "w1", "about": "opened: Owl"} for user in ("ann", "bob")]
     messages = [(one["user"], "Owl is open.", one) for one in fields]
-    asked: list[Any] = []
+    queried: list[Any] = []
     shown: list[Any] = []
-    monkeypatch.setattr(notifications, "due", lambda *what: asked.append(what) or messages)
+    monkeypatch.setattr(notifications, "due", lambda *what: queried.append(what) or messages)
     monkeypatch.setattr(notifications, "deliver", lambda *what: shown.append(what))
     observe(made, Ban(tmp_path / "ban"))
     lines = [{key: value for key, value in line.items() if key != "at"} for line in journal.read(made)[0]]
-    assert shown == [(made, [one]) for one in messages] * told
-    assert lines == [{"event": "notified", **one} for one in fields] * told
-    assert [(host, plan_["digest"]) for host, plan_, _ in asked] == [(made, mine["digest"])] * told
-    assert all(abs(now - time.time()) < 60 for *_, now in asked)
+    assert shown == [(made, [one]) for one in messages] * notified
+    assert lines == [{"event": "notified", **one} for one in fields] * notified
+    assert [(host, plan_["digest"]) for host, plan_, _ in queried] == [(made, mine["digest"])] * notified
+    assert all(abs(now - time.time()) < 60 for *_, now in queried)
 
 
 @pytest.mark.parametrize(
@@ -308,10 +308,10 @@ def test_an_observation_that_cannot_save_what_it_saw_says_so(
 
 
 class TestFirewall:
-    """A table that is new is tried out, and kept once it is loaded and the host still reaches what it did."""
+    """A table that is new is tried out, and confirmed once it is loaded and the host still reaches what it did."""
 
     @pytest.mark.parametrize(
-        ("answer", "seen", "kept"),
+        ("answer", "seen", "confirmed"),
         [
             ({"changed": True}, "", False),
             ({"changed": True, "pending": "another run's"}, "", False),
@@ -321,7 +321,7 @@ class TestFirewall:
         ],
     )
     def test_it_is_corrected_as_by_a_run(
-        self, made: Made, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], seen: str, kept: bool
+        self, made: Made, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], seen: str, confirmed: bool
     ) -> None:
         apart: list[forked.Limits] = []
         clock_ = [100.0]
@@ -339,17 +339,17 @@ class TestFirewall:
         monkeypatch.setattr(forked, "run_apart", lambda work, limits: apart.append(limits) or work())
         monkeypatch.setattr(confirm, "in_turn", lambda host, work: {**work(), "in turn of": host})
         monkeypatch.setattr(confirm, "trying", lambda *given_: ("tried", *given_))
-        monkeypatch.setattr(confirm, "keep", lambda *given_: {"kept": given_})
+        monkeypatch.setattr(confirm, "keep", lambda *given_: {"confirmed": given_})
         monkeypatch.setattr(observation.time, "monotonic", lambda: clock_[0])
         monkeypatch.setattr(observation.time, "sleep", wait)
         mine = plan()
         done = observation.corrected(made, mine, "firewall", change)
-        if kept:
-            assert done == {"kept": (made, "t1")}
+        if confirmed:
+            assert done == {"confirmed": (made, "t1")}
         else:
             by = (made, mine, "firewall", ("tried", made, mine))
             assert done == {"changed": True, "by": by, "in turn of": made}
-        assert sum(waited) == pytest.approx(0.0 if not kept else 0.6 if seen else 20.0, abs=0.3)
+        assert sum(waited) == pytest.approx(0.0 if not confirmed else 0.6 if seen else 20.0, abs=0.3)
         [limits] = apart
         assert limits.seconds >= 60 and limits.memory == 0, "nft takes what it needs"
 
