@@ -84,7 +84,10 @@ SHORT = {**LINES[4], "looks": [NEVER] * 3}
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ([{**LINES[0], "schema": "proscribe/whole/9"}], "1 cannot be read (ValueError: schema is 'proscribe/whole/9', "),
+        (
+            [{**LINES[0], "schema": "proscribe/whole/9"}],
+            "1 cannot be read (ValueError: schema is 'proscribe/whole/9', ",
+        ),
         ([LINES[1]], "1 cannot be read (KeyError: 'schema')"),
         ([5], "1 cannot be read (TypeError: "),
         ([LINES[0], LINES[4]], "2 cannot be read (KeyError: 0)"),
