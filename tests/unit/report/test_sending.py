@@ -274,6 +274,16 @@ def test_a_daemon_that_takes_nothing_ends_only_its_own_transport(past, daemon, o
     assert len(lines(file)) == 4001
 
 
+def test_a_daemon_that_ends_takes_no_message_any_more(daemon):
+    transport = datagrams.journal(SETTINGS)
+    transport.send(EVENT)
+    daemon.close()
+    with pytest.raises(Failed, match=r"/socket: .*refused"):
+        transport.send(EVENT)
+    assert transport.sent == 1
+    transport.abandon()
+
+
 def test_no_daemon_is_a_warning_with_its_place(past, tmp_path, monkeypatch):
     monkeypatch.setattr(datagrams, "SYSLOG", str(tmp_path / "gone"))
     (warning,) = send(*past.report({"web01": bad()}), {**SETTINGS, "syslog": True})
