@@ -91,7 +91,7 @@ def test_a_run_gets_the_records_of_what_is_open_of_its_hosts_and_controls(tmp_pa
     (tmp_path / R3).mkdir()
     (tmp_path / R3 / "hosts.jsonl").write_text("{")
 
-    def asked(**run: Any) -> Any:
+    def earlier_of(**run: Any) -> Any:
         run["hosts"] = dict.fromkeys(run["hosts"], "sha256:0")
         return earlier(tmp_path, run)  # type: ignore[arg-type]
 
@@ -100,9 +100,9 @@ def test_a_run_gets_the_records_of_what_is_open_of_its_hosts_and_controls(tmp_pa
         "web01": [Earlier(R1, of["web01", R1], ["apps"]), Earlier(R2, of["web01", R2], ["browser"])],
         "web02": [Earlier(R1, of["web02", R1], ["dns", "watch"])],
     }
-    assert asked(hosts=["web01", "web02", "web04", "web05", "web06"]) == everything
-    assert asked(hosts=["web02"]) == {"web02": everything["web02"]}
-    assert asked(hosts=["web01", "web02"], controls=["dns", "browser"]) == {
+    assert earlier_of(hosts=["web01", "web02", "web04", "web05", "web06"]) == everything
+    assert earlier_of(hosts=["web02"]) == {"web02": everything["web02"]}
+    assert earlier_of(hosts=["web01", "web02"], controls=["dns", "browser"]) == {
         "web01": everything["web01"][1:],
         "web02": [Earlier(R1, of["web02", R1], ["dns"])],
     }

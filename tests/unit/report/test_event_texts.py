@@ -17,7 +17,7 @@ ENDLESS: Any = {"control": "c" * 9000, "message": "m" * 9000, "refused": "r" * 9
 
 
 @pytest.mark.parametrize(
-    ("character", "number", "most", "kept"),
+    ("character", "number", "most", "left"),
     [
         ("a", 24, 300, 24),
         ("a", 298, 300, 298),  # with two quotes
@@ -31,8 +31,8 @@ ENDLESS: Any = {"control": "c" * 9000, "message": "m" * 9000, "refused": "r" * 9
         ("a", 9, 8, 2),
     ],
 )
-def test_a_text_is_cut_where_it_is_longer_than_there_is_room(character: str, number: int, most: int, kept: int) -> None:
-    shown = character * number if kept == number else f"{character * kept}..."
+def test_a_text_is_cut_where_it_is_longer_than_there_is_room(character: str, number: int, most: int, left: int) -> None:
+    shown = character * number if left == number else f"{character * left}..."
     assert cut(character * number, most) == cut_or_none(character * number, most) == shown
     assert len(encoded(shown)) <= most
 

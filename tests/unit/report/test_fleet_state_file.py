@@ -44,8 +44,8 @@ LINES = [
 def fleet() -> FleetState:
     state = FleetState()
     state.whole, state.waivers, state.used = {"inv": T1}, {"inv": [PRESS]}, True
-    looks = {"apps": APPS, "dns": DNS, "group_policy": POLICY}
-    state.hosts["web01"] = Host("web01", "inv", looks, {"apps/wechat": 3}, 60, {"last": T1}, 2)
+    observations = {"apps": APPS, "dns": DNS, "group_policy": POLICY}
+    state.hosts["web01"] = Host("web01", "inv", observations, {"apps/wechat": 3}, 60, {"last": T1}, 2)
     state.hosts["web02"] = Host("web02", "inv", {"apps": APPS})
     return state
 

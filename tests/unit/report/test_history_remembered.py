@@ -12,7 +12,7 @@ from proscribe.controller.report.history.said import Said
 from proscribe.model.finding import Finding
 
 
-class Asked:
+class Queried:
     """A session of a history with some bundles, and the bundles that it is asked for in each query."""
 
     def __init__(self, bundles: dict[str, dict[str, str]]) -> None:
@@ -31,7 +31,7 @@ class Asked:
 
 
 def test_a_bundle_is_asked_for_once_many_in_one_query() -> None:
-    session: Any = Asked({f"b{number:04}": {"apps/x": str(number)} for number in range(1200)})
+    session: Any = Queried({f"b{number:04}": {"apps/x": str(number)} for number in range(1200)})
     bundles = Bundles(session)
     bundles.load([*session.bundles, *session.bundles])
     assert [len(ids) for ids in session.queries] == [500, 500, 200]
@@ -42,7 +42,7 @@ def test_a_bundle_is_asked_for_once_many_in_one_query() -> None:
 
 def test_what_is_too_much_is_forgotten_and_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(incident_groups, "MOST", 2)
-    session: Any = Asked({"a": {"apps/x": "1"}, "b": {}, "c": {}})
+    session: Any = Queried({"a": {"apps/x": "1"}, "b": {}, "c": {}})
     bundles = Bundles(session)
     for ids in (["a", "b"], ["a", "c"], ["a"]):
         bundles.load(ids)
@@ -52,7 +52,7 @@ def test_what_is_too_much_is_forgotten_and_asked_for_again(monkeypatch: pytest.M
 
 
 def test_new_bundles_are_written_once_by_what_is_in_them() -> None:
-    session: Any = Asked({})
+    session: Any = Queried({})
     bundles = Bundles(session)
     one, same = bundles.of({"apps/x": "1", "apps/y": "2"}), bundles.of({"apps/y": "2", "apps/x": "1"})
     other = bundles.of({"apps/x": "1"})
@@ -91,7 +91,7 @@ def test_rules_that_many_hosts_list_are_read_once_as_long_as_there_is_room(monke
 
 
 @pytest.mark.parametrize(
-    ("one", "kept"),
+    ("one", "stored"),
     [
         (rule("apps/x", found=("a",)), "dpkg a 4.0"),
         (rule("apps/x", found=("a", "b", "c")), "dpkg a 4.0 and 2 more"),
@@ -101,12 +101,12 @@ def test_rules_that_many_hosts_list_are_read_once_as_long_as_there_is_room(monke
         (rule("apps/x", "not_applicable", "no such program"), ""),
     ],
 )
-def test_what_is_kept_of_a_rule(one: Any, kept: str) -> None:
-    assert Said().of(record(one, rule("dns/x")), ["apps"], True) == {"apps/x": (one["state"], kept)}
+def test_what_is_kept_of_a_rule(one: Any, stored: str) -> None:
+    assert Said().of(record(one, rule("dns/x")), ["apps"], True) == {"apps/x": (one["state"], stored)}
 
 
 @pytest.mark.parametrize(
-    ("said_of_host", "about_host", "kept"),
+    ("said_of_host", "about_host", "stored"),
     [
         (record(state="unknown", reason="no answer"), True, ("unknown", "no answer")),
         (record(state="unknown"), True, ("unknown", "unknown")),
@@ -118,5 +118,5 @@ def test_what_is_kept_of_a_rule(one: Any, kept: str) -> None:
         (record(rule("apps/x", "error"), state="error"), True, None),
     ],
 )
-def test_a_host_is_kept_where_it_is_worse_than_its_rules(said_of_host: Any, about_host: bool, kept: Any) -> None:
-    assert Said().of(said_of_host, ["dns"], about_host) == ({"": kept} if kept else {})
+def test_a_host_is_kept_where_it_is_worse_than_its_rules(said_of_host: Any, about_host: bool, stored: Any) -> None:
+    assert Said().of(said_of_host, ["dns"], about_host) == ({"": stored} if stored else {})

@@ -21,7 +21,7 @@ def record(host: str, *rules: Any, **more: Any) -> Any:
     return {**facts, "errors": [], "rules": list(rules), **more}
 
 
-def notice(*records: Any, known: Known | None = None) -> Any:
+def notified(*records: Any, known: Known | None = None) -> Any:
     report: Any = {"run": {"id": "r1", "finished": AT}}
     return notification.notification(report, records, known, "reports/r1")
 
@@ -32,7 +32,7 @@ def notice(*records: Any, known: Known | None = None) -> Any:
 )
 def test_many_hosts(hosts: int, listed: int, facts: int, more: list[str]) -> None:
     names = [f"web{number}" for number in range(hosts)]
-    sent = notice(*(record(name, rule("apps/wechat")) for name in names))
+    sent = notified(*(record(name, rule("apps/wechat")) for name in names))
     assert sent.subject == f"Proscribe: {hosts} hosts newly not compliant"
     line = "  apps/wechat: noncompliant: why; since 2026-11-25 01:00 UTC"
     shown = [text for name in names[:listed] for text in (name, line)]
@@ -46,7 +46,7 @@ def test_many_hosts(hosts: int, listed: int, facts: int, more: list[str]) -> Non
 )
 def test_many_rules_of_a_host(rules: int, facts: int, more: list[str]) -> None:
     names = [f"apps/app{number}" for number in range(rules)]
-    sent = notice(record("web01", *map(rule, names)))
+    sent = notified(record("web01", *map(rule, names)))
     assert [line.split(":")[0] for line in sent.lines[1:9]] == [f"  {name}" for name in names[:8]]
     assert sent.lines[9:-2] == tuple(more)
     (host,) = sent.facts["hosts"]
@@ -65,7 +65,7 @@ def test_many_rules_of_a_host(rules: int, facts: int, more: list[str]) -> None:
     ],
 )
 def test_rules_of_one_cause_and_long_evidence(rules: Any, said: str) -> None:
-    lines = notice(record("web01", *rules)).lines
+    lines = notified(record("web01", *rules)).lines
     assert lines[:-2] == ("web01", f"  {said}since 2026-11-25 01:00 UTC")
 
 
@@ -73,7 +73,7 @@ def test_what_reverts_a_correction_is_named_by_host() -> None:
     hosts = [f"web{number:02}" for number in range(12)]
     changes = [Change(host, "apps/wechat", "noncompliant", "dpkg wechat 4.0", AT, "") for host in hosts]
     times = {(host, "apps/wechat"): 3 if host < "web11" else 2 for host in hosts}
-    sent = notice(*(record(host, rule("apps/wechat")) for host in hosts), known=Known(changes, times))
+    sent = notified(*(record(host, rule("apps/wechat")) for host in hosts), known=Known(changes, times))
     assert "Repeated drift, so something there reverts the correction: " in sent.text
     assert f"the correction: {', '.join(hosts[:10])} and 1 more\n" in sent.text
     assert sent.facts["again_and_again"] == hosts[:11]

@@ -132,9 +132,9 @@ def test_the_data_of_a_host_has_all_that_its_record_says() -> None:
 def test_evidence_beyond_what_the_page_has_room_for_is_left_out_and_no_rule() -> None:
     rules = [rule(f"apps/x{one}", "noncompliant", None, {**FOUND, "id": f"x{one}"}) for one in range(3)]
     size = sum(len(str(value)) for value in FOUND.values() if value) - len("wechat") + len("x0")
-    for most, kept in ((0, 0), (size - 1, 0), (size, 1), (2 * size, 2), (10**6, 3)):
+    for most, left in ((0, 0), (size - 1, 0), (size, 1), (2 * size, 2), (10**6, 3)):
         found = data(broken(record("web01", "noncompliant", *rules)), most=most)["rules"]
-        assert [one[4] is not None for one in found] == [True] * kept + [False] * (3 - kept)
+        assert [one[4] is not None for one in found] == [True] * left + [False] * (3 - left)
     assert len(data(broken(record("web01", "noncompliant", *rules)))["findings"]) == 3
 
 

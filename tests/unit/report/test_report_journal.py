@@ -88,15 +88,15 @@ def test_a_run_that_begins_waits_for_one_that_looks_whether_it_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / NAME).mkdir()
-    looking: list[int] = []
+    holding: list[int] = []
 
-    def look(*_: int) -> None:
-        looking.append(os.open(tmp_path / NAME / journal.FILE, os.O_RDWR))
-        fcntl.flock(looking[0], fcntl.LOCK_EX)
+    def hold(*_: int) -> None:
+        holding.append(os.open(tmp_path / NAME / journal.FILE, os.O_RDWR))
+        fcntl.flock(holding[0], fcntl.LOCK_EX)
 
     with monkeypatch.context() as patched:
-        patched.setattr(journal.os, "fchmod", look)
-        patched.setattr(waiting.time, "sleep", lambda _: os.close(looking.pop()))
+        patched.setattr(journal.os, "fchmod", hold)
+        patched.setattr(waiting.time, "sleep", lambda _: os.close(holding.pop()))
         Journal(tmp_path / NAME, {}).close()
     assert json.loads((tmp_path / NAME / journal.FILE).read_text()) == [{}, {**here(), "locked": True}]
 

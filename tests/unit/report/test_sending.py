@@ -117,7 +117,7 @@ class Made:
 
 
 @pytest.mark.parametrize(
-    ("fails", "asked", "before"),
+    ("fails", "steps", "before"),
     [
         ([], ["host", "rule", "run", "close"], None),
         (["host"], ["host", "abandon"], "0 events"),
@@ -125,12 +125,12 @@ class Made:
         (["close"], ["host", "rule", "run", "close", "abandon"], "3 events"),
     ],
 )
-def test_a_transport_that_fails_is_abandoned_and_the_others_are_not(past, monkeypatch, fails, asked, before):
+def test_a_transport_that_fails_is_abandoned_and_the_others_are_not(past, monkeypatch, fails, steps, before):
     said, other = [], []
     made = {"file": lambda _: Made(said, fails), "journald": lambda _: 1 / 0, "syslog": lambda _: Made(other)}
     monkeypatch.setattr(sending, "TRANSPORTS", made)
     warnings = send(*past.report({"web01": bad()}), {**SETTINGS, "file": "/x", "syslog": True})
-    assert (said, other) == (asked, ["host", "rule", "run", "close"])
+    assert (said, other) == (steps, ["host", "rule", "run", "close"])
     starts = f"events could not be sent to file: no space; {before} sent before; the next run does not send them; "
     assert [warning.startswith(starts) for warning in warnings] == ([True] if before else [])
 
