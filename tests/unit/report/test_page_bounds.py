@@ -123,6 +123,7 @@ def test_the_data_of_a_host_has_all_that_its_record_says() -> None:
     assert [(texts[name], state, waiver, setting) for name, state, waiver, _, _, setting in of["rules"]] == [
         ("apps/wechat", STATES.index("noncompliant"), -1, 0), ("browser/quic", STATES.index("unknown"), -1, 1)
     ]  # fmt: skip
+    assert of["groups"] == [["apps", "locked"], ["apps/wechat", ""], ["browser/quic", "<x>"]]
     (finding,) = of["findings"]
     assert [texts[number] if number >= 0 else "" for number in finding] == [FOUND[key] or "" for key in Finding._fields]
     assert (of["departments"], of["states"], of["finished"]) == (["press"], list(STATES), FINISHED)

@@ -40,6 +40,7 @@ HAVE = [("a", "dpkg x"), ("b\x1b", "dpkg y"), ("c", "dpkg z"), ("d", "dpkg w")]
         (group("dns/a dns/b dns/c dns/d", "a b"), "dns", "4 rules on 2 hosts: down; a, b"),
         (group(hosts="a b c d", why="down,out"), "dns/a", "4 hosts: down; out; a, b, c and 1 more"),
         (group(hosts="a", evidence=HAS[:1]), "dns/a", "a: dpkg x (down)"),
+        (group(hosts="a b", evidence=HAS[:2], why=""), "dns/a", "2 hosts: dpkg x; a, b"),
         (group(hosts="a b c d", evidence=HAS, why=""), "dns/a", "4 hosts: dpkg x; a, b, c and 1 more"),
         (group(hosts="a b c d", evidence=HAS), "dns/a", "4 hosts: dpkg x (down); a, b, c and 1 more"),
         (group(hosts="a b c", evidence=HAVE[:3], why=""), "dns/a", "3 hosts: a: dpkg x; b\ufffd: dpkg y; c: dpkg z"),
@@ -90,6 +91,11 @@ def test_a_sentence_has_as_many_hosts_as_are_wanted() -> None:
             id="with all their causes, and what is audited apart",
         ),
         pytest.param([rule("dns/a", "not_applicable", "no DNS", mode="audit")], [], id="what does not apply is none"),
+        pytest.param(
+            [rule("browser/a", "noncompliant", None, FOUND), rule("browser/b", "noncompliant", None, FOUND)],
+            [("browser", "noncompliant", ("browser/a", "browser/b"), ["not as required"], [], False)],
+            id="evidence of another control is a cause",
+        ),
         pytest.param(
             [rule("dns/a", "waived", "down", waiver="w")],
             [("dns", "waived", ("dns/a",), ["down", "waiver w"], [], False)],
