@@ -7,8 +7,18 @@ from typing import Any
 import pytest
 from proscribe.controller.report.text import wording
 from proscribe.controller.report.text.layout import paint
-from proscribe.controller.report.text.wording import Cause, causes, clean, in_words, left, message, moment, without_name
-from proscribe.model.finding import STATES
+from proscribe.controller.report.text.wording import (
+    Cause,
+    causes,
+    clean,
+    evidences,
+    in_words,
+    left,
+    message,
+    moment,
+    without_name,
+)
+from proscribe.model.finding import STATES, Finding
 
 
 @pytest.mark.parametrize(
@@ -126,3 +136,48 @@ def test_what_does_not_print() -> None:
 def test_colours_are_those_that_every_theme_has(styles: Any, painted: str) -> None:
     assert paint("x", *styles, colours=True) == painted
     assert paint("x", *styles, colours=False) == "x"
+
+
+def finding(**more: Any) -> Any:
+    return Finding("file", "x", "program", "", "user:ann", **more).as_dict()
+
+
+@pytest.mark.parametrize(
+    ("findings", "said"),
+    [
+        ([finding(), finding()], ["program x (ann) (2 times)"]),
+        ([finding(path="/a"), finding(path="/b"), finding(path="/a")], ["program x (ann) (2 places: /a, /b)"]),
+        ([finding(path="/a"), finding()], ["program x (ann) (2 times)"]),
+        ([finding(path=one) for one in "abcd"], ["program x (ann) (4 places: a, b, c and 1 more)"]),
+        ([finding(detail="d"), finding()], ["program x (ann): d", "program x (ann)"]),
+        ([{**finding(), "scope": "system"}, {**finding(), "scope": None}], ["program x (2 times)"]),
+        ([Finding("process", "x", path="/opt/x").as_dict(), Finding("process", "x").as_dict()],
+         ["process /opt/x", "process x"]),
+    ],
+)  # fmt: skip
+def test_what_was_found_once_or_in_several_places(findings: Any, said: list[str]) -> None:
+    assert evidences(findings) == said
+
+
+@pytest.mark.parametrize(
+    ("idle", "expected", "days", "said"),
+    [
+        (2, 2, [], "nothing is restricted"),
+        (2, 2, ["2027-01-02", "2026-12-01\x1b"], "the ban is not in force yet, it begins on 2026-12-01\ufffd"),
+        (1, 2, ["2027-01-02"], ""),
+        (0, 0, [], ""),
+    ],
+)
+def test_a_ban_that_applies_to_nothing(idle: int, expected: int, days: list[str], said: str) -> None:
+    report: Any = {
+        "summary": {"hosts": {"not_applicable": idle}},
+        "run": {"expected_hosts": expected},
+        "upcoming": [{"effective_from": day} for day in days],
+    }
+    assert wording.not_in_force(report) == said
+
+
+def test_services_of_which_nothing_is_known() -> None:
+    found = [{"rule": "apps/a"}, {"rule": "dns/b"}, {"rule": "apps/c"}]
+    assert wording.nothing_known({"nothing_known": found}) == {"apps": ["a", "c"], "dns": ["b"]}  # type: ignore[typeddict-item]
+    assert wording.nothing_known({}) == {}  # type: ignore[typeddict-item]
