@@ -131,7 +131,9 @@ def test_hosts_with_the_same_share_a_part_and_an_error_is_one_too() -> None:
         ("dns", "noncompliant", (0,), 0), ("dns", "not_applicable", (1,), None), ("dns", "noncompliant", (0, 0), 0),
         ("dns", "error", (), 1),
     ]  # fmt: skip
-    first, second = grouping.groups()
+    of_browsers = [rule(f"browser/{name}", "noncompliant", None, FOUND) for name in "ab"]
+    assert len(grouping.add(record("d", *of_browsers))) == 1, "evidence is a part of its own for apps only"
+    first, second, _ = grouping.groups()
     assert (first.hosts, second.hosts, second.why) == (("a", "b", "c"), ("c",), "it is locked")
 
 
