@@ -108,14 +108,14 @@ ROWS = [
 
 @pytest.mark.parametrize(("value", "loads"), ROWS, ids=range(len(ROWS)))
 def test_only_what_is_not_plain_is_asked_for(monkeypatch: pytest.MonkeyPatch, value: object, loads: bool) -> None:
-    asked: list[object] = []
-    monkeypatch.setattr(json_text, "to_json", lambda value: asked.append(value) or json.dumps(value))
+    passed: list[object] = []
+    monkeypatch.setattr(json_text, "to_json", lambda value: passed.append(value) or json.dumps(value))
     assert json_text.written(value) == json.dumps(value)
-    assert bool(asked) is loads
+    assert bool(passed) is loads
 
 
 @pytest.mark.parametrize(
-    ("text", "options", "asked"),
+    ("text", "options", "by_json"),
     [
         ('{"a": [1, null, "é"]}', {}, False),
         (" [NaN]\r\n\t", {}, False),
@@ -129,13 +129,13 @@ def test_only_what_is_not_plain_is_asked_for(monkeypatch: pytest.MonkeyPatch, va
     ],
 )
 def test_only_what_is_not_read_at_once_is_left_to_json(
-    monkeypatch: pytest.MonkeyPatch, text: str | bytes, options: Any, asked: bool
+    monkeypatch: pytest.MonkeyPatch, text: str | bytes, options: Any, by_json: bool
 ) -> None:
     loads, left = json.loads, []
     monkeypatch.setattr(json, "loads", lambda text, **options: left.append(options) or loads(text, **options))
     said = outcome(lambda text: json_text.from_json(text, **options), text)
     assert said == outcome(lambda text: loads(text, **options), text)
-    assert left == [options] * asked
+    assert left == [options] * by_json
 
 
 @pytest.mark.parametrize(("value", "loads"), ROWS, ids=range(len(ROWS)))

@@ -1,4 +1,4 @@
-"""The two runs over a host, each with all that it answers, and what they ask of whom."""
+"""The two runs over a host, each with all that it answers, and whom they call."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Scripted:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, host: Host) -> None:
         self.host = host
-        self.asked: list[Any] = []
+        self.called: list[Any] = []
         self.seen: dict[str, Any] = {}  # by control: verdicts, or an error
         self.changes = Changes()
         monkeypatch.setattr(run, "control", self.control)
 
     def control(self, name: str) -> Any:
         def observe(host: Host, plan: Any) -> list[Verdict]:
-            self.asked.append(name)
+            self.called.append(name)
             seen: Any = self.seen.get(name, [Verdict(f"{name}/wechat", COMPLIANT)])
             if isinstance(seen, Exception):
                 raise seen
@@ -112,14 +112,14 @@ def test_all_that_an_observation_says(made: Scripted, monkeypatch: pytest.Monkey
         catalog={"date": "2026-11-01"},
         logged_in=["alice"],
     )
-    assert (drifted, made.asked) == (["apps"], ["apps", "firewall", "dns"])
+    assert (drifted, made.called) == (["apps"], ["apps", "firewall", "dns"])
 
 
 def test_a_host_in_line_says_no_more_than_that(made: Scripted) -> None:
     compiled = plan("apps", "dns")
     said, drifted = run.observe(made.host, compiled, ["dns"])
     assert said == record(compiled, [Verdict("dns/wechat", COMPLIANT)], ["dns"])
-    assert (drifted, made.asked) == ([], ["dns"])
+    assert (drifted, made.called) == ([], ["dns"])
 
 
 @pytest.mark.parametrize(("only", "probed"), [([], True), (["browser"], True), (["dns"], False)])
@@ -170,14 +170,14 @@ def test_what_cannot_be_seen_beside_them_is_none(host: Host, monkeypatch: pytest
 def test_a_watch_is_observed_with_its_heartbeat_and_summed_up(
     made: Scripted, monkeypatch: pytest.MonkeyPatch, privileged: bool
 ) -> None:
-    asked: list[Any] = []
+    called: list[Any] = []
     monkeypatch.setattr(Host, "privileged", privileged)
     monkeypatch.setattr(heartbeat, "Heartbeat", lambda host: "beats")
-    monkeypatch.setattr(installed, "observe", lambda *words: asked.append(words) or [Verdict("watch/a", COMPLIANT)])
+    monkeypatch.setattr(installed, "observe", lambda *words: called.append(words) or [Verdict("watch/a", COMPLIANT)])
     monkeypatch.setattr(summary, "summary", lambda host, plan: {"of": plan["digest"]})
     compiled = plan("apps", watch={})
     said, _ = run.observe(made.host, compiled, watch={"a": 1})  # type: ignore[typeddict-item]
-    assert asked == [(made.host, compiled, {"a": 1}, "beats" if privileged else None)]
+    assert called == [(made.host, compiled, {"a": 1}, "beats" if privileged else None)]
     assert said.get("watch") == ({"of": compiled["digest"]} if privileged else None)
     assert said["controls"]["watch"] == {"evaluated": 1, "not_applicable": 0}
     made.seen = {"apps": Unseen("closed")}
@@ -232,10 +232,10 @@ def test_all_that_compliance_state_answers(made: Scripted) -> None:
 def test_a_run_that_remembers_renews_what_the_watch_holds(
     made: Scripted, monkeypatch: pytest.MonkeyPatch, error: Exception | None, remember: bool, renewed: bool
 ) -> None:
-    asked: list[Any] = []
+    called: list[Any] = []
 
     def renew(*words: Any) -> None:
-        asked.append(words)
+        called.append(words)
         if error:
             raise error
 
@@ -245,7 +245,7 @@ def test_a_run_that_remembers_renews_what_the_watch_holds(
     monkeypatch.setattr(summary, "summary", lambda host, plan: {})
     compiled = plan("apps", watch={})
     answer = run.compliance_state(made.host, compiled, [], "never", False, remember=remember, watch={"a": 1})  # type: ignore[typeddict-item]
-    assert asked == [(made.host, compiled, {"a": 1})] * renewed and answer["record"]["state"] == COMPLIANT
+    assert called == [(made.host, compiled, {"a": 1})] * renewed and answer["record"]["state"] == COMPLIANT
 
 
 @pytest.mark.parametrize("fits", [True, False])
@@ -329,4 +329,4 @@ def test_what_is_beside_the_controls_is_enforced_without_a_section_and_lifted(ma
     assert run.change(made.host, plan("apps"), "group_policy")["actions"] == ["write a"]
     assert run.change(made.host, plan("apps"), "dns")["actions"] == []
     assert run.change(made.host, plan("apps"), "dns", lift=True)["actions"] == ["write a"]
-    assert made.asked == ["group_policy"]
+    assert made.called == ["group_policy"]

@@ -53,6 +53,14 @@ def test_what_is_beside_the_controls_follows_them(parts: list[dict[str, Any]]) -
     assert [*words.STATES, *words.BESIDE_STATES] == [*words.EVENT_STATES]
 
 
+def test_what_else_a_document_can_say_is_described(parts: list[dict[str, Any]]) -> None:
+    described = [part["description"] for part in parts if isinstance(part.get("description"), str)]
+    *others, last = words.WAIVER_STATUSES
+    assert f"{last}, or why it waives nothing: {', '.join(others)}" in described
+    assert ", ".join(words.UNEXPECTED) in described and ", ".join(words.QUARANTINED_KINDS) in described
+    assert [*words.PLATFORM] in [[*part["properties"]] for part in parts if "properties" in part]
+
+
 @pytest.mark.parametrize(
     ("pattern", "fits", "not_"),
     [

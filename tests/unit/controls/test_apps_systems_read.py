@@ -1,4 +1,4 @@
-"""Where each package system looks on a host that has nothing of it, and which directories are its own there."""
+"""What each package system reads on a host that has nothing of it, and which directories are its own there."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from proscribe.host.controls.apps.systems.registry import ON_DEMAND, SYSTEMS
 from proscribe.host.system import Host
 
 
-class Looking(Host):
-    """A host that notes what is looked at, but for what says which users there are."""
+class Noted(Host):
+    """A host that notes what is read of it, but for what says which users there are."""
 
     def __init__(self, root: str) -> None:
         super().__init__(root)
@@ -37,12 +37,12 @@ class Looking(Host):
 
 
 class Places(NamedTuple):
-    """What is a package system's own, and where it looks: of the host, and of a user."""
+    """What is a package system's own, and what it reads: of the host, and of a user."""
 
     own: list[str] = []
-    looked: list[str] = []
+    read: list[str] = []
     own_of_user: list[str] = []
-    looked_of_user: list[str] = []
+    read_of_user: list[str] = []
 
 
 def at_home(*paths: str) -> list[str]:
@@ -73,16 +73,16 @@ OWN_CONDA = at_home(".conda", ".pixi", "micromamba", ".local/share/mamba", *cond
 NIX = "/nix/var/nix/profiles"
 PIPX = at_home(".local/share/pipx/venvs", ".local/pipx/venvs")
 PLACES = {
-    "dpkg": Places(looked=["/var/lib/dpkg/status"]),
+    "dpkg": Places(read=["/var/lib/dpkg/status"]),
     "flatpak": Places(
         ["/var/lib/flatpak"],
         ["/etc/flatpak/installations.d", "/var/lib/flatpak/app"],
         at_home(".local/share/flatpak"),
         at_home(".local/share/flatpak/app"),
     ),
-    "pacman": Places(looked=["/var/lib/pacman/local"]),
-    "rpm": Places(looked=RPM),
-    "snap": Places(looked=["/var/lib/snapd/snaps"]),
+    "pacman": Places(read=["/var/lib/pacman/local"]),
+    "rpm": Places(read=RPM),
+    "snap": Places(read=["/var/lib/snapd/snaps"]),
     "npm": Places(NODE, NODE, OWN_NODE, [*at_home(".nvm/versions/node", ".npmrc"), *OWN_NODE]),
     "pip": Places([], PYTHONS * 2, [], at_home(".pyenv/versions", ".local/lib")),
     "pipx": Places(["/opt/pipx/venvs"], ["/opt/pipx/venvs"], PIPX, PIPX),
@@ -113,12 +113,12 @@ ANSWERS |= {system.MANAGER: system.inner() for system in ON_DEMAND}  # without a
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_where_a_package_system_looks_and_what_is_its_own(tmp_path: Path, name: str) -> None:
+def test_what_a_package_system_reads_and_what_is_its_own(tmp_path: Path, name: str) -> None:
     system, root = ANSWERS[name], str(tree(tmp_path))
-    host, home = Looking(root), Looking(root)
+    host, home = Noted(root), Noted(root)
     assert system.query(host, {"owl"}) == system.query_of(home, ALICE, {"owl"}) == ([], "")
     own = [list(system.owned_directories(Host(root), user)) for user in (None, ALICE)]
     assert Places(own[0], host.paths, own[1], home.paths) == PLACES[name]
-    asked = Looking(root)
-    assert system.query(asked, set()) == system.query_of(asked, ALICE, set()) == ([], "")
-    assert asked.paths == [], "where nothing is looked for, nothing is looked at"
+    unused = Noted(root)
+    assert system.query(unused, set()) == system.query_of(unused, ALICE, set()) == ([], "")
+    assert unused.paths == [], "where nothing is to be found, nothing is read"
