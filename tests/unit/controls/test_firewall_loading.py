@@ -194,3 +194,12 @@ def test_lifting_takes_all_of_it_away(tmp_path: Path) -> None:
     assert f"{NFT} delete table {WHERE}" in host.ran
     ours = (boot.FILE, program.PATH, program.TRACE, loaded_state.STATE, BESIDE, LOAD.path, LOAD.enabled, WATCH.path)
     assert [path for path in ours if host.stat(path)] == []
+
+
+def test_what_a_kill_left_of_the_program_goes_too(tmp_path: Path) -> None:
+    host = Machine(tmp_path, "nft", "systemctl")
+    host.make_directories(program.PATH.rpartition("/")[0])
+    changes = firewall.lift(host, {"controls": {}})
+    assert told(changes) == [(f"delete {program.PATH}", "", "")]
+    changes.actions[0].apply()
+    assert firewall.lift(host, {"controls": {}}).actions == []
