@@ -74,5 +74,5 @@ def test_what_keeps_browsers_apart_from_the_files_of_a_host(tmp_path: Path, pack
     (tmp_path / "etc/passwd").write_text(f"alice:x:{os.getuid()}:{os.getgid()}::/home/alice:/bin/sh\n")
     lost = {"id": "b", "family": "chromium", "path": "/b", "present": ["/nowhere"], "elsewhere": [f"{kind} b"]}
     of = {"browsers": [lost], "controls": {"browser": tree.plan["controls"]["browser"]}}
-    told = [(one.kind, one.id, one.manager) for one in tree.verdicts(of)["packaged"].findings]
-    assert told == ([(kind, "b", "b")] if packager else [])
+    reported = [(one.kind, one.id, one.manager) for one in tree.verdicts(of)["packaged"].findings]
+    assert reported == ([(kind, "b", "b")] if packager else [])
