@@ -141,7 +141,7 @@ def test_what_the_file_comes_to(
 
 
 OURS = (firefox.alone(RULES, FIREFOX) or b"").decode()
-KEPT = "/var/lib/proscribe/browser/etc-firefox-policies-policies.json"
+STORED = "/var/lib/proscribe/browser/etc-firefox-policies-policies.json"
 
 
 def test_without_a_file_ours_is_written_corrected_and_deleted(tree: Tree) -> None:
@@ -161,8 +161,8 @@ def test_the_organisations_file_comes_back_as_it_was(tree: Tree, edit: bool) -> 
     before = (tree.root / PATH).stat()
     ((said, old, new),) = carried_out(tree)
     assert (said, old, json.loads(new)["policies"]["A"]) == (f"write {FIREFOX.path}", theirs, 1)
-    assert tree.host.text(f"{KEPT}.original") == theirs
-    modes = [(tree.root / f"{KEPT[1:]}.{name}").stat().st_mode & 0o777 for name in ("original", "note")]
+    assert tree.host.text(f"{STORED}.original") == theirs
+    modes = [(tree.root / f"{STORED[1:]}.{name}").stat().st_mode & 0o777 for name in ("original", "note")]
     assert modes == [0o600, 0o600]
     if edit:
         edited(tree, B=2)
@@ -185,8 +185,8 @@ def test_what_a_kill_left_is_cleared(tree: Tree) -> None:
         tree.host.make_directories(FIREFOX.path.rpartition("/")[0])
         if unfinished:
             tree.put(left[1:], "{")
-        tree.put(f"{KEPT}.note"[1:], "{", 0o600)
-        assert carried_out(tree, None) == [(f"delete {FIREFOX.path}", "", ""), (f"delete {KEPT}.note", "", "")]
+        tree.put(f"{STORED}.note"[1:], "{", 0o600)
+        assert carried_out(tree, None) == [(f"delete {FIREFOX.path}", "", ""), (f"delete {STORED}.note", "", "")]
         assert carried_out(tree, None) == [] and not (tree.root / "etc/firefox").exists()
 
 

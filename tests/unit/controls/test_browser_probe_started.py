@@ -50,9 +50,9 @@ class Started:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
-        self._look()
+        self._open_names()
 
-    def _look(self) -> None:
+    def _open_names(self) -> None:
         words = self.calls[-1][0]
         self.opened |= {
             host
@@ -191,11 +191,11 @@ def test_relatives_of_which_a_policy_folder_is_known_are_started_too(
     host, made = Host(str(tmp_path)), plan("/opt/a/a")
     found = list(probe.candidates(host, made))
     assert [(one.place.id, one.binary) for one in found] == [("a", "/opt/a/a"), ("owl", "/opt/owl/owl")]
-    asked = []
+    started = []
     monkeypatch.setattr(Host, "privileged", True)
-    monkeypatch.setattr(probe, "start", lambda *words: asked.append(words) or REFUSED)
+    monkeypatch.setattr(probe, "start", lambda *words: started.append(words) or REFUSED)
     verdict = probe.check_by_probe(host, made)
-    assert asked == [(host, one, Name("mail.example")) for one in found]
+    assert started == [(host, one, Name("mail.example")) for one in found]
     assert verdict == probe.verdict(made["controls"]["browser"], [(one, REFUSED) for one in found])
 
 

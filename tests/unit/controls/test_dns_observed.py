@@ -117,14 +117,16 @@ def test_which_resolvers_run_or_are_to_run_as_systemd_says(tmp_path: Path) -> No
         "f": ("inactive", "disabled", "4"),
     }
     fields = "Id={}\nActiveState={}\nUnitFileState={}\nMainPID={}"
-    asked: list[Sequence[str]] = []
+    calls: list[Sequence[str]] = []
 
     def answer(argv: Sequence[str]) -> Result:
-        asked.append(argv)
+        calls.append(argv)
         blocks = [fields.format(unit, *state) for unit, state in said.items()]
         return Result(0, "\n\n".join([*blocks, "Id=g\nnone", "ActiveState=active"]), "")
 
     assert running(Host(str(tmp_path), answer), list(said)) == {"a": 1, "b": 2, "c": 3, "d": 0, "e": 0, "": 0}
+    assert observe_resolution(Host(str(tmp_path), answer), list(said)).units == {}
+    assert observe_resolution(Host(str(tmp_path), answer), list(said), every=True).units["c"] == 3
     shown = "--property=Id,ActiveState,UnitFileState,MainPID"
-    assert asked == [["/usr/bin/systemctl", "show", shown, "--", *said]]
+    assert calls == 2 * [["/usr/bin/systemctl", "show", shown, "--", *said]]
     assert running(Host(str(tmp_path / "none"), answer), list(said)) == {}

@@ -145,3 +145,5 @@ def test_of_a_table_that_has_not_changed_only_the_counters_are_listed(tmp_path: 
     assert seen.wrong == {"ruleset": [listing.NO_EFFECT]} and not seen.right
     effect = "192.0.0.8, which it refuses last, is not refused"
     assert Finding("effect", "proscribe", "nftables", path="inet proscribe", detail=effect) == listing.NO_EFFECT
+    host.table = ""
+    assert observe_table(host, "nft", "").right  # no witness is to be refused

@@ -72,7 +72,7 @@ def enforced(host: Host, **service: Any) -> Any:
     return firewall.enforce(host, {"controls": {"firewall": section(**service)}})
 
 
-def told(changes: Any) -> list[tuple[str, str, str]]:
+def steps(changes: Any) -> list[tuple[str, str, str]]:
     return [(str(action), action.before, action.after) for action in changes.actions]
 
 
@@ -80,7 +80,7 @@ def test_a_host_that_has_nothing_gets_all_of_it(tmp_path: Path) -> None:
     host = Machine(tmp_path, "nft", "systemctl")
     changes = enforced(host)
     assert changes.refused == []
-    assert told(changes) == [
+    assert steps(changes) == [
         (f"write {program.PATH}", "", boot.program_text()),
         (f"load {WHERE}", "", SHOWN),
         (f"write {boot.FILE}", "", TEXT),
@@ -111,14 +111,14 @@ def test_a_host_that_has_all_of_it_is_left_alone(tmp_path: Path) -> None:
     assert enforced(host).actions == []
 
 
-def test_what_others_changed_is_put_right_and_the_watcher_starts_anew(tmp_path: Path) -> None:
+def test_what_others_changed_is_restored_and_the_watcher_starts_anew(tmp_path: Path) -> None:
     host = Machine(tmp_path, "nft", "systemctl")
     host.whole(TEXT)
     host.lay(program.PATH, "old", program.MODE)
     host.lay(BESIDE, "[Service]\n")
     host.lay(LOAD.path, "other")
     changes = enforced(host)
-    assert told(changes) == [
+    assert steps(changes) == [
         (f"write {program.PATH}", "old", boot.program_text()),
         (f"restart {WATCH.name}", "", ""),
         (f"write {LOAD.path}", "other", LOAD.text),
@@ -180,7 +180,7 @@ def test_lifting_takes_all_of_it_away(tmp_path: Path) -> None:
     host.lay(program.TRACE, "x")
     changes = firewall.lift(host, {"controls": {}})
     assert changes.refused == []
-    assert told(changes) == [
+    assert steps(changes) == [
         ("forget unconfirmed changes", "", ""),
         (f"disable {WATCH.name}", WATCH.text, ""),
         (f"disable {LOAD.name}", LOAD.text, ""),
@@ -194,3 +194,12 @@ def test_lifting_takes_all_of_it_away(tmp_path: Path) -> None:
     assert f"{NFT} delete table {WHERE}" in host.ran
     ours = (boot.FILE, program.PATH, program.TRACE, loaded_state.STATE, BESIDE, LOAD.path, LOAD.enabled, WATCH.path)
     assert [path for path in ours if host.stat(path)] == []
+
+
+def test_what_a_kill_left_of_the_program_goes_too(tmp_path: Path) -> None:
+    host = Machine(tmp_path, "nft", "systemctl")
+    host.make_directories(program.PATH.rpartition("/")[0])
+    changes = firewall.lift(host, {"controls": {}})
+    assert steps(changes) == [(f"delete {program.PATH}", "", "")]
+    changes.actions[0].apply()
+    assert firewall.lift(host, {"controls": {}}).actions == []

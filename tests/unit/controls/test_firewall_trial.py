@@ -114,7 +114,7 @@ def test_what_was_taken_back_while_it_was_tried_is_not_kept(host: TrialHost, mon
     assert host.text(boot.FILE) is None
 
 
-def test_of_what_the_kernel_said_the_end_is_told(host: TrialHost) -> None:
+def test_of_what_the_kernel_said_the_end_is_reported(host: TrialHost) -> None:
     confirm.begin(host, load(host), 60)
     host.lay(f"{program.RUN}/failed-{TOKEN}", "a" * 400 + " b\n c")
     with pytest.raises(ControlError, match=f"^the new rules were not loaded: {'a' * 296} b c$"):

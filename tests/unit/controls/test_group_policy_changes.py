@@ -99,13 +99,13 @@ def test_each_step_from_nothing_to_rules_and_back(controller: Controller) -> Non
 
 def test_what_others_put_there_is_kept_under_names_of_its_own(controller: Controller) -> None:
     steps(changes.enforce(controller, plan()))
-    folder, kept = Path(controller.root, FOLDER[1:]), f"{ASIDE}/{GUID}"
+    folder, aside = Path(controller.root, FOLDER[1:]), f"{ASIDE}/{GUID}"
     (folder / "Machine/a").mkdir()
     (folder / "Machine/a/b").write_text("b")
     (folder / "x").write_text("1")
     assert steps(changes.enforce(controller, plan())) == [
-        (f"set aside {FOLDER}/x as {kept}/x", "", ""),
-        (f"set aside {FOLDER}/Machine/a/b as {kept}/Machine/a/b", "", ""),
+        (f"set aside {FOLDER}/x as {aside}/x", "", ""),
+        (f"set aside {FOLDER}/Machine/a/b as {aside}/Machine/a/b", "", ""),
         (f"set aside {FOLDER}/Machine/a/", "", ""),
         NOTE,
     ]
@@ -118,9 +118,9 @@ def test_what_others_put_there_is_kept_under_names_of_its_own(controller: Contro
     ]
     for number in (2, 3):
         (folder / "x").write_text(str(number))
-        assert steps(changes.enforce(controller, plan()))[0][0] == f"set aside {FOLDER}/x as {kept}/x.{number}"
-    assert [controller.text(f"{kept}/x{end}") for end in ("", ".2", ".3")] == ["1", "2", "3"]
-    assert Path(controller.root, kept[1:], "x").stat().st_mode & 0o777 == 0o600
+        assert steps(changes.enforce(controller, plan()))[0][0] == f"set aside {FOLDER}/x as {aside}/x.{number}"
+    assert [controller.text(f"{aside}/x{end}") for end in ("", ".2", ".3")] == ["1", "2", "3"]
+    assert Path(controller.root, aside[1:], "x").stat().st_mode & 0o777 == 0o600
     assert list(changes.lift(controller, plan()).notes) == [f"what others had put into these objects is in {ASIDE}"]
 
 
