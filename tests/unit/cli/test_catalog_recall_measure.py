@@ -142,6 +142,9 @@ def test_how_many_vouch(lists: str, silent: str, count: int) -> None:
     counting = Counting({**witnesses, "c": Witness("c", ("b",))}, dict.fromkeys((*witnesses, "c"), ()))
     for _ in "twice":
         assert counting(lists.split(), frozenset(silent.split())) == count
+        assert counting(lists.split(), frozenset((*witnesses, "c"))) == 0, (
+            "where all are silent, it is another question"
+        )
 
 
 @pytest.mark.parametrize(

@@ -277,11 +277,14 @@ def test_every_key_of_a_new_waiver_is_written() -> None:
     ],
     ids=["as it was made", "without a last line break", "with a comment", "with the line breaks of Windows"],
 )
-def test_a_revocation_is_added_and_the_rest_stays(words: Words, change: Any, end: bytes) -> None:
+def test_a_revocation_is_added_and_the_rest_stays(
+    words: Words, change: Any, end: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
     words(*NEW)
     words.file().write_bytes(before := change(words.file().read_bytes()))
     words.file().chmod(0o640)
     assert words("revoke", "press01-parrot", "--by", "deputy", "--why", 'no: longer "needed"') == 0
+    assert "waiver press01-parrot is revoked as of 20" in capsys.readouterr().out
     after = words.file().read_bytes()
     assert after.startswith(before) and end + b"revoked:" + end in after
     revoked = read_waiver(words.file()).revoked

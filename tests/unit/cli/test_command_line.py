@@ -104,6 +104,7 @@ And one more.
   ./proscribe x    short
   proscribes    what is no example but as long as it can be
    further in, and longer than the screen has room for
+ one blank before it, and longer than the screen
 ./proscribe ends it"""
 
 
@@ -119,6 +120,8 @@ line. And one more.
         as it can be
    further in, and longer than the
      screen has room for
+ one blank before it, and longer than
+   the screen
 python3 'a b' ends it"""
 
 

@@ -14,6 +14,7 @@ from proscribe.controller.cli import Refused, export, inventory
 from proscribe.controller.cli.scheduled import exports
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.restrictions.points import Fed
+from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from test_cli_export import INVENTORY
 
 NOW = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
@@ -114,3 +115,49 @@ def test_each_export_is_named_with_what_came_of_it() -> None:
         "  /srv/b (nft): it, and 2 more",
     )
     assert [one["directory"] for one in notification.facts["written"]] == ["/srv/a", "/srv/b"]
+
+
+def test_one_that_cannot_be_written_keeps_no_other_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each group is compiled once, for all of its hosts, whatever the run was limited to."""
+    fed = [{"format": name, "directory": f"/srv/{name}", "group": group} for name, group in
+           (("rpz", "office"), ("nft", "office"), ("pac", ""), ("hosts", ""), ("unbound", "guests"))]  # fmt: skip
+    (tmp_path / "report.json").write_text(json.dumps({"run": {"exports_fed": fed}}))
+    asked: list[Any] = []
+    renewed: list[Any] = []
+    outcomes: dict[str, Any] = {"rpz": ["a", "b"], "nft": [], "pac": Refused("no"), "hosts": OSError("full")}
+
+    def question(arguments: argparse.Namespace, **how: Any) -> str:
+        asked.append((arguments.inventory, arguments.limit, how))
+        if how["group"] == "guests":
+            raise PolicyErrors([PolicyError("a.yml:1", "b", "c", "d")])
+        return f"question {how['group']}"
+
+    def renew(one: Fed, compiled: Any, now: datetime.datetime) -> list[str]:
+        renewed.append((one.format, compiled, now.microsecond, now.tzinfo))
+        if isinstance(outcomes[one.format], Exception):
+            raise outcomes[one.format]
+        return list(outcomes[one.format])
+
+    monkeypatch.setattr(inventory, "question", question)
+    monkeypatch.setattr(exports, "compile_hosts", lambda *given: ("compiled", *given))
+    monkeypatch.setattr(exports, "with_signing", lambda compiled, question: (*compiled[:2], question))
+    monkeypatch.setattr(export, "renew", renew)
+    notification = exports.renewed(tmp_path, ["-i", "x,", "--limit", "kiosk1"])
+    assert (
+        notification is not None and notification.subject == "Proscribe: 3 exports not written, 1 export written again"
+    )
+    about = [{"format": one["format"], "directory": one["directory"], "group": one["group"]} for one in fed]
+    assert notification.facts["written"] == [{**about[0], "why": "a", "differences": 2}]
+    whys = [(one["format"], one["why"]) for one in notification.facts["not_written"]]
+    assert whys == [
+        ("pac", "no"),
+        ("hosts", "full"),
+        ("unbound", str(PolicyErrors([PolicyError("a.yml:1", "b", "c", "d")]))),
+    ]
+    assert asked == [(["x,"], "", {"group": group, "served": False}) for group in ("office", "", "guests")]
+    compiled = [("compiled", f"question {group}", f"question {group}") for group in ("office", "office", "", "")]
+    utc = datetime.timezone.utc
+    assert renewed == [(one["format"], of, 0, utc) for one, of in zip(fed, compiled, strict=False)]
+    outcomes |= {"rpz": [], "pac": [], "hosts": []}
+    (tmp_path / "report.json").write_text(json.dumps({"run": {"exports_fed": fed[:4]}}))
+    assert exports.renewed(tmp_path, ["-i", "x,"]) is None

@@ -6,6 +6,7 @@ import argparse
 import datetime
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from proscribe.controller.cli.init.answers import Answers, public_key, read_answ
 from proscribe.controller.cli.init.yaml_text import Literal, comments_of, document
 from proscribe.controller.compile.reading.yaml_file import read_yaml
 from proscribe.controller.policy_errors import Expected, PolicyErrors
+from proscribe.model.plan import CONTROLS
 
 TODAY = datetime.date(2026, 11, 30)
 PRINTABLE = st.text(st.characters(exclude_categories=["Cs"]), max_size=60).filter(str.isprintable)
@@ -209,6 +211,8 @@ def test_a_terminal_is_asked_and_a_wrong_answer_is_asked_again(
     printed = capsys.readouterr().err
     assert "found 'all', expected a group's name" in printed
     assert "The first day of the ban [2026-11-30]:" in printed and "inventory" not in printed
+    defaults = [found.contact, ",".join(found.category), "2026-11-30", "github"]
+    assert re.findall(r"\[([^]]*)\]: ", printed) == defaults, "an answer that others follow is no default any more"
 
 
 def test_an_input_that_ends_early_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,6 +252,20 @@ def test_the_gate_is_in_no_pipeline_of_what_only_audits() -> None:
         assert repository.GATE in repository.text_of(name)
         text = made(*options)[name]
         assert "proscribe.ban.audit\n" in text and "gate" not in text.partition("audit:")[2].partition("run:")[2]
+
+
+def test_the_policy_is_what_was_answered() -> None:
+    tenants = ["--tenant=google=a.example", "--tenant=microsoft=b.example", "--tenant=google=c.example"]
+    written = made("--category=webmail", "--contact=desk {{ x }}", *tenants)[repository.VARIABLES]
+    assert yaml.load(written.replace("!unsafe ", ""), yaml.BaseLoader) == {
+        "proscribe_categories": ["webmail"],
+        "proscribe_effective_from": "2026-11-30",
+        "proscribe_contact": "desk {{ x }}",
+        "proscribe_controls": dict.fromkeys(CONTROLS, "audit"),
+        "proscribe_tenants": {"google": ["a.example", "c.example"], "microsoft": ["b.example"]},
+        "proscribe_waiver_signatures": "required",
+    }
+    assert "proscribe_tenants" not in yaml.load(made()[repository.VARIABLES].replace("!unsafe ", ""), yaml.BaseLoader)
 
 
 def test_approvers_and_their_keys(key: Path) -> None:

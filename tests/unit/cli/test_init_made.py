@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from proscribe.controller.cli import collection
 from proscribe.controller.cli.command_line import main
 from proscribe.controller.cli.init import repository
 from proscribe.controller.version import own
@@ -89,3 +90,14 @@ def test_a_collection_does_not_know_where_it_came_from(
     assert main(["init", str(tmp_path / "policy"), "--organisation=Acme", "--department=press=press01"]) == 2
     assert "--source: found nothing, expected the git repository" in capsys.readouterr().err
     assert not (tmp_path / "policy").exists()
+
+
+def test_a_checkout_puts_the_collections_file_beside_its_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(collection, "archive", lambda: ("acme-ban-1.tar.gz", b"packed"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "policy", "--organisation=Acme", "--department=press=press01"]) == 0
+    (entry,) = yaml.safe_load(Path("policy/requirements.yml").read_text())["collections"][:1]
+    assert entry == {"name": "./vendor/acme-ban-1.tar.gz", "type": "file"}
+    assert Path("policy/vendor/acme-ban-1.tar.gz").read_bytes() == b"packed"

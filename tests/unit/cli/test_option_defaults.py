@@ -1,4 +1,4 @@
-"""What an option is where nobody gave it: what its help says, and else nothing."""
+"""What options a command has, and what each is where nobody gave it: what its help says, and else nothing."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from command_parsers import options, parsers
+from command_parsers import described, options, parsers
 from proscribe.controller.cli import command_line
+from recording import compare, joined
 
 PROJECT = Path(__file__).resolve().parents[3]
+RECORDED = Path(__file__).parent / "recorded"
 NOTHING = ("", None, False, [], (), 0)
 SAID = re.compile(r"\(default: ([^),;]+)")
 
@@ -31,3 +33,9 @@ def test_what_an_option_is_where_nobody_gave_it(name: str) -> None:
         assert default == str(PROJECT / "catalog")
     elif default not in NOTHING:
         assert said and said[1] == str(default), "its help says another default, or none"
+
+
+@pytest.mark.parametrize("command", command_line.COMMANDS)
+def test_the_options_of_a_command_are_as_recorded(command: str) -> None:
+    found = joined({words: "\n".join(described(parser)) for words, parser in parsers(command).items()})
+    compare(RECORDED / f"{command}.options.txt", found.replace(str(PROJECT), "<project>"))

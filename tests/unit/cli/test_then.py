@@ -230,3 +230,15 @@ def test_without_git_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Refused, match="git is not installed"):
         repository_of(tmp_path)
+
+
+def test_paths_of_then_are_named_as_in_their_repositories(two, into: Path) -> None:
+    then = FilesAtRevision("HEAD", into)
+    assert then.located(f"{into}/0/a") == f"{into}/0/a" and then.now(Path("/x/../y")) == Path("/y")
+    first, second = (then.path(made.top / "in", "the folder") for made in two)
+    assert then.located(f"{first}/a.yml:3, {second}/a.yml") == f"HEAD:in/a.yml:3, HEAD:{two[1].top}/in/a.yml"
+    assert [then.now(path) for path in (first / "a.yml", second / "../../own", into / "x")] == [
+        two[0].top / "in/a.yml",
+        two[1].top.parent / "own",
+        into / "x",
+    ]

@@ -8,6 +8,7 @@ import io
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -124,6 +125,17 @@ def test_what_is_missing_is_asked_for_beside_the_output(
     with pytest.raises(Refused, match="nothing was written"):
         answer("more")
     assert capsys.readouterr() == ("", "more: \n")
+
+
+def test_a_question_is_there_before_its_answer_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Read(Terminal):
+        def readline(self, *_: object) -> str:
+            return (tmp_path / "screen").read_text()
+
+    monkeypatch.setattr(sys, "stdin", Read())
+    with (tmp_path / "screen").open("w") as screen:
+        monkeypatch.setattr(sys, "stderr", screen)
+        assert answer("who") == "who:"
 
 
 def test_all_options_that_are_missing_are_named_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

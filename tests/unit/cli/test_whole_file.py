@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
 from proscribe.controller.cli import Refused, whole_file
 from proscribe.controller.cli.catalog import files
+from proscribe.controller.cli.waiver import folder
 from proscribe.controller.cli.whole_file import write_whole
 from proscribe.wire import installation
 
@@ -64,3 +66,26 @@ def test_a_file_in_the_place_of_a_folder_of_a_catalogue_is_named(tmp_path: Path)
     (tmp_path / "webmail").write_text("")
     with pytest.raises(Refused, match="webmail/owl.yml: File exists"):
         files.write(tmp_path / "webmail/owl.yml", "x")
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_waivers_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    place = tmp_path / "inventory/waivers/w1.yml"
+    if there:
+        folder.create(place, b"before")
+        place.chmod(0o640)
+    kept: list[tuple[str, int, bytes]] = []
+
+    def fsync(descriptor: int) -> None:
+        one = os.fstat(descriptor)
+        kind = "directory" if stat.S_ISDIR(one.st_mode) else f"{one.st_size} bytes"
+        kept.append((kind, one.st_mode & 0o777, place.read_bytes() if place.exists() else b""))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    (folder.replace if there else folder.create)(place, b"content")
+    file, directory = kept
+    assert file == ("7 bytes", 0o640 if there else folder.MODE, b"before" if there else b"")
+    assert directory[::2] == ("directory", b"content")
+    assert os.listdir(place.parent) == ["w1.yml"] and place.stat().st_mode & 0o777 == file[1]

@@ -213,4 +213,8 @@ def test_what_keeps_it_from_being_refreshed_is_reported(
     monkeypatch.setattr(catalogue, "refresh", refuses)
     monkeypatch.setattr(scheduled, "send", lambda message, _: not sent.append(message))
     assert scheduled.run(argparse.Namespace(what="catalog", options=[])) == 1
-    assert "/srv/policy lies in no git repository" in capsys.readouterr().out and len(sent) == 1
+    assert "/srv/policy lies in no git repository" in capsys.readouterr().out
+    (message,) = sent
+    assert message.subject == "Proscribe: the catalogue was not refreshed" and message.facts["refreshed"] is False
+    lines = ("/srv/policy lies in no git repository", "", "No list was read, and the catalogue stays as it is.")
+    assert message.lines == lines

@@ -22,16 +22,16 @@ def headline(about: Subject, groups: Sequence[Group]) -> str:
     """The short answer."""
     counts: dict[str, int] = {}
     for group in groups:
-        counts[group.answer] = counts.get(group.answer, 0) + len(group.hosts)
+        counts[_is(group.answer)] = counts.get(_is(group.answer), 0) + len(group.hosts)
     total = sum(counts.values())
     services = about.services(*CONCERNED)
     who = f" ({some([f'{service.name}: {service.id}' for service in services], 3)})" if services else ""
     if len(counts) == 1:
-        (status,) = counts
+        (said,) = counts
         where = "on every host asked for" if total > 1 else f"on {groups[0].hosts[0]}"
-        answer = f"{_is(status)} {where}"
+        answer = f"{said} {where}"
     else:
-        answer = ", ".join(f"{_is(status)} on {count:,} of {total:,} hosts" for status, count in counts.items())
+        answer = ", ".join(f"{said} on {count:,} of {total:,} hosts" for said, count in counts.items())
     unknown = "" if about.relations else "; no service of the catalogue has it"
     return clean(f"{about.question.word}{who}: policy: {answer}{unknown}{_last_seen(groups, total)}")
 

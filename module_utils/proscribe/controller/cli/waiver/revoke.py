@@ -57,5 +57,5 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
 
 def _appended(content: bytes, lines: str) -> bytes:
     end = b"\r\n" if b"\r\n" in content else b"\n"
-    start = content if content.endswith(b"\n") or not content else content + end
+    start = content if content.endswith(b"\n") else content + end
     return start + lines.encode().replace(b"\n", end)

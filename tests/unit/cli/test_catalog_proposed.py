@@ -1,0 +1,249 @@
+"""`catalog propose` with a list of names: what is a name, what of it is new, and the amendment that is written."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from proscribe.controller.cli import Refused, command_line
+from proscribe.controller.cli.catalog import proposing
+from proscribe.controller.cli.catalog.chosen import Chosen
+from proscribe.controller.cli.catalog.proposing import Proposal, amendment, names_of, propose
+from proscribe.controller.cli.catalog.recall.measure import Found
+from proscribe.controller.cli.catalog.recall.proposals import Proposed
+from proscribe.controller.cli.catalog.recall.standing import Standing
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("a.example\n  B.Example  # c.example\n\n#d.example\na.example", ["a.example", "b.example"]),
+        ("domain:a.example\nfull:b.example:@ads\n||c.example^\n*.d.example\n.e.example.", [*"abcde"]),
+        ("0.0.0.0 a.example\n127.0.0.1\tb.example\n:: c.example\n::1 d.example\n1.2.3.4 e.example", [*"abc"]),
+        ("a.example b.example\n0.0.0.0 c.example d.example\n0.0.0.0\nno_name\n-\nhttps://e.example", ["a"]),
+        ("a.example\r\nb.example\r\n", [*"ab"]),
+    ],
+)
+def test_the_names_of_a_list_in_any_of_its_forms(text: str, names: list[str]) -> None:
+    assert names_of(text) == [name if "." in name else f"{name}.example" for name in names]
+
+
+def test_a_longer_list_is_a_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proposing, "MOST", 2)
+    assert len(names_of("a.example\nb.example\na.example")) == 2
+    with pytest.raises(Refused, match="^3 names; expected at most 2: a longer list is a feed"):
+        names_of("a.example\nb.example\nc.example")
+
+
+OWL: Any = SimpleNamespace(
+    id="owl",
+    domains=["owl.example"],
+    urls=["page.example", "web.example/owl"],
+    allow_domains=["ok.owl.example"],
+    shared_domains=["cdn.example"],
+    decided=[{"as": "shared", "names": ["said.example", "x.example"], "why": "others use it"}],
+    unverified={"domains": ["perhaps.example"]},
+)
+NEW = ["a.b.new.example", "new.example", "perhaps.example", "newer.example"]
+SAID = "shared: others use it"
+KNOWN = ["owl.example", "below.owl.example", "page.example", "said.example", "cdn.example", "ok.owl.example"]
+
+
+def test_what_an_entry_has_or_has_decided_is_not_proposed() -> None:
+    found = propose(OWL, [*NEW, *KNOWN, "web.example", "googleapis.com"])
+    assert found.add == ["new.example", "newer.example", "perhaps.example", "web.example"]
+    assert {**found.left, "googleapis.com": ""} == {
+        "said.example": SAID,
+        "cdn.example": "the entry has it as shared or allowed",
+        "ok.owl.example": "the entry has it as shared or allowed",
+        "googleapis.com": "",
+    }
+    assert found.left["googleapis.com"].startswith("it carries ")
+    assert propose(OWL, []) == Proposal([], {})
+
+
+TEXT = """\
+---
+amends: owl
+accept:
+  domains:
+    - perhaps.example
+add:
+  domains:
+    - new.example
+sources:
+  - 'it''s a list'
+  - 'another'
+"""
+
+
+def test_an_amendment_accepts_what_was_unverified_and_adds_the_rest() -> None:
+    assert amendment(OWL, ["new.example", "perhaps.example"], ["it's a list", "another"]) == TEXT
+    of_one = amendment(SimpleNamespace(id="owl", unverified={}), ["new.example"], ["x"])  # type: ignore[arg-type]
+    assert of_one == "---\namends: owl\nadd:\n  domains:\n    - new.example\nsources:\n  - 'x'\n"
+    assert "add" not in amendment(OWL, ["perhaps.example"], ["x"])
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+class Command:
+    """The command, over a catalogue with one entry, in a folder with a list."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.chosen = Chosen([folder], SimpleNamespace(services={"owl": OWL}))  # type: ignore[arg-type]
+        (folder / "list").write_text("new.example\nsaid.example\n")
+
+    def __call__(self, *words: str) -> None:
+        _, arguments = command_line.read("catalog", ["propose", *words])
+        assert arguments.run_subcommand(arguments, self.chosen) == 0
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return Command(tmp_path)
+
+
+ADDED = amendment(OWL, ["new.example"], ["a test"])
+SOURCE = ("--source", "a test")
+
+
+def test_it_is_printed(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    command("owl", "list", *SOURCE)
+    assert capsys.readouterr() == (ADDED, f"left out said.example: {SAID}\n")
+
+
+def test_a_list_may_come_from_the_standard_input(
+    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"new.example\n\xff\n")))
+    command("owl", "-", *SOURCE)
+    assert capsys.readouterr() == (ADDED, "")
+
+
+def test_it_is_written_into_the_last_directory_and_over_nothing(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("owl", "list", *SOURCE, "--dir", "first", "--dir", "own")
+    command(*options)
+    assert Path("own/amends/owl.yml").read_text() == ADDED and not Path("first").exists()
+    said = f"left out said.example: {SAID}\nown/amends/owl.yml: 1 name to add; review it, then commit\n"
+    assert capsys.readouterr() == ("", said)
+    Path("own/amends/owl.yml").write_text("mine")
+    with pytest.raises(
+        Refused, match="^own/amends/owl.yml is there already; add these under add.domains: new.example$"
+    ):
+        command(*options)
+    assert Path("own/amends/owl.yml").read_text() == "mine"
+
+
+def test_nothing_new_is_no_mistake(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("list").write_text("owl.example\n")
+    command("owl", "list", *SOURCE, "--dir", "own")
+    assert capsys.readouterr() == ("", "nothing to add to owl\n") and not Path("own").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("owl", "list"), "--source is missing; expected where the list comes from"),
+        (("owl", "list", "--source", ""), "--source: expected "),
+        (("owl", "list", "--source", "a\nb"), "--source: expected "),
+        (("ow", "list", *SOURCE), "there is no service 'ow' in this catalogue, did you mean 'owl'"),
+        (("owl", "gone", *SOURCE), "gone: No such file or directory"),
+        (("owl",), "LIST is missing; expected SERVICE LIST --source TEXT, or --from-recall FOLDER"),
+        ((), "SERVICE is missing; expected SERVICE LIST"),
+    ],
+)
+def test_what_it_needs_is_named(command: Command, words: tuple[str, ...], why: str) -> None:
+    with pytest.raises(Refused) as refused:
+        command(*words)
+    assert str(refused.value).startswith(why)
+
+
+@pytest.mark.parametrize("name", ["list", "-"])
+def test_a_list_has_a_largest_size(command: Command, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b"new.example\n"
+    for size in (len(content), len(content) - 1):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        Path("list").write_bytes(content)
+        monkeypatch.setattr(proposing, "LARGEST", size)
+        if size == len(content):
+            command("owl", name, *SOURCE)
+        else:
+            with pytest.raises(Refused, match=f"^{name}: more than {size} bytes; expected a list of names"):
+                command("owl", name, *SOURCE)
+
+
+# -- from what recall finds missing ------------------------------------------------------------------------------------
+
+
+def missing(name: str, service: str, closes: str = "") -> Proposed:
+    found = Found(name, Standing("missing"), True, 7, ("one", "two"))
+    return Proposed(found, "vpn", service, closes)
+
+
+FOUND = [
+    missing("new.example", "owl"),
+    missing("owl.example", "owl"),
+    missing("said.example", "owl"),
+    missing("closes.example", "owl", "it carries all"),
+    missing("gull.example", "gull"),
+    missing("nobody.example", ""),
+]
+OF = "rank 7: one, two"
+DAY = datetime.datetime(2026, 11, 25, tzinfo=datetime.timezone.utc)
+OF_OWL = amendment(OWL, ["new.example"], [f"public lists, compared on 2026-11-25: new.example, {OF}"])
+OF_GULL = OF_OWL.replace("owl", "gull").replace("new.example", "gull.example")
+NOBODYS = f"""\
+# No entry has names of their vendors. A new entry, or a decision of one, speaks of them:
+# vpn: nobody.example, {OF}
+"""
+MISSING = "missing: four: it is gone\n"
+CLOSES = f"left out closes.example, {OF}: it carries all\n"
+SAID_SO = f"left out said.example: {SAID}\n"
+COUNT = "5 names proposed, 1 of them without an entry\n"
+
+
+@pytest.fixture
+def recalled(command: Command, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What is compared; recall finds six names."""
+    asked: list[Any] = []
+    services = {"owl": OWL, "gull": SimpleNamespace(**{**vars(OWL), "id": "gull", "decided": []})}
+    command.chosen = Chosen([command.folder], SimpleNamespace(services=services))  # type: ignore[arg-type]
+    found = SimpleNamespace(popularity=("top",), lists=SimpleNamespace(missing={"four": "it is gone"}), results="all")
+    clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda zone: DAY.astimezone(zone)), timezone=datetime.timezone)
+    monkeypatch.setattr(proposing, "datetime", clock)
+    monkeypatch.setattr(proposing, "compared", lambda *given: asked.append(given) or found)
+    monkeypatch.setattr(proposing, "proposed", lambda results, chosen: asked.append((results, chosen)) or list(FOUND))
+    return asked
+
+
+def test_each_entry_has_an_amendment(command: Command, recalled: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    command("--from-recall", "lists", "--popular", "9", "--category", "vpn")
+    assert capsys.readouterr() == (f"{OF_GULL}{OF_OWL}{NOBODYS}", f"{MISSING}{CLOSES}{SAID_SO}{COUNT}")
+    assert recalled == [(command.chosen, Path("lists"), ["vpn"], 9), ("all", command.chosen)]
+    command("owl", "--from-recall", "lists")
+    counted = "3 names proposed, 0 of them without an entry\n"
+    assert capsys.readouterr() == (OF_OWL, f"{MISSING}{CLOSES}{SAID_SO}{counted}")
+    assert recalled[2] == (command.chosen, Path("lists"), proposing.CATEGORIES, 100_000)
+
+
+def test_each_is_written_unless_one_is_there(
+    command: Command, recalled: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("own/amends").mkdir(parents=True)
+    Path("own/amends/owl.yml").write_text("mine")
+    command("--from-recall", "lists", "--dir", "own")
+    wrote = "own/amends/gull.yml: 1 name to add; review it, then commit\n"
+    there = "own/amends/owl.yml is there already; add these under add.domains: new.example\n"
+    assert capsys.readouterr() == (NOBODYS, f"{MISSING}{CLOSES}{wrote}{SAID_SO}{there}{COUNT}")
+    assert Path("own/amends/gull.yml").read_text() == OF_GULL and Path("own/amends/owl.yml").read_text() == "mine"

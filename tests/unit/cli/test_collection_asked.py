@@ -1,0 +1,173 @@
+"""What `./proscribe collection` makes of its options, of pyproject.toml and of the commit."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from proscribe.controller.cli import Refused, collection, command_line
+from proscribe.wire import installation
+
+PROJECT = """\
+[project]
+version = "1.2.0"
+description = "A ban"
+license = "GPL-3.0-or-later"
+dependencies = ["{needs}"]
+{urls}
+"""
+ITS_OWN = '[project.urls]\nrepository = "https://own.example/x"'
+NEEDS = "ansible-core>=2.19,<2.22"
+
+
+class Checkout:
+    """A checkout, of which the collection is not really built."""
+
+    def __init__(self, root: Path, patch: pytest.MonkeyPatch) -> None:
+        self.root = root / "root"
+        self.root.mkdir()
+        self.says()
+        self.commit: Any = SimpleNamespace(tag="", time=datetime.date(2026, 11, 5))
+        self.cloned = ""
+        self.made: dict[str, Any] = {}
+        patch.setattr(installation, "ROOT", self.root)
+        for name, answer in (
+            ("source_files", "source"), ("build", "built"), ("packed", b"packed"), ("file_name", "p-b.tar.gz"),
+            ("collection_files", "files"), ("target_of", "target"), ("place", None), ("version", "1.2.0+5"),
+        ):  # fmt: skip
+            patch.setattr(collection, name, self.noting(name, answer))
+        patch.setattr(collection, "Names", SimpleNamespace(of=lambda source, *names: names))
+        patch.setattr(collection, "commit_of", lambda root, declared: self.commit if declared == "1.2.0" else None)
+        patch.setattr(collection.sources, "of_checkout", lambda root: self.cloned)
+
+    def noting(self, name: str, answer: Any) -> Any:
+        return lambda *given: self.made.update({name: given}) or answer
+
+    def says(self, urls: str = "") -> None:
+        (self.root / "pyproject.toml").write_text(PROJECT.format(needs=NEEDS, urls=urls))
+
+    def run(self, *options: str) -> None:
+        run, arguments = command_line.read("collection", options)
+        assert run(arguments) == 0
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    monkeypatch.chdir(tmp_path)
+    return Checkout(tmp_path, monkeypatch)
+
+
+USUAL = (collection.NAMESPACE, collection.NAME)
+OWN = ("acme", "restrictions")
+
+
+@pytest.mark.parametrize(
+    ("options", "names", "output"),
+    [
+        ((), USUAL, "."),
+        (("--output", "dist/new", "--namespace", "acme", "--name", "restrictions"), OWN, "dist/new"),
+    ],
+)
+def test_a_file_is_built(
+    checkout: Checkout, options: tuple[str, ...], names: Any, output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkout.says(ITS_OWN)
+    checkout.run(*options)
+    release = collection.Release(
+        names,
+        "1.2.0+5",
+        "1.2.0",
+        "2026-11-05",
+        "A ban",
+        "GPL-3.0-or-later",
+        ">=2.19.0,<2.22.0",
+        "https://own.example/x",
+    )
+    assert checkout.made["collection_files"] == ("source", names, release)
+    assert checkout.made["build"] == ("files", names, "1.2.0+5", Path(output)) and Path(output).is_dir()
+    assert capsys.readouterr() == ("built\n", "") and "place" not in checkout.made
+
+
+def test_it_is_placed_in_a_collections_path(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+    checkout.run("--directory", "collections")
+    assert checkout.made["target_of"] == (Path("collections"), USUAL)
+    assert checkout.made["packed"] == ("files", USUAL, "1.2.0+5")
+    assert checkout.made["place"] == (b"packed", "target") and "build" not in checkout.made
+    assert capsys.readouterr() == ("target\n", f"{collection.NO_REPOSITORY}\n")
+    assert os.listdir() == ["root"]
+
+
+def test_it_is_packed_for_a_new_repository(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+    assert collection.archive() == ("p-b.tar.gz", b"packed")
+    assert checkout.made["source_files"] == (checkout.root,) and checkout.made["file_name"] == (USUAL, "1.2.0+5")
+    source, names, release = checkout.made["collection_files"]
+    assert (source, names, release.repository) == ("source", USUAL, "")
+    assert checkout.made["packed"] == ("files", USUAL, "1.2.0+5") and capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "urls", "cloned", "named"),
+    [
+        (["--repository", "https://git.example/a"], ITS_OWN, "https://clone.example", "https://git.example/a"),
+        ([], ITS_OWN, "https://clone.example", "https://own.example/x"),
+        ([], "[project.urls]", "https://clone.example", "https://clone.example"),
+        ([], "", "https://clone.example", "https://clone.example"),
+        ([], "", "", ""),
+    ],
+)
+def test_where_its_sources_are(
+    checkout: Checkout, given: list[str], urls: str, cloned: str, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkout.says(urls)
+    checkout.cloned = cloned
+    checkout.run(*given)
+    assert checkout.made["collection_files"][2].repository == named
+    assert capsys.readouterr().err == ("" if named else f"{collection.NO_REPOSITORY}\n")
+
+
+@pytest.mark.parametrize(
+    ("tag", "refused"),
+    [("", ""), ("v1.2.0", ""), ("v1.3.0", "found '1.2.0', expected 1.3.0 as the tag of this commit")],
+)
+def test_its_version_is_that_of_the_tag(checkout: Checkout, tag: str, refused: str) -> None:
+    checkout.commit.tag = tag
+    if refused:
+        with pytest.raises(Refused, match=f"pyproject.toml: version: {refused}"):
+            checkout.run()
+        assert "build" not in checkout.made
+    else:
+        checkout.run()
+
+
+def test_without_a_commit_its_day_is_not_known(checkout: Checkout) -> None:
+    checkout.commit = None
+    checkout.run()
+    assert checkout.made["collection_files"][2].day == ""
+
+
+def test_it_is_not_built_from_a_collection(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "COLLECTION", "acme.ban")
+    with pytest.raises(Refused, match="this is the collection acme.ban; it is built from a checkout"):
+        checkout.run()
+
+
+@pytest.mark.parametrize("place", ["file", "broken"])
+def test_only_a_directory_is_an_output(checkout: Checkout, place: str) -> None:
+    Path("file").touch()
+    Path("broken").symlink_to("nowhere")
+    with pytest.raises(Refused, match=f"--output: found '{place}', expected a directory"):
+        checkout.run("--output", place)
+    assert checkout.made == {}
+
+
+@pytest.mark.parametrize(("url", "taken"), [("https://" + "a" * 300, True), ("https://" + "a" * 301, False)])
+def test_an_address_has_a_form_and_a_length(checkout: Checkout, url: str, taken: bool) -> None:
+    if taken:
+        checkout.run("--repository", url)
+        return
+    with pytest.raises(Refused, match="--repository: found .*, expected an https:// URL"):
+        checkout.run("--repository", url)

@@ -1,0 +1,163 @@
+"""What a command asks an inventory, as a run would: hosts, groups, variables; and what of it is refused."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from proscribe.controller.cli import Refused, inventory
+from proscribe.controller.compile.inventory.inventory import Question
+from proscribe.model.plan import CONTROLS
+from proscribe.wire import installation
+
+HOSTS = """\
+all:
+  vars:
+    proscribe_hosts: "all:!kiosks"
+    proscribe_reports: /srv/r
+  children:
+    press:
+      hosts:
+        press01: {proscribe_contact: "{{ desk }}", desk: helpdesk, proscribe_zone: office}
+        press02:
+    windows:
+      hosts:
+        win01: {ansible_connection: winrm}
+    network:
+      hosts:
+        switch01: {ansible_connection: ansible.netcommon.network_cli, ansible_network_os: cisco.ios.ios}
+    kiosks:
+      hosts: {kiosk01: }
+    nobody: {}
+"""
+Ask = Callable[..., Question]
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Ask:
+    (tmp_path / "inventory").mkdir()
+    (tmp_path / "inventory/hosts.yml").write_text(HOSTS)
+    (tmp_path / "empty.yml").write_text("all: {}\n")
+    (tmp_path / "playbooks/group_vars").mkdir(parents=True)
+    (tmp_path / "playbooks/group_vars/all.yml").write_text("proscribe_request_url: https://x.example\n")
+
+    def asked(*words: str, group: str = "", served: bool = True, source: str = "inventory/hosts.yml") -> Question:
+        parser = argparse.ArgumentParser()
+        inventory.add_options(parser)
+        arguments = parser.parse_args(["-i", str(tmp_path / source) if "," not in source else source, *words])
+        return inventory.question(arguments, tmp_path, group=group, served=served)
+
+    return asked
+
+
+def names(question: Question) -> list[str]:
+    return [host.name for host in question.hosts]
+
+
+def test_a_question_is_that_of_an_audit(ask: Ask, tmp_path: Path) -> None:
+    found = ask()
+    assert names(found) == ["press01", "press02", "win01"]
+    assert (found.project, found.playbook_folder) == (tmp_path, tmp_path / "playbooks")
+    assert (found.mode, found.playbook, found.controls, found.limit) == ("audit", "audit", list(CONTROLS), "")
+    assert found.inventory == [str(tmp_path / "inventory/hosts.yml")]
+    assert found.groups["press"] == {"press01", "press02"} and found.groups["nobody"] == frozenset()
+    assert list(found.not_served) == ["switch01"] and found.windows == ("win01",)
+    assert found.pattern == "all:!kiosks" and found.about == {"press01", "press02", "win01", "switch01"}
+    assert found.audience is False
+    assert found.zone_of is not None and [found.zone_of(host) for host in ("press01", "kiosk01")] == ["office", ""]
+    first = found.hosts[0].values
+    assert (first["proscribe_contact"], first["proscribe_request_url"]) == ("helpdesk", "https://x.example")
+    assert found.variables_of is not None and found.variables_of("kiosk01").name == "kiosk01"
+
+
+def test_a_part_of_it(ask: Ask) -> None:
+    found = ask("--limit", "press*:!press02")
+    assert (names(found), found.limit) == (["press01"], "press*:!press02")
+    assert found.groups["press"] == {"press01", "press02"}, "waivers for a group are for all of it"
+
+
+@pytest.mark.parametrize(("group", "hosts"), [("kiosks", ["kiosk01"]), ("press", ["press01", "press02"])])
+def test_exports_ask_for_an_audience_whether_it_is_served_or_not(ask: Ask, group: str, hosts: list[str]) -> None:
+    found = ask(group=group, served=False)
+    assert (names(found), found.audience) == (hosts, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "how", "why"),
+    [
+        (("--limit", "kiosk01"), {}, "none of the 1 hosts is served: .* is 'all:!kiosks', and 0 are network"),
+        (("--limit", "switch01"), {}, r"none of the 1 hosts is served: .* and 1 are network devices"),
+        (("--limit", "x*"), {}, r"no host of the inventory \(/.*hosts.yml\) matches --limit x\*$"),
+        ((), {"source": "empty.yml"}, r"no host of the inventory \(/.*empty.yml\)$"),
+        ((), {"group": "pres"}, "the inventory has no group 'pres', did you mean 'press'"),
+        ((), {"group": "nobody", "served": False}, "the group 'nobody' has no host, .*\n  nobody: {hosts: {nobody-dev"),
+        (("--limit", "press"), {"group": "kiosks", "served": False}, "no host of the group 'kiosks' is among those of"),
+    ],
+)
+def test_what_has_no_host_is_refused(ask: Ask, words: tuple[str, ...], how: dict[str, str], why: str) -> None:
+    with pytest.raises(Refused, match=f"^{why}"):
+        ask(*words, **how)
+
+
+def test_only_what_no_run_serves_is_an_audience(ask: Ask) -> None:
+    with pytest.raises(inventory.NoneServed):
+        ask("--limit", "kiosks")
+    assert names(ask("--limit", "kiosks", served=False)) == ["kiosk01"]
+
+
+def test_what_ansible_cannot_read_is_refused_with_its_place(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "inventory/group_vars").mkdir()
+    (tmp_path / "inventory/group_vars/all.yml").write_text("a: [")
+    with pytest.raises(Refused, match="group_vars/all.yml"):
+        ask()
+
+
+def test_options_that_are_repeated_say_where_the_inventory_is() -> None:
+    parser = argparse.ArgumentParser()
+    inventory.add_options(parser)
+    typed = ["-i", "a", "-i", "b,", "-e", "x=1", "--vault-id", "v@p", "--vault-pass-file", "pw", "-J", "-l", "web"]
+    found = inventory.inventory_options(parser.parse_args(typed))
+    assert [(one.name, one.option, one.value) for one in found] == [
+        ("inventory", "-i", "a"),
+        ("inventory", "-i", "b,"),
+        ("extra_vars", "-e", "x=1"),
+        ("vault_ids", "--vault-id", "v@p"),
+        ("vault_password_files", "--vault-password-file", "pw"),
+        ("ask_vault_pass", "-J", None),
+    ]
+    assert inventory.inventory_options(parser.parse_args([])) == []
+
+
+def test_sources_are_those_that_ansible_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert inventory.sources(["link", "a,b", "~/x"]) == [f"{tmp_path}/link", "a,b", str(Path("~/x").expanduser())]
+    monkeypatch.setattr(inventory.constants, "DEFAULT_HOST_LIST", ["/etc/hosts.yml"])
+    assert inventory.sources([]) == ["/etc/hosts.yml"]
+
+
+@pytest.mark.parametrize(("collection", "folder"), [("", True), ("acme.ban", False)])
+def test_a_collection_has_no_folder_of_playbooks(
+    ask: Ask, collection: str, folder: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installation, "COLLECTION", collection)
+    assert (ask("--limit", "press01").playbook_folder is not None) is folder
+
+
+def test_reports_are_where_the_inventory_says_unless_the_environment_does(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(inventory.ENVIRONMENT, raising=False)
+    asked: list[argparse.Namespace] = []
+    found = ask()
+    monkeypatch.setattr(inventory, "question", lambda arguments: asked.append(arguments) or found)
+    place = inventory.reports_place(argparse.Namespace(inventory=["x"]))
+    assert place == (Path("/srv/r"), "proscribe_reports of the inventory")
+    usual = inventory.reports_place(argparse.Namespace(inventory=[]))
+    assert usual.named_by == "the usual place; -i INVENTORY finds what proscribe_reports names"
+    monkeypatch.setenv(inventory.ENVIRONMENT, str(tmp_path))
+    assert inventory.reports_place(argparse.Namespace(inventory=["x"])) == (tmp_path, inventory.ENVIRONMENT)
+    assert len(asked) == 1

@@ -1,0 +1,349 @@
+"""A request becomes the draft of a waiver: what answers it already, what a waiver would open, what is filled in."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from made_policy import NOW
+from proscribe.controller.cli import Refused, inventory
+from proscribe.controller.cli.waiver import requested
+from proscribe.controller.cli.waiver.drafting import DAYS, fill_in
+from proscribe.controller.cli.waiver.requested import Opens, Standing
+from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.compile.waivers.authority import Authority
+from proscribe.controller.compile.waivers.refusals import Refusal
+from proscribe.controller.report.storage.requests_file import Request
+
+ID = "0f3a9c5d7e1b2846"
+AT = "2026-11-22T04:00:00Z"
+TODAY = "2026-11-25T04:00:00Z"
+REQUEST = Request("press01", ID, "wong", "parrot", "Press calls", AT)
+OPENS = Opens("wong", ("apps", "firewall"), ("apps", "browser", "firewall"), ("browser",))
+
+
+def standing(opens: Opens = OPENS, **changed: Any) -> Standing:
+    own = {name: changed.pop(name) for name in tuple(changed) if name in Standing._fields}
+    made = Standing(REQUEST._replace(**changed), ("press",), ("head", "other"), "open", "", "", opens, 365)
+    return made._replace(**own)
+
+
+LISTS = ("services", "hosts", "groups", "zones", "users", "controls")
+TEXTS = ("reason", "requested_by", "requested_on", "approved_by", "approved_on", "expires", "id")
+
+
+def options(**given: Any) -> argparse.Namespace:
+    """The options of `waiver new`."""
+    lists: dict[str, Any] = {name: [] for name in LISTS}
+    return argparse.Namespace(**{**lists, **dict.fromkeys(TEXTS), "whole_host": False, **given})
+
+
+DRAFT: dict[str, Any] = {
+    "services": ["parrot"],
+    "hosts": ["press01"],
+    "groups": [],
+    "zones": [],
+    "users": ["wong"],
+    "controls": ["apps", "firewall"],
+    "reason": "Press calls",
+    "requested_by": "wong",
+    "requested_on": AT,
+    "approved_by": "head",
+    "approved_on": TODAY,
+    "expires": f"{DAYS}d",
+    "id": "press01-wong-parrot-0f3a",
+    "whole_host": False,
+}
+GIVEN = {name: f"a {name}" for name in TEXTS}
+CUT = f"{'x' * 89}._-{'y' * 93}"  # where an id of a hundred characters would begin with a dot
+
+
+@pytest.mark.parametrize(
+    ("given", "request_", "draft"),
+    [
+        ({}, {}, {}),
+        (GIVEN, {}, GIVEN),
+        ({"whole_host": True}, {}, {"users": [], "controls": []}),
+        ({"controls": ["apps,dns"]}, {}, {"controls": ["apps", "dns"]}),
+        ({"controls": ["apps,dns"], "whole_host": True}, {}, {"users": [], "controls": ["apps,dns"]}),
+        ({}, {"at": "2027-01-01T00:00:00Z"}, {"requested_on": TODAY}),
+        ({}, {"approvers": ()}, {"approved_by": ""}),
+        ({}, {"max_days": 7}, {"expires": "7d"}),
+        ({}, {"host": "--._p+\u00fc1"}, {"hosts": ["--._p+\u00fc1"], "id": "p-1-wong-parrot-0f3a"}),
+        ({}, {"service": CUT}, {"services": [CUT], "id": f"{'y' * 93}-0f3a"}),
+        ({}, {"service": "x" * 99}, {"services": ["x" * 99], "id": f"{'x' * 95}-0f3a"}),
+    ],
+)
+def test_what_no_option_says_is_as_the_request_has_it(
+    given: dict[str, Any], request_: dict[str, Any], draft: dict[str, Any]
+) -> None:
+    arguments = options(**given)
+    fill_in(arguments, standing(**request_), NOW)
+    assert vars(arguments) == {**DRAFT, "whole_host": arguments.whole_host, **draft}
+
+
+BOTH = Opens("wong", ("apps",), ("apps", "browser", "firewall"), ("browser", "firewall"))
+OUT = "closed, because --control leaves"
+WHOLE = "because what they refuse they refuse to a whole host; --whole-host opens them for everybody there"
+
+
+@pytest.mark.parametrize(
+    ("opens", "given", "remarks"),
+    [
+        (OPENS, {}, [f"browser stays closed for wong, {WHOLE}"]),
+        (BOTH, {}, [f"browser and firewall stay closed for wong, {WHOLE}"]),
+        (OPENS, {"controls": ["firewall"]}, [f"apps and browser stay closed for wong, {WHOLE}"]),
+        (OPENS, {"whole_host": True}, []),
+        (OPENS, {"whole_host": True, "controls": ["apps", "firewall"]}, [f"browser stays {OUT} it out"]),
+        (OPENS, {"whole_host": True, "controls": ["apps"]}, [f"browser and firewall stay {OUT} them out"]),
+        (Opens("wong", ("apps",), ("apps",)), {}, []),
+    ],
+)
+def test_its_approver_reads_what_stays_closed(opens: Opens, given: dict[str, Any], remarks: list[str]) -> None:
+    assert fill_in(options(**given), standing(opens), NOW) == remarks
+
+
+ALONE = "a waiver for wong alone would leave it out of reach. --whole-host opens it for everybody there"
+
+
+@pytest.mark.parametrize(
+    ("changed", "given", "said"),
+    [
+        *(
+            ({"state": one, "why": "W-1"}, {}, f"request {ID} has a waiver already: W-1")
+            for one in ("drafted", "waived")
+        ),
+        *(
+            ({}, {name: ["x"]}, f"--request {ID} names the service, the host and the user; leave these options out")
+            for name in LISTS[:-1]
+        ),
+        ({"user": "a,b"}, {}, f"request {ID}: found the user 'a,b', expected one user; its host made it up"),
+        ({"opens": Opens("wong", (), ())}, {}, "nothing restricts parrot on press01, so a waiver would open nothing"),
+        (
+            {"opens": Opens("wong", (), ("browser",), ("browser",))},
+            {},
+            f"browser closes parrot on press01, and it does so for a whole host: {ALONE}",
+        ),
+        (
+            {"opens": Opens("wong", (), ("browser", "dns"))},
+            {},
+            f"browser and dns close parrot on press01, and they do so for a whole host: {ALONE}",
+        ),
+        (
+            {"opens": Opens("wong", ("apps", "firewall"), ("apps", "browser", "dns"), ("browser",), True)},
+            {},
+            f"browser closes parrot on press01, and it does so for a whole host: {ALONE}"
+            "; --control apps,firewall drafts what can be opened for wong alone",
+        ),
+    ],
+)
+def test_where_none_is_drafted_that_is_said(changed: dict[str, Any], given: dict[str, Any], said: str) -> None:
+    with pytest.raises(Refused) as refused:
+        fill_in(options(**given), standing(**changed), NOW)
+    assert str(refused.value) == said
+
+
+# -- what answers a request --------------------------------------------------------------------------------------------
+
+
+def judged(id_: str = "W-1", **changed: Any) -> Any:
+    """A waiver that answers the request, and what it is worth, but for what differs."""
+    waiver = {"id": id_, "request": ID, "services": ("parrot",), "users": ("wong",), "posix_groups": (), "ends": NOW}
+    worth = {"waives": True, "status": "active", "why": "so it is", "hosts": ("press01",)}
+    for key, value in changed.items():
+        (waiver if key in waiver else worth)[key] = value
+    return SimpleNamespace(**waiver), SimpleNamespace(**worth)
+
+
+UNTIL = "until 2026-11-25 04:00:00 UTC"
+NO = Refusal(ID, "press01", "wong", "parrot", "use the desk", "head", TODAY)
+UNSIGNED = {"waives": False, "status": "bad_signature", "why": "no key"}
+REVOKED, EXPIRED = ({"waives": False, "status": status, "why": "over"} for status in ("revoked", "expired"))
+
+
+@dataclasses.dataclass
+class Asked:
+    """What the inventory says."""
+
+    hosts: list[Any]
+    groups: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Fleet:
+    """The compiled policy of two hosts, and what their users request."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.waivers: list[Any] = []
+        self.refusals: list[Refusal] = []
+        self.modes: dict[str, str] = {}
+        self.register = {"press": Authority("head")}
+        self.departments = {"press": ["press01"], "finance": ["fin01"], "all": ["press01", "fin01"]}
+        self.services: dict[str, Any] = {"parrot": ["program"]}
+        self.requests = [REQUEST]
+        self.compiled_hosts: list[str] = []
+        hosts = [SimpleNamespace(name=name) for name in ("press01", "fin01", "other")]
+        patch.setattr(inventory, "question", lambda arguments: Asked(hosts))
+        patch.setattr(inventory, "reports_place", lambda arguments: Place(folder, ""))
+        patch.setattr(requested.requests_file, "read", lambda reports: self.requests)
+        patch.setattr(requested, "compile_hosts", self.compiled)
+        patch.setattr(requested, "folders_of_registers", lambda question, restrictions: [*restrictions])
+        patch.setattr(requested, "read_register", lambda folders, groups: self.register)
+        patch.setattr(requested, "departments_of", lambda question, restrictions: self.departments)
+        patch.setattr(requested, "programs_of", lambda service: service)
+
+    def compiled(self, question: Any, now: Any) -> Any:
+        self.compiled_hosts = names = [host.name for host in question.hosts]
+        controls = {name: {"services": {"parrot": {"mode": mode}}} for name, mode in self.modes.items()}
+        return SimpleNamespace(
+            plans={"digest": {"controls": {**controls, "empty": {"services": {}}}}},
+            hosts=dict.fromkeys(names, "digest"),
+            restrictions={name: SimpleNamespace(waiver_max_days=30) for name in names},
+            catalogues={name: SimpleNamespace(services=self.services) for name in names},
+            waivers=self.waivers,
+            refusals=self.refusals,
+        )
+
+    def found(self) -> list[Standing]:
+        return requested.found(argparse.Namespace(), NOW)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    return Fleet(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("waivers", "refusals", "answer"),
+    [
+        ([], [], ("open", "", "")),
+        ([judged()], [NO], ("waived", f"waived by W-1 {UNTIL}", "W-1")),
+        ([judged("W-0", **UNSIGNED), judged()], [], ("waived", f"waived by W-1 {UNTIL}", "W-1")),
+        ([judged(**UNSIGNED)], [], ("drafted", "W-1 is bad signature: no key", "W-1")),
+        ([judged(**UNSIGNED)], [NO], ("refused", "refused by head on 2026-11-25: use the desk", "")),
+        ([], [NO._replace(service="owl")], ("open", "", "")),
+        *(([], [NO._replace(**other)], ("open", "", "")) for other in ({"host": "fin01"}, {"user": "x"}, {"id": "x"})),
+        *(([judged(**over)], [], ("ended", "W-1: over", "W-1")) for over in (REVOKED, EXPIRED)),
+        ([judged("W-0", **REVOKED), judged(**UNSIGNED)], [], ("drafted", "W-1 is bad signature: no key", "W-1")),
+        ([judged(users=())], [], ("waived", f"waived by W-1 {UNTIL}", "W-1")),
+        ([judged(posix_groups=("g",))], [], ("waived", f"waived by W-1 {UNTIL}", "W-1")),
+        *(
+            ([judged(**other)], [], ("open", "", ""))
+            for other in (
+                {"request": "x"},
+                {"hosts": ("fin01",)},
+                {"services": ("owl",)},
+                {"users": ("x",)},
+                {"users": (), "posix_groups": ("g",)},
+            )
+        ),
+    ],
+)
+def test_a_request_is_answered_by_what_is_about_it(
+    fleet: Fleet, waivers: list[Any], refusals: list[Refusal], answer: tuple[str, str, str]
+) -> None:
+    fleet.waivers, fleet.refusals = waivers, refusals
+    (one,) = fleet.found()
+    assert (one.state, one.why, one.waiver) == answer
+    assert (one.request, one.departments, one.max_days) == (REQUEST, ("press", "all"), 30)
+    assert one.time == NOW.replace(day=22)
+
+
+def test_what_waits_comes_first_and_only_chosen_hosts_are_compiled(fleet: Fleet) -> None:
+    states = {"1": "waived", "2": "refused", "3": "open", "4": "drafted", "5": "ended", "6": "open", "7": "open"}
+    fleet.waivers = [judged(request="1"), judged(request="4", **UNSIGNED), judged(request="5", **REVOKED)]
+    fleet.refusals = [NO._replace(id="2")]
+    fleet.requests = [REQUEST._replace(id=id_) for id_ in states]
+    fleet.requests[5] = fleet.requests[5]._replace(at="2026-11-21T00:00:00Z")
+    fleet.requests[6] = fleet.requests[6]._replace(host="gone")
+    fleet.requests += [REQUEST._replace(id="9"), REQUEST._replace(id="8")]
+    listed = fleet.found()
+    assert [one.request.id for one in listed] == ["6", "3", "8", "9", "4", "1", "2", "5"]
+    assert [one.state for one in listed] == [*["open"] * 4, "drafted", "waived", "refused", "ended"]
+    assert fleet.compiled_hosts == ["press01"]
+    fleet.requests = fleet.requests[6:7]
+    assert fleet.found() == []
+
+
+@pytest.mark.parametrize(
+    ("register", "approvers"),
+    [
+        ({}, ()),
+        ({"finance": Authority("x")}, ()),
+        ({"press": Authority("a"), "all": Authority("b", ("c",))}, ("a", "b")),
+        ({"press": Authority("a"), "all": Authority("b", ("a",))}, ("a", "b")),
+        ({"press": Authority("a", ("b",)), "all": Authority("b")}, ("b", "a")),
+        ({"press": Authority("a"), "all": Authority("a")}, ("a",)),
+    ],
+)
+def test_who_may_approve_for_all_departments_of_a_host_comes_first(
+    fleet: Fleet, register: dict[str, Authority], approvers: tuple[str, ...]
+) -> None:
+    fleet.register = register
+    assert [one.approvers for one in fleet.found()] == [approvers]
+
+
+ALL = ("apps", "browser", "firewall", "dns")
+
+
+@pytest.mark.parametrize(
+    ("modes", "services", "opens"),
+    [
+        (dict.fromkeys(ALL, "enforce"), {"parrot": 1}, (("apps", "firewall"), ALL, ("browser", "dns"), False)),
+        (dict.fromkeys(ALL, "upcoming"), {"parrot": 1}, (("apps", "firewall"), ALL, ("browser", "dns"), False)),
+        (dict.fromkeys(ALL, "audit"), {"parrot": 1}, (("apps", "firewall"), ALL, (), False)),
+        (dict.fromkeys(ALL, "waived"), {"parrot": 1}, (("apps", "firewall"), ALL, (), False)),
+        (dict.fromkeys(ALL, "report"), {"parrot": 1}, ((), (), (), False)),
+        ({"dns": "enforce"}, {"parrot": 0}, ((), ("dns",), ("dns",), True)),
+        ({"apps": "enforce"}, {}, (("apps",), ("apps",), (), True)),
+    ],
+)
+def test_what_a_waiver_would_open(
+    fleet: Fleet, modes: dict[str, str], services: dict[str, Any], opens: tuple[Any, ...]
+) -> None:
+    fleet.modes, fleet.services = modes, services
+    assert [one.opens for one in fleet.found()] == [("wong", *opens)]
+
+
+FOR_ALL = "A waiver would open apps and dns for everybody on the host. One for wong alone would leave it out of reach"
+STAYS = "would stay closed, being for a whole host"
+
+
+@pytest.mark.parametrize(
+    ("user", "closed", "web_only", "useless", "said"),
+    [
+        (("apps",), (), False, False, "A waiver would open apps for wong"),
+        (("apps", "firewall"), (), True, False, "A waiver would open apps and firewall for wong"),
+        (("apps",), ("browser",), False, False, f"A waiver would open apps for wong; browser {STAYS}"),
+        (("firewall",), ("dns",), False, False, f"A waiver would open firewall for wong; dns {STAYS}"),
+        (("apps",), ("browser",), True, True, FOR_ALL),
+        (("apps",), ("dns",), False, True, FOR_ALL),
+        (("apps",), ("dns",), True, True, FOR_ALL),
+        ((), (), False, True, FOR_ALL),
+    ],
+)
+def test_what_would_leave_a_service_out_of_reach(
+    user: tuple[str, ...], closed: tuple[str, ...], web_only: bool, useless: bool, said: str
+) -> None:
+    opens = Opens("wong", user, ("apps", "dns"), closed, web_only)
+    assert (opens.useless, str(opens)) == (useless, said)
+    assert str(opens._replace(host=())) == "Nothing restricts it there, so a waiver would open nothing"
+
+
+def test_a_request_is_chosen_by_its_id(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = [standing(), standing(id="x"), standing(id="x", host="fin01", user="li")]
+    assert requested.named(ID, listed) is listed[0]
+    both = r"2 requests have this id \(li on fin01, wong on press01\); choose"
+    for id_, said in (("y", "there is no request 'y' in this inventory"), ("x", both)):
+        with pytest.raises(Refused, match=said):
+            requested.named(id_, listed)
+
+    def unreadable(reports: Path) -> None:
+        raise ValueError("requests.jsonl is broken")
+
+    monkeypatch.setattr(requested.requests_file, "read", unreadable)
+    with pytest.raises(Refused, match="requests.jsonl is broken; the next run makes it anew"):
+        fleet.found()

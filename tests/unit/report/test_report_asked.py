@@ -1,0 +1,308 @@
+"""What `./proscribe report` makes of its options: which report or history is asked, and what is said of it."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pasts import Past, bad, good, made_plan, waived
+from proscribe.controller.cli import Refused, command_line, report
+from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.report.history import open_history
+from proscribe.controller.report.terminal.summary import Screen
+
+FIRST, SECOND, THIRD = (f"2026112{day}T020000Z-audit-0001" for day in (1, 2, 3))
+WAIVER: dict[str, Any] = {"id": "press", "services": ["wechat"], "controls": ["apps"], "approved_by": "mei.chan"}
+WAIVER |= {"expires": "2026-11-22T00:00:00Z", "valid_from": "2026-11-01T00:00:00Z", "status": "active"}
+Ask = Callable[..., str]
+
+
+def arguments(*options: str) -> argparse.Namespace:
+    return command_line.read("report", options)[1]
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Path:
+    """Two runs, a day apart: web01 is corrected."""
+    reports = tmp_path / "reports"
+    made_plan(reports, apps=["wechat"])
+    past = Past(open_history("sqlite", reports))
+    past.stored(reports, {"web01": bad(), "web02": good()}, FIRST, day=21)
+    past.stored(reports, {"web01": good(), "web02": good()}, SECOND, day=22)
+    return reports
+
+
+@pytest.fixture
+def ask(reports: Path) -> Ask:
+    place = Place(reports, "a test")
+    return lambda *options: report.answer(arguments(*options), Screen(200, 60, here=str(reports.parent)), place)
+
+
+def changed(directory: Path, **run: Any) -> None:
+    """Changes what a report says of its run; what is None is not in it."""
+    path = directory / "report.json"
+    found = json.loads(path.read_text())
+    found["run"] = {name: value for name, value in {**found["run"], **run}.items() if value is not None}
+    path.write_text(json.dumps(found))
+
+
+def notes(text: str) -> list[str]:
+    """The notes of a screen."""
+    return re.findall(r"(?m)^note: (.*(?:\n  .*)*)", text)
+
+
+ONE_RUN = "--run and --write are about one run"
+OF_ITS_OWN = "--merge makes a report of its own"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        *(((*option, "--format", "csv"), "--format csv is of one run") for option in (["--host=x"], ["--rule=x/y"])),
+        *(
+            ((option, other), ONE_RUN)
+            for option in ("--since=3d", "--host=x", "--rule=x/y")
+            for other in ("--write", "--run=x")
+        ),
+        *((("--merge", "x", option), OF_ITS_OWN) for option in ("--host=x", "--rule=x/y", "--run=x", "--write")),
+        *(
+            (("--exceptions", *option), f"--exceptions is about all waivers: {option[0]} does not go with it")
+            for option in (
+                ["--host", "x"],
+                ["--rule", "x"],
+                ["--run", "x"],
+                ["--group", "x"],
+                ["--write"],
+                ["--merge", "x"],
+            )
+        ),
+        *((("--json", "--format", name), f"--format {name} is asked for too") for name in ("csv", "table", "html")),
+        (("--exceptions", "--format", "html"), "--exceptions has the formats table, json and csv$"),
+        (("--run", "nosuch"), r"nosuch.* \(reports are read from reports \(a test\)\)$"),
+        (("--exceptions", "--history", "off"), "proscribe_history is off"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(options: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=message):
+        report.answer(arguments(*options), Screen(here=str(tmp_path)), Place(tmp_path / "reports", "a test"))
+
+
+def test_json_is_a_format_and_may_be_named_twice(ask: Ask) -> None:
+    assert ask("--json") == ask("--format", "json") == ask("--json", "--format", "json")
+    assert json.loads(ask("--json"))["run"]["id"] == SECOND
+    assert json.loads(ask("--rule", "apps/wechat", "--json"))["rule"] == "apps/wechat"
+
+
+def test_json_and_the_trend_need_no_record_of_a_host(ask: Ask, reports: Path) -> None:
+    (reports / SECOND / "hosts.jsonl").write_text("{")
+    assert ask("--json") and "<svg" in ask("--format", "svg")
+    for options in (["--format", "csv"], [], ["--json", "--group", "x"], ["--json", "--write"]):
+        with pytest.raises(Refused, match=r"hosts\.jsonl:1"):
+            ask(*options)
+
+
+def test_exceptions_are_of_a_period(ask: Ask, reports: Path) -> None:
+    Past(open_history("sqlite", reports)).run({"web01": waived()}, waivers=[WAIVER], day=23)
+    for since, waivers in (("2026-11-01", ["press"]), ("2026-11-24", [])):
+        found = json.loads(ask("--exceptions", "--since", since, "--json"))
+        assert [one["waiver"] for one in found["exceptions"]] == waivers
+        assert found["since"] == f"{since}T00:00:00Z"
+
+
+def test_what_is_merged_is_shown_with_the_other_options(ask: Ask, reports: Path) -> None:
+    found = json.loads(ask("--merge", FIRST, SECOND, "--json"))
+    assert found["run"]["parts"] == [FIRST, SECOND]
+    with pytest.raises(Refused, match=r"no run in .* \(reports are read from reports \(a test\)\)$"):
+        ask("--merge", "unmerged", "--since", "2026-11-20", "--format", "csv")
+    shutil.copytree(reports / SECOND, reports / THIRD)
+    text = ask("--merge", "unmerged", "--since", "2026-11-20", "--format", "csv")
+    assert "web01" in text and "web02" in text
+
+
+def test_a_page_that_is_written_anew_knows_its_directory_and_the_past(
+    ask: Ask, reports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report.report_pages, "past_of", lambda history, run: {"days": [run["id"]]})
+    monkeypatch.setattr(report.document, "page", lambda _, records, **given: [json.dumps(given), str(len(records))])
+    ask("--write")
+    given = {"directory": str(reports / SECOND), "days": [SECOND]}
+    assert (reports / SECOND / "report.html").read_text() == f"{json.dumps(given)}2"
+
+
+# -- notes -------------------------------------------------------------------------------------------------------------
+
+READ_FROM = "reports are read from reports (a test)"
+OLD = "this run ended {} ago; the state of the hosts may have changed"
+
+
+@pytest.mark.parametrize(
+    ("hours", "stale_after", "said"),
+    [
+        (71, None, []),
+        (73, None, [OLD.format("3 days")]),
+        (73, 0, [OLD.format("3 days")]),
+        (73, 74 * 3600, []),
+        (3, 2 * 3600, [OLD.format("3 hours")]),
+    ],
+)
+def test_a_run_is_old_after_the_time_that_it_names(
+    ask: Ask, reports: Path, hours: int, stale_after: int | None, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = report.moment_of("2026-11-22T00:00:00Z") + report.datetime.timedelta(hours=hours)
+    monkeypatch.setattr(report, "_now", lambda: now)
+    changed(reports / SECOND, finished="2026-11-22T00:00:00Z", stale_after=stale_after)
+    assert notes(ask()) == [*said, READ_FROM]
+
+
+@pytest.mark.parametrize("stale_after", [None, 2 * 86400])
+def test_a_host_is_unseen_after_the_time_that_the_latest_run_names(
+    ask: Ask, reports: Path, stale_after: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "_now", lambda: report.moment_of("2026-11-24T12:00:00Z"))
+    changed(reports / SECOND, stale_after=stale_after)
+    found = json.loads(ask("--since", "2026-11-01", "--json"))
+    assert [one["host"] for one in found["unseen"]] == (["web01", "web02"] if stale_after else [])
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not long after these runs."""
+    monkeypatch.setattr(report, "_now", lambda: report.moment_of("2026-11-23T12:00:00Z"))
+
+
+@pytest.mark.parametrize(
+    ("run", "hosts", "said"),
+    [
+        (
+            {"limit": "web*", "left_out": 1},
+            {"compliant": 2000, "unknown": 0},
+            "1 host not selected (--limit web*)): 2,000 compliant",
+        ),
+        (
+            {"inventory": ["a", "b"]},
+            {"compliant": 1, "noncompliant": 2},
+            "inventory a, b): 1 compliant, 2 noncompliant",
+        ),
+        ({"inventory": None}, {}, "inventory ): no host"),
+        ({}, None, ""),
+    ],
+)
+def test_the_newest_run_is_named_where_it_is_not_the_latest(
+    ask: Ask, reports: Path, soon: None, run: dict[str, Any], hosts: dict[str, int] | None, said: str
+) -> None:
+    shutil.copytree(reports / SECOND, newest := reports / THIRD)
+    changed(newest, **run)
+    found = json.loads((newest / "report.json").read_text())
+    found["summary"] = {"hosts": hosts} if hosts is not None else {}
+    (newest / "report.json").write_text(json.dumps(found))
+    (reports / "newest").unlink()
+    (reports / "newest").symlink_to(THIRD)
+    (reports / f"{FIRST}.partial").mkdir()
+    named = [f"{THIRD} is newer ({said}; --run newest shows it", READ_FROM]
+    assert notes(ask()) == named[0 if said else 1 :]
+    assert notes(ask("--run", FIRST)) == [READ_FROM]
+
+
+def test_a_run_that_goes_on_is_named(ask: Ask, reports: Path, soon: None) -> None:
+    for end in ("a", "c", "b"):
+        (reports / f"{THIRD}{end}.partial").mkdir()
+    going_on = f"{THIRD}c.partial is newer: a run that goes on, or one that was killed, which the next run closes"
+    assert notes(ask()) == [going_on, READ_FROM]
+    assert notes(ask("--run", SECOND)) == [READ_FROM]
+
+
+def test_the_place_is_not_named_to_machines(ask: Ask) -> None:
+    assert READ_FROM in ask("--since", "2026-11-01") and READ_FROM not in ask("--since", "2026-11-01", "--json")
+
+
+# -- another history ---------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_is_named_by_its_path_has_the_history_beside_it(ask: Ask, reports: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    made_plan(other, apps=["wechat"])
+    past = Past(open_history("sqlite", other))
+    past.run({"web09": good()}, day=20)
+    directory = past.stored(other, {"web09": bad()}, FIRST, day=21)
+    assert '"web09"' in ask("--run", str(directory), "--format", "events")
+    assert ask("--run", str(directory), "--format", "svg").startswith("<svg")
+
+
+def test_without_a_history_an_export_has_no_changes_and_that_is_said(
+    ask: Ask, reports: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "compliant" in ask("--format", "events")
+    (reports / "history.db").write_text("this is no database, and long enough to be seen as none\n" * 100)
+    assert ask("--format", "csv")
+    assert capsys.readouterr() == ("", "")
+    ask("--format", "events")
+    printed = capsys.readouterr()
+    assert not printed.out and printed.err.startswith("proscribe: what the run changed is not known: ")
+
+
+# -- the streams -------------------------------------------------------------------------------------------------------
+
+
+class Stream(io.TextIOWrapper):
+    """A stream, which may be a terminal."""
+
+    def __init__(self, terminal: bool) -> None:
+        super().__init__(io.BytesIO(), "ascii", "replace", newline="", write_through=True)
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+    def written(self) -> str:
+        return self.buffer.getvalue().decode()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("format_", ["table", "json", "html", "svg", "csv"])
+def test_a_text_is_printed_for_its_reader(
+    tmp_path: Path, format_: str, terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, err = Stream(terminal), Stream(terminal)
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path))
+    monkeypatch.setattr(report, "answer", lambda arguments, screen, place: f"\u00e4 {place.directory}")
+    assert report.run(arguments("--format", format_)) == 0
+    text = f"\u00e4 {tmp_path}"
+    assert out.written() == (f"{text}\n".replace("\u00e4", "?") if format_ in ("table", "json") else text)
+    said = " ".join(err.written().split())
+    assert said == (
+        f"proscribe: reports are read from {tmp_path} (PROSCRIBE_REPORTS)" if terminal and format_ != "table" else ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("terminal", "environment", "coloured"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"NO_COLOR": ""}, True),
+        (True, {"TERM": "dumb"}, False),
+    ],
+)
+def test_a_terminal_has_colours_and_an_end(
+    terminal: bool, environment: dict[str, str], coloured: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"COLUMNS": "70", "LINES": "33", "PROSCRIBE_REPORTS": str(tmp_path), "TERM": "xterm", "NO_COLOR": ""}
+    for name, value in (given | environment).items():
+        monkeypatch.setenv(name, value)
+    screens: list[Screen] = []
+    monkeypatch.setattr(sys, "stdout", Stream(terminal))
+    monkeypatch.setattr(report, "answer", lambda arguments, screen, place: screens.append(screen) or "")
+    monkeypatch.chdir(tmp_path)
+    report.run(arguments())
+    assert screens == [Screen(70, 33 if terminal else sys.maxsize, coloured, str(tmp_path))]
